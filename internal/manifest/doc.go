@@ -1,0 +1,2 @@
+// Package manifest reads what a client asks for.
+package manifest

@@ -1,0 +1,176 @@
+package provider
+
+import (
+	"context"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// Mark is the ownership mark that our objects carry where the vendor has a place
+// for one.
+type Mark struct {
+	Installation string         `json:"installation"`
+	Client       state.ClientID `json:"client"`
+	Generation   int            `json:"generation"`
+}
+
+// IsZero says that there is no mark.
+func (m Mark) IsZero() bool { return m == Mark{} }
+
+// Input is one resolved attribute of a wish, as the provider gets it. Secret is
+// set in place of Text for secret values.
+type Input struct {
+	Name   string
+	Text   string
+	Secret *state.Secret
+}
+
+// Reveal returns the text, secret or not.
+func (i Input) Reveal() string {
+	if i.Secret != nil {
+		return i.Secret.Reveal()
+	}
+	return i.Text
+}
+
+// Wish is a resource with everything resolved: what Create and Update get.
+type Wish struct {
+	Ref    state.Ref
+	Name   string // deterministic vendor-side name (ObjectName)
+	Mark   Mark
+	Inputs []Input // sorted by name
+}
+
+// Get returns the named input's text, "" when absent.
+func (w Wish) Get(name string) string {
+	for _, i := range w.Inputs {
+		if i.Name == name {
+			return i.Reveal()
+		}
+	}
+	return ""
+}
+
+// Phase is how far an object is.
+type Phase string
+
+// The phases. Only deployments and what is built slowly are ever Progressing.
+const (
+	Ready       Phase = "ready"
+	Progressing Phase = "progressing"
+	Failed      Phase = "failed"
+	// Manual: a person has to do something outside first; Message says what.
+	Manual Phase = "manual"
+)
+
+// Output is one thing that a real object gives to others.
+type Output struct {
+	Name   string
+	Text   string
+	Secret *state.Secret
+}
+
+// Observed is an attribute as the provider reports it. What a vendor does not
+// give back (write-only values) is left out, never guessed; secrets come as
+// Secret and are compared by fingerprint.
+type Observed = Input
+
+// Object is a provider's object as it is.
+type Object struct {
+	ID         string
+	Kind       state.Kind
+	Name       string // vendor-side
+	Mark       Mark   // zero: unmarked
+	Attributes []Observed
+	Outputs    []Output
+	Phase      Phase
+	Message    string   // why Failed, what to do for Manual; untrusted text
+	Log        []string // build log so far, bounded; untrusted text
+}
+
+// Query asks for one object: by ID where it is known, else by Name (and Wish for
+// kinds that are found by content, such as DNS records).
+type Query struct {
+	Kind state.Kind
+	ID   string
+	Name string
+	Wish *Wish
+}
+
+// Traits describe one kind at one provider, as data. The planner gets them and
+// stays blind to vendors.
+type Traits struct {
+	Replace    []string // attributes whose change forces a replacement
+	Data       bool     // holds data: retained, never recreated by itself
+	Serving    bool     // carries traffic: make before break
+	Promotable bool     // deployments are created unpromoted
+	UniqueName bool     // the vendor refuses a second object of the same name
+	Marks      bool     // the vendor has a place for a mark
+	Manual     bool     // created by a person (external): nothing is written
+	ListLag    time.Duration
+	// Calls a verb costs, for the plan's count.
+	ObserveCalls, CreateCalls, UpdateCalls, DeleteCalls int
+}
+
+// Reader is the reading half.
+type Reader interface {
+	// Observe returns the objects that match q: none, one, or (a conflict, or a
+	// vendor without unique names) several. By ID: none means gone. An error never
+	// means absence.
+	Observe(ctx context.Context, q Query) ([]Object, error)
+	// Owned lists every object whose mark names the installation, by whatever the
+	// vendor can list. Complete or an error.
+	Owned(ctx context.Context, installation string) ([]Object, error)
+}
+
+// Provider is one vendor (or one embedded part) behind the contract in doc.go.
+type Provider interface {
+	Reader
+	// Name is the word of the manifest: railway, local, sqlite.
+	Name() string
+	// Traits returns the kinds that it accepts.
+	Traits() map[state.Kind]Traits
+	// Create makes the object and returns it, at least with its ID. It may return
+	// before the object is Ready. It does not look first: that is the caller's.
+	// If an object of that unique name exists it fails with Conflict.
+	Create(ctx context.Context, w Wish) (Object, error)
+	// Update changes the object to the wish.
+	Update(ctx context.Context, id string, w Wish) (Object, error)
+	// Delete removes the object. Deleting the absent succeeds.
+	Delete(ctx context.Context, kind state.Kind, id string) error
+}
+
+// Dumper is implemented by providers whose databases can be written out.
+type Dumper interface {
+	// Dump writes the database's content to path, complete or an error.
+	Dump(ctx context.Context, id, path string) error
+}
+
+// ReadOnly is the reading half as a struct: planning holds this, and no type
+// assertion can recover the writer from it.
+type ReadOnly struct {
+	observe func(context.Context, Query) ([]Object, error)
+	owned   func(context.Context, string) ([]Object, error)
+	traits  map[state.Kind]Traits
+	name    string
+}
+
+// NewReadOnly takes p's reading half.
+func NewReadOnly(p Provider) ReadOnly {
+	return ReadOnly{observe: p.Observe, owned: p.Owned, traits: p.Traits(), name: p.Name()}
+}
+
+// Name is the provider's.
+func (r ReadOnly) Name() string { return r.name }
+
+// Traits are the provider's.
+func (r ReadOnly) Traits() map[state.Kind]Traits { return r.traits }
+
+// Observe is the provider's.
+func (r ReadOnly) Observe(ctx context.Context, q Query) ([]Object, error) { return r.observe(ctx, q) }
+
+// Owned is the provider's.
+func (r ReadOnly) Owned(ctx context.Context, installation string) ([]Object, error) {
+	return r.owned(ctx, installation)
+}

@@ -1,0 +1,278 @@
+package state
+
+import "time"
+
+// Status is where a client stands.
+type Status string
+
+// The statuses; scripts rely on these words.
+const (
+	StatusPending      Status = "pending"
+	StatusProvisioning Status = "provisioning"
+	StatusDeploying    Status = "deploying"
+	StatusActive       Status = "active"
+	StatusHeld         Status = "held"
+	StatusFailed       Status = "failed"
+	StatusInvalid      Status = "invalid"
+	StatusPaused       Status = "paused"
+	StatusDeleting     Status = "deleting"
+	StatusRetained     Status = "retained"
+)
+
+// HealthState is what the last probes say.
+type HealthState string
+
+// The health states; scripts rely on these words.
+const (
+	Healthy     HealthState = "healthy"
+	Progressing HealthState = "progressing"
+	Degraded    HealthState = "degraded"
+	Unknown     HealthState = "unknown"
+)
+
+// Client is what we hold of one client, apart from its resources, which are
+// records of their own.
+type Client struct {
+	ID         ClientID `json:"id"`
+	Generation int      `json:"generation"` // 1, raised when a new client takes a former name afresh
+	Name       string   `json:"name"`
+	Former     []string `json:"former,omitempty"` // recorded former names, oldest first
+
+	// The accepted wish: the file at its last good version.
+	Path     string `json:"path,omitempty"`
+	Blob     string `json:"blob,omitempty"`     // of the last good version
+	Manifest []byte `json:"manifest,omitempty"` // its bytes
+	Commit   string `json:"commit,omitempty"`   // the accepted head at which the wish last changed
+	Accepted string `json:"accepted,omitempty"` // sequence-bearing head that the wish was read at (see Baseline.Seq)
+	Seq      uint64 `json:"seq,omitempty"`      // Baseline.Seq at the wish's last change: newest wins
+	// TemplateBlob and PlatformBlob are the versions that the wish was resolved with.
+	TemplateBlob string `json:"templateBlob,omitempty"`
+	PlatformBlob string `json:"platformBlob,omitempty"`
+	WishHash     string `json:"wishHash,omitempty"` // canonical hash of the effective manifest: formatting changes nothing
+
+	// The file at the head does not parse or breaks a rule: the last good version stays.
+	InvalidBlob string `json:"invalidBlob,omitempty"`
+	Because     string `json:"because,omitempty"` // one sentence for people: why the status is what it is
+
+	Removed   bool      `json:"removed,omitempty"` // the manifest is gone (a tombstone says by what)
+	RemovedAt time.Time `json:"removedAt,omitzero"`
+
+	Status       Status      `json:"status"`
+	Paused       bool        `json:"paused,omitempty"`    // by command; the manifest's own `paused` is in the wish
+	Converged    string      `json:"converged,omitempty"` // WishHash (+ secret versions) that was fully applied and healthy
+	Settled      bool        `json:"settled"`             // nothing is due: the next pass needs a new cause
+	EverDeployed bool        `json:"everDeployed,omitempty"`
+	Failures     int         `json:"failures,omitempty"`   // passes that failed in a row
+	RetryAt      time.Time   `json:"retryAt,omitzero"`     // next try of a failed pass; zero: waits for `retry` or a commit
+	Attempts     int         `json:"attempts,omitempty"`   // passes begun and not ended: counts crashes
+	FailedStep   string      `json:"failedStep,omitempty"` // where the last pass stopped
+	Health       HealthState `json:"health,omitempty"`
+	HealthAt     time.Time   `json:"healthAt,omitzero"`
+	HealthBad    int         `json:"healthBad,omitempty"` // failed probes in a row
+	Probes       int         `json:"probes,omitempty"`
+	ProbesGood   int         `json:"probesGood,omitempty"`
+	URL          string      `json:"url,omitempty"`
+	AdminURL     string      `json:"adminUrl,omitempty"`
+	Deployment   string      `json:"deployment,omitempty"` // id of the last Deployment (audit record)
+	DeployedAt   time.Time   `json:"deployedAt,omitzero"`
+	DriftFields  []string    `json:"drift,omitempty"`
+	CreatedAt    time.Time   `json:"createdAt,omitzero"`
+	UpdatedAt    time.Time   `json:"updatedAt,omitzero"`
+}
+
+// Baseline is the last accepted head of the tracked branch.
+type Baseline struct {
+	Repository string    `json:"repository"` // URL without credentials
+	Branch     string    `json:"branch"`
+	Path       string    `json:"path"`
+	Head       string    `json:"head"`
+	Root       string    `json:"root,omitempty"` // root commit, pinned at first sight
+	Seq        uint64    `json:"seq"`            // raised by one with each accepted head
+	At         time.Time `json:"at"`
+	Platform   *File     `json:"platform,omitempty"`  // last good version
+	Templates  []File    `json:"templates,omitempty"` // last good versions, sorted by path
+	// Problems of files that were never valid, or are invalid at the head (path, line, text), for verdicts and status.
+	Problems []FileProblem `json:"problems,omitempty"`
+	Version  string        `json:"version,omitempty"` // of the program that accepted it
+}
+
+// File is a file of the repository at one version.
+type File struct {
+	Path string `json:"path"`
+	Blob string `json:"blob"`
+	Data []byte `json:"data"`
+}
+
+// FileProblem is one line of what is wrong with a file at the head.
+type FileProblem struct {
+	Path   string `json:"path"`
+	Blob   string `json:"blob,omitempty"`
+	Client string `json:"client,omitempty"` // its name, where known
+	Line   int    `json:"line,omitempty"`
+	Column int    `json:"column,omitempty"`
+	Rule   string `json:"rule,omitempty"`
+	Text   string `json:"text"`
+	Hint   string `json:"hint,omitempty"`
+}
+
+// Tombstone is proof that an accepted commit's range removed a client or a part
+// of one. Deleting reads tombstones, never a diff and never an absence.
+type Tombstone struct {
+	Client   ClientID  `json:"client"`
+	Name     string    `json:"name"`
+	Part     string    `json:"part,omitempty"` // "" the whole client; else a Ref's kind/name
+	Commit   string    `json:"commit"`         // accepted head whose range removed it
+	Blob     string    `json:"blob,omitempty"` // last good version of the manifest
+	At       time.Time `json:"at"`
+	NotUntil time.Time `json:"notUntil,omitzero"` // guard.removeAfter
+	Waits    string    `json:"waits,omitempty"`   // path of an invalid file of the same range
+	Held     string    `json:"held,omitempty"`    // hold that it waits for (Hold.Fingerprint)
+	Reviewed bool      `json:"reviewed,omitempty"`
+	Retain   string    `json:"retain,omitempty"` // effective retention of the last good version ("30d", "forever")
+	Done     bool      `json:"done,omitempty"`
+}
+
+// HoldKind is why something waits for a person.
+type HoldKind string
+
+// Kinds of hold.
+const (
+	HoldHistory HoldKind = "history" // rewritten, emptied, moved
+	HoldGuard   HoldKind = "guard"   // too many removals
+	HoldCreates HoldKind = "creates" // too many new clients
+	HoldFleet   HoldKind = "fleet"   // template or platform change that failed or is too wide
+	HoldRisk    HoldKind = "risk"    // riskier than reviewed
+	HoldMail    HoldKind = "mail"
+	HoldData    HoldKind = "data" // database gone at the vendor, changed provider, ambiguous reuse
+	HoldReuse   HoldKind = "reuse"
+	HoldFreeze  HoldKind = "freeze"
+	HoldParked  HoldKind = "parked"  // two objects found; conflict; foreign mark
+	HoldRebuild HoldKind = "rebuild" // empty state in front of our marks
+	HoldUpgrade HoldKind = "upgrade"
+)
+
+// Hold is something that waits until someone acknowledges it. It belongs to a
+// client and a step (or to the repository) and outlives later commits.
+type Hold struct {
+	Fingerprint string     `json:"fingerprint"` // what `approve` takes
+	Kind        HoldKind   `json:"kind"`
+	Client      ClientID   `json:"client,omitempty"` // empty: the repository
+	Clients     []ClientID `json:"clients,omitempty"`
+	Steps       []string   `json:"steps,omitempty"` // step keys (plan.Step.Key) that approve would let run
+	Commit      string     `json:"commit,omitempty"`
+	OldHead     string     `json:"oldHead,omitempty"`
+	NewHead     string     `json:"newHead,omitempty"`
+	Reason      string     `json:"reason"`         // a sentence: what waits, why
+	Act         string     `json:"act"`            // a sentence: what to do
+	Until       time.Time  `json:"until,omitzero"` // ends by itself (freeze, removeAfter)
+	Approvable  bool       `json:"approvable"`     // false: only a change of the manifest helps
+	At          time.Time  `json:"at"`
+}
+
+// Approval binds exact steps; it is used once, within ApprovalLife.
+type Approval struct {
+	Fingerprint string    `json:"fingerprint"`
+	By          string    `json:"by"`
+	At          time.Time `json:"at"`
+	Used        time.Time `json:"used,omitzero"`
+}
+
+// ApprovalLife is how long an approval waits to be used.
+const ApprovalLife = 24 * time.Hour
+
+// Claim is one line of the ledger of shared keys: who owns a host name or a
+// vendor-wide name.
+type Claim struct {
+	Key    string   `json:"key"` // host:shop.example
+	Client ClientID `json:"client"`
+	Since  string   `json:"since,omitempty"` // commit
+}
+
+// StepRun is one step of a Deployment as it went.
+type StepRun struct {
+	Number   int       `json:"number"`
+	Step     string    `json:"step"`
+	Action   string    `json:"action"`
+	Ref      Ref       `json:"ref"`
+	Provider string    `json:"provider,omitempty"`
+	State    string    `json:"state"` // running | done | failed | waiting | skipped | undone
+	Attempt  int       `json:"attempt,omitempty"`
+	Started  time.Time `json:"started,omitzero"`
+	Ended    time.Time `json:"ended,omitzero"`
+	Note     string    `json:"note,omitempty"`
+	Error    string    `json:"error,omitempty"`
+}
+
+// Deployment is the audit record of one pass that changed something. Append-only
+// but for its own progress.
+type Deployment struct {
+	ID          string    `json:"id"` // time-ordered
+	Client      ClientID  `json:"client"`
+	Name        string    `json:"name"`
+	Commit      string    `json:"commit"`
+	Cause       string    `json:"cause"` // commit | retry | approve | secret | drift | schedule
+	By          string    `json:"by,omitempty"`
+	Fingerprint string    `json:"fingerprint"`
+	State       string    `json:"state"` // running | succeeded | failed | superseded | rolled back | held
+	Started     time.Time `json:"started"`
+	Ended       time.Time `json:"ended,omitzero"`
+	Steps       []StepRun `json:"steps"`
+	Error       string    `json:"error,omitempty"`
+	Next        string    `json:"next,omitempty"`   // the one thing to do
+	Source      string    `json:"source,omitempty"` // deployed source commit/ref
+}
+
+// LogLine is one line of a deployment's progress.
+type LogLine struct {
+	Deployment string    `json:"deployment"`
+	Seq        uint64    `json:"seq"`
+	At         time.Time `json:"at"`
+	Step       string    `json:"step,omitempty"`
+	Text       string    `json:"text"`
+}
+
+// Entry is one line of a client's history, for `history` and the audit trail.
+type Entry struct {
+	Seq    uint64    `json:"seq"`
+	At     time.Time `json:"at"`
+	Client ClientID  `json:"client,omitempty"`
+	Name   string    `json:"name,omitempty"`
+	Commit string    `json:"commit,omitempty"`
+	By     string    `json:"by,omitempty"`
+	What   string    `json:"what"` // accepted, planned, held, approved, succeeded, failed, retained, purged, superseded, invalid …
+	Text   string    `json:"text"`
+}
+
+// Report is one thing that people are to be told: stored with the state change,
+// delivered at least once in order per subject, idempotently.
+type Report struct {
+	Seq       uint64    `json:"seq"`
+	Subject   string    `json:"subject"` // commit/SHA, commit/SHA/client/NAME, client/NAME
+	State     string    `json:"state"`   // pending | success | failure | error
+	Text      string    `json:"text"`    // at most 140 characters
+	Detail    string    `json:"detail,omitempty"`
+	URL       string    `json:"url,omitempty"`
+	At        time.Time `json:"at"`
+	Delivered time.Time `json:"delivered,omitzero"`
+	Tries     int       `json:"tries,omitempty"`
+}
+
+// Verdict is the state of one accepted head: which clients it touched and what
+// became of each. It ends when every one of them has.
+type Verdict struct {
+	Commit  string              `json:"commit"`
+	Seq     uint64              `json:"seq"`
+	At      time.Time           `json:"at"`
+	Commits []string            `json:"commits,omitempty"` // of the range, oldest first
+	Clients map[ClientID]string `json:"clients,omitempty"` // pending | succeeded | failed | held | superseded by SHA | invalid
+	Invalid []FileProblem       `json:"invalid,omitempty"`
+	State   string              `json:"state"` // pending | success | failure
+	Ended   time.Time           `json:"ended,omitzero"`
+}
+
+// Installation identifies this state: it is part of every ownership mark.
+type Installation struct {
+	ID        string    `json:"id"` // 8 hex digits
+	CreatedAt time.Time `json:"createdAt"`
+	Epoch     int       `json:"epoch"`
+}

@@ -1,0 +1,193 @@
+package state
+
+import (
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ClientID is a client's immutable identity, minted when its manifest is first
+// accepted. Names change; this does not.
+type ClientID string
+
+// Kind is a kind of resource.
+type Kind string
+
+// The kinds. Whoever adds one also adds its mapping in desired and its case in a
+// provider.
+const (
+	KindDatabase    Kind = "database"    // holds the client's data
+	KindSite        Kind = "site"        // the project at the host, without content
+	KindEnvironment Kind = "environment" // all variables of the site, as one set
+	KindDeployment  Kind = "deployment"  // one release; immutable; its name is a hash of what it is made of
+	KindAdmin       Kind = "admin"       // the site's first user
+	KindTraffic     Kind = "traffic"     // which deployment serves; promotion is an update of it
+	KindDomain      Kind = "domain"      // a host name bound to the site; Ref.Name is the host name
+	KindRecord      Kind = "record"      // a DNS record; Ref.Name is "TYPE name" (+ " #n" for further ones of a set)
+	KindMail        Kind = "mail"        // a message that is sent once
+)
+
+// Ref names a resource: whose, what, which.
+type Ref struct {
+	Client ClientID `json:"client"`
+	Kind   Kind     `json:"kind"`
+	Name   string   `json:"name"`
+}
+
+// String is client/kind/name.
+func (r Ref) String() string { return string(r.Client) + "/" + string(r.Kind) + "/" + r.Name }
+
+// Less orders Refs by client, kind, name.
+func (r Ref) Less(o Ref) bool {
+	if r.Client != o.Client {
+		return r.Client < o.Client
+	}
+	if r.Kind != o.Kind {
+		return r.Kind < o.Kind
+	}
+	return r.Name < o.Name
+}
+
+// IsZero says that it names nothing.
+func (r Ref) IsZero() bool { return r == Ref{} }
+
+// SecretRef names one version of a secret, never its value.
+type SecretRef struct {
+	// Scope is a client id (the client's own and generated secrets, and secret
+	// outputs of its resources) or "shared".
+	Scope   string `json:"scope"`
+	Name    string `json:"name"` // mollie, generated/SESSION_SECRET, output/database/main/url
+	Version int    `json:"version,omitempty"`
+	// Fingerprint is keyed with the installation's key, 12 hex digits; safe to show.
+	Fingerprint string `json:"fingerprint,omitempty"`
+}
+
+// Value is a literal, "output x of Ref r", or "secret n version v". It never
+// holds a secret's text.
+type Value struct {
+	Literal string     `json:"literal,omitempty"`
+	Ref     *Ref       `json:"ref,omitempty"`    // with Output
+	Output  string     `json:"output,omitempty"` // url, host, id …
+	Secret  *SecretRef `json:"secret,omitempty"`
+}
+
+// Lit is a literal value.
+func Lit(s string) Value { return Value{Literal: s} }
+
+// OutputOf is another resource's output.
+func OutputOf(r Ref, output string) Value { return Value{Ref: &r, Output: output} }
+
+// SecretValue is a reference to a secret.
+func SecretValue(s SecretRef) Value { return Value{Secret: &s} }
+
+// Equal compares by content.
+func (v Value) Equal(o Value) bool { return v.Canonical() == o.Canonical() }
+
+// Canonical is a stable text of what the value refers to, for hashing and
+// comparison: it holds literals and names, no secret.
+func (v Value) Canonical() string {
+	switch {
+	case v.Secret != nil:
+		return "secret:" + strconv.Quote(v.Secret.Scope+"/"+v.Secret.Name) + "@" + strconv.Itoa(v.Secret.Version) + "#" + v.Secret.Fingerprint
+	case v.Ref != nil:
+		return "output:" + strconv.Quote(v.Ref.String()) + "." + v.Output
+	default:
+		return "literal:" + strconv.Quote(v.Literal)
+	}
+}
+
+// Attribute is one named value of a resource.
+type Attribute struct {
+	Name  string `json:"name"`
+	Value Value  `json:"value"`
+}
+
+// Attributes are sorted by name, each name once. Build them with NewAttributes.
+type Attributes []Attribute
+
+// NewAttributes sorts a map.
+func NewAttributes(m map[string]Value) Attributes {
+	a := make(Attributes, 0, len(m))
+	for n, v := range m {
+		a = append(a, Attribute{n, v})
+	}
+	sort.Slice(a, func(i, j int) bool { return a[i].Name < a[j].Name })
+	return a
+}
+
+// Get returns the named value.
+func (a Attributes) Get(name string) (Value, bool) {
+	i := sort.Search(len(a), func(i int) bool { return a[i].Name >= name })
+	if i < len(a) && a[i].Name == name {
+		return a[i].Value, true
+	}
+	return Value{}, false
+}
+
+// Literal returns the named value's literal, or "".
+func (a Attributes) Literal(name string) string { v, _ := a.Get(name); return v.Literal }
+
+// Canonical is a stable text of all of them.
+func (a Attributes) Canonical() string {
+	var b strings.Builder
+	for _, x := range a {
+		b.WriteString(strconv.Quote(x.Name))
+		b.WriteByte('=')
+		b.WriteString(x.Value.Canonical())
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// Resource is a wish, or (once it has an ID) what we recorded of a real object.
+type Resource struct {
+	Ref        Ref        `json:"ref"`
+	Provider   string     `json:"provider"`
+	Attributes Attributes `json:"attributes"`
+	// After lists resources that must be ready first, beyond those that
+	// Attributes refer to. Sorted.
+	After []Ref `json:"after,omitempty"`
+
+	// Recorded only.
+	ID         string           `json:"id,omitempty"`   // the provider's
+	Name       string           `json:"name,omitempty"` // the vendor-side name
+	Outputs    map[string]Value `json:"outputs,omitempty"`
+	Found      bool             `json:"found,omitempty"`   // an equal unmarked object that was there: used, never changed, never deleted
+	Adopted    bool             `json:"adopted,omitempty"` // named in `adopt:`; never purged by schedule
+	Generation int              `json:"generation,omitempty"`
+	// Retained data: taken out of use at, to be purged not before.
+	RetainedAt time.Time `json:"retainedAt,omitzero"`
+	PurgeAfter time.Time `json:"purgeAfter,omitzero"` // zero with RetainedAt set: kept for ever
+	UpdatedAt  time.Time `json:"updatedAt,omitzero"`
+	ObservedAt time.Time `json:"observedAt,omitzero"`
+	Commit     string    `json:"commit,omitempty"` // that caused the last write
+}
+
+// Real says that the resource exists at its provider as far as we know.
+func (r Resource) Real() bool { return r.ID != "" }
+
+// Retained says that it is data out of use, waiting for its purge date.
+func (r Resource) Retained() bool { return !r.RetainedAt.IsZero() }
+
+// References returns every Ref that the attributes and After name, sorted, once each.
+func (r Resource) References() []Ref {
+	seen := map[Ref]bool{}
+	var out []Ref
+	add := func(x Ref) {
+		if !seen[x] {
+			seen[x] = true
+			out = append(out, x)
+		}
+	}
+	for _, a := range r.Attributes {
+		if a.Value.Ref != nil {
+			add(*a.Value.Ref)
+		}
+	}
+	for _, x := range r.After {
+		add(x)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Less(out[j]) })
+	return out
+}
