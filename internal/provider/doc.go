@@ -1,0 +1,49 @@
+// Package provider is the contract between the engine and whoever keeps the
+// clients' objects.
+//
+// # Model
+//
+// A provider keeps Objects of some Kinds. An Object has an id (the vendor's), a
+// vendor-side name that we choose (ObjectName: deterministic, so that a lost
+// answer can be looked up), a Mark that says whose it is where the vendor has a
+// place for one, attributes, outputs for other resources, and a Phase.
+//
+// The engine writes like this, and a provider may rely on it: it looks before it
+// creates; it commits its intent before it calls Create, Update or Delete, and the
+// outcome after; an error of kind Uncertain is looked into, never repeated; all
+// other kinds say that nothing happened. Wishes come fully resolved.
+//
+// A provider promises: Observe and Owned change nothing; a list is complete or an
+// error; Create makes one object or says Conflict; Delete of the absent succeeds;
+// errors are *Error with the right kind (a write whose answer was lost is
+// Uncertain, even if it is probable that it failed); vendor text is bounded; no
+// retries of writes inside; contexts are honoured; safe for concurrent use.
+// Package providertest holds these as a conformance suite.
+//
+// A provider refuses: to know other providers, plans, manifests or the store; to
+// read the environment; to touch an object that is not named by id or name.
+//
+// # Kinds, their attributes and outputs
+//
+//	database     access, schema (the template's name), disabled (collections)   → url, host
+//	admin        email, password (secret), database, site, path                 → url
+//	site         label (the client's name), server, repository, runtime         → id, url, address, host
+//	environment  site, env.NAME …: the whole set, replaced as one               → id
+//	deployment   site, repository, ref, directory, template, install, command,
+//	             start, migrate, settings (JSON), features, collections,
+//	             displayName, environment (a hash of the set that it is built
+//	             with); immutable; built from the site's environment of that
+//	             moment; Progressing until built                                → id, url (its own address)
+//	traffic      site, deployment (the deployment's id): which one serves       → id
+//	domain       site, host, redirect ("" or the host to redirect to)           → id
+//	record       type, name (fully qualified), content, ttl, priority, proxied  → id
+//	mail         to, subject, text: sent once                                   → id
+//
+// Attribute `site`, `database` and `deployment` are the ids of those objects.
+// Every kind has the output id.
+//
+// # Design
+//
+// Await is not a verb: Create returns early and Observe by id says how far it is,
+// so that a restarted daemon goes on waiting with what it recorded.
+package provider

@@ -1,0 +1,26 @@
+package provider
+
+import (
+	"strconv"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// ObjectName is the deterministic vendor-side name of a resource: it carries
+// installation, client id and generation, never the client's name, so that a
+// rename recreates nothing. Domains and records are named by what they are.
+func ObjectName(m Mark, r state.Ref) string {
+	switch r.Kind {
+	case state.KindDomain, state.KindRecord:
+		return r.Name
+	}
+	n := string(m.Client)
+	if m.Generation > 1 {
+		n += "-g" + strconv.Itoa(m.Generation)
+	}
+	n += "-" + m.Installation
+	if r.Name != "main" {
+		n += "-" + r.Name
+	}
+	return n
+}
