@@ -11,7 +11,9 @@ import (
 // rename recreates nothing. Domains and records are named by what they are.
 func ObjectName(m Mark, r state.Ref) string {
 	switch r.Kind {
-	case state.KindDomain, state.KindRecord:
+	case state.KindDomain:
+		return r.Host()
+	case state.KindRecord:
 		return r.Name
 	}
 	n := string(m.Client)
@@ -19,7 +21,8 @@ func ObjectName(m Mark, r state.Ref) string {
 		n += "-g" + strconv.Itoa(m.Generation)
 	}
 	n += "-" + m.Installation
-	if r.Name != "main" {
+	switch r.Kind {
+	case state.KindDeployment, state.KindMail:
 		n += "-" + r.Name
 	}
 	return n

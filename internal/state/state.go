@@ -18,12 +18,12 @@ type Kind string
 // provider.
 const (
 	KindDatabase    Kind = "database"    // holds the client's data
-	KindSite        Kind = "site"        // the project at the host, without content
-	KindEnvironment Kind = "environment" // all variables of the site, as one set
+	KindSite        Kind = "site"        // the project at the host, without content; Ref.Name is the provider's name (+ "/server")
+	KindEnvironment Kind = "environment" // all variables of the site, as one set; named like its site
 	KindDeployment  Kind = "deployment"  // one release; immutable; its name is a hash of what it is made of
 	KindAdmin       Kind = "admin"       // the site's first user
-	KindTraffic     Kind = "traffic"     // which deployment serves; promotion is an update of it
-	KindDomain      Kind = "domain"      // a host name bound to the site; Ref.Name is the host name
+	KindTraffic     Kind = "traffic"     // which deployment serves; promotion is an update of it; named like its site
+	KindDomain      Kind = "domain"      // a host name bound to a site; Ref.Name is "host@site"
 	KindRecord      Kind = "record"      // a DNS record; Ref.Name is "TYPE name" (+ " #n" for further ones of a set)
 	KindMail        Kind = "mail"        // a message that is sent once
 )
@@ -48,6 +48,9 @@ func (r Ref) Less(o Ref) bool {
 	}
 	return r.Name < o.Name
 }
+
+// Host is the host name of a domain's Ref: its name up to "@".
+func (r Ref) Host() string { h, _, _ := strings.Cut(r.Name, "@"); return h }
 
 // IsZero says that it names nothing.
 func (r Ref) IsZero() bool { return r == Ref{} }
@@ -153,9 +156,12 @@ type Resource struct {
 	ID         string           `json:"id,omitempty"`   // the provider's
 	Name       string           `json:"name,omitempty"` // the vendor-side name
 	Outputs    map[string]Value `json:"outputs,omitempty"`
-	Found      bool             `json:"found,omitempty"`   // an equal unmarked object that was there: used, never changed, never deleted
-	Adopted    bool             `json:"adopted,omitempty"` // named in `adopt:`; never purged by schedule
-	Generation int              `json:"generation,omitempty"`
+	Found      bool             `json:"found,omitempty"`      // an equal unmarked object that was there: used, never changed, never deleted
+	Adopted    bool             `json:"adopted,omitempty"`    // named in `adopt:`; never purged by schedule
+	Generation int              `json:"generation,omitempty"` // of the client when it was made: part of its Mark
+	Phase      string           `json:"phase,omitempty"`      // "" ready | progressing | failed | manual
+	Message    string           `json:"message,omitempty"`    // why failed, what to do for manual
+	Run        string           `json:"run,omitempty"`        // the pass that created it
 	// Retained data: taken out of use at, to be purged not before.
 	RetainedAt time.Time `json:"retainedAt,omitzero"`
 	PurgeAfter time.Time `json:"purgeAfter,omitzero"` // zero with RetainedAt set: kept for ever

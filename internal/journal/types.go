@@ -1,0 +1,42 @@
+package journal
+
+import (
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// Op is the provider verb that an intent announces.
+type Op string
+
+// The verbs.
+const (
+	OpCreate Op = "create"
+	OpUpdate Op = "update"
+	OpDelete Op = "delete"
+)
+
+// Intent is committed before a provider write. While it is open (no outcome), the
+// write may or may not have happened. It holds no secret: attributes are Values.
+type Intent struct {
+	Key      string          `json:"key"` // Ref.String(): at most one open intent a resource
+	Run      string          `json:"run"`
+	Step     string          `json:"step"` // plan.Step.Key
+	Op       Op              `json:"op"`
+	Ref      state.Ref       `json:"ref"`
+	From     state.Ref       `json:"from,omitzero"` // move
+	Provider string          `json:"provider"`
+	Name     string          `json:"name"`           // vendor-side
+	ObjectID string          `json:"id,omitempty"`   // update, delete
+	Mark     string          `json:"mark,omitempty"` // installation/client/generation, as the object will carry it
+	Wish     *state.Resource `json:"wish,omitempty"`
+	Prior    *state.Resource `json:"prior,omitempty"`
+	Absent   bool            `json:"absent,omitempty"` // create: we had looked, and there was none
+	Sent     bool            `json:"sent,omitempty"`   // an answer was Uncertain (else: cut off, unknown)
+	Commit   string          `json:"commit,omitempty"`
+	At       time.Time       `json:"at"`
+	Looks    int             `json:"looks,omitempty"`  // looks that found nothing
+	LookAt   time.Time       `json:"lookAt,omitzero"`  // not before
+	Parked   string          `json:"parked,omitempty"` // why nobody but a person can decide
+	Again    int             `json:"again,omitempty"`  // times that it was sent anew after settled looks
+}

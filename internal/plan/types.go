@@ -1,0 +1,154 @@
+package plan
+
+import (
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// Action is what a step does.
+type Action string
+
+// The actions. Those that write at a provider: create, update, move, replace,
+// delete, purge.
+const (
+	Create  Action = "create"
+	Update  Action = "update"
+	Move    Action = "move"    // update of an object that changes its owner: From's record becomes Ref's
+	Replace Action = "replace" // delete, then create, of the same Ref
+	Delete  Action = "delete"
+	Retain  Action = "retain" // data out of use, kept until PurgeAfter; nothing is called
+	Return  Action = "return" // retained data back in use; nothing is called
+	Purge   Action = "purge"  // delete of retained data after its date
+	Adopt   Action = "adopt"  // an object that exists is recorded; nothing is written
+	Forget  Action = "forget" // the record goes, the object stays (it was found, not made)
+	Await   Action = "await"  // until a deployment is ready or failed
+	Probe   Action = "probe"  // a health check, before promotion or outside in
+	Record  Action = "record" // the audit record and the client's status
+)
+
+// Writes says that the action calls a provider to change something.
+func (a Action) Writes() bool {
+	switch a {
+	case Create, Update, Move, Replace, Delete, Purge:
+		return true
+	}
+	return false
+}
+
+// The eight steps in the order in which they are shown.
+const (
+	StepDatabase    = 1
+	StepProject     = 2
+	StepDNS         = 3
+	StepEnvironment = 4
+	StepDeploy      = 5
+	StepMonitor     = 6
+	StepHealth      = 7
+	StepRecord      = 8
+)
+
+// stepNames are the words of the eight steps, by number.
+var stepNames = [...]string{"", "database", "project", "dns", "environment", "deploy", "monitor", "health", "record"}
+
+// StepName returns the word of a numbered step.
+func StepName(n int) string {
+	if n < 1 || n >= len(stepNames) {
+		return "step"
+	}
+	return stepNames[n]
+}
+
+// Risk is what may go wrong for a client's users. Ordered by Rank.
+type Risk string
+
+// The risks.
+const (
+	RiskNone    Risk = ""        // reversible, nobody notices
+	RiskTraffic Risk = "traffic" // a different version or address serves afterwards
+	RiskOffline Risk = "offline" // something stops answering
+	RiskMail    Risk = "mail"    // mail may stop arriving; always held
+	RiskGap     Risk = "gap"     // a stated time without service; always held
+	RiskData    Risk = "data"    // data may become unreachable or be erased; held
+)
+
+// Rank orders risks; a higher one is riskier.
+func (r Risk) Rank() int {
+	switch r {
+	case RiskTraffic:
+		return 1
+	case RiskOffline:
+		return 2
+	case RiskMail:
+		return 3
+	case RiskGap:
+		return 4
+	case RiskData:
+		return 5
+	}
+	return 0
+}
+
+// Field is one difference of a step. Secrets show as name and keyed fingerprint.
+type Field struct {
+	Name   string `json:"name"`
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
+	Secret bool   `json:"secret,omitempty"`
+}
+
+// Step is one thing to do. It is data: it can be stored, compared, fingerprinted,
+// resumed.
+type Step struct {
+	Number     int             `json:"number"` // 1 to 8, as shown
+	Action     Action          `json:"action"`
+	Ref        state.Ref       `json:"ref"`
+	Provider   string          `json:"provider,omitempty"`
+	Wish       *state.Resource `json:"wish,omitempty"`  // create, update, move, replace, adopt, return
+	Prior      *state.Resource `json:"prior,omitempty"` // as recorded (or observed) before
+	From       state.Ref       `json:"from,omitzero"`   // move: the Ref that had it
+	Fields     []Field         `json:"fields,omitempty"`
+	Reason     string          `json:"reason"` // a sentence part: "manifest is new", "env STORE_CURRENCY changed"
+	Risk       Risk            `json:"risk,omitempty"`
+	Undo       string          `json:"undo,omitempty"` // a sentence: how it is taken back
+	Calls      int             `json:"calls"`
+	Needs      []string        `json:"needs,omitempty"`     // Keys of steps that must be done first; sorted
+	URL        string          `json:"url,omitempty"`       // probe: "" is the client's public address, else an output Value's text at run time
+	Outside    bool            `json:"outside,omitempty"`   // probe: through the public name
+	PurgeAfter time.Time       `json:"purgeAfter,omitzero"` // retain; zero: for ever
+	// Held is the fingerprint of the hold that the step waits for; a step that
+	// needs a held one waits too, with the same Held and Blocked set.
+	Held    string `json:"held,omitempty"`
+	Blocked bool   `json:"blocked,omitempty"`
+}
+
+// Key identifies a step within plans of the same client over time: action and Ref.
+func (s Step) Key() string { return string(s.Action) + " " + s.Ref.String() + s.suffix() }
+
+func (s Step) suffix() string {
+	if s.Action == Probe && s.Outside {
+		return " outside"
+	}
+	return ""
+}
+
+// Problem is why a client cannot be planned; nothing of it runs.
+type Problem struct {
+	Client state.ClientID `json:"client,omitempty"`
+	Name   string         `json:"name"`
+	Text   string         `json:"text"`
+	Act    string         `json:"act,omitempty"`  // what to do
+	Hold   state.HoldKind `json:"hold,omitempty"` // the client is held for this reason; empty: invalid
+}
+
+// Plan is what would happen to one group of clients (usually one): steps in an
+// order that satisfies Needs, deterministic for equal inputs.
+type Plan struct {
+	Commit   string    `json:"commit,omitempty"`
+	Steps    []Step    `json:"steps"`
+	Problems []Problem `json:"problems,omitempty"`
+	LookedAt time.Time `json:"lookedAt,omitzero"` // age of the look that it rests on; zero: the record
+}
+
+// Empty says that there is nothing to do and nothing wrong.
+func (p Plan) Empty() bool { return len(p.Steps) == 0 && len(p.Problems) == 0 }
