@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"time"
 
 	"github.com/compassdigital/reconciler/internal/state"
 )
@@ -98,20 +97,8 @@ type Query struct {
 	Wish *Wish
 }
 
-// Traits describe one kind at one provider, as data. The planner gets them and
-// stays blind to vendors.
-type Traits struct {
-	Replace    []string // attributes whose change forces a replacement
-	Data       bool     // holds data: retained, never recreated by itself
-	Serving    bool     // carries traffic: make before break
-	Promotable bool     // deployments are created unpromoted
-	UniqueName bool     // the vendor refuses a second object of the same name
-	Marks      bool     // the vendor has a place for a mark
-	Manual     bool     // created by a person (external): nothing is written
-	ListLag    time.Duration
-	// Calls a verb costs, for the plan's count.
-	ObserveCalls, CreateCalls, UpdateCalls, DeleteCalls int
-}
+// Traits describe one kind at one provider, as data.
+type Traits = state.Traits
 
 // Reader is the reading half.
 type Reader interface {

@@ -95,7 +95,9 @@ func Installation(tx Tx) (state.Installation, bool, error) {
 }
 
 // PutInstallation is called once, when the state is made.
-func PutInstallation(tx Tx, i state.Installation) error { return put(tx, bucketMeta, "installation", i) }
+func PutInstallation(tx Tx, i state.Installation) error {
+	return put(tx, bucketMeta, "installation", i)
+}
 
 // Baseline returns the last accepted head; false before the first.
 func Baseline(tx Tx) (state.Baseline, bool, error) {
@@ -169,7 +171,9 @@ func Resources(tx Tx, id state.ClientID) ([]state.Resource, error) {
 }
 
 // AllResources returns what is recorded of everybody.
-func AllResources(tx Tx) ([]state.Resource, error) { return all[state.Resource](tx, bucketResources, "") }
+func AllResources(tx Tx) ([]state.Resource, error) {
+	return all[state.Resource](tx, bucketResources, "")
+}
 
 // Resource returns one.
 func Resource(tx Tx, r state.Ref) (state.Resource, bool, error) {
@@ -231,7 +235,9 @@ func PutApproval(tx Tx, a state.Approval) error { return put(tx, bucketApprovals
 func DeleteApproval(tx Tx, fingerprint string) error { return tx.Delete(bucketApprovals, fingerprint) }
 
 // Claim returns who owns a shared key.
-func Claim(tx Tx, key string) (state.Claim, bool, error) { return get[state.Claim](tx, bucketClaims, key) }
+func Claim(tx Tx, key string) (state.Claim, bool, error) {
+	return get[state.Claim](tx, bucketClaims, key)
+}
 
 // Claims returns the ledger.
 func Claims(tx Tx) ([]state.Claim, error) { return all[state.Claim](tx, bucketClaims, "") }

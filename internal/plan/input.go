@@ -1,0 +1,70 @@
+package plan
+
+import (
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// Look is what a look at the world said of one resource. Without one, the planner
+// goes by the record.
+type Look struct {
+	Ref    state.Ref
+	Gone   bool   // recorded, and not there any more
+	Failed string // the look failed: this resource's steps wait; the text is for people
+	// For a resource that is not recorded:
+	Found   bool   // an object of that name or content exists
+	ID      string // its id
+	Ours    bool   // it bears our mark (installation, client, generation)
+	Foreign string // it bears somebody else's mark: whose, for people
+	Equal   bool   // it is what we would make
+	Count   int    // objects found; more than one is a conflict
+	// Differs lists recorded attributes whose real value is another one: drift.
+	Differs []Field
+}
+
+// ClientInput is one client of the group.
+type ClientInput struct {
+	Client   state.Client
+	Wish     []state.Resource // what desired says; nil when Removed
+	Removed  bool             // a tombstone for the whole client is due
+	Recorded []state.Resource
+	Looks    map[state.Ref]Look
+	// Tombstones that are due (not waiting, not held, past NotUntil): proof for deletes.
+	Tombstones []state.Tombstone
+	// Problems that desired found (unset secrets, unconfigured providers): the
+	// client is not planned.
+	Problems []Problem
+	Health   bool // probes are wanted (false: none at the platform)
+	// Retention of the database in effect; Forever wins.
+	Retain        time.Duration
+	RetainForever bool
+	Reuse         string // database.reuse of the wish
+}
+
+// Input is all that planning reads. Equal inputs give equal plans, whatever the
+// order of their slices.
+type Input struct {
+	Commit   string
+	Now      time.Time
+	Clients  []ClientInput
+	Traits   map[string]map[state.Kind]state.Traits // by provider name
+	Keep     int                                    // releases to keep beside the serving one
+	LookedAt time.Time
+}
+
+// GateInput is what decides which steps wait for a person.
+type GateInput struct {
+	Now       time.Time
+	Reviewed  map[string]bool // StepPrints that a pull request of the accepted range showed; nil: there was no review
+	Approvals []state.Approval
+	Holds     []state.Hold // that exist already for these clients
+	Freeze    []Window
+	Paused    map[state.ClientID]bool // plans are shown, nothing is written
+}
+
+// Window is a freeze.
+type Window struct {
+	From, To time.Time
+	Reason   string
+}

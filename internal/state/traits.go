@@ -1,0 +1,19 @@
+package state
+
+import "time"
+
+// Traits describe one kind at one provider, as data. Wiring hands them to the
+// planner, which stays blind to vendors.
+type Traits struct {
+	Replace    []string // attributes whose change forces a replacement
+	Data       bool     // holds data: retained, never recreated by itself
+	Serving    bool     // carries traffic: make before break
+	Promotable bool     // deployments are created unpromoted
+	UniqueName bool     // the vendor refuses a second object of the same name
+	Marks      bool     // the vendor has a place for a mark
+	Manual     bool     // made by a person (external): nothing is written
+	// ListLag is how late the vendor's lists and look-ups by name may be.
+	ListLag time.Duration
+	// Calls that a verb costs, for the plan's count.
+	ObserveCalls, CreateCalls, UpdateCalls, DeleteCalls int
+}
