@@ -80,6 +80,13 @@ type Client struct {
 	UpdatedAt    time.Time   `json:"updatedAt,omitzero"`
 }
 
+// Undo is one thing to put back.
+type Undo struct {
+	Ref   Ref      `json:"ref"`
+	From  Ref      `json:"from,omitzero"` // it was moved from there
+	Prior Resource `json:"prior"`
+}
+
 // Baseline is the last accepted head of the tracked branch.
 type Baseline struct {
 	Repository string    `json:"repository"` // URL without credentials

@@ -1,0 +1,106 @@
+package journal
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// SettleLooks is how many looks must find nothing before a create whose vendor does
+// not enforce unique names is sent again.
+const SettleLooks = 3
+
+// minLag is the time over which the looks are spread when the vendor states none.
+const minLag = 2 * time.Second
+
+// Seen is one object that the look found.
+type Seen struct {
+	ID     string
+	Ours   bool // it bears this intent's mark
+	Marked bool // it bears some mark
+	Equal  bool // it is what the intent wished (update)
+}
+
+// Kind of decision.
+type Kind string
+
+// The decisions.
+const (
+	Done      Kind = "done"       // it happened: record Object
+	NotDone   Kind = "not done"   // it did not: the step may run anew
+	LookAgain Kind = "look again" // not before At
+	Park      Kind = "park"       // Reason says why a person must decide
+)
+
+// Decision is what Settle says.
+type Decision struct {
+	Kind   Kind
+	Object int // index into the seen objects, for Done of a create or update
+	At     time.Time
+	Reason string
+}
+
+// Settle decides what became of the write that i announced, from what a look just
+// found: by name for a create, by id for an update or delete.
+func Settle(i Intent, seen []Seen, t state.Traits, now time.Time) Decision {
+	switch i.Op {
+	case OpDelete:
+		if len(seen) == 0 {
+			return Decision{Kind: Done, Object: -1}
+		}
+		return Decision{Kind: NotDone}
+	case OpUpdate:
+		if len(seen) > 0 && seen[0].Equal {
+			return Decision{Kind: Done}
+		}
+		return Decision{Kind: NotDone}
+	}
+	return settleCreate(i, seen, t, now)
+}
+
+func settleCreate(i Intent, seen []Seen, t state.Traits, now time.Time) Decision {
+	ours := -1
+	for n, s := range seen {
+		if !s.Ours {
+			continue
+		}
+		if ours >= 0 {
+			return Decision{Kind: Park, Reason: fmt.Sprintf("two objects at %s bear our mark for %s %s", i.Provider, i.Ref.Kind, i.Name)}
+		}
+		ours = n
+	}
+	if ours >= 0 {
+		return Decision{Kind: Done, Object: ours}
+	}
+	if len(seen) > 0 {
+		return settleStranger(i, seen, t)
+	}
+	if t.UniqueName {
+		return Decision{Kind: NotDone} // a second create conflicts instead of doubling
+	}
+	if i.Looks+1 >= SettleLooks {
+		return Decision{Kind: NotDone}
+	}
+	lag := max(t.ListLag, minLag)
+	return Decision{Kind: LookAgain, At: now.Add(lag / (SettleLooks - 1))}
+}
+
+// settleStranger: objects of that name that do not bear our mark. Where the vendor
+// has no place for a mark, the one object is ours if our intent followed an observed
+// absence; for records several of a name may live side by side, and only an equal one
+// can be ours.
+func settleStranger(i Intent, seen []Seen, t state.Traits) Decision {
+	if !t.Marks && i.Absent {
+		if len(seen) == 1 {
+			return Decision{Kind: Done}
+		}
+		return Decision{Kind: Park, Reason: fmt.Sprintf("%d objects named %s at %s, and none can bear a mark", len(seen), i.Name, i.Provider)}
+	}
+	for _, s := range seen {
+		if s.Marked {
+			return Decision{Kind: Park, Reason: fmt.Sprintf("%s %s at %s bears another mark", i.Ref.Kind, i.Name, i.Provider)}
+		}
+	}
+	return Decision{Kind: Park, Reason: fmt.Sprintf("%s %s exists at %s without our mark", i.Ref.Kind, i.Name, i.Provider)}
+}
