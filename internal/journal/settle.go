@@ -29,6 +29,7 @@ type Kind string
 const (
 	Done      Kind = "done"       // it happened: record Object
 	NotDone   Kind = "not done"   // it did not: the step may run anew
+	Found     Kind = "found"      // somebody made an equal object: use it, record it as found
 	LookAgain Kind = "look again" // not before At
 	Park      Kind = "park"       // Reason says why a person must decide
 )
@@ -97,7 +98,10 @@ func settleStranger(i Intent, seen []Seen, t state.Traits) Decision {
 		}
 		return Decision{Kind: Park, Reason: fmt.Sprintf("%d objects named %s at %s, and none can bear a mark", len(seen), i.Name, i.Provider)}
 	}
-	for _, s := range seen {
+	for n, s := range seen {
+		if s.Equal && !s.Marked {
+			return Decision{Kind: Found, Object: n}
+		}
 		if s.Marked {
 			return Decision{Kind: Park, Reason: fmt.Sprintf("%s %s at %s bears another mark", i.Ref.Kind, i.Name, i.Provider)}
 		}

@@ -76,6 +76,17 @@ type Client struct {
 	Deployment   string      `json:"deployment,omitempty"` // id of the last Deployment (audit record)
 	DeployedAt   time.Time   `json:"deployedAt,omitzero"`
 	DriftFields  []string    `json:"drift,omitempty"`
+	// Run is the pass that is under way (or was, when the program was cut off); a failed first
+	// provisioning takes back what bears it.
+	Run string `json:"run,omitempty"`
+	// Undo is what the pass under way changed of what serves, in order; taken back in
+	// reverse. RollingBack says why it is being taken back; a restart goes on with it.
+	Undo        []Undo `json:"undo,omitempty"`
+	RollingBack string `json:"rollingBack,omitempty"`
+	// SourceSpec is the repository and ref that SourceCommit was resolved from: a branch
+	// that moves later is no change.
+	SourceSpec   string `json:"sourceSpec,omitempty"`
+	SourceCommit string `json:"sourceCommit,omitempty"`
 	CreatedAt    time.Time   `json:"createdAt,omitzero"`
 	UpdatedAt    time.Time   `json:"updatedAt,omitzero"`
 }

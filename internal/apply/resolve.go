@@ -1,0 +1,186 @@
+package apply
+
+import (
+	"fmt"
+	"sort"
+
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// generatedPrefix starts the names of secrets that we make ourselves, once.
+const generatedPrefix = "generated/"
+
+func (r *Runner) mark(job Job, id state.ClientID) provider.Mark {
+	return provider.Mark{Installation: r.Installation, Client: id, Generation: max(job.Clients[id].Generation, 1)}
+}
+
+// wish resolves a resource's values inside tx. missing lists generated secrets that
+// do not exist yet; they are minted with the intent.
+func (r *Runner) wish(tx store.Tx, job Job, res state.Resource) (w provider.Wish, missing []state.SecretRef, err error) {
+	m := r.mark(job, res.Ref.Client)
+	w = provider.Wish{Ref: res.Ref, Name: provider.ObjectName(m, res.Ref), Mark: m}
+	for _, a := range res.Attributes {
+		in := provider.Input{Name: a.Name}
+		switch {
+		case a.Value.Secret != nil:
+			rec, ok, err := store.Secret(tx, a.Value.Secret.Scope, a.Value.Secret.Name, a.Value.Secret.Version)
+			if err != nil {
+				return w, nil, err
+			}
+			if !ok {
+				if !isGenerated(*a.Value.Secret) {
+					return w, nil, fmt.Errorf("secret %s/%s is not set", a.Value.Secret.Scope, a.Value.Secret.Name)
+				}
+				missing = append(missing, *a.Value.Secret)
+				continue
+			}
+			s := state.NewSecret(string(rec.Text))
+			in.Secret = &s
+		case a.Value.Ref != nil:
+			if err := r.output(tx, a, &in); err != nil {
+				return w, nil, err
+			}
+		default:
+			in.Text = a.Value.Literal
+		}
+		w.Inputs = append(w.Inputs, in)
+	}
+	sort.Slice(w.Inputs, func(i, j int) bool { return w.Inputs[i].Name < w.Inputs[j].Name })
+	return w, missing, nil
+}
+
+// output puts another resource's output into in.
+func (r *Runner) output(tx store.Tx, a state.Attribute, in *provider.Input) error {
+	src, ok, err := store.Resource(tx, *a.Value.Ref)
+	if err != nil {
+		return err
+	}
+	if !ok || !src.Real() {
+		return fmt.Errorf("%s needs %s of %s, which does not exist", a.Name, a.Value.Output, *a.Value.Ref)
+	}
+	if a.Value.Output == "id" {
+		in.Text = src.ID
+		return nil
+	}
+	out, ok := src.Outputs[a.Value.Output]
+	if !ok {
+		return fmt.Errorf("%s needs %s of %s, which %s does not give", a.Name, a.Value.Output, *a.Value.Ref, src.Provider)
+	}
+	if out.Secret == nil {
+		in.Text = out.Literal
+		return nil
+	}
+	rec, ok, err := store.Secret(tx, out.Secret.Scope, out.Secret.Name, out.Secret.Version)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("%s needs %s of %s, whose secret is missing", a.Name, a.Value.Output, *a.Value.Ref)
+	}
+	s := state.NewSecret(string(rec.Text))
+	in.Secret = &s
+	return nil
+}
+
+func isGenerated(s state.SecretRef) bool {
+	return len(s.Name) > len(generatedPrefix) && s.Name[:len(generatedPrefix)] == generatedPrefix
+}
+
+// mint makes the missing generated secrets inside tx: sealed before they are sent.
+func (r *Runner) mint(tx store.Tx, missing []state.SecretRef) error {
+	for _, ref := range missing {
+		_, ok, err := store.Secret(tx, ref.Scope, ref.Name, ref.Version)
+		if err != nil {
+			return err
+		}
+		if ok {
+			continue
+		}
+		s, err := r.NewSecret()
+		if err != nil {
+			return fmt.Errorf("generate %s: %w", ref.Name, err)
+		}
+		ref.Fingerprint = r.Fingerprint(s)
+		if err := store.PutSecret(tx, store.SecretRecord{Ref: ref, Text: []byte(s.Reveal()), At: r.Now(), From: "generated"}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// put records an object as the outcome of res's wish. Secret outputs become secrets
+// of the client, a new version when their text changed.
+func (r *Runner) put(tx store.Tx, job Job, providerName string, res state.Resource, o provider.Object, generation int) error {
+	res.Provider, res.ID, res.Name = providerName, o.ID, o.Name
+	res.Generation, res.Commit = max(generation, 1), job.Commit
+	res.UpdatedAt, res.ObservedAt = r.Now(), r.Now()
+	if res.Run == "" {
+		res.Run = job.Run
+	}
+	res.Phase, res.Message = "", ""
+	if o.Phase != "" && o.Phase != provider.Ready {
+		res.Phase, res.Message = string(o.Phase), o.Message
+	}
+	outs := map[string]state.Value{"id": state.Lit(o.ID)}
+	for _, out := range o.Outputs {
+		if out.Secret == nil {
+			outs[out.Name] = state.Lit(out.Text)
+			continue
+		}
+		ref, err := r.outputSecret(tx, res.Ref, out)
+		if err != nil {
+			return err
+		}
+		outs[out.Name] = state.SecretValue(ref)
+	}
+	res.Outputs = outs
+	return store.PutResource(tx, res)
+}
+
+func (r *Runner) outputSecret(tx store.Tx, of state.Ref, out provider.Output) (state.SecretRef, error) {
+	ref := state.SecretRef{Scope: string(of.Client), Name: "output/" + string(of.Kind) + "/" + of.Name + "/" + out.Name, Version: 1}
+	have, ok, err := store.Secret(tx, ref.Scope, ref.Name, 0)
+	if err != nil {
+		return ref, err
+	}
+	if ok {
+		if state.NewSecret(string(have.Text)).Equal(*out.Secret) {
+			return have.Ref, nil
+		}
+		ref.Version = have.Ref.Version + 1
+	}
+	ref.Fingerprint = r.Fingerprint(*out.Secret)
+	return ref, store.PutSecret(tx, store.SecretRecord{Ref: ref, Text: []byte(out.Secret.Reveal()), At: r.Now(), From: "output"})
+}
+
+// noteUndo keeps what s is about to change on the client, so that a failure of the
+// pass, or the start after a crash, puts it back. Each Ref's first state counts.
+func noteUndo(tx store.Tx, s plan.Step) error {
+	if s.Prior == nil || !putBack(s.Ref.Kind) {
+		return nil
+	}
+	c, ok, err := store.Client(tx, s.Ref.Client)
+	if err != nil || !ok || c.RollingBack != "" {
+		return err
+	}
+	for _, u := range c.Undo {
+		if u.Ref == s.Ref {
+			return nil
+		}
+	}
+	c.Undo = append(c.Undo, state.Undo{Ref: s.Ref, From: s.From, Prior: *s.Prior})
+	return store.PutClient(tx, c)
+}
+
+// putBack says which kinds a failed update puts back: what serves, and what the next
+// build would read.
+func putBack(k state.Kind) bool {
+	switch k {
+	case state.KindTraffic, state.KindDomain, state.KindRecord, state.KindEnvironment:
+		return true
+	}
+	return false
+}

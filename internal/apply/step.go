@@ -1,0 +1,216 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// errWait says that a step cannot go on now and may later.
+type errWait struct {
+	at  time.Time // zero: the caller's back-off decides
+	err error
+}
+
+func (e *errWait) Error() string { return e.err.Error() }
+func (e *errWait) Unwrap() error { return e.err }
+
+// errPark says that only a person can decide.
+type errPark struct{ reason string }
+
+func (e *errPark) Error() string { return e.reason }
+
+// errSuperseded ends a wait whose wish is no longer wished.
+var errSuperseded = errors.New("a newer commit replaced this wish")
+
+// journalError wraps a failure of the store itself: the pass ends at once.
+type journalError struct{ err error }
+
+func (e *journalError) Error() string { return "journal: " + e.err.Error() }
+func (e *journalError) Unwrap() error { return e.err }
+
+// update runs fn in a transaction; its failure ends the pass.
+func (r *Runner) update(fn func(store.Tx) error) error {
+	if err := r.Store.Update(fn); err != nil {
+		return &journalError{err}
+	}
+	return nil
+}
+
+// step runs one step to its end, with retries. The error is the journal's or ctx's.
+func (r *Runner) step(ctx context.Context, job Job, s plan.Step) (StepResult, error) {
+	res := StepResult{Step: s, Started: r.Now()}
+	r.emit(Event{Client: s.Ref.Client, Deployment: job.Deployment[s.Ref.Client], Step: s, State: "running"})
+	var note string
+	var err error
+	for res.Tries = 1; ; res.Tries++ {
+		note, err = r.act(ctx, job, s)
+		if err == nil || res.Tries >= callAttempts || !r.again(ctx, job, s, err, res.Tries) {
+			break
+		}
+	}
+	var je *journalError
+	if errors.As(err, &je) {
+		return res, err
+	}
+	if ctx.Err() != nil {
+		return res, context.Cause(ctx)
+	}
+	res.Ended, res.Note, res.Err = r.Now(), note, err
+	res.State, res.RetryAt = classify(err)
+	return res, nil
+}
+
+// again waits before the next try, if there is to be one inside this pass.
+func (r *Runner) again(ctx context.Context, job Job, s plan.Step, err error, tries int) bool {
+	var w *errWait
+	var p *errPark
+	if errors.As(err, &w) || errors.As(err, &p) || errors.Is(err, errSuperseded) || ctx.Err() != nil {
+		return false
+	}
+	wait := r.Jitter(firstBackOff << (tries - 1))
+	switch provider.KindOf(err) {
+	case provider.Transient:
+	case provider.RateLimited:
+		if until := provider.UntilOf(err); !until.IsZero() {
+			wait = until.Sub(r.Now())
+		}
+		if wait > maxStepWait {
+			return false
+		}
+	default:
+		return false
+	}
+	if job.Superseded != nil && job.Superseded(s.Ref.Client) {
+		return false
+	}
+	r.emit(Event{Client: s.Ref.Client, Deployment: job.Deployment[s.Ref.Client], Step: s, State: "waiting", Attempt: tries,
+		Text: fmt.Sprintf("%v; try %d of %d in %s", err, tries+1, callAttempts, wait.Round(100*time.Millisecond))})
+	return r.Sleep(ctx, wait) == nil
+}
+
+// classify turns a step's last error into its state.
+func classify(err error) (StepState, time.Time) {
+	var w *errWait
+	var p *errPark
+	var pe *provider.Error
+	switch {
+	case err == nil:
+		return StepDone, time.Time{}
+	case errors.Is(err, errSuperseded):
+		return StepSuperseded, time.Time{}
+	case errors.As(err, &p):
+		return StepParked, time.Time{}
+	case errors.As(err, &w):
+		return StepWaiting, w.at
+	case errors.As(err, &pe):
+		switch pe.Kind {
+		case provider.Transient, provider.Uncertain, provider.Denied:
+			return StepWaiting, pe.Until
+		case provider.RateLimited:
+			return StepWaiting, pe.Until
+		case provider.Conflict:
+			return StepParked, time.Time{}
+		}
+	}
+	return StepFailed, time.Time{}
+}
+
+// act does what the step's action says, once.
+func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) {
+	switch s.Action {
+	case plan.Create:
+		return r.create(ctx, job, s)
+	case plan.Update, plan.Move:
+		return r.change(ctx, job, s)
+	case plan.Replace:
+		return r.replace(ctx, job, s)
+	case plan.Delete, plan.Purge:
+		return r.remove(ctx, job, s)
+	case plan.Retain, plan.Return, plan.Forget:
+		return r.record(job, s)
+	case plan.Adopt:
+		return r.adopt(ctx, job, s)
+	case plan.Await:
+		return r.await(ctx, job, s)
+	case plan.Probe:
+		return r.probe(ctx, job, s)
+	case plan.Record:
+		return "", nil
+	}
+	return "", fmt.Errorf("step %s: unknown action", s.Key())
+}
+
+// record does what needs no provider: retain, return, forget.
+func (r *Runner) record(job Job, s plan.Step) (string, error) {
+	err := r.update(func(tx store.Tx) error {
+		have, ok, err := store.Resource(tx, s.Ref)
+		if err != nil || !ok {
+			return err
+		}
+		switch s.Action {
+		case plan.Forget:
+			return store.DeleteResource(tx, s.Ref)
+		case plan.Retain:
+			if have.Retained() {
+				return nil
+			}
+			have.RetainedAt, have.PurgeAfter = r.Now(), s.PurgeAfter
+		case plan.Return:
+			have.RetainedAt, have.PurgeAfter = time.Time{}, time.Time{}
+		}
+		have.Commit = job.Commit
+		return store.PutResource(tx, have)
+	})
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case s.Action == plan.Retain && s.PurgeAfter.IsZero():
+		return "kept for ever", nil
+	case s.Action == plan.Retain:
+		return "kept until " + s.PurgeAfter.UTC().Format("2 January 2006"), nil
+	}
+	return "", nil
+}
+
+// adopt records an object that exists; nothing is written at the provider.
+func (r *Runner) adopt(ctx context.Context, job Job, s plan.Step) (string, error) {
+	p, _, err := r.providerOf(s.Provider, s.Ref.Kind)
+	if err != nil {
+		return "", err
+	}
+	found, err := p.Observe(ctx, provider.Query{Kind: s.Ref.Kind, ID: s.Wish.ID})
+	if err != nil {
+		return "", asRead(err)
+	}
+	if len(found) == 0 {
+		return "", &errPark{fmt.Sprintf("%s %s is not at %s any more", s.Ref.Kind, s.Wish.ID, s.Provider)}
+	}
+	return "recorded " + found[0].ID, r.update(func(tx store.Tx) error {
+		res := *s.Wish
+		return r.put(tx, job, s.Provider, res, found[0], generationOf(job, s.Ref))
+	})
+}
+
+func generationOf(job Job, ref state.Ref) int { return job.Clients[ref.Client].Generation }
+
+// asRead turns an uncertain read into a transient one: a read that failed changed
+// nothing.
+func asRead(err error) error {
+	var pe *provider.Error
+	if errors.As(err, &pe) && pe.Kind != provider.Uncertain {
+		return err
+	}
+	e := &provider.Error{Kind: provider.Transient, Op: "observe", Message: "the look did not come through", Err: err}
+	if pe != nil {
+		e.Provider, e.Message, e.Code = pe.Provider, pe.Message, pe.Code
+	}
+	return e
+}
