@@ -85,10 +85,10 @@ type Client struct {
 	RollingBack string `json:"rollingBack,omitempty"`
 	// SourceSpec is the repository and ref that SourceCommit was resolved from: a branch
 	// that moves later is no change.
-	SourceSpec   string `json:"sourceSpec,omitempty"`
-	SourceCommit string `json:"sourceCommit,omitempty"`
-	CreatedAt    time.Time   `json:"createdAt,omitzero"`
-	UpdatedAt    time.Time   `json:"updatedAt,omitzero"`
+	SourceSpec   string    `json:"sourceSpec,omitempty"`
+	SourceCommit string    `json:"sourceCommit,omitempty"`
+	CreatedAt    time.Time `json:"createdAt,omitzero"`
+	UpdatedAt    time.Time `json:"updatedAt,omitzero"`
 }
 
 // Undo is one thing to put back.
