@@ -347,7 +347,7 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, now bool, by stri
 			}
 		}
 	}
-	steps := plan.Purge(m.client, recorded, g.now)
+	steps := plan.Purges(m.client, recorded, g.now)
 	if len(steps) == 0 {
 		return nil, nil
 	}
