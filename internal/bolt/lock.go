@@ -24,7 +24,7 @@ func (e *HeldError) Error() string {
 type holder struct {
 	PID   int       `json:"pid"`
 	Host  string    `json:"host"`
-	Since time.Time `json:"since"`
+	Since time.Time `json:"since,omitzero"`
 }
 
 const (
@@ -87,6 +87,9 @@ func readHolder(f *os.File) string {
 	host := h.Host
 	if host == "" {
 		host = "an unnamed host"
+	}
+	if h.Since.IsZero() {
+		return fmt.Sprintf("process %d on %q", h.PID, host)
 	}
 	return fmt.Sprintf("process %d on %q since %s", h.PID, host, h.Since.UTC().Format("2006-01-02 15:04:05 MST"))
 }

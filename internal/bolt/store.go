@@ -135,13 +135,7 @@ func (s *Store) finish(g *group) {
 	if g.err == nil && g.size < maxGroup && s.waiting.Load() > 0 {
 		return
 	}
-	s.group = nil
-	if g.err != nil || !g.changed {
-		s.rollback(g)
-	} else {
-		s.commit(g)
-	}
-	close(g.done)
+	s.settle()
 }
 
 func (s *Store) rollback(g *group) {
@@ -210,6 +204,21 @@ func (s *Store) reached(id int) bool {
 	return err != nil || seen
 }
 
+// settle ends the group that is open, whoever waited to do it.
+func (s *Store) settle() {
+	g := s.group
+	if g == nil {
+		return
+	}
+	s.group = nil
+	if g.err != nil || !g.changed {
+		s.rollback(g)
+	} else {
+		s.commit(g)
+	}
+	close(g.done)
+}
+
 // Close waits for what is under way and lets go of the file. Closing twice is fine.
 func (s *Store) Close() error {
 	s.pen.Lock()
@@ -218,15 +227,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	if g := s.group; g != nil { // left by one who saw somebody waiting who now finds it closed
-		s.group = nil
-		if g.changed && g.err == nil {
-			s.commit(g)
-		} else {
-			s.rollback(g)
-		}
-		close(g.done)
-	}
+	s.settle()
 	if err := errors.Join(s.closeDB(), unlock(s.held)); err != nil {
 		return fmt.Errorf("close state: %w", err)
 	}
