@@ -97,7 +97,9 @@ func openDB(path string, readOnly, noSync bool, timeout time.Duration) (db *bbol
 	done := false
 	defer func() {
 		if !done && file != nil {
-			_ = file.Close() // bbolt panicked or failed: whatever it holds goes with the descriptor
+			// bbolt panicked, or failed and closed it already: then these fail.
+			_ = letGo(file)
+			_ = file.Close()
 		}
 	}()
 	err = guard(func() error {

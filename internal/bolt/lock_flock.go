@@ -17,3 +17,7 @@ func tryLock(f *os.File) error {
 	}
 	return err
 }
+
+// letGo ends bbolt's lock on a file that it gave up on: its mapping would keep the
+// lock beyond the descriptor.
+func letGo(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }
