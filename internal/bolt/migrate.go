@@ -1,0 +1,70 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// migration brings a state from one schema to the next. It sees records as every
+// other function does, and runs in one transaction with the new schema's number.
+type migration struct {
+	name string
+	run  func(store.Tx) error
+}
+
+// migrations, oldest first: the n-th leads to schema n. A state that is made new has
+// the newest. Never change or remove one that was released.
+func migrations() []migration {
+	return []migration{
+		{"first schema", func(store.Tx) error { return nil }},
+	}
+}
+
+var errNothing = errors.New("nothing to write")
+
+// migrate makes buckets that are new, then runs what is due.
+func (s *Store) migrate(all []migration) error {
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		made, err := makeBuckets(tx)
+		if err == nil && !made {
+			err = errNothing
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, errNothing) {
+		return fmt.Errorf("make buckets: %w", err)
+	}
+	for {
+		done := false
+		err := s.db.Update(func(tx *bbolt.Tx) error {
+			h, err := readHeader(tx)
+			if err != nil {
+				return err
+			}
+			if done = h.Schema >= len(all); done {
+				return errNothing
+			}
+			m := all[h.Schema]
+			h.Schema++
+			t := &transaction{keys: s.keys, tx: tx, buffer: buffer{}}
+			defer t.end()
+			if err := m.run(t); err != nil {
+				return fmt.Errorf("migrate to schema %d (%s): %w", h.Schema, m.name, err)
+			}
+			if _, err := t.flush(); err != nil {
+				return fmt.Errorf("migrate to schema %d (%s): %w", h.Schema, m.name, err)
+			}
+			return putHeader(tx, h)
+		})
+		if done {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
