@@ -100,6 +100,7 @@ type Result struct {
 	Reports        []state.Report    // to append to the outbox
 	Touched        []state.ClientID  // that need a pass; what a hold binds is not among them
 	Held           bool              // the whole head waits (history): nothing of it was accepted
+	Again          bool              // of Release only: it is Head that has to be called again
 }
 
 // ReleaseInput is all that Release reads.
