@@ -64,7 +64,6 @@ type Event struct {
 type Runner struct {
 	Store        store.Store
 	Provider     func(name string, kind state.Kind) (provider.Provider, bool)
-	Probe        func(ctx context.Context, t Target) error
 	Installation string
 	Now          func() time.Time
 	Sleep        func(ctx context.Context, d time.Duration) error
@@ -85,6 +84,8 @@ type Job struct {
 	Commit     string
 	Await      map[state.ClientID]time.Duration // 0: defaultAwait
 	PublicURL  map[state.ClientID]string
+	// Probe asks a site for a good answer once; nil: no health check is wished.
+	Probe func(ctx context.Context, t Target) error
 	// Superseded says that a newer wish of the client was accepted.
 	Superseded func(state.ClientID) bool
 }

@@ -1,0 +1,67 @@
+package apply
+
+import (
+	"fmt"
+
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// Back is the plan that puts back what a pass changed of what serves: c.Undo, the
+// last change first. It is run like any other plan, so that it is journaled, looked
+// into and resumed like one.
+func Back(tx store.Tx, c state.Client) (plan.Plan, error) {
+	var p plan.Plan
+	for i := len(c.Undo) - 1; i >= 0; i-- {
+		u := c.Undo[i]
+		now, ok, err := store.Resource(tx, u.Ref)
+		if err != nil {
+			return p, err
+		}
+		if !ok {
+			continue // it never came to the change, or it is gone: nothing to put back
+		}
+		prior := u.Prior
+		if now.Ref == prior.Ref && now.Attributes.Canonical() == prior.Attributes.Canonical() {
+			continue
+		}
+		s := plan.Step{Number: numberOf(prior.Ref.Kind), Action: plan.Update, Ref: prior.Ref, Provider: prior.Provider, Wish: &prior, Prior: &now,
+			Reason: "put back: " + c.RollingBack, Undo: "nothing: this is the undo"}
+		if prior.Ref != u.Ref {
+			s.Action, s.From = plan.Move, u.Ref
+		}
+		if n := len(p.Steps); n > 0 {
+			s.Needs = []string{p.Steps[n-1].Key()}
+		}
+		p.Steps = append(p.Steps, s)
+	}
+	return p, nil
+}
+
+// Failed is the plan that takes away what came to nothing: deployments that failed.
+// They never served, and an equal one must be made anew by the next try.
+func Failed(recorded []state.Resource) plan.Plan {
+	var p plan.Plan
+	for _, have := range recorded {
+		if have.Ref.Kind == state.KindDeployment && have.Phase == "failed" && have.Real() {
+			p.Steps = append(p.Steps, plan.Step{Number: plan.StepDeploy, Action: plan.Delete, Ref: have.Ref, Provider: have.Provider, Prior: &have,
+				Reason: fmt.Sprintf("it failed: %s", have.Message), Undo: "the next try makes it anew"})
+		}
+	}
+	return p
+}
+
+func numberOf(k state.Kind) int {
+	switch k {
+	case state.KindDatabase:
+		return plan.StepDatabase
+	case state.KindSite:
+		return plan.StepProject
+	case state.KindEnvironment:
+		return plan.StepEnvironment
+	case state.KindDomain, state.KindRecord:
+		return plan.StepDNS
+	}
+	return plan.StepDeploy
+}

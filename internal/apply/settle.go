@@ -1,0 +1,174 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/compassdigital/reconciler/internal/journal"
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// Settle looks into every given open intent until it is known whether its write
+// happened. A returned error that is not the journal's says why one is still open;
+// At says when to look again (zero: the caller's back-off, or a person).
+func (r *Runner) Settle(ctx context.Context, job Job, open []journal.Intent) (StepState, error) {
+	worst := StepDone
+	var first error
+	for _, i := range open {
+		_, err := r.settle(ctx, job, i)
+		if err == nil {
+			continue
+		}
+		if isJournal(err) || ctx.Err() != nil {
+			return StepFailed, err
+		}
+		st, _ := classify(err)
+		if first == nil || (st == StepParked && worst != StepParked) {
+			worst, first = st, err
+		}
+	}
+	return worst, first
+}
+
+// settle resolves one uncertain write and says whether it happened. It never repeats
+// the write.
+func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent) (happened bool, err error) {
+	p, traits, err := r.providerOf(i.Provider, i.Ref.Kind)
+	if err != nil {
+		return false, err
+	}
+	for {
+		if wait := i.LookAt.Sub(r.Now()); wait > 0 {
+			if wait > maxStepWait {
+				return false, &errWait{at: i.LookAt, err: fmt.Errorf("looking again for %s %s at %s later: its lists may be late", i.Ref.Kind, i.Name, i.Provider)}
+			}
+			if err := r.Sleep(ctx, wait); err != nil {
+				return false, err
+			}
+		}
+		objects, w, err := r.lookFor(ctx, job, p, i)
+		if err != nil {
+			return false, err
+		}
+		d := journal.Settle(i, seen(objects, w, i), traits, r.Now())
+		switch d.Kind {
+		case journal.Done, journal.Found:
+			return true, r.update(func(tx store.Tx) error {
+				if i.Op == journal.OpDelete {
+					return r.outcome(tx, job, i, nil, false)
+				}
+				return r.outcome(tx, job, i, &objects[d.Object], d.Kind == journal.Found)
+			})
+		case journal.NotDone:
+			return false, r.close(i)
+		case journal.LookAgain:
+			i.Looks, i.LookAt = i.Looks+1, d.At
+			if err := r.update(func(tx store.Tx) error { return store.PutIntent(tx, i) }); err != nil {
+				return false, err
+			}
+		default:
+			i.Parked = d.Reason
+			if err := r.update(func(tx store.Tx) error { return store.PutIntent(tx, i) }); err != nil {
+				return false, err
+			}
+			return false, &errPark{d.Reason}
+		}
+	}
+}
+
+// lookFor asks the provider for what the intent was about.
+func (r *Runner) lookFor(ctx context.Context, job Job, p provider.Provider, i journal.Intent) ([]provider.Object, provider.Wish, error) {
+	var w provider.Wish
+	if i.Wish != nil {
+		var pre error
+		err := r.Store.View(func(tx store.Tx) error {
+			w, _, pre = r.wish(tx, job, *i.Wish)
+			return nil
+		})
+		if err != nil {
+			return nil, w, &journalError{err}
+		}
+		if pre != nil {
+			return nil, w, pre
+		}
+	}
+	q := provider.Query{Kind: i.Ref.Kind, ID: i.ObjectID}
+	if i.Op == journal.OpCreate {
+		q = provider.Query{Kind: i.Ref.Kind, Name: i.Name, Wish: &w}
+	}
+	objects, err := p.Observe(ctx, q)
+	if err != nil {
+		return nil, w, asRead(err)
+	}
+	if i.Op == journal.OpCreate {
+		objects = relevant(objects, w)
+	}
+	return objects, w, nil
+}
+
+func seen(objects []provider.Object, w provider.Wish, i journal.Intent) []journal.Seen {
+	out := make([]journal.Seen, len(objects))
+	for n, o := range objects {
+		out[n] = journal.Seen{ID: o.ID, Marked: !o.Mark.IsZero(), Ours: !o.Mark.IsZero() && o.Mark == w.Mark, Equal: i.Wish != nil && equal(w, o)}
+	}
+	return out
+}
+
+// equal says that all that the provider reports of the object is what the wish says.
+// Of write-only values nothing is known; an object of which nothing can be compared
+// is not equal.
+func equal(w provider.Wish, o provider.Object) bool {
+	compared := 0
+	have := map[string]provider.Observed{}
+	for _, a := range o.Attributes {
+		have[a.Name] = a
+	}
+	for _, in := range w.Inputs {
+		a, ok := have[in.Name]
+		if !ok {
+			if strings.HasPrefix(in.Name, "env.") && hasEnv(o) {
+				return false
+			}
+			continue
+		}
+		compared++
+		delete(have, in.Name)
+		if !sameInput(w.Ref.Kind, in, a) {
+			return false
+		}
+	}
+	for name := range have {
+		if strings.HasPrefix(name, "env.") {
+			return false // a set is replaced as one: what is not wished must not be there
+		}
+	}
+	return compared > 0
+}
+
+func hasEnv(o provider.Object) bool {
+	for _, a := range o.Attributes {
+		if strings.HasPrefix(a.Name, "env.") {
+			return true
+		}
+	}
+	return false
+}
+
+func sameInput(kind state.Kind, a, b provider.Input) bool {
+	if a.Secret != nil || b.Secret != nil {
+		return state.NewSecret(a.Reveal()).Equal(state.NewSecret(b.Reveal()))
+	}
+	if a.Text == b.Text {
+		return true
+	}
+	if kind == state.KindRecord && (a.Name == "ttl" || a.Name == "priority") {
+		x, errX := strconv.Atoi(a.Text)
+		y, errY := strconv.Atoi(b.Text)
+		return errX == nil && errY == nil && x == y
+	}
+	return false
+}
