@@ -63,6 +63,9 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 		return e.finish(g, m, &result, ending{status: state.StatusHeld, because: sentence(at.Err), next: "settle it at the provider, then `reconciler retry " + m.client.Name + "`",
 			settled: true, word: "held", what: "held", audit: "held", step: at.Step.Key()})
 	case apply.StepSuperseded:
+		if e.Stopping() && !e.newer(m) {
+			return e.finish(g, m, &result, ending{status: m.client.Status, because: "the program was stopped at a step's border; the next start goes on", audit: "interrupted"})
+		}
 		return e.finish(g, m, &result, ending{status: m.client.Status, because: "a newer commit replaced this wish", audit: "superseded", what: "superseded"})
 	case apply.StepWaiting:
 		n := m.client.Failures + 1

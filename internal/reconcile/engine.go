@@ -72,6 +72,7 @@ type Engine struct {
 	partners map[state.ClientID][]state.ClientID // clients joined by a name that moves
 	logs     map[string][]state.LogLine          // progress that is not written yet, by deployment
 	stats    Stats
+	stopping bool
 	refused  string // head that is held as a whole: asked for again only when it moves or is approved
 }
 
@@ -113,9 +114,15 @@ func Installation(s store.Store, newID func() (string, error), now time.Time) (s
 	return in, s.Update(func(tx store.Tx) error { return store.PutInstallation(tx, in) })
 }
 
+// Due is a client that needs a pass: now (zero), or at a time.
+type Due struct {
+	Client state.ClientID
+	At     time.Time
+}
+
 // Start reads what is held in memory and returns the clients that have something to
 // do. It is called once, before anything else.
-func (e *Engine) Start() ([]state.ClientID, error) {
+func (e *Engine) Start() ([]Due, error) {
 	var clients []state.Client
 	var claims []state.Claim
 	var base state.Baseline
@@ -136,11 +143,14 @@ func (e *Engine) Start() ([]state.ClientID, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.seq, e.logs = map[state.ClientID]uint64{}, map[string][]state.LogLine{}
-	var due []state.ClientID
+	var due []Due
 	for _, c := range clients {
 		e.seq[c.ID] = c.Seq
-		if !c.Settled {
-			due = append(due, c.ID)
+		switch {
+		case !c.RetryAt.IsZero():
+			due = append(due, Due{c.ID, c.RetryAt})
+		case !c.Settled:
+			due = append(due, Due{Client: c.ID})
 		}
 	}
 	if ok {
@@ -228,11 +238,32 @@ func (e *Engine) resolveContext() (manifest.Context, *state.Baseline) {
 	return e.wishes, e.baseline
 }
 
-// superseded says that a newer wish than seq was accepted for the client.
+// superseded says that no new step should begin: a newer wish than seq was accepted
+// for the client, or the program stops.
 func (e *Engine) superseded(id state.ClientID, seq uint64) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.seq[id] > seq
+	return e.stopping || e.seq[id] > seq
+}
+
+// Stop lets running passes end at the next step's border; the next start goes on.
+func (e *Engine) Stop() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stopping = true
+}
+
+func (e *Engine) newer(m *member) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.seq[m.client.ID] > m.client.Seq
+}
+
+// Stopping says that Stop was called.
+func (e *Engine) Stopping() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.stopping
 }
 
 // traits are what the planner knows of the providers.
