@@ -97,7 +97,7 @@ func (p *pass) partLoss(s *settled, c state.Client, k *candidate) loss {
 	if !ok {
 		return l
 	}
-	kept := p.in.Parts(k.client, k.eff)
+	kept := p.parts(k.client, k.eff)
 	moved := map[string]bool{}
 	var later time.Time
 	for _, host := range old.Claims() {
@@ -114,7 +114,7 @@ func (p *pass) partLoss(s *settled, c state.Client, k *candidate) loss {
 		t.Done = moved[name]
 		l.stones = append(l.stones, t)
 	}
-	for _, part := range p.in.Parts(c, old) {
+	for _, part := range p.parts(c, old) {
 		if slices.Contains(kept, part) {
 			continue
 		}
@@ -130,6 +130,14 @@ func (p *pass) partLoss(s *settled, c state.Client, k *candidate) loss {
 	}
 	sort.Slice(l.stones, func(i, j int) bool { return l.stones[i].Part < l.stones[j].Part })
 	return l
+}
+
+// parts names what a wish has and a manifest can take away. A release is none:
+// it goes with its site, or when newer ones push it out.
+func (p *pass) parts(c state.Client, e manifest.Effective) []string {
+	return slices.DeleteFunc(slices.Clone(p.in.Parts(c, e)), func(part string) bool {
+		return strings.HasPrefix(part, string(state.KindDeployment)+"/") || strings.HasPrefix(part, string(state.KindMail)+"/")
+	})
 }
 
 // domainOf is the host name of a domain's part.
@@ -289,7 +297,7 @@ func (p *pass) voided(t state.Tombstone) bool {
 		if host, ok := strings.CutPrefix(t.Part, HostPart+"/"); ok {
 			return slices.Contains(k.wants, "host:"+host)
 		}
-		return t.Part == "" || slices.Contains(p.in.Parts(k.client, k.eff), t.Part)
+		return t.Part == "" || slices.Contains(p.parts(k.client, k.eff), t.Part)
 	}
 	return false
 }

@@ -60,10 +60,10 @@ type pass struct {
 	claims    map[string]state.Claim
 	claimsOf  map[state.ClientID][]string
 	tombs     map[state.ClientID][]state.Tombstone
-	deleted   map[string]bool   // paths that the range took away
+	deleted   map[string]bool     // paths that the range took away
 	present   map[string][]string // client name → paths at the head, of changed and tried files
-	changed   map[string]bool   // paths of Changes
-	evaluated map[string]bool   // paths that were looked at
+	changed   map[string]bool     // paths of Changes
+	evaluated map[string]bool     // paths that were looked at
 
 	base     *state.Baseline // the new one
 	old, now *Resolver

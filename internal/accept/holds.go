@@ -127,7 +127,7 @@ func (w *writer) standing() {
 		case state.HoldReuse:
 			for file := range w.evaluated {
 				if reusePrint(file, h.Client) == h.Fingerprint {
-					w.lift[h.Fingerprint] = true
+					w.lift[h.Fingerprint], w.answered[h.Client] = true, true
 				}
 			}
 		case state.HoldCreates:
@@ -210,7 +210,7 @@ func (w *writer) ledger() {
 	w.forget()
 	for _, key := range keys(w.claimed) {
 		if have, ok := w.claims[key]; !ok || have.Client != w.claimed[key] {
-			w.res.Claims = append(w.res.Claims, state.Claim{Key: key, Client: w.claimed[key], Since: w.in.Head})
+			w.res.Claims = append(w.res.Claims, state.Claim{Key: key, Client: w.claimed[key], Since: w.in.Head, From: have.Client})
 		}
 	}
 	for _, key := range keys(w.freed) {
@@ -227,8 +227,10 @@ func (w *writer) free(id state.ClientID, key string) {
 	}
 }
 
-// forget frees the names of removals that fell due, and drops tombstones of host
-// names that the guard doesn't need any more.
+// forget frees the names of what is gone, and drops tombstones of host names that
+// the guard doesn't need any more. Until then a name that was let go stays with
+// its last owner, and whoever asks for it gets it from there, so that both pass as
+// one group.
 func (w *writer) forget() {
 	for _, t := range w.in.Tombstones {
 		key := stoneKey(t)
@@ -238,18 +240,17 @@ func (w *writer) forget() {
 		if _, void := w.void[key]; void || pending(t, w.in.Now) {
 			continue
 		}
-		host, isHost := strings.CutPrefix(t.Part, HostPart+"/")
 		switch {
-		case t.Part == "" && w.get(t.Client).Removed:
+		case t.Part == "" && t.Done && w.get(t.Client).Removed:
 			for _, claim := range w.claimsOf[t.Client] {
 				w.free(t.Client, claim)
 			}
-		case isHost && !t.Done:
+		case isHost(t) && !t.Done:
 			t.Done = true
-			w.free(t.Client, "host:"+host)
 			w.stones[key] = t
-		case isHost && !t.At.After(w.in.Now.Add(-Window)):
+		case isHost(t) && !t.At.After(w.in.Now.Add(-Window)):
 			w.void[key] = t
+			w.free(t.Client, "host:"+strings.TrimPrefix(t.Part, HostPart+"/"))
 		}
 	}
 }

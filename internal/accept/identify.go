@@ -268,7 +268,7 @@ func (p *pass) comeBack(k *candidate) {
 	}
 	p.newest(formers)
 	for _, id := range append(ids, formers...) {
-		if !p.in.Retained(id) || reuse == reuseFresh {
+		if !p.hasData(id) || reuse == reuseFresh {
 			continue
 		}
 		if reuse == reuseRetained {
@@ -281,6 +281,13 @@ func (p *pass) comeBack(k *candidate) {
 		k.reuse = id
 		return
 	}
+}
+
+// hasData says that a removed client has a database, or may have: its removal is
+// not done.
+func (p *pass) hasData(id state.ClientID) bool {
+	t, ok := p.whole(id)
+	return p.in.Retained(id) || ok && !t.Done && !p.neverBegun(id)
 }
 
 // newest orders removed clients by the time that they went, latest first.

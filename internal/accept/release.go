@@ -1,6 +1,7 @@
 package accept
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -18,12 +19,26 @@ func pending(t state.Tombstone, now time.Time) bool {
 func Due(tombstones []state.Tombstone, now time.Time) []state.Tombstone {
 	var out []state.Tombstone
 	for _, t := range tombstones {
-		if !t.Done && !pending(t, now) && !strings.HasPrefix(t.Part, HostPart+"/") {
+		if !t.Done && !pending(t, now) && !isHost(t) {
 			out = append(out, t)
 		}
 	}
 	sort.Slice(out, func(i, j int) bool { return stoneKey(out[i]) < stoneKey(out[j]) })
 	return out
+}
+
+// isHost says that the tombstone only remembers a host name that was let go.
+func isHost(t state.Tombstone) bool { return strings.HasPrefix(t.Part, HostPart+"/") }
+
+// Bound returns the hold that keeps a client from its pass: it waits in a
+// creates hold, or behind the first of a fleet's change.
+func Bound(holds []state.Hold, id state.ClientID) (state.Hold, bool) {
+	for _, h := range holds {
+		if (h.Kind == state.HoldCreates || h.Kind == state.HoldFleet) && slices.Contains(h.Clients, id) {
+			return h, true
+		}
+	}
+	return state.Hold{}, false
 }
 
 // Release lets go what a hold of removals, creates or a fleet's change bound,
@@ -75,29 +90,14 @@ func (r *release) removals() bool {
 		found = true
 		t.Held = ""
 		free := !pending(t, r.in.Now)
-		host, isHost := strings.CutPrefix(t.Part, HostPart+"/")
-		if isHost && free {
-			t.Done = true
-			r.free(func(c state.Claim) bool { return c.Client == t.Client && c.Key == "host:"+host })
-		}
+		t.Done = isHost(t) && free
 		if t.Part == "" {
-			if free {
-				r.free(func(c state.Claim) bool { return c.Client == t.Client })
-			}
 			r.gone(t, free)
 		}
 		r.res.Tombstones = append(r.res.Tombstones, t)
 		r.touched[t.Client] = true
 	}
 	return found
-}
-
-func (r *release) free(owned func(state.Claim) bool) {
-	for _, c := range r.in.Claims {
-		if owned(c) {
-			r.res.FreeClaims = append(r.res.FreeClaims, c.Key)
-		}
-	}
 }
 
 func (r *release) gone(t state.Tombstone, free bool) {
@@ -152,8 +152,6 @@ func (r *release) result() Result {
 		Conclude(&v, r.in.Now)
 		r.res.Verdicts = append(r.res.Verdicts, v)
 	}
-	r.res.History = []state.Entry{{At: r.in.Now, By: a.By, Commit: r.in.Hold.Commit, What: "approved", Text: r.in.Hold.Reason}}
-	sort.Strings(r.res.FreeClaims)
 	sort.Slice(r.res.Tombstones, func(i, j int) bool { return stoneKey(r.res.Tombstones[i]) < stoneKey(r.res.Tombstones[j]) })
 	sort.Slice(r.res.Clients, func(i, j int) bool { return r.res.Clients[i].ID < r.res.Clients[j].ID })
 	return r.res

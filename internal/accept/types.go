@@ -75,7 +75,7 @@ type Input struct {
 
 	Guard    Guard
 	Defaults manifest.Defaults
-	// Retained says that a removed client has a database, retained or not yet.
+	// Retained says that a removed client has a retained database.
 	Retained func(state.ClientID) bool
 	// Parts names what a wish has, as "kind/name". Pure.
 	Parts      func(c state.Client, e manifest.Effective) []string

@@ -18,9 +18,9 @@ const (
 )
 
 // Conclude works out the state of a verdict from its clients: pending while one
-// is, then failure when one failed, is invalid or held, or a file is invalid;
-// else success. A held client ends a verdict (nothing stays pending for ever);
-// its release begins it anew.
+// is pending or held, then failure when one failed or is invalid, or a file is;
+// else success. What is held ends by an approval, or by a later head that touches
+// the client and supersedes it.
 func Conclude(v *state.Verdict, now time.Time) {
 	v.State = "success"
 	if len(v.Invalid) > 0 {
@@ -28,10 +28,10 @@ func Conclude(v *state.Verdict, now time.Time) {
 	}
 	for _, fate := range v.Clients {
 		switch fate {
-		case FatePending:
+		case FatePending, FateHeld:
 			v.State, v.Ended = "pending", time.Time{}
 			return
-		case FateFailed, FateHeld, FateInvalid:
+		case FateFailed, FateInvalid:
 			v.State = "failure"
 		}
 	}
@@ -77,8 +77,9 @@ func (w *writer) supersede() {
 		}
 		changed := false
 		v.Clients = copyFates(v.Clients)
-		for id, fate := range w.fate {
-			if v.Clients[id] == FatePending && fate != FateInvalid {
+		for id, was := range v.Clients {
+			anew := w.fate[id] != "" && w.fate[id] != FateInvalid || w.answered[id]
+			if anew && (was == FatePending || was == FateHeld) {
 				v.Clients[id] = FateSuperseded + " " + w.in.Head
 				changed = true
 			}
@@ -111,7 +112,7 @@ func (w *writer) report(v state.Verdict) {
 		r := state.Report{Subject: "commit/" + w.in.Head + "/client/" + c.Name, State: "pending", Text: "accepted", At: w.in.Now}
 		switch w.fate[id] {
 		case FateHeld:
-			r.State, r.Text, r.Detail = "failure", "held", c.Because
+			r.Text, r.Detail = "held", c.Because
 		case FateInvalid:
 			r.State, r.Text, r.Detail = "failure", clip(c.Because), c.Because
 		}

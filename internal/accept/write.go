@@ -39,13 +39,15 @@ type writer struct {
 	created []*candidate
 	ids     map[*candidate]state.ClientID
 	wave    []state.ClientID // touched by what they inherit alone
+	// answered are clients whose retained database was asked for, and isn't any more
+	answered map[state.ClientID]bool
 }
 
 func (w *writer) write() Result {
 	w.holds, w.lift = map[string]state.Hold{}, map[string]bool{}
 	w.claimed, w.freed = map[string]state.ClientID{}, map[string]bool{}
 	w.stones, w.void = map[string]state.Tombstone{}, map[string]state.Tombstone{}
-	w.ids = map[*candidate]state.ClientID{}
+	w.ids, w.answered = map[*candidate]state.ClientID{}, map[state.ClientID]bool{}
 	w.removals()
 	for _, k := range w.s.candidates() {
 		w.accept(k)
@@ -81,10 +83,7 @@ func stoneKey(t state.Tombstone) string { return string(t.Client) + "\x00" + t.P
 func (w *writer) removals() {
 	for _, l := range w.losses {
 		for _, t := range l.stones {
-			if host, ok := strings.CutPrefix(t.Part, HostPart+"/"); ok && !pending(t, w.in.Now) {
-				t.Done = true
-				w.free(t.Client, "host:"+host)
-			}
+			t.Done = t.Done || isHost(t) && !pending(t, w.in.Now)
 			w.stones[stoneKey(t)] = t
 		}
 		if !w.gone(w.s, l.client.ID) {
@@ -103,9 +102,9 @@ func (w *writer) removals() {
 		case t.NotUntil.After(w.in.Now):
 			c.Because = "It goes at " + t.NotUntil.UTC().Format("15:04 on 2 January 2006") + " UTC; a revert until then costs nothing."
 		}
-		if !pending(t, w.in.Now) {
-			for _, key := range w.claimsOf[c.ID] {
-				w.freed[key] = true
+		for _, old := range w.tombs[c.ID] {
+			if isHost(old) {
+				w.void[stoneKey(old)] = old // the whole says it now
 			}
 		}
 		w.touched[c.ID] = true
@@ -241,7 +240,7 @@ func (w *writer) regain(k *candidate, c state.Client) {
 	if len(w.tombs[c.ID]) == 0 {
 		return
 	}
-	parts := w.in.Parts(c, k.eff)
+	parts := w.parts(c, k.eff)
 	for _, t := range w.tombs[c.ID] {
 		host, isHost := strings.CutPrefix(t.Part, HostPart+"/")
 		if isHost && slices.Contains(k.wants, "host:"+host) || t.Part != "" && slices.Contains(parts, t.Part) {
@@ -366,18 +365,10 @@ func (w *writer) waiting() {
 // loosen writes a tombstone that waits for less than before.
 func (w *writer) loosen(t state.Tombstone) {
 	if !pending(t, w.in.Now) {
-		if host, ok := strings.CutPrefix(t.Part, HostPart+"/"); ok {
-			t.Done = true
-			w.free(t.Client, "host:"+host)
-		}
-		if t.Part == "" {
-			for _, key := range w.claimsOf[t.Client] {
-				w.freed[key] = true
-			}
-			if c := w.get(t.Client); c.Removed {
-				c.Status, c.Because = state.StatusDeleting, "Its manifest was removed in "+short(t.Commit)+"."
-				w.set(c)
-			}
+		t.Done = isHost(t)
+		if c := w.get(t.Client); t.Part == "" && c.Removed {
+			c.Status, c.Because, c.Settled = state.StatusDeleting, "Its manifest was removed in "+short(t.Commit)+".", false
+			w.set(c)
 		}
 		w.touched[t.Client] = true
 		w.fate[t.Client] = FatePending
