@@ -116,6 +116,11 @@ type Baseline struct {
 	// Problems of files that were never valid, or are invalid at the head (path, line, text), for verdicts and status.
 	Problems []FileProblem `json:"problems,omitempty"`
 	Version  string        `json:"version,omitempty"` // of the program that accepted it
+	// Kept are earlier versions of templates and the platform file that some client is still
+	// resolved with, because its manifest breaks a rule of the newer one; sorted by path and blob.
+	Kept []File `json:"kept,omitempty"`
+	// Defaults of the configuration that the wishes were resolved with, by field.
+	Defaults map[string]string `json:"defaults,omitempty"`
 }
 
 // File is a file of the repository at one version.

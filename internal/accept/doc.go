@@ -1,0 +1,44 @@
+// Package accept decides what accepting a new head of the tracked branch means.
+//
+// It takes data (the last accepted head, what changed since, what is known of
+// the clients) and gives data back: the new baseline, the clients whose wish
+// moved, tombstones, holds, claims, the head's verdict. Whoever calls it writes
+// all of that in one transaction, or nothing.
+//
+// # The model
+//
+// A head is read as a set of candidates: files that changed, files that were
+// invalid and are tried again, and clients whose template, platform file or
+// defaults changed. Each candidate is resolved; what is wrong with it is a
+// problem of that file alone. Then the names are settled (who is this file:
+// a known client, a rename, a return, a newcomer), then the host names (the
+// ledger of claims), then the guard, and last the result is written down.
+//
+// # What it promises
+//
+// Nothing is removed without proof: a tombstone comes only from a file that a
+// positively read range of commits took away, or from a part that a valid file
+// no longer asks for. A file that can't be read, doesn't parse or breaks a rule
+// is an error and never an absence: its client keeps its last good version.
+// Equal inputs give equal results, in a fixed order. Files that did not change
+// are neither parsed nor hashed, unless what they inherit from changed.
+//
+// # What it refuses
+//
+// It has no clock, disk, network or randomness: time is Input.Now, and new
+// identities come from Input.NewID. It doesn't plan, and it doesn't delete.
+//
+// # Design
+//
+// A client that no longer resolves because its template or the platform file
+// changed keeps the version that it was resolved with: Baseline.Kept holds it
+// for as long as somebody needs it. Context gives what a client resolves with.
+//
+// Beside the parts that a wish has, a tombstone may name "host/NAME": that the
+// client let this host name go. It deletes nothing (Due leaves it out); it is
+// how the guard counts, and how the ledger knows when the name is free.
+//
+// The guard counts a client whose removal is held as lost, and measures against
+// the fleet at the start of its 24 hours. A client that waits in a creates hold
+// has nothing to lose and is not counted.
+package accept

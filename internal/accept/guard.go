@@ -1,0 +1,357 @@
+package accept
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// loss is what the range takes away from one client.
+type loss struct {
+	client state.Client
+	files  []string // that took it away
+	stones []state.Tombstone
+	counts bool // its manifest, database or a host name: the guard counts it
+}
+
+// Tightened is the guard with what a platform file says: it may only tighten.
+func (g Guard) Tightened(m manifest.Guard) Guard {
+	least := func(have int, said *int) int {
+		if said != nil && *said < have {
+			return max(0, *said)
+		}
+		return have
+	}
+	g.MaxDeletes = least(g.MaxDeletes, m.MaxDeletes)
+	g.MaxDeletePercent = least(g.MaxDeletePercent, m.MaxDeletePercent)
+	g.MaxChanged = least(g.MaxChanged, m.MaxChanged)
+	g.MaxCreates = least(g.MaxCreates, m.MaxCreates)
+	g.ReviewedOnly = g.ReviewedOnly || m.Removals == "reviewed"
+	if m.RemoveAfter != nil && m.RemoveAfter.Std() > g.RemoveAfter {
+		g.RemoveAfter = m.RemoveAfter.Std()
+	}
+	return g
+}
+
+// Deletes is how many clients of a fleet may lose something within Window.
+func (g Guard) Deletes(fleet int) int {
+	return max(1, min(g.MaxDeletes, fleet*g.MaxDeletePercent/100))
+}
+
+// guard is in effect: the daemon's, tightened by the platform file before and
+// after, so that no commit loosens what it is judged by.
+func (p *pass) guard() Guard { return p.in.Guard.Tightened(p.old.guard()).Tightened(p.now.guard()) }
+
+// before resolves the client's wish as it was, with today's program.
+func (p *pass) before(c state.Client) (manifest.Effective, bool) {
+	if len(c.Manifest) == 0 {
+		return manifest.Effective{}, false
+	}
+	e, problems := p.old.Client(c)
+	return e, !problems.Failed()
+}
+
+// losses works out what the range takes away, by client.
+func (p *pass) losses(s *settled) []loss {
+	p.waits = p.waitingFor(s)
+	var out []loss
+	for _, id := range keysOf(p.clients) {
+		c := p.clients[id]
+		if p.gone(s, id) {
+			out = append(out, p.wholeLoss(c))
+			continue
+		}
+		k := s.active[id]
+		if k == nil || k.same || k.hash == c.WishHash && k.who != returned {
+			continue
+		}
+		if l := p.partLoss(s, c, k); len(l.stones) > 0 {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+func (p *pass) wholeLoss(c state.Client) loss {
+	l := loss{client: c, files: []string{c.Path}, counts: !p.neverBegun(c.ID)}
+	t := p.stone(c, "", l.files)
+	t.NotUntil = p.notUntil()
+	l.stones = []state.Tombstone{t}
+	return l
+}
+
+func (p *pass) partLoss(s *settled, c state.Client, k *candidate) loss {
+	l := loss{client: c, files: []string{k.path}}
+	if k.inherited {
+		l.files = p.inherits
+	}
+	if k.who == renamed {
+		l.files = append(l.files, c.Path)
+	}
+	old, ok := p.before(c)
+	if !ok {
+		return l
+	}
+	kept := p.parts(k.client, k.eff)
+	moved := map[string]bool{}
+	var later time.Time
+	for _, host := range old.Claims() {
+		if slices.Contains(k.wants, host) {
+			continue
+		}
+		l.counts = true
+		name := strings.TrimPrefix(host, "host:")
+		moved[name] = len(s.wanted[host]) > 0
+		if !moved[name] {
+			later = p.notUntil()
+		}
+		t := p.stone(c, HostPart+"/"+name, l.files)
+		t.Done = moved[name]
+		l.stones = append(l.stones, t)
+	}
+	for _, part := range p.parts(c, old) {
+		if slices.Contains(kept, part) {
+			continue
+		}
+		if strings.HasPrefix(part, string(state.KindDatabase)+"/") {
+			l.counts, later = true, p.notUntil()
+		}
+		l.stones = append(l.stones, p.stone(c, part, l.files))
+	}
+	for i, t := range l.stones {
+		if name, ok := domainOf(t.Part); !t.Done && (!ok || !moved[name]) {
+			l.stones[i].NotUntil = later
+		}
+	}
+	sort.Slice(l.stones, func(i, j int) bool { return l.stones[i].Part < l.stones[j].Part })
+	return l
+}
+
+// parts names what a wish has and a manifest can take away. A release is none:
+// it goes with its site, or when newer ones push it out.
+func (p *pass) parts(c state.Client, e manifest.Effective) []string {
+	return slices.DeleteFunc(slices.Clone(p.in.Parts(c, e)), func(part string) bool {
+		return strings.HasPrefix(part, string(state.KindDeployment)+"/") || strings.HasPrefix(part, string(state.KindMail)+"/")
+	})
+}
+
+// domainOf is the host name of a domain's part.
+func domainOf(part string) (string, bool) {
+	rest, ok := strings.CutPrefix(part, string(state.KindDomain)+"/")
+	name, _, _ := strings.Cut(rest, "@")
+	return name, ok
+}
+
+func (p *pass) notUntil() time.Time {
+	if after := p.guard().RemoveAfter; after > 0 {
+		return p.in.Now.Add(after)
+	}
+	return time.Time{}
+}
+
+// stone is the proof that this range took a part away.
+func (p *pass) stone(c state.Client, part string, files []string) state.Tombstone {
+	return state.Tombstone{
+		Client: c.ID, Name: c.Name, Part: part, Commit: p.in.Head, Blob: c.Blob, At: p.in.Now,
+		Waits: p.waits, Reviewed: p.reviewed(files), Retain: p.retain(c),
+	}
+}
+
+// reviewed says that a pull request showed what these files took away.
+func (p *pass) reviewed(files []string) bool {
+	if len(p.in.Commits) == 0 {
+		return false
+	}
+	for _, c := range p.in.Commits {
+		if c.Reviewed {
+			continue
+		}
+		if c.Paths == nil || slices.ContainsFunc(files, func(f string) bool { return slices.Contains(c.Paths, f) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// retain is what the last good version says, never less than the platform's
+// floor before and after. What can't be read any more is kept for ever.
+func (p *pass) retain(c state.Client) string {
+	e, ok := p.before(c)
+	if !ok || e.Database.Retain.Forever {
+		return "forever"
+	}
+	return max(e.Database.Retain.For, p.old.minRetain(), p.now.minRetain()).String()
+}
+
+// waitingFor lists the files of the range that are invalid at the head.
+func (p *pass) waitingFor(s *settled) string {
+	var out []string
+	for _, file := range keys(p.changed) {
+		if !p.deleted[file] && p.bad(s, file) {
+			out = append(out, file)
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+// WaitsFor lists the files that a tombstone waits for.
+func WaitsFor(t state.Tombstone) []string {
+	if t.Waits == "" {
+		return nil
+	}
+	return strings.Split(t.Waits, "\n")
+}
+
+// neverBegun says that the client waits in a creates hold: it has nothing to lose.
+func (p *pass) neverBegun(id state.ClientID) bool {
+	return slices.ContainsFunc(p.in.Holds, func(h state.Hold) bool {
+		return h.Kind == state.HoldCreates && slices.Contains(h.Clients, id)
+	})
+}
+
+// judge says which clients' removals are held, and by what.
+func (p *pass) judge(losses []loss) map[state.ClientID]string {
+	if len(losses) == 0 {
+		return nil
+	}
+	g := p.guard()
+	lost, fleet := p.lately(losses)
+	now := 0
+	for _, l := range losses {
+		if l.counts {
+			now++
+		}
+	}
+	if limit := g.Deletes(fleet); now > 0 && lost > limit {
+		return p.holdRemovals(losses, fmt.Sprintf("%s would lose their manifest, database or host name within 24 hours; the guard allows %d of %d", count(lost, "client"), limit, fleet))
+	}
+	if !g.ReviewedOnly {
+		return nil
+	}
+	var unseen []loss
+	for _, l := range losses {
+		if !l.stones[0].Reviewed {
+			unseen = append(unseen, l)
+		}
+	}
+	if len(unseen) == 0 {
+		return nil
+	}
+	return p.holdRemovals(unseen, "no pull request showed the removal of "+lostNames(unseen))
+}
+
+// lately counts the clients that lost something within Window, this range's
+// with them, and the fleet at its start. What returned is not counted: its
+// tombstones are void.
+func (p *pass) lately(losses []loss) (lost, fleet int) {
+	gone := map[state.ClientID]bool{}
+	since := p.in.Now.Add(-Window)
+	for _, t := range p.in.Tombstones {
+		kind, _, _ := strings.Cut(t.Part, "/")
+		if !t.At.After(since) || kind != "" && kind != HostPart && kind != string(state.KindDatabase) || p.voided(t) {
+			continue
+		}
+		gone[t.Client] = true
+	}
+	for id, c := range p.clients {
+		if !c.Removed {
+			fleet++
+		} else if c.RemovedAt.After(since) {
+			fleet++
+			gone[id] = gone[id] || !p.comesBack(id)
+		}
+		if p.neverBegun(id) {
+			delete(gone, id)
+		}
+	}
+	for _, l := range losses {
+		if l.counts {
+			gone[l.client.ID] = true
+		}
+	}
+	for _, g := range gone {
+		if g {
+			lost++
+		}
+	}
+	return lost, fleet
+}
+
+func (p *pass) comesBack(id state.ClientID) bool {
+	return slices.ContainsFunc(p.files, func(k *candidate) bool {
+		return k.valid() && (k.who == returned || k.who == renamed) && k.client.ID == id
+	})
+}
+
+// voided says that this head gives back what the tombstone took.
+func (p *pass) voided(t state.Tombstone) bool {
+	for _, k := range p.files {
+		if !k.valid() || k.same || k.client.ID != t.Client {
+			continue
+		}
+		if host, ok := strings.CutPrefix(t.Part, HostPart+"/"); ok {
+			return slices.Contains(k.wants, "host:"+host)
+		}
+		return t.Part == "" || slices.Contains(p.parts(k.client, k.eff), t.Part)
+	}
+	return false
+}
+
+// holdRemovals holds exactly these, unless that was approved already.
+func (p *pass) holdRemovals(losses []loss, why string) map[state.ClientID]string {
+	parts := []string{"removals"}
+	h := state.Hold{Kind: state.HoldGuard, Commit: p.in.Head, NewHead: p.in.Head, Approvable: true, At: p.in.Now}
+	for _, l := range losses {
+		for _, t := range l.stones {
+			parts = append(parts, string(t.Client), t.Part, t.Blob)
+		}
+		h.Clients = append(h.Clients, l.client.ID)
+	}
+	h.Fingerprint = fingerprint(parts...)
+	if a, ok := approved(p.in.Approvals, h.Fingerprint, p.in.Now); ok {
+		p.use(a)
+		p.note(state.Client{}, "approved", why)
+		return nil
+	}
+	h.Reason = "Removals wait: " + why + "."
+	h.Act = "Approve " + h.Fingerprint + ", or revert."
+	p.newHolds = append(p.newHolds, h)
+	held := map[state.ClientID]string{}
+	for _, id := range h.Clients {
+		held[id] = h.Fingerprint
+	}
+	return held
+}
+
+// bind marks the removals that are held.
+func (p *pass) bind(losses []loss, held map[state.ClientID]string) {
+	for _, l := range losses {
+		for i := range l.stones {
+			if print := held[l.client.ID]; print != "" {
+				l.stones[i].Held, l.stones[i].Done = print, false
+			}
+		}
+	}
+}
+
+func lostNames(losses []loss) string {
+	var out []string
+	for _, l := range losses {
+		out = append(out, l.client.Name)
+	}
+	return list(out)
+}
+
+func keysOf(m map[state.ClientID]state.Client) []state.ClientID {
+	out := make([]state.ClientID, 0, len(m))
+	for id := range m {
+		out = append(out, id)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i] < out[j] })
+	return out
+}

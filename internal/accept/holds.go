@@ -1,0 +1,301 @@
+package accept
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// hold puts a hold of this head, with the time of the first sight.
+func (w *writer) hold(h state.Hold) { w.holds[h.Fingerprint] = h }
+
+// creates holds more new clients than the guard allows: all of this range's.
+// Those that name existing objects to adopt create nothing and go on.
+func (w *writer) creates() {
+	limit, lately := w.guard().MaxCreates, 0
+	for id, c := range w.clients {
+		if c.CreatedAt.After(w.in.Now.Add(-Window)) && !w.neverBegun(id) {
+			lately++
+		}
+	}
+	var fresh []*candidate
+	for _, k := range w.created {
+		if len(k.eff.Adopt) == 0 {
+			fresh = append(fresh, k)
+		}
+	}
+	if len(fresh) == 0 || lately+len(fresh) <= limit {
+		return
+	}
+	sort.Slice(fresh, func(i, j int) bool { return fresh[i].name < fresh[j].name })
+	parts := []string{"creates"}
+	h := state.Hold{Kind: state.HoldCreates, Commit: w.in.Head, NewHead: w.in.Head, Approvable: true, At: w.in.Now}
+	for _, k := range fresh {
+		parts = append(parts, k.name, k.blob)
+		h.Clients = append(h.Clients, w.ids[k])
+	}
+	h.Fingerprint = fingerprint(parts...)
+	h.Reason = fmt.Sprintf("%s in 24 hours; the guard allows %d.", count(lately+len(fresh), "new client"), limit)
+	h.Act = "Approve " + h.Fingerprint + "."
+	if w.in.EmptyState {
+		h.Reason, h.Act = fmt.Sprintf("First start: %s, none known.", count(len(fresh), "client")), "Adopt, or approve "+h.Fingerprint+"."
+	}
+	if a, ok := approved(w.in.Approvals, h.Fingerprint, w.in.Now); ok {
+		w.use(a)
+		w.note(state.Client{}, "approved", h.Reason)
+		return
+	}
+	w.hold(h)
+	for _, id := range h.Clients {
+		c := w.get(id)
+		c.Status, c.Because = state.StatusHeld, h.Reason+" "+h.Act
+		w.set(c)
+	}
+}
+
+// fleet lets a change of what clients inherit run on one client when it touches
+// more active ones than the guard allows. The others wait in a HoldFleet, in the
+// order in which they are to follow; whoever runs the waves takes clients off
+// its front (a tenth, then the rest), and stops after three failures. Approving
+// it lets all of them go at once; a commit of a client's own takes that client
+// out of it.
+func (w *writer) fleet() {
+	active := 0
+	for _, id := range w.wave {
+		if isActive(w.clients[id]) {
+			active++
+		}
+	}
+	if active <= w.guard().MaxChanged {
+		for _, id := range w.wave {
+			w.touched[id] = true
+		}
+		return
+	}
+	sort.Slice(w.wave, func(i, j int) bool {
+		a, b := w.clients[w.wave[i]], w.clients[w.wave[j]]
+		if isActive(a) != isActive(b) {
+			return isActive(a)
+		}
+		if a.Name != b.Name {
+			return a.Name < b.Name
+		}
+		return a.ID < b.ID
+	})
+	h := state.Hold{Kind: state.HoldFleet, Commit: w.in.Head, NewHead: w.in.Head, Approvable: true, At: w.in.Now, Clients: slices.Clone(w.wave[1:])}
+	parts := []string{"fleet"}
+	for _, id := range w.wave {
+		parts = append(parts, string(id), w.get(id).WishHash)
+	}
+	h.Fingerprint = fingerprint(parts...)
+	h.Reason = fmt.Sprintf("%s touches %s; it runs on %s first.", list(w.inherits), count(len(w.wave), "client"), w.clients[w.wave[0]].Name)
+	h.Act = "The others follow when that went well; approve " + h.Fingerprint + " for all at once."
+	w.touched[w.wave[0]] = true
+	if a, ok := approved(w.in.Approvals, h.Fingerprint, w.in.Now); ok {
+		w.use(a)
+		w.note(state.Client{}, "approved", h.Reason)
+		for _, id := range w.wave {
+			w.touched[id] = true
+		}
+		return
+	}
+	w.hold(h)
+	w.note(state.Client{}, "held", h.Reason)
+}
+
+func isActive(c state.Client) bool { return c.EverDeployed || c.Status == state.StatusActive }
+
+// standing goes through the holds that were there: they outlive later commits
+// for as long as they bind something.
+func (w *writer) standing() {
+	for _, h := range w.newHolds {
+		w.hold(h)
+	}
+	for _, h := range w.in.Holds {
+		if again, ok := w.holds[h.Fingerprint]; ok {
+			again.At = h.At
+			w.holds[h.Fingerprint] = again
+			continue
+		}
+		switch h.Kind {
+		case state.HoldGuard:
+			w.lift[h.Fingerprint] = !w.binds(h.Fingerprint)
+		case state.HoldReuse:
+			for file := range w.evaluated {
+				if reusePrint(file, h.Client) == h.Fingerprint {
+					w.lift[h.Fingerprint], w.answered[h.Client] = true, true
+				}
+			}
+		case state.HoldCreates:
+			w.trim(h, func(id state.ClientID) bool {
+				k := w.s.active[id]
+				return k == nil || k.same || len(k.eff.Adopt) == 0
+			})
+		case state.HoldFleet:
+			w.trim(h, func(id state.ClientID) bool { return !w.touched[id] && !slices.Contains(w.wave, id) })
+		}
+	}
+	w.bound()
+}
+
+// binds says that a tombstone still waits for the hold.
+func (w *writer) binds(print string) bool {
+	for _, t := range w.in.Tombstones {
+		key := stoneKey(t)
+		if _, void := w.void[key]; void {
+			continue
+		}
+		if now, ok := w.stones[key]; ok {
+			t = now
+		}
+		if t.Held == print && !t.Done {
+			return true
+		}
+	}
+	return false
+}
+
+// trim takes out of a hold the clients that it binds no more.
+func (w *writer) trim(h state.Hold, stays func(state.ClientID) bool) {
+	var left []state.ClientID
+	for _, id := range h.Clients {
+		if c, ok := w.clients[id]; !ok || w.get(id).Removed {
+			continue
+		} else if stays(id) {
+			left = append(left, id)
+		} else if h.Kind == state.HoldCreates && c.Status == state.StatusHeld {
+			c = w.get(id)
+			c.Status, c.Because = state.StatusPending, ""
+			w.set(c)
+		}
+	}
+	switch {
+	case len(left) == 0:
+		w.lift[h.Fingerprint] = true
+	case len(left) < len(h.Clients):
+		h.Clients = left
+		w.hold(h)
+	default:
+		w.bind(h)
+	}
+}
+
+// bound keeps what a hold binds from being touched.
+func (w *writer) bound() {
+	for _, h := range w.holds {
+		w.bind(h)
+	}
+}
+
+func (w *writer) bind(h state.Hold) {
+	if h.Kind != state.HoldCreates && h.Kind != state.HoldFleet {
+		return
+	}
+	for _, id := range h.Clients {
+		if h.Kind == state.HoldCreates && w.fate[id] != "" && !w.get(id).Removed {
+			w.fate[id] = FateHeld
+		}
+		if !w.get(id).Removed {
+			delete(w.touched, id)
+		}
+	}
+}
+
+// ledger works out the claims.
+func (w *writer) ledger() {
+	w.forget()
+	for _, key := range keys(w.claimed) {
+		if have, ok := w.claims[key]; !ok || have.Client != w.claimed[key] {
+			w.res.Claims = append(w.res.Claims, state.Claim{Key: key, Client: w.claimed[key], Since: w.in.Head, From: have.Client})
+		}
+	}
+	for _, key := range keys(w.freed) {
+		if _, taken := w.claimed[key]; !taken {
+			w.res.FreeClaims = append(w.res.FreeClaims, key)
+		}
+	}
+}
+
+// free lets a claim go when it is the client's.
+func (w *writer) free(id state.ClientID, key string) {
+	if have, ok := w.claims[key]; ok && have.Client == id {
+		w.freed[key] = true
+	}
+}
+
+// forget frees the names of what is gone, and drops tombstones of host names that
+// the guard doesn't need any more. Until then a name that was let go stays with
+// its last owner, and whoever asks for it gets it from there, so that both pass as
+// one group.
+func (w *writer) forget() {
+	for _, t := range w.in.Tombstones {
+		key := stoneKey(t)
+		if now, ok := w.stones[key]; ok {
+			t = now
+		}
+		if _, void := w.void[key]; void || pending(t, w.in.Now) {
+			continue
+		}
+		switch {
+		case t.Part == "" && t.Done && w.get(t.Client).Removed:
+			for _, claim := range w.claimsOf[t.Client] {
+				w.free(t.Client, claim)
+			}
+		case isHost(t) && !t.Done:
+			t.Done = true
+			w.stones[key] = t
+		case isHost(t) && !t.At.After(w.in.Now.Add(-Window)):
+			w.void[key] = t
+			w.free(t.Client, "host:"+strings.TrimPrefix(t.Part, HostPart+"/"))
+		}
+	}
+}
+
+// baseline finishes the new baseline; none when it is the old one.
+func (w *writer) baseline() {
+	w.base.Problems = nil
+	for _, file := range keys(w.problems) {
+		w.base.Problems = append(w.base.Problems, w.problems[file]...)
+	}
+	now := make(map[state.ClientID]state.Client, len(w.clients))
+	for id := range w.clients {
+		now[id] = w.get(id)
+	}
+	for id, c := range w.put {
+		now[id] = c
+	}
+	w.prune(now)
+	if w.in.Baseline == nil || !reflect.DeepEqual(*w.base, *w.in.Baseline) {
+		w.res.Baseline = w.base
+	}
+}
+
+// finish hands everything over, sorted.
+func (w *writer) finish() {
+	for _, c := range w.put {
+		w.res.Clients = append(w.res.Clients, c)
+	}
+	sort.Slice(w.res.Clients, func(i, j int) bool { return w.res.Clients[i].ID < w.res.Clients[j].ID })
+	for _, key := range keys(w.void) {
+		if _, again := w.stones[key]; !again {
+			w.res.VoidTombstones = append(w.res.VoidTombstones, w.void[key])
+		}
+	}
+	for _, key := range keys(w.stones) {
+		w.res.Tombstones = append(w.res.Tombstones, w.stones[key])
+	}
+	for _, print := range keys(w.holds) {
+		w.res.Holds = append(w.res.Holds, w.holds[print])
+	}
+	for _, print := range keys(w.lift) {
+		if w.lift[print] {
+			w.res.LiftHolds = append(w.res.LiftHolds, print)
+		}
+	}
+	sort.Strings(w.res.LiftHolds)
+	w.res.Touched = sortedIDs(w.touched)
+}

@@ -1,0 +1,200 @@
+package accept
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+type m = map[string]string
+
+func TestIdentityMintedOnce(t *testing.T) {
+	w := fleet(t, "alpha")
+	a := w.named("alpha")
+	equal(t, "generation", a.Generation, 1)
+	equal(t, "status, path, head", []any{a.Path, a.Commit, a.Seq, a.Blob}, []any{cpath("alpha"), w.base.Head, w.base.Seq, blob(w.tree[cpath("alpha")])})
+	equal(t, "owner", w.owner("alpha.agency.example"), "alpha")
+	r := w.push(m{cpath("alpha"): client("alpha", "alpha", "env: {A: b}")})
+	equal(t, "touched", touched(r, w), []string{"alpha"})
+	equal(t, "id", w.named("alpha").ID, a.ID)
+}
+
+func TestIdentityMovedFileIsNoChange(t *testing.T) {
+	w := fleet(t, "alpha")
+	text := w.tree[cpath("alpha")]
+	r := w.push(m{cpath("alpha"): "", "clients/al/alpha.yaml": text})
+	equal(t, "touched", r.Touched, []state.ClientID{})
+	equal(t, "tombstones", r.Tombstones, []state.Tombstone{})
+	equal(t, "path", w.named("alpha").Path, "clients/al/alpha.yaml")
+	equal(t, "verdict", r.Verdict.State, "success")
+	// Moved and changed at once is one change.
+	r = w.push(m{"clients/al/alpha.yaml": "", cpath("alpha"): client("alpha", "alpha", "env: {A: b}")})
+	equal(t, "touched", touched(r, w), []string{"alpha"})
+	equal(t, "due", w.dueParts(), []string{})
+	// Moved and broken at once keeps the last good version.
+	r = w.push(m{cpath("alpha"): "", "clients/al/alpha.yaml": "name: [\n"})
+	equal(t, "tombstones", len(r.Tombstones), 0)
+	equal(t, "still there", w.named("alpha").InvalidBlob != "", true)
+	r = w.push(m{"clients/al/alpha.yaml": ""})
+	equal(t, "removed then", len(r.Tombstones), 1)
+}
+
+func TestIdentityRename(t *testing.T) {
+	w := fleet(t, "demoshop", "other")
+	id := w.named("demoshop").ID
+	r := w.push(m{cpath("demoshop"): "", cpath("demo-shop"): client("demo-shop", "demoshop", "previously: [demoshop]")})
+	c := w.named("demo-shop")
+	equal(t, "id, generation, former", []any{c.ID, c.Generation, c.Former}, []any{id, 1, []string{"demoshop"}})
+	equal(t, "tombstones", r.Tombstones, []state.Tombstone{})
+	equal(t, "touched", touched(r, w), []string{"demo-shop"})
+	equal(t, "owner", w.owner("demoshop.agency.example"), "demo-shop")
+	// The manifest goes on saying so, and that is fine.
+	w.push(m{cpath("demo-shop"): client("demo-shop", "demoshop", "previously: [demoshop]", "env: {A: b}")})
+	equal(t, "problems", w.base.Problems, []state.FileProblem{})
+	// Somebody else may take the former name afresh, as a new generation.
+	w.push(m{cpath("demoshop"): client("demoshop", "fresh")})
+	n := w.named("demoshop")
+	equal(t, "new id", n.ID != id, true)
+	equal(t, "generation", n.Generation, 2)
+	// And the renamed one may still change.
+	r = w.push(m{cpath("demo-shop"): client("demo-shop", "demoshop", "previously: [demoshop]")})
+	equal(t, "touched", touched(r, w), []string{"demo-shop"})
+}
+
+func TestIdentityPreviouslyOnlyOfTheSameRange(t *testing.T) {
+	cases := []struct {
+		name  string
+		files m
+		says  string
+	}{
+		{"living", m{cpath("new"): client("new", "new", "previously: [alpha]")}, "alpha still has its own manifest"},
+		{"unknown", m{cpath("new"): client("new", "new", "previously: [alhpa]")}, "nobody here is called alhpa"},
+		{"earlier", m{cpath("new"): client("new", "new", "previously: [gone]")}, "gone was removed by an earlier commit"},
+		{"two", m{cpath("alpha"): "", cpath("beta"): "", cpath("new"): client("new", "new", "previously: [alpha, beta]")}, "more than one of its former names"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			w := fleet(t, "alpha", "beta", "gone")
+			w.push(m{cpath("gone"): ""})
+			w.finish()
+			r := w.push(c.files)
+			equal(t, "new client", w.has("new"), false)
+			contains(t, "problem", w.problem(cpath("new")), c.says)
+			equal(t, "state", r.Verdict.State == "success", false)
+			equal(t, "invalid", r.Verdict.Invalid[0].Path, cpath("new"))
+		})
+	}
+	t.Run("existing", func(t *testing.T) {
+		w := fleet(t, "alpha", "beta")
+		w.push(m{cpath("alpha"): "", cpath("beta"): client("beta", "beta", "previously: [alpha]")})
+		contains(t, "problem", w.problem(cpath("beta")), "can't become beta")
+		equal(t, "due", w.dueParts(), []string{})
+	})
+	t.Run("twice", func(t *testing.T) {
+		w := fleet(t, "alpha")
+		w.push(m{cpath("alpha"): "", cpath("one"): client("one", "one", "previously: [alpha]"), cpath("two"): client("two", "two", "previously: [alpha]")})
+		contains(t, "problem", w.problem(cpath("one")), "more than one file would be alpha")
+		contains(t, "problem", w.problem(cpath("two")), "more than one file would be alpha")
+		equal(t, "due", w.dueParts(), []string{})
+	})
+}
+
+func TestIdentityRenameThatForgotToSaySo(t *testing.T) {
+	w := fleet(t, "demoshop")
+	w.push(m{cpath("demoshop"): "", cpath("demo-shop"): client("demo-shop", "demoshop")})
+	contains(t, "problem", w.problem(cpath("demo-shop")), "takes demoshop.agency.example from demoshop, which is removed here")
+	equal(t, "due: it waits for the file", w.dueParts(), []string{})
+	id := w.claims["host:demoshop.agency.example"].Client
+	// The next commit says it: nothing was lost.
+	w.push(m{cpath("demo-shop"): client("demo-shop", "demoshop", "previously: [demoshop]")})
+	equal(t, "id", w.named("demo-shop").ID, id)
+	equal(t, "tombstones", w.tombs, map[string]state.Tombstone{})
+}
+
+func TestIdentityFreshTakesTheHost(t *testing.T) {
+	w := fleet(t, "demoshop")
+	old := w.named("demoshop").ID
+	r := w.push(m{cpath("demoshop"): "", cpath("demo-shop"): client("demo-shop", "demoshop", "database: {reuse: fresh}")})
+	c := w.named("demo-shop")
+	equal(t, "new id", c.ID != old, true)
+	equal(t, "due", w.dueParts(), []string{"demoshop"})
+	equal(t, "claim", w.claims["host:demoshop.agency.example"].From, old)
+	equal(t, "touched", touched(r, w), []string{"demo-shop", "demoshop"})
+}
+
+func TestIdentityOneNameOneFile(t *testing.T) {
+	w := fleet(t, "alpha")
+	w.push(m{"clients/x/alpha.yaml": client("alpha", "elsewhere")})
+	contains(t, "problem", w.problem("clients/x/alpha.yaml"), "clients/alpha.yaml is the manifest of alpha")
+	equal(t, "host", w.owner("alpha.agency.example"), "alpha")
+	w.push(m{"clients/x/new.yaml": client("new", "n1"), "clients/y/new.yaml": client("new", "n2")})
+	contains(t, "problem", w.problem("clients/x/new.yaml"), "more than one file is named new")
+	equal(t, "nobody", w.has("new"), false)
+	// Once the incumbent's file goes, the other one is its manifest: a move.
+	id := w.named("alpha").ID
+	w.push(m{cpath("alpha"): ""})
+	equal(t, "id", w.named("alpha").ID, id)
+	equal(t, "host", w.named("alpha").Path, "clients/x/alpha.yaml")
+	equal(t, "whole", slices.ContainsFunc(w.due(), func(s state.Tombstone) bool { return s.Part == "" }), false)
+}
+
+func TestIdentityFirstHeadRecordsFormerNames(t *testing.T) {
+	w := newWorld(t)
+	w.tree = m{"templates/shop.yaml": template("v1"), cpath("demo-shop"): client("demo-shop", "demoshop", "previously: [demoshop]")}
+	w.head()
+	equal(t, "former", w.named("demo-shop").Former, []string{"demoshop"})
+	equal(t, "problems", len(w.base.Problems), 0)
+}
+
+func TestIdentityHostMoves(t *testing.T) {
+	w := fleet(t, "alpha", "beta")
+	r := w.push(m{cpath("alpha"): client("alpha", "other"), cpath("beta"): client("beta", "beta", "aliases: [alpha.agency.example]")})
+	equal(t, "owner", w.owner("alpha.agency.example"), "beta")
+	equal(t, "from", w.claims["host:alpha.agency.example"].From, w.named("alpha").ID)
+	equal(t, "touched", touched(r, w), []string{"alpha", "beta"})
+	equal(t, "problems", len(w.base.Problems), 0)
+	// A swap is two moves.
+	r = w.push(m{cpath("alpha"): client("alpha", "alpha"), cpath("beta"): client("beta", "beta", "aliases: [other.agency.example]")})
+	equal(t, "owners", []string{w.owner("alpha.agency.example"), w.owner("other.agency.example")}, []string{"alpha", "beta"})
+	equal(t, "touched", touched(r, w), []string{"alpha", "beta"})
+}
+
+func TestIdentityIncumbentKeepsTheName(t *testing.T) {
+	w := fleet(t, "alpha", "beta")
+	r := w.push(m{cpath("beta"): client("beta", "alpha"), cpath("gamma"): client("gamma", "alpha")})
+	equal(t, "owner", w.owner("alpha.agency.example"), "alpha")
+	contains(t, "beta", w.problem(cpath("beta")), "alpha.agency.example belongs to alpha")
+	contains(t, "gamma", w.problem(cpath("gamma")), "alpha.agency.example belongs to alpha")
+	equal(t, "beta's own", w.owner("beta.agency.example"), "beta")
+	equal(t, "touched", r.Touched, []state.ClientID{})
+	// It lets go: now two want it, and neither is chosen.
+	w.push(m{cpath("alpha"): client("alpha", "away")})
+	contains(t, "beta", w.problem(cpath("beta")), "asked for by more than one manifest")
+	// One of them gives in; the other gets it without a commit of its own.
+	w.push(m{cpath("gamma"): client("gamma", "gamma")})
+	equal(t, "owner", w.owner("alpha.agency.example"), "beta")
+	equal(t, "problems", len(w.base.Problems), 0)
+}
+
+func TestIdentityInvalidOwnerDoesNotLetGo(t *testing.T) {
+	w := fleet(t, "alpha", "beta")
+	// alpha would give its name away, but asks for beta's, which stays: so does alpha's.
+	w.push(m{cpath("alpha"): client("alpha", "beta"), cpath("gamma"): client("gamma", "alpha")})
+	contains(t, "alpha", w.problem(cpath("alpha")), "beta.agency.example belongs to beta")
+	contains(t, "gamma", w.problem(cpath("gamma")), "alpha.agency.example belongs to alpha")
+	equal(t, "owner", w.owner("alpha.agency.example"), "alpha")
+}
+
+func TestIdentityNameOfOneThatWaitsToGo(t *testing.T) {
+	w := fleet(t, "alpha", "beta")
+	w.guard.RemoveAfter = time.Hour
+	w.push(m{cpath("alpha"): ""})
+	w.push(m{cpath("gamma"): client("gamma", "alpha")})
+	contains(t, "gamma", w.problem(cpath("gamma")), "alpha.agency.example is still alpha's, whose removal waits")
+	w.now = w.now.Add(2 * time.Hour)
+	r := w.again()
+	equal(t, "owner", w.owner("alpha.agency.example"), "gamma")
+	equal(t, "verdict", r.Verdict.Clients[w.named("gamma").ID], FatePending)
+}

@@ -1,0 +1,206 @@
+package accept
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// settled is who is accepted, with the host names shared out.
+type settled struct {
+	active map[state.ClientID]*candidate // by client, known ones
+	fresh  []*candidate                  // newcomers
+	failed map[*candidate][]state.FileProblem
+	wanted map[string][]*candidate
+	held   map[state.ClientID]string // whose removals are held, and by what
+}
+
+// settle shares the host names out. A candidate that can't have one is invalid,
+// and its client keeps its last good version; that may take a name from somebody
+// else, so it is repeated until nothing changes. It ends: every round but the
+// last takes a candidate out.
+func (p *pass) settle(held map[state.ClientID]string) *settled {
+	s := &settled{failed: map[*candidate][]state.FileProblem{}, held: held}
+	for {
+		p.line(s)
+		if !p.round(s) {
+			return s
+		}
+	}
+}
+
+// line puts up the candidates that are left, and the last good versions of those
+// that are not.
+func (p *pass) line(s *settled) {
+	s.active, s.fresh, s.wanted = map[state.ClientID]*candidate{}, nil, map[string][]*candidate{}
+	for _, k := range p.files {
+		switch {
+		case !k.valid() || s.failed[k] != nil:
+		case k.who == newcomer:
+			s.fresh = append(s.fresh, k)
+		default:
+			s.active[k.client.ID] = k
+		}
+	}
+	for id, k := range p.fallbacks {
+		if s.active[id] == nil && k.valid() && s.failed[k] == nil {
+			s.active[id] = k
+		}
+	}
+	for _, k := range s.candidates() {
+		for _, host := range k.wants {
+			s.wanted[host] = append(s.wanted[host], k)
+		}
+	}
+}
+
+// candidates returns everybody in the line, by path.
+func (s *settled) candidates() []*candidate {
+	out := append([]*candidate(nil), s.fresh...)
+	for _, k := range s.active {
+		out = append(out, k)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].path < out[j].path })
+	return out
+}
+
+// gone says that the client's manifest is taken away and nobody carries it on.
+func (p *pass) gone(s *settled, id state.ClientID) bool { return p.going(id) && s.active[id] == nil }
+
+// round finds candidates that can't have what they ask for.
+func (p *pass) round(s *settled) bool {
+	failed := map[*candidate][]state.FileProblem{}
+	fail := func(k *candidate, rule, text, hint string) {
+		failed[k] = append(failed[k], state.FileProblem{Path: k.path, Blob: k.blob, Client: k.name, Rule: rule, Text: text, Hint: hint})
+	}
+	for _, host := range keys(s.wanted) {
+		claimants := s.wanted[host]
+		name := strings.TrimPrefix(host, "host:")
+		owner, owned := p.claims[host]
+		if owned && p.keeps(s, owner.Client, host) {
+			for _, k := range claimants {
+				if k.client.ID != owner.Client {
+					text, hint := p.taken(s, owner.Client, name)
+					fail(k, "host", text, hint)
+				}
+			}
+			continue
+		}
+		if len(claimants) > 1 {
+			for _, k := range claimants {
+				fail(k, "host", fmt.Sprintf("%s is asked for by more than one manifest: %s", name, names(claimants)), "only one of them can have it")
+			}
+			continue
+		}
+		if k := claimants[0]; owned && k.who == newcomer && k.eff.Database.Reuse != reuseFresh && (p.gone(s, owner.Client) || p.waitsFor(owner.Client, k.path)) {
+			old := p.clients[owner.Client].Name
+			fail(k, "previously", fmt.Sprintf("takes %s from %s, which is removed here: a rename that doesn't say so?", name, old),
+				fmt.Sprintf("previously: [%s] keeps its site and its data; database.reuse: fresh begins anew", old))
+		}
+	}
+	for k, q := range failed {
+		s.failed[k] = q
+	}
+	return len(failed) > 0
+}
+
+// keeps says that the owner doesn't let the name go (yet).
+func (p *pass) keeps(s *settled, id state.ClientID, host string) bool {
+	c, known := p.clients[id]
+	if !known {
+		return false
+	}
+	_, held := s.held[id]
+	if k := s.active[id]; k != nil {
+		if k.same || slices.Contains(k.wants, host) {
+			return true
+		}
+		if slices.Contains(p.claimsOf[id], host) && !p.letGo(id, host) {
+			return held
+		}
+		return p.stillWaits(s, id, HostPart+"/"+strings.TrimPrefix(host, "host:"))
+	}
+	switch {
+	case p.gone(s, id):
+		return held
+	case c.Removed:
+		return p.stillWaits(s, id, "")
+	case p.letGo(id, host):
+		return p.stillWaits(s, id, HostPart+"/"+strings.TrimPrefix(host, "host:"))
+	}
+	return true
+}
+
+// letGo says that an earlier head took the name out of the client's wish.
+func (p *pass) letGo(id state.ClientID, host string) bool {
+	part := HostPart + "/" + strings.TrimPrefix(host, "host:")
+	return slices.ContainsFunc(p.tombs[id], func(t state.Tombstone) bool { return t.Part == part })
+}
+
+// stillWaits says that an earlier removal is not to be carried out yet.
+func (p *pass) stillWaits(s *settled, id state.ClientID, part string) bool {
+	for _, t := range p.tombs[id] {
+		if t.Part != part || t.Done {
+			continue
+		}
+		if t.Held != "" || t.NotUntil.After(p.in.Now) {
+			return true
+		}
+		for _, file := range WaitsFor(t) {
+			if p.bad(s, file) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (p *pass) waitsFor(id state.ClientID, file string) bool {
+	t, ok := p.whole(id)
+	return ok && !t.Done && slices.Contains(WaitsFor(t), file)
+}
+
+// bad says that a file is invalid at the head.
+func (p *pass) bad(s *settled, file string) bool {
+	if len(p.problems[file]) > 0 {
+		return true
+	}
+	for _, k := range p.files {
+		if k.path == file {
+			return !k.valid() || s.failed[k] != nil
+		}
+	}
+	return false
+}
+
+// taken says why a name can't be had.
+func (p *pass) taken(s *settled, id state.ClientID, host string) (text, hint string) {
+	c := p.clients[id]
+	if print := s.held[id]; print != "" {
+		return fmt.Sprintf("%s is still %s's, whose removal is held", host, c.Name), "approve " + print
+	}
+	if c.Removed {
+		return fmt.Sprintf("%s is still %s's, whose removal waits", host, c.Name), "it is free when that is done"
+	}
+	return fmt.Sprintf("%s belongs to %s", host, c.Name), "choose another name, or take it out of " + c.Path + " in the same commit"
+}
+
+func names(ks []*candidate) string {
+	var out []string
+	for _, k := range ks {
+		out = append(out, k.path)
+	}
+	return list(out)
+}
+
+func keys[V any](m map[string]V) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	sort.Strings(out)
+	return out
+}

@@ -1,0 +1,158 @@
+package accept
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+const (
+	// maxReportText is the length of a commit status' text.
+	maxReportText = 140
+	// maxClientReports is how many clients of a head are reported one by one.
+	maxClientReports = 20
+)
+
+// Conclude works out the state of a verdict from its clients: pending while one
+// is pending or held, then failure when one failed or is invalid, or a file is;
+// else success. What is held ends by an approval, or by a later head that touches
+// the client and supersedes it.
+func Conclude(v *state.Verdict, now time.Time) {
+	v.State = "success"
+	if len(v.Invalid) > 0 {
+		v.State = "failure"
+	}
+	for _, fate := range v.Clients {
+		switch fate {
+		case FatePending, FateHeld:
+			v.State, v.Ended = "pending", time.Time{}
+			return
+		case FateFailed, FateInvalid:
+			v.State = "failure"
+		}
+	}
+	if v.Ended.IsZero() {
+		v.Ended = now
+	}
+}
+
+// verdict begins the head's verdict and ends what it supersedes in older ones.
+func (w *writer) verdict() {
+	again := w.in.Baseline != nil && w.in.Baseline.Head == w.in.Head
+	v := state.Verdict{Commit: w.in.Head, Seq: w.base.Seq, At: w.in.Now}
+	for _, old := range w.in.Verdicts {
+		if old.Commit == w.in.Head {
+			v = old
+		}
+	}
+	if again && len(w.fate)+len(w.invalid) == 0 {
+		return
+	}
+	v.Clients = copyFates(v.Clients)
+	for id, fate := range w.fate {
+		v.Clients[id] = fate
+	}
+	for _, c := range w.in.Commits {
+		v.Commits = append(v.Commits, c.ID)
+	}
+	v.Invalid = append(append([]state.FileProblem(nil), v.Invalid...), w.invalid...)
+	sort.SliceStable(v.Invalid, func(i, j int) bool { return v.Invalid[i].Path < v.Invalid[j].Path })
+	Conclude(&v, w.in.Now)
+	w.res.Verdict = &v
+	w.supersede()
+	w.report(v)
+}
+
+// supersede ends in older verdicts what this head asks for anew.
+func (w *writer) supersede() {
+	olds := append([]state.Verdict(nil), w.in.Verdicts...)
+	sort.Slice(olds, func(i, j int) bool { return olds[i].Seq < olds[j].Seq })
+	for _, v := range olds {
+		if v.Commit == w.in.Head {
+			continue
+		}
+		changed := false
+		v.Clients = copyFates(v.Clients)
+		for id, was := range v.Clients {
+			anew := w.fate[id] != "" && w.fate[id] != FateInvalid || w.answered[id]
+			if anew && (was == FatePending || was == FateHeld) {
+				v.Clients[id] = FateSuperseded + " " + w.in.Head
+				changed = true
+			}
+		}
+		if !changed {
+			continue
+		}
+		Conclude(&v, w.in.Now)
+		w.res.Verdicts = append(w.res.Verdicts, v)
+		if v.State != "pending" {
+			w.res.Reports = append(w.res.Reports, state.Report{Subject: "commit/" + v.Commit, State: v.State, Text: clip("superseded by " + short(w.in.Head)), At: w.in.Now})
+		}
+	}
+}
+
+// report says what the head means, first of all and of each client.
+func (w *writer) report(v state.Verdict) {
+	w.note(state.Client{}, "accepted", short(w.in.Head)+": "+summary(v))
+	w.res.Reports = append(w.res.Reports, state.Report{Subject: "commit/" + w.in.Head, State: v.State, Text: clip(summary(v)), At: w.in.Now})
+	var ids []state.ClientID
+	for id := range w.fate {
+		ids = append(ids, id)
+	}
+	sort.Slice(ids, func(i, j int) bool { return w.get(ids[i]).Name < w.get(ids[j]).Name })
+	for i, id := range ids {
+		if i == maxClientReports {
+			break
+		}
+		c := w.get(id)
+		r := state.Report{Subject: "commit/" + w.in.Head + "/client/" + c.Name, State: "pending", Text: "accepted", At: w.in.Now}
+		switch w.fate[id] {
+		case FateHeld:
+			r.Text, r.Detail = "held", c.Because
+		case FateInvalid:
+			r.State, r.Text, r.Detail = "failure", clip(c.Because), c.Because
+		}
+		w.res.Reports = append(w.res.Reports, r)
+	}
+}
+
+// summary is a verdict in a few words.
+func summary(v state.Verdict) string {
+	n := map[string]int{}
+	for _, fate := range v.Clients {
+		n[fate]++
+	}
+	var parts []string
+	for _, s := range []struct{ fate, noun string }{{FatePending, "client"}, {FateHeld, "held"}, {FateInvalid, "invalid"}} {
+		switch {
+		case n[s.fate] == 0:
+		case s.fate == FatePending:
+			parts = append(parts, count(n[s.fate], s.noun)+" to do")
+		default:
+			parts = append(parts, fmt.Sprintf("%d %s", n[s.fate], s.noun))
+		}
+	}
+	files := map[string]bool{}
+	for _, q := range v.Invalid {
+		files[q.Path] = true
+	}
+	if len(files) > 0 {
+		parts = append(parts, "invalid: "+list(keys(files)))
+	}
+	if len(parts) == 0 {
+		return "no client changes"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// clip shortens a text to what a commit status takes.
+func clip(text string) string {
+	if utf8.RuneCountInString(text) <= maxReportText {
+		return text
+	}
+	return string([]rune(text)[:maxReportText-1]) + "…"
+}

@@ -1,0 +1,377 @@
+package accept
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// The fates of a client in a verdict.
+const (
+	FatePending   = "pending"
+	FateSucceeded = "succeeded"
+	FateFailed    = "failed"
+	FateHeld      = "held"
+	FateInvalid   = "invalid"
+	// FateSuperseded is followed by a space and the commit.
+	FateSuperseded = "superseded by"
+)
+
+// writer turns what was settled into what is to be written.
+type writer struct {
+	*pass
+	s       *settled
+	losses  []loss
+	put     map[state.ClientID]state.Client
+	touched map[state.ClientID]bool
+	fate    map[state.ClientID]string
+	invalid []state.FileProblem
+	holds   map[string]state.Hold
+	lift    map[string]bool
+	claimed map[string]state.ClientID
+	freed   map[string]bool
+	stones  map[string]state.Tombstone
+	void    map[string]state.Tombstone
+	created []*candidate
+	ids     map[*candidate]state.ClientID
+	wave    []state.ClientID // touched by what they inherit alone
+	// answered are clients whose retained database was asked for, and isn't any more
+	answered map[state.ClientID]bool
+}
+
+func (w *writer) write() Result {
+	w.holds, w.lift = map[string]state.Hold{}, map[string]bool{}
+	w.claimed, w.freed = map[string]state.ClientID{}, map[string]bool{}
+	w.stones, w.void = map[string]state.Tombstone{}, map[string]state.Tombstone{}
+	w.ids, w.answered = map[*candidate]state.ClientID{}, map[state.ClientID]bool{}
+	w.removals()
+	for _, k := range w.s.candidates() {
+		w.accept(k)
+	}
+	w.refusals()
+	w.waiting()
+	w.creates()
+	w.fleet()
+	w.standing()
+	w.baseline()
+	w.ledger()
+	w.verdict()
+	w.finish()
+	return w.res
+}
+
+// get is a client as it is by now.
+func (w *writer) get(id state.ClientID) state.Client {
+	if c, ok := w.put[id]; ok {
+		return c
+	}
+	return w.clients[id]
+}
+
+func (w *writer) set(c state.Client) {
+	c.UpdatedAt = w.in.Now
+	w.put[c.ID] = c
+}
+
+func stoneKey(t state.Tombstone) string { return string(t.Client) + "\x00" + t.Part }
+
+// removals writes the tombstones, and the clients whose manifest is gone.
+func (w *writer) removals() {
+	for _, l := range w.losses {
+		for _, t := range l.stones {
+			t.Done = t.Done || isHost(t) && !pending(t, w.in.Now)
+			w.stones[stoneKey(t)] = t
+		}
+		if !w.gone(w.s, l.client.ID) {
+			continue
+		}
+		c, t := l.client, l.stones[0]
+		c.Removed, c.RemovedAt, c.InvalidBlob = true, w.in.Now, ""
+		c.Status, c.Because, c.Settled = state.StatusDeleting, "Its manifest was removed in "+short(w.in.Head)+".", false
+		c.Failures, c.Seq = 0, w.base.Seq
+		w.fate[c.ID] = FatePending
+		switch {
+		case t.Held != "":
+			c.Status, c.Because, w.fate[c.ID] = state.StatusHeld, "Its removal waits: approve "+t.Held+", or revert.", FateHeld
+		case t.Waits != "":
+			c.Status, c.Because, w.fate[c.ID] = state.StatusHeld, "Its removal waits until "+strings.Join(WaitsFor(t), ", ")+" is valid.", FateHeld
+		case t.NotUntil.After(w.in.Now):
+			c.Because = "It goes at " + t.NotUntil.UTC().Format("15:04 on 2 January 2006") + " UTC; a revert until then costs nothing."
+		}
+		for _, old := range w.tombs[c.ID] {
+			if isHost(old) {
+				w.void[stoneKey(old)] = old // the whole says it now
+			}
+		}
+		w.touched[c.ID] = true
+		w.set(c)
+		w.note(c, "removed", c.Because)
+	}
+}
+
+// accept writes one candidate's wish.
+func (w *writer) accept(k *candidate) {
+	if k.same {
+		w.keep(k)
+		return
+	}
+	c := k.client
+	was := c
+	switch k.who {
+	case newcomer:
+		c = w.mint(k)
+	case returned, renamed:
+		c = w.revive(k, c)
+	}
+	if k.who != newcomer {
+		w.regain(k, c)
+	}
+	changed := k.who == newcomer || k.who == returned || w.moved(k, was)
+	if k.name != c.Name {
+		c.Former = append(slices.DeleteFunc(slices.Clone(c.Former), func(n string) bool { return n == k.name }), c.Name)
+		c.Name = k.name
+		changed = true
+	}
+	if k.who == newcomer && w.in.Baseline == nil || k.who == renamed {
+		for _, n := range k.eff.Previously {
+			if n != c.Name && !slices.Contains(c.Former, n) {
+				c.Former = append(c.Former, n)
+			}
+		}
+	}
+	if !k.inherited {
+		c.Path, c.Blob, c.Manifest = k.path, k.blob, k.data
+		if c.InvalidBlob != "" {
+			c.InvalidBlob, c.Because = "", ""
+		}
+	} else if c.InvalidBlob == c.Blob {
+		c.InvalidBlob, c.Because = "", ""
+	}
+	c.Accepted, c.TemplateBlob, c.PlatformBlob = w.in.Head, k.eff.TemplateBlob, w.now.platform
+	for _, key := range k.wants {
+		w.claimed[key] = c.ID
+	}
+	if changed {
+		w.touch(k, &c)
+	}
+	if changed || !sameClient(c, was) {
+		w.set(c)
+	}
+}
+
+// moved says that the wish itself changed. A difference that only a newer
+// version of this program makes waits for a change of the client's own file.
+func (w *writer) moved(k *candidate, was state.Client) bool {
+	if k.hash == was.WishHash {
+		return false
+	}
+	if !k.inherited {
+		return true
+	}
+	e, ok := w.before(was)
+	return !ok || e.Hash() != k.hash
+}
+
+// touch makes the wish the newest, so that a pass follows.
+func (w *writer) touch(k *candidate, c *state.Client) {
+	c.WishHash, c.Commit, c.Seq = k.hash, w.in.Head, w.base.Seq
+	c.Settled, c.Failures = false, 0
+	c.RetryAt = time.Time{}
+	if c.Status == state.StatusFailed {
+		c.Status, c.Because = state.StatusPending, ""
+	}
+	w.fate[c.ID] = FatePending
+	if k.inherited {
+		w.wave = append(w.wave, c.ID)
+		return
+	}
+	w.touched[c.ID] = true
+	what := map[identity]string{newcomer: "is new", existing: "changed", renamed: "was " + k.from, returned: "is back"}[k.who]
+	w.note(*c, "accepted", k.path+" "+what+" in "+short(w.in.Head))
+}
+
+// keep notes where an unchanged file is now.
+func (w *writer) keep(k *candidate) {
+	c := k.client
+	if c.Path == k.path && c.InvalidBlob == "" {
+		return
+	}
+	if c.InvalidBlob != "" {
+		c.InvalidBlob, c.Because = "", ""
+	}
+	c.Path = k.path
+	w.set(c)
+}
+
+// mint makes a new identity.
+func (w *writer) mint(k *candidate) state.Client {
+	c := state.Client{Generation: 1, Name: k.name, Status: state.StatusPending, Health: state.Unknown, CreatedAt: w.in.Now}
+	for _, ids := range [][]state.ClientID{w.removed[k.name], w.former[k.name]} {
+		for _, id := range ids {
+			c.Generation = max(c.Generation, w.clients[id].Generation+1)
+		}
+	}
+	c.ID = w.in.NewID(k.name)
+	w.ids[k] = c.ID
+	w.created = append(w.created, k)
+	return c
+}
+
+// revive takes a removal back: the tombstone of the whole client is void.
+func (w *writer) revive(k *candidate, c state.Client) state.Client {
+	for _, t := range w.tombs[c.ID] {
+		if t.Part == "" {
+			w.void[stoneKey(t)] = t
+		}
+	}
+	if c.Removed {
+		c.Removed, c.RemovedAt = false, time.Time{}
+		c.Status, c.Because = state.StatusPending, ""
+	}
+	return c
+}
+
+// regain voids the tombstones of parts that the wish has again.
+func (w *writer) regain(k *candidate, c state.Client) {
+	if len(w.tombs[c.ID]) == 0 {
+		return
+	}
+	parts := w.parts(c, k.eff)
+	for _, t := range w.tombs[c.ID] {
+		host, isHost := strings.CutPrefix(t.Part, HostPart+"/")
+		if isHost && slices.Contains(k.wants, "host:"+host) || t.Part != "" && slices.Contains(parts, t.Part) {
+			w.void[stoneKey(t)] = t
+		}
+	}
+}
+
+// sameClient compares what accept may change.
+func sameClient(a, b state.Client) bool {
+	return a.Path == b.Path && a.Blob == b.Blob && a.InvalidBlob == b.InvalidBlob && a.Because == b.Because && a.TemplateBlob == b.TemplateBlob && a.PlatformBlob == b.PlatformBlob && a.Name == b.Name
+}
+
+// refusals writes what is invalid; its client keeps its last good version.
+func (w *writer) refusals() {
+	for _, k := range append(append([]*candidate(nil), w.files...), w.fallbackList()...) {
+		problems := append(append([]state.FileProblem(nil), k.problems...), w.s.failed[k]...)
+		if k.reuse != "" {
+			w.ambiguous(k)
+			continue
+		}
+		if len(problems) == 0 {
+			continue
+		}
+		w.refuse(k, problems)
+	}
+}
+
+// fallbackList are the last good versions, by path; those that a valid file
+// stands in for are not among them.
+func (w *writer) fallbackList() []*candidate {
+	var out []*candidate
+	for id, k := range w.fallbacks {
+		if a := w.s.active[id]; a == nil || a == k {
+			out = append(out, k)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].path < out[j].path })
+	return out
+}
+
+func (w *writer) refuse(k *candidate, problems []state.FileProblem) {
+	file := k.path
+	if len(w.problems[file]) == 0 {
+		w.problems[file] = problems
+	}
+	if w.changed[file] || k.inherited {
+		w.invalid = append(w.invalid, problems...)
+	}
+	if k.who != existing || k.client.ID == "" {
+		if w.changed[file] {
+			w.note(state.Client{Name: k.name}, "invalid", describe(problems[0]))
+		}
+		return
+	}
+	c := w.get(k.client.ID)
+	if c.InvalidBlob != "" && c.InvalidBlob == k.blob && c.Path == file {
+		return
+	}
+	if k.inherited && c.InvalidBlob != "" {
+		return // its file is invalid too: that is said already
+	}
+	c.InvalidBlob, c.Path = k.blob, file
+	if c.InvalidBlob == "" {
+		c.InvalidBlob = "unreadable"
+	}
+	c.Because = describe(problems[0]) + ". Its last good version stays."
+	w.fate[c.ID] = FateInvalid
+	w.set(c)
+	w.note(c, "invalid", c.Because)
+}
+
+// ambiguous holds a newcomer that takes a name with a retained database.
+func (w *writer) ambiguous(k *candidate) {
+	old := w.clients[k.reuse]
+	h := state.Hold{Kind: state.HoldReuse, Client: old.ID, Commit: w.in.Head, At: w.in.Now, Fingerprint: reusePrint(k.path, old.ID)}
+	h.Reason = fmt.Sprintf("%s was removed and its database is still here; %s doesn't say whether it is the same client.", old.Name, k.path)
+	h.Act = "Say database.reuse: retained (that database) or fresh (a new one) in " + k.path + "."
+	w.holds[h.Fingerprint] = h
+	w.problems[k.path] = []state.FileProblem{{Path: k.path, Blob: k.blob, Client: k.name, Rule: "reuse", Text: h.Reason, Hint: h.Act}}
+	w.fate[old.ID] = FateHeld
+	if w.changed[k.path] {
+		w.note(state.Client{ID: old.ID, Name: k.name}, "held", h.Reason)
+	}
+}
+
+func reusePrint(file string, id state.ClientID) string { return fingerprint("reuse", file, string(id)) }
+
+// describe is a problem in one line.
+func describe(q state.FileProblem) string {
+	at := q.Path
+	if q.Line > 0 {
+		at += fmt.Sprintf(":%d:%d", q.Line, q.Column)
+	}
+	return at + ": " + q.Text
+}
+
+// waiting looks again at the removals that wait for a file.
+func (w *writer) waiting() {
+	for _, t := range w.in.Tombstones {
+		key := stoneKey(t)
+		if _, void := w.void[key]; void || t.Waits == "" || t.Done {
+			continue
+		}
+		if _, again := w.stones[key]; again {
+			continue
+		}
+		var left []string
+		for _, file := range WaitsFor(t) {
+			if len(w.problems[file]) > 0 {
+				left = append(left, file)
+			}
+		}
+		if len(left) == len(WaitsFor(t)) {
+			continue
+		}
+		t.Waits = strings.Join(left, "\n")
+		w.loosen(t)
+	}
+}
+
+// loosen writes a tombstone that waits for less than before.
+func (w *writer) loosen(t state.Tombstone) {
+	if !pending(t, w.in.Now) {
+		t.Done = isHost(t)
+		if c := w.get(t.Client); t.Part == "" && c.Removed {
+			c.Status, c.Because, c.Settled = state.StatusDeleting, "Its manifest was removed in "+short(t.Commit)+".", false
+			w.set(c)
+		}
+		w.touched[t.Client] = true
+		w.fate[t.Client] = FatePending
+	}
+	w.stones[stoneKey(t)] = t
+}
