@@ -255,7 +255,7 @@ func (r *Runner) replace(ctx context.Context, job Job, s plan.Step) (string, err
 	if err != nil {
 		return "", &journalError{err}
 	}
-	if ok && have.Real() && have.Attributes.Canonical() != s.Wish.Attributes.Canonical() {
+	if ok && have.Real() && (have.Phase == "failed" || have.Provider != s.Provider || have.Attributes.Canonical() != s.Wish.Attributes.Canonical()) {
 		if _, err := r.remove(ctx, job, s); err != nil {
 			return "", err
 		}

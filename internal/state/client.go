@@ -54,6 +54,8 @@ type Client struct {
 	InvalidBlob string `json:"invalidBlob,omitempty"`
 	Because     string `json:"because,omitempty"` // one sentence for people: why the status is what it is
 
+	Next string `json:"next,omitempty"` // the one thing that a person can do about it
+
 	Removed   bool      `json:"removed,omitempty"` // the manifest is gone (a tombstone says by what)
 	RemovedAt time.Time `json:"removedAt,omitzero"`
 
@@ -76,6 +78,8 @@ type Client struct {
 	Deployment   string      `json:"deployment,omitempty"` // id of the last Deployment (audit record)
 	DeployedAt   time.Time   `json:"deployedAt,omitzero"`
 	DriftFields  []string    `json:"drift,omitempty"`
+	// LookWanted asks the next pass to look at the world even when the record says that nothing is due.
+	LookWanted bool `json:"lookWanted,omitempty"`
 	// Run is the pass that is under way (or was, when the program was cut off); a failed first
 	// provisioning takes back what bears it.
 	Run string `json:"run,omitempty"`
@@ -204,6 +208,8 @@ type Claim struct {
 	Key    string   `json:"key"` // host:shop.example
 	Client ClientID `json:"client"`
 	Since  string   `json:"since,omitempty"` // commit
+	// From is who had it before, until it has moved: both pass as one group.
+	From ClientID `json:"from,omitempty"`
 }
 
 // StepRun is one step of a Deployment as it went.

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/source"
+)
+
+// maxRange is how many commits of one range are read.
+const maxRange = 10_000
+
+// repository gives the engine the Git mirror as it wants to see it.
+type repository struct {
+	git    *source.Repository
+	layout manifest.Layout
+}
+
+var _ reconcile.Repository = (*repository)(nil)
+
+func (r *repository) Poll(ctx context.Context) (string, error) { return r.git.Poll(ctx) }
+
+// Range implements reconcile.Repository.
+func (r *repository) Range(ctx context.Context, from, head string) (reconcile.Range, error) {
+	var out reconcile.Range
+	if err := r.git.Fetch(ctx, head); err != nil {
+		return out, err
+	}
+	var err error
+	if out.Root, err = r.git.Root(ctx, head); err != nil {
+		return out, err
+	}
+	if from == "" {
+		out.Descends, out.Whole = true, true
+	} else if out.Descends, err = r.git.Descends(ctx, head, from); err != nil {
+		return out, err
+	}
+	if out.Descends {
+		commits, err := r.git.Commits(ctx, from, head, maxRange)
+		if err != nil {
+			return out, err
+		}
+		for _, c := range commits {
+			out.Commits = append(out.Commits, accept.Commit{ID: c.ID, Author: c.Author, Subject: c.Subject})
+		}
+	}
+	changes, err := r.git.Diff(ctx, from, head)
+	if errors.Is(err, source.ErrNotFound) && !out.Descends {
+		// Another repository: the old head is not there to compare with.
+		out.Whole = true
+		changes, err = r.git.Diff(ctx, "", head)
+	}
+	if err != nil {
+		return out, err
+	}
+	for _, c := range changes {
+		out.Changes = append(out.Changes, accept.Change{Path: c.Path, Old: c.Old, New: c.New})
+	}
+	entries, err := r.git.Files(ctx, head)
+	if err != nil {
+		return out, err
+	}
+	out.Empty = true
+	out.Odd = map[string]string{}
+	for _, e := range entries {
+		if !e.Regular {
+			out.Odd[e.Path] = e.Path + " is not a regular file: a link, a module or an executable is not read"
+		}
+		if r.layout.Classify(e.Path) == manifest.ClassClient {
+			out.Empty = false
+		}
+	}
+	return out, nil
+}
+
+// Read implements reconcile.Repository.
+func (r *repository) Read(ctx context.Context, path, blob string) accept.File {
+	f := accept.File{Path: path, Blob: blob}
+	data, err := r.git.Blob(ctx, blob)
+	if err != nil {
+		f.Err = err.Error()
+		return f
+	}
+	f.Data = data
+	return f
+}
+
+// Tree implements reconcile.Repository.
+func (r *repository) Tree(ctx context.Context, rev string) (string, []accept.File, error) {
+	head := rev
+	if head == "" {
+		var err error
+		if head, err = r.git.Poll(ctx); err != nil {
+			return "", nil, err
+		}
+	}
+	if rev == "" {
+		if err := r.git.Fetch(ctx, head); err != nil {
+			return "", nil, err
+		}
+	}
+	commit, err := r.git.Resolve(ctx, head)
+	if err != nil {
+		return "", nil, fmt.Errorf("find %s: %w", head, err)
+	}
+	entries, err := r.git.Files(ctx, commit)
+	if err != nil {
+		return "", nil, err
+	}
+	files := []accept.File{}
+	for _, e := range entries {
+		if r.layout.Classify(e.Path) == manifest.ClassOther {
+			continue
+		}
+		if !e.Regular {
+			files = append(files, accept.File{Path: e.Path, Err: e.Path + " is not a regular file"})
+			continue
+		}
+		files = append(files, r.Read(ctx, e.Path, e.Blob))
+	}
+	return commit, files, nil
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/compassdigital/reconciler/internal/bolt"
+	"github.com/compassdigital/reconciler/internal/secret"
+)
+
+func (a *app) restoreCommand() *cobra.Command {
+	c := &cobra.Command{Use: "restore FILE", Short: "Put a backup in the state's place (the daemon must be stopped)", Args: exactly(1),
+		Long: "Put a backup in the state's place. The backup is checked first; a state that is\nthere is moved aside, never overwritten. The daemon must be stopped."}
+	replace := c.Flags().Bool("replace", false, "move a state that is there aside")
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		conf, err := a.load()
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(conf.State.KeyFile); conf.State.Key.Empty() && err != nil {
+			return fmt.Errorf("restore: the key that opens the backup is not at %s: %w", conf.State.KeyFile, err)
+		}
+		keys, err := secret.Open(secret.KeySource{File: conf.State.KeyFile, Env: conf.State.Key.Secret})
+		if err != nil {
+			return err
+		}
+		if *replace {
+			kept, err := bolt.Replace(args[0], conf.State.Path, keys)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(a.out, "Restored %s; what was there is in %s\n", conf.State.Path, kept)
+			return nil
+		}
+		if err := bolt.Restore(args[0], conf.State.Path, keys); err != nil {
+			return err
+		}
+		fmt.Fprintln(a.out, "Restored", conf.State.Path)
+		return nil
+	}
+	return c
+}

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/lmittmann/tint"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/compassdigital/reconciler/internal/daemon"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	c := &cobra.Command{Use: "run", Short: "The daemon: polls the repository and brings every client to its manifest", Args: noArgs}
+	logFormat := c.Flags().String("log", "", "log format: text or json (default text on a terminal, json else)")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		conf, err := a.load()
+		if err != nil {
+			return err
+		}
+		log, err := a.logger(*logFormat)
+		if err != nil {
+			return err
+		}
+		p, err := a.build(c.Context(), conf, log)
+		if err != nil {
+			return err
+		}
+		defer p.close()
+		return p.serve(c.Context(), nil)
+	}
+	return c
+}
+
+// logger writes to stderr: colours on a terminal, JSON lines else.
+func (a *app) logger(format string) (*slog.Logger, error) {
+	if format == "" {
+		format = "json"
+		if f, ok := a.err.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+			format = "text"
+		}
+	}
+	switch format {
+	case "json":
+		return slog.New(slog.NewJSONHandler(a.err, nil)), nil
+	case "text":
+		return slog.New(tint.NewHandler(a.err, &tint.Options{TimeFormat: time.TimeOnly, NoColor: a.env("NO_COLOR") != ""})), nil
+	}
+	return nil, usageError{fmt.Sprintf("--log %s: it is text or json", format)}
+}
+
+// serve runs the daemon with its servers until ctx ends. ready is called when
+// everything listens.
+func (p *program) serve(ctx context.Context, ready func() error) error {
+	listener, err := net.Listen("tcp", p.config.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	p.address.Store(listener.Addr().String())
+	pages, err := p.handler()
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	socket, err := daemon.Listen(socketOf(p.config))
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var wg sync.WaitGroup
+	serve := func(l net.Listener, h http.Handler) *http.Server {
+		s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+				stop(fmt.Errorf("serve %s: %w", l.Addr(), err))
+			}
+		}()
+		return s
+	}
+	servers := []*http.Server{serve(listener, pages), serve(socket, p.control(true))}
+	if p.dns != nil {
+		addr := p.config.Providers.Embedded.DNS
+		if addr == "" {
+			addr = "127.0.0.1:0"
+		}
+		if err := p.dns.Listen(addr); err != nil {
+			stop(err)
+		}
+	}
+	if ready != nil && ctx.Err() == nil {
+		if err := ready(); err != nil {
+			stop(err)
+		}
+	}
+	err = p.daemon.Run(ctx)
+	for _, s := range servers {
+		grace, cancel := context.WithTimeout(context.Background(), time.Second)
+		if s.Shutdown(grace) != nil {
+			_ = s.Close() // streams that people have open are cut
+		}
+		cancel()
+	}
+	wg.Wait()
+	_ = os.Remove(socketOf(p.config)) // may be gone already
+	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return err
+}
+
+func (a *app) applyCommand() *cobra.Command {
+	c := &cobra.Command{Use: "apply [CLIENT...]", Short: "One pass of the branch's head, then exit (1: something failed, 3: something is held)"}
+	o := output(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		json, err := format(*o)
+		if err != nil {
+			return err
+		}
+		conf, err := a.load()
+		if err != nil {
+			return err
+		}
+		var v reconcile.Overview
+		err = daemon.Call(c.Context(), socketOf(conf), daemon.Ask{Op: "apply", Names: args}, &v)
+		if errors.Is(err, daemon.ErrNoDaemon) {
+			v, err = a.applyHere(c.Context(), conf)
+		}
+		if err != nil {
+			return err
+		}
+		if len(args) > 0 {
+			var rows []reconcile.Row
+			for _, n := range args {
+				rows = append(rows, only(v.Clients, n)...)
+			}
+			v.Clients = rows
+		}
+		if json {
+			err = asJSON(a.out, v)
+		} else {
+			a.printOverview(v)
+		}
+		if err != nil {
+			return err
+		}
+		return codeOf(v)
+	}
+	return c
+}
+
+// applyHere is one pass without a daemon.
+func (a *app) applyHere(ctx context.Context, conf Config) (reconcile.Overview, error) {
+	log, err := a.logger("")
+	if err != nil {
+		return reconcile.Overview{}, err
+	}
+	p, err := a.build(ctx, conf, log)
+	if err != nil {
+		return reconcile.Overview{}, err
+	}
+	defer p.close()
+	p.emit.Store(newLines(a.err, p.names).event)
+	if p.sites != nil { // health checks need the sites to answer
+		listener, err := net.Listen("tcp", conf.Listen)
+		if err != nil {
+			return reconcile.Overview{}, fmt.Errorf("listen: %w", err)
+		}
+		p.address.Store(listener.Addr().String())
+		pages, err := p.handler()
+		if err != nil {
+			return reconcile.Overview{}, errors.Join(err, listener.Close())
+		}
+		s := &http.Server{Handler: pages, ReadHeaderTimeout: 10 * time.Second}
+		ended := make(chan struct{})
+		go func() { defer close(ended); _ = s.Serve(listener) }()
+		defer func() { _ = s.Close(); <-ended }()
+	}
+	if err := p.daemon.Once(ctx); err != nil {
+		return reconcile.Overview{}, err
+	}
+	if err := p.deliver(ctx); err != nil {
+		return reconcile.Overview{}, err
+	}
+	return p.engine.Overview()
+}
+
+// Backups.
+
+func (p *program) backup(path string) error {
+	f, err := os.OpenFile(path+".part", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	err = p.store.Backup(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(fmt.Errorf("back up: %w", err), os.Remove(path+".part"))
+	}
+	if err := os.Rename(path+".part", path); err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	return nil
+}
+
+// backups makes one backup and drops those beyond state.backup.keep.
+func (p *program) backups(context.Context) error {
+	b := p.config.State.Backup
+	if err := os.MkdirAll(b.Dir, 0o700); err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	if err := p.backup(filepath.Join(b.Dir, "state-"+time.Now().UTC().Format("20060102T150405Z")+".backup")); err != nil {
+		return err
+	}
+	old, err := filepath.Glob(filepath.Join(b.Dir, "state-*.backup")) // sorted by name, and so by time
+	if err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	for len(old) > max(b.Keep, 1) {
+		if err := os.Remove(old[0]); err != nil {
+			return fmt.Errorf("drop an old backup: %w", err)
+		}
+		old = old[1:]
+	}
+	return nil
+}
+
+func (a *app) backupCommand() *cobra.Command {
+	return &cobra.Command{Use: "backup FILE", Short: "Write the state to a file (the state only: no database, no key)", Args: exactly(1), RunE: func(c *cobra.Command, args []string) error {
+		path, err := filepath.Abs(args[0])
+		if err != nil {
+			return fmt.Errorf("back up: %w", err)
+		}
+		if _, err := a.ask(c.Context(), daemon.Ask{Op: "backup", Path: path}, nil); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.out, "The state is in %s. It holds no client's database and not the key that opens it: keep those too.\n", path)
+		return nil
+	}}
+}

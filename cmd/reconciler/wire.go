@@ -1,0 +1,362 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/bolt"
+	"github.com/compassdigital/reconciler/internal/daemon"
+	"github.com/compassdigital/reconciler/internal/health"
+	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/external"
+	"github.com/compassdigital/reconciler/internal/provider/local"
+	"github.com/compassdigital/reconciler/internal/provider/localdns"
+	"github.com/compassdigital/reconciler/internal/provider/mailbox"
+	"github.com/compassdigital/reconciler/internal/provider/sqlite"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/secret"
+	"github.com/compassdigital/reconciler/internal/source"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// stepsAtOnce is how many steps of one group run side by side.
+const stepsAtOnce = 8
+
+// program is everything that runs, wired: the only place where concrete types meet.
+type program struct {
+	config  Config
+	log     *slog.Logger
+	store   *bolt.Store
+	git     *source.Repository
+	engine  *reconcile.Engine
+	daemon  *daemon.Daemon
+	keys    *secret.Keys
+	sites   *local.Provider
+	dns     *localdns.Provider
+	mail    *mailbox.Provider
+	address atomic.Value // host:port at which we listen, once we do
+	emit    atomic.Value // func(apply.Event)
+	tell    atomic.Value // func(state.Report)
+	// gitServer serves the demo's repository; nil elsewhere.
+	gitServer http.Handler
+	closers   []func() error
+}
+
+// key names who keeps a kind.
+type key struct {
+	name string
+	kind state.Kind
+}
+
+// build opens everything that a configuration names. close must be called.
+func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program, err error) {
+	if log == nil {
+		log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	p = &program{config: c, log: log}
+	p.address.Store(c.Listen)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if err := p.openState(c); err != nil {
+		return p, err
+	}
+	in, err := reconcile.Installation(p.store, hex8, time.Now())
+	if err != nil {
+		return p, err
+	}
+	providers, err := p.openProviders(ctx, c)
+	if err != nil {
+		return p, err
+	}
+	if err := p.openSource(c); err != nil {
+		return p, err
+	}
+	return p, p.wire(c, in, providers, a.env("RECONCILER_FAILPOINT"))
+}
+
+func (p *program) openState(c Config) error {
+	keys, err := secret.Open(secret.KeySource{File: c.State.KeyFile, Env: c.State.Key.Secret})
+	if err != nil {
+		return err
+	}
+	p.keys = keys
+	p.store, err = bolt.Open(bolt.Options{Path: c.State.Path, Keys: keys, Now: time.Now})
+	if err != nil {
+		return err
+	}
+	p.closers = append(p.closers, p.store.Close)
+	return nil
+}
+
+func (p *program) openSource(c Config) error {
+	token, err := tokenOf(c.Repository)
+	if err != nil {
+		return err
+	}
+	p.git, err = source.Open(source.Options{URL: c.Repository.URL, Branch: c.Repository.Branch, Path: c.Repository.Path,
+		Dir: filepath.Join(filepath.Dir(c.State.Path), "mirror"), Token: token, SSHKeyFile: c.Repository.SSHKeyFile, KnownHostsFile: c.Repository.KnownHosts, CAFile: c.Network.CAFile})
+	if err != nil {
+		return err
+	}
+	p.closers = append(p.closers, p.git.Close)
+	return nil
+}
+
+func tokenOf(c RepositoryConfig) (func() state.Secret, error) {
+	if !c.Token.Empty() {
+		return func() state.Secret { return c.Token.Secret }, nil
+	}
+	if c.TokenFile == "" {
+		return nil, nil
+	}
+	if _, err := os.Stat(c.TokenFile); err != nil {
+		return nil, fmt.Errorf("read repository.tokenFile: %w", err)
+	}
+	return func() state.Secret { // read each time: tokens are rotated
+		data, err := os.ReadFile(c.TokenFile)
+		if err != nil {
+			return state.Secret{}
+		}
+		return state.NewSecret(strings.TrimSpace(string(data)))
+	}, nil
+}
+
+// openProviders opens the providers that are configured.
+func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provider, error) {
+	out := external.Providers(external.Options{Now: time.Now})
+	dir := c.Providers.Embedded.Dir
+	if dir == "" {
+		return out, nil
+	}
+	databases, err := sqlite.New(sqlite.Options{Dir: filepath.Join(dir, "databases"), Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, databases.Close)
+	p.sites, err = local.New(local.Options{Dir: filepath.Join(dir, "sites"), Public: p.listensAt, Now: time.Now, Log: p.log, Pace: 20 * time.Millisecond})
+	if err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, p.sites.Close)
+	p.dns, err = localdns.New(localdns.Options{Dir: filepath.Join(dir, "dns"), Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, p.dns.Close)
+	p.mail, err = mailbox.New(mailbox.Options{Dir: filepath.Join(dir, "mail"), Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
+	return append(out, databases, p.sites, p.dns, p.mail), nil
+}
+
+func (p *program) listensAt() string { return p.address.Load().(string) }
+
+// wire makes the engine and the daemon.
+func (p *program) wire(c Config, in state.Installation, providers []provider.Provider, failpoint string) error {
+	by := map[key]provider.Provider{}
+	for _, q := range providers {
+		for k := range q.Traits() {
+			by[key{q.Name(), k}] = q
+		}
+	}
+	find := func(name string, kind state.Kind) (provider.Provider, bool) {
+		q, ok := by[key{name, kind}]
+		return q, ok
+	}
+	find, err := failOnce(find, c.Providers.Embedded.Fail)
+	if err != nil {
+		return err
+	}
+	jitter := func(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2+1) }
+	runner := &apply.Runner{Store: p.store, Provider: find, Installation: in.ID, Now: time.Now, Sleep: sleep, Jitter: jitter,
+		NewSecret: secret.NewHex32, Fingerprint: p.keys.Fingerprint, Parallel: stepsAtOnce, At: failAt(failpoint)}
+	removeAfter, err := manifest.ParseDuration(c.Guard.RemoveAfter)
+	if err != nil {
+		return err
+	}
+	probe, err := p.checker(c)
+	if err != nil {
+		return err
+	}
+	d := c.Platform.Defaults
+	layout := manifest.LayoutOf(c.Repository.Path)
+	repo := &repository{git: p.git, layout: layout}
+	p.engine = &reconcile.Engine{
+		Config: reconcile.Config{Repository: withoutCredentials(c.Repository.URL), Branch: c.Repository.Branch, Path: c.Repository.Path,
+			Defaults: manifest.Defaults{BaseDomain: c.Platform.BaseDomain, Deployment: d.Deployment, Database: d.Database, DNS: d.DNS},
+			Guard: accept.Guard{MaxDeletes: c.Guard.MaxDeletes, MaxDeletePercent: c.Guard.MaxDeletePercent, MaxChanged: c.Guard.MaxChanged,
+				MaxCreates: c.Guard.MaxCreates, ReviewedOnly: c.Guard.Removals == "reviewed", RemoveAfter: removeAfter.Std()},
+			Program: version, Keep: 3, PublicURL: p.publicURL},
+		Store: p.store, Repo: repo, Runner: runner, Providers: providers,
+		Configured: func(name string, kind state.Kind) bool { _, ok := by[key{name, kind}]; return ok },
+		Check:      probe, NewID: hex6, Now: time.Now, Jitter: jitter,
+	}
+	if p.mail != nil {
+		p.engine.Mail = p.mail.Name()
+	}
+	runner.Emit = p.engine.Progress
+	p.engine.Emit = func(e apply.Event) {
+		if f, ok := p.emit.Load().(func(apply.Event)); ok {
+			f(e)
+		}
+	}
+	every, err := c.pollEvery()
+	if err != nil {
+		return err
+	}
+	p.daemon = &daemon.Daemon{Engine: p.engine, Log: p.log, Workers: c.Workers, Now: time.Now, Every: every, Schedules: p.schedules(c)}
+	return nil
+}
+
+// publicURL is where people reach a host. Embedded sites are at our own port.
+func (p *program) publicURL(host string) string {
+	if host == "" {
+		return ""
+	}
+	if p.sites == nil {
+		return "https://" + host
+	}
+	_, port, err := net.SplitHostPort(p.listensAt())
+	if err != nil || port == "80" {
+		return "http://" + host
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// checker is the health probe. Embedded sites are found through the embedded DNS
+// server, as the world would find them.
+func (p *program) checker(c Config) (func(context.Context, string, manifest.Health) error, error) {
+	allowed, err := c.allowed()
+	if err != nil {
+		return nil, err
+	}
+	o := health.Options{Now: time.Now, Allow: func(a netip.Addr) bool {
+		if p.sites != nil && a.IsLoopback() {
+			return true
+		}
+		for _, prefix := range allowed {
+			if prefix.Contains(a) {
+				return true
+			}
+		}
+		return false
+	}}
+	if p.dns != nil {
+		o.Lookup = p.lookup
+	}
+	prober := health.New(o)
+	return func(ctx context.Context, base string, h manifest.Health) error {
+		return prober.Probe(ctx, health.Check{URL: base, Path: h.Path, Status: h.Status, Contains: h.Contains, Timeout: h.Timeout.Std()})
+	}, nil
+}
+
+// lookup asks the embedded DNS server first; names below localhost are this machine's.
+func (p *program) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	found, err := p.dns.LookupHost(ctx, host)
+	if err == nil && len(found) > 0 {
+		return found, nil
+	}
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}, nil
+	}
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+}
+
+func (p *program) schedules(c Config) []daemon.Schedule {
+	out := []daemon.Schedule{
+		{Name: "health", Spec: c.Schedules.Health, Run: p.engine.ProbeAll},
+		{Name: "purge", Spec: c.Schedules.Purge, Run: func(ctx context.Context) error {
+			gone, err := p.engine.PurgeDue(ctx)
+			for _, g := range gone {
+				p.log.Info("purged", "what", g)
+			}
+			return err
+		}},
+		{Name: "drift", Spec: c.Schedules.Drift, Run: p.watchDrift},
+		{Name: "deliver", Spec: "@every 1s", Run: p.deliver},
+	}
+	if c.State.Backup.Dir != "" {
+		out = append(out, daemon.Schedule{Name: "backup", Spec: "@every " + c.State.Backup.Every, Run: p.backups})
+	}
+	return out
+}
+
+// watchDrift tells what is not as recorded. It mends nothing.
+func (p *program) watchDrift(ctx context.Context) error {
+	rows, err := p.engine.Drift(ctx, nil)
+	for _, r := range rows {
+		p.log.Warn("drift", "client", r.Client, "ref", r.Ref, "provider", r.Provider, "what", r.What)
+	}
+	return err
+}
+
+// control carries out what commands ask for. running says that our daemon is at work.
+func (p *program) control(running bool) *daemon.Control {
+	c := &daemon.Control{Engine: p.engine, Fingerprint: p.keys.Fingerprint, Backup: p.backup, Tree: p.engine.Repo.Tree}
+	if running {
+		c.Daemon = p.daemon
+	}
+	return c
+}
+
+func (p *program) close() error {
+	var errs []error
+	for i := len(p.closers) - 1; i >= 0; i-- {
+		errs = append(errs, p.closers[i]())
+	}
+	p.closers = nil
+	return errors.Join(errs...)
+}
+
+func withoutCredentials(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.User == nil {
+		return raw
+	}
+	u.User = nil
+	return u.String()
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}
+
+func hexN(n int) (string, error) {
+	b := make([]byte, n)
+	if _, err := rand.Read(b); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(b), nil
+}
+
+func hex8() (string, error) { return hexN(4) }
+func hex6() (string, error) { return hexN(3) }

@@ -1,0 +1,329 @@
+package desired
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// none is the word that asks for nothing.
+const none = "none"
+
+// defaultTTL of records that don't say one, in seconds: short enough for a move.
+const defaultTTL = 300
+
+// Input is all that a wish is made from.
+type Input struct {
+	Client    state.Client
+	Effective manifest.Effective
+	// Secrets are the newest versions by "SCOPE/NAME"; scope is the client's id or "shared".
+	Secrets    map[string]state.SecretRef
+	Configured func(provider string, kind state.Kind) bool
+	Point      map[string]string // hosting provider → A (default: the site's address) or CNAME (its host)
+	Mail       string            // provider of mail, "" for none
+	PublicURL  string            // of the client's host
+}
+
+// Problem is why a wish cannot be had, and what to do.
+type Problem struct{ Text, Act string }
+
+// builder collects one client's wish.
+type builder struct {
+	in       Input
+	out      []state.Resource
+	problems []Problem
+	site     state.Ref // zero: no site is wished
+	database state.Ref // zero: none
+}
+
+// Resources returns the wish, sorted by Ref, and what stands in its way.
+func Resources(in Input) ([]state.Resource, []Problem) {
+	b := &builder{in: in}
+	b.addDatabase()
+	if p := in.Effective.Deployment.Provider; p != none && p != "" {
+		b.addSite()
+	}
+	b.addRecords()
+	sort.Slice(b.out, func(i, j int) bool { return b.out[i].Ref.Less(b.out[j].Ref) })
+	return b.out, b.problems
+}
+
+// Parts are the kind/name of what a has and b has not, sorted.
+func Parts(a, b []state.Resource) []string {
+	have := map[string]bool{}
+	for _, r := range b {
+		have[part(r.Ref)] = true
+	}
+	var out []string
+	for _, r := range a {
+		if !have[part(r.Ref)] {
+			out = append(out, part(r.Ref))
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+func part(r state.Ref) string { return string(r.Kind) + "/" + r.Name }
+
+func (b *builder) ref(kind state.Kind, name string) state.Ref {
+	return state.Ref{Client: b.in.Client.ID, Kind: kind, Name: name}
+}
+
+func (b *builder) problem(act, format string, a ...any) {
+	b.problems = append(b.problems, Problem{fmt.Sprintf(format, a...), act})
+}
+
+// add puts a resource into the wish; an unconfigured provider is a problem.
+func (b *builder) add(ref state.Ref, provider string, attributes map[string]state.Value, after ...state.Ref) {
+	if !b.in.Configured(provider, ref.Kind) {
+		b.problem(fmt.Sprintf("configure providers.%s, or choose another provider in the manifest", provider), "no provider %q for %s is configured", provider, ref.Kind)
+		return
+	}
+	b.out = append(b.out, state.Resource{Ref: ref, Provider: provider, Attributes: state.NewAttributes(attributes), After: after})
+}
+
+func (b *builder) addDatabase() {
+	d := b.in.Effective.Database
+	if d.Provider == none || d.Provider == "" {
+		return
+	}
+	b.database = b.ref(state.KindDatabase, "main")
+	attributes := map[string]state.Value{
+		"access": state.Lit(d.Access), "schema": state.Lit(b.in.Effective.Template), "disabled": state.Lit(list(b.in.Effective.DisabledCollections)),
+	}
+	if d.External != nil {
+		if v, ok := b.value("database.external.url", d.External.URL); ok {
+			attributes["url"] = v
+		}
+	}
+	b.add(b.database, d.Provider, attributes)
+}
+
+// addSite adds what makes and serves the site.
+func (b *builder) addSite() {
+	e := b.in.Effective
+	host := e.Deployment.Provider
+	name := host
+	if e.Deployment.Server != "" && e.Deployment.Server != "default" {
+		name += "/" + e.Deployment.Server
+	}
+	b.site = b.ref(state.KindSite, name)
+	siteID := state.OutputOf(b.site, "id")
+	source := e.Source
+	b.add(b.site, host, map[string]state.Value{"label": state.Lit(e.Name), "server": state.Lit(e.Deployment.Server),
+		"repository": state.Lit(source.Repository), "runtime": state.Lit(e.Build.Runtime)})
+
+	env := b.environment(siteID)
+	b.add(b.ref(state.KindEnvironment, name), host, env)
+
+	release := map[string]state.Value{
+		"site": siteID, "repository": state.Lit(source.Repository), "ref": state.Lit(source.Ref), "directory": state.Lit(source.Directory),
+		"template": state.Lit(e.Template), "install": state.Lit(e.Build.Install), "command": state.Lit(e.Build.Command), "start": state.Lit(e.Build.Start),
+		"migrate": state.Lit(e.Migrate), "settings": state.Lit(b.settings()), "features": state.Lit(list(e.Features)), "collections": state.Lit(list(e.DisabledCollections)),
+		"displayName": state.Lit(e.DisplayName), "environment": state.Lit(hash(state.NewAttributes(env).Canonical())),
+	}
+	deployment := b.ref(state.KindDeployment, hash(host+"\n"+state.NewAttributes(release).Canonical()))
+	b.add(deployment, host, release)
+	b.add(b.ref(state.KindTraffic, name), host, map[string]state.Value{"site": siteID, "deployment": state.OutputOf(deployment, "id")})
+	for i, h := range e.Hosts {
+		redirect := ""
+		if i > 0 {
+			redirect = e.Host
+		}
+		b.add(b.ref(state.KindDomain, h+"@"+name), host, map[string]state.Value{"site": siteID, "host": state.Lit(h), "redirect": state.Lit(redirect)})
+	}
+	b.addAdmin(host)
+	b.addMail(name)
+}
+
+func (b *builder) settings() string {
+	if len(b.in.Effective.Settings) == 0 {
+		return "{}"
+	}
+	data, err := json.Marshal(b.in.Effective.Settings) // sorts keys
+	if err != nil {
+		b.problem("write settings as plain YAML: texts, numbers, lists, maps", "settings can't be handed to the site: %v", err)
+		return "{}"
+	}
+	return string(data)
+}
+
+// environment is the whole set of variables.
+func (b *builder) environment(siteID state.Value) map[string]state.Value {
+	out := map[string]state.Value{"site": siteID}
+	for _, name := range b.in.Effective.Environment.Names() {
+		if v, ok := b.value(name, b.in.Effective.Environment[name]); ok {
+			out["env."+name] = v
+		}
+	}
+	return out
+}
+
+// value resolves one value of the manifest to a literal or a reference.
+func (b *builder) value(name string, v manifest.EnvValue) (state.Value, bool) {
+	switch {
+	case v.Secret != "":
+		return b.secret(name, v.Secret)
+	case v.Generate != "":
+		return state.SecretValue(state.SecretRef{Scope: string(b.in.Client.ID), Name: "generated/" + name, Version: 1}), true
+	case v.From == "database.url":
+		if b.database.IsZero() {
+			b.problem("choose a database provider, or take the variable away with {none: true}", "%s comes from database.url, and the client has no database", name)
+			return state.Value{}, false
+		}
+		return state.OutputOf(b.database, "url"), true
+	case v.From == "site.url":
+		return state.Lit(b.in.PublicURL), true
+	case v.From != "":
+		kind, output, _ := strings.Cut(v.From, ".")
+		switch {
+		case kind == "database" && !b.database.IsZero():
+			return state.OutputOf(b.database, output), true
+		case kind == "site" && !b.site.IsZero():
+			return state.OutputOf(b.site, output), true
+		}
+		b.problem("write database.url or site.url", "%s comes from %s, which this client does not have", name, v.From)
+		return state.Value{}, false
+	case v.None:
+		return state.Value{}, false
+	}
+	return state.Lit(v.Literal), true
+}
+
+func (b *builder) secret(name, secret string) (state.Value, bool) {
+	scope, act := string(b.in.Client.ID), fmt.Sprintf("reconciler secret set %s --client %s", secret, b.in.Effective.Name)
+	bare := secret
+	if rest, ok := strings.CutPrefix(secret, "shared/"); ok {
+		scope, bare, act = "shared", rest, "reconciler secret set "+rest
+	}
+	ref, ok := b.in.Secrets[scope+"/"+bare]
+	if !ok {
+		b.problem("set it: `"+act+"`", "%s needs the secret %q, which is not set", name, secret)
+		return state.Value{}, false
+	}
+	return state.SecretValue(ref), true
+}
+
+// addAdmin makes the site's first user where the template has an administration and
+// there is a database to keep the user in.
+func (b *builder) addAdmin(host string) {
+	e := b.in.Effective
+	if e.AdminPanel.Kind == "" || e.AdminPanel.Kind == none || b.database.IsZero() || e.Admin.Email == "" {
+		return
+	}
+	provider := e.Database.Provider
+	if !b.in.Configured(provider, state.KindAdmin) {
+		provider = host
+	}
+	password := state.SecretRef{Scope: string(b.in.Client.ID), Name: "generated/admin-password", Version: 1}
+	b.add(b.ref(state.KindAdmin, "main"), provider, map[string]state.Value{"email": state.Lit(e.Admin.Email), "password": state.SecretValue(password),
+		"database": state.OutputOf(b.database, "id"), "site": state.OutputOf(b.site, "id"), "path": state.Lit(e.AdminPanel.Path)})
+}
+
+func (b *builder) addMail(site string) {
+	e := b.in.Effective
+	if b.in.Mail == "" || e.Admin.Email == "" {
+		return
+	}
+	text := fmt.Sprintf("%s is ready: %s\n", e.DisplayName, b.in.PublicURL)
+	if e.AdminPanel.Path != "" && e.AdminPanel.Kind != none {
+		text += fmt.Sprintf("\nThe administration is at %s%s.\n", strings.TrimSuffix(b.in.PublicURL, "/"), e.AdminPanel.Path)
+	}
+	b.add(b.ref(state.KindMail, "welcome"), b.in.Mail, map[string]state.Value{"to": state.Lit(e.Admin.Email),
+		"subject": state.Lit(e.DisplayName + " is ready"), "text": state.Lit(text)}, b.ref(state.KindTraffic, site))
+}
+
+// addRecords adds an address record a host, and the manifest's own. A record of the
+// manifest with the name and type of an address record takes its place.
+func (b *builder) addRecords() {
+	e := b.in.Effective
+	if e.DNS.Provider == none || e.DNS.Provider == "" {
+		return
+	}
+	own := map[string]bool{}
+	for _, r := range e.DNS.Records {
+		own[r.Type+" "+b.fqdn(r.Name)] = true
+		b.addRecord(r)
+	}
+	if b.site.IsZero() {
+		return
+	}
+	kind, output := "A", "address"
+	if b.in.Point[e.Deployment.Provider] == "CNAME" {
+		kind, output = "CNAME", "host"
+	}
+	for _, h := range e.Hosts {
+		if own["A "+h] || own["CNAME "+h] {
+			continue
+		}
+		attributes := map[string]state.Value{"type": state.Lit(kind), "name": state.Lit(h), "content": state.OutputOf(b.site, output), "ttl": state.Lit(strconv.Itoa(defaultTTL))}
+		if e.DNS.Proxied {
+			attributes["proxied"] = state.Lit("true")
+		}
+		b.add(b.ref(state.KindRecord, kind+" "+h), e.DNS.Provider, attributes)
+	}
+}
+
+func (b *builder) addRecord(r manifest.Record) {
+	name := r.Type + " " + b.fqdn(r.Name)
+	switch r.Type {
+	case "A", "AAAA", "CNAME":
+	default:
+		name += " #" + hash(r.Content + "\n" + strconv.Itoa(r.Priority))[:6]
+	}
+	ttl := r.TTL
+	if ttl == 0 {
+		ttl = defaultTTL
+	}
+	attributes := map[string]state.Value{"type": state.Lit(r.Type), "name": state.Lit(b.fqdn(r.Name)), "content": state.Lit(r.Content), "ttl": state.Lit(strconv.Itoa(ttl))}
+	if r.Type == "MX" || r.Type == "SRV" {
+		attributes["priority"] = state.Lit(strconv.Itoa(r.Priority))
+	}
+	if (r.Proxied != nil && *r.Proxied) || (r.Proxied == nil && b.in.Effective.DNS.Proxied && (r.Type == "A" || r.Type == "AAAA" || r.Type == "CNAME")) {
+		attributes["proxied"] = state.Lit("true")
+	}
+	ref := b.ref(state.KindRecord, name)
+	for _, have := range b.out {
+		if have.Ref == ref {
+			return // said twice
+		}
+	}
+	b.add(ref, b.in.Effective.DNS.Provider, attributes)
+}
+
+// fqdn is a record's full name: "@" is the client's host, a name that ends with the
+// host or a dot is full already.
+func (b *builder) fqdn(name string) string {
+	host := b.in.Effective.Host
+	name = strings.ToLower(name)
+	switch {
+	case name == "@" || name == host:
+		return host
+	case strings.HasSuffix(name, "."):
+		return strings.TrimSuffix(name, ".")
+	case strings.HasSuffix(name, "."+host):
+		return name
+	}
+	return name + "." + host
+}
+
+// list writes a set in a fixed order.
+func list(items []string) string {
+	sorted := append([]string(nil), items...)
+	sort.Strings(sorted)
+	return strings.Join(sorted, ",")
+}
+
+// hash is 12 hex digits of a text's SHA-256.
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:6])
+}

@@ -1,0 +1,21 @@
+// Package desired turns one client's manifest into the resources that it wishes.
+//
+// A wish is a set of state.Resource with references between them: the environment
+// refers to the database's url, the traffic to a deployment's id, a record to the
+// site's address. Which providers there are is data that comes in; nothing is looked
+// up.
+//
+// It promises: equal inputs give equal resources, sorted by Ref; what only describes a
+// client (contact, billing, labels, notes) changes no resource that is deployed; a
+// secret is named, never held; a release's name is a hash of all that it is made of,
+// so that an earlier wish means an earlier release.
+//
+// It refuses to guess: an unset secret or an unconfigured provider is a Problem with
+// the way out, never a default.
+//
+// # Design
+//
+// Names of resources of the site carry the hosting provider, so that both sides of a
+// switch can be on record at once. Records of types of which a name may have several
+// carry a hash of their content: each is a resource of its own.
+package desired

@@ -1,0 +1,289 @@
+package plan
+
+import (
+	"container/heap"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// Calculate plans a group.
+func Calculate(in Input) Plan {
+	clients := append([]ClientInput(nil), in.Clients...)
+	sort.Slice(clients, func(i, j int) bool { return clients[i].Client.ID < clients[j].Client.ID })
+	moves := findMoves(clients)
+	p := Plan{Commit: in.Commit, LookedAt: in.LookedAt}
+	for _, c := range clients {
+		if len(c.Problems) > 0 {
+			p.Problems = append(p.Problems, c.Problems...)
+			continue
+		}
+		b := newBuilder(in, c, moves)
+		switch {
+		case c.Removed:
+			b.remove()
+		case c.Wish != nil:
+			b.converge()
+		}
+		if len(b.problems) > 0 {
+			p.Problems = append(p.Problems, b.problems...)
+			continue
+		}
+		p.Steps = append(p.Steps, b.finish()...)
+	}
+	moves.join(p.Steps)
+	p.Steps = order(p.Steps)
+	block(p.Steps)
+	return p
+}
+
+// builder plans one client.
+type builder struct {
+	in       Input
+	c        ClientInput
+	moves    moves
+	recorded map[state.Ref]state.Resource
+	wished   map[state.Ref]state.Resource
+	proofs   map[string]bool // parts that a tombstone removes
+	steps    []Step
+	byRef    map[state.Ref]int // writing step of a Ref
+	problems []Problem
+	// Refs of the wish.
+	site, traffic, deployment state.Ref
+	promote                   string // key of the traffic step
+	proved                    string // key of the probe from outside
+}
+
+func newBuilder(in Input, c ClientInput, m moves) *builder {
+	b := &builder{in: in, c: c, moves: m, recorded: map[state.Ref]state.Resource{}, wished: map[state.Ref]state.Resource{}, proofs: map[string]bool{}, byRef: map[state.Ref]int{}}
+	for _, r := range c.Recorded {
+		b.recorded[r.Ref] = r
+	}
+	for _, w := range c.Wish {
+		b.wished[w.Ref] = w
+		switch w.Ref.Kind {
+		case state.KindSite:
+			b.site = w.Ref
+		case state.KindTraffic:
+			b.traffic = w.Ref
+		case state.KindDeployment:
+			b.deployment = w.Ref
+		}
+	}
+	for _, t := range c.Tombstones {
+		b.proofs[t.Part] = true
+	}
+	return b
+}
+
+func (b *builder) traits(provider string, k state.Kind) state.Traits { return b.in.Traits[provider][k] }
+
+func (b *builder) problem(hold state.HoldKind, act, format string, a ...any) {
+	b.problems = append(b.problems, Problem{Client: b.c.Client.ID, Name: b.c.Client.Name, Text: fmt.Sprintf(format, a...), Act: act, Hold: hold})
+}
+
+// add appends a step. The first writing step of a Ref is what others wait for.
+func (b *builder) add(s Step) *Step {
+	b.steps = append(b.steps, s)
+	n := len(b.steps) - 1
+	if _, have := b.byRef[s.Ref]; !have && (s.Action.Writes() || s.Action == Adopt || s.Action == Return) {
+		b.byRef[s.Ref] = n
+	}
+	return &b.steps[n]
+}
+
+// key is the step that makes or changes a Ref ready: for a deployment its await.
+func (b *builder) key(r state.Ref) (string, bool) {
+	if r.Kind == state.KindDeployment {
+		for _, s := range b.steps {
+			if s.Action == Await && s.Ref == r {
+				return s.Key(), true
+			}
+		}
+	}
+	if n, ok := b.byRef[r]; ok {
+		return b.steps[n].Key(), true
+	}
+	return "", false
+}
+
+// sortedWish is the wish in the order of the protocol.
+func (b *builder) sortedWish() []state.Resource {
+	out := make([]state.Resource, 0, len(b.wished))
+	for _, w := range b.wished {
+		out = append(out, w)
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if a, c := rank(out[i].Ref.Kind), rank(out[j].Ref.Kind); a != c {
+			return a < c
+		}
+		return out[i].Ref.Less(out[j].Ref)
+	})
+	return out
+}
+
+func (b *builder) sortedRecord() []state.Resource {
+	out := make([]state.Resource, 0, len(b.recorded))
+	for _, r := range b.recorded {
+		out = append(out, r)
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if a, c := rank(out[i].Ref.Kind), rank(out[j].Ref.Kind); a != c {
+			return a < c
+		}
+		return out[i].Ref.Less(out[j].Ref)
+	})
+	return out
+}
+
+// rank is a kind's place in a first provisioning.
+func rank(k state.Kind) int {
+	for i, o := range []state.Kind{state.KindDatabase, state.KindSite, state.KindEnvironment, state.KindDeployment, state.KindAdmin, state.KindTraffic, state.KindDomain, state.KindRecord, state.KindMail} {
+		if k == o {
+			return i
+		}
+	}
+	return 99
+}
+
+// Number is the step under which a kind is shown.
+func Number(k state.Kind) int {
+	switch k {
+	case state.KindDatabase:
+		return StepDatabase
+	case state.KindSite:
+		return StepProject
+	case state.KindDomain, state.KindRecord:
+		return StepDNS
+	case state.KindEnvironment:
+		return StepEnvironment
+	case state.KindMail:
+		return StepRecord
+	}
+	return StepDeploy
+}
+
+// needs adds keys to a step, each once.
+func (s *Step) needs(keys ...string) {
+	for _, k := range keys {
+		if k == "" || k == s.Key() {
+			continue
+		}
+		i := sort.SearchStrings(s.Needs, k)
+		if i < len(s.Needs) && s.Needs[i] == k {
+			continue
+		}
+		s.Needs = append(s.Needs, "")
+		copy(s.Needs[i+1:], s.Needs[i:])
+		s.Needs[i] = k
+	}
+}
+
+// finish closes the client's steps with the record of what was done.
+func (b *builder) finish() []Step {
+	if len(b.steps) == 0 {
+		return nil
+	}
+	record := Step{Number: StepRecord, Action: Record, Ref: state.Ref{Client: b.c.Client.ID}, Reason: "the audit record and the status"}
+	for _, s := range b.steps {
+		record.needs(s.Key())
+	}
+	return append(b.steps, record)
+}
+
+// order sorts steps so that each comes after what it needs; among those that may come
+// next, by client, number, kind and key.
+func order(steps []Step) []Step {
+	sort.SliceStable(steps, func(i, j int) bool { return before(steps[i], steps[j]) })
+	index := make(map[string]int, len(steps))
+	for i, s := range steps {
+		index[s.Key()] = i
+	}
+	missing := make([]int, len(steps)) // needs that are not placed yet
+	waiting := make([][]int, len(steps))
+	var next places
+	for i, s := range steps {
+		for _, n := range s.Needs {
+			if j, ok := index[n]; ok && j != i {
+				missing[i]++
+				waiting[j] = append(waiting[j], i)
+			}
+		}
+		if missing[i] == 0 {
+			next = append(next, i)
+		}
+	}
+	heap.Init(&next)
+	out := make([]Step, 0, len(steps))
+	for len(next) > 0 {
+		i := heap.Pop(&next).(int)
+		out = append(out, steps[i])
+		for _, j := range waiting[i] {
+			if missing[j]--; missing[j] == 0 {
+				heap.Push(&next, j)
+			}
+		}
+	}
+	for i, s := range steps { // a circle: shown as it is, nothing of it can run
+		if missing[i] > 0 {
+			s.Blocked, s.Reason = true, "it needs itself: "+s.Reason
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// places is a heap of positions, the least first.
+type places []int
+
+func (p places) Len() int           { return len(p) }
+func (p places) Less(i, j int) bool { return p[i] < p[j] }
+func (p places) Swap(i, j int)      { p[i], p[j] = p[j], p[i] }
+func (p *places) Push(x any)        { *p = append(*p, x.(int)) }
+func (p *places) Pop() any {
+	old := *p
+	x := old[len(old)-1]
+	*p = old[:len(old)-1]
+	return x
+}
+
+func before(a, b Step) bool {
+	if a.Ref.Client != b.Ref.Client {
+		return a.Ref.Client < b.Ref.Client
+	}
+	if a.Number != b.Number {
+		return a.Number < b.Number
+	}
+	if x, y := rank(a.Ref.Kind), rank(b.Ref.Kind); x != y {
+		return x < y
+	}
+	return a.Key() < b.Key()
+}
+
+// block lets what needs a blocked step wait with it.
+func block(steps []Step) {
+	blocked := map[string]bool{}
+	for i := range steps {
+		for _, n := range steps[i].Needs {
+			if blocked[n] {
+				steps[i].Blocked = true
+			}
+		}
+		if steps[i].Held != "" || steps[i].Blocked {
+			blocked[steps[i].Key()] = true
+		}
+	}
+}
+
+// partOf names a Ref as tombstones do.
+func partOf(r state.Ref) string { return string(r.Kind) + "/" + r.Name }
+
+// listWords joins words for a sentence.
+func listWords(words []string) string {
+	if len(words) > 4 {
+		return strings.Join(words[:4], ", ") + fmt.Sprintf(" and %d more", len(words)-4)
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,215 @@
+package plan
+
+import (
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// leftovers plans for what is on record and not wished: the side that was replaced
+// goes after the new one was proved; the rest goes only with a tombstone.
+func (b *builder) leftovers() {
+	var releases []state.Resource
+	for _, r := range b.sortedRecord() {
+		if _, wished := b.wished[r.Ref]; wished || b.moves.from[r.Ref] || r.Retained() {
+			continue
+		}
+		switch {
+		case r.Ref.Kind == state.KindMail:
+			// sent once; it stays on record
+		case r.Ref.Kind == state.KindDeployment && b.onSite(r):
+			releases = append(releases, r)
+		case b.replaced(r):
+			b.drop(r, "its side was replaced", false)
+		case b.proofs[partOf(r.Ref)]:
+			b.part(r)
+		}
+	}
+	newestFirst(releases)
+	for i, r := range releases {
+		if i >= b.in.Keep || r.Phase == "failed" {
+			b.drop(r, "earlier releases beyond those that are kept", false)
+		}
+	}
+}
+
+// onSite says that the recorded deployment belongs to the wished site.
+func (b *builder) onSite(r state.Resource) bool {
+	v, _ := r.Attributes.Get("site")
+	return v.Ref != nil && *v.Ref == b.site
+}
+
+// replaced says that the wish itself puts something in the resource's place: another
+// site, or the same host bound to it. That is proof enough; no absence is.
+func (b *builder) replaced(r state.Resource) bool {
+	if b.site.IsZero() {
+		return false
+	}
+	switch r.Ref.Kind {
+	case state.KindSite, state.KindEnvironment, state.KindTraffic:
+		return r.Ref.Name != b.site.Name
+	case state.KindDeployment:
+		return !b.onSite(r)
+	case state.KindDomain:
+		if strings.HasSuffix(r.Ref.Name, "@"+b.site.Name) {
+			return false
+		}
+		_, again := b.wished[state.Ref{Client: r.Ref.Client, Kind: state.KindDomain, Name: r.Ref.Host() + "@" + b.site.Name}]
+		return again
+	}
+	return false
+}
+
+// part removes what a tombstone names.
+func (b *builder) part(r state.Resource) {
+	switch {
+	case b.traits(r.Provider, r.Ref.Kind).Data:
+		b.retain(r)
+	case r.Ref.Kind == state.KindAdmin:
+		b.forget(r, "the manifest no longer asks for it; the user stays")
+	default:
+		b.drop(r, "the manifest no longer asks for it", true)
+	}
+}
+
+// drop deletes a recorded object after what takes its place was proved.
+func (b *builder) drop(r state.Resource, reason string, asked bool) {
+	if r.Found || r.Adopted || !r.Real() {
+		b.forget(r, reason)
+		return
+	}
+	t := b.traits(r.Provider, r.Ref.Kind)
+	s := Step{Number: Number(r.Ref.Kind), Action: Delete, Ref: r.Ref, Provider: r.Provider, Prior: &r, Reason: reason, Undo: "a revert makes it again", Calls: t.DeleteCalls}
+	if asked && t.Serving {
+		s.Risk = RiskOffline
+	}
+	if b.mail(r) {
+		s.Risk = RiskMail
+	}
+	s.needs(b.proved, b.find(Probe, b.deployment))
+	if k, ok := b.key(b.traffic); ok {
+		s.needs(k)
+	}
+	for _, o := range b.steps {
+		if comesBefore(o, r.Ref.Kind) {
+			s.needs(o.Key())
+		}
+	}
+	b.add(s)
+}
+
+// comesBefore: names go before traffic, traffic before releases, those before the
+// environment, that before the site; nothing goes before a name has moved.
+func comesBefore(o Step, k state.Kind) bool {
+	if o.Action != Delete && o.Action != Forget {
+		return (o.Ref.Kind == state.KindDomain || o.Ref.Kind == state.KindRecord) && o.Action != Retain
+	}
+	return removalRank(o.Ref.Kind) < removalRank(k)
+}
+
+func removalRank(k state.Kind) int {
+	for i, o := range []state.Kind{state.KindRecord, state.KindDomain, state.KindTraffic, state.KindDeployment, state.KindEnvironment, state.KindAdmin, state.KindMail, state.KindSite, state.KindDatabase} {
+		if k == o {
+			return i
+		}
+	}
+	return 99
+}
+
+func (b *builder) forget(r state.Resource, reason string) {
+	b.add(Step{Number: Number(r.Ref.Kind), Action: Forget, Ref: r.Ref, Provider: r.Provider, Prior: &r, Reason: reason, Undo: "it is recorded again"})
+}
+
+func (b *builder) retain(r state.Resource) *Step {
+	s := Step{Number: Number(r.Ref.Kind), Action: Retain, Ref: r.Ref, Provider: r.Provider, Prior: &r, Reason: "the manifest no longer asks for it; its data stays", Undo: "a revert brings it back with its data"}
+	if !b.c.RetainForever {
+		s.PurgeAfter = b.in.Now.Add(b.c.Retain)
+	}
+	return b.add(s)
+}
+
+// remove plans the end of a client: names, traffic, releases, environment, site; its
+// data is retained, what was found or adopted stays where it is.
+func (b *builder) remove() {
+	all := b.sortedRecord()
+	for i := 0; i < len(all); i++ { // in the order of removal
+		for j := i + 1; j < len(all); j++ {
+			if removalRank(all[j].Ref.Kind) < removalRank(all[i].Ref.Kind) {
+				all[i], all[j] = all[j], all[i]
+			}
+		}
+	}
+	for _, r := range all {
+		if r.Retained() || b.moves.from[r.Ref] {
+			continue
+		}
+		t := b.traits(r.Provider, r.Ref.Kind)
+		var s *Step
+		switch {
+		case t.Data && r.Real():
+			s = b.retain(r)
+			s.Reason = "the manifest was removed; its data stays"
+		case r.Found, r.Adopted, !r.Real(), r.Ref.Kind == state.KindAdmin, r.Ref.Kind == state.KindMail:
+			b.forget(r, "the manifest was removed")
+			continue
+		default:
+			s = b.add(Step{Number: Number(r.Ref.Kind), Action: Delete, Ref: r.Ref, Provider: r.Provider, Prior: &r, Reason: "the manifest was removed", Undo: "a revert makes it again", Calls: t.DeleteCalls})
+			if t.Serving || r.Ref.Kind == state.KindSite {
+				s.Risk = RiskOffline
+			}
+		}
+		for _, o := range b.steps {
+			if o.Ref != r.Ref && removalRank(o.Ref.Kind) < removalRank(r.Ref.Kind) {
+				s.needs(o.Key())
+			}
+		}
+	}
+}
+
+// mail says that taking the record away or changing it may stop mail.
+func (b *builder) mail(r state.Resource) bool {
+	if r.Ref.Kind != state.KindRecord {
+		return false
+	}
+	name := r.Attributes.Literal("name")
+	switch r.Attributes.Literal("type") {
+	case "MX":
+		return true
+	case "TXT":
+		return strings.HasPrefix(name, "_dmarc.") || strings.Contains(name, "_domainkey.") || b.isHost(name)
+	}
+	return false
+}
+
+// isHost says that a name is the client's own ("@").
+func (b *builder) isHost(name string) bool {
+	for r := range b.recorded {
+		if r.Kind == state.KindDomain && r.Host() == name {
+			return true
+		}
+	}
+	for r := range b.wished {
+		if r.Kind == state.KindDomain && r.Host() == name {
+			return true
+		}
+	}
+	return false
+}
+
+// Purges returns the steps that erase retained data whose date has passed and whose
+// client is still absent. What was adopted is never erased by a schedule.
+func Purges(c state.Client, recorded []state.Resource, now time.Time) []Step {
+	if !c.Removed {
+		return nil
+	}
+	var out []Step
+	for _, r := range recorded {
+		if !r.Retained() || r.Adopted || r.Found || r.PurgeAfter.IsZero() || now.Before(r.PurgeAfter) {
+			continue
+		}
+		out = append(out, Step{Number: Number(r.Ref.Kind), Action: Purge, Ref: r.Ref, Provider: r.Provider, Prior: &r, Risk: RiskData,
+			Reason: "kept until " + r.PurgeAfter.UTC().Format("2 January 2006") + ", and nobody asked for it again", Undo: "none: it is erased"})
+	}
+	return order(out)
+}

@@ -1,0 +1,26 @@
+// Package reconcile brings one client to what Git wishes.
+//
+// Read pass.go first: it is one client, one pass, from the recorded wish to the
+// reported end. The rest serves it:
+//
+//	poll.go     has the branch moved? accept the new head (package accept decides)
+//	load.go     what a pass reads, in one moment
+//	look.go     look before you change
+//	end.go      how a pass ended: one transaction for status, audit, verdict, report
+//	settle.go   what an earlier pass left open: uncertain writes, half a rollback
+//	ops.go      what people ask for: approve, retry, pause, resume, purge, secrets
+//	preview.go  plans that nobody runs
+//	view.go     what people are shown
+//	health.go   scheduled probes
+//
+// A pass is about a group: clients joined by a name that moves between them, usually
+// one. Whoever calls runs one pass a group at a time (Group says who belongs).
+//
+// It promises: nothing is written for a client whose wish did not change, unless a
+// retry, an approval, a secret or a date is the cause; a pass may be killed anywhere and the next
+// one goes on; every pass that changed something leaves an audit record; an error of
+// one client is that client's.
+//
+// It refuses to know vendors, files, sockets or schedules: it owns the small ports
+// that it needs (Repository, and the store's and providers' contracts).
+package reconcile

@@ -1,0 +1,285 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// ending is how a pass ended for one client. finish commits it as one transaction.
+type ending struct {
+	status  state.Status
+	because string
+	next    string    // the one thing to do
+	settled bool      // nothing more by itself, but for at
+	at      time.Time // pass again then
+	word    string    // in the verdict: succeeded | failed | held | pending
+	what    string    // in the history; "" leaves no entry
+	audit   string    // state of the audit record
+	step    string    // where it stopped
+	change  func(*state.Client)
+}
+
+// end decides, from how the steps ended, how the pass ended for every client.
+func (e *Engine) end(ctx context.Context, g *group, job apply.Job, holds []state.Hold, result apply.Result) (Done, error) {
+	done := Done{Clients: g.ids}
+	for _, m := range g.members {
+		if !m.worked {
+			continue
+		}
+		d, err := e.endOf(ctx, g, m, job, holds, result)
+		if err != nil {
+			return done, err
+		}
+		done.join(d)
+	}
+	free, err := e.letGo(g)
+	done.Also = append(done.Also, free...)
+	return done, err
+}
+
+func (d *Done) join(o Done) {
+	d.Again = d.Again || o.Again
+	if d.At.IsZero() || (!o.At.IsZero() && o.At.Before(d.At)) {
+		d.At = o.At
+	}
+	d.Also = append(d.Also, o.Also...)
+}
+
+func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, holds []state.Hold, result apply.Result) (Done, error) {
+	st, at := result.Worst(m.client.ID)
+	switch st {
+	case apply.StepFailed:
+		return e.failed(ctx, g, m, result, at)
+	case apply.StepParked:
+		return e.finish(g, m, &result, ending{status: state.StatusHeld, because: sentence(at.Err), next: "settle it at the provider, then `reconciler retry " + m.client.Name + "`",
+			settled: true, word: "held", what: "held", audit: "held", step: at.Step.Key()})
+	case apply.StepSuperseded:
+		if e.Stopping() && !e.newer(m) {
+			return e.finish(g, m, &result, ending{status: m.client.Status, because: "the program was stopped at a step's border; the next start goes on", audit: "interrupted"})
+		}
+		return e.finish(g, m, &result, ending{status: m.client.Status, because: "a newer commit replaced this wish", audit: "superseded", what: "superseded"})
+	case apply.StepWaiting:
+		n := m.client.Failures + 1
+		return e.finish(g, m, &result, ending{status: m.client.Status, because: "waiting: " + sentence(at.Err), at: e.later(n, at.RetryAt), word: "pending", audit: "waiting",
+			step: at.Step.Key(), change: func(c *state.Client) { c.Failures = n }})
+	}
+	if blocked, why := blockedBy(job.Plan, m.client.ID); blocked {
+		return e.stopped(g, m, &result, holds, why)
+	}
+	return e.finish(g, m, &result, e.success(g, m))
+}
+
+// blockedBy says that some of the client's steps wait.
+func blockedBy(p plan.Plan, id state.ClientID) (bool, string) {
+	for _, s := range p.Steps {
+		if s.Ref.Client == id && (s.Held != "" || s.Blocked) {
+			return true, s.Reason
+		}
+	}
+	return false, ""
+}
+
+// success is the end of a pass whose steps are all done.
+func (e *Engine) success(g *group, m *member) ending {
+	end := ending{status: state.StatusActive, settled: true, word: "succeeded", what: "succeeded", audit: "succeeded"}
+	if m.removed {
+		end.status, end.because = state.StatusRetained, "the manifest was removed"
+	}
+	end.change = func(c *state.Client) {
+		c.Failures, c.FailedStep, c.Undo, c.Run, c.RollingBack = 0, "", nil, "", ""
+		if m.removed {
+			c.EverDeployed, c.URL, c.AdminURL, c.Health = false, "", "", ""
+			return
+		}
+		c.EverDeployed, c.DeployedAt, c.Converged = true, e.Now(), m.client.WishHash
+		c.Health, c.HealthAt, c.HealthBad = state.Healthy, e.Now(), 0
+		c.URL = e.PublicURL(m.effective.Host)
+		c.AdminURL = ""
+		if p := m.effective.AdminPanel.Path; p != "" {
+			c.AdminURL = strings.TrimSuffix(c.URL, "/") + p
+		}
+	}
+	return end
+}
+
+// failed ends a pass that cannot go on by itself: what serves is put back, a first
+// provisioning is taken back in reverse if the manifest says so.
+func (e *Engine) failed(ctx context.Context, g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
+	why := failure{text: sentence(at.Err), step: at.Step.Key(), keep: m.client.EverDeployed || m.effective.OnFailure == "keep"}
+	err := e.Store.Update(func(tx store.Tx) error {
+		c, ok, err := store.Client(tx, m.client.ID)
+		if err != nil || !ok {
+			return err
+		}
+		c.RollingBack, c.FailedStep = why.text, why.step
+		m.client = c
+		return store.PutClient(tx, c)
+	})
+	if err != nil {
+		return Done{}, fmt.Errorf("note the failure of %s: %w", m.client.Name, err)
+	}
+	if err := e.reload(g); err != nil {
+		return Done{}, err
+	}
+	_, d, err := e.rollBack(ctx, g, m, &result)
+	return d, err
+}
+
+type failure struct {
+	text, step string
+	keep       bool
+}
+
+// waits ends a pass in which nothing may run now.
+func (e *Engine) waits(g *group, p plan.Plan, holds []state.Hold) (Done, error) {
+	done := Done{Clients: g.ids}
+	for _, m := range g.members {
+		var problem *plan.Problem
+		for i := range p.Problems {
+			if p.Problems[i].Client == m.client.ID {
+				problem = &p.Problems[i]
+				break
+			}
+		}
+		var d Done
+		var err error
+		blocked, why := blockedBy(p, m.client.ID)
+		switch {
+		case problem != nil && problem.Hold != "":
+			d, err = e.finish(g, m, nil, ending{status: state.StatusHeld, because: problem.Text, next: problem.Act, settled: true, word: "held", what: "held"})
+		case problem != nil:
+			d, err = e.finish(g, m, nil, ending{status: state.StatusFailed, because: problem.Text, next: problem.Act, settled: true, word: "failed", what: "failed"})
+		case blocked:
+			d, err = e.stopped(g, m, nil, holds, why)
+		}
+		if err != nil {
+			return done, err
+		}
+		done.join(d)
+	}
+	return done, nil
+}
+
+// stopped ends a pass that waits for a person, a date or a provider.
+func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []state.Hold, why string) (Done, error) {
+	if m.client.Paused || (m.effective.Paused && !m.client.Removed) {
+		return e.finish(g, m, result, ending{status: state.StatusPaused, because: "paused: changes are planned and wait", next: "`reconciler resume " + m.client.Name + "`, or take `paused: true` out of the manifest",
+			settled: true, word: "held", what: "paused", audit: "held"})
+	}
+	for _, h := range holds {
+		if h.Client != m.client.ID {
+			continue
+		}
+		return e.finish(g, m, result, ending{status: state.StatusHeld, because: h.Reason, next: h.Act, settled: true, at: h.Until, word: "held", what: "held", audit: "held"})
+	}
+	return e.waitFor(g, m, "waiting", errors.New(why))
+}
+
+// waitFor ends a pass that goes on by itself later.
+func (e *Engine) waitFor(g *group, m *member, what string, err error) (Done, error) {
+	n := m.client.Failures + 1
+	return e.finish(g, m, nil, ending{status: m.client.Status, because: what + ": " + sentence(err), at: e.later(n, provider.UntilOf(err)), word: "pending",
+		change: func(c *state.Client) { c.Failures = n }})
+}
+
+// park ends a pass at something that only a person can decide.
+func (e *Engine) park(g *group, m *member, err error) (Done, error) {
+	return e.finish(g, m, nil, ending{status: state.StatusHeld, because: sentence(err), next: "settle it at the provider, then `reconciler retry " + m.client.Name + "`",
+		settled: true, word: "held", what: "held"})
+}
+
+func (e *Engine) later(n int, at time.Time) time.Time {
+	if next := e.Now().Add(e.Jitter(backOff(n))); at.Before(next) {
+		return next
+	}
+	return at
+}
+
+// settled ends a pass that found nothing to do.
+func (e *Engine) settled(g *group, _ Cause) (Done, error) {
+	done := Done{Clients: g.ids}
+	for _, m := range g.members {
+		end := ending{status: state.StatusActive, settled: true, word: "succeeded"}
+		switch {
+		case m.client.Removed && !m.removed && !allDone(m.allTombs):
+			end.status, end.word, end.because, end.next, end.at = m.held()
+		case m.client.Removed:
+			end = e.success(g, m)
+			end.what = ""
+			end.status, end.because = state.StatusRetained, "the manifest was removed"
+			m.removed = true
+		case m.client.Paused || m.effective.Paused:
+			end.status, end.because = state.StatusPaused, "paused"
+		default:
+			end.change = func(c *state.Client) {
+				c.Failures, c.FailedStep, c.Undo, c.Run = 0, "", nil, ""
+				c.EverDeployed, c.Converged, c.URL = true, m.client.WishHash, e.PublicURL(m.effective.Host)
+			}
+		}
+		if m.client.Settled && !m.client.LookWanted && m.client.Status == end.status {
+			continue
+		}
+		if m.client.Settled && m.client.Status == end.status && end.status != state.StatusRetained {
+			end.word = ""
+		}
+		d, err := e.finish(g, m, nil, end)
+		if err != nil {
+			return done, err
+		}
+		done.join(d)
+	}
+	free, err := e.letGo(g)
+	done.Also = append(done.Also, free...)
+	return done, err
+}
+
+func allDone(all []state.Tombstone) bool {
+	for _, t := range all {
+		if !t.Done {
+			return false
+		}
+	}
+	return true
+}
+
+// held says why a removed client is still there.
+func (m *member) held() (s state.Status, word, because, next string, at time.Time) {
+	s, word = state.StatusHeld, "held"
+	for _, t := range m.allTombs {
+		switch {
+		case t.Part != "" || t.Done:
+		case t.Held != "":
+			return s, word, "its removal is held by the guard; the site still runs", "`reconciler approve " + t.Held + "`, or put the manifest back", at
+		case t.Waits != "":
+			return s, word, "its removal waits: " + t.Waits + " of the same commits is invalid; the site still runs", "mend " + t.Waits, at
+		case !t.NotUntil.IsZero():
+			return s, word, "its removal waits until " + t.NotUntil.UTC().Format("2 January 2006 15:04 MST") + "; the site still runs", "a revert until then costs nothing", t.NotUntil
+		}
+	}
+	return s, word, "its removal waits; the site still runs", "", at
+}
+
+// sentence is an error as people read it: a provider's own words first.
+func sentence(err error) string {
+	var pe *provider.Error
+	if errors.As(err, &pe) {
+		s := pe.Provider + ": " + pe.Message
+		if pe.Code != "" {
+			s += " (" + pe.Code + ")"
+		}
+		return s
+	}
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

@@ -1,0 +1,284 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// Repository is where wishes come from. What it cannot read is an error, never an
+// absence.
+type Repository interface {
+	// Poll returns the head of the tracked branch and writes nothing.
+	Poll(ctx context.Context) (head string, err error)
+	// Range brings the head here and says what lies between from and it; from ""
+	// means everything.
+	Range(ctx context.Context, from, head string) (Range, error)
+	// Tree returns every manifest, template and the platform file at a revision.
+	Tree(ctx context.Context, rev string) (commit string, files []accept.File, err error)
+	// Read returns one file's content by its blob.
+	Read(ctx context.Context, path, blob string) accept.File
+}
+
+// Range is what lies between two heads.
+type Range struct {
+	Root     string
+	Descends bool
+	Empty    bool // no manifest in the whole tree
+	Whole    bool // Changes lists every file of the head: there was nothing to compare with
+	// Odd are paths that are there and can't be read as files, with why.
+	Odd map[string]string
+	Commits  []accept.Commit
+	Changes  []accept.Change
+}
+
+// Config is what wiring knows about the installation.
+type Config struct {
+	Repository, Branch, Path string // URL without credentials, branch, folder of the manifests
+	Defaults                 manifest.Defaults
+	Guard                    accept.Guard
+	Point                    map[string]string // hosting provider → A | CNAME
+	Mail                     string            // provider of mail, "" for none
+	Program                  string            // version
+	Keep                     int               // releases kept beside the serving one
+	PublicURL                func(host string) string
+}
+
+// Engine does the passes. Fields are set by wiring; none is changed after Start.
+type Engine struct {
+	Config
+	Store      store.Store
+	Repo       Repository
+	Runner     *apply.Runner
+	Providers  []provider.Provider // all that are configured
+	Configured func(name string, kind state.Kind) bool
+	// Check probes a site once: base URL, host name to ask for, what is expected.
+	Check func(ctx context.Context, url string, h manifest.Health) error
+	// NewID returns 6 random hex digits.
+	NewID  func() (string, error)
+	Now    func() time.Time
+	Jitter func(time.Duration) time.Duration
+	Emit   func(apply.Event) // progress, for whoever watches; nil: nobody
+
+	mu       sync.Mutex
+	baseline *state.Baseline
+	wishes   manifest.Context                    // decoded from baseline, for its templates and platform
+	seq      map[state.ClientID]uint64           // newest accepted wish: what supersedes
+	partners map[state.ClientID][]state.ClientID // clients joined by a name that moves
+	logs     map[string][]state.LogLine          // progress that is not written yet, by deployment
+	stats    Stats
+	stopping bool
+	refused  string // head that is held as a whole: asked for again only when it moves or is approved
+}
+
+// Stats count what a cycle costs.
+type Stats struct {
+	Parses int // manifests, templates and platform files decoded
+	Plans  int
+	Passes int
+}
+
+// Stats returns the counters so far.
+func (e *Engine) Stats() Stats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.stats
+}
+
+func (e *Engine) count(f func(*Stats)) {
+	e.mu.Lock()
+	f(&e.stats)
+	e.mu.Unlock()
+}
+
+// Installation returns who this state is, making it up on a state that is new.
+func Installation(s store.Store, newID func() (string, error), now time.Time) (state.Installation, error) {
+	var in state.Installation
+	err := s.View(func(tx store.Tx) (err error) {
+		in, _, err = store.Installation(tx)
+		return err
+	})
+	if err != nil || in.ID != "" {
+		return in, err
+	}
+	id, err := newID()
+	if err != nil {
+		return in, fmt.Errorf("make an installation id: %w", err)
+	}
+	in = state.Installation{ID: id, CreatedAt: now.UTC(), Epoch: 1}
+	return in, s.Update(func(tx store.Tx) error { return store.PutInstallation(tx, in) })
+}
+
+// Due is a client that needs a pass: now (zero), or at a time.
+type Due struct {
+	Client state.ClientID
+	At     time.Time
+}
+
+// Start reads what is held in memory and returns the clients that have something to
+// do. It is called once, before anything else.
+func (e *Engine) Start() ([]Due, error) {
+	var clients []state.Client
+	var claims []state.Claim
+	var base state.Baseline
+	var ok bool
+	err := e.Store.View(func(tx store.Tx) (err error) {
+		if clients, err = store.Clients(tx); err != nil {
+			return err
+		}
+		if claims, err = store.Claims(tx); err != nil {
+			return err
+		}
+		base, ok, err = store.Baseline(tx)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start: %w", err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.seq, e.logs = map[state.ClientID]uint64{}, map[string][]state.LogLine{}
+	var due []Due
+	for _, c := range clients {
+		e.seq[c.ID] = c.Seq
+		switch {
+		case !c.RetryAt.IsZero():
+			due = append(due, Due{c.ID, c.RetryAt})
+		case !c.Settled:
+			due = append(due, Due{Client: c.ID})
+		}
+	}
+	if ok {
+		e.setBaseline(base)
+	}
+	e.setPartners(claims)
+	return due, nil
+}
+
+// setBaseline is called with mu held.
+func (e *Engine) setBaseline(b state.Baseline) {
+	e.baseline = &b
+	e.wishes = e.contextOf(b)
+}
+
+// contextOf decodes the templates and the platform file of a baseline. They were
+// accepted, so they decode; what does not any more (an older program's file) is left
+// out, and its clients say which template they miss.
+func (e *Engine) contextOf(b state.Baseline) manifest.Context {
+	ctx := manifest.Context{Defaults: e.Defaults, Templates: map[string]manifest.Template{}, Blobs: map[string]string{}, Program: e.Program}
+	if b.Platform != nil {
+		e.stats.Parses++
+		if p, problems := manifest.DecodePlatform(b.Platform.Path, b.Platform.Data); !problems.Failed() {
+			ctx.Platform = &p
+		}
+	}
+	for _, f := range b.Templates {
+		e.stats.Parses++
+		if t, problems := manifest.DecodeTemplate(f.Path, f.Data); !problems.Failed() {
+			ctx.Templates[t.Name], ctx.Blobs[t.Name] = t, f.Blob
+		}
+	}
+	return ctx
+}
+
+// setPartners is called with mu held. Claims that have come from somebody join the
+// two until the name has moved.
+func (e *Engine) setPartners(claims []state.Claim) {
+	e.partners = map[state.ClientID][]state.ClientID{}
+	for _, c := range claims {
+		if c.From == "" || c.From == c.Client {
+			continue
+		}
+		e.partners[c.Client] = append(e.partners[c.Client], c.From)
+		e.partners[c.From] = append(e.partners[c.From], c.Client)
+	}
+}
+
+// Group returns who must pass together with the client, itself included, sorted.
+func (e *Engine) Group(id state.ClientID) []state.ClientID {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.group(id)
+}
+
+func (e *Engine) group(id state.ClientID) []state.ClientID {
+	in := map[state.ClientID]bool{id: true}
+	todo := []state.ClientID{id}
+	for len(todo) > 0 && len(in) < maxGroup {
+		next := todo[0]
+		todo = todo[1:]
+		for _, p := range e.partners[next] {
+			if !in[p] {
+				in[p] = true
+				todo = append(todo, p)
+			}
+		}
+	}
+	return sortedIDs(in)
+}
+
+// Head is the last accepted head, "" before the first.
+func (e *Engine) Head() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.baseline == nil {
+		return ""
+	}
+	return e.baseline.Head
+}
+
+func (e *Engine) resolveContext() (manifest.Context, *state.Baseline) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.wishes, e.baseline
+}
+
+// superseded says that no new step should begin: a newer wish than seq was accepted
+// for the client, or the program stops.
+func (e *Engine) superseded(id state.ClientID, seq uint64) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.stopping || e.seq[id] > seq
+}
+
+// Stop lets running passes end at the next step's border; the next start goes on.
+func (e *Engine) Stop() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stopping = true
+}
+
+func (e *Engine) newer(m *member) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.seq[m.client.ID] > m.client.Seq
+}
+
+// Stopping says that Stop was called.
+func (e *Engine) Stopping() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.stopping
+}
+
+// traits are what the planner knows of the providers.
+func (e *Engine) traits() map[string]map[state.Kind]state.Traits {
+	out := map[string]map[state.Kind]state.Traits{}
+	for _, p := range e.Providers {
+		if out[p.Name()] == nil {
+			out[p.Name()] = map[state.Kind]state.Traits{}
+		}
+		for k, t := range p.Traits() {
+			out[p.Name()][k] = t
+		}
+	}
+	return out
+}

@@ -1,0 +1,351 @@
+package reconcile
+
+import (
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// finish commits how the pass ended for one client: its status, the audit record, the
+// progress lines, the tombstones, the verdict of its commit, the history and what is
+// to be reported, all in one transaction. The client is read again first: a newer wish
+// may have been accepted meanwhile, and stays.
+func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (Done, error) {
+	var done Done
+	lines := e.takeLogs(m.client.Deployment)
+	err := e.Store.Update(func(tx store.Tx) error {
+		done = Done{Clients: g.ids, At: end.at}
+		c, ok, err := store.Client(tx, m.client.ID)
+		if err != nil || !ok {
+			return err
+		}
+		newer := c.Seq > m.client.Seq
+		now := e.Now()
+		c.Status, c.Because, c.UpdatedAt, c.Attempts, c.LookWanted = end.status, end.because, now, 0, false
+		c.Next = end.next
+		c.Settled, c.RetryAt = end.settled && !newer, end.at
+		if end.step != "" {
+			c.FailedStep = end.step
+		}
+		if end.change != nil {
+			end.change(&c)
+		}
+		if newer {
+			done.Again, c.RetryAt = true, time.Time{}
+		}
+		done.Again = done.Again || (!end.settled && end.at.IsZero())
+		var errs firstError
+		if m.worked && result != nil {
+			errs.add(e.closeAudit(tx, m, result, end, now))
+		}
+		for _, l := range lines {
+			_, err := store.AddLog(tx, l)
+			errs.add(err)
+		}
+		errs.add(tombstonesDone(tx, m, end))
+		if end.word != "" {
+			errs.add(e.verdict(tx, m, c, end))
+		}
+		if end.what != "" {
+			_, err := store.AddHistory(tx, state.Entry{At: now, Client: c.ID, Name: c.Name, Commit: m.commit(), What: end.what, Text: historyText(end)})
+			errs.add(err)
+		}
+		if errs.err != nil {
+			return errs.err
+		}
+		if end.status == state.StatusRetained && end.settled {
+			return e.gone(tx, c, newer)
+		}
+		return store.PutClient(tx, c)
+	})
+	if err != nil {
+		return Done{}, fmt.Errorf("record the end of %s: %w", m.client.Name, err)
+	}
+	return done, nil
+}
+
+func historyText(end ending) string {
+	if end.because == "" {
+		return "all steps done"
+	}
+	return end.because
+}
+
+// gone writes a client whose manifest is removed and whose removal is done: kept while
+// it has retained data, forgotten with its names else.
+func (e *Engine) gone(tx store.Tx, c state.Client, newer bool) error {
+	have, err := store.Resources(tx, c.ID)
+	if err != nil {
+		return err
+	}
+	if newer {
+		return store.PutClient(tx, c) // it came back meanwhile
+	}
+	claims, err := store.Claims(tx)
+	if err != nil {
+		return err
+	}
+	for _, cl := range claims {
+		if cl.Client == c.ID {
+			if err := store.DeleteClaim(tx, cl.Key); err != nil {
+				return err
+			}
+		}
+	}
+	retained := false
+	for _, r := range have {
+		retained = retained || r.Retained()
+	}
+	if retained {
+		return store.PutClient(tx, c)
+	}
+	if len(have) > 0 {
+		return store.PutClient(tx, c) // mail that was sent, and the like: the record stays for the history
+	}
+	tombs, err := store.Tombstones(tx, c.ID)
+	if err != nil {
+		return err
+	}
+	for _, t := range tombs {
+		if err := store.DeleteTombstone(tx, t.Client, t.Part); err != nil {
+			return err
+		}
+	}
+	return store.DeleteClient(tx, c)
+}
+
+// closeAudit writes how every step went.
+func (e *Engine) closeAudit(tx store.Tx, m *member, result *apply.Result, end ending, now time.Time) error {
+	d, ok, err := store.Deployment(tx, m.client.Deployment)
+	if err != nil || !ok {
+		return err
+	}
+	d.Steps = nil
+	for _, r := range result.Of(m.client.ID) {
+		run := state.StepRun{Number: r.Step.Number, Step: r.Step.Key(), Action: string(r.Step.Action), Ref: r.Step.Ref, Provider: r.Step.Provider,
+			State: string(r.State), Attempt: r.Tries, Started: r.Started, Ended: r.Ended, Note: r.Note}
+		if r.Err != nil {
+			run.Error = sentence(r.Err)
+		}
+		d.Steps = append(d.Steps, run)
+	}
+	d.State, d.Ended, d.Next = end.audit, now, end.next
+	if end.audit != "succeeded" {
+		d.Error = end.because
+	}
+	return store.PutDeployment(tx, d)
+}
+
+// tombstonesDone marks those whose removal the pass completed.
+func tombstonesDone(tx store.Tx, m *member, end ending) error {
+	if end.word != "succeeded" {
+		return nil
+	}
+	now, err := store.Tombstones(tx, m.client.ID)
+	if err != nil {
+		return err
+	}
+	due := map[string]string{}
+	for _, t := range m.tombstones {
+		due[t.Part] = t.Commit
+	}
+	for _, t := range now {
+		if commit, ok := due[t.Part]; !ok || commit != t.Commit || t.Done {
+			continue
+		}
+		t.Done = true
+		if err := store.PutTombstone(tx, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// verdict notes in the verdict of the commit what became of the client, and reports
+// the verdict once it changed.
+func (e *Engine) verdict(tx store.Tx, m *member, c state.Client, end ending) error {
+	commit := m.commit()
+	v, ok, err := store.Verdict(tx, commit)
+	if err != nil || !ok {
+		return err
+	}
+	was := v.State
+	have, touched := v.Clients[c.ID]
+	if !touched || have == end.word {
+		return nil
+	}
+	clients := make(map[state.ClientID]string, len(v.Clients))
+	for id, w := range v.Clients {
+		clients[id] = w
+	}
+	clients[c.ID] = end.word
+	v.Clients = clients
+	v.State = verdictState(v)
+	if v.State != "pending" && v.Ended.IsZero() {
+		v.Ended = e.Now()
+	}
+	if err := store.PutVerdict(tx, v); err != nil {
+		return err
+	}
+	if v.State == was && was == "pending" && end.word != "held" {
+		return nil
+	}
+	_, err = store.AddReport(tx, state.Report{Subject: "commit/" + commit, State: v.State, Text: VerdictText(v), Detail: end.because, At: e.Now()})
+	return err
+}
+
+func verdictState(v state.Verdict) string {
+	pending, bad := false, len(v.Invalid) > 0
+	for _, w := range v.Clients {
+		switch w {
+		case "pending", "held":
+			pending = true
+		case "failed", "invalid":
+			bad = true
+		}
+	}
+	switch {
+	case pending:
+		return "pending"
+	case bad:
+		return "failure"
+	}
+	return "success"
+}
+
+// VerdictText is a verdict in at most 140 characters.
+func VerdictText(v state.Verdict) string {
+	n := map[string]int{}
+	for _, w := range v.Clients {
+		if len(w) > 10 && w[:10] == "superseded" {
+			w = "superseded"
+		}
+		n[w]++
+	}
+	n["invalid"] += len(v.Invalid)
+	words := make([]string, 0, len(n))
+	for w := range n {
+		words = append(words, w)
+	}
+	sort.Strings(words)
+	text := ""
+	for _, w := range words {
+		if n[w] == 0 {
+			continue
+		}
+		if text != "" {
+			text += ", "
+		}
+		text += fmt.Sprintf("%d %s", n[w], w)
+	}
+	if text == "" {
+		return "no client changes"
+	}
+	return text
+}
+
+// letGo ends the joining of clients whose name has moved.
+func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
+	if len(g.ids) < 2 {
+		return nil, nil
+	}
+	var left []state.Claim
+	var free []state.ClientID
+	err := e.Store.Update(func(tx store.Tx) error {
+		left, free = nil, nil
+		claims, err := store.Claims(tx)
+		if err != nil {
+			return err
+		}
+		for _, c := range claims {
+			if c.From == "" {
+				continue
+			}
+			holds, err := holdsHost(tx, c.From, c.Key)
+			if err != nil {
+				return err
+			}
+			if holds {
+				left = append(left, c)
+				continue
+			}
+			free = append(free, c.From)
+			c.From = ""
+			if err := store.PutClaim(tx, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("let go of moved names: %w", err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.setPartners(left)
+	return free, nil
+}
+
+// holdsHost says that the client still has a domain of the claimed host on record.
+func holdsHost(tx store.Tx, id state.ClientID, key string) (bool, error) {
+	have, err := store.Resources(tx, id)
+	if err != nil {
+		return false, err
+	}
+	for _, r := range have {
+		if r.Ref.Kind == state.KindDomain && "host:"+r.Ref.Host() == key {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// keepHolds replaces the clients' holds of the kinds that planning makes by those of
+// this plan, and marks the approvals as used that let steps run.
+func (e *Engine) keepHolds(tx store.Tx, g *group, holds []state.Hold) error {
+	now := map[string]bool{}
+	for _, h := range holds {
+		now[h.Fingerprint] = true
+		if err := store.PutHold(tx, h); err != nil {
+			return err
+		}
+	}
+	for _, h := range g.holds {
+		if now[h.Fingerprint] || !g.has(h.Client) || !planned(h.Kind) {
+			continue
+		}
+		if a, ok, err := store.Approval(tx, h.Fingerprint); err != nil {
+			return err
+		} else if ok && a.Used.IsZero() {
+			a.Used = g.now
+			if err := store.PutApproval(tx, a); err != nil {
+				return err
+			}
+		}
+		if err := store.DeleteHold(tx, h.Fingerprint); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func planned(k state.HoldKind) bool {
+	switch k {
+	case state.HoldRisk, state.HoldMail, state.HoldData, state.HoldFreeze, state.HoldParked:
+		return true
+	}
+	return false
+}
+
+func (g *group) has(id state.ClientID) bool {
+	for _, m := range g.members {
+		if m.client.ID == id && id != "" {
+			return true
+		}
+	}
+	return false
+}

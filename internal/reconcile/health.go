@@ -1,0 +1,96 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// Health limits.
+const (
+	degradedAfter  = 3 // failed probes in a row
+	probesParallel = 16
+)
+
+// ProbeAll asks every active client's site once, from outside, and records what it
+// saw: degraded after three failures in a row, healthy after one good answer. A change
+// of either stands in the history once. All of it is one transaction.
+func (e *Engine) ProbeAll(ctx context.Context) error {
+	if e.Check == nil {
+		return nil
+	}
+	type seen struct {
+		id  state.ClientID
+		err error
+	}
+	var todo []state.Client
+	err := e.Store.View(func(tx store.Tx) error {
+		todo = nil
+		clients, err := store.Clients(tx)
+		for _, c := range clients {
+			if c.Status == state.StatusActive && c.URL != "" {
+				todo = append(todo, c)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("probe: %w", err)
+	}
+	wishes, _ := e.resolveContext()
+	results := make([]seen, len(todo))
+	slots := make(chan struct{}, probesParallel)
+	var wg sync.WaitGroup
+	for i, c := range todo {
+		wg.Add(1)
+		slots <- struct{}{}
+		go func() {
+			defer func() { <-slots; wg.Done() }()
+			eff, _ := manifest.Resolve(c.Path, c.Manifest, wishes)
+			results[i] = seen{c.ID, e.Check(ctx, c.URL, eff.Health)}
+		}()
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return e.Store.Update(func(tx store.Tx) error {
+		for _, s := range results {
+			if err := e.healthOf(tx, s.id, s.err); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (e *Engine) healthOf(tx store.Tx, id state.ClientID, bad error) error {
+	c, ok, err := store.Client(tx, id)
+	if err != nil || !ok || c.Status != state.StatusActive {
+		return err
+	}
+	was := c.Health
+	c.HealthAt = e.Now()
+	c.Probes++
+	if bad == nil {
+		c.ProbesGood++
+		c.HealthBad, c.Health = 0, state.Healthy
+	} else if c.HealthBad++; c.HealthBad >= degradedAfter {
+		c.Health = state.Degraded
+	}
+	if was == state.Degraded && c.Health == state.Healthy {
+		if _, err := store.AddHistory(tx, state.Entry{At: c.HealthAt, Client: id, Name: c.Name, What: "recovered", Text: "the site answers well again"}); err != nil {
+			return err
+		}
+	}
+	if was != state.Degraded && c.Health == state.Degraded {
+		if _, err := store.AddHistory(tx, state.Entry{At: c.HealthAt, Client: id, Name: c.Name, What: "degraded", Text: bad.Error()}); err != nil {
+			return err
+		}
+	}
+	return store.PutClient(tx, c)
+}

@@ -1,0 +1,40 @@
+package reconcile
+
+import (
+	"sort"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// Limits.
+const (
+	maxGroup     = 50               // clients that pass together
+	maxCommits   = 10_000           // of one range
+	maxVerdicts  = 500              // kept
+	lookParallel = 8                // looks at once in a pass
+	lookTimeout  = 30 * time.Second // of one look
+	firstRetry   = 5 * time.Second  // of a client that waits; doubled each time
+	maxRetry     = 5 * time.Minute
+	logFlush     = 200 // lines held back before they are written
+	logWait      = time.Second
+)
+
+func sortedIDs(set map[state.ClientID]bool) []state.ClientID {
+	out := make([]state.ClientID, 0, len(set))
+	for id := range set {
+		out = append(out, id)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i] < out[j] })
+	return out
+}
+
+// backOff is how long a client waits after its n-th try in a row that came to
+// nothing: 5 s, 10 s, 20 s … 5 min.
+func backOff(n int) time.Duration {
+	d := firstRetry
+	for ; n > 1 && d < maxRetry; n-- {
+		d *= 2
+	}
+	return min(d, maxRetry)
+}

@@ -1,0 +1,264 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/desired"
+	"github.com/compassdigital/reconciler/internal/journal"
+	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// group is what a pass works on: usually one client.
+type group struct {
+	ids       []state.ClientID
+	members   []*member
+	now       time.Time
+	head      string
+	traits    map[string]map[state.Kind]state.Traits
+	holds     []state.Hold
+	approvals []state.Approval
+	freeze    []plan.Window
+	looked    time.Time
+}
+
+// member is one client of the group.
+type member struct {
+	client     state.Client
+	effective  manifest.Effective
+	wish       []state.Resource
+	problems   []plan.Problem
+	recorded   []state.Resource
+	tombstones []state.Tombstone // due
+	allTombs   []state.Tombstone
+	intents    []journal.Intent
+	secrets    map[string]state.SecretRef
+	looks      map[state.Ref]plan.Look
+	removed    bool // a tombstone for the whole client is due
+	worked     bool // this pass has begun for it
+}
+
+// load reads the group in one moment.
+func (e *Engine) load(ids []state.ClientID) (*group, error) {
+	g := &group{ids: ids, now: e.Now(), head: e.Head(), traits: e.traits()}
+	err := e.Store.View(func(tx store.Tx) (err error) {
+		if g.holds, err = store.Holds(tx); err != nil {
+			return err
+		}
+		if g.approvals, err = store.Approvals(tx); err != nil {
+			return err
+		}
+		shared, err := store.Secrets(tx, "shared")
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			m, ok, err := loadMember(tx, id, shared, g.now)
+			if err != nil {
+				return err
+			}
+			if ok {
+				g.members = append(g.members, m)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
+	return g, nil
+}
+
+func loadMember(tx store.Tx, id state.ClientID, shared []state.SecretRef, now time.Time) (*member, bool, error) {
+	c, ok, err := store.Client(tx, id)
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	m := &member{client: c, looks: map[state.Ref]plan.Look{}, secrets: map[string]state.SecretRef{}}
+	if m.recorded, err = store.Resources(tx, id); err != nil {
+		return nil, false, err
+	}
+	if m.allTombs, err = store.Tombstones(tx, id); err != nil {
+		return nil, false, err
+	}
+	if m.intents, err = store.Intents(tx, id); err != nil {
+		return nil, false, err
+	}
+	own, err := store.Secrets(tx, string(id))
+	if err != nil {
+		return nil, false, err
+	}
+	for _, s := range append(own, shared...) {
+		key := s.Scope + "/" + s.Name
+		if have, ok := m.secrets[key]; !ok || have.Version < s.Version {
+			m.secrets[key] = s
+		}
+	}
+	m.tombstones = accept.Due(m.allTombs, now)
+	for _, t := range m.tombstones {
+		if t.Part == "" && c.Removed {
+			m.removed = true
+		}
+	}
+	return m, true, nil
+}
+
+// reload reads the group again, keeping the wish.
+func (e *Engine) reload(g *group) error {
+	fresh, err := e.load(g.ids)
+	if err != nil {
+		return err
+	}
+	worked := map[state.ClientID]bool{}
+	for _, m := range g.members {
+		worked[m.client.ID] = m.worked
+	}
+	byID := map[state.ClientID]*member{}
+	for _, m := range fresh.members {
+		byID[m.client.ID] = m
+	}
+	for _, m := range g.members {
+		if f := byID[m.client.ID]; f != nil {
+			f.worked, f.effective, f.wish, f.problems = m.worked, m.effective, m.wish, m.problems
+			*m = *f
+		}
+	}
+	g.holds, g.approvals, g.now = fresh.holds, fresh.approvals, fresh.now
+	return nil
+}
+
+func (g *group) intents() bool {
+	for _, m := range g.members {
+		if len(m.intents) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// wish resolves what every member of the group asks for.
+func (e *Engine) wish(g *group) {
+	ctx, _ := e.resolveContext()
+	g.freeze = windows(ctx.Platform)
+	for _, m := range g.members {
+		if len(m.client.Manifest) == 0 {
+			continue
+		}
+		e.count(func(s *Stats) { s.Parses++ })
+		eff, problems := manifest.Resolve(m.client.Path, m.client.Manifest, ctx)
+		m.effective = eff
+		if m.client.Removed {
+			continue
+		}
+		if problems.Failed() {
+			m.problems = append(m.problems, plan.Problem{Client: m.client.ID, Name: m.client.Name, Text: problems[0].Text, Act: problems[0].Hint})
+			continue
+		}
+		all, bad := desired.Resources(e.desiredInput(m.client, eff, m.secrets))
+		m.wish = all
+		for _, b := range bad {
+			m.problems = append(m.problems, plan.Problem{Client: m.client.ID, Name: m.client.Name, Text: b.Text, Act: b.Act})
+		}
+	}
+}
+
+func (e *Engine) desiredInput(c state.Client, eff manifest.Effective, secrets map[string]state.SecretRef) desired.Input {
+	return desired.Input{Client: c, Effective: eff, Secrets: secrets, Configured: e.Configured, Point: e.Point, Mail: e.Mail, PublicURL: e.PublicURL(eff.Host)}
+}
+
+// windows are the platform's freezes.
+func windows(p *manifest.Platform) []plan.Window {
+	if p == nil {
+		return nil
+	}
+	const layout = "2006-01-02T15:04"
+	var out []plan.Window
+	for _, f := range p.Freeze {
+		zone := time.UTC
+		if f.Zone != "" {
+			z, err := time.LoadLocation(f.Zone)
+			if err != nil {
+				continue // refused when the file was accepted
+			}
+			zone = z
+		}
+		from, errFrom := time.ParseInLocation(layout, f.From, zone)
+		to, errTo := time.ParseInLocation(layout, f.To, zone)
+		if errFrom == nil && errTo == nil {
+			out = append(out, plan.Window{From: from, To: to, Reason: f.Reason})
+		}
+	}
+	return out
+}
+
+// input is what planning reads of the member.
+func (m *member) input() plan.ClientInput {
+	in := plan.ClientInput{Client: m.client, Wish: m.wish, Removed: m.removed, Recorded: m.recorded, Looks: m.looks, Tombstones: m.tombstones,
+		Problems: m.problems, Health: true, Retain: m.effective.Database.Retain.For.Std(), RetainForever: m.effective.Database.Retain.Forever, Reuse: m.effective.Database.Reuse}
+	for _, t := range m.tombstones {
+		if t.Part != "" || t.Retain == "" {
+			continue
+		}
+		if t.Retain == "forever" {
+			in.RetainForever = true
+		} else if d, err := manifest.ParseDuration(t.Retain); err == nil {
+			in.Retain, in.RetainForever = d.Std(), false
+		}
+	}
+	if m.client.Removed && !m.removed {
+		// Nothing may go yet, or all that had to go has gone.
+		in.Wish, in.Recorded = nil, nil
+	}
+	return in
+}
+
+// commit is the one that the pass serves.
+func (m *member) commit() string {
+	for _, t := range m.tombstones {
+		if t.Part == "" {
+			return t.Commit
+		}
+	}
+	return m.client.Commit
+}
+
+// gate is what decides which steps wait.
+func (g *group) gate(now time.Time) plan.GateInput {
+	in := plan.GateInput{Now: now, Approvals: g.approvals, Freeze: g.freeze, Paused: map[state.ClientID]bool{}}
+	for _, m := range g.members {
+		in.Paused[m.client.ID] = m.client.Paused || (m.effective.Paused && !m.client.Removed)
+		for _, h := range g.holds {
+			if h.Client == m.client.ID {
+				in.Holds = append(in.Holds, h)
+			}
+		}
+	}
+	return in
+}
+
+// job is the group as the runner sees it.
+func (g *group) job(e *Engine, p plan.Plan, run string) apply.Job {
+	j := apply.Job{Plan: p, Run: run, Commit: g.head, Clients: map[state.ClientID]state.Client{}, Deployment: map[state.ClientID]string{},
+		Await: map[state.ClientID]time.Duration{}, PublicURL: map[state.ClientID]string{}}
+	health := map[state.ClientID]manifest.Health{}
+	seq := map[state.ClientID]uint64{}
+	for _, m := range g.members {
+		id := m.client.ID
+		j.Clients[id], j.Deployment[id] = m.client, m.client.Deployment
+		j.Await[id], health[id], seq[id] = m.effective.Deployment.Timeout.Std(), m.effective.Health, m.client.Seq
+		if m.effective.Host != "" {
+			j.PublicURL[id] = e.PublicURL(m.effective.Host)
+		}
+	}
+	j.Superseded = func(id state.ClientID) bool { return e.superseded(id, seq[id]) }
+	if e.Check != nil {
+		j.Probe = func(ctx context.Context, t apply.Target) error { return e.Check(ctx, t.URL, health[t.Client.ID]) }
+	}
+	return j
+}

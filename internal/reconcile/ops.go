@@ -1,0 +1,465 @@
+package reconcile
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// Errors of what people ask for.
+var (
+	ErrNoClient = errors.New("no such client")
+	ErrNoHold   = errors.New("nothing is held under this fingerprint")
+	ErrRefused  = errors.New("refused")
+	// ErrNoDeployment: no audit record bears that id.
+	ErrNoDeployment = errors.New("no such deployment")
+)
+
+// minPrefix is how much of a fingerprint must be given.
+const minPrefix = 4
+
+func (e *Engine) clientByName(tx store.Tx, name string) (state.Client, error) {
+	c, ok, err := store.ClientByName(tx, name)
+	if err != nil {
+		return c, err
+	}
+	if !ok {
+		return c, fmt.Errorf("%w: %q; `reconciler status` lists them", ErrNoClient, name)
+	}
+	return c, nil
+}
+
+// Approve acknowledges a hold by its fingerprint (or four or more of its first
+// characters) and returns the clients that may go on. An approval binds exactly what
+// the hold named, is used once, and lapses after 24 hours.
+func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.ClientID, error) {
+	if len(fingerprint) < minPrefix {
+		return nil, fmt.Errorf("%w: give at least %d characters of the fingerprint", ErrNoHold, minPrefix)
+	}
+	var touched []state.ClientID
+	var history bool
+	var result accept.Result
+	err := e.Store.Update(func(tx store.Tx) error {
+		touched, history, result = nil, false, accept.Result{}
+		h, err := findHold(tx, fingerprint)
+		if err != nil {
+			return err
+		}
+		if !h.Approvable {
+			return fmt.Errorf("%w: %s; %s", ErrRefused, h.Reason, h.Act)
+		}
+		a := state.Approval{Fingerprint: h.Fingerprint, By: by, At: e.Now()}
+		if err := store.PutApproval(tx, a); err != nil {
+			return err
+		}
+		if _, err := store.AddHistory(tx, state.Entry{At: e.Now(), Client: h.Client, Commit: h.Commit, By: by, What: "approved", Text: h.Reason}); err != nil {
+			return err
+		}
+		switch {
+		case h.Kind == state.HoldHistory:
+			history = true
+			return nil
+		case planned(h.Kind):
+			touched = []state.ClientID{h.Client}
+			return e.wake(tx, h.Client, func(*state.Client) {})
+		}
+		in := accept.ReleaseInput{Now: e.Now(), Hold: h, Approval: a}
+		if err := releaseInput(tx, &in); err != nil {
+			return err
+		}
+		result = accept.Release(in)
+		touched = result.Touched
+		return write(tx, result)
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	for _, c := range result.Clients {
+		e.seq[c.ID] = max(e.seq[c.ID], c.Seq)
+	}
+	if history {
+		e.refused = ""
+	}
+	e.mu.Unlock()
+	if history {
+		return e.Poll(ctx)
+	}
+	return touched, nil
+}
+
+func releaseInput(tx store.Tx, in *accept.ReleaseInput) (err error) {
+	if in.Clients, err = store.Clients(tx); err != nil {
+		return err
+	}
+	if in.Claims, err = store.Claims(tx); err != nil {
+		return err
+	}
+	if in.Tombstones, err = store.Tombstones(tx, ""); err != nil {
+		return err
+	}
+	in.Verdicts, err = store.Verdicts(tx)
+	return err
+}
+
+func findHold(tx store.Tx, prefix string) (state.Hold, error) {
+	holds, err := store.Holds(tx)
+	if err != nil {
+		return state.Hold{}, err
+	}
+	var found []state.Hold
+	for _, h := range holds {
+		if strings.HasPrefix(h.Fingerprint, prefix) {
+			found = append(found, h)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return state.Hold{}, fmt.Errorf("%w: %s; `reconciler status` shows what is held", ErrNoHold, prefix)
+	}
+	return state.Hold{}, fmt.Errorf("%w: %s fits %d holds, give more of it", ErrNoHold, prefix, len(found))
+}
+
+// wake makes a client due.
+func (e *Engine) wake(tx store.Tx, id state.ClientID, change func(*state.Client)) error {
+	c, ok, err := store.Client(tx, id)
+	if err != nil || !ok {
+		return err
+	}
+	c.Settled, c.RetryAt = false, time.Time{}
+	change(&c)
+	return store.PutClient(tx, c)
+}
+
+// Retry makes a client due again at once, from the step at which it stopped, after a
+// look at the world.
+func (e *Engine) Retry(name, by string) (state.ClientID, error) {
+	var id state.ClientID
+	err := e.Store.Update(func(tx store.Tx) error {
+		c, err := e.clientByName(tx, name)
+		if err != nil {
+			return err
+		}
+		id = c.ID
+		open, err := store.Intents(tx, id)
+		if err != nil {
+			return err
+		}
+		for _, i := range open {
+			i.Parked, i.Looks, i.LookAt = "", 0, time.Time{}
+			if err := store.PutIntent(tx, i); err != nil {
+				return err
+			}
+		}
+		if _, err := store.AddHistory(tx, state.Entry{At: e.Now(), Client: id, Name: c.Name, Commit: c.Commit, By: by, What: "retry", Text: "asked for"}); err != nil {
+			return err
+		}
+		return e.wake(tx, id, func(c *state.Client) { c.Failures, c.LookWanted = 0, true })
+	})
+	return id, err
+}
+
+// SetPaused pauses or resumes a client: a paused one is planned and left alone.
+func (e *Engine) SetPaused(name string, paused bool, by string) (state.ClientID, error) {
+	var id state.ClientID
+	err := e.Store.Update(func(tx store.Tx) error {
+		c, err := e.clientByName(tx, name)
+		if err != nil {
+			return err
+		}
+		id = c.ID
+		what := "resumed"
+		if paused {
+			what = "paused"
+		}
+		if _, err := store.AddHistory(tx, state.Entry{At: e.Now(), Client: id, Name: c.Name, By: by, What: what, Text: "asked for"}); err != nil {
+			return err
+		}
+		return e.wake(tx, id, func(c *state.Client) { c.Paused = paused })
+	})
+	return id, err
+}
+
+// SetSecret stores a new version of a secret and returns the clients that use it. An
+// empty client name sets the shared secret of that name.
+func (e *Engine) SetSecret(client, name string, value state.Secret, fingerprint func(state.Secret) string, by string) (state.SecretRef, []state.ClientID, error) {
+	name = strings.TrimPrefix(name, "shared/")
+	if name == "" || strings.ContainsAny(name, "/\x00 ") {
+		return state.SecretRef{}, nil, fmt.Errorf("%w: a secret's name has no slash, no space and is not empty", ErrRefused)
+	}
+	if value.Empty() {
+		return state.SecretRef{}, nil, fmt.Errorf("%w: the value is empty", ErrRefused)
+	}
+	ref := state.SecretRef{Scope: "shared", Name: name, Fingerprint: fingerprint(value)}
+	var users []state.ClientID
+	err := e.Store.Update(func(tx store.Tx) error {
+		users = nil
+		if client != "" {
+			c, err := e.clientByName(tx, client)
+			if err != nil {
+				return err
+			}
+			ref.Scope = string(c.ID)
+		}
+		have, ok, err := store.Secret(tx, ref.Scope, ref.Name, 0)
+		if err != nil {
+			return err
+		}
+		ref.Version = 1
+		if ok {
+			ref.Version = have.Ref.Version + 1
+		}
+		if err := store.PutSecret(tx, store.SecretRecord{Ref: ref, Text: []byte(value.Reveal()), At: e.Now(), By: by, From: "set"}); err != nil {
+			return err
+		}
+		text := fmt.Sprintf("secret %s version %d (%s)", name, ref.Version, ref.Fingerprint)
+		if _, err := store.AddHistory(tx, state.Entry{At: e.Now(), Name: client, By: by, What: "secret set", Text: text}); err != nil {
+			return err
+		}
+		users, err = e.usersOf(tx, ref)
+		return err
+	})
+	return ref, users, err
+}
+
+// usersOf wakes the clients whose manifest or template names the secret.
+func (e *Engine) usersOf(tx store.Tx, ref state.SecretRef) ([]state.ClientID, error) {
+	clients, err := store.Clients(tx)
+	if err != nil {
+		return nil, err
+	}
+	_, base := e.resolveContext()
+	named := func(b []byte) bool { return bytes.Contains(b, []byte(ref.Name)) }
+	var out []state.ClientID
+	for _, c := range clients {
+		uses := ref.Scope == string(c.ID) || (ref.Scope == "shared" && named(c.Manifest))
+		if !uses && ref.Scope == "shared" && base != nil {
+			for _, t := range base.Templates {
+				uses = uses || named(t.Data)
+			}
+		}
+		if !uses || c.Removed {
+			continue
+		}
+		out = append(out, c.ID)
+		if err := e.wake(tx, c.ID, func(c *state.Client) { c.LookWanted = c.LookWanted || c.Status == state.StatusFailed }); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// RemoveSecret forgets every version of a secret that nobody's manifest names.
+func (e *Engine) RemoveSecret(client, name, by string) error {
+	name = strings.TrimPrefix(name, "shared/")
+	return e.Store.Update(func(tx store.Tx) error {
+		scope := "shared"
+		if client != "" {
+			c, err := e.clientByName(tx, client)
+			if err != nil {
+				return err
+			}
+			scope = string(c.ID)
+		}
+		if _, ok, err := store.Secret(tx, scope, name, 0); err != nil {
+			return err
+		} else if !ok {
+			return fmt.Errorf("%w: no secret %q is set", ErrRefused, name)
+		}
+		if _, err := store.AddHistory(tx, state.Entry{At: e.Now(), Name: client, By: by, What: "secret removed", Text: "secret " + name}); err != nil {
+			return err
+		}
+		return store.DeleteSecret(tx, scope, name)
+	})
+}
+
+// PurgeDue erases retained data whose date has passed and whose client is still
+// absent. It returns what it erased, as history says it.
+func (e *Engine) PurgeDue(ctx context.Context) ([]string, error) {
+	var ids []state.ClientID
+	err := e.Store.View(func(tx store.Tx) error {
+		ids = nil
+		clients, err := store.Clients(tx)
+		if err != nil {
+			return err
+		}
+		for _, c := range clients {
+			if c.Removed || c.Status == state.StatusFailed {
+				ids = append(ids, c.ID)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("purge: %w", err)
+	}
+	var out []string
+	for _, id := range ids {
+		texts, err := e.purge(ctx, id, false, "schedule")
+		if err != nil {
+			return out, err
+		}
+		out = append(out, texts...)
+	}
+	return out, nil
+}
+
+// PurgeNow erases a removed client's retained data before its date: a person asked.
+func (e *Engine) PurgeNow(ctx context.Context, name, by string) ([]string, error) {
+	var c state.Client
+	err := e.Store.View(func(tx store.Tx) (err error) {
+		c, err = e.clientByName(tx, name)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !c.Removed {
+		return nil, fmt.Errorf("%w: %s is not removed; only what no manifest wishes any more can be purged", ErrRefused, name)
+	}
+	return e.purge(ctx, c.ID, true, by)
+}
+
+func (e *Engine) purge(ctx context.Context, id state.ClientID, now bool, by string) ([]string, error) {
+	g, err := e.load([]state.ClientID{id})
+	if err != nil || len(g.members) == 0 {
+		return nil, err
+	}
+	m := g.members[0]
+	recorded := append([]state.Resource(nil), m.recorded...)
+	if now {
+		for i := range recorded {
+			if recorded[i].Retained() {
+				recorded[i].PurgeAfter, recorded[i].Adopted = recorded[i].RetainedAt, false
+			}
+		}
+	}
+	steps := plan.Purges(m.client, recorded, g.now)
+	if len(steps) == 0 {
+		return nil, nil
+	}
+	run, err := e.runID()
+	if err != nil {
+		return nil, err
+	}
+	job := g.job(e, plan.Plan{Steps: steps}, run)
+	r, err := e.Runner.Run(ctx, job)
+	if err != nil {
+		return nil, fmt.Errorf("purge %s: %w", m.client.Name, err)
+	}
+	var texts []string
+	for _, s := range r.Steps {
+		if s.State == apply.StepDone && s.Step.Action == plan.Purge {
+			texts = append(texts, fmt.Sprintf("%s: %s %s at %s erased", m.client.Name, s.Step.Ref.Kind, s.Step.Ref.Name, s.Step.Provider))
+		}
+	}
+	err = e.Store.Update(func(tx store.Tx) error {
+		for _, t := range texts {
+			if _, err := store.AddHistory(tx, state.Entry{At: e.Now(), Client: id, Name: m.client.Name, By: by, What: "purged", Text: t}); err != nil {
+				return err
+			}
+		}
+		c, ok, err := store.Client(tx, id)
+		if err != nil || !ok || !c.Removed {
+			return err
+		}
+		return e.gone(tx, c, false)
+	})
+	if err != nil {
+		return texts, err
+	}
+	_, stuck := r.Worst(id)
+	if stuck != nil && stuck.Err != nil {
+		return texts, fmt.Errorf("purge %s: %w", m.client.Name, stuck.Err)
+	}
+	return texts, nil
+}
+
+// Dump writes a client's database to a file.
+func (e *Engine) Dump(ctx context.Context, name, path string) error {
+	var db state.Resource
+	err := e.Store.View(func(tx store.Tx) error {
+		c, err := e.clientByName(tx, name)
+		if err != nil {
+			return err
+		}
+		have, err := store.Resources(tx, c.ID)
+		if err != nil {
+			return err
+		}
+		for _, r := range have {
+			if r.Ref.Kind == state.KindDatabase && r.Real() {
+				db = r
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if !db.Real() {
+		return fmt.Errorf("%w: %s has no database", ErrRefused, name)
+	}
+	p, ok := e.Runner.Provider(db.Provider, state.KindDatabase)
+	d, can := p.(provider.Dumper)
+	if !ok || !can {
+		return fmt.Errorf("%w: %s can't write its databases out", ErrRefused, db.Provider)
+	}
+	return d.Dump(ctx, db.ID, path)
+}
+
+// Retained lists what is kept of removed clients, soonest date first.
+func (e *Engine) Retained() ([]Kept, error) {
+	var out []Kept
+	err := e.Store.View(func(tx store.Tx) error {
+		out = nil
+		all, err := store.AllResources(tx)
+		if err != nil {
+			return err
+		}
+		for _, r := range all {
+			if !r.Retained() {
+				continue
+			}
+			c, _, err := store.Client(tx, r.Ref.Client)
+			if err != nil {
+				return err
+			}
+			out = append(out, Kept{Client: c.Name, Kind: string(r.Ref.Kind), Provider: r.Provider, ID: r.ID, Since: r.RetainedAt, Until: r.PurgeAfter})
+		}
+		return nil
+	})
+	sort.Slice(out, func(i, j int) bool {
+		if out[i].Until.IsZero() != out[j].Until.IsZero() {
+			return !out[i].Until.IsZero()
+		}
+		if !out[i].Until.Equal(out[j].Until) {
+			return out[i].Until.Before(out[j].Until)
+		}
+		return out[i].Client < out[j].Client
+	})
+	return out, err
+}
+
+// Kept is one line of `retained`.
+type Kept struct {
+	Client   string    `json:"client"`
+	Kind     string    `json:"kind"`
+	Provider string    `json:"provider"`
+	ID       string    `json:"id"`
+	Since    time.Time `json:"since"`
+	Until    time.Time `json:"until,omitzero"` // zero: for ever
+}

@@ -1,0 +1,226 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// Cause is why a pass runs; it stands in the audit record.
+type Cause string
+
+// The causes.
+const (
+	CauseCommit   Cause = "commit"
+	CauseRetry    Cause = "retry"
+	CauseApprove  Cause = "approve"
+	CauseSecret   Cause = "secret"
+	CauseSchedule Cause = "schedule"
+	CauseStart    Cause = "start" // the program was started and found it unfinished
+)
+
+// Done says how a pass ended for the caller's queue.
+type Done struct {
+	Clients []state.ClientID // the group
+	Again   bool             // a newer wish is there: pass again now
+	At      time.Time        // pass again then; zero: not by itself
+	Also    []state.ClientID // clients that this pass set free
+}
+
+// Pass brings the group of one client to its wish, as far as it can be brought now.
+// An error means that nothing is known (the store failed, ctx ended); everything else
+// is in the client's status.
+func (e *Engine) Pass(ctx context.Context, id state.ClientID, cause Cause) (Done, error) {
+	e.count(func(s *Stats) { s.Passes++ })
+	ids := e.Group(id)
+	g, err := e.load(ids)
+	if err != nil {
+		return Done{}, fmt.Errorf("pass %s: %w", id, err)
+	}
+	done := Done{Clients: ids}
+	if len(g.members) == 0 {
+		return done, nil
+	}
+	// What an earlier pass left open comes first: uncertain writes, half a rollback.
+	if over, d, err := e.unfinished(ctx, g); over || err != nil {
+		return d, err
+	}
+	e.wish(g)
+	p := e.calculate(g)
+	if p.Empty() && !g.looksWanted() {
+		return e.settled(g, cause)
+	}
+	e.look(ctx, g, p)
+	p = e.calculate(g)
+	if p.Empty() {
+		return e.settled(g, cause)
+	}
+	p, holds := plan.Gate(p, g.gate(e.Now()))
+	job, run, err := e.begin(g, p, holds, cause)
+	if err != nil {
+		return Done{}, err
+	}
+	if !run {
+		return e.waits(g, p, holds)
+	}
+	result, err := e.Runner.Run(ctx, job)
+	if err != nil {
+		e.flushLogs(job)
+		return Done{}, fmt.Errorf("pass %s: %w", id, err)
+	}
+	return e.end(ctx, g, job, holds, result)
+}
+
+// unfinished resolves open intents and goes on with a rollback that was begun. over
+// says that the pass ends here.
+func (e *Engine) unfinished(ctx context.Context, g *group) (over bool, d Done, err error) {
+	job := g.job(e, plan.Plan{}, "")
+	for _, m := range g.members {
+		if len(m.intents) == 0 {
+			continue
+		}
+		st, err := e.Runner.Settle(ctx, job, m.intents)
+		switch {
+		case err == nil:
+		case ctx.Err() != nil || st == apply.StepFailed:
+			return true, d, fmt.Errorf("settle %s: %w", m.client.Name, err)
+		case st == apply.StepParked:
+			d, err := e.park(g, m, err)
+			return true, d, err
+		default:
+			d, err := e.waitFor(g, m, "looking into an uncertain write", err)
+			return true, d, err
+		}
+	}
+	if g.intents() {
+		if err := e.reload(g); err != nil {
+			return true, d, err
+		}
+	}
+	for _, m := range g.members {
+		if m.client.RollingBack == "" {
+			continue
+		}
+		if over, d, err := e.rollBack(ctx, g, m, nil); over || err != nil {
+			return true, d, err
+		}
+		// What the client wishes now may be another thing than what failed.
+		if err := e.reload(g); err != nil {
+			return true, d, err
+		}
+		if m.client.Status == state.StatusFailed && m.client.Settled {
+			return true, Done{Clients: g.ids}, nil
+		}
+	}
+	return false, d, nil
+}
+
+// calculate plans the group from what was loaded and looked at.
+func (e *Engine) calculate(g *group) plan.Plan {
+	e.count(func(s *Stats) { s.Plans++ })
+	in := plan.Input{Commit: g.head, Now: g.now, Traits: g.traits, Keep: e.Keep}
+	for _, m := range g.members {
+		in.Clients = append(in.Clients, m.input())
+	}
+	return plan.Calculate(in)
+}
+
+// begin opens the pass: audit records, statuses, used approvals, holds. run is false
+// when nothing of the plan may run now.
+func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (job apply.Job, run bool, err error) {
+	runID, err := e.runID()
+	if err != nil {
+		return job, false, err
+	}
+	job = g.job(e, p, runID)
+	work := map[state.ClientID]bool{}
+	for _, s := range p.Steps {
+		if s.Held == "" && !s.Blocked && s.Action != plan.Record {
+			work[s.Ref.Client], run = true, true
+		}
+	}
+	err = e.Store.Update(func(tx store.Tx) error {
+		if err := e.keepHolds(tx, g, holds); err != nil {
+			return err
+		}
+		for _, m := range g.members {
+			if !work[m.client.ID] {
+				continue
+			}
+			c, ok, err := store.Client(tx, m.client.ID)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				continue
+			}
+			d := m.audit(p, runID, cause, g.now)
+			if c.Run == "" {
+				c.Run = runID // a pass that was cut off, or waited, goes on under its own name
+			}
+			m.client.Run = c.Run
+			c.Deployment, c.Settled, c.Attempts, c.Status = d.ID, false, c.Attempts+1, m.busy()
+			c.Because, c.UpdatedAt, c.LookWanted, c.RetryAt = "", g.now, false, time.Time{}
+			if err := store.PutClient(tx, c); err != nil {
+				return err
+			}
+			if err := store.PutDeployment(tx, d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return job, false, fmt.Errorf("begin: %w", err)
+	}
+	for _, m := range g.members {
+		if work[m.client.ID] {
+			m.client.Deployment, m.worked, m.client.Status = runID+"-"+string(m.client.ID), true, m.busy()
+			job.Run = m.client.Run
+			job.Clients[m.client.ID] = m.client
+			job.Deployment[m.client.ID] = m.client.Deployment
+		}
+	}
+	return job, run, nil
+}
+
+func (e *Engine) runID() (string, error) {
+	id, err := e.NewID()
+	if err != nil {
+		return "", fmt.Errorf("name the pass: %w", err)
+	}
+	return e.Now().UTC().Format("20060102-150405") + "-" + id, nil
+}
+
+// audit is the record of this pass as it begins.
+func (m *member) audit(p plan.Plan, run string, cause Cause, now time.Time) state.Deployment {
+	d := state.Deployment{ID: run + "-" + string(m.client.ID), Client: m.client.ID, Name: m.client.Name, Commit: m.commit(), Cause: string(cause),
+		Fingerprint: plan.Fingerprint(p, m.client.ID), State: "running", Started: now}
+	for _, s := range p.Steps {
+		if s.Ref.Client == m.client.ID {
+			d.Steps = append(d.Steps, state.StepRun{Number: s.Number, Step: s.Key(), Action: string(s.Action), Ref: s.Ref, Provider: s.Provider, State: "pending"})
+		}
+	}
+	return d
+}
+
+func (m *member) busy() state.Status {
+	switch {
+	case m.removed:
+		return state.StatusDeleting
+	case m.client.EverDeployed:
+		return state.StatusDeploying
+	}
+	return state.StatusProvisioning
+}
+
+// isEnded says that ctx is over: what happened then is not the client's fault.
+func isEnded(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || errors.Is(err, context.Canceled)
+}

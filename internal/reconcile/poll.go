@@ -1,0 +1,255 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/desired"
+	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// Poll asks whether the branch has moved, and accepts its head if it has. It returns
+// the clients that need a pass. An unchanged branch costs one ls-remote: no parse, no
+// read or write of the state, no provider call.
+func (e *Engine) Poll(ctx context.Context) ([]state.ClientID, error) {
+	head, err := e.Repo.Poll(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("poll: %w", err)
+	}
+	e.mu.Lock()
+	same := e.baseline != nil && e.baseline.Head == head && e.baseline.Repository == e.Repository && e.baseline.Branch == e.Branch && e.baseline.Path == e.Path
+	same = same || (e.refused == head && e.refused != "")
+	e.mu.Unlock()
+	if same {
+		return nil, nil
+	}
+	return e.Accept(ctx, head)
+}
+
+// Accept reads what lies between the last accepted head and this one, lets package
+// accept judge it, and commits the judgement as one transaction.
+func (e *Engine) Accept(ctx context.Context, head string) ([]state.ClientID, error) {
+	in, err := e.acceptInput(ctx, head)
+	if err != nil {
+		return nil, fmt.Errorf("accept %s: %w", head, err)
+	}
+	r := accept.Head(in)
+	if err := e.commit(head, r); err != nil {
+		return nil, fmt.Errorf("accept %s: %w", head, err)
+	}
+	return r.Touched, nil
+}
+
+func (e *Engine) acceptInput(ctx context.Context, head string) (accept.Input, error) {
+	in := accept.Input{Now: e.Now(), Head: head, Repository: e.Repository, Branch: e.Branch, Path: e.Path, Program: e.Program,
+		Guard: e.Guard, Defaults: e.Defaults, NewID: e.clientID, Files: map[string]accept.File{}}
+	e.mu.Lock()
+	if e.baseline != nil {
+		b := *e.baseline
+		in.Baseline = &b
+	}
+	e.mu.Unlock()
+	from := ""
+	if in.Baseline != nil {
+		from = in.Baseline.Head
+	}
+	rg, err := e.Repo.Range(ctx, from, head)
+	if err != nil {
+		return in, err
+	}
+	in.Root, in.Descends, in.HeadEmpty, in.Commits, in.Changes = rg.Root, rg.Descends, rg.Empty, rg.Commits, rg.Changes
+	retained := map[state.ClientID]bool{}
+	err = e.Store.View(func(tx store.Tx) (err error) {
+		if in.Clients, err = store.Clients(tx); err != nil {
+			return err
+		}
+		if in.Claims, err = store.Claims(tx); err != nil {
+			return err
+		}
+		if in.Tombstones, err = store.Tombstones(tx, ""); err != nil {
+			return err
+		}
+		if in.Holds, err = store.Holds(tx); err != nil {
+			return err
+		}
+		if in.Approvals, err = store.Approvals(tx); err != nil {
+			return err
+		}
+		if in.Verdicts, err = store.Verdicts(tx); err != nil {
+			return err
+		}
+		for _, c := range in.Clients {
+			if !c.Removed {
+				continue
+			}
+			have, err := store.Resources(tx, c.ID)
+			if err != nil {
+				return err
+			}
+			for _, r := range have {
+				retained[c.ID] = retained[c.ID] || r.Retained()
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return in, err
+	}
+	in.EmptyState = len(in.Clients) == 0
+	in.Retained = func(id state.ClientID) bool { return retained[id] }
+	in.Parts = e.parts
+	e.readFiles(ctx, &in)
+	return in, nil
+}
+
+// readFiles fetches the content of what changed and of what was invalid before: it
+// may have become valid by a change elsewhere.
+func (e *Engine) readFiles(ctx context.Context, in *accept.Input) {
+	for _, ch := range in.Changes {
+		if ch.New != "" {
+			in.Files[ch.Path] = e.Repo.Read(ctx, ch.Path, ch.New)
+		}
+	}
+	gone := map[string]bool{}
+	for _, ch := range in.Changes {
+		gone[ch.Path] = ch.New == ""
+	}
+	again := func(path, blob string) {
+		if _, have := in.Files[path]; !have && path != "" && blob != "" && !gone[path] {
+			in.Files[path] = e.Repo.Read(ctx, path, blob)
+		}
+	}
+	for _, c := range in.Clients {
+		again(c.Path, c.InvalidBlob)
+	}
+	if in.Baseline != nil {
+		for _, p := range in.Baseline.Problems {
+			again(p.Path, p.Blob)
+		}
+	}
+	e.count(func(s *Stats) { s.Parses += len(in.Files) })
+}
+
+// parts are the kind/name of what a wish consists of.
+func (e *Engine) parts(c state.Client, eff manifest.Effective) []string {
+	all, _ := desired.Resources(e.desiredInput(c, eff, nil))
+	var out []string
+	for _, r := range all {
+		out = append(out, string(r.Ref.Kind)+"/"+r.Ref.Name)
+	}
+	return out
+}
+
+func (e *Engine) clientID(name string) state.ClientID {
+	id, err := e.NewID()
+	if err != nil {
+		id = fmt.Sprintf("%06x", e.Now().UnixNano()&0xffffff)
+	}
+	return state.ClientID(name + "-" + id)
+}
+
+// commit writes what accept said, and takes it into memory once it is durable.
+func (e *Engine) commit(head string, r accept.Result) error {
+	err := e.Store.Update(func(tx store.Tx) error { return write(tx, r) })
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.refused = ""
+	if r.Held {
+		e.refused = head
+	}
+	for _, c := range r.Clients {
+		e.seq[c.ID] = max(e.seq[c.ID], c.Seq)
+	}
+	if r.Baseline != nil {
+		if e.baseline != nil && sameFiles(*e.baseline, *r.Baseline) {
+			b := *r.Baseline
+			e.baseline = &b
+		} else {
+			e.setBaseline(*r.Baseline)
+		}
+	}
+	for _, c := range r.Claims {
+		if c.From != "" && c.From != c.Client {
+			e.partners[c.Client] = append(e.partners[c.Client], c.From)
+			e.partners[c.From] = append(e.partners[c.From], c.Client)
+		}
+	}
+	return nil
+}
+
+func sameFiles(a, b state.Baseline) bool {
+	if (a.Platform == nil) != (b.Platform == nil) || len(a.Templates) != len(b.Templates) {
+		return false
+	}
+	if a.Platform != nil && a.Platform.Blob != b.Platform.Blob {
+		return false
+	}
+	for i := range a.Templates {
+		if a.Templates[i].Path != b.Templates[i].Path || a.Templates[i].Blob != b.Templates[i].Blob {
+			return false
+		}
+	}
+	return true
+}
+
+// write puts a result into the store, all of it or nothing.
+func write(tx store.Tx, r accept.Result) error {
+	var errs firstError
+	for _, fp := range r.LiftHolds {
+		errs.add(store.DeleteHold(tx, fp))
+	}
+	for _, h := range r.Holds {
+		errs.add(store.PutHold(tx, h))
+	}
+	for _, t := range r.VoidTombstones {
+		errs.add(store.DeleteTombstone(tx, t.Client, t.Part))
+	}
+	for _, t := range r.Tombstones {
+		errs.add(store.PutTombstone(tx, t))
+	}
+	for _, c := range r.Clients {
+		errs.add(store.PutClient(tx, c))
+	}
+	for _, key := range r.FreeClaims {
+		errs.add(store.DeleteClaim(tx, key))
+	}
+	for _, c := range r.Claims {
+		errs.add(store.PutClaim(tx, c))
+	}
+	for _, a := range r.UsedApprovals {
+		errs.add(store.PutApproval(tx, a))
+	}
+	for _, v := range r.Verdicts {
+		errs.add(store.PutVerdict(tx, v))
+	}
+	if r.Verdict != nil {
+		errs.add(store.PutVerdict(tx, *r.Verdict))
+	}
+	for _, h := range r.History {
+		_, err := store.AddHistory(tx, h)
+		errs.add(err)
+	}
+	for _, rep := range r.Reports {
+		_, err := store.AddReport(tx, rep)
+		errs.add(err)
+	}
+	if r.Baseline != nil {
+		errs.add(store.PutBaseline(tx, *r.Baseline))
+	}
+	return errs.err
+}
+
+// firstError keeps the first of several.
+type firstError struct{ err error }
+
+func (f *firstError) add(err error) {
+	if f.err == nil {
+		f.err = err
+	}
+}

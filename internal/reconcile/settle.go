@@ -1,0 +1,116 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// rollBack takes back what a failed pass changed, as far as the rules say: what serves
+// is put back; a first provisioning that nobody wants kept is removed in reverse, its
+// database retained; a deployment that failed goes. It runs through the same protocol
+// as every plan, so that a crash in its middle is gone on from. over says that the pass
+// ends here; result is that of the failed pass, nil when an earlier one left it.
+func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *apply.Result) (over bool, d Done, err error) {
+	if len(m.effective.Name) == 0 {
+		e.wish(g)
+	}
+	keep := m.client.EverDeployed || m.effective.OnFailure == "keep"
+	why := m.client.RollingBack
+	for _, next := range []func() (plan.Plan, error){
+		func() (p plan.Plan, err error) {
+			err = e.Store.View(func(tx store.Tx) (err error) {
+				p, err = apply.Back(tx, m.client)
+				return err
+			})
+			return p, err
+		},
+		func() (plan.Plan, error) { return e.backOut(g, m, keep), nil },
+		func() (plan.Plan, error) { return apply.Failed(m.recorded), nil },
+	} {
+		p, err := next()
+		if err != nil {
+			return true, d, fmt.Errorf("roll back %s: %w", m.client.Name, err)
+		}
+		if len(p.Steps) == 0 {
+			continue
+		}
+		job := g.job(e, p, m.client.Run)
+		job.Superseded = nil // an undo is never left halfway
+		r, err := e.Runner.Run(ctx, job)
+		if err != nil {
+			return true, d, fmt.Errorf("roll back %s: %w", m.client.Name, err)
+		}
+		if result != nil {
+			result.Steps = append(result.Steps, undone(r)...)
+		}
+		if st, at := r.Worst(m.client.ID); st != apply.StepDone {
+			n := m.client.Failures + 1
+			d, err := e.finish(g, m, result, ending{status: m.client.Status, because: why + "; taking back waits: " + sentence(at.Err), at: e.later(n, at.RetryAt),
+				word: "pending", audit: "failed", change: func(c *state.Client) { c.Failures = n }})
+			return true, d, err
+		}
+		worked := m.worked
+		if err := e.reload(g); err != nil {
+			return true, d, err
+		}
+		m.worked = worked
+	}
+	return e.rolledBack(g, m, result, why, keep)
+}
+
+// rolledBack ends a failed pass whose undo is done.
+func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why string, keep bool) (bool, Done, error) {
+	audit := "failed"
+	if !keep {
+		audit = "rolled back"
+	}
+	d, err := e.finish(g, m, result, ending{status: state.StatusFailed, because: stillWorks(m) + why, next: "mend the manifest, or `reconciler retry " + m.client.Name + "`",
+		settled: true, word: "failed", what: "failed", audit: audit,
+		change: func(c *state.Client) { c.RollingBack, c.Undo, c.Run = "", nil, "" }})
+	return true, d, err
+}
+
+// stillWorks is what a failure says first.
+func stillWorks(m *member) string {
+	if m.client.EverDeployed {
+		return "Your site still runs the old version. "
+	}
+	return ""
+}
+
+// backOut is the plan that removes what this run created, in reverse. The database is
+// retained by it, never deleted.
+func (e *Engine) backOut(g *group, m *member, keep bool) plan.Plan {
+	if keep {
+		return plan.Plan{}
+	}
+	in := m.input()
+	in.Wish, in.Removed, in.Problems, in.Looks, in.Recorded = nil, true, nil, nil, nil
+	in.Tombstones = []state.Tombstone{{Client: m.client.ID, Name: m.client.Name, Commit: m.client.Commit, At: g.now}}
+	for _, r := range m.recorded {
+		if r.Run == m.client.Run && !r.Found && !r.Adopted {
+			in.Recorded = append(in.Recorded, r)
+		}
+	}
+	p := plan.Calculate(plan.Input{Commit: g.head, Now: g.now, Traits: g.traits, Keep: e.Keep, Clients: []plan.ClientInput{in}})
+	for i := range p.Steps {
+		p.Steps[i].Reason = "taken back: " + m.client.RollingBack
+	}
+	return p
+}
+
+// undone marks the steps of an undo for the audit record.
+func undone(r apply.Result) []apply.StepResult {
+	out := append([]apply.StepResult(nil), r.Steps...)
+	for i := range out {
+		if out[i].State == apply.StepDone {
+			out[i].Note = "undone"
+		}
+	}
+	return out
+}

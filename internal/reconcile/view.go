@@ -1,0 +1,280 @@
+package reconcile
+
+import (
+	"sort"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// Row is one client as `status -o json` and GET /api/clients show it; scripts rely on
+// the names.
+type Row struct {
+	Name            string    `json:"name"`
+	Status          string    `json:"status"`
+	Health          string    `json:"health"`
+	URL             string    `json:"url"`
+	Commit          string    `json:"commit"`
+	Deployment      string    `json:"deployment"`
+	Because         string    `json:"because"`
+	Next            string    `json:"next,omitempty"`
+	Drift           []string  `json:"drift"`
+	Domain          string    `json:"domain"`
+	AdminURL        string    `json:"adminUrl"`
+	Plan            string    `json:"plan"`
+	Template        string    `json:"template"`
+	Providers       []string  `json:"providers"`
+	LastDeployedAt  time.Time `json:"lastDeployedAt,omitzero"`
+	LastHealthCheck time.Time `json:"lastHealthCheck,omitzero"`
+	Uptime          float64   `json:"uptime"` // share of good probes, 0 to 1
+	PullRequest     string    `json:"pullRequest"`
+}
+
+// Overview is what people see first.
+type Overview struct {
+	Clients  []Row               `json:"clients"`
+	Head     string              `json:"head,omitempty"`
+	Problems []state.FileProblem `json:"problems,omitempty"`
+	Holds    []state.Hold        `json:"holds,omitempty"`
+	Verdict  string              `json:"verdict,omitempty"` // of the head
+}
+
+// Overview returns every client, sorted by name, with what is held and invalid.
+func (e *Engine) Overview() (Overview, error) {
+	out := Overview{Clients: []Row{}}
+	ctx, base := e.resolveContext()
+	err := e.Store.View(func(tx store.Tx) error {
+		out.Clients = out.Clients[:0]
+		clients, err := store.Clients(tx)
+		if err != nil {
+			return err
+		}
+		resources, err := store.AllResources(tx)
+		if err != nil {
+			return err
+		}
+		providers := map[state.ClientID]map[string]bool{}
+		for _, r := range resources {
+			if providers[r.Ref.Client] == nil {
+				providers[r.Ref.Client] = map[string]bool{}
+			}
+			providers[r.Ref.Client][r.Provider] = true
+		}
+		for _, c := range clients {
+			out.Clients = append(out.Clients, rowOf(c, providers[c.ID], ctx))
+		}
+		if out.Holds, err = store.Holds(tx); err != nil {
+			return err
+		}
+		if base != nil {
+			out.Head, out.Problems = base.Head, base.Problems
+			v, ok, err := store.Verdict(tx, base.Head)
+			if err != nil {
+				return err
+			}
+			if ok {
+				out.Verdict = v.State + ": " + VerdictText(v)
+			}
+		}
+		return nil
+	})
+	for _, p := range out.Problems {
+		if p.Client != "" && !hasRow(out.Clients, p.Client) {
+			out.Clients = append(out.Clients, Row{Name: p.Client, Status: string(state.StatusInvalid), Health: string(state.Unknown), Because: p.Text, Next: p.Hint, Drift: []string{}, Providers: []string{}})
+		}
+	}
+	sort.SliceStable(out.Clients, func(i, j int) bool { return out.Clients[i].Name < out.Clients[j].Name })
+	return out, err
+}
+
+func hasRow(rows []Row, name string) bool {
+	for _, r := range rows {
+		if r.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// rowOf shows what the manifest says in its own words; what needs the effective
+// values comes from them.
+func rowOf(c state.Client, providers map[string]bool, ctx manifest.Context) Row {
+	r := Row{Name: c.Name, Status: string(c.Status), Health: string(c.Health), URL: c.URL, Commit: c.Commit, Deployment: c.Deployment, Because: c.Because, Next: c.Next,
+		Drift: c.DriftFields, AdminURL: c.AdminURL, Providers: []string{}, LastDeployedAt: c.DeployedAt, LastHealthCheck: c.HealthAt}
+	if r.Drift == nil {
+		r.Drift = []string{}
+	}
+	if r.Health == "" {
+		r.Health = string(state.Unknown)
+		if c.Status == state.StatusProvisioning || c.Status == state.StatusDeploying {
+			r.Health = string(state.Progressing)
+		}
+	}
+	if c.Probes > 0 {
+		r.Uptime = float64(c.ProbesGood) / float64(c.Probes)
+	}
+	for p := range providers {
+		r.Providers = append(r.Providers, p)
+	}
+	sort.Strings(r.Providers)
+	if eff, problems := manifest.Resolve(c.Path, c.Manifest, ctx); len(c.Manifest) > 0 && !problems.Failed() {
+		r.Domain, r.Plan, r.Template = eff.Host, eff.Plan, eff.Template
+	}
+	return r
+}
+
+// Detail is one client with all that is known of it.
+type Detail struct {
+	Row
+	ID         string             `json:"id"`
+	Resources  []state.Resource   `json:"resources"`
+	Holds      []state.Hold       `json:"holds"`
+	Intents    []string           `json:"intents"`
+	History    []state.Entry      `json:"history"`
+	Last       *state.Deployment  `json:"last,omitempty"`
+	Tombstones []state.Tombstone  `json:"tombstones"`
+	RetryAt    time.Time          `json:"retryAt,omitzero"`
+	Problem    *state.FileProblem `json:"problem,omitempty"`
+}
+
+// Detail returns one client: what is recorded, what waits, what happened last.
+func (e *Engine) Detail(name string) (Detail, error) {
+	var d Detail
+	ctx, base := e.resolveContext()
+	err := e.Store.View(func(tx store.Tx) error {
+		c, err := e.clientByName(tx, name)
+		if err != nil {
+			return err
+		}
+		d = Detail{ID: string(c.ID), RetryAt: c.RetryAt}
+		if d.Resources, err = store.Resources(tx, c.ID); err != nil {
+			return err
+		}
+		providers := map[string]bool{}
+		for _, r := range d.Resources {
+			providers[r.Provider] = true
+		}
+		d.Row = rowOf(c, providers, ctx)
+		if d.Tombstones, err = store.Tombstones(tx, c.ID); err != nil {
+			return err
+		}
+		holds, err := store.Holds(tx)
+		if err != nil {
+			return err
+		}
+		for _, h := range holds {
+			mine := h.Client == c.ID
+			for _, id := range h.Clients {
+				mine = mine || id == c.ID
+			}
+			if mine {
+				d.Holds = append(d.Holds, h)
+			}
+		}
+		open, err := store.Intents(tx, c.ID)
+		if err != nil {
+			return err
+		}
+		for _, i := range open {
+			d.Intents = append(d.Intents, string(i.Op)+" "+i.Ref.String())
+		}
+		if d.History, err = store.History(tx, c.ID, 50); err != nil {
+			return err
+		}
+		if c.Deployment != "" {
+			last, ok, err := store.Deployment(tx, c.Deployment)
+			if err != nil {
+				return err
+			}
+			if ok {
+				d.Last = &last
+			}
+		}
+		return nil
+	})
+	if base != nil {
+		for _, p := range base.Problems {
+			if p.Client == name {
+				d.Problem = &p
+			}
+		}
+	}
+	return d, err
+}
+
+// History returns what happened to a client, newest first.
+func (e *Engine) History(name string, limit int) ([]state.Entry, error) {
+	var out []state.Entry
+	err := e.Store.View(func(tx store.Tx) error {
+		id := state.ClientID("")
+		if name != "" {
+			c, err := e.clientByName(tx, name)
+			if err != nil {
+				return err
+			}
+			id = c.ID
+		}
+		var err error
+		out, err = store.History(tx, id, limit)
+		return err
+	})
+	return out, err
+}
+
+// Log returns a deployment's lines after a number, and whether it has ended.
+func (e *Engine) Log(deployment string, after uint64, limit int) (lines []state.LogLine, ended bool, err error) {
+	e.writeLogs(deployment)
+	err = e.Store.View(func(tx store.Tx) error {
+		d, ok, err := store.Deployment(tx, deployment)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return ErrNoDeployment
+		}
+		ended = !d.Ended.IsZero()
+		lines, err = store.Logs(tx, deployment, after, limit)
+		return err
+	})
+	return lines, ended, err
+}
+
+// Deployments returns the newest audit records; name "" for everybody's.
+func (e *Engine) Deployments(name string, limit int) ([]state.Deployment, error) {
+	var out []state.Deployment
+	err := e.Store.View(func(tx store.Tx) error {
+		id := state.ClientID("")
+		if name != "" {
+			c, err := e.clientByName(tx, name)
+			if err != nil {
+				return err
+			}
+			id = c.ID
+		}
+		var err error
+		out, err = store.Deployments(tx, id, limit)
+		return err
+	})
+	return out, err
+}
+
+// Secrets lists references, never values.
+func (e *Engine) Secrets(client string) ([]state.SecretRef, error) {
+	var out []state.SecretRef
+	err := e.Store.View(func(tx store.Tx) error {
+		scope := ""
+		if client != "" {
+			c, err := e.clientByName(tx, client)
+			if err != nil {
+				return err
+			}
+			scope = string(c.ID)
+		}
+		var err error
+		out, err = store.Secrets(tx, scope)
+		return err
+	})
+	return out, err
+}
