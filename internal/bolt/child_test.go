@@ -126,7 +126,10 @@ func TestKilled(t *testing.T) {
 			}
 		}
 		var n uint64
-		_ = s.Update(func(tx store.Tx) (err error) { n, err = tx.Next(bucket); return errors.Join(err, errors.New("only looked")) })
+		_ = s.Update(func(tx store.Tx) (err error) {
+			n, err = tx.Next(bucket)
+			return errors.Join(err, errors.New("only looked"))
+		})
 		if int(n) != found+1 {
 			t.Errorf("round %d: the sequence stands at %d with %d records", round, n-1, found)
 		}

@@ -35,9 +35,9 @@ type Range struct {
 	Empty    bool // no manifest in the whole tree
 	Whole    bool // Changes lists every file of the head: there was nothing to compare with
 	// Odd are paths that are there and can't be read as files, with why.
-	Odd map[string]string
-	Commits  []accept.Commit
-	Changes  []accept.Change
+	Odd     map[string]string
+	Commits []accept.Commit
+	Changes []accept.Change
 }
 
 // Config is what wiring knows about the installation.
