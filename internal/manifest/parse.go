@@ -1,0 +1,254 @@
+package manifest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Limits of a file. What is beyond is refused, whatever it says.
+const (
+	MaxFile   = 64 << 10 // bytes
+	maxDepth  = 8
+	maxNodes  = 2000
+	maxKeys   = 256
+	maxScalar = 8 << 10 // bytes
+	// maxProblems is how many problems of one file are told.
+	maxProblems = 50
+)
+
+// document is one file on its way to a value.
+type document struct {
+	path     string
+	lines    []string
+	root     *yaml.Node // the mapping; nil when the file can't be read
+	client   string
+	problems Problems
+}
+
+// parse reads the one mapping of a file, within the limits.
+func parse(path string, data []byte) *document {
+	d := &document{path: path}
+	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+	if !d.bytes(data) {
+		return d
+	}
+	d.lines = strings.Split(string(data), "\n")
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var n, second yaml.Node
+	switch err := dec.Decode(&n); {
+	case errors.Is(err, io.EOF):
+		d.at(0, 0, "empty", "the file is empty", "write a manifest, or remove the file")
+		return d
+	case err != nil:
+		d.syntax(err)
+		return d
+	}
+	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
+		line := 1
+		if err == nil {
+			line = max(1, second.Line)
+		}
+		d.at(line, 1, "documents", "the file holds more than one document", "write one file a client")
+		return d
+	}
+	root := &n
+	if n.Kind == yaml.DocumentNode && len(n.Content) == 1 {
+		root = n.Content[0]
+	}
+	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
+		d.at(0, 0, "empty", "the file is empty", "write a manifest, or remove the file")
+		return d
+	}
+	count := 0
+	if !d.walk(root, 1, &count) {
+		return d
+	}
+	if root.Kind != yaml.MappingNode {
+		d.node(root, "type", "the file must be keys with values", "begin with: name: …")
+		return d
+	}
+	d.root = root
+	return d
+}
+
+// bytes checks the file before YAML sees it.
+func (d *document) bytes(data []byte) bool {
+	switch {
+	case len(data) > MaxFile:
+		d.at(0, 0, "size", "the file is larger than 64 KiB", "")
+		return false
+	case !utf8.Valid(data):
+		line, column := place(data, bytes.IndexFunc(data, func(r rune) bool { return r == utf8.RuneError }))
+		d.at(line, column, "encoding", "the file is not UTF-8", "save it as UTF-8")
+		return false
+	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
+		d.at(1, 1, "encoding", "the file begins with a byte order mark", "save it as UTF-8 without BOM")
+		return false
+	}
+	if i := bytes.IndexFunc(data, unprintable); i >= 0 {
+		line, column := place(data, i)
+		d.at(line, column, "control-character", "the file holds an invisible control character", "remove it")
+		return false
+	}
+	return true
+}
+
+// unprintable are the characters that hide or reorder text.
+func unprintable(r rune) bool {
+	switch {
+	case r == '\n', r == '\t':
+		return false
+	case r < 0x20, r == 0x7f, r >= 0x80 && r <= 0x9f:
+		return true
+	case r == 0x2028, r == 0x2029, r == 0xfeff:
+		return true
+	case r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x200e, r == 0x200f, r == 0x061c:
+		return true
+	}
+	return false
+}
+
+// place turns an offset into line and column.
+func place(data []byte, at int) (line, column int) {
+	before := data[:max(0, at)]
+	start := bytes.LastIndexByte(before, '\n') + 1
+	return bytes.Count(before, []byte("\n")) + 1, utf8.RuneCount(before[start:]) + 1
+}
+
+// walk refuses what manifests don't need of YAML. It stops at the first.
+func (d *document) walk(n *yaml.Node, depth int, count *int) bool {
+	*count++
+	switch {
+	case *count > maxNodes:
+		d.node(n, "size", "the file has more than 2,000 values", "")
+		return false
+	case depth > maxDepth:
+		d.node(n, "depth", "this is nested more than 8 deep", "")
+		return false
+	case n.Kind == yaml.AliasNode:
+		d.node(n, "alias", "aliases (*name) are not read", "write the value out")
+		return false
+	case n.Anchor != "":
+		d.node(n, "alias", "anchors (&name) are not read", "write the value out")
+		return false
+	case n.Style&yaml.TaggedStyle != 0:
+		d.node(n, "tag", "tags (!name) are not read", "write the value plainly")
+		return false
+	case n.Kind == yaml.ScalarNode && len(n.Value) > maxScalar:
+		d.node(n, "size", "this value is longer than 8 KiB", "")
+		return false
+	case n.Kind == yaml.MappingNode && len(n.Content) > 2*maxKeys:
+		d.node(n, "size", "this has more than 256 keys", "")
+		return false
+	case n.Kind == yaml.ScalarNode && strings.IndexFunc(n.Value, unprintable) >= 0:
+		d.node(n, "control-character", "this value holds an invisible control character", "remove it")
+		return false
+	}
+	for i, c := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 {
+			if c.Tag == "!!merge" {
+				d.node(c, "alias", "merge keys (<<) are not read", "write the keys out")
+				return false
+			}
+			if c.Kind == yaml.ScalarNode {
+				*count++
+				if c.Anchor != "" || c.Style&yaml.TaggedStyle != 0 || unreadable(c.Value) {
+					d.node(c, "key", "this key is not plain text", "")
+					return false
+				}
+				continue
+			}
+			d.node(c, "key", "a key must be a word", "")
+			return false
+		}
+		if !d.walk(c, depth+1, count) {
+			return false
+		}
+	}
+	return true
+}
+
+func unreadable(key string) bool {
+	return len(key) > 200 || strings.IndexFunc(key, unprintable) >= 0
+}
+
+// syntaxLine finds the line in the library's message: it gives it nowhere else.
+var syntaxLine = regexp.MustCompile(`line ([0-9]+)`)
+
+// syntax tells of text that isn't YAML, in words of ours: the library's may quote.
+func (d *document) syntax(err error) {
+	line := 1
+	if m := syntaxLine.FindStringSubmatch(err.Error()); m != nil {
+		line, _ = strconv.Atoi(m[1])
+	}
+	line = max(1, min(line, len(d.lines)))
+	for line > 1 && strings.TrimSpace(d.lines[line-1]) == "" {
+		line--
+	}
+	text := d.lines[line-1]
+	column := len(text) - len(strings.TrimLeft(text, " \t")) + 1
+	hint := "check indentation, colons and quotes on this line and the one before"
+	switch {
+	case strings.HasPrefix(strings.TrimLeft(text, " "), "\t"):
+		hint = "indent with spaces: YAML refuses tabs"
+	case strings.Count(text, `"`)%2 == 1 || strings.Count(text, "'")%2 == 1:
+		hint = "a quotation mark is missing"
+	case strings.Count(text, "[") != strings.Count(text, "]") || strings.Count(text, "{") != strings.Count(text, "}"):
+		hint = "a bracket is missing"
+	case strings.Count(text, ": ") > 1:
+		hint = "put a value that holds a colon in quotes"
+	}
+	d.at(line, column, "syntax", "this is not valid YAML", hint)
+	if !d.hidden(line) {
+		d.problems[len(d.problems)-1].Snippet = text
+	}
+}
+
+// hidden says that a line of unparsed text may hold a secret: it is below env, names
+// something secret, or looks like one.
+func (d *document) hidden(line int) bool {
+	text := d.lines[line-1]
+	if secretName.MatchString(text) || looksSecret(text) {
+		return true
+	}
+	depth := len(text) - len(strings.TrimLeft(text, " \t"))
+	for i := line - 1; i >= 0; i-- {
+		t := d.lines[i]
+		in := len(t) - len(strings.TrimLeft(t, " \t"))
+		word := strings.TrimSpace(t)
+		if (in < depth || i == line-1) && (strings.HasPrefix(word, "env:") || strings.HasPrefix(word, "env ") || strings.HasPrefix(word, `"env"`)) {
+			return true
+		}
+		if word != "" && in < depth {
+			depth = in
+		}
+	}
+	return false
+}
+
+// at adds a problem at a place, without its line.
+func (d *document) at(line, column int, rule, text, hint string) {
+	if len(d.problems) < maxProblems {
+		d.problems = append(d.problems, Problem{Path: d.path, Line: line, Column: column, Rule: rule, Text: text, Hint: hint, Client: d.client})
+	}
+}
+
+// node adds a problem at a node, with its line if that can't show a secret.
+func (d *document) node(n *yaml.Node, rule, text, hint string) {
+	line, column := 1, 1
+	if n != nil && n.Line > 0 {
+		line, column = n.Line, n.Column
+	}
+	before := len(d.problems)
+	d.at(line, column, rule, text, hint)
+	if len(d.problems) > before && line <= len(d.lines) && !d.hidden(line) {
+		d.problems[before].Snippet = d.lines[line-1]
+	}
+}

@@ -1,0 +1,104 @@
+package manifest
+
+import (
+	"math"
+	"regexp"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// secretShape matches what vendors issue as secrets, by their published prefixes,
+// private keys, signed tokens and URLs with a password.
+var secretShape = regexp.MustCompile(strings.Join([]string{
+	`\b(sk|rk)_(live|test)_[0-9A-Za-z]{8,}`,
+	`\bwhsec_[0-9A-Za-z+/]{16,}`,
+	`\bgh[pousr]_[0-9A-Za-z]{20,}`,
+	`\bgithub_pat_[0-9A-Za-z_]{20,}`,
+	`\bglpat-[0-9A-Za-z_-]{16,}`,
+	`\bxox[abeprs]-[0-9A-Za-z-]{10,}`,
+	`\bA(KIA|SIA)[0-9A-Z]{16}\b`,
+	`\bAIza[0-9A-Za-z_-]{30,}`,
+	`\bre_[0-9A-Za-z_]{16,}`,
+	`\b(live|test)_[0-9A-Za-z]{24,}`,
+	`\bSG\.[0-9A-Za-z_-]{16,}\.[0-9A-Za-z_-]{16,}`,
+	`\bnpm_[0-9A-Za-z]{30,}`,
+	`\bdop_v1_[0-9a-f]{32,}`,
+	`\bsk-[0-9A-Za-z_-]{20,}`,
+	`-----BEGIN [A-Z ]*PRIVATE KEY`,
+	`\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.`,
+	`[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@`,
+}, "|"))
+
+// secretName matches variables that usually hold a secret.
+var secretName = regexp.MustCompile(`(?i)(secret|token|passw|private_?key|api_?key|access_?key|credential|_key\b|\bdsn\b)`)
+
+// publicName matches variables that look secret by name and are meant for browsers.
+var publicName = regexp.MustCompile(`(?i)(public|publishable|site_?key|key_?id|_url$|_path$|_file$|_name$|_ttl$|expir)`)
+
+// harmlessShape is long and random, and no secret: commits, UUIDs.
+var harmlessShape = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})$`)
+
+// hexShape is a run of hex digits that a generator could have made.
+var hexShape = regexp.MustCompile(`^[0-9a-fA-F]{32,}$`)
+
+// randomShape is one unbroken run that a generator could have made.
+var randomShape = regexp.MustCompile(`^[0-9A-Za-z+/=_-]{24,}$`)
+
+// random says that a text looks generated: long, unbroken, of mixed letters and digits.
+func random(s string) bool {
+	if hexShape.MatchString(s) {
+		return entropy(s) > 3
+	}
+	return randomShape.MatchString(s) && entropy(s) > 3.8 && strings.ContainsAny(s, "0123456789") && strings.ToLower(s) != s && strings.ToUpper(s) != s
+}
+
+// looksSecret says that a text holds something shaped like a secret.
+func looksSecret(s string) bool { return secretShape.MatchString(s) }
+
+const secretHint = "store it with `reconciler secret set NAME --client CLIENT` and write {secret: NAME}; it is in Git's history now, so revoke it"
+
+// noSecret refuses a text that is shaped like a secret. The text isn't repeated.
+func (d *document) noSecret(n *yaml.Node, at string) {
+	if looksSecret(n.Value) {
+		d.secretAt(n, at)
+	}
+}
+
+// pasted refuses a variable's literal that is probably a secret.
+func (d *document) pasted(n *yaml.Node, variable, literal, at string) {
+	if literal == "" || looksSecret(literal) { // told of by shape already
+		return
+	}
+	if harmlessShape.MatchString(literal) || publicName.MatchString(variable) {
+		return
+	}
+	named := secretName.MatchString(variable) && len(literal) >= 8 && !strings.Contains(literal, " ")
+	if named || random(literal) {
+		d.secretAt(n, at)
+	}
+}
+
+func (d *document) secretAt(n *yaml.Node, at string) {
+	before := len(d.problems)
+	d.node(n, "pasted-secret", at+" looks like a secret, and a repository is no place for one", secretHint)
+	if len(d.problems) > before {
+		d.problems[before].Snippet = ""
+	}
+}
+
+// entropy is Shannon's, in bits a character.
+func entropy(s string) float64 {
+	var counts [256]int
+	for i := range len(s) {
+		counts[s[i]]++
+	}
+	sum := 0.0
+	for _, c := range counts {
+		if c > 0 {
+			p := float64(c) / float64(len(s))
+			sum -= p * math.Log2(p)
+		}
+	}
+	return sum
+}

@@ -1,0 +1,333 @@
+package manifest
+
+import (
+	"fmt"
+	"reflect"
+	"sort"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Defaults of the format itself. They never change within one apiVersion.
+const (
+	defaultTimeout       = Duration(10 * time.Minute)
+	defaultRetain        = Duration(30 * 24 * time.Hour)
+	defaultHealthEvery   = Duration(5 * time.Minute)
+	defaultHealthTimeout = Duration(10 * time.Second)
+	defaultHealthStatus  = 200
+)
+
+// Defaults come from the daemon's configuration: the lowest layer.
+type Defaults struct{ BaseDomain, Deployment, Server, Database, DNS string }
+
+// Context is what a manifest is laid over.
+type Context struct {
+	Defaults  Defaults
+	Platform  *Platform           // nil: no platform file
+	Templates map[string]Template // by name
+	Blobs     map[string]string   // template's name → git blob id
+	Program   string              // this program's version, for platform.yaml's requires; "" or "dev": any
+}
+
+// Resolve decodes a manifest and lays it over template, platform file and
+// configuration: manifest over template over platform over configuration; maps
+// merge, lists and variables replace. A layer that names another provider doesn't
+// inherit what belongs to the former one (deployment.server, database.external).
+// With failed problems the Effective is not to be used.
+func Resolve(file string, data []byte, ctx Context) (Effective, Problems) {
+	c, d := decodeClient(file, data)
+	if d.root == nil || d.problems.Failed() {
+		return Effective{Client: c}, d.problems.sorted()
+	}
+	e := d.resolve(c, ctx)
+	return e, d.problems.sorted()
+}
+
+func (d *document) resolve(c Client, ctx Context) Effective {
+	if p := ctx.Platform; p != nil && p.Requires != "" && !atLeast(ctx.Program, p.Requires) {
+		d.node(d.root, "requires", fmt.Sprintf("platform.yaml requires reconciler %s, and this is %s", p.Requires, ctx.Program), "install the newer version")
+		return Effective{Client: c}
+	}
+	t, ok := ctx.Templates[c.Template]
+	if !ok {
+		names := make([]string, 0, len(ctx.Templates))
+		for n := range ctx.Templates {
+			names = append(names, n)
+		}
+		sort.Strings(names)
+		hint := didYouMean(c.Template, names)
+		if hint == "" {
+			hint = "there are: " + strings.Join(names, ", ")
+			if len(names) == 0 {
+				hint = "add templates/" + c.Template + ".yaml"
+			}
+		}
+		d.node(find(d.root, "template"), "template", fmt.Sprintf("there is no template %s", shown(c.Template)), hint)
+		return Effective{Client: c}
+	}
+	tree := t.Defaults.Node
+	if ctx.Platform != nil {
+		tree = merge(ctx.Platform.Defaults.Node, tree, "")
+	}
+	tree = merge(tree, d.root, "")
+	var e Effective
+	scratch := &document{path: d.path} // the layers were checked when they were decoded
+	scratch.into(tree, reflect.ValueOf(&e.Client).Elem(), "", true)
+	e.Source, e.Build, e.Migrate, e.AdminPanel, e.TemplateBlob = t.Source, t.Build, t.Migrate, t.Admin, ctx.Blobs[c.Template]
+	e.fill(ctx)
+	e.Environment = environment(ctx.Platform, t, c.Env)
+	d.hosts(&e, ctx)
+	d.features(&e, t, ctx.Platform)
+	d.providers(e, ctx.Platform)
+	return e
+}
+
+// merge lays a mapping over another: maps merge, everything else replaces, null is
+// left out. Neither is changed.
+func merge(under, over *yaml.Node, at string) *yaml.Node {
+	if over == nil || (over.Kind == yaml.ScalarNode && over.Tag == "!!null") {
+		return under
+	}
+	if under == nil || under.Kind != yaml.MappingNode || over.Kind != yaml.MappingNode || (strings.HasPrefix(at, "env.") && at != "env.") || at == "database.external.url." {
+		return over
+	}
+	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: over.Line, Column: over.Column}
+	drop := ""
+	if p, q := find(under, "provider"), find(over, "provider"); q != nil && p != nil && p.Value != q.Value {
+		drop = map[string]string{"deployment.": "server", "database.": "external"}[at]
+	}
+	for i := 0; i+1 < len(under.Content); i += 2 {
+		k, v := under.Content[i], under.Content[i+1]
+		if k.Value == drop && drop != "" && find(over, k.Value) == nil {
+			continue
+		}
+		out.Content = append(out.Content, k, merge(v, find(over, k.Value), at+k.Value+"."))
+	}
+	for i := 0; i+1 < len(over.Content); i += 2 {
+		if find(under, over.Content[i].Value) == nil {
+			out.Content = append(out.Content, over.Content[i], over.Content[i+1])
+		}
+	}
+	return out
+}
+
+// fill puts in what no layer said.
+func (e *Effective) fill(ctx Context) {
+	e.APIVersion, e.Kind = APIVersion, KindClient
+	text := func(p *string, s string) {
+		if *p == "" {
+			*p = s
+		}
+	}
+	span := func(p *Duration, s Duration) {
+		if *p == 0 {
+			*p = s
+		}
+	}
+	if e.Deployment.Provider == "" {
+		e.Deployment.Provider = ctx.Defaults.Deployment
+		text(&e.Deployment.Server, ctx.Defaults.Server)
+	}
+	text(&e.Database.Provider, ctx.Defaults.Database)
+	text(&e.DNS.Provider, ctx.Defaults.DNS)
+	text(&e.DisplayName, e.Name)
+	text(&e.Admin.Email, e.Contact.Email)
+	text(&e.Database.Access, "public")
+	text(&e.Health.Path, "/")
+	text(&e.OnFailure, "rollback")
+	span(&e.Deployment.Timeout, defaultTimeout)
+	span(&e.Health.Every, defaultHealthEvery)
+	span(&e.Health.Timeout, defaultHealthTimeout)
+	if e.Health.Status == 0 {
+		e.Health.Status = defaultHealthStatus
+	}
+	if e.Database.Retain == (Retain{}) {
+		e.Database.Retain.For = defaultRetain
+	}
+	if e.Deployment.Repository != "" {
+		e.Source.Repository = e.Deployment.Repository
+	}
+	if e.Deployment.Ref != "" {
+		e.Source.Ref = e.Deployment.Ref
+	}
+}
+
+// environment lays the variables: manifest over template's defaults over template
+// over platform. {none: true} takes one away.
+func environment(p *Platform, t Template, own Env) Env {
+	out := Env{}
+	lay := func(env Env) {
+		for name, v := range env {
+			out[name] = v
+		}
+	}
+	inherited := func(tree Tree) {
+		n := find(tree.Node, "env")
+		if n == nil {
+			return
+		}
+		var env Env
+		d := &document{}
+		d.mapping(n, reflect.ValueOf(&env).Elem(), Field{Format: "variable"}, "env", true)
+		lay(env)
+	}
+	if p != nil {
+		inherited(p.Defaults)
+	}
+	lay(t.Env)
+	inherited(t.Defaults)
+	lay(own)
+	for name, v := range out {
+		if v.None {
+			delete(out, name)
+		}
+	}
+	return out
+}
+
+// hosts works out the full host names.
+func (d *document) hosts(e *Effective, ctx Context) {
+	base := ctx.Defaults.BaseDomain
+	var reserved []string
+	if ctx.Platform != nil {
+		reserved = ctx.Platform.Reserved
+		if ctx.Platform.BaseDomain != "" {
+			base = ctx.Platform.BaseDomain
+		}
+	}
+	seen := map[string]bool{}
+	for i, name := range append([]string{e.Domain}, e.Aliases...) {
+		n, what := find(d.root, "domain"), "domain"
+		if i > 0 {
+			what = fmt.Sprintf("aliases[%d]", i-1)
+			if list := find(d.root, "aliases"); list != nil && i-1 < len(list.Content) {
+				n = list.Content[i-1]
+			}
+		}
+		host, problem, hint := hostOf(name)
+		if problem == "" && !strings.Contains(host, ".") {
+			if base == "" {
+				problem, hint = "is one label, and there is no base domain to put it below", "write a whole host name, or baseDomain in platform.yaml"
+			}
+			host += "." + strings.ToLower(base)
+		}
+		if label, ok := strings.CutSuffix(host, "."+strings.ToLower(base)); problem == "" && ok && contains(reserved, label) {
+			problem, hint = label+" is reserved by platform.yaml", "choose another"
+		}
+		if problem == "" && host == strings.ToLower(base) {
+			problem, hint = "is the platform's own domain", "choose a label below it"
+		}
+		if problem == "" && seen[host] {
+			problem, hint = "is this client's name already", "remove it"
+		}
+		if problem != "" {
+			d.node(n, "host", what+": "+problem, hint)
+			continue
+		}
+		seen[host] = true
+		e.Hosts = append(e.Hosts, host)
+		if i == 0 {
+			e.Host = host
+		}
+	}
+}
+
+// features works out what is on, within what template and plan allow. A default
+// that the plan doesn't include is left out; what the manifest asks for is refused.
+func (d *document) features(e *Effective, t Template, p *Platform) {
+	var rule *PlanRule
+	if p != nil {
+		if r, ok := p.Plans[e.Plan]; ok && e.Plan != "" {
+			rule = &r
+		}
+	}
+	asked := find(d.root, "enabledFeatures")
+	wanted := e.EnabledFeatures
+	if wanted == nil {
+		wanted = t.Features.Default
+	}
+	for i, f := range wanted {
+		n := asked
+		if asked != nil && i < len(asked.Content) {
+			n = asked.Content[i]
+		}
+		switch {
+		case len(t.Features.Allowed) > 0 && !contains(t.Features.Allowed, f):
+			hint := didYouMean(f, t.Features.Allowed)
+			if hint == "" {
+				hint = "it has: " + strings.Join(t.Features.Allowed, ", ")
+			}
+			d.node(n, "feature", fmt.Sprintf("template %s has no feature %s", e.Template, shown(f)), hint)
+		case rule != nil && !contains(rule.Features, f):
+			if asked != nil {
+				d.node(n, "plan", fmt.Sprintf("plan %s does not include %s", e.Plan, shown(f)), "choose another plan, or one of: "+strings.Join(rule.Features, ", "))
+			}
+		default:
+			e.Features = append(e.Features, f)
+		}
+	}
+	for i, c := range e.DisabledCollections {
+		if contains(t.Collections.Disableable, c) {
+			continue
+		}
+		n := find(d.root, "disabledCollections")
+		if n != nil && i < len(n.Content) {
+			n = n.Content[i]
+		}
+		hint := didYouMean(c, t.Collections.Disableable)
+		if hint == "" {
+			hint = "it has: " + strings.Join(t.Collections.Disableable, ", ")
+		}
+		d.node(n, "collection", fmt.Sprintf("template %s has no collection %s to disable", e.Template, shown(c)), hint)
+	}
+}
+
+// providers checks that somebody is named for each part, and the platform's floors.
+func (d *document) providers(e Effective, p *Platform) {
+	for _, part := range []struct{ key, have string }{{"deployment", e.Deployment.Provider}, {"database", e.Database.Provider}, {"dns", e.DNS.Provider}} {
+		if part.have == "" {
+			d.node(d.near(part.key), "provider", part.key+".provider is not said, and there is no default", "write "+part.key+": {provider: …}, or a default in platform.yaml")
+		}
+	}
+	if p == nil {
+		return
+	}
+	if r, floor := e.Database.Retain, p.Limits.MinRetain; !r.Forever && r.For < floor {
+		d.node(d.near("database", "retain"), "limit", fmt.Sprintf("database.retain is %s, and platform.yaml asks for at least %s", r.For, floor), "write retain: "+floor.String())
+	}
+}
+
+// near is the deepest node on a path that the file has.
+func (d *document) near(keys ...string) *yaml.Node {
+	for i := len(keys); i > 0; i-- {
+		if n := find(d.root, keys[:i]...); n != nil {
+			return n
+		}
+	}
+	return d.root
+}
+
+// atLeast says that a program's version satisfies ">=X.Y". Versions that aren't
+// releases ("dev") satisfy everything.
+func atLeast(program, requires string) bool {
+	have, ok := numbers(strings.TrimPrefix(program, "v"))
+	if !ok {
+		return true
+	}
+	want, _ := numbers(strings.TrimPrefix(requires, ">="))
+	for i := range want {
+		if have[i] != want[i] {
+			return have[i] > want[i]
+		}
+	}
+	return true
+}
+
+func numbers(s string) ([3]int, bool) {
+	var out [3]int
+	s, _, _ = strings.Cut(s, "-")
+	n, err := fmt.Sscanf(s+".0", "%d.%d.%d", &out[0], &out[1], &out[2])
+	return out, err == nil && n == 3
+}
