@@ -1,0 +1,107 @@
+package internal_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/compassdigital/reconciler/"
+
+// layers is the import table: a room may import the rooms that its line names, and
+// the standard library and third-party packages. A new room needs a line here.
+func layers() map[string]string {
+	return map[string]string{
+		"state":                "",
+		"manifest":             "",
+		"plan":                 "state",
+		"desired":              "manifest state",
+		"journal":              "provider state",
+		"accept":               "manifest state",
+		"provider":             "state",
+		"provider/objectstore": "provider state",
+		"provider/local":       "provider provider/objectstore state",
+		"provider/localdns":    "provider provider/objectstore state",
+		"provider/mailbox":     "provider provider/objectstore state",
+		"provider/external":    "provider state",
+		"provider/sqlite":      "provider state",
+		"provider/memory":      "provider state",
+		"store":                "accept journal plan state",
+		"store/storetest":      "journal plan state store",
+		"secret":               "state",
+		"bolt":                 "secret state store",
+		"source":               "state",
+		"gitserver":            "",
+		"health":               "",
+		"apply":                "journal plan provider state store",
+		"reconcile":            "accept apply desired journal manifest plan provider state store",
+		"daemon":               "accept apply reconcile state",
+		"web":                  "apply provider/mailbox reconcile state",
+		"zz":                   "",
+	}
+}
+
+// grounds are values only: no clock, network, disk, environment, randomness.
+func grounds() []string { return []string{"state", "manifest", "plan", "desired", "journal", "accept"} }
+
+func TestImportsGoDownwards(t *testing.T) {
+	table := layers()
+	forbidden := map[string]bool{"os": true, "net": true, "net/http": true, "math/rand": true, "math/rand/v2": true, "crypto/rand": true, "os/exec": true}
+	ground := map[string]bool{}
+	for _, g := range grounds() {
+		ground[g] = true
+	}
+	seen := map[string]bool{}
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return err
+		}
+		room := filepath.ToSlash(filepath.Dir(file))
+		seen[room] = true
+		allowed, ok := table[room]
+		if !ok {
+			t.Errorf("%s: the room %s is not in the table", file, room)
+			return nil
+		}
+		may := map[string]bool{}
+		for _, a := range strings.Fields(allowed) {
+			may[a] = true
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, i := range f.Imports {
+			name, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				return err
+			}
+			if ground[room] && forbidden[name] {
+				t.Errorf("%s imports %s: ground rooms hold values only", file, name)
+			}
+			inner, ours := strings.CutPrefix(name, module+"internal/")
+			if ours && !may[inner] {
+				t.Errorf("%s imports %s, which its room may not", file, inner)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var missing []string
+	for room := range table {
+		if !seen[room] {
+			missing = append(missing, room)
+		}
+	}
+	sort.Strings(missing)
+	if len(missing) > 0 {
+		t.Errorf("the table names rooms that don't exist: %v", missing)
+	}
+}
