@@ -40,7 +40,7 @@ func layers() map[string]string {
 		"health":               "",
 		"apply":                "journal plan provider state store",
 		"reconcile":            "accept apply desired journal manifest plan provider state store",
-		"daemon":               "accept apply reconcile state",
+		"daemon":               "accept apply reconcile state store",
 		"web":                  "apply provider/mailbox reconcile state",
 		"zz":                   "",
 	}

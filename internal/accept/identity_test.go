@@ -89,7 +89,7 @@ func TestIdentityPreviouslyOnlyOfTheSameRange(t *testing.T) {
 	t.Run("existing", func(t *testing.T) {
 		w := fleet(t, "alpha", "beta")
 		w.push(m{cpath("alpha"): "", cpath("beta"): client("beta", "beta", "previously: [alpha]")})
-		contains(t, "problem", w.problem(cpath("beta")), "can't become beta")
+		contains(t, "problem", w.problem(cpath("beta")), "can't become alpha")
 		equal(t, "due", w.dueParts(), []string{})
 	})
 	t.Run("twice", func(t *testing.T) {
