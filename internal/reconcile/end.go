@@ -52,6 +52,7 @@ func (d *Done) join(o Done) {
 		d.At = o.At
 	}
 	d.Also = append(d.Also, o.Also...)
+	d.Recheck = d.Recheck || o.Recheck
 }
 
 func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, holds []state.Hold, result apply.Result) (Done, error) {

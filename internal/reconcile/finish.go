@@ -5,6 +5,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/apply"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
@@ -58,6 +59,7 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 			return errs.err
 		}
 		if end.status == state.StatusRetained && end.settled {
+			done.Recheck = true
 			return e.gone(tx, c, newer)
 		}
 		return store.PutClient(tx, c)
@@ -65,6 +67,7 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 	if err != nil {
 		return Done{}, fmt.Errorf("record the end of %s: %w", m.client.Name, err)
 	}
+	e.told.Store(true)
 	return done, nil
 }
 
@@ -184,10 +187,7 @@ func (e *Engine) verdict(tx store.Tx, m *member, c state.Client, end ending) err
 	}
 	clients[c.ID] = end.word
 	v.Clients = clients
-	v.State = verdictState(v)
-	if v.State != "pending" && v.Ended.IsZero() {
-		v.Ended = e.Now()
-	}
+	accept.Conclude(&v, e.Now())
 	if err := store.PutVerdict(tx, v); err != nil {
 		return err
 	}
@@ -196,25 +196,6 @@ func (e *Engine) verdict(tx store.Tx, m *member, c state.Client, end ending) err
 	}
 	_, err = store.AddReport(tx, state.Report{Subject: "commit/" + commit, State: v.State, Text: VerdictText(v), Detail: end.because, At: e.Now()})
 	return err
-}
-
-func verdictState(v state.Verdict) string {
-	pending, bad := false, len(v.Invalid) > 0
-	for _, w := range v.Clients {
-		switch w {
-		case "pending", "held":
-			pending = true
-		case "failed", "invalid":
-			bad = true
-		}
-	}
-	switch {
-	case pending:
-		return "pending"
-	case bad:
-		return "failure"
-	}
-	return "success"
 }
 
 // VerdictText is a verdict in at most 140 characters.

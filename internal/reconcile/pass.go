@@ -31,6 +31,7 @@ type Done struct {
 	Again   bool             // a newer wish is there: pass again now
 	At      time.Time        // pass again then; zero: not by itself
 	Also    []state.ClientID // clients that this pass set free
+	Recheck bool             // names became free: the accepted head is to be judged once more
 }
 
 // Pass brings the group of one client to its wish, as far as it can be brought now.
@@ -50,6 +51,9 @@ func (e *Engine) Pass(ctx context.Context, id state.ClientID, cause Cause) (Done
 	// What an earlier pass left open comes first: uncertain writes, half a rollback.
 	if over, d, err := e.unfinished(ctx, g); over || err != nil {
 		return d, err
+	}
+	if g.bound() {
+		return done, nil // whoever lets it go makes it due
 	}
 	e.wish(g)
 	p := e.calculate(g)

@@ -201,8 +201,8 @@ func (e *Engine) imagined(g *group, c state.Client, w *manifest.Effective) error
 	if err != nil {
 		return fmt.Errorf("plan %s: %w", c.Name, err)
 	}
-	ctx, _ := e.resolveContext()
-	before, _ := manifest.Resolve(m.client.Path, m.client.Manifest, ctx)
+	wishes, _ := e.resolver()
+	before, _ := wishes.Client(m.client)
 	tomb := func(part string) {
 		m.tombstones = append(m.tombstones, state.Tombstone{Client: c.ID, Name: c.Name, Part: part, At: g.now})
 	}
