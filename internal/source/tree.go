@@ -101,6 +101,7 @@ func (w *walk) both(old, now plumbing.Hash) (a, b []entry, err error) {
 
 // merge goes through two sorted listings side by side.
 func (w *walk) merge(at string, a, b []entry, depth int, f each) error {
+	all := b
 	for len(a) > 0 || len(b) > 0 {
 		var old, now entry
 		switch {
@@ -114,14 +115,14 @@ func (w *walk) merge(at string, a, b []entry, depth int, f each) error {
 		if old == now {
 			continue
 		}
-		if err := w.entry(at, old, now, b, depth, f); err != nil {
+		if err := w.entry(at, old, now, all, depth, f); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *walk) entry(at string, old, now entry, rest []entry, depth int, f each) error {
+func (w *walk) entry(at string, old, now entry, siblings []entry, depth int, f each) error {
 	name := old.name
 	if name == "" {
 		name = now.name
@@ -136,7 +137,7 @@ func (w *walk) entry(at string, old, now entry, rest []entry, depth int, f each)
 			return err
 		}
 		if now.hash.IsZero() {
-			f = replaced(name, rest, f)
+			f = replaced(name, siblings, f)
 		}
 		return w.merge(at, a, b, depth+1, f)
 	}
@@ -148,8 +149,8 @@ func (w *walk) entry(at string, old, now entry, rest []entry, depth int, f each)
 
 // replaced tells of a folder's files as unreadable, not as gone, when a link or a
 // module took its place.
-func replaced(name string, rest []entry, f each) each {
-	for _, e := range rest {
+func replaced(name string, siblings []entry, f each) each {
+	for _, e := range siblings {
 		if e.name == name && e.odd() {
 			return func(path string, old, _ entry) error { return f(path, old, entry{old.name, e.kind, e.hash}) }
 		}
