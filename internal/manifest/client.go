@@ -146,6 +146,9 @@ func (d *document) rules(c Client, n *yaml.Node, at string) {
 		d.node(find(n, "health"), "health", join(at, "health.timeout is longer than health.every"), "")
 	}
 	for _, kind := range c.Adopt.kinds() {
+		if at := find(n, "adopt", kind); said(at, "id") != nil && said(at, "account") == nil {
+			continue
+		}
 		if ref := c.Adopt[kind]; (ref.ID == "") == (ref.Account == "") {
 			d.node(find(n, "adopt", kind), "adopt", fmt.Sprintf("adopt.%s must have an id (or, for payments, an account)", kind), "write {id: …}")
 		}

@@ -268,7 +268,7 @@ func (d *document) any(n *yaml.Node, at string) any {
 		d.node(n, "type", at+" is not a whole number that every program reads alike", "put it in quotes")
 		return nil
 	case "!!float":
-		if f, err := strconv.ParseFloat(n.Value, 64); err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) && !odd(n.Value) {
+		if f, err := strconv.ParseFloat(n.Value, 64); err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) && !odd(n.Value) && strings.ContainsAny(n.Value, ".eE") {
 			return f
 		}
 		d.node(n, "type", at+" is not a number that every program reads alike", "put it in quotes")

@@ -8,54 +8,66 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// formerName is where a key of the platform that manifests came from went, "" for
-// none. The key comes in small letters, without underscores and hyphens.
-func formerName(key string) string {
-	switch key {
-	case "contactemail":
-		return "contact.email"
-	case "contactname":
-		return "contact.name"
-	case "contactphone":
-		return "contact.phone"
-	case "customenvironment", "environment", "environmentvariables", "envvars":
-		return "env"
-	case "customsettings", "config":
-		return "settings"
-	case "deploymentprovider", "hostingprovider":
-		return "deployment.provider"
-	case "databaseprovider":
-		return "database.provider"
-	case "databaseurl":
-		return "database.external.url"
-	case "dnsprovider":
-		return "dns.provider"
-	case "features":
-		return "enabledFeatures"
-	case "adminemail", "initialadminemail":
-		return "admin.email"
-	case "monthlyfee":
-		return "billing.monthlyFee"
-	case "billingstatus":
-		return "billing.status"
-	case "nextbillingdate":
-		return "billing.nextDate"
-	case "paymentsenabled":
-		return "payments.enabled"
-	case "pricingtier":
-		return "payments.pricingTier"
-	case "stripeaccountid":
-		return "adopt.payments.account"
-	case "internalnotes":
-		return "notes"
-	case "templateid":
-		return "template"
-	case "repo", "repository":
-		return "deployment.repository"
-	case "formernames", "previousname":
-		return "previously"
+// former is where the keys of the platform that manifests came from went. They are in
+// small letters, without underscores and hyphens.
+var former = [][2]string{
+	{"contactemail", "contact.email"},
+	{"contactname", "contact.name"},
+	{"contactphone", "contact.phone"},
+	{"customenvironment", "env"},
+	{"environment", "env"},
+	{"environmentvariables", "env"},
+	{"envvars", "env"},
+	{"customsettings", "settings"},
+	{"config", "settings"},
+	{"deploymentprovider", "deployment.provider"},
+	{"hostingprovider", "deployment.provider"},
+	{"databaseprovider", "database.provider"},
+	{"databaseurl", "database.external.url"},
+	{"dnsprovider", "dns.provider"},
+	{"features", "enabledFeatures"},
+	{"adminemail", "admin.email"},
+	{"initialadminemail", "admin.email"},
+	{"monthlyfee", "billing.monthlyFee"},
+	{"billingstatus", "billing.status"},
+	{"nextbillingdate", "billing.nextDate"},
+	{"paymentsenabled", "payments.enabled"},
+	{"pricingtier", "payments.pricingTier"},
+	{"stripeaccountid", "adopt.payments.account"},
+	{"internalnotes", "notes"},
+	{"templateid", "template"},
+	{"repo", "deployment.repository"},
+	{"repository", "deployment.repository"},
+	{"formernames", "previously"},
+	{"previousname", "previously"},
+}
+
+// formerName is where a key of the former platform went, "" for none. It forgives
+// what didYouMean forgives.
+func formerName(k string) string {
+	words := make([]string, 0, len(former))
+	for _, f := range former {
+		if f[0] == k {
+			return f[1]
+		}
+		words = append(words, f[0])
+	}
+	if len(k) < 6 {
+		return ""
+	}
+	if meant := Suggest(k, words); meant != "" {
+		return formerName(meant)
 	}
 	return ""
+}
+
+func isFormer(k string) bool {
+	for _, f := range former {
+		if f[0] == k {
+			return true
+		}
+	}
+	return false
 }
 
 // recorded says that a former key is something that the program finds out itself.
@@ -78,10 +90,13 @@ func (d *document) unknown(k *yaml.Node, at string, t reflect.Type) {
 	hint := ""
 	if t == reflect.TypeFor[Client]() {
 		plain := strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(k.Value))
-		if former := formerName(plain); former != "" {
-			hint = "it is " + former + " here"
-		} else if recorded(plain) {
+		switch meant := didYouMean(k.Value, s.keys); {
+		case recorded(plain):
 			hint = "remove it: the program finds it out and records it"
+		case meant != "" && !isFormer(plain):
+			hint = meant
+		case formerName(plain) != "":
+			hint = "it is " + formerName(plain) + " here"
 		}
 	}
 	if hint == "" {

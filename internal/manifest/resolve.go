@@ -392,6 +392,15 @@ func (d *document) near(keys ...string) *yaml.Node {
 	return d.root
 }
 
+// item is an entry of a list, or what is nearest to it.
+func (d *document) item(i int, keys ...string) *yaml.Node {
+	n := d.near(keys...)
+	if n.Kind == yaml.SequenceNode && i < len(n.Content) {
+		return n.Content[i]
+	}
+	return n
+}
+
 // atLeast says that a program's version satisfies ">=X.Y". Versions that aren't
 // releases ("dev") satisfy everything.
 func atLeast(program, requires string) bool {

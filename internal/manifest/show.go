@@ -126,7 +126,7 @@ func private(k string, value *yaml.Node) bool {
 	if environmentName.MatchString(k) || secretName.MatchString(k) || k == "external" {
 		return true
 	}
-	return value.Kind != yaml.ScalarNode && !knownKeys[k]
+	return len(value.Content) > 0 && !knownKeys[k]
 }
 
 // environmentName matches env, misspelled or as it was called elsewhere.
@@ -148,11 +148,17 @@ func allKeys() map[string]bool {
 // syntaxLine finds the line in the library's message: it gives it nowhere else.
 var syntaxLine = regexp.MustCompile(`line ([0-9]+)`)
 
+// grammar matches what the library's parser, not its scanner, says.
+var grammar = regexp.MustCompile(`did not find expected (',' or|key|'-' indicator|node content|<)`)
+
 // syntax tells of text that isn't YAML, in words of ours: the library's may quote.
 func (d *document) syntax(err error) {
 	line := 1
 	if m := syntaxLine.FindStringSubmatch(err.Error()); m != nil {
 		line, _ = strconv.Atoi(m[1])
+		if grammar.MatchString(err.Error()) {
+			line++ // counted from 0, other than the scanner's
+		}
 	}
 	line = max(1, min(line, len(d.lines)))
 	for line > 1 && strings.TrimSpace(d.lines[line-1]) == "" {

@@ -56,7 +56,7 @@ func CheckTreeFor(program string, l Layout, files []File, d Defaults) ([]Effecti
 	for _, f := range clients {
 		t.client(f)
 	}
-	t.records()
+	t.late()
 	for _, c := range t.checked {
 		t.problems = append(t.problems, c.doc.problems...)
 		if !c.doc.problems.Failed() {
@@ -131,20 +131,22 @@ func (t *tree) client(f File) {
 	}
 }
 
-// records refuses a further record with the name of somebody else's host.
-func (t *tree) records() {
+// late are the rules that need everybody: nobody was a client that is still here, and
+// no further record has the name of somebody else's host. What was there first keeps it.
+func (t *tree) late() {
 	for _, c := range t.checked {
+		for i, p := range c.effective.Previously {
+			if other, ok := t.names[p]; ok && other != c.doc.path {
+				c.doc.node(c.doc.item(i, "previously"), "previously", fmt.Sprintf("%s is still there, in %s", p, other), "remove that file in the same commit, or leave previously out")
+			}
+		}
 		for i, r := range c.effective.DNS.Records {
 			name := strings.ToLower(r.Name) + "." + c.effective.Host
 			owner, ok := t.hosts[name]
 			if r.Name == "@" || !ok || owner == c.doc.path {
 				continue
 			}
-			n := c.doc.near("dns", "records")
-			if n.Kind == yaml.SequenceNode && i < len(n.Content) {
-				n = n.Content[i]
-			}
-			c.doc.node(n, "unique", fmt.Sprintf("dns.records[%d]: %s belongs to %s already", i, name, owner), "a host name belongs to one client")
+			c.doc.node(c.doc.item(i, "dns", "records"), "unique", fmt.Sprintf("dns.records[%d]: %s belongs to %s already", i, name, owner), "a host name belongs to one client")
 		}
 	}
 }
@@ -159,24 +161,15 @@ func (t *tree) check(d *document, e Effective) {
 		in[key] = d.path
 	}
 	take(t.names, e.Name, "the name "+e.Name, "choose another name", d.near("name"))
-	if other, ok := t.former[e.Name]; ok && other != d.path {
-		d.node(d.near("name"), "previously", fmt.Sprintf("%s says that it was %s, which is still here", other, e.Name), "remove this file in the same commit, or leave previously out there")
-	}
 	for i, h := range e.Hosts {
 		at := d.near("domain")
 		if i > 0 {
-			at = d.near("aliases")
-			if at.Kind == yaml.SequenceNode && len(at.Content) == len(e.Hosts)-1 {
-				at = at.Content[i-1]
-			}
+			at = d.item(i-1, "aliases")
 		}
 		take(t.hosts, h, h, "a host name belongs to one client", at)
 	}
-	for _, p := range e.Previously {
-		take(t.former, p, "the former name "+p, "only one client can have been "+p, d.near("previously"))
-		if other, ok := t.names[p]; ok && other != d.path {
-			d.node(d.near("previously"), "previously", fmt.Sprintf("%s is still there, in %s", p, other), "remove that file in the same commit, or leave previously out")
-		}
+	for i, p := range e.Previously {
+		take(t.former, p, "the former name "+p, "only one client can have been "+p, d.item(i, "previously"))
 	}
 	for _, k := range e.Adopt.kinds() {
 		take(t.adopted, k+"/"+e.Adopt[k].ID+"/"+e.Adopt[k].Account, "the adopted "+k, "an object belongs to one client", d.near("adopt", k))
@@ -185,8 +178,12 @@ func (t *tree) check(d *document, e Effective) {
 
 func misnamed(l Layout, file string) Problem {
 	proper := l.Proper(file)
+	client := ""
+	if l.Classify(proper) == ClassClient { // so that it isn't taken for gone
+		client = strings.TrimSuffix(path.Base(proper), ".yaml")
+	}
 	text := fmt.Sprintf("%s looks like a manifest and is not read here", path.Base(file))
-	return Problem{Path: file, Rule: "misnamed", Text: text, Hint: "call it " + proper}
+	return Problem{Path: file, Rule: "misnamed", Text: text, Hint: "call it " + proper, Client: client}
 }
 
 // SaysClient says that a file claims to be a manifest, wherever it lies: its first
