@@ -22,7 +22,7 @@ func TestIdentityMintedOnce(t *testing.T) {
 }
 
 func TestIdentityMovedFileIsNoChange(t *testing.T) {
-	w := fleet(t, "alpha")
+	w := fleet(t, "alpha", "beta")
 	text := w.tree[cpath("alpha")]
 	r := w.push(m{cpath("alpha"): "", "clients/al/alpha.yaml": text})
 	equal(t, "touched", r.Touched, []state.ClientID{})

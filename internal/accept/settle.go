@@ -125,7 +125,8 @@ func (p *pass) keeps(s *settled, id state.ClientID, host string) bool {
 	}
 	switch {
 	case p.gone(s, id):
-		return held
+		// A removal that can still be taken back keeps its names.
+		return held || p.notUntil().After(p.in.Now) || p.waitingFor(s) != ""
 	case c.Removed:
 		return p.stillWaits(s, id, "")
 	case p.letGo(id, host):
@@ -182,7 +183,7 @@ func (p *pass) taken(s *settled, id state.ClientID, host string) (text, hint str
 	if print := s.held[id]; print != "" {
 		return fmt.Sprintf("%s is still %s's, whose removal is held", host, c.Name), "approve " + print
 	}
-	if c.Removed {
+	if c.Removed || p.gone(s, id) {
 		return fmt.Sprintf("%s is still %s's, whose removal waits", host, c.Name), "it is free when that is done"
 	}
 	return fmt.Sprintf("%s belongs to %s", host, c.Name), "choose another name, or take it out of " + c.Path + " in the same commit"
