@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
-	"slices"
+	"reflect"
 	"sort"
 	"strings"
 	"testing"
@@ -449,6 +449,13 @@ func equal(t *testing.T, what string, got, want any) {
 	}
 }
 
+func same(t fataler, what string, got, want any) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("%s: got %+v, want %+v", what, got, want)
+	}
+}
+
 func contains(t *testing.T, what, text, part string) {
 	t.Helper()
 	if !strings.Contains(text, part) {
@@ -457,5 +464,3 @@ func contains(t *testing.T, what, text, part string) {
 }
 
 func cpath(name string) string { return path.Join("clients", name+".yaml") }
-
-var _ = slices.Contains[[]string]
