@@ -151,7 +151,7 @@ func TestRuleGuardCountsManifestDatabaseAndHost(t *testing.T) {
 	contains(t, "new", w.problem(cpath("new")), "www.c000.example is still c000's: its removal is held")
 	w.approve(h.Fingerprint)
 	w.again()
-	equal(t, "due", w.dueParts(), []string{"c001 database/main", "c004"})
+	equal(t, "due", w.dueParts(), []string{"c000 domain/www.c000.example@local", "c001 database/main", "c004"})
 	equal(t, "owner", w.owner("www.c000.example"), "new")
 }
 
