@@ -2,13 +2,16 @@
 GO ?= go
 GOLANGCI_LINT ?= v2.12.2
 
-.PHONY: help build test vet fmt lint bench clean
+.PHONY: help build generate test vet fmt lint bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 build: ## both binaries, static, into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
+
+generate: ## schemas and the manifest reference, from the types
+	$(GO) generate ./...
 
 test: fmt vet ## all tests, with the race detector
 	$(GO) test -race -timeout 10m ./...
