@@ -241,7 +241,7 @@ func TestS06HugePlanFits(t *testing.T) {
 	if len(got) > MaxComment {
 		t.Errorf("%d bytes", len(got))
 	}
-	if strings.Index(got, "**zz goes offline") < 0 || strings.Index(got, "**zz goes offline") > 500 {
+	if i := strings.Index(got, "**zz goes offline"); i < 0 || i > 500 {
 		t.Error("the risky client does not come first")
 	}
 	if !strings.Contains(got, "… and ") || strings.Count(got, "<details>") != strings.Count(got, "</details>") {
