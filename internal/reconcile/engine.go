@@ -63,6 +63,9 @@ type Engine struct {
 	Configured func(name string, kind state.Kind) bool
 	// Check probes a site once: base URL, host name to ask for, what is expected.
 	Check func(ctx context.Context, url string, h manifest.Health) error
+	// ResolveRef says which commit a branch, tag or commit of a source repository means
+	// now; nil: refs go to the providers as they are.
+	ResolveRef func(ctx context.Context, repository, ref string) (commit string, err error)
 	// NewID returns 6 random hex digits.
 	NewID  func() (string, error)
 	Now    func() time.Time
