@@ -110,6 +110,7 @@ func TestConsequences(t *testing.T) {
 		{"database goes out of use", []Step{step(plan.Retain, "database/main", "")}, "Its database goes out of use and stays for ever. Reverting brings it back."},
 		{"no database", []Step{step(plan.Delete, "site/local", plan.RiskOffline)}, "shop goes offline now. Reverting brings it back."},
 		{"found site", []Step{step(plan.Forget, "site/local", "")}, "Its site stays where it is: it was there before us."},
+		{"return", []Step{step(plan.Return, "database/main", ""), step(plan.Create, "site/local", "")}, "shop goes live now. Its database returns with its data."},
 		{"purge", []Step{step(plan.Purge, "database/main", plan.RiskData)}, "Its database is erased now. Nothing brings it back."},
 		{"gap", []Step{step(plan.Replace, "domain/x@y", plan.RiskGap)}, "There is a time without service; the step says how long."},
 		{"data", []Step{step(plan.Update, "database/main", plan.RiskData)}, "Data may become unreachable or be erased."},
