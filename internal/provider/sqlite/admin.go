@@ -167,7 +167,7 @@ func (p *Provider) wishedAdmin(op string, w provider.Wish, needPassword bool) (p
 	if len(password) < minPassword || len(password) > maxPassword {
 		return a, p.invalid(op, "the password has %d bytes; it takes %d to %d", len(password), minPassword, maxPassword)
 	}
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), p.cost)
 	if err != nil {
 		return a, p.fail(provider.Invalid, op, "the password can't be hashed", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"time"
 
+	"golang.org/x/crypto/bcrypt"
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -42,6 +43,7 @@ type Options struct {
 type Provider struct {
 	dir   string
 	now   func() time.Time
+	cost  int // of bcrypt
 	locks locks
 }
 
@@ -62,7 +64,7 @@ func New(o Options) (*Provider, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	p := &Provider{dir: dir, now: o.Now}
+	p := &Provider{dir: dir, now: o.Now, cost: bcrypt.DefaultCost}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open databases: %w", err)
 	}
