@@ -122,8 +122,8 @@ func exists(path string) (bool, error) {
 
 // open opens a file that must exist. write takes the write lock when a transaction
 // begins, so that none fails half-way for want of it.
-func open(path string, write bool) (*sql.DB, error) {
-	q := "mode=rw&_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=synchronous(full)&_pragma=trusted_schema(0)"
+func open(path string, write bool, more ...string) (*sql.DB, error) {
+	q := "mode=rw&_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=synchronous(full)&_pragma=trusted_schema(0)" + strings.Join(more, "")
 	if write {
 		q += "&_txlock=immediate"
 	} else {
@@ -197,7 +197,8 @@ func (p *Provider) build(ctx context.Context, fill func(*sql.Tx) error) (_ strin
 			}
 		}
 	}()
-	db, err := open(path, true)
+	// A file without a name needs no journal and no sync before the last one.
+	db, err := open(path, true, "&_pragma=journal_mode(off)&_pragma=synchronous(off)")
 	if err != nil {
 		return "", err
 	}

@@ -11,9 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
-	"golang.org/x/crypto/bcrypt"
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -43,7 +43,7 @@ type Options struct {
 type Provider struct {
 	dir   string
 	now   func() time.Time
-	cost  int // of bcrypt
+	cost  func(password string) int
 	locks locks
 }
 
@@ -64,7 +64,7 @@ func New(o Options) (*Provider, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	p := &Provider{dir: dir, now: o.Now, cost: bcrypt.DefaultCost}
+	p := &Provider{dir: dir, now: o.Now, cost: costOf}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open databases: %w", err)
 	}
@@ -311,7 +311,7 @@ func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (prov
 			if _, err := tx.ExecContext(ctx, metaTables); err != nil {
 				return err
 			}
-			if have.known { // the tables of what was adopted are its owner's business
+			if minted(have.id) { // the tables of what was adopted are its owner's business
 				if err := migrate(ctx, tx, m.attributes["schema"], p.now()); err != nil {
 					return err
 				}
@@ -381,6 +381,10 @@ func isCommit(err error) bool {
 	var c commitError
 	return errors.As(err, &c)
 }
+
+// minted says that the database was made here: one that somebody else put into the
+// folder has its file's name as its id.
+func minted(id string) bool { return strings.Contains(id, ".") }
 
 // suffix makes ids that are not used twice.
 func suffix() string {
