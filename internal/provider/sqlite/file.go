@@ -20,9 +20,9 @@ import (
 const (
 	extension = ".db"
 	newPrefix = ".new-"
-	// movedFile says that some database bears a name that is not its file's: only then
-	// a look by name reads every file.
-	movedFile = ".moved"
+	// movedDir has an empty file for each database that may bear a name other than its
+	// file's: a look by name reads these too, and no more.
+	movedDir = "moved"
 )
 
 // plainName is a name that is used as a file name as it is. Others, and those that
@@ -245,7 +245,8 @@ func place(built, path string) error {
 // erase removes a database, the file first: a journal that outlives it is swept, a
 // database that outlives its journal would be damaged.
 func (p *Provider) erase(path string) error {
-	for _, f := range append([]string{path}, sides(path)...) {
+	stem := strings.TrimSuffix(filepath.Base(path), extension)
+	for _, f := range append([]string{path, filepath.Join(p.dir, movedDir, stem)}, sides(path)...) {
 		if err := remove(f); err != nil {
 			return err
 		}

@@ -209,7 +209,7 @@ func TestP5AnIDIsNeverUsedTwice(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if left, _ := os.ReadDir(p.dir); len(left) != 0 {
+	if left, _ := filepath.Glob(p.path("*") + "*"); len(left) != 0 {
 		t.Fatalf("left: %v", left)
 	}
 	second := create(t, p, database("shop", "blog"))
@@ -277,6 +277,21 @@ func TestADatabaseMovesToAnotherName(t *testing.T) {
 	wantKind(t, err, provider.Conflict)
 	_, err = p.Update(t.Context(), o.ID, database("taken", "blog"))
 	wantKind(t, err, provider.Conflict)
+	_, err = p.Create(t.Context(), database("former", "blog")) // its file is in use
+	wantKind(t, err, provider.Conflict)
+
+	// P6: a damaged file of somebody else stops nobody.
+	if err := os.Truncate(p.path("taken"), 100); err != nil {
+		t.Fatal(err)
+	}
+	create(t, p, database("third", "blog"))
+	if err := p.Delete(t.Context(), state.KindDatabase, o.ID); err != nil {
+		t.Fatal(err)
+	}
+	create(t, p, database("former", "blog"))
+	if left, err := os.ReadDir(filepath.Join(dir, movedDir)); err != nil || len(left) != 0 {
+		t.Errorf("left: %v (%v)", left, err)
+	}
 }
 
 func TestNamesAreNoPaths(t *testing.T) {
