@@ -180,3 +180,46 @@ func TestP8AHotJournalIsRolledBack(t *testing.T) {
 		t.Errorf("%d products", n)
 	}
 }
+
+// P8: what was half-made, and what is left of a deleted database, is cleared away.
+func TestP8LeftoversAreSwept(t *testing.T) {
+	p := open2(t, t.TempDir())
+	o := create(t, p, database("shop", "blog"))
+	for _, name := range []string{newPrefix + "1", newPrefix + "1-journal", "gone.db-journal", "gone.db-wal", "shop.db-journal"} {
+		if err := os.WriteFile(filepath.Join(p.dir, name), []byte("left"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p = open2(t, p.dir)
+	files, err := filepath.Glob(filepath.Join(p.dir, "*.*"))
+	if err != nil || len(files) > 2 { // SQLite keeps a journal that means nothing until it needs one
+		t.Fatalf("left: %v (%v)", files, err)
+	}
+	if found := observe(t, p, provider.Query{Kind: state.KindDatabase, ID: o.ID}); len(found) != 1 {
+		t.Fatalf("found %v", found)
+	}
+}
+
+// P3: the last step of a create and of a dump puts nothing in the place of another
+// file, not even of one that another process made since the look before.
+func TestP3PlaceNeverOverwrites(t *testing.T) {
+	dir := t.TempDir()
+	built, taken := filepath.Join(dir, "built"), filepath.Join(dir, "taken")
+	for _, f := range []string{built, taken} {
+		if err := os.WriteFile(f, []byte(filepath.Base(f)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := place(built, taken); !errors.Is(err, os.ErrExist) {
+		t.Errorf("got %v", err)
+	}
+	if data, err := os.ReadFile(taken); err != nil || string(data) != "taken" {
+		t.Fatalf("it holds %q (%v)", data, err)
+	}
+	if err := place(built, filepath.Join(dir, "free")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(built); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the built one is still there: %v", err)
+	}
+}
