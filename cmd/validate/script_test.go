@@ -58,6 +58,7 @@ func TestScripts(t *testing.T) {
 			"exits":    exits,
 			"commit":   commit,
 			"checkout": checkout,
+			"orphan":   orphan,
 			"fifo":     fifo,
 		},
 	})
@@ -107,4 +108,11 @@ func checkout(ts *testscript.TestScript, neg bool, args []string) {
 	name := plumbing.NewBranchReferenceName(args[0])
 	_, err = r.Reference(name, false)
 	ts.Check(w.Checkout(&git.CheckoutOptions{Branch: name, Create: err != nil}))
+}
+
+// orphan NAME goes to a branch that has no commit yet; the files stay.
+func orphan(ts *testscript.TestScript, neg bool, args []string) {
+	r, err := git.PlainOpen(ts.MkAbs("."))
+	ts.Check(err)
+	ts.Check(r.Storer.SetReference(plumbing.NewSymbolicReference(plumbing.HEAD, plumbing.NewBranchReferenceName(args[0]))))
 }
