@@ -20,6 +20,7 @@ func layers() map[string]string {
 		"state":                 "",
 		"manifest":              "",
 		"plan":                  "state",
+		"report":                "plan state",
 		"desired":               "manifest state",
 		"journal":               "provider state",
 		"accept":                "manifest state",
@@ -48,7 +49,9 @@ func layers() map[string]string {
 }
 
 // grounds are values only: no clock, network, disk, environment, randomness.
-func grounds() []string { return []string{"state", "manifest", "plan", "desired", "journal", "accept"} }
+func grounds() []string {
+	return []string{"state", "manifest", "plan", "desired", "journal", "accept", "report"}
+}
 
 func TestImportsGoDownwards(t *testing.T) {
 	table := layers()

@@ -116,23 +116,11 @@ func (p *pass) identify() {
 }
 
 // unchanged says that the file is the client's last good version and would
-// resolve to the same wish.
+// resolve to the same wish. What was invalid is always resolved again: what its
+// last good version is held to may be another template or platform file.
 func (p *pass) unchanged(k *candidate) bool {
 	c := k.client
-	if k.blob != c.Blob || p.all || p.stale[c.TemplateBlob] {
-		return false
-	}
-	return c.InvalidBlob == "" || !p.heldBack(c)
-}
-
-// heldBack says that the client is resolved with an earlier template or platform file.
-func (p *pass) heldBack(c state.Client) bool {
-	for _, f := range p.base.Kept {
-		if f.Blob == c.TemplateBlob || f.Blob == c.PlatformBlob {
-			return true
-		}
-	}
-	return false
+	return k.blob == c.Blob && c.InvalidBlob == "" && !p.all && !p.stale[c.TemplateBlob]
 }
 
 // alone refuses a file whose name another file has.

@@ -22,7 +22,7 @@ func TestIdentityMintedOnce(t *testing.T) {
 }
 
 func TestIdentityMovedFileIsNoChange(t *testing.T) {
-	w := fleet(t, "alpha")
+	w := fleet(t, "alpha", "beta")
 	text := w.tree[cpath("alpha")]
 	r := w.push(m{cpath("alpha"): "", "clients/al/alpha.yaml": text})
 	equal(t, "touched", r.Touched, []state.ClientID{})
@@ -192,7 +192,7 @@ func TestIdentityNameOfOneThatWaitsToGo(t *testing.T) {
 	w.guard.RemoveAfter = time.Hour
 	w.push(m{cpath("alpha"): ""})
 	w.push(m{cpath("gamma"): client("gamma", "alpha")})
-	contains(t, "gamma", w.problem(cpath("gamma")), "alpha.agency.example is still alpha's, whose removal waits")
+	contains(t, "gamma", w.problem(cpath("gamma")), "alpha.agency.example is still alpha's: its removal waits")
 	w.now = w.now.Add(2 * time.Hour)
 	r := w.again()
 	equal(t, "owner", w.owner("alpha.agency.example"), "gamma")

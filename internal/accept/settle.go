@@ -125,7 +125,8 @@ func (p *pass) keeps(s *settled, id state.ClientID, host string) bool {
 	}
 	switch {
 	case p.gone(s, id):
-		return held
+		// A removal that can still be taken back keeps its names.
+		return held || p.notUntil().After(p.in.Now) || p.waitingFor(s) != ""
 	case c.Removed:
 		return p.stillWaits(s, id, "")
 	case p.letGo(id, host):
@@ -178,12 +179,17 @@ func (p *pass) bad(s *settled, file string) bool {
 
 // taken says why a name can't be had.
 func (p *pass) taken(s *settled, id state.ClientID, host string) (text, hint string) {
-	c := p.clients[id]
-	if print := s.held[id]; print != "" {
-		return fmt.Sprintf("%s is still %s's, whose removal is held", host, c.Name), "approve " + print
+	c, print, waits := p.clients[id], s.held[id], p.gone(s, id)
+	for _, t := range p.tombs[id] {
+		if !t.Done && (t.Part == "" || t.Part == HostPart+"/"+host) {
+			print, waits = max(print, t.Held), true
+		}
 	}
-	if c.Removed {
-		return fmt.Sprintf("%s is still %s's, whose removal waits", host, c.Name), "it is free when that is done"
+	switch {
+	case print != "":
+		return fmt.Sprintf("%s is still %s's: its removal is held", host, c.Name), "approve " + print
+	case waits:
+		return fmt.Sprintf("%s is still %s's: its removal waits", host, c.Name), "it is free when that is done"
 	}
 	return fmt.Sprintf("%s belongs to %s", host, c.Name), "choose another name, or take it out of " + c.Path + " in the same commit"
 }

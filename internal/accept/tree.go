@@ -194,8 +194,11 @@ func (p *pass) misnamed() {
 		if p.layout.Classify(file) == manifest.ClassOther && !saysClient(f.Data) {
 			continue
 		}
-		base := strings.ToLower(strings.TrimSuffix(path.Base(file), path.Ext(file))) + ".yaml"
-		p.problems[file] = []state.FileProblem{{Path: file, Blob: f.Blob, Rule: "name", Text: "looks like a manifest and is not read", Hint: "name it " + path.Join(p.in.Path, base)}}
+		proper := p.layout.Proper(file)
+		if p.layout.Classify(file) == manifest.ClassOther {
+			proper = path.Join(p.in.Path, path.Base(proper))
+		}
+		p.problems[file] = []state.FileProblem{{Path: file, Blob: f.Blob, Rule: "name", Text: "looks like a manifest and is not read", Hint: "name it " + proper}}
 	}
 }
 

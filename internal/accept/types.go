@@ -71,7 +71,7 @@ type Input struct {
 	Tombstones []state.Tombstone // done ones too, at least for Window
 	Holds      []state.Hold
 	Approvals  []state.Approval
-	Verdicts   []state.Verdict // those that are pending
+	Verdicts   []state.Verdict // those that are pending, and the baseline's head's
 
 	Guard    Guard
 	Defaults manifest.Defaults

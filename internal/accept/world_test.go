@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
-	"slices"
+	"reflect"
 	"sort"
 	"strings"
 	"testing"
@@ -42,6 +42,9 @@ type world struct {
 	defaults   manifest.Defaults
 	program    string
 	repository string
+	branch     string
+	path       string
+	listed     bool // the changes list the whole head
 	root       string
 	heads      int
 	ids        int
@@ -58,7 +61,7 @@ func newWorld(t fataler) *world {
 		holds: map[string]state.Hold{}, approvals: map[string]state.Approval{}, verdicts: map[string]state.Verdict{}, retained: map[state.ClientID]bool{},
 		guard: Guard{MaxDeletes: 100, MaxDeletePercent: 100, MaxChanged: 25, MaxCreates: 1000}, program: "1.0.0",
 		defaults:   manifest.Defaults{BaseDomain: "agency.example", Deployment: "local", Database: "sqlite", DNS: "local"},
-		repository: "https://git.example/clients.git", root: "root1", reviewed: true,
+		repository: "https://git.example/clients.git", root: "root1", branch: "main", path: "clients", reviewed: true,
 	}
 }
 
@@ -153,7 +156,7 @@ func (w *world) again() Result {
 
 func (w *world) input(head string) Input {
 	in := Input{
-		Now: w.now, Head: head, Root: w.root, Repository: w.repository, Branch: "main", Path: "clients", Program: w.program,
+		Now: w.now, Head: head, Root: w.root, Repository: w.repository, Branch: w.branch, Path: w.path, Whole: w.listed, Program: w.program,
 		Baseline: w.base, Descends: !w.rewritten, HeadEmpty: !w.manifests(), Guard: w.guard, Defaults: w.defaults, Files: map[string]File{},
 		EmptyState: len(w.clients) == 0,
 		Retained:   func(id state.ClientID) bool { return w.retained[id] },
@@ -228,7 +231,7 @@ func (w *world) file(p string) File {
 
 func (w *world) manifests() bool {
 	for p := range w.tree {
-		if strings.HasPrefix(p, "clients/") {
+		if strings.HasPrefix(p, w.path+"/") {
 			return true
 		}
 	}
@@ -260,6 +263,7 @@ func (w *world) play(in Input) Result {
 	w.last = r
 	w.apply(r)
 	if !r.Held {
+		w.listed = false
 		w.seen = map[string]string{}
 		for p, text := range w.tree {
 			w.seen[p] = text
@@ -449,6 +453,13 @@ func equal(t *testing.T, what string, got, want any) {
 	}
 }
 
+func same(t fataler, what string, got, want any) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("%s: got %+v, want %+v", what, got, want)
+	}
+}
+
 func contains(t *testing.T, what, text, part string) {
 	t.Helper()
 	if !strings.Contains(text, part) {
@@ -457,5 +468,3 @@ func contains(t *testing.T, what, text, part string) {
 }
 
 func cpath(name string) string { return path.Join("clients", name+".yaml") }
-
-var _ = slices.Contains[[]string]

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -39,15 +40,16 @@ type writer struct {
 	created []*candidate
 	ids     map[*candidate]state.ClientID
 	wave    []state.ClientID // touched by what they inherit alone
-	// answered are clients whose retained database was asked for, and isn't any more
-	answered map[state.ClientID]bool
+	// goesOn are removals that waited and wait no more: the verdict of the commit
+	// that removed the client speaks of them, not this head's
+	goesOn map[state.ClientID]string
 }
 
 func (w *writer) write() Result {
 	w.holds, w.lift = map[string]state.Hold{}, map[string]bool{}
 	w.claimed, w.freed = map[string]state.ClientID{}, map[string]bool{}
 	w.stones, w.void = map[string]state.Tombstone{}, map[string]state.Tombstone{}
-	w.ids, w.answered = map[*candidate]state.ClientID{}, map[state.ClientID]bool{}
+	w.ids, w.goesOn = map[*candidate]state.ClientID{}, map[state.ClientID]string{}
 	w.removals()
 	for _, k := range w.s.candidates() {
 		w.accept(k)
@@ -267,6 +269,11 @@ func (w *writer) refusals() {
 		}
 		w.refuse(k, problems)
 	}
+	for _, file := range keys(w.changed) {
+		if class := w.layout.Classify(file); class != manifest.ClassClient && !w.deleted[file] {
+			w.invalid = append(w.invalid, w.problems[file]...)
+		}
+	}
 }
 
 // fallbackList are the last good versions, by path; those that a valid file
@@ -313,7 +320,8 @@ func (w *writer) refuse(k *candidate, problems []state.FileProblem) {
 	w.note(c, "invalid", c.Because)
 }
 
-// ambiguous holds a newcomer that takes a name with a retained database.
+// ambiguous holds a newcomer that takes a name with a retained database. Only
+// another commit helps, so that the verdict of this one ends: the file is invalid.
 func (w *writer) ambiguous(k *candidate) {
 	old := w.clients[k.reuse]
 	h := state.Hold{Kind: state.HoldReuse, Client: old.ID, Commit: w.in.Head, At: w.in.Now, Fingerprint: reusePrint(k.path, old.ID)}
@@ -321,8 +329,8 @@ func (w *writer) ambiguous(k *candidate) {
 	h.Act = "Say database.reuse: retained (that database) or fresh (a new one) in " + k.path + "."
 	w.holds[h.Fingerprint] = h
 	w.problems[k.path] = []state.FileProblem{{Path: k.path, Blob: k.blob, Client: k.name, Rule: "reuse", Text: h.Reason, Hint: h.Act}}
-	w.fate[old.ID] = FateHeld
 	if w.changed[k.path] {
+		w.invalid = append(w.invalid, w.problems[k.path]...)
 		w.note(state.Client{ID: old.ID, Name: k.name}, "held", h.Reason)
 	}
 }
@@ -371,7 +379,9 @@ func (w *writer) loosen(t state.Tombstone) {
 			w.set(c)
 		}
 		w.touched[t.Client] = true
-		w.fate[t.Client] = FatePending
+		if t.Part == "" {
+			w.goesOn[t.Client] = t.Commit
+		}
 	}
 	w.stones[stoneKey(t)] = t
 }
