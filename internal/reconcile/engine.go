@@ -72,6 +72,8 @@ type Engine struct {
 	Jitter func(time.Duration) time.Duration
 	Emit   func(apply.Event) // progress, for whoever watches; nil: nobody
 
+	accepting sync.Mutex // one head is judged at a time: from reading the baseline to writing the next
+
 	mu       sync.Mutex
 	baseline *state.Baseline
 	wishes   *accept.Resolver                    // the baseline's templates, platform file and defaults, decoded
