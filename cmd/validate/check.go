@@ -29,16 +29,14 @@ type file struct {
 	gone         bool // removed by the change
 }
 
-// What the daemon's configuration says and the tree may not: without it nothing is
-// known, so nothing is wrong.
-const unsaid = "external"
-
+// defaults stand for what the daemon's configuration says and the tree may not: what
+// isn't known can't be wrong. The providers are those that ask for nothing else.
 func (o options) defaults() manifest.Defaults {
 	base := o.baseDomain
 	if base == "" {
 		base = "platform.invalid"
 	}
-	return manifest.Defaults{BaseDomain: base, Deployment: unsaid, Database: unsaid, DNS: unsaid}
+	return manifest.Defaults{BaseDomain: base, Deployment: "local", Database: "sqlite", DNS: "local"}
 }
 
 // check judges what the command line names.
