@@ -278,6 +278,11 @@ func (p *program) checker(c Config) (func(context.Context, string, manifest.Heal
 	if p.dns != nil {
 		o.Lookup = p.lookup
 	}
+	if c.Network.CAFile != "" {
+		if o.Roots, err = health.Roots(c.Network.CAFile); err != nil {
+			return nil, err
+		}
+	}
 	prober := health.New(o)
 	return func(ctx context.Context, base string, h manifest.Health) error {
 		return prober.Probe(ctx, health.Check{URL: base, Path: h.Path, Status: h.Status, Contains: h.Contains, Timeout: h.Timeout.Std()})
