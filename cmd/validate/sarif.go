@@ -71,7 +71,7 @@ type sarifRegion struct {
 	StartColumn int `json:"startColumn"`
 }
 
-func printSARIF(w io.Writer, r report) error {
+func printSARIF(w io.Writer, r result) error {
 	ids := map[string]int{}
 	for _, p := range r.problems {
 		ids[p.Rule] = 0
