@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/transport"
+	"golang.org/x/crypto/ssh/knownhosts"
 )
 
 // maxText is how much of a foreign error is kept.
@@ -48,6 +49,10 @@ func clean(ctx context.Context, err error, secrets []string) error {
 		if errors.Is(err, foreign) {
 			return own // the host's own words are not repeated
 		}
+	}
+	var key *knownhosts.KeyError
+	if errors.As(err, &key) {
+		return ErrHostKey
 	}
 	var class error
 	if errors.Is(err, context.DeadlineExceeded) {
