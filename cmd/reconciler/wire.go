@@ -152,7 +152,7 @@ func tokenOf(c RepositoryConfig) (func() state.Secret, error) {
 
 // openProviders opens the providers that are configured.
 func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provider, error) {
-	out := external.Providers(external.Options{Now: p.now})
+	out := external.Providers(external.Options{Now: p.now, Lookup: external.DNS(net.DefaultResolver)})
 	dir := c.Providers.Embedded.Dir
 	if dir == "" {
 		return out, nil

@@ -66,6 +66,9 @@ func check(ctx context.Context, o options, in io.Reader) (report, error) {
 	case len(paths) == 0:
 		paths = []string{"."}
 	}
+	if o.against != "" && stdin != nil && o.stdinPath == "" {
+		return r, usageError{"--against needs --stdin-path: what is the manifest called?"}
+	}
 	trees, alone, err := o.find(paths, stdin != nil)
 	if err != nil {
 		return r, err
@@ -100,9 +103,6 @@ func check(ctx context.Context, o options, in io.Reader) (report, error) {
 			return r, usageError{err.Error()}
 		}
 		r.alone(manifest.File{Path: filepath.ToSlash(p), Data: data})
-	}
-	if len(trees) == 0 && len(r.files) == 0 {
-		return r, usageError{"nothing to check: there is no " + o.clients + "/ here; name a tree, or its clients folder with --clients"}
 	}
 	sort.Slice(r.files, func(i, j int) bool { return r.files[i].path < r.files[j].path })
 	sort.SliceStable(r.problems, func(i, j int) bool { return r.problems[i].Path < r.problems[j].Path })

@@ -86,7 +86,7 @@ func (d *document) conceal(root *yaml.Node) {
 		for k, c := range n.Content {
 			at := len(order)
 			visit(c, depth+1)
-			if n.Kind == yaml.MappingNode && k%2 == 1 && private(n.Content[k-1].Value, c) {
+			if at < len(order) && n.Kind == yaml.MappingNode && k%2 == 1 && private(n.Content[k-1].Value, c) {
 				spans = append(spans, span{nil, at, len(order)})
 			}
 		}

@@ -88,7 +88,7 @@ type Engine struct {
 // Stats count what a cycle costs.
 type Stats struct {
 	Parses int // manifests, templates and platform files decoded
-	Plans  int
+	Plans  int // groups planned
 	Passes int
 }
 

@@ -59,6 +59,7 @@ func (e *Engine) Pass(ctx context.Context, id state.ClientID, cause Cause) (Done
 		return e.waitForAll(g, "reading the source's repository", err)
 	}
 	e.wish(g)
+	e.count(func(s *Stats) { s.Plans++ })
 	p := e.calculate(g)
 	if p.Empty() && !g.looksWanted() {
 		return e.settled(g, cause)
@@ -130,7 +131,6 @@ func (e *Engine) unfinished(ctx context.Context, g *group) (over bool, d Done, e
 
 // calculate plans the group from what was loaded and looked at.
 func (e *Engine) calculate(g *group) plan.Plan {
-	e.count(func(s *Stats) { s.Plans++ })
 	in := plan.Input{Commit: g.head, Now: g.now, Traits: g.traits, Keep: e.Keep}
 	for _, m := range g.members {
 		in.Clients = append(in.Clients, m.input())
