@@ -225,7 +225,7 @@ func (w *writer) bind(h state.Hold) {
 		return
 	}
 	for _, id := range h.Clients {
-		if h.Kind == state.HoldCreates && w.fate[id] != "" && !w.get(id).Removed {
+		if h.Kind == state.HoldCreates && w.fate[id] == FatePending && !w.get(id).Removed {
 			w.fate[id] = FateHeld
 		}
 		if !w.get(id).Removed {
@@ -274,12 +274,14 @@ func (w *writer) forget() {
 			for _, claim := range w.claimsOf[t.Client] {
 				w.free(t.Client, claim)
 			}
-		case isHost(t) && !t.Done:
+		case !isHost(t):
+		case !t.At.After(w.in.Now.Add(-Window)):
+			w.void[key] = t
+			delete(w.stones, key)
+			w.free(t.Client, "host:"+strings.TrimPrefix(t.Part, HostPart+"/"))
+		case !t.Done:
 			t.Done = true
 			w.stones[key] = t
-		case isHost(t) && !t.At.After(w.in.Now.Add(-Window)):
-			w.void[key] = t
-			w.free(t.Client, "host:"+strings.TrimPrefix(t.Part, HostPart+"/"))
 		}
 	}
 }

@@ -151,9 +151,9 @@ func (p *pass) formerNames(k *candidate) {
 		if slices.Contains(k.client.Former, n) {
 			continue
 		}
-		if id, ok := p.byName[n]; ok && p.going(id) {
+		if _, ok := p.linkedName(n, k.path); ok {
 			k.bad("previously", fmt.Sprintf("%s is removed here, and %s is a client already: it can't become %s", n, k.name, n), "take "+n+" out of previously")
-		} else if ok {
+		} else if _, ok := p.byName[n]; ok {
 			k.bad("previously", n+" still has its own manifest", "take "+n+" out of previously")
 		} else {
 			k.bad("previously", n+" is no former name of "+k.name, "take "+n+" out of previously")

@@ -179,10 +179,13 @@ func (p *pass) bad(s *settled, file string) bool {
 
 // taken says why a name can't be had.
 func (p *pass) taken(s *settled, id state.ClientID, host string) (text, hint string) {
-	c, print, waits := p.clients[id], s.held[id], p.gone(s, id)
+	c, print, waits := p.clients[id], "", p.gone(s, id)
+	if k := s.active[id]; waits || k != nil && !k.same && !slices.Contains(k.wants, "host:"+host) {
+		print = s.held[id]
+	}
 	for _, t := range p.tombs[id] {
-		if !t.Done && (t.Part == "" || t.Part == HostPart+"/"+host) {
-			print, waits = max(print, t.Held), true
+		if !waits && !t.Done && (t.Part == "" || t.Part == HostPart+"/"+host) {
+			print, waits = t.Held, true // an earlier head took it away
 		}
 	}
 	switch {
@@ -191,7 +194,11 @@ func (p *pass) taken(s *settled, id state.ClientID, host string) (text, hint str
 	case waits:
 		return fmt.Sprintf("%s is still %s's: its removal waits", host, c.Name), "it is free when that is done"
 	}
-	return fmt.Sprintf("%s belongs to %s", host, c.Name), "choose another name, or take it out of " + c.Path + " in the same commit"
+	file := c.Path
+	if there := p.present[c.Name]; p.deleted[file] && len(there) > 0 {
+		file = there[0] // it was moved
+	}
+	return fmt.Sprintf("%s belongs to %s", host, c.Name), "choose another name, or take it out of " + file + " in the same commit"
 }
 
 func names(ks []*candidate) string {
