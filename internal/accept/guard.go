@@ -188,14 +188,22 @@ func (p *pass) retain(c state.Client) string {
 	return max(e.Database.Retain.For, p.old.minRetain(), p.now.minRetain()).String()
 }
 
-// waitingFor lists the files of the range that are invalid at the head.
+// waitingFor lists the files of the range that are invalid at the head, and those
+// of earlier ones that may be what a removed client became.
 func (p *pass) waitingFor(s *settled) string {
 	var out []string
+	for _, k := range p.files {
+		forgot := func(q state.FileProblem) bool { return q.Rule == rulePreviously }
+		if !p.changed[k.path] && slices.ContainsFunc(s.failed[k], forgot) {
+			out = append(out, k.path)
+		}
+	}
 	for _, file := range keys(p.changed) {
 		if !p.deleted[file] && p.bad(s, file) {
 			out = append(out, file)
 		}
 	}
+	sort.Strings(out)
 	return strings.Join(out, "\n")
 }
 

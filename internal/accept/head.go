@@ -139,6 +139,9 @@ func newPass(in Input) *pass {
 	for _, t := range in.Tombstones {
 		p.tombs[t.Client] = append(p.tombs[t.Client], t)
 	}
+	for _, ts := range p.tombs {
+		sort.Slice(ts, func(i, j int) bool { return ts[i].Part < ts[j].Part })
+	}
 	p.normalise()
 	return p
 }

@@ -9,6 +9,9 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
+// rulePreviously is broken by a rename that doesn't say so.
+const rulePreviously = "previously"
+
 // settled is who is accepted, with the host names shared out.
 type settled struct {
 	active map[state.ClientID]*candidate // by client, known ones
@@ -97,7 +100,7 @@ func (p *pass) round(s *settled) bool {
 		}
 		if k := claimants[0]; owned && k.who == newcomer && k.eff.Database.Reuse != reuseFresh && (p.gone(s, owner.Client) || p.waitsFor(owner.Client, k.path)) {
 			old := p.clients[owner.Client].Name
-			fail(k, "previously", fmt.Sprintf("takes %s from %s, which is removed here: a rename that doesn't say so?", name, old),
+			fail(k, rulePreviously, fmt.Sprintf("takes %s from %s, which is removed here: a rename that doesn't say so?", name, old),
 				fmt.Sprintf("previously: [%s] keeps its site and its data; database.reuse: fresh begins anew", old))
 		}
 	}
