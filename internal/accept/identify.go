@@ -250,7 +250,7 @@ func (p *pass) comeBack(k *candidate) {
 	}
 	var formers []state.ClientID
 	for _, id := range p.former[k.name] {
-		if p.clients[id].Removed && !slices.Contains(ids, id) {
+		if (p.clients[id].Removed || p.going(id)) && !slices.Contains(ids, id) {
 			formers = append(formers, id)
 		}
 	}
@@ -272,10 +272,10 @@ func (p *pass) comeBack(k *candidate) {
 }
 
 // hasData says that a removed client has a database, or may have: its removal is
-// not done.
+// not done, or begins here.
 func (p *pass) hasData(id state.ClientID) bool {
 	t, ok := p.whole(id)
-	return p.in.Retained(id) || ok && !t.Done && !p.neverBegun(id)
+	return p.in.Retained(id) || (p.going(id) || ok && !t.Done) && !p.neverBegun(id)
 }
 
 // newest orders removed clients by the time that they went, latest first.
