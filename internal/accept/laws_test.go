@@ -30,7 +30,7 @@ type story struct {
 func TestLawsOverRandomHistories(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := begin(rt)
-		for range rapid.IntRange(1, 30).Draw(rt, "steps") {
+		for range rapid.IntRange(1, 25).Draw(rt, "steps") {
 			s.step()
 		}
 		s.drain()
@@ -465,7 +465,7 @@ func (s *story) drain() {
 		s.tree[cpath(n)] = client(n, n, "database: {reuse: fresh}")
 	}
 	s.judge()
-	for range 20 {
+	for range 10 {
 		for _, h := range s.allHolds() {
 			if _, still := s.holds[h.Fingerprint]; still && h.Approvable {
 				s.approveOne(h.Fingerprint)

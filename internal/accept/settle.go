@@ -121,7 +121,7 @@ func (p *pass) keeps(s *settled, id state.ClientID, host string) bool {
 		if k.same || slices.Contains(k.wants, host) {
 			return true
 		}
-		if slices.Contains(p.claimsOf[id], host) && !p.letGo(id, host) {
+		if p.claims[host].Client == id && !p.letGo(id, host) {
 			return held
 		}
 		return p.stillWaits(s, id, HostPart+"/"+strings.TrimPrefix(host, "host:"))
