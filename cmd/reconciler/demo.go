@@ -99,6 +99,7 @@ func (a *app) demo(ctx context.Context, dir, listen, dns, fail string) error {
 	}
 	return p.serve(ctx, func() error {
 		a.welcome(p, dir)
+		a.isReady(p)
 		return nil
 	})
 }

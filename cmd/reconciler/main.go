@@ -10,9 +10,12 @@ import (
 	"os/signal"
 	"os/user"
 	"syscall"
+	"time"
 	_ "time/tzdata" // freeze windows name zones; the binary must not need the machine's
 
 	"github.com/spf13/cobra"
+
+	"github.com/compassdigital/reconciler/internal/provider"
 )
 
 // Exit codes; scripts rely on them.
@@ -55,16 +58,26 @@ type app struct {
 	env      func(string) string
 	config   string
 	data     string
+	now      func() time.Time
+	// Tests set these; nil elsewhere. wrap stands between the engine and every provider,
+	// ready is called when everything listens.
+	wrap  func(provider.Provider) provider.Provider
+	ready func(*program)
 }
 
 // Main runs one command line and returns its exit code.
 func Main(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer, env func(string) string) int {
-	a := &app{in: in, out: out, err: errOut, env: env}
+	a := &app{in: in, out: out, err: errOut, env: env, now: time.Now}
+	return a.run(ctx, args)
+}
+
+// run runs one command line and returns its exit code.
+func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
-	root.SetIn(in)
-	root.SetOut(out)
-	root.SetErr(errOut)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
 	err := root.ExecuteContext(ctx)
 	var ce codeError
 	var ue usageError
@@ -73,14 +86,14 @@ func Main(ctx context.Context, args []string, in io.Reader, out, errOut io.Write
 		return exitDone
 	case errors.As(err, &ce):
 		if ce.text != "" {
-			fmt.Fprintln(errOut, ce.text)
+			fmt.Fprintln(a.err, ce.text)
 		}
 		return ce.code
 	case errors.As(err, &ue):
-		fmt.Fprintln(errOut, "error:", ue.text)
+		fmt.Fprintln(a.err, "error:", ue.text)
 		return exitUsage
 	}
-	fmt.Fprintln(errOut, "error:", err)
+	fmt.Fprintln(a.err, "error:", err)
 	return exitFailed
 }
 

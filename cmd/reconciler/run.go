@@ -37,9 +37,15 @@ func (a *app) runCommand() *cobra.Command {
 			return err
 		}
 		defer p.close()
-		return p.serve(c.Context(), nil)
+		return p.serve(c.Context(), func() error { a.isReady(p); return nil })
 	}
 	return c
+}
+
+func (a *app) isReady(p *program) {
+	if a.ready != nil {
+		a.ready(p)
+	}
 }
 
 // logger writes to stderr: colours on a terminal, JSON lines else.
@@ -222,7 +228,7 @@ func (p *program) backups(context.Context) error {
 	if err := os.MkdirAll(b.Dir, 0o700); err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}
-	if err := p.backup(filepath.Join(b.Dir, "state-"+time.Now().UTC().Format("20060102T150405Z")+".backup")); err != nil {
+	if err := p.backup(filepath.Join(b.Dir, "state-"+p.now().UTC().Format("20060102T150405Z")+".backup")); err != nil {
 		return err
 	}
 	old, err := filepath.Glob(filepath.Join(b.Dir, "state-*.backup")) // sorted by name, and so by time

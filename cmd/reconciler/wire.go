@@ -43,6 +43,8 @@ const stepsAtOnce = 8
 // program is everything that runs, wired: the only place where concrete types meet.
 type program struct {
 	config  Config
+	now     func() time.Time
+	wrap    func(provider.Provider) provider.Provider // nil: providers are used as they are
 	log     *slog.Logger
 	store   *bolt.Store
 	git     *source.Repository
@@ -71,7 +73,7 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	if log == nil {
 		log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	p = &program{config: c, log: log}
+	p = &program{config: c, log: log, now: a.now, wrap: a.wrap}
 	p.address.Store(c.Listen)
 	defer func() {
 		if err != nil {
@@ -81,7 +83,7 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	if err := p.openState(c); err != nil {
 		return p, err
 	}
-	in, err := reconcile.Installation(p.store, hex8, time.Now())
+	in, err := reconcile.Installation(p.store, p.installation, p.now())
 	if err != nil {
 		return p, err
 	}
@@ -101,12 +103,18 @@ func (p *program) openState(c Config) error {
 		return err
 	}
 	p.keys = keys
-	p.store, err = bolt.Open(bolt.Options{Path: c.State.Path, Keys: keys, Now: time.Now})
+	p.store, err = bolt.Open(bolt.Options{Path: c.State.Path, Keys: keys, Now: p.now})
 	if err != nil {
 		return err
 	}
 	p.closers = append(p.closers, p.store.Close)
 	return nil
+}
+
+// installation is who a new state is. It comes from the key, so that who lost the state
+// and kept the key still knows its own marks.
+func (p *program) installation() (string, error) {
+	return p.keys.Fingerprint(state.NewSecret("installation"))[:8], nil
 }
 
 func (p *program) openSource(c Config) error {
@@ -144,27 +152,27 @@ func tokenOf(c RepositoryConfig) (func() state.Secret, error) {
 
 // openProviders opens the providers that are configured.
 func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provider, error) {
-	out := external.Providers(external.Options{Now: time.Now})
+	out := external.Providers(external.Options{Now: p.now, Lookup: external.DNS(net.DefaultResolver)})
 	dir := c.Providers.Embedded.Dir
 	if dir == "" {
 		return out, nil
 	}
-	databases, err := sqlite.New(sqlite.Options{Dir: filepath.Join(dir, "databases"), Now: time.Now})
+	databases, err := sqlite.New(sqlite.Options{Dir: filepath.Join(dir, "databases"), Now: p.now})
 	if err != nil {
 		return nil, err
 	}
 	p.closers = append(p.closers, databases.Close)
-	p.sites, err = local.New(local.Options{Dir: filepath.Join(dir, "sites"), Public: p.listensAt, Now: time.Now, Log: p.log, Pace: 20 * time.Millisecond})
+	p.sites, err = local.New(local.Options{Dir: filepath.Join(dir, "sites"), Public: p.listensAt, Now: p.now, Log: p.log, Pace: 20 * time.Millisecond})
 	if err != nil {
 		return nil, err
 	}
 	p.closers = append(p.closers, p.sites.Close)
-	p.dns, err = localdns.New(localdns.Options{Dir: filepath.Join(dir, "dns"), Now: time.Now})
+	p.dns, err = localdns.New(localdns.Options{Dir: filepath.Join(dir, "dns"), Now: p.now})
 	if err != nil {
 		return nil, err
 	}
 	p.closers = append(p.closers, p.dns.Close)
-	p.mail, err = mailbox.New(mailbox.Options{Dir: filepath.Join(dir, "mail"), Now: time.Now})
+	p.mail, err = mailbox.New(mailbox.Options{Dir: filepath.Join(dir, "mail"), Now: p.now})
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +184,11 @@ func (p *program) listensAt() string { return p.address.Load().(string) }
 // wire makes the engine and the daemon.
 func (p *program) wire(c Config, in state.Installation, providers []provider.Provider, failpoint string) error {
 	by := map[key]provider.Provider{}
-	for _, q := range providers {
+	for i, q := range providers {
+		if p.wrap != nil {
+			q = p.wrap(q)
+			providers[i] = q
+		}
 		for k := range q.Traits() {
 			by[key{q.Name(), k}] = q
 		}
@@ -190,7 +202,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 		return err
 	}
 	jitter := func(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2+1) }
-	runner := &apply.Runner{Store: p.store, Provider: find, Installation: in.ID, Now: time.Now, Sleep: sleep, Jitter: jitter,
+	runner := &apply.Runner{Store: p.store, Provider: find, Installation: in.ID, Now: p.now, Sleep: sleep, Jitter: jitter,
 		NewSecret: secret.NewHex32, Fingerprint: p.keys.Fingerprint, Parallel: stepsAtOnce, At: failAt(failpoint)}
 	removeAfter, err := manifest.ParseDuration(c.Guard.RemoveAfter)
 	if err != nil {
@@ -211,7 +223,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 			Program: version, Keep: 3, PublicURL: p.publicURL},
 		Store: p.store, Repo: repo, Runner: runner, Providers: providers,
 		Configured: func(name string, kind state.Kind) bool { _, ok := by[key{name, kind}]; return ok },
-		Check:      probe, NewID: hex6, Now: time.Now, Jitter: jitter,
+		Check:      probe, NewID: hex6, Now: p.now, Jitter: jitter,
 	}
 	if p.mail != nil {
 		p.engine.Mail = p.mail.Name()
@@ -226,7 +238,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 	if err != nil {
 		return err
 	}
-	p.daemon = &daemon.Daemon{Engine: p.engine, Log: p.log, Workers: c.Workers, Now: time.Now, Every: every, Schedules: p.schedules(c)}
+	p.daemon = &daemon.Daemon{Engine: p.engine, Log: p.log, Workers: c.Workers, Now: p.now, Every: every, Schedules: p.schedules(c)}
 	return nil
 }
 
@@ -252,7 +264,7 @@ func (p *program) checker(c Config) (func(context.Context, string, manifest.Heal
 	if err != nil {
 		return nil, err
 	}
-	o := health.Options{Now: time.Now, Allow: func(a netip.Addr) bool {
+	o := health.Options{Now: p.now, Allow: func(a netip.Addr) bool {
 		if p.sites != nil && a.IsLoopback() {
 			return true
 		}
@@ -265,6 +277,11 @@ func (p *program) checker(c Config) (func(context.Context, string, manifest.Heal
 	}}
 	if p.dns != nil {
 		o.Lookup = p.lookup
+	}
+	if c.Network.CAFile != "" {
+		if o.Roots, err = health.Roots(c.Network.CAFile); err != nil {
+			return nil, err
+		}
 	}
 	prober := health.New(o)
 	return func(ctx context.Context, base string, h manifest.Health) error {
@@ -358,5 +375,4 @@ func hexN(n int) (string, error) {
 	return hex.EncodeToString(b), nil
 }
 
-func hex8() (string, error) { return hexN(4) }
 func hex6() (string, error) { return hexN(3) }

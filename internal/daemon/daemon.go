@@ -221,6 +221,9 @@ func (d *Daemon) pass(ctx context.Context, id state.ClientID, cause reconcile.Ca
 		return
 	}
 	d.queue.Add(reconcile.CauseCommit, done.Also...)
+	if done.Recheck && d.Engine.RecheckWanted() {
+		d.Hint()
+	}
 	switch {
 	case done.Again:
 		d.queue.Add(reconcile.CauseCommit, id)

@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"fmt"
-	"net/netip"
 	"path"
 	"reflect"
 	"strings"
@@ -22,6 +21,7 @@ func DecodeClient(file string, data []byte) (Client, Problems) {
 func decodeClient(file string, data []byte) (Client, *document) {
 	var c Client
 	d := parse(file, data)
+	defer d.strays()
 	if d.root == nil {
 		return c, d
 	}
@@ -30,7 +30,7 @@ func decodeClient(file string, data []byte) (Client, *document) {
 	}
 	d.into(d.root, reflect.ValueOf(&c).Elem(), "", false)
 	d.fileName(c.Name)
-	if n := find(d.root, "contact"); n != nil && n.Kind == yaml.MappingNode && find(n, "email") == nil {
+	if n := find(d.root, "contact"); n != nil && n.Kind == yaml.MappingNode && said(n, "email") == nil {
 		d.node(n, "required", "contact.email is missing", "add email: owner@example.org")
 	}
 	for i, p := range c.Previously {
@@ -38,32 +38,59 @@ func decodeClient(file string, data []byte) (Client, *document) {
 			d.node(find(d.root, "previously").Content[i], "previously", "previously names the client itself", "remove it")
 		}
 	}
+	if p := c.Contact.Phone; p != "" && !phoneShape.MatchString(p) {
+		d.node(find(d.root, "contact", "phone"), "format", "contact.phone: must be a telephone number", `such as "+31 20 555 0100"`)
+	}
 	d.rules(c, d.root, "")
 	return c, d
 }
 
 // DecodeTemplate reads a template.
 func DecodeTemplate(file string, data []byte) (Template, Problems) {
+	t, d := decodeTemplate(file, data)
+	return t, d.problems.sorted()
+}
+
+func decodeTemplate(file string, data []byte) (Template, *document) {
 	var t Template
 	d := parse(file, data)
 	if d.root != nil {
 		d.into(d.root, reflect.ValueOf(&t).Elem(), "", false)
 		d.fileName(t.Name)
 		allowed := t.Features.Allowed
-		for _, f := range t.Features.Default {
-			if len(allowed) > 0 && !contains(allowed, f) {
-				d.node(find(d.root, "features", "default"), "feature", fmt.Sprintf("features.default has %s, which features.allowed has not", shown(f)), didYouMean(f, allowed))
-			}
+		if allowed != nil {
+			d.within(allowed, "feature", "features.allowed", "features", "default")
+			d.within(allowed, "feature", "features.allowed", "defaults", "enabledFeatures")
 		}
-		if n := find(d.root, "source"); n != nil && n.Kind == yaml.MappingNode && t.Source.Repository == "" {
+		d.within(t.Collections.Disableable, "collection", "collections.disableable", "defaults", "disabledCollections")
+		if n := find(d.root, "source"); n != nil && n.Kind == yaml.MappingNode && said(n, "repository") == nil {
 			d.node(n, "required", "source.repository is missing", "OWNER/NAME, an https URL, or builtin")
 		}
 	}
-	return t, d.problems.sorted()
+	d.strays()
+	return t, d
+}
+
+// within checks that a list has nothing that another one doesn't allow.
+func (d *document) within(allowed []string, rule, where string, keys ...string) {
+	list := find(d.root, keys...)
+	if list == nil || list.Kind != yaml.SequenceNode {
+		return
+	}
+	for _, n := range list.Content {
+		if n.Kind == yaml.ScalarNode && !contains(allowed, n.Value) {
+			d.node(n, rule, fmt.Sprintf("%s has %s, which %s has not", strings.Join(keys, "."), shown(n.Value), where), didYouMean(n.Value, allowed))
+		}
+	}
 }
 
 // DecodePlatform reads the platform file.
 func DecodePlatform(file string, data []byte) (Platform, Problems) {
+	p, d := decodePlatform(file, data)
+	return p, d.problems.sorted()
+}
+
+func decodePlatform(file string, data []byte) (Platform, *document) {
 	var p Platform
 	d := parse(file, data)
 	if d.root != nil {
@@ -75,8 +102,21 @@ func DecodePlatform(file string, data []byte) (Platform, Problems) {
 				d.node(find(d.root, "freeze").Content[i], "freeze", "the freeze ends before it begins", "swap from and to")
 			}
 		}
+		d.floor(p)
 	}
-	return p, d.problems.sorted()
+	d.strays()
+	return p, d
+}
+
+// floor checks the platform's default retention against its own floor.
+func (d *document) floor(p Platform) {
+	n := said(p.Defaults.Node, "database", "retain")
+	if n == nil {
+		return
+	}
+	if t, err := ParseDuration(n.Value); err == nil && t > 0 && t < p.Limits.MinRetain {
+		d.node(n, "limit", fmt.Sprintf("defaults.database.retain is %s, and limits.minRetain asks for at least %s", t, p.Limits.MinRetain), "write retain: "+p.Limits.MinRetain.String())
+	}
 }
 
 // fileName checks that the file is called as what it describes.
@@ -93,110 +133,27 @@ func (d *document) rules(c Client, n *yaml.Node, at string) {
 	if c.Database.External != nil && c.Database.Provider != "external" && c.Database.Provider != "" {
 		d.node(find(n, "database", "external"), "database", join(at, "database.external needs provider: external"), "")
 	}
-	if c.Database.Provider == "external" && c.Database.External == nil && at == "" {
-		d.node(find(n, "database"), "database", "database.external.url is missing", "add external: {url: {secret: database-url}}")
-	}
-	if e := c.Database.External; e != nil && e.URL.Literal != "" {
-		d.node(find(n, "database", "external"), "pasted-secret", join(at, "database.external.url must be a secret"), secretHint)
+	if e := c.Database.External; e != nil && e.URL.Secret == "" {
+		rule, hint := "secret", "write url: {secret: database-url}"
+		if e.URL.Literal != "" {
+			rule, hint = "pasted-secret", secretHint
+		}
+		if u := said(n, "database", "external", "url"); u != nil {
+			d.node(u, rule, join(at, "database.external.url must be a secret"), hint)
+		}
 	}
 	if every, timeout := c.Health.Every, c.Health.Timeout; every > 0 && timeout > every {
 		d.node(find(n, "health"), "health", join(at, "health.timeout is longer than health.every"), "")
 	}
-	for kind, ref := range c.Adopt {
-		if (ref.ID == "") == (ref.Account == "") {
+	for _, kind := range c.Adopt.kinds() {
+		if at := find(n, "adopt", kind); said(at, "id") != nil && said(at, "account") == nil {
+			continue
+		}
+		if ref := c.Adopt[kind]; (ref.ID == "") == (ref.Account == "") {
 			d.node(find(n, "adopt", kind), "adopt", fmt.Sprintf("adopt.%s must have an id (or, for payments, an account)", kind), "write {id: …}")
 		}
 	}
 	d.records(c, n, at)
-}
-
-// records checks the further DNS records.
-func (d *document) records(c Client, n *yaml.Node, at string) {
-	list := find(n, "dns", "records")
-	if list == nil || list.Kind != yaml.SequenceNode {
-		return
-	}
-	seen := map[string]bool{}
-	types := map[string]string{} // name → CNAME or other
-	for i, r := range c.DNS.Records {
-		if i >= len(list.Content) || r.Type == "" || r.Name == "" || r.Content == "" {
-			continue
-		}
-		node, where := list.Content[i], fmt.Sprintf("%s[%d]", join(at, "dns.records"), i)
-		lower := strings.ToLower(r.Name)
-		if problem := recordName(lower); problem != "" {
-			d.node(node, "record", where+".name "+problem, `write "@" for the domain itself, or a name below it such as mail`)
-			continue
-		}
-		if problem := recordContent(r); problem != "" {
-			d.node(node, "record", where+".content "+problem, "")
-		}
-		if id := r.Type + " " + lower + " " + r.Content; seen[id] {
-			d.node(node, "duplicate", where+" is in the list already", "remove it")
-		} else {
-			seen[id] = true
-		}
-		kind := "other"
-		if r.Type == "CNAME" {
-			kind = "CNAME"
-		}
-		if had, ok := types[lower]; ok && (had == "CNAME" || kind == "CNAME") {
-			d.node(node, "record", where+": a name with a CNAME has no other records", "")
-		}
-		types[lower] = kind
-		if r.Proxied != nil && *r.Proxied && r.Type != "A" && r.Type != "AAAA" && r.Type != "CNAME" {
-			d.node(node, "record", where+": only A, AAAA and CNAME can be proxied", "remove proxied")
-		}
-		if lower == "@" && (r.Type == "NS" || r.Type == "CNAME") {
-			d.node(node, "record", where+": the domain itself can't have "+r.Type, "")
-		}
-	}
-}
-
-func recordName(s string) string {
-	if s == "@" {
-		return ""
-	}
-	if strings.HasSuffix(s, ".") {
-		return "must be relative to the domain"
-	}
-	if len(s) > 200 {
-		return "is too long"
-	}
-	for i, l := range strings.Split(s, ".") {
-		if !labelShape.MatchString(l) || (l == "*" && i > 0) {
-			return "must be labels of letters, digits, hyphens and underscores"
-		}
-	}
-	return ""
-}
-
-// recordContent says what is wrong with a record's content for its type.
-func recordContent(r Record) string {
-	switch r.Type {
-	case "A", "AAAA":
-		a, err := netip.ParseAddr(r.Content)
-		if err != nil || a.Zone() != "" || a.Is4() != (r.Type == "A") {
-			return map[string]string{"A": "must be an IPv4 address", "AAAA": "must be an IPv6 address"}[r.Type]
-		}
-	case "CNAME", "MX", "NS":
-		if _, problem, _ := hostOf(strings.TrimSuffix(r.Content, ".")); problem != "" && !strings.Contains(r.Content, "_") {
-			return problem
-		}
-	case "TXT":
-		if strings.ContainsAny(r.Content, "\n\t") {
-			return "must be one line"
-		}
-	case "SRV":
-		if f := strings.Fields(r.Content); len(f) != 3 {
-			return "must be: weight port target"
-		}
-	case "CAA":
-		if f := strings.Fields(r.Content); len(f) != 3 {
-			return `must be: 0 issue "authority"`
-		}
-	}
-	return ""
 }
 
 func contains(list []string, s string) bool {

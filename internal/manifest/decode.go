@@ -11,37 +11,6 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// formerNames are keys of the platform that manifests came from, and what they are now.
-func formerName(key string) string {
-	switch key {
-	case "contactEmail":
-		return "contact.email"
-	case "contactName":
-		return "contact.name"
-	case "contactPhone":
-		return "contact.phone"
-	case "customEnvironment", "environment", "environmentVariables":
-		return "env"
-	case "deploymentProvider":
-		return "deployment.provider"
-	case "databaseProvider":
-		return "database.provider"
-	case "dnsProvider":
-		return "dns.provider"
-	case "features":
-		return "enabledFeatures"
-	case "adminEmail":
-		return "admin.email"
-	case "monthlyFee", "billingStatus":
-		return "billing." + strings.ToLower(strings.TrimPrefix(key, "billing")[:1]) + strings.TrimPrefix(key, "billing")[1:]
-	case "templateId":
-		return "template"
-	case "repo", "repository":
-		return "deployment.repository"
-	}
-	return ""
-}
-
 // into decodes a mapping into a struct value. partial leaves required keys out of it.
 func (d *document) into(n *yaml.Node, v reflect.Value, at string, partial bool) {
 	if n.Kind != yaml.MappingNode {
@@ -59,7 +28,7 @@ func (d *document) into(n *yaml.Node, v reflect.Value, at string, partial bool) 
 		seen[k.Value] = true
 		index, ok := s.byKey[k.Value]
 		if !ok {
-			d.unknown(k, at, s)
+			d.unknown(k, at, v.Type())
 			continue
 		}
 		f := s.fields[index]
@@ -73,21 +42,6 @@ func (d *document) into(n *yaml.Node, v reflect.Value, at string, partial bool) 
 			d.node(n, "required", fmt.Sprintf("%s is missing", join(at, f.Key)), strings.TrimSpace("add "+f.Key+": "+example(f)))
 		}
 	}
-}
-
-// unknown tells of a key that isn't known, and which may be meant.
-func (d *document) unknown(k *yaml.Node, at string, s *spec) {
-	hint := ""
-	switch former := formerName(k.Value); {
-	case former != "" && at == "":
-		hint = "it is " + former + " here"
-	default:
-		hint = didYouMean(k.Value, s.keys)
-	}
-	if hint == "" {
-		hint = "a newer version may know it; here are: " + strings.Join(s.keys, ", ")
-	}
-	d.node(k, "unknown-key", fmt.Sprintf("%s has no key %s", name(at), key(k.Value)), hint)
 }
 
 // value decodes one field's value. null is the same as left out.
@@ -218,8 +172,8 @@ func (d *document) mapping(n *yaml.Node, v reflect.Value, f Field, at string, pa
 
 func (d *document) int(n *yaml.Node, v reflect.Value, f Field, at string) {
 	i, err := strconv.Atoi(n.Value)
-	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || err != nil {
-		d.node(n, "type", at+" must be a whole number", "")
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || err != nil || odd(n.Value) {
+		d.node(n, "type", at+" must be a whole number, written plainly", "")
 		return
 	}
 	least, _ := strconv.Atoi(f.Least)
@@ -266,6 +220,13 @@ func (d *document) retain(n *yaml.Node, r *Retain, at string) {
 	r.For = t
 }
 
+// odd says that a number is written in a way that versions of YAML read differently,
+// such as 010.
+func odd(s string) bool {
+	s = strings.TrimLeft(s, "+-")
+	return len(s) > 1 && s[0] == '0' && s[1] != '.' && s[1] != 'e' && s[1] != 'E'
+}
+
 // any decodes free settings to plain Go values.
 func (d *document) any(n *yaml.Node, at string) any {
 	switch n.Kind {
@@ -277,7 +238,15 @@ func (d *document) any(n *yaml.Node, at string) any {
 				d.node(n.Content[i], "duplicate-key", fmt.Sprintf("%s is said twice", key(k)), "keep one of them")
 				continue
 			}
-			out[k] = d.any(n.Content[i+1], join(at, k))
+			where := at
+			if key(k) != hiddenKey {
+				where = join(at, k)
+			}
+			value := n.Content[i+1]
+			out[k] = d.any(value, where)
+			if value.Kind == yaml.ScalarNode && value.Tag == "!!str" && settingName.MatchString(k) {
+				d.pasted(value, k, value.Value, where)
+			}
 		}
 		return out
 	case yaml.SequenceNode:
@@ -293,13 +262,17 @@ func (d *document) any(n *yaml.Node, at string) any {
 	case "!!bool":
 		return strings.EqualFold(n.Value, "true")
 	case "!!int":
-		if i, err := strconv.ParseInt(n.Value, 10, 64); err == nil {
+		if i, err := strconv.ParseInt(n.Value, 10, 64); err == nil && !odd(n.Value) {
 			return i
 		}
+		d.node(n, "type", at+" is not a whole number that every program reads alike", "put it in quotes")
+		return nil
 	case "!!float":
-		if f, err := strconv.ParseFloat(n.Value, 64); err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) {
+		if f, err := strconv.ParseFloat(n.Value, 64); err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) && !odd(n.Value) && strings.ContainsAny(n.Value, ".eE") {
 			return f
 		}
+		d.node(n, "type", at+" is not a number that every program reads alike", "put it in quotes")
+		return nil
 	}
 	d.noSecret(n, at)
 	return n.Value
@@ -316,6 +289,9 @@ func (d *document) defaults(n *yaml.Node, t *Tree, at string) {
 		case "apiVersion", "kind", "name", "previously", "domain", "aliases", "adopt", "template", "contact":
 			d.node(k, "default", fmt.Sprintf("%s can't have a default: it is each client's own", k.Value), "remove it")
 		}
+	}
+	if r := find(n, "database", "reuse"); r != nil {
+		d.node(r, "default", "database.reuse can't have a default: it is said for one client", "remove it")
 	}
 	var c Client
 	d.into(n, reflect.ValueOf(&c).Elem(), at, true)
@@ -340,6 +316,14 @@ func find(n *yaml.Node, keys ...string) *yaml.Node {
 	return n
 }
 
+// said is find, but null is left out.
+func said(n *yaml.Node, keys ...string) *yaml.Node {
+	if n = find(n, keys...); n == nil || n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+		return nil
+	}
+	return n
+}
+
 func join(at, k string) string {
 	if at == "" {
 		return k
@@ -355,10 +339,13 @@ func name(at string) string {
 	return at
 }
 
+// hiddenKey stands for a key that isn't shown.
+const hiddenKey = "this key"
+
 // key shows a key, unless it could be something that was pasted.
 func key(k string) string {
-	if len(k) > 60 || looksSecret(k) {
-		return "this key"
+	if len(k) > 60 || looksSecret(k) || random(k) {
+		return hiddenKey
 	}
 	return strconv.Quote(k)
 }

@@ -11,6 +11,8 @@ import (
 // template said the same, don't count.
 func (e Effective) Hash() string {
 	e.Previously, e.TemplateBlob = nil, ""
+	// Said once more, as worked out, by Hosts, Features and Environment.
+	e.Domain, e.Aliases, e.EnabledFeatures, e.Env = "", nil, nil, nil
 	data, err := json.Marshal(e) // sorts the keys of maps
 	if err != nil {
 		data = []byte(err.Error()) // unreachable: settings are plain values

@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"fmt"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -72,7 +71,7 @@ func (d *document) reference(k, n *yaml.Node, v *EnvValue, at string) {
 		}
 		v.None = true
 	default:
-		d.node(k, "unknown-key", fmt.Sprintf("%s has no key %s", at, key(k.Value)), "one of: secret, generate, from, none")
+		d.node(k, "unknown-key", at+" has a key that isn't known", "one of: secret, generate, from, none")
 	}
 }
 

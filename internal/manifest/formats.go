@@ -52,6 +52,8 @@ var (
 	requiresShape = regexp.MustCompile(PatternRequires)
 	pathShape     = regexp.MustCompile(PatternPath)
 	emailShape    = regexp.MustCompile(PatternEmail)
+	laterVersion  = regexp.MustCompile(`^reconciler/v[0-9]{1,4}$`)
+	phoneShape    = regexp.MustCompile(`^\+?[0-9(][0-9 ()./-]{2,30}[0-9)]( ?(x|ext\.?) ?[0-9]{1,6})?$`)
 	ownerShape    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$`)
 	labelShape    = regexp.MustCompile(`^(_?[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?|\*)$`)
 )
@@ -85,6 +87,9 @@ func (d *document) text(n *yaml.Node, f Field, at string) (string, bool) {
 		}
 		if len(f.Enum) == 1 {
 			hint = "write " + f.Enum[0]
+			if f.Enum[0] == APIVersion && laterVersion.MatchString(s) {
+				hint += ", or use the newer version of the program that reads it"
+			}
 		}
 		d.node(n, "enum", fmt.Sprintf("%s can't be %s", at, shown(s)), hint)
 		return "", false
@@ -121,7 +126,17 @@ func checkFormat(format, s string) (problem, hint string) {
 		return problem, hint
 	}
 	switch format {
-	case "", "prose", "content", "recordname":
+	case "content":
+		if strings.TrimSpace(s) == "" {
+			return "must not be empty", ""
+		}
+		return "", ""
+	case "recordname":
+		if s == "" {
+			return "must not be empty", recordNameHint
+		}
+		return "", ""
+	case "", "prose":
 		return "", ""
 	case "text", "command":
 		if strings.ContainsAny(s, "\n\t") {
@@ -136,7 +151,13 @@ func checkFormat(format, s string) (problem, hint string) {
 		if len(s) > 254 {
 			return "is too long for an e-mail address", ""
 		}
-		return shape(emailShape, "must be an e-mail address", "such as owner@example.org")
+		if problem, hint := shape(emailShape, "must be an e-mail address", "such as owner@example.org"); problem != "" {
+			return problem, hint
+		}
+		if _, problem, _ := hostOf(s[strings.LastIndex(s, "@")+1:]); problem != "" {
+			return "after the @ there must be a host name", "such as owner@example.org"
+		}
+		return "", ""
 	case "domain":
 		_, problem, hint := hostOf(s)
 		return problem, hint
@@ -164,7 +185,7 @@ func checkFormat(format, s string) (problem, hint string) {
 		}
 		return shape(refShape, "must be a tag, a branch or a commit", "")
 	case "directory":
-		if path.IsAbs(s) || s == ".." || strings.HasPrefix(path.Clean(s), "../") || strings.ContainsAny(s, "\\\n\t") {
+		if path.IsAbs(s) || s == ".." || strings.HasPrefix(path.Clean(s), "../") || strings.ContainsAny(s, "\\\n\t$`;&|<>'\"(){}*?!~#") {
 			return "must be a folder inside the repository", "such as . or apps/web"
 		}
 		return "", ""
@@ -205,7 +226,7 @@ const localTime = "2006-01-02T15:04"
 
 func checkRepository(s string) (problem, hint string) {
 	const want = "OWNER/NAME, an https URL, or builtin"
-	if s == "builtin" || ownerShape.MatchString(s) {
+	if s == "builtin" || ownerShape.MatchString(s) && !strings.HasSuffix(s, "/.") && !strings.HasSuffix(s, "/..") {
 		return "", ""
 	}
 	u, err := url.Parse(s)
@@ -223,7 +244,7 @@ func checkKey(format, k string) (problem, hint string) {
 	switch format {
 	case "variable":
 		switch {
-		case looksSecret(k):
+		case looksSecret(k) || random(k):
 			return "this key looks like a secret", secretHint
 		case !variableShape.MatchString(k):
 			return "a variable has letters, digits and underscores, and doesn't begin with a digit", ""
@@ -247,6 +268,9 @@ func checkKey(format, k string) (problem, hint string) {
 		}
 		return key(k) + " is not a plan", "one of: " + strings.Join(known, ", ")
 	case "label":
+		if looksSecret(k) || random(k) {
+			return "this key looks like a secret", secretHint
+		}
 		if !wordShape.MatchString(k) {
 			return "a label's name is one word", ""
 		}
@@ -286,6 +310,9 @@ func hostOf(s string) (host, problem, hint string) {
 	for _, l := range labels {
 		if l == "" || len(l) > maxLabel {
 			return "", "must be a host name: each part has 1 to 63 characters", ""
+		}
+		if l[0] == '-' || l[len(l)-1] == '-' {
+			return "", "must be a host name: no part begins or ends with a hyphen", ""
 		}
 	}
 	if last := labels[len(labels)-1]; len(labels) > 1 && strings.Trim(last, "0123456789") == "" {

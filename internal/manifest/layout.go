@@ -66,17 +66,40 @@ func classOf(rest string, depth int, class Class) Class {
 
 // Proper is the path that a misnamed file should have.
 func (l Layout) Proper(file string) string {
-	lower := strings.ToLower(file)
-	base := strings.TrimSuffix(path.Base(lower), path.Ext(lower)) + ".yaml"
-	switch {
-	case strings.EqualFold(path.Dir(file)+"/"+base, l.Platform) || strings.EqualFold(base, l.Platform):
-		return l.Platform
-	case strings.HasPrefix(file, l.Templates+"/"):
-		return l.Templates + "/" + base
+	name := path.Base(file)
+	for spare(path.Ext(name)) {
+		name = strings.TrimSuffix(name, path.Ext(name))
 	}
-	rest := strings.Split(strings.TrimPrefix(lower, l.Clients+"/"), "/")
-	if len(rest) == 2 {
-		return path.Join(l.Clients, rest[0], base)
+	base := slug(name) + ".yaml"
+	inside := func(dir string) (string, bool) {
+		if dir == "." {
+			return file, true
+		}
+		if len(file) > len(dir) && strings.EqualFold(file[:len(dir)], dir) && file[len(dir)] == '/' {
+			return file[len(dir)+1:], true
+		}
+		return "", false
+	}
+	platform := strings.TrimSuffix(l.Platform, path.Ext(l.Platform))
+	if bare := strings.TrimSuffix(file, path.Ext(file)); strings.EqualFold(bare, platform) {
+		return l.Platform
+	}
+	if _, ok := inside(l.Templates); ok {
+		return path.Join(l.Templates, base)
+	}
+	if rest, ok := inside(l.Clients); ok {
+		if dir, _, ok := strings.Cut(rest, "/"); ok && strings.Count(rest, "/") == 1 {
+			return path.Join(l.Clients, strings.ToLower(dir), base)
+		}
 	}
 	return path.Join(l.Clients, base)
+}
+
+// spare says that an ending is no part of a client's name.
+func spare(ext string) bool {
+	switch strings.ToLower(ext) {
+	case ".yaml", ".yml", ".json", ".txt", ".bak", ".orig", ".old", ".disabled":
+		return true
+	}
+	return false
 }

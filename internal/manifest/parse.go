@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"regexp"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -27,7 +25,10 @@ const (
 type document struct {
 	path     string
 	lines    []string
-	root     *yaml.Node // the mapping; nil when the file can't be read
+	secret   map[int]bool          // lines that hold something that is never shown
+	spans    map[*yaml.Node][2]int // first and last line of what looks like a secret
+	told     map[int]bool          // lines whose secret was told of
+	root     *yaml.Node            // the mapping; nil when the file can't be read
 	client   string
 	problems Problems
 }
@@ -35,6 +36,10 @@ type document struct {
 // parse reads the one mapping of a file, within the limits.
 func parse(path string, data []byte) *document {
 	d := &document{path: path}
+	if len(data) > MaxFile {
+		d.at(0, 0, "size", "the file is larger than 64 KiB", "")
+		return d
+	}
 	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 	if !d.bytes(data) {
 		return d
@@ -50,12 +55,12 @@ func parse(path string, data []byte) *document {
 		d.syntax(err)
 		return d
 	}
-	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
-		line := 1
-		if err == nil {
-			line = max(1, second.Line)
-		}
-		d.at(line, 1, "documents", "the file holds more than one document", "write one file a client")
+	switch err := dec.Decode(&second); {
+	case err == nil:
+		d.at(max(1, second.Line), 1, "documents", "the file holds more than one document", "write one file a client")
+		return d
+	case !errors.Is(err, io.EOF):
+		d.syntax(err)
 		return d
 	}
 	root := &n
@@ -66,6 +71,7 @@ func parse(path string, data []byte) *document {
 		d.at(0, 0, "empty", "the file is empty", "write a manifest, or remove the file")
 		return d
 	}
+	d.conceal(root)
 	count := 0
 	if !d.walk(root, 1, &count) {
 		return d
@@ -81,11 +87,8 @@ func parse(path string, data []byte) *document {
 // bytes checks the file before YAML sees it.
 func (d *document) bytes(data []byte) bool {
 	switch {
-	case len(data) > MaxFile:
-		d.at(0, 0, "size", "the file is larger than 64 KiB", "")
-		return false
 	case !utf8.Valid(data):
-		line, column := place(data, bytes.IndexFunc(data, func(r rune) bool { return r == utf8.RuneError }))
+		line, column := place(data, firstInvalid(data))
 		d.at(line, column, "encoding", "the file is not UTF-8", "save it as UTF-8")
 		return false
 	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
@@ -100,6 +103,18 @@ func (d *document) bytes(data []byte) bool {
 	return true
 }
 
+// firstInvalid is the offset of the first byte that isn't UTF-8.
+func firstInvalid(data []byte) int {
+	for i := 0; i < len(data); {
+		r, size := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return len(data)
+}
+
 // unprintable are the characters that hide or reorder text.
 func unprintable(r rune) bool {
 	switch {
@@ -107,7 +122,7 @@ func unprintable(r rune) bool {
 		return false
 	case r < 0x20, r == 0x7f, r >= 0x80 && r <= 0x9f:
 		return true
-	case r == 0x2028, r == 0x2029, r == 0xfeff:
+	case r == 0x2028, r == 0x2029, r == 0xfeff, r == 0x200b, r >= 0x2060 && r <= 0x2064:
 		return true
 	case r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x200e, r == 0x200f, r == 0x061c:
 		return true
@@ -163,6 +178,10 @@ func (d *document) walk(n *yaml.Node, depth int, count *int) bool {
 					d.node(c, "key", "this key is not plain text", "")
 					return false
 				}
+				if c.Tag != "!!str" {
+					d.node(c, "key", "a key must be text", "put it in quotes: YAML reads it as something else")
+					return false
+				}
 				continue
 			}
 			d.node(c, "key", "a key must be a word", "")
@@ -177,78 +196,4 @@ func (d *document) walk(n *yaml.Node, depth int, count *int) bool {
 
 func unreadable(key string) bool {
 	return len(key) > 200 || strings.IndexFunc(key, unprintable) >= 0
-}
-
-// syntaxLine finds the line in the library's message: it gives it nowhere else.
-var syntaxLine = regexp.MustCompile(`line ([0-9]+)`)
-
-// syntax tells of text that isn't YAML, in words of ours: the library's may quote.
-func (d *document) syntax(err error) {
-	line := 1
-	if m := syntaxLine.FindStringSubmatch(err.Error()); m != nil {
-		line, _ = strconv.Atoi(m[1])
-	}
-	line = max(1, min(line, len(d.lines)))
-	for line > 1 && strings.TrimSpace(d.lines[line-1]) == "" {
-		line--
-	}
-	text := d.lines[line-1]
-	column := len(text) - len(strings.TrimLeft(text, " \t")) + 1
-	hint := "check indentation, colons and quotes on this line and the one before"
-	switch {
-	case strings.HasPrefix(strings.TrimLeft(text, " "), "\t"):
-		hint = "indent with spaces: YAML refuses tabs"
-	case strings.Count(text, `"`)%2 == 1 || strings.Count(text, "'")%2 == 1:
-		hint = "a quotation mark is missing"
-	case strings.Count(text, "[") != strings.Count(text, "]") || strings.Count(text, "{") != strings.Count(text, "}"):
-		hint = "a bracket is missing"
-	case strings.Count(text, ": ") > 1:
-		hint = "put a value that holds a colon in quotes"
-	}
-	d.at(line, column, "syntax", "this is not valid YAML", hint)
-	if !d.hidden(line) {
-		d.problems[len(d.problems)-1].Snippet = text
-	}
-}
-
-// hidden says that a line of unparsed text may hold a secret: it is below env, names
-// something secret, or looks like one.
-func (d *document) hidden(line int) bool {
-	text := d.lines[line-1]
-	if secretName.MatchString(text) || looksSecret(text) {
-		return true
-	}
-	depth := len(text) - len(strings.TrimLeft(text, " \t"))
-	for i := line - 1; i >= 0; i-- {
-		t := d.lines[i]
-		in := len(t) - len(strings.TrimLeft(t, " \t"))
-		word := strings.TrimSpace(t)
-		if (in < depth || i == line-1) && (strings.HasPrefix(word, "env:") || strings.HasPrefix(word, "env ") || strings.HasPrefix(word, `"env"`)) {
-			return true
-		}
-		if word != "" && in < depth {
-			depth = in
-		}
-	}
-	return false
-}
-
-// at adds a problem at a place, without its line.
-func (d *document) at(line, column int, rule, text, hint string) {
-	if len(d.problems) < maxProblems {
-		d.problems = append(d.problems, Problem{Path: d.path, Line: line, Column: column, Rule: rule, Text: text, Hint: hint, Client: d.client})
-	}
-}
-
-// node adds a problem at a node, with its line if that can't show a secret.
-func (d *document) node(n *yaml.Node, rule, text, hint string) {
-	line, column := 1, 1
-	if n != nil && n.Line > 0 {
-		line, column = n.Line, n.Column
-	}
-	before := len(d.problems)
-	d.at(line, column, rule, text, hint)
-	if len(d.problems) > before && line <= len(d.lines) && !d.hidden(line) {
-		d.problems[before].Snippet = d.lines[line-1]
-	}
 }

@@ -19,12 +19,21 @@ var secretShape = regexp.MustCompile(strings.Join([]string{
 	`\bxox[abeprs]-[0-9A-Za-z-]{10,}`,
 	`\bA(KIA|SIA)[0-9A-Z]{16}\b`,
 	`\bAIza[0-9A-Za-z_-]{30,}`,
-	`\bre_[0-9A-Za-z_]{16,}`,
+	`\bre_[0-9A-Za-z]{20,}`,
+	`\bre_[0-9A-Za-z]{6,}_[0-9A-Za-z]{16,}`,
 	`\b(live|test)_[0-9A-Za-z]{24,}`,
 	`\bSG\.[0-9A-Za-z_-]{16,}\.[0-9A-Za-z_-]{16,}`,
 	`\bnpm_[0-9A-Za-z]{30,}`,
 	`\bdop_v1_[0-9a-f]{32,}`,
-	`\bsk-[0-9A-Za-z_-]{20,}`,
+	`\bsk-(proj|ant|svcacct|or)-[0-9A-Za-z_-]{16,}`,
+	`\bsk-[0-9A-Za-z]{32,}`,
+	`\bshp(at|ss|ca|pa)_[0-9a-fA-F]{32}`,
+	`\bAGE-SECRET-KEY-1[0-9A-Z]{20,}`,
+	`\bdckr_pat_[0-9A-Za-z_-]{16,}`,
+	`\bsbp_[0-9a-f]{32,}`,
+	`\bxkeysib-[0-9a-f]{32,}`,
+	`\bya29\.[0-9A-Za-z_-]{20,}`,
+	`hooks\.slack\.com/services/[0-9A-Za-z/]{20,}`,
 	`-----BEGIN [A-Z ]*PRIVATE KEY`,
 	`\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.`,
 	`[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@`,
@@ -34,7 +43,11 @@ var secretShape = regexp.MustCompile(strings.Join([]string{
 var secretName = regexp.MustCompile(`(?i)(secret|token|passw|private_?key|api_?key|access_?key|credential|_key\b|\bdsn\b)`)
 
 // publicName matches variables that look secret by name and are meant for browsers.
-var publicName = regexp.MustCompile(`(?i)(public|publishable|site_?key|key_?id|_url$|_path$|_file$|_name$|_ttl$|expir)`)
+var publicName = regexp.MustCompile(`(?i)(public|publishable|site_?key|key_?id|_url$|_path$|_file$|_name$|_ttl$|_header$|_enabled$|_algorithm$|_issuer$|_audience$|_length$|_prefix$|expir)`)
+
+// settingName matches settings that hold a secret. Settings have looser names than
+// variables (tokenColor), so that only whole words count.
+var settingName = regexp.MustCompile(`(?i)(secret|secret_?key|passw(or)?d|private_?key|api_?key|access_?(key|token)|auth_?token)$`)
 
 // harmlessShape is long and random, and no secret: commits, UUIDs.
 var harmlessShape = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})$`)
@@ -80,10 +93,16 @@ func (d *document) pasted(n *yaml.Node, variable, literal, at string) {
 }
 
 func (d *document) secretAt(n *yaml.Node, at string) {
-	before := len(d.problems)
-	d.node(n, "pasted-secret", at+" looks like a secret, and a repository is no place for one", secretHint)
-	if len(d.problems) > before {
-		d.problems[before].Snippet = ""
+	d.at(n.Line, n.Column, "pasted-secret", at+" looks like a secret, and a repository is no place for one", secretHint)
+	if d.told == nil {
+		d.told = map[int]bool{}
+	}
+	span, ok := d.spans[n]
+	if !ok {
+		span = [2]int{n.Line, n.Line}
+	}
+	for l := span[0]; l <= span[1]; l++ {
+		d.told[l] = true
 	}
 }
 

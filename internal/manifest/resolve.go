@@ -34,15 +34,30 @@ type Context struct {
 // Resolve decodes a manifest and lays it over template, platform file and
 // configuration: manifest over template over platform over configuration; maps
 // merge, lists and variables replace. A layer that names another provider doesn't
-// inherit what belongs to the former one (deployment.server, database.external).
+// inherit what belongs to the former one (deployment.server, database.external,
+// dns.proxied).
 // With failed problems the Effective is not to be used.
 func Resolve(file string, data []byte, ctx Context) (Effective, Problems) {
 	c, d := decodeClient(file, data)
 	if d.root == nil || d.problems.Failed() {
+		d.newer(ctx)
 		return Effective{Client: c}, d.problems.sorted()
 	}
 	e := d.resolve(c, ctx)
 	return e, d.problems.sorted()
+}
+
+// newer says of what isn't known which version may know it, where the platform file
+// asks for a newer one than this.
+func (d *document) newer(ctx Context) {
+	if ctx.Platform == nil || atLeast(ctx.Program, ctx.Platform.Requires) {
+		return
+	}
+	for i := range d.problems {
+		if p := &d.problems[i]; p.Rule == "unknown-key" || p.Rule == "enum" {
+			p.Hint = fmt.Sprintf("reconciler %s may know it: platform.yaml requires that, and this is %s", strings.TrimPrefix(ctx.Platform.Requires, ">="), ctx.Program)
+		}
+	}
 }
 
 func (d *document) resolve(c Client, ctx Context) Effective {
@@ -59,7 +74,7 @@ func (d *document) resolve(c Client, ctx Context) Effective {
 		sort.Strings(names)
 		hint := didYouMean(c.Template, names)
 		if hint == "" {
-			hint = "there are: " + strings.Join(names, ", ")
+			hint = "there are: " + some(names)
 			if len(names) == 0 {
 				hint = "add templates/" + c.Template + ".yaml"
 			}
@@ -67,10 +82,11 @@ func (d *document) resolve(c Client, ctx Context) Effective {
 		d.node(find(d.root, "template"), "template", fmt.Sprintf("there is no template %s", shown(c.Template)), hint)
 		return Effective{Client: c}
 	}
-	tree := t.Defaults.Node
+	tree := ctx.Defaults.tree()
 	if ctx.Platform != nil {
-		tree = merge(ctx.Platform.Defaults.Node, tree, "")
+		tree = merge(tree, ctx.Platform.Defaults.Node, "")
 	}
+	tree = merge(tree, t.Defaults.Node, "")
 	tree = merge(tree, d.root, "")
 	var e Effective
 	scratch := &document{path: d.path} // the layers were checked when they were decoded
@@ -81,7 +97,27 @@ func (d *document) resolve(c Client, ctx Context) Effective {
 	d.hosts(&e, ctx)
 	d.features(&e, t, ctx.Platform)
 	d.providers(e, ctx.Platform)
+	e.tidy()
 	return e
+}
+
+// tree is the configuration's defaults as a partial manifest.
+func (d Defaults) tree() *yaml.Node {
+	text := func(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s} }
+	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+	part := func(key string, pairs ...string) {
+		m := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+		for i := 0; i < len(pairs); i += 2 {
+			if pairs[i+1] != "" {
+				m.Content = append(m.Content, text(pairs[i]), text(pairs[i+1]))
+			}
+		}
+		out.Content = append(out.Content, text(key), m)
+	}
+	part("deployment", "provider", d.Deployment, "server", d.Server)
+	part("database", "provider", d.Database)
+	part("dns", "provider", d.DNS)
+	return out
 }
 
 // merge lays a mapping over another: maps merge, everything else replaces, null is
@@ -95,12 +131,12 @@ func merge(under, over *yaml.Node, at string) *yaml.Node {
 	}
 	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: over.Line, Column: over.Column}
 	drop := ""
-	if p, q := find(under, "provider"), find(over, "provider"); q != nil && p != nil && p.Value != q.Value {
-		drop = map[string]string{"deployment.": "server", "database.": "external"}[at]
+	if p, q := said(under, "provider"), said(over, "provider"); q != nil && p != nil && p.Value != q.Value {
+		drop = map[string]string{"deployment.": "server", "database.": "external", "dns.": "proxied"}[at]
 	}
 	for i := 0; i+1 < len(under.Content); i += 2 {
 		k, v := under.Content[i], under.Content[i+1]
-		if k.Value == drop && drop != "" && find(over, k.Value) == nil {
+		if k.Value == drop && drop != "" && said(over, k.Value) == nil {
 			continue
 		}
 		out.Content = append(out.Content, k, merge(v, find(over, k.Value), at+k.Value+"."))
@@ -126,12 +162,6 @@ func (e *Effective) fill(ctx Context) {
 			*p = s
 		}
 	}
-	if e.Deployment.Provider == "" {
-		e.Deployment.Provider = ctx.Defaults.Deployment
-		text(&e.Deployment.Server, ctx.Defaults.Server)
-	}
-	text(&e.Database.Provider, ctx.Defaults.Database)
-	text(&e.DNS.Provider, ctx.Defaults.DNS)
 	text(&e.DisplayName, e.Name)
 	text(&e.Admin.Email, e.Contact.Email)
 	text(&e.Database.Access, "public")
@@ -145,6 +175,9 @@ func (e *Effective) fill(ctx Context) {
 	}
 	if e.Database.Retain == (Retain{}) {
 		e.Database.Retain.For = defaultRetain
+		if p := ctx.Platform; p != nil {
+			e.Database.Retain.For = max(defaultRetain, p.Limits.MinRetain)
+		}
 	}
 	if e.Deployment.Repository != "" {
 		e.Source.Repository = e.Deployment.Repository
@@ -152,6 +185,37 @@ func (e *Effective) fill(ctx Context) {
 	if e.Deployment.Ref != "" {
 		e.Source.Ref = e.Deployment.Ref
 	}
+	e.Deployment.Repository, e.Deployment.Ref = e.Source.Repository, e.Source.Ref
+}
+
+// tidy makes one value of what means the same: a list that is empty and one that
+// isn't there, now that the layers are merged.
+func (e *Effective) tidy() {
+	for _, list := range []*[]string{&e.Previously, &e.Aliases, &e.DisabledCollections, &e.Features} {
+		if len(*list) == 0 {
+			*list = nil
+		}
+	}
+	e.EnabledFeatures = e.Features
+	if len(e.DNS.Records) == 0 {
+		e.DNS.Records = nil
+	}
+	if len(e.Settings) == 0 {
+		e.Settings = nil
+	}
+	if len(e.Labels) == 0 {
+		e.Labels = nil
+	}
+	if len(e.Adopt) == 0 {
+		e.Adopt = nil
+	}
+	if e.Billing != nil && *e.Billing == (Billing{}) {
+		e.Billing = nil
+	}
+	if e.Payments != nil && *e.Payments == (Payments{}) {
+		e.Payments = nil
+	}
+	e.Env = e.Environment
 }
 
 // environment lays the variables: manifest over template's defaults over template
@@ -197,6 +261,9 @@ func (d *document) hosts(e *Effective, ctx Context) {
 			base = ctx.Platform.BaseDomain
 		}
 	}
+	if folded, problem, _ := hostOf(base); problem == "" {
+		base = folded
+	}
 	seen := map[string]bool{}
 	for i, name := range append([]string{e.Domain}, e.Aliases...) {
 		n, what := find(d.root, "domain"), "domain"
@@ -211,12 +278,17 @@ func (d *document) hosts(e *Effective, ctx Context) {
 			if base == "" {
 				problem, hint = "is one label, and there is no base domain to put it below", "write a whole host name, or baseDomain in platform.yaml"
 			}
-			host += "." + strings.ToLower(base)
+			host += "." + base
 		}
-		if label, ok := strings.CutSuffix(host, "."+strings.ToLower(base)); problem == "" && ok && contains(reserved, label) {
-			problem, hint = label+" is reserved by platform.yaml", "choose another"
+		if problem == "" && len(host) > maxHost {
+			problem, hint = "is longer than a host name can be, below "+base, "choose a shorter one"
 		}
-		if problem == "" && host == strings.ToLower(base) {
+		if rest, ok := strings.CutSuffix(host, "."+base); problem == "" && ok {
+			if label := rest[strings.LastIndex(rest, ".")+1:]; contains(reserved, label) {
+				problem, hint = label+" is reserved by platform.yaml", "choose another"
+			}
+		}
+		if problem == "" && host == base {
 			problem, hint = "is the platform's own domain", "choose a label below it"
 		}
 		if problem == "" && seen[host] {
@@ -234,64 +306,75 @@ func (d *document) hosts(e *Effective, ctx Context) {
 	}
 }
 
-// features works out what is on, within what template and plan allow. A default
-// that the plan doesn't include is left out; what the manifest asks for is refused.
+// features works out what is on and off, within what template and plan allow. A
+// default that they don't include is left out; what the manifest asks for is refused.
 func (d *document) features(e *Effective, t Template, p *Platform) {
 	var rule *PlanRule
 	if p != nil {
-		if r, ok := p.Plans[e.Plan]; ok && e.Plan != "" {
+		if r, ok := p.Plans[e.Plan]; ok && e.Plan != "" && r.Features != nil {
 			rule = &r
 		}
 	}
-	asked := find(d.root, "enabledFeatures")
 	wanted := e.EnabledFeatures
 	if wanted == nil {
 		wanted = t.Features.Default
 	}
+	asked := said(d.root, "enabledFeatures")
 	for i, f := range wanted {
-		n := asked
-		if asked != nil && i < len(asked.Content) {
-			n = asked.Content[i]
-		}
 		switch {
-		case len(t.Features.Allowed) > 0 && !contains(t.Features.Allowed, f):
-			hint := didYouMean(f, t.Features.Allowed)
-			if hint == "" {
-				hint = "it has: " + strings.Join(t.Features.Allowed, ", ")
+		case t.Features.Allowed != nil && !contains(t.Features.Allowed, f):
+			if asked != nil {
+				d.node(asked.Content[i], "feature", fmt.Sprintf("template %s has no feature %s", e.Template, shown(f)), meant(f, t.Features.Allowed, "it has: ", "it has none"))
 			}
-			d.node(n, "feature", fmt.Sprintf("template %s has no feature %s", e.Template, shown(f)), hint)
 		case rule != nil && !contains(rule.Features, f):
 			if asked != nil {
-				d.node(n, "plan", fmt.Sprintf("plan %s does not include %s", e.Plan, shown(f)), "choose another plan, or one of: "+strings.Join(rule.Features, ", "))
+				d.node(asked.Content[i], "plan", fmt.Sprintf("plan %s does not include %s", e.Plan, shown(f)), meant("", rule.Features, "choose another plan, or one of: ", "choose another plan"))
 			}
 		default:
 			e.Features = append(e.Features, f)
 		}
 	}
+	var off []string
+	asked = said(d.root, "disabledCollections")
 	for i, c := range e.DisabledCollections {
 		if contains(t.Collections.Disableable, c) {
-			continue
+			off = append(off, c)
+		} else if asked != nil {
+			d.node(asked.Content[i], "collection", fmt.Sprintf("template %s has no collection %s to disable", e.Template, shown(c)), meant(c, t.Collections.Disableable, "it has: ", "it has none"))
 		}
-		n := find(d.root, "disabledCollections")
-		if n != nil && i < len(n.Content) {
-			n = n.Content[i]
-		}
-		hint := didYouMean(c, t.Collections.Disableable)
-		if hint == "" {
-			hint = "it has: " + strings.Join(t.Collections.Disableable, ", ")
-		}
-		d.node(n, "collection", fmt.Sprintf("template %s has no collection %s to disable", e.Template, shown(c)), hint)
 	}
+	e.DisabledCollections = off
 }
 
-// providers checks that somebody is named for each part, and the platform's floors.
+// meant is the hint for a word that isn't among those known.
+func meant(word string, known []string, list, none string) string {
+	if hint := didYouMean(word, known); hint != "" {
+		return hint
+	}
+	if len(known) == 0 {
+		return none
+	}
+	return list + some(known)
+}
+
+// providers checks that somebody is named for each part, that what the layers say
+// fits together, and the platform's floors.
 func (d *document) providers(e Effective, p *Platform) {
 	for _, part := range []struct{ key, have string }{{"deployment", e.Deployment.Provider}, {"database", e.Database.Provider}, {"dns", e.DNS.Provider}} {
 		if part.have == "" {
 			d.node(d.near(part.key), "provider", part.key+".provider is not said, and there is no default", "write "+part.key+": {provider: …}, or a default in platform.yaml")
 		}
 	}
-	if p == nil {
+	switch external := e.Database.Provider == "external"; {
+	case external && e.Database.External == nil:
+		d.node(d.near("database"), "database", "database.external.url is missing", "add external: {url: {secret: database-url}}")
+	case !external && e.Database.External != nil && e.Database.Provider != "":
+		d.node(d.near("database", "external"), "database", "database.external needs provider: external", "")
+	}
+	if e.Health.Timeout > e.Health.Every {
+		d.node(d.near("health"), "health", fmt.Sprintf("health.timeout (%s) is longer than health.every (%s)", e.Health.Timeout, e.Health.Every), "")
+	}
+	if p == nil || e.Database.Provider == "none" {
 		return
 	}
 	if r, floor := e.Database.Retain, p.Limits.MinRetain; !r.Forever && r.For < floor {
@@ -307,6 +390,15 @@ func (d *document) near(keys ...string) *yaml.Node {
 		}
 	}
 	return d.root
+}
+
+// item is an entry of a list, or what is nearest to it.
+func (d *document) item(i int, keys ...string) *yaml.Node {
+	n := d.near(keys...)
+	if n.Kind == yaml.SequenceNode && i < len(n.Content) {
+		return n.Content[i]
+	}
+	return n
 }
 
 // atLeast says that a program's version satisfies ">=X.Y". Versions that aren't

@@ -1,10 +1,14 @@
 package manifest
 
 import (
+	"bytes"
 	"fmt"
 	"path"
+	"regexp"
 	"sort"
 	"strings"
+
+	"gopkg.in/yaml.v3"
 )
 
 // File is one file of a tree.
@@ -17,113 +21,189 @@ type File struct {
 // hosts are unique after folding, former names belong to nobody else, nothing that
 // looks like a manifest lies where it isn't read. It returns what the valid manifests
 // ask for, sorted by name, and every problem.
+//
+// Of a template or platform file with problems, what could be read is used, so that
+// clients are checked as far as they can be. Without anything readable they are only
+// checked by themselves, and none is valid.
 func CheckTree(l Layout, files []File, d Defaults) ([]Effective, Problems) {
-	var problems Problems
-	ctx := Context{Defaults: d, Templates: map[string]Template{}, Blobs: map[string]string{}}
+	return CheckTreeFor("", l, files, d)
+}
+
+// CheckTreeFor is CheckTree for a version of the program, which platform.yaml's
+// requires is held against.
+func CheckTreeFor(program string, l Layout, files []File, d Defaults) ([]Effective, Problems) {
+	t := tree{names: map[string]string{}, hosts: map[string]string{}, former: map[string]string{}, adopted: map[string]string{}}
+	t.ctx = Context{Defaults: d, Templates: map[string]Template{}, Blobs: map[string]string{}, Program: program}
+	files = append([]File(nil), files...)
+	sort.SliceStable(files, func(i, j int) bool { return files[i].Path < files[j].Path })
 	var clients []File
 	for _, f := range files {
 		switch l.Classify(f.Path) {
 		case ClassPlatform:
-			p, q := DecodePlatform(f.Path, f.Data)
-			problems = append(problems, q...)
-			if !q.Failed() {
-				ctx.Platform = &p
-			}
+			t.platform(f)
 		case ClassTemplate:
-			t, q := DecodeTemplate(f.Path, f.Data)
-			problems = append(problems, q...)
-			if !q.Failed() {
-				ctx.Templates[t.Name] = t
-			} else if t.Name != "" {
-				// So that its clients are checked as far as they can be.
-				ctx.Templates[t.Name] = t
-			}
+			t.template(f)
 		case ClassClient:
 			clients = append(clients, f)
 		case ClassMisnamed:
-			problems = append(problems, misnamed(l, f.Path))
+			t.problems = append(t.problems, misnamed(l, f.Path))
 		case ClassOther:
 			if SaysClient(f.Data) {
-				problems = append(problems, misnamed(l, f.Path))
+				t.problems = append(t.problems, misnamed(l, f.Path))
 			}
 		}
 	}
-	sort.Slice(clients, func(i, j int) bool { return clients[i].Path < clients[j].Path })
-	t := tree{names: map[string]string{}, hosts: map[string]string{}, former: map[string]string{}, adopted: map[string]string{}}
 	for _, f := range clients {
-		c, doc := decodeClient(f.Path, f.Data)
-		if doc.root == nil || doc.problems.Failed() {
-			problems = append(problems, doc.problems...)
-			continue
-		}
-		e := doc.resolve(c, ctx)
-		t.check(doc, e)
-		problems = append(problems, doc.problems...)
-		if !doc.problems.Failed() {
-			t.valid = append(t.valid, e)
+		t.client(f)
+	}
+	t.late()
+	for _, c := range t.checked {
+		t.problems = append(t.problems, c.doc.problems...)
+		if !c.doc.problems.Failed() {
+			t.valid = append(t.valid, c.effective)
 		}
 	}
-	sort.Slice(t.valid, func(i, j int) bool { return t.valid[i].Name < t.valid[j].Name })
-	return t.valid, problems.sorted()
+	sort.SliceStable(t.valid, func(i, j int) bool { return t.valid[i].Name < t.valid[j].Name })
+	return t.valid, t.problems.sorted()
 }
 
-// tree is who has which name so far: the value is a file's path.
+// tree is a tree on its way through the rules; the maps say who has which name so
+// far: the value is a file's path.
 type tree struct {
 	names, hosts, former, adopted map[string]string
+	ctx                           Context
+	unread                        bool            // the platform file can't be read at all
+	unreadable                    map[string]bool // templates likewise, by name
+	checked                       []checked
 	valid                         []Effective
+	problems                      Problems
+}
+
+// checked is a manifest that was laid over its layers.
+type checked struct {
+	doc       *document
+	effective Effective
+}
+
+func (t *tree) platform(f File) {
+	p, doc := decodePlatform(f.Path, f.Data)
+	t.problems = append(t.problems, doc.problems...)
+	if t.unread = doc.root == nil; !t.unread {
+		t.ctx.Platform = &p
+	}
+}
+
+func (t *tree) template(f File) {
+	v, doc := decodeTemplate(f.Path, f.Data)
+	t.problems = append(t.problems, doc.problems...)
+	name := strings.TrimSuffix(path.Base(f.Path), ".yaml")
+	if doc.root == nil {
+		t.broken(name)
+		return
+	}
+	t.ctx.Templates[name] = v
+}
+
+// broken notes a template that is there and can't be read.
+func (t *tree) broken(name string) {
+	if t.unreadable == nil {
+		t.unreadable = map[string]bool{}
+	}
+	t.unreadable[name] = true
+}
+
+func (t *tree) client(f File) {
+	c, doc := decodeClient(f.Path, f.Data)
+	switch {
+	case doc.root == nil || doc.problems.Failed():
+		doc.newer(t.ctx)
+		t.problems = append(t.problems, doc.problems...)
+	case t.unread:
+		doc.node(doc.root, "platform", "the platform file can't be read, so this is checked only by itself", "mend the platform file first")
+		t.problems = append(t.problems, doc.problems...)
+	case t.unreadable[c.Template]:
+		doc.node(find(doc.root, "template"), "template", fmt.Sprintf("the template %s can't be read, so this is checked only by itself", c.Template), "mend the template first")
+		t.problems = append(t.problems, doc.problems...)
+	default:
+		e := doc.resolve(c, t.ctx)
+		t.check(doc, e)
+		t.checked = append(t.checked, checked{doc, e})
+	}
+}
+
+// late are the rules that need everybody: nobody was a client that is still here, and
+// no further record has the name of somebody else's host. What was there first keeps it.
+func (t *tree) late() {
+	for _, c := range t.checked {
+		for i, p := range c.effective.Previously {
+			if other, ok := t.names[p]; ok && other != c.doc.path {
+				c.doc.node(c.doc.item(i, "previously"), "previously", fmt.Sprintf("%s is still there, in %s", p, other), "remove that file in the same commit, or leave previously out")
+			}
+		}
+		for i, r := range c.effective.DNS.Records {
+			name := strings.ToLower(r.Name) + "." + c.effective.Host
+			owner, ok := t.hosts[name]
+			if r.Name == "@" || !ok || owner == c.doc.path {
+				continue
+			}
+			c.doc.node(c.doc.item(i, "dns", "records"), "unique", fmt.Sprintf("dns.records[%d]: %s belongs to %s already", i, name, owner), "a host name belongs to one client")
+		}
+	}
 }
 
 // check holds a manifest against those before it.
 func (t *tree) check(d *document, e Effective) {
-	take := func(in map[string]string, key, what, hint string, at ...string) {
+	take := func(in map[string]string, key, what, hint string, at *yaml.Node) {
 		if other, ok := in[key]; ok && other != d.path {
-			d.node(d.near(at...), "unique", fmt.Sprintf("%s belongs to %s already", what, other), hint)
+			d.node(at, "unique", fmt.Sprintf("%s belongs to %s already", what, other), hint)
 			return
 		}
 		in[key] = d.path
 	}
-	take(t.names, e.Name, "the name "+e.Name, "choose another name", "name")
-	if other, ok := t.former[e.Name]; ok && other != d.path {
-		d.node(d.near("name"), "previously", fmt.Sprintf("%s says that it was %s, which is still here", other, e.Name), "remove this file in the same commit, or leave previously out there")
-	}
+	take(t.names, e.Name, "the name "+e.Name, "choose another name", d.near("name"))
 	for i, h := range e.Hosts {
-		at := []string{"domain"}
+		at := d.near("domain")
 		if i > 0 {
-			at = []string{"aliases"}
+			at = d.item(i-1, "aliases")
 		}
-		take(t.hosts, h, h, "a host name belongs to one client", at...)
+		take(t.hosts, h, h, "a host name belongs to one client", at)
 	}
-	for _, p := range e.Previously {
-		take(t.former, p, "the former name "+p, "only one client can have been "+p, "previously")
-		if other, ok := t.names[p]; ok && other != d.path {
-			d.node(d.near("previously"), "previously", fmt.Sprintf("%s is still there, in %s", p, other), "remove that file in the same commit, or leave previously out")
-		}
+	for i, p := range e.Previously {
+		take(t.former, p, "the former name "+p, "only one client can have been "+p, d.item(i, "previously"))
 	}
-	kinds := make([]string, 0, len(e.Adopt))
-	for k := range e.Adopt {
-		kinds = append(kinds, k)
-	}
-	sort.Strings(kinds)
-	for _, k := range kinds {
-		take(t.adopted, k+"/"+e.Adopt[k].ID+"/"+e.Adopt[k].Account, "the adopted "+k, "an object belongs to one client", "adopt", k)
+	for _, k := range e.Adopt.kinds() {
+		take(t.adopted, k+"/"+e.Adopt[k].ID+"/"+e.Adopt[k].Account, "the adopted "+k, "an object belongs to one client", d.near("adopt", k))
 	}
 }
 
 func misnamed(l Layout, file string) Problem {
 	proper := l.Proper(file)
+	client := ""
+	if l.Classify(proper) == ClassClient { // so that it isn't taken for gone
+		client = strings.TrimSuffix(path.Base(proper), ".yaml")
+	}
 	text := fmt.Sprintf("%s looks like a manifest and is not read here", path.Base(file))
-	return Problem{Path: file, Rule: "misnamed", Text: text, Hint: "call it " + proper}
+	return Problem{Path: file, Rule: "misnamed", Text: text, Hint: "call it " + proper, Client: client}
 }
 
-// SaysClient says that a file claims to be a manifest, wherever it lies.
+// SaysClient says that a file claims to be a manifest, wherever it lies: its first
+// level says kind: Client. Text with an example in it doesn't.
 func SaysClient(data []byte) bool {
-	if len(data) > MaxFile {
+	if len(data) > MaxFile || !kindLine.Match(data) {
 		return false
 	}
-	for _, line := range strings.Split(string(data), "\n") {
-		if k, v, ok := strings.Cut(strings.TrimRight(line, "\r"), ":"); ok && k == "kind" && strings.Trim(v, ` "'`) == KindClient {
-			return true
+	for _, line := range bytes.Split(data, []byte("\n")) {
+		line = bytes.TrimSuffix(line, []byte("\r"))
+		if len(line) > 0 && !firstLevel.Match(line) {
+			return false
 		}
 	}
-	return false
+	return true
 }
+
+var (
+	kindLine = regexp.MustCompile(`(?m)^["']?kind["']?[ \t]*:[ \t]+["']?Client["']?[ \t]*(#.*)?\r?$`)
+	// firstLevel are the lines that YAML's first level can have: keys, what is below
+	// them, comments, markers of documents.
+	firstLevel = regexp.MustCompile(`^([ \t#}\]]|- |---|\.\.\.|%|["']?[A-Za-z_][A-Za-z0-9_-]*["']?[ \t]*:([ \t]|$))`)
+)

@@ -160,6 +160,16 @@ type Payments struct {
 // {id: …} or {account: …}.
 type Adopt map[string]AdoptRef
 
+// kinds are what is adopted, sorted.
+func (a Adopt) kinds() []string {
+	out := make([]string, 0, len(a))
+	for k := range a {
+		out = append(out, k)
+	}
+	sort.Strings(out)
+	return out
+}
+
 // AdoptRef is one existing object.
 type AdoptRef struct {
 	ID      string `yaml:"id,omitempty" format:"id" doc:"The id at the provider."`

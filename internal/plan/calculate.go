@@ -14,13 +14,15 @@ func Calculate(in Input) Plan {
 	clients := append([]ClientInput(nil), in.Clients...)
 	sort.Slice(clients, func(i, j int) bool { return clients[i].Client.ID < clients[j].Client.ID })
 	moves := findMoves(clients)
-	p := Plan{Commit: in.Commit, LookedAt: in.LookedAt}
+	twice := adoptedTwice(clients)
+	p := Plan{Commit: in.Commit, LookedAt: in.LookedAt, Warnings: renames(clients)}
 	for _, c := range clients {
 		if len(c.Problems) > 0 {
 			p.Problems = append(p.Problems, c.Problems...)
 			continue
 		}
 		b := newBuilder(in, c, moves)
+		b.twice = twice
 		switch {
 		case c.Removed:
 			b.remove()
@@ -52,8 +54,8 @@ type builder struct {
 	problems []Problem
 	// Refs of the wish.
 	site, traffic, deployment state.Ref
-	promote                   string // key of the traffic step
 	proved                    string // key of the probe from outside
+	twice                     map[string]string
 }
 
 func newBuilder(in Input, c ClientInput, m moves) *builder {
@@ -94,13 +96,11 @@ func (b *builder) add(s Step) *Step {
 	return &b.steps[n]
 }
 
-// key is the step that makes or changes a Ref ready: for a deployment its await.
+// key is the step that makes a Ref ready: its await, where it has one.
 func (b *builder) key(r state.Ref) (string, bool) {
-	if r.Kind == state.KindDeployment {
-		for _, s := range b.steps {
-			if s.Action == Await && s.Ref == r {
-				return s.Key(), true
-			}
+	for i := range b.steps {
+		if b.steps[i].Action == Await && b.steps[i].Ref == r {
+			return b.steps[i].Key(), true
 		}
 	}
 	if n, ok := b.byRef[r]; ok {
@@ -187,10 +187,22 @@ func (b *builder) finish() []Step {
 		return nil
 	}
 	record := Step{Number: StepRecord, Action: Record, Ref: state.Ref{Client: b.c.Client.ID}, Reason: "the audit record and the status"}
-	for _, s := range b.steps {
-		record.needs(s.Key())
+	release := ""
+	if w, ok := b.wished[b.deployment]; ok {
+		release = releasePrint(w)
 	}
-	return append(b.steps, record)
+	steps := append(b.steps, record)
+	for i := range steps {
+		s := &steps[i]
+		s.Client = b.c.Client.Name
+		if s.Ref == b.deployment || (s.Ref == b.traffic && !b.traffic.IsZero()) {
+			s.Release = release
+		}
+		if i < len(steps)-1 {
+			steps[len(steps)-1].needs(s.Key())
+		}
+	}
+	return steps
 }
 
 // order sorts steps so that each comes after what it needs; among those that may come

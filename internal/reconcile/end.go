@@ -52,6 +52,7 @@ func (d *Done) join(o Done) {
 		d.At = o.At
 	}
 	d.Also = append(d.Also, o.Also...)
+	d.Recheck = d.Recheck || o.Recheck
 }
 
 func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, holds []state.Hold, result apply.Result) (Done, error) {
@@ -189,6 +190,19 @@ func (e *Engine) waitFor(g *group, m *member, what string, err error) (Done, err
 	n := m.client.Failures + 1
 	return e.finish(g, m, nil, ending{status: m.client.Status, because: what + ": " + sentence(err), at: e.later(n, provider.UntilOf(err)), word: "pending",
 		change: func(c *state.Client) { c.Failures = n }})
+}
+
+// waitForAll lets every member of the group go on later.
+func (e *Engine) waitForAll(g *group, what string, err error) (Done, error) {
+	done := Done{Clients: g.ids}
+	for _, m := range g.members {
+		d, err := e.waitFor(g, m, what, err)
+		if err != nil {
+			return done, err
+		}
+		done.join(d)
+	}
+	return done, nil
 }
 
 // park ends a pass at something that only a person can decide.

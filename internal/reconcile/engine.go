@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
@@ -62,6 +63,9 @@ type Engine struct {
 	Configured func(name string, kind state.Kind) bool
 	// Check probes a site once: base URL, host name to ask for, what is expected.
 	Check func(ctx context.Context, url string, h manifest.Health) error
+	// ResolveRef says which commit a branch, tag or commit of a source repository means
+	// now; nil: refs go to the providers as they are.
+	ResolveRef func(ctx context.Context, repository, ref string) (commit string, err error)
 	// NewID returns 6 random hex digits.
 	NewID  func() (string, error)
 	Now    func() time.Time
@@ -70,19 +74,21 @@ type Engine struct {
 
 	mu       sync.Mutex
 	baseline *state.Baseline
-	wishes   manifest.Context                    // decoded from baseline, for its templates and platform
+	wishes   *accept.Resolver                    // the baseline's templates, platform file and defaults, decoded
 	seq      map[state.ClientID]uint64           // newest accepted wish: what supersedes
 	partners map[state.ClientID][]state.ClientID // clients joined by a name that moves
 	logs     map[string][]state.LogLine          // progress that is not written yet, by deployment
 	stats    Stats
 	stopping bool
-	refused  string // head that is held as a whole: asked for again only when it moves or is approved
+	refused  string      // head that is held as a whole: asked for again only when it moves or is approved
+	told     atomic.Bool // reports may wait in the outbox
+	recheck  bool        // the accepted head is to be judged once more: what was invalid may be valid now
 }
 
 // Stats count what a cycle costs.
 type Stats struct {
 	Parses int // manifests, templates and platform files decoded
-	Plans  int
+	Plans  int // groups planned
 	Passes int
 }
 
@@ -160,33 +166,19 @@ func (e *Engine) Start() ([]Due, error) {
 		e.setBaseline(base)
 	}
 	e.setPartners(claims)
+	e.told.Store(true)
+	e.recheck = true // templates, defaults or this program may be others than at the last stop
 	return due, nil
 }
 
 // setBaseline is called with mu held.
 func (e *Engine) setBaseline(b state.Baseline) {
 	e.baseline = &b
-	e.wishes = e.contextOf(b)
-}
-
-// contextOf decodes the templates and the platform file of a baseline. They were
-// accepted, so they decode; what does not any more (an older program's file) is left
-// out, and its clients say which template they miss.
-func (e *Engine) contextOf(b state.Baseline) manifest.Context {
-	ctx := manifest.Context{Defaults: e.Defaults, Templates: map[string]manifest.Template{}, Blobs: map[string]string{}, Program: e.Program}
+	e.wishes = accept.NewResolver(&b, e.Program)
+	e.stats.Parses += len(b.Templates) + len(b.Kept)
 	if b.Platform != nil {
 		e.stats.Parses++
-		if p, problems := manifest.DecodePlatform(b.Platform.Path, b.Platform.Data); !problems.Failed() {
-			ctx.Platform = &p
-		}
 	}
-	for _, f := range b.Templates {
-		e.stats.Parses++
-		if t, problems := manifest.DecodeTemplate(f.Path, f.Data); !problems.Failed() {
-			ctx.Templates[t.Name], ctx.Blobs[t.Name] = t, f.Blob
-		}
-	}
-	return ctx
 }
 
 // setPartners is called with mu held. Claims that have come from somebody join the
@@ -235,9 +227,13 @@ func (e *Engine) Head() string {
 	return e.baseline.Head
 }
 
-func (e *Engine) resolveContext() (manifest.Context, *state.Baseline) {
+// resolver resolves clients with what the baseline holds.
+func (e *Engine) resolver() (*accept.Resolver, *state.Baseline) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.wishes == nil {
+		e.wishes = accept.NewResolver(nil, e.Program)
+	}
 	return e.wishes, e.baseline
 }
 

@@ -5,7 +5,9 @@ import (
 	"sort"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -58,6 +60,7 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 			return errs.err
 		}
 		if end.status == state.StatusRetained && end.settled {
+			done.Recheck = true
 			return e.gone(tx, c, newer)
 		}
 		return store.PutClient(tx, c)
@@ -65,6 +68,7 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 	if err != nil {
 		return Done{}, fmt.Errorf("record the end of %s: %w", m.client.Name, err)
 	}
+	e.told.Store(true)
 	return done, nil
 }
 
@@ -184,10 +188,7 @@ func (e *Engine) verdict(tx store.Tx, m *member, c state.Client, end ending) err
 	}
 	clients[c.ID] = end.word
 	v.Clients = clients
-	v.State = verdictState(v)
-	if v.State != "pending" && v.Ended.IsZero() {
-		v.Ended = e.Now()
-	}
+	accept.Conclude(&v, e.Now())
 	if err := store.PutVerdict(tx, v); err != nil {
 		return err
 	}
@@ -196,25 +197,6 @@ func (e *Engine) verdict(tx store.Tx, m *member, c state.Client, end ending) err
 	}
 	_, err = store.AddReport(tx, state.Report{Subject: "commit/" + commit, State: v.State, Text: VerdictText(v), Detail: end.because, At: e.Now()})
 	return err
-}
-
-func verdictState(v state.Verdict) string {
-	pending, bad := false, len(v.Invalid) > 0
-	for _, w := range v.Clients {
-		switch w {
-		case "pending", "held":
-			pending = true
-		case "failed", "invalid":
-			bad = true
-		}
-	}
-	switch {
-	case pending:
-		return "pending"
-	case bad:
-		return "failure"
-	}
-	return "success"
 }
 
 // VerdictText is a verdict in at most 140 characters.
@@ -306,7 +288,20 @@ func holdsHost(tx store.Tx, id state.ClientID, key string) (bool, error) {
 
 // keepHolds replaces the clients' holds of the kinds that planning makes by those of
 // this plan, and marks the approvals as used that let steps run.
-func (e *Engine) keepHolds(tx store.Tx, g *group, holds []state.Hold) error {
+func (e *Engine) keepHolds(tx store.Tx, g *group, p plan.Plan, holds []state.Hold) error {
+	for _, fingerprint := range p.Used() {
+		a, ok, err := store.Approval(tx, fingerprint)
+		if err != nil {
+			return err
+		}
+		if !ok || !a.Used.IsZero() {
+			continue
+		}
+		a.Used = g.now
+		if err := store.PutApproval(tx, a); err != nil {
+			return err
+		}
+	}
 	now := map[string]bool{}
 	for _, h := range holds {
 		now[h.Fingerprint] = true
@@ -317,14 +312,6 @@ func (e *Engine) keepHolds(tx store.Tx, g *group, holds []state.Hold) error {
 	for _, h := range g.holds {
 		if now[h.Fingerprint] || !g.has(h.Client) || !planned(h.Kind) {
 			continue
-		}
-		if a, ok, err := store.Approval(tx, h.Fingerprint); err != nil {
-			return err
-		} else if ok && a.Used.IsZero() {
-			a.Used = g.now
-			if err := store.PutApproval(tx, a); err != nil {
-				return err
-			}
 		}
 		if err := store.DeleteHold(tx, h.Fingerprint); err != nil {
 			return err

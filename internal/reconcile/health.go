@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -41,7 +40,7 @@ func (e *Engine) ProbeAll(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}
-	wishes, _ := e.resolveContext()
+	wishes, _ := e.resolver()
 	results := make([]seen, len(todo))
 	slots := make(chan struct{}, probesParallel)
 	var wg sync.WaitGroup
@@ -50,7 +49,7 @@ func (e *Engine) ProbeAll(ctx context.Context) error {
 		slots <- struct{}{}
 		go func() {
 			defer func() { <-slots; wg.Done() }()
-			eff, _ := manifest.Resolve(c.Path, c.Manifest, wishes)
+			eff, _ := wishes.Client(c)
 			results[i] = seen{c.ID, e.Check(ctx, c.URL, eff.Health)}
 		}()
 	}

@@ -133,6 +133,17 @@ func (e *Engine) reload(g *group) error {
 	return nil
 }
 
+// bound says that a hold of new clients, or of a change of many, keeps a member from
+// its pass.
+func (g *group) bound() bool {
+	for _, m := range g.members {
+		if _, is := accept.Bound(g.holds, m.client.ID); is && !m.client.Removed {
+			return true
+		}
+	}
+	return false
+}
+
 func (g *group) intents() bool {
 	for _, m := range g.members {
 		if len(m.intents) > 0 {
@@ -144,14 +155,14 @@ func (g *group) intents() bool {
 
 // wish resolves what every member of the group asks for.
 func (e *Engine) wish(g *group) {
-	ctx, _ := e.resolveContext()
-	g.freeze = windows(ctx.Platform)
+	wishes, _ := e.resolver()
+	g.freeze = windows(wishes.Platform())
 	for _, m := range g.members {
 		if len(m.client.Manifest) == 0 {
 			continue
 		}
 		e.count(func(s *Stats) { s.Parses++ })
-		eff, problems := manifest.Resolve(m.client.Path, m.client.Manifest, ctx)
+		eff, problems := wishes.Client(m.client)
 		m.effective = eff
 		if m.client.Removed {
 			continue

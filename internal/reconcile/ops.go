@@ -85,6 +85,7 @@ func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.C
 	if err != nil {
 		return nil, err
 	}
+	e.told.Store(true)
 	e.mu.Lock()
 	for _, c := range result.Clients {
 		e.seq[c.ID] = max(e.seq[c.ID], c.Seq)
@@ -92,9 +93,15 @@ func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.C
 	if history {
 		e.refused = ""
 	}
+	base := e.baseline
 	e.mu.Unlock()
 	if history {
 		return e.Poll(ctx)
+	}
+	if base != nil && (result.Again || len(accept.Retry(base)) > 0) {
+		// What was invalid because of what was held may be valid now.
+		more, err := e.Accept(ctx, base.Head)
+		return append(touched, more...), err
 	}
 	return touched, nil
 }
@@ -241,7 +248,7 @@ func (e *Engine) usersOf(tx store.Tx, ref state.SecretRef) ([]state.ClientID, er
 	if err != nil {
 		return nil, err
 	}
-	_, base := e.resolveContext()
+	_, base := e.resolver()
 	named := func(b []byte) bool { return bytes.Contains(b, []byte(ref.Name)) }
 	var out []state.ClientID
 	for _, c := range clients {

@@ -31,6 +31,7 @@ type Done struct {
 	Again   bool             // a newer wish is there: pass again now
 	At      time.Time        // pass again then; zero: not by itself
 	Also    []state.ClientID // clients that this pass set free
+	Recheck bool             // names became free: the accepted head is to be judged once more
 }
 
 // Pass brings the group of one client to its wish, as far as it can be brought now.
@@ -51,7 +52,14 @@ func (e *Engine) Pass(ctx context.Context, id state.ClientID, cause Cause) (Done
 	if over, d, err := e.unfinished(ctx, g); over || err != nil {
 		return d, err
 	}
+	if g.bound() {
+		return done, nil // whoever lets it go makes it due
+	}
+	if err := e.sources(ctx, g); err != nil {
+		return e.waitForAll(g, "reading the source's repository", err)
+	}
 	e.wish(g)
+	e.count(func(s *Stats) { s.Plans++ })
 	p := e.calculate(g)
 	if p.Empty() && !g.looksWanted() {
 		return e.settled(g, cause)
@@ -123,7 +131,6 @@ func (e *Engine) unfinished(ctx context.Context, g *group) (over bool, d Done, e
 
 // calculate plans the group from what was loaded and looked at.
 func (e *Engine) calculate(g *group) plan.Plan {
-	e.count(func(s *Stats) { s.Plans++ })
 	in := plan.Input{Commit: g.head, Now: g.now, Traits: g.traits, Keep: e.Keep}
 	for _, m := range g.members {
 		in.Clients = append(in.Clients, m.input())
@@ -146,7 +153,7 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 		}
 	}
 	err = e.Store.Update(func(tx store.Tx) error {
-		if err := e.keepHolds(tx, g, holds); err != nil {
+		if err := e.keepHolds(tx, g, p, holds); err != nil {
 			return err
 		}
 		for _, m := range g.members {
@@ -161,6 +168,8 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 				continue
 			}
 			d := m.audit(p, runID, cause, g.now)
+			d.Source = m.client.SourceCommit
+			c.SourceSpec, c.SourceCommit = m.client.SourceSpec, m.client.SourceCommit
 			if c.Run == "" {
 				c.Run = runID // a pass that was cut off, or waited, goes on under its own name
 			}

@@ -21,12 +21,24 @@ func (e *Engine) Poll(ctx context.Context) ([]state.ClientID, error) {
 	}
 	e.mu.Lock()
 	same := e.baseline != nil && e.baseline.Head == head && e.baseline.Repository == e.Repository && e.baseline.Branch == e.Branch && e.baseline.Path == e.Path
-	same = same || (e.refused == head && e.refused != "")
+	same = same && !e.recheck || (e.refused == head && e.refused != "")
 	e.mu.Unlock()
 	if same {
 		return nil, nil
 	}
 	return e.Accept(ctx, head)
+}
+
+// RecheckWanted notes that names became free, and says whether something invalid waits
+// that may be valid now.
+func (e *Engine) RecheckWanted() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.baseline == nil || len(accept.Retry(e.baseline)) == 0 {
+		return false
+	}
+	e.recheck = true
+	return true
 }
 
 // Accept reads what lies between the last accepted head and this one, lets package
@@ -35,6 +47,11 @@ func (e *Engine) Accept(ctx context.Context, head string) ([]state.ClientID, err
 	in, err := e.acceptInput(ctx, head)
 	if err != nil {
 		return nil, fmt.Errorf("accept %s: %w", head, err)
+	}
+	if in.EmptyState && in.Baseline == nil {
+		if err := e.strangers(ctx); err != nil {
+			return nil, err
+		}
 	}
 	r := accept.Head(in)
 	if err := e.commit(head, r); err != nil {
@@ -60,7 +77,7 @@ func (e *Engine) acceptInput(ctx context.Context, head string) (accept.Input, er
 	if err != nil {
 		return in, err
 	}
-	in.Root, in.Descends, in.HeadEmpty, in.Commits, in.Changes = rg.Root, rg.Descends, rg.Empty, rg.Commits, rg.Changes
+	in.Root, in.Descends, in.HeadEmpty, in.Commits, in.Changes, in.Whole = rg.Root, rg.Descends, rg.Empty, rg.Commits, rg.Changes, rg.Whole
 	retained := map[state.ClientID]bool{}
 	err = e.Store.View(func(tx store.Tx) (err error) {
 		if in.Clients, err = store.Clients(tx); err != nil {
@@ -101,15 +118,18 @@ func (e *Engine) acceptInput(ctx context.Context, head string) (accept.Input, er
 	in.EmptyState = len(in.Clients) == 0
 	in.Retained = func(id state.ClientID) bool { return retained[id] }
 	in.Parts = e.parts
-	e.readFiles(ctx, &in)
+	e.readFiles(ctx, &in, rg.Odd)
 	return in, nil
 }
 
 // readFiles fetches the content of what changed and of what was invalid before: it
 // may have become valid by a change elsewhere.
-func (e *Engine) readFiles(ctx context.Context, in *accept.Input) {
+func (e *Engine) readFiles(ctx context.Context, in *accept.Input, odd map[string]string) {
+	for path, why := range odd {
+		in.Files[path] = accept.File{Path: path, Err: why}
+	}
 	for _, ch := range in.Changes {
-		if ch.New != "" {
+		if _, is := in.Files[ch.Path]; ch.New != "" && !is {
 			in.Files[ch.Path] = e.Repo.Read(ctx, ch.Path, ch.New)
 		}
 	}
@@ -125,10 +145,14 @@ func (e *Engine) readFiles(ctx context.Context, in *accept.Input) {
 	for _, c := range in.Clients {
 		again(c.Path, c.InvalidBlob)
 	}
+	blobs := map[string]string{}
 	if in.Baseline != nil {
 		for _, p := range in.Baseline.Problems {
-			again(p.Path, p.Blob)
+			blobs[p.Path] = p.Blob
 		}
+	}
+	for _, path := range accept.Retry(in.Baseline) {
+		again(path, blobs[path])
 	}
 	e.count(func(s *Stats) { s.Parses += len(in.Files) })
 }
@@ -157,9 +181,10 @@ func (e *Engine) commit(head string, r accept.Result) error {
 	if err != nil {
 		return err
 	}
+	e.told.Store(true)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.refused = ""
+	e.refused, e.recheck = "", false
 	if r.Held {
 		e.refused = head
 	}

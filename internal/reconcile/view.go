@@ -4,7 +4,7 @@ import (
 	"sort"
 	"time"
 
-	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -44,7 +44,7 @@ type Overview struct {
 // Overview returns every client, sorted by name, with what is held and invalid.
 func (e *Engine) Overview() (Overview, error) {
 	out := Overview{Clients: []Row{}}
-	ctx, base := e.resolveContext()
+	wishes, base := e.resolver()
 	err := e.Store.View(func(tx store.Tx) error {
 		out.Clients = out.Clients[:0]
 		clients, err := store.Clients(tx)
@@ -63,7 +63,7 @@ func (e *Engine) Overview() (Overview, error) {
 			providers[r.Ref.Client][r.Provider] = true
 		}
 		for _, c := range clients {
-			out.Clients = append(out.Clients, rowOf(c, providers[c.ID], ctx))
+			out.Clients = append(out.Clients, rowOf(c, providers[c.ID], wishes))
 		}
 		if out.Holds, err = store.Holds(tx); err != nil {
 			return err
@@ -100,7 +100,7 @@ func hasRow(rows []Row, name string) bool {
 
 // rowOf shows what the manifest says in its own words; what needs the effective
 // values comes from them.
-func rowOf(c state.Client, providers map[string]bool, ctx manifest.Context) Row {
+func rowOf(c state.Client, providers map[string]bool, wishes *accept.Resolver) Row {
 	r := Row{Name: c.Name, Status: string(c.Status), Health: string(c.Health), URL: c.URL, Commit: c.Commit, Deployment: c.Deployment, Because: c.Because, Next: c.Next,
 		Drift: c.DriftFields, AdminURL: c.AdminURL, Providers: []string{}, LastDeployedAt: c.DeployedAt, LastHealthCheck: c.HealthAt}
 	if r.Drift == nil {
@@ -119,7 +119,10 @@ func rowOf(c state.Client, providers map[string]bool, ctx manifest.Context) Row 
 		r.Providers = append(r.Providers, p)
 	}
 	sort.Strings(r.Providers)
-	if eff, problems := manifest.Resolve(c.Path, c.Manifest, ctx); len(c.Manifest) > 0 && !problems.Failed() {
+	if len(c.Manifest) == 0 {
+		return r
+	}
+	if eff, problems := wishes.Client(c); !problems.Failed() {
 		r.Domain, r.Plan, r.Template = eff.Host, eff.Plan, eff.Template
 	}
 	return r
@@ -142,7 +145,7 @@ type Detail struct {
 // Detail returns one client: what is recorded, what waits, what happened last.
 func (e *Engine) Detail(name string) (Detail, error) {
 	var d Detail
-	ctx, base := e.resolveContext()
+	wishes, base := e.resolver()
 	err := e.Store.View(func(tx store.Tx) error {
 		c, err := e.clientByName(tx, name)
 		if err != nil {
@@ -156,7 +159,7 @@ func (e *Engine) Detail(name string) (Detail, error) {
 		for _, r := range d.Resources {
 			providers[r.Provider] = true
 		}
-		d.Row = rowOf(c, providers, ctx)
+		d.Row = rowOf(c, providers, wishes)
 		if d.Tombstones, err = store.Tombstones(tx, c.ID); err != nil {
 			return err
 		}

@@ -3,10 +3,10 @@ package source
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/transport"
@@ -26,17 +26,17 @@ func (e *remoteError) Error() string { return e.text }
 
 func (e *remoteError) Unwrap() error { return e.class }
 
-// clean makes an error of a remote operation ours. secret is never in the text.
-func clean(ctx context.Context, err error, secret string) error {
+// clean makes an error of a remote operation ours. No secret is in the text.
+func clean(ctx context.Context, err error, secrets []string) error {
 	if err == nil {
 		return nil
 	}
-	if cause := ctx.Err(); cause != nil {
-		return cause
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	for _, own := range []error{ErrNoBranch, ErrEmpty, ErrTooLarge, ErrNotFound, ErrDamaged} {
+	for _, own := range []error{ErrNoBranch, ErrEmpty, ErrTooLarge, ErrNotFound, ErrDamaged, ErrMoved, ErrBadPack} {
 		if errors.Is(err, own) {
-			return err
+			return own // what stands around it may repeat the URL
 		}
 	}
 	for foreign, own := range map[error]error{
@@ -62,28 +62,27 @@ func clean(ctx context.Context, err error, secret string) error {
 		err = u.Err
 	}
 	text := err.Error()
-	if secret != "" {
-		text = strings.ReplaceAll(text, secret, "(removed)")
-		text = strings.ReplaceAll(text, url.QueryEscape(secret), "(removed)")
+	for _, secret := range secrets {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "(removed)")
+			text = strings.ReplaceAll(text, url.QueryEscape(secret), "(removed)")
+			text = strings.ReplaceAll(text, url.PathEscape(secret), "(removed)")
+		}
 	}
 	text = regexp.MustCompile(`(://)[^/\s"'@]*@`).ReplaceAllString(text, "$1")
+	return &remoteError{text: line(text, maxText), class: class}
+}
+
+// line is a foreign text as one line of valid UTF-8 without control characters.
+func line(text string, most int) string {
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, text)
-	if len(text) > maxText {
-		text = strings.ToValidUTF8(text[:maxText], "") + "…"
+	}, strings.ToValidUTF8(text, "\ufffd"))
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}
-	return &remoteError{text: text, class: class}
-}
-
-// missing turns an object that a caller asked for by id and that is not there into
-// ErrNotFound.
-func missing(what, id string, err error) error {
-	if errors.Is(err, plumbing.ErrObjectNotFound) {
-		return fmt.Errorf("%s %.64q: %w", what, id, ErrNotFound)
-	}
-	return err
+	return strings.TrimSpace(text)
 }

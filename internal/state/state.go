@@ -151,13 +151,16 @@ type Resource struct {
 	// After lists resources that must be ready first, beyond those that
 	// Attributes refer to. Sorted.
 	After []Ref `json:"after,omitempty"`
+	// AdoptID is the id of the object that the manifest's `adopt:` names for this
+	// resource: it is recorded, never created.
+	AdoptID string `json:"adoptId,omitempty"`
 
 	// Recorded only.
 	ID         string           `json:"id,omitempty"`   // the provider's
 	Name       string           `json:"name,omitempty"` // the vendor-side name
 	Outputs    map[string]Value `json:"outputs,omitempty"`
 	Found      bool             `json:"found,omitempty"`      // an equal unmarked object that was there: used, never changed, never deleted
-	Adopted    bool             `json:"adopted,omitempty"`    // named in `adopt:`; never purged by schedule
+	Adopted    bool             `json:"adopted,omitempty"`    // named in `adopt:`, or existing on a site that is: may change, is never deleted, never purged by schedule
 	Generation int              `json:"generation,omitempty"` // of the client when it was made: part of its Mark
 	Phase      string           `json:"phase,omitempty"`      // "" ready | progressing | failed | manual
 	Message    string           `json:"message,omitempty"`    // why failed, what to do for manual
