@@ -188,7 +188,7 @@ func (b *builder) finish() []Step {
 	if len(b.steps) == 0 {
 		return nil
 	}
-	record := Step{Number: StepRecord, Action: Record, Ref: state.Ref{Client: b.c.Client.ID}, Reason: "the audit record and the status"}
+	record := Step{Number: StepRecord, Action: Record, Ref: state.Ref{Client: b.c.Client.ID}, Reason: "the audit record and the status", Undo: "nothing: it only records"}
 	release := ""
 	if w, ok := b.wished[b.deployment]; ok {
 		release = releasePrint(w)
