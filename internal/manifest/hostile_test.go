@@ -127,7 +127,6 @@ func TestHostileFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			data := []byte(text)
 			decoders := map[string]func() Problems{
-				"client":   func() Problems { _, p := DecodeClient("clients/a.yaml", data); return p },
 				"template": func() Problems { _, p := DecodeTemplate("templates/a.yaml", data); return p },
 				"platform": func() Problems { _, p := DecodePlatform("platform.yaml", data); return p },
 				"tree": func() Problems {
