@@ -142,7 +142,7 @@ func TestHostileFiles(t *testing.T) {
 				select {
 				case problems := <-done:
 					runtime.ReadMemStats(&after)
-					if used := after.TotalAlloc - before.TotalAlloc; used > 128<<20 {
+					if used := after.TotalAlloc - before.TotalAlloc; used > 256<<20 {
 						t.Errorf("%s: %d MiB", kind, used>>20)
 					}
 					if !problems.Failed() {
