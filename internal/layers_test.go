@@ -20,6 +20,7 @@ func layers() map[string]string {
 		"state":                 "",
 		"manifest":              "",
 		"plan":                  "state",
+		"report":                "plan state",
 		"desired":               "manifest state",
 		"journal":               "provider state",
 		"accept":                "manifest state",
@@ -42,12 +43,15 @@ func layers() map[string]string {
 		"apply":                 "journal plan provider state store",
 		"reconcile":             "accept apply desired journal manifest plan provider state store",
 		"daemon":                "accept apply reconcile state store",
+		"schema":                "manifest",
 		"web":                   "apply provider/mailbox reconcile state",
 	}
 }
 
 // grounds are values only: no clock, network, disk, environment, randomness.
-func grounds() []string { return []string{"state", "manifest", "plan", "desired", "journal", "accept"} }
+func grounds() []string {
+	return []string{"state", "manifest", "plan", "desired", "journal", "accept", "report"}
+}
 
 func TestImportsGoDownwards(t *testing.T) {
 	table := layers()

@@ -57,30 +57,24 @@ func (r *repository) Range(ctx context.Context, from, head string) (reconcile.Ra
 	if err != nil {
 		return out, err
 	}
+	out.Odd = map[string]string{}
 	for _, c := range changes {
 		out.Changes = append(out.Changes, accept.Change{Path: c.Path, Old: c.Old, New: c.New})
-	}
-	entries, err := r.git.Files(ctx, head)
-	if err != nil {
-		return out, err
-	}
-	out.Empty = true
-	out.Odd = map[string]string{}
-	for _, e := range entries {
-		if !e.Regular {
-			out.Odd[e.Path] = e.Path + " is not a regular file: a link, a module or an executable is not read"
-		}
-		if r.layout.Classify(e.Path) == manifest.ClassClient {
-			out.Empty = false
+		if source.Irregular(c.New) {
+			out.Odd[c.Path] = "not a regular file: a link, a module or an executable is not read"
 		}
 	}
-	return out, nil
+	// The first manifest answers this: a range costs its changes, not the fleet.
+	any, err := r.git.Any(ctx, head, func(path string) bool { return r.layout.Classify(path) == manifest.ClassClient })
+	out.Empty = !any
+	return out, err
 }
 
-// Read implements reconcile.Repository.
+// Read implements reconcile.Repository. A stop of the program does not make it fail:
+// what fails is recorded as the file's fault.
 func (r *repository) Read(ctx context.Context, path, blob string) accept.File {
 	f := accept.File{Path: path, Blob: blob}
-	data, err := r.git.Blob(ctx, blob)
+	data, err := r.git.Blob(context.WithoutCancel(ctx), blob)
 	if err != nil {
 		f.Err = err.Error()
 		return f
@@ -117,7 +111,7 @@ func (r *repository) Tree(ctx context.Context, rev string) (string, []accept.Fil
 			continue
 		}
 		if !e.Regular {
-			files = append(files, accept.File{Path: e.Path, Err: e.Path + " is not a regular file"})
+			files = append(files, accept.File{Path: e.Path, Err: "not a regular file: a link, a module or an executable is not read"})
 			continue
 		}
 		files = append(files, r.Read(ctx, e.Path, e.Blob))

@@ -16,19 +16,22 @@ func (w *writer) hold(h state.Hold) { w.holds[h.Fingerprint] = h }
 // creates holds more new clients than the guard allows: all of this range's.
 // Those that name existing objects to adopt create nothing and go on.
 func (w *writer) creates() {
-	limit, lately := w.guard().MaxCreates, 0
-	for id, c := range w.clients {
-		if c.CreatedAt.After(w.in.Now.Add(-Window)) && !w.neverBegun(id) {
-			lately++
-		}
-	}
 	var fresh []*candidate
 	for _, k := range w.created {
 		if len(k.eff.Adopt) == 0 {
 			fresh = append(fresh, k)
 		}
 	}
-	if len(fresh) == 0 || lately+len(fresh) <= limit {
+	if len(fresh) == 0 {
+		return
+	}
+	limit, lately := w.guard().MaxCreates, 0
+	for id, c := range w.clients {
+		if c.CreatedAt.After(w.in.Now.Add(-Window)) && !w.neverBegun(id) {
+			lately++
+		}
+	}
+	if lately+len(fresh) <= limit {
 		return
 	}
 	sort.Slice(fresh, func(i, j int) bool { return fresh[i].name < fresh[j].name })
@@ -57,57 +60,53 @@ func (w *writer) creates() {
 	}
 }
 
-// fleet lets a change of what clients inherit run on one client when it touches
-// more active ones than the guard allows. The others wait in a HoldFleet, in the
-// order in which they are to follow; whoever runs the waves takes clients off
-// its front (a tenth, then the rest), and stops after three failures. Approving
-// it lets all of them go at once; a commit of a client's own takes that client
-// out of it.
+// fleet lets a change of what clients inherit run in waves when it touches more
+// active ones than the guard allows, or one that still waits for an earlier such
+// change. Approving the hold lets all go at once; a commit of a client's own takes
+// that client out of it.
 func (w *writer) fleet() {
-	active := 0
+	var wave []state.Client
+	active, waits := 0, false
 	for _, id := range w.wave {
-		if isActive(w.clients[id]) {
+		was := w.clients[id]
+		if w.neverBegun(id) {
+			continue // it waits in a hold of its own
+		}
+		if h, bound := Bound(w.in.Holds, id); bound && h.Kind == state.HoldFleet {
+			if was.Converged == w.get(id).WishHash {
+				w.touched[id] = true // back to what it has: nothing will be done
+				continue
+			}
+			waits = true
+		}
+		if isActive(was) {
 			active++
 		}
+		wave = append(wave, was)
 	}
-	if active <= w.guard().MaxChanged {
-		for _, id := range w.wave {
-			w.touched[id] = true
-		}
+	limit := w.guard().MaxChanged
+	if waits {
+		limit = 0
+	}
+	hashes := func(id state.ClientID) string { return w.get(id).WishHash }
+	first, h := spread(limit, active, list(w.inherits), w.in.Head, wave, hashes, w.in.Now)
+	for _, id := range first {
+		w.touched[id] = true
+	}
+	if h == nil {
 		return
 	}
-	sort.Slice(w.wave, func(i, j int) bool {
-		a, b := w.clients[w.wave[i]], w.clients[w.wave[j]]
-		if isActive(a) != isActive(b) {
-			return isActive(a)
-		}
-		if a.Name != b.Name {
-			return a.Name < b.Name
-		}
-		return a.ID < b.ID
-	})
-	h := state.Hold{Kind: state.HoldFleet, Commit: w.in.Head, NewHead: w.in.Head, Approvable: true, At: w.in.Now, Clients: slices.Clone(w.wave[1:])}
-	parts := []string{"fleet"}
-	for _, id := range w.wave {
-		parts = append(parts, string(id), w.get(id).WishHash)
-	}
-	h.Fingerprint = fingerprint(parts...)
-	h.Reason = fmt.Sprintf("%s touches %s; it runs on %s first.", list(w.inherits), count(len(w.wave), "client"), w.clients[w.wave[0]].Name)
-	h.Act = "The others follow when that went well; approve " + h.Fingerprint + " for all at once."
-	w.touched[w.wave[0]] = true
 	if a, ok := approved(w.in.Approvals, h.Fingerprint, w.in.Now); ok {
 		w.use(a)
 		w.note(state.Client{}, "approved", h.Reason)
-		for _, id := range w.wave {
-			w.touched[id] = true
+		for _, c := range wave {
+			w.touched[c.ID] = true
 		}
 		return
 	}
-	w.hold(h)
+	w.hold(*h)
 	w.note(state.Client{}, "held", h.Reason)
 }
-
-func isActive(c state.Client) bool { return c.EverDeployed || c.Status == state.StatusActive }
 
 // standing goes through the holds that were there: they outlive later commits
 // for as long as they bind something.
@@ -127,7 +126,7 @@ func (w *writer) standing() {
 		case state.HoldReuse:
 			for file := range w.evaluated {
 				if reusePrint(file, h.Client) == h.Fingerprint {
-					w.lift[h.Fingerprint], w.answered[h.Client] = true, true
+					w.lift[h.Fingerprint] = true
 				}
 			}
 		case state.HoldCreates:
@@ -136,7 +135,7 @@ func (w *writer) standing() {
 				return k == nil || k.same || len(k.eff.Adopt) == 0
 			})
 		case state.HoldFleet:
-			w.trim(h, func(id state.ClientID) bool { return !w.touched[id] && !slices.Contains(w.wave, id) })
+			w.surf(h)
 		}
 	}
 	w.bound()
@@ -184,6 +183,39 @@ func (w *writer) trim(h state.Hold, stays func(state.ClientID) bool) {
 	}
 }
 
+// surf takes out of a fleet's hold the clients that are touched anew or gone; when
+// nobody is under way then, the next ones follow.
+func (w *writer) surf(h state.Hold) {
+	anew := func(id state.ClientID) bool {
+		_, known := w.clients[id]
+		return !known || w.touched[id] || slices.Contains(w.wave, id) || w.get(id).Removed
+	}
+	had := len(h.Clients)
+	h.Clients = slices.DeleteFunc(slices.Clone(h.Clients), anew)
+	if h.Waves == nil {
+		w.lift[h.Fingerprint] = len(h.Clients) == 0
+		w.hold(h)
+		return
+	}
+	v := *h.Waves
+	v.Out = slices.DeleteFunc(slices.Clone(v.Out), anew)
+	v.Failed = slices.DeleteFunc(slices.Clone(v.Failed), anew)
+	if had == len(h.Clients) && len(v.Out) == len(h.Waves.Out) && len(v.Failed) == len(h.Waves.Failed) {
+		w.bind(h)
+		return
+	}
+	h.Waves = &v
+	next, over := advance(&h)
+	for _, id := range next {
+		w.touched[id] = true
+	}
+	if over {
+		w.lift[h.Fingerprint] = true
+		return
+	}
+	w.hold(h)
+}
+
 // bound keeps what a hold binds from being touched.
 func (w *writer) bound() {
 	for _, h := range w.holds {
@@ -196,7 +228,7 @@ func (w *writer) bind(h state.Hold) {
 		return
 	}
 	for _, id := range h.Clients {
-		if h.Kind == state.HoldCreates && w.fate[id] != "" && !w.get(id).Removed {
+		if h.Kind == state.HoldCreates && w.fate[id] == FatePending && !w.get(id).Removed {
 			w.fate[id] = FateHeld
 		}
 		if !w.get(id).Removed {
@@ -232,6 +264,7 @@ func (w *writer) free(id state.ClientID, key string) {
 // its last owner, and whoever asks for it gets it from there, so that both pass as
 // one group.
 func (w *writer) forget() {
+	gone := map[state.ClientID]bool{}
 	for _, t := range w.in.Tombstones {
 		key := stoneKey(t)
 		if now, ok := w.stones[key]; ok {
@@ -242,15 +275,22 @@ func (w *writer) forget() {
 		}
 		switch {
 		case t.Part == "" && t.Done && w.get(t.Client).Removed:
-			for _, claim := range w.claimsOf[t.Client] {
-				w.free(t.Client, claim)
-			}
-		case isHost(t) && !t.Done:
+			gone[t.Client] = true
+		case !isHost(t):
+		case !t.At.After(w.in.Now.Add(-Window)):
+			w.void[key] = t
+			delete(w.stones, key)
+			w.free(t.Client, "host:"+strings.TrimPrefix(t.Part, HostPart+"/"))
+		case !t.Done:
 			t.Done = true
 			w.stones[key] = t
-		case isHost(t) && !t.At.After(w.in.Now.Add(-Window)):
-			w.void[key] = t
-			w.free(t.Client, "host:"+strings.TrimPrefix(t.Part, HostPart+"/"))
+		}
+	}
+	if len(gone) > 0 {
+		for _, c := range w.in.Claims {
+			if gone[c.Client] {
+				w.free(c.Client, c.Key)
+			}
 		}
 	}
 }
@@ -261,14 +301,7 @@ func (w *writer) baseline() {
 	for _, file := range keys(w.problems) {
 		w.base.Problems = append(w.base.Problems, w.problems[file]...)
 	}
-	now := make(map[state.ClientID]state.Client, len(w.clients))
-	for id := range w.clients {
-		now[id] = w.get(id)
-	}
-	for id, c := range w.put {
-		now[id] = c
-	}
-	w.prune(now)
+	w.prune(w.get)
 	if w.in.Baseline == nil || !reflect.DeepEqual(*w.base, *w.in.Baseline) {
 		w.res.Baseline = w.base
 	}

@@ -22,7 +22,7 @@ func TestIdentityMintedOnce(t *testing.T) {
 }
 
 func TestIdentityMovedFileIsNoChange(t *testing.T) {
-	w := fleet(t, "alpha")
+	w := fleet(t, "alpha", "beta")
 	text := w.tree[cpath("alpha")]
 	r := w.push(m{cpath("alpha"): "", "clients/al/alpha.yaml": text})
 	equal(t, "touched", r.Touched, []state.ClientID{})
@@ -113,6 +113,20 @@ func TestIdentityRenameThatForgotToSaySo(t *testing.T) {
 	equal(t, "tombstones", w.tombs, map[string]state.Tombstone{})
 }
 
+// A file of an earlier commit that asked in vain for the name counts too.
+func TestIdentityRenameInTwoCommits(t *testing.T) {
+	w := fleet(t, "demoshop")
+	id := w.named("demoshop").ID
+	w.push(m{cpath("demo-shop"): client("demo-shop", "demoshop")})
+	contains(t, "first", w.problem(cpath("demo-shop")), "demoshop.agency.example belongs to demoshop")
+	w.push(m{cpath("demoshop"): ""})
+	contains(t, "then", w.problem(cpath("demo-shop")), "a rename that doesn't say so?")
+	w.again()
+	equal(t, "due: it waits for the file", w.dueParts(), []string{})
+	w.push(m{cpath("demo-shop"): client("demo-shop", "demoshop", "previously: [demoshop]")})
+	equal(t, "id", w.named("demo-shop").ID, id)
+}
+
 func TestIdentityFreshTakesTheHost(t *testing.T) {
 	w := fleet(t, "demoshop")
 	old := w.named("demoshop").ID
@@ -192,7 +206,7 @@ func TestIdentityNameOfOneThatWaitsToGo(t *testing.T) {
 	w.guard.RemoveAfter = time.Hour
 	w.push(m{cpath("alpha"): ""})
 	w.push(m{cpath("gamma"): client("gamma", "alpha")})
-	contains(t, "gamma", w.problem(cpath("gamma")), "alpha.agency.example is still alpha's, whose removal waits")
+	contains(t, "gamma", w.problem(cpath("gamma")), "alpha.agency.example is still alpha's: its removal waits")
 	w.now = w.now.Add(2 * time.Hour)
 	r := w.again()
 	equal(t, "owner", w.owner("alpha.agency.example"), "gamma")

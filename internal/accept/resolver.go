@@ -95,7 +95,10 @@ func (r *Resolver) Client(c state.Client) (manifest.Effective, manifest.Problems
 
 func (r *Resolver) context(c state.Client) manifest.Context {
 	ctx := r.base
-	if c.PlatformBlob != r.platform {
+	switch {
+	case c.PlatformBlob == "":
+		ctx.Platform = nil // there was none
+	case c.PlatformBlob != r.platform:
 		if p, ok := r.platforms[c.PlatformBlob]; ok {
 			ctx.Platform = p
 		}

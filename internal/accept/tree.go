@@ -121,13 +121,13 @@ func (p *pass) keepOld() {
 }
 
 // prune leaves of the kept versions those that a living client is resolved with.
-func (p *pass) prune(clients map[state.ClientID]state.Client) {
+func (p *pass) prune(get func(state.ClientID) state.Client) {
 	if len(p.base.Kept) == 0 {
 		return
 	}
 	needed := map[string]bool{}
-	for _, c := range clients {
-		if !c.Removed {
+	for id := range p.clients {
+		if c := get(id); !c.Removed {
 			needed[c.TemplateBlob], needed[c.PlatformBlob] = true, true
 		}
 	}
@@ -194,8 +194,11 @@ func (p *pass) misnamed() {
 		if p.layout.Classify(file) == manifest.ClassOther && !saysClient(f.Data) {
 			continue
 		}
-		base := strings.ToLower(strings.TrimSuffix(path.Base(file), path.Ext(file))) + ".yaml"
-		p.problems[file] = []state.FileProblem{{Path: file, Blob: f.Blob, Rule: "name", Text: "looks like a manifest and is not read", Hint: "name it " + path.Join(p.in.Path, base)}}
+		proper := p.layout.Proper(file)
+		if p.layout.Classify(file) == manifest.ClassOther {
+			proper = path.Join(p.in.Path, path.Base(proper))
+		}
+		p.problems[file] = []state.FileProblem{{Path: file, Blob: f.Blob, Rule: "name", Text: "looks like a manifest and is not read", Hint: "name it " + proper}}
 	}
 }
 

@@ -71,7 +71,7 @@ type Input struct {
 	Tombstones []state.Tombstone // done ones too, at least for Window
 	Holds      []state.Hold
 	Approvals  []state.Approval
-	Verdicts   []state.Verdict // those that are pending
+	Verdicts   []state.Verdict // those that are pending, and the baseline's head's
 
 	Guard    Guard
 	Defaults manifest.Defaults
@@ -111,5 +111,5 @@ type ReleaseInput struct {
 	Clients    []state.Client
 	Claims     []state.Claim
 	Tombstones []state.Tombstone
-	Verdicts   []state.Verdict // at least that of Hold.Commit, when it is kept
+	Verdicts   []state.Verdict // those that are pending
 }

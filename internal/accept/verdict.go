@@ -2,6 +2,8 @@ package accept
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -40,37 +42,56 @@ func Conclude(v *state.Verdict, now time.Time) {
 	}
 }
 
-// verdict begins the head's verdict and ends what it supersedes in older ones.
+// verdict begins the head's verdict and ends what it supersedes in older ones. A
+// head that is judged once more keeps its verdict, and adds to it.
 func (w *writer) verdict() {
+	w.older()
 	again := w.in.Baseline != nil && w.in.Baseline.Head == w.in.Head
-	v := state.Verdict{Commit: w.in.Head, Seq: w.base.Seq, At: w.in.Now}
+	v, found := state.Verdict{Commit: w.in.Head, Seq: w.base.Seq, At: w.in.Now}, false
 	for _, old := range w.in.Verdicts {
 		if old.Commit == w.in.Head {
-			v = old
+			v, found = old, true
 		}
 	}
-	if again && len(w.fate)+len(w.invalid) == 0 {
+	var invalid []state.FileProblem
+	for _, q := range append(slices.Clone(v.Invalid), w.invalid...) {
+		if len(w.problems[q.Path]) > 0 && !slices.Contains(invalid, q) {
+			invalid = append(invalid, q)
+		}
+	}
+	sort.SliceStable(invalid, func(i, j int) bool { return invalid[i].Path < invalid[j].Path })
+	fates := maps.Clone(w.fate)
+	for id, commit := range w.goesOn {
+		if commit == w.in.Head {
+			fates[id] = FatePending
+		}
+	}
+	if again && len(fates) == 0 && (!found || slices.Equal(invalid, v.Invalid)) {
 		return
 	}
 	v.Clients = copyFates(v.Clients)
-	for id, fate := range w.fate {
-		v.Clients[id] = fate
+	maps.Copy(v.Clients, fates)
+	if !again {
+		for _, c := range w.in.Commits {
+			v.Commits = append(v.Commits, c.ID)
+		}
 	}
-	for _, c := range w.in.Commits {
-		v.Commits = append(v.Commits, c.ID)
-	}
-	v.Invalid = append(append([]state.FileProblem(nil), v.Invalid...), w.invalid...)
-	sort.SliceStable(v.Invalid, func(i, j int) bool { return v.Invalid[i].Path < v.Invalid[j].Path })
+	v.Invalid = invalid
 	Conclude(&v, w.in.Now)
 	w.res.Verdict = &v
-	w.supersede()
 	w.report(v)
 }
 
-// supersede ends in older verdicts what this head asks for anew.
-func (w *writer) supersede() {
+// older ends in older verdicts what this head asks for anew, and goes on with what
+// waited.
+func (w *writer) older() {
 	olds := append([]state.Verdict(nil), w.in.Verdicts...)
-	sort.Slice(olds, func(i, j int) bool { return olds[i].Seq < olds[j].Seq })
+	sort.Slice(olds, func(i, j int) bool {
+		if olds[i].Seq != olds[j].Seq {
+			return olds[i].Seq < olds[j].Seq
+		}
+		return olds[i].Commit < olds[j].Commit
+	})
 	for _, v := range olds {
 		if v.Commit == w.in.Head {
 			continue
@@ -78,11 +99,16 @@ func (w *writer) supersede() {
 		changed := false
 		v.Clients = copyFates(v.Clients)
 		for id, was := range v.Clients {
-			anew := w.fate[id] != "" && w.fate[id] != FateInvalid || w.answered[id]
-			if anew && (was == FatePending || was == FateHeld) {
+			anew := w.fate[id] != "" && w.fate[id] != FateInvalid
+			switch {
+			case anew && (was == FatePending || was == FateHeld):
 				v.Clients[id] = FateSuperseded + " " + w.in.Head
-				changed = true
+			case w.goesOn[id] == v.Commit && was == FateHeld:
+				v.Clients[id] = FatePending
+			default:
+				continue
 			}
+			changed = true
 		}
 		if !changed {
 			continue
@@ -115,6 +141,10 @@ func (w *writer) report(v state.Verdict) {
 			r.Text, r.Detail = "held", c.Because
 		case FateInvalid:
 			r.State, r.Text, r.Detail = "failure", clip(c.Because), c.Because
+		case FatePending:
+			if c.InvalidBlob != "" {
+				r.Text, r.Detail = clip(c.Because), c.Because
+			}
 		}
 		w.res.Reports = append(w.res.Reports, r)
 	}

@@ -4,8 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"path"
-	"slices"
+	"reflect"
 	"sort"
 	"strings"
 	"testing"
@@ -30,6 +31,7 @@ type world struct {
 	tree       map[string]string
 	seen       map[string]string // the tree at the baseline
 	broken     map[string]string // path → why it can't be read
+	seenBroken map[string]string // likewise, at the baseline
 	base       *state.Baseline
 	clients    map[state.ClientID]state.Client
 	claims     map[string]state.Claim
@@ -42,6 +44,9 @@ type world struct {
 	defaults   manifest.Defaults
 	program    string
 	repository string
+	branch     string
+	path       string
+	listed     bool // the changes list the whole head
 	root       string
 	heads      int
 	ids        int
@@ -58,7 +63,7 @@ func newWorld(t fataler) *world {
 		holds: map[string]state.Hold{}, approvals: map[string]state.Approval{}, verdicts: map[string]state.Verdict{}, retained: map[state.ClientID]bool{},
 		guard: Guard{MaxDeletes: 100, MaxDeletePercent: 100, MaxChanged: 25, MaxCreates: 1000}, program: "1.0.0",
 		defaults:   manifest.Defaults{BaseDomain: "agency.example", Deployment: "local", Database: "sqlite", DNS: "local"},
-		repository: "https://git.example/clients.git", root: "root1", reviewed: true,
+		repository: "https://git.example/clients.git", root: "root1", branch: "main", path: "clients", reviewed: true,
 	}
 }
 
@@ -153,7 +158,7 @@ func (w *world) again() Result {
 
 func (w *world) input(head string) Input {
 	in := Input{
-		Now: w.now, Head: head, Root: w.root, Repository: w.repository, Branch: "main", Path: "clients", Program: w.program,
+		Now: w.now, Head: head, Root: w.root, Repository: w.repository, Branch: w.branch, Path: w.path, Whole: w.listed, Program: w.program,
 		Baseline: w.base, Descends: !w.rewritten, HeadEmpty: !w.manifests(), Guard: w.guard, Defaults: w.defaults, Files: map[string]File{},
 		EmptyState: len(w.clients) == 0,
 		Retained:   func(id state.ClientID) bool { return w.retained[id] },
@@ -175,7 +180,7 @@ func (w *world) input(head string) Input {
 	}
 	for p := range paths {
 		old, now := w.seen[p], w.tree[p]
-		if old == now && w.broken[p] == "" {
+		if old == now && w.broken[p] == w.seenBroken[p] {
 			continue
 		}
 		ch := Change{Path: p}
@@ -228,7 +233,7 @@ func (w *world) file(p string) File {
 
 func (w *world) manifests() bool {
 	for p := range w.tree {
-		if strings.HasPrefix(p, "clients/") {
+		if strings.HasPrefix(p, w.path+"/") {
 			return true
 		}
 	}
@@ -260,10 +265,12 @@ func (w *world) play(in Input) Result {
 	w.last = r
 	w.apply(r)
 	if !r.Held {
+		w.listed = false
 		w.seen = map[string]string{}
 		for p, text := range w.tree {
 			w.seen[p] = text
 		}
+		w.seenBroken = maps.Clone(w.broken)
 	}
 	w.sound(in, r)
 	return r
@@ -449,6 +456,13 @@ func equal(t *testing.T, what string, got, want any) {
 	}
 }
 
+func same(t fataler, what string, got, want any) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("%s: got %+v, want %+v", what, got, want)
+	}
+}
+
 func contains(t *testing.T, what, text, part string) {
 	t.Helper()
 	if !strings.Contains(text, part) {
@@ -457,5 +471,3 @@ func contains(t *testing.T, what, text, part string) {
 }
 
 func cpath(name string) string { return path.Join("clients", name+".yaml") }
-
-var _ = slices.Contains[[]string]

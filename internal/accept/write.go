@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -39,15 +40,16 @@ type writer struct {
 	created []*candidate
 	ids     map[*candidate]state.ClientID
 	wave    []state.ClientID // touched by what they inherit alone
-	// answered are clients whose retained database was asked for, and isn't any more
-	answered map[state.ClientID]bool
+	// goesOn are removals that waited and wait no more: the verdict of the commit
+	// that removed the client speaks of them, not this head's
+	goesOn map[state.ClientID]string
 }
 
 func (w *writer) write() Result {
 	w.holds, w.lift = map[string]state.Hold{}, map[string]bool{}
 	w.claimed, w.freed = map[string]state.ClientID{}, map[string]bool{}
 	w.stones, w.void = map[string]state.Tombstone{}, map[string]state.Tombstone{}
-	w.ids, w.answered = map[*candidate]state.ClientID{}, map[state.ClientID]bool{}
+	w.ids, w.goesOn = map[*candidate]state.ClientID{}, map[state.ClientID]string{}
 	w.removals()
 	for _, k := range w.s.candidates() {
 		w.accept(k)
@@ -101,11 +103,6 @@ func (w *writer) removals() {
 			c.Status, c.Because, w.fate[c.ID] = state.StatusHeld, "Its removal waits until "+strings.Join(WaitsFor(t), ", ")+" is valid.", FateHeld
 		case t.NotUntil.After(w.in.Now):
 			c.Because = "It goes at " + t.NotUntil.UTC().Format("15:04 on 2 January 2006") + " UTC; a revert until then costs nothing."
-		}
-		for _, old := range w.tombs[c.ID] {
-			if isHost(old) {
-				w.void[stoneKey(old)] = old // the whole says it now
-			}
 		}
 		w.touched[c.ID] = true
 		w.set(c)
@@ -267,6 +264,11 @@ func (w *writer) refusals() {
 		}
 		w.refuse(k, problems)
 	}
+	for _, file := range keys(w.changed) {
+		if class := w.layout.Classify(file); class != manifest.ClassClient && !w.deleted[file] {
+			w.invalid = append(w.invalid, w.problems[file]...)
+		}
+	}
 }
 
 // fallbackList are the last good versions, by path; those that a valid file
@@ -281,6 +283,9 @@ func (w *writer) fallbackList() []*candidate {
 	sort.Slice(out, func(i, j int) bool { return out[i].path < out[j].path })
 	return out
 }
+
+// unreadable stands for the blob of a file that can't be read.
+const unreadable = "unreadable"
 
 func (w *writer) refuse(k *candidate, problems []state.FileProblem) {
 	file := k.path
@@ -297,23 +302,27 @@ func (w *writer) refuse(k *candidate, problems []state.FileProblem) {
 		return
 	}
 	c := w.get(k.client.ID)
-	if c.InvalidBlob != "" && c.InvalidBlob == k.blob && c.Path == file {
+	mark := k.blob
+	if mark == "" {
+		mark = unreadable
+	}
+	if c.InvalidBlob == mark && c.Path == file {
 		return
 	}
 	if k.inherited && c.InvalidBlob != "" {
 		return // its file is invalid too: that is said already
 	}
-	c.InvalidBlob, c.Path = k.blob, file
-	if c.InvalidBlob == "" {
-		c.InvalidBlob = "unreadable"
-	}
+	c.InvalidBlob, c.Path = mark, file
 	c.Because = describe(problems[0]) + ". Its last good version stays."
-	w.fate[c.ID] = FateInvalid
+	if w.fate[c.ID] == "" {
+		w.fate[c.ID] = FateInvalid // else its last good version changes all the same
+	}
 	w.set(c)
 	w.note(c, "invalid", c.Because)
 }
 
-// ambiguous holds a newcomer that takes a name with a retained database.
+// ambiguous holds a newcomer that takes a name with a retained database. Only
+// another commit helps, so that the verdict of this one ends: the file is invalid.
 func (w *writer) ambiguous(k *candidate) {
 	old := w.clients[k.reuse]
 	h := state.Hold{Kind: state.HoldReuse, Client: old.ID, Commit: w.in.Head, At: w.in.Now, Fingerprint: reusePrint(k.path, old.ID)}
@@ -321,8 +330,8 @@ func (w *writer) ambiguous(k *candidate) {
 	h.Act = "Say database.reuse: retained (that database) or fresh (a new one) in " + k.path + "."
 	w.holds[h.Fingerprint] = h
 	w.problems[k.path] = []state.FileProblem{{Path: k.path, Blob: k.blob, Client: k.name, Rule: "reuse", Text: h.Reason, Hint: h.Act}}
-	w.fate[old.ID] = FateHeld
 	if w.changed[k.path] {
+		w.invalid = append(w.invalid, w.problems[k.path]...)
 		w.note(state.Client{ID: old.ID, Name: k.name}, "held", h.Reason)
 	}
 }
@@ -371,7 +380,9 @@ func (w *writer) loosen(t state.Tombstone) {
 			w.set(c)
 		}
 		w.touched[t.Client] = true
-		w.fate[t.Client] = FatePending
+		if t.Part == "" {
+			w.goesOn[t.Client] = t.Commit
+		}
 	}
 	w.stones[stoneKey(t)] = t
 }

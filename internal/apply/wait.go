@@ -138,7 +138,9 @@ func (r *Runner) probe(ctx context.Context, job Job, s plan.Step) (string, error
 		if err != nil {
 			return "", &journalError{err}
 		}
-		t.URL = have.Outputs["url"].Literal
+		if t.URL = have.Outputs["url"].Literal; t.URL == "" {
+			return "it has no address of its own; the public one is asked later", nil
+		}
 	}
 	begun := r.Now()
 	for poll := firstPoll; ; poll = min(poll*2, maxPoll) {

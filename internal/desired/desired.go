@@ -45,12 +45,14 @@ type builder struct {
 
 // Resources returns the wish, sorted by Ref, and what stands in its way.
 func Resources(in Input) ([]state.Resource, []Problem) {
-	b := &builder{in: in}
+	b := &builder{in: in, out: []state.Resource{}} // a client may wish nothing: that is a wish, too
 	b.addDatabase()
 	if p := in.Effective.Deployment.Provider; p != none && p != "" {
 		b.addSite()
 	}
 	b.addRecords()
+	b.adopt()
+	b.payments()
 	sort.Slice(b.out, func(i, j int) bool { return b.out[i].Ref.Less(b.out[j].Ref) })
 	return b.out, b.problems
 }
@@ -124,14 +126,7 @@ func (b *builder) addSite() {
 	env := b.environment(siteID)
 	b.add(b.ref(state.KindEnvironment, name), host, env)
 
-	release := map[string]state.Value{
-		"site": siteID, "repository": state.Lit(source.Repository), "ref": state.Lit(source.Ref), "directory": state.Lit(source.Directory),
-		"template": state.Lit(e.Template), "install": state.Lit(e.Build.Install), "command": state.Lit(e.Build.Command), "start": state.Lit(e.Build.Start),
-		"migrate": state.Lit(e.Migrate), "settings": state.Lit(b.settings()), "features": state.Lit(list(e.Features)), "collections": state.Lit(list(e.DisabledCollections)),
-		"displayName": state.Lit(e.DisplayName), "environment": state.Lit(hash(state.NewAttributes(env).Canonical())),
-	}
-	deployment := b.ref(state.KindDeployment, hash(host+"\n"+state.NewAttributes(release).Canonical()))
-	b.add(deployment, host, release)
+	deployment := b.addRelease(host, siteID, env)
 	b.add(b.ref(state.KindTraffic, name), host, map[string]state.Value{"site": siteID, "deployment": state.OutputOf(deployment, "id")})
 	for i, h := range e.Hosts {
 		redirect := ""
@@ -164,6 +159,9 @@ func (b *builder) environment(siteID state.Value) map[string]state.Value {
 			out["env."+name] = v
 		}
 	}
+	for name, v := range b.kept() {
+		out["env."+name] = v
+	}
 	return out
 }
 
@@ -178,6 +176,9 @@ func (b *builder) value(name string, v manifest.EnvValue) (state.Value, bool) {
 		if b.database.IsZero() {
 			b.problem("choose a database provider, or take the variable away with {none: true}", "%s comes from database.url, and the client has no database", name)
 			return state.Value{}, false
+		}
+		if x := b.in.Effective.Database.External; x != nil && x.URL.From == "" {
+			return b.value(name, x.URL) // the secret itself: a new version of it changes the site, too
 		}
 		return state.OutputOf(b.database, "url"), true
 	case v.From == "site.url":

@@ -8,7 +8,8 @@
 // It promises: equal inputs give equal resources, sorted by Ref; what only describes a
 // client (contact, billing, labels, notes) changes no resource that is deployed; a
 // secret is named, never held; a release's name is a hash of all that it is made of,
-// so that an earlier wish means an earlier release.
+// so that an earlier wish means an earlier release, and that name does not depend on
+// the client's id, which is minted only when the manifest is accepted.
 //
 // It refuses to guess: an unset secret or an unconfigured provider is a Problem with
 // the way out, never a default.
@@ -18,4 +19,16 @@
 // Names of resources of the site carry the hosting provider, so that both sides of a
 // switch can be on record at once. Records of types of which a name may have several
 // carry a hash of their content: each is a resource of its own.
+//
+// What is deployed: the ref of a source is resolved by whoever has a network, once for
+// each SourceSpec, and comes in with the client. The commit is an attribute of the
+// release and part of its name. A source without a commit (builtin) has none.
+//
+// Adoption is a field, not an action: the resource that `adopt:` names bears AdoptID.
+// What an adopted site's environment said is a secret of the client, Kept + NAME, that
+// stays in the environment until the manifest names it or says {none: true}. It is no
+// part of a release's name: the release that was there was built with it.
+//
+// A release says in `environment` what it was built with, secrets by name, and in
+// `secrets` their versions: a review binds the first and not the second.
 package desired

@@ -21,7 +21,7 @@ func TestRuleIdentityTheIncumbentKeepsItsName(t *testing.T) {
 			}
 			return 1
 		}
-		valid, problems := CheckTreeOver(LayoutOf("clients"), overTree(), nil, configured, rank)
+		valid, problems := CheckTreeOver("", LayoutOf("clients"), overTree(), nil, configured, rank)
 		if len(valid) != 1 || valid[0].Name != first || len(problems) != 1 || problems[0].Client != second || problems[0].Rule != "unique" {
 			t.Errorf("%s first: %v", first, problems)
 		}
@@ -34,16 +34,16 @@ func TestGivenRulesDecide(t *testing.T) {
 	files := overTree()[1:]
 	same := func(string) int { return 0 }
 	rules := []File{{"platform.yaml", []byte("baseDomain: base.example\nreserved: [same]\n")}}
-	valid, problems := CheckTreeOver(LayoutOf("clients"), files, rules, configured, same)
+	valid, problems := CheckTreeOver("", LayoutOf("clients"), files, rules, configured, same)
 	if len(valid) != 0 || len(problems) != 1 || !strings.Contains(problems[0].Text, "reserved") {
 		t.Errorf("by the rules: %v", problems)
 	}
-	if valid, problems = CheckTreeOver(LayoutOf("clients"), files, nil, configured, same); len(valid) != 1 || len(problems) != 0 {
+	if valid, problems = CheckTreeOver("", LayoutOf("clients"), files, nil, configured, same); len(valid) != 1 || len(problems) != 0 {
 		t.Errorf("by its own: %v", problems)
 	}
 	rules = []File{{"platform.yaml", []byte("baseDomain: base.example\n")}, {"templates/shop.yaml", []byte("name: shop\nsource: {repository: builtin}\ndefaults: {notes: from the rules}\n")}}
 	files[1].Data = []byte("name: shop\nsource: {repository: builtin}\nplna: x\n")
-	valid, problems = CheckTreeOver(LayoutOf("clients"), files, rules, configured, same)
+	valid, problems = CheckTreeOver("", LayoutOf("clients"), files, rules, configured, same)
 	if len(valid) != 1 || valid[0].Host != "same.base.example" || valid[0].Notes != "from the rules" || len(problems) != 1 || problems[0].Path != "templates/shop.yaml" {
 		t.Errorf("%v, %v", valid, problems)
 	}

@@ -32,11 +32,15 @@ func CheckTree(l Layout, files []File, d Defaults) ([]Effective, Problems) {
 // CheckTreeFor is CheckTree for a version of the program, which platform.yaml's
 // requires is held against.
 func CheckTreeFor(program string, l Layout, files []File, d Defaults) ([]Effective, Problems) {
-	return checkTree(program, l, files, nil, d, func(string) int { return 0 })
+	return CheckTreeOver(program, l, files, nil, d, func(string) int { return 0 })
 }
 
-// checkTree is CheckTreeOver for a version of the program.
-func checkTree(program string, l Layout, files, rules []File, d Defaults, rank func(path string) int) ([]Effective, Problems) {
+// CheckTreeOver is CheckTreeFor for a change that is to be judged. rules, unless nil,
+// are the platform file and the templates that decide in place of the tree's own;
+// a template that only the tree has counts all the same. rank says who comes first
+// when two claim a name: the lower; among equals the path decides. The tree's own
+// platform file and templates are checked too.
+func CheckTreeOver(program string, l Layout, files, rules []File, d Defaults, rank func(path string) int) ([]Effective, Problems) {
 	files = append([]File(nil), files...)
 	sort.SliceStable(files, func(i, j int) bool { return files[i].Path < files[j].Path })
 	own := newTree(program, d)

@@ -14,13 +14,15 @@ func Calculate(in Input) Plan {
 	clients := append([]ClientInput(nil), in.Clients...)
 	sort.Slice(clients, func(i, j int) bool { return clients[i].Client.ID < clients[j].Client.ID })
 	moves := findMoves(clients)
-	p := Plan{Commit: in.Commit, LookedAt: in.LookedAt}
+	twice := adoptedTwice(clients)
+	p := Plan{Commit: in.Commit, LookedAt: in.LookedAt, Warnings: renames(clients)}
 	for _, c := range clients {
 		if len(c.Problems) > 0 {
 			p.Problems = append(p.Problems, c.Problems...)
 			continue
 		}
 		b := newBuilder(in, c, moves)
+		b.twice = twice
 		switch {
 		case c.Removed:
 			b.remove()
@@ -52,8 +54,9 @@ type builder struct {
 	problems []Problem
 	// Refs of the wish.
 	site, traffic, deployment state.Ref
-	promote                   string // key of the traffic step
-	proved                    string // key of the probe from outside
+	proved                    string            // key of the probe from outside
+	twice                     map[string]string // see adoptedTwice
+	wishOrder, recordOrder    []state.Resource
 }
 
 func newBuilder(in Input, c ClientInput, m moves) *builder {
@@ -94,13 +97,11 @@ func (b *builder) add(s Step) *Step {
 	return &b.steps[n]
 }
 
-// key is the step that makes or changes a Ref ready: for a deployment its await.
+// key is the step that makes a Ref ready: its await, where it has one.
 func (b *builder) key(r state.Ref) (string, bool) {
-	if r.Kind == state.KindDeployment {
-		for _, s := range b.steps {
-			if s.Action == Await && s.Ref == r {
-				return s.Key(), true
-			}
+	for i := range b.steps {
+		if b.steps[i].Action == Await && b.steps[i].Ref == r {
+			return b.steps[i].Key(), true
 		}
 	}
 	if n, ok := b.byRef[r]; ok {
@@ -109,24 +110,25 @@ func (b *builder) key(r state.Ref) (string, bool) {
 	return "", false
 }
 
-// sortedWish is the wish in the order of the protocol.
+// sortedWish is the wish in the order of the protocol. Callers don't change it.
 func (b *builder) sortedWish() []state.Resource {
-	out := make([]state.Resource, 0, len(b.wished))
-	for _, w := range b.wished {
-		out = append(out, w)
+	if b.wishOrder == nil {
+		b.wishOrder = inOrder(b.wished)
 	}
-	sort.Slice(out, func(i, j int) bool {
-		if a, c := rank(out[i].Ref.Kind), rank(out[j].Ref.Kind); a != c {
-			return a < c
-		}
-		return out[i].Ref.Less(out[j].Ref)
-	})
-	return out
+	return b.wishOrder
 }
 
+// sortedRecord is the record in the same order. Callers don't change it.
 func (b *builder) sortedRecord() []state.Resource {
-	out := make([]state.Resource, 0, len(b.recorded))
-	for _, r := range b.recorded {
+	if b.recordOrder == nil {
+		b.recordOrder = inOrder(b.recorded)
+	}
+	return b.recordOrder
+}
+
+func inOrder(all map[state.Ref]state.Resource) []state.Resource {
+	out := make([]state.Resource, 0, len(all))
+	for _, r := range all {
 		out = append(out, r)
 	}
 	sort.Slice(out, func(i, j int) bool {
@@ -186,11 +188,23 @@ func (b *builder) finish() []Step {
 	if len(b.steps) == 0 {
 		return nil
 	}
-	record := Step{Number: StepRecord, Action: Record, Ref: state.Ref{Client: b.c.Client.ID}, Reason: "the audit record and the status"}
-	for _, s := range b.steps {
-		record.needs(s.Key())
+	record := Step{Number: StepRecord, Action: Record, Ref: state.Ref{Client: b.c.Client.ID}, Reason: "the audit record and the status", Undo: "nothing: it only records"}
+	release := ""
+	if w, ok := b.wished[b.deployment]; ok {
+		release = releasePrint(w)
 	}
-	return append(b.steps, record)
+	steps := append(b.steps, record)
+	for i := range steps {
+		s := &steps[i]
+		s.Client = b.c.Client.Name
+		if s.Ref == b.deployment || (s.Ref == b.traffic && !b.traffic.IsZero()) {
+			s.Release = release
+		}
+		if i < len(steps)-1 {
+			steps[len(steps)-1].needs(s.Key())
+		}
+	}
+	return steps
 }
 
 // order sorts steps so that each comes after what it needs; among those that may come

@@ -9,12 +9,18 @@ import (
 // converge plans from the record to the wish.
 func (b *builder) converge() {
 	b.checkData()
+	b.checkAdopted()
+	if len(b.problems) == 0 && b.adopting() {
+		b.adopt()
+		return
+	}
 	for _, w := range b.sortedWish() {
 		b.resource(w)
 	}
 	if len(b.problems) > 0 {
 		return
 	}
+	b.await()
 	b.release()
 	b.connect()
 	b.leftovers()
@@ -28,7 +34,8 @@ func (b *builder) checkData() {
 		}
 		w, wished := b.wished[r.Ref]
 		switch {
-		case wished && w.Provider != r.Provider:
+		case !wished: // a tombstone decides about it
+		case w.Provider != r.Provider:
 			b.problem(state.HoldData, "put back `database.provider: "+r.Provider+"`; moving data between providers is a plan of its own",
 				"database.provider changes from %s to %s: the data is at %s, and an empty database never takes its place", r.Provider, w.Provider, r.Provider)
 		case b.c.Looks[r.Ref].Gone:
@@ -47,10 +54,12 @@ func (b *builder) resource(w state.Resource) {
 		b.problem(state.HoldParked, "settle at "+w.Provider+" whose it is, then `reconciler retry "+b.c.Client.Name+"`", "%s %s at %s bears the mark of %s: it is not ours", w.Ref.Kind, w.Ref.Name, w.Provider, look.Foreign)
 	case look.Count > 1:
 		b.problem(state.HoldParked, "delete the wrong one at "+w.Provider+", then `reconciler retry "+b.c.Client.Name+"`", "%d objects at %s could be %s %s", look.Count, w.Provider, w.Ref.Kind, w.Ref.Name)
+	case (!ok || !have.Real()) && b.lives(w.Ref.Kind):
+		// an adopted site has its users, and they need no welcome
 	case !ok || !have.Real():
 		b.absent(w, look)
 	case have.Retained():
-		b.comeBack(w, have, look)
+		b.comeBack(w, have)
 	case w.Ref.Kind == state.KindMail:
 		// sent once
 	case look.Gone:
@@ -72,6 +81,12 @@ func (b *builder) resource(w state.Resource) {
 func (b *builder) absent(w state.Resource, look Look) {
 	if m, ok := b.moves.to[w.Ref]; ok {
 		b.move(w, m)
+		return
+	}
+	if owner, ok := b.moves.kept[w.Ref]; ok {
+		b.create(w, nil, b.whyNew(w))
+		n := b.byRef[w.Ref]
+		b.steps[n].Blocked, b.steps[n].Reason = true, "waiting for "+owner+", which still has it"
 		return
 	}
 	if look.Found && !look.Ours {
@@ -133,7 +148,7 @@ func undoOfCreate(w state.Resource, t state.Traits) string {
 }
 
 // comeBack puts retained data back into use.
-func (b *builder) comeBack(w, have state.Resource, look Look) {
+func (b *builder) comeBack(w, have state.Resource) {
 	if have.Provider != w.Provider {
 		return // checkData has said it
 	}
@@ -141,10 +156,12 @@ func (b *builder) comeBack(w, have state.Resource, look Look) {
 	wish.RetainedAt, wish.PurgeAfter = state.Resource{}.RetainedAt, state.Resource{}.PurgeAfter
 	b.add(Step{Number: Number(w.Ref.Kind), Action: Return, Ref: w.Ref, Provider: w.Provider, Wish: &wish, Prior: &have, Reason: "the client returns, and its data with it", Undo: "it is retained again"})
 	if fields := diff(have, w); len(fields) > 0 {
+		back := b.made(w.Ref)
 		b.update(w, have, fields, "")
-		b.steps[len(b.steps)-1].needs(b.steps[len(b.steps)-2].Key())
+		n := len(b.steps) - 1
+		b.steps[n].needs(back)
+		b.byRef[w.Ref] = n // what needs the data waits for both
 	}
-	_ = look
 }
 
 // compare plans the change of something that is there.
@@ -154,6 +171,11 @@ func (b *builder) compare(w, have state.Resource, look Look) {
 		if len(look.Differs) > 0 && !have.Found {
 			b.update(w, have, look.Differs, "it was changed outside")
 		}
+		return
+	}
+	if have.Found {
+		b.problem(state.HoldParked, "wish what is there, or remove it at "+w.Provider+", then `reconciler retry "+b.c.Client.Name+"`",
+			"%s of %s %s changes, and that was found at %s, not made: it is never changed", listWords(names(fields)), w.Ref.Kind, w.Ref.Name, w.Provider)
 		return
 	}
 	t := b.traits(w.Provider, w.Ref.Kind)
@@ -181,8 +203,11 @@ func (b *builder) update(w, have state.Resource, fields []Field, reason string) 
 	if t.Serving {
 		s.Risk = RiskTraffic
 	}
-	if b.mail(have) {
+	if b.mail(have) && !onlyTTL(fields) {
 		s.Risk = RiskMail
+	}
+	if vars := b.inherited(w, have); len(vars) > 0 {
+		s.Risk, s.Reason = RiskData, listWords(vars)+" of an adopted site changes"
 	}
 	if w.Ref.Kind == state.KindTraffic {
 		s.Undo = "the earlier deployment is promoted again"
@@ -194,6 +219,11 @@ func (b *builder) update(w, have state.Resource, fields []Field, reason string) 
 }
 
 func (b *builder) replace(w, have state.Resource, fields []Field, reason string) {
+	if have.Found || have.Adopted {
+		b.problem(state.HoldParked, "put it back, or remove "+have.ID+" at "+have.Provider+" yourself, then `reconciler retry "+b.c.Client.Name+"`",
+			"%s, which takes a new %s in place of %s, and that is not ours to delete", reason, w.Ref.Kind, have.ID)
+		return
+	}
 	t := b.traits(w.Provider, w.Ref.Kind)
 	s := Step{Number: Number(w.Ref.Kind), Action: Replace, Ref: w.Ref, Provider: w.Provider, Wish: &w, Prior: &have, Fields: fields, Reason: reason,
 		Undo: "the earlier one is made again", Calls: t.ObserveCalls + t.DeleteCalls + t.CreateCalls}
@@ -206,6 +236,24 @@ func (b *builder) replace(w, have state.Resource, fields []Field, reason string)
 	b.add(s)
 }
 
+// pending says that what is on record is not ready yet.
+func pending(r state.Resource) bool { return r.Real() && r.Phase != "" && r.Phase != "failed" }
+
+// await waits for what a person makes, or what was not ready when it was last seen.
+func (b *builder) await() {
+	for _, w := range b.sortedWish() {
+		if w.Ref.Kind == state.KindDeployment || w.Ref.Kind == state.KindMail {
+			continue
+		}
+		t := b.traits(w.Provider, w.Ref.Kind)
+		n, planned := b.byRef[w.Ref]
+		made := planned && t.Manual && b.steps[n].Action.Writes()
+		if have, ok := b.recorded[w.Ref]; made || (ok && !planned && !have.Retained() && pending(have)) {
+			b.add(Step{Number: Number(w.Ref.Kind), Action: Await, Ref: w.Ref, Provider: w.Provider, Reason: "until it is there", Undo: "nothing: it only waits", Calls: t.ObserveCalls})
+		}
+	}
+}
+
 // release plans what a new or promoted deployment needs: waiting, probing, promoting.
 func (b *builder) release() {
 	if b.deployment.IsZero() {
@@ -216,7 +264,7 @@ func (b *builder) release() {
 	_, made := b.byRef[b.deployment]
 	_, promoted := b.byRef[b.traffic]
 	t := b.traits(w.Provider, state.KindDeployment)
-	if made || (known && have.Phase == "progressing") {
+	if made || (known && pending(have)) {
 		b.add(Step{Number: StepMonitor, Action: Await, Ref: b.deployment, Provider: w.Provider, Reason: "until it is built", Undo: "nothing: it only waits", Calls: t.ObserveCalls})
 		made = true
 	}
@@ -236,88 +284,15 @@ func (b *builder) reconnected() bool {
 		case state.KindTraffic, state.KindDomain:
 			return true
 		case state.KindRecord:
+			if s.Wish == nil {
+				return true
+			}
 			if t := s.Wish.Attributes.Literal("type"); t == "A" || t == "AAAA" || t == "CNAME" {
 				return true
 			}
 		}
 	}
 	return false
-}
-
-// connect adds what every step needs.
-func (b *builder) connect() {
-	await, _ := b.key(b.deployment)
-	probe := b.find(Probe, b.deployment)
-	promote, _ := b.key(b.traffic)
-	admin, _ := b.key(state.Ref{Client: b.c.Client.ID, Kind: state.KindAdmin, Name: "main"})
-	for i := range b.steps {
-		s := &b.steps[i]
-		if s.Wish != nil && s.Action != Return {
-			for _, r := range s.Wish.References() {
-				if k, ok := b.key(r); ok {
-					s.needs(k)
-				}
-			}
-		}
-		switch {
-		case s.Action == Await:
-			s.needs(b.made(b.deployment))
-		case s.Action == Probe && s.Outside:
-			s.needs(promote, probe)
-			for _, o := range b.steps {
-				if o.Ref.Kind == state.KindDomain || o.Ref.Kind == state.KindRecord {
-					s.needs(o.Key())
-				}
-			}
-		case s.Action == Probe:
-			s.needs(await, admin, b.keyOfKind(state.KindDatabase))
-		case s.Ref.Kind == state.KindDeployment && s.Action != Delete:
-			s.needs(b.keyOfKind(state.KindEnvironment), b.keyOfKind(state.KindDatabase))
-		case s.Ref.Kind == state.KindAdmin:
-			s.needs(await)
-		case s.Ref.Kind == state.KindTraffic:
-			s.needs(probe, await, admin)
-		case s.Ref.Kind == state.KindDomain, s.Ref.Kind == state.KindRecord && b.address(s):
-			s.needs(promote)
-		case s.Ref.Kind == state.KindMail:
-			s.needs(promote, b.proved)
-		}
-	}
-}
-
-// address says that a record step leads people to the site.
-func (b *builder) address(s *Step) bool {
-	if s.Wish == nil {
-		return false
-	}
-	v, _ := s.Wish.Attributes.Get("content")
-	return v.Ref != nil
-}
-
-func (b *builder) find(a Action, r state.Ref) string {
-	for _, s := range b.steps {
-		if s.Action == a && s.Ref == r && !s.Outside {
-			return s.Key()
-		}
-	}
-	return ""
-}
-
-// made is the step that makes a Ref, without its await.
-func (b *builder) made(r state.Ref) string {
-	if n, ok := b.byRef[r]; ok {
-		return b.steps[n].Key()
-	}
-	return ""
-}
-
-func (b *builder) keyOfKind(k state.Kind) string {
-	for _, s := range b.steps {
-		if s.Ref.Kind == k && (s.Action.Writes() || s.Action == Return) && s.Action != Delete {
-			return s.Key()
-		}
-	}
-	return ""
 }
 
 func contains(list []string, s string) bool {
@@ -328,6 +303,8 @@ func contains(list []string, s string) bool {
 	}
 	return false
 }
+
+func onlyTTL(fields []Field) bool { return len(fields) == 1 && fields[0].Name == "ttl" }
 
 // newestFirst sorts deployments, the youngest first.
 func newestFirst(all []state.Resource) {

@@ -21,9 +21,29 @@
 // a plan would lead to is empty. Deleting needs a tombstone, but for what the wish
 // itself replaces (releases beyond Keep, the other side of a provider switch, a host
 // bound to the old site). Data is never deleted here but by Purge, and never replaced
-// by something empty. What was found is forgotten, not deleted.
+// by something empty. What was found is forgotten, not deleted, and never changed; what
+// was adopted may change and is never deleted. Fingerprints bind clients by name, so
+// that a plan which was reviewed before its client had an id is the plan that runs.
 //
 // # Refusals
 //
 // It calls nothing and holds no type that could: no provider is imported.
+//
+// # Design
+//
+// Adoption is two passes. The first, while something that `adopt:` names is not on
+// record, only records: what is named, and the parts of a site that is named, as
+// Adopted. What the objects say becomes their record (Adopted, Covers: pure, for
+// apply), the wish where it is the same; so the second pass is empty exactly where
+// nothing differs, and shows the rest as changes like any other. No administrator and
+// no welcome is ever made for a client whose site or database was adopted. When such a
+// client goes, its site keeps what it serves with; names that we made go.
+//
+// Taking away mail: a record that carries mail (MX, TXT at the host, _dmarc,
+// _domainkey) is held whatever takes it away, the removal of the whole client too. Mail
+// then goes on until someone approves; nothing else of the removal waits for it. A new
+// time to live takes nothing away.
+//
+// A client that goes while one comes that looks like it is a warning, not a problem:
+// what shares a host is refused where manifests are accepted.
 package plan

@@ -1,60 +1,28 @@
 package plan
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"sort"
 	"strings"
-	"time"
 
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
-// StepPrint is what a review binds of a step: whose, what, where, with which
-// attributes (secrets by name, not by version) and which risk. Reasons, numbers of
-// calls and dates are not part of it.
-func StepPrint(s Step) string {
-	var w strings.Builder
-	fmt.Fprintf(&w, "%s\n%s\n%s\n%s\n%s\n", s.Ref, s.Action, s.From, s.Provider, s.Risk)
-	if s.Wish != nil {
-		for _, a := range s.Wish.Attributes {
-			v := a.Value
-			if v.Secret != nil {
-				named := *v.Secret
-				named.Version, named.Fingerprint = 0, ""
-				v = state.SecretValue(named)
-			}
-			fmt.Fprintf(&w, "%q=%s\n", a.Name, v.Canonical())
-		}
-	}
-	if s.Outside {
-		w.WriteString("outside\n")
-	}
-	return digest(w.String())
-}
-
-// Fingerprint is 12 hex digits over the prints of one client's steps; client ""
-// takes all of them.
-func Fingerprint(p Plan, client state.ClientID) string {
-	var prints []string
-	for _, s := range p.Steps {
-		if client == "" || s.Ref.Client == client {
-			prints = append(prints, StepPrint(s))
-		}
-	}
-	sort.Strings(prints)
-	return digest(strings.Join(prints, "\n"))
-}
-
-func digest(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:6])
-}
-
 // Gate decides which steps wait for a person or a date. A held step bears the hold's
-// fingerprint; what needs it is blocked. An approval of a hold lets exactly its steps
-// run, once, within state.ApprovalLife.
+// fingerprint; what needs it is blocked. A step may wait for several things (a freeze
+// and a risk): it runs when every one is over or approved.
+//
+//	                       in a freeze   no review            reviewed, equal   reviewed, less risky   not reviewed
+//	no risk                freeze        runs                 runs              runs                   runs
+//	traffic, offline       freeze        runs (guard decides) runs              runs                   risk
+//	mail                   freeze, mail  mail                 mail              mail                   mail
+//	gap, data              freeze, data  data                 data              data                   data
+//	of a paused client     blocked: planned and shown, nothing is held
+//
+// A hold belongs to its client and steps. One that is there already stays as it is
+// while its steps do, whatever later commits add: those make holds of their own. An
+// approval lets exactly the steps of its hold run, within state.ApprovalLife; they
+// bear its fingerprint in Approved, and whoever runs them marks it as used.
 func Gate(p Plan, g GateInput) (Plan, []state.Hold) {
 	p.Steps = append([]Step(nil), p.Steps...)
 	byKind := map[state.ClientID]map[state.HoldKind][]int{}
@@ -63,53 +31,151 @@ func Gate(p Plan, g GateInput) (Plan, []state.Hold) {
 			p.Steps[i].Blocked, p.Steps[i].Reason = true, "paused: "+s.Reason
 			continue
 		}
-		kind, held := holdOf(s, g)
-		if !held {
-			continue
+		for _, kind := range holdsOf(s, g) {
+			if byKind[s.Ref.Client] == nil {
+				byKind[s.Ref.Client] = map[state.HoldKind][]int{}
+			}
+			byKind[s.Ref.Client][kind] = append(byKind[s.Ref.Client][kind], i)
 		}
-		if byKind[s.Ref.Client] == nil {
-			byKind[s.Ref.Client] = map[state.HoldKind][]int{}
-		}
-		byKind[s.Ref.Client][kind] = append(byKind[s.Ref.Client][kind], i)
 	}
 	var holds []state.Hold
 	for _, client := range sortedClients(byKind) {
 		for _, kind := range []state.HoldKind{state.HoldFreeze, state.HoldMail, state.HoldData, state.HoldRisk} {
-			steps := byKind[client][kind]
-			if len(steps) == 0 {
-				continue
+			for _, steps := range split(p, g, client, kind, byKind[client][kind]) {
+				h := newHold(p, g, client, kind, steps)
+				ok := approved(h.Fingerprint, g)
+				for _, i := range steps {
+					if ok {
+						p.Steps[i].Approved = append(append([]string(nil), p.Steps[i].Approved...), h.Fingerprint)
+					} else if p.Steps[i].Held == "" {
+						p.Steps[i].Held = h.Fingerprint
+					}
+				}
+				if !ok {
+					holds = append(holds, h)
+				}
 			}
-			h := newHold(p, g, client, kind, steps)
-			if approved(h.Fingerprint, g) {
-				continue
-			}
-			for _, i := range steps {
-				p.Steps[i].Held = h.Fingerprint
-			}
-			holds = append(holds, h)
 		}
 	}
 	block(p.Steps)
 	return p, holds
 }
 
-// holdOf says why a step waits.
-func holdOf(s Step, g GateInput) (state.HoldKind, bool) {
-	if _, frozen := freezeAt(g); frozen && s.Action != Record && s.Action != Probe && s.Action != Await {
-		return state.HoldFreeze, true
+// Used lists the approvals that let steps of the plan run, those that do run: a step
+// that still waits for something else uses none.
+func (p Plan) Used() []string {
+	seen := map[string]bool{}
+	var out []string
+	for _, s := range p.Steps {
+		for _, a := range s.Approved {
+			if s.Held == "" && !s.Blocked && !seen[a] {
+				seen[a] = true
+				out = append(out, a)
+			}
+		}
 	}
-	switch s.Risk {
-	case RiskMail:
-		return state.HoldMail, true
-	case RiskData, RiskGap:
-		return state.HoldData, true
-	case RiskNone:
-		return "", false
+	sort.Strings(out)
+	return out
+}
+
+// split puts steps under the holds that bind them already; the rest makes one more.
+func split(p Plan, g GateInput, client state.ClientID, kind state.HoldKind, steps []int) [][]int {
+	if len(steps) == 0 {
+		return nil
 	}
-	if g.Reviewed != nil && !g.Reviewed[StepPrint(s)] {
-		return state.HoldRisk, true
+	// All of them together: nothing changed, or an approval was given before the hold.
+	if known(holdPrint(p, kind, steps), g) {
+		return [][]int{steps}
 	}
-	return "", false
+	var out [][]int
+	left := append([]int(nil), steps...)
+	for _, old := range sortedHolds(g.Holds) {
+		if old.Client != client || old.Kind != kind {
+			continue
+		}
+		bound, rest := take(p, left, old.Steps)
+		if len(bound) == len(old.Steps) && len(bound) > 0 && holdPrint(p, kind, bound) == old.Fingerprint {
+			out, left = append(out, bound), rest
+		}
+	}
+	if len(left) > 0 {
+		out = append(out, left)
+	}
+	return out
+}
+
+func known(fingerprint string, g GateInput) bool {
+	for _, h := range g.Holds {
+		if h.Fingerprint == fingerprint {
+			return true
+		}
+	}
+	return approved(fingerprint, g)
+}
+
+func sortedHolds(all []state.Hold) []state.Hold {
+	out := append([]state.Hold(nil), all...)
+	sort.Slice(out, func(i, j int) bool {
+		if !out[i].At.Equal(out[j].At) {
+			return out[i].At.Before(out[j].At)
+		}
+		return out[i].Fingerprint < out[j].Fingerprint
+	})
+	return out
+}
+
+// take parts steps by their keys.
+func take(p Plan, steps []int, keys []string) (bound, rest []int) {
+	want := map[string]bool{}
+	for _, k := range keys {
+		want[k] = true
+	}
+	for _, i := range steps {
+		if want[p.Steps[i].Key()] {
+			bound = append(bound, i)
+		} else {
+			rest = append(rest, i)
+		}
+	}
+	return bound, rest
+}
+
+// holdPrint is what an approval takes.
+func holdPrint(p Plan, kind state.HoldKind, steps []int) string {
+	prints := []string{string(kind)}
+	for _, i := range steps {
+		prints = append(prints, StepPrint(p.Steps[i]))
+	}
+	sort.Strings(prints[1:])
+	return digest(strings.Join(prints, "\n"))
+}
+
+// holdsOf says why a step waits.
+func holdsOf(s Step, g GateInput) []state.HoldKind {
+	var out []state.HoldKind
+	if _, frozen := freezeAt(g); frozen && s.Action != Record && s.Action != Probe && s.Action != Await && s.Action != Adopt {
+		out = append(out, state.HoldFreeze)
+	}
+	switch {
+	case s.Risk == RiskMail:
+		out = append(out, state.HoldMail)
+	case s.Risk == RiskData || s.Risk == RiskGap:
+		out = append(out, state.HoldData)
+	case s.Risk != RiskNone && g.Reviewed != nil && !reviewed(s, g):
+		out = append(out, state.HoldRisk)
+	}
+	return out
+}
+
+// reviewed says that the step was shown, with this risk or a higher one.
+func reviewed(s Step, g GateInput) bool {
+	for _, r := range []Risk{RiskTraffic, RiskOffline, RiskMail, RiskGap, RiskData} {
+		as := s
+		if as.Risk = r; r.Rank() >= s.Risk.Rank() && g.Reviewed[StepPrint(as)] {
+			return true
+		}
+	}
+	return false
 }
 
 func freezeAt(g GateInput) (Window, bool) {
@@ -123,17 +189,18 @@ func freezeAt(g GateInput) (Window, bool) {
 
 func newHold(p Plan, g GateInput, client state.ClientID, kind state.HoldKind, steps []int) state.Hold {
 	h := state.Hold{Kind: kind, Client: client, Commit: p.Commit, Approvable: true, At: g.Now}
-	prints := []string{string(kind), string(client)}
 	var what []string
+	risk := RiskNone
 	for _, i := range steps {
 		s := p.Steps[i]
 		h.Steps = append(h.Steps, s.Key())
-		prints = append(prints, StepPrint(s))
 		what = append(what, fmt.Sprintf("%s %s %s", s.Action, s.Ref.Kind, s.Ref.Name))
+		if s.Risk.Rank() > risk.Rank() {
+			risk = s.Risk
+		}
 	}
-	sort.Strings(prints[2:])
 	sort.Strings(h.Steps)
-	h.Fingerprint = digest(strings.Join(prints, "\n"))
+	h.Fingerprint = holdPrint(p, kind, steps)
 	for _, old := range g.Holds {
 		if old.Fingerprint == h.Fingerprint {
 			h.At = old.At
@@ -152,6 +219,9 @@ func newHold(p Plan, g GateInput, client state.ClientID, kind state.HoldKind, st
 		h.Reason = "mail may stop arriving: " + listWords(what)
 	case state.HoldData:
 		h.Reason = "there would be a time without service: " + listWords(what)
+		if risk == RiskData {
+			h.Reason = "data may become unreachable: " + listWords(what)
+		}
 	default:
 		h.Reason = "riskier than what was reviewed: " + listWords(what)
 	}
@@ -176,54 +246,5 @@ func sortedClients[T any](m map[state.ClientID]T) []state.ClientID {
 		out = append(out, id)
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i] < out[j] })
-	return out
-}
-
-// Model is what would be on record after the plan, for previews and proofs.
-func Model(recorded []state.Resource, p Plan, now time.Time) []state.Resource {
-	have := map[state.Ref]state.Resource{}
-	for _, r := range recorded {
-		have[r.Ref] = r
-	}
-	for _, s := range p.Steps {
-		if s.Held != "" || s.Blocked {
-			continue
-		}
-		switch s.Action {
-		case Create, Update, Replace, Move, Adopt:
-			r := *s.Wish
-			if old, ok := have[s.Ref]; ok && s.Action == Update {
-				r.ID, r.Name, r.Outputs, r.Adopted, r.Generation, r.Run = old.ID, old.Name, old.Outputs, old.Adopted, old.Generation, old.Run
-			}
-			if r.ID == "" {
-				r.ID = "model-" + digest(s.Ref.String())
-			}
-			r.Provider, r.UpdatedAt = s.Provider, now
-			if s.Action == Move {
-				delete(have, s.From)
-			}
-			have[s.Ref] = r
-		case Delete, Purge, Forget:
-			delete(have, s.Ref)
-		case Retain:
-			r := have[s.Ref]
-			r.RetainedAt, r.PurgeAfter = now, s.PurgeAfter
-			have[s.Ref] = r
-		case Return:
-			r := have[s.Ref]
-			r.RetainedAt, r.PurgeAfter = time.Time{}, time.Time{}
-			have[s.Ref] = r
-		case Await:
-			if r, ok := have[s.Ref]; ok {
-				r.Phase = ""
-				have[s.Ref] = r
-			}
-		}
-	}
-	out := make([]state.Resource, 0, len(have))
-	for _, r := range have {
-		out = append(out, r)
-	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Ref.Less(out[j].Ref) })
 	return out
 }

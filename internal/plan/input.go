@@ -10,7 +10,7 @@ import (
 // goes by the record.
 type Look struct {
 	Ref    state.Ref
-	Gone   bool   // recorded, and not there any more
+	Gone   bool   // recorded or named in `adopt:`, and not there (any more)
 	Failed string // the look failed: this resource's steps wait; the text is for people
 	// For a resource that is not recorded:
 	Found   bool   // an object of that name or content exists

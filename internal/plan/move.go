@@ -1,42 +1,49 @@
 package plan
 
 import (
+	"strings"
+
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
 // moves are names that change their owner within the group: one step each, at the new
 // owner, after the new owner's site was proved.
+//
+//	old owner's record   old owner's wish    proof at the old owner   new owner wishes it
+//	has it               no longer           client or part removed   moves
+//	has it               no longer           none, or not due         waits for the old owner
+//	has it               still               -                        waits for the old owner
+//	found, not made      -                   -                        like a name of nobody
 type moves struct {
 	to   map[state.Ref]state.Resource // wished Ref → what the old owner has on record
-	from map[state.Ref]bool           // recorded Refs that go this way
+	goes map[state.Ref]state.ClientID // recorded Ref → its new owner
+	kept map[state.Ref]string         // wished Ref → name of the client that still has it
+	name map[state.ClientID]string
 }
 
-// findMoves pairs what one client has and no longer wishes with what another one
-// wishes and does not have.
+// findMoves pairs what one client has and lets go with what another one wishes and
+// does not have.
 func findMoves(clients []ClientInput) moves {
-	m := moves{to: map[state.Ref]state.Resource{}, from: map[state.Ref]bool{}}
+	m := moves{to: map[state.Ref]state.Resource{}, goes: map[state.Ref]state.ClientID{}, kept: map[state.Ref]string{}, name: map[state.ClientID]string{}}
 	if len(clients) < 2 {
 		return m
 	}
-	free := map[string]state.Resource{}
+	free, kept := map[string]state.Resource{}, map[string]state.ClientID{}
 	for _, c := range clients {
-		wished := map[state.Ref]bool{}
-		if !c.Removed {
-			if c.Wish == nil {
-				continue
-			}
-			for _, w := range c.Wish {
-				wished[w.Ref] = true
-			}
-		}
+		m.name[c.Client.ID] = c.Client.Name
+		lets := letsGo(c)
 		for _, r := range c.Recorded {
-			if movable(r.Ref.Kind) && r.Real() && !r.Found && !r.Adopted && !wished[r.Ref] {
+			switch {
+			case !movable(r.Ref.Kind) || !r.Real() || r.Found:
+			case lets(r.Ref):
 				free[nameOf(r)] = r
+			default:
+				kept[nameOf(r)] = c.Client.ID
 			}
 		}
 	}
 	for _, c := range clients {
-		if c.Removed || len(c.Problems) > 0 {
+		if c.Removed {
 			continue
 		}
 		recorded := map[state.Ref]bool{}
@@ -44,15 +51,48 @@ func findMoves(clients []ClientInput) moves {
 			recorded[r.Ref] = r.Real()
 		}
 		for _, w := range c.Wish {
-			old, ok := free[nameOf(w)]
-			if !ok || !movable(w.Ref.Kind) || recorded[w.Ref] || old.Ref.Client == w.Ref.Client || old.Provider != w.Provider {
+			if !movable(w.Ref.Kind) || recorded[w.Ref] {
 				continue
 			}
-			m.to[w.Ref], m.from[old.Ref] = old, true
-			delete(free, nameOf(w))
+			name := nameOf(w)
+			if old, ok := free[name]; ok && old.Ref.Client != c.Client.ID {
+				m.to[w.Ref], m.goes[old.Ref] = old, c.Client.ID
+				delete(free, name)
+			} else if owner, ok := kept[name]; ok && owner != c.Client.ID {
+				m.kept[w.Ref] = m.name[owner]
+			}
 		}
 	}
 	return m
+}
+
+// letsGo says which of a client's names are proved to be given up. An address record
+// goes with its host.
+func letsGo(c ClientInput) func(state.Ref) bool {
+	wished, parts, hosts := map[state.Ref]bool{}, map[string]bool{}, map[string]bool{}
+	for _, w := range c.Wish {
+		wished[w.Ref] = true
+	}
+	for _, t := range c.Tombstones {
+		parts[t.Part] = true
+		if d, ok := strings.CutPrefix(t.Part, string(state.KindDomain)+"/"); ok {
+			host, _, _ := strings.Cut(d, "@")
+			hosts[host] = true
+		}
+	}
+	return func(r state.Ref) bool {
+		if c.Removed {
+			return parts[""]
+		}
+		if c.Wish == nil || wished[r] {
+			return false
+		}
+		if parts[partOf(r)] {
+			return true
+		}
+		kind, name, _ := strings.Cut(r.Name, " ")
+		return r.Kind == state.KindRecord && (kind == "A" || kind == "AAAA" || kind == "CNAME") && hosts[name]
+	}
 }
 
 func movable(k state.Kind) bool { return k == state.KindDomain || k == state.KindRecord }
@@ -69,25 +109,39 @@ func nameOf(r state.Resource) string {
 // move plans the change of owner.
 func (b *builder) move(w, old state.Resource) {
 	t := b.traits(w.Provider, w.Ref.Kind)
-	b.add(Step{Number: Number(w.Ref.Kind), Action: Move, Ref: w.Ref, From: old.Ref, Provider: w.Provider, Wish: &w, Prior: &old, Fields: diff(old, w), Risk: RiskTraffic,
-		Reason: "it moves here from another client", Undo: "it moves back", Calls: t.ObserveCalls + t.UpdateCalls})
+	w.Adopted = old.Adopted
+	b.add(Step{Number: Number(w.Ref.Kind), Action: Move, Ref: w.Ref, From: old.Ref, FromClient: b.moves.name[old.Ref.Client], Provider: w.Provider, Wish: &w, Prior: &old,
+		Fields: diff(old, w), Risk: RiskTraffic, Reason: "it moves here from another client", Undo: "it moves back", Calls: t.ObserveCalls + t.UpdateCalls})
 }
 
 // join lets the old owner's removals wait until its names have moved: the new one is
-// ready, the name moves, then the old one lets go.
+// ready, the name moves, then the old one lets go. While the new owner can't be
+// planned, the old one keeps what serves.
 func (m moves) join(steps []Step) {
-	if len(m.from) == 0 {
+	if len(m.goes) == 0 {
 		return
+	}
+	keys, planned := map[state.ClientID][]string{}, map[state.Ref]bool{}
+	for _, s := range steps {
+		if s.Action == Move {
+			keys[s.From.Client] = append(keys[s.From.Client], s.Key())
+			planned[s.From] = true
+		}
+	}
+	waits := map[state.ClientID]string{}
+	for from, to := range m.goes {
+		if have, ok := waits[from.Client]; !planned[from] && (!ok || m.name[to] < have) {
+			waits[from.Client] = m.name[to]
+		}
 	}
 	for i := range steps {
 		s := &steps[i]
-		if s.Action != Delete && s.Action != Retain {
+		if (s.Action != Delete && s.Action != Retain) || removalRank(s.Ref.Kind) < removalRank(state.KindTraffic) {
 			continue
 		}
-		for _, o := range steps {
-			if o.Action == Move && o.From.Client == s.Ref.Client && removalRank(s.Ref.Kind) >= removalRank(state.KindTraffic) {
-				s.needs(o.Key())
-			}
+		s.needs(keys[s.Ref.Client]...)
+		if owner, ok := waits[s.Ref.Client]; ok {
+			s.Blocked, s.Reason = true, "waiting for "+owner+", which takes a name over and is not ready"
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"sort"
 	"strings"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 // goes after the new one was proved; the rest goes only with a tombstone.
 func (b *builder) leftovers() {
 	var releases []state.Resource
-	for _, r := range b.sortedRecord() {
-		if _, wished := b.wished[r.Ref]; wished || b.moves.from[r.Ref] || r.Retained() {
+	for _, r := range b.removalOrder() {
+		if _, wished := b.wished[r.Ref]; wished || b.leaves(r.Ref) || r.Retained() {
 			continue
 		}
 		switch {
@@ -20,9 +21,11 @@ func (b *builder) leftovers() {
 			// sent once; it stays on record
 		case r.Ref.Kind == state.KindDeployment && b.onSite(r):
 			releases = append(releases, r)
+		case b.replaced(r) && b.theirs(r):
+			b.forget(r, "its side was replaced, and that is not ours to delete")
 		case b.replaced(r):
 			b.drop(r, "its side was replaced", false)
-		case b.proofs[partOf(r.Ref)]:
+		case b.proofs[partOf(r.Ref)] || b.withSite(r):
 			b.part(r)
 		}
 	}
@@ -32,6 +35,12 @@ func (b *builder) leftovers() {
 			b.drop(r, "earlier releases beyond those that are kept", false)
 		}
 	}
+}
+
+// leaves says that a name goes to another client.
+func (b *builder) leaves(r state.Ref) bool {
+	_, ok := b.moves.goes[r]
+	return ok
 }
 
 // onSite says that the recorded deployment belongs to the wished site.
@@ -59,6 +68,13 @@ func (b *builder) replaced(r state.Resource) bool {
 		return again
 	}
 	return false
+}
+
+// withSite says that the resource is a release whose site a tombstone names: releases
+// have none of their own.
+func (b *builder) withSite(r state.Resource) bool {
+	v, _ := r.Attributes.Get("site")
+	return r.Ref.Kind == state.KindDeployment && v.Ref != nil && b.proofs[partOf(*v.Ref)]
 }
 
 // part removes what a tombstone names.
@@ -117,13 +133,20 @@ func removalRank(k state.Kind) int {
 	return 99
 }
 
+// removalOrder is the record in the order in which it goes.
+func (b *builder) removalOrder() []state.Resource {
+	all := append([]state.Resource(nil), b.sortedRecord()...)
+	sort.SliceStable(all, func(i, j int) bool { return removalRank(all[i].Ref.Kind) < removalRank(all[j].Ref.Kind) })
+	return all
+}
+
 func (b *builder) forget(r state.Resource, reason string) {
 	b.add(Step{Number: Number(r.Ref.Kind), Action: Forget, Ref: r.Ref, Provider: r.Provider, Prior: &r, Reason: reason, Undo: "it is recorded again"})
 }
 
 func (b *builder) retain(r state.Resource) *Step {
 	s := Step{Number: Number(r.Ref.Kind), Action: Retain, Ref: r.Ref, Provider: r.Provider, Prior: &r, Reason: "the manifest no longer asks for it; its data stays", Undo: "a revert brings it back with its data"}
-	if !b.c.RetainForever {
+	if !b.c.RetainForever && !r.Adopted && !r.Found { // what we did not make no date erases
 		s.PurgeAfter = b.in.Now.Add(b.c.Retain)
 	}
 	return b.add(s)
@@ -131,17 +154,16 @@ func (b *builder) retain(r state.Resource) *Step {
 
 // remove plans the end of a client: names, traffic, releases, environment, site; its
 // data is retained, what was found or adopted stays where it is.
+//
+// Mail goes on until somebody says otherwise: records that carry it wait for an
+// approval, and nothing else waits for them.
 func (b *builder) remove() {
-	all := b.sortedRecord()
-	for i := 0; i < len(all); i++ { // in the order of removal
-		for j := i + 1; j < len(all); j++ {
-			if removalRank(all[j].Ref.Kind) < removalRank(all[i].Ref.Kind) {
-				all[i], all[j] = all[j], all[i]
-			}
-		}
+	if !b.proofs[""] {
+		b.problem("", "put the manifest back, or remove it once more", "no accepted commit is on record that removed the manifest: nothing of it goes")
+		return
 	}
-	for _, r := range all {
-		if r.Retained() || b.moves.from[r.Ref] {
+	for _, r := range b.removalOrder() {
+		if r.Retained() || b.leaves(r.Ref) {
 			continue
 		}
 		t := b.traits(r.Provider, r.Ref.Kind)
@@ -150,7 +172,7 @@ func (b *builder) remove() {
 		case t.Data && r.Real():
 			s = b.retain(r)
 			s.Reason = "the manifest was removed; its data stays"
-		case r.Found, r.Adopted, !r.Real(), r.Ref.Kind == state.KindAdmin, r.Ref.Kind == state.KindMail:
+		case r.Found, r.Adopted, !r.Real(), r.Ref.Kind == state.KindAdmin, r.Ref.Kind == state.KindMail, b.theirs(r):
 			b.forget(r, "the manifest was removed")
 			continue
 		default:
@@ -158,9 +180,12 @@ func (b *builder) remove() {
 			if t.Serving || r.Ref.Kind == state.KindSite {
 				s.Risk = RiskOffline
 			}
+			if b.mail(r) {
+				s.Risk = RiskMail
+			}
 		}
 		for _, o := range b.steps {
-			if o.Ref != r.Ref && removalRank(o.Ref.Kind) < removalRank(r.Ref.Kind) {
+			if o.Ref != r.Ref && o.Risk != RiskMail && removalRank(o.Ref.Kind) < removalRank(r.Ref.Kind) {
 				s.needs(o.Key())
 			}
 		}
@@ -177,24 +202,42 @@ func (b *builder) mail(r state.Resource) bool {
 	case "MX":
 		return true
 	case "TXT":
-		return strings.HasPrefix(name, "_dmarc.") || strings.Contains(name, "_domainkey.") || b.isHost(name)
+		return strings.HasPrefix(name, "_dmarc.") || strings.HasPrefix(name, "_domainkey.") || strings.Contains(name, "._domainkey.") || b.isHost(name)
 	}
 	return false
 }
 
-// isHost says that a name is the client's own ("@").
+// theirs says that the resource is part of a site that we did not make: what serves
+// there stays as it is when we go.
+func (b *builder) theirs(r state.Resource) bool {
+	switch r.Ref.Kind {
+	case state.KindEnvironment, state.KindDeployment, state.KindTraffic:
+	default:
+		return false
+	}
+	v, _ := r.Attributes.Get("site")
+	if v.Ref == nil {
+		return false
+	}
+	site, ok := b.recorded[*v.Ref]
+	return ok && (site.Found || site.Adopted)
+}
+
+// isHost says that a name is the client's own ("@"). Of a client without a site no
+// host is on record: there any name that is no service's counts.
 func (b *builder) isHost(name string) bool {
-	for r := range b.recorded {
-		if r.Kind == state.KindDomain && r.Host() == name {
-			return true
+	any := false
+	for _, refs := range []map[state.Ref]state.Resource{b.recorded, b.wished} {
+		for r := range refs {
+			if r.Kind != state.KindDomain {
+				continue
+			}
+			if any = true; r.Host() == name {
+				return true
+			}
 		}
 	}
-	for r := range b.wished {
-		if r.Kind == state.KindDomain && r.Host() == name {
-			return true
-		}
-	}
-	return false
+	return !any && !strings.HasPrefix(name, "_")
 }
 
 // Purges returns the steps that erase retained data whose date has passed and whose
@@ -208,7 +251,7 @@ func Purges(c state.Client, recorded []state.Resource, now time.Time) []Step {
 		if !r.Retained() || r.Adopted || r.Found || r.PurgeAfter.IsZero() || now.Before(r.PurgeAfter) {
 			continue
 		}
-		out = append(out, Step{Number: Number(r.Ref.Kind), Action: Purge, Ref: r.Ref, Provider: r.Provider, Prior: &r, Risk: RiskData,
+		out = append(out, Step{Number: Number(r.Ref.Kind), Action: Purge, Ref: r.Ref, Client: c.Name, Provider: r.Provider, Prior: &r, Risk: RiskData,
 			Reason: "kept until " + r.PurgeAfter.UTC().Format("2 January 2006") + ", and nobody asked for it again", Undo: "none: it is erased"})
 	}
 	return order(out)

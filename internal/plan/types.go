@@ -22,7 +22,7 @@ const (
 	Purge   Action = "purge"  // delete of retained data after its date
 	Adopt   Action = "adopt"  // an object that exists is recorded; nothing is written
 	Forget  Action = "forget" // the record goes, the object stays (it was found, not made)
-	Await   Action = "await"  // until a deployment is ready or failed
+	Await   Action = "await"  // until a deployment is ready or failed, or a person has done what is asked
 	Probe   Action = "probe"  // a health check, before promotion or outside in
 	Record  Action = "record" // the audit record and the client's status
 )
@@ -103,23 +103,31 @@ type Step struct {
 	Number     int             `json:"number"` // 1 to 8, as shown
 	Action     Action          `json:"action"`
 	Ref        state.Ref       `json:"ref"`
+	Client     string          `json:"client,omitempty"` // the client's name: what fingerprints bind, for the id is minted late
 	Provider   string          `json:"provider,omitempty"`
 	Wish       *state.Resource `json:"wish,omitempty"`  // create, update, move, replace, adopt, return
 	Prior      *state.Resource `json:"prior,omitempty"` // as recorded (or observed) before
 	From       state.Ref       `json:"from,omitzero"`   // move: the Ref that had it
-	Fields     []Field         `json:"fields,omitempty"`
-	Reason     string          `json:"reason"` // a sentence part: "manifest is new", "env STORE_CURRENCY changed"
-	Risk       Risk            `json:"risk,omitempty"`
-	Undo       string          `json:"undo,omitempty"` // a sentence: how it is taken back
-	Calls      int             `json:"calls"`
-	Needs      []string        `json:"needs,omitempty"`     // Keys of steps that must be done first; sorted
-	URL        string          `json:"url,omitempty"`       // probe: "" is the client's public address, else an output Value's text at run time
-	Outside    bool            `json:"outside,omitempty"`   // probe: through the public name
-	PurgeAfter time.Time       `json:"purgeAfter,omitzero"` // retain; zero: for ever
+	FromClient string          `json:"fromClient,omitempty"`
+	// Release is a print of the release that the step is about (deploy, await, probe,
+	// promote), secrets by name: the Ref's own name knows their versions.
+	Release    string    `json:"release,omitempty"`
+	Fields     []Field   `json:"fields,omitempty"`
+	Reason     string    `json:"reason"` // a sentence part: "manifest is new", "env STORE_CURRENCY changed"
+	Risk       Risk      `json:"risk,omitempty"`
+	Undo       string    `json:"undo,omitempty"` // a sentence: how it is taken back
+	Calls      int       `json:"calls"`
+	Needs      []string  `json:"needs,omitempty"`     // Keys of steps that must be done first; sorted
+	URL        string    `json:"url,omitempty"`       // probe: "" is the client's public address, else an output Value's text at run time
+	Outside    bool      `json:"outside,omitempty"`   // probe: through the public name
+	PurgeAfter time.Time `json:"purgeAfter,omitzero"` // retain; zero: for ever
 	// Held is the fingerprint of the hold that the step waits for; a step that
 	// needs a held one waits too, with the same Held and Blocked set.
 	Held    string `json:"held,omitempty"`
 	Blocked bool   `json:"blocked,omitempty"`
+	// Approved are the fingerprints of the approvals that let the step run: each is
+	// used with this plan, and never again.
+	Approved []string `json:"approved,omitempty"`
 }
 
 // Key identifies a step within plans of the same client over time: action and Ref.
@@ -147,7 +155,37 @@ type Plan struct {
 	Commit   string    `json:"commit,omitempty"`
 	Steps    []Step    `json:"steps"`
 	Problems []Problem `json:"problems,omitempty"`
+	// Warnings are for people to read before they merge; nothing waits for them.
+	Warnings []Warning `json:"warnings,omitempty"`
 	LookedAt time.Time `json:"lookedAt,omitzero"` // age of the look that it rests on; zero: the record
+}
+
+// Warning is something that may not be meant.
+type Warning struct {
+	Client state.ClientID `json:"client,omitempty"`
+	Name   string         `json:"name"`
+	Text   string         `json:"text"`
+	Act    string         `json:"act,omitempty"` // what to do if it isn't
+}
+
+// Calls is how many provider calls the plan costs.
+func (p Plan) Calls() int {
+	n := 0
+	for _, s := range p.Steps {
+		n += s.Calls
+	}
+	return n
+}
+
+// Adopting says that the plan is the client's first pass over what `adopt:` names: it
+// only records. When it is done the client is planned anew.
+func (p Plan) Adopting(client state.ClientID) bool {
+	for _, s := range p.Steps {
+		if s.Ref.Client == client && s.Action == Adopt && s.Wish != nil && s.Wish.Adopted {
+			return true
+		}
+	}
+	return false
 }
 
 // Empty says that there is nothing to do and nothing wrong.

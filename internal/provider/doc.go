@@ -31,9 +31,11 @@
 //	environment  site, env.NAME …: the whole set, replaced as one               → id
 //	deployment   site, repository, ref, directory, template, install, command,
 //	             start, migrate, settings (JSON), features, collections,
-//	             displayName, environment (a hash of the set that it is built
-//	             with); immutable; built from the site's environment of that
-//	             moment; Progressing until built                                → id, url (its own address)
+//	             displayName, commit (what ref meant when it was planned; absent
+//	             for builtin sources), environment and secrets (hashes of the
+//	             set that it is built with, and of its secrets' versions);
+//	             immutable; built from the site's environment of that moment;
+//	             Progressing until built                                        → id, url (its own address)
 //	traffic      site, deployment (the deployment's id): which one serves       → id
 //	domain       site, host, redirect ("" or the host to redirect to)           → id
 //	record       type, name (fully qualified), content, ttl, priority, proxied  → id

@@ -192,6 +192,19 @@ func (e *Engine) waitFor(g *group, m *member, what string, err error) (Done, err
 		change: func(c *state.Client) { c.Failures = n }})
 }
 
+// waitForAll lets every member of the group go on later.
+func (e *Engine) waitForAll(g *group, what string, err error) (Done, error) {
+	done := Done{Clients: g.ids}
+	for _, m := range g.members {
+		d, err := e.waitFor(g, m, what, err)
+		if err != nil {
+			return done, err
+		}
+		done.join(d)
+	}
+	return done, nil
+}
+
 // park ends a pass at something that only a person can decide.
 func (e *Engine) park(g *group, m *member, err error) (Done, error) {
 	return e.finish(g, m, nil, ending{status: state.StatusHeld, because: sentence(err), next: "settle it at the provider, then `reconciler retry " + m.client.Name + "`",

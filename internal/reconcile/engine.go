@@ -63,11 +63,16 @@ type Engine struct {
 	Configured func(name string, kind state.Kind) bool
 	// Check probes a site once: base URL, host name to ask for, what is expected.
 	Check func(ctx context.Context, url string, h manifest.Health) error
+	// ResolveRef says which commit a branch, tag or commit of a source repository means
+	// now; nil: refs go to the providers as they are.
+	ResolveRef func(ctx context.Context, repository, ref string) (commit string, err error)
 	// NewID returns 6 random hex digits.
 	NewID  func() (string, error)
 	Now    func() time.Time
 	Jitter func(time.Duration) time.Duration
 	Emit   func(apply.Event) // progress, for whoever watches; nil: nobody
+
+	accepting sync.Mutex // one head is judged at a time: from reading the baseline to writing the next
 
 	mu       sync.Mutex
 	baseline *state.Baseline
@@ -85,7 +90,7 @@ type Engine struct {
 // Stats count what a cycle costs.
 type Stats struct {
 	Parses int // manifests, templates and platform files decoded
-	Plans  int
+	Plans  int // groups planned
 	Passes int
 }
 

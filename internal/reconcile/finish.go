@@ -7,6 +7,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -287,7 +288,20 @@ func holdsHost(tx store.Tx, id state.ClientID, key string) (bool, error) {
 
 // keepHolds replaces the clients' holds of the kinds that planning makes by those of
 // this plan, and marks the approvals as used that let steps run.
-func (e *Engine) keepHolds(tx store.Tx, g *group, holds []state.Hold) error {
+func (e *Engine) keepHolds(tx store.Tx, g *group, p plan.Plan, holds []state.Hold) error {
+	for _, fingerprint := range p.Used() {
+		a, ok, err := store.Approval(tx, fingerprint)
+		if err != nil {
+			return err
+		}
+		if !ok || !a.Used.IsZero() {
+			continue
+		}
+		a.Used = g.now
+		if err := store.PutApproval(tx, a); err != nil {
+			return err
+		}
+	}
 	now := map[string]bool{}
 	for _, h := range holds {
 		now[h.Fingerprint] = true
@@ -298,14 +312,6 @@ func (e *Engine) keepHolds(tx store.Tx, g *group, holds []state.Hold) error {
 	for _, h := range g.holds {
 		if now[h.Fingerprint] || !g.has(h.Client) || !planned(h.Kind) {
 			continue
-		}
-		if a, ok, err := store.Approval(tx, h.Fingerprint); err != nil {
-			return err
-		} else if ok && a.Used.IsZero() {
-			a.Used = g.now
-			if err := store.PutApproval(tx, a); err != nil {
-				return err
-			}
 		}
 		if err := store.DeleteHold(tx, h.Fingerprint); err != nil {
 			return err

@@ -100,7 +100,9 @@ func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.C
 	}
 	if base != nil && (result.Again || len(accept.Retry(base)) > 0) {
 		// What was invalid because of what was held may be valid now.
-		more, err := e.Accept(ctx, base.Head)
+		e.accepting.Lock()
+		defer e.accepting.Unlock()
+		more, err := e.accept(ctx, e.Head())
 		return append(touched, more...), err
 	}
 	return touched, nil

@@ -55,7 +55,11 @@ func (e *Engine) Pass(ctx context.Context, id state.ClientID, cause Cause) (Done
 	if g.bound() {
 		return done, nil // whoever lets it go makes it due
 	}
+	if err := e.sources(ctx, g); err != nil {
+		return e.waitForAll(g, "reading the source's repository", err)
+	}
 	e.wish(g)
+	e.count(func(s *Stats) { s.Plans++ })
 	p := e.calculate(g)
 	if p.Empty() && !g.looksWanted() {
 		return e.settled(g, cause)
@@ -127,7 +131,6 @@ func (e *Engine) unfinished(ctx context.Context, g *group) (over bool, d Done, e
 
 // calculate plans the group from what was loaded and looked at.
 func (e *Engine) calculate(g *group) plan.Plan {
-	e.count(func(s *Stats) { s.Plans++ })
 	in := plan.Input{Commit: g.head, Now: g.now, Traits: g.traits, Keep: e.Keep}
 	for _, m := range g.members {
 		in.Clients = append(in.Clients, m.input())
@@ -150,7 +153,7 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 		}
 	}
 	err = e.Store.Update(func(tx store.Tx) error {
-		if err := e.keepHolds(tx, g, holds); err != nil {
+		if err := e.keepHolds(tx, g, p, holds); err != nil {
 			return err
 		}
 		for _, m := range g.members {
@@ -165,6 +168,8 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 				continue
 			}
 			d := m.audit(p, runID, cause, g.now)
+			d.Source = m.client.SourceCommit
+			c.SourceSpec, c.SourceCommit = m.client.SourceSpec, m.client.SourceCommit
 			if c.Run == "" {
 				c.Run = runID // a pass that was cut off, or waited, goes on under its own name
 			}

@@ -15,6 +15,8 @@ import (
 // the clients that need a pass. An unchanged branch costs one ls-remote: no parse, no
 // read or write of the state, no provider call.
 func (e *Engine) Poll(ctx context.Context) ([]state.ClientID, error) {
+	e.accepting.Lock()
+	defer e.accepting.Unlock()
 	head, err := e.Repo.Poll(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("poll: %w", err)
@@ -26,7 +28,7 @@ func (e *Engine) Poll(ctx context.Context) ([]state.ClientID, error) {
 	if same {
 		return nil, nil
 	}
-	return e.Accept(ctx, head)
+	return e.accept(ctx, head)
 }
 
 // RecheckWanted notes that names became free, and says whether something invalid waits
@@ -41,9 +43,9 @@ func (e *Engine) RecheckWanted() bool {
 	return true
 }
 
-// Accept reads what lies between the last accepted head and this one, lets package
+// accept reads what lies between the last accepted head and this one, lets package
 // accept judge it, and commits the judgement as one transaction.
-func (e *Engine) Accept(ctx context.Context, head string) ([]state.ClientID, error) {
+func (e *Engine) accept(ctx context.Context, head string) ([]state.ClientID, error) {
 	in, err := e.acceptInput(ctx, head)
 	if err != nil {
 		return nil, fmt.Errorf("accept %s: %w", head, err)

@@ -84,7 +84,7 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 		bad[p.Client] = bad[p.Client] || !p.Warning
 		out.Problems = append(out.Problems, PreviewProblem{Client: p.Client, Path: p.Path, Line: p.Line, Column: p.Column, Text: p.Text, Hint: p.Hint})
 	}
-	g, err := e.imagine(known, wishes, bad, only)
+	g, err := e.imagine(ctx, known, wishes, bad, only)
 	if err != nil {
 		return out, err
 	}
@@ -126,7 +126,7 @@ func touched(p plan.Plan) int {
 }
 
 // imagine is the group of all clients as they would be with these wishes.
-func (e *Engine) imagine(known []state.Client, wishes []manifest.Effective, bad map[string]bool, only []string) (*group, error) {
+func (e *Engine) imagine(ctx context.Context, known []state.Client, wishes []manifest.Effective, bad map[string]bool, only []string) (*group, error) {
 	byName, former := map[string]state.Client{}, map[string]state.Client{}
 	for _, c := range known {
 		byName[c.Name] = c
@@ -161,7 +161,7 @@ func (e *Engine) imagine(known []state.Client, wishes []manifest.Effective, bad 
 			c = state.Client{ID: state.ClientID(w.Name + "-new"), Generation: 1, Status: state.StatusPending}
 		}
 		c.Name = w.Name
-		if err := e.imagined(g, c, &w); err != nil {
+		if err := e.imagined(ctx, g, c, &w); err != nil {
 			return nil, err
 		}
 	}
@@ -169,7 +169,7 @@ func (e *Engine) imagine(known []state.Client, wishes []manifest.Effective, bad 
 		if wished[c.Name] || renamed[c.Name] || bad[c.Name] || !wanted(c.Name) || c.Removed {
 			continue
 		}
-		if err := e.imagined(g, c, nil); err != nil {
+		if err := e.imagined(ctx, g, c, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -177,7 +177,7 @@ func (e *Engine) imagine(known []state.Client, wishes []manifest.Effective, bad 
 }
 
 // imagined adds one client with its wish; nil: its manifest would be gone.
-func (e *Engine) imagined(g *group, c state.Client, w *manifest.Effective) error {
+func (e *Engine) imagined(ctx context.Context, g *group, c state.Client, w *manifest.Effective) error {
 	m := &member{client: c, looks: map[state.Ref]plan.Look{}, secrets: map[string]state.SecretRef{}}
 	err := e.Store.View(func(tx store.Tx) error {
 		shared, err := store.Secrets(tx, "shared")
@@ -213,6 +213,9 @@ func (e *Engine) imagined(g *group, c state.Client, w *manifest.Effective) error
 		return nil
 	}
 	m.effective, m.removed, m.client.Removed = *w, false, false
+	if err := e.source(ctx, &m.client, *w); err != nil {
+		m.problems = append(m.problems, plan.Problem{Client: c.ID, Name: c.Name, Text: "the source's repository can't be read: " + err.Error(), Act: "plan again when it can"})
+	}
 	all, problems := desired.Resources(e.desiredInput(m.client, *w, m.secrets))
 	m.wish = all
 	for _, p := range problems {

@@ -5,14 +5,16 @@
 // commit; everything else reads the mirror. The area that is read is the clients folder
 // and, beside it, templates/ and platform.yaml.
 //
-// It promises: what cannot be read is an error, never an absence; a token goes to the
-// repository's own host as basic authentication and is in no URL, file or error; an
-// error never repeats a URL's userinfo; commits stay readable after the branch was
-// rewritten. A Repository is safe for concurrent use.
+// It promises: what cannot be read is an error, never an absence; content is what its
+// id says, or an error; a token goes to the repository's own host as basic
+// authentication and is in no URL, file or error, and so does what a URL's userinfo
+// holds; commits stay readable after the branch was rewritten. A Repository is safe for
+// concurrent use.
 //
-// It refuses: URLs with a user and password (ssh may name its user), redirects to
-// another host, shallow clones, links and submodules (listed as not regular), files
-// over 1 MiB, more than 200,000 entries.
+// It refuses: redirects to another host, shallow clones, files over 1 MiB, more than
+// 200,000 entries, listings that Git would not write. Links, submodules and executables
+// are listed, with an id that Blob refuses; a folder that became one of them leaves its
+// files unreadable and not gone.
 //
 // # Design
 //
@@ -21,17 +23,23 @@
 //
 // go-git's Remote is not used: its transports are global, it follows redirects, and it
 // decides by references that may be outdated. A fetch here lists the references, asks
-// for the branch's tip with the mirror's own history as what it has, writes the pack
-// and its index to temporary files, syncs and renames them. Then the storage is opened
-// anew, since an open one does not see new packs.
+// for the branch's tip with the mirror's own history as what it has, and writes the
+// pack beside the others. The pack becomes part of the mirror when its checksum is
+// right, its index is made, and its commits, their parents and the tip's read area are
+// found to be there; then the branch moves. So a commit that the mirror has is whole,
+// and a crash leaves a file that the next Open removes. The storage is then opened anew,
+// since an open one does not see new packs.
+//
+// go-git's DiffTree reads both sides of equal folders; the walk here does not. go-git
+// does not compare what it reads with the id it was asked for; the reader here does.
 //
 // Each fetch that brings something adds a pack; nothing is collected. When there are
-// more than maxPacks, the next fetch first writes all objects into one, so that old
-// commits stay. Objects are cached up to cacheSize.
+// more than maxPacks, they become one, so that old commits stay.
 //
-// When a read finds that something the mirror must have is missing or broken, the next
-// Fetch clones anew beside the mirror and swaps the two; until then reads fail. Only
-// then are commits lost that the branch no longer reaches.
+// A read that finds something missing or broken that the mirror must have clones anew
+// beside the mirror, swaps the two and reads again; while the repository does not
+// answer, reads fail with ErrDamaged. Only then are commits lost that the branch no
+// longer reaches. A mirror of another URL or branch is replaced by the first Fetch.
 //
 // A token is sent over plain http too, when the URL says http: use https but on loopback.
 package source

@@ -7,9 +7,13 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/transport"
+	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+	"golang.org/x/crypto/ssh/knownhosts"
 )
 
 // maxText is how much of a foreign error is kept.
@@ -26,17 +30,21 @@ func (e *remoteError) Error() string { return e.text }
 
 func (e *remoteError) Unwrap() error { return e.class }
 
-// clean makes an error of a remote operation ours. secret is never in the text.
-func clean(ctx context.Context, err error, secret string) error {
+// clean makes an error of a remote operation ours. No secret is in the text.
+func clean(ctx context.Context, err error, secrets []string) error {
 	if err == nil {
 		return nil
 	}
-	if cause := ctx.Err(); cause != nil {
-		return cause
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	for _, own := range []error{ErrNoBranch, ErrEmpty, ErrTooLarge, ErrNotFound, ErrDamaged} {
+	var unexpected *plumbing.UnexpectedError
+	if errors.As(err, &unexpected) && unexpected.Err != nil {
+		err = unexpected.Err
+	}
+	for _, own := range []error{ErrNoBranch, ErrEmpty, ErrTooLarge, ErrNotFound, ErrDamaged, ErrMoved, ErrBadPack} {
 		if errors.Is(err, own) {
-			return err
+			return own // what stands around it may repeat the URL
 		}
 	}
 	for foreign, own := range map[error]error{
@@ -49,41 +57,47 @@ func clean(ctx context.Context, err error, secret string) error {
 			return own // the host's own words are not repeated
 		}
 	}
+	var key *knownhosts.KeyError
+	if errors.As(err, &key) {
+		return ErrHostKey
+	}
+	var status *githttp.Err
+	if errors.As(err, &status) && status.Response != nil {
+		return &remoteError{text: fmt.Sprintf("the repository's host answered %d: it is asked again", status.StatusCode())}
+	}
+	if errors.Is(err, pktline.ErrInvalidPktLen) || errors.Is(err, pktline.ErrInvalidErrorLine) {
+		return ErrNotGit
+	}
 	var class error
 	if errors.Is(err, context.DeadlineExceeded) {
 		class = context.DeadlineExceeded
-	}
-	var unexpected *plumbing.UnexpectedError
-	if errors.As(err, &unexpected) && unexpected.Err != nil {
-		err = unexpected.Err
 	}
 	var u *url.Error
 	if errors.As(err, &u) { // it repeats the URL
 		err = u.Err
 	}
 	text := err.Error()
-	if secret != "" {
-		text = strings.ReplaceAll(text, secret, "(removed)")
-		text = strings.ReplaceAll(text, url.QueryEscape(secret), "(removed)")
+	for _, secret := range secrets {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "(removed)")
+			text = strings.ReplaceAll(text, url.QueryEscape(secret), "(removed)")
+			text = strings.ReplaceAll(text, url.PathEscape(secret), "(removed)")
+		}
 	}
 	text = regexp.MustCompile(`(://)[^/\s"'@]*@`).ReplaceAllString(text, "$1")
+	return &remoteError{text: line(text, maxText), class: class}
+}
+
+// line is a foreign text as one line of valid UTF-8 without control characters.
+func line(text string, most int) string {
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, text)
-	if len(text) > maxText {
-		text = strings.ToValidUTF8(text[:maxText], "") + "…"
+	}, strings.ToValidUTF8(text, "\ufffd"))
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}
-	return &remoteError{text: text, class: class}
-}
-
-// missing turns an object that a caller asked for by id and that is not there into
-// ErrNotFound.
-func missing(what, id string, err error) error {
-	if errors.Is(err, plumbing.ErrObjectNotFound) {
-		return fmt.Errorf("%s %.64q: %w", what, id, ErrNotFound)
-	}
-	return err
+	return strings.TrimSpace(text)
 }

@@ -20,12 +20,11 @@ import (
 // stallTime is how long an answer may pause.
 const stallTime = 60 * time.Second
 
+// minSecret is how long a user name must be to be taken for a token.
+const minSecret = 8
+
 // errStalled says that an answer paused for too long.
 var errStalled = errors.New("the host stopped answering")
-
-// errRedirect refuses to follow to another host. It does not name it: the host that
-// redirects chose the words.
-var errRedirect = errors.New("the repository moved to another host: set its new URL")
 
 // httpTransport returns a client of its own and what closes its idle connections.
 func httpTransport(pool *x509.CertPool) (transport.Transport, func()) {
@@ -44,7 +43,7 @@ func httpTransport(pool *x509.CertPool) (transport.Transport, func()) {
 		// go-git asks this after its own rule: follow only when references are listed.
 		CheckRedirect: func(req *http.Request, via []*http.Request) error {
 			if req.URL.Host != via[0].URL.Host || req.URL.User != nil {
-				return errRedirect
+				return ErrMoved
 			}
 			return nil
 		},
@@ -52,17 +51,23 @@ func httpTransport(pool *x509.CertPool) (transport.Transport, func()) {
 	return githttp.NewClientWithOptions(c, &githttp.ClientOptions{RedirectPolicy: githttp.FollowInitialRedirects}), t.CloseIdleConnections
 }
 
-// basicAuth asks for the token at each use, since it may be renewed.
-func basicAuth(token func() state.Secret) func() (transport.AuthMethod, string) {
-	return func() (transport.AuthMethod, string) {
-		if token == nil {
-			return nil, ""
+// basicAuth asks for the token at each use, since it may be renewed. Without a token
+// the credentials of the URL count. It returns what must not be shown, too.
+func basicAuth(token func() state.Secret, a address) func() (transport.AuthMethod, []string) {
+	return func() (transport.AuthMethod, []string) {
+		if token != nil {
+			if t := token(); !t.Empty() {
+				return &githttp.BasicAuth{Username: "x-access-token", Password: t.Reveal()}, []string{t.Reveal()}
+			}
 		}
-		t := token()
-		if t.Empty() {
-			return nil, ""
+		if a.user.Empty() && a.password.Empty() {
+			return nil, nil
 		}
-		return &githttp.BasicAuth{Username: "x-access-token", Password: t.Reveal()}, t.Reveal()
+		secrets := []string{a.password.Reveal()}
+		if len(a.user.Reveal()) >= minSecret && a.password.Empty() { // some hosts take the token as the user
+			secrets = []string{a.user.Reveal()}
+		}
+		return &githttp.BasicAuth{Username: a.user.Reveal(), Password: a.password.Reveal()}, secrets
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
-	"github.com/go-git/go-git/v5/plumbing/revlist"
+	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/storage"
 )
@@ -21,8 +21,8 @@ func (l local) close() {}
 
 // with opens the repository anew: git may have packed it meanwhile.
 func (l local) with(ctx context.Context, f func(storage.Storer) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	r, err := git.PlainOpenWithOptions(string(l), &git.PlainOpenOptions{EnableDotGitCommonDir: true})
 	if errors.Is(err, git.ErrRepositoryNotExists) {
@@ -37,12 +37,30 @@ func (l local) with(ctx context.Context, f func(storage.Storer) error) error {
 	return f(r.Storer)
 }
 
-func (l local) tip(ctx context.Context, branch plumbing.ReferenceName) (tip plumbing.Hash, err error) {
+func (l local) tip(ctx context.Context, ref plumbing.ReferenceName) (tip plumbing.Hash, err error) {
 	err = l.with(ctx, func(st storage.Storer) error {
-		tip, err = localTip(st, branch)
+		tip, err = localTip(st, ref)
+		if err == nil && ref.IsTag() {
+			tip, err = peel(st, tip)
+		}
 		return err
 	})
 	return tip, err
+}
+
+// peel returns the commit that a tag names.
+func peel(st storage.Storer, h plumbing.Hash) (plumbing.Hash, error) {
+	for range 10 {
+		tag, err := object.GetTag(st, h)
+		if errors.Is(err, plumbing.ErrObjectNotFound) {
+			return h, nil // a light one
+		}
+		if err != nil {
+			return plumbing.ZeroHash, fmt.Errorf("read tag %s: %w", h, err)
+		}
+		h = tag.Target
+	}
+	return plumbing.ZeroHash, fmt.Errorf("tag %s: %w", h, ErrMalformed)
 }
 
 func localTip(st storage.Storer, branch plumbing.ReferenceName) (plumbing.Hash, error) {
@@ -72,31 +90,86 @@ func localTip(st storage.Storer, branch plumbing.ReferenceName) (plumbing.Hash, 
 	return plumbing.ZeroHash, missing
 }
 
-func (l local) fetch(ctx context.Context, branch plumbing.ReferenceName, has func(plumbing.Hash) bool, haves []plumbing.Hash, w io.Writer) (tip plumbing.Hash, err error) {
+func (l local) fetch(ctx context.Context, branch plumbing.ReferenceName, has func(plumbing.Hash) bool, _ []plumbing.Hash, w io.Writer) (tip plumbing.Hash, err error) {
 	err = l.with(ctx, func(st storage.Storer) error {
 		if tip, err = localTip(st, branch); err != nil || has(tip) {
 			return err
 		}
-		var common []plumbing.Hash
-		for _, h := range haves {
-			if st.HasEncodedObject(h) == nil {
-				common = append(common, h)
-			}
-		}
-		known, err := revlist.Objects(st, common, nil)
+		objects, err := unknown(ctx, st, tip, has)
 		if err != nil {
-			return fmt.Errorf("list what is new: %w", err)
-		}
-		objects, err := revlist.Objects(st, []plumbing.Hash{tip}, known)
-		if err != nil {
-			return fmt.Errorf("list what is new: %w", err)
+			return fmt.Errorf("list what is new: %w", theirs(err))
 		}
 		if _, err := packfile.NewEncoder(live{ctx, w}, st, false).Encode(objects, packWindow); err != nil {
-			return fmt.Errorf("copy what is new: %w", err)
+			return fmt.Errorf("copy what is new: %w", theirs(err))
 		}
 		return nil
 	})
 	return tip, err
+}
+
+// theirs says that damage is the repository's and not the mirror's.
+func theirs(err error) error {
+	if errors.Is(err, plumbing.ErrObjectNotFound) || errors.Is(err, ErrDamaged) {
+		return fmt.Errorf("%w (%v)", ErrBadPack, err)
+	}
+	return err
+}
+
+// unknown lists what a commit reaches and the mirror has not. What the mirror has, it
+// has with everything below.
+func unknown(ctx context.Context, st storage.Storer, tip plumbing.Hash, has func(plumbing.Hash) bool) ([]plumbing.Hash, error) {
+	from := reader{st: st}
+	var out []plumbing.Hash
+	seen := map[plumbing.Hash]bool{}
+	fresh := func(h plumbing.Hash) bool {
+		if seen[h] || has(h) {
+			return false
+		}
+		seen[h] = true
+		out = append(out, h)
+		return true
+	}
+	todo := []plumbing.Hash{tip}
+	trees := []plumbing.Hash{}
+	for len(todo) > 0 {
+		h := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if !fresh(h) {
+			continue
+		}
+		if len(out) > maxHistory {
+			return nil, fmt.Errorf("more than %d commits: %w", maxHistory, ErrTooMany)
+		}
+		c, err := from.commit(h)
+		if err != nil {
+			return nil, err
+		}
+		todo, trees = append(todo, c.ParentHashes...), append(trees, c.TreeHash)
+	}
+	for len(trees) > 0 {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		h := trees[len(trees)-1]
+		trees = trees[:len(trees)-1]
+		if !fresh(h) {
+			continue
+		}
+		entries, err := from.tree(h)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			switch e.kind {
+			case folder:
+				trees = append(trees, e.hash)
+			case module:
+			default:
+				fresh(e.hash)
+			}
+		}
+	}
+	return out, nil
 }
 
 // live is a writer that ends with its context.
@@ -106,8 +179,8 @@ type live struct {
 }
 
 func (l live) Write(p []byte) (int, error) {
-	if err := l.ctx.Err(); err != nil {
-		return 0, err
+	if l.ctx.Err() != nil {
+		return 0, context.Cause(l.ctx)
 	}
 	return l.w.Write(p)
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
+	"strconv"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
@@ -18,8 +20,8 @@ import (
 
 // remote is the repository that is mirrored.
 type remote interface {
-	// tip returns where a branch is.
-	tip(ctx context.Context, branch plumbing.ReferenceName) (plumbing.Hash, error)
+	// tip returns the commit that a branch or a tag names, ErrNoBranch when there is none.
+	tip(ctx context.Context, ref plumbing.ReferenceName) (plumbing.Hash, error)
 	// fetch returns where the branch is and writes a pack of what it reaches and
 	// haves do not; it writes nothing when has says that the tip is there.
 	fetch(ctx context.Context, branch plumbing.ReferenceName, has func(plumbing.Hash) bool, haves []plumbing.Hash, w io.Writer) (plumbing.Hash, error)
@@ -30,22 +32,25 @@ type remote interface {
 type wire struct {
 	endpoint transport.Endpoint
 	client   transport.Transport
-	// auth returns what authenticates, or nil, and the secret in it, or "".
-	auth func() (transport.AuthMethod, string)
+	// auth returns what authenticates, or nil, and the secrets in it.
+	auth func() (transport.AuthMethod, []string)
 	idle func()
+	// opening lets one session be opened over ssh at a time: one that a silent host
+	// keeps open for ever is one, and not one more with each poll.
+	opening gate
 }
 
 func newRemote(a address, o Options) (remote, error) {
 	if a.local != "" {
 		return local(a.local), nil
 	}
-	w := &wire{endpoint: *a.endpoint, idle: func() {}}
+	w := &wire{endpoint: *a.endpoint, idle: func() {}, opening: newGate()}
 	if a.endpoint.Protocol == "ssh" {
 		auth, err := sshAuth(a.endpoint, o)
 		if err != nil {
 			return nil, err
 		}
-		w.client, w.auth = ssh.NewClient(nil), func() (transport.AuthMethod, string) { return auth, "" }
+		w.client, w.auth = ssh.NewClient(nil), func() (transport.AuthMethod, []string) { return auth, nil }
 		return w, nil
 	}
 	var pool *x509.CertPool
@@ -62,7 +67,7 @@ func newRemote(a address, o Options) (remote, error) {
 		}
 	}
 	w.client, w.idle = httpTransport(pool)
-	w.auth = basicAuth(o.Token)
+	w.auth = basicAuth(o.Token, a)
 	return w, nil
 }
 
@@ -71,8 +76,8 @@ func (w *wire) close() { w.idle() }
 // session opens a session and lists the references. Opening one over ssh knows no
 // context, so it is left behind when the context ends first, and closes itself.
 func (w *wire) session(ctx context.Context, auth transport.AuthMethod) (transport.UploadPackSession, *packp.AdvRefs, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
+	if ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
 	}
 	type opened struct {
 		s   transport.UploadPackSession
@@ -85,7 +90,11 @@ func (w *wire) session(ctx context.Context, auth transport.AuthMethod) (transpor
 		c <- opened{s, err}
 	}
 	if ep.Protocol == "ssh" {
+		if err := w.opening.enter(ctx); err != nil {
+			return nil, nil, err
+		}
 		go func() {
+			defer w.opening.leave()
 			open()
 			if ctx.Err() == nil {
 				return
@@ -105,7 +114,7 @@ func (w *wire) session(ctx context.Context, auth transport.AuthMethod) (transpor
 	select {
 	case o = <-c:
 	case <-ctx.Done():
-		return nil, nil, ctx.Err()
+		return nil, nil, context.Cause(ctx)
 	}
 	if o.err != nil {
 		return nil, nil, o.err
@@ -118,17 +127,20 @@ func (w *wire) session(ctx context.Context, auth transport.AuthMethod) (transpor
 	return o.s, ar, nil
 }
 
-func (w *wire) tip(ctx context.Context, branch plumbing.ReferenceName) (plumbing.Hash, error) {
-	auth, secret := w.auth()
+func (w *wire) tip(ctx context.Context, ref plumbing.ReferenceName) (plumbing.Hash, error) {
+	auth, secrets := w.auth()
 	s, ar, err := w.session(ctx, auth)
 	if err != nil {
-		return plumbing.ZeroHash, clean(ctx, err, secret)
+		return plumbing.ZeroHash, clean(ctx, err, secrets)
 	}
 	_ = s.Close() // the answer is complete
-	return tipOf(ar, branch)
+	return tipOf(ar, ref)
 }
 
 func tipOf(ar *packp.AdvRefs, branch plumbing.ReferenceName) (plumbing.Hash, error) {
+	if h, ok := ar.Peeled[branch.String()]; ok && !h.IsZero() {
+		return h, nil
+	}
 	if h, ok := ar.References[branch.String()]; ok && !h.IsZero() {
 		return h, nil
 	}
@@ -139,9 +151,9 @@ func tipOf(ar *packp.AdvRefs, branch plumbing.ReferenceName) (plumbing.Hash, err
 }
 
 func (w *wire) fetch(ctx context.Context, branch plumbing.ReferenceName, has func(plumbing.Hash) bool, haves []plumbing.Hash, out io.Writer) (plumbing.Hash, error) {
-	auth, secret := w.auth()
+	auth, secrets := w.auth()
 	h, err := w.fetchAs(ctx, auth, branch, has, haves, out)
-	return h, clean(ctx, err, secret)
+	return h, clean(ctx, err, secrets)
 }
 
 func (w *wire) fetchAs(ctx context.Context, auth transport.AuthMethod, branch plumbing.ReferenceName, has func(plumbing.Hash) bool, haves []plumbing.Hash, out io.Writer) (plumbing.Hash, error) {
@@ -182,15 +194,8 @@ func (w *wire) fetchAs(ctx context.Context, auth transport.AuthMethod, branch pl
 	return tip, nil
 }
 
-// sshAuth returns nil for the agent's keys.
+// sshAuth returns the key of a file, or the agent's. The host's key is always checked.
 func sshAuth(ep *transport.Endpoint, o Options) (transport.AuthMethod, error) {
-	if o.SSHKeyFile == "" {
-		return nil, nil
-	}
-	keys, err := ssh.NewPublicKeysFromFile(ep.User, o.SSHKeyFile, "")
-	if err != nil {
-		return nil, fmt.Errorf("read the ssh key %s: %w", o.SSHKeyFile, err)
-	}
 	var files []string
 	if o.KnownHostsFile != "" {
 		files = append(files, o.KnownHostsFile)
@@ -199,11 +204,26 @@ func sshAuth(ep *transport.Endpoint, o Options) (transport.AuthMethod, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the known hosts: %w", err)
 	}
+	checks := ssh.HostKeyCallbackHelper{HostKeyCallback: hosts.HostKeyCallback()}
 	port := ep.Port
 	if port == 0 {
 		port = ssh.DefaultPort
 	}
-	keys.HostKeyCallback = hosts.HostKeyCallback()
-	keys.HostKeyAlgorithms = hosts.HostKeyAlgorithms(fmt.Sprintf("%s:%d", ep.Host, port))
+	algorithms := hosts.HostKeyAlgorithms(net.JoinHostPort(ep.Host, strconv.Itoa(port)))
+	if o.SSHKeyFile == "" {
+		keys, err := ssh.NewSSHAgentAuth(ep.User)
+		if err != nil {
+			return nil, fmt.Errorf("use the ssh agent: %w: start one or set repository.sshKeyFile", err)
+		}
+		checks.HostKeyAlgorithms = algorithms
+		keys.HostKeyCallbackHelper = checks
+		return keys, nil
+	}
+	keys, err := ssh.NewPublicKeysFromFile(ep.User, o.SSHKeyFile, "")
+	if err != nil {
+		return nil, fmt.Errorf("read the ssh key %s: %w", o.SSHKeyFile, err)
+	}
+	checks.HostKeyAlgorithms = algorithms
+	keys.HostKeyCallbackHelper = checks
 	return keys, nil
 }

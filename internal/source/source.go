@@ -4,16 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
 // Limits.
@@ -32,32 +29,52 @@ const (
 	maxRefs    = 64 << 20  // bytes of the list of references
 	maxPack    = 4 << 30   // bytes of a pack
 	maxRefusal = 4 << 10   // bytes read of an answer that says no
-	maxPacks   = 200       // packs before they become one
+	maxPacks   = 50        // packs before they become one
 	maxMatches = 1_000     // objects looked at for a short id
+	maxSubject = 200       // bytes of a commit's first line
+	maxName    = 100       // bytes of an author's name
+	minShort   = 4         // digits of a short id
 	cacheSize  = 32 * cache.MiByte
 	packWindow = 10
 	dialTime   = 30 * time.Second
 	headerTime = 60 * time.Second
+	pollTime   = 2 * time.Minute
+	fetchTime  = 30 * time.Minute
 )
 
-// What the methods can answer.
+// What the methods can answer. Each says what to do next.
 var (
 	// ErrNotFound says that the mirror has no such commit, file or revision.
-	ErrNotFound = errors.New("not in the mirror")
+	ErrNotFound = errors.New("not in the mirror of the branch")
 	// ErrNoBranch says that the repository has no such branch.
-	ErrNoBranch = errors.New("the repository has no such branch")
+	ErrNoBranch = errors.New("the repository has no such branch: push it again, or set repository.branch")
 	// ErrEmpty says that the repository has no commit.
-	ErrEmpty = errors.New("the repository is empty")
+	ErrEmpty = errors.New("the repository is empty: push a first commit, or look whether repository.url is the right one")
 	// ErrTooLarge says that something is over its limit of size.
-	ErrTooLarge = errors.New("too large")
+	ErrTooLarge = errors.New("too large to be read")
 	// ErrTooMany says that something is over its limit of number.
 	ErrTooMany = errors.New("too many")
 	// ErrDenied says that the repository's host wants other credentials.
-	ErrDenied = errors.New("the repository's host refused the credentials")
+	ErrDenied = errors.New("the repository's host refused the credentials: renew repository.token, or give it the right to read")
 	// ErrNoRepository says that there is no such repository, or none we may see.
-	ErrNoRepository = errors.New("there is no such repository, or it may not be read")
-	// ErrDamaged says that the mirror is damaged; the next Fetch clones anew.
-	ErrDamaged = errors.New("the mirror is damaged")
+	ErrNoRepository = errors.New("there is no such repository, or it may not be read: look at repository.url and repository.token")
+	// ErrMoved refuses to follow to another host. It does not name it: the host that
+	// redirects chose the words.
+	ErrMoved = errors.New("the repository moved to another host: set repository.url to its new place")
+	// ErrNotGit says that what answered is no Git server.
+	ErrNotGit = errors.New("what answered is not a Git server: look at repository.url")
+	// ErrHostKey says that an ssh host is not the one that is known.
+	ErrHostKey = errors.New("the host's ssh key is not among the known hosts: compare it with what its owner publishes, then add it to repository.knownHostsFile")
+	// ErrDamaged says that the mirror is damaged and could not be cloned anew yet.
+	ErrDamaged = errors.New("the mirror on disk is damaged; it is cloned anew when the repository answers")
+	// ErrIrregular says that an entry is not a regular file.
+	ErrIrregular = errors.New("not a regular file: make it one")
+	// ErrMalformed says that what the repository holds breaks Git's rules.
+	ErrMalformed = errors.New("malformed: run git fsck on the repository")
+	// ErrBadPack says that what was sent is broken or lacks something.
+	ErrBadPack = errors.New("the repository sent a broken or incomplete pack: it is asked again; if it stays, run git fsck there")
+
+	errSlow = errors.New("the repository's host took too long: it is asked again")
 )
 
 // Options says what to mirror where.
@@ -73,46 +90,43 @@ type Options struct {
 	CAFile         string              // more certificate authorities, in PEM
 }
 
-// Commit is one commit. Paths are the files of the read area it changed against its
-// first parent, sorted.
-type Commit struct {
-	ID, Author, Email, Subject string
-	At                         time.Time
-	Parents                    []string
-	Paths                      []string
-}
+// Commit is one commit. The texts are one line each, and short.
+type Commit struct{ ID, Author, Subject string }
 
-// Change is a file of the read area that differs; Old and New are blob ids, "" for none.
+// Change is a file of the read area that differs; Old and New are blob ids, "" for
+// none. What is there and is no regular file has an id that Blob refuses.
 type Change struct{ Path, Old, New string }
 
-// Entry is a file of the read area. Size is 0 when it was not looked up.
+// Entry is a file of the read area. The Blob of what is not regular is refused by Blob.
 type Entry struct {
 	Path, Blob string
-	Size       int64
 	Regular    bool
 }
 
-// Stats counts since Open.
-type Stats struct{ Polls, Fetches, Blobs uint64 }
+// Stats counts since Open: questions to the repository, transfers, clones among them,
+// objects that were read.
+type Stats struct{ Polls, Fetches, Clones, Objects uint64 }
 
 // Repository is the mirror of one branch.
 type Repository struct {
 	remote remote
 	dir    string
 	branch plumbing.ReferenceName
-	url    string
+	url    string // without credentials
 	area   area
 
 	fetching gate // one Fetch at a time
-	reading  gate // one reader of st at a time: go-git's storage wants it so
-	st       *filesystem.Storage
+	reading  gate // one reader of m at a time: go-git's storage wants it so
+	m        *mirror
+	roots    map[plumbing.Hash]plumbing.Hash // of the last heads
 	damaged  atomic.Bool
+	closed   bool
 
-	polls, fetches, blobs atomic.Uint64
+	polls, fetches, clones, objects atomic.Uint64
 }
 
 // Open opens the mirror or prepares a new one. It touches no network. A mirror of
-// another URL or branch, or a broken one, is moved to Dir.aside.
+// another URL or branch, or a broken one, is not used: the first Fetch replaces it.
 func Open(o Options) (*Repository, error) {
 	a, err := newArea(o.Path)
 	if err != nil {
@@ -134,7 +148,8 @@ func Open(o Options) (*Repository, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the mirror: %w", err)
 	}
-	r := &Repository{remote: rem, dir: dir, branch: branch, url: o.URL, area: a, fetching: newGate(), reading: newGate()}
+	r := &Repository{remote: rem, dir: dir, branch: branch, url: address.clean, area: a, fetching: newGate(), reading: newGate(),
+		roots: map[plumbing.Hash]plumbing.Hash{}}
 	if err := r.openDir(); err != nil {
 		rem.close()
 		return nil, fmt.Errorf("open the mirror: %w", err)
@@ -148,23 +163,26 @@ func (r *Repository) Close() error {
 	defer r.fetching.leave()
 	r.reading <- struct{}{}
 	defer r.reading.leave()
+	r.closed = true
 	r.remote.close()
-	if r.st == nil {
+	if r.m == nil {
 		return nil
 	}
-	err := r.st.Close()
-	r.st = nil
+	err := r.m.st.Close()
+	r.m = nil
 	return err
 }
 
 // Stats returns what was done so far.
 func (r *Repository) Stats() Stats {
-	return Stats{Polls: r.polls.Load(), Fetches: r.fetches.Load(), Blobs: r.blobs.Load()}
+	return Stats{Polls: r.polls.Load(), Fetches: r.fetches.Load(), Clones: r.clones.Load(), Objects: r.objects.Load()}
 }
 
-// Poll asks the repository for the branch's tip. It writes nothing.
+// Poll asks the repository for the branch's tip. It reads and writes nothing here.
 func (r *Repository) Poll(ctx context.Context) (string, error) {
 	r.polls.Add(1)
+	ctx, cancel := context.WithTimeoutCause(ctx, pollTime, errSlow)
+	defer cancel()
 	h, err := r.remote.tip(ctx, r.branch)
 	if err != nil {
 		return "", fmt.Errorf("look at branch %s: %w", r.branch.Short(), err)
@@ -178,33 +196,15 @@ type gate chan struct{}
 func newGate() gate { return make(gate, 1) }
 
 func (g gate) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	select {
 	case g <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 }
 
 func (g gate) leave() { <-g }
-
-// area is what is read of the repository.
-type area struct {
-	base    string // folder of the clients folder and its siblings, "" is the root
-	clients string // the last part of the clients folder
-}
-
-func newArea(p string) (area, error) {
-	c := path.Clean(strings.Trim(p, "/"))
-	if p == "" || c == "." || c == ".." || strings.HasPrefix(c, "../") || strings.Contains(c, "\\") {
-		return area{}, fmt.Errorf("%.100q is not a folder in the repository", p)
-	}
-	base, clients := path.Split(c)
-	if clients == "templates" || clients == "platform.yaml" {
-		return area{}, fmt.Errorf("the clients folder cannot be named %s", clients)
-	}
-	return area{base: strings.TrimSuffix(base, "/"), clients: clients}, nil
-}

@@ -194,6 +194,21 @@ type Hold struct {
 	Until       time.Time  `json:"until,omitzero"` // ends by itself (freeze, removeAfter)
 	Approvable  bool       `json:"approvable"`     // false: only a change of the manifest helps
 	At          time.Time  `json:"at"`
+	// Waves is how far a fleet's change has come (HoldFleet only); Clients are then
+	// those that still wait, in the order in which they follow.
+	Waves *Waves `json:"waves,omitempty"`
+}
+
+// Waves is a change that many clients inherit on its way: one, a tenth, the rest.
+// It is all that is needed to go on with it after a restart.
+type Waves struct {
+	What   string     `json:"what"`             // what changed, for people
+	Total  int        `json:"total"`            // clients that it touches
+	Stage  int        `json:"stage"`            // 1: one at a time until one went well; 2: a tenth; 3: the rest
+	Out    []ClientID `json:"out,omitempty"`    // let go, and not ended yet
+	Good   int        `json:"good"`             // ended well
+	Failed []ClientID `json:"failed,omitempty"` // ended badly
+	Halted bool       `json:"halted,omitempty"` // too many failed: only approve goes on
 }
 
 // Approval binds exact steps; it is used once, within ApprovalLife.

@@ -85,7 +85,15 @@ func OutputOf(r Ref, output string) Value { return Value{Ref: &r, Output: output
 func SecretValue(s SecretRef) Value { return Value{Secret: &s} }
 
 // Equal compares by content.
-func (v Value) Equal(o Value) bool { return v.Canonical() == o.Canonical() }
+func (v Value) Equal(o Value) bool {
+	switch {
+	case v.Secret != nil || o.Secret != nil:
+		return v.Secret != nil && o.Secret != nil && *v.Secret == *o.Secret
+	case v.Ref != nil || o.Ref != nil:
+		return v.Ref != nil && o.Ref != nil && *v.Ref == *o.Ref && v.Output == o.Output
+	}
+	return v.Literal == o.Literal
+}
 
 // Canonical is a stable text of what the value refers to, for hashing and
 // comparison: it holds literals and names, no secret.
@@ -151,13 +159,16 @@ type Resource struct {
 	// After lists resources that must be ready first, beyond those that
 	// Attributes refer to. Sorted.
 	After []Ref `json:"after,omitempty"`
+	// AdoptID is the id of the object that the manifest's `adopt:` names for this
+	// resource: it is recorded, never created.
+	AdoptID string `json:"adoptId,omitempty"`
 
 	// Recorded only.
 	ID         string           `json:"id,omitempty"`   // the provider's
 	Name       string           `json:"name,omitempty"` // the vendor-side name
 	Outputs    map[string]Value `json:"outputs,omitempty"`
 	Found      bool             `json:"found,omitempty"`      // an equal unmarked object that was there: used, never changed, never deleted
-	Adopted    bool             `json:"adopted,omitempty"`    // named in `adopt:`; never purged by schedule
+	Adopted    bool             `json:"adopted,omitempty"`    // named in `adopt:`, or existing on a site that is: may change, is never deleted, never purged by schedule
 	Generation int              `json:"generation,omitempty"` // of the client when it was made: part of its Mark
 	Phase      string           `json:"phase,omitempty"`      // "" ready | progressing | failed | manual
 	Message    string           `json:"message,omitempty"`    // why failed, what to do for manual

@@ -99,7 +99,7 @@ func (w *world) site(name string) string {
 	return w.create(state.KindSite, name, map[string]string{"label": name, "repository": Builtin}).ID
 }
 
-func release(site string, change map[string]string) map[string]string {
+func releaseOf(site string, change map[string]string) map[string]string {
 	a := map[string]string{
 		"site": site, "repository": Builtin, "template": "ecommerce", "displayName": hello, "ref": "v1.4.2",
 		"features": "ecommerce,blog", "settings": `{"theme":"dark"}`,
@@ -113,7 +113,7 @@ func release(site string, change map[string]string) map[string]string {
 // deploy makes a release and waits until it is built.
 func (w *world) deploy(name, site string, change map[string]string) provider.Object {
 	w.t.Helper()
-	return w.await(w.create(state.KindDeployment, name, release(site, change)).ID)
+	return w.await(w.create(state.KindDeployment, name, releaseOf(site, change)).ID)
 }
 
 func (w *world) observe(kind state.Kind, id string) provider.Object {
@@ -299,7 +299,7 @@ func TestPageShowsWhatTheManifestSays(t *testing.T) {
 		"settings": `{"theme":{"mode":"dark","primaryColor":"#FFEE00"},"tagline":"Since 1911","locale":"de-DE"}`,
 	})
 	home := w.get(d.ID+".localhost", "/")
-	w.wants(home, 200, `lang="de-DE"`, `data-theme="dark"`, "Since 1911", "GBP 24.50", "+31 20", "In your language", "Price alerts", "Version v1.4.2", d.ID)
+	w.wants(home, 200, `lang="de-DE"`, `data-theme="dark"`, "Since 1911", "GBP 24.50", "&#43;31 20", "In your language", "Price alerts", "Version v1.4.2", d.ID)
 	for _, s := range []string{"hidden-value", "MOLLIE", "Your orders", "Journal"} {
 		if strings.Contains(home.body, s) {
 			t.Errorf("the page shows %q", s)
@@ -334,7 +334,7 @@ func TestEveryTemplateRenders(t *testing.T) {
 func TestHostileText(t *testing.T) {
 	w := open(t)
 	site := w.site("demoshop")
-	bad := `"><script>alert(1)</script>{{.}}` + "\x00\u202e" + strings.Repeat("é", 10000)
+	bad := `"><script>alert(1)</script>{{.}}` + "\x00\u202e" + strings.Repeat("é", 5000)
 	w.create(state.KindEnvironment, "env", map[string]string{"site": site, "env.STORE_X": bad, "env.NEXT_PUBLIC_<b>": "<i>"})
 	settings, err := json.Marshal(map[string]any{"tagline": bad, "announcement": bad, "locale": bad, "theme": map[string]any{"mode": bad, "primaryColor": "red;}"}})
 	if err != nil {
@@ -503,12 +503,12 @@ func TestRefusals(t *testing.T) {
 		want provider.ErrorKind
 		text string
 	}{
-		{"repository", wish(state.KindDeployment, "x", release(a, map[string]string{"repository": "acme/shop"})), provider.Invalid, "builtin"},
+		{"repository", wish(state.KindDeployment, "x", releaseOf(a, map[string]string{"repository": "acme/shop"})), provider.Invalid, "builtin"},
 		{"site's repository", wish(state.KindSite, "x", map[string]string{"label": "x", "repository": "acme/shop"}), provider.Invalid, "builtin"},
-		{"template", wish(state.KindDeployment, "x", release(a, map[string]string{"template": "../../x"})), provider.Invalid, "not built in"},
-		{"settings", wish(state.KindDeployment, "x", release(a, map[string]string{"settings": "[1]"})), provider.Invalid, "JSON object"},
-		{"large settings", wish(state.KindDeployment, "x", release(a, map[string]string{"settings": `{"a":"` + strings.Repeat("x", maxSettings) + `"}`})), provider.Invalid, "at most"},
-		{"no site", wish(state.KindDeployment, "x", release("site-0", nil)), provider.Invalid, "not here"},
+		{"template", wish(state.KindDeployment, "x", releaseOf(a, map[string]string{"template": "../../x"})), provider.Invalid, "not built in"},
+		{"settings", wish(state.KindDeployment, "x", releaseOf(a, map[string]string{"settings": "[1]"})), provider.Invalid, "JSON object"},
+		{"large settings", wish(state.KindDeployment, "x", releaseOf(a, map[string]string{"settings": `{"a":"` + strings.Repeat("x", maxSettings) + `"}`})), provider.Invalid, "at most"},
+		{"no site", wish(state.KindDeployment, "x", releaseOf("site-0", nil)), provider.Invalid, "not here"},
 		{"same name", wish(state.KindSite, "a", map[string]string{"label": "z"}), provider.Conflict, "exists"},
 		{"label", wish(state.KindSite, "x", map[string]string{"label": "../x"}), provider.Invalid, "label"},
 		{"bound elsewhere", wish(state.KindDomain, "y", map[string]string{"site": b, "host": "SHOP.example"}), provider.Conflict, "bound"},
@@ -530,7 +530,7 @@ func TestRefusals(t *testing.T) {
 	if err := w.p.Delete(context.Background(), state.KindDeployment, first); provider.KindOf(err) != provider.Invalid {
 		t.Errorf("deleting what serves: %v", err)
 	}
-	if _, err := w.p.Update(context.Background(), first, wish(state.KindDeployment, "a-1", release(a, map[string]string{"ref": "v2"}))); provider.KindOf(err) != provider.Invalid {
+	if _, err := w.p.Update(context.Background(), first, wish(state.KindDeployment, "a-1", releaseOf(a, map[string]string{"ref": "v2"}))); provider.KindOf(err) != provider.Invalid {
 		t.Errorf("changing a release: %v", err)
 	}
 	if _, err := w.p.Update(context.Background(), "dom-0", wish(state.KindDomain, "q", nil)); provider.KindOf(err) != provider.NotFound {
@@ -666,7 +666,7 @@ func TestBuildGoesOnAfterARestart(t *testing.T) {
 	w := open(t, func(o *Options) { o.Pace = time.Hour })
 	site := w.site("demoshop")
 	env := w.create(state.KindEnvironment, "env", map[string]string{"site": site, "env.STORE_CURRENCY": "EUR"}).ID
-	d := w.create(state.KindDeployment, "d", release(site, nil))
+	d := w.create(state.KindDeployment, "d", releaseOf(site, nil))
 	if d.Phase != provider.Progressing {
 		t.Fatalf("phase %s", d.Phase)
 	}
@@ -709,7 +709,7 @@ func TestDeletingWhatIsBuilt(t *testing.T) {
 	site := w.site("demoshop")
 	var ids []string
 	for n := range 2 * builders {
-		ids = append(ids, w.create(state.KindDeployment, fmt.Sprint("d", n), release(site, nil)).ID)
+		ids = append(ids, w.create(state.KindDeployment, fmt.Sprint("d", n), releaseOf(site, nil)).ID)
 	}
 	for _, id := range ids[1:] {
 		if err := w.p.Delete(context.Background(), state.KindDeployment, id); err != nil {

@@ -1,0 +1,132 @@
+package accept
+
+import (
+	"testing"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// demoshop was removed, its database is retained.
+func retained(t *testing.T) (*world, state.Client) {
+	w := fleet(t, "demoshop", "other")
+	w.push(m{cpath("demoshop"): ""})
+	w.settle()
+	var old state.Client
+	for _, c := range w.clients {
+		if c.Removed {
+			old = c
+		}
+	}
+	w.finish()
+	return w, old
+}
+
+// S52: a new customer with an old name.
+func TestS52RuleDataReuse(t *testing.T) {
+	w, old := retained(t)
+	r := w.push(m{cpath("demoshop"): client("demoshop", "other-domain")})
+	h := w.hold(state.HoldReuse)
+	equal(t, "only a change helps", h.Approvable, false)
+	contains(t, "act", h.Act, "database.reuse: retained (that database) or fresh (a new one)")
+	equal(t, "nobody", w.has("demoshop"), false)
+	equal(t, "touched", r.Touched, []state.ClientID{})
+	// P9: nothing can be approved, so the commit's verdict ends: it is invalid.
+	equal(t, "verdict", []any{r.Verdict.State, r.Verdict.Invalid[0].Path, r.Verdict.Ended.IsZero()}, []any{"failure", cpath("demoshop"), false})
+	// It stays held over other commits, and is said once.
+	r = w.push(m{cpath("other"): client("other", "other", "env: {A: b}")})
+	w.hold(state.HoldReuse)
+	equal(t, "not this commit's", len(r.Verdict.Invalid), 0)
+
+	answer := func(say string) (*world, Result) {
+		w, _ := retained(t)
+		w.push(m{cpath("demoshop"): client("demoshop", "other-domain")})
+		r := w.push(m{cpath("demoshop"): client("demoshop", "other-domain", "database: {reuse: "+say+"}")})
+		equal(t, "holds", len(w.holds), 0)
+		equal(t, "problems", len(w.base.Problems), 0)
+		return w, r
+	}
+	w, r = answer("retained")
+	c := w.named("demoshop")
+	equal(t, "the same client", []any{c.ID, c.Generation, c.Removed}, []any{old.ID, 1, false})
+	equal(t, "fate", r.Verdict.Clients[old.ID], FatePending)
+	w, _ = answer("fresh")
+	c = w.named("demoshop")
+	equal(t, "another client", []any{c.ID != old.ID, c.Generation}, []any{true, 2})
+	equal(t, "the old one keeps its data", w.clients[old.ID].Removed, true)
+	// It may go on saying so.
+	r = w.push(m{cpath("demoshop"): client("demoshop", "other-domain", "database: {reuse: fresh}", "env: {A: b}")})
+	equal(t, "touched", touched(r, w), []string{"demoshop"})
+	equal(t, "id", w.named("demoshop").ID, c.ID)
+}
+
+func TestRuleDataReturnsToTheSameNameAndDomain(t *testing.T) {
+	w, old := retained(t)
+	// Everything else may differ.
+	w.push(m{cpath("demoshop"): client("demoshop", "demoshop", "env: {A: b}")})
+	equal(t, "id", w.named("demoshop").ID, old.ID)
+	// The domain written in full is the same domain.
+	w, old = retained(t)
+	w.push(m{cpath("demoshop"): client("demoshop", "demoshop.agency.example")})
+	equal(t, "id", w.named("demoshop").ID, old.ID)
+	// A fresh start may be asked for.
+	w, old = retained(t)
+	w.push(m{cpath("demoshop"): client("demoshop", "demoshop", "database: {reuse: fresh}")})
+	equal(t, "another id", w.named("demoshop").ID != old.ID, true)
+	equal(t, "generation", w.named("demoshop").Generation, 2)
+	// Its template is gone meanwhile: the domain as it was written decides.
+	w, old = retained(t)
+	w.push(m{"templates/shop.yaml": "", "templates/blog.yaml": "apiVersion: reconciler/v1\nkind: Template\nname: blog\nsource: {repository: agency/blog, ref: v1}\n"})
+	w.push(m{cpath("demoshop"): "apiVersion: reconciler/v1\nkind: Client\nname: demoshop\ndomain: demoshop\ntemplate: blog\ncontact: {email: a@b.example}\n"})
+	equal(t, "id", w.named("demoshop").ID, old.ID)
+}
+
+func TestRuleDataNothingRetainedIsNobodysName(t *testing.T) {
+	w, old := retained(t)
+	w.retained = map[state.ClientID]bool{}
+	w.push(m{cpath("demoshop"): client("demoshop", "other-domain")})
+	equal(t, "holds", len(w.holds), 0)
+	equal(t, "another client", []any{w.named("demoshop").ID != old.ID, w.named("demoshop").Generation}, []any{true, 2})
+}
+
+func TestRuleDataPurgedWhileItWasAsked(t *testing.T) {
+	w, old := retained(t)
+	first := w.push(m{cpath("demoshop"): client("demoshop", "other-domain")})
+	// The database was purged by schedule, the old client forgotten.
+	delete(w.retained, old.ID)
+	delete(w.clients, old.ID)
+	for k, s := range w.tombs {
+		if s.Client == old.ID {
+			delete(w.tombs, k)
+		}
+	}
+	r := w.again()
+	equal(t, "holds", len(w.holds), 0)
+	equal(t, "touched", touched(r, w), []string{"demoshop"})
+	v := w.verdicts[first.Verdict.Commit]
+	equal(t, "its verdict goes on", []any{v.State, len(v.Invalid), v.Clients[w.named("demoshop").ID]}, []any{"pending", 0, FatePending})
+	w.settle()
+	equal(t, "and ends", w.verdicts[first.Verdict.Commit].State, "success")
+}
+
+// A former name of a removed client is guarded like its last one.
+func TestRuleDataFormerName(t *testing.T) {
+	w := fleet(t, "demoshop", "other")
+	id := w.named("demoshop").ID
+	w.push(m{cpath("demoshop"): "", cpath("demo-shop"): client("demo-shop", "demoshop", "previously: [demoshop]")})
+	w.push(m{cpath("demo-shop"): ""})
+	w.finish()
+	w.push(m{cpath("demoshop"): client("demoshop", "other-domain")})
+	contains(t, "reason", w.hold(state.HoldReuse).Reason, "demo-shop was removed and its database is still here")
+	w.push(m{cpath("demoshop"): client("demoshop", "other-domain", "database: {reuse: retained}")})
+	c := w.named("demoshop")
+	equal(t, "id, former", []any{c.ID, c.Former}, []any{id, []string{"demo-shop"}})
+}
+
+func TestRuleDataReturnDuringTheRemoval(t *testing.T) {
+	// The removal is not done: the database may still be there, whatever the record says.
+	w := fleet(t, "demoshop", "other")
+	w.push(m{cpath("demoshop"): ""})
+	w.push(m{cpath("demoshop"): client("demoshop", "other-domain")})
+	w.hold(state.HoldReuse)
+	equal(t, "the removal goes on", w.dueParts(), []string{"demoshop"})
+}

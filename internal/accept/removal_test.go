@@ -1,0 +1,269 @@
+package accept
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+func (w *world) stone(name, part string) state.Tombstone {
+	for _, t := range w.tombs {
+		if t.Name == name && t.Part == part {
+			return t
+		}
+	}
+	return state.Tombstone{}
+}
+
+// S21: what goes is named by a tombstone, written with the baseline.
+func TestP5RuleRemovalTombstoneWithTheBaseline(t *testing.T) {
+	w := fleet(t, "alpha", "beta")
+	a := w.named("alpha")
+	r := w.push(m{cpath("alpha"): ""})
+	same(t, "tombstone", r.Tombstones, []state.Tombstone{{Client: a.ID, Name: "alpha", Commit: w.base.Head, Blob: a.Blob, At: w.now, Reviewed: true, Retain: "30d"}})
+	equal(t, "baseline", r.Baseline.Head, w.base.Head)
+	c := w.clients[a.ID]
+	equal(t, "client", []any{c.Removed, c.Status, c.Settled, c.Seq}, []any{true, state.StatusDeleting, false, w.base.Seq})
+	equal(t, "due", w.dueParts(), []string{"alpha"})
+	equal(t, "verdict", r.Verdict.Clients[a.ID], FatePending)
+	equal(t, "others", touched(r, w), []string{"alpha"})
+}
+
+func TestP5RuleRemovalOfParts(t *testing.T) {
+	w := fleet(t, "alpha", "beta")
+	full := client("alpha", "alpha", "aliases: [www.alpha.example]", "dns: {provider: local, records: [{type: TXT, name: x, content: y}]}")
+	w.push(m{cpath("alpha"): full})
+	r := w.push(m{cpath("alpha"): client("alpha", "alpha", "database: {provider: none}")})
+	equal(t, "due", w.dueParts(), []string{"alpha database/main", "alpha domain/www.alpha.example@local", "alpha record/TXT x"})
+	equal(t, "host", w.stone("alpha", "host/www.alpha.example").Done, true)
+	equal(t, "touched", touched(r, w), []string{"alpha"})
+	// What comes back voids exactly its own tombstones.
+	w.push(m{cpath("alpha"): client("alpha", "alpha", "aliases: [www.alpha.example]", "database: {provider: none}")})
+	equal(t, "due", w.dueParts(), []string{"alpha database/main", "alpha record/TXT x"})
+	equal(t, "host", w.stone("alpha", "host/www.alpha.example"), state.Tombstone{})
+	w.push(m{cpath("alpha"): full})
+	equal(t, "due", w.dueParts(), []string{})
+	equal(t, "tombstones", len(w.tombs), 0)
+}
+
+// A template or platform file that takes a part away is proof like a manifest's.
+func TestP5RuleRemovalByTemplateOrPlatform(t *testing.T) {
+	with := template("v1") + "defaults: {dns: {records: [{type: TXT, name: x, content: y}]}}\n"
+	w := newWorld(t)
+	w.tree = m{"templates/shop.yaml": with, cpath("alpha"): client("alpha", "alpha"), cpath("beta"): client("beta", "beta", "dns: {provider: local, records: []}")}
+	w.head()
+	w.settle()
+	r := w.push(m{"templates/shop.yaml": template("v1")})
+	equal(t, "due", w.dueParts(), []string{"alpha record/TXT x"})
+	equal(t, "touched", touched(r, w), []string{"alpha"})
+	w.finish()
+	w.push(m{"platform.yaml": platform("defaults: {database: {provider: none}}")})
+	equal(t, "due", w.dueParts(), []string{"alpha database/main", "beta database/main"})
+	w.push(m{"platform.yaml": ""})
+	equal(t, "due", w.dueParts(), []string{})
+}
+
+// S26: a rename with a typo deletes nothing until it parses.
+func TestP5S26RuleRemovalWaitsForAnInvalidFile(t *testing.T) {
+	w := fleet(t, "demoshop", "other")
+	id := w.named("demoshop").ID
+	r := w.push(m{cpath("demoshop"): "", cpath("demo-shop"): "apiVersion: reconciler/v1\nkind: Client\nname: [\n"})
+	equal(t, "waits", w.stone("demoshop", "").Waits, cpath("demo-shop"))
+	equal(t, "due", w.dueParts(), []string{})
+	equal(t, "fate", r.Verdict.Clients[id], FateHeld)
+	contains(t, "why", w.clients[id].Because, "waits until clients/demo-shop.yaml is valid")
+	// Other commits change nothing of that.
+	w.push(m{cpath("other"): client("other", "other", "env: {A: b}")})
+	equal(t, "due", w.dueParts(), []string{})
+	// Mended, it is the rename that it was meant to be.
+	w.push(m{cpath("demo-shop"): client("demo-shop", "demoshop", "previously: [demoshop]")})
+	equal(t, "id", w.named("demo-shop").ID, id)
+	equal(t, "tombstones", len(w.tombs), 0)
+	equal(t, "first verdict", w.verdicts[r.Verdict.Commit].State, "failure") // the file was invalid there; nothing waits
+}
+
+func TestP5RuleRemovalGoesOnWhenTheFileIsMended(t *testing.T) {
+	for name, mend := range map[string]string{"mended": client("new", "new"), "taken away": ""} {
+		t.Run(name, func(t *testing.T) {
+			w := fleet(t, "alpha", "beta")
+			id := w.named("alpha").ID
+			first := w.push(m{cpath("alpha"): "", cpath("new"): "name: [\n"})
+			w.settle()
+			r := w.push(m{cpath("new"): mend})
+			equal(t, "due", w.dueParts(), []string{"alpha"})
+			equal(t, "a pass follows", contains2(r.Touched, id), true)
+			equal(t, "status", w.clients[id].Status, state.StatusDeleting)
+			// P9: the verdict of the commit that removed it speaks of it, and ends with it.
+			_, here := r.Verdict.Clients[id]
+			equal(t, "this head's verdict", here, false)
+			v := w.verdicts[first.Verdict.Commit]
+			equal(t, "fate", v.Clients[id], FatePending)
+			v.Clients[id] = FateSucceeded
+			Conclude(&v, w.now)
+			equal(t, "ended", v.Ended.IsZero(), false)
+		})
+	}
+	t.Run("part", func(t *testing.T) {
+		w := fleet(t, "alpha", "beta")
+		w.push(m{cpath("alpha"): client("alpha", "alpha", "database: {provider: none}"), cpath("new"): "name: [\n"})
+		equal(t, "due", w.dueParts(), []string{})
+		w.settle()
+		r := w.push(m{cpath("new"): ""})
+		equal(t, "due", w.dueParts(), []string{"alpha database/main"})
+		equal(t, "touched", touched(r, w), []string{"alpha"})
+	})
+	t.Run("two files", func(t *testing.T) {
+		w := fleet(t, "alpha", "beta")
+		w.push(m{cpath("alpha"): "", cpath("one"): "name: [\n", "templates/blog.yaml": "x"})
+		equal(t, "waits", WaitsFor(w.stone("alpha", "")), []string{cpath("one"), "templates/blog.yaml"})
+		w.push(m{cpath("one"): ""})
+		equal(t, "due", w.dueParts(), []string{})
+		w.push(m{"templates/blog.yaml": ""})
+		equal(t, "due", w.dueParts(), []string{"alpha"})
+	})
+}
+
+func contains2(ids []state.ClientID, id state.ClientID) bool {
+	for _, have := range ids {
+		if have == id {
+			return true
+		}
+	}
+	return false
+}
+
+// S22: the revert of the revert is the same client.
+func TestP5S22RuleRemovalReturnVoids(t *testing.T) {
+	w := fleet(t, "alpha", "beta")
+	a, text := w.named("alpha"), w.tree[cpath("alpha")]
+	for _, done := range []bool{false, true} {
+		first := w.push(m{cpath("alpha"): ""})
+		if done {
+			w.finish()
+		}
+		r := w.push(m{cpath("alpha"): text})
+		c := w.named("alpha")
+		equal(t, "id, generation", []any{c.ID, c.Generation}, []any{a.ID, 1})
+		equal(t, "tombstones", len(w.tombs), 0)
+		equal(t, "removed", c.Removed || !c.RemovedAt.IsZero(), false)
+		equal(t, "status", []any{c.Status, c.Settled}, []any{state.StatusPending, false})
+		equal(t, "touched", touched(r, w), []string{"alpha"})
+		if !done {
+			equal(t, "first verdict", w.verdicts[first.Verdict.Commit].Clients[a.ID], FateSuperseded+" "+w.base.Head)
+			equal(t, "ended", w.verdicts[first.Verdict.Commit].State, "success")
+		}
+		w.settle()
+	}
+}
+
+func TestP5RuleRemovalUnreadableIsNoAbsence(t *testing.T) {
+	for name, do := range map[string]func(w *world){
+		"unreadable": func(w *world) { w.broken[cpath("alpha")] = "is not a regular file" },
+		"unparsable": func(w *world) { w.tree[cpath("alpha")] = "\x00\xff" },
+		"emptied":    func(w *world) { w.tree[cpath("alpha")] = "\n" },
+		"renamed to a look-alike": func(w *world) {
+			w.tree["clients/alpha.yml"] = w.tree[cpath("alpha")]
+			delete(w.tree, cpath("alpha"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := fleet(t, "alpha", "beta")
+			do(w)
+			r := w.head()
+			equal(t, "due", w.dueParts(), []string{})
+			equal(t, "state", r.Verdict.State != "success", true)
+			equal(t, "owner", w.owner("alpha.agency.example"), "alpha")
+		})
+	}
+}
+
+// guard.removeAfter: a revert in time costs nothing.
+func TestRuleGuardRemoveAfter(t *testing.T) {
+	w := fleet(t, "alpha", "beta")
+	w.guard.RemoveAfter = time.Hour
+	a, text := w.named("alpha"), w.tree[cpath("alpha")]
+	w.push(m{cpath("alpha"): "", cpath("beta"): client("beta", "beta", "database: {provider: none}")})
+	equal(t, "due", w.dueParts(), []string{})
+	contains(t, "visibly", w.clients[a.ID].Because, "It goes at 11:02 on 25 November 2026 UTC; a revert until then costs nothing.")
+	w.now = w.now.Add(59 * time.Minute)
+	equal(t, "due", w.dueParts(), []string{})
+	w.now = w.now.Add(2 * time.Minute)
+	equal(t, "due", w.dueParts(), []string{"alpha", "beta database/main"})
+	w.now = w.now.Add(-2 * time.Minute)
+	w.push(m{cpath("alpha"): text, cpath("beta"): client("beta", "beta")})
+	w.now = w.now.Add(2 * time.Hour)
+	equal(t, "due", w.dueParts(), []string{})
+	equal(t, "id", w.named("alpha").ID, a.ID)
+	// What isn't somebody's data or name needs no waiting.
+	w.push(m{cpath("alpha"): client("alpha", "alpha", "dns: {provider: local, records: [{type: TXT, name: x, content: y}]}")})
+	w.push(m{cpath("alpha"): text})
+	equal(t, "due", w.dueParts(), []string{"alpha record/TXT x"})
+}
+
+func TestRuleDataRetain(t *testing.T) {
+	cases := []struct {
+		name, floor, manifest, want string
+	}{
+		{"default", "", "", "30d"},
+		{"its own", "", "database: {retain: 90d}", "90d"},
+		{"for ever", "", "database: {retain: forever}", "forever"},
+		{"above the platform's floor", "limits: {minRetain: 60d}", "database: {retain: 61d}", "61d"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.tree = m{"templates/shop.yaml": template("v1"), cpath("alpha"): client("alpha", "alpha", c.manifest), cpath("beta"): client("beta", "beta")}
+			if c.floor != "" {
+				w.tree["platform.yaml"] = platform(c.floor)
+			}
+			w.head()
+			w.push(m{cpath("alpha"): ""})
+			equal(t, "retain", w.stone("alpha", "").Retain, c.want)
+		})
+	}
+	t.Run("the last good version", func(t *testing.T) {
+		w := fleet(t, "alpha", "beta")
+		w.push(m{cpath("alpha"): client("alpha", "alpha", "database: {retain: 90d}")})
+		w.push(m{cpath("alpha"): client("alpha", "alpha", "database: {retain: 1h}", "nonsense: 1")})
+		w.push(m{cpath("alpha"): ""})
+		equal(t, "retain", w.stone("alpha", "").Retain, "90d")
+	})
+	t.Run("no commit lowers the floor that it is judged by", func(t *testing.T) {
+		w := fleet(t, "alpha", "beta")
+		w.push(m{"platform.yaml": platform("limits: {minRetain: 60d}")})
+		w.push(m{"platform.yaml": platform("limits: {minRetain: 31d}"), cpath("alpha"): ""})
+		equal(t, "retain", w.stone("alpha", "").Retain, "60d")
+		w.push(m{"platform.yaml": platform("limits: {minRetain: 99d}"), cpath("beta"): client("beta", "beta", "database: {provider: none, retain: 99d}")})
+		equal(t, "retain", w.stone("beta", "database/main").Retain, "99d")
+	})
+}
+
+// S51: the daemon was down over twenty commits, three of which removed clients.
+func TestS51DownOverTwentyCommits(t *testing.T) {
+	play := func(each bool) *world {
+		w := fleet(t, numbered(10)...)
+		for i := range 20 {
+			files := m{cpath("c005"): client("c005", "c005", fmt.Sprintf("env: {N: \"%d\"}", i))}
+			if i%7 == 3 {
+				files[cpath(fmt.Sprintf("c%03d", i/7))] = ""
+			}
+			w.edit(files)
+			if each {
+				w.head()
+			}
+		}
+		if !each {
+			w.head()
+		}
+		return w
+	}
+	one, many := play(false), play(true)
+	equal(t, "due", one.dueParts(), []string{"c000", "c001", "c002"})
+	equal(t, "due", many.dueParts(), one.dueParts())
+	for id, c := range one.clients {
+		d := many.clients[id]
+		equal(t, c.Name, []any{c.Name, c.Blob, c.WishHash, c.Removed}, []any{d.Name, d.Blob, d.WishHash, d.Removed})
+	}
+}

@@ -1,0 +1,268 @@
+package accept
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// maxFailures is how many clients a fleet's change may fail on.
+const maxFailures = 3
+
+// The stages of a fleet's change.
+const (
+	stageOne = iota + 1
+	stageTenth
+	stageRest
+)
+
+// Spread says how a change that many clients inherit reaches them, when it has no
+// head of its own (a new version of a shared secret): who goes now, and the hold
+// of the others; nil when all may go. version tells one such change from the next.
+// An approval that was given before is the caller's to find.
+func Spread(g Guard, what, version string, clients []state.Client, now time.Time) ([]state.ClientID, *state.Hold) {
+	active := 0
+	for _, c := range clients {
+		if isActive(c) {
+			active++
+		}
+	}
+	return spread(g.MaxChanged, active, what, "", clients, func(state.ClientID) string { return version }, now)
+}
+
+func spread(limit, active int, what, commit string, clients []state.Client, hash func(state.ClientID) string, now time.Time) ([]state.ClientID, *state.Hold) {
+	clients = slices.Clone(clients)
+	sort.Slice(clients, func(i, j int) bool {
+		a, b := clients[i], clients[j]
+		if tells(a) != tells(b) {
+			return tells(a) > tells(b)
+		}
+		if a.Name != b.Name {
+			return a.Name < b.Name
+		}
+		return a.ID < b.ID
+	})
+	ids := make([]state.ClientID, len(clients))
+	for i, c := range clients {
+		ids[i] = c.ID
+	}
+	if active <= limit || len(ids) < 2 {
+		return ids, nil
+	}
+	h := &state.Hold{Kind: state.HoldFleet, Commit: commit, NewHead: commit, Approvable: true, At: now, Clients: ids}
+	parts := []string{"fleet", what}
+	for _, id := range ids {
+		parts = append(parts, string(id), hash(id))
+	}
+	h.Fingerprint = fingerprint(parts...)
+	h.Waves = &state.Waves{What: what, Total: len(ids)}
+	first, _ := advance(h)
+	h.Reason = fmt.Sprintf("%s touches %s; it runs on %s first.", what, count(len(ids), "client"), clients[0].Name)
+	return first, h
+}
+
+func isActive(c state.Client) bool { return c.EverDeployed || c.Status == state.StatusActive }
+
+// tells is how much a client's pass says about a change: most when it is well.
+func tells(c state.Client) int {
+	switch {
+	case !isActive(c):
+		return 0
+	case c.Paused || c.Status != state.StatusActive || c.InvalidBlob != "":
+		return 1
+	}
+	return 2
+}
+
+// advance lets the next wave go when nobody is under way. over says that all is done.
+func advance(h *state.Hold) (next []state.ClientID, over bool) {
+	v := h.Waves
+	if len(v.Out) > 0 {
+		return nil, false
+	}
+	if len(h.Clients) == 0 {
+		return nil, true
+	}
+	if v.Halted {
+		return nil, false
+	}
+	n := 1
+	switch {
+	case v.Good == 0:
+		v.Stage = stageOne
+	case v.Stage < stageTenth:
+		v.Stage, n = stageTenth, max(1, v.Total/10)
+	default:
+		v.Stage, n = stageRest, len(h.Clients)
+	}
+	n = min(n, len(h.Clients))
+	next = slices.Clone(h.Clients[:n])
+	v.Out, h.Clients = slices.Clone(next), slices.Clone(h.Clients[n:])
+	which := map[int]string{stageOne: "one", stageTenth: "a tenth", stageRest: "the rest"}[v.Stage]
+	h.Reason = fmt.Sprintf("%s touches %s; it runs on %s now (%d), %s.", v.What, count(v.Total, "client"), which, n, went(*v))
+	h.Act = "The others follow when that went well; approve " + h.Fingerprint + " for all at once."
+	return next, false
+}
+
+// went says how a change went so far.
+func went(v state.Waves) string { return fmt.Sprintf("%d went well, %d failed", v.Good, len(v.Failed)) }
+
+// InWave returns the fleet's hold that wants to know how the client's pass ended.
+func InWave(holds []state.Hold, id state.ClientID) (state.Hold, bool) {
+	for _, h := range holds {
+		if h.Kind == state.HoldFleet && h.Waves != nil && (slices.Contains(h.Waves.Out, id) || slices.Contains(h.Waves.Failed, id)) {
+			return h, true
+		}
+	}
+	return state.Hold{}, false
+}
+
+// WaveInput is all that NextWave reads.
+type WaveInput struct {
+	Now  time.Time
+	Hold state.Hold // as InWave returns it
+	// Ended are the clients to look at; nil: all that are under way or failed. More
+	// than those that ended may be given.
+	Ended []state.ClientID
+	// Client reads a client's record as it is after its pass; false: forgotten.
+	Client func(state.ClientID) (state.Client, bool)
+	// Verdict reads that of Hold.Commit; false: not kept.
+	Verdict func(commit string) (state.Verdict, bool)
+}
+
+// NextWave goes on with a fleet's change when a client of it has ended its pass:
+// one at a time until one went well, then a tenth, then the rest. After three
+// failures nobody else begins: who was let go and has not begun waits again, and
+// only an approval goes on.
+//
+// A pass has ended when the record is settled: active is well, failed is failed;
+// held, paused, removed or changed by a later commit says nothing. What is written
+// is the result of the records alone, so it may be called again at any time.
+func NextWave(in WaveInput) Result {
+	var res Result
+	h := in.Hold
+	if h.Kind != state.HoldFleet || h.Waves == nil {
+		return res
+	}
+	v := *h.Waves
+	h.Waves, h.Clients = &v, slices.Clone(h.Clients)
+	v.Out, v.Failed = slices.Clone(v.Out), slices.Clone(v.Failed)
+	ended := in.Ended
+	if ended == nil {
+		ended = append(slices.Clone(v.Out), v.Failed...)
+	}
+	changed := false
+	for _, id := range ended {
+		changed = in.note(h.Commit, &v, id) || changed
+	}
+	note := func(what, text string) {
+		res.History = append(res.History, state.Entry{At: in.Now, Commit: h.Commit, What: what, Text: text})
+	}
+	if !v.Halted && len(v.Failed) >= maxFailures {
+		v.Halted, changed = true, true
+		in.callBack(&h)
+		h.Reason = fmt.Sprintf("%s failed on %s of %d; %s.", v.What, in.failed(v), v.Total, count(len(h.Clients), "client")+" wait")
+		h.Act = "Mend it, or approve " + h.Fingerprint + " to go on with the others."
+		if len(h.Clients) > 0 {
+			note("held", h.Reason+" "+h.Act)
+			in.tell(&res, h)
+		}
+	}
+	if !changed {
+		return res
+	}
+	next, over := advance(&h)
+	res.Touched = slices.Clone(next)
+	slices.Sort(res.Touched)
+	switch {
+	case over:
+		res.LiftHolds = []string{h.Fingerprint}
+		note("rolled out", v.What+": "+went(v)+".")
+	case len(next) > 0:
+		note("rolling out", h.Reason)
+		res.Holds = []state.Hold{h}
+	default:
+		res.Holds = []state.Hold{h}
+	}
+	return res
+}
+
+// note takes in how a client's pass ended, if it did.
+func (in WaveInput) note(commit string, v *state.Waves, id state.ClientID) bool {
+	out, failed := slices.Index(v.Out, id), slices.Index(v.Failed, id)
+	if out < 0 && failed < 0 {
+		return false
+	}
+	c, ok := in.Client(id)
+	gone := !ok || c.Removed || commit != "" && c.Commit != commit
+	if !gone && !c.Settled || !gone && failed >= 0 && c.Status == state.StatusFailed {
+		return false
+	}
+	if out >= 0 {
+		v.Out = slices.Delete(v.Out, out, out+1)
+	} else {
+		v.Failed = slices.Delete(v.Failed, failed, failed+1)
+	}
+	switch {
+	case gone:
+	case c.Status == state.StatusFailed:
+		v.Failed = append(v.Failed, id)
+	case c.Status == state.StatusActive:
+		v.Good++
+	}
+	return true
+}
+
+// callBack puts those that were let go and have not begun back to the front.
+func (in WaveInput) callBack(h *state.Hold) {
+	var under, back []state.ClientID
+	for _, id := range h.Waves.Out {
+		if c, ok := in.Client(id); ok && !begun(c) {
+			back = append(back, id)
+		} else {
+			under = append(under, id)
+		}
+	}
+	h.Waves.Out, h.Clients = under, append(back, h.Clients...)
+}
+
+// begun says that a pass is under way, or was cut off in its middle.
+func begun(c state.Client) bool {
+	return c.Attempts > 0 || c.Run != "" || c.Failures > 0 || len(c.Undo) > 0 || c.RollingBack != ""
+}
+
+func (in WaveInput) failed(v state.Waves) string {
+	var out []string
+	for _, id := range v.Failed {
+		if c, ok := in.Client(id); ok {
+			out = append(out, c.Name)
+		}
+	}
+	sort.Strings(out)
+	return strings.TrimSpace(list(out))
+}
+
+// tell reports a change that was stopped: in its verdict the others are held.
+func (in WaveInput) tell(res *Result, h state.Hold) {
+	v, ok := state.Verdict{}, false
+	if in.Verdict != nil && h.Commit != "" {
+		v, ok = in.Verdict(h.Commit)
+	}
+	if !ok {
+		return
+	}
+	v.Clients = copyFates(v.Clients)
+	for _, id := range h.Clients {
+		if v.Clients[id] == FatePending {
+			v.Clients[id] = FateHeld
+		}
+	}
+	Conclude(&v, in.Now)
+	res.Verdicts = []state.Verdict{v}
+	text := h.Reason + " " + h.Act
+	res.Reports = []state.Report{{Subject: "commit/" + h.Commit, State: v.State, Text: clip(text), Detail: text, At: in.Now}}
+}

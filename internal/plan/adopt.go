@@ -1,0 +1,268 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// Adoption.
+//
+//	wished resource          on record     looked at     first pass
+//	adopt: names it          no            there, -      adopt: recorded, nothing is written
+//	adopt: names it          no or yes     gone          the client is held: it is never created
+//	adopt: names it          as another id -             the client is held
+//	adopt: names it twice    by nobody     -             both clients are held; else the newcomer
+//	part of an adopted site  no            there, -      adopt
+//	part of an adopted site  no            gone          nothing; planned like any other afterwards
+//	part of an adopted site  no            foreign, two  the client is held
+//	everything else          -             -             nothing; planned afterwards, but for users and mail
+//
+// Parts of a site are its environment, the release that serves, traffic, host names and
+// their address records. They have no id in the manifest: the look finds them by the
+// site and by name.
+
+// checkAdopted holds the client when what it names can't be taken over.
+func (b *builder) checkAdopted() {
+	again := ", then `reconciler retry " + b.c.Client.Name + "`"
+	for _, w := range b.sortedWish() {
+		if w.AdoptID == "" {
+			continue
+		}
+		hold := state.HoldParked
+		if b.traits(w.Provider, w.Ref.Kind).Data || w.Ref.Kind == state.KindDatabase {
+			hold = state.HoldData
+		}
+		have, other := b.recorded[w.Ref], b.twice[string(b.c.Client.ID)+"\x00"+objectKey(w.Provider, w.Ref.Kind, w.AdoptID)]
+		switch {
+		case other != "":
+			b.problem(hold, "take it out of one of the two", "adopt.%s names %s at %s, and so does %s: an object belongs to one client", w.Ref.Kind, w.AdoptID, w.Provider, other)
+		case have.Real() && have.Provider == w.Provider && have.ID != w.AdoptID:
+			b.problem(hold, "put back `adopt."+string(w.Ref.Kind)+": "+have.ID+"`, or take it out", "adopt.%s names %s, and the client has %s", w.Ref.Kind, w.AdoptID, have.ID)
+		case b.c.Looks[w.Ref].Gone:
+			b.problem(hold, "mend the id, or restore it at "+w.Provider+again, "adopt.%s names %s, which is not at %s; what is adopted is never created", w.Ref.Kind, w.AdoptID, w.Provider)
+		case b.c.Looks[w.Ref].Foreign != "":
+			b.problem(state.HoldParked, "settle at "+w.Provider+" whose it is"+again, "%s %s at %s bears the mark of %s: it is not ours to adopt", w.Ref.Kind, w.AdoptID, w.Provider, b.c.Looks[w.Ref].Foreign)
+		}
+	}
+}
+
+// adopting says that something that `adopt:` names is not on record yet.
+func (b *builder) adopting() bool {
+	for _, w := range b.wished {
+		if w.AdoptID != "" && !b.recorded[w.Ref].Real() {
+			return true
+		}
+	}
+	return false
+}
+
+// adopt is the first pass: it records and does nothing else.
+func (b *builder) adopt() {
+	for _, w := range b.sortedWish() {
+		look := b.c.Looks[w.Ref]
+		if b.recorded[w.Ref].Real() || (w.AdoptID == "" && (!b.ofAdopted(w) || look.Gone)) {
+			continue
+		}
+		if look.Foreign != "" || look.Count > 1 {
+			b.resource(w) // says why a person must decide
+			continue
+		}
+		reason := "`adopt:` names it"
+		w.ID, w.Adopted = w.AdoptID, true
+		if w.AdoptID == "" {
+			w.ID, reason = look.ID, "it is part of the adopted site"
+		}
+		s := b.add(Step{Number: Number(w.Ref.Kind), Action: Adopt, Ref: w.Ref, Provider: w.Provider, Wish: &w, Calls: b.traits(w.Provider, w.Ref.Kind).ObserveCalls,
+			Reason: reason, Undo: "it is taken off the record; it stays as it is"})
+		if look.Failed != "" {
+			s.Blocked, s.Reason = true, "waiting for "+w.Provider+": "+look.Failed
+		}
+	}
+	environment := state.Ref{Client: b.c.Client.ID, Kind: state.KindEnvironment, Name: b.site.Name}
+	for i := range b.steps {
+		s := &b.steps[i]
+		for _, r := range s.Wish.References() {
+			if k, ok := b.key(r); ok {
+				s.needs(k)
+			}
+		}
+		if s.Ref.Kind == state.KindDeployment {
+			if k, ok := b.key(environment); ok {
+				s.needs(k) // whether the release was built with what is wished is known only then
+			}
+		}
+	}
+}
+
+// ofAdopted says that the wished resource is part of a site that is adopted.
+func (b *builder) ofAdopted(w state.Resource) bool {
+	switch w.Ref.Kind {
+	case state.KindEnvironment, state.KindDeployment, state.KindTraffic, state.KindDomain, state.KindRecord:
+	default:
+		return false
+	}
+	for _, a := range w.Attributes {
+		if a.Value.Ref != nil && a.Value.Ref.Kind == state.KindSite {
+			return b.wished[*a.Value.Ref].AdoptID != ""
+		}
+	}
+	return false
+}
+
+// lives says that a kind is not made because the client lived before we knew it: its
+// administrator exists, and a welcome would come late.
+func (b *builder) lives(k state.Kind) bool {
+	if k != state.KindAdmin && k != state.KindMail {
+		return false
+	}
+	for _, all := range []map[state.Ref]state.Resource{b.wished, b.recorded} {
+		for _, r := range all {
+			if (r.AdoptID != "" || r.Adopted) && (r.Ref.Kind == state.KindSite || r.Ref.Kind == state.KindDatabase) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// inherited lists the variables of an adopted environment whose change may cut the site
+// off its data or its sessions: the database's address, and what is generated.
+func (b *builder) inherited(w, have state.Resource) []string {
+	if w.Ref.Kind != state.KindEnvironment || !have.Adopted {
+		return nil
+	}
+	var out []string
+	for _, f := range diff(have, w) {
+		name, ok := strings.CutPrefix(f.Name, "env.")
+		if !ok {
+			continue
+		}
+		was, _ := have.Attributes.Get(f.Name)
+		now, _ := w.Attributes.Get(f.Name)
+		if name == "DATABASE_URL" || ofDatabase(was) || ofDatabase(now) || generated(was) || generated(now) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func ofDatabase(v state.Value) bool { return v.Ref != nil && v.Ref.Kind == state.KindDatabase }
+
+func generated(v state.Value) bool {
+	return v.Secret != nil && strings.HasPrefix(v.Secret.Name, "generated/")
+}
+
+// objectKey is an object of the world.
+func objectKey(provider string, k state.Kind, id string) string {
+	return provider + "\x00" + string(k) + "\x00" + id
+}
+
+// adoptedTwice maps client and object to the name of another client that has it or
+// names it, too. Who has it on record keeps it.
+func adoptedTwice(clients []ClientInput) map[string]string {
+	if len(clients) < 2 {
+		return nil
+	}
+	has, names := map[string]int{}, map[string][]int{}
+	for n, c := range clients {
+		for _, w := range c.Wish {
+			if w.AdoptID != "" && !c.Removed {
+				k := objectKey(w.Provider, w.Ref.Kind, w.AdoptID)
+				names[k] = append(names[k], n)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	for n, c := range clients {
+		for _, r := range c.Recorded {
+			if k := objectKey(r.Provider, r.Ref.Kind, r.ID); r.Real() && names[k] != nil {
+				has[k] = n
+			}
+		}
+	}
+	twice := map[string]string{}
+	for k, all := range names {
+		owner, owned := has[k]
+		for _, n := range all {
+			other := -1
+			if owned {
+				other = owner
+			} else if len(all) > 1 {
+				if other = all[0]; other == n {
+					other = all[1]
+				}
+			}
+			if other >= 0 && other != n {
+				twice[string(clients[n].Client.ID)+"\x00"+k] = clients[other].Client.Name
+			}
+		}
+	}
+	return twice
+}
+
+// Existing is one attribute that an adopted object really has.
+type Existing struct {
+	Name string
+	Same bool        // it says what the wish, resolved, says
+	Kept state.Value // what is recorded when it doesn't: a literal, or the secret that it was sealed as
+}
+
+// AdoptedName names the recorded release of an adopted site that is not the wished one.
+const AdoptedName = "adopted"
+
+// Adopted is the record of an adopted object: the wish where the object says the same
+// or does not tell, what it says where it differs. A plan from this record is empty
+// exactly if nothing differs; what does shows as a change like any other. It is a pure
+// part of apply's adopt step, which knows the texts.
+//
+// Of an environment whose variables can't be read at all, the database's address and
+// what would be generated are left off the record: they are unknown, and so their first
+// change is held. A release that differs is recorded as AdoptedName, so that the wished
+// one is built beside it.
+func Adopted(w state.Resource, id string, seen []Existing) state.Resource {
+	have := map[string]Existing{}
+	readable, differs := false, false
+	for _, s := range seen {
+		have[s.Name] = s
+		readable = readable || strings.HasPrefix(s.Name, "env.")
+	}
+	record := map[string]state.Value{}
+	for _, a := range w.Attributes {
+		s, told := have[a.Name]
+		delete(have, a.Name)
+		variable := strings.HasPrefix(a.Name, "env.")
+		switch {
+		case told && !s.Same:
+			record[a.Name], differs = s.Kept, true
+		case !told && variable && (readable || generated(a.Value) || ofDatabase(a.Value) || a.Name == "env.DATABASE_URL"):
+			differs = true
+		default:
+			record[a.Name] = a.Value
+		}
+	}
+	for name, s := range have {
+		if strings.HasPrefix(name, "env.") {
+			record[name] = s.Kept // the manifest does not mention it: it stays
+		}
+	}
+	r := w
+	r.ID, r.Adopted, r.Attributes = id, true, state.NewAttributes(record)
+	if differs && w.Ref.Kind == state.KindDeployment {
+		r.Ref.Name = AdoptedName
+	}
+	return r
+}
+
+// Covers says that all that the wish says is on record. What more is there is kept.
+func Covers(have, wish state.Resource) bool {
+	for _, a := range wish.Attributes {
+		v, ok := have.Attributes.Get(a.Name)
+		if !ok || !v.Equal(a.Value) {
+			return false
+		}
+	}
+	return true
+}

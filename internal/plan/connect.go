@@ -1,0 +1,81 @@
+package plan
+
+import "github.com/compassdigital/reconciler/internal/state"
+
+// connect adds what every step needs.
+func (b *builder) connect() {
+	await, _ := b.key(b.deployment)
+	probe := b.find(Probe, b.deployment)
+	promote, _ := b.key(b.traffic)
+	admin, _ := b.key(state.Ref{Client: b.c.Client.ID, Kind: state.KindAdmin, Name: "main"})
+	for i := range b.steps {
+		s := &b.steps[i]
+		if s.Wish != nil && s.Action != Return {
+			for _, r := range s.Wish.References() {
+				if k, ok := b.key(r); ok {
+					s.needs(k)
+				}
+			}
+		}
+		switch {
+		case s.Action == Await:
+			s.needs(b.made(s.Ref))
+		case s.Action == Probe && s.Outside:
+			s.needs(promote, probe)
+			for _, o := range b.steps {
+				if o.Ref.Kind == state.KindDomain || o.Ref.Kind == state.KindRecord {
+					s.needs(o.Key())
+				}
+			}
+		case s.Action == Probe:
+			s.needs(await, admin, b.keyOfKind(state.KindDatabase))
+		case s.Ref.Kind == state.KindDeployment && s.Action != Delete:
+			s.needs(b.keyOfKind(state.KindEnvironment), b.keyOfKind(state.KindDatabase))
+		case s.Ref.Kind == state.KindAdmin:
+			s.needs(await)
+		case s.Ref.Kind == state.KindTraffic:
+			s.needs(probe, await, admin)
+		case s.Ref.Kind == state.KindDomain, s.Ref.Kind == state.KindRecord && b.address(s):
+			s.needs(promote)
+		case s.Ref.Kind == state.KindMail:
+			s.needs(promote, b.proved)
+		}
+	}
+}
+
+// address says that a record step leads people to the site.
+func (b *builder) address(s *Step) bool {
+	if s.Wish == nil {
+		return false
+	}
+	v, _ := s.Wish.Attributes.Get("content")
+	return v.Ref != nil
+}
+
+func (b *builder) find(a Action, r state.Ref) string {
+	for _, s := range b.steps {
+		if s.Action == a && s.Ref == r && !s.Outside {
+			return s.Key()
+		}
+	}
+	return ""
+}
+
+// made is the step that makes a Ref, without its await.
+func (b *builder) made(r state.Ref) string {
+	if n, ok := b.byRef[r]; ok {
+		return b.steps[n].Key()
+	}
+	return ""
+}
+
+// keyOfKind is the step that makes the wished resource of a kind ready.
+func (b *builder) keyOfKind(k state.Kind) string {
+	for _, s := range b.steps {
+		if s.Ref.Kind == k && (s.Action.Writes() || s.Action == Return) && s.Action != Delete {
+			key, _ := b.key(s.Ref)
+			return key
+		}
+	}
+	return ""
+}

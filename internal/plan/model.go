@@ -1,0 +1,58 @@
+package plan
+
+import (
+	"sort"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// Model is what would be on record after the plan, for previews and proofs.
+func Model(recorded []state.Resource, p Plan, now time.Time) []state.Resource {
+	have := map[state.Ref]state.Resource{}
+	for _, r := range recorded {
+		have[r.Ref] = r
+	}
+	for _, s := range p.Steps {
+		if s.Held != "" || s.Blocked {
+			continue
+		}
+		switch s.Action {
+		case Create, Update, Replace, Move, Adopt:
+			r := *s.Wish
+			if old, ok := have[s.Ref]; ok && s.Action == Update {
+				r.ID, r.Name, r.Outputs, r.Adopted, r.Generation, r.Run = old.ID, old.Name, old.Outputs, old.Adopted, old.Generation, old.Run
+			}
+			if r.ID == "" {
+				r.ID = "model-" + digest(s.Ref.String())
+			}
+			r.Provider, r.UpdatedAt = s.Provider, now
+			if s.Action == Move {
+				r.ID, r.Name, r.Outputs = have[s.From].ID, have[s.From].Name, have[s.From].Outputs
+				delete(have, s.From)
+			}
+			have[s.Ref] = r
+		case Delete, Purge, Forget:
+			delete(have, s.Ref)
+		case Retain:
+			r := have[s.Ref]
+			r.RetainedAt, r.PurgeAfter = now, s.PurgeAfter
+			have[s.Ref] = r
+		case Return:
+			r := have[s.Ref]
+			r.RetainedAt, r.PurgeAfter = time.Time{}, time.Time{}
+			have[s.Ref] = r
+		case Await:
+			if r, ok := have[s.Ref]; ok {
+				r.Phase = ""
+				have[s.Ref] = r
+			}
+		}
+	}
+	out := make([]state.Resource, 0, len(have))
+	for _, r := range have {
+		out = append(out, r)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Ref.Less(out[j].Ref) })
+	return out
+}

@@ -1,0 +1,215 @@
+package external
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+)
+
+// lookTimeout is how long DNS may take to answer.
+const lookTimeout = 5 * time.Second
+
+// record is what a person is asked to set.
+type record struct {
+	kind, name, content string
+	proxied             bool
+}
+
+// recordOf reads it from an id; the priority stands before the content, as in a zone.
+func recordOf(v url.Values) record {
+	r := record{kind: v.Get("type"), name: plain(v.Get("name")), content: v.Get("content"), proxied: v.Get("proxied") == "true"}
+	if p := v.Get("priority"); p != "" && (r.kind == "MX" || r.kind == "SRV") {
+		r.content = p + " " + r.content
+	}
+	return r
+}
+
+// ask is the sentence that says what to do.
+func (r record) ask() string {
+	s := "Set the record " + word(r.kind) + " " + word(r.name) + " → " + word(r.content)
+	if r.content == "" {
+		s = "Point " + word(r.name) + " at the site, with a record " + word(r.kind) + " or CNAME,"
+	}
+	if r.proxied {
+		s += " (through the proxy)"
+	}
+	return s + " at your DNS host"
+}
+
+// look says in o whether DNS answers with the record. Until it does, the content is
+// left out of o: what is not there yet was not changed by anybody.
+func (p *Provider) look(ctx context.Context, o *provider.Object, r record) error {
+	o.Phase, o.Message = provider.Manual, r.ask()
+	all := slices.Clone(o.Attributes)
+	o.Attributes = slices.DeleteFunc(o.Attributes, func(a provider.Input) bool { return a.Name != "type" && a.Name != "name" })
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	there, now, err := p.set(ctx, r)
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		o.Phase = provider.Ready // taken on trust: nobody can look
+		o.Attributes = all
+	case err != nil:
+		return err
+	case there:
+		o.Phase, o.Message, o.Attributes = provider.Ready, "", all
+	case len(now) > 0:
+		o.Message += "; now it is " + word(strings.Join(now, ", "))
+	}
+	return nil
+}
+
+// set says whether the record is there, and what there is.
+func (p *Provider) set(ctx context.Context, r record) (bool, []string, error) {
+	now, err := p.o.Lookup(ctx, r.kind, r.name)
+	if err != nil {
+		return false, nil, err
+	}
+	address := r.kind == "A" || r.kind == "AAAA" || r.kind == "CNAME"
+	if address && (r.proxied || r.content == "") { // what is behind is not seen from here
+		if r.kind == "CNAME" && len(now) == 0 {
+			now, err = p.o.Lookup(ctx, "A", r.name)
+		}
+		return len(now) > 0, now, err
+	}
+	for _, have := range now {
+		if same(r.kind, have, r.content) {
+			return true, now, nil
+		}
+	}
+	if r.kind != "CNAME" {
+		return false, now, nil
+	}
+	// A resolver follows a chain to its end, and hosts flatten aliases: the same
+	// addresses mean the same place.
+	mine, err := p.o.Lookup(ctx, "A", r.name)
+	if err != nil || len(mine) == 0 {
+		return false, now, err
+	}
+	theirs, err := p.o.Lookup(ctx, "A", plain(r.content))
+	slices.Sort(mine)
+	slices.Sort(theirs)
+	return err == nil && slices.Equal(mine, theirs), now, err
+}
+
+// same compares contents of records by what they mean.
+func same(kind, a, b string) bool {
+	switch kind {
+	case "A", "AAAA":
+		x, errX := netip.ParseAddr(a)
+		y, errY := netip.ParseAddr(b)
+		return errX == nil && errY == nil && x.Unmap() == y.Unmap()
+	case "TXT":
+		return unquoted(a) == unquoted(b)
+	}
+	return slices.Equal(strings.Fields(plain(a)), strings.Fields(plain(b)))
+}
+
+// plain is a name without capitals and the dot at its end.
+func plain(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
+
+func unquoted(s string) string {
+	if len(s) > 1 && s[0] == '"' && s[len(s)-1] == '"' {
+		return s[1 : len(s)-1]
+	}
+	return s
+}
+
+// maxWord bounds what is shown of a text that is not ours, in runes.
+const maxWord = 200
+
+// word makes untrusted text fit for a sentence: one line, bounded.
+func word(s string) string {
+	if len(s) > 4*maxWord {
+		s = s[:4*maxWord]
+	}
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	if r := []rune(s); len(r) > maxWord {
+		s = string(r[:maxWord-1]) + "…"
+	}
+	if s == "" {
+		return "(nothing)"
+	}
+	return s
+}
+
+// fail makes an *Error. What is not classified is a look that did not come through: a
+// write here writes nothing.
+func fail(op string, err error) error {
+	if e := (*provider.Error)(nil); errors.As(err, &e) {
+		out := *e
+		out.Provider, out.Op = Name, op
+		return &out
+	}
+	return &provider.Error{Kind: provider.Transient, Provider: Name, Op: op, Message: "DNS could not be asked", Err: err}
+}
+
+// DNS looks with a resolver. CAA records are beyond it.
+func DNS(r *net.Resolver) Lookup {
+	return func(ctx context.Context, recordType, name string) ([]string, error) {
+		out, err := lookUp(ctx, r, recordType, name)
+		if e := (*net.DNSError)(nil); errors.As(err, &e) && e.IsNotFound {
+			return nil, nil
+		}
+		return out, err
+	}
+}
+
+func lookUp(ctx context.Context, r *net.Resolver, recordType, name string) (out []string, err error) {
+	full := name + "." // no search domains
+	add := func(parts ...string) { out = append(out, strings.Join(parts, " ")) }
+	number := func(n uint16) string { return strconv.Itoa(int(n)) }
+	switch recordType {
+	case "A", "AAAA":
+		network := map[string]string{"A": "ip4", "AAAA": "ip6"}[recordType]
+		found, e := r.LookupNetIP(ctx, network, full)
+		for _, a := range found {
+			add(a.Unmap().String())
+		}
+		return out, e
+	case "CNAME":
+		target, e := r.LookupCNAME(ctx, full)
+		if e == nil && plain(target) != plain(name) {
+			add(plain(target))
+		}
+		return out, e
+	case "MX":
+		found, e := r.LookupMX(ctx, full)
+		for _, x := range found {
+			add(number(x.Pref), plain(x.Host))
+		}
+		return out, e
+	case "TXT":
+		return r.LookupTXT(ctx, full)
+	case "NS":
+		found, e := r.LookupNS(ctx, full)
+		for _, x := range found {
+			add(plain(x.Host))
+		}
+		return out, e
+	case "SRV":
+		_, found, e := r.LookupSRV(ctx, "", "", full)
+		for _, x := range found {
+			add(number(x.Priority), number(x.Weight), number(x.Port), plain(x.Target))
+		}
+		return out, e
+	}
+	return nil, errors.ErrUnsupported
+}

@@ -1,0 +1,243 @@
+package memory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// Verb is what a call asks for.
+type Verb string
+
+// The verbs.
+const (
+	Observe Verb = "observe"
+	Owned   Verb = "owned"
+	Create  Verb = "create"
+	Update  Verb = "update"
+	Delete  Verb = "delete"
+	Dump    Verb = "dump"
+)
+
+// Writes says that the verb changes something.
+func (v Verb) Writes() bool { return v == Create || v == Update || v == Delete }
+
+// op is the verb in the words of provider.Error.
+func (v Verb) op() string {
+	if v == Owned {
+		return string(Observe)
+	}
+	return string(v)
+}
+
+// Moment is where in a call its hook is asked.
+type Moment string
+
+// The moments.
+const (
+	Before Moment = "before" // its effect: an error means that nothing happened
+	After  Moment = "after"  // its effect: an error means that the answer was lost
+)
+
+// Call is one call.
+type Call struct {
+	Provider string
+	Verb     Verb
+	Kind     state.Kind
+	Name     string         // of a wish or a look-up by name
+	ID       string         // of a look-up by id, an update, a delete; of what a create made, After it
+	Client   state.ClientID // whose wish it is, where the call says so
+	At       time.Time
+	Moment   Moment // for the hook
+	Err      error  // how it ended, for the log and After
+}
+
+// String is a call as a line of a log.
+func (c Call) String() string {
+	what := c.Name
+	if what == "" {
+		what = c.ID
+	}
+	return fmt.Sprintf("%s %s %s %s", c.Provider, c.Verb, c.Kind, what)
+}
+
+// Counts is how many calls there were.
+type Counts struct{ Reads, Writes int }
+
+// maxCalls is how many calls the log holds; older ones go first, half at a time.
+const maxCalls = 200_000
+
+// Calls is the log of all calls, in the order in which they ended.
+func (w *World) Calls() []Call {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]Call(nil), w.calls...)
+}
+
+// Counts counts all calls, or those at one provider when name is given. Calls that
+// were refused count: they were made.
+func (w *World) Counts(name string) Counts {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if name != "" {
+		return w.counts[name]
+	}
+	var sum Counts
+	for _, c := range w.counts {
+		sum.Reads, sum.Writes = sum.Reads+c.Reads, sum.Writes+c.Writes
+	}
+	return sum
+}
+
+// ForgetCalls empties the log and the counters.
+func (w *World) ForgetCalls() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls, w.counts = nil, map[string]Counts{}
+}
+
+func (w *World) note(c Call) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.calls) == maxCalls {
+		w.calls = append([]Call(nil), w.calls[maxCalls/2:]...)
+	}
+	c.Moment = ""
+	w.calls = append(w.calls, c)
+	n := w.counts[c.Provider]
+	if c.Verb.Writes() {
+		n.Writes++
+	} else {
+		n.Reads++
+	}
+	w.counts[c.Provider] = n
+}
+
+// Down makes every call at a provider fail with err before its effect; nil ends it.
+func (w *World) Down(name string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err == nil {
+		delete(w.down, name)
+		return
+	}
+	w.down[name] = err
+}
+
+// window is a provider's running span of counted calls.
+type window struct {
+	from time.Time
+	n    int
+}
+
+// gate is what a vendor says before it looks at a call: it is down, or it was asked
+// too often.
+func (p *Provider) gate() error {
+	w := p.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.down[p.o.Name]; err != nil {
+		return err
+	}
+	if p.o.Limit.Calls == 0 {
+		return nil
+	}
+	now, win := w.now(), w.windows[p.o.Name]
+	if end := win.from.Add(p.o.Limit.Per); !now.Before(end) {
+		win = window{from: now}
+	} else if win.n >= p.o.Limit.Calls {
+		return RateLimited(end)
+	}
+	win.n++
+	w.windows[p.o.Name] = win
+	return nil
+}
+
+// call takes one call through all that may happen to it. effect runs with the World
+// locked and returns what the vendor answers.
+func (p *Provider) call(ctx context.Context, c Call, effect func(*Call) error) (err error) {
+	c.Provider, c.At = p.o.Name, p.w.now()
+	happened := false
+	defer func() {
+		err = p.dress(c, err, happened)
+		c.Err = err
+		p.w.note(c)
+	}()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if _, ok := p.kinds[c.Kind]; !ok && c.Verb != Owned {
+		return Fail(provider.Unsupported, "kind "+quote(string(c.Kind))+" is not kept here")
+	}
+	if err := p.gate(); err != nil {
+		return err
+	}
+	if err := p.travel(ctx, p.o.Latency/2); err != nil {
+		return err
+	}
+	if err := p.hook(ctx, c, Before); err != nil {
+		return err
+	}
+	if ctx.Err() != nil { // the hook may have ended it
+		return context.Cause(ctx)
+	}
+	p.w.mu.Lock()
+	answer := effect(&c)
+	p.w.mu.Unlock()
+	happened, c.Err = true, answer
+	if err := p.hook(ctx, c, After); err != nil {
+		return err
+	}
+	if err := p.travel(ctx, p.o.Latency-p.o.Latency/2); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	happened = false // the answer arrived, and says itself what happened
+	return answer
+}
+
+func (p *Provider) hook(ctx context.Context, c Call, m Moment) error {
+	if p.o.Fault == nil {
+		return nil
+	}
+	c.Moment = m
+	return p.o.Fault(ctx, c)
+}
+
+func (p *Provider) travel(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	return p.o.Sleep(ctx, d)
+}
+
+// dress makes any error a *provider.Error of this provider and verb. One that is not
+// classified means that nothing happened, or, of a write after its effect, that its
+// answer was lost.
+func (p *Provider) dress(c Call, err error, happened bool) error {
+	if err == nil {
+		return nil
+	}
+	var e provider.Error
+	if pe := (*provider.Error)(nil); errors.As(err, &pe) {
+		e = *pe // a copy: a test may give out the same error many times
+	} else {
+		e = provider.Error{Kind: provider.Transient, Message: "the call did not come through", Err: err}
+		if happened && c.Verb.Writes() {
+			e.Kind, e.Message = provider.Uncertain, "the answer was lost"
+		}
+	}
+	if e.Provider == "" {
+		e.Provider = p.o.Name
+	}
+	if e.Op == "" {
+		e.Op = c.Verb.op()
+	}
+	return &e
+}

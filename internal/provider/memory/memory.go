@@ -1,0 +1,264 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// Options say what kind of vendor a Provider is.
+type Options struct {
+	// Name is its word in a manifest.
+	Name string
+	// World holds what it keeps. nil: a world of its own.
+	World *World
+	// Kinds are what it accepts. nil: Everything().
+	Kinds map[state.Kind]provider.Traits
+	// Fault is asked at each call, before its effect and after it. nil: no faults.
+	Fault func(context.Context, Call) error
+	// Limit is how many calls it takes.
+	Limit Limit
+	// Latency is how long a call takes, half of it on the way back.
+	Latency time.Duration
+	// Build says how what a wish asks for is built. nil: at once.
+	Build func(provider.Wish) Build
+	// Address is the address of its sites. "": 203.0.113.7.
+	Address string
+	// WriteOnly are attributes that it doesn't give back; "env.*" are all that begin so.
+	WriteOnly map[state.Kind][]string
+	// LateDeletes lets late lists show what is gone, too.
+	LateDeletes bool
+	// Now is the clock of a world of its own. nil: time.Now.
+	Now func() time.Time
+	// Sleep lets time pass. nil: a timer.
+	Sleep func(context.Context, time.Duration) error
+}
+
+// Build is how something slow comes to be.
+type Build struct {
+	Looks int           // it is done after so many looks by id
+	Takes time.Duration // and not before
+	Fails string        // it comes to nothing, for this reason; "": it succeeds
+	Log   []string      // all of it is there when it is done
+}
+
+// Provider is one vendor. Make it with New.
+type Provider struct {
+	o     Options
+	w     *World
+	kinds map[state.Kind]provider.Traits
+}
+
+var (
+	_ provider.Provider = (*Provider)(nil)
+	_ provider.Dumper   = (*Provider)(nil)
+)
+
+// New opens a vendor on its World. Opening a name again is a restart: it finds what
+// was there.
+func New(o Options) *Provider {
+	if o.Name == "" {
+		o.Name = "memory"
+	}
+	if o.World == nil {
+		o.World = NewWorld(o.Now)
+	}
+	if o.Kinds == nil {
+		o.Kinds = Everything()
+	}
+	if o.Address == "" {
+		o.Address = "203.0.113.7"
+	}
+	if o.Sleep == nil {
+		o.Sleep = sleep
+	}
+	return &Provider{o: o, w: o.World, kinds: maps.Clone(o.Kinds)}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}
+
+// World is what it keeps its objects in.
+func (p *Provider) World() *World { return p.w }
+
+// Name implements provider.Provider.
+func (p *Provider) Name() string { return p.o.Name }
+
+// Traits implements provider.Provider.
+func (p *Provider) Traits() map[state.Kind]provider.Traits { return maps.Clone(p.kinds) }
+
+// Observe implements provider.Reader.
+func (p *Provider) Observe(ctx context.Context, q provider.Query) (out []provider.Object, err error) {
+	c := Call{Verb: Observe, Kind: q.Kind, ID: q.ID, Name: q.Name}
+	if q.Wish != nil {
+		c.Client = q.Wish.Ref.Client
+	}
+	err = p.call(ctx, c, func(*Call) error {
+		if q.ID != "" {
+			if o, ok := p.have(q.Kind, q.ID); ok {
+				o.looks++
+				out = append(out, p.give(o))
+			}
+			return nil
+		}
+		var like []provider.Input
+		if q.Wish != nil {
+			like = q.Wish.Inputs
+		}
+		key := nameKey(p.o.Name, q.Kind, q.Name, like)
+		for _, o := range p.listed(key) {
+			out = append(out, p.give(o))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Owned implements provider.Reader: sorted by kind, name and id.
+func (p *Provider) Owned(ctx context.Context, installation string) (out []provider.Object, err error) {
+	err = p.call(ctx, Call{Verb: Owned}, func(*Call) error {
+		if installation == "" {
+			return nil
+		}
+		for _, o := range p.listed("mark " + p.o.Name + " " + installation) {
+			if p.kinds[o.Kind].Marks {
+				out = append(out, p.give(o))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	sort.Slice(out, func(i, j int) bool { return before(out[i], out[j]) })
+	return out, nil
+}
+
+// Create implements provider.Provider.
+func (p *Provider) Create(ctx context.Context, w provider.Wish) (out provider.Object, err error) {
+	err = p.call(ctx, Call{Verb: Create, Kind: w.Ref.Kind, Name: w.Name, Client: w.Ref.Client}, func(c *Call) error {
+		if err := p.check(w, ""); err != nil {
+			return err
+		}
+		now, traits := p.w.now(), p.kinds[w.Ref.Kind]
+		p.w.seq++
+		o := &object{owner: p.o.Name, seq: p.w.seq, visible: now.Add(traits.ListLag), begun: now, promotes: traits.Promotable,
+			Object: provider.Object{ID: p.w.mint(p.o.Name, w.Ref.Kind, w.Name), Kind: w.Ref.Kind, Phase: provider.Ready}}
+		if p.o.Build != nil {
+			if o.build = p.o.Build(w); o.build.Looks > 0 || o.build.Takes > 0 || o.build.Fails != "" {
+				o.Phase = provider.Progressing
+			}
+		}
+		if traits.Manual {
+			o.Phase, o.Message = provider.Manual, fmt.Sprintf("make the %s %s at %s", w.Ref.Kind, quote(w.Name), p.o.Name)
+		}
+		if o.Kind == state.KindDeployment {
+			for _, e := range p.w.of("site " + get(w.Inputs, "site")) {
+				if e.Kind == state.KindEnvironment {
+					o.built = slices.Clone(e.Attributes)
+				}
+			}
+		}
+		p.fill(o, w)
+		p.outputs(o)
+		p.w.add(o)
+		c.ID = o.ID
+		out = p.give(o)
+		return nil
+	})
+	if err != nil {
+		return provider.Object{}, err
+	}
+	return out, nil
+}
+
+// Update implements provider.Provider.
+func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (out provider.Object, err error) {
+	err = p.call(ctx, Call{Verb: Update, Kind: w.Ref.Kind, Name: w.Name, ID: id, Client: w.Ref.Client}, func(*Call) error {
+		o, ok := p.have(w.Ref.Kind, id)
+		if !ok {
+			return Fail(provider.NotFound, fmt.Sprintf("%s %s is not here", w.Ref.Kind, quote(id)))
+		}
+		for _, name := range p.kinds[o.Kind].Replace {
+			if get(o.Attributes, name) != get(w.Inputs, name) {
+				return Fail(provider.Invalid, fmt.Sprintf("%s of a %s can't be changed", name, o.Kind))
+			}
+		}
+		if err := p.check(w, id); err != nil {
+			return err
+		}
+		p.w.drop(o)
+		p.fill(o, w)
+		p.w.add(o)
+		out = p.give(o)
+		return nil
+	})
+	if err != nil {
+		return provider.Object{}, err
+	}
+	return out, nil
+}
+
+// Delete implements provider.Provider. What is inside a site or a database goes with it.
+func (p *Provider) Delete(ctx context.Context, kind state.Kind, id string) error {
+	return p.call(ctx, Call{Verb: Delete, Kind: kind, ID: id}, func(c *Call) error {
+		o, ok := p.have(kind, id)
+		if !ok {
+			return nil
+		}
+		c.Name = o.Name
+		if kind == state.KindDeployment && o.promotes {
+			if serving, _ := p.w.serving(get(o.Attributes, "site")); serving == id {
+				return Fail(provider.Invalid, "deployment "+id+" serves; move or delete its traffic first")
+			}
+		}
+		lag := time.Duration(0)
+		if p.o.LateDeletes {
+			lag = p.kinds[kind].ListLag
+		}
+		p.w.goes(o, lag)
+		return nil
+	})
+}
+
+// Dump implements provider.Dumper: the rows, a line each.
+func (p *Provider) Dump(ctx context.Context, id, path string) error {
+	var rows []string
+	err := p.call(ctx, Call{Verb: Dump, Kind: state.KindDatabase, ID: id}, func(*Call) error {
+		if _, ok := p.have(state.KindDatabase, id); !ok {
+			return Fail(provider.NotFound, "database "+quote(id)+" is not here")
+		}
+		rows = slices.Clone(p.w.rows[id])
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	for _, r := range rows {
+		fmt.Fprintln(&b, r)
+	}
+	if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
+		return &provider.Error{Kind: provider.Invalid, Provider: p.o.Name, Op: string(Dump), Message: "the dump could not be written", Err: err}
+	}
+	return nil
+}

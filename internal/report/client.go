@@ -1,0 +1,107 @@
+package report
+
+import (
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// Client is one client as `status` and `why` show it.
+type Client struct {
+	Name, Status, Health, URL, Commit string
+	Because, Next                     string
+	RetryAt                           time.Time
+	Problem                           *state.FileProblem // of its file at the head
+	Holds                             []state.Hold
+	Last                              *state.Deployment
+	Resources                         []state.Resource
+}
+
+// Overview is every client, what is invalid and what waits.
+func Overview(clients []Client, problems []state.FileProblem, holds []state.Hold, o Options) string {
+	var b strings.Builder
+	if len(clients) == 0 {
+		b.WriteString("No clients yet. Add a manifest to the repository and push.\n")
+	} else {
+		var rows [][]string
+		for _, c := range clients {
+			rows = append(rows, []string{c.Name, c.Status, orDash(c.Health), orDash(c.URL), orDash(short(c.Commit)), c.Because})
+		}
+		b.WriteString(Table([]string{"CLIENT", "STATUS", "HEALTH", "URL", "COMMIT", "BECAUSE"}, rows, o))
+	}
+	for _, p := range problems {
+		b.WriteString("\n" + ProblemOf(p).Terminal(o))
+	}
+	for _, h := range holds {
+		b.WriteString("\n" + o.yellow("held "+Line(h.Fingerprint)) + ": " + Line(h.Reason) + "\n  " + Line(h.Act) + "\n")
+	}
+	return b.String()
+}
+
+// ProblemOf is a recorded problem; the record holds no source line.
+func ProblemOf(p state.FileProblem) Problem {
+	return Problem{Client: p.Client, Path: p.Path, Line: p.Line, Column: p.Column, Text: p.Text, Hint: p.Hint}
+}
+
+// Why says why a client is as it is, and what to do: first that, then the evidence.
+func (c Client) Why(o Options) string {
+	var b strings.Builder
+	b.WriteString(o.bold(Line(c.Name)) + " is " + Line(c.Status))
+	if c.Because != "" {
+		b.WriteString(": " + Line(c.Because))
+	}
+	b.WriteString("\n")
+	if c.Next != "" {
+		b.WriteString("What to do: " + Line(c.Next) + "\n")
+	}
+	if !c.RetryAt.IsZero() {
+		b.WriteString("Goes on by itself" + at(c.RetryAt) + "\n")
+	}
+	if c.Problem != nil {
+		b.WriteString("The file at the head is invalid; the last good version stays.\n" + ProblemOf(*c.Problem).Terminal(o))
+	}
+	for _, h := range c.Holds {
+		b.WriteString(o.yellow("Held "+Line(h.Fingerprint)) + ": " + Line(h.Reason) + " " + Line(h.Act) + "\n")
+	}
+	b.WriteString(c.lastPass(o))
+	b.WriteString(c.onRecord(o))
+	return b.String()
+}
+
+func (c Client) lastPass(o Options) string {
+	if c.Last == nil {
+		return ""
+	}
+	head := "\nLast pass " + Line(c.Last.ID) + " (" + Line(c.Last.Cause) + ", commit " + Line(short(c.Last.Commit)) + "): " + Line(c.Last.State) + "\n"
+	var rows [][]string
+	for _, s := range c.Last.Steps {
+		note := s.Note
+		if s.Error != "" {
+			note = strings.TrimPrefix(note+"; "+s.Error, "; ")
+		}
+		rows = append(rows, []string{s.State, s.Action, string(s.Ref.Kind) + " " + s.Ref.Name, orDash(s.Provider), note})
+	}
+	if len(rows) == 0 {
+		return head
+	}
+	return head + table([]string{"STATE", "ACTION", "WHAT", "AT", "NOTE"}, rows, "  ", o)
+}
+
+func (c Client) onRecord(o Options) string {
+	if len(c.Resources) == 0 {
+		return ""
+	}
+	var rows [][]string
+	for _, r := range c.Resources {
+		note := r.Message
+		if r.Retained() {
+			note = "kept for ever"
+			if !r.PurgeAfter.IsZero() {
+				note = "kept until " + r.PurgeAfter.UTC().Format("2006-01-02 15:04:05Z")
+			}
+		}
+		rows = append(rows, []string{string(r.Ref.Kind), r.Ref.Name, r.Provider, orDash(r.ID), note})
+	}
+	return "\nOn record:\n" + table([]string{"KIND", "NAME", "AT", "ID", "NOTE"}, rows, "  ", o)
+}

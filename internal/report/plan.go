@@ -1,0 +1,150 @@
+package report
+
+import (
+	"sort"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// Plan is a plan as people and scripts see it: `plan -o json` is this value.
+type Plan struct {
+	Commit      string    `json:"commit"`
+	Fingerprint string    `json:"fingerprint"`
+	Changes     []Change  `json:"changes"`
+	Problems    []Problem `json:"problems"`
+	LookedAt    time.Time `json:"lookedAt,omitzero"` // zero: the plan rests on the record
+}
+
+// Change is one client's steps.
+type Change struct {
+	Client      string `json:"client"`
+	Fingerprint string `json:"fingerprint"`
+	Steps       []Step `json:"steps"`
+}
+
+// Step is one step; scripts rely on the names.
+type Step struct {
+	Step       string       `json:"step"`
+	Action     string       `json:"action"`
+	Ref        string       `json:"ref"` // kind/name
+	Provider   string       `json:"provider"`
+	Reason     string       `json:"reason"`
+	Risk       string       `json:"risk"`
+	Undo       string       `json:"undo"`
+	Calls      int          `json:"calls"`
+	Fields     []plan.Field `json:"fields"`
+	PurgeAfter time.Time    `json:"purgeAfter,omitzero"` // retain; zero: for ever
+	Held       string       `json:"held,omitempty"`      // the hold that it waits for
+}
+
+// Of is a plan with the names of its clients, sorted by them. Commit and LookedAt are
+// the plan's own.
+func Of(p plan.Plan, names map[state.ClientID]string) Plan {
+	out := Plan{Commit: p.Commit, Fingerprint: plan.Fingerprint(p, ""), Changes: []Change{}, Problems: []Problem{}, LookedAt: p.LookedAt}
+	at := map[state.ClientID]int{}
+	for _, s := range p.Steps {
+		id := s.Ref.Client
+		i, ok := at[id]
+		if !ok {
+			i = len(out.Changes)
+			at[id] = i
+			name := names[id]
+			if name == "" {
+				name = string(id)
+			}
+			out.Changes = append(out.Changes, Change{Client: name, Fingerprint: plan.Fingerprint(p, id)})
+		}
+		fields := s.Fields
+		if fields == nil {
+			fields = []plan.Field{}
+		}
+		out.Changes[i].Steps = append(out.Changes[i].Steps, Step{Step: plan.StepName(s.Number), Action: string(s.Action), Ref: string(s.Ref.Kind) + "/" + s.Ref.Name,
+			Provider: s.Provider, Reason: s.Reason, Risk: string(s.Risk), Undo: s.Undo, Calls: s.Calls, Fields: fields, PurgeAfter: s.PurgeAfter, Held: s.Held})
+	}
+	sort.SliceStable(out.Changes, func(i, j int) bool { return out.Changes[i].Client < out.Changes[j].Client })
+	for _, q := range p.Problems {
+		out.Problems = append(out.Problems, Problem{Client: q.Name, Text: q.Text, Hint: q.Act})
+	}
+	return out
+}
+
+// Failed says that something is wrong enough to stop it; a warning is not.
+func (p Plan) Failed() bool {
+	for _, q := range p.Problems {
+		if !q.Warning {
+			return true
+		}
+	}
+	return false
+}
+
+// Empty says that there is nothing to do and nothing to say.
+func (p Plan) Empty() bool { return len(p.Changes) == 0 && len(p.Problems) == 0 }
+
+// calls is the number of provider calls of a change.
+func (c Change) calls() int {
+	n := 0
+	for _, s := range c.Steps {
+		n += s.Calls
+	}
+	return n
+}
+
+// risk is the highest risk of a change.
+func (c Change) risk() plan.Risk {
+	worst := plan.RiskNone
+	for _, s := range c.Steps {
+		if r := plan.Risk(s.Risk); r.Rank() > worst.Rank() {
+			worst = r
+		}
+	}
+	return worst
+}
+
+// sign is an action in one character, so that a column of them reads at a glance.
+func sign(action string) string {
+	switch plan.Action(action) {
+	case plan.Create:
+		return "+"
+	case plan.Update:
+		return "~"
+	case plan.Move:
+		return ">"
+	case plan.Replace:
+		return "±"
+	case plan.Delete:
+		return "-"
+	case plan.Retain:
+		return "•"
+	case plan.Return:
+		return "«"
+	case plan.Purge:
+		return "✗"
+	case plan.Adopt:
+		return "="
+	case plan.Forget:
+		return "°"
+	case plan.Await:
+		return "…"
+	case plan.Probe:
+		return "?"
+	case plan.Record:
+		return "✓"
+	}
+	return " "
+}
+
+// summary is the last line of a plan.
+func (p Plan) summary() string {
+	calls := 0
+	for _, c := range p.Changes {
+		calls += c.calls()
+	}
+	verb := " change"
+	if len(p.Changes) == 1 {
+		verb = " changes"
+	}
+	return count(len(p.Changes), "client") + verb + ", " + count(calls, "provider call") + ", " + count(len(p.Problems), "problem") + "."
+}

@@ -1,0 +1,299 @@
+package report
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// golden compares with testdata/name, or writes it.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), got); d != "" {
+		t.Errorf("%s (-want +got):\n%s", name, d)
+	}
+}
+
+func day(d int) time.Time { return time.Date(2026, 12, d, 9, 30, 0, 0, time.UTC) }
+
+func ref(client, kind, name string) state.Ref {
+	return state.Ref{Client: state.ClientID(client), Kind: state.Kind(kind), Name: name}
+}
+
+// fleet is a plan with a bit of everything.
+func fleet() (plan.Plan, map[state.ClientID]string) {
+	return plan.Plan{Commit: "3f9c2ab00112233", LookedAt: day(1), Steps: []plan.Step{
+			{Number: plan.StepDNS, Action: plan.Delete, Ref: ref("b1", "domain", "bakery.example@local"), Provider: "local", Reason: "the manifest was removed", Risk: plan.RiskOffline, Undo: "a revert makes it again", Calls: 1},
+			{Number: plan.StepProject, Action: plan.Delete, Ref: ref("b1", "site", "local"), Provider: "local", Reason: "the manifest was removed", Risk: plan.RiskOffline, Undo: "a revert makes it again", Calls: 1},
+			{Number: plan.StepDatabase, Action: plan.Retain, Ref: ref("b1", "database", "main"), Provider: "sqlite", Reason: "the manifest was removed; its data stays", Undo: "a revert brings it back with its data", PurgeAfter: day(22)},
+			{Number: plan.StepDatabase, Action: plan.Create, Ref: ref("a1", "database", "main"), Provider: "sqlite", Reason: "manifest is new", Undo: "it is retained", Calls: 2},
+			{Number: plan.StepProject, Action: plan.Create, Ref: ref("a1", "site", "local"), Provider: "local", Reason: "manifest is new", Undo: "it is deleted", Calls: 2},
+			{Number: plan.StepEnvironment, Action: plan.Update, Ref: ref("d1", "environment", "local"), Provider: "local", Reason: "env STORE_CURRENCY changed", Undo: "it is changed back", Calls: 2,
+				Fields: []plan.Field{{Name: "STORE_CURRENCY", Before: "EUR", After: "USD"}, {Name: "MOLLIE_API_KEY", After: "secret mollie 0a1b2c3d4e5f", Secret: true}}},
+			{Number: plan.StepDeploy, Action: plan.Update, Ref: ref("d1", "traffic", "local"), Provider: "local", Reason: "a new release serves", Risk: plan.RiskTraffic, Undo: "the earlier release is promoted", Calls: 1},
+			{Number: plan.StepDNS, Action: plan.Delete, Ref: ref("m1", "record", "MX mailshop.example"), Provider: "local", Reason: "the manifest no longer asks for it", Risk: plan.RiskMail, Undo: "a revert makes it again", Calls: 1, Held: "9f3a00112233"},
+		}, Problems: []plan.Problem{{Client: "f1", Name: "florist", Text: "secret mollie is not set", Act: "reconciler secret set mollie --client florist"}}},
+		map[state.ClientID]string{"a1": "atelier", "b1": "bakery", "d1": "demoshop", "m1": "mailshop"}
+}
+
+// fixed is the fleet's plan with fingerprints that do not change with how they are made.
+func fixed() Plan {
+	p := Of(fleet())
+	p.Fingerprint = "0123456789ab"
+	for i := range p.Changes {
+		p.Changes[i].Fingerprint = "00000000000" + string(rune('1'+i))
+	}
+	return p
+}
+
+func invalid() Problem {
+	return Problem{Client: "demoshop", Path: "clients/demoshop.yaml", Line: 4, Column: 7, Text: "plan: one of free, starter, professional, enterprise", Hint: "did you mean professional?", Source: "plan: profesional"}
+}
+
+func TestPlan(t *testing.T) {
+	p := fixed()
+	p.Problems = append(p.Problems, invalid(), Problem{Path: "platform.yaml", Text: "limits are looser than the configuration's", Warning: true})
+	golden(t, "plan.txt", p.Terminal(Options{}))
+	golden(t, "plan-colour.txt", p.Terminal(Options{Colour: true}))
+	golden(t, "plan.md", p.Markdown())
+	if got := (Plan{}).Terminal(Options{}) + (Plan{}).Markdown(); got != "No changes. Everything is as the manifests say.\nNo client changes.\n" {
+		t.Errorf("an empty plan: %q", got)
+	}
+}
+
+// Colour repeats what is said without it.
+func TestNothingIsToldByColourAlone(t *testing.T) {
+	p := Of(fleet())
+	with := p.Terminal(Options{Colour: true})
+	for _, c := range []string{"0", "1", "2", "31", "32", "33"} {
+		with = strings.ReplaceAll(with, "\x1b["+c+"m", "")
+	}
+	if d := cmp.Diff(p.Terminal(Options{}), with); d != "" {
+		t.Errorf("without its colour the plan reads differently:\n%s", d)
+	}
+}
+
+// The words of DESIGN.md, section 6.
+func TestWordsOfARemoval(t *testing.T) {
+	p := Of(fleet())
+	got := p.Markdown()
+	want := "**bakery goes offline when this is merged.** Its database stays until 22 December 2026, then it is erased; `retain: forever` keeps it. Reverting brings both back."
+	if !strings.Contains(got, want) {
+		t.Errorf("the plan does not say %q:\n%s", want, got)
+	}
+}
+
+func TestConsequences(t *testing.T) {
+	at := setting{when: "now", approve: "approve"}
+	step := func(a plan.Action, r string, risk plan.Risk) Step {
+		return Step{Action: string(a), Ref: r, Risk: string(risk)}
+	}
+	for _, c := range []struct {
+		name  string
+		steps []Step
+		want  string
+	}{
+		{"nothing to say", []Step{step(plan.Update, "environment/local", "")}, ""},
+		{"switch of the host", []Step{step(plan.Create, "site/vercel", ""), step(plan.Delete, "site/ploi", "")}, ""},
+		{"alias goes", []Step{step(plan.Delete, "domain/www.shop.example@local", plan.RiskOffline)}, "domain/www.shop.example@local stops answering now. Reverting brings it back."},
+		{"database goes out of use", []Step{step(plan.Retain, "database/main", "")}, "Its database goes out of use and stays for ever. Reverting brings it back."},
+		{"no database", []Step{step(plan.Delete, "site/local", plan.RiskOffline)}, "shop goes offline now. Reverting brings it back."},
+		{"found site", []Step{step(plan.Forget, "site/local", "")}, "Its site stays where it is: it was there before us."},
+		{"return", []Step{step(plan.Return, "database/main", ""), step(plan.Create, "site/local", "")}, "shop goes live now. Its database returns with its data."},
+		{"purge", []Step{step(plan.Purge, "database/main", plan.RiskData)}, "Its database is erased now. Nothing brings it back."},
+		{"gap", []Step{step(plan.Replace, "domain/x@y", plan.RiskGap)}, "There is a time without service; the step says how long."},
+		{"data", []Step{step(plan.Update, "database/main", plan.RiskData)}, "Data may become unreachable or be erased."},
+	} {
+		var got []string
+		for _, s := range consequences(Change{Client: "shop", Steps: c.steps}, at) {
+			got = append(got, s.terminal())
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, strings.Join(got, " "), c.want)
+		}
+	}
+}
+
+func TestStatus(t *testing.T) {
+	names := func(id state.ClientID) string { return strings.TrimSuffix(string(id), "-id") }
+	fates := func(kv ...string) map[state.ClientID]string {
+		m := map[state.ClientID]string{}
+		for i := 0; i < len(kv); i += 2 {
+			m[state.ClientID(kv[i]+"-id")] = kv[i+1]
+		}
+		return m
+	}
+	bad := []state.FileProblem{{Path: "clients/bad.yaml", Line: 3, Column: 7}, {Path: "clients/bad.yaml", Line: 9, Column: 1}}
+	for _, c := range []struct {
+		want string
+		v    state.Verdict
+	}{
+		{"no client changes", state.Verdict{}},
+		{"demoshop succeeded", state.Verdict{Clients: fates("demoshop", "succeeded")}},
+		{"demoshop failed", state.Verdict{Clients: fates("demoshop", "failed")}},
+		{"failed: demoshop; 2 succeeded", state.Verdict{Clients: fates("a", "succeeded", "b", "succeeded", "demoshop", "failed")}},
+		{"invalid: clients/bad.yaml:3:7; 1 succeeded", state.Verdict{Clients: fates("a", "succeeded"), Invalid: bad}},
+		{"invalid: clients/bad.yaml:3:7", state.Verdict{Clients: fates("bad", "invalid"), Invalid: bad}},
+		{"held: a, b and 1 more; 1 pending", state.Verdict{Clients: fates("c", "held", "b", "held", "a", "held", "d", "pending")}},
+		{"superseded by 1a2b3c4", state.Verdict{Clients: fates("a", "superseded by 1a2b3c4d5e6f", "b", "superseded by 1a2b3c4d5e6f")}},
+		{"1 superseded; 1 succeeded", state.Verdict{Clients: fates("a", "superseded by 1a2b3c4d5e6f", "b", "succeeded")}},
+	} {
+		if got := Status(c.v, names); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+	if got := Status(state.Verdict{Clients: fates("a", "failed", "b", "succeeded")}, nil); got != "1 failed; 1 succeeded" {
+		t.Errorf("without names: %q", got)
+	}
+	long := state.Verdict{Invalid: []state.FileProblem{{Path: strings.Repeat("ü", 10_000)}}}
+	if got := Status(long, nil); utf8.RuneCountInString(got) != MaxStatus {
+		t.Errorf("a long status has %d characters", utf8.RuneCountInString(got))
+	}
+}
+
+func TestResult(t *testing.T) {
+	steps := []state.StepRun{{Step: "database", Action: "create", State: "done"}, {Step: "dns", Action: "create", State: "failed", Error: "denied"}}
+	shop := state.Client{Name: "demoshop", EverDeployed: true, URL: "https://demoshop.example"}
+	fresh := state.Client{Name: "atelier"}
+	gone := state.Client{Name: "bakery", Removed: true}
+	failed := state.Deployment{State: "failed", Steps: steps, Error: "cloudflare refused the record: it exists", Next: "adopt it, or delete it there, then `reconciler retry demoshop`"}
+	rolled, held, waiting := failed, failed, failed
+	rolled.State, held.State, waiting.State = "rolled back", "held", "waiting"
+	back := shop
+	back.RetryAt = day(1)
+	kept := []state.Resource{{Ref: ref("b1", "database", "main"), RetainedAt: day(1), PurgeAfter: day(22)}}
+	var b, m strings.Builder
+	for _, o := range []Outcome{
+		Result(shop, state.Deployment{State: "succeeded"}, nil), Result(gone, state.Deployment{State: "succeeded"}, kept), Result(shop, failed, nil), Result(fresh, failed, nil),
+		Result(fresh, rolled, nil), Result(shop, held, nil), Result(back, waiting, nil), Result(shop, state.Deployment{State: "superseded"}, nil),
+	} {
+		b.WriteString(o.Line() + "\n" + o.Terminal(Options{}) + "\n")
+		m.WriteString(o.Markdown() + "\n---\n\n")
+	}
+	golden(t, "result.txt", b.String())
+	golden(t, "result.md", m.String())
+}
+
+// A failure says first what still works, then the cause, then one thing to do.
+func TestFailureSaysFirstWhatWorks(t *testing.T) {
+	o := Result(state.Client{Name: "demoshop", EverDeployed: true}, state.Deployment{State: "failed", Error: "the build failed", Next: "fix it"}, nil)
+	for _, text := range []string{o.Terminal(Options{}), o.Markdown()} {
+		works, cause, act := strings.Index(text, "still runs the old version"), strings.Index(text, "the build failed"), strings.Index(text, "fix it")
+		if works < 0 || works > cause || cause > act {
+			t.Errorf("order is %d, %d, %d in:\n%s", works, cause, act, text)
+		}
+	}
+}
+
+func TestProblem(t *testing.T) {
+	long := strings.Repeat("x", 400) + "BAD" + strings.Repeat("y", 400)
+	var b strings.Builder
+	for _, p := range []Problem{
+		invalid(),
+		{Client: "demoshop", Text: "nothing is known of the file"},
+		{Path: "clients/a.yaml", Text: "the file is empty", Warning: true},
+		{Path: "clients/日本.yaml", Line: 2, Column: 10, Text: "wide characters", Source: "name: 日本語x"},
+		{Path: "clients/a.yaml", Line: 1, Column: 401, Text: "a long line", Source: long},
+		{Path: "clients/a.yaml", Line: 1, Column: 99, Text: "a column beyond the line", Source: "a: b"},
+		{Path: "clients/a.yaml", Line: 1, Column: 4, Text: "a fence and an escape", Source: "a: ````\x1b[31m\tb"},
+	} {
+		b.WriteString(p.Terminal(Options{}) + p.Markdown() + "\n")
+	}
+	golden(t, "problem.txt", b.String())
+}
+
+func TestClient(t *testing.T) {
+	c := Client{Name: "demoshop", Status: "failed", Health: "healthy", URL: "http://demoshop.localhost:8080", Commit: "3f9c2ab00112233", Because: "the build failed", Next: "fix the build", RetryAt: day(1),
+		Problem: &state.FileProblem{Path: "clients/demoshop.yaml", Line: 3, Column: 1, Text: "unknown key", Hint: "did you mean plan?"},
+		Holds:   []state.Hold{{Fingerprint: "9f3a", Reason: "mail may stop.", Act: "reconciler approve 9f3a"}},
+		Last: &state.Deployment{ID: "01JD", Cause: "commit", Commit: "3f9c2ab00112233", State: "failed", Steps: []state.StepRun{
+			{State: "done", Action: "create", Ref: ref("d1", "database", "main"), Provider: "sqlite", Note: "made"}, {State: "failed", Action: "create", Ref: ref("d1", "deployment", "0a1b"), Provider: "local", Error: "no such template"}}},
+		Resources: []state.Resource{{Ref: ref("d1", "database", "main"), Provider: "sqlite", ID: "db-1", RetainedAt: day(1), PurgeAfter: day(22)}, {Ref: ref("d1", "site", "local"), Provider: "local", ID: "demoshop"}}}
+	golden(t, "why.txt", c.Why(Options{}))
+	golden(t, "overview.txt", Overview([]Client{c, {Name: "a", Status: "active"}}, []state.FileProblem{*c.Problem}, c.Holds, Options{}))
+	if got := Overview(nil, nil, nil, Options{}); !strings.HasPrefix(got, "No clients yet.") {
+		t.Errorf("an empty overview: %q", got)
+	}
+}
+
+// S06: a comment stays below GitHub's limit, the risky clients come first and in full,
+// the rest is counted.
+func TestS06HugePlanFits(t *testing.T) {
+	p := plan.Plan{}
+	names := map[state.ClientID]string{}
+	for i := range 5000 {
+		id := state.ClientID("c" + strings.Repeat("x", i%7) + time.Duration(i).String())
+		names[id] = string(id)
+		p.Steps = append(p.Steps, plan.Step{Number: 4, Action: plan.Update, Ref: state.Ref{Client: id, Kind: "environment", Name: "local"}, Reason: "env changed"})
+	}
+	p.Steps = append(p.Steps, plan.Step{Number: 2, Action: plan.Delete, Ref: ref("zz", "site", "local"), Risk: plan.RiskOffline})
+	got := Of(p, names).Markdown()
+	if len(got) > MaxComment {
+		t.Errorf("%d bytes", len(got))
+	}
+	if i := strings.Index(got, "**zz goes offline"); i < 0 || i > 500 {
+		t.Error("the risky client does not come first")
+	}
+	if !strings.Contains(got, "… and ") || strings.Count(got, "<details>") != strings.Count(got, "</details>") {
+		t.Error("the rest is not counted, or a fold is left open")
+	}
+}
+
+// What approve takes is the plan's own fingerprint; steps keep their order, clients get
+// their names and are sorted by them.
+func TestOf(t *testing.T) {
+	p, names := fleet()
+	got := Of(p, names)
+	var order []string
+	for _, c := range got.Changes {
+		order = append(order, c.Client)
+		for id, n := range names {
+			if n == c.Client && c.Fingerprint != plan.Fingerprint(p, id) {
+				t.Errorf("%s has the fingerprint %s", n, c.Fingerprint)
+			}
+		}
+	}
+	if d := cmp.Diff([]string{"atelier", "bakery", "demoshop", "mailshop"}, order); d != "" {
+		t.Errorf("clients:\n%s", d)
+	}
+	want := Step{Step: "database", Action: "retain", Ref: "database/main", Provider: "sqlite", Reason: "the manifest was removed; its data stays",
+		Undo: "a revert brings it back with its data", Fields: []plan.Field{}, PurgeAfter: day(22)}
+	if d := cmp.Diff(want, got.Changes[1].Steps[2]); d != "" || got.Fingerprint != plan.Fingerprint(p, "") || got.Commit != p.Commit {
+		t.Errorf("step:\n%s", d)
+	}
+	if got := Of(p, nil).Changes[0].Client; got != "a1" {
+		t.Errorf("without a name the client is %q", got)
+	}
+}
+
+// A plan does not depend on anything but its values.
+func TestEqualPlansReadEqual(t *testing.T) {
+	a, b := Of(fleet()), Of(fleet())
+	if a.Terminal(Options{}) != b.Terminal(Options{}) || a.Markdown() != b.Markdown() {
+		t.Error("two texts of one plan differ")
+	}
+	if a.Failed() != true || (Plan{Problems: []Problem{{Warning: true}}}).Failed() {
+		t.Error("Failed counts warnings, or misses a problem")
+	}
+}

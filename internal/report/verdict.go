@@ -1,0 +1,102 @@
+package report
+
+import (
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// MaxStatus is the longest text that a commit status takes, in characters.
+const MaxStatus = 140
+
+// maxNamed is how many clients or files of a kind a status names.
+const maxNamed = 2
+
+// Status is a verdict in at most MaxStatus characters: what needs somebody first, by
+// name; what went well as a number, or by name if it is the only one. name may be nil,
+// or return "", where names are not known.
+func Status(v state.Verdict, name func(state.ClientID) string) string {
+	by := map[string][]string{}
+	newer := map[string]bool{}
+	for id, fate := range v.Clients {
+		if rest, ok := strings.CutPrefix(fate, "superseded"); ok {
+			fate = "superseded"
+			newer[strings.TrimPrefix(strings.TrimSpace(rest), "by ")] = true
+		}
+		n := ""
+		if name != nil {
+			n = name(id)
+		}
+		by[fate] = append(by[fate], n)
+	}
+	if files := invalidFiles(v.Invalid); len(files) > 0 {
+		by["invalid"] = files
+	}
+	total := len(v.Clients) + len(v.Invalid)
+	var parts []string
+	for _, fate := range []string{"failed", "invalid", "held", "pending", "superseded", "succeeded"} {
+		who := by[fate]
+		switch {
+		case len(who) == 0:
+		case fate == "superseded" && len(who) == len(v.Clients) && len(newer) == 1:
+			parts = append(parts, strings.TrimSpace("superseded by "+short(only(newer))))
+		case len(who) == 1 && total == 1 && who[0] != "" && fate != "invalid":
+			parts = append(parts, who[0]+" "+fate)
+		case fate == "pending" || fate == "superseded" || fate == "succeeded" || !named(who):
+			parts = append(parts, strconv.Itoa(len(who))+" "+fate)
+		default:
+			parts = append(parts, fate+": "+list(who))
+		}
+	}
+	if len(parts) == 0 {
+		return "no client changes"
+	}
+	return Clip(Line(strings.Join(parts, "; ")), MaxStatus)
+}
+
+// invalidFiles are the places of the first problem of each file.
+func invalidFiles(problems []state.FileProblem) []string {
+	seen := map[string]bool{}
+	var out []string
+	for _, p := range problems {
+		if !seen[p.Path] {
+			seen[p.Path] = true
+			out = append(out, place(p.Path, p.Line, p.Column))
+		}
+	}
+	return out
+}
+
+func place(path string, line, column int) string {
+	if line <= 0 {
+		return path
+	}
+	return path + ":" + strconv.Itoa(line) + ":" + strconv.Itoa(column)
+}
+
+func named(who []string) bool {
+	for _, n := range who {
+		if n == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// list names the first few in their order.
+func list(who []string) string {
+	sort.Strings(who)
+	if len(who) > maxNamed {
+		return strings.Join(who[:maxNamed], ", ") + " and " + strconv.Itoa(len(who)-maxNamed) + " more"
+	}
+	return strings.Join(who, ", ")
+}
+
+func only(set map[string]bool) string {
+	for k := range set {
+		return k
+	}
+	return ""
+}

@@ -1,0 +1,223 @@
+package report
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// span is a piece of a sentence: our words, their text, code, or an address to follow.
+type span struct {
+	kind spanKind
+	text string
+}
+
+type spanKind int
+
+const (
+	ours spanKind = iota
+	theirs
+	code
+	address
+)
+
+// follow is what may be a link: a web address in plain characters, without a query.
+var follow = regexp.MustCompile(`^https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?(/[A-Za-z0-9._/-]{0,200})?$`)
+
+func say(s string) span   { return span{ours, s} }
+func quote(s string) span { return span{theirs, s} }
+func cmd(s string) span   { return span{code, s} }
+func link(s string) span  { return span{address, s} }
+
+// sentence is a row of spans; a strong one is what nobody may overlook.
+type sentence struct {
+	strong bool
+	spans  []span
+}
+
+func (s sentence) terminal() string {
+	var b strings.Builder
+	for _, p := range s.spans {
+		switch p.kind {
+		case ours:
+			b.WriteString(p.text)
+		case theirs, address:
+			b.WriteString(Line(p.text))
+		case code:
+			b.WriteString("`" + Line(p.text) + "`")
+		}
+	}
+	return b.String()
+}
+
+func (s sentence) markdown() string {
+	var b strings.Builder
+	for _, p := range s.spans {
+		switch p.kind {
+		case ours:
+			b.WriteString(p.text)
+		case theirs:
+			b.WriteString(Text(p.text))
+		case address:
+			if follow.MatchString(p.text) {
+				b.WriteString("<" + p.text + ">")
+			} else {
+				b.WriteString(Text(p.text))
+			}
+		case code:
+			b.WriteString(Code(p.text))
+		}
+	}
+	if s.strong {
+		return "**" + b.String() + "**"
+	}
+	return b.String()
+}
+
+// setting is the place where a plan is shown: when it runs, and what approves it there.
+type setting struct{ when, approve string }
+
+// maxTold is how many holds, or resources of a kind, are told one by one.
+const maxTold = 5
+
+// consequences say what a change means for people: what goes offline, when, what stays
+// and until when, what it takes to stop it.
+func consequences(c Change, at setting) []sentence {
+	var out []sentence
+	add := func(strong bool, spans ...span) { out = append(out, sentence{strong, spans}) }
+	f := factsOf(c)
+	switch {
+	case f.offline:
+		add(true, quote(c.Client), say(" goes offline "+at.when+"."))
+	case f.live:
+		add(false, quote(c.Client), say(" goes live "+at.when+"."))
+	}
+	for _, s := range f.returned[:min(maxTold, len(f.returned))] {
+		add(false, say("Its "+kindWord(s.Ref)+" returns with its data."))
+	}
+	if !f.offline {
+		for i, s := range f.stops {
+			if i == maxTold {
+				add(true, say(strconv.Itoa(len(f.stops)-maxTold)+" more stop answering."))
+				break
+			}
+			add(true, quote(s.Ref), say(" stops answering "+at.when+"."))
+		}
+	}
+	for _, s := range f.retained[:min(maxTold, len(f.retained))] {
+		what := "Its " + kindWord(s.Ref)
+		if !f.offline {
+			what += " goes out of use and"
+		}
+		if s.PurgeAfter.IsZero() {
+			add(false, say(what+" stays for ever."))
+			continue
+		}
+		add(false, say(what+" stays until "+Day(s.PurgeAfter)+", then it is erased; "), cmd("retain: forever"), say(" keeps it."))
+	}
+	switch n := len(f.retained); {
+	case f.offline && n == 1:
+		add(false, say("Reverting brings both back."))
+	case f.offline && n > 1:
+		add(false, say("Reverting brings all of it back."))
+	case f.offline || n > 0 || len(f.stops) > 0:
+		add(false, say("Reverting brings it back."))
+	}
+	for _, s := range f.left[:min(maxTold, len(f.left))] {
+		add(false, say("Its "+kindWord(s.Ref)+" stays where it is: it was there before us."))
+	}
+	for _, s := range f.purged[:min(maxTold, len(f.purged))] {
+		add(true, say("Its "+kindWord(s.Ref)+" is erased "+at.when+". Nothing brings it back."))
+	}
+	if f.mail {
+		add(true, say("Mail may stop arriving."))
+	}
+	if f.gap {
+		add(true, say("There is a time without service; the step says how long."))
+	}
+	if f.data && len(f.purged) == 0 {
+		add(true, say("Data may become unreachable or be erased."))
+	}
+	for i, h := range f.holds {
+		if i == maxTold {
+			add(false, say("More of it waits."))
+			break
+		}
+		add(false, say("Part of it waits; "), cmd(at.approve+" "+h), say(" lets it run."))
+	}
+	return out
+}
+
+// facts are what the sentences are made from.
+type facts struct {
+	offline, live, mail, gap, data bool
+	stops, retained, returned      []Step
+	purged, left                   []Step
+	holds                          []string
+}
+
+func factsOf(c Change) facts {
+	var f facts
+	seen := map[string]bool{}
+	for _, s := range c.Steps {
+		kind := kindOf(s.Ref)
+		switch plan.Action(s.Action) {
+		case plan.Create:
+			f.live = f.live || kind == state.KindSite && !hasAction(c, plan.Delete, state.KindSite)
+		case plan.Delete:
+			switch {
+			case s.Risk != string(plan.RiskOffline):
+			case kind == state.KindSite:
+				f.offline = true
+			default:
+				f.stops = append(f.stops, s)
+			}
+		case plan.Retain:
+			f.retained = append(f.retained, s)
+		case plan.Return:
+			f.returned = append(f.returned, s)
+		case plan.Purge:
+			f.purged = append(f.purged, s)
+		case plan.Forget:
+			if kind == state.KindSite || kind == state.KindDatabase {
+				f.left = append(f.left, s)
+			}
+		}
+		f.mail = f.mail || s.Risk == string(plan.RiskMail)
+		f.gap = f.gap || s.Risk == string(plan.RiskGap)
+		f.data = f.data || s.Risk == string(plan.RiskData)
+		if s.Held != "" && !seen[s.Held] {
+			seen[s.Held] = true
+			f.holds = append(f.holds, s.Held)
+		}
+	}
+	return f
+}
+
+func hasAction(c Change, a plan.Action, k state.Kind) bool {
+	for _, s := range c.Steps {
+		if s.Action == string(a) && kindOf(s.Ref) == k {
+			return true
+		}
+	}
+	return false
+}
+
+func kindOf(ref string) state.Kind { k, _, _ := strings.Cut(ref, "/"); return state.Kind(k) }
+
+// kindWord is the kind of a Ref in our words: nothing of theirs gets into a sentence
+// of ours by it.
+func kindWord(ref string) string {
+	switch k := kindOf(ref); k {
+	case state.KindDatabase, state.KindSite, state.KindEnvironment, state.KindDeployment, state.KindAdmin, state.KindTraffic, state.KindDomain, state.KindRecord, state.KindMail:
+		return string(k)
+	}
+	return "data"
+}
+
+// Day is a date as people write it, in UTC.
+func Day(t time.Time) string { return t.UTC().Format("2 January 2006") }
