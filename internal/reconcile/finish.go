@@ -389,6 +389,16 @@ func (e *Engine) keepHolds(tx store.Tx, g *group, p plan.Plan, holds []state.Hol
 	return nil
 }
 
+// letGoOfHolds ends the holds of planned steps when nothing is planned any more.
+func (e *Engine) letGoOfHolds(g *group) error {
+	for _, h := range g.holds {
+		if g.has(h.Client) && planned(h.Kind) {
+			return e.Store.Update(func(tx store.Tx) error { return e.keepHolds(tx, g, plan.Plan{}, nil) })
+		}
+	}
+	return nil
+}
+
 func planned(k state.HoldKind) bool {
 	switch k {
 	case state.HoldRisk, state.HoldMail, state.HoldData, state.HoldFreeze, state.HoldParked:
