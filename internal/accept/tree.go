@@ -121,13 +121,13 @@ func (p *pass) keepOld() {
 }
 
 // prune leaves of the kept versions those that a living client is resolved with.
-func (p *pass) prune(clients map[state.ClientID]state.Client) {
+func (p *pass) prune(get func(state.ClientID) state.Client) {
 	if len(p.base.Kept) == 0 {
 		return
 	}
 	needed := map[string]bool{}
-	for _, c := range clients {
-		if !c.Removed {
+	for id := range p.clients {
+		if c := get(id); !c.Removed {
 			needed[c.TemplateBlob], needed[c.PlatformBlob] = true, true
 		}
 	}

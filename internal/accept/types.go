@@ -111,5 +111,5 @@ type ReleaseInput struct {
 	Clients    []state.Client
 	Claims     []state.Claim
 	Tombstones []state.Tombstone
-	Verdicts   []state.Verdict // at least that of Hold.Commit, when it is kept
+	Verdicts   []state.Verdict // those that are pending
 }

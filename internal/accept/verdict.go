@@ -141,6 +141,10 @@ func (w *writer) report(v state.Verdict) {
 			r.Text, r.Detail = "held", c.Because
 		case FateInvalid:
 			r.State, r.Text, r.Detail = "failure", clip(c.Because), c.Because
+		case FatePending:
+			if c.InvalidBlob != "" {
+				r.Text, r.Detail = clip(c.Because), c.Because
+			}
 		}
 		w.res.Reports = append(w.res.Reports, r)
 	}
