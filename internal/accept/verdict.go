@@ -28,14 +28,13 @@ func Conclude(v *state.Verdict, now time.Time) {
 	if len(v.Invalid) > 0 {
 		v.State = "failure"
 	}
-	for _, fate := range v.Clients {
-		switch fate {
-		case FatePending, FateHeld:
-			v.State, v.Ended = "pending", time.Time{}
-			return
-		case FateFailed, FateInvalid:
-			v.State = "failure"
-		}
+	n := v.Tally()
+	if n[FatePending]+n[FateHeld] > 0 {
+		v.State, v.Ended = "pending", time.Time{}
+		return
+	}
+	if n[FateFailed]+n[FateInvalid] > 0 {
+		v.State = "failure"
 	}
 	if v.Ended.IsZero() {
 		v.Ended = now

@@ -97,7 +97,7 @@ func (e *Engine) acceptInput(ctx context.Context, head string) (accept.Input, er
 		if in.Approvals, err = store.Approvals(tx); err != nil {
 			return err
 		}
-		if in.Verdicts, err = store.Verdicts(tx); err != nil {
+		if in.Verdicts, err = store.Verdicts(tx, func(v state.Verdict) bool { return v.State == "pending" || v.Commit == from }); err != nil {
 			return err
 		}
 		for _, c := range in.Clients {
