@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"sort"
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/desired"
@@ -97,7 +98,7 @@ func (e *Engine) acceptInput(ctx context.Context, head string) (accept.Input, er
 		if in.Approvals, err = store.Approvals(tx); err != nil {
 			return err
 		}
-		if in.Verdicts, err = store.Verdicts(tx, func(v state.Verdict) bool { return v.State == "pending" || v.Commit == from }); err != nil {
+		if in.Verdicts, err = store.Verdicts(tx, func(v state.Verdict) bool { return accept.Open(v) || v.Commit == head }); err != nil {
 			return err
 		}
 		for _, c := range in.Clients {
@@ -179,7 +180,12 @@ func (e *Engine) clientID(name string) state.ClientID {
 
 // commit writes what accept said, and takes it into memory once it is durable.
 func (e *Engine) commit(head string, r accept.Result) error {
-	err := e.Store.Update(func(tx store.Tx) error { return write(tx, r) })
+	err := e.Store.Update(func(tx store.Tx) error {
+		if err := write(tx, r); err != nil {
+			return err
+		}
+		return forgetVerdicts(tx)
+	})
 	if err != nil {
 		return err
 	}
@@ -192,6 +198,10 @@ func (e *Engine) commit(head string, r accept.Result) error {
 	}
 	for _, c := range r.Clients {
 		e.seq[c.ID] = max(e.seq[c.ID], c.Seq)
+		delete(e.read, c.ID)
+		if eff, ok := r.Wishes[c.ID]; ok && len(e.read) < maxRead {
+			e.read[c.ID] = readWish{c.Blob, c.TemplateBlob, c.PlatformBlob, eff}
+		}
 	}
 	if r.Baseline != nil {
 		if e.baseline != nil && sameFiles(*e.baseline, *r.Baseline) {
@@ -205,6 +215,24 @@ func (e *Engine) commit(head string, r accept.Result) error {
 		if c.From != "" && c.From != c.Client {
 			e.partners[c.Client] = append(e.partners[c.Client], c.From)
 			e.partners[c.From] = append(e.partners[c.From], c.Client)
+		}
+	}
+	return nil
+}
+
+// forgetVerdicts keeps the newest verdicts, and those that may still change.
+func forgetVerdicts(tx store.Tx) error {
+	all, err := store.VerdictHeads(tx)
+	if err != nil || len(all) <= maxVerdicts {
+		return err
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Seq > all[j].Seq })
+	for _, v := range all[maxVerdicts:] {
+		if accept.Open(v) {
+			continue
+		}
+		if err := store.DeleteVerdict(tx, v.Commit); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -29,7 +29,7 @@ func VerdictHead(tx Tx, commit string) (state.Verdict, bool, error) {
 // Verdicts returns those that are kept and match; want is asked before the clients are
 // read. nil: all.
 func Verdicts(tx Tx, want func(state.Verdict) bool) ([]state.Verdict, error) {
-	heads, err := all[state.Verdict](tx, bucketVerdicts, "")
+	heads, err := VerdictHeads(tx)
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +44,23 @@ func Verdicts(tx Tx, want func(state.Verdict) bool) ([]state.Verdict, error) {
 		out = append(out, v)
 	}
 	return out, nil
+}
+
+// VerdictHeads returns all that are kept, without their clients.
+func VerdictHeads(tx Tx) ([]state.Verdict, error) { return all[state.Verdict](tx, bucketVerdicts, "") }
+
+// DeleteVerdict forgets one.
+func DeleteVerdict(tx Tx, commit string) error {
+	had, err := fates(tx, commit)
+	if err != nil {
+		return err
+	}
+	for id := range had {
+		if err := tx.Delete(bucketFates, fatePrefix(commit)+string(id)); err != nil {
+			return err
+		}
+	}
+	return tx.Delete(bucketVerdicts, commit)
 }
 
 // PutVerdict writes one with all its clients.
