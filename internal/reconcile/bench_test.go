@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -153,29 +154,73 @@ func criticalPath(t testing.TB) (path, calls int) {
 	return last, int(f.calls.Load())
 }
 
+// cpu is what this process has computed so far.
+func cpu(t testing.TB) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// bare makes the same calls at the same vendors with no engine: n clients at once, each
+// with so many calls one after another and the rest beside them. It is the peer that
+// shares the machine's load of the moment.
+func bare(t testing.TB, n, path, calls, atOnce int) time.Duration {
+	t.Helper()
+	vendor := memory.New(memory.Options{Latency: latency})
+	slots := make(chan struct{}, atOnce)
+	began := time.Now()
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			for range path {
+				call(t, vendor, slots)
+			}
+		})
+		for range calls - path {
+			wg.Go(func() { call(t, vendor, slots) })
+		}
+	}
+	wg.Wait()
+	return time.Since(began)
+}
+
+func call(t testing.TB, vendor provider.Provider, slots chan struct{}) {
+	slots <- struct{}{}
+	defer func() { <-slots }()
+	if _, err := vendor.Observe(t.Context(), provider.Query{Kind: state.KindSite, ID: "none"}); err != nil {
+		t.Error(err)
+	}
+}
+
 // BenchmarkProvision provisions new clients at vendors whose calls take 50 ms, so many
 // of them at once, from the poll on, durably. wall/bound is against what nobody can
 // beat with these calls: the calls of one client that wait for each other, or all
-// calls shared out over those that may run at once.
+// calls shared out over those that may run at once. wall/bare is against the same
+// calls without an engine, right after it.
 func BenchmarkProvision(b *testing.B) {
 	path, _ := criticalPath(b)
 	for _, n := range []int{100, 1_000} {
 		for _, atOnce := range []int{50, 200} {
 			b.Run(fmt.Sprintf("clients=%d/at-once=%d", n, atOnce), func(b *testing.B) {
-				var wall, bound time.Duration
+				var wall, bound, peer, used time.Duration
 				var calls, syncs, updates float64
 				for b.Loop() {
 					b.StopTimer()
 					f := newFleet(b, latency, atOnce)
 					f.repo.commit(names(n))
-					before := f.store.Stats()
+					before, computed := f.store.Stats(), cpu(b)
 					b.StartTimer()
 					began := time.Now()
 					f.once(2 * atOnce)
 					wall += time.Since(began)
 					b.StopTimer()
+					used += cpu(b) - computed
 					f.allActive(n)
 					k := f.calls.Load()
+					peer += bare(b, n, path, int(k)/n, atOnce)
 					calls += float64(k)
 					bound += max(time.Duration(path)*latency, time.Duration(k)*latency/time.Duration(atOnce))
 					after := f.store.Stats()
@@ -184,6 +229,8 @@ func BenchmarkProvision(b *testing.B) {
 					b.StartTimer()
 				}
 				b.ReportMetric(wall.Seconds()/bound.Seconds(), "wall/bound")
+				b.ReportMetric(wall.Seconds()/peer.Seconds(), "wall/bare")
+				b.ReportMetric(float64(used.Microseconds())/float64(b.N*n), "cpu-µs/client")
 				b.ReportMetric(calls/float64(b.N*n), "calls/client")
 				b.ReportMetric(updates/float64(b.N*n), "updates/client")
 				b.ReportMetric(syncs/float64(b.N*n), "syncs/client")
