@@ -76,6 +76,11 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 	if blocked, why := blockedBy(job.Plan, m.client.ID); blocked {
 		return e.stopped(g, m, &result, holds, why)
 	}
+	if job.Plan.Adopting(m.client.ID) {
+		// It only recorded what exists; what the wish changes of it is planned now.
+		return e.finish(g, m, &result, ending{status: m.client.Status, audit: "succeeded", what: "adopted", because: "recorded what exists",
+			change: func(c *state.Client) { c.Failures, c.EverDeployed = 0, true }})
+	}
 	return e.finish(g, m, &result, e.success(g, m))
 }
 

@@ -43,6 +43,7 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		var errs firstError
 		if m.worked && result != nil {
 			errs.add(e.closeAudit(tx, m, result, end, now))
+			errs.add(m.giveBack(tx, result))
 		}
 		for _, l := range lines {
 			_, err := store.AddLog(tx, l)
@@ -106,6 +107,34 @@ func (e *Engine) nextWave(tx store.Tx, id state.ClientID) ([]state.ClientID, err
 		}})
 	errs.add(write(tx, r))
 	return r.Touched, errs.err
+}
+
+// giveBack lets an approval serve once more when none of the steps that it let run came
+// to anything: the pass was cut short, or waits.
+func (m *member) giveBack(tx store.Tx, result *apply.Result) error {
+	begun := map[string]bool{}
+	for _, r := range result.Of(m.client.ID) {
+		for _, a := range r.Step.Approved {
+			begun[a] = begun[a] || r.State == apply.StepDone || r.State == apply.StepFailed
+		}
+	}
+	for fingerprint, yes := range begun {
+		if yes {
+			continue
+		}
+		a, ok, err := store.Approval(tx, fingerprint)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		a.Used = time.Time{}
+		if err := store.PutApproval(tx, a); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func historyText(end ending) string {
@@ -193,8 +222,12 @@ func tombstonesDone(tx store.Tx, m *member, end ending) error {
 	for _, t := range m.tombstones {
 		due[t.Part] = t.Commit
 	}
+	recorded, err := store.Resources(tx, m.client.ID)
+	if err != nil {
+		return err
+	}
 	for _, t := range now {
-		if commit, ok := due[t.Part]; !ok || commit != t.Commit || t.Done {
+		if commit, ok := due[t.Part]; !ok || commit != t.Commit || t.Done || plan.Left(t, recorded) {
 			continue
 		}
 		t.Done = true
