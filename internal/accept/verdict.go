@@ -28,14 +28,13 @@ func Conclude(v *state.Verdict, now time.Time) {
 	if len(v.Invalid) > 0 {
 		v.State = "failure"
 	}
-	for _, fate := range v.Clients {
-		switch fate {
-		case FatePending:
-			v.State, v.Ended = "pending", time.Time{}
-			return
-		case FateFailed, FateInvalid, FateHeld:
-			v.State = "failure"
-		}
+	n := v.Tally()
+	if n[FatePending] > 0 {
+		v.State, v.Ended = "pending", time.Time{}
+		return
+	}
+	if n[FateFailed]+n[FateInvalid]+n[FateHeld] > 0 {
+		v.State = "failure"
 	}
 	if v.Ended.IsZero() {
 		v.Ended = now
@@ -44,12 +43,8 @@ func Conclude(v *state.Verdict, now time.Time) {
 
 // Open says that a client of the verdict is pending or held: it may still change.
 func Open(v state.Verdict) bool {
-	for _, fate := range v.Clients {
-		if fate == FatePending || fate == FateHeld {
-			return true
-		}
-	}
-	return false
+	n := v.Tally()
+	return n[FatePending]+n[FateHeld] > 0
 }
 
 // verdict begins the head's verdict and ends what it supersedes in older ones. A

@@ -242,23 +242,17 @@ func tombstonesDone(tx store.Tx, m *member, end ending) error {
 // the verdict once it changed.
 func (e *Engine) verdict(tx store.Tx, m *member, c state.Client, end ending) error {
 	commit := m.commit()
-	v, ok, err := store.Verdict(tx, commit)
-	if err != nil || !ok {
+	have, touched, err := store.Fate(tx, commit, c.ID)
+	if err != nil || !touched || have == end.word {
+		return err
+	}
+	v, err := store.PutFate(tx, commit, c.ID, end.word)
+	if err != nil {
 		return err
 	}
 	was := v.State
-	have, touched := v.Clients[c.ID]
-	if !touched || have == end.word {
-		return nil
-	}
-	clients := make(map[state.ClientID]string, len(v.Clients))
-	for id, w := range v.Clients {
-		clients[id] = w
-	}
-	clients[c.ID] = end.word
-	v.Clients = clients
 	accept.Conclude(&v, e.Now())
-	if err := store.PutVerdict(tx, v); err != nil {
+	if err := store.PutVerdictHead(tx, v); err != nil {
 		return err
 	}
 	if v.State == was && was == "pending" && end.word != "held" {
@@ -270,14 +264,10 @@ func (e *Engine) verdict(tx store.Tx, m *member, c state.Client, end ending) err
 
 // VerdictText is a verdict in at most 140 characters.
 func VerdictText(v state.Verdict) string {
-	n := map[string]int{}
-	for _, w := range v.Clients {
-		if len(w) > 10 && w[:10] == "superseded" {
-			w = "superseded"
-		}
-		n[w]++
+	n := map[string]int{"invalid": len(v.Invalid)}
+	for w, k := range v.Tally() {
+		n[w] += k
 	}
-	n["invalid"] += len(v.Invalid)
 	words := make([]string, 0, len(n))
 	for w := range n {
 		words = append(words, w)

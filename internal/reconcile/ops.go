@@ -132,7 +132,7 @@ func releaseInput(tx store.Tx, in *accept.ReleaseInput) (err error) {
 	if in.Tombstones, err = store.Tombstones(tx, ""); err != nil {
 		return err
 	}
-	in.Verdicts, err = store.Verdicts(tx)
+	in.Verdicts, err = store.Verdicts(tx, func(v state.Verdict) bool { return accept.Open(v) || v.Commit == in.Hold.Commit })
 	return err
 }
 
