@@ -45,7 +45,7 @@ type builder struct {
 
 // Resources returns the wish, sorted by Ref, and what stands in its way.
 func Resources(in Input) ([]state.Resource, []Problem) {
-	b := &builder{in: in}
+	b := &builder{in: in, out: []state.Resource{}} // a client may wish nothing: that is a wish, too
 	b.addDatabase()
 	if p := in.Effective.Deployment.Provider; p != none && p != "" {
 		b.addSite()

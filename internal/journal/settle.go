@@ -87,24 +87,29 @@ func settleCreate(i Intent, seen []Seen, t state.Traits, now time.Time) Decision
 	return Decision{Kind: LookAgain, At: now.Add(lag / (SettleLooks - 1))}
 }
 
-// settleStranger: objects of that name that do not bear our mark. Where the vendor
-// has no place for a mark, the one object is ours if our intent followed an observed
-// absence; for records several of a name may live side by side, and only an equal one
-// can be ours.
+// settleStranger: objects of that name that do not bear our mark. Somebody else's mark
+// ends it. Where the vendor has no place for a mark, the one object is ours if our
+// intent followed an observed absence. Else only one that is what we wish may be used,
+// as found, and never one that holds data.
 func settleStranger(i Intent, seen []Seen, t state.Traits) Decision {
-	if !t.Marks && i.Absent {
-		if len(seen) == 1 {
-			return Decision{Kind: Done}
-		}
-		return Decision{Kind: Park, Reason: fmt.Sprintf("%d objects named %s at %s, and none can bear a mark", len(seen), i.Name, i.Provider)}
-	}
+	equal, equals := -1, 0
 	for n, s := range seen {
-		if s.Equal && !s.Marked {
-			return Decision{Kind: Found, Object: n}
-		}
 		if s.Marked {
 			return Decision{Kind: Park, Reason: fmt.Sprintf("%s %s at %s bears another mark", i.Ref.Kind, i.Name, i.Provider)}
 		}
+		if s.Equal {
+			equal, equals = n, equals+1
+		}
+	}
+	switch {
+	case !t.Marks && i.Absent && len(seen) == 1:
+		return Decision{Kind: Done}
+	case !t.Marks && i.Absent:
+		return Decision{Kind: Park, Reason: fmt.Sprintf("%d objects named %s at %s, and none can bear a mark", len(seen), i.Name, i.Provider)}
+	case equals == 1 && !t.Data:
+		return Decision{Kind: Found, Object: equal}
+	case equals > 1:
+		return Decision{Kind: Park, Reason: fmt.Sprintf("%d equal objects at %s could be %s %s", equals, i.Provider, i.Ref.Kind, i.Name)}
 	}
 	return Decision{Kind: Park, Reason: fmt.Sprintf("%s %s exists at %s without our mark", i.Ref.Kind, i.Name, i.Provider)}
 }

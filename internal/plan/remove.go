@@ -12,7 +12,7 @@ import (
 // goes after the new one was proved; the rest goes only with a tombstone.
 func (b *builder) leftovers() {
 	var releases []state.Resource
-	for _, r := range b.sortedRecord() {
+	for _, r := range b.removalOrder() {
 		if _, wished := b.wished[r.Ref]; wished || b.leaves(r.Ref) || r.Retained() {
 			continue
 		}
@@ -25,7 +25,7 @@ func (b *builder) leftovers() {
 			b.forget(r, "its side was replaced, and that is not ours to delete")
 		case b.replaced(r):
 			b.drop(r, "its side was replaced", false)
-		case b.proofs[partOf(r.Ref)]:
+		case b.proofs[partOf(r.Ref)] || b.withSite(r):
 			b.part(r)
 		}
 	}
@@ -68,6 +68,13 @@ func (b *builder) replaced(r state.Resource) bool {
 		return again
 	}
 	return false
+}
+
+// withSite says that the resource is a release whose site a tombstone names: releases
+// have none of their own.
+func (b *builder) withSite(r state.Resource) bool {
+	v, _ := r.Attributes.Get("site")
+	return r.Ref.Kind == state.KindDeployment && v.Ref != nil && b.proofs[partOf(*v.Ref)]
 }
 
 // part removes what a tombstone names.
@@ -126,6 +133,13 @@ func removalRank(k state.Kind) int {
 	return 99
 }
 
+// removalOrder is the record in the order in which it goes.
+func (b *builder) removalOrder() []state.Resource {
+	all := b.sortedRecord()
+	sort.SliceStable(all, func(i, j int) bool { return removalRank(all[i].Ref.Kind) < removalRank(all[j].Ref.Kind) })
+	return all
+}
+
 func (b *builder) forget(r state.Resource, reason string) {
 	b.add(Step{Number: Number(r.Ref.Kind), Action: Forget, Ref: r.Ref, Provider: r.Provider, Prior: &r, Reason: reason, Undo: "it is recorded again"})
 }
@@ -148,9 +162,7 @@ func (b *builder) remove() {
 		b.problem("", "put the manifest back, or remove it once more", "no accepted commit is on record that removed the manifest: nothing of it goes")
 		return
 	}
-	all := b.sortedRecord()
-	sort.SliceStable(all, func(i, j int) bool { return removalRank(all[i].Ref.Kind) < removalRank(all[j].Ref.Kind) })
-	for _, r := range all {
+	for _, r := range b.removalOrder() {
 		if r.Retained() || b.leaves(r.Ref) {
 			continue
 		}

@@ -38,8 +38,8 @@ func renames(clients []ClientInput) []Warning {
 	for _, c := range coming {
 		like := ""
 		for _, k := range likeness(c.Client.Name, c.Wish) {
-			if like = byKey[k]; like != "" {
-				break
+			if g, ok := byKey[k]; ok && (like == "" || g < like) {
+				like = g
 			}
 		}
 		if like == "" && len(going)*len(coming) <= maxPairs {
