@@ -122,8 +122,18 @@ func classify(err error) (StepState, time.Time) {
 	return StepFailed, time.Time{}
 }
 
-// act does what the step's action says, once.
+// act does what the step's action says, once. A write that an earlier try left open is
+// settled first.
 func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) {
+	if s.Action.Writes() {
+		happened, err := r.unsettled(ctx, job, s)
+		if err != nil {
+			return "", err
+		}
+		if happened && s.Wish != nil {
+			return r.made(ctx, job, s, "")
+		}
+	}
 	switch s.Action {
 	case plan.Create:
 		return r.create(ctx, job, s)
@@ -178,25 +188,6 @@ func (r *Runner) record(job Job, s plan.Step) (string, error) {
 		return "kept until " + s.PurgeAfter.UTC().Format("2 January 2006"), nil
 	}
 	return "", nil
-}
-
-// adopt records an object that exists; nothing is written at the provider.
-func (r *Runner) adopt(ctx context.Context, job Job, s plan.Step) (string, error) {
-	p, _, err := r.providerOf(s.Provider, s.Ref.Kind)
-	if err != nil {
-		return "", err
-	}
-	found, err := p.Observe(ctx, provider.Query{Kind: s.Ref.Kind, ID: s.Wish.ID})
-	if err != nil {
-		return "", asRead(err)
-	}
-	if len(found) == 0 {
-		return "", &errPark{fmt.Sprintf("%s %s is not at %s any more", s.Ref.Kind, s.Wish.ID, s.Provider)}
-	}
-	return "recorded " + found[0].ID, r.update(func(tx store.Tx) error {
-		res := *s.Wish
-		return r.put(tx, job, s.Provider, res, found[0], generationOf(job, s.Ref))
-	})
 }
 
 func generationOf(job Job, ref state.Ref) int { return job.Clients[ref.Client].Generation }
