@@ -25,13 +25,13 @@ var (
 
 // RuleUncertainCreates. What becomes of a create whose answer was lost:
 //
-//	 looked ─┬─ one of ours ───────────────────────────── done
-//	         ├─ two of ours ───────────────────────────── park
-//	         ├─ another's mark ────────────────────────── park
-//	         ├─ unmarked ─┬─ no marks there, was absent ─ one: done; two: park
-//	         │            └─ else ─────────────────────── one equal, no data: found; else park
-//	         └─ nothing ──┬─ unique name ──────────────── not done: a second create conflicts
-//	                      └─ else ─────────────────────── look again twice across the lag, then not done
+//	looked ─┬─ one of ours ───────────────────────────── done
+//	        ├─ two of ours ───────────────────────────── park
+//	        ├─ another's mark ────────────────────────── park
+//	        ├─ unmarked ─┬─ no marks there, was absent ─ one: done; two: park
+//	        │            └─ else ─────────────────────── one equal, no data: found; else park
+//	        └─ nothing ──┬─ unique name ──────────────── not done: a second create conflicts
+//	                     └─ else ─────────────────────── look again twice across the lag, then not done
 func TestSettleCreate(t *testing.T) {
 	unique, marks := state.Traits{UniqueName: true, Marks: true}, state.Traits{Marks: true}
 	bare, uniqueBare := state.Traits{}, state.Traits{UniqueName: true}

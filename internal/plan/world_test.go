@@ -179,7 +179,9 @@ func render(p plan.Plan) string {
 		for _, n := range s.Needs {
 			needs = append(needs, names[n])
 		}
-		sort.Slice(needs, func(i, j int) bool { return len(needs[i]) < len(needs[j]) || len(needs[i]) == len(needs[j]) && needs[i] < needs[j] })
+		sort.Slice(needs, func(i, j int) bool {
+			return len(needs[i]) < len(needs[j]) || len(needs[i]) == len(needs[j]) && needs[i] < needs[j]
+		})
 		if len(needs) > 0 && s.Action != plan.Record {
 			fmt.Fprintf(&b, ", after %s", strings.Join(needs, " "))
 		}
