@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -146,4 +147,61 @@ func exclusive(recordType string) bool {
 		return true
 	}
 	return false
+}
+
+// take records an object that was there as it is, and brings it to the wish when it is
+// ours. What can't be changed in place is left to the next plan.
+func (r *Runner) take(ctx context.Context, job Job, s plan.Step, w provider.Wish, t *takeOver) (string, error) {
+	_, traits, err := r.providerOf(s.Provider, s.Ref.Kind)
+	if err != nil {
+		return "", err
+	}
+	res, other := *s.Wish, ""
+	res.Found = t.found
+	if !t.equal {
+		res.Attributes, other = asSeen(*s.Wish, w, t.object, traits)
+	}
+	err = r.update(func(tx store.Tx) error {
+		return r.put(tx, job, s.Provider, res, t.object, generationOf(job, s.Ref))
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case t.found:
+		return "found at " + s.Provider + " and used; it was not made here, so it is never changed and stays when the client goes", nil
+	case t.equal:
+		return r.made(ctx, job, s, "was there already")
+	case other != "":
+		return "", &errWait{err: fmt.Errorf("%s %s is at %s already with another %s; the next pass plans what to do", s.Ref.Kind, w.Name, s.Provider, other)}
+	}
+	note, err := r.change(ctx, job, s)
+	return join("was there already and was changed", note), err
+}
+
+// asSeen are the attributes of an object that differs from its wish, as far as a look
+// tells. What it does not tell is left out, so that the next plan sets it, but for what
+// would force a replacement. other is an attribute that can't be changed in place.
+func asSeen(wish state.Resource, w provider.Wish, o provider.Object, t state.Traits) (out state.Attributes, other string) {
+	told, said := map[string]provider.Observed{}, map[string]provider.Input{}
+	for _, a := range o.Attributes {
+		told[a.Name] = a
+	}
+	for _, in := range w.Inputs {
+		said[in.Name] = in
+	}
+	for _, a := range wish.Attributes {
+		now, ok := told[a.Name]
+		in, known := said[a.Name]
+		fixed := slices.Contains(t.Replace, a.Name)
+		switch {
+		case ok && known && sameInput(w.Ref.Kind, in, now), !ok && fixed:
+			out = append(out, a)
+		case ok && now.Secret == nil && !(known && in.Secret != nil):
+			out = append(out, state.Attribute{Name: a.Name, Value: state.Lit(now.Text)})
+			if fixed {
+				other = a.Name
+			}
+		}
+	}
+	return out, other
 }

@@ -115,6 +115,9 @@ func seen(objects []provider.Object, w provider.Wish, i journal.Intent) []journa
 	out := make([]journal.Seen, len(objects))
 	for n, o := range objects {
 		out[n] = journal.Seen{ID: o.ID, Marked: !o.Mark.IsZero(), Ours: !o.Mark.IsZero() && o.Mark == w.Mark, Equal: i.Wish != nil && equal(w, o)}
+		if i.Op == journal.OpUpdate && !o.Mark.IsZero() && o.Mark != w.Mark {
+			out[n].Equal = false // a move that did not happen: it still bears the mark of whose it was
+		}
 	}
 	return out
 }

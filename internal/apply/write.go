@@ -28,7 +28,7 @@ func (r *Runner) create(ctx context.Context, job Job, s plan.Step) (string, erro
 	})
 	var taken *takeOver
 	if errors.As(err, &taken) {
-		return r.take(ctx, job, s, taken)
+		return r.take(ctx, job, s, w, taken)
 	}
 	if err != nil {
 		return "", err
@@ -133,29 +133,6 @@ func announce(tx store.Tx, i journal.Intent) error {
 		return fmt.Errorf("%s of %s is still open", open.Op, i.Ref)
 	}
 	return store.PutIntent(tx, i)
-}
-
-// take records an object that was there, and brings it to the wish when it is ours.
-func (r *Runner) take(ctx context.Context, job Job, s plan.Step, t *takeOver) (string, error) {
-	res := *s.Wish
-	res.Found = t.found
-	if !t.equal {
-		res.Attributes = nil // known to differ: the update that follows says what is
-	}
-	err := r.update(func(tx store.Tx) error {
-		return r.put(tx, job, s.Provider, res, t.object, generationOf(job, s.Ref))
-	})
-	if err != nil {
-		return "", err
-	}
-	if t.found {
-		return "found at " + s.Provider + " and used; it was not made here, so it is never changed and stays when the client goes", nil
-	}
-	if t.equal {
-		return r.made(ctx, job, s, "was there already")
-	}
-	note, err := r.change(ctx, job, s)
-	return join("was there already and was changed", note), err
 }
 
 // change updates an object in place, or moves it from another owner.
