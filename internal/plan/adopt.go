@@ -57,12 +57,35 @@ func (b *builder) adopting() bool {
 	return false
 }
 
+// ToAdopt lists what the client's first pass records, and what has to be looked for
+// before: what bears an AdoptID by that id; the rest, parts of the adopted site, by the
+// site that their attribute names, host names and records by their own name. It is
+// empty when nothing is to be adopted. A look says Found with the ID, Gone, Failed,
+// Foreign (another mark, or another client has it on record) or Count.
+func ToAdopt(c ClientInput) []state.Resource {
+	b := newBuilder(Input{}, c, moves{})
+	if c.Removed || !b.adopting() {
+		return nil
+	}
+	return b.toAdopt()
+}
+
+func (b *builder) toAdopt() []state.Resource {
+	var out []state.Resource
+	for _, w := range b.sortedWish() {
+		if !b.recorded[w.Ref].Real() && (w.AdoptID != "" || b.ofAdopted(w)) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
 // adopt is the first pass: it records and does nothing else.
 func (b *builder) adopt() {
-	for _, w := range b.sortedWish() {
+	for _, w := range b.toAdopt() {
 		look := b.c.Looks[w.Ref]
-		if b.recorded[w.Ref].Real() || (w.AdoptID == "" && (!b.ofAdopted(w) || look.Gone)) {
-			continue
+		if w.AdoptID == "" && look.Gone {
+			continue // made by the next pass
 		}
 		if look.Foreign != "" || look.Count > 1 {
 			b.resource(w) // says why a person must decide
@@ -235,6 +258,8 @@ func Adopted(w state.Resource, id string, seen []Existing) state.Resource {
 		delete(have, a.Name)
 		variable := strings.HasPrefix(a.Name, "env.")
 		switch {
+		case a.Name == "label" && w.Ref.Kind == state.KindSite:
+			record[a.Name] = a.Value // what people called it is no reason to touch it
 		case told && !s.Same:
 			record[a.Name], differs = s.Kept, true
 		case !told && variable && (readable || generated(a.Value) || ofDatabase(a.Value) || a.Name == "env.DATABASE_URL"):
