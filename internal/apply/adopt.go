@@ -42,24 +42,22 @@ func (r *Runner) adopt(ctx context.Context, job Job, s plan.Step) (string, error
 	if s.Wish.Found {
 		return r.use(job, s, traits, w, o)
 	}
-	differ := 0
+	covers := false
 	var taken state.Ref
-	err = r.update(func(tx store.Tx) (err error) {
-		if taken, err = takenBy(tx, s.Ref, s.Provider, o.ID); err != nil || !taken.IsZero() {
-			return err
-		}
+	err = r.update(func(tx store.Tx) error {
 		seen, err := r.compare(tx, s.Ref, w, known, o)
 		if err != nil {
 			return err
 		}
-		differ = 0
-		for _, x := range seen {
-			if !x.Same {
-				differ++
-			}
-		}
 		res := plan.Adopted(*s.Wish, o.ID, seen)
-		return r.put(tx, job, s.Provider, res, o, generationOf(job, s.Ref))
+		covers = plan.Covers(res, *s.Wish)
+		if taken, err = takenBy(tx, res.Ref, s.Provider, o.ID); err != nil || !taken.IsZero() {
+			return err
+		}
+		if err := r.put(tx, job, s.Provider, res, o, generationOf(job, s.Ref)); err != nil || s.Wish.AdoptID == "" {
+			return err
+		}
+		return phaseOf(tx, s.Ref, plan.Adopting)
 	})
 	note := "recorded " + o.ID + " as it is"
 	switch {
@@ -67,10 +65,39 @@ func (r *Runner) adopt(ctx context.Context, job Job, s plan.Step) (string, error
 		return "", err
 	case !taken.IsZero():
 		return "", &errPark{fmt.Sprintf("%s %s at %s is on record as %s already; an object is adopted once", s.Ref.Kind, o.ID, s.Provider, taken)}
-	case differ > 0:
-		note += fmt.Sprintf("; %d of its values are not the manifest's, and are kept", differ)
+	case !covers:
+		note += "; what differs from the manifest is kept, and the next plan shows it"
 	}
 	return note, nil
+}
+
+// phaseOf changes the phase of what is on record.
+func phaseOf(tx store.Tx, ref state.Ref, phase string) error {
+	have, ok, err := store.Resource(tx, ref)
+	if err != nil || !ok {
+		return err
+	}
+	have.Phase = phase
+	return store.PutResource(tx, have)
+}
+
+// adopted ends the pass that adopts: nothing of what is named waits for its parts.
+func (r *Runner) adopted(id state.ClientID) error {
+	return r.update(func(tx store.Tx) error {
+		all, err := store.Resources(tx, id)
+		if err != nil {
+			return err
+		}
+		for _, have := range all {
+			if have.Phase != plan.Adopting {
+				continue
+			}
+			if err := phaseOf(tx, have.Ref, ""); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // use records what was found equal when it was planned, if it still is.

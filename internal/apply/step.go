@@ -125,14 +125,20 @@ func classify(err error) (StepState, time.Time) {
 // act does what the step's action says, once. A write that an earlier try left open is
 // settled first.
 func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) {
-	if s.Action.Writes() {
-		happened, err := r.unsettled(ctx, job, s)
-		if err != nil {
-			return "", err
+	if !s.Action.Writes() {
+		r.at(BeforeIntent, s)
+		note, err := r.note(ctx, job, s)
+		if err == nil {
+			r.at(AfterOutcome, s)
 		}
-		if happened && s.Wish != nil {
-			return r.made(ctx, job, s, "")
-		}
+		return note, err
+	}
+	happened, err := r.unsettled(ctx, job, s)
+	if err != nil {
+		return "", err
+	}
+	if happened && s.Wish != nil {
+		return r.made(ctx, job, s, "")
 	}
 	switch s.Action {
 	case plan.Create:
@@ -143,6 +149,13 @@ func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) 
 		return r.replace(ctx, job, s)
 	case plan.Delete, plan.Purge:
 		return r.remove(ctx, job, s)
+	}
+	return "", fmt.Errorf("step %s: unknown action", s.Key())
+}
+
+// note does what writes nothing at a provider.
+func (r *Runner) note(ctx context.Context, job Job, s plan.Step) (string, error) {
+	switch s.Action {
 	case plan.Retain, plan.Return, plan.Forget:
 		return r.record(job, s)
 	case plan.Adopt:
@@ -152,6 +165,9 @@ func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) 
 	case plan.Probe:
 		return r.probe(ctx, job, s)
 	case plan.Record:
+		if job.Plan.Adopting(s.Ref.Client) {
+			return "", r.adopted(s.Ref.Client)
+		}
 		return "", nil
 	}
 	return "", fmt.Errorf("step %s: unknown action", s.Key())

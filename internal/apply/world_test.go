@@ -159,6 +159,7 @@ type world struct {
 	secrets int
 	fixed   bool // generated secrets are the same in every run
 	passes  int
+	cut     bool // the last pass did not come to its end
 
 	mu     sync.Mutex
 	events []apply.Event
@@ -462,6 +463,9 @@ type outcome struct {
 func (w *world) pass(ctx context.Context) (out outcome, err error) {
 	w.t.Helper()
 	w.passes++
+	again := w.cut
+	w.cut = true
+	defer func() { w.cut = err != nil || recovering(recover()) }()
 	if open := w.intents(); len(open) > 0 {
 		st, err := w.runner.Settle(ctx, w.job(plan.Plan{}), open)
 		if err != nil && (ctx.Err() != nil || st == apply.StepFailed) {
@@ -474,6 +478,12 @@ func (w *world) pass(ctx context.Context) (out outcome, err error) {
 	p := w.plan(nil)
 	if len(p.Problems) > 0 {
 		return outcome{state: apply.StepParked, err: errors.New(p.Problems[0].Text)}, nil
+	}
+	if p.Empty() && again {
+		p = w.plan(w.look(ctx)) // what the pass that was cut off had seen is not on record
+		if ctx.Err() != nil {
+			return out, ctx.Err()
+		}
 	}
 	if p.Empty() {
 		return outcome{idle: true, state: apply.StepDone}, nil
@@ -501,6 +511,14 @@ func (w *world) run(ctx context.Context, p plan.Plan) (out outcome, err error) {
 		}
 	}
 	return out, nil
+}
+
+// recovering lets a panic go on.
+func recovering(x any) bool {
+	if x != nil {
+		panic(x)
+	}
+	return false
 }
 
 // look says of everything on record whether it is still there.
