@@ -115,11 +115,25 @@ func seen(objects []provider.Object, w provider.Wish, i journal.Intent) []journa
 	out := make([]journal.Seen, len(objects))
 	for n, o := range objects {
 		out[n] = journal.Seen{ID: o.ID, Marked: !o.Mark.IsZero(), Ours: !o.Mark.IsZero() && o.Mark == w.Mark, Equal: i.Wish != nil && equal(w, o)}
-		if i.Op == journal.OpUpdate && !o.Mark.IsZero() && o.Mark != w.Mark {
-			out[n].Equal = false // a move that did not happen: it still bears the mark of whose it was
+		if i.Op == journal.OpUpdate && (takesAway(i, o) || (!o.Mark.IsZero() && o.Mark != w.Mark)) {
+			out[n].Equal = false // it still has what was to go, or the mark of whose it was
 		}
 	}
 	return out
+}
+
+// takesAway says that the object still has something that the update was to take away.
+func takesAway(i journal.Intent, o provider.Object) bool {
+	if i.Prior == nil || i.Wish == nil {
+		return false
+	}
+	for _, a := range o.Attributes {
+		was, had := i.Prior.Attributes.Get(a.Name)
+		if _, wished := i.Wish.Attributes.Get(a.Name); had && !wished && a.Reveal() != "" && (was.Literal == "" || was.Literal == a.Text) {
+			return true
+		}
+	}
+	return false
 }
 
 // equal says that all that the provider reports of the object is what the wish says.

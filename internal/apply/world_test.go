@@ -662,3 +662,15 @@ func (w *world) picture() string {
 	}
 	return b.String()
 }
+
+// undo is the first client, whose changes are being taken back.
+func (w *world) undo() (c state.Client) {
+	w.t.Helper()
+	w.view(func(tx store.Tx) (err error) {
+		c, _, err = store.Client(tx, w.clients[0].client.ID)
+		return err
+	})
+	c.RollingBack = "the probe failed"
+	w.update(func(tx store.Tx) error { return store.PutClient(tx, c) })
+	return c
+}
