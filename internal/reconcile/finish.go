@@ -2,12 +2,12 @@ package reconcile
 
 import (
 	"fmt"
-	"sort"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/apply"
 	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -195,39 +195,19 @@ func (e *Engine) verdict(tx store.Tx, m *member, c state.Client, end ending) err
 	if v.State == was && was == "pending" && end.word != "held" {
 		return nil
 	}
-	_, err = store.AddReport(tx, state.Report{Subject: "commit/" + commit, State: v.State, Text: VerdictText(v), Detail: end.because, At: e.Now()})
+	_, err = store.AddReport(tx, state.Report{Subject: "commit/" + commit, State: v.State, Text: report.Status(v, nameIn(tx)), Detail: end.because, At: e.Now()})
 	return err
 }
 
-// VerdictText is a verdict in at most 140 characters.
-func VerdictText(v state.Verdict) string {
-	n := map[string]int{}
-	for _, w := range v.Clients {
-		if len(w) > 10 && w[:10] == "superseded" {
-			w = "superseded"
+// nameIn finds a client's name for a verdict; "" where there is none.
+func nameIn(tx store.Tx) func(state.ClientID) string {
+	return func(id state.ClientID) string {
+		c, _, err := store.Client(tx, id)
+		if err != nil {
+			return "" // the verdict then gives a number
 		}
-		n[w]++
+		return c.Name
 	}
-	n["invalid"] += len(v.Invalid)
-	words := make([]string, 0, len(n))
-	for w := range n {
-		words = append(words, w)
-	}
-	sort.Strings(words)
-	text := ""
-	for _, w := range words {
-		if n[w] == 0 {
-			continue
-		}
-		if text != "" {
-			text += ", "
-		}
-		text += fmt.Sprintf("%d %s", n[w], w)
-	}
-	if text == "" {
-		return "no client changes"
-	}
-	return text
 }
 
 // letGo ends the joining of clients whose name has moved.
