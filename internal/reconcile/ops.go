@@ -488,9 +488,9 @@ func (e *Engine) Dump(ctx context.Context, name, path string) error {
 
 // Retained lists what is kept of removed clients, soonest date first.
 func (e *Engine) Retained() ([]Kept, error) {
-	var out []Kept
+	out := []Kept{}
 	err := e.Store.View(func(tx store.Tx) error {
-		out = nil
+		out = out[:0]
 		all, err := store.AllResources(tx)
 		if err != nil {
 			return err
