@@ -201,6 +201,15 @@ func TestRuleIdentityInvalidOwnerDoesNotLetGo(t *testing.T) {
 	equal(t, "owner", w.owner("alpha.agency.example"), "alpha")
 }
 
+// A file that only moved doesn't take back a name that it let go before.
+func TestRuleIdentityMovedFileKeepsNoFormerName(t *testing.T) {
+	w := fleet(t, "alpha", "beta")
+	w.push(m{cpath("alpha"): client("alpha", "away")})
+	w.push(m{cpath("alpha"): "", "clients/x/alpha.yaml": w.tree[cpath("alpha")], cpath("beta"): client("beta", "alpha")})
+	equal(t, "problems", len(w.base.Problems), 0)
+	equal(t, "owner", w.owner("alpha.agency.example"), "beta")
+}
+
 func TestRuleIdentityNameOfOneThatWaitsToGo(t *testing.T) {
 	w := fleet(t, "alpha", "beta")
 	w.guard.RemoveAfter = time.Hour

@@ -117,8 +117,8 @@ func (p *pass) keeps(s *settled, id state.ClientID, host string) bool {
 		return false
 	}
 	_, held := s.held[id]
-	if k := s.active[id]; k != nil {
-		if k.same || slices.Contains(k.wants, host) {
+	if k := s.active[id]; k != nil && !k.same {
+		if slices.Contains(k.wants, host) {
 			return true
 		}
 		if p.claims[host].Client == id && !p.letGo(id, host) {
