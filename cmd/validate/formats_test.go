@@ -23,9 +23,9 @@ func hostile() *rapid.Generator[string] {
 		rapid.Custom(func(t *rapid.T) string { return string(rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "bytes")) }))
 }
 
-func hostileReport() *rapid.Generator[report] {
-	return rapid.Custom(func(t *rapid.T) report {
-		var r report
+func hostileReport() *rapid.Generator[result] {
+	return rapid.Custom(func(t *rapid.T) result {
+		var r result
 		for range rapid.IntRange(0, 4).Draw(t, "n") {
 			p := manifest.Problem{Path: hostile().Draw(t, "path"), Line: rapid.IntRange(0, 5).Draw(t, "line"), Rule: rapid.SampledFrom([]string{"enum", "removed", "new-rule"}).Draw(t, "rule"),
 				Text: hostile().Draw(t, "text"), Hint: hostile().Draw(t, "hint"), Client: hostile().Draw(t, "client"), Snippet: hostile().Draw(t, "snippet"), Warning: rapid.Bool().Draw(t, "warning")}
@@ -43,7 +43,7 @@ func hostileReport() *rapid.Generator[report] {
 
 // Whatever stands in files and their names, every format stays what it is.
 func TestFormatsHoldHostileText(t *testing.T) {
-	visible := regexp.MustCompile(`[\x00-\x09\x0b-\x1f\x7f\x{80}-\x{9f}\x{200b}-\x{200f}\x{2028}-\x{202e}]`)
+	visible := regexp.MustCompile(`[\x00-\x09\x0b-\x1f\x7f\x{80}-\x{9f}\x{200b}\x{200e}\x{200f}\x{2028}-\x{202e}]`)
 	rapid.Check(t, func(t *rapid.T) {
 		r := hostileReport().Draw(t, "report")
 		out := map[string]string{}
@@ -129,7 +129,7 @@ func TestTheCaretStandsBelowItsColumn(t *testing.T) {
 		under  string
 	}{
 		"plain":      {"plan: gold", 7, "g"},
-		"wide":       {"näme: gøld", 7, "g"},
+		"accents":    {"näme: gøld", 7, "g"},
 		"tabs":       {"a:\tb", 4, "b"},
 		"escaped":    {"a: \u202eb", 5, "b"},
 		"long":       {strings.Repeat("x", 500) + "y" + strings.Repeat("z", 500), 501, "y"},
@@ -145,13 +145,16 @@ func TestTheCaretStandsBelowItsColumn(t *testing.T) {
 			t.Errorf("%s: %d characters are shown", name, len(runes))
 		}
 	}
+	if line, before := window("名: gold", 4); line != "名: gold" || before != 4 {
+		t.Errorf("a wide character: %q at %d", line, before)
+	}
 	if line, before := window("ab", 9); line != "ab" || before != 2 {
 		t.Errorf("beyond the end: %q at %d", line, before)
 	}
 }
 
 func TestColoursAreForTerminals(t *testing.T) {
-	r := report{problems: manifest.Problems{{Path: "clients/a.yaml", Line: 1, Column: 1, Rule: "enum", Text: "no", Snippet: "x"}}}
+	r := result{problems: manifest.Problems{{Path: "clients/a.yaml", Line: 1, Column: 1, Rule: "enum", Text: "no", Snippet: "x"}}}
 	var plain, painted bytes.Buffer
 	if err := errors.Join(printText(&plain, r, false), printText(&painted, r, true)); err != nil {
 		t.Fatal(err)

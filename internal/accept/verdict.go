@@ -19,10 +19,10 @@ const (
 	maxClientReports = 20
 )
 
-// Conclude works out the state of a verdict from its clients: pending while one
-// is pending or held, then failure when one failed or is invalid, or a file is;
-// else success. What is held ends by an approval, or by a later head that touches
-// the client and supersedes it.
+// Conclude works out the state of a verdict from its clients: pending while one is
+// pending, then failure when one failed, is invalid or is held (a person must act), or
+// a file is invalid; else success. Nothing stays pending for ever: what is held goes on
+// by an approval, or ends by a later head that touches the client and supersedes it.
 func Conclude(v *state.Verdict, now time.Time) {
 	v.State = "success"
 	if len(v.Invalid) > 0 {
@@ -30,16 +30,26 @@ func Conclude(v *state.Verdict, now time.Time) {
 	}
 	for _, fate := range v.Clients {
 		switch fate {
-		case FatePending, FateHeld:
+		case FatePending:
 			v.State, v.Ended = "pending", time.Time{}
 			return
-		case FateFailed, FateInvalid:
+		case FateFailed, FateInvalid, FateHeld:
 			v.State = "failure"
 		}
 	}
 	if v.Ended.IsZero() {
 		v.Ended = now
 	}
+}
+
+// Open says that a client of the verdict is pending or held: it may still change.
+func Open(v state.Verdict) bool {
+	for _, fate := range v.Clients {
+		if fate == FatePending || fate == FateHeld {
+			return true
+		}
+	}
+	return false
 }
 
 // verdict begins the head's verdict and ends what it supersedes in older ones. A

@@ -15,6 +15,7 @@ import (
 //	adopt: names it twice    by nobody     -             both clients are held; else the newcomer
 //	part of an adopted site  no            there, -      adopt
 //	part of an adopted site  no            gone          nothing; planned like any other afterwards
+//	part of an adopted site  no            foreign, two  the client is held
 //	everything else          -             -             nothing; planned afterwards, but for users and mail
 //
 // Parts of a site are its environment, the release that serves, traffic, host names and
@@ -61,6 +62,10 @@ func (b *builder) adopt() {
 	for _, w := range b.sortedWish() {
 		look := b.c.Looks[w.Ref]
 		if b.recorded[w.Ref].Real() || (w.AdoptID == "" && (!b.ofAdopted(w) || look.Gone)) {
+			continue
+		}
+		if look.Foreign != "" || look.Count > 1 {
+			b.resource(w) // says why a person must decide
 			continue
 		}
 		reason := "`adopt:` names it"

@@ -86,6 +86,7 @@ func TestRuleAdoptionHolds(t *testing.T) {
 		{"database missing", []plan.ClientInput{looked(fresh, state.KindDatabase, plan.Look{Gone: true})}, map[string]state.HoldKind{"shop": state.HoldData}},
 		{"site gone later", []plan.ClientInput{looked(adopted, state.KindSite, plan.Look{Gone: true})}, map[string]state.HoldKind{"shop": state.HoldParked}},
 		{"another's mark", []plan.ClientInput{looked(fresh, state.KindSite, plan.Look{Found: true, Foreign: "77aa/other"})}, map[string]state.HoldKind{"shop": state.HoldParked}},
+		{"another's mark on a part", []plan.ClientInput{looked(fresh, state.KindDomain, plan.Look{Found: true, Foreign: "77aa/other"})}, map[string]state.HoldKind{"shop": state.HoldParked}},
 		{"another id later", []plan.ClientInput{other}, map[string]state.HoldKind{"shop": state.HoldParked}},
 		{"named by two", []plan.ClientInput{fresh, twin}, map[string]state.HoldKind{"shop": state.HoldData, "twin": state.HoldData}},
 		{"named by a newcomer", []plan.ClientInput{adopted, twin}, map[string]state.HoldKind{"twin": state.HoldData}},

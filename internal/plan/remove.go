@@ -135,7 +135,7 @@ func removalRank(k state.Kind) int {
 
 // removalOrder is the record in the order in which it goes.
 func (b *builder) removalOrder() []state.Resource {
-	all := b.sortedRecord()
+	all := append([]state.Resource(nil), b.sortedRecord()...)
 	sort.SliceStable(all, func(i, j int) bool { return removalRank(all[i].Ref.Kind) < removalRank(all[j].Ref.Kind) })
 	return all
 }

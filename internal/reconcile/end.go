@@ -174,7 +174,7 @@ func (e *Engine) waits(g *group, p plan.Plan, holds []state.Hold) (Done, error) 
 func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []state.Hold, why string) (Done, error) {
 	if m.client.Paused || (m.effective.Paused && !m.client.Removed) {
 		return e.finish(g, m, result, ending{status: state.StatusPaused, because: "paused: changes are planned and wait", next: "`reconciler resume " + m.client.Name + "`, or take `paused: true` out of the manifest",
-			settled: true, word: "held", what: "paused", audit: "held"})
+			settled: true, word: "paused", what: "paused", audit: "held"})
 	}
 	for _, h := range holds {
 		if h.Client != m.client.ID {

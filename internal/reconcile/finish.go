@@ -61,15 +61,51 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		}
 		if end.status == state.StatusRetained && end.settled {
 			done.Recheck = true
-			return e.gone(tx, c, newer)
+			if err := e.gone(tx, c, newer); err != nil {
+				return err
+			}
+		} else if err := store.PutClient(tx, c); err != nil {
+			return err
 		}
-		return store.PutClient(tx, c)
+		next, err := e.nextWave(tx, c.ID)
+		done.Also = append(done.Also, next...)
+		return err
 	})
 	if err != nil {
 		return Done{}, fmt.Errorf("record the end of %s: %w", m.client.Name, err)
 	}
 	e.told.Store(true)
+	if end.settled {
+		e.forget(m.client.ID)
+	}
 	return done, nil
+}
+
+// nextWave goes on with a change that many clients inherit, when the client is one of
+// those that it runs on, and returns who begins now.
+func (e *Engine) nextWave(tx store.Tx, id state.ClientID) ([]state.ClientID, error) {
+	holds, err := store.Holds(tx)
+	if err != nil {
+		return nil, err
+	}
+	h, in := accept.InWave(holds, id)
+	if !in {
+		return nil, nil
+	}
+	var errs firstError
+	r := accept.NextWave(accept.WaveInput{Now: e.Now(), Hold: h, Ended: []state.ClientID{id},
+		Client: func(id state.ClientID) (state.Client, bool) {
+			c, ok, err := store.Client(tx, id)
+			errs.add(err)
+			return c, ok
+		},
+		Verdict: func(commit string) (state.Verdict, bool) {
+			v, ok, err := store.Verdict(tx, commit)
+			errs.add(err)
+			return v, ok
+		}})
+	errs.add(write(tx, r))
+	return r.Touched, errs.err
 }
 
 func historyText(end ending) string {

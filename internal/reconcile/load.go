@@ -161,8 +161,7 @@ func (e *Engine) wish(g *group) {
 		if len(m.client.Manifest) == 0 {
 			continue
 		}
-		e.count(func(s *Stats) { s.Parses++ })
-		eff, problems := wishes.Client(m.client)
+		eff, problems := e.effective(m.client)
 		m.effective = eff
 		if m.client.Removed {
 			continue

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"sort"
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/desired"
@@ -15,6 +16,8 @@ import (
 // the clients that need a pass. An unchanged branch costs one ls-remote: no parse, no
 // read or write of the state, no provider call.
 func (e *Engine) Poll(ctx context.Context) ([]state.ClientID, error) {
+	e.accepting.Lock()
+	defer e.accepting.Unlock()
 	head, err := e.Repo.Poll(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("poll: %w", err)
@@ -26,7 +29,7 @@ func (e *Engine) Poll(ctx context.Context) ([]state.ClientID, error) {
 	if same {
 		return nil, nil
 	}
-	return e.Accept(ctx, head)
+	return e.accept(ctx, head)
 }
 
 // RecheckWanted notes that names became free, and says whether something invalid waits
@@ -41,9 +44,9 @@ func (e *Engine) RecheckWanted() bool {
 	return true
 }
 
-// Accept reads what lies between the last accepted head and this one, lets package
+// accept reads what lies between the last accepted head and this one, lets package
 // accept judge it, and commits the judgement as one transaction.
-func (e *Engine) Accept(ctx context.Context, head string) ([]state.ClientID, error) {
+func (e *Engine) accept(ctx context.Context, head string) ([]state.ClientID, error) {
 	in, err := e.acceptInput(ctx, head)
 	if err != nil {
 		return nil, fmt.Errorf("accept %s: %w", head, err)
@@ -95,8 +98,14 @@ func (e *Engine) acceptInput(ctx context.Context, head string) (accept.Input, er
 		if in.Approvals, err = store.Approvals(tx); err != nil {
 			return err
 		}
-		if in.Verdicts, err = store.Verdicts(tx); err != nil {
+		verdicts, err := store.Verdicts(tx)
+		if err != nil {
 			return err
+		}
+		for _, v := range verdicts {
+			if accept.Open(v) || v.Commit == head {
+				in.Verdicts = append(in.Verdicts, v)
+			}
 		}
 		for _, c := range in.Clients {
 			if !c.Removed {
@@ -177,7 +186,12 @@ func (e *Engine) clientID(name string) state.ClientID {
 
 // commit writes what accept said, and takes it into memory once it is durable.
 func (e *Engine) commit(head string, r accept.Result) error {
-	err := e.Store.Update(func(tx store.Tx) error { return write(tx, r) })
+	err := e.Store.Update(func(tx store.Tx) error {
+		if err := write(tx, r); err != nil {
+			return err
+		}
+		return forgetVerdicts(tx)
+	})
 	if err != nil {
 		return err
 	}
@@ -190,6 +204,10 @@ func (e *Engine) commit(head string, r accept.Result) error {
 	}
 	for _, c := range r.Clients {
 		e.seq[c.ID] = max(e.seq[c.ID], c.Seq)
+		delete(e.read, c.ID)
+		if eff, ok := r.Wishes[c.ID]; ok && len(e.read) < maxRead {
+			e.read[c.ID] = readWish{c.Blob, c.TemplateBlob, c.PlatformBlob, eff}
+		}
 	}
 	if r.Baseline != nil {
 		if e.baseline != nil && sameFiles(*e.baseline, *r.Baseline) {
@@ -203,6 +221,24 @@ func (e *Engine) commit(head string, r accept.Result) error {
 		if c.From != "" && c.From != c.Client {
 			e.partners[c.Client] = append(e.partners[c.Client], c.From)
 			e.partners[c.From] = append(e.partners[c.From], c.Client)
+		}
+	}
+	return nil
+}
+
+// forgetVerdicts keeps the newest verdicts, and those that may still change.
+func forgetVerdicts(tx store.Tx) error {
+	all, err := store.Verdicts(tx)
+	if err != nil || len(all) <= maxVerdicts {
+		return err
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Seq > all[j].Seq })
+	for _, v := range all[maxVerdicts:] {
+		if accept.Open(v) {
+			continue
+		}
+		if err := store.DeleteVerdict(tx, v.Commit); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -85,7 +85,15 @@ func OutputOf(r Ref, output string) Value { return Value{Ref: &r, Output: output
 func SecretValue(s SecretRef) Value { return Value{Secret: &s} }
 
 // Equal compares by content.
-func (v Value) Equal(o Value) bool { return v.Canonical() == o.Canonical() }
+func (v Value) Equal(o Value) bool {
+	switch {
+	case v.Secret != nil || o.Secret != nil:
+		return v.Secret != nil && o.Secret != nil && *v.Secret == *o.Secret
+	case v.Ref != nil || o.Ref != nil:
+		return v.Ref != nil && o.Ref != nil && *v.Ref == *o.Ref && v.Output == o.Output
+	}
+	return v.Literal == o.Literal
+}
 
 // Canonical is a stable text of what the value refers to, for hashing and
 // comparison: it holds literals and names, no secret.

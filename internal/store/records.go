@@ -354,6 +354,9 @@ func Verdict(tx Tx, commit string) (state.Verdict, bool, error) {
 // Verdicts returns all that are kept.
 func Verdicts(tx Tx) ([]state.Verdict, error) { return all[state.Verdict](tx, bucketVerdicts, "") }
 
+// DeleteVerdict forgets one.
+func DeleteVerdict(tx Tx, commit string) error { return tx.Delete(bucketVerdicts, commit) }
+
 // PutVerdict writes one.
 func PutVerdict(tx Tx, v state.Verdict) error { return put(tx, bucketVerdicts, v.Commit, v) }
 
