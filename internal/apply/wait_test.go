@@ -137,6 +137,33 @@ func TestAwaitFailedBuildIsTakenAwayAndMadeAnew(t *testing.T) {
 	w.converged()
 }
 
+// What came to nothing is not taken for done by the next pass: it is looked at again,
+// and a person may mend it at the vendor.
+func TestAwaitFailedIsNotForgotten(t *testing.T) {
+	w := start(t, func(w *world) {
+		w.options = func(o *memory.Options) {
+			o.Build = func(x provider.Wish) memory.Build {
+				if x.Ref.Kind == state.KindDatabase {
+					return memory.Build{Looks: 2, Fails: "no capacity in this region"}
+				}
+				return memory.Build{}
+			}
+		}
+	})
+	w.wants(shop("bakery"))
+	for range 3 {
+		out, err := w.pass(t.Context())
+		if err != nil || out.state != apply.StepFailed || !strings.Contains(out.err.Error(), "no capacity") {
+			t.Fatalf("%s: %v %v", out.state, out.err, err)
+		}
+	}
+	w.vendor.Done(w.on("bakery", state.KindDatabase).ID)
+	w.converged()
+	if r := w.on("bakery", state.KindDatabase); r.Phase != "" || r.Outputs["url"].Secret == nil {
+		t.Errorf("on record: %+v", r)
+	}
+}
+
 func TestAwaitGoneIsMadeAnew(t *testing.T) {
 	w := start(t, builds(memory.Build{Takes: time.Minute}))
 	w.wants(shop("bakery"))
