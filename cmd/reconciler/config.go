@@ -47,7 +47,7 @@ type RepositoryConfig struct {
 	Branch     string `yaml:"branch"`
 	Path       string `yaml:"path"`
 	Poll       string `yaml:"poll"`
-	Token      secret `yaml:"token"`
+	Token      sealed `yaml:"token"`
 	TokenFile  string `yaml:"tokenFile"`
 	SSHKeyFile string `yaml:"sshKeyFile"`
 	KnownHosts string `yaml:"knownHostsFile"`
@@ -56,7 +56,7 @@ type RepositoryConfig struct {
 // StateConfig says where the state is.
 type StateConfig struct {
 	Path    string       `yaml:"path"`
-	Key     secret       `yaml:"key"`
+	Key     sealed       `yaml:"key"`
 	KeyFile string       `yaml:"keyFile"`
 	Backup  BackupConfig `yaml:"backup"`
 }
@@ -123,11 +123,11 @@ type NetworkConfig struct {
 	AllowPrivate []string `yaml:"allowPrivate"` // prefixes that probes may reach
 }
 
-// secret is a configuration value that can't print itself.
-type secret struct{ state.Secret }
+// sealed is a configuration value that can't print itself.
+type sealed struct{ state.Secret }
 
 // UnmarshalYAML implements yaml.Unmarshaler.
-func (s *secret) UnmarshalYAML(n *yaml.Node) error {
+func (s *sealed) UnmarshalYAML(n *yaml.Node) error {
 	if n.Kind != yaml.ScalarNode {
 		return fmt.Errorf("line %d: a secret is one text", n.Line)
 	}
@@ -204,7 +204,7 @@ func fromEnv(v reflect.Value, name string, env func(string) string) error {
 		f, t := v.Field(i), v.Type().Field(i)
 		key := name + "_" + upper(strings.Split(t.Tag.Get("yaml"), ",")[0])
 		switch x := f.Addr().Interface().(type) {
-		case *secret:
+		case *sealed:
 			if s := env(key); s != "" {
 				x.Secret = state.NewSecret(s)
 			}

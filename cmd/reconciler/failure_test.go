@@ -239,7 +239,7 @@ func TestS34DamagedState(t *testing.T) {
 	whole := []byte(readAll(t, path))
 	n := w.calls.len()
 	for name, damage := range map[string]func([]byte) []byte{
-		"truncated": func(b []byte) []byte { return b[:len(b)/2] },
+		"truncated": func(b []byte) []byte { return b[:3*4096] },
 		"emptied":   func([]byte) []byte { return nil },
 		"scribbled": func(b []byte) []byte {
 			for i := 0; i < len(b); i += 997 {

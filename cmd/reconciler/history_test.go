@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -183,8 +184,9 @@ func TestS39Empty(t *testing.T) {
 	t.Run("branch deleted", func(t *testing.T) {
 		w := begin(t)
 		n := w.calls.len()
-		w.git("push", "-q", "origin", "HEAD:other")
-		w.git("push", "-q", "origin", ":main")
+		if err := os.Remove(filepath.Join(w.repository, "refs", "heads", "main")); err != nil {
+			t.Fatal(err)
+		}
 		if r := w.cli("apply"); r.code != 1 || !strings.Contains(r.err, "main") {
 			t.Errorf("exit code %d: %s%s", r.code, r.out, r.err)
 		}

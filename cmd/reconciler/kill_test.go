@@ -51,7 +51,7 @@ func (w *world) child(failpoint string, args ...string) (killed bool, r result) 
 // removal; after the restart the world is that of an undisturbed run, with exactly one
 // of each object.
 func TestS29KilledAtEveryBorder(t *testing.T) {
-	base := map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "env: {STORE_CURRENCY: EUR}")}
+	base := map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "env: {STORE_CURRENCY: EUR}"), "clients/other.yaml": bare("other", "database: {provider: none}")}
 	for _, phase := range []struct {
 		name   string
 		before map[string]string

@@ -61,7 +61,7 @@ func (r *repository) Range(ctx context.Context, from, head string) (reconcile.Ra
 	for _, c := range changes {
 		out.Changes = append(out.Changes, accept.Change{Path: c.Path, Old: c.Old, New: c.New})
 		if source.Irregular(c.New) {
-			out.Odd[c.Path] = c.Path + " is not a regular file: a link, a module or an executable is not read"
+			out.Odd[c.Path] = "not a regular file: a link, a module or an executable is not read"
 		}
 	}
 	// The first manifest answers this: a range costs its changes, not the fleet.
@@ -111,7 +111,7 @@ func (r *repository) Tree(ctx context.Context, rev string) (string, []accept.Fil
 			continue
 		}
 		if !e.Regular {
-			files = append(files, accept.File{Path: e.Path, Err: e.Path + " is not a regular file"})
+			files = append(files, accept.File{Path: e.Path, Err: "not a regular file: a link, a module or an executable is not read"})
 			continue
 		}
 		files = append(files, r.Read(ctx, e.Path, e.Blob))

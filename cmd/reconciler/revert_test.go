@@ -52,17 +52,18 @@ func (w *world) mark(name, row string) {
 		w.t.Fatal(err)
 	}
 	defer db.Close()
-	for _, q := range []string{"create table if not exists marker (title text)", "insert into marker values ('" + row + "')"} {
-		if _, err := db.Exec(q); err != nil {
-			w.t.Fatal(err)
-		}
+	if _, err := db.Exec("create table if not exists marker (title text)"); err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := db.Exec("insert into marker values (?)", row); err != nil {
+		w.t.Fatal(err)
 	}
 }
 
 // file is the client's database file.
 func (w *world) file(name string) string {
 	w.t.Helper()
-	id := w.databaseID(name)
+	id, _, _ := strings.Cut(w.databaseID(name), ".")
 	var found string
 	err := filepath.WalkDir(filepath.Join(w.dir, "databases"), func(p string, d os.DirEntry, err error) error {
 		if err == nil && !d.IsDir() && strings.Contains(filepath.Base(p), id) && !strings.HasSuffix(p, "-wal") && !strings.HasSuffix(p, "-shm") {

@@ -278,6 +278,11 @@ func (p *program) checker(c Config) (func(context.Context, string, manifest.Heal
 	if p.dns != nil {
 		o.Lookup = p.lookup
 	}
+	if c.Network.CAFile != "" {
+		if o.Roots, err = health.Roots(c.Network.CAFile); err != nil {
+			return nil, err
+		}
+	}
 	prober := health.New(o)
 	return func(ctx context.Context, base string, h manifest.Health) error {
 		return prober.Probe(ctx, health.Check{URL: base, Path: h.Path, Status: h.Status, Contains: h.Contains, Timeout: h.Timeout.Std()})
@@ -298,19 +303,19 @@ func (p *program) lookup(ctx context.Context, host string) ([]netip.Addr, error)
 
 func (p *program) schedules(c Config) []daemon.Schedule {
 	out := []daemon.Schedule{
-		{Name: "health", Spec: c.Schedules.Health, Run: p.engine.ProbeAll},
-		{Name: "purge", Spec: c.Schedules.Purge, Run: func(ctx context.Context) error {
+		{Name: "health", Spec: c.Schedules.Health, Run: p.engine.ProbeAll, Remember: true},
+		{Name: "purge", Spec: c.Schedules.Purge, Remember: true, Run: func(ctx context.Context) error {
 			gone, err := p.engine.PurgeDue(ctx)
 			for _, g := range gone {
 				p.log.Info("purged", "what", g)
 			}
 			return err
 		}},
-		{Name: "drift", Spec: c.Schedules.Drift, Run: p.watchDrift},
+		{Name: "drift", Spec: c.Schedules.Drift, Run: p.watchDrift, Remember: true},
 		{Name: "deliver", Spec: "@every 1s", Run: p.deliver},
 	}
 	if c.State.Backup.Dir != "" {
-		out = append(out, daemon.Schedule{Name: "backup", Spec: "@every " + c.State.Backup.Every, Run: p.backups})
+		out = append(out, daemon.Schedule{Name: "backup", Spec: "@every " + c.State.Backup.Every, Run: p.backups, Remember: true})
 	}
 	return out
 }

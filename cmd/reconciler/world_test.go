@@ -32,17 +32,18 @@ const patience = 2 * time.Minute
 // with the git command; a configuration on disk; the program, as a daemon or one
 // command at a time; the embedded providers, with a log of every call.
 type world struct {
-	t      testing.TB
-	dir    string // configuration, state, embedded providers' objects
-	work   string // a clone, for edits
-	url    string // of the repository
-	listen string // address of sites and pages; the same for every command, as it is part of the sites' URLs
-	calls  *calls
-	now    func() time.Time
-	env    map[string]string
-	server *httptest.Server // of the repository
-	mu     sync.Mutex
-	daemon *running
+	t          testing.TB
+	dir        string // configuration, state, embedded providers' objects
+	work       string // a clone, for edits
+	repository string // the bare repository on disk
+	url        string // of the repository
+	listen     string // address of sites and pages; the same for every command, as it is part of the sites' URLs
+	calls      *calls
+	now        func() time.Time
+	env        map[string]string
+	server     *httptest.Server // of the repository
+	mu         sync.Mutex
+	daemon     *running
 }
 
 // running is a daemon under way.
@@ -74,7 +75,7 @@ func (b *buffer) String() string {
 // shop is the template of the tests' clients.
 const shopTemplate = `apiVersion: reconciler/v1
 kind: Template
-name: shop
+name: ecommerce
 source: {repository: builtin, ref: v1, directory: ecommerce}
 admin: {kind: payload, path: /admin}
 features: {allowed: [ecommerce, blog], default: [ecommerce]}
@@ -85,7 +86,7 @@ defaults: {health: {path: /api/health}}
 
 // manifestOf is a small manifest; more lines follow.
 func manifestOf(name string, more ...string) string {
-	return fmt.Sprintf("apiVersion: reconciler/v1\nkind: Client\nname: %s\ndisplayName: Shop %s\ndomain: %s\ntemplate: shop\ncontact: {name: Dana, email: dana@%s.example}\n%s",
+	return fmt.Sprintf("apiVersion: reconciler/v1\nkind: Client\nname: %s\ndisplayName: Shop %s\ndomain: %s\ntemplate: ecommerce\ncontact: {name: Dana, email: dana@%s.example}\n%s",
 		name, name, name, name, lines1(more))
 }
 
@@ -100,11 +101,13 @@ func lines1(more []string) string {
 func newWorld(t testing.TB, files map[string]string) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), calls: &calls{}, now: time.Now, env: map[string]string{}}
-	git, err := gitserver.New(filepath.Join(t.TempDir(), "git"))
+	repositories := filepath.Join(t.TempDir(), "git")
+	w.repository = filepath.Join(repositories, "clients.git")
+	git, err := gitserver.New(repositories)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]string{"templates/shop.yaml": shopTemplate, "README.md": "clients\n"}
+	all := map[string]string{"templates/ecommerce.yaml": shopTemplate, "README.md": "clients\n"}
 	for p, text := range files {
 		all[p] = text
 	}

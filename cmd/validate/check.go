@@ -16,8 +16,8 @@ import (
 	"github.com/compassdigital/reconciler/internal/manifest"
 )
 
-// report is what was found, with paths as people at the current folder write them.
-type report struct {
+// result is what was found, with paths as people at the current folder write them.
+type result struct {
 	files    []file // what was checked, sorted
 	problems manifest.Problems
 	notes    []string // about the check itself, for the standard error
@@ -29,21 +29,19 @@ type file struct {
 	gone         bool // removed by the change
 }
 
-// What the daemon's configuration says and the tree may not: without it nothing is
-// known, so nothing is wrong.
-const unsaid = "external"
-
+// defaults stand for what the daemon's configuration says and the tree may not: what
+// isn't known can't be wrong. The providers are those that ask for nothing else.
 func (o options) defaults() manifest.Defaults {
 	base := o.baseDomain
 	if base == "" {
 		base = "platform.invalid"
 	}
-	return manifest.Defaults{BaseDomain: base, Deployment: unsaid, Database: unsaid, DNS: unsaid}
+	return manifest.Defaults{BaseDomain: base, Deployment: "local", Database: "sqlite", DNS: "local"}
 }
 
 // check judges what the command line names.
-func check(ctx context.Context, o options, in io.Reader) (report, error) {
-	var r report
+func check(ctx context.Context, o options, in io.Reader) (result, error) {
+	var r result
 	o.clients = path.Clean(filepath.ToSlash(o.clients))
 	if path.IsAbs(o.clients) || o.clients == ".." || strings.HasPrefix(o.clients, "../") {
 		return r, usageError{"--clients is a path inside the tree"}
@@ -65,6 +63,9 @@ func check(ctx context.Context, o options, in io.Reader) (report, error) {
 		return r, usageError{"--stdin-path needs - as the only PATH"}
 	case len(paths) == 0:
 		paths = []string{"."}
+	}
+	if o.against != "" && stdin != nil && o.stdinPath == "" {
+		return r, usageError{"--against needs --stdin-path: what is the manifest called?"}
 	}
 	trees, alone, err := o.find(paths, stdin != nil)
 	if err != nil {
@@ -101,16 +102,13 @@ func check(ctx context.Context, o options, in io.Reader) (report, error) {
 		}
 		r.alone(manifest.File{Path: filepath.ToSlash(p), Data: data})
 	}
-	if len(trees) == 0 && len(r.files) == 0 {
-		return r, usageError{"nothing to check: there is no " + o.clients + "/ here; name a tree, or its clients folder with --clients"}
-	}
 	sort.Slice(r.files, func(i, j int) bool { return r.files[i].path < r.files[j].path })
 	sort.SliceStable(r.problems, func(i, j int) bool { return r.problems[i].Path < r.problems[j].Path })
 	return r, nil
 }
 
 // alone judges a document by itself, as what it says that it is.
-func (r *report) alone(f manifest.File) {
+func (r *result) alone(f manifest.File) {
 	var q manifest.Problems
 	client := ""
 	switch kindOf(f) {

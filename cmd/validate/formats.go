@@ -7,30 +7,18 @@ import (
 	"sort"
 	"strings"
 	"unicode"
-	"unicode/utf8"
+
+	"golang.org/x/text/width"
 
 	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/report"
 )
 
 // maxLine is how much of a source line is shown.
 const maxLine = 160
 
-// clean makes one line of text that may come from a file or its name: what would
-// move a terminal's cursor or reorder text becomes visible.
-func clean(s string) string {
-	var b strings.Builder
-	for _, r := range strings.ToValidUTF8(s, "\ufffd") {
-		switch {
-		case r == '\t':
-			b.WriteByte(' ')
-		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029':
-			fmt.Fprintf(&b, "\\u%04x", r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
+// clean makes one visible line of text that may come from a file or its name.
+func clean(s string) string { return report.Line(s) }
 
 func severity(p manifest.Problem) string {
 	if p.Warning {
@@ -40,7 +28,7 @@ func severity(p manifest.Problem) string {
 }
 
 // tally counts files and problems.
-func (r report) tally() (files, invalid, errors, warnings int) {
+func (r result) tally() (files, invalid, errors, warnings int) {
 	for _, f := range r.all() {
 		if !f.gone {
 			files++
@@ -59,7 +47,7 @@ func (r report) tally() (files, invalid, errors, warnings int) {
 }
 
 // all are the files that were checked and those that only have problems.
-func (r report) all() []file {
+func (r result) all() []file {
 	out := append([]file(nil), r.files...)
 	have := map[string]bool{}
 	for _, f := range r.files {
@@ -82,7 +70,7 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-func (r report) summary() string {
+func (r result) summary() string {
 	files, invalid, errors, warnings := r.tally()
 	out := fmt.Sprintf("%s: %d valid, %d invalid", count(files, "file"), files-invalid, invalid)
 	if errors+warnings > 0 {
@@ -92,7 +80,7 @@ func (r report) summary() string {
 }
 
 // printText writes what people, editors and problem matchers read.
-func printText(w io.Writer, r report, colours bool) error {
+func printText(w io.Writer, r result, colours bool) error {
 	paint := func(code, s string) string {
 		if !colours {
 			return s
@@ -126,7 +114,8 @@ func printText(w io.Writer, r report, colours bool) error {
 	return err
 }
 
-// window is the part of a line around a column, and how far the column is in it.
+// window is the part of a line around a column, and how many columns
+// of a terminal are before it.
 func window(line string, column int) (part string, before int) {
 	runes := []rune(strings.TrimRight(strings.ToValidUTF8(line, "\ufffd"), "\r"))
 	at := max(0, min(column-1, len(runes)))
@@ -143,7 +132,23 @@ func window(line string, column int) (part string, before int) {
 		}
 	}
 	left := head + clean(string(runes[start:at]))
-	return left + clean(string(runes[at:max(at, end)])) + tail, utf8.RuneCountInString(left)
+	return left + clean(string(runes[at:max(at, end)])) + tail, columns(left)
+}
+
+// columns is how many columns of a terminal a text takes.
+func columns(s string) int {
+	n := 0
+	for _, r := range s {
+		if unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf) {
+			continue
+		}
+		switch width.LookupRune(r).Kind() {
+		case width.EastAsianWide, width.EastAsianFullwidth:
+			n++
+		}
+		n++
+	}
+	return n
 }
 
 // The JSON document. It only gains fields.
@@ -177,7 +182,7 @@ type jsonSummary struct {
 	Warnings int `json:"warnings"`
 }
 
-func printJSON(w io.Writer, r report) error {
+func printJSON(w io.Writer, r result) error {
 	by := map[string][]manifest.Problem{}
 	for _, p := range r.problems {
 		by[p.Path] = append(by[p.Path], p)
@@ -206,7 +211,7 @@ func printJSON(w io.Writer, r report) error {
 // printGitHub writes workflow commands. Nothing that comes from a file stands outside
 // of one: the runner takes commands from every line.
 // https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
-func printGitHub(w io.Writer, r report) error {
+func printGitHub(w io.Writer, r result) error {
 	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 	for _, p := range r.problems {

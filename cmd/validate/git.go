@@ -44,11 +44,11 @@ func openHistory(root string, l manifest.Layout) (*history, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the repository: %w", err)
 	}
-	real, err := filepath.EvalSymlinks(root)
+	at, err := filepath.EvalSymlinks(root)
 	if err != nil {
 		return nil, fmt.Errorf("open the repository: %w", err)
 	}
-	prefix, err := filepath.Rel(top, real)
+	prefix, err := filepath.Rel(top, at)
 	if err != nil {
 		return nil, fmt.Errorf("open the repository: %w", err)
 	}
@@ -61,6 +61,17 @@ func (h *history) commits(ctx context.Context, rev string) (tip, base *object.Co
 	if err := ctx.Err(); err != nil {
 		return nil, nil, "", err
 	}
+	// HEAD first: of a damaged repository the library only says that REV isn't there.
+	var head *object.Commit
+	switch ref, err := h.repo.Head(); {
+	case errors.Is(err, plumbing.ErrReferenceNotFound): // no commit yet
+	case err != nil:
+		return nil, nil, "", fmt.Errorf("read HEAD: %w", err)
+	default:
+		if head, err = h.repo.CommitObject(ref.Hash()); err != nil {
+			return nil, nil, "", fmt.Errorf("read HEAD, commit %s: %w", ref.Hash(), err)
+		}
+	}
 	hash, err := h.repo.ResolveRevision(plumbing.Revision(rev))
 	if err != nil {
 		return nil, nil, "", usageError{fmt.Sprintf("--against %s: the repository has no such revision (fetch it first)", rev)}
@@ -68,16 +79,8 @@ func (h *history) commits(ctx context.Context, rev string) (tip, base *object.Co
 	if tip, err = h.repo.CommitObject(*hash); err != nil {
 		return nil, nil, "", fmt.Errorf("read %s: %w", rev, err)
 	}
-	ref, err := h.repo.Head()
-	if errors.Is(err, plumbing.ErrReferenceNotFound) {
-		return tip, tip, "", nil // no commit yet
-	}
-	if err != nil {
-		return nil, nil, "", fmt.Errorf("read HEAD: %w", err)
-	}
-	head, err := h.repo.CommitObject(ref.Hash())
-	if err != nil {
-		return nil, nil, "", fmt.Errorf("read HEAD: %w", err)
+	if head == nil {
+		return tip, tip, "", nil
 	}
 	bases, err := head.MergeBase(tip)
 	if err != nil || len(bases) == 0 {

@@ -41,7 +41,7 @@ type junitFailure struct {
 
 // printJUnit writes a test case a file; a file fails when it is invalid. Characters
 // that XML can't hold are replaced by the encoder.
-func printJUnit(w io.Writer, r report) error {
+func printJUnit(w io.Writer, r result) error {
 	by := map[string][]manifest.Problem{}
 	for _, p := range r.problems {
 		by[p.Path] = append(by[p.Path], p)

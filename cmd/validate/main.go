@@ -146,10 +146,10 @@ func run(ctx context.Context, o options, in io.Reader, out, errOut io.Writer, en
 }
 
 // printer finds the format's writer.
-func printer(format string, colours bool) (func(io.Writer, report) error, error) {
+func printer(format string, colours bool) (func(io.Writer, result) error, error) {
 	switch format {
 	case "text":
-		return func(w io.Writer, r report) error { return printText(w, r, colours) }, nil
+		return func(w io.Writer, r result) error { return printText(w, r, colours) }, nil
 	case "json":
 		return printJSON, nil
 	case "sarif":

@@ -71,7 +71,7 @@ type sarifRegion struct {
 	StartColumn int `json:"startColumn"`
 }
 
-func printSARIF(w io.Writer, r report) error {
+func printSARIF(w io.Writer, r result) error {
 	ids := map[string]int{}
 	for _, p := range r.problems {
 		ids[p.Rule] = 0
@@ -153,6 +153,7 @@ func about(rule string) string {
 		"not-regular":       "Manifests are regular files",
 		"pasted-secret":     "Secrets are not in the repository",
 		"plan":              "Features are those of the plan",
+		"platform":          "The platform file can be read",
 		"previously":        "A former name belongs to nobody else",
 		"provider":          "Every part has a provider",
 		"range":             "Values are within their range",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -61,6 +62,9 @@ func (o options) find(paths []string, missing bool) (trees []*tree, alone []stri
 				alone = append(alone, more...)
 				continue
 			}
+			if ext := strings.ToLower(filepath.Ext(p)); ext != ".yaml" && ext != ".yml" {
+				return nil, nil, o.noManifest(p)
+			}
 			alone = append(alone, p)
 			continue
 		}
@@ -71,7 +75,7 @@ func (o options) find(paths []string, missing bool) (trees []*tree, alone []stri
 			trees = append(trees, t)
 		}
 		if !dir && t.layout.Classify(rel) == manifest.ClassOther {
-			return nil, nil, usageError{fmt.Sprintf("%s is no manifest: those are %s/NAME.yaml, %s/NAME.yaml and %s", p, t.layout.Clients, t.layout.Templates, t.layout.Platform)}
+			return nil, nil, o.noManifest(p)
 		}
 		if rel == "." {
 			t.only = nil
@@ -80,6 +84,11 @@ func (o options) find(paths []string, missing bool) (trees []*tree, alone []stri
 		}
 	}
 	return trees, alone, nil
+}
+
+func (o options) noManifest(p string) error {
+	l := manifest.LayoutOf(o.clients)
+	return usageError{fmt.Sprintf("%s is no manifest: those are %s/NAME.yaml, %s/NAME.yaml and %s", p, l.Clients, l.Templates, l.Platform)}
 }
 
 // rootOf finds the tree that a path is of, or lies in.
@@ -109,14 +118,15 @@ func isDir(p string) bool {
 	return err == nil && info.IsDir()
 }
 
-// manifestsIn lists the files of a folder outside of any tree that say that they are
-// ours.
+// manifestsIn lists the manifests of a folder outside of any tree. A folder without a
+// client is a mistake, not a folder that is fine.
 func manifestsIn(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", dir, cause(err))
 	}
 	var out []string
+	clients := 0
 	for _, e := range entries {
 		if !e.Type().IsRegular() || path.Ext(e.Name()) != ".yaml" || strings.HasPrefix(e.Name(), ".") {
 			continue
@@ -127,9 +137,21 @@ func manifestsIn(dir string) ([]string, error) {
 			return nil, err
 		}
 		switch saidKind(data) {
-		case manifest.KindClient, manifest.KindTemplate, manifest.KindPlatform:
-			out = append(out, p)
+		case manifest.KindClient:
+			clients++
+		case manifest.KindTemplate, manifest.KindPlatform:
+		case "":
+			if !bytes.HasPrefix(data, []byte("name:")) && !bytes.Contains(data, []byte("\nname:")) {
+				continue
+			}
+			clients++
+		default:
+			continue
 		}
+		out = append(out, p)
+	}
+	if clients == 0 {
+		return nil, usageError{fmt.Sprintf("%s is no tree of clients and lies in none; a tree has the clients folder in it, whose name --clients tells", dir)}
 	}
 	return out, nil
 }
@@ -263,10 +285,10 @@ func (t *tree) selected(p string) bool {
 }
 
 // judge adds what is wrong with the tree to a report.
-func (t *tree) judge(ctx context.Context, r *report) error {
+func (t *tree) judge(ctx context.Context, r *result) error {
 	problems := append(manifest.Problems(nil), t.problems...)
 	if t.o.against == "" {
-		_, q := manifest.CheckTreeOver(t.layout, t.files, nil, t.o.defaults(), t.rank)
+		_, q := manifest.CheckTreeOver(version, t.layout, t.files, nil, t.o.defaults(), t.rank)
 		problems = append(problems, q...)
 	} else {
 		q, notes, err := t.judgeAgainst(ctx, t.o.against)

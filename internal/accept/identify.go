@@ -151,9 +151,9 @@ func (p *pass) formerNames(k *candidate) {
 		if slices.Contains(k.client.Former, n) {
 			continue
 		}
-		if id, ok := p.byName[n]; ok && p.going(id) {
+		if _, ok := p.linkedName(n, k.path); ok {
 			k.bad("previously", fmt.Sprintf("%s is removed here, and %s is a client already: it can't become %s", n, k.name, n), "take "+n+" out of previously")
-		} else if ok {
+		} else if _, ok := p.byName[n]; ok {
 			k.bad("previously", n+" still has its own manifest", "take "+n+" out of previously")
 		} else {
 			k.bad("previously", n+" is no former name of "+k.name, "take "+n+" out of previously")
@@ -250,7 +250,7 @@ func (p *pass) comeBack(k *candidate) {
 	}
 	var formers []state.ClientID
 	for _, id := range p.former[k.name] {
-		if p.clients[id].Removed && !slices.Contains(ids, id) {
+		if (p.clients[id].Removed || p.going(id)) && !slices.Contains(ids, id) {
 			formers = append(formers, id)
 		}
 	}
@@ -272,10 +272,10 @@ func (p *pass) comeBack(k *candidate) {
 }
 
 // hasData says that a removed client has a database, or may have: its removal is
-// not done.
+// not done, or begins here.
 func (p *pass) hasData(id state.ClientID) bool {
 	t, ok := p.whole(id)
-	return p.in.Retained(id) || ok && !t.Done && !p.neverBegun(id)
+	return p.in.Retained(id) || (p.going(id) || ok && !t.Done) && !p.neverBegun(id)
 }
 
 // newest orders removed clients by the time that they went, latest first.

@@ -113,6 +113,20 @@ func TestIdentityRenameThatForgotToSaySo(t *testing.T) {
 	equal(t, "tombstones", w.tombs, map[string]state.Tombstone{})
 }
 
+// A file of an earlier commit that asked in vain for the name counts too.
+func TestIdentityRenameInTwoCommits(t *testing.T) {
+	w := fleet(t, "demoshop")
+	id := w.named("demoshop").ID
+	w.push(m{cpath("demo-shop"): client("demo-shop", "demoshop")})
+	contains(t, "first", w.problem(cpath("demo-shop")), "demoshop.agency.example belongs to demoshop")
+	w.push(m{cpath("demoshop"): ""})
+	contains(t, "then", w.problem(cpath("demo-shop")), "a rename that doesn't say so?")
+	w.again()
+	equal(t, "due: it waits for the file", w.dueParts(), []string{})
+	w.push(m{cpath("demo-shop"): client("demo-shop", "demoshop", "previously: [demoshop]")})
+	equal(t, "id", w.named("demo-shop").ID, id)
+}
+
 func TestIdentityFreshTakesTheHost(t *testing.T) {
 	w := fleet(t, "demoshop")
 	old := w.named("demoshop").ID

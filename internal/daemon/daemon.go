@@ -37,8 +37,11 @@ type Daemon struct {
 
 	queue *Queue
 	hint  chan struct{}
-	once  sync.Once
-	lost  struct {
+	// polling is held from a poll to the queueing of what it found, so that who waits for
+	// an idle queue after a poll of its own waits for that, too.
+	polling sync.Mutex
+	once    sync.Once
+	lost    struct {
 		sync.Mutex
 		err error // of the last poll
 	}
@@ -167,6 +170,8 @@ func (d *Daemon) pollLoop(ctx context.Context) {
 }
 
 func (d *Daemon) poll(ctx context.Context) error {
+	d.polling.Lock()
+	defer d.polling.Unlock()
 	ids, err := d.Engine.Poll(ctx)
 	d.lost.Lock()
 	d.lost.err = err

@@ -17,6 +17,9 @@ type Schedule struct {
 	Name string
 	Spec string
 	Run  func(context.Context) error
+	// Remember notes each run in the state, so that one that was missed while the program
+	// was down is caught up.
+	Remember bool
 }
 
 // ParseSpec says whether a schedule's text can be read.
@@ -42,6 +45,9 @@ func (d *Daemon) startSchedules(ctx context.Context) (stop func()) {
 		id, err := c.AddFunc(s.Spec, func() { d.runSchedule(ctx, s) })
 		if err != nil {
 			d.Log.Error("schedule can't be read; it does not run", "schedule", s.Name, "spec", s.Spec, "error", err)
+			continue
+		}
+		if !s.Remember {
 			continue
 		}
 		last, err := d.lastRun(s.Name)
@@ -73,7 +79,7 @@ func (d *Daemon) runSchedule(ctx context.Context, s Schedule) {
 		d.Log.Error("schedule failed", "schedule", s.Name, "error", err)
 		return
 	}
-	if s.Name == "" || d.Engine.Stopping() {
+	if !s.Remember || d.Engine.Stopping() {
 		return
 	}
 	if err := d.Engine.Store.Update(func(tx store.Tx) error { return store.PutLastRun(tx, s.Name, d.Now()) }); err != nil {

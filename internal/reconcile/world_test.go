@@ -25,13 +25,14 @@ import (
 
 // repository is a branch in memory: one tree a commit.
 type repository struct {
-	mu    sync.Mutex
-	trees map[string]map[string]string // head → path → text
-	blobs map[string]string
-	order []string
-	seq   int
-	polls int
-	reads int
+	mu        sync.Mutex
+	trees     map[string]map[string]string // head → path → text
+	blobs     map[string]string
+	order     []string
+	seq       int
+	polls     int
+	reads     int
+	rewritten bool
 }
 
 func newRepository() *repository {
@@ -82,7 +83,7 @@ func (r *repository) Poll(context.Context) (string, error) {
 func (r *repository) Range(_ context.Context, from, head string) (reconcile.Range, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := reconcile.Range{Root: "root", Descends: true, Empty: true, Whole: from == "", Odd: map[string]string{}}
+	out := reconcile.Range{Root: "root", Descends: !r.rewritten || from == head || from == "", Empty: true, Whole: from == "", Odd: map[string]string{}}
 	old, tree := r.trees[from], r.trees[head]
 	paths := map[string]bool{}
 	for p := range old {
@@ -182,12 +183,13 @@ func client(name string, more ...string) string {
 	return fmt.Sprintf("apiVersion: reconciler/v1\nkind: Client\nname: %s\ndomain: %s\ntemplate: shop\ncontact: {email: owner@%s.example}\n%s\n", name, name, name, strings.Join(more, "\n"))
 }
 
-// newWorld opens a store and an engine over these providers: at least one each for
+// newWorldWith opens a store and an engine over these providers: at least one each for
 // databases, sites and records, named db, host and dns.
-func newWorld(t testing.TB, providers []provider.Provider) *world {
+func newWorldWith(t testing.TB, providers func(*clock) []provider.Provider) *world {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{t: t, repo: newRepository(), clock: newClock(), path: filepath.Join(dir, "state.db"), all: providers}
+	w := &world{t: t, repo: newRepository(), clock: newClock(), path: filepath.Join(dir, "state.db")}
+	w.all = providers(w.clock)
 	keys, err := secret.Open(secret.KeySource{File: filepath.Join(dir, "key")})
 	if err != nil {
 		t.Fatal(err)
@@ -225,7 +227,7 @@ func (w *world) open() []reconcile.Due {
 		NewSecret: secret.NewHex32, Fingerprint: w.keys.Fingerprint, Parallel: 8}
 	w.engine = &reconcile.Engine{
 		Config: reconcile.Config{Repository: "https://git.example/clients.git", Branch: "main", Path: "clients",
-			Defaults: manifest.Defaults{BaseDomain: "agency.example", Deployment: "host", Database: "db", DNS: "dns"},
+			Defaults: manifest.Defaults{BaseDomain: "agency.example", Deployment: "vercel", Database: "railway", DNS: "cloudflare"},
 			Guard:    accept.Guard{MaxDeletes: 100, MaxDeletePercent: 100, MaxChanged: 25, MaxCreates: 100_000},
 			Program:  "0.1.0", Keep: 3, PublicURL: func(h string) string { return "https://" + h }},
 		Store: w.store, Repo: w.repo, Runner: runner, Providers: w.all,
@@ -279,8 +281,8 @@ func (w *world) poll() []state.ClientID {
 func (w *world) pass(ids ...state.ClientID) {
 	w.t.Helper()
 	for n := 0; len(ids) > 0; n++ {
-		if n > 1000 {
-			w.t.Fatalf("passes without end: %v", ids)
+		if n > 100_000 {
+			w.t.Fatalf("passes without end: %d to go", len(ids))
 		}
 		id := ids[0]
 		ids = ids[1:]
@@ -325,4 +327,24 @@ func (w *world) want(name string, status state.Status) reconcile.Row {
 		w.t.Fatalf("%s is %q (%s), want %q", name, r.Status, r.Because, status)
 	}
 	return r
+}
+
+// lose deletes the state and starts on an empty one, with the same key.
+func (w *world) lose() {
+	w.t.Helper()
+	if err := w.store.Close(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.path = filepath.Join(w.t.TempDir(), "state.db")
+	w.open()
+}
+
+// due are the clients that a start finds unfinished.
+func (w *world) due() []state.ClientID {
+	w.t.Helper()
+	var out []state.ClientID
+	for _, d := range w.restart() {
+		out = append(out, d.Client)
+	}
+	return out
 }

@@ -154,14 +154,19 @@ func TestS48HostileTextInEveryField(t *testing.T) {
 
 // Long texts may cost the steps, never the consequences.
 func TestS48LongTextHidesNoConsequence(t *testing.T) {
-	long := strings.Repeat("<", 10_000)
-	c := Change{Client: "bakery", Steps: []Step{{Action: "delete", Ref: "site/local", Risk: "offline", Reason: long}}}
-	for range 100 {
-		c.Steps = append(c.Steps, Step{Action: "delete", Ref: "record/" + long, Reason: long, Undo: long, Provider: long, Risk: "offline"})
-	}
-	got := Plan{Changes: []Change{c, c, c}}.Markdown()
-	if n := strings.Count(got, "**bakery goes offline when this is merged.**"); n != 3 || len(got) > MaxComment {
-		t.Errorf("said %d times in %d bytes", n, len(got))
+	for _, long := range []string{strings.Repeat("<", 10_000), strings.Repeat("x", 10_000)} {
+		c := Change{Client: "bakery", Steps: []Step{{Action: "delete", Ref: "site/local", Risk: "offline", Reason: long}}}
+		for range 20 {
+			c.Steps = append(c.Steps, Step{Action: "delete", Ref: "record/" + long, Reason: long, Undo: long, Provider: long, Risk: "offline"})
+		}
+		many := make([]Change, 100)
+		for i := range many {
+			many[i] = c
+		}
+		got := Plan{Changes: many}.Markdown()
+		if n := strings.Count(got, "**bakery goes offline when this is merged.**"); n != len(many) || len(got) > MaxComment {
+			t.Errorf("said %d times in %d bytes", n, len(got))
+		}
 	}
 }
 

@@ -3,6 +3,8 @@ package report
 import (
 	"sort"
 	"strings"
+
+	"github.com/compassdigital/reconciler/internal/plan"
 )
 
 const (
@@ -13,9 +15,6 @@ const (
 	maxSteps = 60
 	// maxFields is how many differences of a step a comment shows.
 	maxFields = 20
-	// maxBlock is the longest block of a client with its steps: beyond it only the
-	// consequences are told.
-	maxBlock = 40_000
 	// footRoom is kept free for the last lines of a comment.
 	footRoom = 1_000
 )
@@ -27,14 +26,12 @@ type page struct {
 }
 
 func (p *page) add(block string) {
-	if !p.fits(block) {
+	if p.b.Len()+len(block) > MaxComment-footRoom {
 		p.left++
 		return
 	}
 	p.b.WriteString(block)
 }
-
-func (p *page) fits(block string) bool { return p.b.Len()+len(block) <= MaxComment-footRoom }
 
 // rest says how many blocks did not fit, and begins to count anew.
 func (p *page) rest(noun string) {
@@ -58,12 +55,23 @@ func (p Plan) Markdown() string {
 	out.rest("problem")
 	changes := append([]Change(nil), p.Changes...)
 	sort.SliceStable(changes, func(i, j int) bool { return changes[i].risk().Rank() > changes[j].risk().Rank() })
+	// Steps get the room that the consequences of whoever is at risk leave.
+	room := MaxComment - footRoom - out.b.Len()
 	for _, c := range changes {
-		brief := c.brief()
-		if full := brief + c.steps(); len(full) <= maxBlock && out.fits(full) {
-			out.add(full)
+		if c.risk() != plan.RiskNone {
+			room -= len(c.brief() + c.noSteps())
+		}
+	}
+	for _, c := range changes {
+		brief, steps := c.brief(), c.steps()
+		if c.risk() == plan.RiskNone {
+			room -= len(brief)
+		}
+		if len(steps) <= room {
+			room -= len(steps)
+			out.add(brief + steps)
 		} else {
-			out.add(brief + "\n" + count(len(c.Steps), "step") + ", too long to show here.\n")
+			out.add(brief + c.noSteps())
 		}
 	}
 	out.rest("client")
@@ -91,6 +99,11 @@ func (c Change) brief() string {
 		out += "\n" + strings.Join(words, " ") + "\n"
 	}
 	return out
+}
+
+// noSteps stands where steps are too long.
+func (c Change) noSteps() string {
+	return "\n" + count(len(c.Steps), "step") + ", too long to show here.\n"
 }
 
 // steps are a client's steps, folded.

@@ -57,12 +57,22 @@ func fleet() (plan.Plan, map[state.ClientID]string) {
 		map[state.ClientID]string{"a1": "atelier", "b1": "bakery", "d1": "demoshop", "m1": "mailshop"}
 }
 
+// fixed is the fleet's plan with fingerprints that do not change with how they are made.
+func fixed() Plan {
+	p := Of(fleet())
+	p.Fingerprint = "0123456789ab"
+	for i := range p.Changes {
+		p.Changes[i].Fingerprint = "00000000000" + string(rune('1'+i))
+	}
+	return p
+}
+
 func invalid() Problem {
 	return Problem{Client: "demoshop", Path: "clients/demoshop.yaml", Line: 4, Column: 7, Text: "plan: one of free, starter, professional, enterprise", Hint: "did you mean professional?", Source: "plan: profesional"}
 }
 
 func TestPlan(t *testing.T) {
-	p := Of(fleet())
+	p := fixed()
 	p.Problems = append(p.Problems, invalid(), Problem{Path: "platform.yaml", Text: "limits are looser than the configuration's", Warning: true})
 	golden(t, "plan.txt", p.Terminal(Options{}))
 	golden(t, "plan-colour.txt", p.Terminal(Options{Colour: true}))
@@ -110,6 +120,7 @@ func TestConsequences(t *testing.T) {
 		{"database goes out of use", []Step{step(plan.Retain, "database/main", "")}, "Its database goes out of use and stays for ever. Reverting brings it back."},
 		{"no database", []Step{step(plan.Delete, "site/local", plan.RiskOffline)}, "shop goes offline now. Reverting brings it back."},
 		{"found site", []Step{step(plan.Forget, "site/local", "")}, "Its site stays where it is: it was there before us."},
+		{"return", []Step{step(plan.Return, "database/main", ""), step(plan.Create, "site/local", "")}, "shop goes live now. Its database returns with its data."},
 		{"purge", []Step{step(plan.Purge, "database/main", plan.RiskData)}, "Its database is erased now. Nothing brings it back."},
 		{"gap", []Step{step(plan.Replace, "domain/x@y", plan.RiskGap)}, "There is a time without service; the step says how long."},
 		{"data", []Step{step(plan.Update, "database/main", plan.RiskData)}, "Data may become unreachable or be erased."},
@@ -246,6 +257,33 @@ func TestS06HugePlanFits(t *testing.T) {
 	}
 	if !strings.Contains(got, "… and ") || strings.Count(got, "<details>") != strings.Count(got, "</details>") {
 		t.Error("the rest is not counted, or a fold is left open")
+	}
+}
+
+// What approve takes is the plan's own fingerprint; steps keep their order, clients get
+// their names and are sorted by them.
+func TestOf(t *testing.T) {
+	p, names := fleet()
+	got := Of(p, names)
+	var order []string
+	for _, c := range got.Changes {
+		order = append(order, c.Client)
+		for id, n := range names {
+			if n == c.Client && c.Fingerprint != plan.Fingerprint(p, id) {
+				t.Errorf("%s has the fingerprint %s", n, c.Fingerprint)
+			}
+		}
+	}
+	if d := cmp.Diff([]string{"atelier", "bakery", "demoshop", "mailshop"}, order); d != "" {
+		t.Errorf("clients:\n%s", d)
+	}
+	want := Step{Step: "database", Action: "retain", Ref: "database/main", Provider: "sqlite", Reason: "the manifest was removed; its data stays",
+		Undo: "a revert brings it back with its data", Fields: []plan.Field{}, PurgeAfter: day(22)}
+	if d := cmp.Diff(want, got.Changes[1].Steps[2]); d != "" || got.Fingerprint != plan.Fingerprint(p, "") || got.Commit != p.Commit {
+		t.Errorf("step:\n%s", d)
+	}
+	if got := Of(p, nil).Changes[0].Client; got != "a1" {
+		t.Errorf("without a name the client is %q", got)
 	}
 }
 

@@ -93,8 +93,11 @@ func consequences(c Change, at setting) []sentence {
 	switch {
 	case f.offline:
 		add(true, quote(c.Client), say(" goes offline "+at.when+"."))
-	case f.isNew:
-		add(false, quote(c.Client), say(" is new: it goes live "+at.when+"."))
+	case f.live:
+		add(false, quote(c.Client), say(" goes live "+at.when+"."))
+	}
+	for _, s := range f.returned[:min(maxTold, len(f.returned))] {
+		add(false, say("Its "+kindWord(s.Ref)+" returns with its data."))
 	}
 	if !f.offline {
 		for i, s := range f.stops {
@@ -144,16 +147,17 @@ func consequences(c Change, at setting) []sentence {
 			add(false, say("More of it waits."))
 			break
 		}
-		add(false, say("Part of it waits for a person: "), cmd(at.approve+" "+h), say(" lets it run."))
+		add(false, say("Part of it waits; "), cmd(at.approve+" "+h), say(" lets it run."))
 	}
 	return out
 }
 
 // facts are what the sentences are made from.
 type facts struct {
-	offline, isNew, mail, gap, data bool
-	stops, retained, purged, left   []Step
-	holds                           []string
+	offline, live, mail, gap, data bool
+	stops, retained, returned      []Step
+	purged, left                   []Step
+	holds                          []string
 }
 
 func factsOf(c Change) facts {
@@ -163,7 +167,7 @@ func factsOf(c Change) facts {
 		kind := kindOf(s.Ref)
 		switch plan.Action(s.Action) {
 		case plan.Create:
-			f.isNew = f.isNew || kind == state.KindSite && !hasAction(c, plan.Delete, state.KindSite)
+			f.live = f.live || kind == state.KindSite && !hasAction(c, plan.Delete, state.KindSite)
 		case plan.Delete:
 			switch {
 			case s.Risk != string(plan.RiskOffline):
@@ -174,6 +178,8 @@ func factsOf(c Change) facts {
 			}
 		case plan.Retain:
 			f.retained = append(f.retained, s)
+		case plan.Return:
+			f.returned = append(f.returned, s)
 		case plan.Purge:
 			f.purged = append(f.purged, s)
 		case plan.Forget:

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,8 +58,33 @@ func decoded(kind, file string, data []byte) manifest.Problems {
 	return p
 }
 
+// tester is what both kinds of test have.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+}
+
+// documents are the whole documents of the format.
+func documents(t *testing.T) map[string][]byte {
+	t.Helper()
+	out := map[string][]byte{}
+	for _, f := range []string{"demoshop.yaml", "ecommerce.yaml", "platform.yaml"} {
+		data, err := os.ReadFile(filepath.Join("testdata/documents", f))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[f] = data
+	}
+	return out
+}
+
+func sorted(list []string) []string {
+	slices.Sort(list)
+	return list
+}
+
 // plain is a document as an editor hands it to a schema: dates are texts.
-func plain(t *testing.T, data []byte) any {
+func plain(t tester, data []byte) any {
 	t.Helper()
 	var n yaml.Node
 	if err := yaml.Unmarshal(data, &n); err != nil {
@@ -67,7 +93,7 @@ func plain(t *testing.T, data []byte) any {
 	return plainNode(t, n.Content[0])
 }
 
-func plainNode(t *testing.T, n *yaml.Node) any {
+func plainNode(t tester, n *yaml.Node) any {
 	switch n.Kind {
 	case yaml.MappingNode:
 		m := map[string]any{}

@@ -3,13 +3,17 @@ package source
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
 	"unicode"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/transport"
+	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+	"golang.org/x/crypto/ssh/knownhosts"
 )
 
 // maxText is how much of a foreign error is kept.
@@ -34,6 +38,10 @@ func clean(ctx context.Context, err error, secrets []string) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	var unexpected *plumbing.UnexpectedError
+	if errors.As(err, &unexpected) && unexpected.Err != nil {
+		err = unexpected.Err
+	}
 	for _, own := range []error{ErrNoBranch, ErrEmpty, ErrTooLarge, ErrNotFound, ErrDamaged, ErrMoved, ErrBadPack} {
 		if errors.Is(err, own) {
 			return own // what stands around it may repeat the URL
@@ -49,13 +57,20 @@ func clean(ctx context.Context, err error, secrets []string) error {
 			return own // the host's own words are not repeated
 		}
 	}
+	var key *knownhosts.KeyError
+	if errors.As(err, &key) {
+		return ErrHostKey
+	}
+	var status *githttp.Err
+	if errors.As(err, &status) && status.Response != nil {
+		return &remoteError{text: fmt.Sprintf("the repository's host answered %d: it is asked again", status.StatusCode())}
+	}
+	if errors.Is(err, pktline.ErrInvalidPktLen) || errors.Is(err, pktline.ErrInvalidErrorLine) {
+		return ErrNotGit
+	}
 	var class error
 	if errors.Is(err, context.DeadlineExceeded) {
 		class = context.DeadlineExceeded
-	}
-	var unexpected *plumbing.UnexpectedError
-	if errors.As(err, &unexpected) && unexpected.Err != nil {
-		err = unexpected.Err
 	}
 	var u *url.Error
 	if errors.As(err, &u) { // it repeats the URL

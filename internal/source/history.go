@@ -14,8 +14,10 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 )
 
-// maxRoots is how many heads' roots are remembered.
-const maxRoots = 100
+const (
+	maxRoots = 100 // heads whose roots are remembered
+	slop     = 100 // commits that a range looks at beyond its end
+)
 
 // Root returns the first commit of a head's history, along first parents.
 func (r *Repository) Root(ctx context.Context, head string) (string, error) {
@@ -137,13 +139,14 @@ func (r *Repository) Commits(ctx context.Context, from, head string, most int) (
 }
 
 // between paints what stop reaches and returns what only start reaches. It goes from
-// new to old, until no unpainted commit is left and everything left is older than what
-// was found: so a wrong clock here and there does no harm.
+// new to old, until no unpainted commit is left, everything left is older than what was
+// found, and slop more were looked at: so wrong clocks do no harm.
 func between(ctx context.Context, in reader, stop, start plumbing.Hash, most int) (map[plumbing.Hash]*object.Commit, error) {
 	q := &queue{in: in}
 	painted := map[plumbing.Hash]bool{}
 	found := map[plumbing.Hash]*object.Commit{}
 	var oldest time.Time
+	after := 0
 	if !stop.IsZero() {
 		painted[stop] = true
 		if err := asked(q.push(stop)); err != nil {
@@ -158,8 +161,13 @@ func between(ctx context.Context, in reader, stop, start plumbing.Hash, most int
 			return nil, context.Cause(ctx)
 		}
 		unpainted := slices.ContainsFunc(q.all, func(c *object.Commit) bool { return !painted[c.Hash] })
-		if !unpainted && q.all[0].Committer.When.Before(oldest) || !unpainted && len(found) == 0 {
+		if !unpainted && len(found) == 0 {
 			break
+		}
+		if !unpainted && q.all[0].Committer.When.Before(oldest) {
+			if after++; after > slop {
+				break
+			}
 		}
 		if stop.IsZero() && len(found) == most {
 			break

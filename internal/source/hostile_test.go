@@ -167,6 +167,16 @@ func TestSickHosts(t *testing.T) {
 	rubbish := func(rw http.ResponseWriter, r *http.Request, _ http.Handler) {
 		_, _ = io.WriteString(rw, "<html>a page for people</html>")
 	}
+	w.through(rubbish)
+	if _, err := r.Poll(t.Context()); !errors.Is(err, ErrNotGit) {
+		t.Errorf("a page: %v", err)
+	}
+	w.through(func(rw http.ResponseWriter, r *http.Request, _ http.Handler) {
+		http.Error(rw, "words of the host", http.StatusBadGateway)
+	})
+	if _, err := r.Poll(t.Context()); err == nil || !strings.Contains(err.Error(), "answered 502") || strings.Contains(err.Error(), "words") {
+		t.Errorf("a sick gateway: %v", err)
+	}
 	for name, f := range map[string]func(http.ResponseWriter, *http.Request, http.Handler){"nothing": cut(0), "the acknowledgement": cut(8), "a few bytes": cut(30), "half a pack": cut(400), "a flipped bit": flip, "a page": rubbish} {
 		w.through(f)
 		if err := r.Fetch(t.Context(), first); err == nil {

@@ -20,6 +20,9 @@ import (
 // stallTime is how long an answer may pause.
 const stallTime = 60 * time.Second
 
+// minSecret is how long a user name must be to be taken for a token.
+const minSecret = 8
+
 // errStalled says that an answer paused for too long.
 var errStalled = errors.New("the host stopped answering")
 
@@ -61,7 +64,7 @@ func basicAuth(token func() state.Secret, a address) func() (transport.AuthMetho
 			return nil, nil
 		}
 		secrets := []string{a.password.Reveal()}
-		if a.password.Empty() { // some hosts take the token as the user
+		if len(a.user.Reveal()) >= minSecret && a.password.Empty() { // some hosts take the token as the user
 			secrets = []string{a.user.Reveal()}
 		}
 		return &githttp.BasicAuth{Username: a.user.Reveal(), Password: a.password.Reveal()}, secrets

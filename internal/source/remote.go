@@ -35,13 +35,16 @@ type wire struct {
 	// auth returns what authenticates, or nil, and the secrets in it.
 	auth func() (transport.AuthMethod, []string)
 	idle func()
+	// opening lets one session be opened over ssh at a time: one that a silent host
+	// keeps open for ever is one, and not one more with each poll.
+	opening gate
 }
 
 func newRemote(a address, o Options) (remote, error) {
 	if a.local != "" {
 		return local(a.local), nil
 	}
-	w := &wire{endpoint: *a.endpoint, idle: func() {}}
+	w := &wire{endpoint: *a.endpoint, idle: func() {}, opening: newGate()}
 	if a.endpoint.Protocol == "ssh" {
 		auth, err := sshAuth(a.endpoint, o)
 		if err != nil {
@@ -73,8 +76,8 @@ func (w *wire) close() { w.idle() }
 // session opens a session and lists the references. Opening one over ssh knows no
 // context, so it is left behind when the context ends first, and closes itself.
 func (w *wire) session(ctx context.Context, auth transport.AuthMethod) (transport.UploadPackSession, *packp.AdvRefs, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
+	if ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
 	}
 	type opened struct {
 		s   transport.UploadPackSession
@@ -87,7 +90,11 @@ func (w *wire) session(ctx context.Context, auth transport.AuthMethod) (transpor
 		c <- opened{s, err}
 	}
 	if ep.Protocol == "ssh" {
+		if err := w.opening.enter(ctx); err != nil {
+			return nil, nil, err
+		}
 		go func() {
+			defer w.opening.leave()
 			open()
 			if ctx.Err() == nil {
 				return

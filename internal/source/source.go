@@ -61,6 +61,10 @@ var (
 	// ErrMoved refuses to follow to another host. It does not name it: the host that
 	// redirects chose the words.
 	ErrMoved = errors.New("the repository moved to another host: set repository.url to its new place")
+	// ErrNotGit says that what answered is no Git server.
+	ErrNotGit = errors.New("what answered is not a Git server: look at repository.url")
+	// ErrHostKey says that an ssh host is not the one that is known.
+	ErrHostKey = errors.New("the host's ssh key is not among the known hosts: compare it with what its owner publishes, then add it to repository.knownHostsFile")
 	// ErrDamaged says that the mirror is damaged and could not be cloned anew yet.
 	ErrDamaged = errors.New("the mirror on disk is damaged; it is cloned anew when the repository answers")
 	// ErrIrregular says that an entry is not a regular file.

@@ -20,7 +20,20 @@ const (
 	minPassword = 8
 	maxPassword = 72 // bytes; bcrypt reads no more
 	maxEmail    = 254
+	// longPassword is a length from which guessing is hopeless however fast a guess is:
+	// our generated passwords are 64 hex digits. For these the cost of hashing would
+	// only slow down the making of many clients.
+	longPassword = 32
+	longCost     = 6
 )
+
+// costOf is how much work the hash of a password is, as bcrypt counts.
+func costOf(password string) int {
+	if len(password) >= longPassword {
+		return longCost
+	}
+	return bcrypt.DefaultCost
+}
 
 // adminID is the database's id and the number of the administrator's mark, which is
 // never used again.
@@ -167,7 +180,7 @@ func (p *Provider) wishedAdmin(op string, w provider.Wish, needPassword bool) (p
 	if len(password) < minPassword || len(password) > maxPassword {
 		return a, p.invalid(op, "the password has %d bytes; it takes %d to %d", len(password), minPassword, maxPassword)
 	}
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), p.cost(password))
 	if err != nil {
 		return a, p.fail(provider.Invalid, op, "the password can't be hashed", err)
 	}
@@ -195,6 +208,10 @@ func (p *Provider) createAdmin(ctx context.Context, w provider.Wish) (provider.O
 				return err
 			}
 			if _, err := tx.ExecContext(ctx, metaTables+blocks()["users-1"].sql); err != nil {
+				return err
+			}
+			// Of an administrator whom the site has deleted since only our note is left.
+			if _, err := tx.ExecContext(ctx, "DELETE FROM _reconciler_admins WHERE name = ? AND user_id NOT IN (SELECT id FROM users)", w.Name); err != nil {
 				return err
 			}
 			var taken int

@@ -9,6 +9,7 @@
 // a file; whose it is stands in _reconciler_admins.
 //
 //	DIR/NAME.db      a database; its id is NAME.SUFFIX, minted when it is made
+//	DIR/moved/NAME   empty: the database NAME.db has another name now
 //	DIR/.new-…       one that is being made; swept at the next start
 //
 // The attribute schema names a template; its migrations are applied in one

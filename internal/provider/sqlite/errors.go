@@ -48,6 +48,8 @@ func (p *Provider) classify(op, what string, err error, committing bool) error {
 		message = what + ": it is in use"
 	case code == lib.SQLITE_FULL:
 		message = what + ": the disk is full"
+	case code == lib.SQLITE_ERROR, code == lib.SQLITE_CONSTRAINT, code == lib.SQLITE_MISMATCH:
+		kind, message = provider.Invalid, what+": its tables are not as this provider makes them"
 	case code == lib.SQLITE_READONLY, code == lib.SQLITE_PERM:
 		kind, message = provider.Denied, what+": it may not be written"
 	}

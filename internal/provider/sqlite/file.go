@@ -20,9 +20,9 @@ import (
 const (
 	extension = ".db"
 	newPrefix = ".new-"
-	// movedFile says that some database bears a name that is not its file's: only then
-	// a look by name reads every file.
-	movedFile = ".moved"
+	// movedDir has an empty file for each database that may bear a name other than its
+	// file's: a look by name reads these too, and no more.
+	movedDir = "moved"
 )
 
 // plainName is a name that is used as a file name as it is. Others, and those that
@@ -122,8 +122,8 @@ func exists(path string) (bool, error) {
 
 // open opens a file that must exist. write takes the write lock when a transaction
 // begins, so that none fails half-way for want of it.
-func open(path string, write bool) (*sql.DB, error) {
-	q := "mode=rw&_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=synchronous(full)&_pragma=trusted_schema(0)"
+func open(path string, write bool, more ...string) (*sql.DB, error) {
+	q := "mode=rw&_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=synchronous(full)&_pragma=trusted_schema(0)" + strings.Join(more, "")
 	if write {
 		q += "&_txlock=immediate"
 	} else {
@@ -197,7 +197,8 @@ func (p *Provider) build(ctx context.Context, fill func(*sql.Tx) error) (_ strin
 			}
 		}
 	}()
-	db, err := open(path, true)
+	// A file without a name needs no journal and no sync before the last one.
+	db, err := open(path, true, "&_pragma=journal_mode(off)&_pragma=synchronous(off)")
 	if err != nil {
 		return "", err
 	}
@@ -244,7 +245,8 @@ func place(built, path string) error {
 // erase removes a database, the file first: a journal that outlives it is swept, a
 // database that outlives its journal would be damaged.
 func (p *Provider) erase(path string) error {
-	for _, f := range append([]string{path}, sides(path)...) {
+	stem := strings.TrimSuffix(filepath.Base(path), extension)
+	for _, f := range append([]string{path, filepath.Join(p.dir, movedDir, stem)}, sides(path)...) {
 		if err := remove(f); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
@@ -42,6 +43,7 @@ type Options struct {
 type Provider struct {
 	dir   string
 	now   func() time.Time
+	cost  func(password string) int
 	locks locks
 }
 
@@ -62,8 +64,8 @@ func New(o Options) (*Provider, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	p := &Provider{dir: dir, now: o.Now}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	p := &Provider{dir: dir, now: o.Now, cost: costOf}
+	if err := os.MkdirAll(filepath.Join(dir, movedDir), 0o700); err != nil {
 		return nil, fmt.Errorf("open databases: %w", err)
 	}
 	if err := p.sweep(context.Background()); err != nil {
@@ -139,23 +141,23 @@ func (p *Provider) look(ctx context.Context, stem string, meant func(meta) bool)
 	return out, err
 }
 
-// byName looks at the name's file, and at all files only when some database has
-// taken another name since it was made.
+// byName looks at the name's file, and at those of databases that have taken another
+// name since they were made.
 func (p *Provider) byName(ctx context.Context, name string) ([]provider.Object, error) {
 	meant := func(m meta) bool { return m.name == name }
 	out, err := p.look(ctx, stemOf(name), meant)
 	if err != nil || len(out) > 0 {
 		return out, err
 	}
-	if _, err := os.Lstat(filepath.Join(p.dir, movedFile)); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	stems, err := p.stems()
+	moved, err := os.ReadDir(filepath.Join(p.dir, movedDir))
 	if err != nil {
 		return nil, err
 	}
-	for _, stem := range stems {
-		found, err := p.look(ctx, stem, meant)
+	for _, e := range moved {
+		if !plainName.MatchString(e.Name()) || e.Name() == stemOf(name) {
+			continue
+		}
+		found, err := p.look(ctx, e.Name(), meant)
 		if err != nil {
 			return nil, err
 		}
@@ -309,7 +311,7 @@ func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (prov
 			if _, err := tx.ExecContext(ctx, metaTables); err != nil {
 				return err
 			}
-			if have.known { // the tables of what was adopted are its owner's business
+			if minted(have.id) { // the tables of what was adopted are its owner's business
 				if err := migrate(ctx, tx, m.attributes["schema"], p.now()); err != nil {
 					return err
 				}
@@ -335,9 +337,10 @@ func (p *Provider) noteMoved(ctx context.Context, op, id, name string) error {
 	if len(taken) > 0 && taken[0].ID != id {
 		return p.fail(provider.Conflict, op, fmt.Sprintf("database %s exists: %s", clean(name), taken[0].ID), nil)
 	}
-	f, err := os.OpenFile(filepath.Join(p.dir, movedFile), os.O_CREATE|os.O_WRONLY, 0o600)
+	dir := filepath.Join(p.dir, movedDir)
+	f, err := os.OpenFile(filepath.Join(dir, stemOfID(id)), os.O_CREATE|os.O_WRONLY, 0o600)
 	if err == nil {
-		err = errors.Join(f.Sync(), f.Close(), syncDir(p.dir))
+		err = errors.Join(f.Sync(), f.Close(), syncDir(dir))
 	}
 	if err != nil {
 		return p.classify(op, "the change of name could not be noted", err, false)
@@ -379,6 +382,10 @@ func isCommit(err error) bool {
 	var c commitError
 	return errors.As(err, &c)
 }
+
+// minted says that the database was made here: one that somebody else put into the
+// folder has its file's name as its id.
+func minted(id string) bool { return strings.Contains(id, ".") }
 
 // suffix makes ids that are not used twice.
 func suffix() string {

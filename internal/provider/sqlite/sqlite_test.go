@@ -1,58 +1,26 @@
 package sqlite
 
 import (
-	"bufio"
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"golang.org/x/crypto/bcrypt"
-
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
 )
-
-// childDir makes the test binary create databases there until it is killed.
-const childDir = "SQLITE_TEST_CHILD_DIR"
-
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(childDir); dir != "" {
-		createForEver(dir)
-	}
-	os.Exit(m.Run())
-}
-
-func createForEver(dir string) {
-	p, err := New(Options{Dir: dir})
-	for n := 0; err == nil; n++ {
-		if _, err = p.Create(context.Background(), database(fmt.Sprintf("shop-%d", n), "ecommerce")); err == nil {
-			fmt.Println(n)
-		}
-	}
-	fmt.Fprintln(os.Stderr, err)
-	os.Exit(1)
-}
 
 var mark = provider.Mark{Installation: "0a1b2c3d", Client: "demoshop-1a2b3c", Generation: 1}
 
 func database(name, schema string) provider.Wish {
 	return provider.Wish{Ref: state.Ref{Client: "demoshop-1a2b3c", Kind: state.KindDatabase, Name: "main"}, Name: name, Mark: mark,
 		Inputs: []provider.Input{{Name: "access", Text: "public"}, {Name: "disabled", Text: "orders,posts"}, {Name: "schema", Text: schema}}}
-}
-
-func administrator(name, db, email, password string) provider.Wish {
-	s := state.NewSecret(password)
-	return provider.Wish{Ref: state.Ref{Client: "demoshop-1a2b3c", Kind: state.KindAdmin, Name: "main"}, Name: name, Mark: mark,
-		Inputs: []provider.Input{{Name: "database", Text: db}, {Name: "email", Text: email}, {Name: "password", Secret: &s}, {Name: "path", Text: "/admin"}, {Name: "site", Text: "site-1"}}}
 }
 
 func open2(t *testing.T, dir string) *Provider {
@@ -241,7 +209,7 @@ func TestP5AnIDIsNeverUsedTwice(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if left, _ := os.ReadDir(p.dir); len(left) != 0 {
+	if left, _ := filepath.Glob(p.path("*") + "*"); len(left) != 0 {
 		t.Fatalf("left: %v", left)
 	}
 	second := create(t, p, database("shop", "blog"))
@@ -264,16 +232,7 @@ func TestP5AnIDIsNeverUsedTwice(t *testing.T) {
 func TestUpdateAddsTablesAndKeepsRows(t *testing.T) {
 	p := open2(t, t.TempDir())
 	o := create(t, p, database("shop", "ecommerce"))
-	writer, err := open(p.path("shop"), true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := writer.Exec("INSERT INTO orders (number, email, total_cents) VALUES ('1001', 'kim@visitor.example', 4800)"); err != nil {
-		t.Fatal(err)
-	}
-	if err := writer.Close(); err != nil {
-		t.Fatal(err)
-	}
+	execute(t, p.path("shop"), "INSERT INTO orders (number, email, total_cents) VALUES ('1001', 'kim@visitor.example', 4800)")
 	products := count(t, asSite(t, o), "SELECT count(*) FROM products")
 	w := database("shop", "b2b")
 	w.Inputs[0].Text = "private"
@@ -318,48 +277,20 @@ func TestADatabaseMovesToAnotherName(t *testing.T) {
 	wantKind(t, err, provider.Conflict)
 	_, err = p.Update(t.Context(), o.ID, database("taken", "blog"))
 	wantKind(t, err, provider.Conflict)
-}
+	_, err = p.Create(t.Context(), database("former", "blog")) // its file is in use
+	wantKind(t, err, provider.Conflict)
 
-// P5: what can't be read is an error, never an absence.
-func TestP5DamageIsNotAbsence(t *testing.T) {
-	for name, harm := range map[string]func(path string) error{
-		"empty": func(path string) error { return os.Truncate(path, 0) },
-		"cut":   func(path string) error { return os.Truncate(path, 6000) },
-		"nonsense": func(path string) error {
-			return os.WriteFile(path, []byte(strings.Repeat("not a database ", 900)), 0o600)
-		},
-		"a folder":  func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) },
-		"a link":    func(path string) error { return errors.Join(os.Remove(path), os.Symlink("/etc/hostname", path)) },
-		"a copy":    func(path string) error { return os.Rename(filepath.Join(filepath.Dir(path), "other.db"), path) },
-		"dead link": func(path string) error { return errors.Join(os.Remove(path), os.Symlink("nowhere", path)) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := open2(t, t.TempDir())
-			o := create(t, p, database("shop", "ecommerce"))
-			create(t, p, database("other", "blog"))
-			if err := harm(p.path("shop")); err != nil {
-				t.Fatal(err)
-			}
-			p = open2(t, p.dir)
-			for _, q := range []provider.Query{{Kind: state.KindDatabase, ID: o.ID}, {Kind: state.KindDatabase, Name: "shop"}, {Kind: state.KindAdmin, ID: o.ID + "/1"}} {
-				found, err := p.Observe(t.Context(), q)
-				if len(found) != 0 {
-					t.Errorf("found %v", found)
-				}
-				wantKind(t, err, provider.Invalid)
-			}
-			_, err := p.Owned(t.Context(), mark.Installation)
-			wantKind(t, err, provider.Invalid)
-			_, err = p.Create(t.Context(), database("shop", "ecommerce"))
-			wantKind(t, err, provider.Invalid)
-			_, err = p.Update(t.Context(), o.ID, database("shop", "ecommerce"))
-			wantKind(t, err, provider.Invalid)
-			wantKind(t, p.Delete(t.Context(), state.KindDatabase, o.ID), provider.Invalid)
-			wantKind(t, p.Dump(t.Context(), o.ID, filepath.Join(t.TempDir(), "x")), provider.Invalid)
-			if _, err := os.Lstat(p.path("shop")); err != nil {
-				t.Errorf("the damaged file is gone: %v", err)
-			}
-		})
+	// P6: a damaged file of somebody else stops nobody.
+	if err := os.Truncate(p.path("taken"), 100); err != nil {
+		t.Fatal(err)
+	}
+	create(t, p, database("third", "blog"))
+	if err := p.Delete(t.Context(), state.KindDatabase, o.ID); err != nil {
+		t.Fatal(err)
+	}
+	create(t, p, database("former", "blog"))
+	if left, err := os.ReadDir(filepath.Join(dir, movedDir)); err != nil || len(left) != 0 {
+		t.Errorf("left: %v (%v)", left, err)
 	}
 }
 
@@ -402,113 +333,50 @@ func TestNamesAreNoPaths(t *testing.T) {
 	}
 }
 
-func TestAdministrators(t *testing.T) {
-	dir := t.TempDir()
-	p := open2(t, dir)
-	db := create(t, p, database("shop", "ecommerce"))
-	const password = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-	w := administrator("shop", db.ID, "dana@demoshop.example", password)
-	o := create(t, p, w)
-	if !strings.HasPrefix(o.ID, db.ID+"/") {
-		t.Errorf("id %q", o.ID)
-	}
-	hash := func() string {
-		var h string
-		if err := asSite(t, db).QueryRow("SELECT password_hash FROM users WHERE role = 'admin'").Scan(&h); err != nil {
-			t.Fatal(err)
-		}
-		return h
-	}
-	if err := bcrypt.CompareHashAndPassword([]byte(hash()), []byte(password)); err != nil {
-		t.Errorf("the password does not open the account: %v", err)
-	}
-	data, err := os.ReadFile(p.path("shop"))
-	if err != nil || strings.Contains(string(data), password) { // P10
-		t.Fatalf("the password is in the file (%v)", err)
-	}
-	_, err = p.Create(t.Context(), w)
-	wantKind(t, err, provider.Conflict)
-
-	p = open2(t, dir)
-	for _, q := range []provider.Query{{Kind: state.KindAdmin, ID: o.ID}, {Kind: state.KindAdmin, Name: "shop"}, {Kind: state.KindAdmin, Name: "shop", Wish: &w}} {
-		found := observe(t, p, q)
-		if len(found) != 1 || found[0].ID != o.ID || found[0].Mark != mark || attribute(found[0], "email") != "dana@demoshop.example" || attribute(found[0], "password") != "" {
-			t.Errorf("found %v", found)
-		}
-	}
-
-	before := hash()
-	changed, err := p.Update(t.Context(), o.ID, administrator("shop", db.ID, "kim@demoshop.example", "another password"))
-	if err != nil || changed.ID != o.ID {
-		t.Fatalf("%v %v", changed, err)
-	}
-	if err := bcrypt.CompareHashAndPassword([]byte(hash()), []byte("another password")); err != nil || hash() == before {
-		t.Errorf("the password was not changed: %v", err)
-	}
-	for _, bad := range []provider.Wish{administrator("shop", db.ID, "no address", password), administrator("shop", db.ID, "a@b.example\r\nBcc: x@y.example", password),
-		administrator("shop", db.ID, "dana@demoshop.example", strings.Repeat("p", 73)), administrator("shop", db.ID, "dana@demoshop.example", "short")} {
-		_, err := p.Update(t.Context(), o.ID, bad)
-		wantKind(t, err, provider.Invalid)
-		if strings.Contains(err.Error(), password) {
-			t.Error("the password is in the error")
-		}
-	}
-	_, err = p.Create(t.Context(), administrator("shop", "nowhere.0a1b2c3d", "dana@demoshop.example", password))
-	wantKind(t, err, provider.Invalid)
-
-	for range 2 {
-		if err := p.Delete(t.Context(), state.KindAdmin, o.ID); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if n := count(t, asSite(t, db), "SELECT count(*) FROM users"); n != 0 {
-		t.Errorf("%d users left", n)
-	}
-	again := create(t, p, w)
-	if again.ID == o.ID {
-		t.Error("an administrator's id was used again")
-	}
-	if err := p.Delete(t.Context(), state.KindDatabase, db.ID); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Delete(t.Context(), state.KindAdmin, again.ID); err != nil {
-		t.Fatalf("the database is gone, and with it its administrators: %v", err)
-	}
-	if found := observe(t, p, provider.Query{Kind: state.KindAdmin, ID: again.ID}); len(found) != 0 {
-		t.Errorf("found %v", found)
-	}
-}
-
-// RuleOwnership: a user whom somebody else made is shown without a mark, and is never
-// changed or deleted.
-func TestRuleOwnershipOfUsers(t *testing.T) {
-	p := open2(t, t.TempDir())
-	db := create(t, p, database("shop", "blog"))
-	writer, err := open(p.path("shop"), true)
+func execute(t *testing.T, path, statements string) {
+	t.Helper()
+	db, err := open(path, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := writer.Exec("INSERT INTO users (email, password_hash) VALUES ('Dana@demoshop.example', 'theirs')"); err != nil {
+	_, err = db.Exec(statements)
+	if err = errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if err := writer.Close(); err != nil {
+}
+
+// RuleAdoption: a file that somebody else put here bears no mark until it is adopted;
+// its tables stay as they are, however often it is updated.
+func TestRuleAdoptionOfAFile(t *testing.T) {
+	dir := t.TempDir()
+	p := open2(t, dir)
+	if err := os.WriteFile(p.path("theirs"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w := administrator("shop", db.ID, "dana@demoshop.example", "correct horse")
-	found := observe(t, p, provider.Query{Kind: state.KindAdmin, Name: "shop", Wish: &w})
-	if len(found) != 1 || !found[0].Mark.IsZero() {
+	execute(t, p.path("theirs"), "CREATE TABLE users (login TEXT); CREATE TABLE pages (words TEXT)")
+	found := observe(t, p, provider.Query{Kind: state.KindDatabase, ID: "theirs"})
+	if len(found) != 1 || !found[0].Mark.IsZero() || len(found[0].Attributes) != 0 {
 		t.Fatalf("found %v", found)
 	}
-	_, err = p.Create(t.Context(), w)
+	_, err := p.Create(t.Context(), database("theirs", "blog"))
 	wantKind(t, err, provider.Conflict)
-	_, err = p.Update(t.Context(), found[0].ID, w)
-	wantKind(t, err, provider.NotFound)
-	if err := p.Delete(t.Context(), state.KindAdmin, found[0].ID); err != nil {
-		t.Fatal(err)
+	for range 2 {
+		o, err := p.Update(t.Context(), "theirs", database("demoshop-1a2b3c-0a1b2c3d", "blog"))
+		if err != nil || o.ID != "theirs" {
+			t.Fatalf("%v %v", o, err)
+		}
 	}
-	if n := count(t, asSite(t, db), "SELECT count(*) FROM users WHERE password_hash = 'theirs'"); n != 1 {
-		t.Error("their user is gone")
+	p = open2(t, dir)
+	found = observe(t, p, provider.Query{Kind: state.KindDatabase, Name: "demoshop-1a2b3c-0a1b2c3d"})
+	if len(found) != 1 || found[0].ID != "theirs" || found[0].Mark != mark {
+		t.Fatalf("found %v", found)
 	}
+	db := asSite(t, found[0])
+	if n := count(t, db, "SELECT count(words) FROM pages") + count(t, db, "SELECT count(*) FROM sqlite_schema WHERE name = 'posts'"); n != 0 {
+		t.Error("the adopted database was filled")
+	}
+	_, err = p.Create(t.Context(), administrator("x", "theirs", "dana@demoshop.example", "correct horse"))
+	wantKind(t, err, provider.Invalid)
 }
 
 func TestDump(t *testing.T) {
@@ -540,105 +408,6 @@ func TestDump(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 1 {
 		t.Errorf("left behind: %v", left)
-	}
-}
-
-// P8: a process that is killed while it makes databases leaves whole ones only.
-func TestP8KilledWhileCreating(t *testing.T) {
-	dir := t.TempDir()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for round := range 3 {
-		sub := filepath.Join(dir, fmt.Sprint(round))
-		cmd := exec.Command(exe)
-		cmd.Env = append(os.Environ(), childDir+"="+sub)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		acknowledged := 0
-		for lines := bufio.NewScanner(out); acknowledged < 3+round && lines.Scan(); {
-			acknowledged++
-		}
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // says that it was killed
-		p := open2(t, sub)
-		entries, err := os.ReadDir(sub)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if acknowledged < 3 || len(entries) < acknowledged {
-			t.Fatalf("%d files of %d databases", len(entries), acknowledged)
-		}
-		for _, e := range entries {
-			stem, ok := strings.CutSuffix(e.Name(), extension)
-			if !ok {
-				t.Errorf("left behind: %s", e.Name())
-				continue
-			}
-			found := observe(t, p, provider.Query{Kind: state.KindDatabase, Name: stem})
-			if len(found) != 1 || found[0].Mark != mark {
-				t.Errorf("%s: found %v", stem, found)
-				continue
-			}
-			if n := count(t, asSite(t, found[0]), "SELECT count(*) FROM schema_migrations"); n != len(versions("ecommerce")) {
-				t.Errorf("%s: %d migrations", stem, n)
-			}
-		}
-	}
-}
-
-// P8: what a killed process left half-done in a database is rolled back at the next
-// start, so that the site can read it.
-func TestP8AHotJournalIsRolledBack(t *testing.T) {
-	dir := t.TempDir()
-	p := open2(t, dir)
-	o := create(t, p, database("shop", "ecommerce"))
-	db, err := open(p.path("shop"), true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if _, err := db.Exec("PRAGMA cache_size = 1"); err != nil { // so that pages reach the file before the commit
-		t.Fatal(err)
-	}
-	tx, err := db.Begin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for n := range 200 {
-		if _, err := tx.Exec("INSERT INTO products (slug, title, description, price_cents) VALUES (?, 'x', ?, 1)", fmt.Sprint(n), strings.Repeat("x", 2000)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	copied := t.TempDir() // the disk as a killed process would leave it
-	for _, f := range []string{"shop.db", "shop.db-journal"} {
-		data, err := os.ReadFile(filepath.Join(dir, f))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(copied, f), data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := tx.Rollback(); err != nil {
-		t.Fatal(err)
-	}
-	p = open2(t, copied)
-	if _, err := os.Stat(p.path("shop") + "-journal"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the journal is still there: %v", err)
-	}
-	found := observe(t, p, provider.Query{Kind: state.KindDatabase, ID: o.ID})
-	if len(found) != 1 {
-		t.Fatal("not found")
-	}
-	if n := count(t, asSite(t, found[0]), "SELECT count(*) FROM products"); n != 3 {
-		t.Errorf("%d products", n)
 	}
 }
 

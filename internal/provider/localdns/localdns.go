@@ -1,0 +1,238 @@
+package localdns
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/objectstore"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// Name is the provider's word in a manifest.
+const Name = "local"
+
+// Options say where a Provider keeps records and who may ask it.
+type Options struct {
+	// Dir holds the records; it is made when it isn't there.
+	Dir string
+	// Anywhere lets Listen take an address that is not loopback. A server that the
+	// world can ask is a tool for attacks on others.
+	Anywhere bool
+	// Now is the clock. nil: time.Now.
+	Now func() time.Time
+}
+
+// Provider keeps records and answers for them. Make it with New, end it with Close.
+type Provider struct {
+	o     Options
+	table *objectstore.Table
+
+	writing sync.Mutex   // one writer at a time; held across disk writes
+	mu      sync.RWMutex // guards zone; never held across disk writes
+	zone    zone
+
+	listening sync.Mutex // guards server and closed
+	server    *server
+	closed    bool
+}
+
+var _ provider.Provider = (*Provider)(nil)
+
+// New reads the records. It listens when Listen is called.
+func New(o Options) (*Provider, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	p := &Provider{o: o, zone: newZone()}
+	var err error
+	if p.table, err = objectstore.Open(filepath.Join(o.Dir, "records")); err != nil {
+		return nil, fmt.Errorf("open DNS records: %w", err)
+	}
+	for _, obj := range p.table.List() {
+		rr, err := parse(obj.Attributes)
+		if err != nil {
+			return nil, fmt.Errorf("open DNS record %s: %w", obj.ID, err)
+		}
+		p.zone.add(obj.ID, rr)
+	}
+	return p, nil
+}
+
+// Name implements provider.Provider.
+func (p *Provider) Name() string { return Name }
+
+// Traits implements provider.Provider. A name bears several records of most types.
+func (p *Provider) Traits() map[state.Kind]provider.Traits {
+	return map[state.Kind]provider.Traits{state.KindRecord: {
+		Serving: true, Marks: true, Replace: []string{"name", "type"}, ObserveCalls: 1, CreateCalls: 1, UpdateCalls: 1, DeleteCalls: 1,
+	}}
+}
+
+// ready refuses what cannot be done before anything is.
+func (p *Provider) ready(ctx context.Context, op string, kind state.Kind) error {
+	if ctx.Err() != nil {
+		return &provider.Error{Kind: provider.Transient, Provider: Name, Op: op, Message: "the call was given up before it began", Err: context.Cause(ctx)}
+	}
+	if kind != state.KindRecord {
+		return &provider.Error{Kind: provider.Unsupported, Provider: Name, Op: op, Message: fmt.Sprintf("kind %s is not kept here", clean(string(kind)))}
+	}
+	return nil
+}
+
+// Observe implements provider.Reader. With a wish it finds the records of the wish's
+// name and type, whatever they say.
+func (p *Provider) Observe(ctx context.Context, q provider.Query) ([]provider.Object, error) {
+	if err := p.ready(ctx, "observe", q.Kind); err != nil {
+		return nil, err
+	}
+	if q.ID != "" {
+		o, ok := p.table.Get(q.ID)
+		if !ok {
+			return nil, nil
+		}
+		return []provider.Object{present(o)}, nil
+	}
+	var out []provider.Object
+	if q.Wish == nil {
+		for _, o := range p.table.List() {
+			if o.Name == q.Name {
+				out = append(out, present(o))
+			}
+		}
+		return out, nil
+	}
+	name, kind := attrs(q.Wish.Inputs).where()
+	p.mu.RLock()
+	at := p.zone.names[name]
+	p.mu.RUnlock()
+	for _, e := range at {
+		if dns.TypeToString[e.rr.Header().Rrtype] != kind {
+			continue
+		}
+		if o, ok := p.table.Get(e.id); ok {
+			out = append(out, present(o))
+		}
+	}
+	return out, nil
+}
+
+// Owned implements provider.Reader: sorted by id.
+func (p *Provider) Owned(ctx context.Context, installation string) ([]provider.Object, error) {
+	if err := p.ready(ctx, "observe", state.KindRecord); err != nil {
+		return nil, err
+	}
+	var out []provider.Object
+	for _, o := range p.table.List() {
+		if installation != "" && o.Mark.Installation == installation {
+			out = append(out, present(o))
+		}
+	}
+	return out, nil
+}
+
+// Create implements provider.Provider.
+func (p *Provider) Create(ctx context.Context, w provider.Wish) (provider.Object, error) {
+	if err := p.ready(ctx, "create", w.Ref.Kind); err != nil {
+		return provider.Object{}, err
+	}
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	if p.zone.count >= maxRecords { // only writers change it
+		return provider.Object{}, refuse("create", invalidf("%d records are kept, and no more", maxRecords))
+	}
+	return p.put("create", p.mint(), w)
+}
+
+// Update implements provider.Provider.
+func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (provider.Object, error) {
+	if err := p.ready(ctx, "update", w.Ref.Kind); err != nil {
+		return provider.Object{}, err
+	}
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	if _, ok := p.table.Get(id); !ok {
+		return provider.Object{}, &provider.Error{Kind: provider.NotFound, Provider: Name, Op: "update", Message: fmt.Sprintf("record %s is not here", clean(id))}
+	}
+	return p.put("update", id, w)
+}
+
+// put checks and stores the record of a wish under an id, for a writer.
+func (p *Provider) put(op, id string, w provider.Wish) (provider.Object, error) {
+	if w.Name == "" || len(w.Name) > 512 {
+		return provider.Object{}, refuse(op, invalid("a name has 1 to 512 bytes"))
+	}
+	rr, err := parse(w.Inputs)
+	if err == nil {
+		err = p.zone.check(id, rr)
+	}
+	if err != nil {
+		return provider.Object{}, refuse(op, err)
+	}
+	before, known := p.table.Get(id)
+	o := provider.Object{ID: id, Kind: state.KindRecord, Name: w.Name, Mark: w.Mark, Attributes: slices.Clone(w.Inputs), Phase: provider.Ready}
+	if err := p.table.Put(o); err != nil {
+		return provider.Object{}, &provider.Error{Kind: provider.Uncertain, Provider: Name, Op: op, Message: "the record could not be stored", Err: err}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known {
+		name, _ := attrs(before.Attributes).where()
+		p.zone.drop(id, name)
+	}
+	p.zone.add(id, rr)
+	return present(o), nil
+}
+
+// Delete implements provider.Provider.
+func (p *Provider) Delete(ctx context.Context, kind state.Kind, id string) error {
+	if err := p.ready(ctx, "delete", kind); err != nil {
+		return err
+	}
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	o, ok := p.table.Get(id)
+	if !ok {
+		return nil
+	}
+	if err := p.table.Delete(id); err != nil {
+		return &provider.Error{Kind: provider.Uncertain, Provider: Name, Op: "delete", Message: "the record could not be removed", Err: err}
+	}
+	name, _ := attrs(o.Attributes).where()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.zone.drop(id, name)
+	return nil
+}
+
+func present(o provider.Object) provider.Object {
+	o.Attributes = slices.Clone(o.Attributes)
+	o.Outputs = []provider.Output{{Name: "id", Text: o.ID}}
+	return o
+}
+
+// refuse classifies a refusal.
+func refuse(op string, err error) error {
+	kind := provider.Invalid
+	var c conflict
+	if errors.As(err, &c) {
+		kind = provider.Conflict
+	}
+	return &provider.Error{Kind: kind, Provider: Name, Op: op, Message: err.Error()}
+}
+
+// mint makes an id. Ids sort by the time at which they were made.
+func (p *Provider) mint() string {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return fmt.Sprintf("rec-%011x%s", p.o.Now().UnixMilli(), hex.EncodeToString(b[:]))
+}
