@@ -255,6 +255,9 @@ func TestManualWaitsForAPersonOfEveryKind(t *testing.T) {
 					if err != nil || out.state != apply.StepWaiting || !strings.Contains(out.err.Error(), "make the "+string(k)) {
 						t.Fatalf("%s: %v %v", out.state, out.err, err)
 					}
+					if what, ok := apply.Asked(out.err); !ok || what != out.err.Error() {
+						t.Errorf("it does not say that a person is asked: %q", what)
+					}
 					if r := w.on("bakery", k); r.Phase != "manual" || !strings.Contains(r.Message, "make the ") {
 						t.Fatalf("on record: phase %q %q", r.Phase, r.Message)
 					}
@@ -275,6 +278,22 @@ func TestManualWaitsForAPersonOfEveryKind(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The time that something may take begins when the person has done it.
+func TestManualThenSlow(t *testing.T) {
+	w := start(t, func(w *world) {
+		w.change = func(k state.Kind, t *provider.Traits) { t.Manual = k == state.KindDatabase }
+	})
+	w.wants(shop("bakery"))
+	if out, err := w.pass(t.Context()); err != nil || out.state != apply.StepWaiting {
+		t.Fatalf("%s: %v %v", out.state, out.err, err)
+	}
+	w.clock.move(48 * time.Hour)
+	id := w.on("bakery", state.KindDatabase).ID
+	w.vendor.Edit(id, func(o *provider.Object) { o.Phase = provider.Progressing })
+	w.clock.after(5*time.Minute, func() { w.vendor.Done(id) })
+	w.converged()
 }
 
 // asks answers a create with something for a person to do, without having said so before.
