@@ -61,8 +61,12 @@ type app struct {
 	now      func() time.Time
 	// Tests set these; nil elsewhere. wrap stands between the engine and every provider,
 	// ready is called when everything listens.
+	// sleep waits between looks and tries; quick lets builds take no pauses and leaves syncing
+	// of the state to the system.
 	wrap  func(provider.Provider) provider.Provider
 	ready func(*program)
+	sleep func(context.Context, time.Duration) error
+	quick bool
 }
 
 // Main runs one command line and returns its exit code.
