@@ -15,8 +15,9 @@ import (
 const (
 	// maxReportText is the length of a commit status' text.
 	maxReportText = 140
-	// maxClientReports is how many clients of a head are reported one by one.
-	maxClientReports = 20
+	// MaxClientReports is up to how many clients of a head are reported one by one; of
+	// more, none is: the verdict speaks of all.
+	MaxClientReports = 20
 )
 
 // Conclude works out the state of a verdict from its clients: pending while one is
@@ -135,10 +136,10 @@ func (w *writer) report(v state.Verdict) {
 		ids = append(ids, id)
 	}
 	sort.Slice(ids, func(i, j int) bool { return w.get(ids[i]).Name < w.get(ids[j]).Name })
-	for i, id := range ids {
-		if i == maxClientReports {
-			break
-		}
+	if len(v.Clients) > MaxClientReports {
+		ids = nil
+	}
+	for _, id := range ids {
 		c := w.get(id)
 		r := state.Report{Subject: "commit/" + w.in.Head + "/client/" + c.Name, State: "pending", Text: "accepted", At: w.in.Now}
 		switch w.fate[id] {

@@ -100,6 +100,11 @@ func (e *Engine) success(g *group, m *member) ending {
 	if m.removed {
 		end.status, end.because = state.StatusRetained, "the manifest was removed"
 	}
+	for _, t := range m.allTombs {
+		if t.Part != "" && t.Held != "" && !t.Done && !m.removed {
+			end.word, end.because, end.next = "held", "all else is done; that "+t.Part+" goes waits for an approval", "`reconciler approve "+t.Held+"`, or put it back"
+		}
+	}
 	end.change = func(c *state.Client) {
 		c.Failures, c.FailedStep, c.Undo, c.Run, c.RollingBack = 0, "", nil, "", ""
 		if m.removed {
@@ -226,6 +231,9 @@ func (e *Engine) later(n int, at time.Time) time.Time {
 // settled ends a pass that found nothing to do.
 func (e *Engine) settled(g *group, _ Cause) (Done, error) {
 	done := Done{Clients: g.ids}
+	if err := e.letGoOfHolds(g); err != nil {
+		return done, err
+	}
 	for _, m := range g.members {
 		end := ending{status: state.StatusActive, settled: true, word: "succeeded"}
 		switch {

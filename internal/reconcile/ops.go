@@ -3,6 +3,7 @@ package reconcile
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"sort"
@@ -28,6 +29,12 @@ var (
 	ErrNoDeployment = errors.New("no such deployment")
 )
 
+// isWhole says that a text is a whole fingerprint: 12 hex digits.
+func isWhole(s string) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(b) == 6
+}
+
 // minPrefix is how much of a fingerprint must be given.
 const minPrefix = 4
 
@@ -44,7 +51,8 @@ func (e *Engine) clientByName(tx store.Tx, name string) (state.Client, error) {
 
 // Approve acknowledges a hold by its fingerprint (or four or more of its first
 // characters) and returns the clients that may go on. An approval binds exactly what
-// the hold named, is used once, and lapses after 24 hours.
+// the hold named, is used once, and lapses after 24 hours. A whole fingerprint may be
+// approved before anything is held under it: it then lets its steps run at once.
 func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.ClientID, error) {
 	if len(fingerprint) < minPrefix {
 		return nil, fmt.Errorf("%w: give at least %d characters of the fingerprint", ErrNoHold, minPrefix)
@@ -55,6 +63,10 @@ func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.C
 	err := e.Store.Update(func(tx store.Tx) error {
 		touched, history, result = nil, false, accept.Result{}
 		h, err := findHold(tx, fingerprint)
+		if errors.Is(err, ErrNoHold) && isWhole(fingerprint) {
+			// It may be given before the merge: it waits for its hold.
+			return store.PutApproval(tx, state.Approval{Fingerprint: fingerprint, By: by, At: e.Now()})
+		}
 		if err != nil {
 			return err
 		}
@@ -476,9 +488,9 @@ func (e *Engine) Dump(ctx context.Context, name, path string) error {
 
 // Retained lists what is kept of removed clients, soonest date first.
 func (e *Engine) Retained() ([]Kept, error) {
-	var out []Kept
+	out := []Kept{}
 	err := e.Store.View(func(tx store.Tx) error {
-		out = nil
+		out = out[:0]
 		all, err := store.AllResources(tx)
 		if err != nil {
 			return err

@@ -560,3 +560,98 @@ func TestRuleGuardFirstStart(t *testing.T) {
 	w.pass(ids...)
 	w.want("c29", state.StatusActive)
 }
+
+// History: a force push is held and nothing changes; when the branch is put back, the
+// hold is gone.
+func TestRuleHistoryPutBack(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+	good := w.repo.order[len(w.repo.order)-1]
+	w.repo.rewritten = true
+	v.world.ForgetCalls()
+	w.apply(map[string]string{"clients/a.yaml": ""})
+	o, err := w.engine.Overview()
+	if err != nil || len(o.Holds) != 1 || o.Holds[0].Kind != state.HoldHistory {
+		t.Fatalf("holds: %+v %v", o.Holds, err)
+	}
+	w.repo.rewritten = false
+	w.repo.order = append(w.repo.order, good)
+	w.pass(w.poll()...)
+	if o, err = w.engine.Overview(); err != nil || len(o.Holds) != 0 {
+		t.Errorf("holds after the branch was put back: %+v %v", o.Holds, err)
+	}
+	if got := v.writes(); len(got) > 0 {
+		t.Errorf("writes: %v", got)
+	}
+}
+
+// History: another folder in the configuration holds everything until it is approved;
+// then the clients' files are found in the new one.
+func TestRuleHistoryChangedPath(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+	w.repo.commit(map[string]string{"clients/a.yaml": "", "clients/b.yaml": "", "customers/a.yaml": client("a"), "customers/b.yaml": client("b")})
+	w.change = func(e *reconcile.Engine) { e.Path = "customers" }
+	w.restart()
+	v.world.ForgetCalls()
+	w.pass(w.poll()...)
+	o, err := w.engine.Overview()
+	if err != nil || len(o.Holds) != 1 || o.Holds[0].Kind != state.HoldHistory {
+		t.Fatalf("holds: %+v %v", o.Holds, err)
+	}
+	ids, err := w.engine.Approve(t.Context(), o.Holds[0].Fingerprint, "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(ids...)
+	w.want("a", state.StatusActive)
+	w.want("b", state.StatusActive)
+	if got := v.writes(); len(got) > 0 {
+		t.Errorf("writes: %v", got)
+	}
+}
+
+// Review and hold: an approval may be given before the merge; it serves its steps once.
+func TestRuleReviewApprovedBeforeTheMerge(t *testing.T) {
+	v, w := newVendors(t)
+	mail := "dns: {records: [{type: MX, name: \"@\", content: mx.a.example, priority: 10}]}"
+	w.apply(map[string]string{"clients/a.yaml": client("a", mail)})
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	print := w.detail("a").Holds[0].Fingerprint
+	w.apply(map[string]string{"clients/a.yaml": client("a", mail)}) // taken back
+	if d := w.detail("a"); len(d.Holds) > 0 {
+		t.Fatalf("still held: %+v", d.Holds)
+	}
+	if _, err := w.engine.Approve(t.Context(), print, "dana"); err != nil {
+		t.Fatal(err)
+	}
+	v.world.ForgetCalls()
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	w.want("a", state.StatusActive)
+	if got := v.writes(); len(got) != 1 {
+		t.Errorf("writes: %v", got)
+	}
+	w.apply(map[string]string{"clients/a.yaml": client("a", mail)})
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	w.want("a", state.StatusHeld) // the approval was used
+}
+
+// An approval whose steps did not begin, because the provider was down, serves again.
+func TestRuleReviewApprovalOutlivesAnOutage(t *testing.T) {
+	v, w := newVendors(t)
+	mail := "dns: {records: [{type: MX, name: \"@\", content: mx.a.example, priority: 10}]}"
+	w.apply(map[string]string{"clients/a.yaml": client("a", mail)})
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	v.faults.On(memory.Before, memory.Is(memory.Delete, state.KindRecord), 0, memory.Fail(provider.Transient, "503 service unavailable"))
+	ids, err := w.engine.Approve(t.Context(), w.detail("a").Holds[0].Fingerprint, "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(ids...)
+	v.faults.Clear()
+	w.clock.add(time.Hour)
+	w.pass(ids...)
+	if r := w.want("a", state.StatusActive); r.Because != "" {
+		t.Errorf("a: %s", r.Because)
+	}
+}

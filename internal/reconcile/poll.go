@@ -24,7 +24,7 @@ func (e *Engine) Poll(ctx context.Context) ([]state.ClientID, error) {
 	}
 	e.mu.Lock()
 	same := e.baseline != nil && e.baseline.Head == head && e.baseline.Repository == e.Repository && e.baseline.Branch == e.Branch && e.baseline.Path == e.Path
-	same = same && !e.recheck || (e.refused == head && e.refused != "")
+	same = same && !e.recheck && e.refused == "" || (e.refused == head && e.refused != "")
 	e.mu.Unlock()
 	if same {
 		return nil, nil
@@ -79,6 +79,14 @@ func (e *Engine) acceptInput(ctx context.Context, head string) (accept.Input, er
 	rg, err := e.Repo.Range(ctx, from, head)
 	if err != nil {
 		return in, err
+	}
+	if in.Baseline != nil && in.Baseline.Path != e.Path {
+		// What changed below another folder says nothing of this one: all of it is new.
+		whole, err := e.Repo.Range(ctx, "", head)
+		if err != nil {
+			return in, err
+		}
+		rg.Changes, rg.Odd, rg.Empty, rg.Whole = whole.Changes, whole.Odd, whole.Empty, true
 	}
 	in.Root, in.Descends, in.HeadEmpty, in.Commits, in.Changes, in.Whole = rg.Root, rg.Descends, rg.Empty, rg.Commits, rg.Changes, rg.Whole
 	retained := map[state.ClientID]bool{}
@@ -144,9 +152,6 @@ func (e *Engine) readFiles(ctx context.Context, in *accept.Input, odd map[string
 		if _, have := in.Files[path]; !have && path != "" && blob != "" && !gone[path] {
 			in.Files[path] = e.Repo.Read(ctx, path, blob)
 		}
-	}
-	for _, c := range in.Clients {
-		again(c.Path, c.InvalidBlob)
 	}
 	blobs := map[string]string{}
 	if in.Baseline != nil {
