@@ -41,6 +41,7 @@ type Daemon struct {
 	// an idle queue after a poll of its own waits for that, too.
 	polling sync.Mutex
 	once    sync.Once
+	started chan struct{} // closed when the engine knows what is on record
 	lost    struct {
 		sync.Mutex
 		err error // of the last poll
@@ -51,6 +52,7 @@ func (d *Daemon) prepare() {
 	d.once.Do(func() {
 		d.queue = NewQueue(d.Now, d.Engine.Group)
 		d.hint = make(chan struct{}, 1)
+		d.started = make(chan struct{})
 	})
 }
 
@@ -116,7 +118,20 @@ func (d *Daemon) start() error {
 			d.queue.AddAt(u.At, u.Client)
 		}
 	}
+	close(d.started)
 	return nil
+}
+
+// Started waits until the engine may be asked: people's requests can come before it has
+// read what is on record.
+func (d *Daemon) Started(ctx context.Context) error {
+	d.prepare()
+	select {
+	case <-d.started:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // Once polls, passes every client that is due until nothing is due now, and returns.
@@ -188,7 +203,9 @@ func (d *Daemon) poll(ctx context.Context) error {
 
 // Sync polls now and returns the poll's error; the passes follow in the workers.
 func (d *Daemon) Sync(ctx context.Context) error {
-	d.prepare()
+	if err := d.Started(ctx); err != nil {
+		return err
+	}
 	return d.poll(ctx)
 }
 
