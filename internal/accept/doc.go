@@ -38,6 +38,21 @@
 // client let this host name go. It deletes nothing (Due leaves it out); it is
 // how the guard counts, and how the ledger knows when the name is free.
 //
+// A change that many inherit runs in waves (NextWave): one at a time until one went
+// well, then a tenth, then the rest. That is stricter than "one" by a sick first
+// client: it is no reason to go on with a tenth, and none to stop. After the third
+// failure whoever has not begun waits again.
+//
+// A name that was asked for and can't be had is a problem of the file that asks, and
+// is asked for again with every head: a removal that can still be taken back keeps
+// its names. A newcomer that takes a name with retained data is invalid until it
+// says whose it is: nothing can be approved there, so its commit's verdict ends.
+//
+// A head may be judged again at any time; a second judgement of an unchanged state
+// changes nothing but, at most, the words of a problem. Only where files ask in vain
+// for names, or removals are held, it may give out what the first one set free, or
+// regroup the holds; it comes to rest after a few.
+//
 // The guard counts a client whose removal is held as lost, and measures against
 // the fleet at the start of its 24 hours. A client that waits in a creates hold
 // has nothing to lose and is not counted.

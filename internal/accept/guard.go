@@ -60,7 +60,7 @@ func (p *pass) before(c state.Client) (manifest.Effective, bool) {
 func (p *pass) losses(s *settled) []loss {
 	p.waits = p.waitingFor(s)
 	var out []loss
-	for _, id := range keysOf(p.clients) {
+	for _, id := range p.concerned(s) {
 		c := p.clients[id]
 		if p.gone(s, id) {
 			out = append(out, p.wholeLoss(c))
@@ -75,6 +75,21 @@ func (p *pass) losses(s *settled) []loss {
 		}
 	}
 	return out
+}
+
+// concerned are the clients that may lose something: who is in the line, and who
+// bears the name of a file that was taken away. Sorted.
+func (p *pass) concerned(s *settled) []state.ClientID {
+	ids := map[state.ClientID]bool{}
+	for id := range s.active {
+		ids[id] = true
+	}
+	for path := range p.deleted {
+		if id, ok := p.byName[nameOf(path)]; ok {
+			ids[id] = true
+		}
+	}
+	return sortedIDs(ids)
 }
 
 func (p *pass) wholeLoss(c state.Client) loss {
@@ -188,14 +203,22 @@ func (p *pass) retain(c state.Client) string {
 	return max(e.Database.Retain.For, p.old.minRetain(), p.now.minRetain()).String()
 }
 
-// waitingFor lists the files of the range that are invalid at the head.
+// waitingFor lists the files of the range that are invalid at the head, and those
+// of earlier ones that may be what a removed client became.
 func (p *pass) waitingFor(s *settled) string {
 	var out []string
+	for _, k := range p.files {
+		forgot := func(q state.FileProblem) bool { return q.Rule == rulePreviously }
+		if !p.changed[k.path] && slices.ContainsFunc(s.failed[k], forgot) {
+			out = append(out, k.path)
+		}
+	}
 	for _, file := range keys(p.changed) {
 		if !p.deleted[file] && p.bad(s, file) {
 			out = append(out, file)
 		}
 	}
+	sort.Strings(out)
 	return strings.Join(out, "\n")
 }
 
@@ -208,11 +231,7 @@ func WaitsFor(t state.Tombstone) []string {
 }
 
 // neverBegun says that the client waits in a creates hold: it has nothing to lose.
-func (p *pass) neverBegun(id state.ClientID) bool {
-	return slices.ContainsFunc(p.in.Holds, func(h state.Hold) bool {
-		return h.Kind == state.HoldCreates && slices.Contains(h.Clients, id)
-	})
-}
+func (p *pass) neverBegun(id state.ClientID) bool { return p.unbegun[id] }
 
 // judge says which clients' removals are held, and by what.
 func (p *pass) judge(losses []loss) map[state.ClientID]string {
@@ -345,13 +364,4 @@ func lostNames(losses []loss) string {
 		out = append(out, l.client.Name)
 	}
 	return list(out)
-}
-
-func keysOf(m map[state.ClientID]state.Client) []state.ClientID {
-	out := make([]state.ClientID, 0, len(m))
-	for id := range m {
-		out = append(out, id)
-	}
-	sort.Slice(out, func(i, j int) bool { return out[i] < out[j] })
-	return out
 }

@@ -1,7 +1,9 @@
 package accept
 
 import (
+	"slices"
 	"sort"
+	"strings"
 
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -58,7 +60,7 @@ type pass struct {
 	removed   map[string][]state.ClientID // by name, removed ones
 	former    map[string][]state.ClientID // by former name, all
 	claims    map[string]state.Claim
-	claimsOf  map[state.ClientID][]string
+	unbegun   map[state.ClientID]bool // waits in a creates hold
 	tombs     map[state.ClientID][]state.Tombstone
 	deleted   map[string]bool     // paths that the range took away
 	present   map[string][]string // client name → paths at the head, of changed and tried files
@@ -112,15 +114,18 @@ func (k *candidate) valid() bool { return len(k.problems) == 0 && k.reuse == "" 
 func newPass(in Input) *pass {
 	p := &pass{
 		in: in, layout: manifest.LayoutOf(in.Path),
-		clients: map[state.ClientID]state.Client{}, byName: map[string]state.ClientID{},
+		clients: make(map[state.ClientID]state.Client, len(in.Clients)), byName: make(map[string]state.ClientID, len(in.Clients)),
 		removed: map[string][]state.ClientID{}, former: map[string][]state.ClientID{},
-		claims: map[string]state.Claim{}, claimsOf: map[state.ClientID][]string{}, tombs: map[state.ClientID][]state.Tombstone{},
+		claims: make(map[string]state.Claim, len(in.Claims)), unbegun: map[state.ClientID]bool{}, tombs: map[state.ClientID][]state.Tombstone{},
 		deleted: map[string]bool{}, present: map[string][]string{}, changed: map[string]bool{}, evaluated: map[string]bool{},
 		stale: map[string]bool{}, problems: map[string][]state.FileProblem{},
 		fallbacks: map[state.ClientID]*candidate{}, heldBy: map[state.ClientID]string{},
 	}
-	clients := append([]state.Client(nil), in.Clients...)
-	sort.Slice(clients, func(i, j int) bool { return clients[i].ID < clients[j].ID })
+	// A store hands them over in this order.
+	clients, byID := in.Clients, func(a, b state.Client) int { return strings.Compare(string(a.ID), string(b.ID)) }
+	if !slices.IsSortedFunc(clients, byID) {
+		clients = slices.SortedFunc(slices.Values(clients), byID)
+	}
 	for _, c := range clients {
 		p.clients[c.ID] = c
 		for _, f := range c.Former {
@@ -134,10 +139,19 @@ func newPass(in Input) *pass {
 	}
 	for _, c := range in.Claims {
 		p.claims[c.Key] = c
-		p.claimsOf[c.Client] = append(p.claimsOf[c.Client], c.Key)
 	}
 	for _, t := range in.Tombstones {
 		p.tombs[t.Client] = append(p.tombs[t.Client], t)
+	}
+	for _, ts := range p.tombs {
+		sort.Slice(ts, func(i, j int) bool { return ts[i].Part < ts[j].Part })
+	}
+	for _, h := range in.Holds {
+		if h.Kind == state.HoldCreates {
+			for _, id := range h.Clients {
+				p.unbegun[id] = true
+			}
+		}
 	}
 	p.normalise()
 	return p

@@ -41,12 +41,7 @@ func usable(a state.Approval, now time.Time) bool {
 // broken says in words how the head doesn't follow from the baseline; "" when it does.
 func (p *pass) broken() string {
 	b, in := p.in.Baseline, p.in
-	living := 0
-	for _, c := range in.Clients {
-		if !c.Removed {
-			living++
-		}
-	}
+	living := len(p.byName)
 	switch {
 	case b == nil && (!in.HeadEmpty || living == 0):
 		return ""

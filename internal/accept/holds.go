@@ -16,19 +16,22 @@ func (w *writer) hold(h state.Hold) { w.holds[h.Fingerprint] = h }
 // creates holds more new clients than the guard allows: all of this range's.
 // Those that name existing objects to adopt create nothing and go on.
 func (w *writer) creates() {
-	limit, lately := w.guard().MaxCreates, 0
-	for id, c := range w.clients {
-		if c.CreatedAt.After(w.in.Now.Add(-Window)) && !w.neverBegun(id) {
-			lately++
-		}
-	}
 	var fresh []*candidate
 	for _, k := range w.created {
 		if len(k.eff.Adopt) == 0 {
 			fresh = append(fresh, k)
 		}
 	}
-	if len(fresh) == 0 || lately+len(fresh) <= limit {
+	if len(fresh) == 0 {
+		return
+	}
+	limit, lately := w.guard().MaxCreates, 0
+	for id, c := range w.clients {
+		if c.CreatedAt.After(w.in.Now.Add(-Window)) && !w.neverBegun(id) {
+			lately++
+		}
+	}
+	if lately+len(fresh) <= limit {
 		return
 	}
 	sort.Slice(fresh, func(i, j int) bool { return fresh[i].name < fresh[j].name })
@@ -225,7 +228,7 @@ func (w *writer) bind(h state.Hold) {
 		return
 	}
 	for _, id := range h.Clients {
-		if h.Kind == state.HoldCreates && w.fate[id] != "" && !w.get(id).Removed {
+		if h.Kind == state.HoldCreates && w.fate[id] == FatePending && !w.get(id).Removed {
 			w.fate[id] = FateHeld
 		}
 		if !w.get(id).Removed {
@@ -261,6 +264,7 @@ func (w *writer) free(id state.ClientID, key string) {
 // its last owner, and whoever asks for it gets it from there, so that both pass as
 // one group.
 func (w *writer) forget() {
+	gone := map[state.ClientID]bool{}
 	for _, t := range w.in.Tombstones {
 		key := stoneKey(t)
 		if now, ok := w.stones[key]; ok {
@@ -271,15 +275,22 @@ func (w *writer) forget() {
 		}
 		switch {
 		case t.Part == "" && t.Done && w.get(t.Client).Removed:
-			for _, claim := range w.claimsOf[t.Client] {
-				w.free(t.Client, claim)
-			}
-		case isHost(t) && !t.Done:
+			gone[t.Client] = true
+		case !isHost(t):
+		case !t.At.After(w.in.Now.Add(-Window)):
+			w.void[key] = t
+			delete(w.stones, key)
+			w.free(t.Client, "host:"+strings.TrimPrefix(t.Part, HostPart+"/"))
+		case !t.Done:
 			t.Done = true
 			w.stones[key] = t
-		case isHost(t) && !t.At.After(w.in.Now.Add(-Window)):
-			w.void[key] = t
-			w.free(t.Client, "host:"+strings.TrimPrefix(t.Part, HostPart+"/"))
+		}
+	}
+	if len(gone) > 0 {
+		for _, c := range w.in.Claims {
+			if gone[c.Client] {
+				w.free(c.Client, c.Key)
+			}
 		}
 	}
 }
@@ -290,14 +301,7 @@ func (w *writer) baseline() {
 	for _, file := range keys(w.problems) {
 		w.base.Problems = append(w.base.Problems, w.problems[file]...)
 	}
-	now := make(map[state.ClientID]state.Client, len(w.clients))
-	for id := range w.clients {
-		now[id] = w.get(id)
-	}
-	for id, c := range w.put {
-		now[id] = c
-	}
-	w.prune(now)
+	w.prune(w.get)
 	if w.in.Baseline == nil || !reflect.DeepEqual(*w.base, *w.in.Baseline) {
 		w.res.Baseline = w.base
 	}

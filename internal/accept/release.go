@@ -54,7 +54,7 @@ func Release(in ReleaseInput) Result {
 	if in.Approval.Fingerprint != in.Hold.Fingerprint || !usable(in.Approval, in.Now) || !in.Hold.Approvable {
 		return res
 	}
-	r := &release{in: in, clients: map[state.ClientID]state.Client{}, touched: map[state.ClientID]bool{}}
+	r := &release{in: in, clients: map[state.ClientID]state.Client{}, touched: map[state.ClientID]bool{}, freed: map[state.ClientID]bool{}}
 	for _, c := range in.Clients {
 		r.clients[c.ID] = c
 	}
@@ -78,6 +78,7 @@ type release struct {
 	res     Result
 	clients map[state.ClientID]state.Client
 	touched map[state.ClientID]bool
+	freed   map[state.ClientID]bool // whose whole wish or removal was held: no verdict holds them any more
 }
 
 // removals frees the tombstones that the hold bound.
@@ -105,6 +106,7 @@ func (r *release) gone(t state.Tombstone, free bool) {
 	if !ok || !c.Removed {
 		return
 	}
+	r.freed[c.ID] = t.Waits == ""
 	switch {
 	case t.Waits != "":
 		c.Because = "Its removal waits until " + strings.Join(WaitsFor(t), ", ") + " is valid."
@@ -129,7 +131,7 @@ func (r *release) starts() {
 		}
 		c.Settled, c.RetryAt, c.UpdatedAt = false, r.in.Now, r.in.Now
 		r.res.Clients = append(r.res.Clients, c)
-		r.touched[id] = true
+		r.touched[id], r.freed[id] = true, true
 	}
 }
 
@@ -140,18 +142,19 @@ func (r *release) result() Result {
 	r.res.LiftHolds = []string{r.in.Hold.Fingerprint}
 	r.res.Touched = sortedIDs(r.touched)
 	for _, v := range r.in.Verdicts {
-		if v.Commit != r.in.Hold.Commit {
-			continue
-		}
+		changed := false
 		v.Clients = copyFates(v.Clients)
-		for id := range r.touched {
-			if v.Clients[id] == FateHeld {
-				v.Clients[id] = FatePending
+		for id, free := range r.freed {
+			if free && v.Clients[id] == FateHeld {
+				v.Clients[id], changed = FatePending, true
 			}
 		}
-		Conclude(&v, r.in.Now)
-		r.res.Verdicts = append(r.res.Verdicts, v)
+		if changed {
+			Conclude(&v, r.in.Now)
+			r.res.Verdicts = append(r.res.Verdicts, v)
+		}
 	}
+	sort.Slice(r.res.Verdicts, func(i, j int) bool { return r.res.Verdicts[i].Seq < r.res.Verdicts[j].Seq })
 	sort.Slice(r.res.Tombstones, func(i, j int) bool { return stoneKey(r.res.Tombstones[i]) < stoneKey(r.res.Tombstones[j]) })
 	sort.Slice(r.res.Clients, func(i, j int) bool { return r.res.Clients[i].ID < r.res.Clients[j].ID })
 	return r.res

@@ -9,6 +9,9 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
+// rulePreviously is broken by a rename that doesn't say so.
+const rulePreviously = "previously"
+
 // settled is who is accepted, with the host names shared out.
 type settled struct {
 	active map[state.ClientID]*candidate // by client, known ones
@@ -95,9 +98,9 @@ func (p *pass) round(s *settled) bool {
 			}
 			continue
 		}
-		if k := claimants[0]; owned && k.who == newcomer && k.eff.Database.Reuse != reuseFresh && (p.gone(s, owner.Client) || p.waitsFor(owner.Client, k.path)) {
+		if k := claimants[0]; owned && !p.letGo(owner.Client, host) && k.who == newcomer && k.eff.Database.Reuse != reuseFresh && (p.gone(s, owner.Client) || s.active[owner.Client] == nil && p.waitsFor(owner.Client, k.path)) {
 			old := p.clients[owner.Client].Name
-			fail(k, "previously", fmt.Sprintf("takes %s from %s, which is removed here: a rename that doesn't say so?", name, old),
+			fail(k, rulePreviously, fmt.Sprintf("takes %s from %s, which is removed here: a rename that doesn't say so?", name, old),
 				fmt.Sprintf("previously: [%s] keeps its site and its data; database.reuse: fresh begins anew", old))
 		}
 	}
@@ -114,23 +117,23 @@ func (p *pass) keeps(s *settled, id state.ClientID, host string) bool {
 		return false
 	}
 	_, held := s.held[id]
-	if k := s.active[id]; k != nil {
-		if k.same || slices.Contains(k.wants, host) {
+	if k := s.active[id]; k != nil && !k.same {
+		if slices.Contains(k.wants, host) {
 			return true
 		}
-		if slices.Contains(p.claimsOf[id], host) && !p.letGo(id, host) {
+		if p.claims[host].Client == id && !p.letGo(id, host) {
 			return held
 		}
 		return p.stillWaits(s, id, HostPart+"/"+strings.TrimPrefix(host, "host:"))
 	}
 	switch {
+	case p.letGo(id, host):
+		return p.stillWaits(s, id, HostPart+"/"+strings.TrimPrefix(host, "host:"))
 	case p.gone(s, id):
 		// A removal that can still be taken back keeps its names.
 		return held || p.notUntil().After(p.in.Now) || p.waitingFor(s) != ""
 	case c.Removed:
 		return p.stillWaits(s, id, "")
-	case p.letGo(id, host):
-		return p.stillWaits(s, id, HostPart+"/"+strings.TrimPrefix(host, "host:"))
 	}
 	return true
 }
@@ -179,10 +182,13 @@ func (p *pass) bad(s *settled, file string) bool {
 
 // taken says why a name can't be had.
 func (p *pass) taken(s *settled, id state.ClientID, host string) (text, hint string) {
-	c, print, waits := p.clients[id], s.held[id], p.gone(s, id)
-	for _, t := range p.tombs[id] {
-		if !t.Done && (t.Part == "" || t.Part == HostPart+"/"+host) {
-			print, waits = max(print, t.Held), true
+	c, print, waits := p.clients[id], "", p.gone(s, id)
+	if k := s.active[id]; waits || k != nil && !k.same && !slices.Contains(k.wants, "host:"+host) {
+		print = s.held[id]
+	}
+	for _, t := range p.tombs[id] { // the whole client's first
+		if t.Part == HostPart+"/"+host || t.Part == "" && !p.letGo(id, "host:"+host) {
+			print, waits = t.Held, !t.Done // an earlier head took it away
 		}
 	}
 	switch {
@@ -191,7 +197,11 @@ func (p *pass) taken(s *settled, id state.ClientID, host string) (text, hint str
 	case waits:
 		return fmt.Sprintf("%s is still %s's: its removal waits", host, c.Name), "it is free when that is done"
 	}
-	return fmt.Sprintf("%s belongs to %s", host, c.Name), "choose another name, or take it out of " + c.Path + " in the same commit"
+	file := c.Path
+	if there := p.present[c.Name]; p.deleted[file] && len(there) > 0 {
+		file = there[0] // it was moved
+	}
+	return fmt.Sprintf("%s belongs to %s", host, c.Name), "choose another name, or take it out of " + file + " in the same commit"
 }
 
 func names(ks []*candidate) string {

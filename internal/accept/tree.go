@@ -4,7 +4,6 @@ import (
 	"path"
 	"reflect"
 	"sort"
-	"strings"
 
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -121,13 +120,13 @@ func (p *pass) keepOld() {
 }
 
 // prune leaves of the kept versions those that a living client is resolved with.
-func (p *pass) prune(clients map[state.ClientID]state.Client) {
+func (p *pass) prune(get func(state.ClientID) state.Client) {
 	if len(p.base.Kept) == 0 {
 		return
 	}
 	needed := map[string]bool{}
-	for _, c := range clients {
-		if !c.Removed {
+	for id := range p.clients {
+		if c := get(id); !c.Removed {
 			needed[c.TemplateBlob], needed[c.PlatformBlob] = true, true
 		}
 	}
@@ -191,7 +190,7 @@ func (p *pass) misnamed() {
 			continue
 		}
 		f := p.file(file)
-		if p.layout.Classify(file) == manifest.ClassOther && !saysClient(f.Data) {
+		if p.layout.Classify(file) == manifest.ClassOther && !manifest.SaysClient(f.Data) {
 			continue
 		}
 		proper := p.layout.Proper(file)
@@ -200,14 +199,4 @@ func (p *pass) misnamed() {
 		}
 		p.problems[file] = []state.FileProblem{{Path: file, Blob: f.Blob, Rule: "name", Text: "looks like a manifest and is not read", Hint: "name it " + proper}}
 	}
-}
-
-// saysClient says that a file claims to be a manifest.
-func saysClient(data []byte) bool {
-	for line := range strings.Lines(string(data)) {
-		if k, v, ok := strings.Cut(strings.TrimRight(line, "\r\n"), ":"); ok && k == "kind" && strings.Trim(v, ` "'`) == manifest.KindClient {
-			return true
-		}
-	}
-	return false
 }

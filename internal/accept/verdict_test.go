@@ -22,7 +22,7 @@ func TestS05RuleVerdictBadAmongGood(t *testing.T) {
 	equal(t, "the others converge", len(r.Touched), 9)
 	c := w.named("c004")
 	equal(t, "keeps its last good version", []any{c.Blob, c.WishHash, string(c.Manifest)}, []any{bad.Blob, bad.WishHash, string(bad.Manifest)})
-	contains(t, "why", c.Because, cpath("c004")+":2:1: this is not valid YAML")
+	contains(t, "why", c.Because, cpath("c004")+":3:1: this is not valid YAML")
 	contains(t, "why", c.Because, "Its last good version stays.")
 	equal(t, "fate", r.Verdict.Clients[c.ID], FateInvalid)
 	contains(t, "summary", r.Reports[0].Text, "invalid: clients/c004.yaml")
@@ -168,6 +168,7 @@ func TestP6RuleKeptForWhoBreaksTheNewRules(t *testing.T) {
 // A platform file that comes later holds nobody to what it never agreed to.
 func TestP6RuleKeptWithoutAPlatformFile(t *testing.T) {
 	w := fleet(t, "alpha", "beta")
+	w.push(m{cpath("alpha"): client("alpha", "alpha", "database: {retain: 30d}")})
 	w.push(m{"platform.yaml": platform("limits: {minRetain: 60d}")})
 	contains(t, "invalid", w.problem(cpath("alpha")), "60d")
 	for range 2 {
@@ -220,7 +221,7 @@ func TestP9ConcludeEnds(t *testing.T) {
 		want  string
 	}{
 		{nil, "success"}, {[]string{FateSucceeded, FateSuperseded + " abc"}, "success"}, {[]string{FateSucceeded, FateFailed}, "failure"},
-		{[]string{FateInvalid}, "failure"}, {[]string{FateFailed, FatePending}, "pending"}, {[]string{FateHeld}, "pending"},
+		{[]string{FateInvalid}, "failure"}, {[]string{FateFailed, FatePending}, "pending"}, {[]string{FateHeld}, "failure"}, {[]string{FateHeld, FatePending}, "pending"},
 	}
 	for _, c := range cases {
 		v := state.Verdict{Clients: map[state.ClientID]string{}}

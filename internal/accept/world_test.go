@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"path"
 	"reflect"
 	"sort"
@@ -30,6 +31,7 @@ type world struct {
 	tree       map[string]string
 	seen       map[string]string // the tree at the baseline
 	broken     map[string]string // path → why it can't be read
+	seenBroken map[string]string // likewise, at the baseline
 	base       *state.Baseline
 	clients    map[state.ClientID]state.Client
 	claims     map[string]state.Claim
@@ -178,7 +180,7 @@ func (w *world) input(head string) Input {
 	}
 	for p := range paths {
 		old, now := w.seen[p], w.tree[p]
-		if old == now && w.broken[p] == "" {
+		if old == now && w.broken[p] == w.seenBroken[p] {
 			continue
 		}
 		ch := Change{Path: p}
@@ -215,7 +217,7 @@ func (w *world) input(head string) Input {
 		in.Approvals = append(in.Approvals, a)
 	}
 	for _, v := range w.verdicts {
-		if v.State == "pending" || v.Commit == head {
+		if Open(v) || v.Commit == head {
 			in.Verdicts = append(in.Verdicts, v)
 		}
 	}
@@ -268,6 +270,7 @@ func (w *world) play(in Input) Result {
 		for p, text := range w.tree {
 			w.seen[p] = text
 		}
+		w.seenBroken = maps.Clone(w.broken)
 	}
 	w.sound(in, r)
 	return r

@@ -104,11 +104,6 @@ func (w *writer) removals() {
 		case t.NotUntil.After(w.in.Now):
 			c.Because = "It goes at " + t.NotUntil.UTC().Format("15:04 on 2 January 2006") + " UTC; a revert until then costs nothing."
 		}
-		for _, old := range w.tombs[c.ID] {
-			if isHost(old) {
-				w.void[stoneKey(old)] = old // the whole says it now
-			}
-		}
 		w.touched[c.ID] = true
 		w.set(c)
 		w.note(c, "removed", c.Because)
@@ -162,6 +157,12 @@ func (w *writer) accept(k *candidate) {
 	}
 	if changed || !sameClient(c, was) {
 		w.set(c)
+	}
+	if changed {
+		if w.res.Wishes == nil {
+			w.res.Wishes = map[state.ClientID]manifest.Effective{}
+		}
+		w.res.Wishes[c.ID] = k.eff
 	}
 }
 
@@ -289,6 +290,9 @@ func (w *writer) fallbackList() []*candidate {
 	return out
 }
 
+// unreadable stands for the blob of a file that can't be read.
+const unreadable = "unreadable"
+
 func (w *writer) refuse(k *candidate, problems []state.FileProblem) {
 	file := k.path
 	if len(w.problems[file]) == 0 {
@@ -304,18 +308,21 @@ func (w *writer) refuse(k *candidate, problems []state.FileProblem) {
 		return
 	}
 	c := w.get(k.client.ID)
-	if c.InvalidBlob != "" && c.InvalidBlob == k.blob && c.Path == file {
+	mark := k.blob
+	if mark == "" {
+		mark = unreadable
+	}
+	if c.InvalidBlob == mark && c.Path == file {
 		return
 	}
 	if k.inherited && c.InvalidBlob != "" {
 		return // its file is invalid too: that is said already
 	}
-	c.InvalidBlob, c.Path = k.blob, file
-	if c.InvalidBlob == "" {
-		c.InvalidBlob = "unreadable"
-	}
+	c.InvalidBlob, c.Path = mark, file
 	c.Because = describe(problems[0]) + ". Its last good version stays."
-	w.fate[c.ID] = FateInvalid
+	if w.fate[c.ID] == "" {
+		w.fate[c.ID] = FateInvalid // else its last good version changes all the same
+	}
 	w.set(c)
 	w.note(c, "invalid", c.Because)
 }

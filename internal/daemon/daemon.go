@@ -57,6 +57,8 @@ type Daemon struct {
 	Every time.Duration
 	// OnPoll tells how a poll ended; nil: nobody asks.
 	OnPoll func(error)
+	// OnPass tells that a pass ended; nil: nobody asks.
+	OnPass func()
 
 	queue *Queue
 	hint  chan struct{}
@@ -255,6 +257,9 @@ func (d *Daemon) work(ctx, hard context.Context) {
 			return
 		}
 		d.pass(hard, t.Client, t.Cause)
+		if d.OnPass != nil {
+			d.OnPass()
+		}
 		d.queue.Done(t)
 	}
 }

@@ -19,4 +19,22 @@
 //
 // The decoder is ours, over yaml.v3's nodes: the library's own decoder quotes
 // values in its errors and checks duplicate keys in quadratic time.
+//
+// A problem shows its source line, unless the line holds something that is never
+// shown: whatever lies below env (misspelled or under a former name too), what is
+// named or looks like a secret, to its last line, and the values of unknown keys.
+// Comments and broken text are searched for pasted secrets as well.
+//
+// Numbers that versions of YAML read differently (010, 0x10, .nan) are refused where
+// a number is meant; below env every spelling is kept.
+//
+// Defaults that the template or the plan can't follow are left out; what a manifest
+// itself asks for is refused. Without a retention the default is 30 days or the
+// platform's floor, whichever is longer.
+//
+// A template or platform file that has problems still serves to check its clients;
+// one that can't be read makes them be checked by themselves only, and not valid: a
+// plan over half the rules would be a wrong plan.
+//
+// Time zones come with the program: which are known must not depend on the machine.
 package manifest

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	_ "time/tzdata" // a zone is known here as it is everywhere
 	"unicode"
 	"unicode/utf8"
 

@@ -65,6 +65,7 @@ func TestS46PastedSecrets(t *testing.T) {
 		"sk_" + "live_" + alnum, "rk_" + "test_" + alnum, "whsec_" + alnum, "ghp_" + alnum, "github_" + "pat_" + alnum, "glpat-" + alnum, "xoxb-" + "123456789012-" + alnum,
 		"AKIA" + "ABCDEFGHIJKLMNOP", "AIza" + alnum + alnum, "re_" + "a1B2c3D4_" + alnum, "live_" + alnum, "SG." + alnum + "." + alnum, "npm_" + alnum + alnum, "dop_v1_" + hex,
 		"sk-" + "proj-" + alnum, "sk-" + alnum + alnum, "-----BEGIN " + "RSA PRIVATE KEY-----", "eyJ" + "hbGciOiJI" + ".eyJ" + "zdWIiOiIx" + ".abc", "postgres://shop:hunter2@db.example/shop", "https://:pw@git.example",
+		"gho_" + alnum, "ghr_" + alnum, "ASIA" + "ABCDEFGHIJKLMNOP", "test_" + alnum, "sk-" + "ant-" + alnum, "sbp_" + hex, "ya29." + alnum, "AGE-SECRET-" + "KEY-1" + "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
 		"shpat_" + hex, "dckr_pat_" + alnum, "xkeysib-" + hex, "hooks.slack.com/services/" + "T0123456/B0123456/" + alnum,
 	} {
 		if !looksSecret(s) {

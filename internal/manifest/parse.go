@@ -29,6 +29,7 @@ type document struct {
 	spans    map[*yaml.Node][2]int // first and last line of what looks like a secret
 	told     map[int]bool          // lines whose secret was told of
 	root     *yaml.Node            // the mapping; nil when the file can't be read
+	tree     *yaml.Node            // what was parsed, nil for nothing
 	client   string
 	problems Problems
 }
@@ -71,7 +72,7 @@ func parse(path string, data []byte) *document {
 		d.at(0, 0, "empty", "the file is empty", "write a manifest, or remove the file")
 		return d
 	}
-	d.conceal(root)
+	d.tree = root
 	count := 0
 	if !d.walk(root, 1, &count) {
 		return d

@@ -185,3 +185,14 @@ func TestSuggestIsKnown(t *testing.T) {
 		}
 	})
 }
+
+// Whatever is shaped like a secret has a mark, so that the quick look misses nothing.
+func TestShapesAreMarked(t *testing.T) {
+	shape := rapid.StringMatching(strings.ReplaceAll(secretShape.String(), `\b`, ""))
+	rapid.Check(t, func(t *rapid.T) {
+		s := shape.Draw(t, "secret")
+		if secretShape.MatchString(s) && !marked(s) {
+			t.Fatalf("%q has no mark", s)
+		}
+	})
+}

@@ -96,7 +96,7 @@ func (d *document) resolve(c Client, ctx Context) Effective {
 	e.Environment = environment(ctx.Platform, t, c.Env)
 	d.hosts(&e, ctx)
 	d.features(&e, t, ctx.Platform)
-	d.providers(e, ctx.Platform)
+	d.providers(e, ctx)
 	e.tidy()
 	return e
 }
@@ -359,14 +359,15 @@ func meant(word string, known []string, list, none string) string {
 
 // providers checks that somebody is named for each part, that what the layers say
 // fits together, and the platform's floors.
-func (d *document) providers(e Effective, p *Platform) {
+func (d *document) providers(e Effective, ctx Context) {
+	p := ctx.Platform
 	for _, part := range []struct{ key, have string }{{"deployment", e.Deployment.Provider}, {"database", e.Database.Provider}, {"dns", e.DNS.Provider}} {
 		if part.have == "" {
 			d.node(d.near(part.key), "provider", part.key+".provider is not said, and there is no default", "write "+part.key+": {provider: …}, or a default in platform.yaml")
 		}
 	}
 	switch external := e.Database.Provider == "external"; {
-	case external && e.Database.External == nil:
+	case external && e.Database.External == nil && ctx.Defaults.Database != "external": // that default means: elsewhere
 		d.node(d.near("database"), "database", "database.external.url is missing", "add external: {url: {secret: database-url}}")
 	case !external && e.Database.External != nil && e.Database.Provider != "":
 		d.node(d.near("database", "external"), "database", "database.external needs provider: external", "")

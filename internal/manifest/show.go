@@ -43,6 +43,7 @@ func (d *document) node(n *yaml.Node, rule, text, hint string) {
 // snippet is the source line, "" where it could show a secret or the place is far
 // out on a long line.
 func (d *document) snippet(line, column int) string {
+	d.conceal()
 	if line < 1 || line > len(d.lines) || d.secret[line] {
 		return ""
 	}
@@ -67,8 +68,11 @@ func cut(text string, column int) string {
 
 // conceal notes the lines that hold what is never repeated: everything below env,
 // under whatever name, the values of unknown keys that aren't plain words, and what
-// is named or looks like a secret, to its last line.
-func (d *document) conceal(root *yaml.Node) {
+// is named or looks like a secret, to its last line. Only a file with a problem needs it.
+func (d *document) conceal() {
+	if d.spans != nil || d.tree == nil {
+		return
+	}
 	d.secret, d.spans = map[int]bool{}, map[*yaml.Node][2]int{}
 	var order []*yaml.Node
 	type span struct {
@@ -94,7 +98,7 @@ func (d *document) conceal(root *yaml.Node) {
 			spans = append(spans, span{n, i, len(order)})
 		}
 	}
-	visit(root, 1)
+	visit(d.tree, 1)
 	for _, s := range spans {
 		from, to := order[s.i].Line, len(d.lines)
 		if s.j < len(order) {
@@ -210,8 +214,11 @@ func (d *document) unsafe(line int) bool {
 // it was told of a line already, it isn't repeated.
 func (d *document) strays() {
 	for i, text := range d.lines {
+		if d.told[i+1] || !marked(text) {
+			continue
+		}
 		loc := secretShape.FindStringIndex(text)
-		if loc == nil || d.told[i+1] {
+		if loc == nil {
 			continue
 		}
 		d.at(i+1, utf8.RuneCountInString(text[:loc[0]])+1, "pasted-secret", "this line holds something that looks like a secret, and a repository is no place for one", secretHint)

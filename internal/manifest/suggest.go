@@ -13,9 +13,6 @@ func Suggest(word string, known []string) string {
 	}
 	best, least := "", max(1, len(word)/3)+1
 	for _, k := range known {
-		if strings.EqualFold(k, word) && k != word {
-			return k
-		}
 		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < least {
 			best, least = k, d
 		}

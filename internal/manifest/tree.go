@@ -32,17 +32,33 @@ func CheckTree(l Layout, files []File, d Defaults) ([]Effective, Problems) {
 // CheckTreeFor is CheckTree for a version of the program, which platform.yaml's
 // requires is held against.
 func CheckTreeFor(program string, l Layout, files []File, d Defaults) ([]Effective, Problems) {
-	t := tree{names: map[string]string{}, hosts: map[string]string{}, former: map[string]string{}, adopted: map[string]string{}}
-	t.ctx = Context{Defaults: d, Templates: map[string]Template{}, Blobs: map[string]string{}, Program: program}
+	return CheckTreeOver(program, l, files, nil, d, func(string) int { return 0 })
+}
+
+// CheckTreeOver is CheckTreeFor for a change that is to be judged. rules, unless nil,
+// are the platform file and the templates that decide in place of the tree's own;
+// a template that only the tree has counts all the same. rank says who comes first
+// when two claim a name: the lower; among equals the path decides. The tree's own
+// platform file and templates are checked too.
+func CheckTreeOver(program string, l Layout, files, rules []File, d Defaults, rank func(path string) int) ([]Effective, Problems) {
 	files = append([]File(nil), files...)
 	sort.SliceStable(files, func(i, j int) bool { return files[i].Path < files[j].Path })
+	own := newTree(program, d)
+	own.read(l, files)
+	t := own
+	if rules != nil {
+		t = newTree(program, d)
+		t.read(l, rules)
+		t.problems = own.problems // the rules were judged where they were accepted
+		for name, v := range own.ctx.Templates {
+			if _, ok := t.ctx.Templates[name]; !ok && !t.unreadable[name] {
+				t.ctx.Templates[name] = v
+			}
+		}
+	}
 	var clients []File
 	for _, f := range files {
 		switch l.Classify(f.Path) {
-		case ClassPlatform:
-			t.platform(f)
-		case ClassTemplate:
-			t.template(f)
 		case ClassClient:
 			clients = append(clients, f)
 		case ClassMisnamed:
@@ -53,6 +69,7 @@ func CheckTreeFor(program string, l Layout, files []File, d Defaults) ([]Effecti
 			}
 		}
 	}
+	sort.SliceStable(clients, func(i, j int) bool { return rank(clients[i].Path) < rank(clients[j].Path) })
 	for _, f := range clients {
 		t.client(f)
 	}
@@ -85,6 +102,23 @@ type checked struct {
 	effective Effective
 }
 
+func newTree(program string, d Defaults) *tree {
+	return &tree{names: map[string]string{}, hosts: map[string]string{}, former: map[string]string{}, adopted: map[string]string{}, unreadable: map[string]bool{},
+		ctx: Context{Defaults: d, Templates: map[string]Template{}, Blobs: map[string]string{}, Program: program}}
+}
+
+// read takes in the files that manifests are laid over.
+func (t *tree) read(l Layout, files []File) {
+	for _, f := range files {
+		switch l.Classify(f.Path) {
+		case ClassPlatform:
+			t.platform(f)
+		case ClassTemplate:
+			t.template(f)
+		}
+	}
+}
+
 func (t *tree) platform(f File) {
 	p, doc := decodePlatform(f.Path, f.Data)
 	t.problems = append(t.problems, doc.problems...)
@@ -98,18 +132,10 @@ func (t *tree) template(f File) {
 	t.problems = append(t.problems, doc.problems...)
 	name := strings.TrimSuffix(path.Base(f.Path), ".yaml")
 	if doc.root == nil {
-		t.broken(name)
+		t.unreadable[name] = true
 		return
 	}
 	t.ctx.Templates[name] = v
-}
-
-// broken notes a template that is there and can't be read.
-func (t *tree) broken(name string) {
-	if t.unreadable == nil {
-		t.unreadable = map[string]bool{}
-	}
-	t.unreadable[name] = true
 }
 
 func (t *tree) client(f File) {

@@ -54,8 +54,9 @@ type builder struct {
 	problems []Problem
 	// Refs of the wish.
 	site, traffic, deployment state.Ref
-	proved                    string // key of the probe from outside
-	twice                     map[string]string
+	proved                    string            // key of the probe from outside
+	twice                     map[string]string // see adoptedTwice
+	wishOrder, recordOrder    []state.Resource
 }
 
 func newBuilder(in Input, c ClientInput, m moves) *builder {
@@ -109,24 +110,25 @@ func (b *builder) key(r state.Ref) (string, bool) {
 	return "", false
 }
 
-// sortedWish is the wish in the order of the protocol.
+// sortedWish is the wish in the order of the protocol. Callers don't change it.
 func (b *builder) sortedWish() []state.Resource {
-	out := make([]state.Resource, 0, len(b.wished))
-	for _, w := range b.wished {
-		out = append(out, w)
+	if b.wishOrder == nil {
+		b.wishOrder = inOrder(b.wished)
 	}
-	sort.Slice(out, func(i, j int) bool {
-		if a, c := rank(out[i].Ref.Kind), rank(out[j].Ref.Kind); a != c {
-			return a < c
-		}
-		return out[i].Ref.Less(out[j].Ref)
-	})
-	return out
+	return b.wishOrder
 }
 
+// sortedRecord is the record in the same order. Callers don't change it.
 func (b *builder) sortedRecord() []state.Resource {
-	out := make([]state.Resource, 0, len(b.recorded))
-	for _, r := range b.recorded {
+	if b.recordOrder == nil {
+		b.recordOrder = inOrder(b.recorded)
+	}
+	return b.recordOrder
+}
+
+func inOrder(all map[state.Ref]state.Resource) []state.Resource {
+	out := make([]state.Resource, 0, len(all))
+	for _, r := range all {
 		out = append(out, r)
 	}
 	sort.Slice(out, func(i, j int) bool {
@@ -186,7 +188,7 @@ func (b *builder) finish() []Step {
 	if len(b.steps) == 0 {
 		return nil
 	}
-	record := Step{Number: StepRecord, Action: Record, Ref: state.Ref{Client: b.c.Client.ID}, Reason: "the audit record and the status"}
+	record := Step{Number: StepRecord, Action: Record, Ref: state.Ref{Client: b.c.Client.ID}, Reason: "the audit record and the status", Undo: "nothing: it only records"}
 	release := ""
 	if w, ok := b.wished[b.deployment]; ok {
 		release = releasePrint(w)

@@ -69,10 +69,12 @@ func (b *builder) made(r state.Ref) string {
 	return ""
 }
 
+// keyOfKind is the step that makes the wished resource of a kind ready.
 func (b *builder) keyOfKind(k state.Kind) string {
 	for _, s := range b.steps {
 		if s.Ref.Kind == k && (s.Action.Writes() || s.Action == Return) && s.Action != Delete {
-			return s.Key()
+			key, _ := b.key(s.Ref)
+			return key
 		}
 	}
 	return ""

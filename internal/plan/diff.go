@@ -20,7 +20,7 @@ func diff(have, wish state.Resource) []Field {
 			out = append(out, Field{Name: a[i].Name, Before: show(a[i].Value), Secret: a[i].Value.Secret != nil})
 			i++
 		case i >= len(a) || w[j].Name < a[i].Name:
-			if w[j].Value.Canonical() != state.Lit("").Canonical() {
+			if !w[j].Value.Equal(state.Lit("")) {
 				out = append(out, Field{Name: w[j].Name, After: show(w[j].Value), Secret: w[j].Value.Secret != nil})
 			}
 			j++

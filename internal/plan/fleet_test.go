@@ -242,6 +242,9 @@ func TestNeedsAreInOrder(t *testing.T) {
 				t.Fatalf("two steps %s", s.Key())
 			}
 			done[s.Key()] = true
+			if s.Reason == "" || s.Undo == "" || s.Client == "" || s.Number < 1 || s.Number > 8 {
+				t.Fatalf("step %d %s of %q: because %q, undo %q", s.Number, line(s), s.Client, s.Reason, s.Undo)
+			}
 		}
 	})
 }

@@ -333,6 +333,9 @@ func TestS23RenameWarning(t *testing.T) {
 			t.Errorf("%s: %+v", c.name, p.Warnings[0])
 		}
 	}
+	if p := plan.Calculate(input(removed(settled(t, shop("shop"))), client(t, shop("ship")))); len(p.Warnings) > 0 {
+		t.Errorf("short names are alike by chance: %v", p.Warnings)
+	}
 	if p := plan.Calculate(input(settled(t, shop("demoshop")), client(t, shop("demo-shop")))); len(p.Warnings) > 0 {
 		t.Errorf("nobody goes: %v", p.Warnings)
 	}

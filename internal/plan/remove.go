@@ -135,7 +135,7 @@ func removalRank(k state.Kind) int {
 
 // removalOrder is the record in the order in which it goes.
 func (b *builder) removalOrder() []state.Resource {
-	all := b.sortedRecord()
+	all := append([]state.Resource(nil), b.sortedRecord()...)
 	sort.SliceStable(all, func(i, j int) bool { return removalRank(all[i].Ref.Kind) < removalRank(all[j].Ref.Kind) })
 	return all
 }
@@ -238,6 +238,17 @@ func (b *builder) isHost(name string) bool {
 		}
 	}
 	return !any && !strings.HasPrefix(name, "_")
+}
+
+// Left says that something that the tombstone names is still on record and in use: its
+// removal, or its move to another client, is not done, and the proof is still needed.
+func Left(t state.Tombstone, recorded []state.Resource) bool {
+	for _, r := range recorded {
+		if r.Ref.Client == t.Client && r.Real() && !r.Retained() && r.Ref.Kind != state.KindMail && (t.Part == "" || t.Part == partOf(r.Ref)) {
+			return true
+		}
+	}
+	return false
 }
 
 // Purges returns the steps that erase retained data whose date has passed and whose

@@ -85,7 +85,15 @@ func OutputOf(r Ref, output string) Value { return Value{Ref: &r, Output: output
 func SecretValue(s SecretRef) Value { return Value{Secret: &s} }
 
 // Equal compares by content.
-func (v Value) Equal(o Value) bool { return v.Canonical() == o.Canonical() }
+func (v Value) Equal(o Value) bool {
+	switch {
+	case v.Secret != nil || o.Secret != nil:
+		return v.Secret != nil && o.Secret != nil && *v.Secret == *o.Secret
+	case v.Ref != nil || o.Ref != nil:
+		return v.Ref != nil && o.Ref != nil && *v.Ref == *o.Ref && v.Output == o.Output
+	}
+	return v.Literal == o.Literal
+}
 
 // Canonical is a stable text of what the value refers to, for hashing and
 // comparison: it holds literals and names, no secret.
@@ -162,7 +170,7 @@ type Resource struct {
 	Found      bool             `json:"found,omitempty"`      // an equal unmarked object that was there: used, never changed, never deleted
 	Adopted    bool             `json:"adopted,omitempty"`    // named in `adopt:`, or existing on a site that is: may change, is never deleted, never purged by schedule
 	Generation int              `json:"generation,omitempty"` // of the client when it was made: part of its Mark
-	Phase      string           `json:"phase,omitempty"`      // "" ready | progressing | failed | manual
+	Phase      string           `json:"phase,omitempty"`      // "" ready | progressing | failed | manual | adopting
 	Message    string           `json:"message,omitempty"`    // why failed, what to do for manual
 	Run        string           `json:"run,omitempty"`        // the pass that created it
 	// Retained data: taken out of use at, to be purged not before.

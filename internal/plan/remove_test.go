@@ -1,0 +1,201 @@
+package plan_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// RuleData: how long retained data is kept. The last good version's word counts; what
+// was adopted is never erased by a date; a schedule erases only what is past it, of a
+// client that is still absent.
+func TestRuleDataRetention(t *testing.T) {
+	day := 24 * time.Hour
+	for _, c := range []struct {
+		name   string
+		change func(*plan.ClientInput)
+		until  time.Time
+	}{
+		{"a date", func(*plan.ClientInput) {}, now.Add(30 * day)},
+		{"another", func(c *plan.ClientInput) { c.Retain = 7 * day }, now.Add(7 * day)},
+		{"for ever", func(c *plan.ClientInput) { c.RetainForever = true }, time.Time{}},
+		{"adopted", func(c *plan.ClientInput) {
+			*c = alter(*c, state.KindDatabase, func(r *state.Resource) { r.Adopted = true })
+		}, time.Time{}},
+	} {
+		in := removed(settled(t, shop("shop")))
+		c.change(&in)
+		p := plan.Calculate(input(in))
+		if s := find(t, p, "retain database/main"); !s.PurgeAfter.Equal(c.until) {
+			t.Errorf("%s: until %s, want %s", c.name, s.PurgeAfter, c.until)
+		}
+		kept := plan.Model(in.Recorded, p, now)
+		absent := in.Client
+		absent.Removed = true
+		for _, at := range []time.Time{c.until.Add(-time.Second), c.until, now.AddDate(20, 0, 0)} {
+			steps := plan.Purges(absent, kept, at)
+			due := !c.until.IsZero() && !at.Before(c.until)
+			if (len(steps) == 1 && steps[0].Action == plan.Purge && steps[0].Risk == plan.RiskData) != due || (len(steps) > 0) != due {
+				t.Errorf("%s at %s: %v, due %t", c.name, at, steps, due)
+			}
+			if back := plan.Purges(in.Client, kept, at); len(back) > 0 {
+				t.Errorf("%s: the client is back, and its data is erased", c.name)
+			}
+		}
+	}
+}
+
+// Earlier releases stay up to Keep, the youngest ones.
+func TestReleasesBeyondKeepGo(t *testing.T) {
+	c := settled(t, shop("shop"))
+	was := map[string]string{}
+	for n := range 5 {
+		c = becomes(t, c, shop("shop", func(e *manifest.Effective) { e.Settings = map[string]any{"n": n} }))
+		p := plan.Calculate(input(c))
+		for _, s := range p.Steps {
+			switch {
+			case s.Action == plan.Create && s.Ref.Kind == state.KindDeployment:
+				was[s.Ref.Name] = fmt.Sprint(n)
+			case s.Action == plan.Delete:
+				if want := fmt.Sprint(n - 3); was[s.Ref.Name] != want && n != 2 {
+					t.Errorf("with release %d goes %s, want %s", n, was[s.Ref.Name], want)
+				}
+			}
+		}
+		c.Recorded = plan.Model(c.Recorded, p, now.Add(time.Duration(n)*time.Minute))
+	}
+	if again := plan.Calculate(input(c)); !again.Empty() {
+		t.Errorf("not settled: %v", lines(again))
+	}
+	left := 0
+	for _, r := range c.Recorded {
+		if r.Ref.Kind == state.KindDeployment {
+			left++
+		}
+	}
+	if left != 3 {
+		t.Errorf("%d releases are on record, want the serving one and 2 earlier", left)
+	}
+}
+
+// A client that is said to be removed without a proof keeps everything (P5).
+func TestP5RemovedWithoutTombstone(t *testing.T) {
+	c := removed(settled(t, shop("shop")))
+	c.Tombstones = nil
+	if p := plan.Calculate(input(c)); len(p.Steps) > 0 || len(p.Problems) != 1 {
+		t.Errorf("steps %v, problems %v", lines(p), p.Problems)
+	}
+}
+
+// Retained data that returns and changes: what needs it waits for both.
+func TestReturnAndChange(t *testing.T) {
+	c := alter(settled(t, shop("shop")), state.KindDatabase, func(r *state.Resource) { r.RetainedAt, r.PurgeAfter = now, now.Add(time.Hour) })
+	c = becomes(t, c, shop("shop", func(e *manifest.Effective) {
+		e.DisabledCollections, e.Settings = []string{"orders"}, map[string]any{"theme": "dark"}
+	}))
+	p := plan.Calculate(input(c))
+	back, change, release := find(t, p, "return database/main"), find(t, p, "update database/main"), find(t, p, "create deployment")
+	if !after(p, change.Key(), back.Key()) || !after(p, release.Key(), change.Key()) {
+		t.Errorf("order: %v", lines(p))
+	}
+	c.Recorded = plan.Model(c.Recorded, p, now)
+	if again := plan.Calculate(input(c)); !again.Empty() {
+		t.Errorf("not settled: %v", lines(again))
+	}
+}
+
+// takes is a client that takes another one's host over.
+func takes(t *testing.T, host string) plan.ClientInput {
+	return becomes(t, settled(t, shop("beta")), shop("beta", func(e *manifest.Effective) { e.Hosts = []string{"beta.example", host} }))
+}
+
+// S24: while the new owner can't be planned, the old one keeps what serves.
+func TestS24OldOwnerWaitsForOneThatIsNotReady(t *testing.T) {
+	for name, spoil := range map[string]func(*plan.ClientInput){
+		"invalid": func(c *plan.ClientInput) { c.Problems = []plan.Problem{{Name: "beta", Text: "a secret is not set"}} },
+		"held":    func(c *plan.ClientInput) { *c = looked(*c, state.KindDatabase, plan.Look{Gone: true}) },
+	} {
+		beta := takes(t, "alpha.example")
+		spoil(&beta)
+		p := plan.Calculate(input(removed(settled(t, shop("alpha"))), beta))
+		for _, s := range p.Steps {
+			serves := s.Ref.Kind == state.KindDomain || s.Ref.Kind == state.KindRecord
+			if s.Action != plan.Forget && s.Action != plan.Record && (serves || !s.Blocked || !strings.Contains(s.Reason, "beta")) {
+				t.Errorf("%s: %s (%s) would run", name, line(s), s.Reason)
+			}
+		}
+		if len(p.Problems) != 1 {
+			t.Errorf("%s: %v", name, p.Problems)
+		}
+	}
+}
+
+// A name that its owner has not let go of is waited for: held removal, or none at all.
+func TestNameThatIsNotFree(t *testing.T) {
+	alpha := becomes(t, settled(t, shop("alpha")), shop("alpha", func(e *manifest.Effective) { e.Host, e.Hosts = "new.example", []string{"new.example"} }))
+	alpha.Tombstones = nil // held, or not due
+	p := plan.Calculate(input(alpha, takes(t, "alpha.example")))
+	want := []string{"create domain/alpha.example@local blocked", "create domain/new.example@local", "create record/A alpha.example blocked", "create record/A new.example"}
+	if d := cmp.Diff(want, changes(p)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	for _, s := range p.Steps {
+		if s.Blocked && s.Action == plan.Create && s.Reason != "waiting for alpha, which still has it" {
+			t.Errorf("%s: %s", line(s), s.Reason)
+		}
+	}
+}
+
+// An adopted name that moves stays adopted: it is never deleted later.
+func TestRuleAdoptionMovedNameStaysAdopted(t *testing.T) {
+	alpha := alter(settled(t, shop("alpha")), state.KindDomain, func(r *state.Resource) { r.Adopted = true })
+	alpha, beta := removed(alpha), takes(t, "alpha.example")
+	p := plan.Calculate(input(alpha, beta))
+	find(t, p, "move domain/alpha.example@local !traffic")
+	for _, r := range plan.Model(append(alpha.Recorded, beta.Recorded...), p, now) {
+		if r.Ref.Client == beta.Client.ID && r.Ref.Host() == "alpha.example" && r.Ref.Kind == state.KindDomain && (!r.Adopted || r.ID == "") {
+			t.Errorf("%s: adopted %t, id %q", r.Ref, r.Adopted, r.ID)
+		}
+	}
+}
+
+// A proof is needed until what it names has gone or moved: the old owner's own steps may
+// be done long before.
+func TestProofIsNeededUntilTheNameHasMoved(t *testing.T) {
+	alpha := becomes(t, settled(t, shop("alpha")), shop("alpha", func(e *manifest.Effective) { e.Host, e.Hosts = "new.example", []string{"new.example"} }))
+	domain := state.Tombstone{Client: alpha.Client.ID, Part: "domain/alpha.example@local"}
+	beta := takes(t, "alpha.example")
+	all := append(append([]state.Resource(nil), alpha.Recorded...), beta.Recorded...)
+	p := plan.Calculate(input(alpha, beta))
+	var own plan.Plan
+	for _, s := range p.Steps {
+		if s.Ref.Client == alpha.Client.ID {
+			own.Steps = append(own.Steps, s)
+		}
+	}
+	for _, c := range []struct {
+		name string
+		t    state.Tombstone
+		have []state.Resource
+		left bool
+	}{
+		{"before", domain, all, true},
+		{"the old owner is done", domain, plan.Model(all, own, now), true},
+		{"both are done", domain, plan.Model(all, p, now), false},
+		{"a host is no resource", state.Tombstone{Client: alpha.Client.ID, Part: "host/alpha.example"}, all, false},
+		{"another client's", state.Tombstone{Client: beta.Client.ID, Part: domain.Part}, all, false},
+		{"the whole client", state.Tombstone{Client: alpha.Client.ID}, all, true},
+		{"only retained data", state.Tombstone{Client: alpha.Client.ID}, plan.Model(alpha.Recorded, plan.Calculate(input(removed(alpha))), now), false},
+	} {
+		if got := plan.Left(c.t, c.have); got != c.left {
+			t.Errorf("%s: left %t, want %t", c.name, got, c.left)
+		}
+	}
+}
