@@ -4,7 +4,6 @@ import (
 	"path"
 	"reflect"
 	"sort"
-	"strings"
 
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -191,7 +190,7 @@ func (p *pass) misnamed() {
 			continue
 		}
 		f := p.file(file)
-		if p.layout.Classify(file) == manifest.ClassOther && !saysClient(f.Data) {
+		if p.layout.Classify(file) == manifest.ClassOther && !manifest.SaysClient(f.Data) {
 			continue
 		}
 		proper := p.layout.Proper(file)
@@ -200,14 +199,4 @@ func (p *pass) misnamed() {
 		}
 		p.problems[file] = []state.FileProblem{{Path: file, Blob: f.Blob, Rule: "name", Text: "looks like a manifest and is not read", Hint: "name it " + proper}}
 	}
-}
-
-// saysClient says that a file claims to be a manifest.
-func saysClient(data []byte) bool {
-	for line := range strings.Lines(string(data)) {
-		if k, v, ok := strings.Cut(strings.TrimRight(line, "\r\n"), ":"); ok && k == "kind" && strings.Trim(v, ` "'`) == manifest.KindClient {
-			return true
-		}
-	}
-	return false
 }

@@ -71,7 +71,7 @@ type Input struct {
 	Tombstones []state.Tombstone // done ones too, at least for Window
 	Holds      []state.Hold
 	Approvals  []state.Approval
-	Verdicts   []state.Verdict // those that are pending, and the baseline's head's
+	Verdicts   []state.Verdict // those that are Open, and the baseline's head's
 
 	Guard    Guard
 	Defaults manifest.Defaults
@@ -98,9 +98,12 @@ type Result struct {
 	Verdicts       []state.Verdict   // older ones that changed
 	History        []state.Entry     // to append
 	Reports        []state.Report    // to append to the outbox
-	Touched        []state.ClientID  // that need a pass; what a hold binds is not among them
-	Held           bool              // the whole head waits (history): nothing of it was accepted
-	Again          bool              // of Release only: it is Head that has to be called again
+	// Wishes are the effective manifests of clients to put whose wish was read here, so
+	// that nobody has to read it again.
+	Wishes  map[state.ClientID]manifest.Effective
+	Touched []state.ClientID // that need a pass; what a hold binds is not among them
+	Held    bool             // the whole head waits (history): nothing of it was accepted
+	Again   bool             // of Release only: it is Head that has to be called again
 }
 
 // ReleaseInput is all that Release reads.
@@ -111,5 +114,5 @@ type ReleaseInput struct {
 	Clients    []state.Client
 	Claims     []state.Claim
 	Tombstones []state.Tombstone
-	Verdicts   []state.Verdict // those that are pending
+	Verdicts   []state.Verdict // those that are Open
 }

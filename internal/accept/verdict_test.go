@@ -221,7 +221,7 @@ func TestP9ConcludeEnds(t *testing.T) {
 		want  string
 	}{
 		{nil, "success"}, {[]string{FateSucceeded, FateSuperseded + " abc"}, "success"}, {[]string{FateSucceeded, FateFailed}, "failure"},
-		{[]string{FateInvalid}, "failure"}, {[]string{FateFailed, FatePending}, "pending"}, {[]string{FateHeld}, "pending"},
+		{[]string{FateInvalid}, "failure"}, {[]string{FateFailed, FatePending}, "pending"}, {[]string{FateHeld}, "failure"}, {[]string{FateHeld, FatePending}, "pending"},
 	}
 	for _, c := range cases {
 		v := state.Verdict{Clients: map[state.ClientID]string{}}

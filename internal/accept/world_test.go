@@ -217,7 +217,7 @@ func (w *world) input(head string) Input {
 		in.Approvals = append(in.Approvals, a)
 	}
 	for _, v := range w.verdicts {
-		if v.State == "pending" || v.Commit == head {
+		if Open(v) || v.Commit == head {
 			in.Verdicts = append(in.Verdicts, v)
 		}
 	}

@@ -158,6 +158,12 @@ func (w *writer) accept(k *candidate) {
 	if changed || !sameClient(c, was) {
 		w.set(c)
 	}
+	if changed {
+		if w.res.Wishes == nil {
+			w.res.Wishes = map[state.ClientID]manifest.Effective{}
+		}
+		w.res.Wishes[c.ID] = k.eff
+	}
 }
 
 // moved says that the wish itself changed. A difference that only a newer

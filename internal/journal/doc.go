@@ -8,6 +8,8 @@
 // can say: two objects, somebody else's mark).
 //
 // It promises that a create is never sent twice for an object that exists or may
-// still show up, and that what is not ours is never taken for ours. It refuses to
+// still show up, that what is not ours is never taken for ours, and that the order in
+// which a vendor lists objects decides nothing. What holds data is never used because
+// it looks equal. It refuses to
 // read error texts, to call anything, to know the time.
 package journal

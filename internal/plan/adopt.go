@@ -47,22 +47,56 @@ func (b *builder) checkAdopted() {
 	}
 }
 
-// adopting says that something that `adopt:` names is not on record yet.
+// Adopting is the phase of what `adopt:` names until the first pass is through: one that
+// was cut off is begun again, so that no part of a site is taken for a stranger's.
+const Adopting = "adopting"
+
+// adopting says that the first pass is not through: something that `adopt:` names is not
+// on record yet, or its parts may not be.
 func (b *builder) adopting() bool {
 	for _, w := range b.wished {
-		if w.AdoptID != "" && !b.recorded[w.Ref].Real() {
+		if w.AdoptID != "" && !b.adopted(w) {
 			return true
 		}
 	}
 	return false
 }
 
+// adopted says that the resource is on record for good.
+func (b *builder) adopted(w state.Resource) bool {
+	have := b.recorded[w.Ref]
+	return have.Real() && have.Phase != Adopting
+}
+
+// ToAdopt lists what the client's first pass records, and what has to be looked for
+// before: what bears an AdoptID by that id; the rest, parts of the adopted site, by the
+// site that their attribute names, host names and records by their own name. It is
+// empty when nothing is to be adopted. A look says Found with the ID, Gone, Failed,
+// Foreign (another mark, or another client has it on record) or Count.
+func ToAdopt(c ClientInput) []state.Resource {
+	b := newBuilder(Input{}, c, moves{})
+	if c.Removed || !b.adopting() {
+		return nil
+	}
+	return b.toAdopt()
+}
+
+func (b *builder) toAdopt() []state.Resource {
+	var out []state.Resource
+	for _, w := range b.sortedWish() {
+		if !b.adopted(w) && (w.AdoptID != "" || b.ofAdopted(w)) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
 // adopt is the first pass: it records and does nothing else.
 func (b *builder) adopt() {
-	for _, w := range b.sortedWish() {
+	for _, w := range b.toAdopt() {
 		look := b.c.Looks[w.Ref]
-		if b.recorded[w.Ref].Real() || (w.AdoptID == "" && (!b.ofAdopted(w) || look.Gone)) {
-			continue
+		if w.AdoptID == "" && look.Gone {
+			continue // made by the next pass
 		}
 		if look.Foreign != "" || look.Count > 1 {
 			b.resource(w) // says why a person must decide
@@ -235,6 +269,8 @@ func Adopted(w state.Resource, id string, seen []Existing) state.Resource {
 		delete(have, a.Name)
 		variable := strings.HasPrefix(a.Name, "env.")
 		switch {
+		case a.Name == "label" && w.Ref.Kind == state.KindSite:
+			record[a.Name] = a.Value // what people called it is no reason to touch it
 		case told && !s.Same:
 			record[a.Name], differs = s.Kept, true
 		case !told && variable && (readable || generated(a.Value) || ofDatabase(a.Value) || a.Name == "env.DATABASE_URL"):

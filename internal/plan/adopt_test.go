@@ -25,7 +25,18 @@ func pass(t *testing.T, c plan.ClientInput) (plan.Plan, plan.ClientInput) {
 // RuleAdoption: the first pass only records, and the plan after it is empty: no
 // administrator, no mail either.
 func TestRuleAdoptionRecordsThenIsEmpty(t *testing.T) {
-	p, c := pass(t, client(t, shop("shop", adopter)))
+	fresh := client(t, shop("shop", adopter))
+	var look []string
+	for _, w := range plan.ToAdopt(fresh) {
+		look = append(look, string(w.Ref.Kind)+" "+w.AdoptID)
+	}
+	if d := cmp.Diff([]string{"database 9c1e", "site 48211", "environment ", "deployment ", "traffic ", "domain ", "record "}, look); d != "" {
+		t.Errorf("what is looked for (-want +got):\n%s", d)
+	}
+	p, c := pass(t, fresh)
+	if left := plan.ToAdopt(c); len(left) > 0 {
+		t.Errorf("still to adopt: %v", left)
+	}
 	golden(t, "adopt", render(p))
 	if !p.Adopting(c.Client.ID) {
 		t.Error("it does not say that it only adopts")
@@ -249,5 +260,21 @@ func TestRuleAdoptionReleaseThatDiffers(t *testing.T) {
 	})
 	if d := cmp.Diff([]string{"create deployment", "update traffic/local !traffic"}, changes(plan.Calculate(input(c)))); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// What people called the site is no reason to touch it; its server is.
+func TestRuleAdoptionLabel(t *testing.T) {
+	var site state.Resource
+	for _, w := range client(t, shop("shop", adopter)).Wish {
+		if w.Ref.Kind == state.KindSite {
+			site = w
+		}
+	}
+	if r := plan.Adopted(site, "48211", []plan.Existing{{Name: "label", Kept: state.Lit("Old shop")}}); !plan.Covers(r, site) {
+		t.Errorf("the label differs: %+v", r)
+	}
+	if r := plan.Adopted(site, "48211", []plan.Existing{{Name: "server", Kept: state.Lit("web-9")}}); plan.Covers(r, site) || r.Attributes.Literal("server") != "web-9" {
+		t.Errorf("the server is lost: %+v", r)
 	}
 }

@@ -200,10 +200,11 @@ func (b *builder) update(w, have state.Resource, fields []Field, reason string) 
 	}
 	s := Step{Number: Number(w.Ref.Kind), Action: Update, Ref: w.Ref, Provider: w.Provider, Wish: &w, Prior: &have, Fields: fields, Reason: reason,
 		Undo: "it is changed back", Calls: t.ObserveCalls + t.UpdateCalls}
-	if t.Serving {
+	quiet := only(fields, "ttl") || only(fields, "label") // nobody is served another thing
+	if t.Serving && !quiet {
 		s.Risk = RiskTraffic
 	}
-	if b.mail(have) && !onlyTTL(fields) {
+	if b.mail(have) && !quiet {
 		s.Risk = RiskMail
 	}
 	if vars := b.inherited(w, have); len(vars) > 0 {
@@ -304,7 +305,7 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-func onlyTTL(fields []Field) bool { return len(fields) == 1 && fields[0].Name == "ttl" }
+func only(fields []Field, name string) bool { return len(fields) == 1 && fields[0].Name == name }
 
 // newestFirst sorts deployments, the youngest first.
 func newestFirst(all []state.Resource) {

@@ -42,6 +42,11 @@ func TestConverge(t *testing.T) {
 			want: []string{"create domain/www.shop.example@local", "create record/A www.shop.example"}},
 		{name: "an alias goes", before: func(e *manifest.Effective) { hosts(e, "shop.example", "www.shop.example") },
 			want: []string{"delete domain/www.shop.example@local !offline", "delete record/A www.shop.example !offline"}},
+		{name: "a new time to live is no other address", before: func(e *manifest.Effective) {
+			e.DNS.Records = []manifest.Record{{Type: "A", Name: "x", Content: "192.0.2.1", TTL: 60}}
+		}, change: func(e *manifest.Effective) {
+			e.DNS.Records = []manifest.Record{{Type: "A", Name: "x", Content: "192.0.2.1", TTL: 90}}
+		}, want: []string{"update record/A x.shop.example"}},
 		{name: "the site goes", change: func(e *manifest.Effective) {
 			e.Deployment.Provider, e.Environment, e.AdminPanel.Kind = "none", nil, "none"
 		}, want: []string{"delete deployment", "delete domain/shop.example@local !offline", "delete environment/local", "delete record/A shop.example !offline", "delete site/local !offline",
@@ -279,5 +284,17 @@ func TestFailedReleaseIsMadeAnew(t *testing.T) {
 	c := alter(settled(t, shop("shop")), state.KindDeployment, func(r *state.Resource) { r.Phase = "failed" })
 	if d := cmp.Diff([]string{"replace deployment"}, changes(plan.Calculate(input(c)))); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// S23: a rename that says so recreates nothing, and neither does a moved file.
+func TestS23RenameRecreatesNothing(t *testing.T) {
+	c := settled(t, shop("demoshop"))
+	e := shop("demoshop")
+	e.Name, e.Previously = "demo-shop", []string{"demoshop"}
+	c.Client.Name, c.Client.Former = "demo-shop", []string{"demoshop"}
+	p := plan.Calculate(input(becomes(t, c, e)))
+	if d := cmp.Diff([]string{"update site/local"}, changes(p)); d != "" || len(p.Warnings) > 0 {
+		t.Errorf("warnings %v; (-want +got):\n%s", p.Warnings, d)
 	}
 }

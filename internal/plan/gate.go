@@ -19,6 +19,9 @@ import (
 //	gap, data              freeze, data  data                 data              data                   data
 //	of a paused client     blocked: planned and shown, nothing is held
 //
+// What only waits, asks or records what exists (await, probe, adopt, record) is no
+// change, and goes on in a freeze.
+//
 // A hold belongs to its client and steps. One that is there already stays as it is
 // while its steps do, whatever later commits add: those make holds of their own. An
 // approval lets exactly the steps of its hold run, within state.ApprovalLife; they

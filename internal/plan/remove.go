@@ -240,6 +240,17 @@ func (b *builder) isHost(name string) bool {
 	return !any && !strings.HasPrefix(name, "_")
 }
 
+// Left says that something that the tombstone names is still on record and in use: its
+// removal, or its move to another client, is not done, and the proof is still needed.
+func Left(t state.Tombstone, recorded []state.Resource) bool {
+	for _, r := range recorded {
+		if r.Ref.Client == t.Client && r.Real() && !r.Retained() && r.Ref.Kind != state.KindMail && (t.Part == "" || t.Part == partOf(r.Ref)) {
+			return true
+		}
+	}
+	return false
+}
+
 // Purges returns the steps that erase retained data whose date has passed and whose
 // client is still absent. What was adopted is never erased by a schedule.
 func Purges(c state.Client, recorded []state.Resource, now time.Time) []Step {

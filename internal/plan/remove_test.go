@@ -165,3 +165,37 @@ func TestRuleAdoptionMovedNameStaysAdopted(t *testing.T) {
 		}
 	}
 }
+
+// A proof is needed until what it names has gone or moved: the old owner's own steps may
+// be done long before.
+func TestProofIsNeededUntilTheNameHasMoved(t *testing.T) {
+	alpha := becomes(t, settled(t, shop("alpha")), shop("alpha", func(e *manifest.Effective) { e.Host, e.Hosts = "new.example", []string{"new.example"} }))
+	domain := state.Tombstone{Client: alpha.Client.ID, Part: "domain/alpha.example@local"}
+	beta := takes(t, "alpha.example")
+	all := append(append([]state.Resource(nil), alpha.Recorded...), beta.Recorded...)
+	p := plan.Calculate(input(alpha, beta))
+	var own plan.Plan
+	for _, s := range p.Steps {
+		if s.Ref.Client == alpha.Client.ID {
+			own.Steps = append(own.Steps, s)
+		}
+	}
+	for _, c := range []struct {
+		name string
+		t    state.Tombstone
+		have []state.Resource
+		left bool
+	}{
+		{"before", domain, all, true},
+		{"the old owner is done", domain, plan.Model(all, own, now), true},
+		{"both are done", domain, plan.Model(all, p, now), false},
+		{"a host is no resource", state.Tombstone{Client: alpha.Client.ID, Part: "host/alpha.example"}, all, false},
+		{"another client's", state.Tombstone{Client: beta.Client.ID, Part: domain.Part}, all, false},
+		{"the whole client", state.Tombstone{Client: alpha.Client.ID}, all, true},
+		{"only retained data", state.Tombstone{Client: alpha.Client.ID}, plan.Model(alpha.Recorded, plan.Calculate(input(removed(alpha))), now), false},
+	} {
+		if got := plan.Left(c.t, c.have); got != c.left {
+			t.Errorf("%s: left %t, want %t", c.name, got, c.left)
+		}
+	}
+}

@@ -76,6 +76,11 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 	if blocked, why := blockedBy(job.Plan, m.client.ID); blocked {
 		return e.stopped(g, m, &result, holds, why)
 	}
+	if job.Plan.Adopting(m.client.ID) {
+		// It only recorded what exists; what the wish changes of it is planned now.
+		return e.finish(g, m, &result, ending{status: m.client.Status, audit: "succeeded", what: "adopted", because: "recorded what exists",
+			change: func(c *state.Client) { c.Failures, c.EverDeployed = 0, true }})
+	}
 	return e.finish(g, m, &result, e.success(g, m))
 }
 
@@ -94,6 +99,11 @@ func (e *Engine) success(g *group, m *member) ending {
 	end := ending{status: state.StatusActive, settled: true, word: "succeeded", what: "succeeded", audit: "succeeded"}
 	if m.removed {
 		end.status, end.because = state.StatusRetained, "the manifest was removed"
+	}
+	for _, t := range m.allTombs {
+		if t.Part != "" && t.Held != "" && !t.Done && !m.removed {
+			end.word, end.because, end.next = "held", "all else is done; that "+t.Part+" goes waits for an approval", "`reconciler approve "+t.Held+"`, or put it back"
+		}
 	}
 	end.change = func(c *state.Client) {
 		c.Failures, c.FailedStep, c.Undo, c.Run, c.RollingBack = 0, "", nil, "", ""
@@ -174,7 +184,7 @@ func (e *Engine) waits(g *group, p plan.Plan, holds []state.Hold) (Done, error) 
 func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []state.Hold, why string) (Done, error) {
 	if m.client.Paused || (m.effective.Paused && !m.client.Removed) {
 		return e.finish(g, m, result, ending{status: state.StatusPaused, because: "paused: changes are planned and wait", next: "`reconciler resume " + m.client.Name + "`, or take `paused: true` out of the manifest",
-			settled: true, word: "held", what: "paused", audit: "held"})
+			settled: true, word: "paused", what: "paused", audit: "held"})
 	}
 	for _, h := range holds {
 		if h.Client != m.client.ID {
@@ -221,6 +231,9 @@ func (e *Engine) later(n int, at time.Time) time.Time {
 // settled ends a pass that found nothing to do.
 func (e *Engine) settled(g *group, _ Cause) (Done, error) {
 	done := Done{Clients: g.ids}
+	if err := e.letGoOfHolds(g); err != nil {
+		return done, err
+	}
 	for _, m := range g.members {
 		end := ending{status: state.StatusActive, settled: true, word: "succeeded"}
 		switch {

@@ -82,9 +82,37 @@ type Engine struct {
 	logs     map[string][]state.LogLine          // progress that is not written yet, by deployment
 	stats    Stats
 	stopping bool
-	refused  string      // head that is held as a whole: asked for again only when it moves or is approved
-	told     atomic.Bool // reports may wait in the outbox
-	recheck  bool        // the accepted head is to be judged once more: what was invalid may be valid now
+	refused  string                      // head that is held as a whole: asked for again only when it moves or is approved
+	read     map[state.ClientID]readWish // wishes that were accepted and have not passed yet
+	told     atomic.Bool                 // reports may wait in the outbox
+	recheck  bool                        // the accepted head is to be judged once more: what was invalid may be valid now
+}
+
+// readWish is an effective manifest with the versions that it was read from.
+type readWish struct {
+	blob, template, platform string
+	effective                manifest.Effective
+}
+
+// effective is what a client's accepted manifest asks for: as it was read when it was
+// accepted, else read anew.
+func (e *Engine) effective(c state.Client) (manifest.Effective, manifest.Problems) {
+	wishes, _ := e.resolver()
+	e.mu.Lock()
+	r, ok := e.read[c.ID]
+	e.mu.Unlock()
+	if ok && r.blob == c.Blob && r.template == c.TemplateBlob && r.platform == c.PlatformBlob {
+		return r.effective, nil
+	}
+	e.count(func(s *Stats) { s.Parses++ })
+	return wishes.Client(c)
+}
+
+// forget drops the wish that was kept for a pass.
+func (e *Engine) forget(id state.ClientID) {
+	e.mu.Lock()
+	delete(e.read, id)
+	e.mu.Unlock()
 }
 
 // Stats count what a cycle costs.
@@ -153,6 +181,7 @@ func (e *Engine) Start() ([]Due, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.read = map[state.ClientID]readWish{}
 	e.seq, e.logs = map[state.ClientID]uint64{}, map[string][]state.LogLine{}
 	var due []Due
 	for _, c := range clients {

@@ -43,6 +43,7 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		var errs firstError
 		if m.worked && result != nil {
 			errs.add(e.closeAudit(tx, m, result, end, now))
+			errs.add(m.giveBack(tx, result))
 		}
 		for _, l := range lines {
 			_, err := store.AddLog(tx, l)
@@ -61,15 +62,79 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		}
 		if end.status == state.StatusRetained && end.settled {
 			done.Recheck = true
-			return e.gone(tx, c, newer)
+			if err := e.gone(tx, c, newer); err != nil {
+				return err
+			}
+		} else if err := store.PutClient(tx, c); err != nil {
+			return err
 		}
-		return store.PutClient(tx, c)
+		next, err := e.nextWave(tx, c.ID)
+		done.Also = append(done.Also, next...)
+		return err
 	})
 	if err != nil {
 		return Done{}, fmt.Errorf("record the end of %s: %w", m.client.Name, err)
 	}
 	e.told.Store(true)
+	if end.settled {
+		e.forget(m.client.ID)
+	}
 	return done, nil
+}
+
+// nextWave goes on with a change that many clients inherit, when the client is one of
+// those that it runs on, and returns who begins now.
+func (e *Engine) nextWave(tx store.Tx, id state.ClientID) ([]state.ClientID, error) {
+	holds, err := store.Holds(tx)
+	if err != nil {
+		return nil, err
+	}
+	h, in := accept.InWave(holds, id)
+	if !in {
+		return nil, nil
+	}
+	var errs firstError
+	r := accept.NextWave(accept.WaveInput{Now: e.Now(), Hold: h, Ended: []state.ClientID{id},
+		Client: func(id state.ClientID) (state.Client, bool) {
+			c, ok, err := store.Client(tx, id)
+			errs.add(err)
+			return c, ok
+		},
+		Verdict: func(commit string) (state.Verdict, bool) {
+			v, ok, err := store.Verdict(tx, commit)
+			errs.add(err)
+			return v, ok
+		}})
+	errs.add(write(tx, r))
+	return r.Touched, errs.err
+}
+
+// giveBack lets an approval serve once more when none of the steps that it let run came
+// to anything: the pass was cut short, or waits.
+func (m *member) giveBack(tx store.Tx, result *apply.Result) error {
+	begun := map[string]bool{}
+	for _, r := range result.Of(m.client.ID) {
+		for _, a := range r.Step.Approved {
+			begun[a] = begun[a] || r.State == apply.StepDone || r.State == apply.StepFailed
+		}
+	}
+	for fingerprint, yes := range begun {
+		if yes {
+			continue
+		}
+		a, ok, err := store.Approval(tx, fingerprint)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		a.Used = time.Time{}
+		if err := store.PutApproval(tx, a); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func historyText(end ending) string {
@@ -157,8 +222,12 @@ func tombstonesDone(tx store.Tx, m *member, end ending) error {
 	for _, t := range m.tombstones {
 		due[t.Part] = t.Commit
 	}
+	recorded, err := store.Resources(tx, m.client.ID)
+	if err != nil {
+		return err
+	}
 	for _, t := range now {
-		if commit, ok := due[t.Part]; !ok || commit != t.Commit || t.Done {
+		if commit, ok := due[t.Part]; !ok || commit != t.Commit || t.Done || plan.Left(t, recorded) {
 			continue
 		}
 		t.Done = true
@@ -173,30 +242,61 @@ func tombstonesDone(tx store.Tx, m *member, end ending) error {
 // the verdict once it changed.
 func (e *Engine) verdict(tx store.Tx, m *member, c state.Client, end ending) error {
 	commit := m.commit()
-	v, ok, err := store.Verdict(tx, commit)
-	if err != nil || !ok {
+	have, touched, err := store.Fate(tx, commit, c.ID)
+	if err != nil || !touched || have == end.word {
+		return err
+	}
+	v, err := store.PutFate(tx, commit, c.ID, end.word)
+	if err != nil {
 		return err
 	}
 	was := v.State
-	have, touched := v.Clients[c.ID]
-	if !touched || have == end.word {
-		return nil
-	}
-	clients := make(map[state.ClientID]string, len(v.Clients))
-	for id, w := range v.Clients {
-		clients[id] = w
-	}
-	clients[c.ID] = end.word
-	v.Clients = clients
 	accept.Conclude(&v, e.Now())
-	if err := store.PutVerdict(tx, v); err != nil {
+	if err := store.PutVerdictHead(tx, v); err != nil {
 		return err
 	}
-	if v.State == was && was == "pending" && end.word != "held" {
+	if n := v.Tally(); total(n) <= accept.MaxClientReports {
+		r := state.Report{Subject: "commit/" + commit + "/client/" + c.Name, State: stateOf(end.word), Text: report.Clip(orElse(end.because, end.word), report.MaxStatus), Detail: end.because, URL: c.URL, At: e.Now()}
+		if _, err := store.AddReport(tx, r); err != nil {
+			return err
+		}
+	}
+	if v.State == "pending" && was == "pending" {
 		return nil
 	}
-	_, err = store.AddReport(tx, state.Report{Subject: "commit/" + commit, State: v.State, Text: report.Status(v, nameIn(tx)), Detail: end.because, At: e.Now()})
+	whole, _, err := store.Verdict(tx, commit)
+	if err != nil {
+		return err
+	}
+	_, err = store.AddReport(tx, state.Report{Subject: "commit/" + commit, State: v.State, Text: report.Status(whole, nameIn(tx)), Detail: end.because, At: e.Now()})
 	return err
+}
+
+func total(n map[string]int) int {
+	sum := 0
+	for _, k := range n {
+		sum += k
+	}
+	return sum
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// stateOf is the state of a client's own status: a person must act on what failed or is
+// held.
+func stateOf(word string) string {
+	switch word {
+	case "pending":
+		return "pending"
+	case "succeeded", "paused":
+		return "success"
+	}
+	return "failure"
 }
 
 // nameIn finds a client's name for a verdict; "" where there is none.
@@ -295,6 +395,16 @@ func (e *Engine) keepHolds(tx store.Tx, g *group, p plan.Plan, holds []state.Hol
 		}
 		if err := store.DeleteHold(tx, h.Fingerprint); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// letGoOfHolds ends the holds of planned steps when nothing is planned any more.
+func (e *Engine) letGoOfHolds(g *group) error {
+	for _, h := range g.holds {
+		if g.has(h.Client) && planned(h.Kind) {
+			return e.Store.Update(func(tx store.Tx) error { return e.keepHolds(tx, g, plan.Plan{}, nil) })
 		}
 	}
 	return nil

@@ -10,8 +10,8 @@ import (
 // Limits.
 const (
 	maxGroup     = 50               // clients that pass together
-	maxCommits   = 10_000           // of one range
-	maxVerdicts  = 500              // kept
+	maxVerdicts  = 500              // kept, beside those that may still change
+	maxRead      = 2_000            // wishes kept in memory between acceptance and pass
 	lookParallel = 8                // looks at once in a pass
 	lookTimeout  = 30 * time.Second // of one look
 	firstRetry   = 5 * time.Second  // of a client that waits; doubled each time

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
@@ -161,8 +162,7 @@ func (e *Engine) wish(g *group) {
 		if len(m.client.Manifest) == 0 {
 			continue
 		}
-		e.count(func(s *Stats) { s.Parses++ })
-		eff, problems := wishes.Client(m.client)
+		eff, problems := e.effective(m.client)
 		m.effective = eff
 		if m.client.Removed {
 			continue
@@ -213,7 +213,7 @@ func (m *member) input() plan.ClientInput {
 	in := plan.ClientInput{Client: m.client, Wish: m.wish, Removed: m.removed, Recorded: m.recorded, Looks: m.looks, Tombstones: m.tombstones,
 		Problems: m.problems, Health: true, Retain: m.effective.Database.Retain.For.Std(), RetainForever: m.effective.Database.Retain.Forever, Reuse: m.effective.Database.Reuse}
 	for _, t := range m.tombstones {
-		if t.Part != "" || t.Retain == "" {
+		if (t.Part != "" && !strings.HasPrefix(t.Part, string(state.KindDatabase)+"/")) || t.Retain == "" {
 			continue
 		}
 		if t.Retain == "forever" {
@@ -223,8 +223,9 @@ func (m *member) input() plan.ClientInput {
 		}
 	}
 	if m.client.Removed && !m.removed {
-		// Nothing may go yet, or all that had to go has gone.
-		in.Wish, in.Recorded = nil, nil
+		// Nothing may go yet, or all that had to go has gone. What is on record is still
+		// here: a newcomer that wants its names waits.
+		in.Wish = nil
 	}
 	return in
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // looksWanted: an empty plan by the record still wants a look when a retry or an
@@ -50,6 +51,19 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 			}()
 		}
 	}
+	for _, m := range g.members {
+		for _, w := range plan.ToAdopt(m.input()) {
+			wg.Add(1)
+			slots <- struct{}{}
+			go func() {
+				defer func() { <-slots; wg.Done() }()
+				l := e.lookFor(ctx, m, w)
+				mu.Lock()
+				m.looks[w.Ref] = l
+				mu.Unlock()
+			}()
+		}
+	}
 	wg.Wait()
 	g.looked = e.Now()
 }
@@ -89,6 +103,89 @@ func (e *Engine) lookAt(ctx context.Context, r state.Resource) plan.Look {
 		l.Differs = differs(r, objects[0])
 	}
 	return l
+}
+
+// lookFor looks for an object that a manifest names in `adopt:`, or that is part of a
+// site that it names.
+func (e *Engine) lookFor(ctx context.Context, m *member, w state.Resource) plan.Look {
+	l := plan.Look{Ref: w.Ref}
+	p, ok := e.Runner.Provider(w.Provider, w.Ref.Kind)
+	if !ok {
+		l.Failed = "provider " + w.Provider + " is not configured"
+		return l
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	mark := provider.Mark{Installation: e.Runner.Installation, Client: m.client.ID, Generation: max(m.client.Generation, 1)}
+	q := provider.Query{Kind: w.Ref.Kind, ID: w.AdoptID}
+	if q.ID == "" {
+		q.Wish = m.asked(w, mark)
+		if w.Ref.Kind == state.KindDomain || w.Ref.Kind == state.KindRecord {
+			q.Name = q.Wish.Name
+		}
+	}
+	objects, err := p.Observe(ctx, q)
+	switch {
+	case err != nil:
+		l.Failed = err.Error()
+	case len(objects) == 0:
+		l.Gone = true
+	default:
+		o := objects[0]
+		l.Found, l.ID, l.Count, l.Ours = true, o.ID, len(objects), o.Mark == mark
+		if !o.Mark.IsZero() && !l.Ours {
+			l.Foreign = o.Mark.Installation + "/" + string(o.Mark.Client)
+		} else if other := e.holder(m.client.ID, w.Provider, w.Ref.Kind, o.ID); other != "" {
+			l.Foreign = other
+		}
+	}
+	return l
+}
+
+// asked is a wish as far as it can be told before anything of it is on record: its
+// literals, and the ids that `adopt:` names.
+func (m *member) asked(w state.Resource, mark provider.Mark) *provider.Wish {
+	out := &provider.Wish{Ref: w.Ref, Name: provider.ObjectName(mark, w.Ref), Mark: mark}
+	for _, a := range w.Attributes {
+		switch {
+		case a.Value.Secret != nil:
+		case a.Value.Ref == nil:
+			out.Inputs = append(out.Inputs, provider.Input{Name: a.Name, Text: a.Value.Literal})
+		case a.Value.Output == "id":
+			for _, x := range m.wish {
+				if x.Ref == *a.Value.Ref && x.AdoptID != "" {
+					out.Inputs = append(out.Inputs, provider.Input{Name: a.Name, Text: x.AdoptID})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// holder names another client that has an object on record.
+func (e *Engine) holder(id state.ClientID, name string, kind state.Kind, object string) string {
+	var out string
+	err := e.Store.View(func(tx store.Tx) error {
+		out = ""
+		all, err := store.AllResources(tx)
+		if err != nil {
+			return err
+		}
+		for _, r := range all {
+			if r.Ref.Client == id || r.Provider != name || r.Ref.Kind != kind || r.ID != object {
+				continue
+			}
+			c, _, err := store.Client(tx, r.Ref.Client)
+			if out = c.Name; err != nil || out != "" {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return "somebody (the record can't be read)"
+	}
+	return out
 }
 
 // differs lists the literal attributes whose real value is another one. What the

@@ -3,14 +3,17 @@ package reconcile
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -25,6 +28,12 @@ var (
 	// ErrNoDeployment: no audit record bears that id.
 	ErrNoDeployment = errors.New("no such deployment")
 )
+
+// isWhole says that a text is a whole fingerprint: 12 hex digits.
+func isWhole(s string) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(b) == 6
+}
 
 // minPrefix is how much of a fingerprint must be given.
 const minPrefix = 4
@@ -42,7 +51,8 @@ func (e *Engine) clientByName(tx store.Tx, name string) (state.Client, error) {
 
 // Approve acknowledges a hold by its fingerprint (or four or more of its first
 // characters) and returns the clients that may go on. An approval binds exactly what
-// the hold named, is used once, and lapses after 24 hours.
+// the hold named, is used once, and lapses after 24 hours. A whole fingerprint may be
+// approved before anything is held under it: it then lets its steps run at once.
 func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.ClientID, error) {
 	if len(fingerprint) < minPrefix {
 		return nil, fmt.Errorf("%w: give at least %d characters of the fingerprint", ErrNoHold, minPrefix)
@@ -53,6 +63,10 @@ func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.C
 	err := e.Store.Update(func(tx store.Tx) error {
 		touched, history, result = nil, false, accept.Result{}
 		h, err := findHold(tx, fingerprint)
+		if errors.Is(err, ErrNoHold) && isWhole(fingerprint) {
+			// It may be given before the merge: it waits for its hold.
+			return store.PutApproval(tx, state.Approval{Fingerprint: fingerprint, By: by, At: e.Now()})
+		}
 		if err != nil {
 			return err
 		}
@@ -118,7 +132,7 @@ func releaseInput(tx store.Tx, in *accept.ReleaseInput) (err error) {
 	if in.Tombstones, err = store.Tombstones(tx, ""); err != nil {
 		return err
 	}
-	in.Verdicts, err = store.Verdicts(tx)
+	in.Verdicts, err = store.Verdicts(tx, func(v state.Verdict) bool { return accept.Open(v) || v.Commit == in.Hold.Commit })
 	return err
 }
 
@@ -244,31 +258,73 @@ func (e *Engine) SetSecret(client, name string, value state.Secret, fingerprint 
 	return ref, users, err
 }
 
-// usersOf wakes the clients whose manifest or template names the secret.
+// usersOf wakes the clients whose wish names the secret, and returns those that go now:
+// a shared secret of more active clients than the guard allows goes in waves.
 func (e *Engine) usersOf(tx store.Tx, ref state.SecretRef) ([]state.ClientID, error) {
 	clients, err := store.Clients(tx)
 	if err != nil {
 		return nil, err
 	}
-	_, base := e.resolver()
-	named := func(b []byte) bool { return bytes.Contains(b, []byte(ref.Name)) }
-	var out []state.ClientID
+	wishes, base := e.resolver()
+	var users []state.Client
 	for _, c := range clients {
-		uses := ref.Scope == string(c.ID) || (ref.Scope == "shared" && named(c.Manifest))
-		if !uses && ref.Scope == "shared" && base != nil {
-			for _, t := range base.Templates {
-				uses = uses || named(t.Data)
-			}
-		}
-		if !uses || c.Removed {
+		if c.Removed || (ref.Scope != "shared" && ref.Scope != string(c.ID)) || !mentions(c, base, ref.Name) {
 			continue
 		}
-		out = append(out, c.ID)
+		if eff, problems := wishes.Client(c); problems.Failed() || uses(eff, ref) {
+			users = append(users, c)
+		}
+	}
+	guard := e.Guard
+	if p := wishes.Platform(); p != nil {
+		guard = guard.Tightened(p.Guard)
+	}
+	now, hold := accept.Spread(guard, "Version "+strconv.Itoa(ref.Version)+" of the shared secret "+ref.Name, ref.Fingerprint, users, e.Now())
+	if hold != nil {
+		if err := store.PutHold(tx, *hold); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range users {
 		if err := e.wake(tx, c.ID, func(c *state.Client) { c.LookWanted = c.LookWanted || c.Status == state.StatusFailed }); err != nil {
 			return nil, err
 		}
 	}
-	return out, nil
+	return now, nil
+}
+
+// mentions is a quick look whether the name stands anywhere in what a client's wish is
+// made of.
+func mentions(c state.Client, base *state.Baseline, name string) bool {
+	has := func(b []byte) bool { return bytes.Contains(b, []byte(name)) }
+	if has(c.Manifest) || base == nil {
+		return has(c.Manifest)
+	}
+	if base.Platform != nil && has(base.Platform.Data) {
+		return true
+	}
+	for _, files := range [][]state.File{base.Templates, base.Kept} {
+		for _, f := range files {
+			if has(f.Data) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// uses says that a wish names exactly this secret.
+func uses(eff manifest.Effective, ref state.SecretRef) bool {
+	named := ref.Name
+	if ref.Scope == "shared" {
+		named = "shared/" + ref.Name
+	}
+	for _, v := range eff.Environment {
+		if v.Secret == named {
+			return true
+		}
+	}
+	return eff.Database.External != nil && eff.Database.External.URL.Secret == named
 }
 
 // RemoveSecret forgets every version of a secret that nobody's manifest names.

@@ -66,6 +66,7 @@ func (e *Engine) Pass(ctx context.Context, id state.ClientID, cause Cause) (Done
 	}
 	e.look(ctx, g, p)
 	p = e.calculate(g)
+	p.LookedAt = g.looked
 	if p.Empty() {
 		return e.settled(g, cause)
 	}

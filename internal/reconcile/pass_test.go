@@ -49,7 +49,7 @@ func (v *vendors) writes() []string {
 
 func TestProvisionChangeRemoveReturn(t *testing.T) {
 	v, w := newVendors(t)
-	w.apply(map[string]string{"clients/shop.yaml": client("shop")})
+	w.apply(map[string]string{"clients/shop.yaml": client("shop"), "clients/other.yaml": client("other", "deployment: {provider: none}", "dns: {provider: none}", "database: {provider: none}")})
 	r := w.want("shop", state.StatusActive)
 	if _, ok := v.world.Serves("shop.agency.example"); !ok || r.URL != "https://shop.agency.example" || r.Health != "healthy" {
 		t.Fatalf("nothing serves: %+v", r)
@@ -450,5 +450,208 @@ func TestPreviewIsEmptyAfterTheApply(t *testing.T) {
 	w.want("a", state.StatusActive)
 	if p, err = w.engine.PreviewOf(t.Context(), "", files, nil); err != nil || len(p.Changes)+len(p.Problems) > 0 {
 		t.Errorf("the second plan: %+v %v", p, err)
+	}
+}
+
+// Guard: a change that more active clients inherit than the guard allows runs on one,
+// then on a tenth, then on the rest; after three failures the others are held and
+// still serve the old version (S53 as far as the engine goes).
+func TestRuleGuardWaves(t *testing.T) {
+	const n = 40
+	begin := func(t *testing.T) (*vendors, *world) {
+		v, w := newVendors(t)
+		files := map[string]string{}
+		for i := range n {
+			files[fmt.Sprintf("clients/c%02d.yaml", i)] = client(fmt.Sprintf("c%02d", i))
+		}
+		w.apply(files)
+		w.want("c39", state.StatusActive)
+		return v, w
+	}
+	next := strings.Replace(template, "ref: v1", "ref: v2", 1)
+	t.Run("good", func(t *testing.T) {
+		v, w := begin(t)
+		ids := w.push(map[string]string{"templates/shop.yaml": next})
+		if len(ids) != 1 {
+			t.Fatalf("it begins on %d clients", len(ids))
+		}
+		if d := w.detail("c20"); len(d.Holds) != 1 || d.Holds[0].Kind != state.HoldFleet {
+			t.Errorf("why says nothing of the wave: %+v", d.Holds)
+		}
+		w.pass(ids...)
+		for i := range n {
+			name := fmt.Sprintf("c%02d", i)
+			w.want(name, state.StatusActive)
+			d, _ := v.world.Serves(name + ".agency.example")
+			if o, _ := v.world.Object(d); !strings.Contains(fmt.Sprintf("%+v", o.Attributes), "v2") {
+				t.Fatalf("%s still serves the old version", name)
+			}
+		}
+		o, err := w.engine.Overview()
+		if err != nil || len(o.Holds) > 0 {
+			t.Errorf("holds are left: %+v %v", o.Holds, err)
+		}
+	})
+	t.Run("bad", func(t *testing.T) {
+		v, w := begin(t)
+		v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 0, memory.Fail(provider.Invalid, "the build is broken"))
+		w.apply(map[string]string{"templates/shop.yaml": next})
+		failed := 0
+		for i := range n {
+			name := fmt.Sprintf("c%02d", i)
+			if w.row(name).Status == string(state.StatusFailed) {
+				failed++
+			}
+			d, _ := v.world.Serves(name + ".agency.example")
+			if o, _ := v.world.Object(d); !strings.Contains(fmt.Sprintf("%+v", o.Attributes), "v1") {
+				t.Fatalf("%s does not serve the old version", name)
+			}
+		}
+		if failed != 3 {
+			t.Errorf("%d clients failed before it was halted", failed)
+		}
+		o, err := w.engine.Overview()
+		if err != nil || len(o.Holds) != 1 || !strings.Contains(o.Holds[0].Reason, "failed on") {
+			t.Fatalf("holds: %+v %v", o.Holds, err)
+		}
+		w.restart()
+		v.faults.Clear()
+		ids, err := w.engine.Approve(t.Context(), o.Holds[0].Fingerprint, "dana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(ids...)
+		active := 0
+		for i := range n {
+			if w.row(fmt.Sprintf("c%02d", i)).Status == string(state.StatusActive) {
+				active++
+			}
+		}
+		if active != n-3 {
+			t.Errorf("%d are active after the approval, want all but the three that failed", active)
+		}
+	})
+}
+
+// The first start of a fleet waits as a whole, and says so.
+func TestRuleGuardFirstStart(t *testing.T) {
+	v, w := newVendors(t)
+	w.change = func(e *reconcile.Engine) { e.Guard.MaxCreates = 10 }
+	w.restart()
+	files := map[string]string{}
+	for i := range 30 {
+		files[fmt.Sprintf("clients/c%02d.yaml", i)] = client(fmt.Sprintf("c%02d", i))
+	}
+	w.apply(files)
+	o, err := w.engine.Overview()
+	if err != nil || len(o.Holds) != 1 || !strings.HasPrefix(o.Holds[0].Reason, "First start: 30 clients, none known.") {
+		t.Fatalf("holds: %+v %v", o.Holds, err)
+	}
+	for _, d := range w.restart() { // a start does not let them go either
+		w.pass(d.Client)
+	}
+	if got := v.writes(); len(got) > 0 {
+		t.Fatalf("writes: %v", got)
+	}
+	ids, err := w.engine.Approve(t.Context(), o.Holds[0].Fingerprint, "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(ids...)
+	w.want("c29", state.StatusActive)
+}
+
+// History: a force push is held and nothing changes; when the branch is put back, the
+// hold is gone.
+func TestRuleHistoryPutBack(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+	good := w.repo.order[len(w.repo.order)-1]
+	w.repo.rewritten = true
+	v.world.ForgetCalls()
+	w.apply(map[string]string{"clients/a.yaml": ""})
+	o, err := w.engine.Overview()
+	if err != nil || len(o.Holds) != 1 || o.Holds[0].Kind != state.HoldHistory {
+		t.Fatalf("holds: %+v %v", o.Holds, err)
+	}
+	w.repo.rewritten = false
+	w.repo.order = append(w.repo.order, good)
+	w.pass(w.poll()...)
+	if o, err = w.engine.Overview(); err != nil || len(o.Holds) != 0 {
+		t.Errorf("holds after the branch was put back: %+v %v", o.Holds, err)
+	}
+	if got := v.writes(); len(got) > 0 {
+		t.Errorf("writes: %v", got)
+	}
+}
+
+// History: another folder in the configuration holds everything until it is approved;
+// then the clients' files are found in the new one.
+func TestRuleHistoryChangedPath(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+	w.repo.commit(map[string]string{"clients/a.yaml": "", "clients/b.yaml": "", "customers/a.yaml": client("a"), "customers/b.yaml": client("b")})
+	w.change = func(e *reconcile.Engine) { e.Path = "customers" }
+	w.restart()
+	v.world.ForgetCalls()
+	w.pass(w.poll()...)
+	o, err := w.engine.Overview()
+	if err != nil || len(o.Holds) != 1 || o.Holds[0].Kind != state.HoldHistory {
+		t.Fatalf("holds: %+v %v", o.Holds, err)
+	}
+	ids, err := w.engine.Approve(t.Context(), o.Holds[0].Fingerprint, "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(ids...)
+	w.want("a", state.StatusActive)
+	w.want("b", state.StatusActive)
+	if got := v.writes(); len(got) > 0 {
+		t.Errorf("writes: %v", got)
+	}
+}
+
+// Review and hold: an approval may be given before the merge; it serves its steps once.
+func TestRuleReviewApprovedBeforeTheMerge(t *testing.T) {
+	v, w := newVendors(t)
+	mail := "dns: {records: [{type: MX, name: \"@\", content: mx.a.example, priority: 10}]}"
+	w.apply(map[string]string{"clients/a.yaml": client("a", mail)})
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	print := w.detail("a").Holds[0].Fingerprint
+	w.apply(map[string]string{"clients/a.yaml": client("a", mail)}) // taken back
+	if d := w.detail("a"); len(d.Holds) > 0 {
+		t.Fatalf("still held: %+v", d.Holds)
+	}
+	if _, err := w.engine.Approve(t.Context(), print, "dana"); err != nil {
+		t.Fatal(err)
+	}
+	v.world.ForgetCalls()
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	w.want("a", state.StatusActive)
+	if got := v.writes(); len(got) != 1 {
+		t.Errorf("writes: %v", got)
+	}
+	w.apply(map[string]string{"clients/a.yaml": client("a", mail)})
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	w.want("a", state.StatusHeld) // the approval was used
+}
+
+// An approval whose steps did not begin, because the provider was down, serves again.
+func TestRuleReviewApprovalOutlivesAnOutage(t *testing.T) {
+	v, w := newVendors(t)
+	mail := "dns: {records: [{type: MX, name: \"@\", content: mx.a.example, priority: 10}]}"
+	w.apply(map[string]string{"clients/a.yaml": client("a", mail)})
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	v.faults.On(memory.Before, memory.Is(memory.Delete, state.KindRecord), 0, memory.Fail(provider.Transient, "503 service unavailable"))
+	ids, err := w.engine.Approve(t.Context(), w.detail("a").Holds[0].Fingerprint, "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(ids...)
+	v.faults.Clear()
+	w.clock.add(time.Hour)
+	w.pass(ids...)
+	if r := w.want("a", state.StatusActive); r.Because != "" {
+		t.Errorf("a: %s", r.Because)
 	}
 }

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"sort"
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/desired"
@@ -23,7 +24,7 @@ func (e *Engine) Poll(ctx context.Context) ([]state.ClientID, error) {
 	}
 	e.mu.Lock()
 	same := e.baseline != nil && e.baseline.Head == head && e.baseline.Repository == e.Repository && e.baseline.Branch == e.Branch && e.baseline.Path == e.Path
-	same = same && !e.recheck || (e.refused == head && e.refused != "")
+	same = same && !e.recheck && e.refused == "" || (e.refused == head && e.refused != "")
 	e.mu.Unlock()
 	if same {
 		return nil, nil
@@ -79,6 +80,14 @@ func (e *Engine) acceptInput(ctx context.Context, head string) (accept.Input, er
 	if err != nil {
 		return in, err
 	}
+	if in.Baseline != nil && in.Baseline.Path != e.Path {
+		// What changed below another folder says nothing of this one: all of it is new.
+		whole, err := e.Repo.Range(ctx, "", head)
+		if err != nil {
+			return in, err
+		}
+		rg.Changes, rg.Odd, rg.Empty, rg.Whole = whole.Changes, whole.Odd, whole.Empty, true
+	}
 	in.Root, in.Descends, in.HeadEmpty, in.Commits, in.Changes, in.Whole = rg.Root, rg.Descends, rg.Empty, rg.Commits, rg.Changes, rg.Whole
 	retained := map[state.ClientID]bool{}
 	err = e.Store.View(func(tx store.Tx) (err error) {
@@ -97,7 +106,7 @@ func (e *Engine) acceptInput(ctx context.Context, head string) (accept.Input, er
 		if in.Approvals, err = store.Approvals(tx); err != nil {
 			return err
 		}
-		if in.Verdicts, err = store.Verdicts(tx); err != nil {
+		if in.Verdicts, err = store.Verdicts(tx, func(v state.Verdict) bool { return accept.Open(v) || v.Commit == head }); err != nil {
 			return err
 		}
 		for _, c := range in.Clients {
@@ -144,9 +153,6 @@ func (e *Engine) readFiles(ctx context.Context, in *accept.Input, odd map[string
 			in.Files[path] = e.Repo.Read(ctx, path, blob)
 		}
 	}
-	for _, c := range in.Clients {
-		again(c.Path, c.InvalidBlob)
-	}
 	blobs := map[string]string{}
 	if in.Baseline != nil {
 		for _, p := range in.Baseline.Problems {
@@ -179,7 +185,12 @@ func (e *Engine) clientID(name string) state.ClientID {
 
 // commit writes what accept said, and takes it into memory once it is durable.
 func (e *Engine) commit(head string, r accept.Result) error {
-	err := e.Store.Update(func(tx store.Tx) error { return write(tx, r) })
+	err := e.Store.Update(func(tx store.Tx) error {
+		if err := write(tx, r); err != nil {
+			return err
+		}
+		return forgetVerdicts(tx)
+	})
 	if err != nil {
 		return err
 	}
@@ -192,6 +203,10 @@ func (e *Engine) commit(head string, r accept.Result) error {
 	}
 	for _, c := range r.Clients {
 		e.seq[c.ID] = max(e.seq[c.ID], c.Seq)
+		delete(e.read, c.ID)
+		if eff, ok := r.Wishes[c.ID]; ok && len(e.read) < maxRead {
+			e.read[c.ID] = readWish{c.Blob, c.TemplateBlob, c.PlatformBlob, eff}
+		}
 	}
 	if r.Baseline != nil {
 		if e.baseline != nil && sameFiles(*e.baseline, *r.Baseline) {
@@ -205,6 +220,24 @@ func (e *Engine) commit(head string, r accept.Result) error {
 		if c.From != "" && c.From != c.Client {
 			e.partners[c.Client] = append(e.partners[c.Client], c.From)
 			e.partners[c.From] = append(e.partners[c.From], c.Client)
+		}
+	}
+	return nil
+}
+
+// forgetVerdicts keeps the newest verdicts, and those that may still change.
+func forgetVerdicts(tx store.Tx) error {
+	all, err := store.VerdictHeads(tx)
+	if err != nil || len(all) <= maxVerdicts {
+		return err
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Seq > all[j].Seq })
+	for _, v := range all[maxVerdicts:] {
+		if accept.Open(v) {
+			continue
+		}
+		if err := store.DeleteVerdict(tx, v.Commit); err != nil {
+			return err
 		}
 	}
 	return nil

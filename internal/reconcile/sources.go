@@ -15,12 +15,11 @@ func (e *Engine) sources(ctx context.Context, g *group) error {
 	if e.ResolveRef == nil {
 		return nil
 	}
-	wishes, _ := e.resolver()
 	for _, m := range g.members {
 		if m.client.Removed || len(m.client.Manifest) == 0 {
 			continue
 		}
-		eff, problems := wishes.Client(m.client)
+		eff, problems := e.effective(m.client)
 		if problems.Failed() {
 			continue
 		}

@@ -25,13 +25,14 @@ import (
 
 // repository is a branch in memory: one tree a commit.
 type repository struct {
-	mu    sync.Mutex
-	trees map[string]map[string]string // head → path → text
-	blobs map[string]string
-	order []string
-	seq   int
-	polls int
-	reads int
+	mu        sync.Mutex
+	trees     map[string]map[string]string // head → path → text
+	blobs     map[string]string
+	order     []string
+	seq       int
+	polls     int
+	reads     int
+	rewritten bool
 }
 
 func newRepository() *repository {
@@ -82,7 +83,7 @@ func (r *repository) Poll(context.Context) (string, error) {
 func (r *repository) Range(_ context.Context, from, head string) (reconcile.Range, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := reconcile.Range{Root: "root", Descends: true, Empty: true, Whole: from == "", Odd: map[string]string{}}
+	out := reconcile.Range{Root: "root", Descends: !r.rewritten || from == head || from == "", Empty: true, Whole: from == "", Odd: map[string]string{}}
 	old, tree := r.trees[from], r.trees[head]
 	paths := map[string]bool{}
 	for p := range old {
