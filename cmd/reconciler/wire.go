@@ -80,6 +80,9 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 		p.sleep = sleep
 	}
 	p.address.Store(c.Listen)
+	for _, n := range c.notices() {
+		log.Warn("configuration", "note", n)
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
