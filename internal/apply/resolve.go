@@ -1,7 +1,9 @@
 package apply
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"sort"
 
 	"github.com/compassdigital/reconciler/internal/plan"
@@ -20,36 +22,82 @@ func (r *Runner) mark(job Job, id state.ClientID) provider.Mark {
 // wish resolves a resource's values inside tx. missing lists generated secrets that
 // do not exist yet; they are minted with the intent.
 func (r *Runner) wish(tx store.Tx, job Job, res state.Resource) (w provider.Wish, missing []state.SecretRef, err error) {
-	m := r.mark(job, res.Ref.Client)
-	w = provider.Wish{Ref: res.Ref, Name: provider.ObjectName(m, res.Ref), Mark: m}
+	w = r.blank(job, res.Ref)
 	for _, a := range res.Attributes {
-		in := provider.Input{Name: a.Name}
-		switch {
-		case a.Value.Secret != nil:
-			rec, ok, err := store.Secret(tx, a.Value.Secret.Scope, a.Value.Secret.Name, a.Value.Secret.Version)
-			if err != nil {
-				return w, nil, err
-			}
-			if !ok {
-				if !isGenerated(*a.Value.Secret) {
-					return w, nil, fmt.Errorf("secret %s/%s is not set", a.Value.Secret.Scope, a.Value.Secret.Name)
-				}
-				missing = append(missing, *a.Value.Secret)
-				continue
-			}
-			s := state.NewSecret(string(rec.Text))
-			in.Secret = &s
-		case a.Value.Ref != nil:
-			if err := r.output(tx, a, &in); err != nil {
-				return w, nil, err
-			}
-		default:
-			in.Text = a.Value.Literal
+		in, there, err := r.input(tx, a)
+		if err != nil {
+			return w, nil, err
+		}
+		if !there {
+			missing = append(missing, *a.Value.Secret)
+			continue
 		}
 		w.Inputs = append(w.Inputs, in)
 	}
 	sort.Slice(w.Inputs, func(i, j int) bool { return w.Inputs[i].Name < w.Inputs[j].Name })
 	return w, missing, nil
+}
+
+// errUnresolved says that a wish refers to what is not there.
+type errUnresolved struct{ text string }
+
+func (e *errUnresolved) Error() string { return e.text }
+
+func unresolved(format string, a ...any) error { return &errUnresolved{fmt.Sprintf(format, a...)} }
+
+// resolve is wish in a transaction of its own.
+func (r *Runner) resolve(job Job, res state.Resource) (w provider.Wish, missing []state.SecretRef, err error) {
+	err = r.Store.View(func(tx store.Tx) (err error) {
+		w, missing, err = r.wish(tx, job, res)
+		return err
+	})
+	var u *errUnresolved
+	if err != nil && !errors.As(err, &u) {
+		err = &journalError{err}
+	}
+	return w, missing, err
+}
+
+// blank is a wish that says nothing but whose and which it is.
+func (r *Runner) blank(job Job, ref state.Ref) provider.Wish {
+	m := r.mark(job, ref.Client)
+	return provider.Wish{Ref: ref, Name: provider.ObjectName(m, ref), Mark: m}
+}
+
+// input resolves one attribute. there is false for a generated secret that does not
+// exist yet.
+func (r *Runner) input(tx store.Tx, a state.Attribute) (in provider.Input, there bool, err error) {
+	in.Name = a.Name
+	switch {
+	case a.Value.Secret != nil:
+		rec, ok, err := store.Secret(tx, a.Value.Secret.Scope, a.Value.Secret.Name, a.Value.Secret.Version)
+		if err != nil {
+			return in, false, err
+		}
+		if !ok && isGenerated(*a.Value.Secret) {
+			return in, false, nil
+		}
+		if !ok {
+			return in, false, unresolved("%s needs the secret %s, which is not set; set it with `reconciler secret set %s`", a.Name, secretName(*a.Value.Secret), secretName(*a.Value.Secret))
+		}
+		s := state.NewSecret(string(rec.Text))
+		in.Secret = &s
+	case a.Value.Ref != nil:
+		if err := r.output(tx, a, &in); err != nil {
+			return in, false, err
+		}
+	default:
+		in.Text = a.Value.Literal
+	}
+	return in, true, nil
+}
+
+// secretName is a secret as manifests and commands name it.
+func secretName(s state.SecretRef) string {
+	if s.Scope == "shared" {
+		return "shared/" + s.Name
+	}
+	return s.Name
 }
 
 // output puts another resource's output into in.
@@ -59,7 +107,7 @@ func (r *Runner) output(tx store.Tx, a state.Attribute, in *provider.Input) erro
 		return err
 	}
 	if !ok || !src.Real() {
-		return fmt.Errorf("%s needs %s of %s, which does not exist", a.Name, a.Value.Output, *a.Value.Ref)
+		return unresolved("%s needs %s of %s, which does not exist", a.Name, a.Value.Output, *a.Value.Ref)
 	}
 	if a.Value.Output == "id" {
 		in.Text = src.ID
@@ -67,7 +115,7 @@ func (r *Runner) output(tx store.Tx, a state.Attribute, in *provider.Input) erro
 	}
 	out, ok := src.Outputs[a.Value.Output]
 	if !ok {
-		return fmt.Errorf("%s needs %s of %s, which %s does not give", a.Name, a.Value.Output, *a.Value.Ref, src.Provider)
+		return unresolved("%s needs %s of %s, which %s does not give", a.Name, a.Value.Output, *a.Value.Ref, src.Provider)
 	}
 	if out.Secret == nil {
 		in.Text = out.Literal
@@ -78,7 +126,7 @@ func (r *Runner) output(tx store.Tx, a state.Attribute, in *provider.Input) erro
 		return err
 	}
 	if !ok {
-		return fmt.Errorf("%s needs %s of %s, whose secret is missing", a.Name, a.Value.Output, *a.Value.Ref)
+		return unresolved("%s needs %s of %s, whose secret is missing", a.Name, a.Value.Output, *a.Value.Ref)
 	}
 	s := state.NewSecret(string(rec.Text))
 	in.Secret = &s
@@ -111,8 +159,8 @@ func (r *Runner) mint(tx store.Tx, missing []state.SecretRef) error {
 	return nil
 }
 
-// put records an object as the outcome of res's wish. Secret outputs become secrets
-// of the client, a new version when their text changed.
+// put records an object as the outcome of res's wish; res.Outputs are those known so far.
+// Secret outputs become secrets of the client, a new version when their text changed.
 func (r *Runner) put(tx store.Tx, job Job, providerName string, res state.Resource, o provider.Object, generation int) error {
 	res.Provider, res.ID, res.Name = providerName, o.ID, o.Name
 	res.Generation, res.Commit = max(generation, 1), job.Commit
@@ -120,11 +168,13 @@ func (r *Runner) put(tx store.Tx, job Job, providerName string, res state.Resour
 	if res.Run == "" {
 		res.Run = job.Run
 	}
-	res.Phase, res.Message = "", ""
-	if o.Phase != "" && o.Phase != provider.Ready {
-		res.Phase, res.Message = string(o.Phase), o.Message
+	res.Phase, res.Message = "", o.Message // of a ready one too: it may say what is left to a person
+	if o.Phase != provider.Ready {
+		res.Phase = string(o.Phase)
 	}
-	outs := map[string]state.Value{"id": state.Lit(o.ID)}
+	outs := map[string]state.Value{}
+	maps.Copy(outs, res.Outputs) // what an answer does not tell stays
+	outs["id"] = state.Lit(o.ID)
 	for _, out := range o.Outputs {
 		if out.Secret == nil {
 			outs[out.Name] = state.Lit(out.Text)
@@ -141,19 +191,25 @@ func (r *Runner) put(tx store.Tx, job Job, providerName string, res state.Resour
 }
 
 func (r *Runner) outputSecret(tx store.Tx, of state.Ref, out provider.Output) (state.SecretRef, error) {
-	ref := state.SecretRef{Scope: string(of.Client), Name: "output/" + string(of.Kind) + "/" + of.Name + "/" + out.Name, Version: 1}
+	return r.seal(tx, state.SecretRef{Scope: string(of.Client), Name: "output/" + string(of.Kind) + "/" + of.Name + "/" + out.Name}, *out.Secret, "output")
+}
+
+// seal keeps a text as a secret: under the version that it has already, else under a
+// new one.
+func (r *Runner) seal(tx store.Tx, ref state.SecretRef, text state.Secret, from string) (state.SecretRef, error) {
+	ref.Version = 1
 	have, ok, err := store.Secret(tx, ref.Scope, ref.Name, 0)
 	if err != nil {
 		return ref, err
 	}
 	if ok {
-		if state.NewSecret(string(have.Text)).Equal(*out.Secret) {
+		if state.NewSecret(string(have.Text)).Equal(text) {
 			return have.Ref, nil
 		}
 		ref.Version = have.Ref.Version + 1
 	}
-	ref.Fingerprint = r.Fingerprint(*out.Secret)
-	return ref, store.PutSecret(tx, store.SecretRecord{Ref: ref, Text: []byte(out.Secret.Reveal()), At: r.Now(), From: "output"})
+	ref.Fingerprint = r.Fingerprint(text)
+	return ref, store.PutSecret(tx, store.SecretRecord{Ref: ref, Text: []byte(text.Reveal()), At: r.Now(), From: from})
 }
 
 // noteUndo keeps what s is about to change on the client, so that a failure of the

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/journal"
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -13,8 +14,9 @@ import (
 )
 
 // Settle looks into every given open intent until it is known whether its write
-// happened. A returned error that is not the journal's says why one is still open;
-// At says when to look again (zero: the caller's back-off, or a person).
+// happened. StepFailed means that the journal failed or ctx ended. Any other error says
+// why an intent is still open: StepWaiting until RetryAt of it (zero: the caller's
+// back-off), StepParked until a person has decided.
 func (r *Runner) Settle(ctx context.Context, job Job, open []journal.Intent) (StepState, error) {
 	worst := StepDone
 	var first error
@@ -27,11 +29,20 @@ func (r *Runner) Settle(ctx context.Context, job Job, open []journal.Intent) (St
 			return StepFailed, err
 		}
 		st, _ := classify(err)
+		if st == StepFailed {
+			st = StepWaiting // the look failed, not the write: only a look can tell
+		}
 		if first == nil || (st == StepParked && worst != StepParked) {
 			worst, first = st, err
 		}
 	}
 	return worst, first
+}
+
+// RetryAt is when what failed with err may be tried again; zero: the caller decides.
+func RetryAt(err error) time.Time {
+	_, at := classify(err)
+	return at
 }
 
 // settle resolves one uncertain write and says whether it happened. It never repeats
@@ -84,28 +95,18 @@ func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent) (happene
 func (r *Runner) lookFor(ctx context.Context, job Job, p provider.Provider, i journal.Intent) ([]provider.Object, provider.Wish, error) {
 	var w provider.Wish
 	if i.Wish != nil {
-		var pre error
-		err := r.Store.View(func(tx store.Tx) error {
-			w, _, pre = r.wish(tx, job, *i.Wish)
-			return nil
-		})
-		if err != nil {
-			return nil, w, &journalError{err}
-		}
-		if pre != nil {
-			return nil, w, pre
+		var err error
+		if w, _, err = r.resolve(job, *i.Wish); err != nil {
+			return nil, w, err
 		}
 	}
-	q := provider.Query{Kind: i.Ref.Kind, ID: i.ObjectID}
 	if i.Op == journal.OpCreate {
-		q = provider.Query{Kind: i.Ref.Kind, Name: i.Name, Wish: &w}
+		objects, err := r.find(ctx, p, w)
+		return objects, w, err
 	}
-	objects, err := p.Observe(ctx, q)
+	objects, err := p.Observe(ctx, provider.Query{Kind: i.Ref.Kind, ID: i.ObjectID})
 	if err != nil {
 		return nil, w, asRead(err)
-	}
-	if i.Op == journal.OpCreate {
-		objects = relevant(objects, w)
 	}
 	return objects, w, nil
 }
@@ -114,8 +115,25 @@ func seen(objects []provider.Object, w provider.Wish, i journal.Intent) []journa
 	out := make([]journal.Seen, len(objects))
 	for n, o := range objects {
 		out[n] = journal.Seen{ID: o.ID, Marked: !o.Mark.IsZero(), Ours: !o.Mark.IsZero() && o.Mark == w.Mark, Equal: i.Wish != nil && equal(w, o)}
+		if i.Op == journal.OpUpdate && (takesAway(i, o) || (!o.Mark.IsZero() && o.Mark != w.Mark)) {
+			out[n].Equal = false // it still has what was to go, or the mark of whose it was
+		}
 	}
 	return out
+}
+
+// takesAway says that the object still has something that the update was to take away.
+func takesAway(i journal.Intent, o provider.Object) bool {
+	if i.Prior == nil || i.Wish == nil {
+		return false
+	}
+	for _, a := range o.Attributes {
+		was, had := i.Prior.Attributes.Get(a.Name)
+		if _, wished := i.Wish.Attributes.Get(a.Name); had && !wished && a.Reveal() != "" && (was.Literal == "" || was.Literal == a.Text) {
+			return true
+		}
+	}
+	return false
 }
 
 // equal says that all that the provider reports of the object is what the wish says.

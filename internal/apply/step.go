@@ -122,8 +122,24 @@ func classify(err error) (StepState, time.Time) {
 	return StepFailed, time.Time{}
 }
 
-// act does what the step's action says, once.
+// act does what the step's action says, once. A write that an earlier try left open is
+// settled first.
 func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) {
+	if !s.Action.Writes() {
+		r.at(BeforeIntent, s)
+		note, err := r.note(ctx, job, s)
+		if err == nil {
+			r.at(AfterOutcome, s)
+		}
+		return note, err
+	}
+	happened, err := r.unsettled(ctx, job, s)
+	if err != nil {
+		return "", err
+	}
+	if happened && s.Wish != nil {
+		return r.made(ctx, job, s, "")
+	}
 	switch s.Action {
 	case plan.Create:
 		return r.create(ctx, job, s)
@@ -133,6 +149,13 @@ func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) 
 		return r.replace(ctx, job, s)
 	case plan.Delete, plan.Purge:
 		return r.remove(ctx, job, s)
+	}
+	return "", fmt.Errorf("step %s: unknown action", s.Key())
+}
+
+// note does what writes nothing at a provider.
+func (r *Runner) note(ctx context.Context, job Job, s plan.Step) (string, error) {
+	switch s.Action {
 	case plan.Retain, plan.Return, plan.Forget:
 		return r.record(job, s)
 	case plan.Adopt:
@@ -142,6 +165,9 @@ func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) 
 	case plan.Probe:
 		return r.probe(ctx, job, s)
 	case plan.Record:
+		if job.Plan.Adopting(s.Ref.Client) {
+			return "", r.adopted(s.Ref.Client)
+		}
 		return "", nil
 	}
 	return "", fmt.Errorf("step %s: unknown action", s.Key())
@@ -178,25 +204,6 @@ func (r *Runner) record(job Job, s plan.Step) (string, error) {
 		return "kept until " + s.PurgeAfter.UTC().Format("2 January 2006"), nil
 	}
 	return "", nil
-}
-
-// adopt records an object that exists; nothing is written at the provider.
-func (r *Runner) adopt(ctx context.Context, job Job, s plan.Step) (string, error) {
-	p, _, err := r.providerOf(s.Provider, s.Ref.Kind)
-	if err != nil {
-		return "", err
-	}
-	found, err := p.Observe(ctx, provider.Query{Kind: s.Ref.Kind, ID: s.Wish.ID})
-	if err != nil {
-		return "", asRead(err)
-	}
-	if len(found) == 0 {
-		return "", &errPark{fmt.Sprintf("%s %s is not at %s any more", s.Ref.Kind, s.Wish.ID, s.Provider)}
-	}
-	return "recorded " + found[0].ID, r.update(func(tx store.Tx) error {
-		res := *s.Wish
-		return r.put(tx, job, s.Provider, res, found[0], generationOf(job, s.Ref))
-	})
 }
 
 func generationOf(job Job, ref state.Ref) int { return job.Clients[ref.Client].Generation }

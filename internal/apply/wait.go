@@ -23,16 +23,13 @@ func isJournal(err error) bool {
 	return errors.As(err, &je)
 }
 
-// await polls a deployment until it is ready, has failed, took too long or is no
-// longer wished. Its clock starts when it was created, so a restart adds nothing.
+// await polls an object until it is ready, has failed, took too long or is no longer
+// wished. Its clock starts when it was made, so a restart adds nothing. What a person
+// has to do is not waited for here: the step waits, and a later pass looks again.
 func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error) {
-	p, _, err := r.providerOf(s.Provider, s.Ref.Kind)
-	if err != nil {
-		return "", err
-	}
 	var have state.Resource
 	var ok bool
-	err = r.Store.View(func(tx store.Tx) (err error) {
+	err := r.Store.View(func(tx store.Tx) (err error) {
 		have, ok, err = store.Resource(tx, s.Ref)
 		return err
 	})
@@ -40,7 +37,14 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 		return "", &journalError{err}
 	}
 	if !ok || !have.Real() {
-		return "", &errWait{err: fmt.Errorf("%s is not on record any more", s.Ref)}
+		return "", &errWait{err: fmt.Errorf("%s is not on record any more; the next pass plans it anew", s.Ref)}
+	}
+	p, traits, err := r.providerOf(have.Provider, s.Ref.Kind)
+	if err != nil {
+		return "", err
+	}
+	if have.Phase == "" {
+		return told(traits, have.Message), nil
 	}
 	limit := job.Await[s.Ref.Client]
 	if limit <= 0 {
@@ -62,26 +66,26 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 				poll = max(poll, until.Sub(r.Now()))
 			}
 		case len(objects) == 0:
-			return "", &errWait{err: fmt.Errorf("deployment %s is gone at %s", have.ID, s.Provider)}
+			return "", &errWait{err: fmt.Errorf("%s %s is gone at %s; the next pass makes it anew", have.Ref.Kind, have.ID, have.Provider)}
 		default:
 			lines = r.logs(job, s, objects[0].Log, lines)
 			switch objects[0].Phase {
 			case provider.Ready, "":
-				return "", r.phase(job, s, have, objects[0])
+				return told(traits, objects[0].Message), r.phase(job, have, objects[0])
 			case provider.Manual:
-				if err := r.phase(job, s, have, objects[0]); err != nil {
+				if err := r.phase(job, have, objects[0]); err != nil {
 					return "", err
 				}
-				return "", &errWait{err: errors.New(objects[0].Message)}
+				return "", &errWait{err: &askError{orElse(objects[0].Message, fmt.Sprintf("make the %s %s at %s", have.Ref.Kind, have.Name, have.Provider))}}
 			case provider.Failed:
-				over = orElse(objects[0].Message, "the deployment failed")
+				over = orElse(objects[0].Message, fmt.Sprintf("the %s failed, and %s does not say why", have.Ref.Kind, have.Provider))
 			}
 		}
 		if over == "" && r.Now().Sub(begun) >= limit {
-			over = fmt.Sprintf("the deployment was not ready after %s", limit)
+			over = fmt.Sprintf("the %s was not ready after %s", have.Ref.Kind, limit)
 		}
 		if over != "" {
-			return "", r.phaseFailed(s, have, over)
+			return "", r.phaseFailed(have, over)
 		}
 		if job.Superseded != nil && job.Superseded(s.Ref.Client) {
 			return "", errSuperseded
@@ -107,20 +111,42 @@ func (r *Runner) logs(job Job, s plan.Step, all []string, had int) int {
 	return had
 }
 
-// phase records that the object is ready (or waits for a person), with what it gives.
-func (r *Runner) phase(job Job, s plan.Step, have state.Resource, o provider.Object) error {
+// askError is what a person has to do before the client can go on.
+type askError struct{ text string }
+
+func (e *askError) Error() string { return e.text }
+
+// told is what a ready object leaves to a person, as the step's note.
+func told(t state.Traits, message string) string {
+	if !t.Manual {
+		return ""
+	}
+	return message
+}
+
+// phase records how far the object is, with what it gives. When and by what commit it
+// was made stays; so does what a look does not tell.
+func (r *Runner) phase(job Job, have state.Resource, o provider.Object) error {
 	return r.update(func(tx store.Tx) error {
-		return r.put(tx, job, s.Provider, have, o, have.Generation)
+		if err := r.put(tx, job, have.Provider, have, o, have.Generation); err != nil {
+			return err
+		}
+		now, ok, err := store.Resource(tx, have.Ref)
+		if err != nil || !ok {
+			return err
+		}
+		now.UpdatedAt, now.Commit = have.UpdatedAt, have.Commit
+		return store.PutResource(tx, now)
 	})
 }
 
 // phaseFailed records that the object came to nothing, and ends the step for good.
-func (r *Runner) phaseFailed(s plan.Step, have state.Resource, message string) error {
+func (r *Runner) phaseFailed(have state.Resource, message string) error {
 	have.Phase, have.Message = string(provider.Failed), message
 	if err := r.update(func(tx store.Tx) error { return store.PutResource(tx, have) }); err != nil {
 		return err
 	}
-	return &provider.Error{Kind: provider.Invalid, Provider: s.Provider, Op: "create", Message: message}
+	return &provider.Error{Kind: provider.Invalid, Provider: have.Provider, Op: "create", Message: message}
 }
 
 // probe asks the site for a good answer until it gives one or takes too long.

@@ -18,15 +18,17 @@ func (r *Runner) create(ctx context.Context, job Job, s plan.Step) (string, erro
 	if err != nil {
 		return "", err
 	}
-	if done, err := r.recorded(s); done || err != nil {
+	if done, err := r.recorded(s); err != nil {
 		return "", err
+	} else if done {
+		return r.made(ctx, job, s, "")
 	}
 	i, w, err := r.begin(job, s, journal.Intent{Op: journal.OpCreate, Wish: s.Wish, Absent: true}, func(w provider.Wish) error {
 		return r.look(ctx, p, traits, s, w)
 	})
 	var taken *takeOver
 	if errors.As(err, &taken) {
-		return r.take(ctx, job, s, taken)
+		return r.take(ctx, job, s, w, taken)
 	}
 	if err != nil {
 		return "", err
@@ -34,9 +36,33 @@ func (r *Runner) create(ctx context.Context, job Job, s plan.Step) (string, erro
 	o, err := p.Create(ctx, w)
 	r.at(AfterCall, s)
 	if err != nil {
-		return "", r.failed(ctx, job, s, i, err)
+		err = r.failed(ctx, job, s, i, err)
+	} else {
+		err = r.done(job, s, i, &o)
 	}
-	return "", r.done(job, s, i, &o)
+	if err != nil {
+		return "", err
+	}
+	return r.made(ctx, job, s, "")
+}
+
+// made ends a create or change: what is not ready yet is waited for, here unless the
+// plan has a step for it.
+func (r *Runner) made(ctx context.Context, job Job, s plan.Step, note string) (string, error) {
+	for _, other := range job.Plan.Steps {
+		if other.Action == plan.Await && other.Ref == s.Ref {
+			return note, nil
+		}
+	}
+	more, err := r.await(ctx, job, s)
+	return join(note, more), err
+}
+
+func join(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
 }
 
 // recorded says that the step's outcome is on record already (an open intent was
@@ -60,18 +86,9 @@ func (r *Runner) recorded(s plan.Step) (bool, error) {
 // begin resolves the wish, lets check look at the world, and commits the intent.
 // Generated secrets are sealed in the intent's transaction, before they are sent.
 func (r *Runner) begin(job Job, s plan.Step, i journal.Intent, check func(provider.Wish) error) (journal.Intent, provider.Wish, error) {
-	var w provider.Wish
-	var missing []state.SecretRef
-	var pre error
-	err := r.Store.View(func(tx store.Tx) (err error) {
-		w, missing, pre = r.wish(tx, job, *s.Wish)
-		return nil
-	})
+	w, missing, err := r.resolve(job, *s.Wish)
 	if err != nil {
-		return i, w, &journalError{err}
-	}
-	if pre != nil {
-		return i, w, pre
+		return i, w, err
 	}
 	if check != nil {
 		if err := check(w); err != nil {
@@ -98,7 +115,7 @@ func (r *Runner) begin(job Job, s plan.Step, i journal.Intent, check func(provid
 		if err := noteUndo(tx, s); err != nil {
 			return err
 		}
-		return store.PutIntent(tx, i)
+		return announce(tx, i)
 	})
 	if err == nil {
 		r.at(AfterIntent, s)
@@ -106,94 +123,16 @@ func (r *Runner) begin(job Job, s plan.Step, i journal.Intent, check func(provid
 	return i, w, err
 }
 
-// takeOver is what look returns when the object is there already.
-type takeOver struct {
-	object provider.Object
-	found  bool // unmarked and equal: used, not ours
-	equal  bool
-}
-
-func (*takeOver) Error() string { return "the object exists" }
-
-// look finds before a create: nil means an observed absence.
-func (r *Runner) look(ctx context.Context, p provider.Provider, traits state.Traits, s plan.Step, w provider.Wish) error {
-	objects, err := p.Observe(ctx, provider.Query{Kind: s.Ref.Kind, Name: w.Name, Wish: &w})
+// announce commits an intent. A write is never sent before the last one is settled.
+func announce(tx store.Tx, i journal.Intent) error {
+	open, ok, err := store.Intent(tx, i.Ref)
 	if err != nil {
-		return asRead(err)
+		return err
 	}
-	seen := relevant(objects, w)
-	ours := -1
-	for n, o := range seen {
-		if o.Mark == w.Mark && !o.Mark.IsZero() {
-			if ours >= 0 {
-				return &errPark{fmt.Sprintf("two objects at %s bear our mark for %s %s; delete the wrong one there, then `reconciler retry`", s.Provider, s.Ref.Kind, w.Name)}
-			}
-			ours = n
-		}
+	if ok {
+		return fmt.Errorf("%s of %s is still open", open.Op, i.Ref)
 	}
-	if ours >= 0 {
-		return &takeOver{object: seen[ours], equal: equal(w, seen[ours])}
-	}
-	for _, o := range seen {
-		switch {
-		case !o.Mark.IsZero():
-			return &errPark{fmt.Sprintf("%s %s at %s bears the mark of %s/%s: it is not ours", s.Ref.Kind, w.Name, s.Provider, o.Mark.Installation, o.Mark.Client)}
-		case equal(w, o) && !traits.Data:
-			return &takeOver{object: o, found: true, equal: true}
-		}
-	}
-	if len(seen) > 0 {
-		return &errPark{fmt.Sprintf("%s %s exists at %s without our mark; name it in `adopt:` or remove it there, then `reconciler retry`", s.Ref.Kind, w.Name, s.Provider)}
-	}
-	return nil
-}
-
-// relevant drops what may live beside the wish: further records of a name whose type
-// allows several.
-func relevant(objects []provider.Object, w provider.Wish) []provider.Object {
-	if w.Ref.Kind != state.KindRecord || exclusive(w.Get("type")) {
-		return objects
-	}
-	var out []provider.Object
-	for _, o := range objects {
-		if equal(w, o) || (o.Mark == w.Mark && !o.Mark.IsZero() && o.Name == w.Name && len(objects) == 1) {
-			out = append(out, o)
-		}
-	}
-	return out
-}
-
-// exclusive says that one name bears one record of the type that we manage: an
-// address or an alias of somebody else's is a conflict, not a neighbour.
-func exclusive(recordType string) bool {
-	switch recordType {
-	case "A", "AAAA", "CNAME":
-		return true
-	}
-	return false
-}
-
-// take records an object that was there, and brings it to the wish when it is ours.
-func (r *Runner) take(ctx context.Context, job Job, s plan.Step, t *takeOver) (string, error) {
-	res := *s.Wish
-	res.Found = t.found
-	if !t.equal {
-		res.Attributes = nil // known to differ: the update that follows says what is
-	}
-	err := r.update(func(tx store.Tx) error {
-		return r.put(tx, job, s.Provider, res, t.object, generationOf(job, s.Ref))
-	})
-	if err != nil {
-		return "", err
-	}
-	if t.found {
-		return "found at " + s.Provider + " and used; it was not made here and stays when the client goes", nil
-	}
-	if t.equal {
-		return "was there already", nil
-	}
-	_, err = r.change(ctx, job, s)
-	return "was there already and was changed", err
+	return store.PutIntent(tx, i)
 }
 
 // change updates an object in place, or moves it from another owner.
@@ -221,9 +160,11 @@ func (r *Runner) change(ctx context.Context, job Job, s plan.Step) (string, erro
 	case s.Action == plan.Move && !ok && there && moved.Real():
 		return "was moved already", nil
 	case !ok || !have.Real():
-		return "", &errWait{err: fmt.Errorf("%s is not on record any more", holder)}
+		return "", &errWait{err: fmt.Errorf("%s is not on record any more; the next pass plans it anew", holder)}
 	case have.Found:
-		return "", &errPark{fmt.Sprintf("%s was found, not made: it is never changed; remove it at %s or wish what it is", holder, s.Provider)}
+		return "", &errPark{fmt.Sprintf("%s %s was found at %s, not made: it is never changed; wish what it is, or remove it there", have.Ref.Kind, have.Name, have.Provider)}
+	case have.Provider != s.Provider:
+		return "", &errWait{err: fmt.Errorf("%s is at %s, not at %s; the next pass plans it anew", holder, have.Provider, s.Provider)}
 	}
 	i, w, err := r.begin(job, s, journal.Intent{Op: journal.OpUpdate, Wish: s.Wish, ObjectID: have.ID}, nil)
 	if err != nil {
@@ -236,11 +177,16 @@ func (r *Runner) change(ctx context.Context, job Job, s plan.Step) (string, erro
 			if e := r.close(i); e != nil {
 				return "", e
 			}
-			return "", &errWait{err: err} // the next pass looks, and plans it anew
+			return "", &errWait{err: fmt.Errorf("%w; the next pass looks and plans it anew", err)}
 		}
-		return "", r.failed(ctx, job, s, i, err)
+		err = r.failed(ctx, job, s, i, err)
+	} else {
+		err = r.done(job, s, i, &o)
 	}
-	return "", r.done(job, s, i, &o)
+	if err != nil {
+		return "", err
+	}
+	return r.made(ctx, job, s, "")
 }
 
 // replace deletes and creates under the same Ref. A crash in between leaves a
@@ -264,15 +210,12 @@ func (r *Runner) replace(ctx context.Context, job Job, s plan.Step) (string, err
 	return r.create(ctx, job, s)
 }
 
-// remove deletes the recorded object. What was found is only taken off the record.
+// remove deletes the recorded object, at the provider that it is recorded at. What was
+// found is only taken off the record.
 func (r *Runner) remove(ctx context.Context, job Job, s plan.Step) (string, error) {
-	p, _, err := r.providerOf(s.Provider, s.Ref.Kind)
-	if err != nil {
-		return "", err
-	}
 	var have state.Resource
 	var ok bool
-	err = r.Store.View(func(tx store.Tx) (err error) {
+	err := r.Store.View(func(tx store.Tx) (err error) {
 		have, ok, err = store.Resource(tx, s.Ref)
 		return err
 	})
@@ -282,19 +225,33 @@ func (r *Runner) remove(ctx context.Context, job Job, s plan.Step) (string, erro
 	if !ok || !have.Real() || have.Found {
 		return "", r.update(func(tx store.Tx) error { return store.DeleteResource(tx, s.Ref) })
 	}
+	p, traits, err := r.providerOf(have.Provider, s.Ref.Kind)
+	if err != nil {
+		return "", err
+	}
 	i := journal.Intent{Op: journal.OpDelete, ObjectID: have.ID, Key: s.Ref.String(), Run: job.Run, Step: s.Key(), Ref: s.Ref,
-		Provider: s.Provider, Name: have.Name, Prior: &have, Commit: job.Commit, At: r.Now()}
+		Provider: have.Provider, Name: have.Name, Prior: &have, Commit: job.Commit, At: r.Now()}
 	r.at(BeforeIntent, s)
-	if err := r.update(func(tx store.Tx) error { return store.PutIntent(tx, i) }); err != nil {
+	if err := r.update(func(tx store.Tx) error { return announce(tx, i) }); err != nil {
 		return "", err
 	}
 	r.at(AfterIntent, s)
 	err = p.Delete(ctx, s.Ref.Kind, have.ID)
 	r.at(AfterCall, s)
 	if err != nil && provider.KindOf(err) != provider.NotFound {
-		return "", r.failed(ctx, job, s, i, err)
+		err = r.failed(ctx, job, s, i, err)
+	} else {
+		err = r.done(job, s, i, nil)
 	}
-	return "", r.done(job, s, i, nil)
+	if err != nil || !traits.Manual {
+		return "", err
+	}
+	return byHand(have), nil
+}
+
+// byHand asks a person to remove what a person made.
+func byHand(r state.Resource) string {
+	return fmt.Sprintf("nothing was deleted: the %s %s was made by hand; remove it where it was made", r.Ref.Kind, r.Ref.Name)
 }
 
 // done commits the outcome: the record and the end of the intent.
@@ -316,10 +273,16 @@ func (r *Runner) outcome(tx store.Tx, job Job, i journal.Intent, o *provider.Obj
 	}
 	res := *i.Wish
 	res.Found = found
-	if have, ok, err := store.Resource(tx, i.Ref); err != nil {
+	holder := i.Ref
+	if !i.From.IsZero() {
+		holder = i.From
+	}
+	have, ok, err := store.Resource(tx, holder)
+	if err != nil {
 		return err
-	} else if ok && i.Op == journal.OpUpdate {
-		res.Run, res.Adopted = have.Run, have.Adopted
+	}
+	if changed := ok && i.Op == journal.OpUpdate; changed {
+		res.Run, res.Adopted, res.Outputs = have.Run, have.Adopted, have.Outputs
 		if res.Run == "" {
 			res.Run = "unknown" // made by an earlier pass: a rollback of this one leaves it
 		}
@@ -341,7 +304,7 @@ func (r *Runner) close(i journal.Intent) error {
 }
 
 // failed handles a write's error: an uncertain one is looked into, a conflict is
-// looked at once, of the others we know that nothing happened.
+// looked at once, of the others we know that nothing happened. nil: it happened.
 func (r *Runner) failed(ctx context.Context, job Job, s plan.Step, i journal.Intent, err error) error {
 	kind := provider.KindOf(err)
 	if kind != provider.Uncertain && (kind != provider.Conflict || i.Op != journal.OpCreate) {
@@ -353,10 +316,12 @@ func (r *Runner) failed(ctx context.Context, job Job, s plan.Step, i journal.Int
 	if ctx.Err() != nil {
 		return err // the intent stays open for the next start
 	}
-	if kind == provider.Conflict {
-		i.Looks = journal.SettleLooks // the vendor itself says that it is there
-	}
 	i.Sent = true
+	if kind == provider.Conflict {
+		if e := r.notYetListed(ctx, job, &i); e != nil {
+			return e
+		}
+	}
 	if e := r.update(func(tx store.Tx) error { return store.PutIntent(tx, i) }); e != nil {
 		return e
 	}
@@ -371,4 +336,44 @@ func (r *Runner) failed(ctx context.Context, job Job, s plan.Step, i journal.Int
 		return err
 	}
 	return &provider.Error{Kind: provider.Transient, Provider: s.Provider, Op: string(i.Op), Message: "the answer was lost, and a look shows that nothing happened", Err: err}
+}
+
+// notYetListed lets the look that follows a conflict wait until lists show what the
+// vendor itself says is there: an earlier create of ours, whose answer was lost.
+func (r *Runner) notYetListed(ctx context.Context, job Job, i *journal.Intent) error {
+	p, traits, err := r.providerOf(i.Provider, i.Ref.Kind)
+	if err != nil {
+		return err
+	}
+	i.Looks = journal.SettleLooks // the last look decides
+	if traits.ListLag <= 0 {
+		return nil
+	}
+	objects, _, err := r.lookFor(ctx, job, p, *i)
+	if err != nil {
+		return err
+	}
+	if len(objects) == 0 {
+		i.LookAt = r.Now().Add(traits.ListLag)
+	}
+	return nil
+}
+
+// unsettled looks into what an earlier try of the step left open. happened says that
+// the step's own write is done.
+func (r *Runner) unsettled(ctx context.Context, job Job, s plan.Step) (happened bool, err error) {
+	var i journal.Intent
+	var open bool
+	err = r.Store.View(func(tx store.Tx) (err error) {
+		i, open, err = store.Intent(tx, s.Ref)
+		return err
+	})
+	if err != nil {
+		return false, &journalError{err}
+	}
+	if !open {
+		return false, nil
+	}
+	happened, err = r.settle(ctx, job, i)
+	return happened && i.Step == s.Key() && s.Action != plan.Replace, err
 }

@@ -47,14 +47,25 @@ func (b *builder) checkAdopted() {
 	}
 }
 
-// adopting says that something that `adopt:` names is not on record yet.
+// Adopting is the phase of what `adopt:` names until the first pass is through: one that
+// was cut off is begun again, so that no part of a site is taken for a stranger's.
+const Adopting = "adopting"
+
+// adopting says that the first pass is not through: something that `adopt:` names is not
+// on record yet, or its parts may not be.
 func (b *builder) adopting() bool {
 	for _, w := range b.wished {
-		if w.AdoptID != "" && !b.recorded[w.Ref].Real() {
+		if w.AdoptID != "" && !b.adopted(w) {
 			return true
 		}
 	}
 	return false
+}
+
+// adopted says that the resource is on record for good.
+func (b *builder) adopted(w state.Resource) bool {
+	have := b.recorded[w.Ref]
+	return have.Real() && have.Phase != Adopting
 }
 
 // ToAdopt lists what the client's first pass records, and what has to be looked for
@@ -73,7 +84,7 @@ func ToAdopt(c ClientInput) []state.Resource {
 func (b *builder) toAdopt() []state.Resource {
 	var out []state.Resource
 	for _, w := range b.sortedWish() {
-		if !b.recorded[w.Ref].Real() && (w.AdoptID != "" || b.ofAdopted(w)) {
+		if !b.adopted(w) && (w.AdoptID != "" || b.ofAdopted(w)) {
 			out = append(out, w)
 		}
 	}

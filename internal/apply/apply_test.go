@@ -1,0 +1,31 @@
+package apply_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func start(t *testing.T, change ...func(*world)) *world {
+	t.Helper()
+	w := newWorld(t, t.TempDir(), change...)
+	t.Cleanup(w.close)
+	return w
+}
+
+func TestProvisionsAndThenHasNothingToDo(t *testing.T) {
+	w := start(t, func(w *world) { w.real = true })
+	w.wants(shop("bakery"))
+	w.converged()
+	if d, ok := w.vendor.Serves("bakery.example"); !ok || w.vendor.BuiltWith(d)["SESSION"] != "generated-0" {
+		t.Errorf("the site serves %q built with %v", d, w.vendor.BuiltWith(d))
+	}
+	w.vendor.ForgetCalls()
+	w.restart()
+	w.converged()
+	if n := w.vendor.Counts(""); n.Reads+n.Writes != 0 {
+		t.Errorf("P4: a converged client costs %+v", n)
+	}
+}
