@@ -41,7 +41,7 @@ func layers() map[string]string {
 		"gitserver":             "",
 		"health":                "",
 		"apply":                 "journal plan provider state store",
-		"reconcile":             "accept apply desired journal manifest plan provider state store",
+		"reconcile":             "accept apply desired journal manifest plan provider report state store",
 		"daemon":                "accept apply reconcile state store",
 		"schema":                "manifest",
 		"web":                   "apply provider/mailbox reconcile state",

@@ -8,14 +8,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"gopkg.in/yaml.v3"
 
 	"github.com/compassdigital/reconciler/examples"
 	"github.com/compassdigital/reconciler/internal/gitserver"
-	"github.com/compassdigital/reconciler/internal/state"
 )
 
 // demoRepository is the name of the demo's repository.
@@ -25,7 +23,10 @@ func (a *app) demoCommand() *cobra.Command {
 	c := &cobra.Command{Use: "demo", Short: "The whole thing on embedded parts, without an account; prints what to try", Args: noArgs,
 		Long: `The whole thing on embedded parts, without an account and without a network: a Git
 repository with example clients, the daemon, a database file a client, a web server
-for the sites, a DNS server, a mailbox. It prints what to try.`}
+for the sites, a DNS server, a mailbox. It prints what to try.
+
+Everything is in a folder of its own, which is removed at the end; --keep or --data keep it.`,
+		Example: "  reconciler demo\n  reconciler demo --data ./demo --fail deploy"}
 	listen := c.Flags().String("listen", "127.0.0.1:8080", "`address` of everything that speaks HTTP")
 	dns := c.Flags().String("dns", "127.0.0.1:8053", "`address` of the DNS server")
 	keep := c.Flags().Bool("keep", false, "keep the folder at the end")
@@ -76,7 +77,9 @@ func (a *app) demo(ctx context.Context, dir, listen, dns, fail string) error {
 	if err != nil {
 		return err
 	}
-	log, err := a.logger("")
+	out := a.progress()
+	defer out.close()
+	log, err := a.loggerTo(out, "")
 	if err != nil {
 		return err
 	}
@@ -86,13 +89,7 @@ func (a *app) demo(ctx context.Context, dir, listen, dns, fail string) error {
 	}
 	defer p.close()
 	p.gitServer = git
-	out := newLines(a.out, p.names)
-	p.emit.Store(out.event)
-	p.tell.Store(func(r state.Report) {
-		if commit, ok := strings.CutPrefix(r.Subject, "commit/"); ok && len(commit) >= 40 {
-			out.print(fmt.Sprintf("= commit %s: %s: %s", short(commit), r.State, r.Text))
-		}
-	})
+	p.show(out)
 	git.OnPush = func(_, _, head string) {
 		out.print("> push " + short(head))
 		p.daemon.Hint()

@@ -9,13 +9,21 @@ import (
 	"os"
 	"os/signal"
 	"os/user"
+	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 	_ "time/tzdata" // freeze windows name zones; the binary must not need the machine's
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
 
+	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/report"
 )
 
 // Exit codes; scripts rely on them.
@@ -33,6 +41,7 @@ var version = "0.1.0-dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the first signal stops in order, the second one at once
 	code := Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)
 	stop()
 	os.Exit(code)
@@ -43,13 +52,10 @@ type usageError struct{ text string }
 
 func (u usageError) Error() string { return u.text }
 
-// codeError ends the program with a code; its text was printed already when empty.
-type codeError struct {
-	code int
-	text string
-}
+// codeError ends the program with a code, after everything was printed.
+type codeError struct{ code int }
 
-func (c codeError) Error() string { return c.text }
+func (c codeError) Error() string { return fmt.Sprintf("exit code %d", c.code) }
 
 // app is what every command has.
 type app struct {
@@ -59,6 +65,7 @@ type app struct {
 	config   string
 	data     string
 	now      func() time.Time
+	answered bool // the document of -o json was printed
 	// Tests set these; nil elsewhere. wrap stands between the engine and every provider,
 	// ready is called when everything listens.
 	wrap  func(provider.Provider) provider.Provider
@@ -78,23 +85,50 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	err := root.ExecuteContext(ctx)
-	var ce codeError
-	var ue usageError
-	switch {
-	case err == nil:
+	c, err := root.ExecuteContextC(ctx)
+	if err == nil {
 		return exitDone
-	case errors.As(err, &ce):
-		if ce.text != "" {
-			fmt.Fprintln(a.err, ce.text)
-		}
-		return ce.code
-	case errors.As(err, &ue):
-		fmt.Fprintln(a.err, "error:", ue.text)
-		return exitUsage
 	}
-	fmt.Fprintln(a.err, "error:", err)
-	return exitFailed
+	var ce codeError
+	if errors.As(err, &ce) {
+		return ce.code
+	}
+	code := exitFailed
+	var ue usageError
+	if errors.As(err, &ue) || errors.Is(err, reconcile.ErrNoClient) {
+		code = exitUsage
+		if c.Name() == "plan" && slices.Contains(args, "--detailed-exitcode") {
+			code = exitPlanUse
+		}
+	}
+	fmt.Fprintln(a.err, a.look().Failure("error:"), safe(err.Error()))
+	if o := c.Flags().Lookup("output"); o != nil && o.Value.String() == "json" && !a.answered {
+		if err := a.json(map[string]any{"error": err.Error(), "exitCode": code}); err != nil {
+			return exitFailed
+		}
+	}
+	return code
+}
+
+// safe makes every line of a text safe for a terminal.
+func safe(text string) string {
+	all := strings.Split(text, "\n")
+	for i := range all {
+		all[i] = report.Line(all[i])
+	}
+	return strings.Join(all, "\n")
+}
+
+// look is how text for stdout looks: colours on a terminal, unless NO_COLOR or the
+// terminal refuses them.
+func (a *app) look() report.Options {
+	return report.Options{Colour: terminal(a.out) && a.env("NO_COLOR") == "" && a.env("TERM") != "dumb"}
+}
+
+// terminal says that a person reads there, or types.
+func terminal(f any) bool {
+	t, ok := f.(*os.File)
+	return ok && term.IsTerminal(int(t.Fd()))
 }
 
 // root is the command tree.
@@ -105,42 +139,153 @@ func (a *app) root() *cobra.Command {
 		Long: `reconciler brings every client's database, site, domain, DNS, environment and
 deployment to what its YAML file in a Git repository says.
 
-To try it without an account:   reconciler demo`,
+To try it without an account:   reconciler demo
+
+Commands find the configuration in reconciler.yaml, or where --config or --data say. They
+speak to the running daemon; where none runs, they open the state themselves.
+
+Exit codes: 0 done, 1 failed or problems found, 2 wrong usage, 3 held: someone must approve.`,
 		SilenceUsage: true, SilenceErrors: true,
-		CompletionOptions: cobra.CompletionOptions{},
+		Args: known, RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err.Error()} })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
 	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration `file` (default reconciler.yaml)")
 	root.PersistentFlags().StringVar(&a.data, "data", "", "a demo's `folder`, in place of --config")
-	root.AddCommand(a.demoCommand(), a.runCommand(), a.planCommand(), a.applyCommand(), a.statusCommand(), a.historyCommand(), a.logsCommand(),
-		a.whyCommand(), a.driftCommand(), a.retryCommand(), a.pauseCommand("pause"), a.pauseCommand("resume"), a.approveCommand(), a.retainedCommand(),
-		a.purgeCommand(), a.dumpCommand(), a.backupCommand(), a.restoreCommand(), a.secretCommand(), a.versionCommand())
+	_ = root.MarkPersistentFlagDirname("data") // the flag is there
+	group := func(id, title string, commands ...*cobra.Command) {
+		root.AddGroup(&cobra.Group{ID: id, Title: title})
+		for _, c := range commands {
+			c.GroupID = id
+		}
+		root.AddCommand(commands...)
+	}
+	group("run", "Run it:", a.demoCommand(), a.runCommand(), a.planCommand(), a.applyCommand())
+	group("look", "See what is there:", a.statusCommand(), a.whyCommand(), a.historyCommand(), a.logsCommand(), a.driftCommand(), a.retainedCommand())
+	group("decide", "Decide:", a.approveCommand(), a.retryCommand(), a.pauseCommand("pause"), a.pauseCommand("resume"), a.secretCommand(), a.purgeCommand())
+	group("keep", "Keep copies:", a.backupCommand(), a.restoreCommand(), a.dumpCommand())
+	root.AddCommand(a.versionCommand())
+	root.SetHelpCommand(helpCommand())
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Args, c.RunE = known, func(c *cobra.Command, _ []string) error { return c.Help() }
+			for _, shell := range c.Commands() {
+				shell.Args = noArgs
+			}
+		}
+	}
 	return root
 }
 
-func (a *app) versionCommand() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Print the version", Args: noArgs, RunE: func(*cobra.Command, []string) error {
-		fmt.Fprintln(a.out, "reconciler", version)
-		return nil
+func helpCommand() *cobra.Command {
+	return &cobra.Command{Use: "help [COMMAND]", Short: "Help about any command", RunE: func(c *cobra.Command, args []string) error {
+		found, rest, err := c.Root().Find(args)
+		if err != nil || len(rest) > 0 {
+			return known(c.Root(), args)
+		}
+		found.InitDefaultHelpFlag()
+		return found.Help()
 	}}
 }
 
+func (a *app) versionCommand() *cobra.Command {
+	c := &cobra.Command{Use: "version", Short: "Print the version", Args: noArgs, Example: "  reconciler version -o json"}
+	o := output(c)
+	c.RunE = func(*cobra.Command, []string) error {
+		json, err := format(*o)
+		if err != nil {
+			return err
+		}
+		if json {
+			return a.json(map[string]string{"version": version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})
+		}
+		fmt.Fprintln(a.out, "reconciler", version)
+		return nil
+	}
+	return c
+}
+
 // Argument checks that end with exit code 2.
-func noArgs(c *cobra.Command, args []string) error { return usage(c, cobra.NoArgs(c, args)) }
+
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage(c, fmt.Errorf("%s takes no argument, and %q is one", c.CommandPath(), args[0]))
+	}
+	return nil
+}
 
 func exactly(n int) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error { return usage(c, cobra.ExactArgs(n)(c, args)) }
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) < n:
+			return usage(c, fmt.Errorf("%s is missing", strings.Fields(c.Use)[1+len(args)]))
+		case len(args) > n:
+			return usage(c, fmt.Errorf("%q is one argument too many", args[n]))
+		}
+		return nil
+	}
 }
 
 func atMost(n int) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error { return usage(c, cobra.MaximumNArgs(n)(c, args)) }
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > n {
+			return usage(c, fmt.Errorf("%q is one argument too many", args[n]))
+		}
+		return nil
+	}
+}
+
+// known refuses a word that is none of a command's commands, and says which may be meant.
+func known(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	text := fmt.Sprintf("%s has no command %q", c.CommandPath(), args[0])
+	if s := meant(args[0], names); s != "" {
+		text += fmt.Sprintf("; did you mean %q?", s)
+	}
+	return usageError{text + fmt.Sprintf("\n`%s --help` lists them", c.CommandPath())}
+}
+
+// meant is the name that a word may stand for: the one that begins with it, or one
+// that is nearly the same.
+func meant(word string, names []string) string {
+	found := ""
+	for _, n := range names {
+		if strings.HasPrefix(n, word) {
+			if found != "" {
+				return manifest.Suggest(word, names)
+			}
+			found = n
+		}
+	}
+	if found != "" {
+		return found
+	}
+	return manifest.Suggest(word, names)
 }
 
 func usage(c *cobra.Command, err error) error {
 	if err == nil {
 		return nil
 	}
-	return usageError{fmt.Sprintf("%v\nusage: %s", err, c.UseLine())}
+	text := err.Error()
+	if name, ok := strings.CutPrefix(text, "unknown flag: --"); ok {
+		var names []string
+		add := func(f *pflag.Flag) { names = append(names, f.Name) }
+		c.Flags().VisitAll(add)
+		c.InheritedFlags().VisitAll(add)
+		if s := meant(name, names); s != "" {
+			text += fmt.Sprintf("; did you mean --%s?", s)
+		}
+	}
+	return usageError{fmt.Sprintf("%s\nusage: %s", text, c.UseLine())}
 }
 
 // who is the person at the keyboard, for the history.

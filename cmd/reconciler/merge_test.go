@@ -43,7 +43,7 @@ func TestS12Provision(t *testing.T) {
 			t.Errorf("%q comes after %q in %v", pair[0], pair[1], shown)
 		}
 	}
-	if v := w.status(); v.Verdict != "success: 1 succeeded" || v.Head != head {
+	if v := w.status(); v.Verdict != "success: demoshop succeeded" || v.Head != head {
 		t.Errorf("the verdict of %s is %q", v.Head, v.Verdict)
 	}
 	mails, err := w.daemon.program.mail.Messages()

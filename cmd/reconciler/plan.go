@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,13 +16,20 @@ import (
 )
 
 func (a *app) planCommand() *cobra.Command {
-	c := &cobra.Command{Use: "plan [CLIENT...]", Short: "What would happen; nothing is changed",
-		Long: "What would happen if the branch's head (or --rev, or the files in --dir) were applied now.\nNothing is changed, anywhere."}
+	c := &cobra.Command{Use: "plan [CLIENT...]", Short: "What would happen; nothing is changed", ValidArgsFunction: a.clients(many),
+		Long: `What would happen if the branch's head (or --rev, or the files in --dir) were applied now:
+every step with its reason, its risk, the way back and what it would wait for. Nothing is
+changed, anywhere.
+
+Ends with 0, or with 1 when a file is invalid or a client can't be planned; a warning alone
+does not count. With --detailed-exitcode: 0 no change, 2 changes, 1 problems or an error,
+64 wrong usage.`,
+		Example: "  reconciler plan\n  reconciler plan demoshop --rev feature/new-domain\n  reconciler plan --dir . -o json"}
 	o := output(c)
 	rev := c.Flags().String("rev", "", "a branch, tag or commit in place of the branch's head")
-	dir := c.Flags().String("dir", "", "files of a `folder` that has clients/ in it")
+	dir := c.Flags().String("dir", "", "files of the `folder` that has clients/ in it")
 	detailed := c.Flags().Bool("detailed-exitcode", false, "exit with 0 for no change, 2 for changes, 1 for an error, 64 for wrong usage")
-	run := func(c *cobra.Command, args []string) error {
+	c.RunE = func(c *cobra.Command, args []string) error {
 		json, err := format(*o)
 		if err != nil {
 			return err
@@ -46,70 +52,21 @@ func (a *app) planCommand() *cobra.Command {
 			return err
 		}
 		if json {
-			err = asJSON(a.out, v)
+			err = a.json(v)
 		} else {
-			a.printPlan(v)
+			fmt.Fprint(a.out, v.Terminal(a.look()))
 		}
 		switch {
 		case err != nil:
 			return err
-		case len(v.Problems) > 0:
+		case v.Failed():
 			return codeError{code: exitFailed}
 		case *detailed && len(v.Changes) > 0:
 			return codeError{code: exitChanges}
 		}
 		return nil
 	}
-	c.RunE = func(c *cobra.Command, args []string) error {
-		err := run(c, args)
-		var ue usageError
-		if *detailed && errors.As(err, &ue) {
-			return codeError{exitPlanUse, "error: " + ue.text}
-		}
-		return err
-	}
 	return c
-}
-
-var sign = map[string]string{"create": "+", "update": "~", "move": ">", "replace": "±", "delete": "-", "retain": "•", "return": "«", "purge": "✗", "adopt": "=", "forget": "°", "await": "…", "probe": "?", "record": "✓"}
-
-func (a *app) printPlan(v reconcile.Preview) {
-	if len(v.Changes) == 0 && len(v.Problems) == 0 {
-		fmt.Fprintln(a.out, "No changes. Everything is as the manifests say.")
-		return
-	}
-	calls := 0
-	for _, ch := range v.Changes {
-		fmt.Fprintf(a.out, "%s  (%s)\n", oneLine(ch.Client), ch.Fingerprint)
-		for _, s := range ch.Steps {
-			calls += s.Calls
-			line := fmt.Sprintf("  %s %-12s %-8s %s", sign[s.Action], s.Step, s.Action, s.Ref)
-			if s.Provider != "" {
-				line += " at " + s.Provider
-			}
-			if s.Reason != "" {
-				line += ": " + s.Reason
-			}
-			fmt.Fprintln(a.out, oneLine(line))
-			for _, f := range s.Fields {
-				fmt.Fprintf(a.out, "      %s: %s → %s\n", oneLine(f.Name), dash(oneLine(f.Before)), dash(oneLine(f.After)))
-			}
-			if s.Risk != "" {
-				fmt.Fprintf(a.out, "      risk: %s; undo: %s\n", s.Risk, oneLine(s.Undo))
-			}
-		}
-	}
-	for _, p := range v.Problems {
-		where := p.Client
-		if p.Path != "" {
-			where = fmt.Sprintf("%s:%d:%d", p.Path, p.Line, p.Column)
-		}
-		fmt.Fprintf(a.out, "problem  %s: %s\n", oneLine(where), oneLine(p.Text))
-		if p.Hint != "" {
-			fmt.Fprintf(a.out, "         %s\n", oneLine(p.Hint))
-		}
-	}
-	fmt.Fprintf(a.out, "\n%d clients change, %d provider calls, %d problems. Plan %s\n", len(v.Changes), calls, len(v.Problems), v.Fingerprint)
 }
 
 // Limits of a folder that is read for plan --dir.

@@ -12,7 +12,8 @@ import (
 
 func (a *app) restoreCommand() *cobra.Command {
 	c := &cobra.Command{Use: "restore FILE", Short: "Put a backup in the state's place (the daemon must be stopped)", Args: exactly(1),
-		Long: "Put a backup in the state's place. The backup is checked first; a state that is\nthere is moved aside, never overwritten. The daemon must be stopped."}
+		Long:    "Put a backup in the state's place. The backup is checked first; a state that is\nthere is moved aside, never overwritten. The daemon must be stopped.",
+		Example: "  reconciler restore state-2026-12-01.backup --replace"}
 	replace := c.Flags().Bool("replace", false, "move a state that is there aside")
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		conf, err := a.load()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,15 +15,18 @@ import (
 
 	"github.com/lmittmann/tint"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/compassdigital/reconciler/internal/daemon"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 )
 
 func (a *app) runCommand() *cobra.Command {
-	c := &cobra.Command{Use: "run", Short: "The daemon: polls the repository and brings every client to its manifest", Args: noArgs}
-	logFormat := c.Flags().String("log", "", "log format: text or json (default text on a terminal, json else)")
+	c := &cobra.Command{Use: "run", Short: "The daemon: polls the repository and brings every client to its manifest", Args: noArgs,
+		Long: `The daemon: polls the repository, brings every client to its manifest, probes the sites,
+looks for drift, serves the page. It stops in order on Ctrl-C or SIGTERM: what is under way
+ends at the border of a step, and the next start goes on there.`,
+		Example: "  reconciler run --config /etc/reconciler/reconciler.yaml"}
+	logFormat := c.Flags().String("log", "", "log `format`: text or json (default text on a terminal, json else)")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		conf, err := a.load()
 		if err != nil {
@@ -49,18 +53,20 @@ func (a *app) isReady(p *program) {
 }
 
 // logger writes to stderr: colours on a terminal, JSON lines else.
-func (a *app) logger(format string) (*slog.Logger, error) {
+func (a *app) logger(format string) (*slog.Logger, error) { return a.loggerTo(a.err, format) }
+
+func (a *app) loggerTo(w io.Writer, format string) (*slog.Logger, error) {
 	if format == "" {
 		format = "json"
-		if f, ok := a.err.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		if terminal(a.err) {
 			format = "text"
 		}
 	}
 	switch format {
 	case "json":
-		return slog.New(slog.NewJSONHandler(a.err, nil)), nil
+		return slog.New(slog.NewJSONHandler(w, nil)), nil
 	case "text":
-		return slog.New(tint.NewHandler(a.err, &tint.Options{TimeFormat: time.TimeOnly, NoColor: a.env("NO_COLOR") != ""})), nil
+		return slog.New(tint.NewHandler(w, &tint.Options{TimeFormat: time.TimeOnly, NoColor: a.env("NO_COLOR") != ""})), nil
 	}
 	return nil, usageError{fmt.Sprintf("--log %s: it is text or json", format)}
 }
@@ -127,7 +133,14 @@ func (p *program) serve(ctx context.Context, ready func() error) error {
 }
 
 func (a *app) applyCommand() *cobra.Command {
-	c := &cobra.Command{Use: "apply [CLIENT...]", Short: "One pass of the branch's head, then exit (1: something failed, 3: something is held)"}
+	c := &cobra.Command{Use: "apply [CLIENT...]", Short: "One pass of the branch's head, then exit", ValidArgsFunction: a.clients(many),
+		Long: `One pass: fetch the branch's head, bring every client that is due to its manifest, wait
+for the end, tell what there is. Where a daemon runs, it does the work. CLIENT limits what
+is told, and what the exit code speaks of; every client that is due passes.
+
+Ends with 0, with 1 when something failed or is invalid, with 3 when something waits for a
+person.`,
+		Example: "  reconciler apply\n  reconciler apply demoshop -o json"}
 	o := output(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		json, err := format(*o)
@@ -146,17 +159,13 @@ func (a *app) applyCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if len(args) > 0 {
-			var rows []reconcile.Row
-			for _, n := range args {
-				rows = append(rows, only(v.Clients, n)...)
-			}
-			v.Clients = rows
+		if v, err = narrow(v, args); err != nil {
+			return err
 		}
 		if json {
-			err = asJSON(a.out, v)
+			err = a.json(v)
 		} else {
-			a.printOverview(v)
+			a.printOverview(v, len(args) > 0)
 		}
 		if err != nil {
 			return err
@@ -168,16 +177,15 @@ func (a *app) applyCommand() *cobra.Command {
 
 // applyHere is one pass without a daemon.
 func (a *app) applyHere(ctx context.Context, conf Config) (reconcile.Overview, error) {
-	log, err := a.logger("")
-	if err != nil {
-		return reconcile.Overview{}, err
-	}
-	p, err := a.build(ctx, conf, log)
+	out := a.progress()
+	defer out.close()
+	// Its lines tell what happens; of the log only what they don't say.
+	p, err := a.build(ctx, conf, slog.New(tint.NewHandler(out, &tint.Options{Level: slog.LevelWarn, TimeFormat: time.TimeOnly, NoColor: !terminal(a.err) || a.env("NO_COLOR") != ""})))
 	if err != nil {
 		return reconcile.Overview{}, err
 	}
 	defer p.close()
-	p.emit.Store(newLines(a.err, p.names).event)
+	p.show(out)
 	if p.sites != nil { // health checks need the sites to answer
 		listener, err := net.Listen("tcp", conf.Listen)
 		if err != nil {
@@ -245,15 +253,17 @@ func (p *program) backups(context.Context) error {
 }
 
 func (a *app) backupCommand() *cobra.Command {
-	return &cobra.Command{Use: "backup FILE", Short: "Write the state to a file (the state only: no database, no key)", Args: exactly(1), RunE: func(c *cobra.Command, args []string) error {
-		path, err := filepath.Abs(args[0])
-		if err != nil {
-			return fmt.Errorf("back up: %w", err)
-		}
-		if _, err := a.ask(c.Context(), daemon.Ask{Op: "backup", Path: path}, nil); err != nil {
-			return err
-		}
-		fmt.Fprintf(a.out, "The state is in %s. It holds no client's database and not the key that opens it: keep those too.\n", path)
-		return nil
-	}}
+	return &cobra.Command{Use: "backup FILE", Short: "Write the state to a file (the state only: no database, no key)", Args: exactly(1),
+		Long:    "Write the state to a file: the state only, no client's database, and not the key that opens\nit. `reconciler restore` puts it back.",
+		Example: "  reconciler backup state-$(date +%F).backup", RunE: func(c *cobra.Command, args []string) error {
+			path, err := filepath.Abs(args[0])
+			if err != nil {
+				return fmt.Errorf("back up: %w", err)
+			}
+			if _, err := a.ask(c.Context(), daemon.Ask{Op: "backup", Path: path}, nil); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.out, "The state is in %s. It holds no client's database and not the key that opens it: keep those too.\n", path)
+			return nil
+		}}
 }

@@ -3,26 +3,31 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
+	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/compassdigital/reconciler/internal/daemon"
 	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
 // output adds -o table|json.
 func output(c *cobra.Command) *string {
-	return c.Flags().StringP("output", "o", "table", "table or json")
+	o := c.Flags().StringP("output", "o", "table", "`format`: table or json")
+	_ = c.RegisterFlagCompletionFunc("output", fixed("table", "json")) // the flag is there
+	return o
 }
 
-func asJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+// json prints the one document of a command.
+func (a *app) json(v any) error {
+	a.answered = true
+	e := json.NewEncoder(a.out)
 	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
 	return e.Encode(v)
 }
 
@@ -38,34 +43,11 @@ func format(o string) (bool, error) {
 }
 
 // table prints rows in columns.
-func table(w io.Writer, head []string, rows [][]string) {
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(t, strings.Join(head, "\t"))
-	for _, r := range rows {
-		for i := range r {
-			r[i] = oneLine(r[i])
-		}
-		fmt.Fprintln(t, strings.Join(r, "\t"))
-	}
-	_ = t.Flush() // the writer below has its own errors
+func (a *app) table(head []string, rows [][]string) {
+	fmt.Fprint(a.out, report.Table(head, rows, a.look()))
 }
 
-// oneLine makes text from outside safe for a terminal: no control characters, one line.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) {
-			return ' '
-		}
-		return r
-	}, s)
-}
-
-func short(commit string) string {
-	if len(commit) > 7 {
-		return commit[:7]
-	}
-	return commit
-}
+func short(commit string) string { return commit[:min(7, len(commit))] }
 
 func when(t time.Time) string {
 	if t.IsZero() {
@@ -82,9 +64,15 @@ func dash(s string) string {
 }
 
 func (a *app) statusCommand() *cobra.Command {
-	c := &cobra.Command{Use: "status [CLIENT]", Short: "What is there: every client, or one", Args: atMost(1)}
+	c := &cobra.Command{Use: "status [CLIENT]", Short: "What is there: every client, or one", Args: atMost(1), ValidArgsFunction: a.clients(1),
+		Long: `What is there: every client with its status, its health and its address; then the
+files that are invalid and what is held.
+
+With --exit-code the command ends with 1 when a client failed, is invalid or does not
+answer as it should, else with 3 when something waits for a person.`,
+		Example: "  reconciler status\n  reconciler status demoshop -o json\n  reconciler status --exit-code >/dev/null || echo look"}
 	o := output(c)
-	exit := c.Flags().Bool("exit-code", false, "exit with 1 when a client failed or is invalid, 3 when one is held")
+	exit := c.Flags().Bool("exit-code", false, "end with 1 when a client is not well, 3 when one is held")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		json, err := format(*o)
 		if err != nil {
@@ -94,17 +82,20 @@ func (a *app) statusCommand() *cobra.Command {
 		if _, err := a.ask(c.Context(), daemon.Ask{Op: "overview"}, &v); err != nil {
 			return err
 		}
-		if len(args) == 1 {
-			if v.Clients = only(v.Clients, args[0]); len(v.Clients) == 0 {
-				return fmt.Errorf("%w: %q", reconcile.ErrNoClient, args[0])
-			}
+		if v, err = narrow(v, args); err != nil {
+			return err
 		}
 		if json {
-			err = asJSON(a.out, v)
+			err = a.json(v)
 		} else {
-			a.printOverview(v)
+			a.printOverview(v, len(args) > 0)
 		}
 		if err == nil && *exit {
+			for _, r := range v.Clients {
+				if r.Health == string(state.Degraded) {
+					return codeError{code: exitFailed}
+				}
+			}
 			return codeOf(v)
 		}
 		return err
@@ -112,13 +103,31 @@ func (a *app) statusCommand() *cobra.Command {
 	return c
 }
 
-func only(rows []reconcile.Row, name string) []reconcile.Row {
-	for _, r := range rows {
-		if r.Name == name {
-			return []reconcile.Row{r}
+// narrow keeps what an overview says of the named clients; no names mean all of it.
+func narrow(v reconcile.Overview, names []string) (reconcile.Overview, error) {
+	if len(names) == 0 {
+		return v, nil
+	}
+	out := reconcile.Overview{Clients: []reconcile.Row{}, Head: v.Head, Verdict: v.Verdict}
+	for _, n := range slices.Compact(slices.Sorted(slices.Values(names))) {
+		i := slices.IndexFunc(v.Clients, func(r reconcile.Row) bool { return r.Name == n })
+		if i < 0 {
+			return v, unknownClient(n, v.Clients)
+		}
+		row := v.Clients[i]
+		out.Clients = append(out.Clients, row)
+		for _, h := range v.Holds {
+			if id := state.ClientID(row.ID); h.Client == id || slices.Contains(h.Clients, id) {
+				out.Holds = append(out.Holds, h)
+			}
+		}
+		for _, p := range v.Problems {
+			if p.Client == n {
+				out.Problems = append(out.Problems, p)
+			}
 		}
 	}
-	return nil
+	return out, nil
 }
 
 // codeOf is the exit code that an overview deserves.
@@ -141,93 +150,68 @@ func codeOf(v reconcile.Overview) error {
 	return nil
 }
 
-func (a *app) printOverview(v reconcile.Overview) {
-	if len(v.Clients) == 0 {
-		fmt.Fprintln(a.out, "No clients yet. Add a manifest to the repository and push.")
-	} else {
-		var rows [][]string
-		for _, r := range v.Clients {
-			rows = append(rows, []string{r.Name, r.Status, r.Health, dash(r.URL), short(r.Commit), r.Because})
-		}
-		table(a.out, []string{"CLIENT", "STATUS", "HEALTH", "URL", "COMMIT", "BECAUSE"}, rows)
+// printOverview shows rows; with next also what to do about each.
+func (a *app) printOverview(v reconcile.Overview, next bool) {
+	rows := make([]report.Client, 0, len(v.Clients))
+	for _, r := range v.Clients {
+		rows = append(rows, clientOf(r))
 	}
-	for _, p := range v.Problems {
-		fmt.Fprintf(a.out, "\n%s:%d:%d: %s\n", oneLine(p.Path), p.Line, p.Column, oneLine(p.Text))
-		if p.Hint != "" {
-			fmt.Fprintf(a.out, "  %s\n", oneLine(p.Hint))
+	fmt.Fprint(a.out, report.Overview(rows, v.Problems, v.Holds, a.look()))
+	for _, r := range v.Clients {
+		if next && r.Next != "" && r.Status != string(state.StatusInvalid) && r.Status != string(state.StatusHeld) { // those say it above
+			fmt.Fprintf(a.out, "\n%s: %s\n", report.Line(r.Name), report.Line(r.Next))
 		}
-	}
-	for _, h := range v.Holds {
-		fmt.Fprintf(a.out, "\nheld %s: %s\n  %s\n", h.Fingerprint, oneLine(h.Reason), oneLine(h.Act))
 	}
 }
 
+func clientOf(r reconcile.Row) report.Client {
+	return report.Client{Name: r.Name, Status: r.Status, Health: r.Health, URL: r.URL, Commit: r.Commit, Because: r.Because, Next: r.Next}
+}
+
 func (a *app) historyCommand() *cobra.Command {
-	c := &cobra.Command{Use: "history [CLIENT]", Short: "What happened, newest first", Args: atMost(1)}
+	c := &cobra.Command{Use: "history [CLIENT]", Short: "What happened, newest first", Args: atMost(1), ValidArgsFunction: a.clients(1),
+		Long:    "What happened to a client, or to all of them, newest first: what was accepted, done, held,\napproved, paused, erased, by whom and for which commit.",
+		Example: "  reconciler history demoshop\n  reconciler history --limit 200 -o json"}
 	o := output(c)
-	n := c.Flags().Int("limit", 30, "at most so many entries")
+	n := c.Flags().Int("limit", 30, "at most so many `entries`")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		json, err := format(*o)
 		if err != nil {
 			return err
 		}
+		if *n < 1 {
+			return usageError{fmt.Sprintf("--limit %d: at least 1", *n)}
+		}
 		q := daemon.Ask{Op: "history", Limit: *n}
 		if len(args) == 1 {
 			q.Name = args[0]
 		}
-		var v []state.Entry
+		v := []state.Entry{}
 		if _, err := a.ask(c.Context(), q, &v); err != nil {
 			return err
 		}
 		if json {
-			return asJSON(a.out, map[string]any{"history": v})
+			return a.json(map[string]any{"history": v})
+		}
+		if len(v) == 0 {
+			fmt.Fprintln(a.out, "Nothing has happened yet.")
+			return nil
 		}
 		var rows [][]string
 		for _, e := range v {
 			rows = append(rows, []string{when(e.At), dash(e.Name), e.What, short(e.Commit), dash(e.By), e.Text})
 		}
-		table(a.out, []string{"WHEN", "CLIENT", "WHAT", "COMMIT", "BY", "TEXT"}, rows)
+		a.table([]string{"WHEN", "CLIENT", "WHAT", "COMMIT", "BY", "TEXT"}, rows)
 		return nil
 	}
 	return c
 }
 
-func (a *app) logsCommand() *cobra.Command {
-	c := &cobra.Command{Use: "logs DEPLOYMENT|CLIENT", Short: "A deployment's progress, line by line (a client's name means its last)", Args: exactly(1)}
-	follow := c.Flags().BoolP("follow", "f", false, "go on until the deployment has ended")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		id, after := args[0], uint64(0)
-		var d reconcile.Detail
-		if _, err := a.ask(c.Context(), daemon.Ask{Op: "detail", Name: id}, &d); err == nil && d.Deployment != "" {
-			id = d.Deployment
-		}
-		for {
-			var l daemon.Log
-			if _, err := a.ask(c.Context(), daemon.Ask{Op: "log", Name: id, After: after, Limit: 500}, &l); err != nil {
-				return err
-			}
-			for _, x := range l.Lines {
-				fmt.Fprintf(a.out, "%s  %s\n", x.At.UTC().Format("15:04:05.000"), oneLine(x.Text))
-				after = x.Seq
-			}
-			if len(l.Lines) > 0 && !l.Ended {
-				continue
-			}
-			if l.Ended || !*follow {
-				return nil
-			}
-			select {
-			case <-c.Context().Done():
-				return nil
-			case <-time.After(300 * time.Millisecond):
-			}
-		}
-	}
-	return c
-}
-
 func (a *app) whyCommand() *cobra.Command {
-	c := &cobra.Command{Use: "why CLIENT", Short: "Why a client is as it is, and what to do", Args: exactly(1)}
+	c := &cobra.Command{Use: "why CLIENT", Short: "Why a client is as it is, and what to do", Args: exactly(1), ValidArgsFunction: a.clients(1),
+		Long: `Why a client is as it is: its status and since when, what to do, what waits for whom;
+then the last pass step by step, and what is on record.`,
+		Example: "  reconciler why demoshop"}
 	o := output(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		json, err := format(*o)
@@ -239,79 +223,61 @@ func (a *app) whyCommand() *cobra.Command {
 			return err
 		}
 		if json {
-			return asJSON(a.out, d)
+			return a.json(d)
 		}
-		a.printWhy(d)
+		r := clientOf(d.Row)
+		r.Since, r.RetryAt, r.Problem, r.Holds, r.Last = since(d), d.RetryAt, d.Problem, d.Holds, d.Last
+		r.Resources, r.Intents, r.Tombstones = d.Resources, d.Intents, d.Tombstones
+		fmt.Fprint(a.out, r.Why(a.look()))
 		return nil
 	}
 	return c
 }
 
-func (a *app) printWhy(d reconcile.Detail) {
-	fmt.Fprintf(a.out, "%s is %s", d.Name, d.Status)
-	if d.Because != "" {
-		fmt.Fprintf(a.out, ": %s", oneLine(d.Because))
-	}
-	fmt.Fprintln(a.out)
-	if d.Next != "" {
-		fmt.Fprintf(a.out, "What to do: %s\n", oneLine(d.Next))
-	}
-	if !d.RetryAt.IsZero() {
-		fmt.Fprintf(a.out, "Goes on by itself at %s\n", when(d.RetryAt))
-	}
-	if d.Problem != nil {
-		fmt.Fprintf(a.out, "The file at the head is invalid: %s:%d:%d: %s\n  the last good version stays. %s\n", oneLine(d.Problem.Path), d.Problem.Line, d.Problem.Column, oneLine(d.Problem.Text), oneLine(d.Problem.Hint))
-	}
-	for _, h := range d.Holds {
-		fmt.Fprintf(a.out, "Held %s: %s %s\n", h.Fingerprint, oneLine(h.Reason), oneLine(h.Act))
-	}
-	if d.Last != nil {
-		fmt.Fprintf(a.out, "\nLast pass %s (%s, commit %s): %s\n", d.Last.ID, d.Last.Cause, short(d.Last.Commit), d.Last.State)
-		var rows [][]string
-		for _, s := range d.Last.Steps {
-			rows = append(rows, []string{s.State, s.Action, string(s.Ref.Kind) + " " + s.Ref.Name, s.Provider, s.Note + s.Error})
+// since is when a client came to be as it is: the first of the newest entries of its
+// history that say the same. Zero where the history does not say.
+func since(d reconcile.Detail) time.Time {
+	said := map[state.Status]string{state.StatusActive: "succeeded", state.StatusRetained: "succeeded", state.StatusFailed: "failed",
+		state.StatusHeld: "held", state.StatusPaused: "paused", state.StatusInvalid: "invalid"}
+	word, ok := said[state.Status(d.Status)]
+	if !ok {
+		if d.Last != nil && d.Last.Ended.IsZero() {
+			return d.Last.Started
 		}
-		table(a.out, []string{"  STATE", "ACTION", "WHAT", "AT", "NOTE"}, indent(rows))
+		return time.Time{}
 	}
-	if len(d.Resources) > 0 {
-		fmt.Fprintln(a.out, "\nOn record:")
-		var rows [][]string
-		for _, r := range d.Resources {
-			note := r.Message
-			if r.Retained() {
-				note = "kept for ever"
-				if !r.PurgeAfter.IsZero() {
-					note = "kept until " + when(r.PurgeAfter)
-				}
-			}
-			rows = append(rows, []string{string(r.Ref.Kind), r.Ref.Name, r.Provider, r.ID, note})
+	var at time.Time
+	for _, e := range d.History {
+		switch {
+		case e.What == word:
+			at = e.At
+		case !at.IsZero() && slices.Contains([]string{"succeeded", "failed", "held", "paused", "invalid"}, e.What):
+			return at
 		}
-		table(a.out, []string{"  KIND", "NAME", "AT", "ID", "NOTE"}, indent(rows))
 	}
-}
-
-func indent(rows [][]string) [][]string {
-	for i := range rows {
-		rows[i][0] = "  " + rows[i][0]
-	}
-	return rows
+	return at
 }
 
 func (a *app) driftCommand() *cobra.Command {
-	c := &cobra.Command{Use: "drift [CLIENT...]", Short: "Look at the world: what is not as recorded (exit code 1 when something is)"}
+	c := &cobra.Command{Use: "drift [CLIENT...]", Short: "Look at the world: what is not as recorded", ValidArgsFunction: a.clients(many),
+		Long: `Look at the providers, now: what is not as recorded. Nothing is changed: the next change
+of the client, or ` + "`reconciler retry`" + `, mends it.
+
+Ends with 1 when something has drifted.`,
+		Example: "  reconciler drift\n  reconciler drift demoshop -o json"}
 	o := output(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		json, err := format(*o)
 		if err != nil {
 			return err
 		}
-		var v []reconcile.DriftRow
+		v := []reconcile.DriftRow{}
 		if _, err := a.ask(c.Context(), daemon.Ask{Op: "drift", Names: args}, &v); err != nil {
 			return err
 		}
 		switch {
 		case json:
-			err = asJSON(a.out, map[string]any{"drift": v})
+			err = a.json(map[string]any{"drift": v})
 		case len(v) == 0:
 			fmt.Fprintln(a.out, "Everything is as recorded.")
 		default:
@@ -323,7 +289,7 @@ func (a *app) driftCommand() *cobra.Command {
 				}
 				rows = append(rows, []string{d.Client, d.Ref, d.Provider, d.What, strings.TrimSuffix(text, "; ")})
 			}
-			table(a.out, []string{"CLIENT", "WHAT", "AT", "DRIFT", "DETAIL"}, rows)
+			a.table([]string{"CLIENT", "WHAT", "AT", "DRIFT", "DETAIL"}, rows)
 		}
 		if err == nil && len(v) > 0 {
 			return codeError{code: exitFailed}
@@ -334,19 +300,21 @@ func (a *app) driftCommand() *cobra.Command {
 }
 
 func (a *app) retainedCommand() *cobra.Command {
-	c := &cobra.Command{Use: "retained", Short: "Data of removed clients, and until when it is kept", Args: noArgs}
+	c := &cobra.Command{Use: "retained", Short: "Data of removed clients, and until when it is kept", Args: noArgs,
+		Long:    "Data of removed clients, and until when it is kept. A manifest that comes back gets its\ndata back; `reconciler purge` erases before the date.",
+		Example: "  reconciler retained"}
 	o := output(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		json, err := format(*o)
 		if err != nil {
 			return err
 		}
-		var v []reconcile.Kept
+		v := []reconcile.Kept{}
 		if _, err := a.ask(c.Context(), daemon.Ask{Op: "retained"}, &v); err != nil {
 			return err
 		}
 		if json {
-			return asJSON(a.out, map[string]any{"retained": v})
+			return a.json(map[string]any{"retained": v})
 		}
 		if len(v) == 0 {
 			fmt.Fprintln(a.out, "Nothing is retained.")
@@ -360,7 +328,7 @@ func (a *app) retainedCommand() *cobra.Command {
 			}
 			rows = append(rows, []string{k.Client, k.Kind, k.Provider, k.ID, when(k.Since), until})
 		}
-		table(a.out, []string{"CLIENT", "KIND", "AT", "ID", "SINCE", "KEPT UNTIL"}, rows)
+		a.table([]string{"CLIENT", "KIND", "AT", "ID", "SINCE", "KEPT UNTIL"}, rows)
 		return nil
 	}
 	return c

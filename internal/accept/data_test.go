@@ -122,6 +122,17 @@ func TestRuleDataFormerName(t *testing.T) {
 	equal(t, "id, former", []any{c.ID, c.Former}, []any{id, []string{"demo-shop"}})
 }
 
+// Whom a rename carries on in the same range is not gone: the name is free.
+func TestRuleDataFormerNameOfARename(t *testing.T) {
+	w := fleet(t, "demoshop", "other")
+	id := w.named("demoshop").ID
+	w.push(m{cpath("demoshop"): "", cpath("shop"): client("shop", "demoshop", "previously: [demoshop]")})
+	w.push(m{cpath("shop"): "", cpath("the-shop"): client("the-shop", "demoshop", "previously: [shop]"), cpath("demoshop"): client("demoshop", "new-domain")})
+	equal(t, "id", w.named("the-shop").ID, id)
+	equal(t, "newcomer", w.named("demoshop").Generation, 2)
+	equal(t, "holds", len(w.holds), 0)
+}
+
 func TestRuleDataReturnDuringTheRemoval(t *testing.T) {
 	// The removal is not done: the database may still be there, whatever the record says.
 	w := fleet(t, "demoshop", "other")

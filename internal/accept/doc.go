@@ -49,8 +49,9 @@
 // says whose it is: nothing can be approved there, so its commit's verdict ends.
 //
 // A head may be judged again at any time; a second judgement of an unchanged state
-// changes nothing but, at most, the words of a problem. Only where names change
-// hands among clients whose removals are held, it may regroup those holds.
+// changes nothing but, at most, the words of a problem. Only where files ask in vain
+// for names, or removals are held, it may give out what the first one set free, or
+// regroup the holds; it comes to rest after a few.
 //
 // The guard counts a client whose removal is held as lost, and measures against
 // the fleet at the start of its 24 hours. A client that waits in a creates hold

@@ -84,6 +84,7 @@ func (p *pass) whole(id state.ClientID) (state.Tombstone, bool) {
 // identify says of every file whose it is.
 func (p *pass) identify() {
 	var fresh []*candidate
+	carried := map[state.ClientID]bool{}
 	for _, k := range p.files {
 		if !p.alone(k) {
 			continue
@@ -108,8 +109,14 @@ func (p *pass) identify() {
 		if len(k.problems) == 0 {
 			p.resolve(k)
 		}
-		if len(k.problems) == 0 {
-			p.newName(k)
+		if len(k.problems) == 0 && p.rename(k) {
+			carried[k.client.ID] = true
+		}
+	}
+	// Only now is known whom a rename carries on.
+	for _, k := range fresh {
+		if len(k.problems) == 0 && k.who == newcomer {
+			p.comeBack(k, carried)
 		}
 	}
 	p.once()
@@ -161,16 +168,8 @@ func (p *pass) formerNames(k *candidate) {
 	}
 }
 
-// newName decides what a valid file with a name that no living client bears is: a
-// rename, a return, or a newcomer.
-func (p *pass) newName(k *candidate) {
-	if p.rename(k) || len(k.problems) > 0 {
-		return
-	}
-	p.comeBack(k)
-}
-
-// rename follows `previously` to a client that goes in the same range.
+// A valid file with a name that no living client bears is a rename, a return, or a
+// newcomer. rename follows `previously` to a client that goes in the same range.
 func (p *pass) rename(k *candidate) bool {
 	var matches []state.ClientID
 	var strangers []string
@@ -237,7 +236,7 @@ const (
 )
 
 // comeBack finds the removed client that a newcomer is, or whose name it takes.
-func (p *pass) comeBack(k *candidate) {
+func (p *pass) comeBack(k *candidate, carried map[state.ClientID]bool) {
 	ids := append([]state.ClientID(nil), p.removed[k.name]...)
 	p.newest(ids)
 	reuse := k.eff.Database.Reuse
@@ -250,7 +249,7 @@ func (p *pass) comeBack(k *candidate) {
 	}
 	var formers []state.ClientID
 	for _, id := range p.former[k.name] {
-		if (p.clients[id].Removed || p.going(id)) && !slices.Contains(ids, id) {
+		if (p.clients[id].Removed || p.going(id)) && !carried[id] && !slices.Contains(ids, id) {
 			formers = append(formers, id)
 		}
 	}

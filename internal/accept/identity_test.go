@@ -10,7 +10,7 @@ import (
 
 type m = map[string]string
 
-func TestIdentityMintedOnce(t *testing.T) {
+func TestRuleIdentityMintedOnce(t *testing.T) {
 	w := fleet(t, "alpha")
 	a := w.named("alpha")
 	equal(t, "generation", a.Generation, 1)
@@ -21,7 +21,7 @@ func TestIdentityMintedOnce(t *testing.T) {
 	equal(t, "id", w.named("alpha").ID, a.ID)
 }
 
-func TestIdentityMovedFileIsNoChange(t *testing.T) {
+func TestRuleIdentityMovedFileIsNoChange(t *testing.T) {
 	w := fleet(t, "alpha", "beta")
 	text := w.tree[cpath("alpha")]
 	r := w.push(m{cpath("alpha"): "", "clients/al/alpha.yaml": text})
@@ -41,7 +41,7 @@ func TestIdentityMovedFileIsNoChange(t *testing.T) {
 	equal(t, "removed then", len(r.Tombstones), 1)
 }
 
-func TestIdentityRename(t *testing.T) {
+func TestS23RuleIdentityRename(t *testing.T) {
 	w := fleet(t, "demoshop", "other")
 	id := w.named("demoshop").ID
 	r := w.push(m{cpath("demoshop"): "", cpath("demo-shop"): client("demo-shop", "demoshop", "previously: [demoshop]")})
@@ -63,7 +63,7 @@ func TestIdentityRename(t *testing.T) {
 	equal(t, "touched", touched(r, w), []string{"demo-shop"})
 }
 
-func TestIdentityPreviouslyOnlyOfTheSameRange(t *testing.T) {
+func TestRuleIdentityPreviouslyOnlyOfTheSameRange(t *testing.T) {
 	cases := []struct {
 		name  string
 		files m
@@ -101,7 +101,7 @@ func TestIdentityPreviouslyOnlyOfTheSameRange(t *testing.T) {
 	})
 }
 
-func TestIdentityRenameThatForgotToSaySo(t *testing.T) {
+func TestRuleIdentityRenameThatForgotToSaySo(t *testing.T) {
 	w := fleet(t, "demoshop")
 	w.push(m{cpath("demoshop"): "", cpath("demo-shop"): client("demo-shop", "demoshop")})
 	contains(t, "problem", w.problem(cpath("demo-shop")), "takes demoshop.agency.example from demoshop, which is removed here")
@@ -114,7 +114,7 @@ func TestIdentityRenameThatForgotToSaySo(t *testing.T) {
 }
 
 // A file of an earlier commit that asked in vain for the name counts too.
-func TestIdentityRenameInTwoCommits(t *testing.T) {
+func TestRuleIdentityRenameInTwoCommits(t *testing.T) {
 	w := fleet(t, "demoshop")
 	id := w.named("demoshop").ID
 	w.push(m{cpath("demo-shop"): client("demo-shop", "demoshop")})
@@ -127,7 +127,7 @@ func TestIdentityRenameInTwoCommits(t *testing.T) {
 	equal(t, "id", w.named("demo-shop").ID, id)
 }
 
-func TestIdentityFreshTakesTheHost(t *testing.T) {
+func TestRuleIdentityFreshTakesTheHost(t *testing.T) {
 	w := fleet(t, "demoshop")
 	old := w.named("demoshop").ID
 	r := w.push(m{cpath("demoshop"): "", cpath("demo-shop"): client("demo-shop", "demoshop", "database: {reuse: fresh}")})
@@ -138,7 +138,7 @@ func TestIdentityFreshTakesTheHost(t *testing.T) {
 	equal(t, "touched", touched(r, w), []string{"demo-shop", "demoshop"})
 }
 
-func TestIdentityOneNameOneFile(t *testing.T) {
+func TestRuleIdentityOneNameOneFile(t *testing.T) {
 	w := fleet(t, "alpha")
 	w.push(m{"clients/x/alpha.yaml": client("alpha", "elsewhere")})
 	contains(t, "problem", w.problem("clients/x/alpha.yaml"), "clients/alpha.yaml is the manifest of alpha")
@@ -154,7 +154,7 @@ func TestIdentityOneNameOneFile(t *testing.T) {
 	equal(t, "whole", slices.ContainsFunc(w.due(), func(s state.Tombstone) bool { return s.Part == "" }), false)
 }
 
-func TestIdentityFirstHeadRecordsFormerNames(t *testing.T) {
+func TestRuleIdentityFirstHeadRecordsFormerNames(t *testing.T) {
 	w := newWorld(t)
 	w.tree = m{"templates/shop.yaml": template("v1"), cpath("demo-shop"): client("demo-shop", "demoshop", "previously: [demoshop]")}
 	w.head()
@@ -162,7 +162,7 @@ func TestIdentityFirstHeadRecordsFormerNames(t *testing.T) {
 	equal(t, "problems", len(w.base.Problems), 0)
 }
 
-func TestIdentityHostMoves(t *testing.T) {
+func TestRuleIdentityHostMoves(t *testing.T) {
 	w := fleet(t, "alpha", "beta")
 	r := w.push(m{cpath("alpha"): client("alpha", "other"), cpath("beta"): client("beta", "beta", "aliases: [alpha.agency.example]")})
 	equal(t, "owner", w.owner("alpha.agency.example"), "beta")
@@ -175,7 +175,7 @@ func TestIdentityHostMoves(t *testing.T) {
 	equal(t, "touched", touched(r, w), []string{"alpha", "beta"})
 }
 
-func TestIdentityIncumbentKeepsTheName(t *testing.T) {
+func TestRuleIdentityIncumbentKeepsTheName(t *testing.T) {
 	w := fleet(t, "alpha", "beta")
 	r := w.push(m{cpath("beta"): client("beta", "alpha"), cpath("gamma"): client("gamma", "alpha")})
 	equal(t, "owner", w.owner("alpha.agency.example"), "alpha")
@@ -192,7 +192,7 @@ func TestIdentityIncumbentKeepsTheName(t *testing.T) {
 	equal(t, "problems", len(w.base.Problems), 0)
 }
 
-func TestIdentityInvalidOwnerDoesNotLetGo(t *testing.T) {
+func TestRuleIdentityInvalidOwnerDoesNotLetGo(t *testing.T) {
 	w := fleet(t, "alpha", "beta")
 	// alpha would give its name away, but asks for beta's, which stays: so does alpha's.
 	w.push(m{cpath("alpha"): client("alpha", "beta"), cpath("gamma"): client("gamma", "alpha")})
@@ -201,7 +201,16 @@ func TestIdentityInvalidOwnerDoesNotLetGo(t *testing.T) {
 	equal(t, "owner", w.owner("alpha.agency.example"), "alpha")
 }
 
-func TestIdentityNameOfOneThatWaitsToGo(t *testing.T) {
+// A file that only moved doesn't take back a name that it let go before.
+func TestRuleIdentityMovedFileKeepsNoFormerName(t *testing.T) {
+	w := fleet(t, "alpha", "beta")
+	w.push(m{cpath("alpha"): client("alpha", "away")})
+	w.push(m{cpath("alpha"): "", "clients/x/alpha.yaml": w.tree[cpath("alpha")], cpath("beta"): client("beta", "alpha")})
+	equal(t, "problems", len(w.base.Problems), 0)
+	equal(t, "owner", w.owner("alpha.agency.example"), "beta")
+}
+
+func TestRuleIdentityNameOfOneThatWaitsToGo(t *testing.T) {
 	w := fleet(t, "alpha", "beta")
 	w.guard.RemoveAfter = time.Hour
 	w.push(m{cpath("alpha"): ""})

@@ -98,7 +98,7 @@ func (p *pass) round(s *settled) bool {
 			}
 			continue
 		}
-		if k := claimants[0]; owned && k.who == newcomer && k.eff.Database.Reuse != reuseFresh && (p.gone(s, owner.Client) || p.waitsFor(owner.Client, k.path)) {
+		if k := claimants[0]; owned && !p.letGo(owner.Client, host) && k.who == newcomer && k.eff.Database.Reuse != reuseFresh && (p.gone(s, owner.Client) || s.active[owner.Client] == nil && p.waitsFor(owner.Client, k.path)) {
 			old := p.clients[owner.Client].Name
 			fail(k, rulePreviously, fmt.Sprintf("takes %s from %s, which is removed here: a rename that doesn't say so?", name, old),
 				fmt.Sprintf("previously: [%s] keeps its site and its data; database.reuse: fresh begins anew", old))
@@ -117,8 +117,8 @@ func (p *pass) keeps(s *settled, id state.ClientID, host string) bool {
 		return false
 	}
 	_, held := s.held[id]
-	if k := s.active[id]; k != nil {
-		if k.same || slices.Contains(k.wants, host) {
+	if k := s.active[id]; k != nil && !k.same {
+		if slices.Contains(k.wants, host) {
 			return true
 		}
 		if p.claims[host].Client == id && !p.letGo(id, host) {
@@ -127,13 +127,13 @@ func (p *pass) keeps(s *settled, id state.ClientID, host string) bool {
 		return p.stillWaits(s, id, HostPart+"/"+strings.TrimPrefix(host, "host:"))
 	}
 	switch {
+	case p.letGo(id, host):
+		return p.stillWaits(s, id, HostPart+"/"+strings.TrimPrefix(host, "host:"))
 	case p.gone(s, id):
 		// A removal that can still be taken back keeps its names.
 		return held || p.notUntil().After(p.in.Now) || p.waitingFor(s) != ""
 	case c.Removed:
 		return p.stillWaits(s, id, "")
-	case p.letGo(id, host):
-		return p.stillWaits(s, id, HostPart+"/"+strings.TrimPrefix(host, "host:"))
 	}
 	return true
 }
@@ -186,9 +186,9 @@ func (p *pass) taken(s *settled, id state.ClientID, host string) (text, hint str
 	if k := s.active[id]; waits || k != nil && !k.same && !slices.Contains(k.wants, "host:"+host) {
 		print = s.held[id]
 	}
-	for _, t := range p.tombs[id] {
-		if !waits && !t.Done && (t.Part == "" || t.Part == HostPart+"/"+host) {
-			print, waits = t.Held, true // an earlier head took it away
+	for _, t := range p.tombs[id] { // the whole client's first
+		if t.Part == HostPart+"/"+host || t.Part == "" && !p.letGo(id, "host:"+host) {
+			print, waits = t.Held, !t.Done // an earlier head took it away
 		}
 	}
 	switch {

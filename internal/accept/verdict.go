@@ -15,8 +15,9 @@ import (
 const (
 	// maxReportText is the length of a commit status' text.
 	maxReportText = 140
-	// maxClientReports is how many clients of a head are reported one by one.
-	maxClientReports = 20
+	// MaxClientReports is up to how many clients of a head are reported one by one; of
+	// more, none is: the verdict speaks of all.
+	MaxClientReports = 20
 )
 
 // Conclude works out the state of a verdict from its clients: pending while one is
@@ -28,14 +29,13 @@ func Conclude(v *state.Verdict, now time.Time) {
 	if len(v.Invalid) > 0 {
 		v.State = "failure"
 	}
-	for _, fate := range v.Clients {
-		switch fate {
-		case FatePending:
-			v.State, v.Ended = "pending", time.Time{}
-			return
-		case FateFailed, FateInvalid, FateHeld:
-			v.State = "failure"
-		}
+	n := v.Tally()
+	if n[FatePending] > 0 {
+		v.State, v.Ended = "pending", time.Time{}
+		return
+	}
+	if n[FateFailed]+n[FateInvalid]+n[FateHeld] > 0 {
+		v.State = "failure"
 	}
 	if v.Ended.IsZero() {
 		v.Ended = now
@@ -44,12 +44,8 @@ func Conclude(v *state.Verdict, now time.Time) {
 
 // Open says that a client of the verdict is pending or held: it may still change.
 func Open(v state.Verdict) bool {
-	for _, fate := range v.Clients {
-		if fate == FatePending || fate == FateHeld {
-			return true
-		}
-	}
-	return false
+	n := v.Tally()
+	return n[FatePending]+n[FateHeld] > 0
 }
 
 // verdict begins the head's verdict and ends what it supersedes in older ones. A
@@ -140,10 +136,10 @@ func (w *writer) report(v state.Verdict) {
 		ids = append(ids, id)
 	}
 	sort.Slice(ids, func(i, j int) bool { return w.get(ids[i]).Name < w.get(ids[j]).Name })
-	for i, id := range ids {
-		if i == maxClientReports {
-			break
-		}
+	if len(v.Clients) > MaxClientReports {
+		ids = nil
+	}
+	for _, id := range ids {
 		c := w.get(id)
 		r := state.Report{Subject: "commit/" + w.in.Head + "/client/" + c.Name, State: "pending", Text: "accepted", At: w.in.Now}
 		switch w.fate[id] {

@@ -249,7 +249,7 @@ func (b *builder) await() {
 		t := b.traits(w.Provider, w.Ref.Kind)
 		n, planned := b.byRef[w.Ref]
 		made := planned && t.Manual && b.steps[n].Action.Writes()
-		if have, ok := b.recorded[w.Ref]; made || (ok && !planned && !have.Retained() && pending(have)) {
+		if have, ok := b.recorded[w.Ref]; made || (ok && !planned && !have.Retained() && (pending(have) || have.Phase == "failed")) {
 			b.add(Step{Number: Number(w.Ref.Kind), Action: Await, Ref: w.Ref, Provider: w.Provider, Reason: "until it is there", Undo: "nothing: it only waits", Calls: t.ObserveCalls})
 		}
 	}

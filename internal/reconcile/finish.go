@@ -2,12 +2,12 @@ package reconcile
 
 import (
 	"fmt"
-	"sort"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/apply"
 	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -242,61 +242,72 @@ func tombstonesDone(tx store.Tx, m *member, end ending) error {
 // the verdict once it changed.
 func (e *Engine) verdict(tx store.Tx, m *member, c state.Client, end ending) error {
 	commit := m.commit()
-	v, ok, err := store.Verdict(tx, commit)
-	if err != nil || !ok {
+	have, touched, err := store.Fate(tx, commit, c.ID)
+	if err != nil || !touched || have == end.word {
+		return err
+	}
+	v, err := store.PutFate(tx, commit, c.ID, end.word)
+	if err != nil {
 		return err
 	}
 	was := v.State
-	have, touched := v.Clients[c.ID]
-	if !touched || have == end.word {
-		return nil
-	}
-	clients := make(map[state.ClientID]string, len(v.Clients))
-	for id, w := range v.Clients {
-		clients[id] = w
-	}
-	clients[c.ID] = end.word
-	v.Clients = clients
 	accept.Conclude(&v, e.Now())
-	if err := store.PutVerdict(tx, v); err != nil {
+	if err := store.PutVerdictHead(tx, v); err != nil {
 		return err
 	}
-	if v.State == was && was == "pending" && end.word != "held" {
+	if n := v.Tally(); total(n) <= accept.MaxClientReports {
+		r := state.Report{Subject: "commit/" + commit + "/client/" + c.Name, State: stateOf(end.word), Text: report.Clip(orElse(end.because, end.word), report.MaxStatus), Detail: end.because, URL: c.URL, At: e.Now()}
+		if _, err := store.AddReport(tx, r); err != nil {
+			return err
+		}
+	}
+	if v.State == "pending" && was == "pending" {
 		return nil
 	}
-	_, err = store.AddReport(tx, state.Report{Subject: "commit/" + commit, State: v.State, Text: VerdictText(v), Detail: end.because, At: e.Now()})
+	whole, _, err := store.Verdict(tx, commit)
+	if err != nil {
+		return err
+	}
+	_, err = store.AddReport(tx, state.Report{Subject: "commit/" + commit, State: v.State, Text: report.Status(whole, nameIn(tx)), Detail: end.because, At: e.Now()})
 	return err
 }
 
-// VerdictText is a verdict in at most 140 characters.
-func VerdictText(v state.Verdict) string {
-	n := map[string]int{}
-	for _, w := range v.Clients {
-		if len(w) > 10 && w[:10] == "superseded" {
-			w = "superseded"
+func total(n map[string]int) int {
+	sum := 0
+	for _, k := range n {
+		sum += k
+	}
+	return sum
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// stateOf is the state of a client's own status: a person must act on what failed or is
+// held.
+func stateOf(word string) string {
+	switch word {
+	case "pending":
+		return "pending"
+	case "succeeded", "paused":
+		return "success"
+	}
+	return "failure"
+}
+
+// nameIn finds a client's name for a verdict; "" where there is none.
+func nameIn(tx store.Tx) func(state.ClientID) string {
+	return func(id state.ClientID) string {
+		c, _, err := store.Client(tx, id)
+		if err != nil {
+			return "" // the verdict then gives a number
 		}
-		n[w]++
+		return c.Name
 	}
-	n["invalid"] += len(v.Invalid)
-	words := make([]string, 0, len(n))
-	for w := range n {
-		words = append(words, w)
-	}
-	sort.Strings(words)
-	text := ""
-	for _, w := range words {
-		if n[w] == 0 {
-			continue
-		}
-		if text != "" {
-			text += ", "
-		}
-		text += fmt.Sprintf("%d %s", n[w], w)
-	}
-	if text == "" {
-		return "no client changes"
-	}
-	return text
 }
 
 // letGo ends the joining of clients whose name has moved.

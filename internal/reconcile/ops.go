@@ -132,7 +132,7 @@ func releaseInput(tx store.Tx, in *accept.ReleaseInput) (err error) {
 	if in.Tombstones, err = store.Tombstones(tx, ""); err != nil {
 		return err
 	}
-	in.Verdicts, err = store.Verdicts(tx)
+	in.Verdicts, err = store.Verdicts(tx, func(v state.Verdict) bool { return accept.Open(v) || v.Commit == in.Hold.Commit })
 	return err
 }
 
@@ -488,9 +488,9 @@ func (e *Engine) Dump(ctx context.Context, name, path string) error {
 
 // Retained lists what is kept of removed clients, soonest date first.
 func (e *Engine) Retained() ([]Kept, error) {
-	var out []Kept
+	out := []Kept{}
 	err := e.Store.View(func(tx store.Tx) error {
-		out = nil
+		out = out[:0]
 		all, err := store.AllResources(tx)
 		if err != nil {
 			return err

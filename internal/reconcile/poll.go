@@ -106,14 +106,8 @@ func (e *Engine) acceptInput(ctx context.Context, head string) (accept.Input, er
 		if in.Approvals, err = store.Approvals(tx); err != nil {
 			return err
 		}
-		verdicts, err := store.Verdicts(tx)
-		if err != nil {
+		if in.Verdicts, err = store.Verdicts(tx, func(v state.Verdict) bool { return accept.Open(v) || v.Commit == head }); err != nil {
 			return err
-		}
-		for _, v := range verdicts {
-			if accept.Open(v) || v.Commit == head {
-				in.Verdicts = append(in.Verdicts, v)
-			}
 		}
 		for _, c := range in.Clients {
 			if !c.Removed {
@@ -233,7 +227,7 @@ func (e *Engine) commit(head string, r accept.Result) error {
 
 // forgetVerdicts keeps the newest verdicts, and those that may still change.
 func forgetVerdicts(tx store.Tx) error {
-	all, err := store.Verdicts(tx)
+	all, err := store.VerdictHeads(tx)
 	if err != nil || len(all) <= maxVerdicts {
 		return err
 	}

@@ -3,13 +3,12 @@ package reconcile
 import (
 	"context"
 	"fmt"
-	"sort"
-	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/desired"
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -18,52 +17,24 @@ import (
 const maxPreviewLooks = 50
 
 // Preview is a plan that nobody runs, in the form of `plan -o json`.
-type Preview struct {
-	Commit      string           `json:"commit"`
-	Fingerprint string           `json:"fingerprint"`
-	Changes     []PreviewChange  `json:"changes"`
-	Problems    []PreviewProblem `json:"problems"`
-	LookedAt    time.Time        `json:"lookedAt,omitzero"` // zero: the plan rests on the record
-}
-
-// PreviewChange is one client's steps.
-type PreviewChange struct {
-	Client      string        `json:"client"`
-	Fingerprint string        `json:"fingerprint"`
-	Steps       []PreviewStep `json:"steps"`
-}
-
-// PreviewStep is one step; scripts rely on the names.
-type PreviewStep struct {
-	Step     string       `json:"step"`
-	Action   string       `json:"action"`
-	Ref      string       `json:"ref"`
-	Provider string       `json:"provider"`
-	Reason   string       `json:"reason"`
-	Risk     string       `json:"risk"`
-	Undo     string       `json:"undo"`
-	Calls    int          `json:"calls"`
-	Fields   []plan.Field `json:"fields"`
-}
-
-// PreviewProblem is why something cannot be planned.
-type PreviewProblem struct {
-	Client string `json:"client,omitempty"`
-	Path   string `json:"path,omitempty"`
-	Line   int    `json:"line,omitempty"`
-	Column int    `json:"column,omitempty"`
-	Text   string `json:"text"`
-	Hint   string `json:"hint,omitempty"`
-}
+type Preview = report.Plan
 
 // PreviewOf says what would happen if the branch had these files now. only limits it
 // to the named clients; none means all. Nothing is written anywhere, and the planner
 // could not.
 func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.File, only []string) (Preview, error) {
-	out := Preview{Commit: commit, Changes: []PreviewChange{}, Problems: []PreviewProblem{}}
+	out := Preview{Commit: commit, Changes: []report.Change{}, Problems: []report.Problem{}}
 	var known []state.Client
+	var holds []state.Hold
+	var approvals []state.Approval
 	err := e.Store.View(func(tx store.Tx) (err error) {
-		known, err = store.Clients(tx)
+		if known, err = store.Clients(tx); err != nil {
+			return err
+		}
+		if holds, err = store.Holds(tx); err != nil {
+			return err
+		}
+		approvals, err = store.Approvals(tx)
 		return err
 	})
 	if err != nil {
@@ -72,7 +43,7 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 	tree := make([]manifest.File, 0, len(files))
 	for _, f := range files {
 		if f.Err != "" {
-			out.Problems = append(out.Problems, PreviewProblem{Path: f.Path, Text: f.Err})
+			out.Problems = append(out.Problems, report.Problem{Path: f.Path, Text: f.Err})
 			continue
 		}
 		tree = append(tree, manifest.File{Path: f.Path, Data: f.Data})
@@ -82,19 +53,24 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 	bad := map[string]bool{}
 	for _, p := range problems {
 		bad[p.Client] = bad[p.Client] || !p.Warning
-		out.Problems = append(out.Problems, PreviewProblem{Client: p.Client, Path: p.Path, Line: p.Line, Column: p.Column, Text: p.Text, Hint: p.Hint})
+		out.Problems = append(out.Problems, report.Problem{Client: p.Client, Path: p.Path, Line: p.Line, Column: p.Column, Text: p.Text, Hint: p.Hint, Source: p.Snippet, Warning: p.Warning})
 	}
 	g, err := e.imagine(ctx, known, wishes, bad, only)
 	if err != nil {
 		return out, err
 	}
+	rules, _ := e.resolver()
+	g.holds, g.approvals, g.freeze = holds, approvals, windows(rules.Platform())
 	p := e.calculate(g)
 	if n := touched(p); n > 0 && n <= maxPreviewLooks {
 		e.look(ctx, g, p)
 		p = e.calculate(g)
 		out.LookedAt = g.looked
 	}
-	out.fill(p, g)
+	// What would wait shows in its steps; no hold is made.
+	p, _ = plan.Gate(p, g.gate(g.now))
+	told := report.Of(p, g.names())
+	out.Fingerprint, out.Changes, out.Problems = told.Fingerprint, told.Changes, append(out.Problems, told.Problems...)
 	if len(only) > 0 {
 		return out, e.checkNames(g, out, only)
 	}
@@ -236,33 +212,11 @@ func (g *group) add(m *member) {
 	g.ids = append(g.ids, m.client.ID)
 }
 
-// fill renders a plan.
-func (p *Preview) fill(from plan.Plan, g *group) {
+// names are the names of a group's clients.
+func (g *group) names() map[state.ClientID]string {
 	names := map[state.ClientID]string{}
 	for _, m := range g.members {
 		names[m.client.ID] = m.client.Name
 	}
-	by := map[string]*PreviewChange{}
-	var order []string
-	for _, s := range from.Steps {
-		name := names[s.Ref.Client]
-		if by[name] == nil {
-			by[name] = &PreviewChange{Client: name, Fingerprint: plan.Fingerprint(from, s.Ref.Client)}
-			order = append(order, name)
-		}
-		fields := s.Fields
-		if fields == nil {
-			fields = []plan.Field{}
-		}
-		by[name].Steps = append(by[name].Steps, PreviewStep{Step: plan.StepName(s.Number), Action: string(s.Action), Ref: string(s.Ref.Kind) + "/" + s.Ref.Name,
-			Provider: s.Provider, Reason: s.Reason, Risk: string(s.Risk), Undo: s.Undo, Calls: s.Calls, Fields: fields})
-	}
-	sort.Strings(order)
-	for _, n := range order {
-		p.Changes = append(p.Changes, *by[n])
-	}
-	for _, q := range from.Problems {
-		p.Problems = append(p.Problems, PreviewProblem{Client: q.Name, Text: q.Text, Hint: q.Act})
-	}
-	p.Fingerprint = plan.Fingerprint(from, "")
+	return names
 }

@@ -1,10 +1,13 @@
 package reconcile
 
 import (
+	"encoding/json"
+	"errors"
 	"sort"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -12,6 +15,7 @@ import (
 // Row is one client as `status -o json` and GET /api/clients show it; scripts rely on
 // the names.
 type Row struct {
+	ID              string    `json:"id,omitempty"` // empty: its file was never valid
 	Name            string    `json:"name"`
 	Status          string    `json:"status"`
 	Health          string    `json:"health"`
@@ -26,11 +30,35 @@ type Row struct {
 	Plan            string    `json:"plan"`
 	Template        string    `json:"template"`
 	Providers       []string  `json:"providers"`
-	LastDeployedAt  time.Time `json:"lastDeployedAt,omitzero"`
-	LastHealthCheck time.Time `json:"lastHealthCheck,omitzero"`
-	Uptime          float64   `json:"uptime"` // share of good probes, 0 to 1
+	LastDeployedAt  time.Time `json:"lastDeployedAt"`  // null: never
+	LastHealthCheck time.Time `json:"lastHealthCheck"` // null: never
+	Uptime          float64   `json:"uptime"`          // share of good probes, 0 to 1
 	PullRequest     string    `json:"pullRequest"`
 }
+
+// plainRow is a Row as its fields are; rowJSON as scripts see it: a time that never was
+// is null.
+type plainRow Row
+
+type rowJSON struct {
+	plainRow
+	LastDeployedAt  *time.Time `json:"lastDeployedAt"`
+	LastHealthCheck *time.Time `json:"lastHealthCheck"`
+}
+
+func (r Row) json() rowJSON {
+	out := rowJSON{plainRow: plainRow(r)}
+	if !r.LastDeployedAt.IsZero() {
+		out.LastDeployedAt = &r.LastDeployedAt
+	}
+	if !r.LastHealthCheck.IsZero() {
+		out.LastHealthCheck = &r.LastHealthCheck
+	}
+	return out
+}
+
+// MarshalJSON implements json.Marshaler.
+func (r Row) MarshalJSON() ([]byte, error) { return json.Marshal(r.json()) }
 
 // Overview is what people see first.
 type Overview struct {
@@ -70,23 +98,28 @@ func (e *Engine) Overview() (Overview, error) {
 		}
 		if base != nil {
 			out.Head, out.Problems = base.Head, base.Problems
-			v, ok, err := store.Verdict(tx, base.Head)
+			v, ok, err := store.VerdictHead(tx, base.Head)
 			if err != nil {
 				return err
 			}
 			if ok {
-				out.Verdict = v.State + ": " + VerdictText(v)
+				out.Verdict = v.State + ": " + report.Status(v, nameIn(tx))
 			}
 		}
 		return nil
 	})
 	for _, p := range out.Problems {
 		if p.Client != "" && !hasRow(out.Clients, p.Client) {
-			out.Clients = append(out.Clients, Row{Name: p.Client, Status: string(state.StatusInvalid), Health: string(state.Unknown), Because: p.Text, Next: p.Hint, Drift: []string{}, Providers: []string{}})
+			out.Clients = append(out.Clients, invalidRow(p))
 		}
 	}
 	sort.SliceStable(out.Clients, func(i, j int) bool { return out.Clients[i].Name < out.Clients[j].Name })
 	return out, err
+}
+
+// invalidRow is a client whose file was never valid.
+func invalidRow(p state.FileProblem) Row {
+	return Row{Name: p.Client, Status: string(state.StatusInvalid), Health: string(state.Unknown), Because: p.Text, Next: p.Hint, Drift: []string{}, Providers: []string{}}
 }
 
 func hasRow(rows []Row, name string) bool {
@@ -101,7 +134,7 @@ func hasRow(rows []Row, name string) bool {
 // rowOf shows what the manifest says in its own words; what needs the effective
 // values comes from them.
 func rowOf(c state.Client, providers map[string]bool, wishes *accept.Resolver) Row {
-	r := Row{Name: c.Name, Status: string(c.Status), Health: string(c.Health), URL: c.URL, Commit: c.Commit, Deployment: c.Deployment, Because: c.Because, Next: c.Next,
+	r := Row{ID: string(c.ID), Name: c.Name, Status: string(c.Status), Health: string(c.Health), URL: c.URL, Commit: c.Commit, Deployment: c.Deployment, Because: c.Because, Next: c.Next,
 		Drift: c.DriftFields, AdminURL: c.AdminURL, Providers: []string{}, LastDeployedAt: c.DeployedAt, LastHealthCheck: c.HealthAt}
 	if r.Drift == nil {
 		r.Drift = []string{}
@@ -131,7 +164,19 @@ func rowOf(c state.Client, providers map[string]bool, wishes *accept.Resolver) R
 // Detail is one client with all that is known of it.
 type Detail struct {
 	Row
-	ID         string             `json:"id"`
+	Facts
+}
+
+// MarshalJSON implements json.Marshaler.
+func (d Detail) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		rowJSON
+		Facts
+	}{d.Row.json(), d.Facts})
+}
+
+// Facts are what a Detail adds to its row.
+type Facts struct {
 	Resources  []state.Resource   `json:"resources"`
 	Holds      []state.Hold       `json:"holds"`
 	Intents    []string           `json:"intents"`
@@ -146,12 +191,13 @@ type Detail struct {
 func (e *Engine) Detail(name string) (Detail, error) {
 	var d Detail
 	wishes, base := e.resolver()
+	d.Holds, d.Intents = []state.Hold{}, []string{}
 	err := e.Store.View(func(tx store.Tx) error {
 		c, err := e.clientByName(tx, name)
 		if err != nil {
 			return err
 		}
-		d = Detail{ID: string(c.ID), RetryAt: c.RetryAt}
+		d = Detail{Facts: Facts{RetryAt: c.RetryAt, Holds: []state.Hold{}, Intents: []string{}}}
 		if d.Resources, err = store.Resources(tx, c.ID); err != nil {
 			return err
 		}
@@ -197,6 +243,7 @@ func (e *Engine) Detail(name string) (Detail, error) {
 		}
 		return nil
 	})
+	d.Resources, d.Tombstones, d.History = list(d.Resources), list(d.Tombstones), list(d.History)
 	if base != nil {
 		for _, p := range base.Problems {
 			if p.Client == name {
@@ -204,7 +251,18 @@ func (e *Engine) Detail(name string) (Detail, error) {
 			}
 		}
 	}
+	if errors.Is(err, ErrNoClient) && d.Problem != nil { // its file was never valid
+		return Detail{Row: invalidRow(*d.Problem), Facts: d.Facts}, nil
+	}
 	return d, err
+}
+
+// list is never null: scripts go over it.
+func list[T any](all []T) []T {
+	if all == nil {
+		return []T{}
+	}
+	return all
 }
 
 // History returns what happened to a client, newest first.
@@ -223,7 +281,7 @@ func (e *Engine) History(name string, limit int) ([]state.Entry, error) {
 		out, err = store.History(tx, id, limit)
 		return err
 	})
-	return out, err
+	return list(out), err
 }
 
 // Log returns a deployment's lines after a number, and whether it has ended.
@@ -241,7 +299,7 @@ func (e *Engine) Log(deployment string, after uint64, limit int) (lines []state.
 		lines, err = store.Logs(tx, deployment, after, limit)
 		return err
 	})
-	return lines, ended, err
+	return list(lines), ended, err
 }
 
 // Deployments returns the newest audit records; name "" for everybody's.
@@ -260,7 +318,7 @@ func (e *Engine) Deployments(name string, limit int) ([]state.Deployment, error)
 		out, err = store.Deployments(tx, id, limit)
 		return err
 	})
-	return out, err
+	return list(out), err
 }
 
 // Secrets lists references, never values.
@@ -279,5 +337,5 @@ func (e *Engine) Secrets(client string) ([]state.SecretRef, error) {
 		out, err = store.Secrets(tx, scope)
 		return err
 	})
-	return out, err
+	return list(out), err
 }

@@ -11,11 +11,14 @@ import (
 type Client struct {
 	Name, Status, Health, URL, Commit string
 	Because, Next                     string
+	Since                             time.Time // of the status; zero: not known
 	RetryAt                           time.Time
 	Problem                           *state.FileProblem // of its file at the head
 	Holds                             []state.Hold
 	Last                              *state.Deployment
 	Resources                         []state.Resource
+	Intents                           []string          // writes whose end is not known
+	Tombstones                        []state.Tombstone // what its removal waits for
 }
 
 // Overview is every client, what is invalid and what waits.
@@ -44,14 +47,25 @@ func ProblemOf(p state.FileProblem) Problem {
 	return Problem{Client: p.Client, Path: p.Path, Line: p.Line, Column: p.Column, Text: p.Text, Hint: p.Hint}
 }
 
-// Why says why a client is as it is, and what to do: first that, then the evidence.
+// Why says why a client is as it is, since when, what to do, and what waits for whom:
+// first that, then the evidence.
 func (c Client) Why(o Options) string {
 	var b strings.Builder
 	b.WriteString(o.bold(Line(c.Name)) + " is " + Line(c.Status))
+	if !c.Since.IsZero() {
+		b.WriteString(" since " + moment(c.Since))
+	}
 	if c.Because != "" {
 		b.WriteString(": " + Line(c.Because))
 	}
 	b.WriteString("\n")
+	if c.URL != "" {
+		b.WriteString("It is at " + Line(c.URL))
+		if c.Health != "" {
+			b.WriteString(", health " + Line(c.Health))
+		}
+		b.WriteString("\n")
+	}
 	if c.Next != "" {
 		b.WriteString("What to do: " + Line(c.Next) + "\n")
 	}
@@ -59,15 +73,70 @@ func (c Client) Why(o Options) string {
 		b.WriteString("Goes on by itself" + at(c.RetryAt) + "\n")
 	}
 	if c.Problem != nil {
-		b.WriteString("The file at the head is invalid; the last good version stays.\n" + ProblemOf(*c.Problem).Terminal(o))
+		b.WriteString("The file at the head is invalid")
+		if c.Status != string(state.StatusInvalid) || len(c.Resources) > 0 {
+			b.WriteString("; the last good version stays")
+		}
+		b.WriteString(".\n" + ProblemOf(*c.Problem).Terminal(o))
 	}
-	for _, h := range c.Holds {
-		b.WriteString(o.yellow("Held "+Line(h.Fingerprint)) + ": " + Line(h.Reason) + " " + Line(h.Act) + "\n")
-	}
+	b.WriteString(c.waits(o))
 	b.WriteString(c.lastPass(o))
 	b.WriteString(c.onRecord(o))
 	return b.String()
 }
+
+// waits are what is not done yet, and whom or what it waits for.
+func (c Client) waits(o Options) string {
+	var lines []string
+	for _, h := range c.Holds {
+		whom := "a person"
+		switch {
+		case !h.Until.IsZero():
+			whom = "a person, or " + moment(h.Until)
+		case !h.Approvable:
+			whom = "a commit"
+		}
+		lines = append(lines, o.yellow("held "+Line(h.Fingerprint))+" waits for "+whom+": "+Line(h.Reason)+"\n    "+Line(h.Act))
+	}
+	for _, t := range c.Tombstones {
+		if t.Done {
+			continue
+		}
+		what := "its removal"
+		if t.Part != "" {
+			what = "the removal of " + Line(t.Part)
+		}
+		switch {
+		case t.Held != "":
+			lines = append(lines, what+" waits for a person: `reconciler approve "+Line(t.Held)+"`, or put it back")
+		case t.Waits != "":
+			lines = append(lines, what+" waits for "+Line(t.Waits)+", which is invalid")
+		case !t.NotUntil.IsZero():
+			lines = append(lines, what+" waits until "+moment(t.NotUntil)+"; a revert until then costs nothing")
+		}
+	}
+	for _, i := range c.Intents {
+		lines = append(lines, "it is not known how `"+Line(i)+"` ended: it is looked for before anything else")
+	}
+	if c.Last != nil {
+		for _, s := range c.Last.Steps {
+			if s.State != "waiting" && s.State != "parked" {
+				continue
+			}
+			whom := s.Provider
+			if s.State == "parked" {
+				whom = "a person, at " + s.Provider
+			}
+			lines = append(lines, Line(s.Action+" "+string(s.Ref.Kind)+" "+s.Ref.Name)+" waits for "+Line(orDash(whom)))
+		}
+	}
+	if len(lines) == 0 {
+		return ""
+	}
+	return "\nWaits:\n  " + strings.Join(lines, "\n  ") + "\n"
+}
+
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
 func (c Client) lastPass(o Options) string {
 	if c.Last == nil {
@@ -98,7 +167,7 @@ func (c Client) onRecord(o Options) string {
 		if r.Retained() {
 			note = "kept for ever"
 			if !r.PurgeAfter.IsZero() {
-				note = "kept until " + r.PurgeAfter.UTC().Format("2006-01-02 15:04:05Z")
+				note = "kept until " + moment(r.PurgeAfter)
 			}
 		}
 		rows = append(rows, []string{string(r.Ref.Kind), r.Ref.Name, r.Provider, orDash(r.ID), note})

@@ -67,6 +67,9 @@ func Of(p plan.Plan, names map[state.ClientID]string) Plan {
 	for _, q := range p.Problems {
 		out.Problems = append(out.Problems, Problem{Client: q.Name, Text: q.Text, Hint: q.Act})
 	}
+	for _, w := range p.Warnings {
+		out.Problems = append(out.Problems, Problem{Client: w.Name, Text: w.Text, Hint: w.Act, Warning: true})
+	}
 	return out
 }
 
@@ -138,13 +141,24 @@ func sign(action string) string {
 
 // summary is the last line of a plan.
 func (p Plan) summary() string {
-	calls := 0
+	calls, problems, warnings := 0, 0, 0
 	for _, c := range p.Changes {
 		calls += c.calls()
+	}
+	for _, q := range p.Problems {
+		if q.Warning {
+			warnings++
+		} else {
+			problems++
+		}
 	}
 	verb := " change"
 	if len(p.Changes) == 1 {
 		verb = " changes"
 	}
-	return count(len(p.Changes), "client") + verb + ", " + count(calls, "provider call") + ", " + count(len(p.Problems), "problem") + "."
+	text := count(len(p.Changes), "client") + verb + ", " + count(calls, "provider call") + ", " + count(problems, "problem")
+	if warnings > 0 {
+		text += ", " + count(warnings, "warning")
+	}
+	return text + "."
 }

@@ -18,6 +18,9 @@ func (o Options) paint(code, s string) string {
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
+// Failure is one of our own words in the colour of a failure.
+func (o Options) Failure(word string) string { return o.red(word) }
+
 func (o Options) bold(s string) string   { return o.paint("1", s) }
 func (o Options) dim(s string) string    { return o.paint("2", s) }
 func (o Options) red(s string) string    { return o.paint("31", s) }

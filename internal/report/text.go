@@ -128,6 +128,27 @@ func Code(s string) string {
 	return "<code>" + b.String() + "</code>"
 }
 
+// Columns is how many columns of a terminal a line takes that Line or Fit made.
+func Columns(s string) int { return columns(s) }
+
+// Fit is their text in at most n columns of a terminal.
+func Fit(s string, n int) string {
+	s = Line(s)
+	if columns(s) <= n {
+		return s
+	}
+	width := 0
+	for i, r := range s {
+		if width += columnsOf(r); width > n-1 {
+			if n < 1 {
+				return ""
+			}
+			return s[:i] + "…"
+		}
+	}
+	return s
+}
+
 // columns is how many columns of a terminal a text takes.
 func columns(s string) int {
 	n := 0

@@ -25,8 +25,8 @@ func Status(v state.Verdict, name func(state.ClientID) string) string {
 			fate = "superseded"
 			newer[strings.TrimPrefix(strings.TrimSpace(rest), "by ")] = true
 		}
-		n := ""
-		if name != nil {
+		n := "" // names that are not shown are not asked for: a verdict may be about thousands
+		if name != nil && (len(v.Clients) == 1 || fate == "failed" || fate == "held" || fate == "invalid") {
 			n = name(id)
 		}
 		by[fate] = append(by[fate], n)
@@ -36,7 +36,7 @@ func Status(v state.Verdict, name func(state.ClientID) string) string {
 	}
 	total := len(v.Clients) + len(v.Invalid)
 	var parts []string
-	for _, fate := range []string{"failed", "invalid", "held", "pending", "superseded", "succeeded"} {
+	for _, fate := range []string{"failed", "invalid", "held", "pending", "superseded", "paused", "succeeded"} {
 		who := by[fate]
 		switch {
 		case len(who) == 0:
@@ -44,7 +44,7 @@ func Status(v state.Verdict, name func(state.ClientID) string) string {
 			parts = append(parts, strings.TrimSpace("superseded by "+short(only(newer))))
 		case len(who) == 1 && total == 1 && who[0] != "" && fate != "invalid":
 			parts = append(parts, who[0]+" "+fate)
-		case fate == "pending" || fate == "superseded" || fate == "succeeded" || !named(who):
+		case fate == "pending" || fate == "superseded" || fate == "paused" || fate == "succeeded" || !named(who):
 			parts = append(parts, strconv.Itoa(len(who))+" "+fate)
 		default:
 			parts = append(parts, fate+": "+list(who))

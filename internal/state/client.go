@@ -1,6 +1,9 @@
 package state
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Status is where a client stands.
 type Status string
@@ -309,9 +312,31 @@ type Verdict struct {
 	At      time.Time           `json:"at"`
 	Commits []string            `json:"commits,omitempty"` // of the range, oldest first
 	Clients map[ClientID]string `json:"clients,omitempty"` // pending | succeeded | failed | held | superseded by SHA | invalid
-	Invalid []FileProblem       `json:"invalid,omitempty"`
-	State   string              `json:"state"` // pending | success | failure
-	Ended   time.Time           `json:"ended,omitzero"`
+	// Fates counts Clients by their word. Stores keep it beside them, so that one client's
+	// end does not cost as much as all clients' of a bulk commit: see Tally.
+	Fates   map[string]int `json:"fates,omitempty"`
+	Invalid []FileProblem  `json:"invalid,omitempty"`
+	State   string         `json:"state"` // pending | success | failure
+	Ended   time.Time      `json:"ended,omitzero"`
+}
+
+// Tally is how many clients met each fate, by its first word: counted where Clients is
+// at hand, else as it was kept.
+func (v Verdict) Tally() map[string]int {
+	if v.Clients == nil {
+		return v.Fates
+	}
+	n := make(map[string]int, 4)
+	for _, fate := range v.Clients {
+		n[FateWord(fate)]++
+	}
+	return n
+}
+
+// FateWord is a fate without what follows its first word.
+func FateWord(fate string) string {
+	word, _, _ := strings.Cut(fate, " ")
+	return word
 }
 
 // Installation identifies this state: it is part of every ownership mark.

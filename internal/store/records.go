@@ -25,6 +25,7 @@ const (
 	bucketHistory     = "history"     // sequence
 	bucketReports     = "reports"     // sequence
 	bucketVerdicts    = "verdicts"    // commit
+	bucketFates       = "fates"       // commit / client id
 	bucketSecrets     = "secrets"     // scope / name / version
 	bucketRuns        = "runs"        // schedule name → last run
 )
@@ -32,7 +33,7 @@ const (
 // Buckets lists every bucket, for stores that must make them first.
 func Buckets() []string {
 	return []string{bucketMeta, bucketClients, bucketNames, bucketResources, bucketTombstones, bucketHolds, bucketApprovals,
-		bucketClaims, bucketIntents, bucketDeployments, bucketLogs, bucketHistory, bucketReports, bucketVerdicts, bucketSecrets, bucketRuns}
+		bucketClaims, bucketIntents, bucketDeployments, bucketLogs, bucketHistory, bucketReports, bucketVerdicts, bucketFates, bucketSecrets, bucketRuns}
 }
 
 func get[T any](tx Tx, bucket, key string) (T, bool, error) {
@@ -345,20 +346,6 @@ func DeleteReport(tx Tx, seq uint64) error { return tx.Delete(bucketReports, seq
 
 // Reports returns the outbox in order.
 func Reports(tx Tx) ([]state.Report, error) { return all[state.Report](tx, bucketReports, "") }
-
-// Verdict returns the state of one accepted head.
-func Verdict(tx Tx, commit string) (state.Verdict, bool, error) {
-	return get[state.Verdict](tx, bucketVerdicts, commit)
-}
-
-// Verdicts returns all that are kept.
-func Verdicts(tx Tx) ([]state.Verdict, error) { return all[state.Verdict](tx, bucketVerdicts, "") }
-
-// DeleteVerdict forgets one.
-func DeleteVerdict(tx Tx, commit string) error { return tx.Delete(bucketVerdicts, commit) }
-
-// PutVerdict writes one.
-func PutVerdict(tx Tx, v state.Verdict) error { return put(tx, bucketVerdicts, v.Commit, v) }
 
 // SecretRecord is one version of a secret. It is the only record that holds a
 // secret's text, and the only bucket in which it may be found after unsealing.
