@@ -62,6 +62,11 @@ func (c *Control) Do(ctx context.Context, a Ask) (any, error) {
 	if a.Limit <= 0 {
 		a.Limit = 100
 	}
+	if c.Daemon != nil {
+		if err := c.Daemon.Started(ctx); err != nil {
+			return nil, fmt.Errorf("%s: the daemon has not started: %w", a.Op, err)
+		}
+	}
 	e := c.Engine
 	switch a.Op {
 	case "overview":

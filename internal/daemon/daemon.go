@@ -68,6 +68,7 @@ type Daemon struct {
 	// rechecks counts the passes after which the head is to be judged once more.
 	rechecks atomic.Int64
 	once     sync.Once
+	started  chan struct{} // closed when the engine knows what is on record
 	lost     struct {
 		sync.Mutex
 		err error // of the last poll
@@ -78,6 +79,7 @@ func (d *Daemon) prepare() {
 	d.once.Do(func() {
 		d.queue = NewQueue(d.Now, d.Engine.Group, d.Workers)
 		d.hint = make(chan struct{}, 1)
+		d.started = make(chan struct{})
 	})
 }
 
@@ -159,7 +161,20 @@ func (d *Daemon) start() error {
 		}
 	}
 	d.queue.Add(reconcile.CauseStart, now...)
+	close(d.started)
 	return nil
+}
+
+// Started waits until the engine may be asked: people's requests can come before it has
+// read what is on record.
+func (d *Daemon) Started(ctx context.Context) error {
+	d.prepare()
+	select {
+	case <-d.started:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // Once polls, passes every client that is due until nothing is due now, and returns.
@@ -245,7 +260,9 @@ func (d *Daemon) poll(ctx context.Context) error {
 
 // Sync polls now and returns the poll's error; the passes follow in the workers.
 func (d *Daemon) Sync(ctx context.Context) error {
-	d.prepare()
+	if err := d.Started(ctx); err != nil {
+		return err
+	}
 	return d.poll(ctx)
 }
 
