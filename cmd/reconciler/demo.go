@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -22,6 +23,8 @@ import (
 
 	"github.com/compassdigital/reconciler/examples"
 	"github.com/compassdigital/reconciler/internal/gitserver"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/state"
 )
 
 // demoRepository is the name of the demo's repository.
@@ -119,7 +122,7 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 	defer p.close()
 	p.gitServer = git
 	out.names = p.names
-	s := newScreen(out, p.engine.Overview, a.now)
+	s := newScreen(out, p)
 	p.emit.Store(s.event)
 	p.daemon.OnPass = s.look
 	git.OnPush = func(string, string, string) { p.daemon.Hint() }
@@ -131,11 +134,18 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 	defer stop()
 	first := sync.OnceFunc(func() {
 		wg.Go(func() { // the examples come up, then it is somebody's turn
-			if err := p.daemon.Settle(ctx); err == nil {
-				s.tellSteps(true)
-				_, _ = io.WriteString(out, a.tries(p, o))
-				a.isReady(p)
+			for p.daemon.Settle(ctx) != nil { // the log says why
+				if sleep(ctx, time.Second) != nil {
+					return
+				}
 			}
+			s.tellSteps(true)
+			var failed []string
+			if v, err := p.engine.Overview(); err == nil {
+				failed = names(v.Clients, state.StatusFailed)
+			}
+			_, _ = io.WriteString(out, a.tries(p, o, failed))
+			a.isReady(p)
 		})
 	})
 	p.daemon.OnPoll = func(error) { first(); s.look() }
@@ -203,6 +213,25 @@ func (p *program) tellPusher(ctx, push context.Context, s *screen, head string, 
 	for len(lines) > 0 {
 		say(<-lines)
 	}
+}
+
+// names are the clients with a status.
+func names(rows []reconcile.Row, status state.Status) (out []string) {
+	for _, r := range rows {
+		if r.Status == string(status) {
+			out = append(out, r.Name)
+		}
+	}
+	return out
+}
+
+// siteHere is where a browser on this machine finds a site: names below localhost are
+// this machine's, for others the path stands in.
+func (p *program) siteHere(r reconcile.Row) string {
+	if r.URL == "" || strings.HasSuffix(r.Domain, ".localhost") {
+		return r.URL
+	}
+	return "http://" + p.listensAt() + "/sites/" + r.Name + "/"
 }
 
 // ports is how many ports are tried from the one that is asked for.

@@ -21,7 +21,12 @@ import (
 // TestMain lets a test run this binary as the program, in a process of its own that
 // can be killed.
 func TestMain(m *testing.M) {
-	if ahead, is := os.LookupEnv("RECONCILER_TEST_MAIN"); is {
+	ahead, is := os.LookupEnv("RECONCILER_TEST_MAIN")
+	if ahead == "main" { // the program as it is, on this machine's clock
+		main()
+		return
+	}
+	if is {
 		c := &quickClock{}
 		d, err := time.ParseDuration(ahead)
 		if err != nil {

@@ -23,6 +23,7 @@ import (
 type screen struct {
 	out  *progress
 	view func() (reconcile.Overview, error)
+	url  func(reconcile.Row) string // where this machine finds a client's site
 	now  func() time.Time
 
 	mu       sync.Mutex
@@ -30,10 +31,13 @@ type screen struct {
 	next     int
 	steps    bool                      // steps are told one by one
 	runs     map[state.ClientID]theRun // the last one
-	rows     map[string]string         // what was said of a client, by name
+	rows     map[string]theRow         // what was said of a client, by name
 	problems map[string]bool
 	holds    map[string]bool
 }
+
+// theRow is what was said of a client.
+type theRow struct{ status, deployment, because string }
 
 // theRun is what a client's line says of its last run.
 type theRun struct {
@@ -42,9 +46,9 @@ type theRun struct {
 	took       time.Duration
 }
 
-func newScreen(out *progress, view func() (reconcile.Overview, error), now func() time.Time) *screen {
-	return &screen{out: out, view: view, now: now, pushers: map[int]func(string){}, runs: map[state.ClientID]theRun{},
-		rows: map[string]string{}, problems: map[string]bool{}, holds: map[string]bool{}}
+func newScreen(out *progress, p *program) *screen {
+	return &screen{out: out, view: p.engine.Overview, url: p.siteHere, now: p.now, pushers: map[int]func(string){}, runs: map[state.ClientID]theRun{},
+		rows: map[string]theRow{}, problems: map[string]bool{}, holds: map[string]bool{}}
 }
 
 // listen has a pusher told what is said from now on, until stop.
@@ -160,22 +164,23 @@ func (s *screen) row(r reconcile.Row) {
 	if !rests {
 		return
 	}
-	what := r.Status + r.Deployment + r.Because
-	if r.Status == "paused" {
-		what = r.Status
-	}
-	if s.rows[r.Name] == what {
+	said := s.rows[r.Name]
+	is := theRow{r.Status, r.Deployment, r.Because}
+	if said == is || said.status == is.status && r.Status == "paused" {
 		return
 	}
-	s.rows[r.Name] = what
+	s.rows[r.Name] = is
 	text := fmt.Sprintf("%s %-14s %-9s", mark, r.Name, r.Status)
+	took := s.took(r.Deployment)
 	switch {
 	case r.Status != "active":
-		text += r.Because
-	case s.took(r.Deployment) > 0:
-		text += fmt.Sprintf("%-34s in %s", r.URL, s.took(r.Deployment).Round(100*time.Millisecond))
+		text += strings.TrimPrefix(r.Because, r.Status+": ")
+	case r.Because != "":
+		text += s.url(r) + "  " + r.Because
+	case took > 0 && said.deployment != r.Deployment:
+		text += fmt.Sprintf("%-36s in %.1f s", s.url(r), took.Seconds())
 	default:
-		text += r.URL
+		text += s.url(r)
 	}
 	s.say(strings.TrimRight(text, " "))
 	if r.Next != "" && r.Status != "paused" {

@@ -38,7 +38,7 @@ All of it runs on this machine, in %[1]s (%[2]s).
 }
 
 // tries says what to try. The commands are run as they stand here by a test.
-func (a *app) tries(p *program, o demoOptions) string {
+func (a *app) tries(p *program, o demoOptions, failed []string) string {
 	base := "http://" + p.listensAt()
 	host, port, _ := net.SplitHostPort(p.dns.Addr())
 	text := fmt.Sprintf(`
@@ -72,8 +72,8 @@ Try this in another terminal. What comes of a push stands there and here.
 
 `, base, host, port)
 	command, data := startedAs(a.env), " --data "+quoted(o.dir)
-	if o.fail != "" {
-		text += "  # go on with what failed\n  " + command + " status" + data + "\n  " + command + " retry" + data + " CLIENT\n\n"
+	for _, name := range failed {
+		text += "  # mend what failed: try it again\n  " + command + " retry " + name + data + "\n\n"
 	}
 	return text + "  # ask the program\n  " + command + " status" + data + "\n  " + command + " why secondshop" + data + `
   (also: plan, history, logs, drift, retained, pause, resume; --fail STEP shows a failure and its repair)
