@@ -150,6 +150,7 @@ func TestStatus(t *testing.T) {
 		v    state.Verdict
 	}{
 		{"no client changes", state.Verdict{}},
+		{"1 failed; 2 succeeded", state.Verdict{Fates: map[string]int{"succeeded": 2, "failed": 1}}},
 		{"demoshop succeeded", state.Verdict{Clients: fates("demoshop", "succeeded")}},
 		{"demoshop failed", state.Verdict{Clients: fates("demoshop", "failed")}},
 		{"failed: demoshop; 2 succeeded", state.Verdict{Clients: fates("a", "succeeded", "b", "succeeded", "demoshop", "failed")}},
