@@ -16,21 +16,11 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
-// TestMain lets a test run this binary as the program, in a process of its own that
-// can be killed.
-func TestMain(m *testing.M) {
-	if os.Getenv("RECONCILER_TEST_MAIN") == "1" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
-
 // child runs the program in a process of its own and says whether it was killed.
 func (w *world) child(failpoint string, args ...string) (killed bool, r result) {
 	w.t.Helper()
-	c := exec.Command(os.Args[0], append(args, "--config", filepath.Join(w.dir, defaultConfigFile))...)
-	c.Env = append(os.Environ(), "RECONCILER_TEST_MAIN=1", "RECONCILER_FAILPOINT="+failpoint)
+	c := exec.Command("reconciler", append(args, "--config", filepath.Join(w.dir, defaultConfigFile))...)
+	c.Env = append(os.Environ(), "RECONCILER_FAILPOINT="+failpoint)
 	var out, errOut bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errOut
 	err := c.Run()

@@ -101,7 +101,7 @@ func (c Change) terminal(o Options) string {
 	head := []string{"STEP", "ACTION", "WHAT", "AT", "WHY"}
 	rows := make([][]string, 0, len(c.Steps))
 	for _, s := range c.Steps {
-		rows = append(rows, []string{s.Step, s.Action, s.Ref, orDash(s.Provider), s.Reason})
+		rows = append(rows, []string{s.Step, s.Action, orDash(s.Ref), orDash(s.Provider), s.Reason})
 	}
 	lines := strings.SplitAfter(table(head, rows, "", Options{}), "\n")
 	b.WriteString("    " + o.dim(strings.TrimSuffix(lines[0], "\n")) + "\n")
