@@ -79,11 +79,7 @@ func (a *app) demo(ctx context.Context, dir, listen, dns, fail string) error {
 	}
 	out := a.progress()
 	defer out.close()
-	log, err := a.loggerTo(out, "")
-	if err != nil {
-		return err
-	}
-	p, err := a.build(ctx, conf, log)
+	p, err := a.build(ctx, conf, a.warnings(out))
 	if err != nil {
 		return err
 	}

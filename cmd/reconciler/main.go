@@ -101,6 +101,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 			code = exitPlanUse
 		}
 	}
+	if ctx.Err() != nil {
+		err = fmt.Errorf("stopped before the end: %w", err)
+	}
 	fmt.Fprintln(a.err, a.look().Failure("error:"), safe(err.Error()))
 	if o := c.Flags().Lookup("output"); o != nil && o.Value.String() == "json" && !a.answered {
 		if err := a.json(map[string]any{"error": err.Error(), "exitCode": code}); err != nil {

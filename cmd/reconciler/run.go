@@ -53,9 +53,7 @@ func (a *app) isReady(p *program) {
 }
 
 // logger writes to stderr: colours on a terminal, JSON lines else.
-func (a *app) logger(format string) (*slog.Logger, error) { return a.loggerTo(a.err, format) }
-
-func (a *app) loggerTo(w io.Writer, format string) (*slog.Logger, error) {
+func (a *app) logger(format string) (*slog.Logger, error) {
 	if format == "" {
 		format = "json"
 		if terminal(a.err) {
@@ -64,11 +62,16 @@ func (a *app) loggerTo(w io.Writer, format string) (*slog.Logger, error) {
 	}
 	switch format {
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, nil)), nil
+		return slog.New(slog.NewJSONHandler(a.err, nil)), nil
 	case "text":
-		return slog.New(tint.NewHandler(w, &tint.Options{TimeFormat: time.TimeOnly, NoColor: a.env("NO_COLOR") != ""})), nil
+		return slog.New(tint.NewHandler(a.err, &tint.Options{TimeFormat: time.TimeOnly, NoColor: a.env("NO_COLOR") != ""})), nil
 	}
 	return nil, usageError{fmt.Sprintf("--log %s: it is text or json", format)}
+}
+
+// warnings is the log beside a progress, which tells what happens: only what it doesn't.
+func (a *app) warnings(w io.Writer) *slog.Logger {
+	return slog.New(tint.NewHandler(w, &tint.Options{Level: slog.LevelWarn, TimeFormat: time.TimeOnly, NoColor: !terminal(a.err) || a.env("NO_COLOR") != ""}))
 }
 
 // serve runs the daemon with its servers until ctx ends. ready is called when
@@ -179,8 +182,7 @@ person.`,
 func (a *app) applyHere(ctx context.Context, conf Config) (reconcile.Overview, error) {
 	out := a.progress()
 	defer out.close()
-	// Its lines tell what happens; of the log only what they don't say.
-	p, err := a.build(ctx, conf, slog.New(tint.NewHandler(out, &tint.Options{Level: slog.LevelWarn, TimeFormat: time.TimeOnly, NoColor: !terminal(a.err) || a.env("NO_COLOR") != ""})))
+	p, err := a.build(ctx, conf, a.warnings(out))
 	if err != nil {
 		return reconcile.Overview{}, err
 	}
