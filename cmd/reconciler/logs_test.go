@@ -13,7 +13,13 @@ import (
 // `logs -f` follows a deployment that is under way to its end.
 func TestLogsFollow(t *testing.T) {
 	w := newWorld(t, map[string]string{"clients/demoshop.yaml": manifestOf("demoshop")})
-	w.calls.slow(func(c call) bool { return c.Kind == state.KindDeployment })
+	built := make(chan struct{})
+	w.calls.slow(func(c call) bool {
+		if c.Kind == state.KindDeployment {
+			<-built
+		}
+		return false
+	})
 	w.start()
 	w.until("a deployment has begun", func() bool {
 		r := rowOf(w.status(), "demoshop")
@@ -35,7 +41,7 @@ func TestLogsFollow(t *testing.T) {
 		t.Fatalf("it ended with %d before the deployment did:\n%s%s", code, out, errOut)
 	default:
 	}
-	w.calls.slow(nil)
+	close(built)
 	select {
 	case code := <-ended:
 		if code != 0 || !strings.Contains(out.String(), "record: record") || errOut.String() != "" {

@@ -68,8 +68,12 @@ type app struct {
 	answered bool // the document of -o json was printed
 	// Tests set these; nil elsewhere. wrap stands between the engine and every provider,
 	// ready is called when everything listens.
+	// sleep waits between looks and tries; quick lets builds take no pauses and leaves syncing
+	// of the state to the system.
 	wrap  func(provider.Provider) provider.Provider
 	ready func(*program)
+	sleep func(context.Context, time.Duration) error
+	quick bool
 }
 
 // Main runs one command line and returns its exit code.

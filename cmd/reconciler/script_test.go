@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -20,10 +21,29 @@ import (
 
 var update = flag.Bool("update", false, "write the scripts' expected output")
 
+// aheadOf is the variable that gives the program a test's clock, so much ahead of
+// the world's.
+const aheadOf = "RECONCILER_TEST_AHEAD"
+
 // TestMain makes this binary the program too, as the command `reconciler`: for scripts,
 // and for tests that need a process of its own, which can be killed.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"reconciler": main})
+	testscript.Main(m, map[string]func(){"reconciler": func() {
+		ahead, is := os.LookupEnv(aheadOf)
+		if !is {
+			main()
+			return
+		}
+		c := &quickClock{}
+		d, err := time.ParseDuration(ahead)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(exitUsage)
+		}
+		c.add(d)
+		a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, now: c.Now, sleep: c.Sleep, quick: true}
+		os.Exit(a.run(context.Background(), os.Args[1:]))
+	}})
 }
 
 // scriptConfig is the configuration of the scripts: a repository on disk, the embedded
@@ -52,14 +72,7 @@ func TestScripts(t *testing.T) {
 				k, x, _ := strings.Cut(v, "=")
 				e.Setenv(k, x)
 			}
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				return err
-			}
-			listen := l.Addr().String()
-			if err := l.Close(); err != nil {
-				return err
-			}
+			listen := ownAddress(t)
 			bare, work := filepath.Join(e.WorkDir, "clients.git"), filepath.Join(e.WorkDir, "agency")
 			if err := os.WriteFile(filepath.Join(e.WorkDir, defaultConfigFile), fmt.Appendf(nil, scriptConfig, bare, listen), 0o600); err != nil {
 				return err

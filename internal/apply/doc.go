@@ -3,8 +3,9 @@
 // Steps run as soon as what they need is done, side by side where they may. Every
 // step that writes goes the same way:
 //
-//	look        a create first finds: what bears our mark is taken over, what does
-//	            not is a conflict
+//	settle      what an earlier try left open is looked into first
+//	look        a create first finds, and reads by id what a list shows: what bears our
+//	            mark is taken over, what does not is a conflict
 //	intent      committed to the journal, with every generated secret sealed into it
 //	call        one provider call; nothing below repeats a write
 //	outcome     the recorded resource and the end of the intent, in one transaction
@@ -15,6 +16,16 @@
 // client's pass. What serves and was changed is noted on the client before it is
 // changed (state.Undo), so that a failure, or the start after a crash, puts it back.
 //
+// What is not ready when it was made is waited for: by the plan's Await step, or where
+// there is none by the step that made it. What a person has to do (phase manual) is not
+// waited for here: the step ends waiting, with what to do as its error, and a later pass
+// looks again. A Ready object may leave something to a person, too: its Message is kept.
+//
+// Adopting writes nothing. The record is what the object says where that differs from the
+// wish: variables and secrets sealed, all else as it is. What is named in `adopt:` keeps
+// the phase plan.Adopting until the pass is through, so that one that was cut off is
+// begun again.
+//
 // It promises: no provider write without a committed intent; no blind repeat; no new
 // step once the wish is superseded; a result for every step. It refuses to decide
 // what to do: that is plan's.
@@ -24,5 +35,9 @@
 // A wait of a deployment is not an intent: its id is recorded before the first poll,
 // so a restart polls on. The audit record and the client's status are written by
 // reconcile in one transaction at the end of the pass; the plan's Record step only
-// shows that it will happen.
+// shows that it will happen (and ends an adoption).
+//
+// A conflict at a vendor whose lists are late is looked at again when they can be
+// trusted: it may be an earlier create of ours. Beyond maxStepWait the client waits
+// outside, its intent open.
 package apply

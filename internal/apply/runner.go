@@ -174,7 +174,7 @@ func (r *Runner) at(b Border, s plan.Step) {
 func (r *Runner) providerOf(name string, kind state.Kind) (provider.Provider, state.Traits, error) {
 	p, ok := r.Provider(name, kind)
 	if !ok {
-		return nil, state.Traits{}, &provider.Error{Kind: provider.Unsupported, Provider: name, Op: "find", Message: fmt.Sprintf("no provider named %q for %s is configured", name, kind)}
+		return nil, state.Traits{}, &provider.Error{Kind: provider.Unsupported, Provider: name, Op: "find", Message: fmt.Sprintf("no provider %q for %s is configured; configure providers.%s, then `reconciler retry`", name, kind, name)}
 	}
 	return p, p.Traits()[kind], nil
 }

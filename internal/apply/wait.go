@@ -77,6 +77,13 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 					return "", err
 				}
 				return "", &errWait{err: &askError{orElse(objects[0].Message, fmt.Sprintf("make the %s %s at %s", have.Ref.Kind, have.Name, have.Provider))}}
+			case provider.Progressing:
+				if have.Phase == string(provider.Manual) { // it was done: from now on it is a matter of time
+					have.Phase, have.Message, have.UpdatedAt, begun = string(provider.Progressing), "", r.Now(), r.Now()
+					if err := r.update(func(tx store.Tx) error { return store.PutResource(tx, have) }); err != nil {
+						return "", err
+					}
+				}
 			case provider.Failed:
 				over = orElse(objects[0].Message, fmt.Sprintf("the %s failed, and %s does not say why", have.Ref.Kind, have.Provider))
 			}
@@ -115,6 +122,15 @@ func (r *Runner) logs(job Job, s plan.Step, all []string, had int) int {
 type askError struct{ text string }
 
 func (e *askError) Error() string { return e.text }
+
+// Asked says that a step waits for a person, and what for.
+func Asked(err error) (what string, ok bool) {
+	var a *askError
+	if errors.As(err, &a) {
+		return a.text, true
+	}
+	return "", false
+}
 
 // told is what a ready object leaves to a person, as the step's note.
 func told(t state.Traits, message string) string {

@@ -137,6 +137,33 @@ func TestAwaitFailedBuildIsTakenAwayAndMadeAnew(t *testing.T) {
 	w.converged()
 }
 
+// What came to nothing is not taken for done by the next pass: it is looked at again,
+// and a person may mend it at the vendor.
+func TestAwaitFailedIsNotForgotten(t *testing.T) {
+	w := start(t, func(w *world) {
+		w.options = func(o *memory.Options) {
+			o.Build = func(x provider.Wish) memory.Build {
+				if x.Ref.Kind == state.KindDatabase {
+					return memory.Build{Looks: 2, Fails: "no capacity in this region"}
+				}
+				return memory.Build{}
+			}
+		}
+	})
+	w.wants(shop("bakery"))
+	for range 3 {
+		out, err := w.pass(t.Context())
+		if err != nil || out.state != apply.StepFailed || !strings.Contains(out.err.Error(), "no capacity") {
+			t.Fatalf("%s: %v %v", out.state, out.err, err)
+		}
+	}
+	w.vendor.Done(w.on("bakery", state.KindDatabase).ID)
+	w.converged()
+	if r := w.on("bakery", state.KindDatabase); r.Phase != "" || r.Outputs["url"].Secret == nil {
+		t.Errorf("on record: %+v", r)
+	}
+}
+
 func TestAwaitGoneIsMadeAnew(t *testing.T) {
 	w := start(t, builds(memory.Build{Takes: time.Minute}))
 	w.wants(shop("bakery"))
@@ -228,6 +255,9 @@ func TestManualWaitsForAPersonOfEveryKind(t *testing.T) {
 					if err != nil || out.state != apply.StepWaiting || !strings.Contains(out.err.Error(), "make the "+string(k)) {
 						t.Fatalf("%s: %v %v", out.state, out.err, err)
 					}
+					if what, ok := apply.Asked(out.err); !ok || what != out.err.Error() {
+						t.Errorf("it does not say that a person is asked: %q", what)
+					}
 					if r := w.on("bakery", k); r.Phase != "manual" || !strings.Contains(r.Message, "make the ") {
 						t.Fatalf("on record: phase %q %q", r.Phase, r.Message)
 					}
@@ -248,6 +278,22 @@ func TestManualWaitsForAPersonOfEveryKind(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The time that something may take begins when the person has done it.
+func TestManualThenSlow(t *testing.T) {
+	w := start(t, func(w *world) {
+		w.change = func(k state.Kind, t *provider.Traits) { t.Manual = k == state.KindDatabase }
+	})
+	w.wants(shop("bakery"))
+	if out, err := w.pass(t.Context()); err != nil || out.state != apply.StepWaiting {
+		t.Fatalf("%s: %v %v", out.state, out.err, err)
+	}
+	w.clock.move(48 * time.Hour)
+	id := w.on("bakery", state.KindDatabase).ID
+	w.vendor.Edit(id, func(o *provider.Object) { o.Phase = provider.Progressing })
+	w.clock.after(5*time.Minute, func() { w.vendor.Done(id) })
+	w.converged()
 }
 
 // asks answers a create with something for a person to do, without having said so before.

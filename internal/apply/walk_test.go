@@ -274,11 +274,11 @@ func TestP5MovedKeepsWhatItIs(t *testing.T) {
 	w.update(func(tx store.Tx) error { return store.PutResource(tx, was) })
 	w.wants(shop("bakery"))
 	w.wants(shop("florist", func(e *manifest.Effective) { e.Hosts = append(e.Hosts, "cake.example") }))
-	if out := w.settle(0); !out.idle {
-		t.Fatalf("%s %v", out.state, out.err)
+	if out, err := w.pass(t.Context()); err != nil || out.state != apply.StepDone {
+		t.Fatalf("%s %v %v", out.state, out.err, err)
 	}
 	now, ok := w.record(state.Ref{Client: idOf("florist"), Kind: state.KindRecord, Name: "A cake.example"})
-	if !ok || now.ID != was.ID || !now.Adopted {
+	if !ok || now.ID != was.ID || !now.Adopted || now.Run != was.Run {
 		t.Errorf("moved to %+v", now)
 	}
 	if _, still := w.record(from); still {

@@ -51,7 +51,7 @@ func (b *builder) resource(w state.Resource) {
 	look := b.c.Looks[w.Ref]
 	switch {
 	case look.Foreign != "":
-		b.problem(state.HoldParked, "settle at "+w.Provider+" whose it is, then `reconciler retry "+b.c.Client.Name+"`", "%s %s at %s bears the mark of %s: it is not ours", w.Ref.Kind, w.Ref.Name, w.Provider, look.Foreign)
+		b.problem(state.HoldParked, "settle at "+w.Provider+" whose it is, then `reconciler retry "+b.c.Client.Name+"`", "%s %s at %s belongs to %s: it is not ours", w.Ref.Kind, w.Ref.Name, w.Provider, look.Foreign)
 	case look.Count > 1:
 		b.problem(state.HoldParked, "delete the wrong one at "+w.Provider+", then `reconciler retry "+b.c.Client.Name+"`", "%d objects at %s could be %s %s", look.Count, w.Provider, w.Ref.Kind, w.Ref.Name)
 	case (!ok || !have.Real()) && b.lives(w.Ref.Kind):
@@ -249,7 +249,7 @@ func (b *builder) await() {
 		t := b.traits(w.Provider, w.Ref.Kind)
 		n, planned := b.byRef[w.Ref]
 		made := planned && t.Manual && b.steps[n].Action.Writes()
-		if have, ok := b.recorded[w.Ref]; made || (ok && !planned && !have.Retained() && pending(have)) {
+		if have, ok := b.recorded[w.Ref]; made || (ok && !planned && !have.Retained() && (pending(have) || have.Phase == "failed")) {
 			b.add(Step{Number: Number(w.Ref.Kind), Action: Await, Ref: w.Ref, Provider: w.Provider, Reason: "until it is there", Undo: "nothing: it only waits", Calls: t.ObserveCalls})
 		}
 	}
