@@ -1,4 +1,3 @@
-// Command reconciler brings clients' sites to what Git says.
 package main
 
 import (

@@ -24,7 +24,10 @@ func (a *app) runCommand() *cobra.Command {
 	c := &cobra.Command{Use: "run", Short: "The daemon: polls the repository and brings every client to its manifest", Args: noArgs,
 		Long: `The daemon: polls the repository, brings every client to its manifest, probes the sites,
 looks for drift, serves the page. It stops in order on Ctrl-C or SIGTERM: what is under way
-ends at the border of a step, and the next start goes on there.`,
+ends at the border of a step, and the next start goes on there.
+
+Every field of reconciler.yaml can come from the environment, RECONCILER_REPOSITORY_URL for
+repository.url, and every secret from a file, tokenFile for token.`,
 		Example: "  reconciler run --config /etc/reconciler/reconciler.yaml"}
 	logFormat := c.Flags().String("log", "", "log `format`: text or json (default text on a terminal, json else)")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -155,7 +158,13 @@ person.`,
 			return err
 		}
 		var v reconcile.Overview
+		slow := time.AfterFunc(time.Second, func() {
+			if terminal(a.err) {
+				fmt.Fprintln(a.err, "The running daemon is at it; `reconciler logs -f CLIENT` in another terminal shows how it goes.")
+			}
+		})
 		err = daemon.Call(c.Context(), socketOf(conf), daemon.Ask{Op: "apply", Names: args}, &v)
+		slow.Stop()
 		if errors.Is(err, daemon.ErrNoDaemon) {
 			v, err = a.applyHere(c.Context(), conf)
 		}
