@@ -28,6 +28,13 @@ const aheadOf = "RECONCILER_TEST_AHEAD"
 // TestMain makes this binary the program too, as the command `reconciler`: for scripts,
 // and for tests that need a process of its own, which can be killed.
 func TestMain(m *testing.M) {
+	if os.Getenv("RECONCILER_TEST_PROGRAM") != "" { // behind a path of its own
+		main()
+		return
+	}
+	if name := os.Getenv("RECONCILER_TEST_TOOL"); name != "" {
+		os.Exit(tool(name, os.Args[1:]))
+	}
 	testscript.Main(m, map[string]func(){"reconciler": func() {
 		ahead, is := os.LookupEnv(aheadOf)
 		if !is {

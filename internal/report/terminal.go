@@ -79,7 +79,11 @@ func (p Plan) Terminal(o Options) string {
 	if len(p.Problems) > 0 {
 		b.WriteString("\n")
 	}
-	b.WriteString(p.summary() + " Plan " + Line(p.Fingerprint) + "\n")
+	b.WriteString(p.summary())
+	if len(p.Changes) > 0 {
+		b.WriteString(" Plan " + Line(p.Fingerprint))
+	}
+	b.WriteString("\n")
 	if !p.LookedAt.IsZero() {
 		b.WriteString("Looked at the providers at " + p.LookedAt.UTC().Format("2006-01-02 15:04:05Z") + ".\n")
 	} else if len(p.Changes) > 0 {
