@@ -1,4 +1,3 @@
-// Command reconciler brings clients' sites to what Git says.
 package main
 
 import (
@@ -104,6 +103,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 		if c.Name() == "plan" && slices.Contains(args, "--detailed-exitcode") {
 			code = exitPlanUse
 		}
+	}
+	if ctx.Err() != nil {
+		err = fmt.Errorf("stopped before the end: %w", err)
 	}
 	fmt.Fprintln(a.err, a.look().Failure("error:"), safe(err.Error()))
 	if o := c.Flags().Lookup("output"); o != nil && o.Value.String() == "json" && !a.answered {
