@@ -80,6 +80,9 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 		p.sleep = sleep
 	}
 	p.address.Store(c.Listen)
+	for _, n := range c.notices() {
+		log.Warn("configuration", "note", n)
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -247,7 +250,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 	if err != nil {
 		return err
 	}
-	p.daemon = &daemon.Daemon{Engine: p.engine, Log: p.log, Workers: c.Workers, Now: p.now, Every: every, Schedules: p.schedules(c)}
+	p.daemon = &daemon.Daemon{Engine: p.engine, Store: p.store, Log: p.log, Workers: c.Workers, Now: p.now, Every: every, Schedules: p.schedules(c)}
 	return nil
 }
 
@@ -312,7 +315,7 @@ func (p *program) lookup(ctx context.Context, host string) ([]netip.Addr, error)
 
 func (p *program) schedules(c Config) []daemon.Schedule {
 	out := []daemon.Schedule{
-		{Name: "health", Spec: c.Schedules.Health, Run: p.engine.ProbeAll, Remember: true},
+		{Name: "health", Spec: c.Schedules.Health, Run: p.engine.ProbeAll, Remember: true, Looks: true},
 		{Name: "purge", Spec: c.Schedules.Purge, Remember: true, Run: func(ctx context.Context) error {
 			gone, err := p.engine.PurgeDue(ctx)
 			for _, g := range gone {
@@ -320,7 +323,7 @@ func (p *program) schedules(c Config) []daemon.Schedule {
 			}
 			return err
 		}},
-		{Name: "drift", Spec: c.Schedules.Drift, Run: p.watchDrift, Remember: true},
+		{Name: "drift", Spec: c.Schedules.Drift, Run: p.watchDrift, Remember: true, Looks: true},
 		{Name: "deliver", Spec: "@every 1s", Run: p.deliver},
 	}
 	if c.State.Backup.Dir != "" {
@@ -340,7 +343,7 @@ func (p *program) watchDrift(ctx context.Context) error {
 
 // control carries out what commands ask for. running says that our daemon is at work.
 func (p *program) control(running bool) *daemon.Control {
-	c := &daemon.Control{Engine: p.engine, Fingerprint: p.keys.Fingerprint, Backup: p.backup, Tree: p.engine.Repo.Tree}
+	c := &daemon.Control{Engine: p.engine, Log: p.log, Fingerprint: p.keys.Fingerprint, Backup: p.backup, Tree: p.engine.Repo.Tree}
 	if running {
 		c.Daemon = p.daemon
 	}

@@ -34,15 +34,18 @@ func (b *builder) checkAdopted() {
 			hold = state.HoldData
 		}
 		have, other := b.recorded[w.Ref], b.twice[string(b.c.Client.ID)+"\x00"+objectKey(w.Provider, w.Ref.Kind, w.AdoptID)]
+		if other == "" {
+			other = b.c.Looks[w.Ref].Other
+		}
 		switch {
 		case other != "":
-			b.problem(hold, "take it out of one of the two", "adopt.%s names %s at %s, and so does %s: an object belongs to one client", w.Ref.Kind, w.AdoptID, w.Provider, other)
+			b.problem(hold, "take it out of one of the two"+again, "adopt.%s names %s at %s, and so does %s: an object belongs to one client", w.Ref.Kind, w.AdoptID, w.Provider, other)
 		case have.Real() && have.Provider == w.Provider && have.ID != w.AdoptID:
 			b.problem(hold, "put back `adopt."+string(w.Ref.Kind)+": "+have.ID+"`, or take it out", "adopt.%s names %s, and the client has %s", w.Ref.Kind, w.AdoptID, have.ID)
 		case b.c.Looks[w.Ref].Gone:
 			b.problem(hold, "mend the id, or restore it at "+w.Provider+again, "adopt.%s names %s, which is not at %s; what is adopted is never created", w.Ref.Kind, w.AdoptID, w.Provider)
 		case b.c.Looks[w.Ref].Foreign != "":
-			b.problem(state.HoldParked, "settle at "+w.Provider+" whose it is"+again, "%s %s at %s bears the mark of %s: it is not ours to adopt", w.Ref.Kind, w.AdoptID, w.Provider, b.c.Looks[w.Ref].Foreign)
+			b.problem(state.HoldParked, "settle at "+w.Provider+" whose it is"+again, "%s %s at %s belongs to %s: it is not ours to adopt", w.Ref.Kind, w.AdoptID, w.Provider, b.c.Looks[w.Ref].Foreign)
 		}
 	}
 }
@@ -72,7 +75,7 @@ func (b *builder) adopted(w state.Resource) bool {
 // before: what bears an AdoptID by that id; the rest, parts of the adopted site, by the
 // site that their attribute names, host names and records by their own name. It is
 // empty when nothing is to be adopted. A look says Found with the ID, Gone, Failed,
-// Foreign (another mark, or another client has it on record) or Count.
+// Foreign (another mark, or another client has that part on record), Other or Count.
 func ToAdopt(c ClientInput) []state.Resource {
 	b := newBuilder(Input{}, c, moves{})
 	if c.Removed || !b.adopting() {

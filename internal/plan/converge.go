@@ -51,7 +51,7 @@ func (b *builder) resource(w state.Resource) {
 	look := b.c.Looks[w.Ref]
 	switch {
 	case look.Foreign != "":
-		b.problem(state.HoldParked, "settle at "+w.Provider+" whose it is, then `reconciler retry "+b.c.Client.Name+"`", "%s %s at %s bears the mark of %s: it is not ours", w.Ref.Kind, w.Ref.Name, w.Provider, look.Foreign)
+		b.problem(state.HoldParked, "settle at "+w.Provider+" whose it is, then `reconciler retry "+b.c.Client.Name+"`", "%s %s at %s belongs to %s: it is not ours", w.Ref.Kind, w.Ref.Name, w.Provider, look.Foreign)
 	case look.Count > 1:
 		b.problem(state.HoldParked, "delete the wrong one at "+w.Provider+", then `reconciler retry "+b.c.Client.Name+"`", "%d objects at %s could be %s %s", look.Count, w.Provider, w.Ref.Kind, w.Ref.Name)
 	case (!ok || !have.Real()) && b.lives(w.Ref.Kind):

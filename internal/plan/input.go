@@ -19,6 +19,7 @@ type Look struct {
 	Foreign string // it bears somebody else's mark: whose, for people
 	Equal   bool   // it is what we would make
 	Count   int    // objects found; more than one is a conflict
+	Other   string // of what `adopt:` names: the client that has it on record or names it, too
 	// Differs lists recorded attributes whose real value is another one: drift.
 	Differs []Field
 }

@@ -89,7 +89,13 @@ type Object struct {
 }
 
 // Query asks for one object: by ID where it is known, else by Name (and Wish for
-// kinds that are found by content, such as DNS records).
+// kinds that are found by content: a DNS record by its type and name, a domain by its
+// host).
+//
+// With neither it asks what hangs on the site that Wish names in its input `site`, by
+// whatever name and whoever made it: the environment, the traffic, or of deployments
+// the one that serves. Where nothing hangs there, or the site is not here, none is
+// found. No other kind is asked for in this way.
 type Query struct {
 	Kind state.Kind
 	ID   string

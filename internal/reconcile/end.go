@@ -70,6 +70,10 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 		return e.finish(g, m, &result, ending{status: m.client.Status, because: "a newer commit replaced this wish", audit: "superseded", what: "superseded"})
 	case apply.StepWaiting:
 		n := m.client.Failures + 1
+		if what, asked := apply.Asked(at.Err); asked {
+			return e.finish(g, m, &result, ending{status: m.client.Status, because: "waiting for a person: " + what, next: what, at: e.later(n, at.RetryAt), word: "pending", audit: "waiting",
+				step: at.Step.Key(), change: func(c *state.Client) { c.Failures = n }})
+		}
 		return e.finish(g, m, &result, ending{status: m.client.Status, because: "waiting: " + sentence(at.Err), at: e.later(n, at.RetryAt), word: "pending", audit: "waiting",
 			step: at.Step.Key(), change: func(c *state.Client) { c.Failures = n }})
 	}
@@ -198,7 +202,7 @@ func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []stat
 // waitFor ends a pass that goes on by itself later.
 func (e *Engine) waitFor(g *group, m *member, what string, err error) (Done, error) {
 	n := m.client.Failures + 1
-	return e.finish(g, m, nil, ending{status: m.client.Status, because: what + ": " + sentence(err), at: e.later(n, provider.UntilOf(err)), word: "pending",
+	return e.finish(g, m, nil, ending{status: m.client.Status, because: what + ": " + sentence(err), at: e.later(n, apply.RetryAt(err)), word: "pending",
 		change: func(c *state.Client) { c.Failures = n }})
 }
 

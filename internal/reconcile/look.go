@@ -7,14 +7,14 @@ import (
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
-	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // looksWanted: an empty plan by the record still wants a look when a retry or an
 // approval asked for it.
 func (g *group) looksWanted() bool {
 	for _, m := range g.members {
-		if m.client.LookWanted {
+		// A pass that was cut off may have seen what is not on record.
+		if m.client.LookWanted || m.client.Attempts > 0 {
 			return true
 		}
 	}
@@ -33,7 +33,7 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 	var mu sync.Mutex
 	slots := make(chan struct{}, lookParallel)
 	for _, m := range g.members {
-		if !touched[m.client.ID] && !m.client.LookWanted {
+		if !touched[m.client.ID] && !m.client.LookWanted && m.client.Attempts == 0 {
 			continue
 		}
 		for _, r := range m.recorded {
@@ -52,12 +52,15 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 		}
 	}
 	for _, m := range g.members {
-		for _, w := range plan.ToAdopt(m.input()) {
+		adopt := plan.ToAdopt(m.input())
+		rivals := e.rivals(m, adopt)
+		for _, w := range adopt {
 			wg.Add(1)
 			slots <- struct{}{}
 			go func() {
 				defer func() { <-slots; wg.Done() }()
 				l := e.lookFor(ctx, m, w)
+				rivals.settle(&l, w)
 				mu.Lock()
 				m.looks[w.Ref] = l
 				mu.Unlock()
@@ -135,11 +138,25 @@ func (e *Engine) lookFor(ctx context.Context, m *member, w state.Resource) plan.
 		l.Found, l.ID, l.Count, l.Ours = true, o.ID, len(objects), o.Mark == mark
 		if !o.Mark.IsZero() && !l.Ours {
 			l.Foreign = o.Mark.Installation + "/" + string(o.Mark.Client)
-		} else if other := e.holder(m.client.ID, w.Provider, w.Ref.Kind, o.ID); other != "" {
-			l.Foreign = other
+		} else if at := elsewhere(q.Wish, o); at != "" {
+			l.Foreign = "site " + at
 		}
 	}
 	return l
+}
+
+// elsewhere is the site that a found part hangs on, "" when it is the one that was asked
+// for: a host may be bound to somebody else's site.
+func elsewhere(asked *provider.Wish, o provider.Object) string {
+	if asked == nil || asked.Get("site") == "" {
+		return ""
+	}
+	for _, a := range o.Attributes {
+		if a.Name == "site" && a.Reveal() != asked.Get("site") {
+			return a.Reveal()
+		}
+	}
+	return ""
 }
 
 // asked is a wish as far as it can be told before anything of it is on record: its
@@ -158,32 +175,6 @@ func (m *member) asked(w state.Resource, mark provider.Mark) *provider.Wish {
 				}
 			}
 		}
-	}
-	return out
-}
-
-// holder names another client that has an object on record.
-func (e *Engine) holder(id state.ClientID, name string, kind state.Kind, object string) string {
-	var out string
-	err := e.Store.View(func(tx store.Tx) error {
-		out = ""
-		all, err := store.AllResources(tx)
-		if err != nil {
-			return err
-		}
-		for _, r := range all {
-			if r.Ref.Client == id || r.Provider != name || r.Ref.Kind != kind || r.ID != object {
-				continue
-			}
-			c, _, err := store.Client(tx, r.Ref.Client)
-			if out = c.Name; err != nil || out != "" {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return "somebody (the record can't be read)"
 	}
 	return out
 }

@@ -88,6 +88,29 @@ func (x *index) drop(o provider.Object) {
 	}
 }
 
+// asked is the id that a query means, "" when there is nothing.
+func (x *index) asked(q provider.Query) string {
+	var wish attrs
+	if q.Wish != nil {
+		wish = q.Wish.Inputs
+	}
+	switch {
+	case q.ID != "":
+		return q.ID
+	case q.Kind == state.KindDomain && wish.get("host") != "":
+		return x.domains[strings.ToLower(wish.get("host"))]
+	case q.Name != "":
+		return x.names[key(q.Kind, q.Name)]
+	case q.Kind == state.KindEnvironment:
+		return x.environments[wish.get("site")]
+	case q.Kind == state.KindTraffic:
+		return x.traffic[wish.get("site")]
+	case q.Kind == state.KindDeployment:
+		return x.deployment(wish.get("site"))
+	}
+	return ""
+}
+
 // deployment returns the id of the release that serves the site, "" when none does.
 func (x *index) deployment(site string) string {
 	return attrs(x.objects[x.traffic[site]].Attributes).get("deployment")

@@ -149,11 +149,7 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) ([]provider.Ob
 		return nil, err
 	}
 	p.mu.RLock()
-	id := q.ID
-	if id == "" {
-		id = p.index.names[key(q.Kind, q.Name)]
-	}
-	o, ok := p.index.objects[id]
+	o, ok := p.index.objects[p.index.asked(q)]
 	p.mu.RUnlock()
 	if !ok || o.Kind != q.Kind {
 		return nil, nil

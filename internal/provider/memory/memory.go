@@ -121,6 +121,12 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) (out []provide
 		if q.Wish != nil {
 			like = q.Wish.Inputs
 		}
+		if q.Name == "" {
+			for _, o := range p.hanging(q.Kind, get(like, "site")) {
+				out = append(out, p.give(o))
+			}
+			return nil
+		}
 		key := nameKey(p.o.Name, q.Kind, q.Name, like)
 		for _, o := range p.listed(key) {
 			out = append(out, p.give(o))

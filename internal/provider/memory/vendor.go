@@ -98,6 +98,20 @@ func (p *Provider) listed(key string) []*object {
 	return out
 }
 
+// hanging is what a site has: its environment, its traffic, the release that serves.
+func (p *Provider) hanging(kind state.Kind, site string) []*object {
+	serves, _ := p.w.serving(site)
+	var out []*object
+	for _, o := range p.listed("site " + site) {
+		switch {
+		case o.owner != p.o.Name || o.Kind != kind || site == "":
+		case kind == state.KindEnvironment, kind == state.KindTraffic, kind == state.KindDeployment && o.ID == serves:
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
 // fill puts what a wish says into an object.
 func (p *Provider) fill(o *object, w provider.Wish) {
 	o.Name, o.Attributes = w.Name, sorted(w.Inputs)

@@ -91,6 +91,7 @@ func Run(t *testing.T, s Subject) {
 		{"move", testMove},
 		{"outputs", testOutputs},
 		{"owned", testOwned},
+		{"parts of a site", testParts},
 		{"looking changes nothing", testLooking},
 		{"copies", testCopies},
 		{"cancelled", testCancelled},

@@ -121,6 +121,58 @@ func testOwned(t *suite) {
 	}
 }
 
+// A wish alone asks what hangs on its site, whatever it is called and whose it is: what
+// is adopted was made by somebody else.
+func testParts(t *suite) {
+	if !slices.ContainsFunc(t.s.Cases, func(k Case) bool { return k.Kind == state.KindSite }) {
+		return // it keeps no sites
+	}
+	c, _ := t.chain(1, ours)
+	t.chain(2, theirs)
+	ask := func(k state.Kind, site string) []provider.Object {
+		w := provider.Wish{Ref: state.Ref{Client: "somebody-else", Kind: k, Name: "main"}, Inputs: []provider.Input{Text("site", site)}}
+		for end := 0; ; end++ {
+			found, err := t.p.Observe(background, provider.Query{Kind: k, Wish: &w})
+			if err != nil {
+				t.Fatalf("what hangs on site %q of kind %s: %v", site, k, err)
+			}
+			if len(found) > 0 || site != c.ID(state.KindSite) || t.traits(k).ListLag == 0 || end > 100_000 {
+				return found
+			}
+			t.tick() // a list that is late shows it in the end
+		}
+	}
+	for _, k := range t.s.Cases {
+		switch k.Kind {
+		case state.KindEnvironment, state.KindDeployment, state.KindTraffic:
+		default:
+			continue
+		}
+		if k.Kind == state.KindDeployment && k.Name != nil { // another release, which does not serve where traffic decides
+			w := t.wish(k, c)
+			w.Ref.Name = "ffffffffffff"
+			w.Name = provider.ObjectName(w.Mark, w.Ref)
+			if t.traits(k.Kind).Promotable {
+				o, err := t.p.Create(background, w)
+				if err != nil {
+					t.Fatalf("a second release: %v", err)
+				}
+				if _, err := t.settled(k.Kind, o.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if found := ask(k.Kind, c.ID(state.KindSite)); len(found) != 1 || found[0].ID != c.ID(k.Kind) {
+			t.Errorf("%s of the site: found %v, want %s alone", k.Kind, found, c.ID(k.Kind))
+		}
+		for _, site := range []string{"", "nothing-has-this-id"} {
+			if found := ask(k.Kind, site); len(found) != 0 {
+				t.Errorf("%s of site %q: found %v", k.Kind, site, found)
+			}
+		}
+	}
+}
+
 // Observe and Owned change nothing.
 func testLooking(t *suite) {
 	c, wishes := t.chain(1, ours)

@@ -1,0 +1,108 @@
+package reconcile
+
+import (
+	"bytes"
+
+	"github.com/compassdigital/reconciler/internal/desired"
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// object is one object of the world.
+type object struct {
+	provider string
+	kind     state.Kind
+	id       string
+}
+
+func recordedObject(r state.Resource) object { return object{r.Provider, r.Ref.Kind, r.ID} }
+
+// rivals are the names of the other clients that have an object on record, or that name
+// it in `adopt:` too, for what a member is about to adopt. Who has it on record comes
+// first. Manifests are accepted before anybody passes, so that of two that name the same
+// object each sees the other, however close together they pass.
+type rivals struct {
+	names map[object]string
+	err   error
+}
+
+func (e *Engine) rivals(m *member, adopt []state.Resource) rivals {
+	out := rivals{}
+	if len(adopt) == 0 {
+		return out
+	}
+	var ids [][]byte
+	for _, w := range adopt {
+		if w.AdoptID != "" {
+			ids = append(ids, []byte(w.AdoptID))
+		}
+	}
+	var named []state.Client
+	out.err = e.Store.View(func(tx store.Tx) error {
+		out.names, named = map[object]string{}, nil
+		clients, err := store.Clients(tx)
+		if err != nil {
+			return err
+		}
+		name := map[state.ClientID]string{}
+		for _, c := range clients {
+			name[c.ID] = c.Name
+			if c.ID != m.client.ID && !c.Removed && mayName(c.Manifest, ids) {
+				named = append(named, c)
+			}
+		}
+		all, err := store.AllResources(tx)
+		for _, r := range all {
+			if r.Real() && r.Ref.Client != m.client.ID {
+				out.names[recordedObject(r)] = name[r.Ref.Client]
+			}
+		}
+		return err
+	})
+	for _, c := range named {
+		eff, problems := e.effective(c)
+		if problems.Failed() || len(eff.Adopt) == 0 {
+			continue
+		}
+		wish, _ := desired.Resources(e.desiredInput(c, eff, nil))
+		for _, w := range wish {
+			o := object{w.Provider, w.Ref.Kind, w.AdoptID}
+			if _, has := out.names[o]; w.AdoptID != "" && !has {
+				out.names[o] = c.Name
+			}
+		}
+	}
+	return out
+}
+
+// mayName says that a manifest is worth reading: it holds one of the ids, as it is or
+// escaped.
+func mayName(text []byte, ids [][]byte) bool {
+	for _, id := range ids {
+		if bytes.Contains(text, id) {
+			return true
+		}
+	}
+	return bytes.IndexByte(text, '\\') >= 0 && bytes.Contains(text, []byte("adopt"))
+}
+
+// settle says in a look whose else the object is.
+func (r rivals) settle(l *plan.Look, w state.Resource) {
+	if r.err != nil {
+		l.Failed = "the record can't be read: " + r.err.Error()
+		return
+	}
+	id := w.AdoptID
+	if id == "" {
+		id = l.ID
+	}
+	other := r.names[object{w.Provider, w.Ref.Kind, id}]
+	switch {
+	case id == "" || other == "":
+	case w.AdoptID != "":
+		l.Other = other
+	case l.Foreign == "":
+		l.Foreign = other
+	}
+}
