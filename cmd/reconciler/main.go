@@ -22,6 +22,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/external"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/report"
 )
@@ -67,9 +68,10 @@ type app struct {
 	now      func() time.Time
 	answered bool // the document of -o json was printed
 	// Tests set these; nil elsewhere. wrap stands between the engine and every provider,
-	// ready is called when everything listens.
-	wrap  func(provider.Provider) provider.Provider
-	ready func(*program)
+	// ready is called when everything listens, public stands for the world's DNS.
+	wrap   func(provider.Provider) provider.Provider
+	ready  func(*program)
+	public external.Lookup
 }
 
 // Main runs one command line and returns its exit code.

@@ -45,6 +45,7 @@ type program struct {
 	config  Config
 	now     func() time.Time
 	wrap    func(provider.Provider) provider.Provider // nil: providers are used as they are
+	public  external.Lookup                           // what the world's DNS answers
 	log     *slog.Logger
 	store   *bolt.Store
 	git     *source.Repository
@@ -73,7 +74,10 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	if log == nil {
 		log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	p = &program{config: c, log: log, now: a.now, wrap: a.wrap}
+	p = &program{config: c, log: log, now: a.now, wrap: a.wrap, public: a.public}
+	if p.public == nil {
+		p.public = external.DNS(net.DefaultResolver)
+	}
 	p.address.Store(c.Listen)
 	defer func() {
 		if err != nil {
@@ -152,7 +156,7 @@ func tokenOf(c RepositoryConfig) (func() state.Secret, error) {
 
 // openProviders opens the providers that are configured.
 func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provider, error) {
-	out := external.Providers(external.Options{Now: p.now, Lookup: external.DNS(net.DefaultResolver)})
+	out := external.Providers(external.Options{Now: p.now, Lookup: p.public})
 	dir := c.Providers.Embedded.Dir
 	if dir == "" {
 		return out, nil

@@ -20,6 +20,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/gitserver"
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/external"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
@@ -40,6 +41,7 @@ type world struct {
 	listen     string // address of sites and pages; the same for every command, as it is part of the sites' URLs
 	calls      *calls
 	now        func() time.Time
+	public     external.Lookup // the world's DNS; nil: the machine's
 	env        map[string]string
 	server     *httptest.Server // of the repository
 	mu         sync.Mutex
@@ -144,7 +146,7 @@ providers: {embedded: {dir: ".", dns: "127.0.0.1:0"}}
 }
 
 func (w *world) app(out, errOut io.Writer) *app {
-	return &app{in: strings.NewReader(""), out: out, err: errOut, now: w.now, env: func(k string) string { return w.env[k] }, wrap: w.calls.wrap}
+	return &app{in: strings.NewReader(""), out: out, err: errOut, now: w.now, env: func(k string) string { return w.env[k] }, wrap: w.calls.wrap, public: w.public}
 }
 
 // result is how a command ended.

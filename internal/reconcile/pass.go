@@ -153,6 +153,7 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 			work[s.Ref.Client], run = true, true
 		}
 	}
+	deployments := map[state.ClientID]string{}
 	err = e.Store.Update(func(tx store.Tx) error {
 		if err := e.keepHolds(tx, g, p, holds); err != nil {
 			return err
@@ -169,6 +170,12 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 				continue
 			}
 			d := m.audit(p, runID, cause, g.now)
+			if last, ok, err := store.Deployment(tx, c.Deployment); err != nil {
+				return err
+			} else if ok && last.State == "waiting" && last.Fingerprint == d.Fingerprint && last.Commit == d.Commit {
+				d.ID, d.Started = last.ID, last.Started // it looks again: one record, however long it waits
+			}
+			deployments[c.ID] = d.ID
 			d.Source = m.client.SourceCommit
 			c.SourceSpec, c.SourceCommit = m.client.SourceSpec, m.client.SourceCommit
 			if c.Run == "" {
@@ -191,7 +198,7 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 	}
 	for _, m := range g.members {
 		if work[m.client.ID] {
-			m.client.Deployment, m.worked, m.client.Status = runID+"-"+string(m.client.ID), true, m.busy()
+			m.client.Deployment, m.worked, m.client.Status = deployments[m.client.ID], true, m.busy()
 			job.Run = m.client.Run
 			job.Clients[m.client.ID] = m.client
 			job.Deployment[m.client.ID] = m.client.Deployment
