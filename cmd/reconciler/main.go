@@ -21,6 +21,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/external"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/report"
 )
@@ -66,13 +67,14 @@ type app struct {
 	now      func() time.Time
 	answered bool // the document of -o json was printed
 	// Tests set these; nil elsewhere. wrap stands between the engine and every provider,
-	// ready is called when everything listens.
-	// sleep waits between looks and tries; quick lets builds take no pauses and leaves syncing
-	// of the state to the system.
-	wrap  func(provider.Provider) provider.Provider
-	ready func(*program)
-	sleep func(context.Context, time.Duration) error
-	quick bool
+	// ready is called when everything listens, public stands for the world's DNS, sleep
+	// waits between looks and tries; quick lets builds take no pauses and leaves syncing of
+	// the state to the system.
+	wrap   func(provider.Provider) provider.Provider
+	ready  func(*program)
+	public external.Lookup
+	sleep  func(context.Context, time.Duration) error
+	quick  bool
 }
 
 // Main runs one command line and returns its exit code.
