@@ -21,12 +21,14 @@ import (
 // TestMain lets a test run this binary as the program, in a process of its own that
 // can be killed.
 func TestMain(m *testing.M) {
-	ahead, is := os.LookupEnv("RECONCILER_TEST_MAIN")
-	if ahead == "main" { // the program as it is, on this machine's clock
+	if os.Getenv("RECONCILER_TEST_PROGRAM") != "" { // as it is, with the real clock
 		main()
 		return
 	}
-	if is {
+	if name := os.Getenv("RECONCILER_TEST_TOOL"); name != "" {
+		os.Exit(tool(name, os.Args[1:]))
+	}
+	if ahead, is := os.LookupEnv("RECONCILER_TEST_MAIN"); is {
 		c := &quickClock{}
 		d, err := time.ParseDuration(ahead)
 		if err != nil {

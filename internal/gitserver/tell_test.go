@@ -43,7 +43,7 @@ func TestAPusherWhoCannotBeToldGetsTheReport(t *testing.T) {
 	tip := w.create(t, "r", map[string]string{"a": "1"})
 	w.Tell = func(context.Context, string, string, string, func(string)) { t.Error("told") }
 	body := strings.Repeat("0", 40) + " " + tip + " refs/heads/x\x00 report-status\n"
-	code, out := post(t, w.url+"r.git/", receivePack, "", []byte("0"+hex3(len(body)+4)+body+"0000"))
+	code, out := post(t, w.url+"r.git", receivePack, "", []byte("0"+hex3(len(body)+4)+body+"0000"))
 	if code != http.StatusOK || out != "000eunpack ok\n0014ok refs/heads/x\n0000" {
 		t.Errorf("%d %q", code, out)
 	}
