@@ -26,6 +26,8 @@ type screen struct {
 	url  func(reconcile.Row) string // where this machine finds a client's site
 	now  func() time.Time
 
+	looking sync.Mutex
+
 	mu       sync.Mutex
 	pushers  map[int]func(string)
 	next     int
@@ -117,6 +119,8 @@ func (s *screen) event(e apply.Event) {
 
 // look says what is new since the last look.
 func (s *screen) look() {
+	s.looking.Lock() // one after the other: nothing old is said after something new
+	defer s.looking.Unlock()
 	v, err := s.view()
 	if err != nil {
 		s.tell("✗ the state can't be read: " + err.Error())
