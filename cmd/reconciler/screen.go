@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -152,7 +153,7 @@ func (s *screen) look() {
 	for _, r := range v.Clients {
 		s.row(r)
 	}
-	for name := range s.rows {
+	for _, name := range slices.Sorted(maps.Keys(s.rows)) {
 		if !slices.ContainsFunc(v.Clients, func(r reconcile.Row) bool { return r.Name == name }) {
 			s.say(fmt.Sprintf("– %-14s is gone", name))
 			delete(s.rows, name)
