@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -17,7 +16,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/lmittmann/tint"
 	"github.com/spf13/cobra"
 	"gopkg.in/yaml.v3"
 
@@ -169,8 +167,7 @@ func (a *app) buildDemo(ctx context.Context, o demoOptions, out *progress) (*pro
 		words = out
 	}
 	// The screen tells what happens; of the log only what it doesn't say.
-	log := slog.New(tint.NewHandler(words, &tint.Options{Level: slog.LevelWarn, TimeFormat: time.TimeOnly, NoColor: !terminal(a.err) || a.env("NO_COLOR") != ""}))
-	p, err := a.build(ctx, conf, log)
+	p, err := a.build(ctx, conf, a.warnings(words))
 	if err != nil {
 		return nil, errors.Join(err, os.Remove(fresh))
 	}

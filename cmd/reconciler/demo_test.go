@@ -38,12 +38,12 @@ type demo struct {
 
 // aPerson's environment: Git and a name, nothing of this machine's.
 func aPerson(temp string) []string {
-	return append(os.Environ(), "RECONCILER_TEST_PROGRAM=1", "TMPDIR="+temp, "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "GIT_TERMINAL_PROMPT=0",
+	return append(os.Environ(), "RECONCILER_TEST_MAIN=main", "TMPDIR="+temp, "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "GIT_TERMINAL_PROMPT=0",
 		"GIT_AUTHOR_NAME=Dana", "GIT_AUTHOR_EMAIL=dana@agency.example", "GIT_COMMITTER_NAME=Dana", "GIT_COMMITTER_EMAIL=dana@agency.example")
 }
 
-// newDemo starts it and waits until it says what to try.
-func newDemo(t *testing.T, temp string, args ...string) *demo {
+// startDemo starts it and waits until it says what to try.
+func startDemo(t *testing.T, temp string, args ...string) *demo {
 	t.Helper()
 	d := &demo{t: t, temp: temp, out: &buffer{}, gone: make(chan struct{})}
 	if !slices.Contains(args, "--listen") {
@@ -199,7 +199,7 @@ func (d *demo) database(client string) *sql.DB {
 // word for word, and has the effect that it says.
 func TestS49FirstRun(t *testing.T) {
 	temp, work := t.TempDir(), t.TempDir()
-	d := newDemo(t, temp)
+	d := startDemo(t, temp)
 	clients := filepath.Join(work, "clients")
 	for name, status := range d.status() {
 		if want := map[bool]string{true: "paused", false: "active"}[name == "wintermarket"]; status != want {
@@ -279,7 +279,7 @@ func TestS49FirstRun(t *testing.T) {
 func TestDemoGoesOnInItsFolder(t *testing.T) {
 	temp, work := t.TempDir(), t.TempDir()
 	data := filepath.Join(temp, "a folder's name") // a shell must take it, too
-	d := newDemo(t, temp, "--data", data)
+	d := startDemo(t, temp, "--data", data)
 	d.data = data
 	d.sh(work, d.block("1. add a client"))
 	before := d.status()
@@ -295,7 +295,7 @@ func TestDemoGoesOnInItsFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer names.Close()
-	again := newDemo(t, temp, "--data", data, "--listen", busy.Addr().String(), "--dns", names.LocalAddr().String())
+	again := startDemo(t, temp, "--data", data, "--listen", busy.Addr().String(), "--dns", names.LocalAddr().String())
 	for _, a := range []string{busy.Addr().String(), names.LocalAddr().String()} {
 		again.said(regexp.QuoteMeta(a) + ` is in use by another program: it is 127\.0\.0\.1:\d+ here`)
 	}
@@ -336,7 +336,7 @@ func TestDemoGoesOnInItsFolder(t *testing.T) {
 func TestDemoFailsAndRecovers(t *testing.T) {
 	for _, step := range []string{"database", "project", "dns", "environment", "deploy"} {
 		t.Run(step, func(t *testing.T) {
-			d := newDemo(t, t.TempDir(), "--fail", step)
+			d := startDemo(t, t.TempDir(), "--fail", step)
 			var failed []string
 			for name, status := range d.status() {
 				if status == "failed" {
