@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/secret"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// concealing is a provider whose words hold no secret: a vendor may repeat in an error, a
+// message or a build log what it was sent (promise P10). What it is sent and what it gives
+// as secret is taken out of everything that it says.
+type concealing struct {
+	provider.Provider
+	known *secret.Redactor
+}
+
+// concealingDumper is one whose databases can be written out.
+type concealingDumper struct {
+	concealing
+	dumper provider.Dumper
+}
+
+// conceal stands outermost: whatever is between it and the vendor may say too much.
+func conceal(p provider.Provider, known *secret.Redactor) provider.Provider {
+	c := concealing{p, known}
+	if d, ok := p.(provider.Dumper); ok {
+		return concealingDumper{c, d}
+	}
+	return c
+}
+
+// Observe implements provider.Provider.
+func (c concealing) Observe(ctx context.Context, q provider.Query) ([]provider.Object, error) {
+	if q.Wish != nil {
+		c.learn(q.Wish.Inputs)
+	}
+	found, err := c.Provider.Observe(ctx, q)
+	return c.objects(found), c.failure(err)
+}
+
+// Owned implements provider.Provider.
+func (c concealing) Owned(ctx context.Context, installation string) ([]provider.Object, error) {
+	found, err := c.Provider.Owned(ctx, installation)
+	return c.objects(found), c.failure(err)
+}
+
+// Create implements provider.Provider.
+func (c concealing) Create(ctx context.Context, w provider.Wish) (provider.Object, error) {
+	c.learn(w.Inputs)
+	o, err := c.Provider.Create(ctx, w)
+	return c.object(o), c.failure(err)
+}
+
+// Update implements provider.Provider.
+func (c concealing) Update(ctx context.Context, id string, w provider.Wish) (provider.Object, error) {
+	c.learn(w.Inputs)
+	o, err := c.Provider.Update(ctx, id, w)
+	return c.object(o), c.failure(err)
+}
+
+// Delete implements provider.Provider.
+func (c concealing) Delete(ctx context.Context, kind state.Kind, id string) error {
+	return c.failure(c.Provider.Delete(ctx, kind, id))
+}
+
+// Dump implements provider.Dumper.
+func (c concealingDumper) Dump(ctx context.Context, id, path string) error {
+	return c.failure(c.dumper.Dump(ctx, id, path))
+}
+
+func (c concealing) learn(inputs []provider.Input) {
+	for _, i := range inputs {
+		if i.Secret != nil {
+			c.known.Add(*i.Secret)
+		}
+	}
+}
+
+func (c concealing) objects(all []provider.Object) []provider.Object {
+	for i := range all {
+		all[i] = c.object(all[i])
+	}
+	return all
+}
+
+// object takes secrets out of what is said about an object. What it is stays: it is
+// compared with what is wished.
+func (c concealing) object(o provider.Object) provider.Object {
+	c.learn(o.Attributes)
+	for _, x := range o.Outputs {
+		if x.Secret != nil {
+			c.known.Add(*x.Secret)
+		}
+	}
+	o.Message = c.known.Redact(o.Message)
+	if len(o.Log) > 0 {
+		lines := make([]string, len(o.Log)) // the provider may hold the other one
+		for i, l := range o.Log {
+			lines[i] = c.known.Redact(l)
+		}
+		o.Log = lines
+	}
+	return o
+}
+
+// failure takes secrets out of an error. Its kind and its causes stay.
+func (c concealing) failure(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := c.known.Redact(err.Error())
+	var pe *provider.Error
+	if !errors.As(err, &pe) {
+		if text == err.Error() {
+			return err
+		}
+		return &concealed{text, err}
+	}
+	message, code := c.known.Redact(pe.Message), c.known.Redact(pe.Code)
+	if text == err.Error() && message == pe.Message && code == pe.Code {
+		return err
+	}
+	out := *pe
+	out.Message, out.Code = message, code
+	return &out
+}
+
+// concealed is an error in other words.
+type concealed struct {
+	text string
+	err  error
+}
+
+func (c *concealed) Error() string { return c.text }
+func (c *concealed) Unwrap() error { return c.err }
