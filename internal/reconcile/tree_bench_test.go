@@ -6,10 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/plan"
 )
 
 // onDisk writes files as a clone has them.
@@ -50,8 +53,8 @@ func fromDisk(t testing.TB, root string) []accept.File {
 
 // BenchmarkPlanTree plans a whole tree as `plan --dir` does: every file is read and
 // hashed, decoded strictly, held against every rule, made into resources, and planned
-// in front of what is on record: nothing, so that every client has its thirteen
-// resources to make.
+// in front of what is on record: nothing, so that every client has all of its resources
+// to make.
 func BenchmarkPlanTree(b *testing.B) {
 	for _, n := range []int{1_000, 10_000} {
 		b.Run(fmt.Sprintf("cold/clients=%d", n), func(b *testing.B) {
@@ -72,8 +75,8 @@ func BenchmarkPlanTree(b *testing.B) {
 }
 
 // terraformMain is the same fleet as a careful user of Terraform writes it: one module a
-// client over the same files, with as many built-in resources as the engine plans, and
-// no provider or network at all.
+// client over the same files, with as many built-in resources as the engine makes of a
+// client, and no provider or network at all.
 const terraformMain = `locals { files = fileset("${path.module}/clients", "*.yaml") }
 module "client" {
   for_each = local.files
@@ -84,10 +87,27 @@ module "client" {
 
 const terraformClient = `variable "wish" { type = any }
 resource "terraform_data" "part" {
-  for_each = toset(["database", "site", "environment", "deployment", "admin", "traffic", "domain", "record", "address", "url", "mail", "health", "probe"])
+  for_each = toset([%s])
   input    = "${each.key} of ${var.wish.name} at ${var.wish.domain}"
 }
 `
+
+// made are the resources that the engine makes of a new client, as quoted strings.
+func made(t testing.TB, w *world) []string {
+	t.Helper()
+	files := []accept.File{{Path: "templates/shop.yaml", Data: []byte(template)}, {Path: "clients/c00000.yaml", Data: []byte(client("c00000"))}}
+	p, err := w.engine.PreviewOf(t.Context(), "", files, nil)
+	if err != nil || len(p.Changes) != 1 {
+		t.Fatalf("%d changes, %v", len(p.Changes), err)
+	}
+	var out []string
+	for _, s := range p.Changes[0].Steps {
+		if s.Action == string(plan.Create) {
+			out = append(out, fmt.Sprintf("%q", s.Ref))
+		}
+	}
+	return out
+}
 
 // BenchmarkTerraformPlan plans the fleet with terraform right beside the engine, where
 // terraform is on PATH. It was not measured where it says that it was skipped.
@@ -98,7 +118,9 @@ func BenchmarkTerraformPlan(b *testing.B) {
 	}
 	const n = 1_000
 	files := names(n)
-	files["main.tf"], files["client/main.tf"] = terraformMain, terraformClient
+	_, w := newVendors(b)
+	parts := made(b, w)
+	files["main.tf"], files["client/main.tf"] = terraformMain, fmt.Sprintf(terraformClient, strings.Join(parts, ", "))
 	files["templates/shop.yaml"] = template
 	root := onDisk(b, files)
 	run := func(args ...string) {
@@ -111,19 +133,22 @@ func BenchmarkTerraformPlan(b *testing.B) {
 		}
 	}
 	run("init", "-input=false", "-no-color")
-	_, w := newVendors(b)
-	var theirs, ours time.Duration
+	var theirs, ours, theirCPU, ourCPU time.Duration
 	for b.Loop() {
-		began := time.Now()
+		began, computed := time.Now(), usage(b, syscall.RUSAGE_CHILDREN)
 		run("plan", "-input=false", "-no-color", "-lock=false")
 		theirs += time.Since(began)
-		began = time.Now()
+		theirCPU += usage(b, syscall.RUSAGE_CHILDREN) - computed
+		began, computed = time.Now(), cpu(b)
 		p, err := w.engine.PreviewOf(b.Context(), "", fromDisk(b, root), nil)
 		if err != nil || len(p.Changes) != n {
 			b.Fatalf("%d changes, %v", len(p.Changes), err)
 		}
 		ours += time.Since(began)
+		ourCPU += cpu(b) - computed
 	}
+	b.ReportMetric(theirCPU.Seconds()/ourCPU.Seconds(), "terraform/ours-cpu")
+	b.ReportMetric(float64(len(parts)), "resources/client")
 	b.ReportMetric(theirs.Seconds()/ours.Seconds(), "terraform/ours")
 	b.ReportMetric(ours.Seconds()/float64(b.N), "ours-s")
 	b.ReportMetric(theirs.Seconds()/float64(b.N), "terraform-s")
