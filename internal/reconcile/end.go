@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sort"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ type ending struct {
 	what    string    // in the history; "" leaves no entry
 	audit   string    // state of the audit record
 	step    string    // where it stopped
+	quiet   bool      // it said all this before: its progress lines are not kept
 	change  func(*state.Client)
 }
 
@@ -32,10 +34,13 @@ type ending struct {
 func (e *Engine) end(ctx context.Context, g *group, job apply.Job, holds []state.Hold, result apply.Result) (Done, error) {
 	done := Done{Clients: g.ids}
 	for _, m := range g.members {
-		if !m.worked {
-			continue
+		var d Done
+		var err error
+		if m.worked {
+			d, err = e.endOf(ctx, g, m, job, holds, result)
+		} else {
+			d, err = e.idle(g, m, job.Plan, holds)
 		}
-		d, err := e.endOf(ctx, g, m, job, holds, result)
 		if err != nil {
 			return done, err
 		}
@@ -69,13 +74,7 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 		}
 		return e.finish(g, m, &result, ending{status: m.client.Status, because: "a newer commit replaced this wish", audit: "superseded", what: "superseded"})
 	case apply.StepWaiting:
-		n := m.client.Failures + 1
-		if what, asked := apply.Asked(at.Err); asked {
-			return e.finish(g, m, &result, ending{status: m.client.Status, because: "waiting for a person: " + what, next: what, at: e.later(n, at.RetryAt), word: "pending", audit: "waiting",
-				step: at.Step.Key(), change: func(c *state.Client) { c.Failures = n }})
-		}
-		return e.finish(g, m, &result, ending{status: m.client.Status, because: "waiting: " + sentence(at.Err), at: e.later(n, at.RetryAt), word: "pending", audit: "waiting",
-			step: at.Step.Key(), change: func(c *state.Client) { c.Failures = n }})
+		return e.waiting(g, m, result, at)
 	}
 	if blocked, why := blockedBy(job.Plan, m.client.ID); blocked {
 		return e.stopped(g, m, &result, holds, why)
@@ -85,7 +84,67 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 		return e.finish(g, m, &result, ending{status: m.client.Status, audit: "succeeded", what: "adopted", because: "recorded what exists",
 			change: func(c *state.Client) { c.Failures, c.EverDeployed = 0, true }})
 	}
-	return e.finish(g, m, &result, e.success(g, m))
+	end := e.success(g, m)
+	if left := byHand(g, m, result); left != "" {
+		if end.because != "" {
+			left = end.because + "; " + left
+		}
+		end.because = left
+	}
+	return e.finish(g, m, &result, end)
+}
+
+// waiting ends a pass of which steps wait. What a person has to do is said in full, is
+// told once, and is looked for again with a growing pause.
+func (e *Engine) waiting(g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
+	n := m.client.Failures + 1
+	end := ending{status: m.client.Status, because: "waiting: " + sentence(at.Err), at: e.later(n, at.RetryAt), word: "pending", audit: "waiting",
+		step: at.Step.Key(), change: func(c *state.Client) { c.Failures = n }}
+	var asked []string
+	for _, r := range result.Of(m.client.ID) {
+		if what, is := apply.Asked(r.Err); is && r.State == apply.StepWaiting {
+			asked = append(asked, what)
+		}
+	}
+	sort.Strings(asked) // a plan's order changes with what is done; what is left does not
+	if len(asked) > 0 {
+		end.because = "waits for you. " + strings.Join(asked, ". ")
+		end.next, end.word = "do that; it goes on by itself once it is seen, or at once with `reconciler retry "+m.client.Name+"`", "held"
+		if end.quiet = m.client.Because == end.because; !end.quiet {
+			end.what = "waits"
+		}
+	}
+	return e.finish(g, m, &result, end)
+}
+
+// byHand is what a person has to remove: this program made none of it and deletes none.
+func byHand(g *group, m *member, result apply.Result) string {
+	var out []string
+	said := map[string]bool{}
+	for _, r := range result.Of(m.client.ID) {
+		was := r.Step.Prior
+		if r.State != apply.StepDone || was == nil || !g.traits[was.Provider][was.Ref.Kind].Manual || was.Found || was.Adopted {
+			continue
+		}
+		if r.Step.Action != plan.Delete && (r.Step.Action != plan.Replace || was.Provider == r.Step.Provider) {
+			continue
+		}
+		text := "the site at your host"
+		switch was.Ref.Kind {
+		case state.KindRecord:
+			text = "the record " + was.Attributes.Literal("type") + " " + was.Attributes.Literal("name") + " at your DNS host"
+		case state.KindDomain:
+			text = was.Ref.Host() + " at your host"
+		}
+		if !said[text] {
+			said[text] = true
+			out = append(out, text)
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return "left for you to remove: " + strings.Join(out, ", ")
 }
 
 // blockedBy says that some of the client's steps wait.
@@ -158,30 +217,33 @@ type failure struct {
 func (e *Engine) waits(g *group, p plan.Plan, holds []state.Hold) (Done, error) {
 	done := Done{Clients: g.ids}
 	for _, m := range g.members {
-		var problem *plan.Problem
-		for i := range p.Problems {
-			if p.Problems[i].Client == m.client.ID {
-				problem = &p.Problems[i]
-				break
-			}
-		}
-		var d Done
-		var err error
-		blocked, why := blockedBy(p, m.client.ID)
-		switch {
-		case problem != nil && problem.Hold != "":
-			d, err = e.finish(g, m, nil, ending{status: state.StatusHeld, because: problem.Text, next: problem.Act, settled: true, word: "held", what: "held"})
-		case problem != nil:
-			d, err = e.finish(g, m, nil, ending{status: state.StatusFailed, because: problem.Text, next: problem.Act, settled: true, word: "failed", what: "failed"})
-		case blocked:
-			d, err = e.stopped(g, m, nil, holds, why)
-		}
+		d, err := e.idle(g, m, p, holds)
 		if err != nil {
 			return done, err
 		}
 		done.join(d)
 	}
-	return done, nil
+	free, err := e.letGo(g)
+	done.Also = append(done.Also, free...)
+	return done, err
+}
+
+// idle ends a pass for a member of which nothing ran: it waits, or there is nothing to
+// do for it. The others of its group may have been at work.
+func (e *Engine) idle(g *group, m *member, p plan.Plan, holds []state.Hold) (Done, error) {
+	for _, problem := range p.Problems {
+		switch {
+		case problem.Client != m.client.ID:
+			continue
+		case problem.Hold != "":
+			return e.finish(g, m, nil, ending{status: state.StatusHeld, because: problem.Text, next: problem.Act, settled: true, word: "held", what: "held"})
+		}
+		return e.finish(g, m, nil, ending{status: state.StatusFailed, because: problem.Text, next: problem.Act, settled: true, word: "failed", what: "failed"})
+	}
+	if blocked, why := blockedBy(p, m.client.ID); blocked {
+		return e.stopped(g, m, nil, holds, why)
+	}
+	return e.rests(g, m)
 }
 
 // stopped ends a pass that waits for a person, a date or a provider.
@@ -239,30 +301,7 @@ func (e *Engine) settled(g *group, _ Cause) (Done, error) {
 		return done, err
 	}
 	for _, m := range g.members {
-		end := ending{status: state.StatusActive, settled: true, word: "succeeded"}
-		switch {
-		case m.client.Removed && !m.removed && !allDone(m.allTombs):
-			end.status, end.word, end.because, end.next, end.at = m.held()
-		case m.client.Removed:
-			end = e.success(g, m)
-			end.what = ""
-			end.status, end.because = state.StatusRetained, "the manifest was removed"
-			m.removed = true
-		case m.client.Paused || m.effective.Paused:
-			end.status, end.because = state.StatusPaused, "paused"
-		default:
-			end.change = func(c *state.Client) {
-				c.Failures, c.FailedStep, c.Undo, c.Run = 0, "", nil, ""
-				c.EverDeployed, c.Converged, c.URL = true, m.client.WishHash, e.PublicURL(m.effective.Host)
-			}
-		}
-		if m.client.Settled && !m.client.LookWanted && m.client.Status == end.status {
-			continue
-		}
-		if m.client.Settled && m.client.Status == end.status && end.status != state.StatusRetained {
-			end.word = ""
-		}
-		d, err := e.finish(g, m, nil, end)
+		d, err := e.rests(g, m)
 		if err != nil {
 			return done, err
 		}
@@ -271,6 +310,34 @@ func (e *Engine) settled(g *group, _ Cause) (Done, error) {
 	free, err := e.letGo(g)
 	done.Also = append(done.Also, free...)
 	return done, err
+}
+
+// rests ends a pass for a member that has nothing to do.
+func (e *Engine) rests(g *group, m *member) (Done, error) {
+	end := ending{status: state.StatusActive, settled: true, word: "succeeded"}
+	switch {
+	case m.client.Removed && !m.removed && !allDone(m.allTombs):
+		end.status, end.word, end.because, end.next, end.at = m.held()
+	case m.client.Removed:
+		end = e.success(g, m)
+		end.what = ""
+		end.status, end.because = state.StatusRetained, "the manifest was removed"
+		m.removed = true
+	case m.client.Paused || m.effective.Paused:
+		end.status, end.because = state.StatusPaused, "paused"
+	default:
+		end.change = func(c *state.Client) {
+			c.Failures, c.FailedStep, c.Undo, c.Run = 0, "", nil, ""
+			c.EverDeployed, c.Converged, c.URL = true, m.client.WishHash, e.PublicURL(m.effective.Host)
+		}
+	}
+	if m.client.Settled && !m.client.LookWanted && m.client.Status == end.status {
+		return Done{}, nil
+	}
+	if m.client.Settled && m.client.Status == end.status && end.status != state.StatusRetained {
+		end.word = ""
+	}
+	return e.finish(g, m, nil, end)
 }
 
 func allDone(all []state.Tombstone) bool {

@@ -38,10 +38,25 @@ func isWhole(s string) bool {
 // minPrefix is how much of a fingerprint must be given.
 const minPrefix = 4
 
+// clientByName finds a client by its name, or by its id. Of several that bore the name
+// the living one answers to it, then the one that was removed last: what is retained of
+// it can be asked for as long as it is there.
 func (e *Engine) clientByName(tx store.Tx, name string) (state.Client, error) {
 	c, ok, err := store.ClientByName(tx, name)
+	if err != nil || ok {
+		return c, err
+	}
+	if c, ok, err = store.Client(tx, state.ClientID(name)); err != nil || ok {
+		return c, err
+	}
+	all, err := store.Clients(tx)
 	if err != nil {
 		return c, err
+	}
+	for _, other := range all {
+		if other.Name == name && (!ok || other.RemovedAt.After(c.RemovedAt)) {
+			c, ok = other, true
+		}
 	}
 	if !ok {
 		return c, fmt.Errorf("%w: %q; `reconciler status` lists them", ErrNoClient, name)
@@ -428,7 +443,11 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, now bool, by stri
 	var texts []string
 	for _, s := range r.Steps {
 		if s.State == apply.StepDone && s.Step.Action == plan.Purge {
-			texts = append(texts, fmt.Sprintf("%s: %s %s at %s erased", m.client.Name, s.Step.Ref.Kind, s.Step.Ref.Name, s.Step.Provider))
+			text := "%s: %s %s at %s erased"
+			if g.traits[s.Step.Provider][s.Step.Ref.Kind].Manual {
+				text = "%s: %s %s at %s taken off the record; its data is for its keeper to erase"
+			}
+			texts = append(texts, fmt.Sprintf(text, m.client.Name, s.Step.Ref.Kind, s.Step.Ref.Name, s.Step.Provider))
 		}
 	}
 	err = e.Store.Update(func(tx store.Tx) error {

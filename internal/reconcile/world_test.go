@@ -34,6 +34,32 @@ type repository struct {
 	polls     int
 	reads     int
 	rewritten bool
+	cuts      map[string]bool // heads that don't descend from those before
+}
+
+// cut says that a head rewrites the history before it.
+func (r *repository) cut(head string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cuts == nil {
+		r.cuts = map[string]bool{}
+	}
+	r.cuts[head] = true
+}
+
+// descends says that nothing was rewritten between two heads.
+func (r *repository) descends(from, head string) bool {
+	if from == head || from == "" {
+		return true
+	}
+	after := false
+	for _, h := range r.order {
+		if after && r.cuts[h] {
+			return false
+		}
+		after = after || h == from
+	}
+	return !r.rewritten
 }
 
 func newRepository() *repository {
@@ -84,7 +110,7 @@ func (r *repository) Poll(context.Context) (string, error) {
 func (r *repository) Range(_ context.Context, from, head string) (reconcile.Range, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := reconcile.Range{Root: "root", Descends: !r.rewritten || from == head || from == "", Empty: true, Whole: from == "", Odd: map[string]string{}}
+	out := reconcile.Range{Root: "root", Descends: r.descends(from, head), Empty: true, Whole: from == "", Odd: map[string]string{}}
 	old, tree := r.trees[from], r.trees[head]
 	paths := map[string]bool{}
 	for p := range old {
@@ -189,8 +215,15 @@ func client(name string, more ...string) string {
 // databases, sites and records, named db, host and dns.
 func newWorldWith(t testing.TB, providers func(*clock) []provider.Provider) *world {
 	t.Helper()
+	return newWorldOver(t, func(*world) {}, providers)
+}
+
+// newWorldOver is newWorldWith, with something to say before the engine starts.
+func newWorldOver(t testing.TB, prepare func(*world), providers func(*clock) []provider.Provider) *world {
+	t.Helper()
 	dir := t.TempDir()
 	w := &world{t: t, repo: newRepository(), clock: newClock(), path: filepath.Join(dir, "state.db")}
+	prepare(w)
 	w.all = providers(w.clock)
 	keys, err := secret.Open(secret.KeySource{File: filepath.Join(dir, "key")})
 	if err != nil {
