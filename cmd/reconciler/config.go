@@ -1,19 +1,13 @@
 package main
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"net/netip"
-	"net/url"
-	"os"
-	"path/filepath"
 	"reflect"
-	"strconv"
+	"slices"
+	"sort"
 	"strings"
 	"time"
-	"unicode"
 
 	"gopkg.in/yaml.v3"
 
@@ -22,23 +16,34 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
-// maxConfig bounds reconciler.yaml.
-const maxConfig = 1 << 20
-
 // Config is reconciler.yaml. Every field can come from the environment: the path in
 // capitals with underscores behind RECONCILER_ (RECONCILER_REPOSITORY_URL for
-// repository.url, RECONCILER_STATE_KEY_FILE for state.keyFile).
+// repository.url, RECONCILER_STATE_KEY_FILE for state.keyFile); lists and maps as YAML, a
+// list of texts also with commas. The environment wins over the file; the names that
+// people have in their .env already (PLOI_API_TOKEN …, see oldNames) stand behind it.
+//
+// Design: A block of a vendor that this version cannot talk to is an error, since someone
+// asks for it here. What only the environment says of such a vendor is kept and says
+// nothing: the .env of an application may serve us too; a client that asks for the vendor
+// fails its plan. Blocks that this version reads and does not use yet (github, api,
+// notify, network.resolvers, network.proxy) are checked, and `run` and `apply` say that
+// they have no effect: a file that is written for the next version runs today.
 type Config struct {
 	Repository RepositoryConfig `yaml:"repository"`
 	State      StateConfig      `yaml:"state"`
 	Listen     string           `yaml:"listen"`
 	PublicURL  string           `yaml:"publicURL"`
+	GitHub     GitHubConfig     `yaml:"github"`
 	Platform   PlatformConfig   `yaml:"platform"`
 	Guard      GuardConfig      `yaml:"guard"`
 	Schedules  SchedulesConfig  `yaml:"schedules"`
 	Providers  ProvidersConfig  `yaml:"providers"`
 	Network    NetworkConfig    `yaml:"network"`
+	API        APIConfig        `yaml:"api"`
+	Notify     NotifyConfig     `yaml:"notify"`
 	Workers    int              `yaml:"workers"` // clients at once
+
+	blocks []string // of vendors, as the file has them
 }
 
 // RepositoryConfig says where the wishes are.
@@ -48,16 +53,24 @@ type RepositoryConfig struct {
 	Path       string `yaml:"path"`
 	Poll       string `yaml:"poll"`
 	Token      sealed `yaml:"token"`
-	TokenFile  string `yaml:"tokenFile"`
+	TokenFile  string `yaml:"tokenFile"` // read at each use: tokens are rotated
 	SSHKeyFile string `yaml:"sshKeyFile"`
 	KnownHosts string `yaml:"knownHostsFile"`
+}
+
+// Format implements fmt.Formatter: a URL may hold a password.
+func (r RepositoryConfig) Format(f fmt.State, verb rune) {
+	type plain RepositoryConfig
+	p := plain(r)
+	p.URL = withoutCredentials(r.URL)
+	fmt.Fprintf(f, fmt.FormatString(f, verb), p)
 }
 
 // StateConfig says where the state is.
 type StateConfig struct {
 	Path    string       `yaml:"path"`
 	Key     sealed       `yaml:"key"`
-	KeyFile string       `yaml:"keyFile"`
+	KeyFile string       `yaml:"keyFile"` // made when it is not there
 	Backup  BackupConfig `yaml:"backup"`
 }
 
@@ -66,6 +79,26 @@ type BackupConfig struct {
 	Every string `yaml:"every"`
 	Keep  int    `yaml:"keep"`
 	Dir   string `yaml:"dir"`
+}
+
+// GitHubConfig is where statuses and comments go. Not used yet.
+type GitHubConfig struct {
+	Owner             string          `yaml:"owner"`
+	Repo              string          `yaml:"repo"`
+	APIURL            string          `yaml:"apiURL"`
+	Token             sealed          `yaml:"token"`
+	TokenFile         string          `yaml:"tokenFile"`
+	App               GitHubAppConfig `yaml:"app"`
+	WebhookSecret     sealed          `yaml:"webhookSecret"`
+	WebhookSecretFile string          `yaml:"webhookSecretFile"`
+}
+
+// GitHubAppConfig is an App in place of a token.
+type GitHubAppConfig struct {
+	ID             string `yaml:"id"`
+	InstallationID string `yaml:"installationID"`
+	PrivateKey     sealed `yaml:"privateKey"`
+	PrivateKeyFile string `yaml:"privateKeyFile"`
 }
 
 // PlatformConfig is what holds for manifests that don't say otherwise.
@@ -100,14 +133,19 @@ type SchedulesConfig struct {
 
 // ProvidersConfig switches providers on. The embedded ones need no account.
 type ProvidersConfig struct {
-	Embedded   EmbeddedConfig `yaml:"embedded"`
-	Ploi       yaml.Node      `yaml:"ploi"`
-	Vercel     yaml.Node      `yaml:"vercel"`
-	Railway    yaml.Node      `yaml:"railway"`
-	Cloudflare yaml.Node      `yaml:"cloudflare"`
-	Postgres   yaml.Node      `yaml:"postgres"`
-	Resend     yaml.Node      `yaml:"resend"`
-	Stripe     yaml.Node      `yaml:"stripe"`
+	Embedded   EmbeddedConfig   `yaml:"embedded"`
+	Ploi       PloiConfig       `yaml:"ploi"`
+	Vercel     VercelConfig     `yaml:"vercel"`
+	Railway    KeyConfig        `yaml:"railway"`
+	Cloudflare CloudflareConfig `yaml:"cloudflare"`
+	Postgres   PostgresConfig   `yaml:"postgres"`
+	Resend     ResendConfig     `yaml:"resend"`
+	Stripe     KeyConfig        `yaml:"stripe"`
+}
+
+// notYet are the vendors that can be configured, and that nothing here talks to.
+func notYet() []string {
+	return []string{"cloudflare", "ploi", "postgres", "railway", "resend", "stripe", "vercel"}
 }
 
 // EmbeddedConfig switches on sqlite, local sites, local DNS and the mailbox.
@@ -117,10 +155,95 @@ type EmbeddedConfig struct {
 	Fail string `yaml:"fail"` // step that fails once, to try the recovery
 }
 
+// PloiConfig is an account at Ploi.
+type PloiConfig struct {
+	APIToken     sealed            `yaml:"apiToken"`
+	APITokenFile string            `yaml:"apiTokenFile"`
+	Servers      map[string]string `yaml:"servers"`  // name in manifests → id at Ploi
+	ServerID     string            `yaml:"serverID"` // one server, named default
+	APIURL       string            `yaml:"apiURL"`
+}
+
+// VercelConfig is an account at Vercel.
+type VercelConfig struct {
+	APIToken     sealed `yaml:"apiToken"`
+	APITokenFile string `yaml:"apiTokenFile"`
+	TeamID       string `yaml:"teamID"`
+	APIURL       string `yaml:"apiURL"`
+}
+
+// CloudflareConfig is an account at Cloudflare.
+type CloudflareConfig struct {
+	APIToken     sealed `yaml:"apiToken"`
+	APITokenFile string `yaml:"apiTokenFile"`
+	ZoneID       string `yaml:"zoneID"` // empty: zones are found by name
+	APIURL       string `yaml:"apiURL"`
+}
+
+// PostgresConfig is a server of one's own.
+type PostgresConfig struct {
+	DSN     sealed `yaml:"dsn"`
+	DSNFile string `yaml:"dsnFile"`
+}
+
+// ResendConfig is an account at Resend.
+type ResendConfig struct {
+	APIKey     sealed `yaml:"apiKey"`
+	APIKeyFile string `yaml:"apiKeyFile"`
+	From       string `yaml:"from"`
+	APIURL     string `yaml:"apiURL"`
+}
+
+// KeyConfig is an account that a key opens.
+type KeyConfig struct {
+	APIKey     sealed `yaml:"apiKey"`
+	APIKeyFile string `yaml:"apiKeyFile"`
+	APIURL     string `yaml:"apiURL"`
+}
+
 // NetworkConfig is what closed networks need.
 type NetworkConfig struct {
+	Resolvers    []string `yaml:"resolvers"` // not used yet
+	Proxy        string   `yaml:"proxy"`     // not used yet
 	CAFile       string   `yaml:"caFile"`
 	AllowPrivate []string `yaml:"allowPrivate"` // prefixes that probes may reach
+}
+
+// APIConfig says who may use the API. Not used yet: it only reads.
+type APIConfig struct {
+	Tokens []APIToken      `yaml:"tokens"`
+	GitHub APIGitHubConfig `yaml:"github"`
+}
+
+// APIToken is somebody who may use the API.
+type APIToken struct {
+	Name      string `yaml:"name"`
+	Role      string `yaml:"role"`
+	Token     sealed `yaml:"token"`
+	TokenFile string `yaml:"tokenFile"`
+}
+
+// APIGitHubConfig lets people in by their teams.
+type APIGitHubConfig struct {
+	Org   string              `yaml:"org"`
+	Teams map[string][]string `yaml:"teams"` // role → teams
+}
+
+// NotifyConfig says whom to tell. Not used yet.
+type NotifyConfig struct {
+	Mail      []string      `yaml:"mail"`
+	Slack     sealed        `yaml:"slack"` // the hook's address is its password
+	SlackFile string        `yaml:"slackFile"`
+	Webhook   WebhookConfig `yaml:"webhook"`
+	Quiet     string        `yaml:"quiet"` // 22:00-07:00
+}
+
+// WebhookConfig is an address that is told.
+type WebhookConfig struct {
+	URL        sealed `yaml:"url"` // many hold a password
+	URLFile    string `yaml:"urlFile"`
+	Secret     sealed `yaml:"secret"`
+	SecretFile string `yaml:"secretFile"`
 }
 
 // sealed is a configuration value that can't print itself.
@@ -146,146 +269,53 @@ func defaultConfig() Config {
 	}
 }
 
-// loadConfig reads a file, then the environment over it, then checks all of it.
-func loadConfig(path string, env func(string) string) (Config, error) {
-	c := defaultConfig()
-	f, err := os.Open(path)
-	if err != nil {
-		return c, fmt.Errorf("read the configuration: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err != nil {
-		return c, fmt.Errorf("read the configuration: %w", err)
-	}
-	if len(data) > maxConfig {
-		return c, fmt.Errorf("read the configuration: %s is larger than 1 MiB", path)
-	}
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
-	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
-		return c, fmt.Errorf("read the configuration %s: %w", path, err)
-	}
-	if err := fromEnv(reflect.ValueOf(&c).Elem(), "RECONCILER", env); err != nil {
-		return c, err
-	}
-	if v := env("PLATFORM_BASE_URL"); v != "" && c.Platform.BaseDomain == "" {
-		c.Platform.BaseDomain = hostOf(v)
-	}
-	if v := env("DEFAULT_DEPLOYMENT_PROVIDER"); v != "" && c.Platform.Defaults.Deployment == "" {
-		c.Platform.Defaults.Deployment = v
-	}
-	c.relativeTo(filepath.Dir(path))
-	return c, c.check()
-}
-
-func hostOf(v string) string {
-	if u, err := url.Parse(v); err == nil && u.Host != "" {
-		return u.Hostname()
-	}
-	return v
-}
-
-// relativeTo makes file names in the configuration relative to its folder.
-func (c *Config) relativeTo(dir string) {
-	for _, p := range []*string{&c.State.Path, &c.State.KeyFile, &c.State.Backup.Dir, &c.Providers.Embedded.Dir, &c.Repository.TokenFile, &c.Repository.SSHKeyFile, &c.Repository.KnownHosts, &c.Network.CAFile} {
-		if *p != "" && !filepath.IsAbs(*p) {
-			*p = filepath.Join(dir, *p)
-		}
-	}
-	if c.State.KeyFile == "" && c.State.Key.Empty() {
-		c.State.KeyFile = filepath.Join(filepath.Dir(c.State.Path), "key")
-	}
-}
-
-// fromEnv sets every text, number and secret that the environment names.
-func fromEnv(v reflect.Value, name string, env func(string) string) error {
-	for i := range v.NumField() {
-		f, t := v.Field(i), v.Type().Field(i)
-		key := name + "_" + upper(strings.Split(t.Tag.Get("yaml"), ",")[0])
-		switch x := f.Addr().Interface().(type) {
-		case *sealed:
-			if s := env(key); s != "" {
-				x.Secret = state.NewSecret(s)
-			}
-			continue
-		case *yaml.Node:
-			continue
-		case *[]string:
-			if s := env(key); s != "" {
-				*x = strings.Split(s, ",")
-			}
-			continue
-		}
-		switch f.Kind() {
-		case reflect.Struct:
-			if err := fromEnv(f, key, env); err != nil {
-				return err
-			}
-		case reflect.String:
-			if s := env(key); s != "" {
-				f.SetString(s)
-			}
-		case reflect.Int:
-			if s := env(key); s != "" {
-				n, err := strconv.Atoi(s)
-				if err != nil {
-					return fmt.Errorf("read the configuration: %s is not a number", key)
-				}
-				f.SetInt(int64(n))
-			}
-		}
-	}
-	return nil
-}
-
-// upper turns keyFile into KEY_FILE, publicURL into PUBLIC_URL.
-func upper(s string) string {
-	var b strings.Builder
-	r := []rune(s)
-	for i, c := range r {
-		if i > 0 && unicode.IsUpper(c) && unicode.IsLower(r[i-1]) {
-			b.WriteByte('_')
-		}
-		b.WriteRune(unicode.ToUpper(c))
-	}
-	return b.String()
-}
-
-// check lists everything that is wrong at once.
-func (c *Config) check() error {
-	var errs []error
-	bad := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
+// check says everything that is wrong, sorted.
+func (c *Config) check() []string {
+	var out []string
+	bad := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
 	if c.Repository.URL == "" {
 		bad("repository.url is missing: where are the manifests?")
 	}
 	for name, spec := range map[string]string{"schedules.health": c.Schedules.Health, "schedules.purge": c.Schedules.Purge, "schedules.drift": c.Schedules.Drift, "repository.poll": c.Repository.Poll} {
 		if err := daemon.ParseSpec(spec); err != nil {
-			bad("%s: %w", name, err)
+			bad("%s: %v", name, err)
 		}
 	}
 	if _, err := c.pollEvery(); err != nil {
-		bad("%w", err)
+		bad("%v", err)
 	}
 	if _, err := manifest.ParseDuration(c.Guard.RemoveAfter); err != nil {
-		bad("guard.removeAfter: %w", err)
+		bad("guard.removeAfter: %v", err)
 	}
 	if r := c.Guard.Removals; r != "any" && r != "reviewed" {
 		bad("guard.removals is %q: it is any or reviewed", r)
 	}
 	if _, err := c.allowed(); err != nil {
-		bad("network.allowPrivate: %w", err)
+		bad("network.allowPrivate: %v", err)
 	}
-	for name, n := range map[string]yaml.Node{"ploi": c.Providers.Ploi, "vercel": c.Providers.Vercel, "railway": c.Providers.Railway, "cloudflare": c.Providers.Cloudflare,
-		"postgres": c.Providers.Postgres, "resend": c.Providers.Resend, "stripe": c.Providers.Stripe} {
-		if n.Kind != 0 {
-			bad("providers.%s: this version has no provider %s yet; the embedded ones are sqlite, local and external", name, name)
+	for _, name := range c.blocks {
+		if slices.Contains(notYet(), name) {
+			bad("providers.%s: this version does not talk to %s yet; take the block out, and use sqlite, local or external in manifests", name, name)
+		}
+	}
+	if d := c.Platform.BaseDomain; strings.ContainsAny(d, "/: ") {
+		bad("platform.baseDomain is %q: it is a host name, without a scheme, a port or a path", d)
+	}
+	for i, t := range c.API.Tokens {
+		if t.Name == "" {
+			bad("api.tokens: the %d. token has no name", i+1)
+		}
+	}
+	if c.State.Backup.Dir != "" {
+		if err := daemon.ParseSpec("@every " + c.State.Backup.Every); err != nil {
+			bad("state.backup.every: %v", err)
 		}
 	}
 	if c.Workers < 1 {
 		bad("workers is %d: at least 1", c.Workers)
 	}
-	return sortedJoin(errs)
+	sort.Strings(out)
+	return out
 }
 
 // pollEvery is the pause between polls; repository.poll is "@every D" or D.
@@ -309,18 +339,24 @@ func (c *Config) allowed() ([]netip.Prefix, error) {
 	return out, nil
 }
 
-func sortedJoin(errs []error) error {
-	if len(errs) == 0 {
-		return nil
-	}
-	texts := make([]string, len(errs))
-	for i, e := range errs {
-		texts[i] = e.Error()
-	}
-	for i := range texts { // few: insertion sort
-		for j := i; j > 0 && texts[j] < texts[j-1]; j-- {
-			texts[j], texts[j-1] = texts[j-1], texts[j]
+// notices are what the configuration asks for and this version does not do yet.
+func (c *Config) notices() []string {
+	var out []string
+	unused := func(name string, set bool) {
+		if set {
+			out = append(out, name+" has no effect in this version yet")
 		}
 	}
-	return usageError{"the configuration is wrong:\n  " + strings.Join(texts, "\n  ")}
+	unused("github", !reflect.ValueOf(c.GitHub).IsZero())
+	unused("api", len(c.API.Tokens) > 0 || c.API.GitHub.Org != "" || len(c.API.GitHub.Teams) > 0)
+	unused("notify", !reflect.ValueOf(c.Notify).IsZero())
+	unused("network.resolvers", len(c.Network.Resolvers) > 0)
+	unused("network.proxy", c.Network.Proxy != "")
+	d := c.Platform.Defaults
+	for _, x := range []struct{ field, name string }{{"deployment", d.Deployment}, {"database", d.Database}, {"dns", d.DNS}} {
+		if slices.Contains(notYet(), x.name) {
+			out = append(out, fmt.Sprintf("platform.defaults.%s is %s, and this version does not talk to %s yet: clients that don't name another provider can't be planned", x.field, x.name, x.name))
+		}
+	}
+	return out
 }

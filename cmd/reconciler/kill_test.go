@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/apply"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -19,18 +21,35 @@ import (
 // TestMain lets a test run this binary as the program, in a process of its own that
 // can be killed.
 func TestMain(m *testing.M) {
-	if os.Getenv("RECONCILER_TEST_MAIN") == "1" {
+	if os.Getenv("RECONCILER_TEST_PROGRAM") != "" { // as it is, with the real clock
 		main()
 		return
+	}
+	if name := os.Getenv("RECONCILER_TEST_TOOL"); name != "" {
+		os.Exit(tool(name, os.Args[1:]))
+	}
+	if ahead, is := os.LookupEnv("RECONCILER_TEST_MAIN"); is {
+		c := &quickClock{}
+		d, err := time.ParseDuration(ahead)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(exitUsage)
+		}
+		c.add(d)
+		a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, now: c.Now, sleep: c.Sleep, quick: true}
+		os.Exit(a.run(context.Background(), os.Args[1:]))
 	}
 	os.Exit(m.Run())
 }
 
-// child runs the program in a process of its own and says whether it was killed.
+// child runs the program in a process of its own and says whether it was killed. Its
+// clock goes on from this world's, and this world's from a minute later.
 func (w *world) child(failpoint string, args ...string) (killed bool, r result) {
 	w.t.Helper()
 	c := exec.Command(os.Args[0], append(args, "--config", filepath.Join(w.dir, defaultConfigFile))...)
-	c.Env = append(os.Environ(), "RECONCILER_TEST_MAIN=1", "RECONCILER_FAILPOINT="+failpoint)
+	c.Env = append(os.Environ(), "RECONCILER_TEST_MAIN="+time.Duration(w.clock.ahead.Load()).String(), "RECONCILER_FAILPOINT="+failpoint,
+		"GORACE=atexit_sleep_ms=0") // the race detector lets a process linger for a second
+	w.clock.add(time.Minute)
 	var out, errOut bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errOut
 	err := c.Run()
@@ -61,21 +80,28 @@ func TestS29KilledAtEveryBorder(t *testing.T) {
 		{"change", base, map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "env: {STORE_CURRENCY: CHF}", "aliases: [second.localhost]")}},
 		{"remove", base, map[string]string{"clients/demoshop.yaml": ""}},
 	} {
-		want := func() []string {
+		// ready is a world in which the commit is pushed and not seen yet.
+		ready := func(t *testing.T) *world {
 			w := newWorld(t, phase.before)
-			w.apply()
+			if phase.before != nil {
+				w.active("demoshop", "other")
+			}
 			w.commit(phase.commit)
+			return w
+		}
+		var want []string
+		t.Run(phase.name, func(t *testing.T) {
+			w := ready(t)
 			w.apply()
-			return w.end()
-		}()
+			want = w.end()
+		})
 		for _, border := range []apply.Border{apply.BeforeIntent, apply.AfterIntent, apply.AfterCall, apply.AfterOutcome} {
 			t.Run(phase.name+" "+string(border), func(t *testing.T) {
 				t.Parallel()
+				w := ready(t)
+				again := w.keep()
 				kills := 0
 				for n := 1; ; n++ {
-					w := newWorld(t, phase.before)
-					w.apply()
-					w.commit(phase.commit)
 					killed, r := w.child(fmt.Sprintf("%s:%d", border, n), "apply")
 					if !killed {
 						if r.code != 0 {
@@ -84,18 +110,38 @@ func TestS29KilledAtEveryBorder(t *testing.T) {
 						break
 					}
 					kills++
-					if killed, r := w.child("", "apply"); killed || r.code != 0 {
+					if r := w.cli("apply"); r.code != 0 {
 						t.Errorf("after a kill at %s:%d: exit code %d\n%s%s", border, n, r.code, r.out, r.err)
 					}
 					if got := w.end(); !slices.Equal(got, want) {
 						t.Errorf("after a kill at %s:%d:\n%s\nwant\n%s", border, n, strings.Join(got, "\n"), strings.Join(want, "\n"))
 					}
+					again()
 				}
 				if kills < 3 {
 					t.Errorf("only %d kills", kills)
 				}
 			})
 		}
+	}
+}
+
+// keep copies everything but the repository, and returns what puts it back.
+func (w *world) keep() (again func()) {
+	w.t.Helper()
+	kept := filepath.Join(w.t.TempDir(), "kept")
+	cp := func(from, to string) {
+		if out, err := exec.Command("cp", "-a", from, to).CombinedOutput(); err != nil {
+			w.t.Fatalf("cp: %v: %s", err, out)
+		}
+	}
+	cp(w.dir, kept)
+	return func() {
+		w.t.Helper()
+		if err := os.RemoveAll(w.dir); err != nil {
+			w.t.Fatal(err)
+		}
+		cp(kept, w.dir)
 	}
 }
 

@@ -68,10 +68,14 @@ type app struct {
 	now      func() time.Time
 	answered bool // the document of -o json was printed
 	// Tests set these; nil elsewhere. wrap stands between the engine and every provider,
-	// ready is called when everything listens, public stands for the world's DNS.
+	// ready is called when everything listens, public stands for the world's DNS,
+	// sleep waits between looks and tries; quick lets builds take no pauses and leaves syncing
+	// of the state to the system.
 	wrap   func(provider.Provider) provider.Provider
 	ready  func(*program)
 	public external.Lookup
+	sleep  func(context.Context, time.Duration) error
+	quick  bool
 }
 
 // Main runs one command line and returns its exit code.

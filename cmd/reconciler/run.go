@@ -90,8 +90,8 @@ func (p *program) serve(ctx context.Context, ready func() error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var wg sync.WaitGroup
-	serve := func(l net.Listener, h http.Handler) *http.Server {
-		s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
+	serve := func(l net.Listener, h http.Handler, base context.Context) *http.Server {
+		s := &http.Server{Handler: h, BaseContext: func(net.Listener) context.Context { return base }, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
@@ -101,7 +101,8 @@ func (p *program) serve(ctx context.Context, ready func() error) error {
 		}()
 		return s
 	}
-	servers := []*http.Server{serve(listener, pages), serve(socket, p.control(true))}
+	// Who waits at the socket is told of a stop at once; sites answer until passes ended.
+	servers := []*http.Server{serve(socket, p.control(true), ctx), serve(listener, pages, context.WithoutCancel(ctx))}
 	if p.dns != nil {
 		addr := p.config.Providers.Embedded.DNS
 		if addr == "" {
@@ -125,7 +126,6 @@ func (p *program) serve(ctx context.Context, ready func() error) error {
 		cancel()
 	}
 	wg.Wait()
-	_ = os.Remove(socketOf(p.config)) // may be gone already
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
 	}

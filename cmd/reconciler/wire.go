@@ -46,6 +46,8 @@ type program struct {
 	now     func() time.Time
 	wrap    func(provider.Provider) provider.Provider // nil: providers are used as they are
 	public  external.Lookup                           // what the world's DNS answers
+	sleep   func(context.Context, time.Duration) error
+	quick   bool // for tests: see app
 	log     *slog.Logger
 	store   *bolt.Store
 	git     *source.Repository
@@ -74,11 +76,17 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	if log == nil {
 		log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	p = &program{config: c, log: log, now: a.now, wrap: a.wrap, public: a.public}
+	p = &program{config: c, log: log, now: a.now, wrap: a.wrap, public: a.public, sleep: a.sleep, quick: a.quick}
 	if p.public == nil {
 		p.public = external.DNS(net.DefaultResolver)
 	}
+	if p.sleep == nil {
+		p.sleep = sleep
+	}
 	p.address.Store(c.Listen)
+	for _, n := range c.notices() {
+		log.Warn("configuration", "note", n)
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -107,7 +115,7 @@ func (p *program) openState(c Config) error {
 		return err
 	}
 	p.keys = keys
-	p.store, err = bolt.Open(bolt.Options{Path: c.State.Path, Keys: keys, Now: p.now})
+	p.store, err = bolt.Open(bolt.Options{Path: c.State.Path, Keys: keys, Now: p.now, NoSync: p.quick})
 	if err != nil {
 		return err
 	}
@@ -166,7 +174,11 @@ func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provi
 		return nil, err
 	}
 	p.closers = append(p.closers, databases.Close)
-	p.sites, err = local.New(local.Options{Dir: filepath.Join(dir, "sites"), Public: p.listensAt, Now: p.now, Log: p.log, Pace: 20 * time.Millisecond})
+	pace := 20 * time.Millisecond
+	if p.quick {
+		pace = 0
+	}
+	p.sites, err = local.New(local.Options{Dir: filepath.Join(dir, "sites"), Public: p.listensAt, Now: p.now, Log: p.log, Pace: pace})
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +218,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 		return err
 	}
 	jitter := func(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2+1) }
-	runner := &apply.Runner{Store: p.store, Provider: find, Installation: in.ID, Now: p.now, Sleep: sleep, Jitter: jitter,
+	runner := &apply.Runner{Store: p.store, Provider: find, Installation: in.ID, Now: p.now, Sleep: p.sleep, Jitter: jitter,
 		NewSecret: secret.NewHex32, Fingerprint: p.keys.Fingerprint, Parallel: stepsAtOnce, At: failAt(failpoint)}
 	removeAfter, err := manifest.ParseDuration(c.Guard.RemoveAfter)
 	if err != nil {
@@ -242,7 +254,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 	if err != nil {
 		return err
 	}
-	p.daemon = &daemon.Daemon{Engine: p.engine, Log: p.log, Workers: c.Workers, Now: p.now, Every: every, Schedules: p.schedules(c)}
+	p.daemon = &daemon.Daemon{Engine: p.engine, Store: p.store, Log: p.log, Workers: c.Workers, Now: p.now, Every: every, Schedules: p.schedules(c)}
 	return nil
 }
 
@@ -307,7 +319,7 @@ func (p *program) lookup(ctx context.Context, host string) ([]netip.Addr, error)
 
 func (p *program) schedules(c Config) []daemon.Schedule {
 	out := []daemon.Schedule{
-		{Name: "health", Spec: c.Schedules.Health, Run: p.engine.ProbeAll, Remember: true},
+		{Name: "health", Spec: c.Schedules.Health, Run: p.engine.ProbeAll, Remember: true, Looks: true},
 		{Name: "purge", Spec: c.Schedules.Purge, Remember: true, Run: func(ctx context.Context) error {
 			gone, err := p.engine.PurgeDue(ctx)
 			for _, g := range gone {
@@ -315,7 +327,7 @@ func (p *program) schedules(c Config) []daemon.Schedule {
 			}
 			return err
 		}},
-		{Name: "drift", Spec: c.Schedules.Drift, Run: p.watchDrift, Remember: true},
+		{Name: "drift", Spec: c.Schedules.Drift, Run: p.watchDrift, Remember: true, Looks: true},
 		{Name: "deliver", Spec: "@every 1s", Run: p.deliver},
 	}
 	if c.State.Backup.Dir != "" {
@@ -335,7 +347,7 @@ func (p *program) watchDrift(ctx context.Context) error {
 
 // control carries out what commands ask for. running says that our daemon is at work.
 func (p *program) control(running bool) *daemon.Control {
-	c := &daemon.Control{Engine: p.engine, Fingerprint: p.keys.Fingerprint, Backup: p.backup, Tree: p.engine.Repo.Tree}
+	c := &daemon.Control{Engine: p.engine, Log: p.log, Fingerprint: p.keys.Fingerprint, Backup: p.backup, Tree: p.engine.Repo.Tree}
 	if running {
 		c.Daemon = p.daemon
 	}

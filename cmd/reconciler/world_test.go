@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -42,6 +43,7 @@ type world struct {
 	calls      *calls
 	now        func() time.Time
 	public     external.Lookup // the world's DNS; nil: the machine's
+	clock      *quickClock
 	env        map[string]string
 	server     *httptest.Server // of the repository
 	mu         sync.Mutex
@@ -102,7 +104,8 @@ func lines1(more []string) string {
 // newWorld makes an installation whose repository holds the template and these files.
 func newWorld(t testing.TB, files map[string]string) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), calls: &calls{}, now: time.Now, env: map[string]string{}}
+	w := &world{t: t, dir: t.TempDir(), calls: &calls{}, clock: &quickClock{}, env: map[string]string{}}
+	w.now = w.clock.Now
 	repositories := filepath.Join(t.TempDir(), "git")
 	w.repository = filepath.Join(repositories, "clients.git")
 	git, err := gitserver.New(repositories)
@@ -120,14 +123,25 @@ func newWorld(t testing.TB, files map[string]string) *world {
 	t.Cleanup(server.Close)
 	w.server = server
 	w.url = server.URL + "/clients.git"
-	if w.listen, err = freeAddress("127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
+	w.listen = ownAddress(t)
 	w.configure("")
 	w.work = filepath.Join(t.TempDir(), "clients")
 	w.git2(".", "clone", "-q", w.url, w.work)
 	t.Cleanup(func() { w.stop() })
 	return w
+}
+
+// ownAddress returns an address that nobody listens at, below the ports that systems
+// give out: what is free now is free again for the world's next command.
+func ownAddress(t testing.TB) string {
+	t.Helper()
+	for range 1000 {
+		if at, err := freeAddress(fmt.Sprintf("127.0.0.1:%d", 10_000+rand.N(22_000))); err == nil {
+			return at
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 // configure writes reconciler.yaml; more are further lines of it.
@@ -146,7 +160,8 @@ providers: {embedded: {dir: ".", dns: "127.0.0.1:0"}}
 }
 
 func (w *world) app(out, errOut io.Writer) *app {
-	return &app{in: strings.NewReader(""), out: out, err: errOut, now: w.now, env: func(k string) string { return w.env[k] }, wrap: w.calls.wrap, public: w.public}
+	return &app{in: strings.NewReader(""), out: out, err: errOut, now: w.now, env: func(k string) string { return w.env[k] }, wrap: w.calls.wrap,
+		sleep: w.clock.Sleep, quick: true, public: w.public}
 }
 
 // result is how a command ended.

@@ -1,16 +1,10 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"os"
-	"strings"
+	"log/slog"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
@@ -23,9 +17,12 @@ import (
 type Control struct {
 	Engine      *reconcile.Engine
 	Daemon      *Daemon // nil: no daemon runs, what is asked for waits for the next one
+	Log         *slog.Logger
 	Fingerprint func(state.Secret) string
 	Backup      func(path string) error
 	Tree        func(ctx context.Context, rev string) (commit string, files []accept.File, err error)
+
+	most int64 // bytes of a request; 0: maxAsk
 }
 
 // Ask is what a command asks for. Op says which fields count.
@@ -56,9 +53,6 @@ type SecretSet struct {
 	Clients int             `json:"clients"` // that use it and are planned again
 }
 
-// maxAsk bounds a request: a tree of 10,000 manifests fits.
-const maxAsk = 1 << 30
-
 // ErrUnknownOp: this daemon does not know what was asked for; it may be older than the
 // command.
 var ErrUnknownOp = errors.New("the running daemon does not know this command; is it older than this program?")
@@ -67,6 +61,11 @@ var ErrUnknownOp = errors.New("the running daemon does not know this command; is
 func (c *Control) Do(ctx context.Context, a Ask) (any, error) {
 	if a.Limit <= 0 {
 		a.Limit = 100
+	}
+	if c.Daemon != nil {
+		if err := c.Daemon.Started(ctx); err != nil {
+			return nil, fmt.Errorf("%s: the daemon has not started: %w", a.Op, err)
+		}
 	}
 	e := c.Engine
 	switch a.Op {
@@ -106,6 +105,9 @@ func (c *Control) change(ctx context.Context, a Ask) (any, error) {
 	case "approve":
 		ids, err := e.Approve(ctx, a.Name, a.By)
 		c.add(reconcile.CauseApprove, ids...)
+		if err == nil && c.Daemon != nil {
+			c.Daemon.Hint() // what was approved may be the head itself
+		}
 		return len(ids), err
 	case "retry":
 		id, err := e.Retry(a.Name, a.By)
@@ -153,132 +155,8 @@ func (c *Control) apply(ctx context.Context, a Ask) (any, error) {
 	if c.Daemon == nil {
 		return nil, errors.New("apply: no daemon to ask")
 	}
-	if err := c.Daemon.Sync(ctx); err != nil {
-		return nil, err
-	}
-	if err := c.Daemon.Queue().Idle(ctx); err != nil {
+	if err := c.Daemon.Settle(ctx); err != nil {
 		return nil, err
 	}
 	return c.Engine.Overview()
-}
-
-// Problem is an error as it goes over the wire.
-type Problem struct {
-	Title string `json:"title"`
-	Kind  string `json:"kind,omitempty"` // refused, no client, no hold: the caller's errors.Is
-}
-
-var kinds = map[string]error{"no client": reconcile.ErrNoClient, "no hold": reconcile.ErrNoHold, "refused": reconcile.ErrRefused,
-	"no deployment": reconcile.ErrNoDeployment, "unknown op": ErrUnknownOp}
-
-// ServeHTTP answers POST with an Ask.
-func (c *Control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var a Ask
-	if r.Method != http.MethodPost {
-		http.Error(w, "POST only", http.StatusMethodNotAllowed)
-		return
-	}
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAsk)).Decode(&a); err != nil {
-		fail(w, http.StatusBadRequest, fmt.Errorf("read the request: %w", err))
-		return
-	}
-	out, err := c.Do(r.Context(), a)
-	if err != nil {
-		fail(w, http.StatusUnprocessableEntity, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(out) // the caller has gone: nothing is left to say
-}
-
-func fail(w http.ResponseWriter, status int, err error) {
-	p := Problem{Title: err.Error()}
-	for kind, is := range kinds {
-		if errors.Is(err, is) {
-			p.Kind = kind
-		}
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(p)
-}
-
-// Listen opens the control socket, mode 0600. A socket that a dead daemon left is
-// replaced; the state's own lock keeps two daemons apart.
-func Listen(path string) (net.Listener, error) {
-	if _, err := os.Stat(path); err == nil {
-		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("open the control socket: %w", err)
-		}
-	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("open the control socket: %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the control socket: %w", err), l.Close())
-	}
-	return l, nil
-}
-
-// ErrNoDaemon: nobody answers at the socket.
-var ErrNoDaemon = errors.New("no daemon is running")
-
-// Call asks the daemon behind a socket. out is decoded from the answer; nil ignores it.
-func Call(ctx context.Context, socket string, a Ask, out any) error {
-	caller := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		c, err := d.DialContext(ctx, "unix", socket)
-		if err != nil {
-			return nil, ErrNoDaemon
-		}
-		return c, nil
-	}}}
-	body, err := json.Marshal(a)
-	if err != nil {
-		return fmt.Errorf("ask the daemon: %w", err)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://daemon/", bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("ask the daemon: %w", err)
-	}
-	res, err := caller.Do(req)
-	if err != nil {
-		if errors.Is(err, ErrNoDaemon) {
-			return ErrNoDaemon
-		}
-		return fmt.Errorf("ask the daemon: %w", err)
-	}
-	defer res.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(res.Body, maxAsk))
-	if err != nil {
-		return fmt.Errorf("ask the daemon: %w", err)
-	}
-	if res.StatusCode != http.StatusOK {
-		return asError(data)
-	}
-	if out == nil {
-		return nil
-	}
-	if err := json.Unmarshal(data, out); err != nil {
-		return fmt.Errorf("read the daemon's answer: %w", err)
-	}
-	return nil
-}
-
-// remote is an error from the daemon: its text, and what it is.
-type remote struct {
-	text string
-	is   error
-}
-
-func (r *remote) Error() string { return r.text }
-func (r *remote) Unwrap() error { return r.is }
-
-func asError(data []byte) error {
-	var p Problem
-	if err := json.Unmarshal(data, &p); err != nil || p.Title == "" {
-		return fmt.Errorf("the daemon answered: %s", strings.TrimSpace(string(data)))
-	}
-	return &remote{p.Title, kinds[p.Kind]}
 }

@@ -7,25 +7,48 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // Limits of the daemon.
 const (
-	// Grace is how long a stop waits for running passes.
-	Grace = 8 * time.Second
+	// Grace is how long a stop waits for running passes, and Cut how long for those that
+	// were cut off; with the servers' second a stop stays below ten.
+	Grace = 6 * time.Second
+	Cut   = 2 * time.Second
 	// maxPollBackOff is the longest pause after polls that failed.
 	maxPollBackOff = 5 * time.Minute
 	// crashPause is how long a client rests whose pass ended in an error of ours.
 	crashPause = 30 * time.Second
 )
 
+// Engine is what the daemon keeps going; package reconcile's is the one.
+type Engine interface {
+	// Start says once what is due.
+	Start() ([]reconcile.Due, error)
+	// Group says who passes together.
+	Group(state.ClientID) []state.ClientID
+	// Poll looks at the branch, and Pass brings one group to its wish.
+	Poll(context.Context) ([]state.ClientID, error)
+	Pass(context.Context, state.ClientID, reconcile.Cause) (reconcile.Done, error)
+	// RecheckWanted says whether the accepted head is to be judged once more.
+	RecheckWanted() bool
+	// Stop ends passes at a step's border.
+	Stop()
+	Stopping() bool
+}
+
+var _ Engine = (*reconcile.Engine)(nil)
+
 // Daemon runs an engine. Fields are set by wiring.
 type Daemon struct {
-	Engine    *reconcile.Engine
+	Engine    Engine
+	Store     store.Store // where schedules' runs are noted
 	Log       *slog.Logger
 	Workers   int // passes at once
 	Schedules []Schedule
@@ -34,14 +57,19 @@ type Daemon struct {
 	Every time.Duration
 	// OnPoll tells how a poll ended; nil: nobody asks.
 	OnPoll func(error)
+	// OnPass tells that a pass ended; nil: nobody asks.
+	OnPass func()
 
 	queue *Queue
 	hint  chan struct{}
 	// polling is held from a poll to the queueing of what it found, so that who waits for
 	// an idle queue after a poll of its own waits for that, too.
 	polling sync.Mutex
-	once    sync.Once
-	lost    struct {
+	// rechecks counts the passes after which the head is to be judged once more.
+	rechecks atomic.Int64
+	once     sync.Once
+	started  chan struct{} // closed when the engine knows what is on record
+	lost     struct {
 		sync.Mutex
 		err error // of the last poll
 	}
@@ -49,8 +77,9 @@ type Daemon struct {
 
 func (d *Daemon) prepare() {
 	d.once.Do(func() {
-		d.queue = NewQueue(d.Now, d.Engine.Group)
+		d.queue = NewQueue(d.Now, d.Engine.Group, d.Workers)
 		d.hint = make(chan struct{}, 1)
+		d.started = make(chan struct{})
 	})
 }
 
@@ -73,8 +102,12 @@ func (d *Daemon) PollError() error {
 	return d.lost.err
 }
 
+// ErrStuck: something did not end although it was cut off. The process can end; the
+// next start goes on from the journal.
+var ErrStuck = errors.New("the stop did not wait for a pass that hangs; the next start goes on from the journal")
+
 // Run works until ctx ends, then stops gracefully: no new step begins, running ones
-// get Grace to end.
+// get Grace to end, then they are cut off.
 func (d *Daemon) Run(ctx context.Context) error {
 	d.prepare()
 	if err := d.start(); err != nil {
@@ -84,24 +117,34 @@ func (d *Daemon) Run(ctx context.Context) error {
 	defer cut(nil)
 	var wg sync.WaitGroup
 	for range max(d.Workers, 1) {
-		wg.Add(1)
-		go func() { defer wg.Done(); d.work(ctx, hard) }()
+		wg.Go(func() { d.work(ctx, hard) })
 	}
-	stopCron := d.startSchedules(hard)
+	stopCron := d.startSchedules(ctx, hard)
 	d.pollLoop(ctx)
 	d.Engine.Stop()
 	ended := make(chan struct{})
 	go func() { wg.Wait(); stopCron(); close(ended) }()
-	timer := time.NewTimer(Grace)
+	if within(ended, Grace) {
+		return nil
+	}
+	d.Log.Warn("stop: passes are cut off; the next start goes on from the journal")
+	cut(errors.New("the program stops"))
+	if within(ended, Cut) {
+		return nil
+	}
+	return ErrStuck
+}
+
+// within says whether something ended in time.
+func within(ended <-chan struct{}, d time.Duration) bool {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ended:
+		return true
 	case <-timer.C:
-		d.Log.Warn("stop: passes are cut off; the next start goes on from the journal")
-		cut(errors.New("the program stops"))
-		<-ended
+		return false
 	}
-	return nil
 }
 
 func (d *Daemon) start() error {
@@ -109,14 +152,29 @@ func (d *Daemon) start() error {
 	if err != nil {
 		return err
 	}
+	var now []state.ClientID
 	for _, u := range due {
 		if u.At.IsZero() {
-			d.queue.Add(reconcile.CauseStart, u.Client)
+			now = append(now, u.Client)
 		} else {
 			d.queue.AddAt(u.At, u.Client)
 		}
 	}
+	d.queue.Add(reconcile.CauseStart, now...)
+	close(d.started)
 	return nil
+}
+
+// Started waits until the engine may be asked: people's requests can come before it has
+// read what is on record.
+func (d *Daemon) Started(ctx context.Context) error {
+	d.prepare()
+	select {
+	case <-d.started:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // Once polls, passes every client that is due until nothing is due now, and returns.
@@ -125,19 +183,32 @@ func (d *Daemon) Once(ctx context.Context) error {
 	if err := d.start(); err != nil {
 		return err
 	}
-	if err := d.poll(ctx); err != nil {
-		return err
-	}
 	workers, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	for range max(d.Workers, 1) {
-		wg.Add(1)
-		go func() { defer wg.Done(); d.work(workers, workers) }()
+		wg.Go(func() { d.work(workers, workers) })
 	}
-	err := d.queue.Idle(ctx)
+	err := d.Settle(ctx)
 	stop()
 	wg.Wait()
 	return err
+}
+
+// Settle polls, and waits until nothing is due now. A pass that set names free has the
+// head judged once more; what comes of that is waited for, too.
+func (d *Daemon) Settle(ctx context.Context) error {
+	for {
+		before := d.rechecks.Load()
+		if err := d.Sync(ctx); err != nil {
+			return err
+		}
+		if err := d.queue.Idle(ctx); err != nil {
+			return err
+		}
+		if d.rechecks.Load() == before {
+			return nil
+		}
+	}
 }
 
 // pollLoop polls now, at every tick and at every hint, and less often while it fails.
@@ -148,11 +219,11 @@ func (d *Daemon) pollLoop(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		pause := d.Every
+		pause := max(d.Every, time.Second)
 		if err != nil {
 			failures++
 			d.Log.Error("poll failed; nothing changes until it works again", "error", err)
-			pause = min(d.Every<<min(failures, 6), maxPollBackOff)
+			pause = max(pause, min(pause<<min(failures, 6), maxPollBackOff))
 		} else {
 			failures = 0
 		}
@@ -172,7 +243,8 @@ func (d *Daemon) pollLoop(ctx context.Context) {
 func (d *Daemon) poll(ctx context.Context) error {
 	d.polling.Lock()
 	defer d.polling.Unlock()
-	ids, err := d.Engine.Poll(ctx)
+	var ids []state.ClientID
+	err := d.contain("poll", func() (err error) { ids, err = d.Engine.Poll(ctx); return err })
 	d.lost.Lock()
 	d.lost.err = err
 	d.lost.Unlock()
@@ -188,35 +260,42 @@ func (d *Daemon) poll(ctx context.Context) error {
 
 // Sync polls now and returns the poll's error; the passes follow in the workers.
 func (d *Daemon) Sync(ctx context.Context) error {
-	d.prepare()
+	if err := d.Started(ctx); err != nil {
+		return err
+	}
 	return d.poll(ctx)
 }
 
 // work runs passes until ctx ends; hard cuts a running one off.
 func (d *Daemon) work(ctx, hard context.Context) {
 	for {
-		id, group, cause, err := d.queue.Next(ctx)
+		t, err := d.queue.Next(ctx)
 		if err != nil {
 			return
 		}
-		d.pass(hard, id, cause)
-		d.queue.Done(group)
+		d.pass(hard, t.Client, t.Cause)
+		if d.OnPass != nil {
+			d.OnPass()
+		}
+		d.queue.Done(t)
 	}
 }
 
-// pass runs one pass; a panic costs that pass only.
+// contain turns a panic into an error: it costs what panicked, and nothing else.
+func (d *Daemon) contain(what string, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.Log.Error(what+" panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = fmt.Errorf("%s: an error in this program: %v", what, p)
+		}
+	}()
+	return f()
+}
+
+// pass runs one pass and puts back what it leaves to do.
 func (d *Daemon) pass(ctx context.Context, id state.ClientID, cause reconcile.Cause) {
 	var done reconcile.Done
-	var err error
-	func() {
-		defer func() {
-			if p := recover(); p != nil {
-				d.Log.Error("pass panicked", "client", id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-				err = fmt.Errorf("panic: %v", p)
-			}
-		}()
-		done, err = d.Engine.Pass(ctx, id, cause)
-	}()
+	err := d.contain("pass", func() (err error) { done, err = d.Engine.Pass(ctx, id, cause); return err })
 	switch {
 	case ctx.Err() != nil || d.Engine.Stopping():
 		return // the next start goes on
@@ -227,6 +306,7 @@ func (d *Daemon) pass(ctx context.Context, id state.ClientID, cause reconcile.Ca
 	}
 	d.queue.Add(reconcile.CauseCommit, done.Also...)
 	if done.Recheck && d.Engine.RecheckWanted() {
+		d.rechecks.Add(1)
 		d.Hint()
 	}
 	switch {

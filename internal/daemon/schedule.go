@@ -2,8 +2,11 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -20,69 +23,121 @@ type Schedule struct {
 	// Remember notes each run in the state, so that one that was missed while the program
 	// was down is caught up.
 	Remember bool
+	// Looks says that it changes nothing: a stop cuts it off at once. Others get Grace.
+	Looks bool
 }
 
 // ParseSpec says whether a schedule's text can be read.
 func ParseSpec(spec string) error {
-	_, err := cron.ParseStandard(spec)
+	_, err := parseSpec(spec)
 	return err
 }
 
+// parseSpec reads a schedule in UTC. cron panics on some texts, takes zones whose clock
+// changes skip runs, rounds what is below a second up, and accepts days that never come.
+func parseSpec(spec string) (s cron.Schedule, err error) {
+	defer func() {
+		if recover() != nil {
+			s, err = nil, fmt.Errorf("schedule %q can't be read: it is five fields, @daily or @every 5m", spec)
+		}
+	}()
+	if strings.Contains(spec, "TZ=") {
+		return nil, fmt.Errorf("schedule %q names a zone: schedules are in UTC", spec)
+	}
+	if every, ok := strings.CutPrefix(spec, "@every "); ok {
+		if d, err := time.ParseDuration(every); err == nil && d < time.Second {
+			return nil, fmt.Errorf("schedule %q: a second is the shortest", spec)
+		}
+	}
+	if s, err = cron.ParseStandard(spec); err != nil {
+		return nil, fmt.Errorf("schedule %q: %w", spec, err)
+	}
+	if s.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+		return nil, fmt.Errorf("schedule %q names a day that never comes", spec)
+	}
+	return s, nil
+}
+
 // missed says that the schedule should have run between last and now.
-func missed(spec string, last, now time.Time) bool {
-	s, err := cron.ParseStandard(spec)
-	return err == nil && !last.IsZero() && !s.Next(last).After(now)
+func missed(s cron.Schedule, last, now time.Time) bool {
+	next := s.Next(last.UTC())
+	return !last.IsZero() && !next.IsZero() && !next.After(now)
 }
 
 // startSchedules starts cron and returns what stops it and waits for running jobs. A
 // job that is still running when its time comes again is left out that time; one that
-// panics is logged.
-func (d *Daemon) startSchedules(ctx context.Context) (stop func()) {
+// panics is logged. Jobs that only look end with soft, others with hard.
+func (d *Daemon) startSchedules(soft, hard context.Context) (stop func()) {
 	logger := cronLog{d.Log}
+	// Recover stands inside: a panic that went through SkipIfStillRunning would leave the
+	// job marked as running for ever.
 	c := cron.New(cron.WithLocation(time.UTC), cron.WithLogger(logger),
-		cron.WithChain(cron.Recover(logger), cron.SkipIfStillRunning(logger)))
+		cron.WithChain(cron.SkipIfStillRunning(logger), cron.Recover(logger)))
+	var wg sync.WaitGroup
 	for _, s := range d.Schedules {
-		id, err := c.AddFunc(s.Spec, func() { d.runSchedule(ctx, s) })
+		when, err := parseSpec(s.Spec)
 		if err != nil {
-			d.Log.Error("schedule can't be read; it does not run", "schedule", s.Name, "spec", s.Spec, "error", err)
+			d.Log.Error("schedule can't be read; it does not run", "schedule", s.Name, "error", err)
 			continue
 		}
+		ctx := hard
+		if s.Looks {
+			ctx = soft
+		}
+		id := c.Schedule(when, cron.FuncJob(func() { d.runSchedule(ctx, s) }))
 		if !s.Remember {
 			continue
 		}
-		last, err := d.lastRun(s.Name)
+		due, err := d.catchUp(s.Name, when)
 		if err != nil {
 			d.Log.Error("schedule's last run can't be read", "schedule", s.Name, "error", err)
-			continue
 		}
-		if missed(s.Spec, last, d.Now()) {
-			go c.Entry(id).WrappedJob.Run()
+		if due {
+			job := c.Entry(id).WrappedJob // the wrapped one: no overlap with its next time
+			wg.Go(job.Run)
 		}
 	}
 	c.Start()
-	return func() { <-c.Stop().Done() }
+	return func() { <-c.Stop().Done(); wg.Wait() }
 }
 
-func (d *Daemon) lastRun(name string) (last time.Time, err error) {
-	err = d.Engine.Store.View(func(tx store.Tx) (err error) {
+// catchUp says whether a schedule's time passed while the program was down. One that
+// never ran counts from now, so that a program that is restarted often still comes to
+// what is seldom.
+func (d *Daemon) catchUp(name string, when cron.Schedule) (bool, error) {
+	var last time.Time
+	err := d.Store.View(func(tx store.Tx) (err error) {
 		last, _, err = store.LastRun(tx, name)
 		return err
 	})
-	return last, err
+	if err != nil {
+		return false, err
+	}
+	if last.IsZero() {
+		return false, d.ran(name)
+	}
+	return missed(when, last, d.Now()), nil
+}
+
+func (d *Daemon) ran(name string) error {
+	return d.Store.Update(func(tx store.Tx) error { return store.PutLastRun(tx, name, d.Now()) })
 }
 
 func (d *Daemon) runSchedule(ctx context.Context, s Schedule) {
 	if ctx.Err() != nil {
 		return
 	}
-	if err := s.Run(ctx); err != nil {
+	err := s.Run(ctx)
+	switch {
+	case err != nil && ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):
+		return // a stop is no failure; it is caught up
+	case err != nil:
 		d.Log.Error("schedule failed", "schedule", s.Name, "error", err)
 		return
-	}
-	if !s.Remember || d.Engine.Stopping() {
+	case !s.Remember || d.Engine.Stopping():
 		return
 	}
-	if err := d.Engine.Store.Update(func(tx store.Tx) error { return store.PutLastRun(tx, s.Name, d.Now()) }); err != nil {
+	if err := d.ran(s.Name); err != nil {
 		d.Log.Error("schedule's run can't be noted", "schedule", s.Name, "error", err)
 	}
 }

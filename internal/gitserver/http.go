@@ -44,7 +44,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case action == uploadPack && r.Method == http.MethodPost:
 		err = s.withBody(w, r, uploadPack, func(body *bytes.Reader) error { return s.upload(w, r, name, body) })
 	case action == receivePack && r.Method == http.MethodPost:
-		err = s.withBody(w, r, receivePack, func(body *bytes.Reader) error { return s.receive(w, name, body) })
+		err = s.withBody(w, r, receivePack, func(body *bytes.Reader) error { return s.receive(w, r, name, body) })
 	case action == "info/refs" || action == uploadPack || action == receivePack:
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 	default:
@@ -125,7 +125,7 @@ func capabilities(c *capability.List, service string) error {
 	}
 	set := []capability.Capability{capability.OFSDelta}
 	if service == receivePack {
-		set = append(set, capability.DeleteRefs, capability.ReportStatus)
+		set = append(set, capability.DeleteRefs, capability.ReportStatus, capability.Sideband64k)
 	}
 	for _, k := range set {
 		if err := c.Set(k); err != nil {

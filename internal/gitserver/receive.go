@@ -11,6 +11,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 	"github.com/go-git/go-git/v5/plumbing/revlist"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/storage/filesystem"
@@ -24,12 +25,12 @@ type command struct {
 }
 
 // receive stores a pushed pack, moves references and reports.
-func (s *Server) receive(w http.ResponseWriter, name string, body *bytes.Reader) error {
+func (s *Server) receive(w http.ResponseWriter, r *http.Request, name string, body *bytes.Reader) error {
 	l, err := s.lock(name)
 	if err != nil {
 		return err
 	}
-	commands, report, err := parseCommands(body)
+	commands, wants, err := parseCommands(body)
 	if err != nil {
 		return err
 	}
@@ -55,50 +56,81 @@ func (s *Server) receive(w http.ResponseWriter, name string, body *bytes.Reader)
 		status.CommandStatuses = append(status.CommandStatuses, &packp.CommandStatus{ReferenceName: c.name, Status: text})
 	}
 	var out bytes.Buffer
-	if !report {
+	if !wants.report {
 		return nil
 	}
 	if err := status.Encode(&out); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
-	_, _ = w.Write(out.Bytes()) // an error here is the client's connection
+	if !wants.bands {
+		_, _ = w.Write(out.Bytes()) // an error here is the client's connection
+		return nil
+	}
+	return s.banded(w, r, name, commands, out.Bytes())
+}
+
+// banded tells the pusher what comes of the push while it comes, as lines that git
+// shows behind "remote:", and then the report.
+func (s *Server) banded(w http.ResponseWriter, r *http.Request, name string, commands []*command, report []byte) error {
+	mux := sideband.NewMuxer(sideband.Sideband64k, w)
+	conn := http.NewResponseController(w)
+	if s.Tell != nil {
+		for _, c := range commands {
+			if c.problem != "" || !c.name.IsBranch() || c.new.IsZero() {
+				continue
+			}
+			s.Tell(r.Context(), name, c.name.Short(), c.new.String(), func(line string) {
+				_, _ = mux.WriteChannel(sideband.ProgressMessage, []byte(line+"\n")) // the client's connection
+				_ = conn.Flush()                                                     // a test's recorder needs none
+			})
+		}
+	}
+	_, _ = mux.Write(report)
+	_ = pktline.NewEncoder(w).Flush()
 	return nil
 }
 
+// wants is what a pusher asked for.
+type wants struct {
+	report bool // whether and why not each reference moved
+	bands  bool // the report beside lines for people
+}
+
 // parseCommands reads up to the pack.
-func parseCommands(body *bytes.Reader) (out []*command, report bool, err error) {
+func parseCommands(body *bytes.Reader) (out []*command, want wants, err error) {
 	scan := pktline.NewScanner(body)
 	for scan.Scan() {
 		line := strings.TrimSuffix(string(scan.Bytes()), "\n")
 		if line == "" { // flush: the pack follows
-			return out, report, nil
+			return out, want, nil
 		}
 		line, caps, first := strings.Cut(line, "\x00")
 		if first {
 			if err := known(caps, receivePack); err != nil {
-				return nil, false, err
+				return nil, want, err
 			}
-			report = strings.Contains(" "+caps+" ", " report-status ")
+			want.report = strings.Contains(" "+caps+" ", " report-status ")
+			want.bands = strings.Contains(" "+caps+" ", " side-band-64k ")
 		}
 		f := strings.SplitN(line, " ", 3)
 		if len(f) != 3 {
-			return nil, false, fmt.Errorf("%w: not a command; shallow pushes are not supported", errRequest)
+			return nil, want, fmt.Errorf("%w: not a command; shallow pushes are not supported", errRequest)
 		}
 		c := &command{name: plumbing.ReferenceName(f[2])}
 		if c.old, err = parseHash(f[0]); err != nil {
-			return nil, false, err
+			return nil, want, err
 		}
 		if c.new, err = parseHash(f[1]); err != nil {
-			return nil, false, err
+			return nil, want, err
 		}
 		if out = append(out, c); len(out) > maxCommands {
-			return nil, false, fmt.Errorf("%w: more than %d commands", errRequest, maxCommands)
+			return nil, want, fmt.Errorf("%w: more than %d commands", errRequest, maxCommands)
 		}
 	}
 	if err := scan.Err(); err != nil {
-		return nil, false, fmt.Errorf("%w: %w", errRequest, err)
+		return nil, want, fmt.Errorf("%w: %w", errRequest, err)
 	}
-	return nil, false, fmt.Errorf("%w: the commands do not end", errRequest)
+	return nil, want, fmt.Errorf("%w: the commands do not end", errRequest)
 }
 
 // push returns what to say of the unpacking; refused commands carry their problem.

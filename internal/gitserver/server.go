@@ -1,6 +1,7 @@
 package gitserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -53,11 +54,15 @@ const (
 	authorEmail = "demo@reconciler.example"
 )
 
-// Server serves the repositories of one folder. Set OnPush and Now before the first use.
+// Server serves the repositories of one folder. Set OnPush, Tell and Now before the first use.
 type Server struct {
 	// OnPush is called after a branch was updated, by a push or by Commit and Revert.
 	// head is "" when the branch was deleted. It may be nil.
 	OnPush func(name, branch, head string)
+	// Tell is called after OnPush, for each branch that a pusher moved who can be told
+	// what comes of it: say shows a line at the pusher's terminal at once. The push ends
+	// when Tell returns; ctx ends with the pusher. It may be nil.
+	Tell func(ctx context.Context, name, branch, head string, say func(line string))
 	// Now tells the time of commits; nil is time.Now.
 	Now func() time.Time
 

@@ -135,7 +135,7 @@ func known(caps, service string) error {
 		switch k {
 		case "ofs-delta", "agent", "session-id", "object-format":
 			continue
-		case "report-status", "delete-refs":
+		case "report-status", "delete-refs", "side-band-64k":
 			if service == receivePack {
 				continue
 			}

@@ -105,7 +105,7 @@ func (e *Engine) waiting(g *group, m *member, result apply.Result, at *apply.Ste
 	}
 	sort.Strings(asked) // a plan's order changes with what is done; what is left does not
 	if len(asked) > 0 {
-		end.because = "waits for you. " + strings.Join(asked, ". ")
+		end.because = "waiting for a person: " + strings.Join(asked, ". ")
 		end.next, end.word = "do that; it goes on by itself once it is seen, or at once with `reconciler retry "+m.client.Name+"`", "held"
 		if end.quiet = m.client.Because == end.because; !end.quiet {
 			end.what = "waits"
@@ -258,7 +258,7 @@ func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []stat
 // waitFor ends a pass that goes on by itself later.
 func (e *Engine) waitFor(g *group, m *member, what string, err error) (Done, error) {
 	n := m.client.Failures + 1
-	return e.finish(g, m, nil, ending{status: m.client.Status, because: what + ": " + sentence(err), at: e.later(n, provider.UntilOf(err)), word: "pending",
+	return e.finish(g, m, nil, ending{status: m.client.Status, because: what + ": " + sentence(err), at: e.later(n, apply.RetryAt(err)), word: "pending",
 		change: func(c *state.Client) { c.Failures = n }})
 }
 

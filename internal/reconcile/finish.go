@@ -30,7 +30,7 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		}
 		newer := c.Seq > m.client.Seq
 		now := e.Now()
-		c.Status, c.Because, c.UpdatedAt, c.Attempts, c.LookWanted = end.status, end.because, now, 0, false
+		c.Status, c.Because, c.UpdatedAt, c.Attempts, c.LookWanted = end.status, end.because, now, 0, !end.settled && m.worked
 		c.Next = end.next
 		c.Settled, c.RetryAt = end.settled && !newer, end.at
 		if end.step != "" {

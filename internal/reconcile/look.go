@@ -13,7 +13,8 @@ import (
 // approval asked for it.
 func (g *group) looksWanted() bool {
 	for _, m := range g.members {
-		if m.client.LookWanted {
+		// A pass that was cut off may have seen what is not on record.
+		if m.client.LookWanted || m.client.Attempts > 0 {
 			return true
 		}
 	}
@@ -32,7 +33,7 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 	var mu sync.Mutex
 	slots := make(chan struct{}, lookParallel)
 	for _, m := range g.members {
-		if !touched[m.client.ID] && !m.client.LookWanted {
+		if !touched[m.client.ID] && !m.client.LookWanted && m.client.Attempts == 0 {
 			continue
 		}
 		for _, r := range m.recorded {

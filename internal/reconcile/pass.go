@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -153,7 +152,6 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 			work[s.Ref.Client], run = true, true
 		}
 	}
-	deployments := map[state.ClientID]string{}
 	err = e.Store.Update(func(tx store.Tx) error {
 		if err := e.keepHolds(tx, g, p, holds); err != nil {
 			return err
@@ -169,21 +167,18 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 			if !ok {
 				continue
 			}
-			d := m.audit(p, runID, cause, g.now)
-			if last, ok, err := store.Deployment(tx, c.Deployment); err != nil {
+			d, err := m.goOn(tx, m.audit(p, runID, cause, g.now))
+			if err != nil {
 				return err
-			} else if ok && last.State == "waiting" && last.Fingerprint == d.Fingerprint && last.Commit == d.Commit {
-				d.ID, d.Started = last.ID, last.Started // it looks again: one record, however long it waits
 			}
-			deployments[c.ID] = d.ID
 			d.Source = m.client.SourceCommit
 			c.SourceSpec, c.SourceCommit = m.client.SourceSpec, m.client.SourceCommit
 			if c.Run == "" {
 				c.Run = runID // a pass that was cut off, or waited, goes on under its own name
 			}
-			m.client.Run = c.Run
+			m.client.Run, m.client.Deployment = c.Run, d.ID
 			c.Deployment, c.Settled, c.Attempts, c.Status = d.ID, false, c.Attempts+1, m.busy()
-			c.Because, c.UpdatedAt, c.LookWanted, c.RetryAt = "", g.now, false, time.Time{}
+			c.Because, c.UpdatedAt, c.RetryAt = "", g.now, time.Time{}
 			if err := store.PutClient(tx, c); err != nil {
 				return err
 			}
@@ -198,13 +193,26 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 	}
 	for _, m := range g.members {
 		if work[m.client.ID] {
-			m.client.Deployment, m.worked, m.client.Status = deployments[m.client.ID], true, m.busy()
+			m.worked, m.client.Status = true, m.busy()
 			job.Run = m.client.Run
 			job.Clients[m.client.ID] = m.client
 			job.Deployment[m.client.ID] = m.client.Deployment
 		}
 	}
 	return job, run, nil
+}
+
+// goOn takes the audit record of the same plan up again where it had to wait: asking
+// every few minutes whether a person has set a record is one deployment, not hundreds.
+func (m *member) goOn(tx store.Tx, d state.Deployment) (state.Deployment, error) {
+	last, ok, err := store.Deployment(tx, m.client.Deployment)
+	if err != nil || !ok {
+		return d, err
+	}
+	if last.State == "waiting" && last.Commit == d.Commit && last.Fingerprint == d.Fingerprint {
+		d.ID, d.Started = last.ID, last.Started
+	}
+	return d, nil
 }
 
 func (e *Engine) runID() (string, error) {
@@ -235,9 +243,4 @@ func (m *member) busy() state.Status {
 		return state.StatusDeploying
 	}
 	return state.StatusProvisioning
-}
-
-// isEnded says that ctx is over: what happened then is not the client's fault.
-func isEnded(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || errors.Is(err, context.Canceled)
 }

@@ -120,6 +120,21 @@ func TestP11OneChangeAmongMany(t *testing.T) {
 	}
 }
 
+// P5: nobody polls before the record was read: the head would be judged as a first one,
+// and its removals would be lost.
+func TestP5NoPollBeforeTheStart(t *testing.T) {
+	_, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+	w.repo.commit(map[string]string{"clients/b.yaml": ""})
+	other := &reconcile.Engine{Config: w.engine.Config, Store: w.store, Repo: w.repo, Now: w.clock.Now}
+	if _, err := other.Poll(t.Context()); !errors.Is(err, reconcile.ErrNotStarted) {
+		t.Fatalf("a poll before the start: %v", err)
+	}
+	w.restart()
+	w.pass(w.poll()...)
+	w.want("b", state.StatusRetained)
+}
+
 // Inside a freeze window changes wait, visibly, until its end or an approval.
 func TestRuleFreeze(t *testing.T) {
 	v, w := newVendors(t)

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 
@@ -18,6 +19,9 @@ import (
 func (e *Engine) Poll(ctx context.Context) ([]state.ClientID, error) {
 	e.accepting.Lock()
 	defer e.accepting.Unlock()
+	if !e.started() {
+		return nil, ErrNotStarted
+	}
 	head, err := e.Repo.Poll(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("poll: %w", err)
@@ -30,6 +34,17 @@ func (e *Engine) Poll(ctx context.Context) ([]state.ClientID, error) {
 		return nil, nil
 	}
 	return e.accept(ctx, head)
+}
+
+// ErrNotStarted: what is on record was not read yet. A head that is judged without it
+// would be a first one, which takes nothing away.
+var ErrNotStarted = errors.New("the engine was not started")
+
+// started says that Start was called.
+func (e *Engine) started() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.seq != nil
 }
 
 // RecheckWanted notes that names became free, and says whether something invalid waits

@@ -98,7 +98,7 @@ func (e *Engine) Overview() (Overview, error) {
 		}
 		if base != nil {
 			out.Head, out.Problems = base.Head, base.Problems
-			v, ok, err := store.VerdictHead(tx, base.Head)
+			v, ok, err := store.Verdict(tx, base.Head)
 			if err != nil {
 				return err
 			}

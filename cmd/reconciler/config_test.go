@@ -1,0 +1,194 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// designConfig is the configuration of the design, with example values; without the
+// vendors, which have a test of their own.
+const designConfig = `
+repository: {url: https://github.com/compassdigital/clients.git, branch: main, path: clients, poll: "@every 30s"}
+state: {path: /var/lib/reconciler/state.db, keyFile: /etc/reconciler/key, backup: {every: 6h, keep: 14, dir: /var/backups}}
+listen: 127.0.0.1:8080
+publicURL: https://reconciler.compassdigital.example
+github: {owner: compassdigital, repo: clients, apiURL: https://api.github.com/, token: gh-token-1, app: {id: 1234, installationID: 5678, privateKeyFile: app.pem}, webhookSecret: hook-1}
+platform: {baseDomain: compassdigital.example, defaults: {deployment: ploi, database: railway, dns: cloudflare}}
+guard: {maxDeletes: 3, maxDeletePercent: 10, maxChanged: 25, maxCreates: 10, removals: any, removeAfter: 0s}
+schedules: {drift: "@every 1h", health: "@every 5m", purge: "@daily"}
+network: {resolvers: [9.9.9.9], proxy: "", caFile: "", allowPrivate: [10.0.0.0/8]}
+api: {tokens: [{name: ops, role: operator, tokenFile: ops.token}], github: {org: compassdigital, teams: {operator: [ops]}}}
+notify: {mail: [ops@compassdigital.example], slack: https://hooks.slack.example/T0/B0/slack-1, webhook: {url: https://in.example/w-1, secret: hook-2}, quiet: "22:00-07:00"}
+`
+
+const designProviders = `
+providers:
+  cloudflare: {apiToken: cf-1, zoneID: z1, apiURL: https://api.cloudflare.example}
+  ploi: {apiToken: ploi-1, servers: {web-1: "1"}, serverID: 2, apiURL: https://ploi.example}
+  vercel: {apiToken: vc-1, teamID: team_1, apiURL: https://api.vercel.example}
+  railway: {apiKey: rw-1, apiURL: https://railway.example}
+  postgres: {dsn: "postgres://root:pg-1@db.example/main"}
+  resend: {apiKey: re-1, from: hello@compassdigital.example, apiURL: https://api.resend.example}
+  stripe: {apiKey: st-1, apiURL: https://api.stripe.example}
+`
+
+// configIn writes files and loads reconciler.yaml with an environment.
+func configIn(t *testing.T, env map[string]string, files map[string]string) (Config, error) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		writeAll(t, filepath.Join(dir, name), text)
+	}
+	return loadConfig(filepath.Join(dir, defaultConfigFile), func(k string) string { return env[k] })
+}
+
+// The whole configuration of the design is understood: what is not built yet is said.
+func TestConfigOfTheDesign(t *testing.T) {
+	files := map[string]string{defaultConfigFile: designConfig, "app.pem": "pem-1\n", "ops.token": "ops-1\n"}
+	c, err := configIn(t, nil, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.GitHub.App.ID + " " + c.GitHub.App.PrivateKey.Reveal() + " " + c.API.Tokens[0].Token.Reveal() + " " + c.Notify.Webhook.Secret.Reveal(); got != "1234 pem-1 ops-1 hook-2" {
+		t.Errorf("read: %s", got)
+	}
+	want := []string{"github has no effect in this version yet", "api has no effect in this version yet", "notify has no effect in this version yet", "network.resolvers has no effect in this version yet",
+		"platform.defaults.deployment is ploi, and this version does not talk to ploi yet: clients that don't name another provider can't be planned",
+		"platform.defaults.database is railway, and this version does not talk to railway yet: clients that don't name another provider can't be planned",
+		"platform.defaults.dns is cloudflare, and this version does not talk to cloudflare yet: clients that don't name another provider can't be planned"}
+	if d := cmp.Diff(want, c.notices()); d != "" {
+		t.Error(d)
+	}
+
+	files[defaultConfigFile] += designProviders
+	_, err = configIn(t, nil, files)
+	for _, vendor := range notYet() {
+		if !strings.Contains(fmt.Sprint(err), "providers."+vendor+": this version does not talk to "+vendor+" yet") {
+			t.Errorf("nothing is said of %s: %v", vendor, err)
+		}
+	}
+	if n := strings.Count(fmt.Sprint(err), "\n"); n != len(notYet()) {
+		t.Errorf("more than that is wrong: %v", err)
+	}
+}
+
+// Everything that is wrong is listed at once, with its line, and no value is repeated.
+func TestConfigListsAllProblems(t *testing.T) {
+	_, err := configIn(t, map[string]string{"RECONCILER_GUARD_MAX_DELETES": "many-sk_live", "RECONCILER_API_TOKENS": "[{nam: x}]"}, map[string]string{"empty": "\n", defaultConfigFile: `repositry: {url: https://git.example/clients.git}
+state: {path: state.db, keyfile: key, key: a-key, keyFile: key}
+schedules: {health: "now and then"}
+workers: sk_live_in_the_wrong_place
+network: {allowPrivate: [ten], caFile: [a]}
+providers: {plio: {}, stripe: {apiKeyFile: gone}, ploi: {apiTokenFile: empty}}
+guard: {removals: never, removeAfter: soon}
+platform: {baseDomain: "https://agency.example"}
+`})
+	var ue usageError
+	if !errors.As(err, &ue) {
+		t.Fatalf("not wrong usage: %v", err)
+	}
+	text := err.Error()
+	for _, want := range []string{
+		"line 1: repositry: no such key; did you mean repository?",
+		"line 2: state.keyfile: no such key; did you mean keyFile?",
+		"line 4: workers is a number",
+		"line 5: network.caFile is one text",
+		"line 6: providers.plio: no such key; did you mean ploi?",
+		"RECONCILER_GUARD_MAX_DELETES in the environment is a number",
+		"RECONCILER_API_TOKENS[0].nam: no such key; did you mean name?",
+		"state.key and state.keyFile exclude each other",
+		"providers.stripe.apiKeyFile: open ", "providers.ploi.apiTokenFile: ", " is empty",
+		"repository.url is missing", "schedules.health", "network.allowPrivate", "guard.removals", "guard.removeAfter", "platform.baseDomain",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not say %q", want)
+		}
+	}
+	if strings.Contains(text, "sk_live") || strings.Contains(text, "a-key") {
+		t.Error("it repeats a value")
+	}
+	if t.Failed() {
+		t.Log(text)
+	}
+}
+
+// Odd files are refused, or mean nothing.
+func TestConfigShapes(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                          "repository.url is missing",
+		"null\n":                    "repository.url is missing",
+		"- a\n":                     "line 1: the file is made of keys and values",
+		"a: b\n---\nc: d\n":         "more than one document",
+		"listen: a\nlisten: b\n":    "already defined",
+		"listen: [\n":               "yaml: line",
+		"listen: &a {b: *a}\n":      "listen is one text",
+		"workers: 0\n":              "workers is 0: at least 1",
+		"repository: {poll: 1ms}\n": "repository.poll",
+	} {
+		if _, err := configIn(t, nil, map[string]string{defaultConfigFile: text}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// Every field can come from the environment, which wins over the file; the names of the
+// platform's .env fill what is left.
+func TestConfigFromTheEnvironment(t *testing.T) {
+	files := map[string]string{"railway.key": "rw-file\n", defaultConfigFile: "repository: {url: https://git.example/a.git, branch: old}\n"}
+	c, err := configIn(t, map[string]string{
+		"RECONCILER_REPOSITORY_BRANCH": "release", "RECONCILER_GITHUB_TOKEN": "gh", "RECONCILER_WORKERS": "3", "RECONCILER_PUBLIC_URL": "https://r.example",
+		"RECONCILER_STATE_KEY_FILE": "other", "RECONCILER_NETWORK_ALLOW_PRIVATE": "10.0.0.0/8,fd00::/8", "RECONCILER_NOTIFY_MAIL": "[a@b.example]",
+		"RECONCILER_API_TOKENS": `[{name: ops, token: t1}]`, "RECONCILER_PROVIDERS_PLOI_SERVERS": `{web-1: "1"}`, "RECONCILER_PROVIDERS_RAILWAY_API_KEY_FILE": "railway.key",
+		"RECONCILER_PROVIDERS_VERCEL_API_TOKEN": "vc-ours",
+		"PLOI_API_TOKEN":                        "ploi", "PLOI_SERVER_ID": "7", "CLOUDFLARE_API_TOKEN": "cf", "CLOUDFLARE_ZONE_ID": "zone", "VERCEL_API_TOKEN": "vc-old", "VERCEL_ORG_ID": "org", "VERCEL_TEAM_ID": "team",
+		"RAILWAY_API_KEY": "rw-old", "RESEND_API_KEY": "re", "STRIPE_API_KEY": "st", "PLATFORM_BASE_URL": "https://agency.example:3000/x", "DEFAULT_DEPLOYMENT_PROVIDER": "ploi",
+	}, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := c.Providers
+	got := []string{c.Repository.Branch, c.GitHub.Token.Reveal(), fmt.Sprint(c.Workers), c.PublicURL, filepath.Base(c.State.KeyFile), strings.Join(c.Network.AllowPrivate, "+"), strings.Join(c.Notify.Mail, "+"),
+		c.API.Tokens[0].Name + c.API.Tokens[0].Token.Reveal(), p.Ploi.Servers["web-1"], p.Railway.APIKey.Reveal(), p.Vercel.APIToken.Reveal(), p.Vercel.TeamID,
+		p.Ploi.APIToken.Reveal(), p.Ploi.ServerID, p.Cloudflare.APIToken.Reveal(), p.Cloudflare.ZoneID, p.Resend.APIKey.Reveal(), p.Stripe.APIKey.Reveal(), c.Platform.BaseDomain, c.Platform.Defaults.Deployment}
+	want := []string{"release", "gh", "3", "https://r.example", "other", "10.0.0.0/8+fd00::/8", "a@b.example", "opst1", "1", "rw-file", "vc-ours", "team",
+		"ploi", "7", "cf", "zone", "re", "st", "agency.example", "ploi"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	for v, want := range map[string]string{"agency.example": "agency.example", "agency.example:8080": "agency.example", "http://agency.example/": "agency.example"} {
+		if got := hostOf(v); got != want {
+			t.Errorf("PLATFORM_BASE_URL=%s is %s", v, got)
+		}
+	}
+}
+
+// P10: a configuration does not print its secrets, however it is printed.
+func TestP10ConfigDoesNotPrintSecrets(t *testing.T) {
+	files := map[string]string{defaultConfigFile: strings.Replace(designConfig, "https://github.com", "https://dana:pass-1@github.com", 1), "app.pem": "pem-1", "ops.token": "ops-1"}
+	c, err := configIn(t, map[string]string{"STRIPE_API_KEY": "st-1", "RECONCILER_PROVIDERS_POSTGRES_DSN": "postgres://root:pg-1@db.example"}, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		fmt.Fprintf(&b, verb, c)
+		fmt.Fprintf(&b, verb, &c)
+	}
+	slog.New(slog.NewTextHandler(&b, nil)).Info("x", "config", c)
+	for _, secret := range []string{"pass-1", "pem-1", "ops-1", "st-1", "pg-1", "gh-token-1", "hook-1", "hook-2", "slack-1", "w-1"} {
+		for _, form := range []string{secret, fmt.Sprintf("%x", secret)} {
+			if strings.Contains(b.String(), form) {
+				t.Errorf("%s shows", secret)
+			}
+		}
+	}
+	if !strings.Contains(b.String(), "github.com/compassdigital/clients.git") {
+		t.Error("nothing was printed at all")
+	}
+}
