@@ -1,4 +1,3 @@
-// Command reconciler brings clients' sites to what Git says.
 package main
 
 import (
@@ -68,9 +67,9 @@ type app struct {
 	now      func() time.Time
 	answered bool // the document of -o json was printed
 	// Tests set these; nil elsewhere. wrap stands between the engine and every provider,
-	// ready is called when everything listens, public stands for the world's DNS,
-	// sleep waits between looks and tries; quick lets builds take no pauses and leaves syncing
-	// of the state to the system.
+	// ready is called when everything listens, public stands for the world's DNS, sleep
+	// waits between looks and tries; quick lets builds take no pauses and leaves syncing of
+	// the state to the system.
 	wrap   func(provider.Provider) provider.Provider
 	ready  func(*program)
 	public external.Lookup
@@ -106,6 +105,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 		if c.Name() == "plan" && slices.Contains(args, "--detailed-exitcode") {
 			code = exitPlanUse
 		}
+	}
+	if ctx.Err() != nil {
+		err = fmt.Errorf("stopped before the end: %w", err)
 	}
 	fmt.Fprintln(a.err, a.look().Failure("error:"), safe(err.Error()))
 	if o := c.Flags().Lookup("output"); o != nil && o.Value.String() == "json" && !a.answered {

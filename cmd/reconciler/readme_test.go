@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -29,7 +28,9 @@ func TestReadme(t *testing.T) {
 	if !strings.Contains(readAll(t, "../../Makefile"), "\ntest:") || !strings.Contains(readAll(t, "../../.ci/run"), "make test") {
 		t.Error("make test is no target, or is not what CI runs")
 	}
-	d := startDemo(t)
+	temp := t.TempDir()
+	on := startDemo(t, temp, "--data", filepath.Join(temp, "demo"))
+	d := demoProcess{data: on.data, http: strings.TrimPrefix(on.base, "http://"), dns: on.dns}
 	dir := t.TempDir()
 	bin := tools(t)
 	for _, block := range blocks(readme, "console") {
@@ -66,52 +67,9 @@ func blocks(text, language string) [][]command {
 	return out
 }
 
-// demoProcess is a demo in a process of its own.
+// demoProcess is where a running demo is.
 type demoProcess struct {
 	data, http, dns string
-}
-
-func startDemo(t *testing.T) demoProcess {
-	t.Helper()
-	d := demoProcess{data: filepath.Join(t.TempDir(), "demo")}
-	for _, a := range []*string{&d.http, &d.dns} {
-		free, err := freeAddress("127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		*a = free
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	c := exec.CommandContext(ctx, os.Args[0], "demo", "--data", d.data, "--listen", d.http, "--dns", d.dns)
-	c.Env = append(os.Environ(), "RECONCILER_TEST_PROGRAM=1")
-	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
-	var out buffer
-	c.Stdout, c.Stderr = &out, &out
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- c.Wait() }()
-	t.Cleanup(func() {
-		cancel()
-		select {
-		case <-ended:
-		case <-time.After(patience):
-			_ = c.Process.Kill()
-			t.Error("the demo does not stop")
-		}
-		if t.Failed() {
-			t.Logf("the demo said:\n%s", out.String())
-		}
-	})
-	d.until(t, func() error {
-		res, err := http.Get("http://" + d.http + "/git/clients.git/info/refs?service=git-upload-pack")
-		if err == nil {
-			err = res.Body.Close()
-		}
-		return err
-	})
-	return d
 }
 
 // until waits for what another process does.
@@ -141,7 +99,7 @@ func tools(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, env := range map[string]string{"reconciler": "RECONCILER_TEST_PROGRAM=1", "curl": "RECONCILER_TEST_TOOL=curl", "dig": "RECONCILER_TEST_TOOL=dig"} {
+	for name, env := range map[string]string{"reconciler": "RECONCILER_TEST_MAIN=main", "curl": "RECONCILER_TEST_TOOL=curl", "dig": "RECONCILER_TEST_TOOL=dig"} {
 		script := fmt.Sprintf("#!/bin/sh\n%s exec %q \"$@\"\n", env, self)
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755); err != nil {
 			t.Fatal(err)

@@ -45,9 +45,9 @@ type program struct {
 	config  Config
 	now     func() time.Time
 	wrap    func(provider.Provider) provider.Provider // nil: providers are used as they are
-	public  external.Lookup                           // what the world's DNS answers
 	sleep   func(context.Context, time.Duration) error
-	quick   bool // for tests: see app
+	quick   bool            // for tests: see app
+	public  external.Lookup // what the world's DNS answers
 	log     *slog.Logger
 	store   *bolt.Store
 	git     *source.Repository
@@ -76,7 +76,7 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	if log == nil {
 		log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	p = &program{config: c, log: log, now: a.now, wrap: a.wrap, public: a.public, sleep: a.sleep, quick: a.quick}
+	p = &program{config: c, log: log, now: a.now, wrap: a.wrap, sleep: a.sleep, quick: a.quick, public: a.public}
 	if p.public == nil {
 		p.public = external.DNS(net.DefaultResolver)
 	}

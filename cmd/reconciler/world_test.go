@@ -42,8 +42,8 @@ type world struct {
 	listen     string // address of sites and pages; the same for every command, as it is part of the sites' URLs
 	calls      *calls
 	now        func() time.Time
-	public     external.Lookup // the world's DNS; nil: the machine's
 	clock      *quickClock
+	public     external.Lookup // the world's DNS; nil: the machine's
 	env        map[string]string
 	server     *httptest.Server // of the repository
 	mu         sync.Mutex
@@ -161,7 +161,7 @@ providers: {embedded: {dir: ".", dns: "127.0.0.1:0"}}
 
 func (w *world) app(out, errOut io.Writer) *app {
 	return &app{in: strings.NewReader(""), out: out, err: errOut, now: w.now, env: func(k string) string { return w.env[k] }, wrap: w.calls.wrap,
-		sleep: w.clock.Sleep, quick: true, public: w.public}
+		public: w.public, sleep: w.clock.Sleep, quick: true}
 }
 
 // result is how a command ended.

@@ -37,8 +37,22 @@ func (b *builder) connect() {
 			s.needs(probe, await, admin)
 		case s.Ref.Kind == state.KindDomain, s.Ref.Kind == state.KindRecord && b.address(s):
 			s.needs(promote)
+			if s.Ref.Kind == state.KindRecord {
+				b.bound(s)
+			}
 		case s.Ref.Kind == state.KindMail:
 			s.needs(promote, b.proved)
+		}
+	}
+}
+
+// bound lets an address record wait until its host is bound to the site that it leads
+// to.
+func (b *builder) bound(record *Step) {
+	host := record.Wish.Attributes.Literal("name")
+	for _, o := range b.steps {
+		if o.Ref.Kind == state.KindDomain && o.Wish != nil && o.Ref.Host() == host {
+			record.needs(o.Key())
 		}
 	}
 }

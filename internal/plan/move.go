@@ -116,32 +116,51 @@ func (b *builder) move(w, old state.Resource) {
 
 // join lets the old owner's removals wait until its names have moved: the new one is
 // ready, the name moves, then the old one lets go. While the new owner can't be
-// planned, the old one keeps what serves.
+// planned, the old one keeps what serves. Where the two are at different hosts only the
+// address record moves, and the old one's domain waits for it.
 func (m moves) join(steps []Step) {
 	if len(m.goes) == 0 {
 		return
 	}
-	keys, planned := map[state.ClientID][]string{}, map[state.Ref]bool{}
+	keys, planned := map[state.ClientID][]string{}, map[state.Ref]string{}
 	for _, s := range steps {
 		if s.Action == Move {
 			keys[s.From.Client] = append(keys[s.From.Client], s.Key())
-			planned[s.From] = true
+			planned[s.From] = s.Key()
 		}
 	}
 	waits := map[state.ClientID]string{}
 	for from, to := range m.goes {
-		if have, ok := waits[from.Client]; !planned[from] && (!ok || m.name[to] < have) {
+		if have, ok := waits[from.Client]; planned[from] == "" && (!ok || m.name[to] < have) {
 			waits[from.Client] = m.name[to]
 		}
 	}
 	for i := range steps {
 		s := &steps[i]
+		if s.Action == Delete && s.Ref.Kind == state.KindDomain {
+			m.leads(s, planned)
+		}
 		if (s.Action != Delete && s.Action != Retain) || removalRank(s.Ref.Kind) < removalRank(state.KindTraffic) {
 			continue
 		}
 		s.needs(keys[s.Ref.Client]...)
 		if owner, ok := waits[s.Ref.Client]; ok {
 			s.Blocked, s.Reason = true, "waiting for "+owner+", which takes a name over and is not ready"
+		}
+	}
+}
+
+// leads lets a domain wait for the address record that leads to it and moves away.
+func (m moves) leads(s *Step, planned map[state.Ref]string) {
+	for _, kind := range []string{"A", "AAAA", "CNAME"} {
+		record := state.Ref{Client: s.Ref.Client, Kind: state.KindRecord, Name: kind + " " + s.Ref.Host()}
+		to, goes := m.goes[record]
+		switch {
+		case !goes:
+		case planned[record] != "":
+			s.needs(planned[record])
+		default:
+			s.Blocked, s.Reason = true, "waiting for "+m.name[to]+", which takes the name over and is not ready"
 		}
 	}
 }

@@ -34,10 +34,13 @@ type ending struct {
 func (e *Engine) end(ctx context.Context, g *group, job apply.Job, holds []state.Hold, result apply.Result) (Done, error) {
 	done := Done{Clients: g.ids}
 	for _, m := range g.members {
-		if !m.worked {
-			continue
+		var d Done
+		var err error
+		if m.worked {
+			d, err = e.endOf(ctx, g, m, job, holds, result)
+		} else {
+			d, err = e.idle(g, m, job.Plan, holds)
 		}
-		d, err := e.endOf(ctx, g, m, job, holds, result)
 		if err != nil {
 			return done, err
 		}
@@ -214,30 +217,33 @@ type failure struct {
 func (e *Engine) waits(g *group, p plan.Plan, holds []state.Hold) (Done, error) {
 	done := Done{Clients: g.ids}
 	for _, m := range g.members {
-		var problem *plan.Problem
-		for i := range p.Problems {
-			if p.Problems[i].Client == m.client.ID {
-				problem = &p.Problems[i]
-				break
-			}
-		}
-		var d Done
-		var err error
-		blocked, why := blockedBy(p, m.client.ID)
-		switch {
-		case problem != nil && problem.Hold != "":
-			d, err = e.finish(g, m, nil, ending{status: state.StatusHeld, because: problem.Text, next: problem.Act, settled: true, word: "held", what: "held"})
-		case problem != nil:
-			d, err = e.finish(g, m, nil, ending{status: state.StatusFailed, because: problem.Text, next: problem.Act, settled: true, word: "failed", what: "failed"})
-		case blocked:
-			d, err = e.stopped(g, m, nil, holds, why)
-		}
+		d, err := e.idle(g, m, p, holds)
 		if err != nil {
 			return done, err
 		}
 		done.join(d)
 	}
-	return done, nil
+	free, err := e.letGo(g)
+	done.Also = append(done.Also, free...)
+	return done, err
+}
+
+// idle ends a pass for a member of which nothing ran: it waits, or there is nothing to
+// do for it. The others of its group may have been at work.
+func (e *Engine) idle(g *group, m *member, p plan.Plan, holds []state.Hold) (Done, error) {
+	for _, problem := range p.Problems {
+		switch {
+		case problem.Client != m.client.ID:
+			continue
+		case problem.Hold != "":
+			return e.finish(g, m, nil, ending{status: state.StatusHeld, because: problem.Text, next: problem.Act, settled: true, word: "held", what: "held"})
+		}
+		return e.finish(g, m, nil, ending{status: state.StatusFailed, because: problem.Text, next: problem.Act, settled: true, word: "failed", what: "failed"})
+	}
+	if blocked, why := blockedBy(p, m.client.ID); blocked {
+		return e.stopped(g, m, nil, holds, why)
+	}
+	return e.rests(g, m)
 }
 
 // stopped ends a pass that waits for a person, a date or a provider.
@@ -295,30 +301,7 @@ func (e *Engine) settled(g *group, _ Cause) (Done, error) {
 		return done, err
 	}
 	for _, m := range g.members {
-		end := ending{status: state.StatusActive, settled: true, word: "succeeded"}
-		switch {
-		case m.client.Removed && !m.removed && !allDone(m.allTombs):
-			end.status, end.word, end.because, end.next, end.at = m.held()
-		case m.client.Removed:
-			end = e.success(g, m)
-			end.what = ""
-			end.status, end.because = state.StatusRetained, "the manifest was removed"
-			m.removed = true
-		case m.client.Paused || m.effective.Paused:
-			end.status, end.because = state.StatusPaused, "paused"
-		default:
-			end.change = func(c *state.Client) {
-				c.Failures, c.FailedStep, c.Undo, c.Run = 0, "", nil, ""
-				c.EverDeployed, c.Converged, c.URL = true, m.client.WishHash, e.PublicURL(m.effective.Host)
-			}
-		}
-		if m.client.Settled && !m.client.LookWanted && m.client.Status == end.status {
-			continue
-		}
-		if m.client.Settled && m.client.Status == end.status && end.status != state.StatusRetained {
-			end.word = ""
-		}
-		d, err := e.finish(g, m, nil, end)
+		d, err := e.rests(g, m)
 		if err != nil {
 			return done, err
 		}
@@ -327,6 +310,34 @@ func (e *Engine) settled(g *group, _ Cause) (Done, error) {
 	free, err := e.letGo(g)
 	done.Also = append(done.Also, free...)
 	return done, err
+}
+
+// rests ends a pass for a member that has nothing to do.
+func (e *Engine) rests(g *group, m *member) (Done, error) {
+	end := ending{status: state.StatusActive, settled: true, word: "succeeded"}
+	switch {
+	case m.client.Removed && !m.removed && !allDone(m.allTombs):
+		end.status, end.word, end.because, end.next, end.at = m.held()
+	case m.client.Removed:
+		end = e.success(g, m)
+		end.what = ""
+		end.status, end.because = state.StatusRetained, "the manifest was removed"
+		m.removed = true
+	case m.client.Paused || m.effective.Paused:
+		end.status, end.because = state.StatusPaused, "paused"
+	default:
+		end.change = func(c *state.Client) {
+			c.Failures, c.FailedStep, c.Undo, c.Run = 0, "", nil, ""
+			c.EverDeployed, c.Converged, c.URL = true, m.client.WishHash, e.PublicURL(m.effective.Host)
+		}
+	}
+	if m.client.Settled && !m.client.LookWanted && m.client.Status == end.status {
+		return Done{}, nil
+	}
+	if m.client.Settled && m.client.Status == end.status && end.status != state.StatusRetained {
+		end.word = ""
+	}
+	return e.finish(g, m, nil, end)
 }
 
 func allDone(all []state.Tombstone) bool {

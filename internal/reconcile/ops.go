@@ -38,10 +38,25 @@ func isWhole(s string) bool {
 // minPrefix is how much of a fingerprint must be given.
 const minPrefix = 4
 
+// clientByName finds a client by its name, or by its id. Of several that bore the name
+// the living one answers to it, then the one that was removed last: what is retained of
+// it can be asked for as long as it is there.
 func (e *Engine) clientByName(tx store.Tx, name string) (state.Client, error) {
 	c, ok, err := store.ClientByName(tx, name)
+	if err != nil || ok {
+		return c, err
+	}
+	if c, ok, err = store.Client(tx, state.ClientID(name)); err != nil || ok {
+		return c, err
+	}
+	all, err := store.Clients(tx)
 	if err != nil {
 		return c, err
+	}
+	for _, other := range all {
+		if other.Name == name && (!ok || other.RemovedAt.After(c.RemovedAt)) {
+			c, ok = other, true
+		}
 	}
 	if !ok {
 		return c, fmt.Errorf("%w: %q; `reconciler status` lists them", ErrNoClient, name)

@@ -21,6 +21,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/secret"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // repository is a branch in memory: one tree a commit.
@@ -33,6 +34,32 @@ type repository struct {
 	polls     int
 	reads     int
 	rewritten bool
+	cuts      map[string]bool // heads that don't descend from those before
+}
+
+// cut says that a head rewrites the history before it.
+func (r *repository) cut(head string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cuts == nil {
+		r.cuts = map[string]bool{}
+	}
+	r.cuts[head] = true
+}
+
+// descends says that nothing was rewritten between two heads.
+func (r *repository) descends(from, head string) bool {
+	if from == head || from == "" {
+		return true
+	}
+	after := false
+	for _, h := range r.order {
+		if after && r.cuts[h] {
+			return false
+		}
+		after = after || h == from
+	}
+	return !r.rewritten
 }
 
 func newRepository() *repository {
@@ -83,7 +110,7 @@ func (r *repository) Poll(context.Context) (string, error) {
 func (r *repository) Range(_ context.Context, from, head string) (reconcile.Range, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := reconcile.Range{Root: "root", Descends: !r.rewritten || from == head || from == "", Empty: true, Whole: from == "", Odd: map[string]string{}}
+	out := reconcile.Range{Root: "root", Descends: r.descends(from, head), Empty: true, Whole: from == "", Odd: map[string]string{}}
 	old, tree := r.trees[from], r.trees[head]
 	paths := map[string]bool{}
 	for p := range old {
@@ -169,6 +196,7 @@ type world struct {
 	// change is asked before an engine is used, for tests that need another one.
 	change func(*reconcile.Engine)
 	unfit  func(url string) error // what health checks find
+	sync   bool                   // the state is synced to the disk, as it is outside tests
 }
 
 const template = `apiVersion: reconciler/v1
@@ -187,8 +215,15 @@ func client(name string, more ...string) string {
 // databases, sites and records, named db, host and dns.
 func newWorldWith(t testing.TB, providers func(*clock) []provider.Provider) *world {
 	t.Helper()
+	return newWorldOver(t, func(*world) {}, providers)
+}
+
+// newWorldOver is newWorldWith, with something to say before the engine starts.
+func newWorldOver(t testing.TB, prepare func(*world), providers func(*clock) []provider.Provider) *world {
+	t.Helper()
 	dir := t.TempDir()
 	w := &world{t: t, repo: newRepository(), clock: newClock(), path: filepath.Join(dir, "state.db")}
+	prepare(w)
 	w.all = providers(w.clock)
 	keys, err := secret.Open(secret.KeySource{File: filepath.Join(dir, "key")})
 	if err != nil {
@@ -205,7 +240,7 @@ func newWorldWith(t testing.TB, providers func(*clock) []provider.Provider) *wor
 func (w *world) open() []reconcile.Due {
 	w.t.Helper()
 	var err error
-	if w.store, err = bolt.Open(bolt.Options{Path: w.path, Keys: w.keys, Now: w.clock.Now}); err != nil {
+	if w.store, err = bolt.Open(bolt.Options{Path: w.path, Keys: w.keys, Now: w.clock.Now, NoSync: !w.sync}); err != nil {
 		w.t.Fatal(err)
 	}
 	in, err := reconcile.Installation(w.store, func() (string, error) { return "abcd1234", nil }, w.clock.Now())
@@ -327,6 +362,28 @@ func (w *world) want(name string, status state.Status) reconcile.Row {
 		w.t.Fatalf("%s is %q (%s), want %q", name, r.Status, r.Because, status)
 	}
 	return r
+}
+
+// settle records that every client has what it wishes, as passes over wishes without
+// any part do.
+func (w *world) settle() {
+	w.t.Helper()
+	err := w.store.Update(func(tx store.Tx) error {
+		clients, err := store.Clients(tx)
+		if err != nil {
+			return err
+		}
+		for _, c := range clients {
+			c.Settled, c.Status, c.EverDeployed, c.Converged = true, state.StatusActive, true, c.WishHash
+			if err := store.PutClient(tx, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // lose deletes the state and starts on an empty one, with the same key.

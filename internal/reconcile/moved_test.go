@@ -1,0 +1,110 @@
+package reconcile_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/memory"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// newVendorsWith is newVendors with a second host, which has another address.
+func newVendorsWith(t *testing.T) (*vendors, *world) {
+	t.Helper()
+	v := &vendors{faults: &memory.Faults{}}
+	w := newWorldWith(t, func(c *clock) []provider.Provider {
+		v.clock = c
+		v.world = memory.NewWorld(c.Now)
+		open := func(name, address string, kinds map[state.Kind]provider.Traits) provider.Provider {
+			return memory.New(memory.Options{Name: name, World: v.world, Kinds: kinds, Fault: v.faults.Hook, Sleep: c.Sleep, Address: address})
+		}
+		return []provider.Provider{open("railway", "", memory.Databases()), open("vercel", "", memory.Hosting()),
+			open("ploi", "203.0.113.8", memory.Hosting()), open("cloudflare", "", memory.DNS())}
+	})
+	return v, w
+}
+
+// S24 between two hosts: only the address record moves, and the old host lets the name
+// go after that, however long the new owner takes.
+func TestS24MoveBetweenHosts(t *testing.T) {
+	v, w := newVendorsWith(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b", "deployment: {provider: ploi}", "aliases: [shop.example]")})
+	down := false
+	v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(context.Context, memory.Call) error {
+		_, ok := v.world.Serves("shop.example")
+		down = down || !ok
+		return nil
+	})
+	if _, err := w.engine.SetPaused("a", true, "dana"); err != nil {
+		t.Fatal(err)
+	}
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [shop.example]"), "clients/b.yaml": client("b", "deployment: {provider: ploi}")})
+	if _, ok := v.world.Serves("shop.example"); down || !ok {
+		t.Fatal("the name went down while its new owner was paused")
+	}
+	id, err := w.engine.SetPaused("a", false, "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	w.want("a", state.StatusActive)
+	w.want("b", state.StatusActive)
+	d, _ := v.world.Serves("shop.example")
+	if o, _ := v.world.Object(d); down || string(o.Mark.Client) != w.detail("a").ID {
+		t.Errorf("down in between: %v; served by %s", down, o.Mark.Client)
+	}
+}
+
+// A member of a group for which there is nothing to do ends with the group's pass, also
+// when the others wait: nothing else would end it. And a name that two removed clients
+// bore leads to the one that is left.
+func TestIdleMemberOfAGroupEnds(t *testing.T) {
+	_, w := newVendors(t)
+	site := "deployment: {provider: none}"
+	mail := "dns: {records: [{type: MX, name: \"@\", content: mx.a.example, priority: 10}]}"
+	w.apply(map[string]string{"clients/a.yaml": client("a", site, mail), "clients/z.yaml": client("z", site)})
+	w.push(map[string]string{"clients/a.yaml": ""})
+	w.push(map[string]string{"clients/a.yaml": client("a", site, "database: {reuse: fresh}")})
+	ids := w.push(map[string]string{"clients/a.yaml": ""})
+	old := w.removedFirst()
+	if got := w.engine.Group(old); len(got) != 2 {
+		t.Fatalf("the two are no group: %v of %v", got, ids)
+	}
+	if _, err := w.engine.Pass(t.Context(), old, reconcile.CauseCommit); err != nil { // the daemon passes a group once
+		t.Fatal(err)
+	}
+	r := w.want("a", state.StatusHeld)
+	for _, d := range w.restart() {
+		t.Errorf("%s is still due", d.Client)
+	}
+	fresh, err := w.engine.Approve(t.Context(), w.detail("a").Holds[0].Fingerprint, "dana")
+	if err != nil {
+		t.Fatalf("%v: %+v", err, r)
+	}
+	w.pass(fresh...)
+	if _, err := w.engine.PurgeNow(t.Context(), "a", "dana"); err != nil {
+		t.Errorf("what is retained of a can't be asked for: %v", err)
+	}
+}
+
+// removedFirst is the client that was removed first.
+func (w *world) removedFirst() state.ClientID {
+	w.t.Helper()
+	var out state.Client
+	err := w.store.View(func(tx store.Tx) error {
+		all, err := store.Clients(tx)
+		for _, c := range all {
+			if c.Removed && (out.ID == "" || c.CreatedAt.Before(out.CreatedAt) || c.ID < out.ID) {
+				out = c
+			}
+		}
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return out.ID
+}
