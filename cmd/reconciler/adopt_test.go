@@ -153,7 +153,17 @@ func TestRuleAdoption(t *testing.T) {
 	w.active("other")
 	f := w.madeByHand("bakery", nil)
 	n := w.calls.len()
-	w.commit(map[string]string{"clients/bakery.yaml": manifestOf("bakery", f.adoptLine())})
+	w.write(map[string]string{"clients/bakery.yaml": manifestOf("bakery", f.adoptLine())})
+	before := w.plan("--dir", w.work) // as a pull request shows it
+	if len(before.Changes) != 1 || len(before.Problems) > 0 {
+		t.Fatalf("before the merge: %+v", before)
+	}
+	for _, s := range before.Changes[0].Steps {
+		if s.Action != "adopt" && s.Action != "record" {
+			t.Errorf("before the merge the plan wants to %s %s", s.Action, s.Ref)
+		}
+	}
+	w.commit(nil)
 	w.active("bakery")
 	if got := w.calls.writes(n); len(got) > 0 {
 		t.Errorf("the first pass did more than record: %v", got)
