@@ -147,8 +147,8 @@ func (f *found) same(w *world, when string) {
 // administrator is made; and what was adopted outlives the client.
 func TestRuleAdoption(t *testing.T) {
 	w := newWorld(t, map[string]string{"clients/other.yaml": bare("other")})
-	clock := time.Now()
-	w.now = func() time.Time { return clock }
+	clock := &hands{at: time.Now()}
+	w.now = clock.now
 	w.start()
 	w.active("other")
 	f := w.madeByHand("bakery", nil)
@@ -230,7 +230,7 @@ func TestRuleAdoption(t *testing.T) {
 			t.Errorf("%s %s went with the client: %v", o.Kind, o.Name, err)
 		}
 	}
-	clock = clock.AddDate(20, 0, 0)
+	clock.add(20 * 365 * 24 * time.Hour)
 	if gone, err := w.daemon.program.engine.PurgeDue(t.Context()); err != nil || len(gone) > 0 {
 		t.Errorf("purged by schedule: %v %v", gone, err)
 	}
