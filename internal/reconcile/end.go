@@ -193,7 +193,7 @@ func (e *Engine) idle(g *group, m *member, p plan.Plan, holds []state.Hold) (Don
 // stopped ends a pass that waits for a person, a date or a provider.
 func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []state.Hold, why string) (Done, error) {
 	if m.client.Paused || (m.effective.Paused && !m.client.Removed) {
-		return e.finish(g, m, result, ending{status: state.StatusPaused, because: "paused: changes are planned and wait", next: "`reconciler resume " + m.client.Name + "`, or take `paused: true` out of the manifest",
+		return e.finish(g, m, result, ending{status: state.StatusPaused, because: "paused: changes are planned and wait", next: m.resume(),
 			settled: true, word: "paused", what: "paused", audit: "held"})
 	}
 	for _, h := range holds {
@@ -203,6 +203,15 @@ func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []stat
 		return e.finish(g, m, result, ending{status: state.StatusHeld, because: h.Reason, next: h.Act, settled: true, at: h.Until, word: "held", what: "held", audit: "held"})
 	}
 	return e.waitFor(g, m, "waiting", errors.New(why))
+}
+
+// resume says how a paused client goes on. A removed one may have lost its name to
+// another client, and its manifest is gone: it is told by its id.
+func (m *member) resume() string {
+	if m.client.Removed {
+		return "`reconciler resume " + string(m.client.ID) + "`"
+	}
+	return "`reconciler resume " + m.client.Name + "`, or take `paused: true` out of the manifest"
 }
 
 // waitFor ends a pass that goes on by itself later.

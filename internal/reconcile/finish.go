@@ -243,8 +243,8 @@ func tombstonesDone(tx store.Tx, m *member, end ending) error {
 func (e *Engine) verdict(tx store.Tx, m *member, c state.Client, end ending) error {
 	commit := m.commit()
 	have, touched, err := store.Fate(tx, commit, c.ID)
-	if err != nil || !touched || have == end.word {
-		return err
+	if err != nil || !touched || have == end.word || accept.Superseded(have) {
+		return err // what a later head superseded has ended: that head speaks of the client
 	}
 	v, err := store.PutFate(tx, commit, c.ID, end.word)
 	if err != nil {

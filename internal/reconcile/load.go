@@ -232,8 +232,8 @@ func (m *member) input() plan.ClientInput {
 
 // commit is the one that the pass serves.
 func (m *member) commit() string {
-	for _, t := range m.tombstones {
-		if t.Part == "" {
+	for _, t := range m.allTombs { // one that waits counts, too: it is what its commit asks for
+		if t.Part == "" && m.client.Removed {
 			return t.Commit
 		}
 	}

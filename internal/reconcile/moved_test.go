@@ -2,8 +2,11 @@ package reconcile_test
 
 import (
 	"context"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
@@ -87,6 +90,46 @@ func TestIdleMemberOfAGroupEnds(t *testing.T) {
 	w.pass(fresh...)
 	if _, err := w.engine.PurgeNow(t.Context(), "a", "dana"); err != nil {
 		t.Errorf("what is retained of a can't be asked for: %v", err)
+	}
+}
+
+// P9: a verdict that a later head superseded has ended: a pass that still waits, here
+// with a removal that may not run yet, doesn't make it pending again.
+func TestP9SupersededStaysSo(t *testing.T) {
+	_, w := newVendors(t)
+	ids := w.push(map[string]string{"clients/a.yaml": client("a"), "clients/z.yaml": client("z", "deployment: {provider: none}")})
+	first := w.engine.Head()
+	w.engine.Guard.RemoveAfter = time.Hour
+	w.push(map[string]string{"clients/a.yaml": ""})
+	if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
+		t.Fatal(err)
+	}
+	err := w.store.View(func(tx store.Tx) error {
+		fate, _, err := store.Fate(tx, first, ids[0])
+		if !accept.Superseded(fate) {
+			t.Errorf("the fate is %q", fate)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A user that was deleted by hand is made anew when something of it changes: its update
+// finds nothing, and would do so for ever.
+func TestDeletedUserIsMadeAnew(t *testing.T) {
+	v, w := newVendorsWith(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	for _, o := range v.world.Objects("railway") {
+		if o.Kind == state.KindAdmin {
+			v.world.Remove(o.ID)
+		}
+	}
+	w.apply(map[string]string{"clients/a.yaml": client("a", "deployment: {provider: ploi}")})
+	w.want("a", state.StatusActive)
+	if got := kinds(v); strings.Count(got, "railway admin") != 1 {
+		t.Errorf("users:\n%s", got)
 	}
 }
 
