@@ -30,6 +30,9 @@ func (a *app) configFile() string {
 }
 
 func (a *app) load() (Config, error) {
+	if a.config != "" && a.data != "" {
+		return Config{}, usageError{"--config and --data exclude each other"}
+	}
 	path := a.configFile()
 	c, err := loadConfig(path, a.env)
 	if errors.Is(err, os.ErrNotExist) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"reflect"
 	"slices"
 	"sort"
@@ -62,7 +63,12 @@ type RepositoryConfig struct {
 func (r RepositoryConfig) Format(f fmt.State, verb rune) {
 	type plain RepositoryConfig
 	p := plain(r)
-	p.URL = withoutCredentials(r.URL)
+	if u, err := url.Parse(r.URL); err == nil {
+		u.User = nil
+		p.URL = u.String()
+	} else if strings.Contains(r.URL, "@") {
+		p.URL = state.Redacted
+	}
 	fmt.Fprintf(f, fmt.FormatString(f, verb), p)
 }
 

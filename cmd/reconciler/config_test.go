@@ -180,6 +180,7 @@ func TestP10ConfigDoesNotPrintSecrets(t *testing.T) {
 		fmt.Fprintf(&b, verb, c)
 		fmt.Fprintf(&b, verb, &c)
 	}
+	fmt.Fprint(&b, RepositoryConfig{URL: "https://dana:pass-1@bad host/%zz"}, RepositoryConfig{URL: "git@github.com:compassdigital/clients.git"})
 	slog.New(slog.NewTextHandler(&b, nil)).Info("x", "config", c)
 	for _, secret := range []string{"pass-1", "pem-1", "ops-1", "st-1", "pg-1", "gh-token-1", "hook-1", "hook-2", "slack-1", "w-1"} {
 		for _, form := range []string{secret, fmt.Sprintf("%x", secret)} {

@@ -2,18 +2,27 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"gopkg.in/yaml.v3"
 
 	"github.com/compassdigital/reconciler/examples"
 	"github.com/compassdigital/reconciler/internal/gitserver"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/state"
 )
 
 // demoRepository is the name of the demo's repository.
@@ -27,40 +36,66 @@ for the sites, a DNS server, a mailbox. It prints what to try.
 
 Everything is in a folder of its own, which is removed at the end; --keep or --data keep it.`,
 		Example: "  reconciler demo\n  reconciler demo --data ./demo --fail deploy"}
-	listen := c.Flags().String("listen", "127.0.0.1:8080", "`address` of everything that speaks HTTP")
-	dns := c.Flags().String("dns", "127.0.0.1:8053", "`address` of the DNS server")
-	keep := c.Flags().Bool("keep", false, "keep the folder at the end")
-	fail := c.Flags().String("fail", "", "make a `step` fail once: database, project, dns, environment or deploy")
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		dir := a.data
-		if dir == "" {
-			made, err := os.MkdirTemp("", "reconciler-demo-")
-			if err != nil {
+	var o demoOptions
+	c.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` of everything that speaks HTTP; a busy port: the next free one")
+	c.Flags().StringVar(&o.dns, "dns", "127.0.0.1:8053", "`address` of the DNS server; a busy port: the next free one")
+	c.Flags().BoolVar(&o.keep, "keep", false, "keep the folder at the end")
+	c.Flags().StringVar(&o.fail, "fail", "", "make a `step` fail once: database, project, dns, environment or deploy")
+	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		if _, err := failOnce(nil, o.fail); err != nil {
+			return err
+		}
+		o.dir, o.keep = a.data, o.keep || a.data != ""
+		if o.dir == "" {
+			if o.dir, err = os.MkdirTemp("", "reconciler-demo-"); err != nil {
 				return fmt.Errorf("demo: %w", err)
 			}
-			dir = made
-			if !*keep {
-				defer os.RemoveAll(made)
-			}
 		}
-		return a.demo(c.Context(), dir, *listen, *dns, *fail)
+		if o.dir, err = filepath.Abs(o.dir); err != nil {
+			return fmt.Errorf("demo: %w", err)
+		}
+		if err := a.demo(c.Context(), o); err != nil {
+			if !o.keep {
+				err = errors.Join(err, os.RemoveAll(o.dir))
+			}
+			return err
+		}
+		if o.keep {
+			fmt.Fprintf(a.out, "Stopped. Everything is in %s; to go on:\n  %s demo --data %s\n", o.dir, startedAs(a.env), quoted(o.dir))
+			return nil
+		}
+		if err := os.RemoveAll(o.dir); err != nil {
+			return fmt.Errorf("demo: remove its folder: %w", err)
+		}
+		fmt.Fprintf(a.out, "Stopped, and %s is removed: nothing is left.\n", o.dir)
+		return nil
 	}
 	return c
 }
 
-// demo runs in dir, which may hold an earlier demo.
-func (a *app) demo(ctx context.Context, dir, listen, dns, fail string) error {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
+// demoOptions are the demo's flags, and the folder that it lives in.
+type demoOptions struct {
+	dir, listen, dns, fail string
+	keep                   bool
+}
+
+// demo runs in o.dir, which may hold an earlier demo.
+func (a *app) demo(ctx context.Context, o demoOptions) error {
+	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("demo: %w", err)
+	busy := []string{}
+	for _, address := range []*string{&o.listen, &o.dns} {
+		free, err := freeAddress(*address)
+		if err != nil {
+			return err
+		}
+		if _, port, _ := net.SplitHostPort(*address); free != *address && port != "0" {
+			busy = append(busy, fmt.Sprintf("%s is in use by another program: it is %s here.", *address, free))
+		}
+		*address = free
 	}
-	if listen, err = freeAddress(listen); err != nil {
-		return err
-	}
-	git, err := gitserver.New(filepath.Join(dir, "git"))
+	git, err := gitserver.New(filepath.Join(o.dir, "git"))
 	if err != nil {
 		return err
 	}
@@ -73,43 +108,172 @@ func (a *app) demo(ctx context.Context, dir, listen, dns, fail string) error {
 			return err
 		}
 	}
-	conf, err := demoConfig(dir, listen, dns, fail)
-	if err != nil {
-		return err
+	out := &progress{out: a.out, stop: func() {}}
+	if terminal(a.out) {
+		out = a.progress()
 	}
-	out := a.progress()
 	defer out.close()
-	log, err := a.loggerTo(out, "")
-	if err != nil {
-		return err
-	}
-	p, err := a.build(ctx, conf, log)
+	p, err := a.buildDemo(ctx, o, out)
 	if err != nil {
 		return err
 	}
 	defer p.close()
 	p.gitServer = git
-	p.show(out)
-	git.OnPush = func(_, _, head string) {
-		out.print("> push " + short(head))
-		p.daemon.Hint()
-	}
+	out.names = p.names
+	s := newScreen(out, p)
+	p.emit.Store(s.event)
+	p.daemon.OnPass = s.look
+	git.OnPush = func(string, string, string) { p.daemon.Hint() }
+	git.Tell = func(push context.Context, _, _, head string, say func(string)) { p.tellPusher(ctx, push, s, head, say) }
+
+	ctx, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
+	first := sync.OnceFunc(func() {
+		wg.Go(func() { // the examples come up, then it is somebody's turn
+			for p.daemon.Settle(ctx) != nil { // the log says why
+				if sleep(ctx, time.Second) != nil {
+					return
+				}
+			}
+			s.tellSteps(true)
+			var failed []string
+			if v, err := p.engine.Overview(); err == nil {
+				failed = names(v.Clients, state.StatusFailed)
+			}
+			_, _ = io.WriteString(out, a.tries(p, o, failed))
+			a.isReady(p)
+		})
+	})
+	p.daemon.OnPoll = func(error) { first(); s.look() }
 	return p.serve(ctx, func() error {
-		a.welcome(p, dir)
-		a.isReady(p)
-		return nil
+		_, err := io.WriteString(out, a.welcome(p, o, busy))
+		return err
 	})
 }
 
-// freeAddress returns the address itself when its port is free or 0 stands for any;
-// for the default port in use it says how to name another.
-func freeAddress(listen string) (string, error) {
-	l, err := net.Listen("tcp", listen)
+// buildDemo opens the demo's folder. Its configuration is written when it is ours: a
+// second demo in the same folder must not change it.
+func (a *app) buildDemo(ctx context.Context, o demoOptions, out *progress) (*program, error) {
+	path := filepath.Join(o.dir, defaultConfigFile)
+	fresh := filepath.Join(o.dir, "."+defaultConfigFile)
+	conf, err := demoConfig(fresh, o)
 	if err != nil {
-		return "", usageError{fmt.Sprintf("%s can't be listened at (%v); name another address with --listen 127.0.0.1:PORT", listen, err)}
+		return nil, err
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	var words io.Writer = a.err
+	if out.live != nil {
+		words = out
+	}
+	// The screen tells what happens; of the log only what it doesn't say.
+	p, err := a.build(ctx, conf, a.warnings(words))
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(fresh))
+	}
+	if err := os.Rename(fresh, path); err != nil {
+		return nil, errors.Join(fmt.Errorf("demo: %w", err), p.close())
+	}
+	return p, nil
+}
+
+// tellPusher tells what comes of a push while it comes, and how it ended.
+func (p *program) tellPusher(ctx, push context.Context, s *screen, head string, say func(string)) {
+	push, cancel := context.WithTimeout(push, time.Minute)
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
+	lines := make(chan string, 1000) // a pusher who doesn't read loses lines, and holds nobody
+	defer s.listen(func(line string) {
+		select {
+		case lines <- line:
+		default:
+		}
+	})()
+	s.tell("> " + short(head) + " is pushed")
+	ended := make(chan error, 1)
+	go func() { ended <- p.daemon.Settle(push) }()
+	var err error
+	for settled := false; !settled; {
+		select {
+		case line := <-lines:
+			say(line)
+		case err = <-ended:
+			settled = true
+		}
+	}
+	s.look()
+	if v, failed := p.engine.Overview(); err == nil && failed == nil && v.Head == head {
+		s.tell("= " + short(head) + ": " + v.Verdict)
+	} else if err != nil {
+		s.tell("… " + short(head) + " goes on; look at the dashboard")
+	}
+	for len(lines) > 0 {
+		say(<-lines)
+	}
+}
+
+// names are the clients with a status.
+func names(rows []reconcile.Row, status state.Status) (out []string) {
+	for _, r := range rows {
+		if r.Status == string(status) {
+			out = append(out, r.Name)
+		}
+	}
+	return out
+}
+
+// siteHere is where a browser on this machine finds a site: names below localhost are
+// this machine's, for others the path stands in.
+func (p *program) siteHere(r reconcile.Row) string {
+	if r.URL == "" || strings.HasSuffix(r.Domain, ".localhost") {
+		return r.URL
+	}
+	return "http://" + p.listensAt() + "/sites/" + r.Name + "/"
+}
+
+// ports is how many ports are tried from the one that is asked for.
+const ports = 50
+
+// freeAddress returns the address, or the next one with a port that is free for TCP and UDP.
+func freeAddress(listen string) (string, error) {
+	host, text, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", usageError{fmt.Sprintf("%q is no address: it is HOST:PORT, such as 127.0.0.1:8080", listen)}
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return "", usageError{fmt.Sprintf("%q is no address: its port is a number up to 65535", listen)}
+	}
+	var first error
+	for n := range uint64(ports) {
+		if port+n > 65535 {
+			break
+		}
+		found, err := tryAddress(net.JoinHostPort(host, strconv.FormatUint(port+n, 10)))
+		if err == nil {
+			return found, nil
+		}
+		if first == nil {
+			first = err
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
+	}
+	return "", usageError{fmt.Sprintf("%s can't be listened at (%v); name another address with --listen or --dns", listen, first)}
+}
+
+func tryAddress(address string) (string, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return "", err
+	}
+	address = l.Addr().String() // port 0 stands for any
+	u, err := net.ListenPacket("udp", address)
+	if err != nil {
+		return "", errors.Join(err, l.Close())
+	}
+	return address, errors.Join(u.Close(), l.Close())
 }
 
 // exampleFiles are the files of the demo's repository.
@@ -130,52 +294,25 @@ func exampleFiles() (map[string]string, error) {
 }
 
 // demoConfig is written into the folder, so that every command works with --data DIR.
-func demoConfig(dir, listen, dns, fail string) (Config, error) {
+// The repository is named by its folder: the port may be another one the next time.
+func demoConfig(path string, o demoOptions) (Config, error) {
 	text, err := yaml.Marshal(map[string]any{
-		"repository": map[string]any{"url": "http://" + listen + "/git/" + demoRepository + ".git", "branch": "main", "path": "clients", "poll": "@every 5s"},
+		"repository": map[string]any{"url": filepath.Join(o.dir, "git", demoRepository+".git"), "branch": "main", "path": "clients", "poll": "@every 5s"},
 		"state":      map[string]any{"path": "state.db", "keyFile": "key"},
-		"listen":     listen,
+		"listen":     o.listen,
 		"platform":   map[string]any{"baseDomain": "localhost", "defaults": map[string]any{"deployment": "local", "database": "sqlite", "dns": "local"}},
 		"guard":      map[string]any{"maxCreates": 50},
-		"providers":  map[string]any{"embedded": map[string]any{"dir": ".", "dns": dns, "fail": fail}},
+		"providers":  map[string]any{"embedded": map[string]any{"dir": ".", "dns": o.dns}},
 	})
 	if err != nil {
 		return Config{}, fmt.Errorf("demo: %w", err)
 	}
-	path := filepath.Join(dir, defaultConfigFile)
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		return Config{}, fmt.Errorf("demo: %w", err)
 	}
-	return loadConfig(path, func(string) string { return "" })
-}
-
-// welcome says what there is and what to try.
-func (a *app) welcome(p *program, dir string) {
-	base := "http://" + p.listensAt()
-	_, port, _ := net.SplitHostPort(p.listensAt())
-	dnsHost, dnsPort, _ := net.SplitHostPort(p.dns.Addr())
-	fmt.Fprintf(a.out, `
-reconciler demo: everything below runs on this machine, in %[1]s
-
-  dashboard  %[2]s/
-  Git        %[2]s/git/clients.git
-  sites      http://demoshop.localhost:%[3]s/   (or %[2]s/sites/demoshop/)
-  mail       %[2]s/mail/
-  DNS        dig @%[4]s -p %[5]s demoshop.localhost
-
-What to try, in another terminal:
-
-  git clone %[2]s/git/clients.git && cd clients
-  sed 's/demoshop/secondshop/g; s/Demo Shop/Second Shop/' clients/demoshop.yaml > clients/secondshop.yaml
-  git add -A && git commit -m "Add secondshop" && git push        # provisions it
-  git revert --no-edit HEAD && git push                           # takes it back; its database is kept
-  git revert --no-edit HEAD && git push                           # and here it is again, same rows
-
-  reconciler status --data %[1]s          (also: why, plan, history, logs, retained)
-
-Press Ctrl-C to stop.
-
-`, dir, base, port, dnsHost, dnsPort)
+	c, err := loadConfig(path, func(string) string { return "" })
+	c.Providers.Embedded.Fail = o.fail // this time only
+	return c, err
 }
 
 // handler is everything on the one address.

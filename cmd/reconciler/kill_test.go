@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -18,29 +17,12 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
-// TestMain lets a test run this binary as the program, in a process of its own that
-// can be killed.
-func TestMain(m *testing.M) {
-	if ahead, is := os.LookupEnv("RECONCILER_TEST_MAIN"); is {
-		c := &quickClock{}
-		d, err := time.ParseDuration(ahead)
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(exitUsage)
-		}
-		c.add(d)
-		a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, now: c.Now, sleep: c.Sleep, quick: true}
-		os.Exit(a.run(context.Background(), os.Args[1:]))
-	}
-	os.Exit(m.Run())
-}
-
 // child runs the program in a process of its own and says whether it was killed. Its
 // clock goes on from this world's, and this world's from a minute later.
 func (w *world) child(failpoint string, args ...string) (killed bool, r result) {
 	w.t.Helper()
-	c := exec.Command(os.Args[0], append(args, "--config", filepath.Join(w.dir, defaultConfigFile))...)
-	c.Env = append(os.Environ(), "RECONCILER_TEST_MAIN="+time.Duration(w.clock.ahead.Load()).String(), "RECONCILER_FAILPOINT="+failpoint,
+	c := exec.Command("reconciler", append(args, "--config", filepath.Join(w.dir, defaultConfigFile))...)
+	c.Env = append(os.Environ(), aheadOf+"="+time.Duration(w.clock.ahead.Load()).String(), "RECONCILER_FAILPOINT="+failpoint,
 		"GORACE=atexit_sleep_ms=0") // the race detector lets a process linger for a second
 	w.clock.add(time.Minute)
 	var out, errOut bytes.Buffer

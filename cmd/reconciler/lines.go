@@ -86,7 +86,7 @@ func (p *progress) event(e apply.Event) {
 	if !shown {
 		return // what begins or is left out shows by what ends
 	}
-	text := fmt.Sprintf("%s %-14s %-12s %s %s", mark, client, name, e.Step.Action, e.Step.Ref.Name)
+	text := strings.TrimRight(fmt.Sprintf("%s %-14s %-12s %s %s", mark, client, name, e.Step.Action, e.Step.Ref.Name), " ")
 	if e.State == "log" {
 		text = fmt.Sprintf("%s %-14s %-12s %s", mark, client, name, e.Text)
 	} else {
@@ -120,7 +120,7 @@ func (p *program) show(out *progress) {
 	out.names = p.names
 	p.emit.Store(out.event)
 	p.tell.Store(func(r state.Report) {
-		if commit, ok := strings.CutPrefix(r.Subject, "commit/"); ok && len(commit) >= 40 {
+		if commit, ok := strings.CutPrefix(r.Subject, "commit/"); ok && !strings.Contains(commit, "/") {
 			out.print(fmt.Sprintf("= commit %s: %s: %s", short(commit), r.State, r.Text))
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/report"
 )
 
@@ -28,29 +29,50 @@ type live struct {
 	now  func() time.Time
 	size func() (columns, rows int)
 
-	under []under
+	rows  []row
 	drawn []int // width of the lines on the screen
 	last  string
 }
 
+// row is one client. It keeps its place, and stays for a moment between two steps.
+type row struct {
+	client string
+	steps  []under
+	idle   time.Time // since when no step is under way
+}
+
 // under is one step under way.
 type under struct {
-	client, step, key string
-	since             time.Time
+	step, key string
+	since     time.Time
 }
+
+// linger is how long a client's row stays without a step.
+const linger = time.Second
 
 // step notes what an event says of a step.
 func (l *live) step(client, step string, e apply.Event) {
-	key := e.Step.Key()
-	i := slices.IndexFunc(l.under, func(u under) bool { return u.key == key })
+	i := slices.IndexFunc(l.rows, func(r row) bool { return r.client == client })
+	if i < 0 {
+		if e.State != "running" {
+			return
+		}
+		i = len(l.rows)
+		l.rows = append(l.rows, row{client: client})
+	}
+	r, key := &l.rows[i], e.Step.Key()
+	at := slices.IndexFunc(r.steps, func(u under) bool { return u.key == key })
 	switch {
-	case e.State == "running" && i < 0:
-		l.under = append(l.under, under{client, step, key, l.now()})
+	case e.State == "running" && at < 0:
+		r.steps = append(r.steps, under{step, key, l.now()})
 	case e.State == "running":
-	case e.State == "waiting" && e.Took == 0: // it tries again, or goes on waiting
-		return
-	case i >= 0:
-		l.under = slices.Delete(l.under, i, i+1)
+	case e.State == "waiting" && e.Took == 0: // it tries again
+	case at >= 0:
+		r.steps = slices.Delete(r.steps, at, at+1)
+		r.idle = l.now()
+	}
+	if e.Step.Action == plan.Record && e.State != "running" {
+		l.rows = slices.Delete(l.rows, i, i+1)
 	}
 	l.draw()
 }
@@ -73,7 +95,7 @@ func (l *live) above(text []byte) (int, error) {
 
 // clear takes the live view off the screen.
 func (l *live) clear() {
-	l.under = nil
+	l.rows = nil
 	l.draw()
 }
 
@@ -108,29 +130,23 @@ func (l *live) write(above string, frame []string) error {
 // frame is what is under way, one line a client, as many as have room.
 func (l *live) frame() []string {
 	columns, rows := l.size()
-	type row struct {
-		client string
-		steps  []string
-		since  time.Time
-	}
-	var all []row
-	for _, u := range l.under {
-		i := slices.IndexFunc(all, func(r row) bool { return r.client == u.client })
-		if i < 0 {
-			i = len(all)
-			all = append(all, row{client: u.client, since: u.since})
-		}
-		all[i].steps = append(all[i].steps, u.step)
-	}
+	now := l.now()
+	l.rows = slices.DeleteFunc(l.rows, func(r row) bool { return len(r.steps) == 0 && now.Sub(r.idle) >= linger })
 	room := max(rows/2, 1) // the lines above it are worth seeing too
 	var out []string
-	for i, r := range all {
-		if i == room-1 && len(all) > room {
-			out = append(out, report.Fit(fmt.Sprintf("  and %d more", len(all)-i), columns-1))
-			break
+	for i, r := range l.rows {
+		if i == room-1 && len(l.rows) > room {
+			return append(out, report.Fit(fmt.Sprintf("  and %d more", len(l.rows)-i), columns-1))
 		}
-		took := l.now().Sub(r.since).Truncate(time.Second)
-		out = append(out, report.Fit(fmt.Sprintf("► %-14s %s  %s", r.client, strings.Join(r.steps, ", "), took), columns-1))
+		text := fmt.Sprintf("► %-14s …", r.client)
+		if len(r.steps) > 0 {
+			var steps []string
+			for _, u := range r.steps {
+				steps = append(steps, u.step)
+			}
+			text = fmt.Sprintf("► %-14s %s  %s", r.client, strings.Join(steps, ", "), now.Sub(r.steps[0].since).Truncate(time.Second))
+		}
+		out = append(out, report.Fit(text, columns-1))
 	}
 	return out
 }

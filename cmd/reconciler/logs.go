@@ -21,8 +21,8 @@ const (
 
 func (a *app) logsCommand() *cobra.Command {
 	c := &cobra.Command{Use: "logs DEPLOYMENT|CLIENT", Short: "A deployment's progress, line by line", Args: exactly(1), ValidArgsFunction: a.clients(1),
-		Long: `A deployment's progress, line by line. A client's name means its last deployment; older
-ones are in ` + "`reconciler history CLIENT`" + ` and on the page.
+		Long: `A deployment's progress, line by line. A client's name means its last deployment; the page
+and GET /api/deployments list the older ones.
 
 With --follow the command goes on until the deployment has ended.`,
 		Example: "  reconciler logs demoshop\n  reconciler logs -f demoshop"}

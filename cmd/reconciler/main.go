@@ -1,4 +1,3 @@
-// Command reconciler brings clients' sites to what Git says.
 package main
 
 import (
@@ -22,6 +21,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/external"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/report"
 )
@@ -67,13 +67,14 @@ type app struct {
 	now      func() time.Time
 	answered bool // the document of -o json was printed
 	// Tests set these; nil elsewhere. wrap stands between the engine and every provider,
-	// ready is called when everything listens.
-	// sleep waits between looks and tries; quick lets builds take no pauses and leaves syncing
-	// of the state to the system.
-	wrap  func(provider.Provider) provider.Provider
-	ready func(*program)
-	sleep func(context.Context, time.Duration) error
-	quick bool
+	// ready is called when everything listens, public stands for the world's DNS, sleep
+	// waits between looks and tries; quick lets builds take no pauses and leaves syncing of
+	// the state to the system.
+	wrap   func(provider.Provider) provider.Provider
+	ready  func(*program)
+	public external.Lookup
+	sleep  func(context.Context, time.Duration) error
+	quick  bool
 }
 
 // Main runs one command line and returns its exit code.
@@ -104,6 +105,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 		if c.Name() == "plan" && slices.Contains(args, "--detailed-exitcode") {
 			code = exitPlanUse
 		}
+	}
+	if ctx.Err() != nil {
+		err = fmt.Errorf("stopped before the end: %w", err)
 	}
 	fmt.Fprintln(a.err, a.look().Failure("error:"), safe(err.Error()))
 	if o := c.Flags().Lookup("output"); o != nil && o.Value.String() == "json" && !a.answered {

@@ -12,6 +12,9 @@ func (p *program) pages(mux *http.ServeMux) error {
 	if p.mail != nil {
 		o.Mail = p.messages
 	}
+	if p.sites != nil {
+		o.Site = func(name string) string { return "/sites/" + name + "/" }
+	}
 	return web.Register(mux, o)
 }
 

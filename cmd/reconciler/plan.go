@@ -26,9 +26,9 @@ does not count. With --detailed-exitcode: 0 no change, 2 changes, 1 problems or 
 64 wrong usage.`,
 		Example: "  reconciler plan\n  reconciler plan demoshop --rev feature/new-domain\n  reconciler plan --dir . -o json"}
 	o := output(c)
-	rev := c.Flags().String("rev", "", "a branch, tag or commit in place of the branch's head")
-	dir := c.Flags().String("dir", "", "files of the `folder` that has clients/ in it")
-	detailed := c.Flags().Bool("detailed-exitcode", false, "exit with 0 for no change, 2 for changes, 1 for an error, 64 for wrong usage")
+	rev := c.Flags().String("rev", "", "a `branch`, tag or commit in place of the branch's head")
+	dir := c.Flags().String("dir", "", "the files of a `folder` that has clients/ in it")
+	detailed := c.Flags().Bool("detailed-exitcode", false, "end with 0 for no change, 2 for changes, 1 for an error, 64 for wrong usage")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		json, err := format(*o)
 		if err != nil {

@@ -24,7 +24,10 @@ func (a *app) runCommand() *cobra.Command {
 	c := &cobra.Command{Use: "run", Short: "The daemon: polls the repository and brings every client to its manifest", Args: noArgs,
 		Long: `The daemon: polls the repository, brings every client to its manifest, probes the sites,
 looks for drift, serves the page. It stops in order on Ctrl-C or SIGTERM: what is under way
-ends at the border of a step, and the next start goes on there.`,
+ends at the border of a step, and the next start goes on there.
+
+Every field of reconciler.yaml can come from the environment, RECONCILER_REPOSITORY_URL for
+repository.url, and every secret from a file, tokenFile for token.`,
 		Example: "  reconciler run --config /etc/reconciler/reconciler.yaml"}
 	logFormat := c.Flags().String("log", "", "log `format`: text or json (default text on a terminal, json else)")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -53,9 +56,7 @@ func (a *app) isReady(p *program) {
 }
 
 // logger writes to stderr: colours on a terminal, JSON lines else.
-func (a *app) logger(format string) (*slog.Logger, error) { return a.loggerTo(a.err, format) }
-
-func (a *app) loggerTo(w io.Writer, format string) (*slog.Logger, error) {
+func (a *app) logger(format string) (*slog.Logger, error) {
 	if format == "" {
 		format = "json"
 		if terminal(a.err) {
@@ -64,11 +65,16 @@ func (a *app) loggerTo(w io.Writer, format string) (*slog.Logger, error) {
 	}
 	switch format {
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, nil)), nil
+		return slog.New(slog.NewJSONHandler(a.err, nil)), nil
 	case "text":
-		return slog.New(tint.NewHandler(w, &tint.Options{TimeFormat: time.TimeOnly, NoColor: a.env("NO_COLOR") != ""})), nil
+		return slog.New(tint.NewHandler(a.err, &tint.Options{TimeFormat: time.TimeOnly, NoColor: a.env("NO_COLOR") != ""})), nil
 	}
 	return nil, usageError{fmt.Sprintf("--log %s: it is text or json", format)}
+}
+
+// warnings is the log beside a progress, which tells what happens: only what it doesn't.
+func (a *app) warnings(w io.Writer) *slog.Logger {
+	return slog.New(tint.NewHandler(w, &tint.Options{Level: slog.LevelWarn, TimeFormat: time.TimeOnly, NoColor: !terminal(a.err) || a.env("NO_COLOR") != ""}))
 }
 
 // serve runs the daemon with its servers until ctx ends. ready is called when
@@ -152,7 +158,13 @@ person.`,
 			return err
 		}
 		var v reconcile.Overview
+		slow := time.AfterFunc(time.Second, func() {
+			if terminal(a.err) {
+				fmt.Fprintln(a.err, "The running daemon is at it; `reconciler logs -f CLIENT` in another terminal shows how it goes.")
+			}
+		})
 		err = daemon.Call(c.Context(), socketOf(conf), daemon.Ask{Op: "apply", Names: args}, &v)
+		slow.Stop()
 		if errors.Is(err, daemon.ErrNoDaemon) {
 			v, err = a.applyHere(c.Context(), conf)
 		}
@@ -179,8 +191,7 @@ person.`,
 func (a *app) applyHere(ctx context.Context, conf Config) (reconcile.Overview, error) {
 	out := a.progress()
 	defer out.close()
-	// Its lines tell what happens; of the log only what they don't say.
-	p, err := a.build(ctx, conf, slog.New(tint.NewHandler(out, &tint.Options{Level: slog.LevelWarn, TimeFormat: time.TimeOnly, NoColor: !terminal(a.err) || a.env("NO_COLOR") != ""})))
+	p, err := a.build(ctx, conf, a.warnings(out))
 	if err != nil {
 		return reconcile.Overview{}, err
 	}

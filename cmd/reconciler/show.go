@@ -17,7 +17,7 @@ import (
 
 // output adds -o table|json.
 func output(c *cobra.Command) *string {
-	o := c.Flags().StringP("output", "o", "table", "`format`: table or json")
+	o := c.Flags().StringP("output", "o", "table", "print as `table|json`")
 	_ = c.RegisterFlagCompletionFunc("output", fixed("table", "json")) // the flag is there
 	return o
 }

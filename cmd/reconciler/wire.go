@@ -46,7 +46,8 @@ type program struct {
 	now     func() time.Time
 	wrap    func(provider.Provider) provider.Provider // nil: providers are used as they are
 	sleep   func(context.Context, time.Duration) error
-	quick   bool // for tests: see app
+	quick   bool            // for tests: see app
+	public  external.Lookup // what the world's DNS answers
 	log     *slog.Logger
 	store   *bolt.Store
 	git     *source.Repository
@@ -75,7 +76,10 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	if log == nil {
 		log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	p = &program{config: c, log: log, now: a.now, wrap: a.wrap, sleep: a.sleep, quick: a.quick}
+	p = &program{config: c, log: log, now: a.now, wrap: a.wrap, sleep: a.sleep, quick: a.quick, public: a.public}
+	if p.public == nil {
+		p.public = external.DNS(net.DefaultResolver)
+	}
 	if p.sleep == nil {
 		p.sleep = sleep
 	}
@@ -160,7 +164,7 @@ func tokenOf(c RepositoryConfig) (func() state.Secret, error) {
 
 // openProviders opens the providers that are configured.
 func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provider, error) {
-	out := external.Providers(external.Options{Now: p.now, Lookup: external.DNS(net.DefaultResolver)})
+	out := external.Providers(external.Options{Now: p.now, Lookup: p.public})
 	dir := c.Providers.Embedded.Dir
 	if dir == "" {
 		return out, nil

@@ -21,6 +21,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/gitserver"
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/external"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
@@ -42,6 +43,7 @@ type world struct {
 	calls      *calls
 	now        func() time.Time
 	clock      *quickClock
+	public     external.Lookup // the world's DNS; nil: the machine's
 	env        map[string]string
 	server     *httptest.Server // of the repository
 	mu         sync.Mutex
@@ -159,7 +161,7 @@ providers: {embedded: {dir: ".", dns: "127.0.0.1:0"}}
 
 func (w *world) app(out, errOut io.Writer) *app {
 	return &app{in: strings.NewReader(""), out: out, err: errOut, now: w.now, env: func(k string) string { return w.env[k] }, wrap: w.calls.wrap,
-		sleep: w.clock.Sleep, quick: true}
+		public: w.public, sleep: w.clock.Sleep, quick: true}
 }
 
 // result is how a command ended.

@@ -129,14 +129,14 @@ func TestRuleGuardCountsManifestDatabaseAndHost(t *testing.T) {
 	}
 	w.head()
 	// Records don't count.
-	r := w.push(m{
+	w.push(m{
 		cpath("c000"): client("c000", "c000", "aliases: [www.c000.example]"), cpath("c001"): client("c001", "c001", "aliases: [www.c001.example]"),
 		cpath("c002"): client("c002", "c002", "aliases: [www.c002.example]"), cpath("c003"): client("c003", "c003", "aliases: [www.c003.example]"),
 	})
 	equal(t, "due", len(w.due()), 4)
 	w.finish()
 	// One of each is three: all of it is held, the harmless part with it.
-	r = w.push(m{
+	r := w.push(m{
 		cpath("c000"): client("c000", "c000"), cpath("c001"): client("c001", "c001", "aliases: [www.c001.example]", "database: {provider: none}"),
 		cpath("c004"): "", cpath("c005"): client("c005", "c005", "env: {A: b}"),
 	})

@@ -45,7 +45,7 @@ func (r *Runner) adopt(ctx context.Context, job Job, s plan.Step) (string, error
 	covers := false
 	var taken state.Ref
 	err = r.update(func(tx store.Tx) error {
-		seen, err := r.compare(tx, s.Ref, w, known, o)
+		seen, err := r.compare(tx, *s.Wish, w, known, o)
 		if err != nil {
 			return err
 		}
@@ -207,16 +207,23 @@ func takenBy(tx store.Tx, ref state.Ref, at, id string) (state.Ref, error) {
 }
 
 // compare says of every attribute of the object whether it is what is wished. What is
-// another value is kept: variables and secrets sealed, all others as they are.
-func (r *Runner) compare(tx store.Tx, ref state.Ref, w provider.Wish, known map[string]provider.Input, o provider.Object) ([]plan.Existing, error) {
+// another value is kept: variables and secrets sealed, all others as they are. A secret
+// that would be generated, and that the site has, was made already: it is the one.
+func (r *Runner) compare(tx store.Tx, res state.Resource, w provider.Wish, known map[string]provider.Input, o provider.Object) ([]plan.Existing, error) {
 	var out []plan.Existing
 	for _, a := range o.Attributes {
 		x := plan.Existing{Name: a.Name}
 		in, ok := known[a.Name]
 		x.Same = ok && sameInput(w.Ref.Kind, in, a)
+		if v, wished := res.Attributes.Get(a.Name); wished && !ok && v.Secret != nil && isGenerated(*v.Secret) && a.Reveal() != "" {
+			if _, err := r.seal(tx, state.SecretRef{Scope: v.Secret.Scope, Name: v.Secret.Name}, state.NewSecret(a.Reveal()), "adopted"); err != nil {
+				return nil, err
+			}
+			x.Same = true
+		}
 		if !x.Same {
 			var err error
-			if x.Kept, err = r.keep(tx, ref, a); err != nil {
+			if x.Kept, err = r.keep(tx, res.Ref, a); err != nil {
 				return nil, err
 			}
 		}

@@ -62,6 +62,9 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 			if k := provider.KindOf(asRead(err)); k != provider.Transient && k != provider.RateLimited {
 				return "", err
 			}
+			if have.Phase == string(provider.Manual) { // a look that failed says nothing of what a person did
+				return "", &errWait{at: provider.UntilOf(err), err: &askError{have.Message}}
+			}
 			if until := provider.UntilOf(err); until.After(r.Now()) {
 				poll = max(poll, until.Sub(r.Now()))
 			}
@@ -165,6 +168,29 @@ func (r *Runner) phaseFailed(have state.Resource, message string) error {
 	return &provider.Error{Kind: provider.Invalid, Provider: have.Provider, Op: "create", Message: message}
 }
 
+// keeper says whether a person keeps the site that a step is about, and what that person
+// is asked to do: how long that takes is nobody's failure.
+func (r *Runner) keeper(s plan.Step) (ask string, manual bool, err error) {
+	_, traits, err := r.providerOf(s.Provider, s.Ref.Kind)
+	if err != nil || !traits.Manual {
+		return "", false, err
+	}
+	err = r.Store.View(func(tx store.Tx) error {
+		all, err := store.Resources(tx, s.Ref.Client)
+		ask = ""
+		for _, have := range all {
+			if have.Provider == s.Provider && have.Message != "" && have.Ref.Kind != state.KindRecord && have.Ref.Kind != state.KindDatabase {
+				ask += have.Message + ". "
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return "", true, &journalError{err}
+	}
+	return ask, true, nil
+}
+
 // probe asks the site for a good answer until it gives one or takes too long.
 func (r *Runner) probe(ctx context.Context, job Job, s plan.Step) (string, error) {
 	if job.Probe == nil {
@@ -195,6 +221,11 @@ func (r *Runner) probe(ctx context.Context, job Job, s plan.Step) (string, error
 		}
 		if job.Superseded != nil && job.Superseded(s.Ref.Client) {
 			return "", errSuperseded
+		}
+		if ask, manual, e := r.keeper(s); e != nil {
+			return "", e
+		} else if manual && s.Outside {
+			return "", &errWait{err: &askError{fmt.Sprintf("%sThe site does not answer well at %s yet: %v", ask, t.URL, err)}}
 		}
 		if r.Now().Sub(begun) >= defaultProbe {
 			return "", &provider.Error{Kind: provider.Invalid, Provider: "health", Op: "probe", Message: err.Error(), Err: err}

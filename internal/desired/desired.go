@@ -13,8 +13,11 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
-// none is the word that asks for nothing.
-const none = "none"
+// The words that ask for nothing, and for what a person keeps elsewhere.
+const (
+	none     = "none"
+	external = "external"
+)
 
 // defaultTTL of records that don't say one, in seconds: short enough for a move.
 const defaultTTL = 300
@@ -244,6 +247,9 @@ func (b *builder) addMail(site string) {
 
 // addRecords adds an address record a host, and the manifest's own. A record of the
 // manifest with the name and type of an address record takes its place.
+//
+// Where an external site is, only its keeper knows: there the manifest's own records
+// must say it, or a person sets them (dns.provider external), or nobody does (none).
 func (b *builder) addRecords() {
 	e := b.in.Effective
 	if e.DNS.Provider == none || e.DNS.Provider == "" {
@@ -263,6 +269,18 @@ func (b *builder) addRecords() {
 	}
 	for _, h := range e.Hosts {
 		if own["A "+h] || own["CNAME "+h] {
+			continue
+		}
+		if e.Deployment.Provider == external && e.DNS.Provider != external {
+			if own["AAAA "+h] {
+				continue
+			}
+			name := h + "."
+			if h == e.Host {
+				name = "@"
+			}
+			b.problem(fmt.Sprintf("add {type: A, name: %q, content: ITS ADDRESS} or a CNAME to dns.records, or choose dns.provider external or none", name),
+				"deployment.provider is external, so that only you know where %s is, and dns.records does not say it", h)
 			continue
 		}
 		attributes := map[string]state.Value{"type": state.Lit(kind), "name": state.Lit(h), "content": state.OutputOf(b.site, output), "ttl": state.Lit(strconv.Itoa(defaultTTL))}

@@ -255,6 +255,47 @@ func TestExternalDatabase(t *testing.T) {
 	}
 }
 
+// Where an external site is, only its keeper knows: it is asked for, never guessed.
+func TestExternalSiteNeedsItsAddress(t *testing.T) {
+	records := func(provider string, own ...manifest.Record) func(*manifest.Effective) {
+		return func(e *manifest.Effective) {
+			e.Deployment.Provider, e.Deployment.Server, e.DNS.Provider, e.DNS.Records = "external", "", provider, own
+		}
+	}
+	everywhere := []manifest.Record{{Type: "A", Name: "@", Content: "203.0.113.7"}, {Type: "CNAME", Name: "www", Content: "shop.example"}}
+	for _, c := range []struct {
+		name     string
+		change   func(*manifest.Effective)
+		records  int
+		problems []string
+	}{
+		{"nothing said", records("cloudflare"), 0, []string{"shop.example", "www.shop.example"}},
+		{"one said", records("cloudflare", everywhere[:1]...), 1, []string{"www.shop.example"}},
+		{"all said", records("cloudflare", everywhere...), 2, nil},
+		{"an IPv6 address", records("cloudflare", manifest.Record{Type: "AAAA", Name: "@", Content: "2001:db8::7"}, everywhere[1]), 2, nil},
+		{"a person sets them", records("external"), 2, nil},
+		{"nobody does", records("none"), 0, nil},
+	} {
+		in := shop(c.change)
+		all, problems := Resources(in)
+		n := 0
+		for _, r := range all {
+			if r.Ref.Kind == state.KindRecord {
+				n++
+			}
+		}
+		if n != c.records || len(problems) != len(c.problems) {
+			t.Errorf("%s: %d records, problems %v", c.name, n, problems)
+			continue
+		}
+		for i, host := range c.problems {
+			if !strings.Contains(problems[i].Text, "where "+host+" is") || !strings.Contains(problems[i].Act, "dns.records") {
+				t.Errorf("%s: %v", c.name, problems[i])
+			}
+		}
+	}
+}
+
 // A client that asks for nothing wishes nothing; that is a wish, and what it had goes.
 func TestNothingIsAWish(t *testing.T) {
 	all := resources(t, shop(func(e *manifest.Effective) {

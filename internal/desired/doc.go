@@ -11,6 +11,9 @@
 // so that an earlier wish means an earlier release, and that name does not depend on
 // the client's id, which is minted only when the manifest is accepted.
 //
+// It refuses to guess where an external site is: the manifest's own records say it, or
+// it is a Problem; with external DNS a person is asked to point the name there.
+//
 // It refuses to guess: an unset secret or an unconfigured provider is a Problem with
 // the way out, never a default.
 //

@@ -278,8 +278,18 @@ func (b *builder) release() {
 	}
 }
 
-// reconnected says that what the public reaches changes.
+// unproved says that the last pass stopped at the look from outside: all else may be on
+// record as it is wished, and nobody has seen it work.
+func (b *builder) unproved() bool {
+	return b.c.Client.FailedStep == Step{Action: Probe, Ref: b.traffic, Outside: true}.Key()
+}
+
+// reconnected says that what the public reaches changes, or has changed and was not
+// proved.
 func (b *builder) reconnected() bool {
+	if b.unproved() {
+		return true
+	}
 	for _, s := range b.steps {
 		switch s.Ref.Kind {
 		case state.KindTraffic, state.KindDomain:

@@ -52,7 +52,6 @@ func drawManifest(t *rapid.T, name, database string, hosts []string) manifest.Ef
 // what is wished now.
 type fleet struct {
 	clients []plan.ClientInput
-	direct  bool
 }
 
 func resources(t *rapid.T, c state.Client, e manifest.Effective) []state.Resource {

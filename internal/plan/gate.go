@@ -223,7 +223,7 @@ func newHold(p Plan, g GateInput, client state.ClientID, kind state.HoldKind, st
 	case state.HoldData:
 		h.Reason = "there would be a time without service: " + listWords(what)
 		if risk == RiskData {
-			h.Reason = "data may become unreachable: " + listWords(what)
+			h.Reason = "data may become unreachable: " + listWords(what) + reasons(p, steps)
 		}
 	default:
 		h.Reason = "riskier than what was reviewed: " + listWords(what)
@@ -232,6 +232,20 @@ func newHold(p Plan, g GateInput, client state.ClientID, kind state.HoldKind, st
 		h.Act = "`reconciler approve " + h.Fingerprint + "` lets it run; a revert takes it back"
 	}
 	return h
+}
+
+// reasons are why the steps that endanger data are planned, for people.
+func reasons(p Plan, steps []int) string {
+	var why []string
+	for _, i := range steps {
+		if s := p.Steps[i]; s.Risk == RiskData && s.Reason != "" {
+			why = append(why, s.Reason)
+		}
+	}
+	if len(why) == 0 {
+		return ""
+	}
+	return " (" + listWords(why) + ")"
 }
 
 func approved(fingerprint string, g GateInput) bool {

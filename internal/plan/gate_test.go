@@ -238,7 +238,7 @@ func TestRuleReviewHoldsAndApprovals(t *testing.T) {
 func TestFreeze(t *testing.T) {
 	window := []plan.Window{{From: now.Add(-time.Hour), To: now.Add(time.Hour), Reason: "holidays"}}
 	p := plan.Calculate(input(mailAnd(t, true, false)))
-	gated, holds := plan.Gate(p, plan.GateInput{Now: now, Freeze: window})
+	_, holds := plan.Gate(p, plan.GateInput{Now: now, Freeze: window})
 	if len(holds) != 2 || holds[0].Kind != state.HoldFreeze || !holds[0].Until.Equal(window[0].To) || !strings.Contains(holds[0].Reason, "holidays") || holds[1].Kind != state.HoldMail {
 		t.Fatalf("holds %+v", holds)
 	}

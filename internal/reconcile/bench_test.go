@@ -87,6 +87,7 @@ func newFleet(t testing.TB, while time.Duration, atOnce int) *fleet {
 			}
 		}
 	}
+	f.sync = true
 	f.restart()
 	return f
 }

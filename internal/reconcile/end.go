@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sort"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ type ending struct {
 	what    string    // in the history; "" leaves no entry
 	audit   string    // state of the audit record
 	step    string    // where it stopped
+	quiet   bool      // it said all this before: its progress lines are not kept
 	change  func(*state.Client)
 }
 
@@ -72,13 +74,7 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 		}
 		return e.finish(g, m, &result, ending{status: m.client.Status, because: "a newer commit replaced this wish", audit: "superseded", what: "superseded"})
 	case apply.StepWaiting:
-		n := m.client.Failures + 1
-		if what, asked := apply.Asked(at.Err); asked {
-			return e.finish(g, m, &result, ending{status: m.client.Status, because: "waiting for a person: " + what, next: what, at: e.later(n, at.RetryAt), word: "pending", audit: "waiting",
-				step: at.Step.Key(), change: func(c *state.Client) { c.Failures = n }})
-		}
-		return e.finish(g, m, &result, ending{status: m.client.Status, because: "waiting: " + sentence(at.Err), at: e.later(n, at.RetryAt), word: "pending", audit: "waiting",
-			step: at.Step.Key(), change: func(c *state.Client) { c.Failures = n }})
+		return e.waiting(g, m, result, at)
 	}
 	if blocked, why := blockedBy(job.Plan, m.client.ID); blocked {
 		return e.stopped(g, m, &result, holds, why)
@@ -88,7 +84,67 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 		return e.finish(g, m, &result, ending{status: m.client.Status, audit: "succeeded", what: "adopted", because: "recorded what exists",
 			change: func(c *state.Client) { c.Failures, c.EverDeployed = 0, true }})
 	}
-	return e.finish(g, m, &result, e.success(g, m))
+	end := e.success(g, m)
+	if left := byHand(g, m, result); left != "" {
+		if end.because != "" {
+			left = end.because + "; " + left
+		}
+		end.because = left
+	}
+	return e.finish(g, m, &result, end)
+}
+
+// waiting ends a pass of which steps wait. What a person has to do is said in full, is
+// told once, and is looked for again with a growing pause.
+func (e *Engine) waiting(g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
+	n := m.client.Failures + 1
+	end := ending{status: m.client.Status, because: "waiting: " + sentence(at.Err), at: e.later(n, at.RetryAt), word: "pending", audit: "waiting",
+		step: at.Step.Key(), change: func(c *state.Client) { c.Failures = n }}
+	var asked []string
+	for _, r := range result.Of(m.client.ID) {
+		if what, is := apply.Asked(r.Err); is && r.State == apply.StepWaiting {
+			asked = append(asked, what)
+		}
+	}
+	sort.Strings(asked) // a plan's order changes with what is done; what is left does not
+	if len(asked) > 0 {
+		end.because = "waits for you. " + strings.Join(asked, ". ")
+		end.next, end.word = "do that; it goes on by itself once it is seen, or at once with `reconciler retry "+m.client.Name+"`", "held"
+		if end.quiet = m.client.Because == end.because; !end.quiet {
+			end.what = "waits"
+		}
+	}
+	return e.finish(g, m, &result, end)
+}
+
+// byHand is what a person has to remove: this program made none of it and deletes none.
+func byHand(g *group, m *member, result apply.Result) string {
+	var out []string
+	said := map[string]bool{}
+	for _, r := range result.Of(m.client.ID) {
+		was := r.Step.Prior
+		if r.State != apply.StepDone || was == nil || !g.traits[was.Provider][was.Ref.Kind].Manual || was.Found || was.Adopted {
+			continue
+		}
+		if r.Step.Action != plan.Delete && (r.Step.Action != plan.Replace || was.Provider == r.Step.Provider) {
+			continue
+		}
+		text := "the site at your host"
+		switch was.Ref.Kind {
+		case state.KindRecord:
+			text = "the record " + was.Attributes.Literal("type") + " " + was.Attributes.Literal("name") + " at your DNS host"
+		case state.KindDomain:
+			text = was.Ref.Host() + " at your host"
+		}
+		if !said[text] {
+			said[text] = true
+			out = append(out, text)
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return "left for you to remove: " + strings.Join(out, ", ")
 }
 
 // blockedBy says that some of the client's steps wait.

@@ -74,6 +74,9 @@ type Engine struct {
 
 	accepting sync.Mutex // one head is judged at a time: from reading the baseline to writing the next
 
+	showing sync.Mutex // held by one overview at a time
+	shown   map[state.ClientID]*shown
+
 	mu       sync.Mutex
 	baseline *state.Baseline
 	wishes   *accept.Resolver                    // the baseline's templates, platform file and defaults, decoded

@@ -19,6 +19,9 @@ import (
 func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (Done, error) {
 	var done Done
 	lines := e.takeLogs(m.client.Deployment)
+	if end.quiet {
+		lines = nil
+	}
 	err := e.Store.Update(func(tx store.Tx) error {
 		done = Done{Clients: g.ids, At: end.at}
 		c, ok, err := store.Client(tx, m.client.ID)

@@ -141,7 +141,7 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 	s.hidden = hidden
 	s.world = &world{}
 	s.world = newWorldOver(lawTB{t, s}, func(w *world) {
-		s.world, w.noSync = w, true
+		s.world = w
 		s.vendors.clock, s.chaos.now = w.clock, w.clock.Now
 		w.unfit = s.chaos.probe
 		w.change = func(e *reconcile.Engine) {

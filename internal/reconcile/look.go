@@ -190,6 +190,9 @@ func differs(r state.Resource, o provider.Object) []plan.Field {
 		if a.Value.Secret != nil || a.Value.Ref != nil {
 			continue
 		}
+		if r.Adopted && r.Ref.Kind == state.KindSite && a.Name == "label" {
+			continue // what people called it is no reason to touch it
+		}
 		for _, have := range o.Attributes {
 			if have.Name == a.Name && have.Secret == nil && have.Text != a.Value.Literal {
 				out = append(out, plan.Field{Name: a.Name, Before: have.Text, After: a.Value.Literal})

@@ -443,7 +443,11 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, now bool, by stri
 	var texts []string
 	for _, s := range r.Steps {
 		if s.State == apply.StepDone && s.Step.Action == plan.Purge {
-			texts = append(texts, fmt.Sprintf("%s: %s %s at %s erased", m.client.Name, s.Step.Ref.Kind, s.Step.Ref.Name, s.Step.Provider))
+			text := "%s: %s %s at %s erased"
+			if g.traits[s.Step.Provider][s.Step.Ref.Kind].Manual {
+				text = "%s: %s %s at %s taken off the record; its data is for its keeper to erase"
+			}
+			texts = append(texts, fmt.Sprintf(text, m.client.Name, s.Step.Ref.Kind, s.Step.Ref.Name, s.Step.Provider))
 		}
 	}
 	err = e.Store.Update(func(tx store.Tx) error {

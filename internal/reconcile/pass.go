@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -244,9 +243,4 @@ func (m *member) busy() state.Status {
 		return state.StatusDeploying
 	}
 	return state.StatusProvisioning
-}
-
-// isEnded says that ctx is over: what happened then is not the client's fault.
-func isEnded(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || errors.Is(err, context.Canceled)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,6 +81,7 @@ func TestProvisionChangeRemoveReturn(t *testing.T) {
 // P11: of 10,000 clients one file changes: one parse, one plan, one pass; and a poll
 // without a change does nothing at all.
 func TestP11OneChangeAmongMany(t *testing.T) {
+	t.Parallel()
 	n := 10_000
 	if testing.Short() {
 		n = 500
@@ -89,9 +91,14 @@ func TestP11OneChangeAmongMany(t *testing.T) {
 	for i := range n {
 		files[fmt.Sprintf("clients/c%05d.yaml", i)] = client(fmt.Sprintf("c%05d", i), "deployment: {provider: none}", "dns: {provider: none}", "database: {provider: none}")
 	}
-	w.apply(files)
-	w.want("c00000", state.StatusActive)
-	w.want(fmt.Sprintf("c%05d", n-1), state.StatusActive)
+	if ids := w.push(files); len(ids) != n {
+		t.Fatalf("%d clients are due", len(ids))
+	}
+	w.settle()
+	if due := w.restart(); len(due) > 0 {
+		t.Fatalf("due at the start: %v", due)
+	}
+	w.pass(w.poll()...) // a start judges the head once more
 
 	stats, syncs, calls := w.engine.Stats(), w.store.Stats().Syncs, len(v.world.Calls())
 	for range 100 {
@@ -118,6 +125,7 @@ func TestP11OneChangeAmongMany(t *testing.T) {
 	if got := v.writes(); len(got) != 1 {
 		t.Errorf("writes: %v", got)
 	}
+	w.want("c00042", state.StatusActive)
 }
 
 // P5: nobody polls before the record was read: the head would be judged as a first one,
@@ -397,11 +405,11 @@ func TestP8StoppedAtEveryStep(t *testing.T) {
 	}()
 	for n := 1; ; n++ {
 		v, w := newVendors(t)
-		seen := 0
+		var seen atomic.Int64 // steps run side by side
 		ids := w.push(map[string]string{"clients/a.yaml": client("a")})
 		ctx, cancel := context.WithCancelCause(t.Context())
 		v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(context.Context, memory.Call) error {
-			if seen++; seen == n {
+			if seen.Add(1) == int64(n) {
 				cancel(errors.New("killed"))
 				return memory.Lost()
 			}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/desired"
@@ -53,6 +54,9 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 	bad := map[string]bool{}
 	for _, p := range problems {
 		bad[p.Client] = bad[p.Client] || !p.Warning
+		if len(only) > 0 && p.Client != "" && !slices.Contains(only, p.Client) {
+			continue // another client's mistake is no matter of this plan
+		}
 		out.Problems = append(out.Problems, report.Problem{Client: p.Client, Path: p.Path, Line: p.Line, Column: p.Column, Text: p.Text, Hint: p.Hint, Source: p.Snippet, Warning: p.Warning})
 	}
 	g, err := e.imagine(ctx, known, wishes, bad, only)

@@ -3,10 +3,10 @@ package reconcile
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"sort"
 	"time"
 
-	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
@@ -73,26 +73,28 @@ type Overview struct {
 func (e *Engine) Overview() (Overview, error) {
 	out := Overview{Clients: []Row{}}
 	wishes, base := e.resolver()
+	e.showing.Lock()
+	defer e.showing.Unlock()
 	err := e.Store.View(func(tx store.Tx) error {
 		out.Clients = out.Clients[:0]
 		clients, err := store.Clients(tx)
 		if err != nil {
 			return err
 		}
-		resources, err := store.AllResources(tx)
-		if err != nil {
-			return err
-		}
-		providers := map[state.ClientID]map[string]bool{}
-		for _, r := range resources {
-			if providers[r.Ref.Client] == nil {
-				providers[r.Ref.Client] = map[string]bool{}
-			}
-			providers[r.Ref.Client][r.Provider] = true
-		}
+		kept := make(map[state.ClientID]*shown, len(clients))
 		for _, c := range clients {
-			out.Clients = append(out.Clients, rowOf(c, providers[c.ID], wishes))
+			s := e.shown[c.ID]
+			if s == nil {
+				s = &shown{}
+			}
+			kept[c.ID] = s
+			providers, err := s.providersShown(tx, c)
+			if err != nil {
+				return err
+			}
+			out.Clients = append(out.Clients, rowOf(c, slices.Clone(providers), s.wishShown(c, wishes)))
 		}
+		e.shown = kept
 		if out.Holds, err = store.Holds(tx); err != nil {
 			return err
 		}
@@ -133,9 +135,9 @@ func hasRow(rows []Row, name string) bool {
 
 // rowOf shows what the manifest says in its own words; what needs the effective
 // values comes from them.
-func rowOf(c state.Client, providers map[string]bool, wishes *accept.Resolver) Row {
+func rowOf(c state.Client, providers []string, wish shownWish) Row {
 	r := Row{ID: string(c.ID), Name: c.Name, Status: string(c.Status), Health: string(c.Health), URL: c.URL, Commit: c.Commit, Deployment: c.Deployment, Because: c.Because, Next: c.Next,
-		Drift: c.DriftFields, AdminURL: c.AdminURL, Providers: []string{}, LastDeployedAt: c.DeployedAt, LastHealthCheck: c.HealthAt}
+		Drift: c.DriftFields, AdminURL: c.AdminURL, Providers: providers, Domain: wish.host, Plan: wish.plan, Template: wish.template, LastDeployedAt: c.DeployedAt, LastHealthCheck: c.HealthAt}
 	if r.Drift == nil {
 		r.Drift = []string{}
 	}
@@ -147,16 +149,6 @@ func rowOf(c state.Client, providers map[string]bool, wishes *accept.Resolver) R
 	}
 	if c.Probes > 0 {
 		r.Uptime = float64(c.ProbesGood) / float64(c.Probes)
-	}
-	for p := range providers {
-		r.Providers = append(r.Providers, p)
-	}
-	sort.Strings(r.Providers)
-	if len(c.Manifest) == 0 {
-		return r
-	}
-	if eff, problems := wishes.Client(c); !problems.Failed() {
-		r.Domain, r.Plan, r.Template = eff.Host, eff.Plan, eff.Template
 	}
 	return r
 }
@@ -201,11 +193,8 @@ func (e *Engine) Detail(name string) (Detail, error) {
 		if d.Resources, err = store.Resources(tx, c.ID); err != nil {
 			return err
 		}
-		providers := map[string]bool{}
-		for _, r := range d.Resources {
-			providers[r.Provider] = true
-		}
-		d.Row = rowOf(c, providers, wishes)
+		var s shown
+		d.Row = rowOf(c, providersOf(d.Resources), s.wishShown(c, wishes))
 		if d.Tombstones, err = store.Tombstones(tx, c.ID); err != nil {
 			return err
 		}

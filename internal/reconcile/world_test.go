@@ -21,6 +21,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/secret"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // repository is a branch in memory: one tree a commit.
@@ -195,7 +196,7 @@ type world struct {
 	// change is asked before an engine is used, for tests that need another one.
 	change func(*reconcile.Engine)
 	unfit  func(url string) error // what health checks find
-	noSync bool
+	sync   bool                   // the state is synced to the disk, as it is outside tests
 }
 
 const template = `apiVersion: reconciler/v1
@@ -239,7 +240,7 @@ func newWorldOver(t testing.TB, prepare func(*world), providers func(*clock) []p
 func (w *world) open() []reconcile.Due {
 	w.t.Helper()
 	var err error
-	if w.store, err = bolt.Open(bolt.Options{Path: w.path, Keys: w.keys, Now: w.clock.Now, NoSync: w.noSync}); err != nil {
+	if w.store, err = bolt.Open(bolt.Options{Path: w.path, Keys: w.keys, Now: w.clock.Now, NoSync: !w.sync}); err != nil {
 		w.t.Fatal(err)
 	}
 	in, err := reconcile.Installation(w.store, func() (string, error) { return "abcd1234", nil }, w.clock.Now())
@@ -361,6 +362,28 @@ func (w *world) want(name string, status state.Status) reconcile.Row {
 		w.t.Fatalf("%s is %q (%s), want %q", name, r.Status, r.Because, status)
 	}
 	return r
+}
+
+// settle records that every client has what it wishes, as passes over wishes without
+// any part do.
+func (w *world) settle() {
+	w.t.Helper()
+	err := w.store.Update(func(tx store.Tx) error {
+		clients, err := store.Clients(tx)
+		if err != nil {
+			return err
+		}
+		for _, c := range clients {
+			c.Settled, c.Status, c.EverDeployed, c.Converged = true, state.StatusActive, true, c.WishHash
+			if err := store.PutClient(tx, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // lose deletes the state and starts on an empty one, with the same key.

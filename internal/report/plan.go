@@ -28,7 +28,7 @@ type Change struct {
 type Step struct {
 	Step       string       `json:"step"`
 	Action     string       `json:"action"`
-	Ref        string       `json:"ref"` // kind/name
+	Ref        string       `json:"ref"` // kind/name; "" for the client as a whole
 	Provider   string       `json:"provider"`
 	Reason     string       `json:"reason"`
 	Risk       string       `json:"risk"`
@@ -60,7 +60,7 @@ func Of(p plan.Plan, names map[state.ClientID]string) Plan {
 		if fields == nil {
 			fields = []plan.Field{}
 		}
-		out.Changes[i].Steps = append(out.Changes[i].Steps, Step{Step: plan.StepName(s.Number), Action: string(s.Action), Ref: string(s.Ref.Kind) + "/" + s.Ref.Name,
+		out.Changes[i].Steps = append(out.Changes[i].Steps, Step{Step: plan.StepName(s.Number), Action: string(s.Action), Ref: refOf(s.Ref),
 			Provider: s.Provider, Reason: s.Reason, Risk: string(s.Risk), Undo: s.Undo, Calls: s.Calls, Fields: fields, PurgeAfter: s.PurgeAfter, Held: s.Held})
 	}
 	sort.SliceStable(out.Changes, func(i, j int) bool { return out.Changes[i].Client < out.Changes[j].Client })
@@ -71,6 +71,14 @@ func Of(p plan.Plan, names map[state.ClientID]string) Plan {
 		out.Problems = append(out.Problems, Problem{Client: w.Name, Text: w.Text, Hint: w.Act, Warning: true})
 	}
 	return out
+}
+
+// refOf is kind/name; a step about the client as a whole has none.
+func refOf(r state.Ref) string {
+	if r.Kind == "" {
+		return ""
+	}
+	return string(r.Kind) + "/" + r.Name
 }
 
 // Failed says that something is wrong enough to stop it; a warning is not.

@@ -53,7 +53,8 @@ func fleet() (plan.Plan, map[state.ClientID]string) {
 				Fields: []plan.Field{{Name: "STORE_CURRENCY", Before: "EUR", After: "USD"}, {Name: "MOLLIE_API_KEY", After: "secret mollie 0a1b2c3d4e5f", Secret: true}}},
 			{Number: plan.StepDeploy, Action: plan.Update, Ref: ref("d1", "traffic", "local"), Provider: "local", Reason: "a new release serves", Risk: plan.RiskTraffic, Undo: "the earlier release is promoted", Calls: 1},
 			{Number: plan.StepDNS, Action: plan.Delete, Ref: ref("m1", "record", "MX mailshop.example"), Provider: "local", Reason: "the manifest no longer asks for it", Risk: plan.RiskMail, Undo: "a revert makes it again", Calls: 1, Held: "9f3a00112233"},
-		}, Problems: []plan.Problem{{Client: "f1", Name: "florist", Text: "secret mollie is not set", Act: "reconciler secret set mollie --client florist"}}},
+		}, Problems: []plan.Problem{{Client: "f1", Name: "florist", Text: "secret mollie is not set", Act: "reconciler secret set mollie --client florist"}},
+			Warnings: []plan.Warning{{Client: "a1", Name: "atelier", Text: "bakery goes and atelier comes", Act: "say previously"}}},
 		map[state.ClientID]string{"a1": "atelier", "b1": "bakery", "d1": "demoshop", "m1": "mailshop"}
 }
 
@@ -150,6 +151,7 @@ func TestStatus(t *testing.T) {
 		v    state.Verdict
 	}{
 		{"no client changes", state.Verdict{}},
+		{"1 failed; 2 succeeded", state.Verdict{Fates: map[string]int{"succeeded": 2, "failed": 1}}},
 		{"demoshop succeeded", state.Verdict{Clients: fates("demoshop", "succeeded")}},
 		{"demoshop failed", state.Verdict{Clients: fates("demoshop", "failed")}},
 		{"failed: demoshop; 2 succeeded", state.Verdict{Clients: fates("a", "succeeded", "b", "succeeded", "demoshop", "failed")}},
@@ -226,10 +228,14 @@ func TestProblem(t *testing.T) {
 func TestClient(t *testing.T) {
 	c := Client{Name: "demoshop", Status: "failed", Health: "healthy", URL: "http://demoshop.localhost:8080", Commit: "3f9c2ab00112233", Because: "the build failed", Next: "fix the build", RetryAt: day(1),
 		Problem: &state.FileProblem{Path: "clients/demoshop.yaml", Line: 3, Column: 1, Text: "unknown key", Hint: "did you mean plan?"},
-		Holds:   []state.Hold{{Fingerprint: "9f3a", Reason: "mail may stop.", Act: "reconciler approve 9f3a"}},
+		Holds: []state.Hold{{Fingerprint: "9f3a", Reason: "mail may stop.", Act: "reconciler approve 9f3a", Approvable: true}, {Fingerprint: "77bb", Reason: "frozen.", Act: "it goes on by itself", Until: day(2), Approvable: true},
+			{Fingerprint: "88cc", Reason: "ambiguous.", Act: "say database.reuse"}},
 		Last: &state.Deployment{ID: "01JD", Cause: "commit", Commit: "3f9c2ab00112233", State: "failed", Steps: []state.StepRun{
-			{State: "done", Action: "create", Ref: ref("d1", "database", "main"), Provider: "sqlite", Note: "made"}, {State: "failed", Action: "create", Ref: ref("d1", "deployment", "0a1b"), Provider: "local", Error: "no such template"}}},
-		Resources: []state.Resource{{Ref: ref("d1", "database", "main"), Provider: "sqlite", ID: "db-1", RetainedAt: day(1), PurgeAfter: day(22)}, {Ref: ref("d1", "site", "local"), Provider: "local", ID: "demoshop"}}}
+			{State: "done", Action: "create", Ref: ref("d1", "database", "main"), Provider: "sqlite", Note: "made"}, {State: "failed", Action: "create", Ref: ref("d1", "deployment", "0a1b"), Provider: "local", Error: "no such template"},
+			{State: "waiting", Action: "create", Ref: ref("d1", "record", "A shop.example"), Provider: "cloudflare"}, {State: "parked", Action: "create", Ref: ref("d1", "site", "ploi"), Provider: "ploi"}}},
+		Since: day(1), Intents: []string{"create database main"},
+		Tombstones: []state.Tombstone{{Part: "domain/www.shop.example@local", Held: "77aa00112233"}, {Part: "record/MX shop.example", Waits: "clients/a.yaml"}, {NotUntil: day(22)}, {Part: "mail/x", Held: "x", Done: true}},
+		Resources:  []state.Resource{{Ref: ref("d1", "database", "main"), Provider: "sqlite", ID: "db-1", RetainedAt: day(1), PurgeAfter: day(22)}, {Ref: ref("d1", "site", "local"), Provider: "local", ID: "demoshop"}}}
 	golden(t, "why.txt", c.Why(Options{}))
 	golden(t, "overview.txt", Overview([]Client{c, {Name: "a", Status: "active"}}, []state.FileProblem{*c.Problem}, c.Holds, Options{}))
 	if got := Overview(nil, nil, nil, Options{}); !strings.HasPrefix(got, "No clients yet.") {
@@ -295,5 +301,18 @@ func TestEqualPlansReadEqual(t *testing.T) {
 	}
 	if a.Failed() != true || (Plan{Problems: []Problem{{Warning: true}}}).Failed() {
 		t.Error("Failed counts warnings, or misses a problem")
+	}
+}
+
+func TestFit(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		n    int
+		want string
+	}{{"demoshop", 8, "demoshop"}, {"demoshop", 5, "demo…"}, {"日本語", 5, "日本…"}, {"日本語", 4, "日…"}, {"a\nb\x1b[2J", 99, `a b\u001b[2J`}, {"ab", 1, "…"}, {"ab", 0, ""}, {"ab", -1, ""}} {
+		got := Fit(c.text, c.n)
+		if got != c.want || Columns(got) > max(c.n, 0) {
+			t.Errorf("Fit(%q, %d) = %q, want %q", c.text, c.n, got, c.want)
+		}
 	}
 }

@@ -79,7 +79,11 @@ func (p Plan) Terminal(o Options) string {
 	if len(p.Problems) > 0 {
 		b.WriteString("\n")
 	}
-	b.WriteString(p.summary() + " Plan " + Line(p.Fingerprint) + "\n")
+	b.WriteString(p.summary())
+	if len(p.Changes) > 0 {
+		b.WriteString(" Plan " + Line(p.Fingerprint))
+	}
+	b.WriteString("\n")
 	if !p.LookedAt.IsZero() {
 		b.WriteString("Looked at the providers at " + p.LookedAt.UTC().Format("2006-01-02 15:04:05Z") + ".\n")
 	} else if len(p.Changes) > 0 {
@@ -101,7 +105,7 @@ func (c Change) terminal(o Options) string {
 	head := []string{"STEP", "ACTION", "WHAT", "AT", "WHY"}
 	rows := make([][]string, 0, len(c.Steps))
 	for _, s := range c.Steps {
-		rows = append(rows, []string{s.Step, s.Action, s.Ref, orDash(s.Provider), s.Reason})
+		rows = append(rows, []string{s.Step, s.Action, orDash(s.Ref), orDash(s.Provider), s.Reason})
 	}
 	lines := strings.SplitAfter(table(head, rows, "", Options{}), "\n")
 	b.WriteString("    " + o.dim(strings.TrimSuffix(lines[0], "\n")) + "\n")

@@ -31,10 +31,16 @@ func Status(v state.Verdict, name func(state.ClientID) string) string {
 		}
 		by[fate] = append(by[fate], n)
 	}
+	total := len(v.Clients) + len(v.Invalid)
+	if v.Clients == nil { // kept as numbers: a verdict may be about thousands
+		for word, n := range v.Fates {
+			by[word] = make([]string, n)
+			total += n
+		}
+	}
 	if files := invalidFiles(v.Invalid); len(files) > 0 {
 		by["invalid"] = files
 	}
-	total := len(v.Clients) + len(v.Invalid)
 	var parts []string
 	for _, fate := range []string{"failed", "invalid", "held", "pending", "superseded", "paused", "succeeded"} {
 		who := by[fate]

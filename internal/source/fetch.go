@@ -119,7 +119,7 @@ func (r *Repository) clone(ctx context.Context) error {
 	}
 	tip, err := r.receive(ctx, dir, plumbing.ZeroHash)
 	if errors.Is(err, ErrDamaged) {
-		return fmt.Errorf("%w (%v)", ErrBadPack, err) // a new one cannot be damaged
+		return fmt.Errorf("%w (%w)", ErrBadPack, err) // a new one cannot be damaged
 	}
 	if err != nil {
 		return err

@@ -110,7 +110,7 @@ func (l local) fetch(ctx context.Context, branch plumbing.ReferenceName, has fun
 // theirs says that damage is the repository's and not the mirror's.
 func theirs(err error) error {
 	if errors.Is(err, plumbing.ErrObjectNotFound) || errors.Is(err, ErrDamaged) {
-		return fmt.Errorf("%w (%v)", ErrBadPack, err)
+		return fmt.Errorf("%w (%w)", ErrBadPack, err)
 	}
 	return err
 }
@@ -174,7 +174,7 @@ func unknown(ctx context.Context, st storage.Storer, tip plumbing.Hash, has func
 
 // live is a writer that ends with its context.
 type live struct {
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // it lives as long as the call that it ends with
 	w   io.Writer
 }
 

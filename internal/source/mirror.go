@@ -55,12 +55,12 @@ func (r *Repository) openDir() error {
 	data, err := readSmall(filepath.Join(r.current(), identityFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		r.damaged.Store(exists(r.current()))
-		return nil
+		return nil //nolint:nilerr // there is none yet
 	}
 	var is identity
 	if err != nil || json.Unmarshal(data, &is) != nil {
 		r.damaged.Store(true)
-		return nil
+		return nil //nolint:nilerr // it is made anew
 	}
 	if is != r.identity() {
 		return nil // replaced once the other one was cloned

@@ -40,7 +40,7 @@ type Options struct {
 	Healthy func() error              // what is wrong with the daemon; nil: nothing
 	Log     *slog.Logger
 	Hosts   []string // names beside addresses and localhost that may be asked for
-	Site    func(name string) string
+	Site    func(name string) string // path at which a site is shown, too; nil: it isn't
 }
 
 // maxShown is how many audit records and history lines a page shows.
@@ -48,7 +48,11 @@ const maxShown = 50
 
 // Register puts the pages on a mux.
 func Register(mux *http.ServeMux, o Options) error {
-	pages, err := template.New("").Funcs(template.FuncMap{"short": short, "when": when}).ParseFS(files, "page/*.html")
+	site := func(name string) string { return "" }
+	if o.Site != nil {
+		site = o.Site
+	}
+	pages, err := template.New("").Funcs(template.FuncMap{"short": short, "when": when, "site": site, "mail": func() bool { return o.Mail != nil }}).ParseFS(files, "page/*.html")
 	if err != nil {
 		return err
 	}
@@ -219,5 +223,5 @@ func when(t time.Time) string {
 	if t.IsZero() {
 		return "–"
 	}
-	return t.UTC().Format("2 Jan 2006 15:04:05")
+	return t.UTC().Format("2 Jan 2006 15:04:05 UTC")
 }

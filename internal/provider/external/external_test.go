@@ -209,7 +209,7 @@ func TestDatabase(t *testing.T) {
 	if provider.KindOf(err) != provider.Invalid || !strings.Contains(err.Error(), "database.external.url") {
 		t.Errorf("without a url: %v", err)
 	}
-	var d provider.Dumper = p.(provider.Dumper)
+	d := p.(provider.Dumper)
 	if err := d.Dump(ctx, o.ID, t.TempDir()+"/dump"); provider.KindOf(err) != provider.Unsupported {
 		t.Errorf("dump: %v", err)
 	}

@@ -63,6 +63,8 @@ func (p *Provider) look(ctx context.Context, o *provider.Object, r record) error
 	case there:
 		o.Phase, o.Message, o.Attributes = provider.Ready, "", all
 	case len(now) > 0:
+		now = slices.Clone(now)
+		slices.Sort(now) // servers turn their answers around: that is no news
 		o.Message += "; now it is " + word(strings.Join(now, ", "))
 	}
 	return nil

@@ -33,7 +33,7 @@ func (p *Provider) health(w http.ResponseWriter, r *http.Request, deployment str
 		// The cause may quote the URL: it stays here.
 		p.o.Log.Warn("database does not answer", "deployment", deployment)
 		answerHealth(w, http.StatusServiceUnavailable, "failing", "unreachable")
-		return nil
+		return nil //nolint:nilerr // it was answered
 	}
 	answerHealth(w, http.StatusOK, "ok", "ok")
 	return nil

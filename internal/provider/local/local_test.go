@@ -284,7 +284,7 @@ func TestOwns(t *testing.T) {
 		"http://127.0.0.1:8080/sites/x/": true, "http://127.0.0.1/deployments/dpl-1/": true,
 		"http://127.0.0.1/deployments/0193": false, "http://demoshop.localhost:8080/": true, "http://shop.example/api/clients": true,
 	} {
-		if got := w.p.Owns(httptest.NewRequest("GET", target, nil)); got != want {
+		if got := w.p.Owns(httptest.NewRequest(http.MethodGet, target, nil)); got != want {
 			t.Errorf("%s: %v", target, got)
 		}
 	}

@@ -90,7 +90,7 @@ func sockets(addr string) (net.PacketConn, net.Listener, error) {
 		return nil, nil, err
 	}
 	for try := 1; ; try++ {
-		packets, err := net.ListenPacket("udp", addr)
+		packets, err := (&net.ListenConfig{}).ListenPacket(context.Background(), "udp", addr)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -100,8 +100,7 @@ func read(name string) (provider.Object, error) {
 		o.Attributes = append(o.Attributes, c.input())
 	}
 	for _, c := range r.Outputs {
-		i := c.input()
-		o.Outputs = append(o.Outputs, provider.Output{Name: i.Name, Text: i.Text, Secret: i.Secret})
+		o.Outputs = append(o.Outputs, provider.Output(c.input()))
 	}
 	return o, nil
 }

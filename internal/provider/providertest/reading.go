@@ -98,7 +98,7 @@ func testOwned(t *suite) {
 		}
 		for range 100_000 { // a list that is late is complete in the end
 			var err error
-			if owned, err = t.p.Owned(background, c.installation); err != nil {
+			if owned, err = t.p.Owned(background(), c.installation); err != nil {
 				t.Fatalf("owned: %v", err)
 			}
 			if len(owned) == len(want) || !lag {
@@ -132,7 +132,7 @@ func testParts(t *suite) {
 	ask := func(k state.Kind, site string) []provider.Object {
 		w := provider.Wish{Ref: state.Ref{Client: "somebody-else", Kind: k, Name: "main"}, Inputs: []provider.Input{Text("site", site)}}
 		for end := 0; ; end++ {
-			found, err := t.p.Observe(background, provider.Query{Kind: k, Wish: &w})
+			found, err := t.p.Observe(background(), provider.Query{Kind: k, Wish: &w})
 			if err != nil {
 				t.Fatalf("what hangs on site %q of kind %s: %v", site, k, err)
 			}
@@ -153,7 +153,7 @@ func testParts(t *suite) {
 			w.Ref.Name = "ffffffffffff"
 			w.Name = provider.ObjectName(w.Mark, w.Ref)
 			if t.traits(k.Kind).Promotable {
-				o, err := t.p.Create(background, w)
+				o, err := t.p.Create(background(), w)
 				if err != nil {
 					t.Fatalf("a second release: %v", err)
 				}
@@ -187,7 +187,7 @@ func testLooking(t *suite) {
 			t.none(k.Kind, "nothing-has-this-id")
 		}
 		for _, installation := range []string{ours, theirs, ""} {
-			if _, err := t.p.Owned(background, installation); err != nil {
+			if _, err := t.p.Owned(background(), installation); err != nil {
 				t.Fatalf("owned: %v", err)
 			}
 		}
@@ -207,7 +207,7 @@ func testCopies(t *suite) {
 	c := newChain(1, ours)
 	for _, k := range t.s.Cases {
 		w := t.wish(k, c)
-		o, err := t.p.Create(background, w)
+		o, err := t.p.Create(background(), w)
 		if err != nil {
 			t.Fatalf("create %s: %v", k.Kind, err)
 		}
@@ -223,7 +223,7 @@ func testCopies(t *suite) {
 	}
 	before := t.all(c)
 	kept := t.all(c)
-	owned, err := t.p.Owned(background, ours)
+	owned, err := t.p.Owned(background(), ours)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +254,7 @@ func testReopen(t *suite) {
 	c, wishes := t.chain(1, ours)
 	other, _ := t.chain(2, theirs)
 	last := t.s.Cases[len(t.s.Cases)-1]
-	if err := t.p.Delete(background, last.Kind, other.ID(last.Kind)); err != nil {
+	if err := t.p.Delete(background(), last.Kind, other.ID(last.Kind)); err != nil {
 		t.Fatal(err)
 	}
 	before := t.all(c)
@@ -266,7 +266,7 @@ func testReopen(t *suite) {
 				t.Errorf("%s: %d found by name after a restart", k.Kind, len(found))
 			}
 			if t.traits(k.Kind).UniqueName {
-				_, err := t.p.Create(background, wishes[n])
+				_, err := t.p.Create(background(), wishes[n])
 				t.fails("a second "+string(k.Kind)+" after a restart", err, provider.Conflict)
 			}
 		}

@@ -18,7 +18,7 @@ func testCancelled(t *suite) {
 	c, wishes := t.chain(1, ours)
 	fresh := newChain(2, ours)
 	fresh.made = c.made
-	ctx, cancel := context.WithCancel(background)
+	ctx, cancel := context.WithCancel(background())
 	cancel()
 	gaveUp := func(what string, err error) {
 		t.Helper()
@@ -60,15 +60,15 @@ func testUnknownKind(t *suite) {
 	}
 	for _, k := range kinds {
 		w := provider.Wish{Ref: state.Ref{Client: "c00001", Kind: k, Name: "main"}, Name: "c00001-" + ours, Mark: newChain(1, ours).mark}
-		_, err := t.p.Observe(background, provider.Query{Kind: k, ID: "x"})
+		_, err := t.p.Observe(background(), provider.Query{Kind: k, ID: "x"})
 		t.fails("observe a "+string(k)+" by id", err, provider.Unsupported)
-		_, err = t.p.Observe(background, provider.Query{Kind: k, Name: w.Name, Wish: &w})
+		_, err = t.p.Observe(background(), provider.Query{Kind: k, Name: w.Name, Wish: &w})
 		t.fails("observe a "+string(k)+" by name", err, provider.Unsupported)
-		_, err = t.p.Create(background, w)
+		_, err = t.p.Create(background(), w)
 		t.fails("create a "+string(k), err, provider.Unsupported)
-		_, err = t.p.Update(background, "x", w)
+		_, err = t.p.Update(background(), "x", w)
 		t.fails("update a "+string(k), err, provider.Unsupported)
-		t.fails("delete a "+string(k), t.p.Delete(background, k, "x"), provider.Unsupported)
+		t.fails("delete a "+string(k), t.p.Delete(background(), k, "x"), provider.Unsupported)
 	}
 }
 
@@ -77,12 +77,12 @@ func testOddWords(t *suite) {
 	c, _ := t.chain(1, ours)
 	for _, word := range []string{"../../etc/passwd", "a/b", ".", "..", "*", "%", "' OR 1=1 --", "a\x00b", "\xff\xfe", "ä\u202e", strings.Repeat("x", 100_000)} {
 		for _, k := range t.s.Cases {
-			found, err := t.p.Observe(background, provider.Query{Kind: k.Kind, ID: word})
+			found, err := t.p.Observe(background(), provider.Query{Kind: k.Kind, ID: word})
 			t.odd("observe by id", word, len(found), err)
-			found, err = t.p.Observe(background, provider.Query{Kind: k.Kind, Name: word})
+			found, err = t.p.Observe(background(), provider.Query{Kind: k.Kind, Name: word})
 			t.odd("observe by name", word, len(found), err)
-			t.odd("delete", word, 0, t.p.Delete(background, k.Kind, word))
-			_, err = t.p.Update(background, word, t.wish(k, c))
+			t.odd("delete", word, 0, t.p.Delete(background(), k.Kind, word))
+			_, err = t.p.Update(background(), word, t.wish(k, c))
 			t.fails("update of "+fmt.Sprintf("%.40q", word), err)
 			t.odd("update", word, 0, err)
 		}
@@ -118,7 +118,7 @@ func testSecrets(t *suite) {
 		}
 	}
 	objects := t.all(c)
-	owned, err := t.p.Owned(background, ours)
+	owned, err := t.p.Owned(background(), ours)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func testSecrets(t *suite) {
 	for n, k := range t.s.Cases {
 		objects = append(objects, t.named(wishes[n], 1)...)
 		if k.Change != nil {
-			o, err := t.p.Update(background, c.ID(k.Kind), t.changed(k, c))
+			o, err := t.p.Update(background(), c.ID(k.Kind), t.changed(k, c))
 			if err != nil {
 				t.Fatalf("update %s: %v", k.Kind, err)
 			}
@@ -149,10 +149,10 @@ func testSecrets(t *suite) {
 		shown = append(shown, fmt.Sprintf("%v %+v %#v %s", o, o, o, data))
 	}
 	for n, w := range wishes { // refusals quote no secret either
-		if _, err := t.p.Create(background, w); err != nil {
+		if _, err := t.p.Create(background(), w); err != nil {
 			shown = append(shown, fmt.Sprintf("%v %+v %#v %v", err, err, err, errors.Unwrap(err)))
 		}
-		if _, err := t.p.Update(background, "nothing-has-this-id", wishes[n]); err != nil {
+		if _, err := t.p.Update(background(), "nothing-has-this-id", wishes[n]); err != nil {
 			shown = append(shown, fmt.Sprintf("%v %+v %#v", err, err, err))
 		}
 	}
@@ -195,17 +195,17 @@ func testConcurrent(t *suite) {
 // busy looks, changes and changes back what c has.
 func (t *suite) busy(c Chain, wishes []provider.Wish) error {
 	for n, k := range t.s.Cases {
-		if _, err := t.p.Owned(background, ours); err != nil {
+		if _, err := t.p.Owned(background(), ours); err != nil {
 			return err
 		}
-		if _, err := t.p.Observe(background, provider.Query{Kind: k.Kind, Name: wishes[n].Name, Wish: &wishes[n]}); err != nil {
+		if _, err := t.p.Observe(background(), provider.Query{Kind: k.Kind, Name: wishes[n].Name, Wish: &wishes[n]}); err != nil {
 			return err
 		}
 		if k.Change == nil {
 			continue
 		}
 		for _, w := range []provider.Wish{t.changed(k, c), wishes[n]} {
-			if _, err := t.p.Update(background, c.ID(k.Kind), w); err != nil {
+			if _, err := t.p.Update(background(), c.ID(k.Kind), w); err != nil {
 				return err
 			}
 			if _, err := t.settled(k.Kind, c.ID(k.Kind)); err != nil {
@@ -229,7 +229,7 @@ func testConcurrentName(t *suite) {
 		errs := make([]error, callers)
 		var wg sync.WaitGroup
 		for n := range callers {
-			wg.Go(func() { objects[n], errs[n] = t.p.Create(background, w) })
+			wg.Go(func() { objects[n], errs[n] = t.p.Create(background(), w) })
 		}
 		wg.Wait()
 		made := 0

@@ -9,7 +9,8 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
-var background = context.Background()
+// background is the context of calls that nobody ends.
+func background() context.Context { return context.Background() }
 
 // asWished says that o shows w: what it gives back is what was wished, so that a look
 // right after a create finds no difference, and only what is write-only is left out.
@@ -60,7 +61,7 @@ func testCreate(t *suite) {
 		if found := t.named(w, 0); len(found) != 0 {
 			t.Fatalf("%s: %d found before its create", k.Kind, len(found))
 		}
-		made, err := t.p.Create(background, w)
+		made, err := t.p.Create(background(), w)
 		if err != nil {
 			t.Fatalf("create %s: %v", k.Kind, err)
 		}
@@ -90,7 +91,7 @@ func testCreateAgain(t *suite) {
 	for n, k := range t.s.Cases {
 		w := wishes[n]
 		before := t.one(k.Kind, c.ID(k.Kind))
-		again, err := t.p.Create(background, w)
+		again, err := t.p.Create(background(), w)
 		if !t.traits(k.Kind).UniqueName {
 			if err != nil {
 				t.fails("a second "+string(k.Kind)+" of the name", err, provider.Conflict, provider.Invalid)
@@ -102,7 +103,7 @@ func testCreateAgain(t *suite) {
 			if found := t.named(w, 2); len(found) != 2 {
 				t.Errorf("%s: %d found after a second create, want both", k.Kind, len(found))
 			}
-			if err := t.p.Delete(background, k.Kind, again.ID); err != nil {
+			if err := t.p.Delete(background(), k.Kind, again.ID); err != nil {
 				t.Errorf("delete the second %s: %v", k.Kind, err)
 			}
 			continue
@@ -130,9 +131,9 @@ func testAbsent(t *suite) {
 		if k.Change != nil {
 			w = t.changed(k, absent)
 		}
-		_, err := t.p.Update(background, "nothing-has-this-id", w)
+		_, err := t.p.Update(background(), "nothing-has-this-id", w)
 		t.fails("update of an absent "+string(k.Kind), err, provider.NotFound)
-		if err := t.p.Delete(background, k.Kind, "nothing-has-this-id"); err != nil {
+		if err := t.p.Delete(background(), k.Kind, "nothing-has-this-id"); err != nil {
 			t.Errorf("delete of an absent %s: %v", k.Kind, err)
 		}
 		for _, other := range t.s.Cases {
@@ -140,7 +141,7 @@ func testAbsent(t *suite) {
 				continue
 			}
 			t.none(k.Kind, c.ID(other.Kind))
-			if err := t.p.Delete(background, k.Kind, c.ID(other.Kind)); err != nil {
+			if err := t.p.Delete(background(), k.Kind, c.ID(other.Kind)); err != nil {
 				t.Errorf("delete of a %s by the id of a %s: %v", k.Kind, other.Kind, err)
 			}
 		}
@@ -156,7 +157,7 @@ func testDelete(t *suite) {
 	for n := len(t.s.Cases) - 1; n >= 0; n-- {
 		k := t.s.Cases[n]
 		for range 2 { // deleting the absent succeeds
-			if err := t.p.Delete(background, k.Kind, c.ID(k.Kind)); err != nil {
+			if err := t.p.Delete(background(), k.Kind, c.ID(k.Kind)); err != nil {
 				t.Fatalf("delete %s: %v", k.Kind, err)
 			}
 			t.none(k.Kind, c.ID(k.Kind))
@@ -164,7 +165,7 @@ func testDelete(t *suite) {
 		if found := t.named(wishes[n], 0); len(found) != 0 {
 			t.Errorf("%s: %d found by name after its delete", k.Kind, len(found))
 		}
-		_, err := t.p.Update(background, c.ID(k.Kind), wishes[n])
+		_, err := t.p.Update(background(), c.ID(k.Kind), wishes[n])
 		t.fails("update of a deleted "+string(k.Kind), err, provider.NotFound)
 	}
 	for _, k := range t.s.Cases {
@@ -187,7 +188,7 @@ func testUpdate(t *suite) {
 		}
 		changed := t.changed(k, c)
 		for _, w := range []provider.Wish{changed, changed, wishes[n]} { // there, no change, and back
-			o, err := t.p.Update(background, c.ID(k.Kind), w)
+			o, err := t.p.Update(background(), c.ID(k.Kind), w)
 			if err != nil {
 				t.Fatalf("update %s: %v", k.Kind, err)
 			}
@@ -217,7 +218,7 @@ func testMove(t *suite) {
 		}
 		w := wishes[n]
 		w.Mark.Client, w.Ref.Client = "c00077", "c00077"
-		if _, err := t.p.Update(background, c.ID(k.Kind), w); err != nil {
+		if _, err := t.p.Update(background(), c.ID(k.Kind), w); err != nil {
 			t.Fatalf("move %s: %v", k.Kind, err)
 		}
 		t.asWished(k, w, t.one(k.Kind, c.ID(k.Kind)))

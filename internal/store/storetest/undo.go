@@ -47,8 +47,8 @@ func testPanic(t *testing.T, s store.Store) {
 	for _, in := range []func(func(store.Tx) error) error{s.Update, s.View} {
 		func() {
 			defer func() {
-				if r := recover(); r != errBoom {
-					t.Errorf("recovered %v", r)
+				if err, _ := recover().(error); !errors.Is(err, errBoom) {
+					t.Errorf("recovered %v", err)
 				}
 			}()
 			_ = in(func(tx store.Tx) error {

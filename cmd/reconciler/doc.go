@@ -1,0 +1,30 @@
+// Command reconciler brings clients' sites to what Git says.
+//
+// # Model
+//
+// A command line becomes a daemon.Ask, and its answer becomes text or JSON. Where a
+// daemon runs, the Ask goes over its socket; else the command opens the state and
+// carries it out itself. So every command does the same with and without a daemon.
+//
+//	main.go        the command tree, exit codes, usage
+//	ask.go         who is asked; which client may be meant; completion
+//	show.go        status, why, history, drift, retained   logs.go   logs
+//	plan.go        plan       act.go   what a person decides, and secrets
+//	run.go         run, apply, backup       demo.go   demo       restore.go   restore
+//	lines.go       progress as lines        live.go   and what is under way, on a terminal
+//	config.go      what reconciler.yaml has           configfile.go   how it is read
+//	wire.go        where concrete types meet: the only place       repo.go, pages.go
+//
+// # Promises
+//
+// Exit codes: 0 done, 1 failed or problems found, 2 wrong usage (64 for plan
+// --detailed-exitcode, where 2 says that there are changes), 3 held. Results go to
+// stdout; progress, logs, questions and errors to stderr. With -o json stdout is exactly
+// one document, for an error {"error", "exitCode"}, and no list in it is null. Colour is
+// for terminals, and repeats what words say. Wrong configuration is told all at once.
+//
+// # Refusals
+//
+// No secret comes from the command line, and none is printed. What comes from files and
+// vendors reaches a terminal through package report, as text that does nothing.
+package main

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// welcome says what there is.
+func (a *app) welcome(p *program, o demoOptions, busy []string) string {
+	end := "removed at the end; --keep keeps it"
+	if o.keep {
+		end = "kept at the end"
+	}
+	_, port, _ := net.SplitHostPort(p.listensAt())
+	base := "http://" + p.listensAt()
+	text := fmt.Sprintf(`
+reconciler demo: one YAML file a client in Git; a push provisions it, a revert takes it back.
+All of it runs on this machine, in %[1]s (%[2]s).
+
+  dashboard  %[3]s/
+  sites      http://demoshop.localhost:%[4]s/    or %[3]s/sites/demoshop/
+  Git        %[3]s/git/clients.git
+  API        %[3]s/api/clients
+  mail       %[3]s/mail/    caught, sent to nobody
+  DNS        %[5]s
+
+`, o.dir, end, base, port, p.dns.Addr())
+	for _, b := range busy {
+		text += b + "\n"
+	}
+	if o.fail != "" {
+		text += "The first " + o.fail + " step fails, as --fail asked for.\n"
+	}
+	return text + "The clients come up:\n\n"
+}
+
+// tries says what to try. The commands are run as they stand here by a test.
+func (a *app) tries(p *program, o demoOptions, failed []string) string {
+	base := "http://" + p.listensAt()
+	host, port, _ := net.SplitHostPort(p.dns.Addr())
+	text := fmt.Sprintf(`
+Try this in another terminal. What comes of a push stands there and here.
+
+  # look at a site, and ask for its name
+  curl %[1]s/sites/demoshop/
+  dig @%[2]s -p %[3]s demoshop.localhost
+
+  # 1. add a client
+  git clone %[1]s/git/clients.git && cd clients
+  sed 's/demoshop/secondshop/g; s/Demo Shop/Second Shop/' clients/demoshop.yaml > clients/secondshop.yaml
+  git add . && git commit -m "Add secondshop" && git push
+
+  # 2. take it back: its site and name go, its database stays for 30 days
+  git revert --no-edit HEAD && git push
+
+  # 3. take that back: here it is again, with the same database
+  git revert --no-edit HEAD && git push
+
+  # 4. change it
+  sed 's/Second Shop/Better Shop/' clients/secondshop.yaml > new && mv new clients/secondshop.yaml
+  git commit -a -m "Call it Better Shop" && git push
+
+  # 5. break it: you are told where, and the shop keeps running
+  sed 's/^plan: starter/plan: startr/' clients/secondshop.yaml > new && mv new clients/secondshop.yaml
+  git commit -a -m "Misspell the plan" && git push
+
+  # 6. mend it
+  git revert --no-edit HEAD && git push
+
+`, base, host, port)
+	command, data := startedAs(a.env), " --data "+quoted(o.dir)
+	for _, name := range failed {
+		text += "  # mend what failed: try it again\n  " + command + " retry " + name + data + "\n\n"
+	}
+	return text + "  # ask the program\n  " + command + " status" + data + "\n  " + command + " why secondshop" + data + `
+  (also: plan, history, logs, drift, retained, pause, resume; --fail STEP shows a failure and its repair)
+
+Ctrl-C stops.
+
+`
+}
+
+// startedAs is how this program was started, as a command for a shell.
+func startedAs(env func(string) string) string {
+	exe, err := os.Executable()
+	if err != nil {
+		return "reconciler"
+	}
+	if dir, err := os.Getwd(); err == nil && strings.Contains(exe, "go-build") && filepath.Base(filepath.Dir(exe)) == "exe" { // go run
+		return "go -C " + quoted(dir) + " run ./cmd/reconciler"
+	}
+	for _, dir := range filepath.SplitList(env("PATH")) {
+		if filepath.Join(dir, filepath.Base(exe)) == exe {
+			return filepath.Base(exe)
+		}
+	}
+	return quoted(exe)
+}
+
+// quoted is a word for a shell.
+func quoted(s string) string {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%,=") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
