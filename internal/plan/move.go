@@ -14,6 +14,7 @@ import (
 //	has it               no longer           none, or not due         waits for the old owner
 //	has it               still               -                        waits for the old owner
 //	found, not made      -                   -                        like a name of nobody
+//	has it, it is gone   -                   -                        like a name of nobody
 type moves struct {
 	to   map[state.Ref]state.Resource // wished Ref → what the old owner has on record
 	goes map[state.Ref]state.ClientID // recorded Ref → its new owner
@@ -34,7 +35,7 @@ func findMoves(clients []ClientInput) moves {
 		lets := letsGo(c)
 		for _, r := range c.Recorded {
 			switch {
-			case !movable(r.Ref.Kind) || !r.Real() || r.Found:
+			case !movable(r.Ref.Kind) || !r.Real() || r.Found || c.Looks[r.Ref].Gone:
 			case lets(r.Ref):
 				free[nameOf(r)] = r
 			default:

@@ -28,6 +28,9 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 	touched, planned := map[state.ClientID]bool{}, map[state.Ref]bool{}
 	for _, s := range p.Steps {
 		touched[s.Ref.Client], planned[s.Ref] = true, true
+		if !s.From.IsZero() {
+			touched[s.From.Client] = true // what moves must be there
+		}
 	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex

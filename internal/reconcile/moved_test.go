@@ -61,6 +61,24 @@ func TestS24MoveBetweenHosts(t *testing.T) {
 	}
 }
 
+// A name that moves and is gone at the vendor is made anew by its new owner.
+func TestMoveOfWhatIsGone(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b", "aliases: [shop.example]")})
+	for _, o := range v.world.Objects("") {
+		if strings.Contains(o.Name, "shop.example") {
+			v.world.Remove(o.ID)
+		}
+	}
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [shop.example]"), "clients/b.yaml": client("b")})
+	w.want("a", state.StatusActive)
+	w.want("b", state.StatusActive)
+	d, _ := v.world.Serves("shop.example")
+	if o, _ := v.world.Object(d); string(o.Mark.Client) != w.detail("a").ID {
+		t.Errorf("it is served by %q", o.Mark.Client)
+	}
+}
+
 // A member of a group for which there is nothing to do ends with the group's pass, also
 // when the others wait: nothing else would end it. And a name that two removed clients
 // bore leads to the one that is left.
