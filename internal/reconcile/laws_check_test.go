@@ -261,7 +261,7 @@ func (s *story) dataStays() {
 	}
 	for id, k := range s.data {
 		if there[id] || k.byHand || k.purged {
-			if k.byHand && s.purging[k.client] {
+			if k.byHand && s.purging[k.client] && !slices.ContainsFunc(s.resources(k.client), func(r state.Resource) bool { return r.ID == id }) {
 				k.purged = true
 			}
 			continue

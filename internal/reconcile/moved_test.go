@@ -61,6 +61,25 @@ func TestS24MoveBetweenHosts(t *testing.T) {
 	}
 }
 
+// A name that moves may redirect to one that goes with its old owner: that stays until
+// the name has moved.
+func TestS24RedirectedNameStaysUp(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b", "aliases: [shop.example]")})
+	down := false
+	v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(context.Context, memory.Call) error {
+		_, ok := v.world.Serves("shop.example")
+		down = down || !ok
+		return nil
+	})
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [shop.example]"), "clients/b.yaml": ""})
+	w.want("a", state.StatusActive)
+	w.want("b", state.StatusRetained)
+	if _, ok := v.world.Serves("shop.example"); down || !ok {
+		t.Errorf("it was down in between: %v; it is served: %v", down, ok)
+	}
+}
+
 // A name that moves and is gone at the vendor is made anew by its new owner.
 func TestMoveOfWhatIsGone(t *testing.T) {
 	v, w := newVendors(t)
