@@ -325,7 +325,7 @@ func (e *Engine) settled(g *group, _ Cause) (Done, error) {
 func (e *Engine) rests(g *group, m *member) (Done, error) {
 	end := ending{status: state.StatusActive, settled: true, word: "succeeded"}
 	switch {
-	case m.client.Removed && !m.removed && !allDone(m.allTombs):
+	case m.client.Removed && !m.removed && !gone(m.allTombs):
 		end.status, end.word, end.because, end.next, end.at = m.held()
 	case m.client.Removed:
 		end = e.success(g, m)
@@ -349,10 +349,12 @@ func (e *Engine) rests(g *group, m *member) (Done, error) {
 	return e.finish(g, m, nil, end)
 }
 
-func allDone(all []state.Tombstone) bool {
+// gone says that the whole client's removal is done: what became of parts that were to
+// go before it is no matter any more.
+func gone(all []state.Tombstone) bool {
 	for _, t := range all {
-		if !t.Done {
-			return false
+		if t.Part == "" {
+			return t.Done
 		}
 	}
 	return true

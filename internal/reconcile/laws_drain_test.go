@@ -72,7 +72,7 @@ func (s *story) ownerOf(o provider.Object) string {
 func (s *story) mend() {
 	s.tree.template = storyTemplate("v9", "")
 	for round := 0; ; round++ {
-		s.approveHistory()
+		s.approveAll()
 		used := map[string]string{}
 		bad := map[string]string{}
 		o, err := s.engine.Overview()
@@ -121,6 +121,9 @@ func (s *story) mend() {
 		s.pollNow()
 		s.middle()
 		s.quiet()
+		s.world.clock.add(2 * time.Hour) // what waits for removeAfter goes
+		s.wantLater()
+		s.quiet()
 	}
 }
 
@@ -134,13 +137,15 @@ func (s *story) hostOf(host, but string) bool {
 	return label(s.tree.specs[but].domain) == host
 }
 
-func (s *story) approveHistory() {
+// approveAll lets go whatever is held and can be approved.
+func (s *story) approveAll() {
 	o, err := s.engine.Overview()
 	s.fine(err)
 	for _, h := range o.Holds {
-		if h.Kind == state.HoldHistory {
+		if h.Approvable && s.stillHeld(h.Fingerprint) {
 			s.approveOne(h)
 			s.middle()
+			s.quiet()
 		}
 	}
 }
@@ -156,6 +161,14 @@ func (s *story) quiet() {
 	}
 }
 
+// wantLater looks at the branch again: what was invalid may be valid now.
+func (s *story) wantLater() {
+	if s.engine.RecheckWanted() {
+		s.pollNow()
+		s.middle()
+	}
+}
+
 // rest lets time pass and people approve and retry, until nothing is open.
 func (s *story) rest() {
 	for round := range 80 {
@@ -167,15 +180,7 @@ func (s *story) rest() {
 		if len(open) == 0 && len(s.queue) == 0 {
 			return
 		}
-		o, err := s.engine.Overview()
-		s.fine(err)
-		for _, h := range o.Holds {
-			if h.Approvable && s.stillHeld(h.Fingerprint) {
-				s.approveOne(h)
-				s.middle()
-				s.quiet()
-			}
-		}
+		s.approveAll()
 		if round%6 == 5 {
 			for _, c := range s.clients() {
 				if c.Settled && (c.Status == state.StatusFailed || c.Status == state.StatusHeld || c.Status == state.StatusPaused) {

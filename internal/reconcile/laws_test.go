@@ -14,6 +14,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
@@ -22,6 +23,10 @@ import (
 
 // lawRuns is how many random runs `go test` makes; -rapid.checks says otherwise.
 const lawRuns = 60
+
+// lawParallel is how many steps of a pass run at once: one, so that a run can be
+// repeated. More finds what depends on their order, and can't be repeated.
+const lawParallel = 1
 
 // story is one random run: an engine on a real store, vendors that misbehave, people
 // that commit, approve and meddle, a process that dies. The laws are checked after every
@@ -51,6 +56,7 @@ type story struct {
 	up       map[string]state.ClientID // hosts that were served, and by whom
 	excused  map[string]bool           // hosts that may go down
 	secrets  []string
+	inPlace  bool              // ploi has one release at a time
 	hidden   bool              // the hosts don't give environments back
 	bad      []string          // what was broken in the middle of an event
 	living   int               // clients that were not removed when the last head was accepted
@@ -137,6 +143,12 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 			unkind[name] = unkindTo(3 * time.Minute)
 		}
 	}
+	guard := accept.Guard{MaxDeletes: 100, MaxDeletePercent: 100, MaxChanged: 25, MaxCreates: 100}
+	if s.odds(2, "guarded") {
+		guard = accept.Guard{MaxDeletes: 1 + s.n(2, "maxDeletes"), MaxDeletePercent: 100, MaxChanged: 1 + s.n(2, "maxChanged"), MaxCreates: 2 + s.n(3, "maxCreates"),
+			RemoveAfter: time.Duration(s.n(1, "removeAfter")) * time.Hour}
+	}
+	s.inPlace = s.odds(3, "deploys in place")
 	late, hidden := s.odds(3, "late deletes"), s.odds(3, "write-only values")
 	s.hidden = hidden
 	s.world = &world{}
@@ -145,8 +157,9 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 		s.vendors.clock, s.chaos.now = w.clock, w.clock.Now
 		w.unfit = s.chaos.probe
 		w.change = func(e *reconcile.Engine) {
+			e.Guard = guard
 			e.Store = mortal{w.store, s.chaos}
-			e.Runner.Store, e.Runner.Parallel = e.Store, 1
+			e.Runner.Store, e.Runner.Parallel = e.Store, lawParallel
 			mint := e.Runner.NewSecret
 			e.Runner.NewSecret = func() (state.Secret, error) {
 				x, err := mint()
@@ -160,6 +173,7 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 			o := memory.Options{Name: name, World: s.vendors.world, Kinds: memory.Change(kinds, unkind[name]), Fault: s.chaos.hook, Sleep: c.Sleep, Build: s.chaos.build, LateDeletes: late}
 			if name == "ploi" {
 				o.Address = "203.0.113.8"
+				o.Kinds = memory.Change(o.Kinds, func(k state.Kind, t *provider.Traits) { t.Promotable = t.Promotable && !s.inPlace })
 			}
 			if hidden {
 				o.WriteOnly = map[state.Kind][]string{state.KindEnvironment: {"env.*"}, state.KindAdmin: {"password"}}

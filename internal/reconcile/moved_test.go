@@ -130,6 +130,41 @@ func TestIdleMemberOfAGroupEnds(t *testing.T) {
 	}
 }
 
+// A client that was removed while the removal of a part of it was held is gone when it
+// is gone, also when somebody asks for a retry.
+func TestRemovedWithAHeldPart(t *testing.T) {
+	_, w := newVendors(t)
+	w.change = func(e *reconcile.Engine) { e.Guard.MaxDeletes = 1 }
+	w.restart()
+	alias := func(name string) string { return client(name, "aliases: [www."+name+".example]") }
+	w.apply(map[string]string{"clients/a.yaml": alias("a"), "clients/b.yaml": alias("b"), "clients/z.yaml": client("z", "deployment: {provider: none}")})
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+	w.apply(map[string]string{"clients/a.yaml": ""})
+	for range 3 {
+		o, err := w.engine.Overview()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range o.Holds {
+			if len(h.Clients) != 1 {
+				continue // of the parts alone
+			}
+			ids, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.pass(ids...)
+		}
+	}
+	w.want("a", state.StatusRetained)
+	id, err := w.engine.Retry("a", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	w.want("a", state.StatusRetained)
+}
+
 // P9: a verdict that a later head superseded has ended: a pass that still waits, here
 // with a removal that may not run yet, doesn't make it pending again.
 func TestP9SupersededStaysSo(t *testing.T) {
