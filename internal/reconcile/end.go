@@ -340,8 +340,8 @@ func (e *Engine) rests(g *group, m *member) (Done, error) {
 			c.EverDeployed, c.Converged, c.URL = true, m.client.WishHash, e.PublicURL(m.effective.Host)
 		}
 	}
-	if m.client.Settled && !m.client.LookWanted && m.client.Status == end.status {
-		return Done{}, nil
+	if at := m.wakes(end.at); m.client.Settled && !m.client.LookWanted && m.client.Status == end.status && m.client.RetryAt.Equal(at) {
+		return Done{Clients: g.ids, At: at}, nil
 	}
 	if m.client.Settled && m.client.Status == end.status && end.status != state.StatusRetained {
 		end.word = ""

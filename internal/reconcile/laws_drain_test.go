@@ -122,7 +122,6 @@ func (s *story) mend() {
 		s.middle()
 		s.quiet()
 		s.world.clock.add(2 * time.Hour) // what waits for removeAfter goes
-		s.wantLater()
 		s.quiet()
 	}
 }
@@ -157,14 +156,6 @@ func (s *story) quiet() {
 			s.Fatalf("passes without end: %v", s.due())
 		}
 		s.passOne(s.due()[0])
-		s.middle()
-	}
-}
-
-// wantLater looks at the branch again: what was invalid may be valid now.
-func (s *story) wantLater() {
-	if s.engine.RecheckWanted() {
-		s.pollNow()
 		s.middle()
 	}
 }

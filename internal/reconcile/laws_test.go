@@ -19,6 +19,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // lawRuns is how many random runs `go test` makes; -rapid.checks says otherwise.
@@ -693,6 +694,11 @@ func (s *story) passOne(id state.ClientID) {
 		s.wants(id)
 	case !d.At.IsZero():
 		s.queue[id] = d.At
+	}
+	var stones []state.Tombstone
+	s.view(func(tx store.Tx) (err error) { stones, err = store.Tombstones(tx, id); return err })
+	for _, t := range stones {
+		s.say("    removal of %q by %s held=%q waits=%q until=%s done=%v", t.Part, t.Commit[36:], t.Held, t.Waits, t.NotUntil.Format("02 15:04"), t.Done)
 	}
 	for _, c := range s.clients() {
 		if c.ID == id {

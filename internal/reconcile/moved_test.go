@@ -165,6 +165,30 @@ func TestRemovedWithAHeldPart(t *testing.T) {
 	w.want("a", state.StatusRetained)
 }
 
+// guard.removeAfter: a part goes at its date by itself, also when nothing else happens to
+// its client; who waits for the name is judged again then.
+func TestRulePartGoesAtItsDate(t *testing.T) {
+	_, w := newVendors(t)
+	w.change = func(e *reconcile.Engine) { e.Guard.RemoveAfter = time.Hour }
+	w.restart()
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [shop.example]")})
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	w.apply(map[string]string{"clients/b.yaml": client("b", "aliases: [shop.example]")})
+	w.want("b", state.StatusInvalid)
+	d := w.detail("a")
+	if want := w.clock.Now().Add(time.Hour); !d.RetryAt.Equal(want) {
+		t.Fatalf("it goes on at %s, want %s", d.RetryAt, want)
+	}
+	due := w.restart()
+	if len(due) != 1 || !due[0].At.Equal(d.RetryAt) {
+		t.Fatalf("due after a start: %+v", due)
+	}
+	w.clock.add(time.Hour)
+	w.pass(due[0].Client)
+	w.want("a", state.StatusActive)
+	w.want("b", state.StatusActive)
+}
+
 // P9: a verdict that a later head superseded has ended: a pass that still waits, here
 // with a removal that may not run yet, doesn't make it pending again.
 func TestP9SupersededStaysSo(t *testing.T) {
