@@ -274,7 +274,7 @@ func (e *Engine) idle(g *group, m *member, p plan.Plan, holds []state.Hold) (Don
 // stopped ends a pass that waits for a person, a date or a provider.
 func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []state.Hold, why string) (Done, error) {
 	if m.client.Paused || (m.effective.Paused && !m.client.Removed) {
-		return e.finish(g, m, result, ending{status: state.StatusPaused, because: "paused: changes are planned and wait", next: "`reconciler resume " + m.client.Name + "`, or take `paused: true` out of the manifest",
+		return e.finish(g, m, result, ending{status: state.StatusPaused, because: "paused: changes are planned and wait", next: m.resume(),
 			settled: true, word: "paused", what: "paused", audit: "held"})
 	}
 	for _, h := range holds {
@@ -284,6 +284,15 @@ func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []stat
 		return e.finish(g, m, result, ending{status: state.StatusHeld, because: h.Reason, next: h.Act, settled: true, at: h.Until, word: "held", what: "held", audit: "held"})
 	}
 	return e.waitFor(g, m, "waiting", errors.New(why))
+}
+
+// resume says how a paused client goes on. A removed one may have lost its name to
+// another client, and its manifest is gone: it is told by its id.
+func (m *member) resume() string {
+	if m.client.Removed {
+		return "`reconciler resume " + string(m.client.ID) + "`"
+	}
+	return "`reconciler resume " + m.client.Name + "`, or take `paused: true` out of the manifest"
 }
 
 // waitFor ends a pass that goes on by itself later.
@@ -341,7 +350,7 @@ func (e *Engine) settled(g *group, _ Cause) (Done, error) {
 func (e *Engine) rests(g *group, m *member) (Done, error) {
 	end := ending{status: state.StatusActive, settled: true, word: "succeeded"}
 	switch {
-	case m.client.Removed && !m.removed && !allDone(m.allTombs):
+	case m.client.Removed && !m.removed && !gone(m.allTombs):
 		end.status, end.word, end.because, end.next, end.at = m.held()
 	case m.client.Removed:
 		end = e.success(g, m)
@@ -356,8 +365,8 @@ func (e *Engine) rests(g *group, m *member) (Done, error) {
 			c.EverDeployed, c.Converged, c.URL = true, m.client.WishHash, e.PublicURL(m.effective.Host)
 		}
 	}
-	if m.client.Settled && !m.client.LookWanted && m.client.Status == end.status {
-		return Done{}, nil
+	if at := m.wakes(end.at); m.client.Settled && !m.client.LookWanted && m.client.Status == end.status && m.client.RetryAt.Equal(at) {
+		return Done{Clients: g.ids, At: at}, nil
 	}
 	if m.client.Settled && m.client.Status == end.status && end.status != state.StatusRetained {
 		end.word = ""
@@ -365,10 +374,12 @@ func (e *Engine) rests(g *group, m *member) (Done, error) {
 	return e.finish(g, m, nil, end)
 }
 
-func allDone(all []state.Tombstone) bool {
+// gone says that the whole client's removal is done: what became of parts that were to
+// go before it is no matter any more.
+func gone(all []state.Tombstone) bool {
 	for _, t := range all {
-		if !t.Done {
-			return false
+		if t.Part == "" {
+			return t.Done
 		}
 	}
 	return true
