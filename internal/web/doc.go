@@ -19,6 +19,6 @@
 //     that hide or reorder. It is never an element or an attribute; a link is http or https.
 //   - No script runs on a page, none is needed, and nobody may frame it.
 //
-// It refuses to tell who is asking behind a proxy: a proxy on this machine that passes
+// It can not tell who asks behind a proxy: a proxy on this machine that passes
 // requests on under publicURL has to let in only the right people.
 package web

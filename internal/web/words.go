@@ -45,7 +45,10 @@ func class(word string) string {
 	return ""
 }
 
-func clientPath(name string) string { return "/clients/" + url.PathEscape(name) }
+// clientPath is where a client's page is. Longer names than there are lead nowhere.
+func clientPath(name string) string {
+	return "/clients/" + url.PathEscape(name[:min(len(name), maxName)])
+}
 
 // lines is a text of several lines, each as report.Line has it.
 func lines(text string) string {
