@@ -59,8 +59,11 @@ func pagesOf(t *testing.T, s string) map[string]string {
 	fill(reflect.ValueOf(&k.overview).Elem(), s)
 	fill(reflect.ValueOf(&k.detail).Elem(), s)
 	fill(reflect.ValueOf(&k.history).Elem(), s)
+	fill(reflect.ValueOf(&k.deployments).Elem(), s)
+	for i := range k.deployments {
+		k.deployments[i].Name = "demoshop" // whose they are
+	}
 	k.detail.Name = "demoshop" // as what it is asked for
-	k.err = nil
 	out := map[string]string{}
 	h := handler(t, Options{Read: k, Mail: func() ([]Message, error) {
 		return []Message{{At: someday(1), To: s, Subject: s, Text: s}}, nil
@@ -71,8 +74,8 @@ func pagesOf(t *testing.T, s string) map[string]string {
 	return out
 }
 
-// built is a page without its texts: elements with their attributes. What links to a
-// client is "client" for any name.
+// built is a page without its texts: elements with their attributes. Where a
+// path names something of theirs it is left out.
 func built(t *testing.T, page string) (elements, texts []string) {
 	t.Helper()
 	root, err := html.Parse(strings.NewReader(page))
@@ -85,8 +88,8 @@ func built(t *testing.T, page string) (elements, texts []string) {
 			e := n.Data
 			for _, a := range n.Attr {
 				v := a.Val
-				if a.Key == "href" && (strings.HasPrefix(v, "/clients/") || strings.HasPrefix(v, "/api/clients/")) {
-					v = "client"
+				if a.Key == "href" && (strings.HasPrefix(v, "/clients/") || strings.HasPrefix(v, "/api/clients/") || strings.HasPrefix(v, "/api/deployments/")) {
+					v, _, _ = strings.Cut(v[1:], "/")
 				}
 				e += fmt.Sprintf(" %s=%q", a.Key, v)
 			}

@@ -45,6 +45,7 @@ type Options struct {
 const (
 	maxRows    = 500 // clients on the dashboard
 	maxHistory = 15  // lines of history on the dashboard
+	maxPasses  = 10  // on a client's page
 	maxMail    = 100 // messages on the page
 )
 
@@ -155,6 +156,12 @@ func (s *server) dashboard(w http.ResponseWriter, r *http.Request) {
 	s.page(w, "dashboard.html", d, err)
 }
 
+// clientPage is what client.html gets.
+type clientPage struct {
+	reconcile.Detail
+	Passes []state.Deployment
+}
+
 func (s *server) clientPage(w http.ResponseWriter, r *http.Request) {
 	name, err := bounded(r.PathValue("name"))
 	if err != nil {
@@ -162,7 +169,15 @@ func (s *server) clientPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d, err := s.Read.Detail(name)
-	s.page(w, "client.html", d, err)
+	if err != nil {
+		s.page(w, "", nil, err)
+		return
+	}
+	passes := []state.Deployment{}
+	if d.ID != "" { // its file was valid once
+		passes, err = s.Read.Deployments(name, maxPasses)
+	}
+	s.page(w, "client.html", clientPage{d, passes}, err)
 }
 
 func (s *server) mail(w http.ResponseWriter, _ *http.Request) {

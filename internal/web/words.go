@@ -15,10 +15,10 @@ import (
 const maxLines = 200
 
 // words are what the pages say their data with. What others wrote goes through line,
-// lines, class, link or clientPath, and nothing else.
+// lines, class, link or a path, and nothing else.
 func (s *server) words() template.FuncMap {
 	return template.FuncMap{
-		"line": report.Line, "lines": lines, "short": short, "when": when, "class": class, "link": mayLink, "clientPath": clientPath,
+		"line": report.Line, "lines": lines, "short": short, "when": when, "class": class, "link": mayLink, "clientPath": clientPath, "deploymentPath": deploymentPath,
 		"site": func(name string) string {
 			if s.Site == nil {
 				return ""
@@ -48,6 +48,11 @@ func class(word string) string {
 // clientPath is where a client's page is. Longer names than there are lead nowhere.
 func clientPath(name string) string {
 	return "/clients/" + url.PathEscape(name[:min(len(name), maxName)])
+}
+
+// deploymentPath is where an audit record is.
+func deploymentPath(id string) string {
+	return "/api/deployments/" + url.PathEscape(id[:min(len(id), maxName)])
 }
 
 // lines is a text of several lines, each as report.Line has it.
