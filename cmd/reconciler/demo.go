@@ -23,6 +23,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/gitserver"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/web"
 )
 
 // demoRepository is the name of the demo's repository.
@@ -316,21 +317,24 @@ func demoConfig(path string, o demoOptions) (Config, error) {
 	return c, err
 }
 
-// handler is everything on the one address.
+// handler is everything on the one address. The pages have the host of publicURL for
+// themselves; Git, which asks nobody who he is, answers only this machine.
 func (p *program) handler() (http.Handler, error) {
-	mux := http.NewServeMux()
-	if p.gitServer != nil {
-		mux.Handle("/git/", http.StripPrefix("/git", p.gitServer))
-	}
-	if err := p.pages(mux); err != nil {
+	pages, err := p.pages()
+	if err != nil {
 		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", pages)
+	if p.gitServer != nil {
+		mux.Handle("/git/", web.FromHere(http.StripPrefix("/git", p.gitServer)))
 	}
 	if p.sites == nil {
 		return mux, nil
 	}
 	sites := p.sites.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p.sites.Owns(r) {
+		if p.sites.Owns(r) && !web.IsPublic(p.config.PublicURL, r.Host) {
 			sites.ServeHTTP(w, r)
 			return
 		}
