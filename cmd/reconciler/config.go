@@ -271,7 +271,7 @@ func defaultConfig() Config {
 		Listen:     "127.0.0.1:8080",
 		Guard:      GuardConfig{MaxDeletes: 3, MaxDeletePercent: 10, MaxChanged: 25, MaxCreates: 10, Removals: "any", RemoveAfter: "0s"},
 		Schedules:  SchedulesConfig{Drift: "@every 1h", Health: "@every 5m", Purge: "@daily"},
-		Workers:    16,
+		Workers:    64,
 	}
 }
 
@@ -306,6 +306,9 @@ func (c *Config) check() []string {
 	}
 	if d := c.Platform.BaseDomain; strings.ContainsAny(d, "/: ") {
 		bad("platform.baseDomain is %q: it is a host name, without a scheme, a port or a path", d)
+	}
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https") {
+		bad("publicURL is not an address: write https://reconciler.your-agency.example")
 	}
 	for i, t := range c.API.Tokens {
 		if t.Name == "" {

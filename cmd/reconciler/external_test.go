@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -210,11 +211,22 @@ func TestExternalDeployment(t *testing.T) {
 	host := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
 	served := make(chan error, 1)
 	go func() { served <- host.Serve(l) }()
-	defer func() { _ = host.Close(); <-served }()
+	defer func() {
+		if err := errors.Join(host.Close(), <-served); !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	}()
 	w.later(clock, time.Hour)
 	w.active("demoshop")
 	if p := w.plan(); len(p.Changes)+len(p.Problems) > 0 {
 		t.Errorf("the plan afterwards: %+v", p)
+	}
+
+	// The version before still answers: what a change asks for is said all the same.
+	w.commit(map[string]string{"clients/demoshop.yaml": text + "settings: {theme: dark}\n"})
+	w.active("demoshop")
+	if r := rowOf(w.status(), "demoshop"); !strings.Contains(r.Because, "left to you") || !strings.Contains(r.Because, "Deploy builtin at v1") {
+		t.Errorf("the change asks for nothing: %s", r.Because)
 	}
 
 	w.commit(map[string]string{"clients/demoshop.yaml": ""})

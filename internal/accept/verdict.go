@@ -48,6 +48,9 @@ func Open(v state.Verdict) bool {
 	return n[FatePending]+n[FateHeld] > 0
 }
 
+// Superseded says that a later head took over what a fate was about.
+func Superseded(fate string) bool { return strings.HasPrefix(fate, FateSuperseded+" ") }
+
 // verdict begins the head's verdict and ends what it supersedes in older ones. A
 // head that is judged once more keeps its verdict, and adds to it.
 func (w *writer) verdict() {

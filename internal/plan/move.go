@@ -14,6 +14,7 @@ import (
 //	has it               no longer           none, or not due         waits for the old owner
 //	has it               still               -                        waits for the old owner
 //	found, not made      -                   -                        like a name of nobody
+//	has it, it is gone   -                   -                        like a name of nobody
 type moves struct {
 	to   map[state.Ref]state.Resource // wished Ref → what the old owner has on record
 	goes map[state.Ref]state.ClientID // recorded Ref → its new owner
@@ -34,7 +35,7 @@ func findMoves(clients []ClientInput) moves {
 		lets := letsGo(c)
 		for _, r := range c.Recorded {
 			switch {
-			case !movable(r.Ref.Kind) || !r.Real() || r.Found:
+			case !movable(r.Ref.Kind) || !r.Real() || r.Found || c.Looks[r.Ref].Gone:
 			case lets(r.Ref):
 				free[nameOf(r)] = r
 			default:
@@ -116,31 +117,28 @@ func (b *builder) move(w, old state.Resource) {
 
 // join lets the old owner's removals wait until its names have moved: the new one is
 // ready, the name moves, then the old one lets go. While the new owner can't be
-// planned, the old one keeps what serves. Where the two are at different hosts only the
-// address record moves, and the old one's domain waits for it.
+// planned, the old one keeps what serves. (Where the two are at different hosts only the
+// address record moves, and the old one's domain waits for it.)
 func (m moves) join(steps []Step) {
 	if len(m.goes) == 0 {
 		return
 	}
-	keys, planned := map[state.ClientID][]string{}, map[state.Ref]string{}
+	keys, planned := map[state.ClientID][]string{}, map[state.Ref]bool{}
 	for _, s := range steps {
 		if s.Action == Move {
 			keys[s.From.Client] = append(keys[s.From.Client], s.Key())
-			planned[s.From] = s.Key()
+			planned[s.From] = true
 		}
 	}
 	waits := map[state.ClientID]string{}
 	for from, to := range m.goes {
-		if have, ok := waits[from.Client]; planned[from] == "" && (!ok || m.name[to] < have) {
+		if have, ok := waits[from.Client]; !planned[from] && (!ok || m.name[to] < have) {
 			waits[from.Client] = m.name[to]
 		}
 	}
 	for i := range steps {
 		s := &steps[i]
-		if s.Action == Delete && s.Ref.Kind == state.KindDomain {
-			m.leads(s, planned)
-		}
-		if (s.Action != Delete && s.Action != Retain) || removalRank(s.Ref.Kind) < removalRank(state.KindTraffic) {
+		if (s.Action != Delete && s.Action != Retain) || !serves(s) {
 			continue
 		}
 		s.needs(keys[s.Ref.Client]...)
@@ -150,17 +148,12 @@ func (m moves) join(steps []Step) {
 	}
 }
 
-// leads lets a domain wait for the address record that leads to it and moves away.
-func (m moves) leads(s *Step, planned map[state.Ref]string) {
-	for _, kind := range []string{"A", "AAAA", "CNAME"} {
-		record := state.Ref{Client: s.Ref.Client, Kind: state.KindRecord, Name: kind + " " + s.Ref.Host()}
-		to, goes := m.goes[record]
-		switch {
-		case !goes:
-		case planned[record] != "":
-			s.needs(planned[record])
-		default:
-			s.Blocked, s.Reason = true, "waiting for "+m.name[to]+", which takes the name over and is not ready"
-		}
+// serves says that a removal takes something away that people come by: names that lead
+// to the site, and all below them. A name that moves may redirect to one that goes.
+func serves(s *Step) bool {
+	if s.Ref.Kind != state.KindRecord {
+		return true
 	}
+	kind, _, _ := strings.Cut(s.Ref.Name, " ")
+	return kind == "A" || kind == "AAAA" || kind == "CNAME"
 }

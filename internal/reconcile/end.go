@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -85,11 +86,13 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 			change: func(c *state.Client) { c.Failures, c.EverDeployed = 0, true }})
 	}
 	end := e.success(g, m)
-	if left := byHand(g, m, result); left != "" {
-		if end.because != "" {
-			left = end.because + "; " + left
+	for _, left := range []string{toDo(g, m, result), byHand(g, m, result)} {
+		switch {
+		case left != "" && end.because != "":
+			end.because += "; " + left
+		case left != "":
+			end.because = left
 		}
-		end.because = left
 	}
 	return e.finish(g, m, &result, end)
 }
@@ -108,13 +111,35 @@ func (e *Engine) waiting(g *group, m *member, result apply.Result, at *apply.Ste
 	}
 	sort.Strings(asked) // a plan's order changes with what is done; what is left does not
 	if len(asked) > 0 {
-		end.because = "waits for you. " + strings.Join(asked, ". ")
+		end.because = "waiting for a person: " + strings.Join(asked, ". ")
 		end.next, end.word = "do that; it goes on by itself once it is seen, or at once with `reconciler retry "+m.client.Name+"`", "held"
 		if end.quiet = m.client.Because == end.because; !end.quiet {
 			end.what = "waits"
 		}
 	}
 	return e.finish(g, m, &result, end)
+}
+
+// toDo is what steps left to a person without a way to see it done. How a host serves is
+// seen from outside when the site is new; later the version before answers as well.
+func toDo(g *group, m *member, result apply.Result) string {
+	var out []string
+	for _, r := range result.Of(m.client.ID) {
+		k, a := r.Step.Ref.Kind, r.Step.Action
+		if r.State != apply.StepDone || r.Note == "" || !g.traits[r.Step.Provider][k].Manual || !(a == plan.Create || a == plan.Update || a == plan.Await) {
+			continue
+		}
+		if !m.client.EverDeployed && k != state.KindAdmin && k != state.KindRecord {
+			continue
+		}
+		if !slices.Contains(out, r.Note) {
+			out = append(out, r.Note)
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return "left to you, and not seen from here: " + strings.Join(out, ". ")
 }
 
 // byHand is what a person has to remove: this program made none of it and deletes none.
@@ -249,7 +274,7 @@ func (e *Engine) idle(g *group, m *member, p plan.Plan, holds []state.Hold) (Don
 // stopped ends a pass that waits for a person, a date or a provider.
 func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []state.Hold, why string) (Done, error) {
 	if m.client.Paused || (m.effective.Paused && !m.client.Removed) {
-		return e.finish(g, m, result, ending{status: state.StatusPaused, because: "paused: changes are planned and wait", next: "`reconciler resume " + m.client.Name + "`, or take `paused: true` out of the manifest",
+		return e.finish(g, m, result, ending{status: state.StatusPaused, because: "paused: changes are planned and wait", next: m.resume(),
 			settled: true, word: "paused", what: "paused", audit: "held"})
 	}
 	for _, h := range holds {
@@ -259,6 +284,15 @@ func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []stat
 		return e.finish(g, m, result, ending{status: state.StatusHeld, because: h.Reason, next: h.Act, settled: true, at: h.Until, word: "held", what: "held", audit: "held"})
 	}
 	return e.waitFor(g, m, "waiting", errors.New(why))
+}
+
+// resume says how a paused client goes on. A removed one may have lost its name to
+// another client, and its manifest is gone: it is told by its id.
+func (m *member) resume() string {
+	if m.client.Removed {
+		return "`reconciler resume " + string(m.client.ID) + "`"
+	}
+	return "`reconciler resume " + m.client.Name + "`, or take `paused: true` out of the manifest"
 }
 
 // waitFor ends a pass that goes on by itself later.
@@ -316,7 +350,7 @@ func (e *Engine) settled(g *group, _ Cause) (Done, error) {
 func (e *Engine) rests(g *group, m *member) (Done, error) {
 	end := ending{status: state.StatusActive, settled: true, word: "succeeded"}
 	switch {
-	case m.client.Removed && !m.removed && !allDone(m.allTombs):
+	case m.client.Removed && !m.removed && !gone(m.allTombs):
 		end.status, end.word, end.because, end.next, end.at = m.held()
 	case m.client.Removed:
 		end = e.success(g, m)
@@ -331,8 +365,8 @@ func (e *Engine) rests(g *group, m *member) (Done, error) {
 			c.EverDeployed, c.Converged, c.URL = true, m.client.WishHash, e.PublicURL(m.effective.Host)
 		}
 	}
-	if m.client.Settled && !m.client.LookWanted && m.client.Status == end.status {
-		return Done{}, nil
+	if at := m.wakes(end.at); m.client.Settled && !m.client.LookWanted && m.client.Status == end.status && m.client.RetryAt.Equal(at) {
+		return Done{Clients: g.ids, At: at}, nil
 	}
 	if m.client.Settled && m.client.Status == end.status && end.status != state.StatusRetained {
 		end.word = ""
@@ -340,10 +374,12 @@ func (e *Engine) rests(g *group, m *member) (Done, error) {
 	return e.finish(g, m, nil, end)
 }
 
-func allDone(all []state.Tombstone) bool {
+// gone says that the whole client's removal is done: what became of parts that were to
+// go before it is no matter any more.
+func gone(all []state.Tombstone) bool {
 	for _, t := range all {
-		if !t.Done {
-			return false
+		if t.Part == "" {
+			return t.Done
 		}
 	}
 	return true

@@ -18,6 +18,9 @@ import (
 // may have been accepted meanwhile, and stays.
 func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (Done, error) {
 	var done Done
+	if end.settled {
+		end.at = m.wakes(end.at)
+	}
 	lines := e.takeLogs(m.client.Deployment)
 	if end.quiet {
 		lines = nil
@@ -71,6 +74,7 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		} else if err := store.PutClient(tx, c); err != nil {
 			return err
 		}
+		done.Recheck = done.Recheck || m.freed(now)
 		next, err := e.nextWave(tx, c.ID)
 		done.Also = append(done.Also, next...)
 		return err
@@ -83,6 +87,31 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		e.forget(m.client.ID)
 	}
 	return done, nil
+}
+
+// wakes is when a settled client passes again by itself: at the given time, or earlier
+// when the removal of something of it waits for a date.
+func (m *member) wakes(at time.Time) time.Time {
+	for _, t := range m.allTombs {
+		if t.Done || t.Held != "" || t.Waits != "" || t.NotUntil.IsZero() || !t.NotUntil.After(m.now) {
+			continue
+		}
+		if at.IsZero() || t.NotUntil.Before(at) {
+			at = t.NotUntil
+		}
+	}
+	return at
+}
+
+// freed says that names of the client became free by now: what is invalid because of
+// them may be valid.
+func (m *member) freed(now time.Time) bool {
+	for _, t := range m.allTombs {
+		if !t.Done && t.Held == "" && t.Waits == "" && !t.NotUntil.After(now) {
+			return true
+		}
+	}
+	return false
 }
 
 // nextWave goes on with a change that many clients inherit, when the client is one of
@@ -246,8 +275,8 @@ func tombstonesDone(tx store.Tx, m *member, end ending) error {
 func (e *Engine) verdict(tx store.Tx, m *member, c state.Client, end ending) error {
 	commit := m.commit()
 	have, touched, err := store.Fate(tx, commit, c.ID)
-	if err != nil || !touched || have == end.word {
-		return err
+	if err != nil || !touched || have == end.word || accept.Superseded(have) {
+		return err // what a later head superseded has ended: that head speaks of the client
 	}
 	v, err := store.PutFate(tx, commit, c.ID, end.word)
 	if err != nil {

@@ -43,6 +43,7 @@ type member struct {
 	looks      map[state.Ref]plan.Look
 	removed    bool // a tombstone for the whole client is due
 	worked     bool // this pass has begun for it
+	now        time.Time
 }
 
 // load reads the group in one moment.
@@ -81,7 +82,7 @@ func loadMember(tx store.Tx, id state.ClientID, shared []state.SecretRef, now ti
 	if err != nil || !ok {
 		return nil, false, err
 	}
-	m := &member{client: c, looks: map[state.Ref]plan.Look{}, secrets: map[string]state.SecretRef{}}
+	m := &member{client: c, now: now, looks: map[state.Ref]plan.Look{}, secrets: map[string]state.SecretRef{}}
 	if m.recorded, err = store.Resources(tx, id); err != nil {
 		return nil, false, err
 	}
@@ -232,8 +233,8 @@ func (m *member) input() plan.ClientInput {
 
 // commit is the one that the pass serves.
 func (m *member) commit() string {
-	for _, t := range m.tombstones {
-		if t.Part == "" {
+	for _, t := range m.allTombs { // one that waits counts, too: it is what its commit asks for
+		if t.Part == "" && m.client.Removed {
 			return t.Commit
 		}
 	}

@@ -25,9 +25,12 @@ func (g *group) looksWanted() bool {
 // that the plan is about the world. Earlier releases are left out: nothing of them is
 // changed. A look that fails blocks that resource's steps and no others.
 func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
-	touched := map[state.ClientID]bool{}
+	touched, planned := map[state.ClientID]bool{}, map[state.Ref]bool{}
 	for _, s := range p.Steps {
-		touched[s.Ref.Client] = true
+		touched[s.Ref.Client], planned[s.Ref] = true, true
+		if !s.From.IsZero() {
+			touched[s.From.Client] = true // what moves must be there
+		}
 	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -37,7 +40,7 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 			continue
 		}
 		for _, r := range m.recorded {
-			if !worthALook(r, m.wish) {
+			if !worthALook(r, m.wish, planned[r.Ref]) {
 				continue
 			}
 			wg.Add(1)
@@ -71,8 +74,10 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 	g.looked = e.Now()
 }
 
-func worthALook(r state.Resource, wish []state.Resource) bool {
-	if !r.Real() || r.Ref.Kind == state.KindMail || r.Ref.Kind == state.KindAdmin {
+// worthALook: mail was sent, and users are looked at only when something of them
+// changes: that somebody deleted one is no drift.
+func worthALook(r state.Resource, wish []state.Resource, planned bool) bool {
+	if !r.Real() || r.Ref.Kind == state.KindMail || (r.Ref.Kind == state.KindAdmin && !planned) {
 		return false
 	}
 	if r.Ref.Kind != state.KindDeployment {

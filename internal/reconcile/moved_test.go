@@ -2,8 +2,11 @@ package reconcile_test
 
 import (
 	"context"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
@@ -58,6 +61,43 @@ func TestS24MoveBetweenHosts(t *testing.T) {
 	}
 }
 
+// A name that moves may redirect to one that goes with its old owner: that stays until
+// the name has moved.
+func TestS24RedirectedNameStaysUp(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b", "aliases: [shop.example]")})
+	down := false
+	v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(context.Context, memory.Call) error {
+		_, ok := v.world.Serves("shop.example")
+		down = down || !ok
+		return nil
+	})
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [shop.example]"), "clients/b.yaml": ""})
+	w.want("a", state.StatusActive)
+	w.want("b", state.StatusRetained)
+	if _, ok := v.world.Serves("shop.example"); down || !ok {
+		t.Errorf("it was down in between: %v; it is served: %v", down, ok)
+	}
+}
+
+// A name that moves and is gone at the vendor is made anew by its new owner.
+func TestMoveOfWhatIsGone(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b", "aliases: [shop.example]")})
+	for _, o := range v.world.Objects("") {
+		if strings.Contains(o.Name, "shop.example") {
+			v.world.Remove(o.ID)
+		}
+	}
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [shop.example]"), "clients/b.yaml": client("b")})
+	w.want("a", state.StatusActive)
+	w.want("b", state.StatusActive)
+	d, _ := v.world.Serves("shop.example")
+	if o, _ := v.world.Object(d); string(o.Mark.Client) != w.detail("a").ID {
+		t.Errorf("it is served by %q", o.Mark.Client)
+	}
+}
+
 // A member of a group for which there is nothing to do ends with the group's pass, also
 // when the others wait: nothing else would end it. And a name that two removed clients
 // bore leads to the one that is left.
@@ -87,6 +127,105 @@ func TestIdleMemberOfAGroupEnds(t *testing.T) {
 	w.pass(fresh...)
 	if _, err := w.engine.PurgeNow(t.Context(), "a", "dana"); err != nil {
 		t.Errorf("what is retained of a can't be asked for: %v", err)
+	}
+}
+
+// A client that was removed while the removal of a part of it was held is gone when it
+// is gone, also when somebody asks for a retry.
+func TestRemovedWithAHeldPart(t *testing.T) {
+	_, w := newVendors(t)
+	w.change = func(e *reconcile.Engine) { e.Guard.MaxDeletes = 1 }
+	w.restart()
+	alias := func(name string) string { return client(name, "aliases: [www."+name+".example]") }
+	w.apply(map[string]string{"clients/a.yaml": alias("a"), "clients/b.yaml": alias("b"), "clients/z.yaml": client("z", "deployment: {provider: none}")})
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+	w.apply(map[string]string{"clients/a.yaml": ""})
+	for range 3 {
+		o, err := w.engine.Overview()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range o.Holds {
+			if len(h.Clients) != 1 {
+				continue // of the parts alone
+			}
+			ids, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.pass(ids...)
+		}
+	}
+	w.want("a", state.StatusRetained)
+	id, err := w.engine.Retry("a", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	w.want("a", state.StatusRetained)
+}
+
+// guard.removeAfter: a part goes at its date by itself, also when nothing else happens to
+// its client; who waits for the name is judged again then.
+func TestRulePartGoesAtItsDate(t *testing.T) {
+	_, w := newVendors(t)
+	w.change = func(e *reconcile.Engine) { e.Guard.RemoveAfter = time.Hour }
+	w.restart()
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [shop.example]")})
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	w.apply(map[string]string{"clients/b.yaml": client("b", "aliases: [shop.example]")})
+	w.want("b", state.StatusInvalid)
+	d := w.detail("a")
+	if want := w.clock.Now().Add(time.Hour); !d.RetryAt.Equal(want) {
+		t.Fatalf("it goes on at %s, want %s", d.RetryAt, want)
+	}
+	due := w.restart()
+	if len(due) != 1 || !due[0].At.Equal(d.RetryAt) {
+		t.Fatalf("due after a start: %+v", due)
+	}
+	w.clock.add(time.Hour)
+	w.pass(due[0].Client)
+	w.want("a", state.StatusActive)
+	w.want("b", state.StatusActive)
+}
+
+// P9: a verdict that a later head superseded has ended: a pass that still waits, here
+// with a removal that may not run yet, doesn't make it pending again.
+func TestP9SupersededStaysSo(t *testing.T) {
+	_, w := newVendors(t)
+	ids := w.push(map[string]string{"clients/a.yaml": client("a"), "clients/z.yaml": client("z", "deployment: {provider: none}")})
+	first := w.engine.Head()
+	w.engine.Guard.RemoveAfter = time.Hour
+	w.push(map[string]string{"clients/a.yaml": ""})
+	if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
+		t.Fatal(err)
+	}
+	err := w.store.View(func(tx store.Tx) error {
+		fate, _, err := store.Fate(tx, first, ids[0])
+		if !accept.Superseded(fate) {
+			t.Errorf("the fate is %q", fate)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A user that was deleted by hand is made anew when something of it changes: its update
+// finds nothing, and would do so for ever.
+func TestDeletedUserIsMadeAnew(t *testing.T) {
+	v, w := newVendorsWith(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	for _, o := range v.world.Objects("railway") {
+		if o.Kind == state.KindAdmin {
+			v.world.Remove(o.ID)
+		}
+	}
+	w.apply(map[string]string{"clients/a.yaml": client("a", "deployment: {provider: ploi}")})
+	w.want("a", state.StatusActive)
+	if got := kinds(v); strings.Count(got, "railway admin") != 1 {
+		t.Errorf("users:\n%s", got)
 	}
 }
 

@@ -1,0 +1,358 @@
+package reconcile_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/compassdigital/reconciler/internal/journal"
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/memory"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+const lawInstallation = "abcd1234"
+
+func (s *story) view(fn func(store.Tx) error) {
+	if err := s.store.View(fn); err != nil {
+		s.Fatalf("read the store: %v", err)
+	}
+}
+
+func (s *story) clients() (out []state.Client) {
+	s.view(func(tx store.Tx) (err error) { out, err = store.Clients(tx); return err })
+	return out
+}
+
+func (s *story) ids() (out []state.ClientID) {
+	for _, c := range s.clients() {
+		out = append(out, c.ID)
+	}
+	return out
+}
+
+func (s *story) clientNames() (out []string) {
+	for _, c := range s.clients() {
+		out = append(out, c.Name)
+	}
+	return out
+}
+
+func (s *story) resources(id state.ClientID) (out []state.Resource) {
+	s.view(func(tx store.Tx) (err error) { out, err = store.Resources(tx, id); return err })
+	return out
+}
+
+// everAsked are the last good versions of every client, by name.
+func (s *story) everAsked() map[string]spec {
+	out := maps.Clone(s.tree.specs)
+	for _, c := range s.clients() {
+		if x := s.bySpec[c.Blob]; x.secret {
+			out[c.Name] = x
+		}
+	}
+	return out
+}
+
+// person notes that somebody asked for something of the client.
+func (s *story) person(name string) {
+	for _, c := range s.clients() {
+		if c.Name == name {
+			s.clean[c.ID], s.cleanNow[c.ID] = false, false
+		}
+	}
+}
+
+func (s *story) begin() {
+	s.cleanNow, s.purging = maps.Clone(s.clean), map[state.ClientID]bool{}
+}
+
+// written is told of every write, before its effect and after it.
+func (s *story) written(c memory.Call) {
+	if c.Moment == memory.Before {
+		who := c.Client
+		if o, ok := s.vendors.world.Object(c.ID); ok {
+			s.owners[o.ID] = o.Mark.Client
+			if who == "" {
+				who = o.Mark.Client
+			}
+		}
+		if who != "" && s.cleanNow[who] {
+			s.bad = append(s.bad, fmt.Sprintf("I6: nothing touched %s, and it is written: %s", who, c))
+		}
+		s.say("    %s", c)
+		return
+	}
+	s.stillServed("after " + c.String())
+}
+
+func (s *story) serves(host string) bool { _, ok := s.vendors.world.Serves(host); return ok }
+
+// stillServed: what was served and is still wished goes on being served (I5).
+func (s *story) stillServed(when string) {
+	for _, host := range slices.Sorted(maps.Keys(s.up)) {
+		if s.serves(host) {
+			continue
+		}
+		if !s.excused[host] {
+			s.bad = append(s.bad, fmt.Sprintf("I5: %s of %s was served, is still wished, and is down %s", host, s.up[host], when))
+		}
+		delete(s.up, host)
+	}
+}
+
+// noticed follows the engine when it accepted a head.
+func (s *story) noticed() {
+	head := s.engine.Head()
+	if head == s.accepted || head == "" {
+		return
+	}
+	old, now := s.trees[s.accepted], s.trees[head]
+	clients := s.clients()
+	if s.accepted != "" && !s.approved && (!s.repo.descends(s.accepted, head) || len(now.specs) == 0 && s.living > 0) {
+		s.Fatalf("P5: head %s rewrites or empties the tree and was accepted without an approval", head[36:])
+	}
+	s.accepted, s.approved, s.living = head, false, 0
+	for _, c := range clients {
+		if !c.Removed {
+			s.living++
+		}
+	}
+	for _, c := range clients {
+		x, had := old.specs[c.Name]
+		y, has := now.specs[c.Name]
+		if old.template != now.template || had != has || x.text() != y.text() {
+			s.clean[c.ID], s.cleanNow[c.ID] = false, false
+		}
+	}
+	for host, id := range s.up {
+		if !s.wished(now, host, id, clients) {
+			s.excused[host] = true
+		}
+	}
+}
+
+// wished says that the tree asks for the host as it is served: by its owner, or by one
+// other client that is there already and takes it over.
+func (s *story) wished(tree manifests, host string, owner state.ClientID, clients []state.Client) bool {
+	good := manifests{specs: map[string]spec{}}
+	known, name := map[string]bool{}, ""
+	for _, c := range clients {
+		x, ok := tree.specs[c.Name]
+		if c.ID == owner {
+			name = c.Name
+		}
+		known[c.Name] = c.EverDeployed && !c.Removed
+		if ok && x.broken {
+			if x, ok = s.bySpec[c.Blob]; ok {
+				good.specs[c.Name] = x
+			}
+		}
+	}
+	for n, x := range tree.specs {
+		if !x.broken {
+			good.specs[n] = x
+		}
+	}
+	who := good.wishing(host)
+	return slices.Contains(who, name) || len(who) == 1 && known[who[0]]
+}
+
+// middle checks what must hold between any two passes.
+func (s *story) middle() {
+	s.noticed()
+	if len(s.bad) > 0 {
+		s.Fatalf("%s", strings.Join(s.bad, "\n"))
+	}
+}
+
+// finish ends an event and checks every law.
+func (s *story) finish() {
+	if s.chaos.gone() {
+		s.say("    it died")
+		s.reopen()
+	}
+	s.chaos.kill = 0
+	s.stillServed("at the end of the event")
+	s.middle()
+	if now := s.likeShot(); now != s.likes {
+		s.Fatalf("I3: look-alikes changed:\n%s\nwere\n%s", now, s.likes)
+	}
+	s.once()
+	s.noneLost()
+	s.dataStays()
+	s.settledNow()
+}
+
+// once: never two live objects of ours for the same client, kind and name (I1).
+func (s *story) once() {
+	seen := map[string]string{}
+	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
+		for _, o := range s.vendors.world.Objects(name) {
+			if o.Mark.Installation != lawInstallation {
+				continue
+			}
+			key := fmt.Sprintf("%s %s %s %s", name, o.Mark.Client, o.Kind, o.Name)
+			if o.Kind == state.KindRecord {
+				for _, a := range o.Attributes {
+					if a.Name == "content" {
+						key += " " + a.Text
+					}
+				}
+			}
+			if other := seen[key]; other != "" {
+				s.Fatalf("I1: twice: %s: %s and %s", key, other, o.ID)
+			}
+			seen[key] = o.ID
+		}
+	}
+}
+
+// noneLost: what bears our mark is on record or has an open intent (I2). Users stay in
+// a database that stays, and what was made on a site of others' stays there.
+func (s *story) noneLost() {
+	known, named := map[string]bool{}, map[string]bool{}
+	for _, id := range append(s.ids(), "") {
+		var intents []journal.Intent
+		s.view(func(tx store.Tx) (err error) { intents, err = store.Intents(tx, id); return err })
+		for _, i := range intents {
+			known[i.ObjectID], named[i.Provider+" "+string(i.Ref.Kind)+" "+i.Name] = true, true
+		}
+		for _, r := range s.resources(id) {
+			known[r.ID] = true
+		}
+	}
+	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
+		for _, o := range s.vendors.world.Objects(name) {
+			if o.Mark.Installation == lawInstallation && o.Kind != state.KindAdmin && !s.likeIDs[attribute(o, "site")] && !known[o.ID] && !named[name+" "+string(o.Kind)+" "+o.Name] {
+				s.Fatalf("I2: %s %s %q of %s is on no record", name, o.Kind, o.ID, o.Mark.Client)
+			}
+		}
+	}
+}
+
+// dataStays: no database goes but by a purge after its date with its client absent, and
+// none takes the place of another (I4).
+func (s *story) dataStays() {
+	there := map[string]bool{}
+	for _, o := range s.vendors.world.Objects("") {
+		if o.Kind != state.KindDatabase || o.Mark.Installation != lawInstallation {
+			continue
+		}
+		there[o.ID] = true
+		k := s.data[o.ID]
+		if k == nil {
+			for id, other := range s.data {
+				if other.client == o.Mark.Client && other.generation == o.Mark.Generation && !other.purged {
+					s.Fatalf("I4: %s got the empty database %s, and had %s (deleted by hand: %v)", o.Mark.Client, o.ID, id, other.byHand)
+				}
+			}
+			row := "row of " + o.ID
+			s.vendors.world.Write(o.ID, row)
+			k = &kept{client: o.Mark.Client, generation: o.Mark.Generation, rows: []string{row}, object: o}
+			s.data[o.ID] = k
+		}
+		if got := s.vendors.world.Rows(o.ID); !slices.Equal(got, k.rows) {
+			s.Fatalf("I4: %s has the rows %v, want %v", o.ID, got, k.rows)
+		}
+	}
+	for id, k := range s.data {
+		if there[id] || k.byHand || k.purged {
+			if k.byHand && s.purging[k.client] && !slices.ContainsFunc(s.resources(k.client), func(r state.Resource) bool { return r.ID == id }) {
+				k.purged = true
+			}
+			continue
+		}
+		if !s.purging[k.client] {
+			s.Fatalf("I4: the database %s of %s is gone", id, k.client)
+		}
+		k.purged = true
+	}
+}
+
+// settledNow notes who is served and who is at rest.
+func (s *story) settledNow() {
+	s.clean = map[state.ClientID]bool{}
+	if s.accepted == "" {
+		return
+	}
+	tree := s.trees[s.accepted]
+	var holds []state.Hold
+	var stones []state.Tombstone
+	s.view(func(tx store.Tx) (err error) {
+		if holds, err = store.Holds(tx); err != nil {
+			return err
+		}
+		stones, err = store.Tombstones(tx, "")
+		return err
+	})
+	waits := map[state.ClientID]bool{}
+	for _, h := range holds {
+		waits[h.Client] = true
+		for _, id := range h.Clients {
+			waits[id] = true
+		}
+		if h.Waves != nil {
+			for _, id := range h.Waves.Out {
+				waits[id] = true
+			}
+		}
+	}
+	for _, t := range stones {
+		waits[t.Client] = waits[t.Client] || !t.Done
+	}
+	clients := s.clients()
+	for _, c := range clients {
+		x, in := tree.specs[c.Name]
+		rest := c.Settled && c.RetryAt.IsZero() && !c.LookWanted && !waits[c.ID] && c.RollingBack == ""
+		asked := in && !c.Removed && blobOf(x.text()) == c.Blob && !x.broken
+		s.clean[c.ID] = rest && (asked && c.Status == state.StatusActive || !in && c.Removed && c.Status == state.StatusRetained)
+		if !asked || !rest || c.Status != state.StatusActive {
+			continue
+		}
+		for _, host := range x.hosts() {
+			d, ok := s.vendors.world.Serves(host)
+			if o, there := s.vendors.world.Object(d); ok && there && o.Mark.Client == c.ID {
+				s.up[host] = c.ID
+				delete(s.excused, host)
+			}
+		}
+	}
+}
+
+// leaks: no secret in a text (I7).
+func (s *story) leaks(where, text string) {
+	for _, x := range append([]string{"password-of-"}, s.secrets...) {
+		if strings.Contains(text, x) {
+			s.Fatalf("I7: a secret stands in %s: %s", where, text)
+		}
+	}
+}
+
+// sealed searches the whole store outside of its secrets.
+func (s *story) sealed() {
+	s.view(func(tx store.Tx) error {
+		for _, bucket := range store.Buckets() {
+			if bucket == "secrets" {
+				continue
+			}
+			err := tx.Each(bucket, "", func(key string, decode func(any) error) error {
+				var raw json.RawMessage
+				if err := decode(&raw); err != nil {
+					return err
+				}
+				s.leaks("the store at "+bucket+" "+key, string(raw))
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func ours(o provider.Object) bool { return o.Mark.Installation == lawInstallation }

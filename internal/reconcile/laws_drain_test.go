@@ -1,0 +1,382 @@
+package reconcile_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/journal"
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// drain ends all that is wrong outside, lets people do what only they can do, and sees
+// that the passes come to rest with every wish fulfilled.
+func (s *story) drain() {
+	s.say("--- drain")
+	s.begin()
+	s.chaos.rate, s.chaos.builds, s.chaos.sick = 0, false, false
+	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
+		s.vendors.world.Down(name, nil)
+	}
+	for id, k := range s.data {
+		if k.byHand && !k.purged { // somebody has a backup
+			k.byHand = false
+			s.vendors.world.Seed(s.ownerOf(k.object), k.object)
+			for _, row := range k.rows {
+				s.vendors.world.Write(id, row)
+			}
+		}
+	}
+	for id := range s.likeIDs { // their owners take them away; what is equal may be in use
+		who := s.tree.wishing("c.agency.example")
+		useful := len(who) == 1 && s.tree.specs[who[0]].host == "vercel"
+		if o, _ := s.vendors.world.Object(id); o.Name != "A c.agency.example" || !o.Mark.IsZero() || !useful {
+			s.vendors.world.Remove(id)
+		}
+	}
+	s.likes = s.likeShot()
+	s.finish()
+	s.begin()
+	if _, _, err := s.engine.SetSecret("", "key", state.NewSecret("very-secret-last"), s.keys.Fingerprint, "dana"); err != nil {
+		s.Fatalf("%v", err)
+	}
+	s.secrets, s.cleanNow = append(s.secrets, "very-secret-last"), map[state.ClientID]bool{}
+	s.reopen()
+	s.mend()
+	s.rest()
+	s.look("mends what people changed")
+	s.fulfilled()
+	s.vendors.world.ForgetCalls()
+	s.look("finds nothing to do")
+	if got := s.writes(); len(got) > 0 {
+		s.Fatalf("another round writes: %v", got)
+	}
+	s.heard()
+	s.sealed()
+}
+
+func (s *story) ownerOf(o provider.Object) string {
+	if strings.HasPrefix(o.ID, "dat-postgres") {
+		return "postgres"
+	}
+	return "railway"
+}
+
+// mend makes every file of the tree valid.
+func (s *story) mend() {
+	s.tree.template = storyTemplate("v9", "")
+	for round := 0; ; round++ {
+		s.approveAll()
+		used := map[string]string{}
+		bad := map[string]string{}
+		o, err := s.engine.Overview()
+		s.fine(err)
+		for _, p := range o.Problems {
+			bad[strings.TrimSuffix(strings.TrimPrefix(p.Path, "clients/"), ".yaml")] = p.Text
+		}
+		if round > 0 && len(bad) == 0 && s.engine.Head() == s.heads[len(s.heads)-1] {
+			return
+		}
+		if round == 8 {
+			s.Fatalf("the tree can't be made valid: %v; head %s of %s; holds %+v", bad, s.engine.Head(), s.heads[len(s.heads)-1], o.Holds)
+		}
+		for _, n := range s.tree.names() {
+			x := s.tree.specs[n]
+			x.broken, x.paused = false, false
+			if round > 0 && bad[n] != "" {
+				s.say("%s: %s", n, bad[n])
+				x.previously, x.reuse, x.note = "", []string{"fresh", "retained"}[(round/2)%2], x.note+1
+			}
+			var aliases []string
+			if used[label(x.domain)] != "" {
+				x.domain = n + "-own"
+			}
+			used[label(x.domain)] = n
+			s.tree.specs[n] = x
+			for _, a := range x.aliases {
+				if !s.hostOf(a, n) && used[a] == "" && !slices.Contains(aliases, a) {
+					aliases = append(aliases, a)
+					used[a] = n
+				}
+			}
+			x.aliases = aliases
+			for _, c := range s.clients() {
+				if c.Name == n {
+					for _, r := range s.resources(c.ID) {
+						if r.Ref.Kind == state.KindDatabase && r.Real() && x.db != "none" {
+							x.db = r.Provider
+						}
+					}
+				}
+			}
+			s.tree.specs[n] = x
+		}
+		s.commit(false)
+		s.pollNow()
+		s.middle()
+		s.quiet()
+		s.world.clock.add(2 * time.Hour) // what waits for removeAfter goes
+		s.quiet()
+	}
+}
+
+// hostOf says that a host is another client's own domain.
+func (s *story) hostOf(host, but string) bool {
+	for n, x := range s.tree.specs {
+		if n != but && label(x.domain) == host {
+			return true
+		}
+	}
+	return label(s.tree.specs[but].domain) == host
+}
+
+// approveAll lets go whatever is held and can be approved.
+func (s *story) approveAll() {
+	o, err := s.engine.Overview()
+	s.fine(err)
+	for _, h := range o.Holds {
+		if h.Approvable && s.stillHeld(h.Fingerprint) {
+			s.approveOne(h)
+			s.middle()
+			s.quiet()
+		}
+	}
+}
+
+// quiet passes whoever is due, until nobody is.
+func (s *story) quiet() {
+	for n := 0; len(s.due()) > 0; n++ {
+		if n == 300 {
+			s.Fatalf("passes without end: %v", s.due())
+		}
+		s.passOne(s.due()[0])
+		s.middle()
+	}
+}
+
+// rest lets time pass and people approve and retry, until nothing is open.
+func (s *story) rest() {
+	for round := range 80 {
+		s.pollNow()
+		s.quiet()
+		s.finish()
+		s.begin()
+		open := s.open()
+		if len(open) == 0 && len(s.queue) == 0 {
+			return
+		}
+		s.approveAll()
+		if round%6 == 5 {
+			for _, c := range s.clients() {
+				if c.Settled && (c.Status == state.StatusFailed || c.Status == state.StatusHeld || c.Status == state.StatusPaused) {
+					s.person(c.Name)
+					_, err := s.engine.SetPaused(string(c.ID), false, "dana")
+					s.fine(err)
+					id, err := s.engine.Retry(string(c.ID), "dana")
+					s.fine(err)
+					s.wants(id)
+				}
+			}
+		}
+		s.world.clock.add(15 * time.Minute)
+	}
+	s.Fatalf("it doesn't come to rest: %v; queue %v", s.open(), s.queue)
+}
+
+func (s *story) stillHeld(fingerprint string) bool {
+	held := false
+	s.view(func(tx store.Tx) (err error) { _, held, err = store.Hold(tx, fingerprint); return err })
+	return held
+}
+
+// open is what is not at its end.
+func (s *story) open() []string {
+	var out []string
+	tree := s.trees[s.engine.Head()]
+	seen := map[string]bool{}
+	for _, c := range s.clients() {
+		_, in := tree.specs[c.Name]
+		want := state.StatusActive
+		if c.Removed {
+			want = state.StatusRetained
+		}
+		if in && !c.Removed {
+			seen[c.Name] = true
+		}
+		if !in && !c.Removed {
+			out = append(out, fmt.Sprintf("%s lives without a manifest", c.ID))
+		}
+		if c.Status != want || !c.Settled || !c.RetryAt.IsZero() {
+			out = append(out, fmt.Sprintf("%s is %s settled=%v removed=%v: %s (%s)", c.ID, c.Status, c.Settled, c.Removed, c.Because, c.Next))
+		}
+		var intents []journal.Intent
+		s.view(func(tx store.Tx) (err error) { intents, err = store.Intents(tx, c.ID); return err })
+		for _, i := range intents {
+			out = append(out, fmt.Sprintf("intent %s %s of run %s", i.Op, i.Key, i.Run))
+		}
+	}
+	for _, n := range tree.names() {
+		if !seen[n] {
+			out = append(out, n+" is not there")
+		}
+	}
+	s.view(func(tx store.Tx) error {
+		verdicts, err := store.Verdicts(tx, func(state.Verdict) bool { return true })
+		for _, v := range verdicts {
+			if v.State == "pending" {
+				out = append(out, fmt.Sprintf("verdict of %s: %+v", v.Commit[36:], v))
+			}
+		}
+		if err != nil {
+			return err
+		}
+		holds, err := store.Holds(tx)
+		for _, h := range holds {
+			out = append(out, fmt.Sprintf("hold %s %s of %s: %s", h.Kind, h.Fingerprint, h.Client, h.Reason))
+		}
+		return err
+	})
+	return out
+}
+
+// look lets everybody be looked at.
+func (s *story) look(why string) {
+	s.say("a look that %s", why)
+	for _, c := range s.clients() {
+		s.person(c.Name)
+		id, err := s.engine.Retry(string(c.ID), "dana")
+		if err != nil {
+			s.Fatalf("%v", err)
+		}
+		s.wants(id)
+	}
+	s.rest()
+}
+
+// fulfilled compares what the vendors have with what the tree asks for.
+func (s *story) fulfilled() {
+	tree := s.trees[s.engine.Head()]
+	want := map[string]bool{}
+	for _, c := range s.clients() {
+		x, in := tree.specs[c.Name]
+		if !in || c.Removed {
+			continue
+		}
+		expect := func(owner string, kind state.Kind, what string) {
+			want[fmt.Sprintf("%s %s %s %s", c.ID, owner, kind, what)] = true
+		}
+		if x.db != "none" {
+			expect(x.db, state.KindDatabase, "")
+		}
+		if x.host != "none" {
+			expect(x.host, state.KindSite, "")
+			expect(x.host, state.KindEnvironment, "")
+			expect(x.host, state.KindTraffic, "")
+		}
+		for _, h := range x.hosts() {
+			expect(x.host, state.KindDomain, h)
+			if h != "c.agency.example" || len(s.vendors.world.Resolves(h)) == 0 {
+				address := map[string]string{"vercel": " 203.0.113.7", "ploi": " 203.0.113.8"}[x.host]
+				expect("cloudflare", state.KindRecord, "A "+h+address)
+			}
+			d, ok := s.vendors.world.Serves(h)
+			o, _ := s.vendors.world.Object(d)
+			if got := s.vendors.world.BuiltWith(d)["COLOUR"]; !ok || o.Mark.Client != c.ID || got != x.colour {
+				s.Fatalf("%s is served by %q of %s (%v) with the colour %q, want %s and %q", h, d, o.Mark.Client, ok, got, c.ID, x.colour)
+			}
+		}
+		for _, r := range x.records {
+			switch {
+			case strings.Contains(r, "TXT"):
+				content := "hello"
+				if strings.Contains(r, "there") {
+					content = "there"
+				}
+				expect("cloudflare", state.KindRecord, "TXT note."+label(x.domain)+" "+content)
+			default:
+				expect("cloudflare", state.KindRecord, "MX "+label(x.domain)+" mx.example")
+			}
+		}
+	}
+	have := map[string]bool{}
+	for _, owner := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
+		for _, o := range s.vendors.world.Objects(owner) {
+			what := ""
+			switch {
+			case !ours(o) || o.Kind == state.KindAdmin || o.Kind == state.KindDeployment:
+				continue
+			case o.Kind == state.KindDomain:
+				what = attribute(o, "host")
+			case o.Kind == state.KindRecord:
+				what = attribute(o, "type") + " " + attribute(o, "name") + " " + attribute(o, "content")
+			}
+			key := fmt.Sprintf("%s %s %s %s", o.Mark.Client, owner, o.Kind, what)
+			if o.Kind == state.KindDatabase && !want[key] {
+				if s.retained(o.ID) {
+					continue
+				}
+			}
+			have[key] = true
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		if !have[key] && !strings.Contains(key, "record A c.agency.example ") {
+			s.Fatalf("missing: %s", key)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(have)) {
+		if !want[key] && !strings.Contains(key, "record A c.agency.example ") {
+			s.Fatalf("left over: %s", key)
+		}
+	}
+}
+
+func (s *story) retained(object string) bool {
+	for _, id := range s.ids() {
+		for _, r := range s.resources(id) {
+			if r.ID == object && r.Retained() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func attribute(o provider.Object, name string) string {
+	for _, a := range o.Attributes {
+		if a.Name == name {
+			return a.Text
+		}
+	}
+	return ""
+}
+
+// heard: every verdict was reported, and its last report says what it came to (P9).
+func (s *story) heard() {
+	for range 50 {
+		err := s.engine.Deliver(context.Background(), func(_ context.Context, r state.Report) error {
+			s.leaks("a report", fmt.Sprintf("%+v", r))
+			s.told[r.Subject] = r.State
+			return nil
+		})
+		s.fine(err)
+		s.world.clock.add(11 * time.Minute)
+	}
+	var verdicts []state.Verdict
+	s.view(func(tx store.Tx) (err error) {
+		verdicts, err = store.Verdicts(tx, func(state.Verdict) bool { return true })
+		return err
+	})
+	sort.Slice(verdicts, func(i, j int) bool { return verdicts[i].Seq < verdicts[j].Seq })
+	for _, v := range verdicts {
+		if got := s.told["commit/"+v.Commit]; got != v.State {
+			s.Fatalf("P9: the verdict of %s is %s, and people were told %q", v.Commit[36:], v.State, got)
+		}
+	}
+}

@@ -1,0 +1,729 @@
+package reconcile_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/memory"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// lawRuns is how many random runs `go test` makes; -rapid.checks says otherwise.
+const lawRuns = 60
+
+// lawParallel is how many steps of a pass run at once: one, so that a run can be
+// repeated. More finds what depends on their order, and can't be repeated.
+const lawParallel = 1
+
+// story is one random run: an engine on a real store, vendors that misbehave, people
+// that commit, approve and meddle, a process that dies. The laws are checked after every
+// event, against what the vendors really have.
+type story struct {
+	*world
+	*vendors
+	rt    *rapid.T
+	chaos *chaos
+	log   []string
+
+	tree     manifests            // the branch
+	trees    map[string]manifests // by head
+	heads    []string
+	kinds    map[string]bool              // heads that rewrite history
+	queue    map[state.ClientID]time.Time // whom the daemon would pass, and when
+	accepted string                       // the head that was accepted at the last check
+	approved bool                         // a history hold was approved since the last check
+	bySpec   map[string]spec              // by blob
+	likes    string                       // the look-alikes, as they were
+	likeIDs  map[string]bool
+	data     map[string]*kept          // databases of ours, by id
+	purging  map[state.ClientID]bool   // who may lose data in this event
+	clean    map[state.ClientID]bool   // settled, and nobody asked for anything since
+	cleanNow map[state.ClientID]bool   // clean when this event began
+	owners   map[string]state.ClientID // of objects, by id: kept when they are gone
+	up       map[string]state.ClientID // hosts that were served, and by whom
+	excused  map[string]bool           // hosts that may go down
+	secrets  []string
+	inPlace  bool              // ploi has one release at a time
+	hidden   bool              // the hosts don't give environments back
+	bad      []string          // what was broken in the middle of an event
+	living   int               // clients that were not removed when the last head was accepted
+	told     map[string]string // what was reported last, by subject
+}
+
+// kept is a database as it must stay.
+type kept struct {
+	client     state.ClientID
+	generation int
+	rows       []string
+	byHand     bool // a person deleted it
+	object     provider.Object
+	purged     bool
+}
+
+// lawTB lets the world fail the run.
+type lawTB struct {
+	testing.TB
+	s *story
+}
+
+func (l lawTB) Fatal(a ...any)                 { l.s.Fatalf("%s", fmt.Sprint(a...)) }
+func (l lawTB) Fatalf(format string, a ...any) { l.s.Fatalf(format, a...) }
+func (l lawTB) Helper()                        {}
+func (l lawTB) Context() context.Context       { return context.Background() }
+func (l lawTB) Cleanup(f func())               { l.s.rt.Cleanup(f) }
+func (l lawTB) TempDir() string {
+	dir, err := os.MkdirTemp("", "laws")
+	if err != nil {
+		l.s.Fatalf("%v", err)
+	}
+	l.s.rt.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func (s *story) Fatalf(format string, a ...any) {
+	s.rt.Helper()
+	s.rt.Fatalf("%s\n%s", strings.Join(s.log, "\n"), fmt.Sprintf(format, a...))
+}
+
+func (s *story) say(format string, a ...any) {
+	s.log = append(s.log, s.world.clock.Now().Format("02 15:04:05 ")+fmt.Sprintf(format, a...))
+}
+
+func TestLawsOverRandomRuns(t *testing.T) {
+	set := false
+	flag.Visit(func(f *flag.Flag) { set = set || f.Name == "rapid.checks" })
+	if !set {
+		old := flag.Lookup("rapid.checks").Value.String()
+		if err := flag.Set("rapid.checks", fmt.Sprint(lawRuns)); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = flag.Set("rapid.checks", old) }()
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		s := beginStory(t, rt)
+		for range rapid.IntRange(1, 30).Draw(rt, "events") {
+			s.event()
+		}
+		s.drain()
+	})
+}
+
+func (s *story) n(most int, what string) int { return rapid.IntRange(0, most).Draw(s.rt, what) }
+
+func (s *story) one(of []string, what string) string { return rapid.SampledFrom(of).Draw(s.rt, what) }
+
+func (s *story) odds(in int, what string) bool { return s.n(in-1, what) == in-1 }
+
+func beginStory(t *testing.T, rt *rapid.T) *story {
+	s := &story{rt: rt, trees: map[string]manifests{}, kinds: map[string]bool{}, queue: map[state.ClientID]time.Time{}, bySpec: map[string]spec{},
+		likeIDs: map[string]bool{}, data: map[string]*kept{}, clean: map[state.ClientID]bool{}, owners: map[string]state.ClientID{}, up: map[string]state.ClientID{},
+		excused: map[string]bool{}, told: map[string]string{}, cleanNow: map[state.ClientID]bool{}, tree: manifests{map[string]spec{}, template}}
+	s.chaos = &chaos{seen: map[string]int{}, cancel: func() {}}
+	s.vendors = &vendors{faults: &memory.Faults{}}
+	unkind := map[string]func(state.Kind, *provider.Traits){}
+	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
+		unkind[name] = func(state.Kind, *provider.Traits) {}
+		switch s.n(3, "unkind "+name) {
+		case 2:
+			unkind[name] = unkindTo(20 * time.Second)
+		case 3:
+			unkind[name] = unkindTo(3 * time.Minute)
+		}
+	}
+	guard := accept.Guard{MaxDeletes: 100, MaxDeletePercent: 100, MaxChanged: 25, MaxCreates: 100}
+	if s.odds(2, "guarded") {
+		guard = accept.Guard{MaxDeletes: 1 + s.n(2, "maxDeletes"), MaxDeletePercent: 100, MaxChanged: 1 + s.n(2, "maxChanged"), MaxCreates: 2 + s.n(3, "maxCreates"),
+			RemoveAfter: time.Duration(s.n(1, "removeAfter")) * time.Hour}
+	}
+	s.inPlace = s.odds(3, "deploys in place")
+	late, hidden := s.odds(3, "late deletes"), s.odds(3, "write-only values")
+	s.hidden = hidden
+	s.world = &world{}
+	s.world = newWorldOver(lawTB{t, s}, func(w *world) {
+		s.world = w
+		s.vendors.clock, s.chaos.now = w.clock, w.clock.Now
+		w.unfit = s.chaos.probe
+		w.change = func(e *reconcile.Engine) {
+			e.Guard = guard
+			e.Store = mortal{w.store, s.chaos}
+			e.Runner.Store, e.Runner.Parallel = e.Store, lawParallel
+			mint := e.Runner.NewSecret
+			e.Runner.NewSecret = func() (state.Secret, error) {
+				x, err := mint()
+				s.secrets = append(s.secrets, x.Reveal())
+				return x, err
+			}
+		}
+	}, func(c *clock) []provider.Provider {
+		s.vendors.world = memory.NewWorld(c.Now)
+		open := func(name string, kinds map[state.Kind]provider.Traits) provider.Provider {
+			o := memory.Options{Name: name, World: s.vendors.world, Kinds: memory.Change(kinds, unkind[name]), Fault: s.chaos.hook, Sleep: c.Sleep, Build: s.chaos.build, LateDeletes: late}
+			if name == "ploi" {
+				o.Address = "203.0.113.8"
+				o.Kinds = memory.Change(o.Kinds, func(k state.Kind, t *provider.Traits) { t.Promotable = t.Promotable && !s.inPlace })
+			}
+			if hidden {
+				o.WriteOnly = map[state.Kind][]string{state.KindEnvironment: {"env.*"}, state.KindAdmin: {"password"}}
+			}
+			return memory.New(o)
+		}
+		return []provider.Provider{open("railway", memory.Databases()), open("postgres", memory.Databases()), open("vercel", memory.Hosting()),
+			open("ploi", memory.Hosting()), open("cloudflare", memory.DNS())}
+	})
+	s.trees[s.repo.order[0]], s.heads = s.tree.clone(), []string{s.repo.order[0]}
+	s.chaos.write = s.written
+	s.lookAlikes()
+	for _, n := range fleetNames[:s.n(3, "first clients")] {
+		s.tree.specs[n] = s.fresh(n)
+	}
+	s.commit(false)
+	return s
+}
+
+// unkindTo is a vendor that takes a name twice and whose lists are late. Users are in
+// the list at once: they are forgotten with their client while their database stays, and
+// looked for when it returns.
+func unkindTo(lag time.Duration) func(state.Kind, *provider.Traits) {
+	return func(k state.Kind, t *provider.Traits) {
+		if t.UniqueName = false; k != state.KindAdmin {
+			t.ListLag = lag
+		}
+	}
+}
+
+// lookAlikes are there from the start: objects named as ours will be, without a mark or
+// with another installation's.
+func (s *story) lookAlikes() {
+	marks := []provider.Mark{{}, {Installation: "ffff0000", Client: "a-000001", Generation: 1}}
+	seed := func(owner string, o provider.Object) {
+		o.Mark = marks[s.n(1, "marked")]
+		id := s.vendors.world.Seed(owner, o)
+		s.likeIDs[id] = true
+		s.say("look-alike %s %s %q mark %v", owner, o.Kind, o.Name, o.Mark)
+	}
+	text := func(pairs ...string) []provider.Input {
+		var out []provider.Input
+		for i := 0; i < len(pairs); i += 2 {
+			out = append(out, provider.Input{Name: pairs[i], Text: pairs[i+1]})
+		}
+		return out
+	}
+	if s.odds(4, "look-alike site") {
+		seed("vercel", provider.Object{Kind: state.KindSite, Name: "b-000002-abcd1234", Attributes: text("label", "b")})
+	}
+	if s.odds(4, "look-alike database") {
+		seed("railway", provider.Object{Kind: state.KindDatabase, Name: "a-000001-abcd1234", Attributes: text("access", "public")})
+	}
+	if s.odds(4, "look-alike record") {
+		seed("cloudflare", provider.Object{Kind: state.KindRecord, Name: "A b.agency.example", Attributes: text("type", "A", "name", "b.agency.example", "content", "198.51.100.1", "ttl", "300")})
+	}
+	if s.odds(4, "equal record") {
+		seed("cloudflare", provider.Object{Kind: state.KindRecord, Name: "A c.agency.example", Attributes: text("type", "A", "name", "c.agency.example", "content", "203.0.113.7", "ttl", "300")})
+	}
+	if s.odds(4, "look-alike text") {
+		seed("cloudflare", provider.Object{Kind: state.KindRecord, Name: "TXT note.a.agency.example", Attributes: text("type", "TXT", "name", "note.a.agency.example", "content", "mine", "ttl", "300")})
+	}
+	if s.odds(4, "look-alike domain") {
+		seed("vercel", provider.Object{Kind: state.KindDomain, Name: "www.b.example", Attributes: text("host", "www.b.example", "site", "another")})
+	}
+	s.likes = s.likeShot()
+}
+
+func (s *story) likeShot() string {
+	return s.vendors.world.Snapshot(func(o provider.Object) bool { return s.likeIDs[o.ID] })
+}
+
+func (s *story) fresh(name string) spec {
+	x := spec{name: name, domain: name, colour: s.one(fleetColours, "colour"), host: "vercel", db: "railway"}
+	if s.odds(4, "other domain") {
+		x.domain = s.one(fleetDomains, "domain")
+	}
+	if s.odds(5, "no site") {
+		x.host = "none"
+	} else if s.odds(4, "other host") {
+		x.host = "ploi"
+	}
+	if s.odds(6, "no database") {
+		x.db = "none"
+	}
+	x.keep, x.paused, x.secret = s.odds(3, "keep"), s.odds(10, "paused"), s.odds(6, "secret")
+	if s.odds(3, "alias") {
+		x.aliases = []string{s.one(fleetAliases, "alias")}
+	}
+	if s.odds(3, "record") {
+		x.records = []string{s.one(fleetRecords, "record")}
+	}
+	if s.odds(5, "reuse") {
+		x.reuse = s.one([]string{"fresh", "retained"}, "reuse")
+	}
+	return x
+}
+
+// edit is one change of the tree.
+func (s *story) edit() {
+	name := s.one(fleetNames, "client")
+	x, there := s.tree.specs[name]
+	what := s.one([]string{"add", "add", "edit", "edit", "edit", "edit", "remove", "remove", "rename", "move", "break", "database", "template", "touch"}, "edit")
+	if !there && what != "template" {
+		what = "add"
+	}
+	switch what {
+	case "add":
+		if !there {
+			x = s.fresh(name)
+		}
+	case "edit":
+		switch s.one([]string{"colour", "colour", "theme", "domain", "alias", "record", "host", "paused", "keep", "secret", "mend"}, "field") {
+		case "colour":
+			x.colour = s.one(fleetColours, "colour")
+		case "theme":
+			x.theme = s.one([]string{"", "dark", "light"}, "theme")
+		case "domain":
+			x.domain = s.one(fleetDomains, "domain")
+		case "alias":
+			x.aliases = nil
+			for range s.n(2, "aliases") {
+				x.aliases = with(x.aliases, s.one(fleetAliases, "alias"))
+			}
+		case "record":
+			x.records = nil
+			for range s.n(2, "records") {
+				x.records = with(x.records, s.one(fleetRecords, "record"))
+			}
+		case "host":
+			x.host = s.one([]string{"vercel", "ploi", "none"}, "host")
+		case "paused":
+			x.paused = !x.paused
+		case "keep":
+			x.keep = !x.keep
+		case "secret":
+			x.secret = !x.secret
+		case "mend":
+			x.broken, x.previously = false, ""
+		}
+	case "remove":
+		delete(s.tree.specs, name)
+		return
+	case "rename":
+		to := s.one(fleetNames, "to")
+		if _, taken := s.tree.specs[to]; taken {
+			return
+		}
+		delete(s.tree.specs, name)
+		x.name, x.previously = to, ""
+		if s.n(3, "said") > 0 {
+			x.previously = name
+		}
+		name = to
+	case "move":
+		other := s.one(fleetNames, "from")
+		y, ok := s.tree.specs[other]
+		if !ok || other == name {
+			return
+		}
+		if s.odds(2, "alias") && len(y.aliases) > 0 {
+			x.aliases = with(slices.Clone(x.aliases), y.aliases[0])
+			y.aliases = y.aliases[1:]
+		} else {
+			x.domain, y.domain = y.domain, x.domain
+		}
+		s.tree.specs[other] = y
+	case "break":
+		x.broken = !x.broken
+	case "database":
+		x.db = s.one([]string{"railway", "railway", "postgres", "none"}, "database")
+	case "template":
+		s.tree.template = s.one([]string{template, storyTemplate("v2", ""), storyTemplate("v1", "defaults: {health: {path: /up}}\n"), "kind: [\n"}, "template")
+		return
+	case "touch":
+		x.note++
+	}
+	s.tree.specs[name] = x
+}
+
+// commit writes the tree as a new head.
+func (s *story) commit(rewrites bool) {
+	tree := s.tree.clone()
+	files := tree.files()
+	old := s.trees[s.heads[len(s.heads)-1]].files()
+	change := map[string]string{}
+	for p, text := range files {
+		if old[p] != text {
+			change[p] = text
+		}
+	}
+	for p := range old {
+		if _, ok := files[p]; !ok {
+			change[p] = ""
+		}
+	}
+	for n, x := range tree.specs {
+		s.bySpec[blobOf(files["clients/"+n+".yaml"])] = x
+	}
+	head := s.repo.commit(change)
+	s.heads, s.trees[head] = append(s.heads, head), tree
+	if rewrites {
+		s.repo.cut(head)
+	}
+	paths := make([]string, 0, len(change))
+	for p := range change {
+		paths = append(paths, p)
+	}
+	sort.Strings(paths)
+	s.say("commit %s rewrites=%v", head[36:], rewrites)
+	for _, p := range paths {
+		text := strings.TrimPrefix(change[p], "apiVersion: reconciler/v1\nkind: Client\n")
+		s.say("    %s %s", p, strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
+	}
+}
+
+// event is one thing that happens.
+func (s *story) event() {
+	w := []string{"commit", "commit", "commit", "poll", "pass", "pass", "pass", "all", "all", "all", "any", "approve", "retry", "pause", "secret", "purge", "erase", "time", "time", "weather", "weather", "outage", "hand", "hand", "restart", "kill", "kill", "observe"}
+	what := s.one(w, "event")
+	s.begin()
+	switch what {
+	case "commit":
+		s.makeCommit()
+		if s.n(4, "poll") > 0 {
+			s.pollNow()
+		}
+	case "poll":
+		s.pollNow()
+	case "pass":
+		if ids := s.due(); len(ids) > 0 {
+			s.passOne(ids[s.n(len(ids)-1, "which")])
+		}
+	case "all":
+		s.passDue(6)
+	case "any":
+		if ids := s.ids(); len(ids) > 0 {
+			s.passOne(ids[s.n(len(ids)-1, "which")])
+		}
+	case "approve":
+		s.approveAny()
+	case "retry", "pause":
+		if names := s.clientNames(); len(names) > 0 {
+			name := s.one(names, "name")
+			s.say("%s %s", what, name)
+			s.person(name)
+			id, err := s.engine.Retry(name, "dana")
+			if what == "pause" {
+				id, err = s.engine.SetPaused(name, s.odds(2, "paused"), "dana")
+			}
+			s.fine(err)
+			s.wants(id)
+		}
+	case "secret":
+		s.setSecret()
+	case "purge":
+		s.purge()
+	case "erase":
+		if names := s.clientNames(); len(names) > 0 {
+			s.erase(s.one(names, "name"))
+		}
+	case "time":
+		s.later(rapid.SampledFrom([]time.Duration{10 * time.Second, 10 * time.Minute, 5 * time.Hour, 40 * time.Hour, 12 * 24 * time.Hour, 35 * 24 * time.Hour}).Draw(s.rt, "duration"))
+	case "weather":
+		s.weather()
+	case "outage":
+		name := s.one([]string{"railway", "postgres", "vercel", "ploi", "cloudflare"}, "vendor")
+		if s.odds(2, "over") {
+			s.say("%s is up", name)
+			s.vendors.world.Down(name, nil)
+		} else {
+			s.say("%s is down", name)
+			s.vendors.world.Down(name, memory.Fail(provider.Transient, "503 service unavailable"))
+		}
+	case "hand":
+		s.meddle()
+	case "restart":
+		s.say("restart")
+		s.reopen()
+	case "kill":
+		s.chaos.kill = 1 + s.n(40, "after")
+		s.say("dies after %d", s.chaos.kill)
+		if s.odds(3, "commit") {
+			s.makeCommit()
+			s.pollNow()
+		}
+		s.passDue(6)
+		s.chaos.kill = 0
+	case "observe":
+		s.say("observe")
+		_, err := s.engine.Drift(s.ctx(), nil)
+		s.fine(err)
+		s.fine(s.engine.ProbeAll(s.ctx()))
+		s.deliver()
+	}
+	s.finish()
+}
+
+func (s *story) makeCommit() {
+	switch s.n(11, "kind of commit") {
+	case 0:
+		s.tree = s.trees[s.heads[s.n(len(s.heads)-1, "head")]].clone()
+		s.say("revert")
+		s.commit(false)
+	case 1:
+		s.tree.specs = map[string]spec{}
+		s.say("empty the tree")
+		s.commit(false)
+	case 2:
+		for range 1 + s.n(2, "edits") {
+			s.edit()
+		}
+		s.commit(true)
+	default:
+		for range 1 + s.n(2, "edits") {
+			s.edit()
+		}
+		s.commit(false)
+	}
+}
+
+func (s *story) weather() {
+	s.chaos.seed = rapid.Uint64().Draw(s.rt, "seed")
+	s.chaos.rate = rapid.SampledFrom([]int{0, 0, 5, 20, 50}).Draw(s.rt, "faults")
+	s.chaos.builds, s.chaos.sick = s.odds(2, "builds"), s.odds(6, "sick")
+	s.say("weather %d%% builds=%v sick=%v", s.chaos.rate, s.chaos.builds, s.chaos.sick)
+}
+
+// meddle lets a person change or delete an object of ours at the vendor.
+func (s *story) meddle() {
+	var ours []provider.Object
+	for _, o := range s.vendors.world.Objects("") {
+		if o.Mark.Installation == lawInstallation {
+			ours = append(ours, o)
+		}
+	}
+	if len(ours) == 0 {
+		return
+	}
+	o := ours[s.n(len(ours)-1, "object")]
+	if o.Kind == state.KindDatabase && s.n(3, "really") > 0 {
+		return
+	}
+	if s.odds(2, "delete") {
+		s.say("by hand: delete %s %s", o.Kind, o.ID)
+		if k := s.data[o.ID]; k != nil {
+			k.byHand = true
+		}
+		s.vendors.world.Remove(o.ID)
+	} else {
+		attribute := map[state.Kind]string{state.KindRecord: "ttl", state.KindSite: "label", state.KindEnvironment: "env.COLOUR", state.KindDomain: "redirect", state.KindDatabase: "access"}[o.Kind]
+		if attribute == "" || s.hidden && o.Kind == state.KindEnvironment {
+			return
+		}
+		s.say("by hand: %s of %s %s", attribute, o.Kind, o.ID)
+		s.vendors.world.Set(o.ID, attribute, "59")
+	}
+	for host := range s.up {
+		if !s.serves(host) {
+			delete(s.up, host)
+		}
+	}
+}
+
+func (s *story) setSecret() {
+	value := fmt.Sprintf("very-secret-value-%d", len(s.secrets))
+	s.secrets = append(s.secrets, value)
+	s.say("set the shared secret")
+	for n, x := range s.everAsked() {
+		if x.secret {
+			s.person(n)
+		}
+	}
+	_, ids, err := s.engine.SetSecret("", "key", state.NewSecret(value), s.keys.Fingerprint, "dana")
+	s.fine(err)
+	s.wants(ids...)
+}
+
+func (s *story) purge() {
+	s.say("purge what is due")
+	for _, c := range s.clients() {
+		if !c.Removed {
+			continue
+		}
+		for _, r := range s.resources(c.ID) {
+			if r.Retained() && !r.PurgeAfter.IsZero() && !s.world.clock.Now().Before(r.PurgeAfter) {
+				s.purging[c.ID] = true
+			}
+		}
+		s.clean[c.ID] = false
+	}
+	_, err := s.engine.PurgeDue(s.ctx())
+	s.fine(err)
+}
+
+func (s *story) erase(name string) {
+	s.say("purge %s", name)
+	for _, c := range s.clients() {
+		if c.Name == name && c.Removed {
+			s.purging[c.ID] = true
+		}
+	}
+	s.person(name)
+	_, err := s.engine.PurgeNow(s.ctx(), name, "dana")
+	s.fine(err)
+}
+
+func (s *story) approveAny() {
+	o, err := s.engine.Overview()
+	s.fine(err)
+	if len(o.Holds) == 0 {
+		return
+	}
+	s.approveOne(o.Holds[s.n(len(o.Holds)-1, "hold")])
+}
+
+func (s *story) approveOne(h state.Hold) {
+	s.say("approve %s %s %s: %s", h.Kind, h.Fingerprint, h.Client, h.Reason)
+	s.approved = s.approved || h.Kind == state.HoldHistory
+	for _, id := range append(slices.Clone(h.Clients), h.Client) {
+		s.clean[id], s.cleanNow[id] = false, false
+		if h.Kind == state.HoldData {
+			for host, owner := range s.up {
+				if owner == id {
+					s.excused[host] = true // the plan said that there is a gap
+				}
+			}
+		}
+	}
+	ids, err := s.engine.Approve(s.ctx(), h.Fingerprint, "dana")
+	s.fine(err)
+	s.wants(ids...)
+	s.noticed()
+}
+
+func (s *story) later(d time.Duration) {
+	s.say("%s later", d)
+	s.world.clock.add(d)
+}
+
+func (s *story) ctx() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.chaos.cancel = cancel
+	return ctx
+}
+
+// fine notes an error that may be: faults, the death of the process, refusals.
+func (s *story) fine(err error) {
+	if err == nil {
+		return
+	}
+	s.say("    error: %v", err)
+	s.leaks("an error", err.Error())
+}
+
+func (s *story) wants(ids ...state.ClientID) {
+	for _, id := range ids {
+		s.queue[id] = s.world.clock.Now()
+	}
+}
+
+func (s *story) pollNow() {
+	ids, err := s.engine.Poll(s.ctx())
+	if len(ids) > 0 {
+		s.say("poll: %v", ids)
+	}
+	s.fine(err)
+	s.wants(ids...)
+	s.noticed()
+}
+
+// due are the clients that the daemon would pass now, sorted.
+func (s *story) due() []state.ClientID {
+	var out []state.ClientID
+	now := s.world.clock.Now()
+	for id, at := range s.queue {
+		if !at.After(now) {
+			out = append(out, id)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (s *story) passDue(most int) {
+	for range most {
+		ids := s.due()
+		if len(ids) == 0 || s.chaos.gone() {
+			return
+		}
+		s.passOne(ids[0])
+		s.middle()
+	}
+}
+
+// passOne does what the daemon does with one client.
+func (s *story) passOne(id state.ClientID) {
+	for _, other := range s.engine.Group(id) {
+		delete(s.queue, other)
+	}
+	d, err := s.engine.Pass(s.ctx(), id, reconcile.CauseCommit)
+	s.say("pass %s: %+v", id, d)
+	if s.chaos.gone() {
+		return
+	}
+	if err != nil {
+		s.fine(err)
+		s.queue[id] = s.world.clock.Now().Add(30 * time.Second)
+		return
+	}
+	s.wants(d.Also...)
+	if d.Recheck && s.engine.RecheckWanted() {
+		s.pollNow()
+	}
+	switch {
+	case d.Again:
+		s.wants(id)
+	case !d.At.IsZero():
+		s.queue[id] = d.At
+	}
+	var stones []state.Tombstone
+	s.view(func(tx store.Tx) (err error) { stones, err = store.Tombstones(tx, id); return err })
+	for _, t := range stones {
+		s.say("    removal of %q by %s held=%q waits=%q until=%s done=%v", t.Part, t.Commit[36:], t.Held, t.Waits, t.NotUntil.Format("02 15:04"), t.Done)
+	}
+	for _, c := range s.clients() {
+		if c.ID == id {
+			s.say("    %s %s settled=%v retry=%s: %s", c.Name, c.Status, c.Settled, c.RetryAt.Format("02 15:04:05"), c.Because)
+		}
+	}
+}
+
+// reopen is a start of the program: all that it knows is in the store.
+func (s *story) reopen() {
+	s.chaos.dead, s.chaos.kill = false, 0
+	s.queue = map[state.ClientID]time.Time{}
+	for _, d := range s.restart() {
+		s.queue[d.Client] = d.At
+	}
+}
+
+func (s *story) deliver() {
+	err := s.engine.Deliver(s.ctx(), func(_ context.Context, r state.Report) error {
+		if s.odds(5, "refused") {
+			return errors.New("the forge is down")
+		}
+		s.told[r.Subject] = r.State
+		s.leaks("a report", fmt.Sprintf("%+v", r))
+		return nil
+	})
+	s.fine(err)
+}

@@ -1,0 +1,154 @@
+package reconcile_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// spec is a manifest as the story writes it, and what it must come to.
+type spec struct {
+	name, domain string
+	aliases      []string
+	colour       string
+	theme        string
+	host, db     string // providers; "none"
+	records      []string
+	previously   string
+	reuse        string
+	paused, keep bool
+	secret       bool
+	note         int
+	broken       bool
+}
+
+// label is a domain as its host name.
+func label(domain string) string {
+	if strings.Contains(domain, ".") {
+		return domain
+	}
+	return domain + ".agency.example"
+}
+
+// hosts are the names that the site answers at; none without a site.
+func (s spec) hosts() []string {
+	if s.host == "none" {
+		return nil
+	}
+	return s.claims()
+}
+
+// claims are the names that the manifest asks for, the client's own first.
+func (s spec) claims() []string {
+	out := []string{label(s.domain)}
+	for _, a := range s.aliases {
+		if !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// with adds what is not in the list.
+func with(list []string, x string) []string {
+	if slices.Contains(list, x) {
+		return list
+	}
+	return append(list, x)
+}
+
+func (s spec) text() string {
+	var b strings.Builder
+	line := func(format string, a ...any) { fmt.Fprintf(&b, format+"\n", a...) }
+	line("apiVersion: reconciler/v1\nkind: Client\nname: %s\ndomain: %s\ntemplate: shop\ncontact: {email: owner@%s.example}", s.name, s.domain, s.name)
+	if len(s.aliases) > 0 {
+		line("aliases: [%s]", strings.Join(s.aliases, ", "))
+	}
+	line("deployment: {provider: %s}", s.host)
+	db := "provider: " + s.db
+	if s.reuse != "" {
+		db += ", reuse: " + s.reuse
+	}
+	line("database: {%s}", db)
+	if len(s.records) > 0 {
+		line("dns: {records: [%s]}", strings.Join(s.records, ", "))
+	}
+	env := "COLOUR: " + s.colour
+	if s.secret {
+		env += ", KEY: {secret: shared/key}"
+	}
+	if s.db == "none" {
+		env += ", DATABASE_URL: {none: true}"
+	}
+	line("env: {%s}", env)
+	if s.theme != "" {
+		line("settings: {theme: %s}", s.theme)
+	}
+	if s.previously != "" {
+		line("previously: [%s]", s.previously)
+	}
+	if s.keep {
+		line("onFailure: keep")
+	}
+	if s.paused {
+		line("paused: true")
+	}
+	if s.note > 0 {
+		line("notes: note %d", s.note)
+	}
+	if s.broken {
+		line("nonsense: [")
+	}
+	return b.String()
+}
+
+// manifests is a tree: manifests by name, and the template.
+type manifests struct {
+	specs    map[string]spec
+	template string
+}
+
+func (f manifests) clone() manifests {
+	specs := maps.Clone(f.specs)
+	for n, s := range specs {
+		s.aliases, s.records = slices.Clone(s.aliases), slices.Clone(s.records)
+		specs[n] = s
+	}
+	return manifests{specs, f.template}
+}
+
+func (f manifests) names() []string { return slices.Sorted(maps.Keys(f.specs)) }
+
+func (f manifests) files() map[string]string {
+	out := map[string]string{"templates/shop.yaml": f.template}
+	for n, s := range f.specs {
+		out["clients/"+n+".yaml"] = s.text()
+	}
+	return out
+}
+
+// wishing are the clients whose manifest asks for the host name, sorted.
+func (f manifests) wishing(host string) []string {
+	var out []string
+	for n, s := range f.specs {
+		if slices.Contains(s.hosts(), host) {
+			out = append(out, n)
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+var (
+	fleetNames   = []string{"a", "b", "c", "d", "e"}
+	fleetDomains = []string{"a", "b", "c", "x.example", "y"}
+	fleetAliases = []string{"www.a.example", "www.b.example", "b.agency.example", "x.example"}
+	fleetRecords = []string{`{type: TXT, name: note, content: hello}`, `{type: TXT, name: note, content: there}`, `{type: MX, name: "@", content: mx.example, priority: 10}`}
+	fleetColours = []string{"red", "green", "blue"}
+)
+
+func storyTemplate(ref, more string) string {
+	return strings.Replace(template, "ref: v1", "ref: "+ref, 1) + more
+}
