@@ -556,15 +556,16 @@ func (s *story) setSecret() {
 func (s *story) purge() {
 	s.say("purge what is due")
 	for _, c := range s.clients() {
-		if !c.Removed {
-			continue
-		}
+		due := false
 		for _, r := range s.resources(c.ID) {
-			if r.Retained() && !r.PurgeAfter.IsZero() && !s.world.clock.Now().Before(r.PurgeAfter) {
-				s.purging[c.ID] = true
-			}
+			due = due || r.Retained() && !r.PurgeAfter.IsZero() && !s.world.clock.Now().Before(r.PurgeAfter)
 		}
-		s.clean[c.ID] = false
+		if due {
+			s.purging[c.ID] = true
+		}
+		if due || c.Removed {
+			s.clean[c.ID] = false
+		}
 	}
 	_, err := s.engine.PurgeDue(s.ctx())
 	s.fine(err)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -366,19 +367,19 @@ func (e *Engine) RemoveSecret(client, name, by string) error {
 	})
 }
 
-// PurgeDue erases retained data whose date has passed and whose client is still
-// absent. It returns what it erased, as history says it.
+// PurgeDue erases retained data whose date has passed and whose client, or part of a
+// client's wish, is still absent. It returns what it erased, as history says it.
 func (e *Engine) PurgeDue(ctx context.Context) ([]string, error) {
 	var ids []state.ClientID
 	err := e.Store.View(func(tx store.Tx) error {
 		ids = nil
-		clients, err := store.Clients(tx)
+		all, err := store.AllResources(tx)
 		if err != nil {
 			return err
 		}
-		for _, c := range clients {
-			if c.Removed || c.Status == state.StatusFailed {
-				ids = append(ids, c.ID)
+		for _, r := range all {
+			if r.Retained() && !r.PurgeAfter.IsZero() && !e.Now().Before(r.PurgeAfter) && !slices.Contains(ids, r.Ref.Client) {
+				ids = append(ids, r.Ref.Client)
 			}
 		}
 		return nil
@@ -387,14 +388,16 @@ func (e *Engine) PurgeDue(ctx context.Context) ([]string, error) {
 		return nil, fmt.Errorf("purge: %w", err)
 	}
 	var out []string
+	var errs []error
 	for _, id := range ids {
 		texts, err := e.purge(ctx, id, false, "schedule")
-		if err != nil {
-			return out, err
-		}
 		out = append(out, texts...)
+		if ctx.Err() != nil {
+			return out, context.Cause(ctx)
+		}
+		errs = append(errs, err) // one never blocks another
 	}
-	return out, nil
+	return out, errors.Join(errs...)
 }
 
 // PurgeNow erases a removed client's retained data before its date: a person asked.
@@ -427,7 +430,14 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, now bool, by stri
 			}
 		}
 	}
-	steps := plan.Purges(m.client, recorded, g.now)
+	e.wish(g)
+	if !m.client.Removed && (m.client.InvalidBlob != "" || m.client.Paused || m.effective.Paused) {
+		return nil, nil // its file may ask for it again, or nobody may touch it
+	}
+	if len(m.problems) > 0 {
+		m.wish = nil // not known whole
+	}
+	steps := plan.Purges(m.client, m.wish, recorded, g.now)
 	if len(steps) == 0 {
 		return nil, nil
 	}
