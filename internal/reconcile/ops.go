@@ -390,7 +390,12 @@ func (e *Engine) PurgeDue(ctx context.Context) ([]string, error) {
 	var out []string
 	var errs []error
 	for _, id := range ids {
+		leave, busy := e.tryEnter([]state.ClientID{id})
+		if busy != nil {
+			continue // it is passed just now; the next run comes to it
+		}
 		texts, err := e.purge(ctx, id, false, "schedule")
+		leave()
 		out = append(out, texts...)
 		if ctx.Err() != nil {
 			return out, context.Cause(ctx)
@@ -413,15 +418,24 @@ func (e *Engine) PurgeNow(ctx context.Context, name, by string) ([]string, error
 	if !c.Removed {
 		return nil, fmt.Errorf("%w: %s is not removed; only what no manifest wishes any more can be purged", ErrRefused, name)
 	}
+	leave, err := e.enter(ctx, []state.ClientID{c.ID})
+	if err != nil {
+		return nil, fmt.Errorf("purge %s: %w", name, err)
+	}
+	defer leave()
 	return e.purge(ctx, c.ID, true, by)
 }
 
+// purge works on a client that the caller entered. It reads what there is anew.
 func (e *Engine) purge(ctx context.Context, id state.ClientID, now bool, by string) ([]string, error) {
 	g, err := e.load([]state.ClientID{id})
 	if err != nil || len(g.members) == 0 {
 		return nil, err
 	}
 	m := g.members[0]
+	if now && !m.client.Removed {
+		return nil, fmt.Errorf("%w: %s came back meanwhile", ErrRefused, m.client.Name)
+	}
 	recorded := append([]state.Resource(nil), m.recorded...)
 	if now {
 		for i := range recorded {

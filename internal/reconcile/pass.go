@@ -39,6 +39,11 @@ type Done struct {
 func (e *Engine) Pass(ctx context.Context, id state.ClientID, cause Cause) (Done, error) {
 	e.count(func(s *Stats) { s.Passes++ })
 	ids := e.Group(id)
+	leave, err := e.enter(ctx, ids)
+	if err != nil {
+		return Done{}, fmt.Errorf("pass %s: %w", id, err)
+	}
+	defer leave()
 	g, err := e.load(ids)
 	if err != nil {
 		return Done{}, fmt.Errorf("pass %s: %w", id, err)

@@ -1,7 +1,8 @@
 package reconcile_test
 
 import (
-	"slices"
+	"context"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -106,48 +107,53 @@ func TestP6PurgeOneNeverBlocksAnother(t *testing.T) {
 	}
 }
 
-// P5, rule, removal: a return voids: a manifest that comes back while a purge is about to
-// begin keeps its database, whoever is first.
+// P5, rule, removal: a return voids: a manifest that comes back before a purge has begun
+// keeps its database; one that comes back later, when its date has passed and the erasing
+// is under way, gets a whole new one. Pass and purge never mix.
 func TestP5ReturnWhileAPurgeBegins(t *testing.T) {
 	v, w := newVendors(t)
-	var back []state.ClientID
-	var now func()
+	var at apply.Border
+	passed := make(chan error, 1)
+	text := client("a")
 	w.change = func(e *reconcile.Engine) {
 		e.Runner.At = func(b apply.Border, s plan.Step) {
-			if b == apply.BeforeIntent && s.Action == plan.Purge && now != nil {
-				f := now
-				now = nil
-				f()
+			if b != at || s.Action != plan.Purge {
+				return
 			}
+			at = ""
+			ids := w.push(map[string]string{"clients/a.yaml": text})
+			go func() {
+				_, err := e.Pass(context.WithoutCancel(t.Context()), ids[0], reconcile.CauseCommit)
+				passed <- err
+			}()
+			runtime.Gosched()
 		}
 	}
 	w.restart()
-	for _, whole := range []bool{false, true} {
-		text := client("a")
+	for _, c := range []struct {
+		at   apply.Border
+		kept bool
+	}{{apply.BeforeIntent, true}, {apply.AfterIntent, false}, {apply.AfterCall, false}} {
 		w.apply(map[string]string{"clients/a.yaml": text, "clients/b.yaml": client("b")})
 		w.want("a", state.StatusActive)
 		id := w.database("a")
 		w.apply(map[string]string{"clients/a.yaml": ""})
 		w.clock.add(month)
-		now = func() { // accepted; with whole its pass has ended, too
-			back = w.push(map[string]string{"clients/a.yaml": text})
-			if whole {
-				w.pass(back...)
-			}
+		at = c.at
+		if done, err := w.purge(); (len(done) == 0) != c.kept {
+			t.Errorf("%s: purged %v, %v", c.at, done, err)
 		}
-		if done, err := w.purge(); len(done) > 0 {
-			t.Errorf("whole %t: purged %v, %v", whole, done, err)
+		if at != "" {
+			t.Fatalf("%s: no purge was there", c.at)
 		}
-		if now != nil {
-			t.Fatal("no purge was about to begin")
+		if err := <-passed; err != nil {
+			t.Errorf("%s: pass: %v", c.at, err)
 		}
-		w.pass(back...)
+		w.pass(w.due()...)
 		w.want("a", state.StatusActive)
-		if _, there := v.world.Object(id); !there || w.database("a") != id {
-			t.Errorf("whole %t: the database is gone (on record %q)", whole, w.database("a"))
-		}
-		if !slices.Contains(w.names(), "a") {
-			t.Error("a is not listed")
+		now := w.database("a")
+		if _, there := v.world.Object(now); !there || (now == id) != c.kept {
+			t.Errorf("%s: the database was %s and is %s, which is there: %t", c.at, id, now, there)
 		}
 		w.clock.add(25 * time.Hour)
 	}
@@ -160,11 +166,4 @@ func (w *world) overview() reconcile.Overview {
 		w.t.Fatal(err)
 	}
 	return v
-}
-
-func (w *world) names() (out []string) {
-	for _, r := range w.overview().Clients {
-		out = append(out, r.Name)
-	}
-	return out
 }
