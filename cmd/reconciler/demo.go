@@ -163,7 +163,7 @@ func (a *app) buildDemo(ctx context.Context, o demoOptions, out *progress) (*pro
 	if err != nil {
 		return nil, err
 	}
-	var words io.Writer = a.err
+	words := a.err
 	if out.live != nil {
 		words = out
 	}
@@ -265,12 +265,13 @@ func freeAddress(listen string) (string, error) {
 }
 
 func tryAddress(address string) (string, error) {
-	l, err := net.Listen("tcp", address)
+	var from net.ListenConfig
+	l, err := from.Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return "", err
 	}
 	address = l.Addr().String() // port 0 stands for any
-	u, err := net.ListenPacket("udp", address)
+	u, err := from.ListenPacket(context.Background(), "udp", address)
 	if err != nil {
 		return "", errors.Join(err, l.Close())
 	}
