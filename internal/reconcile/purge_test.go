@@ -122,11 +122,17 @@ func TestP5ReturnWhileAPurgeBegins(t *testing.T) {
 			}
 			at = ""
 			ids := w.push(map[string]string{"clients/a.yaml": text})
+			begun := e.Stats().Passes
 			go func() {
 				_, err := e.Pass(context.WithoutCancel(t.Context()), ids[0], reconcile.CauseCommit)
 				passed <- err
 			}()
-			runtime.Gosched()
+			for e.Stats().Passes == begun && len(passed) == 0 {
+				runtime.Gosched() // it has come to the client, or has ended
+			}
+			for range 1000 {
+				runtime.Gosched()
+			}
 		}
 	}
 	w.restart()
