@@ -385,3 +385,54 @@ func TestRuleSecretsUnsetFailsThePlan(t *testing.T) {
 		t.Errorf("writes: %v", got)
 	}
 }
+
+// Rule, secrets: a client's own secret and what was generated for it are bound to its id:
+// they survive a rename, and a copy of its manifest has none of them. A new version is a
+// cause without a commit, and stands in the history.
+func TestRuleSecretsBoundToTheID(t *testing.T) {
+	const env = "env: {KEY: {secret: mollie}, OWN: {generate: hex32}}"
+	w := newWorld(t, map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", env)})
+	w.start()
+	w.apply()
+	set := func(value string) {
+		t.Helper()
+		if r := w.cliIn(value, "secret", "set", "mollie", "--client", "demoshop"); r.code != 0 {
+			t.Fatal(r.err)
+		}
+	}
+	set("first-value")
+	w.active("demoshop")
+	fingerprints := func(name string) string {
+		t.Helper()
+		var out string
+		for _, a := range w.resources(name, state.KindEnvironment)[0].Attributes {
+			if a.Value.Secret != nil && (a.Name == "env.KEY" || a.Name == "env.OWN") {
+				out += a.Name + "=" + a.Value.Secret.Fingerprint + " "
+			}
+		}
+		return out
+	}
+	before := fingerprints("demoshop")
+	w.commit(map[string]string{"clients/demoshop.yaml": "", "clients/toyshop.yaml": strings.Replace(manifestOf("demoshop", env), "name: demoshop\n", "name: toyshop\npreviously: [demoshop]\n", 1)})
+	w.active("toyshop")
+	if after := fingerprints("toyshop"); after != before || strings.Count(after, "=") != 2 {
+		t.Errorf("after a rename the secrets are %s, were %s", after, before)
+	}
+	w.commit(map[string]string{"clients/copy.yaml": manifestOf("copy", env)})
+	if r := rowOf(w.apply(), "copy"); r.Status == string(state.StatusActive) || !strings.Contains(r.Next, "reconciler secret set mollie --client copy") {
+		t.Errorf("a copy is %s: %s; %s", r.Status, r.Because, r.Next)
+	}
+	n := w.calls.len()
+	if r := w.cliIn("second-value", "secret", "set", "mollie", "--client", "toyshop"); r.code != 0 {
+		t.Fatal(r.err)
+	}
+	w.apply()
+	if after := fingerprints("toyshop"); after == before || len(w.calls.writes(n)) == 0 {
+		t.Error("a new version does not reach the site")
+	}
+	for _, args := range [][]string{{"history"}, {"history", "toyshop"}} {
+		if r := w.must(0, args...); !strings.Contains(r.out, "secret mollie version 2") {
+			t.Errorf("%s does not say that a secret was set:\n%s", strings.Join(args, " "), r.out)
+		}
+	}
+}
