@@ -7,9 +7,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -434,5 +436,74 @@ func TestRuleSecretsBoundToTheID(t *testing.T) {
 		if r := w.must(0, args...); !strings.Contains(r.out, "secret mollie version 2") {
 			t.Errorf("%s does not say that a secret was set:\n%s", strings.Join(args, " "), r.out)
 		}
+	}
+}
+
+// Rule, rolling back a failed create: only what this run created is deleted, the database
+// is retained, and the client stays failed until a commit touches it (or a retry). Once a
+// deployment succeeded, a failure takes nothing away.
+func TestRuleRollingBackAFailedCreate(t *testing.T) {
+	w := newWorld(t, map[string]string{"clients/bakery.yaml": bare("bakery")})
+	var refusing atomic.Bool
+	refusing.Store(true)
+	w.calls.interfere(func(x call) error {
+		if x.Verb == "create" && x.Kind == state.KindDeployment && refusing.Load() {
+			return refuse(provider.Invalid, x, "payment required")
+		}
+		return nil
+	}, nil)
+	w.start()
+	w.active("bakery")
+	w.commit(map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "onFailure: keep")})
+	w.apply()
+	site, database := w.resources("demoshop", state.KindSite), w.databaseID("demoshop")
+	if len(site) != 1 {
+		t.Fatalf("onFailure: keep left %v", site)
+	}
+	w.mark("demoshop", "row")
+	// The next run makes one thing more, and fails with `rollback`: that one goes, alone.
+	n := w.calls.len()
+	w.commit(map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "dns: {records: [{type: TXT, name: x, content: y}]}")})
+	if r := rowOf(w.apply(), "demoshop"); r.Status != string(state.StatusFailed) {
+		t.Fatalf("demoshop is %s: %s", r.Status, r.Because)
+	}
+	if got := w.resources("demoshop", state.KindSite); len(got) != 1 || got[0].ID != site[0].ID {
+		t.Errorf("what an earlier run made was taken away: %v", got)
+	}
+	for _, c := range w.calls.since(n) {
+		if c.Verb == "delete" && (c.Kind == state.KindDatabase || c.Name == site[0].ID) {
+			t.Errorf("the run deleted %s", c)
+		}
+	}
+	// It stays failed, whatever else goes on.
+	n = w.calls.len()
+	for range 5 {
+		w.clock.add(7 * time.Hour)
+		w.commit(map[string]string{"README.md": w.clock.Now().String(), "clients/bakery.yaml": bare("bakery", "notes: at "+w.clock.Now().Format(time.RFC3339))})
+		if r := rowOf(w.apply(), "demoshop"); r.Status != string(state.StatusFailed) || !strings.Contains(r.Next, "reconciler retry demoshop") {
+			t.Errorf("demoshop is %s: %s; %s", r.Status, r.Because, r.Next)
+		}
+	}
+	if got := w.calls.writes(n); len(got) > 0 {
+		t.Errorf("a failed client was tried again by itself: %v", got)
+	}
+	// A commit that touches it tries again, with the database that was there.
+	refusing.Store(false)
+	w.commit(map[string]string{"clients/demoshop.yaml": manifestOf("demoshop")})
+	w.active("demoshop")
+	if got := w.databaseID("demoshop"); got != database || !slices.Equal(w.rows("demoshop"), []string{"row"}) {
+		t.Errorf("the database is %s, was %s", got, database)
+	}
+	refusing.Store(true)
+	n = w.calls.len()
+	w.commit(map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "env: {STORE_CURRENCY: CHF}")})
+	w.apply()
+	for _, c := range w.calls.since(n) {
+		if c.Verb == "delete" {
+			t.Errorf("a failed update deleted %s", c)
+		}
+	}
+	if code, _ := w.get("demoshop.localhost", "/"); code != 200 {
+		t.Errorf("the site answers %d", code)
 	}
 }
