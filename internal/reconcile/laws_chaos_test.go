@@ -31,6 +31,9 @@ type chaos struct {
 	dead   bool
 	cancel context.CancelFunc
 
+	wait      int // writes to go until something happens in the middle of a pass
+	meanwhile func()
+
 	write func(memory.Call) // told of every write, before and after its effect
 }
 
@@ -73,6 +76,11 @@ func (c *chaos) hook(_ context.Context, call memory.Call) error {
 	if call.Verb.Writes() {
 		if c.write != nil {
 			c.write(call)
+		}
+		if c.wait > 0 && call.Moment == memory.Before {
+			if c.wait--; c.wait == 0 {
+				c.meanwhile()
+			}
 		}
 		if c.tick() {
 			return errKilled

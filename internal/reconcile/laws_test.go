@@ -115,7 +115,7 @@ func TestLawsOverRandomRuns(t *testing.T) {
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		s := beginStory(t, rt)
-		for range rapid.IntRange(1, 30).Draw(rt, "events") {
+		for range rapid.IntRange(1, 40).Draw(rt, "events") {
 			s.event()
 		}
 		s.drain()
@@ -191,6 +191,12 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 		s.tree.specs[n] = s.fresh(n)
 	}
 	s.commit(false)
+	if s.odds(2, "at work") {
+		s.begin()
+		s.pollNow()
+		s.passDue(10)
+		s.finish()
+	}
 	return s
 }
 
@@ -211,6 +217,9 @@ func (s *story) lookAlikes() {
 	marks := []provider.Mark{{}, {Installation: "ffff0000", Client: "a-000001", Generation: 1}}
 	seed := func(owner string, o provider.Object) {
 		o.Mark = marks[s.n(1, "marked")]
+		if o.Kind == state.KindSite {
+			o.Outputs = []provider.Output{{Name: "url", Text: "https://elsewhere.example"}, {Name: "address", Text: "203.0.113.7"}, {Name: "host", Text: "elsewhere.example"}}
+		}
 		id := s.vendors.world.Seed(owner, o)
 		s.likeIDs[id] = true
 		s.say("look-alike %s %s %q mark %v", owner, o.Kind, o.Name, o.Mark)
@@ -277,7 +286,7 @@ func (s *story) fresh(name string) spec {
 func (s *story) edit() {
 	name := s.one(fleetNames, "client")
 	x, there := s.tree.specs[name]
-	what := s.one([]string{"add", "add", "edit", "edit", "edit", "edit", "remove", "remove", "rename", "move", "break", "database", "template", "touch"}, "edit")
+	what := s.one([]string{"add", "add", "edit", "edit", "edit", "edit", "remove", "remove", "rename", "rename", "move", "move", "break", "database", "template", "touch"}, "edit")
 	if !there && what != "template" {
 		what = "add"
 	}
@@ -393,7 +402,7 @@ func (s *story) commit(rewrites bool) {
 
 // event is one thing that happens.
 func (s *story) event() {
-	w := []string{"commit", "commit", "commit", "poll", "pass", "pass", "pass", "all", "all", "all", "any", "approve", "retry", "pause", "secret", "purge", "erase", "time", "time", "weather", "weather", "outage", "hand", "hand", "restart", "kill", "kill", "observe"}
+	w := []string{"commit", "commit", "commit", "poll", "pass", "pass", "pass", "all", "all", "all", "any", "approve", "retry", "pause", "secret", "purge", "erase", "time", "time", "weather", "weather", "outage", "hand", "hand", "restart", "kill", "kill", "observe", "overtake", "overtake"}
 	what := s.one(w, "event")
 	s.begin()
 	switch what {
@@ -463,6 +472,14 @@ func (s *story) event() {
 		}
 		s.passDue(6)
 		s.chaos.kill = 0
+	case "overtake": // a commit is accepted while a pass is under way
+		s.chaos.wait = 1 + s.n(8, "after")
+		s.chaos.meanwhile = func() {
+			s.makeCommit()
+			s.pollNow()
+		}
+		s.passDue(6)
+		s.chaos.wait = 0
 	case "observe":
 		s.say("observe")
 		_, err := s.engine.Drift(s.ctx(), nil)
@@ -564,7 +581,7 @@ func (s *story) purge() {
 				s.purging[c.ID] = true
 			}
 		}
-		s.clean[c.ID] = false
+		s.clean[c.ID], s.cleanNow[c.ID] = false, false
 	}
 	_, err := s.engine.PurgeDue(s.ctx())
 	s.fine(err)
@@ -691,9 +708,13 @@ func (s *story) passOne(id state.ClientID) {
 	}
 	switch {
 	case d.Again:
-		s.wants(id)
+		s.wants(d.Clients...)
 	case !d.At.IsZero():
-		s.queue[id] = d.At
+		for _, c := range d.Clients {
+			if _, due := s.queue[c]; !due {
+				s.queue[c] = d.At
+			}
+		}
 	}
 	var stones []state.Tombstone
 	s.view(func(tx store.Tx) (err error) { stones, err = store.Tombstones(tx, id); return err })

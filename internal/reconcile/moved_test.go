@@ -189,6 +189,42 @@ func TestRulePartGoesAtItsDate(t *testing.T) {
 	w.want("b", state.StatusActive)
 }
 
+// Make before break: a host that was replaced goes on serving a name whose removal waits,
+// and goes with it.
+func TestReplacedHostKeepsANameThatWaits(t *testing.T) {
+	v, w := newVendorsWith(t)
+	w.change = func(e *reconcile.Engine) { e.Guard.RemoveAfter = time.Hour }
+	w.restart()
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [shop.example]")})
+	w.apply(map[string]string{"clients/a.yaml": client("a", "deployment: {provider: ploi}")})
+	w.want("a", state.StatusActive)
+	if _, ok := v.world.Serves("shop.example"); !ok {
+		t.Error("shop.example is down while its removal waits")
+	}
+	w.clock.add(time.Hour)
+	w.pass(state.ClientID(w.detail("a").ID))
+	if left := v.world.Objects("vercel"); len(left) > 0 {
+		t.Errorf("the old host still has %v", left)
+	}
+	if _, ok := v.world.Serves("a.agency.example"); !ok {
+		t.Error("a is down")
+	}
+}
+
+// Make before break: a name that redirects turns to the new host name when people reach
+// the site there, not before.
+func TestRedirectWaitsForItsHost(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [www.a.example]")})
+	v.world.Seed("cloudflare", provider.Object{Kind: state.KindRecord, Name: "A new.agency.example", Attributes: []provider.Input{
+		{Name: "type", Text: "A"}, {Name: "name", Text: "new.agency.example"}, {Name: "content", Text: "198.51.100.1"}, {Name: "ttl", Text: "300"}}})
+	w.apply(map[string]string{"clients/a.yaml": strings.Replace(client("a", "aliases: [www.a.example]"), "domain: a", "domain: new", 1)})
+	w.want("a", state.StatusHeld)
+	if _, ok := v.world.Serves("www.a.example"); !ok {
+		t.Error("www.a.example leads to a name that nobody reaches")
+	}
+}
+
 // P9: a verdict that a later head superseded has ended: a pass that still waits, here
 // with a removal that may not run yet, doesn't make it pending again.
 func TestP9SupersededStaysSo(t *testing.T) {
