@@ -147,13 +147,23 @@ func (f *found) same(w *world, when string) {
 // administrator is made; and what was adopted outlives the client.
 func TestRuleAdoption(t *testing.T) {
 	w := newWorld(t, map[string]string{"clients/other.yaml": bare("other")})
-	clock := time.Now()
-	w.now = func() time.Time { return clock }
+	clock := &hands{at: time.Now()}
+	w.now = clock.now
 	w.start()
 	w.active("other")
 	f := w.madeByHand("bakery", nil)
 	n := w.calls.len()
-	w.commit(map[string]string{"clients/bakery.yaml": manifestOf("bakery", f.adoptLine())})
+	w.write(map[string]string{"clients/bakery.yaml": manifestOf("bakery", f.adoptLine())})
+	before := w.plan("--dir", w.work) // as a pull request shows it
+	if len(before.Changes) != 1 || len(before.Problems) > 0 {
+		t.Fatalf("before the merge: %+v", before)
+	}
+	for _, s := range before.Changes[0].Steps {
+		if s.Action != "adopt" && s.Action != "record" {
+			t.Errorf("before the merge the plan wants to %s %s", s.Action, s.Ref)
+		}
+	}
+	w.commit(nil)
 	w.active("bakery")
 	if got := w.calls.writes(n); len(got) > 0 {
 		t.Errorf("the first pass did more than record: %v", got)
@@ -220,7 +230,7 @@ func TestRuleAdoption(t *testing.T) {
 			t.Errorf("%s %s went with the client: %v", o.Kind, o.Name, err)
 		}
 	}
-	clock = clock.AddDate(20, 0, 0)
+	clock.add(20 * 365 * 24 * time.Hour)
 	if gone, err := w.daemon.program.engine.PurgeDue(t.Context()); err != nil || len(gone) > 0 {
 		t.Errorf("purged by schedule: %v %v", gone, err)
 	}

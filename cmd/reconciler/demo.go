@@ -37,8 +37,8 @@ for the sites, a DNS server, a mailbox. It prints what to try.
 Everything is in a folder of its own, which is removed at the end; --keep or --data keep it.`,
 		Example: "  reconciler demo\n  reconciler demo --data ./demo --fail deploy"}
 	var o demoOptions
-	c.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` of everything that speaks HTTP; a busy port: the next free one")
-	c.Flags().StringVar(&o.dns, "dns", "127.0.0.1:8053", "`address` of the DNS server; a busy port: the next free one")
+	c.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` of all HTTP, or the next free port")
+	c.Flags().StringVar(&o.dns, "dns", "127.0.0.1:8053", "`address` of DNS, or the next free port")
 	c.Flags().BoolVar(&o.keep, "keep", false, "keep the folder at the end")
 	c.Flags().StringVar(&o.fail, "fail", "", "make a `step` fail once: database, project, dns, environment or deploy")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {

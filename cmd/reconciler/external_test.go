@@ -217,6 +217,13 @@ func TestExternalDeployment(t *testing.T) {
 		t.Errorf("the plan afterwards: %+v", p)
 	}
 
+	// The version before still answers: what a change asks for is said all the same.
+	w.commit(map[string]string{"clients/demoshop.yaml": text + "settings: {theme: dark}\n"})
+	w.active("demoshop")
+	if r := rowOf(w.status(), "demoshop"); !strings.Contains(r.Because, "left to you") || !strings.Contains(r.Because, "Deploy builtin at v1") {
+		t.Errorf("the change asks for nothing: %s", r.Because)
+	}
+
 	w.commit(map[string]string{"clients/demoshop.yaml": ""})
 	w.apply()
 	if told := strings.Join(w.told("demoshop", "succeeded"), "\n"); !strings.Contains(told, "left for you to remove") || !strings.Contains(told, "the site at your host") {

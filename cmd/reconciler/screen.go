@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -26,18 +27,25 @@ type screen struct {
 	url  func(reconcile.Row) string // where this machine finds a client's site
 	now  func() time.Time
 
+	looking sync.Mutex
+
 	mu       sync.Mutex
 	pushers  map[int]func(string)
 	next     int
 	steps    bool                      // steps are told one by one
 	runs     map[state.ClientID]theRun // the last one
-	rows     map[string]theRow         // what was said of a client, by name
+	rows     map[rowKey]theRow         // what was said of a client
 	problems map[string]bool
 	holds    map[string]bool
 }
 
 // theRow is what was said of a client.
 type theRow struct{ status, deployment, because string }
+
+// rowKey is whose line it is: a new client may have the name of one that is retained.
+type rowKey struct{ name, id string }
+
+func keyOf(r reconcile.Row) rowKey { return rowKey{r.Name, r.ID} }
 
 // theRun is what a client's line says of its last run.
 type theRun struct {
@@ -48,7 +56,7 @@ type theRun struct {
 
 func newScreen(out *progress, p *program) *screen {
 	return &screen{out: out, view: p.engine.Overview, url: p.siteHere, now: p.now, pushers: map[int]func(string){}, runs: map[state.ClientID]theRun{},
-		rows: map[string]theRow{}, problems: map[string]bool{}, holds: map[string]bool{}}
+		rows: map[rowKey]theRow{}, problems: map[string]bool{}, holds: map[string]bool{}}
 }
 
 // listen has a pusher told what is said from now on, until stop.
@@ -117,6 +125,8 @@ func (s *screen) event(e apply.Event) {
 
 // look says what is new since the last look.
 func (s *screen) look() {
+	s.looking.Lock() // one after the other: nothing old is said after something new
+	defer s.looking.Unlock()
 	v, err := s.view()
 	if err != nil {
 		s.tell("✗ the state can't be read: " + err.Error())
@@ -148,10 +158,12 @@ func (s *screen) look() {
 	for _, r := range v.Clients {
 		s.row(r)
 	}
-	for name := range s.rows {
-		if !slices.ContainsFunc(v.Clients, func(r reconcile.Row) bool { return r.Name == name }) {
-			s.say(fmt.Sprintf("– %-14s is gone", name))
-			delete(s.rows, name)
+	for _, key := range slices.SortedFunc(maps.Keys(s.rows), func(a, b rowKey) int { return strings.Compare(a.name+" "+a.id, b.name+" "+b.id) }) {
+		if !slices.ContainsFunc(v.Clients, func(r reconcile.Row) bool { return keyOf(r) == key }) {
+			if key.id != "" { // else its file is valid now, or was taken away
+				s.say(fmt.Sprintf("– %-14s is gone", key.name))
+			}
+			delete(s.rows, key)
 		}
 	}
 }
@@ -164,12 +176,12 @@ func (s *screen) row(r reconcile.Row) {
 	if !rests {
 		return
 	}
-	said := s.rows[r.Name]
+	said := s.rows[keyOf(r)]
 	is := theRow{r.Status, r.Deployment, r.Because}
 	if said == is || said.status == is.status && r.Status == "paused" {
 		return
 	}
-	s.rows[r.Name] = is
+	s.rows[keyOf(r)] = is
 	text := fmt.Sprintf("%s %-14s %-9s", mark, r.Name, r.Status)
 	took := s.took(r.Deployment)
 	switch {

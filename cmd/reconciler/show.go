@@ -110,16 +110,22 @@ func narrow(v reconcile.Overview, names []string) (reconcile.Overview, error) {
 	}
 	out := reconcile.Overview{Clients: []reconcile.Row{}, Head: v.Head, Verdict: v.Verdict}
 	for _, n := range slices.Compact(slices.Sorted(slices.Values(names))) {
-		i := slices.IndexFunc(v.Clients, func(r reconcile.Row) bool { return r.Name == n })
-		if i < 0 {
-			return v, unknownClient(n, v.Clients)
-		}
-		row := v.Clients[i]
-		out.Clients = append(out.Clients, row)
-		for _, h := range v.Holds {
-			if id := state.ClientID(row.ID); h.Client == id || slices.Contains(h.Clients, id) {
-				out.Holds = append(out.Holds, h)
+		found := false
+		for _, row := range v.Clients { // a name may have been another client's, whose data is kept
+			if row.Name != n {
+				continue
 			}
+			found = true
+			out.Clients = append(out.Clients, row)
+			for _, h := range v.Holds {
+				told := slices.ContainsFunc(out.Holds, func(o state.Hold) bool { return o.Fingerprint == h.Fingerprint })
+				if id := state.ClientID(row.ID); !told && (h.Client == id || slices.Contains(h.Clients, id)) {
+					out.Holds = append(out.Holds, h)
+				}
+			}
+		}
+		if !found {
+			return v, unknownClient(n, v.Clients)
 		}
 		for _, p := range v.Problems {
 			if p.Client == n {

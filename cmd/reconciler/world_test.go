@@ -125,6 +125,7 @@ func newWorld(t testing.TB, files map[string]string) *world {
 	w.url = server.URL + "/clients.git"
 	w.listen = ownAddress(t)
 	w.configure("")
+	w.plantLookAlikes()
 	w.work = filepath.Join(t.TempDir(), "clients")
 	w.git2(".", "clone", "-q", w.url, w.work)
 	t.Cleanup(func() { w.stop() })

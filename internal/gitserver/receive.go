@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -74,18 +75,25 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, name string, bo
 func (s *Server) banded(w http.ResponseWriter, r *http.Request, name string, commands []*command, report []byte) error {
 	mux := sideband.NewMuxer(sideband.Sideband64k, w)
 	conn := http.NewResponseController(w)
+	// The muxer's own limit is larger than what its encoder takes. Errors are the
+	// client's connection: it has gone, and the push is done all the same.
+	write := func(band sideband.Channel, p []byte) {
+		for part := range slices.Chunk(p, maxPart) {
+			_, _ = mux.WriteChannel(band, part)
+		}
+		_ = conn.Flush()
+	}
 	if s.Tell != nil {
 		for _, c := range commands {
 			if c.problem != "" || !c.name.IsBranch() || c.new.IsZero() {
 				continue
 			}
 			s.Tell(r.Context(), name, c.name.Short(), c.new.String(), func(line string) {
-				_, _ = mux.WriteChannel(sideband.ProgressMessage, []byte(line+"\n")) // the client's connection
-				_ = conn.Flush()                                                     // a test's recorder needs none
+				write(sideband.ProgressMessage, []byte(line+"\n"))
 			})
 		}
 	}
-	_, _ = mux.Write(report)
+	write(sideband.PackData, report)
 	_ = pktline.NewEncoder(w).Flush()
 	return nil
 }

@@ -28,6 +28,8 @@ const (
 	maxCommands = 1_000
 	// maxLines is how many wants and haves one request may name.
 	maxLines = 100_000
+	// maxPart is the most that one packet to a pusher holds.
+	maxPart = 32 << 10
 	// maxPath is how long a path in a repository may be.
 	maxPath = 1_000
 	// cacheSize bounds the objects kept in memory by one request.

@@ -65,7 +65,7 @@ type Contact struct {
 
 // Deployment says where the site runs and which version of its source.
 type Deployment struct {
-	Provider   string   `yaml:"provider,omitempty" enum:"ploi,vercel,local,external,none" doc:"Who hosts the site."` // ploi | vercel | local | external | none
+	Provider   string   `yaml:"provider,omitempty" enum:"ploi,vercel,local,external,none" doc:"Who hosts the site. Of an external one only you know the address: say it in dns.records, or choose dns.provider external or none."` // ploi | vercel | local | external | none
 	Server     string   `yaml:"server,omitempty" format:"name" doc:"Which of the provider's servers."`
 	Repository string   `yaml:"repository,omitempty" format:"repository" default:"the template's" doc:"OWNER/NAME, an https URL, or builtin."` // empty: the template's
 	Ref        string   `yaml:"ref,omitempty" format:"ref" default:"the template's" doc:"Tag, branch or commit."`                              // empty: the template's

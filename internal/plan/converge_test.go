@@ -298,3 +298,25 @@ func TestS23RenameRecreatesNothing(t *testing.T) {
 		t.Errorf("warnings %v; (-want +got):\n%s", p.Warnings, d)
 	}
 }
+
+// What stopped at the look from outside is looked at again, however complete the record
+// is: nobody has seen it work.
+func TestUnprovedIsProvedAgain(t *testing.T) {
+	c := client(t, shop("shop"))
+	p := plan.Calculate(input(c))
+	c.Recorded = plan.Model(c.Recorded, p, now)
+	var probe string
+	for _, s := range p.Steps {
+		if s.Action == plan.Probe && s.Outside {
+			probe = s.Key()
+		}
+	}
+	if again := plan.Calculate(input(c)); probe == "" || !again.Empty() {
+		t.Fatalf("probe %q, then %+v", probe, again.Steps)
+	}
+	c.Client.FailedStep = probe
+	again := plan.Calculate(input(c))
+	if len(again.Steps) != 2 || again.Steps[0].Key() != probe || again.Steps[1].Action != plan.Record {
+		t.Errorf("planned: %+v", again.Steps)
+	}
+}

@@ -340,3 +340,17 @@ func TestS23RenameWarning(t *testing.T) {
 		t.Errorf("nobody goes: %v", p.Warnings)
 	}
 }
+
+// What is printed for every client at once is what is printed for each.
+func TestFingerprintsOfAll(t *testing.T) {
+	p := plan.Calculate(input(client(t, shop("shop-a")), client(t, shop("shop-b"))))
+	all := plan.Fingerprints(p)
+	if len(all) != 2 {
+		t.Fatalf("%d clients", len(all))
+	}
+	for id, got := range all {
+		if want := plan.Fingerprint(p, id); got != want {
+			t.Errorf("%s: %s, want %s", id, got, want)
+		}
+	}
+}

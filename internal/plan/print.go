@@ -86,6 +86,23 @@ func Fingerprint(p Plan, client state.ClientID) string {
 			prints = append(prints, StepPrint(s))
 		}
 	}
+	return printOf(prints)
+}
+
+// Fingerprints are those of every client that the plan has steps for, in one go.
+func Fingerprints(p Plan) map[state.ClientID]string {
+	prints := map[state.ClientID][]string{}
+	for _, s := range p.Steps {
+		prints[s.Ref.Client] = append(prints[s.Ref.Client], StepPrint(s))
+	}
+	out := make(map[state.ClientID]string, len(prints))
+	for id, own := range prints {
+		out[id] = printOf(own)
+	}
+	return out
+}
+
+func printOf(prints []string) string {
 	sort.Strings(prints)
 	return digest(strings.Join(prints, "\n"))
 }

@@ -156,10 +156,12 @@ func criticalPath(t testing.TB) (path, calls int) {
 }
 
 // cpu is what this process has computed so far.
-func cpu(t testing.TB) time.Duration {
+func cpu(t testing.TB) time.Duration { t.Helper(); return usage(t, syscall.RUSAGE_SELF) }
+
+func usage(t testing.TB, whose int) time.Duration {
 	t.Helper()
 	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+	if err := syscall.Getrusage(whose, &u); err != nil {
 		t.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())

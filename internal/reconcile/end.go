@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -85,11 +86,13 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 			change: func(c *state.Client) { c.Failures, c.EverDeployed = 0, true }})
 	}
 	end := e.success(g, m)
-	if left := byHand(g, m, result); left != "" {
-		if end.because != "" {
-			left = end.because + "; " + left
+	for _, left := range []string{toDo(g, m, result), byHand(g, m, result)} {
+		switch {
+		case left != "" && end.because != "":
+			end.because += "; " + left
+		case left != "":
+			end.because = left
 		}
-		end.because = left
 	}
 	return e.finish(g, m, &result, end)
 }
@@ -108,13 +111,35 @@ func (e *Engine) waiting(g *group, m *member, result apply.Result, at *apply.Ste
 	}
 	sort.Strings(asked) // a plan's order changes with what is done; what is left does not
 	if len(asked) > 0 {
-		end.because = "waits for you. " + strings.Join(asked, ". ")
+		end.because = "waiting for a person: " + strings.Join(asked, ". ")
 		end.next, end.word = "do that; it goes on by itself once it is seen, or at once with `reconciler retry "+m.client.Name+"`", "held"
 		if end.quiet = m.client.Because == end.because; !end.quiet {
 			end.what = "waits"
 		}
 	}
 	return e.finish(g, m, &result, end)
+}
+
+// toDo is what steps left to a person without a way to see it done. How a host serves is
+// seen from outside when the site is new; later the version before answers as well.
+func toDo(g *group, m *member, result apply.Result) string {
+	var out []string
+	for _, r := range result.Of(m.client.ID) {
+		k, a := r.Step.Ref.Kind, r.Step.Action
+		if r.State != apply.StepDone || r.Note == "" || !g.traits[r.Step.Provider][k].Manual || !(a == plan.Create || a == plan.Update || a == plan.Await) {
+			continue
+		}
+		if !m.client.EverDeployed && k != state.KindAdmin && k != state.KindRecord {
+			continue
+		}
+		if !slices.Contains(out, r.Note) {
+			out = append(out, r.Note)
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return "left to you, and not seen from here: " + strings.Join(out, ". ")
 }
 
 // byHand is what a person has to remove: this program made none of it and deletes none.

@@ -115,8 +115,20 @@ func (e *Engine) Overview() (Overview, error) {
 			out.Clients = append(out.Clients, invalidRow(p))
 		}
 	}
-	sort.SliceStable(out.Clients, func(i, j int) bool { return out.Clients[i].Name < out.Clients[j].Name })
+	sort.Slice(out.Clients, func(i, j int) bool { return out.Clients[i].before(out.Clients[j]) })
 	return out, err
+}
+
+// before sorts rows by name; who has the name now comes before who had it.
+func (r Row) before(o Row) bool {
+	gone, otherGone := r.Status == string(state.StatusRetained), o.Status == string(state.StatusRetained)
+	switch {
+	case r.Name != o.Name:
+		return r.Name < o.Name
+	case gone != otherGone:
+		return otherGone
+	}
+	return r.ID < o.ID
 }
 
 // invalidRow is a client whose file was never valid.

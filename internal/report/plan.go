@@ -43,7 +43,7 @@ type Step struct {
 // the plan's own.
 func Of(p plan.Plan, names map[state.ClientID]string) Plan {
 	out := Plan{Commit: p.Commit, Fingerprint: plan.Fingerprint(p, ""), Changes: []Change{}, Problems: []Problem{}, LookedAt: p.LookedAt}
-	at := map[state.ClientID]int{}
+	at, prints := map[state.ClientID]int{}, plan.Fingerprints(p)
 	for _, s := range p.Steps {
 		id := s.Ref.Client
 		i, ok := at[id]
@@ -54,7 +54,7 @@ func Of(p plan.Plan, names map[state.ClientID]string) Plan {
 			if name == "" {
 				name = string(id)
 			}
-			out.Changes = append(out.Changes, Change{Client: name, Fingerprint: plan.Fingerprint(p, id)})
+			out.Changes = append(out.Changes, Change{Client: name, Fingerprint: prints[id]})
 		}
 		fields := s.Fields
 		if fields == nil {

@@ -32,7 +32,11 @@ func (p *Provider) remove(o provider.Object) error {
 	p.index.drop(o)
 	p.mu.Unlock()
 	if o.Kind == state.KindDeployment {
-		return p.releases.remove(o.ID)
+		if err := p.releases.remove(o.ID); err != nil && o.Phase != provider.Progressing {
+			return err
+		}
+		// A builder that still writes there takes its folder away when it sees that nobody
+		// wants it any more.
 	}
 	return nil
 }

@@ -1,0 +1,172 @@
+package reconcile_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/external"
+	"github.com/compassdigital/reconciler/internal/provider/memory"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// adoptable opens vendors of whom one doesn't give back what variables say, and puts a
+// site there that lived before us.
+func adoptable(t *testing.T, domainSite string) (*memory.World, *world) {
+	t.Helper()
+	var all *memory.World
+	w := newWorldWith(t, func(c *clock) []provider.Provider {
+		all = memory.NewWorld(c.Now)
+		return []provider.Provider{
+			memory.New(memory.Options{Name: "railway", World: all, Kinds: memory.Databases(), Sleep: c.Sleep}),
+			memory.New(memory.Options{Name: "vercel", World: all, Kinds: memory.Hosting(), Sleep: c.Sleep, WriteOnly: map[state.Kind][]string{state.KindEnvironment: {"env.*"}}}),
+			memory.New(memory.Options{Name: "cloudflare", World: all, Kinds: memory.DNS(), Sleep: c.Sleep}),
+		}
+	})
+	url := state.NewSecret("postgres://old")
+	seed := func(owner, id string, k state.Kind, outputs []provider.Output, pairs ...string) {
+		o := provider.Object{ID: id, Kind: k, Name: "old " + id, Outputs: outputs}
+		for i := 0; i < len(pairs); i += 2 {
+			o.Attributes = append(o.Attributes, provider.Input{Name: pairs[i], Text: pairs[i+1]})
+		}
+		all.Seed(owner, o)
+	}
+	seed("railway", "data-1", state.KindDatabase, []provider.Output{{Name: "url", Secret: &url}})
+	seed("vercel", "site-1", state.KindSite, []provider.Output{{Name: "url", Text: "https://old.example"}, {Name: "address", Text: "203.0.113.7"}}, "label", "old-shop", "repository", "agency/shop")
+	seed("vercel", "site-2", state.KindSite, nil, "label", "someone", "repository", "someone/site")
+	seed("vercel", "env-1", state.KindEnvironment, nil, "site", "site-1", "env.DATABASE_URL", "postgres://hidden", "env.LEGACY", "hidden")
+	seed("vercel", "rel-0", state.KindDeployment, nil, "site", "site-1", "ref", "v1", "template", "shop")
+	seed("vercel", "rel-1", state.KindDeployment, nil, "site", "site-1", "ref", "v1", "template", "shop")
+	seed("vercel", "tra-1", state.KindTraffic, nil, "site", "site-1", "deployment", "rel-1")
+	seed("vercel", "dom-1", state.KindDomain, nil, "site", domainSite, "host", "bakery.agency.example", "redirect", "")
+	seed("cloudflare", "rec-1", state.KindRecord, nil, "type", "A", "name", "bakery.agency.example", "content", "203.0.113.7", "ttl", "300")
+	return all, w
+}
+
+const adoptLine = `adopt: {site: {id: site-1}, database: {id: data-1}}`
+
+// Rule "Adoption": where variables can't be read, the database's address and what would
+// be generated are unknown: setting them is held, and nothing is written before.
+func TestRuleAdoptionUnreadable(t *testing.T) {
+	all, w := adoptable(t, "site-1")
+	before := all.Snapshot(nil)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", adoptLine)})
+	r := w.want("bakery", state.StatusHeld)
+	for _, v := range []string{"DATABASE_URL", "PAYLOAD_SECRET"} {
+		if !strings.Contains(r.Because, v) {
+			t.Errorf("it is not said that %s changes: %s", v, r.Because)
+		}
+	}
+	if all.Snapshot(nil) != before {
+		t.Errorf("written before an approval:\n%s", all.Snapshot(nil))
+	}
+	d, err := w.engine.Detail("bakery")
+	if err != nil {
+		t.Fatal(err)
+	}
+	on := map[state.Kind]string{}
+	for _, x := range d.Resources {
+		on[x.Ref.Kind] = x.ID
+	}
+	for k, id := range map[state.Kind]string{state.KindDatabase: "data-1", state.KindSite: "site-1", state.KindEnvironment: "env-1", state.KindDeployment: "rel-1", state.KindTraffic: "tra-1", state.KindDomain: "dom-1", state.KindRecord: "rec-1"} {
+		if on[k] != id {
+			t.Errorf("%s is on record as %q, want %s", k, on[k], id)
+		}
+	}
+}
+
+// Rule "Adoption": a host that is bound to somebody else's site is no part of ours.
+func TestRuleAdoptionOfAnothersName(t *testing.T) {
+	all, w := adoptable(t, "site-2")
+	before := all.Snapshot(nil)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", adoptLine)})
+	if r := w.want("bakery", state.StatusHeld); !strings.Contains(r.Because, "belongs to site site-2") {
+		t.Errorf("bakery is held: %s", r.Because)
+	}
+	if all.Snapshot(nil) != before {
+		t.Errorf("written:\n%s", all.Snapshot(nil))
+	}
+}
+
+// P3: two clients that name one object and pass at once are both held.
+func TestP3AdoptionRaces(t *testing.T) {
+	all, w := adoptable(t, "site-1")
+	before := all.Snapshot(nil)
+	ids := w.push(map[string]string{"clients/bakery.yaml": client("bakery", adoptLine), "clients/copycat.yaml": client("copycat", adoptLine)})
+	var wg sync.WaitGroup
+	for _, id := range ids {
+		wg.Go(func() {
+			if _, err := w.engine.Pass(context.Background(), id, reconcile.CauseCommit); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for _, name := range []string{"bakery", "copycat"} {
+		if r := w.want(name, state.StatusHeld); !strings.Contains(r.Because, "an object belongs to one client") {
+			t.Errorf("%s: %s", name, r.Because)
+		}
+		if d, err := w.engine.Detail(name); err != nil || len(d.Resources) > 0 {
+			t.Errorf("%s took %v %v", name, d.Resources, err)
+		}
+	}
+	if all.Snapshot(nil) != before {
+		t.Errorf("written:\n%s", all.Snapshot(nil))
+	}
+}
+
+// A person who sets records may take days, and DNS servers fail meanwhile: neither is a
+// failure of the client. Passes come with a growing pause, up to its limit.
+func TestExternalRecordsWait(t *testing.T) {
+	var mu sync.Mutex
+	answer, fails := []string(nil), error(nil)
+	w := newWorldWith(t, func(c *clock) []provider.Provider {
+		all := memory.NewWorld(c.Now)
+		p := []provider.Provider{memory.New(memory.Options{Name: "railway", World: all, Kinds: memory.Databases(), Sleep: c.Sleep}),
+			memory.New(memory.Options{Name: "vercel", World: all, Kinds: memory.Hosting(), Sleep: c.Sleep})}
+		return append(p, external.Providers(external.Options{Lookup: func(context.Context, string, string) ([]string, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return answer, fails
+		}})...)
+	})
+	ids := w.push(map[string]string{"clients/bakery.yaml": client("bakery", "dns: {provider: external}")})
+	if len(ids) != 1 {
+		t.Fatalf("due: %v", ids)
+	}
+	say := func(a []string, err error) { mu.Lock(); defer mu.Unlock(); answer, fails = a, err }
+	passes := 0
+	for days := w.clock.Now().AddDate(0, 0, 2); w.clock.Now().Before(days); passes++ {
+		if passes%10 == 9 {
+			say(nil, errors.New("servers are on fire"))
+		} else {
+			say(nil, nil)
+		}
+		d, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseSchedule)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := w.row("bakery")
+		if r.Status != string(state.StatusProvisioning) || !strings.Contains(r.Because, "Set the record A bakery.agency.example → 203.0.113.7") {
+			t.Fatalf("after %d passes bakery is %s: %s", passes, r.Status, r.Because)
+		}
+		if d.Again || d.At.IsZero() {
+			t.Fatalf("the next pass is %+v", d)
+		}
+		if pause := d.At.Sub(w.clock.Now()); pause <= 0 {
+			t.Fatalf("after %d passes it pauses for %s", passes, pause)
+		} else {
+			w.clock.add(pause)
+		}
+	}
+	if passes > 2*24*12+10 { // every five minutes, and a little more in the beginning
+		t.Errorf("%d passes in two days", passes)
+	}
+	say([]string{"203.0.113.7"}, nil)
+	w.pass(ids...)
+	w.want("bakery", state.StatusActive)
+}
