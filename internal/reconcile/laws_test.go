@@ -549,6 +549,11 @@ func (s *story) meddle() {
 		s.say("by hand: %s of %s %s", attribute, o.Kind, o.ID)
 		s.vendors.world.Set(o.ID, attribute, "59")
 	}
+	s.tookDown()
+}
+
+// tookDown forgets the hosts that a person took down.
+func (s *story) tookDown() {
 	for host := range s.up {
 		if !s.serves(host) {
 			delete(s.up, host)

@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -222,6 +223,33 @@ func TestRedirectWaitsForItsHost(t *testing.T) {
 	w.want("a", state.StatusHeld)
 	if _, ok := v.world.Serves("www.a.example"); !ok {
 		t.Error("www.a.example leads to a name that nobody reaches")
+	}
+}
+
+// S40: what was retained before its client was removed is not erased while the removal
+// is on its way, and nothing is forgotten by it.
+func TestS40PurgeWaitsForTheRemoval(t *testing.T) {
+	v, w := newVendors(t)
+	bare := "env: {DATABASE_URL: {none: true}}"
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/z.yaml": client("z", "deployment: {provider: none}")})
+	w.apply(map[string]string{"clients/a.yaml": client("a", "database: {provider: none}", bare)})
+	w.clock.add(40 * 24 * time.Hour)
+	ids := w.push(map[string]string{"clients/a.yaml": ""})
+	erased, err := w.engine.PurgeDue(t.Context())
+	if err != nil || len(erased) > 0 {
+		t.Errorf("erased %v: %v", erased, err)
+	}
+	if _, err := w.engine.PurgeNow(t.Context(), "a", "dana"); !errors.Is(err, reconcile.ErrRefused) {
+		t.Errorf("purged by hand: %v", err)
+	}
+	w.pass(ids...)
+	w.want("a", state.StatusRetained)
+	if erased, err = w.engine.PurgeDue(t.Context()); err != nil || len(erased) != 1 || strings.Contains(kinds(v), "railway database\nrailway database") {
+		t.Errorf("erased %v: %v", erased, err)
+	}
+	o, err := w.engine.Overview()
+	if err != nil || strings.HasPrefix(o.Verdict, "pending") {
+		t.Errorf("the verdict is %q: %v", o.Verdict, err)
 	}
 }
 
