@@ -271,7 +271,7 @@ func defaultConfig() Config {
 		Listen:     "127.0.0.1:8080",
 		Guard:      GuardConfig{MaxDeletes: 3, MaxDeletePercent: 10, MaxChanged: 25, MaxCreates: 10, Removals: "any", RemoveAfter: "0s"},
 		Schedules:  SchedulesConfig{Drift: "@every 1h", Health: "@every 5m", Purge: "@daily"},
-		Workers:    16,
+		Workers:    64,
 	}
 }
 

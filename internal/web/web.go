@@ -39,7 +39,7 @@ type Options struct {
 	Mail    func() ([]Message, error) // nil: no mailbox
 	Healthy func() error              // what is wrong with the daemon; nil: nothing
 	Log     *slog.Logger
-	Hosts   []string // names beside addresses and localhost that may be asked for
+	Hosts   []string                 // names beside addresses and localhost that may be asked for
 	Site    func(name string) string // path at which a site is shown, too; nil: it isn't
 }
 
