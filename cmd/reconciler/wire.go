@@ -219,7 +219,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 	}
 	jitter := func(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2+1) }
 	runner := &apply.Runner{Store: p.store, Provider: find, Installation: in.ID, Now: p.now, Sleep: p.sleep, Jitter: jitter,
-		NewSecret: secret.NewHex32, Fingerprint: p.keys.Fingerprint, Parallel: stepsAtOnce, At: failAt(failpoint)}
+		NewSecret: secret.NewHex32, Fingerprint: p.keys.Fingerprint, Parallel: stepsAtOnce, At: failAt(failpoint), Secrets: &secret.Redactor{}}
 	removeAfter, err := manifest.ParseDuration(c.Guard.RemoveAfter)
 	if err != nil {
 		return err

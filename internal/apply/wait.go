@@ -161,7 +161,7 @@ func (r *Runner) phase(job Job, have state.Resource, o provider.Object) error {
 
 // phaseFailed records that the object came to nothing, and ends the step for good.
 func (r *Runner) phaseFailed(have state.Resource, message string) error {
-	have.Phase, have.Message = string(provider.Failed), message
+	have.Phase, have.Message = string(provider.Failed), r.Clean(message)
 	if err := r.update(func(tx store.Tx) error { return store.PutResource(tx, have) }); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +31,8 @@ type chaos struct {
 	kill   int // ticks to go until the process dies; 0: it lives
 	dead   bool
 	cancel context.CancelFunc
+
+	given map[string][]string // secrets by client that a vendor was given, and prints
 
 	wait      int // writes to go until something happens in the middle of a pass
 	meanwhile func()
@@ -120,12 +123,19 @@ func (c *chaos) hook(_ context.Context, call memory.Call) error {
 func (c *chaos) build(w provider.Wish) memory.Build {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, in := range w.Inputs {
+		// Shared ones change, and a build prints what it was given last.
+		if in.Secret != nil && !strings.HasPrefix(in.Reveal(), "very-secret") {
+			c.given[string(w.Ref.Client)] = append(c.given[string(w.Ref.Client)], in.Reveal())
+		}
+	}
 	if !c.builds || w.Ref.Kind != "deployment" {
 		return memory.Build{}
 	}
 	b := memory.Build{Looks: c.dice(4, "looks "+w.Name), Takes: time.Duration(c.dice(9, "takes "+w.Name)) * time.Minute}
+	b.Log = []string{"environment: " + strings.Join(c.given[string(w.Ref.Client)], " "), "done"}
 	if c.dice(4, "fails "+w.Name) == 0 {
-		b.Fails = "the build is broken"
+		b.Fails = "the build is broken with " + strings.Join(c.given[string(w.Ref.Client)], " ")
 	}
 	return b
 }

@@ -18,12 +18,13 @@ import (
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/secret"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // lawRuns is how many random runs `go test` makes; -rapid.checks says otherwise.
-const lawRuns = 60
+const lawRuns = 100
 
 // lawParallel is how many steps of a pass run at once: one, so that a run can be
 // repeated. More finds what depends on their order, and can't be repeated.
@@ -132,7 +133,7 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 	s := &story{rt: rt, trees: map[string]manifests{}, kinds: map[string]bool{}, queue: map[state.ClientID]time.Time{}, bySpec: map[string]spec{},
 		likeIDs: map[string]bool{}, data: map[string]*kept{}, clean: map[state.ClientID]bool{}, owners: map[string]state.ClientID{}, up: map[string]state.ClientID{},
 		excused: map[string]bool{}, told: map[string]string{}, cleanNow: map[state.ClientID]bool{}, tree: manifests{map[string]spec{}, template}}
-	s.chaos = &chaos{seen: map[string]int{}, cancel: func() {}}
+	s.chaos = &chaos{seen: map[string]int{}, given: map[string][]string{}, cancel: func() {}}
 	s.vendors = &vendors{faults: &memory.Faults{}}
 	unkind := map[string]func(state.Kind, *provider.Traits){}
 	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
@@ -161,6 +162,7 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 			e.Guard = guard
 			e.Store = mortal{w.store, s.chaos}
 			e.Runner.Store, e.Runner.Parallel = e.Store, lawParallel
+			e.Runner.Secrets = &secret.Redactor{}
 			mint := e.Runner.NewSecret
 			e.Runner.NewSecret = func() (state.Secret, error) {
 				x, err := mint()
