@@ -226,6 +226,32 @@ func TestRedirectWaitsForItsHost(t *testing.T) {
 	}
 }
 
+// An undo whose earlier state is gone at the vendor ends: the client is failed, says so,
+// and a retry goes on from what there is.
+func TestUndoOfWhatIsGoneEnds(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	old, _ := v.world.Serves("a.agency.example")
+	// The new release is promoted, the site is sick at its public name, and somebody
+	// deletes the release that served before.
+	v.faults.Do(memory.After, memory.Is(memory.Update, state.KindTraffic), 1, func(context.Context, memory.Call) error {
+		v.world.Remove(old)
+		w.unfit = func(string) error { return errors.New("it answers 500") }
+		return nil
+	})
+	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}")})
+	if r := w.want("a", state.StatusFailed); !strings.Contains(r.Because, "put back") {
+		t.Errorf("a: %s", r.Because)
+	}
+	w.unfit = nil
+	id, err := w.engine.Retry("a", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	w.want("a", state.StatusActive)
+}
+
 // S40: what was retained before its client was removed is not erased while the removal
 // is on its way, and nothing is forgotten by it.
 func TestS40PurgeWaitsForTheRemoval(t *testing.T) {
