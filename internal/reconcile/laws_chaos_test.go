@@ -20,6 +20,7 @@ var errKilled = errors.New("killed")
 // chaos decides what goes wrong. Whether a call fails follows from the seed and from
 // the call itself, never from the order of calls, so that a run can be repeated.
 type chaos struct {
+	turn   sync.Mutex // the story is told of one write at a time
 	mu     sync.Mutex
 	now    func() time.Time
 	seed   uint64
@@ -77,14 +78,14 @@ func (c *chaos) hook(_ context.Context, call memory.Call) error {
 		return errKilled
 	}
 	if call.Verb.Writes() {
-		if c.write != nil {
-			c.write(call)
-		}
+		c.turn.Lock()
+		c.write(call)
 		if c.wait > 0 && call.Moment == memory.Before {
 			if c.wait--; c.wait == 0 {
 				c.meanwhile()
 			}
 		}
+		c.turn.Unlock()
 		if c.tick() {
 			return errKilled
 		}

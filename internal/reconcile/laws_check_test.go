@@ -75,7 +75,6 @@ func (s *story) written(c memory.Call) {
 	if c.Moment == memory.Before {
 		who := c.Client
 		if o, ok := s.vendors.world.Object(c.ID); ok {
-			s.owners[o.ID] = o.Mark.Client
 			if who == "" {
 				who = o.Mark.Client
 			}

@@ -43,7 +43,6 @@ type story struct {
 	tree     manifests            // the branch
 	trees    map[string]manifests // by head
 	heads    []string
-	kinds    map[string]bool              // heads that rewrite history
 	queue    map[state.ClientID]time.Time // whom the daemon would pass, and when
 	accepted string                       // the head that was accepted at the last check
 	approved bool                         // a history hold was approved since the last check
@@ -54,7 +53,6 @@ type story struct {
 	purging  map[state.ClientID]bool   // who may lose data in this event
 	clean    map[state.ClientID]bool   // settled, and nobody asked for anything since
 	cleanNow map[state.ClientID]bool   // clean when this event began
-	owners   map[string]state.ClientID // of objects, by id: kept when they are gone
 	up       map[string]state.ClientID // hosts that were served, and by whom
 	excused  map[string]bool           // hosts that may go down
 	secrets  []string
@@ -130,8 +128,8 @@ func (s *story) one(of []string, what string) string { return rapid.SampledFrom(
 func (s *story) odds(in int, what string) bool { return s.n(in-1, what) == in-1 }
 
 func beginStory(t *testing.T, rt *rapid.T) *story {
-	s := &story{rt: rt, trees: map[string]manifests{}, kinds: map[string]bool{}, queue: map[state.ClientID]time.Time{}, bySpec: map[string]spec{},
-		likeIDs: map[string]bool{}, data: map[string]*kept{}, clean: map[state.ClientID]bool{}, owners: map[string]state.ClientID{}, up: map[string]state.ClientID{},
+	s := &story{rt: rt, trees: map[string]manifests{}, queue: map[state.ClientID]time.Time{}, bySpec: map[string]spec{},
+		likeIDs: map[string]bool{}, data: map[string]*kept{}, clean: map[state.ClientID]bool{}, up: map[string]state.ClientID{},
 		excused: map[string]bool{}, told: map[string]string{}, cleanNow: map[state.ClientID]bool{}, tree: manifests{map[string]spec{}, template}}
 	s.chaos = &chaos{seen: map[string]int{}, given: map[string][]string{}, cancel: func() {}}
 	s.vendors = &vendors{faults: &memory.Faults{}}
