@@ -177,11 +177,10 @@ func (s *story) rest() {
 			for _, c := range s.clients() {
 				if c.Settled && (c.Status == state.StatusFailed || c.Status == state.StatusHeld || c.Status == state.StatusPaused) {
 					s.person(c.Name)
-					id, err := s.engine.SetPaused(string(c.ID), false, "dana")
+					_, err := s.engine.SetPaused(string(c.ID), false, "dana")
 					s.fine(err)
-					if id, err = s.engine.Retry(string(c.ID), "dana"); err != nil {
-						s.fine(err)
-					}
+					id, err := s.engine.Retry(string(c.ID), "dana")
+					s.fine(err)
 					s.wants(id)
 				}
 			}

@@ -232,7 +232,8 @@ func (e *Engine) SetPaused(name string, paused bool, by string) (state.ClientID,
 }
 
 // SetSecret stores a new version of a secret and returns the clients that use it. An
-// empty client name sets the shared secret of that name.
+// empty client name sets the shared secret of that name; "new/NAME" keeps it for the
+// client of that name whose manifest is not accepted yet.
 func (e *Engine) SetSecret(client, name string, value state.Secret, fingerprint func(state.Secret) string, by string) (state.SecretRef, []state.ClientID, error) {
 	name = strings.TrimPrefix(name, "shared/")
 	if name == "" || strings.ContainsAny(name, "/\x00 ") {
@@ -241,16 +242,13 @@ func (e *Engine) SetSecret(client, name string, value state.Secret, fingerprint 
 	if value.Empty() {
 		return state.SecretRef{}, nil, fmt.Errorf("%w: the value is empty", ErrRefused)
 	}
-	ref := state.SecretRef{Scope: "shared", Name: name, Fingerprint: fingerprint(value)}
+	ref := state.SecretRef{Name: name, Fingerprint: fingerprint(value)}
 	var users []state.ClientID
 	err := e.Store.Update(func(tx store.Tx) error {
 		users = nil
-		if client != "" {
-			c, err := e.clientByName(tx, client)
-			if err != nil {
-				return err
-			}
-			ref.Scope = string(c.ID)
+		var err error
+		if ref.Scope, err = e.scopeOf(tx, client); err != nil {
+			return err
 		}
 		have, ok, err := store.Secret(tx, ref.Scope, ref.Name, 0)
 		if err != nil {
@@ -346,13 +344,9 @@ func uses(eff manifest.Effective, ref state.SecretRef) bool {
 func (e *Engine) RemoveSecret(client, name, by string) error {
 	name = strings.TrimPrefix(name, "shared/")
 	return e.Store.Update(func(tx store.Tx) error {
-		scope := "shared"
-		if client != "" {
-			c, err := e.clientByName(tx, client)
-			if err != nil {
-				return err
-			}
-			scope = string(c.ID)
+		scope, err := e.scopeOf(tx, client)
+		if err != nil {
+			return err
 		}
 		if _, ok, err := store.Secret(tx, scope, name, 0); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/desired"
@@ -172,8 +173,17 @@ func (e *Engine) imagined(ctx context.Context, g *group, c state.Client, w *mani
 			loaded.client.Name = c.Name
 			m = loaded
 		} else {
-			for _, s := range shared {
-				m.secrets[s.Scope+"/"+s.Name] = s
+			kept, err := store.Secrets(tx, Coming+c.Name)
+			if err != nil {
+				return err
+			}
+			for _, s := range append(kept, shared...) {
+				if s.Scope != "shared" {
+					s.Scope = string(c.ID)
+				}
+				if have, ok := m.secrets[s.Scope+"/"+s.Name]; !ok || have.Version < s.Version {
+					m.secrets[s.Scope+"/"+s.Name] = s
+				}
 			}
 		}
 		return nil
@@ -199,7 +209,11 @@ func (e *Engine) imagined(ctx context.Context, g *group, c state.Client, w *mani
 	all, problems := desired.Resources(e.desiredInput(m.client, *w, m.secrets))
 	m.wish = all
 	for _, p := range problems {
-		m.problems = append(m.problems, plan.Problem{Client: c.ID, Name: c.Name, Text: p.Text, Act: p.Act})
+		act := p.Act
+		if len(m.client.Manifest) == 0 { // a client that is yet to come
+			act = strings.ReplaceAll(act, "--client "+c.Name, "--client "+c.Name+" --new")
+		}
+		m.problems = append(m.problems, plan.Problem{Client: c.ID, Name: c.Name, Text: p.Text, Act: act})
 	}
 	if len(m.client.Manifest) > 0 {
 		old, _ := desired.Resources(e.desiredInput(m.client, before, m.secrets))
