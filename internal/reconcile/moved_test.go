@@ -252,6 +252,23 @@ func TestUndoOfWhatIsGoneEnds(t *testing.T) {
 	w.want("a", state.StatusActive)
 }
 
+// What is made anew has another id: what refers to it is led there.
+func TestWhatIsMadeAnewServes(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	d, _ := v.world.Serves("a.agency.example")
+	v.world.Remove(d)
+	id, err := w.engine.Retry("a", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	w.want("a", state.StatusActive)
+	if _, ok := v.world.Serves("a.agency.example"); !ok {
+		t.Error("nothing serves")
+	}
+}
+
 // S40: what was retained before its client was removed is not erased while the removal
 // is on its way, and nothing is forgotten by it.
 func TestS40PurgeWaitsForTheRemoval(t *testing.T) {
