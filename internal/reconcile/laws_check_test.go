@@ -145,7 +145,7 @@ func (s *story) wished(tree manifests, host string, owner state.ClientID, client
 			name = c.Name
 		}
 		known[c.Name] = c.EverDeployed && !c.Removed
-		if ok && x.broken {
+		if ok && x.broken && !c.Removed {
 			if x, ok = s.bySpec[c.Blob]; ok {
 				good.specs[c.Name] = x
 			}
