@@ -252,6 +252,27 @@ func TestUndoOfWhatIsGoneEnds(t *testing.T) {
 	w.want("a", state.StatusActive)
 }
 
+// P3: an update whose answer was lost, of values that the vendor doesn't give back: that
+// it happened can't be seen, so it is made again.
+func TestP3LostUpdateOfHiddenValues(t *testing.T) {
+	v := &vendors{faults: &memory.Faults{}}
+	w := newWorldWith(t, func(c *clock) []provider.Provider {
+		v.world = memory.NewWorld(c.Now)
+		return []provider.Provider{memory.New(memory.Options{Name: "railway", World: v.world, Kinds: memory.Databases(), Sleep: c.Sleep}),
+			memory.New(memory.Options{Name: "cloudflare", World: v.world, Kinds: memory.DNS(), Sleep: c.Sleep}),
+			memory.New(memory.Options{Name: "vercel", World: v.world, Kinds: memory.Hosting(), Sleep: c.Sleep, Fault: v.faults.Hook,
+				WriteOnly: map[state.Kind][]string{state.KindEnvironment: {"env.*"}}})}
+	})
+	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}")})
+	v.faults.On(memory.Before, memory.Is(memory.Update, state.KindEnvironment), 1, memory.Lost())
+	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: green}")})
+	w.want("a", state.StatusActive)
+	d, _ := v.world.Serves("a.agency.example")
+	if got := v.world.BuiltWith(d)["COLOUR"]; got != "green" {
+		t.Errorf("the site is %q", got)
+	}
+}
+
 // What is made anew has another id: what refers to it is led there.
 func TestWhatIsMadeAnewServes(t *testing.T) {
 	v, w := newVendors(t)
