@@ -32,7 +32,7 @@ const demoRepository = "clients"
 func (a *app) demoCommand() *cobra.Command {
 	c := &cobra.Command{Use: "demo", Short: "The whole thing on embedded parts, without an account; prints what to try", Args: noArgs,
 		Long: `The whole thing on embedded parts, without an account and without a network: a Git
-repository with example clients, the daemon, a database file a client, a web server
+repository with example clients, the daemon, a database file per client, a web server
 for the sites, a DNS server, a mailbox. It prints what to try.
 
 Everything is in a folder of its own, which is removed at the end; --keep or --data keep it.`,
@@ -280,7 +280,7 @@ func tryAddress(address string) (string, error) {
 
 // exampleFiles are the files of the demo's repository.
 func exampleFiles() (map[string]string, error) {
-	files := map[string]string{"README.md": "# Clients\n\nOne file a client. Push to change the world; revert to change it back.\n"}
+	files := map[string]string{"README.md": "# Clients\n\nOne file per client. Push to change the world; revert to change it back.\n"}
 	err := fs.WalkDir(examples.Files, ".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err

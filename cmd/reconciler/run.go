@@ -23,8 +23,8 @@ import (
 func (a *app) runCommand() *cobra.Command {
 	c := &cobra.Command{Use: "run", Short: "The daemon: polls the repository and brings every client to its manifest", Args: noArgs,
 		Long: `The daemon: polls the repository, brings every client to its manifest, probes the sites,
-looks for drift, serves the page. It stops in order on Ctrl-C or SIGTERM: what is under way
-ends at the border of a step, and the next start goes on there.
+looks for drift, serves the page to this machine. It stops in order on Ctrl-C or SIGTERM:
+what is under way ends at the border of a step, and the next start goes on there.
 
 Every field of reconciler.yaml can come from the environment, RECONCILER_REPOSITORY_URL for
 repository.url, and every secret from a file, tokenFile for token.`,
