@@ -81,7 +81,6 @@ func (r *Runner) input(tx store.Tx, a state.Attribute) (in provider.Input, there
 			return in, false, unresolved("%s needs the secret %s, which is not set; set it with `reconciler secret set %s`", a.Name, secretName(*a.Value.Secret), secretName(*a.Value.Secret))
 		}
 		s := state.NewSecret(string(rec.Text))
-		r.Know(s)
 		in.Secret = &s
 	case a.Value.Ref != nil:
 		if err := r.output(tx, a, &in); err != nil {
@@ -130,7 +129,6 @@ func (r *Runner) output(tx store.Tx, a state.Attribute, in *provider.Input) erro
 		return unresolved("%s needs %s of %s, whose secret is missing", a.Name, a.Value.Output, *a.Value.Ref)
 	}
 	s := state.NewSecret(string(rec.Text))
-	r.Know(s)
 	in.Secret = &s
 	return nil
 }
@@ -170,7 +168,7 @@ func (r *Runner) put(tx store.Tx, job Job, providerName string, res state.Resour
 	if res.Run == "" {
 		res.Run = job.Run
 	}
-	res.Phase, res.Message = "", r.Clean(o.Message) // of a ready one too: it may say what is left to a person
+	res.Phase, res.Message = "", o.Message // of a ready one too: it may say what is left to a person
 	if o.Phase != provider.Ready {
 		res.Phase = string(o.Phase)
 	}
@@ -199,7 +197,6 @@ func (r *Runner) outputSecret(tx store.Tx, of state.Ref, out provider.Output) (s
 // seal keeps a text as a secret: under the version that it has already, else under a
 // new one.
 func (r *Runner) seal(tx store.Tx, ref state.SecretRef, text state.Secret, from string) (state.SecretRef, error) {
-	r.Know(text)
 	ref.Version = 1
 	have, ok, err := store.Secret(tx, ref.Scope, ref.Name, 0)
 	if err != nil {

@@ -70,9 +70,9 @@ type Runner struct {
 	Jitter       func(d time.Duration) time.Duration
 	NewSecret    func() (state.Secret, error)
 	Fingerprint  func(state.Secret) string
+	Conceal      func(state.Secret)             // told what a provider's words must not repeat; nil: nobody listens
 	At           func(b Border, step plan.Step) // nil outside tests
 	Emit         func(Event)                    // nil: nobody listens
-	Secrets      Redactor                       // takes secrets out of what vendors say; nil: nothing does
 	Parallel     int                            // steps at once in one group; 1 runs them in plan order
 }
 
@@ -159,31 +159,9 @@ func (r *Runner) Run(ctx context.Context, job Job) (Result, error) {
 	return w.sideBySide(ctx)
 }
 
-// Redactor takes the secrets that it knows out of text.
-type Redactor interface {
-	Add(s state.Secret)
-	Redact(text string) string
-}
-
-// Know makes a secret one that Clean takes out: of build logs and of vendors' words,
-// which may repeat what they were given.
-func (r *Runner) Know(s state.Secret) {
-	if r.Secrets != nil {
-		r.Secrets.Add(s)
-	}
-}
-
-// Clean is a text without the secrets that are known.
-func (r *Runner) Clean(text string) string {
-	if r.Secrets == nil {
-		return text
-	}
-	return r.Secrets.Redact(text)
-}
-
 func (r *Runner) emit(e Event) {
 	if r.Emit != nil {
-		e.At, e.Text = r.Now(), r.Clean(e.Text)
+		e.At = r.Now()
 		r.Emit(e)
 	}
 }

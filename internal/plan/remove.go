@@ -282,14 +282,22 @@ func Left(t state.Tombstone, recorded []state.Resource) bool {
 	return false
 }
 
-// Purges returns the steps that erase retained data whose date has passed and whose
-// client is still absent. What was adopted is never erased by a schedule.
-func Purges(c state.Client, recorded []state.Resource, now time.Time) []Step {
-	if !c.Removed {
+// Purges returns the steps that erase retained data whose date has passed and which is
+// still absent: its client is, or the client's wish has no such part. A living client
+// whose wish isn't known keeps everything. What was adopted is never erased by a schedule.
+func Purges(c state.Client, wish, recorded []state.Resource, now time.Time) []Step {
+	if !c.Removed && len(wish) == 0 {
 		return nil
+	}
+	wished := map[state.Ref]bool{}
+	for _, w := range wish {
+		wished[w.Ref] = true
 	}
 	var out []Step
 	for _, r := range recorded {
+		if !c.Removed && wished[r.Ref] {
+			continue
+		}
 		if !r.Retained() || r.Adopted || r.Found || r.PurgeAfter.IsZero() || now.Before(r.PurgeAfter) {
 			continue
 		}

@@ -21,7 +21,6 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 	if end.settled {
 		end.at = m.wakes(end.at)
 	}
-	end.because, end.next = e.Runner.Clean(end.because), e.Runner.Clean(end.next)
 	lines := e.takeLogs(m.client.Deployment)
 	if end.quiet {
 		lines = nil
@@ -232,7 +231,7 @@ func (e *Engine) closeAudit(tx store.Tx, m *member, result *apply.Result, end en
 		run := state.StepRun{Number: r.Step.Number, Step: r.Step.Key(), Action: string(r.Step.Action), Ref: r.Step.Ref, Provider: r.Step.Provider,
 			State: string(r.State), Attempt: r.Tries, Started: r.Started, Ended: r.Ended, Note: r.Note}
 		if r.Err != nil {
-			run.Error = e.Runner.Clean(sentence(r.Err))
+			run.Error = sentence(r.Err)
 		}
 		d.Steps = append(d.Steps, run)
 	}

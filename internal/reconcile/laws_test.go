@@ -151,6 +151,7 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 	s.inPlace = s.odds(3, "deploys in place")
 	late, hidden := s.odds(3, "late deletes"), s.odds(3, "write-only values")
 	s.hidden = hidden
+	known := &secret.Redactor{}
 	s.world = &world{}
 	s.world = newWorldOver(lawTB{t, s}, func(w *world) {
 		s.world = w
@@ -160,7 +161,7 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 			e.Guard = guard
 			e.Store = mortal{w.store, s.chaos}
 			e.Runner.Store, e.Runner.Parallel = e.Store, lawParallel
-			e.Runner.Secrets = &secret.Redactor{}
+			e.Runner.Conceal = known.Add
 			mint := e.Runner.NewSecret
 			e.Runner.NewSecret = func() (state.Secret, error) {
 				x, err := mint()
@@ -179,7 +180,7 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 			if hidden {
 				o.WriteOnly = map[state.Kind][]string{state.KindEnvironment: {"env.*"}, state.KindAdmin: {"password"}}
 			}
-			return memory.New(o)
+			return provider.Conceal(memory.New(o), known)
 		}
 		return []provider.Provider{open("railway", memory.Databases()), open("postgres", memory.Databases()), open("vercel", memory.Hosting()),
 			open("ploi", memory.Hosting()), open("cloudflare", memory.DNS())}
@@ -578,15 +579,16 @@ func (s *story) setSecret() {
 func (s *story) purge() {
 	s.say("purge what is due")
 	for _, c := range s.clients() {
-		if !c.Removed {
-			continue
-		}
+		due := false
 		for _, r := range s.resources(c.ID) {
-			if r.Retained() && !r.PurgeAfter.IsZero() && !s.world.clock.Now().Before(r.PurgeAfter) {
-				s.purging[c.ID] = true
-			}
+			due = due || r.Retained() && !r.PurgeAfter.IsZero() && !s.world.clock.Now().Before(r.PurgeAfter)
 		}
-		s.clean[c.ID], s.cleanNow[c.ID] = false, false
+		if due {
+			s.purging[c.ID] = true
+		}
+		if due || c.Removed {
+			s.clean[c.ID], s.cleanNow[c.ID] = false, false
+		}
 	}
 	_, err := s.engine.PurgeDue(s.ctx())
 	s.fine(err)

@@ -39,6 +39,11 @@ type Done struct {
 func (e *Engine) Pass(ctx context.Context, id state.ClientID, cause Cause) (Done, error) {
 	e.count(func(s *Stats) { s.Passes++ })
 	ids := e.Group(id)
+	leave, err := e.enter(ctx, ids)
+	if err != nil {
+		return Done{}, fmt.Errorf("pass %s: %w", id, err)
+	}
+	defer leave()
 	g, err := e.load(ids)
 	if err != nil {
 		return Done{}, fmt.Errorf("pass %s: %w", id, err)
@@ -153,9 +158,6 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 		}
 	}
 	err = e.Store.Update(func(tx store.Tx) error {
-		if err := e.know(tx, g); err != nil {
-			return err
-		}
 		if err := e.keepHolds(tx, g, p, holds); err != nil {
 			return err
 		}
@@ -216,23 +218,6 @@ func (m *member) goOn(tx store.Tx, d state.Deployment) (state.Deployment, error)
 		d.ID, d.Started = last.ID, last.Started
 	}
 	return d, nil
-}
-
-// know tells the redactor the members' secrets: a build that an earlier process began may
-// print them.
-func (e *Engine) know(tx store.Tx, g *group) error {
-	for _, m := range g.members {
-		for _, ref := range m.secrets {
-			s, ok, err := store.Secret(tx, ref.Scope, ref.Name, ref.Version)
-			if err != nil {
-				return err
-			}
-			if ok {
-				e.Runner.Know(state.NewSecret(string(s.Text)))
-			}
-		}
-	}
-	return nil
 }
 
 func (e *Engine) runID() (string, error) {

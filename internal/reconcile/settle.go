@@ -53,7 +53,7 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 		case apply.StepFailed, apply.StepParked:
 			// What was there before is gone, or the vendor refuses it: trying for ever would
 			// keep the client from everything else. A retry plans from what there is.
-			lost = e.Runner.Clean(sentence(at.Err))
+			lost = sentence(at.Err)
 		default:
 			n := m.client.Failures + 1
 			d, err := e.finish(g, m, result, ending{status: m.client.Status, because: why + "; taking back waits: " + sentence(at.Err), at: e.later(n, at.RetryAt),
