@@ -246,7 +246,7 @@ func (w wordy) Observe(context.Context, provider.Query) ([]provider.Object, erro
 // and so does what an error means.
 func TestP10ProvidersWordsAreConcealed(t *testing.T) {
 	key, heard := state.NewSecret("canary-value-1"), ""
-	p := conceal(wordy{heard: &heard}, &secret.Redactor{})
+	p := provider.Conceal(wordy{heard: &heard}, &secret.Redactor{})
 	o, err := p.Create(t.Context(), provider.Wish{Inputs: []provider.Input{{Name: "key", Secret: &key}}})
 	if err != nil || strings.Contains(o.Message+o.Log[0], "canary") || !strings.Contains(o.Log[0], state.Redacted) {
 		t.Errorf("%+v, %v", o, err)

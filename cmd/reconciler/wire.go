@@ -209,7 +209,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 		if p.wrap != nil {
 			q = p.wrap(q)
 		}
-		q = conceal(q, known)
+		q = provider.Conceal(q, known)
 		providers[i] = q
 		for k := range q.Traits() {
 			by[key{q.Name(), k}] = q

@@ -41,6 +41,7 @@ func (s *story) drain() {
 		}
 	}
 	s.likes = s.likeShot()
+	s.tookDown()
 	s.finish()
 	s.begin()
 	if _, _, err := s.engine.SetSecret("", "key", state.NewSecret("very-secret-last"), s.keys.Fingerprint, "dana"); err != nil {

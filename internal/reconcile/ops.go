@@ -438,6 +438,12 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, now bool, by stri
 	if now && !m.client.Removed {
 		return nil, fmt.Errorf("%w: %s came back meanwhile", ErrRefused, m.client.Name)
 	}
+	if m.client.Removed && !gone(m.allTombs) {
+		if now {
+			return nil, fmt.Errorf("%w: the removal of %s is not carried out yet", ErrRefused, m.client.Name)
+		}
+		return nil, nil // it may still be taken back, or is held: until then nothing of it is erased
+	}
 	recorded := append([]state.Resource(nil), m.recorded...)
 	if now {
 		for i := range recorded {

@@ -1,11 +1,9 @@
-package main
+package provider
 
 import (
 	"context"
 	"errors"
 
-	"github.com/compassdigital/reconciler/internal/provider"
-	"github.com/compassdigital/reconciler/internal/secret"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -13,27 +11,34 @@ import (
 // message or a build log what it was sent (promise P10). What it is sent and what it gives
 // as secret is taken out of everything that it says.
 type concealing struct {
-	provider.Provider
-	known *secret.Redactor
+	Provider
+	known Redactor
 }
 
 // concealingDumper is one whose databases can be written out.
 type concealingDumper struct {
 	concealing
-	dumper provider.Dumper
+	dumper Dumper
 }
 
-// conceal stands outermost: whatever is between it and the vendor may say too much.
-func conceal(p provider.Provider, known *secret.Redactor) provider.Provider {
+// Redactor takes the secrets that it knows out of text.
+type Redactor interface {
+	Add(s state.Secret)
+	Redact(text string) string
+}
+
+// Conceal decorates a provider. It stands outermost: whatever is between it and the
+// vendor may say too much.
+func Conceal(p Provider, known Redactor) Provider {
 	c := concealing{p, known}
-	if d, ok := p.(provider.Dumper); ok {
+	if d, ok := p.(Dumper); ok {
 		return concealingDumper{c, d}
 	}
 	return c
 }
 
-// Observe implements provider.Provider.
-func (c concealing) Observe(ctx context.Context, q provider.Query) ([]provider.Object, error) {
+// Observe implements Provider.
+func (c concealing) Observe(ctx context.Context, q Query) ([]Object, error) {
 	if q.Wish != nil {
 		c.learn(q.Wish.Inputs)
 	}
@@ -41,37 +46,37 @@ func (c concealing) Observe(ctx context.Context, q provider.Query) ([]provider.O
 	return c.objects(found), c.failure(err)
 }
 
-// Owned implements provider.Provider.
-func (c concealing) Owned(ctx context.Context, installation string) ([]provider.Object, error) {
+// Owned implements Provider.
+func (c concealing) Owned(ctx context.Context, installation string) ([]Object, error) {
 	found, err := c.Provider.Owned(ctx, installation)
 	return c.objects(found), c.failure(err)
 }
 
-// Create implements provider.Provider.
-func (c concealing) Create(ctx context.Context, w provider.Wish) (provider.Object, error) {
+// Create implements Provider.
+func (c concealing) Create(ctx context.Context, w Wish) (Object, error) {
 	c.learn(w.Inputs)
 	o, err := c.Provider.Create(ctx, w)
 	return c.object(o), c.failure(err)
 }
 
-// Update implements provider.Provider.
-func (c concealing) Update(ctx context.Context, id string, w provider.Wish) (provider.Object, error) {
+// Update implements Provider.
+func (c concealing) Update(ctx context.Context, id string, w Wish) (Object, error) {
 	c.learn(w.Inputs)
 	o, err := c.Provider.Update(ctx, id, w)
 	return c.object(o), c.failure(err)
 }
 
-// Delete implements provider.Provider.
+// Delete implements Provider.
 func (c concealing) Delete(ctx context.Context, kind state.Kind, id string) error {
 	return c.failure(c.Provider.Delete(ctx, kind, id))
 }
 
-// Dump implements provider.Dumper.
+// Dump implements Dumper.
 func (c concealingDumper) Dump(ctx context.Context, id, path string) error {
 	return c.failure(c.dumper.Dump(ctx, id, path))
 }
 
-func (c concealing) learn(inputs []provider.Input) {
+func (c concealing) learn(inputs []Input) {
 	for _, i := range inputs {
 		if i.Secret != nil {
 			c.known.Add(*i.Secret)
@@ -79,7 +84,7 @@ func (c concealing) learn(inputs []provider.Input) {
 	}
 }
 
-func (c concealing) objects(all []provider.Object) []provider.Object {
+func (c concealing) objects(all []Object) []Object {
 	for i := range all {
 		all[i] = c.object(all[i])
 	}
@@ -88,7 +93,7 @@ func (c concealing) objects(all []provider.Object) []provider.Object {
 
 // object takes secrets out of what is said about an object. What it is stays: it is
 // compared with what is wished.
-func (c concealing) object(o provider.Object) provider.Object {
+func (c concealing) object(o Object) Object {
 	c.learn(o.Attributes)
 	for _, x := range o.Outputs {
 		if x.Secret != nil {
@@ -112,7 +117,7 @@ func (c concealing) failure(err error) error {
 		return nil
 	}
 	text := c.known.Redact(err.Error())
-	var pe *provider.Error
+	var pe *Error
 	if !errors.As(err, &pe) {
 		if text == err.Error() {
 			return err
