@@ -444,10 +444,11 @@ func TestRuleSecretsBoundToTheID(t *testing.T) {
 // deployment succeeded, a failure takes nothing away.
 func TestRuleRollingBackAFailedCreate(t *testing.T) {
 	w := newWorld(t, map[string]string{"clients/bakery.yaml": bare("bakery")})
-	var refusing atomic.Bool
+	var refusing, promoting atomic.Bool
 	refusing.Store(true)
+	promoting.Store(true)
 	w.calls.interfere(func(x call) error {
-		if x.Verb == "create" && x.Kind == state.KindDeployment && refusing.Load() {
+		if x.Verb == "create" && x.Kind == state.KindDeployment && refusing.Load() || x.Verb == "update" && x.Kind == state.KindTraffic && !promoting.Load() {
 			return refuse(provider.Invalid, x, "payment required")
 		}
 		return nil
@@ -494,10 +495,12 @@ func TestRuleRollingBackAFailedCreate(t *testing.T) {
 	if got := w.databaseID("demoshop"); got != database || !slices.Equal(w.rows("demoshop"), []string{"row"}) {
 		t.Errorf("the database is %s, was %s", got, database)
 	}
-	refusing.Store(true)
+	promoting.Store(false)
 	n = w.calls.len()
 	w.commit(map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "env: {STORE_CURRENCY: CHF}")})
-	w.apply()
+	if r := rowOf(w.apply(), "demoshop"); r.Status != string(state.StatusFailed) || !strings.HasPrefix(r.Because, "Your site still runs the old version.") {
+		t.Errorf("demoshop is %s: %s", r.Status, r.Because)
+	}
 	for _, c := range w.calls.since(n) {
 		if c.Verb == "delete" {
 			t.Errorf("a failed update deleted %s", c)
