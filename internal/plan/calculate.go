@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"container/heap"
 	"fmt"
 	"sort"
@@ -209,17 +210,27 @@ func (b *builder) finish() []Step {
 
 // order sorts steps so that each comes after what it needs; among those that may come
 // next, by client, number, kind and key.
-func order(steps []Step) []Step {
-	sort.SliceStable(steps, func(i, j int) bool { return before(steps[i], steps[j]) })
-	index := make(map[string]int, len(steps))
-	for i, s := range steps {
-		index[s.Key()] = i
+func order(unsorted []Step) []Step {
+	keys, at := make([]string, len(unsorted)), make([]int, len(unsorted))
+	for i := range unsorted {
+		keys[i], at[i] = unsorted[i].Key(), i
+	}
+	sort.SliceStable(at, func(i, j int) bool {
+		a, b := at[i], at[j]
+		if n := compare(&unsorted[a], &unsorted[b]); n != 0 {
+			return n < 0
+		}
+		return keys[a] < keys[b]
+	})
+	steps, index := make([]Step, len(at)), make(map[string]int, len(at))
+	for i, from := range at {
+		steps[i], index[keys[from]] = unsorted[from], i
 	}
 	missing := make([]int, len(steps)) // needs that are not placed yet
 	waiting := make([][]int, len(steps))
 	var next places
-	for i, s := range steps {
-		for _, n := range s.Needs {
+	for i := range steps {
+		for _, n := range steps[i].Needs {
 			if j, ok := index[n]; ok && j != i {
 				missing[i]++
 				waiting[j] = append(waiting[j], i)
@@ -263,17 +274,9 @@ func (p *places) Pop() any {
 	return x
 }
 
-func before(a, b Step) bool {
-	if a.Ref.Client != b.Ref.Client {
-		return a.Ref.Client < b.Ref.Client
-	}
-	if a.Number != b.Number {
-		return a.Number < b.Number
-	}
-	if x, y := rank(a.Ref.Kind), rank(b.Ref.Kind); x != y {
-		return x < y
-	}
-	return a.Key() < b.Key()
+// compare orders steps by client, number and kind.
+func compare(a, b *Step) int {
+	return cmp.Or(cmp.Compare(a.Ref.Client, b.Ref.Client), cmp.Compare(a.Number, b.Number), cmp.Compare(rank(a.Ref.Kind), rank(b.Ref.Kind)))
 }
 
 // block lets what needs a blocked step wait with it.
