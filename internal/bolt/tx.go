@@ -203,8 +203,27 @@ func (t *transaction) walk(bucket, prefix string, down bool, fn func(string, fun
 		return err
 	}
 	mine, keys := c.buffered()
+	// The record that decode is about: that of the call of fn that goes on.
+	var key string
+	var sealed, plain []byte
+	var written bool
+	decode := func(v any) error {
+		if t.ended {
+			return errEnded
+		}
+		if stamp, is := v.(*store.Stamp); is {
+			return t.stamp(stamp, sealed, written)
+		}
+		if !written {
+			if err := guard(func() (err error) { plain, err = t.unseal(bucket, key, sealed); return err }); err != nil {
+				return err
+			}
+		}
+		return decodeRecord(bucket, key, plain, v)
+	}
 	for {
-		key, ok := c.key, c.ok
+		var ok bool
+		key, ok = c.key, c.ok
 		if len(keys) > 0 && (!ok || keys[0] == key || (keys[0] < key) != down) {
 			key, ok = keys[0], true
 			keys = keys[1:]
@@ -212,27 +231,17 @@ func (t *transaction) walk(bucket, prefix string, down bool, fn func(string, fun
 		if !ok {
 			return nil
 		}
-		sealed := c.sealed
+		sealed = c.sealed
 		if ok := c.ok && c.key == key; ok {
 			if err := c.next(); err != nil {
 				return err
 			}
 		}
-		plain, written := mine[key]
+		plain, written = mine[key]
 		if written && plain == nil {
 			continue
 		}
-		err := fn(key, func(v any) error {
-			if t.ended {
-				return errEnded
-			}
-			if !written {
-				if err := guard(func() (err error) { plain, err = t.unseal(bucket, key, sealed); return err }); err != nil {
-					return err
-				}
-			}
-			return decodeRecord(bucket, key, plain, v)
-		})
+		err := fn(key, decode)
 		if errors.Is(err, store.ErrStop) {
 			return nil
 		}
@@ -240,6 +249,14 @@ func (t *transaction) walk(bucket, prefix string, down bool, fn func(string, fun
 			return err
 		}
 	}
+}
+
+// stamp says which record lies sealed under a key.
+func (t *transaction) stamp(stamp *store.Stamp, sealed []byte, written bool) error {
+	if *stamp = (store.Stamp{}); written {
+		return nil
+	}
+	return guard(func() error { *stamp = secret.Stamp(sealed); return nil })
 }
 
 // cursor walks the stored records of a prefix, one ahead. The shared transaction is

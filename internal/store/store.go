@@ -22,13 +22,19 @@ type Tx interface {
 	// Delete removes; deleting the absent succeeds.
 	Delete(bucket, key string) error
 	// Each calls fn for every record whose key starts with prefix, in key order,
-	// until fn returns an error (ErrStop ends it without one).
+	// until fn returns an error (ErrStop ends it without one). decode is for that call of
+	// fn only. Decoded into a *Stamp, a
+	// record says which one it is; the zero Stamp is one that this transaction wrote.
 	Each(bucket, prefix string, fn func(key string, decode func(v any) error) error) error
 	// Last is Each from the greatest key downwards.
 	Last(bucket, prefix string, fn func(key string, decode func(v any) error) error) error
 	// Next returns the next number of the bucket's sequence, from 1.
 	Next(bucket string) (uint64, error)
 }
+
+// Stamp tells the contents that a key ever had apart: whatever was sealed anew, by
+// whomever, bears another one.
+type Stamp [28]byte
 
 // ErrStop ends Each and Last early.
 var ErrStop = errors.New("stop")
