@@ -28,6 +28,7 @@ type buffer map[string]map[string][]byte
 // transaction implements store.Tx. Reading, it has no buffer.
 type transaction struct {
 	keys   *secret.Keys
+	recent *recent
 	tx     *bbolt.Tx
 	buffer buffer
 	ended  bool
@@ -161,7 +162,9 @@ func (t *transaction) flush() (changed bool, err error) {
 	return changed, nil
 }
 
+// write is the only place that changes a record.
 func (t *transaction) write(bucket, key string, plain []byte) (wrote bool, err error) {
+	t.recent.note(t.tx.ID(), bucket, key)
 	err = guard(func() error {
 		b, err := t.bucket(bucket)
 		if err != nil {
@@ -203,27 +206,8 @@ func (t *transaction) walk(bucket, prefix string, down bool, fn func(string, fun
 		return err
 	}
 	mine, keys := c.buffered()
-	// The record that decode is about: that of the call of fn that goes on.
-	var key string
-	var sealed, plain []byte
-	var written bool
-	decode := func(v any) error {
-		if t.ended {
-			return errEnded
-		}
-		if stamp, is := v.(*store.Stamp); is {
-			return t.stamp(stamp, sealed, written)
-		}
-		if !written {
-			if err := guard(func() (err error) { plain, err = t.unseal(bucket, key, sealed); return err }); err != nil {
-				return err
-			}
-		}
-		return decodeRecord(bucket, key, plain, v)
-	}
 	for {
-		var ok bool
-		key, ok = c.key, c.ok
+		key, ok := c.key, c.ok
 		if len(keys) > 0 && (!ok || keys[0] == key || (keys[0] < key) != down) {
 			key, ok = keys[0], true
 			keys = keys[1:]
@@ -231,17 +215,27 @@ func (t *transaction) walk(bucket, prefix string, down bool, fn func(string, fun
 		if !ok {
 			return nil
 		}
-		sealed = c.sealed
+		sealed := c.sealed
 		if ok := c.ok && c.key == key; ok {
 			if err := c.next(); err != nil {
 				return err
 			}
 		}
-		plain, written = mine[key]
+		plain, written := mine[key]
 		if written && plain == nil {
 			continue
 		}
-		err := fn(key, decode)
+		err := fn(key, func(v any) error {
+			if t.ended {
+				return errEnded
+			}
+			if !written {
+				if err := guard(func() (err error) { plain, err = t.unseal(bucket, key, sealed); return err }); err != nil {
+					return err
+				}
+			}
+			return decodeRecord(bucket, key, plain, v)
+		})
 		if errors.Is(err, store.ErrStop) {
 			return nil
 		}
@@ -249,14 +243,6 @@ func (t *transaction) walk(bucket, prefix string, down bool, fn func(string, fun
 			return err
 		}
 	}
-}
-
-// stamp says which record lies sealed under a key.
-func (t *transaction) stamp(stamp *store.Stamp, sealed []byte, written bool) error {
-	if *stamp = (store.Stamp{}); written {
-		return nil
-	}
-	return guard(func() error { *stamp = secret.Stamp(sealed); return nil })
 }
 
 // cursor walks the stored records of a prefix, one ahead. The shared transaction is

@@ -28,10 +28,8 @@ const (
 	sealVersion = 1
 	keyIDSize   = 4
 	sealHeader  = 1 + keyIDSize
-	// StampSize is the length of a nonce and a seal.
-	StampSize = 12 + 16
 	// Overhead is how many bytes a sealed value is longer than its text.
-	Overhead = sealHeader + StampSize
+	Overhead = sealHeader + 12 + 16
 
 	fingerprintDigits = 12
 )
@@ -108,16 +106,6 @@ func (k *Keys) Open(context string, sealed []byte) ([]byte, error) {
 		return nil, fmt.Errorf("open: %w", ErrUnsealed)
 	}
 	return plain, nil
-}
-
-// Stamp tells sealings apart: no two have the same, not even of equal texts. It is the
-// nonce, drawn for each, and the seal over text and context; it is not checked here.
-func Stamp(sealed []byte) (s [StampSize]byte) {
-	if len(sealed) >= Overhead {
-		copy(s[:12], sealed[sealHeader:])
-		copy(s[12:], sealed[len(sealed)-16:])
-	}
-	return s
 }
 
 // additional binds the header and the context. The header's length is fixed, so no

@@ -7,63 +7,79 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
+// maxMoved is how many records may have come or gone for a memo to make room for them one
+// by one; beyond it reads all anew.
+const maxMoved = 64
+
 // Memo keeps what was read of a bucket, decoded, for whoever reads all of it again and
-// again: only what was written since is opened and decoded anew. It asks nobody what
-// was written. Each read walks the bucket as it is in its transaction and compares
-// every record's stamp, so that what it returns is what a plain read would return,
-// whoever wrote, rolled back or restored in between. Not for concurrent use.
+// again: only what was written since is decoded anew. What was written the store itself
+// says, where it writes (Tx.Since), so that no writer can forget to; where it doesn't know,
+// everything is read. A read returns what a plain one would. Not for concurrent use.
 type Memo[T any] struct {
-	marks  []mark
-	values []T // one a mark
+	at     Moment // of the last read; nil: nothing is kept
+	keys   []string
+	values []T // one a key
 }
 
-// mark is which record a value was decoded from.
-type mark struct {
-	key   string
-	stamp Stamp
-}
-
-// all returns the records of a bucket by key. They are the memo's own: callers don't
+// read returns the records of a bucket by key. They are the memo's own: callers don't
 // change them, and don't keep the slice beyond the next read.
-func (m *Memo[T]) all(tx Tx, bucket string) ([]T, error) {
-	// The new list grows in the memory of the old one, behind what is still to be
-	// compared, until a record that is new would overtake it.
-	old, had, apart := m.marks, m.values, false
-	m.marks, m.values = m.marks[:0], m.values[:0]
-	var now mark
-	err := tx.Each(bucket, "", func(key string, decode func(any) error) error {
-		for len(old) > 0 && old[0].key < key { // deleted since
-			old, had = old[1:], had[1:]
+func (m *Memo[T]) read(tx Tx, bucket string) ([]T, error) {
+	changed, now, ok := tx.Since(bucket, m.at)
+	m.at = nil // should this read end halfway
+	moved := 0
+	for i := 0; ok && i < len(changed); i++ {
+		came, err := m.again(tx, bucket, changed[i])
+		if err != nil {
+			return nil, err
 		}
-		now.key = key
-		if err := decode(&now.stamp); err != nil {
-			return fmt.Errorf("read %s %s: %w", bucket, key, err)
+		if came {
+			moved++
 		}
-		known := len(old) > 0 && old[0].key == key
-		if known && old[0].stamp == now.stamp && now.stamp != (Stamp{}) {
-			m.marks, m.values = append(m.marks, old[0]), append(m.values, had[0])
-			old, had = old[1:], had[1:]
-			return nil
+		ok = moved <= maxMoved
+	}
+	if !ok {
+		if err := m.all(tx, bucket); err != nil {
+			return nil, err
 		}
+	}
+	m.at = now
+	return m.values, nil
+}
+
+// again reads one record anew, and says whether it came or went.
+func (m *Memo[T]) again(tx Tx, bucket, key string) (moved bool, err error) {
+	v, there, err := get[T](tx, bucket, key)
+	if err != nil {
+		return false, err
+	}
+	i, had := slices.BinarySearch(m.keys, key)
+	switch {
+	case there && had:
+		m.values[i] = v
+	case there:
+		m.keys, m.values = slices.Insert(m.keys, i, key), slices.Insert(m.values, i, v)
+	case had:
+		m.keys, m.values = slices.Delete(m.keys, i, i+1), slices.Delete(m.values, i, i+1)
+	}
+	return there != had, nil
+}
+
+func (m *Memo[T]) all(tx Tx, bucket string) error {
+	m.keys, m.values = nil, nil
+	return tx.Each(bucket, "", func(key string, decode func(any) error) error {
 		var v T
 		if err := decode(&v); err != nil {
 			return fmt.Errorf("read %s %s: %w", bucket, key, err)
 		}
-		if known {
-			old, had = old[1:], had[1:]
-		} else if !apart {
-			m.marks, m.values, apart = slices.Clip(m.marks), slices.Clip(m.values), true
-		}
-		m.marks, m.values = append(m.marks, now), append(m.values, v)
+		m.keys, m.values = append(m.keys, key), append(m.values, v)
 		return nil
 	})
-	return m.values, err
 }
 
-// AllClients is Clients with a memo.
-func AllClients(tx Tx, m *Memo[state.Client]) ([]state.Client, error) {
-	return m.all(tx, bucketClients)
+// ClientsAgain is Clients with a memo.
+func ClientsAgain(tx Tx, m *Memo[state.Client]) ([]state.Client, error) {
+	return m.read(tx, bucketClients)
 }
 
-// AllClaims is Claims with a memo.
-func AllClaims(tx Tx, m *Memo[state.Claim]) ([]state.Claim, error) { return m.all(tx, bucketClaims) }
+// ClaimsAgain is Claims with a memo.
+func ClaimsAgain(tx Tx, m *Memo[state.Claim]) ([]state.Claim, error) { return m.read(tx, bucketClaims) }

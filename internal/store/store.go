@@ -22,19 +22,21 @@ type Tx interface {
 	// Delete removes; deleting the absent succeeds.
 	Delete(bucket, key string) error
 	// Each calls fn for every record whose key starts with prefix, in key order,
-	// until fn returns an error (ErrStop ends it without one). decode is for that call of
-	// fn only. Decoded into a *Stamp, a
-	// record says which one it is; the zero Stamp is one that this transaction wrote.
+	// until fn returns an error (ErrStop ends it without one).
 	Each(bucket, prefix string, fn func(key string, decode func(v any) error) error) error
 	// Last is Each from the greatest key downwards.
 	Last(bucket, prefix string, fn func(key string, decode func(v any) error) error) error
+	// Since lists the keys of a bucket that may have been written after an earlier moment:
+	// each that was, perhaps others, in no order. now is this transaction's own moment. ok
+	// is false where the store can't tell (no moment, one that is long past or another
+	// store's, an Update): then every key may have been.
+	Since(bucket string, then Moment) (keys []string, now Moment, ok bool)
 	// Next returns the next number of the bucket's sequence, from 1.
 	Next(bucket string) (uint64, error)
 }
 
-// Stamp tells the contents that a key ever had apart: whatever was sealed anew, by
-// whomever, bears another one.
-type Stamp [28]byte
+// Moment is a point in a store's history that Since was given; nil is before all.
+type Moment any
 
 // ErrStop ends Each and Last early.
 var ErrStop = errors.New("stop")
