@@ -4,7 +4,9 @@
 #     docker run --read-only --tmpfs /tmp -v ./reconciler.yaml:/etc/reconciler/reconciler.yaml:ro -v reconciler:/var/lib/reconciler reconciler
 #
 # CI does not build it yet, and the base is pinned by version only, not by digest.
-# In a container `listen` has to be 0.0.0.0:8080 for anybody outside to reach it.
+# In a container `listen` has to be 0.0.0.0:8080 for sites, /healthz and /readyz to be reached
+# from outside. The page and the API answer only the container itself; ask with
+# `docker exec NAME reconciler status --config /etc/reconciler/reconciler.yaml`.
 FROM golang:1.26 AS build
 WORKDIR /src
 COPY go.mod go.sum ./

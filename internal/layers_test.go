@@ -44,7 +44,7 @@ func layers() map[string]string {
 		"reconcile":             "accept apply desired journal manifest plan provider report state store",
 		"daemon":                "accept apply reconcile state store",
 		"schema":                "manifest",
-		"web":                   "apply provider/mailbox reconcile state",
+		"web":                   "reconcile report state",
 	}
 }
 

@@ -151,25 +151,35 @@ func (a *app) dumpCommand() *cobra.Command {
 		}}
 }
 
+// secretOf is whose secret a command means.
+func secretOf(client string, coming bool) string {
+	if coming && client != "" {
+		return reconcile.Coming + client
+	}
+	return client
+}
+
 func (a *app) secretCommand() *cobra.Command {
 	root := &cobra.Command{Use: "secret", Short: "Secrets that manifests name", Args: known, RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 		Long: `Secrets that manifests name: {secret: mollie} is the client's own, {secret: shared/mollie}
 everybody's. Values are sealed in the state and never shown.`}
 	var client string
+	var coming bool
+	root.PersistentFlags().BoolVar(&coming, "new", false, "with --client: one whose manifest is not merged yet")
 	root.PersistentFlags().StringVar(&client, "client", "", "the `client` that it belongs to; without it, everybody's ({secret: shared/NAME})")
 	_ = root.RegisterFlagCompletionFunc("client", a.clients(many)) // the flag is there
 	set := &cobra.Command{Use: "set NAME", Short: "Store a new version; the value is read from the terminal or a pipe", Args: exactly(1),
 		Long: `Store a new version of a secret. The value is asked for on a terminal, where it does not
 show, or read from a pipe; never from the command line, which others can see. Clients that
 use it are planned again.`,
-		Example: "  reconciler secret set mollie --client demoshop\n  reconciler secret set smtp-password < password.txt"}
+		Example: "  reconciler secret set mollie --client demoshop\n  reconciler secret set mollie --client newshop --new\n  reconciler secret set smtp-password < password.txt"}
 	set.RunE = func(c *cobra.Command, args []string) error {
 		value, err := a.readSecret(c.Context(), args[0])
 		if err != nil {
 			return err
 		}
 		var v daemon.SecretSet
-		by, err := a.ask(c.Context(), daemon.Ask{Op: "secret-set", Name: client, Secret: args[0], Value: value}, &v)
+		by, err := a.ask(c.Context(), daemon.Ask{Op: "secret-set", Name: secretOf(client, coming), Secret: args[0], Value: value}, &v)
 		if err != nil {
 			return err
 		}
@@ -181,7 +191,7 @@ use it are planned again.`,
 		Long:    "Forget every version of a secret. A manifest that still names it can't be planned any more.",
 		Example: "  reconciler secret rm mollie --client demoshop",
 		RunE: func(c *cobra.Command, args []string) error {
-			if _, err := a.ask(c.Context(), daemon.Ask{Op: "secret-rm", Name: client, Secret: args[0]}, nil); err != nil {
+			if _, err := a.ask(c.Context(), daemon.Ask{Op: "secret-rm", Name: secretOf(client, coming), Secret: args[0]}, nil); err != nil {
 				return err
 			}
 			fmt.Fprintf(a.out, "%s is forgotten.\n", args[0])

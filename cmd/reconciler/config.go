@@ -307,6 +307,9 @@ func (c *Config) check() []string {
 	if d := c.Platform.BaseDomain; strings.ContainsAny(d, "/: ") {
 		bad("platform.baseDomain is %q: it is a host name, without a scheme, a port or a path", d)
 	}
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https") {
+		bad("publicURL is not an address: write https://reconciler.your-agency.example")
+	}
 	for i, t := range c.API.Tokens {
 		if t.Name == "" {
 			bad("api.tokens: the %d. token has no name", i+1)

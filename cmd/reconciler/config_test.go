@@ -88,6 +88,7 @@ network: {allowPrivate: [ten], caFile: [a]}
 providers: {plio: {}, stripe: {apiKeyFile: gone}, ploi: {apiTokenFile: empty}}
 guard: {removals: never, removeAfter: soon}
 platform: {baseDomain: "https://agency.example"}
+publicURL: reconciler.agency.example
 `})
 	var ue usageError
 	if !errors.As(err, &ue) {
@@ -104,7 +105,7 @@ platform: {baseDomain: "https://agency.example"}
 		"RECONCILER_API_TOKENS[0].nam: no such key; did you mean name?",
 		"state.key and state.keyFile exclude each other",
 		"providers.stripe.apiKeyFile: open ", "providers.ploi.apiTokenFile: ", " is empty",
-		"repository.url is missing", "schedules.health", "network.allowPrivate", "guard.removals", "guard.removeAfter", "platform.baseDomain",
+		"repository.url is missing", "schedules.health", "network.allowPrivate", "guard.removals", "guard.removeAfter", "platform.baseDomain", "publicURL is not an address",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("it does not say %q", want)

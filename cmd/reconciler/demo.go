@@ -23,6 +23,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/gitserver"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/web"
 )
 
 // demoRepository is the name of the demo's repository.
@@ -31,7 +32,7 @@ const demoRepository = "clients"
 func (a *app) demoCommand() *cobra.Command {
 	c := &cobra.Command{Use: "demo", Short: "The whole thing on embedded parts, without an account; prints what to try", Args: noArgs,
 		Long: `The whole thing on embedded parts, without an account and without a network: a Git
-repository with example clients, the daemon, a database file a client, a web server
+repository with example clients, the daemon, a database file per client, a web server
 for the sites, a DNS server, a mailbox. It prints what to try.
 
 Everything is in a folder of its own, which is removed at the end; --keep or --data keep it.`,
@@ -162,7 +163,7 @@ func (a *app) buildDemo(ctx context.Context, o demoOptions, out *progress) (*pro
 	if err != nil {
 		return nil, err
 	}
-	var words io.Writer = a.err
+	words := a.err
 	if out.live != nil {
 		words = out
 	}
@@ -264,12 +265,13 @@ func freeAddress(listen string) (string, error) {
 }
 
 func tryAddress(address string) (string, error) {
-	l, err := net.Listen("tcp", address)
+	var from net.ListenConfig
+	l, err := from.Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return "", err
 	}
 	address = l.Addr().String() // port 0 stands for any
-	u, err := net.ListenPacket("udp", address)
+	u, err := from.ListenPacket(context.Background(), "udp", address)
 	if err != nil {
 		return "", errors.Join(err, l.Close())
 	}
@@ -278,7 +280,7 @@ func tryAddress(address string) (string, error) {
 
 // exampleFiles are the files of the demo's repository.
 func exampleFiles() (map[string]string, error) {
-	files := map[string]string{"README.md": "# Clients\n\nOne file a client. Push to change the world; revert to change it back.\n"}
+	files := map[string]string{"README.md": "# Clients\n\nOne file per client. Push to change the world; revert to change it back.\n"}
 	err := fs.WalkDir(examples.Files, ".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -315,21 +317,24 @@ func demoConfig(path string, o demoOptions) (Config, error) {
 	return c, err
 }
 
-// handler is everything on the one address.
+// handler is everything on the one address. The pages have the host of publicURL for
+// themselves; Git, which asks nobody who he is, answers only this machine.
 func (p *program) handler() (http.Handler, error) {
-	mux := http.NewServeMux()
-	if p.gitServer != nil {
-		mux.Handle("/git/", http.StripPrefix("/git", p.gitServer))
-	}
-	if err := p.pages(mux); err != nil {
+	pages, err := p.pages()
+	if err != nil {
 		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", pages)
+	if p.gitServer != nil {
+		mux.Handle("/git/", web.FromHere(http.StripPrefix("/git", p.gitServer)))
 	}
 	if p.sites == nil {
 		return mux, nil
 	}
 	sites := p.sites.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p.sites.Owns(r) {
+		if p.sites.Owns(r) && !web.IsPublic(p.config.PublicURL, r.Host) {
 			sites.ServeHTTP(w, r)
 			return
 		}

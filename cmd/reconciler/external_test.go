@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -210,7 +211,11 @@ func TestExternalDeployment(t *testing.T) {
 	host := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
 	served := make(chan error, 1)
 	go func() { served <- host.Serve(l) }()
-	defer func() { _ = host.Close(); <-served }()
+	defer func() {
+		if err := errors.Join(host.Close(), <-served); !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	}()
 	w.later(clock, time.Hour)
 	w.active("demoshop")
 	if p := w.plan(); len(p.Changes)+len(p.Problems) > 0 {

@@ -81,8 +81,9 @@ func (l *live) step(client, step string, e apply.Event) {
 func (l *live) draw() {
 	frame := l.frame()
 	if text := strings.Join(frame, "\n"); text != l.last {
-		l.write("", frame)
-		l.last = text
+		if err := l.write("", frame); err == nil { // else the next frame tries again
+			l.last = text
+		}
 	}
 }
 

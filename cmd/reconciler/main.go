@@ -143,7 +143,7 @@ func terminal(f any) bool {
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "reconciler",
-		Short: "One YAML file a client in Git; merging provisions it, reverting rolls it back",
+		Short: "One YAML file per client in Git; merging provisions it, reverting rolls it back",
 		Long: `reconciler brings every client's database, site, domain, DNS, environment and
 deployment to what its YAML file in a Git repository says.
 

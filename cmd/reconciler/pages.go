@@ -3,19 +3,39 @@ package main
 import (
 	"net/http"
 
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 	"github.com/compassdigital/reconciler/internal/web"
 )
 
-// pages puts the dashboard, the API and the mailbox on mux.
-func (p *program) pages(mux *http.ServeMux) error {
-	o := web.Options{Read: p.engine, Healthy: p.daemon.PollError, Log: p.log}
+// pages are the dashboard, the API and the mailbox.
+func (p *program) pages() (http.Handler, error) {
+	o := web.Options{Read: reader{p.engine}, Ready: p.daemon.PollError, Log: p.log, PublicURL: p.config.PublicURL}
 	if p.mail != nil {
 		o.Mail = p.messages
 	}
 	if p.sites != nil {
 		o.Site = func(name string) string { return "/sites/" + name + "/" }
 	}
-	return web.Register(mux, o)
+	return web.Handler(o)
+}
+
+// reader is what the pages read.
+type reader struct{ *reconcile.Engine }
+
+// Deployment returns one audit record.
+func (r reader) Deployment(id string) (state.Deployment, error) {
+	var d state.Deployment
+	err := r.Store.View(func(tx store.Tx) error {
+		found, ok, err := store.Deployment(tx, id)
+		if err == nil && !ok {
+			err = reconcile.ErrNoDeployment
+		}
+		d = found
+		return err
+	})
+	return d, err
 }
 
 // messages are the mailbox's, newest first.

@@ -60,8 +60,8 @@ func TestS46PastedSecret(t *testing.T) {
 	log := w.daemon.out
 	w.apply()
 	for _, page := range []string{"/", "/clients/demoshop", "/api/clients", "/api/clients/demoshop"} {
-		if _, body, err := w.tryGet("", page); err != nil || strings.Contains(body, key[8:]) {
-			t.Errorf("%s repeats the key, or fails: %v", page, err)
+		if code, body, err := w.tryGet("localhost", page); err != nil || code != 200 || strings.Contains(body, key[8:]) {
+			t.Errorf("%s repeats the key, or fails: %d %v", page, code, err)
 		}
 	}
 	w.stop()

@@ -97,13 +97,18 @@ func readDir(dir, clients string) ([]accept.File, error) {
 			}
 			return nil
 		}
-		if layout.Classify(rel) == manifest.ClassOther {
+		other := layout.Classify(rel) == manifest.ClassOther
+		if ext := strings.ToLower(filepath.Ext(rel)); other && ext != ".yaml" && ext != ".yml" {
 			return nil
 		}
 		if len(out) >= maxDirFiles {
 			return fmt.Errorf("more than %d files", maxDirFiles)
 		}
-		out = append(out, readFile(p, rel, d))
+		f := readFile(p, rel, d)
+		if other && (f.Err != "" || !manifest.SaysClient(f.Data)) {
+			return nil
+		}
+		out = append(out, f)
 		return nil
 	})
 	if err != nil {

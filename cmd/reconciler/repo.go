@@ -64,10 +64,38 @@ func (r *repository) Range(ctx context.Context, from, head string) (reconcile.Ra
 			out.Odd[c.Path] = "not a regular file: a link, a module or an executable is not read"
 		}
 	}
+	strays, err := r.strays(ctx, from, head, out.Whole)
+	if err != nil {
+		return out, err
+	}
+	out.Changes = append(out.Changes, strays...)
 	// The first manifest answers this: a range costs its changes, not the fleet.
 	any, err := r.git.Any(ctx, head, func(path string) bool { return r.layout.Classify(path) == manifest.ClassClient })
 	out.Empty = !any
 	return out, err
+}
+
+// strays are changes of files that claim to be a client's manifest, or did so, and lie
+// where none is read: people are told, and what such a file was before is not taken for
+// gone.
+func (r *repository) strays(ctx context.Context, from, head string, whole bool) ([]accept.Change, error) {
+	if whole {
+		from = ""
+	}
+	changes, err := r.git.Strays(ctx, from, head)
+	if err != nil {
+		return nil, err
+	}
+	says := func(path, blob string) bool {
+		return blob != "" && manifest.SaysClient(r.Read(ctx, path, blob).Data)
+	}
+	var out []accept.Change
+	for _, c := range changes {
+		if says(c.Path, c.New) || says(c.Path, c.Old) {
+			out = append(out, accept.Change{Path: c.Path, Old: c.Old, New: c.New})
+		}
+	}
+	return out, nil
 }
 
 // Read implements reconcile.Repository. A stop of the program does not make it fail:
@@ -115,6 +143,13 @@ func (r *repository) Tree(ctx context.Context, rev string) (string, []accept.Fil
 			continue
 		}
 		files = append(files, r.Read(ctx, e.Path, e.Blob))
+	}
+	strays, err := r.strays(ctx, "", commit, true)
+	if err != nil {
+		return "", nil, err
+	}
+	for _, c := range strays {
+		files = append(files, r.Read(ctx, c.Path, c.New))
 	}
 	return commit, files, nil
 }

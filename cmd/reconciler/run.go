@@ -23,8 +23,8 @@ import (
 func (a *app) runCommand() *cobra.Command {
 	c := &cobra.Command{Use: "run", Short: "The daemon: polls the repository and brings every client to its manifest", Args: noArgs,
 		Long: `The daemon: polls the repository, brings every client to its manifest, probes the sites,
-looks for drift, serves the page. It stops in order on Ctrl-C or SIGTERM: what is under way
-ends at the border of a step, and the next start goes on there.
+looks for drift, serves the page to this machine. It stops in order on Ctrl-C or SIGTERM:
+what is under way ends at the border of a step, and the next start goes on there.
 
 Every field of reconciler.yaml can come from the environment, RECONCILER_REPOSITORY_URL for
 repository.url, and every secret from a file, tokenFile for token.`,
@@ -67,20 +67,20 @@ func (a *app) logger(format string) (*slog.Logger, error) {
 	case "json":
 		return slog.New(slog.NewJSONHandler(a.err, nil)), nil
 	case "text":
-		return slog.New(tint.NewHandler(a.err, &tint.Options{TimeFormat: time.TimeOnly, NoColor: a.env("NO_COLOR") != ""})), nil
+		return slog.New(tint.NewTextHandler(a.err, &tint.Options{TimeFormat: time.TimeOnly, NoColor: a.env("NO_COLOR") != ""})), nil
 	}
 	return nil, usageError{fmt.Sprintf("--log %s: it is text or json", format)}
 }
 
 // warnings is the log beside a progress, which tells what happens: only what it doesn't.
 func (a *app) warnings(w io.Writer) *slog.Logger {
-	return slog.New(tint.NewHandler(w, &tint.Options{Level: slog.LevelWarn, TimeFormat: time.TimeOnly, NoColor: !terminal(a.err) || a.env("NO_COLOR") != ""}))
+	return slog.New(tint.NewTextHandler(w, &tint.Options{Level: slog.LevelWarn, TimeFormat: time.TimeOnly, NoColor: !terminal(a.err) || a.env("NO_COLOR") != ""}))
 }
 
 // serve runs the daemon with its servers until ctx ends. ready is called when
 // everything listens.
 func (p *program) serve(ctx context.Context, ready func() error) error {
-	listener, err := net.Listen("tcp", p.config.Listen)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.config.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
@@ -198,7 +198,7 @@ func (a *app) applyHere(ctx context.Context, conf Config) (reconcile.Overview, e
 	defer p.close()
 	p.show(out)
 	if p.sites != nil { // health checks need the sites to answer
-		listener, err := net.Listen("tcp", conf.Listen)
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", conf.Listen)
 		if err != nil {
 			return reconcile.Overview{}, fmt.Errorf("listen: %w", err)
 		}

@@ -95,7 +95,7 @@ func TestScripts(t *testing.T) {
 				c := exec.Command("git", args...)
 				c.Env = append(os.Environ(), e.Vars...)
 				if out, err := c.CombinedOutput(); err != nil {
-					return fmt.Errorf("git %v: %v: %s", args, err, out)
+					return fmt.Errorf("git %v: %w: %s", args, err, out)
 				}
 			}
 			return nil

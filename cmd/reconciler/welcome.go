@@ -17,7 +17,7 @@ func (a *app) welcome(p *program, o demoOptions, busy []string) string {
 	_, port, _ := net.SplitHostPort(p.listensAt())
 	base := "http://" + p.listensAt()
 	text := fmt.Sprintf(`
-reconciler demo: one YAML file a client in Git; a push provisions it, a revert takes it back.
+reconciler demo: one YAML file per client in Git; a push provisions it, a revert takes it back.
 All of it runs on this machine, in %[1]s (%[2]s).
 
   dashboard  %[3]s/

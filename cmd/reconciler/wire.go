@@ -199,12 +199,13 @@ func (p *program) listensAt() string { return p.address.Load().(string) }
 
 // wire makes the engine and the daemon.
 func (p *program) wire(c Config, in state.Installation, providers []provider.Provider, failpoint string) error {
-	by := map[key]provider.Provider{}
+	by, known := map[key]provider.Provider{}, &secret.Redactor{}
 	for i, q := range providers {
 		if p.wrap != nil {
 			q = p.wrap(q)
-			providers[i] = q
 		}
+		q = provider.Conceal(q, known)
+		providers[i] = q
 		for k := range q.Traits() {
 			by[key{q.Name(), k}] = q
 		}
@@ -219,7 +220,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 	}
 	jitter := func(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2+1) }
 	runner := &apply.Runner{Store: p.store, Provider: find, Installation: in.ID, Now: p.now, Sleep: p.sleep, Jitter: jitter,
-		NewSecret: secret.NewHex32, Fingerprint: p.keys.Fingerprint, Parallel: stepsAtOnce, At: failAt(failpoint)}
+		NewSecret: secret.NewHex32, Fingerprint: p.keys.Fingerprint, Conceal: known.Add, Parallel: stepsAtOnce, At: failAt(failpoint)}
 	removeAfter, err := manifest.ParseDuration(c.Guard.RemoveAfter)
 	if err != nil {
 		return err

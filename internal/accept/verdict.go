@@ -166,9 +166,9 @@ func summary(v state.Verdict) string {
 		n[fate]++
 	}
 	var parts []string
-	for _, s := range []struct{ fate, noun string }{{FatePending, "client"}, {FateHeld, "held"}, {FateInvalid, "invalid"}} {
+	for _, s := range []struct{ fate, noun string }{{FatePending, "client"}, {FateHeld, "held"}, {FateInvalid, "invalid"}, {FateFailed, "failed"}, {FateSucceeded, "succeeded"}} {
 		switch {
-		case n[s.fate] == 0:
+		case n[s.fate] == 0, s.fate == FateInvalid && len(v.Invalid) > 0: // the files say it
 		case s.fate == FatePending:
 			parts = append(parts, count(n[s.fate], s.noun)+" to do")
 		default:

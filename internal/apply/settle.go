@@ -111,10 +111,26 @@ func (r *Runner) lookFor(ctx context.Context, job Job, p provider.Provider, i jo
 	return objects, w, nil
 }
 
+// shown says that the provider reports all that was wished. Of an update whose values it
+// doesn't give back nobody can see that it happened: it is made again, which changes
+// nothing if it did.
+func shown(w provider.Wish, o provider.Object) bool {
+	have := map[string]bool{}
+	for _, a := range o.Attributes {
+		have[a.Name] = true
+	}
+	for _, in := range w.Inputs {
+		if !have[in.Name] {
+			return false
+		}
+	}
+	return true
+}
+
 func seen(objects []provider.Object, w provider.Wish, i journal.Intent) []journal.Seen {
 	out := make([]journal.Seen, len(objects))
 	for n, o := range objects {
-		out[n] = journal.Seen{ID: o.ID, Marked: !o.Mark.IsZero(), Ours: !o.Mark.IsZero() && o.Mark == w.Mark, Equal: i.Wish != nil && equal(w, o)}
+		out[n] = journal.Seen{ID: o.ID, Marked: !o.Mark.IsZero(), Ours: !o.Mark.IsZero() && o.Mark == w.Mark, Equal: i.Wish != nil && equal(w, o) && (i.Op != journal.OpUpdate || shown(w, o))}
 		if i.Op == journal.OpUpdate && (takesAway(i, o) || (!o.Mark.IsZero() && o.Mark != w.Mark)) {
 			out[n].Equal = false // it still has what was to go, or the mark of whose it was
 		}

@@ -189,11 +189,21 @@ func (r *Runner) record(job Job, s plan.Step) (string, error) {
 			}
 			have.RetainedAt, have.PurgeAfter = r.Now(), s.PurgeAfter
 		case plan.Return:
+			if _, erasing, err := store.Intent(tx, s.Ref); err != nil || erasing {
+				if err == nil {
+					err = &errWait{err: fmt.Errorf("%s is being erased, as its date has passed; the next pass looks", s.Ref)}
+				}
+				return err
+			}
 			have.RetainedAt, have.PurgeAfter = time.Time{}, time.Time{}
 		}
 		have.Commit = job.Commit
 		return store.PutResource(tx, have)
 	})
+	var w *errWait
+	if errors.As(err, &w) {
+		return "", w
+	}
 	if err != nil {
 		return "", err
 	}

@@ -50,6 +50,9 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 	if limit <= 0 {
 		limit = defaultAwait
 	}
+	if err := r.conceal(s.Ref.Client); err != nil {
+		return "", err
+	}
 	begun, lines := have.UpdatedAt, 0
 	for poll := firstPoll; ; poll = min(poll*2, maxPoll) {
 		objects, err := p.Observe(ctx, provider.Query{Kind: s.Ref.Kind, ID: have.ID})
@@ -104,6 +107,36 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 			return "", err
 		}
 	}
+}
+
+// conceal tells what a build log must not repeat. The wish that was sent told it
+// already, but for a build that an earlier process began.
+func (r *Runner) conceal(id state.ClientID) error {
+	if r.Conceal == nil {
+		return nil
+	}
+	err := r.Store.View(func(tx store.Tx) error {
+		for _, scope := range []string{string(id), "shared"} {
+			refs, err := store.Secrets(tx, scope)
+			if err != nil {
+				return err
+			}
+			for _, ref := range refs {
+				rec, ok, err := store.Secret(tx, ref.Scope, ref.Name, ref.Version)
+				if err != nil {
+					return err
+				}
+				if ok {
+					r.Conceal(state.NewSecret(string(rec.Text)))
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return &journalError{err}
+	}
+	return nil
 }
 
 func orElse(s, other string) string {

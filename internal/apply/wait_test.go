@@ -58,6 +58,32 @@ func TestAwaitStreamsTheLogOnce(t *testing.T) {
 	}
 }
 
+// P10: a process that goes on with a build of an earlier one knows, before its first look,
+// what the build log must not repeat.
+func TestP10AwaitConcealsAfterARestart(t *testing.T) {
+	w := start(t, builds(memory.Build{Takes: time.Hour}))
+	w.wants(shop("bakery"))
+	ctx, cancel := context.WithCancelCause(context.Background())
+	w.faults.Do(memory.After, memory.Is(memory.Observe, state.KindDeployment), 0, func(context.Context, memory.Call) error { cancel(errStopped); return nil })
+	if _, err := w.pass(ctx); err == nil {
+		t.Fatal("the pass was not cut off")
+	}
+	w.faults.Clear()
+	w.restart()
+	concealed := map[string]bool{}
+	w.runner.Conceal = func(s state.Secret) { concealed[s.Reveal()] = true }
+	if out, err := w.pass(context.Background()); err != nil || out.state != apply.StepFailed {
+		t.Fatalf("%s: %v %v", out.state, out.err, err)
+	}
+	url := false
+	for text := range concealed {
+		url = url || strings.HasPrefix(text, "postgres://")
+	}
+	if !url || !concealed["generated-0"] {
+		t.Errorf("concealed are only %v", concealed)
+	}
+}
+
 // A restart adds nothing to the time that a deployment may take: its clock starts when it
 // was made. P8.
 func TestAwaitTimesOutFromTheCreation(t *testing.T) {

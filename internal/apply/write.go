@@ -232,7 +232,19 @@ func (r *Runner) remove(ctx context.Context, job Job, s plan.Step) (string, erro
 	i := journal.Intent{Op: journal.OpDelete, ObjectID: have.ID, Key: s.Ref.String(), Run: job.Run, Step: s.Key(), Ref: s.Ref,
 		Provider: have.Provider, Name: have.Name, Prior: &have, Commit: job.Commit, At: r.Now()}
 	r.at(BeforeIntent, s)
-	if err := r.update(func(tx store.Tx) error { return announce(tx, i) }); err != nil {
+	var back *errWait
+	err = r.update(func(tx store.Tx) error {
+		if s.Action == plan.Purge {
+			if err := stillAbsent(tx, job, s); err != nil {
+				return err
+			}
+		}
+		return announce(tx, i)
+	})
+	if errors.As(err, &back) {
+		return "", back
+	}
+	if err != nil {
 		return "", err
 	}
 	r.at(AfterIntent, s)
@@ -247,6 +259,23 @@ func (r *Runner) remove(ctx context.Context, job Job, s plan.Step) (string, erro
 		return "", err
 	}
 	return byHand(have), nil
+}
+
+// stillAbsent refuses to erase what was asked for again since the purge was planned.
+func stillAbsent(tx store.Tx, job Job, s plan.Step) error {
+	have, ok, err := store.Resource(tx, s.Ref)
+	if err != nil {
+		return err
+	}
+	c, known, err := store.Client(tx, s.Ref.Client)
+	if err != nil {
+		return err
+	}
+	was := job.Clients[s.Ref.Client]
+	if !ok || !have.Retained() || !known || c.Removed != was.Removed || c.Seq != was.Seq {
+		return &errWait{err: fmt.Errorf("%s was asked for again: it is not erased", s.Ref)}
+	}
+	return nil
 }
 
 // byHand asks a person to remove what a person made.

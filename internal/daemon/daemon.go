@@ -309,10 +309,17 @@ func (d *Daemon) pass(ctx context.Context, id state.ClientID, cause reconcile.Ca
 		d.rechecks.Add(1)
 		d.Hint()
 	}
+	// It may be about another one of the group, which the pass may have let go of.
+	group := done.Clients
+	if len(group) == 0 {
+		group = []state.ClientID{id}
+	}
 	switch {
 	case done.Again:
-		d.queue.Add(reconcile.CauseCommit, id)
+		d.queue.Add(reconcile.CauseCommit, group...)
 	case !done.At.IsZero():
-		d.queue.AddAt(done.At, id)
+		for _, c := range group {
+			d.queue.AddAt(done.At, c)
+		}
 	}
 }

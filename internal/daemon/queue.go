@@ -224,6 +224,7 @@ func (q *Queue) ripen() time.Duration {
 	}
 	if len(ripe) > 0 {
 		q.add(reconcile.CauseSchedule, ripe)
+		q.changed() // whoever sleeps until then may sleep on: a suspended machine's timers are late
 	}
 	if len(q.dates) == 0 {
 		return 0

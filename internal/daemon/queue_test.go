@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -224,6 +225,31 @@ func TestQueueIdle(t *testing.T) {
 		k, _ = q.Next(t.Context())
 		q.Done(k)
 		<-idle
+	})
+}
+
+// A machine that slept has a clock that is ahead of its timers: who waits for the queue to
+// be idle finds what is due meanwhile, and wakes who sleeps until then.
+func TestQueueClockAheadOfItsTimers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ahead atomic.Int64
+		q := NewQueue(func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }, alone, 2)
+		q.AddAt(time.Now().Add(2*time.Hour), "a")
+		begun := time.Now()
+		go func() {
+			k, err := q.Next(t.Context())
+			if err == nil {
+				q.Done(k)
+			}
+		}()
+		synctest.Wait()
+		ahead.Store(int64(3 * time.Hour))
+		if err := q.Idle(t.Context()); err != nil || time.Since(begun) != 0 {
+			t.Errorf("idle after %s: %v", time.Since(begun), err)
+		}
+		if due, running := q.Busy(); due+running != 0 {
+			t.Errorf("%d due, %d running", due, running)
+		}
 	})
 }
 

@@ -29,10 +29,9 @@ func serveAt(t *testing.T, path string, h http.Handler) {
 	ended := make(chan error)
 	go func() { ended <- s.Serve(l) }()
 	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
+		if err := errors.Join(s.Close(), <-ended); !errors.Is(err, http.ErrServerClosed) {
 			t.Error(err)
 		}
-		<-ended
 	})
 }
 
@@ -92,7 +91,7 @@ func TestSocket(t *testing.T) {
 // shortDir is a folder whose sockets' paths are short, whatever the test is called.
 func shortDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "s")
+	dir, err := os.MkdirTemp("/tmp", "s") //nolint:usetesting // t.TempDir is long
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -386,3 +386,6 @@ func slug(s string) string {
 	}
 	return "demoshop"
 }
+
+// IsName says that a text can be a client's name.
+func IsName(s string) bool { return nameShape.MatchString(s) }

@@ -135,7 +135,7 @@ func TestRuleAdoptionNothingAdoptedIsDeleted(t *testing.T) {
 	gone.Recorded = plan.Model(gone.Recorded, p, now)
 	left := gone.Client
 	left.Removed = true
-	if s := plan.Purges(left, gone.Recorded, now.AddDate(10, 0, 0)); len(s) > 0 {
+	if s := plan.Purges(left, nil, gone.Recorded, now.AddDate(10, 0, 0)); len(s) > 0 {
 		t.Errorf("a schedule erases what was adopted: %v", s)
 	}
 	switched := becomes(t, c, shop("shop", func(e *manifest.Effective) { e.Deployment.Provider = "vercel" }))

@@ -39,6 +39,8 @@ func (b *builder) connect() {
 			s.needs(promote)
 			if s.Ref.Kind == state.KindRecord {
 				b.bound(s)
+			} else {
+				b.redirects(s)
 			}
 		case s.Ref.Kind == state.KindMail:
 			s.needs(promote, b.proved)
@@ -53,6 +55,24 @@ func (b *builder) bound(record *Step) {
 	for _, o := range b.steps {
 		if o.Ref.Kind == state.KindDomain && o.Wish != nil && o.Ref.Host() == host {
 			record.needs(o.Key())
+		}
+	}
+}
+
+// redirects lets a name that redirects wait until people reach the site at the other.
+func (b *builder) redirects(domain *Step) {
+	if domain.Wish == nil {
+		return
+	}
+	to := domain.Wish.Attributes.Literal("redirect")
+	for i := range b.steps {
+		o := &b.steps[i]
+		switch {
+		case to == "" || o.Wish == nil:
+		case o.Ref.Kind == state.KindDomain && o.Ref.Host() == to:
+			domain.needs(o.Key())
+		case o.Ref.Kind == state.KindRecord && b.address(o) && o.Wish.Attributes.Literal("name") == to:
+			domain.needs(o.Key())
 		}
 	}
 }

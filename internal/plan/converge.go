@@ -168,8 +168,12 @@ func (b *builder) comeBack(w, have state.Resource) {
 func (b *builder) compare(w, have state.Resource, look Look) {
 	fields := diff(have, w)
 	if len(fields) == 0 {
-		if len(look.Differs) > 0 && !have.Found {
+		switch name := b.anew(w); {
+		case have.Found:
+		case len(look.Differs) > 0:
 			b.update(w, have, look.Differs, "it was changed outside")
+		case name != "" && !contains(b.traits(w.Provider, w.Ref.Kind).Replace, name):
+			b.update(w, have, nil, name+" is made anew")
 		}
 		return
 	}
@@ -191,6 +195,20 @@ func (b *builder) compare(w, have state.Resource, look Look) {
 		return
 	}
 	b.update(w, have, fields, "")
+}
+
+// anew names an attribute that refers to something that was there and is made once more:
+// its id and its address are others then.
+func (b *builder) anew(w state.Resource) string {
+	for _, a := range w.Attributes {
+		if a.Value.Ref == nil {
+			continue
+		}
+		if n, planned := b.byRef[*a.Value.Ref]; planned && (b.steps[n].Action == Replace || b.steps[n].Action == Create && b.steps[n].Prior != nil) {
+			return a.Name
+		}
+	}
+	return ""
 }
 
 func (b *builder) update(w, have state.Resource, fields []Field, reason string) {

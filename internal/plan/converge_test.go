@@ -280,9 +280,10 @@ func TestManualIsAwaited(t *testing.T) {
 	find(t, plan.Calculate(input(c)), "await deployment")
 }
 
+// A release that failed is made anew, and traffic that named it is led to the new one.
 func TestFailedReleaseIsMadeAnew(t *testing.T) {
 	c := alter(settled(t, shop("shop")), state.KindDeployment, func(r *state.Resource) { r.Phase = "failed" })
-	if d := cmp.Diff([]string{"replace deployment"}, changes(plan.Calculate(input(c)))); d != "" {
+	if d := cmp.Diff([]string{"replace deployment", "update traffic/local !traffic"}, changes(plan.Calculate(input(c)))); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }

@@ -12,6 +12,7 @@ import (
 // goes after the new one was proved; the rest goes only with a tombstone.
 func (b *builder) leftovers() {
 	var releases []state.Resource
+	busy := b.busySites()
 	for _, r := range b.removalOrder() {
 		if _, wished := b.wished[r.Ref]; wished || b.leaves(r.Ref) || r.Retained() {
 			continue
@@ -21,6 +22,8 @@ func (b *builder) leftovers() {
 			// sent once; it stays on record
 		case r.Ref.Kind == state.KindDeployment && b.onSite(r):
 			releases = append(releases, r)
+		case b.replaced(r) && busy[siteOf(r)]:
+			// a name leads there that may not go yet
 		case b.replaced(r) && b.theirs(r):
 			b.forget(r, "its side was replaced, and that is not ours to delete")
 		case b.replaced(r):
@@ -35,6 +38,34 @@ func (b *builder) leftovers() {
 			b.drop(r, "earlier releases beyond those that are kept", false)
 		}
 	}
+}
+
+// busySites are sites that were replaced and still serve a name that stays: the wish
+// asks for it no more, and its removal waits. They go after it.
+func (b *builder) busySites() map[state.Ref]bool {
+	out := map[state.Ref]bool{}
+	for _, r := range b.sortedRecord() {
+		if r.Ref.Kind != state.KindDomain || !r.Real() {
+			continue
+		}
+		if _, wished := b.wished[r.Ref]; wished || b.leaves(r.Ref) || b.replaced(r) || b.proofs[partOf(r.Ref)] {
+			continue
+		}
+		out[siteOf(r)] = true
+	}
+	delete(out, state.Ref{})
+	return out
+}
+
+// siteOf is the site that a resource is, or is a part of.
+func siteOf(r state.Resource) state.Ref {
+	if r.Ref.Kind == state.KindSite {
+		return r.Ref
+	}
+	if v, _ := r.Attributes.Get("site"); v.Ref != nil {
+		return *v.Ref
+	}
+	return state.Ref{}
 }
 
 // leaves says that a name goes to another client.
@@ -251,14 +282,22 @@ func Left(t state.Tombstone, recorded []state.Resource) bool {
 	return false
 }
 
-// Purges returns the steps that erase retained data whose date has passed and whose
-// client is still absent. What was adopted is never erased by a schedule.
-func Purges(c state.Client, recorded []state.Resource, now time.Time) []Step {
-	if !c.Removed {
+// Purges returns the steps that erase retained data whose date has passed and which is
+// still absent: its client is, or the client's wish has no such part. A living client
+// whose wish isn't known keeps everything. What was adopted is never erased by a schedule.
+func Purges(c state.Client, wish, recorded []state.Resource, now time.Time) []Step {
+	if !c.Removed && len(wish) == 0 {
 		return nil
+	}
+	wished := map[state.Ref]bool{}
+	for _, w := range wish {
+		wished[w.Ref] = true
 	}
 	var out []Step
 	for _, r := range recorded {
+		if !c.Removed && wished[r.Ref] {
+			continue
+		}
 		if !r.Retained() || r.Adopted || r.Found || r.PurgeAfter.IsZero() || now.Before(r.PurgeAfter) {
 			continue
 		}

@@ -87,10 +87,11 @@ type Engine struct {
 	logs     map[string][]state.LogLine          // progress that is not written yet, by deployment
 	stats    Stats
 	stopping bool
-	refused  string                      // head that is held as a whole: asked for again only when it moves or is approved
-	read     map[state.ClientID]readWish // wishes that were accepted and have not passed yet
-	told     atomic.Bool                 // reports may wait in the outbox
-	recheck  bool                        // the accepted head is to be judged once more: what was invalid may be valid now
+	atWork   map[state.ClientID]chan struct{} // closed when whoever works on the client leaves it
+	refused  string                           // head that is held as a whole: asked for again only when it moves or is approved
+	read     map[state.ClientID]readWish      // wishes that were accepted and have not passed yet
+	told     atomic.Bool                      // reports may wait in the outbox
+	recheck  bool                             // the accepted head is to be judged once more: what was invalid may be valid now
 }
 
 // readWish is an effective manifest with the versions that it was read from.
@@ -251,6 +252,48 @@ func (e *Engine) group(id state.ClientID) []state.ClientID {
 		}
 	}
 	return sortedIDs(in)
+}
+
+// enter makes the caller the only one that works on these clients, until it calls leave.
+// The queue lets one pass a group run; this keeps a purge and a pass apart.
+func (e *Engine) enter(ctx context.Context, ids []state.ClientID) (leave func(), err error) {
+	for {
+		leave, other := e.tryEnter(ids)
+		if other == nil {
+			return leave, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-other:
+		}
+	}
+}
+
+// tryEnter is enter without waiting: other is closed when somebody else leaves.
+func (e *Engine) tryEnter(ids []state.ClientID) (leave func(), other <-chan struct{}) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, id := range ids {
+		if busy := e.atWork[id]; busy != nil {
+			return nil, busy
+		}
+	}
+	if e.atWork == nil {
+		e.atWork = map[state.ClientID]chan struct{}{}
+	}
+	mine := make(chan struct{})
+	for _, id := range ids {
+		e.atWork[id] = mine
+	}
+	return func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		for _, id := range ids {
+			delete(e.atWork, id)
+		}
+		close(mine)
+	}, nil
 }
 
 // Head is the last accepted head, "" before the first.

@@ -56,7 +56,8 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 			errs.add(err)
 		}
 		errs.add(tombstonesDone(tx, m, end))
-		if end.word != "" {
+		// What a newer wish took over doesn't begin to wait again.
+		if end.word != "" && (!newer || end.word == "succeeded" || end.word == "failed") {
 			errs.add(e.verdict(tx, m, c, end))
 		}
 		if end.what != "" {

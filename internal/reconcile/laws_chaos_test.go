@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ var errKilled = errors.New("killed")
 // chaos decides what goes wrong. Whether a call fails follows from the seed and from
 // the call itself, never from the order of calls, so that a run can be repeated.
 type chaos struct {
+	turn   sync.Mutex // the story is told of one write at a time
 	mu     sync.Mutex
 	now    func() time.Time
 	seed   uint64
@@ -30,6 +32,11 @@ type chaos struct {
 	kill   int // ticks to go until the process dies; 0: it lives
 	dead   bool
 	cancel context.CancelFunc
+
+	given map[string][]string // secrets by client that a vendor was given, and prints
+
+	wait      int // writes to go until something happens in the middle of a pass
+	meanwhile func()
 
 	write func(memory.Call) // told of every write, before and after its effect
 }
@@ -71,9 +78,14 @@ func (c *chaos) hook(_ context.Context, call memory.Call) error {
 		return errKilled
 	}
 	if call.Verb.Writes() {
-		if c.write != nil {
-			c.write(call)
+		c.turn.Lock()
+		c.write(call)
+		if c.wait > 0 && call.Moment == memory.Before {
+			if c.wait--; c.wait == 0 {
+				c.meanwhile()
+			}
 		}
+		c.turn.Unlock()
 		if c.tick() {
 			return errKilled
 		}
@@ -112,12 +124,19 @@ func (c *chaos) hook(_ context.Context, call memory.Call) error {
 func (c *chaos) build(w provider.Wish) memory.Build {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, in := range w.Inputs {
+		// Shared ones change, and a build prints what it was given last.
+		if in.Secret != nil && !strings.HasPrefix(in.Reveal(), "very-secret") {
+			c.given[string(w.Ref.Client)] = append(c.given[string(w.Ref.Client)], in.Reveal())
+		}
+	}
 	if !c.builds || w.Ref.Kind != "deployment" {
 		return memory.Build{}
 	}
 	b := memory.Build{Looks: c.dice(4, "looks "+w.Name), Takes: time.Duration(c.dice(9, "takes "+w.Name)) * time.Minute}
+	b.Log = []string{"environment: " + strings.Join(c.given[string(w.Ref.Client)], " "), "done"}
 	if c.dice(4, "fails "+w.Name) == 0 {
-		b.Fails = "the build is broken"
+		b.Fails = "the build is broken with " + strings.Join(c.given[string(w.Ref.Client)], " ")
 	}
 	return b
 }

@@ -75,7 +75,6 @@ func (s *story) written(c memory.Call) {
 	if c.Moment == memory.Before {
 		who := c.Client
 		if o, ok := s.vendors.world.Object(c.ID); ok {
-			s.owners[o.ID] = o.Mark.Client
 			if who == "" {
 				who = o.Mark.Client
 			}
@@ -146,7 +145,7 @@ func (s *story) wished(tree manifests, host string, owner state.ClientID, client
 			name = c.Name
 		}
 		known[c.Name] = c.EverDeployed && !c.Removed
-		if ok && x.broken {
+		if ok && x.broken && !c.Removed {
 			if x, ok = s.bySpec[c.Blob]; ok {
 				good.specs[c.Name] = x
 			}

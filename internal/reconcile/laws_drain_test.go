@@ -41,6 +41,7 @@ func (s *story) drain() {
 		}
 	}
 	s.likes = s.likeShot()
+	s.tookDown()
 	s.finish()
 	s.begin()
 	if _, _, err := s.engine.SetSecret("", "key", state.NewSecret("very-secret-last"), s.keys.Fingerprint, "dana"); err != nil {
@@ -176,11 +177,10 @@ func (s *story) rest() {
 			for _, c := range s.clients() {
 				if c.Settled && (c.Status == state.StatusFailed || c.Status == state.StatusHeld || c.Status == state.StatusPaused) {
 					s.person(c.Name)
-					id, err := s.engine.SetPaused(string(c.ID), false, "dana")
+					_, err := s.engine.SetPaused(string(c.ID), false, "dana")
 					s.fine(err)
-					if id, err = s.engine.Retry(string(c.ID), "dana"); err != nil {
-						s.fine(err)
-					}
+					id, err := s.engine.Retry(string(c.ID), "dana")
+					s.fine(err)
 					s.wants(id)
 				}
 			}

@@ -18,12 +18,13 @@ import (
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/secret"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // lawRuns is how many random runs `go test` makes; -rapid.checks says otherwise.
-const lawRuns = 60
+const lawRuns = 100
 
 // lawParallel is how many steps of a pass run at once: one, so that a run can be
 // repeated. More finds what depends on their order, and can't be repeated.
@@ -42,7 +43,6 @@ type story struct {
 	tree     manifests            // the branch
 	trees    map[string]manifests // by head
 	heads    []string
-	kinds    map[string]bool              // heads that rewrite history
 	queue    map[state.ClientID]time.Time // whom the daemon would pass, and when
 	accepted string                       // the head that was accepted at the last check
 	approved bool                         // a history hold was approved since the last check
@@ -53,7 +53,6 @@ type story struct {
 	purging  map[state.ClientID]bool   // who may lose data in this event
 	clean    map[state.ClientID]bool   // settled, and nobody asked for anything since
 	cleanNow map[state.ClientID]bool   // clean when this event began
-	owners   map[string]state.ClientID // of objects, by id: kept when they are gone
 	up       map[string]state.ClientID // hosts that were served, and by whom
 	excused  map[string]bool           // hosts that may go down
 	secrets  []string
@@ -115,7 +114,7 @@ func TestLawsOverRandomRuns(t *testing.T) {
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		s := beginStory(t, rt)
-		for range rapid.IntRange(1, 30).Draw(rt, "events") {
+		for range rapid.IntRange(1, 40).Draw(rt, "events") {
 			s.event()
 		}
 		s.drain()
@@ -129,10 +128,10 @@ func (s *story) one(of []string, what string) string { return rapid.SampledFrom(
 func (s *story) odds(in int, what string) bool { return s.n(in-1, what) == in-1 }
 
 func beginStory(t *testing.T, rt *rapid.T) *story {
-	s := &story{rt: rt, trees: map[string]manifests{}, kinds: map[string]bool{}, queue: map[state.ClientID]time.Time{}, bySpec: map[string]spec{},
-		likeIDs: map[string]bool{}, data: map[string]*kept{}, clean: map[state.ClientID]bool{}, owners: map[string]state.ClientID{}, up: map[string]state.ClientID{},
+	s := &story{rt: rt, trees: map[string]manifests{}, queue: map[state.ClientID]time.Time{}, bySpec: map[string]spec{},
+		likeIDs: map[string]bool{}, data: map[string]*kept{}, clean: map[state.ClientID]bool{}, up: map[string]state.ClientID{},
 		excused: map[string]bool{}, told: map[string]string{}, cleanNow: map[state.ClientID]bool{}, tree: manifests{map[string]spec{}, template}}
-	s.chaos = &chaos{seen: map[string]int{}, cancel: func() {}}
+	s.chaos = &chaos{seen: map[string]int{}, given: map[string][]string{}, cancel: func() {}}
 	s.vendors = &vendors{faults: &memory.Faults{}}
 	unkind := map[string]func(state.Kind, *provider.Traits){}
 	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
@@ -152,6 +151,7 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 	s.inPlace = s.odds(3, "deploys in place")
 	late, hidden := s.odds(3, "late deletes"), s.odds(3, "write-only values")
 	s.hidden = hidden
+	known := &secret.Redactor{}
 	s.world = &world{}
 	s.world = newWorldOver(lawTB{t, s}, func(w *world) {
 		s.world = w
@@ -161,6 +161,7 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 			e.Guard = guard
 			e.Store = mortal{w.store, s.chaos}
 			e.Runner.Store, e.Runner.Parallel = e.Store, lawParallel
+			e.Runner.Conceal = known.Add
 			mint := e.Runner.NewSecret
 			e.Runner.NewSecret = func() (state.Secret, error) {
 				x, err := mint()
@@ -179,7 +180,7 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 			if hidden {
 				o.WriteOnly = map[state.Kind][]string{state.KindEnvironment: {"env.*"}, state.KindAdmin: {"password"}}
 			}
-			return memory.New(o)
+			return provider.Conceal(memory.New(o), known)
 		}
 		return []provider.Provider{open("railway", memory.Databases()), open("postgres", memory.Databases()), open("vercel", memory.Hosting()),
 			open("ploi", memory.Hosting()), open("cloudflare", memory.DNS())}
@@ -191,6 +192,12 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 		s.tree.specs[n] = s.fresh(n)
 	}
 	s.commit(false)
+	if s.odds(2, "at work") {
+		s.begin()
+		s.pollNow()
+		s.passDue(10)
+		s.finish()
+	}
 	return s
 }
 
@@ -211,6 +218,9 @@ func (s *story) lookAlikes() {
 	marks := []provider.Mark{{}, {Installation: "ffff0000", Client: "a-000001", Generation: 1}}
 	seed := func(owner string, o provider.Object) {
 		o.Mark = marks[s.n(1, "marked")]
+		if o.Kind == state.KindSite {
+			o.Outputs = []provider.Output{{Name: "url", Text: "https://elsewhere.example"}, {Name: "address", Text: "203.0.113.7"}, {Name: "host", Text: "elsewhere.example"}}
+		}
 		id := s.vendors.world.Seed(owner, o)
 		s.likeIDs[id] = true
 		s.say("look-alike %s %s %q mark %v", owner, o.Kind, o.Name, o.Mark)
@@ -277,7 +287,7 @@ func (s *story) fresh(name string) spec {
 func (s *story) edit() {
 	name := s.one(fleetNames, "client")
 	x, there := s.tree.specs[name]
-	what := s.one([]string{"add", "add", "edit", "edit", "edit", "edit", "remove", "remove", "rename", "move", "break", "database", "template", "touch"}, "edit")
+	what := s.one([]string{"add", "add", "edit", "edit", "edit", "edit", "remove", "remove", "rename", "rename", "move", "move", "break", "database", "template", "touch"}, "edit")
 	if !there && what != "template" {
 		what = "add"
 	}
@@ -393,7 +403,7 @@ func (s *story) commit(rewrites bool) {
 
 // event is one thing that happens.
 func (s *story) event() {
-	w := []string{"commit", "commit", "commit", "poll", "pass", "pass", "pass", "all", "all", "all", "any", "approve", "retry", "pause", "secret", "purge", "erase", "time", "time", "weather", "weather", "outage", "hand", "hand", "restart", "kill", "kill", "observe"}
+	w := []string{"commit", "commit", "commit", "poll", "pass", "pass", "pass", "all", "all", "all", "any", "approve", "retry", "pause", "secret", "purge", "erase", "time", "time", "weather", "weather", "outage", "hand", "hand", "restart", "kill", "kill", "observe", "overtake", "overtake"}
 	what := s.one(w, "event")
 	s.begin()
 	switch what {
@@ -463,6 +473,14 @@ func (s *story) event() {
 		}
 		s.passDue(6)
 		s.chaos.kill = 0
+	case "overtake": // a commit is accepted while a pass is under way
+		s.chaos.wait = 1 + s.n(8, "after")
+		s.chaos.meanwhile = func() {
+			s.makeCommit()
+			s.pollNow()
+		}
+		s.passDue(6)
+		s.chaos.wait = 0
 	case "observe":
 		s.say("observe")
 		_, err := s.engine.Drift(s.ctx(), nil)
@@ -532,6 +550,11 @@ func (s *story) meddle() {
 		s.say("by hand: %s of %s %s", attribute, o.Kind, o.ID)
 		s.vendors.world.Set(o.ID, attribute, "59")
 	}
+	s.tookDown()
+}
+
+// tookDown forgets the hosts that a person took down.
+func (s *story) tookDown() {
 	for host := range s.up {
 		if !s.serves(host) {
 			delete(s.up, host)
@@ -556,15 +579,16 @@ func (s *story) setSecret() {
 func (s *story) purge() {
 	s.say("purge what is due")
 	for _, c := range s.clients() {
-		if !c.Removed {
-			continue
-		}
+		due := false
 		for _, r := range s.resources(c.ID) {
-			if r.Retained() && !r.PurgeAfter.IsZero() && !s.world.clock.Now().Before(r.PurgeAfter) {
-				s.purging[c.ID] = true
-			}
+			due = due || r.Retained() && !r.PurgeAfter.IsZero() && !s.world.clock.Now().Before(r.PurgeAfter)
 		}
-		s.clean[c.ID] = false
+		if due {
+			s.purging[c.ID] = true
+		}
+		if due || c.Removed {
+			s.clean[c.ID], s.cleanNow[c.ID] = false, false
+		}
 	}
 	_, err := s.engine.PurgeDue(s.ctx())
 	s.fine(err)
@@ -691,9 +715,13 @@ func (s *story) passOne(id state.ClientID) {
 	}
 	switch {
 	case d.Again:
-		s.wants(id)
+		s.wants(d.Clients...)
 	case !d.At.IsZero():
-		s.queue[id] = d.At
+		for _, c := range d.Clients {
+			if _, due := s.queue[c]; !due {
+				s.queue[c] = d.At
+			}
+		}
 	}
 	var stones []state.Tombstone
 	s.view(func(tx store.Tx) (err error) { stones, err = store.Tombstones(tx, id); return err })

@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -187,6 +188,133 @@ func TestRulePartGoesAtItsDate(t *testing.T) {
 	w.pass(due[0].Client)
 	w.want("a", state.StatusActive)
 	w.want("b", state.StatusActive)
+}
+
+// Make before break: a host that was replaced goes on serving a name whose removal waits,
+// and goes with it.
+func TestReplacedHostKeepsANameThatWaits(t *testing.T) {
+	v, w := newVendorsWith(t)
+	w.change = func(e *reconcile.Engine) { e.Guard.RemoveAfter = time.Hour }
+	w.restart()
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [shop.example]")})
+	w.apply(map[string]string{"clients/a.yaml": client("a", "deployment: {provider: ploi}")})
+	w.want("a", state.StatusActive)
+	if _, ok := v.world.Serves("shop.example"); !ok {
+		t.Error("shop.example is down while its removal waits")
+	}
+	w.clock.add(time.Hour)
+	w.pass(state.ClientID(w.detail("a").ID))
+	if left := v.world.Objects("vercel"); len(left) > 0 {
+		t.Errorf("the old host still has %v", left)
+	}
+	if _, ok := v.world.Serves("a.agency.example"); !ok {
+		t.Error("a is down")
+	}
+}
+
+// Make before break: a name that redirects turns to the new host name when people reach
+// the site there, not before.
+func TestRedirectWaitsForItsHost(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [www.a.example]")})
+	v.world.Seed("cloudflare", provider.Object{Kind: state.KindRecord, Name: "A new.agency.example", Attributes: []provider.Input{
+		{Name: "type", Text: "A"}, {Name: "name", Text: "new.agency.example"}, {Name: "content", Text: "198.51.100.1"}, {Name: "ttl", Text: "300"}}})
+	w.apply(map[string]string{"clients/a.yaml": strings.Replace(client("a", "aliases: [www.a.example]"), "domain: a", "domain: new", 1)})
+	w.want("a", state.StatusHeld)
+	if _, ok := v.world.Serves("www.a.example"); !ok {
+		t.Error("www.a.example leads to a name that nobody reaches")
+	}
+}
+
+// An undo whose earlier state is gone at the vendor ends: the client is failed, says so,
+// and a retry goes on from what there is.
+func TestUndoOfWhatIsGoneEnds(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	old, _ := v.world.Serves("a.agency.example")
+	// The new release is promoted, the site is sick at its public name, and somebody
+	// deletes the release that served before.
+	v.faults.Do(memory.After, memory.Is(memory.Update, state.KindTraffic), 1, func(context.Context, memory.Call) error {
+		v.world.Remove(old)
+		w.unfit = func(string) error { return errors.New("it answers 500") }
+		return nil
+	})
+	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}")})
+	if r := w.want("a", state.StatusFailed); !strings.Contains(r.Because, "put back") {
+		t.Errorf("a: %s", r.Because)
+	}
+	w.unfit = nil
+	id, err := w.engine.Retry("a", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	w.want("a", state.StatusActive)
+}
+
+// P3: an update whose answer was lost, of values that the vendor doesn't give back: that
+// it happened can't be seen, so it is made again.
+func TestP3LostUpdateOfHiddenValues(t *testing.T) {
+	v := &vendors{faults: &memory.Faults{}}
+	w := newWorldWith(t, func(c *clock) []provider.Provider {
+		v.world = memory.NewWorld(c.Now)
+		return []provider.Provider{memory.New(memory.Options{Name: "railway", World: v.world, Kinds: memory.Databases(), Sleep: c.Sleep}),
+			memory.New(memory.Options{Name: "cloudflare", World: v.world, Kinds: memory.DNS(), Sleep: c.Sleep}),
+			memory.New(memory.Options{Name: "vercel", World: v.world, Kinds: memory.Hosting(), Sleep: c.Sleep, Fault: v.faults.Hook,
+				WriteOnly: map[state.Kind][]string{state.KindEnvironment: {"env.*"}}})}
+	})
+	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}")})
+	v.faults.On(memory.Before, memory.Is(memory.Update, state.KindEnvironment), 1, memory.Lost())
+	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: green}")})
+	w.want("a", state.StatusActive)
+	d, _ := v.world.Serves("a.agency.example")
+	if got := v.world.BuiltWith(d)["COLOUR"]; got != "green" {
+		t.Errorf("the site is %q", got)
+	}
+}
+
+// What is made anew has another id: what refers to it is led there.
+func TestWhatIsMadeAnewServes(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	d, _ := v.world.Serves("a.agency.example")
+	v.world.Remove(d)
+	id, err := w.engine.Retry("a", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	w.want("a", state.StatusActive)
+	if _, ok := v.world.Serves("a.agency.example"); !ok {
+		t.Error("nothing serves")
+	}
+}
+
+// S40: what was retained before its client was removed is not erased while the removal
+// is on its way, and nothing is forgotten by it.
+func TestS40PurgeWaitsForTheRemoval(t *testing.T) {
+	v, w := newVendors(t)
+	bare := "env: {DATABASE_URL: {none: true}}"
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/z.yaml": client("z", "deployment: {provider: none}")})
+	w.apply(map[string]string{"clients/a.yaml": client("a", "database: {provider: none}", bare)})
+	w.clock.add(40 * 24 * time.Hour)
+	ids := w.push(map[string]string{"clients/a.yaml": ""})
+	erased, err := w.engine.PurgeDue(t.Context())
+	if err != nil || len(erased) > 0 {
+		t.Errorf("erased %v: %v", erased, err)
+	}
+	if _, err := w.engine.PurgeNow(t.Context(), "a", "dana"); !errors.Is(err, reconcile.ErrRefused) {
+		t.Errorf("purged by hand: %v", err)
+	}
+	w.pass(ids...)
+	w.want("a", state.StatusRetained)
+	if erased, err = w.engine.PurgeDue(t.Context()); err != nil || len(erased) != 1 || strings.Contains(kinds(v), "railway database\nrailway database") {
+		t.Errorf("erased %v: %v", erased, err)
+	}
+	o, err := w.engine.Overview()
+	if err != nil || strings.HasPrefix(o.Verdict, "pending") {
+		t.Errorf("the verdict is %q: %v", o.Verdict, err)
+	}
 }
 
 // P9: a verdict that a later head superseded has ended: a pass that still waits, here

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -232,7 +233,8 @@ func (e *Engine) SetPaused(name string, paused bool, by string) (state.ClientID,
 }
 
 // SetSecret stores a new version of a secret and returns the clients that use it. An
-// empty client name sets the shared secret of that name.
+// empty client name sets the shared secret of that name; "new/NAME" keeps it for the
+// client of that name whose manifest is not accepted yet.
 func (e *Engine) SetSecret(client, name string, value state.Secret, fingerprint func(state.Secret) string, by string) (state.SecretRef, []state.ClientID, error) {
 	name = strings.TrimPrefix(name, "shared/")
 	if name == "" || strings.ContainsAny(name, "/\x00 ") {
@@ -241,16 +243,13 @@ func (e *Engine) SetSecret(client, name string, value state.Secret, fingerprint 
 	if value.Empty() {
 		return state.SecretRef{}, nil, fmt.Errorf("%w: the value is empty", ErrRefused)
 	}
-	ref := state.SecretRef{Scope: "shared", Name: name, Fingerprint: fingerprint(value)}
+	ref := state.SecretRef{Name: name, Fingerprint: fingerprint(value)}
 	var users []state.ClientID
 	err := e.Store.Update(func(tx store.Tx) error {
 		users = nil
-		if client != "" {
-			c, err := e.clientByName(tx, client)
-			if err != nil {
-				return err
-			}
-			ref.Scope = string(c.ID)
+		var err error
+		if ref.Scope, err = e.scopeOf(tx, client); err != nil {
+			return err
 		}
 		have, ok, err := store.Secret(tx, ref.Scope, ref.Name, 0)
 		if err != nil {
@@ -346,13 +345,9 @@ func uses(eff manifest.Effective, ref state.SecretRef) bool {
 func (e *Engine) RemoveSecret(client, name, by string) error {
 	name = strings.TrimPrefix(name, "shared/")
 	return e.Store.Update(func(tx store.Tx) error {
-		scope := "shared"
-		if client != "" {
-			c, err := e.clientByName(tx, client)
-			if err != nil {
-				return err
-			}
-			scope = string(c.ID)
+		scope, err := e.scopeOf(tx, client)
+		if err != nil {
+			return err
 		}
 		if _, ok, err := store.Secret(tx, scope, name, 0); err != nil {
 			return err
@@ -366,19 +361,19 @@ func (e *Engine) RemoveSecret(client, name, by string) error {
 	})
 }
 
-// PurgeDue erases retained data whose date has passed and whose client is still
-// absent. It returns what it erased, as history says it.
+// PurgeDue erases retained data whose date has passed and whose client, or part of a
+// client's wish, is still absent. It returns what it erased, as history says it.
 func (e *Engine) PurgeDue(ctx context.Context) ([]string, error) {
 	var ids []state.ClientID
 	err := e.Store.View(func(tx store.Tx) error {
 		ids = nil
-		clients, err := store.Clients(tx)
+		all, err := store.AllResources(tx)
 		if err != nil {
 			return err
 		}
-		for _, c := range clients {
-			if c.Removed || c.Status == state.StatusFailed {
-				ids = append(ids, c.ID)
+		for _, r := range all {
+			if r.Retained() && !r.PurgeAfter.IsZero() && !e.Now().Before(r.PurgeAfter) && !slices.Contains(ids, r.Ref.Client) {
+				ids = append(ids, r.Ref.Client)
 			}
 		}
 		return nil
@@ -387,14 +382,21 @@ func (e *Engine) PurgeDue(ctx context.Context) ([]string, error) {
 		return nil, fmt.Errorf("purge: %w", err)
 	}
 	var out []string
+	var errs []error
 	for _, id := range ids {
-		texts, err := e.purge(ctx, id, false, "schedule")
-		if err != nil {
-			return out, err
+		leave, busy := e.tryEnter([]state.ClientID{id})
+		if busy != nil {
+			continue // it is passed just now; the next run comes to it
 		}
+		texts, err := e.purge(ctx, id, false, "schedule")
+		leave()
 		out = append(out, texts...)
+		if ctx.Err() != nil {
+			return out, context.Cause(ctx)
+		}
+		errs = append(errs, err) // one never blocks another
 	}
-	return out, nil
+	return out, errors.Join(errs...)
 }
 
 // PurgeNow erases a removed client's retained data before its date: a person asked.
@@ -410,15 +412,30 @@ func (e *Engine) PurgeNow(ctx context.Context, name, by string) ([]string, error
 	if !c.Removed {
 		return nil, fmt.Errorf("%w: %s is not removed; only what no manifest wishes any more can be purged", ErrRefused, name)
 	}
+	leave, err := e.enter(ctx, []state.ClientID{c.ID})
+	if err != nil {
+		return nil, fmt.Errorf("purge %s: %w", name, err)
+	}
+	defer leave()
 	return e.purge(ctx, c.ID, true, by)
 }
 
+// purge works on a client that the caller entered. It reads what there is anew.
 func (e *Engine) purge(ctx context.Context, id state.ClientID, now bool, by string) ([]string, error) {
 	g, err := e.load([]state.ClientID{id})
 	if err != nil || len(g.members) == 0 {
 		return nil, err
 	}
 	m := g.members[0]
+	if now && !m.client.Removed {
+		return nil, fmt.Errorf("%w: %s came back meanwhile", ErrRefused, m.client.Name)
+	}
+	if m.client.Removed && !gone(m.allTombs) {
+		if now {
+			return nil, fmt.Errorf("%w: the removal of %s is not carried out yet", ErrRefused, m.client.Name)
+		}
+		return nil, nil // it may still be taken back, or is held: until then nothing of it is erased
+	}
 	recorded := append([]state.Resource(nil), m.recorded...)
 	if now {
 		for i := range recorded {
@@ -427,7 +444,14 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, now bool, by stri
 			}
 		}
 	}
-	steps := plan.Purges(m.client, recorded, g.now)
+	e.wish(g)
+	if !m.client.Removed && (m.client.InvalidBlob != "" || m.client.Paused || m.effective.Paused) {
+		return nil, nil // its file may ask for it again, or nobody may touch it
+	}
+	if len(m.problems) > 0 {
+		m.wish = nil // not known whole
+	}
+	steps := plan.Purges(m.client, m.wish, recorded, g.now)
 	if len(steps) == 0 {
 		return nil, nil
 	}

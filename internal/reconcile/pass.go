@@ -27,8 +27,8 @@ const (
 // Done says how a pass ended for the caller's queue.
 type Done struct {
 	Clients []state.ClientID // the group
-	Again   bool             // a newer wish is there: pass again now
-	At      time.Time        // pass again then; zero: not by itself
+	Again   bool             // a newer wish of one of them is there: pass all of them again now
+	At      time.Time        // pass all of them again then; zero: not by themselves
 	Also    []state.ClientID // clients that this pass set free
 	Recheck bool             // names became free: the accepted head is to be judged once more
 }
@@ -39,6 +39,11 @@ type Done struct {
 func (e *Engine) Pass(ctx context.Context, id state.ClientID, cause Cause) (Done, error) {
 	e.count(func(s *Stats) { s.Passes++ })
 	ids := e.Group(id)
+	leave, err := e.enter(ctx, ids)
+	if err != nil {
+		return Done{}, fmt.Errorf("pass %s: %w", id, err)
+	}
+	defer leave()
 	g, err := e.load(ids)
 	if err != nil {
 		return Done{}, fmt.Errorf("pass %s: %w", id, err)

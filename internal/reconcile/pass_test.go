@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
@@ -676,5 +677,43 @@ func TestRuleReviewApprovalOutlivesAnOutage(t *testing.T) {
 	w.pass(ids...)
 	if r := w.want("a", state.StatusActive); r.Because != "" {
 		t.Errorf("a: %s", r.Because)
+	}
+}
+
+// Secrets: one of a client that is yet to come can be set before its manifest is merged,
+// so that its plan can be read; it becomes the client's own, and survives a rename.
+func TestRuleSecretsOfAClientThatIsYetToCome(t *testing.T) {
+	v, w := newVendors(t)
+	text := client("a", "env: {MOLLIE_API_KEY: {secret: mollie}}")
+	w.apply(map[string]string{"clients/other.yaml": client("other")})
+	_, files, err := w.repo.Tree(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = append(files, accept.File{Path: "clients/a.yaml", Data: []byte(text)})
+	p, err := w.engine.PreviewOf(t.Context(), "", files, nil)
+	if err != nil || len(p.Problems) != 1 || !strings.Contains(p.Problems[0].Hint, "reconciler secret set mollie --client a --new") {
+		t.Fatalf("the plan does not say how to set it: %+v %v", p.Problems, err)
+	}
+	if _, _, err := w.engine.SetSecret("a", "mollie", state.NewSecret("x"), w.keys.Fingerprint, "dana"); !errors.Is(err, reconcile.ErrNoClient) {
+		t.Errorf("a typo is taken for a client: %v", err)
+	}
+	if _, _, err := w.engine.SetSecret(reconcile.Coming+"other", "mollie", state.NewSecret("x"), w.keys.Fingerprint, "dana"); !errors.Is(err, reconcile.ErrRefused) {
+		t.Errorf("a known client is taken for a new one: %v", err)
+	}
+	if _, _, err := w.engine.SetSecret(reconcile.Coming+"a", "mollie", state.NewSecret("set-before"), w.keys.Fingerprint, "dana"); err != nil {
+		t.Fatal(err)
+	}
+	if p, err = w.engine.PreviewOf(t.Context(), "", files, nil); err != nil || len(p.Problems) > 0 {
+		t.Fatalf("problems: %+v %v", p.Problems, err)
+	}
+	w.apply(map[string]string{"clients/a.yaml": text})
+	w.want("a", state.StatusActive)
+	d, _ := v.world.Serves("a.agency.example")
+	if got := v.world.BuiltWith(d)["MOLLIE_API_KEY"]; got != "set-before" {
+		t.Errorf("the site has %q", got)
+	}
+	if left, err := w.engine.Secrets("a"); err != nil || !strings.Contains(fmt.Sprint(left), "mollie") {
+		t.Errorf("its secrets: %v %v", left, err)
 	}
 }

@@ -200,9 +200,22 @@ func (e *Engine) clientID(name string) state.ClientID {
 
 // commit writes what accept said, and takes it into memory once it is durable.
 func (e *Engine) commit(head string, r accept.Result) error {
+	var fresh []state.Client
+	e.mu.Lock()
+	for _, c := range r.Clients {
+		if _, known := e.seq[c.ID]; !known {
+			fresh = append(fresh, c)
+		}
+	}
+	e.mu.Unlock()
 	err := e.Store.Update(func(tx store.Tx) error {
 		if err := write(tx, r); err != nil {
 			return err
+		}
+		for _, c := range fresh {
+			if err := comingSecrets(tx, c.Name, c.ID); err != nil {
+				return err
+			}
 		}
 		return forgetVerdicts(tx)
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
@@ -137,7 +138,6 @@ func (e *Engine) imagine(ctx context.Context, known []state.Client, shared []sta
 	}
 	type one struct {
 		client state.Client
-		known  bool
 		wish   *manifest.Effective // nil: its manifest would be gone
 	}
 	var all []one
@@ -154,22 +154,19 @@ func (e *Engine) imagine(ctx context.Context, known []state.Client, shared []sta
 			c = state.Client{ID: state.ClientID(w.Name + "-new"), Generation: 1, Status: state.StatusPending}
 		}
 		c.Name = w.Name
-		all = append(all, one{c, ok, w})
+		all = append(all, one{c, w})
 	}
 	for _, c := range known {
 		if wished[c.Name] || renamed[c.Name] || bad[c.Name] || !wanted(c.Name) || c.Removed {
 			continue
 		}
-		all = append(all, one{c, true, nil})
+		all = append(all, one{c, nil})
 	}
 	g := &group{now: e.Now(), head: e.Head(), traits: e.traits(), members: make([]*member, len(all)), ids: make([]state.ClientID, len(all))}
 	errs := make([]error, len(all))
 	sideBySide(len(all), func(i int) {
-		m := newMember(all[i].client, nil, shared, g.now)
-		if all[i].known {
-			m, errs[i] = e.onRecord(all[i].client, shared, g.now)
-		}
-		if errs[i] == nil {
+		m, err := e.onRecord(all[i].client, shared, g.now)
+		if errs[i] = err; err == nil {
 			e.imagined(ctx, m, all[i].wish, g.now)
 		}
 		g.members[i], g.ids[i] = m, all[i].client.ID
@@ -186,9 +183,14 @@ func (e *Engine) imagine(ctx context.Context, known []state.Client, shared []sta
 func (e *Engine) onRecord(c state.Client, shared []state.SecretRef, now time.Time) (m *member, err error) {
 	err = e.Store.View(func(tx store.Tx) error {
 		loaded, ok, err := loadMember(tx, c.ID, shared, now)
-		if m = loaded; !ok {
-			m = newMember(c, nil, shared, now)
+		if m = loaded; ok || err != nil {
+			return err
 		}
+		kept, err := store.Secrets(tx, Coming+c.Name) // a client that is yet to come
+		for i := range kept {
+			kept[i].Scope = string(c.ID)
+		}
+		m = newMember(c, kept, shared, now)
 		return err
 	})
 	if err != nil {
@@ -221,7 +223,11 @@ func (e *Engine) imagined(ctx context.Context, m *member, w *manifest.Effective,
 	all, problems := desired.Resources(e.desiredInput(m.client, *w, m.secrets))
 	m.wish = all
 	for _, p := range problems {
-		m.problems = append(m.problems, plan.Problem{Client: c.ID, Name: c.Name, Text: p.Text, Act: p.Act})
+		act := p.Act
+		if len(m.client.Manifest) == 0 { // a client that is yet to come
+			act = strings.ReplaceAll(act, "--client "+c.Name, "--client "+c.Name+" --new")
+		}
+		m.problems = append(m.problems, plan.Problem{Client: c.ID, Name: c.Name, Text: p.Text, Act: act})
 	}
 	if len(m.client.Manifest) > 0 {
 		old, _ := desired.Resources(e.desiredInput(m.client, before, m.secrets))

@@ -20,7 +20,7 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 		e.wish(g)
 	}
 	keep := m.client.EverDeployed || m.effective.OnFailure == "keep"
-	why := m.client.RollingBack
+	why, lost := m.client.RollingBack, ""
 	for _, next := range []func() (plan.Plan, error){
 		func() (p plan.Plan, err error) {
 			err = e.Store.View(func(tx store.Tx) (err error) {
@@ -48,7 +48,13 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 		if result != nil {
 			result.Steps = append(result.Steps, undone(r)...)
 		}
-		if st, at := r.Worst(m.client.ID); st != apply.StepDone {
+		switch st, at := r.Worst(m.client.ID); st {
+		case apply.StepDone:
+		case apply.StepFailed, apply.StepParked:
+			// What was there before is gone, or the vendor refuses it: trying for ever would
+			// keep the client from everything else. A retry plans from what there is.
+			lost = sentence(at.Err)
+		default:
 			n := m.client.Failures + 1
 			d, err := e.finish(g, m, result, ending{status: m.client.Status, because: why + "; taking back waits: " + sentence(at.Err), at: e.later(n, at.RetryAt),
 				word: "pending", audit: "failed", change: func(c *state.Client) { c.Failures = n }})
@@ -60,16 +66,20 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 		}
 		m.worked = worked
 	}
-	return e.rolledBack(g, m, result, why, keep)
+	return e.rolledBack(g, m, result, why, lost, keep)
 }
 
-// rolledBack ends a failed pass whose undo is done.
-func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why string, keep bool) (bool, Done, error) {
-	audit := "failed"
+// rolledBack ends a failed pass whose undo is done, as far as it can be: lost says why
+// something could not be put back.
+func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost string, keep bool) (bool, Done, error) {
+	audit, text := "failed", stillWorks(m)+why
 	if !keep {
 		audit = "rolled back"
 	}
-	d, err := e.finish(g, m, result, ending{status: state.StatusFailed, because: stillWorks(m) + why, next: "mend the manifest, or `reconciler retry " + m.client.Name + "`",
+	if lost != "" {
+		text = why + "; what it changed can't be put back: " + lost
+	}
+	d, err := e.finish(g, m, result, ending{status: state.StatusFailed, because: text, next: "mend the manifest, or `reconciler retry " + m.client.Name + "`",
 		settled: true, word: "failed", what: "failed", audit: audit,
 		change: func(c *state.Client) { c.RollingBack, c.Undo, c.Run = "", nil, "" }})
 	return true, d, err

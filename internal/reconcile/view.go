@@ -176,7 +176,7 @@ func (d Detail) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		rowJSON
 		Facts
-	}{d.Row.json(), d.Facts})
+	}{d.json(), d.Facts})
 }
 
 // Facts are what a Detail adds to its row.

@@ -42,6 +42,25 @@ func (a area) holds(e entry) bool {
 	return false
 }
 
+// strays says that a path is a YAML file that lies outside of the area.
+func (a area) strays(file string) bool {
+	if a.clients == "" {
+		return false
+	}
+	rest := strings.TrimPrefix(strings.TrimPrefix(file, a.base), "/")
+	if ext := strings.ToLower(path.Ext(rest)); ext != ".yaml" && ext != ".yml" {
+		return false
+	}
+	first, _, deep := strings.Cut(rest, "/")
+	if strings.HasPrefix(rest, ".") || strings.Contains(rest, "/.") || strings.Contains("/"+rest, "/node_modules/") {
+		return false
+	}
+	if deep {
+		return first != a.clients && first != "templates"
+	}
+	return !a.holds(entry{name: first, kind: regular})
+}
+
 // show is a path as a text: valid UTF-8 without control characters, different for
 // different paths. Bytes of other kinds become \xNN, as does the backslash.
 func show(name string) string {

@@ -3,7 +3,8 @@
 // The mirror is a bare clone in a folder of its own: whole history, one branch, no
 // tags, no work tree. Poll asks where the branch is and writes nothing; Fetch brings a
 // commit; everything else reads the mirror. The area that is read is the clients folder
-// and, beside it, templates/ and platform.yaml.
+// and, beside it, templates/ and platform.yaml. Strays tells of YAML files that lie
+// elsewhere, so that somebody is told of a manifest in the wrong place.
 //
 // It promises: what cannot be read is an error, never an absence; content is what its
 // id says, or an error; a token goes to the repository's own host as basic

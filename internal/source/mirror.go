@@ -55,7 +55,7 @@ func (r *Repository) openDir() error {
 	data, err := readSmall(filepath.Join(r.current(), identityFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		r.damaged.Store(exists(r.current()))
-		return nil //nolint:nilerr // there is none yet
+		return nil
 	}
 	var is identity
 	if err != nil || json.Unmarshal(data, &is) != nil {

@@ -11,6 +11,9 @@ import (
 
 var errClosed = errors.New("the mirror is closed")
 
+// maxStrays is how many files outside of the read area one comparison returns.
+const maxStrays = 1000
+
 // errFound ends a walk early.
 var errFound = errors.New("found")
 
@@ -132,6 +135,51 @@ func (r *Repository) Diff(ctx context.Context, from, head string) ([]Change, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("compare: %w", err)
+	}
+	return out, nil
+}
+
+// Strays returns the YAML files outside of the read area that differ between two commits,
+// at most maxStrays, sorted as Git sorts: somebody may have put a manifest there. Only
+// regular files count, none of a hidden folder, and none deeper than MaxDepth folders.
+func (r *Repository) Strays(ctx context.Context, from, head string) ([]Change, error) {
+	var out []Change
+	err := r.read(ctx, func(in reader) (err error) {
+		out = []Change{}
+		old := plumbing.ZeroHash
+		if from != "" {
+			if old, err = rootTree(in, from); err != nil {
+				return err
+			}
+		}
+		now, err := rootTree(in, head)
+		if err != nil {
+			return err
+		}
+		w := walk{in: in, area: area{base: r.area.base}}
+		err = w.trees(old, now, func(path string, a, b entry) error {
+			c := Change{Path: path}
+			if a.kind == regular && !a.hash.IsZero() {
+				c.Old = a.id()
+			}
+			if b.kind == regular && !b.hash.IsZero() {
+				c.New = b.id()
+			}
+			if c.Old != c.New && r.area.strays(path) {
+				out = append(out, c)
+			}
+			if len(out) == maxStrays {
+				return errFound
+			}
+			return ctx.Err()
+		})
+		if errors.Is(err, errFound) || errors.Is(err, ErrTooMany) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for stray manifests: %w", err)
 	}
 	return out, nil
 }

@@ -19,6 +19,48 @@ func begin() map[string]string {
 		"templates/blog.yaml": "kind: Template", "platform.yaml": "kind: Platform", "other/x.yaml": "x"}
 }
 
+// Strays are the YAML files outside of the read area that a range changed: none of a hidden
+// folder, no links, nothing of the area itself.
+func TestStrays(t *testing.T) {
+	w, first := newWorld(t, begin())
+	r := open(t, Options{URL: w.url})
+	fetch(t, r)
+	strays := func(from, head string) []string {
+		t.Helper()
+		all, err := r.Strays(t.Context(), from, head)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, c := range all {
+			what := "changed "
+			switch {
+			case c.Old == "":
+				what = "added "
+			case c.New == "":
+				what = "removed "
+			}
+			out = append(out, what+c.Path)
+		}
+		return out
+	}
+	if d := cmp.Diff([]string{"added other/x.yaml"}, strays("", first)); d != "" {
+		t.Error(d)
+	}
+	w.commit(t, map[string]string{"other/x.yaml": "", "docs/a.YML": "a", "docs/b.txt": "b", ".github/ci.yaml": "c", "docs/.hidden/d.yaml": "d", "web/node_modules/e.yaml": "e"})
+	second := w.commit(t, map[string]string{"root.yaml": "r", "clients/bakery.yaml": "name: bakery # new", "platform.yml": "p", "templates/t.yaml": "t", "a/b/c/d/e/f.yaml": "deep"})
+	fetch(t, r)
+	if d := cmp.Diff([]string{"added docs/a.YML", "removed other/x.yaml", "added root.yaml"}, strays(first, second)); d != "" {
+		t.Error(d)
+	}
+	if got := strays(second, second); got != nil {
+		t.Errorf("a commit differs from itself: %v", got)
+	}
+	if _, err := r.Strays(t.Context(), strings.Repeat("1", 40), second); !errors.Is(err, ErrNotFound) {
+		t.Errorf("from nowhere: %v", err)
+	}
+}
+
 // Over real HTTP: the first clone, a change, a removal, what lies between.
 func TestFollowsABranch(t *testing.T) {
 	w, first := newWorld(t, begin())

@@ -1,14 +1,12 @@
 package web
 
 import (
+	"bytes"
 	"embed"
-	"encoding/json"
 	"errors"
 	"html/template"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -24,6 +22,7 @@ type Reader interface {
 	Overview() (reconcile.Overview, error)
 	Detail(name string) (reconcile.Detail, error)
 	Deployments(name string, limit int) ([]state.Deployment, error)
+	Deployment(id string) (state.Deployment, error) // reconcile.ErrNoDeployment
 	History(name string, limit int) ([]state.Entry, error)
 }
 
@@ -35,193 +34,165 @@ type Message struct {
 
 // Options of the pages.
 type Options struct {
-	Read    Reader
-	Mail    func() ([]Message, error) // nil: no mailbox
-	Healthy func() error              // what is wrong with the daemon; nil: nothing
-	Log     *slog.Logger
-	Hosts   []string                 // names beside addresses and localhost that may be asked for
-	Site    func(name string) string // path at which a site is shown, too; nil: it isn't
+	Read      Reader
+	Mail      func() ([]Message, error) // newest first; nil: no mailbox
+	Ready     func() error              // why the daemon is not ready; nil: it is
+	Log       *slog.Logger
+	PublicURL string                   // address at which people find the pages, beside loopback ones; or ""
+	Site      func(name string) string // path at which a site is shown, too; nil: it isn't
 }
 
-// maxShown is how many audit records and history lines a page shows.
-const maxShown = 50
+const (
+	maxRows    = 500 // clients on the dashboard
+	maxHistory = 15  // lines of history on the dashboard
+	maxPasses  = 10  // on a client's page
+	maxMail    = 100 // messages on the page
+)
 
-// Register puts the pages on a mux.
-func Register(mux *http.ServeMux, o Options) error {
-	site := func(name string) string { return "" }
-	if o.Site != nil {
-		site = o.Site
-	}
-	pages, err := template.New("").Funcs(template.FuncMap{"short": short, "when": when, "site": site, "mail": func() bool { return o.Mail != nil }}).ParseFS(files, "page/*.html")
-	if err != nil {
-		return err
-	}
-	s := &server{Options: o, pages: pages}
-	mux.Handle("GET /healthz", s.guard(s.healthz))
-	mux.Handle("GET /api/clients", s.guard(s.clients))
-	mux.Handle("GET /api/clients/{name}", s.guard(s.client))
-	mux.Handle("GET /api/deployments", s.guard(s.deployments))
-	mux.Handle("GET /api/deployments/{id}", s.guard(s.deployment))
-	mux.Handle("GET /mail/", s.guard(s.mail))
-	mux.Handle("GET /clients/{name}", s.guard(s.clientPage))
-	mux.Handle("GET /style.css", s.guard(s.style))
-	mux.Handle("GET /{$}", s.guard(s.dashboard))
-	return nil
-}
+// errNothingHere: no such page.
+var errNothingHere = errors.New("there is nothing at this address")
 
 type server struct {
 	Options
 	pages *template.Template
+	style []byte
 }
 
-// guard refuses foreign Host names and sets what every answer bears.
-func (s *server) guard(h func(http.ResponseWriter, *http.Request)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.mayAsk(r.Host) {
-			problem(w, http.StatusMisdirectedRequest, "this host name is not served here")
-			return
-		}
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Referrer-Policy", "no-referrer")
-		w.Header().Set("Cache-Control", "no-store")
-		h(w, r)
+// Handler answers every path of the pages and the API, and 404 else.
+func Handler(o Options) (http.Handler, error) {
+	s := &server{Options: o}
+	var err error
+	if s.style, err = files.ReadFile("page/style.css"); err != nil {
+		return nil, err
+	}
+	if s.pages, err = template.New("").Funcs(s.words()).ParseFS(files, "page/*.html"); err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("GET /api/clients", s.clients)
+	mux.HandleFunc("GET /api/clients/{name}", s.client)
+	mux.HandleFunc("GET /api/deployments", s.deployments)
+	mux.HandleFunc("GET /api/deployments/{id}", s.deployment)
+	mux.HandleFunc("GET /api/", func(w http.ResponseWriter, _ *http.Request) { s.json(w, nil, errNothingHere) })
+	mux.HandleFunc("GET /mail/{$}", s.mail)
+	mux.HandleFunc("GET /clients/{name}", s.clientPage)
+	mux.HandleFunc("GET /style.css", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/css; charset=utf-8")
+		_, _ = w.Write(s.style)
 	})
+	mux.HandleFunc("GET /{$}", s.dashboard)
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { s.page(w, "", nil, errNothingHere) })
+	return s.guard(mux), nil
 }
 
-func (s *server) mayAsk(hostport string) bool {
-	host := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		host = h
-	}
-	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil || host == "localhost" {
-		return true
-	}
-	for _, h := range s.Hosts {
-		if strings.EqualFold(h, host) {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *server) healthz(w http.ResponseWriter, _ *http.Request) {
-	if s.Healthy != nil {
-		if err := s.Healthy(); err != nil {
-			problem(w, http.StatusServiceUnavailable, err.Error())
-			return
-		}
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write([]byte("ok\n"))
-}
-
-func (s *server) clients(w http.ResponseWriter, _ *http.Request) {
-	v, err := s.Read.Overview()
-	s.json(w, v, err)
-}
-
-func (s *server) client(w http.ResponseWriter, r *http.Request) {
-	v, err := s.Read.Detail(r.PathValue("name"))
-	s.json(w, v, err)
-}
-
-func (s *server) deployments(w http.ResponseWriter, r *http.Request) {
-	v, err := s.Read.Deployments(r.URL.Query().Get("client"), maxShown)
-	s.json(w, map[string]any{"deployments": v}, err)
-}
-
-func (s *server) deployment(w http.ResponseWriter, r *http.Request) {
-	all, err := s.Read.Deployments("", 1000)
-	for _, d := range all {
-		if d.ID == r.PathValue("id") {
-			s.json(w, d, nil)
-			return
-		}
-	}
-	if err == nil {
-		err = reconcile.ErrNoDeployment
-	}
-	s.json(w, nil, err)
-}
-
-func (s *server) json(w http.ResponseWriter, v any, err error) {
-	switch {
-	case errors.Is(err, reconcile.ErrNoClient), errors.Is(err, reconcile.ErrNoDeployment):
-		problem(w, http.StatusNotFound, err.Error())
-	case err != nil:
-		s.Log.Error("page can't be shown", "error", err)
-		problem(w, http.StatusInternalServerError, "the state can't be read; the log says why")
-	default:
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(v) // whoever asked has gone
-	}
-}
-
-func problem(w http.ResponseWriter, status int, title string) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"title": title, "status": status})
-}
-
+// page answers with a page; an error is one, too.
 func (s *server) page(w http.ResponseWriter, name string, v any, err error) {
-	if err != nil {
-		s.json(w, nil, err)
-		return
+	var b bytes.Buffer
+	if err == nil {
+		err = s.pages.ExecuteTemplate(&b, name, v)
 	}
-	var b strings.Builder
-	if err := s.pages.ExecuteTemplate(&b, name, v); err != nil {
-		s.json(w, nil, err)
-		return
+	status := http.StatusOK
+	if err != nil {
+		var title string
+		status, title = s.wrong(err)
+		b.Reset()
+		if err := s.pages.ExecuteTemplate(&b, "problem.html", title); err != nil {
+			problem(w, status, title)
+			return
+		}
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write([]byte(b.String()))
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // whoever asked has gone
 }
 
-func (s *server) dashboard(w http.ResponseWriter, _ *http.Request) {
+// dashboard is what dashboard.html gets.
+type dashboard struct {
+	reconcile.Overview
+	Rows    []reconcile.Row // those that are shown
+	Only    string          // status that they have; or ""
+	Left    int             // how many are not shown, though they have it
+	Counts  []count
+	History []state.Entry
+}
+
+// count is how many clients have a status.
+type count struct {
+	Status string
+	N      int
+}
+
+func (s *server) dashboard(w http.ResponseWriter, r *http.Request) {
+	only := r.URL.Query().Get("status")
+	if only != "" && class(only) == "" {
+		s.page(w, "", nil, errNothingHere)
+		return
+	}
 	v, err := s.Read.Overview()
 	if err != nil {
 		s.page(w, "", nil, err)
 		return
 	}
-	h, err := s.Read.History("", 15)
-	s.page(w, "dashboard.html", map[string]any{"Overview": v, "History": h, "Mail": s.Mail != nil}, err)
+	d := dashboard{Overview: v, Only: only}
+	n := map[string]int{}
+	for _, c := range v.Clients {
+		n[c.Status]++
+		switch {
+		case only != "" && c.Status != only:
+		case len(d.Rows) == maxRows:
+			d.Left++
+		default:
+			d.Rows = append(d.Rows, c)
+		}
+	}
+	for _, word := range statuses() {
+		if n[word] > 0 {
+			d.Counts = append(d.Counts, count{word, n[word]})
+		}
+	}
+	d.History, err = s.Read.History("", maxHistory)
+	s.page(w, "dashboard.html", d, err)
+}
+
+// clientPage is what client.html gets.
+type clientPage struct {
+	reconcile.Detail
+	Passes []state.Deployment
 }
 
 func (s *server) clientPage(w http.ResponseWriter, r *http.Request) {
-	d, err := s.Read.Detail(r.PathValue("name"))
-	s.page(w, "client.html", d, err)
+	name, err := bounded(r.PathValue("name"))
+	if err != nil {
+		s.page(w, "", nil, err)
+		return
+	}
+	d, err := s.Read.Detail(name)
+	if err != nil {
+		s.page(w, "", nil, err)
+		return
+	}
+	passes := []state.Deployment{}
+	if d.ID != "" { // its file was valid once
+		passes, err = s.Read.Deployments(name, maxPasses)
+	}
+	s.page(w, "client.html", clientPage{d, passes}, err)
 }
 
 func (s *server) mail(w http.ResponseWriter, _ *http.Request) {
 	if s.Mail == nil {
-		problem(w, http.StatusNotFound, "no mailbox here")
+		s.page(w, "", nil, errNothingHere)
 		return
 	}
 	all, err := s.Mail()
-	s.page(w, "mail.html", all, err)
+	s.page(w, "mail.html", map[string]any{"All": len(all), "Shown": all[:min(len(all), maxMail)]}, err)
 }
 
-func (s *server) style(w http.ResponseWriter, _ *http.Request) {
-	data, err := files.ReadFile("page/style.css")
-	if err != nil {
-		s.json(w, nil, err)
-		return
+// mayLink is the address, when it is one of the web; else "".
+func mayLink(address string) string {
+	if strings.HasPrefix(address, "https://") || strings.HasPrefix(address, "http://") {
+		return address
 	}
-	w.Header().Set("Content-Type", "text/css; charset=utf-8")
-	_, _ = w.Write(data)
-}
-
-func short(commit string) string {
-	if len(commit) > 7 {
-		return commit[:7]
-	}
-	return commit
-}
-
-func when(t time.Time) string {
-	if t.IsZero() {
-		return "–"
-	}
-	return t.UTC().Format("2 Jan 2006 15:04:05 UTC")
+	return ""
 }

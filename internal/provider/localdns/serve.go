@@ -98,7 +98,7 @@ func sockets(addr string) (net.PacketConn, net.Listener, error) {
 		if err != nil {
 			return nil, nil, errors.Join(err, packets.Close())
 		}
-		streams, err := net.Listen("tcp", net.JoinHostPort(host, took))
+		streams, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort(host, took))
 		if err == nil {
 			return packets, streams, nil
 		}

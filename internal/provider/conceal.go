@@ -1,0 +1,143 @@
+package provider
+
+import (
+	"context"
+	"errors"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// concealing is a provider whose words hold no secret: a vendor may repeat in an error, a
+// message or a build log what it was sent (promise P10). What it is sent and what it gives
+// as secret is taken out of everything that it says.
+type concealing struct {
+	Provider
+	known Redactor
+}
+
+// concealingDumper is one whose databases can be written out.
+type concealingDumper struct {
+	concealing
+	dumper Dumper
+}
+
+// Redactor takes the secrets that it knows out of text.
+type Redactor interface {
+	Add(s state.Secret)
+	Redact(text string) string
+}
+
+// Conceal decorates a provider. It stands outermost: whatever is between it and the
+// vendor may say too much.
+func Conceal(p Provider, known Redactor) Provider {
+	c := concealing{p, known}
+	if d, ok := p.(Dumper); ok {
+		return concealingDumper{c, d}
+	}
+	return c
+}
+
+// Observe implements Provider.
+func (c concealing) Observe(ctx context.Context, q Query) ([]Object, error) {
+	if q.Wish != nil {
+		c.learn(q.Wish.Inputs)
+	}
+	found, err := c.Provider.Observe(ctx, q)
+	return c.objects(found), c.failure(err)
+}
+
+// Owned implements Provider.
+func (c concealing) Owned(ctx context.Context, installation string) ([]Object, error) {
+	found, err := c.Provider.Owned(ctx, installation)
+	return c.objects(found), c.failure(err)
+}
+
+// Create implements Provider.
+func (c concealing) Create(ctx context.Context, w Wish) (Object, error) {
+	c.learn(w.Inputs)
+	o, err := c.Provider.Create(ctx, w)
+	return c.object(o), c.failure(err)
+}
+
+// Update implements Provider.
+func (c concealing) Update(ctx context.Context, id string, w Wish) (Object, error) {
+	c.learn(w.Inputs)
+	o, err := c.Provider.Update(ctx, id, w)
+	return c.object(o), c.failure(err)
+}
+
+// Delete implements Provider.
+func (c concealing) Delete(ctx context.Context, kind state.Kind, id string) error {
+	return c.failure(c.Provider.Delete(ctx, kind, id))
+}
+
+// Dump implements Dumper.
+func (c concealingDumper) Dump(ctx context.Context, id, path string) error {
+	return c.failure(c.dumper.Dump(ctx, id, path))
+}
+
+func (c concealing) learn(inputs []Input) {
+	for _, i := range inputs {
+		if i.Secret != nil {
+			c.known.Add(*i.Secret)
+		}
+	}
+}
+
+func (c concealing) objects(all []Object) []Object {
+	for i := range all {
+		all[i] = c.object(all[i])
+	}
+	return all
+}
+
+// object takes secrets out of what is said about an object. What it is stays: it is
+// compared with what is wished.
+func (c concealing) object(o Object) Object {
+	c.learn(o.Attributes)
+	for _, x := range o.Outputs {
+		if x.Secret != nil {
+			c.known.Add(*x.Secret)
+		}
+	}
+	o.Message = c.known.Redact(o.Message)
+	if len(o.Log) > 0 {
+		lines := make([]string, len(o.Log)) // the provider may hold the other one
+		for i, l := range o.Log {
+			lines[i] = c.known.Redact(l)
+		}
+		o.Log = lines
+	}
+	return o
+}
+
+// failure takes secrets out of an error. Its kind and its causes stay.
+func (c concealing) failure(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := c.known.Redact(err.Error())
+	var pe *Error
+	if !errors.As(err, &pe) {
+		if text == err.Error() {
+			return err
+		}
+		return &concealed{text, err}
+	}
+	message, code := c.known.Redact(pe.Message), c.known.Redact(pe.Code)
+	if text == err.Error() && message == pe.Message && code == pe.Code {
+		return err
+	}
+	out := *pe
+	out.Message, out.Code = message, code
+	return &out
+}
+
+// concealed is an error in other words.
+type concealed struct {
+	text string
+	err  error
+}
+
+func (c *concealed) Error() string { return c.text }
+func (c *concealed) Unwrap() error { return c.err }

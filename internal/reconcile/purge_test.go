@@ -1,0 +1,175 @@
+package reconcile_test
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/memory"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+const month = 31 * 24 * time.Hour
+
+func (w *world) purge() ([]string, error) {
+	w.t.Helper()
+	return w.engine.PurgeDue(w.t.Context())
+}
+
+// database is the vendor's id of a client's database; "" when none is on record.
+func (w *world) database(name string) string {
+	w.t.Helper()
+	for _, r := range w.detail(name).Resources {
+		if r.Ref.Kind == state.KindDatabase {
+			return r.ID
+		}
+	}
+	return ""
+}
+
+// P5, rule, data: a database that a living client's manifest dropped is retained, and
+// erased after its date; not before, not while the client is paused or its file is
+// invalid, and not when it is asked for again.
+func TestRuleDataPurgeOfAPart(t *testing.T) {
+	v, w := newVendors(t)
+	names := []string{"a", "b", "c", "d"}
+	none := func(name string, more ...string) string {
+		return client(name, append([]string{"database: {provider: none}", "env: {DATABASE_URL: {none: true}}"}, more...)...)
+	}
+	files, without, ids := map[string]string{}, map[string]string{}, map[string]string{}
+	for _, n := range names {
+		files["clients/"+n+".yaml"], without["clients/"+n+".yaml"] = client(n), none(n)
+	}
+	without["clients/c.yaml"] = none("c", "paused: true")
+	w.apply(files)
+	for _, n := range names {
+		ids[n] = w.database(n)
+	}
+	w.apply(map[string]string{"clients/c.yaml": none("c")})
+	w.clock.add(25 * time.Hour) // the guard counts a day
+	w.apply(without)
+	for range 3 {
+		for _, h := range w.overview().Holds {
+			touched, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.pass(touched...)
+		}
+	}
+	w.want("a", state.StatusActive)
+	w.clock.add(29 * 24 * time.Hour)
+	if done, err := w.purge(); err != nil || len(done) > 0 {
+		t.Fatalf("purged before its time: %v %v", done, err)
+	}
+	w.apply(map[string]string{"clients/b.yaml": client("b"), "clients/d.yaml": "name: [\n"})
+	w.clock.add(3 * 24 * time.Hour)
+	done, err := w.purge()
+	if err != nil || len(done) != 1 || !strings.HasPrefix(done[0], "a: database") {
+		t.Errorf("purged %v, %v", done, err)
+	}
+	for _, n := range names {
+		if _, there := v.world.Object(ids[n]); there == (n == "a") {
+			t.Errorf("%s's database is there: %t", n, there)
+		}
+	}
+	if w.database("b") != ids["b"] || w.database("a") != "" {
+		t.Errorf("on record: a %q, b %q, want %q", w.database("a"), w.database("b"), ids["b"])
+	}
+}
+
+// P6: what can't be erased stops no other.
+func TestP6PurgeOneNeverBlocksAnother(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b"), "clients/c.yaml": client("c")})
+	a, b := w.database("a"), w.database("b")
+	w.apply(map[string]string{"clients/a.yaml": ""})
+	w.clock.add(25 * time.Hour)
+	w.apply(map[string]string{"clients/b.yaml": ""})
+	w.clock.add(month + 24*time.Hour)
+	v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Delete && c.ID == a }, 0, memory.Fail(provider.Invalid, "it is locked"))
+	done, err := w.purge()
+	if err == nil || len(done) != 1 || !strings.HasPrefix(done[0], "b: database") {
+		t.Errorf("purged %v, %v", done, err)
+	}
+	if _, there := v.world.Object(b); there {
+		t.Error("b's database is still there")
+	}
+	v.faults.Clear()
+	if done, err = w.purge(); err != nil || len(done) != 1 {
+		t.Errorf("purged %v, %v", done, err)
+	}
+}
+
+// P5, rule, removal: a return voids: a manifest that comes back before a purge has begun
+// keeps its database; one that comes back later, when its date has passed and the erasing
+// is under way, gets a whole new one. Pass and purge never mix.
+func TestP5ReturnWhileAPurgeBegins(t *testing.T) {
+	v, w := newVendors(t)
+	var at apply.Border
+	passed := make(chan error, 1)
+	text := client("a")
+	w.change = func(e *reconcile.Engine) {
+		e.Runner.At = func(b apply.Border, s plan.Step) {
+			if b != at || s.Action != plan.Purge {
+				return
+			}
+			at = ""
+			ids := w.push(map[string]string{"clients/a.yaml": text})
+			begun := e.Stats().Passes
+			go func() {
+				_, err := e.Pass(context.WithoutCancel(t.Context()), ids[0], reconcile.CauseCommit)
+				passed <- err
+			}()
+			for e.Stats().Passes == begun && len(passed) == 0 {
+				runtime.Gosched() // it has come to the client, or has ended
+			}
+			for range 1000 {
+				runtime.Gosched()
+			}
+		}
+	}
+	w.restart()
+	for _, c := range []struct {
+		at   apply.Border
+		kept bool
+	}{{apply.BeforeIntent, true}, {apply.AfterIntent, false}, {apply.AfterCall, false}} {
+		w.apply(map[string]string{"clients/a.yaml": text, "clients/b.yaml": client("b")})
+		w.want("a", state.StatusActive)
+		id := w.database("a")
+		w.apply(map[string]string{"clients/a.yaml": ""})
+		w.clock.add(month)
+		at = c.at
+		if done, err := w.purge(); (len(done) == 0) != c.kept {
+			t.Errorf("%s: purged %v, %v", c.at, done, err)
+		}
+		if at != "" {
+			t.Fatalf("%s: no purge was there", c.at)
+		}
+		if err := <-passed; err != nil {
+			t.Errorf("%s: pass: %v", c.at, err)
+		}
+		w.pass(w.due()...)
+		w.want("a", state.StatusActive)
+		now := w.database("a")
+		if _, there := v.world.Object(now); !there || (now == id) != c.kept {
+			t.Errorf("%s: the database was %s and is %s, which is there: %t", c.at, id, now, there)
+		}
+		w.clock.add(25 * time.Hour)
+	}
+}
+
+func (w *world) overview() reconcile.Overview {
+	w.t.Helper()
+	v, err := w.engine.Overview()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return v
+}

@@ -1,0 +1,77 @@
+package web
+
+import (
+	"html/template"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/report"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// maxLines is how many lines of a message are shown.
+const maxLines = 200
+
+// words are what the pages say their data with. What others wrote goes through line,
+// lines, class, link or a path, and nothing else.
+func (s *server) words() template.FuncMap {
+	return template.FuncMap{
+		"line": report.Line, "lines": lines, "short": short, "when": when, "class": class, "link": mayLink, "clientPath": clientPath, "deploymentPath": deploymentPath,
+		"site": func(name string) string {
+			if s.Site == nil {
+				return ""
+			}
+			return s.Site(name)
+		},
+		"mailbox":  func() bool { return s.Mail != nil },
+		"kind":     func(r state.Ref) string { return report.Line(string(r.Kind)) },
+		"retained": state.Resource.Retained,
+	}
+}
+
+// statuses are a client's, what needs a person first.
+func statuses() []string {
+	return []string{"failed", "invalid", "held", "paused", "pending", "provisioning", "deploying", "deleting", "active", "retained"}
+}
+
+// class is the style of a word of ours; other words have none.
+func class(word string) string {
+	others := []string{"healthy", "progressing", "degraded", "running", "succeeded", "done", "waiting", "skipped", "undone", "manual"}
+	if slices.Contains(statuses(), word) || slices.Contains(others, word) {
+		return word
+	}
+	return ""
+}
+
+// clientPath is where a client's page is. Longer names than there are lead nowhere.
+func clientPath(name string) string {
+	return "/clients/" + url.PathEscape(name[:min(len(name), maxName)])
+}
+
+// deploymentPath is where an audit record is.
+func deploymentPath(id string) string {
+	return "/api/deployments/" + url.PathEscape(id[:min(len(id), maxName)])
+}
+
+// lines is a text of several lines, each as report.Line has it.
+func lines(text string) string {
+	all := strings.SplitN(strings.ReplaceAll(text, "\r\n", "\n"), "\n", maxLines+1)
+	if len(all) > maxLines {
+		all[maxLines] = "…"
+	}
+	for i, l := range all {
+		all[i] = report.Line(l)
+	}
+	return strings.Join(all, "\n")
+}
+
+func short(commit string) string { return report.Line(commit[:min(7, len(commit))]) }
+
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return t.UTC().Format("2 Jan 2006 15:04:05 UTC")
+}
