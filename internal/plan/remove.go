@@ -293,7 +293,7 @@ func Purges(c state.Client, wish, recorded []state.Resource, now time.Time) []St
 	for _, w := range wish {
 		wished[w.Ref] = true
 	}
-	var out []Step
+	var out []*Step
 	for _, r := range recorded {
 		if !c.Removed && wished[r.Ref] {
 			continue
@@ -301,7 +301,7 @@ func Purges(c state.Client, wish, recorded []state.Resource, now time.Time) []St
 		if !r.Retained() || r.Adopted || r.Found || r.PurgeAfter.IsZero() || now.Before(r.PurgeAfter) {
 			continue
 		}
-		out = append(out, Step{Number: Number(r.Ref.Kind), Action: Purge, Ref: r.Ref, Client: c.Name, Provider: r.Provider, Prior: &r, Risk: RiskData,
+		out = append(out, &Step{Number: Number(r.Ref.Kind), Action: Purge, Ref: r.Ref, Client: c.Name, Provider: r.Provider, Prior: &r, Risk: RiskData,
 			Reason: "kept until " + r.PurgeAfter.UTC().Format("2 January 2006") + ", and nobody asked for it again", Undo: "none: it is erased"})
 	}
 	return order(out)
