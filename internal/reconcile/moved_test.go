@@ -357,6 +357,43 @@ func TestDeletedUserIsMadeAnew(t *testing.T) {
 	}
 }
 
+// A name that is given on before it has arrived comes from who has it still, and who has
+// it keeps it for as long as its new owner can't take it.
+func TestS24NameGivenOnTwice(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/b.yaml": client("b", "deployment: {provider: none}"), "clients/c.yaml": client("c", "deployment: {provider: none}"),
+		"clients/e.yaml": client("e", "aliases: [x.example]"), "clients/z.yaml": client("z", "deployment: {provider: none}")})
+	w.push(map[string]string{"clients/c.yaml": client("c", "deployment: {provider: none}", "aliases: [x.example]"), "clients/e.yaml": client("e")})
+	w.restart()
+	foreign := v.world.Seed("cloudflare", provider.Object{Kind: state.KindRecord, Name: "A b.agency.example", Mark: provider.Mark{Installation: "ffff0000", Client: "a", Generation: 1}, Attributes: []provider.Input{
+		{Name: "type", Text: "A"}, {Name: "name", Text: "b.agency.example"}, {Name: "content", Text: "198.51.100.1"}, {Name: "ttl", Text: "300"}}})
+	ids := w.push(map[string]string{"clients/b.yaml": client("b", "aliases: [x.example]"), "clients/c.yaml": "", "clients/e.yaml": ""})
+	if got := w.engine.Group(ids[0]); len(got) != 3 {
+		t.Fatalf("the group is %v", got)
+	}
+	w.pass(ids[0])
+	w.want("b", state.StatusHeld)
+	if r := w.want("e", state.StatusDeleting); !strings.HasPrefix(r.Because, "waiting for b") {
+		t.Errorf("e: %s", r.Because)
+	}
+	if _, ok := v.world.Serves("x.example"); !ok {
+		t.Error("x.example is down")
+	}
+	v.world.Remove(foreign)
+	id, err := w.engine.Retry("b", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	w.pass(id)
+	w.want("b", state.StatusActive)
+	w.want("e", state.StatusRetained)
+	d, _ := v.world.Serves("x.example")
+	if o, _ := v.world.Object(d); string(o.Mark.Client) != w.detail("b").ID {
+		t.Errorf("x.example is served by %q", o.Mark.Client)
+	}
+}
+
 // removedFirst is the client that was removed first.
 func (w *world) removedFirst() state.ClientID {
 	w.t.Helper()
