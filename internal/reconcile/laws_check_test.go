@@ -213,8 +213,8 @@ func (s *story) once() {
 	}
 }
 
-// noneLost: what bears our mark is on record or has an open intent (I2). Users stay in
-// a database that stays, and what was made on a site of others' stays there.
+// noneLost: what bears our mark is on record or has an open intent (I2). What was made
+// on a site of others' stays there.
 func (s *story) noneLost() {
 	known, named := map[string]bool{}, map[string]bool{}
 	for _, id := range append(s.ids(), "") {
@@ -229,7 +229,7 @@ func (s *story) noneLost() {
 	}
 	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
 		for _, o := range s.vendors.world.Objects(name) {
-			if o.Mark.Installation == lawInstallation && o.Kind != state.KindAdmin && !s.likeIDs[attribute(o, "site")] && !known[o.ID] && !named[name+" "+string(o.Kind)+" "+o.Name] {
+			if o.Mark.Installation == lawInstallation && !s.likeIDs[attribute(o, "site")] && !known[o.ID] && !named[name+" "+string(o.Kind)+" "+o.Name] {
 				s.Fatalf("I2: %s %s %q of %s is on no record", name, o.Kind, o.ID, o.Mark.Client)
 			}
 		}

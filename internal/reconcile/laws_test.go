@@ -142,9 +142,9 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 		unkind[name] = func(state.Kind, *provider.Traits) {}
 		switch s.n(3, "unkind "+name) {
 		case 2:
-			unkind[name] = unkindTo(20 * time.Second)
+			unkind[name] = memory.Unkind(20 * time.Second)
 		case 3:
-			unkind[name] = unkindTo(3 * time.Minute)
+			unkind[name] = memory.Unkind(3 * time.Minute)
 		}
 	}
 	guard := accept.Guard{MaxDeletes: 100, MaxDeletePercent: 100, MaxChanged: 25, MaxCreates: 100}
@@ -215,17 +215,6 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 		s.finish()
 	}
 	return s
-}
-
-// unkindTo is a vendor that takes a name twice and whose lists are late. Users are in
-// the list at once: they are forgotten with their client while their database stays, and
-// looked for when it returns.
-func unkindTo(lag time.Duration) func(state.Kind, *provider.Traits) {
-	return func(k state.Kind, t *provider.Traits) {
-		if t.UniqueName = false; k != state.KindAdmin {
-			t.ListLag = lag
-		}
-	}
 }
 
 // lookAlikes are there from the start: objects named as ours will be, without a mark or

@@ -394,6 +394,47 @@ func TestS24NameGivenOnTwice(t *testing.T) {
 	}
 }
 
+// P3: a user stays in its database when its client goes, and on record: a client that
+// returns before the vendor's lists show it has it once, on its new site.
+func TestP3ReturnFindsItsUser(t *testing.T) {
+	v := &vendors{faults: &memory.Faults{}}
+	w := newWorldWith(t, func(c *clock) []provider.Provider {
+		v.clock, v.world = c, memory.NewWorld(c.Now)
+		return []provider.Provider{memory.New(memory.Options{Name: "railway", World: v.world, Kinds: memory.Change(memory.Databases(), memory.Unkind(time.Hour)), Sleep: c.Sleep}),
+			memory.New(memory.Options{Name: "cloudflare", World: v.world, Kinds: memory.DNS(), Sleep: c.Sleep}),
+			memory.New(memory.Options{Name: "vercel", World: v.world, Kinds: memory.Hosting(), Sleep: c.Sleep})}
+	})
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/z.yaml": client("z", "deployment: {provider: none}")})
+	w.apply(map[string]string{"clients/a.yaml": ""})
+	if kept, err := w.engine.Retained(); err != nil || len(kept) != 1 {
+		t.Errorf("retained: %+v, %v", kept, err)
+	}
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	w.want("a", state.StatusActive)
+	users, at, site := 0, "", ""
+	for _, o := range v.world.Objects("") {
+		switch o.Kind {
+		case state.KindSite:
+			site = o.ID
+		case state.KindAdmin:
+			users++
+			at = attribute(o, "site")
+		}
+	}
+	if users != 1 || at != site {
+		t.Errorf("%d users, want 1; of the site %s, want %s", users, at, site)
+	}
+	// And it is off the record with its database.
+	w.apply(map[string]string{"clients/a.yaml": ""})
+	w.clock.add(40 * 24 * time.Hour)
+	if _, err := w.engine.PurgeDue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.row("a"); got.Name != "" {
+		t.Errorf("a is still known as %s", got.Status)
+	}
+}
+
 // removedFirst is the client that was removed first.
 func (w *world) removedFirst() state.ClientID {
 	w.t.Helper()
