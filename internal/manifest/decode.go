@@ -149,7 +149,7 @@ func (d *document) mapping(n *yaml.Node, v reflect.Value, f Field, at string, pa
 			d.node(k, "duplicate-key", fmt.Sprintf("%s is said twice", key(k.Value)), "keep one of them")
 			continue
 		}
-		if problem, hint := checkKey(f.Format, k.Value); problem != "" {
+		if problem, hint := d.checkKey(f.Format, k.Value); problem != "" {
 			d.node(k, "key", at+": "+problem, hint)
 			continue
 		}
@@ -162,7 +162,7 @@ func (d *document) mapping(n *yaml.Node, v reflect.Value, f Field, at string, pa
 			inner.Format, inner.Max = "text", 200
 		}
 		d.value(value, e, inner, where, partial)
-		if p, ok := e.Interface().(EnvValue); ok {
+		if p, ok := e.Interface().(EnvValue); ok && !d.sound {
 			d.pasted(value, k.Value, p.Literal, where)
 		}
 		out.SetMapIndex(reflect.ValueOf(k.Value), e)
@@ -244,7 +244,7 @@ func (d *document) any(n *yaml.Node, at string) any {
 			}
 			value := n.Content[i+1]
 			out[k] = d.any(value, where)
-			if value.Kind == yaml.ScalarNode && value.Tag == "!!str" && settingName.MatchString(k) {
+			if value.Kind == yaml.ScalarNode && value.Tag == "!!str" && !d.sound && settingName.MatchString(k) {
 				d.pasted(value, k, value.Value, where)
 			}
 		}
@@ -297,6 +297,13 @@ func (d *document) defaults(n *yaml.Node, t *Tree, at string) {
 	d.into(n, reflect.ValueOf(&c).Elem(), at, true)
 	d.rules(c, n, at)
 	t.Node = n
+}
+
+func (d *document) checkKey(format, k string) (problem, hint string) {
+	if d.sound {
+		return "", ""
+	}
+	return checkKey(format, k)
 }
 
 // find returns the value node at a path of keys below n, or nil.

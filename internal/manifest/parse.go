@@ -31,6 +31,7 @@ type document struct {
 	root     *yaml.Node            // the mapping; nil when the file can't be read
 	tree     *yaml.Node            // what was parsed, nil for nothing
 	client   string
+	sound    bool // every value passed its rules already; what doesn't fit its place is left out all the same
 	problems Problems
 }
 

@@ -69,12 +69,18 @@ func random(s string) bool {
 	return randomShape.MatchString(s) && entropy(s) > 3.8 && strings.ContainsAny(s, "0123456789") && strings.ToLower(s) != s && strings.ToUpper(s) != s
 }
 
+// shortestSecret is the length of the shortest shape that isn't a URL: xoxb- and ten.
+const shortestSecret = 15
+
 // looksSecret says that a text holds something shaped like a secret.
 func looksSecret(s string) bool { return marked(s) && secretShape.MatchString(s) }
 
 // marked says that a text holds what every shape of a secret has: nearly no text does,
 // and the regular expression is slow.
 func marked(s string) bool {
+	if len(s) < shortestSecret {
+		return strings.Contains(s, "://") && strings.Contains(s, "@")
+	}
 	for _, m := range [...]string{"k_live_", "k_test_", "live_", "test_", "whsec_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "AKIA", "ASIA", "AIza", "re_", "SG.", "npm_",
 		"dop_v1_", "sk-", "shpat_", "shpss_", "shpca_", "shppa_", "AGE-SECRET-KEY-", "dckr_pat_", "sbp_", "xkeysib-", "ya29.", "hooks.slack.com/", "PRIVATE KEY", "eyJ"} {
 		if strings.Contains(s, m) {
@@ -88,20 +94,23 @@ const secretHint = "store it with `reconciler secret set NAME --client CLIENT` a
 
 // noSecret refuses a text that is shaped like a secret. The text isn't repeated.
 func (d *document) noSecret(n *yaml.Node, at string) {
-	if looksSecret(n.Value) {
+	if !d.sound && looksSecret(n.Value) {
 		d.secretAt(n, at)
 	}
 }
 
+// shortestNamed is from which length on a name makes a literal a secret.
+const shortestNamed = 8
+
 // pasted refuses a variable's literal that is probably a secret.
 func (d *document) pasted(n *yaml.Node, variable, literal, at string) {
-	if literal == "" || looksSecret(literal) { // told of by shape already
+	if len(literal) < shortestNamed || looksSecret(literal) { // told of by shape already
 		return
 	}
 	if harmlessShape.MatchString(literal) || publicName.MatchString(variable) {
 		return
 	}
-	named := secretName.MatchString(variable) && len(literal) >= 8 && !strings.Contains(literal, " ")
+	named := secretName.MatchString(variable) && !strings.Contains(literal, " ")
 	if named || random(literal) {
 		d.secretAt(n, at)
 	}

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"sort"
 	"strings"
@@ -29,6 +30,39 @@ type Context struct {
 	Templates map[string]Template // by name
 	Blobs     map[string]string   // template's name → git blob id
 	Program   string              // this program's version, for platform.yaml's requires; "" or "dev": any
+
+	layers map[string]inherited // by template, where they were laid for all of its clients at once
+}
+
+// inherited is what a template's clients are laid over, down to the configuration.
+type inherited struct {
+	tree *yaml.Node
+	env  Env
+	// sound says that every value of them passes the rules: a manifest that passes them
+	// too need not be checked again when it was laid over them.
+	sound bool
+}
+
+// lay works out the layers of every template, for a context that doesn't change any more.
+func (ctx *Context) lay() {
+	ctx.layers = make(map[string]inherited, len(ctx.Templates))
+	for name, t := range ctx.Templates {
+		ctx.layers[name] = ctx.under(t)
+	}
+}
+
+// under lays template over platform file over configuration.
+func (ctx *Context) under(t Template) inherited {
+	tree := ctx.Defaults.tree()
+	if ctx.Platform != nil {
+		tree = merge(tree, ctx.Platform.Defaults.Node, "")
+	}
+	l := inherited{tree: merge(tree, t.Defaults.Node, ""), env: environment(ctx.Platform, t)}
+	var c Client
+	check := &document{}
+	check.into(l.tree, reflect.ValueOf(&c).Elem(), "", true)
+	l.sound = len(check.problems) == 0
+	return l
 }
 
 // Resolve decodes a manifest and lays it over template, platform file and
@@ -82,18 +116,16 @@ func (d *document) resolve(c Client, ctx Context) Effective {
 		d.node(find(d.root, "template"), "template", fmt.Sprintf("there is no template %s", shown(c.Template)), hint)
 		return Effective{Client: c}
 	}
-	tree := ctx.Defaults.tree()
-	if ctx.Platform != nil {
-		tree = merge(tree, ctx.Platform.Defaults.Node, "")
+	under, ok := ctx.layers[c.Template]
+	if !ok {
+		under = ctx.under(t)
 	}
-	tree = merge(tree, t.Defaults.Node, "")
-	tree = merge(tree, d.root, "")
 	var e Effective
-	scratch := &document{path: d.path} // the layers were checked when they were decoded
-	scratch.into(tree, reflect.ValueOf(&e.Client).Elem(), "", true)
+	scratch := &document{path: d.path, sound: under.sound} // the layers were checked when they were decoded
+	scratch.into(merge(under.tree, d.root, ""), reflect.ValueOf(&e.Client).Elem(), "", true)
 	e.Source, e.Build, e.Migrate, e.AdminPanel, e.TemplateBlob = t.Source, t.Build, t.Migrate, t.Admin, ctx.Blobs[c.Template]
 	e.fill(ctx)
-	e.Environment = environment(ctx.Platform, t, c.Env)
+	e.Environment = own(under.env, c.Env)
 	d.hosts(&e, ctx)
 	d.features(&e, t, ctx.Platform)
 	d.providers(e, ctx)
@@ -218,16 +250,11 @@ func (e *Effective) tidy() {
 	e.Env = e.Environment
 }
 
-// environment lays the variables: manifest over template's defaults over template
-// over platform. {none: true} takes one away.
-func environment(p *Platform, t Template, own Env) Env {
+// environment lays the variables that a template's clients inherit: the template's
+// defaults over the template over the platform.
+func environment(p *Platform, t Template) Env {
 	out := Env{}
-	lay := func(env Env) {
-		for name, v := range env {
-			out[name] = v
-		}
-	}
-	inherited := func(tree Tree) {
+	defaults := func(tree Tree) {
 		n := find(tree.Node, "env")
 		if n == nil {
 			return
@@ -235,14 +262,21 @@ func environment(p *Platform, t Template, own Env) Env {
 		var env Env
 		d := &document{}
 		d.mapping(n, reflect.ValueOf(&env).Elem(), Field{Format: "variable"}, "env", true)
-		lay(env)
+		maps.Copy(out, env)
 	}
 	if p != nil {
-		inherited(p.Defaults)
+		defaults(p.Defaults)
 	}
-	lay(t.Env)
-	inherited(t.Defaults)
-	lay(own)
+	maps.Copy(out, t.Env)
+	defaults(t.Defaults)
+	return out
+}
+
+// own lays the manifest's variables over the inherited ones. {none: true} takes one away.
+func own(under, env Env) Env {
+	out := make(Env, len(under)+len(env))
+	maps.Copy(out, under)
+	maps.Copy(out, env)
 	for name, v := range out {
 		if v.None {
 			delete(out, name)

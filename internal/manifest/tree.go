@@ -35,20 +35,43 @@ func CheckTreeFor(program string, l Layout, files []File, d Defaults) ([]Effecti
 	return CheckTreeOver(program, l, files, nil, d, func(string) int { return 0 })
 }
 
-// CheckTreeOver is CheckTreeFor for a change that is to be judged. rules, unless nil,
-// are the platform file and the templates that decide in place of the tree's own;
-// a template that only the tree has counts all the same. rank says who comes first
-// when two claim a name: the lower; among equals the path decides. The tree's own
-// platform file and templates are checked too.
+// CheckTreeOver is CheckTreeFor for a change that is to be judged: see NewCheck.
 func CheckTreeOver(program string, l Layout, files, rules []File, d Defaults, rank func(path string) int) ([]Effective, Problems) {
+	c := NewCheck(program, l, files, rules, d, rank)
+	for i := range c.Len() {
+		c.Read(i)
+	}
+	return c.End()
+}
+
+// Check is CheckTreeOver in three parts, for those who have several processors: what
+// all clients are laid over, each client's file by itself, and the rules across files.
+type Check struct {
+	tree
+	clients []File
+	read    []read
+}
+
+// read is a client's file that was read by itself.
+type read struct {
+	doc       *document
+	effective Effective
+	whole     bool // it was laid over its layers; else effective is none
+}
+
+// NewCheck begins. rules, unless nil, are the platform file and the templates that
+// decide in place of the tree's own; a template that only the tree has counts all the
+// same. rank says who comes first when two claim a name: the lower; among equals the
+// path decides. The tree's own platform file and templates are checked too.
+func NewCheck(program string, l Layout, files, rules []File, d Defaults, rank func(path string) int) *Check {
 	files = append([]File(nil), files...)
 	sort.SliceStable(files, func(i, j int) bool { return files[i].Path < files[j].Path })
 	own := newTree(program, d)
-	own.read(l, files)
+	own.rules(l, files)
 	t := own
 	if rules != nil {
 		t = newTree(program, d)
-		t.read(l, rules)
+		t.rules(l, rules)
 		t.problems = own.problems // the rules were judged where they were accepted
 		for name, v := range own.ctx.Templates {
 			if _, ok := t.ctx.Templates[name]; !ok && !t.unreadable[name] {
@@ -56,32 +79,52 @@ func CheckTreeOver(program string, l Layout, files, rules []File, d Defaults, ra
 			}
 		}
 	}
-	var clients []File
+	t.ctx.lay()
+	c := &Check{tree: *t}
 	for _, f := range files {
 		switch l.Classify(f.Path) {
 		case ClassClient:
-			clients = append(clients, f)
+			c.clients = append(c.clients, f)
 		case ClassMisnamed:
-			t.problems = append(t.problems, misnamed(l, f.Path))
+			c.problems = append(c.problems, misnamed(l, f.Path))
 		case ClassOther:
 			if SaysClient(f.Data) {
-				t.problems = append(t.problems, misnamed(l, f.Path))
+				c.problems = append(c.problems, misnamed(l, f.Path))
 			}
 		}
 	}
-	sort.SliceStable(clients, func(i, j int) bool { return rank(clients[i].Path) < rank(clients[j].Path) })
-	for _, f := range clients {
-		t.client(f)
+	sort.SliceStable(c.clients, func(i, j int) bool { return rank(c.clients[i].Path) < rank(c.clients[j].Path) })
+	c.read = make([]read, len(c.clients))
+	return c
+}
+
+// Len is how many files of clients there are.
+func (c *Check) Len() int { return len(c.clients) }
+
+// Read reads the i-th client's file by itself. Several may be read at the same time;
+// each is read once.
+func (c *Check) Read(i int) { c.read[i] = c.client(c.clients[i]) }
+
+// End holds all files against each other, once every one was read.
+func (c *Check) End() ([]Effective, Problems) {
+	for i := range c.read {
+		r := &c.read[i]
+		if !r.whole {
+			c.problems = append(c.problems, r.doc.problems...)
+			continue
+		}
+		c.check(r.doc, &r.effective)
+		c.checked = append(c.checked, r)
 	}
-	t.late()
-	for _, c := range t.checked {
-		t.problems = append(t.problems, c.doc.problems...)
-		if !c.doc.problems.Failed() {
-			t.valid = append(t.valid, c.effective)
+	c.late()
+	for _, r := range c.checked {
+		c.problems = append(c.problems, r.doc.problems...)
+		if !r.doc.problems.Failed() {
+			c.valid = append(c.valid, r.effective)
 		}
 	}
-	sort.SliceStable(t.valid, func(i, j int) bool { return t.valid[i].Name < t.valid[j].Name })
-	return t.valid, t.problems.sorted()
+	sort.SliceStable(c.valid, func(i, j int) bool { return c.valid[i].Name < c.valid[j].Name })
+	return c.valid, c.problems.sorted()
 }
 
 // tree is a tree on its way through the rules; the maps say who has which name so
@@ -91,15 +134,9 @@ type tree struct {
 	ctx                           Context
 	unread                        bool            // the platform file can't be read at all
 	unreadable                    map[string]bool // templates likewise, by name
-	checked                       []checked
+	checked                       []*read         // laid over their layers
 	valid                         []Effective
 	problems                      Problems
-}
-
-// checked is a manifest that was laid over its layers.
-type checked struct {
-	doc       *document
-	effective Effective
 }
 
 func newTree(program string, d Defaults) *tree {
@@ -107,8 +144,8 @@ func newTree(program string, d Defaults) *tree {
 		ctx: Context{Defaults: d, Templates: map[string]Template{}, Blobs: map[string]string{}, Program: program}}
 }
 
-// read takes in the files that manifests are laid over.
-func (t *tree) read(l Layout, files []File) {
+// rules takes in the files that manifests are laid over.
+func (t *tree) rules(l Layout, files []File) {
 	for _, f := range files {
 		switch l.Classify(f.Path) {
 		case ClassPlatform:
@@ -138,23 +175,20 @@ func (t *tree) template(f File) {
 	t.ctx.Templates[name] = v
 }
 
-func (t *tree) client(f File) {
+// client reads one file by itself. It changes nothing of the tree.
+func (t *tree) client(f File) read {
 	c, doc := decodeClient(f.Path, f.Data)
 	switch {
 	case doc.root == nil || doc.problems.Failed():
 		doc.newer(t.ctx)
-		t.problems = append(t.problems, doc.problems...)
 	case t.unread:
 		doc.node(doc.root, "platform", "the platform file can't be read, so this is checked only by itself", "mend the platform file first")
-		t.problems = append(t.problems, doc.problems...)
 	case t.unreadable[c.Template]:
 		doc.node(find(doc.root, "template"), "template", fmt.Sprintf("the template %s can't be read, so this is checked only by itself", c.Template), "mend the template first")
-		t.problems = append(t.problems, doc.problems...)
 	default:
-		e := doc.resolve(c, t.ctx)
-		t.check(doc, e)
-		t.checked = append(t.checked, checked{doc, e})
+		return read{doc, doc.resolve(c, t.ctx), true}
 	}
+	return read{doc: doc}
 }
 
 // late are the rules that need everybody: nobody was a client that is still here, and
@@ -178,7 +212,7 @@ func (t *tree) late() {
 }
 
 // check holds a manifest against those before it.
-func (t *tree) check(d *document, e Effective) {
+func (t *tree) check(d *document, e *Effective) {
 	take := func(in map[string]string, key, what, hint string, at *yaml.Node) {
 		if other, ok := in[key]; ok && other != d.path {
 			d.node(at, "unique", fmt.Sprintf("%s belongs to %s already", what, other), hint)

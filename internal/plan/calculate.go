@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"container/heap"
 	"fmt"
 	"sort"
@@ -11,35 +12,82 @@ import (
 
 // Calculate plans a group.
 func Calculate(in Input) Plan {
-	clients := append([]ClientInput(nil), in.Clients...)
-	sort.Slice(clients, func(i, j int) bool { return clients[i].Client.ID < clients[j].Client.ID })
-	moves := findMoves(clients)
-	twice := adoptedTwice(clients)
-	p := Plan{Commit: in.Commit, LookedAt: in.LookedAt, Warnings: renames(clients)}
-	for _, c := range clients {
-		if len(c.Problems) > 0 {
-			p.Problems = append(p.Problems, c.Problems...)
-			continue
-		}
-		b := newBuilder(in, c, moves)
-		b.twice = twice
-		switch {
-		case c.Removed:
-			b.remove()
-		case c.Wish != nil:
-			b.converge()
-		}
-		if len(b.problems) > 0 {
-			p.Problems = append(p.Problems, b.problems...)
-			continue
-		}
-		p.Steps = append(p.Steps, b.finish()...)
+	c := Begin(in)
+	for i := range c.Len() {
+		c.Client(i)
 	}
-	moves.join(p.Steps)
-	p.Steps = order(p.Steps)
+	return c.Plan()
+}
+
+// Calculation is Calculate in three parts, for those who have several processors: what
+// concerns several clients, each client by itself, and the order of all steps.
+type Calculation struct {
+	in      Input
+	clients []ClientInput // by id
+	moves   moves
+	twice   map[string]string
+	parts   []part
+}
+
+// part is what is planned of one client.
+type part struct {
+	steps    []Step
+	problems []Problem
+}
+
+// Begin begins the plan of a group.
+func Begin(in Input) *Calculation {
+	c := &Calculation{in: in, clients: append([]ClientInput(nil), in.Clients...), parts: make([]part, len(in.Clients))}
+	sort.Slice(c.clients, func(i, j int) bool { return c.clients[i].Client.ID < c.clients[j].Client.ID })
+	c.moves, c.twice = findMoves(c.clients), adoptedTwice(c.clients)
+	return c
+}
+
+// Len is how many clients there are.
+func (c *Calculation) Len() int { return len(c.clients) }
+
+// Client plans the i-th client. Several may be planned at the same time; each is once.
+func (c *Calculation) Client(i int) {
+	client := c.clients[i]
+	if len(client.Problems) > 0 {
+		c.parts[i].problems = client.Problems
+		return
+	}
+	b := newBuilder(c.in, client, c.moves)
+	b.twice = c.twice
+	switch {
+	case client.Removed:
+		b.remove()
+	case client.Wish != nil:
+		b.converge()
+	}
+	if len(b.problems) > 0 {
+		c.parts[i].problems = b.problems
+		return
+	}
+	c.parts[i].steps = b.finish()
+}
+
+// Plan puts the clients' plans together, once every one was planned.
+func (c *Calculation) Plan() Plan {
+	p := Plan{Commit: c.in.Commit, LookedAt: c.in.LookedAt, Warnings: renames(c.clients)}
+	n := 0
+	for _, part := range c.parts {
+		n += len(part.steps)
+	}
+	steps := make([]Step, 0, n)
+	for _, part := range c.parts {
+		steps = append(steps, part.steps...)
+		p.Problems = append(p.Problems, part.problems...)
+	}
+	c.moves.join(steps)
+	p.Steps = order(steps)
 	block(p.Steps)
 	return p
 }
+
+// usualSteps is how many steps a client has beside those of its resources.
+const usualSteps = 4
 
 // builder plans one client.
 type builder struct {
@@ -60,7 +108,8 @@ type builder struct {
 }
 
 func newBuilder(in Input, c ClientInput, m moves) *builder {
-	b := &builder{in: in, c: c, moves: m, recorded: map[state.Ref]state.Resource{}, wished: map[state.Ref]state.Resource{}, proofs: map[string]bool{}, byRef: map[state.Ref]int{}}
+	b := &builder{in: in, c: c, moves: m, recorded: map[state.Ref]state.Resource{}, wished: map[state.Ref]state.Resource{}, proofs: map[string]bool{}, byRef: map[state.Ref]int{},
+		steps: make([]Step, 0, len(c.Wish)+usualSteps)}
 	for _, r := range c.Recorded {
 		b.recorded[r.Ref] = r
 	}
@@ -142,10 +191,25 @@ func inOrder(all map[state.Ref]state.Resource) []state.Resource {
 
 // rank is a kind's place in a first provisioning.
 func rank(k state.Kind) int {
-	for i, o := range []state.Kind{state.KindDatabase, state.KindSite, state.KindEnvironment, state.KindDeployment, state.KindAdmin, state.KindTraffic, state.KindDomain, state.KindRecord, state.KindMail} {
-		if k == o {
-			return i
-		}
+	switch k {
+	case state.KindDatabase:
+		return 0
+	case state.KindSite:
+		return 1
+	case state.KindEnvironment:
+		return 2
+	case state.KindDeployment:
+		return 3
+	case state.KindAdmin:
+		return 4
+	case state.KindTraffic:
+		return 5
+	case state.KindDomain:
+		return 6
+	case state.KindRecord:
+		return 7
+	case state.KindMail:
+		return 8
 	}
 	return 99
 }
@@ -209,17 +273,27 @@ func (b *builder) finish() []Step {
 
 // order sorts steps so that each comes after what it needs; among those that may come
 // next, by client, number, kind and key.
-func order(steps []Step) []Step {
-	sort.SliceStable(steps, func(i, j int) bool { return before(steps[i], steps[j]) })
-	index := make(map[string]int, len(steps))
-	for i, s := range steps {
-		index[s.Key()] = i
+func order(unsorted []Step) []Step {
+	keys, at := make([]string, len(unsorted)), make([]int, len(unsorted))
+	for i := range unsorted {
+		keys[i], at[i] = unsorted[i].Key(), i
+	}
+	sort.SliceStable(at, func(i, j int) bool {
+		a, b := at[i], at[j]
+		if n := compare(&unsorted[a], &unsorted[b]); n != 0 {
+			return n < 0
+		}
+		return keys[a] < keys[b]
+	})
+	steps, index := make([]Step, len(at)), make(map[string]int, len(at))
+	for i, from := range at {
+		steps[i], index[keys[from]] = unsorted[from], i
 	}
 	missing := make([]int, len(steps)) // needs that are not placed yet
 	waiting := make([][]int, len(steps))
 	var next places
-	for i, s := range steps {
-		for _, n := range s.Needs {
+	for i := range steps {
+		for _, n := range steps[i].Needs {
 			if j, ok := index[n]; ok && j != i {
 				missing[i]++
 				waiting[j] = append(waiting[j], i)
@@ -263,17 +337,9 @@ func (p *places) Pop() any {
 	return x
 }
 
-func before(a, b Step) bool {
-	if a.Ref.Client != b.Ref.Client {
-		return a.Ref.Client < b.Ref.Client
-	}
-	if a.Number != b.Number {
-		return a.Number < b.Number
-	}
-	if x, y := rank(a.Ref.Kind), rank(b.Ref.Kind); x != y {
-		return x < y
-	}
-	return a.Key() < b.Key()
+// compare orders steps by client, number and kind.
+func compare(a, b *Step) int {
+	return cmp.Or(cmp.Compare(a.Ref.Client, b.Ref.Client), cmp.Compare(a.Number, b.Number), cmp.Compare(rank(a.Ref.Kind), rank(b.Ref.Kind)))
 }
 
 // block lets what needs a blocked step wait with it.

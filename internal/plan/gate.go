@@ -150,7 +150,7 @@ func holdPrint(p Plan, kind state.HoldKind, steps []int) string {
 		prints = append(prints, StepPrint(p.Steps[i]))
 	}
 	sort.Strings(prints[1:])
-	return digest(strings.Join(prints, "\n"))
+	return digest([]byte(strings.Join(prints, "\n")))
 }
 
 // holdsOf says why a step waits.

@@ -24,7 +24,7 @@ func Model(recorded []state.Resource, p Plan, now time.Time) []state.Resource {
 				r.ID, r.Name, r.Outputs, r.Adopted, r.Generation, r.Run = old.ID, old.Name, old.Outputs, old.Adopted, old.Generation, old.Run
 			}
 			if r.ID == "" {
-				r.ID = "model-" + digest(s.Ref.String())
+				r.ID = "model-" + digest([]byte(s.Ref.String()))
 			}
 			r.Provider, r.UpdatedAt = s.Provider, now
 			if s.Action == Move {

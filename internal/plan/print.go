@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/compassdigital/reconciler/internal/state"
@@ -18,24 +19,30 @@ import (
 // before its id is minted, and what runs must bear the print that was reviewed. A
 // rename asks anew.
 func StepPrint(s Step) string {
-	var w strings.Builder
-	own := owner{s}
-	fmt.Fprintf(&w, "%s\n%s\n%s\n%s\n%s\n", own.ref(s.Ref), s.Action, own.ref(s.From), s.Provider, s.Risk)
+	own := owner{&s}
+	w := make([]byte, 0, 1024) // a text of many small parts, for every step of a plan
+	line := func(text string) { w = append(append(w, text...), '\n') }
+	w = append(own.ref(w, s.Ref), '\n')
+	line(string(s.Action))
+	w = append(own.ref(w, s.From), '\n')
+	line(s.Provider)
+	line(string(s.Risk))
 	if s.Wish != nil {
 		for _, a := range s.Wish.Attributes {
 			if a.Name == "secrets" && s.Ref.Kind == state.KindDeployment {
 				continue // versions of secrets
 			}
-			fmt.Fprintf(&w, "%q=%s\n", a.Name, own.value(a.Value))
+			w = append(strconv.AppendQuote(w, a.Name), '=')
+			w = append(own.value(w, a.Value), '\n')
 		}
 		if s.Action == Adopt {
-			fmt.Fprintf(&w, "adopt %q found %t\n", s.Wish.AdoptID, s.Wish.Found)
+			w = fmt.Appendf(w, "adopt %q found %t\n", s.Wish.AdoptID, s.Wish.Found)
 		}
 	}
 	if s.Outside {
-		w.WriteString("outside\n")
+		line("outside")
 	}
-	return digest(w.String())
+	return digest(w)
 }
 
 // releasePrint is what a review binds of a release.
@@ -44,7 +51,7 @@ func releasePrint(r state.Resource) string {
 }
 
 // owner writes ids of the step's client, and of who had it before, as their names.
-type owner struct{ s Step }
+type owner struct{ s *Step }
 
 func (o owner) id(c state.ClientID) string {
 	switch {
@@ -56,25 +63,30 @@ func (o owner) id(c state.ClientID) string {
 	return "id " + string(c)
 }
 
-func (o owner) ref(r state.Ref) string {
+func (o owner) ref(w []byte, r state.Ref) []byte {
 	if r.IsZero() {
-		return ""
+		return w
 	}
 	name := r.Name
 	if r.Kind == state.KindDeployment && r.Client == o.s.Ref.Client && o.s.Release != "" {
 		name = "release " + o.s.Release
 	}
-	return fmt.Sprintf("%q/%s/%q", o.id(r.Client), r.Kind, name)
+	w = append(strconv.AppendQuote(w, o.id(r.Client)), '/')
+	w = append(append(w, r.Kind...), '/')
+	return strconv.AppendQuote(w, name)
 }
 
-func (o owner) value(v state.Value) string {
+func (o owner) value(w []byte, v state.Value) []byte {
 	switch {
 	case v.Secret != nil:
-		return fmt.Sprintf("secret:%q/%q", o.id(state.ClientID(v.Secret.Scope)), v.Secret.Name)
+		w = append(w, "secret:"...)
+		w = append(strconv.AppendQuote(w, o.id(state.ClientID(v.Secret.Scope))), '/')
+		return strconv.AppendQuote(w, v.Secret.Name)
 	case v.Ref != nil:
-		return "output:" + o.ref(*v.Ref) + "." + v.Output
+		w = append(o.ref(append(w, "output:"...), *v.Ref), '.')
+		return append(w, v.Output...)
 	}
-	return v.Canonical()
+	return append(w, v.Canonical()...)
 }
 
 // Fingerprint is 12 hex digits over the prints of one client's steps; client ""
@@ -89,25 +101,28 @@ func Fingerprint(p Plan, client state.ClientID) string {
 	return printOf(prints)
 }
 
-// Fingerprints are those of every client that the plan has steps for, in one go.
-func Fingerprints(p Plan) map[state.ClientID]string {
-	prints := map[state.ClientID][]string{}
+// Fingerprints are that of the whole plan and those of every client that it has steps
+// for, in one go.
+func Fingerprints(p Plan) (whole string, of map[state.ClientID]string) {
+	prints, own := make([]string, 0, len(p.Steps)), map[state.ClientID][]string{}
 	for _, s := range p.Steps {
-		prints[s.Ref.Client] = append(prints[s.Ref.Client], StepPrint(s))
+		print := StepPrint(s)
+		prints = append(prints, print)
+		own[s.Ref.Client] = append(own[s.Ref.Client], print)
 	}
-	out := make(map[state.ClientID]string, len(prints))
-	for id, own := range prints {
-		out[id] = printOf(own)
+	of = make(map[state.ClientID]string, len(own))
+	for id, prints := range own {
+		of[id] = printOf(prints)
 	}
-	return out
+	return printOf(prints), of
 }
 
 func printOf(prints []string) string {
 	sort.Strings(prints)
-	return digest(strings.Join(prints, "\n"))
+	return digest([]byte(strings.Join(prints, "\n")))
 }
 
-func digest(text string) string {
-	sum := sha256.Sum256([]byte(text))
+func digest(text []byte) string {
+	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:6])
 }

@@ -10,6 +10,7 @@
 //	settle.go   what an earlier pass left open: uncertain writes, half a rollback
 //	ops.go      what people ask for: approve, retry, pause, resume, purge, secrets
 //	preview.go  plans that nobody runs
+//	side.go     what can be worked out for many clients at a time
 //	view.go     what people are shown
 //	health.go   scheduled probes
 //

@@ -82,7 +82,11 @@ func loadMember(tx store.Tx, id state.ClientID, shared []state.SecretRef, now ti
 	if err != nil || !ok {
 		return nil, false, err
 	}
-	m := &member{client: c, now: now, looks: map[state.Ref]plan.Look{}, secrets: map[string]state.SecretRef{}}
+	own, err := store.Secrets(tx, string(id))
+	if err != nil {
+		return nil, false, err
+	}
+	m := newMember(c, own, shared, now)
 	if m.recorded, err = store.Resources(tx, id); err != nil {
 		return nil, false, err
 	}
@@ -92,16 +96,6 @@ func loadMember(tx store.Tx, id state.ClientID, shared []state.SecretRef, now ti
 	if m.intents, err = store.Intents(tx, id); err != nil {
 		return nil, false, err
 	}
-	own, err := store.Secrets(tx, string(id))
-	if err != nil {
-		return nil, false, err
-	}
-	for _, s := range append(own, shared...) {
-		key := s.Scope + "/" + s.Name
-		if have, ok := m.secrets[key]; !ok || have.Version < s.Version {
-			m.secrets[key] = s
-		}
-	}
 	m.tombstones = accept.Due(m.allTombs, now)
 	for _, t := range m.tombstones {
 		if t.Part == "" && c.Removed {
@@ -109,6 +103,21 @@ func loadMember(tx store.Tx, id state.ClientID, shared []state.SecretRef, now ti
 		}
 	}
 	return m, true, nil
+}
+
+// newMember is a client of which nothing is on record, with the newest of its secrets and
+// of everybody's.
+func newMember(c state.Client, own, shared []state.SecretRef, now time.Time) *member {
+	m := &member{client: c, now: now, looks: map[state.Ref]plan.Look{}, secrets: map[string]state.SecretRef{}}
+	for _, list := range [][]state.SecretRef{own, shared} {
+		for _, s := range list {
+			key := s.Scope + "/" + s.Name
+			if have, ok := m.secrets[key]; !ok || have.Version < s.Version {
+				m.secrets[key] = s
+			}
+		}
+	}
+	return m
 }
 
 // reload reads the group again, keeping the wish.

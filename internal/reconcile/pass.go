@@ -140,7 +140,9 @@ func (e *Engine) calculate(g *group) plan.Plan {
 	for _, m := range g.members {
 		in.Clients = append(in.Clients, m.input())
 	}
-	return plan.Calculate(in)
+	c := plan.Begin(in)
+	sideBySide(c.Len(), c.Client)
+	return c.Plan()
 }
 
 // begin opens the pass: audit records, statuses, used approvals, holds. run is false

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/desired"
@@ -27,10 +28,14 @@ type Preview = report.Plan
 func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.File, only []string) (Preview, error) {
 	out := Preview{Commit: commit, Changes: []report.Change{}, Problems: []report.Problem{}}
 	var known []state.Client
+	var shared []state.SecretRef
 	var holds []state.Hold
 	var approvals []state.Approval
 	err := e.Store.View(func(tx store.Tx) (err error) {
 		if known, err = store.Clients(tx); err != nil {
+			return err
+		}
+		if shared, err = store.Secrets(tx, "shared"); err != nil {
 			return err
 		}
 		if holds, err = store.Holds(tx); err != nil {
@@ -51,7 +56,9 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 		tree = append(tree, manifest.File{Path: f.Path, Data: f.Data})
 	}
 	e.count(func(s *Stats) { s.Parses += len(tree) })
-	wishes, problems := manifest.CheckTree(manifest.LayoutOf(e.Path), tree, e.Defaults)
+	check := manifest.NewCheck("", manifest.LayoutOf(e.Path), tree, nil, e.Defaults, func(string) int { return 0 })
+	sideBySide(check.Len(), check.Read)
+	wishes, problems := check.End()
 	bad := map[string]bool{}
 	for _, p := range problems {
 		bad[p.Client] = bad[p.Client] || !p.Warning
@@ -60,7 +67,7 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 		}
 		out.Problems = append(out.Problems, report.Problem{Client: p.Client, Path: p.Path, Line: p.Line, Column: p.Column, Text: p.Text, Hint: p.Hint, Source: p.Snippet, Warning: p.Warning})
 	}
-	g, err := e.imagine(ctx, known, wishes, bad, only)
+	g, err := e.imagine(ctx, known, shared, wishes, bad, only)
 	if err != nil {
 		return out, err
 	}
@@ -107,7 +114,7 @@ func touched(p plan.Plan) int {
 }
 
 // imagine is the group of all clients as they would be with these wishes.
-func (e *Engine) imagine(ctx context.Context, known []state.Client, wishes []manifest.Effective, bad map[string]bool, only []string) (*group, error) {
+func (e *Engine) imagine(ctx context.Context, known []state.Client, shared []state.SecretRef, wishes []manifest.Effective, bad map[string]bool, only []string) (*group, error) {
 	byName, former := map[string]state.Client{}, map[string]state.Client{}
 	for _, c := range known {
 		byName[c.Name] = c
@@ -129,8 +136,13 @@ func (e *Engine) imagine(ctx context.Context, known []state.Client, wishes []man
 		}
 		return len(only) == 0
 	}
-	g := &group{now: e.Now(), head: e.Head(), traits: e.traits()}
-	for _, w := range wishes {
+	type one struct {
+		client state.Client
+		wish   *manifest.Effective // nil: its manifest would be gone
+	}
+	var all []one
+	for i := range wishes {
+		w := &wishes[i]
 		if !wanted(w.Name) {
 			continue
 		}
@@ -142,65 +154,67 @@ func (e *Engine) imagine(ctx context.Context, known []state.Client, wishes []man
 			c = state.Client{ID: state.ClientID(w.Name + "-new"), Generation: 1, Status: state.StatusPending}
 		}
 		c.Name = w.Name
-		if err := e.imagined(ctx, g, c, &w); err != nil {
-			return nil, err
-		}
+		all = append(all, one{c, w})
 	}
 	for _, c := range known {
 		if wished[c.Name] || renamed[c.Name] || bad[c.Name] || !wanted(c.Name) || c.Removed {
 			continue
 		}
-		if err := e.imagined(ctx, g, c, nil); err != nil {
+		all = append(all, one{c, nil})
+	}
+	g := &group{now: e.Now(), head: e.Head(), traits: e.traits(), members: make([]*member, len(all)), ids: make([]state.ClientID, len(all))}
+	errs := make([]error, len(all))
+	sideBySide(len(all), func(i int) {
+		m, err := e.onRecord(all[i].client, shared, g.now)
+		if errs[i] = err; err == nil {
+			e.imagined(ctx, m, all[i].wish, g.now)
+		}
+		g.members[i], g.ids[i] = m, all[i].client.ID
+	})
+	for _, err := range errs {
+		if err != nil {
 			return nil, err
 		}
 	}
 	return g, nil
 }
 
-// imagined adds one client with its wish; nil: its manifest would be gone.
-func (e *Engine) imagined(ctx context.Context, g *group, c state.Client, w *manifest.Effective) error {
-	m := &member{client: c, looks: map[state.Ref]plan.Look{}, secrets: map[string]state.SecretRef{}}
-	err := e.Store.View(func(tx store.Tx) error {
-		shared, err := store.Secrets(tx, "shared")
-		if err != nil {
+// onRecord is a client with what is on record of it, under the name that it would have.
+func (e *Engine) onRecord(c state.Client, shared []state.SecretRef, now time.Time) (m *member, err error) {
+	err = e.Store.View(func(tx store.Tx) error {
+		loaded, ok, err := loadMember(tx, c.ID, shared, now)
+		if m = loaded; ok || err != nil {
 			return err
 		}
-		loaded, ok, err := loadMember(tx, c.ID, shared, g.now)
-		if err != nil {
-			return err
+		kept, err := store.Secrets(tx, Coming+c.Name) // a client that is yet to come
+		for i := range kept {
+			kept[i].Scope = string(c.ID)
 		}
-		if ok {
-			loaded.client.Name = c.Name
-			m = loaded
-		} else {
-			kept, err := store.Secrets(tx, Coming+c.Name)
-			if err != nil {
-				return err
-			}
-			for _, s := range append(kept, shared...) {
-				if s.Scope != "shared" {
-					s.Scope = string(c.ID)
-				}
-				if have, ok := m.secrets[s.Scope+"/"+s.Name]; !ok || have.Version < s.Version {
-					m.secrets[s.Scope+"/"+s.Name] = s
-				}
-			}
-		}
-		return nil
+		m = newMember(c, kept, shared, now)
+		return err
 	})
 	if err != nil {
-		return fmt.Errorf("plan %s: %w", c.Name, err)
+		return nil, fmt.Errorf("plan %s: %w", c.Name, err)
 	}
-	wishes, _ := e.resolver()
-	before, _ := wishes.Client(m.client)
+	m.client.Name = c.Name
+	return m, nil
+}
+
+// imagined gives a client its wish; nil: its manifest would be gone.
+func (e *Engine) imagined(ctx context.Context, m *member, w *manifest.Effective, now time.Time) {
+	c := m.client
+	var before manifest.Effective
+	if len(c.Manifest) > 0 {
+		wishes, _ := e.resolver()
+		before, _ = wishes.Client(c)
+	}
 	tomb := func(part string) {
-		m.tombstones = append(m.tombstones, state.Tombstone{Client: c.ID, Name: c.Name, Part: part, At: g.now})
+		m.tombstones = append(m.tombstones, state.Tombstone{Client: c.ID, Name: c.Name, Part: part, At: now})
 	}
 	if w == nil {
 		m.effective, m.removed, m.client.Removed = before, true, true
 		tomb("")
-		g.add(m)
-		return nil
+		return
 	}
 	m.effective, m.removed, m.client.Removed = *w, false, false
 	if err := e.source(ctx, &m.client, *w); err != nil {
@@ -221,13 +235,6 @@ func (e *Engine) imagined(ctx context.Context, g *group, c state.Client, w *mani
 			tomb(part)
 		}
 	}
-	g.add(m)
-	return nil
-}
-
-func (g *group) add(m *member) {
-	g.members = append(g.members, m)
-	g.ids = append(g.ids, m.client.ID)
 }
 
 // names are the names of a group's clients.

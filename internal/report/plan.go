@@ -42,8 +42,9 @@ type Step struct {
 // Of is a plan with the names of its clients, sorted by them. Commit and LookedAt are
 // the plan's own.
 func Of(p plan.Plan, names map[state.ClientID]string) Plan {
-	out := Plan{Commit: p.Commit, Fingerprint: plan.Fingerprint(p, ""), Changes: []Change{}, Problems: []Problem{}, LookedAt: p.LookedAt}
-	at, prints := map[state.ClientID]int{}, plan.Fingerprints(p)
+	whole, prints := plan.Fingerprints(p)
+	out := Plan{Commit: p.Commit, Fingerprint: whole, Changes: []Change{}, Problems: []Problem{}, LookedAt: p.LookedAt}
+	at := map[state.ClientID]int{}
 	for _, s := range p.Steps {
 		id := s.Ref.Client
 		i, ok := at[id]
