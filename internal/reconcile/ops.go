@@ -547,7 +547,7 @@ func (e *Engine) Retained() ([]Kept, error) {
 			return err
 		}
 		for _, r := range all {
-			if !r.Retained() {
+			if !r.Retained() || r.Ref.Kind == state.KindAdmin { // it stays with its database
 				continue
 			}
 			c, _, err := store.Client(tx, r.Ref.Client)
