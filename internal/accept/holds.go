@@ -244,7 +244,7 @@ func (w *writer) ledger() {
 	w.forget()
 	for _, key := range keys(w.claimed) {
 		if have, ok := w.claims.find(key); !ok || have.Client != w.claimed[key] {
-			w.res.Claims = append(w.res.Claims, state.Claim{Key: key, Client: w.claimed[key], Since: w.in.Head, From: have.Client})
+			w.res.Claims = append(w.res.Claims, state.Claim{Key: key, Client: w.claimed[key], Since: w.in.Head, From: before(have, w.claimed[key])})
 		}
 	}
 	for _, key := range keys(w.freed) {
@@ -252,6 +252,17 @@ func (w *writer) ledger() {
 			w.res.FreeClaims = append(w.res.FreeClaims, key)
 		}
 	}
+}
+
+// before are those that the next owner of a claim takes it over from.
+func before(c state.Claim, next state.ClientID) []state.ClientID {
+	var out []state.ClientID
+	for _, id := range append(slices.Clone(c.From), c.Client) {
+		if id != "" && id != next && !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	return out
 }
 
 // free lets a claim go when it is the client's.

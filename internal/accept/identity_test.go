@@ -134,7 +134,7 @@ func TestRuleIdentityFreshTakesTheHost(t *testing.T) {
 	c := w.named("demo-shop")
 	equal(t, "new id", c.ID != old, true)
 	equal(t, "due", w.dueParts(), []string{"demoshop"})
-	equal(t, "claim", w.claims["host:demoshop.agency.example"].From, old)
+	equal(t, "claim", w.claims["host:demoshop.agency.example"].From[0], old)
 	equal(t, "touched", touched(r, w), []string{"demo-shop", "demoshop"})
 }
 
@@ -166,7 +166,7 @@ func TestRuleIdentityHostMoves(t *testing.T) {
 	w := fleet(t, "alpha", "beta")
 	r := w.push(m{cpath("alpha"): client("alpha", "other"), cpath("beta"): client("beta", "beta", "aliases: [alpha.agency.example]")})
 	equal(t, "owner", w.owner("alpha.agency.example"), "beta")
-	equal(t, "from", w.claims["host:alpha.agency.example"].From, w.named("alpha").ID)
+	equal(t, "from", w.claims["host:alpha.agency.example"].From[0], w.named("alpha").ID)
 	equal(t, "touched", touched(r, w), []string{"alpha", "beta"})
 	equal(t, "problems", len(w.base.Problems), 0)
 	// A swap is two moves.

@@ -211,6 +211,48 @@ func TestRuleOwnershipLookAlikesAreNotTouched(t *testing.T) {
 	}
 }
 
+// Rule "Ownership": what equals the wish to the letter and bears another mark is foreign all
+// the same, and data without a mark is somebody's: neither is used.
+func TestRuleOwnershipEqualLookAlikesAreNotUsed(t *testing.T) {
+	twin := start(t)
+	twin.wants(shop("bakery"))
+	twin.converged()
+	for _, c := range []struct {
+		kind  state.Kind
+		owner string
+	}{{state.KindDatabase, "db"}, {state.KindSite, "host"}, {state.KindDomain, "host"}, {state.KindRecord, "dns"}} {
+		o, ok := twin.vendor.Object(twin.on("bakery", c.kind).ID)
+		if !ok {
+			t.Fatalf("the twin has no %s", c.kind)
+		}
+		for name, m := range map[string]provider.Mark{"unmarked": {}, "another installation's": {Installation: "ffff0000", Client: idOf("bakery"), Generation: 1}, "another client's": {Installation: installation, Client: "other", Generation: 1}} {
+			if m.IsZero() && c.kind != state.KindDatabase {
+				continue // may be used: TestRuleOwnershipFoundIsUsedAndLeft
+			}
+			t.Run(name+"/"+string(c.kind), func(t *testing.T) {
+				w := start(t)
+				theirs := o
+				theirs.ID, theirs.Mark = "theirs", m
+				w.vendor.Seed(c.owner, theirs)
+				match := func(o provider.Object) bool { return o.ID == "theirs" }
+				before := w.vendor.Snapshot(match)
+				w.wants(shop("bakery"))
+				if out := w.settle(2); out.state != apply.StepParked || !strings.Contains(out.err.Error(), c.owner) {
+					t.Errorf("%s: %v", out.state, out.err)
+				}
+				for _, r := range w.recorded(idOf("bakery")) {
+					if r.ID == "theirs" {
+						t.Errorf("it is used: %+v", r)
+					}
+				}
+				if after := w.vendor.Snapshot(match); after != before {
+					t.Errorf("it was touched:\n%s", after)
+				}
+			})
+		}
+	}
+}
+
 // Two objects that bear our mark: nobody guesses which.
 func TestRuleUncertainCreatesTwoFoundParks(t *testing.T) {
 	w := start(t)

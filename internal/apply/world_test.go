@@ -641,7 +641,7 @@ func (w *world) left(o provider.Object) bool {
 	if c >= 0 && len(w.clients[c].effective.Adopt) > 0 {
 		return true // a site that is adopted keeps what it serves with
 	}
-	return c >= 0 && (o.Kind == state.KindAdmin || o.Kind == state.KindMail)
+	return c >= 0 && o.Kind == state.KindMail
 }
 
 // ours are the objects that bear our mark or a name that only we give.

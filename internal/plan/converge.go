@@ -58,7 +58,7 @@ func (b *builder) resource(w state.Resource) {
 		// an adopted site has its users, and they need no welcome
 	case !ok || !have.Real():
 		b.absent(w, look)
-	case have.Retained():
+	case have.Retained() && (w.Ref.Kind != state.KindAdmin || have.Provider == w.Provider && !look.Gone):
 		b.comeBack(w, have)
 	case w.Ref.Kind == state.KindMail:
 		// sent once
@@ -151,6 +151,10 @@ func undoOfCreate(w state.Resource, t state.Traits) string {
 func (b *builder) comeBack(w, have state.Resource) {
 	if have.Provider != w.Provider {
 		return // checkData has said it
+	}
+	if w.Ref.Kind == state.KindAdmin { // one step: its site is another one now
+		b.update(w, have, diff(have, w), "the client returns, and its user is there")
+		return
 	}
 	wish := have
 	wish.RetainedAt, wish.PurgeAfter = state.Resource{}.RetainedAt, state.Resource{}.PurgeAfter

@@ -50,13 +50,13 @@ func TestConverge(t *testing.T) {
 		{name: "the site goes", change: func(e *manifest.Effective) {
 			e.Deployment.Provider, e.Environment, e.AdminPanel.Kind = "none", nil, "none"
 		}, want: []string{"delete deployment", "delete domain/shop.example@local !offline", "delete environment/local", "delete record/A shop.example !offline", "delete site/local !offline",
-			"delete traffic/local !offline", "forget admin/main"}},
+			"delete traffic/local !offline", "retain admin/main"}},
 		{name: "S55: the mail records go", before: func(e *manifest.Effective) { e.DNS.Records = []manifest.Record{mx} },
 			want: []string{"delete record/MX shop.example #b428c2 !mail"}},
 		{name: "RuleData: the database goes, its data stays", change: func(e *manifest.Effective) {
 			e.Database.Provider, e.AdminPanel.Kind = "none", "none"
 			delete(e.Environment, "DATABASE_URL")
-		}, want: []string{"create deployment", "forget admin/main", "retain database/main", "update environment/local", "update traffic/local !traffic"}},
+		}, want: []string{"create deployment", "retain admin/main", "retain database/main", "update environment/local", "update traffic/local !traffic"}},
 		{name: "the host switches, make before break", change: func(e *manifest.Effective) { e.Deployment.Provider = "vercel" },
 			want: []string{"create deployment", "create domain/shop.example@vercel", "create environment/vercel", "create site/vercel", "create traffic/vercel",
 				"delete deployment", "delete domain/shop.example@local", "delete environment/local", "delete site/local", "delete traffic/local",

@@ -114,7 +114,7 @@ func (b *builder) part(r state.Resource) {
 	case b.traits(r.Provider, r.Ref.Kind).Data:
 		b.retain(r)
 	case r.Ref.Kind == state.KindAdmin:
-		b.forget(r, "the manifest no longer asks for it; the user stays")
+		b.user(r, "the manifest no longer asks for it; the user stays")
 	default:
 		b.drop(r, "the manifest no longer asks for it", true)
 	}
@@ -175,6 +175,22 @@ func (b *builder) forget(r state.Resource, reason string) {
 	b.add(Step{Number: Number(r.Ref.Kind), Action: Forget, Ref: r.Ref, Provider: r.Provider, Prior: &r, Reason: reason, Undo: "it is recorded again"})
 }
 
+// user lets a user stay in its database, on record for as long as that is: when the
+// client returns, its user is there, and no list has to show it.
+func (b *builder) user(r state.Resource, reason string) {
+	v, _ := r.Attributes.Get("database")
+	db := state.Resource{}
+	if v.Ref != nil {
+		db = b.recorded[*v.Ref]
+	}
+	if r.Found || r.Adopted || !r.Real() || !db.Real() {
+		b.forget(r, reason)
+		return
+	}
+	s := b.retain(r)
+	s.Reason, s.Undo, s.PurgeAfter = reason, "a revert brings it back", time.Time{} // its date is its database's
+}
+
 func (b *builder) retain(r state.Resource) *Step {
 	s := Step{Number: Number(r.Ref.Kind), Action: Retain, Ref: r.Ref, Provider: r.Provider, Prior: &r, Reason: "the manifest no longer asks for it; its data stays", Undo: "a revert brings it back with its data"}
 	if !b.c.RetainForever && !r.Adopted && !r.Found { // what we did not make no date erases
@@ -203,7 +219,10 @@ func (b *builder) remove() {
 		case t.Data && r.Real():
 			s = b.retain(r)
 			s.Reason = "the manifest was removed; its data stays"
-		case r.Found, r.Adopted, !r.Real(), r.Ref.Kind == state.KindAdmin, r.Ref.Kind == state.KindMail, b.theirs(r):
+		case r.Ref.Kind == state.KindAdmin:
+			b.user(r, "the manifest was removed; the user stays with its data")
+			continue
+		case r.Found, r.Adopted, !r.Real(), r.Ref.Kind == state.KindMail, b.theirs(r):
 			b.forget(r, "the manifest was removed")
 			continue
 		default:
@@ -298,11 +317,20 @@ func Purges(c state.Client, wish, recorded []state.Resource, now time.Time) []St
 		if !c.Removed && wished[r.Ref] {
 			continue
 		}
-		if !r.Retained() || r.Adopted || r.Found || r.PurgeAfter.IsZero() || now.Before(r.PurgeAfter) {
+		if !r.Retained() || r.Ref.Kind == state.KindAdmin || r.Adopted || r.Found || r.PurgeAfter.IsZero() || now.Before(r.PurgeAfter) {
 			continue
 		}
 		out = append(out, &Step{Number: Number(r.Ref.Kind), Action: Purge, Ref: r.Ref, Client: c.Name, Provider: r.Provider, Prior: &r, Risk: RiskData,
 			Reason: "kept until " + r.PurgeAfter.UTC().Format("2 January 2006") + ", and nobody asked for it again", Undo: "none: it is erased"})
+	}
+	for i := range out {
+		for _, r := range recorded { // its users are off the record before it goes
+			if v, _ := r.Attributes.Get("database"); r.Ref.Kind == state.KindAdmin && r.Retained() && v.Ref != nil && *v.Ref == out[i].Ref {
+				s := &Step{Number: Number(r.Ref.Kind), Action: Forget, Ref: r.Ref, Client: c.Name, Provider: r.Provider, Prior: &r, Reason: "its database is erased", Undo: "none"}
+				out[i].needs(s.Key())
+				out = append(out, s)
+			}
+		}
 	}
 	return order(out)
 }

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,12 +38,23 @@ func TestRuleDataRetention(t *testing.T) {
 			t.Errorf("%s: until %s, want %s", c.name, s.PurgeAfter, c.until)
 		}
 		kept := plan.Model(in.Recorded, p, now)
+		for i := range kept { // whatever date it bears: nothing that was adopted is erased by one
+			if kept[i].Adopted {
+				dated := slices.Clone(kept)
+				dated[i].PurgeAfter = now
+				gone := in.Client
+				gone.Removed = true
+				if steps := plan.Purges(gone, nil, dated, now.AddDate(1, 0, 0)); len(steps) > 0 {
+					t.Errorf("%s: %v", c.name, steps)
+				}
+			}
+		}
 		absent := in.Client
 		absent.Removed = true
 		for _, at := range []time.Time{c.until.Add(-time.Second), c.until, now.AddDate(20, 0, 0)} {
 			steps := plan.Purges(absent, nil, kept, at)
 			due := !c.until.IsZero() && !at.Before(c.until)
-			if (len(steps) == 1 && steps[0].Action == plan.Purge && steps[0].Risk == plan.RiskData) != due || (len(steps) > 0) != due {
+			if (len(steps) == 2 && steps[0].Action == plan.Forget && steps[0].Ref.Kind == state.KindAdmin && steps[1].Action == plan.Purge && steps[1].Risk == plan.RiskData) != due || (len(steps) > 0) != due {
 				t.Errorf("%s at %s: %v, due %t", c.name, at, steps, due)
 			}
 			if back := plan.Purges(in.Client, wishFor(t, in.Client, shop("shop"), nil), kept, at); len(back) > 0 {
@@ -52,7 +64,7 @@ func TestRuleDataRetention(t *testing.T) {
 				t.Errorf("%s: the client's wish is not known, and its data is erased", c.name)
 			}
 			without := wishFor(t, in.Client, shop("shop", func(e *manifest.Effective) { e.Database.Provider = "none"; delete(e.Environment, "DATABASE_URL") }), nil)
-			if part := plan.Purges(in.Client, without, kept, at); (len(part) == 1) != due {
+			if part := plan.Purges(in.Client, without, kept, at); (len(part) == 2) != due || !due && len(part) > 0 {
 				t.Errorf("%s at %s: of a client that wishes no database any more: %v, due %t", c.name, at, part, due)
 			}
 		}

@@ -80,6 +80,10 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 	if blocked, why := blockedBy(job.Plan, m.client.ID); blocked {
 		return e.stopped(g, m, &result, holds, why)
 	}
+	if st == apply.StepSkipped {
+		// Nothing of its own went wrong: another client of the group takes a name over, and can't yet.
+		return e.waitsFor(g, m, result, at)
+	}
 	if job.Plan.Adopting(m.client.ID) {
 		// It only recorded what exists; what the wish changes of it is planned now.
 		return e.finish(g, m, &result, ending{status: m.client.Status, audit: "succeeded", what: "adopted", because: "recorded what exists",
@@ -118,6 +122,18 @@ func (e *Engine) waiting(g *group, m *member, result apply.Result, at *apply.Ste
 		}
 	}
 	return e.finish(g, m, &result, end)
+}
+
+// waitsFor ends a pass of which steps need another client's, which has not come so far.
+func (e *Engine) waitsFor(g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
+	n, who := m.client.Failures+1, "another client"
+	for _, r := range result.Steps {
+		if r.Step.Action == plan.Move && r.Step.From.Client == m.client.ID && r.State != apply.StepDone {
+			who = r.Step.Client
+		}
+	}
+	return e.finish(g, m, &result, ending{status: m.client.Status, because: "waiting for " + who + ", which takes a name over and is not ready", at: e.later(n, time.Time{}),
+		word: "pending", audit: "waiting", step: at.Step.Key(), change: func(c *state.Client) { c.Failures = n }})
 }
 
 // toDo is what steps left to a person without a way to see it done. How a host serves is
@@ -213,7 +229,7 @@ func (e *Engine) success(g *group, m *member) ending {
 // failed ends a pass that cannot go on by itself: what serves is put back, a first
 // provisioning is taken back in reverse if the manifest says so.
 func (e *Engine) failed(ctx context.Context, g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
-	why := failure{text: sentence(at.Err), step: at.Step.Key(), keep: m.client.EverDeployed || m.effective.OnFailure == "keep"}
+	why := failure{text: sentence(at.Err), step: at.Step.Key()}
 	err := e.Store.Update(func(tx store.Tx) error {
 		c, ok, err := store.Client(tx, m.client.ID)
 		if err != nil || !ok {
@@ -233,10 +249,7 @@ func (e *Engine) failed(ctx context.Context, g *group, m *member, result apply.R
 	return d, err
 }
 
-type failure struct {
-	text, step string
-	keep       bool
-}
+type failure struct{ text, step string }
 
 // waits ends a pass in which nothing may run now.
 func (e *Engine) waits(g *group, p plan.Plan, holds []state.Hold) (Done, error) {

@@ -222,12 +222,16 @@ func (e *Engine) setBaseline(b state.Baseline) {
 // two until the name has moved.
 func (e *Engine) setPartners(claims []state.Claim) {
 	e.partners = map[state.ClientID][]state.ClientID{}
+	e.addPartners(claims)
+}
+
+// addPartners joins those who have a name with those who get it.
+func (e *Engine) addPartners(claims []state.Claim) {
 	for _, c := range claims {
-		if c.From == "" || c.From == c.Client {
-			continue
+		for _, from := range c.From {
+			e.partners[c.Client] = append(e.partners[c.Client], from)
+			e.partners[from] = append(e.partners[from], c.Client)
 		}
-		e.partners[c.Client] = append(e.partners[c.Client], c.From)
-		e.partners[c.From] = append(e.partners[c.From], c.Client)
 	}
 }
 

@@ -357,19 +357,25 @@ func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
 			return err
 		}
 		for _, c := range claims {
-			if c.From == "" {
+			var have []state.ClientID
+			for _, id := range c.From {
+				holds, err := holdsHost(tx, id, c.Key)
+				if err != nil {
+					return err
+				}
+				if holds {
+					have = append(have, id)
+				} else {
+					free = append(free, id)
+				}
+			}
+			if len(have) > 0 {
+				left = append(left, state.Claim{Key: c.Key, Client: c.Client, From: have})
+			}
+			if len(have) == len(c.From) {
 				continue
 			}
-			holds, err := holdsHost(tx, c.From, c.Key)
-			if err != nil {
-				return err
-			}
-			if holds {
-				left = append(left, c)
-				continue
-			}
-			free = append(free, c.From)
-			c.From = ""
+			c.From = have
 			if err := store.PutClaim(tx, c); err != nil {
 				return err
 			}

@@ -71,7 +71,7 @@ func (s *story) ownerOf(o provider.Object) string {
 
 // mend makes every file of the tree valid.
 func (s *story) mend() {
-	s.tree.template = storyTemplate("v9", "")
+	s.tree.template, s.tree.freeze = storyTemplate("v9", ""), freeze{}
 	for round := 0; ; round++ {
 		s.approveAll()
 		used := map[string]string{}
@@ -168,6 +168,9 @@ func (s *story) rest() {
 		s.quiet()
 		s.finish()
 		s.begin()
+		for _, v := range s.asked() {
+			s.setByHand(v)
+		}
 		open := s.open()
 		if len(open) == 0 && len(s.queue) == 0 {
 			return
@@ -282,7 +285,7 @@ func (s *story) fulfilled() {
 		}
 		for _, h := range x.hosts() {
 			expect(x.host, state.KindDomain, h)
-			if h != "c.agency.example" || len(s.vendors.world.Resolves(h)) == 0 {
+			if !x.byHand && (h != "c.agency.example" || len(s.vendors.world.Resolves(h)) == 0) {
 				address := map[string]string{"vercel": " 203.0.113.7", "ploi": " 203.0.113.8"}[x.host]
 				expect("cloudflare", state.KindRecord, "A "+h+address)
 			}
@@ -294,6 +297,7 @@ func (s *story) fulfilled() {
 		}
 		for _, r := range x.records {
 			switch {
+			case x.byHand:
 			case strings.Contains(r, "TXT"):
 				content := "hello"
 				if strings.Contains(r, "there") {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/external"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/secret"
@@ -26,9 +27,9 @@ import (
 // lawRuns is how many random runs `go test` makes; -rapid.checks says otherwise.
 const lawRuns = 100
 
-// lawParallel is how many steps of a pass run at once: one, so that a run can be
-// repeated. More finds what depends on their order, and can't be repeated.
-const lawParallel = 1
+// lawParallel is how many steps of a pass run at once in some runs. The others do one
+// after the other, and can be repeated.
+const lawParallel = 4
 
 // story is one random run: an engine on a real store, vendors that misbehave, people
 // that commit, approve and meddle, a process that dies. The laws are checked after every
@@ -56,11 +57,14 @@ type story struct {
 	up       map[string]state.ClientID // hosts that were served, and by whom
 	excused  map[string]bool           // hosts that may go down
 	secrets  []string
-	inPlace  bool              // ploi has one release at a time
-	hidden   bool              // the hosts don't give environments back
-	bad      []string          // what was broken in the middle of an event
-	living   int               // clients that were not removed when the last head was accepted
-	told     map[string]string // what was reported last, by subject
+	inPlace  bool                    // ploi has one release at a time
+	hidden   bool                    // the hosts don't give environments back
+	bad      []string                // what was broken in the middle of an event
+	parallel int                     // steps at once
+	froze    map[state.ClientID]bool // whom the pass that runs must not change
+	thawed   map[state.ClientID]bool // whose changes in a freeze somebody approved
+	living   int                     // clients that were not removed when the last head was accepted
+	told     map[string]string       // what was reported last, by subject
 }
 
 // kept is a database as it must stay.
@@ -130,7 +134,7 @@ func (s *story) odds(in int, what string) bool { return s.n(in-1, what) == in-1 
 func beginStory(t *testing.T, rt *rapid.T) *story {
 	s := &story{rt: rt, trees: map[string]manifests{}, queue: map[state.ClientID]time.Time{}, bySpec: map[string]spec{},
 		likeIDs: map[string]bool{}, data: map[string]*kept{}, clean: map[state.ClientID]bool{}, up: map[string]state.ClientID{},
-		excused: map[string]bool{}, told: map[string]string{}, cleanNow: map[state.ClientID]bool{}, tree: manifests{map[string]spec{}, template}}
+		excused: map[string]bool{}, told: map[string]string{}, cleanNow: map[state.ClientID]bool{}, tree: manifests{specs: map[string]spec{}, template: template}, thawed: map[state.ClientID]bool{}}
 	s.chaos = &chaos{seen: map[string]int{}, given: map[string][]string{}, cancel: func() {}}
 	s.vendors = &vendors{faults: &memory.Faults{}}
 	unkind := map[string]func(state.Kind, *provider.Traits){}
@@ -138,9 +142,9 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 		unkind[name] = func(state.Kind, *provider.Traits) {}
 		switch s.n(3, "unkind "+name) {
 		case 2:
-			unkind[name] = unkindTo(20 * time.Second)
+			unkind[name] = memory.Unkind(20 * time.Second)
 		case 3:
-			unkind[name] = unkindTo(3 * time.Minute)
+			unkind[name] = memory.Unkind(3 * time.Minute)
 		}
 	}
 	guard := accept.Guard{MaxDeletes: 100, MaxDeletePercent: 100, MaxChanged: 25, MaxCreates: 100}
@@ -151,6 +155,11 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 	s.inPlace = s.odds(3, "deploys in place")
 	late, hidden := s.odds(3, "late deletes"), s.odds(3, "write-only values")
 	s.hidden = hidden
+	s.parallel = 1
+	if s.odds(5, "side by side") {
+		s.parallel = lawParallel
+	}
+	mailed := s.odds(3, "mail")
 	known := &secret.Redactor{}
 	s.world = &world{}
 	s.world = newWorldOver(lawTB{t, s}, func(w *world) {
@@ -160,11 +169,16 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 		w.change = func(e *reconcile.Engine) {
 			e.Guard = guard
 			e.Store = mortal{w.store, s.chaos}
-			e.Runner.Store, e.Runner.Parallel = e.Store, lawParallel
+			e.Runner.Store, e.Runner.Parallel = e.Store, s.parallel
+			if mailed {
+				e.Mail = "resend"
+			}
 			e.Runner.Conceal = known.Add
 			mint := e.Runner.NewSecret
 			e.Runner.NewSecret = func() (state.Secret, error) {
 				x, err := mint()
+				s.chaos.turn.Lock()
+				defer s.chaos.turn.Unlock()
 				s.secrets = append(s.secrets, x.Reveal())
 				return x, err
 			}
@@ -182,8 +196,10 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 			}
 			return provider.Conceal(memory.New(o), known)
 		}
-		return []provider.Provider{open("railway", memory.Databases()), open("postgres", memory.Databases()), open("vercel", memory.Hosting()),
-			open("ploi", memory.Hosting()), open("cloudflare", memory.DNS())}
+		unkind["resend"] = func(state.Kind, *provider.Traits) {}
+		return append(external.Providers(external.Options{Now: c.Now, Lookup: s.lookup}),
+			open("railway", memory.Databases()), open("postgres", memory.Databases()), open("vercel", memory.Hosting()),
+			open("ploi", memory.Hosting()), open("cloudflare", memory.DNS()), open("resend", memory.Mail()))
 	})
 	s.trees[s.repo.order[0]], s.heads = s.tree.clone(), []string{s.repo.order[0]}
 	s.chaos.write = s.written
@@ -199,17 +215,6 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 		s.finish()
 	}
 	return s
-}
-
-// unkindTo is a vendor that takes a name twice and whose lists are late. Users are in
-// the list at once: they are forgotten with their client while their database stays, and
-// looked for when it returns.
-func unkindTo(lag time.Duration) func(state.Kind, *provider.Traits) {
-	return func(k state.Kind, t *provider.Traits) {
-		if t.UniqueName = false; k != state.KindAdmin {
-			t.ListLag = lag
-		}
-	}
 }
 
 // lookAlikes are there from the start: objects named as ours will be, without a mark or
@@ -277,6 +282,7 @@ func (s *story) fresh(name string) spec {
 	if s.odds(3, "record") {
 		x.records = []string{s.one(fleetRecords, "record")}
 	}
+	x.byHand = s.odds(6, "dns by hand")
 	if s.odds(5, "reuse") {
 		x.reuse = s.one([]string{"fresh", "retained"}, "reuse")
 	}
@@ -287,8 +293,8 @@ func (s *story) fresh(name string) spec {
 func (s *story) edit() {
 	name := s.one(fleetNames, "client")
 	x, there := s.tree.specs[name]
-	what := s.one([]string{"add", "add", "edit", "edit", "edit", "edit", "remove", "remove", "rename", "rename", "move", "move", "break", "database", "template", "touch"}, "edit")
-	if !there && what != "template" {
+	what := s.one([]string{"add", "add", "edit", "edit", "edit", "edit", "remove", "remove", "rename", "rename", "move", "move", "break", "database", "template", "touch", "freeze"}, "edit")
+	if !there && what != "template" && what != "freeze" {
 		what = "add"
 	}
 	switch what {
@@ -297,7 +303,7 @@ func (s *story) edit() {
 			x = s.fresh(name)
 		}
 	case "edit":
-		switch s.one([]string{"colour", "colour", "theme", "domain", "alias", "record", "host", "paused", "keep", "secret", "mend"}, "field") {
+		switch s.one([]string{"colour", "colour", "theme", "domain", "alias", "record", "host", "paused", "keep", "secret", "mend", "dns"}, "field") {
 		case "colour":
 			x.colour = s.one(fleetColours, "colour")
 		case "theme":
@@ -322,6 +328,8 @@ func (s *story) edit() {
 			x.keep = !x.keep
 		case "secret":
 			x.secret = !x.secret
+		case "dns":
+			x.byHand = !x.byHand
 		case "mend":
 			x.broken, x.previously = false, ""
 		}
@@ -358,6 +366,9 @@ func (s *story) edit() {
 		x.db = s.one([]string{"railway", "railway", "postgres", "none"}, "database")
 	case "template":
 		s.tree.template = s.one([]string{template, storyTemplate("v2", ""), storyTemplate("v1", "defaults: {health: {path: /up}}\n"), "kind: [\n"}, "template")
+		return
+	case "freeze":
+		s.tree.freeze = s.freezeSome()
 		return
 	case "touch":
 		x.note++
@@ -403,7 +414,7 @@ func (s *story) commit(rewrites bool) {
 
 // event is one thing that happens.
 func (s *story) event() {
-	w := []string{"commit", "commit", "commit", "poll", "pass", "pass", "pass", "all", "all", "all", "any", "approve", "retry", "pause", "secret", "purge", "erase", "time", "time", "weather", "weather", "outage", "hand", "hand", "restart", "kill", "kill", "observe", "overtake", "overtake"}
+	w := []string{"commit", "commit", "commit", "poll", "pass", "pass", "pass", "all", "all", "all", "any", "approve", "retry", "pause", "secret", "purge", "erase", "time", "time", "weather", "weather", "outage", "hand", "hand", "person", "person", "restart", "kill", "kill", "observe", "overtake", "overtake"}
 	what := s.one(w, "event")
 	s.begin()
 	switch what {
@@ -461,6 +472,10 @@ func (s *story) event() {
 		}
 	case "hand":
 		s.meddle()
+	case "person":
+		if all := s.asked(); len(all) > 0 {
+			s.setByHand(all[s.n(len(all)-1, "asked")])
+		}
 	case "restart":
 		s.say("restart")
 		s.reopen()
@@ -475,10 +490,8 @@ func (s *story) event() {
 		s.chaos.kill = 0
 	case "overtake": // a commit is accepted while a pass is under way
 		s.chaos.wait = 1 + s.n(8, "after")
-		s.chaos.meanwhile = func() {
-			s.makeCommit()
-			s.pollNow()
-		}
+		s.makeCommit()
+		s.chaos.meanwhile = s.pollNow
 		s.passDue(6)
 		s.chaos.wait = 0
 	case "observe":
@@ -618,6 +631,7 @@ func (s *story) approveAny() {
 func (s *story) approveOne(h state.Hold) {
 	s.say("approve %s %s %s: %s", h.Kind, h.Fingerprint, h.Client, h.Reason)
 	s.approved = s.approved || h.Kind == state.HoldHistory
+	s.thawed[h.Client] = s.thawed[h.Client] || h.Kind == state.HoldFreeze
 	for _, id := range append(slices.Clone(h.Clients), h.Client) {
 		s.clean[id], s.cleanNow[id] = false, false
 		if h.Kind == state.HoldData {
@@ -699,6 +713,8 @@ func (s *story) passOne(id state.ClientID) {
 	for _, other := range s.engine.Group(id) {
 		delete(s.queue, other)
 	}
+	s.froze = s.frozen(s.engine.Group(id))
+	defer func() { s.froze = nil }()
 	d, err := s.engine.Pass(s.ctx(), id, reconcile.CauseCommit)
 	s.say("pass %s: %+v", id, d)
 	if s.chaos.gone() {

@@ -22,6 +22,7 @@ type spec struct {
 	secret       bool
 	note         int
 	broken       bool
+	byHand       bool // its records are set by people
 }
 
 // label is a domain as its host name.
@@ -72,8 +73,15 @@ func (s spec) text() string {
 		db += ", reuse: " + s.reuse
 	}
 	line("database: {%s}", db)
+	var dns []string
+	if s.byHand {
+		dns = append(dns, "provider: external")
+	}
 	if len(s.records) > 0 {
-		line("dns: {records: [%s]}", strings.Join(s.records, ", "))
+		dns = append(dns, "records: ["+strings.Join(s.records, ", ")+"]")
+	}
+	if len(dns) > 0 {
+		line("dns: {%s}", strings.Join(dns, ", "))
 	}
 	env := "COLOUR: " + s.colour
 	if s.secret {
@@ -108,6 +116,7 @@ func (s spec) text() string {
 type manifests struct {
 	specs    map[string]spec
 	template string
+	freeze   freeze
 }
 
 func (f manifests) clone() manifests {
@@ -116,13 +125,16 @@ func (f manifests) clone() manifests {
 		s.aliases, s.records = slices.Clone(s.aliases), slices.Clone(s.records)
 		specs[n] = s
 	}
-	return manifests{specs, f.template}
+	return manifests{specs, f.template, f.freeze}
 }
 
 func (f manifests) names() []string { return slices.Sorted(maps.Keys(f.specs)) }
 
 func (f manifests) files() map[string]string {
 	out := map[string]string{"templates/shop.yaml": f.template}
+	if text := f.freeze.text(); text != "" {
+		out["platform.yaml"] = text
+	}
 	for n, s := range f.specs {
 		out["clients/"+n+".yaml"] = s.text()
 	}

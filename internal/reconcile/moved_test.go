@@ -357,6 +357,84 @@ func TestDeletedUserIsMadeAnew(t *testing.T) {
 	}
 }
 
+// A name that is given on before it has arrived comes from who has it still, and who has
+// it keeps it for as long as its new owner can't take it.
+func TestS24NameGivenOnTwice(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/b.yaml": client("b", "deployment: {provider: none}"), "clients/c.yaml": client("c", "deployment: {provider: none}"),
+		"clients/e.yaml": client("e", "aliases: [x.example]"), "clients/z.yaml": client("z", "deployment: {provider: none}")})
+	w.push(map[string]string{"clients/c.yaml": client("c", "deployment: {provider: none}", "aliases: [x.example]"), "clients/e.yaml": client("e")})
+	w.restart()
+	foreign := v.world.Seed("cloudflare", provider.Object{Kind: state.KindRecord, Name: "A b.agency.example", Mark: provider.Mark{Installation: "ffff0000", Client: "a", Generation: 1}, Attributes: []provider.Input{
+		{Name: "type", Text: "A"}, {Name: "name", Text: "b.agency.example"}, {Name: "content", Text: "198.51.100.1"}, {Name: "ttl", Text: "300"}}})
+	ids := w.push(map[string]string{"clients/b.yaml": client("b", "aliases: [x.example]"), "clients/c.yaml": "", "clients/e.yaml": ""})
+	if got := w.engine.Group(ids[0]); len(got) != 3 {
+		t.Fatalf("the group is %v", got)
+	}
+	w.pass(ids[0])
+	w.want("b", state.StatusHeld)
+	if r := w.want("e", state.StatusDeleting); !strings.HasPrefix(r.Because, "waiting for b") {
+		t.Errorf("e: %s", r.Because)
+	}
+	if _, ok := v.world.Serves("x.example"); !ok {
+		t.Error("x.example is down")
+	}
+	v.world.Remove(foreign)
+	id, err := w.engine.Retry("b", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	w.pass(id)
+	w.want("b", state.StatusActive)
+	w.want("e", state.StatusRetained)
+	d, _ := v.world.Serves("x.example")
+	if o, _ := v.world.Object(d); string(o.Mark.Client) != w.detail("b").ID {
+		t.Errorf("x.example is served by %q", o.Mark.Client)
+	}
+}
+
+// P3: a user stays in its database when its client goes, and on record: a client that
+// returns before the vendor's lists show it has it once, on its new site.
+func TestP3ReturnFindsItsUser(t *testing.T) {
+	v := &vendors{faults: &memory.Faults{}}
+	w := newWorldWith(t, func(c *clock) []provider.Provider {
+		v.clock, v.world = c, memory.NewWorld(c.Now)
+		return []provider.Provider{memory.New(memory.Options{Name: "railway", World: v.world, Kinds: memory.Change(memory.Databases(), memory.Unkind(time.Hour)), Sleep: c.Sleep}),
+			memory.New(memory.Options{Name: "cloudflare", World: v.world, Kinds: memory.DNS(), Sleep: c.Sleep}),
+			memory.New(memory.Options{Name: "vercel", World: v.world, Kinds: memory.Hosting(), Sleep: c.Sleep})}
+	})
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/z.yaml": client("z", "deployment: {provider: none}")})
+	w.apply(map[string]string{"clients/a.yaml": ""})
+	if kept, err := w.engine.Retained(); err != nil || len(kept) != 1 {
+		t.Errorf("retained: %+v, %v", kept, err)
+	}
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	w.want("a", state.StatusActive)
+	users, at, site := 0, "", ""
+	for _, o := range v.world.Objects("") {
+		switch o.Kind {
+		case state.KindSite:
+			site = o.ID
+		case state.KindAdmin:
+			users++
+			at = attribute(o, "site")
+		}
+	}
+	if users != 1 || at != site {
+		t.Errorf("%d users, want 1; of the site %s, want %s", users, at, site)
+	}
+	// And it is off the record with its database.
+	w.apply(map[string]string{"clients/a.yaml": ""})
+	w.clock.add(40 * 24 * time.Hour)
+	if _, err := w.engine.PurgeDue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.row("a"); got.Name != "" {
+		t.Errorf("a is still known as %s", got.Status)
+	}
+}
+
 // removedFirst is the client that was removed first.
 func (w *world) removedFirst() state.ClientID {
 	w.t.Helper()

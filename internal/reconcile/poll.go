@@ -244,12 +244,7 @@ func (e *Engine) commit(head string, r accept.Result) error {
 			e.setBaseline(*r.Baseline)
 		}
 	}
-	for _, c := range r.Claims {
-		if c.From != "" && c.From != c.Client {
-			e.partners[c.Client] = append(e.partners[c.Client], c.From)
-			e.partners[c.From] = append(e.partners[c.From], c.Client)
-		}
-	}
+	e.addPartners(r.Claims)
 	return nil
 }
 

@@ -231,8 +231,9 @@ type Claim struct {
 	Key    string   `json:"key"` // host:shop.example
 	Client ClientID `json:"client"`
 	Since  string   `json:"since,omitempty"` // commit
-	// From is who had it before, until it has moved: both pass as one group.
-	From ClientID `json:"from,omitempty"`
+	// From are those who had it before and have it still, until it has moved: all pass
+	// as one group. A name may be given on before it has arrived.
+	From []ClientID `json:"from,omitempty"`
 }
 
 // StepRun is one step of a Deployment as it went.

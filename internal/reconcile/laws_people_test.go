@@ -1,0 +1,106 @@
+package reconcile_test
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// outside is who keeps the records that people set by hand.
+const outside = "outside"
+
+// lookup answers as DNS does: with every record that there is, whoever keeps it.
+func (s *story) lookup(_ context.Context, kind, name string) ([]string, error) {
+	var out []string
+	for _, o := range s.vendors.world.Objects("") {
+		if o.Kind != state.KindRecord || attribute(o, "type") != kind || attribute(o, "name") != name {
+			continue
+		}
+		content := attribute(o, "content")
+		if p := attribute(o, "priority"); p != "" {
+			content = p + " " + content
+		}
+		out = append(out, content)
+	}
+	return out, nil
+}
+
+// asked are the records that people are asked to set and have not, by id.
+func (s *story) asked() []url.Values {
+	var out []url.Values
+	for _, id := range s.ids() {
+		for _, r := range s.resources(id) {
+			_, query, ok := strings.Cut(r.ID, "?")
+			if r.Provider != "external" || r.Phase != string(provider.Manual) || !ok {
+				continue
+			}
+			v, err := url.ParseQuery(query)
+			if err != nil {
+				s.Fatalf("%s: %v", r.ID, err)
+			}
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// setByHand lets a person do what was asked: a name leads to one address.
+func (s *story) setByHand(v url.Values) {
+	s.say("by hand: set %s %s %s", v.Get("type"), v.Get("name"), v.Get("content"))
+	for _, o := range s.vendors.world.Objects(outside) {
+		if attribute(o, "name") == v.Get("name") && attribute(o, "type") == v.Get("type") && (v.Get("type") == "A" || attribute(o, "content") == v.Get("content")) {
+			s.vendors.world.Remove(o.ID)
+		}
+	}
+	o := provider.Object{Kind: state.KindRecord, Name: v.Get("type") + " " + v.Get("name")}
+	for _, a := range []string{"type", "name", "content", "priority"} {
+		if x := v.Get(a); x != "" {
+			o.Attributes = append(o.Attributes, provider.Input{Name: a, Text: x})
+		}
+	}
+	s.vendors.world.Seed(outside, o)
+}
+
+// freeze is a window of platform.yaml.
+type freeze struct{ from, to time.Time }
+
+func (f freeze) at(now time.Time) bool { return !now.Before(f.from) && now.Before(f.to) }
+
+func (f freeze) text() string {
+	if f.to.IsZero() {
+		return ""
+	}
+	const layout = "2006-01-02T15:04"
+	return fmt.Sprintf("apiVersion: reconciler/v1\nkind: Platform\nfreeze: [{from: %s, to: %s, zone: UTC, reason: holidays}]\n", f.from.Format(layout), f.to.Format(layout))
+}
+
+// freezeSome draws a window.
+func (s *story) freezeSome() freeze {
+	if s.odds(3, "no freeze") {
+		return freeze{}
+	}
+	from := s.world.clock.Now().Add(time.Duration(s.n(3, "freeze in")-1) * time.Hour).Truncate(time.Minute)
+	return freeze{from, from.Add(time.Duration(1+s.n(30, "freeze for")) * time.Hour)}
+}
+
+// frozen are the clients of a group that a pass which begins now must leave alone: there
+// is a freeze, nobody let them go, and nothing was begun before it.
+func (s *story) frozen(group []state.ClientID) map[state.ClientID]bool {
+	out := map[state.ClientID]bool{}
+	if s.accepted == "" || !s.trees[s.accepted].freeze.at(s.world.clock.Now()) {
+		return out
+	}
+	for _, c := range s.clients() {
+		for _, id := range group {
+			if c.ID == id && c.Run == "" && c.RollingBack == "" && !s.thawed[id] {
+				out[id] = true
+			}
+		}
+	}
+	return out
+}
