@@ -9,6 +9,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/external"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -229,27 +230,38 @@ func TestRedirectWaitsForItsHost(t *testing.T) {
 // An undo whose earlier state is gone at the vendor ends: the client is failed, says so,
 // and a retry goes on from what there is.
 func TestUndoOfWhatIsGoneEnds(t *testing.T) {
-	v, w := newVendors(t)
-	w.apply(map[string]string{"clients/a.yaml": client("a")})
-	old, _ := v.world.Serves("a.agency.example")
-	// The new release is promoted, the site is sick at its public name, and somebody
-	// deletes the release that served before.
-	v.faults.Do(memory.After, memory.Is(memory.Update, state.KindTraffic), 1, func(context.Context, memory.Call) error {
-		v.world.Remove(old)
-		w.unfit = func(string) error { return errors.New("it answers 500") }
-		return nil
-	})
-	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}")})
-	if r := w.want("a", state.StatusFailed); !strings.Contains(r.Because, "put back") {
-		t.Errorf("a: %s", r.Because)
+	for _, what := range []string{"the release", "what promotes it"} {
+		t.Run(what, func(t *testing.T) {
+			v, w := newVendors(t)
+			w.apply(map[string]string{"clients/a.yaml": client("a")})
+			old, _ := v.world.Serves("a.agency.example")
+			// The new release is promoted, the site is sick at its public name, and somebody
+			// deletes the release that served before, or what says which one serves.
+			v.faults.Do(memory.After, memory.Is(memory.Update, state.KindTraffic), 1, func(_ context.Context, c memory.Call) error {
+				gone := old
+				if what != "the release" {
+					gone = c.ID
+				}
+				v.world.Remove(gone)
+				w.unfit = func(string) error { return errors.New("it answers 500") }
+				return nil
+			})
+			w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}")})
+			if r := w.want("a", state.StatusFailed); !strings.Contains(r.Because, "put back") {
+				t.Errorf("a: %s", r.Because)
+			}
+			w.unfit = nil
+			id, err := w.engine.Retry("a", "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.pass(id)
+			w.want("a", state.StatusActive)
+			if _, ok := v.world.Serves("a.agency.example"); !ok {
+				t.Error("nothing serves")
+			}
+		})
 	}
-	w.unfit = nil
-	id, err := w.engine.Retry("a", "dana")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.pass(id)
-	w.want("a", state.StatusActive)
 }
 
 // P3: an update whose answer was lost, of values that the vendor doesn't give back: that
@@ -452,4 +464,41 @@ func (w *world) removedFirst() state.ClientID {
 		w.t.Fatal(err)
 	}
 	return out.ID
+}
+
+// Make before break: where people set records, too, a name that redirects turns to the
+// new host name when it leads to the site.
+func TestRedirectWaitsForAPerson(t *testing.T) {
+	var v *vendors
+	s := &story{vendors: &vendors{faults: &memory.Faults{}}}
+	w := newWorldWith(t, func(c *clock) []provider.Provider {
+		v = s.vendors
+		v.clock, v.world = c, memory.NewWorld(c.Now)
+		return append(external.Providers(external.Options{Now: c.Now, Lookup: s.lookup}),
+			memory.New(memory.Options{Name: "railway", World: v.world, Kinds: memory.Databases(), Sleep: c.Sleep}),
+			memory.New(memory.Options{Name: "vercel", World: v.world, Kinds: memory.Hosting(), Sleep: c.Sleep}))
+	})
+	s.world = w
+	byHand := client("a", "aliases: [www.a.example]", "dns: {provider: external}")
+	ids := w.push(map[string]string{"clients/a.yaml": byHand})
+	for range 2 {
+		w.pass(ids...)
+		for _, r := range s.asked() {
+			s.setByHand(r)
+		}
+	}
+	w.pass(ids...)
+	w.want("a", state.StatusActive)
+	w.apply(map[string]string{"clients/a.yaml": strings.Replace(byHand, "domain: a", "domain: new", 1)})
+	if _, ok := v.world.Serves("www.a.example"); !ok {
+		t.Error("www.a.example leads to a name that nobody reaches")
+	}
+	for _, r := range s.asked() {
+		s.setByHand(r)
+	}
+	w.pass(ids...)
+	w.want("a", state.StatusActive)
+	if _, ok := v.world.Serves("www.a.example"); !ok {
+		t.Error("www.a.example is not served")
+	}
 }
