@@ -35,6 +35,9 @@ func (s *story) plant() {
 	seed("vercel", "tra-1", state.KindTraffic, nil, "site", "site-1", "deployment", "rel-1")
 	seed("vercel", "dom-1", state.KindDomain, nil, "site", "site-1", "host", oldHost, "redirect", "")
 	seed("cloudflare", "rec-1", state.KindRecord, nil, "type", "A", "name", oldHost, "content", "203.0.113.7", "ttl", "300")
+	if s.odds(2, "adopted at once") {
+		s.adopt()
+	}
 }
 
 // adopt writes a client f that names what lived before, or takes it out.
