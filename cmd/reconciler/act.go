@@ -168,7 +168,7 @@ everybody's. Values are sealed in the state and never shown.`}
 	root.PersistentFlags().BoolVar(&coming, "new", false, "with --client: one whose manifest is not merged yet")
 	root.PersistentFlags().StringVar(&client, "client", "", "the `client` that it belongs to; without it, everybody's ({secret: shared/NAME})")
 	_ = root.RegisterFlagCompletionFunc("client", a.clients(many)) // the flag is there
-	set := &cobra.Command{Use: "set NAME", Short: "Store a new version; the value is read from the terminal or a pipe", Args: exactly(1),
+	set := &cobra.Command{Use: "set NAME", Short: "Store a new version; the value is read from the terminal or a pipe", Args: nameOnly,
 		Long: `Store a new version of a secret. The value is asked for on a terminal, where it does not
 show, or read from a pipe; never from the command line, which others can see. Clients that
 use it are planned again.`,
@@ -199,6 +199,14 @@ use it are planned again.`,
 		}}
 	root.AddCommand(set, a.secretListCommand(&client), rm)
 	return root
+}
+
+// nameOnly refuses a value on the command line, and does not repeat it.
+func nameOnly(c *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return usage(c, errors.New("the value is read from the terminal or a pipe, never from the command line, which others can see; if this was it, set another one"))
+	}
+	return exactly(1)(c, args)
 }
 
 func (a *app) secretListCommand(client *string) *cobra.Command {

@@ -272,6 +272,41 @@ func TestS34DamagedState(t *testing.T) {
 	}
 }
 
+// S34: a key that is gone stops everything, with the way on, and none is made in its
+// place: with it, nobody would notice that the state can't be read any more.
+func TestS34MissingKey(t *testing.T) {
+	w := newWorld(t, map[string]string{"clients/demoshop.yaml": manifestOf("demoshop")})
+	w.active("demoshop")
+	n, key := w.calls.len(), filepath.Join(w.dir, "key")
+	text := readAll(t, key)
+	for _, state := range []bool{true, false} { // there, and gone too
+		if err := os.Remove(key); err != nil {
+			t.Fatal(err)
+		}
+		if !state {
+			if err := os.Rename(filepath.Join(w.dir, "state.db"), filepath.Join(w.dir, "aside")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, args := range [][]string{{"apply"}, {"status"}} {
+			if r := w.must(1, args...); !strings.Contains(r.err, "bring it back") {
+				t.Errorf("%v says %s", args, r.err)
+			}
+		}
+		if _, err := os.Stat(key); !os.IsNotExist(err) {
+			t.Errorf("a key was made in its place (%v)", err)
+		}
+		writeAll(t, key, text)
+	}
+	if err := os.Rename(filepath.Join(w.dir, "aside"), filepath.Join(w.dir, "state.db")); err != nil {
+		t.Fatal(err)
+	}
+	w.active("demoshop")
+	if got := w.calls.writes(n); len(got) > 0 {
+		t.Errorf("writes: %v", got)
+	}
+}
+
 // S42 and S54: objects that we did not make are never touched, also when the client
 // goes: records of the same name, marked by another installation or not at all.
 func TestS42S54NotOurs(t *testing.T) {

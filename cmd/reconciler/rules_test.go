@@ -7,9 +7,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -383,5 +385,128 @@ func TestRuleSecretsUnsetFailsThePlan(t *testing.T) {
 	w.must(1, "apply")
 	if got := w.calls.writes(0); len(got) > 0 {
 		t.Errorf("writes: %v", got)
+	}
+}
+
+// Rule, secrets: a client's own secret and what was generated for it are bound to its id:
+// they survive a rename, and a copy of its manifest has none of them. A new version is a
+// cause without a commit, and stands in the history.
+func TestRuleSecretsBoundToTheID(t *testing.T) {
+	const env = "env: {KEY: {secret: mollie}, OWN: {generate: hex32}}"
+	w := newWorld(t, map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", env)})
+	w.start()
+	w.apply()
+	set := func(value string) {
+		t.Helper()
+		if r := w.cliIn(value, "secret", "set", "mollie", "--client", "demoshop"); r.code != 0 {
+			t.Fatal(r.err)
+		}
+	}
+	set("first-value")
+	w.active("demoshop")
+	fingerprints := func(name string) string {
+		t.Helper()
+		var out string
+		for _, a := range w.resources(name, state.KindEnvironment)[0].Attributes {
+			if a.Value.Secret != nil && (a.Name == "env.KEY" || a.Name == "env.OWN") {
+				out += a.Name + "=" + a.Value.Secret.Fingerprint + " "
+			}
+		}
+		return out
+	}
+	before := fingerprints("demoshop")
+	w.commit(map[string]string{"clients/demoshop.yaml": "", "clients/toyshop.yaml": strings.Replace(manifestOf("demoshop", env), "name: demoshop\n", "name: toyshop\npreviously: [demoshop]\n", 1)})
+	w.active("toyshop")
+	if after := fingerprints("toyshop"); after != before || strings.Count(after, "=") != 2 {
+		t.Errorf("after a rename the secrets are %s, were %s", after, before)
+	}
+	w.commit(map[string]string{"clients/copy.yaml": manifestOf("copy", env)})
+	if r := rowOf(w.apply(), "copy"); r.Status == string(state.StatusActive) || !strings.Contains(r.Next, "reconciler secret set mollie --client copy") {
+		t.Errorf("a copy is %s: %s; %s", r.Status, r.Because, r.Next)
+	}
+	n := w.calls.len()
+	if r := w.cliIn("second-value", "secret", "set", "mollie", "--client", "toyshop"); r.code != 0 {
+		t.Fatal(r.err)
+	}
+	w.apply()
+	if after := fingerprints("toyshop"); after == before || len(w.calls.writes(n)) == 0 {
+		t.Error("a new version does not reach the site")
+	}
+	for _, args := range [][]string{{"history"}, {"history", "toyshop"}} {
+		if r := w.must(0, args...); !strings.Contains(r.out, "secret mollie version 2") {
+			t.Errorf("%s does not say that a secret was set:\n%s", strings.Join(args, " "), r.out)
+		}
+	}
+}
+
+// Rule, rolling back a failed create: only what this run created is deleted, the database
+// is retained, and the client stays failed until a commit touches it (or a retry). Once a
+// deployment succeeded, a failure takes nothing away.
+func TestRuleRollingBackAFailedCreate(t *testing.T) {
+	w := newWorld(t, map[string]string{"clients/bakery.yaml": bare("bakery")})
+	var refusing, promoting atomic.Bool
+	refusing.Store(true)
+	promoting.Store(true)
+	w.calls.interfere(func(x call) error {
+		if x.Verb == "create" && x.Kind == state.KindDeployment && refusing.Load() || x.Verb == "update" && x.Kind == state.KindTraffic && !promoting.Load() {
+			return refuse(provider.Invalid, x, "payment required")
+		}
+		return nil
+	}, nil)
+	w.start()
+	w.active("bakery")
+	w.commit(map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "onFailure: keep")})
+	w.apply()
+	site, database := w.resources("demoshop", state.KindSite), w.databaseID("demoshop")
+	if len(site) != 1 {
+		t.Fatalf("onFailure: keep left %v", site)
+	}
+	w.mark("demoshop", "row")
+	// The next run makes one thing more, and fails with `rollback`: that one goes, alone.
+	n := w.calls.len()
+	w.commit(map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "dns: {records: [{type: TXT, name: x, content: y}]}")})
+	if r := rowOf(w.apply(), "demoshop"); r.Status != string(state.StatusFailed) {
+		t.Fatalf("demoshop is %s: %s", r.Status, r.Because)
+	}
+	if got := w.resources("demoshop", state.KindSite); len(got) != 1 || got[0].ID != site[0].ID {
+		t.Errorf("what an earlier run made was taken away: %v", got)
+	}
+	for _, c := range w.calls.since(n) {
+		if c.Verb == "delete" && (c.Kind == state.KindDatabase || c.Name == site[0].ID) {
+			t.Errorf("the run deleted %s", c)
+		}
+	}
+	// It stays failed, whatever else goes on.
+	n = w.calls.len()
+	for range 5 {
+		w.clock.add(7 * time.Hour)
+		w.commit(map[string]string{"README.md": w.clock.Now().String(), "clients/bakery.yaml": bare("bakery", "notes: at "+w.clock.Now().Format(time.RFC3339))})
+		if r := rowOf(w.apply(), "demoshop"); r.Status != string(state.StatusFailed) || !strings.Contains(r.Next, "reconciler retry demoshop") {
+			t.Errorf("demoshop is %s: %s; %s", r.Status, r.Because, r.Next)
+		}
+	}
+	if got := w.calls.writes(n); len(got) > 0 {
+		t.Errorf("a failed client was tried again by itself: %v", got)
+	}
+	// A commit that touches it tries again, with the database that was there.
+	refusing.Store(false)
+	w.commit(map[string]string{"clients/demoshop.yaml": manifestOf("demoshop")})
+	w.active("demoshop")
+	if got := w.databaseID("demoshop"); got != database || !slices.Equal(w.rows("demoshop"), []string{"row"}) {
+		t.Errorf("the database is %s, was %s", got, database)
+	}
+	promoting.Store(false)
+	n = w.calls.len()
+	w.commit(map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "env: {STORE_CURRENCY: CHF}")})
+	if r := rowOf(w.apply(), "demoshop"); r.Status != string(state.StatusFailed) || !strings.HasPrefix(r.Because, "Your site still runs the old version.") {
+		t.Errorf("demoshop is %s: %s", r.Status, r.Because)
+	}
+	for _, c := range w.calls.since(n) {
+		if c.Verb == "delete" {
+			t.Errorf("a failed update deleted %s", c)
+		}
+	}
+	if code, _ := w.get("demoshop.localhost", "/"); code != 200 {
+		t.Errorf("the site answers %d", code)
 	}
 }

@@ -110,7 +110,7 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 }
 
 func (p *program) openState(c Config) error {
-	keys, err := secret.Open(secret.KeySource{File: c.State.KeyFile, Env: c.State.Key.Secret})
+	keys, err := secret.Open(secret.KeySource{File: c.State.KeyFile, Env: c.State.Key.Secret, Existing: exists(c.State.Path) || exists(bolt.Marker(c.State.Path))})
 	if err != nil {
 		return err
 	}
@@ -121,6 +121,11 @@ func (p *program) openState(c Config) error {
 	}
 	p.closers = append(p.closers, p.store.Close)
 	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, os.ErrNotExist)
 }
 
 // installation is who a new state is. It comes from the key, so that who lost the state

@@ -61,7 +61,7 @@ func (p *pass) losses(s *settled) []loss {
 	p.waits = p.waitingFor(s)
 	var out []loss
 	for _, id := range p.concerned(s) {
-		c := p.clients[id]
+		c := p.clients.get(id)
 		if p.gone(s, id) {
 			out = append(out, p.wholeLoss(c))
 			continue
@@ -277,7 +277,9 @@ func (p *pass) lately(losses []loss) (lost, fleet int) {
 		}
 		gone[t.Client] = true
 	}
-	for id, c := range p.clients {
+	for i := range p.clients {
+		c := &p.clients[i]
+		id := c.ID
 		if !c.Removed {
 			fleet++
 		} else if c.RemovedAt.After(since) {

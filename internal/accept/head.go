@@ -3,7 +3,6 @@ package accept
 import (
 	"slices"
 	"sort"
-	"strings"
 
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -55,11 +54,11 @@ type pass struct {
 	known bool // the history hold was there already
 
 	layout    manifest.Layout
-	clients   map[state.ClientID]state.Client
+	clients   known
 	byName    map[string]state.ClientID   // living
 	removed   map[string][]state.ClientID // by name, removed ones
 	former    map[string][]state.ClientID // by former name, all
-	claims    map[string]state.Claim
+	claims    ledger
 	unbegun   map[state.ClientID]bool // waits in a creates hold
 	tombs     map[state.ClientID][]state.Tombstone
 	deleted   map[string]bool     // paths that the range took away
@@ -111,23 +110,53 @@ const (
 
 func (k *candidate) valid() bool { return len(k.problems) == 0 && k.reuse == "" }
 
+// known are all clients by id, and ledger all claims by key: sorted lists, because there
+// are many and one head looks up few of them. Neither is changed.
+type (
+	known  []state.Client
+	ledger []state.Claim
+)
+
+func (k known) find(id state.ClientID) (state.Client, bool) {
+	i := sort.Search(len(k), func(i int) bool { return k[i].ID >= id })
+	if i < len(k) && k[i].ID == id {
+		return k[i], true
+	}
+	return state.Client{}, false
+}
+
+// get is the client of an id; the zero one for none.
+func (k known) get(id state.ClientID) state.Client { c, _ := k.find(id); return c }
+
+func (l ledger) find(key string) (state.Claim, bool) {
+	i := sort.Search(len(l), func(i int) bool { return l[i].Key >= key })
+	if i < len(l) && l[i].Key == key {
+		return l[i], true
+	}
+	return state.Claim{}, false
+}
+
 func newPass(in Input) *pass {
 	p := &pass{
 		in: in, layout: manifest.LayoutOf(in.Path),
-		clients: make(map[state.ClientID]state.Client, len(in.Clients)), byName: make(map[string]state.ClientID, len(in.Clients)),
+		clients: known(in.Clients), byName: make(map[string]state.ClientID, len(in.Clients)),
 		removed: map[string][]state.ClientID{}, former: map[string][]state.ClientID{},
-		claims: make(map[string]state.Claim, len(in.Claims)), unbegun: map[state.ClientID]bool{}, tombs: map[state.ClientID][]state.Tombstone{},
+		claims: ledger(in.Claims), unbegun: map[state.ClientID]bool{}, tombs: map[state.ClientID][]state.Tombstone{},
 		deleted: map[string]bool{}, present: map[string][]string{}, changed: map[string]bool{}, evaluated: map[string]bool{},
 		stale: map[string]bool{}, problems: map[string][]state.FileProblem{},
 		fallbacks: map[state.ClientID]*candidate{}, heldBy: map[state.ClientID]string{},
 	}
 	// A store hands them over in this order.
-	clients, byID := in.Clients, func(a, b state.Client) int { return strings.Compare(string(a.ID), string(b.ID)) }
-	if !slices.IsSortedFunc(clients, byID) {
-		clients = slices.SortedFunc(slices.Values(clients), byID)
+	if !sort.SliceIsSorted(in.Clients, func(i, j int) bool { return in.Clients[i].ID < in.Clients[j].ID }) {
+		p.clients = slices.Clone(in.Clients)
+		sort.SliceStable(p.clients, func(i, j int) bool { return p.clients[i].ID < p.clients[j].ID })
 	}
-	for _, c := range clients {
-		p.clients[c.ID] = c
+	if !sort.SliceIsSorted(in.Claims, func(i, j int) bool { return in.Claims[i].Key < in.Claims[j].Key }) {
+		p.claims = slices.Clone(in.Claims)
+		sort.SliceStable(p.claims, func(i, j int) bool { return p.claims[i].Key < p.claims[j].Key })
+	}
+	for i := range p.clients {
+		c := &p.clients[i]
 		for _, f := range c.Former {
 			p.former[f] = append(p.former[f], c.ID)
 		}
@@ -136,9 +165,6 @@ func newPass(in Input) *pass {
 		} else {
 			p.byName[c.Name] = c.ID
 		}
-	}
-	for _, c := range in.Claims {
-		p.claims[c.Key] = c
 	}
 	for _, t := range in.Tombstones {
 		p.tombs[t.Client] = append(p.tombs[t.Client], t)
@@ -196,8 +222,8 @@ func (p *pass) missing(b *state.Baseline, there map[string]bool) {
 			p.deleted[path], p.changed[path] = true, true
 		}
 	}
-	for _, c := range p.clients {
-		if !c.Removed {
+	for i := range p.clients {
+		if c := &p.clients[i]; !c.Removed {
 			gone(c.Path)
 		}
 	}

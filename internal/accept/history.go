@@ -106,7 +106,9 @@ func (p *pass) history() (state.Hold, bool) {
 // vanished lists the clients that this head has no manifest of.
 func (p *pass) vanished() []state.ClientID {
 	var out []state.ClientID
-	for id, c := range p.clients {
+	for i := range p.clients {
+		c := &p.clients[i]
+		id := c.ID
 		if c.Removed {
 			continue
 		}

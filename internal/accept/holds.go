@@ -26,7 +26,9 @@ func (w *writer) creates() {
 		return
 	}
 	limit, lately := w.guard().MaxCreates, 0
-	for id, c := range w.clients {
+	for i := range w.clients {
+		c := &w.clients[i]
+		id := c.ID
 		if c.CreatedAt.After(w.in.Now.Add(-Window)) && !w.neverBegun(id) {
 			lately++
 		}
@@ -68,7 +70,7 @@ func (w *writer) fleet() {
 	var wave []state.Client
 	active, waits := 0, false
 	for _, id := range w.wave {
-		was := w.clients[id]
+		was := w.clients.get(id)
 		if w.neverBegun(id) {
 			continue // it waits in a hold of its own
 		}
@@ -162,7 +164,7 @@ func (w *writer) binds(print string) bool {
 func (w *writer) trim(h state.Hold, stays func(state.ClientID) bool) {
 	var left []state.ClientID
 	for _, id := range h.Clients {
-		if c, ok := w.clients[id]; !ok || w.get(id).Removed {
+		if c, ok := w.clients.find(id); !ok || w.get(id).Removed {
 			continue
 		} else if stays(id) {
 			left = append(left, id)
@@ -187,7 +189,7 @@ func (w *writer) trim(h state.Hold, stays func(state.ClientID) bool) {
 // nobody is under way then, the next ones follow.
 func (w *writer) surf(h state.Hold) {
 	anew := func(id state.ClientID) bool {
-		_, known := w.clients[id]
+		_, known := w.clients.find(id)
 		return !known || w.touched[id] || slices.Contains(w.wave, id) || w.get(id).Removed
 	}
 	had := len(h.Clients)
@@ -241,7 +243,7 @@ func (w *writer) bind(h state.Hold) {
 func (w *writer) ledger() {
 	w.forget()
 	for _, key := range keys(w.claimed) {
-		if have, ok := w.claims[key]; !ok || have.Client != w.claimed[key] {
+		if have, ok := w.claims.find(key); !ok || have.Client != w.claimed[key] {
 			w.res.Claims = append(w.res.Claims, state.Claim{Key: key, Client: w.claimed[key], Since: w.in.Head, From: before(have, w.claimed[key])})
 		}
 	}
@@ -265,7 +267,7 @@ func before(c state.Claim, next state.ClientID) []state.ClientID {
 
 // free lets a claim go when it is the client's.
 func (w *writer) free(id state.ClientID, key string) {
-	if have, ok := w.claims[key]; ok && have.Client == id {
+	if have, ok := w.claims.find(key); ok && have.Client == id {
 		w.freed[key] = true
 	}
 }

@@ -28,11 +28,13 @@ func (p *pass) collect() {
 	if !p.all && len(p.stale) == 0 {
 		return
 	}
-	for id, c := range p.clients {
+	for i := range p.clients {
+		c := &p.clients[i]
+		id := c.ID
 		if c.Removed || !p.all && !p.stale[c.TemplateBlob] || p.going(id) {
 			continue
 		}
-		k := &candidate{path: c.Path, name: c.Name, blob: c.Blob, data: c.Manifest, inherited: true, who: existing, client: c}
+		k := &candidate{path: c.Path, name: c.Name, blob: c.Blob, data: c.Manifest, inherited: true, who: existing, client: *c}
 		p.resolve(k)
 		p.fallbacks[id] = k
 	}
@@ -57,7 +59,7 @@ func (p *pass) resolve(k *candidate) {
 
 // going says that the range took the client's manifest away, whatever else it says.
 func (p *pass) going(id state.ClientID) bool {
-	c, ok := p.clients[id]
+	c, ok := p.clients.find(id)
 	return ok && !c.Removed && p.deleted[c.Path] && len(p.present[c.Name]) == 0
 }
 
@@ -94,7 +96,7 @@ func (p *pass) identify() {
 			fresh = append(fresh, k)
 			continue
 		}
-		k.who, k.client = existing, p.clients[id]
+		k.who, k.client = existing, p.clients.get(id)
 		if k.same = len(k.problems) == 0 && p.unchanged(k); k.same {
 			continue
 		}
@@ -134,7 +136,7 @@ func (p *pass) unchanged(k *candidate) bool {
 func (p *pass) alone(k *candidate) bool {
 	id, known := p.byName[k.name]
 	if known {
-		c := p.clients[id]
+		c := p.clients.get(id)
 		if c.Path == k.path {
 			return true
 		}
@@ -186,7 +188,7 @@ func (p *pass) rename(k *candidate) bool {
 	}
 	switch {
 	case len(matches) == 1:
-		k.who, k.client = renamed, p.clients[matches[0]]
+		k.who, k.client = renamed, p.clients.get(matches[0])
 		k.from = k.client.Name
 		return true
 	case len(matches) > 1:
@@ -207,7 +209,7 @@ func (p *pass) returns(k *candidate) bool {
 	for _, id := range p.removed[k.name] {
 		all := true
 		for _, n := range k.eff.Previously {
-			all = all && slices.Contains(p.clients[id].Former, n)
+			all = all && slices.Contains(p.clients.get(id).Former, n)
 		}
 		if all {
 			return true
@@ -241,7 +243,7 @@ func (p *pass) comeBack(k *candidate, carried map[state.ClientID]bool) {
 	p.newest(ids)
 	reuse := k.eff.Database.Reuse
 	for _, id := range ids {
-		c := p.clients[id]
+		c := p.clients.get(id)
 		if p.sameHost(c, k) && !(reuse == reuseFresh && p.saidReuse(c) != reuseFresh) {
 			k.who, k.client = returned, c
 			return
@@ -249,7 +251,7 @@ func (p *pass) comeBack(k *candidate, carried map[state.ClientID]bool) {
 	}
 	var formers []state.ClientID
 	for _, id := range p.former[k.name] {
-		if (p.clients[id].Removed || p.going(id)) && !carried[id] && !slices.Contains(ids, id) {
+		if (p.clients.get(id).Removed || p.going(id)) && !carried[id] && !slices.Contains(ids, id) {
 			formers = append(formers, id)
 		}
 	}
@@ -259,7 +261,7 @@ func (p *pass) comeBack(k *candidate, carried map[state.ClientID]bool) {
 			continue
 		}
 		if reuse == reuseRetained {
-			k.who, k.client = returned, p.clients[id]
+			k.who, k.client = returned, p.clients.get(id)
 			if k.client.Name != k.name {
 				k.from = k.client.Name
 			}
@@ -280,7 +282,7 @@ func (p *pass) hasData(id state.ClientID) bool {
 // newest orders removed clients by the time that they went, latest first.
 func (p *pass) newest(ids []state.ClientID) {
 	sort.SliceStable(ids, func(i, j int) bool {
-		a, b := p.clients[ids[i]], p.clients[ids[j]]
+		a, b := p.clients.get(ids[i]), p.clients.get(ids[j])
 		if !a.RemovedAt.Equal(b.RemovedAt) {
 			return a.RemovedAt.After(b.RemovedAt)
 		}

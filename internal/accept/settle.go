@@ -82,7 +82,7 @@ func (p *pass) round(s *settled) bool {
 	for _, host := range keys(s.wanted) {
 		claimants := s.wanted[host]
 		name := strings.TrimPrefix(host, "host:")
-		owner, owned := p.claims[host]
+		owner, owned := p.claims.find(host)
 		if owned && p.keeps(s, owner.Client, host) {
 			for _, k := range claimants {
 				if k.client.ID != owner.Client {
@@ -99,7 +99,7 @@ func (p *pass) round(s *settled) bool {
 			continue
 		}
 		if k := claimants[0]; owned && !p.letGo(owner.Client, host) && k.who == newcomer && k.eff.Database.Reuse != reuseFresh && (p.gone(s, owner.Client) || s.active[owner.Client] == nil && p.waitsFor(owner.Client, k.path)) {
-			old := p.clients[owner.Client].Name
+			old := p.clients.get(owner.Client).Name
 			fail(k, rulePreviously, fmt.Sprintf("takes %s from %s, which is removed here: a rename that doesn't say so?", name, old),
 				fmt.Sprintf("previously: [%s] keeps its site and its data; database.reuse: fresh begins anew", old))
 		}
@@ -112,7 +112,7 @@ func (p *pass) round(s *settled) bool {
 
 // keeps says that the owner doesn't let the name go (yet).
 func (p *pass) keeps(s *settled, id state.ClientID, host string) bool {
-	c, known := p.clients[id]
+	c, known := p.clients.find(id)
 	if !known {
 		return false
 	}
@@ -121,7 +121,7 @@ func (p *pass) keeps(s *settled, id state.ClientID, host string) bool {
 		if slices.Contains(k.wants, host) {
 			return true
 		}
-		if p.claims[host].Client == id && !p.letGo(id, host) {
+		if c, ok := p.claims.find(host); ok && c.Client == id && !p.letGo(id, host) {
 			return held
 		}
 		return p.stillWaits(s, id, HostPart+"/"+strings.TrimPrefix(host, "host:"))
@@ -182,7 +182,7 @@ func (p *pass) bad(s *settled, file string) bool {
 
 // taken says why a name can't be had.
 func (p *pass) taken(s *settled, id state.ClientID, host string) (text, hint string) {
-	c, print, waits := p.clients[id], "", p.gone(s, id)
+	c, print, waits := p.clients.get(id), "", p.gone(s, id)
 	if k := s.active[id]; waits || k != nil && !k.same && !slices.Contains(k.wants, "host:"+host) {
 		print = s.held[id]
 	}

@@ -125,8 +125,8 @@ func (p *pass) prune(get func(state.ClientID) state.Client) {
 		return
 	}
 	needed := map[string]bool{}
-	for id := range p.clients {
-		if c := get(id); !c.Removed {
+	for i := range p.clients {
+		if c := get(p.clients[i].ID); !c.Removed {
 			needed[c.TemplateBlob], needed[c.PlatformBlob] = true, true
 		}
 	}

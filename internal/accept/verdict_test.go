@@ -1,9 +1,11 @@
 package accept
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/compassdigital/reconciler/internal/state"
 )
@@ -233,4 +235,28 @@ func TestP9ConcludeEnds(t *testing.T) {
 		Conclude(&v, start.Add(time.Hour))
 		equal(t, "ended once", v.Ended.After(start), false)
 	}
+}
+
+// Whatever a head brings, a status' text has at most 140 characters, and the whole of it
+// is the detail.
+func TestRuleVerdictTextFits(t *testing.T) {
+	w := fleet(t, "alpha", "beta")
+	files := m{cpath("alpha"): client("alpha", "alpha", "deployment: {reff: "+strings.Repeat("v", 30)+", serverr: x, branchh: y, providerr: "+strings.Repeat("p", 60)+"}")}
+	for i := range 9 {
+		files[cpath(fmt.Sprintf("a-long-name-of-somebody-new-%02d", i))] = "name: [\n"
+	}
+	all := w.push(files).Reports
+	w.rewritten = true
+	w.repository = "https://git.example/" + strings.Repeat("é", 200) + ".git"
+	all = append(all, w.push(m{cpath("beta"): client("beta", "other")}).Reports...)
+	cut := 0
+	for _, r := range all {
+		if n := utf8.RuneCountInString(r.Text); n > 140 || n == 0 {
+			t.Errorf("%d characters: %s", n, r.Text)
+		}
+		if strings.HasSuffix(r.Text, "…") {
+			cut++
+		}
+	}
+	equal(t, "cut", cut >= 2, true)
 }

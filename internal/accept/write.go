@@ -71,7 +71,7 @@ func (w *writer) get(id state.ClientID) state.Client {
 	if c, ok := w.put[id]; ok {
 		return c
 	}
-	return w.clients[id]
+	return w.clients.get(id)
 }
 
 func (w *writer) set(c state.Client) {
@@ -215,7 +215,7 @@ func (w *writer) mint(k *candidate) state.Client {
 	c := state.Client{Generation: 1, Name: k.name, Status: state.StatusPending, Health: state.Unknown, CreatedAt: w.in.Now}
 	for _, ids := range [][]state.ClientID{w.removed[k.name], w.former[k.name]} {
 		for _, id := range ids {
-			c.Generation = max(c.Generation, w.clients[id].Generation+1)
+			c.Generation = max(c.Generation, w.clients.get(id).Generation+1)
 		}
 	}
 	c.ID = w.in.NewID(k.name)
@@ -330,7 +330,7 @@ func (w *writer) refuse(k *candidate, problems []state.FileProblem) {
 // ambiguous holds a newcomer that takes a name with a retained database. Only
 // another commit helps, so that the verdict of this one ends: the file is invalid.
 func (w *writer) ambiguous(k *candidate) {
-	old := w.clients[k.reuse]
+	old := w.clients.get(k.reuse)
 	h := state.Hold{Kind: state.HoldReuse, Client: old.ID, Commit: w.in.Head, At: w.in.Now, Fingerprint: reusePrint(k.path, old.ID)}
 	h.Reason = fmt.Sprintf("%s was removed and its database is still here; %s doesn't say whether it is the same client.", old.Name, k.path)
 	h.Act = "Say database.reuse: retained (that database) or fresh (a new one) in " + k.path + "."

@@ -10,8 +10,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func start(t *testing.T, change ...func(*world)) *world {
 	t.Helper()
-	w := newWorld(t, t.TempDir(), change...)
-	t.Cleanup(w.close)
+	w := newWorld(t, t.TempDir, change...)
+	if w.real {
+		t.Cleanup(w.close)
+	}
 	return w
 }
 

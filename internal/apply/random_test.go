@@ -96,7 +96,7 @@ func (w *world) tries(passes int) {
 func TestP3P8RandomWorldsConverge(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := rapid.SampledFrom([]vendorKind{{"kind", true, true, 0}, {"late", true, true, 8 * time.Second}, {"marks late", false, true, 8 * time.Second}, {"marks", false, true, 0}}).Draw(t, "vendor")
-		w := newWorld(t, "", v.use)
+		w := newWorld(t, nil, v.use)
 		w.vendor.Seed("host", provider.Object{Kind: state.KindSite, Name: "bakery-1a2b-ffff0000", Mark: provider.Mark{Installation: "ffff0000", Client: idOf("bakery"), Generation: 1}})
 		w.vendor.Seed("host", provider.Object{Kind: state.KindSite, Name: "bakery"})
 		w.vendor.Seed("db", provider.Object{Kind: state.KindDatabase, Name: "bakery-1a2b"})

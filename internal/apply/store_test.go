@@ -154,6 +154,11 @@ func (tx *transaction) walk(bucket, prefix string, fn func(string, func(any) err
 	return nil
 }
 
+// Since never knows.
+func (tx *transaction) Since(string, store.Moment) ([]string, store.Moment, bool) {
+	return nil, nil, false
+}
+
 func (tx *transaction) Next(bucket string) (uint64, error) {
 	if _, err := tx.own(bucket); err != nil {
 		return 0, err

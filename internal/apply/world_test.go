@@ -138,7 +138,8 @@ type who struct {
 // around it as plans need.
 type world struct {
 	t        tb
-	dir      string
+	dir      func() string // of a real disk; asked once
+	path     string
 	clock    *clock
 	vendor   *memory.World
 	faults   *memory.Faults
@@ -174,7 +175,7 @@ var keys = func() *secret.Keys {
 	return k
 }
 
-func newWorld(t tb, dir string, change ...func(*world)) *world {
+func newWorld(t tb, dir func() string, change ...func(*world)) *world {
 	w := &world{t: t, dir: dir, clock: newClock(), faults: &memory.Faults{}, parallel: 1, fixed: true, looks: true}
 	w.vendor = memory.NewWorld(w.clock.Now)
 	for _, f := range change {
@@ -191,8 +192,11 @@ func (w *world) open() {
 		w.disk = newDisk()
 	}
 	if w.real {
+		if w.path == "" {
+			w.path = filepath.Join(w.dir(), "state.db")
+		}
 		var err error
-		if w.disk, err = bolt.Open(bolt.Options{Path: filepath.Join(w.dir, "state.db"), Keys: keys(), Now: w.clock.Now, NoSync: true}); err != nil {
+		if w.disk, err = bolt.Open(bolt.Options{Path: w.path, Keys: keys(), Now: w.clock.Now, NoSync: true}); err != nil {
 			w.t.Fatalf("open: %v", err)
 		}
 	}

@@ -29,6 +29,9 @@
 // seals cannot find is a record that is missing as a whole, or an old version of it
 // brought back by someone who writes the file.
 //
+// Since goes by a list in memory of the last writes, noted before they are committed: it
+// may name a record that was not written after all, and never leaves one out (recent.go).
+//
 // View and Update hold a transaction: a function must not call View or Update of the
 // same store, nor wait for one who does.
 package bolt

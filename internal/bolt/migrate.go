@@ -50,7 +50,7 @@ func (s *Store) migrate(all []migration) error {
 			}
 			m := all[h.Schema]
 			h.Schema++
-			t := &transaction{keys: s.keys, tx: tx, buffer: buffer{}}
+			t := &transaction{keys: s.keys, recent: &s.recent, tx: tx, buffer: buffer{}}
 			defer t.end()
 			if err := m.run(t); err != nil {
 				return fmt.Errorf("migrate to schema %d (%s): %w", h.Schema, m.name, err)

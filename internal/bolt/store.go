@@ -38,6 +38,7 @@ type Store struct {
 	closed  bool         // under pen
 
 	syncs, updates atomic.Uint64
+	recent         recent
 }
 
 var _ store.Store = (*Store)(nil)
@@ -66,7 +67,7 @@ func (s *Store) View(fn func(store.Tx) error) error {
 	if err := guard(func() (err error) { tx, err = s.db.Begin(false); return err }); err != nil {
 		return fmt.Errorf("read state: %w", err)
 	}
-	t := &transaction{keys: s.keys, tx: tx}
+	t := &transaction{keys: s.keys, recent: &s.recent, tx: tx}
 	defer func() {
 		t.end()
 		_ = guard(tx.Rollback) // of a read transaction: nothing can be lost
@@ -97,7 +98,7 @@ func (s *Store) run(fn func(store.Tx) error) (*group, error) {
 		return nil, fmt.Errorf("write state: %w", err)
 	}
 	defer s.finish(g) // also when fn panics or exits its goroutine
-	t := &transaction{keys: s.keys, tx: g.tx, buffer: buffer{}}
+	t := &transaction{keys: s.keys, recent: &s.recent, tx: g.tx, buffer: buffer{}}
 	defer t.end()
 	if err := fn(t); err != nil {
 		return nil, err

@@ -28,6 +28,7 @@ type buffer map[string]map[string][]byte
 // transaction implements store.Tx. Reading, it has no buffer.
 type transaction struct {
 	keys   *secret.Keys
+	recent *recent
 	tx     *bbolt.Tx
 	buffer buffer
 	ended  bool
@@ -161,7 +162,9 @@ func (t *transaction) flush() (changed bool, err error) {
 	return changed, nil
 }
 
+// write is the only place that changes a record.
 func (t *transaction) write(bucket, key string, plain []byte) (wrote bool, err error) {
+	t.recent.note(t.tx.ID(), bucket, key)
 	err = guard(func() error {
 		b, err := t.bucket(bucket)
 		if err != nil {

@@ -22,6 +22,9 @@ const (
 // defaultTTL of records that don't say one, in seconds: short enough for a move.
 const defaultTTL = 300
 
+// usual is how many resources a client has, about.
+const usual = 12
+
 // Input is all that a wish is made from.
 type Input struct {
 	Client    state.Client
@@ -48,7 +51,7 @@ type builder struct {
 
 // Resources returns the wish, sorted by Ref, and what stands in its way.
 func Resources(in Input) ([]state.Resource, []Problem) {
-	b := &builder{in: in, out: []state.Resource{}} // a client may wish nothing: that is a wish, too
+	b := &builder{in: in, out: make([]state.Resource, 0, usual)} // a client may wish nothing: that is a wish, too
 	b.addDatabase()
 	if p := in.Effective.Deployment.Provider; p != none && p != "" {
 		b.addSite()

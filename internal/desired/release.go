@@ -77,7 +77,7 @@ func (b *builder) built(env map[string]state.Value) (names, versions string) {
 
 // canonical is a stable text of attributes that does not depend on the client's id.
 func (b *builder) canonical(m map[string]state.Value, versions bool) string {
-	out := make(map[string]state.Value, len(m))
+	out := make(state.Attributes, 0, len(m))
 	for n, v := range m {
 		switch {
 		case v.Ref != nil && v.Ref.Client == b.in.Client.ID:
@@ -92,7 +92,8 @@ func (b *builder) canonical(m map[string]state.Value, versions bool) string {
 			}
 			v = state.SecretValue(s)
 		}
-		out[n] = v
+		out = append(out, state.Attribute{Name: n, Value: v})
 	}
-	return state.NewAttributes(out).Canonical()
+	out.Sort()
+	return out.Canonical()
 }

@@ -117,6 +117,7 @@ func (c *Check) End() ([]Effective, Problems) {
 		c.checked = append(c.checked, r)
 	}
 	c.late()
+	c.valid = make([]Effective, 0, len(c.checked))
 	for _, r := range c.checked {
 		c.problems = append(c.problems, r.doc.problems...)
 		if !r.doc.problems.Failed() {

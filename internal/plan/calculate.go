@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -75,9 +76,11 @@ func (c *Calculation) Plan() Plan {
 	for _, part := range c.parts {
 		n += len(part.steps)
 	}
-	steps := make([]Step, 0, n)
+	steps := make([]*Step, 0, n)
 	for _, part := range c.parts {
-		steps = append(steps, part.steps...)
+		for i := range part.steps {
+			steps = append(steps, &part.steps[i])
+		}
 		p.Problems = append(p.Problems, part.problems...)
 	}
 	c.moves.join(steps)
@@ -273,21 +276,19 @@ func (b *builder) finish() []Step {
 
 // order sorts steps so that each comes after what it needs; among those that may come
 // next, by client, number, kind and key.
-func order(unsorted []Step) []Step {
-	keys, at := make([]string, len(unsorted)), make([]int, len(unsorted))
-	for i := range unsorted {
-		keys[i], at[i] = unsorted[i].Key(), i
+func order(steps []*Step) []Step {
+	type keyed struct {
+		*Step
+		key string
 	}
-	sort.SliceStable(at, func(i, j int) bool {
-		a, b := at[i], at[j]
-		if n := compare(&unsorted[a], &unsorted[b]); n != 0 {
-			return n < 0
-		}
-		return keys[a] < keys[b]
-	})
-	steps, index := make([]Step, len(at)), make(map[string]int, len(at))
-	for i, from := range at {
-		steps[i], index[keys[from]] = unsorted[from], i
+	sorted := make([]keyed, len(steps))
+	for i, s := range steps {
+		sorted[i] = keyed{s, s.Key()}
+	}
+	slices.SortStableFunc(sorted, func(a, b keyed) int { return cmp.Or(compare(a.Step, b.Step), cmp.Compare(a.key, b.key)) })
+	index := make(map[string]int, len(sorted))
+	for i, s := range sorted {
+		steps[i], index[s.key] = s.Step, i
 	}
 	missing := make([]int, len(steps)) // needs that are not placed yet
 	waiting := make([][]int, len(steps))
@@ -307,7 +308,7 @@ func order(unsorted []Step) []Step {
 	out := make([]Step, 0, len(steps))
 	for len(next) > 0 {
 		i := heap.Pop(&next).(int)
-		out = append(out, steps[i])
+		out = append(out, *steps[i])
 		for _, j := range waiting[i] {
 			if missing[j]--; missing[j] == 0 {
 				heap.Push(&next, j)
@@ -317,7 +318,7 @@ func order(unsorted []Step) []Step {
 	for i, s := range steps { // a circle: shown as it is, nothing of it can run
 		if missing[i] > 0 {
 			s.Blocked, s.Reason = true, "it needs itself: "+s.Reason
-			out = append(out, s)
+			out = append(out, *s)
 		}
 	}
 	return out

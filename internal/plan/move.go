@@ -32,6 +32,9 @@ func findMoves(clients []ClientInput) moves {
 	free, kept := map[string]state.Resource{}, map[string]state.ClientID{}
 	for _, c := range clients {
 		m.name[c.Client.ID] = c.Client.Name
+		if len(c.Recorded) == 0 {
+			continue
+		}
 		lets := letsGo(c)
 		for _, r := range c.Recorded {
 			switch {
@@ -119,7 +122,7 @@ func (b *builder) move(w, old state.Resource) {
 // ready, the name moves, then the old one lets go. While the new owner can't be
 // planned, the old one keeps what serves. (Where the two are at different hosts only the
 // address record moves, and the old one's domain waits for it.)
-func (m moves) join(steps []Step) {
+func (m moves) join(steps []*Step) {
 	if len(m.goes) == 0 {
 		return
 	}
@@ -136,8 +139,7 @@ func (m moves) join(steps []Step) {
 			waits[from.Client] = m.name[to]
 		}
 	}
-	for i := range steps {
-		s := &steps[i]
+	for _, s := range steps {
 		if (s.Action != Delete && s.Action != Retain) || !serves(s) {
 			continue
 		}

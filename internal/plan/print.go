@@ -86,7 +86,7 @@ func (o owner) value(w []byte, v state.Value) []byte {
 		w = append(o.ref(append(w, "output:"...), *v.Ref), '.')
 		return append(w, v.Output...)
 	}
-	return append(w, v.Canonical()...)
+	return v.AppendCanonical(w)
 }
 
 // Fingerprint is 12 hex digits over the prints of one client's steps; client ""

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,17 @@ func TestRuleDataRetention(t *testing.T) {
 			t.Errorf("%s: until %s, want %s", c.name, s.PurgeAfter, c.until)
 		}
 		kept := plan.Model(in.Recorded, p, now)
+		for i := range kept { // whatever date it bears: nothing that was adopted is erased by one
+			if kept[i].Adopted {
+				dated := slices.Clone(kept)
+				dated[i].PurgeAfter = now
+				gone := in.Client
+				gone.Removed = true
+				if steps := plan.Purges(gone, nil, dated, now.AddDate(1, 0, 0)); len(steps) > 0 {
+					t.Errorf("%s: %v", c.name, steps)
+				}
+			}
+		}
 		absent := in.Client
 		absent.Removed = true
 		for _, at := range []time.Time{c.until.Add(-time.Second), c.until, now.AddDate(20, 0, 0)} {

@@ -16,15 +16,17 @@ const maxPairs = 10_000
 func renames(clients []ClientInput) []Warning {
 	var going, coming []ClientInput
 	for _, c := range clients {
-		switch {
-		case c.Removed && len(c.Recorded) > 0:
+		if c.Removed && len(c.Recorded) > 0 {
 			going = append(going, c)
-		case !c.Removed && len(c.Wish) > 0 && len(c.Recorded) == 0:
-			coming = append(coming, c)
 		}
 	}
-	if len(going) == 0 || len(coming) == 0 {
+	if len(going) == 0 {
 		return nil
+	}
+	for _, c := range clients {
+		if !c.Removed && len(c.Wish) > 0 && len(c.Recorded) == 0 {
+			coming = append(coming, c)
+		}
 	}
 	byKey := map[string]string{}
 	for _, g := range going {

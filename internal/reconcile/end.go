@@ -229,7 +229,7 @@ func (e *Engine) success(g *group, m *member) ending {
 // failed ends a pass that cannot go on by itself: what serves is put back, a first
 // provisioning is taken back in reverse if the manifest says so.
 func (e *Engine) failed(ctx context.Context, g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
-	why := failure{text: sentence(at.Err), step: at.Step.Key(), keep: m.client.EverDeployed || m.effective.OnFailure == "keep"}
+	why := failure{text: sentence(at.Err), step: at.Step.Key()}
 	err := e.Store.Update(func(tx store.Tx) error {
 		c, ok, err := store.Client(tx, m.client.ID)
 		if err != nil || !ok {
@@ -249,10 +249,7 @@ func (e *Engine) failed(ctx context.Context, g *group, m *member, result apply.R
 	return d, err
 }
 
-type failure struct {
-	text, step string
-	keep       bool
-}
+type failure struct{ text, step string }
 
 // waits ends a pass in which nothing may run now.
 func (e *Engine) waits(g *group, p plan.Plan, holds []state.Hold) (Done, error) {

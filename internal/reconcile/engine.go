@@ -72,7 +72,9 @@ type Engine struct {
 	Jitter func(time.Duration) time.Duration
 	Emit   func(apply.Event) // progress, for whoever watches; nil: nobody
 
-	accepting sync.Mutex // one head is judged at a time: from reading the baseline to writing the next
+	accepting sync.Mutex               // one head is judged at a time: from reading the baseline to writing the next
+	clients   store.Memo[state.Client] // for judging a head; with accepting held
+	claims    store.Memo[state.Claim]
 
 	showing sync.Mutex // held by one overview at a time
 	shown   map[state.ClientID]*shown

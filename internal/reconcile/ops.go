@@ -263,13 +263,21 @@ func (e *Engine) SetSecret(client, name string, value state.Secret, fingerprint 
 			return err
 		}
 		text := fmt.Sprintf("secret %s version %d (%s)", name, ref.Version, ref.Fingerprint)
-		if _, err := store.AddHistory(tx, state.Entry{At: e.Now(), Name: client, By: by, What: "secret set", Text: text}); err != nil {
+		if _, err := store.AddHistory(tx, state.Entry{At: e.Now(), Client: ownerOf(ref.Scope), Name: client, By: by, What: "secret set", Text: text}); err != nil {
 			return err
 		}
 		users, err = e.usersOf(tx, ref)
 		return err
 	})
 	return ref, users, err
+}
+
+// ownerOf is the client of a secret's scope, "" when it is everybody's or of nobody yet.
+func ownerOf(scope string) state.ClientID {
+	if scope == "shared" || strings.Contains(scope, "/") {
+		return ""
+	}
+	return state.ClientID(scope)
 }
 
 // usersOf wakes the clients whose wish names the secret, and returns those that go now:
@@ -354,7 +362,7 @@ func (e *Engine) RemoveSecret(client, name, by string) error {
 		} else if !ok {
 			return fmt.Errorf("%w: no secret %q is set", ErrRefused, name)
 		}
-		if _, err := store.AddHistory(tx, state.Entry{At: e.Now(), Name: client, By: by, What: "secret removed", Text: "secret " + name}); err != nil {
+		if _, err := store.AddHistory(tx, state.Entry{At: e.Now(), Client: ownerOf(scope), Name: client, By: by, What: "secret removed", Text: "secret " + name}); err != nil {
 			return err
 		}
 		return store.DeleteSecret(tx, scope, name)

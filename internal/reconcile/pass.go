@@ -137,6 +137,7 @@ func (e *Engine) unfinished(ctx context.Context, g *group) (over bool, d Done, e
 // calculate plans the group from what was loaded and looked at.
 func (e *Engine) calculate(g *group) plan.Plan {
 	in := plan.Input{Commit: g.head, Now: g.now, Traits: g.traits, Keep: e.Keep}
+	in.Clients = make([]plan.ClientInput, 0, len(g.members))
 	for _, m := range g.members {
 		in.Clients = append(in.Clients, m.input())
 	}

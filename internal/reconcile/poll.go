@@ -106,10 +106,10 @@ func (e *Engine) acceptInput(ctx context.Context, head string) (accept.Input, er
 	in.Root, in.Descends, in.HeadEmpty, in.Commits, in.Changes, in.Whole = rg.Root, rg.Descends, rg.Empty, rg.Commits, rg.Changes, rg.Whole
 	retained := map[state.ClientID]bool{}
 	err = e.Store.View(func(tx store.Tx) (err error) {
-		if in.Clients, err = store.Clients(tx); err != nil {
+		if in.Clients, err = store.ClientsAgain(tx, &e.clients); err != nil {
 			return err
 		}
-		if in.Claims, err = store.Claims(tx); err != nil {
+		if in.Claims, err = store.ClaimsAgain(tx, &e.claims); err != nil {
 			return err
 		}
 		if in.Tombstones, err = store.Tombstones(tx, ""); err != nil {

@@ -140,7 +140,7 @@ func (e *Engine) imagine(ctx context.Context, known []state.Client, shared []sta
 		client state.Client
 		wish   *manifest.Effective // nil: its manifest would be gone
 	}
-	var all []one
+	all := make([]one, 0, len(wishes))
 	for i := range wishes {
 		w := &wishes[i]
 		if !wanted(w.Name) {

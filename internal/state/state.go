@@ -1,6 +1,7 @@
 package state
 
 import (
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -97,14 +98,20 @@ func (v Value) Equal(o Value) bool {
 
 // Canonical is a stable text of what the value refers to, for hashing and
 // comparison: it holds literals and names, no secret.
-func (v Value) Canonical() string {
+func (v Value) Canonical() string { return string(v.AppendCanonical(nil)) }
+
+// AppendCanonical appends the same to b.
+func (v Value) AppendCanonical(b []byte) []byte {
 	switch {
 	case v.Secret != nil:
-		return "secret:" + strconv.Quote(v.Secret.Scope+"/"+v.Secret.Name) + "@" + strconv.Itoa(v.Secret.Version) + "#" + v.Secret.Fingerprint
+		b = strconv.AppendQuote(append(b, "secret:"...), v.Secret.Scope+"/"+v.Secret.Name)
+		b = strconv.AppendInt(append(b, '@'), int64(v.Secret.Version), 10)
+		return append(append(b, '#'), v.Secret.Fingerprint...)
 	case v.Ref != nil:
-		return "output:" + strconv.Quote(v.Ref.String()) + "." + v.Output
+		b = strconv.AppendQuote(append(b, "output:"...), v.Ref.String())
+		return append(append(b, '.'), v.Output...)
 	default:
-		return "literal:" + strconv.Quote(v.Literal)
+		return strconv.AppendQuote(append(b, "literal:"...), v.Literal)
 	}
 }
 
@@ -123,8 +130,13 @@ func NewAttributes(m map[string]Value) Attributes {
 	for n, v := range m {
 		a = append(a, Attribute{n, v})
 	}
-	sort.Slice(a, func(i, j int) bool { return a[i].Name < a[j].Name })
+	a.Sort()
 	return a
+}
+
+// Sort puts attributes that were collected in any order into theirs.
+func (a Attributes) Sort() {
+	slices.SortFunc(a, func(x, y Attribute) int { return strings.Compare(x.Name, y.Name) })
 }
 
 // Get returns the named value.
@@ -141,14 +153,12 @@ func (a Attributes) Literal(name string) string { v, _ := a.Get(name); return v.
 
 // Canonical is a stable text of all of them.
 func (a Attributes) Canonical() string {
-	var b strings.Builder
+	b := make([]byte, 0, 64*len(a))
 	for _, x := range a {
-		b.WriteString(strconv.Quote(x.Name))
-		b.WriteByte('=')
-		b.WriteString(x.Value.Canonical())
-		b.WriteByte('\n')
+		b = append(strconv.AppendQuote(b, x.Name), '=')
+		b = append(x.Value.AppendCanonical(b), '\n')
 	}
-	return b.String()
+	return string(b)
 }
 
 // Resource is a wish, or (once it has an ID) what we recorded of a real object.

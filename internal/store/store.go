@@ -26,9 +26,17 @@ type Tx interface {
 	Each(bucket, prefix string, fn func(key string, decode func(v any) error) error) error
 	// Last is Each from the greatest key downwards.
 	Last(bucket, prefix string, fn func(key string, decode func(v any) error) error) error
+	// Since lists the keys of a bucket that may have been written after an earlier moment:
+	// each that was, perhaps others, in no order. now is this transaction's own moment. ok
+	// is false where the store can't tell (no moment, one that is long past or another
+	// store's, an Update): then every key may have been.
+	Since(bucket string, then Moment) (keys []string, now Moment, ok bool)
 	// Next returns the next number of the bucket's sequence, from 1.
 	Next(bucket string) (uint64, error)
 }
+
+// Moment is a point in a store's history that Since was given; nil is before all.
+type Moment any
 
 // ErrStop ends Each and Last early.
 var ErrStop = errors.New("stop")

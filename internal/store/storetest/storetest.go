@@ -49,10 +49,12 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"concurrent", testConcurrent},
 		{"concurrent failures", testConcurrentFailures},
 		{"consistent view", testConsistentView},
+		{"memo beside writers", testMemoBesideWriters},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
 	}
 	t.Run("model", func(t *testing.T) { testModel(t, open) })
+	t.Run("memo", func(t *testing.T) { testMemo(t, open) })
 }
 
 func update(t *testing.T, s store.Store, fn func(store.Tx) error) {
