@@ -507,3 +507,51 @@ func TestRedirectWaitsForAPerson(t *testing.T) {
 		t.Error("www.a.example is not served")
 	}
 }
+
+// S24 between two hosts and two who keep the records: nothing of the name moves, and the
+// old owner keeps it until the new one's leads to its site.
+func TestS24MoveBetweenKeepersOfRecords(t *testing.T) {
+	var v *vendors
+	s := &story{vendors: &vendors{faults: &memory.Faults{}}}
+	w := newWorldWith(t, func(c *clock) []provider.Provider {
+		v = s.vendors
+		v.clock, v.world = c, memory.NewWorld(c.Now)
+		open := func(name, address string, kinds map[state.Kind]provider.Traits) provider.Provider {
+			return memory.New(memory.Options{Name: name, World: v.world, Kinds: kinds, Fault: v.faults.Hook, Sleep: c.Sleep, Address: address})
+		}
+		return append(external.Providers(external.Options{Now: c.Now, Lookup: s.lookup}), open("railway", "", memory.Databases()),
+			open("vercel", "", memory.Hosting()), open("ploi", "203.0.113.8", memory.Hosting()), open("cloudflare", "", memory.DNS()))
+	})
+	s.world = w
+	w.apply(map[string]string{"clients/b.yaml": client("b", "deployment: {provider: ploi}", "aliases: [shop.example]"), "clients/z.yaml": client("z", "deployment: {provider: none}")})
+	down := false
+	v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(context.Context, memory.Call) error {
+		_, ok := v.world.Serves("shop.example")
+		down = down || !ok
+		return nil
+	})
+	ids := w.push(map[string]string{"clients/b.yaml": client("b", "deployment: {provider: ploi}"), "clients/a.yaml": client("a", "aliases: [shop.example]", "dns: {provider: external}")})
+	for range 2 {
+		w.pass(ids...)
+		if _, ok := v.world.Serves("shop.example"); down || !ok {
+			t.Fatal("the name went down while a person has its record to set")
+		}
+	}
+	for range 2 { // the name, and what it redirects to
+		for _, r := range s.asked() {
+			s.setByHand(r)
+		}
+		w.pass(ids...)
+	}
+	w.want("a", state.StatusActive)
+	w.want("b", state.StatusActive)
+	d, _ := v.world.Serves("shop.example")
+	if o, _ := v.world.Object(d); down || string(o.Mark.Client) != w.detail("a").ID {
+		t.Errorf("down in between: %v; served by %s", down, o.Mark.Client)
+	}
+	for _, o := range v.world.Objects("") {
+		if strings.Contains(o.Name, "shop.example") && o.Mark.Client == state.ClientID(w.detail("b").ID) {
+			t.Errorf("b still has %s", o.Name)
+		}
+	}
+}
