@@ -166,8 +166,11 @@ func (c Client) onRecord(o Options) string {
 		note := r.Message
 		if r.Retained() {
 			note = "kept for ever"
-			if !r.PurgeAfter.IsZero() {
+			switch {
+			case !r.PurgeAfter.IsZero():
 				note = "kept until " + moment(r.PurgeAfter)
+			case r.Ref.Kind == state.KindAdmin:
+				note = "kept with its database"
 			}
 		}
 		rows = append(rows, []string{string(r.Ref.Kind), r.Ref.Name, r.Provider, orDash(r.ID), note})

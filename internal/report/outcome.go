@@ -34,6 +34,9 @@ func Result(c state.Client, d state.Deployment, kept []state.Resource) Outcome {
 		o.Good, o.cause, o.next = true, "", ""
 		head(say(" is offline."))
 		for _, r := range kept {
+			if r.Ref.Kind == state.KindAdmin {
+				continue // it stays with its database
+			}
 			o.works = append(o.works, keptSentence(r))
 		}
 		if len(kept) > 0 {

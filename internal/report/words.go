@@ -177,9 +177,13 @@ func factsOf(c Change) facts {
 				f.stops = append(f.stops, s)
 			}
 		case plan.Retain:
-			f.retained = append(f.retained, s)
+			if kind != state.KindAdmin { // it stays with its database
+				f.retained = append(f.retained, s)
+			}
 		case plan.Return:
-			f.returned = append(f.returned, s)
+			if kind != state.KindAdmin {
+				f.returned = append(f.returned, s)
+			}
 		case plan.Purge:
 			f.purged = append(f.purged, s)
 		case plan.Forget:
