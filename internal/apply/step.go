@@ -14,12 +14,19 @@ import (
 
 // errWait says that a step cannot go on now and may later.
 type errWait struct {
-	at  time.Time // zero: the caller's back-off decides
-	err error
+	at   time.Time // zero: the caller's back-off decides
+	err  error
+	anew bool // the plan does not fit any more: only another one goes on
 }
 
 func (e *errWait) Error() string { return e.err.Error() }
 func (e *errWait) Unwrap() error { return e.err }
+
+// Anew says that a step waits for another plan: the same one comes no further.
+func Anew(err error) bool {
+	var w *errWait
+	return errors.As(err, &w) && w.anew
+}
 
 // errPark says that only a person can decide.
 type errPark struct{ reason string }

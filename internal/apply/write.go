@@ -160,11 +160,11 @@ func (r *Runner) change(ctx context.Context, job Job, s plan.Step) (string, erro
 	case s.Action == plan.Move && !ok && there && moved.Real():
 		return "was moved already", nil
 	case !ok || !have.Real():
-		return "", &errWait{err: fmt.Errorf("%s is not on record any more; the next pass plans it anew", holder)}
+		return "", &errWait{anew: true, err: fmt.Errorf("%s is not on record any more; the next pass plans it anew", holder)}
 	case have.Found:
 		return "", &errPark{fmt.Sprintf("%s %s was found at %s, not made: it is never changed; wish what it is, or remove it there", have.Ref.Kind, have.Name, have.Provider)}
 	case have.Provider != s.Provider:
-		return "", &errWait{err: fmt.Errorf("%s is at %s, not at %s; the next pass plans it anew", holder, have.Provider, s.Provider)}
+		return "", &errWait{anew: true, err: fmt.Errorf("%s is at %s, not at %s; the next pass plans it anew", holder, have.Provider, s.Provider)}
 	}
 	i, w, err := r.begin(job, s, journal.Intent{Op: journal.OpUpdate, Wish: s.Wish, ObjectID: have.ID}, nil)
 	if err != nil {
@@ -177,7 +177,7 @@ func (r *Runner) change(ctx context.Context, job Job, s plan.Step) (string, erro
 			if e := r.close(i); e != nil {
 				return "", e
 			}
-			return "", &errWait{err: fmt.Errorf("%w; the next pass looks and plans it anew", err)}
+			return "", &errWait{anew: true, err: fmt.Errorf("%w; the next pass looks and plans it anew", err)}
 		}
 		err = r.failed(ctx, job, s, i, err)
 	} else {

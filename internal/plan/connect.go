@@ -54,35 +54,32 @@ func (b *builder) bound(record *Step) {
 	host := record.Wish.Attributes.Literal("name")
 	for _, o := range b.steps {
 		if o.Ref.Kind == state.KindDomain && o.Wish != nil && o.Ref.Host() == host {
-			record.needs(o.Key())
+			there, _ := b.key(o.Ref)
+			record.needs(there)
 		}
 	}
 }
 
-// redirects lets a name that redirects wait until people reach the site at the other.
+// redirects lets a name that redirects wait until people reach the site at the other,
+// whoever sees to that, and in whichever pass it was begun.
 func (b *builder) redirects(domain *Step) {
 	if domain.Wish == nil {
 		return
 	}
 	to := domain.Wish.Attributes.Literal("redirect")
-	for i := range b.steps {
-		o := &b.steps[i]
-		switch {
-		case to == "" || o.Wish == nil:
-		case o.Ref.Kind == state.KindDomain && o.Ref.Host() == to:
-			domain.needs(o.Key())
-		case o.Ref.Kind == state.KindRecord && b.address(o) && o.Wish.Attributes.Literal("name") == to:
-			domain.needs(o.Key())
+	for _, w := range b.sortedWish() {
+		leads := w.Ref.Kind == state.KindDomain && w.Ref.Host() == to || w.Ref.Kind == state.KindRecord && address(w) && w.Attributes.Literal("name") == to
+		if k, ok := b.key(w.Ref); ok && to != "" && leads {
+			domain.needs(k)
 		}
 	}
 }
 
 // address says that a record step leads people to the site.
-func (b *builder) address(s *Step) bool {
-	if s.Wish == nil {
-		return false
-	}
-	v, _ := s.Wish.Attributes.Get("content")
+func (b *builder) address(s *Step) bool { return s.Wish != nil && address(*s.Wish) }
+
+func address(record state.Resource) bool {
+	v, _ := record.Attributes.Get("content")
 	return v.Ref != nil
 }
 

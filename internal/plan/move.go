@@ -19,7 +19,16 @@ type moves struct {
 	to   map[state.Ref]state.Resource // wished Ref → what the old owner has on record
 	goes map[state.Ref]state.ClientID // recorded Ref → its new owner
 	kept map[state.Ref]string         // wished Ref → name of the client that still has it
+	over []handover
 	name map[state.ClientID]string
+}
+
+// handover is a host name that goes from one client to another, at whatever vendors the
+// two have it.
+type handover struct {
+	host     string
+	from, to state.ClientID
+	there    bool // the new owner has all of it on record, and ready
 }
 
 // findMoves pairs what one client has and lets go with what another one wishes and
@@ -30,6 +39,7 @@ func findMoves(clients []ClientInput) moves {
 		return m
 	}
 	free, kept := map[string]state.Resource{}, map[string]state.ClientID{}
+	hosts := map[string][]state.ClientID{} // let go
 	for _, c := range clients {
 		m.name[c.Client.ID] = c.Client.Name
 		if len(c.Recorded) == 0 {
@@ -41,6 +51,9 @@ func findMoves(clients []ClientInput) moves {
 			case !movable(r.Ref.Kind) || !r.Real() || r.Found || c.Looks[r.Ref].Gone:
 			case lets(r.Ref):
 				free[nameOf(r)] = r
+				if r.Ref.Kind == state.KindDomain {
+					hosts[r.Ref.Host()] = append(hosts[r.Ref.Host()], c.Client.ID)
+				}
 			default:
 				kept[nameOf(r)] = c.Client.ID
 			}
@@ -50,10 +63,11 @@ func findMoves(clients []ClientInput) moves {
 		if c.Removed {
 			continue
 		}
-		recorded := map[state.Ref]bool{}
+		recorded, ready := map[state.Ref]bool{}, map[state.Ref]bool{}
 		for _, r := range c.Recorded {
-			recorded[r.Ref] = r.Real()
+			recorded[r.Ref], ready[r.Ref] = r.Real(), r.Real() && r.Phase == ""
 		}
+		m.over = append(m.over, handovers(c, hosts, ready)...)
 		for _, w := range c.Wish {
 			if !movable(w.Ref.Kind) || recorded[w.Ref] {
 				continue
@@ -68,6 +82,39 @@ func findMoves(clients []ClientInput) moves {
 		}
 	}
 	return m
+}
+
+// handovers are the names of others, let go, that the client wishes.
+func handovers(c ClientInput, hosts map[string][]state.ClientID, ready map[state.Ref]bool) []handover {
+	var out []handover
+	for _, w := range c.Wish {
+		if w.Ref.Kind != state.KindDomain {
+			continue
+		}
+		for _, from := range hosts[w.Ref.Host()] {
+			if from == c.Client.ID {
+				continue
+			}
+			h := handover{host: w.Ref.Host(), from: from, to: c.Client.ID, there: true}
+			for _, o := range c.Wish {
+				h.there = h.there && (ready[o.Ref] || !leads(o.Ref, h.host))
+			}
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// leads says that a resource is a host name, or the address record of it.
+func leads(r state.Ref, host string) bool {
+	switch r.Kind {
+	case state.KindDomain:
+		return r.Host() == host
+	case state.KindRecord:
+		kind, name, _ := strings.Cut(r.Name, " ")
+		return (kind == "A" || kind == "AAAA" || kind == "CNAME") && name == host
+	}
+	return false
 }
 
 // letsGo says which of a client's names are proved to be given up. An address record
@@ -121,9 +168,10 @@ func (b *builder) move(w, old state.Resource) {
 // join lets the old owner's removals wait until its names have moved: the new one is
 // ready, the name moves, then the old one lets go. While the new owner can't be
 // planned, the old one keeps what serves. (Where the two are at different hosts only the
-// address record moves, and the old one's domain waits for it.)
+// address record moves, and where their records are kept by others not even that: the
+// old one's wait until the new one's lead to its site.)
 func (m moves) join(steps []*Step) {
-	if len(m.goes) == 0 {
+	if len(m.goes) == 0 && len(m.over) == 0 {
 		return
 	}
 	keys, planned := map[state.ClientID][]string{}, map[state.Ref]bool{}
@@ -137,6 +185,17 @@ func (m moves) join(steps []*Step) {
 	for from, to := range m.goes {
 		if have, ok := waits[from.Client]; !planned[from] && (!ok || m.name[to] < have) {
 			waits[from.Client] = m.name[to]
+		}
+	}
+	for _, h := range m.over {
+		begun := false
+		for _, s := range steps {
+			if s.Ref.Client == h.to && s.Action != Delete && s.Action != Forget && leads(s.Ref, h.host) {
+				keys[h.from], begun = append(keys[h.from], s.Key()), true
+			}
+		}
+		if have, ok := waits[h.from]; !begun && !h.there && (!ok || m.name[h.to] < have) {
+			waits[h.from] = m.name[h.to]
 		}
 	}
 	for _, s := range steps {

@@ -128,7 +128,7 @@ func (e *Engine) waiting(g *group, m *member, result apply.Result, at *apply.Ste
 func (e *Engine) waitsFor(g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
 	n, who := m.client.Failures+1, "another client"
 	for _, r := range result.Steps {
-		if r.Step.Action == plan.Move && r.Step.From.Client == m.client.ID && r.State != apply.StepDone {
+		if r.Step.Ref.Client != m.client.ID && r.State != apply.StepDone && slices.Contains(at.Step.Needs, r.Step.Key()) {
 			who = r.Step.Client
 		}
 	}

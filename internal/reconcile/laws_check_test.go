@@ -186,6 +186,7 @@ func (s *story) finish() {
 	s.once()
 	s.noneLost()
 	s.dataStays()
+	s.plantedStay()
 	s.settledNow()
 }
 
@@ -229,7 +230,7 @@ func (s *story) noneLost() {
 	}
 	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
 		for _, o := range s.vendors.world.Objects(name) {
-			if o.Mark.Installation == lawInstallation && !s.likeIDs[attribute(o, "site")] && !known[o.ID] && !named[name+" "+string(o.Kind)+" "+o.Name] {
+			if o.Mark.Installation == lawInstallation && !s.likeIDs[attribute(o, "site")] && !s.planted[attribute(o, "site")] && !s.planted[o.ID] && !known[o.ID] && !named[name+" "+string(o.Kind)+" "+o.Name] {
 				s.Fatalf("I2: %s %s %q of %s is on no record", name, o.Kind, o.ID, o.Mark.Client)
 			}
 		}
@@ -241,7 +242,7 @@ func (s *story) noneLost() {
 func (s *story) dataStays() {
 	there := map[string]bool{}
 	for _, o := range s.vendors.world.Objects("") {
-		if o.Kind != state.KindDatabase || o.Mark.Installation != lawInstallation {
+		if o.Kind != state.KindDatabase || s.planted[o.ID] || o.Mark.Installation != lawInstallation {
 			continue
 		}
 		there[o.ID] = true

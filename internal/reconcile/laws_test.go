@@ -60,6 +60,7 @@ type story struct {
 	inPlace  bool                    // ploi has one release at a time
 	hidden   bool                    // the hosts don't give environments back
 	bad      []string                // what was broken in the middle of an event
+	planted  map[string]bool         // what lived before us, by id
 	parallel int                     // steps at once
 	froze    map[state.ClientID]bool // whom the pass that runs must not change
 	thawed   map[state.ClientID]bool // whose changes in a freeze somebody approved
@@ -204,6 +205,7 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 	s.trees[s.repo.order[0]], s.heads = s.tree.clone(), []string{s.repo.order[0]}
 	s.chaos.write = s.written
 	s.lookAlikes()
+	s.plant()
 	for _, n := range fleetNames[:s.n(3, "first clients")] {
 		s.tree.specs[n] = s.fresh(n)
 	}
@@ -293,8 +295,8 @@ func (s *story) fresh(name string) spec {
 func (s *story) edit() {
 	name := s.one(fleetNames, "client")
 	x, there := s.tree.specs[name]
-	what := s.one([]string{"add", "add", "edit", "edit", "edit", "edit", "remove", "remove", "rename", "rename", "move", "move", "break", "database", "template", "touch", "freeze"}, "edit")
-	if !there && what != "template" && what != "freeze" {
+	what := s.one([]string{"add", "add", "edit", "edit", "edit", "edit", "remove", "remove", "rename", "rename", "move", "move", "break", "database", "template", "touch", "freeze", "adopt"}, "edit")
+	if !there && what != "template" && what != "freeze" && what != "adopt" {
 		what = "add"
 	}
 	switch what {
@@ -366,6 +368,9 @@ func (s *story) edit() {
 		x.db = s.one([]string{"railway", "railway", "postgres", "none"}, "database")
 	case "template":
 		s.tree.template = s.one([]string{template, storyTemplate("v2", ""), storyTemplate("v1", "defaults: {health: {path: /up}}\n"), "kind: [\n"}, "template")
+		return
+	case "adopt":
+		s.adopt()
 		return
 	case "freeze":
 		s.tree.freeze = s.freezeSome()
@@ -538,7 +543,7 @@ func (s *story) weather() {
 func (s *story) meddle() {
 	var ours []provider.Object
 	for _, o := range s.vendors.world.Objects("") {
-		if o.Mark.Installation == lawInstallation {
+		if o.Mark.Installation == lawInstallation && !s.planted[o.ID] {
 			ours = append(ours, o)
 		}
 	}

@@ -22,7 +22,8 @@ type spec struct {
 	secret       bool
 	note         int
 	broken       bool
-	byHand       bool // its records are set by people
+	adopts       string // what lived before: "database", "both"
+	byHand       bool   // its records are set by people
 }
 
 // label is a domain as its host name.
@@ -96,6 +97,12 @@ func (s spec) text() string {
 	}
 	if s.previously != "" {
 		line("previously: [%s]", s.previously)
+	}
+	switch s.adopts {
+	case "database":
+		line("adopt: {database: {id: data-1}}")
+	case "both":
+		line("adopt: {site: {id: site-1}, database: {id: data-1}}")
 	}
 	if s.keep {
 		line("onFailure: keep")

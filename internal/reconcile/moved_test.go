@@ -9,6 +9,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/external"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -229,27 +230,38 @@ func TestRedirectWaitsForItsHost(t *testing.T) {
 // An undo whose earlier state is gone at the vendor ends: the client is failed, says so,
 // and a retry goes on from what there is.
 func TestUndoOfWhatIsGoneEnds(t *testing.T) {
-	v, w := newVendors(t)
-	w.apply(map[string]string{"clients/a.yaml": client("a")})
-	old, _ := v.world.Serves("a.agency.example")
-	// The new release is promoted, the site is sick at its public name, and somebody
-	// deletes the release that served before.
-	v.faults.Do(memory.After, memory.Is(memory.Update, state.KindTraffic), 1, func(context.Context, memory.Call) error {
-		v.world.Remove(old)
-		w.unfit = func(string) error { return errors.New("it answers 500") }
-		return nil
-	})
-	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}")})
-	if r := w.want("a", state.StatusFailed); !strings.Contains(r.Because, "put back") {
-		t.Errorf("a: %s", r.Because)
+	for _, what := range []string{"the release", "what promotes it"} {
+		t.Run(what, func(t *testing.T) {
+			v, w := newVendors(t)
+			w.apply(map[string]string{"clients/a.yaml": client("a")})
+			old, _ := v.world.Serves("a.agency.example")
+			// The new release is promoted, the site is sick at its public name, and somebody
+			// deletes the release that served before, or what says which one serves.
+			v.faults.Do(memory.After, memory.Is(memory.Update, state.KindTraffic), 1, func(_ context.Context, c memory.Call) error {
+				gone := old
+				if what != "the release" {
+					gone = c.ID
+				}
+				v.world.Remove(gone)
+				w.unfit = func(string) error { return errors.New("it answers 500") }
+				return nil
+			})
+			w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}")})
+			if r := w.want("a", state.StatusFailed); !strings.Contains(r.Because, "put back") {
+				t.Errorf("a: %s", r.Because)
+			}
+			w.unfit = nil
+			id, err := w.engine.Retry("a", "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.pass(id)
+			w.want("a", state.StatusActive)
+			if _, ok := v.world.Serves("a.agency.example"); !ok {
+				t.Error("nothing serves")
+			}
+		})
 	}
-	w.unfit = nil
-	id, err := w.engine.Retry("a", "dana")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.pass(id)
-	w.want("a", state.StatusActive)
 }
 
 // P3: an update whose answer was lost, of values that the vendor doesn't give back: that
@@ -452,4 +464,94 @@ func (w *world) removedFirst() state.ClientID {
 		w.t.Fatal(err)
 	}
 	return out.ID
+}
+
+// Make before break: where people set records, too, a name that redirects turns to the
+// new host name when it leads to the site.
+func TestRedirectWaitsForAPerson(t *testing.T) {
+	var v *vendors
+	s := &story{vendors: &vendors{faults: &memory.Faults{}}}
+	w := newWorldWith(t, func(c *clock) []provider.Provider {
+		v = s.vendors
+		v.clock, v.world = c, memory.NewWorld(c.Now)
+		return append(external.Providers(external.Options{Now: c.Now, Lookup: s.lookup}),
+			memory.New(memory.Options{Name: "railway", World: v.world, Kinds: memory.Databases(), Sleep: c.Sleep}),
+			memory.New(memory.Options{Name: "vercel", World: v.world, Kinds: memory.Hosting(), Sleep: c.Sleep}))
+	})
+	s.world = w
+	byHand := client("a", "aliases: [www.a.example]", "dns: {provider: external}")
+	ids := w.push(map[string]string{"clients/a.yaml": byHand})
+	for range 2 {
+		w.pass(ids...)
+		for _, r := range s.asked() {
+			s.setByHand(r)
+		}
+	}
+	w.pass(ids...)
+	w.want("a", state.StatusActive)
+	v.world.Seed(outside, provider.Object{Kind: state.KindRecord, Name: "A new.agency.example", Attributes: []provider.Input{
+		{Name: "type", Text: "A"}, {Name: "name", Text: "new.agency.example"}, {Name: "content", Text: "198.51.100.1"}}})
+	w.apply(map[string]string{"clients/a.yaml": strings.Replace(byHand, "domain: a", "domain: new", 1)})
+	for range 2 {
+		if _, ok := v.world.Serves("www.a.example"); !ok {
+			t.Error("www.a.example leads to a name that nobody reaches")
+		}
+		w.pass(ids...)
+	}
+	for _, r := range s.asked() {
+		s.setByHand(r)
+	}
+	w.pass(ids...)
+	w.want("a", state.StatusActive)
+	if _, ok := v.world.Serves("www.a.example"); !ok {
+		t.Error("www.a.example is not served")
+	}
+}
+
+// S24 between two hosts and two who keep the records: nothing of the name moves, and the
+// old owner keeps it until the new one's leads to its site.
+func TestS24MoveBetweenKeepersOfRecords(t *testing.T) {
+	var v *vendors
+	s := &story{vendors: &vendors{faults: &memory.Faults{}}}
+	w := newWorldWith(t, func(c *clock) []provider.Provider {
+		v = s.vendors
+		v.clock, v.world = c, memory.NewWorld(c.Now)
+		open := func(name, address string, kinds map[state.Kind]provider.Traits) provider.Provider {
+			return memory.New(memory.Options{Name: name, World: v.world, Kinds: kinds, Fault: v.faults.Hook, Sleep: c.Sleep, Address: address})
+		}
+		return append(external.Providers(external.Options{Now: c.Now, Lookup: s.lookup}), open("railway", "", memory.Databases()),
+			open("vercel", "", memory.Hosting()), open("ploi", "203.0.113.8", memory.Hosting()), open("cloudflare", "", memory.DNS()))
+	})
+	s.world = w
+	w.apply(map[string]string{"clients/b.yaml": client("b", "deployment: {provider: ploi}", "aliases: [shop.example]"), "clients/z.yaml": client("z", "deployment: {provider: none}")})
+	down := false
+	v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(context.Context, memory.Call) error {
+		_, ok := v.world.Serves("shop.example")
+		down = down || !ok
+		return nil
+	})
+	ids := w.push(map[string]string{"clients/b.yaml": client("b", "deployment: {provider: ploi}"), "clients/a.yaml": client("a", "aliases: [shop.example]", "dns: {provider: external}")})
+	for range 2 {
+		w.pass(ids...)
+		if _, ok := v.world.Serves("shop.example"); down || !ok {
+			t.Fatal("the name went down while a person has its record to set")
+		}
+	}
+	for range 2 { // the name, and what it redirects to
+		for _, r := range s.asked() {
+			s.setByHand(r)
+		}
+		w.pass(ids...)
+	}
+	w.want("a", state.StatusActive)
+	w.want("b", state.StatusActive)
+	d, _ := v.world.Serves("shop.example")
+	if o, _ := v.world.Object(d); down || string(o.Mark.Client) != w.detail("a").ID {
+		t.Errorf("down in between: %v; served by %s", down, o.Mark.Client)
+	}
+	for _, o := range v.world.Objects("") {
+		if strings.Contains(o.Name, "shop.example") && o.Mark.Client == state.ClientID(w.detail("b").ID) {
+			t.Errorf("b still has %s", o.Name)
+		}
+	}
 }

@@ -48,9 +48,10 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 		if result != nil {
 			result.Steps = append(result.Steps, undone(r)...)
 		}
-		switch st, at := r.Worst(m.client.ID); st {
-		case apply.StepDone:
-		case apply.StepFailed, apply.StepParked:
+		st, at := r.Worst(m.client.ID)
+		switch {
+		case st == apply.StepDone:
+		case st == apply.StepFailed, st == apply.StepParked, apply.Anew(at.Err):
 			// What was there before is gone, or the vendor refuses it: trying for ever would
 			// keep the client from everything else. A retry plans from what there is.
 			lost = sentence(at.Err)
