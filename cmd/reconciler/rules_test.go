@@ -291,7 +291,6 @@ func TestP6TemplateTypoEndToEnd(t *testing.T) {
 			t.Errorf("demoshop was touched: %s", c)
 		}
 	}
-	n = w.calls.len()
 	w.commit(map[string]string{"templates/ecommerce.yaml": strings.Replace(shopTemplate, "env: {", "env: {STORE_NOTE: mended, ", 1)})
 	w.active("demoshop", "bakery")
 	if _, page := w.get("demoshop.localhost", "/"); !strings.Contains(page, "mended") {

@@ -27,8 +27,7 @@ import (
 type canaries map[string]string // spelling → whose
 
 func (c canaries) add(whose, value string) {
-	raw := []byte(value)
-	c[fmt.Sprint(raw)] = whose
+	c[fmt.Sprintf("%d", []byte(value))] = whose // as numbers
 	for _, s := range spelled(value) {
 		c[s] = whose
 	}

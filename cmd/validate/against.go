@@ -157,9 +157,9 @@ func (c *change) judge() manifest.Problems {
 		}
 		return r + 4
 	}
-	clients, problems := manifest.CheckTreeOver(version, l, list(c.merged), nil, d, rank)
+	clients, problems := checkTree(l, list(c.merged), nil, d, rank)
 	if changed := c.changedRules(); len(changed) > 0 {
-		_, strict := manifest.CheckTreeOver(version, l, list(c.merged), c.rules(c.at), d, rank)
+		_, strict := checkTree(l, list(c.merged), c.rules(c.at), d, rank)
 		problems = c.both(problems, strict)
 		for _, p := range changed {
 			problems = append(problems, manifest.Problem{Path: p, Rule: "base-rules", Warning: true,
@@ -212,7 +212,7 @@ func (c *change) soften(problems manifest.Problems) manifest.Problems {
 	if !slices.ContainsFunc(problems, func(p manifest.Problem) bool { return !p.Warning && !c.differ[p.Path] }) {
 		return problems
 	}
-	_, old := manifest.CheckTreeOver(version, c.t.layout, list(c.at), nil, c.t.o.defaults(), func(string) int { return 0 })
+	_, old := checkTree(c.t.layout, list(c.at), nil, c.t.o.defaults(), func(string) int { return 0 })
 	was := map[manifest.Problem]bool{}
 	for _, p := range old {
 		was[p] = true
@@ -255,7 +255,7 @@ func (c *change) gone(clients []manifest.Effective, before, after map[string]str
 	}
 	old := map[string]manifest.Effective{}
 	if len(removed) > 0 {
-		was, _ := manifest.CheckTreeOver(version, c.t.layout, list(c.at), nil, c.t.o.defaults(), func(string) int { return 0 })
+		was, _ := checkTree(c.t.layout, list(c.at), nil, c.t.o.defaults(), func(string) int { return 0 })
 		for _, e := range was {
 			old[e.Name] = e
 		}

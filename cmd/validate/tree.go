@@ -288,7 +288,7 @@ func (t *tree) selected(p string) bool {
 func (t *tree) judge(ctx context.Context, r *result) error {
 	problems := append(manifest.Problems(nil), t.problems...)
 	if t.o.against == "" {
-		_, q := manifest.CheckTreeOver(version, t.layout, t.files, nil, t.o.defaults(), t.rank)
+		_, q := checkTree(t.layout, t.files, nil, t.o.defaults(), t.rank)
 		problems = append(problems, q...)
 	} else {
 		q, notes, err := t.judgeAgainst(ctx, t.o.against)

@@ -19,6 +19,8 @@ type disk struct {
 	mu   sync.RWMutex
 	data map[string]map[string][]byte
 	seq  map[string]uint64
+
+	commits int // so far
 }
 
 func newDisk() *disk { return &disk{data: map[string]map[string][]byte{}, seq: map[string]uint64{}} }
@@ -56,6 +58,7 @@ func (d *disk) Update(fn func(store.Tx) error) error {
 	}
 	maps.Copy(d.data, tx.buckets)
 	maps.Copy(d.seq, tx.seq)
+	d.commits++
 	return nil
 }
 

@@ -32,6 +32,11 @@
 // itself asks for is refused. Without a retention the default is 30 days or the
 // platform's floor, whichever is longer.
 //
+// CheckTree is Check in one go: what all clients are laid over, each file by itself, the
+// rules across files. The second part may be done for several files at a time; no
+// goroutine is started here. What passed its rules isn't checked a second time when it is
+// laid over layers that all pass theirs.
+//
 // A template or platform file that has problems still serves to check its clients;
 // one that can't be read makes them be checked by themselves only, and not valid: a
 // plan over half the rules would be a wrong plan.

@@ -32,7 +32,8 @@ type Calculation struct {
 
 // part is what is planned of one client.
 type part struct {
-	steps    []Step
+	steps    []*Step // in order
+	circle   bool    // some of them need themselves
 	problems []Problem
 }
 
@@ -66,25 +67,34 @@ func (c *Calculation) Client(i int) {
 		c.parts[i].problems = b.problems
 		return
 	}
-	c.parts[i].steps = b.finish()
+	steps := b.finish()
+	all := make([]*Step, len(steps))
+	for j := range steps {
+		all[j] = &steps[j]
+	}
+	c.parts[i].steps, c.parts[i].circle = all, order(all) < len(all)
 }
 
 // Plan puts the clients' plans together, once every one was planned.
 func (c *Calculation) Plan() Plan {
 	p := Plan{Commit: c.in.Commit, LookedAt: c.in.LookedAt, Warnings: renames(c.clients)}
-	n := 0
+	n, circle := 0, false
 	for _, part := range c.parts {
 		n += len(part.steps)
 	}
 	steps := make([]*Step, 0, n)
 	for _, part := range c.parts {
-		for i := range part.steps {
-			steps = append(steps, &part.steps[i])
-		}
+		steps, circle = append(steps, part.steps...), circle || part.circle
 		p.Problems = append(p.Problems, part.problems...)
 	}
-	c.moves.join(steps)
-	p.Steps = order(steps)
+	placed := len(steps)
+	if c.moves.join(steps); len(c.moves.goes) > 0 || circle {
+		placed = order(steps) // else no step needs one of another client, and each client's are in order
+	}
+	for _, s := range steps[placed:] { // a circle: shown as it is, nothing of it can run
+		s.Blocked, s.Reason = true, "it needs itself: "+s.Reason
+	}
+	p.Steps = values(steps)
 	block(p.Steps)
 	return p
 }
@@ -236,8 +246,9 @@ func Number(k state.Kind) int {
 
 // needs adds keys to a step, each once.
 func (s *Step) needs(keys ...string) {
+	own := s.Key()
 	for _, k := range keys {
-		if k == "" || k == s.Key() {
+		if k == "" || k == own {
 			continue
 		}
 		i := sort.SearchStrings(s.Needs, k)
@@ -274,9 +285,18 @@ func (b *builder) finish() []Step {
 	return steps
 }
 
+func values(steps []*Step) []Step {
+	out := make([]Step, len(steps))
+	for i, s := range steps {
+		out[i] = *s
+	}
+	return out
+}
+
 // order sorts steps so that each comes after what it needs; among those that may come
-// next, by client, number, kind and key.
-func order(steps []*Step) []Step {
+// next, by client, number, kind and key. It says how many can be placed so: what is behind
+// them needs itself, over however many others.
+func order(steps []*Step) (placed int) {
 	type keyed struct {
 		*Step
 		key string
@@ -288,13 +308,13 @@ func order(steps []*Step) []Step {
 	slices.SortStableFunc(sorted, func(a, b keyed) int { return cmp.Or(compare(a.Step, b.Step), cmp.Compare(a.key, b.key)) })
 	index := make(map[string]int, len(sorted))
 	for i, s := range sorted {
-		steps[i], index[s.key] = s.Step, i
+		index[s.key] = i
 	}
-	missing := make([]int, len(steps)) // needs that are not placed yet
-	waiting := make([][]int, len(steps))
+	missing := make([]int, len(sorted)) // needs that are not placed yet
+	waiting := make([][]int, len(sorted))
 	var next places
-	for i := range steps {
-		for _, n := range steps[i].Needs {
+	for i, s := range sorted {
+		for _, n := range s.Needs {
 			if j, ok := index[n]; ok && j != i {
 				missing[i]++
 				waiting[j] = append(waiting[j], i)
@@ -305,23 +325,23 @@ func order(steps []*Step) []Step {
 		}
 	}
 	heap.Init(&next)
-	out := make([]Step, 0, len(steps))
+	out := steps[:0]
 	for len(next) > 0 {
 		i := heap.Pop(&next).(int)
-		out = append(out, *steps[i])
+		out = append(out, sorted[i].Step)
 		for _, j := range waiting[i] {
 			if missing[j]--; missing[j] == 0 {
 				heap.Push(&next, j)
 			}
 		}
 	}
-	for i, s := range steps { // a circle: shown as it is, nothing of it can run
+	placed = len(out)
+	for i, s := range sorted {
 		if missing[i] > 0 {
-			s.Blocked, s.Reason = true, "it needs itself: "+s.Reason
-			out = append(out, *s)
+			out = append(out, s.Step)
 		}
 	}
-	return out
+	return placed
 }
 
 // places is a heap of positions, the least first.

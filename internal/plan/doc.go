@@ -31,6 +31,10 @@
 //
 // # Design
 //
+// Calculate is a Calculation in one go: what concerns several clients, each client by
+// itself, all steps together. The second part may be done for several clients at a time;
+// no goroutine is started here.
+//
 // Adoption is two passes. The first, while something that `adopt:` names is not on
 // record, only records: what is named, and the parts of a site that is named, as
 // Adopted. What the objects say becomes their record (Adopted, Covers: pure, for

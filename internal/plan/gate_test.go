@@ -344,7 +344,7 @@ func TestS23RenameWarning(t *testing.T) {
 // What is printed for every client at once is what is printed for each.
 func TestFingerprintsOfAll(t *testing.T) {
 	p := plan.Calculate(input(client(t, shop("shop-a")), client(t, shop("shop-b"))))
-	whole, all := plan.Fingerprints(p)
+	whole, all := plan.Fingerprints(p, plan.Prints(p))
 	if want := plan.Fingerprint(p, ""); whole != want {
 		t.Errorf("the whole: %s, want %s", whole, want)
 	}

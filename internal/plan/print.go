@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -101,20 +102,28 @@ func Fingerprint(p Plan, client state.ClientID) string {
 	return printOf(prints)
 }
 
+// Prints are the StepPrints of a plan's steps.
+func Prints(p Plan) []string {
+	prints := make([]string, len(p.Steps))
+	for i, s := range p.Steps {
+		prints[i] = StepPrint(s)
+	}
+	return prints
+}
+
 // Fingerprints are that of the whole plan and those of every client that it has steps
-// for, in one go.
-func Fingerprints(p Plan) (whole string, of map[state.ClientID]string) {
-	prints, own := make([]string, 0, len(p.Steps)), map[state.ClientID][]string{}
-	for _, s := range p.Steps {
-		print := StepPrint(s)
-		prints = append(prints, print)
-		own[s.Ref.Client] = append(own[s.Ref.Client], print)
+// for, from the prints of its steps.
+func Fingerprints(p Plan, prints []string) (whole string, of map[state.ClientID]string) {
+	own := map[state.ClientID][]string{}
+	for i, print := range prints {
+		id := p.Steps[i].Ref.Client
+		own[id] = append(own[id], print)
 	}
 	of = make(map[state.ClientID]string, len(own))
 	for id, prints := range own {
 		of[id] = printOf(prints)
 	}
-	return printOf(prints), of
+	return printOf(slices.Clone(prints)), of
 }
 
 func printOf(prints []string) string {

@@ -332,5 +332,6 @@ func Purges(c state.Client, wish, recorded []state.Resource, now time.Time) []St
 			}
 		}
 	}
-	return order(out)
+	order(out)
+	return values(out)
 }

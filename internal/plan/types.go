@@ -131,7 +131,10 @@ type Step struct {
 }
 
 // Key identifies a step within plans of the same client over time: action and Ref.
-func (s Step) Key() string { return string(s.Action) + " " + s.Ref.String() + s.suffix() }
+func (s Step) Key() string {
+	r := s.Ref // as its String, put together at once
+	return string(s.Action) + " " + string(r.Client) + "/" + string(r.Kind) + "/" + r.Name + s.suffix()
+}
 
 func (s Step) suffix() string {
 	if s.Action == Probe && s.Outside {

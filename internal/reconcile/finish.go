@@ -122,6 +122,9 @@ func (e *Engine) nextWave(tx store.Tx, id state.ClientID) ([]state.ClientID, err
 	if err != nil {
 		return nil, err
 	}
+	if err := followed(tx, holds, id); err != nil {
+		return nil, err
+	}
 	h, in := accept.InWave(holds, id)
 	if !in {
 		return nil, nil

@@ -100,6 +100,9 @@ func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.C
 		case h.Kind == state.HoldHistory:
 			history = true
 			return nil
+		case h.Kind == state.HoldUpgrade:
+			touched, err = e.follow(tx, h, a)
+			return err
 		case planned(h.Kind):
 			touched = []state.ClientID{h.Client}
 			return e.wake(tx, h.Client, func(*state.Client) {})

@@ -72,6 +72,21 @@ func (e *Engine) accept(ctx context.Context, head string) ([]state.ClientID, err
 		}
 	}
 	r := accept.Head(in)
+	if b := in.Baseline; b != nil && b.Version != "" && b.Version != e.Program && !r.Held {
+		hold, err := e.upgrade(in.Clients, b.Version, head)
+		if err != nil {
+			return nil, fmt.Errorf("accept %s: what version %s makes otherwise: %w", head, e.Program, err)
+		}
+		for _, h := range in.Holds {
+			if h.Kind == state.HoldUpgrade {
+				r.LiftHolds = append(r.LiftHolds, h.Fingerprint)
+			}
+		}
+		if hold != nil {
+			r.Holds = append(r.Holds, *hold)
+			r.History = append(r.History, state.Entry{At: e.Now(), Commit: head, What: "held", Text: hold.Reason})
+		}
+	}
 	if err := e.commit(head, r); err != nil {
 		return nil, fmt.Errorf("accept %s: %w", head, err)
 	}

@@ -81,7 +81,9 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 	}
 	// What would wait shows in its steps; no hold is made.
 	p, _ = plan.Gate(p, g.gate(g.now))
-	told := report.Of(p, g.names())
+	prints := make([]string, len(p.Steps))
+	sideBySide(len(prints), func(i int) { prints[i] = plan.StepPrint(p.Steps[i]) })
+	told := report.Printed(p, prints, g.names())
 	out.Fingerprint, out.Changes, out.Problems = told.Fingerprint, told.Changes, append(out.Problems, told.Problems...)
 	if len(only) > 0 {
 		return out, e.checkNames(g, out, only)

@@ -41,8 +41,11 @@ type Step struct {
 
 // Of is a plan with the names of its clients, sorted by them. Commit and LookedAt are
 // the plan's own.
-func Of(p plan.Plan, names map[state.ClientID]string) Plan {
-	whole, prints := plan.Fingerprints(p)
+func Of(p plan.Plan, names map[state.ClientID]string) Plan { return Printed(p, plan.Prints(p), names) }
+
+// Printed is Of with the prints of the steps at hand.
+func Printed(p plan.Plan, of []string, names map[state.ClientID]string) Plan {
+	whole, prints := plan.Fingerprints(p, of)
 	out := Plan{Commit: p.Commit, Fingerprint: whole, Changes: []Change{}, Problems: []Problem{}, LookedAt: p.LookedAt}
 	at := map[state.ClientID]int{}
 	for _, s := range p.Steps {

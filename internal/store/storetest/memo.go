@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,7 +21,7 @@ func testMemo(t *testing.T, open func(t *testing.T) store.Store) {
 		for range rapid.IntRange(1, 12).Draw(rt, "transactions") {
 			fails := rapid.IntRange(0, 3).Draw(rt, "fails") == 0
 			err := s.Update(func(tx store.Tx) error {
-				for range rapid.SampledFrom([]int{0, 1, 2, 5, 100}).Draw(rt, "writes") {
+				for range rapid.SampledFrom([]int{0, 1, 2, 5, 5, 5, 70}).Draw(rt, "writes") {
 					c := state.Client{ID: state.ClientID(fmt.Sprintf("c%03d", rapid.IntRange(0, 150).Draw(rt, "client")))}
 					c.Name, c.Seq = string(c.ID), rapid.Uint64().Draw(rt, "seq")
 					write := store.PutClient
@@ -47,8 +48,8 @@ func testMemo(t *testing.T, open func(t *testing.T) store.Store) {
 				want, err := store.Clients(tx)
 				for _, m := range memos {
 					got, merr := store.ClientsAgain(tx, m)
-					if d := cmp.Diff(want, append([]state.Client(nil), got...)); d != "" || err != nil || merr != nil {
-						return fmt.Errorf("%w %w (-plain +memo):\n%s", err, merr, d)
+					if err != nil || merr != nil || !sameClients(want, got) {
+						return fmt.Errorf("%w %w (-plain +memo):\n%s", err, merr, cmp.Diff(want, got))
 					}
 				}
 				return nil
@@ -58,6 +59,10 @@ func testMemo(t *testing.T, open func(t *testing.T) store.Store) {
 			}
 		}
 	})
+}
+
+func sameClients(a, b []state.Client) bool {
+	return slices.EqualFunc(a, b, func(x, y state.Client) bool { return x.ID == y.ID && x.Name == y.Name && x.Seq == y.Seq })
 }
 
 // testMemoBesideWriters: a read that begins while others commit has missed nothing of
@@ -92,8 +97,8 @@ func testMemoBesideWriters(t *testing.T, s store.Store) {
 				return err
 			}
 			got, err := store.ClientsAgain(tx, &memo)
-			if d := cmp.Diff(want, append([]state.Client(nil), got...)); d != "" {
-				t.Fatalf("-plain +memo:\n%s", d)
+			if !sameClients(want, got) {
+				t.Fatalf("-plain +memo:\n%s", cmp.Diff(want, got))
 			}
 			return err
 		})
