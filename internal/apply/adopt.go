@@ -51,7 +51,12 @@ func (r *Runner) adopt(ctx context.Context, job Job, s plan.Step) (string, error
 		}
 		res := plan.Adopted(*s.Wish, o.ID, seen)
 		covers = plan.Covers(res, *s.Wish)
-		if taken, err = takenBy(tx, res.Ref, s.Provider, o.ID); err != nil || !taken.IsZero() {
+		taken, err = takenBy(tx, res.Ref, s.Provider, o.ID)
+		if err == nil && !taken.IsZero() && s.Ref.Kind == state.KindDeployment {
+			// An adoption that was cut off recorded it for an earlier wish.
+			err, taken = store.DeleteResource(tx, taken), state.Ref{}
+		}
+		if err != nil || !taken.IsZero() {
 			return err
 		}
 		if err := r.put(tx, job, s.Provider, res, o, generationOf(job, s.Ref)); err != nil || s.Wish.AdoptID == "" {

@@ -92,6 +92,26 @@ func TestRuleAdoptionOfAnothersName(t *testing.T) {
 	}
 }
 
+// Rule "Adoption": a first pass that was cut off is gone on from, also when the wish is
+// another one by then.
+func TestRuleAdoptionGoesOn(t *testing.T) {
+	all, w := adoptable(t, "site-1")
+	before := all.Snapshot(nil)
+	ids := w.push(map[string]string{"clients/bakery.yaml": client("bakery", adoptLine)})
+	all.Down("cloudflare", memory.Fail(provider.Transient, "503 service unavailable"))
+	if d, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil || d.At.IsZero() {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	all.Down("cloudflare", nil)
+	w.apply(map[string]string{"templates/shop.yaml": storyTemplate("v2", "")})
+	if r := w.want("bakery", state.StatusHeld); !strings.Contains(r.Because, "of an adopted site changes") {
+		t.Errorf("bakery is held: %s", r.Because)
+	}
+	if all.Snapshot(nil) != before {
+		t.Errorf("written before an approval:\n%s", all.Snapshot(nil))
+	}
+}
+
 // P3: two clients that name one object and pass at once are both held.
 func TestP3AdoptionRaces(t *testing.T) {
 	all, w := adoptable(t, "site-1")
