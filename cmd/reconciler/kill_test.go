@@ -22,8 +22,7 @@ import (
 func (w *world) child(failpoint string, args ...string) (killed bool, r result) {
 	w.t.Helper()
 	c := exec.Command("reconciler", append(args, "--config", filepath.Join(w.dir, defaultConfigFile))...)
-	c.Env = append(os.Environ(), aheadOf+"="+time.Duration(w.clock.ahead.Load()).String(), "RECONCILER_FAILPOINT="+failpoint,
-		"GORACE=atexit_sleep_ms=0") // the race detector lets a process linger for a second
+	c.Env = append(os.Environ(), aheadOf+"="+time.Duration(w.clock.ahead.Load()).String(), "RECONCILER_FAILPOINT="+failpoint)
 	w.clock.add(time.Minute)
 	var out, errOut bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errOut

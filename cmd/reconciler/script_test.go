@@ -25,6 +25,10 @@ var update = flag.Bool("update", false, "write the scripts' expected output")
 // the world's.
 const aheadOf = "RECONCILER_TEST_AHEAD"
 
+// noLinger is GORACE for the processes of tests: the race detector lets each of them stay
+// for a second after its end.
+const noLinger = "atexit_sleep_ms=0"
+
 // TestMain makes this binary the program too, as the command `reconciler`: for scripts,
 // and for tests that need a process of its own, which can be killed.
 func TestMain(m *testing.M) {
@@ -34,6 +38,10 @@ func TestMain(m *testing.M) {
 	}
 	if name := os.Getenv("RECONCILER_TEST_TOOL"); name != "" {
 		os.Exit(tool(name, os.Args[1:]))
+	}
+	if err := os.Setenv("GORACE", noLinger); err != nil { // for every process that a test starts
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(exitFailed)
 	}
 	testscript.Main(m, map[string]func(){"reconciler": func() {
 		ahead, is := os.LookupEnv(aheadOf)
@@ -73,6 +81,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("NO_PROXY", "*")
+			e.Setenv("GORACE", noLinger)
 			for _, v := range []string{"GIT_AUTHOR_NAME=Dana", "GIT_AUTHOR_EMAIL=dana@agency.example", "GIT_COMMITTER_NAME=Dana", "GIT_COMMITTER_EMAIL=dana@agency.example",
 				"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "GIT_TERMINAL_PROMPT=0",
 				"GIT_AUTHOR_DATE=2026-12-01T09:00:00Z", "GIT_COMMITTER_DATE=2026-12-01T09:00:00Z"} {

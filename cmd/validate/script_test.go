@@ -34,6 +34,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: *update,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector lets a process stay for a second
 			for p, text := range map[string]string{
 				"platform.yaml":         "kind: Platform\nbaseDomain: agency.example\nreserved: [www]\nplans: {free: {features: [blog]}}\ndefaults: {deployment: {provider: local}, database: {provider: sqlite}, dns: {provider: local}}\n",
 				"templates/shop.yaml":   "kind: Template\nname: shop\nsource: {repository: builtin}\nfeatures: {allowed: [blog, checkout], default: [blog]}\n",
