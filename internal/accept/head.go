@@ -73,7 +73,7 @@ type pass struct {
 	inherits []string        // paths of changed templates and platform file
 	problems map[string][]state.FileProblem
 
-	files     []*candidate
+	files     []*candidate // by path
 	fallbacks map[state.ClientID]*candidate
 	newHolds  []state.Hold
 	heldBy    map[state.ClientID]string // removals of this range: client → hold

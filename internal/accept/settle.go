@@ -172,12 +172,8 @@ func (p *pass) bad(s *settled, file string) bool {
 	if len(p.problems[file]) > 0 {
 		return true
 	}
-	for _, k := range p.files {
-		if k.path == file {
-			return !k.valid() || s.failed[k] != nil
-		}
-	}
-	return false
+	i, found := slices.BinarySearchFunc(p.files, file, func(k *candidate, path string) int { return strings.Compare(k.path, path) })
+	return found && (!p.files[i].valid() || s.failed[p.files[i]] != nil)
 }
 
 // taken says why a name can't be had.

@@ -88,7 +88,7 @@ func (c *Calculation) Plan() Plan {
 		p.Problems = append(p.Problems, part.problems...)
 	}
 	placed := len(steps)
-	if c.moves.join(steps); len(c.moves.goes)+len(c.moves.over) > 0 || circle {
+	if c.moves.join(steps); c.moves.any() || circle {
 		placed = order(steps) // else no step needs one of another client, and each client's are in order
 	}
 	for _, s := range steps[placed:] { // a circle: shown as it is, nothing of it can run

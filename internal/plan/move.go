@@ -165,13 +165,16 @@ func (b *builder) move(w, old state.Resource) {
 		Fields: diff(old, w), Risk: RiskTraffic, Reason: "it moves here from another client", Undo: "it moves back", Calls: t.ObserveCalls + t.UpdateCalls})
 }
 
+// any says that steps of one client may need those of another.
+func (m moves) any() bool { return len(m.goes) > 0 || len(m.over) > 0 }
+
 // join lets the old owner's removals wait until its names have moved: the new one is
 // ready, the name moves, then the old one lets go. While the new owner can't be
 // planned, the old one keeps what serves. (Where the two are at different hosts only the
 // address record moves, and where their records are kept by others not even that: the
 // old one's wait until the new one's lead to its site.)
 func (m moves) join(steps []*Step) {
-	if len(m.goes) == 0 && len(m.over) == 0 {
+	if !m.any() {
 		return
 	}
 	keys, planned := map[state.ClientID][]string{}, map[state.Ref]bool{}
