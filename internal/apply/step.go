@@ -215,6 +215,8 @@ func (r *Runner) record(job Job, s plan.Step) (string, error) {
 		return "", err
 	}
 	switch {
+	case s.Action == plan.Retain && s.Ref.Kind == state.KindAdmin:
+		return "kept with its database", nil
 	case s.Action == plan.Retain && s.PurgeAfter.IsZero():
 		return "kept for ever", nil
 	case s.Action == plan.Retain:

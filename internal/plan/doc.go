@@ -48,6 +48,10 @@
 // then goes on until someone approves; nothing else of the removal waits for it. A new
 // time to live takes nothing away.
 //
+// A user is retained with the database that it is in, goes off the record with it, and
+// is led to the new site when its client returns: lists that are late would show it to
+// nobody, and it would be made twice.
+//
 // A client that goes while one comes that looks like it is a warning, not a problem:
 // what shares a host is refused where manifests are accepted.
 package plan

@@ -178,12 +178,7 @@ func (b *builder) forget(r state.Resource, reason string) {
 // user lets a user stay in its database, on record for as long as that is: when the
 // client returns, its user is there, and no list has to show it.
 func (b *builder) user(r state.Resource, reason string) {
-	v, _ := r.Attributes.Get("database")
-	db := state.Resource{}
-	if v.Ref != nil {
-		db = b.recorded[*v.Ref]
-	}
-	if r.Found || r.Adopted || !r.Real() || !db.Real() {
+	if v, _ := r.Attributes.Get("database"); v.Ref == nil || r.Found || r.Adopted || !r.Real() {
 		b.forget(r, reason)
 		return
 	}

@@ -114,6 +114,9 @@ func (s *story) mend() {
 						if r.Ref.Kind == state.KindDatabase && r.Real() && x.db != "none" {
 							x.db = r.Provider
 						}
+						if r.Ref.Kind == state.KindRecord && r.Found { // what was found is not replaced
+							x.byHand = false
+						}
 					}
 				}
 			}

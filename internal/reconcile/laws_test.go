@@ -558,6 +558,8 @@ func (s *story) meddle() {
 		s.say("by hand: delete %s %s", o.Kind, o.ID)
 		if k := s.data[o.ID]; k != nil {
 			k.byHand = true
+			// Nobody knew of one whose create had no outcome yet, and nothing used it.
+			k.purged = !slices.ContainsFunc(s.resources(k.client), func(r state.Resource) bool { return r.ID == o.ID })
 		}
 		s.vendors.world.Remove(o.ID)
 	} else {

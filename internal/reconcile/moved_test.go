@@ -436,6 +436,21 @@ func TestP3ReturnFindsItsUser(t *testing.T) {
 	if users != 1 || at != site {
 		t.Errorf("%d users, want 1; of the site %s, want %s", users, at, site)
 	}
+	// A rollback that takes back what a return began leaves the user where it is, too.
+	w.apply(map[string]string{"clients/a.yaml": ""})
+	w.unfit = func(string) error { return errors.New("it answers 500") }
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	w.want("a", state.StatusFailed)
+	w.unfit = nil
+	id, err := w.engine.Retry("a", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	w.want("a", state.StatusActive)
+	if got := strings.Count(v.world.Snapshot(nil), "admin \""); got != 1 {
+		t.Errorf("%d users, want 1", got)
+	}
 	// And it is off the record with its database.
 	w.apply(map[string]string{"clients/a.yaml": ""})
 	w.clock.add(40 * 24 * time.Hour)
