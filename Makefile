@@ -11,7 +11,7 @@ GOVULNCHECK   = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION ?= $(shell git describe --tags --always --dirty)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race vet fmt lint vuln check generate bench dist clean
+.PHONY: help build test soak race vet fmt lint vuln check generate bench dist clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ check: test build lint ## exactly what CI asks of a change
 
 generate: ## schemas and reference from the manifest's types
 	$(GO) generate ./...
+
+soak: ## many random runs of the engine against its laws, others each time
+	$(GO) test ./internal/reconcile -run '^TestLawsOverRandomRuns$$' -rapid.checks=5000 -rapid.seed=0 -rapid.nofailfile -timeout 30m
 
 bench: ## benchmarks, without the tests
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...

@@ -271,6 +271,7 @@ func (s *story) look(why string) {
 func (s *story) fulfilled() {
 	tree := s.trees[s.engine.Head()]
 	want := map[string]bool{}
+	found := map[string]state.ClientID{} // equal ones that are used as they are, by id
 	for _, c := range s.clients() {
 		x, in := tree.specs[c.Name]
 		if !in || c.Removed {
@@ -278,6 +279,9 @@ func (s *story) fulfilled() {
 		}
 		old := map[state.Kind]bool{} // it is as it was found, and may bear no mark
 		for _, r := range s.resources(c.ID) {
+			if r.Found {
+				found[r.ID] = c.ID
+			}
 			old[r.Ref.Kind] = old[r.Ref.Kind] || r.Adopted
 		}
 		expect := func(owner string, kind state.Kind, what string) {
@@ -323,16 +327,23 @@ func (s *story) fulfilled() {
 	have := map[string]bool{}
 	for _, owner := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
 		for _, o := range s.vendors.world.Objects(owner) {
-			what := ""
+			what, client := "", o.Mark.Client
+			used, isFound := found[o.ID]
+			if isFound {
+				client = used
+			}
 			switch {
-			case !ours(o) || s.planted[o.ID] || o.Kind == state.KindAdmin || o.Kind == state.KindDeployment:
+			case !isFound && !ours(o) || o.Kind == state.KindAdmin || o.Kind == state.KindDeployment:
 				continue
 			case o.Kind == state.KindDomain:
 				what = attribute(o, "host")
 			case o.Kind == state.KindRecord:
 				what = attribute(o, "type") + " " + attribute(o, "name") + " " + attribute(o, "content")
 			}
-			key := fmt.Sprintf("%s %s %s %s", o.Mark.Client, owner, o.Kind, what)
+			key := fmt.Sprintf("%s %s %s %s", client, owner, o.Kind, what)
+			if s.planted[o.ID] && !want[key] {
+				continue
+			}
 			if o.Kind == state.KindDatabase && !want[key] {
 				if s.retained(o.ID) {
 					continue

@@ -24,8 +24,13 @@ import (
 	"github.com/compassdigital/reconciler/internal/store"
 )
 
-// lawRuns is how many random runs `go test` makes; -rapid.checks says otherwise.
-const lawRuns = 100
+// `go test` makes the same lawRuns random runs each time, so that a red test is the fault
+// of the change. `make soak` makes others: -rapid.checks says how many, -rapid.seed=0
+// where they begin anew.
+const (
+	lawRuns = 100
+	lawSeed = "20261125"
+)
 
 // lawParallel is how many steps of a pass run at once in some runs. The others do one
 // after the other, and can be repeated.
@@ -108,15 +113,8 @@ func (s *story) say(format string, a ...any) {
 }
 
 func TestLawsOverRandomRuns(t *testing.T) {
-	set := false
-	flag.Visit(func(f *flag.Flag) { set = set || f.Name == "rapid.checks" })
-	if !set {
-		old := flag.Lookup("rapid.checks").Value.String()
-		if err := flag.Set("rapid.checks", fmt.Sprint(lawRuns)); err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = flag.Set("rapid.checks", old) }()
-	}
+	unless(t, "rapid.checks", fmt.Sprint(lawRuns))
+	unless(t, "rapid.seed", lawSeed)
 	rapid.Check(t, func(rt *rapid.T) {
 		s := beginStory(t, rt)
 		for range rapid.IntRange(1, 40).Draw(rt, "events") {
@@ -124,6 +122,20 @@ func TestLawsOverRandomRuns(t *testing.T) {
 		}
 		s.drain()
 	})
+}
+
+// unless sets a flag that the command line doesn't set, for this test.
+func unless(t *testing.T, name, value string) {
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == name })
+	if given {
+		return
+	}
+	old := flag.Lookup(name).Value.String()
+	if err := flag.Set(name, value); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = flag.Set(name, old) })
 }
 
 func (s *story) n(most int, what string) int { return rapid.IntRange(0, most).Draw(s.rt, what) }
