@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/compassdigital/reconciler/internal/provider"
 )
@@ -129,27 +128,12 @@ func unquoted(s string) string {
 // maxWord bounds what is shown of a text that is not ours, in runes.
 const maxWord = 200
 
-// word makes untrusted text fit for a sentence: one line, bounded.
+// word makes untrusted text fit for a sentence.
 func word(s string) string {
-	if len(s) > 4*maxWord {
-		s = s[:4*maxWord]
+	if s = provider.Line(s, maxWord); s != "" {
+		return s
 	}
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, ""))
-	if r := []rune(s); len(r) > maxWord {
-		s = string(r[:maxWord-1]) + "…"
-	}
-	if s == "" {
-		return "(nothing)"
-	}
-	return s
+	return "(nothing)"
 }
 
 // fail makes an *Error. What is not classified is a look that did not come through: a

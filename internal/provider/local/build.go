@@ -151,7 +151,7 @@ func (p *Provider) build(ctx context.Context, id string) {
 func (p *Provider) run(ctx context.Context, id string) (lines []string, err error) {
 	began := p.o.Now()
 	say := func(format string, args ...any) {
-		lines = p.builds.say(id, clean(fmt.Sprintf(format, args...), maxText))
+		lines = p.builds.say(id, provider.Line(fmt.Sprintf(format, args...), maxText))
 		pause(ctx, p.o.Pace)
 	}
 	p.mu.RLock()

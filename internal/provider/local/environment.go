@@ -6,6 +6,8 @@ import (
 	"os"
 	"sort"
 	"strings"
+
+	"github.com/compassdigital/reconciler/internal/provider"
 )
 
 // variable is one environment variable with its value in clear: it exists in memory
@@ -35,7 +37,7 @@ func readVariables(a attrs) (variables, error) {
 		}
 		v := variable{name, i.Reveal(), i.Secret != nil}
 		if len(v.value) > maxVariable {
-			return nil, invalid(fmt.Sprintf("variable %s is %d bytes; at most %d", clean(name, maxWord), len(v.value), maxVariable))
+			return nil, invalid(fmt.Sprintf("variable %s is %d bytes; at most %d", provider.Line(name, maxWord), len(v.value), maxVariable))
 		}
 		out = append(out, v)
 	}
@@ -76,7 +78,7 @@ func (v variables) facts() []fact {
 	var out []fact
 	for _, x := range v {
 		if x.public() && len(out) < maxFacts {
-			out = append(out, fact{clean(x.name, maxWord), clean(x.value, maxText)})
+			out = append(out, fact{provider.Line(x.name, maxWord), provider.Line(x.value, maxText)})
 		}
 	}
 	return out

@@ -209,18 +209,18 @@ func (p *Provider) check(o provider.Object) error {
 		return invalid("a name has 1 to 512 bytes")
 	}
 	if other := p.named(o.Kind, o.Name); other != "" && other != o.ID {
-		return conflict(fmt.Sprintf("%s %q exists: %s", o.Kind, clean(o.Name, maxWord), other))
+		return conflict(fmt.Sprintf("%s %q exists: %s", o.Kind, provider.Line(o.Name, maxWord), other))
 	}
 	a := attrs(o.Attributes)
 	if o.Kind != state.KindSite {
 		if _, ok := p.object(state.KindSite, a.get("site")); !ok {
-			return invalid(fmt.Sprintf("site %q is not here", clean(a.get("site"), maxWord)))
+			return invalid(fmt.Sprintf("site %q is not here", provider.Line(a.get("site"), maxWord)))
 		}
 	}
 	switch o.Kind {
 	case state.KindSite:
 		if !label(a.get("label")) {
-			return invalid(fmt.Sprintf("label %q is not one of a-z, 0-9 and -, at most 63", clean(a.get("label"), maxWord)))
+			return invalid(fmt.Sprintf("label %q is not one of a-z, 0-9 and -, at most 63", provider.Line(a.get("label"), maxWord)))
 		}
 		return checkRepository(a.get("repository"))
 	case state.KindEnvironment:
@@ -258,7 +258,7 @@ func (p *Provider) checkTraffic(o provider.Object) error {
 	d, ok := p.object(state.KindDeployment, a.get("deployment"))
 	switch {
 	case !ok || attrs(d.Attributes).get("site") != a.get("site"):
-		return invalid(fmt.Sprintf("site %s has no deployment %q", a.get("site"), clean(a.get("deployment"), maxWord)))
+		return invalid(fmt.Sprintf("site %s has no deployment %q", a.get("site"), provider.Line(a.get("deployment"), maxWord)))
 	case d.Phase == provider.Progressing:
 		return building(fmt.Sprintf("deployment %s is still being built", d.ID))
 	case d.Phase != provider.Ready:
@@ -271,13 +271,13 @@ func (p *Provider) checkDomain(o provider.Object) error {
 	a := attrs(o.Attributes)
 	host := strings.ToLower(a.get("host"))
 	if !hostName(host) || host == hostOf(p.o.Public()) {
-		return invalid(fmt.Sprintf("%q is not a host name that can be bound", clean(a.get("host"), maxWord)))
+		return invalid(fmt.Sprintf("%q is not a host name that can be bound", provider.Line(a.get("host"), maxWord)))
 	}
 	if id, ok := ownHost(host); ok {
 		return invalid(fmt.Sprintf("%s.localhost is an address that sites and deployments have by themselves", id))
 	}
 	if to := strings.ToLower(a.get("redirect")); to != "" && (!hostName(to) || to == host) {
-		return invalid(fmt.Sprintf("%q is not a host name to redirect %s to", clean(to, maxWord), host))
+		return invalid(fmt.Sprintf("%q is not a host name to redirect %s to", provider.Line(to, maxWord), host))
 	}
 	p.mu.RLock()
 	defer p.mu.RUnlock()

@@ -221,7 +221,7 @@ func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (prov
 	defer p.writing.Unlock()
 	o, ok := p.object(w.Ref.Kind, id)
 	if !ok {
-		return provider.Object{}, &provider.Error{Kind: provider.NotFound, Provider: Name, Op: op, Message: fmt.Sprintf("%s %s is not here", w.Ref.Kind, clean(id, maxWord))}
+		return provider.Object{}, &provider.Error{Kind: provider.NotFound, Provider: Name, Op: op, Message: fmt.Sprintf("%s %s is not here", w.Ref.Kind, provider.Line(id, maxWord))}
 	}
 	if o.Kind == state.KindDeployment && !sameInputs(o.Attributes, w.Inputs) {
 		return provider.Object{}, p.refuse(op, invalid("a deployment never changes; create another one"))
@@ -275,7 +275,7 @@ func (p *Provider) ready(ctx context.Context, op string, kind state.Kind) error 
 	case "", state.KindSite, state.KindEnvironment, state.KindDeployment, state.KindTraffic, state.KindDomain:
 		return nil
 	}
-	return &provider.Error{Kind: provider.Unsupported, Provider: Name, Op: op, Message: fmt.Sprintf("kind %s is not kept here", clean(string(kind), maxWord))}
+	return &provider.Error{Kind: provider.Unsupported, Provider: Name, Op: op, Message: fmt.Sprintf("kind %s is not kept here", provider.Line(string(kind), maxWord))}
 }
 
 // conflict is a refusal because of another object.

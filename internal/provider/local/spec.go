@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/compassdigital/reconciler/internal/provider"
 )
@@ -54,15 +53,15 @@ func (e invalid) Error() string { return string(e) }
 func readSpec(id string, w attrs, looks map[string]look) (spec, error) {
 	s := spec{
 		ID: id, Site: w.get("site"), Template: w.get("template"),
-		Shop: clean(w.get("displayName"), maxWord), Ref: clean(w.get("ref"), maxWord),
-		Install: clean(w.get("install"), maxText), Command: clean(w.get("command"), maxText), Migrate: clean(w.get("migrate"), maxText),
+		Shop: provider.Line(w.get("displayName"), maxWord), Ref: provider.Line(w.get("ref"), maxWord),
+		Install: provider.Line(w.get("install"), maxText), Command: provider.Line(w.get("command"), maxText), Migrate: provider.Line(w.get("migrate"), maxText),
 		Features: list(w.get("features")), Disabled: list(w.get("collections")),
 	}
 	if err := checkRepository(w.get("repository")); err != nil {
 		return s, err
 	}
 	if _, ok := looks[s.Template]; !ok {
-		return s, invalid(fmt.Sprintf("template %q is not built in; there are b2b, blog, corporate, ecommerce and portfolio", clean(s.Template, maxWord)))
+		return s, invalid(fmt.Sprintf("template %q is not built in; there are b2b, blog, corporate, ecommerce and portfolio", provider.Line(s.Template, maxWord)))
 	}
 	if s.Shop == "" {
 		s.Shop = "Untitled"
@@ -76,7 +75,7 @@ func checkRepository(r string) error {
 	if r == "" || r == Builtin {
 		return nil
 	}
-	return invalid(fmt.Sprintf("repository %q cannot be built here: provider local builds only the built-in templates (repository: builtin)", clean(r, maxWord)))
+	return invalid(fmt.Sprintf("repository %q cannot be built here: provider local builds only the built-in templates (repository: builtin)", provider.Line(r, maxWord)))
 }
 
 var (
@@ -110,8 +109,8 @@ func readSettings(text string) (settings, error) {
 	if l := word(m["locale"]); language.MatchString(l) {
 		s.Lang = l
 	}
-	s.Tagline = clean(word(m["tagline"]), maxText)
-	s.Announcement = clean(word(m["announcement"]), maxText)
+	s.Tagline = provider.Line(word(m["tagline"]), maxText)
+	s.Announcement = provider.Line(word(m["announcement"]), maxText)
 	s.BreakBuild = truth(m["breakBuild"])
 	if p := word(m["breakHealth"]); strings.HasPrefix(p, "/") {
 		s.BreakHealth = p
@@ -153,7 +152,7 @@ func list(text string) []string {
 	seen := map[string]bool{}
 	out := make([]string, 0, len(words))
 	for _, w := range words {
-		w = clean(w, maxWord)
+		w = provider.Line(w, maxWord)
 		if w == "" || seen[w] || len(out) == maxList {
 			continue
 		}
@@ -161,29 +160,6 @@ func list(text string) []string {
 		out = append(out, w)
 	}
 	return out
-}
-
-// clean makes one line of untrusted text: valid UTF-8 without control and format
-// characters (they can reorder what is read), at most limit runes.
-func clean(s string, limit int) string {
-	if len(s) > 4*limit+4 {
-		s = s[:4*limit+4] // enough bytes for the runes that are kept and one more
-	}
-	s = strings.ToValidUTF8(s, "")
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case unicode.IsControl(r), unicode.Is(unicode.Cf, r):
-			return -1
-		}
-		return r
-	}, s)
-	s = strings.TrimSpace(s)
-	if utf8.RuneCountInString(s) <= limit {
-		return s
-	}
-	return string([]rune(s)[:limit-1]) + "…"
 }
 
 // attrs are an object's attributes.

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/miekg/dns"
 
@@ -274,22 +273,8 @@ func number(s string, absent, most int) (int, error) {
 	return n, nil
 }
 
-// clean makes untrusted text fit for a message: one line, printable, bounded.
-func clean(s string) string {
-	if len(s) > 4*maxShown {
-		s = s[:4*maxShown]
-	}
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, ""))
-	if r := []rune(s); len(r) > maxShown {
-		return string(r[:maxShown]) + "…"
-	}
-	return s
-}
+// clean makes untrusted text fit for a message.
+func clean(s string) string { return provider.Line(s, maxShown) }
 
 // zone is every record in memory, by name. Guarded by Provider.mu.
 type zone struct {

@@ -343,19 +343,5 @@ func mint(at time.Time) string {
 	return fmt.Sprintf("mail-%011x%s", at.UnixMilli(), hex.EncodeToString(b[:]))
 }
 
-// clean makes untrusted text fit for a message: one line, printable, bounded.
-func clean(s string) string {
-	if len(s) > 4*maxShown {
-		s = s[:4*maxShown]
-	}
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, ""))
-	if r := []rune(s); len(r) > maxShown {
-		return string(r[:maxShown]) + "…"
-	}
-	return s
-}
+// clean makes untrusted text fit for a message.
+func clean(s string) string { return provider.Line(s, maxShown) }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-	"unicode"
 
 	driver "modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
@@ -56,19 +54,5 @@ func (p *Provider) classify(op, what string, err error, committing bool) error {
 	return p.fail(kind, op, message, err)
 }
 
-// clean makes untrusted text fit for a message: one line, printable, bounded.
-func clean(s string) string {
-	if len(s) > 4*maxShown {
-		s = s[:4*maxShown]
-	}
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, ""))
-	if r := []rune(s); len(r) > maxShown {
-		return string(r[:maxShown]) + "…"
-	}
-	return s
-}
+// clean makes untrusted text fit for a message.
+func clean(s string) string { return provider.Line(s, maxShown) }
