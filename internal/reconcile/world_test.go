@@ -197,6 +197,7 @@ type world struct {
 	change func(*reconcile.Engine)
 	unfit  func(url string) error // what health checks find
 	sync   bool                   // the state is synced to the disk, as it is outside tests
+	key    string                 // of the state; "": one is made up
 }
 
 const template = `apiVersion: reconciler/v1
@@ -225,7 +226,11 @@ func newWorldOver(t testing.TB, prepare func(*world), providers func(*clock) []p
 	w := &world{t: t, repo: newRepository(), clock: newClock(), path: filepath.Join(dir, "state.db")}
 	prepare(w)
 	w.all = providers(w.clock)
-	keys, err := secret.Open(secret.KeySource{File: filepath.Join(dir, "key")})
+	source := secret.KeySource{File: filepath.Join(dir, "key")}
+	if w.key != "" {
+		source = secret.KeySource{Env: state.NewSecret(w.key)}
+	}
+	keys, err := secret.Open(source)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,18 +9,24 @@ import (
 	"strings"
 	"time"
 
-	"github.com/compassdigital/reconciler/internal/journal"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
+
+// end brings some runs to rest: safety is looked at in all of them, liveness in these.
+func (s *story) end() {
+	if s.odds(2, "to the end") {
+		s.drain()
+	}
+}
 
 // drain ends all that is wrong outside, lets people do what only they can do, and sees
 // that the passes come to rest with every wish fulfilled.
 func (s *story) drain() {
 	s.say("--- drain")
 	s.begin()
-	s.chaos.rate, s.chaos.builds, s.chaos.sick = 0, false, false
+	s.chaos.rate, s.chaos.full, s.chaos.away, s.chaos.builds, s.chaos.sick = 0, 0, 0, false, false
 	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
 		s.vendors.world.Down(name, nil)
 	}
@@ -81,9 +87,6 @@ func (s *story) mend() {
 		for _, p := range o.Problems {
 			bad[strings.TrimSuffix(strings.TrimPrefix(p.Path, "clients/"), ".yaml")] = p.Text
 		}
-		if round > 0 && len(bad) == 0 && s.engine.Head() == s.heads[len(s.heads)-1] {
-			return
-		}
 		if round == 8 {
 			s.Fatalf("the tree can't be made valid: %v; head %s of %s; holds %+v", bad, s.engine.Head(), s.heads[len(s.heads)-1], o.Holds)
 		}
@@ -122,6 +125,9 @@ func (s *story) mend() {
 			}
 			s.tree.specs[n] = x
 		}
+		if round > 0 && len(bad) == 0 && s.engine.Head() == s.heads[len(s.heads)-1] && !s.uncommitted() {
+			return
+		}
 		s.commit(false)
 		s.pollNow()
 		s.middle()
@@ -129,6 +135,11 @@ func (s *story) mend() {
 		s.world.clock.add(2 * time.Hour) // what waits for removeAfter goes
 		s.quiet()
 	}
+}
+
+// uncommitted says that the tree differs from the branch's head.
+func (s *story) uncommitted() bool {
+	return !maps.Equal(s.tree.files(), s.trees[s.heads[len(s.heads)-1]].files())
 }
 
 // hostOf says that a host is another client's own domain.
@@ -223,9 +234,7 @@ func (s *story) open() []string {
 		if c.Status != want || !c.Settled || !c.RetryAt.IsZero() {
 			out = append(out, fmt.Sprintf("%s is %s settled=%v removed=%v: %s (%s)", c.ID, c.Status, c.Settled, c.Removed, c.Because, c.Next))
 		}
-		var intents []journal.Intent
-		s.view(func(tx store.Tx) (err error) { intents, err = store.Intents(tx, c.ID); return err })
-		for _, i := range intents {
+		for _, i := range s.intents(c.ID) {
 			out = append(out, fmt.Sprintf("intent %s %s of run %s", i.Op, i.Key, i.Run))
 		}
 	}
@@ -241,15 +250,11 @@ func (s *story) open() []string {
 				out = append(out, fmt.Sprintf("verdict of %s: %+v", v.Commit[36:], v))
 			}
 		}
-		if err != nil {
-			return err
-		}
-		holds, err := store.Holds(tx)
-		for _, h := range holds {
-			out = append(out, fmt.Sprintf("hold %s %s of %s: %s", h.Kind, h.Fingerprint, h.Client, h.Reason))
-		}
 		return err
 	})
+	for _, h := range s.holds() {
+		out = append(out, fmt.Sprintf("hold %s %s of %s: %s", h.Kind, h.Fingerprint, h.Client, h.Reason))
+	}
 	return out
 }
 

@@ -2,39 +2,32 @@ package reconcile_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
-	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/apply"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/external"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/secret"
 	"github.com/compassdigital/reconciler/internal/state"
-	"github.com/compassdigital/reconciler/internal/store"
 )
 
-// `go test` makes the same lawRuns random runs each time, so that a red test is the fault
-// of the change. `make soak` makes others: -rapid.checks says how many, -rapid.seed=0
-// where they begin anew.
-const (
-	lawRuns = 100
-	lawSeed = "20261125"
-)
-
-// lawParallel is how many steps of a pass run at once in some runs. The others do one
-// after the other, and can be repeated.
-const lawParallel = 4
+// simParallel is how many steps of a pass run at once in some runs, and how many passes.
+// The others do one after the other, and are faster.
+const simParallel = 3
 
 // story is one random run: an engine on a real store, vendors that misbehave, people
 // that commit, approve and meddle, a process that dies. The laws are checked after every
@@ -42,9 +35,16 @@ const lawParallel = 4
 type story struct {
 	*world
 	*vendors
-	rt    *rapid.T
+	draws *draws
+	turns *turns
 	chaos *chaos
 	log   []string
+
+	telling        sync.Mutex // log, cells and faults
+	cells          map[string]int
+	events, faults int
+	cleanups       []func()
+	glasses        glasses
 
 	tree     manifests            // the branch
 	trees    map[string]manifests // by head
@@ -62,6 +62,7 @@ type story struct {
 	up       map[string]state.ClientID // hosts that were served, and by whom
 	excused  map[string]bool           // hosts that may go down
 	secrets  []string
+	minted   int
 	inPlace  bool                    // ploi has one release at a time
 	hidden   bool                    // the hosts don't give environments back
 	bad      []string                // what was broken in the middle of an event
@@ -93,62 +94,102 @@ func (l lawTB) Fatal(a ...any)                 { l.s.Fatalf("%s", fmt.Sprint(a..
 func (l lawTB) Fatalf(format string, a ...any) { l.s.Fatalf(format, a...) }
 func (l lawTB) Helper()                        {}
 func (l lawTB) Context() context.Context       { return context.Background() }
-func (l lawTB) Cleanup(f func())               { l.s.rt.Cleanup(f) }
+func (l lawTB) Cleanup(f func())               { l.s.cleanups = append(l.s.cleanups, f) }
 func (l lawTB) TempDir() string {
-	dir, err := os.MkdirTemp("", "laws")
+	dir, err := os.MkdirTemp(memoryDisk(), "sim")
 	if err != nil {
 		l.s.Fatalf("%v", err)
 	}
-	l.s.rt.Cleanup(func() { _ = os.RemoveAll(dir) })
+	l.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
 }
 
 func (s *story) Fatalf(format string, a ...any) {
-	s.rt.Helper()
-	s.rt.Fatalf("%s\n%s", strings.Join(s.log, "\n"), fmt.Sprintf(format, a...))
+	panic(brokenLaw(fmt.Sprintf(format, a...)))
 }
+
+// brokenLaw ends a run.
+type brokenLaw string
 
 func (s *story) say(format string, a ...any) {
-	s.log = append(s.log, s.world.clock.Now().Format("02 15:04:05 ")+fmt.Sprintf(format, a...))
+	line := s.world.clock.Now().Format("02 15:04:05 ") + fmt.Sprintf(format, a...)
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	s.log = append(s.log, line)
 }
 
-func TestLawsOverRandomRuns(t *testing.T) {
-	unless(t, "rapid.checks", fmt.Sprint(lawRuns))
-	unless(t, "rapid.seed", lawSeed)
-	rapid.Check(t, func(rt *rapid.T) {
-		s := beginStory(t, rt)
-		for range rapid.IntRange(1, 40).Draw(rt, "events") {
+// play begins a world, lets things happen, and in some runs brings it to rest.
+func (s *story) play(t *testing.T) {
+	s.draws.begin()
+	s.start(t)
+	if s.draws.rng == nil {
+		for range len(s.draws.script) - 2 {
+			s.draws.begin()
 			s.event()
 		}
-		s.drain()
-	})
+	} else {
+		most := leastEvents + s.draws.rng.IntN(32)
+		for s.events < most {
+			s.draws.begin()
+			s.event()
+		}
+	}
+	if s.faults < leastFaults {
+		s.chaos.away = 100
+		s.pollNow()
+	}
+	s.draws.begin()
+	s.end()
+	if s.draws.rng != nil && (s.events < leastEvents || s.faults < leastFaults) {
+		s.Fatalf("no proof: %d events and %d faults", s.events, s.faults)
+	}
 }
 
-// unless sets a flag that the command line doesn't set, for this test.
-func unless(t *testing.T, name, value string) {
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == name })
-	if given {
-		return
+// close ends what the run began.
+func (s *story) close() {
+	for _, f := range slices.Backward(s.cleanups) {
+		f()
 	}
-	old := flag.Lookup(name).Value.String()
-	if err := flag.Set(name, value); err != nil {
-		t.Fatal(err)
+	if s.turns != nil {
+		s.turns.stop()
 	}
-	t.Cleanup(func() { _ = flag.Set(name, old) })
 }
 
-func (s *story) n(most int, what string) int { return rapid.IntRange(0, most).Draw(s.rt, what) }
+// n draws a number from 0 to most. What it is for stands there for the reader.
+func (s *story) n(most int, _ string) int { return s.draws.n(most) }
 
-func (s *story) one(of []string, what string) string { return rapid.SampledFrom(of).Draw(s.rt, what) }
+func (s *story) one(of []string, what string) string { return of[s.n(len(of)-1, what)] }
+
+// hit counts a fault.
+func (s *story) hit(cell string) {
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	s.cells[cell]++
+	s.faults++
+}
+
+// memoryDisk is a folder that is kept in memory, where there is one.
+func memoryDisk() string {
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		return "/dev/shm"
+	}
+	return ""
+}
 
 func (s *story) odds(in int, what string) bool { return s.n(in-1, what) == in-1 }
 
-func beginStory(t *testing.T, rt *rapid.T) *story {
-	s := &story{rt: rt, trees: map[string]manifests{}, queue: map[state.ClientID]time.Time{}, bySpec: map[string]spec{},
-		likeIDs: map[string]bool{}, data: map[string]*kept{}, clean: map[state.ClientID]bool{}, up: map[string]state.ClientID{},
-		excused: map[string]bool{}, told: map[string]string{}, cleanNow: map[state.ClientID]bool{}, tree: manifests{specs: map[string]spec{}, template: template}, thawed: map[state.ClientID]bool{}}
-	s.chaos = &chaos{seen: map[string]int{}, given: map[string][]string{}, cancel: func() {}}
+// start begins a world.
+func (s *story) start(t *testing.T) {
+	s.glasses = newGlasses()
+	s.trees, s.queue, s.bySpec = map[string]manifests{}, map[state.ClientID]time.Time{}, map[string]spec{}
+	s.likeIDs, s.data, s.clean, s.up = map[string]bool{}, map[string]*kept{}, map[state.ClientID]bool{}, map[string]state.ClientID{}
+	s.excused, s.told, s.cleanNow, s.thawed = map[string]bool{}, map[string]string{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
+	s.tree = manifests{specs: map[string]spec{}, template: template}
+	s.chaos = &chaos{hit: s.hit, seen: map[string]int{}, given: map[string][]string{}, cancel: func() {}}
+	s.turns = newTurns(s.chaos.turn)
+	s.chaos.turns = s.turns
+	s.turns.yield("main")
+	s.turns.set(true)
 	s.vendors = &vendors{faults: &memory.Faults{}}
 	unkind := map[string]func(state.Kind, *provider.Traits){}
 	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
@@ -169,14 +210,16 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 	late, hidden := s.odds(3, "late deletes"), s.odds(3, "write-only values")
 	s.hidden = hidden
 	s.parallel = 1
-	if s.odds(5, "side by side") {
-		s.parallel = lawParallel
+	if s.odds(3, "side by side") {
+		s.parallel = simParallel
+		s.turns.set(false)
 	}
 	mailed := s.odds(3, "mail")
 	known := &secret.Redactor{}
 	s.world = &world{}
 	s.world = newWorldOver(lawTB{t, s}, func(w *world) {
 		s.world = w
+		w.key = strings.Repeat("5eed", 16)
 		s.vendors.clock, s.chaos.now = w.clock, w.clock.Now
 		w.unfit = s.chaos.probe
 		w.change = func(e *reconcile.Engine) {
@@ -186,14 +229,21 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 			if mailed {
 				e.Mail = "resend"
 			}
+			e.Repo = forge{w.repo, s.chaos}
+			e.Runner.At = s.chaos.at
+			e.Runner.Emit = func(ev apply.Event) {
+				if ev.State == "running" {
+					s.turns.yield("step " + ev.Step.Key())
+				}
+				e.Progress(ev)
+			}
 			e.Runner.Conceal = known.Add
-			mint := e.Runner.NewSecret
 			e.Runner.NewSecret = func() (state.Secret, error) {
-				x, err := mint()
-				s.chaos.turn.Lock()
-				defer s.chaos.turn.Unlock()
+				s.minted++
+				sum := sha256.Sum256([]byte(fmt.Sprint("secret ", s.minted)))
+				x := state.NewSecret(hex.EncodeToString(sum[:]))
 				s.secrets = append(s.secrets, x.Reveal())
-				return x, err
+				return x, nil
 			}
 		}
 	}, func(c *clock) []provider.Provider {
@@ -228,7 +278,6 @@ func beginStory(t *testing.T, rt *rapid.T) *story {
 		s.passDue(10)
 		s.finish()
 	}
-	return s
 }
 
 // lookAlikes are there from the start: objects named as ours will be, without a mark or
@@ -431,8 +480,9 @@ func (s *story) commit(rewrites bool) {
 
 // event is one thing that happens.
 func (s *story) event() {
-	w := []string{"commit", "commit", "commit", "poll", "pass", "pass", "pass", "all", "all", "all", "any", "approve", "retry", "pause", "secret", "purge", "erase", "time", "time", "weather", "weather", "outage", "hand", "hand", "person", "person", "restart", "kill", "kill", "observe", "overtake", "overtake"}
+	w := []string{"commit", "commit", "commit", "poll", "pass", "pass", "pass", "all", "all", "together", "together", "any", "approve", "retry", "pause", "secret", "purge", "erase", "report", "time", "time", "weather", "weather", "outage", "hand", "hand", "person", "person", "restart", "kill", "kill", "observe", "overtake", "overtake"}
 	what := s.one(w, "event")
+	s.events++
 	s.begin()
 	switch what {
 	case "commit":
@@ -448,6 +498,8 @@ func (s *story) event() {
 		}
 	case "all":
 		s.passDue(6)
+	case "together":
+		s.together()
 	case "any":
 		if ids := s.ids(); len(ids) > 0 {
 			s.passOne(ids[s.n(len(ids)-1, "which")])
@@ -475,7 +527,8 @@ func (s *story) event() {
 			s.erase(s.one(names, "name"))
 		}
 	case "time":
-		s.later(rapid.SampledFrom([]time.Duration{10 * time.Second, 10 * time.Minute, 5 * time.Hour, 40 * time.Hour, 12 * 24 * time.Hour, 35 * 24 * time.Hour}).Draw(s.rt, "duration"))
+		spans := []time.Duration{10 * time.Second, 10 * time.Minute, 5 * time.Hour, 40 * time.Hour, 12 * 24 * time.Hour, 35 * 24 * time.Hour}
+		s.later(spans[s.n(len(spans)-1, "duration")])
 	case "weather":
 		s.weather()
 	case "outage":
@@ -511,6 +564,8 @@ func (s *story) event() {
 		s.chaos.meanwhile = s.pollNow
 		s.passDue(6)
 		s.chaos.wait = 0
+	case "report":
+		s.deliver()
 	case "observe":
 		s.say("observe")
 		_, err := s.engine.Drift(s.ctx(), nil)
@@ -519,6 +574,38 @@ func (s *story) event() {
 		s.deliver()
 	}
 	s.finish()
+}
+
+// together passes several groups at once, while a commit or an approval comes in.
+func (s *story) together() {
+	if s.parallel == 1 {
+		s.passDue(6)
+		return
+	}
+	var ids []state.ClientID
+	in := map[state.ClientID]bool{}
+	for _, id := range s.due() {
+		if !in[id] && len(ids) < simParallel {
+			ids = append(ids, id)
+			for _, other := range s.engine.Group(id) {
+				in[other] = true
+			}
+		}
+	}
+	var meanwhile func()
+	switch s.n(3, "meanwhile") {
+	case 1:
+		s.makeCommit()
+		meanwhile = s.pollNow
+	case 2:
+		meanwhile = s.approveAny
+	}
+	if s.odds(3, "dies") {
+		s.chaos.kill = 1 + s.n(60, "after")
+	}
+	s.say("together: %v", ids)
+	s.passAll(ids, meanwhile)
+	s.chaos.kill = 0
 }
 
 func (s *story) makeCommit() {
@@ -545,10 +632,11 @@ func (s *story) makeCommit() {
 }
 
 func (s *story) weather() {
-	s.chaos.seed = rapid.Uint64().Draw(s.rt, "seed")
-	s.chaos.rate = rapid.SampledFrom([]int{0, 0, 5, 20, 50}).Draw(s.rt, "faults")
+	s.chaos.seed = uint64(s.n(1<<30, "seed"))
+	s.chaos.rate = []int{0, 0, 5, 20, 50}[s.n(4, "faults")]
 	s.chaos.builds, s.chaos.sick = s.odds(2, "builds"), s.odds(6, "sick")
-	s.say("weather %d%% builds=%v sick=%v", s.chaos.rate, s.chaos.builds, s.chaos.sick)
+	s.chaos.full, s.chaos.away = []int{0, 0, 0, 3, 30}[s.n(4, "full")], []int{0, 0, 0, 20}[s.n(3, "away")]
+	s.say("weather %d%% builds=%v sick=%v full=%d%% away=%d%%", s.chaos.rate, s.chaos.builds, s.chaos.sick, s.chaos.full, s.chaos.away)
 }
 
 // meddle lets a person change or delete an object of ours at the vendor.
@@ -728,13 +816,50 @@ func (s *story) passDue(most int) {
 }
 
 // passOne does what the daemon does with one client.
-func (s *story) passOne(id state.ClientID) {
-	for _, other := range s.engine.Group(id) {
-		delete(s.queue, other)
-	}
-	s.froze = s.frozen(s.engine.Group(id))
+func (s *story) passOne(id state.ClientID) { s.passAll([]state.ClientID{id}, nil) }
+
+// passAll passes clients of different groups at once, as the daemon's workers do, while
+// something else happens.
+func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
+	s.froze = map[state.ClientID]bool{}
 	defer func() { s.froze = nil }()
-	d, err := s.engine.Pass(s.ctx(), id, reconcile.CauseCommit)
+	for _, id := range ids {
+		for _, other := range s.engine.Group(id) {
+			delete(s.queue, other)
+		}
+		maps.Copy(s.froze, s.frozen(s.engine.Group(id)))
+	}
+	type ended struct {
+		d   reconcile.Done
+		err error
+	}
+	ends := make([]ended, len(ids))
+	ctx := s.ctx()
+	if len(ids) == 1 && meanwhile == nil {
+		ends[0].d, ends[0].err = s.engine.Pass(ctx, ids[0], reconcile.CauseCommit)
+	} else {
+		var wg sync.WaitGroup
+		for i, id := range ids {
+			wg.Go(func() {
+				s.turns.yield("pass " + string(id))
+				ends[i].d, ends[i].err = s.engine.Pass(ctx, id, reconcile.CauseCommit)
+			})
+		}
+		if meanwhile != nil {
+			wg.Go(func() {
+				s.turns.yield("meanwhile")
+				meanwhile()
+			})
+		}
+		wg.Wait()
+	}
+	for i, id := range ids {
+		s.passed(id, ends[i].d, ends[i].err)
+	}
+}
+
+// passed does what the daemon does with the end of a pass.
+func (s *story) passed(id state.ClientID, d reconcile.Done, err error) {
 	s.say("pass %s: %+v", id, d)
 	if s.chaos.gone() {
 		return
@@ -758,9 +883,7 @@ func (s *story) passOne(id state.ClientID) {
 			}
 		}
 	}
-	var stones []state.Tombstone
-	s.view(func(tx store.Tx) (err error) { stones, err = store.Tombstones(tx, id); return err })
-	for _, t := range stones {
+	for _, t := range s.tombstones(id) {
 		s.say("    removal of %q by %s held=%q waits=%q until=%s done=%v", t.Part, t.Commit[36:], t.Held, t.Waits, t.NotUntil.Format("02 15:04"), t.Done)
 	}
 	for _, c := range s.clients() {
@@ -782,6 +905,7 @@ func (s *story) reopen() {
 func (s *story) deliver() {
 	err := s.engine.Deliver(s.ctx(), func(_ context.Context, r state.Report) error {
 		if s.odds(5, "refused") {
+			s.hit("report refused")
 			return errors.New("the forge is down")
 		}
 		s.told[r.Subject] = r.State

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/compassdigital/reconciler/internal/journal"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -22,11 +21,6 @@ func (s *story) view(fn func(store.Tx) error) {
 	}
 }
 
-func (s *story) clients() (out []state.Client) {
-	s.view(func(tx store.Tx) (err error) { out, err = store.Clients(tx); return err })
-	return out
-}
-
 func (s *story) ids() (out []state.ClientID) {
 	for _, c := range s.clients() {
 		out = append(out, c.ID)
@@ -38,11 +32,6 @@ func (s *story) clientNames() (out []string) {
 	for _, c := range s.clients() {
 		out = append(out, c.Name)
 	}
-	return out
-}
-
-func (s *story) resources(id state.ClientID) (out []state.Resource) {
-	s.view(func(tx store.Tx) (err error) { out, err = store.Resources(tx, id); return err })
 	return out
 }
 
@@ -218,15 +207,11 @@ func (s *story) once() {
 // on a site of others' stays there.
 func (s *story) noneLost() {
 	known, named := map[string]bool{}, map[string]bool{}
-	for _, id := range append(s.ids(), "") {
-		var intents []journal.Intent
-		s.view(func(tx store.Tx) (err error) { intents, err = store.Intents(tx, id); return err })
-		for _, i := range intents {
-			known[i.ObjectID], named[i.Provider+" "+string(i.Ref.Kind)+" "+i.Name] = true, true
-		}
-		for _, r := range s.resources(id) {
-			known[r.ID] = true
-		}
+	for _, i := range s.glasses.intents.all(s, "") {
+		known[i.ObjectID], named[i.Provider+" "+string(i.Ref.Kind)+" "+i.Name] = true, true
+	}
+	for _, r := range s.glasses.resources.all(s, "") {
+		known[r.ID] = true
 	}
 	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
 		for _, o := range s.vendors.world.Objects(name) {
@@ -283,17 +268,8 @@ func (s *story) settledNow() {
 		return
 	}
 	tree := s.trees[s.accepted]
-	var holds []state.Hold
-	var stones []state.Tombstone
-	s.view(func(tx store.Tx) (err error) {
-		if holds, err = store.Holds(tx); err != nil {
-			return err
-		}
-		stones, err = store.Tombstones(tx, "")
-		return err
-	})
 	waits := map[state.ClientID]bool{}
-	for _, h := range holds {
+	for _, h := range s.holds() {
 		waits[h.Client] = true
 		for _, id := range h.Clients {
 			waits[id] = true
@@ -304,7 +280,7 @@ func (s *story) settledNow() {
 			}
 		}
 	}
-	for _, t := range stones {
+	for _, t := range s.glasses.stones.all(s, "") {
 		waits[t.Client] = waits[t.Client] || !t.Done
 	}
 	clients := s.clients()

@@ -1,0 +1,309 @@
+package reconcile_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/memory"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+var errKilled = errors.New("killed")
+
+// chaos decides what goes wrong. Whether a call fails follows from the seed and from
+// the call itself, never from the order of calls.
+type chaos struct {
+	turns *turns
+	hit   func(cell string) // told of every fault
+
+	mu     sync.Mutex
+	now    func() time.Time
+	seed   uint64
+	rate   int  // of a hundred calls so many fail
+	full   int  // of a hundred commits so many find no room
+	away   int  // of a hundred requests to the repository so many fail, or show an older head
+	builds bool // builds are slow, and some fail
+	sick   bool // half of the sites fail their probes
+	seen   map[string]int
+
+	kill   int // ticks to go until the process dies; 0: it lives
+	dead   bool
+	cancel context.CancelFunc
+
+	given map[string][]string // secrets by client that a vendor was given, and prints
+
+	wait      int // writes to go until something happens in the middle of a pass
+	meanwhile func()
+
+	write func(memory.Call) // told of every write, before and after its effect
+}
+
+// dice is a number below n for a thing that happens for the count-th time.
+func (c *chaos) dice(n int, what string) int {
+	c.seen[what]++
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(strconv.FormatUint(c.seed, 16) + "\x00" + what + "\x00" + strconv.Itoa(c.seen[what])))
+	x := h.Sum64()
+	x ^= x >> 29
+	x *= 0xbf58476d1ce4e5b9
+	x ^= x >> 32
+	return int(x % uint64(n))
+}
+
+func (c *chaos) turn(n int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dice(n, "turn")
+}
+
+// tick is a place where the process may die. It says that it is dead.
+func (c *chaos) tick(place string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kill > 0 {
+		if c.kill--; c.kill == 0 {
+			c.dead = true
+			c.hit("killed " + place)
+			c.cancel()
+		}
+	}
+	return c.dead
+}
+
+func (c *chaos) gone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dead
+}
+
+// at is told of the borders of steps.
+func (c *chaos) at(b apply.Border, s plan.Step) {
+	c.tick(fmt.Sprintf("%s of %s %s", b, s.Action, s.Ref.Kind))
+}
+
+// hook is what the vendors ask at every call.
+func (c *chaos) hook(_ context.Context, call memory.Call) error {
+	if c.gone() {
+		return errKilled
+	}
+	c.turns.yield(string(call.Moment) + " " + string(call.Client) + " " + call.String())
+	if call.Verb.Writes() {
+		c.write(call)
+		if c.wait > 0 && call.Moment == memory.Before {
+			if c.wait--; c.wait == 0 {
+				c.turns.alone(c.meanwhile)
+			}
+		}
+		if c.tick(fmt.Sprintf("%s the effect of %s %s", call.Moment, call.Verb, call.Kind)) {
+			return errKilled
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.rate == 0 {
+		return nil
+	}
+	err, how := c.fault(call)
+	if err != nil {
+		c.hit(fmt.Sprintf("%s: %s %s", how, call.Verb, call.Kind))
+	}
+	return err
+}
+
+// The ways in which a call fails.
+const (
+	fiveHundred = "503"
+	tooMany     = "429"
+	revoked     = "401"
+	quota       = "402"
+	unsent      = "request lost"
+	unheard     = "answer lost"
+)
+
+// fault draws what goes wrong with a call; nil: nothing. It is called with mu held.
+func (c *chaos) fault(call memory.Call) (error, string) {
+	what := fmt.Sprintf("%s %s %s %s %s %s", call.Moment, call.Provider, call.Verb, call.Kind, call.Name, call.ID)
+	if call.Moment == memory.After {
+		if call.Verb.Writes() && c.dice(200, what) < c.rate {
+			return memory.Lost(), unheard
+		}
+		return nil, ""
+	}
+	if c.dice(100, what) >= c.rate {
+		return nil, ""
+	}
+	switch n := c.dice(12, what+" how"); {
+	case n < 4 || !call.Verb.Writes() && n >= 8:
+		return memory.Fail(provider.Transient, "503 service unavailable"), fiveHundred
+	case n < 7:
+		return memory.RateLimited(c.now().Add(time.Duration(1+c.dice(90, what+" until")) * time.Second)), tooMany
+	case n < 8:
+		return memory.Fail(provider.Denied, "the token was revoked"), revoked
+	case n < 9:
+		return memory.Fail(provider.Invalid, "the plan's quota is used up"), quota
+	default:
+		return memory.Lost(), unsent
+	}
+}
+
+// faultPoints are what many runs must have hit at least once.
+func faultPoints() (out []string) {
+	kinds := []state.Kind{state.KindSite, state.KindDatabase, state.KindEnvironment, state.KindDeployment, state.KindTraffic, state.KindDomain, state.KindRecord, state.KindAdmin}
+	for _, k := range kinds {
+		for _, v := range []memory.Verb{memory.Create, memory.Update, memory.Delete} {
+			if v == memory.Update && (k == state.KindDeployment || k == state.KindAdmin) {
+				continue // they are made anew
+			}
+			for _, how := range []string{fiveHundred, tooMany, revoked, quota, unsent, unheard} {
+				out = append(out, fmt.Sprintf("%s: %s %s", how, v, k))
+			}
+			for _, m := range []memory.Moment{memory.Before, memory.After} {
+				out = append(out, fmt.Sprintf("killed %s the effect of %s %s", m, v, k))
+			}
+		}
+		for _, b := range []apply.Border{apply.BeforeIntent, apply.AfterIntent, apply.AfterCall, apply.AfterOutcome} {
+			out = append(out, fmt.Sprintf("killed %s of %s %s", b, plan.Create, k))
+		}
+		for _, how := range []string{fiveHundred, tooMany, revoked} {
+			out = append(out, fmt.Sprintf("%s: %s %s", how, memory.Observe, k))
+		}
+	}
+	return append(out, "killed before a commit", "killed after a commit", "no room", "repository away", "older head shown", "report refused")
+}
+
+func (c *chaos) build(w provider.Wish) memory.Build {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, in := range w.Inputs {
+		// Shared ones change, and a build prints what it was given last.
+		if in.Secret != nil && !strings.HasPrefix(in.Reveal(), "very-secret") {
+			c.given[string(w.Ref.Client)] = append(c.given[string(w.Ref.Client)], in.Reveal())
+		}
+	}
+	if !c.builds || w.Ref.Kind != "deployment" {
+		return memory.Build{}
+	}
+	b := memory.Build{Looks: c.dice(4, "looks "+w.Name), Takes: time.Duration(c.dice(9, "takes "+w.Name)) * time.Minute}
+	b.Log = []string{"environment: " + strings.Join(c.given[string(w.Ref.Client)], " "), "done"}
+	if c.dice(4, "fails "+w.Name) == 0 {
+		c.hit("build failed")
+		b.Fails = "the build is broken with " + strings.Join(c.given[string(w.Ref.Client)], " ")
+	}
+	return b
+}
+
+func (c *chaos) probe(url string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(strconv.FormatUint(c.seed, 16) + url))
+	if c.sick && h.Sum32()%2 == 0 {
+		c.hit("probe failed")
+		return errors.New("it answers 500")
+	}
+	return nil
+}
+
+// mortal is a store of a process that may be killed: before a commit, or after it and
+// before anybody heard of it. The dead read and write nothing. Its disk may be full.
+type mortal struct {
+	store.Store
+	c *chaos
+}
+
+func (m mortal) View(fn func(store.Tx) error) error {
+	if m.c.gone() {
+		return errKilled
+	}
+	return m.Store.View(fn)
+}
+
+var errNoRoom = fmt.Errorf("%w: no space left on device", store.ErrFull)
+
+func (m mortal) Update(fn func(store.Tx) error) error {
+	m.c.turns.yield("")
+	if m.c.tick("before a commit") {
+		return errKilled
+	}
+	full := m.c.noRoom()
+	err := m.Store.Update(func(tx store.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		if full { // the function ran, and nothing of it stays
+			return errNoRoom
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if m.c.tick("after a commit") {
+		return errKilled
+	}
+	m.c.turns.yield("")
+	return nil
+}
+
+func (c *chaos) noRoom() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.full == 0 || c.dice(100, "room") >= c.full {
+		return false
+	}
+	c.hit("no room")
+	return true
+}
+
+// forge is the repository over a network: it may be away, or show the head of a while ago.
+type forge struct {
+	*repository
+	c *chaos
+}
+
+var errAway = errors.New("the repository can't be reached: 502 bad gateway")
+
+func (f forge) fails(what string) bool {
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	if f.c.away == 0 || f.c.dice(100, what) >= f.c.away {
+		return false
+	}
+	return true
+}
+
+func (f forge) Poll(ctx context.Context) (string, error) {
+	if f.fails("poll") {
+		f.c.hit("repository away")
+		return "", errAway
+	}
+	head, err := f.repository.Poll(ctx)
+	if err == nil && f.fails("lag") {
+		f.repository.mu.Lock()
+		defer f.repository.mu.Unlock()
+		if n := len(f.repository.order); n > 1 {
+			f.c.hit("older head shown")
+			return f.repository.order[n-2], nil
+		}
+	}
+	return head, err
+}
+
+func (f forge) Range(ctx context.Context, from, head string) (reconcile.Range, error) {
+	if f.fails("range") {
+		f.c.hit("repository away")
+		return reconcile.Range{}, errAway
+	}
+	return f.repository.Range(ctx, from, head)
+}

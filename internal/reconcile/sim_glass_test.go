@@ -1,0 +1,92 @@
+package reconcile_test
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/compassdigital/reconciler/internal/journal"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// glass shows a bucket of the store: what was written since the last look is decoded
+// anew, so that the laws can look after every event. What it shows is not to be changed.
+type glass[T any] struct {
+	bucket string
+	at     store.Moment
+	keys   []string // sorted
+	values map[string]T
+}
+
+func (g *glass[T]) look(tx store.Tx) error {
+	changed, now, ok := tx.Since(g.bucket, g.at)
+	if g.at = nil; !ok {
+		g.values = map[string]T{}
+		changed = nil
+		if err := tx.Each(g.bucket, "", func(key string, _ func(any) error) error { changed = append(changed, key); return nil }); err != nil {
+			return err
+		}
+	}
+	for _, key := range changed {
+		var v T
+		there, err := tx.Get(g.bucket, key, &v)
+		if err != nil {
+			return err
+		}
+		delete(g.values, key)
+		if there {
+			g.values[key] = v
+		}
+	}
+	if len(changed) > 0 || !ok {
+		g.keys = g.keys[:0]
+		for key := range g.values {
+			g.keys = append(g.keys, key)
+		}
+		slices.Sort(g.keys)
+	}
+	g.at = now
+	return nil
+}
+
+func (g *glass[T]) all(s *story, prefix string) (out []T) {
+	s.view(g.look)
+	from, _ := slices.BinarySearch(g.keys, prefix)
+	for _, key := range g.keys[from:] {
+		if !strings.HasPrefix(key, prefix) {
+			break
+		}
+		out = append(out, g.values[key])
+	}
+	return out
+}
+
+// glasses are those that the laws look through.
+type glasses struct {
+	clients   glass[state.Client]
+	resources glass[state.Resource]
+	intents   glass[journal.Intent]
+	holds     glass[state.Hold]
+	stones    glass[state.Tombstone]
+}
+
+func newGlasses() glasses {
+	return glasses{glass[state.Client]{bucket: "clients"}, glass[state.Resource]{bucket: "resources"}, glass[journal.Intent]{bucket: "intents"},
+		glass[state.Hold]{bucket: "holds"}, glass[state.Tombstone]{bucket: "tombstones"}}
+}
+
+func of(id state.ClientID) string { return string(id) + "/" }
+
+func (s *story) clients() []state.Client { return s.glasses.clients.all(s, "") }
+
+func (s *story) resources(id state.ClientID) []state.Resource {
+	return s.glasses.resources.all(s, of(id))
+}
+
+func (s *story) intents(id state.ClientID) []journal.Intent { return s.glasses.intents.all(s, of(id)) }
+
+func (s *story) holds() []state.Hold { return s.glasses.holds.all(s, "") }
+
+func (s *story) tombstones(id state.ClientID) []state.Tombstone {
+	return s.glasses.stones.all(s, of(id))
+}
