@@ -99,8 +99,22 @@ func (p *pass) history() (state.Hold, bool) {
 			continue
 		}
 		p.res.LiftHolds = append(p.res.LiftHolds, old.Fingerprint)
+		if old.NewHead != p.in.Head {
+			p.restate(old.NewHead)
+		}
 	}
 	return h, held
+}
+
+// restate tells again what an accepted head came to: it was shown as the branch's head once
+// more, by a server that was behind or a branch that was set back for a while, and was
+// reported as held.
+func (p *pass) restate(head string) {
+	for _, v := range p.in.Verdicts {
+		if v.Commit == head {
+			p.res.Reports = append(p.res.Reports, state.Report{Subject: "commit/" + head, State: v.State, Text: clip(summary(v)), At: p.in.Now})
+		}
+	}
 }
 
 // vanished lists the clients that this head has no manifest of.

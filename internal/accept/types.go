@@ -71,7 +71,7 @@ type Input struct {
 	Tombstones []state.Tombstone // done ones too, at least for Window
 	Holds      []state.Hold
 	Approvals  []state.Approval
-	Verdicts   []state.Verdict // those that are Open, and the baseline's head's
+	Verdicts   []state.Verdict // those that are Open, this head's, and those of heads that a history hold is about
 
 	Guard    Guard
 	Defaults manifest.Defaults

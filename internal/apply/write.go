@@ -298,7 +298,7 @@ func (r *Runner) outcome(tx store.Tx, job Job, i journal.Intent, o *provider.Obj
 		return err
 	}
 	if i.Op == journal.OpDelete {
-		return store.DeleteResource(tx, i.Ref)
+		return offRecord(tx, i.Ref)
 	}
 	res := *i.Wish
 	res.Found = found
@@ -325,6 +325,25 @@ func (r *Runner) outcome(tx store.Tx, job Job, i journal.Intent, o *provider.Obj
 		res.Run = i.Run
 	}
 	return r.put(tx, job, i.Provider, res, *o, generationOf(job, i.Ref))
+}
+
+// offRecord takes what was deleted off the record, and a database's users with it: they
+// lived in it.
+func offRecord(tx store.Tx, gone state.Ref) error {
+	if gone.Kind == state.KindDatabase {
+		all, err := store.Resources(tx, gone.Client)
+		if err != nil {
+			return err
+		}
+		for _, r := range all {
+			if v, _ := r.Attributes.Get("database"); r.Ref.Kind == state.KindAdmin && v.Ref != nil && *v.Ref == gone {
+				if err := store.DeleteResource(tx, r.Ref); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return store.DeleteResource(tx, gone)
 }
 
 // close ends an intent that came to nothing.

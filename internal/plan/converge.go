@@ -250,7 +250,8 @@ func (b *builder) replace(w, have state.Resource, fields []Field, reason string)
 	t := b.traits(w.Provider, w.Ref.Kind)
 	s := Step{Number: Number(w.Ref.Kind), Action: Replace, Ref: w.Ref, Provider: w.Provider, Wish: &w, Prior: &have, Fields: fields, Reason: reason,
 		Undo: "the earlier one is made again", Calls: t.ObserveCalls + t.DeleteCalls + t.CreateCalls}
-	if t.Serving {
+	// Where a person makes the new one, nobody serves until that is done.
+	if t.Serving || b.traits(have.Provider, w.Ref.Kind).Serving {
 		s.Risk = RiskGap
 	}
 	if b.mail(have) {

@@ -318,15 +318,6 @@ func Purges(c state.Client, wish, recorded []state.Resource, now time.Time) []St
 		out = append(out, &Step{Number: Number(r.Ref.Kind), Action: Purge, Ref: r.Ref, Client: c.Name, Provider: r.Provider, Prior: &r, Risk: RiskData,
 			Reason: "kept until " + r.PurgeAfter.UTC().Format("2 January 2006") + ", and nobody asked for it again", Undo: "none: it is erased"})
 	}
-	for i := range out {
-		for _, r := range recorded { // its users are off the record before it goes
-			if v, _ := r.Attributes.Get("database"); r.Ref.Kind == state.KindAdmin && r.Retained() && v.Ref != nil && *v.Ref == out[i].Ref {
-				s := &Step{Number: Number(r.Ref.Kind), Action: Forget, Ref: r.Ref, Client: c.Name, Provider: r.Provider, Prior: &r, Reason: "its database is erased", Undo: "none"}
-				out[i].needs(s.Key())
-				out = append(out, s)
-			}
-		}
-	}
 	order(out)
 	return values(out)
 }

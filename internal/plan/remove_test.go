@@ -54,7 +54,7 @@ func TestRuleDataRetention(t *testing.T) {
 		for _, at := range []time.Time{c.until.Add(-time.Second), c.until, now.AddDate(20, 0, 0)} {
 			steps := plan.Purges(absent, nil, kept, at)
 			due := !c.until.IsZero() && !at.Before(c.until)
-			if (len(steps) == 2 && steps[0].Action == plan.Forget && steps[0].Ref.Kind == state.KindAdmin && steps[1].Action == plan.Purge && steps[1].Risk == plan.RiskData) != due || (len(steps) > 0) != due {
+			if (len(steps) == 1 && steps[0].Action == plan.Purge && steps[0].Ref.Kind == state.KindDatabase && steps[0].Risk == plan.RiskData) != due || (len(steps) > 0) != due {
 				t.Errorf("%s at %s: %v, due %t", c.name, at, steps, due)
 			}
 			if back := plan.Purges(in.Client, wishFor(t, in.Client, shop("shop"), nil), kept, at); len(back) > 0 {
@@ -64,7 +64,7 @@ func TestRuleDataRetention(t *testing.T) {
 				t.Errorf("%s: the client's wish is not known, and its data is erased", c.name)
 			}
 			without := wishFor(t, in.Client, shop("shop", func(e *manifest.Effective) { e.Database.Provider = "none"; delete(e.Environment, "DATABASE_URL") }), nil)
-			if part := plan.Purges(in.Client, without, kept, at); (len(part) == 2) != due || !due && len(part) > 0 {
+			if part := plan.Purges(in.Client, without, kept, at); (len(part) == 1) != due || !due && len(part) > 0 {
 				t.Errorf("%s at %s: of a client that wishes no database any more: %v, due %t", c.name, at, part, due)
 			}
 		}

@@ -346,7 +346,8 @@ func nameIn(tx store.Tx) func(state.ClientID) string {
 	}
 }
 
-// letGo ends the joining of clients whose name has moved.
+// letGo ends the joining of clients whose name has moved, and returns them: one that was
+// joined to somebody who had to wait has waited with him, and passes alone from here on.
 func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
 	if len(g.ids) < 2 {
 		return nil, nil
@@ -369,7 +370,7 @@ func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
 				if holds {
 					have = append(have, id)
 				} else {
-					free = append(free, id)
+					free = append(free, id, c.Client)
 				}
 			}
 			if len(have) > 0 {

@@ -523,6 +523,29 @@ func TestRedirectWaitsForAPerson(t *testing.T) {
 	}
 }
 
+// Records that people set take the place of ours: DNS answers with ours until they are
+// gone, so nobody can see that the others are set. It says so, and waits for an approval.
+func TestSwitchToRecordsByHandIsHeld(t *testing.T) {
+	var v *vendors
+	s := &story{vendors: &vendors{faults: &memory.Faults{}}}
+	w := newWorldWith(t, func(c *clock) []provider.Provider {
+		v = s.vendors
+		v.clock, v.world = c, memory.NewWorld(c.Now)
+		return append(external.Providers(external.Options{Now: c.Now, Lookup: s.lookup}),
+			memory.New(memory.Options{Name: "railway", World: v.world, Kinds: memory.Databases(), Sleep: c.Sleep}),
+			memory.New(memory.Options{Name: "cloudflare", World: v.world, Kinds: memory.DNS(), Sleep: c.Sleep}),
+			memory.New(memory.Options{Name: "vercel", World: v.world, Kinds: memory.Hosting(), Sleep: c.Sleep}))
+	})
+	s.world = w
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	w.want("a", state.StatusActive)
+	w.apply(map[string]string{"clients/a.yaml": client("a", "dns: {provider: external}")})
+	w.want("a", state.StatusHeld)
+	if _, ok := v.world.Serves("a.agency.example"); !ok {
+		t.Error("the name is down, and nobody said that it may be")
+	}
+}
+
 // S24 between two hosts and two who keep the records: nothing of the name moves, and the
 // old owner keeps it until the new one's leads to its site.
 func TestS24MoveBetweenKeepersOfRecords(t *testing.T) {

@@ -640,6 +640,39 @@ func TestRuleHistoryPutBack(t *testing.T) {
 	}
 }
 
+// P9: a server that is behind shows an accepted head once more. It is told as held; as soon
+// as the newer one is seen again, what it had come to is told again.
+func TestP9OlderHeadShownAgain(t *testing.T) {
+	_, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	old := w.repo.order[len(w.repo.order)-1]
+	w.apply(map[string]string{"clients/b.yaml": client("b")})
+	newest := w.repo.order[len(w.repo.order)-1]
+	said := map[string]string{}
+	tell := func() {
+		t.Helper()
+		err := w.engine.Deliver(t.Context(), func(_ context.Context, r state.Report) error { said[r.Subject] = r.State; return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	tell()
+	w.repo.cut(old)
+	w.repo.order = append(w.repo.order, old)
+	w.poll()
+	tell()
+	if said["commit/"+old] != "error" {
+		t.Errorf("a history that was rewritten is told as %q", said["commit/"+old])
+	}
+	w.repo.order = append(w.repo.order, newest)
+	w.repo.cuts = nil
+	w.pass(w.poll()...)
+	tell()
+	if said["commit/"+old] != "success" || said["commit/"+newest] != "success" {
+		t.Errorf("what the heads came to is told as %q and %q", said["commit/"+old], said["commit/"+newest])
+	}
+}
+
 // History: another folder in the configuration holds everything until it is approved;
 // then the clients' files are found in the new one.
 func TestRuleHistoryChangedPath(t *testing.T) {

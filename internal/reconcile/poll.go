@@ -136,7 +136,13 @@ func (e *Engine) acceptInput(ctx context.Context, head string) (accept.Input, er
 		if in.Approvals, err = store.Approvals(tx); err != nil {
 			return err
 		}
-		if in.Verdicts, err = store.Verdicts(tx, func(v state.Verdict) bool { return accept.Open(v) || v.Commit == head }); err != nil {
+		shown := map[string]bool{head: true}
+		for _, h := range in.Holds {
+			if h.Kind == state.HoldHistory {
+				shown[h.NewHead] = true
+			}
+		}
+		if in.Verdicts, err = store.Verdicts(tx, func(v state.Verdict) bool { return accept.Open(v) || shown[v.Commit] }); err != nil {
 			return err
 		}
 		for _, c := range in.Clients {

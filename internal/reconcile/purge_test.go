@@ -173,3 +173,32 @@ func (w *world) overview() reconcile.Overview {
 	}
 	return v
 }
+
+// P3: a database that could not be erased has its users still, and they stay on record.
+func TestP3UsersGoWithTheirDatabase(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	w.apply(map[string]string{"clients/a.yaml": ""})
+	users := func() (n int) {
+		for _, r := range w.detail("a").Resources {
+			if r.Ref.Kind == state.KindAdmin {
+				n++
+			}
+		}
+		return n
+	}
+	v.world.Down("railway", memory.Fail(provider.Transient, "503 service unavailable"))
+	if _, err := w.engine.PurgeNow(t.Context(), "a", "dana"); err == nil {
+		t.Fatal("it was erased at a vendor that is down")
+	}
+	if users() != 1 {
+		t.Errorf("%d users on record while the database is there", users())
+	}
+	v.world.Down("railway", nil)
+	if _, err := w.engine.PurgeNow(t.Context(), "a", "dana"); err != nil {
+		t.Fatal(err)
+	}
+	if left := v.world.Objects("railway"); len(left) != 0 || w.row("a").Name != "" {
+		t.Errorf("%v is left at the vendor, and on record %+v", left, w.row("a"))
+	}
+}

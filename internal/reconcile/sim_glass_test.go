@@ -12,24 +12,23 @@ import (
 // glass shows a bucket of the store: what was written since the last look is decoded
 // anew, so that the laws can look after every event. What it shows is not to be changed.
 type glass[T any] struct {
-	bucket string
 	at     store.Moment
 	keys   []string // sorted
 	values map[string]T
 }
 
-func (g *glass[T]) look(tx store.Tx) error {
-	changed, now, ok := tx.Since(g.bucket, g.at)
+func (g *glass[T]) look(tx store.Tx, bucket string) error {
+	changed, now, ok := tx.Since(bucket, g.at)
 	if g.at = nil; !ok {
 		g.values = map[string]T{}
 		changed = nil
-		if err := tx.Each(g.bucket, "", func(key string, _ func(any) error) error { changed = append(changed, key); return nil }); err != nil {
+		if err := tx.Each(bucket, "", func(key string, _ func(any) error) error { changed = append(changed, key); return nil }); err != nil {
 			return err
 		}
 	}
 	for _, key := range changed {
 		var v T
-		there, err := tx.Get(g.bucket, key, &v)
+		there, err := tx.Get(bucket, key, &v)
 		if err != nil {
 			return err
 		}
@@ -49,8 +48,8 @@ func (g *glass[T]) look(tx store.Tx) error {
 	return nil
 }
 
-func (g *glass[T]) all(s *story, prefix string) (out []T) {
-	s.view(g.look)
+func (g *glass[T]) all(s *story, bucket, prefix string) (out []T) {
+	s.view(func(tx store.Tx) error { return g.look(tx, bucket) })
 	from, _ := slices.BinarySearch(g.keys, prefix)
 	for _, key := range g.keys[from:] {
 		if !strings.HasPrefix(key, prefix) {
@@ -70,23 +69,28 @@ type glasses struct {
 	stones    glass[state.Tombstone]
 }
 
-func newGlasses() glasses {
-	return glasses{glass[state.Client]{bucket: "clients"}, glass[state.Resource]{bucket: "resources"}, glass[journal.Intent]{bucket: "intents"},
-		glass[state.Hold]{bucket: "holds"}, glass[state.Tombstone]{bucket: "tombstones"}}
-}
-
 func of(id state.ClientID) string { return string(id) + "/" }
 
-func (s *story) clients() []state.Client { return s.glasses.clients.all(s, "") }
+func (s *story) clients() []state.Client { return s.glasses.clients.all(s, "clients", "") }
+
+func (s *story) allResources() []state.Resource { return s.glasses.resources.all(s, "resources", "") }
 
 func (s *story) resources(id state.ClientID) []state.Resource {
-	return s.glasses.resources.all(s, of(id))
+	return s.glasses.resources.all(s, "resources", of(id))
 }
 
-func (s *story) intents(id state.ClientID) []journal.Intent { return s.glasses.intents.all(s, of(id)) }
+func (s *story) allIntents() []journal.Intent { return s.glasses.intents.all(s, "intents", "") }
 
-func (s *story) holds() []state.Hold { return s.glasses.holds.all(s, "") }
+func (s *story) intents(id state.ClientID) []journal.Intent {
+	return s.glasses.intents.all(s, "intents", of(id))
+}
+
+func (s *story) holds() []state.Hold { return s.glasses.holds.all(s, "holds", "") }
+
+func (s *story) allTombstones() []state.Tombstone {
+	return s.glasses.stones.all(s, "tombstones", "")
+}
 
 func (s *story) tombstones(id state.ClientID) []state.Tombstone {
-	return s.glasses.stones.all(s, of(id))
+	return s.glasses.stones.all(s, "tombstones", of(id))
 }

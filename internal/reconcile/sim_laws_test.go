@@ -207,10 +207,10 @@ func (s *story) once() {
 // on a site of others' stays there.
 func (s *story) noneLost() {
 	known, named := map[string]bool{}, map[string]bool{}
-	for _, i := range s.glasses.intents.all(s, "") {
+	for _, i := range s.allIntents() {
 		known[i.ObjectID], named[i.Provider+" "+string(i.Ref.Kind)+" "+i.Name] = true, true
 	}
-	for _, r := range s.glasses.resources.all(s, "") {
+	for _, r := range s.allResources() {
 		known[r.ID] = true
 	}
 	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
@@ -280,7 +280,7 @@ func (s *story) settledNow() {
 			}
 		}
 	}
-	for _, t := range s.glasses.stones.all(s, "") {
+	for _, t := range s.allTombstones() {
 		waits[t.Client] = waits[t.Client] || !t.Done
 	}
 	clients := s.clients()

@@ -34,7 +34,14 @@ func (s *story) lookup(_ context.Context, kind, name string) ([]string, error) {
 func (s *story) asked() []url.Values {
 	var out []url.Values
 	for _, id := range s.ids() {
+		going := map[string]bool{} // nobody is asked any more for what goes
+		for _, t := range s.tombstones(id) {
+			going[t.Part] = !t.Done
+		}
 		for _, r := range s.resources(id) {
+			if going[string(r.Ref.Kind)+"/"+r.Ref.Name] {
+				continue
+			}
 			_, query, ok := strings.Cut(r.ID, "?")
 			if r.Provider != "external" || r.Phase != string(provider.Manual) || !ok {
 				continue

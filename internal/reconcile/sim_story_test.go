@@ -43,6 +43,7 @@ type story struct {
 	telling        sync.Mutex // log, cells and faults
 	cells          map[string]int
 	events, faults int
+	ending         bool // the last entry of the draws is begun
 	cleanups       []func()
 	glasses        glasses
 
@@ -139,6 +140,7 @@ func (s *story) play(t *testing.T) {
 		s.pollNow()
 	}
 	s.draws.begin()
+	s.ending = true
 	s.end()
 	if s.draws.rng != nil && (s.events < leastEvents || s.faults < leastFaults) {
 		s.Fatalf("no proof: %d events and %d faults", s.events, s.faults)
@@ -180,7 +182,6 @@ func (s *story) odds(in int, what string) bool { return s.n(in-1, what) == in-1 
 
 // start begins a world.
 func (s *story) start(t *testing.T) {
-	s.glasses = newGlasses()
 	s.trees, s.queue, s.bySpec = map[string]manifests{}, map[state.ClientID]time.Time{}, map[string]spec{}
 	s.likeIDs, s.data, s.clean, s.up = map[string]bool{}, map[string]*kept{}, map[state.ClientID]bool{}, map[string]state.ClientID{}
 	s.excused, s.told, s.cleanNow, s.thawed = map[string]bool{}, map[string]string{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}

@@ -79,6 +79,9 @@ func play(t *testing.T, d *draws) (o outcome) {
 				o.failed = string(broken)
 			}
 			s.close()
+			if !s.ending {
+				d.begin()
+			}
 			o.log, o.draws, o.events, o.faults, o.cells = s.log, d.made, s.events, s.faults, s.cells
 		}()
 		s.play(t)

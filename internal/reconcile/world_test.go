@@ -52,14 +52,17 @@ func (r *repository) descends(from, head string) bool {
 	if from == head || from == "" {
 		return true
 	}
-	after := false
-	for _, h := range r.order {
-		if after && r.cuts[h] {
-			return false
+	for i := len(r.order) - 1; i >= 0; i-- {
+		if r.order[i] != head {
+			continue
 		}
-		after = after || h == from
+		for k := i; k > 0 && !r.cuts[r.order[k]]; k-- {
+			if r.order[k-1] == from {
+				return !r.rewritten
+			}
+		}
 	}
-	return !r.rewritten
+	return false
 }
 
 func newRepository() *repository {
