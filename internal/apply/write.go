@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/compassdigital/reconciler/internal/journal"
 	"github.com/compassdigital/reconciler/internal/plan"
@@ -239,6 +240,9 @@ func (r *Runner) remove(ctx context.Context, job Job, s plan.Step) (string, erro
 				return err
 			}
 		}
+		if err := noWayBack(tx, job, have); err != nil {
+			return err
+		}
 		return announce(tx, i)
 	})
 	if errors.As(err, &back) {
@@ -259,6 +263,47 @@ func (r *Runner) remove(ctx context.Context, job Job, s plan.Step) (string, erro
 		return "", err
 	}
 	return byHand(have), nil
+}
+
+// noWayBack forgets what could be put back to a site that stops serving now: the new one
+// was proved before the old one goes, and whatever fails from here on leaves it serving.
+func noWayBack(tx store.Tx, job Job, goes state.Resource) error {
+	site := goes.Ref
+	switch goes.Ref.Kind {
+	case state.KindSite:
+	case state.KindTraffic:
+		v, _ := goes.Attributes.Get("site")
+		if v.Ref == nil {
+			return nil
+		}
+		site = *v.Ref
+	default:
+		return nil
+	}
+	for id := range job.Clients {
+		c, ok, err := store.Client(tx, id)
+		if err != nil {
+			return err
+		}
+		left := slices.DeleteFunc(slices.Clone(c.Undo), func(u state.Undo) bool { return refersTo(u.Prior, site) })
+		if !ok || len(left) == len(c.Undo) {
+			continue
+		}
+		c.Undo = left
+		if err := store.PutClient(tx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func refersTo(r state.Resource, to state.Ref) bool {
+	for _, a := range r.Attributes {
+		if a.Value.Ref != nil && *a.Value.Ref == to {
+			return true
+		}
+	}
+	return false
 }
 
 // stillAbsent refuses to erase what was asked for again since the purge was planned.

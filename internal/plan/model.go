@@ -34,6 +34,11 @@ func Model(recorded []state.Resource, p Plan, now time.Time) []state.Resource {
 			have[s.Ref] = r
 		case Delete, Purge, Forget:
 			delete(have, s.Ref)
+			for ref, r := range have { // a database's users go with it
+				if v, _ := r.Attributes.Get("database"); s.Ref.Kind == state.KindDatabase && ref.Kind == state.KindAdmin && v.Ref != nil && *v.Ref == s.Ref {
+					delete(have, ref)
+				}
+			}
 		case Retain:
 			r := have[s.Ref]
 			r.RetainedAt, r.PurgeAfter = now, s.PurgeAfter

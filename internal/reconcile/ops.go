@@ -124,7 +124,7 @@ func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.C
 		e.seq[c.ID] = max(e.seq[c.ID], c.Seq)
 	}
 	if history {
-		e.refused = ""
+		e.refused, e.recheck = "", true
 	}
 	base := e.baseline
 	e.mu.Unlock()

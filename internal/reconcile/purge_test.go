@@ -177,7 +177,7 @@ func (w *world) overview() reconcile.Overview {
 // P3: a database that could not be erased has its users still, and they stay on record.
 func TestP3UsersGoWithTheirDatabase(t *testing.T) {
 	v, w := newVendors(t)
-	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b", "database: {provider: none}", "env: {DATABASE_URL: {none: true}}")})
 	w.apply(map[string]string{"clients/a.yaml": ""})
 	users := func() (n int) {
 		for _, r := range w.detail("a").Resources {

@@ -389,12 +389,18 @@ func attribute(o provider.Object, name string) string {
 	return ""
 }
 
+// hears is what happens with a report that arrives.
+func (s *story) hears(r state.Report) {
+	s.say("    told %s %s: %s", r.Subject, r.State, r.Text)
+	s.leaks("a report", fmt.Sprintf("%+v", r))
+	s.told[r.Subject] = r.State
+}
+
 // heard: every verdict was reported, and its last report says what it came to (P9).
 func (s *story) heard() {
 	for range 50 {
 		err := s.engine.Deliver(context.Background(), func(_ context.Context, r state.Report) error {
-			s.leaks("a report", fmt.Sprintf("%+v", r))
-			s.told[r.Subject] = r.State
+			s.hears(r)
 			return nil
 		})
 		s.fine(err)

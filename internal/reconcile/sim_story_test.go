@@ -909,8 +909,7 @@ func (s *story) deliver() {
 			s.hit("report refused")
 			return errors.New("the forge is down")
 		}
-		s.told[r.Subject] = r.State
-		s.leaks("a report", fmt.Sprintf("%+v", r))
+		s.hears(r)
 		return nil
 	})
 	s.fine(err)
