@@ -393,6 +393,7 @@ func attribute(o provider.Object, name string) string {
 func (s *story) hears(r state.Report) {
 	s.say("    told %s %s: %s", r.Subject, r.State, r.Text)
 	s.leaks("a report", fmt.Sprintf("%+v", r))
+	s.truthful(r)
 	s.told[r.Subject] = r.State
 }
 

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -74,10 +76,95 @@ func (s *story) written(c memory.Call) {
 		if s.froze[who] {
 			s.bad = append(s.bad, fmt.Sprintf("freeze: %s is written: %s", who, c))
 		}
+		if s.still[who] {
+			s.bad = append(s.bad, fmt.Sprintf("paused: %s is written: %s", who, c))
+		}
+		if c.Verb == memory.Delete {
+			s.askedFor(c)
+		} else {
+			s.inOrder(c)
+		}
 		s.say("    %s", c)
 		return
 	}
 	s.stillServed("after " + c.String())
+}
+
+// askedFor: nothing of ours is deleted while its removal waits for anything, and the site
+// of a client that lives and wishes it is not deleted at all (P5).
+func (s *story) askedFor(c memory.Call) {
+	o, ok := s.vendors.world.Object(c.ID)
+	if !ok || !ours(o) {
+		return
+	}
+	client, now := s.client(o.Mark.Client), s.world.clock.Now()
+	switch {
+	case client.Removed:
+		for _, t := range s.tombstones(client.ID) {
+			if t.Part == "" && !t.Done && (t.Held != "" || t.Waits != "" || now.Before(client.RemovedAt.Add(s.guard.RemoveAfter))) && client.RollingBack == "" {
+				s.bad = append(s.bad, fmt.Sprintf("P5: the removal of %s waits, and it is carried out: %s; %+v", client.ID, c, t))
+			}
+		}
+	case o.Kind == state.KindSite && client.EverDeployed && client.RollingBack == "" && client.Name != "f":
+		if x, ok := s.bySpec[client.Blob]; ok && x.host == c.Provider {
+			s.bad = append(s.bad, fmt.Sprintf("P5: %s lives, and its site is deleted: %s", client.ID, c))
+		}
+	}
+}
+
+// inOrder: a name is led to a site once it is bound there and something serves (I7).
+func (s *story) inOrder(c memory.Call) {
+	host, ok := strings.CutPrefix(c.Name, "A ")
+	if had, there := s.vendors.world.Object(c.ID); c.Kind != state.KindRecord || !ok || there && had.Mark.Client == c.Client {
+		return
+	}
+	for _, o := range s.vendors.world.Objects("") {
+		if o.Kind == state.KindDomain && attribute(o, "host") == host && s.vendors.world.Answers(attribute(o, "site")) {
+			return
+		}
+	}
+	s.bad = append(s.bad, fmt.Sprintf("I7: the name leads where nothing serves: %s", c))
+}
+
+// newestWins: no step of a wish begins once a newer one was accepted (P7).
+func (s *story) newestWins(step plan.Step) {
+	id := step.Ref.Client
+	if c := s.client(id); s.overtaken[id] && c.RollingBack == "" {
+		s.bad = append(s.bad, fmt.Sprintf("P7: %s has a newer wish, and %s begins", id, step.Key()))
+	}
+}
+
+// guarded: no more clients are removed in a day than the guard lets go by itself (P5).
+func (s *story) guarded() {
+	var gone []state.ClientID
+	since := s.world.clock.Now().Add(-accept.Window)
+	for _, t := range s.allTombstones() {
+		if c := s.client(t.Client); t.Part == "" && t.Held == "" && t.At.After(since) && !s.letGo[t.Client] && c.Removed && c.Deployment != "" {
+			gone = append(gone, t.Client)
+		}
+	}
+	if len(gone) > s.guard.MaxDeletes {
+		s.Fatalf("P5: %v were removed within a day, and the guard lets %d go", gone, s.guard.MaxDeletes)
+	}
+}
+
+// truthful: a commit is told as done when the clients that it touched are (I10).
+func (s *story) truthful(r state.Report) {
+	commit, ok := strings.CutPrefix(r.Subject, "commit/")
+	if !ok || r.State != "success" || strings.Contains(commit, "/") || strings.HasPrefix(r.Text, "superseded") {
+		return
+	}
+	for _, c := range s.clients() {
+		x := s.bySpec[c.Blob]
+		if c.Commit == commit && !c.Removed && c.Converged != c.WishHash && !c.Paused && !x.paused && c.Accepted == commit {
+			s.Fatalf("I10: %s is told as success, and %s is %s: %s", commit[36:], c.ID, c.Status, c.Because)
+		}
+	}
+}
+
+func (s *story) client(id state.ClientID) state.Client {
+	s.view(func(tx store.Tx) error { return s.glasses.clients.look(tx, "clients") })
+	return s.glasses.clients.values[string(id)]
 }
 
 func (s *story) serves(host string) bool { _, ok := s.vendors.world.Serves(host); return ok }
@@ -173,6 +260,7 @@ func (s *story) finish() {
 		s.Fatalf("I3: look-alikes changed:\n%s\nwere\n%s", now, s.likes)
 	}
 	s.once()
+	s.guarded()
 	s.noneLost()
 	s.dataStays()
 	s.plantedStay()

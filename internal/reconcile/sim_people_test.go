@@ -111,3 +111,17 @@ func (s *story) frozen(group []state.ClientID) map[state.ClientID]bool {
 	}
 	return out
 }
+
+// pausedOf are the clients of a group that a pass which begins now must leave alone: they
+// are paused, and nothing of an earlier pass is to be ended.
+func (s *story) pausedOf(group []state.ClientID) map[state.ClientID]bool {
+	out := map[state.ClientID]bool{}
+	for _, id := range group {
+		c := s.client(id)
+		x, known := s.bySpec[c.Blob]
+		if !c.Removed && (c.Paused || known && x.paused) && c.Run == "" && c.RollingBack == "" && len(s.intents(id)) == 0 {
+			out[id] = true
+		}
+	}
+	return out
+}

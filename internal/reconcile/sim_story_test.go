@@ -73,6 +73,11 @@ type story struct {
 	thawed   map[state.ClientID]bool // whose changes in a freeze somebody approved
 	living   int                     // clients that were not removed when the last head was accepted
 	told     map[string]string       // what was reported last, by subject
+
+	guard     accept.Guard
+	letGo     map[state.ClientID]bool // whose removal somebody approved
+	still     map[state.ClientID]bool // who is paused in the pass that runs
+	overtaken map[state.ClientID]bool // who got a newer wish while its pass runs
 }
 
 // kept is a database as it must stay.
@@ -185,6 +190,7 @@ func (s *story) start(t *testing.T) {
 	s.trees, s.queue, s.bySpec = map[string]manifests{}, map[state.ClientID]time.Time{}, map[string]spec{}
 	s.likeIDs, s.data, s.clean, s.up = map[string]bool{}, map[string]*kept{}, map[state.ClientID]bool{}, map[string]state.ClientID{}
 	s.excused, s.told, s.cleanNow, s.thawed = map[string]bool{}, map[string]string{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
+	s.letGo, s.overtaken = map[state.ClientID]bool{}, map[state.ClientID]bool{}
 	s.tree = manifests{specs: map[string]spec{}, template: template}
 	s.chaos = &chaos{hit: s.hit, seen: map[string]int{}, given: map[string][]string{}, cancel: func() {}}
 	s.turns = newTurns(s.chaos.turn)
@@ -207,6 +213,7 @@ func (s *story) start(t *testing.T) {
 		guard = accept.Guard{MaxDeletes: 1 + s.n(2, "maxDeletes"), MaxDeletePercent: 100, MaxChanged: 1 + s.n(2, "maxChanged"), MaxCreates: 2 + s.n(3, "maxCreates"),
 			RemoveAfter: time.Duration(s.n(1, "removeAfter")) * time.Hour}
 	}
+	s.guard = guard
 	s.inPlace = s.odds(3, "deploys in place")
 	late, hidden := s.odds(3, "late deletes"), s.odds(3, "write-only values")
 	s.hidden = hidden
@@ -234,6 +241,7 @@ func (s *story) start(t *testing.T) {
 			e.Runner.At = s.chaos.at
 			e.Runner.Emit = func(ev apply.Event) {
 				if ev.State == "running" {
+					s.newestWins(ev.Step)
 					s.turns.yield("step " + ev.Step.Key())
 				}
 				e.Progress(ev)
@@ -562,7 +570,7 @@ func (s *story) event() {
 	case "overtake": // a commit is accepted while a pass is under way
 		s.chaos.wait = 1 + s.n(8, "after")
 		s.makeCommit()
-		s.chaos.meanwhile = s.pollNow
+		s.chaos.meanwhile = s.overtake
 		s.passDue(6)
 		s.chaos.wait = 0
 	case "report":
@@ -575,6 +583,20 @@ func (s *story) event() {
 		s.deliver()
 	}
 	s.finish()
+}
+
+// overtake accepts a commit in the middle of a pass.
+func (s *story) overtake() {
+	before := map[state.ClientID]uint64{}
+	for _, c := range s.clients() {
+		before[c.ID] = c.Seq
+	}
+	s.pollNow()
+	for _, c := range s.clients() {
+		if seq, ok := before[c.ID]; ok && c.Seq > seq {
+			s.overtaken[c.ID] = true
+		}
+	}
 }
 
 // together passes several groups at once, while a commit or an approval comes in.
@@ -739,6 +761,11 @@ func (s *story) approveAny() {
 func (s *story) approveOne(h state.Hold) {
 	s.say("approve %s %s %s: %s", h.Kind, h.Fingerprint, h.Client, h.Reason)
 	s.approved = s.approved || h.Kind == state.HoldHistory
+	if h.Kind == state.HoldGuard {
+		for _, id := range h.Clients {
+			s.letGo[id] = true
+		}
+	}
 	s.thawed[h.Client] = s.thawed[h.Client] || h.Kind == state.HoldFreeze
 	for _, id := range append(slices.Clone(h.Clients), h.Client) {
 		s.clean[id], s.cleanNow[id] = false, false
@@ -822,13 +849,14 @@ func (s *story) passOne(id state.ClientID) { s.passAll([]state.ClientID{id}, nil
 // passAll passes clients of different groups at once, as the daemon's workers do, while
 // something else happens.
 func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
-	s.froze = map[state.ClientID]bool{}
-	defer func() { s.froze = nil }()
+	s.froze, s.still, s.overtaken = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
+	defer func() { s.froze, s.still, s.overtaken = nil, nil, map[state.ClientID]bool{} }()
 	for _, id := range ids {
 		for _, other := range s.engine.Group(id) {
 			delete(s.queue, other)
 		}
 		maps.Copy(s.froze, s.frozen(s.engine.Group(id)))
+		maps.Copy(s.still, s.pausedOf(s.engine.Group(id)))
 	}
 	type ended struct {
 		d   reconcile.Done

@@ -131,6 +131,14 @@ func (w *World) Serves(host string) (deployment string, ok bool) {
 	return "", false
 }
 
+// Answers says that a site serves a deployment that is ready.
+func (w *World) Answers(site string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, ok := w.serving(site)
+	return ok
+}
+
 // bound is the domain object that a host leads to.
 func (w *World) bound(host string) *object {
 	contents := w.resolves(host)
