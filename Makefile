@@ -11,7 +11,7 @@ GOVULNCHECK   = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION ?= $(shell git describe --tags --always --dirty)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test soak race vet fmt lint vuln check generate bench dist clean
+.PHONY: help build test sim planted fleet race vet fmt lint vuln check generate bench dist clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,8 +42,20 @@ check: test build lint ## exactly what CI asks of a change
 generate: ## schemas and reference from the manifest's types
 	$(GO) generate ./...
 
-soak: ## many random runs of the engine against its laws, others each time
-	$(GO) test ./internal/reconcile -run '^TestLawsOverRandomRuns$$' -rapid.checks=5000 -rapid.seed=0 -rapid.nofailfile -timeout 30m
+SEEDS   ?= 10000
+SEED    ?= 0
+FOR     ?= 0s
+COMMITS ?= 10000
+CLIENTS ?= 500
+
+sim: ## random runs of the engine against its laws: SEEDS=n, SEED=first, FOR=at least so long, HOSTILE=yes
+	$(GO) test ./internal/reconcile -run '^TestSim$$' -v -count=1 -timeout 24h -sim.seeds=$(SEEDS) -sim.seed=$(SEED) -sim.for=$(FOR) $(if $(HOSTILE),-sim.hostile)
+
+planted: ## plant bugs, each by itself, and let the simulation find them
+	$(GO) test -tags planted ./internal/reconcile -run '^TestPlantedBugsAreFound$$' -v -count=1 -timeout 24h
+
+fleet: ## COMMITS= random commits on CLIENTS= clients: nobody else is written
+	$(GO) test ./internal/reconcile -run '^TestP4Untouched' -v -count=1 -timeout 24h -fleet.commits=$(COMMITS) -fleet.clients=$(CLIENTS)
 
 bench: ## benchmarks, without the tests
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...

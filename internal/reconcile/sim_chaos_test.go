@@ -46,7 +46,8 @@ type chaos struct {
 	wait      int // writes to go until something happens in the middle of a pass
 	meanwhile func()
 
-	write func(memory.Call) // told of every write, before and after its effect
+	write func(memory.Call)   // told of every write, before and after its effect
+	late  func(time.Duration) // lets time pass in the middle of a call
 }
 
 // dice is a number below n for a thing that happens for the count-th time.
@@ -115,7 +116,7 @@ func (c *chaos) hook(_ context.Context, call memory.Call) error {
 		return nil
 	}
 	err, how := c.fault(call)
-	if err != nil {
+	if how != "" {
 		c.hit(fmt.Sprintf("%s: %s %s", how, call.Verb, call.Kind))
 	}
 	return err
@@ -129,14 +130,19 @@ const (
 	quota       = "402"
 	unsent      = "request lost"
 	unheard     = "answer lost"
+	slow        = "answer late"
 )
 
 // fault draws what goes wrong with a call; nil: nothing. It is called with mu held.
 func (c *chaos) fault(call memory.Call) (error, string) {
 	what := fmt.Sprintf("%s %s %s %s %s %s", call.Moment, call.Provider, call.Verb, call.Kind, call.Name, call.ID)
 	if call.Moment == memory.After {
-		if call.Verb.Writes() && c.dice(200, what) < c.rate {
+		switch n := c.dice(400, what); {
+		case call.Verb.Writes() && n < 2*c.rate:
 			return memory.Lost(), unheard
+		case n >= 400-c.rate/2:
+			c.late(time.Duration(1+c.dice(180, what+" late")) * time.Second)
+			return nil, slow
 		}
 		return nil, ""
 	}
@@ -165,7 +171,7 @@ func faultPoints() (out []string) {
 			if v == memory.Update && (k == state.KindDeployment || k == state.KindAdmin) {
 				continue // they are made anew
 			}
-			for _, how := range []string{fiveHundred, tooMany, revoked, quota, unsent, unheard} {
+			for _, how := range []string{fiveHundred, tooMany, revoked, quota, unsent, unheard, slow} {
 				out = append(out, fmt.Sprintf("%s: %s %s", how, v, k))
 			}
 			for _, m := range []memory.Moment{memory.Before, memory.After} {

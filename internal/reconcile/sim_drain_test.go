@@ -16,6 +16,14 @@ import (
 
 // end brings some runs to rest: safety is looked at in all of them, liveness in these.
 func (s *story) end() {
+	if s.hostile {
+		s.begin()
+		s.later(26 * time.Hour) // whatever waited for a date comes now
+		s.pollNow()
+		s.passDue(20)
+		s.finish()
+		return
+	}
 	if s.odds(2, "to the end") {
 		s.drain()
 	}

@@ -43,6 +43,7 @@ type story struct {
 	telling        sync.Mutex // log, cells and faults
 	cells          map[string]int
 	events, faults int
+	hostile        bool // histories that take away what they can, and nobody who approves anything
 	ending         bool // the last entry of the draws is begun
 	cleanups       []func()
 	glasses        glasses
@@ -209,7 +210,7 @@ func (s *story) start(t *testing.T) {
 		}
 	}
 	guard := accept.Guard{MaxDeletes: 100, MaxDeletePercent: 100, MaxChanged: 25, MaxCreates: 100}
-	if s.odds(2, "guarded") {
+	if s.odds(2, "guarded") || s.hostile {
 		guard = accept.Guard{MaxDeletes: 1 + s.n(2, "maxDeletes"), MaxDeletePercent: 100, MaxChanged: 1 + s.n(2, "maxChanged"), MaxCreates: 2 + s.n(3, "maxCreates"),
 			RemoveAfter: time.Duration(s.n(1, "removeAfter")) * time.Hour}
 	}
@@ -228,7 +229,7 @@ func (s *story) start(t *testing.T) {
 	s.world = newWorldOver(lawTB{t, s}, func(w *world) {
 		s.world = w
 		w.key = strings.Repeat("5eed", 16)
-		s.vendors.clock, s.chaos.now = w.clock, w.clock.Now
+		s.vendors.clock, s.chaos.now, s.chaos.late = w.clock, w.clock.Now, w.clock.add
 		w.unfit = s.chaos.probe
 		w.change = func(e *reconcile.Engine) {
 			e.Guard = guard
@@ -277,13 +278,20 @@ func (s *story) start(t *testing.T) {
 	s.chaos.write = s.written
 	s.lookAlikes()
 	s.plant()
-	for _, n := range fleetNames[:s.n(3, "first clients")] {
+	first := s.n(3, "first clients")
+	if s.hostile {
+		first = len(fleetNames)
+	}
+	for _, n := range fleetNames[:first] {
 		s.tree.specs[n] = s.fresh(n)
 	}
 	s.commit(false)
-	if s.odds(2, "at work") {
+	if s.odds(2, "at work") || s.hostile {
 		s.begin()
 		s.pollNow()
+		if s.hostile {
+			s.approveAny() // the first start
+		}
 		s.passDue(10)
 		s.finish()
 	}
@@ -490,6 +498,9 @@ func (s *story) commit(rewrites bool) {
 // event is one thing that happens.
 func (s *story) event() {
 	w := []string{"commit", "commit", "commit", "poll", "pass", "pass", "pass", "all", "all", "together", "together", "any", "approve", "retry", "pause", "secret", "purge", "erase", "report", "time", "time", "weather", "weather", "outage", "hand", "hand", "person", "person", "restart", "kill", "kill", "observe", "overtake", "overtake"}
+	if s.hostile {
+		w = []string{"commit", "commit", "commit", "poll", "all", "all", "all", "together", "time", "time", "weather", "outage", "restart", "kill", "overtake", "purge", "report"}
+	}
 	what := s.one(w, "event")
 	s.events++
 	s.begin()
@@ -632,6 +643,10 @@ func (s *story) together() {
 }
 
 func (s *story) makeCommit() {
+	if s.hostile && s.n(2, "hostile") > 0 {
+		s.hostileCommit()
+		return
+	}
 	switch s.n(11, "kind of commit") {
 	case 0:
 		s.tree = s.trees[s.heads[s.n(len(s.heads)-1, "head")]].clone()
@@ -652,6 +667,63 @@ func (s *story) makeCommit() {
 		}
 		s.commit(false)
 	}
+}
+
+// hostileCommit takes away what it can, in one of the ways in which that happens.
+func (s *story) hostileCommit() {
+	names := s.tree.names()
+	some := func() []string {
+		if len(names) == 0 {
+			return nil
+		}
+		return names[s.n(len(names)-1, "from"):]
+	}
+	rewrites := s.odds(4, "rewrites")
+	switch s.one([]string{"remove one", "remove some", "empty", "break all", "rename", "no parts", "other names", "template", "back"}, "hostile commit") {
+	case "remove one":
+		if len(names) > 0 {
+			delete(s.tree.specs, s.one(names, "name"))
+		}
+	case "remove some":
+		for _, n := range some() {
+			delete(s.tree.specs, n)
+		}
+	case "empty":
+		s.tree.specs = map[string]spec{}
+	case "break all":
+		for _, n := range names {
+			x := s.tree.specs[n]
+			x.broken = true
+			s.tree.specs[n] = x
+		}
+	case "rename": // without a word
+		for _, n := range some() {
+			x := s.tree.specs[n]
+			to := s.one(fleetNames, "to")
+			if _, taken := s.tree.specs[to]; !taken {
+				delete(s.tree.specs, n)
+				x.name, x.previously = to, ""
+				s.tree.specs[to] = x
+			}
+		}
+	case "no parts":
+		for _, n := range some() {
+			x := s.tree.specs[n]
+			x.db, x.aliases, x.records = "none", nil, nil
+			s.tree.specs[n] = x
+		}
+	case "other names":
+		for _, n := range some() {
+			x := s.tree.specs[n]
+			x.domain, x.aliases = s.one(fleetDomains, "domain"), nil
+			s.tree.specs[n] = x
+		}
+	case "template":
+		s.tree.template = "kind: [\n"
+	case "back":
+		s.tree = s.trees[s.heads[s.n(len(s.heads)-1, "head")]].clone()
+	}
+	s.commit(rewrites)
 }
 
 func (s *story) weather() {

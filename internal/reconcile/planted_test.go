@@ -1,0 +1,156 @@
+//go:build planted
+
+package reconcile_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Would the simulation find a bug? Each of these is planted, by itself, into a copy of a
+// file that only the compiler sees, and the simulation must turn red within plantedSeeds
+// seeds. A bug that no longer fits its file fails the test: it is to be planted anew.
+const plantedSeeds = 10_000
+
+var plantedOnly = flag.String("planted.only", "", "plant only the bugs whose name has this in it")
+
+// planted is a bug of one line.
+type planted struct {
+	name     string
+	file     string // below internal/
+	old, new string
+}
+
+var plantedBugs = []planted{
+	// The journal.
+	{"the intent is not written before the call", "apply/write.go", "		return announce(tx, i)\n	})\n	if err == nil {", "		return nil\n	})\n	if err == nil {"},
+	{"the outcome is lost", "apply/write.go", "	return r.put(tx, job, i.Provider, res, *o, generationOf(job, i.Ref))\n}", "	return nil\n}"},
+	{"an outcome that can't be written is forgotten", "apply/step.go", "		return &journalError{err}\n	}\n	return nil\n}\n\n// step runs", "		return nil\n	}\n	return nil\n}\n\n// step runs"},
+	{"an uncertain create is repeated", "apply/write.go", "	if kind != provider.Uncertain && (kind", "	if kind == provider.Uncertain || (kind"},
+	{"one look decides that a create did not happen", "journal/settle.go", "	if i.Looks+1 >= SettleLooks {", "	if i.Looks >= 0 {"},
+	{"an uncertain delete is taken for done", "journal/settle.go", "		return Decision{Kind: NotDone}\n	case OpUpdate:", "		return Decision{Kind: Done, Object: -1}\n	case OpUpdate:"},
+	{"an uncertain update is taken for done", "journal/settle.go", "		if len(seen) > 0 && seen[0].Equal {", "		if len(seen) > 0 {"},
+	{"open intents are not looked into", "reconcile/pass.go", "		if len(m.intents) == 0 {", "		if len(m.intents) >= 0 {"},
+	{"a failed delete is taken for done", "apply/write.go", "	if err != nil && provider.KindOf(err) != provider.NotFound {", "	if err != nil && provider.KindOf(err) == provider.Uncertain {"},
+	// What is whose.
+	{"a look takes an object without our mark", "apply/look.go", "		if o.Mark == w.Mark && !o.Mark.IsZero() {\n			if ours >= 0 {", "		if o.Mark == w.Mark || o.Mark.IsZero() {\n			if ours >= 0 {"},
+	{"no look before a create", "apply/write.go", "		return r.look(ctx, p, traits, s, w)", "		_ = traits\n		return nil"},
+	{"what was found is recorded as made", "apply/look.go", "	res.Found = t.found", "	res.Found = false"},
+	{"what was found is changed", "plan/converge.go", "		case have.Found:\n		case len(look.Differs) > 0:", "		case len(look.Differs) > 0:"},
+	{"what was adopted is forgotten to be", "apply/write.go", "		res.Run, res.Adopted, res.Outputs = have.Run, have.Adopted, have.Outputs", "		res.Run, res.Outputs = have.Run, have.Outputs"},
+	// Data.
+	{"a removed client's database is deleted", "plan/remove.go", "		case t.Data && r.Real():", "		case t.Data && !r.Real():"},
+	{"a dropped database is deleted", "plan/remove.go", "	case b.traits(r.Provider, r.Ref.Kind).Data:", "	case r.Ref.Kind == state.KindMail:"},
+	{"a purge comes before its date", "plan/remove.go", " || r.PurgeAfter.IsZero() || now.Before(r.PurgeAfter) {", " || r.PurgeAfter.IsZero() {"},
+	{"a returned database stays retained", "apply/step.go", "			have.RetainedAt, have.PurgeAfter = time.Time{}, time.Time{}", "			have.PurgeAfter = time.Time{}"},
+	{"an empty database takes the place of one that is gone", "plan/converge.go", "		case b.c.Looks[r.Ref].Gone:\n			b.problem(state.HoldData", "		case b.c.Looks[r.Ref].Gone && b.in.Keep < 0:\n			b.problem(state.HoldData"},
+	// Removals and history.
+	{"the guard is off by one", "accept/guard.go", "now > 0 && lost > limit {", "now > 0 && lost > limit+1 {"},
+	{"a rewritten history is accepted", "accept/history.go", "	case !in.Descends:", "	case !in.Descends && in.HeadEmpty:"},
+	{"an empty tree is accepted", "accept/history.go", "	case in.HeadEmpty && living > 0:", "	case in.HeadEmpty && living < 0:"},
+	{"a held removal is carried out", "accept/release.go", "	return t.Held != \"\" || t.Waits != \"\" || t.NotUntil.After(now)", "	return t.Waits != \"\" || t.NotUntil.After(now)"},
+	{"removeAfter is not waited for", "accept/guard.go", "	if after := p.guard().RemoveAfter; after > 0 {", "	if after := p.guard().RemoveAfter; after < 0 {"},
+	{"a file that breaks takes its client away", "accept/settle.go", "func (p *pass) gone(s *settled, id state.ClientID) bool { return p.going(id) && s.active[id] == nil }", "func (p *pass) gone(s *settled, id state.ClientID) bool { return s.active[id] == nil }"},
+	{"two clients get one host name", "accept/settle.go", "		if len(claimants) > 1 {", "		if len(claimants) > 2 {"},
+	// Order and service.
+	{"a failed update is rolled back like a failed create", "reconcile/settle.go", "	keep := m.client.EverDeployed || m.effective", "	keep := m.effective"},
+	{"what a failed update changed is not put back", "apply/write.go", "		if err := noteUndo(tx, s); err != nil {", "		if err := error(nil); err != nil {"},
+	{"a name is led to the site before it serves", "plan/connect.go", "			s.needs(promote)\n			if s.Ref.Kind == state.KindRecord {", "			if s.Ref.Kind == state.KindRecord {"},
+	{"traffic goes to a build that is not ready", "plan/connect.go", "			s.needs(probe, await, admin)", "			s.needs(admin)"},
+	{"records by hand take the place of ours unseen", "plan/converge.go", "	if t.Serving || b.traits(have.Provider, w.Ref.Kind).Serving {", "	if t.Serving {"},
+	{"the old side goes before the new one is proved", "plan/remove.go", "	s.needs(b.proved, b.find(Probe, b.deployment))\n	if k, ok := b.key(b.traffic); ok {\n		s.needs(k)\n	}\n	for _, o := range b.steps {\n		if comesBefore(o, r.Ref.Kind) {\n			s.needs(o.Key())\n		}\n	}", ""},
+	// Wishes.
+	{"a newer wish is not seen by a running pass", "reconcile/poll.go", "		e.seq[c.ID] = max(e.seq[c.ID], c.Seq)\n		delete(e.read", "		delete(e.read"},
+	{"a pass of an older wish settles the newer one", "reconcile/finish.go", "		newer := c.Seq > m.client.Seq\n", "		newer := false\n"},
+	{"a pass without a cause mends what it sees", "reconcile/pass.go", "	if p.Empty() && !g.looksWanted() {", "	if p.Empty() && len(g.members) == 0 {"},
+	{"a freeze is not kept", "plan/gate.go", "		if !g.Now.Before(w.From) && g.Now.Before(w.To) {", "		if !g.Now.Before(w.From) && g.Now.Before(w.From) {"},
+	{"a paused client is written", "plan/gate.go", "		if g.Paused[s.Ref.Client] {", "		if g.Paused[s.Ref.Client] && len(p.Steps) == 0 {"},
+	{"joined clients that waited are forgotten", "reconcile/finish.go", "					free = append(free, id, c.Client)", "					free = append(free, id)"},
+	// Words.
+	{"success is told before all is done", "accept/verdict.go", "	if n[FatePending] > 0 {\n		v.State", "	if n[FatePending] > 1 {\n		v.State"},
+	{"a report that was refused is forgotten", "reconcile/deliver.go", "			tried = append(tried, r)", "			gone = append(gone, r.Seq)"},
+	{"what an older head came to is not told again", "accept/history.go", "		if v.Commit == head {", "		if v.Commit == head && v.Seq == 0 {"},
+	{"a vendor's words show a secret", "provider/conceal.go", "	return c.objects(found), c.failure(err)\n}\n\n// Owned", "	return found, err\n}\n\n// Owned"},
+	{"a database's password is recorded in plain text", "apply/resolve.go", "		outs[out.Name] = state.SecretValue(ref)", "		outs[out.Name] = state.SecretValue(ref)\n		outs[out.Name+\"Text\"] = state.Lit(out.Secret.Reveal())"},
+}
+
+func TestPlantedBugsAreFound(t *testing.T) {
+	internal, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found, seeds []int
+	for _, bug := range plantedBugs {
+		if !strings.Contains(bug.name, *plantedOnly) {
+			continue
+		}
+		t.Run(bug.name, func(t *testing.T) {
+			n, law := bug.hunt(t, internal)
+			if n == 0 {
+				t.Fatalf("not found within %d seeds", plantedSeeds)
+			}
+			t.Logf("found by seed %d: %s", n, law)
+			found, seeds = append(found, 1), append(seeds, n)
+		})
+	}
+	slices.Sort(seeds)
+	if len(seeds) > 0 {
+		t.Logf("%d found; median %d seeds, most %d", len(found), seeds[len(seeds)/2], seeds[len(seeds)-1])
+	}
+}
+
+var redSeed = regexp.MustCompile(`(?m)seed (\d+): (.*)$`)
+
+// hunt plays the simulation with the bug in it, and says which seed found it; 0: none.
+func (b planted) hunt(t *testing.T, internal string) (int, string) {
+	t.Helper()
+	path := filepath.Join(internal, b.file)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(text), b.old); n != 1 {
+		t.Fatalf("%s has the line %d times; plant the bug anew", b.file, n)
+	}
+	dir := t.TempDir()
+	sick := filepath.Join(dir, "planted.go")
+	if err := os.WriteFile(sick, []byte(strings.Replace(string(text), b.old, b.new, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: sick}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(list, overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sim := filepath.Join(dir, "sim.test")
+	if out, err := exec.Command("go", "test", "-c", "-vet=off", "-overlay", list, "-o", sim, "../reconcile").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	begun := time.Now()
+	out, err := exec.Command(sim, "-test.run", "^TestSim$", "-test.timeout", "30m", "-sim.seed", "1", "-sim.seeds", fmt.Sprint(plantedSeeds), "-sim.failures", "1", "-sim.shrink=false").CombinedOutput()
+	if err == nil {
+		return 0, ""
+	}
+	m := redSeed.FindStringSubmatch(string(out))
+	if m == nil {
+		t.Fatalf("it ended otherwise: %v\n%s", err, out)
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n, fmt.Sprintf("%s (%s)", m[2], time.Since(begun).Round(time.Second))
+}
