@@ -28,6 +28,7 @@ type ending struct {
 	audit   string    // state of the audit record
 	step    string    // where it stopped
 	quiet   bool      // it said all this before: its progress lines are not kept
+	cut     bool      // nobody knows how the pass went: it ran into an error of this program
 	change  func(*state.Client)
 }
 
@@ -37,11 +38,14 @@ func (e *Engine) end(ctx context.Context, g *group, job apply.Job, holds []state
 	for _, m := range g.members {
 		var d Done
 		var err error
-		if m.worked {
-			d, err = e.endOf(ctx, g, m, job, holds, result)
-		} else {
-			d, err = e.idle(g, m, job.Plan, holds)
-		}
+		err = e.contain(m.client.ID, func() (err error) {
+			if m.worked {
+				d, err = e.endOf(ctx, g, m, job, holds, result)
+			} else {
+				d, err = e.idle(g, m, job.Plan, holds)
+			}
+			return err
+		})
 		if err != nil {
 			return done, err
 		}

@@ -49,8 +49,10 @@ func (e *Engine) ProbeAll(ctx context.Context) error {
 		slots <- struct{}{}
 		go func() {
 			defer func() { <-slots; wg.Done() }()
-			eff, _ := wishes.Client(c)
-			results[i] = seen{c.ID, e.Check(ctx, c.URL, eff.Health)}
+			results[i] = seen{c.ID, e.contain(c.ID, func() error {
+				eff, _ := wishes.Client(c)
+				return e.Check(ctx, c.URL, eff.Health)
+			})}
 		}()
 	}
 	wg.Wait()
