@@ -81,7 +81,9 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 	if g.bound() {
 		return done, nil // whoever lets it go makes it due
 	}
-	if err := e.sources(ctx, g); err != nil {
+	if err := e.sources(ctx, g); panicOf(err) != nil {
+		return done, err
+	} else if err != nil {
 		return e.waitForAll(g, "reading the source's repository", err)
 	}
 	if err := e.wish(g); err != nil {
