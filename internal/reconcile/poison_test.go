@@ -472,3 +472,42 @@ func TestC20NobodyIsBlamedWrongly(t *testing.T) {
 		t.Errorf("a stop counts as %d crashes", n)
 	}
 }
+
+// C20, P6: who passes together with a client in quarantine, because a name moves between
+// them, goes on with all that does not need it.
+func TestC20PartnersGoOn(t *testing.T) {
+	v, w := newVendors(t)
+	named := func(name, domain string) string {
+		return strings.Replace(client(name), "domain: "+name, "domain: "+domain, 1)
+	}
+	w.apply(map[string]string{"clients/well.yaml": named("well", "shop")})
+	var on atomic.Bool
+	on.Store(true)
+	v.faults.Do(memory.Before, of("sick", memory.Is(memory.Create, state.KindSite)), 0, func(context.Context, memory.Call) error { return boom(&on) })
+	ids := w.push(map[string]string{"clients/well.yaml": named("well", "other"), "clients/sick.yaml": named("sick", "shop")})
+	if len(ids) != 2 || len(w.engine.Group(ids[0])) != 2 {
+		t.Fatalf("they don't pass together: %v", ids)
+	}
+	for range 3 {
+		w.pass(w.id("well"))
+		w.clock.add(time.Hour)
+	}
+	w.want("sick", state.StatusFailed)
+	w.want("well", state.StatusActive)
+	if _, ok := v.world.Serves("other.agency.example"); !ok {
+		t.Errorf("well does not serve its new name: %+v", w.row("well"))
+	}
+	w.apply(map[string]string{"clients/well.yaml": named("well", "other") + "env: {COLOUR: red}\n"})
+	w.want("well", state.StatusActive)
+	on.Store(false)
+	id, err := w.engine.Retry("sick", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.drain(id)
+	w.want("sick", state.StatusActive)
+	w.onlyOneOfEach(v)
+	if _, ok := v.world.Serves("shop.agency.example"); !ok {
+		t.Error("nobody serves the name that moved")
+	}
+}
