@@ -131,6 +131,11 @@ func (e *Engine) nextWave(tx store.Tx, id state.ClientID) ([]state.ClientID, err
 	if err := followed(tx, holds, id); err != nil {
 		return nil, err
 	}
+	return e.inWave(tx, holds, id)
+}
+
+// inWave tells a change that the client is part of how the client is now.
+func (e *Engine) inWave(tx store.Tx, holds []state.Hold, id state.ClientID) ([]state.ClientID, error) {
 	h, in := accept.InWave(holds, id)
 	if !in {
 		return nil, nil

@@ -93,5 +93,13 @@ func (e *Engine) healthOf(tx store.Tx, id state.ClientID, bad error) error {
 			return err
 		}
 	}
-	return store.PutClient(tx, c)
+	if err := store.PutClient(tx, c); err != nil || (was == state.Degraded) == (c.Health == state.Degraded) {
+		return err
+	}
+	holds, err := store.Holds(tx)
+	if err != nil {
+		return err
+	}
+	_, err = e.inWave(tx, holds, id) // who degrades stops a change; nobody is let go by it
+	return err
 }

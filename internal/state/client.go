@@ -216,6 +216,7 @@ type Waves struct {
 	Stage  int        `json:"stage"`            // 1: one at a time until one went well; 2: a tenth; 3: the rest
 	Out    []ClientID `json:"out,omitempty"`    // let go, and not ended yet
 	Good   int        `json:"good"`             // ended well
+	Well   []ClientID `json:"well,omitempty"`   // those of Good that are watched: one that degrades has failed
 	Failed []ClientID `json:"failed,omitempty"` // ended badly
 	Halted bool       `json:"halted,omitempty"` // too many failed: only approve goes on
 }
