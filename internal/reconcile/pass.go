@@ -92,7 +92,7 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 	e.count(func(s *Stats) { s.Plans++ })
 	p := e.calculate(g)
 	if p.Empty() && !g.looksWanted() {
-		return e.settled(g, cause)
+		return e.settled(ctx, g)
 	}
 	e.look(ctx, g, p)
 	if g.panicked != nil {
@@ -101,7 +101,7 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 	p = e.calculate(g)
 	p.LookedAt = g.looked
 	if p.Empty() {
-		return e.settled(g, cause)
+		return e.settled(ctx, g)
 	}
 	p, holds := plan.Gate(p, g.gate(e.Now()))
 	job, run, err := e.begin(g, p, holds, cause)
