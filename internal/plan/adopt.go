@@ -54,6 +54,30 @@ func (b *builder) checkAdopted() {
 // was cut off is begun again, so that no part of a site is taken for a stranger's.
 const Adopting = "adopting"
 
+// StillAdopted is the wish with what a first pass that was cut off has on record already:
+// the manifest may name it no more by now, and half of a site is nobody's.
+func StillAdopted(wish, recorded []state.Resource) []state.Resource {
+	var out []state.Resource
+	for _, have := range recorded {
+		if have.Phase != Adopting {
+			continue
+		}
+		for i, w := range wish {
+			if w.Ref != have.Ref || w.Provider != have.Provider || w.AdoptID != "" {
+				continue
+			}
+			if out == nil {
+				out = append(out, wish...)
+			}
+			out[i].AdoptID = have.ID
+		}
+	}
+	if out == nil {
+		return wish
+	}
+	return out
+}
+
 // adopting says that the first pass is not through: something that `adopt:` names is not
 // on record yet, or its parts may not be.
 func (b *builder) adopting() bool {

@@ -112,6 +112,42 @@ func TestRuleAdoptionGoesOn(t *testing.T) {
 	}
 }
 
+// Rule "Adoption": a first pass that was cut off is gone on from, also when the manifest
+// does not name the site any more: it is on record, and half of it is nobody's.
+func TestRuleAdoptionGoesOnUnnamed(t *testing.T) {
+	all, w := adoptable(t, "site-1")
+	before := all.Snapshot(nil)
+	ids := w.push(map[string]string{"clients/bakery.yaml": client("bakery", adoptLine)})
+	// The site comes to be on record, its variables do not.
+	all.Down("cloudflare", memory.Fail(provider.Transient, "503 service unavailable"))
+	failing := true
+	was := w.engine.Runner.Provider
+	w.engine.Runner.Provider = func(name string, k state.Kind) (provider.Provider, bool) {
+		if failing && (k == state.KindEnvironment || k == state.KindTraffic) {
+			return nil, false
+		}
+		return was(name, k)
+	}
+	if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
+		t.Fatal(err)
+	}
+	all.Down("cloudflare", nil)
+	failing = false
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery")})
+	if r := w.want("bakery", state.StatusHeld); !strings.Contains(r.Because, "of an adopted site changes") {
+		t.Errorf("bakery is held: %s", r.Because)
+	}
+	d := w.detail("bakery")
+	for _, x := range d.Resources {
+		if x.Ref.Kind == state.KindEnvironment && x.ID != "env-1" {
+			t.Errorf("its environment is %s", x.ID)
+		}
+	}
+	if all.Snapshot(nil) != before {
+		t.Errorf("written before an approval:\n%s", all.Snapshot(nil))
+	}
+}
+
 // P3: two clients that name one object and pass at once are both held.
 func TestP3AdoptionRaces(t *testing.T) {
 	all, w := adoptable(t, "site-1")

@@ -205,7 +205,7 @@ func (e *Engine) wishOf(m *member) {
 		return
 	}
 	all, bad := desired.Resources(e.desiredInput(m.client, eff, m.secrets))
-	m.wish = all
+	m.wish = plan.StillAdopted(all, m.recorded)
 	for _, b := range bad {
 		m.problems = append(m.problems, plan.Problem{Client: m.client.ID, Name: m.client.Name, Text: b.Text, Act: b.Act})
 	}
