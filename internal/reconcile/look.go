@@ -1,7 +1,9 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/compassdigital/reconciler/internal/apply"
@@ -177,8 +179,8 @@ func elsewhere(asked *provider.Wish, o provider.Object) string {
 	return ""
 }
 
-// asked is a wish as far as it can be told before anything of it is on record: its
-// literals, and the ids that `adopt:` names.
+// asked is a wish as far as it can be told before all of it is on record: its literals,
+// and the ids that `adopt:` names or that are on record.
 func (m *member) asked(w state.Resource, mark provider.Mark) *provider.Wish {
 	out := &provider.Wish{Ref: w.Ref, Name: provider.ObjectName(mark, w.Ref), Mark: mark}
 	for _, a := range w.Attributes {
@@ -187,9 +189,10 @@ func (m *member) asked(w state.Resource, mark provider.Mark) *provider.Wish {
 		case a.Value.Ref == nil:
 			out.Inputs = append(out.Inputs, provider.Input{Name: a.Name, Text: a.Value.Literal})
 		case a.Value.Output == "id":
-			for _, x := range m.wish {
-				if x.Ref == *a.Value.Ref && x.AdoptID != "" {
-					out.Inputs = append(out.Inputs, provider.Input{Name: a.Name, Text: x.AdoptID})
+			for _, x := range append(slices.Clone(m.wish), m.recorded...) {
+				if id := cmp.Or(x.AdoptID, x.ID); x.Ref == *a.Value.Ref && id != "" {
+					out.Inputs = append(out.Inputs, provider.Input{Name: a.Name, Text: id})
+					break
 				}
 			}
 		}
