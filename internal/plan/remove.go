@@ -318,15 +318,49 @@ func Purges(c state.Client, wish, recorded []state.Resource, now time.Time) []St
 		out = append(out, &Step{Number: Number(r.Ref.Kind), Action: Purge, Ref: r.Ref, Client: c.Name, Provider: r.Provider, Prior: &r, Risk: RiskData,
 			Reason: "kept until " + r.PurgeAfter.UTC().Format("2 January 2006") + ", and nobody asked for it again", Undo: "none: it is erased"})
 	}
-	for i := range out {
-		for _, r := range recorded { // its users are off the record before it goes
-			if v, _ := r.Attributes.Get("database"); r.Ref.Kind == state.KindAdmin && r.Retained() && v.Ref != nil && *v.Ref == out[i].Ref {
-				s := &Step{Number: Number(r.Ref.Kind), Action: Forget, Ref: r.Ref, Client: c.Name, Provider: r.Provider, Prior: &r, Reason: "its database is erased", Undo: "none"}
-				out[i].needs(s.Key())
-				out = append(out, s)
+	// Its users go off the record after it, and not if it can't be erased.
+	for _, r := range recorded {
+		database := databaseOf(r)
+		if database.IsZero() || !r.Retained() || !c.Removed && wished[r.Ref] {
+			continue
+		}
+		s := &Step{Number: Number(r.Ref.Kind), Action: Forget, Ref: r.Ref, Client: c.Name, Provider: r.Provider, Prior: &r, Reason: "its database is erased", Undo: "none"}
+		there := false
+		for _, o := range recorded {
+			there = there || o.Ref == database
+		}
+		for _, o := range out {
+			if o.Ref == database && o.Action == Purge {
+				s.needs(o.Key())
 			}
+		}
+		if len(s.Needs) > 0 || !there { // an earlier purge was cut off behind its database
+			out = append(out, s)
 		}
 	}
 	order(out)
 	return values(out)
+}
+
+// databaseOf is the database that a user is in; zero for what is no user.
+func databaseOf(r state.Resource) state.Ref {
+	v, _ := r.Attributes.Get("database")
+	if r.Ref.Kind != state.KindAdmin || v.Ref == nil {
+		return state.Ref{}
+	}
+	return *v.Ref
+}
+
+// Stranded says that a client has users on record whose database was erased.
+func Stranded(recorded []state.Resource) bool {
+	have := map[state.Ref]bool{}
+	for _, r := range recorded {
+		have[r.Ref] = true
+	}
+	for _, r := range recorded {
+		if d := databaseOf(r); !d.IsZero() && r.Retained() && !have[d] {
+			return true
+		}
+	}
+	return false
 }

@@ -393,7 +393,7 @@ func (e *Engine) PurgeDue(ctx context.Context) ([]string, error) {
 				ids = append(ids, r.Ref.Client)
 			}
 		}
-		return nil
+		return strandedUsers(tx, all, &ids)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("purge: %w", err)
@@ -415,6 +415,26 @@ func (e *Engine) PurgeDue(ctx context.Context) ([]string, error) {
 		errs = append(errs, err) // one never blocks another
 	}
 	return out, errors.Join(errs...)
+}
+
+// strandedUsers adds the clients whose purge was cut off between a database and its users.
+func strandedUsers(tx store.Tx, all []state.Resource, ids *[]state.ClientID) error {
+	seen := map[state.ClientID]bool{}
+	for _, r := range all {
+		id := r.Ref.Client
+		if r.Ref.Kind != state.KindAdmin || !r.Retained() || seen[id] || slices.Contains(*ids, id) {
+			continue
+		}
+		seen[id] = true
+		have, err := store.Resources(tx, id)
+		if err != nil {
+			return err
+		}
+		if plan.Stranded(have) {
+			*ids = append(*ids, id)
+		}
+	}
+	return nil
 }
 
 // PurgeNow erases a removed client's retained data before its date: a person asked.

@@ -173,3 +173,50 @@ func (w *world) overview() reconcile.Overview {
 	}
 	return v
 }
+
+// P3: a database that can't be erased now keeps its users on record, and a purge that is
+// cut off behind it takes them off later.
+func TestP3PurgeAndItsUsers(t *testing.T) {
+	for _, cut := range []bool{false, true} {
+		v, w := newVendors(t)
+		w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b", "database: {provider: none}", "env: {DATABASE_URL: {none: true}}")})
+		w.apply(map[string]string{"clients/a.yaml": ""})
+		w.want("a", state.StatusRetained)
+		w.clock.add(month)
+		if cut {
+			w.engine.Runner.At = func(b apply.Border, s plan.Step) {
+				if b == apply.AfterOutcome && s.Action == plan.Purge {
+					panic("killed")
+				}
+			}
+		} else {
+			v.faults.On(memory.Before, memory.Is(memory.Delete, state.KindDatabase), 0, memory.Fail(provider.Denied, "not now"))
+		}
+		if _, err := w.purge(); err == nil {
+			t.Fatal("it was purged")
+		}
+		users := 0
+		for _, r := range w.detail("a").Resources {
+			if r.Ref.Kind == state.KindAdmin {
+				users++
+			}
+		}
+		if users != 1 || (w.database("a") == "") != cut {
+			t.Errorf("cut %v: %d users and the database %q are on record", cut, users, w.database("a"))
+		}
+		v.faults.Clear()
+		w.restart()
+		if _, err := w.purge(); err != nil {
+			t.Errorf("cut %v: %v", cut, err)
+		}
+		if left := v.world.Objects("railway"); len(left) > 0 {
+			t.Errorf("cut %v: the vendor has %v", cut, left)
+		}
+		d, _ := w.engine.Detail("a") // forgotten, when nothing is left of it
+		for _, r := range d.Resources {
+			if r.Ref.Kind == state.KindAdmin || r.Ref.Kind == state.KindDatabase {
+				t.Errorf("cut %v: on record is %s", cut, r.Ref)
+			}
+		}
+	}
+}
