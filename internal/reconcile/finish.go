@@ -54,7 +54,7 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 			errs.add(e.closeAudit(tx, m, result, end, now))
 			errs.add(m.giveBack(tx, result))
 		}
-		if end.cut {
+		if end.cut && end.audit != "" {
 			errs.add(cutAudit(tx, c.Deployment, end, now))
 		}
 		for _, l := range lines {
@@ -262,7 +262,7 @@ func cutAudit(tx store.Tx, id string, end ending, now time.Time) error {
 	if err != nil || !ok || d.State != "running" {
 		return err
 	}
-	d.State, d.Ended, d.Error, d.Next = "interrupted", now, end.because, end.next
+	d.State, d.Ended, d.Error, d.Next = end.audit, now, end.because, end.next
 	return store.PutDeployment(tx, d)
 }
 

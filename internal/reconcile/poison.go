@@ -141,6 +141,9 @@ func (e *Engine) blame(id state.ClientID, why string, sure bool, count func(*sta
 	} else if seen.Panics > m.client.Panics {
 		end.at = e.later(n, time.Time{})
 	}
+	if end.settled || !end.at.IsZero() { // else the start goes on with it at once
+		end.audit = "interrupted"
+	}
 	end.change = func(c *state.Client) {
 		count(c)
 		c.LookWanted = true // it may have done what is not on record
