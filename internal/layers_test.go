@@ -38,6 +38,7 @@ func layers() map[string]string {
 		"secret":                "state",
 		"bolt":                  "secret state store",
 		"source":                "state",
+		"underway":              "state",
 		"gitserver":             "",
 		"health":                "",
 		"apply":                 "journal plan provider state store",

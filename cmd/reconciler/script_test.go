@@ -56,7 +56,7 @@ func TestMain(m *testing.M) {
 			os.Exit(exitUsage)
 		}
 		c.add(d)
-		a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, now: c.Now, sleep: c.Sleep, quick: true}
+		a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, now: c.Now, sleep: c.Sleep, quick: true, wrap: poisonOf(os.Getenv(poisonVariable))}
 		os.Exit(a.run(context.Background(), os.Args[1:]))
 	}})
 }

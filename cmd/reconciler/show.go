@@ -138,7 +138,8 @@ func narrow(v reconcile.Overview, names []string) (reconcile.Overview, error) {
 
 // codeOf is the exit code that an overview deserves.
 func codeOf(v reconcile.Overview) error {
-	held := len(v.Holds) > 0
+	// A change on its way from client to client waits for nobody.
+	held := slices.ContainsFunc(v.Holds, func(h state.Hold) bool { return h.Waves == nil || h.Waves.Halted })
 	for _, r := range v.Clients {
 		switch state.Status(r.Status) {
 		case state.StatusFailed, state.StatusInvalid:

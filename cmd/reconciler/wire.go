@@ -35,6 +35,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/secret"
 	"github.com/compassdigital/reconciler/internal/source"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/underway"
 )
 
 // stepsAtOnce is how many steps of one group run side by side.
@@ -246,6 +247,10 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 		Store: p.store, Repo: repo, Runner: runner, Providers: providers,
 		Configured: func(name string, kind state.Kind) bool { _, ok := by[key{name, kind}]; return ok },
 		Check:      probe, NewID: hex6, Now: p.now, Jitter: jitter,
+		Underway: underway.Folder(c.State.Path + ".underway"), Redact: known.Redact,
+		OnPanic: func(e *apply.Panicked) {
+			p.log.Error("pass ran into an error in this program", "client", e.Client, "panic", e.Text, "stack", string(e.Stack))
+		},
 	}
 	if p.mail != nil {
 		p.engine.Mail = p.mail.Name()

@@ -112,7 +112,7 @@ func (p *pass) partLoss(s *settled, c state.Client, k *candidate) loss {
 	if !ok {
 		return l
 	}
-	kept := p.parts(k.client, k.eff)
+	kept := p.parts(k.path, k.client, k.eff)
 	moved := map[string]bool{}
 	var later time.Time
 	for _, host := range old.Claims() {
@@ -129,7 +129,7 @@ func (p *pass) partLoss(s *settled, c state.Client, k *candidate) loss {
 		t.Done = moved[name]
 		l.stones = append(l.stones, t)
 	}
-	for _, part := range p.parts(c, old) {
+	for _, part := range p.parts(k.path, c, old) {
 		if slices.Contains(kept, part) {
 			continue
 		}
@@ -149,7 +149,12 @@ func (p *pass) partLoss(s *settled, c state.Client, k *candidate) loss {
 
 // parts names what a wish has and a manifest can take away. A release is none:
 // it goes with its site, or when newer ones push it out.
-func (p *pass) parts(c state.Client, e manifest.Effective) []string {
+func (p *pass) parts(path string, c state.Client, e manifest.Effective) []string {
+	defer func() {
+		if v := recover(); v != nil {
+			p.unreadable[path] = brokenBy(v)
+		}
+	}()
 	return slices.DeleteFunc(slices.Clone(p.in.Parts(c, e)), func(part string) bool {
 		return strings.HasPrefix(part, string(state.KindDeployment)+"/") || strings.HasPrefix(part, string(state.KindMail)+"/")
 	})
@@ -318,7 +323,7 @@ func (p *pass) voided(t state.Tombstone) bool {
 		if host, ok := strings.CutPrefix(t.Part, HostPart+"/"); ok {
 			return slices.Contains(k.wants, "host:"+host)
 		}
-		return t.Part == "" || slices.Contains(p.parts(k.client, k.eff), t.Part)
+		return t.Part == "" || slices.Contains(p.parts(k.path, k.client, k.eff), t.Part)
 	}
 	return false
 }

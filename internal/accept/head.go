@@ -12,7 +12,19 @@ import (
 // that is the baseline already: what was invalid is then tried once more (after
 // a Release, when a tombstone fell due, when the defaults changed).
 func Head(in Input) Result {
+	for broken := (map[string]string{}); ; {
+		known := len(broken)
+		if res := head(in, broken); len(broken) == known {
+			return res
+		}
+	}
+}
+
+// head is Head but for wishes that can't be worked out: their files are added to broken,
+// and then it is to be called again.
+func head(in Input, broken map[string]string) Result {
 	p := newPass(in)
+	p.unreadable = broken
 	if h, held := p.history(); held {
 		return p.wait(h)
 	}
@@ -52,6 +64,9 @@ type pass struct {
 	in    Input
 	res   Result
 	known bool // the history hold was there already
+	// unreadable files run into an error in this program, by path; Head begins anew when there
+	// are more of them.
+	unreadable map[string]string
 
 	layout    manifest.Layout
 	clients   known

@@ -202,12 +202,14 @@ func (w *writer) surf(h state.Hold) {
 	v := *h.Waves
 	v.Out = slices.DeleteFunc(slices.Clone(v.Out), anew)
 	v.Failed = slices.DeleteFunc(slices.Clone(v.Failed), anew)
-	if had == len(h.Clients) && len(v.Out) == len(h.Waves.Out) && len(v.Failed) == len(h.Waves.Failed) {
+	v.Well = slices.DeleteFunc(slices.Clone(v.Well), anew)
+	if had == len(h.Clients) && len(v.Out) == len(h.Waves.Out) && len(v.Failed) == len(h.Waves.Failed) && len(v.Well) == len(h.Waves.Well) {
 		w.bind(h)
 		return
 	}
 	h.Waves = &v
 	next, over := advance(&h)
+	say(&h)
 	for _, id := range next {
 		w.touched[id] = true
 	}

@@ -46,6 +46,10 @@ func (k *candidate) bad(rule, text, hint string) {
 
 // resolve reads the candidate with what the new baseline holds.
 func (p *pass) resolve(k *candidate) {
+	if why := p.unreadable[k.path]; why != "" {
+		k.bad(ruleProgram, why, hintProgram)
+		return
+	}
 	eff, problems := p.now.File(k.path, k.data)
 	if problems.Failed() {
 		k.problems = append(k.problems, fileProblems(k.path, k.blob, k.name, problems)...)

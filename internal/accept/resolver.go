@@ -63,7 +63,8 @@ func (r *Resolver) addPlatform(f state.File, from *Resolver) *manifest.Platform 
 	}
 	// It was accepted, so it decodes; what a newer program would say of it can't
 	// take back what was accepted.
-	p, _ := manifest.DecodePlatform(f.Path, f.Data)
+	var p manifest.Platform
+	reading(f.Path, func() (q manifest.Problems) { p, q = manifest.DecodePlatform(f.Path, f.Data); return q })
 	r.platforms[f.Blob] = &p
 	return &p
 }
@@ -76,21 +77,26 @@ func (r *Resolver) addTemplate(f state.File, from *Resolver) named {
 			return known
 		}
 	}
-	n.template, _ = manifest.DecodeTemplate(f.Path, f.Data)
+	reading(f.Path, func() (q manifest.Problems) { n.template, q = manifest.DecodeTemplate(f.Path, f.Data); return q })
 	r.byBlob[f.Blob] = n
 	return n
 }
 
 // File resolves a file with the baseline's current versions.
 func (r *Resolver) File(file string, data []byte) (manifest.Effective, manifest.Problems) {
-	return manifest.Resolve(file, data, r.base)
+	return resolve(file, data, r.base)
+}
+
+func resolve(file string, data []byte, ctx manifest.Context) (eff manifest.Effective, problems manifest.Problems) {
+	problems = reading(file, func() (p manifest.Problems) { eff, p = manifest.Resolve(file, data, ctx); return p })
+	return eff, problems
 }
 
 // Client resolves a client's last good version with the versions of template and
 // platform file that it is held to: the current ones, but for a client that
 // breaks a rule of these.
 func (r *Resolver) Client(c state.Client) (manifest.Effective, manifest.Problems) {
-	return manifest.Resolve(c.Path, c.Manifest, r.context(c))
+	return resolve(c.Path, c.Manifest, r.context(c))
 }
 
 func (r *Resolver) context(c state.Client) manifest.Context {

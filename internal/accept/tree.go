@@ -168,7 +168,7 @@ func (p *pass) decode(f File, read func() manifest.Problems) []state.FileProblem
 	if f.Err != "" {
 		return []state.FileProblem{{Path: f.Path, Blob: f.Blob, Rule: "read", Text: f.Err}}
 	}
-	return fileProblems(f.Path, f.Blob, "", read())
+	return fileProblems(f.Path, f.Blob, "", reading(f.Path, read))
 }
 
 // fileProblems keeps what makes a file invalid.

@@ -102,19 +102,32 @@ func advance(h *state.Hold) (next []state.ClientID, over bool) {
 	n = min(n, len(h.Clients))
 	next = slices.Clone(h.Clients[:n])
 	v.Out, h.Clients = slices.Clone(next), slices.Clone(h.Clients[n:])
-	which := map[int]string{stageOne: "one", stageTenth: "a tenth", stageRest: "the rest"}[v.Stage]
-	h.Reason = fmt.Sprintf("%s touches %s; it runs on %s now (%d), %s.", v.What, count(v.Total, "client"), which, n, went(*v))
-	h.Act = "The others follow when that went well; approve " + h.Fingerprint + " for all at once."
+	say(h)
 	return next, false
+}
+
+// say tells how far the change has come.
+func say(h *state.Hold) {
+	v := h.Waves
+	if v.Halted {
+		return // see sayHalted
+	}
+	which := map[int]string{stageOne: "one", stageTenth: "a tenth", stageRest: "the rest"}[v.Stage]
+	h.Reason = fmt.Sprintf("%s touches %s; wave %d of 3 (%s): %d under way, %s, %d to follow.", v.What, count(v.Total, "client"), v.Stage, which, len(v.Out), went(*v), len(h.Clients))
+	h.Act = "The others follow when that went well and the sites answer; approve " + h.Fingerprint + " for all at once."
+	if len(h.Clients) == 0 {
+		h.Act = "Nobody waits any more; after three failures those that have not begun are called back."
+	}
 }
 
 // went says how a change went so far.
 func went(v state.Waves) string { return fmt.Sprintf("%d went well, %d failed", v.Good, len(v.Failed)) }
 
-// InWave returns the fleet's hold that wants to know how the client's pass ended.
+// InWave returns the fleet's hold that wants to know how the client's pass ended, or how
+// its site is now.
 func InWave(holds []state.Hold, id state.ClientID) (state.Hold, bool) {
 	for _, h := range holds {
-		if h.Kind == state.HoldFleet && h.Waves != nil && (slices.Contains(h.Waves.Out, id) || slices.Contains(h.Waves.Failed, id)) {
+		if v := h.Waves; h.Kind == state.HoldFleet && v != nil && (slices.Contains(v.Out, id) || slices.Contains(v.Failed, id) || slices.Contains(v.Well, id)) {
 			return h, true
 		}
 	}
@@ -125,7 +138,7 @@ func InWave(holds []state.Hold, id state.ClientID) (state.Hold, bool) {
 type WaveInput struct {
 	Now  time.Time
 	Hold state.Hold // as InWave returns it
-	// Ended are the clients to look at; nil: all that are under way or failed. More
+	// Ended are the clients to look at; nil: all that the change has reached. More
 	// than those that ended may be given.
 	Ended []state.ClientID
 	// Client reads a client's record as it is after its pass; false: forgotten.
@@ -134,14 +147,16 @@ type WaveInput struct {
 	Verdict func(commit string) (state.Verdict, bool)
 }
 
-// NextWave goes on with a fleet's change when a client of it has ended its pass:
-// one at a time until one went well, then a tenth, then the rest. After three
-// failures nobody else begins: who was let go and has not begun waits again, and
-// only an approval goes on.
+// NextWave goes on with a fleet's change when a client of it has ended its pass, or its
+// site's health has changed: one at a time until one went well, then a tenth, then the
+// rest. After three failures, together or one at a time, nobody else begins: who was let
+// go and has not begun waits again, and only an approval goes on.
 //
 // A pass has ended when the record is settled: active is well, failed is failed;
-// held, paused, removed or changed by a later commit says nothing. What is written
-// is the result of the records alone, so it may be called again at any time.
+// held, paused, removed or changed by a later commit says nothing. Who went well and is
+// degraded while the change is under way has failed; who was degraded before the change,
+// and its pass did not mend it, says nothing. What is written is the result of the
+// records alone, so it may be called again at any time.
 func NextWave(in WaveInput) Result {
 	var res Result
 	h := in.Hold
@@ -150,10 +165,10 @@ func NextWave(in WaveInput) Result {
 	}
 	v := *h.Waves
 	h.Waves, h.Clients = &v, slices.Clone(h.Clients)
-	v.Out, v.Failed = slices.Clone(v.Out), slices.Clone(v.Failed)
+	v.Out, v.Failed, v.Well = slices.Clone(v.Out), slices.Clone(v.Failed), slices.Clone(v.Well)
 	ended := in.Ended
 	if ended == nil {
-		ended = append(slices.Clone(v.Out), v.Failed...)
+		ended = slices.Concat(v.Out, v.Failed, v.Well)
 	}
 	changed := false
 	for _, id := range ended {
@@ -165,8 +180,7 @@ func NextWave(in WaveInput) Result {
 	if !v.Halted && len(v.Failed) >= maxFailures {
 		v.Halted, changed = true, true
 		in.callBack(&h)
-		h.Reason = fmt.Sprintf("%s failed on %s of %d; %s.", v.What, in.failed(v), v.Total, count(len(h.Clients), "client")+" wait")
-		h.Act = "Mend it, or approve " + h.Fingerprint + " to go on with the others."
+		in.sayHalted(&h)
 		if len(h.Clients) > 0 {
 			note("held", h.Reason+" "+h.Act)
 			in.tell(&res, h)
@@ -176,6 +190,9 @@ func NextWave(in WaveInput) Result {
 		return res
 	}
 	next, over := advance(&h)
+	if say(&h); v.Halted {
+		in.sayHalted(&h)
+	}
 	res.Touched = slices.Clone(next)
 	slices.Sort(res.Touched)
 	switch {
@@ -193,26 +210,36 @@ func NextWave(in WaveInput) Result {
 
 // note takes in how a client's pass ended, if it did.
 func (in WaveInput) note(commit string, v *state.Waves, id state.ClientID) bool {
-	out, failed := slices.Index(v.Out, id), slices.Index(v.Failed, id)
-	if out < 0 && failed < 0 {
+	failed, well := slices.Contains(v.Failed, id), slices.Contains(v.Well, id)
+	if !failed && !well && !slices.Contains(v.Out, id) {
 		return false
 	}
 	c, ok := in.Client(id)
 	gone := !ok || c.Removed || commit != "" && c.Commit != commit
-	if !gone && !c.Settled || !gone && failed >= 0 && c.Status == state.StatusFailed {
-		return false
-	}
-	if out >= 0 {
-		v.Out = slices.Delete(v.Out, out, out+1)
-	} else {
-		v.Failed = slices.Delete(v.Failed, failed, failed+1)
-	}
+	active := c.Status == state.StatusActive
+	bad := c.Status == state.StatusFailed || active && c.Health == state.Degraded && (failed || well)
+	good := active && c.Health != state.Degraded
 	switch {
 	case gone:
-	case c.Status == state.StatusFailed:
+	case !c.Settled, failed && bad, well && good:
+		return false
+	}
+	without := func(ids []state.ClientID) []state.ClientID {
+		return slices.DeleteFunc(ids, func(other state.ClientID) bool { return other == id })
+	}
+	v.Out, v.Failed, v.Well = without(v.Out), without(v.Failed), without(v.Well)
+	switch {
+	case gone:
+		return true // what it said while it was watched stays said
+	case well:
+		v.Good--
+	}
+	switch {
+	case bad:
 		v.Failed = append(v.Failed, id)
-	case c.Status == state.StatusActive:
+	case good:
 		v.Good++
+		v.Well = append(v.Well, id)
 	}
 	return true
 }
@@ -233,6 +260,20 @@ func (in WaveInput) callBack(h *state.Hold) {
 // begun says that a pass is under way, or was cut off in its middle.
 func begun(c state.Client) bool {
 	return c.Attempts > 0 || c.Run != "" || c.Failures > 0 || len(c.Undo) > 0 || c.RollingBack != ""
+}
+
+// sayHalted tells of a change that was stopped.
+func (in WaveInput) sayHalted(h *state.Hold) {
+	v := *h.Waves
+	h.Reason = fmt.Sprintf("%s failed on %s of %d; %s wait, %d went well.", v.What, orElse(in.failed(v), "three"), v.Total, count(len(h.Clients), "client"), v.Good)
+	h.Act = "Mend it, or approve " + h.Fingerprint + " to go on with the others."
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
 }
 
 func (in WaveInput) failed(v state.Waves) string {

@@ -268,3 +268,50 @@ func TestRuleSecretsObeyMaxChanged(t *testing.T) {
 	equal(t, "few", len(few), 10)
 	equal(t, "no hold", none == nil, true)
 }
+
+// health plays that scheduled probes find a client's site degraded, or well again.
+func (w *world) health(id state.ClientID, h state.HealthState) Result {
+	c := w.clients[id]
+	c.Health = h
+	w.clients[id] = c
+	return w.next(id)
+}
+
+// S53: gated by health: who went well and degrades while the change is on its way has
+// failed; three of them, one at a time and across the waves, halt it.
+func TestS53DegradedAfterItsPass(t *testing.T) {
+	w, r := wide(t, 60)
+	one := r.Touched[0]
+	tenth := w.pass(one, state.StatusActive).Touched
+	equal(t, "a tenth", len(tenth), 6)
+	w.health(one, state.Degraded)
+	equal(t, "one has failed", []int{w.hold(state.HoldFleet).Waves.Good, len(w.hold(state.HoldFleet).Waves.Failed)}, []int{0, 1})
+	w.pass(tenth[0], state.StatusFailed)
+	w.passAll(tenth[1:3], state.StatusActive)
+	h := w.hold(state.HoldFleet)
+	contains(t, "told", h.Reason, "wave 2 of 3 (a tenth): 3 under way, 2 went well, 2 failed, 53 to follow")
+	// Well again: it failed no more.
+	w.health(one, state.Healthy)
+	equal(t, "mended", []int{w.hold(state.HoldFleet).Waves.Good, len(w.hold(state.HoldFleet).Waves.Failed)}, []int{3, 1})
+	w.health(one, state.Degraded)
+	rest := w.passAll(tenth[3:], state.StatusActive)
+	equal(t, "the rest", len(rest), 53)
+	halt := w.health(tenth[4], state.Degraded)
+	equal(t, "nobody begins", len(halt.Touched), 0)
+	h = w.hold(state.HoldFleet)
+	equal(t, "halted by the third", h.Waves.Halted, true)
+	equal(t, "called back", len(h.Clients), 53)
+	contains(t, "told", h.Reason, "failed on c000, c001, c005 of 60; 53 clients wait, 4 went well")
+	equal(t, "verdict of one that waits", w.verdicts[h.Commit].Clients[h.Clients[10]], FateHeld)
+	same(t, "again", w.next(tenth[4]), Result{})
+}
+
+// S53: who was degraded before, and is so after its pass, says nothing of the change.
+func TestS53DegradedBefore(t *testing.T) {
+	w, r := wide(t, 40)
+	w.health(r.Touched[0], state.Degraded)
+	next := w.pass(r.Touched[0], state.StatusActive)
+	equal(t, "another first one", len(next.Touched), 1)
+	h := w.hold(state.HoldFleet)
+	equal(t, "counts", []int{h.Waves.Stage, h.Waves.Good, len(h.Waves.Failed)}, []int{1, 0, 0})
+}

@@ -95,6 +95,7 @@ func (w *writer) removals() {
 		c.Removed, c.RemovedAt, c.InvalidBlob = true, w.in.Now, ""
 		c.Status, c.Because, c.Settled = state.StatusDeleting, "Its manifest was removed in "+short(w.in.Head)+".", false
 		c.Failures, c.Seq = 0, w.base.Seq
+		anew(&c)
 		w.fate[c.ID] = FatePending
 		switch {
 		case t.Held != "":
@@ -184,6 +185,7 @@ func (w *writer) touch(k *candidate, c *state.Client) {
 	c.WishHash, c.Commit, c.Seq = k.hash, w.in.Head, w.base.Seq
 	c.Settled, c.Failures = false, 0
 	c.RetryAt = time.Time{}
+	anew(c)
 	if c.Status == state.StatusFailed {
 		c.Status, c.Because = state.StatusPending, ""
 	}
@@ -196,6 +198,9 @@ func (w *writer) touch(k *candidate, c *state.Client) {
 	what := map[identity]string{newcomer: "is new", existing: "changed", renamed: "was " + k.from, returned: "is back"}[k.who]
 	w.note(*c, "accepted", k.path+" "+what+" in "+short(w.in.Head))
 }
+
+// anew lets a client that crashed the program try again: its wish is another one.
+func anew(c *state.Client) { c.Panics, c.Crashes, c.Quarantined = 0, 0, time.Time{} }
 
 // keep notes where an unchanged file is now.
 func (w *writer) keep(k *candidate) {
@@ -243,7 +248,7 @@ func (w *writer) regain(k *candidate, c state.Client) {
 	if len(w.tombs[c.ID]) == 0 {
 		return
 	}
-	parts := w.parts(c, k.eff)
+	parts := w.parts(k.path, c, k.eff)
 	for _, t := range w.tombs[c.ID] {
 		host, isHost := strings.CutPrefix(t.Part, HostPart+"/")
 		if isHost && slices.Contains(k.wants, "host:"+host) || t.Part != "" && slices.Contains(parts, t.Part) {

@@ -86,6 +86,13 @@ func (w *walk) inOrder(ctx context.Context) (Result, error) {
 	return Result{w.results}, nil
 }
 
+// step runs one step in a goroutine of its own. A panic in it ends the run as a failed
+// journal does: nothing is known of the step, and the next pass looks.
+func (w *walk) step(ctx context.Context, s plan.Step) (r StepResult, err error) {
+	err = Contain(s.Ref.Client, func() (err error) { r, err = w.runner.step(ctx, w.job, s); return err })
+	return r, err
+}
+
 type finished struct {
 	index  int
 	result StepResult
@@ -119,7 +126,7 @@ func (w *walk) sideBySide(ctx context.Context) (Result, error) {
 			running++
 			progress = true
 			go func() {
-				r, err := w.runner.step(ctx, w.job, s)
+				r, err := w.step(ctx, s)
 				done <- finished{i, r, err}
 			}()
 		}

@@ -296,15 +296,15 @@ func (d *Daemon) contain(what string, f func() error) (err error) {
 func (d *Daemon) pass(ctx context.Context, id state.ClientID, cause reconcile.Cause) {
 	var done reconcile.Done
 	err := d.contain("pass", func() (err error) { done, err = d.Engine.Pass(ctx, id, cause); return err })
-	switch {
-	case ctx.Err() != nil || d.Engine.Stopping():
+	if ctx.Err() != nil || d.Engine.Stopping() {
 		return // the next start goes on
-	case err != nil:
+	}
+	d.queue.Add(reconcile.CauseCommit, done.Also...)
+	if err != nil {
 		d.Log.Error("pass ended without a result; it is tried again", "client", id, "error", err)
 		d.queue.AddAt(d.Now().Add(crashPause), id)
 		return
 	}
-	d.queue.Add(reconcile.CauseCommit, done.Also...)
 	if done.Recheck && d.Engine.RecheckWanted() {
 		d.rechecks.Add(1)
 		d.Hint()

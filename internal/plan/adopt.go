@@ -18,6 +18,9 @@ import (
 //	part of an adopted site  no            foreign, two  the client is held
 //	everything else          -             -             nothing; planned afterwards, but for users and mail
 //
+// Later, a host name that an adopted site has and that is not on record (the manifest
+// dropped it, and wishes it again) was there before us, too: it is adopted like the rest.
+//
 // Parts of a site are its environment, the release that serves, traffic, host names and
 // their address records. They have no id in the manifest: the look finds them by the
 // site and by name.
@@ -54,6 +57,30 @@ func (b *builder) checkAdopted() {
 // was cut off is begun again, so that no part of a site is taken for a stranger's.
 const Adopting = "adopting"
 
+// StillAdopted is the wish with what a first pass that was cut off has on record already:
+// the manifest may name it no more by now, and half of a site is nobody's.
+func StillAdopted(wish, recorded []state.Resource) []state.Resource {
+	var out []state.Resource
+	for _, have := range recorded {
+		if have.Phase != Adopting {
+			continue
+		}
+		for i, w := range wish {
+			if w.Ref != have.Ref || w.Provider != have.Provider || w.AdoptID != "" {
+				continue
+			}
+			if out == nil {
+				out = append(out, wish...)
+			}
+			out[i].AdoptID = have.ID
+		}
+	}
+	if out == nil {
+		return wish
+	}
+	return out
+}
+
 // adopting says that the first pass is not through: something that `adopt:` names is not
 // on record yet, or its parts may not be.
 func (b *builder) adopting() bool {
@@ -63,6 +90,43 @@ func (b *builder) adopting() bool {
 		}
 	}
 	return false
+}
+
+// again are the host names that an adopted site may have from before us, and that are not
+// on record.
+func (b *builder) again() []state.Resource {
+	var out []state.Resource
+	for _, w := range b.sortedWish() {
+		if w.Ref.Kind != state.KindDomain || b.recorded[w.Ref].Real() {
+			continue
+		}
+		if _, moves := b.moves.to[w.Ref]; moves {
+			continue
+		}
+		v, _ := w.Attributes.Get("site")
+		if v.Ref != nil && b.recorded[*v.Ref].Real() && b.recorded[*v.Ref].Adopted {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// adoptAgain records those of them that are there; false: there are none. Our mark says
+// nothing: what was adopted once bears it from its first change on, and what we made is
+// on record or has an open intent.
+func (b *builder) adoptAgain() bool {
+	found := false
+	for _, w := range b.again() {
+		look := b.c.Looks[w.Ref]
+		if !look.Found || look.Foreign != "" || look.Count > 1 {
+			continue
+		}
+		found = true
+		w.ID, w.Adopted = look.ID, true
+		b.add(Step{Number: Number(w.Ref.Kind), Action: Adopt, Ref: w.Ref, Provider: w.Provider, Wish: &w, Calls: b.traits(w.Provider, w.Ref.Kind).ObserveCalls,
+			Reason: "the adopted site has it, from before us", Undo: "it is taken off the record; it stays as it is"})
+	}
+	return found
 }
 
 // adopted says that the resource is on record for good.
@@ -78,10 +142,13 @@ func (b *builder) adopted(w state.Resource) bool {
 // Foreign (another mark, or another client has that part on record), Other or Count.
 func ToAdopt(c ClientInput) []state.Resource {
 	b := newBuilder(Input{}, c, moves{})
-	if c.Removed || !b.adopting() {
+	switch {
+	case c.Removed:
 		return nil
+	case b.adopting():
+		return b.toAdopt()
 	}
-	return b.toAdopt()
+	return b.again()
 }
 
 func (b *builder) toAdopt() []state.Resource {

@@ -14,6 +14,9 @@ func (b *builder) converge() {
 		b.adopt()
 		return
 	}
+	if len(b.problems) == 0 && b.adoptAgain() {
+		return
+	}
 	for _, w := range b.sortedWish() {
 		b.resource(w)
 	}

@@ -180,8 +180,8 @@ func (p Plan) Calls() int {
 	return n
 }
 
-// Adopting says that the plan is the client's first pass over what `adopt:` names: it
-// only records. When it is done the client is planned anew.
+// Adopting says that the plan is the client's first pass over what `adopt:` names, or
+// over what the adopted site has beside it: it only records. When it is done the client is planned anew.
 func (p Plan) Adopting(client state.ClientID) bool {
 	for _, s := range p.Steps {
 		if s.Ref.Client == client && s.Action == Adopt && s.Wish != nil && s.Wish.Adopted {

@@ -112,6 +112,42 @@ func TestRuleAdoptionGoesOn(t *testing.T) {
 	}
 }
 
+// Rule "Adoption": a first pass that was cut off is gone on from, also when the manifest
+// does not name the site any more: it is on record, and half of it is nobody's.
+func TestRuleAdoptionGoesOnUnnamed(t *testing.T) {
+	all, w := adoptable(t, "site-1")
+	before := all.Snapshot(nil)
+	ids := w.push(map[string]string{"clients/bakery.yaml": client("bakery", adoptLine)})
+	// The site comes to be on record, its variables do not.
+	all.Down("cloudflare", memory.Fail(provider.Transient, "503 service unavailable"))
+	failing := true
+	was := w.engine.Runner.Provider
+	w.engine.Runner.Provider = func(name string, k state.Kind) (provider.Provider, bool) {
+		if failing && (k == state.KindEnvironment || k == state.KindTraffic) {
+			return nil, false
+		}
+		return was(name, k)
+	}
+	if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
+		t.Fatal(err)
+	}
+	all.Down("cloudflare", nil)
+	failing = false
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery")})
+	if r := w.want("bakery", state.StatusHeld); !strings.Contains(r.Because, "of an adopted site changes") {
+		t.Errorf("bakery is held: %s", r.Because)
+	}
+	d := w.detail("bakery")
+	for _, x := range d.Resources {
+		if x.Ref.Kind == state.KindEnvironment && x.ID != "env-1" {
+			t.Errorf("its environment is %s", x.ID)
+		}
+	}
+	if all.Snapshot(nil) != before {
+		t.Errorf("written before an approval:\n%s", all.Snapshot(nil))
+	}
+}
+
 // P3: two clients that name one object and pass at once are both held.
 func TestP3AdoptionRaces(t *testing.T) {
 	all, w := adoptable(t, "site-1")
@@ -189,4 +225,76 @@ func TestExternalRecordsWait(t *testing.T) {
 	say([]string{"203.0.113.7"}, nil)
 	w.pass(ids...)
 	w.want("bakery", state.StatusActive)
+}
+
+// Rule "Adoption", P3: a host name of an adopted site that the manifest drops and wishes
+// again was there before us: it is adopted again, and nobody deletes it, ever.
+func TestRuleAdoptionOfANameAgain(t *testing.T) {
+	all, w := adoptable(t, "site-1")
+	all.Seed("vercel", provider.Object{ID: "dom-2", Kind: state.KindDomain, Name: "old dom-2",
+		Attributes: []provider.Input{{Name: "site", Text: "site-1"}, {Name: "host", Text: "www.bakery.example"}, {Name: "redirect", Text: ""}}})
+	with := func(aliases, colour string) map[string]string {
+		return map[string]string{"clients/bakery.yaml": client("bakery", adoptLine, aliases, "env: {COLOUR: "+colour+"}")}
+	}
+	both, own := "aliases: [www.bakery.example, own.bakery.example]", "aliases: []"
+	approve := func() {
+		t.Helper()
+		for range 3 {
+			for _, h := range w.detail("bakery").Holds {
+				ids, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.pass(ids...)
+			}
+		}
+	}
+	recorded := func() map[string]state.Resource {
+		out := map[string]state.Resource{}
+		for _, r := range w.detail("bakery").Resources {
+			if r.Ref.Kind == state.KindDomain {
+				out[r.Ref.Host()] = r
+			}
+		}
+		return out
+	}
+	stays := func(when string) {
+		t.Helper()
+		for _, id := range []string{"dom-1", "dom-2", "site-1", "data-1"} {
+			if _, ok := all.Object(id); !ok {
+				t.Errorf("%s: %s lived before us and is gone", when, id)
+			}
+		}
+	}
+	w.apply(with(both, "red"))
+	approve()
+	w.want("bakery", state.StatusActive)
+	for i := range 2 {
+		w.apply(with(own, "red"))
+		approve()
+		w.want("bakery", state.StatusActive)
+		if got := recorded(); len(got) != 1 {
+			t.Errorf("on record when it is dropped: %v", got)
+		}
+		stays("dropped")
+		if _, ours := all.Serves("own.bakery.example"); ours {
+			t.Error("the name that was made here is still there")
+		}
+		w.apply(with(both, []string{"red", "blue"}[i])) // alone, and with another change
+		approve()
+		w.want("bakery", state.StatusActive)
+		got := recorded()
+		if r := got["www.bakery.example"]; r.ID != "dom-2" || !r.Adopted {
+			t.Errorf("wished again it is on record as %+v", r)
+		}
+		if r := got["own.bakery.example"]; !r.Real() || r.Adopted {
+			t.Errorf("the one that is made here is on record as %+v", r)
+		}
+	}
+	w.apply(map[string]string{"clients/bakery.yaml": ""})
+	approve()
+	stays("removed")
+	if _, ours := all.Serves("own.bakery.example"); ours {
+		t.Error("the name that was made here is still there")
+	}
 }

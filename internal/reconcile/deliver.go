@@ -52,7 +52,7 @@ func (e *Engine) Deliver(ctx context.Context, sink func(context.Context, state.R
 		case blocked[r.Subject] || (r.Tries > 0 && e.Now().Before(r.At.Add(redelivery(r.Tries)))):
 			continue
 		}
-		if err := sink(ctx, r); err != nil {
+		if err := e.contain("", func() error { return sink(ctx, r) }); err != nil {
 			blocked[r.Subject] = true
 			r.Tries, r.At = r.Tries+1, e.Now()
 			tried = append(tried, r)

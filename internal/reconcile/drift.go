@@ -56,7 +56,10 @@ func (e *Engine) Drift(ctx context.Context, names []string) ([]DriftRow, error) 
 		}
 		m := g.members[0]
 		m.client.LookWanted = true
-		e.wish(g)
+		if err := e.wish(g); err != nil {
+			out = append(out, DriftRow{Client: m.client.Name, What: "unknown", Text: err.Error()})
+			continue
+		}
 		e.look(ctx, g, plan.Plan{})
 		if ctx.Err() != nil {
 			return out, context.Cause(ctx)

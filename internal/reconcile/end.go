@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/apply"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -28,6 +29,7 @@ type ending struct {
 	audit   string    // state of the audit record
 	step    string    // where it stopped
 	quiet   bool      // it said all this before: its progress lines are not kept
+	cut     bool      // nobody knows how the pass went: it ran into an error of this program
 	change  func(*state.Client)
 }
 
@@ -37,11 +39,14 @@ func (e *Engine) end(ctx context.Context, g *group, job apply.Job, holds []state
 	for _, m := range g.members {
 		var d Done
 		var err error
-		if m.worked {
-			d, err = e.endOf(ctx, g, m, job, holds, result)
-		} else {
-			d, err = e.idle(g, m, job.Plan, holds)
-		}
+		err = e.contain(m.client.ID, func() (err error) {
+			if m.worked {
+				d, err = e.endOf(ctx, g, m, job, holds, result)
+			} else {
+				d, err = e.idle(g, m, job.Plan, holds)
+			}
+			return err
+		})
 		if err != nil {
 			return done, err
 		}
@@ -342,13 +347,22 @@ func (e *Engine) later(n int, at time.Time) time.Time {
 }
 
 // settled ends a pass that found nothing to do.
-func (e *Engine) settled(g *group, _ Cause) (Done, error) {
+func (e *Engine) settled(ctx context.Context, g *group) (Done, error) {
 	done := Done{Clients: g.ids}
 	if err := e.letGoOfHolds(g); err != nil {
 		return done, err
 	}
 	for _, m := range g.members {
-		d, err := e.rests(g, m)
+		var d Done
+		err := e.contain(m.client.ID, func() (err error) {
+			if bad := e.unwell(ctx, g, m); bad != nil {
+				d, err = e.finish(g, m, nil, ending{status: state.StatusFailed, because: "its site does not answer as its health check asks now: " + bad.Error(),
+					next: "mend the check, or the site, then `reconciler retry " + m.client.Name + "`", settled: true, word: "failed", what: "failed"})
+				return err
+			}
+			d, err = e.rests(g, m)
+			return err
+		})
 		if err != nil {
 			return done, err
 		}
@@ -357,6 +371,23 @@ func (e *Engine) settled(g *group, _ Cause) (Done, error) {
 	free, err := e.letGo(g)
 	done.Also = append(done.Also, free...)
 	return done, err
+}
+
+// unwell asks a site whose client has nothing to do in a change that many inherit: what
+// was changed may be the check itself, and the others wait to hear whether it went well.
+func (e *Engine) unwell(ctx context.Context, g *group, m *member) (err error) {
+	_, in := accept.InWave(g.holds, m.client.ID)
+	if !in || m.client.Settled || e.Check == nil || m.client.URL == "" || m.client.Removed || m.client.Paused || m.effective.Paused || m.client.Health == state.Degraded {
+		return nil
+	}
+	for try := 1; ; try++ {
+		if err = e.Check(ctx, m.client.URL, m.effective.Health); err == nil || try == degradedAfter || ctx.Err() != nil {
+			return err
+		}
+		if e.Runner.Sleep(ctx, firstRetry) != nil {
+			return err
+		}
+	}
 }
 
 // rests ends a pass for a member that has nothing to do.

@@ -71,6 +71,12 @@ type Engine struct {
 	Now    func() time.Time
 	Jitter func(time.Duration) time.Duration
 	Emit   func(apply.Event) // progress, for whoever watches; nil: nobody
+	// Underway outlives a crash of the process; nil: nobody is blamed for one.
+	Underway Underway
+	// OnPanic is told of an error in this program that cost a client its pass; nil: nobody
+	// asks. Redact takes out of its words what must not be told; nil: nothing.
+	OnPanic func(*apply.Panicked)
+	Redact  func(string) string
 
 	accepting sync.Mutex               // one head is judged at a time: from reading the baseline to writing the next
 	clients   store.Memo[state.Client] // for judging a head; with accepting held
@@ -91,7 +97,10 @@ type Engine struct {
 	refused  string                           // head that is held as a whole: asked for again only when it moves or is approved
 	read     map[state.ClientID]readWish      // wishes that were accepted and have not passed yet
 	told     atomic.Bool                      // reports may wait in the outbox
-	recheck  bool                             // the accepted head is to be judged once more: what was invalid may be valid now
+	turns    turns
+	crashy   map[state.ClientID]bool // who has crashes or panics on record and is not quarantined
+	marking  sync.Mutex              // held while marks of who is under way change
+	recheck  bool                    // the accepted head is to be judged once more: what was invalid may be valid now
 }
 
 // readWish is an effective manifest with the versions that it was read from.
@@ -186,18 +195,10 @@ func (e *Engine) Start() ([]Due, error) {
 		return nil, fmt.Errorf("start: %w", err)
 	}
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.read = map[state.ClientID]readWish{}
 	e.seq, e.logs = map[state.ClientID]uint64{}, map[string][]state.LogLine{}
-	var due []Due
 	for _, c := range clients {
 		e.seq[c.ID] = c.Seq
-		switch {
-		case !c.RetryAt.IsZero():
-			due = append(due, Due{c.ID, c.RetryAt})
-		case !c.Settled:
-			due = append(due, Due{Client: c.ID})
-		}
 	}
 	if ok {
 		e.setBaseline(base)
@@ -205,6 +206,22 @@ func (e *Engine) Start() ([]Due, error) {
 	e.setPartners(claims)
 	e.told.Store(true)
 	e.recheck = true // templates, defaults or this program may be others than at the last stop
+	e.mu.Unlock()
+	clients, err = e.suspects(clients)
+	if err != nil {
+		return nil, fmt.Errorf("start: %w", err)
+	}
+	var due []Due
+	for _, c := range clients {
+		switch {
+		case c.Crashes > 0 && c.Quarantined.IsZero(): // whether it was the one is found out now
+			due = append(due, Due{Client: c.ID})
+		case !c.RetryAt.IsZero():
+			due = append(due, Due{c.ID, c.RetryAt})
+		case !c.Settled:
+			due = append(due, Due{Client: c.ID})
+		}
+	}
 	return due, nil
 }
 
@@ -328,11 +345,17 @@ func (e *Engine) superseded(id state.ClientID, seq uint64) bool {
 	return e.stopping || e.seq[id] > seq
 }
 
-// Stop lets running passes end at the next step's border; the next start goes on.
+// Stop lets running passes end at the next step's border; the next start goes on. What is
+// cut off from now on is no crash.
 func (e *Engine) Stop() {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.stopping = true
+	var busy []state.ClientID
+	for id := range e.atWork {
+		busy = append(busy, id)
+	}
+	e.mu.Unlock()
+	e.unmark(busy)
 }
 
 func (e *Engine) newer(m *member) bool {

@@ -18,6 +18,9 @@ import (
 // may have been accepted meanwhile, and stays.
 func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (Done, error) {
 	var done Done
+	if m.quarantined() && !end.cut {
+		return Done{Clients: g.ids}, nil // others of its group passed; nothing of it was worked on
+	}
 	if end.settled {
 		end.at = m.wakes(end.at)
 	}
@@ -50,6 +53,9 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		if m.worked && result != nil {
 			errs.add(e.closeAudit(tx, m, result, end, now))
 			errs.add(m.giveBack(tx, result))
+		}
+		if end.cut && end.audit != "" {
+			errs.add(cutAudit(tx, c.Deployment, end, now))
 		}
 		for _, l := range lines {
 			_, err := store.AddLog(tx, l)
@@ -125,6 +131,11 @@ func (e *Engine) nextWave(tx store.Tx, id state.ClientID) ([]state.ClientID, err
 	if err := followed(tx, holds, id); err != nil {
 		return nil, err
 	}
+	return e.inWave(tx, holds, id)
+}
+
+// inWave tells a change that the client is part of how the client is now.
+func (e *Engine) inWave(tx store.Tx, holds []state.Hold, id state.ClientID) ([]state.ClientID, error) {
 	h, in := accept.InWave(holds, id)
 	if !in {
 		return nil, nil
@@ -245,6 +256,16 @@ func (e *Engine) closeAudit(tx store.Tx, m *member, result *apply.Result, end en
 	return store.PutDeployment(tx, d)
 }
 
+// cutAudit ends the record of a pass of which nobody knows how its steps went.
+func cutAudit(tx store.Tx, id string, end ending, now time.Time) error {
+	d, ok, err := store.Deployment(tx, id)
+	if err != nil || !ok || d.State != "running" {
+		return err
+	}
+	d.State, d.Ended, d.Error, d.Next = end.audit, now, end.because, end.next
+	return store.PutDeployment(tx, d)
+}
+
 // tombstonesDone marks those whose removal the pass completed.
 func tombstonesDone(tx store.Tx, m *member, end ending) error {
 	if end.word != "succeeded" {
@@ -304,8 +325,17 @@ func (e *Engine) verdict(tx store.Tx, m *member, c state.Client, end ending) err
 	if err != nil {
 		return err
 	}
-	_, err = store.AddReport(tx, state.Report{Subject: "commit/" + commit, State: v.State, Text: report.Status(whole, nameIn(tx)), Detail: end.because, At: e.Now()})
+	_, err = store.AddReport(tx, state.Report{Subject: "commit/" + commit, State: v.State, Text: statusText(whole, nameIn(tx)), Detail: end.because, At: e.Now()})
 	return err
+}
+
+// statusText is a verdict in words. An error in the wording must not keep a pass from its
+// end.
+func statusText(v state.Verdict, names func(state.ClientID) string) (text string) {
+	if err := apply.Contain("", func() error { text = report.Status(v, names); return nil }); err != nil {
+		return "its words can't be shown, as making them ran into an error in this program"
+	}
+	return text
 }
 
 func total(n map[string]int) int {

@@ -49,8 +49,10 @@ func (e *Engine) ProbeAll(ctx context.Context) error {
 		slots <- struct{}{}
 		go func() {
 			defer func() { <-slots; wg.Done() }()
-			eff, _ := wishes.Client(c)
-			results[i] = seen{c.ID, e.Check(ctx, c.URL, eff.Health)}
+			results[i] = seen{c.ID, e.contain(c.ID, func() error {
+				eff, _ := wishes.Client(c)
+				return e.Check(ctx, c.URL, eff.Health)
+			})}
 		}()
 	}
 	wg.Wait()
@@ -91,5 +93,13 @@ func (e *Engine) healthOf(tx store.Tx, id state.ClientID, bad error) error {
 			return err
 		}
 	}
-	return store.PutClient(tx, c)
+	if err := store.PutClient(tx, c); err != nil || (was == state.Degraded) == (c.Health == state.Degraded) {
+		return err
+	}
+	holds, err := store.Holds(tx)
+	if err != nil {
+		return err
+	}
+	_, err = e.inWave(tx, holds, id) // who degrades stops a change; nobody is let go by it
+	return err
 }

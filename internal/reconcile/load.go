@@ -27,6 +27,7 @@ type group struct {
 	approvals []state.Approval
 	freeze    []plan.Window
 	looked    time.Time
+	panicked  *apply.Panicked // what a look ran into: its client's
 }
 
 // member is one client of the group.
@@ -155,6 +156,16 @@ func (g *group) bound() bool {
 	return false
 }
 
+// untouchable says that there is nobody to work on.
+func (g *group) untouchable() bool {
+	for _, m := range g.members {
+		if !m.quarantined() {
+			return false
+		}
+	}
+	return true
+}
+
 func (g *group) intents() bool {
 	for _, m := range g.members {
 		if len(m.intents) > 0 {
@@ -164,28 +175,39 @@ func (g *group) intents() bool {
 	return false
 }
 
-// wish resolves what every member of the group asks for.
-func (e *Engine) wish(g *group) {
+// wish resolves what every member of the group asks for. The error is a *apply.Panicked.
+func (e *Engine) wish(g *group) error {
 	wishes, _ := e.resolver()
 	g.freeze = windows(wishes.Platform())
 	for _, m := range g.members {
-		if len(m.client.Manifest) == 0 {
-			continue
+		if err := e.contain(m.client.ID, func() error { e.wishOf(m); return nil }); err != nil {
+			return err
 		}
-		eff, problems := e.effective(m.client)
-		m.effective = eff
-		if m.client.Removed {
-			continue
-		}
-		if problems.Failed() {
-			m.problems = append(m.problems, plan.Problem{Client: m.client.ID, Name: m.client.Name, Text: problems[0].Text, Act: problems[0].Hint})
-			continue
-		}
-		all, bad := desired.Resources(e.desiredInput(m.client, eff, m.secrets))
-		m.wish = all
-		for _, b := range bad {
-			m.problems = append(m.problems, plan.Problem{Client: m.client.ID, Name: m.client.Name, Text: b.Text, Act: b.Act})
-		}
+	}
+	return nil
+}
+
+func (e *Engine) wishOf(m *member) {
+	switch {
+	case m.quarantined():
+		m.problems = append(m.problems, m.aside())
+		return
+	case len(m.client.Manifest) == 0:
+		return
+	}
+	eff, problems := e.effective(m.client)
+	m.effective = eff
+	if m.client.Removed {
+		return
+	}
+	if problems.Failed() {
+		m.problems = append(m.problems, plan.Problem{Client: m.client.ID, Name: m.client.Name, Text: problems[0].Text, Act: problems[0].Hint})
+		return
+	}
+	all, bad := desired.Resources(e.desiredInput(m.client, eff, m.secrets))
+	m.wish = plan.StillAdopted(all, m.recorded)
+	for _, b := range bad {
+		m.problems = append(m.problems, plan.Problem{Client: m.client.ID, Name: m.client.Name, Text: b.Text, Act: b.Act})
 	}
 }
 

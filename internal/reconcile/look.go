@@ -1,9 +1,12 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 
+	"github.com/compassdigital/reconciler/internal/apply"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -14,7 +17,7 @@ import (
 func (g *group) looksWanted() bool {
 	for _, m := range g.members {
 		// A pass that was cut off may have seen what is not on record.
-		if m.client.LookWanted || m.client.Attempts > 0 {
+		if !m.quarantined() && (m.client.LookWanted || m.client.Attempts > 0) {
 			return true
 		}
 	}
@@ -36,7 +39,7 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 	var mu sync.Mutex
 	slots := make(chan struct{}, lookParallel)
 	for _, m := range g.members {
-		if !touched[m.client.ID] && !m.client.LookWanted && m.client.Attempts == 0 {
+		if m.quarantined() || !touched[m.client.ID] && !m.client.LookWanted && m.client.Attempts == 0 {
 			continue
 		}
 		for _, r := range m.recorded {
@@ -47,9 +50,10 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 			slots <- struct{}{}
 			go func() {
 				defer func() { <-slots; wg.Done() }()
-				l := e.lookAt(ctx, r)
+				l := plan.Look{Ref: r.Ref}
+				p := panicOf(e.contain(m.client.ID, func() error { l = e.lookAt(ctx, r); return nil }))
 				mu.Lock()
-				m.looks[r.Ref] = l
+				m.looks[r.Ref] = g.saw(l, p)
 				mu.Unlock()
 			}()
 		}
@@ -62,16 +66,27 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 			slots <- struct{}{}
 			go func() {
 				defer func() { <-slots; wg.Done() }()
-				l := e.lookFor(ctx, m, w)
-				rivals.settle(&l, w)
+				l := plan.Look{Ref: w.Ref}
+				p := panicOf(e.contain(m.client.ID, func() error { l = e.lookFor(ctx, m, w); rivals.settle(&l, w); return nil }))
 				mu.Lock()
-				m.looks[w.Ref] = l
+				m.looks[w.Ref] = g.saw(l, p)
 				mu.Unlock()
 			}()
 		}
 	}
 	wg.Wait()
 	g.looked = e.Now()
+}
+
+// saw notes what a look ran into; the look failed then.
+func (g *group) saw(l plan.Look, p *apply.Panicked) plan.Look {
+	if p != nil {
+		l = plan.Look{Ref: l.Ref, Failed: p.Error()}
+		if g.panicked == nil {
+			g.panicked = p
+		}
+	}
+	return l
 }
 
 // worthALook: mail was sent, and users are looked at only when something of them
@@ -164,8 +179,8 @@ func elsewhere(asked *provider.Wish, o provider.Object) string {
 	return ""
 }
 
-// asked is a wish as far as it can be told before anything of it is on record: its
-// literals, and the ids that `adopt:` names.
+// asked is a wish as far as it can be told before all of it is on record: its literals,
+// and the ids that `adopt:` names or that are on record.
 func (m *member) asked(w state.Resource, mark provider.Mark) *provider.Wish {
 	out := &provider.Wish{Ref: w.Ref, Name: provider.ObjectName(mark, w.Ref), Mark: mark}
 	for _, a := range w.Attributes {
@@ -174,9 +189,10 @@ func (m *member) asked(w state.Resource, mark provider.Mark) *provider.Wish {
 		case a.Value.Ref == nil:
 			out.Inputs = append(out.Inputs, provider.Input{Name: a.Name, Text: a.Value.Literal})
 		case a.Value.Output == "id":
-			for _, x := range m.wish {
-				if x.Ref == *a.Value.Ref && x.AdoptID != "" {
-					out.Inputs = append(out.Inputs, provider.Input{Name: a.Name, Text: x.AdoptID})
+			for _, x := range append(slices.Clone(m.wish), m.recorded...) {
+				if id := cmp.Or(x.AdoptID, x.ID); x.Ref == *a.Value.Ref && id != "" {
+					out.Inputs = append(out.Inputs, provider.Input{Name: a.Name, Text: id})
+					break
 				}
 			}
 		}

@@ -209,8 +209,14 @@ func (e *Engine) Retry(name, by string) (state.ClientID, error) {
 		if _, err := store.AddHistory(tx, state.Entry{At: e.Now(), Client: id, Name: c.Name, Commit: c.Commit, By: by, What: "retry", Text: "asked for"}); err != nil {
 			return err
 		}
-		return e.wake(tx, id, func(c *state.Client) { c.Failures, c.LookWanted = 0, true })
+		return e.wake(tx, id, func(c *state.Client) {
+			c.Failures, c.LookWanted = 0, true
+			c.Panics, c.Crashes, c.Quarantined = 0, 0, time.Time{}
+		})
 	})
+	if err == nil {
+		e.counted(id, state.Client{}, false)
+	}
 	return id, err
 }
 
@@ -399,7 +405,8 @@ func (e *Engine) PurgeDue(ctx context.Context) ([]string, error) {
 		if busy != nil {
 			continue // it is passed just now; the next run comes to it
 		}
-		texts, err := e.purge(ctx, id, false, "schedule")
+		var texts []string
+		err := e.contain(id, func() (err error) { texts, err = e.purge(ctx, id, false, "schedule"); return err })
 		leave()
 		out = append(out, texts...)
 		if ctx.Err() != nil {
@@ -455,7 +462,9 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, now bool, by stri
 			}
 		}
 	}
-	e.wish(g)
+	if err := e.wish(g); err != nil {
+		return nil, err
+	}
 	if !m.client.Removed && (m.client.InvalidBlob != "" || m.client.Paused || m.effective.Paused) {
 		return nil, nil // its file may ask for it again, or nobody may touch it
 	}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"sort"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/apply"
@@ -35,21 +36,42 @@ type Done struct {
 
 // Pass brings the group of one client to its wish, as far as it can be brought now.
 // An error means that nothing is known (the store failed, ctx ended); everything else
-// is in the client's status.
-func (e *Engine) Pass(ctx context.Context, id state.ClientID, cause Cause) (Done, error) {
+// is in the client's status, an error in this program too. Also counts with an error.
+func (e *Engine) Pass(ctx context.Context, id state.ClientID, cause Cause) (done Done, err error) {
 	e.count(func(s *Stats) { s.Passes++ })
 	ids := e.Group(id)
+	giveBack, ok := e.takeTurn(id, ids)
+	if !ok {
+		return Done{Clients: ids}, nil // somebody who crashed the program passes alone: who ends that makes it due
+	}
+	defer func() { done.Also = append(done.Also, giveBack()...) }()
 	leave, err := e.enter(ctx, ids)
 	if err != nil {
 		return Done{}, fmt.Errorf("pass %s: %w", id, err)
 	}
 	defer leave()
+	if err := e.mark(ids); err != nil {
+		return Done{}, fmt.Errorf("pass %s: %w", id, err)
+	}
+	defer e.unmark(ids)
+	err = e.contain("", func() (err error) { done, err = e.pass(ctx, id, ids, cause); return err })
+	if p := panicOf(err); p != nil {
+		return e.poisoned(ids, p)
+	}
+	if err == nil && !e.Stopping() {
+		err = e.cleared(ids)
+	}
+	return done, err
+}
+
+// pass is Pass for a group that is the caller's.
+func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.ClientID, cause Cause) (Done, error) {
 	g, err := e.load(ids)
 	if err != nil {
 		return Done{}, fmt.Errorf("pass %s: %w", id, err)
 	}
 	done := Done{Clients: ids}
-	if len(g.members) == 0 {
+	if g.untouchable() {
 		return done, nil
 	}
 	// What an earlier pass left open comes first: uncertain writes, half a rollback.
@@ -59,20 +81,27 @@ func (e *Engine) Pass(ctx context.Context, id state.ClientID, cause Cause) (Done
 	if g.bound() {
 		return done, nil // whoever lets it go makes it due
 	}
-	if err := e.sources(ctx, g); err != nil {
+	if err := e.sources(ctx, g); panicOf(err) != nil {
+		return done, err
+	} else if err != nil {
 		return e.waitForAll(g, "reading the source's repository", err)
 	}
-	e.wish(g)
+	if err := e.wish(g); err != nil {
+		return done, err
+	}
 	e.count(func(s *Stats) { s.Plans++ })
 	p := e.calculate(g)
 	if p.Empty() && !g.looksWanted() {
-		return e.settled(g, cause)
+		return e.settled(ctx, g)
 	}
 	e.look(ctx, g, p)
+	if g.panicked != nil {
+		return done, g.panicked
+	}
 	p = e.calculate(g)
 	p.LookedAt = g.looked
 	if p.Empty() {
-		return e.settled(g, cause)
+		return e.settled(ctx, g)
 	}
 	p, holds := plan.Gate(p, g.gate(e.Now()))
 	job, run, err := e.begin(g, p, holds, cause)
@@ -95,12 +124,15 @@ func (e *Engine) Pass(ctx context.Context, id state.ClientID, cause Cause) (Done
 func (e *Engine) unfinished(ctx context.Context, g *group) (over bool, d Done, err error) {
 	job := g.job(e, plan.Plan{}, "")
 	for _, m := range g.members {
-		if len(m.intents) == 0 {
+		if len(m.intents) == 0 || m.quarantined() {
 			continue
 		}
-		st, err := e.Runner.Settle(ctx, job, m.intents)
+		var st apply.StepState
+		err := e.contain(m.client.ID, func() (err error) { st, err = e.Runner.Settle(ctx, job, m.intents); return err })
 		switch {
 		case err == nil:
+		case panicOf(err) != nil:
+			return true, d, err
 		case ctx.Err() != nil || st == apply.StepFailed:
 			return true, d, fmt.Errorf("settle %s: %w", m.client.Name, err)
 		case st == apply.StepParked:
@@ -117,10 +149,11 @@ func (e *Engine) unfinished(ctx context.Context, g *group) (over bool, d Done, e
 		}
 	}
 	for _, m := range g.members {
-		if m.client.RollingBack == "" {
+		if m.client.RollingBack == "" || m.quarantined() {
 			continue
 		}
-		if over, d, err := e.rollBack(ctx, g, m, nil); over || err != nil {
+		err := e.contain(m.client.ID, func() (err error) { over, d, err = e.rollBack(ctx, g, m, nil); return err })
+		if over || err != nil {
 			return true, d, err
 		}
 		// What the client wishes now may be another thing than what failed.
@@ -141,8 +174,13 @@ func (e *Engine) calculate(g *group) plan.Plan {
 	for _, m := range g.members {
 		in.Clients = append(in.Clients, m.input())
 	}
+	sort.Slice(in.Clients, func(i, j int) bool { return in.Clients[i].Client.ID < in.Clients[j].Client.ID }) // as plan has them
 	c := plan.Begin(in)
-	sideBySide(c.Len(), c.Client)
+	sideBySide(c.Len(), func(i int) {
+		if err := e.contain(in.Clients[i].Client.ID, func() error { c.Client(i); return nil }); err != nil {
+			panic(err)
+		}
+	})
 	return c.Plan()
 }
 

@@ -252,6 +252,10 @@ func (e *Engine) commit(head string, r accept.Result) error {
 	}
 	for _, c := range r.Clients {
 		e.seq[c.ID] = max(e.seq[c.ID], c.Seq)
+		if c.Panics+c.Crashes == 0 {
+			delete(e.crashy, c.ID)
+			delete(e.turns.suspects, c.ID)
+		}
 		delete(e.read, c.ID)
 		if eff, ok := r.Wishes[c.ID]; ok && len(e.read) < maxRead {
 			e.read[c.ID] = readWish{c.Blob, c.TemplateBlob, c.PlatformBlob, eff}

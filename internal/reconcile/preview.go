@@ -223,7 +223,7 @@ func (e *Engine) imagined(ctx context.Context, m *member, w *manifest.Effective,
 		m.problems = append(m.problems, plan.Problem{Client: c.ID, Name: c.Name, Text: "the source's repository can't be read: " + err.Error(), Act: "plan again when it can"})
 	}
 	all, problems := desired.Resources(e.desiredInput(m.client, *w, m.secrets))
-	m.wish = all
+	m.wish = plan.StillAdopted(all, m.recorded)
 	for _, p := range problems {
 		act := p.Act
 		if len(m.client.Manifest) == 0 { // a client that is yet to come

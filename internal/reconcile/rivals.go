@@ -61,11 +61,16 @@ func (e *Engine) rivals(m *member, adopt []state.Resource) rivals {
 		return err
 	})
 	for _, c := range named {
-		eff, problems := e.effective(c)
-		if problems.Failed() || len(eff.Adopt) == 0 {
-			continue
+		var wish []state.Resource
+		if err := e.contain(c.ID, func() error {
+			if eff, problems := e.effective(c); !problems.Failed() && len(eff.Adopt) > 0 {
+				wish, _ = desired.Resources(e.desiredInput(c, eff, nil))
+			}
+			return nil
+		}); err != nil {
+			out.err = err // what it names is not known
+			return out
 		}
-		wish, _ := desired.Resources(e.desiredInput(c, eff, nil))
 		for _, w := range wish {
 			o := object{w.Provider, w.Ref.Kind, w.AdoptID}
 			if _, has := out.names[o]; w.AdoptID != "" && !has {
@@ -90,7 +95,7 @@ func mayName(text []byte, ids [][]byte) bool {
 // settle says in a look whose else the object is.
 func (r rivals) settle(l *plan.Look, w state.Resource) {
 	if r.err != nil {
-		l.Failed = "the record can't be read: " + r.err.Error()
+		l.Failed = "who else names it can't be read: " + r.err.Error()
 		return
 	}
 	id := w.AdoptID

@@ -17,7 +17,9 @@ import (
 // ends here; result is that of the failed pass, nil when an earlier one left it.
 func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *apply.Result) (over bool, d Done, err error) {
 	if len(m.effective.Name) == 0 {
-		e.wish(g)
+		if err := e.wish(g); err != nil {
+			return true, d, err
+		}
 	}
 	keep := m.client.EverDeployed || m.effective.OnFailure == "keep"
 	why, lost := m.client.RollingBack, ""

@@ -69,20 +69,20 @@ type glasses struct {
 	stones    glass[state.Tombstone]
 }
 
-func of(id state.ClientID) string { return string(id) + "/" }
+func below(id state.ClientID) string { return string(id) + "/" }
 
 func (s *story) clients() []state.Client { return s.glasses.clients.all(s, "clients", "") }
 
 func (s *story) allResources() []state.Resource { return s.glasses.resources.all(s, "resources", "") }
 
 func (s *story) resources(id state.ClientID) []state.Resource {
-	return s.glasses.resources.all(s, "resources", of(id))
+	return s.glasses.resources.all(s, "resources", below(id))
 }
 
 func (s *story) allIntents() []journal.Intent { return s.glasses.intents.all(s, "intents", "") }
 
 func (s *story) intents(id state.ClientID) []journal.Intent {
-	return s.glasses.intents.all(s, "intents", of(id))
+	return s.glasses.intents.all(s, "intents", below(id))
 }
 
 func (s *story) holds() []state.Hold { return s.glasses.holds.all(s, "holds", "") }
@@ -92,5 +92,5 @@ func (s *story) allTombstones() []state.Tombstone {
 }
 
 func (s *story) tombstones(id state.ClientID) []state.Tombstone {
-	return s.glasses.stones.all(s, "tombstones", of(id))
+	return s.glasses.stones.all(s, "tombstones", below(id))
 }

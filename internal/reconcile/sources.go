@@ -16,14 +16,17 @@ func (e *Engine) sources(ctx context.Context, g *group) error {
 		return nil
 	}
 	for _, m := range g.members {
-		if m.client.Removed || len(m.client.Manifest) == 0 {
+		if m.client.Removed || len(m.client.Manifest) == 0 || m.quarantined() {
 			continue
 		}
-		eff, problems := e.effective(m.client)
-		if problems.Failed() {
-			continue
-		}
-		if err := e.source(ctx, &m.client, eff); err != nil {
+		err := e.contain(m.client.ID, func() error {
+			eff, problems := e.effective(m.client)
+			if problems.Failed() {
+				return nil
+			}
+			return e.source(ctx, &m.client, eff)
+		})
+		if err != nil {
 			return err
 		}
 	}

@@ -29,8 +29,12 @@ func (e *Engine) strangers(ctx context.Context) error {
 			defer wg.Done()
 			ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 			defer cancel()
-			found, err := p.Owned(ctx, e.Runner.Installation)
-			answers[i] = answer{p.Name(), len(found), err}
+			answers[i].provider = p.Name()
+			answers[i].err = e.contain("", func() error {
+				found, err := p.Owned(ctx, e.Runner.Installation)
+				answers[i].n = len(found)
+				return err
+			})
 		}()
 	}
 	wg.Wait()

@@ -29,10 +29,17 @@ func (e *Engine) upgrade(clients []state.Client, was, head string) (*state.Hold,
 		if errs[i] = err; err != nil {
 			return
 		}
-		e.wish(g)
-		if p := e.calculate(g); len(p.Steps)+len(p.Problems) > 0 {
-			prints[i] = plan.Fingerprint(p, c.ID)
-		}
+		// What runs into an error of this program is told by the client's own pass, and keeps
+		// no head from being accepted.
+		_ = e.contain(c.ID, func() error {
+			if err := e.wish(g); err != nil {
+				return err
+			}
+			if p := e.calculate(g); len(p.Steps)+len(p.Problems) > 0 {
+				prints[i] = plan.Fingerprint(p, c.ID)
+			}
+			return nil
+		})
 	})
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

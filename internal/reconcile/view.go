@@ -7,7 +7,6 @@ import (
 	"sort"
 	"time"
 
-	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -105,7 +104,7 @@ func (e *Engine) Overview() (Overview, error) {
 				return err
 			}
 			if ok {
-				out.Verdict = v.State + ": " + report.Status(v, nameIn(tx))
+				out.Verdict = v.State + ": " + statusText(v, nameIn(tx))
 			}
 		}
 		return nil

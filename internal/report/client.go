@@ -37,9 +37,19 @@ func Overview(clients []Client, problems []state.FileProblem, holds []state.Hold
 		b.WriteString("\n" + ProblemOf(p).Terminal(o))
 	}
 	for _, h := range holds {
-		b.WriteString("\n" + o.yellow("held "+Line(h.Fingerprint)) + ": " + Line(h.Reason) + "\n  " + Line(h.Act) + "\n")
+		b.WriteString("\n" + o.yellow(heldOr(h)+" "+Line(h.Fingerprint)) + ": " + Line(h.Reason) + "\n  " + Line(h.Act) + "\n")
 	}
 	return b.String()
+}
+
+// goesOn says that a hold is a change on its way: it waits for nobody.
+func goesOn(h state.Hold) bool { return h.Waves != nil && !h.Waves.Halted }
+
+func heldOr(h state.Hold) string {
+	if goesOn(h) {
+		return "rolling out"
+	}
+	return "held"
 }
 
 // ProblemOf is a recorded problem; the record holds no source line.
@@ -95,8 +105,10 @@ func (c Client) waits(o Options) string {
 			whom = "a person, or " + moment(h.Until)
 		case !h.Approvable:
 			whom = "a commit"
+		case goesOn(h):
+			whom = "the clients before it, or a person"
 		}
-		lines = append(lines, o.yellow("held "+Line(h.Fingerprint))+" waits for "+whom+": "+Line(h.Reason)+"\n    "+Line(h.Act))
+		lines = append(lines, o.yellow(heldOr(h)+" "+Line(h.Fingerprint))+" waits for "+whom+": "+Line(h.Reason)+"\n    "+Line(h.Act))
 	}
 	for _, t := range c.Tombstones {
 		if t.Done {

@@ -62,25 +62,31 @@ type Client struct {
 	Removed   bool      `json:"removed,omitempty"` // the manifest is gone (a tombstone says by what)
 	RemovedAt time.Time `json:"removedAt,omitzero"`
 
-	Status       Status      `json:"status"`
-	Paused       bool        `json:"paused,omitempty"`    // by command; the manifest's own `paused` is in the wish
-	Converged    string      `json:"converged,omitempty"` // WishHash (+ secret versions) that was fully applied and healthy
-	Settled      bool        `json:"settled"`             // nothing is due: the next pass needs a new cause
-	EverDeployed bool        `json:"everDeployed,omitempty"`
-	Failures     int         `json:"failures,omitempty"`   // passes that failed in a row
-	RetryAt      time.Time   `json:"retryAt,omitzero"`     // next try of a failed pass; zero: waits for `retry` or a commit
-	Attempts     int         `json:"attempts,omitempty"`   // passes begun and not ended: counts crashes
-	FailedStep   string      `json:"failedStep,omitempty"` // where the last pass stopped
-	Health       HealthState `json:"health,omitempty"`
-	HealthAt     time.Time   `json:"healthAt,omitzero"`
-	HealthBad    int         `json:"healthBad,omitempty"` // failed probes in a row
-	Probes       int         `json:"probes,omitempty"`
-	ProbesGood   int         `json:"probesGood,omitempty"`
-	URL          string      `json:"url,omitempty"`
-	AdminURL     string      `json:"adminUrl,omitempty"`
-	Deployment   string      `json:"deployment,omitempty"` // id of the last Deployment (audit record)
-	DeployedAt   time.Time   `json:"deployedAt,omitzero"`
-	DriftFields  []string    `json:"drift,omitempty"`
+	Status       Status    `json:"status"`
+	Paused       bool      `json:"paused,omitempty"`    // by command; the manifest's own `paused` is in the wish
+	Converged    string    `json:"converged,omitempty"` // WishHash (+ secret versions) that was fully applied and healthy
+	Settled      bool      `json:"settled"`             // nothing is due: the next pass needs a new cause
+	EverDeployed bool      `json:"everDeployed,omitempty"`
+	Failures     int       `json:"failures,omitempty"` // passes that failed in a row
+	RetryAt      time.Time `json:"retryAt,omitzero"`   // next try of a failed pass; zero: waits for `retry` or a commit
+	Attempts     int       `json:"attempts,omitempty"` // passes begun and not ended: counts crashes
+	// Panics counts passes in a row that ran into an error of this program; Crashes, how often
+	// in a row the program died while it was at work on the client. Quarantined is since when
+	// it is left alone because of them; zero: it is not.
+	Panics      int         `json:"panics,omitempty"`
+	Crashes     int         `json:"crashes,omitempty"`
+	Quarantined time.Time   `json:"quarantined,omitzero"`
+	FailedStep  string      `json:"failedStep,omitempty"` // where the last pass stopped
+	Health      HealthState `json:"health,omitempty"`
+	HealthAt    time.Time   `json:"healthAt,omitzero"`
+	HealthBad   int         `json:"healthBad,omitempty"` // failed probes in a row
+	Probes      int         `json:"probes,omitempty"`
+	ProbesGood  int         `json:"probesGood,omitempty"`
+	URL         string      `json:"url,omitempty"`
+	AdminURL    string      `json:"adminUrl,omitempty"`
+	Deployment  string      `json:"deployment,omitempty"` // id of the last Deployment (audit record)
+	DeployedAt  time.Time   `json:"deployedAt,omitzero"`
+	DriftFields []string    `json:"drift,omitempty"`
 	// LookWanted asks the next pass to look at the world even when the record says that nothing is due.
 	LookWanted bool `json:"lookWanted,omitempty"`
 	// Run is the pass that is under way (or was, when the program was cut off); a failed first
@@ -210,6 +216,7 @@ type Waves struct {
 	Stage  int        `json:"stage"`            // 1: one at a time until one went well; 2: a tenth; 3: the rest
 	Out    []ClientID `json:"out,omitempty"`    // let go, and not ended yet
 	Good   int        `json:"good"`             // ended well
+	Well   []ClientID `json:"well,omitempty"`   // those of Good that are watched: one that degrades has failed
 	Failed []ClientID `json:"failed,omitempty"` // ended badly
 	Halted bool       `json:"halted,omitempty"` // too many failed: only approve goes on
 }

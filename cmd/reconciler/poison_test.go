@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/daemon"
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// poisonVariable says how the process dies when a client whose id begins with "sick" gets
+// its environment: "exit", "kill" or "overflow".
+const poisonVariable = "RECONCILER_TEST_POISON"
+
+// poisonOf wraps providers so that they end the process; nil for "".
+func poisonOf(how string) func(provider.Provider) provider.Provider {
+	if how == "" {
+		return nil
+	}
+	return func(p provider.Provider) provider.Provider { return poisonous{p, how} }
+}
+
+type poisonous struct {
+	provider.Provider
+	how string
+}
+
+func (p poisonous) Create(ctx context.Context, w provider.Wish) (provider.Object, error) {
+	if w.Ref.Kind == state.KindEnvironment && strings.HasPrefix(string(w.Ref.Client), "sick") {
+		switch p.how {
+		case "exit":
+			os.Exit(7)
+		case "kill":
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		case "overflow":
+			debug.SetMaxStack(64 << 10)
+			deeper(0)
+		}
+	}
+	return p.Provider.Create(ctx, w)
+}
+
+// deeper is a fatal error that nothing recovers.
+func deeper(n int) int { return deeper(n+1) + n }
+
+// process is a daemon in a process of its own.
+type process struct {
+	cmd   *exec.Cmd
+	ended chan struct{}
+}
+
+// daemonProcess starts a daemon as init systems do; poison is how it dies.
+func (w *world) daemonProcess(poison string) *process {
+	w.t.Helper()
+	p := &process{exec.Command("reconciler", "run", "--config", filepath.Join(w.dir, defaultConfigFile)), make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), aheadOf+"="+time.Duration(w.clock.ahead.Load()).String(), poisonVariable+"="+poison)
+	if err := p.cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	go func() { _ = p.cmd.Wait(); close(p.ended) }() // how it ended is what the test is about
+	return p
+}
+
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.ended
+}
+
+// asked is what the daemon's process says of all clients; false: it is not up.
+func (w *world) asked() (v reconcile.Overview, ok bool) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err := daemon.Call(ctx, filepath.Join(w.dir, "state.db.sock"), daemon.Ask{Op: "overview"}, &v)
+	return v, err == nil
+}
+
+// C20: a client whose pass ends the process, under an init system that starts it again:
+// the others become active, the one is quarantined and shown after three tries, nothing
+// dies any more, and retry heals it once the cause is gone.
+func TestC20CrashLoop(t *testing.T) {
+	for _, how := range []string{"exit", "kill", "overflow"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			files := map[string]string{"clients/sick.yaml": manifestOf("sick")}
+			var others []string
+			for i := range 4 {
+				name := fmt.Sprintf("well%d", i)
+				others = append(others, name)
+				files["clients/"+name+".yaml"] = manifestOf(name)
+			}
+			w := newWorld(t, files)
+			starts := 0
+			limit := time.Now().Add(patience)
+			var p *process
+			defer func() {
+				if p != nil {
+					p.kill()
+				}
+			}()
+			for settled := false; !settled; {
+				if time.Now().After(limit) {
+					t.Fatalf("it does not come to rest in %d starts", starts)
+				}
+				starts++
+				p = w.daemonProcess(how)
+				for alive := true; alive && !settled && time.Now().Before(limit); {
+					select {
+					case <-p.ended:
+						alive, p = false, nil
+					case <-time.After(50 * time.Millisecond):
+						v, ok := w.asked()
+						settled = ok && rowOf(v, "sick").Status == string(state.StatusFailed)
+						for _, name := range others {
+							settled = settled && rowOf(v, name).Status == string(state.StatusActive)
+						}
+					}
+				}
+			}
+			if starts < 4 || starts > 5 {
+				t.Errorf("%d starts: three tries end the process, the next start goes on", starts)
+			}
+			v, _ := w.asked()
+			r := rowOf(v, "sick")
+			if !strings.Contains(r.Because, "in quarantine since") || !strings.Contains(r.Because, "died while it was at work on it, 3 times in a row") || !strings.Contains(r.Next, "reconciler retry sick") {
+				t.Errorf("status says %q, next %q", r.Because, r.Next)
+			}
+			if !strings.HasPrefix(v.Verdict, "failure") {
+				t.Errorf("the verdict is %q", v.Verdict)
+			}
+			if out := w.must(0, "why", "sick").out; !strings.Contains(out, "in quarantine since") || !strings.Contains(out, "reconciler retry sick") {
+				t.Errorf("why says:\n%s", out)
+			}
+			if out := w.must(0, "status").out; !strings.Contains(out, "quarantine") {
+				t.Errorf("status says:\n%s", out)
+			}
+			p.kill()
+			// Another start does not touch it; it serves the page with it.
+			w.start()
+			if code, page := w.get("localhost", "/clients/sick"); code != 200 || !strings.Contains(page, "in quarantine since") {
+				t.Errorf("the page: %d, quarantine on it %v", code, strings.Contains(page, "in quarantine since"))
+			}
+			w.stop()
+			w.must(0, "retry", "sick")
+			w.active(append(others, "sick")...)
+		})
+	}
+}

@@ -1,0 +1,239 @@
+package reconcile
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// maxCrashes is how often in a row a client may end its pass in a panic, or the process.
+// Then it is left alone until a person says `retry`, or commits another wish of it.
+const maxCrashes = 3
+
+// contain does a client's work. A panic in it is that client's: it comes back as a
+// *apply.Panicked, without what must not be told.
+func (e *Engine) contain(id state.ClientID, work func() error) error {
+	err := apply.Contain(id, work)
+	if p := panicOf(err); p != nil && e.Redact != nil {
+		p.Text = e.Redact(p.Text)
+	}
+	return err
+}
+
+// panicOf is the panic that an error tells of; nil: none.
+func panicOf(err error) *apply.Panicked {
+	var p *apply.Panicked
+	errors.As(err, &p)
+	return p
+}
+
+// quarantined says that nothing of the client is worked on.
+func (m *member) quarantined() bool { return !m.client.Quarantined.IsZero() }
+
+// aside is why nothing of a quarantined client is planned, for those of its group who
+// wait for it.
+func (m *member) aside() plan.Problem {
+	return plan.Problem{Client: m.client.ID, Name: m.client.Name, Text: m.client.Because, Act: m.client.Next}
+}
+
+// poisoned ends a pass that ran into an error of this program: for the client whose work
+// it was, or for the whole group where that is not known.
+func (e *Engine) poisoned(ids []state.ClientID, p *apply.Panicked) (Done, error) {
+	done := Done{Clients: ids}
+	if e.OnPanic != nil {
+		e.OnPanic(p)
+	}
+	blamed := ids
+	if slices.Contains(ids, p.Client) {
+		blamed = []state.ClientID{p.Client}
+	}
+	for _, id := range blamed {
+		line, _, _ := strings.Cut(p.Error(), "\n")
+		d, err := e.blame(id, "its pass ran into "+line, true, func(c *state.Client) int { c.Panics++; return c.Panics })
+		if err != nil {
+			return done, err
+		}
+		done.join(d)
+	}
+	if done.At.IsZero() { // the others of the group go on without it
+		for _, id := range ids {
+			if !slices.Contains(blamed, id) {
+				done.Also = append(done.Also, id)
+			}
+		}
+	}
+	return done, nil
+}
+
+// crashed notes that the process before this one died, for those that it was at work on.
+// Of several it may have been any: they try again one at a time, and only who was alone
+// can be the one.
+func (e *Engine) crashed(left []state.ClientID) error {
+	alone := true
+	for _, id := range left {
+		alone = alone && slices.Contains(e.Group(left[0]), id)
+	}
+	for _, id := range left {
+		_, err := e.blame(id, "this program died while it was at work on it", alone, func(c *state.Client) int { c.Crashes++; return c.Crashes })
+		if err != nil {
+			return err
+		}
+	}
+	e.unmark(left)
+	return nil
+}
+
+// suspects reads who was under way when the process before this one died, and who is
+// still suspected because of an earlier death. It returns all clients as they are then.
+func (e *Engine) suspects(clients []state.Client) ([]state.Client, error) {
+	if e.Underway != nil {
+		left, err := e.Underway.Left()
+		if err != nil {
+			return nil, fmt.Errorf("read who was under way: %w", err)
+		}
+		if len(left) > 0 {
+			if err := e.crashed(left); err != nil {
+				return nil, err
+			}
+			err = e.Store.View(func(tx store.Tx) (err error) {
+				clients, err = store.Clients(tx)
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, c := range clients {
+		if c.Panics+c.Crashes > 0 {
+			e.counted(c.ID, c, !c.Quarantined.IsZero())
+		}
+	}
+	return clients, nil
+}
+
+// blame counts one more try that ended in a panic or a crash, and quarantines the client
+// after maxCrashes of them in a row.
+func (e *Engine) blame(id state.ClientID, why string, sure bool, count func(*state.Client) int) (Done, error) {
+	done := Done{Clients: []state.ClientID{id}}
+	g, err := e.load(done.Clients)
+	if err != nil || len(g.members) == 0 {
+		return done, err
+	}
+	m := g.members[0]
+	if m.quarantined() {
+		return done, nil
+	}
+	seen := m.client
+	n := count(&seen)
+	end := ending{status: m.client.Status, what: "interrupted", cut: true, because: fmt.Sprintf("%s, %s in a row; it is tried again", why, times(n))}
+	if n >= maxCrashes && sure {
+		end = ending{status: state.StatusFailed, what: "failed", word: "failed", settled: true, cut: true,
+			because: fmt.Sprintf("%sin quarantine since %s: %s, %s in a row", stillWorks(m), e.Now().UTC().Format("2 January 2006 15:04 MST"), why, times(n)),
+			next:    "nothing of it is tried until `reconciler retry " + m.client.Name + "`, or a commit that changes it; report the error, the log has it"}
+	} else if seen.Panics > m.client.Panics {
+		end.at = e.later(n, time.Time{})
+	}
+	if end.settled || !end.at.IsZero() { // else the start goes on with it at once
+		end.audit = "interrupted"
+	}
+	end.change = func(c *state.Client) {
+		count(c)
+		c.LookWanted = true // it may have done what is not on record
+		if end.settled {
+			c.Quarantined = e.Now()
+		}
+	}
+	e.counted(id, seen, end.settled)
+	var d Done
+	err = e.contain(id, func() (err error) { d, err = e.finish(g, m, nil, end); return err })
+	if panicOf(err) == nil {
+		return d, err
+	}
+	// Even to tell it runs into an error: the record alone.
+	err = e.Store.Update(func(tx store.Tx) error {
+		return e.wake(tx, id, func(c *state.Client) {
+			c.Status, c.Because, c.Next, c.Settled, c.RetryAt = end.status, end.because, end.next, end.settled, end.at
+			end.change(c)
+		})
+	})
+	return Done{Clients: g.ids, At: end.at}, err
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
+// counted notes a count in memory: what a pass that ends well has to take back, and who
+// passes beside whom.
+func (e *Engine) counted(id state.ClientID, c state.Client, quarantined bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.crashy == nil {
+		e.crashy = map[state.ClientID]bool{}
+	}
+	delete(e.crashy, id)
+	if c.Panics+c.Crashes > 0 && !quarantined {
+		e.crashy[id] = true
+	}
+	e.turns.suspect(id, c.Crashes, quarantined)
+}
+
+// suspect sets how often the program died at work on a client.
+func (t *turns) suspect(id state.ClientID, crashes int, quarantined bool) {
+	if t.suspects == nil {
+		t.suspects = map[state.ClientID]int{}
+	}
+	delete(t.suspects, id)
+	if crashes > 0 && !quarantined {
+		t.suspects[id] = crashes
+	}
+}
+
+// cleared takes the counts of clients back whose pass came to its end.
+func (e *Engine) cleared(ids []state.ClientID) error {
+	e.mu.Lock()
+	var was []state.ClientID
+	for _, id := range ids {
+		if e.crashy[id] {
+			was = append(was, id)
+		}
+	}
+	e.mu.Unlock()
+	if len(was) == 0 {
+		return nil
+	}
+	err := e.Store.Update(func(tx store.Tx) error {
+		for _, id := range was {
+			c, ok, err := store.Client(tx, id)
+			if err != nil {
+				return err
+			}
+			if !ok || !c.Quarantined.IsZero() {
+				continue
+			}
+			c.Panics, c.Crashes = 0, 0
+			if err := store.PutClient(tx, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("take the counts of crashes back: %w", err)
+	}
+	for _, id := range was {
+		e.counted(id, state.Client{}, false)
+	}
+	return nil
+}
