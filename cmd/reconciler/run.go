@@ -235,9 +235,11 @@ func (p *program) backup(path string) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return errors.Join(fmt.Errorf("back up: %w", err), os.Remove(path+".part"))
 	}
+	p.fail(pointBackup, "")
 	if err := os.Rename(path+".part", path); err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}
+	p.fail(pointBackedUp, "")
 	return nil
 }
 

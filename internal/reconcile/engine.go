@@ -71,6 +71,7 @@ type Engine struct {
 	Now    func() time.Time
 	Jitter func(time.Duration) time.Duration
 	Emit   func(apply.Event) // progress, for whoever watches; nil: nobody
+	At     func(Point)       // nil outside tests
 
 	accepting sync.Mutex               // one head is judged at a time: from reading the baseline to writing the next
 	clients   store.Memo[state.Client] // for judging a head; with accepting held
