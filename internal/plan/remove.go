@@ -268,8 +268,10 @@ func (b *builder) theirs(r state.Resource) bool {
 	return ok && (site.Found || site.Adopted)
 }
 
-// isHost says that a name is the client's own ("@"). Of a client without a site no
-// host is on record: there any name that is no service's counts.
+// isHost says that a name is the client's own ("@"): one of those on record, or wished.
+// Of a client without a site, or of one whose provisioning was cut off, no host is on
+// record: there its manifest says it, and where nothing does, any name that is no service's
+// counts.
 func (b *builder) isHost(name string) bool {
 	any := false
 	for _, refs := range []map[state.Ref]state.Resource{b.recorded, b.wished} {
@@ -282,7 +284,10 @@ func (b *builder) isHost(name string) bool {
 			}
 		}
 	}
-	return !any && !strings.HasPrefix(name, "_")
+	if any {
+		return false
+	}
+	return name == b.c.Host || b.c.Host == "" && !strings.HasPrefix(name, "_")
 }
 
 // Left says that something that the tombstone names is still on record and in use: its
