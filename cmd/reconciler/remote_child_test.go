@@ -168,18 +168,14 @@ func recovers(p *program, open map[string]journal.Intent, told *teller) {
 	}
 }
 
-// showsWhy says that a person can see what an open intent waits for, and until when.
+// showsWhy says that `why` shows what an open intent waits for, and until when.
 func showsWhy(p *program, i journal.Intent) bool {
-	if i.LookAt.After(p.now()) {
-		return true // `why` says when it is looked for again
-	}
-	var c state.Client
-	err := p.store.View(func(tx store.Tx) (err error) {
-		c, _, err = store.Client(tx, i.Ref.Client)
-		return err
-	})
-	if err != nil || c.Because == "" {
+	d, err := p.engine.Detail(string(i.Ref.Client))
+	if err != nil {
 		return false
 	}
-	return c.RetryAt.After(p.now()) || c.Status == state.StatusHeld
+	if i.LookAt.After(p.now()) && !d.LookAt.IsZero() {
+		return true
+	}
+	return d.Because != "" && (d.RetryAt.After(p.now()) || d.Status == string(state.StatusHeld))
 }
