@@ -173,8 +173,12 @@ func (e *Engine) Start() ([]Due, error) {
 	var claims []state.Claim
 	var base state.Baseline
 	var ok bool
+	var cut map[state.ClientID]bool
 	err := e.Store.View(func(tx store.Tx) (err error) {
 		if clients, err = store.Clients(tx); err != nil {
+			return err
+		}
+		if cut, err = cutOff(tx, clients); err != nil {
 			return err
 		}
 		if claims, err = store.Claims(tx); err != nil {
@@ -196,7 +200,7 @@ func (e *Engine) Start() ([]Due, error) {
 		switch {
 		case !c.RetryAt.IsZero():
 			due = append(due, Due{c.ID, c.RetryAt})
-		case !c.Settled:
+		case !c.Settled, cut[c.ID]:
 			due = append(due, Due{Client: c.ID})
 		}
 	}
@@ -207,6 +211,35 @@ func (e *Engine) Start() ([]Due, error) {
 	e.told.Store(true)
 	e.recheck = true // templates, defaults or this program may be others than at the last stop
 	return due, nil
+}
+
+// cutOff are the clients that were at rest while their data was being erased, when the
+// process died: an intent is open that nobody would look into before the next purge, or
+// nothing is left of a removed client, and it is not forgotten.
+func cutOff(tx store.Tx, clients []state.Client) (map[state.ClientID]bool, error) {
+	out := map[state.ClientID]bool{}
+	open, err := store.Intents(tx, "")
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range open {
+		if i.Parked == "" { // else a person decides
+			out[i.Ref.Client] = true
+		}
+	}
+	for _, c := range clients {
+		if !c.Removed {
+			continue
+		}
+		have, err := store.Resources(tx, c.ID)
+		if err != nil {
+			return nil, err
+		}
+		if len(have) == 0 {
+			out[c.ID] = true
+		}
+	}
+	return out, nil
 }
 
 // setBaseline is called with mu held.
