@@ -11,7 +11,7 @@ GOVULNCHECK   = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION ?= $(shell git describe --tags --always --dirty)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test soak race vet fmt lint vuln check generate bench dist clean
+.PHONY: help build test soak crash race vet fmt lint vuln check generate bench dist clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,14 @@ generate: ## schemas and reference from the manifest's types
 
 soak: ## many random runs of the engine against its laws, others each time
 	$(GO) test ./internal/reconcile -run '^TestLawsOverRandomRuns$$' -rapid.checks=5000 -rapid.seed=0 -rapid.nofailfile -timeout 30m
+
+# How often crash kills at random, and at each named point; which seed (0: another each time).
+KILLS ?= 2000
+EACH  ?= 5
+SEED  ?= 0
+
+crash: ## kill the program KILLS times at random and EACH times at every named point
+	$(GO) test ./cmd/reconciler -run '^TestP8(RandomKills|KilledAtEveryPoint)$$' -v -timeout 6h -args -crash.kills=$(KILLS) -crash.each=$(EACH) -crash.seed=$(SEED)
 
 bench: ## benchmarks, without the tests
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...

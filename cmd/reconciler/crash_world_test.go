@@ -44,6 +44,8 @@ type crashWorld struct {
 	known map[string]shop // the last of every name that there was
 	names int
 	gone  map[string]bool // clients that were wished by nobody since databases were asked for
+	// accepted are the names that the program knew at the last check.
+	accepted map[string]bool
 }
 
 // shop is a manifest as the world writes it.
@@ -51,6 +53,7 @@ type shop struct {
 	Name, Was string
 	Currency  string
 	Alias     bool
+	Extra     string // another alias
 	Note      string // a TXT record
 	Broken    bool   // the file can't be read
 	Fails     bool   // its build fails
@@ -58,8 +61,8 @@ type shop struct {
 
 func (s shop) text() string {
 	lines := []string{"env: {STORE_CURRENCY: " + s.Currency + "}"}
-	if s.Alias {
-		lines = append(lines, "aliases: [www-"+s.Name+".localhost]")
+	if names := s.hosts()[1:]; len(names) > 0 {
+		lines = append(lines, "aliases: ["+strings.Join(names, ", ")+"]")
 	}
 	if s.Note != "" {
 		lines = append(lines, "dns: {records: [{type: TXT, name: note, content: "+s.Note+"}]}")
@@ -80,6 +83,9 @@ func (s shop) hosts() []string {
 	out := []string{s.Name + ".localhost"}
 	if s.Alias {
 		out = append(out, "www-"+s.Name+".localhost")
+	}
+	if s.Extra != "" {
+		out = append(out, s.Extra)
 	}
 	return out
 }
@@ -168,9 +174,8 @@ func (w *crashWorld) commit(changed ...string) error {
 
 func (w *crashWorld) alive() []string { return sortedKeys(w.shops) }
 
-const (
-	crashFleet = 4 // clients at once
-)
+// crashFleet is how many clients there are at once.
+const crashFleet = 4
 
 // change makes a random commit.
 func (w *crashWorld) change() error {
@@ -180,12 +185,15 @@ func (w *crashWorld) change() error {
 	switch {
 	case len(alive) == 0, n < 5 && len(alive) < crashFleet:
 		return w.add()
-	case n < 7:
+	case n < 7 && len(alive) > 1: // an empty tree would hold everything
 		s := pick()
 		delete(w.shops, s.Name)
 		return w.commit(s.Name)
-	case n < 8: // renamed
+	case n == 7: // renamed, which only a name can be that was accepted
 		s := pick()
+		if !w.accepted[s.Name] {
+			return nil
+		}
 		delete(w.shops, s.Name)
 		old := s.Name
 		w.names++
@@ -265,7 +273,7 @@ type crashRun struct {
 // begin starts the program.
 func (w *crashWorld) begin(failpoint string, args ...string) (*crashRun, error) {
 	r := &crashRun{args: args, lines: make(chan string, 100), out: &bytes.Buffer{}, errOut: &bytes.Buffer{}}
-	r.cmd = exec.Command(os.Args[0], append(slices.Clone(args), "--config", w.path(defaultConfigFile))...)
+	r.cmd = exec.Command(os.Args[0], withConfig(args, w.path(defaultConfigFile))...)
 	r.cmd.Env = append(os.Environ(), remoteVariable+"="+w.path("providers"), "RECONCILER_FAILPOINT="+failpoint)
 	r.cmd.Stdout, r.cmd.Stderr = r.out, r.errOut
 	read, write, err := os.Pipe()
@@ -289,6 +297,14 @@ func (w *crashWorld) begin(failpoint string, args ...string) (*crashRun, error) 
 		}
 	}()
 	return r, nil
+}
+
+// withConfig names the world's configuration, unless the arguments name another one.
+func withConfig(args []string, path string) []string {
+	if slices.Contains(args, "--config") {
+		return args
+	}
+	return append(slices.Clone(args), "--config", path)
 }
 
 // crashEnd is how a process ended.
@@ -381,8 +397,9 @@ func (w *crashWorld) overview() (reconcile.Overview, error) {
 	if err != nil {
 		return v, err
 	}
-	if _, err := r.wait(0, nil); err != nil {
-		return v, err
+	e, err := r.wait(0, nil)
+	if err != nil || e.killed {
+		return v, fmt.Errorf("apply ended with %d, killed %v: %w", e.code, e.killed, err)
 	}
 	if err := json.Unmarshal(r.out.Bytes(), &v); err != nil {
 		return v, fmt.Errorf("apply: %w\n%s%s", err, r.out, r.errOut)
@@ -400,16 +417,21 @@ type record struct {
 	intents      []journal.Intent
 }
 
+func (w *crashWorld) keys() *secret.Keys {
+	w.t.Helper()
+	keys, err := secret.Open(secret.KeySource{File: w.path("key"), Existing: true})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return keys
+}
+
 func (w *crashWorld) read() (rec record, err error) {
 	path := w.path("state.db")
 	if !exists(path) {
 		return rec, nil
 	}
-	keys, err := secret.Open(secret.KeySource{File: w.path("key"), Existing: true})
-	if err != nil {
-		return rec, err
-	}
-	s, err := bolt.Open(bolt.Options{Path: path, Keys: keys, Now: time.Now, NoSync: true})
+	s, err := bolt.Open(bolt.Options{Path: path, Keys: w.keys(), Now: time.Now, NoSync: true})
 	if err != nil {
 		return rec, err
 	}
@@ -448,6 +470,10 @@ func (w *crashWorld) check(settled bool) (truth, error) {
 	if err := w.host.ask(context.Background(), "/truth?installation="+rec.installation, nil, &t); err != nil {
 		return t, err
 	}
+	w.accepted = map[string]bool{}
+	for _, c := range rec.clients {
+		w.accepted[c.Name] = !c.Removed
+	}
 	bad := t.Bad
 	recorded := map[string]bool{}
 	for _, r := range rec.resources {
@@ -455,12 +481,20 @@ func (w *crashWorld) check(settled bool) (truth, error) {
 			recorded[r.Provider+" "+string(r.Ref.Kind)+" "+r.ID] = true
 		}
 	}
+	databases := map[string]bool{}
+	for _, r := range rec.resources {
+		databases[r.ID] = r.Ref.Kind == state.KindDatabase
+	}
 	for _, o := range t.Objects {
 		id := o.Owner + " " + string(o.Kind) + " " + o.ID
 		intent := slices.ContainsFunc(rec.intents, func(i journal.Intent) bool {
 			return i.Provider == o.Owner && i.Ref.Kind == o.Kind && (i.Name == o.Name || i.ObjectID == o.ID)
 		})
-		if !recorded[id] && !intent && o.Kind != state.KindMail { // what was sent is taken off the record with its client
+		switch {
+		case recorded[id], intent:
+		case o.Kind == state.KindMail: // what was sent is taken off the record with its client
+		case o.Kind == state.KindAdmin && databases[o.Inside]: // off the record before its database is erased, with which it goes
+		default:
 			bad = append(bad, "I2: an orphan: "+id+" "+o.Name)
 		}
 		delete(recorded, id)
@@ -468,6 +502,11 @@ func (w *crashWorld) check(settled bool) (truth, error) {
 	if settled {
 		for id := range recorded {
 			bad = append(bad, "on record, and not there: "+id)
+		}
+		for _, c := range rec.clients {
+			if c.Removed && !slices.ContainsFunc(rec.resources, func(r state.Resource) bool { return r.Ref.Client == c.ID }) {
+				bad = append(bad, "nothing is left of "+string(c.ID)+", and it is not forgotten")
+			}
 		}
 		for _, i := range rec.intents {
 			bad = append(bad, "an open intent: "+string(i.Op)+" "+i.Key)
@@ -490,6 +529,9 @@ func (w *crashWorld) renamed(name string) bool { return w.known[name].Was != "" 
 
 // settle lets everything come to its end, undisturbed, and checks that it is as wished.
 func (w *crashWorld) settle() error {
+	if err := w.host.ask(context.Background(), "/arm", armed{}, nil); err != nil {
+		return err
+	}
 	for name, s := range w.shops {
 		if s.Broken || s.Fails {
 			s.Broken, s.Fails = false, false

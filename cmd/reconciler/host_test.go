@@ -103,11 +103,12 @@ type truth struct {
 }
 
 type ownedObject struct {
-	Owner string
-	ID    string
-	Kind  state.Kind
-	Name  string
-	Mark  provider.Mark
+	Owner  string
+	ID     string
+	Kind   state.Kind
+	Name   string
+	Mark   provider.Mark
+	Inside string // of a user: the database that it goes with
 }
 
 // hostMain is the host's process. It ends when its standard input does: with its test.
@@ -485,7 +486,13 @@ func (h *host) tell(w http.ResponseWriter, r *http.Request) {
 			t.Bad = append(t.Bad, err.Error())
 		}
 		for _, o := range objects {
-			t.Objects = append(t.Objects, ownedObject{p.Name(), o.ID, o.Kind, o.Name, o.Mark})
+			x := ownedObject{Owner: p.Name(), ID: o.ID, Kind: o.Kind, Name: o.Name, Mark: o.Mark}
+			for _, a := range o.Attributes {
+				if a.Name == "database" && o.Kind == state.KindAdmin {
+					x.Inside = a.Text
+				}
+			}
+			t.Objects = append(t.Objects, x)
 			if o.Kind == state.KindDatabase && !h.filled(o) {
 				t.Bad = append(t.Bad, "data: the rows of "+o.ID+" are gone")
 			}
@@ -560,25 +567,49 @@ func (h *host) serves(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	at := h.sites.Addr().String()
-	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, "http://"+at+"/", nil)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
+	for range maxHops {
+		page, to, err := h.page(r.Context(), at, name)
+		switch {
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		case to == "":
+			_ = json.NewEncoder(w).Encode(page)
+			return
+		}
+		name = to
 	}
-	_, port, _ := net.SplitHostPort(at)
-	req.Host = net.JoinHostPort(name, port)
-	res, err := http.DefaultClient.Do(req)
+	http.Error(w, "it redirects and redirects", http.StatusNotFound)
+}
+
+// maxHops is how many redirects are followed.
+const maxHops = 5
+
+// page asks the real sites for a host's page: its text, or the host that it redirects to.
+func (h *host) page(ctx context.Context, at, name string) (text, to string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+at+"/", nil)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadGateway)
-		return
+		return "", "", err
+	}
+	_, port, err := net.SplitHostPort(at)
+	if err != nil {
+		return "", "", err
+	}
+	req.Host = net.JoinHostPort(name, port)
+	c := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := c.Do(req)
+	if err != nil {
+		return "", "", err
 	}
 	defer res.Body.Close()
-	page, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	if res.StatusCode != http.StatusOK {
-		http.Error(w, res.Status, http.StatusNotFound)
-		return
+	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if err != nil || res.StatusCode == http.StatusOK {
+		return string(body), "", err
 	}
-	_ = json.NewEncoder(w).Encode(string(page))
+	if u, err := res.Location(); err == nil {
+		return "", u.Hostname(), nil
+	}
+	return "", "", fmt.Errorf("%s: %s", name, res.Status)
 }
 
 // startHost starts a host that lives until the test ends.
