@@ -11,7 +11,7 @@ GOVULNCHECK   = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION ?= $(shell git describe --tags --always --dirty)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test soak crash race vet fmt lint vuln check generate bench dist clean
+.PHONY: help build test soak crash power race vet fmt lint vuln check generate bench dist clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,11 @@ SEED  ?= 0
 
 crash: ## kill the program KILLS times at random and EACH times at every named point
 	$(GO) test ./cmd/reconciler -run '^TestP8(RandomKills|KilledAtEveryPoint)$$' -v -timeout 6h -args -crash.kills=$(KILLS) -crash.each=$(EACH) -crash.seed=$(SEED)
+
+IMAGES ?= 10000
+
+power: ## IMAGES images of the state file at a power loss, each opened and read
+	$(GO) test ./internal/bolt -run '^TestP8PowerLoss$$' -v -timeout 6h -args -power.images=$(IMAGES) -power.seed=$(SEED)
 
 bench: ## benchmarks, without the tests
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
