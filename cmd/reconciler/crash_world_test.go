@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,14 +30,16 @@ import (
 // crashWorld is an installation whose program is a process that dies again and again: a
 // real Git repository, a state file, and providers in a process that outlives it.
 type crashWorld struct {
-	t    testing.TB
-	dir  string
-	seed uint64
-	rng  *rand.Rand
-	git  *gitserver.Server
-	url  string
-	host *remote
-	log  []string // what happened, for a failure
+	t      testing.TB
+	dir    string
+	seed   uint64
+	rng    *rand.Rand
+	git    *gitserver.Server
+	url    string
+	host   *remote
+	states string   // the folder of the state; "": dir
+	env    []string // more of the processes' environment
+	log    []string // what happened, for a failure
 
 	shops map[string]shop // the branch
 	known map[string]shop // the last of every name that there was
@@ -55,6 +56,7 @@ type shop struct {
 	Alias     bool
 	Extra     string // another alias
 	Note      string // a TXT record
+	Long      bool   // it takes room on the disk
 	Broken    bool   // the file can't be read
 	Fails     bool   // its build fails
 }
@@ -66,6 +68,9 @@ func (s shop) text() string {
 	}
 	if s.Note != "" {
 		lines = append(lines, "dns: {records: [{type: TXT, name: note, content: "+s.Note+"}]}")
+	}
+	if s.Long {
+		lines = append(lines, "notes: "+strings.Repeat("long ", 1500))
 	}
 	if s.Was != "" {
 		lines = append(lines, "previously: ["+s.Was+"]")
@@ -116,7 +121,13 @@ schedules: {drift: "@every 1h", health: "@every 1h", purge: "@every 1h"}
 
 func newCrashWorld(t testing.TB, seed uint64, spec hostSpec) *crashWorld {
 	t.Helper()
-	w := &crashWorld{t: t, dir: shortDir(t), seed: seed, rng: rand.New(rand.NewPCG(seed, 2)), shops: map[string]shop{}, known: map[string]shop{}, gone: map[string]bool{}}
+	return newCrashWorldAt(t, "", seed, spec)
+}
+
+// newCrashWorldAt keeps the state in a folder of its own; "": with all the rest.
+func newCrashWorldAt(t testing.TB, states string, seed uint64, spec hostSpec) *crashWorld {
+	t.Helper()
+	w := &crashWorld{t: t, dir: shortDir(t), states: states, seed: seed, rng: rand.New(rand.NewPCG(seed, 2)), shops: map[string]shop{}, known: map[string]shop{}, gone: map[string]bool{}}
 	var err error
 	if w.git, err = gitserver.New(filepath.Join(w.dir, "git")); err != nil {
 		t.Fatal(err)
@@ -127,7 +138,8 @@ func newCrashWorld(t testing.TB, seed uint64, spec hostSpec) *crashWorld {
 	server := httptest.NewServer(w.git)
 	t.Cleanup(server.Close)
 	w.url = server.URL + "/clients.git"
-	if err := os.WriteFile(w.path(defaultConfigFile), fmt.Appendf(nil, crashConfig, w.url), 0o600); err != nil {
+	config := strings.Replace(fmt.Sprintf(crashConfig, w.url), "state.db", w.path("state.db"), 1)
+	if err := os.WriteFile(w.path(defaultConfigFile), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	spec.Socket, spec.Seed = w.path("providers"), seed
@@ -138,7 +150,13 @@ func newCrashWorld(t testing.TB, seed uint64, spec hostSpec) *crashWorld {
 	return w
 }
 
-func (w *crashWorld) path(name string) string { return filepath.Join(w.dir, name) }
+// path is where something of the world is; what begins with the state's name, where states are.
+func (w *crashWorld) path(name string) string {
+	if w.states != "" && strings.HasPrefix(name, "state.db") {
+		return filepath.Join(w.states, name)
+	}
+	return filepath.Join(w.dir, name)
+}
 
 func (w *crashWorld) say(format string, a ...any) {
 	w.log = append(w.log, time.Now().Format("05.000 ")+fmt.Sprintf(format, a...))
@@ -266,15 +284,16 @@ type crashRun struct {
 	args    []string
 	started time.Time
 	lines   chan string // what it tells; closed when it ended
-	out     *bytes.Buffer
-	errOut  *bytes.Buffer
+	out     *buffer
+	errOut  *buffer
 }
 
 // begin starts the program.
 func (w *crashWorld) begin(failpoint string, args ...string) (*crashRun, error) {
-	r := &crashRun{args: args, lines: make(chan string, 100), out: &bytes.Buffer{}, errOut: &bytes.Buffer{}}
+	r := &crashRun{args: args, lines: make(chan string, 100), out: &buffer{}, errOut: &buffer{}}
 	r.cmd = exec.Command(os.Args[0], withConfig(args, w.path(defaultConfigFile))...)
 	r.cmd.Env = append(os.Environ(), remoteVariable+"="+w.path("providers"), "RECONCILER_FAILPOINT="+failpoint)
+	r.cmd.Env = append(r.cmd.Env, w.env...)
 	r.cmd.Stdout, r.cmd.Stderr = r.out, r.errOut
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -401,7 +420,7 @@ func (w *crashWorld) overview() (reconcile.Overview, error) {
 	if err != nil || e.killed {
 		return v, fmt.Errorf("apply ended with %d, killed %v: %w", e.code, e.killed, err)
 	}
-	if err := json.Unmarshal(r.out.Bytes(), &v); err != nil {
+	if err := json.Unmarshal([]byte(r.out.String()), &v); err != nil {
 		return v, fmt.Errorf("apply: %w\n%s%s", err, r.out, r.errOut)
 	}
 	return v, nil

@@ -32,6 +32,10 @@ const (
 // remoteMain is the program's process: Main, but for where the providers are, and with a
 // clock whose waits are short.
 func remoteMain(socket string, args []string) int {
+	if err := limitFiles(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitUsage
+	}
 	clock := &quickClock{}
 	r := dialProviders(socket, clock)
 	ahead, err := r.now(context.Background())
