@@ -371,6 +371,7 @@ func (r *crashRun) wait(after time.Duration, more func() bool) (crashEnd, error)
 					e.busy = false
 					_ = r.cmd.Process.Kill()
 				}
+			case word == saidUnread:
 			default:
 				return e, fmt.Errorf("it says %q", line)
 			}

@@ -26,6 +26,7 @@ const (
 	toldAt      = 3
 	saidWired   = "wired"     // everything is open; how many intents are
 	saidSettled = "recovered" // every intent that was open is settled, or shows what it waits for
+	saidUnread  = "unread"    // the state can't be read
 	saidIdle    = "idle"      // a poll went well, and nothing is due
 )
 
@@ -99,7 +100,7 @@ func watch(p *program, r *remote, told *teller) {
 	}
 	open, err := intents(p)
 	if err != nil {
-		told.say("error", err)
+		told.say(saidUnread, err) // the program comes to that itself
 		return
 	}
 	told.say(saidWired, len(open))
