@@ -212,9 +212,13 @@ func (k *killer) run() error {
 		}
 	}
 	err := k.w.settle()
+	last := k.before
+	if err == nil {
+		last, err = k.w.check(true)
+	}
 	k.count.Lock()
 	defer k.count.Unlock()
-	for verb, n := range k.before.Died {
+	for verb, n := range last.Died {
 		k.count.inside[verb] += n
 	}
 	if err == nil {
