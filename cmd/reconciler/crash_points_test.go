@@ -163,14 +163,14 @@ const keeper = "shop0"
 // one is an active client, made when there is none.
 func (w *crashWorld) one(but ...string) (shop, error) {
 	for try := 0; ; try++ {
-		v, err := w.overview()
+		rec, err := w.read()
 		if err != nil {
 			return shop{}, err
 		}
 		var found []shop
-		for _, r := range v.Clients {
-			s, wished := w.shops[r.Name]
-			if wished && r.Status == string(state.StatusActive) && !s.Fails && r.Name != keeper && (len(but) == 0 || r.Name != but[0]) {
+		for _, c := range rec.clients {
+			s, wished := w.shops[c.Name]
+			if wished && c.Status == state.StatusActive && c.Settled && !s.Fails && c.Name != keeper && (len(but) == 0 || c.Name != but[0]) {
 				found = append(found, s)
 			}
 		}
@@ -178,7 +178,7 @@ func (w *crashWorld) one(but ...string) (shop, error) {
 		case len(found) > 0:
 			return found[w.rng.IntN(len(found))], nil
 		case try > 3:
-			return shop{}, fmt.Errorf("no client becomes active: %+v", v.Clients)
+			return shop{}, fmt.Errorf("no client becomes active: %+v", rec.clients)
 		}
 		w.names++
 		s := shop{Name: fmt.Sprintf("shop%d", w.names), Currency: w.currency("")}
@@ -186,7 +186,19 @@ func (w *crashWorld) one(but ...string) (shop, error) {
 		if err := w.commit(s.Name); err != nil {
 			return shop{}, err
 		}
+		if _, err := w.overview(); err != nil {
+			return shop{}, err
+		}
 	}
+}
+
+// there makes sure that there is a state.
+func (w *crashWorld) there() error {
+	if exists(w.path("state.db")) {
+		return nil
+	}
+	_, err := w.overview()
+	return err
 }
 
 // firstStart is a configuration of a state that is not there yet.
@@ -214,7 +226,7 @@ func (w *crashWorld) firstStarted() error {
 
 // olderSchema makes the state one of the oldest schema.
 func (w *crashWorld) olderSchema() ([]string, error) {
-	if _, err := w.overview(); err != nil { // there is one
+	if err := w.there(); err != nil {
 		return nil, err
 	}
 	db, err := bbolt.Open(w.path("state.db"), 0o600, &bbolt.Options{Timeout: time.Second})
@@ -239,7 +251,7 @@ func (w *crashWorld) olderSchema() ([]string, error) {
 }
 
 func (w *crashWorld) backUp() ([]string, error) {
-	if _, err := w.overview(); err != nil {
+	if err := w.there(); err != nil {
 		return nil, err
 	}
 	return []string{"backup", w.path("backup")}, nil
