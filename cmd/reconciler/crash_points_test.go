@@ -317,9 +317,7 @@ func TestP8KilledAtEveryPoint(t *testing.T) {
 		}
 	}
 	t.Logf("%d points, %d kills at each", named, *crashEach)
-	if p := percentile(count.open, 99); p >= recoverySoon {
-		t.Errorf("recovery takes %s at the 99th percentile", p)
-	}
+	count.soon(t)
 }
 
 // killAt kills once at a point, at the n-th time that the command comes by it, and lets

@@ -35,6 +35,7 @@ type crashWorld struct {
 	gone  map[string]bool // clients that were wished by nobody since databases were asked for
 	// accepted are the names that the program knew at the last check.
 	accepted map[string]bool
+	former   map[string]bool // names of clients that were renamed: they don't come back
 }
 
 // shop is a manifest as the world writes it.
@@ -115,7 +116,7 @@ func newCrashWorld(t testing.TB, seed uint64, spec hostSpec) *crashWorld {
 // newCrashWorldAt keeps the state in a folder of its own; "": with all the rest.
 func newCrashWorldAt(t testing.TB, states string, seed uint64, spec hostSpec) *crashWorld {
 	t.Helper()
-	w := &crashWorld{t: t, dir: shortDir(t), states: states, seed: seed, rng: rand.New(rand.NewPCG(seed, 2)), shops: map[string]shop{}, known: map[string]shop{}, gone: map[string]bool{}}
+	w := &crashWorld{t: t, dir: shortDir(t), states: states, seed: seed, rng: rand.New(rand.NewPCG(seed, 2)), shops: map[string]shop{}, known: map[string]shop{}, gone: map[string]bool{}, former: map[string]bool{}}
 	var err error
 	if w.git, err = gitserver.New(filepath.Join(w.dir, "git")); err != nil {
 		t.Fatal(err)
@@ -203,6 +204,7 @@ func (w *crashWorld) change() error {
 		delete(w.shops, s.Name)
 		old := s.Name
 		w.names++
+		w.former[old] = true
 		s.Was, s.Name = old, fmt.Sprintf("shop%d", w.names)
 		w.shops[s.Name] = s
 		return w.commit(old, s.Name)
@@ -237,7 +239,7 @@ func (w *crashWorld) currency(was string) string {
 func (w *crashWorld) add() error {
 	var back []string
 	for name := range w.known {
-		if _, there := w.shops[name]; !there && !w.tookOver(name) {
+		if _, there := w.shops[name]; !there && !w.former[name] {
 			back = append(back, name)
 		}
 	}
@@ -252,14 +254,4 @@ func (w *crashWorld) add() error {
 	s := shop{Name: fmt.Sprintf("shop%d", w.names), Currency: w.currency(""), Alias: w.rng.IntN(3) == 0, Fails: w.rng.IntN(8) == 0}
 	w.shops[s.Name] = s
 	return w.commit(s.Name)
-}
-
-// tookOver says that a client was renamed: its old name is not to come back.
-func (w *crashWorld) tookOver(name string) bool {
-	for _, s := range w.known {
-		if s.Was == name {
-			return true
-		}
-	}
-	return false
 }
