@@ -180,9 +180,7 @@ func (h *host) open() error {
 	open("sqlite", memory.Databases())
 	open("local", memory.Hosting())
 	open("local", memory.DNS())
-	// A mail that was sent is taken off the record when its client goes, and looked for when it
-	// comes back: whoever sends it knows at once what was sent.
-	h.add(memory.New(memory.Options{Name: "mailbox", World: h.world, Kinds: memory.Mail()}))
+	open("mailbox", memory.Mail())
 	return nil
 }
 

@@ -217,6 +217,8 @@ func (b *builder) remove() {
 		case r.Ref.Kind == state.KindAdmin:
 			b.user(r, "the manifest was removed; the user stays with its data")
 			continue
+		case r.Ref.Kind == state.KindMail && b.hasData():
+			continue // on record with the data: whoever returns is not welcomed again
 		case r.Found, r.Adopted, !r.Real(), r.Ref.Kind == state.KindMail, b.theirs(r):
 			b.forget(r, "the manifest was removed")
 			continue
@@ -235,6 +237,16 @@ func (b *builder) remove() {
 			}
 		}
 	}
+}
+
+// hasData says that the client has data on record, which stays when it goes.
+func (b *builder) hasData() bool {
+	for _, r := range b.recorded {
+		if r.Real() && b.traits(r.Provider, r.Ref.Kind).Data {
+			return true
+		}
+	}
+	return false
 }
 
 // mail says that taking the record away or changing it may stop mail.
@@ -324,8 +336,10 @@ func Purges(c state.Client, wish, recorded []state.Resource, now time.Time) []St
 			Reason: "kept until " + r.PurgeAfter.UTC().Format("2 January 2006") + ", and nobody asked for it again", Undo: "none: it is erased"})
 	}
 	for i := range out {
-		for _, r := range recorded { // its users are off the record before it goes
-			if v, _ := r.Attributes.Get("database"); r.Ref.Kind == state.KindAdmin && r.Retained() && v.Ref != nil && *v.Ref == out[i].Ref {
+		for _, r := range recorded { // its users, and the mail of a client that is gone, are off the record before it goes
+			v, _ := r.Attributes.Get("database")
+			user := r.Ref.Kind == state.KindAdmin && r.Retained() && v.Ref != nil && *v.Ref == out[i].Ref
+			if user || r.Ref.Kind == state.KindMail && c.Removed && i == 0 {
 				s := &Step{Number: Number(r.Ref.Kind), Action: Forget, Ref: r.Ref, Client: c.Name, Provider: r.Provider, Prior: &r, Reason: "its database is erased", Undo: "none"}
 				out[i].needs(s.Key())
 				out = append(out, s)

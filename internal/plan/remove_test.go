@@ -54,7 +54,8 @@ func TestRuleDataRetention(t *testing.T) {
 		for _, at := range []time.Time{c.until.Add(-time.Second), c.until, now.AddDate(20, 0, 0)} {
 			steps := plan.Purges(absent, nil, kept, at)
 			due := !c.until.IsZero() && !at.Before(c.until)
-			if (len(steps) == 2 && steps[0].Action == plan.Forget && steps[0].Ref.Kind == state.KindAdmin && steps[1].Action == plan.Purge && steps[1].Risk == plan.RiskData) != due || (len(steps) > 0) != due {
+			if (len(steps) == 3 && steps[0].Action == plan.Forget && steps[0].Ref.Kind == state.KindAdmin && steps[1].Action == plan.Forget && steps[1].Ref.Kind == state.KindMail &&
+				steps[2].Action == plan.Purge && steps[2].Risk == plan.RiskData) != due || (len(steps) > 0) != due {
 				t.Errorf("%s at %s: %v, due %t", c.name, at, steps, due)
 			}
 			if back := plan.Purges(in.Client, wishFor(t, in.Client, shop("shop"), nil), kept, at); len(back) > 0 {
@@ -67,6 +68,21 @@ func TestRuleDataRetention(t *testing.T) {
 			if part := plan.Purges(in.Client, without, kept, at); (len(part) == 2) != due || !due && len(part) > 0 {
 				t.Errorf("%s at %s: of a client that wishes no database any more: %v, due %t", c.name, at, part, due)
 			}
+		}
+	}
+}
+
+// P3: a client that returns to its data is not welcomed a second time, whatever a list of
+// sent mail shows.
+func TestP3NoSecondWelcome(t *testing.T) {
+	c := settled(t, shop("shop"))
+	gone := removed(c)
+	c.Recorded = plan.Model(gone.Recorded, plan.Calculate(input(gone)), now)
+	p := plan.Calculate(input(c))
+	find(t, p, "return database/main")
+	for _, s := range p.Steps {
+		if s.Ref.Kind == state.KindMail {
+			t.Errorf("the mail is sent again: %s", line(s))
 		}
 	}
 }
