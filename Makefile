@@ -11,7 +11,7 @@ GOVULNCHECK   = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION ?= $(shell git describe --tags --always --dirty)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test sim planted fleet race vet fmt lint vuln check generate bench dist clean
+.PHONY: help build test sim planted fleet crash power race vet fmt lint vuln check generate bench dist clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,11 +42,15 @@ check: test build lint ## exactly what CI asks of a change
 generate: ## schemas and reference from the manifest's types
 	$(GO) generate ./...
 
-SEEDS   ?= 10000
+# How much of what is drawn at random; SEED is the first, 0: another each time.
 SEED    ?= 0
+SEEDS   ?= 10000
 FOR     ?= 0s
 COMMITS ?= 10000
 CLIENTS ?= 500
+KILLS   ?= 2000
+EACH    ?= 5
+IMAGES  ?= 10000
 
 sim: ## random runs of the engine against its laws: SEEDS=n, SEED=first, FOR=at least so long, HOSTILE=yes
 	$(GO) test ./internal/reconcile -run '^TestSim$$' -v -count=1 -timeout 24h -sim.seeds=$(SEEDS) -sim.seed=$(SEED) -sim.for=$(FOR) $(if $(HOSTILE),-sim.hostile)
@@ -56,6 +60,12 @@ planted: ## plant bugs, each by itself, and let the simulation find them
 
 fleet: ## COMMITS= random commits on CLIENTS= clients: nobody else is written
 	$(GO) test ./internal/reconcile -run '^TestP4Untouched' -v -count=1 -timeout 24h -fleet.commits=$(COMMITS) -fleet.clients=$(CLIENTS)
+
+crash: ## kill the program KILLS times at random and EACH times at every named point
+	$(GO) test ./cmd/reconciler -run '^TestP8(RandomKills|KilledAtEveryPoint)$$' -v -timeout 6h -args -crash.kills=$(KILLS) -crash.each=$(EACH) -crash.seed=$(SEED)
+
+power: ## IMAGES images of the state file at a power loss, each opened and read
+	$(GO) test ./internal/bolt -run '^TestP8PowerLoss$$' -v -timeout 6h -args -power.images=$(IMAGES) -power.seed=$(SEED)
 
 bench: ## benchmarks, without the tests
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...

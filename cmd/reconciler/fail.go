@@ -9,23 +9,29 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"github.com/compassdigital/reconciler/internal/apply"
-	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
-// failAt makes the process kill itself at a step's border: "after-call:7" at the 7th
-// time that any step comes there. The tests of promise P8 set it; empty does nothing.
-func failAt(spec string) func(apply.Border, plan.Step) {
-	border, nth, ok := strings.Cut(spec, ":")
+// The places of a backup at which tests kill the process.
+const (
+	pointBackup   = "backup"    // it is whole, and not in its place yet
+	pointBackedUp = "backed-up" // it is; older ones may still go
+)
+
+// failAt makes the process kill itself at a named point: "after-call:7" at the 7th time
+// that it comes there, "after-call/purge:1" at the first purge. The points are the
+// borders of a step (apply.Border) and the Points of packages reconcile and bolt. The
+// tests of promise P8 set it; empty does nothing.
+func failAt(spec string) func(point, action string) {
+	where, nth, ok := strings.Cut(spec, ":")
 	n, err := strconv.ParseInt(nth, 10, 64)
 	if !ok || err != nil {
-		return nil
+		return func(string, string) {}
 	}
 	var seen atomic.Int64
-	return func(b apply.Border, _ plan.Step) {
-		if string(b) == border && seen.Add(1) == n {
+	return func(point, action string) {
+		if (where == point || where == point+"/"+action) && seen.Add(1) == n {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {} // nothing runs on after the signal
 		}

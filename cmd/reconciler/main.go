@@ -69,12 +69,16 @@ type app struct {
 	// Tests set these; nil elsewhere. wrap stands between the engine and every provider,
 	// ready is called when everything listens, public stands for the world's DNS, sleep
 	// waits between looks and tries; quick lets builds take no pauses and leaves syncing of
-	// the state to the system.
+	// the state to the system; providers stand in the place of those that the configuration
+	// names; wired is called when everything is open.
 	wrap   func(provider.Provider) provider.Provider
 	ready  func(*program)
 	public external.Lookup
 	sleep  func(context.Context, time.Duration) error
 	quick  bool
+
+	providers func(context.Context, Config) ([]provider.Provider, error)
+	wired     func(*program)
 }
 
 // Main runs one command line and returns its exit code.

@@ -168,7 +168,8 @@ person.`,
 		if errors.Is(err, daemon.ErrNoDaemon) {
 			v, err = a.applyHere(c.Context(), conf)
 		}
-		if err != nil {
+		unfinished := err
+		if err != nil && !errors.Is(err, daemon.ErrUnfinished) {
 			return err
 		}
 		if v, err = narrow(v, args); err != nil {
@@ -179,7 +180,7 @@ person.`,
 		} else {
 			a.printOverview(v, len(args) > 0)
 		}
-		if err != nil {
+		if err = errors.Join(err, unfinished); err != nil {
 			return err
 		}
 		return codeOf(v)
@@ -187,7 +188,8 @@ person.`,
 	return c
 }
 
-// applyHere is one pass without a daemon.
+// applyHere is one pass without a daemon. With daemon.ErrUnfinished it says what there is
+// all the same.
 func (a *app) applyHere(ctx context.Context, conf Config) (reconcile.Overview, error) {
 	out := a.progress()
 	defer out.close()
@@ -212,13 +214,15 @@ func (a *app) applyHere(ctx context.Context, conf Config) (reconcile.Overview, e
 		go func() { defer close(ended); _ = s.Serve(listener) }()
 		defer func() { _ = s.Close(); <-ended }()
 	}
-	if err := p.daemon.Once(ctx); err != nil {
-		return reconcile.Overview{}, err
+	unfinished := p.daemon.Once(ctx)
+	if unfinished != nil && !errors.Is(unfinished, daemon.ErrUnfinished) {
+		return reconcile.Overview{}, unfinished
 	}
 	if err := p.deliver(ctx); err != nil {
-		return reconcile.Overview{}, err
+		return reconcile.Overview{}, errors.Join(unfinished, err)
 	}
-	return p.engine.Overview()
+	v, err := p.engine.Overview()
+	return v, errors.Join(unfinished, err)
 }
 
 // Backups.
@@ -235,9 +239,11 @@ func (p *program) backup(path string) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return errors.Join(fmt.Errorf("back up: %w", err), os.Remove(path+".part"))
 	}
+	p.fail(pointBackup, "")
 	if err := os.Rename(path+".part", path); err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}
+	p.fail(pointBackedUp, "")
 	return nil
 }
 

@@ -36,6 +36,16 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	if spec := os.Getenv(hostVariable); spec != "" {
+		if err := hostMain(spec); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(exitFailed)
+		}
+		return
+	}
+	if socket := os.Getenv(remoteVariable); socket != "" {
+		os.Exit(remoteMain(socket, os.Args[1:]))
+	}
 	if name := os.Getenv("RECONCILER_TEST_TOOL"); name != "" {
 		os.Exit(tool(name, os.Args[1:]))
 	}

@@ -235,6 +235,7 @@ then the last pass step by step, and what is on record.`,
 		r := clientOf(d.Row)
 		r.Since, r.RetryAt, r.Problem, r.Holds, r.Last = since(d), d.RetryAt, d.Problem, d.Holds, d.Last
 		r.Resources, r.Intents, r.Tombstones = d.Resources, d.Intents, d.Tombstones
+		r.LookAt = d.LookAt
 		fmt.Fprint(a.out, r.Why(a.look()))
 		return nil
 	}

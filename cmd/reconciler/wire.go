@@ -25,6 +25,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/daemon"
 	"github.com/compassdigital/reconciler/internal/health"
 	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/external"
 	"github.com/compassdigital/reconciler/internal/provider/local"
@@ -47,7 +48,8 @@ type program struct {
 	now     func() time.Time
 	wrap    func(provider.Provider) provider.Provider // nil: providers are used as they are
 	sleep   func(context.Context, time.Duration) error
-	quick   bool            // for tests: see app
+	quick   bool // for tests: see app
+	fail    func(point, action string)
 	public  external.Lookup // what the world's DNS answers
 	log     *slog.Logger
 	store   *bolt.Store
@@ -77,7 +79,7 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	if log == nil {
 		log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	p = &program{config: c, log: log, now: a.now, wrap: a.wrap, sleep: a.sleep, quick: a.quick, public: a.public}
+	p = &program{config: c, log: log, now: a.now, wrap: a.wrap, sleep: a.sleep, quick: a.quick, public: a.public, fail: failAt(a.env("RECONCILER_FAILPOINT"))}
 	if p.public == nil {
 		p.public = external.DNS(net.DefaultResolver)
 	}
@@ -100,14 +102,24 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	if err != nil {
 		return p, err
 	}
-	providers, err := p.openProviders(ctx, c)
+	open := p.openProviders
+	if a.providers != nil {
+		open = a.providers
+	}
+	providers, err := open(ctx, c)
 	if err != nil {
 		return p, err
 	}
 	if err := p.openSource(c); err != nil {
 		return p, err
 	}
-	return p, p.wire(c, in, providers, a.env("RECONCILER_FAILPOINT"))
+	if err := p.wire(c, in, providers); err != nil {
+		return p, err
+	}
+	if a.wired != nil {
+		a.wired(p)
+	}
+	return p, nil
 }
 
 func (p *program) openState(c Config) error {
@@ -116,7 +128,7 @@ func (p *program) openState(c Config) error {
 		return err
 	}
 	p.keys = keys
-	p.store, err = bolt.Open(bolt.Options{Path: c.State.Path, Keys: keys, Now: p.now, NoSync: p.quick})
+	p.store, err = bolt.Open(bolt.Options{Path: c.State.Path, Keys: keys, Now: p.now, NoSync: p.quick, At: func(point string) { p.fail(point, "") }})
 	if err != nil {
 		return err
 	}
@@ -204,7 +216,7 @@ func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provi
 func (p *program) listensAt() string { return p.address.Load().(string) }
 
 // wire makes the engine and the daemon.
-func (p *program) wire(c Config, in state.Installation, providers []provider.Provider, failpoint string) error {
+func (p *program) wire(c Config, in state.Installation, providers []provider.Provider) error {
 	by, known := map[key]provider.Provider{}, &secret.Redactor{}
 	for i, q := range providers {
 		if p.wrap != nil {
@@ -226,7 +238,8 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 	}
 	jitter := func(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2+1) }
 	runner := &apply.Runner{Store: p.store, Provider: find, Installation: in.ID, Now: p.now, Sleep: p.sleep, Jitter: jitter,
-		NewSecret: secret.NewHex32, Fingerprint: p.keys.Fingerprint, Conceal: known.Add, Parallel: stepsAtOnce, At: failAt(failpoint)}
+		NewSecret: secret.NewHex32, Fingerprint: p.keys.Fingerprint, Conceal: known.Add, Parallel: stepsAtOnce,
+		At: func(b apply.Border, s plan.Step) { p.fail(string(b), string(s.Action)) }}
 	removeAfter, err := manifest.ParseDuration(c.Guard.RemoveAfter)
 	if err != nil {
 		return err
@@ -246,7 +259,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 			Program: version, Keep: 3, PublicURL: p.publicURL},
 		Store: p.store, Repo: repo, Runner: runner, Providers: providers,
 		Configured: func(name string, kind state.Kind) bool { _, ok := by[key{name, kind}]; return ok },
-		Check:      probe, NewID: hex6, Now: p.now, Jitter: jitter,
+		Check:      probe, NewID: hex6, Now: p.now, Jitter: jitter, At: func(at reconcile.Point) { p.fail(string(at), "") },
 		Underway: underway.Folder(c.State.Path + ".underway"), Redact: known.Redact,
 		OnPanic: func(e *apply.Panicked) {
 			p.log.Error("pass ran into an error in this program", "client", e.Client, "panic", e.Text, "stack", string(e.Stack))

@@ -373,15 +373,20 @@ func (r *Runner) outcome(tx store.Tx, job Job, i journal.Intent, o *provider.Obj
 }
 
 // offRecord takes what was deleted off the record, and a database's users with it: they
-// lived in it.
+// lived in it. Of a client that is gone nothing else is left then but that mail was sent.
 func offRecord(tx store.Tx, gone state.Ref) error {
 	if gone.Kind == state.KindDatabase {
 		all, err := store.Resources(tx, gone.Client)
 		if err != nil {
 			return err
 		}
+		c, _, err := store.Client(tx, gone.Client)
+		if err != nil {
+			return err
+		}
 		for _, r := range all {
-			if v, _ := r.Attributes.Get("database"); r.Ref.Kind == state.KindAdmin && v.Ref != nil && *v.Ref == gone {
+			v, _ := r.Attributes.Get("database")
+			if user := r.Ref.Kind == state.KindAdmin && v.Ref != nil && *v.Ref == gone; user || r.Ref.Kind == state.KindMail && c.Removed {
 				if err := store.DeleteResource(tx, r.Ref); err != nil {
 					return err
 				}

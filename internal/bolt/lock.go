@@ -53,7 +53,10 @@ func lock(path string, timeout time.Duration, now time.Time) (*os.File, error) {
 		err = &HeldError{Path: path, Holder: readHolder(f)}
 	}
 	if err == nil {
-		err = writeHolder(f, now)
+		// Only a hint for people: who reads a state needs no room on the disk.
+		if err = writeHolder(f, now); full(err) {
+			err = nil
+		}
 	}
 	if err != nil {
 		_ = f.Close() // lets the lock go, if it was taken

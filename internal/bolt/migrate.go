@@ -58,8 +58,12 @@ func (s *Store) migrate(all []migration) error {
 			if _, err := t.flush(); err != nil {
 				return fmt.Errorf("migrate to schema %d (%s): %w", h.Schema, m.name, err)
 			}
+			s.at(PointMigrate)
 			return putHeader(tx, h)
 		})
+		if err == nil {
+			s.at(PointMigrated)
+		}
 		if done {
 			return nil
 		}

@@ -46,6 +46,9 @@ type Options struct {
 	// MaxSize in bytes bounds the file; 0 does not.
 	MaxSize int
 
+	// At is told of the places at which a crash is tried (points.go). nil outside tests.
+	At func(point string)
+
 	migrations []migration // tests; nil is the program's own
 }
 
@@ -153,6 +156,7 @@ func openLocked(o Options) (*Store, error) {
 		return nil, err
 	}
 	if !marked {
+		o.at(PointCreated)
 		err = writeFile(Marker(o.Path), markerText(o))
 	}
 	if err != nil {
@@ -197,6 +201,7 @@ func create(o Options) error {
 	if err != nil {
 		return err
 	}
+	o.at(PointCreate)
 	return replace(temp, o.Path)
 }
 
@@ -211,7 +216,7 @@ func openFile(o Options) (*Store, error) {
 	}
 	db.MaxSize = o.MaxSize
 	db.AllocSize = growth
-	s := &Store{db: db, keys: o.Keys, path: o.Path, now: o.Now}
+	s := &Store{db: db, keys: o.Keys, path: o.Path, now: o.Now, at: o.at}
 	err = guard(func() error {
 		if err := s.checkHeader(len(o.migrations)); err != nil {
 			return err

@@ -28,6 +28,7 @@ type Store struct {
 	keys *secret.Keys
 	path string
 	now  func() time.Time
+	at   func(point string)
 	held *os.File
 
 	waiting atomic.Int64 // Updates that want the pen
@@ -148,8 +149,10 @@ func (s *Store) rollback(g *group) {
 
 func (s *Store) commit(g *group) {
 	id := g.tx.ID()
+	s.at(PointCommit)
 	err := guard(g.tx.Commit)
 	if err == nil {
+		s.at(PointCommitted)
 		s.syncs.Add(1)
 		return
 	}

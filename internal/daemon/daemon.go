@@ -73,6 +73,11 @@ type Daemon struct {
 		sync.Mutex
 		err error // of the last poll
 	}
+	unfinished struct {
+		sync.Mutex
+		n     int   // passes that ended without a result
+		first error // of those
+	}
 }
 
 func (d *Daemon) prepare() {
@@ -105,6 +110,9 @@ func (d *Daemon) PollError() error {
 // ErrStuck: something did not end although it was cut off. The process can end; the
 // next start goes on from the journal.
 var ErrStuck = errors.New("the stop did not wait for a pass that hangs; the next start goes on from the journal")
+
+// ErrUnfinished: passes ended without a result, and nobody is there to try them again.
+var ErrUnfinished = errors.New("not everything was brought to its end")
 
 // Run works until ctx ends, then stops gracefully: no new step begins, running ones
 // get Grace to end, then they are cut off.
@@ -178,6 +186,7 @@ func (d *Daemon) Started(ctx context.Context) error {
 }
 
 // Once polls, passes every client that is due until nothing is due now, and returns.
+// ErrUnfinished: all that could pass did, and some could not.
 func (d *Daemon) Once(ctx context.Context) error {
 	d.prepare()
 	if err := d.start(); err != nil {
@@ -191,6 +200,11 @@ func (d *Daemon) Once(ctx context.Context) error {
 	err := d.Settle(ctx)
 	stop()
 	wg.Wait()
+	d.unfinished.Lock()
+	defer d.unfinished.Unlock()
+	if u := &d.unfinished; err == nil && u.n > 0 {
+		return fmt.Errorf("%w: %d of the passes ended without a result: %w", ErrUnfinished, u.n, u.first)
+	}
 	return err
 }
 
@@ -302,6 +316,11 @@ func (d *Daemon) pass(ctx context.Context, id state.ClientID, cause reconcile.Ca
 	d.queue.Add(reconcile.CauseCommit, done.Also...)
 	if err != nil {
 		d.Log.Error("pass ended without a result; it is tried again", "client", id, "error", err)
+		d.unfinished.Lock()
+		if d.unfinished.n++; d.unfinished.first == nil {
+			d.unfinished.first = err
+		}
+		d.unfinished.Unlock()
 		d.queue.AddAt(d.Now().Add(crashPause), id)
 		return
 	}

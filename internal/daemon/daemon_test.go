@@ -250,3 +250,22 @@ func TestSettleWaitsForTheSecondLook(t *testing.T) {
 		})
 	}
 }
+
+// S34, P6: one pass that ends without a result stops no other, and is told at the end.
+func TestOnceSaysWhatIsUnfinished(t *testing.T) {
+	full := errors.New("no room")
+	e := &engine{due: []reconcile.Due{{Client: "a"}, {Client: "b"}, {Client: "c"}}}
+	e.pass = func(_ context.Context, id state.ClientID, _ reconcile.Cause) (reconcile.Done, error) {
+		if id == "c" {
+			return reconcile.Done{}, nil
+		}
+		return reconcile.Done{}, full
+	}
+	d, _ := newDaemon(e)
+	if err := d.Once(t.Context()); !errors.Is(err, ErrUnfinished) || !errors.Is(err, full) || !strings.Contains(err.Error(), "2 of the passes") {
+		t.Errorf("it ends with %v", err)
+	}
+	if n := len(e.passes()); n != 3 {
+		t.Errorf("%d passes", n)
+	}
+}

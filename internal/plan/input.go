@@ -41,6 +41,7 @@ type ClientInput struct {
 	Retain        time.Duration
 	RetainForever bool
 	Reuse         string // database.reuse of the wish
+	Host          string // of the last good manifest, also of a removed one; "": not known
 }
 
 // Input is all that planning reads. Equal inputs give equal plans, whatever the

@@ -217,6 +217,8 @@ func (b *builder) remove() {
 		case r.Ref.Kind == state.KindAdmin:
 			b.user(r, "the manifest was removed; the user stays with its data")
 			continue
+		case r.Ref.Kind == state.KindMail && b.hasData():
+			continue // on record with the data: whoever returns is not welcomed again
 		case r.Found, r.Adopted, !r.Real(), r.Ref.Kind == state.KindMail, b.theirs(r):
 			b.forget(r, "the manifest was removed")
 			continue
@@ -235,6 +237,16 @@ func (b *builder) remove() {
 			}
 		}
 	}
+}
+
+// hasData says that the client has data on record, which stays when it goes.
+func (b *builder) hasData() bool {
+	for _, r := range b.recorded {
+		if r.Real() && b.traits(r.Provider, r.Ref.Kind).Data {
+			return true
+		}
+	}
+	return false
 }
 
 // mail says that taking the record away or changing it may stop mail.
@@ -268,8 +280,10 @@ func (b *builder) theirs(r state.Resource) bool {
 	return ok && (site.Found || site.Adopted)
 }
 
-// isHost says that a name is the client's own ("@"). Of a client without a site no
-// host is on record: there any name that is no service's counts.
+// isHost says that a name is the client's own ("@"): one of those on record, or wished.
+// Of a client without a site, or of one whose provisioning was cut off, no host is on
+// record: there its manifest says it, and where nothing does, any name that is no service's
+// counts.
 func (b *builder) isHost(name string) bool {
 	any := false
 	for _, refs := range []map[state.Ref]state.Resource{b.recorded, b.wished} {
@@ -282,7 +296,10 @@ func (b *builder) isHost(name string) bool {
 			}
 		}
 	}
-	return !any && !strings.HasPrefix(name, "_")
+	if any {
+		return false
+	}
+	return name == b.c.Host || b.c.Host == "" && !strings.HasPrefix(name, "_")
 }
 
 // Left says that something that the tombstone names is still on record and in use: its

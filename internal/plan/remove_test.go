@@ -71,6 +71,21 @@ func TestRuleDataRetention(t *testing.T) {
 	}
 }
 
+// P3: a client that returns to its data is not welcomed a second time, whatever a list of
+// sent mail shows.
+func TestP3NoSecondWelcome(t *testing.T) {
+	c := settled(t, shop("shop"))
+	gone := removed(c)
+	c.Recorded = plan.Model(gone.Recorded, plan.Calculate(input(gone)), now)
+	p := plan.Calculate(input(c))
+	find(t, p, "return database/main")
+	for _, s := range p.Steps {
+		if s.Ref.Kind == state.KindMail {
+			t.Errorf("the mail is sent again: %s", line(s))
+		}
+	}
+}
+
 // Earlier releases stay up to Keep, the youngest ones.
 func TestReleasesBeyondKeepGo(t *testing.T) {
 	c := settled(t, shop("shop"))

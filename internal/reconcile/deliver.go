@@ -52,6 +52,7 @@ func (e *Engine) Deliver(ctx context.Context, sink func(context.Context, state.R
 		case blocked[r.Subject] || (r.Tries > 0 && e.Now().Before(r.At.Add(redelivery(r.Tries)))):
 			continue
 		}
+		e.at(PointDeliver)
 		if err := e.contain("", func() error { return sink(ctx, r) }); err != nil {
 			blocked[r.Subject] = true
 			r.Tries, r.At = r.Tries+1, e.Now()
@@ -61,6 +62,7 @@ func (e *Engine) Deliver(ctx context.Context, sink func(context.Context, state.R
 			}
 			continue
 		}
+		e.at(PointDelivered)
 		gone = append(gone, r.Seq)
 	}
 	if len(gone) < len(waiting) || ctx.Err() != nil {

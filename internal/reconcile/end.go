@@ -401,6 +401,10 @@ func (e *Engine) rests(g *group, m *member) (Done, error) {
 		end.what = ""
 		end.status, end.because = state.StatusRetained, "the manifest was removed"
 		m.removed = true
+		if m.client.Settled && len(m.recorded) == 0 { // a purge was cut off before it told
+			end.what, end.because = "purged", "its data is erased"
+			return e.finish(g, m, nil, end)
+		}
 	case m.client.Paused || m.effective.Paused:
 		end.status, end.because = state.StatusPaused, "paused"
 	default:

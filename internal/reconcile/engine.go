@@ -71,6 +71,7 @@ type Engine struct {
 	Now    func() time.Time
 	Jitter func(time.Duration) time.Duration
 	Emit   func(apply.Event) // progress, for whoever watches; nil: nobody
+	At     func(Point)       // nil outside tests
 	// Underway outlives a crash of the process; nil: nobody is blamed for one.
 	Underway Underway
 	// OnPanic is told of an error in this program that cost a client its pass; nil: nobody
@@ -181,8 +182,12 @@ func (e *Engine) Start() ([]Due, error) {
 	var claims []state.Claim
 	var base state.Baseline
 	var ok bool
+	var cut map[state.ClientID]bool
 	err := e.Store.View(func(tx store.Tx) (err error) {
 		if clients, err = store.Clients(tx); err != nil {
+			return err
+		}
+		if cut, err = cutOff(tx, clients); err != nil {
 			return err
 		}
 		if claims, err = store.Claims(tx); err != nil {
@@ -218,11 +223,40 @@ func (e *Engine) Start() ([]Due, error) {
 			due = append(due, Due{Client: c.ID})
 		case !c.RetryAt.IsZero():
 			due = append(due, Due{c.ID, c.RetryAt})
-		case !c.Settled:
+		case !c.Settled, cut[c.ID]:
 			due = append(due, Due{Client: c.ID})
 		}
 	}
 	return due, nil
+}
+
+// cutOff are the clients that were at rest while their data was being erased, when the
+// process died: an intent is open that nobody would look into before the next purge, or
+// nothing is left of a removed client, and it is not forgotten.
+func cutOff(tx store.Tx, clients []state.Client) (map[state.ClientID]bool, error) {
+	out := map[state.ClientID]bool{}
+	open, err := store.Intents(tx, "")
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range open {
+		if i.Parked == "" { // else a person decides
+			out[i.Ref.Client] = true
+		}
+	}
+	for _, c := range clients {
+		if !c.Removed {
+			continue
+		}
+		have, err := store.Resources(tx, c.ID)
+		if err != nil {
+			return nil, err
+		}
+		if len(have) == 0 {
+			out[c.ID] = true
+		}
+	}
+	return out, nil
 }
 
 // setBaseline is called with mu held.

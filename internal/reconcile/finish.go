@@ -28,6 +28,7 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 	if end.quiet {
 		lines = nil
 	}
+	e.at(PointEnd)
 	err := e.Store.Update(func(tx store.Tx) error {
 		done = Done{Clients: g.ids, At: end.at}
 		c, ok, err := store.Client(tx, m.client.ID)
@@ -89,6 +90,7 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 	if err != nil {
 		return Done{}, fmt.Errorf("record the end of %s: %w", m.client.Name, err)
 	}
+	e.at(PointEnded)
 	e.told.Store(true)
 	if end.settled {
 		e.forget(m.client.ID)

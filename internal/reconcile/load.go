@@ -243,7 +243,7 @@ func windows(p *manifest.Platform) []plan.Window {
 // input is what planning reads of the member.
 func (m *member) input() plan.ClientInput {
 	in := plan.ClientInput{Client: m.client, Wish: m.wish, Removed: m.removed, Recorded: m.recorded, Looks: m.looks, Tombstones: m.tombstones,
-		Problems: m.problems, Health: true, Retain: m.effective.Database.Retain.For.Std(), RetainForever: m.effective.Database.Retain.Forever, Reuse: m.effective.Database.Reuse}
+		Problems: m.problems, Health: true, Retain: m.effective.Database.Retain.For.Std(), RetainForever: m.effective.Database.Retain.Forever, Reuse: m.effective.Database.Reuse, Host: m.effective.Host}
 	for _, t := range m.tombstones {
 		if (t.Part != "" && !strings.HasPrefix(t.Part, string(state.KindDatabase)+"/")) || t.Retain == "" {
 			continue

@@ -480,10 +480,12 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, now bool, by stri
 		return nil, err
 	}
 	job := g.job(e, plan.Plan{Steps: steps}, run)
+	e.at(PointPurge)
 	r, err := e.Runner.Run(ctx, job)
 	if err != nil {
 		return nil, fmt.Errorf("purge %s: %w", m.client.Name, err)
 	}
+	e.at(PointPurged)
 	var texts []string
 	for _, s := range r.Steps {
 		if s.State == apply.StepDone && s.Step.Action == plan.Purge {

@@ -198,6 +198,7 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 			work[s.Ref.Client], run = true, true
 		}
 	}
+	e.at(PointBegin)
 	err = e.Store.Update(func(tx store.Tx) error {
 		if err := e.keepHolds(tx, g, p, holds); err != nil {
 			return err
@@ -237,6 +238,7 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 	if err != nil {
 		return job, false, fmt.Errorf("begin: %w", err)
 	}
+	e.at(PointBegun)
 	for _, m := range g.members {
 		if work[m.client.ID] {
 			m.worked, m.client.Status = true, m.busy()

@@ -66,6 +66,7 @@ func (e *Engine) accept(ctx context.Context, head string) ([]state.ClientID, err
 	if err != nil {
 		return nil, fmt.Errorf("accept %s: %w", head, err)
 	}
+	e.at(PointRead)
 	if in.EmptyState && in.Baseline == nil {
 		if err := e.strangers(ctx); err != nil {
 			return nil, err
@@ -229,6 +230,7 @@ func (e *Engine) commit(head string, r accept.Result) error {
 		}
 	}
 	e.mu.Unlock()
+	e.at(PointAccept)
 	err := e.Store.Update(func(tx store.Tx) error {
 		if err := write(tx, r); err != nil {
 			return err
@@ -243,6 +245,7 @@ func (e *Engine) commit(head string, r accept.Result) error {
 	if err != nil {
 		return err
 	}
+	e.at(PointAccepted)
 	e.told.Store(true)
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -2,8 +2,10 @@ package reconcile_test
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 )
 
 const month = 31 * 24 * time.Hour
@@ -201,4 +204,82 @@ func TestP3UsersGoWithTheirDatabase(t *testing.T) {
 	if left := v.world.Objects("railway"); len(left) != 0 || w.row("a").Name != "" {
 		t.Errorf("%v is left at the vendor, and on record %+v", left, w.row("a"))
 	}
+}
+
+// dying is a store that a process that died does not reach any more.
+type dying struct {
+	store.Store
+	dead *atomic.Bool
+}
+
+func (d dying) Update(fn func(store.Tx) error) error {
+	if d.dead.Load() {
+		return errors.New("the process is dead")
+	}
+	return d.Store.Update(fn)
+}
+
+// P8: a purge that was cut off anywhere is looked into by the next start, not by the next
+// purge, and a client of whom nothing is left is forgotten.
+func TestP8PurgeCutOff(t *testing.T) {
+	for _, border := range []apply.Border{apply.AfterIntent, apply.AfterCall, apply.AfterOutcome} {
+		t.Run(string(border), func(t *testing.T) {
+			v, w := newVendors(t)
+			var dead atomic.Bool
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			w.change = func(e *reconcile.Engine) {
+				e.Store = dying{w.store, &dead}
+				e.Runner.Store = e.Store
+				e.Runner.At = func(b apply.Border, s plan.Step) {
+					if b == border && s.Action == plan.Purge {
+						dead.Store(true)
+						cancel()
+					}
+				}
+			}
+			w.restart()
+			w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+			id := w.database("a")
+			w.apply(map[string]string{"clients/a.yaml": ""})
+			w.clock.add(month)
+			if _, err := w.engine.PurgeDue(ctx); err == nil || !dead.Load() {
+				t.Fatalf("the purge was not cut off: %v", err)
+			}
+			dead.Store(false)
+			w.change = nil
+			w.pass(ids(w.restart())...)
+			gone := border != apply.AfterIntent
+			if _, there := v.world.Object(id); there == gone {
+				t.Errorf("the database is there: %t", there)
+			}
+			err := w.store.View(func(tx store.Tx) error {
+				open, err := store.Intents(tx, "")
+				if len(open) > 0 {
+					t.Errorf("still open: %v", open)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.engine.Detail("a"); gone != errors.Is(err, reconcile.ErrNoClient) {
+				t.Errorf("of the client there is: %v", err)
+			}
+			if gone {
+				if h, err := w.engine.History("", 1); err != nil || len(h) != 1 || h[0].What != "purged" || h[0].Name != "a" {
+					t.Errorf("the history ends with %+v (%v)", h, err)
+				}
+			} else if done, err := w.purge(); err != nil || len(done) != 1 {
+				t.Errorf("purged %v, %v", done, err)
+			}
+		})
+	}
+}
+
+func ids(due []reconcile.Due) (out []state.ClientID) {
+	for _, d := range due {
+		out = append(out, d.Client)
+	}
+	return out
 }

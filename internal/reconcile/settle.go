@@ -43,6 +43,7 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 		}
 		job := g.job(e, p, m.client.Run)
 		job.Superseded = nil // an undo is never left halfway
+		e.at(PointRollback)
 		r, err := e.Runner.Run(ctx, job)
 		if err != nil {
 			return true, d, fmt.Errorf("roll back %s: %w", m.client.Name, err)
@@ -69,6 +70,7 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 		}
 		m.worked = worked
 	}
+	e.at(PointRolledBack)
 	return e.rolledBack(g, m, result, why, lost, keep)
 }
 

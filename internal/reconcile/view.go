@@ -183,6 +183,7 @@ type Facts struct {
 	Resources  []state.Resource   `json:"resources"`
 	Holds      []state.Hold       `json:"holds"`
 	Intents    []string           `json:"intents"`
+	LookAt     time.Time          `json:"lookAt,omitzero"` // when the last of the intents is looked for again; zero: now
 	History    []state.Entry      `json:"history"`
 	Last       *state.Deployment  `json:"last,omitempty"`
 	Tombstones []state.Tombstone  `json:"tombstones"`
@@ -228,6 +229,9 @@ func (e *Engine) Detail(name string) (Detail, error) {
 		}
 		for _, i := range open {
 			d.Intents = append(d.Intents, string(i.Op)+" "+i.Ref.String())
+			if i.LookAt.After(d.LookAt) && i.LookAt.After(e.Now()) {
+				d.LookAt = i.LookAt
+			}
 		}
 		if d.History, err = store.History(tx, c.ID, 50); err != nil {
 			return err

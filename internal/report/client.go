@@ -18,6 +18,7 @@ type Client struct {
 	Last                              *state.Deployment
 	Resources                         []state.Resource
 	Intents                           []string          // writes whose end is not known
+	LookAt                            time.Time         // when they are looked for again; zero: now
 	Tombstones                        []state.Tombstone // what its removal waits for
 }
 
@@ -128,7 +129,11 @@ func (c Client) waits(o Options) string {
 		}
 	}
 	for _, i := range c.Intents {
-		lines = append(lines, "it is not known how `"+Line(i)+"` ended: it is looked for before anything else")
+		when := "before anything else"
+		if !c.LookAt.IsZero() {
+			when = "again at " + moment(c.LookAt) + ", as the provider's lists may be late"
+		}
+		lines = append(lines, "it is not known how `"+Line(i)+"` ended: it is looked for "+when)
 	}
 	if c.Last != nil {
 		for _, s := range c.Last.Steps {

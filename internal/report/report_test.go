@@ -237,6 +237,8 @@ func TestClient(t *testing.T) {
 		Tombstones: []state.Tombstone{{Part: "domain/www.shop.example@local", Held: "77aa00112233"}, {Part: "record/MX shop.example", Waits: "clients/a.yaml"}, {NotUntil: day(22)}, {Part: "mail/x", Held: "x", Done: true}},
 		Resources:  []state.Resource{{Ref: ref("d1", "database", "main"), Provider: "sqlite", ID: "db-1", RetainedAt: day(1), PurgeAfter: day(22)}, {Ref: ref("d1", "site", "local"), Provider: "local", ID: "demoshop"}}}
 	golden(t, "why.txt", c.Why(Options{}))
+	late := Client{Name: "demoshop", Status: "provisioning", Intents: c.Intents, LookAt: day(2)}
+	golden(t, "why-late.txt", late.Why(Options{}))
 	golden(t, "overview.txt", Overview([]Client{c, {Name: "a", Status: "active"}}, []state.FileProblem{*c.Problem}, c.Holds, Options{}))
 	if got := Overview(nil, nil, nil, Options{}); !strings.HasPrefix(got, "No clients yet.") {
 		t.Errorf("an empty overview: %q", got)

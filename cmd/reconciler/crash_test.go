@@ -1,0 +1,330 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/bolt"
+	"github.com/compassdigital/reconciler/internal/daemon"
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+)
+
+// `go test` kills a few times; `make crash KILLS=10000` as often as one likes.
+var (
+	crashKills = flag.Int("crash.kills", 40, "how often the random kills must hit a process at work")
+	crashSeed  = flag.Uint64("crash.seed", 0, "of commits and kills; 0: another one each time")
+)
+
+const (
+	crashWorlds  = 2               // side by side
+	crashLife    = 150             // kills that a world lives through
+	recoverySoon = 5 * time.Second // of 99 in 100 starts
+	manyStarts   = 500
+)
+
+// crashCount is what a run of kills came to.
+type crashCount struct {
+	sync.Mutex
+	kills   int // that hit a process at work
+	missed  int // that hit one with nothing to do, or none
+	inside  map[string]int
+	points  map[string]int
+	how     map[string]int
+	all     []time.Duration // from each start after a kill until recovered
+	open    []time.Duration // of those, where intents were open
+	shown   int
+	runs    int
+	cut     int // starts that were killed before they recovered
+	began   time.Time
+	settled int // worlds that came to their end
+	checks  int
+	wanted  int
+}
+
+func newCrashCount(wanted int) *crashCount {
+	return &crashCount{inside: map[string]int{}, points: map[string]int{}, how: map[string]int{}, began: time.Now(), wanted: wanted}
+}
+
+func (c *crashCount) enough() bool {
+	c.Lock()
+	defer c.Unlock()
+	return c.kills >= c.wanted || c.runs > 6*c.wanted+100
+}
+
+// note counts how a process ended that was to be killed.
+func (c *crashCount) note(e crashEnd, how string, afterKill bool) {
+	c.Lock()
+	defer c.Unlock()
+	c.runs++
+	if e.killed && e.busy {
+		c.kills++
+		c.how[how]++
+	} else {
+		c.missed++
+	}
+	switch {
+	case !afterKill:
+	case e.recovered == 0:
+		c.cut++
+	default:
+		c.all = append(c.all, e.recovered)
+		if e.open > 0 {
+			c.open = append(c.open, e.recovered)
+		}
+		if e.how == "shown" {
+			c.shown++
+		}
+	}
+}
+
+// soon wants recovery to be soon, where there are enough starts that a busy machine is not
+// what is measured.
+func (c *crashCount) soon(t *testing.T) {
+	if p := percentile(c.open, 99); len(c.open) >= manyStarts && p >= recoverySoon {
+		t.Errorf("recovery takes %s at the 99th percentile", p)
+	}
+}
+
+func percentile(all []time.Duration, p int) time.Duration {
+	if len(all) == 0 {
+		return 0
+	}
+	all = slices.Sorted(slices.Values(all))
+	return all[min(len(all)-1, len(all)*p/100)].Round(time.Millisecond)
+}
+
+func figures(all []time.Duration) string {
+	return fmt.Sprintf("%d starts: p50 %s, p99 %s, longest %s", len(all), percentile(all, 50), percentile(all, 99), percentile(all, 100))
+}
+
+func (c *crashCount) report(t *testing.T) {
+	c.Lock()
+	defer c.Unlock()
+	took := time.Since(c.began)
+	inside := 0
+	for _, n := range c.inside {
+		inside += n
+	}
+	t.Logf("%d kills of a process at work in %s (%d ms each), %d others; %d worlds came to their end, %d checks in between", c.kills, took.Round(time.Second),
+		took.Milliseconds()/int64(max(c.kills, 1)), c.missed, c.settled, c.checks)
+	t.Logf("kills by way: %s", tally(c.how))
+	t.Logf("calls whose caller died meanwhile: %d (%s)", inside, tally(c.inside))
+	t.Logf("named points: %s", tally(c.points))
+	t.Logf("recovery with intents open, %s; %d of all were shown, not settled", figures(c.open), c.shown)
+	t.Logf("recovery of every start after a kill, %s; %d more were killed before", figures(c.all), c.cut)
+}
+
+func tally(m map[string]int) string {
+	var out []string
+	for _, k := range sortedKeys(m) {
+		out = append(out, fmt.Sprintf("%s %d", k, m[k]))
+	}
+	return strings.Join(out, ", ")
+}
+
+// crashPoints are the named points that commits come by.
+func crashPoints() []string {
+	out := []string{bolt.PointCommit, bolt.PointCommitted}
+	for _, p := range []reconcile.Point{reconcile.PointRead, reconcile.PointAccept, reconcile.PointAccepted, reconcile.PointBegin, reconcile.PointBegun,
+		reconcile.PointEnd, reconcile.PointEnded, reconcile.PointDeliver, reconcile.PointDelivered, reconcile.PointRollback, reconcile.PointRolledBack, reconcile.PointPurge, reconcile.PointPurged} {
+		out = append(out, string(p))
+	}
+	return append(out, stepPoints()...)
+}
+
+// stepPoints are the borders of steps that write, by what the step does.
+func stepPoints() (out []string) {
+	for _, b := range []apply.Border{apply.BeforeIntent, apply.AfterIntent, apply.AfterCall, apply.AfterOutcome} {
+		for _, a := range []plan.Action{plan.Create, plan.Update, plan.Delete} {
+			out = append(out, string(b)+"/"+string(a))
+		}
+	}
+	return out
+}
+
+// P8 and P3: the program is killed with SIGKILL at random moments, at random writes of its
+// providers, which live on, at random commits and named points, over and over in the same
+// world. No object is there twice (I1), none is lost (I2), what looks like ours is not
+// touched (I5), data stays, and when it is left alone it comes to what the branch wishes.
+func TestP8RandomKills(t *testing.T) {
+	seed := *crashSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("-crash.seed=%d", seed)
+	count := newCrashCount(*crashKills)
+	t.Run("worlds", func(t *testing.T) {
+		for side := range crashWorlds {
+			t.Run(fmt.Sprint(side), func(t *testing.T) {
+				t.Parallel()
+				for n := uint64(0); !count.enough() && !t.Failed(); n++ {
+					t.Run(fmt.Sprint(n), func(t *testing.T) { killWorld(t, seed+uint64(side)*(1<<32+2)+n, count) })
+				}
+			})
+		}
+	})
+	count.report(t)
+	if count.kills < count.wanted {
+		t.Errorf("only %d kills hit a process at work, %d were wanted", count.kills, count.wanted)
+	}
+	count.soon(t)
+}
+
+// killWorld is the life of one world.
+func killWorld(t *testing.T, seed uint64, count *crashCount) {
+	spec := hostSpec{Slow: true}
+	switch seed % 4 {
+	case 0:
+		spec.Dir = "embedded"
+	case 1:
+		spec.Lag, spec.Builds = 4*time.Second, 2
+	case 2:
+		spec.Builds = 1
+	}
+	w := newCrashWorld(t, seed, spec)
+	k := &killer{w: w, count: count, busy: 150 * time.Millisecond, writes: 12}
+	err := k.run()
+	if err != nil {
+		t.Fatalf("-crash.seed=%d (%+v): %v\n%s", seed, spec, err, strings.Join(w.log, "\n"))
+	}
+}
+
+// killer kills one world's program.
+type killer struct {
+	w      *crashWorld
+	count  *crashCount
+	busy   time.Duration // how long a process is at work, about
+	writes int           // how many writes it makes, about
+	killed bool          // the last process was
+	before truth
+}
+
+func (k *killer) run() error {
+	for range 3 {
+		if err := k.w.add(); err != nil {
+			return err
+		}
+	}
+	for n := 0; n < crashLife && !k.count.enough(); n++ {
+		if err := k.round(); err != nil {
+			return err
+		}
+	}
+	err := k.w.settle()
+	last := k.before
+	if err == nil {
+		last, err = k.w.check(true)
+	}
+	k.count.Lock()
+	defer k.count.Unlock()
+	for verb, n := range last.Died {
+		k.count.inside[verb] += n
+	}
+	if err == nil {
+		k.count.settled++
+	}
+	return err
+}
+
+// round is a commit or some, a process, and its death.
+func (k *killer) round() error {
+	w := k.w
+	for w.rng.IntN(4) > 0 {
+		if err := w.change(); err != nil {
+			return err
+		}
+		if w.rng.IntN(3) > 0 {
+			break
+		}
+	}
+	if w.rng.IntN(40) == 0 { // what is retained is erased now
+		w.say("a month passes")
+		if err := w.host.pass(context.Background(), 31*24*time.Hour); err != nil {
+			return err
+		}
+	}
+	args, failpoint, how := []string{"run"}, "", "time"
+	if w.rng.IntN(4) == 0 {
+		args[0] = "apply"
+	}
+	var after time.Duration
+	arm := armed{}
+	switch n := w.rng.IntN(10); {
+	case n < 4:
+		after = time.Millisecond + time.Duration(w.rng.Int64N(int64(k.busy)))
+	case n < 7:
+		how, arm = "write", armed{N: 1 + w.rng.IntN(max(k.writes, 1)), Moment: []string{"before", "after"}[w.rng.IntN(2)]}
+	case n < 8:
+		how = "commit"
+		failpoint = fmt.Sprintf("%s:%d", []string{bolt.PointCommit, bolt.PointCommitted}[w.rng.IntN(2)], 1+w.rng.IntN(30))
+	default:
+		points := crashPoints()
+		how = "point"
+		failpoint = fmt.Sprintf("%s:%d", points[w.rng.IntN(len(points))], 1+w.rng.IntN(2))
+	}
+	if err := w.host.ask(context.Background(), "/arm", arm, nil); err != nil {
+		return err
+	}
+	r, err := w.begin(failpoint, args...)
+	if err != nil {
+		return err
+	}
+	again := 0
+	e, err := r.wait(after, func() bool { // it is idle, and lives: give it something to do
+		if again++; again > 2 || args[0] != "run" {
+			return false
+		}
+		if err := w.change(); err != nil {
+			return false
+		}
+		go func() { // the answer is no matter; the process dies of it
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			_ = daemon.Call(ctx, w.path("state.db.sock"), daemon.Ask{Op: "apply"}, nil)
+		}()
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	w.say("ended: killed %v busy %v after %s, %d open, recovered %s", e.killed, e.busy, e.ran.Round(time.Millisecond), e.open, e.recovered.Round(time.Millisecond))
+	if !e.killed && args[0] == "run" {
+		return fmt.Errorf("the daemon ended with %d:\n%s", e.code, r.errOut)
+	}
+	k.count.note(e, how, k.killed)
+	k.killed = e.killed
+	if e.killed && e.busy && how == "point" {
+		k.count.Lock()
+		where, _, _ := strings.Cut(failpoint, ":")
+		k.count.points[where]++
+		k.count.Unlock()
+	}
+	k.learn(e)
+	if w.rng.IntN(3) > 0 {
+		return nil // calls that are under way happen beside the next process
+	}
+	k.count.Lock()
+	k.count.checks++
+	k.count.Unlock()
+	t, err := w.check(false)
+	k.writes = (k.writes + max(t.Writes-k.before.Writes, 2)/2) / 2
+	k.before = t
+	return err
+}
+
+// learn follows how long processes are at work, so that most kills hit.
+func (k *killer) learn(e crashEnd) {
+	at := e.idle
+	if at == 0 {
+		at = e.ran + e.ran/4
+	}
+	k.busy = max((3*k.busy+at)/4, 20*time.Millisecond)
+}

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/bolt"
+	"github.com/compassdigital/reconciler/internal/journal"
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/secret"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// record is what the state file says while nobody has it open.
+type record struct {
+	installation string
+	clients      []state.Client
+	resources    []state.Resource
+	intents      []journal.Intent
+}
+
+func (w *crashWorld) keys() *secret.Keys {
+	w.t.Helper()
+	keys, err := secret.Open(secret.KeySource{File: w.path("key"), Existing: true})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return keys
+}
+
+func (w *crashWorld) read() (rec record, err error) {
+	path := w.path("state.db")
+	if !exists(path) {
+		return rec, nil
+	}
+	s, err := bolt.Open(bolt.Options{Path: path, Keys: w.keys(), Now: time.Now, NoSync: true})
+	if err != nil {
+		return rec, err
+	}
+	err = s.View(func(tx store.Tx) error {
+		in, _, err := store.Installation(tx)
+		if err != nil {
+			return err
+		}
+		rec.installation = in.ID
+		if rec.clients, err = store.Clients(tx); err != nil {
+			return err
+		}
+		if rec.resources, err = store.AllResources(tx); err != nil {
+			return err
+		}
+		for _, c := range rec.clients {
+			open, err := store.Intents(tx, c.ID)
+			if err != nil {
+				return err
+			}
+			rec.intents = append(rec.intents, open...)
+		}
+		return nil
+	})
+	return rec, errors.Join(err, s.Close())
+}
+
+// check compares the state file with what the host knows, at any time. settled says that
+// nothing is under way: then both are the same.
+func (w *crashWorld) check(settled bool) (truth, error) {
+	var t truth
+	rec, err := w.read()
+	if err != nil {
+		return t, fmt.Errorf("read the state: %w", err)
+	}
+	if err := w.host.ask(context.Background(), "/truth?installation="+rec.installation, nil, &t); err != nil {
+		return t, err
+	}
+	w.accepted = map[string]bool{}
+	for _, c := range rec.clients {
+		w.accepted[c.Name] = !c.Removed
+	}
+	bad := t.Bad
+	recorded := map[string]bool{}
+	for _, r := range rec.resources {
+		if r.Real() {
+			recorded[r.Provider+" "+string(r.Ref.Kind)+" "+r.ID] = true
+		}
+	}
+	databases := map[string]bool{}
+	for _, r := range rec.resources {
+		databases[r.ID] = r.Ref.Kind == state.KindDatabase
+	}
+	for _, o := range t.Objects {
+		id := o.Owner + " " + string(o.Kind) + " " + o.ID
+		intent := slices.ContainsFunc(rec.intents, func(i journal.Intent) bool {
+			return i.Provider == o.Owner && i.Ref.Kind == o.Kind && (i.Name == o.Name || i.ObjectID == o.ID)
+		})
+		switch {
+		case recorded[id], intent:
+		case o.Kind == state.KindMail: // what was sent is taken off the record with its client
+		case o.Kind == state.KindAdmin && databases[o.Inside]: // off the record before its database is erased, with which it goes
+		default:
+			bad = append(bad, "I2: an orphan: "+id+" "+o.Name)
+		}
+		delete(recorded, id)
+	}
+	if settled {
+		for id := range recorded {
+			bad = append(bad, "on record, and not there: "+id)
+		}
+		for _, c := range rec.clients {
+			if c.Removed && !slices.ContainsFunc(rec.resources, func(r state.Resource) bool { return r.Ref.Client == c.ID }) {
+				bad = append(bad, "nothing is left of "+string(c.ID)+", and it is not forgotten")
+			}
+		}
+		for _, i := range rec.intents {
+			bad = append(bad, "an open intent: "+string(i.Op)+" "+i.Key)
+		}
+	}
+	for _, client := range t.Erased {
+		name := client[:strings.LastIndex(client, "-")]
+		if _, wished := w.shops[name]; wished && !w.gone[name] && !w.renamed(name) {
+			bad = append(bad, "P5: the database of "+client+" was erased, and its manifest never went")
+		}
+	}
+	if len(bad) > 0 {
+		return t, errors.New(strings.Join(bad, "\n"))
+	}
+	return t, nil
+}
+
+// renamed says that the name was another client's before, whose id it still has.
+func (w *crashWorld) renamed(name string) bool { return w.known[name].Was != "" }
+
+// settle lets everything come to its end, undisturbed, and checks that it is as wished.
+func (w *crashWorld) settle() error {
+	if err := w.host.ask(context.Background(), "/arm", armed{}, nil); err != nil {
+		return err
+	}
+	for name, s := range w.shops {
+		if s.Broken || s.Fails {
+			s.Broken, s.Fails = false, false
+			w.shops[name] = s
+			if err := w.commit(name); err != nil {
+				return err
+			}
+		}
+	}
+	const tries = 12
+	var wrong []string
+	for n := range tries {
+		v, err := w.overview()
+		if err != nil {
+			return err
+		}
+		if wrong = w.unfit(v); len(wrong) == 0 {
+			break
+		}
+		if n == tries-1 {
+			return fmt.Errorf("it does not come to its end:\n%s", strings.Join(wrong, "\n"))
+		}
+		for _, r := range v.Clients {
+			if n > 2 && (r.Status == string(state.StatusFailed) || r.Status == string(state.StatusHeld)) {
+				if _, _, err := w.command("retry", r.ID); err != nil {
+					return err
+				}
+			}
+		}
+		if err := w.host.pass(context.Background(), 10*time.Minute); err != nil {
+			return err
+		}
+	}
+	before, err := w.check(true)
+	if err != nil {
+		return err
+	}
+	if _, err := w.overview(); err != nil {
+		return err
+	}
+	after, err := w.check(true)
+	if err != nil {
+		return err
+	}
+	if after.Writes != before.Writes {
+		return fmt.Errorf("%d writes although nothing is left to do", after.Writes-before.Writes)
+	}
+	for _, s := range w.shops {
+		for _, host := range s.hosts() {
+			got, err := w.host.serves(context.Background(), host)
+			if err != nil || !strings.Contains(got, s.Currency) {
+				return fmt.Errorf("%s serves %.200q (%v), want %s", host, got, err, s.Currency)
+			}
+		}
+	}
+	return nil
+}
+
+// unfit says which clients are not as the branch wishes them.
+func (w *crashWorld) unfit(v reconcile.Overview) (out []string) {
+	left := map[string]bool{}
+	for name := range w.shops {
+		left[name] = true
+	}
+	for _, r := range v.Clients {
+		switch {
+		case left[r.Name] && r.Status == string(state.StatusActive):
+			delete(left, r.Name)
+		case r.Status == string(state.StatusRetained):
+		default:
+			out = append(out, fmt.Sprintf("%s (%s) is %s: %s", r.Name, r.ID, r.Status, r.Because))
+		}
+	}
+	for name := range left {
+		out = append(out, name+" is not there")
+	}
+	sort.Strings(out)
+	return out
+}
+
+// The host and the check see what is wrong: something twice, something that is on no
+// record, a look-alike that was changed, a database that lost its rows or was erased.
+func TestCrashCheckSees(t *testing.T) {
+	w := newCrashWorld(t, 10, hostSpec{Lag: time.Second})
+	for _, name := range []string{keeper, "shop1"} {
+		w.shops[name] = shop{Name: name, Currency: "EUR"}
+		if err := w.commit(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.settle(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.host.pass(t.Context(), time.Minute); err != nil { // lists are late
+		t.Fatal(err)
+	}
+	rec, err := w.read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := w.host.providers(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark := provider.Mark{Installation: rec.installation, Client: "shop9-000000", Generation: 1}
+	wish := provider.Wish{Ref: state.Ref{Client: mark.Client, Kind: state.KindDatabase, Name: "main"}, Name: "shop9-000000-x", Mark: mark}
+	for range 2 {
+		if _, err := all[0].Create(t.Context(), wish); err != nil {
+			t.Fatal(err)
+		}
+	}
+	like := provider.Wish{Ref: state.Ref{Kind: state.KindSite}, Name: "demoshop-ffffff-x"}
+	found, err := all[1].Observe(t.Context(), provider.Query{Kind: state.KindSite, Name: like.Name})
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%d look-alikes: %v", len(found), err)
+	}
+	if _, err := all[1].Update(t.Context(), found[0].ID, like); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rec.resources {
+		if r.Ref.Kind == state.KindDatabase && strings.HasPrefix(string(r.Ref.Client), "shop1-") {
+			if err := all[0].Delete(t.Context(), state.KindDatabase, r.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_, err = w.check(true)
+	if err == nil {
+		t.Fatal("nothing is seen")
+	}
+	for _, want := range []string{"I1: 2 times", "I2: an orphan", "I5: the look-alike", "P5: the database of shop1", "on record, and not there"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("not seen: %s, in\n%v", want, err)
+		}
+	}
+}
