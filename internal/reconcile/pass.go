@@ -21,6 +21,7 @@ const (
 	CauseApprove  Cause = "approve"
 	CauseSecret   Cause = "secret"
 	CauseSchedule Cause = "schedule"
+	CauseDrift    Cause = "drift" // two looks found something changed, and policy says heal
 	CauseStart    Cause = "start" // the program was started and found it unfinished
 )
 
@@ -64,6 +65,9 @@ func (e *Engine) Pass(ctx context.Context, id state.ClientID, cause Cause) (Done
 	}
 	e.wish(g)
 	e.count(func(s *Stats) { s.Plans++ })
+	if over, d, err := e.mend(ctx, g); over || err != nil {
+		return d, err
+	}
 	p := e.calculate(g)
 	if p.Empty() && !g.looksWanted() {
 		return e.settled(g, cause)

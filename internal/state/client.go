@@ -80,7 +80,6 @@ type Client struct {
 	AdminURL     string      `json:"adminUrl,omitempty"`
 	Deployment   string      `json:"deployment,omitempty"` // id of the last Deployment (audit record)
 	DeployedAt   time.Time   `json:"deployedAt,omitzero"`
-	DriftFields  []string    `json:"drift,omitempty"`
 	// LookWanted asks the next pass to look at the world even when the record says that nothing is due.
 	LookWanted bool `json:"lookWanted,omitempty"`
 	// Run is the pass that is under way (or was, when the program was cut off); a failed first
@@ -258,7 +257,7 @@ type Deployment struct {
 	Client      ClientID  `json:"client"`
 	Name        string    `json:"name"`
 	Commit      string    `json:"commit"`
-	Cause       string    `json:"cause"` // commit | retry | approve | secret | drift | schedule
+	Cause       string    `json:"cause"` // commit | retry | approve | secret | drift | schedule | start
 	By          string    `json:"by,omitempty"`
 	Fingerprint string    `json:"fingerprint"`
 	State       string    `json:"state"` // running | succeeded | failed | superseded | rolled back | held
