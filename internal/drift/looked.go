@@ -95,6 +95,9 @@ func Judge(l state.Looked, c Case) (out state.Looked, begins bool) {
 		row.Mend, row.Waits = false, ""
 		lost := row.Ref.Kind == state.KindDatabase && row.Field == state.FieldGone && !r.Retained()
 		never := Never(*row, r, t)
+		if on := hangsOn(r, l.Rows); on != "" && never == "" {
+			never = on + " is gone, and it hangs on that"
+		}
 		switch {
 		case lost && (was || row.Looks >= LooksBeforeMend && c.Rests == ""):
 			row.Mend = true // the pass holds the client
@@ -118,6 +121,18 @@ func Judge(l state.Looked, c Case) (out state.Looked, begins bool) {
 		begins = begins || row.Mend && !was
 	}
 	return out, begins
+}
+
+// hangsOn is something gone that the resource refers to.
+func hangsOn(r state.Resource, rows []state.Drift) string {
+	for _, on := range r.References() {
+		for _, row := range rows {
+			if row.Ref == on && row.Field == state.FieldGone {
+				return string(on.Kind) + " " + on.Name
+			}
+		}
+	}
+	return ""
 }
 
 // Postpone takes back what Judge began, for whoever can't mend all at once.
