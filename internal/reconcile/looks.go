@@ -12,6 +12,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/drift"
+	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -274,9 +275,10 @@ func letGo(was, now state.Looked) bool {
 	return false
 }
 
+// hasSame says that people were told of the row already.
 func hasSame(rows []state.Drift, row state.Drift) bool {
 	return slices.ContainsFunc(rows, func(r state.Drift) bool {
-		return r.Ref == row.Ref && r.Field == row.Field && r.Print == row.Print && r.Fight == row.Fight && r.Lapsed == row.Lapsed && (r.Policy == row.Policy || r.Policy != "ignore")
+		return r.Ref == row.Ref && r.Field == row.Field && r.Print == row.Print && r.Fight == row.Fight && r.Lapsed == row.Lapsed && (r.Policy == row.Policy || r.Policy != manifest.DriftIgnore)
 	})
 }
 
@@ -363,7 +365,7 @@ func (e *Engine) pauseProviders(s *survey) error {
 	})
 }
 
-// stops is who was left alone and why, for the log.
+// Stops is who was left alone and why, for the log.
 func (l Looks) Stops() string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(l.Stopped)) {

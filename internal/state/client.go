@@ -294,7 +294,7 @@ type Entry struct {
 // delivered at least once in order per subject, idempotently.
 type Report struct {
 	Seq       uint64    `json:"seq"`
-	Subject   string    `json:"subject"` // commit/SHA, commit/SHA/client/NAME, client/NAME
+	Subject   string    `json:"subject"` // commit/SHA, commit/SHA/client/NAME, client/NAME/drift
 	State     string    `json:"state"`   // pending | success | failure | error
 	Text      string    `json:"text"`    // at most 140 characters
 	Detail    string    `json:"detail,omitempty"`
