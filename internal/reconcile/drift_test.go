@@ -757,3 +757,25 @@ func TestS41CommitBeforeTheMend(t *testing.T) {
 		t.Errorf("what the commit wishes is drift: %+v", l)
 	}
 }
+
+// P9: a commit that comes while a client is held by what looks found gets its own pass, and
+// its verdict.
+func TestP9CommitOverAHeldMend(t *testing.T) {
+	v, w := newVendors(t)
+	only := []string{"deployment: {provider: none}", "dns: {provider: none}"}
+	w.apply(map[string]string{"clients/shop.yaml": client("shop", only...)})
+	v.world.Remove(w.database("shop"))
+	w.look()
+	w.look()
+	w.want("shop", state.StatusHeld)
+	w.apply(map[string]string{"templates/shop.yaml": strings.Replace(template, "ref: v1", "ref: v2", 1)})
+	w.view(func(tx store.Tx) error {
+		s, _, err := store.Verdict(tx, w.engine.Head())
+		if len(s.Clients) != 1 || s.State == "pending" {
+			t.Errorf("the verdict: %+v", s)
+		}
+		return err
+	})
+	w.look()
+	w.want("shop", state.StatusHeld) // the database is still gone
+}

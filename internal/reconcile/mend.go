@@ -15,13 +15,16 @@ import (
 )
 
 // mend is a pass that puts back what two looks found changed, and nothing else: its wish
-// is the record. over says that it was such a pass. A commit, or a retry, comes first: it
-// looks at everything anyway.
+// is the record. over says that it was such a pass. A commit that came since comes first,
+// and so does a retry: their passes are about them, and looks find again what is left.
 func (e *Engine) mend(ctx context.Context, g *group) (over bool, d Done, err error) {
 	if len(g.members) != 1 || len(g.members[0].marked()) == 0 || !e.calculate(g).Empty() {
 		return false, d, nil
 	}
 	m := g.members[0]
+	if m.client.Seq != m.looked.Seq {
+		return false, d, nil // the commit's verdict waits for its own pass
+	}
 	g.mending = true
 	if !e.lookAgain(ctx, g, m) {
 		if ctx.Err() != nil {
