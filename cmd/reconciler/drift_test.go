@@ -108,6 +108,9 @@ func TestS41EditedByHand(t *testing.T) {
 	if s := rowOf(w.status(), "bakery"); len(s.Drift) != 1 || s.Status != "active" || s.LastLook.Before(row.Since) {
 		t.Errorf("status: %+v", s)
 	}
+	if r := w.must(0, "status"); !strings.Contains(r.out, "changed outside: record A mail.bakery.localhost content") {
+		t.Errorf("status says:\n%s", r.out)
+	}
 	if r := w.must(0, "why", "bakery"); !strings.Contains(r.out, "Looked at last by schedule: ") || !strings.Contains(r.out, `content is "198.51.100.2", recorded "192.0.2.1"`) {
 		t.Errorf("why says:\n%s", r.out)
 	}

@@ -170,7 +170,7 @@ func (a *app) printOverview(v reconcile.Overview, next bool) {
 }
 
 func clientOf(r reconcile.Row) report.Client {
-	return report.Client{Name: r.Name, Status: r.Status, Health: r.Health, URL: r.URL, Commit: r.Commit, Because: r.Because, Next: r.Next}
+	return report.Client{Name: r.Name, Status: r.Status, Health: r.Health, URL: r.URL, Commit: r.Commit, Because: r.Why(), Next: r.Next}
 }
 
 func (a *app) historyCommand() *cobra.Command {

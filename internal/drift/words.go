@@ -13,6 +13,14 @@ func Name(row state.Drift) string {
 	return string(row.Ref.Kind) + " " + row.Ref.Name + " " + row.Field
 }
 
+// Short is Name with what a list of clients has to say of it.
+func Short(row state.Drift) string {
+	if row.Fight {
+		return Name(row) + " (put back again and again; left alone now)"
+	}
+	return Name(row)
+}
+
 // Text says what a row is.
 func Text(row state.Drift) string {
 	what := string(row.Ref.Kind) + " " + row.Ref.Name

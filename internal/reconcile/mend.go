@@ -160,7 +160,7 @@ func (e *Engine) rowsAfter(tx store.Tx, g *group, m *member, result *apply.Resul
 			if err != nil {
 				return err
 			}
-		case written, isRow(m.asRecorded, row):
+		case written, isRow(m.asRecorded, row), m.isBack(row):
 		default:
 			if end.settled && (!g.mending || end.status != state.StatusHeld) {
 				row.Mend = false
@@ -172,6 +172,12 @@ func (e *Engine) rowsAfter(tx store.Tx, g *group, m *member, result *apply.Resul
 		return err
 	}
 	return store.PutLooked(tx, l)
+}
+
+// isBack says that a pass saw what was gone.
+func (m *member) isBack(row state.Drift) bool {
+	l, looked := m.looks[row.Ref]
+	return looked && row.Field == state.FieldGone && l.Failed == "" && !l.Gone
 }
 
 func isRow(rows []state.Drift, row state.Drift) bool {

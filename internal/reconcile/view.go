@@ -3,6 +3,7 @@ package reconcile
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sort"
 	"time"
@@ -36,6 +37,18 @@ type Row struct {
 	LastLook        time.Time `json:"lastLook,omitzero"` // at the providers, by schedule, at all that is on record
 	Uptime          float64   `json:"uptime"`            // share of good probes, 0 to 1
 	PullRequest     string    `json:"pullRequest"`
+}
+
+// Why is why a client is as it is; of one that is well what somebody changed outside.
+func (r Row) Why() string {
+	switch n := len(r.Drift); {
+	case r.Because != "" || n == 0:
+		return r.Because
+	case n == 1:
+		return "changed outside: " + r.Drift[0]
+	default:
+		return fmt.Sprintf("changed outside: %s and %d more", r.Drift[0], n-1)
+	}
 }
 
 // plainRow is a Row as its fields are; rowJSON as scripts see it: a time that never was
@@ -170,7 +183,7 @@ func rowOf(c state.Client, looked state.Looked, providers []string, wish shownWi
 	r := Row{ID: string(c.ID), Name: c.Name, Status: string(c.Status), Health: string(c.Health), URL: c.URL, Commit: c.Commit, Deployment: c.Deployment, Because: c.Because, Next: c.Next,
 		Drift: []string{}, LastLook: looked.At, AdminURL: c.AdminURL, Providers: providers, Domain: wish.host, Plan: wish.plan, Template: wish.template, LastDeployedAt: c.DeployedAt, LastHealthCheck: c.HealthAt}
 	for _, row := range drift.Open(looked.Rows) {
-		r.Drift = append(r.Drift, drift.Name(row))
+		r.Drift = append(r.Drift, drift.Short(row))
 	}
 	if r.Health == "" {
 		r.Health = string(state.Unknown)
