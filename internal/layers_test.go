@@ -22,6 +22,7 @@ func layers() map[string]string {
 		"plan":                  "state",
 		"report":                "plan state",
 		"desired":               "manifest state",
+		"drift":                 "manifest state",
 		"journal":               "provider state",
 		"accept":                "manifest state",
 		"provider":              "state",
@@ -42,7 +43,7 @@ func layers() map[string]string {
 		"gitserver":             "",
 		"health":                "",
 		"apply":                 "journal plan provider state store",
-		"reconcile":             "accept apply desired journal manifest plan provider report state store",
+		"reconcile":             "accept apply desired drift journal manifest plan provider report state store",
 		"daemon":                "accept apply reconcile state store",
 		"schema":                "manifest",
 		"web":                   "reconcile report state",
@@ -51,7 +52,7 @@ func layers() map[string]string {
 
 // grounds are values only: no clock, network, disk, environment, randomness.
 func grounds() []string {
-	return []string{"state", "manifest", "plan", "desired", "journal", "accept", "report"}
+	return []string{"state", "manifest", "plan", "desired", "journal", "accept", "report", "drift"}
 }
 
 func TestImportsGoDownwards(t *testing.T) {

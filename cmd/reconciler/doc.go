@@ -8,7 +8,7 @@
 //
 //	main.go        the command tree, exit codes, usage
 //	ask.go         who is asked; which client may be meant; completion
-//	show.go        status, why, history, drift, retained   logs.go   logs
+//	show.go        status, why, history, retained   drift.go   drift   logs.go   logs
 //	plan.go        plan       act.go   what a person decides, and secrets
 //	run.go         run, apply, backup       demo.go   demo       restore.go   restore
 //	lines.go       progress as lines        live.go   and what is under way, on a terminal

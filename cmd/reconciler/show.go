@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -172,7 +171,7 @@ func (a *app) printOverview(v reconcile.Overview, next bool) {
 }
 
 func clientOf(r reconcile.Row) report.Client {
-	return report.Client{Name: r.Name, Status: r.Status, Health: r.Health, URL: r.URL, Commit: r.Commit, Because: r.Because, Next: r.Next}
+	return report.Client{Name: r.Name, Status: r.Status, Health: r.Health, URL: r.URL, Commit: r.Commit, Because: r.Why(), Next: r.Next}
 }
 
 func (a *app) historyCommand() *cobra.Command {
@@ -236,6 +235,12 @@ then the last pass step by step, and what is on record.`,
 		r.Since, r.RetryAt, r.Problem, r.Holds, r.Last = since(d), d.RetryAt, d.Problem, d.Holds, d.Last
 		r.Resources, r.Intents, r.Tombstones = d.Resources, d.Intents, d.Tombstones
 		r.LookAt = d.LookAt
+		if r.LookFailed = d.LookFailed; !d.LastLook.IsZero() {
+			r.LastLook = a.age(d.LastLook)
+		}
+		for _, row := range d.DriftRows {
+			r.Drift = append(r.Drift, report.Drift{Text: row.Text, Next: row.Next, Policy: row.Policy, Since: row.Since, Looks: row.Looks})
+		}
 		fmt.Fprint(a.out, r.Why(a.look()))
 		return nil
 	}
@@ -264,47 +269,6 @@ func since(d reconcile.Detail) time.Time {
 		}
 	}
 	return at
-}
-
-func (a *app) driftCommand() *cobra.Command {
-	c := &cobra.Command{Use: "drift [CLIENT...]", Short: "Look at the world: what is not as recorded", ValidArgsFunction: a.clients(many),
-		Long: `Look at the providers, now: what is not as recorded. Nothing is changed: the next change
-of the client, or ` + "`reconciler retry`" + `, mends it.
-
-Ends with 1 when something has drifted.`,
-		Example: "  reconciler drift\n  reconciler drift demoshop -o json"}
-	o := output(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		json, err := format(*o)
-		if err != nil {
-			return err
-		}
-		v := []reconcile.DriftRow{}
-		if _, err := a.ask(c.Context(), daemon.Ask{Op: "drift", Names: args}, &v); err != nil {
-			return err
-		}
-		switch {
-		case json:
-			err = a.json(map[string]any{"drift": v})
-		case len(v) == 0:
-			fmt.Fprintln(a.out, "Everything is as recorded.")
-		default:
-			var rows [][]string
-			for _, d := range v {
-				text := d.Text
-				for _, f := range d.Fields {
-					text += fmt.Sprintf("%s is %q, recorded %q; ", f.Name, f.Before, f.After)
-				}
-				rows = append(rows, []string{d.Client, d.Ref, d.Provider, d.What, strings.TrimSuffix(text, "; ")})
-			}
-			a.table([]string{"CLIENT", "WHAT", "AT", "DRIFT", "DETAIL"}, rows)
-		}
-		if err == nil && len(v) > 0 {
-			return codeError{code: exitFailed}
-		}
-		return err
-	}
-	return c
 }
 
 func (a *app) retainedCommand() *cobra.Command {

@@ -360,12 +360,17 @@ func (p *program) schedules(c Config) []daemon.Schedule {
 	return out
 }
 
-// watchDrift tells what is not as recorded. It mends nothing.
+// watchDrift looks at the fleet and makes due what is to be mended; the passes do it.
 func (p *program) watchDrift(ctx context.Context) error {
-	rows, err := p.engine.Drift(ctx, nil)
-	for _, r := range rows {
-		p.log.Warn("drift", "client", r.Client, "ref", r.Ref, "provider", r.Provider, "what", r.What)
+	v, err := p.engine.Look(ctx)
+	for _, r := range v.New {
+		p.log.Warn("drift", "client", r.Client, "ref", r.Ref, "provider", r.Provider, "what", r.What, "field", r.Field, "before", r.Before, "after", r.After, "policy", r.Policy)
 	}
+	if len(v.Stopped) > 0 {
+		p.log.Warn("not everything could be looked at", "why", v.Stops())
+	}
+	p.log.Debug("looked", "clients", v.Seen, "left", v.Left)
+	p.daemon.Queue().Add(reconcile.CauseDrift, v.Due...)
 	return err
 }
 

@@ -84,6 +84,8 @@ func (c *Control) Do(ctx context.Context, a Ask) (any, error) {
 		return c.plan(ctx, a)
 	case "drift":
 		return e.Drift(ctx, a.Names)
+	case "drift-adopt":
+		return e.AdoptDrift(ctx, a.Name)
 	case "apply":
 		return c.apply(ctx, a)
 	case "retained":

@@ -110,8 +110,8 @@ func (q *Queue) add(cause reconcile.Cause, ids []state.ClientID) {
 			heap.Push(&q.lanes[in], k)
 			continue
 		}
-		// The newest cause is told, but a date or a start explains nothing that a person did.
-		if cause != reconcile.CauseSchedule && cause != reconcile.CauseStart {
+		// The newest cause is told, but a date, a look or a start explains nothing that a person did.
+		if cause != reconcile.CauseSchedule && cause != reconcile.CauseStart && cause != reconcile.CauseDrift {
 			k.cause = cause
 		}
 		if in < k.lane { // somebody waits for it now: it comes after those who wait already

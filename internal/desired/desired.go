@@ -294,13 +294,20 @@ func (b *builder) addRecords() {
 	}
 }
 
-func (b *builder) addRecord(r manifest.Record) {
+// recordName names a record of the manifest: of those that a name may have several of,
+// by what they say.
+func (b *builder) recordName(r manifest.Record) string {
 	name := r.Type + " " + b.fqdn(r.Name)
 	switch r.Type {
 	case "A", "AAAA", "CNAME":
 	default:
 		name += " #" + hash(r.Content + "\n" + strconv.Itoa(r.Priority))[:6]
 	}
+	return name
+}
+
+func (b *builder) addRecord(r manifest.Record) {
+	name := b.recordName(r)
 	ttl := r.TTL
 	if ttl == 0 {
 		ttl = defaultTTL

@@ -154,6 +154,7 @@ func (d *document) rules(c Client, n *yaml.Node, at string) {
 		}
 	}
 	d.records(c, n, at)
+	d.drift(c.Drift, n, at)
 }
 
 func contains(list []string, s string) bool {

@@ -36,6 +36,7 @@ const (
 	PatternRef      = `^[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}$`
 	PatternID       = `^[A-Za-z0-9_:./-]{1,128}$`
 	PatternRequires = `^>=[0-9]+\.[0-9]+(\.[0-9]+)?$`
+	PatternDrift    = `^((database|deployment|domain|environment|record|site|traffic)\.(\*|[A-Za-z]{1,40})|env\.(\*|[A-Za-z_][A-Za-z0-9_]{0,127}))$`
 	PatternPath     = `^/[^\s\\]*$`
 	PatternEmail    = `^[^\s@<>"(),:;\\\[\]]+@[^\s@<>"(),:;\\\[\]]+\.[^\s@<>"(),:;\\\[\]]+$`
 )
@@ -51,6 +52,7 @@ var (
 	refShape      = regexp.MustCompile(PatternRef)
 	idShape       = regexp.MustCompile(PatternID)
 	requiresShape = regexp.MustCompile(PatternRequires)
+	driftShape    = regexp.MustCompile(PatternDrift)
 	pathShape     = regexp.MustCompile(PatternPath)
 	emailShape    = regexp.MustCompile(PatternEmail)
 	laterVersion  = regexp.MustCompile(`^reconciler/v[0-9]{1,4}$`)
@@ -222,6 +224,8 @@ func checkFormat(format, s string) (problem, hint string) {
 		return "", ""
 	case "requires":
 		return shape(requiresShape, "must be the least version of the program", `such as ">=0.1"`)
+	case "driftfield":
+		return shape(driftShape, "must be a kind and a field of it", "such as record.content, record.gone, record.* or env.STORE_CURRENCY")
 	case "id":
 		return shape(idShape, "must be an id of letters, digits and -_:./", "")
 	}

@@ -113,7 +113,7 @@ func TestManifestsComeBack(t *testing.T) {
 // Every key of the format has words for the reference, and rules that are known.
 func TestTags(t *testing.T) {
 	formats := map[string]bool{"": true, "name": true, "text": true, "domain": true, "word": true, "variable": true, "label": true, "prose": true, "adoptable": true, "email": true, "repository": true, "ref": true,
-		"recordname": true, "content": true, "path": true, "decimal": true, "currency": true, "date": true, "country": true, "id": true, "command": true, "directory": true, "requires": true, "host": true, "hostlabel": true, "plan": true, "localtime": true, "zone": true}
+		"recordname": true, "content": true, "path": true, "decimal": true, "currency": true, "date": true, "country": true, "id": true, "command": true, "directory": true, "requires": true, "host": true, "hostlabel": true, "plan": true, "localtime": true, "zone": true, "driftfield": true}
 	n := 0
 	for typ := range specs {
 		for _, f := range Fields(typ) {

@@ -52,6 +52,7 @@ type Client struct {
 	Labels              map[string]string `yaml:"labels,omitempty" format:"label" max:"50" doc:"Described only."`
 	Notes               string            `yaml:"notes,omitempty" format:"prose" max:"8000" doc:"Free text, described only."`
 	Adopt               Adopt             `yaml:"adopt,omitempty" format:"adoptable" doc:"Existing objects to take over instead of creating: {site: {id: …}, database: {id: …}}."`
+	Drift               Drift             `yaml:"drift,omitempty" json:",omitzero" doc:"What becomes of what somebody changed at a provider by hand."`
 	OnFailure           string            `yaml:"onFailure,omitempty" enum:"rollback,keep" default:"rollback" doc:"What becomes of a first provisioning that fails."` // rollback | keep
 	Paused              bool              `yaml:"paused,omitempty" doc:"true: plans are shown, nothing is written."`
 }
@@ -139,6 +140,28 @@ type Health struct {
 	Every    Duration `yaml:"every,omitempty" least:"10s" most:"1d" default:"5m" doc:"How often it is probed."`
 	Timeout  Duration `yaml:"timeout,omitempty" least:"1s" most:"1m" default:"10s" doc:"How long an answer may take."`
 }
+
+// Drift says what becomes of what was changed at a provider, and not here. The zero
+// value reports everything; left out of the hash of a wish that does not say it.
+type Drift struct {
+	Default string      `yaml:"default,omitempty" json:",omitempty" enum:"report,heal" default:"report" doc:"report: it is told. heal: it is changed back after two equal looks, where no data can be lost."` // report | heal
+	Fields  []DriftRule `yaml:"fields,omitempty" json:",omitempty" max:"50" doc:"Fields that are treated otherwise; the most exact one counts."`
+}
+
+// DriftRule is the policy of one field, or of all fields of a kind.
+type DriftRule struct {
+	Field  string `yaml:"field" required:"yes" format:"driftfield" doc:"Such as record.content, site.label or env.STORE_CURRENCY; record.gone: that it is deleted; record.*: all of a kind."`
+	Policy string `yaml:"policy" required:"yes" enum:"heal,report,ignore" doc:"heal, report, or ignore, which needs a reason and an end."` // heal | report | ignore
+	Reason string `yaml:"reason,omitempty" json:",omitempty" format:"text" max:"200" doc:"Why."`
+	Until  string `yaml:"until,omitempty" json:",omitempty" format:"date" doc:"The last day (UTC) on which it is ignored, YYYY-MM-DD; it is reported again afterwards."` // YYYY-MM-DD
+}
+
+// Policies of drift.
+const (
+	DriftHeal   = "heal"
+	DriftReport = "report"
+	DriftIgnore = "ignore"
+)
 
 // Billing is described only: carried to the record and the page.
 type Billing struct {

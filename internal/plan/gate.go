@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/state"
 )
@@ -264,4 +265,38 @@ func sortedClients[T any](m map[state.ClientID]T) []state.ClientID {
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i] < out[j] })
 	return out
+}
+
+// FreezeAt is the freeze that holds at a time, if one does.
+func FreezeAt(all []Window, now time.Time) (Window, bool) {
+	return freezeAt(GateInput{Now: now, Freeze: all})
+}
+
+// Only keeps the writes of the resources that are wanted, and the record of them: nothing
+// waits for what is left out.
+func Only(p Plan, wanted func(state.Ref) bool) Plan {
+	kept, writes := map[string]bool{}, false
+	steps := p.Steps
+	p.Steps = nil
+	for _, s := range steps {
+		if s.Action != Record && !(s.Action.Writes() && wanted(s.Ref)) {
+			continue
+		}
+		writes = writes || s.Action.Writes()
+		kept[s.Key()] = true
+		p.Steps = append(p.Steps, s)
+	}
+	if !writes {
+		p.Steps = nil
+	}
+	for i := range p.Steps {
+		var needs []string
+		for _, k := range p.Steps[i].Needs {
+			if kept[k] {
+				needs = append(needs, k)
+			}
+		}
+		p.Steps[i].Needs = needs
+	}
+	return p
 }

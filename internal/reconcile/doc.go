@@ -13,6 +13,10 @@
 //	side.go     what can be worked out for many clients at a time
 //	view.go     what people are shown
 //	health.go   scheduled probes
+//	looks.go    scheduled looks: who is looked at, what is written and told of it
+//	survey.go   how a look sees: one listing a provider, single reads within a budget
+//	mend.go     a pass that puts back what two looks found changed
+//	drift.go    what is not as recorded, now; adoptdrift.go makes a change of it
 //
 // A pass is about a group: clients joined by a name that moves between them, usually
 // one. Whoever calls runs one pass a group at a time (Group says who belongs).
@@ -22,7 +26,7 @@
 // as among a hundred.
 //
 // It promises: nothing is written for a client whose wish did not change, unless a
-// retry, an approval, a secret or a date is the cause; a pass may be killed anywhere and the next
+// retry, an approval, a secret, a date or a mend that its policy asks for is the cause; a pass may be killed anywhere and the next
 // one goes on; every pass that changed something leaves an audit record; an error of
 // one client is that client's.
 //

@@ -2,37 +2,90 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sort"
+	"time"
 
-	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/drift"
+	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
 
-// DriftRow is one recorded resource that is not as recorded.
+// DriftRow is one field of a recorded object that is not as recorded.
 type DriftRow struct {
-	Client   string       `json:"client"`
-	Ref      string       `json:"ref"`
-	Provider string       `json:"provider"`
-	What     string       `json:"what"` // gone | differs | unknown (the look failed)
-	Text     string       `json:"text,omitempty"`
-	Fields   []plan.Field `json:"fields,omitempty"`
+	Client   string `json:"client"`
+	Ref      string `json:"ref"`
+	Provider string `json:"provider"`
+	What     string `json:"what"` // gone | differs | foreign | unknown (the look failed)
+	Text     string `json:"text,omitempty"`
+	Next     string `json:"next,omitempty"` // what becomes of it, or what to do
+	Field    string `json:"field,omitempty"`
+	Before   string `json:"before,omitempty"` // recorded
+	After    string `json:"after,omitempty"`  // found
+	Secret   bool   `json:"secret,omitempty"` // the two are fingerprints
+	// Policy is how the field is treated: heal, report or ignore; Reason and Until are an
+	// ignore's.
+	Policy string    `json:"policy,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	Until  string    `json:"until,omitempty"`
+	Since  time.Time `json:"since,omitzero"` // the first look that saw it so
+	Looks  int       `json:"looks,omitempty"`
+	Fight  bool      `json:"fight,omitempty"`
+	// LastLook is when the schedule last saw the client whole.
+	LastLook time.Time `json:"lastLook,omitzero"`
 }
 
-// Drift looks at everything that is recorded of the named clients (none: of all) and
-// says what is not as recorded. Nothing is changed, at the providers or in the state.
+// Ignored says that the row is to be left as it is.
+func (r DriftRow) Ignored() bool { return r.Policy == manifest.DriftIgnore }
+
+func rowOfDrift(client string, d state.Drift, last time.Time) DriftRow {
+	row := DriftRow{Client: client, Ref: string(d.Ref.Kind) + "/" + d.Ref.Name, Provider: d.Provider, What: "differs", Text: drift.Text(d), Next: drift.Next(d, client),
+		Field: d.Field, Before: d.Before, After: d.After, Secret: d.Secret, Policy: d.Policy, Reason: d.Reason, Until: d.Until, Since: d.Since, Looks: d.Looks, Fight: d.Fight, LastLook: last}
+	if d.Field == state.FieldGone || d.Field == state.FieldForeign {
+		row.What = d.Field
+	}
+	return row
+}
+
+// Drift looks, now, at everything that is recorded of the named clients (none: of all,
+// within the budget of one run) and says what is not as recorded. Nothing is changed, at
+// the providers or in the state, and it counts as no look of the schedule.
 func (e *Engine) Drift(ctx context.Context, names []string) ([]DriftRow, error) {
-	var ids []state.ClientID
-	err := e.Store.View(func(tx store.Tx) error {
-		ids = nil
-		if len(names) == 0 {
-			clients, err := store.Clients(tx)
-			for _, c := range clients {
-				ids = append(ids, c.ID)
-			}
-			return err
+	ids, err := e.named(names)
+	if err != nil {
+		return nil, fmt.Errorf("drift: %w", err)
+	}
+	turns, err := e.lookOrder(ids)
+	if err != nil {
+		return nil, fmt.Errorf("drift: %w", err)
+	}
+	paused, err := e.pausedProviders()
+	if err != nil {
+		return nil, fmt.Errorf("drift: %w", err)
+	}
+	out := []DriftRow{}
+	s := e.newSurvey(paused)
+	for _, known := range turns {
+		rows, err := e.driftOf(ctx, s, known)
+		if err != nil {
+			return out, err
 		}
+		out = append(out, rows...)
+	}
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Client < out[j].Client })
+	return out, nil
+}
+
+// named are the ids of clients; nil for no names: all.
+func (e *Engine) named(names []string) (ids []state.ClientID, err error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	err = e.Store.View(func(tx store.Tx) error {
+		ids = make([]state.ClientID, 0, len(names))
 		for _, n := range names {
 			c, err := e.clientByName(tx, n)
 			if err != nil {
@@ -42,49 +95,65 @@ func (e *Engine) Drift(ctx context.Context, names []string) ([]DriftRow, error) 
 		}
 		return nil
 	})
+	return ids, err
+}
+
+func (e *Engine) driftOf(ctx context.Context, s *survey, known state.Looked) ([]DriftRow, error) {
+	live, saw, err := e.lookNow(ctx, s, known)
 	if err != nil {
-		return nil, fmt.Errorf("drift: %w", err)
+		return nil, err
 	}
+	name := saw.client.Name
 	out := []DriftRow{}
-	for _, id := range ids {
-		g, err := e.load([]state.ClientID{id})
-		if err != nil {
-			return out, err
-		}
-		if len(g.members) == 0 {
-			continue
-		}
-		m := g.members[0]
-		m.client.LookWanted = true
-		if err := e.wish(g); err != nil {
-			out = append(out, DriftRow{Client: m.client.Name, What: "unknown", Text: err.Error()})
-			continue
-		}
-		e.look(ctx, g, plan.Plan{})
-		if ctx.Err() != nil {
-			return out, context.Cause(ctx)
-		}
-		for _, r := range m.recorded {
-			if l, ok := m.looks[r.Ref]; ok {
-				out = append(out, driftOf(m.client.Name, r, l)...)
-			}
-		}
+	for _, row := range live.Rows {
+		out = append(out, rowOfDrift(name, row, known.At))
 	}
-	sort.SliceStable(out, func(i, j int) bool { return out[i].Client < out[j].Client })
+	if saw.result.Failed != "" && name != "" {
+		out = append(out, DriftRow{Client: name, What: "unknown", Text: saw.result.Failed, LastLook: known.At})
+	}
 	return out, nil
 }
 
-func driftOf(client string, r state.Resource, l plan.Look) []DriftRow {
-	row := DriftRow{Client: client, Ref: string(r.Ref.Kind) + "/" + r.Ref.Name, Provider: r.Provider}
-	switch {
-	case l.Failed != "":
-		row.What, row.Text = "unknown", l.Failed
-	case l.Gone:
-		row.What = "gone"
-	case len(l.Differs) > 0:
-		row.What, row.Fields = "differs", l.Differs
-	default:
-		return nil
+// lookNow is what would be known of a client after a look at this moment. One that can't
+// be looked at now keeps what was known, and says why.
+func (e *Engine) lookNow(ctx context.Context, s *survey, known state.Looked) (state.Looked, *seen, error) {
+	var c state.Client
+	err := e.Store.View(func(tx store.Tx) (err error) {
+		c, _, err = store.Client(tx, known.Client)
+		return err
+	})
+	if err != nil {
+		return known, nil, fmt.Errorf("drift: %w", err)
 	}
-	return []DriftRow{row}
+	blind := &seen{client: c, result: drift.Seen{Failed: "a pass is under way"}}
+	leave, busy := e.tryEnter([]state.ClientID{known.Client})
+	if busy != nil {
+		return known, blind, nil
+	}
+	defer leave()
+	at := e.Now()
+	saw, err := s.look(ctx, known.Client, at)
+	switch {
+	case errors.Is(err, errLater):
+		blind.result.Failed = "it is not looked at now: a write is unsettled, or the budget of this look is used up"
+		return known, blind, nil
+	case err != nil:
+		return known, nil, err
+	}
+	run := &lookRun{e: e, at: at}
+	live := drift.After(known, saw.result)
+	for i := range live.Rows { // it is no look of the schedule
+		live.Rows[i].Looks = 0
+		if j := slices.IndexFunc(known.Rows, func(o state.Drift) bool {
+			return o.Ref == live.Rows[i].Ref && o.Field == live.Rows[i].Field && o.Print == live.Rows[i].Print
+		}); j >= 0 {
+			live.Rows[i].Looks = known.Rows[j].Looks
+		}
+	}
+	judge := run.newCase(saw)
+	if judge.Rests == "" {
+		judge.Rests = "the next scheduled look decides"
+	}
+	live, _ = drift.Judge(live, judge)
+	return live, saw, nil
 }

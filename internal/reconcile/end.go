@@ -95,6 +95,10 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 			change: func(c *state.Client) { c.Failures, c.EverDeployed = 0, true }})
 	}
 	end := e.success(g, m)
+	if g.mending {
+		end.what = "" // each row says that it was put back
+		end.change = func(c *state.Client) { c.Failures, c.FailedStep, c.Undo, c.Run, c.RollingBack = 0, "", nil, "", "" }
+	}
 	for _, left := range []string{toDo(g, m, result), byHand(g, m, result)} {
 		switch {
 		case left != "" && end.because != "":

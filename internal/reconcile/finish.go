@@ -24,6 +24,9 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 	if end.settled {
 		end.at = m.wakes(end.at)
 	}
+	if g.mending {
+		end.word = "" // the commit is not what it was about
+	}
 	lines := e.takeLogs(m.client.Deployment)
 	if end.quiet {
 		lines = nil
@@ -63,6 +66,7 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 			errs.add(err)
 		}
 		errs.add(tombstonesDone(tx, m, end))
+		errs.add(e.rowsAfter(tx, g, m, result, end, c, now))
 		// What a newer wish took over doesn't begin to wait again.
 		if end.word != "" && (!newer || end.word == "succeeded" || end.word == "failed") {
 			errs.add(e.verdict(tx, m, c, end))

@@ -14,6 +14,11 @@ const (
 	maxRead      = 2_000            // wishes kept in memory between acceptance and pass
 	lookParallel = 8                // looks at once in a pass
 	lookTimeout  = 30 * time.Second // of one look
+	listTimeout  = 2 * time.Minute  // of one listing in a scheduled look
+	lookCalls    = 500              // calls that one run of scheduled looks makes at a provider
+	lookFailures = 3                // failed reads in a row: a provider is left alone for the rest of the run
+	lookBatch    = 200              // clients whose look found nothing, noted in one transaction
+	maxDriftText = 200              // characters of a value that is shown
 	firstRetry   = 5 * time.Second  // of a client that waits; doubled each time
 	maxRetry     = 5 * time.Minute
 	logFlush     = 200 // lines held back before they are written

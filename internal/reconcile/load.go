@@ -9,6 +9,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/apply"
 	"github.com/compassdigital/reconciler/internal/desired"
+	"github.com/compassdigital/reconciler/internal/drift"
 	"github.com/compassdigital/reconciler/internal/journal"
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/plan"
@@ -28,6 +29,7 @@ type group struct {
 	freeze    []plan.Window
 	looked    time.Time
 	panicked  *apply.Panicked // what a look ran into: its client's
+	mending   bool            // the pass puts back what looks found, and nothing else
 }
 
 // member is one client of the group.
@@ -42,8 +44,11 @@ type member struct {
 	intents    []journal.Intent
 	secrets    map[string]state.SecretRef
 	looks      map[state.Ref]plan.Look
-	removed    bool // a tombstone for the whole client is due
-	worked     bool // this pass has begun for it
+	looked     state.Looked                // what scheduled looks know
+	values     map[state.Ref][]drift.Value // of what is recorded
+	asRecorded []state.Drift               // rows that a look right now does not see any more
+	removed    bool                        // a tombstone for the whole client is due
+	worked     bool                        // this pass has begun for it
 	now        time.Time
 }
 
@@ -95,6 +100,9 @@ func loadMember(tx store.Tx, id state.ClientID, shared []state.SecretRef, now ti
 		return nil, false, err
 	}
 	if m.intents, err = store.Intents(tx, id); err != nil {
+		return nil, false, err
+	}
+	if m.looked, _, err = store.Looked(tx, id); err != nil {
 		return nil, false, err
 	}
 	m.tombstones = accept.Due(m.allTombs, now)

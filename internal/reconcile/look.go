@@ -10,6 +10,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // looksWanted: an empty plan by the record still wants a look when a retry or an
@@ -35,6 +36,7 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 			touched[s.From.Client] = true // what moves must be there
 		}
 	}
+	unread := e.compared(g, func(m *member) bool { return touched[m.client.ID] || m.client.LookWanted || m.client.Attempts > 0 })
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	slots := make(chan struct{}, lookParallel)
@@ -51,7 +53,17 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 			go func() {
 				defer func() { <-slots; wg.Done() }()
 				l := plan.Look{Ref: r.Ref}
-				p := panicOf(e.contain(m.client.ID, func() error { l = e.lookAt(ctx, r); return nil }))
+				p := panicOf(e.contain(m.client.ID, func() error {
+					if unread != nil {
+						l.Failed = unread.Error()
+					} else {
+						l = e.lookAt(ctx, m, r)
+					}
+					return nil
+				}))
+				if l.Gone && !planned[r.Ref] && r.Ref.Kind != state.KindDatabase && m.ignores(r.Ref.Kind, state.FieldGone, g.now) {
+					return // it is left gone
+				}
 				mu.Lock()
 				m.looks[r.Ref] = g.saw(l, p)
 				mu.Unlock()
@@ -89,6 +101,21 @@ func (g *group) saw(l plan.Look, p *apply.Panicked) plan.Look {
 	return l
 }
 
+// compared reads what the recorded attributes of members are compared by.
+func (e *Engine) compared(g *group, wanted func(*member) bool) error {
+	return e.Store.View(func(tx store.Tx) (err error) {
+		for _, m := range g.members {
+			if !wanted(m) {
+				continue
+			}
+			if m.values, err = e.recordedValues(tx, m.recorded); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // worthALook: mail was sent, and users are looked at only when something of them
 // changes: that somebody deleted one is no drift.
 func worthALook(r state.Resource, wish []state.Resource, planned bool) bool {
@@ -107,7 +134,7 @@ func worthALook(r state.Resource, wish []state.Resource, planned bool) bool {
 }
 
 // lookAt observes one recorded resource.
-func (e *Engine) lookAt(ctx context.Context, r state.Resource) plan.Look {
+func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) plan.Look {
 	l := plan.Look{Ref: r.Ref}
 	p, ok := e.Runner.Provider(r.Provider, r.Ref.Kind)
 	if !ok {
@@ -123,7 +150,7 @@ func (e *Engine) lookAt(ctx context.Context, r state.Resource) plan.Look {
 	case len(objects) == 0:
 		l.Gone = true
 	default:
-		l.Differs = differs(r, objects[0])
+		l.Differs = e.differs(m, r, objects[0])
 	}
 	return l
 }
@@ -194,27 +221,6 @@ func (m *member) asked(w state.Resource, mark provider.Mark) *provider.Wish {
 					out.Inputs = append(out.Inputs, provider.Input{Name: a.Name, Text: id})
 					break
 				}
-			}
-		}
-	}
-	return out
-}
-
-// differs lists the literal attributes whose real value is another one. What the
-// provider does not give back, and what refers to other resources or secrets, is not
-// compared here.
-func differs(r state.Resource, o provider.Object) []plan.Field {
-	var out []plan.Field
-	for _, a := range r.Attributes {
-		if a.Value.Secret != nil || a.Value.Ref != nil {
-			continue
-		}
-		if r.Adopted && r.Ref.Kind == state.KindSite && a.Name == "label" {
-			continue // what people called it is no reason to touch it
-		}
-		for _, have := range o.Attributes {
-			if have.Name == a.Name && have.Secret == nil && have.Text != a.Value.Literal {
-				out = append(out, plan.Field{Name: a.Name, Before: have.Text, After: a.Value.Literal})
 			}
 		}
 	}

@@ -209,6 +209,9 @@ func (e *Engine) Retry(name, by string) (state.ClientID, error) {
 		if _, err := store.AddHistory(tx, state.Entry{At: e.Now(), Client: id, Name: c.Name, Commit: c.Commit, By: by, What: "retry", Text: "asked for"}); err != nil {
 			return err
 		}
+		if err := begunAnew(tx, id); err != nil {
+			return err
+		}
 		return e.wake(tx, id, func(c *state.Client) {
 			c.Failures, c.LookWanted = 0, true
 			c.Panics, c.Crashes, c.Quarantined = 0, 0, time.Time{}

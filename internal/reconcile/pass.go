@@ -22,6 +22,7 @@ const (
 	CauseApprove  Cause = "approve"
 	CauseSecret   Cause = "secret"
 	CauseSchedule Cause = "schedule"
+	CauseDrift    Cause = "drift" // two looks found something changed, and policy says heal
 	CauseStart    Cause = "start" // the program was started and found it unfinished
 )
 
@@ -90,6 +91,9 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 		return done, err
 	}
 	e.count(func(s *Stats) { s.Plans++ })
+	if over, d, err := e.mend(ctx, g); over || err != nil {
+		return d, err
+	}
 	p := e.calculate(g)
 	if p.Empty() && !g.looksWanted() {
 		return e.settled(ctx, g)

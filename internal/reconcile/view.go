@@ -3,10 +3,12 @@ package reconcile
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sort"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/drift"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -29,10 +31,23 @@ type Row struct {
 	Plan            string    `json:"plan"`
 	Template        string    `json:"template"`
 	Providers       []string  `json:"providers"`
-	LastDeployedAt  time.Time `json:"lastDeployedAt"`  // null: never
-	LastHealthCheck time.Time `json:"lastHealthCheck"` // null: never
-	Uptime          float64   `json:"uptime"`          // share of good probes, 0 to 1
+	LastDeployedAt  time.Time `json:"lastDeployedAt"`    // null: never
+	LastHealthCheck time.Time `json:"lastHealthCheck"`   // null: never
+	LastLook        time.Time `json:"lastLook,omitzero"` // at the providers, by schedule, at all that is on record
+	Uptime          float64   `json:"uptime"`            // share of good probes, 0 to 1
 	PullRequest     string    `json:"pullRequest"`
+}
+
+// Why is why a client is as it is; of one that is well what somebody changed outside.
+func (r Row) Why() string {
+	switch n := len(r.Drift); {
+	case r.Because != "" || n == 0:
+		return r.Because
+	case n == 1:
+		return "changed outside: " + r.Drift[0]
+	default:
+		return fmt.Sprintf("changed outside: %s and %d more", r.Drift[0], n-1)
+	}
 }
 
 // plainRow is a Row as its fields are; rowJSON as scripts see it: a time that never was
@@ -80,6 +95,10 @@ func (e *Engine) Overview() (Overview, error) {
 		if err != nil {
 			return err
 		}
+		looked, err := lookedBy(tx)
+		if err != nil {
+			return err
+		}
 		kept := make(map[state.ClientID]*shown, len(clients))
 		for _, c := range clients {
 			s := e.shown[c.ID]
@@ -91,7 +110,7 @@ func (e *Engine) Overview() (Overview, error) {
 			if err != nil {
 				return err
 			}
-			out.Clients = append(out.Clients, rowOf(c, slices.Clone(providers), s.wishShown(c, wishes)))
+			out.Clients = append(out.Clients, rowOf(c, looked[c.ID], slices.Clone(providers), s.wishShown(c, wishes)))
 		}
 		e.shown = kept
 		if out.Holds, err = store.Holds(tx); err != nil {
@@ -116,6 +135,19 @@ func (e *Engine) Overview() (Overview, error) {
 	}
 	sort.Slice(out.Clients, func(i, j int) bool { return out.Clients[i].before(out.Clients[j]) })
 	return out, err
+}
+
+// lookedBy is what scheduled looks know, by client.
+func lookedBy(tx store.Tx) (map[state.ClientID]state.Looked, error) {
+	all, err := store.AllLooked(tx)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[state.ClientID]state.Looked, len(all))
+	for _, l := range all {
+		out[l.Client] = l
+	}
+	return out, nil
 }
 
 // before sorts rows by name; who has the name now comes before who had it.
@@ -146,11 +178,11 @@ func hasRow(rows []Row, name string) bool {
 
 // rowOf shows what the manifest says in its own words; what needs the effective
 // values comes from them.
-func rowOf(c state.Client, providers []string, wish shownWish) Row {
+func rowOf(c state.Client, looked state.Looked, providers []string, wish shownWish) Row {
 	r := Row{ID: string(c.ID), Name: c.Name, Status: string(c.Status), Health: string(c.Health), URL: c.URL, Commit: c.Commit, Deployment: c.Deployment, Because: c.Because, Next: c.Next,
-		Drift: c.DriftFields, AdminURL: c.AdminURL, Providers: providers, Domain: wish.host, Plan: wish.plan, Template: wish.template, LastDeployedAt: c.DeployedAt, LastHealthCheck: c.HealthAt}
-	if r.Drift == nil {
-		r.Drift = []string{}
+		Drift: []string{}, LastLook: looked.At, AdminURL: c.AdminURL, Providers: providers, Domain: wish.host, Plan: wish.plan, Template: wish.template, LastDeployedAt: c.DeployedAt, LastHealthCheck: c.HealthAt}
+	for _, row := range drift.Open(looked.Rows) {
+		r.Drift = append(r.Drift, drift.Short(row))
 	}
 	if r.Health == "" {
 		r.Health = string(state.Unknown)
@@ -189,6 +221,8 @@ type Facts struct {
 	Tombstones []state.Tombstone  `json:"tombstones"`
 	RetryAt    time.Time          `json:"retryAt,omitzero"`
 	Problem    *state.FileProblem `json:"problem,omitempty"`
+	DriftRows  []DriftRow         `json:"driftRows,omitempty"`  // ignored ones with them
+	LookFailed string             `json:"lookFailed,omitempty"` // why the last look saw not all
 }
 
 // Detail returns one client: what is recorded, what waits, what happened last.
@@ -206,7 +240,15 @@ func (e *Engine) Detail(name string) (Detail, error) {
 			return err
 		}
 		var s shown
-		d.Row = rowOf(c, providersOf(d.Resources), s.wishShown(c, wishes))
+		looked, _, err := store.Looked(tx, c.ID)
+		if err != nil {
+			return err
+		}
+		for _, row := range looked.Rows {
+			d.DriftRows = append(d.DriftRows, rowOfDrift(c.Name, row, looked.At))
+		}
+		d.LookFailed = looked.Failed
+		d.Row = rowOf(c, looked, providersOf(d.Resources), s.wishShown(c, wishes))
 		if d.Tombstones, err = store.Tombstones(tx, c.ID); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -20,6 +21,16 @@ type Client struct {
 	Intents                           []string          // writes whose end is not known
 	LookAt                            time.Time         // when they are looked for again; zero: now
 	Tombstones                        []state.Tombstone // what its removal waits for
+	Drift                             []Drift
+	LastLook                          string // how long ago the schedule looked at all of it
+	LookFailed                        string // why the last look saw not all
+}
+
+// Drift is something of a client that is not as recorded.
+type Drift struct {
+	Text, Next, Policy string
+	Since              time.Time
+	Looks              int
 }
 
 // Overview is every client, what is invalid and what waits.
@@ -91,6 +102,7 @@ func (c Client) Why(o Options) string {
 		b.WriteString(".\n" + ProblemOf(*c.Problem).Terminal(o))
 	}
 	b.WriteString(c.waits(o))
+	b.WriteString(c.drift(o))
 	b.WriteString(c.lastPass(o))
 	b.WriteString(c.onRecord(o))
 	return b.String()
@@ -151,6 +163,25 @@ func (c Client) waits(o Options) string {
 		return ""
 	}
 	return "\nWaits:\n  " + strings.Join(lines, "\n  ") + "\n"
+}
+
+// drift is what somebody changed outside, and how old the last look is.
+func (c Client) drift(o Options) string {
+	if len(c.Drift) == 0 && c.LookFailed == "" && (c.LastLook == "" || len(c.Resources) == 0) {
+		return ""
+	}
+	text := "\nLooked at last by schedule: " + Line(orDash(c.LastLook))
+	if c.LookFailed != "" {
+		text += "; the last look saw not all of it: " + Line(c.LookFailed)
+	}
+	if len(c.Drift) == 0 {
+		return text + "\n"
+	}
+	text += "\nChanged outside:\n"
+	for _, d := range c.Drift {
+		text += "  " + o.yellow(Line(d.Text)) + "\n    " + Line(d.Policy) + ", since " + moment(d.Since) + fmt.Sprintf(", looks: %d; ", d.Looks) + Line(d.Next) + "\n"
+	}
+	return text
 }
 
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }

@@ -83,6 +83,8 @@ func pattern(format string) string {
 		return patternZone
 	case "requires":
 		return manifest.PatternRequires
+	case "driftfield":
+		return manifest.PatternDrift
 	case "id":
 		return manifest.PatternID
 	}

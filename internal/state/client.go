@@ -86,7 +86,6 @@ type Client struct {
 	AdminURL    string      `json:"adminUrl,omitempty"`
 	Deployment  string      `json:"deployment,omitempty"` // id of the last Deployment (audit record)
 	DeployedAt  time.Time   `json:"deployedAt,omitzero"`
-	DriftFields []string    `json:"drift,omitempty"`
 	// LookWanted asks the next pass to look at the world even when the record says that nothing is due.
 	LookWanted bool `json:"lookWanted,omitempty"`
 	// Run is the pass that is under way (or was, when the program was cut off); a failed first
@@ -265,7 +264,7 @@ type Deployment struct {
 	Client      ClientID  `json:"client"`
 	Name        string    `json:"name"`
 	Commit      string    `json:"commit"`
-	Cause       string    `json:"cause"` // commit | retry | approve | secret | drift | schedule
+	Cause       string    `json:"cause"` // commit | retry | approve | secret | drift | schedule | start
 	By          string    `json:"by,omitempty"`
 	Fingerprint string    `json:"fingerprint"`
 	State       string    `json:"state"` // running | succeeded | failed | superseded | rolled back | held
@@ -302,7 +301,7 @@ type Entry struct {
 // delivered at least once in order per subject, idempotently.
 type Report struct {
 	Seq       uint64    `json:"seq"`
-	Subject   string    `json:"subject"` // commit/SHA, commit/SHA/client/NAME, client/NAME
+	Subject   string    `json:"subject"` // commit/SHA, commit/SHA/client/NAME, client/NAME/drift
 	State     string    `json:"state"`   // pending | success | failure | error
 	Text      string    `json:"text"`    // at most 140 characters
 	Detail    string    `json:"detail,omitempty"`

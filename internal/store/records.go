@@ -28,12 +28,13 @@ const (
 	bucketFates       = "fates"       // commit / client id
 	bucketSecrets     = "secrets"     // scope / name / version
 	bucketRuns        = "runs"        // schedule name → last run
+	bucketLooked      = "looked"      // client id
 )
 
 // Buckets lists every bucket, for stores that must make them first.
 func Buckets() []string {
 	return []string{bucketMeta, bucketClients, bucketNames, bucketResources, bucketTombstones, bucketHolds, bucketApprovals,
-		bucketClaims, bucketIntents, bucketDeployments, bucketLogs, bucketHistory, bucketReports, bucketVerdicts, bucketFates, bucketSecrets, bucketRuns}
+		bucketClaims, bucketIntents, bucketDeployments, bucketLogs, bucketHistory, bucketReports, bucketVerdicts, bucketFates, bucketSecrets, bucketRuns, bucketLooked}
 }
 
 func get[T any](tx Tx, bucket, key string) (T, bool, error) {
@@ -163,8 +164,22 @@ func DeleteClient(tx Tx, c state.Client) error {
 			return fmt.Errorf("write names %s: %w", c.Name, err)
 		}
 	}
+	if err := tx.Delete(bucketLooked, string(c.ID)); err != nil {
+		return fmt.Errorf("write looked %s: %w", c.ID, err)
+	}
 	return tx.Delete(bucketClients, string(c.ID))
 }
+
+// Looked returns what scheduled looks know of a client; false before the first.
+func Looked(tx Tx, id state.ClientID) (state.Looked, bool, error) {
+	return get[state.Looked](tx, bucketLooked, string(id))
+}
+
+// AllLooked returns what they know of everybody.
+func AllLooked(tx Tx) ([]state.Looked, error) { return all[state.Looked](tx, bucketLooked, "") }
+
+// PutLooked writes it.
+func PutLooked(tx Tx, l state.Looked) error { return put(tx, bucketLooked, string(l.Client), l) }
 
 // Resources returns what is recorded of a client, sorted by Ref.
 func Resources(tx Tx, id state.ClientID) ([]state.Resource, error) {
