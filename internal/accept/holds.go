@@ -125,6 +125,9 @@ func (w *writer) standing() {
 		switch h.Kind {
 		case state.HoldGuard:
 			w.lift[h.Fingerprint] = !w.binds(h.Fingerprint)
+		case state.HoldRebuild:
+			w.lift[h.Fingerprint] = len(h.Clients) == 0 && !w.binds(h.Fingerprint)
+			w.bind(h)
 		case state.HoldReuse:
 			for file := range w.evaluated {
 				if reusePrint(file, h.Client) == h.Fingerprint {
@@ -226,11 +229,11 @@ func (w *writer) bound() {
 }
 
 func (w *writer) bind(h state.Hold) {
-	if h.Kind != state.HoldCreates && h.Kind != state.HoldFleet {
+	if h.Kind != state.HoldCreates && h.Kind != state.HoldFleet && h.Kind != state.HoldRebuild {
 		return
 	}
 	for _, id := range h.Clients {
-		if h.Kind == state.HoldCreates && w.fate[id] == FatePending && !w.get(id).Removed {
+		if h.Kind != state.HoldFleet && w.fate[id] == FatePending && !w.get(id).Removed {
 			w.fate[id] = FateHeld
 		}
 		if !w.get(id).Removed {

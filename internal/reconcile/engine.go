@@ -79,19 +79,21 @@ type Engine struct {
 	showing sync.Mutex // held by one overview at a time
 	shown   map[state.ClientID]*shown
 
-	mu       sync.Mutex
-	baseline *state.Baseline
-	wishes   *accept.Resolver                    // the baseline's templates, platform file and defaults, decoded
-	seq      map[state.ClientID]uint64           // newest accepted wish: what supersedes
-	partners map[state.ClientID][]state.ClientID // clients joined by a name that moves
-	logs     map[string][]state.LogLine          // progress that is not written yet, by deployment
-	stats    Stats
-	stopping bool
-	atWork   map[state.ClientID]chan struct{} // closed when whoever works on the client leaves it
-	refused  string                           // head that is held as a whole: asked for again only when it moves or is approved
-	read     map[state.ClientID]readWish      // wishes that were accepted and have not passed yet
-	told     atomic.Bool                      // reports may wait in the outbox
-	recheck  bool                             // the accepted head is to be judged once more: what was invalid may be valid now
+	mu         sync.Mutex
+	baseline   *state.Baseline
+	wishes     *accept.Resolver                    // the baseline's templates, platform file and defaults, decoded
+	seq        map[state.ClientID]uint64           // newest accepted wish: what supersedes
+	partners   map[state.ClientID][]state.ClientID // clients joined by a name that moves
+	logs       map[string][]state.LogLine          // progress that is not written yet, by deployment
+	stats      Stats
+	stopping   bool
+	atWork     map[state.ClientID]chan struct{} // closed when whoever works on the client leaves it
+	refused    string                           // head that is held as a whole: asked for again only when it moves or is approved
+	read       map[state.ClientID]readWish      // wishes that were accepted and have not passed yet
+	told       atomic.Bool                      // reports may wait in the outbox
+	restored   bool                             // the state is an older copy: see restored.go
+	restoredAt time.Time
+	recheck    bool // the accepted head is to be judged once more: what was invalid may be valid now
 }
 
 // readWish is an effective manifest with the versions that it was read from.
@@ -171,8 +173,12 @@ func (e *Engine) Start() ([]Due, error) {
 	var clients []state.Client
 	var claims []state.Claim
 	var base state.Baseline
-	var ok bool
+	var ok, old bool
+	var since time.Time
 	err := e.Store.View(func(tx store.Tx) (err error) {
+		if since, old, err = store.Restored(tx); err != nil {
+			return err
+		}
 		if clients, err = store.Clients(tx); err != nil {
 			return err
 		}
@@ -204,6 +210,7 @@ func (e *Engine) Start() ([]Due, error) {
 	}
 	e.setPartners(claims)
 	e.told.Store(true)
+	e.restored, e.restoredAt = old, since
 	e.recheck = true // templates, defaults or this program may be others than at the last stop
 	return due, nil
 }

@@ -39,6 +39,9 @@ type Done struct {
 func (e *Engine) Pass(ctx context.Context, id state.ClientID, cause Cause) (Done, error) {
 	e.count(func(s *Stats) { s.Passes++ })
 	ids := e.Group(id)
+	if e.old() {
+		return Done{Clients: ids, At: e.Now().Add(firstRetry)}, nil // a poll comes first
+	}
 	leave, err := e.enter(ctx, ids)
 	if err != nil {
 		return Done{}, fmt.Errorf("pass %s: %w", id, err)
