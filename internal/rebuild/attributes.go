@@ -120,6 +120,13 @@ func sameNumber(k state.Kind, name, a, b string) bool {
 // output is what another resource of the record gives.
 func (r *record) output(ref state.Ref, name string) (state.Secret, bool) {
 	f, ok := r.of[ref]
+	if had := r.had[ref]; !ok && had.Real() { // it is gone since; who refers to it says so still
+		v := had.Outputs[name]
+		if name == "id" {
+			v = state.Lit(had.ID)
+		}
+		return state.NewSecret(v.Literal), v.Secret == nil && v.Literal != ""
+	}
 	if !ok {
 		return state.Secret{}, false
 	}
