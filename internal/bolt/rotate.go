@@ -3,10 +3,12 @@ package bolt
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
+	"strings"
+	"time"
 )
 
 // backupTime names backups so that their order is that of their names.
@@ -54,9 +56,14 @@ func (s *Store) BackupInto(dir string, keep int) (path string, err error) {
 	if err := s.BackupTo(path); err != nil {
 		return "", err
 	}
-	names, err := backups(dir)
+	names, halves, err := backups(dir)
 	if err != nil {
 		return path, err
+	}
+	for _, half := range halves {
+		if err := os.Remove(filepath.Join(dir, half)); err != nil {
+			return path, fmt.Errorf("remove half a backup: %w", err)
+		}
 	}
 	for len(names) > max(keep, 1) {
 		old := names[0]
@@ -71,26 +78,34 @@ func (s *Store) BackupInto(dir string, keep int) (path string, err error) {
 	return path, nil
 }
 
-// backups lists the names of ours in a folder, the oldest first, and removes what a killed
-// process left half written.
-func backups(dir string) ([]string, error) {
+// backups lists the names of ours in a folder, the oldest first, and what a killed process
+// left half written.
+func backups(dir string) (whole, halves []string, err error) {
 	all, err := os.ReadDir(dir) // sorted by name
 	if err != nil {
-		return nil, fmt.Errorf("list backups: %w", err)
+		return nil, nil, fmt.Errorf("list backups: %w", err)
 	}
-	var out []string
 	for _, e := range all {
-		name := e.Name()
-		if half := len(name) - len(part); half > 0 && name[half:] == part && ourBackup.MatchString(name[:half]) {
-			if err := os.Remove(filepath.Join(dir, name)); err != nil {
-				return nil, fmt.Errorf("remove half a backup: %w", err)
-			}
+		if !e.Type().IsRegular() {
 			continue
 		}
-		if e.Type().IsRegular() && ourBackup.MatchString(name) {
-			out = append(out, name)
+		if name, half := strings.CutSuffix(e.Name(), part); ourBackup.MatchString(name) && half {
+			halves = append(halves, e.Name())
+		} else if ourBackup.MatchString(name) {
+			whole = append(whole, name)
 		}
 	}
-	slices.Sort(out)
-	return out, nil
+	return whole, halves, nil
+}
+
+// LastBackup is when the newest backup in a folder was made; zero: there is none.
+func LastBackup(dir string) (time.Time, error) {
+	names, _, err := backups(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(names) == 0 {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	return time.Parse("state-"+backupTime+".backup", names[len(names)-1])
 }

@@ -71,6 +71,8 @@ type Engine struct {
 	Now    func() time.Time
 	Jitter func(time.Duration) time.Duration
 	Emit   func(apply.Event) // progress, for whoever watches; nil: nobody
+	// Notices are what an overview says about the installation itself; nil: nothing.
+	Notices func() []string
 
 	accepting sync.Mutex               // one head is judged at a time: from reading the baseline to writing the next
 	clients   store.Memo[state.Client] // for judging a head; with accepting held
