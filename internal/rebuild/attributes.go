@@ -120,6 +120,9 @@ func sameNumber(k state.Kind, name, a, b string) bool {
 // output is what another resource of the record gives.
 func (r *record) output(ref state.Ref, name string) (state.Secret, bool) {
 	f, ok := r.of[ref]
+	if !ok {
+		f, ok = r.in.Beside[ref]
+	}
 	if had := r.had[ref]; !ok && had.Real() { // it is gone since; who refers to it says so still
 		v := had.Outputs[name]
 		if name == "id" {

@@ -48,7 +48,7 @@ type Wisher struct {
 	Hosts  []string // that it asks for
 	Former []string // names that it says it had
 	Site   bool     // it asks for a site
-	Fresh  bool     // database.reuse: fresh: no earlier client of its name is meant
+	Fresh  bool     // database.reuse: fresh: an earlier client of its name is another one
 }
 
 // Identity is the client id that a manifest belongs to.
@@ -128,9 +128,6 @@ func (t traces) fits(w Wisher) int {
 	if name := NameOf(t.id); name == w.Name || slices.Contains(w.Former, name) {
 		n += byName
 	}
-	if n <= byName && w.Fresh {
-		return 0 // it said that it is somebody else
-	}
 	return n
 }
 
@@ -178,7 +175,11 @@ func Identify(wishers []Wisher, found []Found) (map[string]Identity, []state.Cli
 				id.Doubt = fmt.Sprintf("it may be %s, and as well another one: the marks of %s fit %s as much", p.t.id, q.t.id, q.w.Name)
 			}
 		}
-		if id.Doubt == "" && p.score <= byName && p.w.Site && p.t.onlyData {
+		switch {
+		case id.Doubt != "" || p.score > byName || !p.t.onlyData:
+		case p.w.Fresh:
+			id.Doubt = fmt.Sprintf("nothing but the name says that the data of %s is this client's, and its manifest says database.reuse: fresh", p.t.id)
+		case p.w.Site:
 			id.Doubt = fmt.Sprintf("only data bears the mark of %s, and nothing but the name says that it is this client's", p.t.id)
 		}
 		of[p.w.Name], taken[p.t.id] = id, p.w.Name

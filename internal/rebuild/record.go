@@ -21,6 +21,10 @@ type Input struct {
 	// Recorded is what an older state says of it; nil for one that was lost.
 	Recorded []state.Resource
 	Traits   map[string]map[state.Kind]state.Traits
+	// Beside are objects that others refer to and that are not put on record here.
+	Beside map[state.Ref]Found
+	// Adopted are the ids of objects that some manifest named in `adopt:` at some time.
+	Adopted map[string]bool
 	// Secret returns a stored secret; version 0 is the newest.
 	Secret      func(scope, name string, version int) (state.SecretRef, state.Secret, bool)
 	Fingerprint func(state.Secret) string
@@ -240,6 +244,9 @@ func (r *record) shell(ref state.Ref) state.Resource {
 		res.After = w.After
 	}
 	res.Provider, res.ID, res.Name, res.ObservedAt = f.Provider, f.ID, f.Name, r.in.Now
+	// What lived before us, and what hangs on it, is never deleted: nobody knows any more
+	// what of it we made.
+	res.Adopted = res.Adopted || r.in.Adopted[f.ID] || f.Kind != state.KindRecord && r.in.Adopted[f.get("site")]
 	res.Generation = max(f.Mark.Generation, r.in.Mark.Generation, 1)
 	res.Phase, res.Message = "", f.Message
 	if f.Phase != provider.Ready && f.Phase != "" {
@@ -370,8 +377,9 @@ func (r *record) lost() {
 	}
 }
 
-// sent takes mail that is sent once as sent where the client was served already: nobody
-// needs a second welcome, and a list of mails may be short.
+// sent takes mail that is sent once as sent, and users as made, where the client was
+// served already: nobody needs a second welcome, lists of mails may be short, and a user
+// whom somebody deleted is not made again for that.
 func (r *record) sent() {
 	serves := false
 	for _, ref := range r.refs {
@@ -379,13 +387,13 @@ func (r *record) sent() {
 	}
 	for _, w := range r.in.Wish {
 		_, there := r.of[w.Ref]
-		if w.Ref.Kind != state.KindMail || there || !serves {
+		if w.Ref.Kind != state.KindMail && w.Ref.Kind != state.KindAdmin || there || !serves {
 			continue
 		}
 		if _, had := r.had[w.Ref]; had {
 			continue
 		}
-		w.ID, w.Run, w.Message, w.UpdatedAt = "sent before", unknownRun, "taken as sent: the client was served already", r.in.Now
+		w.ID, w.Run, w.Message, w.UpdatedAt = "before", unknownRun, "taken as done: the client was served already", r.in.Now
 		w.Generation = r.in.Mark.Generation
 		r.out.Resources = append(r.out.Resources, w)
 	}

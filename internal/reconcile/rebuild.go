@@ -121,6 +121,7 @@ type rebuilder struct {
 	who      map[string]rebuild.Identity
 	rest     []state.ClientID // that no manifest belongs to
 	rules    []state.FileProblem
+	adopted  map[string]bool // ids that were ever adopted
 	writes   []remembered
 	unmarked []state.ClientID // nothing bears their mark
 }
@@ -134,6 +135,9 @@ func (b *rebuilder) run() error {
 		return err
 	}
 	if walk, err = b.e.past(b.ctx, b.head, b.in.Changes); err != nil {
+		return err
+	}
+	if b.adopted, err = b.e.everAdopted(b.ctx, b.head, b.in.Changes); err != nil {
 		return err
 	}
 	b.in.Guard.MaxCreates = len(b.in.Files) + 1 // most of them are no new clients; see creates
@@ -306,7 +310,7 @@ func (b *rebuilder) client(c state.Client, eff manifest.Effective) error {
 	if n := rebuild.NameOf(c.ID); n != c.Name && !slices.Contains(c.Former, n) {
 		c.Former = append([]string{n}, c.Former...)
 	}
-	m, err := b.e.remember(b.ctx, b.w, memory{client: c, effective: &eff, found: rebuild.Of(b.found, c.ID)})
+	m, err := b.e.remember(b.ctx, b.w, memory{client: c, effective: &eff, found: rebuild.Of(b.found, c.ID), adopted: b.adopted})
 	if err != nil {
 		return err
 	}

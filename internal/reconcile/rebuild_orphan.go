@@ -25,7 +25,7 @@ func (b *rebuilder) orphans() error {
 		return err
 	}
 	for _, id := range b.rest {
-		o := orphan{id: id, found: rebuild.Of(b.found, id), good: good[rebuild.NameOf(id)], head: b.head, base: b.result.Baseline, taken: living[rebuild.NameOf(id)]}
+		o := orphan{id: id, found: rebuild.Of(b.found, id), good: good[rebuild.NameOf(id)], head: b.head, base: b.result.Baseline, taken: living[rebuild.NameOf(id)], adopted: b.adopted}
 		m, row, err := b.e.orphan(b.ctx, b.w, o)
 		if err != nil {
 			return err
@@ -62,6 +62,8 @@ type orphan struct {
 	head  string
 	base  *state.Baseline
 	taken bool // another client bears its name
+
+	adopted map[string]bool
 }
 
 // onlyData says that nothing but what is retained is left.
@@ -106,7 +108,7 @@ func (e *Engine) orphan(ctx context.Context, w witness, o orphan) (remembered, R
 			commit = g.removed
 		}
 	}
-	m, err := e.remember(ctx, w, memory{client: c, found: o.found})
+	m, err := e.remember(ctx, w, memory{client: c, found: o.found, adopted: o.adopted})
 	if err != nil {
 		return m, RebuiltClient{}, err
 	}

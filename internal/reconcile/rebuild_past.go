@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"path"
@@ -180,6 +181,44 @@ func (p *past) find(ctx context.Context, names map[string]bool, want func(lastGo
 		}
 	}
 	return out, nil
+}
+
+// everAdopted are the ids that any version of any manifest named in `adopt:`. That an
+// object was adopted was in the state alone, and nothing else tells it from one of ours
+// once it was changed and bears our mark.
+func (e *Engine) everAdopted(ctx context.Context, head string, changes []accept.Change) (map[string]bool, error) {
+	p, err := e.past(ctx, head, changes)
+	if err != nil {
+		return nil, err
+	}
+	out, read := map[string]bool{}, map[string]bool{}
+	look := func(file, blob string) {
+		if blob == "" || read[blob] || p.layout.Classify(file) != manifest.ClassClient {
+			return
+		}
+		read[blob] = true
+		f := e.Repo.Read(ctx, file, blob)
+		if f.Err != "" || !bytes.Contains(f.Data, []byte("adopt")) {
+			return
+		}
+		m, _ := manifest.DecodeClient(file, f.Data) // what it names counts, whatever else it says
+		for _, named := range m.Adopt {
+			out[named.ID] = true
+		}
+	}
+	for file, blob := range p.tree {
+		look(file, blob)
+	}
+	for {
+		ok, err := p.back(ctx)
+		if err != nil || !ok {
+			delete(out, "")
+			return out, err
+		}
+		for file := range p.changed {
+			look(file, p.tree[file])
+		}
+	}
 }
 
 // goodRules puts the newest versions that can be read in the place of a template or

@@ -25,6 +25,7 @@ type memory struct {
 	found     []rebuild.Found     // with the client's mark
 	recorded  []state.Resource    // by an older state
 	secrets   []state.SecretRef   // that are stored: the client's own and everybody's
+	adopted   map[string]bool     // ids that some manifest adopted at some time
 }
 
 // remembered is what is to be written of one client.
@@ -40,10 +41,14 @@ type remembered struct {
 func (e *Engine) remember(ctx context.Context, w witness, m memory) (remembered, error) {
 	c := m.client
 	mark := provider.Mark{Installation: w.installation, Client: c.ID, Generation: max(c.Generation, 1)}
-	in := rebuild.Input{Mark: mark, Found: m.found, Recorded: m.recorded, Traits: e.traits(), Secret: e.secret, Fingerprint: e.Runner.Fingerprint, Now: e.Now()}
+	in := rebuild.Input{Mark: mark, Found: m.found, Recorded: m.recorded, Traits: e.traits(), Adopted: m.adopted, Secret: e.secret, Fingerprint: e.Runner.Fingerprint, Now: e.Now()}
 	if m.effective != nil {
 		c = e.sourceAsBuilt(c, *m.effective, m.found)
 		in.Wish, _ = desired.Resources(e.desiredInput(c, *m.effective, e.secretsAsSeen(c, *m.effective, m)))
+		var err error
+		if in.Beside, err = w.adoptees(ctx, in.Wish); err != nil {
+			return remembered{}, err
+		}
 		in.Wish, in.Found = withoutAdopted(in.Wish, m.found, *m.effective)
 	}
 	in.Client = c

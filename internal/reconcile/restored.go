@@ -104,11 +104,19 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 	if err != nil {
 		return nil, err
 	}
+	whole, err := e.Repo.Range(ctx, "", head)
+	if err != nil {
+		return nil, fmt.Errorf("compare with the providers: %w", err)
+	}
+	adopted, err := e.everAdopted(ctx, head, whole.Changes)
+	if err != nil {
+		return nil, fmt.Errorf("compare with the providers: %w", err)
+	}
 	wishes, base := e.resolver()
 	w := e.witness()
 	var writes []remembered
 	for _, c := range have.clients {
-		m := memory{client: c, found: rebuild.Of(found, c.ID), recorded: have.resources[c.ID], secrets: append(slices.Clone(have.secrets[string(c.ID)]), have.secrets["shared"]...)}
+		m := memory{client: c, adopted: adopted, found: rebuild.Of(found, c.ID), recorded: have.resources[c.ID], secrets: append(slices.Clone(have.secrets[string(c.ID)]), have.secrets["shared"]...)}
 		if eff, problems := wishes.Client(c); len(c.Manifest) > 0 && !c.Removed && !problems.Failed() {
 			m.effective = &eff
 		}
@@ -127,7 +135,7 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 		one.forget(e.Now())
 		writes = append(writes, one)
 	}
-	orphans, err := e.unknown(ctx, w, head, found, have, base)
+	orphans, err := e.unknown(ctx, w, head, whole.Changes, found, have, base, adopted)
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +209,7 @@ func (e *Engine) onOldRecord() (oldRecord, error) {
 }
 
 // unknown records the clients of which only the marks tell: they came and went since.
-func (e *Engine) unknown(ctx context.Context, w witness, head string, found []rebuild.Found, have oldRecord, base *state.Baseline) ([]remembered, error) {
+func (e *Engine) unknown(ctx context.Context, w witness, head string, files []accept.Change, found []rebuild.Found, have oldRecord, base *state.Baseline, adopted map[string]bool) ([]remembered, error) {
 	known, living := map[state.ClientID]bool{}, map[string]bool{}
 	for _, c := range have.clients {
 		known[c.ID] = true
@@ -218,18 +226,14 @@ func (e *Engine) unknown(ctx context.Context, w witness, head string, found []re
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	whole, err := e.Repo.Range(ctx, "", head)
-	if err != nil {
-		return nil, fmt.Errorf("compare with the providers: %w", err)
-	}
-	good, err := e.lastOf(ctx, head, whole.Changes, ids, living)
+	good, err := e.lastOf(ctx, head, files, ids, living)
 	if err != nil {
 		return nil, err
 	}
 	var out []remembered
 	for _, id := range ids {
 		name := rebuild.NameOf(id)
-		m, _, err := e.orphan(ctx, w, orphan{id: id, found: rebuild.Of(found, id), good: good[name], head: head, base: base, taken: living[name]})
+		m, _, err := e.orphan(ctx, w, orphan{id: id, found: rebuild.Of(found, id), good: good[name], head: head, base: base, taken: living[name], adopted: adopted})
 		if err != nil {
 			return nil, err
 		}

@@ -126,7 +126,7 @@ func (w witness) unmarked(ctx context.Context, mark provider.Mark, wish []state.
 		}
 		var fit []provider.Object
 		for _, o := range found {
-			if o.Mark.IsZero() && fits(asked, o, t) {
+			if o.Mark.IsZero() && len(asked.Inputs) == len(res.Attributes) && fits(asked, o, t) {
 				fit = append(fit, o)
 			}
 		}
@@ -141,6 +141,30 @@ func (w witness) unmarked(ctx context.Context, mark provider.Mark, wish []state.
 			o.Name = res.Ref.Name
 		}
 		out = append(out, rebuild.Found{Provider: r.Name(), Object: o})
+	}
+	return out, nil
+}
+
+// adoptees are the objects that `adopt:` names, for what refers to them.
+func (w witness) adoptees(ctx context.Context, wish []state.Resource) (map[state.Ref]rebuild.Found, error) {
+	var out map[state.Ref]rebuild.Found
+	for _, res := range wish {
+		r, _, ok := w.reader(res)
+		if res.AdoptID == "" || !ok {
+			continue
+		}
+		looking, cancel := context.WithTimeout(ctx, lookTimeout)
+		found, err := r.Observe(looking, provider.Query{Kind: res.Ref.Kind, ID: res.AdoptID})
+		cancel()
+		if err != nil {
+			return nil, fmt.Errorf("look at %s %s at %s: %w", res.Ref.Kind, res.AdoptID, res.Provider, err)
+		}
+		if len(found) == 1 {
+			if out == nil {
+				out = map[state.Ref]rebuild.Found{}
+			}
+			out[res.Ref] = rebuild.Found{Provider: r.Name(), Object: found[0]}
+		}
 	}
 	return out, nil
 }
