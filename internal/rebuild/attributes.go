@@ -128,7 +128,10 @@ func (r *record) output(ref state.Ref, name string) (state.Secret, bool) {
 		if name == "id" {
 			v = state.Lit(had.ID)
 		}
-		return state.NewSecret(v.Literal), v.Secret == nil && v.Literal != ""
+		if v.Secret != nil {
+			return r.text(*v.Secret)
+		}
+		return state.NewSecret(v.Literal), v.Literal != ""
 	}
 	if !ok {
 		return state.Secret{}, false

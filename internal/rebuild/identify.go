@@ -55,6 +55,7 @@ type Wisher struct {
 type Identity struct {
 	ID         state.ClientID
 	Generation int
+	Told       bool   // the objects themselves say so, not the name alone
 	Doubt      string // why it is not sure
 }
 
@@ -166,7 +167,7 @@ func Identify(wishers []Wisher, found []Found) (map[string]Identity, []state.Cli
 		if _, has := of[p.w.Name]; has || taken[p.t.id] != "" {
 			continue
 		}
-		id := Identity{ID: p.t.id, Generation: max(p.t.generation, 1)}
+		id := Identity{ID: p.t.id, Generation: max(p.t.generation, 1), Told: p.score > byName}
 		for _, q := range pairs {
 			if q.score != p.score || q.t.generation != p.t.generation || (q.w.Name == p.w.Name) == (q.t.id == p.t.id) {
 				continue

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/rebuild"
 	"github.com/compassdigital/reconciler/internal/state"
 )
@@ -26,6 +27,7 @@ func (b *rebuilder) orphans() error {
 	}
 	for _, id := range b.rest {
 		o := orphan{id: id, found: rebuild.Of(b.found, id), good: good[rebuild.NameOf(id)], head: b.head, base: b.result.Baseline, taken: living[rebuild.NameOf(id)], adopted: b.adopted}
+		o.file = b.e.fileOf(o, b.in.Changes, living)
 		m, row, err := b.e.orphan(b.ctx, b.w, o)
 		if err != nil {
 			return err
@@ -61,7 +63,8 @@ type orphan struct {
 	good  lastGood // its last good version; zero: none is known
 	head  string
 	base  *state.Baseline
-	taken bool // another client bears its name
+	taken bool   // another client bears its name
+	file  string // at the head, in its name, and not accepted; "": there is none
 
 	adopted map[string]bool
 }
@@ -153,12 +156,38 @@ func (e *Engine) orphan(ctx context.Context, w witness, o orphan) (remembered, R
 	if o.good.removed != "" {
 		h.Reason = fmt.Sprintf("The manifest of %s was removed in %s, and %d objects at %s still bear its mark.", called, shortCommit(commit), len(m.out.Resources), strings.Join(keepers(o.found), ", "))
 	}
+	if o.file != "" {
+		h.Approvable = false
+		h.Reason = fmt.Sprintf("%d objects at %s bear the mark of %s, and %s can't be accepted as its manifest.", len(m.out.Resources), strings.Join(keepers(o.found), ", "), called, o.file)
+	}
 	h.Act = "Nothing of it is changed. `reconciler approve " + h.Fingerprint + "` takes it down and retains its data; putting its manifest back keeps it."
+	if o.file != "" {
+		h.Act = "Nothing of it is changed. Mend the file, where something is wrong with it, then move this state away and run `reconciler rebuild`."
+	}
 	stone.Held = h.Fingerprint
 	m.client.Status, m.client.Because, m.client.Next = state.StatusHeld, h.Reason, h.Act
 	m.holds, m.stones = append(m.holds, h), append(m.stones, stone)
 	row.Text = h.Reason
 	return m, row, nil
+}
+
+// fileOf is the manifest at the head that may be the orphan's, and that nobody has.
+func (e *Engine) fileOf(o orphan, changes []accept.Change, living map[string]bool) string {
+	names := map[string]bool{rebuild.NameOf(o.id): true}
+	for _, f := range o.found {
+		for _, a := range f.Attributes {
+			if f.Kind == state.KindSite && a.Name == "label" {
+				names[a.Reveal()] = true
+			}
+		}
+	}
+	layout := manifest.LayoutOf(e.Path)
+	for _, c := range changes {
+		if n := fileName(c.Path); c.New != "" && names[n] && !living[n] && layout.Classify(c.Path) == manifest.ClassClient {
+			return c.Path
+		}
+	}
+	return ""
 }
 
 func keepers(found []rebuild.Found) []string {

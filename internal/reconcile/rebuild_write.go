@@ -118,6 +118,9 @@ func (b *rebuilder) commit() error {
 				return err
 			}
 		}
+		if err := store.DeleteRestored(tx); err != nil { // of an empty copy that was put back before
+			return err
+		}
 		return write(tx, r)
 	})
 }

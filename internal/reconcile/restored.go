@@ -42,7 +42,7 @@ func (e *Engine) catch(ctx context.Context, head string, in accept.Input) ([]sta
 	e.mu.Lock()
 	since := e.restoredAt
 	e.mu.Unlock()
-	in.Approvals = slices.DeleteFunc(in.Approvals, func(a state.Approval) bool { return !a.At.After(since) }) // it may have been used
+	in.Approvals = slices.DeleteFunc(in.Approvals, func(a state.Approval) bool { return a.At.Before(since) }) // it may have been used
 	r, doubts := e.accepted(in, found)
 	if err := e.commit(head, r); err != nil {
 		return nil, fmt.Errorf("accept %s: %w", head, err)
@@ -114,6 +114,7 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 	}
 	wishes, base := e.resolver()
 	w := e.witness()
+	others := have.others(wishes, found)
 	var writes []remembered
 	for _, c := range have.clients {
 		m := memory{client: c, adopted: adopted, found: rebuild.Of(found, c.ID), recorded: have.resources[c.ID], secrets: append(slices.Clone(have.secrets[string(c.ID)]), have.secrets["shared"]...)}
@@ -131,13 +132,36 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 			one.out.Doubts = nil // its removal, or a person, decides; its status stays
 			one.client.Status, one.client.Because, one.client.Next, one.client.Settled, one.client.LookWanted = c.Status, c.Because, c.Next, c.Settled, c.LookWanted
 		}
+		if id, other := others[c.ID]; other {
+			one.out.Doubts = []string{fmt.Sprintf("what serves it bears the mark of %s, a client that began after the copy was made", id)}
+		}
 		one.hold(e, head)
+		if _, other := others[c.ID]; other {
+			one.rebuildInstead()
+		}
 		one.forget(e.Now())
 		writes = append(writes, one)
+		// What nobody asks for any more and is gone was taken away since.
+		unasked := slices.DeleteFunc(slices.Clone(m.recorded), func(r state.Resource) bool {
+			return slices.ContainsFunc(one.wish, func(w state.Resource) bool { return w.Ref == r.Ref })
+		})
+		if m.effective == nil && !c.Removed {
+			unasked = nil // its wish is not known
+		}
+		if have.gone, err = w.gone(ctx, have.gone, unasked, m.found); err != nil {
+			return nil, fmt.Errorf("compare with the providers: %w", err)
+		}
 	}
 	orphans, err := e.unknown(ctx, w, head, whole.Changes, found, have, base, adopted)
 	if err != nil {
 		return nil, err
+	}
+	for i := range orphans {
+		for _, id := range others {
+			if orphans[i].client.ID == id {
+				orphans[i].rebuildInstead()
+			}
+		}
 	}
 	if err := e.catchUp(head, since, found, append(orphans, writes...), have); err != nil {
 		return nil, err
@@ -148,6 +172,38 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 		all = append(all, c.ID)
 	}
 	return all, err
+}
+
+// others are the clients on record whose manifest is by now another client's, of which
+// only the marks tell: their name was taken afresh since.
+func (r oldRecord) others(wishes *accept.Resolver, found []rebuild.Found) map[state.ClientID]state.ClientID {
+	var wishers []rebuild.Wisher
+	of, known := map[string]state.ClientID{}, map[state.ClientID]bool{}
+	for _, c := range r.clients {
+		known[c.ID] = true
+		if eff, problems := wishes.Client(c); len(c.Manifest) > 0 && !c.Removed && !problems.Failed() {
+			wishers = append(wishers, wisher(eff))
+			of[eff.Name] = c.ID
+		}
+	}
+	who, _ := rebuild.Identify(wishers, found)
+	out := map[state.ClientID]state.ClientID{}
+	for name, id := range who {
+		if id.ID != of[name] && id.Told && !known[id.ID] {
+			out[of[name]] = id.ID
+		}
+	}
+	return out
+}
+
+// rebuildInstead makes holds that no approval lifts: to go on with either of two clients
+// would take the other one down. A rebuild goes by the marks alone.
+func (m *remembered) rebuildInstead() {
+	for i := range m.holds {
+		h := &m.holds[i]
+		h.Approvable, h.Act = false, "Nothing of it is changed. Move this state away and run `reconciler rebuild`, which goes by Git and the marks alone."
+		m.client.Because, m.client.Next = h.Reason, h.Act
+	}
 }
 
 // forget drops what an older state says of a pass that was under way, and lets the
@@ -174,6 +230,7 @@ type oldRecord struct {
 	secrets   map[string][]state.SecretRef // by scope
 	intents   []journal.Intent
 	approvals []state.Approval
+	gone      []state.Ref // asked for by nobody, and not there any more
 }
 
 func (e *Engine) onOldRecord() (oldRecord, error) {
@@ -233,7 +290,9 @@ func (e *Engine) unknown(ctx context.Context, w witness, head string, files []ac
 	var out []remembered
 	for _, id := range ids {
 		name := rebuild.NameOf(id)
-		m, _, err := e.orphan(ctx, w, orphan{id: id, found: rebuild.Of(found, id), good: good[name], head: head, base: base, taken: living[name], adopted: adopted})
+		o := orphan{id: id, found: rebuild.Of(found, id), good: good[name], head: head, base: base, taken: living[name], adopted: adopted}
+		o.file = e.fileOf(o, files, living)
+		m, _, err := e.orphan(ctx, w, o)
 		if err != nil {
 			return nil, err
 		}
@@ -254,7 +313,7 @@ func (e *Engine) catchUp(head string, since time.Time, found []rebuild.Found, wr
 			seen[r.Ref] = true
 		}
 	}
-	now := e.Now()
+	now, traits := e.Now(), e.traits()
 	err := e.Store.Update(func(tx store.Tx) error {
 		var errs firstError
 		// Retention restarts for what no mark shows, too.
@@ -270,16 +329,21 @@ func (e *Engine) catchUp(head string, since time.Time, found []rebuild.Found, wr
 				}
 			}
 		}
+		for _, ref := range have.gone {
+			errs.add(store.DeleteResource(tx, ref))
+		}
 		for _, m := range writes {
 			errs.add(m.put(tx, e))
 		}
 		for _, i := range have.intents {
-			if seen[i.Ref] { // what it was about is seen, and on record as it is
+			// What it was about is seen, and on record as it is; or lists are complete, and it is
+			// not there.
+			if t := traits[i.Provider][i.Ref.Kind]; seen[i.Ref] || t.Marks && !t.Manual {
 				errs.add(store.DeleteIntent(tx, i.Ref))
 			}
 		}
 		for _, a := range have.approvals { // one that was used since would serve twice
-			if !a.At.After(since) {
+			if a.At.Before(since) {
 				errs.add(store.DeleteApproval(tx, a.Fingerprint))
 			}
 		}

@@ -169,6 +169,31 @@ func (w witness) adoptees(ctx context.Context, wish []state.Resource) (map[state
 	return out, nil
 }
 
+// gone adds to what is gone those recorded objects that no mark shows and that are not
+// there by their id either.
+func (w witness) gone(ctx context.Context, gone []state.Ref, recorded []state.Resource, found []rebuild.Found) ([]state.Ref, error) {
+	seen := map[object]bool{}
+	for _, f := range found {
+		seen[object{f.Provider, f.Kind, f.ID}] = true
+	}
+	for _, res := range recorded {
+		r, t, ok := w.reader(res)
+		if !ok || t.Manual || !res.Real() || res.Found || res.Adopted || res.Ref.Kind == state.KindMail || seen[recordedObject(res)] {
+			continue
+		}
+		looking, cancel := context.WithTimeout(ctx, lookTimeout)
+		there, err := r.Observe(looking, provider.Query{Kind: res.Ref.Kind, ID: res.ID})
+		cancel()
+		if err != nil {
+			return gone, fmt.Errorf("look at %s %s at %s: %w", res.Ref.Kind, res.ID, res.Provider, err)
+		}
+		if len(there) == 0 {
+			gone = append(gone, res.Ref)
+		}
+	}
+	return gone, nil
+}
+
 func (w witness) reader(res state.Resource) (provider.ReadOnly, provider.Traits, bool) {
 	for _, r := range w.readers {
 		if t, ok := r.Traits()[res.Ref.Kind]; ok && r.Name() == res.Provider {
