@@ -131,6 +131,9 @@ func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.C
 	if history {
 		return e.Poll(ctx)
 	}
+	if e.old() {
+		return touched, nil // the head that is on record is an old one: the next poll judges the branch's
+	}
 	if base != nil && (result.Again || len(accept.Retry(base)) > 0) {
 		// What was invalid because of what was held may be valid now.
 		e.accepting.Lock()

@@ -27,7 +27,7 @@ func (b *rebuilder) orphans() error {
 	}
 	for _, id := range b.rest {
 		o := orphan{id: id, found: rebuild.Of(b.found, id), good: good[rebuild.NameOf(id)], head: b.head, base: b.result.Baseline, taken: living[rebuild.NameOf(id)], adopted: b.adopted}
-		o.file = b.e.fileOf(o, b.in.Changes, living)
+		o.file = b.e.fileOf(b.ctx, o, b.in.Changes, living)
 		m, row, err := b.e.orphan(b.ctx, b.w, o)
 		if err != nil {
 			return err
@@ -171,19 +171,24 @@ func (e *Engine) orphan(ctx context.Context, w witness, o orphan) (remembered, R
 	return m, row, nil
 }
 
-// fileOf is the manifest at the head that may be the orphan's, and that nobody has.
-func (e *Engine) fileOf(o orphan, changes []accept.Change, living map[string]bool) string {
-	names := map[string]bool{rebuild.NameOf(o.id): true}
-	for _, f := range o.found {
-		for _, a := range f.Attributes {
-			if f.Kind == state.KindSite && a.Name == "label" {
-				names[a.Reveal()] = true
+// fileOf is the manifest at the head that may be the orphan's, and that nobody has: it
+// breaks a rule, or waits for something.
+func (e *Engine) fileOf(ctx context.Context, o orphan, changes []accept.Change, living map[string]bool) string {
+	layout, rules := manifest.LayoutOf(e.Path), accept.NewResolver(o.base, e.Program)
+	for _, c := range changes {
+		name := fileName(c.Path)
+		if c.New == "" || living[name] || layout.Classify(c.Path) != manifest.ClassClient {
+			continue
+		}
+		w := rebuild.Wisher{Name: name}
+		if f := e.Repo.Read(ctx, c.Path, c.New); f.Err == "" {
+			if eff, problems := rules.File(c.Path, f.Data); !problems.Failed() {
+				w = wisher(eff)
+			} else if m, _ := manifest.DecodeClient(c.Path, f.Data); m.Name != "" {
+				w.Former = m.Previously
 			}
 		}
-	}
-	layout := manifest.LayoutOf(e.Path)
-	for _, c := range changes {
-		if n := fileName(c.Path); c.New != "" && names[n] && !living[n] && layout.Classify(c.Path) == manifest.ClassClient {
+		if who, _ := rebuild.Identify([]rebuild.Wisher{w}, o.found); len(who) > 0 {
 			return c.Path
 		}
 	}

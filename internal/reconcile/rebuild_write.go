@@ -6,7 +6,6 @@ import (
 	"sort"
 
 	"github.com/compassdigital/reconciler/internal/accept"
-	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -56,9 +55,7 @@ func (b *rebuilder) waves() {
 		if c.Removed || c.Status == state.StatusHeld || slices.Contains(b.unmarked, c.ID) {
 			continue
 		}
-		one := &member{client: c, wish: m.wish, recorded: m.out.Resources, looks: map[state.Ref]plan.Look{}, now: b.e.Now()}
-		p := plan.Calculate(plan.Input{Commit: b.head, Now: b.e.Now(), Traits: b.e.traits(), Keep: b.e.Keep, Clients: []plan.ClientInput{one.input()}})
-		if !p.Empty() {
+		if b.e.differs(m) {
 			c.EverDeployed = true // it is as good as active, for the count
 			due = append(due, c)
 		}

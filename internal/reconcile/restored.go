@@ -9,6 +9,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/journal"
+	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/rebuild"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
@@ -132,13 +133,20 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 			one.out.Doubts = nil // its removal, or a person, decides; its status stays
 			one.client.Status, one.client.Because, one.client.Next, one.client.Settled, one.client.LookWanted = c.Status, c.Because, c.Next, c.Settled, c.LookWanted
 		}
-		if id, other := others[c.ID]; other {
-			one.out.Doubts = []string{fmt.Sprintf("what serves it bears the mark of %s, a client that began after the copy was made", id)}
+		id, other := others[c.ID]
+		if other = other && e.differs(one); other {
+			one.out.Doubts = []string{fmt.Sprintf("what serves it bears the mark of %s: the name is another client's since the copy was made", id)}
+		}
+		if c.InvalidBlob != "" {
+			one.out.Unwished = nil // a later version of its file may ask for them
 		}
 		one.hold(e, head)
-		if _, other := others[c.ID]; other {
+		if other {
 			one.rebuildInstead()
+		} else {
+			delete(others, c.ID)
 		}
+		e.holdOlderWish(&one, head)
 		one.forget(e.Now())
 		writes = append(writes, one)
 		// What nobody asks for any more and is gone was taken away since.
@@ -174,13 +182,34 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 	return all, err
 }
 
-// others are the clients on record whose manifest is by now another client's, of which
-// only the marks tell: their name was taken afresh since.
+// holdOlderWish keeps a client as it is whose file at the head is not accepted: the wish on
+// record is the older state's, and what is there may be a later one.
+func (e *Engine) holdOlderWish(m *remembered, head string) {
+	c := &m.client
+	if c.InvalidBlob == "" || c.Removed || len(m.holds) > 0 || !e.differs(*m) {
+		return
+	}
+	h := state.Hold{Kind: state.HoldRebuild, Client: c.ID, Clients: []state.ClientID{c.ID}, Steps: []string{accept.OlderWish}, Commit: head, NewHead: head, Approvable: true, At: e.Now(),
+		Fingerprint: printOf("older wish", string(c.ID), c.WishHash)}
+	h.Reason = c.Name + " stays as it is: its file is not accepted, and its wish on record is older than what is there."
+	h.Act = "Mend the file, or `reconciler approve " + h.Fingerprint + "` to go back to that wish."
+	c.Status, c.Next, c.Settled = state.StatusHeld, h.Act, true
+	m.holds = append(m.holds, h)
+}
+
+// differs says that what was found is not what is wished.
+func (e *Engine) differs(m remembered) bool {
+	one := &member{client: m.client, wish: m.wish, recorded: m.out.Resources, looks: map[state.Ref]plan.Look{}, now: e.Now()}
+	p := plan.Calculate(plan.Input{Commit: e.Head(), Now: e.Now(), Traits: e.traits(), Keep: e.Keep, Clients: []plan.ClientInput{one.input()}})
+	return !p.Empty()
+}
+
+// others are the clients on record whose manifest is by now another client's, as the
+// objects tell: names were taken afresh, or changed hands, since.
 func (r oldRecord) others(wishes *accept.Resolver, found []rebuild.Found) map[state.ClientID]state.ClientID {
 	var wishers []rebuild.Wisher
-	of, known := map[string]state.ClientID{}, map[state.ClientID]bool{}
+	of := map[string]state.ClientID{}
 	for _, c := range r.clients {
-		known[c.ID] = true
 		if eff, problems := wishes.Client(c); len(c.Manifest) > 0 && !c.Removed && !problems.Failed() {
 			wishers = append(wishers, wisher(eff))
 			of[eff.Name] = c.ID
@@ -189,7 +218,7 @@ func (r oldRecord) others(wishes *accept.Resolver, found []rebuild.Found) map[st
 	who, _ := rebuild.Identify(wishers, found)
 	out := map[state.ClientID]state.ClientID{}
 	for name, id := range who {
-		if id.ID != of[name] && id.Told && !known[id.ID] {
+		if id.ID != of[name] && id.Told {
 			out[of[name]] = id.ID
 		}
 	}
@@ -267,10 +296,11 @@ func (e *Engine) onOldRecord() (oldRecord, error) {
 
 // unknown records the clients of which only the marks tell: they came and went since.
 func (e *Engine) unknown(ctx context.Context, w witness, head string, files []accept.Change, found []rebuild.Found, have oldRecord, base *state.Baseline, adopted map[string]bool) ([]remembered, error) {
-	known, living := map[state.ClientID]bool{}, map[string]bool{}
+	known, living, has := map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}
 	for _, c := range have.clients {
 		known[c.ID] = true
 		living[c.Name] = living[c.Name] || !c.Removed
+		has[c.Name] = has[c.Name] || !c.Removed && c.InvalidBlob == "" // the file at the head is its own
 	}
 	var ids []state.ClientID
 	for _, f := range found {
@@ -291,7 +321,7 @@ func (e *Engine) unknown(ctx context.Context, w witness, head string, files []ac
 	for _, id := range ids {
 		name := rebuild.NameOf(id)
 		o := orphan{id: id, found: rebuild.Of(found, id), good: good[name], head: head, base: base, taken: living[name], adopted: adopted}
-		o.file = e.fileOf(o, files, living)
+		o.file = e.fileOf(ctx, o, files, has)
 		m, _, err := e.orphan(ctx, w, o)
 		if err != nil {
 			return nil, err
