@@ -13,6 +13,9 @@
 //	side.go     what can be worked out for many clients at a time
 //	view.go     what people are shown
 //	health.go   scheduled probes
+//	rebuild.go  a lost state, made anew from Git and marks (package rebuild decides)
+//	restored.go an older state that was put back, compared before anything acts on it
+//	witness.go  what the providers show of ours, read only
 //
 // A pass is about a group: clients joined by a name that moves between them, usually
 // one. Whoever calls runs one pass a group at a time (Group says who belongs).
