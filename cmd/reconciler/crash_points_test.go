@@ -148,12 +148,12 @@ func scenes() []crashScene {
 		{name: "a changed client", ready: update, points: append(append(borders(plan.Update), bolt.PointCommit, bolt.PointCommitted), points(reconcile.PointDeliver, reconcile.PointDelivered)...)},
 		{name: "a removed client", ready: remove, points: append(borders(plan.Delete), borders(plan.Retain)...)},
 		{name: "a client that returns", ready: comeBack, points: borders(plan.Return)},
-		{name: "a purge", ready: purge, points: append(append(borders(plan.Purge), borders(plan.Forget)...), points(reconcile.PointPurge, reconcile.PointPurged)...)},
+		{name: "a purge", ready: purge, points: append(borders(plan.Purge), points(reconcile.PointPurge, reconcile.PointPurged)...)},
 		{name: "a name that moves", ready: move, points: borders(plan.Move)},
 		{name: "a rollback", ready: fails, points: points(reconcile.PointRollback, reconcile.PointRolledBack)},
 		{name: "a first start", ready: (*crashWorld).firstStart, after: (*crashWorld).firstStarted, points: []string{bolt.PointCreate, bolt.PointCreated}},
 		{name: "an upgrade", ready: (*crashWorld).olderSchema, points: []string{bolt.PointMigrate, bolt.PointMigrated}},
-		{name: "a backup", ready: (*crashWorld).backUp, after: (*crashWorld).backedUp, points: []string{pointBackup, pointBackedUp}},
+		{name: "a backup", ready: (*crashWorld).backUp, after: (*crashWorld).backedUp, points: []string{bolt.PointBackup, bolt.PointBackedUp}},
 	}
 }
 

@@ -10,7 +10,8 @@
 //	ask.go         who is asked; which client may be meant; completion
 //	show.go        status, why, history, retained   drift.go   drift   logs.go   logs
 //	plan.go        plan       act.go   what a person decides, and secrets
-//	run.go         run, apply, backup       demo.go   demo       restore.go   restore
+//	run.go         run, apply        demo.go   demo
+//	backup.go, restore.go, rebuild.go   copies of the state, and a lost one made anew
 //	lines.go       progress as lines        live.go   and what is under way, on a terminal
 //	config.go      what reconciler.yaml has           configfile.go   how it is read
 //	wire.go        where concrete types meet: the only place       repo.go, pages.go

@@ -13,12 +13,6 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
-// The places of a backup at which tests kill the process.
-const (
-	pointBackup   = "backup"    // it is whole, and not in its place yet
-	pointBackedUp = "backed-up" // it is; older ones may still go
-)
-
 // failAt makes the process kill itself at a named point: "after-call:7" at the 7th time
 // that it comes there, "after-call/purge:1" at the first purge. The points are the
 // borders of a step (apply.Border) and the Points of packages reconcile and bolt. The

@@ -66,6 +66,9 @@ type app struct {
 	data     string
 	now      func() time.Time
 	answered bool // the document of -o json was printed
+	// anew makes a state that is gone anew, for the installation that is named, if one is.
+	anew         bool
+	installation string
 	// Tests set these; nil elsewhere. wrap stands between the engine and every provider,
 	// ready is called when everything listens, public stands for the world's DNS, sleep
 	// waits between looks and tries; quick lets builds take no pauses and leaves syncing of
@@ -174,7 +177,7 @@ Exit codes: 0 done, 1 failed or problems found, 2 wrong usage, 3 held: someone m
 	group("run", "Run it:", a.demoCommand(), a.runCommand(), a.planCommand(), a.applyCommand())
 	group("look", "See what is there:", a.statusCommand(), a.whyCommand(), a.historyCommand(), a.logsCommand(), a.driftCommand(), a.retainedCommand())
 	group("decide", "Decide:", a.approveCommand(), a.retryCommand(), a.pauseCommand("pause"), a.pauseCommand("resume"), a.secretCommand(), a.purgeCommand())
-	group("keep", "Keep copies:", a.backupCommand(), a.restoreCommand(), a.dumpCommand())
+	group("keep", "Keep copies:", a.backupCommand(), a.restoreCommand(), a.rebuildCommand(), a.dumpCommand())
 	root.AddCommand(a.versionCommand())
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultCompletionCmd()

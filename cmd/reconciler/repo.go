@@ -20,9 +20,17 @@ type repository struct {
 	layout manifest.Layout
 }
 
-var _ reconcile.Repository = (*repository)(nil)
+var (
+	_ reconcile.Repository = (*repository)(nil)
+	_ reconcile.Ancestry   = (*repository)(nil)
+)
 
 func (r *repository) Poll(ctx context.Context) (string, error) { return r.git.Poll(ctx) }
+
+// Ancestors implements reconcile.Ancestry.
+func (r *repository) Ancestors(ctx context.Context, head string, most int) ([]string, error) {
+	return r.git.Ancestors(ctx, head, most)
+}
 
 // Range implements reconcile.Repository.
 func (r *repository) Range(ctx context.Context, from, head string) (reconcile.Range, error) {

@@ -10,9 +10,11 @@ import (
 	"github.com/compassdigital/reconciler/internal/secret"
 )
 
+const looksFirst = "The next start compares it with what the providers show before it changes anything."
+
 func (a *app) restoreCommand() *cobra.Command {
 	c := &cobra.Command{Use: "restore FILE", Short: "Put a backup in the state's place (the daemon must be stopped)", Args: exactly(1),
-		Long:    "Put a backup in the state's place. The backup is checked first; a state that is\nthere is moved aside, never overwritten. The daemon must be stopped.",
+		Long:    "Put a backup in the state's place. The backup is checked first; a state that is\nthere is moved aside, never overwritten. The daemon must be stopped.\n\nThe next start knows that this state is older than the world: before anything is done, it\ncompares it with what the providers show, and takes over what was made since.",
 		Example: "  reconciler restore state-2026-12-01.backup --replace"}
 	replace := c.Flags().Bool("replace", false, "move a state that is there aside")
 	c.RunE = func(_ *cobra.Command, args []string) error {
@@ -32,13 +34,13 @@ func (a *app) restoreCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(a.out, "Restored %s; what was there is in %s\n", conf.State.Path, kept)
+			fmt.Fprintf(a.out, "Restored %s; what was there is in %s\n%s\n", conf.State.Path, kept, looksFirst)
 			return nil
 		}
 		if err := bolt.Restore(args[0], conf.State.Path, keys); err != nil {
 			return err
 		}
-		fmt.Fprintln(a.out, "Restored", conf.State.Path)
+		fmt.Fprintf(a.out, "Restored %s\n%s\n", conf.State.Path, looksFirst)
 		return nil
 	}
 	return c

@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -223,64 +221,4 @@ func (a *app) applyHere(ctx context.Context, conf Config) (reconcile.Overview, e
 	}
 	v, err := p.engine.Overview()
 	return v, errors.Join(unfinished, err)
-}
-
-// Backups.
-
-func (p *program) backup(path string) error {
-	f, err := os.OpenFile(path+".part", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("back up: %w", err)
-	}
-	err = p.store.Backup(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(fmt.Errorf("back up: %w", err), os.Remove(path+".part"))
-	}
-	p.fail(pointBackup, "")
-	if err := os.Rename(path+".part", path); err != nil {
-		return fmt.Errorf("back up: %w", err)
-	}
-	p.fail(pointBackedUp, "")
-	return nil
-}
-
-// backups makes one backup and drops those beyond state.backup.keep.
-func (p *program) backups(context.Context) error {
-	b := p.config.State.Backup
-	if err := os.MkdirAll(b.Dir, 0o700); err != nil {
-		return fmt.Errorf("back up: %w", err)
-	}
-	if err := p.backup(filepath.Join(b.Dir, "state-"+p.now().UTC().Format("20060102T150405Z")+".backup")); err != nil {
-		return err
-	}
-	old, err := filepath.Glob(filepath.Join(b.Dir, "state-*.backup")) // sorted by name, and so by time
-	if err != nil {
-		return fmt.Errorf("back up: %w", err)
-	}
-	for len(old) > max(b.Keep, 1) {
-		if err := os.Remove(old[0]); err != nil {
-			return fmt.Errorf("drop an old backup: %w", err)
-		}
-		old = old[1:]
-	}
-	return nil
-}
-
-func (a *app) backupCommand() *cobra.Command {
-	return &cobra.Command{Use: "backup FILE", Short: "Write the state to a file (the state only: no database, no key)", Args: exactly(1),
-		Long:    "Write the state to a file: the state only, no client's database, and not the key that opens\nit. `reconciler restore` puts it back.",
-		Example: "  reconciler backup state-$(date +%F).backup", RunE: func(c *cobra.Command, args []string) error {
-			path, err := filepath.Abs(args[0])
-			if err != nil {
-				return fmt.Errorf("back up: %w", err)
-			}
-			if _, err := a.ask(c.Context(), daemon.Ask{Op: "backup", Path: path}, nil); err != nil {
-				return err
-			}
-			fmt.Fprintf(a.out, "The state is in %s. It holds no client's database and not the key that opens it: keep those too.\n", path)
-			return nil
-		}}
 }

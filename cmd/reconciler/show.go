@@ -163,6 +163,9 @@ func (a *app) printOverview(v reconcile.Overview, next bool) {
 		rows = append(rows, clientOf(r))
 	}
 	fmt.Fprint(a.out, report.Overview(rows, v.Problems, v.Holds, a.look()))
+	for _, n := range v.Notices {
+		fmt.Fprintf(a.out, "\n%s\n", report.Line(n))
+	}
 	for _, r := range v.Clients {
 		if next && r.Next != "" && r.Status != string(state.StatusInvalid) && r.Status != string(state.StatusHeld) { // those say it above
 			fmt.Fprintf(a.out, "\n%s: %s\n", report.Line(r.Name), report.Line(r.Next))

@@ -44,25 +44,29 @@ const stepsAtOnce = 8
 
 // program is everything that runs, wired: the only place where concrete types meet.
 type program struct {
-	config  Config
-	now     func() time.Time
-	wrap    func(provider.Provider) provider.Provider // nil: providers are used as they are
-	sleep   func(context.Context, time.Duration) error
-	quick   bool // for tests: see app
-	fail    func(point, action string)
-	public  external.Lookup // what the world's DNS answers
-	log     *slog.Logger
-	store   *bolt.Store
-	git     *source.Repository
-	engine  *reconcile.Engine
-	daemon  *daemon.Daemon
-	keys    *secret.Keys
-	sites   *local.Provider
-	dns     *localdns.Provider
-	mail    *mailbox.Provider
-	address atomic.Value // host:port at which we listen, once we do
-	emit    atomic.Value // func(apply.Event)
-	tell    atomic.Value // func(state.Report)
+	config Config
+	now    func() time.Time
+	wrap   func(provider.Provider) provider.Provider // nil: providers are used as they are
+	sleep  func(context.Context, time.Duration) error
+	quick  bool // for tests: see app
+	fail   func(point, action string)
+	public external.Lookup // what the world's DNS answers
+	log    *slog.Logger
+	store  *bolt.Store
+	git    *source.Repository
+	engine *reconcile.Engine
+	daemon *daemon.Daemon
+	keys   *secret.Keys
+	anew   bool // a state that is gone is made anew
+	// installationID is whose marks count, where somebody said so.
+	installationID string
+	backupError    atomic.Value // string: why the last backup by schedule failed, "" else
+	sites          *local.Provider
+	dns            *localdns.Provider
+	mail           *mailbox.Provider
+	address        atomic.Value // host:port at which we listen, once we do
+	emit           atomic.Value // func(apply.Event)
+	tell           atomic.Value // func(state.Report)
 	// gitServer serves the demo's repository; nil elsewhere.
 	gitServer http.Handler
 	closers   []func() error
@@ -79,7 +83,8 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	if log == nil {
 		log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	p = &program{config: c, log: log, now: a.now, wrap: a.wrap, sleep: a.sleep, quick: a.quick, public: a.public, fail: failAt(a.env("RECONCILER_FAILPOINT"))}
+	p = &program{config: c, log: log, anew: a.anew, installationID: a.installation, now: a.now, wrap: a.wrap, sleep: a.sleep, quick: a.quick, public: a.public,
+		fail: failAt(a.env("RECONCILER_FAILPOINT"))}
 	if p.public == nil {
 		p.public = external.DNS(net.DefaultResolver)
 	}
@@ -99,6 +104,9 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 		return p, err
 	}
 	in, err := reconcile.Installation(p.store, p.installation, p.now())
+	if err == nil {
+		in, err = p.chosen(in)
+	}
 	if err != nil {
 		return p, err
 	}
@@ -123,12 +131,12 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 }
 
 func (p *program) openState(c Config) error {
-	keys, err := secret.Open(secret.KeySource{File: c.State.KeyFile, Env: c.State.Key.Secret, Existing: exists(c.State.Path) || exists(bolt.Marker(c.State.Path))})
+	keys, err := secret.Open(secret.KeySource{File: c.State.KeyFile, Env: c.State.Key.Secret, Existing: p.installationID == "" && (exists(c.State.Path) || exists(bolt.Marker(c.State.Path)))})
 	if err != nil {
 		return err
 	}
 	p.keys = keys
-	p.store, err = bolt.Open(bolt.Options{Path: c.State.Path, Keys: keys, Now: p.now, NoSync: p.quick, At: func(point string) { p.fail(point, "") }})
+	p.store, err = bolt.Open(bolt.Options{Path: c.State.Path, Keys: keys, Now: p.now, NoSync: p.quick, Anew: p.anew, At: func(point string) { p.fail(point, "") }})
 	if err != nil {
 		return err
 	}
@@ -268,6 +276,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 	if p.mail != nil {
 		p.engine.Mail = p.mail.Name()
 	}
+	p.engine.Notices = p.notices
 	runner.Emit = p.engine.Progress
 	p.engine.Emit = func(e apply.Event) {
 		if f, ok := p.emit.Load().(func(apply.Event)); ok {
@@ -376,7 +385,7 @@ func (p *program) watchDrift(ctx context.Context) error {
 
 // control carries out what commands ask for. running says that our daemon is at work.
 func (p *program) control(running bool) *daemon.Control {
-	c := &daemon.Control{Engine: p.engine, Log: p.log, Fingerprint: p.keys.Fingerprint, Backup: p.backup, Tree: p.engine.Repo.Tree}
+	c := &daemon.Control{Engine: p.engine, Log: p.log, Fingerprint: p.keys.Fingerprint, Backup: p.store.BackupTo, Tree: p.engine.Repo.Tree}
 	if running {
 		c.Daemon = p.daemon
 	}

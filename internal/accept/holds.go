@@ -125,6 +125,11 @@ func (w *writer) standing() {
 		switch h.Kind {
 		case state.HoldGuard:
 			w.lift[h.Fingerprint] = !w.binds(h.Fingerprint)
+		case state.HoldRebuild:
+			w.lift[h.Fingerprint] = len(h.Clients) == 0 && !w.binds(h.Fingerprint) || slices.Contains(h.Steps, OlderWish) && w.anew(h.Client)
+			if !w.lift[h.Fingerprint] {
+				w.bind(h)
+			}
 		case state.HoldReuse:
 			for file := range w.evaluated {
 				if reusePrint(file, h.Client) == h.Fingerprint {
@@ -141,6 +146,15 @@ func (w *writer) standing() {
 		}
 	}
 	w.bound()
+}
+
+// OlderWish is the step of a hold that binds a client to nothing but its wish: it is that
+// of an older state, and a newer one ends the hold.
+const OlderWish = "older wish"
+
+// anew says that the client's own file was accepted, or is gone.
+func (w *writer) anew(id state.ClientID) bool {
+	return w.touched[id] && !slices.Contains(w.wave, id) || w.get(id).Removed
 }
 
 // binds says that a tombstone still waits for the hold.
@@ -228,11 +242,11 @@ func (w *writer) bound() {
 }
 
 func (w *writer) bind(h state.Hold) {
-	if h.Kind != state.HoldCreates && h.Kind != state.HoldFleet {
+	if h.Kind != state.HoldCreates && h.Kind != state.HoldFleet && h.Kind != state.HoldRebuild {
 		return
 	}
 	for _, id := range h.Clients {
-		if h.Kind == state.HoldCreates && w.fate[id] == FatePending && !w.get(id).Removed {
+		if h.Kind != state.HoldFleet && w.fate[id] == FatePending && !w.get(id).Removed {
 			w.fate[id] = FateHeld
 		}
 		if !w.get(id).Removed {

@@ -31,17 +31,17 @@ func Due(tombstones []state.Tombstone, now time.Time) []state.Tombstone {
 func isHost(t state.Tombstone) bool { return strings.HasPrefix(t.Part, HostPart+"/") }
 
 // Bound returns the hold that keeps a client from its pass: it waits in a
-// creates hold, or behind the first of a fleet's change.
+// creates hold, or behind the first of a fleet's change, or a rebuild is not sure of it.
 func Bound(holds []state.Hold, id state.ClientID) (state.Hold, bool) {
 	for _, h := range holds {
-		if (h.Kind == state.HoldCreates || h.Kind == state.HoldFleet) && slices.Contains(h.Clients, id) {
+		if (h.Kind == state.HoldCreates || h.Kind == state.HoldFleet || h.Kind == state.HoldRebuild) && slices.Contains(h.Clients, id) {
 			return h, true
 		}
 	}
 	return state.Hold{}, false
 }
 
-// Release lets go what a hold of removals, creates or a fleet's change bound,
+// Release lets go what a hold of removals, creates, a fleet's change or a rebuild bound,
 // and nothing else. It uses the approval, which must be of this hold, unused and
 // younger than state.ApprovalLife; else the result is empty.
 //
@@ -64,6 +64,9 @@ func Release(in ReleaseInput) Result {
 			return Result{Again: true}
 		}
 	case state.HoldCreates, state.HoldFleet:
+		r.starts()
+	case state.HoldRebuild:
+		r.removals()
 		r.starts()
 	case state.HoldHistory:
 		return Result{Again: true}

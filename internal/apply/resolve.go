@@ -39,11 +39,16 @@ func (r *Runner) wish(tx store.Tx, job Job, res state.Resource) (w provider.Wish
 }
 
 // errUnresolved says that a wish refers to what is not there.
-type errUnresolved struct{ text string }
+type errUnresolved struct {
+	text string
+	park bool // only a person can bring it back
+}
 
 func (e *errUnresolved) Error() string { return e.text }
 
-func unresolved(format string, a ...any) error { return &errUnresolved{fmt.Sprintf(format, a...)} }
+func unresolved(format string, a ...any) error {
+	return &errUnresolved{text: fmt.Sprintf(format, a...)}
+}
 
 // resolve is wish in a transaction of its own.
 func (r *Runner) resolve(job Job, res state.Resource) (w provider.Wish, missing []state.SecretRef, err error) {
@@ -80,6 +85,9 @@ func (r *Runner) input(tx store.Tx, a state.Attribute) (in provider.Input, there
 		if !ok {
 			return in, false, unresolved("%s needs the secret %s, which is not set; set it with `reconciler secret set %s`", a.Name, secretName(*a.Value.Secret), secretName(*a.Value.Secret))
 		}
+		if rec.From == store.SecretLost {
+			return in, false, lost(a.Name, rec.Ref)
+		}
 		s := state.NewSecret(string(rec.Text))
 		in.Secret = &s
 	case a.Value.Ref != nil:
@@ -90,6 +98,14 @@ func (r *Runner) input(tx store.Tx, a state.Attribute) (in provider.Input, there
 		in.Text = a.Value.Literal
 	}
 	return in, true, nil
+}
+
+// lost says that a value that is in use was lost with an earlier state: another one in its
+// place would lock people out, so that a person has to say so.
+func lost(attribute string, s state.SecretRef) error {
+	name := secretName(s)
+	return &errUnresolved{park: true, text: fmt.Sprintf("%s needs the secret %s, which was lost with an earlier state and is in use; bring it back with `reconciler secret set %s --client %s`, or have a new one made with `reconciler secret rm %s --client %s`",
+		attribute, name, name, s.Scope, name, s.Scope)}
 }
 
 // secretName is a secret as manifests and commands name it.

@@ -106,13 +106,14 @@ func (r *Runner) again(ctx context.Context, job Job, s plan.Step, err error, tri
 func classify(err error) (StepState, time.Time) {
 	var w *errWait
 	var p *errPark
+	var u *errUnresolved
 	var pe *provider.Error
 	switch {
 	case err == nil:
 		return StepDone, time.Time{}
 	case errors.Is(err, errSuperseded):
 		return StepSuperseded, time.Time{}
-	case errors.As(err, &p):
+	case errors.As(err, &p), errors.As(err, &u) && u.park:
 		return StepParked, time.Time{}
 	case errors.As(err, &w):
 		return StepWaiting, w.at

@@ -126,7 +126,7 @@ func (r *Runner) conceal(id state.ClientID) error {
 				if err != nil {
 					return err
 				}
-				if ok {
+				if ok && len(rec.Text) > 0 {
 					r.Conceal(state.NewSecret(string(rec.Text)))
 				}
 			}

@@ -36,6 +36,7 @@ type BackupInfo struct {
 	Key    string    `json:"key"` // secret.Keys.Check
 	At     time.Time `json:"at"`
 	Size   int64     `json:"size"` // bytes of the state
+	Epoch  uint64    `json:"epoch,omitempty"`
 }
 
 // Backup writes a snapshot of one moment, while the state is in use. A writer that
@@ -48,7 +49,7 @@ func (s *Store) Backup(w io.Writer) error {
 			if err != nil {
 				return err
 			}
-			return writeBackup(w, BackupInfo{Schema: h.Schema, Key: h.Key, At: s.now().UTC(), Size: tx.Size()}, tx)
+			return writeBackup(w, BackupInfo{Schema: h.Schema, Key: h.Key, At: s.now().UTC(), Size: tx.Size(), Epoch: h.Epoch}, tx)
 		})
 	})
 	if err != nil {
@@ -130,9 +131,12 @@ func restore(from, to string, keys *secret.Keys, over bool) (kept string, err er
 		return fail(fmt.Errorf("from %s: %w", from, err))
 	}
 	// The marker comes first: cut off in between, the next start must not make an
-	// empty state.
-	o := Options{Path: to, Now: func() time.Time { return info.At }}
-	if err := writeFile(Marker(to), markerText(o)); err != nil {
+	// empty state, and must know that what it finds came back.
+	known, err := readEpoch(Marker(to))
+	if err != nil {
+		return fail(err)
+	}
+	if err := writeMarker(to, info.At, max(known, info.Epoch)+1, true); err != nil {
 		return fail(err)
 	}
 	if there {

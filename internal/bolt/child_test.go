@@ -32,6 +32,12 @@ func TestMain(m *testing.M) {
 		childCommits(path)
 	case "full":
 		childFills(path)
+	case "backup":
+		childBacksUp(path)
+	case "restore":
+		childRestores(path)
+	case "migrate":
+		childMigrates(path)
 	}
 	os.Exit(3)
 }

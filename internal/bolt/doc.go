@@ -14,9 +14,11 @@
 // Beside the file PATH lie PATH.lock, which says who has it open, and PATH.marker,
 // which says that a state is expected: when the marker is there and the file is not,
 // Open refuses (ErrMissing) instead of starting with an empty state, which would make
-// everything a second time.
+// everything a second time. The marker also tells an older copy that was put back from
+// the state that was there last (epoch.go).
 //
-// It promises: an Update that returned nil survives a crash; one that returned an
+// It promises: a backup that bears its name is whole and opens; a state of every schema
+// that there ever was opens; an Update that returned nil survives a crash; one that returned an
 // error changed nothing; what cannot be trusted is an error with a sentence, never a
 // panic; files have mode 0600. It refuses: a second process, a newer schema, another
 // key, to go on writing after the disk left it unclear what was written (ErrBroken).

@@ -45,6 +45,9 @@ type Options struct {
 	NoSync bool
 	// MaxSize in bytes bounds the file; 0 does not.
 	MaxSize int
+	// Anew says that a state that is expected and gone is made anew, for whoever fills it
+	// from elsewhere at once.
+	Anew bool
 
 	// At is told of the places at which a crash is tried (points.go). nil outside tests.
 	At func(point string)
@@ -78,6 +81,8 @@ type header struct {
 	Format string `json:"format"`
 	Schema int    `json:"schema"`
 	Key    string `json:"key"` // secret.Keys.Check
+	// Epoch counts the processes that wrote to the state; see epoch.go.
+	Epoch uint64 `json:"epoch,omitempty"`
 }
 
 func (h header) encode() ([]byte, error) {
@@ -143,11 +148,15 @@ func openLocked(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	known, err := readEpoch(Marker(o.Path))
+	if err != nil {
+		return nil, err
+	}
 	if !there {
-		if marked {
-			return nil, fmt.Errorf("%w: restore a backup (reconciler restore FILE); only if nothing that it made is left, remove %s and start anew", ErrMissing, Marker(o.Path))
+		if marked && !o.Anew {
+			return nil, fmt.Errorf("%w: restore a backup (reconciler restore FILE), or make it anew from Git and the providers' marks (reconciler rebuild); only if nothing that it made is left, remove %s and start anew", ErrMissing, Marker(o.Path))
 		}
-		if err := create(o); err != nil {
+		if err := create(o, known); err != nil {
 			return nil, classify(err)
 		}
 	}
@@ -155,9 +164,13 @@ func openLocked(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.known = known
 	if !marked {
 		o.at(PointCreated)
-		err = writeFile(Marker(o.Path), markerText(o))
+		err = writeMarker(o.Path, o.Now(), known, !o.NoSync)
+	}
+	if err == nil {
+		err = s.recognise()
 	}
 	if err != nil {
 		_ = s.closeDB() // the first error says why
@@ -166,14 +179,9 @@ func openLocked(o Options) (*Store, error) {
 	return s, nil
 }
 
-func markerText(o Options) []byte {
-	return fmt.Appendf(nil, "A state is expected in %s since %s.\nIf it is gone: reconciler restore FILE. Removing this file makes the program start with an empty state.\n",
-		filepath.Base(o.Path), o.Now().UTC().Format(time.RFC3339))
-}
-
 // create makes an empty state beside its place and renames it there, because bbolt's
 // first writes are not safe against power loss.
-func create(o Options) error {
+func create(o Options, epoch uint64) error {
 	temp := o.Path + ".new"
 	if err := os.Remove(temp); err != nil && !os.IsNotExist(err) {
 		return err
@@ -188,7 +196,7 @@ func create(o Options) error {
 			if _, err := makeBuckets(tx); err != nil {
 				return err
 			}
-			return putHeader(tx, header{Format: headerFormat, Schema: len(o.migrations), Key: o.Keys.Check()})
+			return putHeader(tx, header{Format: headerFormat, Schema: len(o.migrations), Key: o.Keys.Check(), Epoch: epoch})
 		})
 		if err == nil {
 			err = db.Sync()
@@ -216,7 +224,7 @@ func openFile(o Options) (*Store, error) {
 	}
 	db.MaxSize = o.MaxSize
 	db.AllocSize = growth
-	s := &Store{db: db, keys: o.Keys, path: o.Path, now: o.Now, at: o.at}
+	s := &Store{db: db, keys: o.Keys, path: o.Path, now: o.Now, at: o.at, noSync: o.NoSync}
 	err = guard(func() error {
 		if err := s.checkHeader(len(o.migrations)); err != nil {
 			return err

@@ -7,6 +7,8 @@ const (
 	PointCreated   = "state-created"  // it is in its place, and its marker is not
 	PointMigrate   = "state-migrate"  // a schema is brought up to date, and not committed
 	PointMigrated  = "state-migrated" // it is committed; more may be due
+	PointBackup    = "backup"         // a backup is whole and was opened, and not in its place yet
+	PointBackedUp  = "backed-up"      // it is; older ones may still go
 	PointCommit    = "commit"         // before a commit that functions share
 	PointCommitted = "committed"      // after it; none of them returned
 )

@@ -35,6 +35,7 @@ type contents map[string]string
 // cut is one commit: the file before it and after it, and what it held.
 type cut struct {
 	before, after []byte
+	marker        []byte // the marker beside the file, before it
 	old, now      contents
 }
 
@@ -45,8 +46,8 @@ func photographed(t *testing.T, rng *rand.Rand, commits int) (Options, []cut) {
 	o := options(t)
 	var out []cut
 	var next cut
-	read := func() []byte {
-		data, err := os.ReadFile(o.Path)
+	read := func(path string) []byte {
+		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,9 +56,9 @@ func photographed(t *testing.T, rng *rand.Rand, commits int) (Options, []cut) {
 	o.At = func(point string) {
 		switch point {
 		case PointCommit:
-			next.before = read()
+			next.before, next.marker = read(o.Path), read(Marker(o.Path))
 		case PointCommitted:
-			next.after = read()
+			next.after = read(o.Path)
 		}
 	}
 	s := mustOpen(t, o)
@@ -244,6 +245,9 @@ func TestP8PowerLoss(t *testing.T) {
 // examine opens an image and says what it shows: the old state, the new one, or what is
 // wrong with it.
 func (c cut) examine(o Options, kind string) string {
+	if err := os.WriteFile(Marker(o.Path), c.marker, 0o600); err != nil {
+		return err.Error()
+	}
 	s, err := Open(o)
 	if err != nil {
 		return "it does not open: " + err.Error()

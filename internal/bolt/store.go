@@ -31,6 +31,11 @@ type Store struct {
 	at   func(point string)
 	held *os.File
 
+	noSync bool
+	known  uint64 // epoch that the marker said when the state was opened
+	epoch  uint64 // under pen: what this process wrote; 0: nothing yet
+	marked bool   // under pen: the marker says so, too
+
 	waiting atomic.Int64 // Updates that want the pen
 	pen     sync.Mutex   // held while a function runs, and while a commit does
 	group   *group       // begun, not committed; under pen
@@ -150,10 +155,16 @@ func (s *Store) rollback(g *group) {
 func (s *Store) commit(g *group) {
 	id := g.tx.ID()
 	s.at(PointCommit)
-	err := guard(g.tx.Commit)
+	err := guard(func() error {
+		if err := s.begin(g.tx); err != nil {
+			return err
+		}
+		return g.tx.Commit()
+	})
 	if err == nil {
 		s.at(PointCommitted)
 		s.syncs.Add(1)
+		s.mark()
 		return
 	}
 	if rerr := guard(g.tx.Rollback); rerr != nil && !errors.Is(rerr, berrors.ErrTxClosed) {

@@ -17,6 +17,9 @@
 //	survey.go   how a look sees: one listing a provider, single reads within a budget
 //	mend.go     a pass that puts back what two looks found changed
 //	drift.go    what is not as recorded, now; adoptdrift.go makes a change of it
+//	rebuild.go  a lost state, made anew from Git and marks (package rebuild decides)
+//	restored.go an older state that was put back, compared before anything acts on it
+//	witness.go  what the providers show of ours, read only
 //
 // A pass is about a group: clients joined by a name that moves between them, usually
 // one. Whoever calls runs one pass a group at a time (Group says who belongs).

@@ -78,6 +78,8 @@ type Engine struct {
 	// asks. Redact takes out of its words what must not be told; nil: nothing.
 	OnPanic func(*apply.Panicked)
 	Redact  func(string) string
+	// Notices are what an overview says about the installation itself; nil: nothing.
+	Notices func() []string
 
 	accepting sync.Mutex               // one head is judged at a time: from reading the baseline to writing the next
 	clients   store.Memo[state.Client] // for judging a head; with accepting held
@@ -86,22 +88,24 @@ type Engine struct {
 	showing sync.Mutex // held by one overview at a time
 	shown   map[state.ClientID]*shown
 
-	mu       sync.Mutex
-	baseline *state.Baseline
-	wishes   *accept.Resolver                    // the baseline's templates, platform file and defaults, decoded
-	seq      map[state.ClientID]uint64           // newest accepted wish: what supersedes
-	partners map[state.ClientID][]state.ClientID // clients joined by a name that moves
-	logs     map[string][]state.LogLine          // progress that is not written yet, by deployment
-	stats    Stats
-	stopping bool
-	atWork   map[state.ClientID]chan struct{} // closed when whoever works on the client leaves it
-	refused  string                           // head that is held as a whole: asked for again only when it moves or is approved
-	read     map[state.ClientID]readWish      // wishes that were accepted and have not passed yet
-	told     atomic.Bool                      // reports may wait in the outbox
-	turns    turns
-	crashy   map[state.ClientID]bool // who has crashes or panics on record and is not quarantined
-	marking  sync.Mutex              // held while marks of who is under way change
-	recheck  bool                    // the accepted head is to be judged once more: what was invalid may be valid now
+	mu         sync.Mutex
+	baseline   *state.Baseline
+	wishes     *accept.Resolver                    // the baseline's templates, platform file and defaults, decoded
+	seq        map[state.ClientID]uint64           // newest accepted wish: what supersedes
+	partners   map[state.ClientID][]state.ClientID // clients joined by a name that moves
+	logs       map[string][]state.LogLine          // progress that is not written yet, by deployment
+	stats      Stats
+	stopping   bool
+	atWork     map[state.ClientID]chan struct{} // closed when whoever works on the client leaves it
+	refused    string                           // head that is held as a whole: asked for again only when it moves or is approved
+	read       map[state.ClientID]readWish      // wishes that were accepted and have not passed yet
+	told       atomic.Bool                      // reports may wait in the outbox
+	turns      turns
+	crashy     map[state.ClientID]bool // who has crashes or panics on record and is not quarantined
+	marking    sync.Mutex              // held while marks of who is under way change
+	restored   bool                    // the state is an older copy: see restored.go
+	restoredAt time.Time
+	recheck    bool // the accepted head is to be judged once more: what was invalid may be valid now
 }
 
 // readWish is an effective manifest with the versions that it was read from.
@@ -181,9 +185,13 @@ func (e *Engine) Start() ([]Due, error) {
 	var clients []state.Client
 	var claims []state.Claim
 	var base state.Baseline
-	var ok bool
+	var ok, old bool
+	var since time.Time
 	var cut map[state.ClientID]bool
 	err := e.Store.View(func(tx store.Tx) (err error) {
+		if since, old, err = store.Restored(tx); err != nil {
+			return err
+		}
 		if clients, err = store.Clients(tx); err != nil {
 			return err
 		}
@@ -210,6 +218,7 @@ func (e *Engine) Start() ([]Due, error) {
 	}
 	e.setPartners(claims)
 	e.told.Store(true)
+	e.restored, e.restoredAt = old, since
 	e.recheck = true // templates, defaults or this program may be others than at the last stop
 	e.mu.Unlock()
 	clients, err = e.suspects(clients)

@@ -131,6 +131,9 @@ func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.C
 	if history {
 		return e.Poll(ctx)
 	}
+	if e.old() {
+		return touched, nil // the head that is on record is an old one: the next poll judges the branch's
+	}
 	if base != nil && (result.Again || len(accept.Retry(base)) > 0) {
 		// What was invalid because of what was held may be valid now.
 		e.accepting.Lock()
@@ -244,12 +247,16 @@ func (e *Engine) SetPaused(name string, paused bool, by string) (state.ClientID,
 	return id, err
 }
 
+// generated starts the names of the secrets that we make ourselves.
+const generated = "generated/"
+
 // SetSecret stores a new version of a secret and returns the clients that use it. An
 // empty client name sets the shared secret of that name; "new/NAME" keeps it for the
 // client of that name whose manifest is not accepted yet.
 func (e *Engine) SetSecret(client, name string, value state.Secret, fingerprint func(state.Secret) string, by string) (state.SecretRef, []state.ClientID, error) {
 	name = strings.TrimPrefix(name, "shared/")
-	if name == "" || strings.ContainsAny(name, "/\x00 ") {
+	bare := strings.TrimPrefix(name, generated)
+	if bare == "" || strings.ContainsAny(bare, "/\x00 ") {
 		return state.SecretRef{}, nil, fmt.Errorf("%w: a secret's name has no slash, no space and is not empty", ErrRefused)
 	}
 	if value.Empty() {
@@ -270,6 +277,12 @@ func (e *Engine) SetSecret(client, name string, value state.Secret, fingerprint 
 		ref.Version = 1
 		if ok {
 			ref.Version = have.Ref.Version + 1
+		}
+		switch lost := ok && have.From == store.SecretLost; {
+		case lost: // it is the one that was there
+			ref.Version = have.Ref.Version
+		case bare != name:
+			return fmt.Errorf("%w: %s is made here, and was not lost; nobody sets it", ErrRefused, name)
 		}
 		if err := store.PutSecret(tx, store.SecretRecord{Ref: ref, Text: []byte(value.Reveal()), At: e.Now(), By: by, From: "set"}); err != nil {
 			return err
@@ -384,6 +397,9 @@ func (e *Engine) RemoveSecret(client, name, by string) error {
 // PurgeDue erases retained data whose date has passed and whose client, or part of a
 // client's wish, is still absent. It returns what it erased, as history says it.
 func (e *Engine) PurgeDue(ctx context.Context) ([]string, error) {
+	if e.old() {
+		return nil, fmt.Errorf("purge: %w", ErrRestored)
+	}
 	var ids []state.ClientID
 	err := e.Store.View(func(tx store.Tx) error {
 		ids = nil
@@ -422,6 +438,9 @@ func (e *Engine) PurgeDue(ctx context.Context) ([]string, error) {
 
 // PurgeNow erases a removed client's retained data before its date: a person asked.
 func (e *Engine) PurgeNow(ctx context.Context, name, by string) ([]string, error) {
+	if e.old() {
+		return nil, fmt.Errorf("purge: %w", ErrRestored)
+	}
 	var c state.Client
 	err := e.Store.View(func(tx store.Tx) (err error) {
 		c, err = e.clientByName(tx, name)

@@ -41,6 +41,9 @@ type Done struct {
 func (e *Engine) Pass(ctx context.Context, id state.ClientID, cause Cause) (done Done, err error) {
 	e.count(func(s *Stats) { s.Passes++ })
 	ids := e.Group(id)
+	if e.old() {
+		return Done{Clients: ids, At: e.Now().Add(firstRetry)}, nil // a poll comes first
+	}
 	giveBack, ok := e.takeTurn(id, ids)
 	if !ok {
 		return Done{Clients: ids}, nil // somebody who crashed the program passes alone: who ends that makes it due

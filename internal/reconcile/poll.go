@@ -28,7 +28,7 @@ func (e *Engine) Poll(ctx context.Context) ([]state.ClientID, error) {
 	}
 	e.mu.Lock()
 	same := e.baseline != nil && e.baseline.Head == head && e.baseline.Repository == e.Repository && e.baseline.Branch == e.Branch && e.baseline.Path == e.Path
-	same = same && !e.recheck && e.refused == "" || (e.refused == head && e.refused != "")
+	same = same && !e.recheck && !e.restored && e.refused == "" || (e.refused == head && e.refused != "")
 	e.mu.Unlock()
 	if same {
 		return nil, nil
@@ -71,6 +71,9 @@ func (e *Engine) accept(ctx context.Context, head string) ([]state.ClientID, err
 		if err := e.strangers(ctx); err != nil {
 			return nil, err
 		}
+	}
+	if e.old() {
+		return e.catch(ctx, head, in)
 	}
 	r := accept.Head(in)
 	if b := in.Baseline; b != nil && b.Version != "" && b.Version != e.Program && !r.Held {

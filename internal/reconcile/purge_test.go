@@ -248,7 +248,7 @@ func TestP8PurgeCutOff(t *testing.T) {
 			}
 			dead.Store(false)
 			w.change = nil
-			w.pass(ids(w.restart())...)
+			w.pass(dueIDs(w.restart())...)
 			gone := border != apply.AfterIntent
 			if _, there := v.world.Object(id); there == gone {
 				t.Errorf("the database is there: %t", there)
@@ -277,7 +277,7 @@ func TestP8PurgeCutOff(t *testing.T) {
 	}
 }
 
-func ids(due []reconcile.Due) (out []state.ClientID) {
+func dueIDs(due []reconcile.Due) (out []state.ClientID) {
 	for _, d := range due {
 		out = append(out, d.Client)
 	}

@@ -81,11 +81,18 @@ type Overview struct {
 	Problems []state.FileProblem `json:"problems,omitempty"`
 	Holds    []state.Hold        `json:"holds,omitempty"`
 	Verdict  string              `json:"verdict,omitempty"` // of the head
+	Notices  []string            `json:"notices,omitempty"` // about the installation itself
 }
 
 // Overview returns every client, sorted by name, with what is held and invalid.
 func (e *Engine) Overview() (Overview, error) {
 	out := Overview{Clients: []Row{}}
+	if e.Notices != nil {
+		out.Notices = e.Notices()
+	}
+	if e.old() {
+		out.Notices = append(out.Notices, "the state is an older copy that was put back; nothing is changed until it is compared with what the providers show, which the next poll does")
+	}
 	wishes, base := e.resolver()
 	e.showing.Lock()
 	defer e.showing.Unlock()

@@ -63,6 +63,41 @@ func (r *Repository) Root(ctx context.Context, head string) (string, error) {
 	return root.String(), nil
 }
 
+// Ancestors returns head and the commits before it along first parents, newest first, at
+// most so many.
+func (r *Repository) Ancestors(ctx context.Context, head string, most int) ([]string, error) {
+	var out []string
+	err := r.read(ctx, func(in reader) error {
+		out = nil
+		h, ok := hashOf(head)
+		if !ok {
+			return ErrNotFound
+		}
+		for len(out) < most {
+			c, err := in.commit(h)
+			if len(out) == 0 {
+				err = asked(err)
+			}
+			if err != nil {
+				return must(err)
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			out = append(out, h.String())
+			if len(c.ParentHashes) == 0 {
+				break
+			}
+			h = c.ParentHashes[0]
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ancestors of %.64s: %w", head, err)
+	}
+	return out, nil
+}
+
 // Descends says whether from is head or behind it. A from that is not here is not.
 func (r *Repository) Descends(ctx context.Context, head, from string) (bool, error) {
 	var yes bool

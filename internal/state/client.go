@@ -182,7 +182,7 @@ const (
 	HoldReuse   HoldKind = "reuse"
 	HoldFreeze  HoldKind = "freeze"
 	HoldParked  HoldKind = "parked"  // two objects found; conflict; foreign mark
-	HoldRebuild HoldKind = "rebuild" // empty state in front of our marks
+	HoldRebuild HoldKind = "rebuild" // what a rebuild, or a look after a restore, is not sure of
 	HoldUpgrade HoldKind = "upgrade"
 )
 

@@ -109,6 +109,16 @@ func Baseline(tx Tx) (state.Baseline, bool, error) {
 // PutBaseline moves the last accepted head.
 func PutBaseline(tx Tx, b state.Baseline) error { return put(tx, bucketMeta, "baseline", b) }
 
+// Restored says that the state is an older one that was put back, and since when. Until
+// it was compared with what the providers show, nothing may be acted on.
+func Restored(tx Tx) (time.Time, bool, error) { return get[time.Time](tx, bucketMeta, "restored") }
+
+// PutRestored is called by the store that recognises it.
+func PutRestored(tx Tx, at time.Time) error { return put(tx, bucketMeta, "restored", at) }
+
+// DeleteRestored ends it, in the transaction that writes what the comparison found.
+func DeleteRestored(tx Tx) error { return tx.Delete(bucketMeta, "restored") }
+
 // Client returns one client.
 func Client(tx Tx, id state.ClientID) (state.Client, bool, error) {
 	return get[state.Client](tx, bucketClients, string(id))
@@ -369,8 +379,12 @@ type SecretRecord struct {
 	Text []byte          `json:"text"`
 	At   time.Time       `json:"at"`
 	By   string          `json:"by,omitempty"`
-	From string          `json:"from,omitempty"` // set | generated | output
+	From string          `json:"from,omitempty"` // set | generated | output | adopted | lost
 }
+
+// SecretLost is the From of a record without a text: the value was made before the state
+// was lost, is in use, and nobody can read it back. Nothing takes its place by itself.
+const SecretLost = "lost"
 
 func secretPrefix(scope, name string) string { return scope + "\x00" + name + "\x00" }
 

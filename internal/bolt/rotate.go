@@ -1,0 +1,113 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// backupTime names backups so that their order is that of their names.
+const backupTime = "20060102T150405Z"
+
+// part ends the name of a backup that is not verified yet.
+const part = ".part"
+
+// ourBackup is a name that BackupInto gives; nothing else is ever removed.
+var ourBackup = regexp.MustCompile(`^state-\d{8}T\d{6}Z\.backup$`)
+
+// BackupTo writes a backup to a file, while the state is in use. It bears its name once
+// it is whole, on the disk, and was opened: every record of it. What had the name before
+// stays until then.
+func (s *Store) BackupTo(path string) error {
+	temp := path + part
+	defer func() { _ = os.Remove(temp) }() // gone already once renamed
+	f, err := os.OpenFile(temp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("back up state: %w", err)
+	}
+	err = s.Backup(f)
+	if err == nil {
+		err = classify(f.Sync())
+	}
+	if err = errors.Join(err, classify(f.Close())); err != nil {
+		return fmt.Errorf("back up state to %s: %w", path, err)
+	}
+	if _, err := CheckBackup(temp, s.keys); err != nil {
+		return fmt.Errorf("back up state to %s: the copy does not open, and is dropped: %w", path, err)
+	}
+	s.at(PointBackup)
+	if err := replace(temp, path); err != nil {
+		return fmt.Errorf("back up state to %s: %w", path, err)
+	}
+	s.at(PointBackedUp)
+	return nil
+}
+
+// BackupInto makes a backup in a folder and drops the oldest beyond keep, of those that it
+// made itself. Nothing is dropped unless the new one was verified.
+func (s *Store) BackupInto(dir string, keep int) (path string, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("back up state: %w", err)
+	}
+	path = filepath.Join(dir, "state-"+s.now().UTC().Format(backupTime)+".backup")
+	if err := s.BackupTo(path); err != nil {
+		return "", err
+	}
+	names, halves, err := backups(dir)
+	if err != nil {
+		return path, err
+	}
+	for _, half := range halves {
+		if err := os.Remove(filepath.Join(dir, half)); err != nil {
+			return path, fmt.Errorf("remove half a backup: %w", err)
+		}
+	}
+	for len(names) > max(keep, 1) {
+		old := names[0]
+		names = names[1:]
+		if old == filepath.Base(path) {
+			continue // a clock that was set back: the newest is the one that was just made
+		}
+		if err := os.Remove(filepath.Join(dir, old)); err != nil {
+			return path, fmt.Errorf("drop an old backup: %w", err)
+		}
+	}
+	return path, nil
+}
+
+// backups lists the names of ours in a folder, the oldest first, and what a killed process
+// left half written.
+func backups(dir string) (whole, halves []string, err error) {
+	all, err := os.ReadDir(dir) // sorted by name
+	if err != nil {
+		return nil, nil, fmt.Errorf("list backups: %w", err)
+	}
+	for _, e := range all {
+		if !e.Type().IsRegular() {
+			continue
+		}
+		if name, half := strings.CutSuffix(e.Name(), part); ourBackup.MatchString(name) && half {
+			halves = append(halves, e.Name())
+		} else if ourBackup.MatchString(name) {
+			whole = append(whole, name)
+		}
+	}
+	return whole, halves, nil
+}
+
+// LastBackup is when the newest backup in a folder was made; zero: there is none.
+func LastBackup(dir string) (time.Time, error) {
+	names, _, err := backups(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(names) == 0 {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	return time.Parse("state-"+backupTime+".backup", names[len(names)-1])
+}

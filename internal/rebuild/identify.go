@@ -1,0 +1,206 @@
+package rebuild
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// Found is one object, and who keeps it.
+type Found struct {
+	Provider string
+	provider.Object
+}
+
+// less orders objects, so that the order in which they were listed decides nothing.
+func (f Found) less(o Found) bool {
+	if f.Kind != o.Kind {
+		return f.Kind < o.Kind
+	}
+	if f.Provider != o.Provider {
+		return f.Provider < o.Provider
+	}
+	return f.ID < o.ID
+}
+
+// get is an attribute as it was given, "" when it was not.
+func (f Found) get(name string) string {
+	in, _ := f.attribute(name)
+	return in.Reveal()
+}
+
+func (f Found) attribute(name string) (provider.Observed, bool) {
+	for _, a := range f.Attributes {
+		if a.Name == name {
+			return a, true
+		}
+	}
+	return provider.Observed{}, false
+}
+
+// Wisher is a manifest that some client id belongs to, or none.
+type Wisher struct {
+	Name   string
+	Hosts  []string // that it asks for
+	Former []string // names that it says it had
+	Site   bool     // it asks for a site
+	Fresh  bool     // database.reuse: fresh: an earlier client of its name is another one
+}
+
+// Identity is the client id that a manifest belongs to.
+type Identity struct {
+	ID         state.ClientID
+	Generation int
+	Told       bool   // the objects themselves say so, not the name alone
+	Doubt      string // why it is not sure
+}
+
+// Evidence, the strongest first. What an object says of its client was written by us with
+// the client's last change; the name in an id is that of the day when it was minted.
+const (
+	byLabel = 4
+	byHost  = 2
+	byName  = 1
+)
+
+// suffix is how long the random part of a client id is, with its hyphen.
+const suffix = 7
+
+// NameOf is the name that a client id was minted from.
+func NameOf(id state.ClientID) string {
+	s := string(id)
+	if n := len(s) - suffix; n > 0 && s[n] == '-' && strings.Trim(s[n+1:], "0123456789abcdef") == "" {
+		return s[:n]
+	}
+	return s
+}
+
+// traces are what the objects of one client id say of whose they are.
+type traces struct {
+	id            state.ClientID
+	generation    int
+	labels, hosts map[string]bool
+	onlyData      bool
+}
+
+func trace(found []Found) []traces {
+	by := map[state.ClientID]*traces{}
+	for _, f := range found {
+		if f.Mark.Client == "" {
+			continue
+		}
+		t := by[f.Mark.Client]
+		if t == nil {
+			t = &traces{id: f.Mark.Client, labels: map[string]bool{}, hosts: map[string]bool{}, onlyData: true}
+			by[t.id] = t
+		}
+		t.generation = max(t.generation, f.Mark.Generation)
+		t.onlyData = t.onlyData && (f.Kind == state.KindDatabase || f.Kind == state.KindAdmin || f.Kind == state.KindMail)
+		switch f.Kind {
+		case state.KindSite:
+			t.labels[f.get("label")] = true
+		case state.KindDomain:
+			t.hosts[f.Name], t.hosts[f.get("host")] = true, true
+		case state.KindRecord:
+			t.hosts[f.get("name")] = true
+		}
+	}
+	out := make([]traces, 0, len(by))
+	for _, t := range by {
+		out = append(out, *t)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].id < out[j].id })
+	return out
+}
+
+// fits says how much speaks for it that the traces are the manifest's.
+func (t traces) fits(w Wisher) int {
+	n := 0
+	if t.labels[w.Name] {
+		n += byLabel
+	}
+	if slices.ContainsFunc(w.Hosts, func(h string) bool { return h != "" && t.hosts[h] }) {
+		n += byHost
+	}
+	if name := NameOf(t.id); name == w.Name || slices.Contains(w.Former, name) {
+		n += byName
+	}
+	return n
+}
+
+// Identify says which client id each manifest belongs to, by the manifest's name, and
+// which ids belong to none, sorted.
+func Identify(wishers []Wisher, found []Found) (map[string]Identity, []state.ClientID) {
+	type pair struct {
+		w     Wisher
+		t     traces
+		score int
+	}
+	var pairs []pair
+	all := trace(found)
+	for _, w := range wishers {
+		for _, t := range all {
+			if n := t.fits(w); n > 0 {
+				pairs = append(pairs, pair{w, t, n})
+			}
+		}
+	}
+	// The strongest evidence first; a name that was taken afresh is the younger client's.
+	sort.Slice(pairs, func(i, j int) bool {
+		a, b := pairs[i], pairs[j]
+		switch {
+		case a.score != b.score:
+			return a.score > b.score
+		case a.t.generation != b.t.generation:
+			return a.t.generation > b.t.generation
+		case a.w.Name != b.w.Name:
+			return a.w.Name < b.w.Name
+		}
+		return a.t.id < b.t.id
+	})
+	of, taken := map[string]Identity{}, map[state.ClientID]string{}
+	for _, p := range pairs {
+		if _, has := of[p.w.Name]; has || taken[p.t.id] != "" {
+			continue
+		}
+		id := Identity{ID: p.t.id, Generation: max(p.t.generation, 1), Told: p.score > byName}
+		for _, q := range pairs {
+			if q.score != p.score || q.t.generation != p.t.generation || (q.w.Name == p.w.Name) == (q.t.id == p.t.id) {
+				continue
+			}
+			if _, has := of[q.w.Name]; (q.t.id != p.t.id && taken[q.t.id] == "") || (q.w.Name != p.w.Name && !has) {
+				id.Doubt = fmt.Sprintf("it may be %s, and as well another one: the marks of %s fit %s as much", p.t.id, q.t.id, q.w.Name)
+			}
+		}
+		switch {
+		case id.Doubt != "" || p.score > byName || !p.t.onlyData:
+		case p.w.Fresh:
+			id.Doubt = fmt.Sprintf("nothing but the name says that the data of %s is this client's, and its manifest says database.reuse: fresh", p.t.id)
+		case p.w.Site:
+			id.Doubt = fmt.Sprintf("only data bears the mark of %s, and nothing but the name says that it is this client's", p.t.id)
+		}
+		of[p.w.Name], taken[p.t.id] = id, p.w.Name
+	}
+	var rest []state.ClientID
+	for _, t := range all {
+		if taken[t.id] == "" {
+			rest = append(rest, t.id)
+		}
+	}
+	return of, rest
+}
+
+// Of are the objects of one client id.
+func Of(found []Found, id state.ClientID) []Found {
+	var out []Found
+	for _, f := range found {
+		if f.Mark.Client == id {
+			out = append(out, f)
+		}
+	}
+	return out
+}

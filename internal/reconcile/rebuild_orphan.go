@@ -1,0 +1,207 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/rebuild"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// orphans records what bears our mark and belongs to no manifest. Nothing of it goes
+// unasked: that no manifest is there is no proof that a commit removed one.
+func (b *rebuilder) orphans() error {
+	living := map[string]bool{}
+	for _, m := range b.writes {
+		living[m.client.Name] = true
+	}
+	good, err := b.e.lastOf(b.ctx, b.head, b.in.Changes, b.rest, living)
+	if err != nil {
+		return err
+	}
+	for _, id := range b.rest {
+		o := orphan{id: id, found: rebuild.Of(b.found, id), good: good[rebuild.NameOf(id)], head: b.head, base: b.result.Baseline, taken: living[rebuild.NameOf(id)], adopted: b.adopted}
+		o.file = b.e.fileOf(b.ctx, o, b.in.Changes, living)
+		m, row, err := b.e.orphan(b.ctx, b.w, o)
+		if err != nil {
+			return err
+		}
+		b.writes = append(b.writes, m)
+		b.out.Clients = append(b.out.Clients, row)
+	}
+	return nil
+}
+
+// lastOf finds the last good versions of the manifests that clients had who have none any
+// more. Of a name that another client bears now, only what was before its file was taken
+// away counts.
+func (e *Engine) lastOf(ctx context.Context, head string, changes []accept.Change, ids []state.ClientID, living map[string]bool) (map[string]lastGood, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	walk, err := e.past(ctx, head, changes)
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]bool{}
+	for _, id := range ids {
+		names[rebuild.NameOf(id)] = true
+	}
+	return walk.find(ctx, names, func(g lastGood) bool { return g.removed != "" || !living[fileName(g.path)] })
+}
+
+// orphan is a client without a manifest.
+type orphan struct {
+	id    state.ClientID
+	found []rebuild.Found
+	good  lastGood // its last good version; zero: none is known
+	head  string
+	base  *state.Baseline
+	taken bool   // another client bears its name
+	file  string // at the head, in its name, and not accepted; "": there is none
+
+	adopted map[string]bool
+}
+
+// onlyData says that nothing but what is retained is left.
+func (o orphan) onlyData() bool {
+	for _, f := range o.found {
+		switch f.Kind {
+		case state.KindDatabase, state.KindAdmin, state.KindMail:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// retain is how long its data is kept from now: as its last good version said, never less
+// than the platform's floor. Without a removal in the history it is kept for ever.
+func (o orphan) retain(e *Engine) (text string, d time.Duration, forever bool) {
+	if o.good.removed == "" || o.good.effective.Database.Retain.Forever {
+		return "forever", 0, true
+	}
+	least := o.good.effective.Database.Retain.For
+	if p := accept.NewResolver(o.base, e.Program).Platform(); p != nil {
+		least = max(least, p.Limits.MinRetain)
+	}
+	return least.String(), least.Std(), false
+}
+
+// orphan works out the record of a client without a manifest. What is only data is
+// retained, from now on; anything else is held until a person says what becomes of it.
+func (e *Engine) orphan(ctx context.Context, w witness, o orphan) (remembered, RebuiltClient, error) {
+	c := state.Client{ID: o.id, Generation: 1, Name: rebuild.NameOf(o.id), Removed: true, Health: state.Unknown, Commit: o.head, Accepted: o.head}
+	if o.base != nil {
+		c.Seq = o.base.Seq
+	}
+	for _, f := range o.found {
+		c.Generation = max(c.Generation, f.Mark.Generation)
+	}
+	commit := o.head
+	if g := o.good; g.commit != "" {
+		c.Path, c.Blob, c.Manifest, c.WishHash = g.path, g.blob, g.data, g.effective.Hash()
+		if g.removed != "" {
+			commit = g.removed
+		}
+	}
+	m, err := e.remember(ctx, w, memory{client: c, found: o.found, adopted: o.adopted})
+	if err != nil {
+		return m, RebuiltClient{}, err
+	}
+	m.client.Settled, m.client.LookWanted = true, false
+	row := RebuiltClient{Name: c.Name, ID: c.ID, Resources: len(m.out.Resources), What: "orphan"}
+	text, d, forever := o.retain(e)
+	called := c.Name
+	if o.taken {
+		called = string(c.ID)
+	}
+	stone := state.Tombstone{Client: c.ID, Name: c.Name, Commit: commit, Blob: c.Blob, Retain: text}
+	if o.onlyData() {
+		row.What = "retained"
+		m.client.Status = state.StatusRetained
+		m.client.Because = "its manifest was removed in " + shortCommit(commit) + "; its retention began anew when the state was rebuilt"
+		if o.good.removed == "" {
+			m.client.Because = "no commit is known that removed its manifest: it is kept until somebody says `reconciler purge " + called + "`"
+		} else {
+			stone.Done = true
+			m.stones = append(m.stones, stone)
+		}
+		for i := range m.out.Resources {
+			r := &m.out.Resources[i]
+			if r.Ref.Kind == state.KindMail {
+				continue
+			}
+			r.RetainedAt = e.Now()
+			if r.Ref.Kind == state.KindDatabase && !forever {
+				r.PurgeAfter = e.Now().Add(d)
+			}
+		}
+		row.Text = m.client.Because
+		return m, row, nil
+	}
+	h := state.Hold{Kind: state.HoldRebuild, Client: c.ID, Commit: commit, NewHead: o.head, Approvable: true, At: e.Now()}
+	for _, r := range m.out.Resources {
+		h.Steps = append(h.Steps, string(r.Ref.Kind)+"/"+r.Ref.Name)
+	}
+	sort.Strings(h.Steps)
+	h.Fingerprint = printOf(append([]string{"orphan", string(c.ID)}, h.Steps...)...)
+	h.Reason = fmt.Sprintf("%s has no manifest, and %d objects at %s bear its mark.", called, len(m.out.Resources), strings.Join(keepers(o.found), ", "))
+	if o.good.removed != "" {
+		h.Reason = fmt.Sprintf("The manifest of %s was removed in %s, and %d objects at %s still bear its mark.", called, shortCommit(commit), len(m.out.Resources), strings.Join(keepers(o.found), ", "))
+	}
+	if o.file != "" {
+		h.Approvable = false
+		h.Reason = fmt.Sprintf("%d objects at %s bear the mark of %s, and %s can't be accepted as its manifest.", len(m.out.Resources), strings.Join(keepers(o.found), ", "), called, o.file)
+	}
+	h.Act = "Nothing of it is changed. `reconciler approve " + h.Fingerprint + "` takes it down and retains its data; putting its manifest back keeps it."
+	if o.file != "" {
+		h.Act = "Nothing of it is changed. Mend the file, where something is wrong with it, then move this state away and run `reconciler rebuild`."
+	}
+	stone.Held = h.Fingerprint
+	m.client.Status, m.client.Because, m.client.Next = state.StatusHeld, h.Reason, h.Act
+	m.holds, m.stones = append(m.holds, h), append(m.stones, stone)
+	row.Text = h.Reason
+	return m, row, nil
+}
+
+// fileOf is the manifest at the head that may be the orphan's, and that nobody has: it
+// breaks a rule, or waits for something.
+func (e *Engine) fileOf(ctx context.Context, o orphan, changes []accept.Change, living map[string]bool) string {
+	layout, rules := manifest.LayoutOf(e.Path), accept.NewResolver(o.base, e.Program)
+	for _, c := range changes {
+		name := fileName(c.Path)
+		if c.New == "" || living[name] || layout.Classify(c.Path) != manifest.ClassClient {
+			continue
+		}
+		w := rebuild.Wisher{Name: name}
+		if f := e.Repo.Read(ctx, c.Path, c.New); f.Err == "" {
+			if eff, problems := rules.File(c.Path, f.Data); !problems.Failed() {
+				w = wisher(eff)
+			} else if m, _ := manifest.DecodeClient(c.Path, f.Data); m.Name != "" {
+				w.Former = m.Previously
+			}
+		}
+		if who, _ := rebuild.Identify([]rebuild.Wisher{w}, o.found); len(who) > 0 {
+			return c.Path
+		}
+	}
+	return ""
+}
+
+func keepers(found []rebuild.Found) []string {
+	var out []string
+	for _, f := range found {
+		if !slices.Contains(out, f.Provider) {
+			out = append(out, f.Provider)
+		}
+	}
+	sort.Strings(out)
+	return out
+}

@@ -1,0 +1,390 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/journal"
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/rebuild"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// A state that was put back is older than the world. What was made since is on no record,
+// what was taken away since may be asked for once more, an approval that was used may be
+// unused. So on such a state (store.Restored) no pass and no purge runs, until, in this
+// order, the branch's head is accepted (what came back voids its removal), and what the
+// providers show is compared with what is on record and written to it in one transaction.
+// A client that was new since keeps the id that its objects bear.
+
+// ErrRestored: the state is older than what the providers show may be, and was not
+// compared with it yet.
+var ErrRestored = errors.New("the state was put back from an older copy and is not yet compared with what the providers show")
+
+// old says that nothing may be acted on yet.
+func (e *Engine) old() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.restored
+}
+
+// catch accepts a head on a state that was put back, and compares the record with what the
+// providers show. A head that is held as a whole lets everything wait.
+func (e *Engine) catch(ctx context.Context, head string, in accept.Input) ([]state.ClientID, error) {
+	found, err := e.witness().all(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w; nothing is changed until it is", ErrRestored, err)
+	}
+	e.mu.Lock()
+	since := e.restoredAt
+	e.mu.Unlock()
+	in.Approvals = slices.DeleteFunc(in.Approvals, func(a state.Approval) bool { return a.At.Before(since) }) // it may have been used
+	r, doubts := e.accepted(in, found)
+	if err := e.commit(head, r); err != nil {
+		return nil, fmt.Errorf("accept %s: %w", head, err)
+	}
+	if r.Held {
+		return nil, nil
+	}
+	return e.compare(ctx, head, since, found, doubts)
+}
+
+// newcomers finds, for the manifests of a head that no client on record has, the client
+// ids that their objects bear already.
+func (e *Engine) newcomers(in accept.Input, found []rebuild.Found) map[string]rebuild.Identity {
+	known := map[state.ClientID]bool{}
+	for _, c := range in.Clients {
+		known[c.ID] = true
+	}
+	strange := slices.DeleteFunc(slices.Clone(found), func(f rebuild.Found) bool { return known[f.Mark.Client] })
+	if len(strange) == 0 {
+		return nil
+	}
+	in.NewID = func(name string) state.ClientID { return state.ClientID(name) }
+	first := accept.Head(in)
+	var wishers []rebuild.Wisher
+	for _, c := range first.Clients {
+		if eff, ok := first.Wishes[c.ID]; ok && !known[c.ID] {
+			wishers = append(wishers, wisher(eff))
+		}
+	}
+	who, _ := rebuild.Identify(wishers, strange)
+	return who
+}
+
+// accepted is the judgement of a head on a state that was put back.
+func (e *Engine) accepted(in accept.Input, found []rebuild.Found) (accept.Result, map[state.ClientID]rebuild.Identity) {
+	who := e.newcomers(in, found)
+	mint := in.NewID
+	of := map[state.ClientID]rebuild.Identity{}
+	in.NewID = func(name string) state.ClientID {
+		if id, ok := who[name]; ok {
+			of[id.ID] = id
+			return id.ID
+		}
+		return mint(name)
+	}
+	r := accept.Head(in)
+	for i, c := range r.Clients {
+		if id, ok := of[c.ID]; ok {
+			r.Clients[i].Generation = id.Generation
+		}
+	}
+	return r, of
+}
+
+// compare writes what the providers show into a state that was put back, and ends the
+// wait. It returns everybody: each is looked at by its next pass.
+func (e *Engine) compare(ctx context.Context, head string, since time.Time, found []rebuild.Found, doubts map[state.ClientID]rebuild.Identity) ([]state.ClientID, error) {
+	have, err := e.onOldRecord()
+	if err != nil {
+		return nil, err
+	}
+	whole, err := e.Repo.Range(ctx, "", head)
+	if err != nil {
+		return nil, fmt.Errorf("compare with the providers: %w", err)
+	}
+	adopted, err := e.everAdopted(ctx, head, whole.Changes)
+	if err != nil {
+		return nil, fmt.Errorf("compare with the providers: %w", err)
+	}
+	wishes, base := e.resolver()
+	w := e.witness()
+	others := have.others(wishes, found)
+	var writes []remembered
+	for _, c := range have.clients {
+		m := memory{client: c, adopted: adopted, found: rebuild.Of(found, c.ID), recorded: have.resources[c.ID], secrets: append(slices.Clone(have.secrets[string(c.ID)]), have.secrets["shared"]...)}
+		if eff, problems := wishes.Client(c); len(c.Manifest) > 0 && !c.Removed && !problems.Failed() {
+			m.effective = &eff
+		}
+		one, err := e.remember(ctx, w, m)
+		if err != nil {
+			return nil, err
+		}
+		if d := doubts[c.ID].Doubt; d != "" {
+			one.out.Doubts = append([]string{d}, one.out.Doubts...)
+		}
+		if c.Removed {
+			one.out.Doubts = nil // its removal, or a person, decides; its status stays
+			one.client.Status, one.client.Because, one.client.Next, one.client.Settled, one.client.LookWanted = c.Status, c.Because, c.Next, c.Settled, c.LookWanted
+		}
+		id, other := others[c.ID]
+		if other = other && e.unlike(one); other {
+			one.out.Doubts = []string{fmt.Sprintf("what serves it bears the mark of %s: the name is another client's since the copy was made", id)}
+		}
+		if c.InvalidBlob != "" {
+			one.out.Unwished = nil // a later version of its file may ask for them
+		}
+		one.hold(e, head)
+		if other {
+			one.rebuildInstead()
+		} else {
+			delete(others, c.ID)
+		}
+		e.holdOlderWish(&one, head)
+		one.forget(e.Now())
+		writes = append(writes, one)
+		// What nobody asks for any more and is gone was taken away since.
+		unasked := slices.DeleteFunc(slices.Clone(m.recorded), func(r state.Resource) bool {
+			return slices.ContainsFunc(one.wish, func(w state.Resource) bool { return w.Ref == r.Ref })
+		})
+		if m.effective == nil && !c.Removed {
+			unasked = nil // its wish is not known
+		}
+		if have.gone, err = w.gone(ctx, have.gone, unasked, m.found); err != nil {
+			return nil, fmt.Errorf("compare with the providers: %w", err)
+		}
+	}
+	orphans, err := e.unknown(ctx, w, head, whole.Changes, found, have, base, adopted)
+	if err != nil {
+		return nil, err
+	}
+	for i := range orphans {
+		for _, id := range others {
+			if orphans[i].client.ID == id {
+				orphans[i].rebuildInstead()
+			}
+		}
+	}
+	if err := e.catchUp(head, since, found, append(orphans, writes...), have); err != nil {
+		return nil, err
+	}
+	_, err = e.Start()
+	var all []state.ClientID
+	for _, c := range have.clients {
+		all = append(all, c.ID)
+	}
+	return all, err
+}
+
+// holdOlderWish keeps a client as it is whose file at the head is not accepted: the wish on
+// record is the older state's, and what is there may be a later one.
+func (e *Engine) holdOlderWish(m *remembered, head string) {
+	c := &m.client
+	if c.InvalidBlob == "" || c.Removed || len(m.holds) > 0 || !e.unlike(*m) {
+		return
+	}
+	h := state.Hold{Kind: state.HoldRebuild, Client: c.ID, Clients: []state.ClientID{c.ID}, Steps: []string{accept.OlderWish}, Commit: head, NewHead: head, Approvable: true, At: e.Now(),
+		Fingerprint: printOf("older wish", string(c.ID), c.WishHash)}
+	h.Reason = c.Name + " stays as it is: its file is not accepted, and its wish on record is older than what is there."
+	h.Act = "Mend the file, or `reconciler approve " + h.Fingerprint + "` to go back to that wish."
+	c.Status, c.Next, c.Settled = state.StatusHeld, h.Act, true
+	m.holds = append(m.holds, h)
+}
+
+// unlike says that what was found is not what is wished.
+func (e *Engine) unlike(m remembered) bool {
+	one := &member{client: m.client, wish: m.wish, recorded: m.out.Resources, looks: map[state.Ref]plan.Look{}, now: e.Now()}
+	p := plan.Calculate(plan.Input{Commit: e.Head(), Now: e.Now(), Traits: e.traits(), Keep: e.Keep, Clients: []plan.ClientInput{one.input()}})
+	return !p.Empty()
+}
+
+// others are the clients on record whose manifest is by now another client's, as the
+// objects tell: names were taken afresh, or changed hands, since.
+func (r oldRecord) others(wishes *accept.Resolver, found []rebuild.Found) map[state.ClientID]state.ClientID {
+	var wishers []rebuild.Wisher
+	of := map[string]state.ClientID{}
+	for _, c := range r.clients {
+		if eff, problems := wishes.Client(c); len(c.Manifest) > 0 && !c.Removed && !problems.Failed() {
+			wishers = append(wishers, wisher(eff))
+			of[eff.Name] = c.ID
+		}
+	}
+	who, _ := rebuild.Identify(wishers, found)
+	out := map[state.ClientID]state.ClientID{}
+	for name, id := range who {
+		if id.ID != of[name] && id.Told {
+			out[of[name]] = id.ID
+		}
+	}
+	return out
+}
+
+// rebuildInstead makes holds that no approval lifts: to go on with either of two clients
+// would take the other one down. A rebuild goes by the marks alone.
+func (m *remembered) rebuildInstead() {
+	for i := range m.holds {
+		h := &m.holds[i]
+		h.Approvable, h.Act = false, "Nothing of it is changed. Move this state away and run `reconciler rebuild`, which goes by Git and the marks alone."
+		m.client.Because, m.client.Next = h.Reason, h.Act
+	}
+}
+
+// forget drops what an older state says of a pass that was under way, and lets the
+// retention of its data begin anew: its dates may be those of an earlier removal.
+func (m *remembered) forget(now time.Time) {
+	c := &m.client
+	c.RollingBack, c.Undo, c.Run, c.Attempts, c.Failures = "", nil, "", 0, 0
+	for i := range m.out.Resources {
+		r := &m.out.Resources[i]
+		if !r.Retained() {
+			continue
+		}
+		if !r.PurgeAfter.IsZero() {
+			r.PurgeAfter = now.Add(max(r.PurgeAfter.Sub(r.RetainedAt), 0))
+		}
+		r.RetainedAt = now
+	}
+}
+
+// oldRecord is all that a state that was put back says.
+type oldRecord struct {
+	clients   []state.Client
+	resources map[state.ClientID][]state.Resource
+	secrets   map[string][]state.SecretRef // by scope
+	intents   []journal.Intent
+	approvals []state.Approval
+	gone      []state.Ref // asked for by nobody, and not there any more
+}
+
+func (e *Engine) onOldRecord() (oldRecord, error) {
+	r := oldRecord{resources: map[state.ClientID][]state.Resource{}, secrets: map[string][]state.SecretRef{}}
+	err := e.Store.View(func(tx store.Tx) (err error) {
+		if r.clients, err = store.Clients(tx); err != nil {
+			return err
+		}
+		all, err := store.AllResources(tx)
+		if err != nil {
+			return err
+		}
+		for _, x := range all {
+			r.resources[x.Ref.Client] = append(r.resources[x.Ref.Client], x)
+		}
+		secrets, err := store.Secrets(tx, "")
+		if err != nil {
+			return err
+		}
+		for _, s := range secrets {
+			r.secrets[s.Scope] = append(r.secrets[s.Scope], s)
+		}
+		if r.intents, err = store.Intents(tx, ""); err != nil {
+			return err
+		}
+		r.approvals, err = store.Approvals(tx)
+		return err
+	})
+	if err != nil {
+		return r, fmt.Errorf("compare with the providers: %w", err)
+	}
+	return r, nil
+}
+
+// unknown records the clients of which only the marks tell: they came and went since.
+func (e *Engine) unknown(ctx context.Context, w witness, head string, files []accept.Change, found []rebuild.Found, have oldRecord, base *state.Baseline, adopted map[string]bool) ([]remembered, error) {
+	known, living, has := map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}
+	for _, c := range have.clients {
+		known[c.ID] = true
+		living[c.Name] = living[c.Name] || !c.Removed
+		has[c.Name] = has[c.Name] || !c.Removed && c.InvalidBlob == "" // the file at the head is its own
+	}
+	var ids []state.ClientID
+	for _, f := range found {
+		if !known[f.Mark.Client] {
+			known[f.Mark.Client] = true
+			ids = append(ids, f.Mark.Client)
+		}
+	}
+	slices.Sort(ids)
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	good, err := e.lastOf(ctx, head, files, ids, living)
+	if err != nil {
+		return nil, err
+	}
+	var out []remembered
+	for _, id := range ids {
+		name := rebuild.NameOf(id)
+		o := orphan{id: id, found: rebuild.Of(found, id), good: good[name], head: head, base: base, taken: living[name], adopted: adopted}
+		o.file = e.fileOf(ctx, o, files, has)
+		m, _, err := e.orphan(ctx, w, o)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// catchUp writes it, as one transaction.
+func (e *Engine) catchUp(head string, since time.Time, found []rebuild.Found, writes []remembered, have oldRecord) error {
+	owner := map[object]state.ClientID{}
+	for _, f := range found {
+		owner[object{f.Provider, f.Kind, f.ID}] = f.Mark.Client
+	}
+	seen := map[state.Ref]bool{}
+	for _, m := range writes {
+		for _, r := range m.out.Resources {
+			seen[r.Ref] = true
+		}
+	}
+	now, traits := e.Now(), e.traits()
+	err := e.Store.Update(func(tx store.Tx) error {
+		var errs firstError
+		// Retention restarts for what no mark shows, too.
+		for _, all := range have.resources {
+			for _, r := range all {
+				switch is, marked := owner[recordedObject(r)]; {
+				case marked && is != r.Ref.Client:
+					errs.add(store.DeleteResource(tx, r.Ref)) // it moved to another client since
+				case !seen[r.Ref] && r.Retained():
+					one := remembered{out: rebuild.Output{Resources: []state.Resource{r}}}
+					one.forget(now)
+					errs.add(store.PutResource(tx, one.out.Resources[0]))
+				}
+			}
+		}
+		for _, ref := range have.gone {
+			errs.add(store.DeleteResource(tx, ref))
+		}
+		for _, m := range writes {
+			errs.add(m.put(tx, e))
+		}
+		for _, i := range have.intents {
+			// What it was about is seen, and on record as it is; or lists are complete, and it is
+			// not there.
+			if t := traits[i.Provider][i.Ref.Kind]; seen[i.Ref] || t.Marks && !t.Manual {
+				errs.add(store.DeleteIntent(tx, i.Ref))
+			}
+		}
+		for _, a := range have.approvals { // one that was used since would serve twice
+			if a.At.Before(since) {
+				errs.add(store.DeleteApproval(tx, a.Fingerprint))
+			}
+		}
+		_, err := store.AddHistory(tx, state.Entry{At: now, Commit: head, What: "restored",
+			Text: "the state is an older copy that was put back; it was compared with what the providers show, and every client is looked at"})
+		errs.add(err)
+		errs.add(store.DeleteRestored(tx))
+		return errs.err
+	})
+	if err != nil {
+		return fmt.Errorf("compare with the providers: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,239 @@
+package reconcile_test
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// onDisk copies the closed state's file, as a person does, and opens it again.
+func (w *world) onDisk() []byte {
+	w.t.Helper()
+	if err := w.store.Close(); err != nil {
+		w.t.Fatal(err)
+	}
+	data, err := os.ReadFile(w.path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.open()
+	return data
+}
+
+// putBack copies it back over the state.
+func (w *world) putBack(data []byte) []reconcile.Due {
+	w.t.Helper()
+	if err := w.store.Close(); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(w.path, data, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	return w.open()
+}
+
+// ids are whom a start finds unfinished.
+func ids(due []reconcile.Due) []state.ClientID {
+	var out []state.ClientID
+	for _, d := range due {
+		out = append(out, d.Client)
+	}
+	return out
+}
+
+// S34: an older state that comes back, by the command or as a copied file, is recognised.
+// It acts on nothing until it was compared with the providers; what was made since is
+// taken over and never made twice, and nothing is undone.
+func TestS34OlderStateLooksBeforeItActs(t *testing.T) {
+	for _, how := range []string{"restore", "copied by hand"} {
+		t.Run(how, func(t *testing.T) {
+			v, w := newVendors(t)
+			w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b"), "clients/r.yaml": client("r")})
+			r := state.ClientID(w.detail("r").ID)
+			w.push(map[string]string{"clients/r.yaml": ""}) // accepted, not carried out yet: the removal is due
+			backup, file := w.backup(), w.onDisk()
+			w.pass(r)
+			w.want("r", state.StatusRetained)
+			w.apply(map[string]string{"clients/r.yaml": client("r")}) // and is back
+			w.apply(map[string]string{"clients/new.yaml": client("new"), "clients/a.yaml": client("a", "env: {COLOUR: red}", "aliases: [www.a.example]")})
+			w.apply(map[string]string{"clients/b.yaml": ""})
+			for _, n := range []string{"a", "r", "new"} {
+				w.want(n, state.StatusActive)
+			}
+			before, world := w.records(), v.world.Snapshot(everything)
+			var due []reconcile.Due
+			v.world.ForgetCalls()
+			if how == "restore" {
+				due = w.restore(backup)
+			} else {
+				due = w.putBack(file)
+			}
+			w.pass(append(ids(due), r)...) // the queue begins before the first poll
+			if _, err := w.engine.PurgeDue(t.Context()); !errors.Is(err, reconcile.ErrRestored) {
+				t.Errorf("purge: %v", err)
+			}
+			if got := v.writes(); len(got) > 0 {
+				t.Fatalf("it acted before it looked: %v", got)
+			}
+			w.pass(w.poll()...)
+			w.pass(w.due()...)
+			if now := v.world.Snapshot(everything); now != world {
+				t.Errorf("the world:\n%s\nwrites %v", otherThan(now, world), v.writes())
+			}
+			if got := w.records(); got != before {
+				t.Errorf("on record:\n%s", otherThan(got, before))
+			}
+			for _, n := range []string{"a", "r", "new"} {
+				w.want(n, state.StatusActive)
+			}
+			w.want("b", state.StatusRetained)
+			// Once compared, it is a state like any other.
+			due = w.restart()
+			w.pass(ids(due)...)
+			w.apply(map[string]string{"clients/new.yaml": client("new", "env: {COLOUR: blue}")})
+			w.want("new", state.StatusActive)
+		})
+	}
+}
+
+// S34: a state that was not put back is not taken for an older one, however often the
+// program starts.
+func TestS34RestartIsNoRestore(t *testing.T) {
+	_, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	for range 3 {
+		w.restart()
+		w.apply(map[string]string{"clients/b.yaml": client("b")})
+		err := w.store.View(func(tx store.Tx) error {
+			if _, old, err := store.Restored(tx); err != nil || old {
+				t.Errorf("taken for an older state (%v)", err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// S34: approvals lapse, and retention begins anew: an older copy knows an earlier date.
+func TestS34OlderStateForgetsApprovalsAndDates(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b", "database: {retain: 20d}")})
+	w.apply(map[string]string{"clients/b.yaml": ""})
+	b := state.ClientID(w.detail("b").ID)
+	if _, err := w.engine.Approve(t.Context(), "0123456789ab", "ops"); err != nil {
+		t.Fatal(err)
+	}
+	backup := w.backup()
+	w.clock.add(10 * 24 * time.Hour)
+	w.apply(map[string]string{"clients/b.yaml": client("b", "database: {retain: 20d}")})
+	w.clock.add(5 * 24 * time.Hour)
+	w.apply(map[string]string{"clients/b.yaml": ""}) // kept until day 35
+	w.restore(backup)
+	w.clock.add(6 * 24 * time.Hour) // day 21: the older copy would erase it
+	w.pass(w.poll()...)
+	if _, err := w.engine.PurgeDue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if v.byKind(t, b, state.KindDatabase).ID == "" {
+		t.Error("it was erased")
+	}
+	kept, err := w.engine.Retained()
+	if err != nil || len(kept) != 1 || !kept[0].Until.Equal(w.clock.Now().Add(20*24*time.Hour)) {
+		t.Errorf("retained: %+v %v", kept, err)
+	}
+	err = w.store.View(func(tx store.Tx) error {
+		if all, err := store.Approvals(tx); err != nil || len(all) > 0 {
+			t.Errorf("approvals: %v %v", all, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// S34: a secret that was set after the older copy is not overwritten by the older one; a
+// provider that can't be asked lets everything wait.
+func TestS34OlderStateAndNewerSecret(t *testing.T) {
+	v, w := newVendors(t)
+	set := func(value string) {
+		t.Helper()
+		if _, _, err := w.engine.SetSecret("a", "mollie", state.NewSecret(value), w.keys.Fingerprint, "ops"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := w.engine.SetSecret("new/a", "mollie", state.NewSecret("first"), w.keys.Fingerprint, "ops"); err != nil {
+		t.Fatal(err)
+	}
+	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {KEY: {secret: mollie}}"), "clients/b.yaml": client("b")})
+	a := state.ClientID(w.detail("a").ID)
+	backup := w.backup()
+	set("second")
+	w.pass(a)
+	w.want("a", state.StatusActive)
+	w.restore(backup)
+	v.world.ForgetCalls()
+	v.world.Down("railway", &provider.Error{Kind: provider.Transient, Provider: "railway", Op: "observe", Message: "down"})
+	if _, err := w.engine.Poll(t.Context()); !errors.Is(err, reconcile.ErrRestored) {
+		t.Errorf("poll: %v", err)
+	}
+	w.pass(a)
+	v.world.Down("railway", nil)
+	w.pass(w.poll()...)
+	if r := w.want("a", state.StatusHeld); !strings.Contains(r.Because, "mollie") || strings.Contains(r.Because, "second") {
+		t.Errorf("a: %s", r.Because)
+	}
+	w.want("b", state.StatusActive)
+	if got := v.writes(); len(got) > 0 {
+		t.Errorf("writes: %v", got)
+	}
+}
+
+// S34: whoever dies between accepting the head and the comparison compares at the next
+// start.
+func TestS34OlderStateCutOff(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	backup := w.backup()
+	w.apply(map[string]string{"clients/new.yaml": client("new")})
+	world := v.world.Snapshot(everything)
+	w.change = func(e *reconcile.Engine) { e.Store = &cutStore{Store: e.Store, left: 1} }
+	w.restore(backup)
+	if _, err := w.engine.Poll(t.Context()); !errors.Is(err, errCut) {
+		t.Fatalf("poll: %v", err)
+	}
+	w.change = nil
+	w.pass(ids(w.restart())...)
+	if got := v.world.Snapshot(everything); got != world {
+		t.Errorf("it acted before it looked:\n%s\nwas:\n%s", got, world)
+	}
+	w.pass(w.poll()...)
+	w.want("new", state.StatusActive)
+	if now := v.world.Snapshot(everything); now != world {
+		t.Errorf("the world:\n%s\nwas:\n%s", now, world)
+	}
+}
+
+var errCut = errors.New("cut off")
+
+// cutStore dies after some Updates.
+type cutStore struct {
+	store.Store
+	left int
+}
+
+func (c *cutStore) Update(fn func(store.Tx) error) error {
+	if c.left--; c.left < 0 {
+		return errCut
+	}
+	return c.Store.Update(fn)
+}

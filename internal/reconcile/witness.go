@@ -1,0 +1,250 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/rebuild"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// maxLag bounds how long a witness lets late lists catch up.
+const maxLag = 10 * time.Minute
+
+// witness reads what the providers show of ours. It holds their reading halves: whoever
+// makes a record anew can change nothing (promise P2).
+type witness struct {
+	readers      []provider.ReadOnly
+	installation string
+	sleep        func(context.Context, time.Duration) error
+}
+
+func (e *Engine) witness() witness {
+	w := witness{installation: e.Runner.Installation, sleep: e.Runner.Sleep}
+	for _, p := range e.Providers {
+		w.readers = append(w.readers, provider.NewReadOnly(p))
+	}
+	return w
+}
+
+// all lists what bears this installation's mark: complete, or an error. Lists may be late,
+// so it waits until they show what was made before it began, and reads what they show by
+// its id: what is gone by now is left out.
+func (w witness) all(ctx context.Context) ([]rebuild.Found, error) {
+	lag := time.Duration(0)
+	for _, r := range w.readers {
+		for _, t := range r.Traits() {
+			lag = max(lag, t.ListLag)
+		}
+	}
+	if lag > 0 && w.sleep != nil {
+		if err := w.sleep(ctx, min(lag, maxLag)); err != nil {
+			return nil, err
+		}
+	}
+	answers := make([][]rebuild.Found, len(w.readers))
+	errs := make([]error, len(w.readers))
+	var wg sync.WaitGroup
+	for i, r := range w.readers {
+		wg.Go(func() { answers[i], errs[i] = w.of(ctx, r) })
+	}
+	wg.Wait()
+	var out []rebuild.Found
+	for i, r := range w.readers {
+		if errs[i] != nil {
+			return nil, fmt.Errorf("look for objects of installation %s at %s: %w", w.installation, r.Name(), errs[i])
+		}
+		out = append(out, answers[i]...)
+	}
+	sort.SliceStable(out, func(i, j int) bool {
+		a, b := out[i], out[j]
+		if a.Provider != b.Provider {
+			return a.Provider < b.Provider
+		}
+		if a.Kind != b.Kind {
+			return a.Kind < b.Kind
+		}
+		return a.ID < b.ID
+	})
+	return out, nil
+}
+
+func (w witness) of(ctx context.Context, r provider.ReadOnly) ([]rebuild.Found, error) {
+	looking, cancel := context.WithTimeout(ctx, lookTimeout)
+	listed, err := r.Owned(looking, w.installation)
+	cancel()
+	if err != nil {
+		return nil, err
+	}
+	var out []rebuild.Found
+	for _, o := range listed {
+		if o.Mark.Installation != w.installation || o.Mark.Client == "" {
+			continue
+		}
+		if r.Traits()[o.Kind].ListLag > 0 {
+			looking, cancel := context.WithTimeout(ctx, lookTimeout)
+			now, err := r.Observe(looking, provider.Query{Kind: o.Kind, ID: o.ID})
+			cancel()
+			if err != nil {
+				return nil, err
+			}
+			if len(now) == 0 {
+				continue
+			}
+			o = now[0]
+		}
+		out = append(out, rebuild.Found{Provider: r.Name(), Object: o})
+	}
+	return out, nil
+}
+
+// unmarked looks for what the wish asks for and no mark shows: where a vendor has no place
+// for a mark, an object of ours is told by its name; and a record that is there as it is
+// wished, and is nobody's, is used as it is.
+func (w witness) unmarked(ctx context.Context, mark provider.Mark, wish []state.Resource, have []state.Resource) ([]rebuild.Found, error) {
+	known := map[state.Ref]state.Resource{}
+	for _, h := range have {
+		known[h.Ref] = h
+	}
+	var out []rebuild.Found
+	for _, res := range wish {
+		r, t, ok := w.reader(res)
+		if _, there := known[res.Ref]; there || !ok || t.Manual || res.AdoptID != "" || res.Ref.Kind == state.KindMail || (t.Marks && res.Ref.Kind != state.KindRecord) {
+			continue
+		}
+		asked := provider.Wish{Ref: res.Ref, Name: provider.ObjectName(mark, res.Ref), Mark: mark, Inputs: inputs(res, known)}
+		looking, cancel := context.WithTimeout(ctx, lookTimeout)
+		found, err := r.Observe(looking, provider.Query{Kind: res.Ref.Kind, Name: asked.Name, Wish: &asked})
+		cancel()
+		if err != nil {
+			return nil, fmt.Errorf("look for %s %s at %s: %w", res.Ref.Kind, res.Ref.Name, res.Provider, err)
+		}
+		var fit []provider.Object
+		for _, o := range found {
+			if o.Mark.IsZero() && len(asked.Inputs) == len(res.Attributes) && fits(asked, o, t) {
+				fit = append(fit, o)
+			}
+		}
+		if len(fit) != 1 {
+			continue // none, or whoever makes it has to say which
+		}
+		o := fit[0]
+		if !t.Marks && res.Ref.Kind != state.KindRecord {
+			o.Mark = mark
+		}
+		if res.Ref.Kind == state.KindRecord {
+			o.Name = res.Ref.Name
+		}
+		out = append(out, rebuild.Found{Provider: r.Name(), Object: o})
+	}
+	return out, nil
+}
+
+// adoptees are the objects that `adopt:` names, for what refers to them.
+func (w witness) adoptees(ctx context.Context, wish []state.Resource) (map[state.Ref]rebuild.Found, error) {
+	var out map[state.Ref]rebuild.Found
+	for _, res := range wish {
+		r, _, ok := w.reader(res)
+		if res.AdoptID == "" || !ok {
+			continue
+		}
+		looking, cancel := context.WithTimeout(ctx, lookTimeout)
+		found, err := r.Observe(looking, provider.Query{Kind: res.Ref.Kind, ID: res.AdoptID})
+		cancel()
+		if err != nil {
+			return nil, fmt.Errorf("look at %s %s at %s: %w", res.Ref.Kind, res.AdoptID, res.Provider, err)
+		}
+		if len(found) == 1 {
+			if out == nil {
+				out = map[state.Ref]rebuild.Found{}
+			}
+			out[res.Ref] = rebuild.Found{Provider: r.Name(), Object: found[0]}
+		}
+	}
+	return out, nil
+}
+
+// gone adds to what is gone those recorded objects that no mark shows and that are not
+// there by their id either.
+func (w witness) gone(ctx context.Context, gone []state.Ref, recorded []state.Resource, found []rebuild.Found) ([]state.Ref, error) {
+	seen := map[object]bool{}
+	for _, f := range found {
+		seen[object{f.Provider, f.Kind, f.ID}] = true
+	}
+	for _, res := range recorded {
+		r, t, ok := w.reader(res)
+		if !ok || t.Manual || !res.Real() || res.Found || res.Adopted || res.Ref.Kind == state.KindMail || seen[recordedObject(res)] {
+			continue
+		}
+		looking, cancel := context.WithTimeout(ctx, lookTimeout)
+		there, err := r.Observe(looking, provider.Query{Kind: res.Ref.Kind, ID: res.ID})
+		cancel()
+		if err != nil {
+			return gone, fmt.Errorf("look at %s %s at %s: %w", res.Ref.Kind, res.ID, res.Provider, err)
+		}
+		if len(there) == 0 {
+			gone = append(gone, res.Ref)
+		}
+	}
+	return gone, nil
+}
+
+func (w witness) reader(res state.Resource) (provider.ReadOnly, provider.Traits, bool) {
+	for _, r := range w.readers {
+		if t, ok := r.Traits()[res.Ref.Kind]; ok && r.Name() == res.Provider {
+			return r, t, true
+		}
+	}
+	return provider.ReadOnly{}, provider.Traits{}, false
+}
+
+// inputs is a wish as far as its values are no secrets and what they refer to is known.
+func inputs(res state.Resource, known map[state.Ref]state.Resource) []provider.Input {
+	var out []provider.Input
+	for _, a := range res.Attributes { // sorted by name
+		switch {
+		case a.Value.Secret != nil:
+		case a.Value.Ref == nil:
+			out = append(out, provider.Input{Name: a.Name, Text: a.Value.Literal})
+		default:
+			if v, ok := known[*a.Value.Ref].Outputs[a.Value.Output]; ok && v.Secret == nil {
+				out = append(out, provider.Input{Name: a.Name, Text: v.Literal})
+			}
+		}
+	}
+	return out
+}
+
+// fits says that an unmarked object is what we would have made: of a record all that it
+// says, of a domain the site that it is bound to, of others the name that only we give.
+func fits(w provider.Wish, o provider.Object, t provider.Traits) bool {
+	told := map[string]string{}
+	for _, a := range o.Attributes {
+		told[a.Name] = a.Reveal()
+	}
+	switch w.Ref.Kind {
+	case state.KindRecord:
+		same := 0
+		for _, in := range w.Inputs {
+			have, ok := told[in.Name]
+			if !ok {
+				continue
+			}
+			x, errX := strconv.Atoi(have)
+			y, errY := strconv.Atoi(in.Text)
+			if have != in.Text && (errX != nil || errY != nil || x != y) {
+				return false
+			}
+			same++
+		}
+		return same > 2
+	case state.KindDomain:
+		return told["site"] != "" && told["site"] == w.Get("site")
+	}
+	return !t.Marks && o.Name == w.Name
+}
