@@ -36,6 +36,7 @@ func layers() map[string]string {
 		"store":                 "accept journal plan state",
 		"store/storetest":       "journal plan state store",
 		"secret":                "state",
+		"secret/canary":         "",
 		"bolt":                  "secret state store",
 		"source":                "state",
 		"gitserver":             "",

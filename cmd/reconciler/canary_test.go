@@ -1,0 +1,199 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/compassdigital/reconciler/internal/bolt"
+	"github.com/compassdigital/reconciler/internal/secret"
+	"github.com/compassdigital/reconciler/internal/secret/canary"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// ears keep whatever a world's program put out, by where it came out.
+type ears struct {
+	mu   sync.Mutex
+	said []heard
+	own  canary.Trap // what the test planted itself, beside what is always planted
+}
+
+type heard struct{ sink, text string }
+
+// hear keeps a text for the look at the end.
+func (w *world) hear(sink, text string) {
+	if text == "" {
+		return
+	}
+	w.ears.mu.Lock()
+	defer w.ears.mu.Unlock()
+	w.ears.said = append(w.ears.said, heard{sink, text})
+}
+
+// plant makes a value a canary: it may be nowhere but at the site that uses it.
+func (w *world) plant(whose, value string) {
+	w.ears.mu.Lock()
+	defer w.ears.mu.Unlock()
+	w.ears.own.Plant(whose, value)
+}
+
+// plantWhole is plant for a value whose pieces are ordinary.
+func (w *world) plantWhole(whose, value string) {
+	w.ears.mu.Lock()
+	defer w.ears.mu.Unlock()
+	w.ears.own.PlantWhole(whose, value)
+}
+
+// plantTokens puts canaries where an installation has its tokens: into the environment,
+// under every name that is understood.
+func (w *world) plantTokens() {
+	for _, name := range []string{"RECONCILER_REPOSITORY_TOKEN", "PLOI_API_TOKEN", "CLOUDFLARE_API_TOKEN", "VERCEL_API_TOKEN", "RAILWAY_API_KEY", "RESEND_API_KEY", "STRIPE_API_KEY"} {
+		w.env[name] = canary.Value(name)
+		w.plant(name, w.env[name])
+	}
+}
+
+// learn plants the secrets that are stored: those that were set, and those that the
+// program made (every client of the tests' template has some). An address is made of
+// ordinary words, but for the password in it.
+func (w *world) learn(tx store.Tx) error {
+	refs, err := store.Secrets(tx, "")
+	if err != nil {
+		return err
+	}
+	for _, ref := range refs {
+		rec, ok, err := store.Secret(tx, ref.Scope, ref.Name, ref.Version)
+		if err != nil || !ok {
+			return fmt.Errorf("secret %s: %v %w", ref.Name, ok, err)
+		}
+		whose, text := ref.Scope+" "+ref.Name, string(rec.Text)
+		if u, err := url.Parse(text); err == nil && u.Scheme != "" {
+			w.plantWhole(whose, text)
+			text, _ = u.User.Password()
+		}
+		w.plant(whose, text)
+	}
+	return nil
+}
+
+// leaks looks for every canary in everything that the world's program put out: what it
+// said, every file that it left, and the state after unsealing, outside of the secrets.
+func (w *world) leaks() ([]string, error) {
+	var out []string
+	look := func(sink string, data []byte) {
+		for _, f := range w.ears.own.Find(data) {
+			if text := fmt.Sprintf("%s holds %s (%s)", sink, f.Whose, f.Spelling); !slices.Contains(out, text) {
+				out = append(out, text)
+			}
+		}
+	}
+	records, err := w.unsealed()
+	if err != nil {
+		return nil, err
+	}
+	w.ears.mu.Lock()
+	defer w.ears.mu.Unlock()
+	for _, r := range records {
+		look(r.sink, []byte(r.text))
+	}
+	for _, h := range w.ears.said {
+		look(h.sink, []byte(h.text))
+	}
+	err = filepath.WalkDir(w.dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		name, err := filepath.Rel(w.dir, p)
+		if err != nil {
+			return err
+		}
+		if name == "key" || strings.HasPrefix(name, "sites"+string(filepath.Separator)) {
+			return nil // the key itself; the vendor's side, whose sites read their environment
+		}
+		data, err := os.ReadFile(p)
+		look("file "+filepath.ToSlash(name), data)
+		return err
+	})
+	return out, err
+}
+
+// unsealed returns the state's records but the secrets, which it learns; and plants the
+// key. A state that a test damaged or took away has none.
+func (w *world) unsealed() ([]heard, error) {
+	path, file := filepath.Join(w.dir, "state.db"), filepath.Join(w.dir, "key")
+	if !exists(path) || !exists(file) {
+		return nil, nil
+	}
+	keys, err := secret.Open(secret.KeySource{File: file, Existing: true})
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if key, ok := strings.CutPrefix(line, "key "); ok {
+			raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(key))
+			if err != nil {
+				return nil, err
+			}
+			w.plant("the key", string(raw))
+		}
+	}
+	s, err := bolt.Open(bolt.Options{Path: path, Keys: keys, Now: w.now, Timeout: patience})
+	if errors.Is(err, store.ErrDamaged) || errors.Is(err, bolt.ErrForeign) || errors.Is(err, secret.ErrWrongKey) {
+		w.t.Logf("the state is not looked at: %v", err)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var out []heard
+	err = s.View(func(tx store.Tx) error {
+		if err := w.learn(tx); err != nil {
+			return err
+		}
+		for _, bucket := range store.Buckets() {
+			if bucket == "secrets" {
+				continue
+			}
+			err := tx.Each(bucket, "", func(key string, decode func(any) error) error {
+				var plain json.RawMessage
+				if err := decode(&plain); err != nil {
+					return err
+				}
+				out = append(out, heard{"record of " + bucket, key + " " + string(plain)})
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err = errors.Join(err, s.Close()); errors.Is(err, store.ErrDamaged) {
+		w.t.Logf("not all of the state is looked at: %v", err)
+		err = nil
+	}
+	return out, err
+}
+
+// P10, at the end of every end-to-end test.
+func (w *world) wantNoLeak() {
+	found, err := w.leaks()
+	if err != nil {
+		w.t.Errorf("look for leaks: %v", err)
+	}
+	for _, f := range found {
+		w.t.Errorf("P10: %s", f)
+	}
+}
