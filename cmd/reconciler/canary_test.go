@@ -12,10 +12,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 
 	"github.com/compassdigital/reconciler/internal/bolt"
+	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/secret"
 	"github.com/compassdigital/reconciler/internal/secret/canary"
+	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
 
@@ -24,6 +27,8 @@ type ears struct {
 	mu   sync.Mutex
 	said []heard
 	own  canary.Trap // what the test planted itself, beside what is always planted
+	// leaky says that a test planted leaks and looked for them by itself.
+	leaky bool
 }
 
 type heard struct{ sink, text string }
@@ -189,11 +194,125 @@ func (w *world) unsealed() ([]heard, error) {
 
 // P10, at the end of every end-to-end test.
 func (w *world) wantNoLeak() {
+	if w.ears.leaky {
+		return
+	}
 	found, err := w.leaks()
 	if err != nil {
 		w.t.Errorf("look for leaks: %v", err)
 	}
 	for _, f := range found {
 		w.t.Errorf("P10: %s", f)
+	}
+}
+
+// P10, the control: a leak in each kind of sink and each spelling is found, all of them.
+func TestP10PlantedLeaksAreFound(t *testing.T) {
+	w := newWorld(t, map[string]string{"clients/demoshop.yaml": manifestOf("demoshop")})
+	w.start()
+	w.active("demoshop")
+	value := canary.Value("planted")
+	w.plant("the leak", value)
+	var spelled []string
+	var texts strings.Builder
+	for _, s := range canary.Spellings(value) {
+		spelled = append(spelled, s.Name)
+		texts.WriteString(s.Text + "\n")
+	}
+	all := texts.String()
+
+	// Where text goes as it is, every spelling.
+	raw := map[string]func(){
+		"stdout of x":        func() { w.hear("stdout of x", all) },
+		"stderr of x":        func() { w.hear("stderr of x", all) },
+		"page localhost/x":   func() { w.hear("page localhost/x", all) },
+		"file .state-1.tmp":  func() { writeAll(t, filepath.Join(w.dir, ".state-1.tmp"), all) },
+		"file mail/note.txt": func() { writeAll(t, filepath.Join(w.dir, "mail", "note.txt"), all) },
+		"backup": func() {
+			path := filepath.Join(t.TempDir(), "backup")
+			w.must(0, "backup", path)
+			w.hear("backup", readAll(t, path)+all)
+		},
+		"log": func() {
+			if _, err := w.daemon.out.Write([]byte(all)); err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
+	// What is kept in the state, and shown by commands, pages and the API.
+	demoshop := w.id("demoshop")
+	err := w.daemon.program.store.Update(func(tx store.Tx) error {
+		d, err := store.Deployments(tx, demoshop, 1)
+		if err != nil || len(d) == 0 {
+			return fmt.Errorf("no deployment: %w", err)
+		}
+		for _, text := range []string{value, all} {
+			if _, err := store.AddHistory(tx, state.Entry{At: w.now(), Client: demoshop, Name: "demoshop", What: "failed", Text: text}); err != nil {
+				return err
+			}
+			if _, err := store.AddLog(tx, state.LogLine{Deployment: d[0].ID, At: w.now(), Text: text}); err != nil {
+				return err
+			}
+			d[0].Error = text
+			if err := store.PutDeployment(tx, d[0]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.must(0, "history", "demoshop")
+	w.must(0, "logs", "demoshop")
+	w.must(0, "history", "-o", "json")
+	w.get("localhost", "/clients/demoshop")
+	w.get("localhost", "/api/deployments")
+	// An error that repeats what nobody registered as secret.
+	w.calls.interfere(func(x call) error {
+		return &provider.Error{Kind: provider.Invalid, Provider: x.Provider, Op: x.Verb, Message: "refused: " + value}
+	}, nil)
+	w.commit(map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "env: {STORE_CURRENCY: CHF}"), "clients/bakery.yaml": manifestOf("bakery")})
+	w.apply()
+	w.must(0, "why", "bakery")
+	for _, plant := range raw {
+		plant()
+	}
+	w.stop()
+	keys, err := secret.Open(secret.KeySource{File: filepath.Join(w.dir, "key"), Existing: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := bolt.Open(bolt.Options{Path: filepath.Join(w.dir, "state.db"), Keys: keys, Now: w.now, Timeout: patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Update(func(tx store.Tx) error { // nobody is there to take it out
+		_, err := store.AddReport(tx, state.Report{Subject: "client/nobody", State: "failure", Detail: value, At: w.now()})
+		return err
+	})
+	if err = errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(w.dir, "state.db")
+	writeAll(t, path, readAll(t, path)+all) // what is not sealed
+	raw["file state.db"] = nil
+	found, err := w.leaks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.ears.leaky = true // as planned
+	for sink := range raw {
+		for _, name := range spelled {
+			if want := fmt.Sprintf("%s holds the leak (%s)", sink, name); !slices.Contains(found, want) {
+				t.Errorf("not found: %s", want)
+			}
+		}
+	}
+	for _, sink := range []string{"record of history", "record of logs", "record of deployments", "record of clients", "record of reports", "stdout of history", "stdout of logs",
+		"stdout of why", "stdout of apply", "page localhost/clients/demoshop", "page localhost/api/deployments", "log"} {
+		if !slices.ContainsFunc(found, func(f string) bool { return strings.HasPrefix(f, sink+" holds the leak") }) {
+			t.Errorf("not found: %s", sink)
+		}
 	}
 }
