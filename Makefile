@@ -11,7 +11,7 @@ GOVULNCHECK   = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION ?= $(shell git describe --tags --always --dirty)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test soak race vet fmt lint vuln check generate bench dist clean
+.PHONY: help build test soak fuzz race vet fmt lint vuln check generate bench dist clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,21 @@ generate: ## schemas and reference from the manifest's types
 
 soak: ## many random runs of the engine against its laws, others each time
 	$(GO) test ./internal/reconcile -run '^TestLawsOverRandomRuns$$' -rapid.checks=5000 -rapid.seed=0 -rapid.nofailfile -timeout 30m
+
+# How long each fuzz target searches. What it finds is put into its testdata/fuzz.
+FUZZTIME ?= 1m
+
+fuzz: ## every fuzz target, one after the other, FUZZTIME each (10m for a release)
+	@set -u; failed=0; log=$$(mktemp); \
+	for file in $$(grep -rl --include='*_test.go' '^func Fuzz' cmd internal | sort); do \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' $$file); do \
+			dir=./$$(dirname $$file); \
+			if $(GO) test $$dir -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s >$$log 2>&1; then \
+				found="no finding"; else found=FINDING; failed=1; fi; \
+			printf '%s %s: %s execs, %s\n' "$$dir" "$$name" "$$(sed -n 's/.*execs: \([0-9]*\).*/\1/p' $$log | tail -1)" "$$found"; \
+			if [ "$$found" = FINDING ]; then cat $$log; fi; \
+		done; \
+	done; rm -f $$log; exit $$failed
 
 bench: ## benchmarks, without the tests
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...

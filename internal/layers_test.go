@@ -41,6 +41,7 @@ func layers() map[string]string {
 		"source":                "state",
 		"gitserver":             "",
 		"health":                "",
+		"github":                "state",
 		"apply":                 "journal plan provider state store",
 		"reconcile":             "accept apply desired journal manifest plan provider report state store",
 		"daemon":                "accept apply reconcile state store",
