@@ -53,6 +53,9 @@ func FuzzAddress(f *testing.F) {
 					t.Errorf("%s leads to %s and passes for public", a, to)
 				}
 			}
+			if p.public(a) && to.Is6() && !netip.MustParsePrefix("2000::/3").Contains(to) {
+				t.Errorf("%s is given to nobody and passes for public", a)
+			}
 			if p.public(a) != p.public(netip.AddrFrom16(a.As16())) {
 				t.Errorf("%s counts otherwise when it is written otherwise", a)
 			}
