@@ -61,3 +61,21 @@ func TestThreat18Environment(t *testing.T) {
 		}
 	}
 }
+
+// Threat 12 and S46: a secret that is glued to a digit or an underscore is seen, and not
+// repeated with the line that it spoils; a letter before it makes another word of it.
+func TestThreat12GluedSecrets(t *testing.T) {
+	for _, before := range []string{"", " ", "0", "_", "key=", "STRIPE_", "日"} {
+		for _, text := range []string{before + canary, "notes: " + before + canary + "\n", "- " + before + canary + ": ["} {
+			_, problems := DecodeClient("clients/a.yaml", []byte(text))
+			if shown := rendered(problems); !problems.Failed() || strings.Contains(shown, canary) {
+				t.Errorf("%q: %s", text, shown)
+			}
+		}
+	}
+	for _, s := range []string{"task_" + "test_12345678", "desk_" + "live_12345678", "pk_" + "live_aB3dE5gH7jK9mN1pQ3sT5vW7yZ9", "core_" + strings.Repeat("a1", 12)} {
+		if looksSecret(s) {
+			t.Errorf("%q looks like a secret", s)
+		}
+	}
+}
