@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -42,11 +44,17 @@ func recorded(f *testing.F) (bodies map[string][]byte) {
 	return bodies
 }
 
-// fuzzed is a server of one repository in a new folder of dir, the same each time.
+// fuzzed is a server of one repository in a new folder below dir, the same each time. It
+// outlives the run that makes it.
 func fuzzed(t testing.TB, dir string) *Server {
-	dir, err := os.MkdirTemp(dir, "")
-	if err != nil {
-		t.Fatal(err)
+	for n := 0; ; n++ {
+		below := filepath.Join(dir, strconv.Itoa(n))
+		if err := os.Mkdir(below, 0o700); err == nil {
+			dir = below
+			break
+		} else if !errors.Is(err, fs.ErrExist) {
+			t.Fatal(err)
+		}
 	}
 	s, err := New(dir)
 	if err != nil {
@@ -98,7 +106,8 @@ func FuzzRequest(f *testing.F) {
 		w := httptest.NewRecorder()
 		func() {
 			defer func() {
-				if p := recover(); p != nil && p != http.ErrAbortHandler { // which only breaks the connection
+				p := recover()
+				if err, ok := p.(error); p != nil && (!ok || !errors.Is(err, http.ErrAbortHandler)) { // which only breaks the connection
 					panic(p)
 				}
 			}()

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -57,7 +58,7 @@ func FuzzDuration(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		d, err := ParseDuration(s)
 		if err != nil {
-			if d != 0 || err != errDuration {
+			if d != 0 || !errors.Is(err, errDuration) {
 				t.Errorf("%q: %v %v", s, d, err)
 			}
 			return

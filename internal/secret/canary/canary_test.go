@@ -42,7 +42,7 @@ func TestP10EverySpellingIsFound(t *testing.T) {
 		"JSON":       string(inJSON),
 		"basic auth": base64.StdEncoding.EncodeToString([]byte("token:" + value)),
 		"a query":    url.Values{"key": {value}}.Encode(),
-		"bytes":      fmt.Sprint([]byte(value)),
+		"bytes":      fmt.Sprintf("%d", []byte(value)),
 		"%#v":        fmt.Sprintf("%#v", struct{ Key []byte }{[]byte(value)}),
 		"%x":         fmt.Sprintf("%x", value),
 	} {
@@ -91,7 +91,7 @@ func TestNothingElseIsFound(t *testing.T) {
 	if len(got) != 1 || got[0].String() != "address, plain, at byte 4" {
 		t.Errorf("%v", got)
 	}
-	if Value("own") != Value("own") || len(Value("own")) < 48 {
+	if again := Value("own"); again != Value("own") || len(Value("own")) < 48 {
 		t.Error("a value is not the same twice, or too short")
 	}
 }
