@@ -11,7 +11,7 @@ GOVULNCHECK   = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION ?= $(shell git describe --tags --always --dirty)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test sim planted fleet crash power race vet fmt lint vuln check generate bench dist clean
+.PHONY: help build test sim planted fleet crash power fuzz race vet fmt lint vuln check generate bench dist clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,8 @@ CLIENTS ?= 500
 KILLS   ?= 2000
 EACH    ?= 5
 IMAGES  ?= 10000
+# How long each fuzz target searches. What it finds is put into its testdata/fuzz.
+FUZZTIME ?= 1m
 
 sim: ## random runs of the engine against its laws: SEEDS=n, SEED=first, FOR=at least so long, HOSTILE=yes
 	$(GO) test ./internal/reconcile -run '^TestSim$$' -v -count=1 -timeout 24h -sim.seeds=$(SEEDS) -sim.seed=$(SEED) -sim.for=$(FOR) $(if $(HOSTILE),-sim.hostile)
@@ -66,6 +68,18 @@ crash: ## kill the program KILLS times at random and EACH times at every named p
 
 power: ## IMAGES images of the state file at a power loss, each opened and read
 	$(GO) test ./internal/bolt -run '^TestP8PowerLoss$$' -v -timeout 6h -args -power.images=$(IMAGES) -power.seed=$(SEED)
+
+fuzz: ## every fuzz target, one after the other, FUZZTIME each (10m for a release)
+	@set -u; failed=0; log=$$(mktemp); \
+	for file in $$(grep -rl --include='*_test.go' '^func Fuzz' cmd internal | sort); do \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' $$file); do \
+			dir=./$$(dirname $$file); \
+			if $(GO) test $$dir -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s >$$log 2>&1; then \
+				found="no finding"; else found=FINDING; failed=1; fi; \
+			printf '%s %s: %s execs, %s\n' "$$dir" "$$name" "$$(sed -n 's/.*execs: \([0-9]*\).*/\1/p' $$log | tail -1)" "$$found"; \
+			if [ "$$found" = FINDING ]; then cat $$log; fi; \
+		done; \
+	done; rm -f $$log; exit $$failed
 
 bench: ## benchmarks, without the tests
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...

@@ -105,8 +105,8 @@ func (w *world) madeByHand(name string, change func(env map[string]string)) *fou
 	host := name + ".localhost"
 	site := f.byHand(w, "local", state.KindSite, "old "+name, map[string]string{"label": "old-" + name, "server": "", "repository": "builtin", "runtime": ""})
 	f.site = site.ID
-	f.env = map[string]string{"DATABASE_URL": url, "PAYLOAD_SECRET": "the-old-payload-secret", "NEXT_PUBLIC_SERVER_URL": "http://" + host + ":" + port,
-		"LEGACY_TOKEN": "the-old-legacy-token"}
+	f.env = map[string]string{"DATABASE_URL": url, "PAYLOAD_SECRET": "qZ7x-old-vK2m9-Wd4f", "NEXT_PUBLIC_SERVER_URL": "http://" + host + ":" + port,
+		"LEGACY_TOKEN": "Lg3y-old-tN8p2-Rk6s"}
 	if change != nil {
 		change(f.env)
 	}
@@ -195,7 +195,7 @@ func TestRuleAdoption(t *testing.T) {
 		t.Errorf("rows: %v", got)
 	}
 	said := w.must(0, "why", "bakery").out + w.must(0, "history", "bakery").out + w.must(0, "status", "bakery", "-o", "json").out
-	for _, secret := range []string{"the-old-legacy-token", "the-old-payload-secret"} { // P10
+	for _, secret := range []string{"Lg3y-old-tN8p2-Rk6s", "qZ7x-old-vK2m9-Wd4f"} { // P10
 		if strings.Contains(said, secret) {
 			t.Errorf("a value is shown")
 		}
@@ -280,7 +280,7 @@ func TestRuleAdoptionHoldsDatabaseURL(t *testing.T) {
 	if got := w.variable(f.site, "DATABASE_URL"); got == "file:/srv/elsewhere.db" || got == "" {
 		t.Error("the approved change was not made")
 	}
-	if got := w.variable(f.site, "LEGACY_TOKEN"); got != "the-old-legacy-token" {
+	if got := w.variable(f.site, "LEGACY_TOKEN"); got != "Lg3y-old-tN8p2-Rk6s" {
 		t.Error("LEGACY_TOKEN was not kept")
 	}
 }

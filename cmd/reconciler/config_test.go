@@ -138,6 +138,15 @@ func TestConfigShapes(t *testing.T) {
 	}
 }
 
+// P10: a password without quotes that begins like an alias is not repeated.
+func TestP10ConfigRepeatsNoPassword(t *testing.T) {
+	for _, text := range []string{"state: {key: *hunter22}\n", "state:\n  key: &a [*a, hunter22]\n", "workers: !!int hunter22\n", "state: {key: !!float hunter22}\n"} {
+		if _, err := configIn(t, nil, map[string]string{defaultConfigFile: text}); err == nil || strings.Contains(err.Error(), "hunter22") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 // Every field can come from the environment, which wins over the file; the names of the
 // platform's .env fill what is left.
 func TestConfigFromTheEnvironment(t *testing.T) {

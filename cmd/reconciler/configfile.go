@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,7 +64,7 @@ func (c *Config) decode(data []byte) (wrong []string, err error) {
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
 		return nil, nil
 	} else if err != nil {
-		return nil, err
+		return nil, unquoted(err)
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, errors.New("there is more than one document in it")
@@ -73,15 +74,28 @@ func (c *Config) decode(data []byte) (wrong []string, err error) {
 	}
 	root := doc.Content[0]
 	c.blocks = blocksOf(root)
-	if wrong = misfits(root, reflect.TypeOf(*c), ""); len(wrong) == 0 {
-		return nil, root.Decode(c)
-	}
+	wrong = misfits(root, reflect.TypeOf(*c), "")
 	// What fits is read all the same, so that the rest can be checked too.
 	var partly *yaml.TypeError
-	if err := root.Decode(c); err != nil && !errors.As(err, &partly) {
-		return wrong, err
+	if err := root.Decode(c); err != nil && (len(wrong) == 0 || !errors.As(err, &partly)) {
+		return wrong, unquoted(err)
 	}
 	return wrong, nil
+}
+
+// repeated is what the YAML library's errors repeat of a file: an anchor's name (which a
+// password that begins with * or & is taken for), and values.
+var repeated = regexp.MustCompile("(?s)anchor '[^']*'|`.*`|invalid map key: .*")
+
+// unquoted is an error of the YAML library without what it repeats.
+func unquoted(err error) error {
+	text := repeated.ReplaceAllStringFunc(err.Error(), func(s string) string {
+		if strings.HasPrefix(s, "anchor") {
+			return "anchor (a value that begins with * or & has to be in quotes)"
+		}
+		return "(not shown)"
+	})
+	return errors.New(text)
 }
 
 // blocksOf are the providers that a document has a block for.

@@ -34,6 +34,7 @@ type demo struct {
 
 	base, data, git, curl string // as they stand on its screen
 	dns, name             string
+	pages                 buffer // all that was answered
 }
 
 // aPerson's environment: Git and a name, nothing of this machine's.
@@ -64,6 +65,10 @@ func startDemo(t *testing.T, temp string, args ...string) *demo {
 	t.Cleanup(func() {
 		_ = d.cmd.Process.Kill() // gone already, when all went well
 		<-d.gone
+		left := &world{t: t, dir: d.data, now: time.Now} // where it keeps its folder
+		left.hear("screen", d.out.String())
+		left.hear("page", d.pages.String())
+		left.wantNoLeak()
 	})
 	d.until("the screen is complete", func() bool { return strings.Contains(d.out.String(), "Ctrl-C stops") })
 	d.base = d.said(`dashboard +(http://\S+)/\n`)[1]
@@ -140,6 +145,7 @@ func (d *demo) get(url string) (int, string) {
 	if err != nil {
 		d.t.Fatal(err)
 	}
+	_, _ = d.pages.Write(body) // into memory
 	return res.StatusCode, string(body)
 }
 

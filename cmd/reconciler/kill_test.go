@@ -22,12 +22,17 @@ import (
 func (w *world) child(failpoint string, args ...string) (killed bool, r result) {
 	w.t.Helper()
 	c := exec.Command("reconciler", append(args, "--config", filepath.Join(w.dir, defaultConfigFile))...)
-	c.Env = append(os.Environ(), aheadOf+"="+time.Duration(w.clock.ahead.Load()).String(), "RECONCILER_FAILPOINT="+failpoint)
+	for k, v := range w.env {
+		c.Env = append(c.Env, k+"="+v)
+	}
+	c.Env = append(append(os.Environ(), c.Env...), aheadOf+"="+time.Duration(w.clock.ahead.Load()).String(), "RECONCILER_FAILPOINT="+failpoint)
 	w.clock.add(time.Minute)
 	var out, errOut bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errOut
 	err := c.Run()
 	r = result{c.ProcessState.ExitCode(), out.String(), errOut.String()}
+	w.hear("stdout of "+args[0], r.out)
+	w.hear("stderr of "+args[0], r.err)
 	var exit *exec.ExitError
 	switch {
 	case err == nil:

@@ -98,6 +98,12 @@ func TestScripts(t *testing.T) {
 				k, x, _ := strings.Cut(v, "=")
 				e.Setenv(k, x)
 			}
+			place := scene(t, e.WorkDir) // and what its commands print into files
+			place.plantTokens()
+			for k, v := range place.env {
+				e.Setenv(k, v)
+			}
+			e.Defer(place.wantNoLeak)
 			listen := ownAddress(t)
 			bare, work := filepath.Join(e.WorkDir, "clients.git"), filepath.Join(e.WorkDir, "agency")
 			if err := os.WriteFile(filepath.Join(e.WorkDir, defaultConfigFile), fmt.Appendf(nil, scriptConfig, bare, listen), 0o600); err != nil {

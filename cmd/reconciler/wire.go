@@ -15,6 +15,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -307,22 +309,18 @@ func (p *program) publicURL(host string) string {
 }
 
 // checker is the health probe. Embedded sites are found through the embedded DNS
-// server, as the world would find them.
+// server, as the world would find them. Of this machine only the port that they are
+// served at is asked, whatever name leads here.
 func (p *program) checker(c Config) (func(context.Context, string, manifest.Health) error, error) {
 	allowed, err := c.allowed()
 	if err != nil {
 		return nil, err
 	}
-	o := health.Options{Now: p.now, Allow: func(a netip.Addr) bool {
-		if p.sites != nil && a.IsLoopback() {
+	o := health.Options{Now: p.now, Allow: func(a netip.AddrPort) bool {
+		if _, port, err := net.SplitHostPort(p.listensAt()); err == nil && p.sites != nil && a.Addr().IsLoopback() && port == strconv.Itoa(int(a.Port())) {
 			return true
 		}
-		for _, prefix := range allowed {
-			if prefix.Contains(a) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(allowed, func(prefix netip.Prefix) bool { return prefix.Contains(a.Addr()) })
 	}}
 	if p.dns != nil {
 		o.Lookup = p.lookup

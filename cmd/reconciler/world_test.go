@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -48,6 +49,7 @@ type world struct {
 	server     *httptest.Server // of the repository
 	mu         sync.Mutex
 	daemon     *running
+	ears       ears // what came out, looked through for secrets at the end
 }
 
 // running is a daemon under way.
@@ -106,6 +108,7 @@ func newWorld(t testing.TB, files map[string]string) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), calls: &calls{}, clock: &quickClock{}, env: map[string]string{}}
 	w.now = w.clock.Now
+	w.plantTokens()
 	repositories := filepath.Join(t.TempDir(), "git")
 	w.repository = filepath.Join(repositories, "clients.git")
 	git, err := gitserver.New(repositories)
@@ -128,6 +131,7 @@ func newWorld(t testing.TB, files map[string]string) *world {
 	w.plantLookAlikes()
 	w.work = filepath.Join(t.TempDir(), "clients")
 	w.git2(".", "clone", "-q", w.url, w.work)
+	t.Cleanup(w.wantNoLeak) // after the stop
 	t.Cleanup(func() { w.stop() })
 	return w
 }
@@ -182,6 +186,11 @@ func (w *world) cliIn(in string, args ...string) result {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	code := a.run(ctx, append(args, "--config", filepath.Join(w.dir, defaultConfigFile)))
+	w.hear("stdout of "+args[0], out.String())
+	w.hear("stderr of "+args[0], errOut.String())
+	if args[0] == "backup" && code == 0 {
+		w.hear("backup", readAll(w.t, args[1]))
+	}
 	return result{code, out.String(), errOut.String()}
 }
 
@@ -360,7 +369,11 @@ func (w *world) stop() {
 		return
 	}
 	w.daemon = nil
+	if err := d.program.store.View(w.learn); err != nil && !errors.Is(err, store.ErrDamaged) {
+		w.t.Errorf("learn the secrets: %v", err)
+	}
 	d.stop()
+	defer func() { w.hear("log", d.out.String()) }()
 	select {
 	case code := <-d.ended:
 		if code != 0 {
@@ -399,6 +412,7 @@ func (w *world) tryGet(host, path string) (int, string, error) {
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	w.hear("page "+host+path, string(body))
 	return res.StatusCode, string(body), err
 }
 

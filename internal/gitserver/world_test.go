@@ -62,7 +62,7 @@ func (w *world) pushed() []string {
 }
 
 // try runs the real git in dir.
-func try(t *testing.T, dir string, args ...string) (string, error) {
+func try(t testing.TB, dir string, args ...string) (string, error) {
 	t.Helper()
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("there is no git")
@@ -77,7 +77,7 @@ func try(t *testing.T, dir string, args ...string) (string, error) {
 	return strings.TrimSpace(out.String()), err
 }
 
-func run(t *testing.T, dir string, args ...string) string {
+func run(t testing.TB, dir string, args ...string) string {
 	t.Helper()
 	out, err := try(t, dir, args...)
 	if err != nil {

@@ -20,6 +20,9 @@ func (p *Prober) public(a netip.Addr) bool {
 	if inner, ok := carried(a); ok {
 		return p.public(inner)
 	}
+	if a.Is6() && !netip.MustParsePrefix("2000::/3").Contains(a) {
+		return false // all that is given to the public yet
+	}
 	if !a.IsValid() || !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() {
 		return false
 	}

@@ -6,7 +6,7 @@
 // It promises: the address that was checked is the address that is dialled, so that a
 // name that changes its mind between the two gains nothing; nothing private is reached
 // (loopback, private, link-local, multicast, reserved, and what embeds such an address
-// in IPv6) unless Allow says so; an error is a sentence for whoever runs the site, and
+// in IPv6) unless Allow says so for that port; an error is a sentence for whoever runs the site, and
 // repeats nothing of the answer but its status; a probe ends within its timeout and
 // leaves no connection and no goroutine.
 //

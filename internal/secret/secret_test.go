@@ -72,6 +72,8 @@ func TestSealHolds(t *testing.T) {
 	}
 }
 
+// FuzzOpen: bytes open as the text that was sealed, or not at all; what was sealed for one
+// context opens for no other.
 func FuzzOpen(f *testing.F) {
 	k, err := newKeys(make([]byte, keySize))
 	if err != nil {
@@ -79,10 +81,21 @@ func FuzzOpen(f *testing.F) {
 	}
 	f.Add("c", k.Seal("c", []byte("plain")))
 	f.Add("", []byte{sealVersion})
+	f.Add("", make([]byte, Overhead))
 	f.Fuzz(func(t *testing.T, context string, sealed []byte) {
 		plain, err := k.Open(context, sealed)
-		if (err == nil) == (plain == nil && len(sealed) != Overhead) {
+		switch {
+		case err == nil && len(plain) != len(sealed)-Overhead:
+			t.Errorf("%d bytes opened as %d", len(sealed), len(plain))
+		case err != nil && (plain != nil || !errors.Is(err, ErrUnsealed) && !errors.Is(err, ErrWrongKey)):
 			t.Errorf("%q with %v", plain, err)
+		}
+		again := k.Seal(context, sealed)
+		if got, err := k.Open(context, again); err != nil || !bytes.Equal(got, sealed) {
+			t.Errorf("sealed and opened: %q %v", got, err)
+		}
+		if got, err := k.Open(context+"x", again); got != nil || !errors.Is(err, ErrUnsealed) {
+			t.Errorf("for another context: %q %v", got, err)
 		}
 	})
 }

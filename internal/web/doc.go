@@ -19,6 +19,8 @@
 //     that hide or reorder. It is never an element or an attribute; a link is http or https.
 //   - No script runs on a page, none is needed, and nobody may frame it.
 //
+// Event and Resume are the two ends of an event stream; no path serves one yet.
+//
 // It can not tell who asks behind a proxy: a proxy on this machine that passes
 // requests on under publicURL has to let in only the right people.
 package web

@@ -12,6 +12,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -145,6 +146,9 @@ func (t *Table) Get(id string) (provider.Object, bool) {
 func (t *Table) Put(o provider.Object) error {
 	if o.ID == "" {
 		return errors.New("write object: it has no id")
+	}
+	if !utf8.ValidString(o.ID) { // JSON would change it, and the file would be another object's
+		return errors.New("write object: its id is not UTF-8")
 	}
 	r := row{ID: o.ID, Name: o.Name, Kind: o.Kind, Mark: o.Mark, Phase: o.Phase, Message: o.Message, Log: o.Log}
 	for _, a := range o.Attributes {

@@ -1,0 +1,168 @@
+package internal_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// threat is a row of the threat table: what somebody may try, the tests that prove that it
+// comes to nothing, and what of it can only be proved once a later part is there.
+type threat struct {
+	what   string
+	proofs string // tests and fuzz targets, as room.Name; the program's rooms are cmd/…
+	waits  string // for what; "" for nothing
+}
+
+// threats are numbered from 1. A test that is there for a row alone is named after it:
+// TestThreat04….
+func threats() []threat {
+	return []threat{
+		{"a proposal leads to writes or tells secrets", "cmd/reconciler.TestThreat01PlanWritesNothing plan.TestP2AWriteDoesNotCompile plan.TestP2PlanningReachesNothingThatWrites", "pull requests and forks"},
+		{"markup, mentions and forged marks in comments", "report.TestThreat02MarkdownIsText report.FuzzMarkdown report.FuzzDoors report.TestS48HostileTextInEveryField report.TestS48LongTextHidesNoConsequence", "finding our own comment by its author"},
+		{"scripts on a page", "web.TestThreat03Payloads web.TestS48HostileTextIsTextOnThePages web.TestS48Links web.TestHeaders web.FuzzPages web.FuzzFrame", "a real browser over the live page"},
+		{"links and paths in the repository", "source.TestThreat04Traversal source.TestOddEntries source.TestStrangeNames source.FuzzTree manifest.FuzzTree gitserver.TestNames gitserver.FuzzRequest", ""},
+		{"files and packs that cost time and memory", "manifest.TestHostileFiles manifest.TestLimits manifest.FuzzClient source.TestBlobLimits source.TestLongAnswer source.TestStalledAnswer gitserver.FuzzRequest", ""},
+		{"requests that cost the server", "github.TestThreat06Bodies cmd/reconciler.TestThreat06SilentConnections daemon.TestControlBoundsRequests daemon.TestASlowCallerHoldsNobody", "the webhook's address and its flood"},
+		{"signatures got around", "github.TestThreat07Signatures github.FuzzWebhook", ""},
+		{"deliveries sent again", "", "the webhook's address"},
+		{"pages and commands for people who may not", "web.TestOnlyThisMachineIsAnswered web.TestNoPublicURLIsNobodysName web.TestOnlyReading web.FuzzGuard daemon.TestSocketRefuses cmd/reconciler.TestDemoGitIsForThisMachine", "tokens and their roles"},
+		{"streams that nobody reads", "web.FuzzResume web.FuzzFrame", "the event stream's address"},
+		{"health checks aimed at private addresses", "health.TestThreat11PrivateAddressesAreRefused health.TestThreat11Rebinding health.TestAnswers health.FuzzAddress health.FuzzWhere cmd/reconciler.TestThreat11OnlyTheSitesPort", ""},
+		{"secrets in logs, errors and comments", "cmd/reconciler.TestP10NoSecretLeaks cmd/reconciler.TestP10PlantedLeaksAreFound cmd/reconciler.TestP10ConfigRepeatsNoPassword cmd/reconciler.FuzzConfig secret/canary.TestP10EverySpellingIsFound secret.FuzzRedact manifest.TestThreat12GluedSecrets source.TestP10TokenIsNowhere", "comments and metrics as further sinks"},
+		{"secrets at rest", "secret.TestThreat13EveryFlippedBit secret.FuzzOpen secret.TestKeyFileRefused bolt.TestSwappedRecords bolt.TestFlippedBits bolt.TestNothingReadable bolt.FuzzRecord bolt.FuzzHeader", "keys that are rotated"},
+		{"answers of a hostile provider", "provider/localdns.FuzzReply provider/objectstore.FuzzObject provider/sqlite.FuzzFile provider/sqlite.TestP5DamageIsNotAbsence cmd/reconciler.TestP10ProvidersWordsAreConcealed", "vendors: bodies, redirects, ids in paths"},
+		{"credentials sent elsewhere by Git", "source.TestRedirects source.TestRefusedURLs source.TestP10TokenIsNowhere source.TestSSH", ""},
+		{"another client's host name", "manifest.TestThreat16Hosts manifest.FuzzHost accept.TestRuleIdentityIncumbentKeepsTheName manifest.TestRuleIdentityTheIncumbentKeepsItsName", ""},
+		{"guards loosened by the repository", "manifest.TestThreat17GuardIsNoManifests accept.TestRuleGuardPlatformOnlyTightens", ""},
+		{"variables that load code or hold secrets", "manifest.TestThreat18Environment manifest.TestS46PastedSecrets", ""},
+		{"approvals by anybody", "accept.TestS37RuleGuardBulk accept.TestRuleApprovalServesItsPlanOnceWithinADay plan.TestRuleReviewWhatFingerprintsBind daemon.TestSocketRefuses", "commands in comments"},
+		{"dependencies and CI", "..TestThreat20SupplyChain", "image digests, provenance of releases"},
+		{"what strangers are told", "web.TestThreat21NothingIsToldToStrangers web.TestOnlyThisMachineIsAnswered", "metrics"},
+		{"two objects with one hash", "source.TestThreat22CollisionsAreDetected", "comparing the head with what GitHub says of it"},
+		{"lines forged in a log", "cmd/reconciler.TestThreat23LogLines report.FuzzDoors", ""},
+		{"other users of the machine", "cmd/reconciler.TestThreat24NobodyElseReads secret.TestKeyFileRefused", "the unit file, and tokens that may too much"},
+	}
+}
+
+// Every threat is proved by tests that exist, or says what it waits for; and a test that
+// is named after a threat stands in its row.
+func TestThreatsAreProved(t *testing.T) {
+	there := testsByRoom(t)
+	listed := map[string]bool{}
+	for i, x := range threats() {
+		if x.proofs == "" && x.waits == "" {
+			t.Errorf("threat %d (%s) is neither proved nor waits for anything", i+1, x.what)
+		}
+		for _, proof := range strings.Fields(x.proofs) {
+			dot := strings.LastIndex(proof, ".")
+			room, name := proof[:dot], proof[dot+1:]
+			if !slices.Contains(there[room], name) {
+				t.Errorf("threat %d (%s): there is no test %s in %s", i+1, x.what, name, room)
+			}
+			listed[name] = true
+		}
+		if x.waits != "" {
+			t.Logf("threat %d (%s) waits for: %s", i+1, x.what, x.waits)
+		}
+	}
+	named := regexp.MustCompile(`^TestThreat[0-9]{2}`)
+	targets := 0
+	for room, names := range there {
+		for _, name := range names {
+			if named.MatchString(name) && !listed[name] {
+				t.Errorf("%s.%s stands in no row", room, name)
+			}
+			if strings.HasPrefix(name, "Fuzz") {
+				targets++
+			}
+		}
+	}
+	if len(threats()) != 24 || targets < 10 {
+		t.Errorf("%d threats, %d fuzz targets", len(threats()), targets)
+	}
+}
+
+// testsByRoom are the names of tests and fuzz targets by the folder they are in.
+func testsByRoom(t *testing.T) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
+	for _, root := range []string{".", "../cmd"} {
+		err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(file, "_test.go") {
+				return err
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			room := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(file)), "../")
+			for _, decl := range f.Decls {
+				if fn, ok := decl.(*ast.FuncDecl); ok && fn.Recv == nil && (strings.HasPrefix(fn.Name.Name, "Test") || strings.HasPrefix(fn.Name.Name, "Fuzz")) {
+					out[room] = append(out[room], fn.Name.Name)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
+
+// Threat 20: CI runs foreign code at pinned commits only, may write nothing that a release
+// doesn't need, and never runs a stranger's code with our rights; modules come as go.sum
+// has them.
+func TestThreat20SupplyChain(t *testing.T) {
+	files, err := filepath.Glob("../.github/workflows/*.yml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no workflows", err)
+	}
+	uses, pinned := regexp.MustCompile(`(?m)^\s*-?\s*uses:\s*(\S+)`), regexp.MustCompile(`^[a-z-]+/[a-z-]+@[0-9a-f]{40}$`)
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(data)
+		for _, m := range uses.FindAllStringSubmatch(text, -1) {
+			if !pinned.MatchString(m[1]) {
+				t.Errorf("%s uses %s, which is not pinned by commit", file, m[1])
+			}
+		}
+		head, _, _ := strings.Cut(text, "\njobs:")
+		if !strings.Contains(head, "permissions: {}") && !strings.Contains(head, "permissions:\n  contents: read\n") {
+			t.Errorf("%s may do more than read by default", file)
+		}
+		for _, bad := range []string{"pull_request_target", "workflow_run", "${{ github.event.pull_request.title", "${{ github.event.pull_request.body", "${{ github.head_ref", "${{ github.event.comment", "write-all", "curl "} {
+			if strings.Contains(text, bad) {
+				t.Errorf("%s has %s", file, bad)
+			}
+		}
+		if n := strings.Count(text, "actions/checkout@"); n != strings.Count(text, "persist-credentials: false") {
+			t.Errorf("%s: a checkout leaves its token", file)
+		}
+	}
+	mod, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if regexp.MustCompile(`(?m)^\s*(replace|exclude|retract)\b`).Match(mod) {
+		t.Error("go.mod replaces a module")
+	}
+	image, err := os.ReadFile("../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`(?m)^USER [1-9]`).Match(image) || regexp.MustCompile(`(?m)^FROM \S+:latest|^ADD http`).Match(image) {
+		t.Error("the image runs as root, or takes what nobody pinned")
+	}
+}
