@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -91,11 +92,11 @@ func (s *survey) list(ctx context.Context, i int) *listing {
 	s.lists[i] = l
 	l.failed = s.read(ctx, s.readers[i].Name(), 1, listTimeout, func(ctx context.Context) error {
 		found, err := s.readers[i].Owned(ctx, s.e.Runner.Installation)
-		if provider.KindOf(err) == provider.Unsupported && err != nil {
-			return nil // it has no lists: each object is asked for
-		}
 		for _, o := range found {
 			l.objects[string(o.Kind)+"/"+o.ID] = o
+		}
+		if provider.KindOf(err) == provider.Unsupported {
+			err = nil // it has no lists: each object is asked for
 		}
 		return err
 	})
@@ -111,7 +112,7 @@ type seen struct {
 }
 
 // errLater: the client's turn comes in another run.
-var errLater = fmt.Errorf("left for the next look")
+var errLater = errors.New("left for the next look")
 
 // look compares what is recorded of one client with what is there. The caller has
 // entered it, so that no pass changes either. errLater: it is not at rest, or the budget
@@ -184,9 +185,9 @@ func (s *survey) look(ctx context.Context, id state.ClientID, at time.Time) (*se
 	return &out, nil
 }
 
-func (o *seen) fails(provider, why string) {
+func (o *seen) fails(at, why string) {
 	if o.result.Failed == "" {
-		o.result.Failed = provider + ": " + report.Line(why)
+		o.result.Failed = at + ": " + report.Line(why)
 	}
 }
 
@@ -298,15 +299,15 @@ func (e *Engine) recordedValue(tx store.Tx, kind state.Kind, a state.Attribute, 
 	if v.Secret == nil {
 		return e.value(kind, a.Name, v.Literal, false), true, nil
 	}
-	print := v.Secret.Fingerprint
-	if print == "" {
+	mark := v.Secret.Fingerprint
+	if mark == "" {
 		rec, ok, err := store.Secret(tx, v.Secret.Scope, v.Secret.Name, v.Secret.Version)
 		if err != nil || !ok {
 			return drift.Value{}, false, err
 		}
-		print = rec.Ref.Fingerprint
+		mark = rec.Ref.Fingerprint
 	}
-	return drift.Value{Name: a.Name, Text: v.Secret.Name + " (" + print + ")", Print: print, Secret: true}, print != "", nil
+	return drift.Value{Name: a.Name, Text: v.Secret.Name + " (" + mark + ")", Print: mark, Secret: true}, mark != "", nil
 }
 
 // foundValues are an object's attributes as they can be compared.

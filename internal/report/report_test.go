@@ -318,3 +318,21 @@ func TestFit(t *testing.T) {
 		}
 	}
 }
+
+// Why shows what somebody changed outside, with the age of the last look, as one line each.
+func TestWhyTellsDrift(t *testing.T) {
+	c := Client{Name: "demoshop", Status: "active", LastLook: "12m ago", LookFailed: "cloudflare: 503\x1b[2J",
+		Drift: []Drift{{Text: "record A demoshop.example: content is \"198.51.100.9\", recorded \"192.0.2.1\"", Next: "`reconciler retry demoshop` puts it back", Policy: "report", Since: time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC), Looks: 3}}}
+	got := c.Why(Options{})
+	for _, want := range []string{"Looked at last by schedule: 12m ago; the last look saw not all of it: cloudflare: 503", "Changed outside:\n", "content is \"198.51.100.9\"", "report, since 2026-11-26 09:00:00Z, looks: 3; `reconciler retry demoshop`"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("it lacks %q:\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "\x1b") {
+		t.Error("a provider's words move the cursor")
+	}
+	if quiet := (Client{Name: "demoshop", Status: "active"}).Why(Options{}); strings.Contains(quiet, "ooked") {
+		t.Errorf("without a look:\n%s", quiet)
+	}
+}

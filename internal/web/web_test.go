@@ -63,7 +63,7 @@ func someday(hour int) time.Time { return time.Date(2026, 11, 26, hour, 0, 0, 0,
 func fleet() *known {
 	row := reconcile.Row{ID: "demoshop-1a2b3c", Name: "demoshop", Status: "active", Health: "healthy", URL: "https://demoshop.example", Commit: "7ff877c0aa", Deployment: "d1",
 		Because: "a reason", Next: "a hint", Drift: []string{"record A demoshop.example"}, Domain: "demoshop.example", AdminURL: "https://demoshop.example/admin", Plan: "starter", Template: "ecommerce",
-		Providers: []string{"local", "sqlite"}, LastDeployedAt: someday(1), LastHealthCheck: someday(2), Uptime: 0.5, PullRequest: "12"}
+		Providers: []string{"local", "sqlite"}, LastDeployedAt: someday(1), LastHealthCheck: someday(2), LastLook: someday(3), Uptime: 0.5, PullRequest: "12"}
 	never := reconcile.Row{Name: "newshop", Status: "invalid", Health: "unknown", Because: `plan can't be "startre"`, Drift: []string{}, Providers: []string{}}
 	ref := state.Ref{Client: "demoshop-1a2b3c", Kind: state.KindDatabase, Name: "main"}
 	problem := state.FileProblem{Path: "clients/newshop.yaml", Client: "newshop", Line: 7, Column: 7, Rule: "enum", Text: `plan can't be "startre"`, Hint: "did you mean starter?"}
@@ -78,7 +78,8 @@ func fleet() *known {
 			Outputs: map[string]state.Value{"url": state.SecretValue(state.SecretRef{Scope: "demoshop-1a2b3c", Name: "output/database/main/url", Version: 1, Fingerprint: "0a1b2c3d4e5f"})}},
 			{Ref: ref, Provider: "sqlite", ID: "db-0", RetainedAt: someday(1), PurgeAfter: someday(5)}},
 		Holds: []state.Hold{hold}, Intents: []string{"create demoshop-1a2b3c/record/A"}, History: []state.Entry{entry}, Last: &pass,
-		Tombstones: []state.Tombstone{{Client: "demoshop-1a2b3c", Name: "demoshop", Part: "record/A", Commit: "7ff877c0aa", At: someday(1), Retain: "30d"}}, RetryAt: someday(6), Problem: &problem}}
+		Tombstones: []state.Tombstone{{Client: "demoshop-1a2b3c", Name: "demoshop", Part: "record/A", Commit: "7ff877c0aa", At: someday(1), Retain: "30d"}}, RetryAt: someday(6), Problem: &problem, LookFailed: "cloudflare: 503",
+		DriftRows: []reconcile.DriftRow{{Client: "demoshop", Ref: "record/A demoshop.example", Provider: "cloudflare", What: "differs", Text: "a text", Next: "a hint", Field: "content", Before: "192.0.2.1", After: "198.51.100.9", Policy: "report", Since: someday(2), Looks: 2, LastLook: someday(3)}}}}
 	return k
 }
 
