@@ -347,3 +347,22 @@ func TestP5MovedKeepsWhatItIs(t *testing.T) {
 		t.Error("it is on record twice")
 	}
 }
+
+// A mail that was sent and is on no record any more (a first provisioning was taken back)
+// is neither sent again nor changed, whatever it would say now.
+func TestP3SentMailIsTakenAsItIs(t *testing.T) {
+	w := start(t)
+	w.wants(shop("bakery"))
+	w.converged()
+	mail := w.on("bakery", state.KindMail)
+	w.vendor.Set(mail.ID, "text", "what it said then")
+	before := w.vendor.Snapshot(func(o provider.Object) bool { return o.Kind == state.KindMail })
+	w.update(func(tx store.Tx) error { return store.DeleteResource(tx, mail.Ref) })
+	w.converged()
+	if after := w.vendor.Snapshot(func(o provider.Object) bool { return o.Kind == state.KindMail }); after != before {
+		t.Errorf("the mail was\n%s\nand is\n%s", before, after)
+	}
+	if got := w.on("bakery", state.KindMail); got.ID != mail.ID {
+		t.Errorf("on record is %q, want %q", got.ID, mail.ID)
+	}
+}

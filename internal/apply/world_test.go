@@ -641,7 +641,11 @@ func (w *world) left(o provider.Object) bool {
 	if c >= 0 && len(w.clients[c].effective.Adopt) > 0 {
 		return true // a site that is adopted keeps what it serves with
 	}
-	return c >= 0 && o.Kind == state.KindMail
+	if c < 0 || o.Kind != state.KindMail {
+		return false
+	}
+	// The mail of a client that had no data; else it is on record as long as that is kept.
+	return !slices.ContainsFunc(w.recorded(w.clients[c].client.ID), func(r state.Resource) bool { return r.ID == o.ID })
 }
 
 // ours are the objects that bear our mark or a name that only we give.
