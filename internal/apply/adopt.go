@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/compassdigital/reconciler/internal/plan"
@@ -84,6 +85,30 @@ func phaseOf(tx store.Tx, ref state.Ref, phase string) error {
 	}
 	have.Phase = phase
 	return store.PutResource(tx, have)
+}
+
+// lived names an adopted object in its client's Lived.
+func lived(r state.Resource) string {
+	return r.Provider + "/" + string(r.Ref.Kind) + "/" + r.ID
+}
+
+// noteLived keeps in mind that what goes off the record was there before us.
+func noteLived(tx store.Tx, have state.Resource) error {
+	if !have.Adopted || !have.Real() {
+		return nil
+	}
+	c, ok, err := store.Client(tx, have.Ref.Client)
+	if err != nil || !ok || slices.Contains(c.Lived, lived(have)) {
+		return err
+	}
+	c.Lived = append(slices.Clone(c.Lived), lived(have))
+	return store.PutClient(tx, c)
+}
+
+// livedBefore says that an object that comes on record was adopted once: it still is.
+func livedBefore(tx store.Tx, r state.Resource) (bool, error) {
+	c, ok, err := store.Client(tx, r.Ref.Client)
+	return ok && slices.Contains(c.Lived, lived(r)), err
 }
 
 // adopted ends the pass that adopts: nothing of what is named waits for its parts.

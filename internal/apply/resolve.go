@@ -203,6 +203,12 @@ func (r *Runner) put(tx store.Tx, job Job, providerName string, res state.Resour
 		outs[out.Name] = state.SecretValue(ref)
 	}
 	res.Outputs = outs
+	if !res.Adopted {
+		var err error
+		if res.Adopted, err = livedBefore(tx, res); err != nil {
+			return err
+		}
+	}
 	return store.PutResource(tx, res)
 }
 

@@ -190,6 +190,9 @@ func (r *Runner) record(job Job, s plan.Step) (string, error) {
 		}
 		switch s.Action {
 		case plan.Forget:
+			if err := noteLived(tx, have); err != nil {
+				return err
+			}
 			return store.DeleteResource(tx, s.Ref)
 		case plan.Retain:
 			if have.Retained() {

@@ -298,3 +298,33 @@ func TestRuleAdoptionOfANameAgain(t *testing.T) {
 		t.Error("the name that was made here is still there")
 	}
 }
+
+// P3: an adopted environment bears our mark since its first change. When its client went
+// and comes back without the site, it is still nobody's to delete.
+func TestP3AdoptedOnceStaysAdopted(t *testing.T) {
+	all, w := adoptable(t, "site-1")
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", adoptLine), "clients/other.yaml": client("other", "database: {provider: none}", "env: {DATABASE_URL: {none: true}}")})
+	for range 3 {
+		for _, h := range w.detail("bakery").Holds {
+			ids, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.pass(ids...)
+		}
+	}
+	w.want("bakery", state.StatusActive)
+	if o, _ := all.Object("env-1"); o.Mark.IsZero() {
+		t.Fatal("its environment was not changed: the test shows nothing")
+	}
+	w.apply(map[string]string{"clients/bakery.yaml": ""})
+	w.want("bakery", state.StatusRetained)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", "adopt: {database: {id: data-1}}")})
+	w.drain(w.id("bakery"))
+	if _, ok := all.Object("env-1"); !ok {
+		t.Error("env-1 lived before us and is gone")
+	}
+	if r := w.want("bakery", state.StatusHeld); !strings.Contains(r.Because, "not ours to delete") || !strings.Contains(r.Next, "env-1") {
+		t.Errorf("bakery is held: %s; %s", r.Because, r.Next)
+	}
+}

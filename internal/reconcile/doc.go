@@ -20,6 +20,8 @@
 //	rebuild.go  a lost state, made anew from Git and marks (package rebuild decides)
 //	restored.go an older state that was put back, compared before anything acts on it
 //	witness.go  what the providers show of ours, read only
+//	poison.go   passes that run into an error of this program, or end the process
+//	turns.go    who may pass beside whom after a crash
 //
 // A pass is about a group: clients joined by a name that moves between them, usually
 // one. Whoever calls runs one pass a group at a time (Group says who belongs).
@@ -31,7 +33,9 @@
 // It promises: nothing is written for a client whose wish did not change, unless a
 // retry, an approval, a secret, a date or a mend that its policy asks for is the cause; a pass may be killed anywhere and the next
 // one goes on; every pass that changed something leaves an audit record; an error of
-// one client is that client's.
+// one client is that client's, an error in this program too: three panics in a row, or
+// three deaths of the process of which it was proved alone, and the client is left alone
+// until somebody says `retry` or commits another wish of it.
 //
 // It refuses to know vendors, files, sockets or schedules: it owns the small ports
 // that it needs (Repository, and the store's and providers' contracts).

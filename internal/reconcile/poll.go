@@ -235,6 +235,16 @@ func (e *Engine) commit(head string, r accept.Result) error {
 	e.mu.Unlock()
 	e.at(PointAccept)
 	err := e.Store.Update(func(tx store.Tx) error {
+		for i, c := range r.Clients { // what passes wrote while the head was judged stays
+			now, ok, err := store.Client(tx, c.ID)
+			if err != nil {
+				return err
+			}
+			if ok {
+				c.Undo, c.RollingBack, c.Run, c.Attempts, c.Deployment, c.Lived = now.Undo, now.RollingBack, now.Run, now.Attempts, now.Deployment, now.Lived
+				r.Clients[i] = c
+			}
+		}
 		if err := write(tx, r); err != nil {
 			return err
 		}
