@@ -24,7 +24,7 @@ import (
 
 // ErrRestored: the state is older than what the providers show may be, and was not
 // compared with it yet.
-var ErrRestored = errors.New("the state was put back from an older copy and is not yet compared with what the providers show")
+var ErrRestored = errors.New("the state is an older copy that was put back, older than what the providers show, and is not compared with it yet")
 
 // old says that nothing may be acted on yet.
 func (e *Engine) old() bool {
@@ -109,9 +109,11 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 	if err != nil {
 		return nil, fmt.Errorf("compare with the providers: %w", err)
 	}
-	adopted, err := e.everAdopted(ctx, head, whole.Changes)
-	if err != nil {
-		return nil, fmt.Errorf("compare with the providers: %w", err)
+	var adopted map[string]bool
+	if !have.knows(found) { // else the record says what was adopted, and the history need not be read
+		if adopted, err = e.everAdopted(ctx, head, whole.Changes); err != nil {
+			return nil, fmt.Errorf("compare with the providers: %w", err)
+		}
 	}
 	wishes, base := e.resolver()
 	w := e.witness()
@@ -202,6 +204,17 @@ func (e *Engine) differs(m remembered) bool {
 	one := &member{client: m.client, wish: m.wish, recorded: m.out.Resources, looks: map[state.Ref]plan.Look{}, now: e.Now()}
 	p := plan.Calculate(plan.Input{Commit: e.Head(), Now: e.Now(), Traits: e.traits(), Keep: e.Keep, Clients: []plan.ClientInput{one.input()}})
 	return !p.Empty()
+}
+
+// knows says that everything that was found is on record.
+func (r oldRecord) knows(found []rebuild.Found) bool {
+	on := map[object]bool{}
+	for _, all := range r.resources {
+		for _, x := range all {
+			on[recordedObject(x)] = true
+		}
+	}
+	return !slices.ContainsFunc(found, func(f rebuild.Found) bool { return !on[object{f.Provider, f.Kind, f.ID}] })
 }
 
 // others are the clients on record whose manifest is by now another client's, as the
