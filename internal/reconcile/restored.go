@@ -137,7 +137,7 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 		}
 		id, other := others[c.ID]
 		if other = other && e.differs(one); other {
-			one.out.Doubts = []string{fmt.Sprintf("what serves it bears the mark of %s: the name is another client's since the copy was made", id)}
+			one.out.Doubts = []string{fmt.Sprintf("what serves it, or its data, bears the mark of %s: the name is another client's since the copy was made", id)}
 		}
 		if c.InvalidBlob != "" {
 			one.out.Unwished = nil // a later version of its file may ask for them
@@ -221,8 +221,9 @@ func (r oldRecord) knows(found []rebuild.Found) bool {
 // objects tell: names were taken afresh, or changed hands, since.
 func (r oldRecord) others(wishes *accept.Resolver, found []rebuild.Found) map[state.ClientID]state.ClientID {
 	var wishers []rebuild.Wisher
-	of := map[string]state.ClientID{}
+	of, known := map[string]state.ClientID{}, map[state.ClientID]bool{}
 	for _, c := range r.clients {
+		known[c.ID] = true
 		if eff, problems := wishes.Client(c); len(c.Manifest) > 0 && !c.Removed && !problems.Failed() {
 			wishers = append(wishers, wisher(eff))
 			of[eff.Name] = c.ID
@@ -231,7 +232,7 @@ func (r oldRecord) others(wishes *accept.Resolver, found []rebuild.Found) map[st
 	who, _ := rebuild.Identify(wishers, found)
 	out := map[state.ClientID]state.ClientID{}
 	for name, id := range who {
-		if id.ID != of[name] && id.Told {
+		if id.ID != of[name] && (id.Told || !known[id.ID]) { // data of an unknown client may be its data
 			out[of[name]] = id.ID
 		}
 	}
