@@ -446,6 +446,123 @@ func TestS43Uncertain(t *testing.T) {
 	w.want("a", state.StatusActive)
 }
 
+// S43: vendors whose lists are late, and show what is gone, are waited for: nothing is made
+// twice, and nothing that is gone is on record.
+func TestS43LateLists(t *testing.T) {
+	v := &vendors{faults: &memory.Faults{}}
+	w := newWorldWith(t, func(c *clock) []provider.Provider {
+		v.clock, v.world = c, memory.NewWorld(c.Now)
+		open := func(name string, kinds map[state.Kind]provider.Traits) provider.Provider {
+			return memory.New(memory.Options{Name: name, World: v.world, Kinds: memory.Change(kinds, memory.Unkind(2*time.Minute)), Sleep: c.Sleep, LateDeletes: true})
+		}
+		return []provider.Provider{open("railway", memory.Databases()), open("vercel", memory.Hosting()), open("cloudflare", memory.DNS())}
+	})
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [www.a.example]"), "clients/b.yaml": client("b")})
+	w.apply(map[string]string{"clients/a.yaml": client("a")}) // what goes with the alias is listed for a while
+	before := w.records()
+	w.rebuild(v)
+	if got := w.records(); got != before {
+		t.Errorf("rebuilt:\n%s", otherThan(got, before))
+	}
+	w.pass(w.due()...)
+	if got := v.writes(); len(got) > 0 {
+		t.Errorf("writes: %v", got)
+	}
+}
+
+// S43: what differs at more clients than may change at once runs on one first; clients of
+// which nothing is there begin no more at once than the guard allows.
+func TestS43Guards(t *testing.T) {
+	v, w := newVendors(t)
+	files := map[string]string{}
+	for _, n := range []string{"a", "b", "c", "d"} {
+		files["clients/"+n+".yaml"] = client(n)
+	}
+	w.apply(files)
+	for _, o := range v.world.Objects("cloudflare") {
+		v.world.Set(o.ID, "content", "198.51.100.9")
+	}
+	w.repo.commit(map[string]string{"clients/x.yaml": client("x"), "clients/y.yaml": client("y")}) // never carried out
+	w.change = func(e *reconcile.Engine) { e.Guard.MaxChanged, e.Guard.MaxCreates = 1, 1 }
+	out := w.rebuild(v)
+	kinds := map[state.HoldKind]int{}
+	for _, h := range out.Holds {
+		kinds[h.Kind] += len(h.Clients)
+	}
+	if kinds[state.HoldCreates] != 2 || kinds[state.HoldFleet] != 3 || len(out.Holds) != 2 {
+		t.Fatalf("holds: %+v", out.Holds)
+	}
+	w.want("x", state.StatusHeld)
+	var bound []state.ClientID
+	for _, h := range out.Holds {
+		bound = append(bound, h.Clients...)
+	}
+	due := w.due()
+	w.pass(bound...)
+	if got := v.writes(); len(got) > 0 {
+		t.Errorf("who is held was written for: %v", got)
+	}
+	mended := func() (n int) {
+		for _, o := range v.world.Objects("cloudflare") {
+			for _, x := range o.Attributes {
+				if x.Name == "content" && x.Text == "203.0.113.7" {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	first := slices.DeleteFunc(due, func(id state.ClientID) bool { return slices.Contains(bound, id) })
+	if len(first) != 1 {
+		t.Fatalf("%v begin", first)
+	}
+	d, err := w.engine.Pass(t.Context(), first[0], reconcile.CauseCommit)
+	if n := mended(); err != nil || n != 1 || len(d.Also) == 0 {
+		t.Errorf("%d were mended; then %+v %v", n, d, err)
+	}
+	w.pass(d.Also...)
+	if n := mended(); n != 4 {
+		t.Errorf("%d of 4 were mended in the end", n)
+	}
+	w.want("x", state.StatusHeld)
+}
+
+// S43: what was adopted is recorded as such again, with what its environment says, and is
+// kept when its client goes; also where the manifest says no more that it was.
+func TestS43Adopted(t *testing.T) {
+	v, w := newVendors(t)
+	url := state.NewSecret("postgres://old.example/db")
+	db := v.world.Seed("railway", provider.Object{ID: "data-1", Kind: state.KindDatabase, Name: "old", Attributes: []provider.Input{{Name: "access", Text: "public"}},
+		Outputs: []provider.Output{{Name: "id", Text: "data-1"}, {Name: "url", Secret: &url}, {Name: "host", Text: "old.example"}}})
+	w.apply(map[string]string{"clients/a.yaml": client("a", "adopt: {database: {id: data-1}}"), "clients/b.yaml": client("b")})
+	w.want("a", state.StatusActive)
+	w.apply(map[string]string{"clients/a.yaml": client("a", "database: {access: private}", "adopt: {database: {id: data-1}}")}) // now it bears our mark
+	w.want("a", state.StatusActive)
+	a := state.ClientID(w.detail("a").ID)
+	if o, _ := v.world.Object(db); o.Mark.Client != a {
+		t.Fatalf("it bears no mark of ours: %+v", o)
+	}
+	w.repo.commit(map[string]string{"clients/a.yaml": ""}) // never carried out
+	out := w.rebuild(v)
+	for _, h := range out.Holds {
+		ids, err := w.engine.Approve(t.Context(), h.Fingerprint, "ops")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(ids...)
+	}
+	w.clock.add(400 * 24 * time.Hour)
+	if _, err := w.engine.PurgeDue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, there := v.world.Object(db); !there {
+		t.Error("what was adopted was erased by a schedule")
+	}
+	if _, ok := v.world.Serves("a.agency.example"); ok {
+		t.Error("the orphan was not taken down")
+	}
+}
+
 // backup and restore, as the commands do them.
 func (w *world) backup() string {
 	w.t.Helper()

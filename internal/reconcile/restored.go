@@ -24,7 +24,7 @@ import (
 
 // ErrRestored: the state is older than what the providers show may be, and was not
 // compared with it yet.
-var ErrRestored = errors.New("the state was put back from an older copy and is not yet compared with what the providers show")
+var ErrRestored = errors.New("the state is an older copy that was put back, older than what the providers show, and is not compared with it yet")
 
 // old says that nothing may be acted on yet.
 func (e *Engine) old() bool {
@@ -109,9 +109,11 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 	if err != nil {
 		return nil, fmt.Errorf("compare with the providers: %w", err)
 	}
-	adopted, err := e.everAdopted(ctx, head, whole.Changes)
-	if err != nil {
-		return nil, fmt.Errorf("compare with the providers: %w", err)
+	var adopted map[string]bool
+	if !have.knows(found) { // else the record says what was adopted, and the history need not be read
+		if adopted, err = e.everAdopted(ctx, head, whole.Changes); err != nil {
+			return nil, fmt.Errorf("compare with the providers: %w", err)
+		}
 	}
 	wishes, base := e.resolver()
 	w := e.witness()
@@ -135,7 +137,7 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 		}
 		id, other := others[c.ID]
 		if other = other && e.unlike(one); other {
-			one.out.Doubts = []string{fmt.Sprintf("what serves it bears the mark of %s: the name is another client's since the copy was made", id)}
+			one.out.Doubts = []string{fmt.Sprintf("what serves it, or its data, bears the mark of %s: the name is another client's since the copy was made", id)}
 		}
 		if c.InvalidBlob != "" {
 			one.out.Unwished = nil // a later version of its file may ask for them
@@ -204,12 +206,24 @@ func (e *Engine) unlike(m remembered) bool {
 	return !p.Empty()
 }
 
+// knows says that everything that was found is on record.
+func (r oldRecord) knows(found []rebuild.Found) bool {
+	on := map[object]bool{}
+	for _, all := range r.resources {
+		for _, x := range all {
+			on[recordedObject(x)] = true
+		}
+	}
+	return !slices.ContainsFunc(found, func(f rebuild.Found) bool { return !on[object{f.Provider, f.Kind, f.ID}] })
+}
+
 // others are the clients on record whose manifest is by now another client's, as the
 // objects tell: names were taken afresh, or changed hands, since.
 func (r oldRecord) others(wishes *accept.Resolver, found []rebuild.Found) map[state.ClientID]state.ClientID {
 	var wishers []rebuild.Wisher
-	of := map[string]state.ClientID{}
+	of, known := map[string]state.ClientID{}, map[state.ClientID]bool{}
 	for _, c := range r.clients {
+		known[c.ID] = true
 		if eff, problems := wishes.Client(c); len(c.Manifest) > 0 && !c.Removed && !problems.Failed() {
 			wishers = append(wishers, wisher(eff))
 			of[eff.Name] = c.ID
@@ -218,7 +232,7 @@ func (r oldRecord) others(wishes *accept.Resolver, found []rebuild.Found) map[st
 	who, _ := rebuild.Identify(wishers, found)
 	out := map[state.ClientID]state.ClientID{}
 	for name, id := range who {
-		if id.ID != of[name] && id.Told {
+		if id.ID != of[name] && (id.Told || !known[id.ID]) { // data of an unknown client may be its data
 			out[of[name]] = id.ID
 		}
 	}

@@ -91,7 +91,7 @@ func (e *Engine) Overview() (Overview, error) {
 		out.Notices = e.Notices()
 	}
 	if e.old() {
-		out.Notices = append(out.Notices, "the state is an older copy that was put back; nothing is changed until it is compared with what the providers show, which the next poll does")
+		out.Notices = append(out.Notices, "the state is an older copy that was put back, older than what the providers show; nothing is changed until the two are compared, which the next poll does")
 	}
 	wishes, base := e.resolver()
 	e.showing.Lock()

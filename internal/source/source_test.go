@@ -377,3 +377,22 @@ func TestRedirects(t *testing.T) {
 		t.Errorf("on the same host: %v", got)
 	}
 }
+
+// Ancestors go along first parents: what was only on a side branch was never the branch's.
+func TestAncestors(t *testing.T) {
+	w, first := newWorld(t, begin())
+	second := w.commit(t, map[string]string{"README.md": "two"})
+	third := w.commit(t, map[string]string{"README.md": "three"})
+	r := open(t, Options{URL: w.url})
+	fetch(t, r)
+	all, err := r.Ancestors(t.Context(), third, 100)
+	if err != nil || len(all) < 3 || all[0] != third || all[1] != second || !slices.Contains(all, first) {
+		t.Errorf("%v %v", all, err)
+	}
+	if two, err := r.Ancestors(t.Context(), third, 2); err != nil || len(two) != 2 {
+		t.Errorf("%v %v", two, err)
+	}
+	if _, err := r.Ancestors(t.Context(), strings.Repeat("1", 40), 2); !errors.Is(err, ErrNotFound) {
+		t.Errorf("of nothing: %v", err)
+	}
+}
