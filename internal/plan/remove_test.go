@@ -54,7 +54,7 @@ func TestRuleDataRetention(t *testing.T) {
 		for _, at := range []time.Time{c.until.Add(-time.Second), c.until, now.AddDate(20, 0, 0)} {
 			steps := plan.Purges(absent, nil, kept, at)
 			due := !c.until.IsZero() && !at.Before(c.until)
-			if (len(steps) == 2 && steps[0].Action == plan.Forget && steps[0].Ref.Kind == state.KindAdmin && steps[1].Action == plan.Purge && steps[1].Risk == plan.RiskData) != due || (len(steps) > 0) != due {
+			if (len(steps) == 2 && steps[0].Action == plan.Purge && steps[0].Risk == plan.RiskData && steps[1].Action == plan.Forget && steps[1].Ref.Kind == state.KindAdmin) != due || (len(steps) > 0) != due {
 				t.Errorf("%s at %s: %v, due %t", c.name, at, steps, due)
 			}
 			if back := plan.Purges(in.Client, wishFor(t, in.Client, shop("shop"), nil), kept, at); len(back) > 0 {
