@@ -319,6 +319,9 @@ func TestP3AdoptedOnceStaysAdopted(t *testing.T) {
 	}
 	w.apply(map[string]string{"clients/bakery.yaml": ""})
 	w.want("bakery", state.StatusRetained)
+	for _, id := range []string{"dom-1", "rec-1"} { // a person freed its name
+		all.Remove(id)
+	}
 	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", "adopt: {database: {id: data-1}}")})
 	w.drain(w.id("bakery"))
 	if _, ok := all.Object("env-1"); !ok {

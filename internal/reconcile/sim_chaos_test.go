@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -115,6 +117,10 @@ func (c *chaos) hook(_ context.Context, call memory.Call) error {
 	if c.rate == 0 {
 		return nil
 	}
+	if call.Moment == memory.Before && c.dice(2000, "panic "+call.String()) < c.rate {
+		c.hit(panics)
+		panic("a bug in the client of " + call.Provider)
+	}
 	err, how := c.fault(call)
 	if how != "" {
 		c.hit(fmt.Sprintf("%s: %s %s", how, call.Verb, call.Kind))
@@ -131,6 +137,7 @@ const (
 	unsent      = "request lost"
 	unheard     = "answer lost"
 	slow        = "answer late"
+	panics      = "panic"
 )
 
 // fault draws what goes wrong with a call; nil: nothing. It is called with mu held.
@@ -185,7 +192,7 @@ func faultPoints() (out []string) {
 			out = append(out, fmt.Sprintf("%s: %s %s", how, memory.Observe, k))
 		}
 	}
-	return append(out, "killed before a commit", "killed after a commit", "no room", "repository away", "older head shown", "report refused")
+	return append(out, "killed before a commit", "killed after a commit", "no room", "repository away", "older head shown", "report refused", panics)
 }
 
 func (c *chaos) build(w provider.Wish) memory.Build {
@@ -313,3 +320,21 @@ func (f forge) Range(ctx context.Context, from, head string) (reconcile.Range, e
 	}
 	return f.repository.Range(ctx, from, head)
 }
+
+// memoryOfWork remembers who was worked on when the process died.
+type memoryOfWork struct {
+	c  *chaos
+	on map[state.ClientID]bool
+}
+
+func (m memoryOfWork) Begin(id state.ClientID) error { m.on[id] = true; return nil }
+
+// End is not reached by the dead.
+func (m memoryOfWork) End(id state.ClientID) error {
+	if !m.c.gone() {
+		delete(m.on, id)
+	}
+	return nil
+}
+
+func (m memoryOfWork) Left() ([]state.ClientID, error) { return slices.Sorted(maps.Keys(m.on)), nil }

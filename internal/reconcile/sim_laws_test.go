@@ -71,13 +71,13 @@ func (s *story) written(c memory.Call) {
 			}
 		}
 		if who != "" && s.cleanNow[who] {
-			s.bad = append(s.bad, fmt.Sprintf("I6: nothing touched %s, and it is written: %s", who, c))
+			s.broken("I6: nothing touched %s, and it is written: %s", who, c)
 		}
 		if s.froze[who] {
-			s.bad = append(s.bad, fmt.Sprintf("freeze: %s is written: %s", who, c))
+			s.broken("freeze: %s is written: %s", who, c)
 		}
 		if s.still[who] {
-			s.bad = append(s.bad, fmt.Sprintf("paused: %s is written: %s", who, c))
+			s.broken("paused: %s is written: %s", who, c)
 		}
 		if c.Verb == memory.Delete {
 			s.askedFor(c)
@@ -102,12 +102,12 @@ func (s *story) askedFor(c memory.Call) {
 	case client.Removed:
 		for _, t := range s.tombstones(client.ID) {
 			if t.Part == "" && !t.Done && (t.Held != "" || t.Waits != "" || now.Before(client.RemovedAt.Add(s.guard.RemoveAfter))) && client.RollingBack == "" {
-				s.bad = append(s.bad, fmt.Sprintf("P5: the removal of %s waits, and it is carried out: %s; %+v", client.ID, c, t))
+				s.broken("P5: the removal of %s waits, and it is carried out: %s; %+v", client.ID, c, t)
 			}
 		}
 	case o.Kind == state.KindSite && client.EverDeployed && client.RollingBack == "" && client.Name != "f":
 		if x, ok := s.bySpec[client.Blob]; ok && x.host == c.Provider {
-			s.bad = append(s.bad, fmt.Sprintf("P5: %s lives, and its site is deleted: %s", client.ID, c))
+			s.broken("P5: %s lives, and its site is deleted: %s", client.ID, c)
 		}
 	}
 }
@@ -123,14 +123,14 @@ func (s *story) inOrder(c memory.Call) {
 			return
 		}
 	}
-	s.bad = append(s.bad, fmt.Sprintf("I7: the name leads where nothing serves: %s", c))
+	s.broken("I7: the name leads where nothing serves: %s", c)
 }
 
 // newestWins: no step of a wish begins once a newer one was accepted (P7).
 func (s *story) newestWins(step plan.Step) {
 	id := step.Ref.Client
 	if c := s.client(id); s.overtaken[id] && c.RollingBack == "" {
-		s.bad = append(s.bad, fmt.Sprintf("P7: %s has a newer wish, and %s begins", id, step.Key()))
+		s.broken("P7: %s has a newer wish, and %s begins", id, step.Key())
 	}
 }
 
@@ -157,7 +157,7 @@ func (s *story) truthful(r state.Report) {
 	for _, c := range s.clients() {
 		x := s.bySpec[c.Blob]
 		if c.Commit == commit && !c.Removed && c.Converged != c.WishHash && !c.Paused && !x.paused && c.Accepted == commit {
-			s.Fatalf("I10: %s is told as success, and %s is %s: %s", commit[36:], c.ID, c.Status, c.Because)
+			s.broken("I10: %s is told as success, and %s is %s: %s", commit[36:], c.ID, c.Status, c.Because)
 		}
 	}
 }
@@ -176,7 +176,7 @@ func (s *story) stillServed(when string) {
 			continue
 		}
 		if !s.excused[host] {
-			s.bad = append(s.bad, fmt.Sprintf("I5: %s of %s was served, is still wished, and is down %s", host, s.up[host], when))
+			s.broken("I5: %s of %s was served, is still wished, and is down %s", host, s.up[host], when)
 		}
 		delete(s.up, host)
 	}
@@ -191,7 +191,7 @@ func (s *story) noticed() {
 	old, now := s.trees[s.accepted], s.trees[head]
 	clients := s.clients()
 	if s.accepted != "" && !s.approved && (!s.repo.descends(s.accepted, head) || len(now.specs) == 0 && s.living > 0) {
-		s.bad = append(s.bad, fmt.Sprintf("P5: head %s rewrites or empties the tree and was accepted without an approval", head[36:]))
+		s.broken("P5: head %s rewrites or empties the tree and was accepted without an approval", head[36:])
 	}
 	s.accepted, s.approved, s.living = head, false, 0
 	for _, c := range clients {
@@ -390,14 +390,17 @@ func (s *story) settledNow() {
 	}
 }
 
-// leaks: no secret in a text (I7).
+// leaks: no secret in a text (I6).
 func (s *story) leaks(where, text string) {
 	for _, x := range append([]string{"password-of-"}, s.secrets...) {
 		if strings.Contains(text, x) {
-			s.Fatalf("I7: a secret stands in %s: %s", where, text)
+			s.broken("I6: a secret stands in %s: %s", where, text)
 		}
 	}
 }
+
+// broken notes a law that was broken where the engine would take a panic for its own.
+func (s *story) broken(format string, a ...any) { s.bad = append(s.bad, fmt.Sprintf(format, a...)) }
 
 // sealed searches the whole store outside of its secrets.
 func (s *story) sealed() {

@@ -225,6 +225,7 @@ func (s *story) start(t *testing.T) {
 	}
 	mailed := s.odds(3, "mail")
 	known := &secret.Redactor{}
+	work := memoryOfWork{s.chaos, map[state.ClientID]bool{}}
 	s.world = &world{}
 	s.world = newWorldOver(lawTB{t, s}, func(w *world) {
 		s.world = w
@@ -239,6 +240,7 @@ func (s *story) start(t *testing.T) {
 				e.Mail = "resend"
 			}
 			e.Repo = forge{w.repo, s.chaos}
+			e.Underway, e.Redact = work, known.Redact
 			e.Runner.At = s.chaos.at
 			e.Runner.Emit = func(ev apply.Event) {
 				if ev.State == "running" {
@@ -355,6 +357,7 @@ func (s *story) fresh(name string) spec {
 	if s.odds(6, "no database") {
 		x.db = "none"
 	}
+	x.heals = s.odds(3, "heals")
 	x.keep, x.paused, x.secret = s.odds(3, "keep"), s.odds(10, "paused"), s.odds(6, "secret")
 	if s.odds(3, "alias") {
 		x.aliases = []string{s.one(fleetAliases, "alias")}
@@ -590,6 +593,7 @@ func (s *story) event() {
 		s.say("observe")
 		_, err := s.engine.Drift(s.ctx(), nil)
 		s.fine(err)
+		s.scheduledLook()
 		s.fine(s.engine.ProbeAll(s.ctx()))
 		s.deliver()
 	}
@@ -608,6 +612,17 @@ func (s *story) overtake() {
 			s.overtaken[c.ID] = true
 		}
 	}
+}
+
+// scheduledLook finds what people changed; what is to be put back is due.
+func (s *story) scheduledLook() {
+	looks, err := s.engine.Look(s.ctx())
+	s.fine(err)
+	for _, id := range looks.Due {
+		s.say("    to be mended: %s", id)
+		s.clean[id], s.cleanNow[id] = false, false
+	}
+	s.wants(looks.Due...)
 }
 
 // together passes several groups at once, while a commit or an approval comes in.

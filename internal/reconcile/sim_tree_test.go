@@ -24,6 +24,7 @@ type spec struct {
 	broken       bool
 	adopts       string // what lived before: "database", "both"
 	byHand       bool   // its records are set by people
+	heals        bool   // what people change is put back by itself
 }
 
 // label is a domain as its host name.
@@ -106,6 +107,9 @@ func (s spec) text() string {
 	}
 	if s.keep {
 		line("onFailure: keep")
+	}
+	if s.heals {
+		line("drift: {default: heal}")
 	}
 	if s.paused {
 		line("paused: true")
