@@ -18,7 +18,8 @@ import (
 //	traffic, offline       freeze        runs (guard decides) runs              runs                   risk
 //	mail                   freeze, mail  mail                 mail              mail                   mail
 //	gap, data              freeze, data  data                 data              data                   data
-//	of a paused client     blocked: planned and shown, nothing is held
+//	of a paused client,    blocked: planned and shown, nothing is held
+//	or taken from one
 //
 // What only waits, asks or records what exists (await, probe, adopt, record) is no
 // change, and goes on in a freeze.
@@ -31,7 +32,7 @@ func Gate(p Plan, g GateInput) (Plan, []state.Hold) {
 	p.Steps = append([]Step(nil), p.Steps...)
 	byKind := map[state.ClientID]map[state.HoldKind][]int{}
 	for i, s := range p.Steps {
-		if g.Paused[s.Ref.Client] {
+		if g.Paused[s.Ref.Client] || g.Paused[s.From.Client] { // what moves is taken from somebody, too
 			p.Steps[i].Blocked, p.Steps[i].Reason = true, "paused: "+s.Reason
 			continue
 		}

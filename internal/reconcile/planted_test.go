@@ -74,7 +74,7 @@ var plantedBugs = []planted{
 	{"a pass of an older wish settles the newer one", "reconcile/finish.go", "		newer := c.Seq > m.client.Seq\n", "		newer := false\n"},
 	{"a pass without a cause mends what it sees", "reconcile/pass.go", "	if p.Empty() && !g.looksWanted() {", "	if p.Empty() && len(g.members) == 0 {"},
 	{"a freeze is not kept", "plan/gate.go", "		if !g.Now.Before(w.From) && g.Now.Before(w.To) {", "		if !g.Now.Before(w.From) && g.Now.Before(w.From) {"},
-	{"a paused client is written", "plan/gate.go", "		if g.Paused[s.Ref.Client] {", "		if g.Paused[s.Ref.Client] && len(p.Steps) == 0 {"},
+	{"a paused client is written", "plan/gate.go", "		if g.Paused[s.Ref.Client] || g.Paused[s.From.Client] {", "		if len(p.Steps) == 0 {"},
 	{"joined clients that waited are forgotten", "reconcile/finish.go", "					free = append(free, id, c.Client)", "					free = append(free, id)"},
 	// Words.
 	{"success is told before all is done", "accept/verdict.go", "	if n[FatePending] > 0 {\n		v.State", "	if n[FatePending] > 1 {\n		v.State"},

@@ -192,7 +192,7 @@ func faultPoints() (out []string) {
 			out = append(out, fmt.Sprintf("%s: %s %s", how, memory.Observe, k))
 		}
 	}
-	return append(out, "killed before a commit", "killed after a commit", "no room", "repository away", "older head shown", "report refused", panics)
+	return append(out, "killed before a commit", "killed after a commit", "no room", "repository away", "older head shown", "report refused", panics, "state lost", "older state put back")
 }
 
 func (c *chaos) build(w provider.Wish) memory.Build {

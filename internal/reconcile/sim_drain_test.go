@@ -58,22 +58,45 @@ func (s *story) drain() {
 	s.tookDown()
 	s.finish()
 	s.begin()
-	if _, _, err := s.engine.SetSecret("", "key", state.NewSecret("very-secret-last"), s.keys.Fingerprint, "dana"); err != nil {
+	if _, _, err := s.engine.SetSecret("", "key", state.NewSecret(lastSecret), s.keys.Fingerprint, "dana"); err != nil {
 		s.Fatalf("%v", err)
 	}
-	s.secrets, s.cleanNow = append(s.secrets, "very-secret-last"), map[state.ClientID]bool{}
+	s.secrets, s.cleanNow = append(s.secrets, lastSecret), map[state.ClientID]bool{}
 	s.reopen()
 	s.mend()
 	s.rest()
 	s.look("mends what people changed")
 	s.fulfilled()
 	s.vendors.world.ForgetCalls()
+	s.atRest()
+	s.heard()
+	s.sealed()
+	switch s.n(5, "loss") {
+	case 1:
+		if !s.rebuilt() {
+			return
+		}
+	case 2:
+		if s.backup == "" {
+			return
+		}
+		if s.restored(); s.anotherClients() {
+			return
+		}
+	default:
+		return
+	}
+	s.vendors.world.ForgetCalls()
+	s.atRest()
+	s.sealed()
+}
+
+// atRest: whoever is looked at has nothing to do.
+func (s *story) atRest() {
 	s.look("finds nothing to do")
 	if got := s.writes(); len(got) > 0 {
 		s.Fatalf("another round writes: %v", got)
 	}
-	s.heard()
-	s.sealed()
 }
 
 func (s *story) ownerOf(o provider.Object) string {
@@ -195,7 +218,7 @@ func (s *story) rest() {
 			s.setByHand(v)
 		}
 		open := s.open()
-		if len(open) == 0 && len(s.queue) == 0 {
+		if len(open) == 0 && len(s.queue) == 0 || s.anotherClients() {
 			return
 		}
 		s.approveAll()

@@ -115,7 +115,7 @@ func (s *story) askedFor(c memory.Call) {
 // inOrder: a name is led to a site once it is bound there and something serves (I7).
 func (s *story) inOrder(c memory.Call) {
 	host, ok := strings.CutPrefix(c.Name, "A ")
-	if had, there := s.vendors.world.Object(c.ID); c.Kind != state.KindRecord || !ok || there && had.Mark.Client == c.Client {
+	if had, there := s.vendors.world.Object(c.ID); c.Kind != state.KindRecord || !ok || there && had.Mark.Client == c.Client || s.meddled[c.Client] {
 		return
 	}
 	for _, o := range s.vendors.world.Objects("") {

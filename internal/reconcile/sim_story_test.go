@@ -79,6 +79,8 @@ type story struct {
 	letGo     map[state.ClientID]bool // whose removal somebody approved
 	still     map[state.ClientID]bool // who is paused in the pass that runs
 	overtaken map[state.ClientID]bool // who got a newer wish while its pass runs
+	meddled   map[state.ClientID]bool // of whom a person changed something at a vendor
+	backup    string                  // a copy of the state; "": none
 }
 
 // kept is a database as it must stay.
@@ -191,6 +193,7 @@ func (s *story) start(t *testing.T) {
 	s.trees, s.queue, s.bySpec = map[string]manifests{}, map[state.ClientID]time.Time{}, map[string]spec{}
 	s.likeIDs, s.data, s.clean, s.up = map[string]bool{}, map[string]*kept{}, map[state.ClientID]bool{}, map[string]state.ClientID{}
 	s.excused, s.told, s.cleanNow, s.thawed = map[string]bool{}, map[string]string{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
+	s.meddled = map[state.ClientID]bool{}
 	s.letGo, s.overtaken = map[state.ClientID]bool{}, map[state.ClientID]bool{}
 	s.tree = manifests{specs: map[string]spec{}, template: template}
 	s.chaos = &chaos{hit: s.hit, seen: map[string]int{}, given: map[string][]string{}, cancel: func() {}}
@@ -500,7 +503,7 @@ func (s *story) commit(rewrites bool) {
 
 // event is one thing that happens.
 func (s *story) event() {
-	w := []string{"commit", "commit", "commit", "poll", "pass", "pass", "pass", "all", "all", "together", "together", "any", "approve", "retry", "pause", "secret", "purge", "erase", "report", "time", "time", "weather", "weather", "outage", "hand", "hand", "person", "person", "restart", "kill", "kill", "observe", "overtake", "overtake"}
+	w := []string{"commit", "commit", "commit", "poll", "pass", "pass", "pass", "all", "all", "together", "together", "any", "approve", "retry", "pause", "secret", "purge", "erase", "report", "back up", "time", "time", "weather", "weather", "outage", "hand", "hand", "person", "person", "restart", "kill", "kill", "observe", "overtake", "overtake"}
 	if s.hostile {
 		w = []string{"commit", "commit", "commit", "poll", "all", "all", "all", "together", "time", "time", "weather", "outage", "restart", "kill", "overtake", "purge", "report"}
 	}
@@ -589,6 +592,8 @@ func (s *story) event() {
 		s.chaos.wait = 0
 	case "report":
 		s.deliver()
+	case "back up":
+		s.backUp()
 	case "observe":
 		s.say("observe")
 		_, err := s.engine.Drift(s.ctx(), nil)
@@ -764,6 +769,7 @@ func (s *story) meddle() {
 	if o.Kind == state.KindDatabase && s.n(3, "really") > 0 {
 		return
 	}
+	s.meddled[o.Mark.Client] = true
 	if s.odds(2, "delete") {
 		s.say("by hand: delete %s %s", o.Kind, o.ID)
 		if k := s.data[o.ID]; k != nil {
@@ -1012,6 +1018,8 @@ func (s *story) passed(id state.ClientID, d reconcile.Done, err error) {
 // reopen is a start of the program: all that it knows is in the store.
 func (s *story) reopen() {
 	s.chaos.dead, s.chaos.kill = false, 0
+	defer func(full int) { s.chaos.full = full }(s.chaos.full)
+	s.chaos.full = 0 // a start that finds no room says so, and ends
 	s.queue = map[state.ClientID]time.Time{}
 	for _, d := range s.restart() {
 		s.queue[d.Client] = d.At

@@ -1,0 +1,195 @@
+package reconcile_test
+
+import (
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// lastSecret is the shared secret's value when everything is mended.
+const lastSecret = "very-secret-last"
+
+// backUp keeps a copy of the state, for a person to put back later.
+func (s *story) backUp() {
+	if s.engine.Head() == "" {
+		return // an empty one is refused in front of what there is
+	}
+	path := filepath.Join(s.world.t.TempDir(), "copy.backup")
+	if err := s.store.BackupTo(path); err != nil {
+		s.Fatalf("back up: %v", err)
+	}
+	s.say("back up")
+	s.backup = path
+}
+
+// lives are the ids of living clients by name.
+func (s *story) lives() map[string]state.ClientID {
+	out := map[string]state.ClientID{}
+	for _, c := range s.clients() {
+		if !c.Removed {
+			out[c.Name] = c.ID
+		}
+	}
+	return out
+}
+
+// odd says that a client's manifest asks for what a state that came back does not know:
+// a secret, a person's work, or what lived before.
+func (s *story) odd() bool {
+	for _, x := range s.tree.specs {
+		if x.secret || x.byHand || x.adopts != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// sameIDs: who lives has the id that it had.
+func (s *story) sameIDs(before map[string]state.ClientID) {
+	for name, id := range s.lives() {
+		x := s.tree.specs[name]
+		if was := before[name]; was != "" && was != id && x.host != "none" && x.adopts == "" {
+			s.Fatalf("S43: %s is %s, and was %s", name, id, was)
+		}
+	}
+}
+
+// wroteNothing: no provider was written since the calls were forgotten.
+func (s *story) wroteNothing(when string) {
+	if got := s.writes(); len(got) > 0 {
+		s.Fatalf("S43: %s: %v", when, got)
+	}
+}
+
+// rebuilt loses the state of a world at rest and makes it anew from Git and marks: nothing
+// is written, everybody is who they were, and what follows is nothing. false: there is
+// nobody to begin from.
+func (s *story) rebuilt() bool {
+	s.say("--- lose the state")
+	before := s.lives()
+	s.lose()
+	s.vendors.world.ForgetCalls()
+	out, err := s.engine.Rebuild(s.ctx(), "dana")
+	s.wroteNothing("a rebuild writes")
+	if err != nil {
+		if len(before) == 0 || strings.Contains(err.Error(), "no provider shows") {
+			s.say("%v", err)
+			return false // nothing shows which installation it was
+		}
+		s.Fatalf("S43: rebuild: %v", err)
+	}
+	s.begin()
+	s.sameIDs(before)
+	for _, l := range out.Lost {
+		s.knows(l.Client, l.Name, "very-secret-lost-"+l.Name)
+	}
+	s.knows("", "key", lastSecret)
+	s.hit("state lost")
+	s.reopen()
+	s.everybodyAsked()
+	s.pollNow()
+	s.quiet()
+	if !s.odd() {
+		s.wroteNothing("a rebuilt state plans something")
+	}
+	s.rest()
+	s.fulfilled()
+	return true
+}
+
+// restored puts an older copy of the state back: nobody acts on it before it was compared,
+// and the end is what it was.
+func (s *story) restored() {
+	s.say("--- put the copy back")
+	before := s.lives()
+	s.vendors.world.ForgetCalls()
+	s.queue = map[state.ClientID]time.Time{}
+	for _, d := range s.restore(s.backup) {
+		s.queue[d.Client] = d.At
+	}
+	s.hit("older state put back")
+	s.accepted, s.approved = s.engine.Head(), false
+	s.begin()
+	s.everybodyAsked()
+	s.passDue(5)
+	s.wroteNothing("an older state acts before it looks")
+	s.pollNow()
+	s.wroteNothing("comparing writes")
+	if s.anotherClients() {
+		return // names changed hands since: it says `rebuild`
+	}
+	s.approveAll()
+	s.pollNow()
+	if s.anotherClients() {
+		return
+	}
+	s.sameIDs(before)
+	s.quiet()
+	s.knows("", "key", lastSecret)
+	s.lostSecrets()
+	if o, err := s.engine.Overview(); err != nil || len(o.Problems) > 0 {
+		s.mend()
+	}
+	if s.rest(); !s.anotherClients() {
+		s.fulfilled()
+	}
+}
+
+// everybodyAsked: everybody may be written, for the state that says who is at rest is
+// another one.
+func (s *story) everybodyAsked() {
+	for n := range s.tree.specs {
+		s.person(n)
+	}
+	for _, c := range s.clients() {
+		s.person(c.Name)
+	}
+	s.clean, s.cleanNow, s.up = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[string]state.ClientID{}
+}
+
+// anotherClients says that a hold wants another way out than an approval.
+func (s *story) anotherClients() bool {
+	for _, h := range s.holds() {
+		if h.Kind == state.HoldRebuild && (!h.Approvable || len(h.Steps) == 1 && h.Steps[0] == accept.OlderWish) {
+			return true
+		}
+	}
+	return false
+}
+
+// knows sets a secret as a person does who has it elsewhere.
+func (s *story) knows(client, name, value string) {
+	_, ids, err := s.engine.SetSecret(client, name, state.NewSecret(value), s.keys.Fingerprint, "dana")
+	if err != nil {
+		s.Fatalf("set the secret %s: %v", name, err)
+	}
+	s.secrets = append(s.secrets, value)
+	s.wants(ids...)
+}
+
+// lostSecrets sets those that an older state does not know.
+func (s *story) lostSecrets() {
+	for _, c := range s.clients() {
+		var lost []state.SecretRef
+		s.view(func(tx store.Tx) error {
+			all, err := store.Secrets(tx, string(c.ID))
+			for _, r := range all {
+				rec, _, err := store.Secret(tx, r.Scope, r.Name, r.Version)
+				if err != nil {
+					return err
+				}
+				if rec.From == store.SecretLost {
+					lost = append(lost, r)
+				}
+			}
+			return err
+		})
+		for _, r := range lost {
+			s.knows(string(c.ID), r.Name, "very-secret-lost-"+r.Name)
+		}
+	}
+}
