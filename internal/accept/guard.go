@@ -239,12 +239,12 @@ func WaitsFor(t state.Tombstone) []string {
 func (p *pass) neverBegun(id state.ClientID) bool { return p.unbegun[id] }
 
 // judge says which clients' removals are held, and by what.
-func (p *pass) judge(losses []loss) map[state.ClientID]string {
+func (p *pass) judge(s *settled, losses []loss) map[state.ClientID]string {
 	if len(losses) == 0 {
 		return nil
 	}
 	g := p.guard()
-	lost, fleet := p.lately(losses)
+	lost, fleet := p.lately(s, losses)
 	now := 0
 	for _, l := range losses {
 		if l.counts {
@@ -272,12 +272,12 @@ func (p *pass) judge(losses []loss) map[state.ClientID]string {
 // lately counts the clients that lost something within Window, this range's
 // with them, and the fleet at its start. What returned is not counted: its
 // tombstones are void.
-func (p *pass) lately(losses []loss) (lost, fleet int) {
+func (p *pass) lately(s *settled, losses []loss) (lost, fleet int) {
 	gone := map[state.ClientID]bool{}
 	since := p.in.Now.Add(-Window)
 	for _, t := range p.in.Tombstones {
 		kind, _, _ := strings.Cut(t.Part, "/")
-		if !t.At.After(since) || kind != "" && kind != HostPart && kind != string(state.KindDatabase) || p.voided(t) {
+		if !t.At.After(since) || kind != "" && kind != HostPart && kind != string(state.KindDatabase) || p.voided(s, t) {
 			continue
 		}
 		gone[t.Client] = true
@@ -289,7 +289,7 @@ func (p *pass) lately(losses []loss) (lost, fleet int) {
 			fleet++
 		} else if c.RemovedAt.After(since) {
 			fleet++
-			gone[id] = gone[id] || !p.comesBack(id)
+			gone[id] = gone[id] || !p.comesBack(s, id)
 		}
 		if p.neverBegun(id) {
 			delete(gone, id)
@@ -308,16 +308,16 @@ func (p *pass) lately(losses []loss) (lost, fleet int) {
 	return lost, fleet
 }
 
-func (p *pass) comesBack(id state.ClientID) bool {
+func (p *pass) comesBack(s *settled, id state.ClientID) bool {
 	return slices.ContainsFunc(p.files, func(k *candidate) bool {
-		return k.valid() && (k.who == returned || k.who == renamed) && k.client.ID == id
+		return k.valid() && s.failed[k] == nil && (k.who == returned || k.who == renamed) && k.client.ID == id
 	})
 }
 
 // voided says that this head gives back what the tombstone took.
-func (p *pass) voided(t state.Tombstone) bool {
+func (p *pass) voided(s *settled, t state.Tombstone) bool {
 	for _, k := range p.files {
-		if !k.valid() || k.same || k.client.ID != t.Client {
+		if !k.valid() || s.failed[k] != nil || k.same || k.client.ID != t.Client {
 			continue
 		}
 		if host, ok := strings.CutPrefix(t.Part, HostPart+"/"); ok {

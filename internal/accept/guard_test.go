@@ -301,3 +301,19 @@ func TestRuleApprovalServesItsPlanOnceWithinADay(t *testing.T) {
 	equal(t, "due", len(w3.due()), 0)
 	equal(t, "unused", w3.approvals[h.Fingerprint].Used.IsZero(), true)
 }
+
+// Guard: who is put back into the tree and can't be accepted has not returned: its removal
+// counts with the others of the day.
+func TestRuleGuardCountsWhoCantReturn(t *testing.T) {
+	w := fleet(t, "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l")
+	w.guard.MaxDeletes = 1
+	w.push(map[string]string{cpath("a"): ""})
+	w.finish()
+	w.push(map[string]string{cpath("a"): client("a", "c"), cpath("b"): ""}) // c.agency.example is c's
+	if w.problem(cpath("a")) == "" {
+		t.Fatal("a was accepted with the name of c")
+	}
+	if h := w.hold(state.HoldGuard); h.Fingerprint == "" {
+		t.Error("two clients are gone within a day, and the guard allows one")
+	}
+}

@@ -33,7 +33,7 @@ func head(in Input, broken map[string]string) Result {
 	p.identify()
 	s := p.settle(nil)
 	losses := p.losses(s)
-	if held := p.judge(losses); len(held) > 0 {
+	if held := p.judge(s, losses); len(held) > 0 {
 		// Who must keep what was taken away keeps its names too: settle again.
 		s = p.settle(held)
 		losses = p.losses(s)

@@ -71,6 +71,10 @@ func (b *builder) resource(w state.Resource) {
 		b.replace(w, have, nil, "the last try failed")
 	case have.Provider != w.Provider:
 		b.replace(w, have, nil, "the provider changes from "+have.Provider+" to "+w.Provider)
+	case b.bereft(w) != "" && w.Ref.Kind == state.KindEnvironment:
+		b.replace(w, have, nil, "its "+b.bereft(w)+" is off the record, and another one is made")
+	case b.bereft(w) != "": // what is left of it stays where it is
+		b.create(w, &have, "its "+b.bereft(w)+" is off the record, and another one is made")
 	default:
 		b.compare(w, have, look)
 	}
@@ -212,6 +216,20 @@ func (b *builder) anew(w state.Resource) string {
 			continue
 		}
 		if n, planned := b.byRef[*a.Value.Ref]; planned && (b.steps[n].Action == Replace || b.steps[n].Action == Create && b.steps[n].Prior != nil) {
+			return a.Name
+		}
+	}
+	return ""
+}
+
+// bereft names an attribute that can't be changed in place and refers to something that is
+// made now, though what refers to it is there already: it belongs to an earlier one.
+func (b *builder) bereft(w state.Resource) string {
+	for _, a := range w.Attributes {
+		if a.Value.Ref == nil || !contains(b.traits(w.Provider, w.Ref.Kind).Replace, a.Name) {
+			continue
+		}
+		if n, planned := b.byRef[*a.Value.Ref]; planned && b.steps[n].Action == Create && b.steps[n].Prior == nil {
 			return a.Name
 		}
 	}

@@ -224,6 +224,13 @@ func (s *story) rest() {
 		s.approveAll()
 		if round%6 == 5 {
 			for _, c := range s.clients() {
+				for _, id := range slices.Sorted(maps.Keys(s.planted)) { // the person does what it says
+					if id != "data-1" && strings.Contains(c.Because, id) {
+						s.say("by hand: remove %s", id)
+						s.vendors.world.Remove(id)
+						delete(s.planted, id)
+					}
+				}
 				if c.Settled && (c.Status == state.StatusFailed || c.Status == state.StatusHeld || c.Status == state.StatusPaused) {
 					s.person(c.Name)
 					_, err := s.engine.SetPaused(string(c.ID), false, "dana")

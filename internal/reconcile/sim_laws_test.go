@@ -156,7 +156,7 @@ func (s *story) truthful(r state.Report) {
 	}
 	for _, c := range s.clients() {
 		x := s.bySpec[c.Blob]
-		if c.Commit == commit && !c.Removed && c.Converged != c.WishHash && !c.Paused && !x.paused && c.Accepted == commit {
+		if c.Commit == commit && !c.Removed && c.Converged != c.WishHash && !c.Paused && !x.paused && c.Status != state.StatusPaused && c.Accepted == commit {
 			s.broken("I10: %s is told as success, and %s is %s: %s", commit[36:], c.ID, c.Status, c.Because)
 		}
 	}

@@ -859,7 +859,10 @@ func (s *story) approveOne(h state.Hold) {
 			s.letGo[id] = true
 		}
 	}
-	s.thawed[h.Client] = s.thawed[h.Client] || h.Kind == state.HoldFreeze
+	if h.Kind == state.HoldFreeze {
+		s.thawed[h.Client] = true
+		delete(s.froze, h.Client) // who passes just now may go on, too
+	}
 	for _, id := range append(slices.Clone(h.Clients), h.Client) {
 		s.clean[id], s.cleanNow[id] = false, false
 		if h.Kind == state.HoldData {
