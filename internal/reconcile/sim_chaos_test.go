@@ -303,11 +303,11 @@ func (f forge) Poll(ctx context.Context) (string, error) {
 	}
 	head, err := f.repository.Poll(ctx)
 	if err == nil && f.fails("lag") {
-		f.repository.mu.Lock()
-		defer f.repository.mu.Unlock()
-		if n := len(f.repository.order); n > 1 {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if n := len(f.order); n > 1 {
 			f.c.hit("older head shown")
-			return f.repository.order[n-2], nil
+			return f.order[n-2], nil
 		}
 	}
 	return head, err

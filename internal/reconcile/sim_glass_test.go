@@ -49,6 +49,8 @@ func (g *glass[T]) look(tx store.Tx, bucket string) error {
 }
 
 func (g *glass[T]) all(s *story, bucket, prefix string) (out []T) {
+	s.looking.Lock()
+	defer s.looking.Unlock()
 	s.view(func(tx store.Tx) error { return g.look(tx, bucket) })
 	from, _ := slices.BinarySearch(g.keys, prefix)
 	for _, key := range g.keys[from:] {

@@ -151,7 +151,7 @@ func (s *story) guarded() {
 // truthful: a commit is told as done when the clients that it touched are (I10).
 func (s *story) truthful(r state.Report) {
 	commit, ok := strings.CutPrefix(r.Subject, "commit/")
-	if !ok || r.State != "success" || strings.Contains(commit, "/") || strings.HasPrefix(r.Text, "superseded") {
+	if !ok || r.State != "success" || strings.Contains(commit, "/") || strings.HasPrefix(r.Text, "superseded") || strings.Contains(r.Text, "paused") {
 		return
 	}
 	for _, c := range s.clients() {
@@ -163,6 +163,8 @@ func (s *story) truthful(r state.Report) {
 }
 
 func (s *story) client(id state.ClientID) state.Client {
+	s.looking.Lock()
+	defer s.looking.Unlock()
 	s.view(func(tx store.Tx) error { return s.glasses.clients.look(tx, "clients") })
 	return s.glasses.clients.values[string(id)]
 }

@@ -18,7 +18,7 @@ func (s *story) backUp() {
 	if s.engine.Head() == "" {
 		return // an empty one is refused in front of what there is
 	}
-	path := filepath.Join(s.world.t.TempDir(), "copy.backup")
+	path := filepath.Join(s.t.TempDir(), "copy.backup")
 	if err := s.store.BackupTo(path); err != nil {
 		s.Fatalf("back up: %v", err)
 	}

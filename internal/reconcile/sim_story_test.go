@@ -46,6 +46,7 @@ type story struct {
 	hostile        bool // histories that take away what they can, and nobody who approves anything
 	ending         bool // the last entry of the draws is begun
 	cleanups       []func()
+	looking        sync.Mutex // glasses
 	glasses        glasses
 
 	tree     manifests            // the branch
