@@ -285,24 +285,11 @@ func TestP8KilledAtEveryPoint(t *testing.T) {
 		for n, s := range all {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
-				w := newCrashWorld(t, seed+uint64(n), hostSpec{Builds: 1})
-				w.shops[keeper] = shop{Name: keeper, Currency: "EUR"}
-				if err := w.commit(keeper); err != nil {
-					t.Fatal(err)
+				for done := 0; done < *crashEach && !t.Failed(); done += sceneLife {
+					t.Run(fmt.Sprint(done), func(t *testing.T) {
+						playScene(t, s, seed+uint64(n+done), min(sceneLife, *crashEach-done), count)
+					})
 				}
-				for _, p := range s.points {
-					for range *crashEach {
-						if err := w.killAt(s, p, count); err != nil {
-							t.Fatalf("at %s: %v\n%s", p, err, strings.Join(w.log, "\n"))
-						}
-					}
-				}
-				if err := w.settle(); err != nil {
-					t.Fatalf("%v\n%s", err, strings.Join(w.log, "\n"))
-				}
-				count.Lock()
-				count.settled++
-				count.Unlock()
 			})
 		}
 	})
@@ -318,6 +305,32 @@ func TestP8KilledAtEveryPoint(t *testing.T) {
 	}
 	t.Logf("%d points, %d kills at each", named, *crashEach)
 	count.soon(t)
+}
+
+// sceneLife is how often a world is killed at each of a scene's points: one that grows for
+// ever becomes slow.
+const sceneLife = 5
+
+// playScene kills so many times at each point of a scene, in a world of its own.
+func playScene(t *testing.T, s crashScene, seed uint64, kills int, count *crashCount) {
+	w := newCrashWorld(t, seed, hostSpec{Builds: 1})
+	w.shops[keeper] = shop{Name: keeper, Currency: "EUR"}
+	if err := w.commit(keeper); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range s.points {
+		for range kills {
+			if err := w.killAt(s, p, count); err != nil {
+				t.Fatalf("at %s: %v\n%s", p, err, strings.Join(w.log, "\n"))
+			}
+		}
+	}
+	if err := w.settle(); err != nil {
+		t.Fatalf("%v\n%s", err, strings.Join(w.log, "\n"))
+	}
+	count.Lock()
+	count.settled++
+	count.Unlock()
 }
 
 // killAt kills once at a point, at the n-th time that the command comes by it, and lets
