@@ -192,8 +192,11 @@ func (w *crashWorld) settle() error {
 	for _, s := range w.shops {
 		for _, host := range s.hosts() {
 			got, err := w.host.serves(context.Background(), host)
-			if err != nil || !strings.Contains(got, s.Currency) {
-				return fmt.Errorf("%s serves %.200q (%v), want %s", host, got, err, s.Currency)
+			if err != nil {
+				return fmt.Errorf("%s does not answer: %w", host, err)
+			}
+			if !strings.Contains(got, s.Currency) {
+				return fmt.Errorf("%s serves %.200q, want %s", host, got, s.Currency)
 			}
 		}
 	}

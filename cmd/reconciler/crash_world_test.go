@@ -91,7 +91,7 @@ func shortDir(t testing.TB) string {
 	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
 		base = "/dev/shm"
 	}
-	dir, err := os.MkdirTemp(base, "crash")
+	dir, err := os.MkdirTemp(base, "crash") //nolint:usetesting // in memory, where there is some, and short enough for a socket
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,14 +45,22 @@ func (p poisonous) Create(ctx context.Context, w provider.Wish) (provider.Object
 			select {}
 		case "overflow":
 			debug.SetMaxStack(64 << 10)
-			deeper(0)
+			overflowed = deeper(0)
 		}
 	}
 	return p.Provider.Create(ctx, w)
 }
 
+// overflowed is where what never comes back would go.
+var overflowed int
+
 // deeper is a fatal error that nothing recovers.
-func deeper(n int) int { return deeper(n+1) + n }
+func deeper(n int) int {
+	if n < 0 {
+		return 0
+	}
+	return deeper(n+1) + n
+}
 
 // process is a daemon in a process of its own.
 type process struct {

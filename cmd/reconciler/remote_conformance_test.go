@@ -67,7 +67,7 @@ func TestRemoteConformance(t *testing.T) {
 			}
 			providertest.Run(t, providertest.Subject{
 				New: func(t *testing.T) provider.Provider {
-					dir, err := os.MkdirTemp("", "host")
+					dir, err := os.MkdirTemp("", "host") //nolint:usetesting // short enough for a socket
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -64,7 +64,7 @@ func (r *Resolver) addPlatform(f state.File, from *Resolver) *manifest.Platform 
 	// It was accepted, so it decodes; what a newer program would say of it can't
 	// take back what was accepted.
 	var p manifest.Platform
-	reading(f.Path, func() (q manifest.Problems) { p, q = manifest.DecodePlatform(f.Path, f.Data); return q })
+	_ = reading(f.Path, func() (q manifest.Problems) { p, q = manifest.DecodePlatform(f.Path, f.Data); return q })
 	r.platforms[f.Blob] = &p
 	return &p
 }
@@ -77,7 +77,7 @@ func (r *Resolver) addTemplate(f state.File, from *Resolver) named {
 			return known
 		}
 	}
-	reading(f.Path, func() (q manifest.Problems) { n.template, q = manifest.DecodeTemplate(f.Path, f.Data); return q })
+	_ = reading(f.Path, func() (q manifest.Problems) { n.template, q = manifest.DecodeTemplate(f.Path, f.Data); return q })
 	r.byBlob[f.Blob] = n
 	return n
 }

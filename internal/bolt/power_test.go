@@ -260,10 +260,9 @@ func (c cut) examine(o Options, kind string) string {
 	if err := s.Verify(); err != nil {
 		return "it is not sound: " + err.Error()
 	}
-	what := ""
+	what := "old"
 	switch {
 	case maps.Equal(got, c.old):
-		what = "old"
 	case maps.Equal(got, c.now):
 		what = "new"
 	default:

@@ -72,7 +72,7 @@ func (r *record) value(ref state.Ref, f Found, name string) (state.Value, bool) 
 		state.Value
 		ok bool
 	}{{wish, wished}, {old, was}} {
-		if s := v.Value.Secret; v.ok && s != nil {
+		if s := v.Secret; v.ok && s != nil {
 			if _, known := r.text(*s); known {
 				// Set after the older state was kept: to write the older one would undo it.
 				r.out.Doubts = append(r.out.Doubts, fmt.Sprintf("%s of %s %s at %s is not what the secret %s says here; it was set later, or by hand", name, ref.Kind, ref.Name, f.Provider, s.Name))

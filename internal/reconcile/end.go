@@ -38,8 +38,7 @@ func (e *Engine) end(ctx context.Context, g *group, job apply.Job, holds []state
 	done := Done{Clients: g.ids}
 	for _, m := range g.members {
 		var d Done
-		var err error
-		err = e.contain(m.client.ID, func() (err error) {
+		err := e.contain(m.client.ID, func() (err error) {
 			if m.worked {
 				d, err = e.endOf(ctx, g, m, job, holds, result)
 			} else {

@@ -108,7 +108,7 @@ func (e *Engine) empty() error {
 // rebuilder is one rebuild under way.
 type rebuilder struct {
 	e     *Engine
-	ctx   context.Context
+	ctx   context.Context //nolint:containedctx // it is one call of Rebuild, and ends with it
 	by    string
 	in    accept.Input
 	head  string

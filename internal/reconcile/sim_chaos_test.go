@@ -121,7 +121,7 @@ func (c *chaos) hook(_ context.Context, call memory.Call) error {
 		c.hit(panics)
 		panic("a bug in the client of " + call.Provider)
 	}
-	err, how := c.fault(call)
+	how, err := c.fault(call)
 	if how != "" {
 		c.hit(fmt.Sprintf("%s: %s %s", how, call.Verb, call.Kind))
 	}
@@ -141,32 +141,32 @@ const (
 )
 
 // fault draws what goes wrong with a call; nil: nothing. It is called with mu held.
-func (c *chaos) fault(call memory.Call) (error, string) {
+func (c *chaos) fault(call memory.Call) (string, error) {
 	what := fmt.Sprintf("%s %s %s %s %s %s", call.Moment, call.Provider, call.Verb, call.Kind, call.Name, call.ID)
 	if call.Moment == memory.After {
 		switch n := c.dice(400, what); {
 		case call.Verb.Writes() && n < 2*c.rate:
-			return memory.Lost(), unheard
+			return unheard, memory.Lost()
 		case n >= 400-c.rate/2:
 			c.late(time.Duration(1+c.dice(180, what+" late")) * time.Second)
-			return nil, slow
+			return slow, nil
 		}
-		return nil, ""
+		return "", nil
 	}
 	if c.dice(100, what) >= c.rate {
-		return nil, ""
+		return "", nil
 	}
 	switch n := c.dice(12, what+" how"); {
 	case n < 4 || !call.Verb.Writes() && n >= 8:
-		return memory.Fail(provider.Transient, "503 service unavailable"), fiveHundred
+		return fiveHundred, memory.Fail(provider.Transient, "503 service unavailable")
 	case n < 7:
-		return memory.RateLimited(c.now().Add(time.Duration(1+c.dice(90, what+" until")) * time.Second)), tooMany
+		return tooMany, memory.RateLimited(c.now().Add(time.Duration(1+c.dice(90, what+" until")) * time.Second))
 	case n < 8:
-		return memory.Fail(provider.Denied, "the token was revoked"), revoked
+		return revoked, memory.Fail(provider.Denied, "the token was revoked")
 	case n < 9:
-		return memory.Fail(provider.Invalid, "the plan's quota is used up"), quota
+		return quota, memory.Fail(provider.Invalid, "the plan's quota is used up")
 	default:
-		return memory.Lost(), unsent
+		return unsent, memory.Lost()
 	}
 }
 
