@@ -78,6 +78,9 @@ func (w *world) learn(tx store.Tx) error {
 		return err
 	}
 	for _, ref := range refs {
+		if strings.Contains(ref.Name, "/env.NEXT_PUBLIC_") {
+			continue // every browser gets it; a rebuild seals whatever an environment showed
+		}
 		rec, ok, err := store.Secret(tx, ref.Scope, ref.Name, ref.Version)
 		if err != nil || !ok {
 			return fmt.Errorf("secret %s: %v %w", ref.Name, ok, err)

@@ -199,7 +199,7 @@ func TestS43SecretsAreListed(t *testing.T) {
 	w := newWorld(t, map[string]string{"clients/other.yaml": bare("other")})
 	w.active("other")
 	w.cliIn("live_0123456789\n", "secret", "set", "mollie", "--client", "demoshop", "--new")
-	w.cliIn("everybodys-0123\n", "secret", "set", "sentry")
+	w.cliIn("zq81-4k7x-0123\n", "secret", "set", "sentry")
 	w.commit(map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "env: {MOLLIE: {secret: mollie}, SENTRY: {secret: shared/sentry}}")})
 	w.active("demoshop")
 	w.loseState()
@@ -213,7 +213,7 @@ func TestS43SecretsAreListed(t *testing.T) {
 	}
 	w.loseState()
 	r := w.must(0, "rebuild")
-	for _, secret := range []string{"live_0123456789", "everybodys-0123"} {
+	for _, secret := range []string{"live_0123456789", "zq81-4k7x-0123"} {
 		if strings.Contains(r.out+r.err, secret) {
 			t.Error("a secret was printed")
 		}
@@ -223,7 +223,7 @@ func TestS43SecretsAreListed(t *testing.T) {
 	}
 	n := w.calls.len()
 	w.cliIn("live_0123456789\n", "secret", "set", "mollie", "--client", "demoshop")
-	w.cliIn("everybodys-0123\n", "secret", "set", "sentry")
+	w.cliIn("zq81-4k7x-0123\n", "secret", "set", "sentry")
 	w.active("demoshop", "other")
 	if got := w.calls.writes(n); len(got) > 0 {
 		t.Errorf("writes: %v", got)
