@@ -457,7 +457,9 @@ func (e *Engine) PurgeNow(ctx context.Context, name, by string) ([]string, error
 		return nil, fmt.Errorf("purge %s: %w", name, err)
 	}
 	defer leave()
-	return e.purge(ctx, c.ID, true, by)
+	var texts []string
+	err = e.contain(c.ID, func() (err error) { texts, err = e.purge(ctx, c.ID, true, by); return err })
+	return texts, err
 }
 
 // purge works on a client that the caller entered. It reads what there is anew.

@@ -24,7 +24,7 @@ func (s *story) end() {
 		s.finish()
 		return
 	}
-	if s.odds(2, "to the end") {
+	if s.odds(3, "to the end") {
 		s.drain()
 	}
 }
