@@ -37,7 +37,7 @@ lint: ## golangci-lint and actionlint, at their pinned versions
 vuln: ## known vulnerabilities in what is called (asks vuln.go.dev)
 	$(GO) run $(GOVULNCHECK) ./...
 
-check: test build lint ## exactly what CI asks of a change
+check: test build lint ## what CI asks of a change, but for its random runs (sim, crash)
 
 generate: ## schemas and reference from the manifest's types
 	$(GO) generate ./...

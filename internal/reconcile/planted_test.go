@@ -40,7 +40,7 @@ var plantedBugs = []planted{
 	{"one look decides that a create did not happen", "journal/settle.go", "	if i.Looks+1 >= SettleLooks {", "	if i.Looks >= 0 {"},
 	{"an uncertain delete is taken for done", "journal/settle.go", "		return Decision{Kind: NotDone}\n	case OpUpdate:", "		return Decision{Kind: Done, Object: -1}\n	case OpUpdate:"},
 	{"an uncertain update is taken for done", "journal/settle.go", "		if len(seen) > 0 && seen[0].Equal {", "		if len(seen) > 0 {"},
-	{"open intents are not looked into", "reconcile/pass.go", "		if len(m.intents) == 0 {", "		if len(m.intents) >= 0 {"},
+	{"open intents are not looked into", "reconcile/pass.go", "		if len(m.intents) == 0 || m.quarantined() {", "		if len(m.intents) >= 0 {"},
 	{"a failed delete is taken for done", "apply/write.go", "	if err != nil && provider.KindOf(err) != provider.NotFound {", "	if err != nil && provider.KindOf(err) == provider.Uncertain {"},
 	// What is whose.
 	{"a look takes an object without our mark", "apply/look.go", "		if o.Mark == w.Mark && !o.Mark.IsZero() {\n			if ours >= 0 {", "		if o.Mark == w.Mark || o.Mark.IsZero() {\n			if ours >= 0 {"},
@@ -70,7 +70,7 @@ var plantedBugs = []planted{
 	{"records by hand take the place of ours unseen", "plan/converge.go", "	if t.Serving || b.traits(have.Provider, w.Ref.Kind).Serving {", "	if t.Serving {"},
 	{"the old side goes before the new one is proved", "plan/remove.go", "	s.needs(b.proved, b.find(Probe, b.deployment))\n	if k, ok := b.key(b.traffic); ok {\n		s.needs(k)\n	}\n	for _, o := range b.steps {\n		if comesBefore(o, r.Ref.Kind) {\n			s.needs(o.Key())\n		}\n	}", ""},
 	// Wishes.
-	{"a newer wish is not seen by a running pass", "reconcile/poll.go", "		e.seq[c.ID] = max(e.seq[c.ID], c.Seq)\n		delete(e.read", "		delete(e.read"},
+	{"a newer wish is not seen by a running pass", "reconcile/poll.go", "		e.seq[c.ID] = max(e.seq[c.ID], c.Seq)\n		if c.Panics", "		if c.Panics"},
 	{"a pass of an older wish settles the newer one", "reconcile/finish.go", "		newer := c.Seq > m.client.Seq\n", "		newer := false\n"},
 	{"a pass without a cause mends what it sees", "reconcile/pass.go", "	if p.Empty() && !g.looksWanted() {", "	if p.Empty() && len(g.members) == 0 {"},
 	{"a freeze is not kept", "plan/gate.go", "		if !g.Now.Before(w.From) && g.Now.Before(w.To) {", "		if !g.Now.Before(w.From) && g.Now.Before(w.From) {"},

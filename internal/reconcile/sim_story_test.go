@@ -138,7 +138,7 @@ func (s *story) play(t *testing.T) {
 			s.event()
 		}
 	} else {
-		most := leastEvents + s.draws.rng.IntN(32)
+		most := leastEvents + s.draws.rng.IntN(2*(meanEvents-leastEvents)+4)
 		for s.events < most {
 			s.draws.begin()
 			s.event()
