@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/compassdigital/reconciler/internal/state"
 )
@@ -54,8 +55,8 @@ func (t *turns) may(ids []state.ClientID) bool {
 	case t.running > 0:
 		return false
 	}
-	for _, other := range t.suspects {
-		if other < n && other < maxCrashes-1 {
+	for id, other := range t.suspects {
+		if other < n && other < maxCrashes-1 && !slices.Contains(ids, id) {
 			return false
 		}
 	}
