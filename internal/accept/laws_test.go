@@ -339,7 +339,9 @@ func (s *story) quiet(in Input) {
 			words.Baseline = nil
 		}
 		names := slices.ContainsFunc(s.allHolds(), func(h state.Hold) bool { return h.Kind == state.HoldGuard }) || s.base != nil &&
-			slices.ContainsFunc(s.base.Problems, func(q state.FileProblem) bool { return q.Rule == "host" || q.Rule == rulePreviously || q.Rule == "reuse" })
+			slices.ContainsFunc(s.base.Problems, func(q state.FileProblem) bool {
+				return q.Rule == "host" || q.Rule == rulePreviously || q.Rule == "reuse"
+			})
 		if n == most || !names && (n > 1 || fmt.Sprint(words) != fmt.Sprint(Result{})) {
 			s.Fatalf("judged again (%d): %+v\nholds %+v\nproblems %+v", n, change, s.holds, s.base.Problems)
 		}

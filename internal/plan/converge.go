@@ -53,7 +53,7 @@ func (b *builder) resource(w state.Resource) {
 	have, ok := b.recorded[w.Ref]
 	look := b.c.Looks[w.Ref]
 	switch {
-	case look.Foreign != "":
+	case look.Foreign != "" && !b.comesFrom(w.Ref):
 		b.problem(state.HoldParked, "settle at "+w.Provider+" whose it is, then `reconciler retry "+b.c.Client.Name+"`", "%s %s at %s belongs to %s: it is not ours", w.Ref.Kind, w.Ref.Name, w.Provider, look.Foreign)
 	case look.Count > 1:
 		b.problem(state.HoldParked, "delete the wrong one at "+w.Provider+", then `reconciler retry "+b.c.Client.Name+"`", "%d objects at %s could be %s %s", look.Count, w.Provider, w.Ref.Kind, w.Ref.Name)
@@ -83,6 +83,13 @@ func (b *builder) resource(w state.Resource) {
 			b.steps[n].Blocked, b.steps[n].Reason = true, "waiting for "+w.Provider+": "+look.Failed
 		}
 	}
+}
+
+// comesFrom says that another client of the group has it, and lets it go or will.
+func (b *builder) comesFrom(r state.Ref) bool {
+	_, moves := b.moves.to[r]
+	_, waits := b.moves.kept[r]
+	return moves || waits
 }
 
 func (b *builder) absent(w state.Resource, look Look) {

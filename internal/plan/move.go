@@ -97,7 +97,7 @@ func handovers(c ClientInput, hosts map[string][]state.ClientID, ready map[state
 			}
 			h := handover{host: w.Ref.Host(), from: from, to: c.Client.ID, there: true}
 			for _, o := range c.Wish {
-				h.there = h.there && (ready[o.Ref] || !leads(o.Ref, h.host))
+				h.there = h.there && (ready[o.Ref] || !Leads(o.Ref, h.host))
 			}
 			out = append(out, h)
 		}
@@ -105,8 +105,8 @@ func handovers(c ClientInput, hosts map[string][]state.ClientID, ready map[state
 	return out
 }
 
-// leads says that a resource is a host name, or the address record of it.
-func leads(r state.Ref, host string) bool {
+// Leads says that a resource is a host name, or the address record of it.
+func Leads(r state.Ref, host string) bool {
 	switch r.Kind {
 	case state.KindDomain:
 		return r.Host() == host
@@ -193,7 +193,7 @@ func (m moves) join(steps []*Step) {
 	for _, h := range m.over {
 		begun := false
 		for _, s := range steps {
-			if s.Ref.Client == h.to && s.Action != Delete && s.Action != Forget && leads(s.Ref, h.host) {
+			if s.Ref.Client == h.to && s.Action != Delete && s.Action != Forget && Leads(s.Ref, h.host) {
 				keys[h.from], begun = append(keys[h.from], s.Key()), true
 			}
 		}

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
@@ -431,14 +432,15 @@ func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
 	return free, nil
 }
 
-// holdsHost says that the client still has a domain of the claimed host on record.
+// holdsHost says that the client still has the claimed host on record: bound to its site,
+// or leading there.
 func holdsHost(tx store.Tx, id state.ClientID, key string) (bool, error) {
 	have, err := store.Resources(tx, id)
 	if err != nil {
 		return false, err
 	}
 	for _, r := range have {
-		if r.Ref.Kind == state.KindDomain && "host:"+r.Ref.Host() == key {
+		if plan.Leads(r.Ref, strings.TrimPrefix(key, "host:")) {
 			return true, nil
 		}
 	}
