@@ -593,3 +593,30 @@ func TestS24MoveBetweenKeepersOfRecords(t *testing.T) {
 		}
 	}
 }
+
+// Two clients swap their names, and the keeper of the records is down once the names have
+// moved: the two stay joined until the records have moved, too.
+func TestS24SwapWithLateRecords(t *testing.T) {
+	v, w := newVendorsWith(t)
+	of := func(name, domain string) string {
+		return strings.Replace(client(name), "domain: "+name, "domain: "+domain, 1)
+	}
+	w.apply(map[string]string{"clients/b.yaml": of("b", "b"), "clients/c.yaml": of("c", "c")})
+	records := func(c memory.Call) bool { return c.Verb.Writes() && c.Kind == state.KindRecord }
+	v.faults.On(memory.Before, records, 0, memory.Fail(provider.Transient, "503 service unavailable"))
+	ids := w.push(map[string]string{"clients/b.yaml": of("b", "c"), "clients/c.yaml": of("c", "b")})
+	if d, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil || d.At.IsZero() {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	v.faults.Clear()
+	w.restart()
+	w.pass(ids...)
+	w.want("b", state.StatusActive)
+	w.want("c", state.StatusActive)
+	for host, name := range map[string]string{"b.agency.example": "c", "c.agency.example": "b"} {
+		d, ok := v.world.Serves(host)
+		if o, _ := v.world.Object(d); !ok || string(o.Mark.Client) != w.detail(name).ID {
+			t.Errorf("%s is served by %q, want %s", host, o.Mark.Client, name)
+		}
+	}
+}
