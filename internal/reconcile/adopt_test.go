@@ -331,3 +331,25 @@ func TestP3AdoptedOnceStaysAdopted(t *testing.T) {
 		t.Errorf("bakery is held: %s; %s", r.Because, r.Next)
 	}
 }
+
+// S24: a name moves from one client to another, whose site was there before us: that it
+// bears the old owner's mark until it moves is no conflict.
+func TestS24NameMovesToOneWhoAdopted(t *testing.T) {
+	all, w := adoptable(t, "site-1")
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", adoptLine), "clients/other.yaml": client("other", "aliases: [shop.example]")})
+	for _, h := range w.detail("bakery").Holds {
+		ids, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(ids...)
+	}
+	w.want("bakery", state.StatusActive)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", adoptLine, "aliases: [shop.example]"), "clients/other.yaml": client("other")})
+	w.want("bakery", state.StatusActive)
+	w.want("other", state.StatusActive)
+	d, ok := all.Serves("shop.example")
+	if o, _ := all.Object(d); !ok || o.Mark.Client != w.id("bakery") && d != "rel-1" {
+		t.Errorf("shop.example is served by %s of %s", d, o.Mark.Client)
+	}
+}
