@@ -33,6 +33,15 @@ func (f Found) get(name string) string {
 	return in.Reveal()
 }
 
+// Lived names an object that was there before us, as state.Client.Lived does: it was adopted
+// at some time, or its site was. "": it was not.
+func (f Found) Lived(adopted map[string]bool) string {
+	if adopted[f.ID] || f.Kind != state.KindRecord && adopted[f.get("site")] {
+		return f.Provider + "/" + string(f.Kind) + "/" + f.ID
+	}
+	return ""
+}
+
 func (f Found) attribute(name string) (provider.Observed, bool) {
 	for _, a := range f.Attributes {
 		if a.Name == name {

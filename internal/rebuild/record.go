@@ -246,7 +246,7 @@ func (r *record) shell(ref state.Ref) state.Resource {
 	res.Provider, res.ID, res.Name, res.ObservedAt = f.Provider, f.ID, f.Name, r.in.Now
 	// What lived before us, and what hangs on it, is never deleted: nobody knows any more
 	// what of it we made.
-	res.Adopted = res.Adopted || r.in.Adopted[f.ID] || f.Kind != state.KindRecord && r.in.Adopted[f.get("site")]
+	res.Adopted = res.Adopted || f.Lived(r.in.Adopted) != ""
 	res.Generation = max(f.Mark.Generation, r.in.Mark.Generation, 1)
 	res.Phase, res.Message = "", f.Message
 	if f.Phase != provider.Ready && f.Phase != "" {

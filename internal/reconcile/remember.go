@@ -59,6 +59,11 @@ func (e *Engine) remember(ctx context.Context, w witness, m memory) (remembered,
 		in.Found = append(slices.Clone(in.Found), more...)
 		out = rebuild.Record(in)
 	}
+	for _, f := range m.found { // also those that no manifest asks for now: our mark makes none of them ours
+		if name := f.Lived(m.adopted); name != "" && !slices.Contains(c.Lived, name) {
+			c.Lived = append(slices.Clone(c.Lived), name)
+		}
+	}
 	c.LookWanted, c.Settled, c.RetryAt, c.UpdatedAt = true, false, time.Time{}, in.Now
 	serves, sites := false, false
 	for _, r := range out.Resources {
