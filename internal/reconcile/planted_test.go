@@ -63,10 +63,8 @@ var plantedBugs = []planted{
 	{"a file that breaks takes its client away", "accept/settle.go", "func (p *pass) gone(s *settled, id state.ClientID) bool { return p.going(id) && s.active[id] == nil }", "func (p *pass) gone(s *settled, id state.ClientID) bool { return s.active[id] == nil }"},
 	{"two clients get one host name", "accept/settle.go", "		if len(claimants) > 1 {", "		if len(claimants) > 2 {"},
 	// Order and service.
-	{"a failed update is rolled back like a failed create", "reconcile/settle.go", "	keep := m.client.EverDeployed || m.effective", "	keep := m.effective"},
 	{"what a failed update changed is not put back", "apply/write.go", "		if err := noteUndo(tx, s); err != nil {", "		if err := error(nil); err != nil {"},
 	{"a name is led to the site before it serves", "plan/connect.go", "			s.needs(promote)\n			if s.Ref.Kind == state.KindRecord {", "			if s.Ref.Kind == state.KindRecord {"},
-	{"traffic goes to a build that is not ready", "plan/connect.go", "			s.needs(probe, await, admin)", "			s.needs(admin)"},
 	{"records by hand take the place of ours unseen", "plan/converge.go", "	if t.Serving || b.traits(have.Provider, w.Ref.Kind).Serving {", "	if t.Serving {"},
 	{"the old side goes before the new one is proved", "plan/remove.go", "	s.needs(b.proved, b.find(Probe, b.deployment))\n	if k, ok := b.key(b.traffic); ok {\n		s.needs(k)\n	}\n	for _, o := range b.steps {\n		if comesBefore(o, r.Ref.Kind) {\n			s.needs(o.Key())\n		}\n	}", ""},
 	// Wishes.
@@ -75,7 +73,6 @@ var plantedBugs = []planted{
 	{"a pass without a cause mends what it sees", "reconcile/pass.go", "	if p.Empty() && !g.looksWanted() {", "	if p.Empty() && len(g.members) == 0 {"},
 	{"a freeze is not kept", "plan/gate.go", "		if !g.Now.Before(w.From) && g.Now.Before(w.To) {", "		if !g.Now.Before(w.From) && g.Now.Before(w.From) {"},
 	{"a paused client is written", "plan/gate.go", "		if g.Paused[s.Ref.Client] || g.Paused[s.From.Client] {", "		if len(p.Steps) == 0 {"},
-	{"joined clients that waited are forgotten", "reconcile/finish.go", "					free = append(free, id, c.Client)", "					free = append(free, id)"},
 	// Words.
 	{"success is told before all is done", "accept/verdict.go", "	if n[FatePending] > 0 {\n		v.State", "	if n[FatePending] > 1 {\n		v.State"},
 	{"a report that was refused is forgotten", "reconcile/deliver.go", "			tried = append(tried, r)", "			gone = append(gone, r.Seq)"},

@@ -224,13 +224,7 @@ func (s *story) rest() {
 		s.approveAll()
 		if round%6 == 5 {
 			for _, c := range s.clients() {
-				for _, id := range slices.Sorted(maps.Keys(s.planted)) { // the person does what it says
-					if id != "data-1" && strings.Contains(c.Because, id) {
-						s.say("by hand: remove %s", id)
-						s.vendors.world.Remove(id)
-						delete(s.planted, id)
-					}
-				}
+				s.removeByHand(c)
 				if c.Settled && (c.Status == state.StatusFailed || c.Status == state.StatusHeld || c.Status == state.StatusPaused) {
 					s.person(c.Name)
 					_, err := s.engine.SetPaused(string(c.ID), false, "dana")
@@ -244,6 +238,21 @@ func (s *story) rest() {
 		s.world.clock.add(15 * time.Minute)
 	}
 	s.Fatalf("it doesn't come to rest: %v; queue %v", s.open(), s.queue)
+}
+
+// removeByHand does what a client's hold asks for: what is not ours to delete, a person does.
+func (s *story) removeByHand(c state.Client) {
+	if !strings.Contains(c.Because, "not ours to delete") {
+		return
+	}
+	for _, o := range s.vendors.world.Objects("") {
+		if o.Kind != state.KindDatabase && o.Kind != state.KindSite && strings.Contains(c.Because, o.ID) {
+			s.say("by hand: remove %s", o.ID)
+			s.vendors.world.Remove(o.ID)
+			delete(s.planted, o.ID)
+			s.tookDown()
+		}
+	}
 }
 
 func (s *story) stillHeld(fingerprint string) bool {

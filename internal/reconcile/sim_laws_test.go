@@ -169,7 +169,37 @@ func (s *story) client(id state.ClientID) state.Client {
 	return s.glasses.clients.values[string(id)]
 }
 
-func (s *story) serves(host string) bool { _, ok := s.vendors.world.Serves(host); return ok }
+// serves says that people reach a site at the host: something serves there, and the name
+// still leads there if it did.
+func (s *story) serves(host string) bool {
+	_, ok := s.vendors.world.Serves(host)
+	return ok && (!s.led[host] || len(s.vendors.world.Resolves(host)) > 0)
+}
+
+// before is what served each host when a pass began.
+func (s *story) before() map[string]string {
+	out := map[string]string{}
+	for host := range s.up {
+		out[host], _ = s.vendors.world.Serves(host)
+	}
+	return out
+}
+
+// stillOld: of a failed update it is said that the old version still runs, and it does.
+func (s *story) stillOld(ids []state.ClientID, before map[string]string) {
+	for _, id := range ids {
+		c := s.client(id)
+		if c.Status != state.StatusFailed || !strings.HasPrefix(c.Because, "Your site still runs the old version") || s.meddled[id] {
+			continue
+		}
+		for host, owner := range s.up {
+			old, now := before[host], ""
+			if now, _ = s.vendors.world.Serves(host); owner == id && old != "" && now != old && !s.inPlace {
+				s.broken("I5: the update of %s failed, and %s is served by %s, not by %s", id, host, now, old)
+			}
+		}
+	}
+}
 
 // stillServed: what was served and is still wished goes on being served (I5).
 func (s *story) stillServed(when string) {
@@ -385,7 +415,7 @@ func (s *story) settledNow() {
 		for _, host := range x.hosts() {
 			d, ok := s.vendors.world.Serves(host)
 			if o, there := s.vendors.world.Object(d); ok && there && o.Mark.Client == c.ID {
-				s.up[host] = c.ID
+				s.up[host], s.led[host] = c.ID, len(s.vendors.world.Resolves(host)) > 0
 				delete(s.excused, host)
 			}
 		}

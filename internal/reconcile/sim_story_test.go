@@ -63,6 +63,7 @@ type story struct {
 	clean    map[state.ClientID]bool   // settled, and nobody asked for anything since
 	cleanNow map[state.ClientID]bool   // clean when this event began
 	up       map[string]state.ClientID // hosts that were served, and by whom
+	led      map[string]bool           // hosts that a record led to
 	excused  map[string]bool           // hosts that may go down
 	secrets  []string
 	minted   int
@@ -194,7 +195,7 @@ func (s *story) start(t *testing.T) {
 	s.trees, s.queue, s.bySpec = map[string]manifests{}, map[state.ClientID]time.Time{}, map[string]spec{}
 	s.likeIDs, s.data, s.clean, s.up = map[string]bool{}, map[string]*kept{}, map[state.ClientID]bool{}, map[string]state.ClientID{}
 	s.excused, s.told, s.cleanNow, s.thawed = map[string]bool{}, map[string]string{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
-	s.meddled = map[state.ClientID]bool{}
+	s.meddled, s.led = map[state.ClientID]bool{}, map[string]bool{}
 	s.letGo, s.overtaken = map[state.ClientID]bool{}, map[state.ClientID]bool{}
 	s.tree = manifests{specs: map[string]spec{}, template: template}
 	s.chaos = &chaos{hit: s.hit, seen: map[string]int{}, given: map[string][]string{}, cancel: func() {}}
@@ -960,7 +961,7 @@ func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 		err error
 	}
 	ends := make([]ended, len(ids))
-	ctx := s.ctx()
+	ctx, before := s.ctx(), s.before()
 	if len(ids) == 1 && meanwhile == nil {
 		ends[0].d, ends[0].err = s.engine.Pass(ctx, ids[0], reconcile.CauseCommit)
 	} else {
@@ -978,6 +979,9 @@ func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 			})
 		}
 		wg.Wait()
+	}
+	if len(s.overtaken) == 0 && meanwhile == nil && !s.chaos.gone() {
+		s.stillOld(ids, before)
 	}
 	for i, id := range ids {
 		s.passed(id, ends[i].d, ends[i].err)
