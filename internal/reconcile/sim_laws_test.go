@@ -415,6 +415,9 @@ func (s *story) settledNow() {
 		for _, host := range x.hosts() {
 			d, ok := s.vendors.world.Serves(host)
 			if o, there := s.vendors.world.Object(d); ok && there && o.Mark.Client == c.ID {
+				if got := s.vendors.world.BuiltWith(d)["COLOUR"]; got != x.colour && !s.meddled[c.ID] {
+					s.Fatalf("I8: %s is active and at rest, and %s is built with the colour %q, not %q", c.ID, host, got, x.colour)
+				}
 				s.up[host], s.led[host] = c.ID, len(s.vendors.world.Resolves(host)) > 0
 				delete(s.excused, host)
 			}

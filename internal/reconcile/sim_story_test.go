@@ -85,6 +85,9 @@ type story struct {
 	backup    string                  // a copy of the state; "": none
 }
 
+// retention is how long data is kept where nothing else is said.
+const retention = 30 * 24 * time.Hour
+
 // kept is a database as it must stay.
 type kept struct {
 	client     state.ClientID
@@ -819,7 +822,8 @@ func (s *story) purge() {
 	for _, c := range s.clients() {
 		due := false
 		for _, r := range s.resources(c.ID) {
-			due = due || r.Retained() && !r.PurgeAfter.IsZero() && !s.world.clock.Now().Before(r.PurgeAfter)
+			now := s.world.clock.Now()
+			due = due || r.Retained() && !r.PurgeAfter.IsZero() && !now.Before(r.PurgeAfter) && !now.Before(r.RetainedAt.Add(retention))
 		}
 		if due {
 			s.purging[c.ID] = true
