@@ -63,6 +63,30 @@ func (r *Runner) resolve(job Job, res state.Resource) (w provider.Wish, missing 
 	return w, missing, err
 }
 
+// resolvable is resolve without what can't be resolved.
+func (r *Runner) resolvable(job Job, res state.Resource) (w provider.Wish, err error) {
+	err = r.Store.View(func(tx store.Tx) error {
+		w = r.blank(job, res.Ref)
+		for _, a := range res.Attributes {
+			in, there, err := r.input(tx, a)
+			var gone *errUnresolved
+			switch {
+			case errors.As(err, &gone):
+			case err != nil:
+				return err
+			case there:
+				w.Inputs = append(w.Inputs, in)
+			}
+		}
+		sort.Slice(w.Inputs, func(i, j int) bool { return w.Inputs[i].Name < w.Inputs[j].Name })
+		return nil
+	})
+	if err != nil {
+		return w, &journalError{err}
+	}
+	return w, nil
+}
+
 // blank is a wish that says nothing but whose and which it is.
 func (r *Runner) blank(job Job, ref state.Ref) provider.Wish {
 	m := r.mark(job, ref.Client)

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -96,7 +97,12 @@ func (r *Runner) lookFor(ctx context.Context, job Job, p provider.Provider, i jo
 	var w provider.Wish
 	if i.Wish != nil {
 		var err error
-		if w, _, err = r.resolve(job, *i.Wish); err != nil {
+		var gone *errUnresolved
+		if w, _, err = r.resolve(job, *i.Wish); errors.As(err, &gone) {
+			// What it refers to is gone by now; what is left tells it from others.
+			w, err = r.resolvable(job, *i.Wish)
+		}
+		if err != nil {
 			return nil, w, err
 		}
 	}

@@ -157,13 +157,13 @@ func (c *chaos) fault(call memory.Call) (string, error) {
 		return "", nil
 	}
 	switch n := c.dice(12, what+" how"); {
-	case n < 4 || !call.Verb.Writes() && n >= 8:
+	case n < 3 || !call.Verb.Writes() && n >= 7:
 		return fiveHundred, memory.Fail(provider.Transient, "503 service unavailable")
-	case n < 7:
+	case n < 5:
 		return tooMany, memory.RateLimited(c.now().Add(time.Duration(1+c.dice(90, what+" until")) * time.Second))
-	case n < 8:
+	case n < 6:
 		return revoked, memory.Fail(provider.Denied, "the token was revoked")
-	case n < 9:
+	case n < 7:
 		return quota, memory.Fail(provider.Invalid, "the plan's quota is used up")
 	default:
 		return unsent, memory.Lost()

@@ -80,7 +80,7 @@ func (s *story) drain() {
 			return
 		}
 	case 2:
-		if s.backup == "" {
+		if s.backup == "" || s.changedHands() {
 			return
 		}
 		if s.restored(); s.anotherClients() {

@@ -78,11 +78,12 @@ type story struct {
 	told     map[string]string       // what was reported last, by subject
 
 	guard     accept.Guard
-	letGo     map[state.ClientID]bool // whose removal somebody approved
-	still     map[state.ClientID]bool // who is paused in the pass that runs
-	overtaken map[state.ClientID]bool // who got a newer wish while its pass runs
-	meddled   map[state.ClientID]bool // of whom a person changed something at a vendor
-	backup    string                  // a copy of the state; "": none
+	letGo     map[state.ClientID]bool   // whose removal somebody approved
+	still     map[state.ClientID]bool   // who is paused in the pass that runs
+	overtaken map[state.ClientID]bool   // who got a newer wish while its pass runs
+	meddled   map[state.ClientID]bool   // of whom a person changed something at a vendor
+	backup    string                    // a copy of the state; "": none
+	backedUp  map[string]state.ClientID // who lived then, by name
 }
 
 // retention is how long data is kept where nothing else is said.
@@ -288,6 +289,9 @@ func (s *story) start(t *testing.T) {
 	s.chaos.write = s.written
 	s.lookAlikes()
 	s.plant()
+	if s.odds(2, "weather from the start") {
+		s.weather()
+	}
 	first := s.n(3, "first clients")
 	if s.hostile {
 		first = len(fleetNames)
@@ -753,7 +757,7 @@ func (s *story) hostileCommit() {
 
 func (s *story) weather() {
 	s.chaos.seed = uint64(s.n(1<<30, "seed"))
-	s.chaos.rate = []int{0, 0, 5, 20, 50}[s.n(4, "faults")]
+	s.chaos.rate = []int{0, 5, 10, 20, 40}[s.n(4, "faults")]
 	s.chaos.builds, s.chaos.sick = s.odds(2, "builds"), s.odds(6, "sick")
 	s.chaos.full, s.chaos.away = []int{0, 0, 0, 3, 30}[s.n(4, "full")], []int{0, 0, 0, 20}[s.n(3, "away")]
 	s.say("weather %d%% builds=%v sick=%v full=%d%% away=%d%%", s.chaos.rate, s.chaos.builds, s.chaos.sick, s.chaos.full, s.chaos.away)
