@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/compassdigital/reconciler/internal/state"
@@ -28,7 +29,9 @@ type moves struct {
 type handover struct {
 	host     string
 	from, to state.ClientID
-	there    bool // the new owner has all of it on record, and ready
+	there    bool   // the new owner has all of it on record, and ready
+	keeper   string // who keeps the new owner's record that leads there; "": nobody
+	at       string // the host of sites that it leads to
 }
 
 // findMoves pairs what one client has and lets go with what another one wishes and
@@ -51,8 +54,8 @@ func findMoves(clients []ClientInput) moves {
 			case !movable(r.Ref.Kind) || !r.Real() || r.Found || c.Looks[r.Ref].Gone:
 			case lets(r.Ref):
 				free[nameOf(r)] = r
-				if r.Ref.Kind == state.KindDomain {
-					hosts[r.Ref.Host()] = append(hosts[r.Ref.Host()], c.Client.ID)
+				if host := ledTo(r.Ref); host != "" && !slices.Contains(hosts[host], c.Client.ID) {
+					hosts[host] = append(hosts[host], c.Client.ID)
 				}
 			default:
 				kept[nameOf(r)] = c.Client.ID
@@ -98,11 +101,34 @@ func handovers(c ClientInput, hosts map[string][]state.ClientID, ready map[state
 			h := handover{host: w.Ref.Host(), from: from, to: c.Client.ID, there: true}
 			for _, o := range c.Wish {
 				h.there = h.there && (ready[o.Ref] || !Leads(o.Ref, h.host))
+				if o.Ref.Kind == state.KindRecord && Leads(o.Ref, h.host) {
+					h.keeper, h.at = o.Provider, leadsTo(o)
+				}
 			}
 			out = append(out, h)
 		}
 	}
 	return out
+}
+
+// leadsTo names the host of sites that an address record leads to; "": not known.
+func leadsTo(record state.Resource) string {
+	if v, _ := record.Attributes.Get("content"); v.Ref != nil {
+		return v.Ref.Name
+	}
+	return ""
+}
+
+// ledTo is the host name that a resource is, or is the address record of; "": none.
+func ledTo(r state.Ref) string {
+	host := r.Host()
+	if r.Kind == state.KindRecord {
+		_, host, _ = strings.Cut(r.Name, " ")
+	}
+	if !Leads(r, host) {
+		return ""
+	}
+	return host
 }
 
 // Leads says that a resource is a host name, or the address record of it.

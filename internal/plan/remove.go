@@ -131,6 +131,9 @@ func (b *builder) drop(r state.Resource, reason string, asked bool) {
 	if asked && t.Serving {
 		s.Risk = RiskOffline
 	}
+	if b.unseen(r) {
+		s.Risk = RiskGap
+	}
 	if b.mail(r) {
 		s.Risk = RiskMail
 	}
@@ -227,6 +230,9 @@ func (b *builder) remove() {
 			if t.Serving || r.Ref.Kind == state.KindSite {
 				s.Risk = RiskOffline
 			}
+			if b.unseen(r) {
+				s.Risk = RiskGap
+			}
 			if b.mail(r) {
 				s.Risk = RiskMail
 			}
@@ -243,6 +249,18 @@ func (b *builder) remove() {
 func (b *builder) hasData() bool {
 	for _, r := range b.recorded {
 		if r.Real() && b.traits(r.Provider, r.Ref.Kind).Data {
+			return true
+		}
+	}
+	return false
+}
+
+// unseen says that a record leads to a name that goes to a client whose records people set,
+// at the same host of sites: DNS answers with this one until it is gone, so nobody can see
+// whether theirs is there.
+func (b *builder) unseen(r state.Resource) bool {
+	for _, h := range b.moves.over {
+		if r.Ref.Kind == state.KindRecord && r.Ref.Client == h.from && Leads(r.Ref, h.host) && h.keeper != "" && h.keeper != r.Provider && h.at == leadsTo(r) && b.traits(h.keeper, state.KindRecord).Manual {
 			return true
 		}
 	}

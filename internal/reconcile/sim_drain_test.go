@@ -228,7 +228,7 @@ func (s *story) rest() {
 		if round%6 == 5 {
 			for _, c := range s.clients() {
 				s.removeByHand(c)
-				if c.Settled && (c.Status == state.StatusFailed || c.Status == state.StatusHeld || c.Status == state.StatusPaused) {
+				if (c.Settled || !c.Quarantined.IsZero()) && (c.Status == state.StatusFailed || c.Status == state.StatusHeld || c.Status == state.StatusPaused) {
 					s.person(c.Name)
 					_, err := s.engine.SetPaused(string(c.ID), false, "dana")
 					s.fine(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,7 +105,8 @@ func (s *story) frozen(group []state.ClientID) map[state.ClientID]bool {
 	}
 	for _, c := range s.clients() {
 		for _, id := range group {
-			if c.ID == id && c.Run == "" && c.RollingBack == "" && !s.thawed[id] {
+			building := slices.ContainsFunc(s.resources(id), func(r state.Resource) bool { return r.Phase != "" })
+			if c.ID == id && c.Run == "" && c.RollingBack == "" && !s.thawed[id] && !building {
 				out[id] = true
 			}
 		}

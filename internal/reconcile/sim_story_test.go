@@ -877,7 +877,7 @@ func (s *story) approveOne(h state.Hold) {
 		s.clean[id], s.cleanNow[id] = false, false
 		if h.Kind == state.HoldData {
 			for host, owner := range s.up {
-				if owner == id {
+				if owner == id || strings.Contains(strings.Join(h.Steps, " "), "A "+host) {
 					s.excused[host] = true // the plan said that there is a gap
 				}
 			}
