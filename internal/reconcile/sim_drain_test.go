@@ -245,7 +245,7 @@ func (s *story) rest() {
 
 // removeByHand does what a client's hold asks for: what is not ours to delete, a person does.
 func (s *story) removeByHand(c state.Client) {
-	if !strings.Contains(c.Because, "not ours to delete") {
+	if !strings.Contains(c.Because, "not ours to delete") && !strings.Contains(c.Because, " exists: ") {
 		return
 	}
 	for _, o := range s.vendors.world.Objects("") {

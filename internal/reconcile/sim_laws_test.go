@@ -207,7 +207,7 @@ func (s *story) stillServed(when string) {
 		if s.serves(host) {
 			continue
 		}
-		if !s.excused[host] {
+		if !s.excused[host] && !s.gaps[host] {
 			s.broken("I5: %s of %s was served, is still wished, and is down %s", host, s.up[host], when)
 		}
 		delete(s.up, host)

@@ -64,6 +64,7 @@ type story struct {
 	cleanNow map[state.ClientID]bool   // clean when this event began
 	up       map[string]state.ClientID // hosts that were served, and by whom
 	led      map[string]bool           // hosts that a record led to
+	gaps     map[string]bool           // hosts whose time without service somebody approved
 	excused  map[string]bool           // hosts that may go down
 	secrets  []string
 	minted   int
@@ -199,7 +200,7 @@ func (s *story) start(t *testing.T) {
 	s.trees, s.queue, s.bySpec = map[string]manifests{}, map[state.ClientID]time.Time{}, map[string]spec{}
 	s.likeIDs, s.data, s.clean, s.up = map[string]bool{}, map[string]*kept{}, map[state.ClientID]bool{}, map[string]state.ClientID{}
 	s.excused, s.told, s.cleanNow, s.thawed = map[string]bool{}, map[string]string{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
-	s.meddled, s.led = map[state.ClientID]bool{}, map[string]bool{}
+	s.meddled, s.led, s.gaps = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}
 	s.letGo, s.overtaken = map[state.ClientID]bool{}, map[state.ClientID]bool{}
 	s.tree = manifests{specs: map[string]spec{}, template: template}
 	s.chaos = &chaos{hit: s.hit, seen: map[string]int{}, given: map[string][]string{}, cancel: func() {}}
@@ -878,7 +879,7 @@ func (s *story) approveOne(h state.Hold) {
 		if h.Kind == state.HoldData {
 			for host, owner := range s.up {
 				if owner == id || strings.Contains(strings.Join(h.Steps, " "), "A "+host) {
-					s.excused[host] = true // the plan said that there is a gap
+					s.gaps[host] = true // the plan said that there is one
 				}
 			}
 		}
