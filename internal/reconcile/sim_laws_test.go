@@ -193,8 +193,8 @@ func (s *story) stillOld(ids []state.ClientID, before map[string]string) {
 			continue
 		}
 		for host, owner := range s.up {
-			old, now := before[host], ""
-			if now, _ = s.vendors.world.Serves(host); owner == id && old != "" && now != old && !s.inPlace {
+			old := before[host]
+			if now, _ := s.vendors.world.Serves(host); owner == id && old != "" && now != old && !s.inPlace {
 				s.broken("I5: the update of %s failed, and %s is served by %s, not by %s", id, host, now, old)
 			}
 		}
