@@ -46,7 +46,7 @@ func (e *Engine) Pass(ctx context.Context, id state.ClientID, cause Cause) (done
 	}
 	giveBack, ok := e.takeTurn(id, ids)
 	if !ok {
-		return Done{Clients: ids}, nil // somebody who crashed the program passes alone: who ends that makes it due
+		return Done{Clients: ids, At: e.Now().Add(firstRetry)}, nil // somebody who crashed the program passes alone: who ends that makes it due earlier
 	}
 	defer func() { done.Also = append(done.Also, giveBack()...) }()
 	leave, err := e.enter(ctx, ids)
