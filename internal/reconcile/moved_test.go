@@ -20,16 +20,27 @@ import (
 func newVendorsWith(t *testing.T) (*vendors, *world) {
 	t.Helper()
 	v := &vendors{faults: &memory.Faults{}}
-	w := newWorldWith(t, func(c *clock) []provider.Provider {
-		v.clock = c
-		v.world = memory.NewWorld(c.Now)
-		open := func(name, address string, kinds map[state.Kind]provider.Traits) provider.Provider {
-			return memory.New(memory.Options{Name: name, World: v.world, Kinds: kinds, Fault: v.faults.Hook, Sleep: c.Sleep, Address: address})
-		}
-		return []provider.Provider{open("railway", "", memory.Databases()), open("vercel", "", memory.Hosting()),
-			open("ploi", "203.0.113.8", memory.Hosting()), open("cloudflare", "", memory.DNS())}
+	return v, newWorldWith(t, v.twoHosts)
+}
+
+// newVendorsByHand is newVendorsWith, and people who set records themselves.
+func newVendorsByHand(t *testing.T) *story {
+	t.Helper()
+	s := &story{vendors: &vendors{faults: &memory.Faults{}}}
+	s.world = newWorldWith(t, func(c *clock) []provider.Provider {
+		return append(s.twoHosts(c), external.Providers(external.Options{Now: c.Now, Lookup: s.lookup})...)
 	})
-	return v, w
+	return s
+}
+
+// twoHosts opens two hosts, a database host and a DNS host over a new world.
+func (v *vendors) twoHosts(c *clock) []provider.Provider {
+	v.clock, v.world = c, memory.NewWorld(c.Now)
+	open := func(name, address string, kinds map[state.Kind]provider.Traits) provider.Provider {
+		return memory.New(memory.Options{Name: name, World: v.world, Kinds: kinds, Fault: v.faults.Hook, Sleep: c.Sleep, Address: address})
+	}
+	return []provider.Provider{open("railway", "", memory.Databases()), open("vercel", "", memory.Hosting()),
+		open("ploi", "203.0.113.8", memory.Hosting()), open("cloudflare", "", memory.DNS())}
 }
 
 // S24 between two hosts: only the address record moves, and the old host lets the name
@@ -484,16 +495,8 @@ func (w *world) removedFirst() state.ClientID {
 // Make before break: where people set records, too, a name that redirects turns to the
 // new host name when it leads to the site.
 func TestRedirectWaitsForAPerson(t *testing.T) {
-	var v *vendors
-	s := &story{vendors: &vendors{faults: &memory.Faults{}}}
-	w := newWorldWith(t, func(c *clock) []provider.Provider {
-		v = s.vendors
-		v.clock, v.world = c, memory.NewWorld(c.Now)
-		return append(external.Providers(external.Options{Now: c.Now, Lookup: s.lookup}),
-			memory.New(memory.Options{Name: "railway", World: v.world, Kinds: memory.Databases(), Sleep: c.Sleep}),
-			memory.New(memory.Options{Name: "vercel", World: v.world, Kinds: memory.Hosting(), Sleep: c.Sleep}))
-	})
-	s.world = w
+	s := newVendorsByHand(t)
+	v, w := s.vendors, s.world
 	byHand := client("a", "aliases: [www.a.example]", "dns: {provider: external}")
 	ids := w.push(map[string]string{"clients/a.yaml": byHand})
 	for range 2 {
@@ -526,17 +529,8 @@ func TestRedirectWaitsForAPerson(t *testing.T) {
 // Records that people set take the place of ours: DNS answers with ours until they are
 // gone, so nobody can see that the others are set. It says so, and waits for an approval.
 func TestSwitchToRecordsByHandIsHeld(t *testing.T) {
-	var v *vendors
-	s := &story{vendors: &vendors{faults: &memory.Faults{}}}
-	w := newWorldWith(t, func(c *clock) []provider.Provider {
-		v = s.vendors
-		v.clock, v.world = c, memory.NewWorld(c.Now)
-		return append(external.Providers(external.Options{Now: c.Now, Lookup: s.lookup}),
-			memory.New(memory.Options{Name: "railway", World: v.world, Kinds: memory.Databases(), Sleep: c.Sleep}),
-			memory.New(memory.Options{Name: "cloudflare", World: v.world, Kinds: memory.DNS(), Sleep: c.Sleep}),
-			memory.New(memory.Options{Name: "vercel", World: v.world, Kinds: memory.Hosting(), Sleep: c.Sleep}))
-	})
-	s.world = w
+	s := newVendorsByHand(t)
+	v, w := s.vendors, s.world
 	w.apply(map[string]string{"clients/a.yaml": client("a")})
 	w.want("a", state.StatusActive)
 	w.apply(map[string]string{"clients/a.yaml": client("a", "dns: {provider: external}")})
@@ -549,18 +543,8 @@ func TestSwitchToRecordsByHandIsHeld(t *testing.T) {
 // S24 between two hosts and two who keep the records: nothing of the name moves, and the
 // old owner keeps it until the new one's leads to its site.
 func TestS24MoveBetweenKeepersOfRecords(t *testing.T) {
-	var v *vendors
-	s := &story{vendors: &vendors{faults: &memory.Faults{}}}
-	w := newWorldWith(t, func(c *clock) []provider.Provider {
-		v = s.vendors
-		v.clock, v.world = c, memory.NewWorld(c.Now)
-		open := func(name, address string, kinds map[state.Kind]provider.Traits) provider.Provider {
-			return memory.New(memory.Options{Name: name, World: v.world, Kinds: kinds, Fault: v.faults.Hook, Sleep: c.Sleep, Address: address})
-		}
-		return append(external.Providers(external.Options{Now: c.Now, Lookup: s.lookup}), open("railway", "", memory.Databases()),
-			open("vercel", "", memory.Hosting()), open("ploi", "203.0.113.8", memory.Hosting()), open("cloudflare", "", memory.DNS()))
-	})
-	s.world = w
+	s := newVendorsByHand(t)
+	v, w := s.vendors, s.world
 	w.apply(map[string]string{"clients/b.yaml": client("b", "deployment: {provider: ploi}", "aliases: [shop.example]"), "clients/z.yaml": client("z", "deployment: {provider: none}")})
 	down := false
 	v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(context.Context, memory.Call) error {
