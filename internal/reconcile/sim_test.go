@@ -42,8 +42,9 @@ const (
 	meanFaults  = 3   // over all runs
 	shrinkTries = 600 // runs that shrinking may take
 	simProgress = 30 * time.Second
-	simFewCells = 20_000 // seeds from which on every fault point must have been hit
-	manyRunsGC  = 4000   // a run lives for milliseconds: most of its garbage need not be looked for
+	simFewCells = 20_000  // runs from which on nine in ten of the fault points must have been hit
+	simAllCells = 500_000 // runs from which on each must have been
+	manyRunsGC  = 4000    // a run lives for milliseconds: most of its garbage need not be looked for
 )
 
 // outcome is what came of a run.
@@ -236,7 +237,10 @@ func (s *simSum) end(t *testing.T) {
 		}
 		t.Logf("fault points:\n%s", b.String())
 	}
-	if s.runs >= simFewCells && !*simHostile && len(missed) > 0 && s.failures == 0 {
-		t.Errorf("fault points that no run hit: %s", strings.Join(missed, "; "))
+	if len(missed) > 0 && s.runs >= simFewCells {
+		t.Logf("fault points that no run hit: %s", strings.Join(missed, "; "))
+	}
+	if s.runs >= simFewCells && !*simHostile && (len(missed) > len(faultPoints())/10 || s.runs >= simAllCells && len(missed) > 0) {
+		t.Errorf("that is no proof: %d of %d fault points were hit by no run", len(missed), len(faultPoints()))
 	}
 }
