@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,7 +77,14 @@ func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent) (happene
 				return r.outcome(tx, job, i, &objects[d.Object], d.Kind == journal.Found)
 			})
 		case journal.NotDone:
-			return false, r.close(i)
+			return false, r.update(func(tx store.Tx) error {
+				if i.Op == journal.OpUpdate && len(objects) == 1 && !shown(w, objects[0]) {
+					if err := doubt(tx, i, objects[0], traits); err != nil {
+						return err
+					}
+				}
+				return store.DeleteIntent(tx, i.Ref)
+			})
 		case journal.LookAgain:
 			i.Looks, i.LookAt = i.Looks+1, d.At
 			if err := r.update(func(tx store.Tx) error { return store.PutIntent(tx, i) }); err != nil {
@@ -131,6 +139,28 @@ func shown(w provider.Wish, o provider.Object) bool {
 		}
 	}
 	return true
+}
+
+// doubt takes off the record what an update may have changed and nobody can see: the next
+// plan sets it, also one that wishes again what was there before. What would force a
+// replacement stays.
+func doubt(tx store.Tx, i journal.Intent, o provider.Object, t state.Traits) error {
+	holder := i.Ref
+	if !i.From.IsZero() {
+		holder = i.From
+	}
+	have, ok, err := store.Resource(tx, holder)
+	if err != nil || !ok || have.Attributes.Canonical() == i.Wish.Attributes.Canonical() {
+		return err
+	}
+	told := map[string]bool{}
+	for _, a := range o.Attributes {
+		told[a.Name] = true
+	}
+	have.Attributes = slices.DeleteFunc(slices.Clone(have.Attributes), func(a state.Attribute) bool {
+		return !told[a.Name] && !slices.Contains(t.Replace, a.Name)
+	})
+	return store.PutResource(tx, have)
 }
 
 func seen(objects []provider.Object, w provider.Wish, i journal.Intent) []journal.Seen {

@@ -236,6 +236,30 @@ func (m moves) join(steps []*Step) {
 			s.Blocked, s.Reason = true, "waiting for "+owner+", which takes a name over and is not ready"
 		}
 	}
+	redirected(steps)
+}
+
+// redirected lets a name go once no name of another client redirects to it any more.
+// (It was the other's before it moved, and the other's pass was cut off since.)
+func redirected(steps []*Step) {
+	from := map[string][]*Step{} // by the host to which they redirect until now
+	for _, s := range steps {
+		if s.Ref.Kind == state.KindDomain && s.Prior != nil && (s.Action == Update || s.Action == Move) {
+			if to := s.Prior.Attributes.Literal("redirect"); to != "" && s.Wish.Attributes.Literal("redirect") != to {
+				from[to] = append(from[to], s)
+			}
+		}
+	}
+	for _, s := range steps {
+		if s.Action != Delete {
+			continue
+		}
+		for _, o := range from[ledTo(s.Ref)] {
+			if o.Ref.Client != s.Ref.Client {
+				s.needs(o.Key())
+			}
+		}
+	}
 }
 
 // serves says that a removal takes something away that people come by: names that lead

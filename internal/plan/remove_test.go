@@ -233,3 +233,26 @@ func TestProofIsNeededUntilTheNameHasMoved(t *testing.T) {
 		}
 	}
 }
+
+// S24: a name that another client's name redirects to goes after that one was led on. It
+// was the other's until it moved, and the other's pass was cut off since.
+func TestS24NameGoesAfterThoseThatRedirectToIt(t *testing.T) {
+	hosts := func(own string) func(*manifest.Effective) {
+		return func(e *manifest.Effective) { e.Host, e.Hosts = own, []string{own, "www.example"} }
+	}
+	alpha, beta := settled(t, shop("alpha")), settled(t, shop("beta", hosts("old.example")))
+	beta.Recorded = slices.DeleteFunc(beta.Recorded, func(r state.Resource) bool {
+		moved := plan.Leads(r.Ref, "old.example")
+		if r.Ref.Client = alpha.Client.ID; moved {
+			alpha.Recorded = append(alpha.Recorded, r)
+		}
+		return moved
+	})
+	p := plan.Calculate(input(removed(alpha), becomes(t, beta, shop("beta", hosts("alpha.example")))))
+	led := find(t, p, "update domain/www.example@local !traffic")
+	for _, goes := range []string{"delete domain/old.example@local !offline", "delete record/A old.example !offline"} {
+		if s := find(t, p, goes); !after(p, s.Key(), led.Key()) {
+			t.Errorf("%s does not wait for %s", line(s), line(led))
+		}
+	}
+}

@@ -27,6 +27,10 @@ const (
 	Record  Action = "record" // the audit record and the client's status
 )
 
+// Ends says that the action comes after all that is wished was proved: what was replaced
+// goes, and the pass is recorded.
+func (a Action) Ends() bool { return a == Delete || a == Forget || a == Record }
+
 // Writes says that the action calls a provider to change something.
 func (a Action) Writes() bool {
 	switch a {
