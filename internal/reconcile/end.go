@@ -69,6 +69,9 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 	st, at := result.Worst(m.client.ID)
 	switch st {
 	case apply.StepFailed:
+		if onlyLeft(m, result) {
+			return e.leftOver(g, m, result, at)
+		}
 		return e.failed(ctx, g, m, result, at)
 	case apply.StepParked:
 		return e.finish(g, m, &result, ending{status: state.StatusHeld, because: sentence(at.Err), next: "settle it at the provider, then `reconciler retry " + m.client.Name + "`",
@@ -107,6 +110,25 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 		}
 	}
 	return e.finish(g, m, &result, end)
+}
+
+// onlyLeft says that all that the client wishes is done, and that what failed is to take
+// away what it replaced.
+func onlyLeft(m *member, result apply.Result) bool {
+	for _, r := range result.Of(m.client.ID) {
+		if r.State != apply.StepDone && !r.Step.Action.Ends() {
+			return false
+		}
+	}
+	return m.client.EverDeployed && !m.removed
+}
+
+// leftOver ends a pass after which something stays that should be gone. Nothing is put
+// back: the new version was proved, and some of the old may be gone.
+func (e *Engine) leftOver(g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
+	return e.finish(g, m, &result, ending{status: state.StatusFailed, because: "Your site runs the new version. What is no longer wished can't be removed: " + sentence(at.Err),
+		next: "settle it at the provider, then `reconciler retry " + m.client.Name + "`", settled: true, word: "failed", what: "failed", audit: "failed", step: at.Step.Key(),
+		change: func(c *state.Client) { c.FailedStep, c.Undo, c.Run = at.Step.Key(), nil, "" }})
 }
 
 // waiting ends a pass of which steps wait. What a person has to do is said in full, is

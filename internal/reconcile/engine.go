@@ -105,7 +105,8 @@ type Engine struct {
 	marking    sync.Mutex              // held while marks of who is under way change
 	restored   bool                    // the state is an older copy: see restored.go
 	restoredAt time.Time
-	recheck    bool // the accepted head is to be judged once more: what was invalid may be valid now
+	recheck    bool      // the accepted head is to be judged once more: what was invalid may be valid now
+	judged     time.Time // when a head was judged last
 }
 
 // readWish is an effective manifest with the versions that it was read from.

@@ -107,8 +107,8 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 // when the removal of something of it waits for a date.
 func (m *member) wakes(at time.Time) time.Time {
 	for _, t := range m.allTombs {
-		if t.Done || t.Held != "" || t.Waits != "" || t.NotUntil.IsZero() || !t.NotUntil.After(m.now) {
-			continue
+		if t.Done || t.Held != "" || t.NotUntil.IsZero() || !t.NotUntil.After(m.now) {
+			continue // what waits for a file does so, too: the file may wait for this name
 		}
 		if at.IsZero() || t.NotUntil.Before(at) {
 			at = t.NotUntil

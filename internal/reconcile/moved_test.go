@@ -33,6 +33,19 @@ func newVendorsByHand(t *testing.T) *story {
 	return s
 }
 
+// newVendorsThatHide is newVendors with a host that doesn't give environments back.
+func newVendorsThatHide(t *testing.T) (*vendors, *world) {
+	t.Helper()
+	v := &vendors{faults: &memory.Faults{}}
+	return v, newWorldWith(t, func(c *clock) []provider.Provider {
+		v.world = memory.NewWorld(c.Now)
+		return []provider.Provider{memory.New(memory.Options{Name: "railway", World: v.world, Kinds: memory.Databases(), Sleep: c.Sleep}),
+			memory.New(memory.Options{Name: "cloudflare", World: v.world, Kinds: memory.DNS(), Sleep: c.Sleep}),
+			memory.New(memory.Options{Name: "vercel", World: v.world, Kinds: memory.Hosting(), Sleep: c.Sleep, Fault: v.faults.Hook,
+				WriteOnly: map[state.Kind][]string{state.KindEnvironment: {"env.*"}}})}
+	})
+}
+
 // twoHosts opens two hosts, a database host and a DNS host over a new world.
 func (v *vendors) twoHosts(c *clock) []provider.Provider {
 	v.clock, v.world = c, memory.NewWorld(c.Now)
@@ -202,6 +215,60 @@ func TestRulePartGoesAtItsDate(t *testing.T) {
 	w.want("b", state.StatusActive)
 }
 
+// S24: a client that is removed at a date gives its name to who wishes it by then, and may
+// not have it before: the name is up all the time.
+func TestS24NameMovesAtItsOwnersDate(t *testing.T) {
+	v, w := newVendors(t)
+	w.change = func(e *reconcile.Engine) { e.Guard.RemoveAfter = time.Hour }
+	w.restart()
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [shop.example]"), "clients/b.yaml": client("b")})
+	w.apply(map[string]string{"clients/a.yaml": "", "clients/b.yaml": client("b", "aliases: [shop.example]")})
+	if r := w.want("b", state.StatusActive); !strings.Contains(r.Because, "its removal waits") {
+		t.Fatalf("b: %s", r.Because)
+	}
+	id := state.ClientID(w.detail("a").ID)
+	if got, want := w.detail("a").RetryAt, w.clock.Now().Add(time.Hour); !got.Equal(want) {
+		t.Fatalf("a goes on at %s, want %s", got, want)
+	}
+	w.clock.add(time.Hour)
+	down := false
+	v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(context.Context, memory.Call) error {
+		_, ok := v.world.Serves("shop.example")
+		down = down || !ok
+		return nil
+	})
+	w.pass(id)
+	w.want("a", state.StatusRetained)
+	w.want("b", state.StatusActive)
+	d, _ := v.world.Serves("shop.example")
+	if o, _ := v.world.Object(d); down || string(o.Mark.Client) != w.detail("b").ID {
+		t.Errorf("down in between: %v; served by %q", down, o.Mark.Client)
+	}
+}
+
+// An update that came to its end, but for what it replaced, is not put back: the new
+// version runs, that is said, and the rest goes with the next try.
+func TestLeftOverIsNotRolledBack(t *testing.T) {
+	v, w := newVendorsWith(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	v.faults.On(memory.Before, memory.Is(memory.Delete, state.KindTraffic), 1, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+	w.apply(map[string]string{"clients/a.yaml": client("a", "deployment: {provider: ploi}")})
+	r := w.want("a", state.StatusFailed)
+	d, _ := v.world.Serves("a.agency.example")
+	if !strings.HasPrefix(r.Because, "Your site runs the new version.") || !strings.Contains(d, "ploi") {
+		t.Errorf("%q, and %s serves", r.Because, d)
+	}
+	id, err := w.engine.Retry("a", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	w.want("a", state.StatusActive)
+	if left := v.world.Objects("vercel"); len(left) > 0 {
+		t.Errorf("left at vercel: %v", left)
+	}
+}
+
 // Make before break: a host that was replaced goes on serving a name whose removal waits,
 // and goes with it.
 func TestReplacedHostKeepsANameThatWaits(t *testing.T) {
@@ -278,20 +345,32 @@ func TestUndoOfWhatIsGoneEnds(t *testing.T) {
 // P3: an update whose answer was lost, of values that the vendor doesn't give back: that
 // it happened can't be seen, so it is made again.
 func TestP3LostUpdateOfHiddenValues(t *testing.T) {
-	v := &vendors{faults: &memory.Faults{}}
-	w := newWorldWith(t, func(c *clock) []provider.Provider {
-		v.world = memory.NewWorld(c.Now)
-		return []provider.Provider{memory.New(memory.Options{Name: "railway", World: v.world, Kinds: memory.Databases(), Sleep: c.Sleep}),
-			memory.New(memory.Options{Name: "cloudflare", World: v.world, Kinds: memory.DNS(), Sleep: c.Sleep}),
-			memory.New(memory.Options{Name: "vercel", World: v.world, Kinds: memory.Hosting(), Sleep: c.Sleep, Fault: v.faults.Hook,
-				WriteOnly: map[state.Kind][]string{state.KindEnvironment: {"env.*"}}})}
-	})
+	v, w := newVendorsThatHide(t)
 	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}")})
 	v.faults.On(memory.Before, memory.Is(memory.Update, state.KindEnvironment), 1, memory.Lost())
 	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: green}")})
 	w.want("a", state.StatusActive)
 	d, _ := v.world.Serves("a.agency.example")
 	if got := v.world.BuiltWith(d)["COLOUR"]; got != "green" {
+		t.Errorf("the site is %q", got)
+	}
+}
+
+// P3: a newer commit wishes again what was there before such an update: that it did not
+// happen can't be seen either, so it is set.
+func TestP3LostUpdateOfHiddenValuesTakenBack(t *testing.T) {
+	v, w := newVendorsThatHide(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}")})
+	v.faults.Do(memory.After, memory.Is(memory.Update, state.KindEnvironment), 1, func(context.Context, memory.Call) error {
+		w.push(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}")})
+		return memory.Lost()
+	})
+	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: green}")})
+	w.want("a", state.StatusActive)
+	w.apply(map[string]string{"templates/shop.yaml": strings.Replace(template, "ref: v1", "ref: v2", 1)}) // what is built next reads it
+	w.want("a", state.StatusActive)
+	d, _ := v.world.Serves("a.agency.example")
+	if got := v.world.BuiltWith(d)["COLOUR"]; got != "red" {
 		t.Errorf("the site is %q", got)
 	}
 }

@@ -85,6 +85,10 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 	if g.bound() {
 		return done, nil // whoever lets it go makes it due
 	}
+	if e.judgeFirst(g) {
+		done.Recheck, done.At = true, g.now.Add(firstRetry)
+		return done, nil
+	}
 	if err := e.sources(ctx, g); panicOf(err) != nil {
 		return done, err
 	} else if err != nil {

@@ -59,6 +59,25 @@ func (e *Engine) RecheckWanted() bool {
 	return true
 }
 
+// judgeFirst says that names of the group became free since the head was judged, and that
+// something invalid may ask for them: it is judged before they go, so that a name moves to
+// whoever gets it and nobody is without service in between.
+func (e *Engine) judgeFirst(g *group) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.baseline == nil || e.refused != "" || len(accept.Retry(e.baseline)) == 0 {
+		return false
+	}
+	for _, m := range g.members {
+		for _, t := range m.allTombs {
+			if due := !t.Done && t.Held == "" && !t.NotUntil.After(g.now); due && (t.NotUntil.After(e.judged) || e.recheck && t.Waits == "") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // accept reads what lies between the last accepted head and this one, lets package
 // accept judge it, and commits the judgement as one transaction.
 func (e *Engine) accept(ctx context.Context, head string) ([]state.ClientID, error) {
@@ -94,6 +113,9 @@ func (e *Engine) accept(ctx context.Context, head string) ([]state.ClientID, err
 	if err := e.commit(head, r); err != nil {
 		return nil, fmt.Errorf("accept %s: %w", head, err)
 	}
+	e.mu.Lock()
+	e.judged = in.Now
+	e.mu.Unlock()
 	return r.Touched, nil
 }
 

@@ -86,6 +86,8 @@ func stillWorks(c state.Client, d state.Deployment) []sentence {
 		return one("Its data is kept.")
 	case c.RollingBack != "":
 		return one("What had been changed is being put back; nothing is lost.")
+	case c.EverDeployed && leftOver(d):
+		return one("Your site runs the new version.")
 	case c.EverDeployed && c.Health == state.Degraded:
 		return one("Your site runs the old version, which does not answer as it should.")
 	case c.EverDeployed:
@@ -122,6 +124,16 @@ func failedStep(d state.Deployment) *state.StepRun {
 		}
 	}
 	return nil
+}
+
+// leftOver says that only what was replaced could not be removed.
+func leftOver(d state.Deployment) bool {
+	for _, s := range d.Steps {
+		if s.State != "done" && !plan.Action(s.Action).Ends() {
+			return false
+		}
+	}
+	return failedStep(d) != nil
 }
 
 func keptSentence(r state.Resource) sentence {
