@@ -39,7 +39,8 @@ type chaos struct {
 	sick   bool // half of the sites fail their probes
 	seen   map[string]int
 
-	kill   int // ticks to go until the process dies; 0: it lives
+	kill   int             // ticks to go until the process dies; 0: it lives
+	ambush map[string]bool // fault points where something goes wrong the next time
 	dead   bool
 	cancel context.CancelFunc
 
@@ -74,14 +75,24 @@ func (c *chaos) turn(n int) int {
 func (c *chaos) tick(place string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	dies := c.ambushed("killed " + place)
 	if c.kill > 0 {
-		if c.kill--; c.kill == 0 {
-			c.dead = true
-			c.hit("killed " + place)
-			c.cancel()
-		}
+		c.kill--
+		dies = dies || c.kill == 0
+	}
+	if dies && !c.dead {
+		c.dead = true
+		c.hit("killed " + place)
+		c.cancel()
 	}
 	return c.dead
+}
+
+// ambushed says that something waits at the fault point. It does so once.
+func (c *chaos) ambushed(point string) bool {
+	found := c.ambush[point]
+	delete(c.ambush, point)
+	return found
 }
 
 func (c *chaos) gone() bool {
@@ -114,7 +125,7 @@ func (c *chaos) hook(_ context.Context, call memory.Call) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.rate == 0 {
+	if c.rate == 0 && len(c.ambush) == 0 {
 		return nil
 	}
 	if call.Moment == memory.Before && c.dice(2000, "panic "+call.String()) < c.rate {
@@ -140,45 +151,73 @@ const (
 	panics      = "panic"
 )
 
+// whatFails are the ways of a call before its effect and after it.
+var whatFails = map[memory.Moment][]string{
+	memory.Before: {fiveHundred, tooMany, revoked, quota, unsent},
+	memory.After:  {unheard, slow},
+}
+
 // fault draws what goes wrong with a call; nil: nothing. It is called with mu held.
 func (c *chaos) fault(call memory.Call) (string, error) {
 	what := fmt.Sprintf("%s %s %s %s %s %s", call.Moment, call.Provider, call.Verb, call.Kind, call.Name, call.ID)
+	how := ""
 	if call.Moment == memory.After {
 		switch n := c.dice(400, what); {
 		case call.Verb.Writes() && n < 2*c.rate:
-			return unheard, memory.Lost()
+			how = unheard
 		case n >= 400-c.rate/2:
-			c.late(time.Duration(1+c.dice(180, what+" late")) * time.Second)
-			return slow, nil
+			how = slow
 		}
-		return "", nil
+	} else if c.dice(100, what) < c.rate {
+		switch n := c.dice(12, what+" how"); {
+		case n < 3 || !call.Verb.Writes() && n >= 7:
+			how = fiveHundred
+		case n < 5:
+			how = tooMany
+		case n < 6:
+			how = revoked
+		case n < 7:
+			how = quota
+		default:
+			how = unsent
+		}
 	}
-	if c.dice(100, what) >= c.rate {
-		return "", nil
+	for _, h := range whatFails[call.Moment] {
+		if c.ambushed(fmt.Sprintf("%s: %s %s", h, call.Verb, call.Kind)) {
+			how = h
+		}
 	}
-	switch n := c.dice(12, what+" how"); {
-	case n < 3 || !call.Verb.Writes() && n >= 7:
-		return fiveHundred, memory.Fail(provider.Transient, "503 service unavailable")
-	case n < 5:
-		return tooMany, memory.RateLimited(c.now().Add(time.Duration(1+c.dice(90, what+" until")) * time.Second))
-	case n < 6:
-		return revoked, memory.Fail(provider.Denied, "the token was revoked")
-	case n < 7:
-		return quota, memory.Fail(provider.Invalid, "the plan's quota is used up")
-	default:
-		return unsent, memory.Lost()
+	switch how {
+	case fiveHundred:
+		return how, memory.Fail(provider.Transient, "503 service unavailable")
+	case tooMany:
+		return how, memory.RateLimited(c.now().Add(time.Duration(1+c.dice(90, what+" until")) * time.Second))
+	case revoked:
+		return how, memory.Fail(provider.Denied, "the token was revoked")
+	case quota:
+		return how, memory.Fail(provider.Invalid, "the plan's quota is used up")
+	case unsent, unheard:
+		return how, memory.Lost()
+	case slow:
+		c.late(time.Duration(1+c.dice(180, what+" late")) * time.Second)
 	}
+	return how, nil
 }
 
 // faultPoints are what many runs must have hit at least once.
-func faultPoints() (out []string) {
+func faultPoints() []string {
+	return append(placesOfFaults(), "killed before a commit", "killed after a commit", "no room", "repository away", "older head shown", "report refused", panics, "state lost", "older state put back")
+}
+
+// placesOfFaults are those of calls and steps: something can wait there.
+func placesOfFaults() (out []string) {
 	kinds := []state.Kind{state.KindSite, state.KindDatabase, state.KindEnvironment, state.KindDeployment, state.KindTraffic, state.KindDomain, state.KindRecord, state.KindAdmin}
 	for _, k := range kinds {
 		for _, v := range []memory.Verb{memory.Create, memory.Update, memory.Delete} {
 			if v == memory.Update && (k == state.KindDeployment || k == state.KindAdmin) {
 				continue // they are made anew
 			}
-			for _, how := range []string{fiveHundred, tooMany, revoked, quota, unsent, unheard, slow} {
+			for _, how := range slices.Concat(whatFails[memory.Before], whatFails[memory.After]) {
 				out = append(out, fmt.Sprintf("%s: %s %s", how, v, k))
 			}
 			for _, m := range []memory.Moment{memory.Before, memory.After} {
@@ -192,7 +231,7 @@ func faultPoints() (out []string) {
 			out = append(out, fmt.Sprintf("%s: %s %s", how, memory.Observe, k))
 		}
 	}
-	return append(out, "killed before a commit", "killed after a commit", "no room", "repository away", "older head shown", "report refused", panics, "state lost", "older state put back")
+	return out
 }
 
 func (c *chaos) build(w provider.Wish) memory.Build {

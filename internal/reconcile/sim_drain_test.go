@@ -34,6 +34,7 @@ func (s *story) end() {
 func (s *story) drain() {
 	s.say("--- drain")
 	s.begin()
+	s.chaos.ambush = nil
 	s.chaos.rate, s.chaos.full, s.chaos.away, s.chaos.builds, s.chaos.sick = 0, 0, 0, false, false
 	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
 		s.vendors.world.Down(name, nil)

@@ -126,10 +126,12 @@ func (s *story) inOrder(c memory.Call) {
 	s.broken("I7: the name leads where nothing serves: %s", c)
 }
 
-// newestWins: no step of a wish begins once a newer one was accepted (P7).
+// newestWins: no step of a wish begins once a newer one was accepted (P7). What is put
+// back goes on: where a name moves back, its new owner is the one that failed.
 func (s *story) newestWins(step plan.Step) {
 	id := step.Ref.Client
-	if c := s.client(id); s.overtaken[id] && c.RollingBack == "" {
+	back := s.client(id).RollingBack != "" || step.Action == plan.Move && s.client(step.From.Client).RollingBack != ""
+	if s.overtaken[id] && !back {
 		s.broken("P7: %s has a newer wish, and %s begins", id, step.Key())
 	}
 }

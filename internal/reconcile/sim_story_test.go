@@ -293,6 +293,7 @@ func (s *story) start(t *testing.T) {
 	if s.odds(2, "weather from the start") {
 		s.weather()
 	}
+	s.lieInWait()
 	first := s.n(3, "first clients")
 	if s.hostile {
 		first = len(fleetNames)
@@ -513,7 +514,7 @@ func (s *story) commit(rewrites bool) {
 
 // event is one thing that happens.
 func (s *story) event() {
-	w := []string{"commit", "commit", "commit", "poll", "pass", "pass", "pass", "all", "all", "together", "together", "any", "approve", "retry", "pause", "secret", "purge", "erase", "report", "back up", "time", "time", "weather", "weather", "outage", "hand", "hand", "person", "person", "restart", "kill", "kill", "observe", "overtake", "overtake"}
+	w := []string{"commit", "commit", "commit", "poll", "pass", "pass", "pass", "all", "all", "together", "together", "any", "approve", "retry", "pause", "secret", "purge", "erase", "report", "back up", "time", "time", "weather", "weather", "outage", "hand", "hand", "person", "person", "restart", "kill", "kill", "ambush", "ambush", "ambush", "observe", "overtake", "overtake"}
 	if s.hostile {
 		w = []string{"commit", "commit", "commit", "poll", "all", "all", "all", "together", "time", "time", "weather", "outage", "restart", "kill", "overtake", "purge", "report"}
 	}
@@ -594,6 +595,8 @@ func (s *story) event() {
 		}
 		s.passDue(6)
 		s.chaos.kill = 0
+	case "ambush":
+		s.lieInWait()
 	case "overtake": // a commit is accepted while a pass is under way
 		s.chaos.wait = 1 + s.n(8, "after")
 		s.makeCommit()
@@ -613,6 +616,19 @@ func (s *story) event() {
 		s.deliver()
 	}
 	s.finish()
+}
+
+// lieInWait lets something go wrong where the program comes by one day: calls that are
+// seldom made fail as often as others so.
+func (s *story) lieInWait() {
+	seldom := slices.DeleteFunc(placesOfFaults(), func(point string) bool {
+		return !strings.Contains(point, string(memory.Update)) && !strings.Contains(point, string(memory.Delete))
+	})
+	s.chaos.ambush = map[string]bool{}
+	for range 12 {
+		s.chaos.ambush[s.one(seldom, "fault point")] = true
+	}
+	s.say("in wait: %s", strings.Join(slices.Sorted(maps.Keys(s.chaos.ambush)), "; "))
 }
 
 // overtake accepts a commit in the middle of a pass.
@@ -776,11 +792,12 @@ func (s *story) meddle() {
 		return
 	}
 	o := ours[s.n(len(ours)-1, "object")]
-	if o.Kind == state.KindDatabase && s.n(3, "really") > 0 {
+	takes := s.odds(2, "delete")
+	if o.Kind == state.KindDatabase && takes && s.n(3, "really") > 0 {
 		return
 	}
 	s.meddled[o.Mark.Client] = true
-	if s.odds(2, "delete") {
+	if takes {
 		s.say("by hand: delete %s %s", o.Kind, o.ID)
 		if k := s.data[o.ID]; k != nil {
 			k.byHand = true

@@ -168,6 +168,8 @@ func (s *simSum) add(t *testing.T, seed uint64, o outcome) {
 		s.mu.Lock()
 		s.failures++
 		s.mu.Unlock()
+		head, _, _ := strings.Cut(o.failed, "\n")
+		fmt.Fprintf(os.Stderr, "sim: seed %d: %.200s\n", seed, head)
 		tellFailure(t, seed, o)
 	}
 	s.mu.Lock()
