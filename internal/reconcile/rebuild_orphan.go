@@ -162,6 +162,12 @@ func (e *Engine) orphan(ctx context.Context, w witness, o orphan) (remembered, R
 	}
 	h.Act = "Nothing of it is changed. `reconciler approve " + h.Fingerprint + "` takes it down and retains its data; putting its manifest back keeps it."
 	if o.file != "" {
+		// Once the file is accepted it asks for its data again, or that stays until somebody erases it.
+		for i := range m.out.Resources {
+			if r := &m.out.Resources[i]; e.traits()[r.Provider][r.Ref.Kind].Data {
+				r.RetainedAt = e.Now()
+			}
+		}
 		h.Act = "Nothing of it is changed. Mend the file, where something is wrong with it, then move this state away and run `reconciler rebuild`."
 	}
 	stone.Held = h.Fingerprint

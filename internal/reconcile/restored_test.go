@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -236,4 +237,27 @@ func (c *cutStore) Update(fn func(store.Tx) error) error {
 		return errCut
 	}
 	return c.Store.Update(fn)
+}
+
+// S34: a client of which the copy knows nothing, and whose file is accepted only later,
+// keeps the data that the file no longer asks for: on record, retained.
+func TestS34UnknownClientKeepsWhatItsFileDropped(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [shop.example]")})
+	backup := w.backup()
+	w.apply(map[string]string{"clients/e.yaml": client("e")})
+	e := state.ClientID(w.detail("e").ID)
+	w.apply(map[string]string{"clients/a.yaml": "", "clients/e.yaml": client("e", "aliases: [shop.example]", "database: {provider: none}", "env: {DATABASE_URL: {none: true}}")})
+	w.want("e", state.StatusActive)
+	w.restore(backup)
+	for range 3 {
+		w.pass(w.poll()...)
+		w.pass(w.due()...)
+	}
+	w.want("e", state.StatusActive)
+	db := v.byKind(t, e, state.KindDatabase)
+	kept, err := w.engine.Retained()
+	if err != nil || db.ID == "" || !slices.ContainsFunc(kept, func(k reconcile.Kept) bool { return k.ID == db.ID }) {
+		t.Errorf("%s is not retained: %v (%v)", db.ID, kept, err)
+	}
 }
