@@ -893,10 +893,15 @@ func (s *story) approveOne(h state.Hold) {
 	}
 	for _, id := range append(slices.Clone(h.Clients), h.Client) {
 		s.clean[id], s.cleanNow[id] = false, false
-		if h.Kind == state.HoldData {
+		if h.Kind == state.HoldData { // the plan said that there is a time without service
 			for host, owner := range s.up {
-				if owner == id || strings.Contains(strings.Join(h.Steps, " "), "A "+host) {
-					s.gaps[host] = true // the plan said that there is one
+				if owner == id {
+					s.gaps[host] = true
+				}
+			}
+			for _, step := range h.Steps {
+				if _, host, ok := strings.Cut(step, "/A "); ok {
+					s.gaps[host] = true
 				}
 			}
 		}
