@@ -48,7 +48,19 @@ func (r *Repository) here(ctx context.Context, h plumbing.Hash) (bool, error) {
 	if r.closed {
 		return false, errClosed
 	}
-	return r.m != nil && r.m.st.HasEncodedObject(h) == nil, nil
+	if r.m == nil {
+		return false, nil
+	}
+	err := r.m.st.HasEncodedObject(h)
+	if err == nil || errors.Is(err, plumbing.ErrObjectNotFound) {
+		return err == nil, nil
+	}
+	err = broken(h, err)
+	r.m.forget(err)
+	if errors.Is(err, ErrDamaged) {
+		return false, nil // it is fetched, and made anew where that doesn't help
+	}
+	return false, fmt.Errorf("fetch: %w", err)
 }
 
 // renew brings the mirror to the branch's tip, by a clone when there is none that can

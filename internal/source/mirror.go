@@ -143,6 +143,16 @@ func openMirror(dir string, branch plumbing.ReferenceName) (*mirror, error) {
 	return &mirror{dir: dir, st: openStorage(dir), tip: tip}, nil
 }
 
+// forget lets the packs' indexes be read again after an error that they may have come to:
+// go-git keeps what it had read of them until then, and all that is in the rest would be
+// taken for absent.
+func (m *mirror) forget(err error) {
+	var disk *fs.PathError
+	if errors.Is(err, ErrDamaged) || errors.As(err, &disk) {
+		m.st.Reindex()
+	}
+}
+
 // hashOf parses a full id.
 func hashOf(s string) (plumbing.Hash, bool) {
 	if !plumbing.IsHash(s) || len(s) != 40 || strings.ToLower(s) != s {

@@ -42,7 +42,9 @@ func (r *Repository) once(ctx context.Context, f func(in reader) error) error {
 	if r.m == nil {
 		return fmt.Errorf("nothing was fetched yet: %w", ErrNotFound)
 	}
-	return f(reader{st: r.m.st, count: &r.objects})
+	err := f(reader{st: r.m.st, count: &r.objects})
+	r.m.forget(err)
+	return err
 }
 
 func (r *Repository) heal(ctx context.Context) error {
