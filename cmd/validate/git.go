@@ -8,6 +8,8 @@ import (
 	"io"
 	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
@@ -83,6 +85,9 @@ func (h *history) commits(ctx context.Context, rev string) (tip, base *object.Co
 		return tip, tip, "", nil
 	}
 	bases, err := head.MergeBase(tip)
+	if err != nil && !errors.Is(err, plumbing.ErrObjectNotFound) {
+		return nil, nil, "", fmt.Errorf("read the history of HEAD and %s: %w", rev, err)
+	}
 	if err != nil || len(bases) == 0 {
 		return tip, tip, "no common commit with " + rev + " is in this clone; compared with " + rev + " itself (fetch the whole history to be exact)", nil //nolint:nilerr // a shallow clone lacks the base; what that means is said
 	}
@@ -93,8 +98,8 @@ func (h *history) commits(ctx context.Context, rev string) (tip, base *object.Co
 // the tree's root to blob. What is no plain file is not there.
 func (h *history) entries(ctx context.Context, c *object.Commit) (map[string]plumbing.Hash, error) {
 	t, err := c.Tree()
-	if err == nil && h.prefix != "." {
-		t, err = t.Tree(h.prefix)
+	if err == nil {
+		t, err = h.below(t, h.prefix)
 	}
 	out := map[string]plumbing.Hash{}
 	if errors.Is(err, object.ErrDirectoryNotFound) {
@@ -132,10 +137,7 @@ func (h *history) entries(ctx context.Context, c *object.Commit) (map[string]plu
 		return nil
 	}
 	for _, folder := range h.folders() {
-		sub, err := t, error(nil)
-		if folder.path != "." {
-			sub, err = t.Tree(folder.path)
-		}
+		sub, err := h.below(t, folder.path)
 		if errors.Is(err, object.ErrDirectoryNotFound) {
 			continue
 		}
@@ -147,6 +149,25 @@ func (h *history) entries(ctx context.Context, c *object.Commit) (map[string]plu
 		}
 	}
 	return out, nil
+}
+
+// below goes down to a folder. object.ErrDirectoryNotFound says that there is none; the
+// library says so, too, of one that it can't read.
+func (h *history) below(t *object.Tree, folder string) (*object.Tree, error) {
+	if folder == "." {
+		return t, nil
+	}
+	for name := range strings.SplitSeq(folder, "/") {
+		i := slices.IndexFunc(t.Entries, func(e object.TreeEntry) bool { return e.Name == name && e.Mode == filemode.Dir })
+		if i < 0 {
+			return nil, object.ErrDirectoryNotFound
+		}
+		var err error
+		if t, err = h.repo.TreeObject(t.Entries[i].Hash); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
 }
 
 type folder struct {
