@@ -104,7 +104,10 @@ func readDir(dir, clients string) ([]accept.File, error) {
 		if len(out) >= maxDirFiles {
 			return fmt.Errorf("more than %d files", maxDirFiles)
 		}
-		f := readFile(p, rel, d)
+		f, err := readFile(p, rel, d)
+		if err != nil {
+			return err
+		}
 		if other && (f.Err != "" || !manifest.SaysClient(f.Data)) {
 			return nil
 		}
@@ -117,20 +120,19 @@ func readDir(dir, clients string) ([]accept.File, error) {
 	return out, nil
 }
 
-func readFile(p, rel string, d os.DirEntry) accept.File {
+// readFile reads one of them. One that is there and can't be read is an error: a checkout
+// would have it.
+func readFile(p, rel string, d os.DirEntry) (accept.File, error) {
 	f := accept.File{Path: rel}
 	if !d.Type().IsRegular() {
 		f.Err = rel + " is not a regular file"
-		return f
+		return f, nil
 	}
 	r, err := os.Open(p)
 	if err != nil {
-		f.Err = err.Error()
-		return f
+		return f, err
 	}
 	defer r.Close()
-	if f.Data, err = io.ReadAll(io.LimitReader(r, maxFile)); err != nil {
-		f.Err = err.Error()
-	}
-	return f
+	f.Data, err = io.ReadAll(io.LimitReader(r, maxFile))
+	return f, err
 }

@@ -94,29 +94,45 @@ func (r *repository) strays(ctx context.Context, from, head string, whole bool) 
 	if err != nil {
 		return nil, err
 	}
-	says := func(path, blob string) bool {
-		return blob != "" && manifest.SaysClient(r.Read(ctx, path, blob).Data)
+	says := func(path, blob string) (bool, error) {
+		if blob == "" {
+			return false, nil
+		}
+		f, err := r.Read(ctx, path, blob)
+		return manifest.SaysClient(f.Data), err
 	}
 	var out []accept.Change
 	for _, c := range changes {
-		if says(c.Path, c.New) || says(c.Path, c.Old) {
+		now, err := says(c.Path, c.New)
+		before := false
+		if err == nil && !now {
+			before, err = says(c.Path, c.Old)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if now || before {
 			out = append(out, accept.Change{Path: c.Path, Old: c.Old, New: c.New})
 		}
 	}
 	return out, nil
 }
 
-// Read implements reconcile.Repository. A stop of the program does not make it fail:
-// what fails is recorded as the file's fault.
-func (r *repository) Read(ctx context.Context, path, blob string) accept.File {
+// Read implements reconcile.Repository. Only what is wrong with the file itself is
+// recorded as its fault: a disk that fails, too many open files or a stop of the program
+// say nothing of it.
+func (r *repository) Read(ctx context.Context, path, blob string) (accept.File, error) {
 	f := accept.File{Path: path, Blob: blob}
-	data, err := r.git.Blob(context.WithoutCancel(ctx), blob)
-	if err != nil {
+	var err error
+	f.Data, err = r.git.Blob(ctx, blob)
+	if errors.Is(err, source.ErrIrregular) || errors.Is(err, source.ErrTooLarge) || errors.Is(err, source.ErrNotFound) {
 		f.Err = err.Error()
-		return f
+		return f, nil
 	}
-	f.Data = data
-	return f
+	if err != nil {
+		return accept.File{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	return f, nil
 }
 
 // Tree implements reconcile.Repository.
@@ -150,14 +166,22 @@ func (r *repository) Tree(ctx context.Context, rev string) (string, []accept.Fil
 			files = append(files, accept.File{Path: e.Path, Err: "not a regular file: a link, a module or an executable is not read"})
 			continue
 		}
-		files = append(files, r.Read(ctx, e.Path, e.Blob))
+		f, err := r.Read(ctx, e.Path, e.Blob)
+		if err != nil {
+			return "", nil, err
+		}
+		files = append(files, f)
 	}
 	strays, err := r.strays(ctx, "", commit, true)
 	if err != nil {
 		return "", nil, err
 	}
 	for _, c := range strays {
-		files = append(files, r.Read(ctx, c.Path, c.New))
+		f, err := r.Read(ctx, c.Path, c.New)
+		if err != nil {
+			return "", nil, err
+		}
+		files = append(files, f)
 	}
 	return commit, files, nil
 }

@@ -70,7 +70,7 @@ func (c *Control) Do(ctx context.Context, a Ask) (any, error) {
 	e := c.Engine
 	switch a.Op {
 	case "overview":
-		return e.Overview()
+		return c.overview()
 	case "detail":
 		return e.Detail(a.Name)
 	case "history":
@@ -139,6 +139,18 @@ func (c *Control) add(cause reconcile.Cause, ids ...state.ClientID) {
 	if c.Daemon != nil {
 		c.Daemon.Queue().Add(cause, ids...)
 	}
+}
+
+// overview is the engine's, and says when the branch is not followed right now.
+func (c *Control) overview() (reconcile.Overview, error) {
+	v, err := c.Engine.Overview()
+	if c.Daemon == nil {
+		return v, err
+	}
+	if lost := c.Daemon.PollError(); lost != nil {
+		v.Notices = append(v.Notices, fmt.Sprintf("the branch can't be followed right now: %v; what is newer than the head that was accepted waits, and is read by the next poll that goes well", lost))
+	}
+	return v, err
 }
 
 func (c *Control) plan(ctx context.Context, a Ask) (any, error) {

@@ -25,8 +25,10 @@ type Repository interface {
 	Range(ctx context.Context, from, head string) (Range, error)
 	// Tree returns every manifest, template and the platform file at a revision.
 	Tree(ctx context.Context, rev string) (commit string, files []accept.File, err error)
-	// Read returns one file's content by its blob.
-	Read(ctx context.Context, path, blob string) accept.File
+	// Read returns one file's content by its blob. What of the file itself keeps it from
+	// being read (a link, too large, not there) stands in its Err, and is judged with it.
+	// An error is of the moment: nothing may be concluded from it.
+	Read(ctx context.Context, path, blob string) (accept.File, error)
 }
 
 // Range is what lies between two heads.

@@ -191,29 +191,34 @@ func (e *Engine) acceptInput(ctx context.Context, head string) (accept.Input, er
 	in.EmptyState = len(in.Clients) == 0
 	in.Retained = func(id state.ClientID) bool { return retained[id] }
 	in.Parts = e.parts
-	e.readFiles(ctx, &in, rg.Odd)
-	return in, nil
+	return in, e.readFiles(ctx, &in, rg.Odd)
 }
 
 // readFiles fetches the content of what changed and of what was invalid before: it
-// may have become valid by a change elsewhere.
-func (e *Engine) readFiles(ctx context.Context, in *accept.Input, odd map[string]string) {
+// may have become valid by a change elsewhere. A file that can't be read right now is an
+// error of the whole: a head that is accepted without it would not be read again.
+func (e *Engine) readFiles(ctx context.Context, in *accept.Input, odd map[string]string) error {
 	for path, why := range odd {
 		in.Files[path] = accept.File{Path: path, Err: why}
 	}
+	read := func(path, blob string) error {
+		f, err := e.Repo.Read(ctx, path, blob)
+		if err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
+		}
+		in.Files[path] = f
+		return nil
+	}
 	for _, ch := range in.Changes {
 		if _, is := in.Files[ch.Path]; ch.New != "" && !is {
-			in.Files[ch.Path] = e.Repo.Read(ctx, ch.Path, ch.New)
+			if err := read(ch.Path, ch.New); err != nil {
+				return err
+			}
 		}
 	}
 	gone := map[string]bool{}
 	for _, ch := range in.Changes {
 		gone[ch.Path] = ch.New == ""
-	}
-	again := func(path, blob string) {
-		if _, have := in.Files[path]; !have && path != "" && blob != "" && !gone[path] {
-			in.Files[path] = e.Repo.Read(ctx, path, blob)
-		}
 	}
 	blobs := map[string]string{}
 	if in.Baseline != nil {
@@ -222,9 +227,15 @@ func (e *Engine) readFiles(ctx context.Context, in *accept.Input, odd map[string
 		}
 	}
 	for _, path := range accept.Retry(in.Baseline) {
-		again(path, blobs[path])
+		if _, have := in.Files[path]; have || path == "" || blobs[path] == "" || gone[path] {
+			continue
+		}
+		if err := read(path, blobs[path]); err != nil {
+			return err
+		}
 	}
 	e.count(func(s *Stats) { s.Parses += len(in.Files) })
+	return nil
 }
 
 // parts are the kind/name of what a wish consists of.

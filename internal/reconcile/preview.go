@@ -47,19 +47,22 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 	if err != nil {
 		return out, fmt.Errorf("plan: %w", err)
 	}
+	layout, bad := manifest.LayoutOf(e.Path), map[string]bool{}
 	tree := make([]manifest.File, 0, len(files))
 	for _, f := range files {
 		if f.Err != "" {
+			if layout.Classify(f.Path) == manifest.ClassClient {
+				bad[fileName(f.Path)] = true // it is there: nobody is gone
+			}
 			out.Problems = append(out.Problems, report.Problem{Path: f.Path, Text: f.Err})
 			continue
 		}
 		tree = append(tree, manifest.File{Path: f.Path, Data: f.Data})
 	}
 	e.count(func(s *Stats) { s.Parses += len(tree) })
-	check := manifest.NewCheck("", manifest.LayoutOf(e.Path), tree, nil, e.Defaults, func(string) int { return 0 })
+	check := manifest.NewCheck("", layout, tree, nil, e.Defaults, func(string) int { return 0 })
 	sideBySide(check.Len(), check.Read)
 	wishes, problems := check.End()
-	bad := map[string]bool{}
 	for _, p := range problems {
 		bad[p.Client] = bad[p.Client] || !p.Warning
 		if len(only) > 0 && p.Client != "" && !slices.Contains(only, p.Client) {

@@ -27,7 +27,9 @@ func (b *rebuilder) orphans() error {
 	}
 	for _, id := range b.rest {
 		o := orphan{id: id, found: rebuild.Of(b.found, id), good: good[rebuild.NameOf(id)], head: b.head, base: b.result.Baseline, taken: living[rebuild.NameOf(id)], adopted: b.adopted}
-		o.file = b.e.fileOf(b.ctx, o, b.in.Changes, living)
+		if o.file, err = b.e.fileOf(b.ctx, o, b.in.Changes, living); err != nil {
+			return err
+		}
 		m, row, err := b.e.orphan(b.ctx, b.w, o)
 		if err != nil {
 			return err
@@ -179,7 +181,7 @@ func (e *Engine) orphan(ctx context.Context, w witness, o orphan) (remembered, R
 
 // fileOf is the manifest at the head that may be the orphan's, and that nobody has: it
 // breaks a rule, or waits for something.
-func (e *Engine) fileOf(ctx context.Context, o orphan, changes []accept.Change, living map[string]bool) string {
+func (e *Engine) fileOf(ctx context.Context, o orphan, changes []accept.Change, living map[string]bool) (string, error) {
 	layout, rules := manifest.LayoutOf(e.Path), accept.NewResolver(o.base, e.Program)
 	for _, c := range changes {
 		name := fileName(c.Path)
@@ -187,7 +189,11 @@ func (e *Engine) fileOf(ctx context.Context, o orphan, changes []accept.Change, 
 			continue
 		}
 		w := rebuild.Wisher{Name: name}
-		if f := e.Repo.Read(ctx, c.Path, c.New); f.Err == "" {
+		f, err := e.Repo.Read(ctx, c.Path, c.New)
+		if err != nil {
+			return "", fmt.Errorf("read %s: %w", c.Path, err)
+		}
+		if f.Err == "" {
 			if eff, problems := rules.File(c.Path, f.Data); !problems.Failed() {
 				w = wisher(eff)
 			} else if m, _ := manifest.DecodeClient(c.Path, f.Data); m.Name != "" {
@@ -195,10 +201,10 @@ func (e *Engine) fileOf(ctx context.Context, o orphan, changes []accept.Change, 
 			}
 		}
 		if who, _ := rebuild.Identify([]rebuild.Wisher{w}, o.found); len(who) > 0 {
-			return c.Path
+			return c.Path, nil
 		}
 	}
-	return ""
+	return "", nil
 }
 
 func keepers(found []rebuild.Found) []string {

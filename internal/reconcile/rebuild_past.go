@@ -90,10 +90,20 @@ func (p *past) back(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
+// read returns a file's content. One that can't be read right now is an error: it was
+// not invalid then, and another version of it would be taken for the newest good one.
+func (p *past) read(ctx context.Context, file, blob string) (accept.File, error) {
+	f, err := p.e.Repo.Read(ctx, file, blob)
+	if err != nil {
+		return f, fmt.Errorf("read %s as it was at %s: %w", file, p.heads[p.at], err)
+	}
+	return f, nil
+}
+
 // resolver reads the rules of the head that the walk is at.
-func (p *past) resolver(ctx context.Context) *accept.Resolver {
+func (p *past) resolver(ctx context.Context) (*accept.Resolver, error) {
 	if p.rules != nil {
-		return p.rules
+		return p.rules, nil
 	}
 	b := state.Baseline{Path: p.e.Path, Defaults: accept.DefaultsMap(p.e.Defaults)}
 	for _, file := range sortedPaths(p.tree) {
@@ -101,7 +111,10 @@ func (p *past) resolver(ctx context.Context) *accept.Resolver {
 		if class != manifest.ClassTemplate && class != manifest.ClassPlatform {
 			continue
 		}
-		f := p.e.Repo.Read(ctx, file, p.tree[file])
+		f, err := p.read(ctx, file, p.tree[file])
+		if err != nil {
+			return nil, err
+		}
 		if !p.e.decodes(p.layout, f) {
 			continue
 		}
@@ -113,7 +126,7 @@ func (p *past) resolver(ctx context.Context) *accept.Resolver {
 	}
 	p.base = b
 	p.rules = accept.NewResolver(&b, p.e.Program)
-	return p.rules
+	return p.rules, nil
 }
 
 // decodes says that a template or platform file can be read.
@@ -131,16 +144,22 @@ func (e *Engine) decodes(l manifest.Layout, f accept.File) bool {
 }
 
 // valid is the version of a path at this head, if it is valid there.
-func (p *past) valid(ctx context.Context, file string) (lastGood, bool) {
+func (p *past) valid(ctx context.Context, file string) (lastGood, bool, error) {
 	blob := p.tree[file]
-	f := p.e.Repo.Read(ctx, file, blob)
-	if blob == "" || f.Err != "" {
-		return lastGood{}, false
+	if blob == "" {
+		return lastGood{}, false, nil
 	}
-	rules := p.resolver(ctx)
+	f, err := p.read(ctx, file, blob)
+	if err != nil || f.Err != "" {
+		return lastGood{}, false, err
+	}
+	rules, err := p.resolver(ctx)
+	if err != nil {
+		return lastGood{}, false, err
+	}
 	eff, problems := rules.File(file, f.Data)
 	if problems.Failed() {
-		return lastGood{}, false
+		return lastGood{}, false, nil
 	}
 	g := lastGood{commit: p.heads[p.at], path: file, blob: blob, data: f.Data, effective: eff, removed: p.gone[file]}
 	if p.base.Platform != nil {
@@ -151,7 +170,7 @@ func (p *past) valid(ctx context.Context, file string) (lastGood, bool) {
 			g.files = append(g.files, t)
 		}
 	}
-	return g, true
+	return g, true, nil
 }
 
 // lastGood finds, for each name, the newest head before this one at which its file was
@@ -175,7 +194,11 @@ func (p *past) find(ctx context.Context, names map[string]bool, want func(lastGo
 			if _, done := out[name]; done || !names[name] || p.layout.Classify(file) != manifest.ClassClient || !(rules || p.changed[file]) {
 				continue
 			}
-			if g, ok := p.valid(ctx, file); ok && want(g) {
+			g, ok, err := p.valid(ctx, file)
+			if err != nil {
+				return out, err
+			}
+			if ok && want(g) {
 				out[name] = g
 			}
 		}
@@ -192,22 +215,25 @@ func (e *Engine) everAdopted(ctx context.Context, head string, changes []accept.
 		return nil, err
 	}
 	out, read := map[string]bool{}, map[string]bool{}
-	look := func(file, blob string) {
+	look := func(file, blob string) error {
 		if blob == "" || read[blob] || p.layout.Classify(file) != manifest.ClassClient {
-			return
+			return nil
 		}
 		read[blob] = true
-		f := e.Repo.Read(ctx, file, blob)
-		if f.Err != "" || !bytes.Contains(f.Data, []byte("adopt")) {
-			return
+		f, err := p.read(ctx, file, blob)
+		if err != nil || f.Err != "" || !bytes.Contains(f.Data, []byte("adopt")) {
+			return err
 		}
 		m, _ := manifest.DecodeClient(file, f.Data) // what it names counts, whatever else it says
 		for _, named := range m.Adopt {
 			out[named.ID] = true
 		}
+		return nil
 	}
-	for file, blob := range p.tree {
-		look(file, blob)
+	for _, file := range sortedPaths(p.tree) {
+		if err := look(file, p.tree[file]); err != nil {
+			return nil, err
+		}
 	}
 	for {
 		ok, err := p.back(ctx)
@@ -215,8 +241,10 @@ func (e *Engine) everAdopted(ctx context.Context, head string, changes []accept.
 			delete(out, "")
 			return out, err
 		}
-		for file := range p.changed {
-			look(file, p.tree[file])
+		for _, file := range sortedPaths(p.changed) {
+			if err := look(file, p.tree[file]); err != nil {
+				return nil, err
+			}
 		}
 	}
 }
@@ -249,8 +277,14 @@ func (p *past) goodRules(ctx context.Context, in *accept.Input) ([]state.FilePro
 			return problems, nil // it was never valid: it stays the file's problem
 		}
 		for _, file := range sortedPaths(walk.changed) {
-			f := p.e.Repo.Read(ctx, file, walk.tree[file])
-			if !bad[file] || walk.tree[file] == "" || !p.e.decodes(p.layout, f) {
+			if !bad[file] || walk.tree[file] == "" {
+				continue
+			}
+			f, err := walk.read(ctx, file, walk.tree[file])
+			if err != nil {
+				return nil, err
+			}
+			if !p.e.decodes(p.layout, f) {
 				continue
 			}
 			problems = append(problems, p.e.problemsOf(p.layout, in.Files[file])...)

@@ -335,7 +335,9 @@ func (e *Engine) unknown(ctx context.Context, w witness, head string, files []ac
 	for _, id := range ids {
 		name := rebuild.NameOf(id)
 		o := orphan{id: id, found: rebuild.Of(found, id), good: good[name], head: head, base: base, taken: living[name], adopted: adopted}
-		o.file = e.fileOf(ctx, o, files, has)
+		if o.file, err = e.fileOf(ctx, o, files, has); err != nil {
+			return nil, err
+		}
 		m, _, err := e.orphan(ctx, w, o)
 		if err != nil {
 			return nil, err

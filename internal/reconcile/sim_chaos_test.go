@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/apply"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -206,7 +207,7 @@ func (c *chaos) fault(call memory.Call) (string, error) {
 
 // faultPoints are what many runs must have hit at least once.
 func faultPoints() []string {
-	return append(placesOfFaults(), "killed before a commit", "killed after a commit", "no room", "repository away", "older head shown", "report refused", panics, "state lost", "older state put back")
+	return append(placesOfFaults(), "killed before a commit", "killed after a commit", "no room", "repository away", "a file can't be read", "older head shown", "report refused", panics, "state lost", "older state put back")
 }
 
 // placesOfFaults are those of calls and steps: something can wait there.
@@ -358,6 +359,15 @@ func (f forge) Range(ctx context.Context, from, head string) (reconcile.Range, e
 		return reconcile.Range{}, errAway
 	}
 	return f.repository.Range(ctx, from, head)
+}
+
+// Read fails more seldom than a request: many files are read at once.
+func (f forge) Read(ctx context.Context, path, blob string) (accept.File, error) {
+	if f.fails("read") && f.fails("read again") {
+		f.c.hit("a file can't be read")
+		return accept.File{}, errAway
+	}
+	return f.repository.Read(ctx, path, blob)
 }
 
 // memoryOfWork remembers who was worked on when the process died.

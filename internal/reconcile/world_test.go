@@ -139,15 +139,15 @@ func (r *repository) Range(_ context.Context, from, head string) (reconcile.Rang
 	return out, nil
 }
 
-func (r *repository) Read(_ context.Context, path, blob string) accept.File {
+func (r *repository) Read(_ context.Context, path, blob string) (accept.File, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reads++
 	text, ok := r.blobs[blob]
 	if !ok {
-		return accept.File{Path: path, Blob: blob, Err: "no such blob"}
+		return accept.File{Path: path, Blob: blob, Err: "no such blob"}, nil
 	}
-	return accept.File{Path: path, Blob: blob, Data: []byte(text)}
+	return accept.File{Path: path, Blob: blob, Data: []byte(text)}, nil
 }
 
 func (r *repository) Tree(_ context.Context, rev string) (string, []accept.File, error) {
