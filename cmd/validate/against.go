@@ -145,18 +145,16 @@ func (c *change) names(side map[string][]byte) map[string]string {
 func (c *change) judge() manifest.Problems {
 	l, d := c.t.layout, c.t.o.defaults()
 	before, after := c.names(c.at), c.names(c.merged)
-	// Who was there first keeps a name: what didn't change, then what did, then what
-	// is new; what is asked about after the others.
-	rank := func(p string) int {
-		r := c.t.rank(p)
-		switch _, known := before[nameOf(p)]; {
-		case !c.differ[p]:
-			return r
-		case known:
-			return r + 2
+	// Who was there first keeps a name; among those, what is asked about comes after the others.
+	accepted := map[string][]byte{}
+	for name, p := range before {
+		accepted[name] = c.at[p]
+		if now := after[name]; now != "" && !c.differ[now] {
+			accepted[name] = c.merged[now] // line ends may differ
 		}
-		return r + 4
 	}
+	first := manifest.Ranks(accepted, list(c.merged), l)
+	rank := func(p string) int { return 2*first(p) + c.t.rank(p) }
 	clients, problems := checkTree(l, list(c.merged), nil, d, rank)
 	if changed := c.changedRules(); len(changed) > 0 {
 		_, strict := checkTree(l, list(c.merged), c.rules(c.at), d, rank)

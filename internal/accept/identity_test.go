@@ -221,3 +221,116 @@ func TestRuleIdentityNameOfOneThatWaitsToGo(t *testing.T) {
 	equal(t, "owner", w.owner("alpha.agency.example"), "gamma")
 	equal(t, "verdict", r.Verdict.Clients[w.named("gamma").ID], FatePending)
 }
+
+// Threat 16: a name and what lies below it are one client's, whoever asks and in whichever
+// order; the base domain is shared.
+func TestThreat16NestedNames(t *testing.T) {
+	for what, c := range map[string]struct{ has, asks, says string }{
+		"below":               {client("victim", "victim.example"), client("evil", "login.victim.example"), "login.victim.example lies below another client's name: victim.example belongs to victim"},
+		"far below":           {client("victim", "victim.example"), client("evil", "a.b.victim.example"), "a.b.victim.example lies below"},
+		"an alias below":      {client("victim", "victim.example"), client("evil", "evil", "aliases: [www.victim.example]"), "www.victim.example lies below"},
+		"below an alias":      {client("victim", "victim", "aliases: [victim.example]"), client("evil", "login.victim.example"), "victim.example belongs to victim"},
+		"below a label":       {client("victim", "victim"), client("evil", "mail.victim.agency.example"), "victim.agency.example belongs to victim"},
+		"above":               {client("victim", "www.victim.example"), client("evil", "victim.example"), "victim.example lies above another client's name: www.victim.example belongs to victim"},
+		"above a name of its": {client("victim", "victim", "aliases: [a.b.victim.example]"), client("evil", "b.victim.example"), "b.victim.example lies above"},
+		"in another spelling": {client("victim", "bücher.example"), client("evil", "LOGIN.xn--bcher-kva.example"), "lies below"},
+		"above, by its label": {client("victim", "mail.evil.agency.example"), client("evil", "evil"), "evil.agency.example lies above"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := fleet(t, "other")
+			w.push(m{cpath("victim"): c.has})
+			had := w.named("victim")
+			r := w.push(m{cpath("evil"): c.asks})
+			equal(t, "evil", w.has("evil"), false)
+			contains(t, "evil", w.problem(cpath("evil")), c.says)
+			contains(t, "evil's next step", w.base.Problems[0].Hint, "choose another name, or take it out of clients/victim.yaml in the same commit")
+			equal(t, "touched", r.Touched, []state.ClientID{})
+			// Nothing of the victim's stands in the way of its own commits.
+			w.push(m{cpath("victim"): c.has + "env: {A: b}\n"})
+			equal(t, "victim", []any{w.named("victim").ID, w.named("victim").InvalidBlob, len(w.base.Problems)}, []any{had.ID, "", 1})
+			// It goes, and its names are free.
+			w.push(m{cpath("victim"): ""})
+			w.finish()
+			w.again()
+			equal(t, "evil", w.has("evil"), true)
+			// Who comes back finds what was given away meanwhile.
+			w.push(m{cpath("victim"): c.has})
+			contains(t, "victim", w.problem(cpath("victim")), " lies ")
+			equal(t, "victim", w.has("victim"), false)
+		})
+	}
+	t.Run("an edit of who has another name", func(t *testing.T) {
+		w := fleet(t, "victim", "evil")
+		w.push(m{cpath("evil"): client("evil", "evil", "aliases: [login.victim.agency.example]", "env: {A: b}")})
+		contains(t, "evil", w.problem(cpath("evil")), "login.victim.agency.example lies below")
+		equal(t, "evil keeps its last good version", len(w.named("evil").Manifest) > 0 && w.owner("evil.agency.example") == "evil", true)
+		equal(t, "nobody's", w.owner("login.victim.agency.example"), "")
+	})
+	t.Run("what was let go is not had", func(t *testing.T) {
+		w := fleet(t, "victim")
+		w.push(m{cpath("victim"): client("victim", "away")})
+		w.push(m{cpath("evil"): client("evil", "login.victim.agency.example")})
+		equal(t, "evil", w.has("evil"), true)
+		w.push(m{cpath("victim"): client("victim", "victim")})
+		contains(t, "victim", w.problem(cpath("victim")), "victim.agency.example lies above another client's name: login.victim.agency.example belongs to evil")
+	})
+	t.Run("nor is what a removed client had", func(t *testing.T) {
+		w := fleet(t, "victim")
+		w.push(m{cpath("victim"): ""})
+		w.push(m{cpath("evil"): client("evil", "login.victim.agency.example")})
+		equal(t, "evil", w.has("evil"), true)
+		w.push(m{cpath("victim"): client("victim", "victim")})
+		contains(t, "victim", w.problem(cpath("victim")), "victim.agency.example lies above another client's name: login.victim.agency.example belongs to evil")
+	})
+	t.Run("two at once", func(t *testing.T) {
+		w := fleet(t, "other")
+		w.push(m{cpath("one"): client("one", "shop.example"), cpath("two"): client("two", "two", "aliases: [login.shop.example]")})
+		contains(t, "one", w.problem(cpath("one")), "shop.example lies above login.shop.example, which clients/two.yaml asks for")
+		contains(t, "two", w.problem(cpath("two")), "login.shop.example lies below shop.example, which clients/one.yaml asks for")
+		w.push(m{cpath("two"): client("two", "two")})
+		equal(t, "problems", len(w.base.Problems), 0)
+		equal(t, "owner", w.owner("shop.example"), "one")
+	})
+	t.Run("nobody is refused for what another asks in vain", func(t *testing.T) {
+		w := fleet(t, "other")
+		w.push(m{cpath("one"): client("one", "shop.example"), cpath("two"): client("two", "other", "aliases: [login.shop.example]")})
+		equal(t, "owner", w.owner("shop.example"), "one")
+		contains(t, "two", w.problem(cpath("two")), "other.agency.example belongs to other")
+	})
+	t.Run("both in one commit from one client to another", func(t *testing.T) {
+		w := fleet(t, "alpha", "beta")
+		both := "aliases: [shop.example, www.shop.example]"
+		w.push(m{cpath("alpha"): client("alpha", "alpha", both)})
+		w.push(m{cpath("alpha"): client("alpha", "alpha"), cpath("beta"): client("beta", "beta", both)})
+		equal(t, "problems", len(w.base.Problems), 0)
+		equal(t, "owners", []string{w.owner("shop.example"), w.owner("www.shop.example")}, []string{"beta", "beta"})
+		// One of them alone does not move.
+		w.push(m{cpath("beta"): client("beta", "beta", "aliases: [www.shop.example]"), cpath("alpha"): client("alpha", "alpha", "aliases: [shop.example]")})
+		contains(t, "alpha", w.problem(cpath("alpha")), "shop.example lies above another client's name: www.shop.example belongs to beta")
+	})
+	t.Run("a removal that can be taken back keeps them", func(t *testing.T) {
+		w := fleet(t, "victim")
+		w.guard.RemoveAfter = time.Hour
+		w.push(m{cpath("victim"): ""})
+		w.push(m{cpath("evil"): client("evil", "login.victim.agency.example")})
+		contains(t, "evil", w.problem(cpath("evil")), "victim.agency.example is still victim's: its removal waits")
+		w.push(m{cpath("victim"): client("victim", "victim")})
+		equal(t, "victim", w.has("victim"), true)
+		equal(t, "evil", w.has("evil"), false)
+	})
+	t.Run("a rename goes on", func(t *testing.T) {
+		w := fleet(t, "victim")
+		w.push(m{cpath("evil"): client("evil", "login.victim.agency.example"), cpath("victim"): "", cpath("winner"): client("winner", "victim", "previously: [victim]")})
+		equal(t, "owner", w.owner("victim.agency.example"), "winner")
+		contains(t, "evil", w.problem(cpath("evil")), "victim.agency.example belongs to victim")
+	})
+	t.Run("whose names came to lie so keeps them", func(t *testing.T) {
+		w := newWorld(t)
+		w.defaults.BaseDomain = "sites.agency.example"
+		w.tree = m{"templates/shop.yaml": template("v1"), cpath("agency"): client("agency", "agency.example"), cpath("alpha"): client("alpha", "alpha")}
+		w.head()
+		equal(t, "problems", len(w.base.Problems), 0)
+		w.push(m{cpath("beta"): client("beta", "beta"), cpath("agency"): client("agency", "agency.example", "env: {A: b}"), cpath("alpha"): client("alpha", "alpha", "env: {A: b}")})
+		equal(t, "problems", len(w.base.Problems), 0)
+	})
+}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/state"
 	"pgregory.net/rapid"
 )
@@ -52,7 +53,7 @@ func begin(rt *rapid.T) *story {
 
 var (
 	storyNames   = []string{"a", "b", "c", "d", "e"}
-	storyDomains = []string{"a", "b", "c", "x.example"}
+	storyDomains = []string{"a", "b", "c", "x.example", "login.b.agency.example"}
 	storyExtras  = []string{"", "env: {A: b}", "aliases: [www.x.example]", "aliases: [b.agency.example]", "database: {provider: none}", "database: {reuse: fresh}",
 		"database: {reuse: retained}", "enabledFeatures: [blog]", "dns: {provider: local, records: [{type: TXT, name: x, content: y}]}", "adopt: {site: {id: q1}}"}
 	storyTemplates = []string{template("v1"), template("v2"), template("v1") + "features: {allowed: [forms]}\n", template("v1") + "defaults: {database: {provider: none}}\n", "kind: [", ""}
@@ -270,6 +271,13 @@ func (s *story) oneOwner() {
 			}
 			if wanted[key] = id; s.claims[key].Client != id {
 				s.Fatalf("%s wants %s, which is %q's", id, key, s.claims[key].Client)
+			}
+		}
+	}
+	for key, id := range wanted {
+		for _, above := range manifest.Above(strings.TrimPrefix(key, "host:"), s.defaults.BaseDomain) {
+			if other, ok := wanted["host:"+above]; ok && other != id {
+				s.Fatalf("%s has %s, and %s what lies below it: %s", other, above, id, key)
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -104,10 +105,73 @@ func (p *pass) round(s *settled) bool {
 				fmt.Sprintf("previously: [%s] keeps its site and its data; database.reuse: fresh begins anew", old))
 		}
 	}
+	// Names that lie one below the other come after names that are equal, and who has one
+	// comes before who asks for one: nobody is refused for what another asks in vain.
+	for _, among := range []bool{false, true} {
+		if len(failed) == 0 {
+			p.nested(s, among, fail)
+		}
+	}
 	for k, q := range failed {
 		s.failed[k] = q
 	}
 	return len(failed) > 0
+}
+
+// nested finds candidates that ask for a name below another client's, or above it: one that
+// is kept or, among those who ask, one that another asks for anew too. Who has its name
+// keeps it, whatever came to lie above or below it.
+func (p *pass) nested(s *settled, among bool, fail func(k *candidate, rule, text, hint string)) {
+	fresh := map[string]*candidate{}
+	for host, claimants := range s.wanted {
+		for _, k := range claimants {
+			if !p.has(k, host) {
+				fresh[host] = k
+			}
+		}
+	}
+	if len(fresh) == 0 {
+		return
+	}
+	base := p.now.base.BaseDomain()
+	check := func(k *candidate, host, other, where string) {
+		name := strings.TrimPrefix(host, "host:")
+		if !among {
+			if owner, owned := p.claims.find(other); owned && owner.Client != k.client.ID && p.keeps(s, owner.Client, other) {
+				text, hint := p.taken(s, owner.Client, strings.TrimPrefix(other, "host:"))
+				fail(k, "host", fmt.Sprintf("%s lies %s another client's name: %s", name, where, text), hint)
+			}
+			return
+		}
+		if o := fresh[other]; o != nil && o != k {
+			fail(k, "host", fmt.Sprintf("%s lies %s %s, which %s asks for", name, where, strings.TrimPrefix(other, "host:"), o.path), "a name and what lies below it belong to one client")
+		}
+	}
+	pair := func(upper, lower string) {
+		if k := fresh[lower]; k != nil {
+			check(k, lower, upper, "below")
+		}
+		if k := fresh[upper]; k != nil {
+			check(k, upper, lower, "above")
+		}
+	}
+	all := keys(fresh)
+	for _, c := range p.claims {
+		if fresh[c.Key] == nil {
+			all = append(all, c.Key)
+		}
+	}
+	for _, host := range all {
+		for _, above := range manifest.Above(strings.TrimPrefix(host, "host:"), base) {
+			pair("host:"+above, host)
+		}
+	}
+}
+
+// has says that the candidate's client has the name already, and did not let it go.
+func (p *pass) has(k *candidate, host string) bool {
+	owner, owned := p.claims.find(host)
+	return owned && k.who != newcomer && owner.Client == k.client.ID && !k.client.Removed && !p.letGo(owner.Client, host)
 }
 
 // keeps says that the owner doesn't let the name go (yet).

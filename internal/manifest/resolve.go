@@ -287,16 +287,10 @@ func own(under, env Env) Env {
 
 // hosts works out the full host names.
 func (d *document) hosts(e *Effective, ctx Context) {
-	base := ctx.Defaults.BaseDomain
+	base := ctx.BaseDomain()
 	var reserved []string
 	if ctx.Platform != nil {
 		reserved = ctx.Platform.Reserved
-		if ctx.Platform.BaseDomain != "" {
-			base = ctx.Platform.BaseDomain
-		}
-	}
-	if folded, problem, _ := hostOf(base); problem == "" {
-		base = folded
 	}
 	seen := map[string]bool{}
 	for i, name := range append([]string{e.Domain}, e.Aliases...) {
@@ -324,6 +318,9 @@ func (d *document) hosts(e *Effective, ctx Context) {
 		}
 		if problem == "" && host == base {
 			problem, hint = "is the platform's own domain", "choose a label below it"
+		}
+		if problem == "" && !within(host, base) && public(host) {
+			problem, hint = "is a domain below which anybody registers names, so it is nobody's", "write the name that was registered below it"
 		}
 		if problem == "" && seen[host] {
 			problem, hint = "is this client's name already", "remove it"

@@ -29,6 +29,31 @@ func TestThreat16Hosts(t *testing.T) {
 	}
 }
 
+// Threat 16: a domain below which anybody registers names is nobody's; what was registered
+// there is. Below the platform's own domain its labels are the platform's to give.
+func TestThreat16PublicSuffixes(t *testing.T) {
+	for _, s := range []string{"co.uk", "CO.UK", "com.au", "github.io", "vercel.app", "foo.ck", "公司.cn", "xn--55qx5d.cn", "s3.amazonaws.com"} {
+		if e, problems := resolved(t, "domain: "+s+"\n"); !problems.Failed() {
+			t.Errorf("domain %q is taken as %s", s, e.Host)
+		}
+		if e, problems := resolved(t, "domain: a\naliases: ["+s+"]\n"); !problems.Failed() {
+			t.Errorf("alias %q is taken as %s", s, e.Hosts)
+		}
+	}
+	for _, s := range []string{"shop.co.uk", "www.shop.co.uk", "shop.github.io", "shop.example", "www.ck", "shop.公司.cn"} {
+		if _, problems := resolved(t, "domain: "+s+"\n"); problems.Failed() {
+			t.Errorf("domain %q: %v", s, problems)
+		}
+	}
+	ctx := designContext(t)
+	platform := *ctx.Platform
+	platform.BaseDomain = "ck" // everything right below it is on the list
+	ctx.Platform = &platform
+	if e, problems := Resolve("clients/a.yaml", []byte("name: a\ntemplate: ecommerce\ncontact: {email: a@a.example}\ndomain: shop\n"), ctx); problems.Failed() || e.Host != "shop.ck" {
+		t.Errorf("%s %v", e.Host, problems)
+	}
+}
+
 // Threat 17: no file of the repository raises a limit that the daemon's operator set: a
 // manifest and a template have no guard at all, and a platform file's only tightens (which
 // accept proves).

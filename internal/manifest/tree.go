@@ -132,6 +132,7 @@ func (c *Check) End() ([]Effective, Problems) {
 // far: the value is a file's path.
 type tree struct {
 	names, hosts, former, adopted map[string]string
+	below                         map[string][]string // host names by the names above them
 	ctx                           Context
 	unread                        bool            // the platform file can't be read at all
 	unreadable                    map[string]bool // templates likewise, by name
@@ -141,7 +142,7 @@ type tree struct {
 }
 
 func newTree(program string, d Defaults) *tree {
-	return &tree{names: map[string]string{}, hosts: map[string]string{}, former: map[string]string{}, adopted: map[string]string{}, unreadable: map[string]bool{},
+	return &tree{below: map[string][]string{}, names: map[string]string{}, hosts: map[string]string{}, former: map[string]string{}, adopted: map[string]string{}, unreadable: map[string]bool{},
 		ctx: Context{Defaults: d, Templates: map[string]Template{}, Blobs: map[string]string{}, Program: program}}
 }
 
@@ -227,7 +228,14 @@ func (t *tree) check(d *document, e *Effective) {
 		if i > 0 {
 			at = d.item(i-1, "aliases")
 		}
+		if other, where := t.nested(d.path, h); other != "" {
+			d.node(at, "unique", fmt.Sprintf("%s lies %s %s, which belongs to %s already", h, where, other, t.hosts[other]), "a host name and what lies below it belong to one client")
+			continue
+		}
 		take(t.hosts, h, h, "a host name belongs to one client", at)
+		for _, a := range Above(h, t.ctx.BaseDomain()) {
+			t.below[a] = append(t.below[a], h)
+		}
 	}
 	for i, p := range e.Previously {
 		take(t.former, p, "the former name "+p, "only one client can have been "+p, d.item(i, "previously"))
@@ -235,6 +243,21 @@ func (t *tree) check(d *document, e *Effective) {
 	for _, k := range e.Adopt.kinds() {
 		take(t.adopted, k+"/"+e.Adopt[k].ID+"/"+e.Adopt[k].Account, "the adopted "+k, "an object belongs to one client", d.near("adopt", k))
 	}
+}
+
+// nested is another file's host name that lies above this one, or below it.
+func (t *tree) nested(file, host string) (other, where string) {
+	for _, a := range Above(host, t.ctx.BaseDomain()) {
+		if owner, ok := t.hosts[a]; ok && owner != file {
+			return a, "below"
+		}
+	}
+	for _, b := range t.below[host] {
+		if t.hosts[b] != file {
+			return b, "above"
+		}
+	}
+	return "", ""
 }
 
 func misnamed(l Layout, file string) Problem {

@@ -36,7 +36,7 @@ type Client struct {
 	Contact             Contact           `yaml:"contact,omitempty" required:"yes" doc:"The person at the client. Its e-mail address is needed."`
 	Plan                string            `yaml:"plan,omitempty" enum:"free,starter,professional,enterprise" doc:"What the client pays for; platform.yaml may limit features by plan."`
 	Template            string            `yaml:"template" required:"yes" format:"name" doc:"A file in templates/, without .yaml."`
-	Domain              string            `yaml:"domain" required:"yes" format:"domain" doc:"One label: below the platform base domain. With a dot: a host name of its own."`
+	Domain              string            `yaml:"domain" required:"yes" format:"domain" doc:"One label: below the platform base domain. With a dot: a host name of its own. What lies below it is this client's alone."`
 	Aliases             []string          `yaml:"aliases,omitempty" format:"domain" max:"20" doc:"Host names that redirect to the domain."`
 	EnabledFeatures     []string          `yaml:"enabledFeatures,omitempty" format:"word" max:"50" default:"the template default" doc:"Features that are on."`
 	DisabledCollections []string          `yaml:"disabledCollections,omitempty" format:"word" max:"50" doc:"Collections that are off; their rows stay."`

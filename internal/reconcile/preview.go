@@ -60,7 +60,13 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 		tree = append(tree, manifest.File{Path: f.Path, Data: f.Data})
 	}
 	e.count(func(s *Stats) { s.Parses += len(tree) })
-	check := manifest.NewCheck("", layout, tree, nil, e.Defaults, func(string) int { return 0 })
+	accepted := map[string][]byte{}
+	for _, c := range known {
+		if !c.Removed {
+			accepted[c.Name] = c.Manifest
+		}
+	}
+	check := manifest.NewCheck("", layout, tree, nil, e.Defaults, manifest.Ranks(accepted, tree, layout))
 	sideBySide(check.Len(), check.Read)
 	wishes, problems := check.End()
 	for _, p := range problems {
