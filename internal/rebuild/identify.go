@@ -203,6 +203,39 @@ func Identify(wishers []Wisher, found []Found) (map[string]Identity, []state.Cli
 	return of, rest
 }
 
+// Elsewhere finds a host that a manifest asks for and that another client's objects bear,
+// or a name that is nested with it (one lies below the other); host "" for none. What its own
+// client's objects bear is its own.
+func Elsewhere(w Wisher, found []Found, nested func(a, b string) bool) (host, name string, by state.ClientID) {
+	own := map[state.ClientID]bool{}
+	for _, f := range found {
+		n := NameOf(f.Mark.Client)
+		if n == w.Name || slices.Contains(w.Former, n) || f.Kind == state.KindSite && f.get("label") == w.Name {
+			own[f.Mark.Client] = true
+		}
+	}
+	has := map[string]bool{}
+	for _, f := range found {
+		if f.Kind == state.KindDomain && own[f.Mark.Client] {
+			has[f.Name] = true
+		}
+	}
+	for _, h := range w.Hosts {
+		for _, f := range found {
+			if f.Kind != state.KindDomain || f.Mark.Client == "" || own[f.Mark.Client] || has[h] || f.Name != h && !nested(f.Name, h) {
+				continue
+			}
+			if host == "" || f.Name < name {
+				host, name, by = h, f.Name, f.Mark.Client
+			}
+		}
+		if host != "" {
+			return host, name, by
+		}
+	}
+	return "", "", ""
+}
+
 // Of are the objects of one client id.
 func Of(found []Found, id state.ClientID) []Found {
 	var out []Found

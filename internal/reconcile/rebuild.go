@@ -122,6 +122,7 @@ type rebuilder struct {
 	rest     []state.ClientID // that no manifest belongs to
 	rules    []state.FileProblem
 	adopted  map[string]bool // ids that were ever adopted
+	base     string          // domain of the platform
 	writes   []remembered
 	unmarked []state.ClientID // nothing bears their mark
 }
@@ -143,6 +144,9 @@ func (b *rebuilder) run() error {
 	b.in.Guard.MaxCreates = len(b.in.Files) + 1 // most of them are no new clients; see creates
 	b.in.NewID = func(name string) state.ClientID { return state.ClientID(name) }
 	first := accept.Head(b.in)
+	if b.contested(first) {
+		first = accept.Head(b.in)
+	}
 	if err := b.invalid(walk, first); err != nil {
 		return err
 	}
@@ -197,8 +201,61 @@ func (b *rebuilder) invalid(walk *past, first accept.Result) error {
 		delete(names, c.Name)
 	}
 	var err error
-	b.good, err = walk.lastGood(b.ctx, names)
+	b.good, err = walk.find(b.ctx, names, func(g lastGood) bool { return b.foreign(g.effective) == "" })
 	return err
+}
+
+// contested takes out of the judgement the files that ask for a name that the marks show as
+// another client's: who had it first was in the state alone. It says whether there is one.
+func (b *rebuilder) contested(first accept.Result) bool {
+	rules, any := accept.NewResolver(first.Baseline, b.e.Program), false
+	b.base = rules.BaseDomain()
+	for _, q := range first.Baseline.Problems {
+		f := b.in.Files[q.Path]
+		if q.Rule != "host" || f.Err != "" {
+			continue
+		}
+		eff, problems := rules.File(q.Path, f.Data)
+		if problems.Failed() {
+			continue
+		}
+		if f.Err = b.foreign(eff); f.Err != "" {
+			b.in.Files[q.Path], any = f, true
+		}
+	}
+	return any
+}
+
+// foreign says which name of a wish is another client's, as the marks show it; "" for none.
+func (b *rebuilder) foreign(eff manifest.Effective) string {
+	host, name, by := rebuild.Elsewhere(wisher(eff), b.found, b.nested)
+	if host == "" {
+		return ""
+	}
+	return fmt.Sprintf("asks for %s, and %s bears the mark of %s", host, name, by)
+}
+
+// nested says that of two host names one lies below the other.
+func (b *rebuilder) nested(one, other string) bool {
+	return slices.Contains(manifest.Above(one, b.base), other) || slices.Contains(manifest.Above(other, b.base), one)
+}
+
+// shared says which host of a last good version another one's asks for, too, or for one
+// below or above it: nothing shows who had it, so both wait for a person. "" for none.
+func (b *rebuilder) shared(name string) string {
+	for _, host := range b.good[name].effective.Hosts {
+		for _, other := range sortedPaths(b.good) {
+			if other == name {
+				continue
+			}
+			for _, h := range b.good[other].effective.Hosts {
+				if h == host || b.nested(h, host) {
+					return fmt.Sprintf("%s may be its name, and as well %s that of %s: one client has a name and what lies below it", host, h, other)
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // identify finds the client id of every manifest.
@@ -249,6 +306,10 @@ func (b *rebuilder) clients() error {
 		}
 		b.keep(g)
 		b.claim(c.ID, g.effective)
+		if text := b.shared(name); text != "" && id.Doubt == "" {
+			id.Doubt = text
+			b.who[name] = id
+		}
 		if err := b.client(c, g.effective); err != nil {
 			return err
 		}

@@ -220,6 +220,51 @@ func TestS43LastGoodVersions(t *testing.T) {
 	w.want("a", state.StatusActive)
 }
 
+// S43: of two that ask for one name, or for names one of which lies below the other, the one
+// whose objects bear it had it first.
+func TestS43WhoHadANameKeepsIt(t *testing.T) {
+	for what, name := range map[string]string{"before it": "a", "after it": "z"} {
+		for _, host := range []string{"victim.agency.example", "login.victim.agency.example"} {
+			t.Run(what+", "+host, func(t *testing.T) {
+				v, w := newVendors(t)
+				file := "clients/" + name + ".yaml"
+				w.apply(map[string]string{"clients/victim.yaml": client("victim"), file: client(name)})
+				w.apply(map[string]string{file: client(name, "aliases: ["+host+"]")})
+				w.apply(map[string]string{"clients/new-" + name + ".yaml": strings.Replace(client("new-"+name), "domain: new-"+name, "domain: "+host, 1)})
+				w.apply(map[string]string{"clients/victim.yaml": client("victim", "env: {COLOUR: red}")})
+				before := w.records()
+				w.rebuild(v)
+				if got := w.records(); got != before {
+					t.Errorf("rebuilt:\n%s", otherThan(got, before))
+				}
+				w.pass(w.due()...)
+				w.want("victim", state.StatusActive)
+				w.apply(map[string]string{"clients/victim.yaml": client("victim", "env: {COLOUR: green}")})
+				w.want("victim", state.StatusActive)
+				if d := w.detail(name); d.Problem == nil || !strings.Contains(d.Problem.Text, host) || w.row("new-"+name).Status != string(state.StatusInvalid) {
+					t.Errorf("%+v", d)
+				}
+			})
+		}
+	}
+}
+
+// S43: where no object bears a name, nothing shows who of two had it first: both are held.
+func TestS43NobodyShowsWhoHadAName(t *testing.T) {
+	v, w := newVendors(t)
+	bare := []string{"deployment: {provider: none}", "dns: {provider: none}"}
+	w.apply(map[string]string{"clients/victim.yaml": client("victim", bare...), "clients/a.yaml": client("a")})
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [login.victim.agency.example]")})
+	w.repo.commit(map[string]string{"README.md": "more"})
+	w.poll()
+	w.rebuild(v)
+	w.pass(w.due()...)
+	w.want("victim", state.StatusHeld)
+	if r := w.want("a", state.StatusHeld); !strings.Contains(r.Because, "login.victim.agency.example may be its name, and as well victim.agency.example that of victim") || len(v.writes()) > 0 {
+		t.Errorf("%s: %v", r.Because, v.writes())
+	}
+}
+
 // S43: marked objects without a manifest are held; a database alone is retained, from now.
 func TestS43OrphansAndRetention(t *testing.T) {
 	v, w := newVendors(t)
