@@ -113,7 +113,7 @@ func recognise(k state.Kind, id string) (url.Values, bool) {
 		return nil, false
 	}
 	for key, values := range v {
-		if len(values) != 1 || key != vendorName && !slices.Contains(kept(k), key) {
+		if len(values) != 1 || values[0] == "" || key != vendorName && !slices.Contains(kept(k), key) {
 			return nil, false
 		}
 	}
