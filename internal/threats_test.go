@@ -25,7 +25,7 @@ type threat struct {
 // TestThreat04….
 func threats() []threat {
 	return []threat{
-		{"a proposal leads to writes or tells secrets", "cmd/reconciler.TestThreat01PlanWritesNothing plan.TestP2AWriteDoesNotCompile plan.TestP2PlanningReachesNothingThatWrites", "pull requests and forks"},
+		{"a proposal leads to writes or tells secrets", "cmd/reconciler.TestThreat01PlanWritesNothing reconcile.TestThreat01AThousandProposals plan.TestP2AWriteDoesNotCompile plan.TestP2PlanningReachesNothingThatWrites", "pull requests and forks"},
 		{"markup, mentions and forged marks in comments", "report.TestThreat02MarkdownIsText report.FuzzMarkdown report.FuzzDoors report.TestS48HostileTextInEveryField report.TestS48LongTextHidesNoConsequence", "finding our own comment by its author"},
 		{"scripts on a page", "web.TestThreat03Payloads web.TestS48HostileTextIsTextOnThePages web.TestS48Links web.TestHeaders web.FuzzPages web.FuzzFrame", "a real browser over the live page"},
 		{"links and paths in the repository", "source.TestThreat04Traversal source.TestOddEntries source.TestStrangeNames source.FuzzTree manifest.FuzzTree gitserver.TestNames gitserver.FuzzRequest", ""},
