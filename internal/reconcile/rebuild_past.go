@@ -173,14 +173,9 @@ func (p *past) valid(ctx context.Context, file string) (lastGood, bool, error) {
 	return g, true, nil
 }
 
-// lastGood finds, for each name, the newest head before this one at which its file was
-// valid, with the template and the platform file of that head. A file that moved is the
+// find finds, for each name, the newest head before this one at which its file was valid
+// and wanted, with the template and the platform file of that head. A file that moved is the
 // same file.
-func (p *past) lastGood(ctx context.Context, names map[string]bool) (map[string]lastGood, error) {
-	return p.find(ctx, names, func(lastGood) bool { return true })
-}
-
-// find is lastGood of the versions that are wanted.
 func (p *past) find(ctx context.Context, names map[string]bool, want func(lastGood) bool) (map[string]lastGood, error) {
 	out := map[string]lastGood{}
 	for len(out) < len(names) {
