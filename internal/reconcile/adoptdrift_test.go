@@ -519,6 +519,25 @@ func TestP8AdoptedDriftGoesOn(t *testing.T) {
 	}
 }
 
+// A file with other line ends, and none at its end, is patched as it is.
+func TestS41AdoptDriftKeepsLineEnds(t *testing.T) {
+	v, w := newVendors(t)
+	text := strings.ReplaceAll(strings.TrimSuffix(manyRecords, "\n\n# the end\n"), "\n", "\r\n")
+	w.apply(map[string]string{"clients/shop.yaml": text})
+	w.want("shop", state.StatusActive)
+	v.world.Set(v.at("hello"), "ttl", "60")
+	v.world.Set(v.at("hello"), "content", "bye")
+	v.world.Set(v.at("docs.example"), "ttl", "60")
+	a, err := w.engine.AdoptDrift(t.Context(), "shop")
+	if err != nil || len(a.Left) > 0 || len(a.Taken) != 3 {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	want := strings.NewReplacer("'hello'\r\n", "'bye'\r\n      ttl: 60\r\n", "proxied: true}", "proxied: true, ttl: 60}").Replace(text)
+	if got := applied(t, a.Path, text, a.Patch); got != want {
+		t.Errorf("%q\nwant\n%q", got, want)
+	}
+}
+
 // Records that come from the template are every client's: it is said where they stand.
 func TestS41AdoptDriftOfInheritedRecords(t *testing.T) {
 	v, w := newVendors(t)
