@@ -195,7 +195,7 @@ func (b *builder) comeBack(w, have state.Resource) {
 func (b *builder) compare(w, have state.Resource, look Look) {
 	fields := diff(have, w)
 	if len(fields) == 0 {
-		switch name := b.anew(w); {
+		switch name := b.anew(w, have); {
 		case have.Found:
 		case len(look.Differs) > 0:
 			b.update(w, have, look.Differs, "it was changed outside")
@@ -227,14 +227,20 @@ func (b *builder) compare(w, have state.Resource, look Look) {
 	b.update(w, have, fields, "")
 }
 
-// anew names an attribute that refers to something that was there and is made once more:
-// its id and its address are others then.
-func (b *builder) anew(w state.Resource) string {
+// anew names an attribute of something that is there and refers to what is made now, or
+// to a site that was made since: its id and its address are others.
+func (b *builder) anew(w, have state.Resource) string {
 	for _, a := range w.Attributes {
 		if a.Value.Ref == nil {
 			continue
 		}
-		if n, planned := b.byRef[*a.Value.Ref]; planned && (b.steps[n].Action == Replace || b.steps[n].Action == Create && b.steps[n].Prior != nil) {
+		n, planned := b.byRef[*a.Value.Ref]
+		site := b.recorded[*a.Value.Ref]
+		switch {
+		case planned && (b.steps[n].Action == Replace || b.steps[n].Action == Create && b.steps[n].Prior != nil):
+			return a.Name
+		case a.Value.Ref.Kind != state.KindSite: // of what an adopted environment refers to nobody knows whether it was ever there
+		case planned && b.steps[n].Action == Create, site.Real() && have.Site != "" && have.Site != site.ID:
 			return a.Name
 		}
 	}
