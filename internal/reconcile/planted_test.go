@@ -39,6 +39,10 @@ var plantedBugs = []planted{
 	{"an uncertain create is repeated", "apply/write.go", "	if kind != provider.Uncertain && (kind", "	if kind == provider.Uncertain || (kind"},
 	{"one look decides that a create did not happen", "journal/settle.go", "	if i.Looks+1 >= SettleLooks {", "	if i.Looks >= 0 {"},
 	{"an uncertain delete is taken for done", "journal/settle.go", "		return Decision{Kind: NotDone}\n	case OpUpdate:", "		return Decision{Kind: Done, Object: -1}\n	case OpUpdate:"},
+	{"an uncertain update is taken for done", "journal/settle.go", "		if len(seen) > 0 && seen[0].Equal {", "		if len(seen) > 0 {"},
+	{"an update that nobody can see is taken for not done", "apply/settle.go", "!shown(w, objects[0]) {\n", "len(objects) == 0 {\n"},
+	{"what a failed update changed is not put back", "apply/write.go", "		if err := noteUndo(tx, s); err != nil {", "		if err := error(nil); err != nil {"},
+	{"a failed removal of what was replaced rolls back", "reconcile/end.go", "		if onlyLeft(m, result) {", "		if m == nil {"},
 	{"open intents are not looked into", "reconcile/pass.go", "		if len(m.intents) == 0 || m.quarantined() {", "		if len(m.intents) >= 0 {"},
 	{"a failed delete is taken for done", "apply/write.go", "	if err != nil && provider.KindOf(err) != provider.NotFound {", "	if err != nil && provider.KindOf(err) == provider.Uncertain {"},
 	// What is whose.
@@ -72,6 +76,9 @@ var plantedBugs = []planted{
 	// Words.
 	{"success is told before all is done", "accept/verdict.go", "	if n[FatePending] > 0 {\n		v.State", "	if n[FatePending] > 1 {\n		v.State"},
 	{"a report that was refused is forgotten", "reconcile/deliver.go", "			tried = append(tried, r)", "			gone = append(gone, r.Seq)"},
+	{"a pass without a cause mends what it sees", "reconcile/look.go", "(m.client.LookWanted || m.client.Attempts > 0) {", "(m.client.LookWanted || m.client.Settled) {"},
+	{"names go before the head is judged", "reconcile/pass.go", "	if e.judgeFirst(g) {", "	if e.judgeFirst(&group{}) {"},
+	{"a name goes before those that redirect to it", "plan/move.go", "	redirected(steps)\n}", "	redirected(nil)\n}"},
 	{"what an older head came to is not told again", "accept/history.go", "		if v.Commit == head {", "		if v.Commit == head && v.Seq == 0 {"},
 	{"a vendor's words show a secret", "provider/conceal.go", "	return c.objects(found), c.failure(err)\n}\n\n// Owned", "	return found, err\n}\n\n// Owned"},
 	{"a database's password is recorded in plain text", "apply/resolve.go", "		outs[out.Name] = state.SecretValue(ref)", "		outs[out.Name] = state.SecretValue(ref)\n		outs[out.Name+\"Text\"] = state.Lit(out.Secret.Reveal())"},

@@ -200,6 +200,27 @@ func (s *story) stillOld(ids []state.ClientID, before map[string]string) {
 				s.broken("I5: the update of %s failed, and %s is served by %s, not by %s", id, host, now, old)
 			}
 		}
+		s.putBack(c)
+	}
+}
+
+// putBack: the environment of a client whose update failed is that of what serves, so that
+// the next build is one of the old version, too.
+func (s *story) putBack(c state.Client) {
+	for host, owner := range s.up {
+		d, ok := s.vendors.world.Serves(host)
+		release, _ := s.vendors.world.Object(d)
+		if owner != c.ID || !ok || release.Mark.Client != c.ID {
+			continue
+		}
+		for _, o := range s.vendors.world.Objects("") {
+			if o.Kind != state.KindEnvironment || o.Mark.Client != c.ID || attribute(o, "site") != attribute(release, "site") {
+				continue
+			}
+			if now, old := attribute(o, "env.COLOUR"), s.vendors.world.BuiltWith(d)["COLOUR"]; now != old {
+				s.broken("I5: the update of %s failed, and its environment has the colour %q, not %q", c.ID, now, old)
+			}
+		}
 	}
 }
 
@@ -308,6 +329,9 @@ func (s *story) once() {
 		for _, o := range s.vendors.world.Objects(name) {
 			if o.Mark.Installation != lawInstallation {
 				continue
+			}
+			if o.Kind == state.KindDeployment && s.planted[attribute(o, "site")] {
+				continue // a site that lived before us may be adopted twice, and its releases are as they were found
 			}
 			key := fmt.Sprintf("%s %s %s %s", name, o.Mark.Client, o.Kind, o.Name)
 			if o.Kind == state.KindRecord {

@@ -85,6 +85,7 @@ type story struct {
 	meddled   map[state.ClientID]bool   // of whom a person changed something at a vendor
 	backup    string                    // a copy of the state; "": none
 	backedUp  map[string]state.ClientID // who lived then, by name
+	knewThen  map[state.ClientID]bool   // who was on record then
 }
 
 // retention is how long data is kept where nothing else is said.
@@ -939,6 +940,7 @@ func (s *story) wants(ids ...state.ClientID) {
 }
 
 func (s *story) pollNow() {
+	s.mayChange()
 	ids, err := s.engine.Poll(s.ctx())
 	if len(ids) > 0 {
 		s.say("poll: %v", ids)
