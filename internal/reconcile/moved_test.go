@@ -727,3 +727,32 @@ func TestS24SwapWithLateRecords(t *testing.T) {
 		}
 	}
 }
+
+// An approval of one thing does not lift the hold of a newer head that is held as a whole.
+func TestApprovalLeavesTheHeldHead(t *testing.T) {
+	_, w := newVendors(t)
+	w.change = func(e *reconcile.Engine) { e.Guard.MaxCreates = 1 }
+	w.restart()
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	w.apply(map[string]string{"clients/b.yaml": client("b"), "clients/c.yaml": client("c"), "clients/d.yaml": "kind: [\n"})
+	w.repo.cut(w.repo.commit(map[string]string{"clients/a.yaml": ""}))
+	w.poll()
+	kinds := func() map[state.HoldKind]string {
+		o, err := w.engine.Overview()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := map[state.HoldKind]string{}
+		for _, h := range o.Holds {
+			out[h.Kind] = h.Fingerprint
+		}
+		return out
+	}
+	before := kinds()
+	if _, err := w.engine.Approve(t.Context(), before[state.HoldCreates], "dana"); err != nil {
+		t.Fatal(err)
+	}
+	if after := kinds(); before[state.HoldHistory] == "" || after[state.HoldHistory] != before[state.HoldHistory] {
+		t.Errorf("held before: %v, after: %v", before, after)
+	}
+}

@@ -25,7 +25,7 @@ func (s *story) backUp() {
 		s.Fatalf("back up: %v", err)
 	}
 	s.say("back up")
-	s.backup, s.backedUp, s.knewThen = path, s.lives(), map[state.ClientID]bool{}
+	s.backup, s.knewThen = path, map[state.ClientID]bool{}
 	for _, id := range s.ids() {
 		s.knewThen[id] = true
 	}
@@ -36,18 +36,6 @@ func (s *story) backUp() {
 func (s *story) made(id state.ClientID) bool {
 	for _, o := range s.vendors.world.Objects("") {
 		if (o.Kind == state.KindSite || o.Kind == state.KindDatabase) && ours(o) && o.Mark.Client == id && !s.planted[o.ID] {
-			return true
-		}
-	}
-	return false
-}
-
-// changedHands says that a name of the copy is another client's by now. Who puts such a copy
-// back is told to rebuild; that not every one of these is noticed is known.
-func (s *story) changedHands() bool {
-	now := s.lives()
-	for name, id := range s.backedUp {
-		if other := now[name]; other != "" && other != id {
 			return true
 		}
 	}
@@ -158,6 +146,14 @@ func (s *story) restored() {
 	if !whole {
 		s.passDue(5)
 		s.wroteNothing("an older state acts before it looks")
+	}
+	if s.odds(3, "dies comparing") {
+		s.chaos.kill = 1 + s.n(5, "after")
+		s.pollNow()
+		if s.chaos.gone() {
+			s.reopen()
+		}
+		s.chaos.kill = 0
 	}
 	s.pollNow()
 	s.wroteNothing("comparing writes")
