@@ -144,7 +144,8 @@ func TestS41EditedByHand(t *testing.T) {
 		t.Errorf("since %v, was %v", again.Since, row.Since)
 	}
 
-	r := w.must(0, "drift", "bakery", "--adopt")
+	var r result
+	w.until("no scheduled look is in the way", func() bool { r = w.cli("drift", "bakery", "--adopt"); return r.code == 0 })
 	patch := filepath.Join(t.TempDir(), "drift.patch")
 	if err := os.WriteFile(patch, []byte(r.out), 0o600); err != nil {
 		t.Fatal(err)
@@ -158,7 +159,10 @@ func TestS41EditedByHand(t *testing.T) {
 	w.commit(nil)
 	w.active("bakery")
 	var v struct{ Drift []reconcile.DriftRow }
-	w.json(&v, "drift")
+	w.until("no scheduled look is in the way", func() bool { r = w.cli("drift", "-o", "json"); return r.code == 0 })
+	if err := json.Unmarshal([]byte(r.out), &v); err != nil {
+		t.Fatal(err)
+	}
 	if len(v.Drift) > 0 || contentOf(w.dnsRecord("mail.bakery.localhost")) != "198.51.100.2" {
 		t.Errorf("afterwards: %+v", v.Drift)
 	}

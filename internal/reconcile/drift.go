@@ -36,6 +36,8 @@ type DriftRow struct {
 	Fight  bool      `json:"fight,omitempty"`
 	// LastLook is when the schedule last saw the client whole.
 	LastLook time.Time `json:"lastLook,omitzero"`
+
+	Advice []Part `json:"-"` // Next, taken apart, for the client's page
 }
 
 // Ignored says that the row is to be left as it is.

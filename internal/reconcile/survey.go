@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/drift"
@@ -187,7 +188,7 @@ func (s *survey) look(ctx context.Context, id state.ClientID, at time.Time) (*se
 
 func (o *seen) fails(at, why string) {
 	if o.result.Failed == "" {
-		o.result.Failed = at + ": " + report.Line(why)
+		o.result.Failed = at + ": " + report.Line(strings.TrimPrefix(why, at+": ")) // a provider's own words begin with its name
 	}
 }
 
