@@ -28,6 +28,7 @@ type crashWorld struct {
 	states string   // the folder of the state; "": dir
 	env    []string // more of the processes' environment
 	log    []string // what happened, for a failure
+	lost   lostState
 
 	shops map[string]shop // the branch
 	known map[string]shop // the last of every name that there was

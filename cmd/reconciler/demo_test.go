@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -268,6 +269,19 @@ func TestS49FirstRun(t *testing.T) {
 	if !strings.Contains(told, ": success: ") {
 		t.Errorf("the pusher was told:\n%s", told)
 	}
+
+	lines := strings.Split(d.block("7. change a DNS record"), "\n")
+	d.sh(work, lines[0])
+	if told := d.sh(work, lines[1]+" || true"); !strings.Contains(told, `content is "elsewhere.example", recorded "status.timmerhout.example"`) {
+		t.Errorf("what was changed is told as\n%s", told)
+	}
+	d.sh(work, lines[2])
+	demoProcess{}.until(t, func() error {
+		if told := d.sh(work, lines[1]+" || true"); !strings.Contains(told, "Everything is as recorded") {
+			return errors.New("it is not put back: " + told)
+		}
+		return nil
+	})
 	if told := d.sh(clients, d.block("ask the program")); !regexp.MustCompile(`secondshop +active +healthy`).MatchString(told) {
 		t.Errorf("the program says:\n%s", told)
 	}

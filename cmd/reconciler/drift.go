@@ -24,7 +24,10 @@ left alone until ` + "`reconciler retry`" + ` or a commit. What is reported, the
 ` + "`reconciler retry`" + ` puts back.
 
 --adopt prints a patch of the client's manifest that wishes what was found: only those
-values change. What it can't take over is said on standard error, with the place.
+values change, and what is a default is added. Of a DNS record in dns.records that is all
+that it says: type, name, content, priority, ttl, proxied; the record goes on as the same
+one. What it can't take over is said on standard error, with the reason and the place:
+what a template says for all of its clients, secrets, and what breaks a rule of manifests.
 
 Ends with 1 when something has drifted; with --adopt, when something is left.`,
 		Example: "  reconciler drift\n  reconciler drift demoshop -o json\n  reconciler drift demoshop --adopt | git apply"}

@@ -252,11 +252,18 @@ func TestS43UnreadableStateAndOtherKey(t *testing.T) {
 	if r := w.must(1, "rebuild", "--installation", "00000000"); !strings.Contains(r.err, "00000000") {
 		t.Errorf("another installation: %s", r.err)
 	}
+	n := w.calls.len()
+	if r := w.must(1, "apply"); !strings.Contains(r.err, "reconciler rebuild") { // what that left behind is no first start
+		t.Errorf("apply says %s", r.err)
+	}
+	if got := w.calls.writes(n); len(got) > 0 {
+		t.Fatalf("everything is made a second time: %v", got)
+	}
 	w.must(0, "rebuild", "--installation", installation)
 	if got := w.id("demoshop"); got != id {
 		t.Errorf("demoshop is %s, was %s", got, id)
 	}
-	n := w.calls.len()
+	n = w.calls.len()
 	w.active("demoshop")
 	if got := w.calls.writes(n); len(got) > 0 {
 		t.Errorf("writes: %v", got)

@@ -151,12 +151,16 @@ func (s *screen) look() {
 		holds[h.Fingerprint] = true
 		if !s.holds[h.Fingerprint] {
 			s.say("‖ held: " + h.Reason)
-			s.say("    " + strings.TrimSpace(h.Act+" "+h.Fingerprint))
+			act := h.Act
+			if !strings.Contains(act, h.Fingerprint) {
+				act += " " + h.Fingerprint
+			}
+			s.say("    " + strings.TrimSpace(act))
 		}
 	}
 	s.holds = holds
 	for _, r := range v.Clients {
-		s.row(r)
+		s.row(r, v.Problems)
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(s.rows), func(a, b rowKey) int { return strings.Compare(a.name+" "+a.id, b.name+" "+b.id) }) {
 		if !slices.ContainsFunc(v.Clients, func(r reconcile.Row) bool { return keyOf(r) == key }) {
@@ -171,7 +175,8 @@ func (s *screen) look() {
 var rowSign = map[string]string{"active": "✓", "failed": "✗", "invalid": "✗", "held": "‖", "paused": "‖", "retained": "–"}
 
 // row says what became of a client, when it came to rest or is at rest with something new.
-func (s *screen) row(r reconcile.Row) {
+// What is wrong with its file was said.
+func (s *screen) row(r reconcile.Row, problems []state.FileProblem) {
 	mark, rests := rowSign[r.Status]
 	if !rests {
 		return
@@ -183,19 +188,20 @@ func (s *screen) row(r reconcile.Row) {
 	}
 	s.rows[keyOf(r)] = is
 	text := fmt.Sprintf("%s %-14s %-9s", mark, r.Name, r.Status)
-	took := s.took(r.Deployment)
+	took, because := s.took(r.Deployment), report.Beside(r.Because, r.Name, problems, "see above")
 	switch {
 	case r.Status != "active":
-		text += strings.TrimPrefix(r.Because, r.Status+": ")
-	case r.Because != "":
-		text += s.url(r) + "  " + r.Because
+		text += strings.TrimPrefix(because, r.Status+": ")
+	case because != "":
+		text += s.url(r) + "  " + because
 	case took > 0 && said.deployment != r.Deployment:
 		text += fmt.Sprintf("%-36s in %.1f s", s.url(r), took.Seconds())
 	default:
 		text += s.url(r)
 	}
 	s.say(strings.TrimRight(text, " "))
-	if r.Next != "" && r.Status != "paused" {
+	hinted := slices.ContainsFunc(problems, func(p state.FileProblem) bool { return p.Client == r.Name && p.Hint == r.Next })
+	if r.Next != "" && r.Status != "paused" && !hinted {
 		s.say("    " + r.Next)
 	}
 }

@@ -75,6 +75,8 @@ Try this in another terminal. What comes of a push stands there and here.
 	for _, name := range failed {
 		text += "  # mend what failed: try it again\n  " + command + " retry " + name + data + "\n\n"
 	}
+	text += "  # 7. change a DNS record behind its back: what drifted is told, and put back at a word\n  sed -i.bak s/status.timmerhout.example/elsewhere.example/ " + quoted(o.dir) + "/dns/records/*.json\n" +
+		"  " + command + " drift timmerhout" + data + "\n  " + command + " retry timmerhout" + data + "\n\n"
 	return text + "  # ask the program\n  " + command + " status" + data + "\n  " + command + " why secondshop" + data + `
   (also: plan, history, logs, drift, retained, pause, resume; --fail STEP shows a failure and its repair)
 

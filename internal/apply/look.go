@@ -39,7 +39,7 @@ func (r *Runner) look(ctx context.Context, p provider.Provider, traits state.Tra
 		}
 	}
 	if ours >= 0 {
-		return &takeOver{object: seen[ours], equal: equal(w, seen[ours])}
+		return &takeOver{object: seen[ours], equal: equal(w, seen[ours]) && shown(w, seen[ours])}
 	}
 	same := -1
 	for n, o := range seen {

@@ -208,6 +208,17 @@ func (r *Runner) put(tx store.Tx, job Job, providerName string, res state.Resour
 	if res.Run == "" {
 		res.Run = job.Run
 	}
+	res.Site = ""
+	for _, ref := range res.References() {
+		if ref.Kind != state.KindSite {
+			continue
+		}
+		site, _, err := store.Resource(tx, ref)
+		if err != nil {
+			return err
+		}
+		res.Site = site.ID
+	}
 	res.Phase, res.Message = "", o.Message // of a ready one too: it may say what is left to a person
 	if o.Phase != provider.Ready {
 		res.Phase = string(o.Phase)

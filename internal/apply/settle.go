@@ -125,16 +125,16 @@ func (r *Runner) lookFor(ctx context.Context, job Job, p provider.Provider, i jo
 	return objects, w, nil
 }
 
-// shown says that the provider reports all that was wished. Of an update whose values it
-// doesn't give back nobody can see that it happened: it is made again, which changes
-// nothing if it did.
+// shown says that the provider reports all that was wished. Whether an object has values
+// that its provider doesn't give back nobody can see: they are set again, which changes
+// nothing if it has them.
 func shown(w provider.Wish, o provider.Object) bool {
 	have := map[string]bool{}
 	for _, a := range o.Attributes {
 		have[a.Name] = true
 	}
 	for _, in := range w.Inputs {
-		if !have[in.Name] {
+		if !have[in.Name] && in.Reveal() != "" {
 			return false
 		}
 	}

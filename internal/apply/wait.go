@@ -187,7 +187,7 @@ func (r *Runner) phase(job Job, have state.Resource, o provider.Object) error {
 		if err != nil || !ok {
 			return err
 		}
-		now.UpdatedAt, now.Commit = have.UpdatedAt, have.Commit
+		now.UpdatedAt, now.Commit, now.Site = have.UpdatedAt, have.Commit, have.Site
 		return store.PutResource(tx, now)
 	})
 }

@@ -14,7 +14,8 @@
 // Beside the file PATH lie PATH.lock, which says who has it open, and PATH.marker,
 // which says that a state is expected: when the marker is there and the file is not,
 // Open refuses (ErrMissing) instead of starting with an empty state, which would make
-// everything a second time. The marker also tells an older copy that was put back from
+// everything a second time. A state that is made anew in its place for a rebuild (Anew) is no
+// state for anybody else until the rebuild has filled it. The marker also tells an older copy that was put back from
 // the state that was there last (epoch.go).
 //
 // It promises: a backup that bears its name is whole and opens; a state of every schema

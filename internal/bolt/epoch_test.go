@@ -140,6 +140,10 @@ func TestS43Anew(t *testing.T) {
 	}
 	o.Anew = true
 	writeOnce(t, o, "again")
+	s := mustOpen(t, o)
+	if err := errors.Join(s.Update(store.DeleteUnfilled), s.Close()); err != nil { // see TestS43OpenUnfilled
+		t.Fatal(err)
+	}
 	o.Anew = false
 	writeOnce(t, o, "and again")
 }

@@ -20,7 +20,8 @@ import (
 
 // Errors of opening and keeping a state, beside those of package store.
 var (
-	// ErrMissing: a state is expected (its marker says so) and is gone.
+	// ErrMissing: a state is expected (its marker says so) and is gone, or a rebuild of it
+	// has not come to its end.
 	ErrMissing = errors.New("the state file is gone")
 	// ErrForeign: the file is not a state of this program.
 	ErrForeign = errors.New("not a state file of this program")
@@ -46,7 +47,7 @@ type Options struct {
 	// MaxSize in bytes bounds the file; 0 does not.
 	MaxSize int
 	// Anew says that a state that is expected and gone is made anew, for whoever fills it
-	// from elsewhere at once.
+	// from elsewhere at once. Until then (store.DeleteUnfilled) it opens for nobody else.
 	Anew bool
 
 	// At is told of the places at which a crash is tried (points.go). nil outside tests.
@@ -156,7 +157,7 @@ func openLocked(o Options) (*Store, error) {
 		if marked && !o.Anew {
 			return nil, fmt.Errorf("%w: restore a backup (reconciler restore FILE), or make it anew from Git and the providers' marks (reconciler rebuild); only if nothing that it made is left, remove %s and start anew", ErrMissing, Marker(o.Path))
 		}
-		if err := create(o, known); err != nil {
+		if err := create(o, known, marked); err != nil {
 			return nil, classify(err)
 		}
 	}
@@ -165,6 +166,10 @@ func openLocked(o Options) (*Store, error) {
 		return nil, err
 	}
 	s.known = known
+	if err := s.filled(o); err != nil {
+		_ = s.closeDB() // the first error says why
+		return nil, classify(err)
+	}
 	if !marked {
 		o.at(PointCreated)
 		err = writeMarker(o.Path, o.Now(), known, !o.NoSync)
@@ -179,9 +184,27 @@ func openLocked(o Options) (*Store, error) {
 	return s, nil
 }
 
+// filled refuses what a rebuild left behind that has not come to its end: it looks like a
+// first start, and whoever took it for one would make everything twice where the key, and
+// with it the mark, is another.
+func (s *Store) filled(o Options) error {
+	if o.Anew {
+		return nil
+	}
+	return s.View(func(tx store.Tx) error {
+		since, unfilled, err := store.Unfilled(tx)
+		if err == nil && unfilled {
+			err = fmt.Errorf("%w: what is in its place was made at %s by a rebuild that did not come to its end. Rebuild again (reconciler rebuild), or restore a backup (reconciler restore FILE --replace); only if nothing that the lost one made is left, start anew (rm %s %s)",
+				ErrMissing, since.UTC().Format(time.RFC3339), o.Path, Marker(o.Path))
+		}
+		return err
+	})
+}
+
 // create makes an empty state beside its place and renames it there, because bbolt's
-// first writes are not safe against power loss.
-func create(o Options, epoch uint64) error {
+// first writes are not safe against power loss. lost says that it stands for one that was
+// there.
+func create(o Options, epoch uint64, lost bool) error {
 	temp := o.Path + ".new"
 	if err := os.Remove(temp); err != nil && !os.IsNotExist(err) {
 		return err
@@ -195,6 +218,16 @@ func create(o Options, epoch uint64) error {
 		err = db.Update(func(tx *bbolt.Tx) error {
 			if _, err := makeBuckets(tx); err != nil {
 				return err
+			}
+			if lost {
+				t := &transaction{keys: o.Keys, recent: &recent{}, tx: tx, buffer: buffer{}}
+				defer t.end()
+				if err := store.PutUnfilled(t, o.Now()); err != nil {
+					return err
+				}
+				if _, err := t.flush(); err != nil {
+					return err
+				}
 			}
 			return putHeader(tx, header{Format: headerFormat, Schema: len(o.migrations), Key: o.Keys.Check(), Epoch: epoch})
 		})

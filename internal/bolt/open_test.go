@@ -114,6 +114,41 @@ func TestOpenMissing(t *testing.T) {
 	}
 }
 
+// S43 and P8: a state that a rebuild made and did not fill opens for another rebuild alone;
+// taken for a first start, it would have everything made a second time.
+func TestS43OpenUnfilled(t *testing.T) {
+	o := options(t)
+	filled(t, o, 1)
+	if err := os.Remove(o.Path); err != nil {
+		t.Fatal(err)
+	}
+	anew := o
+	anew.Anew = true
+	for range 2 {
+		if err := mustOpen(t, anew).Close(); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(o)
+		if !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), "reconciler rebuild") || !strings.Contains(err.Error(), "rm "+o.Path+" "+Marker(o.Path)) {
+			t.Fatalf("opened for anybody: %v", err)
+		}
+	}
+	s := mustOpen(t, anew)
+	if err := errors.Join(s.Update(store.DeleteUnfilled), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	mustOpen(t, o)
+
+	// Nothing was expected: it is a first start, whoever makes it.
+	o = options(t)
+	anew = o
+	anew.Anew = true
+	if err := mustOpen(t, anew).Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustOpen(t, o)
+}
+
 // TestOpenWithoutMarker: cut off between the state and its marker, the next start
 // makes up for it.
 func TestOpenWithoutMarker(t *testing.T) {

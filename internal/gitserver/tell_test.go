@@ -49,6 +49,28 @@ func TestAPusherWhoCannotBeToldGetsTheReport(t *testing.T) {
 	}
 }
 
+// P8, the other side of it: a server that dies while it tells leaves the pusher with a broken
+// connection, and the push was done. The next one says so.
+func TestAPushThatBreaksOffWasDone(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, "clients", map[string]string{"a": "1"})
+	w.Tell = func(_ context.Context, _, _, head string, say func(string)) {
+		say("> " + head + " is pushed")
+		panic(http.ErrAbortHandler) // the connection ends as if the process had
+	}
+	dir := w.clone(t, "clients")
+	c := commit(t, dir, "b", "2")
+	if out, err := try(t, dir, "push", "origin", "HEAD:main"); err == nil || !strings.Contains(out, "remote: > "+c+" is pushed") {
+		t.Errorf("the push that breaks off: %v\n%s", err, out)
+	}
+	if got := run(t, dir, "ls-remote", "origin", "refs/heads/main"); !strings.HasPrefix(got, c) {
+		t.Errorf("the branch: %q", got)
+	}
+	if out := run(t, dir, "push", "origin", "HEAD:main"); !strings.Contains(out, "Everything up-to-date") {
+		t.Errorf("the next push: %s", out)
+	}
+}
+
 // A pusher who leaves ends the telling; the push stays.
 func TestAPusherWhoLeavesHoldsNothing(t *testing.T) {
 	w := newWorld(t)

@@ -58,7 +58,7 @@ func TestEditChangesOneValueOnly(t *testing.T) {
 		for _, ends := range []string{"\n", "\r\n"} {
 			data := strings.ReplaceAll(edited, "\n", ends)
 			data = strings.ReplaceAll(data, "ttl: 0300", "ttl: 300")
-			got, _, err := Edit("clients/demoshop.yaml", []byte(data), c.at, c.value)
+			got, _, err := Edit("clients/demoshop.yaml", []byte(data), Change{At: c.at, Value: c.value})
 			if err != nil {
 				t.Errorf("%s = %q: %v", c.at, c.value, err)
 				continue
@@ -85,8 +85,76 @@ func TestEditRefuses(t *testing.T) {
 		{"dns.records[0].priority", "70000", ErrByHand},
 		{"env.STORE_CURRENCY", "sk_" + "live_0123456789abcdef", ErrByHand}, // a secret is never written into a file
 	} {
-		if got, _, err := Edit("clients/demoshop.yaml", []byte(data), c.at, c.value); !errors.Is(err, c.want) || got != nil {
+		if got, _, err := Edit("clients/demoshop.yaml", []byte(data), Change{At: c.at, Value: c.value}); !errors.Is(err, c.want) || got != nil {
 			t.Errorf("%s = %q: %v, want %v", c.at, c.value, err, c.want)
+		}
+	}
+}
+
+// What the file does not say yet stands behind the last value beside it, indented and ended
+// as the file is.
+func TestEditAdds(t *testing.T) {
+	const head = "name: demoshop\ndomain: demoshop\ntemplate: ecommerce\ncontact: {email: dana@a.example}\n"
+	add := func(at, value string) Change { return Change{At: at, Value: value, Add: true} }
+	for _, c := range []struct {
+		was    string
+		change Change
+		is     string
+	}{
+		{"dns: {records: [{type: TXT, name: a, content: b} ]} # c\n", add("dns.records[0].ttl", "60"), "dns: {records: [{type: TXT, name: a, content: b, ttl: 60} ]} # c\n"},
+		{"dns: {records: [{type: TXT, name: a, content: 'b c', }]}\n", add("dns.records[0].ttl", "60"), "dns: {records: [{type: TXT, name: a, content: 'b c', ttl: 60, }]}\n"},
+		{"dns:\n  records:\n    - type: TXT\n      name: a # here\n      content: \"b\" # there\n    # next\n    - {type: A, name: m, content: 192.0.2.1}\n", add("dns.records[0].ttl", "60"),
+			"dns:\n  records:\n    - type: TXT\n      name: a # here\n      content: \"b\" # there\n      ttl: 60\n    # next\n    - {type: A, name: m, content: 192.0.2.1}\n"},
+		{"dns:\n  records:\n  - type: TXT\n    name: a\n    content: >-\n      b\n      c\n", add("dns.records[0].ttl", "60"), "dns:\n  records:\n  - type: TXT\n    name: a\n    ttl: 60\n    content: >-\n      b\n      c\n"},
+		{"env:\n  # one\n  A: {secret: a}\n", add("env.B", "x"), "env:\n  # one\n  B: x\n  A: {secret: a}\n"},
+		{"env: {}\n", add("env.B", "x, y"), "env: {B: \"x, y\"}\n"},
+		{"env: {A: {secret: a}}\n", add("env.B", "x"), "env: {B: x, A: {secret: a}}\n"},
+		{"notes: x\n# end\n", add("env.B", "a}"), "notes: x\n# end\nenv: {B: \"a}\"}\n"},
+		{"notes: x", add("database.access", "private"), "notes: x\ndatabase: {access: private}"},
+		{"env:\n  A: x", add("env.B", "y"), "env:\n  A: x\n  B: y"},
+		{"env: {A: 'x'} # one\n", Change{At: "env.A", None: true}, "env: {A: {none: true}} # one\n"},
+		{"env:\n  A: x # one\n", Change{At: "env.A", None: true}, "env:\n  A: {none: true} # one\n"},
+	} {
+		for _, ends := range []string{"\n", "\r\n"} {
+			was, want := strings.ReplaceAll(head+c.was, "\n", ends), strings.ReplaceAll(head+c.is, "\n", ends)
+			if got, _, err := Edit("clients/demoshop.yaml", []byte(was), c.change); err != nil || string(got) != want {
+				t.Errorf("%+v: %v\n%s\nwant\n%s", c.change, err, got, want)
+			}
+		}
+	}
+	for _, c := range []struct {
+		was  string
+		add  Change
+		want error
+	}{
+		{"", add("dns.records[0].ttl", "60"), ErrNotSaid},
+		{"dns: {records: []}\n", add("dns.records[0].ttl", "60"), ErrNotSaid},
+		{"", add("env.B: x}\nname", "60"), ErrByHand},
+		{"env:\n", add("env.B", "x"), ErrByHand},
+		{"env: {A: x}\n", add("env.null", "x"), ErrByHand},
+		{"dns: {records: [{type: TXT, name: a, content: b}]}\n", add("dns.records[0].priority", "5"), ErrByHand},
+		{"dns: {records: [{type: TXT, name: a, content: b}]}\n", add("dns.records[0].ttl", "5}, {type: TXT"), ErrByHand},
+		{"dns: {records: [{type: TXT, name: a, content: b}]}\n", Change{At: "dns.records[0].content", None: true}, ErrByHand},
+	} {
+		if got, _, err := Edit("clients/demoshop.yaml", []byte(head+c.was), c.add); !errors.Is(err, c.want) || got != nil {
+			t.Errorf("%+v: %v, want %v\n%s", c.add, err, c.want, got)
+		}
+	}
+}
+
+// Several values belong together: only the last manifest has to be right.
+func TestEditSeveral(t *testing.T) {
+	data := []byte("name: demoshop\ndomain: demoshop\ntemplate: ecommerce\ncontact: {email: dana@a.example}\ndns: {records: [{type: A, name: m, content: 192.0.2.1}, {type: TXT, name: a, content: x}, {type: TXT, name: a, content: y}]}\n")
+	changes := []Change{{At: "dns.records[0].type", Value: "AAAA"}, {At: "dns.records[0].content", Value: "2001:db8::1"}, {At: "dns.records[0].ttl", Value: "60", Add: true},
+		{At: "dns.records[1].content", Value: "y"}, {At: "dns.records[2].content", Value: "x"}}
+	got, _, err := Edit("clients/demoshop.yaml", data, changes...)
+	want := "[{type: AAAA, name: m, content: 2001:db8::1, ttl: 60}, {type: TXT, name: a, content: y}, {type: TXT, name: a, content: x}]"
+	if err != nil || !strings.Contains(string(got), want) {
+		t.Fatalf("%v\n%s", err, got)
+	}
+	for i := range changes {
+		if _, _, err := Edit("clients/demoshop.yaml", data, changes[i]); i != 2 && !errors.Is(err, ErrByHand) {
+			t.Errorf("%+v alone: %v", changes[i], err)
 		}
 	}
 }
@@ -111,7 +179,7 @@ func TestEditProperty(t *testing.T) {
 		if problems.Failed() {
 			t.Skip(problems)
 		}
-		got, _, err := Edit("clients/demoshop.yaml", data, at, value)
+		got, _, err := Edit("clients/demoshop.yaml", data, Change{At: at, Value: value})
 		if err != nil {
 			t.Fatalf("%s = %q: %v\n%s", at, value, err, data)
 		}

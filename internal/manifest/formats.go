@@ -393,3 +393,6 @@ func slug(s string) string {
 
 // IsName says that a text can be a client's name.
 func IsName(s string) bool { return nameShape.MatchString(s) }
+
+// IsVariable says that a text can be a variable's name.
+func IsVariable(s string) bool { return variableShape.MatchString(s) }

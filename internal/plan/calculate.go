@@ -118,6 +118,7 @@ type builder struct {
 	proved                    string            // key of the probe from outside
 	twice                     map[string]string // see adoptedTwice
 	wishOrder, recordOrder    []state.Resource
+	restated                  restated
 }
 
 func newBuilder(in Input, c ClientInput, m moves) *builder {

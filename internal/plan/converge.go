@@ -17,6 +17,7 @@ func (b *builder) converge() {
 	if len(b.problems) == 0 && b.adoptAgain() {
 		return
 	}
+	b.findRestated()
 	for _, w := range b.sortedWish() {
 		b.resource(w)
 	}
@@ -97,6 +98,16 @@ func (b *builder) absent(w state.Resource, look Look) {
 		b.move(w, m)
 		return
 	}
+	if have, ok := b.restated.as[w.Ref]; ok {
+		b.restate(w, have)
+		return
+	}
+	if why, ok := b.restated.waits[w.Ref]; ok {
+		b.create(w, nil, b.whyNew(w))
+		n := b.byRef[w.Ref]
+		b.steps[n].Blocked, b.steps[n].Reason = true, "waiting for "+w.Provider+": "+why
+		return
+	}
 	if owner, ok := b.moves.kept[w.Ref]; ok {
 		b.create(w, nil, b.whyNew(w))
 		n := b.byRef[w.Ref]
@@ -105,9 +116,7 @@ func (b *builder) absent(w state.Resource, look Look) {
 	}
 	if look.Found && !look.Ours {
 		if look.Equal && !b.traits(w.Provider, w.Ref.Kind).Data {
-			w.ID, w.Found = look.ID, true
-			b.add(Step{Number: Number(w.Ref.Kind), Action: Adopt, Ref: w.Ref, Provider: w.Provider, Wish: &w, Calls: b.traits(w.Provider, w.Ref.Kind).ObserveCalls,
-				Reason: "an equal one exists; it is used and never changed", Undo: "it is taken off the record; it stays"})
+			b.use(w, look.ID)
 			return
 		}
 		b.problem(state.HoldParked, "name it in `adopt:`, or remove it at "+w.Provider+", then `reconciler retry "+b.c.Client.Name+"`", "%s %s exists at %s without our mark", w.Ref.Kind, w.Ref.Name, w.Provider)
@@ -186,7 +195,7 @@ func (b *builder) comeBack(w, have state.Resource) {
 func (b *builder) compare(w, have state.Resource, look Look) {
 	fields := diff(have, w)
 	if len(fields) == 0 {
-		switch name := b.anew(w); {
+		switch name := b.anew(w, have); {
 		case have.Found:
 		case len(look.Differs) > 0:
 			b.update(w, have, look.Differs, "it was changed outside")
@@ -196,8 +205,11 @@ func (b *builder) compare(w, have state.Resource, look Look) {
 		return
 	}
 	if have.Found {
-		b.problem(state.HoldParked, "wish what is there, or remove it at "+w.Provider+", then `reconciler retry "+b.c.Client.Name+"`",
-			"%s of %s %s changes, and that was found at %s, not made: it is never changed", listWords(names(fields)), w.Ref.Kind, w.Ref.Name, w.Provider)
+		if look.says(w) {
+			b.use(w, have.ID) // somebody changed it, and the manifest takes that over
+		} else {
+			b.changesFound(w, have, fields)
+		}
 		return
 	}
 	t := b.traits(w.Provider, w.Ref.Kind)
@@ -215,14 +227,20 @@ func (b *builder) compare(w, have state.Resource, look Look) {
 	b.update(w, have, fields, "")
 }
 
-// anew names an attribute that refers to something that was there and is made once more:
-// its id and its address are others then.
-func (b *builder) anew(w state.Resource) string {
+// anew names an attribute of something that is there and refers to what is made now, or
+// to a site that was made since: its id and its address are others.
+func (b *builder) anew(w, have state.Resource) string {
 	for _, a := range w.Attributes {
 		if a.Value.Ref == nil {
 			continue
 		}
-		if n, planned := b.byRef[*a.Value.Ref]; planned && (b.steps[n].Action == Replace || b.steps[n].Action == Create && b.steps[n].Prior != nil) {
+		n, planned := b.byRef[*a.Value.Ref]
+		site := b.recorded[*a.Value.Ref]
+		switch {
+		case planned && (b.steps[n].Action == Replace || b.steps[n].Action == Create && b.steps[n].Prior != nil):
+			return a.Name
+		case a.Value.Ref.Kind != state.KindSite: // of what an adopted environment refers to nobody knows whether it was ever there
+		case planned && b.steps[n].Action == Create, site.Real() && have.Site != "" && have.Site != site.ID:
 			return a.Name
 		}
 	}

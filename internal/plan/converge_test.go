@@ -321,3 +321,20 @@ func TestUnprovedIsProvedAgain(t *testing.T) {
 		t.Errorf("planned: %+v", again.Steps)
 	}
 }
+
+// A site that was made since what refers to it was written: that is led to it.
+func TestNameOfAnEarlierSiteIsLedToTheNewOne(t *testing.T) {
+	for site, want := range map[string]int{"an earlier one": 1, "": 0} {
+		c := alter(settled(t, shop("alpha")), state.KindDomain, func(r *state.Resource) { r.Site = site })
+		p := plan.Calculate(input(c))
+		led := 0
+		for _, s := range p.Steps {
+			if s.Ref.Kind == state.KindDomain && s.Action == plan.Update {
+				led++
+			}
+		}
+		if led != want {
+			t.Errorf("%q: %v", site, lines(p))
+		}
+	}
+}

@@ -48,6 +48,10 @@
 // then goes on until someone approves; nothing else of the removal waits for it. A new
 // time to live takes nothing away.
 //
+// A record of which a name may have several is known by what it says. Where somebody
+// changed that by hand and the manifest takes it over, the record goes on under its new
+// name: that takes a look, and is no removal.
+//
 // A user is retained with the database that it is in, goes off the record with it, and
 // is led to the new site when its client returns: lists that are late would show it to
 // nobody, and it would be made twice.

@@ -22,6 +22,8 @@ type Look struct {
 	Other   string // of what `adopt:` names: the client that has it on record or names it, too
 	// Differs lists recorded attributes whose real value is another one: drift.
 	Differs []Field
+	// Says is what a recorded DNS record says, by attribute, whole: it is known by that.
+	Says map[string]string
 }
 
 // ClientInput is one client of the group.

@@ -14,7 +14,7 @@ func (b *builder) leftovers() {
 	var releases []state.Resource
 	busy := b.busySites()
 	for _, r := range b.removalOrder() {
-		if _, wished := b.wished[r.Ref]; wished || b.leaves(r.Ref) || r.Retained() {
+		if _, wished := b.wished[r.Ref]; wished || b.leaves(r.Ref) || b.restated.taken[r.Ref] || r.Retained() {
 			continue
 		}
 		switch {

@@ -14,7 +14,7 @@ type Action string
 const (
 	Create  Action = "create"
 	Update  Action = "update"
-	Move    Action = "move"    // update of an object that changes its owner: From's record becomes Ref's
+	Move    Action = "move"    // update of an object that changes its owner or its name: From's record becomes Ref's
 	Replace Action = "replace" // delete, then create, of the same Ref
 	Delete  Action = "delete"
 	Retain  Action = "retain" // data out of use, kept until PurgeAfter; nothing is called

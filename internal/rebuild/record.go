@@ -243,7 +243,7 @@ func (r *record) shell(ref state.Ref) state.Resource {
 	if wished {
 		res.After = w.After
 	}
-	res.Provider, res.ID, res.Name, res.ObservedAt = f.Provider, f.ID, f.Name, r.in.Now
+	res.Provider, res.ID, res.Name, res.ObservedAt, res.Site = f.Provider, f.ID, f.Name, r.in.Now, ""
 	// What lived before us, and what hangs on it, is never deleted: nobody knows any more
 	// what of it we made.
 	res.Adopted = res.Adopted || f.Lived(r.in.Adopted) != ""

@@ -36,6 +36,8 @@ type DriftRow struct {
 	Fight  bool      `json:"fight,omitempty"`
 	// LastLook is when the schedule last saw the client whole.
 	LastLook time.Time `json:"lastLook,omitzero"`
+
+	Advice []Part `json:"-"` // Next, taken apart, for the client's page
 }
 
 // Ignored says that the row is to be left as it is.
@@ -66,10 +68,14 @@ func (e *Engine) Drift(ctx context.Context, names []string) ([]DriftRow, error) 
 	if err != nil {
 		return nil, fmt.Errorf("drift: %w", err)
 	}
+	wait := time.Duration(0)
+	if len(names) > 0 {
+		wait = lookWait
+	}
 	out := []DriftRow{}
 	s := e.newSurvey(paused)
 	for _, known := range turns {
-		rows, err := e.driftOf(ctx, s, known)
+		rows, err := e.driftOf(ctx, s, known, wait)
 		if err != nil {
 			return out, err
 		}
@@ -98,8 +104,8 @@ func (e *Engine) named(names []string) (ids []state.ClientID, err error) {
 	return ids, err
 }
 
-func (e *Engine) driftOf(ctx context.Context, s *survey, known state.Looked) ([]DriftRow, error) {
-	live, saw, err := e.lookNow(ctx, s, known)
+func (e *Engine) driftOf(ctx context.Context, s *survey, known state.Looked, wait time.Duration) ([]DriftRow, error) {
+	live, saw, err := e.lookNow(ctx, s, known, wait)
 	if err != nil {
 		return nil, err
 	}
@@ -114,9 +120,10 @@ func (e *Engine) driftOf(ctx context.Context, s *survey, known state.Looked) ([]
 	return out, nil
 }
 
-// lookNow is what would be known of a client after a look at this moment. One that can't
-// be looked at now keeps what was known, and says why.
-func (e *Engine) lookNow(ctx context.Context, s *survey, known state.Looked) (state.Looked, *seen, error) {
+// lookNow is what would be known of a client after a look at this moment. Whoever is at
+// the client is waited for that long. One that can't be looked at now keeps what was known,
+// and says why.
+func (e *Engine) lookNow(ctx context.Context, s *survey, known state.Looked, wait time.Duration) (state.Looked, *seen, error) {
 	var c state.Client
 	err := e.Store.View(func(tx store.Tx) (err error) {
 		c, _, err = store.Client(tx, known.Client)
@@ -126,8 +133,13 @@ func (e *Engine) lookNow(ctx context.Context, s *survey, known state.Looked) (st
 		return known, nil, fmt.Errorf("drift: %w", err)
 	}
 	blind := &seen{client: c, result: drift.Seen{Failed: "a pass is under way"}}
-	leave, busy := e.tryEnter([]state.ClientID{known.Client})
-	if busy != nil {
+	turn, over := context.WithTimeout(ctx, wait)
+	defer over()
+	leave, err := e.enter(turn, []state.ClientID{known.Client})
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return known, nil, context.Cause(ctx)
+	case err != nil:
 		return known, blind, nil
 	}
 	defer leave()

@@ -14,6 +14,7 @@ const (
 	maxRead      = 2_000            // wishes kept in memory between acceptance and pass
 	lookParallel = 8                // looks at once in a pass
 	lookTimeout  = 30 * time.Second // of one look
+	lookWait     = 10 * time.Second // for whoever is at a client that a person asks to look at
 	listTimeout  = 2 * time.Minute  // of one listing in a scheduled look
 	lookCalls    = 500              // calls that one run of scheduled looks makes at a provider
 	lookFailures = 3                // failed reads in a row: a provider is left alone for the rest of the run

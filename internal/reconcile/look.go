@@ -36,6 +36,9 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 			touched[s.From.Client] = true // what moves must be there
 		}
 	}
+	for _, q := range p.Problems {
+		touched[q.Client] = touched[q.Client] || q.Hold == state.HoldParked // what was found may say by now what is wished
+	}
 	unread := e.compared(g, func(m *member) bool { return touched[m.client.ID] || m.client.LookWanted || m.client.Attempts > 0 })
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -151,6 +154,12 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) plan.L
 		l.Gone = true
 	default:
 		l.Differs = e.differs(m, r, objects[0])
+		if r.Ref.Kind == state.KindRecord && e.foreign(r, objects[0]) == "" {
+			l.Says = map[string]string{}
+			for _, a := range objects[0].Attributes {
+				l.Says[a.Name] = plainly(r.Ref.Kind, a.Name, a.Reveal())
+			}
+		}
 	}
 	return l
 }

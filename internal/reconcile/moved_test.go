@@ -392,6 +392,50 @@ func TestWhatIsMadeAnewServes(t *testing.T) {
 	}
 }
 
+// What is on record says which site it was led to, so that a pass that was cut off between
+// a new site and its names is gone on from.
+func TestRecordSaysWhichSiteItServes(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	v.world.Remove(v.byKind(t, state.ClientID(w.detail("a").ID), state.KindSite).ID)
+	id, err := w.engine.Retry("a", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	w.want("a", state.StatusActive)
+	site := v.byKind(t, id, state.KindSite).ID
+	for _, r := range w.detail("a").Resources {
+		want := ""
+		for _, ref := range r.References() {
+			if ref.Kind == state.KindSite {
+				want = site
+			}
+		}
+		if old := r.Ref.Kind == state.KindDeployment; r.Site != want && !old {
+			t.Errorf("%s: site %q, want %q", r.Ref, r.Site, want)
+		}
+	}
+}
+
+// What is ours and is taken over may have other values than those that nobody sees: they
+// are set.
+func TestTakenOverEnvironmentIsSet(t *testing.T) {
+	v, w := newVendorsThatHide(t)
+	v.world.Seed("vercel", provider.Object{Kind: state.KindSite, Name: "a-000001-" + lawInstallation, Attributes: []provider.Input{{Name: "label", Text: "a"}},
+		Outputs: []provider.Output{{Name: "url", Text: "https://a.vercel.example"}, {Name: "address", Text: "203.0.113.7"}, {Name: "host", Text: "a.vercel.example"}}})
+	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}"), "clients/b.yaml": client("b")})
+	w.want("a", state.StatusActive)
+	w.apply(map[string]string{"clients/a.yaml": ""})
+	w.want("a", state.StatusRetained)
+	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: green}")})
+	w.want("a", state.StatusActive)
+	d, _ := v.world.Serves("a.agency.example")
+	if got := v.world.BuiltWith(d)["COLOUR"]; got != "green" {
+		t.Errorf("the site is %q", got)
+	}
+}
+
 // S40: what was retained before its client was removed is not erased while the removal
 // is on its way, and nothing is forgotten by it.
 func TestS40PurgeWaitsForTheRemoval(t *testing.T) {
@@ -681,5 +725,34 @@ func TestS24SwapWithLateRecords(t *testing.T) {
 		if o, _ := v.world.Object(d); !ok || string(o.Mark.Client) != w.detail(name).ID {
 			t.Errorf("%s is served by %q, want %s", host, o.Mark.Client, name)
 		}
+	}
+}
+
+// An approval of one thing does not lift the hold of a newer head that is held as a whole.
+func TestApprovalLeavesTheHeldHead(t *testing.T) {
+	_, w := newVendors(t)
+	w.change = func(e *reconcile.Engine) { e.Guard.MaxCreates = 1 }
+	w.restart()
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	w.apply(map[string]string{"clients/b.yaml": client("b"), "clients/c.yaml": client("c"), "clients/d.yaml": "kind: [\n"})
+	w.repo.cut(w.repo.commit(map[string]string{"clients/a.yaml": ""}))
+	w.poll()
+	kinds := func() map[state.HoldKind]string {
+		o, err := w.engine.Overview()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := map[state.HoldKind]string{}
+		for _, h := range o.Holds {
+			out[h.Kind] = h.Fingerprint
+		}
+		return out
+	}
+	before := kinds()
+	if _, err := w.engine.Approve(t.Context(), before[state.HoldCreates], "dana"); err != nil {
+		t.Fatal(err)
+	}
+	if after := kinds(); before[state.HoldHistory] == "" || after[state.HoldHistory] != before[state.HoldHistory] {
+		t.Errorf("held before: %v, after: %v", before, after)
 	}
 }

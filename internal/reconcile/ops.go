@@ -135,11 +135,26 @@ func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.C
 		return touched, nil // the head that is on record is an old one: the next poll judges the branch's
 	}
 	if base != nil && (result.Again || len(accept.Retry(base)) > 0) {
-		// What was invalid because of what was held may be valid now.
-		e.accepting.Lock()
-		defer e.accepting.Unlock()
-		more, err := e.accept(ctx, e.Head())
+		more, err := e.judgeAgain(ctx)
 		return append(touched, more...), err
+	}
+	return touched, nil
+}
+
+// judgeAgain judges the accepted head once more: what was invalid because of what was held
+// may be valid now. A newer head that is held as a whole stays so.
+func (e *Engine) judgeAgain(ctx context.Context) ([]state.ClientID, error) {
+	e.accepting.Lock()
+	e.mu.Lock()
+	newer := e.refused != ""
+	e.mu.Unlock()
+	touched, err := e.accept(ctx, e.Head())
+	e.accepting.Unlock()
+	if err != nil || !newer {
+		return touched, err
+	}
+	if more, err := e.Poll(ctx); err == nil { // else the next poll finds it
+		touched = append(touched, more...)
 	}
 	return touched, nil
 }

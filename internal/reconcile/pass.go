@@ -86,7 +86,10 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 		return done, nil // whoever lets it go makes it due
 	}
 	if e.judgeFirst(g) {
-		done.Recheck, done.At = true, g.now.Add(firstRetry)
+		if done.Also, err = e.judgeAgain(ctx); err != nil {
+			return e.waitForAll(g, "judging the head once more", err)
+		}
+		done.Again = true // it may be another group by now
 		return done, nil
 	}
 	if err := e.sources(ctx, g); panicOf(err) != nil {

@@ -39,6 +39,9 @@ var plantedBugs = []planted{
 	{"an uncertain create is repeated", "apply/write.go", "	if kind != provider.Uncertain && (kind", "	if kind == provider.Uncertain || (kind"},
 	{"one look decides that a create did not happen", "journal/settle.go", "	if i.Looks+1 >= SettleLooks {", "	if i.Looks >= 0 {"},
 	{"an uncertain delete is taken for done", "journal/settle.go", "		return Decision{Kind: NotDone}\n	case OpUpdate:", "		return Decision{Kind: Done, Object: -1}\n	case OpUpdate:"},
+	{"an uncertain update is taken for done", "journal/settle.go", "		if len(seen) > 0 && seen[0].Equal {", "		if len(seen) > 0 {"},
+	{"what a failed update changed is not put back", "apply/write.go", "		if err := noteUndo(tx, s); err != nil {", "		if err := error(nil); err != nil {"},
+	{"a failed removal of what was replaced rolls back", "reconcile/end.go", "		if onlyLeft(m, result) {", "		if m == nil {"},
 	{"open intents are not looked into", "reconcile/pass.go", "		if len(m.intents) == 0 || m.quarantined() {", "		if len(m.intents) >= 0 {"},
 	{"a failed delete is taken for done", "apply/write.go", "	if err != nil && provider.KindOf(err) != provider.NotFound {", "	if err != nil && provider.KindOf(err) == provider.Uncertain {"},
 	// What is whose.
@@ -53,6 +56,7 @@ var plantedBugs = []planted{
 	{"a returned database stays retained", "apply/step.go", "			have.RetainedAt, have.PurgeAfter = time.Time{}, time.Time{}", "			have.PurgeAfter = time.Time{}"},
 	{"an empty database takes the place of one that is gone", "plan/converge.go", "		case b.c.Looks[r.Ref].Gone:\n			b.problem(state.HoldData", "		case b.c.Looks[r.Ref].Gone && b.in.Keep < 0:\n			b.problem(state.HoldData"},
 	// Removals and history.
+	{"the guard does not count names", "accept/guard.go", "		l.counts = true\n		name :=", "		name :="},
 	{"the guard is off by one", "accept/guard.go", "now > 0 && lost > limit {", "now > 0 && lost > limit+1 {"},
 	{"a rewritten history is accepted", "accept/history.go", "	case !in.Descends:", "	case !in.Descends && in.HeadEmpty:"},
 	{"an empty tree is accepted", "accept/history.go", "	case in.HeadEmpty && living > 0:", "	case in.HeadEmpty && living < 0:"},
@@ -69,9 +73,12 @@ var plantedBugs = []planted{
 	{"a pass of an older wish settles the newer one", "reconcile/finish.go", "		newer := c.Seq > m.client.Seq\n", "		newer := false\n"},
 	{"a freeze is not kept", "plan/gate.go", "		if !g.Now.Before(w.From) && g.Now.Before(w.To) {", "		if !g.Now.Before(w.From) && g.Now.Before(w.From) {"},
 	{"a paused client is written", "plan/gate.go", "		if g.Paused[s.Ref.Client] || g.Paused[s.From.Client] {", "		if len(p.Steps) == 0 {"},
+	{"a vendor that said when is asked before", "apply/step.go", "if until := provider.UntilOf(err); !until.IsZero() {", "if until := provider.UntilOf(err); until.IsZero() {"},
 	// Words.
 	{"success is told before all is done", "accept/verdict.go", "	if n[FatePending] > 0 {\n		v.State", "	if n[FatePending] > 1 {\n		v.State"},
+	{"a whole folder that is put back is not noticed", "reconcile/poll.go", " && e.behind(ctx, in.Clients) {", " && !e.askedAll() && e.behind(ctx, nil) {"},
 	{"a report that was refused is forgotten", "reconcile/deliver.go", "			tried = append(tried, r)", "			gone = append(gone, r.Seq)"},
+	{"a name goes before those that redirect to it", "plan/move.go", "	redirected(steps)\n}", "	redirected(nil)\n}"},
 	{"what an older head came to is not told again", "accept/history.go", "		if v.Commit == head {", "		if v.Commit == head && v.Seq == 0 {"},
 	{"a vendor's words show a secret", "provider/conceal.go", "	return c.objects(found), c.failure(err)\n}\n\n// Owned", "	return found, err\n}\n\n// Owned"},
 	{"a database's password is recorded in plain text", "apply/resolve.go", "		outs[out.Name] = state.SecretValue(ref)", "		outs[out.Name] = state.SecretValue(ref)\n		outs[out.Name+\"Text\"] = state.Lit(out.Secret.Reveal())"},

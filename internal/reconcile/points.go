@@ -19,6 +19,9 @@ const (
 	PointDelivered  Point = "delivered"   // after it, before it is taken out
 	PointPurge      Point = "purge"       // data is to be erased
 	PointPurged     Point = "purged"      // it is, before that is told
+	PointLost       Point = "lost"        // a lost state is to be made anew: it is there, and empty
+	PointRebuild    Point = "rebuild"     // all of it is worked out, before its commit
+	PointRebuilt    Point = "rebuilt"     // after the commit, before memory knows
 )
 
 func (e *Engine) at(p Point) {

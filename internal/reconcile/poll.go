@@ -95,6 +95,12 @@ func (e *Engine) accept(ctx context.Context, head string) ([]state.ClientID, err
 		return e.catch(ctx, head, in)
 	}
 	r := accept.Head(in)
+	if in.Baseline != nil && !e.askedAll() && unheardOf(in, r) && e.behind(ctx, in.Clients) {
+		if err := e.takeForOld(); err != nil {
+			return nil, fmt.Errorf("accept %s: %w", head, err)
+		}
+		return e.catch(ctx, head, in)
+	}
 	if b := in.Baseline; b != nil && b.Version != "" && b.Version != e.Program && !r.Held {
 		hold, err := e.upgrade(in.Clients, b.Version, head)
 		if err != nil {

@@ -121,6 +121,11 @@ func touched(p plan.Plan) int {
 	for _, s := range p.Steps {
 		set[s.Ref.Client] = true
 	}
+	for _, q := range p.Problems {
+		if q.Hold == state.HoldParked { // as in a pass
+			set[q.Client] = true
+		}
+	}
 	return len(set)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/manifest"
@@ -58,6 +59,7 @@ func (e *Engine) Rebuild(ctx context.Context, by string) (Rebuilt, error) {
 	if err := e.empty(); err != nil {
 		return out, fmt.Errorf("rebuild: %w", err)
 	}
+	e.at(PointLost)
 	head, err := e.Repo.Poll(ctx)
 	if err != nil {
 		return out, fmt.Errorf("rebuild: poll: %w", err)
@@ -81,13 +83,15 @@ func (e *Engine) Rebuild(ctx context.Context, by string) (Rebuilt, error) {
 	if err := b.run(); err != nil {
 		return out, fmt.Errorf("rebuild: %w", err)
 	}
+	e.at(PointRebuilt)
 	if _, err := e.Start(); err != nil {
 		return out, fmt.Errorf("rebuild: %w", err)
 	}
 	return out, nil
 }
 
-// empty refuses a state that holds something.
+// empty refuses a state that holds something, and says when that is what another rebuild
+// made, which died before it could say so.
 func (e *Engine) empty() error {
 	return e.Store.View(func(tx store.Tx) error {
 		clients, err := store.Clients(tx)
@@ -98,10 +102,18 @@ func (e *Engine) empty() error {
 		if err != nil {
 			return err
 		}
-		if len(clients) > 0 || accepted {
+		if len(clients) == 0 && !accepted {
+			return nil
+		}
+		last, err := store.History(tx, "", 1)
+		switch {
+		case err != nil:
+			return err
+		case len(last) > 0 && last[0].What == "rebuilt":
+			return fmt.Errorf("%w: a rebuild came to its end at %s: the state is whole, and holds %d clients. `reconciler plan` shows what differs", ErrRefused, last[0].At.UTC().Format(time.RFC3339), len(clients))
+		default:
 			return fmt.Errorf("%w: the state holds %d clients, and a rebuild makes a lost one anew; if this one is to be given up, move it away first", ErrRefused, len(clients))
 		}
-		return nil
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -616,6 +617,26 @@ func (w *world) backup() string {
 		w.t.Fatal(err)
 	}
 	return path
+}
+
+// restoreWhole puts the whole folder back, with a marker that knows of nothing newer.
+func (w *world) restoreWhole(backup string) []reconcile.Due {
+	w.t.Helper()
+	if err := w.store.Close(); err != nil {
+		w.t.Fatal(err)
+	}
+	_, err := bolt.Replace(backup, w.path, w.keys)
+	if err == nil {
+		err = os.WriteFile(bolt.Marker(w.path), []byte("a state is expected here\n"), 0o600)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.open()
+	if err := w.store.Update(func(tx store.Tx) error { return store.DeleteRestored(tx) }); err != nil { // that it came by the command
+		w.t.Fatal(err)
+	}
+	return w.restart()
 }
 
 func (w *world) restore(backup string) []reconcile.Due {

@@ -109,6 +109,7 @@ func (b *rebuilder) commit() error {
 	b.out.Head, b.out.Problems = b.head, r.Baseline.Problems
 	b.out.Holds = append(b.out.Holds, r.Holds...)
 	sort.SliceStable(b.out.Clients, func(i, j int) bool { return b.out.Clients[i].Name < b.out.Clients[j].Name })
+	b.e.at(PointRebuild)
 	return b.e.Store.Update(func(tx store.Tx) error {
 		for _, m := range b.writes {
 			if err := m.put(tx, b.e); err != nil {
@@ -116,6 +117,9 @@ func (b *rebuilder) commit() error {
 			}
 		}
 		if err := store.DeleteRestored(tx); err != nil { // of an empty copy that was put back before
+			return err
+		}
+		if err := store.DeleteUnfilled(tx); err != nil {
 			return err
 		}
 		return write(tx, r)

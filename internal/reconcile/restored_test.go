@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
@@ -259,5 +261,32 @@ func TestS34UnknownClientKeepsWhatItsFileDropped(t *testing.T) {
 	kept, err := w.engine.Retained()
 	if err != nil || db.ID == "" || !slices.ContainsFunc(kept, func(k reconcile.Kept) bool { return k.ID == db.ID }) {
 		t.Errorf("%s is not retained: %v (%v)", db.ID, kept, err)
+	}
+}
+
+// S34: a whole folder that is put back, marker and all, is found out by what bears our
+// mark before a client that it does not know is made a second time.
+func TestS34WholeFolderPutBack(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	backup := w.backup()
+	w.apply(map[string]string{"clients/later.yaml": client("later")})
+	later, before := w.detail("later").ID, v.world.Snapshot(everything)
+	v.world.ForgetCalls()
+	w.pass(ids(w.restoreWhole(backup))...)
+	w.pass(w.poll()...)
+	w.pass(w.due()...)
+	w.want("later", state.StatusActive)
+	if now := v.world.Snapshot(everything); now != before || w.detail("later").ID != later {
+		t.Errorf("%s was %s; the world:\n%s\nwrites %v", w.detail("later").ID, later, otherThan(now, before), v.writes())
+	}
+	// New clients are a reason to ask once a start.
+	listed := 0
+	v.faults.Do(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Owned }, 0, func(context.Context, memory.Call) error { listed++; return nil })
+	w.apply(map[string]string{"clients/next.yaml": client("next")})
+	w.apply(map[string]string{"clients/last.yaml": client("last")})
+	w.want("last", state.StatusActive)
+	if most := len(w.engine.Providers); listed > most {
+		t.Errorf("%d lists were asked for, want %d at most", listed, most)
 	}
 }

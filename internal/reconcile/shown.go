@@ -21,6 +21,7 @@ type shownWish struct {
 	blob, templateBlob, platformBlob string
 	rules                            *accept.Resolver
 	host, plan, template             string
+	secrets                          []string
 }
 
 // shownRecord is good while no pass worked on the client.
@@ -30,7 +31,7 @@ type shownRecord struct {
 	providers  []string
 }
 
-// wishShown returns the host, plan and template of a client, as far as its manifest
+// wishShown returns what people are shown of a client's wish, as far as its manifest
 // can be read.
 func (s *shown) wishShown(c state.Client, rules *accept.Resolver) shownWish {
 	w := &s.wish
@@ -42,7 +43,7 @@ func (s *shown) wishShown(c state.Client, rules *accept.Resolver) shownWish {
 		return *w
 	}
 	if eff, problems := rules.Client(c); !problems.Failed() {
-		w.host, w.plan, w.template = eff.Host, eff.Plan, eff.Template
+		w.host, w.plan, w.template, w.secrets = eff.Host, eff.Plan, eff.Template, secretsOf(eff)
 	}
 	return *w
 }

@@ -50,7 +50,10 @@ type chaos struct {
 	wait      int // writes to go until something happens in the middle of a pass
 	meanwhile func()
 
+	until map[string]time.Time // when a vendor said that a write may come again, of the pass that runs
+
 	write func(memory.Call)   // told of every write, before and after its effect
+	early func(memory.Call)   // told of a write that comes before that
 	late  func(time.Duration) // lets time pass in the middle of a call
 }
 
@@ -115,6 +118,9 @@ func (c *chaos) hook(_ context.Context, call memory.Call) error {
 	c.turns.yield(string(call.Moment) + " " + string(call.Client) + " " + call.String())
 	if call.Verb.Writes() {
 		c.write(call)
+		if call.Moment == memory.Before && c.now().Before(c.until[call.String()]) {
+			c.early(call)
+		}
 		if c.wait > 0 && call.Moment == memory.Before {
 			if c.wait--; c.wait == 0 {
 				c.turns.alone(c.meanwhile)
@@ -192,7 +198,9 @@ func (c *chaos) fault(call memory.Call) (string, error) {
 	case fiveHundred:
 		return how, memory.Fail(provider.Transient, "503 service unavailable")
 	case tooMany:
-		return how, memory.RateLimited(c.now().Add(time.Duration(1+c.dice(90, what+" until")) * time.Second))
+		until := c.now().Add(time.Duration(1+c.dice(90, what+" until")) * time.Second)
+		c.until[call.String()] = until
+		return how, memory.RateLimited(until)
 	case revoked:
 		return how, memory.Fail(provider.Denied, "the token was revoked")
 	case quota:

@@ -26,7 +26,9 @@ func (s *story) end() {
 	}
 	if s.odds(3, "to the end") {
 		s.drain()
+		return
 	}
+	s.sealed()
 }
 
 // drain ends all that is wrong outside, lets people do what only they can do, and sees
@@ -81,7 +83,7 @@ func (s *story) drain() {
 			return
 		}
 	case 2:
-		if s.backup == "" || s.changedHands() {
+		if s.backup == "" {
 			return
 		}
 		if s.restored(); s.anotherClients() {

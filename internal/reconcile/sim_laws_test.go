@@ -105,11 +105,34 @@ func (s *story) askedFor(c memory.Call) {
 				s.broken("P5: the removal of %s waits, and it is carried out: %s; %+v", client.ID, c, t)
 			}
 		}
+	case o.Kind == state.KindRecord && client.RollingBack == "" && client.Name != "f" && s.stillSaid(client, o):
+		s.broken("P5: %s lives and wishes it, and its record is deleted: %s", client.ID, c)
 	case o.Kind == state.KindSite && client.EverDeployed && client.RollingBack == "" && client.Name != "f":
 		if x, ok := s.bySpec[client.Blob]; ok && x.host == c.Provider {
 			s.broken("P5: %s lives, and its site is deleted: %s", client.ID, c)
 		}
 	}
+}
+
+// stillSaid says that the client's manifest asks for the MX or TXT record as it is.
+func (s *story) stillSaid(c state.Client, o provider.Object) bool {
+	x, known := s.bySpec[c.Blob]
+	if !known || x.byHand {
+		return false
+	}
+	for _, r := range x.records {
+		kind, name, content := "MX", label(x.domain), "mx.example"
+		if strings.Contains(r, "TXT") {
+			kind, name, content = "TXT", "note."+label(x.domain), "hello"
+			if strings.Contains(r, "there") {
+				content = "there"
+			}
+		}
+		if attribute(o, "type") == kind && attribute(o, "name") == name && attribute(o, "content") == content {
+			return true
+		}
+	}
+	return false
 }
 
 // inOrder: a name is led to a site once it is bound there and something serves (I7).
@@ -136,17 +159,21 @@ func (s *story) newestWins(step plan.Step) {
 	}
 }
 
-// guarded: no more clients are removed in a day than the guard lets go by itself (P5).
+// guarded: no more clients lose their manifest, database or a name in a day than the guard
+// lets go by itself (P5).
 func (s *story) guarded() {
-	var gone []state.ClientID
+	gone := map[state.ClientID]bool{}
 	since := s.world.clock.Now().Add(-accept.Window)
 	for _, t := range s.allTombstones() {
-		if c := s.client(t.Client); t.Part == "" && t.Held == "" && t.At.After(since) && !s.letGo[t.Client] && c.Removed && c.Deployment != "" {
-			gone = append(gone, t.Client)
+		c := s.client(t.Client)
+		whole := t.Part == "" && c.Removed && c.Deployment != ""
+		part := !c.Removed && (strings.HasPrefix(t.Part, "database/") || strings.HasPrefix(t.Part, accept.HostPart+"/"))
+		if (whole || part) && t.Held == "" && t.At.After(since) && !s.letGo[t.Client] {
+			gone[t.Client] = true
 		}
 	}
-	if len(gone) > s.guard.MaxDeletes {
-		s.Fatalf("P5: %v were removed within a day, and the guard lets %d go", gone, s.guard.MaxDeletes)
+	if limit := s.guard.Deletes(s.most); len(gone) > limit {
+		s.Fatalf("P5: %v lost something within a day, and the guard lets %d go: %+v", slices.Sorted(maps.Keys(gone)), limit, s.allTombstones())
 	}
 }
 
@@ -200,6 +227,27 @@ func (s *story) stillOld(ids []state.ClientID, before map[string]string) {
 				s.broken("I5: the update of %s failed, and %s is served by %s, not by %s", id, host, now, old)
 			}
 		}
+		s.putBack(c)
+	}
+}
+
+// putBack: the environment of a client whose update failed is that of what serves, so that
+// the next build is one of the old version, too.
+func (s *story) putBack(c state.Client) {
+	for host, owner := range s.up {
+		d, ok := s.vendors.world.Serves(host)
+		release, _ := s.vendors.world.Object(d)
+		if owner != c.ID || !ok || release.Mark.Client != c.ID {
+			continue
+		}
+		for _, o := range s.vendors.world.Objects("") {
+			if o.Kind != state.KindEnvironment || o.Mark.Client != c.ID || attribute(o, "site") != attribute(release, "site") {
+				continue
+			}
+			if now, old := attribute(o, "env.COLOUR"), s.vendors.world.BuiltWith(d)["COLOUR"]; now != old {
+				s.broken("I5: the update of %s failed, and its environment has the colour %q, not %q", c.ID, now, old)
+			}
+		}
 	}
 }
 
@@ -233,6 +281,13 @@ func (s *story) noticed() {
 			s.living++
 		}
 	}
+	fleet := s.living
+	for _, c := range clients {
+		if c.Removed && c.RemovedAt.After(s.world.clock.Now().Add(-accept.Window)) {
+			fleet++
+		}
+	}
+	s.most = max(s.most, fleet)
 	for _, c := range clients {
 		x, had := old.specs[c.Name]
 		y, has := now.specs[c.Name]
@@ -308,6 +363,9 @@ func (s *story) once() {
 		for _, o := range s.vendors.world.Objects(name) {
 			if o.Mark.Installation != lawInstallation {
 				continue
+			}
+			if o.Kind == state.KindDeployment && s.planted[attribute(o, "site")] {
+				continue // a site that lived before us may be adopted twice, and its releases are as they were found
 			}
 			key := fmt.Sprintf("%s %s %s %s", name, o.Mark.Client, o.Kind, o.Name)
 			if o.Kind == state.KindRecord {

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,15 +25,17 @@ func (s *story) backUp() {
 		s.Fatalf("back up: %v", err)
 	}
 	s.say("back up")
-	s.backup, s.backedUp = path, s.lives()
+	s.backup, s.knewThen = path, map[state.ClientID]bool{}
+	for _, id := range s.ids() {
+		s.knewThen[id] = true
+	}
 }
 
-// changedHands says that a name of the copy is another client's by now. Who puts such a copy
-// back is told to rebuild; that not every one of these is noticed is known.
-func (s *story) changedHands() bool {
-	now := s.lives()
-	for name, id := range s.backedUp {
-		if other := now[name]; other != "" && other != id {
+// made says that a site or a database was made for the client: what lived before us tells
+// nobody whose it is.
+func (s *story) made(id state.ClientID) bool {
+	for _, o := range s.vendors.world.Objects("") {
+		if (o.Kind == state.KindSite || o.Kind == state.KindDatabase) && ours(o) && o.Mark.Client == id && !s.planted[o.ID] {
 			return true
 		}
 	}
@@ -126,17 +129,32 @@ func (s *story) rebuilt() bool {
 func (s *story) restored() {
 	s.say("--- put the copy back")
 	before := s.lives()
+	whole := s.odds(3, "with its marker") && slices.ContainsFunc(slices.Collect(maps.Values(before)), func(id state.ClientID) bool { return !s.knewThen[id] && s.made(id) })
 	s.vendors.world.ForgetCalls()
 	s.queue = map[state.ClientID]time.Time{}
-	for _, d := range s.restore(s.backup) {
+	put := s.restore
+	if whole { // it is found out by a client that it does not know
+		put = s.restoreWhole
+	}
+	for _, d := range put(s.backup) {
 		s.queue[d.Client] = d.At
 	}
 	s.hit("older state put back")
 	s.accepted, s.approved = s.engine.Head(), false
 	s.begin()
 	s.everybodyAsked()
-	s.passDue(5)
-	s.wroteNothing("an older state acts before it looks")
+	if !whole {
+		s.passDue(5)
+		s.wroteNothing("an older state acts before it looks")
+	}
+	if s.odds(3, "dies comparing") {
+		s.chaos.kill = 1 + s.n(5, "after")
+		s.pollNow()
+		if s.chaos.gone() {
+			s.reopen()
+		}
+		s.chaos.kill = 0
+	}
 	s.pollNow()
 	s.wroteNothing("comparing writes")
 	if s.anotherClients() {

@@ -127,3 +127,16 @@ func (s *story) pausedOf(group []state.ClientID) map[state.ClientID]bool {
 	}
 	return out
 }
+
+// mayChange lets go, in a pass that is under way, of whom the branch's newest head frees.
+func (s *story) mayChange() {
+	tree := s.trees[s.heads[len(s.heads)-1]]
+	if !tree.freeze.at(s.world.clock.Now()) {
+		clear(s.froze)
+	}
+	for id := range s.still {
+		if c := s.client(id); !c.Paused && !tree.specs[c.Name].paused {
+			delete(s.still, id)
+		}
+	}
+}

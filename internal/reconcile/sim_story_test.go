@@ -76,15 +76,16 @@ type story struct {
 	froze    map[state.ClientID]bool // whom the pass that runs must not change
 	thawed   map[state.ClientID]bool // whose changes in a freeze somebody approved
 	living   int                     // clients that were not removed when the last head was accepted
+	most     int                     // that were not, or were within a day, when they were most
 	told     map[string]string       // what was reported last, by subject
 
 	guard     accept.Guard
-	letGo     map[state.ClientID]bool   // whose removal somebody approved
-	still     map[state.ClientID]bool   // who is paused in the pass that runs
-	overtaken map[state.ClientID]bool   // who got a newer wish while its pass runs
-	meddled   map[state.ClientID]bool   // of whom a person changed something at a vendor
-	backup    string                    // a copy of the state; "": none
-	backedUp  map[string]state.ClientID // who lived then, by name
+	letGo     map[state.ClientID]bool // whose removal somebody approved
+	still     map[state.ClientID]bool // who is paused in the pass that runs
+	overtaken map[state.ClientID]bool // who got a newer wish while its pass runs
+	meddled   map[state.ClientID]bool // of whom a person changed something at a vendor
+	backup    string                  // a copy of the state; "": none
+	knewThen  map[state.ClientID]bool // who was on record then
 }
 
 // retention is how long data is kept where nothing else is said.
@@ -203,7 +204,7 @@ func (s *story) start(t *testing.T) {
 	s.meddled, s.led, s.gaps = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}
 	s.letGo, s.overtaken = map[state.ClientID]bool{}, map[state.ClientID]bool{}
 	s.tree = manifests{specs: map[string]spec{}, template: template}
-	s.chaos = &chaos{hit: s.hit, seen: map[string]int{}, given: map[string][]string{}, cancel: func() {}}
+	s.chaos = &chaos{hit: s.hit, seen: map[string]int{}, until: map[string]time.Time{}, given: map[string][]string{}, cancel: func() {}}
 	s.turns = newTurns(s.chaos.turn)
 	s.chaos.turns = s.turns
 	s.turns.yield("main")
@@ -221,7 +222,7 @@ func (s *story) start(t *testing.T) {
 	}
 	guard := accept.Guard{MaxDeletes: 100, MaxDeletePercent: 100, MaxChanged: 25, MaxCreates: 100}
 	if s.odds(2, "guarded") || s.hostile {
-		guard = accept.Guard{MaxDeletes: 1 + s.n(2, "maxDeletes"), MaxDeletePercent: 100, MaxChanged: 1 + s.n(2, "maxChanged"), MaxCreates: 2 + s.n(3, "maxCreates"),
+		guard = accept.Guard{MaxDeletes: 1 + s.n(2, "maxDeletes"), MaxDeletePercent: []int{100, 50}[s.n(1, "maxDeletePercent")], MaxChanged: 1 + s.n(2, "maxChanged"), MaxCreates: 2 + s.n(3, "maxCreates"),
 			RemoveAfter: time.Duration(s.n(1, "removeAfter")) * time.Hour}
 	}
 	s.guard = guard
@@ -288,6 +289,7 @@ func (s *story) start(t *testing.T) {
 	})
 	s.trees[s.repo.order[0]], s.heads = s.tree.clone(), []string{s.repo.order[0]}
 	s.chaos.write = s.written
+	s.chaos.early = func(c memory.Call) { s.broken("limits: the vendor said when, and is asked before: %s", c) }
 	s.lookAlikes()
 	s.plant()
 	if s.odds(2, "weather from the start") {
@@ -338,6 +340,12 @@ func (s *story) lookAlikes() {
 	}
 	if s.odds(4, "look-alike database") {
 		seed("railway", provider.Object{Kind: state.KindDatabase, Name: "a-000001-abcd1234", Attributes: text("access", "public")})
+	}
+	if s.odds(6, "look-alike site elsewhere") {
+		seed("ploi", provider.Object{Kind: state.KindSite, Name: "c-000003-abcd1234", Attributes: text("label", "c")})
+	}
+	if s.odds(6, "look-alike database elsewhere") {
+		seed("postgres", provider.Object{Kind: state.KindDatabase, Name: "b-000002-abcd1234", Attributes: text("access", "public")})
 	}
 	if s.odds(4, "look-alike record") {
 		seed("cloudflare", provider.Object{Kind: state.KindRecord, Name: "A b.agency.example", Attributes: text("type", "A", "name", "b.agency.example", "content", "198.51.100.1", "ttl", "300")})
@@ -514,7 +522,7 @@ func (s *story) commit(rewrites bool) {
 
 // event is one thing that happens.
 func (s *story) event() {
-	w := []string{"commit", "commit", "commit", "poll", "pass", "pass", "pass", "all", "all", "together", "together", "any", "approve", "retry", "pause", "secret", "purge", "erase", "report", "back up", "time", "time", "weather", "weather", "outage", "hand", "hand", "person", "person", "restart", "kill", "kill", "ambush", "ambush", "ambush", "observe", "overtake", "overtake"}
+	w := []string{"commit", "commit", "commit", "poll", "pass", "pass", "pass", "all", "all", "together", "together", "any", "approve", "retry", "pause", "secret", "purge", "erase", "report", "back up", "time", "time", "weather", "weather", "outage", "hand", "hand", "person", "person", "restart", "kill", "kill", "ambush", "ambush", "ambush", "die at it", "observe", "overtake", "overtake"}
 	if s.hostile {
 		w = []string{"commit", "commit", "commit", "poll", "all", "all", "all", "together", "time", "time", "weather", "outage", "restart", "kill", "overtake", "purge", "report"}
 	}
@@ -543,18 +551,20 @@ func (s *story) event() {
 		}
 	case "approve":
 		s.approveAny()
-	case "retry", "pause":
+	case "retry":
 		if names := s.clientNames(); len(names) > 0 {
-			name := s.one(names, "name")
-			s.say("%s %s", what, name)
-			s.person(name)
-			id, err := s.engine.Retry(name, "dana")
-			if what == "pause" {
-				id, err = s.engine.SetPaused(name, s.odds(2, "paused"), "dana")
-			}
-			s.fine(err)
-			s.wants(id)
+			s.ask(s.one(names, "name"), s.engine.Retry)
 		}
+	case "pause":
+		if names := s.clientNames(); len(names) > 0 {
+			name, paused := s.one(names, "name"), s.odds(2, "paused")
+			s.ask(name, func(name, by string) (state.ClientID, error) { return s.engine.SetPaused(name, paused, by) })
+		}
+	case "die at it": // what people and schedules do is cut off, too
+		s.chaos.kill = 1 + s.n(12, "after")
+		s.say("dies after %d", s.chaos.kill)
+		[]func(){s.approveAny, s.deliver, s.setSecret, s.purge, s.scheduledLook}[s.n(4, "at")]()
+		s.chaos.kill = 0
 	case "secret":
 		s.setSecret()
 	case "purge":
@@ -631,6 +641,15 @@ func (s *story) lieInWait() {
 	s.say("in wait: %s", strings.Join(slices.Sorted(maps.Keys(s.chaos.ambush)), "; "))
 }
 
+// ask is a person who wants something of a client.
+func (s *story) ask(name string, what func(name, by string) (state.ClientID, error)) {
+	s.say("asks for %s", name)
+	s.person(name)
+	id, err := what(name, "dana")
+	s.fine(err)
+	s.wants(id)
+}
+
 // overtake accepts a commit in the middle of a pass.
 func (s *story) overtake() {
 	before := map[state.ClientID]uint64{}
@@ -673,12 +692,23 @@ func (s *story) together() {
 		}
 	}
 	var meanwhile func()
-	switch s.n(3, "meanwhile") {
+	switch s.n(7, "meanwhile") {
 	case 1:
 		s.makeCommit()
 		meanwhile = s.pollNow
 	case 2:
 		meanwhile = s.approveAny
+	case 3:
+		meanwhile = s.purge
+	case 4:
+		meanwhile = s.scheduledLook
+	case 5:
+		meanwhile = s.deliver
+	case 6:
+		if names := s.clientNames(); len(names) > 0 {
+			name := s.one(names, "name")
+			meanwhile = func() { s.ask(name, s.engine.Retry) }
+		}
 	}
 	if s.odds(3, "dies") {
 		s.chaos.kill = 1 + s.n(60, "after")
@@ -882,8 +912,8 @@ func (s *story) approveAny() {
 func (s *story) approveOne(h state.Hold) {
 	s.say("approve %s %s %s: %s", h.Kind, h.Fingerprint, h.Client, h.Reason)
 	s.approved = s.approved || h.Kind == state.HoldHistory
-	if h.Kind == state.HoldGuard {
-		for _, id := range h.Clients {
+	if h.Kind == state.HoldGuard || h.Kind == state.HoldRebuild {
+		for _, id := range append(slices.Clone(h.Clients), h.Client) {
 			s.letGo[id] = true
 		}
 	}
@@ -939,6 +969,7 @@ func (s *story) wants(ids ...state.ClientID) {
 }
 
 func (s *story) pollNow() {
+	s.mayChange()
 	ids, err := s.engine.Poll(s.ctx())
 	if len(ids) > 0 {
 		s.say("poll: %v", ids)
@@ -987,6 +1018,7 @@ func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 		maps.Copy(s.froze, s.frozen(s.engine.Group(id)))
 		maps.Copy(s.still, s.pausedOf(s.engine.Group(id)))
 	}
+	clear(s.chaos.until)
 	type ended struct {
 		d   reconcile.Done
 		err error
@@ -1072,6 +1104,10 @@ func (s *story) deliver() {
 			return errors.New("the forge is down")
 		}
 		s.hears(r)
+		if s.odds(8, "answer lost") {
+			s.hit("report taken, and the answer lost")
+			return errors.New("the forge's answer was lost")
+		}
 		return nil
 	})
 	s.fine(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/drift"
@@ -187,7 +188,7 @@ func (s *survey) look(ctx context.Context, id state.ClientID, at time.Time) (*se
 
 func (o *seen) fails(at, why string) {
 	if o.result.Failed == "" {
-		o.result.Failed = at + ": " + report.Line(why)
+		o.result.Failed = at + ": " + report.Line(strings.TrimPrefix(why, at+": ")) // a provider's own words begin with its name
 	}
 }
 
@@ -322,11 +323,7 @@ func (e *Engine) foundValues(r state.Resource, o provider.Object) []drift.Value 
 // value is one text as it is compared and shown: what is a secret or may be one shows as
 // its fingerprint.
 func (e *Engine) value(kind state.Kind, name, text string, secret bool) drift.Value {
-	if kind == state.KindRecord && (name == "ttl" || name == "priority") {
-		if n, err := strconv.Atoi(text); err == nil {
-			text = strconv.Itoa(n)
-		}
-	}
+	text = plainly(kind, name, text)
 	v := drift.Value{Name: name, Text: text, Print: e.Runner.Fingerprint(state.NewSecret(text)), Secret: secret}
 	switch r := []rune(text); {
 	case secret || manifest.Delicate(name, text):
@@ -335,6 +332,16 @@ func (e *Engine) value(kind state.Kind, name, text string, secret bool) drift.Va
 		v.Text = string(r[:maxDriftText]) + "…"
 	}
 	return v
+}
+
+// plainly is a record's number as it is written here, whatever its vendor writes before it.
+func plainly(kind state.Kind, name, text string) string {
+	if kind == state.KindRecord && (name == "ttl" || name == "priority") {
+		if n, err := strconv.Atoi(text); err == nil {
+			return strconv.Itoa(n)
+		}
+	}
+	return text
 }
 
 // differs are the differences that a pass mends by itself when it changes the client

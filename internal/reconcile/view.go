@@ -36,6 +36,8 @@ type Row struct {
 	LastLook        time.Time `json:"lastLook,omitzero"` // at the providers, by schedule, at all that is on record
 	Uptime          float64   `json:"uptime"`            // share of good probes, 0 to 1
 	PullRequest     string    `json:"pullRequest"`
+
+	Advice []Part `json:"-"` // Next, taken apart
 }
 
 // Why is why a client is as it is; of one that is well what somebody changed outside.
@@ -106,6 +108,10 @@ func (e *Engine) Overview() (Overview, error) {
 		if err != nil {
 			return err
 		}
+		if out.Holds, err = store.Holds(tx); err != nil {
+			return err
+		}
+		held := holdsOf(out.Holds)
 		kept := make(map[state.ClientID]*shown, len(clients))
 		for _, c := range clients {
 			s := e.shown[c.ID]
@@ -117,12 +123,9 @@ func (e *Engine) Overview() (Overview, error) {
 			if err != nil {
 				return err
 			}
-			out.Clients = append(out.Clients, rowOf(c, looked[c.ID], slices.Clone(providers), s.wishShown(c, wishes)))
+			out.Clients = append(out.Clients, rowOf(c, looked[c.ID], slices.Clone(providers), s.wishShown(c, wishes), held[c.ID]))
 		}
 		e.shown = kept
-		if out.Holds, err = store.Holds(tx); err != nil {
-			return err
-		}
 		if base != nil {
 			out.Head, out.Problems = base.Head, base.Problems
 			v, ok, err := store.Verdict(tx, base.Head)
@@ -171,7 +174,7 @@ func (r Row) before(o Row) bool {
 
 // invalidRow is a client whose file was never valid.
 func invalidRow(p state.FileProblem) Row {
-	return Row{Name: p.Client, Status: string(state.StatusInvalid), Health: string(state.Unknown), Because: p.Text, Next: p.Hint, Drift: []string{}, Providers: []string{}}
+	return Row{Name: p.Client, Status: string(state.StatusInvalid), Health: string(state.Unknown), Because: p.Text, Next: p.Hint, Advice: advice(p.Hint, nil), Drift: []string{}, Providers: []string{}}
 }
 
 func hasRow(rows []Row, name string) bool {
@@ -185,11 +188,14 @@ func hasRow(rows []Row, name string) bool {
 
 // rowOf shows what the manifest says in its own words; what needs the effective
 // values comes from them.
-func rowOf(c state.Client, looked state.Looked, providers []string, wish shownWish) Row {
+func rowOf(c state.Client, looked state.Looked, providers []string, wish shownWish, holds []string) Row {
 	r := Row{ID: string(c.ID), Name: c.Name, Status: string(c.Status), Health: string(c.Health), URL: c.URL, Commit: c.Commit, Deployment: c.Deployment, Because: c.Because, Next: c.Next,
 		Drift: []string{}, LastLook: looked.At, AdminURL: c.AdminURL, Providers: providers, Domain: wish.host, Plan: wish.plan, Template: wish.template, LastDeployedAt: c.DeployedAt, LastHealthCheck: c.HealthAt}
 	for _, row := range drift.Open(looked.Rows) {
 		r.Drift = append(r.Drift, drift.Short(row))
+	}
+	if r.Next != "" {
+		r.Advice = advice(r.Next, typed(c, holds, wish.secrets))
 	}
 	if r.Health == "" {
 		r.Health = string(state.Unknown)
@@ -251,16 +257,18 @@ func (e *Engine) Detail(name string) (Detail, error) {
 		if err != nil {
 			return err
 		}
-		for _, row := range looked.Rows {
-			d.DriftRows = append(d.DriftRows, rowOfDrift(c.Name, row, looked.At))
-		}
-		d.LookFailed = looked.Failed
-		d.Row = rowOf(c, looked, providersOf(d.Resources), s.wishShown(c, wishes))
-		if d.Tombstones, err = store.Tombstones(tx, c.ID); err != nil {
-			return err
-		}
 		holds, err := store.Holds(tx)
 		if err != nil {
+			return err
+		}
+		for _, row := range looked.Rows {
+			r := rowOfDrift(c.Name, row, looked.At)
+			r.Advice = advice(r.Next, typed(c, nil, nil))
+			d.DriftRows = append(d.DriftRows, r)
+		}
+		d.LookFailed = looked.Failed
+		d.Row = rowOf(c, looked, providersOf(d.Resources), s.wishShown(c, wishes), holdsOf(holds)[c.ID])
+		if d.Tombstones, err = store.Tombstones(tx, c.ID); err != nil {
 			return err
 		}
 		for _, h := range holds {

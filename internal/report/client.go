@@ -41,7 +41,7 @@ func Overview(clients []Client, problems []state.FileProblem, holds []state.Hold
 	} else {
 		var rows [][]string
 		for _, c := range clients {
-			rows = append(rows, []string{c.Name, c.Status, orDash(c.Health), orDash(c.URL), orDash(short(c.Commit)), c.Because})
+			rows = append(rows, []string{c.Name, c.Status, orDash(c.Health), orDash(c.URL), orDash(short(c.Commit)), Beside(c.Because, c.Name, problems, "see below")})
 		}
 		b.WriteString(Table([]string{"CLIENT", "STATUS", "HEALTH", "URL", "COMMIT", "BECAUSE"}, rows, o))
 	}
@@ -64,6 +64,43 @@ func heldOr(h state.Hold) string {
 	return "held"
 }
 
+// Beside is why a client is as it is, beside the problems of its file: what one of them says
+// is not said again, but where it stands.
+func Beside(because, client string, problems []state.FileProblem, where string) string {
+	for _, p := range problems {
+		if rest, is := says(because, p); is && p.Client == client {
+			return "its file is invalid (" + where + ")" + rest
+		}
+	}
+	return because
+}
+
+// says says that a reason is a problem, and what it adds.
+func says(because string, p state.FileProblem) (rest string, is bool) {
+	if p.Text == "" {
+		return because, false
+	}
+	if rest, is = strings.CutPrefix(because, ProblemOf(p).where()+": "+p.Text); is {
+		return rest, true
+	}
+	return strings.CutPrefix(because, p.Text)
+}
+
+// lastGood is what a reason adds to a problem where nothing else is to be said.
+const lastGood = ". Its last good version stays."
+
+// once is a reason without what the problem below it says.
+func (c Client) once() string {
+	if c.Problem == nil {
+		return c.Because
+	}
+	rest, is := says(c.Because, *c.Problem)
+	if is && rest == lastGood {
+		return ""
+	}
+	return strings.TrimPrefix(rest, ". ")
+}
+
 // ProblemOf is a recorded problem; the record holds no source line.
 func ProblemOf(p state.FileProblem) Problem {
 	return Problem{Client: p.Client, Path: p.Path, Line: p.Line, Column: p.Column, Text: p.Text, Hint: p.Hint}
@@ -77,8 +114,8 @@ func (c Client) Why(o Options) string {
 	if !c.Since.IsZero() {
 		b.WriteString(" since " + moment(c.Since))
 	}
-	if c.Because != "" {
-		b.WriteString(": " + Line(c.Because))
+	if because := c.once(); because != "" {
+		b.WriteString(": " + Line(because))
 	}
 	b.WriteString("\n")
 	if c.URL != "" {
@@ -88,7 +125,7 @@ func (c Client) Why(o Options) string {
 		}
 		b.WriteString("\n")
 	}
-	if c.Next != "" {
+	if c.Next != "" && (c.Problem == nil || c.Next != c.Problem.Hint) { // else it stands below
 		b.WriteString("What to do: " + Line(c.Next) + "\n")
 	}
 	if !c.RetryAt.IsZero() {

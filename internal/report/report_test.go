@@ -245,6 +245,28 @@ func TestClient(t *testing.T) {
 	}
 }
 
+// What is wrong with a file is said once, with its place and hint; what else is the matter
+// with its client is said, too.
+func TestAProblemIsSaidOnce(t *testing.T) {
+	q := state.FileProblem{Path: "clients/demoshop.yaml", Client: "demoshop", Line: 7, Column: 7, Text: `plan can't be "startre"`, Hint: "did you mean starter?"}
+	for because, c := range map[string]struct{ status, table, why string }{
+		`clients/demoshop.yaml:7:7: plan can't be "startre". Its last good version stays.`: {"active", "its file is invalid (see below). Its last good version stays.", "demoshop is active\n"},
+		`plan can't be "startre". Its last good version, of 3f9c2ab001, stays.`:            {"active", "its file is invalid (see below). Its last good version, of 3f9c2ab001, stays.", "demoshop is active: Its last good version, of 3f9c2ab001, stays.\n"},
+		`plan can't be "startre"`: {"invalid", "its file is invalid (see below)", "demoshop is invalid\n"},
+		"the build failed":        {"failed", "the build failed", "demoshop is failed: the build failed\n"},
+	} {
+		client := Client{Name: "demoshop", Status: c.status, Because: because, Next: q.Hint, Problem: &q}
+		other := Client{Name: "bakery", Status: "failed", Because: `plan can't be "startre", says the vendor`}
+		table, why := Overview([]Client{client, other}, []state.FileProblem{q}, nil, Options{}), client.Why(Options{})
+		if !strings.Contains(table, c.table+"\n") || !strings.Contains(table, other.Because+"\n") || strings.Count(table, q.Text) != 2 || strings.Count(table, q.Hint) != 1 {
+			t.Errorf("%s:\n%s", because, table)
+		}
+		if !strings.HasPrefix(why, c.why) || strings.Count(why, q.Text) != 1 || strings.Count(why, q.Hint) != 1 {
+			t.Errorf("%s:\n%s", because, why)
+		}
+	}
+}
+
 // S06: a comment stays below GitHub's limit, the risky clients come first and in full,
 // the rest is counted.
 func TestS06HugePlanFits(t *testing.T) {

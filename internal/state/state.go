@@ -183,6 +183,7 @@ type Resource struct {
 	Phase      string           `json:"phase,omitempty"`      // "" ready | progressing | failed | manual | adopting
 	Message    string           `json:"message,omitempty"`    // why failed, what to do for manual
 	Run        string           `json:"run,omitempty"`        // the pass that created it
+	Site       string           `json:"site,omitempty"`       // ID of the site that it referred to when it was written; "": of none, or not known
 	// Retained data: taken out of use at, to be purged not before.
 	RetainedAt time.Time `json:"retainedAt,omitzero"`
 	PurgeAfter time.Time `json:"purgeAfter,omitzero"` // zero with RetainedAt set: kept for ever

@@ -119,6 +119,17 @@ func PutRestored(tx Tx, at time.Time) error { return put(tx, bucketMeta, "restor
 // DeleteRestored ends it, in the transaction that writes what the comparison found.
 func DeleteRestored(tx Tx) error { return tx.Delete(bucketMeta, "restored") }
 
+// Unfilled says that the state was made for a rebuild that has not come to its end, and
+// since when. It holds nothing, and the one that it stands for is lost: only a rebuild may
+// go on with it.
+func Unfilled(tx Tx) (time.Time, bool, error) { return get[time.Time](tx, bucketMeta, "unfilled") }
+
+// PutUnfilled is called by the store that makes it.
+func PutUnfilled(tx Tx, at time.Time) error { return put(tx, bucketMeta, "unfilled", at) }
+
+// DeleteUnfilled ends it, in the transaction that fills the state.
+func DeleteUnfilled(tx Tx) error { return tx.Delete(bucketMeta, "unfilled") }
+
 // Client returns one client.
 func Client(tx Tx, id state.ClientID) (state.Client, bool, error) {
 	return get[state.Client](tx, bucketClients, string(id))

@@ -17,6 +17,7 @@
 //     machine why not.
 //   - Text from manifests and vendors is shown as text: one line, bounded, without characters
 //     that hide or reorder. It is never an element or an attribute; a link is http or https.
+//     Commands are set apart where the reader hands them over apart from the words.
 //   - No script runs on a page, none is needed, and nobody may frame it.
 //
 // Event and Resume are the two ends of an event stream; no path serves one yet.

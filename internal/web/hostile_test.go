@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/report"
 )
 
@@ -22,6 +23,7 @@ func hostile() []string {
 		"</pre></article><form action=//evil.example>", "<!-- ", "--><b>", "<![CDATA[", "&lt;b&gt;", "&#60;b&#62;", "<svg/onload=alert(1)>", "<style>*{display:none}</style>", "{{.}}", "{{template \"x\"}}", "${alert(1)}", "</script", "<a href=javascript:alert(1)>x</a>",
 		"javascript:alert(1)", "JaVaScRiPt:alert(1)", " javascript:alert(1)", "java\nscript:alert(1)", "vbscript:x", "data:text/html,<script>alert(1)</script>", "//evil.example", "\\\\evil.example", "/../mail/", "..", "?status=held#x",
 		"![i](https://evil.example/?x)", "[l](https://evil.example)", "**bold** `code` @everyone #1", "# head", "| a | b |",
+		"`reconciler purge bakery`", "`reconciler retry demoshop; rm -rf ~`", "`reconciler retry <b>demoshop</b>`", "reconciler retry demoshop`", "`", "``", "```", "`<i>` `reconciler status`",
 		"\x1b[31mred\x1b[0m", "a\nb\r\nc\td", "\u202eabc\u202c", "\u2066x\u2069\u200b\ufeff", "\x00\x7f\u0085\u009b", "\xff\xfe", "\U000e0041", "日本語 é ✓", "", " ",
 		strings.Repeat("n", 10_000), strings.Repeat("<b>", 10_000), strings.Repeat("\u202e", 10_000), strings.Repeat("a ", 10_000),
 	}
@@ -131,6 +133,29 @@ func TestS48HostileTextIsTextOnThePages(t *testing.T) {
 			if !utf8.ValidString(page) || len(page) > 128<<10 {
 				t.Errorf("%s with %q everywhere: %d bytes", path, name, len(page))
 			}
+		}
+	}
+}
+
+// What advice tells people to type is set apart where it was made apart from their words,
+// and nowhere else.
+func TestS48CommandsAreCode(t *testing.T) {
+	k := fleet()
+	k.overview.Clients[0].Next = "`reconciler resume demoshop`, or leave it"
+	k.overview.Clients[0].Advice = []reconcile.Part{{Typed: "reconciler resume demoshop"}, {Words: ", or leave it, says `somebody`"}}
+	k.overview.Holds = append(k.overview.Holds, k.overview.Holds[0], k.overview.Holds[0])
+	k.overview.Holds[1].Act = "`reconciler approve 9f3a` lets it run; not `reconciler approve 77bb`"
+	k.overview.Holds[2].Act, k.overview.Holds[2].Approvable = "mend `reconciler approve 9f3a`", false
+	k.history[0].Text = "`reconciler retry demoshop`"
+	page := get(t, handler(t, Options{Read: k}), "/")
+	for _, want := range []string{
+		`<span class="quiet"><code>reconciler resume demoshop</code>, or leave it, says ` + "`somebody`</span>",
+		`<span class="quiet">What to do: Approve 9f3a, or revert. <code>reconciler approve 9f3a</code></span>`,
+		`<span class="quiet">What to do: <code>reconciler approve 9f3a</code> lets it run; not ` + "`reconciler approve 77bb`</span>",
+		"What to do: mend `reconciler approve 9f3a`</span>", "<td>`reconciler retry demoshop`</td>",
+	} {
+		if !strings.Contains(strings.ReplaceAll(page, "&#96;", "`"), want) {
+			t.Errorf("the page does not say %s:\n%s", want, page)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -111,11 +112,30 @@ func (s *server) page(w http.ResponseWriter, name string, v any, err error) {
 // dashboard is what dashboard.html gets.
 type dashboard struct {
 	reconcile.Overview
-	Rows    []reconcile.Row // those that are shown
-	Only    string          // status that they have; or ""
-	Left    int             // how many are not shown, though they have it
+	Rows    []row  // those that are shown
+	Only    string // status that they have; or ""
+	Left    int    // how many are not shown, though they have it
 	Counts  []count
 	History []state.Entry
+}
+
+// row is a client with what is said of it beside the problems of its file.
+type row struct {
+	reconcile.Row
+	Reason string
+	What   []reconcile.Part // to do
+}
+
+// said is a row beside some problems, which stand at a place: what those say is not said
+// again.
+func said(r reconcile.Row, problems []state.FileProblem, where string) row {
+	out := row{r, report.Beside(r.Why(), r.Name, problems, where), r.Advice}
+	for _, p := range problems {
+		if p.Client == r.Name && p.Hint == r.Next {
+			out.What = nil
+		}
+	}
+	return out
 }
 
 // count is how many clients have a status.
@@ -144,7 +164,7 @@ func (s *server) dashboard(w http.ResponseWriter, r *http.Request) {
 		case len(d.Rows) == maxRows:
 			d.Left++
 		default:
-			d.Rows = append(d.Rows, c)
+			d.Rows = append(d.Rows, said(c, v.Problems, "see above"))
 		}
 	}
 	for _, word := range statuses() {
@@ -159,6 +179,7 @@ func (s *server) dashboard(w http.ResponseWriter, r *http.Request) {
 // clientPage is what client.html gets.
 type clientPage struct {
 	reconcile.Detail
+	Said   row
 	Passes []state.Deployment
 }
 
@@ -177,7 +198,13 @@ func (s *server) clientPage(w http.ResponseWriter, r *http.Request) {
 	if d.ID != "" { // its file was valid once
 		passes, err = s.Read.Deployments(name, maxPasses)
 	}
-	s.page(w, "client.html", clientPage{d, passes}, err)
+	var problems []state.FileProblem
+	if d.Problem != nil {
+		problems = append(problems, *d.Problem)
+	}
+	row := d.Row
+	row.Drift = nil // it has a table of its own
+	s.page(w, "client.html", clientPage{d, said(row, problems, "see below"), passes}, err)
 }
 
 func (s *server) mail(w http.ResponseWriter, _ *http.Request) {

@@ -62,7 +62,7 @@ func someday(hour int) time.Time { return time.Date(2026, 11, 26, hour, 0, 0, 0,
 // fleet is a Reader in which every field of what it returns says something.
 func fleet() *known {
 	row := reconcile.Row{ID: "demoshop-1a2b3c", Name: "demoshop", Status: "active", Health: "healthy", URL: "https://demoshop.example", Commit: "7ff877c0aa", Deployment: "d1",
-		Because: "a reason", Next: "a hint", Drift: []string{"record A demoshop.example"}, Domain: "demoshop.example", AdminURL: "https://demoshop.example/admin", Plan: "starter", Template: "ecommerce",
+		Because: "a reason", Next: "a hint", Advice: []reconcile.Part{{Words: "a hint: ", Typed: "reconciler retry demoshop"}, {Words: ", or wait"}}, Drift: []string{"record A demoshop.example"}, Domain: "demoshop.example", AdminURL: "https://demoshop.example/admin", Plan: "starter", Template: "ecommerce",
 		Providers: []string{"local", "sqlite"}, LastDeployedAt: someday(1), LastHealthCheck: someday(2), LastLook: someday(3), Uptime: 0.5, PullRequest: "12"}
 	never := reconcile.Row{Name: "newshop", Status: "invalid", Health: "unknown", Because: `plan can't be "startre"`, Drift: []string{}, Providers: []string{}}
 	ref := state.Ref{Client: "demoshop-1a2b3c", Kind: state.KindDatabase, Name: "main"}
@@ -79,7 +79,7 @@ func fleet() *known {
 			{Ref: ref, Provider: "sqlite", ID: "db-0", RetainedAt: someday(1), PurgeAfter: someday(5)}},
 		Holds: []state.Hold{hold}, Intents: []string{"create demoshop-1a2b3c/record/A"}, History: []state.Entry{entry}, Last: &pass,
 		Tombstones: []state.Tombstone{{Client: "demoshop-1a2b3c", Name: "demoshop", Part: "record/A", Commit: "7ff877c0aa", At: someday(1), Retain: "30d"}}, RetryAt: someday(6), Problem: &problem, LookFailed: "cloudflare: 503",
-		DriftRows: []reconcile.DriftRow{{Client: "demoshop", Ref: "record/A demoshop.example", Provider: "cloudflare", What: "differs", Text: "a text", Next: "a hint", Field: "content", Before: "192.0.2.1", After: "198.51.100.9", Policy: "report", Since: someday(2), Looks: 2, LastLook: someday(3)}}}}
+		DriftRows: []reconcile.DriftRow{{Client: "demoshop", Ref: "record/A demoshop.example", Provider: "cloudflare", What: "differs", Text: "a text", Next: "a hint", Advice: []reconcile.Part{{Words: "a hint: ", Typed: "reconciler retry demoshop"}}, Field: "content", Before: "192.0.2.1", After: "198.51.100.9", Policy: "report", Since: someday(2), Looks: 2, LastLook: someday(3)}}}}
 	return k
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
 )
@@ -27,8 +28,22 @@ func (s *server) words() template.FuncMap {
 		},
 		"mailbox":  func() bool { return s.Mail != nil },
 		"kind":     func(r state.Ref) string { return report.Line(string(r.Kind)) },
-		"retained": state.Resource.Retained,
+		"retained": state.Resource.Retained, "holdAdvice": holdAdvice,
 	}
+}
+
+// holdAdvice is what to do about a hold: what it says, and the command that lets it run,
+// where there is one, in its place in that or behind it.
+func holdAdvice(h state.Hold) []reconcile.Part {
+	if !h.Approvable {
+		return []reconcile.Part{{Words: h.Act}}
+	}
+	command := "reconciler approve " + h.Fingerprint
+	before, after, found := strings.Cut(h.Act, "`"+command+"`")
+	if !found {
+		before += " "
+	}
+	return []reconcile.Part{{Words: before, Typed: command}, {Words: after}}
 }
 
 // statuses are a client's, what needs a person first.

@@ -22,7 +22,8 @@
 // without case and a record named * answers for names that aren't there, as the
 // protocol says. An answer that does not fit is cut and marked, and complete over
 // TCP. A record that was created is answered before Create returns, and after a
-// restart.
+// restart. What somebody edits or removes in the records' files is seen by the next look
+// and the next question (edited.go).
 //
 // # Refusals
 //

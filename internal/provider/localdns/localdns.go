@@ -38,8 +38,9 @@ type Provider struct {
 	table *objectstore.Table
 
 	writing sync.Mutex   // one writer at a time; held across disk writes
-	mu      sync.RWMutex // guards zone; never held across disk writes
+	mu      sync.RWMutex // guards zone and lost; never held across disk writes
 	zone    zone
+	lost    map[string]string // records whose files somebody removed: id → name
 
 	listening sync.Mutex // guards server and closed
 	server    *server
@@ -53,7 +54,7 @@ func New(o Options) (*Provider, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	p := &Provider{o: o, zone: newZone()}
+	p := &Provider{o: o, zone: newZone(), lost: map[string]string{}}
 	var err error
 	if p.table, err = objectstore.Open(filepath.Join(o.Dir, "records")); err != nil {
 		return nil, fmt.Errorf("open DNS records: %w", err)
@@ -96,6 +97,9 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) ([]provider.Ob
 		return nil, err
 	}
 	if q.ID != "" {
+		if err := p.follow(q.ID); err != nil {
+			return nil, unused("observe", err)
+		}
 		o, ok := p.table.Get(q.ID)
 		if !ok {
 			return nil, nil
@@ -104,6 +108,9 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) ([]provider.Ob
 	}
 	var out []provider.Object
 	if q.Wish == nil {
+		if err := p.takeAll(); err != nil {
+			return nil, unused("observe", err)
+		}
 		for _, o := range p.table.List() {
 			if o.Name == q.Name {
 				out = append(out, present(o))
@@ -112,6 +119,9 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) ([]provider.Ob
 		return out, nil
 	}
 	name, kind := attrs(q.Wish.Inputs).where()
+	if err := p.follow(p.at(name)...); err != nil {
+		return nil, unused("observe", err)
+	}
 	p.mu.RLock()
 	at := p.zone.names[name]
 	p.mu.RUnlock()
@@ -130,6 +140,9 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) ([]provider.Ob
 func (p *Provider) Owned(ctx context.Context, installation string) ([]provider.Object, error) {
 	if err := p.ready(ctx, "observe", state.KindRecord); err != nil {
 		return nil, err
+	}
+	if err := p.takeAll(); err != nil {
+		return nil, unused("observe", err)
 	}
 	var out []provider.Object
 	for _, o := range p.table.List() {
@@ -160,6 +173,9 @@ func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (prov
 	}
 	p.writing.Lock()
 	defer p.writing.Unlock()
+	if err := p.take(id); err != nil {
+		return provider.Object{}, unused("update", err)
+	}
 	if _, ok := p.table.Get(id); !ok {
 		return provider.Object{}, &provider.Error{Kind: provider.NotFound, Provider: Name, Op: "update", Message: fmt.Sprintf("record %s is not here", clean(id))}
 	}
@@ -173,6 +189,9 @@ func (p *Provider) put(op, id string, w provider.Wish) (provider.Object, error) 
 	}
 	rr, err := parse(w.Inputs)
 	if err == nil {
+		if err := p.take(p.at(rr.Header().Name)...); err != nil {
+			return provider.Object{}, unused(op, err)
+		}
 		err = p.zone.check(id, rr)
 	}
 	if err != nil {
@@ -183,13 +202,7 @@ func (p *Provider) put(op, id string, w provider.Wish) (provider.Object, error) 
 	if err := p.table.Put(o); err != nil {
 		return provider.Object{}, &provider.Error{Kind: provider.Uncertain, Provider: Name, Op: op, Message: "the record could not be stored", Err: err}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if known {
-		name, _ := attrs(before.Attributes).where()
-		p.zone.drop(id, name)
-	}
-	p.zone.add(id, rr)
+	p.replace(id, before, known, rr)
 	return present(o), nil
 }
 
@@ -207,10 +220,7 @@ func (p *Provider) Delete(ctx context.Context, kind state.Kind, id string) error
 	if err := p.table.Delete(id); err != nil {
 		return &provider.Error{Kind: provider.Uncertain, Provider: Name, Op: "delete", Message: "the record could not be removed", Err: err}
 	}
-	name, _ := attrs(o.Attributes).where()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.zone.drop(id, name)
+	p.replace(id, o, true, nil)
 	return nil
 }
 

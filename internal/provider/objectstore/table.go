@@ -21,10 +21,12 @@ import (
 // maxFile bounds one object's file.
 const maxFile = 4 << 20
 
-// Table is the objects of one folder. Safe for concurrent use by one process.
+// Table is the objects of one folder. Safe for concurrent use by one process. People may
+// edit its files beside it: who wants to know asks Look or Disk.
 type Table struct {
 	dir     string
-	mu      sync.Mutex
+	writing sync.Mutex // held across disk writes
+	mu      sync.Mutex // guards objects
 	objects map[string]provider.Object
 }
 
@@ -56,25 +58,70 @@ func Open(dir string) (*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list objects: %w", err)
 	}
-	t := &Table{dir: dir, objects: map[string]provider.Object{}}
 	for _, e := range entries {
-		name := filepath.Join(dir, e.Name())
-		if strings.HasPrefix(e.Name(), ".new-") { // left by a process that was killed
-			if err := os.Remove(name); err != nil {
-				return nil, fmt.Errorf("clear a half-written object: %w", err)
-			}
+		if !strings.HasPrefix(e.Name(), ".new-") { // left by a process that was killed
 			continue
 		}
-		if e.IsDir() || filepath.Ext(e.Name()) != ".json" {
-			continue
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			return nil, fmt.Errorf("clear a half-written object: %w", err)
 		}
-		o, err := read(name)
-		if err != nil {
-			return nil, err
-		}
+	}
+	t := &Table{dir: dir, objects: map[string]provider.Object{}}
+	all, err := t.Disk()
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range all {
 		t.objects[o.ID] = o
 	}
 	return t, nil
+}
+
+// Disk reads every object as its file is now. A file that can't be read is an error.
+func (t *Table) Disk() ([]provider.Object, error) {
+	entries, err := os.ReadDir(t.dir)
+	if err != nil {
+		return nil, fmt.Errorf("list objects: %w", err)
+	}
+	var out []provider.Object
+	for _, e := range entries {
+		if e.IsDir() || filepath.Ext(e.Name()) != ".json" {
+			continue
+		}
+		o, err := read(filepath.Join(t.dir, e.Name()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, o)
+	}
+	return out, nil
+}
+
+// Look reads one object as its file is now. An error says that it can't be read (somebody
+// may be writing it), which is no absence.
+func (t *Table) Look(id string) (o provider.Object, there bool, err error) {
+	o, err = read(filepath.Join(t.dir, fileOf(id)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return o, false, nil
+	}
+	return o, err == nil, err
+}
+
+// Take holds an object for what its file says; nothing is written.
+func (t *Table) Take(o provider.Object) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.objects[o.ID] = o
+}
+
+// Forget is Take of an object whose file is gone.
+func (t *Table) Forget(id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.objects, id)
 }
 
 func read(name string) (provider.Object, error) {
@@ -161,12 +208,12 @@ func (t *Table) Put(o provider.Object) error {
 	if err != nil {
 		return fmt.Errorf("write object: %w", err)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.writing.Lock()
+	defer t.writing.Unlock()
 	if err := t.write(fileOf(o.ID), data); err != nil {
 		return fmt.Errorf("write object: %w", err)
 	}
-	t.objects[o.ID] = o
+	t.Take(o)
 	return nil
 }
 
@@ -191,12 +238,12 @@ func (t *Table) write(name string, data []byte) error {
 
 // Delete removes an object. Removing the absent succeeds.
 func (t *Table) Delete(id string) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.writing.Lock()
+	defer t.writing.Unlock()
 	if err := os.Remove(filepath.Join(t.dir, fileOf(id))); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove object: %w", err)
 	}
-	delete(t.objects, id)
+	t.Forget(id)
 	return nil
 }
 

@@ -1,0 +1,101 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// A state whose whole folder was put back, marker and all, looks like one that was never
+// away. What gives it away are objects that only this installation makes, of clients that
+// it does not know: a manifest that is new to it may be theirs, and everything of theirs
+// would be made twice. So the first new client after a start is a reason to ask once.
+
+// unheardOf says that a judgement makes clients up that are not on record.
+func unheardOf(in accept.Input, r accept.Result) bool {
+	known := map[state.ClientID]bool{}
+	for _, c := range in.Clients {
+		known[c.ID] = true
+	}
+	for _, c := range r.Clients {
+		if !known[c.ID] {
+			return true
+		}
+	}
+	return false
+}
+
+// askedAll says that every provider was asked since the start.
+func (e *Engine) askedAll() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.asked
+}
+
+// behind says that the providers hold sites or databases that we made for clients that
+// are not on record. One that can't be asked has no say, and is asked again with the next
+// new client: an outage of one keeps nobody waiting.
+func (e *Engine) behind(ctx context.Context, clients []state.Client) bool {
+	known := map[state.ClientID]bool{}
+	for _, c := range clients {
+		known[c.ID] = true
+	}
+	w := e.witness()
+	found, failed := make([]bool, len(w.readers)), make([]bool, len(w.readers))
+	var wg sync.WaitGroup
+	for i, r := range w.readers {
+		wg.Go(func() {
+			err := e.contain("", func() (err error) { found[i], err = w.unknown(ctx, r, known); return err })
+			failed[i] = err != nil
+		})
+	}
+	wg.Wait()
+	behind, all := false, true
+	for i := range w.readers {
+		behind, all = behind || found[i], all && !failed[i]
+	}
+	e.mu.Lock()
+	e.asked = all
+	e.mu.Unlock()
+	return behind
+}
+
+// unknown says that the provider holds a site or a database that bears a name of ours, and
+// the mark of somebody who is not known.
+func (w witness) unknown(ctx context.Context, r provider.ReadOnly, known map[state.ClientID]bool) (bool, error) {
+	looking, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	listed, err := r.Owned(looking, w.installation)
+	if err != nil {
+		return false, err
+	}
+	for _, o := range listed {
+		ours := o.Mark.Installation == w.installation && o.Mark.Client != "" && !known[o.Mark.Client]
+		if !ours || o.Kind != state.KindSite && o.Kind != state.KindDatabase || o.Name != provider.ObjectName(o.Mark, state.Ref{Kind: o.Kind}) {
+			continue
+		}
+		now, err := r.Observe(looking, provider.Query{Kind: o.Kind, ID: o.ID}) // lists may be late
+		if err != nil || len(now) > 0 {
+			return len(now) > 0, err
+		}
+	}
+	return false, nil
+}
+
+// takeForOld notes that the state is an older one that was put back: nothing is acted on
+// before it was compared.
+func (e *Engine) takeForOld() error {
+	now := e.Now()
+	if err := e.Store.Update(func(tx store.Tx) error { return store.PutRestored(tx, now) }); err != nil {
+		return fmt.Errorf("note that the state is an older one: %w", err)
+	}
+	e.mu.Lock()
+	e.restored, e.restoredAt = true, now
+	e.mu.Unlock()
+	return nil
+}
