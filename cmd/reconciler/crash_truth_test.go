@@ -46,6 +46,9 @@ func (w *crashWorld) read() (rec record, err error) {
 		return rec, err
 	}
 	err = s.View(func(tx store.Tx) error {
+		if err := w.place.learn(tx); err != nil { // some are gone at the end
+			return err
+		}
 		in, _, err := store.Installation(tx)
 		if err != nil {
 			return err
@@ -85,6 +88,13 @@ func (w *crashWorld) check(settled bool) (truth, error) {
 		w.accepted[c.Name] = !c.Removed
 	}
 	bad := t.Bad
+	leaks, err := w.place.leftovers()
+	if err != nil {
+		return t, fmt.Errorf("look for leaks: %w", err)
+	}
+	for _, l := range leaks {
+		bad = append(bad, "P10: "+l)
+	}
 	recorded := map[string]bool{}
 	for _, r := range rec.resources {
 		if r.Real() {

@@ -28,6 +28,7 @@ type crashWorld struct {
 	states string   // the folder of the state; "": dir
 	env    []string // more of the processes' environment
 	log    []string // what happened, for a failure
+	place  *world   // what came out, looked through for secrets
 
 	shops map[string]shop // the branch
 	known map[string]shop // the last of every name that there was
@@ -117,6 +118,11 @@ func newCrashWorld(t testing.TB, seed uint64, spec hostSpec) *crashWorld {
 func newCrashWorldAt(t testing.TB, states string, seed uint64, spec hostSpec) *crashWorld {
 	t.Helper()
 	w := &crashWorld{t: t, dir: shortDir(t), states: states, seed: seed, rng: rand.New(rand.NewPCG(seed, 2)), shops: map[string]shop{}, known: map[string]shop{}, gone: map[string]bool{}, former: map[string]bool{}}
+	w.place = scene(t, w.dir)
+	w.place.ears.states = states
+	w.place.ears.given["first/key"] = true // of a first start
+	w.place.plantTokens()
+	t.Cleanup(w.place.wantNoLeak) // after the host's end
 	var err error
 	if w.git, err = gitserver.New(filepath.Join(w.dir, "git")); err != nil {
 		t.Fatal(err)
