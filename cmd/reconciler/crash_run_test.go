@@ -48,7 +48,8 @@ func (w *crashWorld) begin(failpoint string, args ...string) (*crashRun, error) 
 		_ = read.Close()
 		return nil, err
 	}
-	w.say("start %d: %s %s", r.cmd.Process.Pid, strings.Join(args, " "), failpoint)
+	w.pid = r.cmd.Process.Pid
+	w.say("start %d: %s %s", w.pid, strings.Join(args, " "), failpoint)
 	go func() {
 		defer read.Close()
 		defer close(r.lines)

@@ -37,6 +37,12 @@ type crashWorld struct {
 	// accepted are the names that the program knew at the last check.
 	accepted map[string]bool
 	former   map[string]bool // names of clients that were renamed: they don't come back
+
+	pid       int     // the last process
+	copy      *copied // nil: there is none
+	older     *older  // nil: none was put back
+	approvals int     // that people gave because they were asked
+	rebuilds  int     // the same
 }
 
 // shop is a manifest as the world writes it.
