@@ -18,9 +18,9 @@ import (
 
 // `go test` lets the program go on from some images of a power loss; `make power RUNS=400`
 // from as many as one likes.
-var crashImages = flag.Int("crash.images", 28, "images of a power loss that the program goes on from")
+var crashImages = flag.Int("crash.images", 14, "images of a power loss that the program goes on from")
 
-const imagesLife = 14 // images that a world lives through: one that grows for ever becomes slow
+const imagesLife = 7 // images that a world lives through: one that grows for ever becomes slow
 
 // photoVariable lets the program's process copy its state before its n-th commit, and die
 // after it: "n path" makes path.before and path.marker. Only the tests' remoteMain reads it.
