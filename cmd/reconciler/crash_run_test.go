@@ -170,6 +170,7 @@ func (w *crashWorld) overview() (reconcile.Overview, error) {
 	if err != nil || e.killed {
 		return v, fmt.Errorf("apply ended with %d, killed %v: %w", e.code, e.killed, err)
 	}
+	w.told = r.errOut.String()
 	if err := json.Unmarshal([]byte(r.out.String()), &v); err != nil {
 		return v, fmt.Errorf("apply: %w\n%s%s", err, r.out, r.errOut)
 	}

@@ -227,9 +227,10 @@ func (w *crashWorld) settle() error {
 	return nil
 }
 
-// explain is what `why` says of everybody who is not active.
+// explain is what the last apply said, and `why` of everybody who is not active.
 func (w *crashWorld) explain(v reconcile.Overview) string {
 	var b strings.Builder
+	fmt.Fprintf(&b, "apply says:\n%s\n", w.told)
 	for _, r := range v.Clients {
 		if r.Status != string(state.StatusActive) && r.Status != string(state.StatusRetained) {
 			_, out, err := w.command("why", r.ID)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http/httptest"
 	"os"
@@ -39,6 +40,7 @@ type crashWorld struct {
 	former   map[string]bool // names of clients that were renamed: they don't come back
 
 	pid       int     // the last process
+	told      string  // what the last apply said beside its overview
 	copy      *copied // nil: there is none
 	older     *older  // nil: none was put back
 	approvals int     // that people gave because they were asked
@@ -177,6 +179,9 @@ func (w *crashWorld) commit(changed ...string) error {
 		if !there {
 			files[path] = nil
 			w.gone[name] = true
+			if w.older != nil {
+				maps.DeleteFunc(w.older.data, func(_, of string) bool { return of == name })
+			}
 			continue
 		}
 		w.known[name] = s
@@ -187,7 +192,12 @@ func (w *crashWorld) commit(changed ...string) error {
 	if errors.Is(err, gitserver.ErrNothing) {
 		return nil
 	}
-	w.say("commit %.8s: %s", head, strings.Join(changed, ", "))
+	var what []string
+	for _, name := range changed {
+		s, there := w.shops[name]
+		what = append(what, fmt.Sprintf("%s there=%v broken=%v fails=%v", name, there, s.Broken, s.Fails))
+	}
+	w.say("commit %.8s: %s", head, strings.Join(what, ", "))
 	return err
 }
 

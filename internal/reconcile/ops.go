@@ -462,6 +462,12 @@ func (e *Engine) PurgeNow(ctx context.Context, name, by string) ([]string, error
 	return texts, err
 }
 
+// fileWaits says that the head has a file for a removed client that is not accepted.
+func (e *Engine) fileWaits(c state.Client) bool {
+	_, base := e.resolver()
+	return base != nil && slices.ContainsFunc(base.Problems, func(p state.FileProblem) bool { return p.Path == c.Path || fileName(p.Path) == c.Name })
+}
+
 // purge works on a client that the caller entered. It reads what there is anew.
 func (e *Engine) purge(ctx context.Context, id state.ClientID, now bool, by string) ([]string, error) {
 	g, err := e.load([]state.ClientID{id})
@@ -477,6 +483,9 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, now bool, by stri
 			return nil, fmt.Errorf("%w: the removal of %s is not carried out yet", ErrRefused, m.client.Name)
 		}
 		return nil, nil // it may still be taken back, or is held: until then nothing of it is erased
+	}
+	if m.client.Removed && !now && e.fileWaits(m.client) {
+		return nil, nil // it is not absent, and may ask for its data
 	}
 	recorded := append([]state.Resource(nil), m.recorded...)
 	if now {
