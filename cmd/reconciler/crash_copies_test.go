@@ -249,35 +249,28 @@ func (w *crashWorld) obey(v reconcile.Overview) error {
 				return fmt.Errorf("approve ends with %d (%w): %s", e.code, err, out)
 			}
 		case strings.Contains(h.Act, "reconciler rebuild"):
-			w.rebuilds++
-			w.say("rebuild: %s", h.Reason)
-			if err := os.Rename(w.path("state.db"), w.path(fmt.Sprintf("state.db.moved-%d", w.rebuilds))); err != nil {
-				return err
-			}
-			if e, out, err := w.command("rebuild"); err != nil || e.code != 0 {
-				return fmt.Errorf("rebuild ends with %d (%w): %s", e.code, err, out)
-			}
-			w.copy = nil
-			return nil
+			return w.rebuild(h.Reason)
+		}
+	}
+	for _, p := range v.Problems { // the copy does not know who bore its former name
+		if s := w.shops[strings.TrimSuffix(strings.TrimPrefix(p.Path, "clients/"), ".yaml")]; s.Was != "" && w.older != nil {
+			return w.rebuild(p.Path + ": " + p.Text)
 		}
 	}
 	return nil
 }
 
-// unname takes a former name out of the manifests that can't be accepted with it: an older
-// state may never have known who bore it.
-func (w *crashWorld) unname(v reconcile.Overview) error {
-	for _, p := range v.Problems {
-		name := strings.TrimSuffix(strings.TrimPrefix(p.Path, "clients/"), ".yaml")
-		if s, is := w.shops[name]; is && s.Was != "" {
-			w.say("%s: %s", p.Path, p.Text)
-			s.Was = ""
-			w.shops[name] = s
-			if err := w.commit(name); err != nil {
-				return err
-			}
-		}
+// rebuild moves the state away and makes it anew, from Git and the marks alone.
+func (w *crashWorld) rebuild(why string) error {
+	w.rebuilds++
+	w.say("rebuild: %s", why)
+	if err := os.Rename(w.path("state.db"), w.path(fmt.Sprintf("state.db.moved-%d", w.rebuilds))); err != nil {
+		return err
 	}
+	if e, out, err := w.command("rebuild"); err != nil || e.code != 0 {
+		return fmt.Errorf("rebuild ends with %d (%w): %s", e.code, err, out)
+	}
+	w.copy = nil
 	return nil
 }
 
@@ -346,10 +339,37 @@ func TestS34KilledWhileItCompares(t *testing.T) {
 	}
 }
 
-// S34 and P5: to an older copy a client is removed, whose file is there again and can't be
-// read now. Its data, with which it lives, is not erased when the copy's date comes, and
+// S34 and P5: to an older copy a client is removed that lives, and whose file can't be
+// accepted now, or has another name. Its data is not erased when the copy's date comes, and
 // it goes on with it once the file is mended.
-func TestS34OlderCopyOfOneWhoseFileIsBroken(t *testing.T) {
+func TestS34OlderCopyOfOneWhoLives(t *testing.T) {
+	for what, change := range map[string]func(w *crashWorld, s shop) []string{
+		"its file is broken": func(w *crashWorld, s shop) []string {
+			s.Broken = true
+			w.shops[s.Name] = s
+			return []string{s.Name}
+		},
+		"it has another name": func(w *crashWorld, s shop) []string {
+			delete(w.shops, s.Name)
+			s.Was, s.Name = s.Name, "shop2"
+			w.shops[s.Name] = s
+			return []string{s.Was, s.Name}
+		},
+		"it has another name, and its file is broken": func(w *crashWorld, s shop) []string {
+			delete(w.shops, s.Name)
+			s.Was, s.Name, s.Broken = s.Name, "shop2", true
+			w.shops[s.Name] = s
+			return []string{s.Was, s.Name}
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			livesOn(t, change)
+		})
+	}
+}
+
+func livesOn(t *testing.T, change func(w *crashWorld, s shop) []string) {
 	w := newCrashWorld(t, 14, hostSpec{})
 	must := func(what string, err error) {
 		t.Helper()
@@ -378,9 +398,7 @@ func TestS34OlderCopyOfOneWhoseFileIsBroken(t *testing.T) {
 	w.shops["shop1"] = s
 	must("commit", w.commit("shop1"))
 	must("settle", w.settle())
-	s.Broken = true
-	w.shops["shop1"] = s
-	must("commit", w.commit("shop1"))
+	must("commit", w.commit(change(w, s)...))
 	_, err := w.overview()
 	must("apply", err)
 	_, err = w.putBack()

@@ -185,7 +185,7 @@ func (w *crashWorld) settle() error {
 		if n == tries-1 {
 			return fmt.Errorf("it does not come to its end:\n%s\n%s", strings.Join(wrong, "\n"), w.explain(v))
 		}
-		if err := errors.Join(w.unname(v), w.obey(v)); err != nil {
+		if err := w.obey(v); err != nil {
 			return err
 		}
 		for _, r := range v.Clients {

@@ -120,7 +120,7 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 	others := have.others(wishes, found)
 	var writes []remembered
 	for _, c := range have.clients {
-		if c.Removed && e.fileWaits(c) { // it may have lived on since: no date of the copy counts
+		if c.Removed && (e.fileWaits(ctx, c) || !onlyData(rebuild.Of(found, c.ID))) { // it may have lived on since: no date of the copy counts
 			for i := range have.resources[c.ID] {
 				have.resources[c.ID][i].PurgeAfter = time.Time{}
 			}
