@@ -51,6 +51,7 @@ CLIENTS ?= 500
 KILLS   ?= 2000
 EACH    ?= 5
 IMAGES  ?= 10000
+RUNS    ?= 400
 # How long each fuzz target searches. What it finds is put into its testdata/fuzz.
 FUZZTIME ?= 1m
 
@@ -66,8 +67,9 @@ fleet: ## COMMITS= random commits on CLIENTS= clients: nobody else is written
 crash: ## kill the program KILLS times at random and EACH times at every named point
 	$(GO) test ./cmd/reconciler -run '^TestP8(RandomKills|KilledAtEveryPoint)$$' -v -timeout 6h -args -crash.kills=$(KILLS) -crash.each=$(EACH) -crash.seed=$(SEED)
 
-power: ## IMAGES images of the state file at a power loss, each opened and read
+power: ## IMAGES images of the state file at a power loss, each opened and read; the program goes on from RUNS
 	$(GO) test ./internal/bolt -run '^TestP8PowerLoss$$' -v -timeout 6h -args -power.images=$(IMAGES) -power.seed=$(SEED)
+	$(GO) test ./cmd/reconciler -run '^TestP8PowerLossOfTheProgram$$' -v -timeout 6h -args -crash.images=$(RUNS) -crash.seed=$(SEED)
 
 fuzz: ## every fuzz target, one after the other, FUZZTIME each (10m for a release)
 	@set -u; failed=0; log=$$(mktemp); \

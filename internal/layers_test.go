@@ -39,6 +39,7 @@ func layers() map[string]string {
 		"secret":                "state",
 		"secret/canary":         "",
 		"bolt":                  "secret state store",
+		"bolt/powerloss":        "",
 		"source":                "state",
 		"underway":              "state",
 		"gitserver":             "",

@@ -32,6 +32,10 @@ type ears struct {
 	leaky bool
 	// given are files that are the test's own, by name below the world's folder.
 	given map[string]bool
+	// states is the folder of the state, where it is not the world's.
+	states string
+	// seen are the files that leftovers looked at, and what they were like.
+	seen map[string]string
 }
 
 type heard struct{ sink, text string }
@@ -95,17 +99,21 @@ func (w *world) learn(tx store.Tx) error {
 	return nil
 }
 
+// finds are leaks that were found, each once.
+type finds []string
+
+func (f *finds) look(own *canary.Trap, sink string, data []byte) {
+	for _, x := range own.Find(data) {
+		if text := fmt.Sprintf("%s holds %s (%s)", sink, x.Whose, x.Spelling); !slices.Contains(*f, text) {
+			*f = append(*f, text)
+		}
+	}
+}
+
 // leaks looks for every canary in everything that the world's program put out: what it
 // said, every file that it left, and the state after unsealing, outside of the secrets.
 func (w *world) leaks() ([]string, error) {
-	var out []string
-	look := func(sink string, data []byte) {
-		for _, f := range w.ears.own.Find(data) {
-			if text := fmt.Sprintf("%s holds %s (%s)", sink, f.Whose, f.Spelling); !slices.Contains(out, text) {
-				out = append(out, text)
-			}
-		}
-	}
+	var out finds
 	records, err := w.unsealed()
 	if err != nil {
 		return nil, err
@@ -113,33 +121,82 @@ func (w *world) leaks() ([]string, error) {
 	w.ears.mu.Lock()
 	defer w.ears.mu.Unlock()
 	for _, r := range records {
-		look(r.sink, []byte(r.text))
+		out.look(&w.ears.own, r.sink, []byte(r.text))
 	}
 	for _, h := range w.ears.said {
-		look(h.sink, []byte(h.text))
+		out.look(&w.ears.own, h.sink, []byte(h.text))
 	}
-	err = filepath.WalkDir(w.dir, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
+	w.ears.seen = nil
+	err = w.lying(&out)
+	return out, err
+}
+
+// leftovers looks for every canary in the files that are new or changed since the last look:
+// what a process left half-written, the next one may take away.
+func (w *world) leftovers() ([]string, error) {
+	w.ears.mu.Lock()
+	defer w.ears.mu.Unlock()
+	var out finds
+	err := w.lying(&out)
+	return out, err
+}
+
+// lying is called with the ears locked.
+func (w *world) lying(out *finds) error {
+	if w.ears.seen == nil {
+		w.ears.seen = map[string]string{}
+	}
+	for _, dir := range []string{w.dir, w.ears.states} {
+		if dir == "" {
+			continue
 		}
-		name, err := filepath.Rel(w.dir, p)
+		err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			name, err := filepath.Rel(dir, p)
+			if err != nil || w.notOurs(filepath.ToSlash(name)) {
+				return err
+			}
+			info, err := d.Info()
+			if err != nil {
+				return err
+			}
+			is := fmt.Sprint(info.Size(), info.ModTime())
+			if w.ears.seen[p] == is {
+				return nil
+			}
+			data, err := os.ReadFile(p)
+			w.ears.seen[p] = is
+			out.look(&w.ears.own, "file "+filepath.ToSlash(name), data)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		if name == "key" || w.ears.given[name] || strings.HasPrefix(name, "sites"+string(filepath.Separator)) {
-			return nil // the key itself; the vendor's side, whose sites read their environment
-		}
-		data, err := os.ReadFile(p)
-		look("file "+filepath.ToSlash(name), data)
-		return err
-	})
-	return out, err
+	}
+	return nil
+}
+
+// notOurs are files that may hold secrets: the key itself, what is the test's own, and the
+// vendor's side, whose sites read their environment.
+func (w *world) notOurs(name string) bool {
+	return name == "key" || w.ears.given[name] || strings.HasPrefix(name, "sites/") || strings.HasPrefix(name, "vendor/sites/")
+}
+
+// state is where the state is.
+func (w *world) state() string {
+	dir := w.dir
+	if w.ears.states != "" {
+		dir = w.ears.states
+	}
+	return filepath.Join(dir, "state.db")
 }
 
 // unsealed returns the state's records but the secrets, which it learns; and plants the
 // key. A state that a test damaged or took away has none.
 func (w *world) unsealed() ([]heard, error) {
-	path, file := filepath.Join(w.dir, "state.db"), filepath.Join(w.dir, "key")
+	path, file := w.state(), filepath.Join(w.dir, "key")
 	if !exists(path) || !exists(file) {
 		return nil, nil
 	}
@@ -343,4 +400,101 @@ func TestP10PlantedLeaksAreFound(t *testing.T) {
 			t.Errorf("not found: %s", sink)
 		}
 	}
+}
+
+// P10, the control where processes are killed: what one said before it died, and what it
+// left half-written, in the state's folder or another, is looked through.
+func TestP10LeaksOfKilledProcessesAreFound(t *testing.T) {
+	w := newCrashWorldAt(t, shortDir(t), 11, hostSpec{Dir: "embedded"})
+	w.place.ears.leaky = true // as planned
+	w.shops[keeper] = shop{Name: keeper, Currency: "EUR"}
+	if err := w.commit(keeper); err != nil {
+		t.Fatal(err)
+	}
+	value := canary.Value("planted")
+	w.place.plant("the leak", value)
+	r, err := w.begin(bolt.PointCommit+":3", "apply")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, s := range canary.Spellings(value) {
+		all.WriteString(s.Text + "\n")
+	}
+	for _, out := range []*buffer{r.out, r.errOut} {
+		if _, err := out.Write([]byte(all.String())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if e, err := r.wait(0, nil); err != nil || !e.killed {
+		t.Fatalf("killed %v: %v", e.killed, err)
+	}
+	if err := w.settle(); err != nil {
+		t.Fatal(err)
+	}
+	wants := func(found []string, err error, sinks ...string) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, sink := range sinks {
+			for _, s := range canary.Spellings(value) {
+				if want := fmt.Sprintf("%s holds the leak (%s)", sink, s.Name); !slices.Contains(found, want) {
+					t.Errorf("not found: %s", want)
+				}
+			}
+		}
+	}
+	if found, err := w.place.leftovers(); err != nil || len(found) > 0 {
+		t.Errorf("found before anything was left: %v %v", found, err)
+	}
+	writeAll(t, w.path("state.db.new"), all.String())
+	if err := os.MkdirAll(w.path("backups/.check-backup-1"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	writeAll(t, w.path("backups/.check-backup-1/state.db"), all.String())
+	found, err := w.place.leftovers()
+	wants(found, err, "file state.db.new", "file backups/.check-backup-1/state.db")
+	if found, err = w.place.leftovers(); err != nil || len(found) > 0 {
+		t.Errorf("found again: %v %v", found, err)
+	}
+	if err := os.Remove(w.path("state.db.new")); err != nil {
+		t.Fatal(err)
+	}
+	// What the program made itself, and a token that it was given.
+	for name, text := range map[string]string{"made": w.made(t), "token": w.place.env["PLOI_API_TOKEN"]} {
+		writeAll(t, w.path(name), text)
+	}
+	found, err = w.place.leaks()
+	wants(found, err, "stdout of apply", "stderr of apply", "file backups/.check-backup-1/state.db")
+	for _, sink := range []string{"file made holds ", "file token holds PLOI_API_TOKEN "} {
+		if !slices.ContainsFunc(found, func(f string) bool { return strings.HasPrefix(f, sink) }) {
+			t.Errorf("not found: %s", sink)
+		}
+	}
+}
+
+// made is a secret that the program made for a client.
+func (w *crashWorld) made(t *testing.T) string {
+	t.Helper()
+	s, err := bolt.Open(bolt.Options{Path: w.path("state.db"), Keys: w.keys(), Now: time.Now, NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text string
+	err = s.View(func(tx store.Tx) error {
+		refs, err := store.Secrets(tx, "")
+		for _, ref := range refs {
+			if strings.HasSuffix(ref.Name, "PAYLOAD_SECRET") {
+				rec, _, err := store.Secret(tx, ref.Scope, ref.Name, ref.Version)
+				text = string(rec.Text)
+				return err
+			}
+		}
+		return err
+	})
+	if err = errors.Join(err, s.Close()); err != nil || text == "" {
+		t.Fatalf("no secret was made: %v", err)
+	}
+	return text
 }

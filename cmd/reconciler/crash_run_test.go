@@ -17,6 +17,7 @@ import (
 
 // crashRun is a process of the program.
 type crashRun struct {
+	w       *crashWorld
 	cmd     *exec.Cmd
 	args    []string
 	started time.Time
@@ -27,9 +28,12 @@ type crashRun struct {
 
 // begin starts the program.
 func (w *crashWorld) begin(failpoint string, args ...string) (*crashRun, error) {
-	r := &crashRun{args: args, lines: make(chan string, 100), out: &buffer{}, errOut: &buffer{}}
+	r := &crashRun{w: w, args: args, lines: make(chan string, 100), out: &buffer{}, errOut: &buffer{}}
 	r.cmd = exec.Command(os.Args[0], withConfig(args, w.path(defaultConfigFile))...)
 	r.cmd.Env = append(os.Environ(), remoteVariable+"="+w.path("providers"), "RECONCILER_FAILPOINT="+failpoint)
+	for k, v := range w.place.env {
+		r.cmd.Env = append(r.cmd.Env, k+"="+v)
+	}
 	r.cmd.Env = append(r.cmd.Env, w.env...)
 	r.cmd.Stdout, r.cmd.Stderr = r.out, r.errOut
 	read, write, err := os.Pipe()
@@ -44,7 +48,8 @@ func (w *crashWorld) begin(failpoint string, args ...string) (*crashRun, error) 
 		_ = read.Close()
 		return nil, err
 	}
-	w.say("start %d: %s %s", r.cmd.Process.Pid, strings.Join(args, " "), failpoint)
+	w.pid = r.cmd.Process.Pid
+	w.say("start %d: %s %s", w.pid, strings.Join(args, " "), failpoint)
 	go func() {
 		defer read.Close()
 		defer close(r.lines)
@@ -78,6 +83,7 @@ type crashEnd struct {
 // wait lets the process run until it ends, or until it was killed: at a time (zero: not),
 // or when it is idle, unless more says that there is something to do.
 func (r *crashRun) wait(after time.Duration, more func() bool) (crashEnd, error) {
+	defer r.heard()
 	e := crashEnd{busy: true, open: -1}
 	var timer <-chan time.Time
 	if after > 0 {
@@ -134,6 +140,12 @@ func (r *crashRun) wait(after time.Duration, more func() bool) (crashEnd, error)
 	return e, err
 }
 
+// heard keeps what the process said, dying or not.
+func (r *crashRun) heard() {
+	r.w.place.hear("stdout of "+r.args[0], r.out.String())
+	r.w.place.hear("stderr of "+r.args[0], r.errOut.String())
+}
+
 // command runs one command to its end.
 func (w *crashWorld) command(args ...string) (crashEnd, string, error) {
 	r, err := w.begin("", args...)
@@ -158,6 +170,7 @@ func (w *crashWorld) overview() (reconcile.Overview, error) {
 	if err != nil || e.killed {
 		return v, fmt.Errorf("apply ended with %d, killed %v: %w", e.code, e.killed, err)
 	}
+	w.told = r.errOut.String()
 	if err := json.Unmarshal([]byte(r.out.String()), &v); err != nil {
 		return v, fmt.Errorf("apply: %w\n%s%s", err, r.out, r.errOut)
 	}

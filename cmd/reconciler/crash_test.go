@@ -47,10 +47,15 @@ type crashCount struct {
 	settled int // worlds that came to their end
 	checks  int
 	wanted  int
+
+	copies    map[string]int // older states that were put back, by way
+	comparing int            // kills of processes that were to compare one
+	approvals int
+	rebuilds  int
 }
 
 func newCrashCount(wanted int) *crashCount {
-	return &crashCount{inside: map[string]int{}, points: map[string]int{}, how: map[string]int{}, began: time.Now(), wanted: wanted}
+	return &crashCount{inside: map[string]int{}, points: map[string]int{}, how: map[string]int{}, copies: map[string]int{}, began: time.Now(), wanted: wanted}
 }
 
 func (c *crashCount) enough() bool {
@@ -118,6 +123,7 @@ func (c *crashCount) report(t *testing.T) {
 	t.Logf("kills by way: %s", tally(c.how))
 	t.Logf("calls whose caller died meanwhile: %d (%s)", inside, tally(c.inside))
 	t.Logf("named points: %s", tally(c.points))
+	t.Logf("older states put back: %s; %d kills before one was compared; %d approvals and %d rebuilds were asked for", tally(c.copies), c.comparing, c.approvals, c.rebuilds)
 	t.Logf("recovery with intents open, %s; %d of all were shown, not settled", figures(c.open), c.shown)
 	t.Logf("recovery of every start after a kill, %s; %d more were killed before", figures(c.all), c.cut)
 }
@@ -225,6 +231,8 @@ func (k *killer) run() error {
 	}
 	k.count.Lock()
 	defer k.count.Unlock()
+	k.count.approvals += k.w.approvals
+	k.count.rebuilds += k.w.rebuilds
 	for verb, n := range last.Died {
 		k.count.inside[verb] += n
 	}
@@ -250,7 +258,12 @@ func (k *killer) round() error {
 		if err := w.host.pass(context.Background(), 31*24*time.Hour); err != nil {
 			return err
 		}
+		w.outdate()
 	}
+	if err := k.copies(); err != nil {
+		return err
+	}
+	compares := w.older != nil && w.older.open
 	args, failpoint, how := []string{"run"}, "", "time"
 	if w.rng.IntN(4) == 0 {
 		args[0] = "apply"
@@ -258,6 +271,9 @@ func (k *killer) round() error {
 	var after time.Duration
 	arm := armed{}
 	switch n := w.rng.IntN(10); {
+	case compares && n > 3:
+		how = "commit"
+		failpoint = fmt.Sprintf("%s:%d", []string{bolt.PointCommit, bolt.PointCommitted}[w.rng.IntN(2)], 1+w.rng.IntN(4))
 	case n < 4:
 		after = time.Millisecond + time.Duration(w.rng.Int64N(int64(k.busy)))
 	case n < 7:
@@ -308,16 +324,38 @@ func (k *killer) round() error {
 		k.count.Unlock()
 	}
 	k.learn(e)
-	if w.rng.IntN(3) > 0 {
+	if !compares && w.rng.IntN(3) > 0 {
 		return nil // calls that are under way happen beside the next process
 	}
 	k.count.Lock()
 	k.count.checks++
 	k.count.Unlock()
 	t, err := w.check(false)
+	if compares && w.older.open && e.killed {
+		k.count.Lock()
+		k.count.comparing++
+		k.count.Unlock()
+	}
 	k.writes = (k.writes + max(t.Writes-k.before.Writes, 2)/2) / 2
 	k.before = t
 	return err
+}
+
+// copies makes a copy of the state now and then, and puts it back later.
+func (k *killer) copies() error {
+	switch n := k.w.rng.IntN(24); {
+	case n < 2:
+		return k.w.keepCopy()
+	case n < 4:
+		how, err := k.w.putBack()
+		if how != "" {
+			k.count.Lock()
+			k.count.copies[how]++
+			k.count.Unlock()
+		}
+		return err
+	}
+	return nil
 }
 
 // learn follows how long processes are at work, so that most kills hit.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sort"
 	"strings"
@@ -25,6 +26,7 @@ type record struct {
 	clients      []state.Client
 	resources    []state.Resource
 	intents      []journal.Intent
+	restored     bool // an older copy, not compared yet
 }
 
 func (w *crashWorld) keys() *secret.Keys {
@@ -46,11 +48,17 @@ func (w *crashWorld) read() (rec record, err error) {
 		return rec, err
 	}
 	err = s.View(func(tx store.Tx) error {
+		if err := w.place.learn(tx); err != nil { // some are gone at the end
+			return err
+		}
 		in, _, err := store.Installation(tx)
 		if err != nil {
 			return err
 		}
 		rec.installation = in.ID
+		if _, rec.restored, err = store.Restored(tx); err != nil {
+			return err
+		}
 		if rec.clients, err = store.Clients(tx); err != nil {
 			return err
 		}
@@ -82,12 +90,21 @@ func (w *crashWorld) check(settled bool) (truth, error) {
 	}
 	w.accepted = map[string]bool{}
 	for _, c := range rec.clients {
-		w.accepted[c.Name] = !c.Removed
+		w.accepted[c.Name] = !c.Removed && !rec.restored
 	}
 	bad := t.Bad
+	leaks, err := w.place.leftovers()
+	if err != nil {
+		return t, fmt.Errorf("look for leaks: %w", err)
+	}
+	for _, l := range leaks {
+		bad = append(bad, "P10: "+l)
+	}
+	bad = append(bad, w.compared(rec, t)...)
 	recorded := map[string]bool{}
 	for _, r := range rec.resources {
-		if r.Real() {
+		sent := r.Ref.Kind == state.KindMail && r.ID == "before" // is all that a comparison knows of it
+		if r.Real() && !sent {
 			recorded[r.Provider+" "+string(r.Ref.Kind)+" "+r.ID] = true
 		}
 	}
@@ -101,7 +118,8 @@ func (w *crashWorld) check(settled bool) (truth, error) {
 			return i.Provider == o.Owner && i.Ref.Kind == o.Kind && (i.Name == o.Name || i.ObjectID == o.ID)
 		})
 		switch {
-		case recorded[id], intent:
+		case recorded[id], intent, rec.restored: // what is older knows less, until it was compared
+		case o.Late && !settled: // a look was earlier; it is found, or made and there already
 		case o.Kind == state.KindMail: // what was sent is taken off the record with its client
 		case o.Kind == state.KindAdmin && databases[o.Inside]: // off the record before its database is erased, with which it goes
 		default:
@@ -158,11 +176,17 @@ func (w *crashWorld) settle() error {
 		if err != nil {
 			return err
 		}
-		if wrong = w.unfit(v); len(wrong) == 0 {
+		if wrong = w.unfit(v); len(wrong) == 0 && len(v.Holds) == 0 {
 			break
 		}
+		for _, h := range v.Holds {
+			wrong = append(wrong, "held: "+h.Reason+" "+h.Act)
+		}
 		if n == tries-1 {
-			return fmt.Errorf("it does not come to its end:\n%s", strings.Join(wrong, "\n"))
+			return fmt.Errorf("it does not come to its end:\n%s\n%s", strings.Join(wrong, "\n"), w.explain(v))
+		}
+		if err := w.obey(v); err != nil {
+			return err
 		}
 		for _, r := range v.Clients {
 			if n > 2 && (r.Status == string(state.StatusFailed) || r.Status == string(state.StatusHeld)) {
@@ -203,6 +227,19 @@ func (w *crashWorld) settle() error {
 	return nil
 }
 
+// explain is what the last apply said, and `why` of everybody who is not active.
+func (w *crashWorld) explain(v reconcile.Overview) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "apply says:\n%s\n", w.told)
+	for _, r := range v.Clients {
+		if r.Status != string(state.StatusActive) && r.Status != string(state.StatusRetained) {
+			_, out, err := w.command("why", r.ID)
+			fmt.Fprintf(&b, "why %s (%v):\n%s\n", r.ID, err, out)
+		}
+	}
+	return b.String()
+}
+
 // unfit says which clients are not as the branch wishes them.
 func (w *crashWorld) unfit(v reconcile.Overview) (out []string) {
 	left := map[string]bool{}
@@ -226,7 +263,8 @@ func (w *crashWorld) unfit(v reconcile.Overview) (out []string) {
 }
 
 // The host and the check see what is wrong: something twice, something that is on no
-// record, a look-alike that was changed, a database that lost its rows or was erased.
+// record, a look-alike that was changed, a database that lost its rows or was erased, who
+// writes before an older state was compared.
 func TestCrashCheckSees(t *testing.T) {
 	w := newCrashWorld(t, 10, hostSpec{Lag: time.Second})
 	for _, name := range []string{keeper, "shop1"} {
@@ -271,11 +309,17 @@ func TestCrashCheckSees(t *testing.T) {
 			}
 		}
 	}
+	w.older = &older{callers: []int{os.Getpid()}, data: map[string]string{}}
+	for _, r := range rec.resources {
+		if r.Ref.Kind == state.KindDatabase {
+			w.older.data[r.Provider+" "+r.ID] = string(r.Ref.Client[:strings.LastIndex(string(r.Ref.Client), "-")])
+		}
+	}
 	_, err = w.check(true)
 	if err == nil {
 		t.Fatal("nothing is seen")
 	}
-	for _, want := range []string{"I1: 2 times", "I2: an orphan", "I5: the look-alike", "P5: the database of shop1", "on record, and not there"} {
+	for _, want := range []string{"I1: 2 times", "I2: an orphan", "I5: the look-alike", "P5: the database of shop1", "on record, and not there", "an older state acts before it looks", "of shop1 is gone, which was wished all the time"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("not seen: %s, in\n%v", want, err)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http/httptest"
 	"os"
@@ -29,6 +30,7 @@ type crashWorld struct {
 	env    []string // more of the processes' environment
 	log    []string // what happened, for a failure
 	lost   lostState
+	place  *world   // what came out, looked through for secrets
 
 	shops map[string]shop // the branch
 	known map[string]shop // the last of every name that there was
@@ -37,6 +39,13 @@ type crashWorld struct {
 	// accepted are the names that the program knew at the last check.
 	accepted map[string]bool
 	former   map[string]bool // names of clients that were renamed: they don't come back
+
+	pid       int     // the last process
+	told      string  // what the last apply said beside its overview
+	copy      *copied // nil: there is none
+	older     *older  // nil: none was put back
+	approvals int     // that people gave because they were asked
+	rebuilds  int     // the same
 }
 
 // shop is a manifest as the world writes it.
@@ -118,6 +127,11 @@ func newCrashWorld(t testing.TB, seed uint64, spec hostSpec) *crashWorld {
 func newCrashWorldAt(t testing.TB, states string, seed uint64, spec hostSpec) *crashWorld {
 	t.Helper()
 	w := &crashWorld{t: t, dir: shortDir(t), states: states, seed: seed, rng: rand.New(rand.NewPCG(seed, 2)), shops: map[string]shop{}, known: map[string]shop{}, gone: map[string]bool{}, former: map[string]bool{}}
+	w.place = scene(t, w.dir)
+	w.place.ears.states = states
+	w.place.ears.given["first/key"] = true // of a first start
+	w.place.plantTokens()
+	t.Cleanup(w.place.wantNoLeak) // after the host's end
 	var err error
 	if w.git, err = gitserver.New(filepath.Join(w.dir, "git")); err != nil {
 		t.Fatal(err)
@@ -166,6 +180,9 @@ func (w *crashWorld) commit(changed ...string) error {
 		if !there {
 			files[path] = nil
 			w.gone[name] = true
+			if w.older != nil {
+				maps.DeleteFunc(w.older.data, func(_, of string) bool { return of == name })
+			}
 			continue
 		}
 		w.known[name] = s
@@ -176,7 +193,12 @@ func (w *crashWorld) commit(changed ...string) error {
 	if errors.Is(err, gitserver.ErrNothing) {
 		return nil
 	}
-	w.say("commit %.8s: %s", head, strings.Join(changed, ", "))
+	var what []string
+	for _, name := range changed {
+		s, there := w.shops[name]
+		what = append(what, fmt.Sprintf("%s there=%v broken=%v fails=%v", name, there, s.Broken, s.Fails))
+	}
+	w.say("commit %.8s: %s", head, strings.Join(what, ", "))
 	return err
 }
 

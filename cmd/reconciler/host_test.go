@@ -62,6 +62,8 @@ type host struct {
 	truth  truth
 	armed  armed
 	byID   map[string]string // databases that were made, and whose
+	whose  map[string]string // objects that were made, by owner and id
+	late   map[string]bool   // objects that were made once their caller was dead, by owner and id
 	erased []string
 }
 
@@ -95,7 +97,9 @@ type truth struct {
 	Killed  int            // callers that were killed by Arm
 	Reads   int
 	Writes  int
-	Erased  []string // databases that were deleted, by client, since the last question
+	By      map[int]int    // writes by caller
+	Of      map[string]int // writes by the client whose object it was or was to be
+	Erased  []string       // databases that were deleted, by client, since the last question
 }
 
 type ownedObject struct {
@@ -105,6 +109,7 @@ type ownedObject struct {
 	Name   string
 	Mark   provider.Mark
 	Inside string // of a user: the database that it goes with
+	Late   bool   // it was made once its caller was dead
 }
 
 // hostMain is the host's process. It ends when its standard input does: with its test.
@@ -113,7 +118,7 @@ func hostMain(text string) error {
 	if err := json.Unmarshal([]byte(text), &spec); err != nil {
 		return err
 	}
-	h := &host{spec: spec, byID: map[string]string{}, truth: truth{Died: map[string]int{}}}
+	h := &host{spec: spec, byID: map[string]string{}, whose: map[string]string{}, late: map[string]bool{}, truth: truth{Died: map[string]int{}, By: map[int]int{}, Of: map[string]int{}}}
 	h.rng.Rand = rand.New(rand.NewPCG(spec.Seed, 1))
 	if err := h.open(); err != nil {
 		return err
@@ -293,7 +298,7 @@ func (h *host) call(w http.ResponseWriter, r *http.Request) {
 	h.pause()
 	found, err := h.effect(p, c) // whatever became of the caller
 	if writes {
-		h.happened(p, c, found, err)
+		h.happened(p, c, found, err, r.Context().Err() != nil)
 		<-p.writing
 		h.ends("after", caller, n)
 	}
@@ -304,6 +309,7 @@ func (h *host) call(w http.ResponseWriter, r *http.Request) {
 	}
 	if writes {
 		h.truth.Writes++
+		h.truth.By[caller]++
 	} else {
 		h.truth.Reads++
 	}

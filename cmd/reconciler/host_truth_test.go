@@ -18,13 +18,22 @@ import (
 )
 
 // happened keeps the truth after a write.
-func (h *host) happened(p *hosted, c wireCall, found []provider.Object, err error) {
+func (h *host) happened(p *hosted, c wireCall, found []provider.Object, err error, late bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if c.Wish != nil {
+		h.truth.Of[string(c.Wish.Mark.Client)]++
+	} else {
+		h.truth.Of[h.whose[p.Name()+" "+c.ID]]++
+	}
 	switch {
 	case err != nil:
 	case c.Verb == "create" && len(found) == 1:
 		h.made(p, c, found[0])
+		h.whose[p.Name()+" "+found[0].ID] = string(found[0].Mark.Client)
+		if late {
+			h.late[p.Name()+" "+found[0].ID] = true
+		}
 	case c.Verb == "delete" && h.byID[c.ID] != "":
 		h.erased = append(h.erased, h.byID[c.ID])
 		delete(h.byID, c.ID)
@@ -117,7 +126,7 @@ func (h *host) tell(w http.ResponseWriter, r *http.Request) {
 			t.Bad = append(t.Bad, err.Error())
 		}
 		for _, o := range objects {
-			x := ownedObject{Owner: p.Name(), ID: o.ID, Kind: o.Kind, Name: o.Name, Mark: o.Mark}
+			x := ownedObject{Owner: p.Name(), ID: o.ID, Kind: o.Kind, Name: o.Name, Mark: o.Mark, Late: h.late[p.Name()+" "+o.ID]}
 			for _, a := range o.Attributes {
 				if a.Name == "database" && o.Kind == state.KindAdmin {
 					x.Inside = a.Text

@@ -64,19 +64,30 @@ func deeper(n int) int {
 
 // process is a daemon in a process of its own.
 type process struct {
-	cmd   *exec.Cmd
-	ended chan struct{}
+	cmd    *exec.Cmd
+	out    *buffer
+	errOut *buffer
+	ended  chan struct{}
 }
 
 // daemonProcess starts a daemon as init systems do; poison is how it dies.
 func (w *world) daemonProcess(poison string) *process {
 	w.t.Helper()
-	p := &process{exec.Command("reconciler", "run", "--config", filepath.Join(w.dir, defaultConfigFile)), make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), aheadOf+"="+time.Duration(w.clock.ahead.Load()).String(), poisonVariable+"="+poison)
+	p := &process{exec.Command("reconciler", "run", "--config", filepath.Join(w.dir, defaultConfigFile)), &buffer{}, &buffer{}, make(chan struct{})}
+	for k, v := range w.env {
+		p.cmd.Env = append(p.cmd.Env, k+"="+v)
+	}
+	p.cmd.Stdout, p.cmd.Stderr = p.out, p.errOut
+	p.cmd.Env = append(append(os.Environ(), p.cmd.Env...), aheadOf+"="+time.Duration(w.clock.ahead.Load()).String(), poisonVariable+"="+poison)
 	if err := p.cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
-	go func() { _ = p.cmd.Wait(); close(p.ended) }() // how it ended is what the test is about
+	go func() {
+		defer close(p.ended)
+		_ = p.cmd.Wait() // how it ended is what the test is about
+		w.hear("stdout of run", p.out.String())
+		w.hear("stderr of run", p.errOut.String()) // a crash dump, too
+	}()
 	return p
 }
 
@@ -109,7 +120,7 @@ func TestC20CrashLoop(t *testing.T) {
 				files["clients/"+name+".yaml"] = manifestOf(name)
 			}
 			w := newWorld(t, files)
-			starts := 0
+			starts, dumps := 0, 0
 			limit := time.Now().Add(patience)
 			var p *process
 			defer func() {
@@ -126,6 +137,9 @@ func TestC20CrashLoop(t *testing.T) {
 				for alive := true; alive && !settled && time.Now().Before(limit); {
 					select {
 					case <-p.ended:
+						if said := p.errOut.String(); strings.Contains(said, "stack overflow") && strings.Contains(said, "goroutine ") {
+							dumps++
+						}
 						alive, p = false, nil
 					case <-time.After(50 * time.Millisecond):
 						v, ok := w.asked()
@@ -138,6 +152,9 @@ func TestC20CrashLoop(t *testing.T) {
 			}
 			if starts < 4 || starts > 5 {
 				t.Errorf("%d starts: three tries end the process, the next start goes on", starts)
+			}
+			if how == "overflow" && dumps < 3 {
+				t.Errorf("%d crash dumps were there to look through", dumps)
 			}
 			v, _ := w.asked()
 			r := rowOf(v, "sick")

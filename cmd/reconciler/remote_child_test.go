@@ -48,7 +48,10 @@ func remoteMain(socket string, args []string) int {
 	told := &teller{w: os.NewFile(toldAt, "told")}
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, now: clock.Now, sleep: clock.Sleep,
 		providers: func(ctx context.Context, _ Config) ([]provider.Provider, error) { return r.providers(ctx) },
-		wired:     func(p *program) { watch(p, r, told) }}
+		wired: func(p *program) {
+			photograph(p, os.Getenv(photoVariable))
+			watch(p, r, told)
+		}}
 	return a.run(context.Background(), args)
 }
 

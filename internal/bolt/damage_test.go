@@ -100,6 +100,46 @@ func TestSwappedRecords(t *testing.T) {
 	}
 }
 
+// S34 and I13: a bucket that is not found any more is damage. Nobody makes an empty one in
+// its place, which would say that nothing was ever made. A state of an older version, which
+// did not name its buckets, gets those that are new, and names them from then on.
+func TestS34LostBucketIsDamage(t *testing.T) {
+	for _, name := range append(store.Buckets(), sequences) {
+		o := options(t)
+		filled(t, o, 2)
+		alter(t, o.Path, func(tx *bbolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists([]byte(name + "_"))
+			if err != nil {
+				return err
+			}
+			return errors.Join(b.Put([]byte("k"), []byte("v")), tx.DeleteBucket([]byte(name)))
+		})
+		if s, err := Open(o); !errors.Is(err, store.ErrDamaged) || !strings.Contains(err.Error(), name) {
+			t.Errorf("without %s: %v", name, err)
+			if err == nil {
+				_ = s.Close()
+			}
+		}
+	}
+	o := options(t)
+	filled(t, o, 2)
+	older := func(tx *bbolt.Tx) error {
+		h, err := readHeader(tx)
+		h.Buckets = ""
+		return errors.Join(err, tx.DeleteBucket([]byte("looked")), putHeader(tx, h))
+	}
+	alter(t, o.Path, older)
+	s := mustOpen(t, o)
+	put(t, s, "later", "value")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	alter(t, o.Path, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("looked")) })
+	if _, err := Open(o); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("once it is named: %v", err)
+	}
+}
+
 // TestNothingReadable: no text of a value is in the file.
 func TestNothingReadable(t *testing.T) {
 	o := options(t)

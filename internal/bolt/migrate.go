@@ -30,10 +30,18 @@ var errNothing = errors.New("nothing to write")
 func (s *Store) migrate(all []migration) error {
 	err := s.db.Update(func(tx *bbolt.Tx) error {
 		made, err := makeBuckets(tx)
-		if err == nil && !made {
-			err = errNothing
+		if err != nil {
+			return err
 		}
-		return err
+		h, err := readHeader(tx)
+		if err != nil {
+			return err
+		}
+		if names := h.made(); made || names != h.Buckets {
+			h.Buckets = names
+			return putHeader(tx, h)
+		}
+		return errNothing
 	})
 	if err != nil && !errors.Is(err, errNothing) {
 		return fmt.Errorf("make buckets: %w", err)

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,6 +83,9 @@ type header struct {
 	Format string `json:"format"`
 	Schema int    `json:"schema"`
 	Key    string `json:"key"` // secret.Keys.Check
+	// Buckets are the names of those that were made, in order: one of them that is not there is
+	// damage, and no new one is made in its place. "" in a state that older versions made.
+	Buckets string `json:"buckets,omitempty"`
 	// Epoch counts the processes that wrote to the state; see epoch.go.
 	Epoch uint64 `json:"epoch,omitempty"`
 }
@@ -229,7 +233,7 @@ func create(o Options, epoch uint64, lost bool) error {
 					return err
 				}
 			}
-			return putHeader(tx, header{Format: headerFormat, Schema: len(o.migrations), Key: o.Keys.Check(), Epoch: epoch})
+			return putHeader(tx, header{Format: headerFormat, Schema: len(o.migrations), Key: o.Keys.Check(), Buckets: header{}.made(), Epoch: epoch})
 		})
 		if err == nil {
 			err = db.Sync()
@@ -310,8 +314,24 @@ func (s *Store) checkHeader(schema int) error {
 		if h.Key != s.keys.Check() {
 			return fmt.Errorf("%w: use the key that made this state (state.keyFile)", secret.ErrWrongKey)
 		}
+		for _, name := range strings.Fields(h.Buckets) {
+			if tx.Bucket([]byte(name)) == nil {
+				return noBucket(name)
+			}
+		}
 		return nil
 	})
+}
+
+// made are the buckets that are there once those of this version are made.
+func (h header) made() string {
+	names := append(strings.Fields(h.Buckets), append(store.Buckets(), sequences)...)
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), " ")
+}
+
+func noBucket(name string) error {
+	return fmt.Errorf("%w: bucket %q is not there", store.ErrDamaged, name)
 }
 
 // makeBuckets makes those that are not there and says whether there were any.

@@ -287,7 +287,11 @@ func TestMigrate(t *testing.T) {
 func TestOpenNewBucket(t *testing.T) {
 	o := options(t)
 	filled(t, o, 1)
-	alter(t, o.Path, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("runs")) })
+	alter(t, o.Path, func(tx *bbolt.Tx) error {
+		h, err := readHeader(tx)
+		h.Buckets = strings.Replace(h.Buckets, " runs ", " ", 1)
+		return errors.Join(err, tx.DeleteBucket([]byte("runs")), putHeader(tx, h))
+	})
 	s := mustOpen(t, o)
 	err := s.Update(func(tx store.Tx) error { return tx.Put("runs", "purge", 1) })
 	if err != nil {

@@ -1,7 +1,6 @@
 package bolt
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
 	"maps"
@@ -13,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/bolt/powerloss"
 	"github.com/compassdigital/reconciler/internal/store"
 )
 
@@ -23,20 +23,16 @@ var (
 	powerSeed   = flag.Uint64("power.seed", 0, "of the writes and the images; 0: another one each time")
 )
 
-const (
-	page    = 4096
-	sector  = 512
-	hanging = time.Minute // no image takes so long to be looked at
-)
+const hanging = time.Minute // no image takes so long to be looked at
 
 // contents are all records, by bucket and key.
 type contents map[string]string
 
-// cut is one commit: the file before it and after it, and what it held.
+// cut is one commit, and what the file held before it and after it.
 type cut struct {
-	before, after []byte
-	marker        []byte // the marker beside the file, before it
-	old, now      contents
+	powerloss.Cut
+	marker   []byte // beside the file, before it
+	old, now contents
 }
 
 // photographed makes a state with a real workload (records of all sizes that come, change
@@ -56,9 +52,9 @@ func photographed(t *testing.T, rng *rand.Rand, commits int) (Options, []cut) {
 	o.At = func(point string) {
 		switch point {
 		case PointCommit:
-			next.before, next.marker = read(o.Path), read(Marker(o.Path))
+			next.Before, next.marker = read(o.Path), read(Marker(o.Path))
 		case PointCommitted:
-			next.after = read(o.Path)
+			next.After = read(o.Path)
 		}
 	}
 	s := mustOpen(t, o)
@@ -88,7 +84,7 @@ func photographed(t *testing.T, rng *rand.Rand, commits int) (Options, []cut) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if next.after == nil {
+		if next.After == nil {
 			continue // nothing changed
 		}
 		next.now = maps.Clone(have)
@@ -100,80 +96,6 @@ func photographed(t *testing.T, rng *rand.Rand, commits int) (Options, []cut) {
 	o.At = nil
 	return o, out
 }
-
-// changed lists the pages that the commit wrote: data, and the one meta page.
-func (c cut) changed() (data []int, meta int) {
-	meta = -1
-	for at := 0; at < len(c.after); at += page {
-		if at+page <= len(c.before) && bytes.Equal(c.before[at:at+page], c.after[at:at+page]) {
-			continue
-		}
-		if n := at / page; n > 1 {
-			data = append(data, n)
-		} else {
-			meta = n
-		}
-	}
-	return data, meta
-}
-
-// grown is the old file, as long as the new one: a file grows before anything is written.
-func (c cut) grown() []byte {
-	return append(bytes.Clone(c.before), make([]byte, max(0, len(c.after)-len(c.before)))...)
-}
-
-// kinds of images, from what a disk may have done when the power went.
-func (c cut) image(rng *rand.Rand, kind string) []byte {
-	data, meta := c.changed()
-	file := c.grown()
-	put := func(at, n int) { copy(file[at:at+n], c.after[at:at+n]) }
-	all := func() {
-		for _, n := range data {
-			put(n*page, page)
-		}
-	}
-	switch kind {
-	case "some pages, old meta":
-		for _, n := range data {
-			if rng.IntN(2) == 0 {
-				put(n*page, page)
-			}
-		}
-	case "torn pages, old meta":
-		for _, n := range data {
-			for at := 0; at < page; at += sector {
-				if rng.IntN(2) == 0 {
-					put(n*page+at, sector)
-				}
-			}
-		}
-	case "not grown, old meta":
-		for _, n := range data {
-			if (n+1)*page <= len(c.before) && rng.IntN(2) == 0 {
-				put(n*page, page)
-			}
-		}
-		return file[:len(c.before)]
-	case "all pages, old meta": // between the two syncs
-		all()
-	case "all pages, torn meta":
-		all()
-		for at := 0; at < page; at += sector {
-			if rng.IntN(2) == 0 {
-				put(meta*page+at, sector)
-			}
-		}
-	case "all pages, meta cut off": // worse than a sector
-		all()
-		put(meta*page, rng.IntN(120))
-	case "all pages, new meta":
-		all()
-		put(meta*page, page)
-	}
-	return file
-}
-
-var imageKinds = []string{"some pages, old meta", "torn pages, old meta", "not grown, old meta", "all pages, old meta", "all pages, torn meta", "all pages, meta cut off", "all pages, new meta"}
 
 // held reads everything.
 func held(s *Store) (contents, error) {
@@ -206,7 +128,7 @@ func TestP8PowerLoss(t *testing.T) {
 	}
 	t.Logf("-power.seed=%d", seed)
 	rng := rand.New(rand.NewPCG(seed, 3))
-	count := map[string]int{}
+	count, kinds := map[string]int{}, powerloss.Kinds()
 	fresh := 0
 	for n := 0; n < *powerImages; {
 		o, cuts := photographed(t, rng, 40)
@@ -214,10 +136,10 @@ func TestP8PowerLoss(t *testing.T) {
 			t.Fatalf("only %d commits", len(cuts))
 		}
 		for range min(400, *powerImages-n) {
-			c, kind := cuts[rng.IntN(len(cuts))], imageKinds[n%len(imageKinds)]
+			c, kind := cuts[rng.IntN(len(cuts))], kinds[n%len(kinds)]
 			n++
 			count[kind]++
-			if err := os.WriteFile(o.Path, c.image(rng, kind), 0o600); err != nil {
+			if err := os.WriteFile(o.Path, c.Image(rng, kind), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			done := make(chan string, 1)
@@ -297,11 +219,11 @@ func TestPowerLossIsSeen(t *testing.T) {
 	o, cuts := photographed(t, rng, 40)
 	found := 0
 	for _, c := range cuts {
-		data, meta := c.changed()
-		file := c.grown()
-		copy(file[meta*page:(meta+1)*page], c.after[meta*page:(meta+1)*page])
+		data, meta := c.Changed()
+		file := c.Grown()
+		copy(file[meta*powerloss.Page:(meta+1)*powerloss.Page], c.After[meta*powerloss.Page:(meta+1)*powerloss.Page])
 		for _, n := range data[1:] { // the disk lied: one page is missing under the new meta
-			copy(file[n*page:(n+1)*page], c.after[n*page:(n+1)*page])
+			copy(file[n*powerloss.Page:(n+1)*powerloss.Page], c.After[n*powerloss.Page:(n+1)*powerloss.Page])
 		}
 		if err := os.WriteFile(o.Path, file, 0o600); err != nil {
 			t.Fatal(err)

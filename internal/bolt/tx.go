@@ -46,7 +46,7 @@ func (t *transaction) bucket(name string) (*bbolt.Bucket, error) {
 	}
 	b := t.tx.Bucket([]byte(name))
 	if b == nil {
-		return nil, fmt.Errorf("there is no bucket %q", name)
+		return nil, noBucket(name)
 	}
 	return b, nil
 }

@@ -477,6 +477,33 @@ func (e *Engine) PurgeNow(ctx context.Context, name, by string) ([]string, error
 	return texts, err
 }
 
+// fileWaits says that the head has a file that is not accepted and may be a removed
+// client's: it has its name, or names it as who it was.
+func (e *Engine) fileWaits(ctx context.Context, c state.Client) bool {
+	_, base := e.resolver()
+	if base == nil {
+		return false
+	}
+	for _, p := range base.Problems {
+		if p.Path == c.Path || fileName(p.Path) == c.Name {
+			return true
+		}
+		if p.Blob == "" {
+			continue
+		}
+		f, err := e.Repo.Read(ctx, p.Path, p.Blob)
+		if err != nil {
+			return true // nobody knows
+		}
+		if f.Err == "" {
+			if m, _ := manifest.DecodeClient(p.Path, f.Data); slices.Contains(m.Previously, c.Name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // purge works on a client that the caller entered. It reads what there is anew.
 func (e *Engine) purge(ctx context.Context, id state.ClientID, now bool, by string) ([]string, error) {
 	g, err := e.load([]state.ClientID{id})
@@ -492,6 +519,9 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, now bool, by stri
 			return nil, fmt.Errorf("%w: the removal of %s is not carried out yet", ErrRefused, m.client.Name)
 		}
 		return nil, nil // it may still be taken back, or is held: until then nothing of it is erased
+	}
+	if m.client.Removed && !now && e.fileWaits(ctx, m.client) {
+		return nil, nil // it is not absent, and may ask for its data
 	}
 	recorded := append([]state.Resource(nil), m.recorded...)
 	if now {

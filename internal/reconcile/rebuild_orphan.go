@@ -71,9 +71,9 @@ type orphan struct {
 	adopted map[string]bool
 }
 
-// onlyData says that nothing but what is retained is left.
-func (o orphan) onlyData() bool {
-	for _, f := range o.found {
+// onlyData says that nothing but what is retained is left of a client.
+func onlyData(found []rebuild.Found) bool {
+	for _, f := range found {
 		switch f.Kind {
 		case state.KindDatabase, state.KindAdmin, state.KindMail:
 		default:
@@ -125,7 +125,7 @@ func (e *Engine) orphan(ctx context.Context, w witness, o orphan) (remembered, R
 		called = string(c.ID)
 	}
 	stone := state.Tombstone{Client: c.ID, Name: c.Name, Commit: commit, Blob: c.Blob, Retain: text}
-	if o.onlyData() {
+	if onlyData(o.found) {
 		row.What = "retained"
 		m.client.Status = state.StatusRetained
 		m.client.Because = "its manifest was removed in " + shortCommit(commit) + "; its retention began anew when the state was rebuilt"

@@ -120,6 +120,11 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 	others := have.others(wishes, found)
 	var writes []remembered
 	for _, c := range have.clients {
+		if c.Removed && (e.fileWaits(ctx, c) || !onlyData(rebuild.Of(found, c.ID))) { // it may have lived on since: no date of the copy counts
+			for i := range have.resources[c.ID] {
+				have.resources[c.ID][i].PurgeAfter = time.Time{}
+			}
+		}
 		m := memory{client: c, adopted: adopted, found: rebuild.Of(found, c.ID), recorded: have.resources[c.ID], secrets: append(slices.Clone(have.secrets[string(c.ID)]), have.secrets["shared"]...)}
 		if eff, problems := wishes.Client(c); len(c.Manifest) > 0 && !c.Removed && !problems.Failed() {
 			m.effective = &eff

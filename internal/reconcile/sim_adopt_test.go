@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -18,7 +19,7 @@ func (s *story) plant() {
 	if !s.odds(3, "lived before") {
 		return
 	}
-	url := state.NewSecret("postgres://password-of-data-1@old.example/app")
+	url := state.NewSecret("postgres://" + memory.PasswordPrefix + "data-1@old.example/app")
 	seed := func(owner, id string, k state.Kind, outputs []provider.Output, pairs ...string) {
 		o := provider.Object{ID: id, Kind: k, Name: "old " + id, Outputs: outputs}
 		for i := 0; i < len(pairs); i += 2 {

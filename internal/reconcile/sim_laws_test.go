@@ -487,7 +487,7 @@ func (s *story) settledNow() {
 
 // leaks: no secret in a text (I6).
 func (s *story) leaks(where, text string) {
-	for _, x := range append([]string{"password-of-"}, s.secrets...) {
+	for _, x := range append([]string{memory.PasswordPrefix}, s.secrets...) {
 		if strings.Contains(text, x) {
 			s.broken("I6: a secret stands in %s: %s", where, text)
 		}

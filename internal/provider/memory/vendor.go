@@ -1,6 +1,8 @@
 package memory
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
@@ -133,10 +135,19 @@ func (p *Provider) outputs(o *object) {
 	case state.KindDeployment, state.KindAdmin:
 		give("url", "https://"+host)
 	case state.KindDatabase:
-		s := state.NewSecret("postgres://app:password-of-" + o.ID + "@" + host + "/app")
+		s := state.NewSecret("postgres://app:" + password(o.ID) + "@" + host + "/app")
 		o.Outputs = append(o.Outputs, provider.Output{Name: "url", Secret: &s})
 		give("host", host)
 	}
+}
+
+// PasswordPrefix begins every database's password.
+const PasswordPrefix = "pw0f-"
+
+// password is a database's: always the same, and no piece of it is in ordinary text.
+func password(id string) string {
+	sum := sha256.Sum256([]byte("password of " + id))
+	return PasswordPrefix + base64.RawURLEncoding.EncodeToString(sum[:18])
 }
 
 // give is an object as this vendor shows it.
