@@ -30,7 +30,7 @@ type crashWorld struct {
 	env    []string // more of the processes' environment
 	log    []string // what happened, for a failure
 	lost   lostState
-	place  *world   // what came out, looked through for secrets
+	place  *world // what came out, looked through for secrets
 
 	shops map[string]shop // the branch
 	known map[string]shop // the last of every name that there was
