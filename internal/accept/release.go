@@ -118,7 +118,8 @@ func (r *release) gone(t state.Tombstone, free bool) {
 	default:
 		c.Status, c.Because = state.StatusDeleting, "Its manifest was removed in "+short(t.Commit)+"."
 	}
-	c.Settled, c.UpdatedAt = false, r.in.Now
+	c.Next, c.Settled, c.UpdatedAt = "", false, r.in.Now
+	anew(&c) // somebody wants it to go on
 	r.res.Clients = append(r.res.Clients, c)
 }
 
@@ -130,8 +131,9 @@ func (r *release) starts() {
 			continue
 		}
 		if c.Status == state.StatusHeld {
-			c.Status, c.Because = state.StatusPending, ""
+			c.Status, c.Because, c.Next = state.StatusPending, "", ""
 		}
+		anew(&c)
 		c.Settled, c.RetryAt, c.UpdatedAt = false, r.in.Now, r.in.Now
 		r.res.Clients = append(r.res.Clients, c)
 		r.touched[id], r.freed[id] = true, true

@@ -267,3 +267,48 @@ func TestS51DownOverTwentyCommits(t *testing.T) {
 		equal(t, c.Name, []any{c.Name, c.Blob, c.WishHash, c.Removed}, []any{d.Name, d.Blob, d.WishHash, d.Removed})
 	}
 }
+
+// C20: whoever crashed the program and waits for something else by now tries again once
+// that is over. Left in quarantine it would be neither worked on nor shown as such.
+func TestC20RuleWhoeverIsLetGoTriesAgain(t *testing.T) {
+	crash := func(w *world, id state.ClientID) {
+		c := w.clients[id]
+		c.Crashes, c.Quarantined, c.Next = 3, w.now, "nothing of it is tried"
+		w.clients[id] = c
+	}
+	tries := func(t *testing.T, w *world, id state.ClientID, status state.Status) {
+		t.Helper()
+		c := w.clients[id]
+		equal(t, "status", c.Status, status)
+		equal(t, "crashes", c.Crashes, 0)
+		equal(t, "quarantine is over", c.Quarantined.IsZero(), true)
+		equal(t, "next", c.Next, "")
+		equal(t, "settled", c.Settled, false)
+	}
+	t.Run("a removal that waited for a file", func(t *testing.T) {
+		w := fleet(t, "alpha", "beta")
+		id := w.named("alpha").ID
+		w.push(m{cpath("alpha"): "", cpath("new"): "name: [\n"})
+		crash(w, id)
+		w.push(m{cpath("new"): ""})
+		tries(t, w, id, state.StatusDeleting)
+	})
+	for _, removed := range []bool{true, false} {
+		t.Run(fmt.Sprintf("an approval, removed %v", removed), func(t *testing.T) {
+			w := fleet(t, "alpha", "beta")
+			c := w.named("alpha")
+			h := state.Hold{Fingerprint: "0123456789ab", Kind: state.HoldRebuild, Client: c.ID, Approvable: true}
+			want := state.StatusPending
+			if c.Status, c.Removed = state.StatusHeld, removed; removed {
+				want = state.StatusDeleting
+				w.tombs["alpha"] = state.Tombstone{Client: c.ID, Name: "alpha", Commit: "c0ffee", Held: h.Fingerprint}
+			} else {
+				h.Clients = []state.ClientID{c.ID}
+			}
+			w.clients[c.ID], w.holds[h.Fingerprint] = c, h
+			crash(w, c.ID)
+			w.approve(h.Fingerprint)
+			tries(t, w, c.ID, want)
+		})
+	}
+}

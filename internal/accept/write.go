@@ -94,7 +94,7 @@ func (w *writer) removals() {
 		c, t := l.client, l.stones[0]
 		c.Removed, c.RemovedAt, c.InvalidBlob = true, w.in.Now, ""
 		c.Status, c.Because, c.Settled = state.StatusDeleting, "Its manifest was removed in "+short(w.in.Head)+".", false
-		c.Failures, c.Seq = 0, w.base.Seq
+		c.Next, c.Failures, c.Seq = "", 0, w.base.Seq
 		anew(&c)
 		w.fate[c.ID] = FatePending
 		switch {
@@ -199,7 +199,8 @@ func (w *writer) touch(k *candidate, c *state.Client) {
 	w.note(*c, "accepted", k.path+" "+what+" in "+short(w.in.Head))
 }
 
-// anew lets a client that crashed the program try again: its wish is another one.
+// anew lets a client that crashed the program try again: its wish is another one, or what
+// it waited for is over.
 func anew(c *state.Client) { c.Panics, c.Crashes, c.Quarantined = 0, 0, time.Time{} }
 
 // keep notes where an unchanged file is now.
@@ -387,7 +388,8 @@ func (w *writer) loosen(t state.Tombstone) {
 	if !pending(t, w.in.Now) {
 		t.Done = isHost(t)
 		if c := w.get(t.Client); t.Part == "" && c.Removed {
-			c.Status, c.Because, c.Settled = state.StatusDeleting, "Its manifest was removed in "+short(t.Commit)+".", false
+			c.Status, c.Because, c.Next, c.Settled = state.StatusDeleting, "Its manifest was removed in "+short(t.Commit)+".", "", false
+			anew(&c)
 			w.set(c)
 		}
 		w.touched[t.Client] = true

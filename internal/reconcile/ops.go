@@ -122,6 +122,10 @@ func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.C
 	e.mu.Lock()
 	for _, c := range result.Clients {
 		e.seq[c.ID] = max(e.seq[c.ID], c.Seq)
+		if c.Panics+c.Crashes == 0 {
+			delete(e.crashy, c.ID)
+			delete(e.turns.suspects, c.ID)
+		}
 	}
 	if history {
 		e.refused, e.recheck = "", true
