@@ -10,6 +10,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -195,7 +196,7 @@ type world struct {
 	path   string
 	keys   *secret.Keys
 	all    []provider.Provider
-	ids    int
+	ids    atomic.Int64
 	// change is asked before an engine is used, for tests that need another one.
 	change func(*reconcile.Engine)
 	unfit  func(url string) error // what health checks find
@@ -281,7 +282,7 @@ func (w *world) open() []reconcile.Due {
 			}
 			return nil
 		},
-		NewID: func() (string, error) { w.ids++; return fmt.Sprintf("%06x", w.ids), nil },
+		NewID: func() (string, error) { return fmt.Sprintf("%06x", w.ids.Add(1)), nil },
 		Now:   w.clock.Now, Jitter: same,
 	}
 	runner.Emit = w.engine.Progress
