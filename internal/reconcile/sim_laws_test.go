@@ -324,8 +324,13 @@ func (s *story) wished(tree manifests, host string, owner state.ClientID, client
 			good.specs[n] = x
 		}
 	}
-	who := good.wishing(host)
-	return slices.Contains(who, name) || len(who) == 1 && known[who[0]]
+	who, claims := good.wishing(host), 0
+	for _, x := range good.specs { // one without a site claims its names, too, and keeps them from others
+		if slices.Contains(x.claims(), host) {
+			claims++
+		}
+	}
+	return slices.Contains(who, name) || len(who) == 1 && claims == 1 && known[who[0]]
 }
 
 // middle checks what must hold between any two passes.
