@@ -76,7 +76,7 @@ var plantedBugs = []planted{
 	{"a vendor that said when is asked before", "apply/step.go", "if until := provider.UntilOf(err); !until.IsZero() {", "if until := provider.UntilOf(err); until.IsZero() {"},
 	// Words.
 	{"success is told before all is done", "accept/verdict.go", "	if n[FatePending] > 0 {\n		v.State", "	if n[FatePending] > 1 {\n		v.State"},
-	{"a whole folder that is put back is not noticed", "reconcile/poll.go", " && e.behind(ctx, in.Clients) {", " && !e.askedAll() && e.behind(ctx, nil) {"},
+	{"a whole folder that is put back is not noticed", "reconcile/poll.go", " && e.behind(ctx, in.Clients) {", " && in.Head == \"\" && e.behind(ctx, in.Clients) {"},
 	{"a report that was refused is forgotten", "reconcile/deliver.go", "			tried = append(tried, r)", "			gone = append(gone, r.Seq)"},
 	{"a name goes before those that redirect to it", "plan/move.go", "	redirected(steps)\n}", "	redirected(nil)\n}"},
 	{"what an older head came to is not told again", "accept/history.go", "		if v.Commit == head {", "		if v.Commit == head && v.Seq == 0 {"},
