@@ -83,7 +83,7 @@ type Engine struct {
 	// Notices are what an overview says about the installation itself; nil: nothing.
 	Notices func() []string
 
-	accepting sync.Mutex               // one head is judged at a time: from reading the baseline to writing the next
+	accepting gate                     // one head is judged at a time: from reading the baseline to writing the next
 	clients   store.Memo[state.Client] // for judging a head; with accepting held
 	claims    store.Memo[state.Claim]
 

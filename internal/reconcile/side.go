@@ -28,3 +28,17 @@ func sideBySide(n int, do func(i int)) {
 		panic(p)
 	}
 }
+
+// gate is a lock whose waiters can be told from those who work: a channel. Its zero value
+// is open.
+type gate struct {
+	once sync.Once
+	held chan struct{}
+}
+
+func (g *gate) Lock() {
+	g.once.Do(func() { g.held = make(chan struct{}, 1) })
+	g.held <- struct{}{}
+}
+
+func (g *gate) Unlock() { <-g.held }
