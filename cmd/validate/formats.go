@@ -56,7 +56,7 @@ func (r result) all() []file {
 	for _, p := range r.problems {
 		if !have[p.Path] {
 			have[p.Path] = true
-			out = append(out, file{p.Path, p.Client, p.Rule == ruleRemoved})
+			out = append(out, file{p.Path, p.Client, p.Rule == manifest.RuleRemoved})
 		}
 	}
 	sort.SliceStable(out, func(i, j int) bool { return out[i].path < out[j].path })
