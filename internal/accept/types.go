@@ -23,6 +23,13 @@ type Commit struct {
 	Paths []string
 }
 
+// Review is a pull request that the range brought, and what it showed.
+type Review struct {
+	Pull  int
+	Paths []string // files that it changed
+	Shown []string // prints of the steps that it showed
+}
+
 // File is a file's content at the head.
 type File struct {
 	Path, Blob string
@@ -65,6 +72,8 @@ type Input struct {
 	// Files by path: every changed file of a class that is read, every path that
 	// is there but not regular, and every path of Retry.
 	Files map[string]File
+
+	Reviews []Review // of pull requests that the range brought, by number
 
 	Clients    []state.Client
 	Claims     []state.Claim

@@ -96,6 +96,7 @@ func (w *writer) removals() {
 		c.Status, c.Because, c.Settled = state.StatusDeleting, "Its manifest was removed in "+short(w.in.Head)+".", false
 		c.Next, c.Failures, c.Seq = "", 0, w.base.Seq
 		anew(&c)
+		c.Review = w.review([]string{c.Path})
 		w.fate[c.ID] = FatePending
 		switch {
 		case t.Held != "":
@@ -154,7 +155,7 @@ func (w *writer) accept(k *candidate) {
 		w.claimed[key] = c.ID
 	}
 	if changed {
-		w.touch(k, &c)
+		w.touch(k, &c, was)
 	}
 	if changed || !sameClient(c, was) {
 		w.set(c)
@@ -181,11 +182,12 @@ func (w *writer) moved(k *candidate, was state.Client) bool {
 }
 
 // touch makes the wish the newest, so that a pass follows.
-func (w *writer) touch(k *candidate, c *state.Client) {
+func (w *writer) touch(k *candidate, c *state.Client, was state.Client) {
 	c.WishHash, c.Commit, c.Seq = k.hash, w.in.Head, w.base.Seq
 	c.Settled, c.Failures = false, 0
 	c.RetryAt = time.Time{}
 	anew(c)
+	c.Review = w.review(append([]string{k.path, was.Path}, w.inheritedBy(k)...))
 	if c.Status == state.StatusFailed {
 		c.Status, c.Because = state.StatusPending, ""
 	}
@@ -197,6 +199,30 @@ func (w *writer) touch(k *candidate, c *state.Client) {
 	w.touched[c.ID] = true
 	what := map[identity]string{newcomer: "is new", existing: "changed", renamed: "was " + k.from, returned: "is back"}[k.who]
 	w.note(*c, "accepted", k.path+" "+what+" in "+short(w.in.Head))
+}
+
+// inheritedBy are the changed templates and platform file that a client may have its new
+// wish from.
+func (w *writer) inheritedBy(k *candidate) []string {
+	if k.inherited {
+		return w.inherits
+	}
+	return nil
+}
+
+// review is what pull requests of the range showed of files; nil: none of them touches one.
+func (w *writer) review(files []string) *state.Review {
+	var out *state.Review
+	for _, r := range w.in.Reviews {
+		if !slices.ContainsFunc(files, func(f string) bool { return f != "" && slices.Contains(r.Paths, f) }) {
+			continue
+		}
+		if out == nil {
+			out = &state.Review{}
+		}
+		out.Pulls, out.Shown = append(out.Pulls, r.Pull), append(out.Shown, r.Shown...)
+	}
+	return out
 }
 
 // anew lets a client that crashed the program try again: its wish is another one, or what

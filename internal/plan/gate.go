@@ -166,7 +166,7 @@ func holdsOf(s Step, g GateInput) []state.HoldKind {
 		out = append(out, state.HoldMail)
 	case s.Risk == RiskData || s.Risk == RiskGap:
 		out = append(out, state.HoldData)
-	case s.Risk != RiskNone && g.Reviewed != nil && !reviewed(s, g):
+	case s.Risk != RiskNone && g.Reviewed[s.Ref.Client] != nil && !reviewed(s, g):
 		out = append(out, state.HoldRisk)
 	}
 	return out
@@ -176,7 +176,7 @@ func holdsOf(s Step, g GateInput) []state.HoldKind {
 func reviewed(s Step, g GateInput) bool {
 	for _, r := range []Risk{RiskTraffic, RiskOffline, RiskMail, RiskGap, RiskData} {
 		as := s
-		if as.Risk = r; r.Rank() >= s.Risk.Rank() && g.Reviewed[StepPrint(as)] {
+		if as.Risk = r; r.Rank() >= s.Risk.Rank() && g.Reviewed[s.Ref.Client][StepPrint(as)] {
 			return true
 		}
 	}

@@ -122,7 +122,7 @@ func TestRuleReviewSecretsByNameInReleases(t *testing.T) {
 	for _, s := range a.Steps {
 		reviewed[plan.StepPrint(s)] = true
 	}
-	gated, holds := plan.Gate(with(1, e), plan.GateInput{Now: now, Reviewed: reviewed})
+	gated, holds := plan.Gate(with(1, e), plan.GateInput{Now: now, Reviewed: map[state.ClientID]map[string]bool{a.Steps[0].Ref.Client: reviewed}})
 	if len(holds) != 1 || holds[0].Kind != state.HoldRisk || find(t, gated, "update traffic/local !traffic").Held == "" {
 		t.Errorf("another release than the reviewed one is promoted: %v", holds)
 	}
@@ -163,9 +163,10 @@ func TestRuleReviewGate(t *testing.T) {
 	} {
 		g := plan.GateInput{Now: now}
 		if c.reviewed != nil {
-			g.Reviewed = map[string]bool{}
+			shown := map[string]bool{}
+			g.Reviewed = map[state.ClientID]map[string]bool{step(c.risk).Ref.Client: shown}
 			for _, r := range c.reviewed {
-				g.Reviewed[plan.StepPrint(step(r))] = true
+				shown[plan.StepPrint(step(r))] = true
 			}
 		}
 		p, holds := plan.Gate(plan.Plan{Steps: []plan.Step{step(c.risk)}}, g)

@@ -59,8 +59,10 @@ type Input struct {
 
 // GateInput is what decides which steps wait for a person.
 type GateInput struct {
-	Now       time.Time
-	Reviewed  map[string]bool // StepPrints that a pull request of the accepted range showed; nil: there was no review
+	Now time.Time
+	// Reviewed are, of clients whose wish pull requests brought, the StepPrints that those
+	// showed. A client that has no entry was not reviewed: the guard alone decides.
+	Reviewed  map[state.ClientID]map[string]bool
 	Approvals []state.Approval
 	Holds     []state.Hold // that exist already for these clients
 	Freeze    []Window

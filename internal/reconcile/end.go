@@ -241,6 +241,9 @@ func (e *Engine) success(g *group, m *member) ending {
 	}
 	end.change = func(c *state.Client) {
 		c.Failures, c.FailedStep, c.Undo, c.Run, c.RollingBack = 0, "", nil, "", ""
+		if c.Seq == m.client.Seq {
+			c.Review = nil // what it showed is done; other causes than its commit are not its matter
+		}
 		if m.removed {
 			c.EverDeployed, c.URL, c.AdminURL, c.Health = false, "", "", ""
 			return
@@ -436,6 +439,9 @@ func (e *Engine) rests(g *group, m *member) (Done, error) {
 		end.change = func(c *state.Client) {
 			c.Failures, c.FailedStep, c.Undo, c.Run = 0, "", nil, ""
 			c.EverDeployed, c.Converged, c.URL = true, m.client.WishHash, e.PublicURL(m.effective.Host)
+			if c.Seq == m.client.Seq {
+				c.Review = nil
+			}
 		}
 	}
 	if at := m.wakes(end.at); m.client.Settled && !m.client.LookWanted && m.client.Status == end.status && m.client.RetryAt.Equal(at) {

@@ -282,8 +282,16 @@ func (m *member) commit() string {
 
 // gate is what decides which steps wait.
 func (g *group) gate(now time.Time) plan.GateInput {
-	in := plan.GateInput{Now: now, Approvals: g.approvals, Freeze: g.freeze, Paused: map[state.ClientID]bool{}}
+	in := plan.GateInput{Now: now, Approvals: g.approvals, Freeze: g.freeze, Paused: map[state.ClientID]bool{},
+		Reviewed: map[state.ClientID]map[string]bool{}}
 	for _, m := range g.members {
+		if r := m.client.Review; r != nil {
+			shown := make(map[string]bool, len(r.Shown))
+			for _, p := range r.Shown {
+				shown[p] = true
+			}
+			in.Reviewed[m.client.ID] = shown
+		}
 		in.Paused[m.client.ID] = m.client.Paused || (m.effective.Paused && !m.client.Removed)
 		for _, h := range g.holds {
 			if h.Client == m.client.ID {

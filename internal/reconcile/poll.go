@@ -116,7 +116,7 @@ func (e *Engine) accept(ctx context.Context, head string) ([]state.ClientID, err
 			r.History = append(r.History, state.Entry{At: e.Now(), Commit: head, What: "held", Text: hold.Reason})
 		}
 	}
-	if err := e.commit(head, r); err != nil {
+	if err := e.commit(head, r, in.Reviews); err != nil {
 		return nil, fmt.Errorf("accept %s: %w", head, err)
 	}
 	e.mu.Lock()
@@ -151,53 +151,78 @@ func (e *Engine) acceptInput(ctx context.Context, head string) (accept.Input, er
 		rg.Changes, rg.Odd, rg.Empty, rg.Whole = whole.Changes, whole.Odd, whole.Empty, true
 	}
 	in.Root, in.Descends, in.HeadEmpty, in.Commits, in.Changes, in.Whole = rg.Root, rg.Descends, rg.Empty, rg.Commits, rg.Changes, rg.Whole
-	retained := map[state.ClientID]bool{}
+	var pulls []state.Pull
 	err = e.Store.View(func(tx store.Tx) (err error) {
+		if pulls, err = reviews(tx, rg); err != nil {
+			return err
+		}
 		if in.Clients, err = store.ClientsAgain(tx, &e.clients); err != nil {
 			return err
 		}
 		if in.Claims, err = store.ClaimsAgain(tx, &e.claims); err != nil {
 			return err
 		}
-		if in.Tombstones, err = store.Tombstones(tx, ""); err != nil {
-			return err
-		}
-		if in.Holds, err = store.Holds(tx); err != nil {
-			return err
-		}
-		if in.Approvals, err = store.Approvals(tx); err != nil {
-			return err
-		}
-		shown := map[string]bool{head: true}
-		for _, h := range in.Holds {
-			if h.Kind == state.HoldHistory {
-				shown[h.NewHead] = true
-			}
-		}
-		if in.Verdicts, err = store.Verdicts(tx, func(v state.Verdict) bool { return accept.Open(v) || shown[v.Commit] }); err != nil {
-			return err
-		}
-		for _, c := range in.Clients {
-			if !c.Removed {
-				continue
-			}
-			have, err := store.Resources(tx, c.ID)
-			if err != nil {
-				return err
-			}
-			for _, r := range have {
-				retained[c.ID] = retained[c.ID] || r.Retained()
-			}
-		}
-		return nil
+		return e.onRecordNow(tx, &in)
 	})
 	if err != nil {
 		return in, err
 	}
+	now := make(map[string]string, len(rg.Changes))
+	for _, c := range rg.Changes {
+		now[c.Path] = c.New
+	}
+	reviewed(&in, pulls, now)
+	return in, e.readFiles(ctx, &in, rg.Odd)
+}
+
+// onRecordNow adds what is on record to what accept reads; clients and claims unless they
+// are there.
+func (e *Engine) onRecordNow(tx store.Tx, in *accept.Input) (err error) {
+	if in.Clients == nil {
+		if in.Clients, err = store.Clients(tx); err != nil {
+			return err
+		}
+	}
+	if in.Claims == nil {
+		if in.Claims, err = store.Claims(tx); err != nil {
+			return err
+		}
+	}
+	if in.Tombstones, err = store.Tombstones(tx, ""); err != nil {
+		return err
+	}
+	if in.Holds, err = store.Holds(tx); err != nil {
+		return err
+	}
+	if in.Approvals, err = store.Approvals(tx); err != nil {
+		return err
+	}
+	shown := map[string]bool{in.Head: true}
+	for _, h := range in.Holds {
+		if h.Kind == state.HoldHistory {
+			shown[h.NewHead] = true
+		}
+	}
+	if in.Verdicts, err = store.Verdicts(tx, func(v state.Verdict) bool { return accept.Open(v) || shown[v.Commit] }); err != nil {
+		return err
+	}
+	retained := map[state.ClientID]bool{}
+	for _, c := range in.Clients {
+		if !c.Removed {
+			continue
+		}
+		have, err := store.Resources(tx, c.ID)
+		if err != nil {
+			return err
+		}
+		for _, r := range have {
+			retained[c.ID] = retained[c.ID] || r.Retained()
+		}
+	}
 	in.EmptyState = len(in.Clients) == 0
 	in.Retained = func(id state.ClientID) bool { return retained[id] }
 	in.Parts = e.parts
-	return in, e.readFiles(ctx, &in, rg.Odd)
+	return nil
 }
 
 // readFiles fetches the content of what changed and of what was invalid before: it
@@ -263,7 +288,7 @@ func (e *Engine) clientID(name string) state.ClientID {
 }
 
 // commit writes what accept said, and takes it into memory once it is durable.
-func (e *Engine) commit(head string, r accept.Result) error {
+func (e *Engine) commit(head string, r accept.Result, brought []accept.Review) error {
 	var fresh []state.Client
 	e.mu.Lock()
 	for _, c := range r.Clients {
@@ -281,6 +306,9 @@ func (e *Engine) commit(head string, r accept.Result) error {
 			}
 			if ok {
 				c.Undo, c.RollingBack, c.Run, c.Attempts, c.Deployment, c.Lived = now.Undo, now.RollingBack, now.Run, now.Attempts, now.Deployment, now.Lived
+				if c.Seq == now.Seq {
+					c.Review = now.Review
+				}
 				r.Clients[i] = c
 			}
 		}
@@ -289,6 +317,11 @@ func (e *Engine) commit(head string, r accept.Result) error {
 		}
 		for _, c := range fresh {
 			if err := comingSecrets(tx, c.Name, c.ID); err != nil {
+				return err
+			}
+		}
+		if !r.Held {
+			if err := acceptedBy(tx, head, brought); err != nil {
 				return err
 			}
 		}

@@ -26,26 +26,11 @@ type Preview = report.Plan
 // to the named clients; none means all. Nothing is written anywhere, and the planner
 // could not.
 func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.File, only []string) (Preview, error) {
-	out := Preview{Commit: commit, Changes: []report.Change{}, Problems: []report.Problem{}}
+	out := Judgement{Preview: Preview{Commit: commit, Changes: []report.Change{}, Problems: []report.Problem{}}}
 	var known []state.Client
-	var shared []state.SecretRef
-	var holds []state.Hold
-	var approvals []state.Approval
-	err := e.Store.View(func(tx store.Tx) (err error) {
-		if known, err = store.Clients(tx); err != nil {
-			return err
-		}
-		if shared, err = store.Secrets(tx, "shared"); err != nil {
-			return err
-		}
-		if holds, err = store.Holds(tx); err != nil {
-			return err
-		}
-		approvals, err = store.Approvals(tx)
-		return err
-	})
+	err := e.Store.View(func(tx store.Tx) (err error) { known, err = store.Clients(tx); return err })
 	if err != nil {
-		return out, fmt.Errorf("plan: %w", err)
+		return out.Preview, fmt.Errorf("plan: %w", err)
 	}
 	layout, bad := manifest.LayoutOf(e.Path), map[string]bool{}
 	tree := make([]manifest.File, 0, len(files))
@@ -76,9 +61,36 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 		}
 		out.Problems = append(out.Problems, report.Problem{Client: p.Client, Path: p.Path, Line: p.Line, Column: p.Column, Text: p.Text, Hint: p.Hint, Source: p.Snippet, Warning: p.Warning})
 	}
+	err = e.plan(ctx, &out, wishes, bad, only)
+	return out.Preview, err
+}
+
+// plan adds the plan of some wishes to a preview; only limits it to the named clients,
+// none means all.
+func (e *Engine) plan(ctx context.Context, out *Judgement, wishes []manifest.Effective, bad map[string]bool, only []string) error {
+	var known []state.Client
+	var shared []state.SecretRef
+	var holds []state.Hold
+	var approvals []state.Approval
+	err := e.Store.View(func(tx store.Tx) (err error) {
+		if known, err = store.Clients(tx); err != nil {
+			return err
+		}
+		if shared, err = store.Secrets(tx, "shared"); err != nil {
+			return err
+		}
+		if holds, err = store.Holds(tx); err != nil {
+			return err
+		}
+		approvals, err = store.Approvals(tx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("plan: %w", err)
+	}
 	g, err := e.imagine(ctx, known, shared, wishes, bad, only)
 	if err != nil {
-		return out, err
+		return err
 	}
 	rules, _ := e.resolver()
 	g.holds, g.approvals, g.freeze = holds, approvals, windows(rules.Platform())
@@ -94,10 +106,11 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 	sideBySide(len(prints), func(i int) { prints[i] = plan.StepPrint(p.Steps[i]) })
 	told := report.Printed(p, prints, g.names())
 	out.Fingerprint, out.Changes, out.Problems = told.Fingerprint, told.Changes, append(out.Problems, told.Problems...)
+	out.Shown = bound(p.Steps, prints)
 	if len(only) > 0 {
-		return out, e.checkNames(g, out, only)
+		return e.checkNames(g, out.Preview, only)
 	}
-	return out, nil
+	return nil
 }
 
 func (e *Engine) checkNames(g *group, out Preview, only []string) error {

@@ -88,6 +88,8 @@ type Client struct {
 	DeployedAt  time.Time   `json:"deployedAt,omitzero"`
 	// LookWanted asks the next pass to look at the world even when the record says that nothing is due.
 	LookWanted bool `json:"lookWanted,omitempty"`
+	// Review is what pull requests showed of this wish, until it is done; nil: none brought it.
+	Review *Review `json:"review,omitempty"`
 	// Run is the pass that is under way (or was, when the program was cut off); a failed first
 	// provisioning takes back what bears it.
 	Run string `json:"run,omitempty"`

@@ -29,12 +29,15 @@ const (
 	bucketSecrets     = "secrets"     // scope / name / version
 	bucketRuns        = "runs"        // schedule name → last run
 	bucketLooked      = "looked"      // client id
+	bucketPulls       = "pulls"       // number
+	bucketPlans       = "plans"       // number of a pull request
+	bucketCommands    = "commands"    // comment id
 )
 
 // Buckets lists every bucket, for stores that must make them first.
 func Buckets() []string {
 	return []string{bucketMeta, bucketClients, bucketNames, bucketResources, bucketTombstones, bucketHolds, bucketApprovals,
-		bucketClaims, bucketIntents, bucketDeployments, bucketLogs, bucketHistory, bucketReports, bucketVerdicts, bucketFates, bucketSecrets, bucketRuns, bucketLooked}
+		bucketClaims, bucketIntents, bucketDeployments, bucketLogs, bucketHistory, bucketReports, bucketVerdicts, bucketFates, bucketSecrets, bucketRuns, bucketLooked, bucketPulls, bucketPlans, bucketCommands}
 }
 
 func get[T any](tx Tx, bucket, key string) (T, bool, error) {

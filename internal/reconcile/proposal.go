@@ -1,0 +1,226 @@
+package reconcile
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"sort"
+
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/report"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// Proposal is what somebody asks to merge: the branch's files, and what they would be.
+type Proposal struct {
+	Commit string        // that would be merged
+	Base   string        // head of the branch that At is of
+	Branch string        // what people call it
+	At     []accept.File // of the branch
+	Merged []accept.File // after the merge
+	// Static judges the files and nothing else: no provider is asked, no secret is named, and
+	// nothing is planned. It is for what a stranger sent.
+	Static bool
+}
+
+// Judgement is what merging a proposal would do.
+type Judgement struct {
+	Preview
+	Clients []state.PullClient // that it changes, by name
+	Shown   []string           // prints of the steps that bear a risk
+	Waits   []state.Hold       // what would wait for a person as a whole: the guard, new clients, a wide change
+}
+
+// Judge says what merging a proposal would do, by the rules of the branch. Nothing is
+// written anywhere, and the planner could not.
+func (e *Engine) Judge(ctx context.Context, p Proposal) (Judgement, error) {
+	out := Judgement{Preview: Preview{Commit: p.Commit, Changes: []report.Change{}, Problems: []report.Problem{}}}
+	t, err := e.weigh(p)
+	if err != nil {
+		return out, err
+	}
+	out.Problems, out.Clients = append(out.Problems, t.problems...), t.clients
+	if p.Static || len(t.clients) == 0 && !t.inherited {
+		return out, nil
+	}
+	only := make([]string, 0, len(t.clients))
+	if !t.inherited {
+		for _, c := range t.clients {
+			only = append(only, c.Name)
+		}
+		only = append(only, t.former...)
+	}
+	if err := e.plan(ctx, &out, t.wishes, t.bad, only); err != nil {
+		return out, err
+	}
+	if t.inherited {
+		out.Clients = withPlanned(out)
+	}
+	if out.Waits, err = e.wouldWait(p, t); err != nil {
+		return out, err
+	}
+	return out, nil
+}
+
+// withPlanned are the clients that a plan of everybody changes, beside those that it knew.
+func withPlanned(j Judgement) []state.PullClient {
+	out := slices.Clone(j.Clients)
+	for _, c := range j.Changes {
+		if !slices.ContainsFunc(out, func(k state.PullClient) bool { return k.Name == c.Client }) {
+			out = append(out, state.PullClient{Name: c.Client})
+		}
+	}
+	sort.Slice(out, func(a, b int) bool { return out[a].Name < out[b].Name })
+	return out
+}
+
+// weighed is a proposal whose files were judged.
+type weighed struct {
+	wishes    []manifest.Effective
+	problems  []report.Problem
+	bad       map[string]bool // clients whose files can't be accepted
+	clients   []state.PullClient
+	former    []string // names that its clients had
+	inherited bool     // a template or the platform file changes: it may be about everybody
+	changes   []accept.Change
+}
+
+func (e *Engine) weigh(p Proposal) (weighed, error) {
+	layout := manifest.LayoutOf(e.Path)
+	m := manifest.Merge{Layout: layout, Defaults: e.Defaults, Branch: p.Branch, At: map[string][]byte{}, Merged: map[string][]byte{}, Differ: map[string]bool{}}
+	m.Check = func(files, rules []manifest.File, rank func(string) int) ([]manifest.Effective, manifest.Problems) {
+		c := manifest.NewCheck("", layout, files, rules, e.Defaults, rank)
+		sideBySide(c.Len(), c.Read)
+		return c.End()
+	}
+	t := weighed{bad: map[string]bool{}}
+	at, merged := map[string]accept.File{}, map[string]accept.File{}
+	for _, f := range p.At {
+		if at[f.Path] = f; f.Err == "" {
+			m.At[f.Path] = f.Data
+		}
+	}
+	for _, f := range p.Merged {
+		if merged[f.Path] = f; f.Err == "" {
+			m.Merged[f.Path] = f.Data
+		}
+	}
+	seen := map[string]bool{}
+	for _, side := range [][]accept.File{p.At, p.Merged} {
+		for _, f := range side {
+			if seen[f.Path] {
+				continue
+			}
+			seen[f.Path] = true
+			was, had := at[f.Path]
+			now, has := merged[f.Path]
+			if had != has || was.Err != now.Err || !bytes.Equal(was.Data, now.Data) {
+				m.Differ[f.Path] = true
+				t.changes = append(t.changes, accept.Change{Path: f.Path, Old: was.Blob, New: now.Blob})
+			}
+		}
+	}
+	sort.Slice(t.changes, func(a, b int) bool { return t.changes[a].Path < t.changes[b].Path })
+	var problems manifest.Problems
+	if err := e.contain("", func() error { t.wishes, problems = m.Judge(); return nil }); err != nil {
+		return t, fmt.Errorf("judge %s: %w", p.Commit, err)
+	}
+	e.count(func(s *Stats) { s.Parses += len(p.Merged) })
+	for _, ch := range t.changes {
+		if f := merged[ch.Path]; f.Err != "" {
+			t.problems = append(t.problems, report.Problem{Path: f.Path, Text: f.Err})
+			t.bad[fileName(f.Path)] = true
+		}
+	}
+	for _, q := range problems {
+		t.bad[q.Client] = t.bad[q.Client] || !q.Warning && q.Client != ""
+		if q.Rule == manifest.RuleRemoved {
+			continue // the plan says it, with its steps
+		}
+		t.problems = append(t.problems, report.Problem{Client: q.Client, Path: q.Path, Line: q.Line, Column: q.Column, Text: q.Text, Hint: q.Hint, Source: q.Snippet, Warning: q.Warning})
+	}
+	t.wishes = slices.DeleteFunc(t.wishes, func(w manifest.Effective) bool { return t.bad[w.Name] })
+	t.touched(layout, merged)
+	return t, nil
+}
+
+// touched notes which clients the change is about.
+func (t *weighed) touched(layout manifest.Layout, merged map[string]accept.File) {
+	wishes := map[string]manifest.Effective{}
+	for _, w := range t.wishes {
+		wishes[w.Name] = w
+	}
+	said := map[string]bool{}
+	for _, ch := range t.changes {
+		switch layout.Classify(ch.Path) {
+		case manifest.ClassTemplate, manifest.ClassPlatform:
+			t.inherited = true
+		case manifest.ClassClient:
+			name := fileName(ch.Path)
+			if said[name] {
+				continue
+			}
+			said[name] = true
+			w, wished := wishes[name]
+			_, there := merged[ch.Path]
+			t.clients = append(t.clients, state.PullClient{Name: name, Hosts: w.Hosts, Removed: !wished && !there})
+			t.former = append(t.former, w.Previously...)
+		}
+	}
+	sort.Slice(t.clients, func(a, b int) bool { return t.clients[a].Name < t.clients[b].Name })
+}
+
+// wouldWait asks accept what would wait for a person if this were the branch's next head.
+// Where the branch is not at the accepted head, nobody knows.
+func (e *Engine) wouldWait(p Proposal, t weighed) ([]state.Hold, error) {
+	in := accept.Input{Now: e.Now(), Head: p.Commit, Repository: e.Repository, Branch: e.Branch, Path: e.Path, Program: e.Program, Guard: e.Guard, Defaults: e.Defaults,
+		NewID: func(name string) state.ClientID { return state.ClientID(name + "-new") }, Files: map[string]accept.File{}, Descends: true, Changes: t.changes}
+	e.mu.Lock()
+	if e.baseline != nil {
+		b := *e.baseline
+		in.Baseline = &b
+	}
+	e.mu.Unlock()
+	if in.Baseline == nil || in.Baseline.Head != p.Base {
+		return nil, nil
+	}
+	in.Root = in.Baseline.Root
+	var paths []string
+	for _, ch := range t.changes {
+		paths = append(paths, ch.Path)
+	}
+	in.Commits = []accept.Commit{{ID: p.Commit, Reviewed: true, Paths: paths}}
+	for _, f := range p.Merged {
+		if slices.Contains(paths, f.Path) || slices.Contains(accept.Retry(in.Baseline), f.Path) {
+			in.Files[f.Path] = f
+		}
+	}
+	if err := e.Store.View(func(tx store.Tx) error { return e.onRecordNow(tx, &in) }); err != nil {
+		return nil, fmt.Errorf("judge %s: %w", p.Commit, err)
+	}
+	have := map[string]bool{}
+	for _, h := range in.Holds {
+		have[h.Fingerprint] = true
+	}
+	var r accept.Result
+	if err := e.contain("", func() error { r = accept.Head(in); return nil }); err != nil {
+		return nil, fmt.Errorf("judge %s: %w", p.Commit, err)
+	}
+	return slices.DeleteFunc(r.Holds, func(h state.Hold) bool { return have[h.Fingerprint] }), nil
+}
+
+// bound are the prints of the steps that bear a risk: what a review binds.
+func bound(steps []plan.Step, prints []string) []string {
+	var out []string
+	for i, s := range steps {
+		if s.Risk != plan.RiskNone {
+			out = append(out, prints[i])
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

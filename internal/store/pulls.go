@@ -1,0 +1,65 @@
+package store
+
+import (
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// MaxPlan is the longest plan of a pull request that is kept whole, in bytes.
+const MaxPlan = 16 << 20
+
+// Pull returns what is held of a pull request.
+func Pull(tx Tx, number int) (state.Pull, bool, error) {
+	return get[state.Pull](tx, bucketPulls, seqKey(uint64(number)))
+}
+
+// Pulls returns all of them, by number.
+func Pulls(tx Tx) ([]state.Pull, error) { return all[state.Pull](tx, bucketPulls, "") }
+
+// PutPull writes one.
+func PutPull(tx Tx, p state.Pull) error {
+	return put(tx, bucketPulls, seqKey(uint64(p.Number)), p)
+}
+
+// DeletePull forgets one, and its plan.
+func DeletePull(tx Tx, number int) error {
+	if err := tx.Delete(bucketPlans, seqKey(uint64(number))); err != nil {
+		return err
+	}
+	return tx.Delete(bucketPulls, seqKey(uint64(number)))
+}
+
+// PullPlan returns the whole plan of a pull request, as `plan -o json` has it.
+func PullPlan(tx Tx, number int) ([]byte, bool, error) {
+	return get[[]byte](tx, bucketPlans, seqKey(uint64(number)))
+}
+
+// PutPullPlan keeps it.
+func PutPullPlan(tx Tx, number int, plan []byte) error {
+	return put(tx, bucketPlans, seqKey(uint64(number)), plan)
+}
+
+// Command returns what became of a comment that commands.
+func Command(tx Tx, comment int64) (state.Command, bool, error) {
+	return get[state.Command](tx, bucketCommands, seqKey(uint64(comment)))
+}
+
+// Commands returns those that are kept, by comment.
+func Commands(tx Tx) ([]state.Command, error) { return all[state.Command](tx, bucketCommands, "") }
+
+// PutCommand writes one.
+func PutCommand(tx Tx, c state.Command) error {
+	return put(tx, bucketCommands, seqKey(uint64(c.Comment)), c)
+}
+
+// DeleteCommand forgets one.
+func DeleteCommand(tx Tx, comment int64) error {
+	return tx.Delete(bucketCommands, seqKey(uint64(comment)))
+}
+
+// CommentsSeen is up to when comments were looked at; false before the first look.
+func CommentsSeen(tx Tx) (time.Time, bool, error) { return get[time.Time](tx, bucketMeta, "comments") }
+
+// PutCommentsSeen moves it.
+func PutCommentsSeen(tx Tx, at time.Time) error { return put(tx, bucketMeta, "comments", at) }
