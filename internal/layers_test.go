@@ -48,6 +48,7 @@ func layers() map[string]string {
 		"github":                "forge state",
 		"apply":                 "journal plan provider state store",
 		"rebuild":               "provider state",
+		"review":                "accept forge reconcile report state store",
 		"reconcile":             "accept apply desired drift journal manifest plan provider rebuild report state store",
 		"daemon":                "accept apply reconcile state store",
 		"schema":                "manifest",

@@ -75,6 +75,9 @@ func (e *Engine) Deliver(ctx context.Context, sink func(context.Context, state.R
 	return first
 }
 
+// Told says that something was put into the outbox by somebody else than the engine.
+func (e *Engine) Told() { e.told.Store(true) }
+
 func redelivery(tries int) time.Duration {
 	d := firstRedelivery
 	for ; tries > 1 && d < maxRedelivery; tries-- {

@@ -224,3 +224,23 @@ func bound(steps []plan.Step, prints []string) []string {
 	slices.Sort(out)
 	return slices.Compact(out)
 }
+
+// PlanOf is what would run for a client now, from what is wished and what a look finds.
+func (e *Engine) PlanOf(ctx context.Context, id state.ClientID) (report.Plan, error) {
+	g, err := e.load(e.Group(id))
+	if err != nil {
+		return report.Plan{}, fmt.Errorf("plan %s: %w", id, err)
+	}
+	if err := e.wish(g); err != nil {
+		return report.Plan{}, fmt.Errorf("plan %s: %w", id, err)
+	}
+	p := e.calculate(g)
+	e.look(ctx, g, p)
+	if g.panicked != nil {
+		return report.Plan{}, g.panicked
+	}
+	p = e.calculate(g)
+	p.LookedAt = g.looked
+	p, _ = plan.Gate(p, g.gate(e.Now()))
+	return report.Of(p, g.names()), nil
+}

@@ -9,6 +9,7 @@ type Pull struct {
 	Title  string `json:"title,omitempty"`
 	Author string `json:"author,omitempty"` // login
 	URL    string `json:"url,omitempty"`
+	Branch string `json:"branch,omitempty"` // its own
 	Fork   bool   `json:"fork,omitempty"`
 
 	Open        bool      `json:"open,omitempty"`
@@ -26,7 +27,7 @@ type Pull struct {
 	Planned   string    `json:"planned,omitempty"` // head
 	Base      string    `json:"base,omitempty"`    // head of the branch
 	PlannedAt time.Time `json:"plannedAt,omitzero"`
-	Input     string    `json:"input,omitempty"`  // digest of what it was made of: equal ones are not made again
+	Others    string    `json:"others,omitempty"` // digest of the overlaps with other pull requests that were told
 	Said      string    `json:"said,omitempty"`   // digest of what was told: equal words are not told again
 	Wanted    bool      `json:"wanted,omitempty"` // plan again, whatever the digests say
 	Failures  int       `json:"failures,omitempty"`
@@ -43,6 +44,8 @@ type Pull struct {
 	// What the forge gave us, to find it again without a search; 0: not known.
 	Comment int64 `json:"comment,omitempty"` // the plan
 	Result  int64 `json:"result,omitempty"`  // the result
+	// ResultSaid is a digest of the result that was told.
+	ResultSaid string `json:"resultSaid,omitempty"`
 	// Heads that the branch accepted and that brought the pull request, newest last.
 	Accepted []string `json:"accepted,omitempty"`
 }
@@ -70,4 +73,5 @@ type Command struct {
 	Text    string    `json:"text"`
 	At      time.Time `json:"at"`
 	Outcome string    `json:"outcome"` // done | refused
+	Why     string    `json:"why,omitempty"`
 }

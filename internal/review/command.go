@@ -1,0 +1,279 @@
+package review
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"encoding/json"
+
+	"github.com/compassdigital/reconciler/internal/forge"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/report"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+const (
+	prefix     = "/reconciler"
+	maxCommand = 200 // characters of a command that are read
+	// overlapping is how far back comments are listed again: two may bear the same second.
+	overlapping = 2 * time.Second
+)
+
+// order is what a comment asks for.
+type order struct{ verb, arg string }
+
+// parse reads a command: the first line of a comment, nothing before it.
+func parse(body string) (o order, is bool) {
+	line, _, _ := strings.Cut(strings.TrimSpace(body), "\n")
+	if len(line) > maxCommand {
+		return o, false
+	}
+	words := strings.Fields(line)
+	if len(words) == 0 || words[0] != prefix {
+		return o, false
+	}
+	if len(words) > 1 {
+		o.verb = strings.ToLower(words[1])
+	}
+	if len(words) > 2 {
+		o.arg = words[2]
+	}
+	if len(words) > 3 {
+		o.verb = "?"
+	}
+	return o, true
+}
+
+// commands looks at the comments that are new, and carries out what they command.
+func (r *Reviewer) commands(ctx context.Context) error {
+	var since time.Time
+	var known bool
+	if err := r.Store.View(func(tx store.Tx) (err error) { since, known, err = store.CommentsSeen(tx); return err }); err != nil {
+		return fmt.Errorf("read what comments were seen: %w", err)
+	}
+	if !known { // what was said before we came is nobody's command to us
+		return r.Store.Update(func(tx store.Tx) error { return store.PutCommentsSeen(tx, r.Now()) })
+	}
+	all, err := r.Forge.CommentsSince(ctx, since.Add(-overlapping))
+	if err != nil {
+		return fmt.Errorf("list comments: %w", err)
+	}
+	last := since
+	var errs []error
+	for _, c := range all {
+		if err := r.obey(ctx, c); err != nil {
+			errs = append(errs, fmt.Errorf("comment %d: %w", c.ID, err))
+			break // it is listed again
+		}
+		if c.UpdatedAt.After(last) {
+			last = c.UpdatedAt
+		}
+	}
+	if last.After(since) {
+		errs = append(errs, r.Store.Update(func(tx store.Tx) error {
+			if err := forgetCommands(tx, r.Now()); err != nil {
+				return err
+			}
+			return store.PutCommentsSeen(tx, last)
+		}))
+	}
+	return errors.Join(errs...)
+}
+
+func forgetCommands(tx store.Tx, now time.Time) error {
+	all, err := store.Commands(tx)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if now.Sub(c.At) > keepCommand {
+			if err := store.DeleteCommand(tx, c.Comment); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// obey carries out one comment, once.
+func (r *Reviewer) obey(ctx context.Context, c forge.Comment) error {
+	o, is := parse(c.Body)
+	if !is || c.UpdatedAt.After(c.CreatedAt) { // an edited one may be another's words by now
+		return nil
+	}
+	var p state.Pull
+	var done, found bool
+	err := r.Store.View(func(tx store.Tx) (err error) {
+		if _, done, err = store.Command(tx, c.ID); err != nil {
+			return err
+		}
+		p, found, err = store.Pull(tx, c.Pull)
+		return err
+	})
+	if err != nil || done || !found {
+		return err // an issue's comment, or one on a pull request into another branch
+	}
+	if me, err := r.whoami(ctx); err != nil {
+		return err
+	} else if ours(me, c) {
+		return nil
+	}
+	if err := r.Forge.React(ctx, c.ID, "eyes"); err != nil && r.Log != nil {
+		r.Log.Info("no reaction was set", "comment", c.ID, "error", err)
+	}
+	may, err := r.Forge.Permission(ctx, c.Author)
+	if err != nil && !errors.Is(err, forge.ErrNotFound) {
+		return err
+	}
+	a, err := r.answer(ctx, p, c, o, may)
+	if err != nil {
+		return err
+	}
+	return r.note(p, c, o, a)
+}
+
+// answered is what became of a command.
+type answered struct {
+	outcome string // done | refused
+	reply   string // "": none
+	text    string // for the audit trail
+	change  func(*state.Pull)
+}
+
+func refused(text, reply string) answered { return answered{outcome: "refused", reply: reply, text: text} }
+
+func (r *Reviewer) answer(ctx context.Context, p state.Pull, c forge.Comment, o order, may forge.Permission) (answered, error) {
+	if !may.Writes() {
+		return refused("no write access", report.RefusedAccess(c.ID)), nil
+	}
+	by := "github:" + c.Author
+	switch o.verb {
+	case "plan":
+		return r.askPlan(p, c, o.arg), nil
+	case "retry":
+		if o.arg == "" {
+			break
+		}
+		err := r.Actions.Retry(ctx, o.arg, by)
+		if errors.Is(err, reconcile.ErrNoClient) || errors.Is(err, reconcile.ErrRefused) {
+			return refused(err.Error(), report.RetryRefused(c.ID, o.arg, err.Error())), nil
+		}
+		return answered{outcome: "done", reply: report.RetryAccepted(c.ID, o.arg), text: "retry " + o.arg}, err
+	case "approve":
+		if o.arg == "" {
+			break
+		}
+		return r.approve(ctx, p, c, o.arg, by)
+	case "help", "":
+		return answered{outcome: "done", reply: report.Help(c.ID), text: "help"}, nil
+	}
+	return refused("no such command", report.UnknownCommand(c.ID, o.verb)), nil
+}
+
+// askPlan plans once more; of a fork only the commit that is named in full.
+func (r *Reviewer) askPlan(p state.Pull, c forge.Comment, commit string) answered {
+	switch {
+	case !p.Open:
+		return refused("the pull request is closed", report.PlanRefused(c.ID, "the pull request is closed"))
+	case commit != "" && commit != p.Head:
+		return refused("not the head", report.PlanRefused(c.ID, "its head is "+p.Head+" now; name that one"))
+	case p.Fork && commit == "" && p.Asked != p.Head:
+		return refused("a fork's commit was not named", report.PlanRefused(c.ID, "this comes from a fork: read it, then name its commit in full: /reconciler plan "+p.Head))
+	}
+	head := p.Head
+	return answered{outcome: "done", reply: report.PlanAccepted(c.ID, head), text: "plan " + head, change: func(p *state.Pull) {
+		if p.Head == head {
+			p.Asked, p.Wanted, p.RetryAt = head, true, time.Time{}
+		}
+	}}
+}
+
+// approve lets held steps run: those that the plan of the head shows, or what is held after
+// the merge.
+func (r *Reviewer) approve(ctx context.Context, p state.Pull, c forge.Comment, fingerprint, by string) (answered, error) {
+	if p.Open {
+		whole, err := r.inPlan(p, fingerprint)
+		if err != nil {
+			return answered{}, err
+		}
+		if whole == "" || p.Planned != p.Head {
+			return refused("not in the plan of the head", report.ApproveRefused(c.ID, fingerprint, "the plan of "+p.Head+" holds nothing under it; look at the plan again")), nil
+		}
+		fingerprint = whole
+	}
+	err := r.Actions.Approve(ctx, fingerprint, by)
+	if errors.Is(err, reconcile.ErrNoHold) || errors.Is(err, reconcile.ErrRefused) {
+		return refused(err.Error(), report.ApproveRefused(c.ID, fingerprint, err.Error())), nil
+	}
+	return answered{outcome: "done", reply: report.ApproveAccepted(c.ID, fingerprint, r.Now().Add(state.ApprovalLife)), text: "approve " + fingerprint}, err
+}
+
+// inPlan is the whole fingerprint of something that waits in the plan that was told; ""
+// for none, or several.
+func (r *Reviewer) inPlan(p state.Pull, fingerprint string) (string, error) {
+	var text []byte
+	if err := r.Store.View(func(tx store.Tx) (err error) { text, _, err = store.PullPlan(tx, p.Number); return err }); err != nil {
+		return "", err
+	}
+	var plan report.Plan
+	if len(text) == 0 || json.Unmarshal(text, &plan) != nil || len(fingerprint) < 4 {
+		return "", nil
+	}
+	var found []string
+	for _, ch := range plan.Changes {
+		for _, s := range ch.Steps {
+			if s.Held != "" && strings.HasPrefix(s.Held, fingerprint) && !slices.Contains(found, s.Held) {
+				found = append(found, s.Held)
+			}
+		}
+	}
+	if len(found) != 1 {
+		return "", nil
+	}
+	return found[0], nil
+}
+
+// note writes what became of a command, for the audit trail and so that it is not carried
+// out again, with the reply. Whoever may not command is told once a pull request.
+func (r *Reviewer) note(p state.Pull, c forge.Comment, o order, a answered) error {
+	return r.write(func(tx store.Tx) error {
+		all, err := store.Commands(tx)
+		if err != nil {
+			return err
+		}
+		again := a.outcome == "refused" && slices.ContainsFunc(all, func(k state.Command) bool {
+			return k.Pull == p.Number && k.By == c.Author && k.Outcome == "refused" && k.Why == a.text
+		})
+		text := strings.TrimSpace(o.verb + " " + o.arg)
+		err = store.PutCommand(tx, state.Command{Comment: c.ID, Pull: p.Number, Head: p.Head, By: c.Author, Text: report.Clip(report.Line(text), maxCommand), At: r.Now(), Outcome: a.outcome, Why: a.text})
+		if err != nil {
+			return err
+		}
+		_, err = store.AddHistory(tx, state.Entry{At: r.Now(), Commit: p.Head, By: "github:" + c.Author, What: "command " + a.outcome,
+			Text: fmt.Sprintf("pull request %d: %s: %s", p.Number, report.Clip(report.Line(text), maxCommand), a.text)})
+		if err != nil {
+			return err
+		}
+		if a.change != nil {
+			now, ok, err := store.Pull(tx, p.Number)
+			if err != nil {
+				return err
+			}
+			if ok {
+				a.change(&now)
+				if err := store.PutPull(tx, now); err != nil {
+					return err
+				}
+			}
+		}
+		if a.reply == "" || again {
+			return nil
+		}
+		return r.report(tx, state.Report{Subject: fmt.Sprintf("pull/%d/reply/%d", p.Number, c.ID), State: "success", Text: a.outcome, Detail: a.reply})
+	})
+}

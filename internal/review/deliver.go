@@ -1,0 +1,233 @@
+package review
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/compassdigital/reconciler/internal/forge"
+	"github.com/compassdigital/reconciler/internal/report"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// Deliver says one report of the outbox to the forge; it is the outbox's sink. Repeated, it
+// says the same again. What the forge will never take (a commit that is gone, a comment on
+// a pull request that was deleted) is dropped, and logged.
+func (r *Reviewer) Deliver(ctx context.Context, t state.Report) error {
+	err := r.deliver(ctx, t)
+	if errors.Is(err, forge.ErrNotFound) || errors.Is(err, forge.ErrInvalid) {
+		r.Log.Warn("the forge can't be told", "about", t.Subject, "error", err)
+		return nil
+	}
+	return err
+}
+
+func (r *Reviewer) deliver(ctx context.Context, t state.Report) error {
+	words := strings.Split(t.Subject, "/")
+	switch {
+	case words[0] == "head" && len(words) == 3:
+		return r.Forge.SetStatus(ctx, words[1], status(words[2], t, t.URL))
+	case words[0] == "pull" && len(words) == 3 && words[2] == report.KindPlan:
+		return r.sticky(ctx, words[1], report.KindPlan, t.Detail)
+	case words[0] == "pull" && len(words) == 4 && words[2] == report.KindReply:
+		return r.reply(ctx, words[1], words[3], t.Detail)
+	case words[0] == "commit" && len(words) == 2:
+		return r.verdict(ctx, words[1], t)
+	case words[0] == "commit" && len(words) == 4 && words[2] == "client":
+		return r.client(ctx, words[1], words[3], t)
+	}
+	return nil // not a matter of the forge
+}
+
+// status is a report as a commit status.
+func status(context string, t state.Report, url string) forge.Status {
+	return forge.Status{Context: "reconciler/" + context, State: forge.State(t.State), Description: report.Clip(report.Line(t.Text), forge.MaxDescription), URL: url}
+}
+
+// pull reads a record by its number as a subject has it.
+func (r *Reviewer) pull(number string) (p state.Pull, err error) {
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return p, fmt.Errorf("pull request %q: %w", number, forge.ErrNotFound)
+	}
+	var ok bool
+	err = r.Store.View(func(tx store.Tx) error { p, ok, err = store.Pull(tx, n); return err })
+	if err == nil && !ok {
+		err = fmt.Errorf("pull request %d: %w", n, forge.ErrNotFound)
+	}
+	return p, err
+}
+
+// sticky writes the one comment of a kind: the one that we know, else one of ours that bears
+// the marker, else a new one.
+func (r *Reviewer) sticky(ctx context.Context, number, kind, body string) error {
+	p, err := r.pull(number)
+	if err != nil {
+		return err
+	}
+	id := &p.Comment
+	if kind == report.KindResult {
+		id = &p.Result
+	}
+	if *id != 0 {
+		err := r.Forge.EditComment(ctx, *id, body)
+		if !errors.Is(err, forge.ErrNotFound) {
+			return err
+		}
+		*id = 0 // somebody deleted it
+	}
+	found, err := r.find(ctx, p.Number, func(k string, _ int64) bool { return k == kind })
+	if err != nil {
+		return err
+	}
+	if *id = found; found != 0 {
+		err = r.Forge.EditComment(ctx, found, body)
+	} else {
+		var made forge.Comment
+		made, err = r.Forge.CreateComment(ctx, p.Number, body)
+		*id = made.ID
+	}
+	if err != nil {
+		return err
+	}
+	return r.Store.Update(func(tx store.Tx) error {
+		now, ok, err := store.Pull(tx, p.Number)
+		if err != nil || !ok {
+			return err
+		}
+		now.Comment, now.Result = p.Comment, p.Result
+		return store.PutPull(tx, now)
+	})
+}
+
+// find is the oldest comment of ours whose marker is wanted; 0: there is none.
+func (r *Reviewer) find(ctx context.Context, pull int, want func(kind string, id int64) bool) (int64, error) {
+	me, err := r.whoami(ctx)
+	if err != nil {
+		return 0, err
+	}
+	all, err := r.Forge.Comments(ctx, pull)
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range all {
+		if kind, id, ok := report.MarkerOf(c.Body); ok && ours(me, c) && want(kind, id) {
+			return c.ID, nil
+		}
+	}
+	return 0, nil
+}
+
+// reply answers a comment, once.
+func (r *Reviewer) reply(ctx context.Context, number, comment, body string) error {
+	p, err := r.pull(number)
+	if err != nil {
+		return err
+	}
+	found, err := r.find(ctx, p.Number, func(kind string, id int64) bool { return kind == report.KindReply && strconv.FormatInt(id, 10) == comment })
+	if err != nil || found != 0 {
+		return err
+	}
+	_, err = r.Forge.CreateComment(ctx, p.Number, body)
+	return err
+}
+
+// verdict tells what became of an accepted head: on the head, and on the merge commit of
+// every pull request that it brought.
+func (r *Reviewer) verdict(ctx context.Context, head string, t state.Report) error {
+	pulls, commits, err := r.broughtBy(head)
+	if err != nil {
+		return err
+	}
+	url := r.page(r.Pages.Commit, head)
+	if url == "" && len(pulls) == 1 {
+		url = pulls[0].URL
+	}
+	s := status("apply", t, url)
+	told := []string{head}
+	for _, p := range pulls {
+		if p.MergeCommit != "" && slices.Contains(commits, p.MergeCommit) && !slices.Contains(told, p.MergeCommit) {
+			told = append(told, p.MergeCommit)
+		}
+	}
+	for _, commit := range told {
+		if err := r.Forge.SetStatus(ctx, commit, s); err != nil {
+			return err
+		}
+	}
+	return r.results(ctx, head, pulls)
+}
+
+// broughtBy are the pull requests that an accepted head brought, and the commits of its
+// range.
+func (r *Reviewer) broughtBy(head string) (pulls []state.Pull, commits []string, err error) {
+	err = r.Store.View(func(tx store.Tx) error {
+		pulls = nil
+		all, err := store.Pulls(tx)
+		if err != nil {
+			return err
+		}
+		for _, p := range all {
+			if slices.Contains(p.Accepted, head) {
+				pulls = append(pulls, p)
+			}
+		}
+		v, _, err := store.VerdictHead(tx, head)
+		commits = v.Commits
+		return err
+	})
+	return pulls, commits, err
+}
+
+// client tells what became of one client of a head: a status and a deployment in the
+// environment of its name.
+func (r *Reviewer) client(ctx context.Context, head, name string, t state.Report) error {
+	pulls, _, err := r.broughtBy(head)
+	if err != nil {
+		return err
+	}
+	url := r.page(r.Pages.Client, name)
+	if url == "" && len(pulls) == 1 {
+		url = pulls[0].URL
+	}
+	if err := r.Forge.SetStatus(ctx, head, status("client/"+name, t, url)); err != nil {
+		return err
+	}
+	if err := r.deployment(ctx, head, name, t); err != nil {
+		return err
+	}
+	return r.results(ctx, head, pulls)
+}
+
+// deployment is the forge's own record of what a head came to for a client.
+func (r *Reviewer) deployment(ctx context.Context, head, name string, t state.Report) error {
+	all, err := r.Forge.Deployments(ctx, head, name)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(all, func(d forge.Deployment) bool { return d.Task == deployTask })
+	var d forge.Deployment
+	if i >= 0 {
+		d = all[i]
+	} else if d, err = r.Forge.CreateDeployment(ctx, forge.Deployment{Commit: head, Environment: name, Task: deployTask}, "reconciler"); err != nil {
+		return err
+	}
+	s := forge.DeploymentStatus{Description: report.Clip(report.Line(t.Text), forge.MaxDescription), Environment: name, URL: t.URL, LogURL: r.page(r.Pages.Client, name)}
+	switch forge.State(t.State) {
+	case forge.Pending:
+		s.State = forge.InProgress
+	case forge.Success:
+		s.State = forge.DeploymentSuccess
+	case forge.Failure:
+		s.State = forge.DeploymentFailure
+	default:
+		s.State = forge.DeploymentError
+	}
+	return r.Forge.SetDeployment(ctx, d.ID, s)
+}
+
+const deployTask = "reconcile"

@@ -1,0 +1,338 @@
+package review
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha1" //nolint:gosec // Git's own ids
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/report"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// The contexts of a pull request's statuses, below "reconciler/".
+const (
+	contextValidate = "validate"
+	contextPlan     = "plan"
+)
+
+// ErrMoved says that a pull request's head is not where the forge said: look again.
+var ErrMoved = errors.New("the pull request moved meanwhile")
+
+func waitText(context string) string {
+	if context == contextValidate {
+		return "checking the manifests"
+	}
+	return "planning"
+}
+
+// planDue plans what is due, the longest waiting first, and says when to come back.
+func (r *Reviewer) planDue(ctx context.Context) (next time.Time, err error) {
+	var all []state.Pull
+	if err := r.Store.View(func(tx store.Tx) (err error) { all, err = store.Pulls(tx); return err }); err != nil {
+		return next, fmt.Errorf("read pull requests: %w", err)
+	}
+	base := r.Engine.Head()
+	if base == "" {
+		return next, nil // there is no branch to merge into yet
+	}
+	slices.SortStableFunc(all, func(a, b state.Pull) int { return a.HeadAt.Compare(b.HeadAt) })
+	var errs []error
+	left := maxPlans
+	for _, p := range all {
+		if ctx.Err() != nil {
+			return next, context.Cause(ctx)
+		}
+		due, at, err := r.due(p, base)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if !due {
+			next = sooner(next, at)
+			continue
+		}
+		if left--; left < 0 {
+			return sooner(next, r.Now()), errors.Join(errs...)
+		}
+		if err := r.plan(ctx, p, base); err != nil {
+			errs = append(errs, fmt.Errorf("plan pull request %d: %w", p.Number, err))
+		}
+		next = sooner(next, r.Now()) // what it changed may be others' matter, too
+	}
+	return next, errors.Join(errs...)
+}
+
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// due says whether a pull request is to be planned now, or when.
+func (r *Reviewer) due(p state.Pull, base string) (now bool, at time.Time, err error) {
+	switch {
+	case !p.Open:
+		return p.Wanted && p.Comment != 0, at, nil
+	case p.RetryAt.After(r.Now()):
+		return false, p.RetryAt, nil
+	case p.Wanted || p.Planned == "" || !p.RetryAt.IsZero():
+		return true, at, nil
+	case p.Head != p.Planned:
+		// Whoever pushes again and again is planned when he rests, or has waited enough.
+		at = p.HeadAt.Add(r.Quiet)
+		if most := p.PlannedAt.Add(r.Patience); at.After(most) && most.After(p.PlannedAt) {
+			at = most
+		}
+		return !at.After(r.Now()), at, nil
+	case p.Base != base:
+		return true, at, nil
+	}
+	others, err := r.othersOf(p)
+	return err == nil && digestOf(others) != p.Others, at, err
+}
+
+// plan judges one pull request and writes what came of it, with what is to be told.
+func (r *Reviewer) plan(ctx context.Context, p state.Pull, base string) error {
+	if !p.Open {
+		return r.ended(p)
+	}
+	v := view{comment: report.PullPlan{Stage: report.StagePlanned, Head: p.Head, Base: base, Repo: r.repoOf(p), Link: r.pullURL(p)}}
+	before := p
+	err := r.judge(ctx, &p, base, &v)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if errors.Is(err, ErrMoved) {
+		p.RetryAt = r.Now().Add(time.Second)
+		return r.write(func(tx store.Tx) error { return r.put(tx, p) })
+	}
+	if err != nil {
+		p = before
+		p.Failures++
+		p.RetryAt = r.Now().Add(min(firstRetry<<min(p.Failures-1, 10), maxRetry))
+		v.comment.Stage, v.comment.Cause, v.comment.RetryAt = report.StageFailed, cause(err), p.RetryAt
+		if r.Log != nil {
+			r.Log.Warn("pull request can't be planned; it is tried again", "pull", p.Number, "error", err)
+		}
+	} else {
+		p.Failures, p.RetryAt, p.Wanted = 0, time.Time{}, false
+		p.Planned, p.Base, p.PlannedAt = p.Head, base, r.Now()
+	}
+	others, err := r.othersOf(p)
+	if err != nil {
+		return err
+	}
+	p.Others = digestOf(others)
+	v.comment.Others = others
+	return r.tell(p, before, v)
+}
+
+// view is a judged pull request on its way to be told.
+type view struct {
+	comment report.PullPlan
+	whole   []byte // the plan as JSON; nil: there is none
+}
+
+// judge fetches, merges and judges.
+func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *view) error {
+	if err := r.Git.Bring(ctx, p.Number, p.Head); err != nil {
+		return err
+	}
+	m, err := r.Git.Merged(ctx, p.Number, base, p.Head)
+	if err != nil {
+		return err
+	}
+	p.Static = p.Fork && p.Asked != p.Head
+	p.Files = filesOf(m)
+	if len(m.Conflicts) > 0 {
+		p.Clients, p.Shown = nil, nil
+		v.comment.Stage, v.comment.Conflicts = report.StageConflict, m.Conflicts
+		return nil
+	}
+	j, err := r.Engine.Judge(ctx, reconcile.Proposal{Commit: p.Head, Base: base, Branch: r.Branch, At: m.At, Merged: m.Files, Static: p.Static})
+	if err != nil {
+		return err
+	}
+	p.Clients, p.Shown = j.Clients, j.Shown
+	if p.Static {
+		v.comment.Stage = report.StageFork
+	}
+	v.comment.Plan, v.comment.At, v.comment.Checked, v.comment.Holds = j.Preview, r.Now(), true, j.Waits
+	v.comment.Files = len(p.Clients)
+	v.comment.Clients = map[string]report.About{}
+	for _, c := range j.Clients {
+		about := report.About{Page: r.page(r.Pages.Client, c.Name)}
+		if len(c.Hosts) > 0 && !p.Static {
+			about.Site = "https://" + c.Hosts[0]
+		}
+		v.comment.Clients[c.Name] = about
+	}
+	if v.whole, err = json.Marshal(j.Preview); err != nil {
+		return fmt.Errorf("keep the plan: %w", err)
+	}
+	return nil
+}
+
+// filesOf are the paths that a merge changes, with the blob they have after it.
+func filesOf(m Merged) map[string]string {
+	out, was := map[string]string{}, map[string]string{}
+	for _, f := range m.At {
+		was[f.Path] = blobOf(f)
+	}
+	for _, f := range m.Files {
+		if b := blobOf(f); was[f.Path] != b {
+			out[f.Path] = b
+		}
+		delete(was, f.Path)
+	}
+	for path := range was {
+		out[path] = ""
+	}
+	return out
+}
+
+// blobOf is the id that Git has for a file's content.
+func blobOf(f accept.File) string {
+	if f.Blob != "" || f.Err != "" {
+		return cmp.Or(f.Blob, "unreadable")
+	}
+	h := sha1.New() //nolint:gosec // Git's own ids
+	fmt.Fprintf(h, "blob %d\x00", len(f.Data))
+	_, _ = h.Write(f.Data) // a hash never fails
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// cause is an error's words for people.
+func cause(err error) string {
+	text := err.Error()
+	if i := strings.IndexByte(text, '\n'); i >= 0 {
+		text = text[:i]
+	}
+	return text
+}
+
+// ended tells on its comment that a pull request is closed or merged.
+func (r *Reviewer) ended(p state.Pull) error {
+	v := view{comment: report.PullPlan{Stage: report.StageClosed, Head: p.Head, Base: p.Base, Repo: r.repoOf(p)}}
+	if p.Merged {
+		v.comment.Stage, v.comment.Merged, v.comment.Result = report.StageMerged, p.MergeCommit, r.page(r.Pages.Commit, p.MergeCommit)
+	}
+	before := p
+	p.Wanted = false
+	return r.tell(p, before, v)
+}
+
+// tell writes a pull request's record with what is to be said of it. What was said already
+// is not said again.
+func (r *Reviewer) tell(p, before state.Pull, v view) error {
+	quiet := v.comment.Stage == report.StagePlanned && len(v.comment.Plan.Changes) == 0 && len(v.comment.Plan.Problems) == 0 && len(v.comment.Others) == 0
+	body := ""
+	if !quiet || p.Comment != 0 || before.Said != "" {
+		body = v.comment.Markdown()
+	}
+	validate, plan := v.comment.Validate(), v.comment.Status()
+	said := digest(string(v.comment.Stage), v.comment.Head, v.comment.Plan.Fingerprint, stable(v.comment))
+	repeated := said == before.Said
+	p.Said = said
+	return r.write(func(tx store.Tx) error {
+		if err := r.put(tx, p); err != nil {
+			return err
+		}
+		if v.whole != nil && len(v.whole) <= store.MaxPlan {
+			if err := store.PutPullPlan(tx, p.Number, v.whole); err != nil {
+				return err
+			}
+		}
+		if repeated && before.Planned == before.Head {
+			return nil
+		}
+		if p.Open || p.Planned != p.Head { // what nobody came to plan ends, too
+			for context, line := range map[string]report.StatusLine{contextValidate: validate, contextPlan: plan} {
+				if err := r.report(tx, state.Report{Subject: "head/" + p.Head + "/" + context, State: line.State, Text: line.Text, URL: r.pullURL(p)}); err != nil {
+					return err
+				}
+			}
+		}
+		if body == "" || repeated {
+			return nil
+		}
+		return r.report(tx, state.Report{Subject: fmt.Sprintf("pull/%d/plan", p.Number), State: plan.State, Text: plan.Text, Detail: body})
+	})
+}
+
+// stable is what makes the words of a comment other words, beside its plan: not the base
+// it was made on, nor the time.
+func stable(c report.PullPlan) string {
+	c.Base, c.At, c.Plan.LookedAt, c.Since, c.SinceBase = "", time.Time{}, time.Time{}, nil, ""
+	return c.Markdown()
+}
+
+// write is one transaction, after which the outbox is looked at.
+func (r *Reviewer) write(f func(tx store.Tx) error) error {
+	err := r.Store.Update(f)
+	r.Engine.Told()
+	return err
+}
+
+// put writes a judged record; what the sink and the engine noted meanwhile stays.
+func (r *Reviewer) put(tx store.Tx, p state.Pull) error {
+	now, ok, err := store.Pull(tx, p.Number)
+	if err != nil {
+		return err
+	}
+	if ok {
+		p.Accepted, p.Comment, p.Result, p.ResultSaid = now.Accepted, now.Comment, now.Result, now.ResultSaid
+	}
+	return store.PutPull(tx, p)
+}
+
+func digest(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:%s", len(p), p)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:12])
+}
+
+// page is an address of ours, "" where there is none.
+func (r *Reviewer) page(f func(string) string, name string) string {
+	if f == nil || name == "" {
+		return ""
+	}
+	return f(name)
+}
+
+// pullURL is where a pull request's links lead: our page of it, else its own.
+func (r *Reviewer) pullURL(p state.Pull) string {
+	if r.Pages.Pull != nil {
+		if u := r.Pages.Pull(p.Number); u != "" {
+			return u
+		}
+	}
+	return p.URL
+}
+
+// repoOf is where the files of a pull request are shown and, but for a stranger's, edited.
+func (r *Reviewer) repoOf(p state.Pull) report.Repo {
+	if r.Web == "" {
+		return report.Repo{}
+	}
+	out := report.Repo{View: r.Web + "/blob/" + p.Head}
+	if !p.Fork && p.Branch != "" {
+		out.Edit = r.Web + "/edit/" + url.PathEscape(p.Branch)
+	}
+	return out
+}

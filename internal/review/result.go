@@ -1,0 +1,163 @@
+package review
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/report"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// results writes the result comment of every pull request of a head whose clients have all
+// come to an end, for now: one that goes on later is told again.
+func (r *Reviewer) results(ctx context.Context, head string, pulls []state.Pull) error {
+	for _, p := range pulls {
+		if p.Accepted[len(p.Accepted)-1] != head {
+			continue // a later head speaks of it
+		}
+		c, ended, err := r.result(ctx, p, head)
+		if err != nil {
+			return err
+		}
+		if !ended || len(c.Clients)+len(c.Problems) == 0 {
+			continue
+		}
+		body := c.Markdown()
+		if said := digest(body); said != p.ResultSaid {
+			if err := r.sticky(ctx, strconv.Itoa(p.Number), report.KindResult, body); err != nil {
+				return err
+			}
+			err := r.Store.Update(func(tx store.Tx) error {
+				now, ok, err := store.Pull(tx, p.Number)
+				if err != nil || !ok {
+					return err
+				}
+				now.ResultSaid = said
+				return store.PutPull(tx, now)
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// result is what a head came to for the clients of a pull request; ended says that none of
+// them is under way.
+func (r *Reviewer) result(ctx context.Context, p state.Pull, head string) (out report.PullResult, ended bool, err error) {
+	var reviewed report.Plan
+	var held []int
+	err = r.Store.View(func(tx store.Tx) error {
+		out, ended, held = report.PullResult{Commit: head, Repo: r.repoOf(state.Pull{Head: head, Fork: true}), Link: r.page(r.Pages.Commit, head)}, true, nil
+		v, ok, err := store.Verdict(tx, head)
+		if err != nil || !ok {
+			return err
+		}
+		for _, q := range v.Invalid {
+			if _, its := p.Files[q.Path]; its {
+				out.Problems = append(out.Problems, report.Problem{Client: q.Client, Path: q.Path, Line: q.Line, Column: q.Column, Text: q.Text, Hint: q.Hint})
+			}
+		}
+		holds, err := store.Holds(tx)
+		if err != nil {
+			return err
+		}
+		var began, last time.Time
+		for _, pc := range p.Clients {
+			c, ok, err := store.ClientByName(tx, pc.Name)
+			if err != nil {
+				return err
+			}
+			fate, touched := v.Clients[c.ID]
+			if !ok || !touched {
+				continue
+			}
+			one, err := r.clientResult(tx, c, fate, holds)
+			if err != nil {
+				return err
+			}
+			if state.FateWord(fate) == "pending" {
+				ended = false
+			}
+			if len(one.Holds) > 0 {
+				held = append(held, len(out.Clients))
+			}
+			if s := one.Run.Started; !s.IsZero() && (began.IsZero() || s.Before(began)) {
+				began = s
+			}
+			if e := one.Run.Ended; e.After(last) {
+				last = e
+			}
+			out.Clients = append(out.Clients, one)
+		}
+		if last.After(began) {
+			out.Took = last.Sub(began)
+		}
+		text, _, err := store.PullPlan(tx, p.Number)
+		if err != nil || len(text) == 0 {
+			return err
+		}
+		return json.Unmarshal(text, &reviewed)
+	})
+	if err != nil || !ended {
+		return out, ended, err
+	}
+	for _, i := range held {
+		if err := r.difference(ctx, &out.Clients[i], reviewed); err != nil {
+			return out, ended, err
+		}
+	}
+	return out, ended, nil
+}
+
+// clientResult is what is on record of how a client came to its fate.
+func (r *Reviewer) clientResult(tx store.Tx, c state.Client, fate string, holds []state.Hold) (report.ClientResult, error) {
+	out := report.ClientResult{Client: c, Fate: fate, Log: r.page(r.Pages.Client, c.Name)}
+	d, ok, err := store.Deployment(tx, c.Deployment)
+	if err != nil {
+		return out, err
+	}
+	if ok && state.FateWord(fate) != "superseded" {
+		out.Run = d
+	}
+	if state.FateWord(fate) == "held" {
+		for _, h := range holds {
+			if h.Client == c.ID {
+				out.Holds = append(out.Holds, h)
+			}
+		}
+	}
+	have, err := store.Resources(tx, c.ID)
+	if err != nil {
+		return out, err
+	}
+	for _, x := range have {
+		if x.Retained() {
+			out.Kept = append(out.Kept, x)
+		}
+	}
+	return out, nil
+}
+
+// difference adds, of a client that is held, what was shown and what would run now.
+func (r *Reviewer) difference(ctx context.Context, c *report.ClientResult, reviewed report.Plan) error {
+	now, err := r.Engine.PlanOf(ctx, c.Client.ID)
+	if err != nil {
+		return err
+	}
+	for i := range reviewed.Changes {
+		if reviewed.Changes[i].Client == c.Client.Name {
+			c.Reviewed = &reviewed.Changes[i]
+		}
+	}
+	for i := range now.Changes {
+		if now.Changes[i].Client == c.Client.Name {
+			c.Now = &now.Changes[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package review
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/forge"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/report"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// Limits.
+const (
+	maxPlans    = 50                  // pull requests planned in one look
+	maxOthers   = 20                  // overlaps that one comment tells
+	keepPulls   = 90 * 24 * time.Hour // records of pull requests that ended
+	keepCommand = 30 * 24 * time.Hour
+	firstRetry  = 30 * time.Second // of a plan that could not be made; doubled, to maxRetry
+	maxRetry    = 30 * time.Minute
+	maxReplies  = 20 // comments answered in one look
+)
+
+// Engine judges proposals and carries out what people ask for.
+type Engine interface {
+	// Judge says what merging would do, by the rules of the branch.
+	Judge(ctx context.Context, p reconcile.Proposal) (reconcile.Judgement, error)
+	// Head is the accepted head of the branch, "" before the first.
+	Head() string
+	// PlanOf is what would run for a client now, looked at.
+	PlanOf(ctx context.Context, id state.ClientID) (report.Plan, error)
+	// Told says that something was put into the outbox.
+	Told()
+}
+
+// Git reads what pull requests would merge. What it can't read is an error.
+type Git interface {
+	// Bring brings a pull request's head here.
+	Bring(ctx context.Context, number int, head string) error
+	// Merged returns the branch's files at base, and what they are after merging head.
+	Merged(ctx context.Context, number int, base, head string) (Merged, error)
+}
+
+// Merged is a merge that nobody made.
+type Merged struct {
+	At, Files []accept.File // before and after
+	Conflicts []string      // paths that both sides changed; Files are then not all
+}
+
+// Actions are what a comment may ask for.
+type Actions struct {
+	Retry   func(ctx context.Context, client, by string) error
+	Approve func(ctx context.Context, fingerprint, by string) error
+}
+
+// Pages are addresses of our own pages; each may return "".
+type Pages struct {
+	Pull   func(number int) string
+	Commit func(commit string) string
+	Client func(name string) string
+	Pass   func(deployment string) string
+}
+
+// Reviewer reads the pull requests of one repository. Fields are set by wiring.
+type Reviewer struct {
+	Engine  Engine
+	Git     Git
+	Forge   forge.Forge
+	Store   store.Store
+	Actions Actions
+	Pages   Pages
+	Web     string // the repository's page at the forge, for links; "" for none
+	Branch  string
+	Now     func() time.Time
+	Log     *slog.Logger
+	// Quiet is how long a branch that is pushed to again and again must rest before it is
+	// planned once more, and Patience how long it may make us wait.
+	Quiet, Patience time.Duration
+
+	once    sync.Once
+	hint    chan struct{}
+	looking sync.Mutex // one look at a time
+	me      identity
+}
+
+// Hint says that something may have changed at the forge. It never blocks.
+func (r *Reviewer) Hint() {
+	r.prepare()
+	select {
+	case r.hint <- struct{}{}:
+	default:
+	}
+}
+
+func (r *Reviewer) prepare() {
+	r.once.Do(func() { r.hint = make(chan struct{}, 1) })
+}
+
+// Run looks now, at every hint, and at least every so often, until ctx ends.
+func (r *Reviewer) Run(ctx context.Context, every time.Duration) {
+	r.prepare()
+	for {
+		next, err := r.Sync(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			r.Log.Warn("pull requests can't be looked at; it is tried again", "error", err)
+		}
+		pause := every
+		if !next.IsZero() {
+			pause = max(min(pause, next.Sub(r.Now())), time.Second/4)
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+		case <-r.hint:
+		case <-timer.C:
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// identity is who we are at the forge, asked once it answers.
+type identity struct {
+	mu sync.Mutex
+	is *forge.Identity
+}
+
+func (r *Reviewer) whoami(ctx context.Context) (forge.Identity, error) {
+	r.me.mu.Lock()
+	defer r.me.mu.Unlock()
+	if r.me.is != nil {
+		return *r.me.is, nil
+	}
+	me, err := r.Forge.Me(ctx)
+	if err != nil {
+		return me, err
+	}
+	r.me.is = &me
+	return me, nil
+}
+
+// ours says that we wrote a comment.
+func ours(me forge.Identity, c forge.Comment) bool {
+	return me.ID != 0 && c.AuthorID == me.ID || me.Login != "" && c.Author == me.Login
+}

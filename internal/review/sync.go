@@ -1,0 +1,159 @@
+package review
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/forge"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// Sync looks at the forge once: which pull requests are there, what their comments command,
+// and plans what is due. It returns when it wants to look again by itself; zero: it doesn't.
+// What of it can't be done is an error, and the rest goes on.
+func (r *Reviewer) Sync(ctx context.Context) (next time.Time, err error) {
+	r.looking.Lock()
+	defer r.looking.Unlock()
+	errs := []error{r.see(ctx), r.commands(ctx)}
+	if ctx.Err() != nil {
+		return next, context.Cause(ctx)
+	}
+	next, err = r.planDue(ctx)
+	return next, errors.Join(append(errs, err)...)
+}
+
+// see takes over what the forge says of pull requests.
+func (r *Reviewer) see(ctx context.Context) error {
+	open, err := r.Forge.Open(ctx, r.Branch)
+	if err != nil {
+		return fmt.Errorf("list pull requests: %w", err)
+	}
+	var known []state.Pull
+	if err := r.Store.View(func(tx store.Tx) (err error) { known, err = store.Pulls(tx); return err }); err != nil {
+		return fmt.Errorf("read pull requests: %w", err)
+	}
+	had := map[int]state.Pull{}
+	for _, p := range known {
+		had[p.Number] = p
+	}
+	is := map[int]bool{}
+	var changed []state.Pull
+	for _, f := range open {
+		is[f.Number] = true
+		p, ok := had[f.Number]
+		if now := r.seen(p, f); !ok || !same(p, now) {
+			changed = append(changed, now)
+		}
+	}
+	var errs []error
+	for _, p := range known {
+		if !p.Open || is[p.Number] {
+			continue
+		}
+		f, err := r.Forge.Pull(ctx, p.Number)
+		if err != nil && !errors.Is(err, forge.ErrNotFound) {
+			errs = append(errs, fmt.Errorf("look at pull request %d: %w", p.Number, err))
+			continue
+		}
+		if err != nil {
+			f = forge.Pull{Number: p.Number, Title: p.Title, Author: p.Author, Head: p.Head, URL: p.URL, Fork: p.Fork}
+		}
+		now := r.seen(p, f)
+		if !f.Open {
+			now.ClosedAt, now.Wanted = r.Now(), true // its comment says so
+		}
+		changed = append(changed, now)
+	}
+	return errors.Join(append(errs, r.keep(changed, known))...)
+}
+
+// same says that nothing of a pull request changed that is kept of it.
+func same(a, b state.Pull) bool {
+	return a.Title == b.Title && a.Author == b.Author && a.URL == b.URL && a.Fork == b.Fork && a.Open == b.Open && a.Merged == b.Merged &&
+		a.MergeCommit == b.MergeCommit && a.Head == b.Head
+}
+
+// seen is a record with what the forge says of it now.
+func (r *Reviewer) seen(p state.Pull, f forge.Pull) state.Pull {
+	if p.Head != f.Head {
+		p.Head, p.HeadAt, p.RetryAt, p.Failures = f.Head, r.Now(), time.Time{}, 0
+	}
+	if f.Open && !p.Open {
+		p.Wanted, p.ClosedAt = true, time.Time{} // new, or opened again
+	}
+	p.Number, p.Title, p.Author, p.URL, p.Branch, p.Fork = f.Number, f.Title, f.Author, f.URL, f.HeadRef, f.Fork
+	p.Open, p.Merged, p.MergeCommit, p.UpdatedAt = f.Open, f.Merged, f.MergeCommit, f.UpdatedAt
+	return p
+}
+
+// keep writes records, and forgets those that ended long ago. What another writer noted
+// meanwhile stays.
+func (r *Reviewer) keep(changed, known []state.Pull) error {
+	var old []int
+	for _, p := range known {
+		if !p.Open && !p.ClosedAt.IsZero() && r.Now().Sub(p.ClosedAt) > keepPulls {
+			old = append(old, p.Number)
+		}
+	}
+	if len(changed)+len(old) == 0 {
+		return nil
+	}
+	return r.Store.Update(func(tx store.Tx) error {
+		for _, n := range old {
+			if err := store.DeletePull(tx, n); err != nil {
+				return err
+			}
+		}
+		for _, p := range changed {
+			if now, ok, err := store.Pull(tx, p.Number); err != nil {
+				return err
+			} else if ok {
+				p.Accepted, p.Comment, p.Result, p.ResultSaid = now.Accepted, now.Comment, now.Result, now.ResultSaid
+			}
+			if err := r.merged(tx, &p); err != nil {
+				return err
+			}
+			if err := store.PutPull(tx, p); err != nil {
+				return err
+			}
+			if p.Open && p.Head != p.Planned {
+				for _, context := range []string{contextValidate, contextPlan} {
+					if err := r.report(tx, state.Report{Subject: "head/" + p.Head + "/" + context, State: string(forge.Pending), Text: waitText(context), URL: r.pullURL(p)}); err != nil {
+						return err
+					}
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// merged finds the verdict of a pull request that the forge says was merged, where Git
+// alone did not tell: a squash of what nobody had planned yet.
+func (r *Reviewer) merged(tx store.Tx, p *state.Pull) error {
+	if !p.Merged || p.MergeCommit == "" || len(p.Accepted) > 0 {
+		return nil
+	}
+	heads, err := store.VerdictHeads(tx)
+	if err != nil {
+		return err
+	}
+	for _, v := range heads {
+		if v.Commit == p.MergeCommit || slices.Contains(v.Commits, p.MergeCommit) {
+			p.Accepted = []string{v.Commit}
+			return r.report(tx, state.Report{Subject: "commit/" + v.Commit, State: v.State, Text: verdictText(tx, v)})
+		}
+	}
+	return nil
+}
+
+// report puts one thing to be told into the outbox.
+func (r *Reviewer) report(tx store.Tx, t state.Report) error {
+	t.At = r.Now()
+	_, err := store.AddReport(tx, t)
+	return err
+}
