@@ -136,7 +136,7 @@ func (e *Engine) blame(id state.ClientID, why string, sure bool, count func(*sta
 	end := ending{status: m.client.Status, what: "interrupted", cut: true, because: fmt.Sprintf("%s, %s in a row; it is tried again", why, times(n))}
 	if n >= maxCrashes && sure {
 		end = ending{status: state.StatusFailed, what: "failed", word: "failed", settled: true, cut: true,
-			because: fmt.Sprintf("%sin quarantine since %s: %s, %s in a row", stillWorks(m), e.Now().UTC().Format("2 January 2006 15:04 MST"), why, times(n)),
+			because: fmt.Sprintf("%sin quarantine since %s: %s, %s in a row", leftAlone(m), e.Now().UTC().Format("2 January 2006 15:04 MST"), why, times(n)),
 			next:    "nothing of it is tried until `reconciler retry " + m.client.Name + "`, or a commit that changes it; report the error, the log has it"}
 	} else if seen.Panics > m.client.Panics {
 		end.at = e.later(n, time.Time{})
@@ -165,6 +165,15 @@ func (e *Engine) blame(id state.ClientID, why string, sure bool, count func(*sta
 		})
 	})
 	return Done{Clients: g.ids, At: end.at}, err
+}
+
+// leftAlone is what a quarantine says first. What the last try came to nobody knows, and
+// nothing of it is put back: which version serves is not said.
+func leftAlone(m *member) string {
+	if m.client.EverDeployed {
+		return "Your site is left as it is. "
+	}
+	return ""
 }
 
 func times(n int) string {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/journal"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
@@ -160,15 +161,15 @@ func (s *story) newestWins(step plan.Step) {
 }
 
 // guarded: no more clients lose their manifest, database or a name in a day than the guard
-// lets go by itself (P5).
+// lets go by itself (P5). Who was not made yet has nothing to lose.
 func (s *story) guarded() {
 	gone := map[state.ClientID]bool{}
 	since := s.world.clock.Now().Add(-accept.Window)
 	for _, t := range s.allTombstones() {
 		c := s.client(t.Client)
-		whole := t.Part == "" && c.Removed && c.Deployment != ""
+		whole := t.Part == "" && c.Removed
 		part := !c.Removed && (strings.HasPrefix(t.Part, "database/") || strings.HasPrefix(t.Part, accept.HostPart+"/"))
-		if (whole || part) && t.Held == "" && t.At.After(since) && !s.letGo[t.Client] {
+		if (whole || part) && !s.unmade[lossOf(t)] && t.Held == "" && t.At.After(since) && !s.letGo[t.Client] {
 			gone[t.Client] = true
 		}
 	}
@@ -176,6 +177,19 @@ func (s *story) guarded() {
 		s.Fatalf("P5: %v lost something within a day, and the guard lets %d go: %+v", slices.Sorted(maps.Keys(gone)), limit, s.allTombstones())
 	}
 }
+
+// notMade keeps in mind what was taken from clients of which nothing was made so far: they
+// waited, and were made later without it.
+func (s *story) notMade() {
+	for _, t := range s.allTombstones() {
+		if _, seen := s.unmade[lossOf(t)]; !seen {
+			s.unmade[lossOf(t)] = s.client(t.Client).Deployment == "" && len(s.resources(t.Client)) == 0
+		}
+	}
+}
+
+// lossOf names what one commit took from one client.
+func lossOf(t state.Tombstone) string { return string(t.Client) + " " + t.Part + " " + t.Commit }
 
 // truthful: a commit is told as done when the clients that it touched are (I10).
 func (s *story) truthful(r state.Report) {
@@ -266,6 +280,7 @@ func (s *story) stillServed(when string) {
 
 // noticed follows the engine when it accepted a head.
 func (s *story) noticed() {
+	s.notMade()
 	head := s.engine.Head()
 	if head == s.accepted || head == "" {
 		return
@@ -434,8 +449,8 @@ func (s *story) dataStays() {
 	}
 	for id, k := range s.data {
 		if there[id] || k.byHand || k.purged {
-			if k.byHand && s.purging[k.client] && !slices.ContainsFunc(s.resources(k.client), func(r state.Resource) bool { return r.ID == id }) {
-				k.purged = true
+			if k.byHand {
+				s.erased(id, k)
 			}
 			continue
 		}
@@ -443,6 +458,18 @@ func (s *story) dataStays() {
 			s.Fatalf("I4: the database %s of %s is gone", id, k.client)
 		}
 		k.purged = true
+	}
+}
+
+// erased follows the erasure of a database that a person had deleted: it may be cut off, and
+// come to its end in a later event.
+func (s *story) erased(id string, k *kept) {
+	k.erasing = s.purging[k.client] || k.erasing
+	switch {
+	case !slices.ContainsFunc(s.resources(k.client), func(r state.Resource) bool { return r.ID == id }):
+		k.purged = k.purged || k.erasing
+	case !slices.ContainsFunc(s.intents(k.client), func(i journal.Intent) bool { return i.ObjectID == id }):
+		k.erasing = false // it came to nothing
 	}
 }
 

@@ -81,6 +81,7 @@ type story struct {
 
 	guard     accept.Guard
 	letGo     map[state.ClientID]bool // whose removal somebody approved
+	unmade    map[string]bool         // losses by name: whether nothing of the client was made then
 	still     map[state.ClientID]bool // who is paused in the pass that runs
 	overtaken map[state.ClientID]bool // who got a newer wish while its pass runs
 	meddled   map[state.ClientID]bool // of whom a person changed something at a vendor
@@ -97,6 +98,7 @@ type kept struct {
 	generation int
 	rows       []string
 	byHand     bool // a person deleted it
+	erasing    bool // a purge of it was begun
 	object     provider.Object
 	purged     bool
 }
@@ -202,7 +204,7 @@ func (s *story) start(t *testing.T) {
 	s.likeIDs, s.data, s.clean, s.up = map[string]bool{}, map[string]*kept{}, map[state.ClientID]bool{}, map[string]state.ClientID{}
 	s.excused, s.told, s.cleanNow, s.thawed = map[string]bool{}, map[string]string{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
 	s.meddled, s.led, s.gaps = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}
-	s.letGo, s.overtaken = map[state.ClientID]bool{}, map[state.ClientID]bool{}
+	s.letGo, s.overtaken, s.unmade = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[string]bool{}
 	s.tree = manifests{specs: map[string]spec{}, template: template}
 	s.chaos = &chaos{hit: s.hit, seen: map[string]int{}, until: map[string]time.Time{}, given: map[string][]string{}, cancel: func() {}}
 	s.turns = newTurns(s.chaos.turn)

@@ -125,8 +125,8 @@ func checkPlan(t interface{ Errorf(string, ...any) }, s string) {
 	if a, b := strings.Count(got.Terminal(Options{}), "\n"), strings.Count(calm.Terminal(Options{}), "\n"); a != b {
 		t.Errorf("%q: %d lines in place of %d on the terminal", s, a, b)
 	}
-	md := got.Markdown()
-	if a, b := strings.Count(md, "\n"), strings.Count(calm.Markdown(), "\n"); a != b && len(s) < maxCell/2 { // longer ones may cost the steps
+	md := pulled(got).Markdown()
+	if a, b := strings.Count(md, "\n"), strings.Count(pulled(calm).Markdown(), "\n"); a != b && len(s) < maxCell/2 { // longer ones may cost the steps
 		t.Errorf("%q: %d lines in place of %d in the comment", s, a, b)
 	}
 	for _, r := range got.Terminal(Options{}) + md {
@@ -134,8 +134,14 @@ func checkPlan(t interface{ Errorf(string, ...any) }, s string) {
 			t.Errorf("%q: %U comes through", s, r)
 		}
 	}
+	width := 0
 	for _, line := range strings.Split(md, "\n") {
-		if strings.HasPrefix(line, "|") && strings.Count(line, "|") != 7 {
+		switch n := strings.Count(line, "|"); {
+		case !strings.HasPrefix(line, "|"):
+			width = 0
+		case width == 0:
+			width = n
+		case n != width:
 			t.Errorf("%q: a row of another width: %s", s, line)
 		}
 	}
@@ -148,7 +154,7 @@ func TestS48HostileTextInEveryField(t *testing.T) {
 	for _, s := range append(hostile(), strings.Repeat("y ", 5_000)) {
 		checkPlan(t, s)
 	}
-	golden(t, "hostile.md", hostilePlan("</details>\n\n# @team `x` | ![i](https://evil.example) \u202e\x1b[31m").Markdown())
+	golden(t, "hostile.md", pulled(hostilePlan("</details>\n\n# @team `x` | ![i](https://evil.example) \u202e\x1b[31m")).Markdown())
 	golden(t, "hostile.txt", hostilePlan("a\n\x1b[2Jb\u202ec").Terminal(Options{}))
 }
 
@@ -163,7 +169,7 @@ func TestS48LongTextHidesNoConsequence(t *testing.T) {
 		for i := range many {
 			many[i] = c
 		}
-		got := Plan{Changes: many}.Markdown()
+		got := pulled(Plan{Changes: many}).Markdown()
 		if n := strings.Count(got, "**bakery goes offline when this is merged.**"); n != len(many) || len(got) > MaxComment {
 			t.Errorf("said %d times in %d bytes", n, len(got))
 		}

@@ -62,7 +62,7 @@ func Result(c state.Client, d state.Deployment, kept []state.Resource) Outcome {
 		o.next = ""
 	default:
 		if s := failedStep(d); s != nil {
-			head(say(" stopped at "), quote(s.Step), say("."))
+			head(say(" stopped at "), quote(stepWord(*s)), say("."))
 		} else {
 			head(say(" failed."))
 		}
@@ -98,7 +98,7 @@ func stillWorks(c state.Client, d state.Deployment) []sentence {
 	var made []string
 	for _, s := range d.Steps {
 		if s.State == "done" && plan.Action(s.Action).Writes() {
-			made = append(made, s.Step)
+			made = append(made, stepWord(s))
 		}
 	}
 	if len(made) == 0 {
@@ -115,6 +115,14 @@ func unique(in []string) []string {
 		}
 	}
 	return out
+}
+
+// stepWord is the word of one of the eight steps; of a record without a number its own.
+func stepWord(s state.StepRun) string {
+	if s.Number > 0 {
+		return plan.StepName(s.Number)
+	}
+	return s.Step
 }
 
 func failedStep(d state.Deployment) *state.StepRun {

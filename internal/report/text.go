@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -74,17 +75,23 @@ func Clip(s string, n int) string {
 	return s[:i] + "…"
 }
 
-// breaker stands after characters that GitHub turns into links in text that is already
-// rendered: a zero-width space, which nobody sees.
+// breaker stands in what GitHub turns into links, mentions or pictures in text that is
+// already rendered: a zero-width space, which nobody sees.
 const breaker = "&#8203;"
+
+// references are what GitHub reads in plain words: GH-1, a commit's hash, an emoji's name.
+// Each is broken after its first group. (docs.github.com, "Autolinked references and URLs")
+var references = regexp.MustCompile(`(?i)\b(gh-)[0-9]|\b([0-9a-f])[0-9a-f]{6,39}\b|(:)[a-z0-9_+-]+:`)
 
 // Text is their text as Markdown prose: it reads as s and does nothing. It has no
 // meaning as markup at the beginning of a line either.
-func Text(s string) string {
-	s = Line(s)
+func Text(s string) string { return prosaic(Line(s), true) }
+
+// prosaic is Text of a part of a line; begin says that the line begins with it.
+func prosaic(s string, begin bool) string {
+	breaks := breaksOf(s)
 	var b strings.Builder
-	begin := true // only blanks and digits so far
-	for i, r := range s {
+	for i, r := range s { // begin: only blanks and digits so far
 		switch {
 		case r == '@' || r == '#':
 			b.WriteString(entity(r) + breaker)
@@ -97,9 +104,31 @@ func Text(s string) string {
 		default:
 			b.WriteRune(r)
 		}
+		if len(breaks) > 0 && i+utf8.RuneLen(r) == breaks[0] {
+			b.WriteString(breaker)
+			breaks = breaks[1:]
+		}
 		begin = begin && (r == ' ' || r >= '0' && r <= '9')
 	}
 	return b.String()
+}
+
+// breaksOf are the places in a line where a reference is broken, in order.
+func breaksOf(s string) []int {
+	var out []int
+	for at := 0; at < len(s); {
+		m := references.FindStringSubmatchIndex(s[at:])
+		if m == nil {
+			break
+		}
+		end := 0
+		for g := 2; g < len(m); g += 2 {
+			end = max(end, m[g+1])
+		}
+		out = append(out, at+end)
+		at += max(end, m[1]-1) // the last colon of a name may begin another
+	}
+	return out
 }
 
 // afterWWW says that s ends like the beginning of a bare web address.
@@ -180,7 +209,7 @@ func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	return strconv.Itoa(n) + " " + noun + "s"
+	return number(n) + " " + noun + "s"
 }
 
 func short(commit string) string { return commit[:min(7, len(commit))] }
@@ -188,6 +217,15 @@ func short(commit string) string { return commit[:min(7, len(commit))] }
 func orDash(s string) string {
 	if s == "" {
 		return "-"
+	}
+	return s
+}
+
+// number is a count as people read it: 5,000.
+func number(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
 	}
 	return s
 }
