@@ -2,13 +2,12 @@ package review
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	"encoding/json"
 
 	"github.com/compassdigital/reconciler/internal/forge"
 	"github.com/compassdigital/reconciler/internal/reconcile"
@@ -20,6 +19,7 @@ import (
 const (
 	prefix     = "/reconciler"
 	maxCommand = 200 // characters of a command that are read
+	minPrefix  = 4   // characters of a fingerprint that must be given
 	// overlapping is how far back comments are listed again: two may bear the same second.
 	overlapping = 2 * time.Second
 )
@@ -145,48 +145,56 @@ type answered struct {
 	change  func(*state.Pull)
 }
 
-func refused(text, reply string) answered { return answered{outcome: "refused", reply: reply, text: text} }
+func refused(text, reply string) answered {
+	return answered{outcome: "refused", reply: reply, text: text}
+}
 
 func (r *Reviewer) answer(ctx context.Context, p state.Pull, c forge.Comment, o order, may forge.Permission) (answered, error) {
 	if !may.Writes() {
-		return refused("no write access", report.RefusedAccess(c.ID)), nil
+		return refused("no write access", report.ReplyDenied(c.ID)), nil
 	}
 	by := "github:" + c.Author
 	switch o.verb {
 	case "plan":
-		return r.askPlan(p, c, o.arg), nil
+		return r.askPlan(p, c, o), nil
 	case "retry":
 		if o.arg == "" {
 			break
 		}
 		err := r.Actions.Retry(ctx, o.arg, by)
-		if errors.Is(err, reconcile.ErrNoClient) || errors.Is(err, reconcile.ErrRefused) {
-			return refused(err.Error(), report.RetryRefused(c.ID, o.arg, err.Error())), nil
+		if errors.Is(err, reconcile.ErrNoClient) {
+			return r.refuse(c, o, report.RefusedNoClient), nil
 		}
-		return answered{outcome: "done", reply: report.RetryAccepted(c.ID, o.arg), text: "retry " + o.arg}, err
+		if errors.Is(err, reconcile.ErrRefused) {
+			return r.refuse(c, o, report.RefusedNotWaiting), nil
+		}
+		return answered{outcome: "done", reply: report.ReplyRetrying(c.ID, o.arg), text: "retry " + o.arg}, err
 	case "approve":
 		if o.arg == "" {
 			break
 		}
-		return r.approve(ctx, p, c, o.arg, by)
+		return r.approve(ctx, p, c, o, by)
 	case "help", "":
-		return answered{outcome: "done", reply: report.Help(c.ID), text: "help"}, nil
+		return answered{outcome: "done", reply: report.ReplyHelp(c.ID), text: "help"}, nil
 	}
-	return refused("no such command", report.UnknownCommand(c.ID, o.verb)), nil
+	return refused("no such command", report.ReplyUnknown(c.ID, o.verb)), nil
+}
+
+// refuse says no in our words.
+func (r *Reviewer) refuse(c forge.Comment, o order, why report.Refusal) answered {
+	return answered{outcome: "refused", reply: report.ReplyRefused(c.ID, strings.TrimSpace(prefix+" "+o.verb+" "+o.arg), why), text: string(why)}
 }
 
 // askPlan plans once more; of a fork only the commit that is named in full.
-func (r *Reviewer) askPlan(p state.Pull, c forge.Comment, commit string) answered {
+func (r *Reviewer) askPlan(p state.Pull, c forge.Comment, o order) answered {
 	switch {
 	case !p.Open:
-		return refused("the pull request is closed", report.PlanRefused(c.ID, "the pull request is closed"))
-	case commit != "" && commit != p.Head:
-		return refused("not the head", report.PlanRefused(c.ID, "its head is "+p.Head+" now; name that one"))
-	case p.Fork && commit == "" && p.Asked != p.Head:
-		return refused("a fork's commit was not named", report.PlanRefused(c.ID, "this comes from a fork: read it, then name its commit in full: /reconciler plan "+p.Head))
+		return r.refuse(c, o, report.RefusedClosed)
+	case o.arg != "" && o.arg != p.Head, p.Fork && o.arg == "" && p.Asked != p.Head:
+		return r.refuse(c, o, report.RefusedNotHead)
 	}
 	head := p.Head
-	return answered{outcome: "done", reply: report.PlanAccepted(c.ID, head), text: "plan " + head, change: func(p *state.Pull) {
+	return answered{outcome: "done", reply: report.ReplyPlanning(c.ID, head), text: "plan " + head, change: func(p *state.Pull) {
 		if p.Head == head {
 			p.Asked, p.Wanted, p.RetryAt = head, true, time.Time{}
 		}
@@ -195,47 +203,62 @@ func (r *Reviewer) askPlan(p state.Pull, c forge.Comment, commit string) answere
 
 // approve lets held steps run: those that the plan of the head shows, or what is held after
 // the merge.
-func (r *Reviewer) approve(ctx context.Context, p state.Pull, c forge.Comment, fingerprint, by string) (answered, error) {
+func (r *Reviewer) approve(ctx context.Context, p state.Pull, c forge.Comment, o order, by string) (answered, error) {
+	fingerprint := o.arg
+	var steps []report.Step
 	if p.Open {
-		whole, err := r.inPlan(p, fingerprint)
-		if err != nil {
+		if p.Planned != p.Head {
+			return r.refuse(c, o, report.RefusedStaleHead), nil
+		}
+		var err error
+		if fingerprint, steps, err = r.inPlan(p, fingerprint); err != nil {
 			return answered{}, err
 		}
-		if whole == "" || p.Planned != p.Head {
-			return refused("not in the plan of the head", report.ApproveRefused(c.ID, fingerprint, "the plan of "+p.Head+" holds nothing under it; look at the plan again")), nil
+		if fingerprint == "" {
+			return r.refuse(c, o, report.RefusedUnknownHold), nil
 		}
-		fingerprint = whole
 	}
 	err := r.Actions.Approve(ctx, fingerprint, by)
-	if errors.Is(err, reconcile.ErrNoHold) || errors.Is(err, reconcile.ErrRefused) {
-		return refused(err.Error(), report.ApproveRefused(c.ID, fingerprint, err.Error())), nil
+	switch {
+	case errors.Is(err, reconcile.ErrNoHold):
+		return r.refuse(c, o, report.RefusedUnknownHold), nil
+	case errors.Is(err, reconcile.ErrRefused):
+		return r.refuse(c, o, report.RefusedFinal), nil
 	}
-	return answered{outcome: "done", reply: report.ApproveAccepted(c.ID, fingerprint, r.Now().Add(state.ApprovalLife)), text: "approve " + fingerprint}, err
+	return answered{outcome: "done", reply: report.ReplyApproved(c.ID, fingerprint, p.Head, steps, r.Now().Add(state.ApprovalLife)), text: "approve " + fingerprint}, err
 }
 
-// inPlan is the whole fingerprint of something that waits in the plan that was told; ""
-// for none, or several.
-func (r *Reviewer) inPlan(p state.Pull, fingerprint string) (string, error) {
+// inPlan is the whole fingerprint of something that waits in the plan that was told, with
+// its steps; "" for none, or several.
+func (r *Reviewer) inPlan(p state.Pull, fingerprint string) (string, []report.Step, error) {
 	var text []byte
 	if err := r.Store.View(func(tx store.Tx) (err error) { text, _, err = store.PullPlan(tx, p.Number); return err }); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	var plan report.Plan
-	if len(text) == 0 || json.Unmarshal(text, &plan) != nil || len(fingerprint) < 4 {
-		return "", nil
+	if len(text) == 0 || len(fingerprint) < minPrefix {
+		return "", nil, nil
 	}
+	if err := json.Unmarshal(text, &plan); err != nil {
+		return "", nil, fmt.Errorf("read the plan: %w", err)
+	}
+	steps := map[string][]report.Step{}
 	var found []string
 	for _, ch := range plan.Changes {
 		for _, s := range ch.Steps {
-			if s.Held != "" && strings.HasPrefix(s.Held, fingerprint) && !slices.Contains(found, s.Held) {
+			if s.Held == "" || !strings.HasPrefix(s.Held, fingerprint) {
+				continue
+			}
+			if len(steps[s.Held]) == 0 {
 				found = append(found, s.Held)
 			}
+			steps[s.Held] = append(steps[s.Held], s)
 		}
 	}
 	if len(found) != 1 {
-		return "", nil
+		return "", nil, nil
 	}
-	return found[0], nil
+	return found[0], steps[found[0]], nil
 }
 
 // note writes what became of a command, for the audit trail and so that it is not carried

@@ -128,7 +128,9 @@ func (r *Reviewer) reply(ctx context.Context, number, comment, body string) erro
 	if err != nil {
 		return err
 	}
-	found, err := r.find(ctx, p.Number, func(kind string, id int64) bool { return kind == report.KindReply && strconv.FormatInt(id, 10) == comment })
+	found, err := r.find(ctx, p.Number, func(kind string, id int64) bool {
+		return kind == report.KindReply && strconv.FormatInt(id, 10) == comment
+	})
 	if err != nil || found != 0 {
 		return err
 	}

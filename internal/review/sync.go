@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/forge"
+	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -145,7 +146,7 @@ func (r *Reviewer) merged(tx store.Tx, p *state.Pull) error {
 	for _, v := range heads {
 		if v.Commit == p.MergeCommit || slices.Contains(v.Commits, p.MergeCommit) {
 			p.Accepted = []string{v.Commit}
-			return r.report(tx, state.Report{Subject: "commit/" + v.Commit, State: v.State, Text: verdictText(tx, v)})
+			return r.report(tx, state.Report{Subject: "commit/" + v.Commit, State: v.State, Text: report.Status(v, nil)})
 		}
 	}
 	return nil
