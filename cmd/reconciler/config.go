@@ -13,6 +13,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/compassdigital/reconciler/internal/daemon"
+	"github.com/compassdigital/reconciler/internal/github"
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/state"
 )
@@ -87,7 +88,8 @@ type BackupConfig struct {
 	Dir   string `yaml:"dir"`
 }
 
-// GitHubConfig is where statuses and comments go. Not used yet.
+// GitHubConfig is the repository whose pull requests are read, and where statuses and
+// comments go.
 type GitHubConfig struct {
 	Owner             string          `yaml:"owner"`
 	Repo              string          `yaml:"repo"`
@@ -97,6 +99,9 @@ type GitHubConfig struct {
 	App               GitHubAppConfig `yaml:"app"`
 	WebhookSecret     sealed          `yaml:"webhookSecret"`
 	WebhookSecretFile string          `yaml:"webhookSecretFile"`
+	// OldWebhookSecret holds beside the other while that is changed.
+	OldWebhookSecret     sealed `yaml:"oldWebhookSecret"`
+	OldWebhookSecretFile string `yaml:"oldWebhookSecretFile"`
 }
 
 // GitHubAppConfig is an App in place of a token.
@@ -105,6 +110,58 @@ type GitHubAppConfig struct {
 	InstallationID string `yaml:"installationID"`
 	PrivateKey     sealed `yaml:"privateKey"`
 	PrivateKeyFile string `yaml:"privateKeyFile"`
+}
+
+// on says that a forge is configured.
+func (g GitHubConfig) on() bool { return !reflect.ValueOf(g).IsZero() }
+
+// hookSecrets are the secrets that deliveries may be signed with.
+func (g GitHubConfig) hookSecrets() (out []state.Secret) {
+	for _, s := range []sealed{g.WebhookSecret, g.OldWebhookSecret} {
+		if !s.Empty() {
+			out = append(out, s.Secret)
+		}
+	}
+	return out
+}
+
+// check says what is wrong, and fills in what the repository's own address says.
+func (g *GitHubConfig) check(repository string) (out []string) {
+	if !g.on() {
+		return nil
+	}
+	bad := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
+	if u, err := url.Parse(repository); err == nil && g.Owner == "" && g.Repo == "" {
+		if words := strings.Split(strings.Trim(strings.TrimSuffix(u.Path, ".git"), "/"), "/"); len(words) == 2 {
+			g.Owner, g.Repo = words[0], words[1]
+		}
+	}
+	if g.Owner == "" || g.Repo == "" {
+		bad("github.owner and github.repo: which repository has the pull requests? (owner: compassdigital, repo: clients)")
+	}
+	token, app := !g.Token.Empty() || g.TokenFile != "", g.App != GitHubAppConfig{}
+	switch {
+	case token && app:
+		bad("github.token and github.app exclude each other")
+	case !token && !app:
+		bad("github.token, or github.app, is missing: in whose name are comments and statuses written?")
+	case app && (numberOf(g.App.ID) <= 0 || g.App.PrivateKey.Empty()):
+		bad("github.app needs id, a number, and privateKeyFile")
+	case app && g.App.InstallationID != "" && numberOf(g.App.InstallationID) <= 0:
+		bad("github.app.installationID is a number; leave it out and it is looked up")
+	}
+	if u, err := url.Parse(g.APIURL); g.APIURL != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
+		bad("github.apiURL is not an address: https://api.github.com/, or https://HOST/api/v3/")
+	}
+	for name, s := range map[string]sealed{"webhookSecret": g.WebhookSecret, "oldWebhookSecret": g.OldWebhookSecret} {
+		if n := len(strings.TrimSpace(s.Reveal())); s.given && n == 0 || n > 0 && n < github.MinSecret {
+			bad("github.%s has to be %d characters or more (openssl rand -hex 32): without one anybody could send webhooks; leave it out to do without them", name, github.MinSecret)
+		}
+	}
+	if g.WebhookSecret.Empty() && !g.OldWebhookSecret.Empty() {
+		bad("github.oldWebhookSecret holds beside webhookSecret while that is changed, not without it")
+	}
+	return out
 }
 
 // PlatformConfig is what holds for manifests that don't say otherwise.
@@ -253,14 +310,17 @@ type WebhookConfig struct {
 }
 
 // sealed is a configuration value that can't print itself.
-type sealed struct{ state.Secret }
+type sealed struct {
+	state.Secret
+	given bool // it stands in the file, perhaps empty
+}
 
 // UnmarshalYAML implements yaml.Unmarshaler.
 func (s *sealed) UnmarshalYAML(n *yaml.Node) error {
 	if n.Kind != yaml.ScalarNode {
 		return fmt.Errorf("line %d: a secret is one text", n.Line)
 	}
-	s.Secret = state.NewSecret(n.Value)
+	s.Secret, s.given = state.NewSecret(n.Value), true
 	return nil
 }
 
@@ -295,6 +355,9 @@ func (c *Config) check() []string {
 	}
 	if r := c.Guard.Removals; r != "any" && r != "reviewed" {
 		bad("guard.removals is %q: it is any or reviewed", r)
+	}
+	for _, text := range c.GitHub.check(c.Repository.URL) {
+		bad("%s", text)
 	}
 	if _, err := c.allowed(); err != nil {
 		bad("network.allowPrivate: %v", err)
@@ -356,7 +419,6 @@ func (c *Config) notices() []string {
 			out = append(out, name+" has no effect in this version yet")
 		}
 	}
-	unused("github", !reflect.ValueOf(c.GitHub).IsZero())
 	unused("api", len(c.API.Tokens) > 0 || c.API.GitHub.Org != "" || len(c.API.GitHub.Teams) > 0)
 	unused("notify", !reflect.ValueOf(c.Notify).IsZero())
 	unused("network.resolvers", len(c.Network.Resolvers) > 0)

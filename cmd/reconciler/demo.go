@@ -326,6 +326,9 @@ func (p *program) handler() (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", pages)
+	if p.webhooks != nil {
+		mux.Handle(webhookPath, p.webhooks)
+	}
 	if p.gitServer != nil {
 		mux.Handle("/git/", web.FromHere(http.StripPrefix("/git", p.gitServer)))
 	}

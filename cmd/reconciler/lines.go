@@ -141,7 +141,10 @@ func (p *program) names(id state.ClientID) string {
 
 // deliver hands the outbox to the log, in order, and takes out what was delivered.
 func (p *program) deliver(ctx context.Context) error {
-	return p.engine.Deliver(ctx, func(_ context.Context, r state.Report) error {
+	return p.engine.Deliver(ctx, func(ctx context.Context, r state.Report) error {
+		if r.Tries > 0 {
+			return p.deliverTo(ctx, r) // it was logged
+		}
 		args := []any{"about", r.Subject, "state", r.State, "text", r.Text}
 		if r.Detail != "" {
 			args = append(args, "detail", r.Detail)
@@ -150,6 +153,14 @@ func (p *program) deliver(ctx context.Context) error {
 		if f, ok := p.tell.Load().(func(state.Report)); ok {
 			f(r)
 		}
-		return nil
+		return p.deliverTo(ctx, r)
 	})
+}
+
+// deliverTo tells the forge, where there is one.
+func (p *program) deliverTo(ctx context.Context, r state.Report) error {
+	if p.reviewer == nil {
+		return nil
+	}
+	return p.reviewer.Deliver(ctx, r)
 }

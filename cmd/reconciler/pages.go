@@ -12,6 +12,9 @@ import (
 // pages are the dashboard, the API and the mailbox.
 func (p *program) pages() (http.Handler, error) {
 	o := web.Options{Read: reader{p.engine}, Ready: p.daemon.PollError, Log: p.log, PublicURL: p.config.PublicURL}
+	if p.reviewer != nil {
+		o.Reviews = reviews{p.store}
+	}
 	if p.mail != nil {
 		o.Mail = p.messages
 	}

@@ -11,6 +11,9 @@ import (
 	"github.com/compassdigital/reconciler/internal/source"
 )
 
+// notRegular is what is wrong with a file that is none.
+const notRegular = "not a regular file: a link, a module or an executable is not read"
+
 // maxRange is how many commits of one range are read.
 const maxRange = 10_000
 
@@ -69,7 +72,7 @@ func (r *repository) Range(ctx context.Context, from, head string) (reconcile.Ra
 	for _, c := range changes {
 		out.Changes = append(out.Changes, accept.Change{Path: c.Path, Old: c.Old, New: c.New})
 		if source.Irregular(c.New) {
-			out.Odd[c.Path] = "not a regular file: a link, a module or an executable is not read"
+			out.Odd[c.Path] = notRegular
 		}
 	}
 	strays, err := r.strays(ctx, from, head, out.Whole)
@@ -163,7 +166,7 @@ func (r *repository) Tree(ctx context.Context, rev string) (string, []accept.Fil
 			continue
 		}
 		if !e.Regular {
-			files = append(files, accept.File{Path: e.Path, Err: "not a regular file: a link, a module or an executable is not read"})
+			files = append(files, accept.File{Path: e.Path, Err: notRegular})
 			continue
 		}
 		f, err := r.Read(ctx, e.Path, e.Blob)

@@ -121,7 +121,9 @@ func (p *program) serve(ctx context.Context, ready func() error) error {
 			stop(err)
 		}
 	}
+	wg.Go(func() { p.review(ctx) })
 	err = p.daemon.Run(ctx)
+	stop(nil)
 	for _, s := range servers {
 		grace, cancel := context.WithTimeout(context.Background(), time.Second)
 		if s.Shutdown(grace) != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/apply"
 	"github.com/compassdigital/reconciler/internal/bolt"
 	"github.com/compassdigital/reconciler/internal/daemon"
+	"github.com/compassdigital/reconciler/internal/github"
 	"github.com/compassdigital/reconciler/internal/health"
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/plan"
@@ -35,6 +36,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/provider/mailbox"
 	"github.com/compassdigital/reconciler/internal/provider/sqlite"
 	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/review"
 	"github.com/compassdigital/reconciler/internal/secret"
 	"github.com/compassdigital/reconciler/internal/source"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -72,6 +74,10 @@ type program struct {
 	// gitServer serves the demo's repository; nil elsewhere.
 	gitServer http.Handler
 	closers   []func() error
+	// github, reviewer and webhooks are there where a forge is configured.
+	github   *github.API
+	reviewer *review.Reviewer
+	webhooks http.Handler
 }
 
 // key names who keeps a kind.
@@ -290,7 +296,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 		return err
 	}
 	p.daemon = &daemon.Daemon{Engine: p.engine, Store: p.store, Log: p.log, Workers: c.Workers, Now: p.now, Every: every, Schedules: p.schedules(c)}
-	return nil
+	return p.openForge(c, layout, repo)
 }
 
 // publicURL is where people reach a host. Embedded sites are at our own port.

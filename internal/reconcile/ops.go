@@ -28,6 +28,9 @@ var (
 	ErrRefused  = errors.New("refused")
 	// ErrNoDeployment: no audit record bears that id.
 	ErrNoDeployment = errors.New("no such deployment")
+	// ErrNoPull: no such pull request is on record. ErrNoCommit: no head of that id was accepted.
+	ErrNoPull   = errors.New("no such pull request is known here")
+	ErrNoCommit = errors.New("no such commit was accepted here")
 )
 
 // isWhole says that a text is a whole fingerprint: 12 hex digits.

@@ -2,7 +2,6 @@ package review
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -231,16 +230,12 @@ func (r *Reviewer) approve(ctx context.Context, p state.Pull, c forge.Comment, o
 // inPlan is the whole fingerprint of something that waits in the plan that was told, with
 // its steps; "" for none, or several.
 func (r *Reviewer) inPlan(p state.Pull, fingerprint string) (string, []report.Step, error) {
-	var text []byte
-	if err := r.Store.View(func(tx store.Tx) (err error) { text, _, err = store.PullPlan(tx, p.Number); return err }); err != nil {
-		return "", nil, err
-	}
-	var plan report.Plan
-	if len(text) == 0 || len(fingerprint) < minPrefix {
+	if len(fingerprint) < minPrefix {
 		return "", nil, nil
 	}
-	if err := json.Unmarshal(text, &plan); err != nil {
-		return "", nil, fmt.Errorf("read the plan: %w", err)
+	var plan report.Plan
+	if err := r.Store.View(func(tx store.Tx) (err error) { plan, err = PlanOf(tx, p.Number); return err }); err != nil {
+		return "", nil, err
 	}
 	steps := map[string][]report.Step{}
 	var found []string

@@ -3,6 +3,7 @@ package review
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -97,11 +98,8 @@ func (r *Reviewer) result(ctx context.Context, p state.Pull, head string) (out r
 		if last.After(began) {
 			out.Took = last.Sub(began)
 		}
-		text, _, err := store.PullPlan(tx, p.Number)
-		if err != nil || len(text) == 0 {
-			return err
-		}
-		return json.Unmarshal(text, &reviewed)
+		reviewed, err = PlanOf(tx, p.Number)
+		return err
 	})
 	if err != nil || !ended {
 		return out, ended, err
@@ -160,4 +158,16 @@ func (r *Reviewer) difference(ctx context.Context, c *report.ClientResult, revie
 		}
 	}
 	return nil
+}
+
+// PlanOf is the plan that was told of a pull request; an empty one where there is none.
+func PlanOf(tx store.Tx, number int) (plan report.Plan, err error) {
+	text, ok, err := store.PullPlan(tx, number)
+	if err != nil || !ok {
+		return plan, err
+	}
+	if err := json.Unmarshal(text, &plan); err != nil {
+		return plan, fmt.Errorf("read the plan of pull request %d: %w", number, err)
+	}
+	return plan, nil
 }

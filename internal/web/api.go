@@ -110,7 +110,8 @@ func (s *server) wrong(err error) (status int, title string) {
 	switch {
 	case errors.Is(err, errBadQuery):
 		return http.StatusBadRequest, err.Error()
-	case errors.Is(err, errNothingHere), errors.Is(err, reconcile.ErrNoClient), errors.Is(err, reconcile.ErrNoDeployment):
+	case errors.Is(err, errNothingHere), errors.Is(err, reconcile.ErrNoClient), errors.Is(err, reconcile.ErrNoDeployment),
+		errors.Is(err, reconcile.ErrNoPull), errors.Is(err, reconcile.ErrNoCommit):
 		return http.StatusNotFound, err.Error()
 	}
 	s.Log.Error("page can't be shown", "error", err)

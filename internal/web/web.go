@@ -36,6 +36,7 @@ type Message struct {
 // Options of the pages.
 type Options struct {
 	Read      Reader
+	Reviews   Reviews                   // nil: no pull requests are read
 	Mail      func() ([]Message, error) // newest first; nil: no mailbox
 	Ready     func() error              // why the daemon is not ready; nil: it is
 	Log       *slog.Logger
@@ -77,6 +78,7 @@ func Handler(o Options) (http.Handler, error) {
 	mux.HandleFunc("GET /api/deployments", s.deployments)
 	mux.HandleFunc("GET /api/deployments/{id}", s.deployment)
 	mux.HandleFunc("GET /api/", func(w http.ResponseWriter, _ *http.Request) { s.json(w, nil, errNothingHere) })
+	s.reviews(mux)
 	mux.HandleFunc("GET /mail/{$}", s.mail)
 	mux.HandleFunc("GET /clients/{name}", s.clientPage)
 	mux.HandleFunc("GET /style.css", func(w http.ResponseWriter, _ *http.Request) {

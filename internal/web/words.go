@@ -2,8 +2,10 @@ package web
 
 import (
 	"html/template"
+	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,7 +28,8 @@ func (s *server) words() template.FuncMap {
 			}
 			return s.Site(name)
 		},
-		"mailbox":  func() bool { return s.Mail != nil },
+		"mailbox":   func() bool { return s.Mail != nil },
+		"reviewing": func() bool { return s.Reviews != nil }, "pullPath": pullPath, "commitPath": commitPath, "fateWord": fateWord,
 		"kind":     func(r state.Ref) string { return report.Line(string(r.Kind)) },
 		"retained": state.Resource.Retained, "holdAdvice": holdAdvice,
 	}
@@ -90,3 +93,23 @@ func when(t time.Time) string {
 	}
 	return t.UTC().Format("2 Jan 2006 15:04:05 UTC")
 }
+
+// sortedFates are a verdict's clients: what needs somebody first, then by name.
+func sortedFates(fates map[state.ClientID]string) []state.ClientID {
+	order := []string{"failed", "invalid", "held", "pending", "paused", "succeeded", "superseded"}
+	out := slices.Sorted(maps.Keys(fates))
+	slices.SortStableFunc(out, func(a, b state.ClientID) int {
+		return slices.Index(order, state.FateWord(fates[a])) - slices.Index(order, state.FateWord(fates[b]))
+	})
+	return out
+}
+
+// pullPath is where a pull request's page is, commitPath a commit's.
+func pullPath(number int) string { return "/pulls/" + strconv.Itoa(number) }
+
+func commitPath(commit string) string {
+	return "/commits/" + url.PathEscape(commit[:min(len(commit), maxName)])
+}
+
+// fateWord is the first word of a fate.
+func fateWord(fate string) string { return state.FateWord(fate) }

@@ -1,0 +1,326 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/forge"
+	"github.com/compassdigital/reconciler/internal/github"
+	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/report"
+	"github.com/compassdigital/reconciler/internal/review"
+	"github.com/compassdigital/reconciler/internal/source"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// How pull requests are looked at.
+const (
+	pushQuiet    = 5 * time.Second  // a branch that is pushed to again and again is planned when it rests
+	pushPatience = 15 * time.Second // … or after this
+	webhookPath  = "/webhooks/github"
+)
+
+// openForge makes what reads pull requests, where a forge is configured. The engine is
+// there already.
+func (p *program) openForge(c Config, layout manifest.Layout, repo *repository) error {
+	g := c.GitHub
+	if !g.on() {
+		return nil
+	}
+	o := github.Options{APIURL: g.APIURL, Owner: g.Owner, Repo: g.Repo, CAFile: c.Network.CAFile, Now: p.now, Sleep: p.sleep, Log: p.log}
+	if p.config.PublicURL != "" {
+		o.Webhook = strings.TrimSuffix(p.config.PublicURL, "/") + webhookPath
+	}
+	if p.quick {
+		o.Pause = -1
+	}
+	if g.App.ID != "" {
+		o.App = &github.App{ID: numberOf(g.App.ID), InstallationID: numberOf(g.App.InstallationID), Key: g.App.PrivateKey.Secret}
+	} else {
+		o.Token = func() state.Secret { return g.Token.Secret }
+	}
+	api, err := github.New(o)
+	if err != nil {
+		return err
+	}
+	p.closers = append(p.closers, func() error { api.Close(); return nil })
+	p.github = api
+	quiet, patience := pushQuiet, pushPatience
+	p.reviewer = &review.Reviewer{Engine: p.engine, Git: &pulls{repo: repo}, Forge: api, Store: p.store, Branch: c.Repository.Branch, Web: webOf(g),
+		Now: p.now, Log: p.log, Quiet: quiet, Patience: patience, Pages: p.addresses(), Actions: review.Actions{
+			Retry: func(_ context.Context, client, by string) error {
+				id, err := p.engine.Retry(client, by)
+				if err == nil {
+					p.daemon.Queue().Add(reconcile.CauseRetry, id)
+				}
+				return err
+			},
+			Approve: func(ctx context.Context, fingerprint, by string) error {
+				ids, err := p.engine.Approve(ctx, fingerprint, by)
+				p.daemon.Queue().Add(reconcile.CauseApprove, ids...)
+				if err == nil {
+					p.daemon.Hint() // a head that was held is judged again
+				}
+				return err
+			},
+		}}
+	if secrets := g.hookSecrets(); len(secrets) > 0 {
+		hook, err := github.NewHook(secrets...)
+		if err != nil {
+			return fmt.Errorf("github.webhookSecret: %w", err)
+		}
+		p.webhooks = github.NewHandler(hook, g.Owner+"/"+g.Repo, p.noted())
+	}
+	return nil
+}
+
+// noted returns what is told of what a webhook says to look at; it only wakes who looks.
+func (p *program) noted() func(github.Hint) {
+	branch := &spaced{every: hintPause, now: time.Now, do: p.daemon.Hint}
+	pulls := &spaced{every: hintPause, now: time.Now, do: p.reviewer.Hint}
+	p.closers = append(p.closers, branch.close, pulls.close)
+	return func(h github.Hint) {
+		if h.Branch == p.config.Repository.Branch {
+			branch.ask()
+		}
+		pulls.ask()
+	}
+}
+
+func numberOf(s string) int64 {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// addresses are those of our own pages; without a public address there are none to give.
+func (p *program) addresses() review.Pages {
+	base := strings.TrimSuffix(p.config.PublicURL, "/")
+	at := func(path string) string {
+		if base == "" {
+			return ""
+		}
+		return base + path
+	}
+	return review.Pages{
+		Pull:   func(n int) string { return at("/pulls/" + strconv.Itoa(n)) },
+		Commit: func(c string) string { return at("/commits/" + url.PathEscape(c)) },
+		Client: func(name string) string { return at("/clients/" + url.PathEscape(name)) },
+	}
+}
+
+// webOf is the repository's page.
+func webOf(g GitHubConfig) string {
+	host := "https://github.com"
+	if u, err := url.Parse(g.APIURL); err == nil && g.APIURL != "" && u.Hostname() != "api.github.com" {
+		host = u.Scheme + "://" + u.Host + strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), "/api/v3")
+	}
+	return host + "/" + url.PathEscape(g.Owner) + "/" + url.PathEscape(g.Repo)
+}
+
+// review runs what reads pull requests, until ctx ends.
+func (p *program) review(ctx context.Context) {
+	if p.reviewer == nil {
+		return
+	}
+	if p.daemon.Started(ctx) != nil {
+		return
+	}
+	if notes, err := p.github.Check(ctx); err != nil {
+		p.log.Warn("GitHub can't be asked; it is tried again", "error", err)
+	} else {
+		for _, n := range notes {
+			p.log.Warn("GitHub", "note", n)
+		}
+	}
+	p.reviewer.Run(ctx, p.daemon.Every)
+}
+
+// pulls reads pull requests from the mirror.
+type pulls struct {
+	repo *repository
+
+	mu   sync.Mutex
+	base string        // the branch's head that at is of
+	at   []accept.File // sorted by path
+}
+
+var _ review.Git = (*pulls)(nil)
+
+// Bring implements review.Git.
+func (g *pulls) Bring(ctx context.Context, number int, head string) error {
+	err := g.repo.git.FetchRef(ctx, "refs/pull/"+strconv.Itoa(number)+"/head", head)
+	if errors.Is(err, source.ErrNotFound) {
+		return fmt.Errorf("%w: %w", review.ErrMoved, err)
+	}
+	return err
+}
+
+// Merged implements review.Git. Where both sides changed a file and we find no way, the
+// merge that the forge made is taken, if it is of exactly these two.
+func (g *pulls) Merged(ctx context.Context, number int, base, head string) (review.Merged, error) {
+	var out review.Merged
+	at, err := g.branch(ctx, base)
+	if err != nil {
+		return out, err
+	}
+	out.At = at
+	m, err := g.repo.git.Merge(ctx, base, head)
+	if err != nil {
+		return out, err
+	}
+	if len(m.Conflicts) > 0 {
+		if files, ok := g.made(ctx, number, base, head); ok {
+			out.Files = files
+			return out, nil
+		}
+		out.Conflicts = m.Conflicts
+		return out, nil
+	}
+	out.Files, err = g.over(ctx, at, m)
+	return out, err
+}
+
+// branch are the branch's files at its head; they are kept, for one pull request follows
+// another.
+func (g *pulls) branch(ctx context.Context, base string) ([]accept.File, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.base == base {
+		return g.at, nil
+	}
+	_, files, err := g.repo.Tree(ctx, base)
+	if err != nil {
+		return nil, err
+	}
+	sort.SliceStable(files, func(i, j int) bool { return files[i].Path < files[j].Path })
+	g.base, g.at = base, files
+	return files, nil
+}
+
+// made is the tree of the forge's own merge.
+func (g *pulls) made(ctx context.Context, number int, base, head string) ([]accept.File, bool) {
+	ref := "refs/pull/" + strconv.Itoa(number) + "/merge"
+	refs, err := g.repo.git.Refs(ctx, ref)
+	if err != nil || refs[ref] == "" || g.repo.git.FetchRef(ctx, ref, refs[ref]) != nil {
+		return nil, false
+	}
+	parents, err := g.repo.git.Parents(ctx, refs[ref])
+	if err != nil || !slices.Equal(parents, []string{base, head}) {
+		return nil, false
+	}
+	_, files, err := g.repo.Tree(ctx, refs[ref])
+	return files, err == nil
+}
+
+// over lays a merge's changes over the branch's files.
+func (g *pulls) over(ctx context.Context, at []accept.File, m source.Merged) ([]accept.File, error) {
+	changed := map[string]bool{}
+	for _, c := range append(slices.Clone(m.Changes), m.Strays...) {
+		changed[c.Path] = true
+	}
+	out := make([]accept.File, 0, len(at)+len(m.Files))
+	for _, f := range at {
+		if !changed[f.Path] {
+			out = append(out, f)
+		}
+	}
+	for _, f := range m.Files {
+		n, err := g.file(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		if g.repo.layout.Classify(f.Path) == manifest.ClassOther && !manifest.SaysClient(n.Data) {
+			continue // a file of somebody else's
+		}
+		out = append(out, n)
+	}
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Path < out[j].Path })
+	return out, nil
+}
+
+func (g *pulls) file(ctx context.Context, f source.MergedFile) (accept.File, error) {
+	switch {
+	case !f.Regular:
+		return accept.File{Path: f.Path, Blob: f.Blob, Err: notRegular}, nil
+	case f.Data != nil:
+		return accept.File{Path: f.Path, Blob: f.Blob, Data: f.Data}, nil
+	}
+	return g.repo.Read(ctx, f.Path, f.Blob)
+}
+
+// reviews is what the pages of pull requests and commits read.
+type reviews struct{ store store.Store }
+
+// Pulls implements web.Reviews.
+func (r reviews) Pulls() (all []state.Pull, err error) {
+	err = r.store.View(func(tx store.Tx) error { all, err = store.Pulls(tx); return err })
+	slices.Reverse(all)
+	return all, err
+}
+
+// Pull implements web.Reviews.
+func (r reviews) Pull(number int) (p state.Pull, plan report.Plan, err error) {
+	err = r.store.View(func(tx store.Tx) error {
+		found, ok, err := store.Pull(tx, number)
+		if err != nil {
+			return err
+		}
+		if p = found; !ok {
+			return reconcile.ErrNoPull
+		}
+		plan, err = review.PlanOf(tx, number)
+		return err
+	})
+	return p, plan, err
+}
+
+// Commit implements web.Reviews.
+func (r reviews) Commit(id string) (v state.Verdict, brought []state.Pull, err error) {
+	err = r.store.View(func(tx store.Tx) error {
+		found, ok, err := store.Verdict(tx, id)
+		if err != nil {
+			return err
+		}
+		if v = found; !ok {
+			return reconcile.ErrNoCommit
+		}
+		names := map[state.ClientID]string{}
+		for cid, fate := range found.Clients {
+			c, _, err := store.Client(tx, cid)
+			if err != nil {
+				return err
+			}
+			if c.Name == "" {
+				c.Name = string(cid)
+			}
+			names[state.ClientID(c.Name)] = fate
+		}
+		v.Clients = names
+		all, err := store.Pulls(tx)
+		for _, p := range all {
+			if slices.Contains(p.Accepted, id) {
+				brought = append(brought, p)
+			}
+		}
+		return err
+	})
+	return v, brought, err
+}
+
+var _ forge.Forge = (*github.API)(nil)
+var _ http.Handler = (*github.Handler)(nil)
