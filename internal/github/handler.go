@@ -12,7 +12,7 @@ import (
 
 // Bounds of the endpoint. GitHub waits ten seconds for its answer.
 const (
-	maxReading  = 32              // bodies that are read at the same time: 64 MiB in the worst case
+	maxReading  = 16              // bodies that are read at the same time, of MaxPayload in the worst case
 	maxWaiting  = 1_024           // requests that wait to be read
 	maxPatience = 3 * time.Second // that a request waits to be read
 	maxBody     = 8 * time.Second // that a body may take

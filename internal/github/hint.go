@@ -64,11 +64,11 @@ type checked struct {
 // are ErrDelivery: an event that we use, and not as GitHub sends it.
 func HintOf(d Delivery) (Hint, error) {
 	h := Hint{Delivery: d.ID, Event: d.Event}
+	if !used(d.Event) {
+		return h, nil
+	}
 	var p payload
 	if err := json.Unmarshal(d.Payload, &p); err != nil {
-		if !used(d.Event) {
-			return h, nil // whatever it is
-		}
 		return h, fmt.Errorf("%w: %s", ErrDelivery, d.Event)
 	}
 	if p.Repository != nil {
@@ -76,9 +76,6 @@ func HintOf(d Delivery) (Hint, error) {
 			return h, fmt.Errorf("%w: it names no repository", ErrDelivery)
 		}
 		h.Repository = p.Repository.Name
-	}
-	if !used(d.Event) {
-		return h, nil
 	}
 	if err := h.read(p); err != nil {
 		return Hint{Delivery: d.ID, Event: d.Event, Repository: h.Repository}, err

@@ -67,7 +67,7 @@ func (a *API) hook(ctx context.Context) (hookAt, error) {
 	ids, err := list(func(page gh.ListOptions) ([]*gh.Hook, *gh.Response, error) {
 		return a.client.Repositories.ListHooks(ctx, a.owner, a.repo, &page)
 	}, func(h *gh.Hook) (int64, int, error) {
-		if !sameAddress(h.Config.GetURL(), a.webhook) {
+		if !sameAddress(h.GetConfig().GetURL(), a.webhook) {
 			return 0, 0, nil
 		}
 		return h.GetID(), 0, nil

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -160,7 +161,7 @@ func follows(method string, code int) bool {
 
 // ours says whether an address is below the API's, on its host.
 func (t *transport) ours(u *url.URL) bool {
-	return u.Scheme == t.api.Scheme && u.Host == t.api.Host && u.User == nil && strings.HasPrefix(u.EscapedPath(), t.api.EscapedPath()) && !strings.Contains(u.EscapedPath(), "..")
+	return u.Scheme == t.api.Scheme && u.Host == t.api.Host && u.User == nil && strings.HasPrefix(u.EscapedPath(), t.api.EscapedPath()) && !slices.Contains(strings.Split(u.Path, "/"), "..")
 }
 
 // wire is one request and its whole answer.
