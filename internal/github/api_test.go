@@ -302,3 +302,5 @@ func TestOddNames(t *testing.T) {
 		t.Errorf("asked %v", asked)
 	}
 }
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
