@@ -46,6 +46,7 @@ func layers() map[string]string {
 		"health":                "",
 		"forge":                 "",
 		"github":                "forge state",
+		"github/simulated":      "gitserver state",
 		"apply":                 "journal plan provider state store",
 		"rebuild":               "provider state",
 		"reconcile":             "accept apply desired drift journal manifest plan provider rebuild report state store",
