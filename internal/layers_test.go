@@ -47,6 +47,7 @@ func layers() map[string]string {
 		"forge":                 "",
 		"github":                "forge state",
 		"github/simulated":      "gitserver state",
+		"github/githubtest":     "",
 		"apply":                 "journal plan provider state store",
 		"rebuild":               "provider state",
 		"reconcile":             "accept apply desired drift journal manifest plan provider rebuild report state store",
