@@ -86,6 +86,11 @@ func troubles() []trouble {
 		{"conflict about nothing", once(memory.Before, memory.Fail(provider.Conflict, "exists")), apply.StepParked, false},
 		{"uncertain, did not happen", once(memory.Before, memory.Lost()), "", false},
 		{"uncertain, happened", once(memory.After, memory.Lost()), "", false},
+		{"uncertain, happens later", once(memory.Before, memory.Late(time.Second, memory.Lost())), "", false},
+		{"uncertain, happens later, and another is refused", func(w *world, match func(memory.Call) bool) {
+			w.faults.On(memory.Before, match, 1, memory.Late(time.Second, memory.Lost()))
+			w.faults.On(memory.Before, match, 4, memory.Fail(provider.Denied, "the token was revoked"))
+		}, "", false},
 		{"unclassified, happened", once(memory.After, errors.New("connection reset")), "", false},
 		{"uncertain three times", func(w *world, match func(memory.Call) bool) {
 			w.faults.On(memory.Before, match, 2, memory.Lost())

@@ -172,17 +172,19 @@ type Forge interface {
 	Permission(ctx context.Context, login string) (Permission, error)
 
 	// Open returns the open pull requests into the branch, by number. A list that did not
-	// change costs a conditional request.
+	// change costs a conditional request. Whoever misses one asks for it (Pull) before it
+	// believes that it is gone: a list of several pages may lose one while it is read.
 	Open(ctx context.Context, branch string) ([]Pull, error)
 	// Pull returns one, open or not.
 	Pull(ctx context.Context, number int) (Pull, error)
-	// PullsOf returns the merged pull requests that brought a commit to its branch.
+	// PullsOf returns the merged pull requests that brought a commit to a branch (BaseRef).
 	PullsOf(ctx context.Context, commit string) ([]Pull, error)
 
 	// Comments returns a pull request's comments, the oldest first.
 	Comments(ctx context.Context, pull int) ([]Comment, error)
 	// CommentsSince returns comments on all pull requests and issues changed at or after a
-	// time, in the order of their change, the oldest first.
+	// time, in the order of their change, the oldest first. Of very many it returns the
+	// first: whoever goes on from the last one's UpdatedAt misses none.
 	CommentsSince(ctx context.Context, since time.Time) ([]Comment, error)
 	CreateComment(ctx context.Context, pull int, body string) (Comment, error)
 	EditComment(ctx context.Context, id int64, body string) error // ErrNotFound: somebody deleted it

@@ -64,19 +64,33 @@ func NewHook(secrets ...state.Secret) (*Hook, error) {
 
 // Read reads a delivery. Nothing of the body is parsed before its signature holds.
 func (h *Hook) Read(w http.ResponseWriter, r *http.Request) (Delivery, error) {
+	claimed, err := h.head(r)
+	if err != nil {
+		return Delivery{}, err
+	}
+	return h.body(w, r, claimed)
+}
+
+// head says whether a body is worth reading, and which signature it claims.
+func (h *Hook) head(r *http.Request) (claimed [sha256.Size]byte, err error) {
 	if r.Method != http.MethodPost {
-		return Delivery{}, ErrMethod
+		return claimed, ErrMethod
 	}
 	if kind, _, err := mime.ParseMediaType(only(r.Header, "Content-Type")); err != nil || kind != "application/json" || r.Header.Get("Content-Encoding") != "" {
-		return Delivery{}, ErrContent
+		return claimed, ErrContent
 	}
 	if r.ContentLength > MaxPayload {
-		return Delivery{}, ErrTooLarge
+		return claimed, ErrTooLarge
 	}
 	claimed, ok := signature(only(r.Header, "X-Hub-Signature-256"))
 	if !ok {
-		return Delivery{}, ErrSignature // not worth reading
+		return claimed, ErrSignature
 	}
+	return claimed, nil
+}
+
+// body reads the rest of a delivery whose head was.
+func (h *Hook) body(w http.ResponseWriter, r *http.Request, claimed [sha256.Size]byte) (Delivery, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxPayload))
 	var most *http.MaxBytesError
 	switch {

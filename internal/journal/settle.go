@@ -7,8 +7,8 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
-// SettleLooks is how many looks must find nothing before a create whose vendor does
-// not enforce unique names is sent again.
+// SettleLooks is how many looks must find nothing before a create is taken for one that
+// did not happen.
 const SettleLooks = 3
 
 // minLag is the time over which the looks are spread when the vendor states none.
@@ -31,6 +31,7 @@ const (
 	NotDone   Kind = "not done"   // it did not: the step may run anew
 	Found     Kind = "found"      // somebody made an equal object: use it, record it as found
 	LookAgain Kind = "look again" // not before At
+	SendAgain Kind = "send again" // whoever still wishes the same may, under the same intent; else look again, not before At
 	Park      Kind = "park"       // Reason says why a person must decide
 )
 
@@ -77,14 +78,14 @@ func settleCreate(i Intent, seen []Seen, t state.Traits, now time.Time) Decision
 	if len(seen) > 0 {
 		return settleStranger(i, seen, t)
 	}
-	if t.UniqueName {
-		return Decision{Kind: NotDone} // a second create conflicts instead of doubling
-	}
 	if i.Looks+1 >= SettleLooks {
 		return Decision{Kind: NotDone}
 	}
-	lag := max(t.ListLag, minLag)
-	return Decision{Kind: LookAgain, At: now.Add(lag / (SettleLooks - 1))}
+	d := Decision{Kind: LookAgain, At: now.Add(max(t.ListLag, minLag) / (SettleLooks - 1))}
+	if t.UniqueName {
+		d.Kind = SendAgain // a second create conflicts instead of doubling
+	}
+	return d
 }
 
 // settleStranger: objects of that name that do not bear our mark. Somebody else's mark

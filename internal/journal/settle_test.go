@@ -30,7 +30,7 @@ var (
 //	        ├─ another's mark ────────────────────────── park
 //	        ├─ unmarked ─┬─ no marks there, was absent ─ one: done; two: park
 //	        │            └─ else ─────────────────────── one equal, no data: found; else park
-//	        └─ nothing ──┬─ unique name ──────────────── not done: a second create conflicts
+//	        └─ nothing ──┬─ unique name ──────────────── send again (a second create conflicts), or as below
 //	                     └─ else ─────────────────────── look again twice across the lag, then not done
 func TestSettleCreate(t *testing.T) {
 	unique, marks := state.Traits{UniqueName: true, Marks: true}, state.Traits{Marks: true}
@@ -47,8 +47,9 @@ func TestSettleCreate(t *testing.T) {
 		object  int
 		inAbout time.Duration
 	}{
-		{"nothing, unique", unique, nil, 0, false, NotDone, 0, 0},
-		{"nothing, unique without marks", uniqueBare, nil, 0, false, NotDone, 0, 0},
+		{"nothing, unique", unique, nil, 0, false, SendAgain, 0, time.Second},
+		{"nothing, unique, third look", unique, nil, 2, false, NotDone, 0, 0},
+		{"nothing, unique without marks", uniqueBare, nil, 0, false, SendAgain, 0, time.Second},
 		{"nothing, first look", marks, nil, 0, false, LookAgain, 0, time.Second},
 		{"nothing, second look", marks, nil, 1, false, LookAgain, 0, time.Second},
 		{"nothing, third look", marks, nil, 2, false, NotDone, 0, 0},
@@ -145,12 +146,15 @@ func TestP3SettleNeverTwiceNeverTheirs(t *testing.T) {
 				}
 				switch d.Kind {
 				case NotDone:
-					if len(seen) > 0 || (!traits.UniqueName && looks+1 < SettleLooks) {
-						t.Fatalf("it would be created twice: %s", what)
+					if len(seen) > 0 || looks+1 < SettleLooks {
+						t.Fatalf("it would be created twice, or lost: %s", what)
 					}
-				case LookAgain:
+				case LookAgain, SendAgain:
 					if len(seen) > 0 || !d.At.After(now) {
 						t.Fatalf("it looks again without need, or at once: %s", what)
+					}
+					if (d.Kind == SendAgain) != traits.UniqueName {
+						t.Fatalf("it would be created twice: %s", what)
 					}
 				case Done:
 					s := seen[d.Object]
@@ -186,16 +190,18 @@ func TestP3SettleNeverTwiceNeverTheirs(t *testing.T) {
 // The looks are spread so that the last one comes when the lag is over.
 func TestSettleLooksSpanTheLag(t *testing.T) {
 	for _, lag := range []time.Duration{0, time.Second, 10 * time.Second, time.Minute} {
-		i, at := intent(OpCreate), now
-		for i.Looks < SettleLooks {
-			d := Settle(i, nil, state.Traits{ListLag: lag}, at)
-			if d.Kind == NotDone {
-				break
+		for _, unique := range []bool{false, true} {
+			i, at := intent(OpCreate), now
+			for i.Looks < SettleLooks {
+				d := Settle(i, nil, state.Traits{ListLag: lag, UniqueName: unique}, at)
+				if d.Kind == NotDone {
+					break
+				}
+				i.Looks, at = i.Looks+1, d.At
 			}
-			i.Looks, at = i.Looks+1, d.At
-		}
-		if i.Looks+1 != SettleLooks || at.Sub(now) < max(lag, minLag) {
-			t.Errorf("lag %s: %d looks over %s", lag, i.Looks+1, at.Sub(now))
+			if i.Looks+1 != SettleLooks || at.Sub(now) < max(lag, minLag) {
+				t.Errorf("lag %s, unique %v: %d looks over %s", lag, unique, i.Looks+1, at.Sub(now))
+			}
 		}
 	}
 }

@@ -45,7 +45,8 @@ type chaos struct {
 	dead   bool
 	cancel context.CancelFunc
 
-	given map[string][]string // secrets by client that a vendor was given, and prints
+	lag   map[string]time.Duration // how late a vendor's lists are
+	given map[string][]string      // secrets by client that a vendor was given, and prints
 
 	wait      int // writes to go until something happens in the middle of a pass
 	meanwhile func()
@@ -127,7 +128,7 @@ func (c *chaos) hook(_ context.Context, call memory.Call) error {
 			}
 		}
 		if c.tick(fmt.Sprintf("%s the effect of %s %s", call.Moment, call.Verb, call.Kind)) {
-			return errKilled
+			return c.later(call, errKilled)
 		}
 	}
 	c.mu.Lock()
@@ -143,8 +144,32 @@ func (c *chaos) hook(_ context.Context, call memory.Call) error {
 	if how != "" {
 		c.hit(fmt.Sprintf("%s: %s %s", how, call.Verb, call.Kind))
 	}
+	if how == unsent {
+		return c.comesLater(call, err)
+	}
 	return err
 }
+
+func (c *chaos) later(call memory.Call, err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.comesLater(call, err)
+}
+
+// comesLater lets some creates whose sender has gone, or has given up, come to be after
+// that: within the time that their vendor states. It is called with mu held.
+func (c *chaos) comesLater(call memory.Call, err error) error {
+	what := fmt.Sprintf("later %s %s", call, call.Client)
+	if call.Moment != memory.Before || call.Verb != memory.Create || c.dice(2, what) == 0 {
+		return err
+	}
+	within := max(c.lag[call.Provider], leastLag)
+	c.hit(fmt.Sprintf("%s: %s %s", later, call.Verb, call.Kind))
+	return memory.Late(time.Duration(c.dice(int(within/time.Millisecond), what+" after"))*time.Millisecond, err)
+}
+
+// leastLag is what is waited for where a vendor states nothing.
+const leastLag = 2 * time.Second
 
 // The ways in which a call fails.
 const (
@@ -155,6 +180,7 @@ const (
 	unsent      = "request lost"
 	unheard     = "answer lost"
 	slow        = "answer late"
+	later       = "comes to be later"
 	panics      = "panic"
 )
 
@@ -215,13 +241,19 @@ func (c *chaos) fault(call memory.Call) (string, error) {
 
 // faultPoints are what many runs must have hit at least once.
 func faultPoints() []string {
-	return append(placesOfFaults(), "killed before a commit", "killed after a commit", "no room", "repository away", "a file can't be read", "older head shown", "report refused", panics, "state lost", "older state put back")
+	points := placesOfFaults()
+	for _, k := range faultKinds {
+		points = append(points, fmt.Sprintf("%s: %s %s", later, memory.Create, k))
+	}
+	return append(points, "killed before a commit", "killed after a commit", "no room", "repository away", "a file can't be read", "older head shown", "report refused", panics, "state lost", "older state put back")
 }
+
+// faultKinds are those whose calls fail.
+var faultKinds = []state.Kind{state.KindSite, state.KindDatabase, state.KindEnvironment, state.KindDeployment, state.KindTraffic, state.KindDomain, state.KindRecord, state.KindAdmin}
 
 // placesOfFaults are those of calls and steps: something can wait there.
 func placesOfFaults() (out []string) {
-	kinds := []state.Kind{state.KindSite, state.KindDatabase, state.KindEnvironment, state.KindDeployment, state.KindTraffic, state.KindDomain, state.KindRecord, state.KindAdmin}
-	for _, k := range kinds {
+	for _, k := range faultKinds {
 		for _, v := range []memory.Verb{memory.Create, memory.Update, memory.Delete} {
 			if v == memory.Update && (k == state.KindDeployment || k == state.KindAdmin) {
 				continue // they are made anew

@@ -206,7 +206,7 @@ func (s *story) start(t *testing.T) {
 	s.meddled, s.led, s.gaps = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}
 	s.letGo, s.overtaken, s.unmade = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[string]bool{}
 	s.tree = manifests{specs: map[string]spec{}, template: template}
-	s.chaos = &chaos{hit: s.hit, seen: map[string]int{}, until: map[string]time.Time{}, given: map[string][]string{}, cancel: func() {}}
+	s.chaos = &chaos{hit: s.hit, seen: map[string]int{}, until: map[string]time.Time{}, lag: map[string]time.Duration{}, given: map[string][]string{}, cancel: func() {}}
 	s.turns = newTurns(s.chaos.turn)
 	s.chaos.turns = s.turns
 	s.turns.yield("main")
@@ -217,9 +217,12 @@ func (s *story) start(t *testing.T) {
 		unkind[name] = func(state.Kind, *provider.Traits) {}
 		switch s.n(3, "unkind "+name) {
 		case 2:
-			unkind[name] = memory.Unkind(20 * time.Second)
+			s.chaos.lag[name] = 20 * time.Second
 		case 3:
-			unkind[name] = memory.Unkind(3 * time.Minute)
+			s.chaos.lag[name] = 3 * time.Minute
+		}
+		if lag := s.chaos.lag[name]; lag > 0 {
+			unkind[name] = memory.Unkind(lag)
 		}
 	}
 	guard := accept.Guard{MaxDeletes: 100, MaxDeletePercent: 100, MaxChanged: 25, MaxCreates: 100}

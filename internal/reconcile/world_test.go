@@ -177,12 +177,13 @@ func (c *clock) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.now
 
 func (c *clock) add(d time.Duration) { c.mu.Lock(); c.now = c.now.Add(d); c.mu.Unlock() }
 
-// Sleep takes no time: it moves the clock.
+// Sleep takes no time: it moves the clock, and never back: a time that is over is not waited
+// for.
 func (c *clock) Sleep(ctx context.Context, d time.Duration) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	c.add(d)
+	c.add(max(d, 0))
 	return nil
 }
 

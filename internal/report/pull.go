@@ -34,7 +34,9 @@ type PullPlan struct {
 	Plan    Plan             // problems with a Path are the files' own; Commit is not shown
 	At      time.Time        // when it was made; zero: the age of the look is not told
 	Clients map[string]About // more about the plan's clients, by name; all of it may be missing
-	Holds   []state.Hold     // what would wait, by the fingerprints in Step.Held; may be missing
+	// Holds are what would wait: those that Step.Held names, which may be missing, and those
+	// that are about more than steps (too many removals or new clients).
+	Holds []state.Hold
 
 	Since     *Plan  // the plan of before, if what moved was not the branch
 	SinceBase string // the base that it was made onto
@@ -100,22 +102,36 @@ func (p PullPlan) warnings() int {
 	return n
 }
 
-// held are the fingerprints that steps of the plan wait for, in order, and how many steps
-// wait for each.
-func (p PullPlan) held() (order []string, steps map[string]int) {
-	steps = map[string]int{}
+// waiting are steps that one approval lets run.
+type waiting struct {
+	fingerprint string
+	steps       int
+	clients     []string
+}
+
+// held is what steps of the plan wait for, in their order.
+func (p PullPlan) held() []waiting {
+	var out []waiting
+	at := map[string]int{}
 	for _, c := range p.Plan.Changes {
 		for _, s := range c.Steps {
 			if s.Held == "" {
 				continue
 			}
-			if steps[s.Held] == 0 {
-				order = append(order, s.Held)
+			i, known := at[s.Held]
+			if !known {
+				i = len(out)
+				at[s.Held] = i
+				out = append(out, waiting{fingerprint: s.Held})
 			}
-			steps[s.Held]++
+			w := &out[i]
+			w.steps++
+			if len(w.clients) == 0 || w.clients[len(w.clients)-1] != c.Client {
+				w.clients = append(w.clients, c.Client)
+			}
 		}
 	}
-	return order, steps
+	return out
 }
 
 // hold is what is known of a fingerprint.
@@ -126,6 +142,21 @@ func (p PullPlan) hold(fingerprint string) (state.Hold, bool) {
 		}
 	}
 	return state.Hold{}, false
+}
+
+// wide are the holds that no step names.
+func (p PullPlan) wide() []state.Hold {
+	named := map[string]bool{}
+	for _, w := range p.held() {
+		named[w.fingerprint] = true
+	}
+	var out []state.Hold
+	for _, h := range p.Holds {
+		if !named[h.Fingerprint] {
+			out = append(out, h)
+		}
+	}
+	return out
 }
 
 // risky says that a client's change is told in full, unfolded, before all others: people

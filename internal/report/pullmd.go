@@ -4,6 +4,8 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"github.com/compassdigital/reconciler/internal/state"
 )
 
 const (
@@ -53,7 +55,7 @@ func (p PullPlan) Markdown() string {
 	return s.String(MaxComment)
 }
 
-func commit(sha string) string { return Code(Clip(sha, 7)) }
+func commit(sha string) string { return Code(short(sha)) }
 
 // body is the comment of a plan that is there.
 func (p PullPlan) body(s *sheet) {
@@ -74,7 +76,7 @@ func (p PullPlan) body(s *sheet) {
 }
 
 func folded(summary, inside string) string {
-	return "\n<details><summary>" + summary + "</summary>\n\n" + inside + "\n</details>\n"
+	return "\n<details><summary>" + summary + "</summary>\n\n" + strings.TrimLeft(inside, "\n") + "\n</details>\n"
 }
 
 // fenced is a command that is to be written exactly so; GitHub shows a button that copies it.
@@ -134,7 +136,7 @@ func (p Problem) block(r Repo) string {
 		b.WriteString(fence + "\n")
 	}
 	if p.Hint != "" {
-		b.WriteString("\nWhat to do: " + prose(p.Hint) + "\n")
+		b.WriteString("\n→ " + prose(p.Hint) + "\n")
 	}
 	return b.String()
 }
@@ -254,7 +256,7 @@ func (p PullPlan) row(c Change) string {
 	a := p.Clients[c.Client]
 	name := href(Code(cell(c.Client)), a.Page)
 	if c.risky() {
-		name = "⚠️ " + name
+		name = "⚠️&nbsp;" + name
 	}
 	return "| " + name + " | " + c.what(a) + " | " + c.atRisk() + " | " + c.downtime() + " | " + c.undo() + " | " + c.takes(a) + " |\n"
 }
@@ -283,25 +285,66 @@ func (p PullPlan) table(s *sheet) {
 	s.rest("rows", "clients")
 }
 
-// kinds counts clients by what happens to them.
+// kinds counts clients by what happens to them; those that only change, by what of them.
 func (p PullPlan) kinds() string {
-	n := make([]int, turns)
+	n, parts, waiting := make([]int, turns), map[string]int{}, 0
 	for _, c := range p.Plan.Changes {
-		n[turnOf(c, p.Clients[c.Client])]++
+		t := turnOf(c, p.Clients[c.Client])
+		n[t]++
+		if t == turnChanged {
+			parts[strings.Join(c.touches(), ", ")]++
+		}
+		if len(factsOf(c).holds) > 0 {
+			waiting++
+		}
 	}
 	var b strings.Builder
-	b.WriteString("\n| Clients | |\n|--:|---|\n")
+	b.WriteString("\n| Clients | What happens |\n|--:|---|\n")
 	for t, k := range n {
-		if k == 0 {
-			continue
+		switch {
+		case k == 0:
+		case turn(t) == turnChanged:
+			b.WriteString(changed(parts))
+		case turn(t).loud():
+			b.WriteString("| " + number(k) + " | **" + turn(t).happens(k) + "** |\n")
+		default:
+			b.WriteString("| " + number(k) + " | " + turn(t).happens(k) + " |\n")
 		}
-		word := turn(t).happens(k)
-		if turn(t).loud() {
-			word = "**" + word + "**"
-		}
-		b.WriteString("| " + number(k) + " | " + word + " |\n")
+	}
+	if waiting > 0 {
+		b.WriteString("\nPart of " + number(waiting) + " of them would wait.\n")
 	}
 	return b.String()
+}
+
+// changed are the rows of clients that only change, by what of them, the most first.
+func changed(parts map[string]int) string {
+	what := make([]string, 0, len(parts))
+	for w := range parts {
+		what = append(what, w)
+	}
+	sort.Slice(what, func(i, j int) bool {
+		if parts[what[i]] != parts[what[j]] {
+			return parts[what[i]] > parts[what[j]]
+		}
+		return what[i] < what[j]
+	})
+	out, rest := "", 0
+	for i, w := range what {
+		n := parts[w]
+		switch {
+		case i >= maxListed:
+			rest += n
+		case w == "":
+			out += "| " + number(n) + " | " + verb(n, "is", "are") + " looked at |\n"
+		default:
+			out += "| " + number(n) + " | " + turnChanged.happens(n) + ": " + w + " |\n"
+		}
+	}
+	if rest > 0 {
+		out += "| " + number(rest) + " | " + turnChanged.happens(rest) + " in other ways |\n"
+	}
+	return out
 }
 
 // risky tells the clients that people would notice: their consequences unfolded.
@@ -364,7 +407,11 @@ func (p PullPlan) next(s *sheet) {
 	case len(planning) > 0:
 		b.WriteString("Mend what is said above, then comment `/reconciler plan`, or push. If this is merged as it is, those clients wait and the rest goes on.\n")
 	case len(p.Plan.Changes) > 0:
-		b.WriteString("Merge it: the steps run in their order, and the result comes as a comment here. Until then nothing is changed.\n")
+		b.WriteString("Merge it: the steps run in their order, and the result comes as a comment here. Until then nothing is changed.")
+		if p.loud() != "" {
+			b.WriteString(" If what is said above is not meant, don't merge it: take it out of this pull request, and push.")
+		}
+		b.WriteString("\n")
 	}
 	b.WriteString(p.approvals())
 	if b.Len() > 0 {
@@ -374,29 +421,49 @@ func (p PullPlan) next(s *sheet) {
 
 // approvals say what would wait after the merge, and the exact comment that lets it run.
 func (p PullPlan) approvals() string {
-	order, steps := p.held()
 	var b strings.Builder
-	for i, f := range order {
+	all := p.held()
+	for i, w := range all {
 		if i == maxTold {
-			b.WriteString("\n… and " + number(len(order)-maxTold) + " more approvals, said at their clients.\n")
+			b.WriteString("\n… and " + count(len(all)-maxTold, "approval") + " more, said at their clients.\n")
 			break
 		}
-		h, known := p.hold(f)
-		b.WriteString("\n" + count(steps[f], "step") + " would wait")
-		if known && h.Reason != "" {
-			b.WriteString(": " + strings.TrimSuffix(prose(cell(h.Reason)), "."))
+		of := count(len(w.clients), "client")
+		if len(w.clients) == 1 {
+			of = Code(cell(w.clients[0]))
 		}
-		b.WriteString(". ")
-		if known && !h.Until.IsZero() {
-			b.WriteString("It goes on by itself at " + stamp(h.Until) + ". ")
+		h, known := p.hold(w.fingerprint)
+		if !known {
+			h = state.Hold{Fingerprint: w.fingerprint, Approvable: true}
 		}
-		if known && !h.Approvable {
-			b.WriteString(prose(h.Act) + "\n")
-			continue
+		b.WriteString("\n" + count(w.steps, "step") + " of " + of + " would wait" + wouldWait(h))
+	}
+	told := 0
+	for _, h := range p.wide() {
+		if told++; told > maxTold {
+			b.WriteString("\n… and more that would wait.\n")
+			break
 		}
-		b.WriteString("Someone with write access lets exactly that run by commenting, before or after the merge:\n\n" + fenced("/reconciler approve "+f))
+		b.WriteString("\nPart of this would wait" + wouldWait(h))
 	}
 	return b.String()
+}
+
+// wouldWait is the rest of a sentence about what would wait: why, until when, and what
+// lets it run.
+func wouldWait(h state.Hold) string {
+	out := ""
+	if h.Reason != "" {
+		out = ": " + strings.TrimSuffix(prose(h.Reason), ".")
+	}
+	out += ". "
+	if !h.Until.IsZero() {
+		out += "It goes on by itself on " + stamp(h.Until) + ". "
+	}
+	if !h.Approvable {
+		return out + prose(h.Act) + "\n"
+	}
+	return out + "Someone with write access lets exactly that run by commenting, before or after the merge:\n\n" + fenced("/reconciler approve "+h.Fingerprint)
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2 January 2006 15:04 UTC") }
@@ -436,9 +503,13 @@ func (p PullPlan) foot() string {
 		if p.Stage == StageFork || p.Stage == StageFailed || p.Stage == StageConflict {
 			at = "Head"
 		}
+		on := " onto "
+		if at == "Head" {
+			on = ", base "
+		}
 		at += " " + commit(p.Head)
 		if p.Base != "" {
-			at += " onto " + commit(p.Base)
+			at += on + commit(p.Base)
 		}
 		parts = append(parts, at)
 	}

@@ -29,7 +29,7 @@ func (p PullPlan) verdict() string {
 	if n := len(invalidPaths(files)); n > 0 {
 		wrong = append(wrong, count(n, "file")+" "+verb(n, "is", "are")+" invalid")
 	}
-	if n := len(planning); n > 0 {
+	if n := clientsOf(planning); n > 0 {
 		wrong = append(wrong, count(n, "client")+" can't be planned")
 	}
 	out := ""
@@ -45,6 +45,10 @@ func (p PullPlan) verdict() string {
 	}
 	out += count(n, "client") + " " + verb(n, "changes", "change")
 	loud := p.loud()
+	if loud == "" && n == 1 {
+		c := p.Plan.Changes[0]
+		return out + ": " + Text(cell(c.Client)) + " " + turnOf(c, p.Clients[c.Client]).happens(1) + "."
+	}
 	if loud == "" {
 		return out + "."
 	}
@@ -81,6 +85,15 @@ func invalidPaths(problems []Problem) []string {
 		}
 	}
 	return out
+}
+
+// clientsOf is how many clients problems are about.
+func clientsOf(problems []Problem) int {
+	seen := map[string]bool{}
+	for _, q := range problems {
+		seen[q.Client] = true
+	}
+	return len(seen)
 }
 
 // conflict says which files conflict, and what to do.
@@ -126,10 +139,10 @@ func (p PullPlan) failed(s *sheet) {
 	case p.Next != "":
 		text += prose(p.Next)
 		if !p.RetryAt.IsZero() {
-			text += " It is tried again at " + stamp(p.RetryAt) + "."
+			text += " It is tried again on " + stamp(p.RetryAt) + "."
 		}
 	case !p.RetryAt.IsZero():
-		text += "nothing; it is tried again at " + stamp(p.RetryAt) + ", or at once when someone comments `/reconciler plan`."
+		text += "nothing; it is tried again on " + stamp(p.RetryAt) + ", or at once when someone comments `/reconciler plan`."
 	default:
 		text += "comment `/reconciler plan` to try again."
 	}

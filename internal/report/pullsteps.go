@@ -15,7 +15,7 @@ const (
 
 // brief is what a risky client's change means; it is told whatever else has to go.
 func (c Change) brief() string {
-	out := "\n#### " + Code(c.Client) + "\n"
+	out := "\n#### ⚠️ " + Text(cell(c.Client)) + "\n"
 	if said := c.said(); said != "" {
 		out += "\n" + said + "\n"
 	}
@@ -70,7 +70,7 @@ func (s Step) why() string {
 		parts = append(parts, "undo: "+Text(cell(s.Undo)))
 	}
 	if s.Held != "" {
-		parts = append(parts, "waits for the approval of "+Code(cell(s.Held)))
+		parts = append(parts, "waits under "+Code(cell(s.Held)))
 	}
 	return strings.Join(parts, "<br>")
 }

@@ -50,7 +50,7 @@ func (c ClientResult) Outcome() Outcome {
 	case "superseded":
 		o := Result(c.Client, state.Deployment{State: "superseded"}, nil)
 		if by := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(strings.TrimPrefix(c.Fate, "superseded")), "by ")); by != "" {
-			o.headline = sentence{true, []span{quote(c.Client.Name), say(" was overtaken: "), cmd(Clip(by, 7)), say(" replaced this wish.")}}
+			o.headline = sentence{true, []span{quote(c.Client.Name), say(" was overtaken: "), cmd(short(by)), say(" replaced this wish.")}}
 		}
 		return o
 	case "invalid":

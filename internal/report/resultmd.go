@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -33,16 +34,21 @@ func icon(fate string) string {
 }
 
 // word is a fate in a table.
-func word(fate string) string {
-	switch fate {
+func (c ClientResult) word() string {
+	switch fate := c.fate(); fate {
 	case "succeeded":
+		if c.Client.Removed {
+			return "offline, as wished"
+		}
 		return "up to date"
 	case "held":
 		return "waits for somebody"
 	case "pending":
 		return "under way"
-	case "failed", "invalid", "paused", "superseded":
+	case "failed", "invalid", "paused":
 		return fate
+	case "superseded":
+		return "overtaken"
 	}
 	return "not known"
 }
@@ -102,16 +108,29 @@ func (r PullResult) many(s *sheet, all []ClientResult) {
 		}
 	}
 	s.rest("rows", "clients")
-	for i, c := range all[:min(bad, maxTroubled)] {
+	common := shared(all[:bad])
+	for _, h := range common {
+		s.add(rankRisky, "", "\n#### ⏸️ "+count(h.clients, "client")+" wait together\n"+actOn(h.Hold)+approvalRule)
+	}
+	told, open := 0, 0
+	for _, c := range all[:bad] {
+		if c = c.without(common); c.fate() == "held" && len(c.Holds) == 0 && c.Now == nil && len(common) > 0 {
+			continue // told above; it has its row
+		}
+		if told++; told > maxTroubled {
+			s.count("troubled", 1)
+			continue
+		}
 		o := c.Outcome()
 		s.add(rankRisky, "troubled", "\n#### "+icon(c.fate())+" "+o.plainHeadline()+"\n"+c.body(o))
 		steps := c.rows()
-		if steps != "" && i >= maxOpenTables {
-			steps = folded("Steps", steps)
+		if steps != "" {
+			if open++; open > maxOpenTables {
+				steps = folded("Steps", steps)
+			}
 		}
 		s.either(rankSteps, steps, "")
 	}
-	s.count("troubled", bad-maxTroubled)
 	s.rest("troubled", "clients that need somebody")
 	r.good(s, all[bad:], few)
 }
@@ -123,9 +142,8 @@ func (r PullResult) good(s *sheet, all []ClientResult, few bool) {
 	}
 	if few {
 		for _, c := range all {
-			if steps := c.rows(); steps != "" {
-				s.add(rankDetail, "details", folded(summaryCode(c.Client.Name)+": "+word(c.fate()), steps))
-			}
+			o := c.Outcome()
+			s.add(rankDetail, "details", folded(summaryCode(c.Client.Name)+": "+c.word(), o.headline.markdown()+"\n"+c.body(o)+c.rows()))
 		}
 		s.rest("details", "clients, whose steps are too long to show here")
 		return
@@ -145,24 +163,24 @@ const resultHead = "\n| Client | Result | Time | |\n|---|---|--:|---|\n"
 
 // row is a client's row of the table.
 func (c ClientResult) row() string {
-	result := icon(c.fate()) + " " + word(c.fate())
+	result := icon(c.fate()) + "&nbsp;" + c.word()
 	if s := failedStep(c.Run); s != nil && c.fate() == "failed" {
 		result += " at " + Text(stepWord(*s))
 	}
-	return "| " + href(Code(cell(c.Client.Name)), c.Log) + " | " + result + " | " + c.took() + " | " + c.links() + " |\n"
+	return "| " + href(Code(cell(c.Client.Name)), c.Log) + " | " + result + " | " + c.took() + " | " + c.links(true) + " |\n"
 }
 
 func (c ClientResult) took() string {
 	if c.Run.Started.IsZero() || c.Run.Ended.IsZero() || c.Run.Ended.Before(c.Run.Started) {
 		return ""
 	}
-	return Took(c.Run.Ended.Sub(c.Run.Started))
+	return tight(Took(c.Run.Ended.Sub(c.Run.Started)))
 }
 
 // links are where the client and its run are to be seen.
-func (c ClientResult) links() string {
+func (c ClientResult) links(site bool) string {
 	var out []string
-	if c.Client.URL != "" && !c.Client.Removed {
+	if site && c.Client.URL != "" && !c.Client.Removed {
 		if to := safeURL(c.Client.URL); to != "" {
 			out = append(out, "[site](<"+to+">)")
 		}
@@ -196,11 +214,11 @@ func (c ClientResult) body(o Outcome) string {
 	if c.fate() == "held" && (c.Reviewed != nil || c.Now != nil) {
 		b.WriteString(c.difference())
 	}
-	if o.cause != "" && !o.Good {
+	if o.cause != "" && !o.Good && (c.fate() != "held" || len(c.Holds) == 0) { // else each hold says why
 		b.WriteString("\n**Cause:** " + prose(o.cause) + "\n")
 	}
 	b.WriteString(c.act(o))
-	if l := c.links(); l != "" {
+	if l := c.links(!o.Good); l != "" {
 		b.WriteString("\n" + l + "\n")
 	}
 	return b.String()
@@ -223,7 +241,7 @@ func (c ClientResult) act(o Outcome) string {
 	}
 	if b.Len() > 0 {
 		if approvable {
-			b.WriteString("\nAn approval binds exactly these steps and is used once. Reverting the merge takes the wish back.\n")
+			b.WriteString(approvalRule)
 		}
 		return b.String()
 	}
@@ -234,11 +252,42 @@ func (c ClientResult) act(o Outcome) string {
 	if next == "" {
 		return ""
 	}
-	text := "\n**What to do:** " + prose(next) + "\n"
-	if c.fate() == "failed" && c.Client.Name != "" {
-		text += "\n" + fenced("/reconciler retry "+c.Client.Name)
+	return "\n**What to do:** " + prose(next) + "\n"
+}
+
+const approvalRule = "\nAn approval binds exactly these steps and is used once. Reverting the merge takes the wish back.\n"
+
+// sharedHold is a hold of several clients.
+type sharedHold struct {
+	state.Hold
+	clients int
+}
+
+// shared are the holds that several clients wait for, in their order: one approval lets all
+// of them run.
+func shared(all []ClientResult) []sharedHold {
+	var out []sharedHold
+	at := map[string]int{}
+	for _, c := range all {
+		for _, h := range c.Holds {
+			i, known := at[h.Fingerprint]
+			if !known {
+				i = len(out)
+				at[h.Fingerprint] = i
+				out = append(out, sharedHold{Hold: h})
+			}
+			out[i].clients++
+		}
 	}
-	return text
+	return slices.DeleteFunc(out, func(h sharedHold) bool { return h.clients < 2 })
+}
+
+// without is the client without holds that are told elsewhere.
+func (c ClientResult) without(told []sharedHold) ClientResult {
+	c.Holds = slices.DeleteFunc(slices.Clone(c.Holds), func(h state.Hold) bool {
+		return slices.ContainsFunc(told, func(o sharedHold) bool { return o.Fingerprint == h.Fingerprint })
+	})
+	return c
 }
 
 // actOn is what lets a hold go.
@@ -251,7 +300,7 @@ func actOn(h state.Hold) string {
 		return out + prose(h.Act) + "\n"
 	}
 	if !h.Until.IsZero() {
-		out += "nothing; it goes on by itself at " + stamp(h.Until) + ". To let it run now, someone with write access comments:\n\n"
+		out += "nothing; it goes on by itself on " + stamp(h.Until) + ". To let it run now, someone with write access comments:\n\n"
 	} else {
 		out += "someone with write access lets it run by commenting:\n\n"
 	}
@@ -308,7 +357,7 @@ func (c ClientResult) difference() string {
 
 // group is what one of the eight steps did.
 type group struct {
-	number         int
+	label          string // "deploy"; of several that were not begun the first and the last
 	state          string
 	started, ended time.Time
 	what           []string
@@ -331,7 +380,7 @@ func groups(d state.Deployment) []group {
 	for _, s := range d.Steps {
 		g := by[s.Number]
 		if g == nil {
-			g = &group{number: s.Number}
+			g = &group{}
 			by[s.Number] = g
 		}
 		if g.state == "" || stateRank(s.State) > stateRank(g.state) {
@@ -346,20 +395,36 @@ func groups(d state.Deployment) []group {
 		if plan.Action(s.Action) != plan.Record {
 			g.what = append(g.what, Text(cell(s.Action))+" "+Text(cell(string(s.Ref.Kind)))+" "+Code(cell(s.Ref.Name)))
 		}
-		if s.Error != "" {
-			g.notes = append(g.notes, "**"+Text(cell(s.Error))+"**")
-		} else if s.Note != "" {
-			g.notes = append(g.notes, Text(cell(s.Note)))
+		note := ""
+		switch {
+		case s.Error != "":
+			note = "**" + Text(cell(s.Error)) + "**"
+		case s.Note != "":
+			note = Text(cell(s.Note))
+		}
+		if note != "" && !slices.Contains(g.notes, note) {
+			g.notes = append(g.notes, note)
 		}
 	}
 	var out []group
 	for n := 0; n <= plan.StepRecord; n++ {
-		if g := by[n]; g != nil {
-			out = append(out, *g)
+		g := by[n]
+		if g == nil {
+			continue
 		}
+		g.label = plan.StepName(n)
+		if last := len(out) - 1; last >= 0 && g.idle() && out[last].idle() {
+			first, _, _ := strings.Cut(out[last].label, " ")
+			out[last].label, out[last].what = first+" … "+g.label, nil
+			continue
+		}
+		out = append(out, *g)
 	}
 	return out
 }
+
+// idle says that nothing of it was begun, and nothing is to be said of it.
+func (g group) idle() bool { return resultOf(g.state) == notBegun && len(g.notes) == 0 }
 
 // rows are the steps with results and durations; "" if there are none.
 func (c ClientResult) rows() string {
@@ -372,7 +437,7 @@ func (c ClientResult) rows() string {
 	for _, g := range all {
 		took := ""
 		if !g.started.IsZero() && g.ended.After(g.started) && (g.state == "done" || g.state == "failed") {
-			took = Took(g.ended.Sub(g.started))
+			took = tight(Took(g.ended.Sub(g.started)))
 		}
 		what := g.what
 		if len(what) > maxRunsOfStep {
@@ -382,26 +447,28 @@ func (c ClientResult) rows() string {
 		if len(notes) > maxRunsOfStep {
 			notes = append(notes[:maxRunsOfStep:maxRunsOfStep], number(len(g.notes)-maxRunsOfStep)+" more")
 		}
-		b.WriteString("| " + plan.StepName(g.number) + " | " + resultOf(g.state) + " | " + took + " | " + strings.Join(append([]string{strings.Join(what, ", ")}, notes...), "<br>") + " |\n")
+		b.WriteString("| " + g.label + " | " + resultOf(g.state) + " | " + took + " | " + strings.Join(append([]string{strings.Join(what, ", ")}, notes...), "<br>") + " |\n")
 	}
 	return b.String()
 }
+
+const notBegun = "○&nbsp;not&nbsp;begun"
 
 // resultOf is a step's state with a sign.
 func resultOf(s string) string {
 	switch s {
 	case "done":
-		return "✔ done"
+		return "✔&nbsp;done"
 	case "failed":
-		return "✘ failed"
+		return "✘&nbsp;failed"
 	case "waiting", "parked":
-		return "… waits"
+		return "…&nbsp;waits"
 	case "running":
-		return "▶ running"
+		return "▶&nbsp;running"
 	case "skipped", "pending", "superseded":
-		return "○ not begun"
+		return notBegun
 	case "undone":
-		return "↩ taken back"
+		return "↩&nbsp;taken&nbsp;back"
 	}
 	return Text(cell(s))
 }

@@ -114,12 +114,12 @@ func (p PullPlan) planned() StatusLine {
 		parts = append(parts, count(n, "file")+" "+verb(n, "is", "are")+" invalid")
 	}
 	switch {
-	case len(planning) == 1:
+	case clientsOf(planning) == 1:
 		state = stateFailure
 		parts = append(parts, strings.TrimPrefix(Clip(Line(planning[0].Client), 40)+": "+Clip(Line(planning[0].Text), 60), ": "))
-	case len(planning) > 1:
+	case len(planning) > 0:
 		state = stateFailure
-		parts = append(parts, count(len(planning), "client")+" can't be planned")
+		parts = append(parts, count(clientsOf(planning), "client")+" can't be planned")
 	}
 	n := len(p.Plan.Changes)
 	if n == 0 {
@@ -129,26 +129,57 @@ func (p PullPlan) planned() StatusLine {
 		return statusLine(state, strings.Join(parts, "; "))
 	}
 	text := count(n, "client") + " " + verb(n, "changes", "change")
+	if n == 1 {
+		c := p.Plan.Changes[0]
+		parts = append(parts, text+": "+Clip(Line(c.Client), 50)+" "+turnOf(c, p.Clients[c.Client]).happens(1))
+		return statusLine(state, strings.Join(append(parts, p.asides()...), "; "))
+	}
 	for t, who := range p.risks() {
 		if len(who) > 0 {
 			text += ", " + number(len(who)) + " " + turn(t).happens(len(who))
 		}
 	}
 	parts = append(parts, text)
-	if order, steps := p.held(); len(order) > 0 {
-		sum := 0
-		for _, f := range order {
-			sum += steps[f]
-		}
-		parts = append(parts, count(sum, "step")+" would wait for an approval")
+	return statusLine(state, strings.Join(append(parts, p.asides()...), "; "))
+}
+
+// asides are what a reviewer should know besides: what would wait, who claims the same name.
+func (p PullPlan) asides() []string {
+	var out []string
+	if waits := p.waits(); waits != "" {
+		out = append(out, waits)
 	}
 	for _, o := range p.Others {
 		if o.Host != "" {
-			parts = append(parts, "pull request "+number(o.Number)+" claims "+o.Host+", too")
-			break
+			return append(out, "pull request "+number(o.Number)+" claims "+Clip(Line(o.Host), 60)+", too")
 		}
 	}
-	return statusLine(state, strings.Join(parts, "; "))
+	return out
+}
+
+// waits says how many steps would wait after the merge, and for what; "": none.
+func (p PullPlan) waits() string {
+	all := p.held()
+	if len(all) == 0 {
+		if len(p.wide()) > 0 {
+			return "part of it would wait for an approval"
+		}
+		return ""
+	}
+	sum, itself := 0, true
+	var until time.Time
+	for _, w := range all {
+		sum += w.steps
+		h, known := p.hold(w.fingerprint)
+		itself = itself && known && !h.Until.IsZero()
+		if h.Until.After(until) {
+			until = h.Until
+		}
+	}
+	if itself {
+		return count(sum, "step") + " would wait until " + stamp(until)
+	}
+	return count(sum, "step") + " would wait for an approval"
 }
 
 // Running is how far the work on a commit has come.

@@ -20,7 +20,6 @@ const (
 	turnOffline
 	turnStops
 	turnKept
-	turnHeld
 	turnReturns
 	turnRenamed
 	turnNew
@@ -49,8 +48,6 @@ func turnOf(c Change, a About) turn {
 		return turnStops
 	case len(f.retained) > 0:
 		return turnKept
-	case len(f.holds) > 0:
-		return turnHeld
 	case len(f.returned) > 0:
 		return turnReturns
 	case a.From != "":
@@ -86,8 +83,6 @@ func (t turn) happens(n int) string {
 		one, many = "loses a name", "lose a name"
 	case turnKept:
 		one, many = "stops using data, which is kept", "stop using data, which is kept"
-	case turnHeld:
-		one, many = "waits for an approval", "wait for an approval"
 	case turnReturns:
 		one, many = "comes back with its data", "come back with their data"
 	case turnRenamed:
@@ -156,7 +151,7 @@ func (c Change) what(a About) string {
 		}
 	}
 	if len(f.holds) > 0 {
-		add("**waits for an approval**")
+		add("**part of it waits**")
 	}
 	if len(out) == 0 {
 		add("is looked at")
@@ -180,16 +175,26 @@ func (c Change) touches() []string {
 		if a := plan.Action(s.Action); !a.Writes() && a != plan.Retain && a != plan.Return && a != plan.Adopt && a != plan.Forget {
 			continue
 		}
-		w := kindWord(s.Ref)
-		if w == string(state.KindTraffic) {
-			w = "release that serves"
-		}
+		w := part(s.Ref)
 		if !seen[w] {
 			seen[w] = true
 			out = append(out, w)
 		}
 	}
 	return out
+}
+
+// part is a kind of thing as reviewers call it.
+func part(ref string) string {
+	switch k := kindOf(ref); k {
+	case state.KindDeployment, state.KindTraffic:
+		return "release"
+	case state.KindRecord:
+		return "DNS records"
+	case state.KindAdmin:
+		return "administrator"
+	}
+	return kindWord(ref)
 }
 
 // atRisk is the cell about a client's data.
@@ -253,10 +258,13 @@ func (c Change) undo() string {
 // takes is the cell about how long it takes, or else how much there is to do.
 func (c Change) takes(a About) string {
 	if a.Takes > 0 {
-		return "about " + Took(a.Takes)
+		return tight("about " + Took(a.Takes))
 	}
-	return count(c.calls(), "call")
+	return tight(count(c.calls(), "call"))
 }
+
+// tight is a text of ours that a table does not break.
+func tight(s string) string { return strings.ReplaceAll(s, " ", "&nbsp;") }
 
 // Took is a duration as people read it, in two units at most: 38 s, 2 min 43 s, 1 h 5 min.
 func Took(d time.Duration) string {

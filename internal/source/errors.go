@@ -42,7 +42,7 @@ func clean(ctx context.Context, err error, secrets []string) error {
 	if errors.As(err, &unexpected) && unexpected.Err != nil {
 		err = unexpected.Err
 	}
-	for _, own := range []error{ErrNoBranch, ErrEmpty, ErrTooLarge, ErrNotFound, ErrDamaged, ErrMoved, ErrBadPack} {
+	for _, own := range []error{ErrNoBranch, ErrEmpty, ErrTooLarge, ErrTooMany, ErrNotFound, ErrDamaged, ErrMoved, ErrBadPack} {
 		if errors.Is(err, own) {
 			return own // what stands around it may repeat the URL
 		}

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
@@ -139,6 +138,7 @@ func (r *Repository) clone(ctx context.Context) error {
 	old := filepath.Join(r.dir, oldPrefix+filepath.Base(dir))
 	m := &mirror{dir: r.current(), st: openStorage(r.current()), tip: tip}
 	err = r.take(ctx, m, func() error {
+		r.dropPulls() // they build on the old one
 		if err := os.Rename(r.current(), old); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("replace the mirror: %w", err)
 		}
@@ -167,7 +167,7 @@ func (r *Repository) receive(ctx context.Context, dir string, old plumbing.Hash)
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
-	q, err := newQuarantine(dir)
+	q, err := newQuarantine(dir, maxPack)
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
@@ -177,7 +177,7 @@ func (r *Repository) receive(ctx context.Context, dir string, old plumbing.Hash)
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
-	var from storer.EncodedObjectStorer = st
+	var from objects = st
 	if q.written > 0 {
 		if err := q.index(); err != nil {
 			return plumbing.ZeroHash, err
@@ -244,7 +244,7 @@ func (r *Repository) complete(in reader, old, tip plumbing.Hash) error {
 		if now.hash.IsZero() || now.kind == module {
 			return nil
 		}
-		if err := in.st.HasEncodedObject(now.hash); err != nil {
+		if err := in.has(now.hash); err != nil {
 			return fmt.Errorf("%s: %w", path, broken(now.hash, err))
 		}
 		return nil

@@ -149,7 +149,7 @@ func (r *Repository) Descends(ctx context.Context, head, from string) (bool, err
 // parents before children. Of more than most, the newest are returned.
 func (r *Repository) Commits(ctx context.Context, from, head string, most int) ([]Commit, error) {
 	var out []Commit
-	err := r.read(ctx, func(in reader) error {
+	err := r.readAll(ctx, func(in reader) error {
 		start, ok := hashOf(head)
 		if !ok {
 			return ErrNotFound

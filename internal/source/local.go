@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
@@ -46,6 +47,35 @@ func (l local) tip(ctx context.Context, ref plumbing.ReferenceName) (tip plumbin
 		return err
 	})
 	return tip, err
+}
+
+func (l local) refs(ctx context.Context, prefix string) (map[string]string, error) {
+	out, empty := map[string]string{}, true
+	err := l.with(ctx, func(st storage.Storer) error {
+		it, err := st.IterReferences()
+		if err != nil {
+			return fmt.Errorf("list references: %w", err)
+		}
+		defer it.Close()
+		return it.ForEach(func(r *plumbing.Reference) error {
+			if r.Type() != plumbing.HashReference {
+				return nil
+			}
+			empty = false
+			if !strings.HasPrefix(r.Name().String(), prefix) {
+				return nil
+			}
+			h, err := peel(st, r.Hash())
+			if out[r.Name().String()] = h.String(); len(out) > MaxRefs {
+				return fmt.Errorf("%w: more than %d references", ErrTooMany, MaxRefs)
+			}
+			return err
+		})
+	})
+	if err == nil && empty {
+		err = ErrEmpty
+	}
+	return out, err
 }
 
 // peel returns the commit that a tag names.

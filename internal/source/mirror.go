@@ -20,6 +20,7 @@ import (
 // What lies in the mirror's folder. New and old ones have a random end.
 const (
 	currentDir   = "git"
+	pullsDir     = "pulls"
 	newPrefix    = "new-"
 	oldPrefix    = "old-"
 	identityFile = "mirror.json"
@@ -77,6 +78,7 @@ func (r *Repository) openDir() error {
 		return nil
 	}
 	r.m = m
+	r.openPulls()
 	return nil
 }
 
@@ -92,14 +94,16 @@ func (r *Repository) sweep() error {
 			errs = append(errs, os.RemoveAll(filepath.Join(r.dir, e.Name())))
 		}
 	}
-	packs, err := os.ReadDir(packDir(r.current()))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil // no folder: damage, which opening it finds
-	}
-	for _, e := range packs {
-		name, isIndex := strings.CutSuffix(e.Name(), ".idx")
-		if strings.HasPrefix(e.Name(), tmpPrefix) || isIndex && !exists(filepath.Join(packDir(r.current()), name+".pack")) {
-			errs = append(errs, os.Remove(filepath.Join(packDir(r.current()), e.Name())))
+	for _, dir := range []string{packDir(r.current()), packDir(r.pullsPath())} {
+		packs, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			continue // no folder: damage, which opening it finds
+		}
+		for _, e := range packs {
+			name, isIndex := strings.CutSuffix(e.Name(), ".idx")
+			if strings.HasPrefix(e.Name(), tmpPrefix) || isIndex && !exists(filepath.Join(dir, name+".pack")) {
+				errs = append(errs, os.Remove(filepath.Join(dir, e.Name())))
+			}
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -242,7 +246,7 @@ func merge(dir string) error {
 		return fmt.Errorf("list objects: %w", err)
 	}
 	slices.SortFunc(all, func(a, b plumbing.Hash) int { return strings.Compare(string(a[:]), string(b[:])) })
-	q, err := newQuarantine(dir)
+	q, err := newQuarantine(dir, maxPack)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
-	"github.com/go-git/go-git/v5/plumbing/storer"
 )
 
 // kind is what an entry of a folder is.
@@ -51,31 +50,78 @@ func (e entry) key() string {
 	return e.name
 }
 
+// objects is what a reader reads from.
+type objects interface {
+	EncodedObjectSize(h plumbing.Hash) (int64, error)
+	EncodedObject(t plumbing.ObjectType, h plumbing.Hash) (plumbing.EncodedObject, error)
+	HasEncodedObject(h plumbing.Hash) error
+}
+
 // reader reads whole objects and checks that they are what their ids say.
 type reader struct {
-	st    storer.EncodedObjectStorer
+	st    objects
 	count *atomic.Uint64
+
+	pulls objects // what pull requests brought, asked when st has it not; nil: it is not asked
+	trail *trail  // with pulls
+}
+
+// trail is what one read of pull requests' objects came by.
+type trail struct {
+	foreign bool            // something was read that the mirror has not
+	roots   []plumbing.Hash // commits of the mirror whose trees were read
+}
+
+// foreign says that an object is not the mirror's, and may be a pull request's.
+func (r reader) foreign(h plumbing.Hash) bool {
+	if r.pulls == nil || !errors.Is(r.st.HasEncodedObject(h), plumbing.ErrObjectNotFound) || errors.Is(r.pulls.HasEncodedObject(h), plumbing.ErrObjectNotFound) {
+		return false
+	}
+	r.trail.foreign = true
+	return true
+}
+
+// has returns nil when an object is there, as get would.
+func (r reader) has(h plumbing.Hash) error {
+	if !r.foreign(h) {
+		return r.st.HasEncodedObject(h)
+	}
+	if err := r.pulls.HasEncodedObject(h); err != nil {
+		return fmt.Errorf("%w: %w", errPulls, err)
+	}
+	return nil
 }
 
 // get returns an object's content. plumbing.ErrObjectNotFound says that it is not there,
-// ErrDamaged that it is there and broken.
-func (r reader) get(t plumbing.ObjectType, h plumbing.Hash, most int64) (content []byte, err error) {
+// ErrDamaged that it is there and broken, errPulls the same of a pull request's object.
+func (r reader) get(t plumbing.ObjectType, h plumbing.Hash, most int64) ([]byte, error) {
 	if r.count != nil {
 		r.count.Add(1)
 	}
+	if !r.foreign(h) {
+		return getFrom(r.st, t, h, most)
+	}
+	content, err := getFrom(r.pulls, t, h, most)
+	if errors.Is(err, ErrDamaged) {
+		return nil, fmt.Errorf("read %s: %w", h, errPulls)
+	}
+	return content, err
+}
+
+func getFrom(st objects, t plumbing.ObjectType, h plumbing.Hash, most int64) (content []byte, err error) {
 	defer func() { // go-git meets broken packs with a panic now and then
 		if p := recover(); p != nil {
 			content, err = nil, fmt.Errorf("read %s: %w", h, ErrDamaged)
 		}
 	}()
-	size, err := r.st.EncodedObjectSize(h)
+	size, err := st.EncodedObjectSize(h)
 	if err != nil {
 		return nil, broken(h, err)
 	}
 	if size > most {
 		return nil, fmt.Errorf("%d bytes: %w: at most %d", size, ErrTooLarge, most)
 	}
-	o, err := r.st.EncodedObject(plumbing.AnyObject, h)
+	o, err := st.EncodedObject(plumbing.AnyObject, h)
 	if err != nil {
 		return nil, broken(h, err)
 	}
@@ -99,7 +145,7 @@ func (r reader) get(t plumbing.ObjectType, h plumbing.Hash, most int64) (content
 // broken sorts the errors of the storage: what the machine denies is no damage.
 func broken(h plumbing.Hash, err error) error {
 	var disk *fs.PathError
-	if errors.Is(err, plumbing.ErrObjectNotFound) || errors.As(err, &disk) && !errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, errPulls) || errors.Is(err, plumbing.ErrObjectNotFound) || errors.As(err, &disk) && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read %s: %w", h, err)
 	}
 	return fmt.Errorf("read %s: %w: %w", h, ErrDamaged, err)
@@ -113,7 +159,7 @@ func must(err error) error {
 	return err
 }
 
-func (r reader) commit(h plumbing.Hash) (*object.Commit, error) {
+func (r reader) commit(h plumbing.Hash) (c *object.Commit, err error) {
 	content, err := r.get(plumbing.CommitObject, h, maxCommit)
 	if err != nil {
 		return nil, err
@@ -123,7 +169,12 @@ func (r reader) commit(h plumbing.Hash) (*object.Commit, error) {
 	if _, err := o.Write(content); err != nil {
 		return nil, fmt.Errorf("read commit %s: %w", h, err)
 	}
-	c := &object.Commit{}
+	defer func() {
+		if p := recover(); p != nil {
+			c, err = nil, fmt.Errorf("commit %s: %w", h, ErrMalformed)
+		}
+	}()
+	c = &object.Commit{}
 	if err := c.Decode(o); err != nil || c.TreeHash.IsZero() {
 		return nil, fmt.Errorf("commit %s: %w", h, ErrMalformed)
 	}

@@ -22,6 +22,7 @@ import (
 // looked through, and only then installed.
 type quarantine struct {
 	dir      string // of the mirror
+	most     int64  // bytes of the pack
 	pack     *os.File
 	written  int64
 	idx      *idxfile.MemoryIndex
@@ -30,18 +31,18 @@ type quarantine struct {
 	in       *packfile.Packfile
 }
 
-func newQuarantine(dir string) (*quarantine, error) {
+func newQuarantine(dir string, most int64) (*quarantine, error) {
 	f, err := os.CreateTemp(packDir(dir), tmpPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("make a pack: %w", err)
 	}
-	return &quarantine{dir: dir, pack: f}, nil
+	return &quarantine{dir: dir, most: most, pack: f}, nil
 }
 
 // Write takes the pack, up to its limit.
 func (q *quarantine) Write(p []byte) (int, error) {
-	if q.written+int64(len(p)) > maxPack {
-		return 0, fmt.Errorf("the pack: %w: at most %d bytes", ErrTooLarge, int64(maxPack))
+	if q.written+int64(len(p)) > q.most {
+		return 0, fmt.Errorf("the pack: %w: at most %d bytes", ErrTooLarge, q.most)
 	}
 	n, err := q.pack.Write(p)
 	q.written += int64(n)
@@ -112,15 +113,23 @@ func (q *quarantine) trailer() error {
 }
 
 // over returns a view of the mirror as it will be.
-func (q *quarantine) over(st *filesystem.Storage) (storer.EncodedObjectStorer, error) {
+func (q *quarantine) over(st *filesystem.Storage) (objects, error) {
+	if err := q.open(); err != nil {
+		return nil, err
+	}
+	return &view{st, q}, nil
+}
+
+// open lets the pack's objects be read.
+func (q *quarantine) open() error {
 	fs := osfs.New(packDir(q.dir), osfs.WithBoundOS())
 	f, err := fs.Open(filepath.Base(q.pack.Name()))
 	if err != nil {
-		return nil, fmt.Errorf("read the pack: %w", err)
+		return fmt.Errorf("read the pack: %w", err)
 	}
 	q.file = f
 	q.in = packfile.NewPackfile(q.idx, fs, f, 0)
-	return &view{st, q}, nil
+	return nil
 }
 
 func (q *quarantine) holds(h plumbing.Hash) bool {
@@ -171,6 +180,26 @@ func (q *quarantine) discard() {
 	_ = os.Remove(q.pack.Name()) // gone when it was installed
 }
 
+// EncodedObjectSize, EncodedObject and HasEncodedObject make an open quarantine readable.
+func (q *quarantine) EncodedObjectSize(h plumbing.Hash) (int64, error) {
+	offset, err := q.idx.FindOffset(h)
+	if err != nil {
+		return 0, err
+	}
+	return q.in.GetSizeByOffset(offset)
+}
+
+func (q *quarantine) EncodedObject(_ plumbing.ObjectType, h plumbing.Hash) (plumbing.EncodedObject, error) {
+	return q.in.Get(h)
+}
+
+func (q *quarantine) HasEncodedObject(h plumbing.Hash) error {
+	if !q.holds(h) {
+		return plumbing.ErrObjectNotFound
+	}
+	return nil
+}
+
 // view is a storage with one more pack.
 type view struct {
 	*filesystem.Storage
@@ -181,18 +210,14 @@ func (v *view) EncodedObjectSize(h plumbing.Hash) (int64, error) {
 	if !v.q.holds(h) {
 		return v.Storage.EncodedObjectSize(h)
 	}
-	offset, err := v.q.idx.FindOffset(h)
-	if err != nil {
-		return 0, err
-	}
-	return v.q.in.GetSizeByOffset(offset)
+	return v.q.EncodedObjectSize(h)
 }
 
 func (v *view) EncodedObject(t plumbing.ObjectType, h plumbing.Hash) (plumbing.EncodedObject, error) {
 	if !v.q.holds(h) {
 		return v.Storage.EncodedObject(t, h)
 	}
-	return v.q.in.Get(h)
+	return v.q.EncodedObject(t, h)
 }
 
 func (v *view) HasEncodedObject(h plumbing.Hash) error {

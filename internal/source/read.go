@@ -20,7 +20,16 @@ var errFound = errors.New("found")
 // read lets f read the mirror, alone. When the mirror turns out to be damaged it is
 // cloned anew, and f is called once more.
 func (r *Repository) read(ctx context.Context, f func(in reader) error) error {
-	err := r.once(ctx, f)
+	return r.healed(ctx, false, f)
+}
+
+// readAll reads what pull requests brought, too.
+func (r *Repository) readAll(ctx context.Context, f func(in reader) error) error {
+	return r.healed(ctx, true, f)
+}
+
+func (r *Repository) healed(ctx context.Context, pulls bool, f func(in reader) error) error {
+	err := r.once(ctx, pulls, f)
 	if !errors.Is(err, ErrDamaged) {
 		return err
 	}
@@ -28,10 +37,10 @@ func (r *Repository) read(ctx context.Context, f func(in reader) error) error {
 	if again := r.heal(ctx); again != nil {
 		return fmt.Errorf("%w; clone it: %w", err, again)
 	}
-	return r.once(ctx, f)
+	return r.once(ctx, pulls, f)
 }
 
-func (r *Repository) once(ctx context.Context, f func(in reader) error) error {
+func (r *Repository) once(ctx context.Context, pulls bool, f func(in reader) error) error {
 	if err := r.reading.enter(ctx); err != nil {
 		return err
 	}
@@ -42,8 +51,18 @@ func (r *Repository) once(ctx context.Context, f func(in reader) error) error {
 	if r.m == nil {
 		return fmt.Errorf("nothing was fetched yet: %w", ErrNotFound)
 	}
-	err := f(reader{st: r.m.st, count: &r.objects})
+	in := reader{st: r.m.st, count: &r.objects}
+	if pulls && r.pulls != nil {
+		in.pulls, in.trail = r.pulls, &trail{}
+	}
+	err := f(in)
 	r.m.forget(err)
+	if in.pulls != nil && in.trail.foreign {
+		if err = r.blame(in, err); errors.Is(err, errPulls) {
+			r.dropPulls()
+			err = fmt.Errorf("%w: what a pull request brought is not whole any more: fetch it again", ErrNotFound)
+		}
+	}
 	return err
 }
 
@@ -74,7 +93,7 @@ func (r *Repository) Blob(ctx context.Context, blob string) ([]byte, error) {
 		return nil, fmt.Errorf("blob %.64q: %w", blob, ErrNotFound)
 	}
 	var out []byte
-	err := r.read(ctx, func(in reader) (err error) {
+	err := r.readAll(ctx, func(in reader) (err error) {
 		out, err = in.get(plumbing.BlobObject, h, MaxBlob)
 		return asked(err)
 	})
@@ -102,6 +121,9 @@ func rootTree(in reader, commit string) (plumbing.Hash, error) {
 	if err != nil {
 		return plumbing.ZeroHash, fmt.Errorf("commit %s: %w", commit, asked(err))
 	}
+	if in.pulls != nil && in.st.HasEncodedObject(h) == nil {
+		in.trail.roots = append(in.trail.roots, h)
+	}
 	return c.TreeHash, nil
 }
 
@@ -110,7 +132,7 @@ func rootTree(in reader, commit string) (plumbing.Hash, error) {
 // new. ErrNotFound when from or head is not here.
 func (r *Repository) Diff(ctx context.Context, from, head string) ([]Change, error) {
 	var out []Change
-	err := r.read(ctx, func(in reader) (err error) {
+	err := r.readAll(ctx, func(in reader) (err error) {
 		out = []Change{}
 		old := plumbing.ZeroHash
 		if from != "" {
@@ -145,9 +167,14 @@ func (r *Repository) Diff(ctx context.Context, from, head string) ([]Change, err
 // at most maxStrays, sorted as Git sorts: somebody may have put a manifest there. Only
 // regular files count, none of a hidden folder, and none deeper than MaxDepth folders.
 func (r *Repository) Strays(ctx context.Context, from, head string) ([]Change, error) {
-	var out []Change
-	err := r.read(ctx, func(in reader) (err error) {
-		out = []Change{}
+	out, _, err := r.outside(ctx, from, head)
+	return out, err
+}
+
+// outside says, too, whether these are all.
+func (r *Repository) outside(ctx context.Context, from, head string) (out []Change, whole bool, err error) {
+	err = r.readAll(ctx, func(in reader) (err error) {
+		out, whole = []Change{}, true
 		old := plumbing.ZeroHash
 		if from != "" {
 			if old, err = rootTree(in, from); err != nil {
@@ -176,14 +203,15 @@ func (r *Repository) Strays(ctx context.Context, from, head string) ([]Change, e
 			return ctx.Err()
 		})
 		if errors.Is(err, errFound) || errors.Is(err, ErrTooMany) {
+			whole = false
 			return nil
 		}
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look for stray manifests: %w", err)
+		return nil, false, fmt.Errorf("look for stray manifests: %w", err)
 	}
-	return out, nil
+	return out, whole, nil
 }
 
 // Files lists the files of the read area at a commit. It reads every folder.
@@ -218,7 +246,7 @@ func (r *Repository) Any(ctx context.Context, head string, match func(path strin
 }
 
 func (r *Repository) walk(ctx context.Context, head string, f func(path string, e entry) error, begin func()) error {
-	return r.read(ctx, func(in reader) error {
+	return r.readAll(ctx, func(in reader) error {
 		begin()
 		now, err := rootTree(in, head)
 		if err != nil {

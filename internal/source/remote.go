@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
@@ -25,6 +26,8 @@ type remote interface {
 	// fetch returns where the branch is and writes a pack of what it reaches and
 	// haves do not; it writes nothing when has says that the tip is there.
 	fetch(ctx context.Context, branch plumbing.ReferenceName, has func(plumbing.Hash) bool, haves []plumbing.Hash, w io.Writer) (plumbing.Hash, error)
+	// refs returns the references below a prefix and what they name, at most MaxRefs.
+	refs(ctx context.Context, prefix string) (map[string]string, error)
 	close()
 }
 
@@ -135,6 +138,31 @@ func (w *wire) tip(ctx context.Context, ref plumbing.ReferenceName) (plumbing.Ha
 	}
 	_ = s.Close() // the answer is complete
 	return tipOf(ar, ref)
+}
+
+func (w *wire) refs(ctx context.Context, prefix string) (map[string]string, error) {
+	auth, secrets := w.auth()
+	s, ar, err := w.session(ctx, auth)
+	if err != nil {
+		return nil, clean(ctx, err, secrets)
+	}
+	_ = s.Close() // the answer is complete
+	if len(ar.References) == 0 {
+		return nil, ErrEmpty
+	}
+	out := map[string]string{}
+	for name, h := range ar.References {
+		if !strings.HasPrefix(name, prefix) {
+			continue
+		}
+		if peeled, ok := ar.Peeled[name]; ok {
+			h = peeled
+		}
+		if out[name] = h.String(); len(out) > MaxRefs {
+			return nil, fmt.Errorf("%w: more than %d references", ErrTooMany, MaxRefs)
+		}
+	}
+	return out, nil
 }
 
 func tipOf(ar *packp.AdvRefs, branch plumbing.ReferenceName) (plumbing.Hash, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
 // Limits.
@@ -19,10 +20,13 @@ const (
 	MaxBlob = 1 << 20
 	// MaxEntries is how many files the read area may have.
 	MaxEntries = 200_000
+	// MaxRefs is how many references Refs lists.
+	MaxRefs = 100_000
 	// MaxDepth is how many folders below the clients folder are looked into.
 	MaxDepth = 3
 
 	maxTree    = 64 << 20  // bytes of one folder's listing
+	maxListed  = 1_000_000 // entries of all the folders that one walk lists, on each side
 	maxCommit  = 1 << 20   // bytes of one commit
 	maxHistory = 1_000_000 // commits one walk visits
 	maxHaves   = 256       // commits told to the server
@@ -31,15 +35,35 @@ const (
 	maxRefusal = 4 << 10   // bytes read of an answer that says no
 	maxPacks   = 50        // packs before they become one
 	maxMatches = 1_000     // objects looked at for a short id
+	maxParents = 16        // parents of a commit whose paths are told
 	maxSubject = 200       // bytes of a commit's first line
 	maxName    = 100       // bytes of an author's name
 	minShort   = 4         // digits of a short id
+
+	// Of a pull request, which a stranger may have made.
+	maxPullPack    = 256 << 20 // bytes of its pack
+	maxPullObject  = 64 << 20  // bytes of one object of it, unpacked
+	maxPullBytes   = 2 << 30   // bytes of all its objects, unpacked
+	maxPullObjects = 200_000   // objects
+	maxPullCommits = 10_000    // commits that the mirror has not
+	maxApart       = 100_000   // commits that are looked at for a merge base
+	maxBases       = 16        // merge bases that are compared
+	maxBehind      = 10_000    // commits that a head is said to lack
+	maxMerged      = 200       // files that one merge merges by line
+	maxMergedBytes = 32 << 20  // bytes of their versions
+	maxMergedLines = 20_000    // lines of one version that is merged by line
+	maxEdits       = 1_000     // lines that one version may differ in before all between the first and the last is one edit
+	// Of all pull requests.
+	maxPullPacks = 500     // packs that are kept
+	maxPullsSize = 2 << 30 // bytes of those packs
+
 	cacheSize  = 32 * cache.MiByte
 	packWindow = 10
 	dialTime   = 30 * time.Second
 	headerTime = 60 * time.Second
 	pollTime   = 2 * time.Minute
 	fetchTime  = 30 * time.Minute
+	pullTime   = 5 * time.Minute
 )
 
 // What the methods can answer. Each says what to do next.
@@ -116,8 +140,10 @@ type Repository struct {
 	area   area
 
 	fetching gate // one Fetch at a time
-	reading  gate // one reader of m at a time: go-git's storage wants it so
+	pulling  gate // one FetchRef at a time
+	reading  gate // one reader of m and pulls at a time: go-git's storage wants it so
 	m        *mirror
+	pulls    *filesystem.Storage             // what pull requests brought; nil: nothing
 	roots    map[plumbing.Hash]plumbing.Hash // of the last heads
 	damaged  atomic.Bool
 	closed   bool
@@ -148,7 +174,7 @@ func Open(o Options) (*Repository, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the mirror: %w", err)
 	}
-	r := &Repository{remote: rem, dir: dir, branch: branch, url: address.clean, area: a, fetching: newGate(), reading: newGate(),
+	r := &Repository{remote: rem, dir: dir, branch: branch, url: address.clean, area: a, fetching: newGate(), pulling: newGate(), reading: newGate(),
 		roots: map[plumbing.Hash]plumbing.Hash{}}
 	if err := r.openDir(); err != nil {
 		rem.close()
@@ -159,12 +185,15 @@ func Open(o Options) (*Repository, error) {
 
 // Close waits for who reads or fetches and releases what is open.
 func (r *Repository) Close() error {
+	r.pulling <- struct{}{} // first: who pulls may fetch
+	defer r.pulling.leave()
 	r.fetching <- struct{}{}
 	defer r.fetching.leave()
 	r.reading <- struct{}{}
 	defer r.reading.leave()
 	r.closed = true
 	r.remote.close()
+	r.closePulls()
 	if r.m == nil {
 		return nil
 	}

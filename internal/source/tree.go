@@ -3,7 +3,6 @@ package source
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 )
@@ -13,9 +12,10 @@ var errNoFolder = errors.New("not a folder, so nothing below it can be read: mak
 
 // walk goes through the read area of two trees at once, and not into what is equal.
 type walk struct {
-	in    reader
-	area  area
-	count int
+	in     reader
+	area   area
+	count  int // files
+	listed int // lines of listings
 }
 
 // each is told of every file that differs; the zero entry is none.
@@ -24,10 +24,7 @@ type each func(path string, old, now entry) error
 // trees compares two root trees; the zero hash is the empty one.
 func (w *walk) trees(old, now plumbing.Hash, f each) error {
 	at := ""
-	for part := range strings.SplitSeq(w.area.base, "/") {
-		if part == "" {
-			continue
-		}
+	for part := range pathParts(w.area.base) {
 		at = join(at, part)
 		var err error
 		if old, err = w.below(old, part, at, false); err != nil {
@@ -44,12 +41,20 @@ func (w *walk) trees(old, now plumbing.Hash, f each) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range b {
+	if err := w.noFolder(at, b); err != nil {
+		return err
+	}
+	return w.merge(at, w.inside(a), w.inside(b), 0, f)
+}
+
+// noFolder is an error when the clients folder is none.
+func (w *walk) noFolder(at string, all []entry) error {
+	for _, e := range all {
 		if w.area.clients != "" && e.name == w.area.clients && e.odd() {
 			return fmt.Errorf("%s is a %s: %w", show(join(at, e.name)), e.kind, errNoFolder)
 		}
 	}
-	return w.merge(at, w.inside(a), w.inside(b), 0, f)
+	return nil
 }
 
 // inside are the entries of the base folder that are in the area.
@@ -82,6 +87,17 @@ func (w *walk) below(h plumbing.Hash, name, at string, strict bool) (plumbing.Ha
 	return plumbing.ZeroHash, nil
 }
 
+// list counts what was listed: folders without a file could be many times many.
+func (w *walk) list(all ...[]entry) error {
+	for _, a := range all {
+		w.listed += len(a)
+	}
+	if w.listed > maxListed {
+		return fmt.Errorf("folders of more than %d entries: %w", maxListed, ErrTooMany)
+	}
+	return nil
+}
+
 func what(k kind) string {
 	if k == regular {
 		return "file"
@@ -96,7 +112,7 @@ func (w *walk) both(old, now plumbing.Hash) (a, b []entry, err error) {
 	if b, err = w.in.tree(now); err != nil {
 		return nil, nil, must(err)
 	}
-	return a, b, nil
+	return a, b, w.list(a, b)
 }
 
 // merge goes through two sorted listings side by side.

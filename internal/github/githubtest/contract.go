@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -305,4 +307,28 @@ func isUncut(method, path string) bool {
 		}
 	}
 	return false
+}
+
+// Example is what the description shows as an operation's answer of success: for a server
+// that answers with GitHub's own words. ok is false where there is none.
+func (c *Contract) Example(method, path string) (status int, body []byte, ok bool) {
+	found, _, ok := c.find(method, path)
+	if !ok {
+		return 0, nil, false
+	}
+	for status := http.StatusOK; status < 300; status++ {
+		r := found.Operation.Responses.Status(status)
+		if r == nil {
+			continue
+		}
+		media := r.Value.Content.Get("application/json")
+		if media == nil {
+			return status, nil, true
+		}
+		for _, name := range slices.Sorted(maps.Keys(media.Examples)) {
+			body, err := json.Marshal(media.Examples[name].Value.Value)
+			return status, body, err == nil
+		}
+	}
+	return 0, nil, false
 }

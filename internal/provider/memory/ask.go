@@ -15,7 +15,7 @@ import (
 // Objects are all objects, or those of one provider when owner is given, sorted by
 // kind, name and id. They are as they are now, whatever lists show.
 func (w *World) Objects(owner string) []provider.Object {
-	w.mu.Lock()
+	w.lock()
 	defer w.mu.Unlock()
 	var out []provider.Object
 	for _, o := range w.objects {
@@ -39,7 +39,7 @@ func before(a, b provider.Object) bool {
 
 // Object is the object of an id.
 func (w *World) Object(id string) (provider.Object, bool) {
-	w.mu.Lock()
+	w.lock()
 	defer w.mu.Unlock()
 	o, ok := w.objects[id]
 	if !ok {
@@ -85,14 +85,14 @@ func Unmarked(installation string) func(provider.Object) bool {
 
 // Rows are what was written to a database.
 func (w *World) Rows(database string) []string {
-	w.mu.Lock()
+	w.lock()
 	defer w.mu.Unlock()
 	return append([]string(nil), w.rows[database]...)
 }
 
 // BuiltWith is the environment that a deployment was built with, by variable.
 func (w *World) BuiltWith(deployment string) map[string]string {
-	w.mu.Lock()
+	w.lock()
 	defer w.mu.Unlock()
 	o, ok := w.objects[deployment]
 	if !ok {
@@ -115,7 +115,7 @@ const maxHops = 5
 // taken to lead to whoever has it bound. A host whose record leads elsewhere is not
 // served.
 func (w *World) Serves(host string) (deployment string, ok bool) {
-	w.mu.Lock()
+	w.lock()
 	defer w.mu.Unlock()
 	for range maxHops {
 		d := w.bound(strings.ToLower(host))
@@ -133,7 +133,7 @@ func (w *World) Serves(host string) (deployment string, ok bool) {
 
 // Answers says that a site serves a deployment that is ready.
 func (w *World) Answers(site string) bool {
-	w.mu.Lock()
+	w.lock()
 	defer w.mu.Unlock()
 	_, ok := w.serving(site)
 	return ok
@@ -188,7 +188,7 @@ func (w *World) serving(site string) (string, bool) {
 
 // Resolves are the contents of the address and alias records of a name, sorted.
 func (w *World) Resolves(name string) []string {
-	w.mu.Lock()
+	w.lock()
 	defer w.mu.Unlock()
 	return w.resolves(strings.ToLower(name))
 }

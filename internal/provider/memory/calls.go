@@ -180,12 +180,16 @@ func (p *Provider) call(ctx context.Context, c Call, effect func(*Call) error) (
 		return err
 	}
 	if err := p.hook(ctx, c, Before); err != nil {
+		if late := (*lateError)(nil); errors.As(err, &late) && c.Verb == Create {
+			p.arrives(late.after, c, effect)
+			happened = true
+		}
 		return err
 	}
 	if ctx.Err() != nil { // the hook may have ended it
 		return context.Cause(ctx)
 	}
-	p.w.mu.Lock()
+	p.w.lock()
 	answer := effect(&c)
 	p.w.mu.Unlock()
 	happened, c.Err = true, answer

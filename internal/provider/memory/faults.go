@@ -25,6 +25,27 @@ func RateLimited(until time.Time) error {
 // arrived, After one an answer that never did: the caller can't tell.
 func Lost() error { return Fail(provider.Uncertain, "the connection was closed before an answer came") }
 
+// Late is what a hook returns Before a create that comes to be later, when nobody waits for
+// its answer any more: the caller gets err. It is sent now, and lists show it ListLag after
+// that, if it has come to be by then.
+func Late(after time.Duration, err error) error { return &lateError{after, err} }
+
+type lateError struct {
+	after time.Duration
+	err   error
+}
+
+func (e *lateError) Error() string { return e.err.Error() }
+func (e *lateError) Unwrap() error { return e.err }
+
+// arrives lets the effect of a call come to be later.
+func (p *Provider) arrives(after time.Duration, c Call, effect func(*Call) error) {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	now := p.w.now()
+	p.w.coming = append(p.w.coming, arrival{now.Add(after), now, p, c, effect})
+}
+
 // Limit is how many calls a vendor takes in a span of time; the zero Limit is none.
 type Limit struct {
 	Calls int

@@ -160,8 +160,9 @@ func (p *Provider) Owned(ctx context.Context, installation string) (out []provid
 }
 
 // Create implements provider.Provider.
-func (p *Provider) Create(ctx context.Context, w provider.Wish) (out provider.Object, err error) {
-	err = p.call(ctx, Call{Verb: Create, Kind: w.Ref.Kind, Name: w.Name, Client: w.Ref.Client}, func(c *Call) error {
+func (p *Provider) Create(ctx context.Context, w provider.Wish) (provider.Object, error) {
+	var made provider.Object // not a result: it may come to be when nobody waits for it
+	err := p.call(ctx, Call{Verb: Create, Kind: w.Ref.Kind, Name: w.Name, Client: w.Ref.Client}, func(c *Call) error {
 		if err := p.check(w, ""); err != nil {
 			return err
 		}
@@ -188,13 +189,13 @@ func (p *Provider) Create(ctx context.Context, w provider.Wish) (out provider.Ob
 		p.outputs(o)
 		p.w.add(o)
 		c.ID = o.ID
-		out = p.give(o)
+		made = p.give(o)
 		return nil
 	})
 	if err != nil {
 		return provider.Object{}, err
 	}
-	return out, nil
+	return made, nil
 }
 
 // Update implements provider.Provider.

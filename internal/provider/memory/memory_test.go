@@ -111,6 +111,39 @@ func TestListsAreLate(t *testing.T) {
 	}
 }
 
+// A create may come to be when its caller has gone; what is there by then, or went, decides.
+func TestLateCreates(t *testing.T) {
+	c, faults := newClock(), &memory.Faults{}
+	w := memory.NewWorld(c.Now)
+	p := memory.New(memory.Options{Name: "host", World: w, Fault: faults.Hook, Kinds: memory.Change(memory.Everything(), memory.Unkind(10*time.Second))})
+	q := memory.New(memory.Options{Name: "other", World: w, Fault: faults.Hook})
+	faults.On(memory.Before, memory.Is(memory.Create), 2, memory.Late(time.Second, memory.Lost()))
+	late, refused := wish("a-1", state.KindSite, "a"), wish("b-2", state.KindSite, "b")
+	for _, x := range []struct {
+		p *memory.Provider
+		w provider.Wish
+	}{{p, late}, {q, refused}} {
+		_, err := x.p.Create(ctx, x.w)
+		wantKind(t, err, provider.Uncertain)
+	}
+	if n := len(w.Objects("")); n != 0 {
+		t.Fatalf("%d objects at once", n)
+	}
+	create(t, q, refused)
+	c.Move(time.Second)
+	if at, other := len(w.Objects("host")), len(w.Objects("other")); at != 1 || other != 1 {
+		t.Errorf("%d came to be, and %d beside the one of its name", at, other-1)
+	}
+	c.Move(8 * time.Second)
+	if got := named(t, p, late); len(got) != 0 {
+		t.Errorf("a list shows it before its time: %v", got)
+	}
+	c.Move(time.Second)
+	if got := named(t, p, late); len(got) != 1 {
+		t.Errorf("a list shows %d, ten seconds after it was sent", len(got))
+	}
+}
+
 func TestBuilds(t *testing.T) {
 	c := newClock()
 	p := memory.New(memory.Options{Now: c.Now, Build: func(w provider.Wish) memory.Build {

@@ -23,6 +23,7 @@ type World struct {
 	objects map[string]*object            // by id
 	index   map[string]map[string]*object // by key, then by id
 	ghosts  []ghost
+	coming  []arrival
 	taken   map[string]int // how often a name was taken, for ids
 	rows    map[string][]string
 	down    map[string]error
@@ -48,6 +49,36 @@ type object struct {
 type ghost struct {
 	object
 	until time.Time
+}
+
+// arrival is a create of which nobody waits for the answer any more.
+type arrival struct {
+	at, sent time.Time
+	p        *Provider
+	call     Call
+	effect   func(*Call) error
+}
+
+// lock locks the World, and lets what is due by now arrive first.
+func (w *World) lock() {
+	w.mu.Lock()
+	if len(w.coming) == 0 {
+		return
+	}
+	var left []arrival
+	for _, a := range w.coming {
+		if w.now().Before(a.at) {
+			left = append(left, a)
+			continue
+		}
+		if a.effect(&a.call) != nil {
+			continue // refused, and nobody hears of it
+		}
+		o := w.objects[a.call.ID]
+		// Lists are late by a time that counts from when it was sent.
+		o.begun, o.visible = a.at, a.sent.Add(a.p.kinds[o.Kind].ListLag)
+	}
+	w.coming = left
 }
 
 // NewWorld is an empty world. now nil: time.Now.
@@ -175,7 +206,7 @@ func (w *World) goes(o *object, lag time.Duration) {
 // before. It is visible at once. An empty ID is minted; an empty Phase is Ready. It
 // returns the id.
 func (w *World) Seed(owner string, o provider.Object) string {
-	w.mu.Lock()
+	w.lock()
 	defer w.mu.Unlock()
 	if o.ID == "" {
 		o.ID = w.mint(owner, o.Kind, o.Name)
@@ -195,7 +226,7 @@ func (w *World) Seed(owner string, o provider.Object) string {
 
 // Edit lets a person change an object by hand. It says whether it is there.
 func (w *World) Edit(id string, change func(*provider.Object)) bool {
-	w.mu.Lock()
+	w.lock()
 	defer w.mu.Unlock()
 	x, ok := w.objects[id]
 	if !ok {
@@ -222,7 +253,7 @@ func (w *World) Set(id, name, text string) bool {
 // Remove lets a person delete an object by hand, with what is inside it. It says
 // whether it was there.
 func (w *World) Remove(id string) bool {
-	w.mu.Lock()
+	w.lock()
 	defer w.mu.Unlock()
 	o, ok := w.objects[id]
 	if ok {
@@ -238,7 +269,7 @@ func (w *World) Done(id string) bool {
 
 // Write adds a row to a database; it says whether there is one.
 func (w *World) Write(database, row string) bool {
-	w.mu.Lock()
+	w.lock()
 	defer w.mu.Unlock()
 	o, ok := w.objects[database]
 	if !ok || o.Kind != state.KindDatabase {

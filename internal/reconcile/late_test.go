@@ -1,0 +1,53 @@
+package reconcile_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/memory"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// P3, rule "Uncertain creates": the process dies over a create that its vendor ends later,
+// and by the time that it starts again the manifest is gone. What comes of the create is
+// found and removed, also where its name is unique and nobody asks for it again.
+func TestP3CreateThatOutlivesItsWish(t *testing.T) {
+	for _, kind := range []state.Kind{state.KindSite, state.KindDatabase} {
+		t.Run(string(kind), func(t *testing.T) {
+			v, w := newVendors(t)
+			ids := w.push(map[string]string{"clients/bakery.yaml": client("bakery")})
+			ctx, die := context.WithCancel(t.Context())
+			v.faults.Do(memory.Before, memory.Is(memory.Create, kind), 1, func(context.Context, memory.Call) error {
+				die()
+				return memory.Late(time.Second, context.Canceled)
+			})
+			if _, err := w.engine.Pass(ctx, ids[0], reconcile.CauseCommit); err == nil {
+				t.Fatal("the process was to die")
+			}
+			w.repo.commit(map[string]string{"clients/bakery.yaml": "", "clients/other.yaml": client("other")})
+			w.restart()
+			w.pass(w.poll()...)
+			w.clock.add(time.Hour)
+			known := map[string]bool{}
+			err := w.store.View(func(tx store.Tx) error {
+				all, err := store.AllResources(tx)
+				for _, r := range all {
+					known[r.ID] = true
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range v.world.Objects("") {
+				if o.Mark != (provider.Mark{}) && !known[o.ID] {
+					t.Errorf("%s %s of %s is on no record", o.Kind, o.ID, o.Mark.Client)
+				}
+			}
+		})
+	}
+}

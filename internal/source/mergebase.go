@@ -1,0 +1,169 @@
+package source
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/object"
+)
+
+// ErrUnrelated says that two commits have no commit before them in common. It is an
+// ErrNotFound, too.
+var ErrUnrelated = fmt.Errorf("the two histories have no commit in common: %w", ErrNotFound)
+
+// Parents returns the commits that a commit was made on, the first one first.
+func (r *Repository) Parents(ctx context.Context, commit string) ([]string, error) {
+	var out []string
+	err := r.readAll(ctx, func(in reader) error {
+		out = []string{}
+		h, ok := hashOf(commit)
+		if !ok {
+			return ErrNotFound
+		}
+		c, err := in.commit(h)
+		if err != nil {
+			return asked(err)
+		}
+		for _, p := range c.ParentHashes {
+			out = append(out, p.String())
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("parents of %.64s: %w", commit, err)
+	}
+	return out, nil
+}
+
+// MergeBase returns the best commit that both a and b reach: one that no other such
+// commit reaches; of several, as criss-cross merges make them, the newest, and of equal
+// dates the one of the smallest id. ErrUnrelated when there is none.
+func (r *Repository) MergeBase(ctx context.Context, a, b string) (string, error) {
+	var base plumbing.Hash
+	err := r.readAll(ctx, func(in reader) (err error) {
+		base, _, err = common(ctx, in, a, b)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("merge base of %.64s and %.64s: %w", a, b, err)
+	}
+	return base.String(), nil
+}
+
+// What reaches a commit.
+const (
+	fromA uint8 = 1 << iota
+	fromB
+	stale // it is behind one that both reach
+	found
+)
+
+// common returns the merge base of two commits and how many commits only a reaches, as
+// far as the commits' clocks are right, at most maxBehind.
+func common(ctx context.Context, in reader, a, b string) (base plumbing.Hash, behind int, err error) {
+	ha, ok := hashOf(a)
+	hb, is := hashOf(b)
+	if !ok || !is {
+		return base, 0, ErrNotFound
+	}
+	p := &painter{queue: queue{in: in}, marks: map[plumbing.Hash]uint8{}, most: maxApart}
+	if err := errors.Join(asked(p.mark(ha, fromA)), asked(p.mark(hb, fromB))); err != nil {
+		return base, 0, err
+	}
+	all, err := p.paint(ctx)
+	if err != nil {
+		return base, 0, err
+	}
+	if len(all) == 0 {
+		return base, 0, ErrUnrelated
+	}
+	for _, m := range p.marks {
+		if m == fromA && behind < maxBehind {
+			behind++
+		}
+	}
+	slices.SortFunc(all, func(a, b *object.Commit) int {
+		return cmp.Or(b.Committer.When.Compare(a.Committer.When), cmp.Compare(a.Hash.String(), b.Hash.String()))
+	})
+	best, err := independent(ctx, in, all)
+	return best, behind, err
+}
+
+// painter goes from new to old and marks what reaches each commit.
+type painter struct {
+	queue
+	marks map[plumbing.Hash]uint8
+	most  int
+}
+
+// mark adds to the marks of a commit and queues it when they are new.
+func (p *painter) mark(h plumbing.Hash, m uint8) error {
+	if p.marks[h]&m == m {
+		return nil
+	}
+	if len(p.marks) >= p.most {
+		return fmt.Errorf("more than %d commits lie between: %w", p.most, ErrTooMany)
+	}
+	p.marks[h] |= m
+	return p.reach(h, true)
+}
+
+// paint returns the commits that both sides reach, some of which may be behind others
+// where clocks are wrong. It ends when all that is left is behind them.
+func (p *painter) paint(ctx context.Context) ([]*object.Commit, error) {
+	var out []*object.Commit
+	for steps := 0; slices.ContainsFunc(p.all, func(c *object.Commit) bool { return p.marks[c.Hash]&stale == 0 }); steps++ {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if steps > 4*p.most {
+			return nil, fmt.Errorf("more than %d commits lie between: %w", p.most, ErrTooMany)
+		}
+		c := heap.Pop(&p.queue).(*object.Commit)
+		m := p.marks[c.Hash] &^ found
+		if m == fromA|fromB {
+			if p.marks[c.Hash]&found == 0 {
+				p.marks[c.Hash] |= found
+				out = append(out, c)
+			}
+			m |= stale
+		}
+		for _, parent := range c.ParentHashes {
+			if err := must(p.mark(parent, m)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return slices.DeleteFunc(out, func(c *object.Commit) bool { return p.marks[c.Hash]&stale != 0 }), nil
+}
+
+// independent returns the first of the commits that no other of them reaches. Only the
+// newest maxBases are compared.
+func independent(ctx context.Context, in reader, all []*object.Commit) (plumbing.Hash, error) {
+	all = all[:min(len(all), maxBases)]
+	for i, c := range all {
+		reached := false
+		for j, other := range all {
+			if i == j || reached {
+				continue
+			}
+			p := &painter{queue: queue{in: in}, marks: map[plumbing.Hash]uint8{}, most: maxApart / maxBases}
+			if err := errors.Join(p.mark(c.Hash, fromA), p.mark(other.Hash, fromB)); err != nil {
+				return plumbing.ZeroHash, must(err)
+			}
+			if _, err := p.paint(ctx); err != nil {
+				return plumbing.ZeroHash, err
+			}
+			reached = p.marks[c.Hash]&fromB != 0
+		}
+		if !reached {
+			return c.Hash, nil
+		}
+	}
+	return all[0].Hash, nil
+}
