@@ -139,7 +139,7 @@ func (g *GitHubConfig) check(repository string) (out []string) {
 	if g.Owner == "" || g.Repo == "" {
 		bad("github.owner and github.repo: which repository has the pull requests? (owner: compassdigital, repo: clients)")
 	}
-	token, app := !g.Token.Empty() || g.TokenFile != "", g.App != GitHubAppConfig{}
+	token, app := !g.Token.Empty(), !reflect.ValueOf(g.App).IsZero()
 	switch {
 	case token && app:
 		bad("github.token and github.app exclude each other")

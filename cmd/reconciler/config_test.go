@@ -18,7 +18,7 @@ repository: {url: https://github.com/compassdigital/clients.git, branch: main, p
 state: {path: /var/lib/reconciler/state.db, keyFile: /etc/reconciler/key, backup: {every: 6h, keep: 14, dir: /var/backups}}
 listen: 127.0.0.1:8080
 publicURL: https://reconciler.compassdigital.example
-github: {owner: compassdigital, repo: clients, apiURL: https://api.github.com/, token: gh-token-1, app: {id: 1234, installationID: 5678, privateKeyFile: app.pem}, webhookSecret: hook-1}
+github: {owner: compassdigital, repo: clients, apiURL: https://api.github.com/, app: {id: 1234, installationID: 5678, privateKeyFile: app.pem}, webhookSecret: hook-1-of-32-characters-or-more-}
 platform: {baseDomain: compassdigital.example, defaults: {deployment: ploi, database: railway, dns: cloudflare}}
 guard: {maxDeletes: 3, maxDeletePercent: 10, maxChanged: 25, maxCreates: 10, removals: any, removeAfter: 0s}
 schedules: {drift: "@every 1h", health: "@every 5m", purge: "@daily"}
@@ -58,7 +58,7 @@ func TestConfigOfTheDesign(t *testing.T) {
 	if got := c.GitHub.App.ID + " " + c.GitHub.App.PrivateKey.Reveal() + " " + c.API.Tokens[0].Token.Reveal() + " " + c.Notify.Webhook.Secret.Reveal(); got != "1234 pem-1 ops-1 hook-2" {
 		t.Errorf("read: %s", got)
 	}
-	want := []string{"github has no effect in this version yet", "api has no effect in this version yet", "notify has no effect in this version yet", "network.resolvers has no effect in this version yet",
+	want := []string{"api has no effect in this version yet", "notify has no effect in this version yet", "network.resolvers has no effect in this version yet",
 		"platform.defaults.deployment is ploi, and this version does not talk to ploi yet: clients that don't name another provider can't be planned",
 		"platform.defaults.database is railway, and this version does not talk to railway yet: clients that don't name another provider can't be planned",
 		"platform.defaults.dns is cloudflare, and this version does not talk to cloudflare yet: clients that don't name another provider can't be planned"}
@@ -152,7 +152,7 @@ func TestP10ConfigRepeatsNoPassword(t *testing.T) {
 func TestConfigFromTheEnvironment(t *testing.T) {
 	files := map[string]string{"railway.key": "rw-file\n", defaultConfigFile: "repository: {url: https://git.example/a.git, branch: old}\n"}
 	c, err := configIn(t, map[string]string{
-		"RECONCILER_REPOSITORY_BRANCH": "release", "RECONCILER_GITHUB_TOKEN": "gh", "RECONCILER_WORKERS": "3", "RECONCILER_PUBLIC_URL": "https://r.example",
+		"RECONCILER_REPOSITORY_BRANCH": "release", "RECONCILER_GITHUB_TOKEN": "gh", "RECONCILER_GITHUB_OWNER": "agency", "RECONCILER_GITHUB_REPO": "clients", "RECONCILER_WORKERS": "3", "RECONCILER_PUBLIC_URL": "https://r.example",
 		"RECONCILER_STATE_KEY_FILE": "other", "RECONCILER_NETWORK_ALLOW_PRIVATE": "10.0.0.0/8,fd00::/8", "RECONCILER_NOTIFY_MAIL": "[a@b.example]",
 		"RECONCILER_API_TOKENS": `[{name: ops, token: t1}]`, "RECONCILER_PROVIDERS_PLOI_SERVERS": `{web-1: "1"}`, "RECONCILER_PROVIDERS_RAILWAY_API_KEY_FILE": "railway.key",
 		"RECONCILER_PROVIDERS_VERCEL_API_TOKEN": "vc-ours",
@@ -192,7 +192,7 @@ func TestP10ConfigDoesNotPrintSecrets(t *testing.T) {
 	}
 	fmt.Fprint(&b, RepositoryConfig{URL: "https://dana:pass-1@bad host/%zz"}, RepositoryConfig{URL: "git@github.com:compassdigital/clients.git"})
 	slog.New(slog.NewTextHandler(&b, nil)).Info("x", "config", c)
-	for _, secret := range []string{"pass-1", "pem-1", "ops-1", "st-1", "pg-1", "gh-token-1", "hook-1", "hook-2", "slack-1", "w-1"} {
+	for _, secret := range []string{"pass-1", "pem-1", "ops-1", "st-1", "pg-1", "hook-1", "hook-2", "slack-1", "w-1"} {
 		for _, form := range []string{secret, fmt.Sprintf("%x", secret)} {
 			if strings.Contains(b.String(), form) {
 				t.Errorf("%s shows", secret)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"sort"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
-	"github.com/compassdigital/reconciler/internal/forge"
 	"github.com/compassdigital/reconciler/internal/github"
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/reconcile"
@@ -30,18 +28,18 @@ const (
 	pushQuiet    = 5 * time.Second  // a branch that is pushed to again and again is planned when it rests
 	pushPatience = 15 * time.Second // … or after this
 	webhookPath  = "/webhooks/github"
+	redeliverFor = 72 * time.Hour // GitHub keeps deliveries for three days
 )
 
-// openForge makes what reads pull requests, where a forge is configured. The engine is
-// there already.
-func (p *program) openForge(c Config, layout manifest.Layout, repo *repository) error {
+// openGitHub makes what speaks with GitHub, where it is configured.
+func (p *program) openGitHub(c Config) error {
 	g := c.GitHub
 	if !g.on() {
 		return nil
 	}
 	o := github.Options{APIURL: g.APIURL, Owner: g.Owner, Repo: g.Repo, CAFile: c.Network.CAFile, Now: p.now, Sleep: p.sleep, Log: p.log}
-	if p.config.PublicURL != "" {
-		o.Webhook = strings.TrimSuffix(p.config.PublicURL, "/") + webhookPath
+	if c.PublicURL != "" {
+		o.Webhook = strings.TrimSuffix(c.PublicURL, "/") + webhookPath
 	}
 	if p.quick {
 		o.Pause = -1
@@ -55,10 +53,20 @@ func (p *program) openForge(c Config, layout manifest.Layout, repo *repository) 
 	if err != nil {
 		return err
 	}
-	p.closers = append(p.closers, func() error { api.Close(); return nil })
 	p.github = api
+	p.closers = append(p.closers, func() error { api.Close(); return nil })
+	return nil
+}
+
+// openForge makes what reads pull requests, where a forge is configured. The engine is
+// there already.
+func (p *program) openForge(c Config, layout manifest.Layout, repo *repository) error {
+	g := c.GitHub
+	if p.github == nil {
+		return nil
+	}
 	quiet, patience := pushQuiet, pushPatience
-	p.reviewer = &review.Reviewer{Engine: p.engine, Git: &pulls{repo: repo}, Forge: api, Store: p.store, Branch: c.Repository.Branch, Web: webOf(g),
+	p.reviewer = &review.Reviewer{Engine: p.engine, Git: &pulls{repo: repo}, Forge: p.github, Store: p.store, Branch: c.Repository.Branch, Web: webOf(g),
 		Now: p.now, Log: p.log, Quiet: quiet, Patience: patience, Pages: p.addresses(), Actions: review.Actions{
 			Retry: func(_ context.Context, client, by string) error {
 				id, err := p.engine.Retry(client, by)
@@ -81,7 +89,8 @@ func (p *program) openForge(c Config, layout manifest.Layout, repo *repository) 
 		if err != nil {
 			return fmt.Errorf("github.webhookSecret: %w", err)
 		}
-		p.webhooks = github.NewHandler(hook, g.Owner+"/"+g.Repo, p.noted())
+		p.webhooks, err = github.NewHandler(github.HandlerOptions{Hook: hook, Repository: g.Owner + "/" + g.Repo, Note: p.noted(), Now: p.now})
+		return err
 	}
 	return nil
 }
@@ -123,6 +132,19 @@ func (p *program) addresses() review.Pages {
 	}
 }
 
+// sameHost says that a repository is at the forge whose API this is: its token is for there.
+func sameHost(repository, api string) bool {
+	r, err := url.Parse(repository)
+	if err != nil || r.Scheme != "https" && r.Scheme != "http" {
+		return false
+	}
+	if api == "" || strings.HasPrefix(api, github.DefaultURL) {
+		return r.Hostname() == "github.com" && r.Scheme == "https"
+	}
+	a, err := url.Parse(api)
+	return err == nil && a.Host == r.Host && a.Scheme == r.Scheme
+}
+
 // webOf is the repository's page.
 func webOf(g GitHubConfig) string {
 	host := "https://github.com"
@@ -140,11 +162,19 @@ func (p *program) review(ctx context.Context) {
 	if p.daemon.Started(ctx) != nil {
 		return
 	}
-	if notes, err := p.github.Check(ctx); err != nil {
-		p.log.Warn("GitHub can't be asked; it is tried again", "error", err)
+	if x, err := p.github.Check(ctx); err != nil {
+		p.log.Warn("GitHub can't be asked what we may do; the rest goes on", "error", err)
 	} else {
-		for _, n := range notes {
-			p.log.Warn("GitHub", "note", n)
+		for _, line := range x.Lines() {
+			p.log.Warn("access to GitHub", "as", x.Kind, "note", line)
+		}
+	}
+	if p.webhooks != nil && p.config.PublicURL != "" {
+		// What was lost while we were away; looks find it, too, a little later.
+		if n, err := p.github.Redeliver(ctx, p.now().Add(-redeliverFor)); err != nil {
+			p.log.Info("failed webhooks can't be asked for again; looks find what they told", "error", err)
+		} else if n > 0 {
+			p.log.Info("failed webhooks are asked for again", "deliveries", n)
 		}
 	}
 	p.reviewer.Run(ctx, p.daemon.Every)
@@ -321,6 +351,3 @@ func (r reviews) Commit(id string) (v state.Verdict, brought []state.Pull, err e
 	})
 	return v, brought, err
 }
-
-var _ forge.Forge = (*github.API)(nil)
-var _ http.Handler = (*github.Handler)(nil)

@@ -43,6 +43,9 @@ import (
 	"github.com/compassdigital/reconciler/internal/underway"
 )
 
+// gitTokenTime is how long a token to read the repository with may take to be had.
+const gitTokenTime = 20 * time.Second
+
 // stepsAtOnce is how many steps of one group run side by side.
 const stepsAtOnce = 8
 
@@ -126,6 +129,9 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	if err != nil {
 		return p, err
 	}
+	if err := p.openGitHub(c); err != nil {
+		return p, err
+	}
 	if err := p.openSource(c); err != nil {
 		return p, err
 	}
@@ -167,6 +173,13 @@ func (p *program) openSource(c Config) error {
 	token, err := tokenOf(c.Repository)
 	if err != nil {
 		return err
+	}
+	if token == nil && p.github != nil && sameHost(c.Repository.URL, c.GitHub.APIURL) {
+		token = func() state.Secret {
+			ctx, cancel := context.WithTimeout(context.Background(), gitTokenTime)
+			defer cancel()
+			return p.github.GitToken(ctx)
+		}
 	}
 	p.git, err = source.Open(source.Options{URL: c.Repository.URL, Branch: c.Repository.Branch, Path: c.Repository.Path,
 		Dir: filepath.Join(filepath.Dir(c.State.Path), "mirror"), Token: token, SSHKeyFile: c.Repository.SSHKeyFile, KnownHostsFile: c.Repository.KnownHosts, CAFile: c.Network.CAFile})

@@ -64,6 +64,7 @@ type API struct {
 	now         func() time.Time
 	log         *slog.Logger
 	gate        *gate
+	keys        keys
 	client      *gh.Client
 	idle        func()
 
@@ -101,7 +102,7 @@ func New(o Options) (*API, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	})
 	client.BaseURL, client.UploadURL, client.UserAgent = api, api, "reconciler"
-	a := &API{owner: o.Owner, repo: o.Repo, webhook: o.Webhook, now: o.Now, log: o.Log, gate: g, client: client, idle: idle}
+	a := &API{owner: o.Owner, repo: o.Repo, webhook: o.Webhook, now: o.Now, log: o.Log, gate: g, keys: k, client: client, idle: idle}
 	if o.App != nil {
 		a.app, a.appID = true, o.App.ID
 	}
@@ -110,6 +111,16 @@ func New(o Options) (*API, error) {
 
 // Close lets go of connections that nobody uses.
 func (a *API) Close() { a.idle() }
+
+// GitToken is what reads the repository with git, as the user x-access-token: our token, or
+// the App's of this hour. It is empty where there is none to be had now.
+func (a *API) GitToken(ctx context.Context) state.Secret {
+	token, err := a.keys.bearer(ctx)
+	if err != nil {
+		return state.Secret{} // git then says that it was refused
+	}
+	return state.NewSecret(token)
+}
 
 // Usage is how much of GitHub's limits is used.
 func (a *API) Usage() Usage { return a.gate.usage() }

@@ -27,6 +27,8 @@ const minRenewal = 10 * time.Second
 type keys interface {
 	// send returns the token that it used, too; "" when there was none to renew.
 	send(r *http.Request, asApp bool) (*http.Response, string, error)
+	// bearer is the token that a request would bear now.
+	bearer(ctx context.Context) (string, error)
 	// renew says whether there is another token than the one that was refused.
 	renew(refused string) bool
 }
@@ -49,6 +51,8 @@ func (k *tokenKeys) send(r *http.Request, asApp bool) (*http.Response, string, e
 	a, err := bear(k.wire, r, token)
 	return a, token, err
 }
+
+func (k *tokenKeys) bearer(context.Context) (string, error) { return k.token().Reveal(), nil }
 
 func (k *tokenKeys) renew(refused string) bool {
 	token := k.token().Reveal()
@@ -149,6 +153,8 @@ func (k *appKeys) current(ctx context.Context) (string, error) {
 	k.token = token
 	return token, nil
 }
+
+func (k *appKeys) bearer(ctx context.Context) (string, error) { return k.current(ctx) }
 
 // install makes what gives the installation's tokens, for this repository only.
 func (k *appKeys) install(ctx context.Context) error {
