@@ -35,6 +35,14 @@ type grant struct {
 	expires     time.Time
 }
 
+// grantOf is what a token lets in. Whoever has one and is new may write.
+func (f *Forge) grantOf(t Token) *grant {
+	if f.known(t.Login) == nil {
+		f.user(t.Login).Permission = "write"
+	}
+	return &grant{secret: t.Secret, login: f.user(t.Login).Login, permissions: t.Permissions, classic: t.Permissions == nil}
+}
+
 func botOf(a *App) string { return a.Slug + "[bot]" }
 
 // RevokeTokens makes every token of the installation void: the next call with one is
@@ -62,8 +70,7 @@ func (f *Forge) SetTokens(tokens ...Token) {
 		}
 	}
 	for _, t := range tokens {
-		left = append(left, &grant{secret: t.Secret, login: t.Login, permissions: t.Permissions, classic: t.Permissions == nil})
-		f.user(t.Login)
+		left = append(left, f.grantOf(t))
 	}
 	f.grants = left
 }

@@ -150,8 +150,7 @@ func New(o Options) (*Forge, error) {
 		return nil, fmt.Errorf("simulated forge of %s/%s: %w", o.Owner, o.Repo, err)
 	}
 	for _, t := range o.Tokens {
-		f.grants = append(f.grants, &grant{secret: t.Secret, login: t.Login, permissions: t.Permissions, classic: t.Permissions == nil})
-		f.user(t.Login)
+		f.grants = append(f.grants, f.grantOf(t))
 	}
 	if o.App != nil {
 		f.user(botOf(o.App))
