@@ -82,7 +82,7 @@ func (f *Forge) who(r *http.Request) (*grant, *problem) {
 		return nil, fail(http.StatusUnauthorized, "Requires authentication")
 	}
 	if f.o.App != nil && strings.Count(text, ".") == 2 && !strings.HasPrefix(text, "ghs_") {
-		if err := verify(f.o.App, text, f.o.Now()); err != nil {
+		if err := verify(f.o.App, text, f.o.App.Now()); err != nil {
 			return nil, fail(http.StatusUnauthorized, err.Error())
 		}
 		return &grant{login: botOf(f.o.App), jwt: true}, nil

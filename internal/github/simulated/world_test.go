@@ -103,6 +103,9 @@ func newScene(t *testing.T, change func(*Options)) *scene {
 	if change != nil {
 		change(&o)
 	}
+	if o.App != nil { // the library of the other side goes by the machine's clock
+		s.at = time.Now()
+	}
 	s.open(o)
 	t.Cleanup(func() { _ = s.Forge.Close() })
 	mux.Handle("/api/v3/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Forge.API().ServeHTTP(w, r) }))
@@ -162,6 +165,7 @@ func (s *scene) asApp(key *rsa.PrivateKey) (installation, app *gh.Client) {
 	itself.BaseURL = s.url + "/api/v3"
 	installed := ghinstallation.NewFromAppsTransport(itself, s.o.App.InstallationID)
 	installed.BaseURL = s.url + "/api/v3"
+	installed.InstallationTokenOptions = &gh.InstallationTokenOptions{} // else it sends null
 	return s.through(installed, ""), s.through(itself, "")
 }
 
