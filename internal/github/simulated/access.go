@@ -35,6 +35,14 @@ type grant struct {
 	expires     time.Time
 }
 
+// grantOf is what a token lets in. Whoever has one and is new may write.
+func (f *Forge) grantOf(t Token) *grant {
+	if f.known(t.Login) == nil {
+		f.user(t.Login).Permission = "write"
+	}
+	return &grant{secret: t.Secret, login: f.user(t.Login).Login, permissions: t.Permissions, classic: t.Permissions == nil}
+}
+
 func botOf(a *App) string { return a.Slug + "[bot]" }
 
 // RevokeTokens makes every token of the installation void: the next call with one is
@@ -62,8 +70,7 @@ func (f *Forge) SetTokens(tokens ...Token) {
 		}
 	}
 	for _, t := range tokens {
-		left = append(left, &grant{secret: t.Secret, login: t.Login, permissions: t.Permissions, classic: t.Permissions == nil})
-		f.user(t.Login)
+		left = append(left, f.grantOf(t))
 	}
 	f.grants = left
 }
@@ -75,7 +82,7 @@ func (f *Forge) who(r *http.Request) (*grant, *problem) {
 		return nil, fail(http.StatusUnauthorized, "Requires authentication")
 	}
 	if f.o.App != nil && strings.Count(text, ".") == 2 && !strings.HasPrefix(text, "ghs_") {
-		if err := verify(f.o.App, text, f.o.Now()); err != nil {
+		if err := verify(f.o.App, text, f.o.App.Now()); err != nil {
 			return nil, fail(http.StatusUnauthorized, err.Error())
 		}
 		return &grant{login: botOf(f.o.App), jwt: true}, nil

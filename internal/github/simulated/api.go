@@ -96,56 +96,98 @@ type answered struct {
 	body   any
 }
 
-// API answers GitHub's REST API, at the root or below /api/v3, under any prefix.
+// API answers GitHub's REST API, at the root or below /api/v3, under any prefix that was
+// stripped.
 func (f *Forge) API() http.Handler {
-	mux := http.NewServeMux()
 	all := routes()
-	for i := range all {
-		mux.Handle(all[i].pattern, f.serve(&all[i]))
-	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { say(w, fail(http.StatusNotFound, "Not Found")) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		original := r.URL
-		if rest, ok := strings.CutPrefix(r.URL.Path, "/api/v3"); ok && (rest == "" || rest[0] == '/') {
-			r = r.Clone(r.Context())
-			r.URL.Path = "/" + strings.TrimPrefix(rest, "/")
-			r.URL.RawPath = strings.TrimPrefix(original.RawPath, "/api/v3")
-		}
 		if r.UserAgent() == "" {
 			http.Error(w, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header.", http.StatusForbidden)
 			return
 		}
-		mux.ServeHTTP(w, r)
+		path := r.URL.EscapedPath()
+		if rest, ok := strings.CutPrefix(path, "/api/v3/"); ok {
+			path = "/" + rest
+		}
+		for i := range all {
+			if all[i].match(r, path) {
+				f.serve(w, r, &all[i])
+				return
+			}
+		}
+		say(w, fail(http.StatusNotFound, "Not Found"))
 	})
 }
 
-func (f *Forge) serve(rt *route) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-		if err != nil {
-			say(w, fail(http.StatusRequestEntityTooLarge, "Payload too large"))
-			return
+// match says that a route is the request's, and sets the values of its path. ServeMux
+// can't hold GitHub's: pulls/{number}/files and pulls/comments/{id} contradict there.
+func (rt *route) match(r *http.Request, path string) bool {
+	method, pattern, _ := strings.Cut(rt.pattern, " ")
+	if method != r.Method && !(method == http.MethodGet && r.Method == http.MethodHead) {
+		return false
+	}
+	want, have := strings.Split(pattern, "/"), strings.Split(strings.TrimSuffix(path, "/"), "/")
+	values := map[string]string{}
+	for i, w := range want {
+		name, isValue := strings.CutPrefix(w, "{")
+		name = strings.TrimSuffix(name, "}")
+		if rest, all := strings.CutSuffix(name, "..."); all && isValue {
+			tail, err := url.PathUnescape(strings.Join(have[min(i, len(have)):], "/"))
+			if err != nil || len(have) < i {
+				return false
+			}
+			values[rest] = tail
+			have = want
+			break
 		}
-		f.mu.Lock()
-		x := f.faultOf(rt)
-		f.mu.Unlock()
-		if !x.wait(r) {
-			panic(http.ErrAbortHandler)
+		if i >= len(have) || !isValue && have[i] != w {
+			return false
 		}
-		out := f.answer(rt, r, body, x)
-		if x.Cut || x.Lost || x.Truncated && len(out.body) == 0 {
-			panic(http.ErrAbortHandler) // nothing more is said: the connection is cut
+		if isValue {
+			v, err := url.PathUnescape(have[i])
+			if err != nil || v == "" || strings.Contains(numbers, " "+name+" ") && strings.Trim(v, "0123456789") != "" {
+				return false
+			}
+			values[name] = v
 		}
-		for k, v := range out.header {
-			w.Header()[k] = v
-		}
-		if x.Truncated {
-			w.Header().Set("Content-Length", strconv.Itoa(len(out.body)))
-			out.body = out.body[:len(out.body)/2]
-		}
-		w.WriteHeader(out.status)
-		_, _ = w.Write(out.body) // whoever asked has gone
-	})
+	}
+	if len(have) != len(want) {
+		return false
+	}
+	for name, v := range values {
+		r.SetPathValue(name, v)
+	}
+	return true
+}
+
+// numbers are the values of paths that are numbers.
+const numbers = " number id reaction status hook "
+
+func (f *Forge) serve(w http.ResponseWriter, r *http.Request, rt *route) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		say(w, fail(http.StatusRequestEntityTooLarge, "Payload too large"))
+		return
+	}
+	f.mu.Lock()
+	x := f.faultOf(rt)
+	f.mu.Unlock()
+	if !x.wait(r) {
+		panic(http.ErrAbortHandler)
+	}
+	out := f.answer(rt, r, body, x)
+	if x.Cut || x.Lost || x.Truncated && len(out.body) == 0 {
+		panic(http.ErrAbortHandler) // nothing more is said: the connection is cut
+	}
+	for k, v := range out.header {
+		w.Header()[k] = v
+	}
+	if x.Truncated {
+		w.Header().Set("Content-Length", strconv.Itoa(len(out.body)))
+		out.body = out.body[:len(out.body)/2]
+	}
+	w.WriteHeader(out.status)
+	_, _ = w.Write(out.body) // whoever asked has gone
 }
 
 // wait holds a call up; false when whoever asks has gone.

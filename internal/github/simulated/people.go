@@ -313,3 +313,81 @@ func (f *Forge) edit(p *Pull, title, body *string, by string) error {
 	p.Updated = f.now()
 	return f.tellPull("edited", p, by, object{"changes": changes})
 }
+
+// Apply commits a suggestion to the pull request's branch, as the button does. ErrRefused:
+// it holds none, or its lines changed since.
+func (f *Forge) Apply(id int64, by string) error {
+	return f.do(func() (announce func(), err error) {
+		for _, s := range f.w.Suggestions {
+			if s.ID == id {
+				return f.apply(s, by)
+			}
+		}
+		return nil, fmt.Errorf("suggestion %d: %w", id, ErrNotFound)
+	})
+}
+
+func (f *Forge) apply(s *Suggestion, by string) (func(), error) {
+	p, err := f.pull(s.Pull)
+	if err != nil {
+		return nil, err
+	}
+	lines, ok := suggested(s.Body)
+	if !ok || p.State != "open" || f.outdated(s, p.Head) {
+		return nil, fmt.Errorf("suggestion %d holds nothing to commit, or is outdated: %w", s.ID, ErrRefused)
+	}
+	commit := ""
+	announce, err := f.git.Edit(f.repoOf(p), func(r *gitserver.Repository) error {
+		tip, err := r.Ref(heads + p.HeadRef)
+		if err != nil {
+			return err
+		}
+		c, err := r.Commit(tip)
+		if err != nil {
+			return err
+		}
+		blob, err := r.File(c.Tree, s.Path)
+		if err != nil {
+			return err
+		}
+		text, err := r.Text(blob.ID)
+		if err != nil {
+			return err
+		}
+		old := strings.SplitAfter(text, "\n")
+		first := s.Line
+		if s.StartLine > 0 {
+			first = s.StartLine
+		}
+		if first < 1 || s.Line > len(old) {
+			return fmt.Errorf("suggestion %d is outside of its file: %w", s.ID, ErrRefused)
+		}
+		text = strings.Join(old[:first-1], "") + lines + strings.Join(old[s.Line:], "")
+		tree, err := r.Change(c.Tree, map[string]*string{s.Path: &text})
+		if err != nil {
+			return err
+		}
+		if commit, err = r.Write(gitserver.Commit{Tree: tree, Parents: []string{tip}, Author: person(by), Message: "Apply a suggestion to " + s.Path + "\n"}); err != nil {
+			return err
+		}
+		return r.Set(heads+p.HeadRef, commit)
+	})
+	if err != nil {
+		return announce, err
+	}
+	s.Applied, s.Updated = commit, f.now()
+	return announce, f.sync(by)
+}
+
+// suggested is the text between the fences of a suggestion, with an end of line after each.
+func suggested(body string) (string, bool) {
+	_, rest, ok := strings.Cut(strings.ReplaceAll(body, "\r\n", "\n"), "```suggestion\n")
+	if !ok {
+		return "", false
+	}
+	if strings.HasPrefix(rest, "```") {
+		return "", true
+	}
+	text, _, ok := strings.Cut(rest, "\n```")
+	return text + "\n", ok
+}

@@ -30,7 +30,6 @@ func routes() []route {
 		read("/meta", "meta", "", getMeta),
 		read("/user", "user.me", "", getMe),
 		read("/users/{login}", "user.get", "", getUser),
-		read(repo+"/{$}", "repo.get", "metadata:read", getRepo),
 		read(repo, "repo.get", "metadata:read", getRepo),
 		read(repo+"/collaborators/{login}/permission", "permission", "metadata:read", getPermission),
 		read(repo+"/collaborators/{login}", "collaborator", "metadata:read", getCollaborator),

@@ -22,7 +22,7 @@ const (
 	maxWrites     = 200_000 // that are remembered
 	maxFaults     = 1_000
 	maxWorld      = 256 << 20 // of the file that keeps the world
-	firstID       = 4_000_000_001
+	firstID       = 5_000_000_001
 )
 
 // What the methods for people can answer, wrapped.
@@ -80,6 +80,9 @@ type App struct {
 	Slug               string // its login is SLUG[bot]
 	Key                *rsa.PublicKey
 	Permissions        map[string]string
+	// Now is the clock by which its JSON Web Tokens are judged; nil is Options.Now. A client
+	// whose library signs by the machine's clock needs that one.
+	Now func() time.Time
 }
 
 // Forge is the simulated GitHub. Safe for concurrent use.
@@ -150,11 +153,15 @@ func New(o Options) (*Forge, error) {
 		return nil, fmt.Errorf("simulated forge of %s/%s: %w", o.Owner, o.Repo, err)
 	}
 	for _, t := range o.Tokens {
-		f.grants = append(f.grants, &grant{secret: t.Secret, login: t.Login, permissions: t.Permissions, classic: t.Permissions == nil})
-		f.user(t.Login)
+		f.grants = append(f.grants, f.grantOf(t))
 	}
 	if o.App != nil {
-		f.user(botOf(o.App))
+		app := *o.App
+		if app.Now == nil {
+			app.Now = o.Now
+		}
+		f.o.App = &app
+		f.user(botOf(&app))
 	}
 	f.seedHook()
 	before := o.Git.OnPush
