@@ -123,7 +123,13 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 	out.names = p.names
 	s := newScreen(out, p)
 	p.emit.Store(s.event)
-	p.daemon.OnPass = s.look
+	passed := p.daemon.OnPass
+	p.daemon.OnPass = func() {
+		s.look()
+		if passed != nil {
+			passed()
+		}
+	}
 	git.OnPush = func(string, string, string) { p.daemon.Hint() }
 	git.Tell = func(push context.Context, _, _, head string, say func(string)) { p.tellPusher(ctx, push, s, head, say) }
 
@@ -147,7 +153,14 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 			a.isReady(p)
 		})
 	})
-	p.daemon.OnPoll = func(error) { first(); s.look() }
+	reviews := p.daemon.OnPoll
+	p.daemon.OnPoll = func(err error) {
+		first()
+		s.look()
+		if reviews != nil {
+			reviews(err)
+		}
+	}
 	return p.serve(ctx, func() error {
 		_, err := io.WriteString(out, a.welcome(p, o, busy))
 		return err

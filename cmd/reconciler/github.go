@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/daemon"
 	"github.com/compassdigital/reconciler/internal/github"
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/reconcile"
@@ -84,6 +85,17 @@ func (p *program) openForge(c Config, layout manifest.Layout, repo *repository) 
 				return err
 			},
 		}}
+	p.daemon.Schedules = append(p.daemon.Schedules, daemon.Schedule{Name: "statuses", Spec: "@every 1h", Run: p.reviewer.Watch, Remember: true})
+	passed := &spaced{every: hintPause, now: time.Now, do: p.reviewer.Hint}
+	p.closers = append(p.closers, passed.close)
+	p.daemon.OnPass = passed.ask // a plan of what was at work is made again
+	last := ""
+	p.daemon.OnPoll = func(error) {
+		if head := p.engine.Head(); head != last { // polls don't overlap
+			last = head
+			p.reviewer.Hint()
+		}
+	}
 	if secrets := g.hookSecrets(); len(secrets) > 0 {
 		hook, err := github.NewHook(secrets...)
 		if err != nil {
@@ -223,6 +235,20 @@ func (g *pulls) Merged(ctx context.Context, number int, base, head string) (revi
 	}
 	out.Files, err = g.over(ctx, at, m)
 	return out, err
+}
+
+// Changed implements review.Git.
+func (g *pulls) Changed(ctx context.Context, from, to string) (paths []string, rules bool, err error) {
+	changes, err := g.repo.git.Diff(ctx, from, to)
+	if errors.Is(err, source.ErrNotFound) {
+		return nil, true, nil // another history: all may differ
+	}
+	for _, c := range changes {
+		class := g.repo.layout.Classify(c.Path)
+		rules = rules || class == manifest.ClassTemplate || class == manifest.ClassPlatform
+		paths = append(paths, c.Path)
+	}
+	return paths, rules, err
 }
 
 // branch are the branch's files at its head; they are kept, for one pull request follows

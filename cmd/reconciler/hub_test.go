@@ -2,15 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/compassdigital/reconciler/internal/forge"
 	"github.com/compassdigital/reconciler/internal/github/simulated"
 	"github.com/compassdigital/reconciler/internal/gitserver"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // hub is an installation whose repository is at a simulated GitHub: people open pull
@@ -129,13 +133,25 @@ func (h *hub) look() {
 	h.gh.Settle()
 }
 
+// tell empties the outbox, waiting for the limits of GitHub as the program would.
 func (h *hub) tell(ctx context.Context) {
 	h.t.Helper()
-	for range 3 {
-		if err := h.daemon.program.deliver(ctx); err != nil {
+	for range 200 {
+		var limit *forge.Limited
+		if err := h.daemon.program.deliver(ctx); err != nil && !errors.As(err, &limit) {
 			h.t.Fatal(err)
 		}
+		var waiting []state.Report
+		err := h.daemon.program.store.View(func(tx store.Tx) (err error) { waiting, err = store.Reports(tx); return err })
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if len(waiting) == 0 {
+			return
+		}
+		h.clock.add(10 * time.Second)
 	}
+	h.t.Fatal("the outbox does not empty")
 }
 
 // status is the newest status of a context; the zero one where there is none.
@@ -181,7 +197,7 @@ func (h *hub) wantComment(n int, kind string, words ...string) string {
 	h.t.Helper()
 	all := h.said(n, kind)
 	if len(all) != 1 {
-		h.t.Fatalf("pull request %d has %d comments of kind %s", n, len(all), kind)
+		h.t.Fatalf("pull request %d has %d comments of kind %s\n%s", n, len(all), kind, h.daemon.out)
 	}
 	for _, w := range words {
 		if !strings.Contains(all[0], w) {
@@ -199,4 +215,20 @@ func (h *hub) writes(kind string) (n int) {
 		}
 	}
 	return n
+}
+
+// commentWrites counts how often a pull request's comments were written.
+func (h *hub) commentWrites(n int) (writes int) {
+	for _, c := range h.gh.Comments(n) {
+		if c.Author == "reconciler-bot" {
+			writes += 1 + c.Edits
+		}
+	}
+	return writes
+}
+
+// commitsOf are the commits that a branch has and main has not.
+func (h *hub) commitsOf(branch string) []string {
+	h.git("fetch", "-q", "origin")
+	return strings.Fields(h.git("rev-list", "origin/"+branch, "^origin/main"))
 }

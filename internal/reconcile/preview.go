@@ -55,19 +55,27 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 	sideBySide(check.Len(), check.Read)
 	wishes, problems := check.End()
 	for _, p := range problems {
-		bad[p.Client] = bad[p.Client] || !p.Warning
+		if !p.Warning {
+			bad[p.Client] = true
+			if layout.Classify(p.Path) == manifest.ClassClient {
+				bad[fileName(p.Path)] = true // it is there, whatever it says
+			}
+		}
 		if len(only) > 0 && p.Client != "" && !slices.Contains(only, p.Client) {
 			continue // another client's mistake is no matter of this plan
 		}
 		out.Problems = append(out.Problems, report.Problem{Client: p.Client, Path: p.Path, Line: p.Line, Column: p.Column, Text: p.Text, Hint: p.Hint, Source: p.Snippet, Warning: p.Warning})
 	}
-	err = e.plan(ctx, &out, wishes, bad, only)
+	g, err := e.plan(ctx, &out, wishes, bad, only)
+	if err == nil && len(only) > 0 {
+		err = e.checkNames(g, out.Preview, only)
+	}
 	return out.Preview, err
 }
 
 // plan adds the plan of some wishes to a preview; only limits it to the named clients,
 // none means all.
-func (e *Engine) plan(ctx context.Context, out *Judgement, wishes []manifest.Effective, bad map[string]bool, only []string) error {
+func (e *Engine) plan(ctx context.Context, out *Judgement, wishes []manifest.Effective, bad map[string]bool, only []string) (*group, error) {
 	var known []state.Client
 	var shared []state.SecretRef
 	var holds []state.Hold
@@ -86,11 +94,11 @@ func (e *Engine) plan(ctx context.Context, out *Judgement, wishes []manifest.Eff
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("plan: %w", err)
+		return nil, fmt.Errorf("plan: %w", err)
 	}
 	g, err := e.imagine(ctx, known, shared, wishes, bad, only)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	rules, _ := e.resolver()
 	g.holds, g.approvals, g.freeze = holds, approvals, windows(rules.Platform())
@@ -107,10 +115,7 @@ func (e *Engine) plan(ctx context.Context, out *Judgement, wishes []manifest.Eff
 	told := report.Printed(p, prints, g.names())
 	out.Fingerprint, out.Changes, out.Problems = told.Fingerprint, told.Changes, append(out.Problems, told.Problems...)
 	out.Shown = bound(p.Steps, prints)
-	if len(only) > 0 {
-		return e.checkNames(g, out.Preview, only)
-	}
-	return nil
+	return g, nil
 }
 
 func (e *Engine) checkNames(g *group, out Preview, only []string) error {

@@ -50,12 +50,16 @@ func (e *Engine) Judge(ctx context.Context, p Proposal) (Judgement, error) {
 	only := make([]string, 0, len(t.clients))
 	if !t.inherited {
 		for _, c := range t.clients {
-			only = append(only, c.Name)
+			if !t.bad[c.Name] {
+				only = append(only, c.Name)
+			}
 		}
 		only = append(only, t.former...)
 	}
-	if err := e.plan(ctx, &out, t.wishes, t.bad, only); err != nil {
-		return out, err
+	if t.inherited || len(only) > 0 {
+		if _, err := e.plan(ctx, &out, t.wishes, t.bad, only); err != nil {
+			return out, err
+		}
 	}
 	if t.inherited {
 		out.Clients = withPlanned(out)
@@ -137,7 +141,12 @@ func (e *Engine) weigh(p Proposal) (weighed, error) {
 		}
 	}
 	for _, q := range problems {
-		t.bad[q.Client] = t.bad[q.Client] || !q.Warning && q.Client != ""
+		if !q.Warning {
+			t.bad[q.Client] = true
+			if layout.Classify(q.Path) == manifest.ClassClient {
+				t.bad[fileName(q.Path)] = true // it is there, whatever it says
+			}
+		}
 		if q.Rule == manifest.RuleRemoved {
 			continue // the plan says it, with its steps
 		}

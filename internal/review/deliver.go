@@ -141,7 +141,7 @@ func (r *Reviewer) reply(ctx context.Context, number, comment, body string) erro
 // verdict tells what became of an accepted head: on the head, and on the merge commit of
 // every pull request that it brought.
 func (r *Reviewer) verdict(ctx context.Context, head string, t state.Report) error {
-	pulls, commits, err := r.broughtBy(head)
+	pulls, v, err := r.broughtBy(head)
 	if err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (r *Reviewer) verdict(ctx context.Context, head string, t state.Report) err
 	s := status("apply", t, url)
 	told := []string{head}
 	for _, p := range pulls {
-		if p.MergeCommit != "" && slices.Contains(commits, p.MergeCommit) && !slices.Contains(told, p.MergeCommit) {
+		if p.MergeCommit != "" && slices.Contains(v.Commits, p.MergeCommit) && !slices.Contains(told, p.MergeCommit) {
 			told = append(told, p.MergeCommit)
 		}
 	}
@@ -164,9 +164,9 @@ func (r *Reviewer) verdict(ctx context.Context, head string, t state.Report) err
 	return r.results(ctx, head, pulls)
 }
 
-// broughtBy are the pull requests that an accepted head brought, and the commits of its
-// range.
-func (r *Reviewer) broughtBy(head string) (pulls []state.Pull, commits []string, err error) {
+// broughtBy are the pull requests that an accepted head brought, and its verdict without
+// the clients.
+func (r *Reviewer) broughtBy(head string) (pulls []state.Pull, v state.Verdict, err error) {
 	err = r.Store.View(func(tx store.Tx) error {
 		pulls = nil
 		all, err := store.Pulls(tx)
@@ -178,19 +178,22 @@ func (r *Reviewer) broughtBy(head string) (pulls []state.Pull, commits []string,
 				pulls = append(pulls, p)
 			}
 		}
-		v, _, err := store.VerdictHead(tx, head)
-		commits = v.Commits
+		v, _, err = store.VerdictHead(tx, head)
 		return err
 	})
-	return pulls, commits, err
+	return pulls, v, err
 }
 
 // client tells what became of one client of a head: a status and a deployment in the
 // environment of its name.
 func (r *Reviewer) client(ctx context.Context, head, name string, t state.Report) error {
-	pulls, _, err := r.broughtBy(head)
+	pulls, v, err := r.broughtBy(head)
 	if err != nil {
 		return err
+	}
+	clients := 0
+	for _, n := range v.Tally() {
+		clients += n
 	}
 	url := r.page(r.Pages.Client, name)
 	if url == "" && len(pulls) == 1 {
@@ -199,8 +202,10 @@ func (r *Reviewer) client(ctx context.Context, head, name string, t state.Report
 	if err := r.Forge.SetStatus(ctx, head, status("client/"+name, t, url)); err != nil {
 		return err
 	}
-	if err := r.deployment(ctx, head, name, t); err != nil {
-		return err
+	if forge.State(t.State) != forge.Pending || clients <= maxProgress {
+		if err := r.deployment(ctx, head, name, t); err != nil {
+			return err
+		}
 	}
 	return r.results(ctx, head, pulls)
 }
@@ -232,4 +237,9 @@ func (r *Reviewer) deployment(ctx context.Context, head, name string, t state.Re
 	return r.Forge.SetDeployment(ctx, d.ID, s)
 }
 
-const deployTask = "reconcile"
+const (
+	deployTask = "reconcile"
+	// maxProgress is up to how many clients of a head have a deployment that shows that it is
+	// under way; of more, one is made when it has ended: GitHub takes 80 writes a minute.
+	maxProgress = 5
+)

@@ -8,6 +8,7 @@
 //	command.go   comments that command
 //	deliver.go   the outbox's sink: statuses, comments, deployments
 //	result.go    what a merge came to
+//	watch.go     statuses that hang
 //
 // A pull request is a record (state.Pull) with the head that was seen and the head that
 // was planned; where the two differ, a plan is due. What is planned is the merge of the

@@ -85,7 +85,7 @@ func sooner(a, b time.Time) time.Time {
 func (r *Reviewer) due(p state.Pull, base string) (now bool, at time.Time, err error) {
 	switch {
 	case !p.Open:
-		return p.Wanted && p.Comment != 0, at, nil
+		return p.Wanted, at, nil
 	case p.RetryAt.After(r.Now()):
 		return false, p.RetryAt, nil
 	case p.Wanted || p.Planned == "" || !p.RetryAt.IsZero():
@@ -97,17 +97,42 @@ func (r *Reviewer) due(p state.Pull, base string) (now bool, at time.Time, err e
 			at = most
 		}
 		return !at.After(r.Now()), at, nil
-	case p.Base != base:
-		return true, at, nil
+	}
+	if p.Moving {
+		moving, err := r.moving(p)
+		if err != nil || !moving {
+			return err == nil, at, err
+		}
 	}
 	others, err := r.othersOf(p)
-	return err == nil && digestOf(others) != p.Others, at, err
+	return err == nil && (digestOf(others) != p.Others || p.Base != base), at, err
+}
+
+// moving says that a client of a pull request is at work: what is planned now holds what
+// the branch asked for before.
+func (r *Reviewer) moving(p state.Pull) (bool, error) {
+	moving := false
+	err := r.Store.View(func(tx store.Tx) error {
+		moving = false
+		for _, pc := range p.Clients {
+			c, ok, err := store.ClientByName(tx, pc.Name)
+			if err != nil {
+				return err
+			}
+			moving = moving || ok && !c.Settled && c.RetryAt.IsZero()
+		}
+		return nil
+	})
+	return moving, err
 }
 
 // plan judges one pull request and writes what came of it, with what is to be told.
 func (r *Reviewer) plan(ctx context.Context, p state.Pull, base string) error {
 	if !p.Open {
 		return r.ended(p)
+	}
+	if stays, err := r.stays(ctx, p, base); err != nil || stays {
+		return err
 	}
 	v := view{comment: report.PullPlan{Stage: report.StagePlanned, Head: p.Head, Base: base, Repo: r.repoOf(p), Link: r.pullURL(p)}}
 	before := p
@@ -137,13 +162,20 @@ func (r *Reviewer) plan(ctx context.Context, p state.Pull, base string) error {
 	}
 	p.Others = digestOf(others)
 	v.comment.Others = others
+	if v.comment.Stage == report.StagePlanned && before.Planned == p.Head && before.Base != base {
+		if err := r.Store.View(func(tx store.Tx) (err error) { v.since, err = PlanOf(tx, p.Number); return err }); err != nil {
+			return err
+		}
+		v.comment.Since, v.comment.SinceBase = &v.since, before.Base
+	}
 	return r.tell(p, before, v)
 }
 
 // view is a judged pull request on its way to be told.
 type view struct {
 	comment report.PullPlan
-	whole   []byte // the plan as JSON; nil: there is none
+	whole   []byte      // the plan as JSON; nil: there is none
+	since   report.Plan // the one before
 }
 
 // judge fetches, merges and judges.
@@ -167,6 +199,12 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 		return err
 	}
 	p.Clients, p.Shown = j.Clients, j.Shown
+	if p.Taken, err = r.taken(*p); err != nil {
+		return err
+	}
+	if p.Moving, err = r.moving(*p); err != nil {
+		return err
+	}
 	if p.Static {
 		v.comment.Stage = report.StageFork
 	}
@@ -224,7 +262,67 @@ func cause(err error) string {
 	return text
 }
 
-// ended tells on its comment that a pull request is closed or merged.
+// stays says that a branch that moved changes nothing of a pull request's plan: it touched
+// none of its files, no rules, and nobody took a name that it asks for. Its record then
+// says so, and nobody is told.
+func (r *Reviewer) stays(ctx context.Context, p state.Pull, base string) (bool, error) {
+	if p.Wanted || p.Moving || p.Head != p.Planned || p.Base == base || !p.RetryAt.IsZero() {
+		return false, nil
+	}
+	others, err := r.othersOf(p)
+	if err != nil || digestOf(others) != p.Others {
+		return false, err
+	}
+	changed, rules, err := r.Git.Changed(ctx, p.Base, base)
+	if err != nil || rules {
+		return false, err
+	}
+	for _, path := range changed {
+		if _, its := p.Files[path]; its {
+			return false, nil
+		}
+	}
+	taken, err := r.taken(p)
+	if err != nil || taken != p.Taken {
+		return false, err
+	}
+	p.Base = base
+	return true, r.Store.Update(func(tx store.Tx) error { return r.put(tx, p) })
+}
+
+// taken tells who has the names that a pull request asks for, beside its own clients.
+func (r *Reviewer) taken(p state.Pull) (string, error) {
+	own := map[string]bool{}
+	var hosts []string
+	for _, c := range p.Clients {
+		own[c.Name] = true
+		hosts = append(hosts, c.Hosts...)
+	}
+	var out []string
+	err := r.Store.View(func(tx store.Tx) error {
+		out = nil
+		for _, h := range hosts {
+			claim, ok, err := store.Claim(tx, "host:"+h)
+			if err != nil || !ok {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			c, _, err := store.Client(tx, claim.Client)
+			if err != nil {
+				return err
+			}
+			if !own[c.Name] {
+				out = append(out, h+" "+c.Name)
+			}
+		}
+		return nil
+	})
+	return strings.Join(out, "\n"), err
+}
+
+// ended tells on its comment that a pull request was closed. A merged one has its result.
 func (r *Reviewer) ended(p state.Pull) error {
 	v := view{comment: report.PullPlan{Stage: report.StageClosed, Head: p.Head, Base: p.Base, Repo: r.repoOf(p)}}
 	if p.Merged {
@@ -240,8 +338,11 @@ func (r *Reviewer) ended(p state.Pull) error {
 func (r *Reviewer) tell(p, before state.Pull, v view) error {
 	quiet := v.comment.Stage == report.StagePlanned && len(v.comment.Plan.Changes) == 0 && len(v.comment.Plan.Problems) == 0 && len(v.comment.Others) == 0
 	body := ""
-	if !quiet || p.Comment != 0 || before.Said != "" {
-		body = v.comment.Markdown()
+	if v.comment.Stage == report.StageFailed && p.Failures < tellFailures {
+		quiet = true // the status says it; a comment is for what lasts
+	}
+	if p.Open && (!quiet || p.Comment != 0 || before.Told) || !p.Open && !p.Merged && p.Comment != 0 {
+		body, p.Told = v.comment.Markdown(), true
 	}
 	validate, plan := v.comment.Validate(), v.comment.Status()
 	said := digest(string(v.comment.Stage), v.comment.Head, v.comment.Plan.Fingerprint, stable(v.comment))

@@ -77,7 +77,7 @@ func (r *Reviewer) result(ctx context.Context, p state.Pull, head string) (out r
 			if !ok || !touched {
 				continue
 			}
-			one, err := r.clientResult(tx, c, fate, holds)
+			one, err := r.clientResult(tx, c, head, fate, holds)
 			if err != nil {
 				return err
 			}
@@ -113,13 +113,13 @@ func (r *Reviewer) result(ctx context.Context, p state.Pull, head string) (out r
 }
 
 // clientResult is what is on record of how a client came to its fate.
-func (r *Reviewer) clientResult(tx store.Tx, c state.Client, fate string, holds []state.Hold) (report.ClientResult, error) {
+func (r *Reviewer) clientResult(tx store.Tx, c state.Client, head, fate string, holds []state.Hold) (report.ClientResult, error) {
 	out := report.ClientResult{Client: c, Fate: fate, Log: r.page(r.Pages.Client, c.Name)}
 	d, ok, err := store.Deployment(tx, c.Deployment)
 	if err != nil {
 		return out, err
 	}
-	if ok && state.FateWord(fate) != "superseded" {
+	if ok && d.Commit == head && state.FateWord(fate) != "superseded" {
 		out.Run = d
 	}
 	if state.FateWord(fate) == "held" {

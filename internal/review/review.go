@@ -22,7 +22,8 @@ const (
 	keepCommand = 30 * 24 * time.Hour
 	firstRetry  = 30 * time.Second // of a plan that could not be made; doubled, to maxRetry
 	maxRetry    = 30 * time.Minute
-	maxReplies  = 20 // comments answered in one look
+	// tellFailures is how often a plan has to fail before a comment says so, too.
+	tellFailures = 3
 )
 
 // Engine judges proposals and carries out what people ask for.
@@ -41,6 +42,9 @@ type Engine interface {
 type Git interface {
 	// Bring brings a pull request's head here.
 	Bring(ctx context.Context, number int, head string) error
+	// Changed returns the files of the read area that differ between two heads of the
+	// branch; rules says that templates or the platform file are among them.
+	Changed(ctx context.Context, from, to string) (paths []string, rules bool, err error)
 	// Merged returns the branch's files at base, and what they are after merging head.
 	Merged(ctx context.Context, number int, base, head string) (Merged, error)
 }

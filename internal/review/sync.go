@@ -63,9 +63,12 @@ func (r *Reviewer) see(ctx context.Context) error {
 		if err != nil {
 			f = forge.Pull{Number: p.Number, Title: p.Title, Author: p.Author, Head: p.Head, URL: p.URL, Fork: p.Fork}
 		}
+		if f.BaseRef != "" && f.BaseRef != r.Branch {
+			f.Open = false // it asks for another branch now
+		}
 		now := r.seen(p, f)
 		if !f.Open {
-			now.ClosedAt, now.Wanted = r.Now(), true // its comment says so
+			now.ClosedAt, now.Wanted = r.Now(), true // what was said of it is over
 		}
 		changed = append(changed, now)
 	}
@@ -103,16 +106,23 @@ func (r *Reviewer) keep(changed, known []state.Pull) error {
 	if len(changed)+len(old) == 0 {
 		return nil
 	}
-	return r.Store.Update(func(tx store.Tx) error {
+	return r.write(func(tx store.Tx) error {
 		for _, n := range old {
 			if err := store.DeletePull(tx, n); err != nil {
 				return err
 			}
 		}
 		for _, p := range changed {
-			if now, ok, err := store.Pull(tx, p.Number); err != nil {
+			now, ok, err := store.Pull(tx, p.Number)
+			if err != nil {
 				return err
-			} else if ok {
+			}
+			if ok && now.Head != p.Head && now.Head != now.Planned {
+				if err := r.overtaken(tx, now, p.Head); err != nil {
+					return err
+				}
+			}
+			if ok {
 				p.Accepted, p.Comment, p.Result, p.ResultSaid = now.Accepted, now.Comment, now.Result, now.ResultSaid
 			}
 			if err := r.merged(tx, &p); err != nil {
@@ -121,7 +131,7 @@ func (r *Reviewer) keep(changed, known []state.Pull) error {
 			if err := store.PutPull(tx, p); err != nil {
 				return err
 			}
-			if p.Open && p.Head != p.Planned {
+			if p.Open && p.Head != p.Planned && (!ok || now.Head != p.Head) {
 				for _, context := range []string{contextValidate, contextPlan} {
 					if err := r.report(tx, state.Report{Subject: "head/" + p.Head + "/" + context, State: string(forge.Pending), Text: waitText(context), URL: r.pullURL(p)}); err != nil {
 						return err
@@ -131,6 +141,17 @@ func (r *Reviewer) keep(changed, known []state.Pull) error {
 		}
 		return nil
 	})
+}
+
+// overtaken ends the statuses of a head that nobody came to plan before the next was pushed.
+func (r *Reviewer) overtaken(tx store.Tx, p state.Pull, by string) error {
+	for _, context := range []string{contextValidate, contextPlan} {
+		err := r.report(tx, state.Report{Subject: "head/" + p.Head + "/" + context, State: string(forge.Error), Text: "overtaken by " + by[:min(7, len(by))] + " before it was planned", URL: r.pullURL(p)})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // merged finds the verdict of a pull request that the forge says was merged, where Git

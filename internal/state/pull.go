@@ -29,6 +29,9 @@ type Pull struct {
 	PlannedAt time.Time `json:"plannedAt,omitzero"`
 	Others    string    `json:"others,omitempty"` // digest of the overlaps with other pull requests that were told
 	Said      string    `json:"said,omitempty"`   // digest of what was told: equal words are not told again
+	Told      bool      `json:"told,omitempty"`   // a comment was, or is to be, written
+	Taken     string    `json:"taken,omitempty"`  // host names that others have, with whom
+	Moving    bool      `json:"moving,omitempty"` // one of its clients was at work when it was planned
 	Wanted    bool      `json:"wanted,omitempty"` // plan again, whatever the digests say
 	Failures  int       `json:"failures,omitempty"`
 	RetryAt   time.Time `json:"retryAt,omitzero"`
