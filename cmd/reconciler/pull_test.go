@@ -137,10 +137,10 @@ func TestS05BadAmongGood(t *testing.T) {
 	h := newHub(t, before)
 	h.look()
 	h.active("shop0", "shop9")
-	after["clients/shop3.yaml"] = manifestOf("shop3") + "env:\n  STORE_CURRENCY: CHF: EUR\n"
+	after["clients/shop3.yaml"] = manifestOf("shop3") + "contact: {name: Dana: Daniela}\n"
 	n := h.propose("currency", after)
 	h.look()
-	got := h.wantComment(n, "plan", "clients/shop3.yaml:", "  STORE_CURRENCY: CHF: EUR")
+	got := h.wantComment(n, "plan", "clients/shop3.yaml:", "contact: {name: Dana: Daniela}")
 	for i := range 10 {
 		if name := fmt.Sprintf("shop%d", i); i != 3 && !strings.Contains(got, "`"+name+"`") {
 			t.Errorf("the plan does not show %s", name)
