@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -231,4 +232,18 @@ func (h *hub) commentWrites(n int) (writes int) {
 func (h *hub) commitsOf(branch string) []string {
 	h.git("fetch", "-q", "origin")
 	return strings.Fields(h.git("rev-list", "origin/"+branch, "^origin/main"))
+}
+
+// dropDatabase removes a client's database behind the program's back.
+func (h *hub) dropDatabase(client string) {
+	h.t.Helper()
+	files, err := filepath.Glob(filepath.Join(h.dir, "databases", client+"-*"))
+	if err != nil || len(files) == 0 {
+		h.t.Fatalf("databases of %s: %v %v", client, files, err)
+	}
+	for _, f := range files {
+		if err := os.Remove(f); err != nil {
+			h.t.Fatal(err)
+		}
+	}
 }

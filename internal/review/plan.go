@@ -162,11 +162,10 @@ func (r *Reviewer) plan(ctx context.Context, p state.Pull, base string) error {
 	}
 	p.Others = digestOf(others)
 	v.comment.Others = others
-	if v.comment.Stage == report.StagePlanned && before.Planned == p.Head && before.Base != base {
-		if err := r.Store.View(func(tx store.Tx) (err error) { v.since, err = PlanOf(tx, p.Number); return err }); err != nil {
+	if v.comment.Stage == report.StagePlanned {
+		if err := r.since(&p, before, base, &v); err != nil {
 			return err
 		}
-		v.comment.Since, v.comment.SinceBase = &v.since, before.Base
 	}
 	return r.tell(p, before, v)
 }
@@ -175,7 +174,9 @@ func (r *Reviewer) plan(ctx context.Context, p state.Pull, base string) error {
 type view struct {
 	comment report.PullPlan
 	whole   []byte      // the plan as JSON; nil: there is none
-	since   report.Plan // the one before
+	since   report.Plan // the one before, of another base
+	earlier []byte      // the same as JSON, if it is to be kept; empty: forgotten
+	turned  bool        // earlier is to be written
 }
 
 // judge fetches, merges and judges.
@@ -221,6 +222,39 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 	if v.whole, err = json.Marshal(j.Preview); err != nil {
 		return fmt.Errorf("keep the plan: %w", err)
 	}
+	return nil
+}
+
+// since adds the plan that was made of the same head onto another base. One that was made
+// while the branch's own change was under way is not what is compared with.
+func (r *Reviewer) since(p *state.Pull, before state.Pull, base string, v *view) error {
+	switch {
+	case before.Planned != p.Head:
+		p.SinceBase, v.turned = "", before.SinceBase != ""
+	case before.Base != base && !before.Moving:
+		if err := r.Store.View(func(tx store.Tx) (err error) { v.earlier, _, err = store.PullPlan(tx, p.Number); return err }); err != nil {
+			return err
+		}
+		if p.SinceBase, v.turned = before.Base, true; len(v.earlier) == 0 {
+			p.SinceBase = ""
+		}
+	}
+	if p.SinceBase == "" {
+		return nil
+	}
+	text := v.earlier
+	if !v.turned {
+		if err := r.Store.View(func(tx store.Tx) (err error) { text, _, err = store.PullSince(tx, p.Number); return err }); err != nil {
+			return err
+		}
+	}
+	if len(text) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(text, &v.since); err != nil {
+		return fmt.Errorf("read the plan before: %w", err)
+	}
+	v.comment.Since, v.comment.SinceBase = &v.since, p.SinceBase
 	return nil
 }
 
@@ -354,6 +388,11 @@ func (r *Reviewer) tell(p, before state.Pull, v view) error {
 		}
 		if v.whole != nil && len(v.whole) <= store.MaxPlan {
 			if err := store.PutPullPlan(tx, p.Number, v.whole); err != nil {
+				return err
+			}
+		}
+		if v.turned {
+			if err := store.PutPullSince(tx, p.Number, v.earlier); err != nil {
 				return err
 			}
 		}

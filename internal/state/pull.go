@@ -31,6 +31,9 @@ type Pull struct {
 	Said      string    `json:"said,omitempty"`   // digest of what was told: equal words are not told again
 	Told      bool      `json:"told,omitempty"`   // a comment was, or is to be, written
 	Taken     string    `json:"taken,omitempty"`  // host names that others have, with whom
+	// SinceBase is the head of the branch onto which the plan before was made, of the same
+	// head: the two are compared. "": there is none.
+	SinceBase string    `json:"sinceBase,omitempty"`
 	Moving    bool      `json:"moving,omitempty"` // one of its clients was at work when it was planned
 	Wanted    bool      `json:"wanted,omitempty"` // plan again, whatever the digests say
 	Failures  int       `json:"failures,omitempty"`

@@ -24,8 +24,10 @@ func PutPull(tx Tx, p state.Pull) error {
 
 // DeletePull forgets one, and its plan.
 func DeletePull(tx Tx, number int) error {
-	if err := tx.Delete(bucketPlans, seqKey(uint64(number))); err != nil {
-		return err
+	for _, key := range []string{seqKey(uint64(number)), sinceKey(number)} {
+		if err := tx.Delete(bucketPlans, key); err != nil {
+			return err
+		}
 	}
 	return tx.Delete(bucketPulls, seqKey(uint64(number)))
 }
@@ -38,6 +40,21 @@ func PullPlan(tx Tx, number int) ([]byte, bool, error) {
 // PutPullPlan keeps it.
 func PutPullPlan(tx Tx, number int, plan []byte) error {
 	return put(tx, bucketPlans, seqKey(uint64(number)), plan)
+}
+
+func sinceKey(number int) string { return seqKey(uint64(number)) + "/since" }
+
+// PullSince returns the plan that the one of now is compared with.
+func PullSince(tx Tx, number int) ([]byte, bool, error) {
+	return get[[]byte](tx, bucketPlans, sinceKey(number))
+}
+
+// PutPullSince keeps it; nil forgets it.
+func PutPullSince(tx Tx, number int, plan []byte) error {
+	if plan == nil {
+		return tx.Delete(bucketPlans, sinceKey(number))
+	}
+	return put(tx, bucketPlans, sinceKey(number), plan)
 }
 
 // Command returns what became of a comment that commands.

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/compassdigital/reconciler/internal/github/simulated"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// fork opens a stranger's pull request from a fork.
+func (h *hub) fork(branch string, files map[string]string) int {
+	h.t.Helper()
+	if _, err := h.gh.PushFork(branch, filesFor(files), "From afar", "sam"); err != nil {
+		h.t.Fatal(err)
+	}
+	n, err := h.gh.OpenPull(simulated.Proposal{Head: branch, Title: "From afar", Author: "sam", Fork: true})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return n
+}
+
+// comment writes a comment and lets the program look.
+func (h *hub) comment(author string, n int, body string) int64 {
+	h.t.Helper()
+	id, err := h.gh.Comment(author, n, body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.look()
+	return id
+}
+
+// S07: a stranger's fork → schema, policy and uniqueness only; no provider read, no secret
+// resolved; `/reconciler plan <full sha>` by a maintainer plans exactly that commit.
+func TestS07Fork(t *testing.T) {
+	h := newHub(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery")})
+	h.look()
+	calls := h.calls.len()
+	n := h.fork("mine", map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "env: {KEY: {secret: nobody-set-this}}"), "clients/other.yaml": strings.Replace(manifestOf("other"), "domain: other", "domain: bakery", 1)})
+	h.look()
+	head := h.headOf(n)
+	h.wantComment(n, "plan", "/reconciler plan "+head, "clients/other.yaml", "bakery")
+	h.wantStatus(head, "validate", "failure", "clients/other.yaml")
+	if got := h.calls.since(calls); len(got) > 0 {
+		t.Errorf("a stranger's pull request costs %v", got)
+	}
+	if strings.Contains(h.said(n, "plan")[0], "nobody-set-this") {
+		t.Error("the name of a secret was looked up")
+	}
+	// The stranger himself can't have it planned, and neither can a short name of the commit.
+	h.comment("sam", n, "/reconciler plan "+head)
+	h.comment("dana", n, "/reconciler plan")
+	h.comment("dana", n, "/reconciler plan "+head[:12])
+	if got := h.calls.since(calls); len(got) > 0 {
+		t.Errorf("it was planned: %v", got)
+	}
+	h.comment("dana", n, "/reconciler plan "+head)
+	h.wantComment(n, "plan", "reconciler secret set nobody-set-this")
+	if len(h.calls.writes(calls)) > 0 {
+		t.Error("a plan wrote")
+	}
+	// Another commit is nobody's plan again.
+	if _, err := h.gh.PushFork("mine", filesFor(map[string]string{"clients/third.yaml": manifestOf("third")}), "More", "sam"); err != nil {
+		t.Fatal(err)
+	}
+	h.clock.add(patience)
+	h.look()
+	h.wantComment(n, "plan", "/reconciler plan "+h.headOf(n))
+	if h.headOf(n) == head {
+		t.Error("the head did not move")
+	}
+}
+
+// S08: a command by someone without write access → a polite reply, an audit entry, nothing
+// else; and once.
+func TestS08StrangersCommand(t *testing.T) {
+	h := newHub(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery")})
+	h.look()
+	n := h.propose("currency", map[string]string{"clients/bakery.yaml": manifestOf("bakery", "env: {STORE_CURRENCY: CHF}")})
+	h.look()
+	calls, edits := h.calls.len(), h.commentWrites(n)
+	for _, body := range []string{"/reconciler plan", "/reconciler retry bakery", "/reconciler approve 0123456789ab"} {
+		id := h.comment("sam", n, body)
+		if r := h.gh.Reactions(id); len(r) != 1 || r[0].Content != "eyes" {
+			t.Errorf("reactions: %+v", r)
+		}
+	}
+	replies := h.said(n, "reply")
+	if len(replies) != 1 || !strings.Contains(replies[0], "write access") {
+		t.Errorf("replies: %q", replies)
+	}
+	if got := h.calls.since(calls); len(got) > 0 {
+		t.Errorf("it cost %v", got)
+	}
+	if h.commentWrites(n) != edits+1 {
+		t.Error("the plan was written again")
+	}
+	r := h.must(0, "history", "-o", "json")
+	if strings.Count(r.out, "github:sam") != 3 {
+		t.Errorf("history: %s", r.out)
+	}
+}
+
+// S09: two pull requests of one client → each plan names the other; when one merges the
+// other is planned again and says what changed.
+func TestS09SameClientTwoPullRequests(t *testing.T) {
+	body := "labels: {a: b}\n" + strings.Repeat("# a line between\n", 6)
+	with := func(currency, theme string) string {
+		return manifestOf("bakery", "env: {STORE_CURRENCY: "+currency+"}", body, "settings: {theme: "+theme+"}")
+	}
+	h := newHub(t, map[string]string{"clients/bakery.yaml": with("EUR", "light")})
+	h.look()
+	a := h.propose("currency", map[string]string{"clients/bakery.yaml": with("CHF", "light")})
+	h.look()
+	b := h.propose("theme", map[string]string{"clients/bakery.yaml": with("EUR", "dark")})
+	h.look()
+	h.wantComment(a, "plan", fmt.Sprintf("/pull/%d", b), "bakery")
+	h.wantComment(b, "plan", fmt.Sprintf("/pull/%d", a), "bakery")
+	h.merge(a, simulated.Squash)
+	h.look()
+	h.clock.add(patience)
+	h.look()
+	got := h.wantComment(b, "plan", "Since the last plan", "dark")
+	if strings.Contains(got, fmt.Sprintf("/pull/%d", a)) {
+		t.Error("it names the one that is merged")
+	}
+	if strings.Contains(got, "EUR") {
+		t.Errorf("it would take the merged change back:\n%s", got)
+	}
+}
+
+// S10: two pull requests claim one domain → both show it; when one merges, the other's
+// validate fails.
+func TestS10SameDomainTwoPullRequests(t *testing.T) {
+	at := func(name string) string {
+		return strings.Replace(manifestOf(name), "domain: "+name, "domain: shared-shop", 1)
+	}
+	h := newHub(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery")})
+	h.look()
+	a := h.propose("one", map[string]string{"clients/one.yaml": at("one")})
+	h.look()
+	b := h.propose("two", map[string]string{"clients/two.yaml": at("two")})
+	h.look()
+	h.wantComment(a, "plan", fmt.Sprintf("/pull/%d", b), "shared-shop.localhost")
+	h.wantComment(b, "plan", fmt.Sprintf("/pull/%d", a), "shared-shop.localhost")
+	h.wantStatus(h.headOf(b), "validate", "success", "")
+	h.merge(a, simulated.MergeCommit)
+	h.look()
+	h.look()
+	h.wantStatus(h.headOf(b), "validate", "failure", "clients/two.yaml")
+	h.wantComment(b, "plan", "one", "clients/two.yaml")
+}
+
+// S11: a pull request that loosens platform.yaml and uses the looseness is judged by the
+// branch's platform.yaml.
+func TestS11OwnRules(t *testing.T) {
+	platform := "apiVersion: reconciler/v1\nkind: Platform\nreserved: [admin]\nguard: {maxDeletes: 1}\n"
+	h := newHub(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery"), "clients/a.yaml": bare("a"), "clients/b.yaml": bare("b"), "platform.yaml": platform})
+	h.look()
+	n := h.propose("loose", map[string]string{"platform.yaml": strings.ReplaceAll(strings.Replace(platform, "reserved: [admin]\n", "", 1), "maxDeletes: 1", "maxDeletes: 3"),
+		"clients/admin.yaml": manifestOf("admin"), "clients/a.yaml": "", "clients/b.yaml": ""})
+	h.look()
+	h.wantStatus(h.headOf(n), "validate", "failure", "clients/admin.yaml")
+	h.wantComment(n, "plan", "clients/admin.yaml", "platform.yaml")
+}
+
+// S13: nothing else changed → the run's fingerprint equals the one on the pull request.
+func TestS13OnGitHub(t *testing.T) {
+	h := newHub(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery")})
+	h.look()
+	n := h.propose("both", map[string]string{"clients/demoshop.yaml": manifestOf("demoshop"), "clients/bakery.yaml": manifestOf("bakery", "env: {STORE_CURRENCY: CHF}")})
+	h.look()
+	_, plan, err := reviews{h.daemon.program.store}.Pull(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.merge(n, simulated.Squash)
+	h.look()
+	if len(plan.Changes) != 2 {
+		t.Fatalf("changes: %+v", plan.Changes)
+	}
+	for _, c := range plan.Changes {
+		if d := h.why(c.Client); d.Last.Fingerprint != c.Fingerprint || d.Last.State != "succeeded" {
+			t.Errorf("%s was reviewed as %s and ran as %s: %s", c.Client, c.Fingerprint, d.Last.Fingerprint, d.Last.State)
+		}
+	}
+}
+
+// S14: between review and merge the database is deleted by hand → held, with the
+// difference of the two plans; no write until `/reconciler approve`.
+func TestS14RiskierThanReviewed(t *testing.T) {
+	h := newHub(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery")})
+	h.look()
+	h.active("bakery")
+	n := h.propose("currency", map[string]string{"clients/bakery.yaml": manifestOf("bakery", "env: {STORE_CURRENCY: CHF}")})
+	h.look()
+	h.dropDatabase("bakery")
+	calls := h.calls.len()
+	commit := h.merge(n, simulated.MergeCommit)
+	h.look()
+	if r := rowOf(h.status(), "bakery"); r.Status != string(state.StatusHeld) {
+		t.Errorf("bakery is %s: %s", r.Status, r.Because)
+	}
+	if got := h.calls.writes(calls); len(got) > 0 {
+		t.Errorf("writes: %v", got)
+	}
+	h.wantStatus(commit, "apply", "failure", "held")
+	t.Log(h.wantComment(n, "result", "bakery"))
+}
