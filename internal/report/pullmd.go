@@ -81,7 +81,7 @@ func folded(summary, inside string) string {
 
 // fenced is a command that is to be written exactly so; GitHub shows a button that copies it.
 func fenced(text string) string {
-	text = Line(text)
+	text = cell(text)
 	f := fenceFor(text)
 	return f + "text\n" + text + "\n" + f + "\n"
 }
@@ -104,41 +104,6 @@ func (p PullPlan) listProblems(s *sheet) {
 	}
 	s.count("problems", len(all)-maxProblems)
 	s.rest("problems", "problems")
-}
-
-// block is a problem as a paragraph of its own: place, cause, the line with a caret, what
-// to do.
-func (p Problem) block(r Repo) string {
-	var b strings.Builder
-	b.WriteString("\n")
-	if p.Warning {
-		b.WriteString("⚠️ ")
-	} else {
-		b.WriteString("❌ ")
-	}
-	if where := p.where(); where != "" {
-		b.WriteString(href(Code(where), r.view(p.Path, p.Line)) + ": ")
-	}
-	if p.Warning {
-		b.WriteString("warning: ")
-	}
-	b.WriteString(prose(p.Text))
-	if edit := safeURL(r.edit(p.Path, p.Line)); edit != "" && !p.Warning {
-		b.WriteString(" · [edit](<" + edit + ">)")
-	}
-	b.WriteString("\n")
-	if line, caret := p.source(); line != "" {
-		fence := fenceFor(line)
-		b.WriteString("\n" + fence + "text\n" + line + "\n")
-		if caret != "" {
-			b.WriteString(caret + "\n")
-		}
-		b.WriteString(fence + "\n")
-	}
-	if p.Hint != "" {
-		b.WriteString("\n→ " + prose(p.Hint) + "\n")
-	}
-	return b.String()
 }
 
 // others names the pull requests that touch the same.
@@ -413,19 +378,23 @@ func (p PullPlan) next(s *sheet) {
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString(p.approvals())
-	if b.Len() > 0 {
-		s.frame("\n**What to do next**\n\n" + b.String())
+	waits := p.approvals()
+	if b.Len() == 0 && len(waits) == 0 {
+		return
 	}
+	s.frame("\n**What to do next**\n\n" + b.String())
+	for _, w := range waits {
+		s.add(rankFirst, "approvals", w)
+	}
+	s.rest("approvals", "approvals, which are too long to show here")
 }
 
 // approvals say what would wait after the merge, and the exact comment that lets it run.
-func (p PullPlan) approvals() string {
-	var b strings.Builder
+func (p PullPlan) approvals() (out []string) {
 	all := p.held()
 	for i, w := range all {
 		if i == maxTold {
-			b.WriteString("\n… and " + count(len(all)-maxTold, "approval") + " more, said at their clients.\n")
+			out = append(out, "\n… and "+count(len(all)-maxTold, "approval")+" more, said at their clients.\n")
 			break
 		}
 		of := count(len(w.clients), "client")
@@ -436,17 +405,15 @@ func (p PullPlan) approvals() string {
 		if !known {
 			h = state.Hold{Fingerprint: w.fingerprint, Approvable: true}
 		}
-		b.WriteString("\n" + count(w.steps, "step") + " of " + of + " would wait" + wouldWait(h))
+		out = append(out, "\n"+count(w.steps, "step")+" of "+of+" would wait"+wouldWait(h))
 	}
-	told := 0
-	for _, h := range p.wide() {
-		if told++; told > maxTold {
-			b.WriteString("\n… and more that would wait.\n")
-			break
+	for i, h := range p.wide() {
+		if i == maxTold {
+			return append(out, "\n… and more that would wait.\n")
 		}
-		b.WriteString("\nPart of this would wait" + wouldWait(h))
+		out = append(out, "\nPart of this would wait"+wouldWait(h))
 	}
-	return b.String()
+	return out
 }
 
 // wouldWait is the rest of a sentence about what would wait: why, until when, and what

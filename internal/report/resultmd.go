@@ -70,9 +70,11 @@ func (r PullResult) Markdown() string {
 func (r PullResult) one(s *sheet, c ClientResult) {
 	o := c.Outcome()
 	s.frame(MarkResult + "\n### " + icon(c.fate()) + " " + o.plainHeadline() + "\n")
-	s.add(rankFirst, "", c.body(o))
+	s.either(rankFirst, c.body(o), tooLong)
 	s.either(rankSteps, c.rows(), "")
 }
+
+const tooLong = "\nWhat there is to say is too long to show here.\n"
 
 func (r PullResult) many(s *sheet, all []ClientResult) {
 	s.frame(MarkResult + "\n### " + r.verdict() + "\n")
