@@ -125,11 +125,11 @@ func breaksOf(s string) []int {
 			break
 		}
 		from, to := at+m[0], at+m[1]
-		switch c := s[from]; {
-		case c == ':':
+		switch s[from] {
+		case ':':
 			out = append(out, from+1)
 			to-- // the colon that ends it may begin another
-		case c == 'g' || c == 'G':
+		case 'g', 'G':
 			out = append(out, to-1)
 		default:
 			for i := from + shortHash; i < to; i += shortHash {
