@@ -26,7 +26,7 @@ type threat struct {
 func threats() []threat {
 	return []threat{
 		{"a proposal leads to writes or tells secrets", "cmd/reconciler.TestThreat01PlanWritesNothing reconcile.TestThreat01AThousandProposals plan.TestP2AWriteDoesNotCompile plan.TestP2PlanningReachesNothingThatWrites", "pull requests and forks"},
-		{"markup, mentions and forged marks in comments", "report.TestThreat02MarkdownIsText report.FuzzMarkdown report.FuzzDoors report.TestS48HostileTextInEveryField report.TestS48LongTextHidesNoConsequence", "finding our own comment by its author"},
+		{"markup, mentions and forged marks in comments", "report.TestThreat02MarkdownIsText report.FuzzMarkdown report.FuzzDoors report.TestS48HostileTextInEveryField report.TestS48LongTextHidesNoConsequence report.TestS48HostileTextInEveryComment report.FuzzComments report.TestMarkers", "finding our own comment by its author"},
 		{"scripts on a page", "web.TestThreat03Payloads web.TestS48HostileTextIsTextOnThePages web.TestS48Links web.TestHeaders web.FuzzPages web.FuzzFrame", "a real browser over the live page"},
 		{"links and paths in the repository", "source.TestThreat04Traversal source.TestOddEntries source.TestStrangeNames source.FuzzTree manifest.FuzzTree gitserver.TestNames gitserver.FuzzRequest", ""},
 		{"files and packs that cost time and memory", "manifest.TestHostileFiles manifest.TestLimits manifest.FuzzClient source.TestBlobLimits source.TestLongAnswer source.TestStalledAnswer gitserver.FuzzRequest", ""},

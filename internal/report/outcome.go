@@ -192,10 +192,10 @@ func (o Outcome) Markdown() string {
 	}
 	b.WriteString("\n")
 	if o.cause != "" {
-		b.WriteString("\n**Cause:** " + Text(o.cause) + "\n")
+		b.WriteString("\n**Cause:** " + prose(o.cause) + "\n")
 	}
 	if o.next != "" {
-		b.WriteString("\n**What to do:** " + Text(o.next) + "\n")
+		b.WriteString("\n**What to do:** " + prose(o.next) + "\n")
 	}
 	return b.String()
 }

@@ -46,28 +46,37 @@ func (p Problem) Terminal(o Options) string {
 	return b.String()
 }
 
-// Markdown is the same as an item of a list.
-func (p Problem) Markdown() string {
+// block is a problem as a paragraph of its own: place, cause, the line with a caret, what
+// to do.
+func (p Problem) block(r Repo) string {
 	var b strings.Builder
-	b.WriteString("- ")
+	b.WriteString("\n")
+	if p.Warning {
+		b.WriteString("⚠️ ")
+	} else {
+		b.WriteString("❌ ")
+	}
 	if where := p.where(); where != "" {
-		b.WriteString(Code(where) + ": ")
+		b.WriteString(href(Code(where), r.view(p.Path, p.Line)) + ": ")
 	}
 	if p.Warning {
 		b.WriteString("warning: ")
 	}
-	b.WriteString(Text(p.Text))
-	if p.Hint != "" {
-		b.WriteString("<br>" + Text(p.Hint))
+	b.WriteString(prose(p.Text))
+	if edit := safeURL(r.edit(p.Path, p.Line)); edit != "" && !p.Warning {
+		b.WriteString(" · [edit](<" + edit + ">)")
 	}
 	b.WriteString("\n")
 	if line, caret := p.source(); line != "" {
 		fence := fenceFor(line)
-		b.WriteString("\n  " + fence + "text\n  " + line + "\n")
+		b.WriteString("\n" + fence + "text\n" + line + "\n")
 		if caret != "" {
-			b.WriteString("  " + caret + "\n")
+			b.WriteString(caret + "\n")
 		}
-		b.WriteString("  " + fence + "\n")
+		b.WriteString(fence + "\n")
+	}
+	if p.Hint != "" {
+		b.WriteString("\n→ " + prose(p.Hint) + "\n")
 	}
 	return b.String()
 }

@@ -92,16 +92,6 @@ func (p PullPlan) problems() (files, planning []Problem) {
 	return files, planning
 }
 
-func (p PullPlan) warnings() int {
-	n := 0
-	for _, q := range p.Plan.Problems {
-		if q.Warning {
-			n++
-		}
-	}
-	return n
-}
-
 // waiting are steps that one approval lets run.
 type waiting struct {
 	fingerprint string

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"sort"
 	"strings"
 	"time"
 
@@ -60,7 +59,7 @@ func commit(sha string) string { return Code(short(sha)) }
 // body is the comment of a plan that is there.
 func (p PullPlan) body(s *sheet) {
 	if p.Stage == StageOutdated {
-		s.frame("\n> [!NOTE]\n> Something moved since this was planned (the base, the branch, or what the plan rests on). It is planned again by itself; below is the plan of before.\n")
+		s.frame("\n**Outdated.** Something moved since this was planned (the base, the branch, or what the plan rests on). It is planned again by itself; below is the plan of before.\n")
 	}
 	p.listProblems(s)
 	p.others(s)
@@ -81,7 +80,7 @@ func folded(summary, inside string) string {
 
 // fenced is a command that is to be written exactly so; GitHub shows a button that copies it.
 func fenced(text string) string {
-	text = Line(text)
+	text = cell(text)
 	f := fenceFor(text)
 	return f + "text\n" + text + "\n" + f + "\n"
 }
@@ -104,41 +103,6 @@ func (p PullPlan) listProblems(s *sheet) {
 	}
 	s.count("problems", len(all)-maxProblems)
 	s.rest("problems", "problems")
-}
-
-// block is a problem as a paragraph of its own: place, cause, the line with a caret, what
-// to do.
-func (p Problem) block(r Repo) string {
-	var b strings.Builder
-	b.WriteString("\n")
-	if p.Warning {
-		b.WriteString("⚠️ ")
-	} else {
-		b.WriteString("❌ ")
-	}
-	if where := p.where(); where != "" {
-		b.WriteString(href(Code(where), r.view(p.Path, p.Line)) + ": ")
-	}
-	if p.Warning {
-		b.WriteString("warning: ")
-	}
-	b.WriteString(prose(p.Text))
-	if edit := safeURL(r.edit(p.Path, p.Line)); edit != "" && !p.Warning {
-		b.WriteString(" · [edit](<" + edit + ">)")
-	}
-	b.WriteString("\n")
-	if line, caret := p.source(); line != "" {
-		fence := fenceFor(line)
-		b.WriteString("\n" + fence + "text\n" + line + "\n")
-		if caret != "" {
-			b.WriteString(caret + "\n")
-		}
-		b.WriteString(fence + "\n")
-	}
-	if p.Hint != "" {
-		b.WriteString("\n→ " + prose(p.Hint) + "\n")
-	}
-	return b.String()
 }
 
 // others names the pull requests that touch the same.
@@ -230,159 +194,6 @@ func (s Step) does() string {
 	return out
 }
 
-// ranked are the plan's changes, the riskiest first, and how many of them are risky.
-func (p PullPlan) ranked() (all []Change, risky int) {
-	all = append(all, p.Plan.Changes...)
-	turn := map[string]turn{}
-	for _, c := range all {
-		turn[c.Client] = turnOf(c, p.Clients[c.Client])
-		if c.risky() {
-			risky++
-		}
-	}
-	sort.SliceStable(all, func(i, j int) bool {
-		if a, b := all[i].risky(), all[j].risky(); a != b {
-			return a
-		}
-		return turn[all[i].Client] < turn[all[j].Client]
-	})
-	return all, risky
-}
-
-const rowHead = "\n| Client | What happens | Data at risk | Downtime | Undo | Time |\n|---|---|---|---|---|---|\n"
-
-// row is a client's row of the table.
-func (p PullPlan) row(c Change) string {
-	a := p.Clients[c.Client]
-	name := href(Code(cell(c.Client)), a.Page)
-	if c.risky() {
-		name = "⚠️&nbsp;" + name
-	}
-	return "| " + name + " | " + c.what(a) + " | " + c.atRisk() + " | " + c.downtime() + " | " + c.undo() + " | " + c.takes(a) + " |\n"
-}
-
-// table is all clients at a glance. Many that nothing endangers are counted by kind.
-func (p PullPlan) table(s *sheet) {
-	all, risky := p.ranked()
-	if len(all) == 0 {
-		return
-	}
-	many := len(all)-risky > maxPlain || risky > maxRisky
-	if many {
-		s.frame(p.kinds())
-	}
-	if risky > 0 || !many {
-		s.frame(rowHead)
-	}
-	for _, c := range all[:risky] {
-		s.add(rankRow, "rows", p.row(c))
-	}
-	if !many {
-		for _, c := range all[risky:] {
-			s.add(rankOther, "rows", p.row(c))
-		}
-	}
-	s.rest("rows", "clients")
-}
-
-// kinds counts clients by what happens to them; those that only change, by what of them.
-func (p PullPlan) kinds() string {
-	n, parts, waiting := make([]int, turns), map[string]int{}, 0
-	for _, c := range p.Plan.Changes {
-		t := turnOf(c, p.Clients[c.Client])
-		n[t]++
-		if t == turnChanged {
-			parts[strings.Join(c.touches(), ", ")]++
-		}
-		if len(factsOf(c).holds) > 0 {
-			waiting++
-		}
-	}
-	var b strings.Builder
-	b.WriteString("\n| Clients | What happens |\n|--:|---|\n")
-	for t, k := range n {
-		switch {
-		case k == 0:
-		case turn(t) == turnChanged:
-			b.WriteString(changed(parts))
-		case turn(t).loud():
-			b.WriteString("| " + number(k) + " | **" + turn(t).happens(k) + "** |\n")
-		default:
-			b.WriteString("| " + number(k) + " | " + turn(t).happens(k) + " |\n")
-		}
-	}
-	if waiting > 0 {
-		b.WriteString("\nPart of " + number(waiting) + " of them would wait.\n")
-	}
-	return b.String()
-}
-
-// changed are the rows of clients that only change, by what of them, the most first.
-func changed(parts map[string]int) string {
-	what := make([]string, 0, len(parts))
-	for w := range parts {
-		what = append(what, w)
-	}
-	sort.Slice(what, func(i, j int) bool {
-		if parts[what[i]] != parts[what[j]] {
-			return parts[what[i]] > parts[what[j]]
-		}
-		return what[i] < what[j]
-	})
-	out, rest := "", 0
-	for i, w := range what {
-		n := parts[w]
-		switch {
-		case i >= maxListed:
-			rest += n
-		case w == "":
-			out += "| " + number(n) + " | " + verb(n, "is", "are") + " looked at |\n"
-		default:
-			out += "| " + number(n) + " | " + turnChanged.happens(n) + ": " + w + " |\n"
-		}
-	}
-	if rest > 0 {
-		out += "| " + number(rest) + " | " + turnChanged.happens(rest) + " in other ways |\n"
-	}
-	return out
-}
-
-// risky tells the clients that people would notice: their consequences unfolded.
-func (p PullPlan) risky(s *sheet) {
-	all, risky := p.ranked()
-	for _, c := range all[:min(maxRisky, risky)] {
-		s.add(rankRisky, "risky", c.brief())
-		s.either(rankSteps, c.fold(), c.noSteps())
-	}
-	s.count("risky", risky-maxRisky)
-	s.rest("risky", "clients like these, see the table")
-}
-
-// details are the steps of the clients that nothing endangers, each folded.
-func (p PullPlan) details(s *sheet) {
-	all, risky := p.ranked()
-	plain := all[risky:]
-	many := len(plain) > maxPlain || risky > maxRisky
-	if many && len(plain) > 0 {
-		s.frame("\n<details><summary>" + count(len(plain), "client") + " that nothing endangers" + "</summary>\n" + rowHead)
-		for _, c := range plain[:min(maxRows, len(plain))] {
-			s.add(rankOther, "plain", p.row(c))
-		}
-		s.count("plain", len(plain)-maxRows)
-		s.rest("plain", "clients")
-		s.frame("\n</details>\n")
-		return
-	}
-	for _, c := range plain {
-		inside := c.rows()
-		if said := c.said(); said != "" {
-			inside = said + "\n" + inside
-		}
-		s.add(rankDetail, "details", folded(summaryCode(c.Client)+": "+c.summary(), inside))
-	}
-	s.rest("details", "clients, whose steps are too long to show here")
-}
-
 // summaryCode is Code in a summary, where GitHub reads HTML and no Markdown.
 func summaryCode(s string) string {
 	s = strings.TrimSpace(cell(s))
@@ -413,19 +224,23 @@ func (p PullPlan) next(s *sheet) {
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString(p.approvals())
-	if b.Len() > 0 {
-		s.frame("\n**What to do next**\n\n" + b.String())
+	waits := p.approvals()
+	if b.Len() == 0 && len(waits) == 0 {
+		return
 	}
+	s.frame("\n**What to do next**\n\n" + b.String())
+	for _, w := range waits {
+		s.add(rankFirst, "approvals", w)
+	}
+	s.rest("approvals", "approvals, which are too long to show here")
 }
 
 // approvals say what would wait after the merge, and the exact comment that lets it run.
-func (p PullPlan) approvals() string {
-	var b strings.Builder
+func (p PullPlan) approvals() (out []string) {
 	all := p.held()
 	for i, w := range all {
 		if i == maxTold {
-			b.WriteString("\n… and " + count(len(all)-maxTold, "approval") + " more, said at their clients.\n")
+			out = append(out, "\n… and "+count(len(all)-maxTold, "approval")+" more, said at their clients.\n")
 			break
 		}
 		of := count(len(w.clients), "client")
@@ -436,17 +251,15 @@ func (p PullPlan) approvals() string {
 		if !known {
 			h = state.Hold{Fingerprint: w.fingerprint, Approvable: true}
 		}
-		b.WriteString("\n" + count(w.steps, "step") + " of " + of + " would wait" + wouldWait(h))
+		out = append(out, "\n"+count(w.steps, "step")+" of "+of+" would wait"+wouldWait(h))
 	}
-	told := 0
-	for _, h := range p.wide() {
-		if told++; told > maxTold {
-			b.WriteString("\n… and more that would wait.\n")
-			break
+	for i, h := range p.wide() {
+		if i == maxTold {
+			return append(out, "\n… and more that would wait.\n")
 		}
-		b.WriteString("\nPart of this would wait" + wouldWait(h))
+		out = append(out, "\nPart of this would wait"+wouldWait(h))
 	}
-	return b.String()
+	return out
 }
 
 // wouldWait is the rest of a sentence about what would wait: why, until when, and what

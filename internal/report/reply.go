@@ -32,6 +32,7 @@ func ReplyHelp(comment int64) string { return reply(comment, strings.TrimSuffix(
 func commands() string {
 	return "| Comment | What it does |\n|---|---|\n" +
 		"| `/reconciler plan` | plans this pull request again |\n" +
+		"| `/reconciler plan COMMIT` | lets exactly this commit of a fork be planned |\n" +
 		"| `/reconciler retry NAME` | tries a client again that failed |\n" +
 		"| `/reconciler approve FINGERPRINT` | lets exactly the steps run that wait under it, once, within 24 hours |\n" +
 		"| `/reconciler help` | shows this list |\n\n" +

@@ -219,7 +219,7 @@ func TestProblem(t *testing.T) {
 		{Path: "clients/a.yaml", Line: 1, Column: 99, Text: "a column beyond the line", Source: "a: b"},
 		{Path: "clients/a.yaml", Line: 1, Column: 4, Text: "a fence and an escape", Source: "a: ````\x1b[31m\tb"},
 	} {
-		b.WriteString(p.Terminal(Options{}) + p.Markdown() + "\n")
+		b.WriteString(p.Terminal(Options{}) + p.block(Repo{}) + "\n")
 	}
 	golden(t, "problem.txt", b.String())
 }

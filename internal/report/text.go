@@ -80,8 +80,11 @@ func Clip(s string, n int) string {
 const breaker = "&#8203;"
 
 // references are what GitHub reads in plain words: GH-1, a commit's hash, an emoji's name.
-// Each is broken after its first group. (docs.github.com, "Autolinked references and URLs")
-var references = regexp.MustCompile(`(?i)\b(gh-)[0-9]|\b([0-9a-f])[0-9a-f]{6,39}\b|(:)[a-z0-9_+-]+:`)
+// (docs.github.com, "Autolinked references and URLs")
+var references = regexp.MustCompile(`(?i)\bgh-[0-9]|\b[0-9a-f]{7,40}\b|:[a-z0-9_+-]+:`)
+
+// shortHash is the longest run of hex digits that is no hash at GitHub.
+const shortHash = 6
 
 // Text is their text as Markdown prose: it reads as s and does nothing. It has no
 // meaning as markup at the beginning of a line either.
@@ -113,20 +116,27 @@ func prosaic(s string, begin bool) string {
 	return b.String()
 }
 
-// breaksOf are the places in a line where a reference is broken, in order.
+// breaksOf are the places in a line where references are broken, in order.
 func breaksOf(s string) []int {
 	var out []int
 	for at := 0; at < len(s); {
-		m := references.FindStringSubmatchIndex(s[at:])
+		m := references.FindStringIndex(s[at:])
 		if m == nil {
 			break
 		}
-		end := 0
-		for g := 2; g < len(m); g += 2 {
-			end = max(end, m[g+1])
+		from, to := at+m[0], at+m[1]
+		switch s[from] {
+		case ':':
+			out = append(out, from+1)
+			to-- // the colon that ends it may begin another
+		case 'g', 'G':
+			out = append(out, to-1)
+		default:
+			for i := from + shortHash; i < to; i += shortHash {
+				out = append(out, i)
+			}
 		}
-		out = append(out, at+end)
-		at += max(end, m[1]-1) // the last colon of a name may begin another
+		at = to
 	}
 	return out
 }

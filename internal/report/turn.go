@@ -67,7 +67,7 @@ func turnOf(c Change, a About) turn {
 
 // happens says in a table of kinds what clients do; one is true of one, many of more.
 func (t turn) happens(n int) string {
-	one, many := "", ""
+	var one, many string
 	switch t {
 	case turnErased:
 		one, many = "loses data for ever", "lose data for ever"
