@@ -40,6 +40,10 @@ func TestAccessOfApps(t *testing.T) {
 	if _, err := a.Check(t.Context()); !errors.Is(err, forge.ErrDenied) || !strings.Contains(err.Error(), "suspended") {
 		t.Error(err)
 	}
+	b, _ := github(t, func(w http.ResponseWriter, _ *http.Request) { say(w, 200, `{"id":99,"permissions":{}}`) }, asApp(t), func(o *Options) { o.App.InstallationID = 98 })
+	if _, err := b.Check(t.Context()); !errors.Is(err, forge.ErrDenied) || !strings.Contains(err.Error(), "is 99, another is set") {
+		t.Error(err)
+	}
 	answer, code = `{"message":"Not Found"}`, 404
 	if _, err := a.Check(t.Context()); !errors.Is(err, forge.ErrDenied) || errors.Is(err, forge.ErrNotFound) || !strings.Contains(err.Error(), "not installed for compassdigital/clients") {
 		t.Error(err)

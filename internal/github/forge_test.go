@@ -120,13 +120,27 @@ func TestPages(t *testing.T) {
 	if open, err := a.Open(t.Context(), "main"); err != nil || len(open) != 250 || open[249].Number != 250 || len(s.requests()) != 3 {
 		t.Errorf("%d open ones, %v, by %d requests", len(open), err, len(s.requests()))
 	}
-	a, s = github(t, pagesOf(1<<30, func(i int) string { return strings.Replace(aComment, `"id":5`, fmt.Sprintf(`"id":%d`, i), 1) }))
+	endless := pagesOf(1<<30, func(i int) string { return strings.Replace(aComment, `"id":5`, fmt.Sprintf(`"id":%d`, i), 1) })
+	a, s = github(t, func(w http.ResponseWriter, r *http.Request) { endless(w, without(r, "since")) })
 	if _, err := a.Comments(t.Context(), 1); !errors.Is(err, forge.ErrInvalid) || len(s.requests()) != maxItems/perPage+1 {
 		t.Errorf("an endless list: %v by %d requests", err, len(s.requests()))
 	}
 	s.asked = nil
 	if _, err := a.CommentsSince(t.Context(), time.Time{}); err == nil && len(s.requests()) > maxSince/perPage+1 || len(s.requests()) > maxItems/perPage+1 {
 		t.Errorf("an endless list: %v by %d requests", err, len(s.requests()))
+	}
+	// A list of empty pages.
+	a, s = github(t, func(w http.ResponseWriter, r *http.Request) {
+		page := 0
+		_, _ = fmt.Sscan(r.URL.Query().Get("page"), &page)
+		w.Header().Set("Link", fmt.Sprintf(`<http://x.example/?page=%d>; rel="next"`, page+1))
+		say(w, 200, "[]")
+	})
+	if _, err := a.Open(t.Context(), "main"); !errors.Is(err, forge.ErrInvalid) || len(s.requests()) > maxItems/perPage+2 {
+		t.Errorf("empty pages: %v by %d requests", err, len(s.requests()))
+	}
+	if _, err := a.CommentsSince(t.Context(), time.Time{}); !errors.Is(err, forge.ErrInvalid) || len(s.requests()) > 2*(maxItems/perPage+2) {
+		t.Errorf("empty pages: %v by %d requests", err, len(s.requests()))
 	}
 	// A list that turns back.
 	a, s = github(t, func(w http.ResponseWriter, _ *http.Request) {
