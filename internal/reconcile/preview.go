@@ -109,7 +109,7 @@ func (e *Engine) plan(ctx context.Context, out *Judgement, wishes []manifest.Eff
 		out.LookedAt = g.looked
 	}
 	// What would wait shows in its steps; no hold is made.
-	p, _ = plan.Gate(p, g.gate(g.now))
+	p, out.Waits = plan.Gate(p, g.gate(g.now))
 	prints := make([]string, len(p.Steps))
 	sideBySide(len(prints), func(i int) { prints[i] = plan.StepPrint(p.Steps[i]) })
 	told := report.Printed(p, prints, g.names())

@@ -32,7 +32,7 @@ type Judgement struct {
 	Preview
 	Clients []state.PullClient // that it changes, by name
 	Shown   []string           // prints of the steps that bear a risk
-	Waits   []state.Hold       // what would wait for a person as a whole: the guard, new clients, a wide change
+	Waits   []state.Hold       // what would wait for a person: as a whole (the guard, new clients, a wide change), then steps
 }
 
 // Judge says what merging a proposal would do, by the rules of the branch. Nothing is
@@ -64,10 +64,9 @@ func (e *Engine) Judge(ctx context.Context, p Proposal) (Judgement, error) {
 	if t.inherited {
 		out.Clients = withPlanned(out)
 	}
-	if out.Waits, err = e.wouldWait(p, t); err != nil {
-		return out, err
-	}
-	return out, nil
+	whole, err := e.wouldWait(p, t)
+	out.Waits = append(whole, out.Waits...)
+	return out, err
 }
 
 // withPlanned are the clients that a plan of everybody changes, beside those that it knew.

@@ -84,7 +84,7 @@ func (r *Reviewer) result(ctx context.Context, p state.Pull, head string) (out r
 			if state.FateWord(fate) == "pending" {
 				ended = false
 			}
-			if len(one.Holds) > 0 {
+			if state.FateWord(fate) == "held" && !c.Removed {
 				held = append(held, len(out.Clients))
 			}
 			if s := one.Run.Started; !s.IsZero() && (began.IsZero() || s.Before(began)) {
@@ -151,6 +151,9 @@ func (r *Reviewer) difference(ctx context.Context, c *report.ClientResult, revie
 		if reviewed.Changes[i].Client == c.Client.Name {
 			c.Reviewed = &reviewed.Changes[i]
 		}
+	}
+	if c.Reviewed != nil {
+		c.Now = &report.Change{Client: c.Client.Name} // nothing may run
 	}
 	for i := range now.Changes {
 		if now.Changes[i].Client == c.Client.Name {
