@@ -46,7 +46,7 @@ const (
 	maxPullBytes   = 2 << 30   // bytes of all its objects, unpacked
 	maxPullObjects = 200_000   // objects
 	maxPullCommits = 10_000    // commits that the mirror has not
-	maxApart       = 100_000   // commits that are looked at for a merge base
+	maxApart       = 50_000   // commits that are looked at for a merge base
 	maxBases       = 16        // merge bases that are compared
 	maxBehind      = 10_000    // commits that a head is said to lack
 	maxMerged      = 200       // files that one merge merges by line
@@ -128,7 +128,7 @@ type Entry struct {
 }
 
 // Stats counts since Open: questions to the repository, transfers, clones among them,
-// objects that were read.
+// objects that were read. Polls are lists of references, too.
 type Stats struct{ Polls, Fetches, Clones, Objects uint64 }
 
 // Repository is the mirror of one branch.
