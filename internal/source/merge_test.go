@@ -197,7 +197,7 @@ func TestMergeOfOddEntries(t *testing.T) {
 	if err := f.r.FetchRef(t.Context(), ref(2), link); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.r.Merge(t.Context(), f.base, link); !errors.Is(err, errNoFolder) {
+	if _, err := f.r.Merge(t.Context(), f.base, link); !errors.Is(err, ErrNoFolder) {
 		t.Error(err)
 	}
 	if got := fetch(t, f.r); got != f.base {
@@ -287,7 +287,7 @@ func TestMergeAsGitDoes(t *testing.T) {
 		return whole, changes
 	}
 	conflicts := 0
-	const runs = 30
+	const runs = 15
 	dir := t.TempDir()
 	run(t, dir, "init", "-q", "-b", "main")
 	r := open(t, Options{URL: dir})
