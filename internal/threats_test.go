@@ -44,7 +44,7 @@ func threats() []threat {
 		{"guards loosened by the repository", "manifest.TestThreat17GuardIsNoManifests accept.TestRuleGuardPlatformOnlyTightens", ""},
 		{"variables that load code or hold secrets", "manifest.TestThreat18Environment manifest.TestS46PastedSecrets", ""},
 		{"approvals by anybody", "accept.TestS37RuleGuardBulk accept.TestRuleApprovalServesItsPlanOnceWithinADay plan.TestRuleReviewWhatFingerprintsBind daemon.TestSocketRefuses", "commands in comments"},
-		{"dependencies and CI", "..TestThreat20SupplyChain", "image digests, provenance of releases"},
+		{"dependencies and CI", "..TestThreat20SupplyChain ..TestThreat20WorkflowForClients", "image digests, provenance of releases"},
 		{"what strangers are told", "web.TestThreat21NothingIsToldToStrangers web.TestOnlyThisMachineIsAnswered", "metrics"},
 		{"two objects with one hash", "source.TestThreat22CollisionsAreDetected", "comparing the head with what GitHub says of it"},
 		{"lines forged in a log", "cmd/reconciler.TestThreat23LogLines report.FuzzDoors", ""},
