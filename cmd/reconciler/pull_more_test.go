@@ -341,8 +341,12 @@ func TestS16TwoMergesOfOneClient(t *testing.T) {
 	b := h.propose("theme", with("EUR", "dark"))
 	h.look()
 	gate := make(chan struct{})
-	release := h.calls.hold("update environment", gate)
-	defer release()
+	h.calls.interfere(func(c call) error {
+		if c.Verb == "update" && c.Kind == state.KindEnvironment {
+			<-gate
+		}
+		return nil
+	}, nil)
 	first := h.merge(a, simulated.MergeCommit)
 	p := h.daemon.program
 	if err := p.daemon.Sync(t.Context()); err != nil {

@@ -14,8 +14,11 @@ import (
 // notRegular is what is wrong with a file that is none.
 const notRegular = "not a regular file: a link, a module or an executable is not read"
 
-// maxRange is how many commits of one range are read.
-const maxRange = 10_000
+// Limits of a range.
+const (
+	maxRange = 10_000 // commits that are read
+	maxTold  = 100    // commits whose files are told
+)
 
 // repository gives the engine the Git mirror as it wants to see it.
 type repository struct {
@@ -55,8 +58,14 @@ func (r *repository) Range(ctx context.Context, from, head string) (reconcile.Ra
 		if err != nil {
 			return out, err
 		}
-		for _, c := range commits {
-			out.Commits = append(out.Commits, accept.Commit{ID: c.ID, Author: c.Author, Subject: c.Subject})
+		for i, c := range commits {
+			commit := accept.Commit{ID: c.ID, Author: c.Author, Subject: c.Subject}
+			if from != "" && i < maxTold {
+				if commit.Paths, err = r.touched(ctx, c.ID); err != nil {
+					return out, err
+				}
+			}
+			out.Commits = append(out.Commits, commit)
 		}
 	}
 	changes, err := r.git.Diff(ctx, from, head)
@@ -84,6 +93,19 @@ func (r *repository) Range(ctx context.Context, from, head string) (reconcile.Ra
 	any, err := r.git.Any(ctx, head, func(path string) bool { return r.layout.Classify(path) == manifest.ClassClient })
 	out.Empty = !any
 	return out, err
+}
+
+// touched are the files that a commit changed, of a merge against any of its parents: what
+// it brought and what it dropped. It is nil where the commit itself is such that nobody
+// can tell: one that lies between two heads keeps nobody from reading the head.
+func (r *repository) touched(ctx context.Context, commit string) ([]string, error) {
+	paths, err := r.git.Touched(ctx, commit)
+	for _, own := range []error{source.ErrMalformed, source.ErrNoFolder, source.ErrTooLarge, source.ErrTooMany} {
+		if errors.Is(err, own) {
+			return nil, nil
+		}
+	}
+	return paths, err
 }
 
 // strays are changes of files that claim to be a client's manifest, or did so, and lie

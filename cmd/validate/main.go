@@ -67,6 +67,8 @@ REV is a branch, tag or commit of the repository around the tree, such as
 origin/main. It is only read, and no git program is needed. For a branch that was
 left behind by REV, history back to their common commit is needed.
 
+With --format github a table is appended to the job's summary (GITHUB_STEP_SUMMARY).
+
 Exit codes: 0 fine (warnings included), 1 problems found, 2 wrong usage.`
 
 // Main runs one command line and returns its exit code.
@@ -141,6 +143,11 @@ func run(ctx context.Context, o options, in io.Reader, out, errOut io.Writer, en
 	}
 	if _, err := out.Write(b.Bytes()); err != nil {
 		return false, fmt.Errorf("write the report: %w", err)
+	}
+	if file := env("GITHUB_STEP_SUMMARY"); file != "" && o.format == "github" {
+		if err := summarize(file, r); err != nil {
+			fmt.Fprintln(errOut, "note:", clean(err.Error())) // the verdict stands
+		}
 	}
 	return r.problems.Failed(), nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/rogpeppe/go-internal/testscript"
+	"gopkg.in/yaml.v3"
 )
 
 var update = flag.Bool("update", false, "write the scripts' expected output")
@@ -29,6 +30,7 @@ func TestMain(m *testing.M) {
 
 // Every script has a valid tree in $WORK/tree, with what it brings itself over it.
 func TestScripts(t *testing.T) {
+	step := workflowStep(t, "Validate")
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
 		UpdateScripts: *update,
@@ -53,7 +55,7 @@ func TestScripts(t *testing.T) {
 				}
 			}
 			e.Cd = filepath.Join(e.WorkDir, "tree")
-			return nil
+			return os.WriteFile(filepath.Join(e.WorkDir, "validate.sh"), []byte(step), 0o644)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":    exits,
@@ -63,6 +65,28 @@ func TestScripts(t *testing.T) {
 			"fifo":     fifo,
 		},
 	})
+}
+
+// workflowStep is the script of a step of the workflow that repositories of clients call.
+func workflowStep(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile("../../.github/workflows/validate-clients.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var w struct {
+		Jobs map[string]struct{ Steps []struct{ Name, Run string } }
+	}
+	if err := yaml.Unmarshal(data, &w); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range w.Jobs["validate"].Steps {
+		if s.Name == name {
+			return s.Run
+		}
+	}
+	t.Fatalf("the workflow has no step %s", name)
+	return ""
 }
 
 // exits CODE ARGS... runs validate and checks its exit code.

@@ -18,8 +18,9 @@ const HostPart = "host"
 type Commit struct {
 	ID, Author, Subject string
 	Reviewed            bool // a pull request showed what it does
-	// Paths are the files that it changed or removed; nil: not known, it may be
-	// any file of the range.
+	// Paths are the files in which it differs from any of its parents, not the first
+	// alone: a merge can drop what its second parent had. nil: not known, it may be any
+	// file of the range.
 	Paths []string
 }
 

@@ -6,6 +6,10 @@
 // and, beside it, templates/ and platform.yaml. Strays tells of YAML files that lie
 // elsewhere, so that somebody is told of a manifest in the wrong place.
 //
+// Beside the branch it reads pull requests: Refs lists the references of a repository,
+// FetchRef brings a commit that one of them names, Merge says what merging it would
+// make of the area, without a work tree and without asking the repository.
+//
 // It promises: what cannot be read is an error, never an absence; content is what its
 // id says, or an error; a token goes to the repository's own host as basic
 // authentication and is in no URL, file or error, and so does what a URL's userinfo
@@ -41,6 +45,25 @@
 // beside the mirror, swaps the two and reads again; while the repository does not
 // answer, reads fail with ErrDamaged. Only then are commits lost that the branch no
 // longer reaches. A mirror of another URL or branch is replaced by the first Fetch.
+//
+// What pull requests bring lies in a folder of its own beside the mirror, in one pack for
+// each FetchRef, which holds all that the commit reaches and the mirror has not. The
+// mirror is read first and never written: a stranger's commit is no ancestor of the
+// branch, no revision that Resolve finds, and no reason to leave out a fetch of the
+// branch. Blob, Diff, Strays, Files, Commits and what is about merges read both; all else
+// reads the mirror alone. Packs go when there are more than maxPullPacks or maxPullsSize,
+// the oldest first, or all at once when one of them is broken or the mirror was cloned
+// anew; then what reads them gets ErrNotFound and FetchRef brings them again. What is
+// missing in both is looked for in the mirror before it is called damage.
+//
+// A pack of a pull request is looked through before it is unpacked, since a few bytes can
+// swell, and unpacked before the mirror is touched. The transfer and the unpacking, at
+// most pullTime and maxPullBytes long, keep other pull requests waiting and nobody else;
+// what is read under the mirror's gate is bounded by maxPullCommits, MaxEntries and
+// maxListed.
+//
+// A merge is worked out for each file of the folders that differ, by line where both
+// sides changed it (mergeLines). It would rather find a conflict than guess.
 //
 // A token is sent over plain http too, when the URL says http: use https but on loopback.
 package source

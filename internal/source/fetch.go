@@ -249,7 +249,7 @@ func (r *Repository) complete(in reader, old, tip plumbing.Hash) error {
 		}
 		return nil
 	})
-	if errors.Is(err, errNoFolder) {
+	if errors.Is(err, ErrNoFolder) {
 		return nil // that is for the reader to say
 	}
 	return must(err)

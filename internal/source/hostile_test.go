@@ -291,10 +291,10 @@ func TestOddEntries(t *testing.T) {
 	if got := fetch(t, r); got != fourth {
 		t.Error(got)
 	}
-	if _, err := r.Diff(t.Context(), third, fourth); !errors.Is(err, errNoFolder) {
+	if _, err := r.Diff(t.Context(), third, fourth); !errors.Is(err, ErrNoFolder) {
 		t.Errorf("the clients folder is a link: %v", err)
 	}
-	if _, err := r.Any(t.Context(), fourth, func(string) bool { return true }); !errors.Is(err, errNoFolder) {
+	if _, err := r.Any(t.Context(), fourth, func(string) bool { return true }); !errors.Is(err, ErrNoFolder) {
 		t.Errorf("the clients folder is a link: %v", err)
 	}
 }
@@ -315,7 +315,7 @@ func TestStrangeNames(t *testing.T) {
 		t.Error(any, err)
 	}
 	file := open(t, Options{URL: dir, Path: "base/clients.yaml/clients"})
-	if _, err := file.Files(t.Context(), fetch(t, file)); !errors.Is(err, errNoFolder) {
+	if _, err := file.Files(t.Context(), fetch(t, file)); !errors.Is(err, ErrNoFolder) {
 		t.Errorf("a file where a folder should be: %v", err)
 	}
 }

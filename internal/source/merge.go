@@ -39,8 +39,11 @@ type MergedFile struct {
 // files those that both changed.
 //
 // It is the merge that Git makes, but for what Git guesses: a renamed file is a removed
-// and an added one, and of several merge bases one is taken. So there may be conflicts
-// here where Git finds a way. ErrUnrelated when the histories have nothing in common.
+// and an added one, of several merge bases one is taken, and of repeated lines none is
+// taken for another. So there may be conflicts here where Git finds a way; then the
+// repository's own merge commit says it, if Parents says that it is one of base and head.
+// ErrUnrelated when the histories have nothing in common; ErrTooMany and ErrTooLarge when
+// there is more between them than its limits.
 func (r *Repository) Merge(ctx context.Context, base, head string) (Merged, error) {
 	var m *merger
 	out := Merged{}

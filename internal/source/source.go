@@ -46,7 +46,7 @@ const (
 	maxPullBytes   = 2 << 30   // bytes of all its objects, unpacked
 	maxPullObjects = 200_000   // objects
 	maxPullCommits = 10_000    // commits that the mirror has not
-	maxApart       = 100_000   // commits that are looked at for a merge base
+	maxApart       = 50_000    // commits that are looked at for a merge base
 	maxBases       = 16        // merge bases that are compared
 	maxBehind      = 10_000    // commits that a head is said to lack
 	maxMerged      = 200       // files that one merge merges by line
@@ -93,6 +93,8 @@ var (
 	ErrDamaged = errors.New("the mirror on disk is damaged; it is cloned anew when the repository answers")
 	// ErrIrregular says that an entry is not a regular file.
 	ErrIrregular = errors.New("not a regular file: make it one")
+	// ErrNoFolder says that what should be a folder is none.
+	ErrNoFolder = errors.New("not a folder, so nothing below it can be read: make it one, or set repository.path")
 	// ErrMalformed says that what the repository holds breaks Git's rules.
 	ErrMalformed = errors.New("malformed: run git fsck on the repository")
 	// ErrBadPack says that what was sent is broken or lacks something.
@@ -128,7 +130,7 @@ type Entry struct {
 }
 
 // Stats counts since Open: questions to the repository, transfers, clones among them,
-// objects that were read.
+// objects that were read. Polls are lists of references, too.
 type Stats struct{ Polls, Fetches, Clones, Objects uint64 }
 
 // Repository is the mirror of one branch.

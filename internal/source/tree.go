@@ -1,14 +1,10 @@
 package source
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/go-git/go-git/v5/plumbing"
 )
-
-// errNoFolder says that what should be a folder is none.
-var errNoFolder = errors.New("not a folder, so nothing below it can be read: make it one, or set repository.path")
 
 // walk goes through the read area of two trees at once, and not into what is equal.
 type walk struct {
@@ -51,7 +47,7 @@ func (w *walk) trees(old, now plumbing.Hash, f each) error {
 func (w *walk) noFolder(at string, all []entry) error {
 	for _, e := range all {
 		if w.area.clients != "" && e.name == w.area.clients && e.odd() {
-			return fmt.Errorf("%s is a %s: %w", show(join(at, e.name)), e.kind, errNoFolder)
+			return fmt.Errorf("%s is a %s: %w", show(join(at, e.name)), e.kind, ErrNoFolder)
 		}
 	}
 	return nil
@@ -81,7 +77,7 @@ func (w *walk) below(h plumbing.Hash, name, at string, strict bool) (plumbing.Ha
 		case e.kind == folder:
 			return e.hash, nil
 		case strict:
-			return plumbing.ZeroHash, fmt.Errorf("%s is a %s: %w", show(at), what(e.kind), errNoFolder)
+			return plumbing.ZeroHash, fmt.Errorf("%s is a %s: %w", show(at), what(e.kind), ErrNoFolder)
 		}
 	}
 	return plumbing.ZeroHash, nil
