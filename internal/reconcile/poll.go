@@ -116,7 +116,7 @@ func (e *Engine) accept(ctx context.Context, head string) ([]state.ClientID, err
 			r.History = append(r.History, state.Entry{At: e.Now(), Commit: head, What: "held", Text: hold.Reason})
 		}
 	}
-	if err := e.commit(head, r); err != nil {
+	if err := e.commit(head, in.Verdicts, r); err != nil {
 		return nil, fmt.Errorf("accept %s: %w", head, err)
 	}
 	e.mu.Lock()
@@ -262,8 +262,9 @@ func (e *Engine) clientID(name string) state.ClientID {
 	return state.ClientID(name + "-" + id)
 }
 
-// commit writes what accept said, and takes it into memory once it is durable.
-func (e *Engine) commit(head string, r accept.Result) error {
+// commit writes what accept said, and takes it into memory once it is durable. read are the
+// verdicts that it was said from.
+func (e *Engine) commit(head string, read []state.Verdict, r accept.Result) error {
 	var fresh []state.Client
 	e.mu.Lock()
 	for _, c := range r.Clients {
@@ -283,6 +284,10 @@ func (e *Engine) commit(head string, r accept.Result) error {
 				c.Undo, c.RollingBack, c.Run, c.Attempts, c.Deployment, c.Lived = now.Undo, now.RollingBack, now.Run, now.Attempts, now.Deployment, now.Lived
 				r.Clients[i] = c
 			}
+		}
+		r := r
+		if err := keepFates(tx, read, &r, e.Now()); err != nil {
+			return err
 		}
 		if err := write(tx, r); err != nil {
 			return err

@@ -13,6 +13,7 @@ var onceRed = []struct {
 	{3018385, "a purge of what a person had deleted was cut off, and its end was taken for a loss"},
 	{3113059, "a client in quarantine was told to serve the old version, whatever the try before had changed"},
 	{3143443, "the clock went back when one step had slept past the time that another waited for"},
+	{3631038, "a head was judged while a pass ended, and its verdict went back to pending for ever"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
