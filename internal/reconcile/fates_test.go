@@ -1,8 +1,11 @@
 package reconcile_test
 
 import (
+	"strings"
 	"testing"
 
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
@@ -38,5 +41,19 @@ func TestP9PassThatEndsWhileAHeadIsJudged(t *testing.T) {
 	}
 	if v.State != "success" || v.Clients[bakery] != "succeeded" || told["commit/"+first] != "success" {
 		t.Errorf("the first head came to %s (%v), and %q is told", v.State, v.Clients, told["commit/"+first])
+	}
+}
+
+// A removal that stops halfway has taken some of the old version away: it is not said to run.
+func TestFailedRemovalClaimsNothing(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/shop.yaml": client("shop")})
+	v.faults.On(memory.Before, memory.Is(memory.Delete, state.KindSite), 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+	w.apply(map[string]string{"clients/bakery.yaml": ""})
+	if _, up := v.world.Serves("bakery.example"); up {
+		t.Fatal("it was to stop halfway")
+	}
+	if r := w.want("bakery", state.StatusFailed); strings.Contains(r.Because, "old version") {
+		t.Errorf("it says %q", r.Because)
 	}
 }

@@ -14,6 +14,10 @@ var onceRed = []struct {
 	{3113059, "a client in quarantine was told to serve the old version, whatever the try before had changed"},
 	{3143443, "the clock went back when one step had slept past the time that another waited for"},
 	{3631038, "a head was judged while a pass ended, and its verdict went back to pending for ever"},
+	{3635894, "a name moved to a site whose release a person had deleted, as nobody could look"},
+	{3179131, "a removal that had stopped halfway was told to serve the old version"},
+	{3179133, "what was put back after a death was held against what served in the middle of the update"},
+	{3180187, "a name that had gone to its new owner counted as the old one's"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
