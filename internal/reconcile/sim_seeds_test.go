@@ -18,6 +18,7 @@ var onceRed = []struct {
 	{3179131, "a removal that had stopped halfway was told to serve the old version"},
 	{3179133, "what was put back after a death was held against what served in the middle of the update"},
 	{3180187, "a name that had gone to its new owner counted as the old one's"},
+	{3656175, "a create that was sent twice was taken back before the first one came to be"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
