@@ -329,9 +329,7 @@ func TestS15TwentyMerges(t *testing.T) {
 // S16: two merges a second apart, of one client → the second wish stays; the first commit's
 // verdict is "superseded by".
 func TestS16TwoMergesOfOneClient(t *testing.T) {
-	body := "labels: {a: b}
-" + strings.Repeat("# a line between
-", 6)
+	body := "labels: {a: b}\n" + strings.Repeat("# a line between\n", 6)
 	with := func(currency, theme string) map[string]string {
 		return map[string]string{"clients/bakery.yaml": manifestOf("bakery", "env: {STORE_CURRENCY: "+currency+"}", body, "settings: {theme: "+theme+"}")}
 	}

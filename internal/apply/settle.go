@@ -23,7 +23,7 @@ func (r *Runner) Settle(ctx context.Context, job Job, open []journal.Intent) (St
 	worst := StepDone
 	var first error
 	for _, i := range open {
-		_, err := r.settle(ctx, job, i, false)
+		_, err := r.settle(ctx, job, i)
 		if err == nil {
 			continue
 		}
@@ -48,9 +48,8 @@ func RetryAt(err error) time.Time {
 }
 
 // settle resolves one uncertain write and says whether it happened. It never repeats
-// the write. again says that the caller sends the same create once more, unless it is known
-// to have happened: where that can't double it, the intent stays open for it.
-func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent, again bool) (happened bool, err error) {
+// the write.
+func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent) (happened bool, err error) {
 	p, traits, err := r.providerOf(i.Provider, i.Ref.Kind)
 	if err != nil {
 		return false, err
@@ -69,9 +68,6 @@ func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent, again bo
 			return false, err
 		}
 		d := journal.Settle(i, seen(objects, w, i), traits, r.Now())
-		if d.Kind == journal.SendAgain && again {
-			return false, nil
-		}
 		switch d.Kind {
 		case journal.Done, journal.Found:
 			return true, r.update(func(tx store.Tx) error {
@@ -89,7 +85,7 @@ func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent, again bo
 				}
 				return store.DeleteIntent(tx, i.Ref)
 			})
-		case journal.LookAgain, journal.SendAgain:
+		case journal.LookAgain:
 			i.Looks, i.LookAt = i.Looks+1, d.At
 			if err := r.update(func(tx store.Tx) error { return store.PutIntent(tx, i) }); err != nil {
 				return false, err

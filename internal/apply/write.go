@@ -24,7 +24,7 @@ func (r *Runner) create(ctx context.Context, job Job, s plan.Step) (string, erro
 	} else if done {
 		return r.made(ctx, job, s, "")
 	}
-	i, w, err := r.begin(job, s, traits, journal.Intent{Op: journal.OpCreate, Wish: s.Wish, Absent: true}, func(w provider.Wish) error {
+	i, w, err := r.begin(job, s, journal.Intent{Op: journal.OpCreate, Wish: s.Wish, Absent: true}, func(w provider.Wish) error {
 		return r.look(ctx, p, traits, s, w)
 	})
 	var taken *takeOver
@@ -86,7 +86,7 @@ func (r *Runner) recorded(s plan.Step) (bool, error) {
 
 // begin resolves the wish, lets check look at the world, and commits the intent.
 // Generated secrets are sealed in the intent's transaction, before they are sent.
-func (r *Runner) begin(job Job, s plan.Step, t state.Traits, i journal.Intent, check func(provider.Wish) error) (journal.Intent, provider.Wish, error) {
+func (r *Runner) begin(job Job, s plan.Step, i journal.Intent, check func(provider.Wish) error) (journal.Intent, provider.Wish, error) {
 	w, missing, err := r.resolve(job, *s.Wish)
 	if err != nil {
 		return i, w, err
@@ -116,8 +116,7 @@ func (r *Runner) begin(job Job, s plan.Step, t state.Traits, i journal.Intent, c
 		if err := noteUndo(tx, s); err != nil {
 			return err
 		}
-		i, err = announce(tx, i, t)
-		return err
+		return announce(tx, i)
 	})
 	if err == nil {
 		r.at(AfterIntent, s)
@@ -125,29 +124,21 @@ func (r *Runner) begin(job Job, s plan.Step, t state.Traits, i journal.Intent, c
 	return i, w, err
 }
 
-// announce commits an intent. A write is never sent before the last one is settled, unless
-// it is the same create at a vendor that refuses to make it twice.
-func announce(tx store.Tx, i journal.Intent, t state.Traits) (journal.Intent, error) {
+// announce commits an intent. A write is never sent before the last one is settled.
+func announce(tx store.Tx, i journal.Intent) error {
 	open, ok, err := store.Intent(tx, i.Ref)
 	if err != nil {
-		return i, err
+		return err
 	}
-	if ok && !(t.UniqueName && sameCreate(open, i)) {
-		return i, fmt.Errorf("%s of %s is still open", open.Op, i.Ref)
+	if ok {
+		return fmt.Errorf("%s of %s is still open", open.Op, i.Ref)
 	}
-	i.Sent = ok // the first one may still come to be, whatever is said of this one
-	return i, store.PutIntent(tx, i)
-}
-
-// sameCreate says that two intents announce the same object.
-func sameCreate(a, b journal.Intent) bool {
-	return a.Op == journal.OpCreate && b.Op == journal.OpCreate && a.Ref == b.Ref && a.Provider == b.Provider && a.Name == b.Name &&
-		a.Wish != nil && b.Wish != nil && a.Wish.Attributes.Canonical() == b.Wish.Attributes.Canonical()
+	return store.PutIntent(tx, i)
 }
 
 // change updates an object in place, or moves it from another owner.
 func (r *Runner) change(ctx context.Context, job Job, s plan.Step) (string, error) {
-	p, traits, err := r.providerOf(s.Provider, s.Ref.Kind)
+	p, _, err := r.providerOf(s.Provider, s.Ref.Kind)
 	if err != nil {
 		return "", err
 	}
@@ -176,7 +167,7 @@ func (r *Runner) change(ctx context.Context, job Job, s plan.Step) (string, erro
 	case have.Provider != s.Provider:
 		return "", &errWait{anew: true, err: fmt.Errorf("%s is at %s, not at %s; the next pass plans it anew", holder, have.Provider, s.Provider)}
 	}
-	i, w, err := r.begin(job, s, traits, journal.Intent{Op: journal.OpUpdate, Wish: s.Wish, ObjectID: have.ID}, nil)
+	i, w, err := r.begin(job, s, journal.Intent{Op: journal.OpUpdate, Wish: s.Wish, ObjectID: have.ID}, nil)
 	if err != nil {
 		return "", err
 	}
@@ -252,8 +243,7 @@ func (r *Runner) remove(ctx context.Context, job Job, s plan.Step) (string, erro
 		if err := noWayBack(tx, job, have); err != nil {
 			return err
 		}
-		i, err = announce(tx, i, traits)
-		return err
+		return announce(tx, i)
 	})
 	if errors.As(err, &back) {
 		return "", back
@@ -412,14 +402,10 @@ func (r *Runner) close(i journal.Intent) error {
 }
 
 // failed handles a write's error: an uncertain one is looked into, a conflict is
-// looked at once, of the others we know that nothing happened (but to an uncertain one
-// before it). nil: it happened.
+// looked at once, of the others we know that nothing happened. nil: it happened.
 func (r *Runner) failed(ctx context.Context, job Job, s plan.Step, i journal.Intent, err error) error {
 	kind := provider.KindOf(err)
 	if kind != provider.Uncertain && (kind != provider.Conflict || i.Op != journal.OpCreate) {
-		if i.Sent {
-			return err // the intent stays open for the first one
-		}
 		if e := r.close(i); e != nil {
 			return e
 		}
@@ -437,7 +423,7 @@ func (r *Runner) failed(ctx context.Context, job Job, s plan.Step, i journal.Int
 	if e := r.update(func(tx store.Tx) error { return store.PutIntent(tx, i) }); e != nil {
 		return e
 	}
-	happened, e := r.settle(ctx, job, i, true) // the same step is tried again
+	happened, e := r.settle(ctx, job, i)
 	switch {
 	case e != nil:
 		return e
@@ -486,7 +472,6 @@ func (r *Runner) unsettled(ctx context.Context, job Job, s plan.Step) (happened 
 	if !open {
 		return false, nil
 	}
-	again := s.Action == plan.Create && sameCreate(i, journal.Intent{Op: journal.OpCreate, Ref: s.Ref, Provider: s.Provider, Name: r.blank(job, s.Ref).Name, Wish: s.Wish})
-	happened, err = r.settle(ctx, job, i, again)
+	happened, err = r.settle(ctx, job, i)
 	return happened && i.Step == s.Key() && s.Action != plan.Replace, err
 }

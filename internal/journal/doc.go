@@ -4,8 +4,8 @@
 // records the write's outcome. An intent that a restart finds open, or whose answer
 // was lost, is a write that may have happened. Settle decides, from what a look at
 // the provider shows, whether it did: Done (take the object over), NotDone (the step
-// may run anew), LookAgain (the provider's lists may be late), SendAgain (they may be, and
-// its names are unique), Park (only a person can say: two objects, somebody else's mark).
+// may run anew), LookAgain (the provider's lists may be late), Park (only a person
+// can say: two objects, somebody else's mark).
 //
 // It promises that a create is never sent twice for an object that exists or may
 // still show up, that what is not ours is never taken for ours, and that the order in
@@ -15,8 +15,10 @@
 //
 // # Design
 //
-// Where names are unique a create may be sent again at once, and its intent stays open
-// until that is answered. One look would not do to close it: the process that sent the
-// first one is dead, the vendor may still be at work on it, and if the wish is another one
-// by then nobody would ever see what came of it.
+// Where names are unique a second create would conflict instead of doubling, and could be
+// sent at once. It is not: the vendor may still be at work on the first, whose sender is
+// dead or has given up. If the wish is another one by then, no second create comes, and
+// nobody would ever see what came of the first; and if one comes and is taken back, the
+// name is free for the first. So the vendor's lag is waited for, whatever its names are; a
+// conflict is what is left of that when a vendor takes longer than it says.
 package journal

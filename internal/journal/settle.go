@@ -31,7 +31,6 @@ const (
 	NotDone   Kind = "not done"   // it did not: the step may run anew
 	Found     Kind = "found"      // somebody made an equal object: use it, record it as found
 	LookAgain Kind = "look again" // not before At
-	SendAgain Kind = "send again" // whoever still wishes the same may, under the same intent; else look again, not before At
 	Park      Kind = "park"       // Reason says why a person must decide
 )
 
@@ -81,11 +80,7 @@ func settleCreate(i Intent, seen []Seen, t state.Traits, now time.Time) Decision
 	if i.Looks+1 >= SettleLooks {
 		return Decision{Kind: NotDone}
 	}
-	d := Decision{Kind: LookAgain, At: now.Add(max(t.ListLag, minLag) / (SettleLooks - 1))}
-	if t.UniqueName {
-		d.Kind = SendAgain // a second create conflicts instead of doubling
-	}
-	return d
+	return Decision{Kind: LookAgain, At: now.Add(max(t.ListLag, minLag) / (SettleLooks - 1))}
 }
 
 // settleStranger: objects of that name that do not bear our mark. Somebody else's mark

@@ -30,8 +30,7 @@ var (
 //	        ├─ another's mark ────────────────────────── park
 //	        ├─ unmarked ─┬─ no marks there, was absent ─ one: done; two: park
 //	        │            └─ else ─────────────────────── one equal, no data: found; else park
-//	        └─ nothing ──┬─ unique name ──────────────── send again (a second create conflicts), or as below
-//	                     └─ else ─────────────────────── look again twice across the lag, then not done
+//	        └─ nothing ───────────────────────────────── look again twice across the lag, then not done
 func TestSettleCreate(t *testing.T) {
 	unique, marks := state.Traits{UniqueName: true, Marks: true}, state.Traits{Marks: true}
 	bare, uniqueBare := state.Traits{}, state.Traits{UniqueName: true}
@@ -47,9 +46,9 @@ func TestSettleCreate(t *testing.T) {
 		object  int
 		inAbout time.Duration
 	}{
-		{"nothing, unique", unique, nil, 0, false, SendAgain, 0, time.Second},
+		{"nothing, unique", unique, nil, 0, false, LookAgain, 0, time.Second},
 		{"nothing, unique, third look", unique, nil, 2, false, NotDone, 0, 0},
-		{"nothing, unique without marks", uniqueBare, nil, 0, false, SendAgain, 0, time.Second},
+		{"nothing, unique without marks", uniqueBare, nil, 0, false, LookAgain, 0, time.Second},
 		{"nothing, first look", marks, nil, 0, false, LookAgain, 0, time.Second},
 		{"nothing, second look", marks, nil, 1, false, LookAgain, 0, time.Second},
 		{"nothing, third look", marks, nil, 2, false, NotDone, 0, 0},
@@ -149,12 +148,9 @@ func TestP3SettleNeverTwiceNeverTheirs(t *testing.T) {
 					if len(seen) > 0 || looks+1 < SettleLooks {
 						t.Fatalf("it would be created twice, or lost: %s", what)
 					}
-				case LookAgain, SendAgain:
+				case LookAgain:
 					if len(seen) > 0 || !d.At.After(now) {
 						t.Fatalf("it looks again without need, or at once: %s", what)
-					}
-					if (d.Kind == SendAgain) != traits.UniqueName {
-						t.Fatalf("it would be created twice: %s", what)
 					}
 				case Done:
 					s := seen[d.Object]

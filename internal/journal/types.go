@@ -32,7 +32,7 @@ type Intent struct {
 	Wish     *state.Resource `json:"wish,omitempty"`
 	Prior    *state.Resource `json:"prior,omitempty"`
 	Absent   bool            `json:"absent,omitempty"` // create: we had looked, and there was none
-	Sent     bool            `json:"sent,omitempty"`   // an answer was Uncertain, of this one or of one before it (else: cut off, unknown)
+	Sent     bool            `json:"sent,omitempty"`   // an answer was Uncertain (else: cut off, unknown)
 	Commit   string          `json:"commit,omitempty"`
 	At       time.Time       `json:"at"`
 	Looks    int             `json:"looks,omitempty"`  // looks that found nothing

@@ -26,6 +26,7 @@ func (b *builder) converge() {
 	}
 	b.await()
 	b.release()
+	b.unsure()
 	b.connect()
 	b.leftovers()
 }
@@ -344,6 +345,22 @@ func (b *builder) release() {
 	if b.c.Health && b.reconnected() {
 		s := b.add(Step{Number: StepHealth, Action: Probe, Ref: b.traffic, Provider: w.Provider, Outside: true, Reason: "outside in, at the public name", Undo: "nothing: it only asks"})
 		b.proved = s.Key()
+	}
+}
+
+// unsure lets names of other clients stay where they are while nobody could see whether the
+// site that takes them over still serves: it is on record, and may have been changed by hand.
+func (b *builder) unsure() {
+	for _, part := range []state.Ref{b.site, b.deployment, b.traffic} {
+		look := b.c.Looks[part]
+		if look.Failed == "" {
+			continue
+		}
+		for i := range b.steps {
+			if s := &b.steps[i]; s.Action == Move && s.From.Client != s.Ref.Client {
+				s.Blocked, s.Reason = true, "waiting for "+b.wished[part].Provider+": "+look.Failed
+			}
+		}
 	}
 }
 

@@ -256,3 +256,29 @@ func TestS24NameGoesAfterThoseThatRedirectToIt(t *testing.T) {
 		}
 	}
 }
+
+// A name is taken from another client only by a site of which somebody saw that it is there:
+// whoever deleted it by hand would take the name down with it.
+func TestNameWaitsForALookAtItsNewSite(t *testing.T) {
+	alias := func(e *manifest.Effective) { e.Hosts = append(e.Hosts, "www.example") }
+	from, to := settled(t, shop("bakery", alias)), settled(t, shop("florist"))
+	from, to = becomes(t, from, shop("bakery")), becomes(t, to, shop("florist", alias))
+	for _, kind := range []state.Kind{"", state.KindSite, state.KindDeployment, state.KindTraffic, state.KindDatabase} {
+		p := plan.Calculate(input(from, looked(to, kind, plan.Look{Failed: "503"})))
+		moves, waits := 0, kind != "" && kind != state.KindDatabase
+		for _, s := range p.Steps {
+			if s.Action == plan.Move {
+				moves++
+				if s.Blocked != waits {
+					t.Errorf("no look at the %s: %s", kind, line(s))
+				}
+			}
+			if s.Ref.Client == from.Client.ID && s.Action == plan.Delete && s.Blocked != waits {
+				t.Errorf("no look at the %s: %s", kind, line(s))
+			}
+		}
+		if moves == 0 {
+			t.Fatalf("nothing moves: %v", lines(p))
+		}
+	}
+}

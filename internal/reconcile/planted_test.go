@@ -33,12 +33,12 @@ type planted struct {
 
 var plantedBugs = []planted{
 	// The journal.
-	{"the intent is not written before the call", "apply/write.go", "		i, err = announce(tx, i, t)\n		return err\n", "		_ = t\n		return nil\n"},
+	{"the intent is not written before the call", "apply/write.go", "		return announce(tx, i)\n	})\n	if err == nil {", "		return nil\n	})\n	if err == nil {"},
 	{"the outcome is lost", "apply/write.go", "	return r.put(tx, job, i.Provider, res, *o, generationOf(job, i.Ref))\n}", "	return nil\n}"},
 	{"an outcome that can't be written is forgotten", "apply/step.go", "		return &journalError{err}\n	}\n	return nil\n}\n\n// step runs", "		return nil\n	}\n	return nil\n}\n\n// step runs"},
 	{"an uncertain create is repeated", "apply/write.go", "	if kind != provider.Uncertain && (kind", "	if kind == provider.Uncertain || (kind"},
 	{"one look decides that a create did not happen", "journal/settle.go", "	if i.Looks+1 >= SettleLooks {", "	if i.Looks >= 0 {"},
-	{"one look decides that a create of a unique name did not happen", "journal/settle.go", "		d.Kind = SendAgain // a second create conflicts instead of doubling", "		return Decision{Kind: NotDone}"},
+	{"one look decides that a create of a unique name did not happen", "journal/settle.go", "	if i.Looks+1 >= SettleLooks {", "	if t.UniqueName || i.Looks+1 >= SettleLooks {"},
 	{"an uncertain delete is taken for done", "journal/settle.go", "		return Decision{Kind: NotDone}\n	case OpUpdate:", "		return Decision{Kind: Done, Object: -1}\n	case OpUpdate:"},
 	{"an uncertain update is taken for done", "journal/settle.go", "		if len(seen) > 0 && seen[0].Equal {", "		if len(seen) > 0 {"},
 	{"what a failed update changed is not put back", "apply/write.go", "		if err := noteUndo(tx, s); err != nil {", "		if err := error(nil); err != nil {"},

@@ -116,7 +116,7 @@ func (e *Engine) accept(ctx context.Context, head string) ([]state.ClientID, err
 			r.History = append(r.History, state.Entry{At: e.Now(), Commit: head, What: "held", Text: hold.Reason})
 		}
 	}
-	if err := e.commit(head, r, in.Reviews); err != nil {
+	if err := e.commit(head, in, r); err != nil {
 		return nil, fmt.Errorf("accept %s: %w", head, err)
 	}
 	e.mu.Lock()
@@ -287,8 +287,9 @@ func (e *Engine) clientID(name string) state.ClientID {
 	return state.ClientID(name + "-" + id)
 }
 
-// commit writes what accept said, and takes it into memory once it is durable.
-func (e *Engine) commit(head string, r accept.Result, brought []accept.Review) error {
+// commit writes what accept said, and takes it into memory once it is durable. in is what it
+// was said from.
+func (e *Engine) commit(head string, in accept.Input, r accept.Result) error {
 	var fresh []state.Client
 	e.mu.Lock()
 	for _, c := range r.Clients {
@@ -312,6 +313,10 @@ func (e *Engine) commit(head string, r accept.Result, brought []accept.Review) e
 				r.Clients[i] = c
 			}
 		}
+		r := r
+		if err := keepFates(tx, in.Verdicts, &r, e.Now()); err != nil {
+			return err
+		}
 		if err := write(tx, r); err != nil {
 			return err
 		}
@@ -321,7 +326,7 @@ func (e *Engine) commit(head string, r accept.Result, brought []accept.Review) e
 			}
 		}
 		if !r.Held {
-			if err := acceptedBy(tx, head, brought); err != nil {
+			if err := acceptedBy(tx, head, in.Reviews); err != nil {
 				return err
 			}
 		}

@@ -90,9 +90,9 @@ func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost
 	return true, d, err
 }
 
-// stillWorks is what a failure says first.
+// stillWorks is what a failure says first. Of what goes, some may be gone.
 func stillWorks(m *member) string {
-	if m.client.EverDeployed {
+	if m.client.EverDeployed && !m.client.Removed {
 		return "Your site still runs the old version. "
 	}
 	return ""

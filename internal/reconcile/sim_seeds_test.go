@@ -13,6 +13,12 @@ var onceRed = []struct {
 	{3018385, "a purge of what a person had deleted was cut off, and its end was taken for a loss"},
 	{3113059, "a client in quarantine was told to serve the old version, whatever the try before had changed"},
 	{3143443, "the clock went back when one step had slept past the time that another waited for"},
+	{3631038, "a head was judged while a pass ended, and its verdict went back to pending for ever"},
+	{3635894, "a name moved to a site whose release a person had deleted, as nobody could look"},
+	{3179131, "a removal that had stopped halfway was told to serve the old version"},
+	{3179133, "what was put back after a death was held against what served in the middle of the update"},
+	{3180187, "a name that had gone to its new owner counted as the old one's"},
+	{3656175, "a create that was sent twice was taken back before the first one came to be"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {

@@ -64,6 +64,7 @@ type story struct {
 	cleanNow map[state.ClientID]bool   // clean when this event began
 	up       map[string]state.ClientID // hosts that were served, and by whom
 	led      map[string]bool           // hosts that a record led to
+	old      map[string]string         // the release that a host was served by before the update under way
 	gaps     map[string]bool           // hosts whose time without service somebody approved
 	excused  map[string]bool           // hosts that may go down
 	secrets  []string
@@ -203,7 +204,7 @@ func (s *story) start(t *testing.T) {
 	s.trees, s.queue, s.bySpec = map[string]manifests{}, map[state.ClientID]time.Time{}, map[string]spec{}
 	s.likeIDs, s.data, s.clean, s.up = map[string]bool{}, map[string]*kept{}, map[state.ClientID]bool{}, map[string]state.ClientID{}
 	s.excused, s.told, s.cleanNow, s.thawed = map[string]bool{}, map[string]string{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
-	s.meddled, s.led, s.gaps = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}
+	s.meddled, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]string{}
 	s.letGo, s.overtaken, s.unmade = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[string]bool{}
 	s.tree = manifests{specs: map[string]spec{}, template: template}
 	s.chaos = &chaos{hit: s.hit, seen: map[string]int{}, until: map[string]time.Time{}, lag: map[string]time.Duration{}, given: map[string][]string{}, cancel: func() {}}
@@ -1029,7 +1030,8 @@ func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 		err error
 	}
 	ends := make([]ended, len(ids))
-	ctx, before := s.ctx(), s.before()
+	s.noteOld()
+	ctx := s.ctx()
 	if len(ids) == 1 && meanwhile == nil {
 		ends[0].d, ends[0].err = s.engine.Pass(ctx, ids[0], reconcile.CauseCommit)
 	} else {
@@ -1049,7 +1051,7 @@ func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 		wg.Wait()
 	}
 	if len(s.overtaken) == 0 && meanwhile == nil && !s.chaos.gone() {
-		s.stillOld(ids, before)
+		s.stillOld(ids)
 	}
 	for i, id := range ids {
 		s.passed(id, ends[i].d, ends[i].err)

@@ -1,0 +1,59 @@
+package reconcile_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/memory"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// P9: a pass ends while the next head is judged, which ends others in the same verdict. What
+// the pass came to stays in it, and is told.
+func TestP9PassThatEndsWhileAHeadIsJudged(t *testing.T) {
+	_, w := newVendors(t)
+	w.push(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/shop.yaml": client("shop")})
+	first, bakery := w.engine.Head(), w.id("bakery")
+	w.engine.At = func(p reconcile.Point) {
+		if p == reconcile.PointRead {
+			w.engine.At = nil
+			w.pass(bakery)
+		}
+	}
+	w.pass(w.push(map[string]string{"clients/shop.yaml": client("shop", "env: {COLOUR: red}")})...)
+	var v state.Verdict
+	told := map[string]string{}
+	err := w.store.View(func(tx store.Tx) (err error) {
+		if v, _, err = store.Verdict(tx, first); err != nil {
+			return err
+		}
+		reports, err := store.Reports(tx)
+		for _, r := range reports {
+			told[r.Subject] = r.State
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.State != "success" || v.Clients[bakery] != "succeeded" || told["commit/"+first] != "success" {
+		t.Errorf("the first head came to %s (%v), and %q is told", v.State, v.Clients, told["commit/"+first])
+	}
+}
+
+// A removal that stops halfway has taken some of the old version away: it is not said to run.
+func TestFailedRemovalClaimsNothing(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/shop.yaml": client("shop")})
+	v.faults.On(memory.Before, memory.Is(memory.Delete, state.KindSite), 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+	w.apply(map[string]string{"clients/bakery.yaml": ""})
+	if _, up := v.world.Serves("bakery.example"); up {
+		t.Fatal("it was to stop halfway")
+	}
+	if r := w.want("bakery", state.StatusFailed); strings.Contains(r.Because, "old version") {
+		t.Errorf("it says %q", r.Because)
+	}
+}
