@@ -100,6 +100,7 @@ func (f *Forge) moved(repo string, m move, by string) error {
 		by = f.pusher(repo, m)
 	}
 	if repo == f.o.Repo {
+		f.w.Pushed = f.now()
 		if err := f.tellPush(m, by); err != nil {
 			return err
 		}
