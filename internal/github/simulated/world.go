@@ -127,6 +127,14 @@ func (d Deployment) State() string {
 	return d.Statuses[len(d.Statuses)-1].State
 }
 
+// Last is its newest status; the zero one when it has none.
+func (d Deployment) Last() DeploymentStatus {
+	if len(d.Statuses) == 0 {
+		return DeploymentStatus{}
+	}
+	return d.Statuses[len(d.Statuses)-1]
+}
+
 // DeploymentStatus is one status of a deployment.
 type DeploymentStatus struct {
 	ID                                           int64
