@@ -34,7 +34,8 @@ func newMarkdown(known func(int) (string, bool)) markdown {
 
 // render makes a comment into safe HTML: a page needs to trust nothing of it.
 func (m markdown) render(text string) template.HTML {
-	md := goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithRendererOptions(rendered.WithUnsafe(), rendered.WithHardWraps()))
+	md := goldmark.New(goldmark.WithExtensions(extension.Linkify, extension.Strikethrough, extension.TaskList,
+		extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute))), goldmark.WithRendererOptions(rendered.WithUnsafe(), rendered.WithHardWraps()))
 	var b bytes.Buffer
 	if err := md.Convert([]byte(text), &b); err != nil {
 		return template.HTML("<pre>" + template.HTMLEscapeString(text) + "</pre>") //nolint:gosec // it is escaped
@@ -187,6 +188,9 @@ func (w *writer) alert(n *html.Node, depth int) bool {
 		p.RemoveChild(first)
 		if br := p.FirstChild; br != nil && br.Data == "br" {
 			p.RemoveChild(br)
+		}
+		if next := p.FirstChild; next != nil && next.Type == html.TextNode {
+			next.Data = strings.TrimLeft(next.Data, "\n")
 		}
 		name := kind[:1] + strings.ToLower(kind[1:])
 		w.b.WriteString(`<div class="alert ` + strings.ToLower(kind) + `"><p class="alert-title">` + name + "</p>")

@@ -22,12 +22,7 @@ func (p *pages) words() template.FuncMap {
 		"line": report.Line, "shown": shown, "path": escapePath,
 		"short": func(id string) string { return report.Line(id[:min(7, len(id))]) },
 		"when":  func(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04 UTC") },
-		"many": func(n int, one string) string {
-			if n == 1 {
-				return "1 " + one
-			}
-			return strconv.Itoa(n) + " " + one + "s"
-		},
+		"many":  many,
 		"safe": func(u string) string {
 			if strings.HasPrefix(u, "http://") || strings.HasPrefix(u, "https://") {
 				return u
@@ -43,6 +38,17 @@ func (p *pages) words() template.FuncMap {
 			return out
 		},
 	}
+}
+
+// many is a number of something.
+func many(n int, one string) string {
+	switch {
+	case n == 1:
+		return "1 " + one
+	case strings.HasSuffix(one, "s"):
+		one += "e"
+	}
+	return strconv.Itoa(n) + " " + one + "s"
 }
 
 // sign is the mark of a state, so that nothing is told by colour alone.
@@ -228,7 +234,7 @@ type suggestionView struct {
 	Path     string
 	Line     int
 	Hunk     []diffLine
-	Fix      []string
+	Old, Fix []string
 	HasFix   bool
 	Outdated bool
 	Applied  string
@@ -238,7 +244,7 @@ type suggestionView struct {
 type pullView struct {
 	Pull
 	Talk                []talk
-	Statuses            []Status
+	Statuses, Earlier   []Status // of its head; of a merged one, of what it became, and earlier ones
 	Status              string
 	Checks              []Check
 	Commits             []commitRow
@@ -269,15 +275,20 @@ func (p *pages) viewOf(number int, base string) (v pullView, err error) {
 	if err != nil {
 		return v, err
 	}
+	f.tryMerge(number) // whoever looks at a page doesn't want to look twice
+	if q, err = f.Pull(number); err != nil {
+		return v, err
+	}
 	v.Pull = q
 	f.mu.Lock()
-	if v.Known, v.Can = f.mergeable(&q); !v.Known && q.State == "open" {
-		f.later(task{pull: q.Number})
-	}
+	v.Known, v.Can = f.mergeable(&q)
 	v.HeadGone = f.w.Branches[f.repoOf(&q)][q.HeadRef] == ""
 	f.mu.Unlock()
 	v.CanReopen = q.State == "closed" && !q.Merged && !v.HeadGone
 	if v.Statuses = f.Statuses(q.Head); q.Merged {
+		if q.MergeCommit != q.Head {
+			v.Earlier = v.Statuses
+		}
 		v.Statuses = f.Statuses(q.MergeCommit)
 		for _, d := range f.Deployments("") {
 			if d.SHA == q.MergeCommit || slices.Contains(q.Landed, d.SHA) {
@@ -330,6 +341,13 @@ func (p *pages) conversation(q Pull, base string) []talk {
 		outdated := f.outdated(&s, q.Head)
 		f.mu.Unlock()
 		view := &suggestionView{ID: s.ID, Path: s.Path, Line: s.Line, Hunk: lastLines(s.Hunk), HasFix: has, Fix: strings.Split(strings.TrimSuffix(fix, "\n"), "\n"), Outdated: outdated, Applied: s.Applied}
+		n := 1 // lines that it replaces
+		if s.StartLine > 0 {
+			n = s.Line - s.StartLine + 1
+		}
+		for _, l := range view.Hunk[max(0, len(view.Hunk)-n):] {
+			view.Old = append(view.Old, l.Text)
+		}
 		out = append(out, talk{ID: s.ID, Author: s.Author, Bot: strings.HasSuffix(s.Author, "[bot]"), At: s.Created, Body: md.render(body), Suggestion: view})
 	}
 	slices.SortStableFunc(out, func(a, b talk) int { return a.At.Compare(b.At) })
@@ -445,6 +463,9 @@ func (p *pages) read(ref, file string) (text string, there bool, err error) {
 	}
 	err = p.f.git.View(p.f.o.Repo, func(r *gitserver.Repository) error {
 		b, err := r.File(c.Tree, file)
+		if errors.Is(err, gitserver.ErrName) { // a folder, such as clients/
+			return nil
+		}
 		if err != nil || b.ID == "" || b.Module {
 			return err
 		}
