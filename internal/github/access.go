@@ -101,6 +101,9 @@ func (a *API) checkApp(ctx context.Context) (Access, error) {
 	if g.Suspended != nil {
 		return x, fmt.Errorf("%s: %w (the installation is suspended)", op, forge.ErrDenied)
 	}
+	if a.installation != 0 && a.installation != g.ID {
+		return x, fmt.Errorf("%s: %w (the installation of %s/%s is %d, another is set)", op, forge.ErrDenied, a.owner, a.repo, g.ID)
+	}
 	for _, n := range needs() {
 		if !covers(g.Permissions[n.key], n.Level) {
 			x.Missing = append(x.Missing, n)

@@ -61,11 +61,12 @@ type API struct {
 	webhook     string
 	app         bool
 	appID       int64
-	now         func() time.Time
-	log         *slog.Logger
-	gate        *gate
-	client      *gh.Client
-	idle        func()
+	// installation as it was set; 0: it is looked up.
+	installation int64
+	now          func() time.Time
+	gate         *gate
+	client       *gh.Client
+	idle         func()
 
 	mu sync.Mutex
 	me forge.Identity // once it is known
@@ -101,9 +102,9 @@ func New(o Options) (*API, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	})
 	client.BaseURL, client.UploadURL, client.UserAgent = api, api, "reconciler"
-	a := &API{owner: o.Owner, repo: o.Repo, webhook: o.Webhook, now: o.Now, log: o.Log, gate: g, client: client, idle: idle}
+	a := &API{owner: o.Owner, repo: o.Repo, webhook: o.Webhook, now: o.Now, gate: g, client: client, idle: idle}
 	if o.App != nil {
-		a.app, a.appID = true, o.App.ID
+		a.app, a.appID, a.installation = true, o.App.ID, o.App.InstallationID
 	}
 	return a, nil
 }
@@ -315,7 +316,7 @@ func list[T, U any](get func(gh.ListOptions) ([]T, *gh.Response, error), of func
 func listBy[T, U any](size int, get func(gh.ListOptions) ([]T, *gh.Response, error), of func(T) (U, int, error)) ([]U, error) {
 	var out []U
 	total := 0
-	for page := 1; ; {
+	for page, turned := 1, 0; ; turned++ {
 		items, r, err := get(gh.ListOptions{Page: page, PerPage: size})
 		if err != nil {
 			return nil, err
@@ -327,7 +328,7 @@ func listBy[T, U any](size int, get func(gh.ListOptions) ([]T, *gh.Response, err
 			}
 			out, total = append(out, u), total+n
 		}
-		if len(out) > maxItems || total > maxBytes {
+		if len(out) > maxItems || total > maxBytes || turned > maxItems/size {
 			return nil, &fault{kind: forge.ErrInvalid, words: "the list is longer than is read"}
 		}
 		if r.NextPage <= page { // 0 at the end; never back

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -50,6 +52,12 @@ func Validator(tb testing.TB) *Contract {
 	return c
 }
 
+// For returns a contract of the same description for another test: to read it takes a
+// tenth of a second.
+func (c *Contract) For(tb testing.TB) *Contract {
+	return &Contract{tb: tb, doc: c.doc, routes: c.routes}
+}
+
 // Present says whether there is a description to judge by.
 func (c *Contract) Present() bool { return c.doc != nil }
 
@@ -64,12 +72,22 @@ func (c *Contract) Wrap(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	return wrapped{c, base}
+	return wrapped{c, base, false}
+}
+
+// WrapRequests is Wrap for a server that answers with the description's own examples
+// (Example), of which some don't fit it: only requests are judged.
+func (c *Contract) WrapRequests(base http.RoundTripper) http.RoundTripper {
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	return wrapped{c, base, true}
 }
 
 type wrapped struct {
-	c    *Contract
-	base http.RoundTripper
+	c        *Contract
+	base     http.RoundTripper
+	requests bool // judges nothing else
 }
 
 // RoundTrip hands on what came, whether it fits or not.
@@ -89,7 +107,7 @@ func (w wrapped) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.c.judge(r, sent, a.StatusCode, a.Header, got)
+	w.c.judge(r, sent, a.StatusCode, a.Header, got, w.requests)
 	return a, nil
 }
 
@@ -114,7 +132,7 @@ func (c *Contract) Handler(h http.Handler) http.Handler {
 		got := bytes.Clone(a.Body.Bytes())
 		asked := r.Clone(r.Context())
 		asked.Method, asked.URL = method, &address
-		c.judge(asked, sent, a.Code, a.Header(), got)
+		c.judge(asked, sent, a.Code, a.Header(), got, false)
 		w.WriteHeader(a.Code)
 		_, _ = w.Write(got) // who asked may be gone
 	})
@@ -139,7 +157,7 @@ func keep(body *io.ReadCloser) ([]byte, error) {
 }
 
 // judge fails the test when the exchange is not as described.
-func (c *Contract) judge(r *http.Request, sent []byte, status int, header http.Header, got []byte) {
+func (c *Contract) judge(r *http.Request, sent []byte, status int, header http.Header, got []byte, requestOnly bool) {
 	what := fmt.Sprintf("%s %s → %d", r.Method, r.URL.RequestURI(), status)
 	found, params, ok := c.find(r.Method, r.URL.EscapedPath())
 	switch {
@@ -161,6 +179,7 @@ func (c *Contract) judge(r *http.Request, sent []byte, status int, header http.H
 		asked.Body = http.NoBody
 	}
 	options := &openapi3filter.Options{MultiError: true, SkipSettingDefaults: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc}
+	options.WithCustomSchemaErrorFunc(where)
 	in := &openapi3filter.RequestValidationInput{Request: asked, PathParams: params, Route: found, Options: options}
 	// What was refused as malformed need not fit: a test may have asked for just that.
 	if status < 400 {
@@ -169,7 +188,7 @@ func (c *Contract) judge(r *http.Request, sent []byte, status int, header http.H
 		}
 		c.strange(what, found.Operation, asked, sent)
 	}
-	if status == http.StatusNotModified {
+	if status == http.StatusNotModified || requestOnly {
 		return
 	}
 	if found.Operation.Responses.Status(status) == nil {
@@ -184,6 +203,11 @@ func (c *Contract) judge(r *http.Request, sent []byte, status int, header http.H
 	if err := openapi3filter.ValidateResponse(context.Background(), out); err != nil {
 		c.tb.Errorf("%s: the answer does not fit: %v", what, err)
 	}
+}
+
+// where says what is wrong at which place, without the schema and the value, which are long.
+func where(err *openapi3.SchemaError) string {
+	return fmt.Sprintf("at /%s: %s", strings.Join(err.JSONPointer(), "/"), err.Reason)
 }
 
 // strange fails the test for parameters and fields that the description does not know: it
@@ -305,4 +329,28 @@ func isUncut(method, path string) bool {
 		}
 	}
 	return false
+}
+
+// Example is what the description shows as an operation's answer of success: for a server
+// that answers with GitHub's own words. ok is false where there is none.
+func (c *Contract) Example(method, path string) (status int, body []byte, ok bool) {
+	found, _, ok := c.find(method, path)
+	if !ok {
+		return 0, nil, false
+	}
+	for status := http.StatusOK; status < 300; status++ {
+		r := found.Operation.Responses.Status(status)
+		if r == nil {
+			continue
+		}
+		media := r.Value.Content.Get("application/json")
+		if media == nil {
+			return status, nil, true
+		}
+		for _, name := range slices.Sorted(maps.Keys(media.Examples)) {
+			body, err := json.Marshal(media.Examples[name].Value.Value)
+			return status, body, err == nil
+		}
+	}
+	return 0, nil, false
 }

@@ -28,7 +28,8 @@ const (
 
 // Both doors judge alike: what fits passes untouched, what doesn't is said.
 func TestContract(t *testing.T) {
-	if Specs(t) == "" {
+	paper := Validator(t)
+	if !paper.Present() {
 		return
 	}
 	for name, c := range map[string]struct {
@@ -65,7 +66,7 @@ func TestContract(t *testing.T) {
 				"server": func(k *Contract) (http.Handler, http.RoundTripper) { return k.Handler(answers), nil },
 			} {
 				s := &seen{TB: t}
-				handler, transport := ask(Validator(s))
+				handler, transport := ask(paper.For(s))
 				server := httptest.NewServer(handler)
 				r, err := http.NewRequestWithContext(t.Context(), c.method, server.URL+c.path, strings.NewReader(c.body))
 				if err != nil {
