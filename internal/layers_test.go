@@ -46,7 +46,7 @@ func layers() map[string]string {
 		"health":                "",
 		"forge":                 "",
 		"github":                "forge state",
-		"github/simulated":      "gitserver state",
+		"github/simulated":      "gitserver report state",
 		"github/githubtest":     "",
 		"apply":                 "journal plan provider state store",
 		"rebuild":               "provider state",

@@ -2,11 +2,13 @@
 //
 // Repositories are bare, one folder NAME.git each. Ordinary git clients clone,
 // fetch and push (forced pushes, new and deleted branches, tags); the program itself
-// makes repositories, commits and reverts.
+// makes repositories, commits, reverts and forks, and through View and Edit reads a
+// repository and moves any of its references: merges, refs/pull/1/head.
 //
 // It promises: a reference moves only when everything it reaches is there, and only
 // from the value the client saw; updates of one repository happen one after another;
-// OnPush is called after every update, with no lock held.
+// OnPush is called after every update, with no lock held (after an Edit, when its caller
+// holds none). Merge merges files as Git does, line by line, but knows no renames.
 //
 // It refuses: shallow clones, hooks, access control. Whoever reaches it may read and
 // write everything: it is for a demonstration and for tests, on loopback.

@@ -99,7 +99,7 @@ func (f *Forge) repository(owner string) object {
 		"ssh_url": "git@" + hostOf(f.o.BaseURL) + ":" + name + ".git", "clone_url": clone, "svn_url": site, "homepage": nil, "language": nil, "mirror_url": nil,
 		"forks_count": len(f.w.Forks), "stargazers_count": 0, "watchers_count": 0, "size": 1, "default_branch": f.own, "open_issues_count": f.openPulls(),
 		"is_template": false, "topics": []string{}, "has_issues": true, "has_projects": false, "has_wiki": false, "has_pages": false, "has_downloads": true,
-		"has_discussions": false, "archived": false, "disabled": false, "visibility": "private", "pushed_at": stamp(f.now()), "created_at": stamp(f.w.Created),
+		"has_discussions": false, "archived": false, "disabled": false, "visibility": "private", "pushed_at": stamp(f.w.Pushed), "created_at": stamp(f.w.Created),
 		"updated_at": stamp(f.w.Created), "license": nil, "forks": len(f.w.Forks), "open_issues": f.openPulls(), "watchers": 0, "web_commit_signoff_required": false, "allow_forking": true}
 	for key, tail := range map[string]string{"archive_url": "/{archive_format}{/ref}", "assignees_url": "/assignees{/user}", "blobs_url": "/git/blobs{/sha}",
 		"branches_url": "/branches{/branch}", "collaborators_url": "/collaborators{/collaborator}", "comments_url": "/comments{/number}", "commits_url": "/commits{/sha}",

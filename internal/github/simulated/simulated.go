@@ -59,6 +59,8 @@ type Options struct {
 	APIURL string
 	// CloneURL is the repository's in answers; "": BaseURL/OWNER/REPO.git.
 	CloneURL string
+	// Home is where the pages' link to the program leads; "": there is none.
+	Home string
 	// Visitor is the login of whoever uses the pages; "": Owner.
 	Visitor string
 	// Transport sends webhooks; nil is one of its own.

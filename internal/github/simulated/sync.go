@@ -99,7 +99,12 @@ func (f *Forge) moved(repo string, m move, by string) error {
 	if by == "" {
 		by = f.pusher(repo, m)
 	}
+	var fresh []string // what the push brought
 	if repo == f.o.Repo {
+		f.w.Pushed = f.now()
+		if err := f.brought(m, &fresh); err != nil {
+			return err
+		}
 		if err := f.tellPush(m, by); err != nil {
 			return err
 		}
@@ -114,7 +119,7 @@ func (f *Forge) moved(repo string, m move, by string) error {
 			}
 		}
 		if repo == f.o.Repo && p.BaseRef == m.branch && p.State == "open" {
-			if err := f.baseMoved(p, m, by); err != nil {
+			if err := f.baseMoved(p, m, fresh, by); err != nil {
 				return err
 			}
 		}
@@ -159,26 +164,27 @@ func (f *Forge) headMoved(p *Pull, m move, by string) error {
 	return f.tellPull("synchronize", p, by, object{"before": m.before, "after": m.after})
 }
 
-// baseMoved finds that a base is gone, or that somebody pushed the pull request's commits
-// to it by hand: GitHub calls that merged.
-func (f *Forge) baseMoved(p *Pull, m move, by string) error {
+// brought are the commits that a branch of the repository has since a push.
+func (f *Forge) brought(m move, out *[]string) error {
 	if m.after == "" {
-		f.setClosed(p, by)
 		return nil
 	}
-	in := false
-	var landed []string
-	err := f.git.View(f.o.Repo, func(r *gitserver.Repository) (err error) {
-		if in, err = r.Reaches(m.after, p.Head); err != nil || !in {
-			return err
-		}
-		landed, err = ids(r.Between(m.before, m.after))
+	return f.git.View(f.o.Repo, func(r *gitserver.Repository) (err error) {
+		*out, err = ids(r.Between(m.before, m.after))
 		return err
 	})
-	if err != nil || !in {
-		return err
+}
+
+// baseMoved finds that a base is gone, or that somebody pushed the pull request's commits
+// to it by hand: GitHub calls that merged.
+func (f *Forge) baseMoved(p *Pull, m move, fresh []string, by string) error {
+	switch {
+	case m.after == "":
+		f.setClosed(p, by)
+	case slices.Contains(fresh, p.Head):
+		return f.setMerged(p, m.before, m.after, fresh, by)
 	}
-	return f.setMerged(p, m.before, m.after, landed, by)
+	return nil
 }
 
 func ids(commits []gitserver.Commit, err error) ([]string, error) {

@@ -51,6 +51,21 @@ func schemas(t *testing.T) map[string]*jsonschema.Schema {
 	return out
 }
 
+func fits(schema *jsonschema.Schema, body []byte) error {
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	return schema.Validate(v)
+}
+
+// same compares by what is said of both.
+func same(a, b any) bool {
+	x, err := json.Marshal(a)
+	y, err2 := json.Marshal(b)
+	return err == nil && err2 == nil && bytes.Equal(x, y)
+}
+
 func TestWebhooksAreSignedAndOfTheDescribedShape(t *testing.T) {
 	for _, as := range []string{"repository", "app"} {
 		t.Run(as, func(t *testing.T) {

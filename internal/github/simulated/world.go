@@ -20,6 +20,7 @@ type world struct {
 	NextID      int64
 	Number      int // the last pull request's
 	Created     time.Time
+	Pushed      time.Time // when a branch of the repository moved last
 	Users       []*User
 	Pulls       []*Pull
 	Comments    []*Comment
@@ -126,6 +127,14 @@ func (d Deployment) State() string {
 	return d.Statuses[len(d.Statuses)-1].State
 }
 
+// Last is its newest status; the zero one when it has none.
+func (d Deployment) Last() DeploymentStatus {
+	if len(d.Statuses) == 0 {
+		return DeploymentStatus{}
+	}
+	return d.Statuses[len(d.Statuses)-1]
+}
+
 // DeploymentStatus is one status of a deployment.
 type DeploymentStatus struct {
 	ID                                           int64
@@ -188,7 +197,7 @@ func (f *Forge) file() string { return filepath.Join(f.o.Dir, "forge.json") }
 
 // load reads the world, or makes a new one.
 func (f *Forge) load() error {
-	f.w = world{Version: 1, NextID: firstID, Created: f.now(), Branches: map[string]map[string]string{}, Forks: map[string]string{}}
+	f.w = world{Version: 1, NextID: firstID, Created: f.now(), Pushed: f.now(), Branches: map[string]map[string]string{}, Forks: map[string]string{}}
 	if f.o.Dir != "" {
 		if err := os.MkdirAll(f.o.Dir, 0o700); err != nil {
 			return fmt.Errorf("make the forge's folder: %w", err)

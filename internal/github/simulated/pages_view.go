@@ -1,0 +1,566 @@
+package simulated
+
+import (
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/gitserver"
+	"github.com/compassdigital/reconciler/internal/report"
+)
+
+// words are what the pages say their data with. What others wrote goes through line, shown
+// or markdown, and nothing else.
+func (p *pages) words() template.FuncMap {
+	return template.FuncMap{
+		"line": report.Line, "shown": shown, "path": escapePath,
+		"short": func(id string) string { return report.Line(id[:min(7, len(id))]) },
+		"when":  func(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04 UTC") },
+		"many":  many,
+		"safe": func(u string) string {
+			if strings.HasPrefix(u, "http://") || strings.HasPrefix(u, "https://") {
+				return u
+			}
+			return ""
+		},
+		"sign": sign, "emoji": emoji, "inc": func(n int) int { return n + 1 },
+		"dict": func(pairs ...any) map[string]any {
+			out := map[string]any{}
+			for i := 0; i+1 < len(pairs); i += 2 {
+				out[fmt.Sprint(pairs[i])] = pairs[i+1]
+			}
+			return out
+		},
+	}
+}
+
+// many is a number of something.
+func many(n int, one string) string {
+	switch {
+	case n == 1:
+		return "1 " + one
+	case strings.HasSuffix(one, "s"):
+		one += "e"
+	}
+	return strconv.Itoa(n) + " " + one + "s"
+}
+
+// sign is the mark of a state, so that nothing is told by colour alone.
+func sign(state string) string {
+	switch state {
+	case "success":
+		return "✓"
+	case "failure", "error", "timed_out", "action_required":
+		return "✗"
+	case "pending", "queued", "in_progress":
+		return "●"
+	}
+	return "–"
+}
+
+func emoji(name string) string {
+	return map[string]string{"+1": "👍", "-1": "👎", "laugh": "😄", "confused": "😕", "heart": "❤️", "hooray": "🎉", "rocket": "🚀", "eyes": "👀"}[name]
+}
+
+// line of commits with what is known of them.
+type commitRow struct {
+	ID, Subject, Author string
+	When                time.Time
+	State               string // of all statuses together; "" without any
+	Statuses            []Status
+	Pull                int // that brought it; 0: none
+}
+
+func subject(message string) string {
+	s, _, _ := strings.Cut(strings.TrimSpace(message), "\n")
+	return s
+}
+
+func (p *pages) row(c gitserver.Commit) commitRow {
+	f := p.f
+	out := commitRow{ID: c.ID, Subject: subject(c.Message), Author: c.Author.Name, When: c.Committer.When, Statuses: f.Statuses(c.ID)}
+	out.State = p.state(out.Statuses)
+	for _, q := range f.Pulls() {
+		if q.Merged && (slices.Contains(q.Landed, c.ID) || q.MergeCommit == c.ID) {
+			out.Pull = q.Number
+		}
+	}
+	return out
+}
+
+func (p *pages) state(all []Status) string {
+	if len(all) == 0 {
+		return ""
+	}
+	var list []*Status
+	for i := range all {
+		list = append(list, &all[i])
+	}
+	return combine(list)
+}
+
+// history are the newest commits of a branch that another lacks; "" lacks all.
+func (p *pages) history(without, tip string) (out []commitRow, err error) {
+	var all []gitserver.Commit
+	err = p.f.git.View(p.f.o.Repo, func(r *gitserver.Repository) error {
+		all, err = r.Between(without, tip)
+		return err
+	})
+	slices.Reverse(all)
+	for _, c := range all[:min(len(all), maxRows)] {
+		out = append(out, p.row(c))
+	}
+	return out, err
+}
+
+type pullRow struct {
+	Pull
+	Status   string
+	Comments int
+}
+
+type branchRow struct {
+	Name, Tip, Subject string
+	Ahead              int
+	When               time.Time
+}
+
+// overview is the first page.
+func (p *pages) overview(w http.ResponseWriter, r *http.Request) {
+	v := struct {
+		Open, Closed []pullRow
+		Branches     []branchRow // that no pull request is open for
+		Main         string
+		Commits      []commitRow
+		Deployments  []Deployment
+	}{Main: p.f.own}
+	busy := map[string]bool{p.f.own: true}
+	all := p.f.Pulls()
+	slices.Reverse(all)
+	for _, q := range all {
+		statuses := p.f.Statuses(q.Head)
+		row := pullRow{q, p.state(statuses), len(p.f.Comments(q.Number))}
+		switch {
+		case q.State == "open":
+			v.Open = append(v.Open, row)
+			busy[q.HeadRef] = busy[q.HeadRef] || q.Fork == ""
+		default:
+			if tip, err := p.f.Branch(q.HeadRef); err == nil && tip == q.Head && q.Fork == "" {
+				busy[q.HeadRef] = true // nothing came since
+			}
+			if len(v.Closed) < 10 {
+				v.Closed = append(v.Closed, row)
+			}
+		}
+	}
+	var err error
+	if v.Branches, err = p.branches(busy); err == nil {
+		var tip string
+		if tip, err = p.f.Branch(p.f.own); err == nil {
+			v.Commits, err = p.history("", tip)
+			v.Commits = v.Commits[:min(len(v.Commits), 10)]
+		}
+	}
+	if err != nil {
+		p.wrong(w, r, err)
+		return
+	}
+	v.Deployments = p.newest(8)
+	p.show(w, r, http.StatusOK, "overview.html", "Pull requests", v)
+}
+
+// newest is the last deployment of each environment, the newest first.
+func (p *pages) newest(most int) (out []Deployment) {
+	all := p.f.Deployments("")
+	seen := map[string]bool{}
+	for i := len(all) - 1; i >= 0 && len(out) < most; i-- {
+		if !seen[all[i].Environment] {
+			seen[all[i].Environment] = true
+			out = append(out, all[i])
+		}
+	}
+	return out
+}
+
+// branches are those with commits of their own that nobody proposed yet.
+func (p *pages) branches(busy map[string]bool) (out []branchRow, err error) {
+	err = p.f.git.View(p.f.o.Repo, func(r *gitserver.Repository) error {
+		refs, err := r.Refs(heads)
+		if err != nil {
+			return err
+		}
+		main, err := r.Ref(heads + p.f.own)
+		if err != nil {
+			return err
+		}
+		for _, ref := range refs {
+			name := strings.TrimPrefix(ref.Name, heads)
+			if busy[name] || len(out) == maxRows {
+				continue
+			}
+			fresh, err := r.Between(main, ref.Commit)
+			if err != nil {
+				return err
+			}
+			if len(fresh) > 0 {
+				tip := fresh[len(fresh)-1]
+				out = append(out, branchRow{name, ref.Commit, subject(tip.Message), len(fresh), tip.Committer.When})
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// entry in a conversation.
+type talk struct {
+	ID               int64
+	Author           string
+	Bot, Edited, Own bool // Own: the pull request's description
+	At               time.Time
+	Body             template.HTML
+	Reactions        []string
+	Suggestion       *suggestionView
+}
+
+type suggestionView struct {
+	ID       int64
+	Path     string
+	Line     int
+	Hunk     []diffLine
+	Old, Fix []string
+	HasFix   bool
+	Outdated bool
+	Applied  string
+}
+
+// pullView is what pull.html gets.
+type pullView struct {
+	Pull
+	Talk                []talk
+	Statuses, Earlier   []Status // of its head; of a merged one, of what it became, and earlier ones
+	Status              string
+	Checks              []Check
+	Commits             []commitRow
+	Files               []fileDiff
+	Known, Can          bool // whether it is known that it merges, and that it does
+	HeadGone, CanReopen bool
+	Reverted            bool
+	Deployments         []Deployment
+}
+
+func (p *pages) pull(w http.ResponseWriter, r *http.Request) {
+	number, err := strconv.Atoi(r.PathValue("number"))
+	if err != nil {
+		p.wrong(w, r, ErrNotFound)
+		return
+	}
+	v, err := p.viewOf(number, base(r))
+	if err != nil {
+		p.wrong(w, r, err)
+		return
+	}
+	p.show(w, r, http.StatusOK, "pull.html", fmt.Sprintf("%s · #%d", report.Line(v.Title), v.Number), v)
+}
+
+func (p *pages) viewOf(number int, base string) (v pullView, err error) {
+	f := p.f
+	q, err := f.Pull(number)
+	if err != nil {
+		return v, err
+	}
+	f.tryMerge(number) // whoever looks at a page doesn't want to look twice
+	if q, err = f.Pull(number); err != nil {
+		return v, err
+	}
+	v.Pull = q
+	f.mu.Lock()
+	v.Known, v.Can = f.mergeable(&q)
+	v.HeadGone = f.w.Branches[f.repoOf(&q)][q.HeadRef] == ""
+	f.mu.Unlock()
+	v.CanReopen = q.State == "closed" && !q.Merged && !v.HeadGone
+	if v.Statuses = f.Statuses(q.Head); q.Merged {
+		if q.MergeCommit != q.Head {
+			v.Earlier = v.Statuses
+		}
+		v.Statuses = f.Statuses(q.MergeCommit)
+		for _, d := range f.Deployments("") {
+			if d.SHA == q.MergeCommit || slices.Contains(q.Landed, d.SHA) {
+				v.Deployments = append(v.Deployments, d)
+			}
+		}
+	}
+	v.Status, v.Checks = p.state(v.Statuses), f.Checks(q.Head)
+	for _, other := range f.Pulls() {
+		v.Reverted = v.Reverted || other.HeadRef == fmt.Sprintf("revert-%d-%s", q.Number, q.HeadRef)
+	}
+	commits, err := f.commitsOf(&q)
+	if err != nil {
+		return v, err
+	}
+	for _, c := range commits[:min(len(commits), maxRows)] {
+		v.Commits = append(v.Commits, p.row(c))
+	}
+	err = f.git.View(f.o.Repo, func(r *gitserver.Repository) (err error) {
+		v.Files, err = diffOf(r, &q, q.Head)
+		return err
+	})
+	v.Talk = p.conversation(q, base)
+	return v, err
+}
+
+// conversation is all that was said, in its order.
+func (p *pages) conversation(q Pull, base string) []talk {
+	f := p.f
+	at := base + "/" + f.o.Owner + "/" + f.o.Repo
+	md := newMarkdown(func(n int) (string, bool) {
+		_, err := f.Pull(n)
+		return at + "/pull/" + strconv.Itoa(n), err == nil
+	})
+	out := []talk{}
+	if strings.TrimSpace(q.Body) != "" {
+		out = append(out, talk{Author: q.Author, At: q.Created, Body: md.render(q.Body), Own: true})
+	}
+	for _, c := range f.Comments(q.Number) {
+		t := talk{ID: c.ID, Author: c.Author, Bot: strings.HasSuffix(c.Author, "[bot]"), Edited: c.Edits > 0, At: c.Created, Body: md.render(c.Body)}
+		for _, r := range f.Reactions(c.ID) {
+			t.Reactions = append(t.Reactions, r.Content)
+		}
+		out = append(out, t)
+	}
+	for _, s := range f.Suggestions(q.Number) {
+		body, _, _ := strings.Cut(strings.ReplaceAll(s.Body, "\r\n", "\n"), "```suggestion")
+		fix, has := suggested(s.Body)
+		f.mu.Lock()
+		outdated := f.outdated(&s, q.Head)
+		f.mu.Unlock()
+		view := &suggestionView{ID: s.ID, Path: s.Path, Line: s.Line, Hunk: lastLines(s.Hunk), HasFix: has, Fix: strings.Split(strings.TrimSuffix(fix, "\n"), "\n"), Outdated: outdated, Applied: s.Applied}
+		n := 1 // lines that it replaces
+		if s.StartLine > 0 {
+			n = s.Line - s.StartLine + 1
+		}
+		for _, l := range view.Hunk[max(0, len(view.Hunk)-n):] {
+			view.Old = append(view.Old, l.Text)
+		}
+		out = append(out, talk{ID: s.ID, Author: s.Author, Bot: strings.HasSuffix(s.Author, "[bot]"), At: s.Created, Body: md.render(body), Suggestion: view})
+	}
+	slices.SortStableFunc(out, func(a, b talk) int { return a.At.Compare(b.At) })
+	return out
+}
+
+// lastLines are the last of a hunk, which its comment is about.
+func lastLines(hunk string) (out []diffLine) {
+	all := strings.Split(hunk, "\n")[1:]
+	for _, l := range all[max(0, len(all)-4):] {
+		if l != "" {
+			out = append(out, diffLine{Sign: l[:1], Text: l[1:]})
+		}
+	}
+	return out
+}
+
+func (p *pages) commits(w http.ResponseWriter, r *http.Request) {
+	branch := r.PathValue("branch")
+	if branch == "" {
+		branch = p.f.own
+	}
+	tip, err := p.f.Branch(branch)
+	if err != nil {
+		p.wrong(w, r, err)
+		return
+	}
+	rows, err := p.history("", tip)
+	if err != nil {
+		p.wrong(w, r, err)
+		return
+	}
+	p.show(w, r, http.StatusOK, "commits.html", "Commits of "+report.Line(branch), struct {
+		Branch  string
+		Commits []commitRow
+	}{branch, rows})
+}
+
+func (p *pages) commit(w http.ResponseWriter, r *http.Request) {
+	c, err := p.f.resolve(r.PathValue("sha"))
+	if err != nil {
+		p.wrong(w, r, err)
+		return
+	}
+	files, err := p.f.filesOf(c)
+	if err != nil {
+		p.wrong(w, r, err)
+		return
+	}
+	v := struct {
+		commitRow
+		Message string
+		Parents []string
+		Files   []fileDiff
+		Checks  []Check
+	}{p.row(c), c.Message, c.Parents, files, p.f.Checks(c.ID)}
+	p.show(w, r, http.StatusOK, "commit.html", report.Line(v.Subject), v)
+}
+
+func (p *pages) deployments(w http.ResponseWriter, r *http.Request) {
+	all := p.f.Deployments("")
+	slices.Reverse(all)
+	p.show(w, r, http.StatusOK, "deployments.html", "Deployments", all[:min(len(all), maxRows)])
+}
+
+func (p *pages) run(w http.ResponseWriter, r *http.Request) {
+	id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64) // no number is nobody's
+	f := p.f
+	f.mu.Lock()
+	var found *Check
+	for _, k := range f.w.Checks {
+		if k.ID == id {
+			one := *k
+			one.Annotations = slices.Clone(k.Annotations)
+			found = &one
+		}
+	}
+	f.mu.Unlock()
+	if found == nil {
+		p.wrong(w, r, ErrNotFound)
+		return
+	}
+	md := newMarkdown(func(int) (string, bool) { return "", false })
+	p.show(w, r, http.StatusOK, "run.html", report.Line(found.Name), struct {
+		Check
+		Words template.HTML
+	}{*found, md.render(found.Summary + "\n\n" + found.Text)})
+}
+
+// split is what a path names: a branch or commit, and a file below it.
+func (p *pages) split(text string) (ref, file string, err error) {
+	f := p.f
+	f.mu.Lock()
+	for name := range f.w.Branches[f.o.Repo] { // the longest one decides
+		if (text == name || strings.HasPrefix(text, name+"/")) && len(name) > len(ref) {
+			ref = name
+		}
+	}
+	f.mu.Unlock()
+	if ref == "" {
+		if ref, _, _ = strings.Cut(text, "/"); ref == "" {
+			return "", "", ErrNotFound
+		}
+	}
+	return ref, strings.TrimPrefix(strings.TrimPrefix(text, ref), "/"), nil
+}
+
+// read is a file's text; an empty name is no file.
+func (p *pages) read(ref, file string) (text string, there bool, err error) {
+	c, err := p.f.resolve(ref)
+	if err != nil || file == "" {
+		return "", false, err
+	}
+	err = p.f.git.View(p.f.o.Repo, func(r *gitserver.Repository) error {
+		b, err := r.File(c.Tree, file)
+		if errors.Is(err, gitserver.ErrName) { // a folder, such as clients/
+			return nil
+		}
+		if err != nil || b.ID == "" || b.Module {
+			return err
+		}
+		there = true
+		text, err = r.Text(b.ID)
+		return err
+	})
+	return text, there, err
+}
+
+// fileView is what blob.html and edit.html get.
+type fileView struct {
+	Ref, Path, Text string
+	Lines           []string
+	Branch          bool // Ref is one, so that it can be edited
+	Main            bool
+	New             bool
+	Proposed        string // name for a new branch
+	Mark            int    // line to look at
+}
+
+func (p *pages) fileView(r *http.Request) (v fileView, there bool, err error) {
+	if v.Ref, v.Path, err = p.split(r.PathValue("path")); err != nil {
+		return v, false, err
+	}
+	if v.Text, there, err = p.read(v.Ref, v.Path); err != nil {
+		return v, false, err
+	}
+	_, gone := p.f.Branch(v.Ref)
+	v.Branch, v.Main = gone == nil, v.Ref == p.f.own
+	v.Lines = strings.Split(strings.TrimSuffix(v.Text, "\n"), "\n")
+	v.Lines = v.Lines[:min(len(v.Lines), maxShown)]
+	name := strings.TrimSuffix(path.Base(v.Path), path.Ext(v.Path))
+	v.Proposed = strings.Trim(strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
+			return c
+		}
+		return '-'
+	}, strings.ToLower(name)), "-")
+	v.Proposed = "change-" + v.Proposed + fmt.Sprintf("-%d", len(p.f.Pulls())+1)
+	return v, there, nil
+}
+
+func (p *pages) blob(w http.ResponseWriter, r *http.Request) {
+	v, there, err := p.fileView(r)
+	if err == nil && !there {
+		err = ErrNotFound
+	}
+	if err != nil {
+		p.wrong(w, r, err)
+		return
+	}
+	p.show(w, r, http.StatusOK, "blob.html", report.Line(v.Path), v)
+}
+
+func (p *pages) editor(w http.ResponseWriter, r *http.Request) {
+	v, there, err := p.fileView(r)
+	v.New = strings.HasPrefix(strings.TrimPrefix(r.URL.Path, "/"+r.PathValue("owner")+"/"+r.PathValue("repo")), "/new/")
+	switch {
+	case err == nil && (!v.Branch || len(v.Text) > maxFile || !v.New && !there):
+		err = ErrNotFound
+	case err == nil && v.New:
+		v.Text, v.Proposed = "", strings.Replace(v.Proposed, "change-", "add-", 1)
+	}
+	if err != nil {
+		p.wrong(w, r, err)
+		return
+	}
+	p.show(w, r, http.StatusOK, "edit.html", "Edit", v)
+}
+
+func (p *pages) tree(w http.ResponseWriter, r *http.Request) {
+	ref, dir, err := p.split(r.PathValue("path"))
+	if err != nil {
+		p.wrong(w, r, err)
+		return
+	}
+	c, err := p.f.resolve(ref)
+	var list []gitserver.Entry
+	if err == nil {
+		err = p.f.git.View(p.f.o.Repo, func(g *gitserver.Repository) (err error) {
+			list, err = g.List(c.Tree, dir)
+			return err
+		})
+	}
+	if err != nil && !errors.Is(err, gitserver.ErrNothing) {
+		p.wrong(w, r, err)
+		return
+	}
+	up := path.Dir(dir)
+	if up == "." {
+		up = ""
+	}
+	p.show(w, r, http.StatusOK, "tree.html", report.Line(dir), struct {
+		Ref, Dir, Up string
+		Entries      []gitserver.Entry
+	}{ref, dir, up, list})
+}
