@@ -29,6 +29,7 @@ type Review struct {
 	Pull  int
 	Paths []string // files that it changed
 	Shown []string // prints of the steps that it showed
+	Whole bool     // what was merged is what its plan was made of
 }
 
 // File is a file's content at the head.

@@ -147,7 +147,7 @@ func (w *writer) report(v state.Verdict) {
 		r := state.Report{Subject: "commit/" + w.in.Head + "/client/" + c.Name, State: "pending", Text: "accepted", At: w.in.Now}
 		switch w.fate[id] {
 		case FateHeld:
-			r.Text, r.Detail = "held", c.Because
+			r.State, r.Text, r.Detail = "failure", clip(orElse(c.Because, "held")), c.Because
 		case FateInvalid:
 			r.State, r.Text, r.Detail = "failure", clip(c.Because), c.Because
 		case FatePending:

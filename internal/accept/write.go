@@ -96,7 +96,7 @@ func (w *writer) removals() {
 		c.Status, c.Because, c.Settled = state.StatusDeleting, "Its manifest was removed in "+short(w.in.Head)+".", false
 		c.Next, c.Failures, c.Seq = "", 0, w.base.Seq
 		anew(&c)
-		c.Review = w.review([]string{c.Path})
+		c.Review = w.review([]string{c.Path}, c.Review)
 		w.fate[c.ID] = FatePending
 		switch {
 		case t.Held != "":
@@ -187,7 +187,7 @@ func (w *writer) touch(k *candidate, c *state.Client, was state.Client) {
 	c.Settled, c.Failures = false, 0
 	c.RetryAt = time.Time{}
 	anew(c)
-	c.Review = w.review(append([]string{k.path, was.Path}, w.inheritedBy(k)...))
+	c.Review = w.review(append([]string{k.path, was.Path}, w.inheritedBy(k)...), was.Review)
 	if c.Status == state.StatusFailed {
 		c.Status, c.Because = state.StatusPending, ""
 	}
@@ -210,9 +210,11 @@ func (w *writer) inheritedBy(k *candidate) []string {
 	return nil
 }
 
-// review is what pull requests of the range showed of files; nil: none of them touches one.
-func (w *writer) review(files []string) *state.Review {
+// review is what pull requests of the range showed of files, with what was shown of the wish
+// before, if that is not done yet; nil: none of the range touches one.
+func (w *writer) review(files []string, before *state.Review) *state.Review {
 	var out *state.Review
+	whole := true
 	for _, r := range w.in.Reviews {
 		if !slices.ContainsFunc(files, func(f string) bool { return f != "" && slices.Contains(r.Paths, f) }) {
 			continue
@@ -221,9 +223,21 @@ func (w *writer) review(files []string) *state.Review {
 			out = &state.Review{}
 		}
 		out.Pulls, out.Shown = append(out.Pulls, r.Pull), append(out.Shown, r.Shown...)
+		whole = whole && r.Whole
+	}
+	if out != nil && !(whole && w.reviewed(files)) {
+		out.Shown = slices.DeleteFunc(slices.Clone(out.Shown), isClass) // exactly what was shown
+	}
+	if out != nil && before != nil {
+		out.Pulls, out.Shown = append(slices.Clone(before.Pulls), out.Pulls...), append(slices.Clone(before.Shown), out.Shown...)
+		slices.Sort(out.Shown)
+		out.Shown = slices.Compact(out.Shown)
 	}
 	return out
 }
+
+// isClass says that a print stands for steps of a class: see plan.ClassPrint.
+func isClass(print string) bool { return strings.HasPrefix(print, "~") }
 
 // anew lets a client that crashed the program try again: its wish is another one, or what
 // it waited for is over.

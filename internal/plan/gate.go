@@ -172,11 +172,12 @@ func holdsOf(s Step, g GateInput) []state.HoldKind {
 	return out
 }
 
-// reviewed says that the step was shown, with this risk or a higher one.
+// reviewed says that the step was shown, with this risk or a higher one; where its class
+// was, any of that class.
 func reviewed(s Step, g GateInput) bool {
 	for _, r := range []Risk{RiskTraffic, RiskOffline, RiskMail, RiskGap, RiskData} {
 		as := s
-		if as.Risk = r; r.Rank() >= s.Risk.Rank() && g.Reviewed[s.Ref.Client][StepPrint(as)] {
+		if as.Risk = r; r.Rank() >= s.Risk.Rank() && (g.Reviewed[s.Ref.Client][StepPrint(as)] || g.Reviewed[s.Ref.Client][ClassPrint(as)]) {
 			return true
 		}
 	}

@@ -363,3 +363,34 @@ func TestFingerprintsOfAll(t *testing.T) {
 		}
 	}
 }
+
+// Rule, review: where every pull request was merged as it was planned, a step of a class that
+// was shown runs, whatever else was merged beside it; another action, place or risk does not.
+func TestRuleReviewClass(t *testing.T) {
+	step := func(change func(*plan.Step)) plan.Step {
+		s := plan.Step{Ref: state.Ref{Client: "a-1", Kind: state.KindTraffic, Name: "local"}, Client: "a", Action: plan.Update, Provider: "local", Risk: plan.RiskTraffic,
+			Wish: &state.Resource{Attributes: state.NewAttributes(map[string]state.Value{"deployment": state.Lit("other")})}}
+		change(&s)
+		return s
+	}
+	shown := plan.ClassPrint(step(func(*plan.Step) {}))
+	for name, c := range map[string]struct {
+		change func(*plan.Step)
+		held   bool
+	}{
+		"another release": {func(s *plan.Step) {
+			s.Wish = &state.Resource{Attributes: state.NewAttributes(map[string]state.Value{"deployment": state.Lit("both")})}
+		}, false},
+		"riskier":        {func(s *plan.Step) { s.Risk = plan.RiskOffline }, true},
+		"another action": {func(s *plan.Step) { s.Action = plan.Delete }, true},
+		"another name":   {func(s *plan.Step) { s.Ref.Name = "other" }, true},
+		"another host":   {func(s *plan.Step) { s.Provider = "elsewhere" }, true},
+		"another client": {func(s *plan.Step) { s.Client = "b" }, true},
+		"from somebody":  {func(s *plan.Step) { s.From = state.Ref{Client: "c-1", Kind: state.KindTraffic, Name: "local"} }, true},
+	} {
+		p, _ := plan.Gate(plan.Plan{Steps: []plan.Step{step(c.change)}}, plan.GateInput{Now: now, Reviewed: map[state.ClientID]map[string]bool{"a-1": {shown: true}}})
+		if held := p.Steps[0].Held != ""; held != c.held {
+			t.Errorf("%s: held is %t", name, held)
+		}
+	}
+}

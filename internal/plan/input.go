@@ -61,7 +61,8 @@ type Input struct {
 type GateInput struct {
 	Now time.Time
 	// Reviewed are, of clients whose wish pull requests brought, the StepPrints that those
-	// showed. A client that has no entry was not reviewed: the guard alone decides.
+	// showed, and the ClassPrints where every one of them was merged as it was planned. A client
+	// that has no entry was not reviewed: the guard alone decides.
 	Reviewed  map[state.ClientID]map[string]bool
 	Approvals []state.Approval
 	Holds     []state.Hold // that exist already for these clients

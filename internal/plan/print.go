@@ -46,6 +46,24 @@ func StepPrint(s Step) string {
 	return digest(w)
 }
 
+// ClassPrint is what a step does without what it does it with: whose, what, where and which
+// risk, but no attributes. It lets pull requests be merged together: each showed its own
+// release, and what runs is one that holds both.
+func ClassPrint(s Step) string {
+	own := owner{&s}
+	w := append(own.ref([]byte("class "), s.Ref), '\n')
+	w = append(w, string(s.Action)+"\n"...)
+	w = append(own.ref(w, s.From), '\n')
+	w = append(w, s.Provider+"\n"+string(s.Risk)+"\n"...)
+	return classMark + digest(w)
+}
+
+// classMark begins a ClassPrint.
+const classMark = "~"
+
+// IsClass says that a print is a ClassPrint.
+func IsClass(print string) bool { return strings.HasPrefix(print, classMark) }
+
 // releasePrint is what a review binds of a release.
 func releasePrint(r state.Resource) string {
 	return StepPrint(Step{Ref: state.Ref{Client: r.Ref.Client, Kind: r.Ref.Kind}, Client: " ", Provider: r.Provider, Wish: &r})

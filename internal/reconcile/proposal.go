@@ -226,7 +226,7 @@ func bound(steps []plan.Step, prints []string) []string {
 	var out []string
 	for i, s := range steps {
 		if s.Risk != plan.RiskNone {
-			out = append(out, prints[i])
+			out = append(out, prints[i], plan.ClassPrint(s))
 		}
 	}
 	slices.Sort(out)

@@ -50,13 +50,17 @@ func brought(p state.Pull, now map[string]string) bool {
 // reviewed tells accept what was shown. A removal counts as shown only by a plan of the
 // very content that was merged.
 func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
+	commits := make(map[string]bool, len(in.Commits))
+	for _, c := range in.Commits {
+		commits[c.ID] = true
+	}
 	seen := map[string]bool{}
 	for _, p := range pulls {
-		r := accept.Review{Pull: p.Number, Shown: p.Shown}
-		whole := !p.Static && p.Planned != "" && brought(p, now)
+		merged := commits[p.Head] || p.MergeCommit != "" && commits[p.MergeCommit]
+		r := accept.Review{Pull: p.Number, Shown: p.Shown, Whole: !p.Static && p.Planned != "" && (brought(p, now) || p.Planned == p.Head && merged)}
 		for path := range p.Files {
 			r.Paths = append(r.Paths, path)
-			seen[path] = seen[path] || whole
+			seen[path] = seen[path] || r.Whole
 		}
 		slices.Sort(r.Paths)
 		in.Reviews = append(in.Reviews, r)

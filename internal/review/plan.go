@@ -39,11 +39,12 @@ func waitText(context string) string {
 
 // planDue plans what is due, the longest waiting first, and says when to come back.
 func (r *Reviewer) planDue(ctx context.Context) (next time.Time, err error) {
+	// First the head: what it brought is noted before it is the head.
+	base := r.Engine.Head()
 	var all []state.Pull
 	if err := r.Store.View(func(tx store.Tx) (err error) { all, err = store.Pulls(tx); return err }); err != nil {
 		return next, fmt.Errorf("read pull requests: %w", err)
 	}
-	base := r.Engine.Head()
 	if base == "" {
 		return next, nil // there is no branch to merge into yet
 	}
@@ -88,6 +89,8 @@ func (r *Reviewer) due(p state.Pull, base string) (now bool, at time.Time, err e
 		return p.Wanted, at, nil
 	case p.RetryAt.After(r.Now()):
 		return false, p.RetryAt, nil
+	case len(p.Accepted) > 0 && p.Head == p.Planned:
+		return false, at, nil // the branch has it: its plan stays what was shown
 	case p.Wanted || p.Planned == "" || !p.RetryAt.IsZero():
 		return true, at, nil
 	case p.Head != p.Planned:

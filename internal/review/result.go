@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -124,7 +125,7 @@ func (r *Reviewer) clientResult(tx store.Tx, c state.Client, head, fate string, 
 	}
 	if state.FateWord(fate) == "held" {
 		for _, h := range holds {
-			if h.Client == c.ID {
+			if h.Client == c.ID || slices.Contains(h.Clients, c.ID) {
 				out.Holds = append(out.Holds, h)
 			}
 		}
