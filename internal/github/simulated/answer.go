@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/compassdigital/reconciler/internal/gitserver"
 )
 
 // wait holds a call up; false when whoever asks has gone.
@@ -79,7 +81,7 @@ func (f *Forge) answer(rt *route, r *http.Request, body []byte, x Fault) reply {
 
 // run checks who asks, the limits and the permission, and lets the route answer.
 func (f *Forge) run(c *call, x Fault) (any, error) {
-	if f.broken != nil {
+	if f.broken != nil || f.closed {
 		return nil, fail(http.StatusInternalServerError, "Server Error")
 	}
 	var p *problem
@@ -125,8 +127,8 @@ func (f *Forge) allowed(c *call) *problem {
 		return fail(http.StatusForbidden, "Resource not accessible by integration")
 	}
 	if !g.app && !g.jwt && strings.Contains(rt.pattern, "{repo}") {
-		u := f.user(g.login)
-		if u.Permission == "none" || rt.write && !rt.anybody && u.Permission == "read" || strings.HasPrefix(rt.kind, "hook.") && u.Permission != "admin" {
+		level := f.user(g.login).level()
+		if level == "none" || rt.write && !rt.anybody && level == "read" || strings.HasPrefix(rt.kind, "hook.") && level != "admin" {
 			return hidden
 		}
 	}
@@ -164,6 +166,9 @@ func (c *call) reply(v any, err error) reply {
 		status, v = p.status, p.body()
 	case notFound(err):
 		p = fail(http.StatusNotFound, "Not Found")
+		status, v = p.status, p.body()
+	case errors.Is(err, gitserver.ErrName):
+		p = fail(http.StatusUnprocessableEntity, "The name is not well formed.")
 		status, v = p.status, p.body()
 	default:
 		status, v = http.StatusInternalServerError, object{"message": "Server Error", "documentation_url": docs}

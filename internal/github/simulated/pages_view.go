@@ -144,8 +144,8 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) {
 	for _, q := range all {
 		statuses := p.f.Statuses(q.Head)
 		row := pullRow{q, p.state(statuses), len(p.f.Comments(q.Number))}
-		switch {
-		case q.State == "open":
+		switch q.State {
+		case "open":
 			v.Open = append(v.Open, row)
 			busy[q.HeadRef] = busy[q.HeadRef] || q.Fork == ""
 		default:
@@ -269,12 +269,9 @@ func (p *pages) pull(w http.ResponseWriter, r *http.Request) {
 
 func (p *pages) viewOf(number int, base string) (v pullView, err error) {
 	f := p.f
+	f.tryMerge(number) // whoever looks at a page doesn't want to look twice
 	q, err := f.Pull(number)
 	if err != nil {
-		return v, err
-	}
-	f.tryMerge(number) // whoever looks at a page doesn't want to look twice
-	if q, err = f.Pull(number); err != nil {
 		return v, err
 	}
 	v.Pull = q

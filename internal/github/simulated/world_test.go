@@ -130,7 +130,7 @@ func newScene(t *testing.T, change func(*Options)) *scene {
 		s.at = time.Now()
 	}
 	s.open(o)
-	t.Cleanup(func() { _ = s.Forge.Close() })
+	t.Cleanup(func() { _ = s.Close() })
 	mux.Handle("/api/v3/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Forge.API().ServeHTTP(w, r) }))
 	mux.Handle("/git/", http.StripPrefix("/git", git))
 	s.client = s.as(token)
