@@ -223,7 +223,7 @@ func TestP10NoTokenInErrors(t *testing.T) {
 			say(w, 200, fmt.Sprintf(`{"id":%q,"login":%[1]q}`, echo(r)))
 		},
 		"sends odd lists": func(w http.ResponseWriter, r *http.Request) { say(w, 200, fmt.Sprintf(`[%q]`, echo(r))) },
-		"says nothing":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) },
+		"says nothing":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) },
 		"hangs up": func(http.ResponseWriter, *http.Request) {
 			panic(http.ErrAbortHandler)
 		},

@@ -41,7 +41,7 @@ func TestPublishedDescription(t *testing.T) {
 			case r.Method == http.MethodPost:
 				say(w, 201, aSuggestion)
 			case r.Method == http.MethodDelete:
-				w.WriteHeader(204)
+				w.WriteHeader(http.StatusNoContent)
 			default:
 				say(w, 200, "["+aSuggestion+"]")
 			}

@@ -108,8 +108,8 @@ func TestLimitsInARow(t *testing.T) {
 		}
 		s.clock.pass(want)
 	}
-	for _, minutes := range []time.Duration{1, 2, 4, 8, 15, 15, 15, 15, 15, 15, 15, 15} {
-		next(minutes * time.Minute)
+	for _, minutes := range []int{1, 2, 4, 8, 15, 15, 15, 15, 15, 15, 15, 15} {
+		next(time.Duration(minutes) * time.Minute)
 	}
 	limiting = false
 	if _, err := a.Open(t.Context(), "main"); err != nil {
@@ -224,7 +224,9 @@ func TestLimitsAndClock(t *testing.T) {
 		}
 		leave()
 	}
-	g.limited(429, http.Header{"Retry-After": {"60"}}, "")
+	if l := g.limited(429, http.Header{"Retry-After": {"60"}}, ""); l == nil {
+		t.Fatal("no limit")
+	}
 	c.pass(-24 * time.Hour)
 	before := c.now()
 	leave, err := g.enter(t.Context(), true, final)

@@ -80,7 +80,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	for attempt := 1; ; attempt++ {
 		a, err := t.attempt(ctx, r, body, c, old.tag)
 		var f *fault
-		if again := errors.As(err, &f) && f.kind == forge.ErrAway && !f.tooLarge && f.code/100 != 3; err == nil || !again || !reading || attempt == maxAttempts {
+		if again := errors.As(err, &f) && errors.Is(err, forge.ErrAway) && !f.tooLarge && f.code/100 != 3; err == nil || !again || !reading || attempt == maxAttempts {
 			return t.conclude(r, c, a, old), err
 		}
 		wait := firstWait << (attempt - 1)
@@ -235,7 +235,7 @@ func (w *wire) refused(r *http.Request, a *http.Response, body []byte) error {
 	switch {
 	case a.StatusCode/100 == 3:
 		f.location, f.said, f.words = a.Header.Get("Location"), "", "it points elsewhere; was the repository renamed?"
-	case f.kind == forge.ErrDenied:
+	case errors.Is(f, forge.ErrDenied):
 		f.words = accepted(a.Header.Get("X-Accepted-GitHub-Permissions"))
 	}
 	return f

@@ -256,7 +256,7 @@ func TestConditional(t *testing.T) {
 		w.Header().Set("ETag", tag)
 		if r.Header.Get("If-None-Match") == tag {
 			spared++
-			w.WriteHeader(304)
+			w.WriteHeader(http.StatusNotModified)
 			return
 		}
 		whole++
