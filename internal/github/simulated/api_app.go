@@ -1,7 +1,6 @@
 package simulated
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -51,10 +50,17 @@ func getUser(c *call) (any, error) {
 func getRepo(c *call) (any, error) {
 	out := c.f.repository(c.f.o.Owner)
 	out["subscribers_count"], out["network_count"] = 0, 0
-	if p := c.f.user(c.login()).Permission; !c.grant.app {
-		out["permissions"] = object{"admin": p == "admin", "maintain": p == "admin", "push": p == "admin" || p == "write", "triage": p == "admin" || p == "write", "pull": true}
+	if !c.grant.app {
+		out["permissions"] = c.f.user(c.login()).may()
 	}
 	return out, nil
+}
+
+// may is what somebody may do, one by one.
+func (u *User) may() object {
+	is := func(roles ...string) bool { return slices.Contains(roles, u.Permission) }
+	return object{"admin": is("admin"), "maintain": is("admin", "maintain"), "push": is("admin", "maintain", "write"),
+		"triage": is("admin", "maintain", "write", "triage"), "pull": u.Permission != "none"}
 }
 
 func getPermission(c *call) (any, error) {
@@ -64,9 +70,8 @@ func getPermission(c *call) (any, error) {
 	}
 	who := c.f.account(u.Login)
 	who["role_name"] = u.Permission
-	may := func(levels ...string) bool { return slices.Contains(levels, u.Permission) }
-	who["permissions"] = object{"admin": may("admin"), "maintain": may("admin"), "push": may("admin", "write"), "triage": may("admin", "write"), "pull": may("admin", "write", "read")}
-	return object{"permission": u.Permission, "role_name": u.Permission, "user": who}, nil
+	who["permissions"] = u.may()
+	return object{"permission": u.level(), "role_name": u.Permission, "user": who}, nil
 }
 
 func getCollaborator(c *call) (any, error) {
@@ -345,7 +350,7 @@ func getDelivery(c *call) (any, error) {
 	}
 	out := d.item(c.f)
 	out["url"] = d.hook.URL
-	out["request"] = object{"headers": flat(d.header), "payload": json.RawMessage(d.Payload)}
+	out["request"] = object{"headers": flat(d.header), "payload": d.Payload}
 	out["response"] = object{"headers": flat(d.response), "payload": d.answer}
 	return out, nil
 }

@@ -102,7 +102,7 @@ func createComment(c *call) (any, error) {
 
 // mayChange says that somebody may change a comment: their own, or any with write access.
 func (c *call) mayChange(author string) bool {
-	p := c.f.user(c.login()).Permission
+	p := c.f.user(c.login()).level()
 	return c.login() == author || p == "admin" || p == "write" || c.grant.app
 }
 

@@ -106,10 +106,10 @@ func newest(all []*Status) (out []*Status) {
 func combine(all []*Status) string {
 	state := "success"
 	for _, s := range all {
-		switch {
-		case s.State == "failure" || s.State == "error":
+		switch s.State {
+		case "failure", "error":
 			return "failure"
-		case s.State == "pending":
+		case "pending":
 			state = "pending"
 		}
 	}

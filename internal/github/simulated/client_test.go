@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +17,7 @@ import (
 // program is our own client of the forge, judged, as the App or with a token.
 func (s *scene) program(app *github.App) forge.Forge {
 	s.t.Helper()
-	o := github.Options{APIURL: s.url + "/api/v3/", Owner: owner, Repo: repoN, Base: s.contract.Wrap(&http.Transport{DisableKeepAlives: true}), Pause: -1, Now: s.now, App: app}
+	o := github.Options{APIURL: s.url + "/api/v3/", Owner: owner, Repo: repoN, Base: s.judged(), Pause: -1, Now: s.now, App: app}
 	if app == nil {
 		o.Token = func() state.Secret { return state.NewSecret(token) }
 	}

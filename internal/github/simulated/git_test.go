@@ -217,10 +217,9 @@ func TestARestartKeepsTheWorld(t *testing.T) {
 	}
 	s.Settle()
 	before, comments, statuses, deployments := s.Pulls(), s.Comments(n), s.StatusHistory(head), s.Deployments("")
-	if err := s.Forge.Close(); err != nil {
+	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s.git.OnPush = nil
 	pushed, err := s.git.CommitTo(repoN, "plan", map[string]*string{"x": text("x")}, "While away\n", person("dana"))
 	if err != nil {
 		t.Fatal(err)

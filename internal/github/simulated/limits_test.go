@@ -2,6 +2,7 @@ package simulated
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,8 +12,16 @@ import (
 	gh "github.com/google/go-github/v60/github"
 )
 
-// raw asks without a library that would wait by itself.
-func (s *scene) raw(method, path, body string, header ...string) (*http.Response, error) {
+// said is an answer without its body.
+type said struct {
+	Status     string
+	StatusCode int
+	Header     http.Header
+}
+
+// raw asks without a library that would wait by itself, and without a judge: it is for
+// what comes many times or broken.
+func (s *scene) raw(method, path, body string, header ...string) (said, error) {
 	s.t.Helper()
 	r, err := http.NewRequest(method, s.url+"/api/v3/repos/"+owner+"/"+repoN+path, strings.NewReader(body))
 	if err != nil {
@@ -25,14 +34,16 @@ func (s *scene) raw(method, path, body string, header ...string) (*http.Response
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
-	res, err := (&http.Client{Transport: s.contract.Wrap(&http.Transport{DisableKeepAlives: true})}).Do(r)
-	if err == nil {
-		s.t.Cleanup(func() { res.Body.Close() })
+	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+	if err != nil {
+		return said{}, err
 	}
-	return res, err
+	defer res.Body.Close()
+	_, err = io.Copy(io.Discard, res.Body)
+	return said{res.Status, res.StatusCode, res.Header}, err
 }
 
-func (s *scene) mustRaw(method, path, body string, header ...string) *http.Response {
+func (s *scene) mustRaw(method, path, body string, header ...string) said {
 	s.t.Helper()
 	res, err := s.raw(method, path, body, header...)
 	if err != nil {
@@ -50,7 +61,7 @@ func TestContentWritesAreLimitedAMinuteAndAnHour(t *testing.T) {
 			if minute*80+i == 500 {
 				break
 			}
-			if res := s.mustRaw("POST", path, say); res.StatusCode != 201 {
+			if res := s.mustRaw("POST", path, say); res.StatusCode != http.StatusCreated {
 				t.Fatalf("write %d of minute %d: %s", i, minute, res.Status)
 			}
 		}
@@ -59,14 +70,14 @@ func TestContentWritesAreLimitedAMinuteAndAnHour(t *testing.T) {
 		}
 		res := s.mustRaw("POST", path, say)
 		wait, err := strconv.Atoi(res.Header.Get("Retry-After"))
-		if res.StatusCode != 403 || err != nil || wait < 1 || wait > 60 {
+		if res.StatusCode != http.StatusForbidden || err != nil || wait < 1 || wait > 60 {
 			t.Fatalf("the 81st in minute %d: %s, Retry-After %q", minute, res.Status, res.Header.Get("Retry-After"))
 		}
 		s.pass(time.Duration(wait) * time.Second)
 	}
 	s.SetLimits(Limits{Hour: 5_000, WritesPerMinute: 80, WritesPerHour: 500, TooMany: true})
 	res := s.mustRaw("POST", path, say)
-	if wait, err := strconv.Atoi(res.Header.Get("Retry-After")); res.StatusCode != 429 || err != nil || wait < 3000 {
+	if wait, err := strconv.Atoi(res.Header.Get("Retry-After")); res.StatusCode != http.StatusTooManyRequests || err != nil || wait < 3000 {
 		t.Errorf("the 501st in an hour: %s, Retry-After %q", res.Status, res.Header.Get("Retry-After"))
 	}
 	if n := len(s.Comments(1)); n != 500 {
@@ -76,7 +87,7 @@ func TestContentWritesAreLimitedAMinuteAndAnHour(t *testing.T) {
 		t.Errorf("%d writes were counted", len(w))
 	}
 	s.pass(time.Hour)
-	if res := s.mustRaw("POST", path, say); res.StatusCode != 201 {
+	if res := s.mustRaw("POST", path, say); res.StatusCode != http.StatusCreated {
 		t.Errorf("an hour later: %s", res.Status)
 	}
 }
@@ -128,12 +139,12 @@ func TestFaults(t *testing.T) {
 	s.proposed("plan", "starter")
 	const path, say = "/issues/1/comments", `{"body":"x"}`
 	over := s.Inject(Fault{Down: true})
-	if res := s.mustRaw("GET", "/pulls", ""); res.StatusCode != 503 || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
+	if res := s.mustRaw("GET", "/pulls", ""); res.StatusCode != http.StatusServiceUnavailable || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
 		t.Errorf("down: %s %s", res.Status, res.Header.Get("Content-Type"))
 	}
 	over()
 	s.Inject(Fault{Kind: "comment.create", Skip: 1, Times: 1, Lost: true})
-	if res := s.mustRaw("POST", path, say); res.StatusCode != 201 {
+	if res := s.mustRaw("POST", path, say); res.StatusCode != http.StatusCreated {
 		t.Error(res.Status)
 	}
 	if res, err := s.raw("POST", path, say); err == nil {
@@ -148,6 +159,10 @@ func TestFaults(t *testing.T) {
 	}
 	if n := len(s.Comments(1)); n != 2 {
 		t.Errorf("%d comments: nothing was to happen", n)
+	}
+	s.Inject(Fault{Kind: "pull.list", Times: 1, Truncated: true})
+	if res, err := s.raw("GET", "/pulls", ""); err == nil {
+		t.Errorf("half an answer was whole: %s", res.Status)
 	}
 	hold, done := make(chan struct{}), make(chan string)
 	s.Inject(Fault{Kind: "pull.get", Times: 1, Hold: hold})
@@ -198,5 +213,40 @@ func TestListsLagBehindAndSingleThingsDoNot(t *testing.T) {
 	s.pass(10 * time.Second)
 	if n := count(); n != 1 {
 		t.Errorf("%d comments after the lag", n)
+	}
+}
+
+func TestBrokenRequestsAreRefused(t *testing.T) {
+	s := newScene(t, nil)
+	s.proposed("plan", "starter")
+	for _, c := range []struct {
+		method, path, body string
+		want               int
+	}{
+		{"POST", "/issues/1/comments", `{"body":`, http.StatusBadRequest},
+		{"POST", "/issues/1/comments", `{"body":7}`, http.StatusUnprocessableEntity},
+		{"POST", "/issues/1/comments", `{"body":" "}`, http.StatusUnprocessableEntity},
+		{"POST", "/issues/1/comments", `{"body":"` + strings.Repeat("x", maxBody) + `"}`, http.StatusRequestEntityTooLarge},
+		{"POST", "/issues/99999999999999999999/comments", `{"body":"x"}`, http.StatusNotFound},
+		{"POST", "/statuses/main", `{"state":"success"}`, http.StatusUnprocessableEntity},
+		{"POST", "/deployments", `{"ref":"none"}`, http.StatusUnprocessableEntity},
+		{"POST", "/git/refs", `{"ref":"refs/heads/../x","sha":"` + s.branch("main") + `"}`, http.StatusUnprocessableEntity},
+		{"PUT", "/contents/%2e%2e/x", `{"message":"x","content":""}`, http.StatusUnprocessableEntity},
+		{"PUT", "/pulls/1/merge", `{"sha":"` + s.branch("main") + `"}`, http.StatusConflict},
+		{"PUT", "/pulls/1/merge", `{"merge_method":"octopus"}`, http.StatusMethodNotAllowed},
+		{"GET", "/pulls?per_page=-1&page=x", "", http.StatusOK},
+		{"GET", "/pulls?per_page=1000&page=99999", "", http.StatusOK},
+		{"GET", "/contents/%2e%2e/%2e%2e/etc/passwd", "", http.StatusNotFound},
+		{"GET", "/compare/main", "", http.StatusNotFound},
+		{"GET", "/issues/comments?since=yesterday", "", http.StatusUnprocessableEntity},
+		{"GET", "/nothing", "", http.StatusNotFound},
+		{"TRACE", "/pulls", "", http.StatusNotFound},
+	} {
+		if res := s.mustRaw(c.method, c.path, c.body); res.StatusCode != c.want {
+			t.Errorf("%s %s %.40s: %s, want %d", c.method, c.path, c.body, res.Status, c.want)
+		}
+	}
+	if p, err := s.Pull(1); err != nil || p.State != "open" || len(s.Comments(1)) != 0 {
+		t.Errorf("%v %v", p, err)
 	}
 }

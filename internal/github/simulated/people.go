@@ -28,7 +28,8 @@ type Proposal struct {
 	Draft  bool
 }
 
-// AddUser makes an account with a permission on the repository: admin, write, read, none.
+// AddUser makes an account with a role on the repository: admin, maintain, write, triage,
+// read or none.
 func (f *Forge) AddUser(login, permission string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -286,6 +287,22 @@ func (f *Forge) reopen(p *Pull, by string) error {
 		return err
 	}
 	return f.tellPull("reopened", p, by, nil)
+}
+
+// SetDraft makes a pull request a draft, or ready for review.
+func (f *Forge) SetDraft(number int, draft bool, by string) error {
+	return f.do(func() (func(), error) {
+		p, err := f.pull(number)
+		if err != nil || p.Draft == draft {
+			return nil, err
+		}
+		p.Draft, p.Updated = draft, f.now()
+		action := "ready_for_review"
+		if draft {
+			action = "converted_to_draft"
+		}
+		return nil, f.tellPull(action, p, by, nil)
+	})
 }
 
 // Retitle edits a pull request's title and body.

@@ -77,7 +77,7 @@ func (f *Forge) association(login string) string {
 	switch {
 	case strings.EqualFold(login, f.o.Owner):
 		return "OWNER"
-	case u.Permission == "admin" || u.Permission == "write":
+	case u.level() == "admin" || u.level() == "write":
 		return "COLLABORATOR"
 	case slices.ContainsFunc(f.w.Pulls, func(p *Pull) bool { return p.Merged && p.Author == u.Login }):
 		return "CONTRIBUTOR"

@@ -25,6 +25,8 @@ func routes() []route {
 	write := func(method, pattern, kind, need string, status int, do handler) route {
 		return route{pattern: method + " " + pattern, kind: kind, need: need, status: status, write: true, content: true, do: do}
 	}
+	// anyone may do it who may read.
+	anyone := func(r route) route { r.anybody = true; return r }
 	all := []route{
 		read("/rate_limit", "rate", "", getRate),
 		read("/meta", "meta", "", getMeta),
@@ -39,7 +41,7 @@ func routes() []route {
 		read(repo+"/pulls/{number}/files", "pull.files", "pull_requests:read", listFiles),
 		read(repo+"/pulls/{number}/commits", "pull.commits", "pull_requests:read", listPullCommits),
 		read(repo+"/commits/{sha}/pulls", "commit.pulls", "pull_requests:read contents:read", listPullsOf),
-		write("POST", repo+"/pulls", "pull.create", "pull_requests:write", http.StatusCreated, createPull),
+		anyone(write("POST", repo+"/pulls", "pull.create", "pull_requests:write", http.StatusCreated, createPull)),
 		write("PATCH", repo+"/pulls/{number}", "pull.update", "pull_requests:write", http.StatusOK, updatePull),
 		write("PUT", repo+"/pulls/{number}/merge", "pull.merge", "contents:write", http.StatusOK, mergePull),
 		read(repo+"/pulls/{number}/comments", "review.list", "pull_requests:read", listSuggestions),
@@ -51,12 +53,12 @@ func routes() []route {
 		read(repo+"/issues/{number}/comments", "comment.list", "issues:read pull_requests:read", listComments),
 		read(repo+"/issues/comments", "comment.all", "issues:read pull_requests:read", listAllComments),
 		read(repo+"/issues/comments/{id}", "comment.get", "issues:read pull_requests:read", getComment),
-		write("POST", repo+"/issues/{number}/comments", "comment.create", discussion, http.StatusCreated, createComment),
-		write("PATCH", repo+"/issues/comments/{id}", "comment.edit", discussion, http.StatusOK, editComment),
-		write("DELETE", repo+"/issues/comments/{id}", "comment.delete", discussion, http.StatusNoContent, deleteComment),
+		anyone(write("POST", repo+"/issues/{number}/comments", "comment.create", discussion, http.StatusCreated, createComment)),
+		anyone(write("PATCH", repo+"/issues/comments/{id}", "comment.edit", discussion, http.StatusOK, editComment)),
+		anyone(write("DELETE", repo+"/issues/comments/{id}", "comment.delete", discussion, http.StatusNoContent, deleteComment)),
 		read(repo+"/issues/comments/{id}/reactions", "reaction.list", "issues:read pull_requests:read", listReactions),
-		write("POST", repo+"/issues/comments/{id}/reactions", "reaction.create", discussion, http.StatusCreated, createReaction),
-		write("DELETE", repo+"/issues/comments/{id}/reactions/{reaction}", "reaction.delete", discussion, http.StatusNoContent, deleteReaction),
+		anyone(write("POST", repo+"/issues/comments/{id}/reactions", "reaction.create", discussion, http.StatusCreated, createReaction)),
+		anyone(write("DELETE", repo+"/issues/comments/{id}/reactions/{reaction}", "reaction.delete", discussion, http.StatusNoContent, deleteReaction)),
 		read(repo+"/issues/{number}/labels", "label.list", "issues:read pull_requests:read", listLabels),
 		write("POST", repo+"/issues/{number}/labels", "label.add", discussion, http.StatusOK, addLabels),
 

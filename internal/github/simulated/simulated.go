@@ -33,6 +33,9 @@ var (
 	ErrRefused = errors.New("refused")
 )
 
+// errClosed is of whoever comes after Close.
+var errClosed = errors.New("the simulated forge is closed")
+
 // Options of a Forge.
 type Options struct {
 	// Git serves the repository; New takes over its OnPush, and calls the one it finds there.
@@ -107,11 +110,12 @@ type Forge struct {
 	webhooks   Webhooks
 	usage      map[string]*usage
 
-	queue  chan task
-	busy   sync.WaitGroup
-	stop   context.CancelFunc
-	ended  chan struct{}
-	closed bool
+	queue   chan task
+	pending int        // tasks that are not done
+	idle    *sync.Cond // of mu: pending came to 0
+	stop    context.CancelFunc
+	ended   chan struct{}
+	closed  bool
 }
 
 // task is what the background does: send a delivery, or merge a pull request for trial.
@@ -144,6 +148,7 @@ func New(o Options) (*Forge, error) {
 	}
 	f := &Forge{o: o, git: o.Git, limits: DefaultLimits(), usage: map[string]*usage{}, queue: make(chan task, maxQueue), ended: make(chan struct{}),
 		client: &http.Client{Transport: o.Transport, Timeout: webhookTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	f.idle = sync.NewCond(&f.mu)
 	err := o.Git.View(o.Repo, func(r *gitserver.Repository) (err error) {
 		f.own, err = r.Default()
 		return err
@@ -166,6 +171,9 @@ func New(o Options) (*Forge, error) {
 		f.user(botOf(&app))
 	}
 	f.seedHook()
+	if err := errors.Join(f.sync(""), f.save()); err != nil { // nobody else has it yet
+		return nil, fmt.Errorf("simulated forge of %s/%s: %w", o.Owner, o.Repo, err)
+	}
 	before := o.Git.OnPush
 	o.Git.OnPush = func(name, branch, head string) {
 		f.pushed()
@@ -176,12 +184,6 @@ func New(o Options) (*Forge, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	f.stop = stop
 	go f.work(ctx)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if err := f.sync(""); err != nil {
-		stop()
-		return nil, fmt.Errorf("simulated forge of %s/%s: %w", o.Owner, o.Repo, err)
-	}
 	return f, nil
 }
 
@@ -196,7 +198,11 @@ func (f *Forge) work(ctx context.Context) {
 				f.tryMerge(t.pull)
 			}
 		}
-		f.busy.Done()
+		f.mu.Lock()
+		if f.pending--; f.pending == 0 {
+			f.idle.Broadcast()
+		}
+		f.mu.Unlock()
 	}
 }
 
@@ -205,19 +211,25 @@ func (f *Forge) later(t task) {
 	if f.closed {
 		return
 	}
-	f.busy.Add(1)
 	select {
 	case f.queue <- t:
+		f.pending++
 	default:
-		f.busy.Done()
 	}
 }
 
 // Settle waits until every webhook was sent, and every merge was tried, that was due when
 // it was called or became so since.
-func (f *Forge) Settle() { f.busy.Wait() }
+func (f *Forge) Settle() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.pending > 0 {
+		f.idle.Wait()
+	}
+}
 
-// Close ends the background; a webhook that is being sent is cut off.
+// Close ends the background; a webhook that is being sent is cut off. Nothing changes the
+// world any more: another Forge may be made of the same folder and repository.
 func (f *Forge) Close() error {
 	f.mu.Lock()
 	if !f.closed {
@@ -238,6 +250,10 @@ func (f *Forge) now() time.Time { return f.o.Now().UTC().Truncate(time.Second) }
 // then tells the gitserver's listeners of what moved.
 func (f *Forge) do(change func() (announce func(), err error)) error {
 	f.mu.Lock()
+	if f.closed {
+		f.mu.Unlock()
+		return errClosed
+	}
 	announce, err := change()
 	if err == nil {
 		err = f.save()

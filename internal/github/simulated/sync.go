@@ -36,6 +36,9 @@ func (f *Forge) loginOf(p gitserver.Person) string {
 func (f *Forge) pushed() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.closed {
+		return
+	}
 	f.broken = f.sync("")
 	if f.broken == nil {
 		f.broken = f.save()
@@ -252,7 +255,7 @@ func (f *Forge) tryMerge(number int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p, err := f.pull(number)
-	if err != nil {
+	if err != nil || f.closed {
 		return
 	}
 	if known, _ := f.mergeable(p); known && p.State == "open" {

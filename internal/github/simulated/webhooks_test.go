@@ -95,6 +95,11 @@ func TestWebhooksAreSignedAndOfTheDescribedShape(t *testing.T) {
 			if err := s.Retitle(n, "Another title", "", "dana"); err != nil {
 				t.Fatal(err)
 			}
+			for _, draft := range []bool{true, false} {
+				if err := s.SetDraft(n, draft, "dana"); err != nil {
+					t.Fatal(err)
+				}
+			}
 			if err := s.ClosePull(n, "dana"); err != nil {
 				t.Fatal(err)
 			}
@@ -147,7 +152,7 @@ func (s *scene) judgeHooks(got []received, app bool) {
 			s.t.Errorf("%s does not fit: %v", name, err)
 		}
 	}
-	want := "push pull_request.opened push pull_request.synchronize push pull_request.synchronize issue_comment.created issue_comment.edited issue_comment.deleted pull_request.edited pull_request.closed pull_request.reopened pull_request.closed push push ping"
+	want := "push pull_request.opened push pull_request.synchronize push pull_request.synchronize issue_comment.created issue_comment.edited issue_comment.deleted pull_request.edited pull_request.converted_to_draft pull_request.ready_for_review pull_request.closed pull_request.reopened pull_request.closed push push ping"
 	if strings.Join(names, " ") != want {
 		s.t.Errorf("webhooks:\n%s\nwant\n%s", strings.Join(names, " "), want)
 	}

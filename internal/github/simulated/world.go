@@ -40,7 +40,18 @@ type User struct {
 	ID         int64
 	Login      string
 	Bot        bool
-	Permission string // admin, write, read, none
+	Permission string // admin, maintain, write, triage, read, none
+}
+
+// level is what a role comes to: GitHub says write of maintain, and read of triage.
+func (u *User) level() string {
+	switch u.Permission {
+	case "maintain":
+		return "write"
+	case "triage":
+		return "read"
+	}
+	return u.Permission
 }
 
 // Pull is a pull request.

@@ -49,9 +49,9 @@ type scene struct {
 	*Forge
 	t        *testing.T
 	git      *gitserver.Server
-	url      string // of the server; Git is at /git/, the API at /api/v3/, the pages at /forge/
-	contract *githubtest.Contract
-	client   *gh.Client // judged
+	url      string                      // of the server; Git is at /git/, the API at /api/v3/, the pages at /forge/
+	contract func() *githubtest.Contract // read when somebody first speaks
+	client   *gh.Client                  // judged
 	mu       sync.Mutex
 	at       time.Time
 	got      []received
@@ -92,7 +92,15 @@ var (
 
 func newScene(t *testing.T, change func(*Options)) *scene {
 	t.Helper()
-	s := &scene{t: t, at: time.Date(2026, 3, 4, 5, 6, 7, 800, time.UTC), answer: http.StatusAccepted, contract: githubtest.Validator(t)}
+	s := &scene{t: t, at: time.Date(2026, 3, 4, 5, 6, 7, 800, time.UTC), answer: http.StatusAccepted}
+	s.contract = sync.OnceValue(func() *githubtest.Contract {
+		c := githubtest.Validator(t)
+		t.Cleanup(func() {
+			present.Store(c.Present())
+			played.Add(int64(c.Judged()))
+		})
+		return c
+	})
 	git, err := gitserver.New(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -122,14 +130,10 @@ func newScene(t *testing.T, change func(*Options)) *scene {
 		s.at = time.Now()
 	}
 	s.open(o)
-	t.Cleanup(func() { _ = s.Forge.Close() })
+	t.Cleanup(func() { _ = s.Close() })
 	mux.Handle("/api/v3/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Forge.API().ServeHTTP(w, r) }))
 	mux.Handle("/git/", http.StripPrefix("/git", git))
 	s.client = s.as(token)
-	t.Cleanup(func() {
-		present.Store(s.contract.Present())
-		played.Add(int64(s.contract.Judged()))
-	})
 	return s
 }
 
@@ -142,10 +146,19 @@ func (s *scene) open(o Options) {
 	s.Forge = f
 }
 
+// judged holds what passes against GitHub's description.
+func (s *scene) judged() http.RoundTripper { return lazily{s} }
+
+type lazily struct{ *scene }
+
+func (l lazily) RoundTrip(r *http.Request) (*http.Response, error) {
+	return l.contract().Wrap(&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+}
+
 // as is a client with a token.
 func (s *scene) as(token string) *gh.Client {
 	s.t.Helper()
-	return s.through(s.contract.Wrap(&http.Transport{DisableKeepAlives: true}), token)
+	return s.through(s.judged(), token)
 }
 
 func (s *scene) through(rt http.RoundTripper, token string) *gh.Client {
@@ -170,7 +183,7 @@ func (s *scene) unjudged() *gh.Client {
 func (s *scene) asApp(key *rsa.PrivateKey) (installation, app *gh.Client) {
 	s.t.Helper()
 	text := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
-	rt := s.contract.Wrap(&http.Transport{DisableKeepAlives: true})
+	rt := s.judged()
 	itself, err := ghinstallation.NewAppsTransport(rt, s.o.App.ID, text)
 	if err != nil {
 		s.t.Fatal(err)
