@@ -367,6 +367,46 @@ func TestPullRequestsOfAnotherMirror(t *testing.T) {
 	})
 }
 
+// What the mirror lacks is its damage, though a pull request's read finds it: the mirror is
+// cloned anew, and the pull request is fetched again.
+func TestDamageFoundByAPullRequest(t *testing.T) {
+	for name, later := range map[string]map[string]string{
+		"of what the branch shows": {"clients/bakery.yaml": "name: bakery # new"},
+		"of older commits alone":   {"README.md": "", "clients/bakery.yaml": "", "clients/ab/abshop.yaml": "", "templates/blog.yaml": "", "platform.yaml": "", "other/x.yaml": "", "clients/z.yaml": "name: z"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, first := newWorld(t, begin())
+			r := open(t, Options{URL: w.url})
+			fetch(t, r)
+			old := packs(t, r, "pack")[0]
+			pull := pullOf(t, filepath.Join(w.dir, "clients.git"), 1, first, map[string]string{"clients/new.yaml": "name: new"})
+			base := w.commit(t, later)
+			fetch(t, r)
+			if err := r.FetchRef(t.Context(), ref(1), pull); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(os.Remove(old), os.Remove(strings.TrimSuffix(old, "pack")+"idx")); err != nil {
+				t.Fatal(err)
+			}
+			_ = r.m.st.Close()
+			r.m.st = openStorage(r.current()) // nothing is kept in memory
+			m, err := r.Merge(t.Context(), base, pull)
+			for range 2 {
+				if !errors.Is(err, ErrNotFound) {
+					break
+				}
+				if err := r.FetchRef(t.Context(), ref(1), pull); err != nil {
+					t.Fatal(err)
+				}
+				m, err = r.Merge(t.Context(), base, pull)
+			}
+			if err != nil || len(m.Changes) != 1 || r.Stats().Clones != 2 {
+				t.Errorf("%+v %v %+v", m, err, r.Stats())
+			}
+		})
+	}
+}
+
 // There are never more packs of pull requests than their limits, and each that is left
 // can be read.
 func TestOldPullRequestsGo(t *testing.T) {
