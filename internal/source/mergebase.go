@@ -73,7 +73,7 @@ func common(ctx context.Context, in reader, a, b string) (base plumbing.Hash, be
 		return base, 0, ErrNotFound
 	}
 	dates := map[plumbing.Hash]time.Time{}
-	if err := errors.Join(asked(believe(in, ha, dates)), asked(believe(in, hb, dates))); err != nil {
+	if err := errors.Join(believe(in, ha, dates), believe(in, hb, dates)); err != nil {
 		return base, 0, err
 	}
 	p := &painter{queue: queue{in: in, dates: dates}, marks: map[plumbing.Hash]uint8{}, most: maxApart}
@@ -128,6 +128,7 @@ func believe(in reader, head plumbing.Hash, dates map[plumbing.Hash]time.Time) e
 		}
 	}
 	_, err := enter(head)
+	err = asked(err)
 	for err == nil && len(stack) > 0 {
 		if len(dates) > maxApart {
 			return fmt.Errorf("more than %d commits: %w", maxApart, ErrTooMany)
