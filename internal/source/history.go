@@ -285,9 +285,10 @@ func order(found map[plumbing.Hash]*object.Commit, start plumbing.Hash) []Commit
 
 // queue is a heap of commits, the newest first. Each is pushed once.
 type queue struct {
-	in   reader
-	all  []*object.Commit
-	seen map[plumbing.Hash]bool
+	in    reader
+	all   []*object.Commit
+	seen  map[plumbing.Hash]bool
+	dates map[plumbing.Hash]time.Time // of those whose own is not believed
 }
 
 func (q *queue) Len() int { return len(q.all) }
@@ -325,6 +326,9 @@ func (q *queue) reach(h plumbing.Hash, again bool) error {
 	c, err := q.in.commit(h)
 	if err != nil {
 		return err
+	}
+	if at, ok := q.dates[h]; ok {
+		c.Committer.When = at
 	}
 	heap.Push(q, c)
 	return nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
@@ -71,7 +72,11 @@ func common(ctx context.Context, in reader, a, b string) (base plumbing.Hash, be
 	if !ok || !is {
 		return base, 0, ErrNotFound
 	}
-	p := &painter{queue: queue{in: in}, marks: map[plumbing.Hash]uint8{}, most: maxApart}
+	dates := map[plumbing.Hash]time.Time{}
+	if err := errors.Join(believe(in, ha, dates), believe(in, hb, dates)); err != nil {
+		return base, 0, err
+	}
+	p := &painter{queue: queue{in: in, dates: dates}, marks: map[plumbing.Hash]uint8{}, most: maxApart}
 	if err := errors.Join(asked(p.mark(ha, fromA)), asked(p.mark(hb, fromB))); err != nil {
 		return base, 0, err
 	}
@@ -90,8 +95,60 @@ func common(ctx context.Context, in reader, a, b string) (base plumbing.Hash, be
 	slices.SortFunc(all, func(a, b *object.Commit) int {
 		return cmp.Or(b.Committer.When.Compare(a.Committer.When), cmp.Compare(a.Hash.String(), b.Hash.String()))
 	})
-	best, err := independent(ctx, in, all)
+	best, err := independent(ctx, in, dates, all)
 	return best, behind, err
+}
+
+// believe works out when the commits of a pull request were made: never before those they
+// were made on. A stranger's clock, set back by years, would else have the whole history of
+// the branch looked at.
+func believe(in reader, head plumbing.Hash, dates map[plumbing.Hash]time.Time) error {
+	type visit struct {
+		c    *object.Commit
+		next int
+	}
+	var stack []visit
+	enter := func(h plumbing.Hash) (time.Time, error) {
+		if at, ok := dates[h]; ok {
+			return at, nil
+		}
+		c, err := in.commit(h)
+		if err != nil {
+			return time.Time{}, err
+		}
+		if in.foreign(h) {
+			dates[h] = c.Committer.When // until its parents are known
+			stack = append(stack, visit{c: c})
+		}
+		return c.Committer.When, nil
+	}
+	later := func(v visit, at time.Time) {
+		if at.After(dates[v.c.Hash]) {
+			dates[v.c.Hash] = at
+		}
+	}
+	_, err := enter(head)
+	err = asked(err)
+	for err == nil && len(stack) > 0 {
+		if len(dates) > maxApart {
+			return fmt.Errorf("more than %d commits: %w", maxApart, ErrTooMany)
+		}
+		i := len(stack) - 1
+		v := stack[i]
+		if v.next == len(v.c.ParentHashes) {
+			if stack = stack[:i]; i > 0 {
+				later(stack[i-1], dates[v.c.Hash])
+			}
+			continue
+		}
+		stack[i].next++
+		var at time.Time
+		if at, err = enter(v.c.ParentHashes[v.next]); err == nil {
+			later(v, at)
+		}
+		err = must(err)
+	}
+	return err
 }
 
 // painter goes from new to old and marks what reaches each commit.
@@ -144,7 +201,7 @@ func (p *painter) paint(ctx context.Context) ([]*object.Commit, error) {
 
 // independent returns the first of the commits that no other of them reaches. Only the
 // newest maxBases are compared.
-func independent(ctx context.Context, in reader, all []*object.Commit) (plumbing.Hash, error) {
+func independent(ctx context.Context, in reader, dates map[plumbing.Hash]time.Time, all []*object.Commit) (plumbing.Hash, error) {
 	all = all[:min(len(all), maxBases)]
 	for i, c := range all {
 		reached := false
@@ -152,7 +209,7 @@ func independent(ctx context.Context, in reader, all []*object.Commit) (plumbing
 			if i == j || reached {
 				continue
 			}
-			p := &painter{queue: queue{in: in}, marks: map[plumbing.Hash]uint8{}, most: maxApart / maxBases}
+			p := &painter{queue: queue{in: in, dates: dates}, marks: map[plumbing.Hash]uint8{}, most: maxApart / maxBases}
 			if err := errors.Join(p.mark(c.Hash, fromA), p.mark(other.Hash, fromB)); err != nil {
 				return plumbing.ZeroHash, must(err)
 			}

@@ -46,7 +46,7 @@ const (
 	maxPullBytes   = 2 << 30   // bytes of all its objects, unpacked
 	maxPullObjects = 200_000   // objects
 	maxPullCommits = 10_000    // commits that the mirror has not
-	maxApart       = 50_000    // commits that are looked at for a merge base
+	maxApart       = 20_000    // commits that are looked at for a merge base
 	maxBases       = 16        // merge bases that are compared
 	maxBehind      = 10_000    // commits that a head is said to lack
 	maxMerged      = 200       // files that one merge merges by line
