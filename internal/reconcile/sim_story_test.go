@@ -64,7 +64,7 @@ type story struct {
 	cleanNow map[state.ClientID]bool   // clean when this event began
 	up       map[string]state.ClientID // hosts that were served, and by whom
 	led      map[string]bool           // hosts that a record led to
-	old      map[string]string         // the release that a host was served by before the update under way
+	old      map[string]version        // what a host was served by before the update under way
 	gaps     map[string]bool           // hosts whose time without service somebody approved
 	excused  map[string]bool           // hosts that may go down
 	secrets  []string
@@ -204,7 +204,7 @@ func (s *story) start(t *testing.T) {
 	s.trees, s.queue, s.bySpec = map[string]manifests{}, map[state.ClientID]time.Time{}, map[string]spec{}
 	s.likeIDs, s.data, s.clean, s.up = map[string]bool{}, map[string]*kept{}, map[state.ClientID]bool{}, map[string]state.ClientID{}
 	s.excused, s.told, s.cleanNow, s.thawed = map[string]bool{}, map[string]string{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
-	s.meddled, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]string{}
+	s.meddled, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]version{}
 	s.letGo, s.overtaken, s.unmade = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[string]bool{}
 	s.tree = manifests{specs: map[string]spec{}, template: template}
 	s.chaos = &chaos{hit: s.hit, seen: map[string]int{}, until: map[string]time.Time{}, lag: map[string]time.Duration{}, given: map[string][]string{}, cancel: func() {}}
