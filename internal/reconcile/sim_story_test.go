@@ -280,7 +280,7 @@ func (s *story) start(t *testing.T) {
 		open := func(name string, kinds map[state.Kind]provider.Traits) provider.Provider {
 			o := memory.Options{Name: name, World: s.vendors.world, Kinds: memory.Change(kinds, unkind[name]), Fault: s.chaos.hook, Sleep: c.Sleep, Build: s.chaos.build, LateDeletes: late}
 			if name == "ploi" {
-				o.Address = "203.0.113.8"
+				o.Address = addresses[name]
 				o.Kinds = memory.Change(o.Kinds, func(k state.Kind, t *provider.Traits) { t.Promotable = t.Promotable && !s.inPlace })
 			}
 			if hidden {
@@ -321,6 +321,9 @@ func (s *story) start(t *testing.T) {
 	}
 }
 
+// addresses are those of the hosts' sites: a record tells by it where a name leads.
+var addresses = map[string]string{"vercel": "203.0.113.7", "ploi": "203.0.113.8"}
+
 // lookAlikes are there from the start: objects named as ours will be, without a mark or
 // with another installation's.
 func (s *story) lookAlikes() {
@@ -328,7 +331,7 @@ func (s *story) lookAlikes() {
 	seed := func(owner string, o provider.Object) {
 		o.Mark = marks[s.n(1, "marked")]
 		if o.Kind == state.KindSite {
-			o.Outputs = []provider.Output{{Name: "url", Text: "https://elsewhere.example"}, {Name: "address", Text: "203.0.113.7"}, {Name: "host", Text: "elsewhere.example"}}
+			o.Outputs = []provider.Output{{Name: "url", Text: "https://elsewhere.example"}, {Name: "address", Text: addresses[owner]}, {Name: "host", Text: "elsewhere.example"}}
 		}
 		id := s.vendors.world.Seed(owner, o)
 		s.likeIDs[id] = true
