@@ -244,7 +244,36 @@ func (r *Runner) put(tx store.Tx, job Job, providerName string, res state.Resour
 			return err
 		}
 	}
+	if err := r.overtake(tx, res); err != nil {
+		return err
+	}
 	return store.PutResource(tx, res)
+}
+
+// overtake notes of the client's earlier deployments that the host serves another one now,
+// where it serves what was built last.
+func (r *Runner) overtake(tx store.Tx, built state.Resource) error {
+	if built.Ref.Kind != state.KindDeployment || built.Phase != "" || built.Overtaken {
+		return nil
+	}
+	_, t, err := r.providerOf(built.Provider, built.Ref.Kind)
+	if err != nil || t.Promotable {
+		return nil //nolint:nilerr // a provider that is not configured any more says nothing of how it serves
+	}
+	all, err := store.Resources(tx, built.Ref.Client)
+	if err != nil {
+		return err
+	}
+	for _, other := range all {
+		if !plan.SameHost(built, other) || other.Overtaken {
+			continue
+		}
+		other.Overtaken = true
+		if err := store.PutResource(tx, other); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *Runner) outputSecret(tx store.Tx, of state.Ref, out provider.Output) (state.SecretRef, error) {

@@ -194,15 +194,23 @@ func (r *Runner) change(ctx context.Context, job Job, s plan.Step) (string, erro
 // record that lacks the object, which the next plan creates.
 func (r *Runner) replace(ctx context.Context, job Job, s plan.Step) (string, error) {
 	var have state.Resource
+	var all []state.Resource
 	var ok bool
 	err := r.Store.View(func(tx store.Tx) (err error) {
-		have, ok, err = store.Resource(tx, s.Ref)
+		if have, ok, err = store.Resource(tx, s.Ref); err != nil {
+			return err
+		}
+		all, err = store.Resources(tx, s.Ref.Client)
 		return err
 	})
 	if err != nil {
 		return "", &journalError{err}
 	}
-	if ok && have.Real() && (have.Phase == "failed" || have.Provider != s.Provider || have.Attributes.Canonical() != s.Wish.Attributes.Canonical()) {
+	_, traits, err := r.providerOf(s.Provider, s.Ref.Kind)
+	if err != nil {
+		return "", err
+	}
+	if ok && have.Real() && (have.Phase == "failed" || have.Provider != s.Provider || have.Attributes.Canonical() != s.Wish.Attributes.Canonical() || plan.Overtaken(have, all, traits)) {
 		if _, err := r.remove(ctx, job, s); err != nil {
 			return "", err
 		}

@@ -236,6 +236,22 @@ func TestWords(t *testing.T) {
 			t.Errorf("%+v: %q, want %q", row, got, want)
 		}
 	}
+	env := state.Ref{Client: "shop-1", Kind: state.KindEnvironment, Name: "host"}
+	for _, c := range []struct {
+		row   state.Drift
+		adopt string // "": not offered
+	}{
+		{state.Drift{Ref: ref, Field: "content"}, "takes it over or says why it can't"},
+		{state.Drift{Ref: ref, Field: "content", Secret: true}, "takes it over or says why it can't"},
+		{state.Drift{Ref: env, Field: "env.COLOUR"}, "takes it over or says why it can't"},
+		{state.Drift{Ref: env, Field: "env.KEY", Secret: true}, ""},
+		{state.Drift{Ref: ref, Field: state.FieldGone}, ""},
+		{state.Drift{Ref: ref, Field: state.FieldForeign}, ""},
+	} {
+		if got := Next(c.row, "shop"); strings.Contains(got, "--adopt") != (c.adopt != "") || !strings.Contains(got, c.adopt) {
+			t.Errorf("%+v: %q, want %q", c.row, got, c.adopt)
+		}
+	}
 	if word, text, detail := Report([]state.Drift{{Ref: ref, Field: "content", Policy: "ignore"}}, "shop"); word != "success" || detail != "" || !strings.Contains(text, "as recorded") {
 		t.Errorf("what is ignored is told: %s %s %s", word, text, detail)
 	}

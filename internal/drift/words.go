@@ -39,9 +39,13 @@ func Text(row state.Drift) string {
 
 // Next is what becomes of a row, or what a person can do.
 func Next(row state.Drift, client string) string {
-	retry := "`reconciler retry " + client + "` puts it back, `reconciler drift " + client + " --adopt` takes it over"
-	if row.Field == state.FieldGone {
+	retry := "`reconciler retry " + client + "` puts it back"
+	switch {
+	case row.Field == state.FieldGone:
 		retry = "`reconciler retry " + client + "` makes it again"
+	case row.Secret && row.Ref.Kind != state.KindRecord: // has no place in a manifest; what DNS says is public
+	default: // only the manifest, and where it inherits from, tell whether it can
+		retry += ", `reconciler drift " + client + " --adopt` takes it over or says why it can't"
 	}
 	switch {
 	case row.Fight:

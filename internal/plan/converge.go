@@ -71,6 +71,8 @@ func (b *builder) resource(w state.Resource) {
 		b.create(w, &have, "it is gone at "+w.Provider)
 	case have.Phase == "failed" && w.Ref.Kind == state.KindDeployment:
 		b.replace(w, have, nil, "the last try failed")
+	case w.Ref.Kind == state.KindDeployment && Overtaken(have, b.c.Recorded, b.traits(w.Provider, w.Ref.Kind)):
+		b.replace(w, have, nil, w.Provider+" serves what was built last, and that is another one")
 	case have.Provider != w.Provider:
 		b.replace(w, have, nil, "the provider changes from "+have.Provider+" to "+w.Provider)
 	case b.bereft(w) != "" && w.Ref.Kind == state.KindEnvironment:
@@ -167,6 +169,8 @@ func undoOfCreate(w state.Resource, t state.Traits) string {
 		return "it is retained, never deleted by a rollback"
 	case w.Ref.Kind == state.KindMail:
 		return "a mail that was sent stays sent"
+	case w.Ref.Kind == state.KindDeployment && !t.Promotable:
+		return "the earlier one is built again"
 	}
 	return "it is deleted again"
 }
@@ -281,7 +285,7 @@ func (b *builder) update(w, have state.Resource, fields []Field, reason string) 
 	}
 	if w.Ref.Kind == state.KindTraffic {
 		s.Undo = "the earlier deployment is promoted again"
-		if d, ok := b.recorded[b.deployment]; ok && d.Real() && d.Phase == "" {
+		if d, ok := b.recorded[b.deployment]; ok && d.Real() && d.Phase == "" && b.made(b.deployment) == "" {
 			s.Reason = "an earlier deployment is promoted; nothing is built"
 		}
 	}
@@ -305,6 +309,29 @@ func (b *builder) replace(w, have state.Resource, fields []Field, reason string)
 		s.Risk = RiskMail
 	}
 	b.add(s)
+}
+
+// SameHost says that two are releases of one site.
+func SameHost(a, b state.Resource) bool {
+	x, _ := a.Attributes.Get("site")
+	y, _ := b.Attributes.Get("site")
+	return a.Ref != b.Ref && a.Ref.Client == b.Ref.Client && a.Ref.Kind == state.KindDeployment && b.Ref.Kind == state.KindDeployment &&
+		a.Provider == b.Provider && x.Ref != nil && y.Ref != nil && *x.Ref == *y.Ref
+}
+
+// Overtaken says that a release which is on record does not serve, or not for long: its host
+// serves what was built last, and another one was, or is being built. Promoting it, as other
+// hosts can, takes building it again.
+func Overtaken(have state.Resource, recorded []state.Resource, t state.Traits) bool {
+	if t.Promotable || have.Ref.Kind != state.KindDeployment || !have.Real() || have.Phase != "" {
+		return false
+	}
+	for _, other := range recorded {
+		if SameHost(have, other) && pending(other) && !other.Overtaken {
+			return true
+		}
+	}
+	return have.Overtaken
 }
 
 // pending says that what is on record is not ready yet.

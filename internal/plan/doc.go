@@ -52,6 +52,10 @@
 // changed that by hand and the manifest takes it over, the record goes on under its new
 // name: that takes a look, and is no removal.
 //
+// A host whose deployments aren't Promotable serves what was built last. Which that is stands
+// on record (state.Resource.Overtaken): a release that another one overtook is built again,
+// under its own name, where other hosts would promote it.
+//
 // A user is retained with the database that it is in, goes off the record with it, and
 // is led to the new site when its client returns: lists that are late would show it to
 // nobody, and it would be made twice.

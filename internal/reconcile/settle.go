@@ -11,7 +11,7 @@ import (
 )
 
 // rollBack takes back what a failed pass changed, as far as the rules say: what serves
-// is put back; a first provisioning that nobody wants kept is removed in reverse, its
+// is put back, built again where its host can't promote it; a first provisioning that nobody wants kept is removed in reverse, its
 // database retained; a deployment that failed goes. It runs through the same protocol
 // as every plan, so that a crash in its middle is gone on from. over says that the pass
 // ends here; result is that of the failed pass, nil when an earlier one left it.
@@ -31,6 +31,7 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 			})
 			return p, err
 		},
+		func() (plan.Plan, error) { return buildAgain(g, m), nil },
 		func() (plan.Plan, error) { return e.backOut(g, m, keep), nil },
 		func() (plan.Plan, error) { return apply.Failed(m.recorded), nil },
 	} {
@@ -96,6 +97,29 @@ func stillWorks(m *member) string {
 		return "Your site still runs the old version. "
 	}
 	return ""
+}
+
+// buildAgain is the plan that makes the release serve again that traffic leads to, by the
+// record, where the host serves what was built last: that is what failed.
+func buildAgain(g *group, m *member) (p plan.Plan) {
+	for _, t := range m.recorded {
+		to, _ := t.Attributes.Get("deployment")
+		if t.Ref.Kind != state.KindTraffic || !t.Real() || to.Ref == nil || m.client.Removed {
+			continue
+		}
+		for _, have := range m.recorded {
+			if have.Ref != *to.Ref || have.Adopted || !plan.Overtaken(have, m.recorded, g.traits[have.Provider][have.Ref.Kind]) {
+				continue
+			}
+			wish := have
+			wish.Overtaken = false
+			made := plan.Step{Number: plan.StepDeploy, Action: plan.Replace, Ref: have.Ref, Client: m.client.Name, Provider: have.Provider, Wish: &wish, Prior: &have,
+				Reason: "put back: " + m.client.RollingBack, Undo: "nothing: this is the undo"}
+			p.Steps = append(p.Steps, made, plan.Step{Number: plan.StepMonitor, Action: plan.Await, Ref: have.Ref, Client: m.client.Name, Provider: have.Provider,
+				Reason: "until it is built", Undo: "nothing: it only waits", Needs: []string{made.Key()}})
+		}
+	}
+	return p
 }
 
 // backOut is the plan that removes what this run created, in reverse. The database is

@@ -223,10 +223,18 @@ func (s *story) serves(host string) bool {
 // under way: then the old version is what served before that.
 func (s *story) noteOld() {
 	for host, owner := range s.up {
-		if c := s.client(owner); len(c.Undo) == 0 && c.RollingBack == "" || s.old[host] == "" {
-			s.old[host], _ = s.vendors.world.Serves(host)
+		if c := s.client(owner); len(c.Undo) == 0 && c.RollingBack == "" || s.old[host].id == "" {
+			s.old[host] = s.version(host)
 		}
 	}
+}
+
+// version is what a host is served by.
+type version struct{ id, colour string }
+
+func (s *story) version(host string) version {
+	d, _ := s.vendors.world.Serves(host)
+	return version{d, s.vendors.world.BuiltWith(d)["COLOUR"]}
 }
 
 // handedOver says that the wish gives the host to another client, and that it has it: what
@@ -245,8 +253,14 @@ func (s *story) stillOld(ids []state.ClientID) {
 			continue
 		}
 		for host, owner := range s.up {
-			old := s.old[host]
-			if now, _ := s.vendors.world.Serves(host); owner == id && old != "" && now != old && !s.inPlace && !s.handedOver(host, id, now) {
+			old, now := s.old[host], s.version(host)
+			if owner != id || old.id == "" || s.handedOver(host, id, now.id) {
+				continue
+			}
+			if s.inPlace {
+				old.id, now.id = "", "" // it is built again
+			}
+			if now != old {
 				s.broken("I5: the update of %s failed, and %s is served by %s, not by %s", id, host, now, old)
 			}
 		}

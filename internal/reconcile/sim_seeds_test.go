@@ -19,6 +19,8 @@ var onceRed = []struct {
 	{3179133, "what was put back after a death was held against what served in the middle of the update"},
 	{3180187, "a name that had gone to its new owner counted as the old one's"},
 	{3656175, "a create that was sent twice was taken back before the first one came to be"},
+	{3629680, "a failed update at a host that deploys in place left the new version serving"},
+	{3665550, "a site of strangers at one host had the address of another host"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {

@@ -64,7 +64,7 @@ type story struct {
 	cleanNow map[state.ClientID]bool   // clean when this event began
 	up       map[string]state.ClientID // hosts that were served, and by whom
 	led      map[string]bool           // hosts that a record led to
-	old      map[string]string         // the release that a host was served by before the update under way
+	old      map[string]version        // what a host was served by before the update under way
 	gaps     map[string]bool           // hosts whose time without service somebody approved
 	excused  map[string]bool           // hosts that may go down
 	secrets  []string
@@ -204,7 +204,7 @@ func (s *story) start(t *testing.T) {
 	s.trees, s.queue, s.bySpec = map[string]manifests{}, map[state.ClientID]time.Time{}, map[string]spec{}
 	s.likeIDs, s.data, s.clean, s.up = map[string]bool{}, map[string]*kept{}, map[state.ClientID]bool{}, map[string]state.ClientID{}
 	s.excused, s.told, s.cleanNow, s.thawed = map[string]bool{}, map[string]string{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
-	s.meddled, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]string{}
+	s.meddled, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]version{}
 	s.letGo, s.overtaken, s.unmade = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[string]bool{}
 	s.tree = manifests{specs: map[string]spec{}, template: template}
 	s.chaos = &chaos{hit: s.hit, seen: map[string]int{}, until: map[string]time.Time{}, lag: map[string]time.Duration{}, given: map[string][]string{}, cancel: func() {}}
@@ -280,7 +280,7 @@ func (s *story) start(t *testing.T) {
 		open := func(name string, kinds map[state.Kind]provider.Traits) provider.Provider {
 			o := memory.Options{Name: name, World: s.vendors.world, Kinds: memory.Change(kinds, unkind[name]), Fault: s.chaos.hook, Sleep: c.Sleep, Build: s.chaos.build, LateDeletes: late}
 			if name == "ploi" {
-				o.Address = "203.0.113.8"
+				o.Address = addresses[name]
 				o.Kinds = memory.Change(o.Kinds, func(k state.Kind, t *provider.Traits) { t.Promotable = t.Promotable && !s.inPlace })
 			}
 			if hidden {
@@ -321,6 +321,9 @@ func (s *story) start(t *testing.T) {
 	}
 }
 
+// addresses are those of the hosts' sites: a record tells by it where a name leads.
+var addresses = map[string]string{"vercel": "203.0.113.7", "ploi": "203.0.113.8"}
+
 // lookAlikes are there from the start: objects named as ours will be, without a mark or
 // with another installation's.
 func (s *story) lookAlikes() {
@@ -328,7 +331,7 @@ func (s *story) lookAlikes() {
 	seed := func(owner string, o provider.Object) {
 		o.Mark = marks[s.n(1, "marked")]
 		if o.Kind == state.KindSite {
-			o.Outputs = []provider.Output{{Name: "url", Text: "https://elsewhere.example"}, {Name: "address", Text: "203.0.113.7"}, {Name: "host", Text: "elsewhere.example"}}
+			o.Outputs = []provider.Output{{Name: "url", Text: "https://elsewhere.example"}, {Name: "address", Text: addresses[owner]}, {Name: "host", Text: "elsewhere.example"}}
 		}
 		id := s.vendors.world.Seed(owner, o)
 		s.likeIDs[id] = true

@@ -184,6 +184,9 @@ type Resource struct {
 	Message    string           `json:"message,omitempty"`    // why failed, what to do for manual
 	Run        string           `json:"run,omitempty"`        // the pass that created it
 	Site       string           `json:"site,omitempty"`       // ID of the site that it referred to when it was written; "": of none, or not known
+	// Overtaken: of a deployment whose host serves what was built last, that another one was
+	// built since. It serves again when it is built again.
+	Overtaken bool `json:"overtaken,omitempty"`
 	// Retained data: taken out of use at, to be purged not before.
 	RetainedAt time.Time `json:"retainedAt,omitzero"`
 	PurgeAfter time.Time `json:"purgeAfter,omitzero"` // zero with RetainedAt set: kept for ever

@@ -1,0 +1,95 @@
+package reconcile_test
+
+import (
+	"testing"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/memory"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// newInPlace is newVendors with a host that serves what was built last.
+func newInPlace(t testing.TB) (*vendors, *world) {
+	t.Helper()
+	v := &vendors{faults: &memory.Faults{}}
+	w := newWorldWith(t, func(c *clock) []provider.Provider {
+		v.clock, v.world = c, memory.NewWorld(c.Now)
+		open := func(name string, kinds map[state.Kind]provider.Traits) provider.Provider {
+			return memory.New(memory.Options{Name: name, World: v.world, Kinds: kinds, Fault: v.faults.Hook, Sleep: c.Sleep})
+		}
+		inPlace := memory.Change(memory.Hosting(), func(_ state.Kind, t *provider.Traits) { t.Promotable = false })
+		return []provider.Provider{open("railway", memory.Databases()), open("vercel", inPlace), open("cloudflare", memory.DNS())}
+	})
+	return v, w
+}
+
+func (v *vendors) colour(host string) string {
+	d, _ := v.world.Serves(host)
+	return v.world.BuiltWith(d)["COLOUR"]
+}
+
+func coloured(colour string) map[string]string {
+	return map[string]string{"clients/bakery.yaml": client("bakery", "env: {COLOUR: "+colour+"}")}
+}
+
+// Where a host serves what was built last, a revert builds the earlier version again, and a
+// pass that finds nothing to do builds nothing.
+func TestRevertWhereTheHostDeploysInPlace(t *testing.T) {
+	v, w := newInPlace(t)
+	for _, colour := range []string{"red", "green", "red", "green", "blue", "red"} {
+		w.apply(coloured(colour))
+		w.want("bakery", state.StatusActive)
+		if got := v.colour("bakery.agency.example"); got != colour {
+			t.Fatalf("it serves the %s version, and the %s one is wished", got, colour)
+		}
+		v.world.ForgetCalls()
+		id, err := w.engine.Retry("bakery", "dana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.pass(id); len(v.writes()) > 0 {
+			t.Fatalf("at rest it writes %v", v.writes())
+		}
+	}
+}
+
+// A failed update at such a host deploys the earlier version and environment again, wherever
+// it fails.
+func TestFailedUpdateWhereTheHostDeploysInPlace(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		fail func(v *vendors, w *world)
+	}{
+		{"traffic is refused", func(v *vendors, _ *world) {
+			v.faults.On(memory.Before, memory.Is(memory.Update, state.KindTraffic), 1, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+		}},
+		{"it does not answer well", func(v *vendors, w *world) {
+			w.unfit = func(string) error {
+				if v.colour("bakery.agency.example") == "green" {
+					return errAway
+				}
+				return nil
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v, w := newInPlace(t)
+			w.apply(coloured("red"))
+			c.fail(v, w)
+			w.apply(coloured("green"))
+			if r := w.want("bakery", state.StatusFailed); v.colour("bakery.agency.example") != "red" {
+				t.Errorf("it serves the %s version, and says %q", v.colour("bakery.agency.example"), r.Because)
+			}
+			v.faults.Clear()
+			w.unfit = nil
+			id, err := w.engine.Retry("bakery", "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.pass(id)
+			if w.want("bakery", state.StatusActive); v.colour("bakery.agency.example") != "green" {
+				t.Errorf("after a retry it serves the %s version", v.colour("bakery.agency.example"))
+			}
+		})
+	}
+}
