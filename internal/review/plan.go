@@ -6,7 +6,6 @@ import (
 	"crypto/sha1" //nolint:gosec // Git's own ids
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -174,7 +173,7 @@ func (r *Reviewer) plan(ctx context.Context, p state.Pull, base string) error {
 // view is a judged pull request on its way to be told.
 type view struct {
 	comment report.PullPlan
-	whole   []byte      // the plan as JSON; nil: there is none
+	whole   []byte      // the plan, packed; nil: there is none
 	since   report.Plan // the one before
 }
 
@@ -218,10 +217,8 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 		}
 		v.comment.Clients[c.Name] = about
 	}
-	if v.whole, err = json.Marshal(j.Preview); err != nil {
-		return fmt.Errorf("keep the plan: %w", err)
-	}
-	return nil
+	v.whole, err = pack(j.Preview)
+	return err
 }
 
 // filesOf are the paths that a merge changes, with the blob they have after it.
@@ -352,7 +349,7 @@ func (r *Reviewer) tell(p, before state.Pull, v view) error {
 		if err := r.put(tx, p); err != nil {
 			return err
 		}
-		if v.whole != nil && len(v.whole) <= store.MaxPlan {
+		if v.whole != nil {
 			if err := store.PutPullPlan(tx, p.Number, v.whole); err != nil {
 				return err
 			}

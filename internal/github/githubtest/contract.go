@@ -52,6 +52,11 @@ func Validator(tb testing.TB) *Contract {
 	return c
 }
 
+// For is the same contract for another test, without reading the description again.
+func (c *Contract) For(tb testing.TB) *Contract {
+	return &Contract{tb: tb, doc: c.doc, routes: c.routes}
+}
+
 // Present says whether there is a description to judge by.
 func (c *Contract) Present() bool { return c.doc != nil }
 

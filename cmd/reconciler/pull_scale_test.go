@@ -1,0 +1,94 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/github/simulated"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+)
+
+// none is the smallest client: a manifest that asks for nothing.
+func none(name string, more ...string) string {
+	return bare(name, append([]string{"database: {provider: none}"}, more...)...)
+}
+
+// S06: 5,000 changed files → one comment below 65,536 bytes with the risky clients in
+// full; at most six statuses; the full plan is a page, and JSON, behind the comment's link.
+func TestS06Huge(t *testing.T) {
+	const there, risky, changed = 100, 40, 5000
+	before, after := map[string]string{}, map[string]string{}
+	for i := range risky {
+		name := fmt.Sprintf("risky%02d", i)
+		before["clients/"+name+".yaml"], after["clients/"+name+".yaml"] = bare(name), ""
+	}
+	for i := range there {
+		name := fmt.Sprintf("old%04d", i)
+		before["clients/"+name+".yaml"], after["clients/"+name+".yaml"] = none(name), bare(name)
+	}
+	for i := range changed - there - risky {
+		name := fmt.Sprintf("new%04d", i)
+		after["clients/"+name+".yaml"] = bare(name, "labels: {a: b}")
+	}
+	h := newHub(t, before, func(_ *hub, _ *simulated.Options, config *[]string) {
+		*config = append(*config, "guard: {maxCreates: 10000}")
+	})
+	h.look()
+	h.active("risky00", "old0000")
+	n := h.propose("huge", after)
+	began := time.Now()
+	h.look()
+	t.Logf("planned and told in %s", time.Since(began).Round(time.Millisecond))
+	body := h.wantComment(n, "plan", "https://reconciler.agency.example/pulls/1")
+	if len(body) >= 65_536 {
+		t.Errorf("the comment has %d bytes", len(body))
+	}
+	for i := range risky {
+		name := fmt.Sprintf("risky%02d", i)
+		if !strings.Contains(body, "| ⚠️&nbsp;[`"+name+"`](<https://reconciler.agency.example/clients/"+name+">) | changes: database | kept until ") {
+			t.Errorf("%s is not in the table", name)
+		}
+		if _, told, ok := strings.Cut(body, "#### ⚠️ "+name+"\n"); !ok || !strings.HasPrefix(told, "\nIts database goes out of use and stays until ") {
+			t.Errorf("what comes of %s is not told", name)
+		}
+	}
+	if s := h.gh.Statuses(h.headOf(n)); len(s) > 6 {
+		t.Errorf("%d statuses", len(s))
+	}
+	if s := h.gh.StatusHistory(h.headOf(n)); len(s) > 6 {
+		t.Errorf("%d status writes", len(s))
+	}
+	var plan reconcile.Preview
+	if err := json.Unmarshal([]byte(h.whole("/api/pulls/1/plan")), &plan); err != nil {
+		t.Fatal(err)
+	}
+	if len(plan.Changes) != changed {
+		t.Errorf("the plan has %d changes", len(plan.Changes))
+	}
+	page := h.whole("/pulls/1")
+	for _, w := range []string{"risky00", "risky39", "4000 more clients are not shown", "/api/pulls/1/plan"} {
+		if !strings.Contains(page, w) {
+			t.Errorf("the page lacks %q", w)
+		}
+	}
+}
+
+// whole is an answer of our own pages, however long.
+func (h *hub) whole(path string) string {
+	h.t.Helper()
+	res, err := http.Get("http://" + h.daemon.program.listensAt() + path)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 64<<20))
+	if err != nil || res.StatusCode != http.StatusOK {
+		h.t.Fatalf("%s: %d %v %.200s", path, res.StatusCode, err, body)
+	}
+	return string(body)
+}
