@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -91,4 +92,101 @@ func (h *hub) whole(path string) string {
 		h.t.Fatalf("%s: %d %v %.200s", path, res.StatusCode, err, body)
 	}
 	return string(body)
+}
+
+// spent counts the program's writes, by kind, after the first n.
+func (h *hub) spent(n int) map[string]int {
+	out := map[string]int{}
+	for _, w := range h.gh.Writes()[n:] {
+		out[w.Kind]++
+	}
+	return out
+}
+
+// A plan on a pull request costs one comment write and four status writes at most, the
+// merge of one client one comment write, six status writes and a deployment with two
+// statuses; looking again costs no write, and nothing that GitHub counts.
+func TestBudgetOfWrites(t *testing.T) {
+	for _, kind := range []simulated.Kind{simulated.MergeCommit, simulated.Squash, simulated.Rebase} {
+		t.Run(string(kind), func(t *testing.T) { budget(t, kind, false) })
+	}
+	// The outbox is emptied at every call to a provider: nothing can be said together.
+	t.Run("at every step", func(t *testing.T) { budget(t, simulated.MergeCommit, true) })
+}
+
+func budget(t *testing.T, kind simulated.Kind, often bool) {
+	h := newHub(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery")})
+	h.look()
+	if often {
+		tell := func() {
+			if err := h.daemon.program.deliver(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}
+		h.calls.interfere(func(call) error { tell(); return nil }, func(call) error { tell(); return nil })
+		h.calls.slow(func(call) bool { tell(); return false })
+	}
+	within := func(what string, n int, most map[string]int) {
+		t.Helper()
+		got := h.spent(n)
+		t.Logf("%s: %v", what, got)
+		for kind, k := range got {
+			if k > most[kind] {
+				t.Errorf("%s: %d writes of kind %s, want %d at most", what, k, kind, most[kind])
+			}
+		}
+	}
+	at := len(h.gh.Writes())
+	n := h.propose("add-demoshop", map[string]string{"clients/demoshop.yaml": manifestOf("demoshop")})
+	h.look()
+	h.wantComment(n, "plan", "demoshop")
+	within("plan", at, map[string]int{"comment.create": 1, "status.create": 4})
+
+	at = len(h.gh.Writes())
+	h.clock.add(time.Minute)
+	h.pushTo("add-demoshop", map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "env: {STORE_CURRENCY: CHF}")})
+	h.look()
+	h.clock.add(time.Minute)
+	h.look()
+	h.wantComment(n, "plan", "CHF")
+	within("plan of the next push", at, map[string]int{"comment.edit": 1, "status.create": 4})
+
+	at = len(h.gh.Writes())
+	commit := h.merge(n, kind)
+	h.look()
+	h.active("demoshop")
+	h.look()
+	h.wantStatus(commit, "apply", "success", "demoshop")
+	h.wantComment(n, "result", "demoshop", "live")
+	within("merge", at, map[string]int{"comment.create": 1, "status.create": 6, "deployment.create": 1, "deployment.status": 2})
+
+	at = len(h.gh.Writes())
+	used := h.used()
+	for range 5 {
+		h.look()
+	}
+	within("looking again", at, nil)
+	if now := h.used(); now != used {
+		t.Errorf("looking again took %d requests of the hour's", now-used)
+	}
+}
+
+// used is how many requests GitHub counted, of the program's hour.
+func (h *hub) used() int {
+	h.t.Helper()
+	r, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, h.api.URL+"/api/v3/rate_limit", nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+hubToken)
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var rate struct{ Rate struct{ Used int } }
+	if err := json.NewDecoder(res.Body).Decode(&rate); err != nil {
+		h.t.Fatal(err)
+	}
+	return rate.Rate.Used
 }
