@@ -8,10 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/forge"
+	"github.com/compassdigital/reconciler/internal/github/githubtest"
 	"github.com/compassdigital/reconciler/internal/github/simulated"
 	"github.com/compassdigital/reconciler/internal/gitserver"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -22,8 +24,38 @@ import (
 // requests, comment and merge there, and the program reads and writes there over HTTP.
 type hub struct {
 	*world
-	gh  *simulated.Forge
-	api *httptest.Server
+	gh       *simulated.Forge
+	api      *httptest.Server
+	contract *githubtest.Contract // what is said there is held against
+}
+
+// described is GitHub's description, read once for all tests.
+var described description
+
+type description struct {
+	once sync.Once
+	read *githubtest.Contract
+}
+
+func (d *description) in(t testing.TB) *githubtest.Contract {
+	t.Helper()
+	d.once.Do(func() { d.read = githubtest.Validator(t) })
+	if d.read == nil {
+		t.Fatal("GitHub's description can't be read")
+	}
+	return d.read.For(t)
+}
+
+// wantContract says how much was held against GitHub's description; nothing would prove
+// nothing.
+func (h *hub) wantContract() {
+	if !h.contract.Present() {
+		return
+	}
+	h.t.Logf("%d exchanges with GitHub held against its description", h.contract.Judged())
+	if h.contract.Judged() == 0 {
+		h.t.Error("no exchange with GitHub was held against its description")
+	}
 }
 
 // hubToken is the program's token at the simulated GitHub: invented, like all here.
@@ -58,7 +90,9 @@ func newHub(t testing.TB, files map[string]string, options ...hubOption) *hub {
 	h.gh.AddUser("robin", "admin")
 	h.gh.AddUser("sam", "none")
 	h.gh.AddUser("reconciler-bot", "write")
-	h.api = httptest.NewServer(h.gh.API())
+	h.contract = described.in(t)
+	t.Cleanup(h.wantContract) // when nobody asks any more
+	h.api = httptest.NewServer(h.contract.Handler(h.gh.API()))
 	t.Cleanup(h.api.Close)
 	// Pushes go through the server that GitHub watches.
 	h.server.Config.Handler = git

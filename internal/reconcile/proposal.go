@@ -72,8 +72,13 @@ func (e *Engine) Judge(ctx context.Context, p Proposal) (Judgement, error) {
 // withPlanned are the clients that a plan of everybody changes, beside those that it knew.
 func withPlanned(j Judgement) []state.PullClient {
 	out := slices.Clone(j.Clients)
+	known := map[string]bool{}
+	for _, k := range out {
+		known[k.Name] = true
+	}
 	for _, c := range j.Changes {
-		if !slices.ContainsFunc(out, func(k state.PullClient) bool { return k.Name == c.Client }) {
+		if !known[c.Client] {
+			known[c.Client] = true
 			out = append(out, state.PullClient{Name: c.Client})
 		}
 	}
@@ -198,12 +203,17 @@ func (e *Engine) wouldWait(p Proposal, t weighed) ([]state.Hold, error) {
 	}
 	in.Root = in.Baseline.Root
 	var paths []string
+	read := map[string]bool{}
 	for _, ch := range t.changes {
 		paths = append(paths, ch.Path)
+		read[ch.Path] = true
+	}
+	for _, path := range accept.Retry(in.Baseline) {
+		read[path] = true
 	}
 	in.Commits = []accept.Commit{{ID: p.Commit, Reviewed: true, Paths: paths}}
 	for _, f := range p.Merged {
-		if slices.Contains(paths, f.Path) || slices.Contains(accept.Retry(in.Baseline), f.Path) {
+		if read[f.Path] {
 			in.Files[f.Path] = f
 		}
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"sort"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/plan"
@@ -162,4 +163,12 @@ func (c Change) risky() bool {
 		}
 	}
 	return false
+}
+
+// Ranked are the plan's changes with those first that people would notice, each half in
+// the plan's order: for who shows a part of a long one.
+func (p Plan) Ranked() []Change {
+	out := append([]Change(nil), p.Changes...)
+	sort.SliceStable(out, func(i, j int) bool { return out[i].risky() && !out[j].risky() })
+	return out
 }

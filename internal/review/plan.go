@@ -6,7 +6,6 @@ import (
 	"crypto/sha1" //nolint:gosec // Git's own ids
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -176,9 +175,9 @@ func (r *Reviewer) plan(ctx context.Context, p state.Pull, base string) error {
 // view is a judged pull request on its way to be told.
 type view struct {
 	comment report.PullPlan
-	whole   []byte      // the plan as JSON; nil: there is none
+	whole   []byte      // the plan, packed; nil: there is none
 	since   report.Plan // the one before, of another base
-	earlier []byte      // the same as JSON, if it is to be kept; empty: forgotten
+	earlier []byte      // the same packed, if it is to be kept; empty: forgotten
 	turned  bool        // earlier is to be written
 }
 
@@ -222,10 +221,8 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 		}
 		v.comment.Clients[c.Name] = about
 	}
-	if v.whole, err = json.Marshal(j.Preview); err != nil {
-		return fmt.Errorf("keep the plan: %w", err)
-	}
-	return nil
+	v.whole, err = pack(j.Preview)
+	return err
 }
 
 // since adds the plan that was made of the same head onto another base. One that was made
@@ -254,7 +251,8 @@ func (r *Reviewer) since(p *state.Pull, before state.Pull, base string, v *view)
 	if len(text) == 0 {
 		return nil
 	}
-	if err := json.Unmarshal(text, &v.since); err != nil {
+	var err error
+	if v.since, err = unpack(text); err != nil {
 		return fmt.Errorf("read the plan before: %w", err)
 	}
 	v.comment.Since, v.comment.SinceBase = &v.since, p.SinceBase
@@ -389,7 +387,7 @@ func (r *Reviewer) tell(p, before state.Pull, v view) error {
 		if err := r.put(tx, p); err != nil {
 			return err
 		}
-		if v.whole != nil && len(v.whole) <= store.MaxPlan {
+		if v.whole != nil {
 			if err := store.PutPullPlan(tx, p.Number, v.whole); err != nil {
 				return err
 			}

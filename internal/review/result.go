@@ -2,8 +2,6 @@ package review
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -12,6 +10,10 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
+
+// maxDifferences is of how many clients that are riskier than reviewed a result compares the
+// plans: each takes a look at its providers.
+const maxDifferences = 10
 
 // results writes the result comment of every pull request of a head whose clients have all
 // come to an end, for now: one that goes on later is told again.
@@ -85,7 +87,7 @@ func (r *Reviewer) result(ctx context.Context, p state.Pull, head string) (out r
 			if state.FateWord(fate) == "pending" {
 				ended = false
 			}
-			if state.FateWord(fate) == "held" && !c.Removed {
+			if len(held) < maxDifferences && state.FateWord(fate) == "held" && !c.Removed {
 				held = append(held, len(out.Clients))
 			}
 			if s := one.Run.Started; !s.IsZero() && (began.IsZero() || s.Before(began)) {
@@ -162,16 +164,4 @@ func (r *Reviewer) difference(ctx context.Context, c *report.ClientResult, revie
 		}
 	}
 	return nil
-}
-
-// PlanOf is the plan that was told of a pull request; an empty one where there is none.
-func PlanOf(tx store.Tx, number int) (plan report.Plan, err error) {
-	text, ok, err := store.PullPlan(tx, number)
-	if err != nil || !ok {
-		return plan, err
-	}
-	if err := json.Unmarshal(text, &plan); err != nil {
-		return plan, fmt.Errorf("read the plan of pull request %d: %w", number, err)
-	}
-	return plan, nil
 }

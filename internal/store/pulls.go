@@ -32,7 +32,7 @@ func DeletePull(tx Tx, number int) error {
 	return tx.Delete(bucketPulls, seqKey(uint64(number)))
 }
 
-// PullPlan returns the whole plan of a pull request, as `plan -o json` has it.
+// PullPlan returns the whole plan of a pull request: its JSON in gzip.
 func PullPlan(tx Tx, number int) ([]byte, bool, error) {
 	return get[[]byte](tx, bucketPlans, seqKey(uint64(number)))
 }

@@ -51,7 +51,7 @@ func (s *server) pull(w http.ResponseWriter, r *http.Request) {
 	}
 	p, plan, err := s.Reviews.Pull(n)
 	shown := min(len(plan.Changes), maxChanges)
-	s.page(w, "pull.html", pullPage{p, plan, plan.Changes[:shown], len(plan.Changes) - shown}, err)
+	s.page(w, "pull.html", pullPage{p, plan, plan.Ranked()[:shown], len(plan.Changes) - shown}, err)
 }
 
 func (s *server) pullPlan(w http.ResponseWriter, r *http.Request) {
