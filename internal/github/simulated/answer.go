@@ -90,8 +90,7 @@ func (f *Forge) run(c *call, x Fault) (any, error) {
 	}
 	switch {
 	case x.Primary:
-		f.usageOf(c.login()).used = f.limits.Hour
-		p = f.limited(c.route, c.login())
+		p = f.primary(c.login())
 	case x.Secondary > 0:
 		p = f.secondary(x.Secondary)
 	case c.route.kind != "rate":

@@ -15,11 +15,13 @@
 // are set while it runs, for one kind of call or for all.
 //
 // With Options.Dir the world outlives the process: it is written before a call is answered.
-// Not kept are tokens of installations, deliveries of webhooks, limits, faults and Writes.
+// Not kept are tokens of installations, webhooks made over the API and all deliveries,
+// limits, faults and Writes.
 //
-// It refuses: GraphQL, reviews, more than one repository and its forks. What GitHub would
-// only do slowly (a webhook, a test merge) is done by one goroutine, in order; Settle waits
-// for it, Close ends it. Pages answer only this machine.
+// It refuses: GraphQL, reviews, organisations and teams, renames, more than one repository
+// and its forks. It counts no concurrent requests. What GitHub would only do slowly (a
+// webhook, a test merge) is done by one goroutine, in order; Settle waits for it, Close ends
+// it. Pages answer only this machine.
 //
 // # Design
 //

@@ -108,12 +108,7 @@ func (f *Forge) rate(login string) object {
 func (f *Forge) limited(r *route, login string) *problem {
 	u, now, l := f.usageOf(login), f.o.Now(), f.limits
 	if l.Hour > 0 && u.used >= l.Hour {
-		p := fail(http.StatusForbidden, "API rate limit exceeded for "+login+".")
-		p.doc = docs + "/rest/overview/rate-limits-for-the-rest-api"
-		if l.TooMany {
-			p.status = http.StatusTooManyRequests
-		}
-		return p
+		return f.primary(login)
 	}
 	cost := 1
 	if r.write {
@@ -123,7 +118,7 @@ func (f *Forge) limited(r *route, login string) *problem {
 	for _, s := range u.points {
 		sum += s.n
 	}
-	if l.Points > 0 && sum > l.Points {
+	if l.Points > 0 && sum > l.Points && len(u.points) > 0 {
 		return f.secondary(u.points[0].at.Add(time.Minute).Sub(now))
 	}
 	if r.content {
@@ -144,6 +139,21 @@ func (f *Forge) limited(r *route, login string) *problem {
 	u.used++
 	u.points = append(u.points, spent{now, cost})
 	return nil
+}
+
+// primary is the answer of the primary limit, which is used up until its hour ends.
+func (f *Forge) primary(login string) *problem {
+	u := f.usageOf(login)
+	u.used = max(u.used, f.limits.Hour)
+	if f.limits.Hour == 0 {
+		u.used = math.MaxInt32
+	}
+	p := fail(http.StatusForbidden, "API rate limit exceeded for "+login+".")
+	p.doc = docs + "/rest/overview/rate-limits-for-the-rest-api"
+	if f.limits.TooMany {
+		p.status = http.StatusTooManyRequests
+	}
+	return p
 }
 
 // secondary is the answer of a secondary limit, with how long to wait.
@@ -176,7 +186,7 @@ type Fault struct {
 	Cut       bool            // the connection is cut before anything happens
 	Lost      bool            // it happens, and the connection is cut
 	Secondary time.Duration   // a secondary limit refuses, for so long
-	Primary   bool            // the primary limit refuses
+	Primary   bool            // the primary limit refuses, and goes on to until its hour ends
 	Truncated bool            // it happens, and half of the answer arrives
 }
 

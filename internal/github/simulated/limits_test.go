@@ -110,6 +110,22 @@ func TestLimitsAreWhatAClientUnderstands(t *testing.T) {
 	if !errors.As(err, &secondary) || secondary.GetRetryAfter() != 90*time.Second {
 		t.Errorf("%v", err)
 	}
+	s.Inject(Fault{Times: 1, Primary: true})
+	for range 2 {
+		res := s.mustRaw("GET", "/pulls", "")
+		if res.StatusCode != http.StatusForbidden || res.Header.Get("X-Ratelimit-Remaining") != "0" || res.Header.Get("Retry-After") != "" {
+			t.Errorf("the primary limit: %s, %v", res.Status, res.Header)
+		}
+	}
+	s.pass(time.Hour)
+	s.SetLimits(Limits{Points: 7, TooMany: true, NoRetryAfter: true})
+	s.mustRaw("GET", "/pulls", "")
+	s.mustRaw("POST", "/issues/1/comments", `{"body":"x"}`)
+	if res := s.mustRaw("POST", "/issues/1/comments", `{"body":"x"}`); res.StatusCode != http.StatusTooManyRequests || res.Header.Get("Retry-After") != "" {
+		t.Errorf("more than the points of a minute: %s, %v", res.Status, res.Header)
+	}
+	s.pass(time.Hour)
+	s.SetLimits(Limits{Hour: 3})
 	rate, _, err := s.client.RateLimit.Get(ctx)
 	if err != nil || rate.Core.Limit != 3 || rate.Core.Remaining != 3 {
 		t.Errorf("%v %v", rate, err)
