@@ -120,6 +120,10 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 	}
 	defer p.close()
 	p.gitServer = git
+	git.OnPush = func(string, string, string) { p.daemon.Hint() }
+	if err := p.openDemoForge(git, o); err != nil {
+		return err
+	}
 	out.names = p.names
 	s := newScreen(out, p)
 	p.emit.Store(s.event)
@@ -130,8 +134,13 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 			passed()
 		}
 	}
-	git.OnPush = func(string, string, string) { p.daemon.Hint() }
-	git.Tell = func(push context.Context, _, _, head string, say func(string)) { p.tellPusher(ctx, push, s, head, say) }
+	git.Tell = func(push context.Context, _, branch, head string, say func(string)) {
+		if branch != p.config.Repository.Branch {
+			say("Open a pull request of " + branch + ", and see its plan there: " + p.forgeURL())
+			return
+		}
+		p.tellPusher(ctx, push, s, head, say)
+	}
 
 	ctx, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -311,12 +320,21 @@ func exampleFiles() (map[string]string, error) {
 // demoConfig is written into the folder, so that every command works with --data DIR.
 // The repository is named by its folder: the port may be another one the next time.
 func demoConfig(path string, o demoOptions) (Config, error) {
+	token, err := hexN(20)
+	if err != nil {
+		return Config{}, fmt.Errorf("demo: %w", err)
+	}
+	secret, err := hexN(20)
+	if err != nil {
+		return Config{}, fmt.Errorf("demo: %w", err)
+	}
 	text, err := yaml.Marshal(map[string]any{
 		"repository": map[string]any{"url": filepath.Join(o.dir, "git", demoRepository+".git"), "branch": "main", "path": "clients", "poll": "@every 5s"},
 		"state":      map[string]any{"path": "state.db", "keyFile": "key"},
 		"listen":     o.listen,
 		"platform":   map[string]any{"baseDomain": "localhost", "defaults": map[string]any{"deployment": "local", "database": "sqlite", "dns": "local"}},
 		"guard":      map[string]any{"maxCreates": 50},
+		"github":     map[string]any{"owner": demoOwner, "repo": demoRepository, "apiURL": "http://" + o.listen + forgePath + "/api/v3/", "token": token, "webhookSecret": secret},
 		"providers":  map[string]any{"embedded": map[string]any{"dir": ".", "dns": o.dns}},
 	})
 	if err != nil {
@@ -343,6 +361,9 @@ func (p *program) handler() (http.Handler, error) {
 		mux.Handle(webhookPath, p.webhooks)
 	}
 	if p.gitServer != nil {
+		if p.forge != nil {
+			mux.Handle(forgePath+"/", p.forge)
+		}
 		mux.Handle("/git/", web.FromHere(http.StripPrefix("/git", p.gitServer)))
 	}
 	if p.sites == nil {

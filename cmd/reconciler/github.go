@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"sort"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/daemon"
+	"github.com/compassdigital/reconciler/internal/forge"
 	"github.com/compassdigital/reconciler/internal/github"
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/reconcile"
@@ -29,6 +31,7 @@ const (
 	pushQuiet    = 5 * time.Second  // a branch that is pushed to again and again is planned when it rests
 	pushPatience = 15 * time.Second // … or after this
 	webhookPath  = "/webhooks/github"
+	listPause    = time.Second    // between two looks at lists, which cost nothing while they don't change
 	redeliverFor = 72 * time.Hour // GitHub keeps deliveries for three days
 )
 
@@ -42,7 +45,7 @@ func (p *program) openGitHub(c Config) error {
 	if c.PublicURL != "" {
 		o.Webhook = strings.TrimSuffix(c.PublicURL, "/") + webhookPath
 	}
-	if p.quick {
+	if p.quick || onThisMachine(g.APIURL) {
 		o.Pause = -1
 	}
 	if g.App.ID != "" {
@@ -110,7 +113,7 @@ func (p *program) openForge(c Config, layout manifest.Layout, repo *repository) 
 // noted returns what is told of what a webhook says to look at; it only wakes who looks.
 func (p *program) noted() func(github.Hint) {
 	branch := &spaced{every: hintPause, now: time.Now, do: p.daemon.Hint}
-	pulls := &spaced{every: hintPause, now: time.Now, do: p.reviewer.Hint}
+	pulls := &spaced{every: listPause, now: time.Now, do: p.reviewer.Hint}
 	p.closers = append(p.closers, branch.close, pulls.close)
 	return func(h github.Hint) {
 		if h.Branch == p.config.Repository.Branch {
@@ -130,8 +133,11 @@ func numberOf(s string) int64 {
 
 // addresses are those of our own pages; without a public address there are none to give.
 func (p *program) addresses() review.Pages {
-	base := strings.TrimSuffix(p.config.PublicURL, "/")
 	at := func(path string) string {
+		base := strings.TrimSuffix(p.config.PublicURL, "/")
+		if base == "" && p.forge != nil {
+			base = "http://" + p.listensAt()
+		}
 		if base == "" {
 			return ""
 		}
@@ -142,6 +148,22 @@ func (p *program) addresses() review.Pages {
 		Commit: func(c string) string { return at("/commits/" + url.PathEscape(c)) },
 		Client: func(name string) string { return at("/clients/" + url.PathEscape(name)) },
 	}
+}
+
+// onThisMachine says that an address is of the loopback: nobody's limits are spared there.
+func onThisMachine(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	a, err := netip.ParseAddr(u.Hostname())
+	return err == nil && a.IsLoopback()
+}
+
+// away says that the forge can't be told now; what is to be told stays in the outbox.
+func away(err error) bool {
+	var l *forge.Limited
+	return errors.Is(err, forge.ErrAway) || errors.As(err, &l)
 }
 
 // sameHost says that a repository is at the forge whose API this is: its token is for there.
@@ -178,7 +200,11 @@ func (p *program) review(ctx context.Context) {
 		p.log.Warn("GitHub can't be asked what we may do; the rest goes on", "error", err)
 	} else {
 		for _, line := range x.Lines() {
-			p.log.Warn("access to GitHub", "as", x.Kind, "note", line)
+			if len(x.Missing)+len(x.Wider) > 0 {
+				p.log.Warn("access to GitHub", "as", x.Kind, "note", line)
+			} else {
+				p.log.Info("access to GitHub", "as", x.Kind, "note", line)
+			}
 		}
 	}
 	if p.webhooks != nil && p.config.PublicURL != "" {

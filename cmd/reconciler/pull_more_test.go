@@ -293,7 +293,9 @@ func TestS15OnGitHub(t *testing.T) {
 	for i := range 20 {
 		files[fmt.Sprintf("clients/s%02d.yaml", i)] = bare(fmt.Sprintf("s%02d", i))
 	}
-	h := newHub(t, files, func(_ *hub, _ *simulated.Options, config *[]string) { *config = append(*config, "guard: {maxCreates: 50}") })
+	h := newHub(t, files, func(_ *hub, _ *simulated.Options, config *[]string) {
+		*config = append(*config, "guard: {maxCreates: 50}")
+	})
 	h.look()
 	var numbers []int
 	for i := range 20 {

@@ -218,7 +218,9 @@ func (a *app) applyHere(ctx context.Context, conf Config) (reconcile.Overview, e
 	if unfinished != nil && !errors.Is(unfinished, daemon.ErrUnfinished) {
 		return reconcile.Overview{}, unfinished
 	}
-	if err := p.deliver(ctx); err != nil {
+	if err := p.deliver(ctx); away(err) {
+		p.log.Warn("GitHub is told later, by the next run", "error", err)
+	} else if err != nil {
 		return reconcile.Overview{}, errors.Join(unfinished, err)
 	}
 	v, err := p.engine.Overview()

@@ -23,6 +23,7 @@ All of it runs on this machine, in %[1]s (%[2]s).
   dashboard  %[3]s/
   sites      http://demoshop.localhost:%[4]s/    or %[3]s/sites/demoshop/
   Git        %[3]s/git/clients.git
+  forge      %[3]s/forge/    pull requests, with their plans and results
   API        %[3]s/api/clients
   mail       %[3]s/mail/    caught, sent to nobody
   DNS        %[5]s
@@ -42,7 +43,10 @@ func (a *app) tries(p *program, o demoOptions, failed []string) string {
 	base := "http://" + p.listensAt()
 	host, port, _ := net.SplitHostPort(p.dns.Addr())
 	text := fmt.Sprintf(`
-Try this in another terminal. What comes of a push stands there and here.
+In a browser: open %[1]s/forge/, edit a file there, and see the plan on its pull request
+before you merge it.
+
+Or try this in another terminal. What comes of a push stands there and here.
 
   # look at a site, and ask for its name
   curl %[1]s/sites/demoshop/

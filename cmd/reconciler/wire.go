@@ -76,7 +76,9 @@ type program struct {
 	tell           atomic.Value // func(state.Report)
 	// gitServer serves the demo's repository; nil elsewhere.
 	gitServer http.Handler
-	closers   []func() error
+	// forge serves the demo's pull requests; nil elsewhere.
+	forge   http.Handler
+	closers []func() error
 	// github, reviewer and webhooks are there where a forge is configured.
 	github   *github.API
 	reviewer *review.Reviewer
