@@ -70,7 +70,7 @@ func (p *program) openForge(c Config, layout manifest.Layout, repo *repository) 
 		return nil
 	}
 	quiet, patience := pushQuiet, pushPatience
-	p.reviewer = &review.Reviewer{Engine: p.engine, Git: &pulls{repo: repo}, Forge: p.github, Store: p.store, Branch: c.Repository.Branch, Web: webOf(g),
+	p.reviewer = &review.Reviewer{Engine: p.engine, Git: &pulls{repo: repo}, Forge: p.github, Store: p.store, Branch: c.Repository.Branch, Web: webOf(g), App: g.App.ID != "",
 		Now: p.now, Log: p.log, Quiet: quiet, Patience: patience, Pages: p.addresses(), Actions: review.Actions{
 			Retry: func(_ context.Context, client, by string) error {
 				id, err := p.engine.Retry(client, by)

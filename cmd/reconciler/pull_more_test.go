@@ -246,7 +246,7 @@ func TestS14PushedAfterThePlan(t *testing.T) {
 	if r := rowOf(h.status(), "bakery"); r.Status != string(state.StatusActive) {
 		t.Errorf("bakery is %s: %s", r.Status, r.Because)
 	}
-	h.wantStatus(commit, "apply", "success", "bakery")
+	h.wantStatus(commit, "apply", "success", "1 client up to date")
 	h.wantComment(n, "result", "bakery is live")
 }
 
@@ -358,8 +358,39 @@ func TestS16OnGitHub(t *testing.T) {
 	}
 	close(gate)
 	h.look()
-	h.wantStatus(second, "apply", "success", "bakery")
+	h.wantStatus(second, "apply", "success", "1 client up to date")
 	h.wantStatus(first, "apply", "success", "superseded by "+second[:7])
 	h.wantComment(b, "result", "is live")
 	h.wantComment(a, "result", "overtaken")
+}
+
+// A mistake with one obvious repair is offered as a suggestion on its line, and taken back
+// when it is gone.
+func TestSuggestions(t *testing.T) {
+	h := newHub(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery")})
+	h.look()
+	wrong := strings.Replace(manifestOf("demoshop", "plan: startr"), "displayName:", "displayNam:", 1)
+	n := h.propose("new", map[string]string{"clients/demoshop.yaml": wrong})
+	h.look()
+	var lines []string
+	for _, s := range h.gh.Suggestions(n) {
+		lines = append(lines, fmt.Sprintf("%s:%d %s", s.Path, s.Line, s.Body))
+	}
+	all := strings.Join(lines, "\n")
+	if len(lines) != 2 || !strings.Contains(all, "\nplan: starter\n") || !strings.Contains(all, "\ndisplayName: Shop demoshop\n") {
+		t.Fatalf("suggestions: %s", all)
+	}
+	h.pushTo("new", map[string]string{"clients/demoshop.yaml": strings.Replace(wrong, "startr", "starter", 1)})
+	h.clock.add(patience)
+	h.look()
+	if s := h.gh.Suggestions(n); len(s) != 1 || !strings.Contains(s[0].Body, "displayName") {
+		t.Errorf("suggestions: %+v", s)
+	}
+	h.pushTo("new", map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "plan: starter")})
+	h.clock.add(patience)
+	h.look()
+	if s := h.gh.Suggestions(n); len(s) != 0 {
+		t.Errorf("suggestions: %+v", s)
+	}
+	h.wantStatus(h.headOf(n), "validate", "success", "1 manifest valid")
 }

@@ -37,7 +37,7 @@ func TestS12OnGitHub(t *testing.T) {
 			h.look()
 			commit := h.merge(n, kind)
 			h.look()
-			h.wantStatus(commit, "apply", "success", "demoshop")
+			h.wantStatus(commit, "apply", "success", "1 client up to date")
 			h.wantStatus(commit, "client/demoshop", "success", "")
 			h.wantComment(n, "result", "demoshop", "live")
 			if code, _ := h.get("demoshop.localhost", "/"); code != 200 {

@@ -17,6 +17,7 @@ type Problem struct {
 	Client       string // the manifest's name, where known
 	Snippet      string // the source line; "" where it could show a secret
 	Warning      bool   // to know; the file is valid all the same
+	Repair       string // the line as it should be, where there is one obvious way to mend it; else ""
 }
 
 // String is the problem as people read it: place and cause, the line with a caret,

@@ -36,7 +36,9 @@ func (d *document) node(n *yaml.Node, rule, text, hint string) {
 	d.at(line, column, rule, text, hint)
 	if len(d.problems) > before {
 		p := &d.problems[before]
-		p.Snippet = d.snippet(p.Line, p.Column)
+		if p.Snippet = d.snippet(p.Line, p.Column); p.Snippet != "" && n != nil && p.Snippet == d.lines[p.Line-1] {
+			p.Repair = repaired(p.Snippet, p.Column, n.Value, hint)
+		}
 	}
 }
 

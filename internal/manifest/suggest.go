@@ -49,7 +49,28 @@ func distance(a, b string) int {
 
 func didYouMean(word string, known []string) string {
 	if s := Suggest(word, known); s != "" {
-		return "did you mean " + s + "?"
+		return meanFront + s + meanEnd
+	}
+	return ""
+}
+
+// What stands around a word that may be meant.
+const meanFront, meanEnd = "did you mean ", "?"
+
+// repaired is a source line with the word at a column replaced by the one that a hint says
+// may be meant; "" where the hint says none, or the word does not stand there as it is.
+func repaired(line string, column int, word, hint string) string {
+	s, is := strings.CutPrefix(hint, meanFront)
+	s, whole := strings.CutSuffix(s, meanEnd)
+	r := []rune(line)
+	if !is || !whole || column < 1 || column > len(r) || word == "" {
+		return ""
+	}
+	front, rest := string(r[:column-1]), string(r[column-1:])
+	for _, quote := range []string{"", `"`, "'"} {
+		if after, ok := strings.CutPrefix(rest, quote+word+quote); ok && (quote != "" || after == "" || strings.ContainsAny(after[:1], " ,:]}#")) {
+			return front + quote + s + quote + after
+		}
 	}
 	return ""
 }

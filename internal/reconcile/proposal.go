@@ -154,7 +154,7 @@ func (e *Engine) weigh(p Proposal) (weighed, error) {
 		if q.Rule == manifest.RuleRemoved {
 			continue // the plan says it, with its steps
 		}
-		t.problems = append(t.problems, report.Problem{Client: q.Client, Path: q.Path, Line: q.Line, Column: q.Column, Text: q.Text, Hint: q.Hint, Source: q.Snippet, Warning: q.Warning})
+		t.problems = append(t.problems, report.Problem{Client: q.Client, Path: q.Path, Line: q.Line, Column: q.Column, Text: q.Text, Hint: q.Hint, Source: q.Snippet, Warning: q.Warning, Repair: q.Repair})
 	}
 	t.wishes = slices.DeleteFunc(t.wishes, func(w manifest.Effective) bool { return t.bad[w.Name] })
 	t.touched(layout, merged)

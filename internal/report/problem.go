@@ -15,6 +15,7 @@ type Problem struct {
 	Hint    string `json:"hint,omitempty"`
 	Source  string `json:"source,omitempty"` // the line itself; "" where it could show a secret
 	Warning bool   `json:"warning,omitempty"`
+	Repair  string `json:"repair,omitempty"` // the line as it should be, where that is obvious
 }
 
 // maxSource is how much of a source line is shown, in characters: what is around the

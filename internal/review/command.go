@@ -119,7 +119,7 @@ func (r *Reviewer) obey(ctx context.Context, c forge.Comment) error {
 	}
 	if me, err := r.whoami(ctx); err != nil {
 		return err
-	} else if ours(me, c) {
+	} else if mine(me, c) {
 		return nil
 	}
 	if err := r.Forge.React(ctx, c.ID, "eyes"); err != nil && r.Log != nil {

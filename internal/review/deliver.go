@@ -33,6 +33,8 @@ func (r *Reviewer) deliver(ctx context.Context, t state.Report) error {
 		return r.Forge.SetStatus(ctx, words[1], status(words[2], t, t.URL))
 	case words[0] == "pull" && len(words) == 3 && words[2] == report.KindPlan:
 		return r.sticky(ctx, words[1], report.KindPlan, t.Detail)
+	case words[0] == "pull" && len(words) == 3 && words[2] == "files":
+		return r.files(ctx, words[1], t.Detail)
 	case words[0] == "pull" && len(words) == 4 && words[2] == report.KindReply:
 		return r.reply(ctx, words[1], words[3], t.Detail)
 	case words[0] == "commit" && len(words) == 2:
@@ -115,7 +117,7 @@ func (r *Reviewer) find(ctx context.Context, pull int, want func(kind string, id
 		return 0, err
 	}
 	for _, c := range all {
-		if kind, id, ok := report.MarkerOf(c.Body); ok && ours(me, c) && want(kind, id) {
+		if kind, id, ok := report.MarkerOf(c.Body); ok && mine(me, c) && want(kind, id) {
 			return c.ID, nil
 		}
 	}
@@ -148,6 +150,10 @@ func (r *Reviewer) verdict(ctx context.Context, head string, t state.Report) err
 	url := r.page(r.Pages.Commit, head)
 	if url == "" && len(pulls) == 1 {
 		url = pulls[0].URL
+	}
+	t, err = r.worded(head, t)
+	if err != nil {
+		return err
 	}
 	s := status("apply", t, url)
 	told := []string{head}
@@ -198,6 +204,9 @@ func (r *Reviewer) client(ctx context.Context, head, name string, t state.Report
 	url := r.page(r.Pages.Client, name)
 	if url == "" && len(pulls) == 1 {
 		url = pulls[0].URL
+	}
+	if t, err = r.clientWorded(head, name, t); err != nil {
+		return err
 	}
 	if err := r.Forge.SetStatus(ctx, head, status("client/"+name, t, url)); err != nil {
 		return err

@@ -8,6 +8,8 @@
 //	command.go   comments that command
 //	deliver.go   the outbox's sink: statuses, comments, deployments
 //	result.go    what a merge came to
+//	words.go     statuses in the words of now
+//	files.go     annotations and suggestions in the files
 //	watch.go     statuses that hang
 //
 // A pull request is a record (state.Pull) with the head that was seen and the head that

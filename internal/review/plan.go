@@ -380,6 +380,9 @@ func (r *Reviewer) tell(p, before state.Pull, v view) error {
 		body, p.Told = v.comment.Markdown(), true
 	}
 	validate, plan := v.comment.Validate(), v.comment.Status()
+	w := marks(p, v.comment, validate, r.pullURL(p))
+	inFiles := p.Open && v.comment.Checked && (r.App || len(w.Suggestions) > 0 || before.Marked)
+	p.Marked = before.Marked && !p.Open || len(w.Suggestions) > 0
 	said := digest(string(v.comment.Stage), v.comment.Head, v.comment.Plan.Fingerprint, stable(v.comment))
 	repeated := said == before.Said
 	p.Said = said
@@ -405,6 +408,11 @@ func (r *Reviewer) tell(p, before state.Pull, v view) error {
 				if err := r.report(tx, state.Report{Subject: "head/" + p.Head + "/" + context, State: line.State, Text: line.Text, URL: r.pullURL(p)}); err != nil {
 					return err
 				}
+			}
+		}
+		if inFiles && !repeated {
+			if err := r.mark(tx, p, w); err != nil {
+				return err
 			}
 		}
 		if body == "" || repeated {

@@ -117,7 +117,7 @@ func (r *Reviewer) result(ctx context.Context, p state.Pull, head string) (out r
 
 // clientResult is what is on record of how a client came to its fate.
 func (r *Reviewer) clientResult(tx store.Tx, c state.Client, head, fate string, holds []state.Hold) (report.ClientResult, error) {
-	out := report.ClientResult{Client: c, Fate: fate, Log: r.page(r.Pages.Client, c.Name)}
+	out := report.ClientResult{Client: c, Fate: fate, Fault: ours(c), Log: r.page(r.Pages.Client, c.Name)}
 	d, ok, err := store.Deployment(tx, c.Deployment)
 	if err != nil {
 		return out, err

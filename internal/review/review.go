@@ -77,6 +77,7 @@ type Reviewer struct {
 	Store   store.Store
 	Actions Actions
 	Pages   Pages
+	App     bool   // checks may be written
 	Web     string // the repository's page at the forge, for links; "" for none
 	Branch  string
 	Now     func() time.Time
@@ -152,7 +153,7 @@ func (r *Reviewer) whoami(ctx context.Context) (forge.Identity, error) {
 	return me, nil
 }
 
-// ours says that we wrote a comment.
-func ours(me forge.Identity, c forge.Comment) bool {
+// mine says that we wrote a comment.
+func mine(me forge.Identity, c forge.Comment) bool {
 	return me.ID != 0 && c.AuthorID == me.ID || me.Login != "" && c.Author == me.Login
 }

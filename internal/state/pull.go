@@ -29,6 +29,7 @@ type Pull struct {
 	PlannedAt time.Time `json:"plannedAt,omitzero"`
 	Others    string    `json:"others,omitempty"` // digest of the overlaps with other pull requests that were told
 	Said      string    `json:"said,omitempty"`   // digest of what was told: equal words are not told again
+	Marked    bool      `json:"marked,omitempty"` // suggestions stand, or are to stand, in its files
 	Told      bool      `json:"told,omitempty"`   // a comment was, or is to be, written
 	Taken     string    `json:"taken,omitempty"`  // host names that others have, with whom
 	// SinceBase is the head of the branch onto which the plan before was made, of the same
