@@ -138,7 +138,7 @@ func TestRedeliver(t *testing.T) {
 		code        int
 		ago         time.Duration
 	}
-	log := []tried{ // the newest first; IDs count down from 100
+	log := []tried{ // the newest first; IDs count down from 1000
 		{"mended", "push", 202, time.Minute},
 		{"lost", "push", 0, 2 * time.Minute},
 		{"mended", "push", 502, 3 * time.Minute},
@@ -157,7 +157,7 @@ func TestRedeliver(t *testing.T) {
 		_, _ = fmt.Sscan(r.URL.Query().Get("cursor"), &from)
 		for i := from; i < from+per && i < len(log); i++ {
 			d := log[i]
-			out = append(out, fmt.Sprintf(`{"id":%d,"guid":%q,"delivered_at":%q,"redelivery":false,"duration":0.1,"status":"x","status_code":%d,"event":%q,"action":null,"installation_id":null,"repository_id":null}`, 100-i, d.guid, start.Add(-d.ago).Format(time.RFC3339), d.code, d.event))
+			out = append(out, fmt.Sprintf(`{"id":%d,"guid":%q,"delivered_at":%q,"redelivery":false,"duration":0.1,"status":"x","status_code":%d,"event":%q,"action":null,"installation_id":null,"repository_id":null}`, 1000-i, d.guid, start.Add(-d.ago).Format(time.RFC3339), d.code, d.event))
 		}
 		if from+per < len(log) {
 			w.Header().Set("Link", fmt.Sprintf(`<http://x.example/?cursor=%d>; rel="next"`, from+per))
@@ -187,7 +187,7 @@ func TestRedeliver(t *testing.T) {
 				posts = append(posts, to)
 			}
 		}
-		if !reflect.DeepEqual(posts, []string{"92/attempts", "97/attempts", "99/attempts"}) {
+		if !reflect.DeepEqual(posts, []string{"992/attempts", "997/attempts", "999/attempts"}) {
 			t.Errorf("asked for %v of %v", posts, s.requests())
 		}
 	}

@@ -94,6 +94,10 @@ func TestPulls(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	answer = `{"number":1,"state":"open","head":{"ref":"x","sha":"` + commit + `"},"base":{"ref":"main"}}`
+	if p, err := a.Pull(t.Context(), 1); err != nil || !p.Fork {
+		t.Errorf("of no repository: %+v %v", p, err)
+	}
 	pull := func(n int, state, into, more string) string {
 		return fmt.Sprintf(`{"number":%d,"state":%q,"title":%q,"head":{"ref":"x","sha":%q,"repo":{"id":1}},"base":{"ref":%q,"repo":{"id":1}}%s}`, n, state, strings.Repeat("é", forge.MaxText), commit, into, more)
 	}
@@ -190,6 +194,9 @@ func TestCommentsThatMove(t *testing.T) {
 			t.Errorf("%d. is %+v", i, c)
 		}
 		seen[c.ID] = true
+		if c.ID == 1 && !c.UpdatedAt.Equal(start.Add(time.Hour)) {
+			t.Errorf("what was changed meanwhile is of %v", c.UpdatedAt)
+		}
 	}
 	if len(seen) != 350 || requests > 12 {
 		t.Errorf("%d of 350, by %d requests", len(seen), requests)
@@ -441,6 +448,9 @@ func TestMe(t *testing.T) {
 		switch {
 		case installation(w, r, time.Now(), "ghs_x"):
 		case r.URL.Path == "/app":
+			if strings.Count(r.Header.Get("Authorization"), ".") != 2 {
+				t.Errorf("asks as %q", r.Header.Get("Authorization"))
+			}
 			say(w, 200, `{"id":7,"slug":"reconciler"}`)
 		case r.URL.Path == "/users/reconciler[bot]":
 			say(w, 200, `{"login":"reconciler[bot]","id":4242}`)

@@ -107,7 +107,7 @@ func (k *appKeys) signer() (*ghinstallation.AppsTransport, error) {
 	if err != nil { // its text may hold parts of the key
 		return nil, errors.New("the App's private key is not an RSA key in PEM")
 	}
-	s.BaseURL = strings.TrimSuffix(k.api.String(), "/")
+	s.BaseURL = strings.TrimSuffix(k.api.String(), "/") // else tokens are asked for at api.github.com
 	return s, nil
 }
 
@@ -170,7 +170,6 @@ func (k *appKeys) install(ctx context.Context) error {
 		return err
 	}
 	k.installed = ghinstallation.NewFromAppsTransport(s, k.installation)
-	k.installed.BaseURL = s.BaseURL // else it asks api.github.com, whatever the API is
 	k.installed.InstallationTokenOptions = &gh.InstallationTokenOptions{Repositories: []string{k.repo}}
 	return nil
 }

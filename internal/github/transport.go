@@ -114,10 +114,10 @@ func (t *transport) conclude(r *http.Request, c call, a *http.Response, old kept
 // redirects that stay where the token may go.
 func (t *transport) attempt(ctx context.Context, r *http.Request, body []byte, c call, tag string) (*http.Response, error) {
 	renewed := false
-	to := r.URL
+	to, came := r.URL, 0 // came: the redirect's status
 	for redirects := 0; ; {
 		if !t.ours(to) {
-			return nil, away("it points to another host, where no request is sent")
+			return nil, &fault{kind: forge.ErrAway, code: came, words: "it points to where no request is sent: another host, or outside the API"}
 		}
 		out := r.Clone(ctx)
 		out.URL, out.Host = to, to.Host
@@ -146,7 +146,7 @@ func (t *transport) attempt(ctx context.Context, r *http.Request, body []byte, c
 			if err != nil {
 				return nil, f
 			}
-			to, redirects = next, redirects+1
+			to, came, redirects = next, f.code, redirects+1
 		default:
 			return nil, f
 		}

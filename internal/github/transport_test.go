@@ -162,6 +162,9 @@ func TestRedirects(t *testing.T) {
 		if (err == nil) != c.read || err != nil && !errors.Is(err, forge.ErrAway) {
 			t.Errorf("%s: read: %v", name, err)
 		}
+		if n := len(s.requests()); n > 2 && name != "in circles" || n > maxRedirects+1 {
+			t.Errorf("%s: %d reads", name, n)
+		}
 		_, err = a.CreateComment(t.Context(), 4, "x")
 		if (err == nil) != c.write || err != nil && !errors.Is(err, forge.ErrAway) || (posted.Load() == 1) != c.write {
 			t.Errorf("%s: write: %v, %d times", name, err, posted.Load())
@@ -332,6 +335,13 @@ func TestTokenIsRenewed(t *testing.T) {
 	valid = "another"
 	if _, err := a.CreateComment(t.Context(), 4, "x"); !errors.Is(err, forge.ErrDenied) || len(s.requests()) != 3 {
 		t.Errorf("%v after %v", err, s.requests())
+	}
+	n := 0 // of somebody who has another one each time
+	b, s2 := github(t, func(w http.ResponseWriter, _ *http.Request) { say(w, 401, `{}`) }, func(o *Options) {
+		o.Token = func() state.Secret { n++; return state.NewSecret(fmt.Sprint("ghp_", n)) }
+	})
+	if err := b.React(t.Context(), 1, "eyes"); !errors.Is(err, forge.ErrDenied) || len(s2.requests()) != 2 {
+		t.Errorf("%v after %v", err, s2.requests())
 	}
 	for _, odd := range []string{"", "a b", "a\nX-Evil: 1", "\x00"} {
 		current.Store(odd)
