@@ -213,7 +213,7 @@ func TestP11MergeReadsWhatDiffers(t *testing.T) {
 	commit := func(ref, from string, files ...int) {
 		fmt.Fprintf(&in, "commit %s\ncommitter Ada <ada@people.example> 1767323045 +0000\ndata 1\nx\n%s", ref, from)
 		for _, i := range files {
-			text := fmt.Sprintf("name: c%d%s\n", i, ref)
+			text := "of " + ref + "\n"
 			fmt.Fprintf(&in, "M 100644 inline clients/%02d/c%d.yaml\ndata %d\n%s\n", i%100, i, len(text), text)
 		}
 	}

@@ -44,7 +44,7 @@ func TestMergeBaseAsGitSeesIt(t *testing.T) {
 	head := fetch(t, r)
 	all := strings.Fields(run(t, dir, "rev-list", head))
 	several := 0
-	for range 150 {
+	for range 80 {
 		a, b := all[rnd.IntN(len(all))], all[rnd.IntN(len(all))]
 		cmd := exec.Command("git", "merge-base", "--all", a, b)
 		cmd.Dir = dir
