@@ -44,6 +44,29 @@ func TestP9PassThatEndsWhileAHeadIsJudged(t *testing.T) {
 	}
 }
 
+// A pass that reads a client between the commit of a head and the moment at which that is in
+// memory does not take what it inherits from the head before, and call that its wish.
+func TestPassBetweenACommitAndMemory(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery")})
+	id := w.id("bakery")
+	w.engine.At = func(p reconcile.Point) {
+		if p == reconcile.PointAccepted {
+			w.engine.At = nil
+			if d, err := w.engine.Pass(t.Context(), id, reconcile.CauseCommit); err != nil || !d.Again {
+				t.Errorf("it is to come again: %+v, %v", d, err)
+			}
+		}
+	}
+	w.apply(map[string]string{"templates/shop.yaml": strings.ReplaceAll(template, "ref: v1", "ref: v2")})
+	w.want("bakery", state.StatusActive)
+	d, _ := v.world.Serves("bakery.agency.example")
+	o, _ := v.world.Object(d)
+	if got := attribute(o, "ref"); got != "v2" {
+		t.Errorf("it serves %q", got)
+	}
+}
+
 // A removal that stops halfway has taken some of the old version away: it is not said to run.
 func TestFailedRemovalClaimsNothing(t *testing.T) {
 	v, w := newVendors(t)

@@ -129,6 +129,19 @@ func newMember(c state.Client, own, shared []state.SecretRef, now time.Time) *me
 	return m
 }
 
+// ahead says that the group was read with wishes of a head that was committed just now, and
+// that is not in memory yet: what they inherit would be taken from the head before.
+func (e *Engine) ahead(g *group) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, m := range g.members {
+		if m.client.Seq > e.seq[m.client.ID] {
+			return true
+		}
+	}
+	return false
+}
+
 // reload reads the group again, keeping the wish.
 func (e *Engine) reload(g *group) error {
 	fresh, err := e.load(g.ids)

@@ -75,6 +75,10 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 		return Done{}, fmt.Errorf("pass %s: %w", id, err)
 	}
 	done := Done{Clients: ids}
+	if e.ahead(g) {
+		done.Again = true
+		return done, nil
+	}
 	if g.untouchable() {
 		return done, nil
 	}

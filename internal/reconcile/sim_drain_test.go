@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -38,8 +39,9 @@ func (s *story) drain() {
 	s.begin()
 	s.chaos.ambush = nil
 	s.chaos.rate, s.chaos.full, s.chaos.away, s.chaos.builds, s.chaos.sick = 0, 0, 0, false, false
-	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
+	for _, name := range hosts {
 		s.vendors.world.Down(name, nil)
+		s.vendors.world.Limit(name, memory.Limit{})
 	}
 	for id, k := range s.data {
 		if k.byHand && !k.purged { // somebody has a backup

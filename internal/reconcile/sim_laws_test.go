@@ -391,12 +391,20 @@ func (s *story) finish() {
 	if now := s.likeShot(); now != s.likes {
 		s.Fatalf("I3: look-alikes changed:\n%s\nwere\n%s", now, s.likes)
 	}
+	s.heeded()
 	s.once()
 	s.guarded()
 	s.noneLost()
 	s.dataStays()
 	s.plantedStay()
 	s.settledNow()
+}
+
+// heeded: a vendor that said when is asked by nobody before that.
+func (s *story) heeded() {
+	if early := s.vendors.world.Early(); s.parallel > 1 && len(early) > 0 {
+		s.Fatalf("limits: the vendor said when, and is asked before: %s at %s", early[0], early[0].At.Format("15:04:05"))
+	}
 }
 
 // once: never two live objects of ours for the same client, kind and name (I1).

@@ -21,6 +21,7 @@ var onceRed = []struct {
 	{3656175, "a create that was sent twice was taken back before the first one came to be"},
 	{3629680, "a failed update at a host that deploys in place left the new version serving"},
 	{3665550, "a site of strangers at one host had the address of another host"},
+	{3672121, "a pass read a wish between its commit and memory, and made the wish before of it"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {

@@ -117,6 +117,30 @@ func (w *World) note(c Call) {
 	w.counts[c.Provider] = n
 }
 
+// pauses notes the time before which a provider said that it wants no call.
+func (w *World) pauses(c Call) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if until := provider.UntilOf(c.Err); provider.KindOf(c.Err) == provider.RateLimited && until.After(w.told[c.Provider]) {
+		w.told[c.Provider] = until
+	}
+}
+
+// Early are the calls that were made before the time that their provider had given. Who was
+// under way when it said so is not among them.
+func (w *World) Early() []Call {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]Call(nil), w.early...)
+}
+
+// Limit changes how many calls a provider takes; the zero Limit is none.
+func (w *World) Limit(name string, l Limit) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.limits[name] = l
+}
+
 // Down makes every call at a provider fail with err before its effect; nil ends it.
 func (w *World) Down(name string, err error) {
 	w.mu.Lock()
@@ -134,22 +158,30 @@ type window struct {
 	n    int
 }
 
-// gate is what a vendor says before it looks at a call: it is down, or it was asked
-// too often.
-func (p *Provider) gate() error {
+// gate is what a vendor says before it looks at a call: it is down.
+func (p *Provider) gate(c Call) error {
 	w := p.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := w.down[p.o.Name]; err != nil {
-		return err
+	if c.At.Before(w.told[p.o.Name]) && len(w.early) < maxCalls {
+		w.early = append(w.early, c)
 	}
-	if p.o.Limit.Calls == 0 {
+	return w.down[p.o.Name]
+}
+
+// budget is what it says when it looks at one: it was asked too often.
+func (p *Provider) budget() error {
+	w := p.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	limit := w.limits[p.o.Name]
+	if limit.Calls == 0 {
 		return nil
 	}
 	now, win := w.now(), w.windows[p.o.Name]
-	if end := win.from.Add(p.o.Limit.Per); !now.Before(end) {
+	if end := win.from.Add(limit.Per); !now.Before(end) {
 		win = window{from: now}
-	} else if win.n >= p.o.Limit.Calls {
+	} else if win.n >= limit.Calls {
 		return RateLimited(end)
 	}
 	win.n++
@@ -166,6 +198,7 @@ func (p *Provider) call(ctx context.Context, c Call, effect func(*Call) error) (
 		err = p.dress(c, err, happened)
 		c.Err = err
 		p.w.note(c)
+		p.w.pauses(c)
 	}()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -173,7 +206,7 @@ func (p *Provider) call(ctx context.Context, c Call, effect func(*Call) error) (
 	if _, ok := p.kinds[c.Kind]; !ok && c.Verb != Owned {
 		return Fail(provider.Unsupported, "kind "+quote(string(c.Kind))+" is not kept here")
 	}
-	if err := p.gate(); err != nil {
+	if err := p.gate(c); err != nil {
 		return err
 	}
 	if err := p.travel(ctx, p.o.Latency/2); err != nil {
@@ -188,6 +221,9 @@ func (p *Provider) call(ctx context.Context, c Call, effect func(*Call) error) (
 	}
 	if ctx.Err() != nil { // the hook may have ended it
 		return context.Cause(ctx)
+	}
+	if err := p.budget(); err != nil {
+		return err
 	}
 	p.w.lock()
 	answer := effect(&c)

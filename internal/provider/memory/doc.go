@@ -17,7 +17,7 @@
 // Latency do the same for whole vendors.
 //
 // What a test asks afterwards is the World: Objects, Snapshot, Serves, Resolves, Rows,
-// BuiltWith, and how many calls it took.
+// BuiltWith, how many calls it took, and which of them came too Early.
 //
 // # Promises
 //

@@ -80,6 +80,9 @@ func New(o Options) *Provider {
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}
+	if o.Limit.Calls > 0 {
+		o.World.Limit(o.Name, o.Limit)
+	}
 	return &Provider{o: o, w: o.World, kinds: maps.Clone(o.Kinds)}
 }
 

@@ -335,6 +335,15 @@ func TestLimitAndOutage(t *testing.T) {
 	if n := w.Counts("ploi"); n.Reads != 7 || n.Writes != 0 || w.Counts("").Reads != 8 {
 		t.Errorf("counted %+v and %+v", n, w.Counts(""))
 	}
+	if early := w.Early(); len(early) != 1 || early[0].Provider != "ploi" || !early[0].At.Before(until) {
+		t.Errorf("one call came before the time that it was given: %v", early)
+	}
+	w.Limit("ploi", memory.Limit{})
+	for range 10 {
+		if err := look(p); err != nil {
+			t.Errorf("without a limit: %v", err)
+		}
+	}
 }
 
 // A domain that moves is served at every moment; a hook asks in the midst of it.

@@ -28,6 +28,9 @@ type World struct {
 	rows    map[string][]string
 	down    map[string]error
 	windows map[string]window
+	limits  map[string]Limit
+	told    map[string]time.Time // before which a provider wants no call
+	early   []Call
 	calls   []Call
 	counts  map[string]Counts
 }
@@ -87,7 +90,7 @@ func NewWorld(now func() time.Time) *World {
 		now = time.Now
 	}
 	return &World{now: now, objects: map[string]*object{}, index: map[string]map[string]*object{}, taken: map[string]int{},
-		rows: map[string][]string{}, down: map[string]error{}, windows: map[string]window{}, counts: map[string]Counts{}}
+		rows: map[string][]string{}, down: map[string]error{}, windows: map[string]window{}, limits: map[string]Limit{}, told: map[string]time.Time{}, counts: map[string]Counts{}}
 }
 
 // get returns an attribute's text, secret or not.

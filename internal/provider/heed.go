@@ -1,0 +1,97 @@
+package provider
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// maxPause bounds how long a vendor is left alone because it said so: a time that is wrong
+// must not stop it for ever.
+const maxPause = time.Hour
+
+// heeding is a provider that nobody asks before the time that it gave: whoever comes earlier
+// is told what it said, and no call goes out.
+type heeding struct {
+	Provider
+	now func() time.Time
+
+	mu    sync.Mutex
+	until time.Time
+}
+
+// heedingDumper is one whose databases can be written out.
+type heedingDumper struct {
+	*heeding
+	dumper Dumper
+}
+
+// Heed decorates a provider. A vendor's limit is for all calls together: who runs into it
+// first is the last one that does, until it is over. It stands inside of Conceal.
+func Heed(p Provider, now func() time.Time) Provider {
+	h := &heeding{Provider: p, now: now}
+	if d, ok := p.(Dumper); ok {
+		return heedingDumper{h, d}
+	}
+	return h
+}
+
+// Observe implements Provider.
+func (h *heeding) Observe(ctx context.Context, q Query) (out []Object, err error) {
+	err = h.call("observe", func() error { out, err = h.Provider.Observe(ctx, q); return err })
+	return out, err
+}
+
+// Owned implements Provider.
+func (h *heeding) Owned(ctx context.Context, installation string) (out []Object, err error) {
+	err = h.call("observe", func() error { out, err = h.Provider.Owned(ctx, installation); return err })
+	return out, err
+}
+
+// Create implements Provider.
+func (h *heeding) Create(ctx context.Context, w Wish) (out Object, err error) {
+	err = h.call("create", func() error { out, err = h.Provider.Create(ctx, w); return err })
+	return out, err
+}
+
+// Update implements Provider.
+func (h *heeding) Update(ctx context.Context, id string, w Wish) (out Object, err error) {
+	err = h.call("update", func() error { out, err = h.Provider.Update(ctx, id, w); return err })
+	return out, err
+}
+
+// Delete implements Provider.
+func (h *heeding) Delete(ctx context.Context, kind state.Kind, id string) error {
+	return h.call("delete", func() error { return h.Provider.Delete(ctx, kind, id) })
+}
+
+// Dump implements Dumper.
+func (h heedingDumper) Dump(ctx context.Context, id, path string) error {
+	return h.call("dump", func() error { return h.dumper.Dump(ctx, id, path) })
+}
+
+// call makes one call, or says until when none is to be made.
+func (h *heeding) call(op string, do func() error) error {
+	h.mu.Lock()
+	until := h.until
+	h.mu.Unlock()
+	if h.now().Before(until) {
+		return &Error{Kind: RateLimited, Provider: h.Name(), Op: op, Message: "it asked for a pause until " + until.UTC().Format("15:04:05 MST"), Until: until}
+	}
+	err := do()
+	if KindOf(err) != RateLimited || err == nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	until = UntilOf(err)
+	if most := h.now().Add(maxPause); until.After(most) {
+		until = most
+	}
+	if until.After(h.until) {
+		h.until = until
+	}
+	return err
+}
