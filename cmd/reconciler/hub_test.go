@@ -173,7 +173,7 @@ func (h *hub) tell(ctx context.Context) {
 	h.t.Helper()
 	for range 200 {
 		var limit *forge.Limited
-		if err := h.daemon.program.deliver(ctx); err != nil && !errors.As(err, &limit) {
+		if err := h.daemon.program.deliver(ctx); err != nil && !errors.As(err, &limit) && !errors.Is(err, forge.ErrAway) {
 			h.t.Fatal(err)
 		}
 		var waiting []state.Report
@@ -186,7 +186,7 @@ func (h *hub) tell(ctx context.Context) {
 		}
 		h.clock.add(10 * time.Second)
 	}
-	h.t.Fatal("the outbox does not empty")
+	h.t.Fatalf("the outbox does not empty\n%s", h.daemon.out)
 }
 
 // status is the newest status of a context; the zero one where there is none.

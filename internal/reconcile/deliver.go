@@ -37,7 +37,7 @@ func (e *Engine) Deliver(ctx context.Context, sink func(context.Context, state.R
 	for _, r := range waiting {
 		last[r.Subject] = r.Seq
 	}
-	blocked := map[string]bool{}
+	blocked, back := map[string]bool{}, e.retell.Swap(false)
 	var gone []uint64
 	var tried []state.Report
 	var first error
@@ -49,12 +49,15 @@ func (e *Engine) Deliver(ctx context.Context, sink func(context.Context, state.R
 		case last[r.Subject] != r.Seq:
 			gone = append(gone, r.Seq)
 			continue
-		case blocked[r.Subject] || (r.Tries > 0 && e.Now().Before(r.At.Add(redelivery(r.Tries)))):
+		case blocked[r.Subject] || (r.Tries > 0 && !back && e.Now().Before(r.At.Add(redelivery(r.Tries)))):
 			continue
 		}
 		e.at(PointDeliver)
 		if err := e.contain("", func() error { return sink(ctx, r) }); err != nil {
 			blocked[r.Subject] = true
+			if back {
+				r.Tries = 0 // what kept it is over; this is something else
+			}
 			r.Tries, r.At = r.Tries+1, e.Now()
 			tried = append(tried, r)
 			if first == nil {
@@ -77,6 +80,12 @@ func (e *Engine) Deliver(ctx context.Context, sink func(context.Context, state.R
 
 // Told says that something was put into the outbox by somebody else than the engine.
 func (e *Engine) Told() { e.told.Store(true) }
+
+// Retell says that whoever is told was away and is back: what waits is tried at once.
+func (e *Engine) Retell() {
+	e.retell.Store(true)
+	e.told.Store(true)
+}
 
 func redelivery(tries int) time.Duration {
 	d := firstRedelivery

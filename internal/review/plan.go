@@ -86,6 +86,10 @@ func (r *Reviewer) due(p state.Pull, base string) (now bool, at time.Time, err e
 	switch {
 	case !p.Open:
 		return p.Wanted, at, nil
+	case len(p.Accepted) > 0 && p.Head == p.Planned && !p.Wanted:
+		// The branch has it, though the forge did not say so yet: what was shown is what its
+		// result is about.
+		return false, at, nil
 	case p.RetryAt.After(r.Now()):
 		return false, p.RetryAt, nil
 	case len(p.Accepted) > 0 && p.Head == p.Planned:

@@ -1,9 +1,11 @@
 package review
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/report"
@@ -22,7 +24,7 @@ func (r *Reviewer) results(ctx context.Context, head string, pulls []state.Pull)
 		if p.Accepted[len(p.Accepted)-1] != head {
 			continue // a later head speaks of it
 		}
-		c, ended, err := r.result(ctx, p, head)
+		c, ended, err := r.result(ctx, p, head, len(pulls) == 1 && p.Planned != p.Head)
 		if err != nil {
 			return err
 		}
@@ -51,8 +53,9 @@ func (r *Reviewer) results(ctx context.Context, head string, pulls []state.Pull)
 }
 
 // result is what a head came to for the clients of a pull request; ended says that none of
-// them is under way.
-func (r *Reviewer) result(ctx context.Context, p state.Pull, head string) (out report.PullResult, ended bool, err error) {
+// them is under way. One that was merged before anybody came to plan it, and alone, has all
+// of the head.
+func (r *Reviewer) result(ctx context.Context, p state.Pull, head string, alone bool) (out report.PullResult, ended bool, err error) {
 	var reviewed report.Plan
 	var held []int
 	err = r.Store.View(func(tx store.Tx) error {
@@ -62,7 +65,7 @@ func (r *Reviewer) result(ctx context.Context, p state.Pull, head string) (out r
 			return err
 		}
 		for _, q := range v.Invalid {
-			if _, its := p.Files[q.Path]; its {
+			if _, its := p.Files[q.Path]; its || alone {
 				out.Problems = append(out.Problems, report.Problem{Client: q.Client, Path: q.Path, Line: q.Line, Column: q.Column, Text: q.Text, Hint: q.Hint})
 			}
 		}
@@ -71,15 +74,12 @@ func (r *Reviewer) result(ctx context.Context, p state.Pull, head string) (out r
 			return err
 		}
 		var began, last time.Time
-		for _, pc := range p.Clients {
-			c, ok, err := store.ClientByName(tx, pc.Name)
-			if err != nil {
-				return err
-			}
-			fate, touched := v.Clients[c.ID]
-			if !ok || !touched {
-				continue
-			}
+		its, err := clientsOf(tx, p, v, alone)
+		if err != nil {
+			return err
+		}
+		for _, c := range its {
+			fate := v.Clients[c.ID]
 			one, err := r.clientResult(tx, c, head, fate, holds)
 			if err != nil {
 				return err
@@ -113,6 +113,27 @@ func (r *Reviewer) result(ctx context.Context, p state.Pull, head string) (out r
 		}
 	}
 	return out, ended, nil
+}
+
+// clientsOf are the clients of a head that a pull request is about, by name.
+func clientsOf(tx store.Tx, p state.Pull, v state.Verdict, alone bool) (out []state.Client, err error) {
+	names := map[string]bool{}
+	for _, c := range p.Clients {
+		names[c.Name] = true
+	}
+	for id := range v.Clients {
+		c, ok, err := store.Client(tx, id)
+		if err != nil {
+			return nil, err
+		}
+		if ok && (alone || names[c.Name]) {
+			out = append(out, c)
+		}
+	}
+	slices.SortFunc(out, func(a, b state.Client) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(string(a.ID), string(b.ID)))
+	})
+	return out, nil
 }
 
 // clientResult is what is on record of how a client came to its fate.

@@ -34,8 +34,9 @@ type Engine interface {
 	Head() string
 	// PlanOf is what would run for a client now, looked at.
 	PlanOf(ctx context.Context, id state.ClientID) (report.Plan, error)
-	// Told says that something was put into the outbox.
+	// Told says that something was put into the outbox, and Retell that the forge is back.
 	Told()
+	Retell()
 }
 
 // Git reads what pull requests would merge. What it can't read is an error.
@@ -89,6 +90,7 @@ type Reviewer struct {
 	once    sync.Once
 	hint    chan struct{}
 	looking sync.Mutex // one look at a time
+	there   bool       // the forge answered the last one
 	me      identity
 }
 
