@@ -281,7 +281,7 @@ func (e *Engine) commit(head string, read []state.Verdict, r accept.Result) erro
 				return err
 			}
 			if ok {
-				c.Undo, c.RollingBack, c.Run, c.Attempts, c.Deployment, c.Lived = now.Undo, now.RollingBack, now.Run, now.Attempts, now.Deployment, now.Lived
+				c.Undo, c.RollingBack, c.RollingSeq, c.Run, c.Attempts, c.Deployment, c.Lived = now.Undo, now.RollingBack, now.RollingSeq, now.Run, now.Attempts, now.Deployment, now.Lived
 				r.Clients[i] = c
 			}
 		}

@@ -85,9 +85,13 @@ func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost
 	if lost != "" {
 		text = why + "; what it changed can't be put back: " + lost
 	}
+	done := func(c *state.Client) { c.RollingBack, c.RollingSeq, c.Undo, c.Run = "", 0, nil, "" }
+	if failed := m.client.RollingSeq; failed > 0 && m.client.Seq > failed { // while it was taken back, or the program was away
+		d, err := e.finish(g, m, result, ending{status: m.client.Status, because: text + "; a newer commit replaced that wish", what: "failed", audit: audit, change: done})
+		return true, d, err
+	}
 	d, err := e.finish(g, m, result, ending{status: state.StatusFailed, because: text, next: "mend the manifest, or `reconciler retry " + m.client.Name + "`",
-		settled: true, word: "failed", what: "failed", audit: audit,
-		change: func(c *state.Client) { c.RollingBack, c.Undo, c.Run = "", nil, "" }})
+		settled: true, word: "failed", what: "failed", audit: audit, change: done})
 	return true, d, err
 }
 
