@@ -105,7 +105,7 @@ func (r *Reviewer) due(p state.Pull, base string) (now bool, at time.Time, err e
 		return !at.After(r.Now()), at, nil
 	}
 	if p.Moving {
-		moving, err := r.moving(p)
+		moving, err := r.moving(p, time.Time{})
 		if err != nil || !moving {
 			return err == nil, at, err
 		}
@@ -114,9 +114,9 @@ func (r *Reviewer) due(p state.Pull, base string) (now bool, at time.Time, err e
 	return err == nil && (digestOf(others) != p.Others || p.Base != base), at, err
 }
 
-// moving says that a client of a pull request is at work: what is planned now holds what
-// the branch asked for before.
-func (r *Reviewer) moving(p state.Pull) (bool, error) {
+// moving says that a client of a pull request is at work, or was at some time since then:
+// what is planned now holds what the branch asked for before. A zero time asks for now only.
+func (r *Reviewer) moving(p state.Pull, since time.Time) (bool, error) {
 	moving := false
 	err := r.Store.View(func(tx store.Tx) error {
 		moving = false
@@ -125,7 +125,7 @@ func (r *Reviewer) moving(p state.Pull) (bool, error) {
 			if err != nil {
 				return err
 			}
-			moving = moving || ok && !c.Settled && c.RetryAt.IsZero()
+			moving = moving || ok && (!c.Settled && c.RetryAt.IsZero() || !since.IsZero() && c.UpdatedAt.After(since))
 		}
 		return nil
 	})
@@ -201,6 +201,7 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 		v.comment.Stage, v.comment.Conflicts = report.StageConflict, m.Conflicts
 		return nil
 	}
+	began := r.Now()
 	j, err := r.Engine.Judge(ctx, reconcile.Proposal{Commit: p.Head, Base: base, Branch: r.Branch, At: m.At, Merged: m.Files, Static: p.Static})
 	if err != nil {
 		return err
@@ -209,7 +210,7 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 	if p.Taken, err = r.taken(*p); err != nil {
 		return err
 	}
-	if p.Moving, err = r.moving(*p); err != nil {
+	if p.Moving, err = r.moving(*p, began); err != nil {
 		return err
 	}
 	if p.Static {
