@@ -136,6 +136,7 @@ func TestApproveBeforeTheMerge(t *testing.T) {
 		h.look()
 		n = h.propose("clean-up", removals(0, 10))
 		h.look()
+		h.clock.add(time.Minute) // a reaction gives way where GitHub takes no more writes
 		_, rest, _ := strings.Cut(h.wantComment(n, "plan"), "/reconciler approve ")
 		if print = strings.Fields(rest)[0]; len(print) < 8 {
 			t.Fatalf("the plan names no approval: %q", print)
@@ -173,7 +174,7 @@ func TestApproveBeforeTheMerge(t *testing.T) {
 		if body := h.wantComment(n, "plan", "/reconciler approve "); strings.Contains(body, "approve "+print) {
 			t.Errorf("the plan of another change has the same approval:\n%s", body)
 		}
-		h.clock.add(time.Minute) // reactions give way where GitHub takes no more writes
+		h.clock.add(time.Minute)
 		stale := h.say(n, "robin", "/reconciler approve "+print)
 		h.look()
 		h.answered(n, stale, "Nothing waits under that fingerprint")
