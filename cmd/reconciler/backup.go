@@ -28,8 +28,8 @@ func (p *program) backups(context.Context) error {
 // lateBackup is after how many times its pause a backup is missed.
 const lateBackup = 2
 
-// notices are what people should know about the installation itself.
-func (p *program) notices() []string {
+// lateBackups are what people should know about the backups by schedule.
+func (p *program) lateBackups() []string {
 	b := p.config.State.Backup
 	if b.Dir == "" {
 		return nil

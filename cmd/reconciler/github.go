@@ -209,6 +209,7 @@ func (p *program) review(ctx context.Context) {
 				p.log.Info("access to GitHub", "as", x.Kind, "note", line)
 			}
 		}
+		p.lacks.Store(x.Missing)
 	}
 	if p.webhooks != nil && p.config.PublicURL != "" {
 		// What was lost while we were away; looks find it, too, a little later.
@@ -219,6 +220,16 @@ func (p *program) review(ctx context.Context) {
 		}
 	}
 	p.reviewer.Run(ctx, p.daemon.Every)
+}
+
+// notices are what people should know about the installation itself.
+func (p *program) notices() []string {
+	out := p.lateBackups()
+	lacks, _ := p.lacks.Load().([]github.Need)
+	for _, n := range lacks {
+		out = append(out, fmt.Sprintf("GitHub does not let us: %s is missing (%s); the rest goes on", n, n.For))
+	}
+	return out
 }
 
 // pulls reads pull requests from the mirror.

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -27,7 +30,8 @@ type hub struct {
 	gh       *simulated.Forge
 	api      *httptest.Server
 	contract *githubtest.Contract // what is said there is held against
-	access   string               // further fields of the configuration's github
+	bot      string               // the program's login there
+	front    func(api, git http.Handler) http.Handler
 }
 
 // described is GitHub's description, read once for all tests.
@@ -59,11 +63,14 @@ func (h *hub) wantContract() {
 	}
 }
 
-// hubToken is the program's token at the simulated GitHub: invented, like all here.
-const (
-	hubToken  = "example-token-of-the-reconciler"
-	hubSecret = "example-webhook-secret-of-32-bytes-or-more"
-)
+// hubToken is the program's token at the simulated GitHub, and hubSecret what webhooks are
+// signed with: invented, like all here, and looked for in all that comes out.
+var hubToken, hubSecret = invented("token"), invented("webhooks")
+
+func invented(name string) string {
+	sum := sha256.Sum256([]byte("invented " + name))
+	return hex.EncodeToString(sum[:])
+}
 
 // hubOption changes how the simulated GitHub, or the configuration, is.
 type hubOption func(h *hub, o *simulated.Options, config *[]string)
@@ -72,7 +79,11 @@ type hubOption func(h *hub, o *simulated.Options, config *[]string)
 // write, robin is admin, sam is a stranger.
 func newHub(t testing.TB, files map[string]string, options ...hubOption) *hub {
 	t.Helper()
-	h := &hub{world: newWorld(t, files), access: "token: " + hubToken}
+	h := &hub{world: newWorld(t, files), bot: "reconciler-bot",
+		front: func(api, _ http.Handler) http.Handler { return api }}
+	h.env["RECONCILER_GITHUB_TOKEN"] = hubToken
+	h.plant("the token at GitHub", hubToken)
+	h.plant("the webhooks' secret", hubSecret)
 	git, err := gitserver.New(filepath.Dir(h.repository))
 	if err != nil {
 		t.Fatal(err)
@@ -93,11 +104,14 @@ func newHub(t testing.TB, files map[string]string, options ...hubOption) *hub {
 	h.gh.AddUser("reconciler-bot", "write")
 	h.contract = described.in(t)
 	t.Cleanup(h.wantContract) // when nobody asks any more
-	h.api = httptest.NewServer(h.contract.Handler(h.gh.API()))
+	h.api = httptest.NewServer(h.front(h.contract.Handler(h.gh.API()), git))
 	t.Cleanup(h.api.Close)
+	if strings.HasPrefix(h.url, "/") {
+		h.url = h.api.URL + h.url
+	}
 	// Pushes go through the server that GitHub watches.
 	h.server.Config.Handler = git
-	h.configure(fmt.Sprintf("github: {owner: agency, repo: clients, apiURL: %q, %s}\n%s", h.api.URL+"/api/v3/", h.access, strings.Join(config, "\n")))
+	h.configure(fmt.Sprintf("github: {owner: agency, repo: clients, apiURL: %q}\n%s", h.api.URL+"/api/v3/", strings.Join(config, "\n")))
 	return h
 }
 
@@ -221,7 +235,7 @@ func (h *hub) headOf(n int) string {
 // said are the bodies of the program's comments with a marker.
 func (h *hub) said(n int, kind string) (out []string) {
 	for _, c := range h.gh.Comments(n) {
-		if c.Author == "reconciler-bot" && strings.HasPrefix(c.Body, "<!-- reconciler:"+kind) {
+		if c.Author == h.bot && strings.HasPrefix(c.Body, "<!-- reconciler:"+kind) {
 			out = append(out, c.Body)
 		}
 	}
@@ -256,7 +270,7 @@ func (h *hub) writes(kind string) (n int) {
 // commentWrites counts how often a pull request's comments were written.
 func (h *hub) commentWrites(n int) (writes int) {
 	for _, c := range h.gh.Comments(n) {
-		if c.Author == "reconciler-bot" {
+		if c.Author == h.bot {
 			writes += 1 + c.Edits
 		}
 	}

@@ -33,7 +33,7 @@ var flood = flag.Duration("flood", 0, "how long TestWebhookFlood sends 10,000 ba
 func withWebhooks(h *hub, o *simulated.Options, config *[]string) {
 	o.WebhookURL, o.WebhookSecret = "http://"+h.listen+webhookPath, state.NewSecret(hubSecret)
 	(*config)[0] = "publicURL: http://" + h.listen
-	h.access += ", webhookSecret: " + hubSecret
+	h.env["RECONCILER_GITHUB_WEBHOOK_SECRET"] = hubSecret
 }
 
 // delivery is a webhook as GitHub sends it.
@@ -151,7 +151,7 @@ func TestS47WebhooksAndPolls(t *testing.T) {
 	h.say(n, "robin", "/reconciler help")
 	h.until("the command is answered", func() bool { return len(h.said(n, "reply")) == 1 })
 	commit := h.merge(n, simulated.Squash)
-	h.until("the result is told", func() bool { return len(h.said(n, "result")) == 1 })
+	h.until("the result is told", func() bool { return len(h.said(n, "result")) == 1 && h.statusOf(commit, "apply").State != "" })
 	h.wantStatus(commit, "apply", "success", "one")
 
 	h.gh.SetWebhooks(simulated.WebhooksVanish)

@@ -83,6 +83,7 @@ type program struct {
 	github   *github.API
 	reviewer *review.Reviewer
 	webhooks http.Handler
+	lacks    atomic.Value // []github.Need: permissions that were missing at the start
 }
 
 // key names who keeps a kind.

@@ -21,6 +21,8 @@ const (
 // others go on. A later verdict of the same subject takes the place of earlier ones
 // that were not delivered yet.
 func (e *Engine) Deliver(ctx context.Context, sink func(context.Context, state.Report) error) error {
+	e.delivering.Lock() // two at once would say the same twice
+	defer e.delivering.Unlock()
 	if !e.told.CompareAndSwap(true, false) {
 		return nil // nothing was added since the outbox was empty: not even a read
 	}

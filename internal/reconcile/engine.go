@@ -102,6 +102,7 @@ type Engine struct {
 	refused    string                           // head that is held as a whole: asked for again only when it moves or is approved
 	read       map[state.ClientID]readWish      // wishes that were accepted and have not passed yet
 	told       atomic.Bool                      // reports may wait in the outbox
+	delivering sync.Mutex                       // held while the outbox is handed to the sink
 	retell     atomic.Bool                      // whoever is told is back after an outage
 	turns      turns
 	crashy     map[state.ClientID]bool // who has crashes or panics on record and is not quarantined

@@ -228,7 +228,7 @@ func (r *Reviewer) approve(ctx context.Context, p state.Pull, c forge.Comment, o
 }
 
 // inPlan is the whole fingerprint of something that waits in the plan that was told, with
-// its steps; "" for none, or several.
+// its steps, where it is steps of one client; "" for none, or several.
 func (r *Reviewer) inPlan(p state.Pull, fingerprint string) (string, []report.Step, error) {
 	if len(fingerprint) < minPrefix {
 		return "", nil, nil
@@ -239,12 +239,17 @@ func (r *Reviewer) inPlan(p state.Pull, fingerprint string) (string, []report.St
 	}
 	steps := map[string][]report.Step{}
 	var found []string
+	for _, print := range p.Waits {
+		if strings.HasPrefix(print, fingerprint) && !slices.Contains(found, print) {
+			found = append(found, print)
+		}
+	}
 	for _, ch := range plan.Changes {
 		for _, s := range ch.Steps {
 			if s.Held == "" || !strings.HasPrefix(s.Held, fingerprint) {
 				continue
 			}
-			if len(steps[s.Held]) == 0 {
+			if !slices.Contains(found, s.Held) {
 				found = append(found, s.Held)
 			}
 			steps[s.Held] = append(steps[s.Held], s)

@@ -212,7 +212,10 @@ func (r *Reviewer) client(ctx context.Context, head, name string, t state.Report
 		return err
 	}
 	if forge.State(t.State) != forge.Pending || clients <= maxProgress {
-		if err := r.deployment(ctx, head, name, t); err != nil {
+		err := r.deployment(ctx, head, name, t)
+		if errors.Is(err, forge.ErrDenied) { // the status was taken: it is this permission that we lack
+			r.Log.Warn("no deployment can be shown at the forge", "client", name, "error", err)
+		} else if err != nil {
 			return err
 		}
 	}

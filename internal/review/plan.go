@@ -197,7 +197,7 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 	p.Static = p.Fork && p.Asked != p.Head
 	p.Files = filesOf(m)
 	if len(m.Conflicts) > 0 {
-		p.Clients, p.Shown = nil, nil
+		p.Clients, p.Shown, p.Waits = nil, nil, nil
 		v.comment.Stage, v.comment.Conflicts = report.StageConflict, m.Conflicts
 		return nil
 	}
@@ -206,7 +206,12 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 	if err != nil {
 		return err
 	}
-	p.Clients, p.Shown = j.Clients, j.Shown
+	p.Clients, p.Shown, p.Waits = j.Clients, j.Shown, nil
+	for _, h := range j.Waits {
+		if h.Approvable {
+			p.Waits = append(p.Waits, h.Fingerprint)
+		}
+	}
 	if p.Taken, err = r.taken(*p); err != nil {
 		return err
 	}

@@ -48,6 +48,9 @@ type Pull struct {
 	Shown  []string `json:"shown,omitempty"`
 	Static bool     `json:"static,omitempty"`
 
+	// Waits are the fingerprints of what would wait as a whole for a person, and may be let go.
+	Waits []string `json:"waits,omitempty"`
+
 	// What the forge gave us, to find it again without a search; 0: not known.
 	Comment int64 `json:"comment,omitempty"` // the plan
 	Result  int64 `json:"result,omitempty"`  // the result
