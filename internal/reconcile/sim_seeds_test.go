@@ -24,6 +24,8 @@ var onceRed = []struct {
 	{3672121, "a pass read a wish between its commit and memory, and made the wish before of it"},
 	{3224741, "a release that served was deleted to be built again"},
 	{3223963, "a release was built without the environment, which nobody could look at"},
+	{3240330, "a folder that was put back knew a client only by name, and it was made a second time"},
+	{3246180, "a look into an uncertain update was refused, and the update was taken for failed"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
