@@ -344,21 +344,29 @@ func (s *story) noticed() {
 // other client that is there already and takes it over.
 func (s *story) wished(tree manifests, host string, owner state.ClientID, clients []state.Client) bool {
 	good := manifests{specs: map[string]spec{}}
-	known, name := map[string]bool{}, ""
+	known, name, refused := map[string]bool{}, "", map[string]bool{}
+	for n, x := range tree.specs { // it says that it was somebody who is still there
+		_, refused[n] = tree.specs[x.previously]
+	}
+	for _, c := range clients {
+		if !c.Removed && slices.Contains(c.Former, tree.specs[c.Name].previously) {
+			refused[c.Name] = false
+		}
+	}
 	for _, c := range clients {
 		x, ok := tree.specs[c.Name]
 		if c.ID == owner {
 			name = c.Name
 		}
 		known[c.Name] = c.EverDeployed && !c.Removed
-		if ok && x.broken && !c.Removed {
+		if ok && (x.broken || refused[c.Name]) && !c.Removed {
 			if x, ok = s.bySpec[c.Blob]; ok {
 				good.specs[c.Name] = x
 			}
 		}
 	}
 	for n, x := range tree.specs {
-		if !x.broken {
+		if !x.broken && !refused[n] {
 			good.specs[n] = x
 		}
 	}
