@@ -116,7 +116,7 @@ func (e *Engine) accept(ctx context.Context, head string) ([]state.ClientID, err
 			r.History = append(r.History, state.Entry{At: e.Now(), Commit: head, What: "held", Text: hold.Reason})
 		}
 	}
-	if err := e.commit(head, in.Verdicts, r); err != nil {
+	if err := e.commit(head, in, r); err != nil {
 		return nil, fmt.Errorf("accept %s: %w", head, err)
 	}
 	e.mu.Lock()
@@ -262,9 +262,8 @@ func (e *Engine) clientID(name string) state.ClientID {
 	return state.ClientID(name + "-" + id)
 }
 
-// commit writes what accept said, and takes it into memory once it is durable. read are the
-// verdicts that it was said from.
-func (e *Engine) commit(head string, read []state.Verdict, r accept.Result) error {
+// commit writes what accept said of in, and takes it into memory once it is durable.
+func (e *Engine) commit(head string, in accept.Input, r accept.Result) error {
 	var fresh []state.Client
 	e.mu.Lock()
 	for _, c := range r.Clients {
@@ -274,19 +273,13 @@ func (e *Engine) commit(head string, read []state.Verdict, r accept.Result) erro
 	}
 	e.mu.Unlock()
 	e.at(PointAccept)
-	err := e.Store.Update(func(tx store.Tx) error {
-		for i, c := range r.Clients { // what passes wrote while the head was judged stays
-			now, ok, err := store.Client(tx, c.ID)
-			if err != nil {
-				return err
-			}
-			if ok {
-				c.Undo, c.RollingBack, c.RollingSeq, c.Run, c.Attempts, c.Deployment, c.Lived = now.Undo, now.RollingBack, now.RollingSeq, now.Run, now.Attempts, now.Deployment, now.Lived
-				r.Clients[i] = c
-			}
+	judged := r
+	err := e.Store.Update(func(tx store.Tx) (err error) {
+		r = judged
+		if err := keepFates(tx, in.Verdicts, &r, e.Now()); err != nil {
+			return err
 		}
-		r := r
-		if err := keepFates(tx, read, &r, e.Now()); err != nil {
+		if r.Clients, err = onTop(tx, in.Clients, judged); err != nil {
 			return err
 		}
 		if err := write(tx, r); err != nil {

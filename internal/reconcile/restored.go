@@ -45,7 +45,7 @@ func (e *Engine) catch(ctx context.Context, head string, in accept.Input) ([]sta
 	e.mu.Unlock()
 	in.Approvals = slices.DeleteFunc(in.Approvals, func(a state.Approval) bool { return a.At.Before(since) }) // it may have been used
 	r, doubts := e.accepted(in, found)
-	if err := e.commit(head, in.Verdicts, r); err != nil {
+	if err := e.commit(head, in, r); err != nil {
 		return nil, fmt.Errorf("accept %s: %w", head, err)
 	}
 	if r.Held {
