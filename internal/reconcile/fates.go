@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -9,6 +10,52 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
+
+// onTop puts what a judgement changed of the clients that it read on top of what they are by
+// now: passes and people wrote them while the head was judged. Who is touched has a newer
+// wish, or goes on, and is not at rest, whatever a pass of the older one came to.
+func onTop(tx store.Tx, read []state.Client, r accept.Result) ([]state.Client, error) {
+	was := make(map[state.ClientID]state.Client, len(r.Clients))
+	for _, c := range r.Clients {
+		was[c.ID] = state.Client{}
+	}
+	for _, c := range read {
+		if _, put := was[c.ID]; put {
+			was[c.ID] = c
+		}
+	}
+	var out []state.Client
+	for _, judged := range r.Clients {
+		now, there, err := store.Client(tx, judged.ID)
+		if err != nil {
+			return nil, err
+		}
+		before := was[judged.ID]
+		if there && before.ID != "" {
+			judged = changed(before, judged, now, before.Seq != judged.Seq || slices.Contains(r.Touched, judged.ID))
+		}
+		if !there && before.ID != "" && judged.Removed {
+			continue // it was forgotten meanwhile: nothing of it is left
+		}
+		out = append(out, judged)
+	}
+	return out, nil
+}
+
+// changed is now with what differs between before and judged.
+func changed(before, judged, now state.Client, touched bool) state.Client {
+	b, j, n := reflect.ValueOf(before), reflect.ValueOf(judged), reflect.ValueOf(&now).Elem()
+	for i := range n.NumField() {
+		if !reflect.DeepEqual(b.Field(i).Interface(), j.Field(i).Interface()) {
+			n.Field(i).Set(j.Field(i))
+		}
+	}
+	if touched {
+		now.Settled, now.RetryAt, now.Failures = judged.Settled, judged.RetryAt, judged.Failures
+		now.Panics, now.Crashes, now.Quarantined = judged.Panics, judged.Crashes, judged.Quarantined
+	}
+	return now
+}
 
 // keepFates lets stay in the verdicts of a judgement what passes made of clients while the
 // head was judged: read are the verdicts as they were then. What the judgement itself made

@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,6 +43,33 @@ func TestP9PassThatEndsWhileAHeadIsJudged(t *testing.T) {
 	}
 	if v.State != "success" || v.Clients[bakery] != "succeeded" || told["commit/"+first] != "success" {
 		t.Errorf("the first head came to %s (%v), and %q is told", v.State, v.Clients, told["commit/"+first])
+	}
+}
+
+// A pass ends while a head is judged that says something else of its client: what the pass
+// came to stays on record.
+func TestClientThatIsPassedWhileAHeadIsJudged(t *testing.T) {
+	for name, text := range map[string]string{"is invalid": "kind: [", "moved": client("bakery")} {
+		_, w := newVendors(t)
+		w.push(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/shop.yaml": client("shop")})
+		id := w.id("bakery")
+		files := map[string]string{"clients/bakery.yaml": text}
+		if name == "moved" {
+			files = map[string]string{"clients/bakery.yaml": "", "clients/ba/bakery.yaml": text}
+		}
+		w.engine.At = func(p reconcile.Point) {
+			if p == reconcile.PointRead {
+				w.engine.At = nil
+				w.pass(id)
+			}
+		}
+		w.push(files)
+		if r := w.want("bakery", state.StatusActive); r.URL == "" {
+			t.Errorf("%s: it lost what it had: %+v", name, r)
+		}
+		if due := w.due(); slices.Contains(due, id) {
+			t.Errorf("%s: it is not at rest: %v", name, due)
+		}
 	}
 }
 

@@ -287,8 +287,7 @@ func (e *Engine) clientID(name string) state.ClientID {
 	return state.ClientID(name + "-" + id)
 }
 
-// commit writes what accept said, and takes it into memory once it is durable. in is what it
-// was said from.
+// commit writes what accept said of in, and takes it into memory once it is durable.
 func (e *Engine) commit(head string, in accept.Input, r accept.Result) error {
 	var fresh []state.Client
 	e.mu.Lock()
@@ -299,22 +298,13 @@ func (e *Engine) commit(head string, in accept.Input, r accept.Result) error {
 	}
 	e.mu.Unlock()
 	e.at(PointAccept)
-	err := e.Store.Update(func(tx store.Tx) error {
-		for i, c := range r.Clients { // what passes wrote while the head was judged stays
-			now, ok, err := store.Client(tx, c.ID)
-			if err != nil {
-				return err
-			}
-			if ok {
-				c.Undo, c.RollingBack, c.RollingSeq, c.Run, c.Attempts, c.Deployment, c.Lived = now.Undo, now.RollingBack, now.RollingSeq, now.Run, now.Attempts, now.Deployment, now.Lived
-				if c.Seq == now.Seq {
-					c.Review = now.Review
-				}
-				r.Clients[i] = c
-			}
-		}
-		r := r
+	judged := r
+	err := e.Store.Update(func(tx store.Tx) (err error) {
+		r = judged
 		if err := keepFates(tx, in.Verdicts, &r, e.Now()); err != nil {
+			return err
+		}
+		if r.Clients, err = onTop(tx, in.Clients, judged); err != nil {
 			return err
 		}
 		if err := write(tx, r); err != nil {
