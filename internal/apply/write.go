@@ -194,23 +194,15 @@ func (r *Runner) change(ctx context.Context, job Job, s plan.Step) (string, erro
 // record that lacks the object, which the next plan creates.
 func (r *Runner) replace(ctx context.Context, job Job, s plan.Step) (string, error) {
 	var have state.Resource
-	var all []state.Resource
 	var ok bool
 	err := r.Store.View(func(tx store.Tx) (err error) {
-		if have, ok, err = store.Resource(tx, s.Ref); err != nil {
-			return err
-		}
-		all, err = store.Resources(tx, s.Ref.Client)
+		have, ok, err = store.Resource(tx, s.Ref)
 		return err
 	})
 	if err != nil {
 		return "", &journalError{err}
 	}
-	_, traits, err := r.providerOf(s.Provider, s.Ref.Kind)
-	if err != nil {
-		return "", err
-	}
-	if ok && have.Real() && (have.Phase == "failed" || have.Provider != s.Provider || have.Attributes.Canonical() != s.Wish.Attributes.Canonical() || plan.Overtaken(have, all, traits)) {
+	if ok && have.Real() && (have.Phase == "failed" || have.Provider != s.Provider || have.Attributes.Canonical() != s.Wish.Attributes.Canonical() || have.Overtaken) {
 		if _, err := r.remove(ctx, job, s); err != nil {
 			return "", err
 		}

@@ -71,7 +71,7 @@ func (b *builder) resource(w state.Resource) {
 		b.create(w, &have, "it is gone at "+w.Provider)
 	case have.Phase == "failed" && w.Ref.Kind == state.KindDeployment:
 		b.replace(w, have, nil, "the last try failed")
-	case w.Ref.Kind == state.KindDeployment && Overtaken(have, b.c.Recorded, b.traits(w.Provider, w.Ref.Kind)):
+	case have.Overtaken:
 		b.replace(w, have, nil, w.Provider+" serves what was built last, and that is another one")
 	case have.Provider != w.Provider:
 		b.replace(w, have, nil, "the provider changes from "+have.Provider+" to "+w.Provider)
@@ -319,19 +319,10 @@ func SameHost(a, b state.Resource) bool {
 		a.Provider == b.Provider && x.Ref != nil && y.Ref != nil && *x.Ref == *y.Ref
 }
 
-// Overtaken says that a release which is on record does not serve, or not for long: its host
-// serves what was built last, and another one was, or is being built. Promoting it, as other
-// hosts can, takes building it again.
-func Overtaken(have state.Resource, recorded []state.Resource, t state.Traits) bool {
-	if t.Promotable || have.Ref.Kind != state.KindDeployment || !have.Real() || have.Phase != "" {
-		return false
-	}
-	for _, other := range recorded {
-		if SameHost(have, other) && pending(other) && !other.Overtaken {
-			return true
-		}
-	}
-	return have.Overtaken
+// Comes says that a release is still being built where it serves as soon as it is: nobody has
+// to promote it, and who does not wish it any more takes it away.
+func Comes(r state.Resource, t state.Traits) bool {
+	return r.Ref.Kind == state.KindDeployment && pending(r) && !t.Promotable && !t.Manual
 }
 
 // pending says that what is on record is not ready yet.
@@ -377,7 +368,16 @@ func (b *builder) release() {
 
 // unsure lets names of other clients stay where they are while nobody could see whether the
 // site that takes them over still serves: it is on record, and may have been changed by hand.
+//
+// A release is built from the environment as it is at its host, likewise.
 func (b *builder) unsure() {
+	for _, w := range b.sortedWish() {
+		look := b.c.Looks[w.Ref]
+		n, planned := b.byRef[b.deployment]
+		if w.Ref.Kind == state.KindEnvironment && look.Failed != "" && planned {
+			b.steps[n].Blocked, b.steps[n].Reason = true, "waiting for "+w.Provider+": "+look.Failed
+		}
+	}
 	for _, part := range []state.Ref{b.site, b.deployment, b.traffic} {
 		look := b.c.Looks[part]
 		if look.Failed == "" {

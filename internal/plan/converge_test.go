@@ -230,6 +230,7 @@ func TestLooks(t *testing.T) {
 		{"RuleData: replaced in place", becomes(t, settled(t, shop("shop")), shop("shop", func(e *manifest.Effective) { e.Database.Access = "private" })), nil, state.HoldData},
 		{"drift", looked(settled(t, shop("shop")), state.KindRecord, differs), []string{"update record/A shop.example !traffic"}, ""},
 		{"drift of what was found", looked(alter(settled(t, shop("shop")), state.KindRecord, func(r *state.Resource) { r.Found = true }), state.KindRecord, differs), []string{}, ""},
+		{"a look at the environment fails", looked(becomes(t, settled(t, shop("shop")), rest), state.KindEnvironment, plan.Look{Failed: "503"}), []string{"create deployment blocked", "update traffic/local !traffic blocked"}, ""},
 		{"a look fails", looked(becomes(t, settled(t, shop("shop")), rest), state.KindTraffic, plan.Look{Failed: "503"}), []string{"create deployment", "update traffic/local !traffic blocked"}, ""},
 		{"RuleOwnership: equal", looked(none(shop("shop"), state.KindRecord), state.KindRecord, plan.Look{Found: true, ID: "r1", Equal: true, Count: 1}), []string{"adopt record/A shop.example"}, ""},
 		{"RuleOwnership: no mark", looked(none(shop("shop"), state.KindRecord), state.KindRecord, plan.Look{Found: true, ID: "r1", Count: 1}), nil, state.HoldParked},

@@ -34,7 +34,10 @@ func (b *builder) leftovers() {
 	}
 	newestFirst(releases)
 	for i, r := range releases {
-		if i >= b.in.Keep || r.Phase == "failed" {
+		switch {
+		case Comes(r, b.traits(r.Provider, r.Ref.Kind)):
+			b.drop(r, "it is not wished any more, and would serve once it is built", false)
+		case i >= b.in.Keep || r.Phase == "failed":
 			b.drop(r, "earlier releases beyond those that are kept", false)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
@@ -14,7 +15,8 @@ import (
 // A state whose whole folder was put back, marker and all, looks like one that was never
 // away. What gives it away are objects that only this installation makes, of clients that
 // it does not know: a manifest that is new to it may be theirs, and everything of theirs
-// would be made twice. So the first new client after a start is a reason to ask once.
+// would be made twice. So the first new client after a start is a reason to ask once, and so
+// is the first that is made from nothing: it may be one of an earlier time by the same name.
 
 // unheardOf says that a judgement makes clients up that are not on record.
 func unheardOf(in accept.Input, r accept.Result) bool {
@@ -28,6 +30,39 @@ func unheardOf(in accept.Input, r accept.Result) bool {
 		}
 	}
 	return false
+}
+
+// fromNothing says that a plan makes a site or a database of a client of which nothing is on
+// record: it may be there already, under an id that this state does not know.
+func fromNothing(g *group, p plan.Plan) bool {
+	for _, m := range g.members {
+		if len(m.recorded) > 0 {
+			continue
+		}
+		for _, s := range p.Steps {
+			if s.Ref.Client == m.client.ID && s.Action == plan.Create && (s.Ref.Kind == state.KindSite || s.Ref.Kind == state.KindDatabase) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// foundBehind asks once after a start, before anything is made from nothing, whether the
+// state is behind what the providers show, and notes it.
+func (e *Engine) foundBehind(ctx context.Context) (bool, error) {
+	if e.askedAll() {
+		return false, nil
+	}
+	var clients []state.Client
+	err := e.Store.View(func(tx store.Tx) (err error) {
+		clients, err = store.Clients(tx)
+		return err
+	})
+	if err != nil || !e.behind(ctx, clients) {
+		return false, err
+	}
+	return true, e.takeForOld()
 }
 
 // askedAll says that every provider was asked since the start.

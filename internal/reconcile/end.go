@@ -268,7 +268,7 @@ func (e *Engine) failed(ctx context.Context, g *group, m *member, result apply.R
 		if err != nil || !ok {
 			return err
 		}
-		c.RollingBack, c.FailedStep = why.text, why.step
+		c.RollingBack, c.RollingSeq, c.FailedStep = why.text, m.client.Seq, why.step
 		m.client = c
 		return store.PutClient(tx, c)
 	})

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -64,6 +65,48 @@ func TestPassBetweenACommitAndMemory(t *testing.T) {
 	o, _ := v.world.Object(d)
 	if got := attribute(o, "ref"); got != "v2" {
 		t.Errorf("it serves %q", got)
+	}
+}
+
+// P7, P8: a newer wish comes while a failed one is taken back, or while the program is dead
+// over that. It was not tried: it neither fails with the other nor is left.
+func TestP7NewerWishDuringARollback(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		v, w := newVendors(t)
+		w.apply(coloured("red"))
+		id := w.id("bakery")
+		v.faults.On(memory.Before, memory.Is(memory.Update, state.KindTraffic), 1, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+		w.push(coloured("green"))
+		ctx, die := context.WithCancel(t.Context())
+		w.engine.At = func(p reconcile.Point) {
+			switch {
+			case p != reconcile.PointRollback:
+			case dies:
+				die()
+			default:
+				w.engine.At = nil
+				w.push(coloured("blue"))
+			}
+		}
+		if _, err := w.engine.Pass(ctx, id, reconcile.CauseCommit); (err != nil) != dies {
+			t.Fatalf("dies %v: %v", dies, err)
+		}
+		die()
+		if dies {
+			w.engine.At = nil
+			w.restart()
+			w.push(coloured("blue"))
+			if d, err := w.engine.Pass(t.Context(), id, reconcile.CauseCommit); err != nil || !d.Again {
+				t.Errorf("it goes on with the rollback, and comes again: %+v, %v", d, err)
+			}
+		}
+		if fate, verdict := w.fate("bakery"); fate != "pending" || verdict != "pending" {
+			t.Errorf("dies %v: what was not tried came to %q, %q", dies, fate, verdict)
+		}
+		w.pass(w.due()...)
+		if r := w.want("bakery", state.StatusActive); v.colour("bakery.agency.example") != "blue" {
+			t.Errorf("dies %v: it serves the %s version: %s", dies, v.colour("bakery.agency.example"), r.Because)
+		}
 	}
 }
 

@@ -1,7 +1,9 @@
 package reconcile_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
@@ -15,7 +17,12 @@ func newInPlace(t testing.TB) (*vendors, *world) {
 	w := newWorldWith(t, func(c *clock) []provider.Provider {
 		v.clock, v.world = c, memory.NewWorld(c.Now)
 		open := func(name string, kinds map[state.Kind]provider.Traits) provider.Provider {
-			return memory.New(memory.Options{Name: name, World: v.world, Kinds: kinds, Fault: v.faults.Hook, Sleep: c.Sleep})
+			return memory.New(memory.Options{Name: name, World: v.world, Kinds: kinds, Fault: v.faults.Hook, Sleep: c.Sleep, Build: func(x provider.Wish) memory.Build {
+				if v.builds == nil || x.Ref.Kind != state.KindDeployment {
+					return memory.Build{}
+				}
+				return v.builds(x)
+			}})
 		}
 		inPlace := memory.Change(memory.Hosting(), func(_ state.Kind, t *provider.Traits) { t.Promotable = false })
 		return []provider.Provider{open("railway", memory.Databases()), open("vercel", inPlace), open("cloudflare", memory.DNS())}
@@ -49,6 +56,26 @@ func TestRevertWhereTheHostDeploysInPlace(t *testing.T) {
 		}
 		if w.pass(id); len(v.writes()) > 0 {
 			t.Fatalf("at rest it writes %v", v.writes())
+		}
+	}
+}
+
+// A build that nobody wishes any more goes before it is done: it would serve, unasked.
+func TestBuildThatIsNotWishedAnyMoreInPlace(t *testing.T) {
+	v, w := newInPlace(t)
+	w.apply(coloured("red"))
+	v.builds = func(w provider.Wish) memory.Build { return memory.Build{Takes: 5 * time.Minute} }
+	id := w.push(coloured("green"))[0]
+	v.faults.Do(memory.Before, memory.Is(memory.Observe, state.KindDeployment), 1, func(context.Context, memory.Call) error {
+		w.push(coloured("red"))
+		return nil
+	})
+	w.pass(id)
+	w.want("bakery", state.StatusActive)
+	for range 10 {
+		w.clock.add(time.Minute)
+		if got := v.colour("bakery.agency.example"); got != "red" {
+			t.Fatalf("it serves the %s version", got)
 		}
 	}
 }

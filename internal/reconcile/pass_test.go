@@ -22,6 +22,7 @@ type vendors struct {
 	world  *memory.World
 	faults *memory.Faults
 	clock  *clock
+	builds func(provider.Wish) memory.Build // of deployments; nil: at once
 }
 
 func newVendors(t testing.TB) (*vendors, *world) {

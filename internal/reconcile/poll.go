@@ -306,7 +306,7 @@ func (e *Engine) commit(head string, in accept.Input, r accept.Result) error {
 				return err
 			}
 			if ok {
-				c.Undo, c.RollingBack, c.Run, c.Attempts, c.Deployment, c.Lived = now.Undo, now.RollingBack, now.Run, now.Attempts, now.Deployment, now.Lived
+				c.Undo, c.RollingBack, c.RollingSeq, c.Run, c.Attempts, c.Deployment, c.Lived = now.Undo, now.RollingBack, now.RollingSeq, now.Run, now.Attempts, now.Deployment, now.Lived
 				if c.Seq == now.Seq {
 					c.Review = now.Review
 				}

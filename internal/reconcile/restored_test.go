@@ -290,3 +290,24 @@ func TestS34WholeFolderPutBack(t *testing.T) {
 		t.Errorf("%d lists were asked for, want %d at most", listed, most)
 	}
 }
+
+// S34: the copy knows the client's name from a time before anything of it was made; since
+// then it went, and another one of the name came. Nothing is made for the earlier one.
+func TestS34WholeFolderThatKnowsOnlyTheName(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	w.push(map[string]string{"clients/shop.yaml": client("shop")})
+	backup := w.backup()
+	w.apply(map[string]string{"clients/shop.yaml": ""})
+	w.apply(map[string]string{"clients/shop.yaml": client("shop")})
+	shop, before := w.want("shop", state.StatusActive).ID, v.world.Snapshot(everything)
+	v.world.ForgetCalls()
+	w.pass(ids(w.restoreWhole(backup))...)
+	for range 3 {
+		w.pass(w.poll()...)
+		w.pass(w.due()...)
+	}
+	if now := v.world.Snapshot(everything); now != before {
+		t.Errorf("the objects of %s are there, and something is made:\n%s\nwrites %v", shop, otherThan(now, before), v.writes())
+	}
+}

@@ -85,9 +85,13 @@ func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost
 	if lost != "" {
 		text = why + "; what it changed can't be put back: " + lost
 	}
+	done := func(c *state.Client) { c.RollingBack, c.RollingSeq, c.Undo, c.Run = "", 0, nil, "" }
+	if failed := m.client.RollingSeq; failed > 0 && m.client.Seq > failed { // while it was taken back, or the program was away
+		d, err := e.finish(g, m, result, ending{status: m.client.Status, because: text + "; a newer commit replaced that wish", what: "failed", audit: audit, change: done})
+		return true, d, err
+	}
 	d, err := e.finish(g, m, result, ending{status: state.StatusFailed, because: text, next: "mend the manifest, or `reconciler retry " + m.client.Name + "`",
-		settled: true, word: "failed", what: "failed", audit: audit,
-		change: func(c *state.Client) { c.RollingBack, c.Undo, c.Run = "", nil, "" }})
+		settled: true, word: "failed", what: "failed", audit: audit, change: done})
 	return true, d, err
 }
 
@@ -100,7 +104,8 @@ func stillWorks(m *member) string {
 }
 
 // buildAgain is the plan that makes the release serve again that traffic leads to, by the
-// record, where the host serves what was built last: that is what failed.
+// record, where the host serves what was built last: that is what failed. One that is still
+// being built there goes.
 func buildAgain(g *group, m *member) (p plan.Plan) {
 	for _, t := range m.recorded {
 		to, _ := t.Attributes.Get("deployment")
@@ -108,7 +113,11 @@ func buildAgain(g *group, m *member) (p plan.Plan) {
 			continue
 		}
 		for _, have := range m.recorded {
-			if have.Ref != *to.Ref || have.Adopted || !plan.Overtaken(have, m.recorded, g.traits[have.Provider][have.Ref.Kind]) {
+			if plan.Comes(have, g.traits[have.Provider][have.Ref.Kind]) && have.Ref != *to.Ref {
+				p.Steps = append(p.Steps, plan.Step{Number: plan.StepDeploy, Action: plan.Delete, Ref: have.Ref, Client: m.client.Name, Provider: have.Provider, Prior: &have,
+					Reason: "put back: " + m.client.RollingBack, Undo: "nothing: this is the undo"})
+			}
+			if have.Ref != *to.Ref || have.Adopted || !have.Overtaken {
 				continue
 			}
 			wish := have

@@ -22,6 +22,8 @@ var onceRed = []struct {
 	{3629680, "a failed update at a host that deploys in place left the new version serving"},
 	{3665550, "a site of strangers at one host had the address of another host"},
 	{3672121, "a pass read a wish between its commit and memory, and made the wish before of it"},
+	{3224741, "a release that served was deleted to be built again"},
+	{3223963, "a release was built without the environment, which nobody could look at"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {

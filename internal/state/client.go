@@ -97,6 +97,9 @@ type Client struct {
 	// reverse. RollingBack says why it is being taken back; a restart goes on with it.
 	Undo        []Undo `json:"undo,omitempty"`
 	RollingBack string `json:"rollingBack,omitempty"`
+	// RollingSeq is the Seq of the wish that failed, while it is being taken back: a newer one
+	// was not tried. 0: not known.
+	RollingSeq uint64 `json:"rollingSeq,omitempty"`
 	// Lived are adopted objects that were taken off the record ("provider/kind/id"): our mark
 	// on them says nothing, and whatever finds them again must not delete them.
 	Lived []string `json:"lived,omitempty"`
