@@ -119,6 +119,9 @@ func (p *program) noted() func(github.Hint) {
 		if h.Branch == p.config.Repository.Branch {
 			branch.ask()
 		}
+		if h.Rerun && h.Pull > 0 {
+			p.reviewer.Again(h.Pull)
+		}
 		pulls.ask()
 	}
 }

@@ -27,6 +27,7 @@ type hub struct {
 	gh       *simulated.Forge
 	api      *httptest.Server
 	contract *githubtest.Contract // what is said there is held against
+	access   string               // further fields of the configuration's github
 }
 
 // described is GitHub's description, read once for all tests.
@@ -71,7 +72,7 @@ type hubOption func(h *hub, o *simulated.Options, config *[]string)
 // write, robin is admin, sam is a stranger.
 func newHub(t testing.TB, files map[string]string, options ...hubOption) *hub {
 	t.Helper()
-	h := &hub{world: newWorld(t, files)}
+	h := &hub{world: newWorld(t, files), access: "token: " + hubToken}
 	git, err := gitserver.New(filepath.Dir(h.repository))
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +97,7 @@ func newHub(t testing.TB, files map[string]string, options ...hubOption) *hub {
 	t.Cleanup(h.api.Close)
 	// Pushes go through the server that GitHub watches.
 	h.server.Config.Handler = git
-	h.configure(fmt.Sprintf("github: {owner: agency, repo: clients, apiURL: %q, token: %s}\n%s", h.api.URL+"/api/v3/", hubToken, strings.Join(config, "\n")))
+	h.configure(fmt.Sprintf("github: {owner: agency, repo: clients, apiURL: %q, %s}\n%s", h.api.URL+"/api/v3/", h.access, strings.Join(config, "\n")))
 	return h
 }
 

@@ -394,3 +394,52 @@ func TestSuggestions(t *testing.T) {
 	}
 	h.wantStatus(h.headOf(n), "validate", "success", "1 manifest valid")
 }
+
+// Rule, guard: with `guard.removals: reviewed`, a removal that a pull request's plan showed
+// goes, whichever way it is merged; one that was pushed after the plan, or to the branch,
+// waits.
+func TestRuleGuardReviewedOnGitHub(t *testing.T) {
+	files := func() map[string]string {
+		return map[string]string{"clients/a.yaml": bare("a"), "clients/b.yaml": bare("b"), "clients/c.yaml": bare("c"), "clients/d.yaml": bare("d"),
+			"platform.yaml": "apiVersion: reconciler/v1\nkind: Platform\nguard: {removals: reviewed}\n"}
+	}
+	for _, kind := range []simulated.Kind{simulated.MergeCommit, simulated.Squash, simulated.Rebase} {
+		t.Run(string(kind), func(t *testing.T) {
+			h := newHub(t, files(), func(_ *hub, _ *simulated.Options, config *[]string) {
+				*config = append(*config, "guard: {maxDeletes: 10, maxDeletePercent: 100}")
+			})
+			h.look()
+			n := h.propose("gone", map[string]string{"clients/a.yaml": ""})
+			if _, err := h.gh.Push("main", filesFor(map[string]string{"clients/d.yaml": bare("d", "notes: meanwhile")}), "Note", "robin"); err != nil {
+				t.Fatal(err)
+			}
+			h.look()
+			h.merge(n, kind)
+			h.look()
+			if r := rowOf(h.status(), "a"); r.Status != string(state.StatusRetained) {
+				t.Errorf("a is %s: %s", r.Status, r.Because)
+			}
+			// Pushed after the plan.
+			n = h.propose("note", map[string]string{"clients/b.yaml": bare("b", "notes: harmless")})
+			h.look()
+			h.pushTo("note", map[string]string{"clients/b.yaml": ""})
+			h.merge(n, kind)
+			if err := h.daemon.program.daemon.Settle(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			h.look()
+			if r := rowOf(h.status(), "b"); r.Status != string(state.StatusHeld) {
+				t.Errorf("b is %s: %s", r.Status, r.Because)
+			}
+			h.wantComment(n, "result", "/reconciler approve ")
+			// Pushed to the branch.
+			if _, err := h.gh.Push("main", filesFor(map[string]string{"clients/c.yaml": ""}), "Remove", "robin"); err != nil {
+				t.Fatal(err)
+			}
+			h.look()
+			if r := rowOf(h.status(), "c"); r.Status != string(state.StatusHeld) {
+				t.Errorf("c is %s: %s", r.Status, r.Because)
+			}
+		})
+	}
+}

@@ -59,7 +59,7 @@ func (r *repository) Range(ctx context.Context, from, head string) (reconcile.Ra
 			return out, err
 		}
 		for i, c := range commits {
-			commit := accept.Commit{ID: c.ID, Author: c.Author, Subject: c.Subject}
+			commit := accept.Commit{ID: c.ID, Author: c.Author, Subject: c.Subject, Parents: c.Parents}
 			if from != "" && i < maxTold {
 				if commit.Paths, err = r.touched(ctx, c.ID); err != nil {
 					return out, err

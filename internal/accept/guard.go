@@ -178,11 +178,17 @@ func (p *pass) notUntil() time.Time {
 func (p *pass) stone(c state.Client, part string, files []string) state.Tombstone {
 	return state.Tombstone{
 		Client: c.ID, Name: c.Name, Part: part, Commit: p.in.Head, Blob: c.Blob, At: p.in.Now,
-		Waits: p.waits, Reviewed: p.reviewed(files), Retain: p.retain(c),
+		Waits: p.waits, Reviewed: p.shown(files), Retain: p.retain(c),
 	}
 }
 
-// reviewed says that a pull request showed what these files took away.
+// shown says that a pull request showed what became of these files: what is gone, or what
+// they are now.
+func (p *pass) shown(files []string) bool {
+	return len(files) > 0 && !slices.ContainsFunc(files, func(f string) bool { return !p.in.Shown[f] })
+}
+
+// reviewed says that every commit that touched these files is one that a plan was made of.
 func (p *pass) reviewed(files []string) bool {
 	if len(p.in.Commits) == 0 {
 		return false

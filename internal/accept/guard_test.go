@@ -182,13 +182,13 @@ func TestRuleGuardReviewed(t *testing.T) {
 }
 
 func TestRuleGuardReviewedByFile(t *testing.T) {
-	// Two commits in one range: a reviewed one removes alpha, an unreviewed one beta.
+	// Of one range a pull request showed that alpha goes, and none that beta does.
 	w := fleet(t, "alpha", "beta", "gamma")
 	w.guard.ReviewedOnly = true
 	w.edit(gone("alpha", "beta"))
 	w.heads++
 	in := w.input("head")
-	in.Commits = []Commit{{ID: "one", Reviewed: true, Paths: []string{cpath("alpha")}}, {ID: "two", Paths: []string{cpath("beta")}}}
+	in.Shown = map[string]bool{cpath("alpha"): true}
 	w.play(in)
 	equal(t, "due", w.dueParts(), []string{"alpha"})
 	contains(t, "reason", w.hold(state.HoldGuard).Reason, "the removal of beta")

@@ -316,7 +316,7 @@ func (p *pass) wait(h state.Hold) Result {
 	p.res.Holds = []state.Hold{h}
 	if !p.known {
 		p.note(state.Client{}, "held", h.Reason+" "+h.Act)
-		p.res.Reports = append(p.res.Reports, state.Report{Subject: "commit/" + p.in.Head, State: "error", Text: clip(h.Reason + " " + h.Act), Detail: h.Reason + " " + h.Act, At: p.in.Now})
+		p.res.Reports = append(p.res.Reports, state.Report{Subject: "commit/" + p.in.Head, State: "failure", Text: clip(h.Reason + " " + h.Act), Detail: h.Reason + " " + h.Act, At: p.in.Now})
 	}
 	sort.Strings(p.res.LiftHolds)
 	return p.res

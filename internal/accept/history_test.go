@@ -44,7 +44,7 @@ func TestRuleHistoryHoldsEverything(t *testing.T) {
 			contains(t, "reason", h.Reason, c.says)
 			same(t, "baseline", *w.base, before)
 			equal(t, "one alert", len(r.Reports), 1)
-			equal(t, "alert", r.Reports[0].State, "error")
+			equal(t, "alert", r.Reports[0].State, "failure")
 			equal(t, "due", w.dueParts(), []string{})
 			equal(t, "old and new head", []string{h.OldHead, h.NewHead}, []string{before.Head, r.History[0].Commit})
 			// Asked again, nothing is said twice.

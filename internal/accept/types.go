@@ -17,7 +17,8 @@ const HostPart = "host"
 // Commit is one commit of the range.
 type Commit struct {
 	ID, Author, Subject string
-	Reviewed            bool // a pull request showed what it does
+	Parents             []string
+	Reviewed            bool // a plan of a pull request was made of what it does
 	// Paths are the files in which it differs from any of its parents, not the first
 	// alone: a merge can drop what its second parent had. nil: not known, it may be any
 	// file of the range.
@@ -76,6 +77,9 @@ type Input struct {
 	Files map[string]File
 
 	Reviews []Review // of pull requests that the range brought, by number
+	// Shown are the paths at which the head has just what the plan of a pull request was made
+	// of, be it nothing.
+	Shown map[string]bool
 
 	Clients    []state.Client
 	Claims     []state.Claim

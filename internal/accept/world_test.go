@@ -159,7 +159,7 @@ func (w *world) again() Result {
 func (w *world) input(head string) Input {
 	in := Input{
 		Now: w.now, Head: head, Root: w.root, Repository: w.repository, Branch: w.branch, Path: w.path, Whole: w.listed, Program: w.program,
-		Baseline: w.base, Descends: !w.rewritten, HeadEmpty: !w.manifests(), Guard: w.guard, Defaults: w.defaults, Files: map[string]File{},
+		Baseline: w.base, Descends: !w.rewritten, HeadEmpty: !w.manifests(), Guard: w.guard, Defaults: w.defaults, Files: map[string]File{}, Shown: map[string]bool{},
 		EmptyState: len(w.clients) == 0,
 		Retained:   func(id state.ClientID) bool { return w.retained[id] },
 		Parts:      w.parts,
@@ -182,6 +182,9 @@ func (w *world) input(head string) Input {
 		old, now := w.seen[p], w.tree[p]
 		if old == now && w.broken[p] == w.seenBroken[p] {
 			continue
+		}
+		if w.reviewed {
+			in.Shown[p] = true
 		}
 		ch := Change{Path: p}
 		if old != "" {

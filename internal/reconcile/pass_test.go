@@ -662,7 +662,7 @@ func TestP9OlderHeadShownAgain(t *testing.T) {
 	w.repo.order = append(w.repo.order, old)
 	w.poll()
 	tell()
-	if said["commit/"+old] != "error" {
+	if said["commit/"+old] != "failure" {
 		t.Errorf("a history that was rewritten is told as %q", said["commit/"+old])
 	}
 	w.repo.order = append(w.repo.order, newest)

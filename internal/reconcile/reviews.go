@@ -47,26 +47,55 @@ func brought(p state.Pull, now map[string]string) bool {
 	return len(p.Files) > 0
 }
 
-// reviewed tells accept what was shown. A removal counts as shown only by a plan of the
-// very content that was merged.
+// reviewed tells accept what was shown: by file, which says what a removal needs; by step,
+// for what bears a risk; and by commit, so that what was pushed after a plan, or beside it,
+// is not taken for shown.
 func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
-	commits := make(map[string]bool, len(in.Commits))
+	parents := make(map[string][]string, len(in.Commits))
 	for _, c := range in.Commits {
-		commits[c.ID] = true
+		parents[c.ID] = append([]string{}, c.Parents...)
 	}
-	seen := map[string]bool{}
+	in.Shown = map[string]bool{}
+	made, content := map[string]bool{}, map[string]bool{} // commits, and files, that plans were made of
 	for _, p := range pulls {
-		merged := commits[p.Head] || p.MergeCommit != "" && commits[p.MergeCommit]
-		r := accept.Review{Pull: p.Number, Shown: p.Shown, Whole: !p.Static && p.Planned != "" && (brought(p, now) || p.Planned == p.Head && merged)}
-		for path := range p.Files {
+		planned := !p.Static && p.Planned != ""
+		landed := p.MergeCommit != "" && parents[p.MergeCommit] != nil && p.Planned == p.Head
+		r := accept.Review{Pull: p.Number, Shown: p.Shown, Whole: planned && (brought(p, now) || landed || parents[p.Planned] != nil)}
+		if planned && landed {
+			made[p.MergeCommit] = true
+		}
+		if planned {
+			within(parents, p.Planned, made)
+		}
+		for path, blob := range p.Files {
 			r.Paths = append(r.Paths, path)
-			seen[path] = seen[path] || r.Whole
+			content[path] = content[path] || planned && brought(p, now)
+			if got, changed := now[path]; planned && changed && got == blob {
+				in.Shown[path] = true
+			}
 		}
 		slices.Sort(r.Paths)
 		in.Reviews = append(in.Reviews, r)
 	}
 	for i, c := range in.Commits {
-		in.Commits[i].Reviewed = c.Paths != nil && !slices.ContainsFunc(c.Paths, func(path string) bool { return !seen[path] })
+		// A merge is as good as what it merged; a squash, and what a rebase made, by its files.
+		merge := len(c.Parents) == 2 && (made[c.Parents[0]] || made[c.Parents[1]])
+		in.Commits[i].Reviewed = made[c.ID] || merge ||
+			len(c.Parents) < 2 && c.Paths != nil && !slices.ContainsFunc(c.Paths, func(path string) bool { return !content[path] })
+	}
+}
+
+// within marks a commit of a range and all of the range that it reaches.
+func within(parents map[string][]string, commit string, marked map[string]bool) {
+	todo := []string{commit}
+	for len(todo) > 0 {
+		c := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if _, in := parents[c]; !in || marked[c] {
+			continue
+		}
+		marked[c] = true
+		todo = append(todo, parents[c]...)
 	}
 }
 

@@ -238,12 +238,27 @@ func (r *Reviewer) deployment(ctx context.Context, head, name string, t state.Re
 		s.State = forge.InProgress
 	case forge.Success:
 		s.State = forge.DeploymentSuccess
+		if gone, err := r.removed(name); err != nil {
+			return err
+		} else if gone {
+			s.State, s.URL = forge.DeploymentInactive, ""
+		}
 	case forge.Failure:
 		s.State = forge.DeploymentFailure
 	default:
 		s.State = forge.DeploymentError
 	}
 	return r.Forge.SetDeployment(ctx, d.ID, s)
+}
+
+// removed says that a client's manifest is gone.
+func (r *Reviewer) removed(name string) (gone bool, err error) {
+	err = r.Store.View(func(tx store.Tx) error {
+		c, ok, err := store.ClientByName(tx, name)
+		gone = !ok || c.Removed
+		return err
+	})
+	return gone, err
 }
 
 const (

@@ -3,6 +3,8 @@ package review
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -87,6 +89,8 @@ type Reviewer struct {
 	// planned once more, and Patience how long it may make us wait.
 	Quiet, Patience time.Duration
 
+	asked   sync.Mutex
+	anew    map[int]bool // pull requests that somebody at the forge asked to plan again
 	once    sync.Once
 	hint    chan struct{}
 	looking sync.Mutex // one look at a time
@@ -101,6 +105,29 @@ func (r *Reviewer) Hint() {
 	case r.hint <- struct{}{}:
 	default:
 	}
+}
+
+// Again says that somebody at the forge asked for a pull request's checks once more. It
+// never blocks; of very many the rest is left out.
+func (r *Reviewer) Again(number int) {
+	r.asked.Lock()
+	if r.anew == nil {
+		r.anew = map[int]bool{}
+	}
+	if len(r.anew) < maxPlans {
+		r.anew[number] = true
+	}
+	r.asked.Unlock()
+	r.Hint()
+}
+
+// askedAgain takes those that were.
+func (r *Reviewer) askedAgain() []int {
+	r.asked.Lock()
+	defer r.asked.Unlock()
+	out := slices.Sorted(maps.Keys(r.anew))
+	clear(r.anew)
+	return out
 }
 
 func (r *Reviewer) prepare() {

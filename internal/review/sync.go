@@ -20,6 +20,9 @@ func (r *Reviewer) Sync(ctx context.Context) (next time.Time, err error) {
 	r.looking.Lock()
 	defer r.looking.Unlock()
 	errs := []error{r.see(ctx), r.commands(ctx)}
+	for _, n := range r.askedAgain() {
+		errs = append(errs, r.again(n))
+	}
 	there := errs[0] == nil
 	if there && !r.there {
 		r.Engine.Retell() // nobody waits longer than the outage

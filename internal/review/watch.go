@@ -110,7 +110,7 @@ func (r *Reviewer) hangs(ctx context.Context, commit string, contexts ...string)
 
 // again has a pull request planned and told once more.
 func (r *Reviewer) again(number int) error {
-	r.Hint()
+	defer r.Hint()
 	return r.Store.Update(func(tx store.Tx) error {
 		p, ok, err := store.Pull(tx, number)
 		if err != nil || !ok {

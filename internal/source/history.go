@@ -277,7 +277,11 @@ func order(found map[plumbing.Hash]*object.Commit, start plumbing.Hash) []Commit
 			continue
 		}
 		subject, _, _ := strings.Cut(strings.TrimLeft(v.c.Message, "\r\n"), "\n")
-		out = append(out, Commit{ID: v.c.Hash.String(), Author: line(v.c.Author.Name, maxName), Subject: line(subject, maxSubject)})
+		c := Commit{ID: v.c.Hash.String(), Author: line(v.c.Author.Name, maxName), Subject: line(subject, maxSubject)}
+		for _, p := range v.c.ParentHashes[:min(len(v.c.ParentHashes), maxParents)] {
+			c.Parents = append(c.Parents, p.String())
+		}
+		out = append(out, c)
 		stack = stack[:len(stack)-1]
 	}
 	return out

@@ -117,7 +117,10 @@ type Options struct {
 }
 
 // Commit is one commit. The texts are one line each, and short.
-type Commit struct{ ID, Author, Subject string }
+type Commit struct {
+	ID, Author, Subject string
+	Parents             []string
+}
 
 // Change is a file of the read area that differs; Old and New are blob ids, "" for
 // none. What is there and is no regular file has an id that Blob refuses.
