@@ -102,6 +102,12 @@ func troubles() []trouble {
 				return memory.Lost()
 			})
 		}, "", false},
+		{"uncertain, and then looks are refused", func(w *world, match func(memory.Call) bool) {
+			w.faults.Do(memory.After, match, 1, func(_ context.Context, c memory.Call) error {
+				w.faults.On(memory.Before, memory.Is(memory.Observe, c.Kind), 2, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+				return memory.Lost()
+			})
+		}, "", false},
 		{"transient looks", func(w *world, match func(memory.Call) bool) {
 			w.faults.On(memory.Before, memory.Is(memory.Observe), 3, memory.Lost())
 		}, "", false},

@@ -65,7 +65,7 @@ func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent) (happene
 		}
 		objects, w, err := r.lookFor(ctx, job, p, i)
 		if err != nil {
-			return false, err
+			return false, lookRefused(err)
 		}
 		d := journal.Settle(i, seen(objects, w, i), traits, r.Now())
 		switch d.Kind {
@@ -98,6 +98,19 @@ func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent) (happene
 			return false, &errPark{d.Reason}
 		}
 	}
+}
+
+// lookRefused is the error of a look into an uncertain write. Whatever the provider refuses,
+// it is the look: what became of the write only another one can tell.
+func lookRefused(err error) error {
+	var pe *provider.Error
+	if !errors.As(err, &pe) {
+		return err
+	}
+	if st, _ := classify(err); st == StepWaiting {
+		return err
+	}
+	return &errWait{at: pe.Until, err: err}
 }
 
 // lookFor asks the provider for what the intent was about.

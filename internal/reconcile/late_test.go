@@ -51,3 +51,26 @@ func TestP3CreateThatOutlivesItsWish(t *testing.T) {
 		})
 	}
 }
+
+// P8: a person deleted the release that serves, and the process dies when it is made again,
+// before traffic leads to it. The next pass sees that it leads elsewhere.
+func TestP8TrafficFollowsAReleaseThatWasMadeAgain(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery")})
+	release, _ := v.world.Serves("bakery.agency.example")
+	v.world.Remove(release)
+	id, err := w.engine.Retry("bakery", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, die := context.WithCancel(t.Context())
+	v.faults.Do(memory.Before, memory.Is(memory.Update, state.KindTraffic), 1, func(context.Context, memory.Call) error { die(); return context.Canceled })
+	if _, err := w.engine.Pass(ctx, id, reconcile.CauseRetry); err == nil {
+		t.Fatal("the process was to die")
+	}
+	w.pass(w.due()...)
+	w.want("bakery", state.StatusActive)
+	if now, up := v.world.Serves("bakery.agency.example"); !up || now == release {
+		t.Errorf("it serves %q: %v", now, up)
+	}
+}

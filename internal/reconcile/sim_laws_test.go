@@ -237,12 +237,21 @@ func (s *story) version(host string) version {
 	return version{d, s.vendors.world.BuiltWith(d)["COLOUR"]}
 }
 
-// handedOver says that the wish gives the host to another client, and that it has it: what
-// becomes of the one before is no matter to people who come by the name.
+// handedOver says that the wish gives the host, or the one that it redirects to, to another
+// client, and that it has it: what becomes of the one before is no matter to people who come
+// by the name. (Of two that swap their names one may fail when the other has got its new one.
+// Its own new name is taken back then, and names that redirect to its old one lead to the
+// other's site until it is mended.)
 func (s *story) handedOver(host string, from state.ClientID, release string) bool {
 	o, _ := s.vendors.world.Object(release)
 	x, known := s.bySpec[s.client(o.Mark.Client).Blob]
-	return o.Mark.Client != from && known && slices.Contains(x.hosts(), host)
+	if o.Mark.Client == from || !known {
+		return false
+	}
+	hosts := x.hosts()
+	return slices.Contains(hosts, host) || slices.ContainsFunc(s.vendors.world.Objects(""), func(d provider.Object) bool {
+		return d.Kind == state.KindDomain && d.Mark.Client == from && attribute(d, "host") == host && slices.Contains(hosts, attribute(d, "redirect"))
+	})
 }
 
 // stillOld: of a failed update it is said that the old version still runs, and it does.
@@ -344,21 +353,29 @@ func (s *story) noticed() {
 // other client that is there already and takes it over.
 func (s *story) wished(tree manifests, host string, owner state.ClientID, clients []state.Client) bool {
 	good := manifests{specs: map[string]spec{}}
-	known, name := map[string]bool{}, ""
+	known, name, refused := map[string]bool{}, "", map[string]bool{}
+	for n, x := range tree.specs { // it says that it was somebody who is still there
+		_, refused[n] = tree.specs[x.previously]
+	}
+	for _, c := range clients {
+		if !c.Removed && slices.Contains(c.Former, tree.specs[c.Name].previously) {
+			refused[c.Name] = false
+		}
+	}
 	for _, c := range clients {
 		x, ok := tree.specs[c.Name]
 		if c.ID == owner {
 			name = c.Name
 		}
 		known[c.Name] = c.EverDeployed && !c.Removed
-		if ok && x.broken && !c.Removed {
+		if ok && (x.broken || refused[c.Name]) && !c.Removed {
 			if x, ok = s.bySpec[c.Blob]; ok {
 				good.specs[c.Name] = x
 			}
 		}
 	}
 	for n, x := range tree.specs {
-		if !x.broken {
+		if !x.broken && !refused[n] {
 			good.specs[n] = x
 		}
 	}

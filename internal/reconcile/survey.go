@@ -369,7 +369,7 @@ func (e *Engine) differs(m *member, r state.Resource, o provider.Object) []plan.
 // place, too.
 func mendsReferences(k state.Kind) bool {
 	switch k {
-	case state.KindRecord, state.KindEnvironment:
+	case state.KindRecord, state.KindEnvironment, state.KindTraffic:
 		return true
 	}
 	return false
