@@ -359,15 +359,15 @@ func (c *chaos) noRoom() bool {
 	return true
 }
 
-// forge is the repository over a network: it may be away, or show the head of a while ago.
-type forge struct {
+// remote is the repository over a network: it may be away, or show the head of a while ago.
+type remote struct {
 	*repository
 	c *chaos
 }
 
 var errAway = errors.New("the repository can't be reached: 502 bad gateway")
 
-func (f forge) fails(what string) bool {
+func (f remote) fails(what string) bool {
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
 	if f.c.away == 0 || f.c.dice(100, what) >= f.c.away {
@@ -376,7 +376,7 @@ func (f forge) fails(what string) bool {
 	return true
 }
 
-func (f forge) Poll(ctx context.Context) (string, error) {
+func (f remote) Poll(ctx context.Context) (string, error) {
 	if f.fails("poll") {
 		f.c.hit("repository away")
 		return "", errAway
@@ -393,7 +393,7 @@ func (f forge) Poll(ctx context.Context) (string, error) {
 	return head, err
 }
 
-func (f forge) Range(ctx context.Context, from, head string) (reconcile.Range, error) {
+func (f remote) Range(ctx context.Context, from, head string) (reconcile.Range, error) {
 	if f.fails("range") {
 		f.c.hit("repository away")
 		return reconcile.Range{}, errAway
@@ -402,7 +402,7 @@ func (f forge) Range(ctx context.Context, from, head string) (reconcile.Range, e
 }
 
 // Read fails more seldom than a request: many files are read at once.
-func (f forge) Read(ctx context.Context, path, blob string) (accept.File, error) {
+func (f remote) Read(ctx context.Context, path, blob string) (accept.File, error) {
 	if f.fails("read") && f.fails("read again") {
 		f.c.hit("a file can't be read")
 		return accept.File{}, errAway

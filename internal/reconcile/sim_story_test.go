@@ -257,7 +257,7 @@ func (s *story) start(t *testing.T) {
 			if mailed {
 				e.Mail = "resend"
 			}
-			e.Repo = forge{w.repo, s.chaos}
+			e.Repo = remote{w.repo, s.chaos}
 			e.Underway, e.Redact = work, known.Redact
 			e.Runner.At = s.chaos.at
 			e.Runner.Emit = func(ev apply.Event) {

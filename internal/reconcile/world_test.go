@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -36,6 +38,7 @@ type repository struct {
 	reads     int
 	rewritten bool
 	cuts      map[string]bool // heads that don't descend from those before
+	parents   map[string][]string
 }
 
 // cut says that a head rewrites the history before it.
@@ -67,7 +70,7 @@ func (r *repository) descends(from, head string) bool {
 }
 
 func newRepository() *repository {
-	return &repository{trees: map[string]map[string]string{}, blobs: map[string]string{}}
+	return &repository{trees: map[string]map[string]string{}, blobs: map[string]string{}, parents: map[string][]string{}}
 }
 
 func blobOf(text string) string {
@@ -76,12 +79,31 @@ func blobOf(text string) string {
 }
 
 // commit changes files ("" removes) on top of the last commit and returns the new head.
-func (r *repository) commit(files map[string]string) string {
+// merged are the heads that it merges.
+func (r *repository) commit(files map[string]string, merged ...string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	tree := map[string]string{}
+	var parents []string
 	if n := len(r.order); n > 0 {
-		for p, b := range r.trees[r.order[n-1]] {
+		parents = append(parents, r.order[n-1])
+	}
+	head := r.put(append(parents, merged...), files)
+	r.order = append(r.order, head)
+	return head
+}
+
+// branch makes a commit that is on no branch of ours.
+func (r *repository) branch(files map[string]string, parents ...string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.put(parents, files)
+}
+
+// put makes a commit of the files of its first parent, and these.
+func (r *repository) put(parents []string, files map[string]string) string {
+	tree := map[string]string{}
+	if len(parents) > 0 {
+		for p, b := range r.trees[parents[0]] {
 			tree[p] = b
 		}
 	}
@@ -96,9 +118,65 @@ func (r *repository) commit(files map[string]string) string {
 	}
 	r.seq++
 	head := fmt.Sprintf("%040x", r.seq)
-	r.trees[head] = tree
-	r.order = append(r.order, head)
+	r.trees[head], r.parents[head] = tree, parents
 	return head
+}
+
+// history are the commits that head reaches and from does not, parents before children,
+// with the files in which each differs from any of its parents.
+func (r *repository) history(from, head string) []accept.Commit {
+	seen := map[string]bool{}
+	var mark func(id string)
+	mark = func(id string) {
+		if id == "" || seen[id] {
+			return
+		}
+		seen[id] = true
+		for _, p := range r.parents[id] {
+			mark(p)
+		}
+	}
+	mark(from)
+	var out []accept.Commit
+	var walk func(id string)
+	walk = func(id string) {
+		if seen[id] {
+			return
+		}
+		seen[id] = true
+		paths := map[string]bool{}
+		for _, p := range r.parents[id] {
+			walk(p)
+			for _, path := range r.differ(p, id) {
+				paths[path] = true
+			}
+		}
+		c := accept.Commit{ID: id}
+		if from != "" {
+			c.Paths = append([]string{}, slices.Sorted(maps.Keys(paths))...)
+		}
+		out = append(out, c)
+	}
+	walk(head)
+	return out
+}
+
+// differ are the paths that differ between two commits, sorted.
+func (r *repository) differ(from, to string) []string {
+	var out []string
+	old, tree := r.trees[from], r.trees[to]
+	for p := range old {
+		if old[p] != tree[p] {
+			out = append(out, p)
+		}
+	}
+	for p := range tree {
+		if _, had := old[p]; !had {
+			out = append(out, p)
+		}
+	}
+	sort.Strings(out)
+	return out
 }
 
 func (r *repository) Poll(context.Context) (string, error) {
@@ -116,26 +194,16 @@ func (r *repository) Range(_ context.Context, from, head string) (reconcile.Rang
 	defer r.mu.Unlock()
 	out := reconcile.Range{Root: "root", Descends: r.descends(from, head), Empty: true, Whole: from == "", Odd: map[string]string{}}
 	old, tree := r.trees[from], r.trees[head]
-	paths := map[string]bool{}
-	for p := range old {
-		if old[p] != tree[p] {
-			paths[p] = true
-		}
-	}
 	for p := range tree {
-		if old[p] != tree[p] {
-			paths[p] = true
-		}
 		if strings.HasPrefix(p, "clients/") {
 			out.Empty = false
 		}
 	}
-	for p := range paths {
+	for _, p := range r.differ(from, head) {
 		out.Changes = append(out.Changes, accept.Change{Path: p, Old: old[p], New: tree[p]})
 	}
-	sort.Slice(out.Changes, func(i, j int) bool { return out.Changes[i].Path < out.Changes[j].Path })
-	if from != head {
-		out.Commits = []accept.Commit{{ID: head}}
+	if out.Descends {
+		out.Commits = r.history(from, head)
 	}
 	return out, nil
 }
