@@ -152,7 +152,7 @@ func TestS47WebhooksAndPolls(t *testing.T) {
 	h.until("the command is answered", func() bool { return len(h.said(n, "reply")) == 1 })
 	commit := h.merge(n, simulated.Squash)
 	h.until("the result is told", func() bool { return len(h.said(n, "result")) == 1 && h.statusOf(commit, "apply").State != "" })
-	h.wantStatus(commit, "apply", "success", "one")
+	h.wantStatus(commit, "apply", "success", "1 client up to date")
 
 	h.gh.SetWebhooks(simulated.WebhooksVanish)
 	n = h.propose("add-two", map[string]string{"clients/two.yaml": manifestOf("two")})
@@ -161,7 +161,7 @@ func TestS47WebhooksAndPolls(t *testing.T) {
 	commit = h.merge(n, simulated.MergeCommit)
 	h.look()
 	h.wantComment(n, "result", "two", "live")
-	h.wantStatus(commit, "apply", "success", "two")
+	h.wantStatus(commit, "apply", "success", "1 client up to date")
 	h.wantEnded(commit)
 }
 
