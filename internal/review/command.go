@@ -126,7 +126,7 @@ func (r *Reviewer) obey(ctx context.Context, c forge.Comment) error {
 		r.Log.Info("no reaction was set", "comment", c.ID, "error", err)
 	}
 	may, err := r.Forge.Permission(ctx, c.Author)
-	if err != nil && !errors.Is(err, forge.ErrNotFound) {
+	if err != nil && !errors.Is(err, forge.ErrNotFound) && !errors.Is(err, forge.ErrInvalid) { // whoever is gone has no login, and may nothing
 		return err
 	}
 	a, err := r.answer(ctx, p, c, o, may)
