@@ -88,6 +88,8 @@ type Client struct {
 	DeployedAt  time.Time   `json:"deployedAt,omitzero"`
 	// LookWanted asks the next pass to look at the world even when the record says that nothing is due.
 	LookWanted bool `json:"lookWanted,omitempty"`
+	// Wakes counts who asked for a pass: one that was under way then is not the one.
+	Wakes uint64 `json:"wakes,omitempty"`
 	// Run is the pass that is under way (or was, when the program was cut off); a failed first
 	// provisioning takes back what bears it.
 	Run string `json:"run,omitempty"`
