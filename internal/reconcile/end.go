@@ -269,7 +269,9 @@ func (e *Engine) failed(ctx context.Context, g *group, m *member, result apply.R
 			return err
 		}
 		c.RollingBack, c.RollingSeq, c.FailedStep = why.text, m.client.Seq, why.step
+		wakes := m.client.Wakes
 		m.client = c
+		m.client.Wakes = wakes
 		return store.PutClient(tx, c)
 	})
 	if err != nil {

@@ -73,6 +73,46 @@ func TestClientThatIsPassedWhileAHeadIsJudged(t *testing.T) {
 	}
 }
 
+// P8: somebody asks for a pass while one is under way, and the process dies when that has
+// ended: the next start knows of it.
+func TestP8WhoeverAsksDuringAPassIsHeard(t *testing.T) {
+	for name, ask := range map[string]func(*world) error{
+		"retry": func(w *world) error { _, err := w.engine.Retry("bakery", "dana"); return err },
+		"secret": func(w *world) error {
+			_, _, err := w.engine.SetSecret("", "key", state.NewSecret("another"), w.keys.Fingerprint, "dana")
+			return err
+		},
+	} {
+		v, w := newVendors(t)
+		if _, _, err := w.engine.SetSecret("", "key", state.NewSecret("one"), w.keys.Fingerprint, "dana"); err != nil {
+			t.Fatal(err)
+		}
+		w.push(map[string]string{"clients/bakery.yaml": client("bakery", "env: {KEY: {secret: shared/key}}")})
+		id := w.id("bakery")
+		w.engine.At = func(p reconcile.Point) {
+			if p == reconcile.PointEnd {
+				w.engine.At = nil
+				if err := ask(w); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		if d, err := w.engine.Pass(t.Context(), id, reconcile.CauseCommit); err != nil || !d.Again {
+			t.Errorf("%s: it is to pass again: %+v, %v", name, d, err)
+		}
+		due := w.due()
+		if !slices.Contains(due, id) {
+			t.Fatalf("%s: the next start does not know of it", name)
+		}
+		w.pass(due...)
+		w.want("bakery", state.StatusActive)
+		d, _ := v.world.Serves("bakery.agency.example")
+		if got := v.world.BuiltWith(d)["KEY"]; name == "secret" && got != "another" {
+			t.Errorf("it is built with %q", got)
+		}
+	}
+}
+
 // A pass that reads a client between the commit of a head and the moment at which that is in
 // memory does not take what it inherits from the head before, and call that its wish.
 func TestPassBetweenACommitAndMemory(t *testing.T) {

@@ -40,6 +40,7 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 			return err
 		}
 		newer := c.Seq > m.client.Seq
+		woken, look := c.Wakes != m.client.Wakes, c.LookWanted // by somebody who wants another pass
 		now := e.Now()
 		c.Status, c.Because, c.UpdatedAt, c.Attempts, c.LookWanted = end.status, end.because, now, 0, !end.settled && m.worked
 		c.Next = end.next
@@ -50,8 +51,8 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		if end.change != nil {
 			end.change(&c)
 		}
-		if newer {
-			done.Again, c.RetryAt = true, time.Time{}
+		if newer || woken {
+			done.Again, c.Settled, c.RetryAt, c.LookWanted = true, false, time.Time{}, c.LookWanted || woken && look
 		}
 		done.Again = done.Again || (!end.settled && end.at.IsZero())
 		var errs firstError

@@ -159,6 +159,7 @@ func (e *Engine) reload(g *group) error {
 	for _, m := range g.members {
 		if f := byID[m.client.ID]; f != nil {
 			f.worked, f.effective, f.wish, f.problems = m.worked, m.effective, m.wish, m.problems
+			f.client.Wakes = m.client.Wakes // whoever asked since the pass began asked for another one
 			*m = *f
 		}
 	}

@@ -207,6 +207,7 @@ func (e *Engine) wake(tx store.Tx, id state.ClientID, change func(*state.Client)
 		return err
 	}
 	c.Settled, c.RetryAt = false, time.Time{}
+	c.Wakes++
 	change(&c)
 	return store.PutClient(tx, c)
 }

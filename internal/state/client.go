@@ -90,6 +90,8 @@ type Client struct {
 	LookWanted bool `json:"lookWanted,omitempty"`
 	// Review is what pull requests showed of this wish, until it is done; nil: none brought it.
 	Review *Review `json:"review,omitempty"`
+	// Wakes counts who asked for a pass: one that was under way then is not the one.
+	Wakes uint64 `json:"wakes,omitempty"`
 	// Run is the pass that is under way (or was, when the program was cut off); a failed first
 	// provisioning takes back what bears it.
 	Run string `json:"run,omitempty"`
