@@ -9,21 +9,50 @@ import (
 	"github.com/compassdigital/reconciler/internal/store"
 )
 
-// othersOf are the other open pull requests that touch the same client, or claim the same
-// host name for another one.
-func (r *Reviewer) othersOf(p state.Pull) ([]report.Other, error) {
-	var all []state.Pull
-	if err := r.Store.View(func(tx store.Tx) (err error) { all, err = store.Pulls(tx); return err }); err != nil {
-		return nil, err
+// openPulls are the pull requests that are open in one look, by number: each is compared
+// with all of them.
+type openPulls struct {
+	all []state.Pull
+}
+
+// beside are those of a list that are open.
+func beside(all []state.Pull) *openPulls {
+	var o openPulls
+	for _, p := range all {
+		if p.Open {
+			o.all = append(o.all, p)
+		}
 	}
+	slices.SortFunc(o.all, func(a, b state.Pull) int { return a.Number - b.Number })
+	return &o
+}
+
+// again reads one that was planned.
+func (o *openPulls) again(tx store.Tx, number int) error {
+	i := slices.IndexFunc(o.all, func(p state.Pull) bool { return p.Number == number })
+	if i < 0 {
+		return nil
+	}
+	p, ok, err := store.Pull(tx, number)
+	if ok {
+		o.all[i] = p
+	}
+	return err
+}
+
+// others are the others that touch the same client, or claim the same host name for
+// another one.
+func (o *openPulls) others(p state.Pull) []report.Other {
 	var out []report.Other
-	for _, q := range all {
-		if q.Number == p.Number || !q.Open {
+	for _, q := range o.all {
+		if q.Number == p.Number {
 			continue
 		}
-		out = append(out, overlap(p, q)...)
+		if out = append(out, overlap(p, q)...); len(out) >= maxOthers {
+			return out[:maxOthers]
+		}
 	}
-	return out[:min(len(out), maxOthers)], nil
+	return out
 }
 
 // overlap is what two pull requests share.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -48,13 +49,14 @@ func (r *Reviewer) planDue(ctx context.Context) (next time.Time, err error) {
 		return next, nil // there is no branch to merge into yet
 	}
 	slices.SortStableFunc(all, func(a, b state.Pull) int { return a.HeadAt.Compare(b.HeadAt) })
+	among := beside(all)
 	var errs []error
 	left := maxPlans
 	for _, p := range all {
 		if ctx.Err() != nil {
 			return next, context.Cause(ctx)
 		}
-		due, at, err := r.due(p, base)
+		due, at, err := r.due(p, base, among)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -66,8 +68,11 @@ func (r *Reviewer) planDue(ctx context.Context) (next time.Time, err error) {
 		if left--; left < 0 {
 			return sooner(next, r.Now()), errors.Join(errs...)
 		}
-		if err := r.plan(ctx, p, base); err != nil {
+		if err := r.plan(ctx, p, base, among); err != nil {
 			errs = append(errs, fmt.Errorf("plan pull request %d: %w", p.Number, err))
+		}
+		if err := r.Store.View(func(tx store.Tx) error { return among.again(tx, p.Number) }); err != nil {
+			return next, fmt.Errorf("read pull requests: %w", err)
 		}
 		next = sooner(next, r.Now()) // what it changed may be others' matter, too
 	}
@@ -82,18 +87,20 @@ func sooner(a, b time.Time) time.Time {
 }
 
 // due says whether a pull request is to be planned now, or when.
-func (r *Reviewer) due(p state.Pull, base string) (now bool, at time.Time, err error) {
-	switch {
-	case !p.Open:
+func (r *Reviewer) due(p state.Pull, base string, among *openPulls) (now bool, at time.Time, err error) {
+	if !p.Open {
 		return p.Wanted, at, nil
-	case len(p.Accepted) > 0 && p.Head == p.Planned && !p.Wanted:
+	}
+	if len(p.Accepted) > 0 && p.Head == p.Planned {
 		// The branch has it, though the forge did not say so yet: what was shown is what its
 		// result is about.
-		return false, at, nil
+		if fresh, err := r.justAccepted(p); fresh || err != nil {
+			return false, at, err
+		}
+	}
+	switch {
 	case p.RetryAt.After(r.Now()):
 		return false, p.RetryAt, nil
-	case len(p.Accepted) > 0 && p.Head == p.Planned:
-		return false, at, nil // the branch has it: its plan stays what was shown
 	case p.Wanted || p.Planned == "" || !p.RetryAt.IsZero():
 		return true, at, nil
 	case p.Head != p.Planned:
@@ -110,8 +117,22 @@ func (r *Reviewer) due(p state.Pull, base string) (now bool, at time.Time, err e
 			return err == nil, at, err
 		}
 	}
-	others, err := r.othersOf(p)
-	return err == nil && (digestOf(others) != p.Others || p.Base != base), at, err
+	return p.Base != base || digestOf(among.others(p)) != p.Others, at, nil
+}
+
+// justAccepted says that the branch accepted a pull request, and that the forge did not have
+// the time to say so. One that it calls open long after is a proposal like any other: what
+// it asks for came by another way.
+func (r *Reviewer) justAccepted(p state.Pull) (bool, error) {
+	if !r.there {
+		return true, nil
+	}
+	var v state.Verdict
+	err := r.Store.View(func(tx store.Tx) (err error) {
+		v, _, err = store.VerdictHead(tx, p.Accepted[len(p.Accepted)-1])
+		return err
+	})
+	return r.Now().Sub(v.At) < acceptedPatience, err
 }
 
 // moving says that a client of a pull request is at work, or was at some time since then:
@@ -132,12 +153,15 @@ func (r *Reviewer) moving(p state.Pull, since time.Time) (bool, error) {
 	return moving, err
 }
 
+// nameIn is the name of the client that a file is of, if it is one of a client.
+func nameIn(file string) string { return strings.TrimSuffix(path.Base(file), ".yaml") }
+
 // plan judges one pull request and writes what came of it, with what is to be told.
-func (r *Reviewer) plan(ctx context.Context, p state.Pull, base string) error {
+func (r *Reviewer) plan(ctx context.Context, p state.Pull, base string, among *openPulls) error {
 	if !p.Open {
-		return r.ended(p)
+		return r.ended(p, among)
 	}
-	if stays, err := r.stays(ctx, p, base); err != nil || stays {
+	if stays, err := r.stays(ctx, p, base, among); err != nil || stays {
 		return err
 	}
 	v := view{comment: report.PullPlan{Stage: report.StagePlanned, Head: p.Head, Base: base, Repo: r.repoOf(p), Link: r.pullURL(p)}}
@@ -146,15 +170,21 @@ func (r *Reviewer) plan(ctx context.Context, p state.Pull, base string) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if errors.Is(err, ErrMoved) {
-		p.RetryAt = r.Now().Add(time.Second)
+	if age := r.Now().Sub(p.HeadAt); errors.Is(err, ErrMoved) && age < movedPatience {
+		p.RetryAt = r.Now().Add(max(time.Second, age/4))
 		return r.write(func(tx store.Tx) error { return r.put(tx, p) })
+	}
+	if errors.Is(err, ErrMoved) {
+		err = fmt.Errorf("the repository does not have its head: %w", err)
 	}
 	if err != nil {
 		p = before
 		p.Failures++
 		p.RetryAt = r.Now().Add(min(firstRetry<<min(p.Failures-1, 10), maxRetry))
 		v.comment.Stage, v.comment.Cause, v.comment.RetryAt = report.StageFailed, cause(err), p.RetryAt
+		if p.Failures >= tellFailures { // it lasts: its words are to stay true while it does
+			v.comment.Next, v.comment.RetryAt = nextTry, time.Time{}
+		}
 		if r.Log != nil {
 			r.Log.Warn("pull request can't be planned; it is tried again", "pull", p.Number, "error", err)
 		}
@@ -162,18 +192,14 @@ func (r *Reviewer) plan(ctx context.Context, p state.Pull, base string) error {
 		p.Failures, p.RetryAt, p.Wanted = 0, time.Time{}, false
 		p.Planned, p.Base, p.PlannedAt = p.Head, base, r.Now()
 	}
-	others, err := r.othersOf(p)
-	if err != nil {
-		return err
-	}
-	p.Others = digestOf(others)
-	v.comment.Others = others
+	v.comment.Others = among.others(p)
+	p.Others = digestOf(v.comment.Others)
 	if v.comment.Stage == report.StagePlanned {
 		if err := r.since(&p, before, base, &v); err != nil {
 			return err
 		}
 	}
-	return r.tell(p, before, v)
+	return r.tell(p, before, v, false)
 }
 
 // view is a judged pull request on its way to be told.
@@ -197,9 +223,10 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 	p.Static = p.Fork && p.Asked != p.Head
 	p.Files = filesOf(m)
 	if len(m.Conflicts) > 0 {
-		p.Clients, p.Shown, p.Waits = nil, nil, nil
+		p.Clients, p.Shown, p.Waits, p.Taken, p.Moving = nil, nil, nil, "", false
 		v.comment.Stage, v.comment.Conflicts = report.StageConflict, m.Conflicts
-		return nil
+		v.whole, err = pack(reconcile.Preview{Commit: p.Head, Changes: []report.Change{}, Problems: []report.Problem{}})
+		return err
 	}
 	began := r.Now()
 	j, err := r.Engine.Judge(ctx, reconcile.Proposal{Commit: p.Head, Base: base, Branch: r.Branch, At: m.At, Merged: m.Files, Static: p.Static})
@@ -310,20 +337,27 @@ func cause(err error) string {
 // stays says that a branch that moved changes nothing of a pull request's plan: it touched
 // none of its files, no rules, and nobody took a name that it asks for. Its record then
 // says so, and nobody is told.
-func (r *Reviewer) stays(ctx context.Context, p state.Pull, base string) (bool, error) {
+func (r *Reviewer) stays(ctx context.Context, p state.Pull, base string, among *openPulls) (bool, error) {
 	if p.Wanted || p.Moving || p.Head != p.Planned || p.Base == base || !p.RetryAt.IsZero() {
 		return false, nil
 	}
-	others, err := r.othersOf(p)
-	if err != nil || digestOf(others) != p.Others {
-		return false, err
+	if digestOf(among.others(p)) != p.Others {
+		return false, nil
+	}
+	its := map[string]bool{}
+	for _, c := range p.Clients {
+		if c.Removed {
+			return false, nil // what the guard counts is others' removals, too
+		}
+		its[c.Name] = true
 	}
 	changed, rules, err := r.Git.Changed(ctx, p.Base, base)
 	if err != nil || rules {
 		return false, err
 	}
-	for _, path := range changed {
-		if _, its := p.Files[path]; its {
+	for _, file := range changed {
+		// A client's file may be in another folder there.
+		if _, same := p.Files[file]; same || its[nameIn(file)] {
 			return false, nil
 		}
 	}
@@ -368,25 +402,28 @@ func (r *Reviewer) taken(p state.Pull) (string, error) {
 }
 
 // ended tells on its comment that a pull request was closed. A merged one has its result.
-func (r *Reviewer) ended(p state.Pull) error {
+func (r *Reviewer) ended(p state.Pull, among *openPulls) error {
 	v := view{comment: report.PullPlan{Stage: report.StageClosed, Head: p.Head, Base: p.Base, Repo: r.repoOf(p)}}
 	if p.Merged {
 		v.comment.Stage, v.comment.Merged, v.comment.Result = report.StageMerged, p.MergeCommit, r.page(r.Pages.Commit, p.MergeCommit)
 	}
 	before := p
 	p.Wanted = false
-	return r.tell(p, before, v)
+	if !p.Merged { // nobody asks for it any more
+		p.Files, p.Clients, p.Shown, p.Waits, p.Taken, p.Others = nil, nil, nil, nil, "", ""
+	}
+	return r.tell(p, before, v, headed(p, among.all, false))
 }
 
 // tell writes a pull request's record with what is to be said of it. What was said already
-// is not said again.
-func (r *Reviewer) tell(p, before state.Pull, v view) error {
+// is not said again. shared says that the statuses of its head are another's matter.
+func (r *Reviewer) tell(p, before state.Pull, v view, shared bool) error {
 	quiet := v.comment.Stage == report.StagePlanned && len(v.comment.Plan.Changes) == 0 && len(v.comment.Plan.Problems) == 0 && len(v.comment.Others) == 0
 	body := ""
 	if v.comment.Stage == report.StageFailed && p.Failures < tellFailures {
 		quiet = true // the status says it; a comment is for what lasts
 	}
-	if p.Open && (!quiet || p.Comment != 0 || before.Told) || !p.Open && !p.Merged && p.Comment != 0 {
+	if p.Open && (!quiet || p.Comment != 0 || before.Told) || !p.Open && !p.Merged && (p.Comment != 0 || before.Told) {
 		body, p.Told = v.comment.Markdown(), true
 	}
 	validate, plan := v.comment.Validate(), v.comment.Status()
@@ -410,22 +447,25 @@ func (r *Reviewer) tell(p, before state.Pull, v view) error {
 				return err
 			}
 		}
-		if repeated && before.Planned == before.Head {
+		if repeated {
 			return nil
 		}
-		if p.Open || p.Planned != p.Head { // what nobody came to plan ends, too
-			for context, line := range map[string]report.StatusLine{contextValidate: validate, contextPlan: plan} {
-				if err := r.report(tx, state.Report{Subject: "head/" + p.Head + "/" + context, State: line.State, Text: line.Text, URL: r.pullURL(p)}); err != nil {
+		if p.Open || p.Planned != p.Head && !shared { // what nobody came to plan ends, too
+			for _, s := range []struct {
+				context string
+				report.StatusLine
+			}{{contextValidate, validate}, {contextPlan, plan}} {
+				if err := r.report(tx, state.Report{Subject: "head/" + p.Head + "/" + s.context, State: s.State, Text: s.Text, URL: r.pullURL(p)}); err != nil {
 					return err
 				}
 			}
 		}
-		if inFiles && !repeated {
+		if inFiles {
 			if err := r.mark(tx, p, w); err != nil {
 				return err
 			}
 		}
-		if body == "" || repeated {
+		if body == "" {
 			return nil
 		}
 		return r.report(tx, state.Report{Subject: fmt.Sprintf("pull/%d/plan", p.Number), State: plan.State, Text: plan.Text, Detail: body})

@@ -26,6 +26,12 @@ const (
 	maxRetry    = 30 * time.Minute
 	// tellFailures is how often a plan has to fail before a comment says so, too.
 	tellFailures = 3
+	// movedPatience is how long a head that the forge tells of may not be in the repository.
+	movedPatience = time.Minute
+	// nextTry is what comes after a failure that lasts.
+	nextTry = "Nothing; it is tried again at least every half hour, or at once when someone asks for a plan."
+	// acceptedPatience is how long a forge may call open what the branch has.
+	acceptedPatience = 10 * time.Minute
 )
 
 // Engine judges proposals and carries out what people ask for.

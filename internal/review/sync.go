@@ -71,8 +71,8 @@ func (r *Reviewer) see(ctx context.Context) error {
 		if err != nil {
 			f = forge.Pull{Number: p.Number, Title: p.Title, Author: p.Author, Head: p.Head, URL: p.URL, Fork: p.Fork}
 		}
-		if f.BaseRef != "" && f.BaseRef != r.Branch {
-			f.Open = false // it asks for another branch now
+		if f.BaseRef != "" && f.BaseRef != r.Branch { // it asks for another branch now
+			f.Open, f.Merged, f.MergeCommit = false, false, ""
 		}
 		now := r.seen(p, f)
 		if !f.Open {
@@ -91,11 +91,15 @@ func same(a, b state.Pull) bool {
 
 // seen is a record with what the forge says of it now.
 func (r *Reviewer) seen(p state.Pull, f forge.Pull) state.Pull {
+	failed := p.Failures > 0
 	if p.Head != f.Head {
 		p.Head, p.HeadAt, p.RetryAt, p.Failures = f.Head, r.Now(), time.Time{}, 0
 	}
 	if f.Open && !p.Open {
 		p.Wanted, p.ClosedAt = true, time.Time{} // new, or opened again
+	}
+	if f.Open && failed && p.Head == p.Planned {
+		p.Wanted = true // what was said last is about a head that is gone
 	}
 	p.Number, p.Title, p.Author, p.URL, p.Branch, p.Fork = f.Number, f.Title, f.Author, f.URL, f.HeadRef, f.Fork
 	p.Open, p.Merged, p.MergeCommit, p.UpdatedAt = f.Open, f.Merged, f.MergeCommit, f.UpdatedAt
@@ -114,6 +118,14 @@ func (r *Reviewer) keep(changed, known []state.Pull) error {
 	if len(changed)+len(old) == 0 {
 		return nil
 	}
+	latest := slices.Clone(known)
+	for _, p := range changed {
+		if i := slices.IndexFunc(latest, func(q state.Pull) bool { return q.Number == p.Number }); i >= 0 {
+			latest[i] = p
+		} else {
+			latest = append(latest, p)
+		}
+	}
 	return r.write(func(tx store.Tx) error {
 		for _, n := range old {
 			if err := store.DeletePull(tx, n); err != nil {
@@ -125,7 +137,7 @@ func (r *Reviewer) keep(changed, known []state.Pull) error {
 			if err != nil {
 				return err
 			}
-			if ok && now.Head != p.Head && now.Head != now.Planned {
+			if ok && now.Head != p.Head && now.Head != now.Planned && !headed(now, latest, false) {
 				if err := r.overtaken(tx, now, p.Head); err != nil {
 					return err
 				}
@@ -136,10 +148,14 @@ func (r *Reviewer) keep(changed, known []state.Pull) error {
 			if err := r.merged(tx, &p); err != nil {
 				return err
 			}
+			waits := p.Open && p.Head != p.Planned && (!ok || now.Head != p.Head) && !headed(p, latest, true)
+			if waits {
+				p.Said = "" // it ends, whatever was said before
+			}
 			if err := store.PutPull(tx, p); err != nil {
 				return err
 			}
-			if p.Open && p.Head != p.Planned && (!ok || now.Head != p.Head) {
+			if waits {
 				for _, context := range []string{contextValidate, contextPlan} {
 					if err := r.report(tx, state.Report{Subject: "head/" + p.Head + "/" + context, State: string(forge.Pending), Text: waitText(context), URL: r.pullURL(p)}); err != nil {
 						return err
@@ -148,6 +164,14 @@ func (r *Reviewer) keep(changed, known []state.Pull) error {
 			}
 		}
 		return nil
+	})
+}
+
+// headed says that another pull request that is open has the head of this one, too, and if
+// asked that it was planned: the statuses of the commit are its matter.
+func headed(p state.Pull, all []state.Pull, planned bool) bool {
+	return slices.ContainsFunc(all, func(q state.Pull) bool {
+		return q.Number != p.Number && q.Open && q.Head == p.Head && (!planned || q.Planned == q.Head)
 	})
 }
 

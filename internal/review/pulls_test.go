@@ -1,0 +1,584 @@
+package review
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/forge"
+	"github.com/compassdigital/reconciler/internal/report"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// A pull request is planned once, told once, and costs nothing more until something moves.
+func TestPlannedOnce(t *testing.T) {
+	d := newDesk(t)
+	head := d.open(1, "one", "bakery")
+	d.look()
+	d.wantStatus(head, "plan", forge.Success, "bakery")
+	d.wantStatus(head, "validate", forge.Success, "1 manifest valid")
+	if all := d.said(1, report.KindPlan); len(all) != 1 {
+		t.Fatalf("comments: %q", all)
+	}
+	writes, judged := d.writes(), len(d.judged)
+	if writes != 3 {
+		t.Errorf("one plan costs %d writes", writes)
+	}
+	d.later(time.Hour)
+	d.look()
+	if d.writes() != writes || len(d.judged) != judged {
+		t.Errorf("looking costs %d writes and %d plans", d.writes()-writes, len(d.judged)-judged)
+	}
+}
+
+// The statuses of a head that was pushed over before anybody planned it end.
+func TestP9OvertakenHeadsEnd(t *testing.T) {
+	d := newDesk(t)
+	first := d.open(1, "one", "bakery")
+	d.look()
+	second := d.open(1, "two", "bakery")
+	d.sync() // it is seen, and rests
+	if err := d.tell(); err != nil {
+		t.Fatal(err)
+	}
+	d.wantStatus(second, "plan", forge.Pending, "planning")
+	third := d.open(1, "3", "bakery")
+	d.later(20 * time.Second)
+	d.look()
+	d.wantStatus(first, "plan", forge.Success, "bakery")
+	d.wantStatus(second, "plan", forge.Error, "overtaken by "+third[:7])
+	d.wantStatus(second, "validate", forge.Error, "overtaken by "+third[:7])
+	d.wantStatus(third, "plan", forge.Success, "bakery")
+	if all := d.said(1, report.KindPlan); len(all) != 1 {
+		t.Errorf("comments: %q", all)
+	}
+}
+
+// Whoever pushes again and again is planned when he rests, or has waited enough.
+func TestPushesRest(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "0", "bakery")
+	d.look()
+	for i := range 6 {
+		d.later(4 * time.Second)
+		d.open(1, string(rune('a'+i)), "bakery")
+		d.look()
+	}
+	// 4 s apart none rests for 5 s; after 15 s of patience one is planned all the same.
+	if n := len(d.judged); n != 2 {
+		t.Errorf("planned %d times", n)
+	}
+}
+
+// What another pull request has as its head, too, is not ended by whoever leaves it.
+func TestHeadOfTwoPullRequests(t *testing.T) {
+	d := newDesk(t)
+	head := d.open(1, "one", "bakery")
+	d.look()
+	d.open(2, "two", "bakery")
+	d.look()
+	d.open(2, "one", "bakery") // the same commit, not planned yet for this one
+	d.sync()
+	d.open(2, "3", "bakery")
+	d.later(20 * time.Second)
+	d.look()
+	d.wantStatus(head, "plan", forge.Success, "bakery")
+
+	d.open(2, "one", "bakery")
+	d.sync()
+	p := d.forge.pulls[2]
+	p.Open = false
+	d.forge.pulls[2] = p
+	d.look()
+	d.wantStatus(head, "plan", forge.Success, "bakery")
+}
+
+// A pull request that closes says so on its comment, and is planned again when it is opened
+// again; its head is the same, and its words come back.
+func TestClosedAndOpenedAgain(t *testing.T) {
+	d := newDesk(t)
+	head := d.open(1, "one", "bakery")
+	d.look()
+	p := d.forge.pulls[1]
+	p.Open = false
+	d.forge.pulls[1] = p
+	d.look()
+	if all := d.said(1, report.KindPlan); len(all) != 1 || !contains(all[0], "Closed without a merge") {
+		t.Fatalf("comments: %q", all)
+	}
+	if r := d.record(1); len(r.Files) > 0 || len(r.Shown) > 0 {
+		t.Errorf("it keeps %d files of a plan that nobody asks for", len(r.Files))
+	}
+	d.wantStatus(head, "plan", forge.Success, "bakery")
+	p.Open = true
+	d.forge.pulls[1] = p
+	d.look()
+	if all := d.said(1, report.KindPlan); len(all) != 1 || contains(all[0], "Closed") || !contains(all[0], "bakery") {
+		t.Errorf("comments: %q", all)
+	}
+	if r := d.record(1); len(r.Files) != 1 || !slices.Equal(r.Shown, []string{"print-bakery"}) {
+		t.Errorf("files %v, shown %v", r.Files, r.Shown)
+	}
+}
+
+// One that closes before its comment was written says so, too.
+func TestClosedBeforeItWasTold(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.sync()
+	p := d.forge.pulls[1]
+	p.Open = false
+	d.forge.pulls[1] = p
+	d.look()
+	if all := d.said(1, report.KindPlan); len(all) != 1 || !contains(all[0], "Closed without a merge") {
+		t.Fatalf("comments: %q", all)
+	}
+}
+
+// One that asks for another branch now is closed here, and is no merge of ours when it is
+// merged there; when it comes back it is planned again.
+func TestRetargeted(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	p := d.forge.pulls[1]
+	p.BaseRef = "release"
+	d.forge.pulls[1] = p
+	d.look()
+	if r := d.record(1); r.Open || r.Merged {
+		t.Errorf("open %t, merged %t", r.Open, r.Merged)
+	}
+	p.Open, p.Merged, p.MergeCommit = false, true, commitID("elsewhere")
+	d.forge.pulls[1] = p
+	d.look()
+	if r := d.record(1); r.Merged || r.MergeCommit != "" {
+		t.Errorf("merged into another branch: %+v", r)
+	}
+	p.Open, p.Merged, p.MergeCommit, p.BaseRef = true, false, "", "main"
+	d.forge.pulls[1] = p
+	d.look()
+	if r := d.record(1); !r.Open || r.Planned != r.Head {
+		t.Errorf("open %t, planned %q", r.Open, r.Planned)
+	}
+	if all := d.said(1, report.KindPlan); len(all) != 1 || contains(all[0], "Closed") {
+		t.Errorf("comments: %q", all)
+	}
+}
+
+// One that was merged into another branch before we came to see that it asks for it is no
+// merge of ours either.
+func TestRetargetedAndMerged(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	p := d.forge.pulls[1]
+	p.Open, p.Merged, p.MergeCommit, p.BaseRef = false, true, commitID("elsewhere"), "release"
+	d.forge.pulls[1] = p
+	d.look()
+	if r := d.record(1); r.Open || r.Merged || r.MergeCommit != "" {
+		t.Errorf("merged into another branch: %+v", r)
+	}
+}
+
+// A head that was planned comes back after one that could not be: its words come back, too.
+func TestPushedBackAfterAFailure(t *testing.T) {
+	d := newDesk(t)
+	first := d.open(1, "one", "bakery")
+	d.look()
+	second := d.open(1, "two", "bakery")
+	d.broken = errors.New("the repository is away")
+	for range tellFailures + 1 {
+		d.later(time.Hour)
+		d.look()
+	}
+	d.wantStatus(second, "plan", forge.Error, "the repository is away")
+	if all := d.said(1, report.KindPlan); len(all) != 1 || !contains(all[0], "could not be made") {
+		t.Fatalf("comments: %q", all)
+	}
+	d.broken = nil
+	d.open(1, "one", "bakery")
+	d.later(time.Minute)
+	d.look()
+	d.wantStatus(first, "plan", forge.Success, "bakery")
+	if all := d.said(1, report.KindPlan); len(all) != 1 || contains(all[0], "could not be made") {
+		t.Errorf("comments: %q", all)
+	}
+}
+
+// A plan that fails again and again in the same way is told as an error, once; after some
+// failures a comment says so, and none of it is written at every try.
+func TestP9FailuresAreToldAndNotRepeated(t *testing.T) {
+	d := newDesk(t)
+	d.broken = errors.New("the repository is away")
+	head := d.open(1, "one", "bakery")
+	d.look()
+	d.wantStatus(head, "plan", forge.Error, "the repository is away")
+	d.wantStatus(head, "validate", forge.Error, "the repository is away")
+	if all := d.said(1, report.KindPlan); len(all) != 0 {
+		t.Errorf("the first failure comments: %q", all)
+	}
+	for range tellFailures {
+		d.later(time.Hour)
+		d.look()
+	}
+	if all := d.said(1, report.KindPlan); len(all) != 1 || !contains(all[0], "could not be made") {
+		t.Fatalf("comments: %q", all)
+	}
+	writes := d.writes()
+	for range 48 {
+		d.later(time.Hour)
+		d.look()
+	}
+	if n := d.writes() - writes; n > 0 {
+		t.Errorf("two days of the same failure cost %d writes", n)
+	}
+	d.broken = nil
+	d.later(time.Hour)
+	d.look()
+	d.wantStatus(head, "plan", forge.Success, "bakery")
+	d.wantStatus(head, "validate", forge.Success, "")
+}
+
+// A head that failed, was left and comes back has statuses that end.
+func TestP9TheSameFailureAfterAnotherHead(t *testing.T) {
+	d := newDesk(t)
+	d.broken = errors.New("the repository is away")
+	first := d.open(1, "one", "bakery")
+	d.look()
+	d.open(1, "two", "bakery")
+	d.sync()
+	d.open(1, "one", "bakery")
+	d.later(time.Minute)
+	d.look()
+	d.wantStatus(first, "plan", forge.Error, "the repository is away")
+	d.wantStatus(first, "validate", forge.Error, "the repository is away")
+}
+
+// A head that the repository does not have is waited for, and not for ever: a mirror may
+// have no pull requests at all.
+func TestP9HeadThatNeverComes(t *testing.T) {
+	d := newDesk(t)
+	head := d.open(1, "one", "bakery")
+	d.moved[head] = true
+	d.look()
+	d.wantStatus(head, "plan", forge.Pending, "")
+	looks := 0
+	for range 60 {
+		d.later(time.Minute)
+		if r := d.record(1); !r.RetryAt.After(d.time) {
+			looks++
+		}
+		d.look()
+	}
+	d.wantStatus(head, "plan", forge.Error, "")
+	if looks > 15 {
+		t.Errorf("it is asked for %d times in an hour", looks)
+	}
+	delete(d.moved, head)
+	d.later(time.Hour)
+	d.look()
+	d.wantStatus(head, "plan", forge.Success, "bakery")
+}
+
+// Of a fork the files are judged, until somebody with write access names the commit; the
+// next commit is a stranger's again.
+func TestS07RuleForkIsStatic(t *testing.T) {
+	d := newDesk(t)
+	fork := forge.Pull{Number: 1, Author: "sam", Fork: true, HeadRef: "main"}
+	head := d.propose(fork, "one", "bakery")
+	d.look()
+	static := func() bool { return d.judged[len(d.judged)-1].Static }
+	if !static() || !d.record(1).Static {
+		t.Error("a fork was planned")
+	}
+	d.wantStatus(head, "plan", forge.Failure, "a maintainer comments")
+	if all := d.said(1, report.KindPlan); len(all) != 1 || !contains(all[0], "/reconciler plan "+head) || contains(all[0], "/edit/") {
+		t.Errorf("comments: %q", all)
+	}
+	d.comment("sam", 1, "/reconciler plan "+head)
+	d.comment("rosa", 1, "/reconciler plan "+head)
+	d.comment("dana", 1, "/reconciler plan")
+	d.comment("dana", 1, "/reconciler plan "+head[:12])
+	d.comment("dana", 1, "/reconciler plan "+commitID("other"))
+	d.look()
+	if !static() || d.record(1).Asked != "" {
+		t.Errorf("a fork was planned; asked %q", d.record(1).Asked)
+	}
+	d.comment("dana", 1, "/reconciler plan "+head)
+	d.look()
+	if static() || d.record(1).Static {
+		t.Error("it was not planned")
+	}
+	d.later(time.Minute)
+	d.propose(fork, "two", "bakery")
+	d.look()
+	if !static() {
+		t.Error("the next commit was planned, too")
+	}
+}
+
+// A base that moves away from a pull request's files, names and rules costs no plan and no
+// word; any other does.
+func TestBaseMoved(t *testing.T) {
+	tests := map[string]struct {
+		changed []string
+		rules   bool
+		move    func(d *desk)
+		planned bool
+	}{
+		"others' files":                {changed: []string{"clients/other.yaml"}},
+		"its file":                     {changed: []string{"clients/bakery.yaml"}, planned: true},
+		"the platform file":            {changed: []string{"platform.yaml"}, rules: true, planned: true},
+		"its client, in another place": {changed: []string{"clients/ab/bakery.yaml"}, planned: true},
+		"its host name": {planned: true, move: func(d *desk) {
+			d.update(func(tx store.Tx) error {
+				return errors.Join(store.PutClient(tx, state.Client{ID: "x-1", Name: "x"}), store.PutClaim(tx, state.Claim{Key: "host:bakery.example", Client: "x-1"}))
+			})
+		}},
+		"its own client's host name": {move: func(d *desk) {
+			d.update(func(tx store.Tx) error {
+				return errors.Join(store.PutClient(tx, state.Client{ID: "bakery-1", Name: "bakery", Settled: true}), store.PutClaim(tx, state.Claim{Key: "host:bakery.example", Client: "bakery-1"}))
+			})
+		}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			d.open(1, "one", "bakery")
+			d.look()
+			judged, writes := len(d.judged), d.writes()
+			d.head, d.changed, d.rules = commitID("next"), tt.changed, tt.rules
+			if tt.move != nil {
+				tt.move(d)
+			}
+			d.look()
+			if got := len(d.judged) > judged; got != tt.planned {
+				t.Errorf("planned again: %t", got)
+			}
+			if d.writes() != writes { // equal words are not said again
+				t.Errorf("%d writes", d.writes()-writes)
+			}
+			if b := d.record(1).Base; b != d.head {
+				t.Errorf("it is of base %s", b)
+			}
+		})
+	}
+}
+
+// A removal is planned onto every base: what the guard counts is others' matter, too.
+func TestRemovalsArePlannedOntoEveryBase(t *testing.T) {
+	d := newDesk(t)
+	head := d.open(1, "one", "bakery")
+	j := d.judge[head]
+	j.Clients[0].Removed = true
+	d.look()
+	judged := len(d.judged)
+	d.head, d.changed = commitID("next"), []string{"clients/other.yaml"}
+	d.look()
+	if len(d.judged) != judged+1 {
+		t.Errorf("planned %d times more", len(d.judged)-judged)
+	}
+}
+
+// Two pull requests of one client, or one host name, name each other; and not when one ends.
+func TestRuleOverlaps(t *testing.T) {
+	same := func(host string, name string) func(d *desk, head string) {
+		return func(d *desk, head string) {
+			d.changes(head, name)
+			j := d.judge[head]
+			j.Clients[0].Hosts = []string{host}
+			d.judge[head] = j
+		}
+	}
+	tests := map[string]struct {
+		a, b  func(d *desk, head string)
+		names bool
+	}{
+		"one client":        {same("a.example", "bakery"), same("b.example", "bakery"), true},
+		"one host name":     {same("a.example", "bakery"), same("a.example", "other"), true},
+		"nothing in common": {same("a.example", "bakery"), same("b.example", "other"), false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			tt.a(d, d.open(1, "one"))
+			tt.b(d, d.open(2, "two"))
+			d.look()
+			for n, other := range map[int]string{1: "/pull/2", 2: "/pull/1"} {
+				if all := d.said(n, report.KindPlan); len(all) != 1 || contains(all[0], other) != tt.names {
+					t.Errorf("pull request %d says %q", n, all)
+				}
+			}
+			p := d.forge.pulls[2]
+			p.Open = false
+			d.forge.pulls[2] = p
+			d.look()
+			d.look()
+			if all := d.said(1, report.KindPlan); len(all) != 1 || contains(all[0], "/pull/2") {
+				t.Errorf("pull request 1 says %q", all)
+			}
+		})
+	}
+}
+
+// What the branch has already is not planned again while the forge does not say that it is
+// merged: its plan is what was shown. One that the forge still calls open long after is a
+// proposal like any other.
+func TestAcceptedBeforeTheForgeSaysSo(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	judged := len(d.judged)
+	d.accept(commitID("merged"), nil, map[string]string{"bakery": "succeeded"}, 1)
+	d.changed = []string{"clients/bakery.yaml"}
+	d.look()
+	if len(d.judged) != judged {
+		t.Error("what was shown was planned again")
+	}
+	d.later(2 * acceptedPatience)
+	d.look()
+	if len(d.judged) != judged+1 {
+		t.Errorf("it was planned %d times more", len(d.judged)-judged)
+	}
+	// While the forge is away nobody knows.
+	d = newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	judged = len(d.judged)
+	d.accept(commitID("merged"), nil, map[string]string{"bakery": "succeeded"}, 1)
+	d.changed = []string{"clients/bakery.yaml"}
+	d.forge.fault = func(string, ...any) error { return forge.ErrAway }
+	d.later(2 * acceptedPatience)
+	if _, err := d.Sync(t.Context()); !errors.Is(err, forge.ErrAway) {
+		t.Errorf("Sync: %v", err)
+	}
+	if len(d.judged) != judged {
+		t.Error("what was shown was planned again")
+	}
+}
+
+// A conflict shows no plan, and none of before is taken for it.
+func TestConflictForgetsThePlan(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	head := d.open(1, "two")
+	m := d.merged[head]
+	m.Conflicts = []string{"clients/bakery.yaml"}
+	d.merged[head] = m
+	d.later(time.Minute)
+	d.look()
+	d.wantStatus(head, "plan", forge.Failure, "conflicts with the base")
+	d.wantStatus(head, "validate", forge.Failure, "conflicts with the base")
+	d.view(func(tx store.Tx) error {
+		p, err := PlanOf(tx, 1)
+		if len(p.Changes) > 0 {
+			t.Errorf("the plan of another head is kept: %+v", p.Changes)
+		}
+		return err
+	})
+	if r := d.record(1); len(r.Shown) > 0 || len(r.Clients) > 0 {
+		t.Errorf("it shows %v of %v", r.Shown, r.Clients)
+	}
+}
+
+// Pull requests that ended long ago are forgotten, with their plans.
+func TestOldPullRequestsAreForgotten(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.open(2, "two", "other")
+	d.look()
+	p := d.forge.pulls[1]
+	p.Open = false
+	d.forge.pulls[1] = p
+	d.look()
+	d.later(keepPulls + time.Hour)
+	d.look()
+	d.view(func(tx store.Tx) error {
+		all, err := store.Pulls(tx)
+		if len(all) != 1 || all[0].Number != 2 {
+			t.Errorf("kept: %+v", all)
+		}
+		_, ok, err2 := store.PullPlan(tx, 1)
+		if ok {
+			t.Error("its plan is kept")
+		}
+		return errors.Join(err, err2)
+	})
+}
+
+// What is told is in one order, whatever the order of maps.
+func TestStatusesAreInOrder(t *testing.T) {
+	for range 20 {
+		d := newDesk(t)
+		head := d.open(1, "one", "bakery")
+		d.sync()
+		var got []string
+		for _, r := range d.outbox() {
+			if r.State != "pending" {
+				got = append(got, r.Subject)
+			}
+		}
+		want := []string{"head/" + head + "/validate", "head/" + head + "/plan", "pull/1/plan"}
+		if !slices.Equal(got, want) {
+			t.Fatalf("got %v", got)
+		}
+	}
+}
+
+// What the sink and the engine note while a plan is made stays.
+func TestNothingIsLostBetweenWriters(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.sync()
+	p := d.record(1)
+	d.update(func(tx store.Tx) error {
+		p.Accepted, p.Comment, p.Result, p.ResultSaid = []string{"x"}, 7, 8, "said"
+		return store.PutPull(tx, p)
+	})
+	stale := p
+	stale.Accepted, stale.Comment, stale.Result, stale.ResultSaid = nil, 0, 0, ""
+	if err := d.plan(t.Context(), stale, d.head, beside(nil)); err != nil {
+		t.Fatal(err)
+	}
+	known := []state.Pull{stale}
+	stale.Title = "another"
+	if err := d.keep([]state.Pull{stale}, known); err != nil {
+		t.Fatal(err)
+	}
+	if r := d.record(1); len(r.Accepted) != 1 || r.Comment != 7 || r.Result != 8 || r.ResultSaid != "said" || r.Title != "another" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func contains(s, sub string) bool { return strings.Contains(s, sub) }
+
+// A client that comes to rest while a plan is made was at work when the plan was made: it is
+// planned again.
+func TestPlanOfWhatWasAtWork(t *testing.T) {
+	d := newDesk(t)
+	rest := func(settled bool) {
+		d.update(func(tx store.Tx) error {
+			return store.PutClient(tx, state.Client{ID: "bakery-1", Name: "bakery", Settled: settled, UpdatedAt: d.time})
+		})
+	}
+	rest(false)
+	d.open(1, "one", "bakery")
+	d.whileJudged = func() {
+		d.whileJudged = nil
+		d.later(time.Second)
+		rest(true)
+		d.later(time.Second)
+	}
+	d.sync()
+	if !d.record(1).Moving {
+		t.Error("nothing was at work")
+	}
+	d.look()
+	if len(d.judged) != 2 || d.record(1).Moving {
+		t.Errorf("planned %d times", len(d.judged))
+	}
+}
