@@ -49,6 +49,7 @@ type Pull struct {
 	Merged      bool
 	MergeCommit string // of a merged one: the commit on the branch (merge, squash, last of a rebase)
 	UpdatedAt   time.Time
+	Locked      bool   // its conversation: not everybody may comment
 	URL         string // for people
 }
 

@@ -83,6 +83,7 @@ func pullOf(p *gh.PullRequest) (forge.Pull, int, error) {
 		// The repository of a fork may be gone.
 		Fork:      head.GetRepo().GetID() == 0 || head.GetRepo().GetID() != base.GetRepo().GetID(),
 		Draft:     p.GetDraft(),
+		Locked:    p.GetLocked(),
 		Open:      p.GetState() == "open",
 		Merged:    p.GetMerged() || !p.GetMergedAt().IsZero(), // lists hold the time only
 		UpdatedAt: p.GetUpdatedAt().Time,

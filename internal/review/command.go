@@ -196,6 +196,7 @@ func (r *Reviewer) askPlan(p state.Pull, c forge.Comment, o order) answered {
 	return answered{outcome: "done", reply: report.ReplyPlanning(c.ID, head), text: "plan " + head, change: func(p *state.Pull) {
 		if p.Head == head {
 			p.Asked, p.Wanted, p.RetryAt = head, true, time.Time{}
+			p.Said = "" // told again, whatever became of what was told
 		}
 	}}
 }

@@ -14,29 +14,89 @@ import (
 	"github.com/compassdigital/reconciler/internal/store"
 )
 
+// errForgotten: what a report is about is on record no more.
+var errForgotten = errors.New("it is on record no more")
+
 // Deliver says one report of the outbox to the forge; it is the outbox's sink. Repeated, it
 // says the same again. What the forge will never take (a commit that is gone, a comment on
-// a pull request that was deleted) is dropped, and logged.
+// a pull request that was deleted) is dropped, and logged; each by itself, so that it keeps
+// nothing else of a report from being told.
 func (r *Reviewer) Deliver(ctx context.Context, t state.Report) error {
 	err := r.deliver(ctx, t)
-	if errors.Is(err, forge.ErrNotFound) || errors.Is(err, forge.ErrInvalid) {
-		r.Log.Warn("the forge can't be told", "about", t.Subject, "error", err)
+	if errors.Is(err, errForgotten) {
+		r.Log.Info("nobody is told", "about", t.Subject, "error", err)
 		return nil
 	}
 	return err
+}
+
+// onCommit is the error of a write about a commit, nil where it never can be done: there are
+// mirrors whose commits the forge has not, and a commit takes so many statuses.
+func (r *Reviewer) onCommit(ctx context.Context, commit string, err error) error {
+	return r.unless(ctx, err, "commit", commit, func() error {
+		_, err := r.Forge.Statuses(ctx, commit)
+		return err
+	})
+}
+
+// onPull is the same of a pull request: it may be gone, or its conversation locked.
+func (r *Reviewer) onPull(ctx context.Context, number int, err error) error {
+	if errors.Is(err, forge.ErrDenied) {
+		if p, failed := r.Forge.Pull(ctx, number); failed != nil || !p.Locked {
+			return err
+		}
+		r.Log.Warn("a conversation is locked: nobody is told there", "pull", number)
+		return nil
+	}
+	return r.unless(ctx, err, "pull", number, func() error {
+		_, err := r.Forge.Pull(ctx, number)
+		return err
+	})
+}
+
+// unless is an error unless it will never be another. "Not found" is what a forge answers
+// whoever may not see a repository, too, or may not write: so both are looked for.
+func (r *Reviewer) unless(ctx context.Context, err error, what string, of any, there func() error) error {
+	switch {
+	case errors.Is(err, forge.ErrInvalid):
+	case errors.Is(err, forge.ErrNotFound):
+		if _, failed := r.Forge.Open(ctx, r.Branch); failed != nil {
+			return err
+		}
+		if failed := there(); !errors.Is(failed, forge.ErrNotFound) && !errors.Is(failed, forge.ErrInvalid) {
+			return err
+		}
+	default:
+		return err
+	}
+	r.Log.Warn("the forge can't be told", what, of, "error", err)
+	return nil
 }
 
 func (r *Reviewer) deliver(ctx context.Context, t state.Report) error {
 	words := strings.Split(t.Subject, "/")
 	switch {
 	case words[0] == "head" && len(words) == 3:
-		return r.Forge.SetStatus(ctx, words[1], status(words[2], t, t.URL))
-	case words[0] == "pull" && len(words) == 3 && words[2] == report.KindPlan:
-		return r.sticky(ctx, words[1], report.KindPlan, t.Detail)
-	case words[0] == "pull" && len(words) == 3 && words[2] == "files":
-		return r.files(ctx, words[1], t.Detail)
+		return r.onCommit(ctx, words[1], r.Forge.SetStatus(ctx, words[1], status(words[2], t, t.URL)))
+	case words[0] == "pull" && len(words) == 3:
+		p, err := r.pull(words[1])
+		if err != nil {
+			return err
+		}
+		switch words[2] {
+		case report.KindPlan:
+			return r.onPull(ctx, p.Number, r.sticky(ctx, p, report.KindPlan, t.Detail))
+		case report.KindResult:
+			return r.resultAgain(ctx, p)
+		case "files":
+			return r.onPull(ctx, p.Number, r.files(ctx, p.Number, t.Detail))
+		}
 	case words[0] == "pull" && len(words) == 4 && words[2] == report.KindReply:
-		return r.reply(ctx, words[1], words[3], t.Detail)
+		p, err := r.pull(words[1])
+		if err != nil {
+			return err
+		}
+		return r.onPull(ctx, p.Number, r.reply(ctx, p, words[3], t.Detail))
 	case words[0] == "commit" && len(words) == 2:
 		return r.verdict(ctx, words[1], t)
 	case words[0] == "commit" && len(words) == 4 && words[2] == "client":
@@ -54,44 +114,41 @@ func status(context string, t state.Report, url string) forge.Status {
 func (r *Reviewer) pull(number string) (p state.Pull, err error) {
 	n, err := strconv.Atoi(number)
 	if err != nil {
-		return p, fmt.Errorf("pull request %q: %w", number, forge.ErrNotFound)
+		return p, fmt.Errorf("pull request %q: %w", number, errForgotten)
 	}
 	var ok bool
 	err = r.Store.View(func(tx store.Tx) error { p, ok, err = store.Pull(tx, n); return err })
 	if err == nil && !ok {
-		err = fmt.Errorf("pull request %d: %w", n, forge.ErrNotFound)
+		err = fmt.Errorf("pull request %d: %w", n, errForgotten)
 	}
 	return p, err
 }
 
 // sticky writes the one comment of a kind: the one that we know, else one of ours that bears
 // the marker, else a new one.
-func (r *Reviewer) sticky(ctx context.Context, number, kind, body string) error {
-	p, err := r.pull(number)
-	if err != nil {
-		return err
+func (r *Reviewer) sticky(ctx context.Context, p state.Pull, kind, body string) error {
+	id := func(p *state.Pull) *int64 {
+		if kind == report.KindResult {
+			return &p.Result
+		}
+		return &p.Comment
 	}
-	id := &p.Comment
-	if kind == report.KindResult {
-		id = &p.Result
-	}
-	if *id != 0 {
-		err := r.Forge.EditComment(ctx, *id, body)
-		if !errors.Is(err, forge.ErrNotFound) {
+	if known := *id(&p); known != 0 {
+		err := r.Forge.EditComment(ctx, known, body)
+		if !errors.Is(err, forge.ErrNotFound) { // else somebody deleted it
 			return err
 		}
-		*id = 0 // somebody deleted it
 	}
-	found, err := r.find(ctx, p.Number, func(k string, _ int64) bool { return k == kind })
+	is, err := r.find(ctx, p.Number, func(k string, _ int64) bool { return k == kind })
 	if err != nil {
 		return err
 	}
-	if *id = found; found != 0 {
-		err = r.Forge.EditComment(ctx, found, body)
+	if is != 0 {
+		err = r.Forge.EditComment(ctx, is, body)
 	} else {
 		var made forge.Comment
 		made, err = r.Forge.CreateComment(ctx, p.Number, body)
-		*id = made.ID
+		is = made.ID
 	}
 	if err != nil {
 		return err
@@ -101,7 +158,7 @@ func (r *Reviewer) sticky(ctx context.Context, number, kind, body string) error 
 		if err != nil || !ok {
 			return err
 		}
-		now.Comment, now.Result = p.Comment, p.Result
+		*id(&now) = is
 		return store.PutPull(tx, now)
 	})
 }
@@ -125,11 +182,7 @@ func (r *Reviewer) find(ctx context.Context, pull int, want func(kind string, id
 }
 
 // reply answers a comment, once.
-func (r *Reviewer) reply(ctx context.Context, number, comment, body string) error {
-	p, err := r.pull(number)
-	if err != nil {
-		return err
-	}
+func (r *Reviewer) reply(ctx context.Context, p state.Pull, comment, body string) error {
 	found, err := r.find(ctx, p.Number, func(kind string, id int64) bool {
 		return kind == report.KindReply && strconv.FormatInt(id, 10) == comment
 	})
@@ -163,7 +216,7 @@ func (r *Reviewer) verdict(ctx context.Context, head string, t state.Report) err
 		}
 	}
 	for _, commit := range told {
-		if err := r.Forge.SetStatus(ctx, commit, s); err != nil {
+		if err := r.onCommit(ctx, commit, r.Forge.SetStatus(ctx, commit, s)); err != nil {
 			return err
 		}
 	}
@@ -208,14 +261,14 @@ func (r *Reviewer) client(ctx context.Context, head, name string, t state.Report
 	if t, err = r.clientWorded(head, name, t); err != nil {
 		return err
 	}
-	if err := r.Forge.SetStatus(ctx, head, status("client/"+name, t, url)); err != nil {
+	if err := r.onCommit(ctx, head, r.Forge.SetStatus(ctx, head, status("client/"+name, t, url))); err != nil {
 		return err
 	}
 	if forge.State(t.State) != forge.Pending || clients <= maxProgress {
 		err := r.deployment(ctx, head, name, t)
 		if errors.Is(err, forge.ErrDenied) { // the status was taken: it is this permission that we lack
 			r.Log.Warn("no deployment can be shown at the forge", "client", name, "error", err)
-		} else if err != nil {
+		} else if err := r.onCommit(ctx, head, err); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@
 // # Model
 //
 //	sync.go      what is there: open pull requests, those that ended, comments
+//	unseen.go    merged ones that nobody saw open
 //	plan.go      one pull request, one plan: fetch, merge, judge, tell
 //	others.go    who else touches the same client or claims the same name
 //	command.go   comments that command

@@ -59,11 +59,7 @@ func (r *Reviewer) mark(tx store.Tx, p state.Pull, w wanted) error {
 
 // files writes the check (an App's only) and brings the suggestions to what is wanted:
 // those whose problem is gone are taken back.
-func (r *Reviewer) files(ctx context.Context, number, detail string) error {
-	n, err := strconv.Atoi(number)
-	if err != nil {
-		return fmt.Errorf("pull request %q: %w", number, forge.ErrNotFound)
-	}
+func (r *Reviewer) files(ctx context.Context, n int, detail string) error {
 	var w wanted
 	if err := json.Unmarshal([]byte(detail), &w); err != nil {
 		return fmt.Errorf("read what stands in the files: %w", err)

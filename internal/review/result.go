@@ -3,8 +3,8 @@ package review
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,38 +18,76 @@ import (
 const maxDifferences = 10
 
 // results writes the result comment of every pull request of a head whose clients have all
-// come to an end, for now: one that goes on later is told again.
+// come to an end, for now: one that goes on later is told again. One that can't be written
+// is a report of its own from then on: what was told already is not told again for it.
 func (r *Reviewer) results(ctx context.Context, head string, pulls []state.Pull) error {
 	for _, p := range pulls {
 		if p.Accepted[len(p.Accepted)-1] != head {
 			continue // a later head speaks of it
 		}
-		c, ended, err := r.result(ctx, p, head, len(pulls) == 1 && p.Planned != p.Head)
-		if err != nil {
-			return err
+		err := r.tellResult(ctx, p, head, len(pulls) == 1)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
-		if !ended || len(c.Clients)+len(c.Problems) == 0 {
+		if err == nil {
 			continue
 		}
-		body := c.Markdown()
-		if said := digest(body); said != p.ResultSaid {
-			if err := r.sticky(ctx, strconv.Itoa(p.Number), report.KindResult, body); err != nil {
-				return err
-			}
-			err := r.Store.Update(func(tx store.Tx) error {
-				now, ok, err := store.Pull(tx, p.Number)
-				if err != nil || !ok {
-					return err
-				}
-				now.ResultSaid = said
-				return store.PutPull(tx, now)
-			})
-			if err != nil {
-				return err
-			}
+		r.Log.Info("a result can't be told; it is tried again", "pull", p.Number, "error", err)
+		if err := r.tellLater(p.Number); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// tellLater has a result told when it can be.
+func (r *Reviewer) tellLater(number int) error {
+	subject := fmt.Sprintf("pull/%d/%s", number, report.KindResult)
+	return r.write(func(tx store.Tx) error {
+		all, err := store.Reports(tx)
+		if err != nil || slices.ContainsFunc(all, func(t state.Report) bool { return t.Subject == subject }) {
+			return err
+		}
+		return r.report(tx, state.Report{Subject: subject, State: "pending", Text: "the result is to be told"})
+	})
+}
+
+// resultAgain writes the result of a pull request that could not be written.
+func (r *Reviewer) resultAgain(ctx context.Context, p state.Pull) error {
+	if len(p.Accepted) == 0 {
+		return nil
+	}
+	head := p.Accepted[len(p.Accepted)-1]
+	pulls, _, err := r.broughtBy(head)
+	if err != nil {
+		return err
+	}
+	return r.tellResult(ctx, p, head, len(pulls) == 1)
+}
+
+// tellResult writes the result comment of a pull request, if all has ended and it was not
+// said already. only says that the head brought no other.
+func (r *Reviewer) tellResult(ctx context.Context, p state.Pull, head string, only bool) error {
+	c, ended, err := r.result(ctx, p, head, only && p.Planned != p.Head)
+	if err != nil || !ended || len(c.Clients)+len(c.Problems) == 0 {
+		return err
+	}
+	body := c.Markdown()
+	said := digest(body)
+	if said == p.ResultSaid {
+		return nil
+	}
+	if err := r.onPull(ctx, p.Number, r.sticky(ctx, p, report.KindResult, body)); err != nil {
+		return err
+	}
+	return r.Store.Update(func(tx store.Tx) error {
+		now, ok, err := store.Pull(tx, p.Number)
+		if err != nil || !ok {
+			return err
+		}
+		now.ResultSaid = said
+		return store.PutPull(tx, now)
+	})
 }
 
 // result is what a head came to for the clients of a pull request; ended says that none of

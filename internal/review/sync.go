@@ -19,7 +19,7 @@ import (
 func (r *Reviewer) Sync(ctx context.Context) (next time.Time, err error) {
 	r.looking.Lock()
 	defer r.looking.Unlock()
-	errs := []error{r.see(ctx), r.commands(ctx)}
+	errs := []error{r.see(ctx), r.unseen(ctx), r.commands(ctx)}
 	for _, n := range r.askedAgain() {
 		errs = append(errs, r.again(n))
 	}

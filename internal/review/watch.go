@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/forge"
@@ -16,7 +18,7 @@ import (
 // Limits of the watch over what hangs.
 const (
 	watchFor   = 72 * time.Hour // how old what is looked at may be
-	maxWatched = 100            // commits in one run
+	maxWatched = 100            // heads of the branch in one run, and as many of pull requests
 )
 
 // Watch looks whether statuses at the forge hang though what they are about has ended: of
@@ -45,67 +47,84 @@ func (r *Reviewer) Watch(ctx context.Context) error {
 		return fmt.Errorf("read what may hang: %w", err)
 	}
 	sort.Slice(heads, func(i, j int) bool { return heads[i].Seq > heads[j].Seq })
+	var errs []error
 	left := maxWatched
 	for _, v := range heads {
 		if v.State == "pending" || waiting["commit/"+v.Commit] || r.Now().Sub(v.Ended) > watchFor {
 			continue
 		}
 		if left--; left < 0 {
-			return nil
+			break
 		}
-		hangs, err := r.hangs(ctx, v.Commit, "apply")
-		if err != nil {
-			return err
-		}
-		if hangs {
-			err = r.write(func(tx store.Tx) error {
-				return r.report(tx, state.Report{Subject: "commit/" + v.Commit, State: v.State, Text: report.Status(v, nil)})
-			})
-			if err != nil {
-				return err
-			}
+		if err := r.watchHead(ctx, v, waiting); err != nil {
+			errs = append(errs, err)
 		}
 	}
+	left = maxWatched
 	for _, p := range pulls {
 		subject := "head/" + p.Head + "/"
 		if !p.Open || p.Planned != p.Head || waiting[subject+contextPlan] || waiting[subject+contextValidate] {
 			continue
 		}
 		if left--; left < 0 {
-			return nil
+			break
 		}
-		hangs, err := r.hangs(ctx, p.Head, contextValidate, contextPlan)
-		if err != nil {
-			return err
-		}
+		hangs, _, err := r.hangs(ctx, p.Head, contextValidate, contextPlan)
 		if hangs {
-			if err := r.again(p.Number); err != nil {
+			r.Again(p.Number) // the next look writes it: this is not the only writer
+		}
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// watchHead looks at an accepted head that has ended, and at its clients' contexts.
+func (r *Reviewer) watchHead(ctx context.Context, v state.Verdict, waiting map[string]bool) error {
+	hangs, clients, err := r.hangs(ctx, v.Commit, "apply")
+	if err != nil {
+		return err
+	}
+	clients = slices.DeleteFunc(clients, func(name string) bool { return waiting["commit/"+v.Commit+"/client/"+name] })
+	if !hangs && len(clients) == 0 {
+		return nil
+	}
+	return r.write(func(tx store.Tx) error {
+		for _, name := range clients {
+			// Its words are those of now when it is told.
+			if err := r.report(tx, state.Report{Subject: "commit/" + v.Commit + "/client/" + name, State: v.State, Text: report.Status(v, nil)}); err != nil {
 				return err
 			}
 		}
-	}
-	return nil
+		if !hangs {
+			return nil
+		}
+		return r.report(tx, state.Report{Subject: "commit/" + v.Commit, State: v.State, Text: report.Status(v, nil)})
+	})
 }
 
-// hangs says that one of the contexts has no status on the commit, or one that is pending.
-func (r *Reviewer) hangs(ctx context.Context, commit string, contexts ...string) (bool, error) {
+// hangs says that one of the contexts has no status on the commit, or one that is pending,
+// and names the clients whose is pending there.
+func (r *Reviewer) hangs(ctx context.Context, commit string, contexts ...string) (hangs bool, clients []string, err error) {
 	all, err := r.Forge.Statuses(ctx, commit)
-	if errors.Is(err, forge.ErrNotFound) {
-		return false, nil // nobody can be told there
+	if errors.Is(err, forge.ErrNotFound) || errors.Is(err, forge.ErrInvalid) {
+		return false, nil, nil // nobody can be told there
 	}
 	if err != nil {
-		return false, fmt.Errorf("look at the statuses of %s: %w", commit, err)
+		return false, nil, fmt.Errorf("look at the statuses of %s: %w", commit, err)
 	}
 	ended := map[string]bool{}
 	for _, s := range all {
 		ended[s.Context] = s.State != forge.Pending
-	}
-	for _, c := range contexts {
-		if !ended["reconciler/"+c] {
-			return true, nil
+		if name, is := strings.CutPrefix(s.Context, "reconciler/client/"); is && s.State == forge.Pending {
+			clients = append(clients, name)
 		}
 	}
-	return false, nil
+	for _, c := range contexts {
+		hangs = hangs || !ended["reconciler/"+c]
+	}
+	return hangs, clients, nil
 }
 
 // again has a pull request planned and told once more.

@@ -78,5 +78,12 @@ func DeleteCommand(tx Tx, comment int64) error {
 // CommentsSeen is up to when comments were looked at; false before the first look.
 func CommentsSeen(tx Tx) (time.Time, bool, error) { return get[time.Time](tx, bucketMeta, "comments") }
 
+// HeadsAsked is the sequence of the newest verdict whose commits' pull requests were asked
+// for; false before the first look.
+func HeadsAsked(tx Tx) (uint64, bool, error) { return get[uint64](tx, bucketMeta, "heads") }
+
+// PutHeadsAsked moves it.
+func PutHeadsAsked(tx Tx, seq uint64) error { return put(tx, bucketMeta, "heads", seq) }
+
 // PutCommentsSeen moves it.
 func PutCommentsSeen(tx Tx, at time.Time) error { return put(tx, bucketMeta, "comments", at) }

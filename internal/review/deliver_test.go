@@ -1,0 +1,541 @@
+package review
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/forge"
+	"github.com/compassdigital/reconciler/internal/report"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// merged makes pull request 1 of a client, planned, and merges it.
+func merged(t *testing.T, fate string) (d *desk, commit string) {
+	t.Helper()
+	d = newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	commit = commitID("merge")
+	d.mergeAt(1, commit)
+	d.accept(commit, nil, map[string]string{"bakery": fate}, 1)
+	return d, commit
+}
+
+// A merge is told on its commit, on the client's context, as a deployment and as one comment.
+func TestMergeIsTold(t *testing.T) {
+	d, commit := merged(t, "succeeded")
+	d.look()
+	d.wantStatus(commit, "apply", forge.Success, "1 client up to date")
+	d.wantStatus(commit, "client/bakery", forge.Success, "")
+	if all := d.said(1, report.KindResult); len(all) != 1 || !contains(all[0], "bakery") {
+		t.Errorf("results: %q", all)
+	}
+	if len(d.forge.deployments) != 1 || d.forge.deployments[0].Environment != "bakery" {
+		t.Errorf("deployments: %+v", d.forge.deployments)
+	}
+	if n := d.forge.calls["SetStatus"] - 4 + d.forge.calls["CreateComment"] - 1 + d.forge.calls["EditComment"]; n > 1+6 {
+		t.Errorf("%d writes", n)
+	}
+}
+
+// The result waits until the last client has ended.
+func TestResultWaitsForAll(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery", "dairy")
+	d.look()
+	commit := commitID("merge")
+	d.mergeAt(1, commit)
+	d.accept(commit, nil, map[string]string{"bakery": "succeeded", "dairy": "pending"}, 1)
+	d.look()
+	d.wantStatus(commit, "apply", forge.Pending, "1/2 clients done")
+	if all := d.said(1, report.KindResult); len(all) != 0 {
+		t.Errorf("results: %q", all)
+	}
+	d.accept(commit, nil, map[string]string{"bakery": "succeeded", "dairy": "succeeded"})
+	d.look()
+	d.wantStatus(commit, "apply", forge.Success, "2 clients")
+	if all := d.said(1, report.KindResult); len(all) != 1 {
+		t.Errorf("results: %q", all)
+	}
+}
+
+// What a merge came to is told on the commit of every pull request that a head brought, and
+// on each of them, whatever becomes of the others.
+func TestP9EveryMergeIsTold(t *testing.T) {
+	d := newDesk(t)
+	commits := map[int]string{}
+	for n, name := range map[int]string{1: "bakery", 2: "dairy", 3: "florist"} {
+		d.open(n, fmt.Sprintf("h%d", n), name)
+		commits[n] = commitID(fmt.Sprintf("%c%d", 'p'+n, n))
+	}
+	d.look()
+	for n, c := range commits {
+		d.mergeAt(n, c)
+	}
+	d.accept(commits[3], []string{commits[1], commits[2]}, map[string]string{"bakery": "succeeded", "dairy": "succeeded", "florist": "succeeded"}, 1, 2, 3)
+	d.sync()
+	d.forge.unknown[commits[1]] = true // a commit that the forge has not
+	delete(d.forge.pulls, 2)           // a pull request that is gone
+	d.look()
+	for _, n := range []int{2, 3} {
+		d.wantStatus(commits[n], "apply", forge.Success, "3 clients")
+	}
+	for _, n := range []int{1, 3} {
+		if all := d.said(n, report.KindResult); len(all) != 1 {
+			t.Errorf("results of %d: %q", n, all)
+		}
+	}
+	if waits := d.outbox(); len(waits) > 0 {
+		t.Errorf("the outbox holds %+v", waits)
+	}
+}
+
+// A head that the forge does not know (the branch is mirrored from elsewhere) is told where
+// it can be.
+func TestP9HeadThatTheForgeDoesNotKnow(t *testing.T) {
+	d, commit := merged(t, "succeeded")
+	d.forge.unknown[commit] = true
+	d.look()
+	if all := d.said(1, report.KindResult); len(all) != 1 {
+		t.Errorf("results: %q", all)
+	}
+	if len(d.outbox()) > 0 {
+		t.Errorf("the outbox holds %+v", d.outbox())
+	}
+	d.later(time.Hour)
+	if err := d.Watch(t.Context()); err != nil {
+		t.Errorf("Watch: %v", err)
+	}
+}
+
+// A thousand statuses of one context are all that a commit may have: what else there is to
+// tell is told.
+func TestP9StatusesThatAreUsedUp(t *testing.T) {
+	d, commit := merged(t, "succeeded")
+	for _, c := range []string{"apply", "client/bakery"} {
+		d.forge.statuses[commit] = append(d.forge.statuses[commit], slices.Repeat([]forge.Status{{Context: "reconciler/" + c, State: forge.Pending}}, statusesOfAContext)...)
+	}
+	d.look()
+	if all := d.said(1, report.KindResult); len(all) != 1 {
+		t.Errorf("results: %q", all)
+	}
+	if len(d.forge.deployments) != 1 {
+		t.Errorf("deployments: %+v", d.forge.deployments)
+	}
+}
+
+// Credentials that see the repository no more are answered as if all were gone: nothing that
+// waits is given up for that.
+func TestP9NothingIsDroppedWhileTheRepositoryIsNotSeen(t *testing.T) {
+	d, commit := merged(t, "succeeded")
+	waiting := len(d.outbox())
+	d.forge.fault = func(string, ...any) error { return fmt.Errorf("404: %w", forge.ErrNotFound) }
+	for range 3 {
+		if err := d.tell(); err == nil {
+			t.Fatal("it was told")
+		}
+	}
+	if got := len(d.outbox()); got != waiting {
+		t.Fatalf("of %d reports %d are left", waiting, got)
+	}
+	d.forge.fault = nil
+	d.look()
+	d.wantStatus(commit, "apply", forge.Success, "1 client up to date")
+	if all := d.said(1, report.KindResult); len(all) != 1 {
+		t.Errorf("results: %q", all)
+	}
+}
+
+// Where a token may write no statuses GitHub can answer that there is no such commit: what
+// is there to be read is not given up.
+func TestP9NothingIsDroppedThatIsThere(t *testing.T) {
+	d, commit := merged(t, "succeeded")
+	d.forge.fault = func(method string, _ ...any) error {
+		if method == "SetStatus" {
+			return fmt.Errorf("404: %w", forge.ErrNotFound)
+		}
+		return nil
+	}
+	if err := d.tell(); err == nil {
+		t.Error("it was told")
+	}
+	d.forge.fault = nil
+	d.look()
+	d.wantStatus(commit, "apply", forge.Success, "1 client up to date")
+	d.wantStatus(commit, "client/bakery", forge.Success, "")
+}
+
+// A conversation that is locked keeps nobody from the statuses, and is given up.
+func TestLockedConversation(t *testing.T) {
+	d, commit := merged(t, "succeeded")
+	p := d.forge.pulls[1]
+	p.Locked = true
+	d.forge.pulls[1] = p
+	d.forge.fault = func(method string, _ ...any) error {
+		if method == "CreateComment" || method == "EditComment" {
+			return forge.ErrDenied
+		}
+		return nil
+	}
+	d.look()
+	d.wantStatus(commit, "apply", forge.Success, "1 client up to date")
+	d.wantStatus(commit, "client/bakery", forge.Success, "")
+	if n := len(d.outbox()); n > 0 {
+		t.Errorf("the outbox holds %d reports", n)
+	}
+	statuses := d.forge.calls["SetStatus"]
+	d.look()
+	if d.forge.calls["SetStatus"] != statuses {
+		t.Error("statuses are told again")
+	}
+}
+
+// Credentials that may not comment are refused: the comment waits, and the statuses are told
+// once.
+func TestP9RefusedCommentRepeatsNoStatus(t *testing.T) {
+	d, commit := merged(t, "succeeded")
+	d.forge.fault = func(method string, _ ...any) error {
+		if method == "CreateComment" || method == "EditComment" {
+			return forge.ErrDenied
+		}
+		return nil
+	}
+	if err := d.tell(); !errors.Is(err, forge.ErrDenied) {
+		t.Errorf("tell: %v", err)
+	}
+	d.wantStatus(commit, "apply", forge.Success, "1 client up to date")
+	statuses, deployments := d.forge.calls["SetStatus"], d.forge.calls["SetDeployment"]
+	for range 5 {
+		d.later(time.Hour)
+		if err := d.tell(); !errors.Is(err, forge.ErrDenied) {
+			t.Errorf("tell: %v", err)
+		}
+	}
+	if d.forge.calls["SetStatus"] != statuses || d.forge.calls["SetDeployment"] != deployments {
+		t.Errorf("%d statuses and %d deployments were told again", d.forge.calls["SetStatus"]-statuses, d.forge.calls["SetDeployment"]-deployments)
+	}
+	d.forge.fault = nil
+	d.look()
+	if all := d.said(1, report.KindResult); len(all) != 1 {
+		t.Errorf("results: %q", all)
+	}
+}
+
+// Whatever answer is lost, and wherever we die between the forge and the record: there is
+// one comment of each kind, one deployment, one reply.
+func TestP9LostAnswersWriteNothingTwice(t *testing.T) {
+	for _, method := range []string{"CreateComment", "EditComment", "SetStatus", "CreateDeployment", "SetDeployment"} {
+		t.Run(method, func(t *testing.T) {
+			d := newDesk(t)
+			seen := map[string]bool{}
+			d.forge.lost = func(m string, args ...any) bool {
+				key := fmt.Sprint(m, len(args), args[0])
+				if body, ok := args[len(args)-1].(string); ok {
+					kind, id, _ := report.MarkerOf(body)
+					key += fmt.Sprint(kind, id)
+				}
+				lost := m == method && !seen[key]
+				seen[key] = true
+				return lost
+			}
+			d.open(1, "one", "bakery")
+			d.sync()
+			for range 4 {
+				_ = d.tell() // what is lost is tried again
+			}
+			d.comment("dana", 1, "/reconciler help")
+			d.sync()
+			for range 4 {
+				_ = d.tell()
+			}
+			commit := commitID("merge")
+			d.mergeAt(1, commit)
+			d.accept(commit, nil, map[string]string{"bakery": "succeeded"}, 1)
+			for range 6 {
+				_ = d.tell()
+			}
+			d.look()
+			for _, kind := range []string{report.KindPlan, report.KindReply, report.KindResult} {
+				if all := d.said(1, kind); len(all) != 1 {
+					t.Errorf("%d comments of kind %s", len(all), kind)
+				}
+			}
+			if len(d.forge.deployments) != 1 {
+				t.Errorf("deployments: %+v", d.forge.deployments)
+			}
+			d.wantStatus(commit, "apply", forge.Success, "")
+		})
+	}
+}
+
+// The comment that is ours is found by marker and author: neither a stranger's that bears
+// the marker nor another one of ours is edited.
+func TestCommentIsFoundByMarkerAndAuthor(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.comment("mallory", 1, report.MarkPlan+"\nforged")
+	d.forge.mu.Lock()
+	d.forge.add("bot", 99, 1, "a word that bears no marker")
+	d.forge.add("bot", 99, 1, report.MarkResult+"\nof another kind")
+	ours := d.forge.add("bot", 99, 1, report.MarkPlan+"\nof before the state was lost")
+	d.forge.mu.Unlock()
+	d.look()
+	for _, c := range d.forge.comments {
+		changed := !c.UpdatedAt.Equal(c.CreatedAt) || contains(c.Body, "bakery")
+		if changed != (c.ID == ours.ID) {
+			t.Errorf("comment %d of %s: %.60q", c.ID, c.Author, c.Body)
+		}
+	}
+	if r := d.record(1); r.Comment != ours.ID {
+		t.Errorf("comment %d is on record", r.Comment)
+	}
+}
+
+// A comment that somebody deleted is written anew when there is something to say, and when
+// somebody asks for a plan.
+func TestDeletedComment(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	if err := d.forge.DeleteComment(t.Context(), d.record(1).Comment); err != nil {
+		t.Fatal(err)
+	}
+	d.open(1, "two", "bakery", "dairy")
+	d.later(time.Minute)
+	d.look()
+	if all := d.said(1, report.KindPlan); len(all) != 1 || !contains(all[0], "dairy") {
+		t.Errorf("comments: %q", all)
+	}
+	if err := d.forge.DeleteComment(t.Context(), d.record(1).Comment); err != nil {
+		t.Fatal(err)
+	}
+	d.comment("dana", 1, "/reconciler plan")
+	d.look()
+	if all := d.said(1, report.KindPlan); len(all) != 1 {
+		t.Errorf("comments: %q", all)
+	}
+}
+
+// Equal results are not written again, whatever is told beside them.
+func TestEqualResultsAreNotRepeated(t *testing.T) {
+	d, commit := merged(t, "succeeded")
+	d.look()
+	comments := d.forge.calls["CreateComment"] + d.forge.calls["EditComment"]
+	d.update(func(tx store.Tx) error {
+		_, err := store.AddReport(tx, state.Report{Subject: "commit/" + commit, State: "success", Text: "again", At: d.time})
+		return err
+	})
+	d.look()
+	if n := d.forge.calls["CreateComment"] + d.forge.calls["EditComment"]; n != comments {
+		t.Errorf("%d comment writes", n-comments)
+	}
+}
+
+// A merge that a later head speaks of is told by that one.
+func TestResultOfTheNewestHead(t *testing.T) {
+	d, first := merged(t, "succeeded")
+	second := commitID("next")
+	d.accept(second, nil, map[string]string{"bakery": "failed"}, 1)
+	d.look()
+	all := d.said(1, report.KindResult)
+	if len(all) != 1 || !contains(all[0], second[:7]) || contains(all[0], first[:7]) {
+		t.Errorf("results: %q", all)
+	}
+}
+
+// A squash of what nobody had planned is known by what the forge says, whoever comes first:
+// its word, or the branch's head.
+func TestP9SquashOfWhatNobodyPlanned(t *testing.T) {
+	for _, order := range []string{"the forge first", "the branch first", "while the head was judged"} {
+		t.Run(order, func(t *testing.T) {
+			d := newDesk(t)
+			d.open(1, "one", "bakery")
+			d.head = "" // nothing is planned yet
+			d.sync()
+			commit := commitID("squash")
+			switch order {
+			case "the forge first":
+				d.mergeAt(1, commit)
+				d.sync()
+				d.accept(commit, nil, map[string]string{"bakery": "succeeded"}, 1) // Git finds it then
+			case "the branch first":
+				d.accept(commit, nil, map[string]string{"bakery": "succeeded"})
+				d.look()
+				d.mergeAt(1, commit)
+			case "while the head was judged":
+				d.mergeAt(1, commit)
+				d.sync()
+				d.accept(commit, nil, map[string]string{"bakery": "succeeded"})
+			}
+			d.later(time.Minute)
+			d.look()
+			if r := d.record(1); !slices.Equal(r.Accepted, []string{commit}) {
+				t.Errorf("accepted: %v", r.Accepted)
+			}
+			if all := d.said(1, report.KindResult); len(all) != 1 || !contains(all[0], "bakery") {
+				t.Errorf("results: %q", all)
+			}
+		})
+	}
+}
+
+// A pull request that was opened and merged between two looks is told its result all the same.
+func TestP9OpenedAndMergedUnseen(t *testing.T) {
+	d := newDesk(t)
+	d.accept(commitID("first"), nil, map[string]string{"old": "succeeded"})
+	d.look() // what was accepted before we came to ask is not asked for
+	d.open(1, "one", "bakery")
+	commit := commitID("merge")
+	d.mergeAt(1, commit)
+	d.forge.pulls[2] = forge.Pull{Number: 2, Head: commitID("z"), BaseRef: "release", Merged: true, MergeCommit: commit}
+	d.accept(commit, []string{commitID("one")}, map[string]string{"bakery": "succeeded"})
+	d.later(time.Minute)
+	d.look()
+	if r := d.record(1); !r.Merged || !slices.Equal(r.Accepted, []string{commit}) {
+		t.Errorf("%+v", r)
+	}
+	if all := d.said(1, report.KindResult); len(all) != 1 || !contains(all[0], "bakery") {
+		t.Errorf("results: %q", all)
+	}
+	if _, ok := d.known(2); ok {
+		t.Error("a merge into another branch is taken for one of ours")
+	}
+	asked := d.forge.calls["PullsOf"]
+	d.look()
+	if d.forge.calls["PullsOf"] != asked {
+		t.Error("it is asked again and again")
+	}
+}
+
+func (d *desk) known(n int) (p state.Pull, ok bool) {
+	d.view(func(tx store.Tx) (err error) { p, ok, err = store.Pull(tx, n); return err })
+	return p, ok
+}
+
+// What hangs at the forge though it ended is told again: heads of the branch, their clients,
+// heads of pull requests; and one that can't be looked at keeps nobody else from it.
+func TestP9WatchFindsWhatHangs(t *testing.T) {
+	d, commit := merged(t, "succeeded")
+	d.look()
+	head := d.open(2, "two", "dairy")
+	d.later(time.Minute)
+	d.look()
+	writes := d.writes()
+	if err := d.Watch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.look()
+	if d.writes() != writes {
+		t.Errorf("%d writes where nothing hangs", d.writes()-writes)
+	}
+	tests := map[string]func(){
+		"apply": func() {
+			d.forge.statuses[commit] = slices.DeleteFunc(d.forge.statuses[commit], func(s forge.Status) bool { return s.Context == "reconciler/apply" })
+		},
+		"client": func() {
+			d.forge.statuses[commit] = append(d.forge.statuses[commit], forge.Status{Context: "reconciler/client/bakery", State: forge.Pending})
+		},
+		"plan": func() {
+			d.forge.statuses[head] = append(d.forge.statuses[head], forge.Status{Context: "reconciler/plan", State: forge.Pending})
+		},
+		"both": func() {
+			d.forge.statuses[head] = nil
+			d.forge.unknown[commit] = true
+		},
+	}
+	for _, name := range []string{"apply", "client", "plan", "both"} {
+		tests[name]()
+		if err := d.Watch(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		d.look()
+		if name != "both" {
+			d.wantStatus(commit, "apply", forge.Success, "1 client up to date")
+			d.wantStatus(commit, "client/bakery", forge.Success, "")
+		}
+		d.wantStatus(head, "plan", forge.Success, "dairy")
+		d.wantStatus(head, "validate", forge.Success, "")
+	}
+}
+
+// Many heads of a busy branch keep nobody from looking at pull requests.
+func TestP9WatchReachesPullRequests(t *testing.T) {
+	d := newDesk(t)
+	d.update(func(tx store.Tx) error {
+		for i := range 3 * maxWatched {
+			c := fmt.Sprintf("%040x", i+1)
+			d.forge.statuses[c] = []forge.Status{{Context: "reconciler/apply", State: forge.Success}}
+			if err := store.PutVerdict(tx, state.Verdict{Commit: c, Seq: uint64(i + 1), State: "success", At: d.time, Ended: d.time}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	head := d.open(1, "one", "bakery")
+	d.look()
+	d.forge.statuses[head] = nil
+	if err := d.Watch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.look()
+	d.wantStatus(head, "plan", forge.Success, "bakery")
+	if n := d.forge.calls["Statuses"]; n > 2*maxWatched {
+		t.Errorf("%d commits were looked at", n)
+	}
+}
+
+// Old ones are not looked at.
+func TestWatchForgets(t *testing.T) {
+	d, commit := merged(t, "succeeded")
+	d.look()
+	d.forge.statuses[commit] = nil
+	d.later(watchFor + time.Hour)
+	if err := d.Watch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(d.outbox()); n > 0 {
+		t.Errorf("%d reports", n)
+	}
+}
+
+// A subject that is no matter of the forge, or of nothing that is known, is dropped.
+func TestDeliverDrops(t *testing.T) {
+	d := newDesk(t)
+	for _, subject := range []string{"", "client/bakery/drift", "pull/x/plan", "pull/7/plan", "pull/7/reply/1", "pull/7/files", "a/b/c/d/e", "commit", "pull/7/result"} {
+		if err := d.Deliver(t.Context(), state.Report{Subject: subject, Detail: "{}"}); err != nil {
+			t.Errorf("%s: %v", subject, err)
+		}
+	}
+	if d.writes() > 0 {
+		t.Errorf("%d writes", d.writes())
+	}
+}
+
+// Limits and outages are no refusals: what they stop waits.
+func TestDeliverKeepsWhatLimitsStop(t *testing.T) {
+	for _, err := range []error{&forge.Limited{Until: time.Now()}, forge.ErrAway, forge.ErrDenied} {
+		d := newDesk(t)
+		head := d.open(1, "one", "bakery")
+		d.sync()
+		d.forge.fault = func(m string, _ ...any) error {
+			if strings.HasPrefix(m, "Set") || strings.HasPrefix(m, "Create") {
+				return err
+			}
+			return nil
+		}
+		if got := d.tell(); !errors.Is(got, err) {
+			t.Errorf("tell: %v", got)
+		}
+		d.forge.fault = nil
+		d.look()
+		d.wantStatus(head, "plan", forge.Success, "bakery")
+		if all := d.said(1, report.KindPlan); len(all) != 1 {
+			t.Errorf("comments: %q", all)
+		}
+	}
+}
