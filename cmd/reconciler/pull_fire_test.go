@@ -129,11 +129,11 @@ func TestS35GitHubDown(t *testing.T) {
 			h.wantComment(two, "plan")
 			h.wantStatus(second, "client/two", "success", "")
 			if !x.gitAway { // else the two commits are accepted as one head
-				h.wantStatus(first, "apply", "success", "one")
-				h.wantStatus(second, "apply", "success", "two")
+				h.wantStatus(first, "apply", "success", "1 client up to date")
+				h.wantStatus(second, "apply", "success", "1 client up to date")
 				h.wantStatus(first, "client/one", "success", "")
 			} else {
-				h.wantStatus(second, "apply", "success", "2 succeeded")
+				h.wantStatus(second, "apply", "success", "2 clients up to date")
 				h.wantStatus(second, "client/one", "success", "")
 			}
 			h.wantEnded(first, second, h.headOf(one), h.headOf(two))

@@ -156,7 +156,7 @@ func budget(t *testing.T, kind simulated.Kind, often bool) {
 	h.look()
 	h.active("demoshop")
 	h.look()
-	h.wantStatus(commit, "apply", "success", "demoshop")
+	h.wantStatus(commit, "apply", "success", "1 client up to date")
 	h.wantComment(n, "result", "demoshop", "live")
 	within("merge", at, map[string]int{"comment.create": 1, "status.create": 6, "deployment.create": 1, "deployment.status": 2})
 
