@@ -26,8 +26,13 @@ const (
 // order is what a comment asks for.
 type order struct{ verb, arg string }
 
-// parse reads a command: the first line of a comment, nothing before it.
+// parse reads a command: the first line of a comment, nothing before it. What is indented
+// as code is shown, and commands nothing.
 func parse(body string) (o order, is bool) {
+	body = strings.TrimLeft(body, "\r\n")
+	if strings.HasPrefix(body, "    ") || strings.HasPrefix(body, "\t") {
+		return o, false
+	}
 	line, _, _ := strings.Cut(strings.TrimSpace(body), "\n")
 	if len(line) > maxCommand {
 		return o, false
@@ -67,9 +72,12 @@ func (r *Reviewer) commands(ctx context.Context) error {
 	for _, c := range all {
 		if err := r.obey(ctx, c); err != nil {
 			errs = append(errs, fmt.Errorf("comment %d: %w", c.ID, err))
-			break // it is listed again
+			var limit *forge.Limited
+			if ctx.Err() != nil || errors.Is(err, forge.ErrAway) || errors.As(err, &limit) {
+				break // so would the others
+			}
 		}
-		if c.UpdatedAt.After(last) {
+		if len(errs) == 0 && c.UpdatedAt.After(last) { // else it is listed again
 			last = c.UpdatedAt
 		}
 	}
@@ -126,7 +134,10 @@ func (r *Reviewer) obey(ctx context.Context, c forge.Comment) error {
 		r.Log.Info("no reaction was set", "comment", c.ID, "error", err)
 	}
 	may, err := r.Forge.Permission(ctx, c.Author)
-	if err != nil && !errors.Is(err, forge.ErrNotFound) && !errors.Is(err, forge.ErrInvalid) { // whoever is gone has no login, and may nothing
+	if errors.Is(err, forge.ErrNotFound) || errors.Is(err, forge.ErrInvalid) {
+		may, err = forge.None, nil // of nobody: an account that is gone
+	}
+	if err != nil {
 		return err
 	}
 	a, err := r.answer(ctx, p, c, o, may)

@@ -268,7 +268,7 @@ func (r *Reviewer) client(ctx context.Context, head, name string, t state.Report
 		err := r.onCommit(ctx, head, r.deployment(ctx, head, name, t))
 		if errors.Is(err, forge.ErrDenied) { // the status was taken: it is this permission that we lack
 			r.Log.Warn("no deployment can be shown at the forge", "client", name, "error", err)
-		} else if err != nil {
+		} else if err := r.onCommit(ctx, head, err); err != nil {
 			return err
 		}
 	}

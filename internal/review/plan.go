@@ -112,7 +112,7 @@ func (r *Reviewer) due(p state.Pull, base string, among *openPulls) (now bool, a
 		return !at.After(r.Now()), at, nil
 	}
 	if p.Moving {
-		moving, err := r.moving(namesOf(p.Clients), time.Time{})
+		moving, err := r.moving(p, time.Time{})
 		if err != nil || !moving {
 			return err == nil, at, err
 		}
@@ -135,14 +135,14 @@ func (r *Reviewer) justAccepted(p state.Pull) (bool, error) {
 	return r.Now().Sub(v.At) < acceptedPatience, err
 }
 
-// moving says that a client of these names is at work, or was at some time since then: what
-// is planned now holds what the branch asked for before. A zero time asks for now only.
-func (r *Reviewer) moving(names []string, since time.Time) (bool, error) {
+// moving says that a client of a pull request is at work, or was at some time since then:
+// what is planned now holds what the branch asked for before. A zero time asks for now only.
+func (r *Reviewer) moving(p state.Pull, since time.Time) (bool, error) {
 	moving := false
 	err := r.Store.View(func(tx store.Tx) error {
 		moving = false
-		for _, name := range names {
-			c, ok, err := store.ClientByName(tx, name)
+		for _, pc := range p.Clients {
+			c, ok, err := store.ClientByName(tx, pc.Name)
 			if err != nil {
 				return err
 			}
@@ -151,22 +151,6 @@ func (r *Reviewer) moving(names []string, since time.Time) (bool, error) {
 		return nil
 	})
 	return moving, err
-}
-
-// namesOf are the names of clients that a pull request changes.
-func namesOf(clients []state.PullClient) (names []string) {
-	for _, c := range clients {
-		names = append(names, c.Name)
-	}
-	return names
-}
-
-// namesIn are the names that files of clients bear.
-func namesIn(files map[string]string) (names []string) {
-	for file := range files {
-		names = append(names, nameIn(file))
-	}
-	return names
 }
 
 // nameIn is the name of the client that a file is of, if it is one of a client.
@@ -244,11 +228,6 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 		v.whole, err = pack(reconcile.Preview{Commit: p.Head, Changes: []report.Change{}, Problems: []report.Problem{}})
 		return err
 	}
-	// Asked before, too: what is at work now may be done when it is asked after.
-	before, err := r.moving(namesIn(p.Files), time.Time{})
-	if err != nil {
-		return err
-	}
 	began := r.Now()
 	j, err := r.Engine.Judge(ctx, reconcile.Proposal{Commit: p.Head, Base: base, Branch: r.Branch, At: m.At, Merged: m.Files, Static: p.Static})
 	if err != nil {
@@ -263,11 +242,9 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 	if p.Taken, err = r.taken(*p); err != nil {
 		return err
 	}
-	after, err := r.moving(namesOf(p.Clients), began)
-	if err != nil {
+	if p.Moving, err = r.moving(*p, began); err != nil {
 		return err
 	}
-	p.Moving = before || after
 	if p.Static {
 		v.comment.Stage = report.StageFork
 	}
@@ -433,7 +410,7 @@ func (r *Reviewer) ended(p state.Pull, among *openPulls) error {
 	before := p
 	p.Wanted = false
 	if !p.Merged { // nobody asks for it any more
-		p.Files, p.Clients, p.Shown, p.Taken, p.Others = nil, nil, nil, "", ""
+		p.Files, p.Clients, p.Shown, p.Waits, p.Taken, p.Others = nil, nil, nil, nil, "", ""
 	}
 	return r.tell(p, before, v, headed(p, among.all, false))
 }

@@ -562,12 +562,17 @@ func TestPlanOfWhatWasAtWork(t *testing.T) {
 	d := newDesk(t)
 	rest := func(settled bool) {
 		d.update(func(tx store.Tx) error {
-			return store.PutClient(tx, state.Client{ID: "bakery-1", Name: "bakery", Settled: settled})
+			return store.PutClient(tx, state.Client{ID: "bakery-1", Name: "bakery", Settled: settled, UpdatedAt: d.time})
 		})
 	}
 	rest(false)
 	d.open(1, "one", "bakery")
-	d.whileJudged = func() { rest(true) }
+	d.whileJudged = func() {
+		d.whileJudged = nil
+		d.later(time.Second)
+		rest(true)
+		d.later(time.Second)
+	}
 	d.sync()
 	if !d.record(1).Moving {
 		t.Error("nothing was at work")

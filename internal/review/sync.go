@@ -21,7 +21,7 @@ func (r *Reviewer) Sync(ctx context.Context) (next time.Time, err error) {
 	defer r.looking.Unlock()
 	errs := []error{r.see(ctx), r.unseen(ctx), r.commands(ctx)}
 	for _, n := range r.askedAgain() {
-		errs = append(errs, r.want(n))
+		errs = append(errs, r.again(n))
 	}
 	there := errs[0] == nil
 	if there && !r.there {

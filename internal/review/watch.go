@@ -70,8 +70,8 @@ func (r *Reviewer) Watch(ctx context.Context) error {
 			break
 		}
 		hangs, _, err := r.hangs(ctx, p.Head, contextValidate, contextPlan)
-		if err == nil && hangs {
-			err = r.again(p.Number)
+		if hangs {
+			r.Again(p.Number) // the next look writes it: this is not the only writer
 		}
 		if err != nil {
 			errs = append(errs, err)
@@ -127,17 +127,9 @@ func (r *Reviewer) hangs(ctx context.Context, commit string, contexts ...string)
 	return hangs, clients, nil
 }
 
-// again has a pull request planned and told once more. It waits for a look that is under way,
-// which would write over it.
+// again has a pull request planned and told once more.
 func (r *Reviewer) again(number int) error {
-	r.looking.Lock()
-	defer r.looking.Unlock()
 	defer r.Hint()
-	return r.want(number)
-}
-
-// want is again with looking held.
-func (r *Reviewer) want(number int) error {
 	return r.Store.Update(func(tx store.Tx) error {
 		p, ok, err := store.Pull(tx, number)
 		if err != nil || !ok {

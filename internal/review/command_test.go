@@ -1,0 +1,343 @@
+package review
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/forge"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/report"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// What is a command: the first line of a comment, nothing before it.
+func TestParse(t *testing.T) {
+	tests := []struct {
+		body      string
+		verb, arg string
+		is        bool
+	}{
+		{"/reconciler plan", "plan", "", true},
+		{"/reconciler PLAN", "plan", "", true},
+		{"/reconciler retry bakery", "retry", "bakery", true},
+		{"/reconciler retry bakery\r\nplease", "retry", "bakery", true},
+		{"\n\n  /reconciler help  \n", "help", "", true},
+		{"/reconciler", "", "", true},
+		{"/reconciler approve 0123 now", "?", "0123", true},
+		{"/reconciler\tplan", "plan", "", true},
+		{"please /reconciler plan", "", "", false},
+		{"/reconcilerplan", "", "", false},
+		{"/Reconciler plan", "", "", false},
+		{"> /reconciler plan", "", "", false},
+		{"`/reconciler plan`", "", "", false},
+		{"```\n/reconciler plan\n```", "", "", false},
+		{"    /reconciler plan", "", "", false}, // code
+		{"\t/reconciler plan", "", "", false},
+		{"words\n/reconciler plan", "", "", false},
+		{report.MarkPlan + "\n/reconciler plan", "", "", false},
+		{"", "", "", false},
+		{" \n ", "", "", false},
+		{"/reconciler " + string(make([]byte, maxCommand)), "", "", false},
+	}
+	for _, tt := range tests {
+		o, is := parse(tt.body)
+		if is != tt.is || is && (o.verb != tt.verb || o.arg != tt.arg) {
+			t.Errorf("%q is %+v, %t", tt.body, o, is)
+		}
+	}
+}
+
+// Who may command, and what is none: asked at that moment, and refused once.
+func TestS08RuleWhoMayCommand(t *testing.T) {
+	tests := map[string]struct {
+		author  string
+		edited  bool
+		pull    int
+		obeyed  bool
+		replies int
+	}{
+		"who may write":                {author: "dana", pull: 1, obeyed: true, replies: 1},
+		"an admin":                     {author: "robin", pull: 1, obeyed: true, replies: 1},
+		"who may read":                 {author: "rosa", pull: 1, replies: 1},
+		"a stranger":                   {author: "sam", pull: 1, replies: 1},
+		"nobody (the account is gone)": {author: "", pull: 1, replies: 1},
+		"no login":                     {author: "a b", pull: 1, replies: 1},
+		"ourselves":                    {author: "bot", pull: 1},
+		"an edited comment":            {author: "dana", edited: true, pull: 1},
+		"a comment on an issue":        {author: "dana", pull: 7},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			d.open(1, "one", "bakery")
+			d.forge.may["bot"] = forge.Admin
+			d.look()
+			for range 2 {
+				d.later(time.Minute)
+				d.comment(tt.author, tt.pull, "/reconciler retry bakery")
+				if tt.edited {
+					d.later(time.Second)
+					d.forge.comments[len(d.forge.comments)-1].UpdatedAt = d.time
+				}
+				d.look()
+			}
+			want := []string(nil)
+			if tt.obeyed {
+				want = slices.Repeat([]string{"retry bakery by github:" + tt.author}, 2)
+				tt.replies = 2
+			}
+			if !slices.Equal(d.asked, want) {
+				t.Errorf("asked: %q", d.asked)
+			}
+			if r := d.said(1, report.KindReply); len(r) != tt.replies {
+				t.Errorf("replies: %q", r)
+			}
+			// Nothing of it is done again, nor keeps others from being heard.
+			d.comment("dana", 1, "/reconciler retry dairy")
+			d.look()
+			d.look()
+			if n := len(d.asked) - len(want); n != 1 {
+				t.Errorf("asked: %q", d.asked)
+			}
+		})
+	}
+}
+
+// A permission that ends between the comment and the look is none.
+func TestPermissionOfTheMoment(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	d.comment("dana", 1, "/reconciler retry bakery")
+	d.forge.may["dana"] = forge.Read
+	d.look()
+	if len(d.asked) > 0 {
+		t.Errorf("asked: %q", d.asked)
+	}
+}
+
+// Every command is in the audit trail, with who gave it, where, and what came of it; and has
+// its reaction at once.
+func TestCommandsAreAudited(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	for _, who := range []string{"dana", "sam", "sam"} {
+		id := d.comment(who, 1, "/reconciler retry bakery")
+		d.look()
+		if r := d.forge.reactions[id]; !slices.Equal(r, []string{"eyes"}) {
+			t.Errorf("reactions: %v", r)
+		}
+	}
+	var got []string
+	d.view(func(tx store.Tx) error {
+		all, err := store.History(tx, "", 10)
+		for _, e := range all {
+			got = append(got, e.By+" "+e.What+": "+e.Text)
+		}
+		return err
+	})
+	slices.Sort(got)
+	want := []string{"github:dana command done: pull request 1: retry bakery: retry bakery", "github:sam command refused: pull request 1: retry bakery: no write access", "github:sam command refused: pull request 1: retry bakery: no write access"}
+	if !slices.Equal(got, want) {
+		t.Errorf("history: %q", got)
+	}
+}
+
+// One command that can't be carried out now keeps no other from it, and comes again.
+func TestP6OneCommandBlocksNoOther(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	d.refuse["bakery"] = errors.New("the disk is full")
+	d.comment("dana", 1, "/reconciler retry bakery")
+	d.later(time.Minute)
+	d.comment("dana", 1, "/reconciler retry dairy")
+	for range 3 {
+		d.later(time.Minute)
+		if _, err := d.Sync(t.Context()); err == nil {
+			t.Error("nobody is told that a command waits")
+		}
+	}
+	if !slices.Equal(d.asked, []string{"retry dairy by github:dana"}) {
+		t.Errorf("asked: %q", d.asked)
+	}
+	delete(d.refuse, "bakery")
+	d.look()
+	d.look()
+	if len(d.asked) != 2 {
+		t.Errorf("asked: %q", d.asked)
+	}
+}
+
+// What a command comes to: done, or refused in our words.
+func TestRuleCommands(t *testing.T) {
+	full := "0123456789ab"
+	tests := map[string]struct {
+		body   string
+		before func(d *desk)
+		asked  string
+		reply  string
+		text   string // in the audit trail
+	}{
+		"retry":                           {body: "retry bakery", asked: "retry bakery by github:dana", reply: "bakery", text: "retry bakery"},
+		"retry of nobody":                 {body: "retry none", before: func(d *desk) { d.refuse["none"] = reconcile.ErrNoClient }, reply: "Not done", text: string(report.RefusedNoClient)},
+		"retry of who does not wait":      {body: "retry busy", before: func(d *desk) { d.refuse["busy"] = reconcile.ErrRefused }, reply: "Not done", text: string(report.RefusedNotWaiting)},
+		"retry without a name":            {body: "retry", reply: "/reconciler help", text: "no such command"},
+		"approve":                         {body: "approve " + full, asked: "approve " + full + " by github:dana", reply: "Approved", text: "approve " + full},
+		"approve by its first characters": {body: "approve 0123", asked: "approve " + full + " by github:dana", reply: "Approved", text: "approve " + full},
+		"approve by too few":              {body: "approve 012", reply: "Not done", text: string(report.RefusedUnknownHold)},
+		"approve of what is not there":    {body: "approve ffffffffffff", reply: "Not done", text: string(report.RefusedUnknownHold)},
+		"approve of two": {body: "approve 0123", before: func(d *desk) {
+			h := d.open(1, "two", "bakery", "dairy")
+			j := d.judge[h]
+			j.Changes[0].Steps[0].Held, j.Changes[1].Steps[0].Held = full, "0123ffffffff"
+		}, reply: "Not done", text: string(report.RefusedUnknownHold)},
+		"approve without": {body: "approve", reply: "/reconciler help", text: "no such command"},
+		"approve of what waits as a whole": {body: "approve abcd", before: func(d *desk) {
+			h := d.open(1, "two", "bakery")
+			j := d.judge[h]
+			j.Waits = []state.Hold{{Fingerprint: "abcdefabcdef", Approvable: true, Reason: "many"}, {Fingerprint: "abcd00000000", Reason: "never"}}
+			d.judge[h] = j
+		}, asked: "approve abcdefabcdef by github:dana", reply: "Approved", text: "approve abcdefabcdef"},
+		"approve of what is final": {body: "approve " + full, before: func(d *desk) { d.refuse[full] = reconcile.ErrRefused }, reply: "Not done", text: string(report.RefusedFinal)},
+		"help":                     {body: "help", reply: "/reconciler retry", text: "help"},
+		"nothing":                  {body: "", reply: "/reconciler retry", text: "help"},
+		"nonsense":                 {body: "destroy", reply: "/reconciler help", text: "no such command"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			h := d.open(1, "one", "bakery")
+			d.judge[h].Changes[0].Steps[0].Held = full
+			if tt.before != nil {
+				tt.before(d)
+			}
+			d.look()
+			d.comment("dana", 1, "/reconciler "+tt.body)
+			d.look()
+			d.look()
+			want := []string{tt.asked}
+			if tt.asked == "" {
+				want = nil
+			}
+			if !slices.Equal(d.asked, want) {
+				t.Errorf("asked: %q", d.asked)
+			}
+			if r := d.said(1, report.KindReply); len(r) != 1 || !contains(r[0], tt.reply) {
+				t.Errorf("replies: %q", r)
+			}
+			d.view(func(tx store.Tx) error {
+				all, err := store.Commands(tx)
+				if len(all) != 1 || all[0].Why != tt.text || all[0].By != "dana" || all[0].Pull != 1 {
+					t.Errorf("commands: %+v", all)
+				}
+				return err
+			})
+		})
+	}
+}
+
+// An approval is of the head that was planned: what was pushed since and not planned yet is
+// not approved, whatever the plan of before showed.
+func TestRuleApproveIsBoundToTheHead(t *testing.T) {
+	full := "0123456789ab"
+	d := newDesk(t)
+	d.judge[d.open(1, "one", "bakery")].Changes[0].Steps[0].Held = full
+	d.look()
+	d.judge[d.open(1, "two", "bakery")].Changes[0].Steps[0].Held = full
+	d.comment("dana", 1, "/reconciler approve "+full)
+	d.sync() // it rests
+	if err := d.tell(); err != nil {
+		t.Fatal(err)
+	}
+	if len(d.asked) > 0 {
+		t.Errorf("asked: %q", d.asked)
+	}
+	if r := d.said(1, report.KindReply); len(r) != 1 || !contains(r[0], "Not done") {
+		t.Errorf("replies: %q", r)
+	}
+	// After the merge the fingerprint says what it is about.
+	d.mergeAt(1, commitID("merge"))
+	d.later(time.Minute)
+	d.look()
+	d.comment("dana", 1, "/reconciler approve "+full)
+	d.look()
+	if !slices.Equal(d.asked, []string{"approve " + full + " by github:dana"}) {
+		t.Errorf("asked: %q", d.asked)
+	}
+}
+
+// A plan is asked for of an open pull request, and of its head.
+func TestRulePlanIsOfTheHead(t *testing.T) {
+	d := newDesk(t)
+	head := d.open(1, "one", "bakery")
+	d.look()
+	judged := len(d.judged)
+	d.comment("dana", 1, "/reconciler plan "+commitID("other"))
+	d.look()
+	if len(d.judged) != judged {
+		t.Error("another commit was planned")
+	}
+	d.comment("dana", 1, "/reconciler plan "+head)
+	d.look()
+	if len(d.judged) != judged+1 {
+		t.Errorf("planned %d times", len(d.judged)-judged)
+	}
+	p := d.forge.pulls[1]
+	p.Open = false
+	d.forge.pulls[1] = p
+	d.look()
+	d.comment("dana", 1, "/reconciler plan")
+	d.look()
+	if len(d.judged) != judged+1 {
+		t.Error("a closed one was planned")
+	}
+	if r := d.said(1, report.KindReply); len(r) != 3 {
+		t.Errorf("replies: %q", r)
+	}
+}
+
+// What was said before we came is nobody's command to us.
+func TestCommandsOfBefore(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	d.forge.mu.Lock()
+	c := d.forge.add("dana", 4, 1, "/reconciler retry bakery")
+	d.forge.comments[len(d.forge.comments)-1].CreatedAt = d.time.Add(-time.Hour)
+	d.forge.comments[len(d.forge.comments)-1].UpdatedAt = d.time.Add(-time.Hour)
+	d.forge.mu.Unlock()
+	d.look()
+	if len(d.asked) > 0 || len(d.forge.reactions[c.ID]) > 0 {
+		t.Errorf("asked: %q", d.asked)
+	}
+}
+
+// Commands are kept for a while, so that none is carried out twice, and then forgotten.
+func TestCommandsAreForgotten(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	for i := range 3 {
+		d.comment("dana", 1, fmt.Sprintf("/reconciler retry s%d", i))
+	}
+	d.look()
+	d.later(keepCommand + time.Hour)
+	d.comment("dana", 1, "/reconciler help")
+	d.look()
+	d.view(func(tx store.Tx) error {
+		all, err := store.Commands(tx)
+		if len(all) != 1 {
+			t.Errorf("%d are kept", len(all))
+		}
+		return err
+	})
+	if len(d.asked) != 3 {
+		t.Errorf("asked: %q", d.asked)
+	}
+}
