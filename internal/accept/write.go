@@ -187,7 +187,7 @@ func (w *writer) touch(k *candidate, c *state.Client, was state.Client) {
 	c.Settled, c.Failures = false, 0
 	c.RetryAt = time.Time{}
 	anew(c)
-	c.Review = w.review(append([]string{k.path, was.Path}, w.inheritedBy(k)...), was.Review)
+	c.Review = w.review(append([]string{k.path, was.Path}, w.inheritedBy(k, was)...), was.Review)
 	if c.Status == state.StatusFailed {
 		c.Status, c.Because = state.StatusPending, ""
 	}
@@ -203,15 +203,17 @@ func (w *writer) touch(k *candidate, c *state.Client, was state.Client) {
 
 // inheritedBy are the changed templates and platform file that a client may have its new
 // wish from.
-func (w *writer) inheritedBy(k *candidate) []string {
-	if k.inherited {
+func (w *writer) inheritedBy(k *candidate, was state.Client) []string {
+	if k.inherited || k.eff.TemplateBlob != was.TemplateBlob || w.now.platform != was.PlatformBlob {
 		return w.inherits
 	}
 	return nil
 }
 
 // review is what pull requests of the range showed of files, with what was shown of the wish
-// before, if that is not done yet; nil: none of the range touches one.
+// before, if that is not done yet; nil: none of the range touches one. Where not all was
+// merged as it was planned, exactly what was shown goes on, and a push that nobody proposed
+// changes nothing of that.
 func (w *writer) review(files []string, before *state.Review) *state.Review {
 	var out *state.Review
 	whole := true
@@ -225,13 +227,21 @@ func (w *writer) review(files []string, before *state.Review) *state.Review {
 		out.Pulls, out.Shown = append(out.Pulls, r.Pull), append(out.Shown, r.Shown...)
 		whole = whole && r.Whole
 	}
-	if out != nil && !(whole && w.reviewed(files)) {
-		out.Shown = slices.DeleteFunc(slices.Clone(out.Shown), isClass) // exactly what was shown
+	if out == nil && (before == nil || !before.Partial) {
+		return nil
 	}
-	if out != nil && before != nil {
+	if out == nil {
+		out = &state.Review{}
+	}
+	out.Partial = !whole || len(out.Pulls) == 0 || !w.reviewed(files)
+	if before != nil {
+		out.Partial = out.Partial || before.Partial
 		out.Pulls, out.Shown = append(slices.Clone(before.Pulls), out.Pulls...), append(slices.Clone(before.Shown), out.Shown...)
 		slices.Sort(out.Shown)
 		out.Shown = slices.Compact(out.Shown)
+	}
+	if out.Partial {
+		out.Shown = slices.DeleteFunc(slices.Clone(out.Shown), isClass)
 	}
 	return out
 }

@@ -74,7 +74,6 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 				in.Shown[path] = true
 			}
 		}
-		slices.Sort(r.Paths)
 		in.Reviews = append(in.Reviews, r)
 	}
 	for i, c := range in.Commits {
@@ -83,6 +82,78 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 		in.Commits[i].Reviewed = made[c.ID] || merge ||
 			len(c.Parents) < 2 && c.Paths != nil && !slices.ContainsFunc(c.Paths, func(path string) bool { return !content[path] })
 	}
+	for i, p := range pulls {
+		r := &in.Reviews[i]
+		r.Paths = append(r.Paths, unseen(in, p, parents, now)...)
+		slices.Sort(r.Paths)
+		r.Paths = slices.Compact(r.Paths)
+	}
+}
+
+// unseen are the files of what a pull request brought and its plan was not made of: it was
+// pushed after the plan, or never planned.
+func unseen(in *accept.Input, p state.Pull, parents map[string][]string, now map[string]string) (out []string) {
+	own := ownOf(in.Head, p, parents)
+	for _, c := range in.Commits {
+		switch {
+		case !own[c.ID] || c.Reviewed || len(c.Parents) > 1:
+		case c.Paths == nil: // any of the range
+			for path := range now {
+				out = append(out, path)
+			}
+		default:
+			out = append(out, c.Paths...)
+		}
+	}
+	return out
+}
+
+// ownOf are the commits of a range that a pull request brought: what was merged with its
+// head, also what was pushed onto it since it was seen. Of a squash that is one commit. Of a
+// rebase only the last is known, and nobody can tell how many before are its own: all that
+// were made on the branch before may be.
+func ownOf(head string, p state.Pull, parents map[string][]string) map[string]bool {
+	own := map[string]bool{}
+	line := map[string]bool{} // the branch itself
+	for c := head; parents[c] != nil; c = parents[c][0] {
+		if line[c] = true; len(parents[c]) == 0 {
+			break
+		}
+	}
+	if p.MergeCommit != "" && len(parents[p.MergeCommit]) == 1 {
+		for c := p.MergeCommit; parents[c] != nil; c = parents[c][0] {
+			if own[c] = true; len(parents[c]) != 1 {
+				break
+			}
+		}
+	}
+	tip := p.Head
+	if parents[tip] == nil {
+		tip = p.Planned // what was pushed onto it since came with it
+	}
+	switch {
+	case parents[tip] == nil:
+	case line[tip]:
+		within(parents, tip, own)
+	default:
+		for c := range line {
+			if len(parents[c]) < 2 {
+				continue
+			}
+			side, before := map[string]bool{}, map[string]bool{}
+			within(parents, parents[c][0], before)
+			for _, merged := range parents[c][1:] {
+				within(parents, merged, side)
+			}
+			if !side[tip] || before[tip] {
+				continue
+			}
+			for id := range side {
+				own[id] = own[id] || !before[id]
+			}
+		}
+	}
+	return own
 }
 
 // within marks a commit of a range and all of the range that it reaches.

@@ -77,8 +77,10 @@ func (s *story) drain() {
 	s.fulfilled()
 	s.vendors.world.ForgetCalls()
 	s.atRest()
+	s.planAll()
 	s.heard()
 	s.sealed()
+	s.forgetReviews()
 	switch s.n(5, "loss") {
 	case 1:
 		if !s.rebuilt() {
@@ -472,4 +474,5 @@ func (s *story) heard() {
 			s.Fatalf("P9: the verdict of %s is %s, and people were told %q", v.Commit[36:], v.State, got)
 		}
 	}
+	s.headsEnd()
 }

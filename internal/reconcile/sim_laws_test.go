@@ -89,6 +89,7 @@ func (s *story) written(c memory.Call) {
 		return
 	}
 	s.stillServed("after " + c.String())
+	s.servesWhatWasShown(c.String())
 }
 
 // askedFor: nothing of ours is deleted while its removal waits for anything, and the site
@@ -322,6 +323,10 @@ func (s *story) noticed() {
 	if s.accepted != "" && !s.approved && (!s.repo.descends(s.accepted, head) || len(now.specs) == 0 && s.living > 0) {
 		s.broken("P5: head %s rewrites or empties the tree and was accepted without an approval", head[36:])
 	}
+	if s.pulls.on {
+		s.brought(s.accepted, head, clients)
+		s.removalsShown(s.accepted, head, clients)
+	}
 	s.accepted, s.approved, s.living = head, false, 0
 	for _, c := range clients {
 		if !c.Removed {
@@ -391,6 +396,7 @@ func (s *story) wished(tree manifests, host string, owner state.ClientID, client
 // middle checks what must hold between any two passes.
 func (s *story) middle() {
 	s.noticed()
+	s.reviewed()
 	if len(s.bad) > 0 {
 		s.Fatalf("%s", strings.Join(s.bad, "\n"))
 	}

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"sort"
 	"strings"
 	"sync"
 	"testing"
@@ -87,6 +86,8 @@ type story struct {
 	still     map[state.ClientID]bool // who is paused in the pass that runs
 	overtaken map[state.ClientID]bool // who got a newer wish while its pass runs
 	meddled   map[state.ClientID]bool // of whom a person changed something at a vendor
+	pulls     proposals
+	besides   bool                    // something else happens beside passes
 	backup    string                  // a copy of the state; "": none
 	knewThen  map[state.ClientID]bool // who was on record then
 }
@@ -232,6 +233,8 @@ func (s *story) start(t *testing.T) {
 		guard = accept.Guard{MaxDeletes: 1 + s.n(2, "maxDeletes"), MaxDeletePercent: []int{100, 50}[s.n(1, "maxDeletePercent")], MaxChanged: 1 + s.n(2, "maxChanged"), MaxCreates: 2 + s.n(3, "maxCreates"),
 			RemoveAfter: time.Duration(s.n(1, "removeAfter")) * time.Hour}
 	}
+	s.propose()
+	guard.ReviewedOnly = s.pulls.laws.removals
 	s.guard = guard
 	s.inPlace = s.odds(3, "deploys in place")
 	late, hidden := s.odds(3, "late deletes"), s.odds(3, "write-only values")
@@ -258,11 +261,13 @@ func (s *story) start(t *testing.T) {
 				e.Mail = "resend"
 			}
 			e.Repo = remote{w.repo, s.chaos}
+			s.reviewWith(e)
 			e.Underway, e.Redact = work, known.Redact
 			e.Runner.At = s.chaos.at
 			e.Runner.Emit = func(ev apply.Event) {
 				if ev.State == "running" {
 					s.newestWins(ev.Step)
+					s.shownBefore(ev.Step)
 					s.turns.yield("step " + ev.Step.Key())
 				}
 				e.Progress(ev)
@@ -519,37 +524,47 @@ func (s *story) edit() {
 }
 
 // commit writes the tree as a new head.
-func (s *story) commit(rewrites bool) {
+func (s *story) commit(rewrites bool) { s.land(rewrites, nil) }
+
+// land writes the tree as a new head: of a pull request, or nobody's. merged are the heads
+// that it merges.
+func (s *story) land(rewrites bool, of *change, merged ...string) {
 	tree := s.tree.clone()
-	files := tree.files()
-	old := s.trees[s.heads[len(s.heads)-1]].files()
-	change := map[string]string{}
-	for p, text := range files {
-		if old[p] != text {
-			change[p] = text
-		}
-	}
-	for p := range old {
-		if _, ok := files[p]; !ok {
-			change[p] = ""
-		}
-	}
-	for n, x := range tree.specs {
-		s.bySpec[blobOf(files["clients/"+n+".yaml"])] = x
-	}
-	head := s.repo.commit(change)
+	change := s.changes(s.trees[s.newest()], tree)
+	head := s.repo.commit(change, merged...)
 	s.heads, s.trees[head] = append(s.heads, head), tree
+	if of != nil {
+		s.pulls.by[head] = of
+	}
 	if rewrites {
 		s.repo.cut(head)
 	}
-	paths := make([]string, 0, len(change))
-	for p := range change {
-		paths = append(paths, p)
-	}
-	sort.Strings(paths)
 	s.say("commit %s rewrites=%v", head[36:], rewrites)
-	for _, p := range paths {
-		text := strings.TrimPrefix(change[p], "apiVersion: reconciler/v1\nkind: Client\n")
+	s.sayFiles(change)
+}
+
+// changes are the files that differ between two trees; "" is one that is gone.
+func (s *story) changes(from, to manifests) map[string]string {
+	old, now, out := from.files(), to.files(), map[string]string{}
+	for p, text := range now {
+		if old[p] != text {
+			out[p] = text
+		}
+	}
+	for p := range old {
+		if _, is := now[p]; !is {
+			out[p] = ""
+		}
+	}
+	for n, x := range to.specs {
+		s.bySpec[blobOf(now["clients/"+n+".yaml"])] = x
+	}
+	return out
+}
+
+func (s *story) sayFiles(files map[string]string) {
+	for _, p := range slices.Sorted(maps.Keys(files)) {
+		text := strings.TrimPrefix(files[p], "apiVersion: reconciler/v1\nkind: Client\n")
 		s.say("    %s %s", p, strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
 	}
 }
@@ -560,6 +575,9 @@ func (s *story) event() {
 	if s.hostile {
 		w = []string{"commit", "commit", "commit", "poll", "all", "all", "all", "together", "time", "time", "weather", "outage", "restart", "kill", "overtake", "purge", "report"}
 	}
+	if s.pulls.on {
+		w = append(w, "pull", "pull", "pull", "pull", "pull", "pull", "pull", "pull", "pull", "pull")
+	}
 	what := s.one(w, "event")
 	s.events++
 	s.begin()
@@ -569,6 +587,8 @@ func (s *story) event() {
 		if s.n(4, "poll") > 0 {
 			s.pollNow()
 		}
+	case "pull":
+		s.pullEvent()
 	case "poll":
 		s.pollNow()
 	case "pass":
@@ -597,7 +617,11 @@ func (s *story) event() {
 	case "die at it": // what people and schedules do is cut off, too
 		s.chaos.kill = 1 + s.n(12, "after")
 		s.say("dies after %d", s.chaos.kill)
-		[]func(){s.approveAny, s.deliver, s.setSecret, s.purge, s.scheduledLook}[s.n(4, "at")]()
+		at := []func(){s.approveAny, s.deliver, s.setSecret, s.purge, s.scheduledLook}
+		if s.pulls.on {
+			at = append(at, s.lookAtPulls, s.mergeAndPoll)
+		}
+		at[s.n(len(at)-1, "at")]()
 		s.chaos.kill = 0
 	case "secret":
 		s.setSecret()
@@ -726,7 +750,11 @@ func (s *story) together() {
 		}
 	}
 	var meanwhile func()
-	switch s.n(7, "meanwhile") {
+	most := 7
+	if s.pulls.on {
+		most = 9
+	}
+	switch s.n(most, "meanwhile") {
 	case 1:
 		s.makeCommit()
 		meanwhile = s.pollNow
@@ -742,6 +770,13 @@ func (s *story) together() {
 		if names := s.clientNames(); len(names) > 0 {
 			name := s.one(names, "name")
 			meanwhile = func() { s.ask(name, s.engine.Retry) }
+		}
+	case 8:
+		meanwhile = s.lookAtPulls
+	case 9:
+		if c := s.openOne(); c != nil {
+			s.merge(c)
+			meanwhile = s.pollNow
 		}
 	}
 	if s.odds(3, "dies") {
@@ -951,6 +986,7 @@ func (s *story) approveOne(h state.Hold) {
 			s.letGo[id] = true
 		}
 	}
+	s.letBy(h)
 	if h.Kind == state.HoldFreeze {
 		s.thawed[h.Client] = true
 		delete(s.froze, h.Client) // who passes just now may go on, too
@@ -1071,12 +1107,14 @@ func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 			})
 		}
 		if meanwhile != nil {
+			s.besides = true
 			wg.Go(func() {
 				s.turns.yield("meanwhile")
 				meanwhile()
 			})
 		}
 		wg.Wait()
+		s.besides = false
 	}
 	if len(s.overtaken) == 0 && meanwhile == nil && !s.chaos.gone() {
 		s.stillOld(ids)

@@ -151,7 +151,7 @@ func (r *repository) history(from, head string) []accept.Commit {
 				paths[path] = true
 			}
 		}
-		c := accept.Commit{ID: id}
+		c := accept.Commit{ID: id, Parents: r.parents[id]}
 		if from != "" {
 			c.Paths = append([]string{}, slices.Sorted(maps.Keys(paths))...)
 		}

@@ -72,6 +72,9 @@ type PullClient struct {
 type Review struct {
 	Pulls []int    `json:"pulls"`
 	Shown []string `json:"shown,omitempty"` // prints of steps
+	// Partial: not all that was merged was merged as it was planned. It stays so until the
+	// wish is done, whatever is pushed meanwhile.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // Command is a comment that commanded, and what became of it: it is carried out once.

@@ -1,0 +1,523 @@
+package reconcile_test
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/forge"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/review"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// proposals are the pull requests of a run: people make them, the real reviewer plans
+// them, and they are merged in every way that there is.
+type proposals struct {
+	on       bool // in this run people propose
+	all      []*change
+	away     bool // the forge does not answer
+	comments []forge.Comment
+	reviewer *review.Reviewer
+
+	by     map[string]*change // by commit: its own, and those that landed
+	told   map[int]forge.Pull // what the forge said of each, in looks that came to their end
+	saying map[int]forge.Pull // in the look that goes on
+	plans  map[int][]*shown   // all that were made of each
+	kept   map[int]*shown     // the last one of looks that came to their end
+	trees  map[string]manifests
+	laws   reviewLaws
+}
+
+// change is a pull request as people know it.
+type change struct {
+	number  int
+	fork    bool
+	at      string // commit of the branch that it grew from, or took in last
+	commits []string
+	trees   []manifests // after each commit of its own
+	since   []manifests // before each
+	state   forge.Pull
+	landed  string // its head when it was merged
+}
+
+func (c *change) head() string    { return c.commits[len(c.commits)-1] }
+func (c *change) tree() manifests { return c.trees[len(c.trees)-1] }
+
+// shown is a plan that was made of a pull request.
+type shown struct {
+	head   string
+	static bool
+	files  map[string]string // path → blob, "" gone
+	steps  map[string]int    // the highest rank of risk of what was shown, by client and step
+	tree   manifests         // what the merge would make
+	waits  []state.Hold      // what it said would wait
+}
+
+// propose decides whether people propose in this run. What was drawn so far decides, so
+// that a run in which nobody does draws what it always drew.
+func (s *story) propose() {
+	h := fnv.New32a()
+	_, _ = fmt.Fprint(h, "pull requests", s.draws.made[0])
+	p := &s.pulls
+	p.on = h.Sum32()%2 == 0 && !s.hostile
+	p.by, p.told, p.plans, p.kept, p.trees = map[string]*change{}, map[int]forge.Pull{}, map[int][]*shown{}, map[int]*shown{}, map[string]manifests{}
+	p.laws = newReviewLaws()
+	p.laws.removals = p.on && h.Sum32()/2%3 == 0
+}
+
+// reviewWith gives the reviewer the engine of this start.
+func (s *story) reviewWith(e *reconcile.Engine) {
+	if !s.pulls.on {
+		return
+	}
+	s.pulls.reviewer = &review.Reviewer{Engine: judge{e, s}, Git: gitOf{s}, Forge: hub{s: s}, Store: e.Store, Branch: "main", Now: s.world.clock.Now,
+		Quiet: time.Minute, Patience: time.Hour}
+}
+
+// pullEvent is something that people do with pull requests.
+func (s *story) pullEvent() {
+	switch s.one([]string{"open", "open", "look", "merge", "merge", "merge", "merge", "several", "several", "push", "same", "close", "away", "ask", "approve", "take in"}, "pull") {
+	case "open":
+		s.openPull()
+		if s.n(3, "look") > 0 {
+			s.lookAtPulls()
+		}
+	case "look":
+		s.lookAtPulls()
+	case "merge":
+		if c := s.openOne(); c != nil {
+			s.beforeMerge(c)
+			s.merge(c)
+			s.afterMerge()
+		}
+	case "several": // in one range, perhaps with what nobody proposed
+		for range 1 + s.n(2, "merges") {
+			if c := s.openOne(); c != nil {
+				s.beforeMerge(c)
+				s.merge(c)
+			}
+			if s.odds(3, "direct") {
+				s.edit()
+				s.commit(false)
+			}
+		}
+		s.afterMerge()
+	case "push":
+		if c := s.openOne(); c != nil {
+			s.push(c)
+		}
+	case "same":
+		if c := s.openOne(); c != nil {
+			if tree, clash := mergeOf(s.trees[c.at], s.trees[s.newest()], c.tree()); !clash {
+				s.say("the same as pull request %d is pushed", c.number)
+				s.tree = tree
+				s.commit(false)
+				s.afterMerge()
+			}
+		}
+	case "close":
+		if c := s.openOne(); c != nil {
+			s.say("pull request %d is closed", c.number)
+			c.state.Open, c.state.UpdatedAt = false, s.world.clock.Now()
+		}
+	case "away":
+		s.pulls.away = !s.pulls.away
+		s.say("the forge is away: %v", s.pulls.away)
+	case "ask":
+		s.askForPlan()
+	case "approve":
+		s.approveBefore()
+	case "take in":
+		if c := s.openOne(); c != nil {
+			s.takeIn(c)
+		}
+	}
+}
+
+func (s *story) newest() string { return s.heads[len(s.heads)-1] }
+
+// openOne draws an open pull request, and makes one where there is none.
+func (s *story) openOne() *change {
+	var open []*change
+	for _, c := range s.pulls.all {
+		if c.state.Open {
+			open = append(open, c)
+		}
+	}
+	if len(open) == 0 {
+		return s.openPull()
+	}
+	return open[s.n(len(open)-1, "pull request")]
+}
+
+// openPull opens one, from the newest head or an older one.
+func (s *story) openPull() *change {
+	at := s.newest()
+	if s.odds(4, "of an older head") {
+		at = s.heads[s.n(len(s.heads)-1, "head")]
+	}
+	c := &change{number: len(s.pulls.all) + 1, fork: s.odds(6, "fork"), at: at}
+	c.state = forge.Pull{Number: c.number, Title: fmt.Sprintf("Change %d", c.number), Author: "sam", HeadRef: fmt.Sprintf("change-%d", c.number), BaseRef: "main", Fork: c.fork, Open: true}
+	s.pulls.all = append(s.pulls.all, c)
+	s.say("pull request %d fork=%v at %s", c.number, c.fork, at[36:])
+	s.grow(c, s.trees[at], at)
+	return c
+}
+
+// push adds a commit to a pull request.
+func (s *story) push(c *change) {
+	s.say("push to pull request %d", c.number)
+	s.grow(c, c.tree(), c.head())
+}
+
+// grow makes a commit with one or two edits on a pull request's branch.
+func (s *story) grow(c *change, before manifests, parent string) {
+	mine := s.tree
+	s.tree = before.clone()
+	for range 1 + s.n(1, "edits") {
+		s.edit()
+	}
+	tree := s.tree
+	s.tree = mine
+	change := s.changes(before, tree)
+	s.add(c, before, tree, s.repo.branch(change, parent))
+	s.sayFiles(change)
+}
+
+// add notes a commit of a pull request's own.
+func (s *story) add(c *change, before, tree manifests, id string) {
+	c.commits, c.trees, c.since = append(c.commits, id), append(c.trees, tree), append(c.since, before)
+	s.pulls.by[id] = c
+	c.state.Head, c.state.UpdatedAt = id, s.world.clock.Now()
+	s.say("    its head is %s", id[36:])
+}
+
+// takeIn merges the branch into a pull request.
+func (s *story) takeIn(c *change) {
+	tree, clash := mergeOf(s.trees[c.at], s.trees[s.newest()], c.tree())
+	if clash || c.at == s.newest() {
+		return
+	}
+	s.say("pull request %d takes in %s", c.number, s.newest()[36:])
+	id := s.repo.branch(s.changes(c.tree(), tree), c.head(), s.newest())
+	c.at = s.newest()
+	// What a rebase would make of it is one commit.
+	c.commits, c.trees, c.since = nil, nil, nil
+	s.add(c, s.trees[c.at], tree, id)
+}
+
+// beforeMerge is what may come between a plan and the button.
+func (s *story) beforeMerge(c *change) {
+	if s.odds(2, "looked at") {
+		s.lookAtPulls()
+	}
+	if s.odds(3, "others come first") {
+		s.edit()
+		s.commit(false)
+		if s.odds(2, "accepted") {
+			s.pollNow()
+		}
+	}
+	if s.odds(4, "pushed at the last moment") {
+		s.push(c)
+	}
+}
+
+// merge lands a pull request on the branch, where its files allow it.
+func (s *story) merge(c *change) {
+	how := s.one([]string{"merge", "merge", "squash", "rebase"}, "how")
+	tree, clash := mergeOf(s.trees[c.at], s.trees[s.newest()], c.tree())
+	if clash {
+		s.say("pull request %d conflicts", c.number)
+		return
+	}
+	s.say("pull request %d: %s of %s", c.number, how, c.head()[36:])
+	switch how {
+	case "merge":
+		s.tree = tree
+		s.land(false, c, c.head())
+	case "squash":
+		s.tree = tree
+		s.land(false, c)
+	case "rebase":
+		for i := range c.trees {
+			step, clash := mergeOf(c.since[i], s.trees[s.newest()], c.trees[i])
+			if clash || i == len(c.trees)-1 {
+				s.tree = tree
+				s.land(false, c)
+				break
+			}
+			s.tree = step
+			s.land(false, c)
+		}
+	}
+	c.landed = c.head()
+	c.state.Open, c.state.Merged, c.state.MergeCommit, c.state.UpdatedAt = false, true, s.newest(), s.world.clock.Now()
+}
+
+// mergeAndPoll is the shortest way from a button to a pass.
+func (s *story) mergeAndPoll() {
+	if c := s.openOne(); c != nil {
+		s.merge(c)
+		s.pollNow()
+	}
+}
+
+func (s *story) afterMerge() {
+	if s.odds(3, "look") {
+		s.lookAtPulls()
+	}
+	if s.n(4, "poll") > 0 {
+		s.pollNow()
+	}
+	if s.odds(2, "pass") {
+		s.passDue(6)
+	}
+}
+
+// askForPlan lets somebody who may write ask for the plan of a fork's commit.
+func (s *story) askForPlan() {
+	c := s.openOne()
+	if c == nil {
+		return
+	}
+	s.say("somebody asks for the plan of %d", c.number)
+	now := s.world.clock.Now()
+	s.pulls.comments = append(s.pulls.comments, forge.Comment{ID: int64(len(s.pulls.comments) + 1), Pull: c.number, Author: "dana", AuthorID: 7, Body: "/reconciler plan " + c.head(), CreatedAt: now, UpdatedAt: now})
+}
+
+// approveBefore approves what a plan showed as waiting, before the merge.
+func (s *story) approveBefore() {
+	var open []*shown
+	for _, c := range s.pulls.all {
+		if n := len(s.pulls.plans[c.number]); c.state.Open && n > 0 && len(s.pulls.plans[c.number][n-1].waits) > 0 {
+			open = append(open, s.pulls.plans[c.number][n-1])
+		}
+	}
+	if len(open) == 0 {
+		return
+	}
+	waits := open[s.n(len(open)-1, "plan")].waits
+	s.approveOne(waits[s.n(len(waits)-1, "hold")])
+}
+
+// lookAtPulls lets the reviewer look at the forge once, and plan what is due.
+func (s *story) lookAtPulls() {
+	if !s.pulls.on {
+		return
+	}
+	s.pulls.saying = map[int]forge.Pull{}
+	_, err := s.pulls.reviewer.Sync(s.ctx())
+	s.fine(err)
+	s.looked(err == nil && !s.chaos.gone())
+}
+
+// planAll lets the reviewer plan all that is open, at rest.
+func (s *story) planAll() {
+	s.pulls.away = false
+	for n := 0; s.pulls.on; n++ {
+		s.begin()
+		s.lookAtPulls()
+		s.finish()
+		next, err := s.pulls.reviewer.Sync(s.ctx())
+		if err != nil || n == 20 {
+			s.Fatalf("pull requests are planned without end: %v", err)
+		}
+		if next.IsZero() {
+			return
+		}
+		s.world.clock.add(max(next.Sub(s.world.clock.Now()), time.Minute))
+	}
+}
+
+// looked takes over what a look saw; one that did not come to its end leaves it open what
+// is on record of what it saw.
+func (s *story) looked(whole bool) {
+	p := &s.pulls
+	for n, was := range p.saying {
+		if whole {
+			p.told[n] = was
+			if all := p.plans[n]; len(all) > 0 {
+				p.kept[n] = all[len(all)-1]
+			}
+		} else {
+			delete(p.told, n)
+			delete(p.kept, n)
+		}
+	}
+	p.saying = map[int]forge.Pull{}
+}
+
+// three merges one value of two sides; clash says that both changed it.
+func three[T any](base, ours, theirs T, clash *bool) T {
+	switch {
+	case reflect.DeepEqual(base, ours):
+		return theirs
+	case reflect.DeepEqual(base, theirs), reflect.DeepEqual(ours, theirs):
+		return ours
+	}
+	*clash = true
+	return ours
+}
+
+// mergeOf merges two trees as Git does, with a field for a line.
+func mergeOf(base, ours, theirs manifests) (out manifests, clash bool) {
+	out = manifests{specs: map[string]spec{}, template: three(base.template, ours.template, theirs.template, &clash), freeze: three(base.freeze, ours.freeze, theirs.freeze, &clash)}
+	for _, n := range fleetAndOld {
+		b, inBase := base.specs[n]
+		o, inOurs := ours.specs[n]
+		t, inTheirs := theirs.specs[n]
+		if !inOurs && !inTheirs {
+			continue
+		}
+		switch {
+		case inBase == inOurs && b.text() == o.text():
+			o, inOurs = t, inTheirs
+		case inBase == inTheirs && b.text() == t.text():
+		case inOurs && inTheirs && inBase:
+			o = mergeSpec(b, o, t, &clash)
+		case inOurs != inTheirs || o.text() != t.text():
+			clash = true
+		}
+		if inOurs {
+			out.specs[n] = o
+		}
+	}
+	return out.clone(), clash
+}
+
+// fleetAndOld are all names that a client of a run can have.
+var fleetAndOld = append(slices.Clone(fleetNames), "f")
+
+func mergeSpec(b, o, t spec, clash *bool) spec {
+	return spec{name: o.name, domain: three(b.domain, o.domain, t.domain, clash), aliases: three(b.aliases, o.aliases, t.aliases, clash),
+		colour: three(b.colour, o.colour, t.colour, clash), theme: three(b.theme, o.theme, t.theme, clash), host: three(b.host, o.host, t.host, clash), db: three(b.db, o.db, t.db, clash),
+		records: three(b.records, o.records, t.records, clash), previously: three(b.previously, o.previously, t.previously, clash), reuse: three(b.reuse, o.reuse, t.reuse, clash),
+		paused: three(b.paused, o.paused, t.paused, clash), keep: three(b.keep, o.keep, t.keep, clash), secret: three(b.secret, o.secret, t.secret, clash), note: three(b.note, o.note, t.note, clash),
+		broken: three(b.broken, o.broken, t.broken, clash), adopts: three(b.adopts, o.adopts, t.adopts, clash), byHand: three(b.byHand, o.byHand, t.byHand, clash), heals: three(b.heals, o.heals, t.heals, clash)}
+}
+
+// gitOf is what the reviewer asks of Git.
+type gitOf struct{ s *story }
+
+func (g gitOf) change(number int, head string) (*change, error) {
+	c := g.s.pulls.all[number-1]
+	if c.head() != head {
+		return nil, review.ErrMoved
+	}
+	return c, nil
+}
+
+func (g gitOf) Bring(_ context.Context, number int, head string) error {
+	if g.s.pulls.away {
+		return errAway
+	}
+	_, err := g.change(number, head)
+	return err
+}
+
+func (g gitOf) Changed(_ context.Context, from, to string) (paths []string, rules bool, err error) {
+	for _, p := range g.s.repo.differ(from, to) {
+		paths = append(paths, p)
+		rules = rules || p == "platform.yaml" || p == "templates/shop.yaml"
+	}
+	return paths, rules, nil
+}
+
+func (g gitOf) Merged(_ context.Context, number int, base, head string) (review.Merged, error) {
+	c, err := g.change(number, head)
+	if err != nil {
+		return review.Merged{}, err
+	}
+	s := g.s
+	tree, clash := s.trees[base], false
+	if len(s.repo.history(base, head)) > 0 { // else the branch has it
+		at := c.at
+		if slices.Index(s.heads, base) < slices.Index(s.heads, at) {
+			at = base
+		}
+		tree, clash = mergeOf(s.trees[at], s.trees[base], c.tree())
+	}
+	out := review.Merged{At: filesOf(s.trees[base]), Files: filesOf(tree)}
+	if clash {
+		out.Conflicts = []string{"clients"}
+	}
+	s.pulls.trees[head] = tree
+	return out, nil
+}
+
+// filesOf is a tree as files, by path.
+func filesOf(m manifests) []accept.File {
+	var out []accept.File
+	for p, text := range m.files() {
+		out = append(out, accept.File{Path: p, Blob: blobOf(text), Data: []byte(text)})
+	}
+	slices.SortFunc(out, func(a, b accept.File) int {
+		if a.Path < b.Path {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// hub is the forge. What the reviewer's looks do not ask is not there.
+type hub struct {
+	forge.Forge
+	s *story
+}
+
+func (h hub) Me(context.Context) (forge.Identity, error) {
+	return forge.Identity{Login: "reconciler", ID: 1}, h.fails()
+}
+
+func (h hub) Permission(context.Context, string) (forge.Permission, error) {
+	return forge.Write, h.fails()
+}
+
+func (h hub) React(context.Context, int64, string) error { return h.fails() }
+
+func (h hub) fails() error {
+	if h.s.pulls.away {
+		h.s.hit("forge away")
+		return fmt.Errorf("list: %w", forge.ErrAway)
+	}
+	return nil
+}
+
+func (h hub) Open(context.Context, string) (out []forge.Pull, err error) {
+	for _, c := range h.s.pulls.all {
+		if c.state.Open {
+			out = append(out, c.state)
+		}
+	}
+	if err = h.fails(); err == nil {
+		for _, f := range out {
+			h.s.pulls.saying[f.Number] = f
+		}
+	}
+	return out, err
+}
+
+func (h hub) Pull(_ context.Context, number int) (forge.Pull, error) {
+	f := h.s.pulls.all[number-1].state
+	if err := h.fails(); err != nil {
+		return forge.Pull{}, err
+	}
+	h.s.pulls.saying[number] = f
+	return f, nil
+}
+
+func (h hub) CommentsSince(_ context.Context, since time.Time) (out []forge.Comment, err error) {
+	for _, c := range h.s.pulls.comments {
+		if !c.UpdatedAt.Before(since) {
+			out = append(out, c)
+		}
+	}
+	return out, h.fails()
+}

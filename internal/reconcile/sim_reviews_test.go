@@ -1,0 +1,408 @@
+package reconcile_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// reviewLaws is what the laws of pull requests know: from the branch and from what was
+// shown, never from our records.
+type reviewLaws struct {
+	removals bool // those that no pull request showed are held
+	// bound are, by client whose wish is not done yet, the pull requests that brought it.
+	bound map[state.ClientID]*bringing
+	// maybe are clients of whose wish a pull request may have brought something.
+	maybe map[state.ClientID]bool
+	// let are the steps that somebody approved, by client and key.
+	let map[state.ClientID]map[string]bool
+	// pushed are the versions that pushes brought that nobody proposed, by client.
+	pushed map[state.ClientID]map[look]bool
+	serves map[string]look // by host that is up
+}
+
+// bringing is how pull requests brought a wish.
+type bringing struct {
+	by      map[int]bool
+	partial bool // not all that was merged was merged as it was planned
+}
+
+// look is what people see of a site.
+type look struct{ colour, ref string }
+
+func newReviewLaws() reviewLaws {
+	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]look{}}
+}
+
+// judge is the engine as the reviewer sees it. Judging writes nothing anywhere (P2), and a
+// stranger's proposal is not planned.
+type judge struct {
+	*reconcile.Engine
+	s *story
+}
+
+func (j judge) Judge(ctx context.Context, p reconcile.Proposal) (reconcile.Judgement, error) {
+	s := j.s
+	s.say("judge %s onto %s", p.Commit[36:], p.Base[36:])
+	alone := !s.besides
+	before, at := s.allWritten(alone), s.world.clock.Now()
+	out, err := j.Engine.Judge(ctx, p)
+	if after := s.allWritten(alone); after != before && s.world.clock.Now().Equal(at) {
+		s.broken("P2: judging %s writes: %s, and was %s", p.Commit[36:], after, before)
+	}
+	s.leaks("a judgement", fmt.Sprintf("%+v", out))
+	if p.Static && (len(out.Changes) > 0 || len(out.Shown) > 0) {
+		s.broken("P2: what a stranger sent is planned: %+v", out.Changes)
+	}
+	if err != nil {
+		return out, err
+	}
+	sh := &shown{head: p.Commit, static: p.Static, files: map[string]string{}, steps: map[string]int{}, tree: s.pulls.trees[p.Commit], waits: out.Waits}
+	was := map[string]string{}
+	for _, f := range p.At {
+		was[f.Path] = f.Blob
+	}
+	for _, f := range p.Merged {
+		if was[f.Path] != f.Blob {
+			sh.files[f.Path] = f.Blob
+		}
+		delete(was, f.Path)
+	}
+	for path := range was {
+		sh.files[path] = ""
+	}
+	for _, c := range out.Changes {
+		for _, step := range c.Steps {
+			key := stepOf(c.Client, step.Action, step.Ref)
+			sh.steps[key] = max(sh.steps[key], plan.Risk(step.Risk).Rank())
+			if step.Risk != "" {
+				s.say("    shows %s: %s", key, step.Risk)
+			}
+		}
+	}
+	c := s.pulls.by[p.Commit]
+	s.pulls.plans[c.number] = append(s.pulls.plans[c.number], sh)
+	return out, err
+}
+
+// stepOf names a step as people read it.
+func stepOf(client, action, ref string) string { return client + ": " + action + " " + ref }
+
+// allWritten is what vendors have, and how often the store was written.
+func (s *story) allWritten(alone bool) string {
+	if !alone {
+		return ""
+	}
+	var now store.Moment
+	s.view(func(tx store.Tx) error { _, now, _ = tx.Since("meta", nil); return nil })
+	return fmt.Sprintf("%v\n%s", now, s.vendors.world.Snapshot(nil))
+}
+
+// brought follows the engine when it accepted a head: which pull requests brought which
+// client's wish, and whether as they were planned.
+func (s *story) brought(from, head string, clients []state.Client) {
+	l := &s.pulls.laws
+	if from == "" || !s.repo.descends(from, head) {
+		for _, c := range clients {
+			l.maybe[c.ID] = true
+		}
+		l.bound = map[state.ClientID]*bringing{}
+		return
+	}
+	ids := map[string]bool{}
+	for _, c := range s.repo.history(from, head) {
+		ids[c.ID] = true
+	}
+	now := map[string]string{}
+	for _, p := range s.repo.differ(from, head) {
+		now[p] = s.repo.trees[head][p]
+	}
+	files, direct := map[int]map[string]bool{}, map[string]bool{}
+	sure, whole, any := map[int]bool{}, map[int]bool{}, false
+	for _, c := range s.pulls.all {
+		same := false
+		for _, sh := range s.pulls.plans[c.number] {
+			any = any || madeOf(sh, now)
+		}
+		kept, t := s.pulls.kept[c.number], s.pulls.told[c.number]
+		same = madeOf(kept, now) && (t.Open || t.Merged)
+		known := t.Number != 0 && (t.Open || t.Merged) && (ids[t.Head] || t.MergeCommit != "" && ids[t.MergeCommit])
+		if known || same {
+			sure[c.number] = true
+			whole[c.number] = kept != nil && !kept.static && (same || c.landed != "" && kept.head == c.landed)
+		}
+		if same {
+			files[c.number] = map[string]bool{}
+			for p := range kept.files {
+				files[c.number][p] = true
+			}
+		}
+	}
+	for i := slices.Index(s.heads, from) + 1; i <= slices.Index(s.heads, head); i++ {
+		c := s.pulls.by[s.heads[i]]
+		any = any || c != nil
+		for _, p := range s.repo.differ(s.heads[i-1], s.heads[i]) {
+			switch {
+			case c != nil && sure[c.number]:
+				if files[c.number] == nil {
+					files[c.number] = map[string]bool{}
+				}
+				files[c.number][p] = true
+			default:
+				direct[p] = direct[p] || !slices.ContainsFunc(slices.Collect(maps.Keys(sure)), func(n int) bool { return whole[n] && files[n][p] && madeOf(s.pulls.kept[n], now) })
+			}
+		}
+	}
+	for n := range sure {
+		s.recordedAccepted(n, head)
+	}
+	for _, c := range clients {
+		if !s.touchedBy(c, head) {
+			continue
+		}
+		l.maybe[c.ID] = l.maybe[c.ID] || any
+		own := s.filesOfClient(c, now)
+		var set []int
+		partial := slices.ContainsFunc(own, func(p string) bool { return direct[p] })
+		for n := range sure {
+			if slices.ContainsFunc(own, func(p string) bool { return files[n][p] }) {
+				set = append(set, n)
+				partial = partial || !whole[n]
+			}
+		}
+		b := l.bound[c.ID]
+		if len(set) == 0 {
+			if b != nil && !b.partial {
+				delete(l.bound, c.ID)
+			}
+			if b == nil || !b.partial {
+				if l.pushed[c.ID] == nil {
+					l.pushed[c.ID] = map[look]bool{}
+				}
+				l.pushed[c.ID][s.lookOf(s.trees[head], c)] = true
+			}
+			continue
+		}
+		if b == nil {
+			b = &bringing{by: map[int]bool{}}
+			l.bound[c.ID] = b
+		}
+		for _, n := range set {
+			b.by[n] = true
+		}
+		b.partial = b.partial || partial
+		slices.Sort(set)
+		s.say("    the wish of %s is of pull requests %v, as planned: %v", c.ID, set, !b.partial)
+	}
+}
+
+// madeOf says that a range made of every file of a plan what it was made of.
+func madeOf(sh *shown, now map[string]string) bool {
+	if sh == nil || len(sh.files) == 0 {
+		return false
+	}
+	for p, blob := range sh.files {
+		if got, changed := now[p]; !changed || got != blob {
+			return false
+		}
+	}
+	return true
+}
+
+// touchedBy says that a head gave the client another wish, or took its manifest away.
+func (s *story) touchedBy(c state.Client, head string) bool {
+	if c.Removed {
+		return slices.ContainsFunc(s.tombstones(c.ID), func(t state.Tombstone) bool { return t.Part == "" && t.Commit == head })
+	}
+	return c.Commit == head
+}
+
+// filesOfClient are those of the changed files that a client's wish comes from.
+func (s *story) filesOfClient(c state.Client, now map[string]string) []string {
+	var out []string
+	for p := range now {
+		name := strings.TrimSuffix(strings.TrimPrefix(p, "clients/"), ".yaml")
+		if p == "templates/shop.yaml" || name == c.Name || slices.Contains(c.Former, name) && now[p] == "" {
+			out = append(out, p)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (s *story) lookOf(m manifests, c state.Client) look {
+	x, ok := m.specs[c.Name]
+	if !ok || x.broken {
+		x = s.bySpec[c.Blob]
+	}
+	return look{x.colour, refOf(m.template)}
+}
+
+func refOf(template string) string {
+	_, rest, _ := strings.Cut(template, "ref: ")
+	return rest[:min(2, len(rest))]
+}
+
+// recordedAccepted: a pull request that a range brought knows the head that brought it (P9).
+func (s *story) recordedAccepted(number int, head string) {
+	s.view(func(tx store.Tx) error {
+		p, ok, err := store.Pull(tx, number)
+		if ok && !slices.Contains(p.Accepted, head) {
+			s.broken("P9: head %s brought pull request %d, and it knows of %v", head[36:], number, p.Accepted)
+		}
+		return err
+	})
+}
+
+// shownBefore: what bears a risk runs, for a client whose wish pull requests brought, when
+// a plan of theirs showed it, or somebody approved it (P12).
+func (s *story) shownBefore(step plan.Step) {
+	b, c := s.pulls.laws.bound[step.Ref.Client], s.client(step.Ref.Client)
+	if b == nil || step.Risk != plan.RiskTraffic && step.Risk != plan.RiskOffline || c.RollingBack != "" || s.pulls.laws.let[c.ID][step.Key()] {
+		return
+	}
+	key := stepOf(step.Client, string(step.Action), string(step.Ref.Kind)+"/"+step.Ref.Name)
+	for n := range b.by {
+		for _, sh := range s.pulls.plans[n] {
+			if sh.steps[key] >= step.Risk.Rank() {
+				return
+			}
+		}
+	}
+	s.broken("P12: %s runs with the risk %s, and no plan of pull requests %v showed it", key, step.Risk, slices.Sorted(maps.Keys(b.by)))
+}
+
+// servesWhatWasShown: what people see of a client whose wish pull requests brought changes
+// to what their plans showed (P12). It is asked after every write.
+func (s *story) servesWhatWasShown(when string) {
+	l := &s.pulls.laws
+	if !s.pulls.on {
+		return
+	}
+	for _, host := range slices.Sorted(maps.Keys(s.up)) {
+		now, owner := s.sees(host)
+		was, known := l.serves[host]
+		if l.serves[host] = now; !known || now == was || owner == "" {
+			continue
+		}
+		b, c := l.bound[owner], s.client(owner)
+		if b == nil || c.RollingBack != "" || len(l.let[owner]) > 0 || l.pushed[owner][now] {
+			continue
+		}
+		found := false
+		for n := range b.by {
+			for _, sh := range s.pulls.plans[n] {
+				found = found || !sh.static && s.lookOf(sh.tree, c) == now
+			}
+		}
+		if !found {
+			s.broken("P12: %s shows %v after %s, was %v, and no plan of pull requests %v said so", host, now, when, was, slices.Sorted(maps.Keys(b.by)))
+		}
+	}
+}
+
+// sees is what people see at a host, and whose it is; "" where that can't be told.
+func (s *story) sees(host string) (look, state.ClientID) {
+	d, ok := s.vendors.world.Serves(host)
+	o, there := s.vendors.world.Object(d)
+	if !ok || !there || !ours(o) || s.planted[o.ID] {
+		return look{}, ""
+	}
+	return look{s.vendors.world.BuiltWith(d)["COLOUR"], attribute(o, "ref")}, o.Mark.Client
+}
+
+// letBy notes what an approval lets run.
+func (s *story) letBy(h state.Hold) {
+	l := &s.pulls.laws
+	if h.Kind != state.HoldRisk || h.Client == "" {
+		return
+	}
+	if l.let[h.Client] == nil {
+		l.let[h.Client] = map[string]bool{}
+	}
+	for _, key := range h.Steps {
+		l.let[h.Client][key] = true
+	}
+}
+
+// reviewed checks what must hold between any two passes: nothing waits as not shown but
+// what a pull request may have brought, and what is done is nobody's matter any more.
+func (s *story) reviewed() {
+	l := &s.pulls.laws
+	if !s.pulls.on {
+		return
+	}
+	waits := map[state.ClientID]bool{}
+	for _, h := range s.holds() {
+		if h.Kind != state.HoldRisk {
+			continue
+		}
+		waits[h.Client] = true
+		if !l.maybe[h.Client] {
+			s.broken("P12: %s waits as not shown, and no pull request brought anything: %+v", h.Client, h)
+		}
+	}
+	for _, c := range s.clients() {
+		if c.Settled && c.RetryAt.IsZero() && !waits[c.ID] && (c.Status == state.StatusActive && c.Converged == c.WishHash || c.Status == state.StatusRetained) {
+			delete(l.bound, c.ID)
+			delete(l.maybe, c.ID)
+			delete(l.let, c.ID)
+			delete(l.pushed, c.ID)
+		}
+	}
+}
+
+// removalsShown: where removals are to be reviewed, a client is taken away that a plan of
+// a pull request showed as gone, or that somebody let go (P5).
+func (s *story) removalsShown(from, head string, clients []state.Client) {
+	if !s.pulls.laws.removals || from == "" || !s.repo.descends(from, head) {
+		return
+	}
+	ids := map[string]bool{}
+	for _, c := range s.repo.history(from, head) {
+		ids[c.ID] = true
+	}
+	gone := map[string]bool{}
+	for _, c := range s.pulls.all {
+		for _, sh := range s.pulls.plans[c.number] {
+			for p, blob := range sh.files {
+				gone[p] = gone[p] || blob == "" && !sh.static
+			}
+		}
+	}
+	for _, c := range clients {
+		for _, t := range s.tombstones(c.ID) {
+			if t.Part == "" && t.Commit == head && c.Removed && t.Held == "" && !s.letGo[c.ID] && !gone["clients/"+t.Name+".yaml"] {
+				s.broken("P5: %s is removed by %s, and no plan of a pull request showed that: %+v", c.ID, head[36:], t)
+			}
+		}
+	}
+}
+
+// headsEnd: every head of a pull request that was told as pending came to its end (P9).
+func (s *story) headsEnd() {
+	for _, subject := range slices.Sorted(maps.Keys(s.told)) {
+		if strings.HasPrefix(subject, "head/") && s.told[subject] == "pending" {
+			s.Fatalf("P9: %s is pending for ever", subject)
+		}
+	}
+}
+
+// forgetReviews begins anew after a state was lost or put back.
+func (s *story) forgetReviews() {
+	removals := s.pulls.laws.removals
+	s.pulls.laws = newReviewLaws()
+	s.pulls.laws.removals = removals
+	s.pulls.told, s.pulls.kept = nil, nil
+	for _, c := range s.clients() {
+		s.pulls.laws.maybe[c.ID] = true
+	}
+	s.pulls.on = false // nobody proposes any more
+}
