@@ -310,7 +310,8 @@ func TestS39EmptyOnGitHub(t *testing.T) {
 			h := newHub(t, files)
 			h.look()
 			h.active("a", "b")
-			calls, commit := h.calls.len(), ""
+			calls := h.calls.len()
+			var commit string
 			if x.merged {
 				n := h.propose("empty", x.change)
 				h.look()
