@@ -74,8 +74,8 @@ func TestS48HostileTextOnPullRequests(t *testing.T) {
 	for _, n := range pulls {
 		h.wantComment(n, "plan")
 		merged = h.merge(n, simulated.MergeCommit)
-		h.look()
 	}
+	h.look()
 	said := ""
 	for _, n := range pulls {
 		for _, c := range h.gh.Comments(n) {
