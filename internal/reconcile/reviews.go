@@ -11,7 +11,8 @@ import (
 // reviews are the pull requests that a range of commits brought, by what Git says: the
 // head of one is among the commits, or the branch now has what one would have made of it
 // (a squash, a rebase, a push of the same). Nobody is asked: a forge that is away keeps no
-// merge, and what a commit's message claims proves nothing.
+// merge, and what a commit's message claims proves nothing. What a head brought already shows
+// nothing of equal content that comes back later.
 func reviews(tx store.Tx, rg Range) ([]state.Pull, error) {
 	all, err := store.Pulls(tx)
 	if err != nil || len(all) == 0 {
@@ -30,7 +31,7 @@ func reviews(tx store.Tx, rg Range) ([]state.Pull, error) {
 		if !p.Open && !p.Merged {
 			continue
 		}
-		if commits[p.Head] || p.MergeCommit != "" && commits[p.MergeCommit] || brought(p, now) {
+		if commits[p.Head] || p.MergeCommit != "" && commits[p.MergeCommit] || len(p.Accepted) == 0 && brought(p, now) {
 			out = append(out, p)
 		}
 	}

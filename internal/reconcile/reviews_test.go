@@ -1,0 +1,148 @@
+package reconcile
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/bolt"
+	"github.com/compassdigital/reconciler/internal/secret"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+func reviewStore(t *testing.T) store.Store {
+	t.Helper()
+	keys, err := secret.Open(secret.KeySource{Env: state.NewSecret(strings.Repeat("0a", 32))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := bolt.Open(bolt.Options{Path: filepath.Join(t.TempDir(), "state.db"), Keys: keys, Now: time.Now, NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// Which pull requests a range brought, and what of it they showed: by history and by content,
+// and never by what the forge or a message claims.
+func TestP12WhatARangeBrought(t *testing.T) {
+	const mine, other = "clients/bakery.yaml", "clients/other.yaml"
+	planned := state.Pull{Number: 1, Open: true, Head: "h", Planned: "h", Files: map[string]string{mine: "new"}, Shown: []string{"print", "~class"}}
+	with := func(f func(p *state.Pull)) state.Pull {
+		p := planned
+		p.Files = map[string]string{mine: "new"}
+		f(&p)
+		return p
+	}
+	change := func(path, blob string) accept.Change { return accept.Change{Path: path, Old: "old", New: blob} }
+	commit := func(id string, paths []string, parents ...string) accept.Commit {
+		return accept.Commit{ID: id, Paths: paths, Parents: parents}
+	}
+	merge := Range{Commits: []accept.Commit{commit("h", []string{mine}, "base"), commit("m", []string{mine}, "base", "h")}, Changes: []accept.Change{change(mine, "new")}}
+	squash := Range{Commits: []accept.Commit{commit("s", []string{mine}, "base")}, Changes: []accept.Change{change(mine, "new")}}
+	onto := Range{Commits: []accept.Commit{commit("s", []string{mine}, "base")}, Changes: []accept.Change{change(mine, "newer")}}
+	tests := map[string]struct {
+		pull     state.Pull
+		rg       Range
+		brought  bool
+		whole    bool
+		shown    []string // paths
+		reviewed []string // commits
+	}{
+		"a merge commit":                          {planned, merge, true, true, []string{mine}, []string{"h", "m"}},
+		"a squash, before the forge says":         {planned, squash, true, true, []string{mine}, []string{"s"}},
+		"a squash onto another base":              {with(func(p *state.Pull) { p.Open, p.Merged, p.MergeCommit = false, true, "s" }), onto, true, true, nil, []string{"s"}},
+		"the same, and the forge does not say so": {planned, onto, false, false, nil, nil},
+		"a push of the same":                      {planned, Range{Commits: squash.Commits, Changes: append([]accept.Change{change(other, "x")}, squash.Changes...)}, true, true, []string{mine}, []string{"s"}},
+		"a push of more in the same commit": {planned, Range{Commits: []accept.Commit{commit("s", []string{mine, other}, "base")}, Changes: []accept.Change{change(mine, "new"), change(other, "x")}},
+			true, true, []string{mine}, nil},
+		"one whose head was pushed after the plan": {with(func(p *state.Pull) { p.Head, p.Planned = "h2", "h" }),
+			Range{Commits: []accept.Commit{commit("h", []string{mine}, "base"), commit("h2", []string{mine}, "h"), commit("m", []string{mine}, "base", "h2")}, Changes: []accept.Change{change(mine, "newer")}},
+			true, true, nil, []string{"h"}},
+		"a squash of what was pushed after the plan": {with(func(p *state.Pull) { p.Head, p.Planned, p.Open, p.Merged, p.MergeCommit = "h2", "h", false, true, "s" }), onto, true, false, nil, nil},
+		"a fork that nobody asked to plan":           {with(func(p *state.Pull) { p.Static = true }), merge, true, false, nil, nil},
+		"one that was never planned":                 {state.Pull{Number: 1, Open: true, Head: "h"}, merge, true, false, nil, nil},
+		"one that was closed":                        {with(func(p *state.Pull) { p.Open = false }), merge, false, false, nil, nil},
+		"a removal":                                  {with(func(p *state.Pull) { p.Files[mine] = "" }), Range{Commits: squash.Commits, Changes: []accept.Change{change(mine, "")}}, true, true, []string{mine}, []string{"s"}},
+		"a removal that it does not show":            {with(func(p *state.Pull) { p.Open, p.Merged, p.MergeCommit = false, true, "s" }), Range{Commits: squash.Commits, Changes: []accept.Change{change(mine, "")}}, true, true, nil, []string{"s"}},
+		"another file":                               {planned, Range{Commits: []accept.Commit{commit("s", []string{other}, "base")}, Changes: []accept.Change{change(other, "new")}}, false, false, nil, nil},
+		"a part of it":                               {with(func(p *state.Pull) { p.Files[other] = "new" }), squash, false, false, nil, nil},
+		"one without files":                          {with(func(p *state.Pull) { p.Files = nil }), squash, false, false, nil, nil},
+		// What was merged long ago shows nothing of what comes back today.
+		"one that another head brought":  {with(func(p *state.Pull) { p.Open, p.Merged, p.MergeCommit, p.Accepted = false, true, "s0", []string{"s0"} }), squash, false, false, nil, nil},
+		"one whose content came already": {with(func(p *state.Pull) { p.Accepted = []string{"s0"} }), squash, false, false, nil, nil},
+		"and then is merged":             {with(func(p *state.Pull) { p.Accepted = []string{"s0"} }), merge, true, true, []string{mine}, []string{"h", "m"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := reviewStore(t)
+			if err := s.Update(func(tx store.Tx) error { return store.PutPull(tx, tt.pull) }); err != nil {
+				t.Fatal(err)
+			}
+			var pulls []state.Pull
+			if err := s.View(func(tx store.Tx) (err error) { pulls, err = reviews(tx, tt.rg); return err }); err != nil {
+				t.Fatal(err)
+			}
+			if got := len(pulls) == 1; got != tt.brought {
+				t.Fatalf("brought: %t", got)
+			}
+			now := map[string]string{}
+			for _, c := range tt.rg.Changes {
+				now[c.Path] = c.New
+			}
+			in := accept.Input{Commits: slices.Clone(tt.rg.Commits)}
+			reviewed(&in, pulls, now)
+			if tt.brought && in.Reviews[0].Whole != tt.whole {
+				t.Errorf("whole: %t", in.Reviews[0].Whole)
+			}
+			var shown, commits []string
+			for path, is := range in.Shown {
+				if is {
+					shown = append(shown, path)
+				}
+			}
+			slices.Sort(shown)
+			for _, c := range in.Commits {
+				if c.Reviewed {
+					commits = append(commits, c.ID)
+				}
+			}
+			if !slices.Equal(shown, tt.shown) || !slices.Equal(commits, tt.reviewed) {
+				t.Errorf("shown %v, reviewed %v", shown, commits)
+			}
+		})
+	}
+}
+
+// Which head brought a pull request is noted once, beside what others noted.
+func TestP9AcceptedByIsNoted(t *testing.T) {
+	s := reviewStore(t)
+	err := s.Update(func(tx store.Tx) error {
+		err := store.PutPull(tx, state.Pull{Number: 1, Head: "h", Comment: 7, Said: "said"})
+		for range 2 {
+			err = errors.Join(err, acceptedBy(tx, "head", []accept.Review{{Pull: 1}, {Pull: 2}}))
+		}
+		p, _, err2 := store.Pull(tx, 1)
+		if !slices.Equal(p.Accepted, []string{"head"}) || p.Comment != 7 || p.Said != "said" {
+			t.Errorf("%+v", p)
+		}
+		_, ok, err3 := store.Pull(tx, 2)
+		if ok {
+			t.Error("one that is not on record is")
+		}
+		return errors.Join(err, err2, err3)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
