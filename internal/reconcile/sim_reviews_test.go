@@ -125,7 +125,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		now[p] = s.repo.trees[head][p]
 	}
 	files, direct := map[int]map[string]bool{}, map[string]bool{}
-	sure, whole, any := map[int]bool{}, map[int]bool{}, false
+	sure, byGit, whole, any := map[int]bool{}, map[int]bool{}, map[int]bool{}, false
 	for _, c := range s.pulls.all {
 		same := false
 		for _, sh := range s.pulls.plans[c.number] {
@@ -135,7 +135,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		same = madeOf(kept, now) && (t.Open || t.Merged)
 		known := t.Number != 0 && (t.Open || t.Merged) && (ids[t.Head] || t.MergeCommit != "" && ids[t.MergeCommit])
 		if known || same {
-			sure[c.number] = true
+			sure[c.number], byGit[c.number] = true, known
 			whole[c.number] = kept != nil && !kept.static && (same || c.landed != "" && kept.head == c.landed)
 		}
 		if same {
@@ -150,7 +150,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		any = any || c != nil
 		for _, p := range s.repo.differ(s.heads[i-1], s.heads[i]) {
 			switch {
-			case c != nil && sure[c.number]:
+			case c != nil && byGit[c.number]: // by its content alone, only what its plan was made of is known to be its own
 				if files[c.number] == nil {
 					files[c.number] = map[string]bool{}
 				}
