@@ -26,19 +26,23 @@ type reviewLaws struct {
 	// pushed are the versions that pushes brought that nobody proposed, by client.
 	pushed map[state.ClientID]map[look]bool
 	serves map[string]look // by host that is up
+	// later are files that pull requests brought and that were not taken over so far: they
+	// were invalid, and may become valid by what others do.
+	later map[string]*bringing
 }
 
 // bringing is how pull requests brought a wish.
 type bringing struct {
 	by      map[int]bool
-	partial bool // not all that was merged was merged as it was planned
+	blob    string // of what is taken over later
+	partial bool   // not all that was merged was merged as it was planned
 }
 
 // look is what people see of a site.
 type look struct{ colour, ref string }
 
 func newReviewLaws() reviewLaws {
-	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]look{}}
+	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]look{}, later: map[string]*bringing{}}
 }
 
 // judge is the engine as the reviewer sees it. Judging writes nothing anywhere (P2), and a
@@ -160,8 +164,28 @@ func (s *story) brought(from, head string, clients []state.Client) {
 			}
 		}
 	}
+	// What a plan was made of, and is there as it was planned, was shown, whoever else changed
+	// it in between.
+	asPlanned := map[string]bool{}
 	for n := range sure {
 		s.recordedAccepted(n, head)
+		if kept := s.pulls.kept[n]; whole[n] && madeOf(kept, now) {
+			for p := range kept.files {
+				asPlanned[p] = true
+			}
+		}
+	}
+	for p := range now {
+		delete(l.later, p)
+		b := &bringing{by: map[int]bool{}, blob: now[p], partial: direct[p] && !asPlanned[p]}
+		for n := range sure {
+			if files[n][p] {
+				b.by[n], b.partial = true, b.partial || !whole[n] && !asPlanned[p]
+			}
+		}
+		if strings.HasPrefix(p, "clients/") && now[p] != "" && len(b.by) > 0 {
+			l.later[p] = b
+		}
 	}
 	for _, c := range clients {
 		if !s.touchedBy(c, head) {
@@ -170,12 +194,15 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		l.maybe[c.ID] = l.maybe[c.ID] || any
 		own := s.filesOfClient(c, now)
 		var set []int
-		partial := slices.ContainsFunc(own, func(p string) bool { return direct[p] })
+		partial := slices.ContainsFunc(own, func(p string) bool { return direct[p] && !asPlanned[p] })
 		for n := range sure {
 			if slices.ContainsFunc(own, func(p string) bool { return files[n][p] }) {
 				set = append(set, n)
-				partial = partial || !whole[n]
+				partial = partial || !whole[n] && slices.ContainsFunc(own, func(p string) bool { return files[n][p] && !asPlanned[p] })
 			}
+		}
+		if _, its := now[c.Path]; its {
+			delete(l.later, c.Path)
 		}
 		b := l.bound[c.ID]
 		if len(set) == 0 {
@@ -194,9 +221,11 @@ func (s *story) brought(from, head string, clients []state.Client) {
 			b = &bringing{by: map[int]bool{}}
 			l.bound[c.ID] = b
 		}
-		for _, n := range set {
-			b.by[n] = true
+		for n := range sure {
+			// A plan onto an older head showed what others brought, too.
+			b.by[n] = b.by[n] || slices.Contains(set, n) || s.pulls.kept[n] != nil && slices.ContainsFunc(own, func(p string) bool { _, its := s.pulls.kept[n].files[p]; return its })
 		}
+		maps.DeleteFunc(b.by, func(_ int, in bool) bool { return !in })
 		b.partial = b.partial || partial
 		slices.Sort(set)
 		s.say("    the wish of %s is of pull requests %v, as planned: %v", c.ID, set, !b.partial)
@@ -339,6 +368,7 @@ func (s *story) reviewed() {
 	if !s.pulls.on {
 		return
 	}
+	s.takenLater()
 	waits := map[state.ClientID]bool{}
 	for _, h := range s.holds() {
 		if h.Kind != state.HoldRisk {
@@ -356,6 +386,26 @@ func (s *story) reviewed() {
 			delete(l.let, c.ID)
 			delete(l.pushed, c.ID)
 		}
+	}
+}
+
+// takenLater binds what was invalid when it was brought, and is taken over by now.
+func (s *story) takenLater() {
+	l := &s.pulls.laws
+	for _, c := range s.clients() {
+		b := l.later[c.Path]
+		if b == nil || b.blob != c.Blob || c.Removed {
+			continue
+		}
+		delete(l.later, c.Path)
+		l.maybe[c.ID] = true
+		if have := l.bound[c.ID]; have != nil {
+			maps.Copy(have.by, b.by)
+			have.partial = have.partial || b.partial
+		} else {
+			l.bound[c.ID] = b
+		}
+		s.say("    the wish of %s is of pull requests %v by now, as planned: %v", c.ID, slices.Sorted(maps.Keys(b.by)), !l.bound[c.ID].partial)
 	}
 }
 
