@@ -1136,6 +1136,8 @@ func (s *story) passed(id state.ClientID, d reconcile.Done, err error) {
 		return
 	}
 	s.wants(d.Also...)
+	s.noticed()
+	s.reviewed()
 	if d.Recheck && s.engine.RecheckWanted() {
 		s.pollNow()
 	}
