@@ -177,3 +177,34 @@ func (v vague) Range(ctx context.Context, from, head string) (reconcile.Range, e
 	}
 	return rg, err
 }
+
+// P12: what a pull request brought and was not valid then waits, too, when what others do
+// makes it valid.
+func TestP12WhatBecomesValidLaterWaits(t *testing.T) {
+	at := func(name, domain string) string {
+		return strings.Replace(client(name), "domain: "+name+"\n", "domain: "+domain+"\n", 1)
+	}
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": at("b", "shop.example")})
+	p := w.proposed(1, map[string]string{"clients/a.yaml": client("a", "notes: one")})
+	files := map[string]string{"clients/a.yaml": at("a", "shop.example")}
+	w.pass(w.merge(w.repo.branch(files, p.Head), files)...)
+	if r := w.row("a"); !strings.Contains(r.Because, "Its last good version stays") {
+		t.Fatalf("a: %+v", r)
+	}
+	w.restart()
+	w.apply(map[string]string{"clients/b.yaml": client("b")})
+	w.want("b", state.StatusActive)
+	w.want("a", state.StatusHeld)
+	if _, ok := v.world.Serves("a.agency.example"); !ok {
+		t.Error("what waits was done")
+	}
+	for _, h := range w.waits(state.HoldRisk) {
+		ids, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(ids...)
+	}
+	w.want("a", state.StatusActive)
+}

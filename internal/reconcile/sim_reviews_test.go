@@ -96,6 +96,13 @@ func (j judge) Judge(ctx context.Context, p reconcile.Proposal) (reconcile.Judge
 	return out, err
 }
 
+// diedAccepting: the process died between the commit that accepted what pull requests
+// brought, and whatever would have followed.
+const diedAccepting = "killed as it accepted pull requests"
+
+// forgeAway: the place where pull requests live did not answer.
+const forgeAway = "forge away"
+
 // stepOf names a step as people read it.
 func stepOf(client, action, ref string) string { return client + ": " + action + " " + ref }
 
@@ -167,6 +174,9 @@ func (s *story) brought(from, head string, clients []state.Client) {
 	// What a plan was made of, and is there as it was planned, was shown, whoever else changed
 	// it in between.
 	asPlanned := map[string]bool{}
+	if s.died && len(sure) > 0 {
+		s.hit(diedAccepting)
+	}
 	for n := range sure {
 		s.recordedAccepted(n, head)
 		if kept := s.pulls.kept[n]; whole[n] && madeOf(kept, now) {

@@ -87,6 +87,7 @@ type story struct {
 	overtaken map[state.ClientID]bool // who got a newer wish while its pass runs
 	meddled   map[state.ClientID]bool // of whom a person changed something at a vendor
 	pulls     proposals
+	died      bool                    // and what is looked at now is what it left
 	besides   bool                    // something else happens beside passes
 	backup    string                  // a copy of the state; "": none
 	knewThen  map[state.ClientID]bool // who was on record then
