@@ -328,7 +328,12 @@ func (w *writer) forget() {
 func (w *writer) baseline() {
 	w.base.Problems = nil
 	for _, file := range keys(w.problems) {
-		w.base.Problems = append(w.base.Problems, w.problems[file]...)
+		for i, q := range w.problems[file] {
+			if i == 0 { // it is the file's
+				q.Review = w.review([]string{file}, w.late(file, q.Blob), nil)
+			}
+			w.base.Problems = append(w.base.Problems, q)
+		}
 	}
 	w.prune(w.get)
 	if w.in.Baseline == nil || !reflect.DeepEqual(*w.base, *w.in.Baseline) {

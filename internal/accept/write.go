@@ -96,7 +96,7 @@ func (w *writer) removals() {
 		c.Status, c.Because, c.Settled = state.StatusDeleting, "Its manifest was removed in "+short(w.in.Head)+".", false
 		c.Next, c.Failures, c.Seq = "", 0, w.base.Seq
 		anew(&c)
-		c.Review = w.review([]string{c.Path}, c.Review)
+		c.Review = w.review([]string{c.Path}, nil, c.Review)
 		w.fate[c.ID] = FatePending
 		switch {
 		case t.Held != "":
@@ -187,7 +187,7 @@ func (w *writer) touch(k *candidate, c *state.Client, was state.Client) {
 	c.Settled, c.Failures = false, 0
 	c.RetryAt = time.Time{}
 	anew(c)
-	c.Review = w.review(append([]string{k.path, was.Path}, w.inheritedBy(k, was)...), was.Review)
+	c.Review = w.review(append([]string{k.path, was.Path}, w.inheritedBy(k, was)...), w.late(k.path, k.blob), was.Review)
 	if c.Status == state.StatusFailed {
 		c.Status, c.Because = state.StatusPending, ""
 	}
@@ -210,13 +210,18 @@ func (w *writer) inheritedBy(k *candidate, was state.Client) []string {
 	return nil
 }
 
-// review is what pull requests of the range showed of files, with what was shown of the wish
-// before, if that is not done yet; nil: none of the range touches one. Where not all was
-// merged as it was planned, exactly what was shown goes on, and a push that nobody proposed
-// changes nothing of that.
-func (w *writer) review(files []string, before *state.Review) *state.Review {
+// review is what pull requests of the range showed of files, with what those showed that
+// brought one before, when it was not valid, and with what was shown of the wish before, if
+// that is not done yet; nil: none brought anything. Where not all was merged as it was
+// planned, exactly what was shown goes on, and a push that nobody proposed changes nothing
+// of that.
+func (w *writer) review(files []string, late, before *state.Review) *state.Review {
 	var out *state.Review
-	whole := true
+	whole := !slices.ContainsFunc(files, func(f string) bool { return w.changed[f] }) || w.reviewed(files)
+	if late != nil {
+		out = &state.Review{Pulls: slices.Clone(late.Pulls), Shown: slices.Clone(late.Shown)}
+		whole = whole && !late.Partial
+	}
 	for _, r := range w.in.Reviews {
 		if !slices.ContainsFunc(files, func(f string) bool { return f != "" && slices.Contains(r.Paths, f) }) {
 			continue
@@ -227,23 +232,36 @@ func (w *writer) review(files []string, before *state.Review) *state.Review {
 		out.Pulls, out.Shown = append(out.Pulls, r.Pull), append(out.Shown, r.Shown...)
 		whole = whole && r.Whole
 	}
-	if out == nil && (before == nil || !before.Partial) {
+	switch {
+	case out == nil && (before == nil || !before.Partial):
 		return nil
+	case out == nil:
+		out, whole = &state.Review{}, false
 	}
-	if out == nil {
-		out = &state.Review{}
-	}
-	out.Partial = !whole || len(out.Pulls) == 0 || !w.reviewed(files)
 	if before != nil {
-		out.Partial = out.Partial || before.Partial
+		whole = whole && !before.Partial
 		out.Pulls, out.Shown = append(slices.Clone(before.Pulls), out.Pulls...), append(slices.Clone(before.Shown), out.Shown...)
 		slices.Sort(out.Shown)
 		out.Shown = slices.Compact(out.Shown)
 	}
-	if out.Partial {
+	if out.Partial = !whole; out.Partial {
 		out.Shown = slices.DeleteFunc(slices.Clone(out.Shown), isClass)
 	}
 	return out
+}
+
+// late is what pull requests showed of a file that an earlier head has, and that was not
+// valid then.
+func (w *writer) late(path, blob string) *state.Review {
+	if w.in.Baseline == nil || w.changed[path] {
+		return nil
+	}
+	for _, q := range w.in.Baseline.Problems {
+		if q.Path == path && q.Blob == blob && q.Review != nil {
+			return q.Review
+		}
+	}
+	return nil
 }
 
 // isClass says that a print stands for steps of a class: see plan.ClassPrint.

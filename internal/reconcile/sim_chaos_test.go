@@ -245,7 +245,7 @@ func faultPoints() []string {
 	for _, k := range faultKinds {
 		points = append(points, fmt.Sprintf("%s: %s %s", later, memory.Create, k))
 	}
-	return append(points, "killed before a commit", "killed after a commit", "no room", "repository away", "a file can't be read", "older head shown", "report refused", panics, "state lost", "older state put back")
+	return append(points, "killed before a commit", "killed after a commit", "no room", "repository away", "a file can't be read", "older head shown", "report refused", panics, "state lost", "older state put back", diedAccepting, forgeAway)
 }
 
 // faultKinds are those whose calls fail.

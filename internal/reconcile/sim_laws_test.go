@@ -407,6 +407,9 @@ func (s *story) finish() {
 	if s.chaos.gone() {
 		s.say("    it died")
 		s.reopen()
+		s.died = true
+		s.noticed()
+		s.died = false
 	}
 	s.chaos.kill = 0
 	s.stillServed("at the end of the event")

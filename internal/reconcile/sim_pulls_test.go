@@ -484,7 +484,7 @@ func (h hub) React(context.Context, int64, string) error { return h.fails() }
 
 func (h hub) fails() error {
 	if h.s.pulls.away {
-		h.s.hit("forge away")
+		h.s.hit(forgeAway)
 		return fmt.Errorf("list: %w", forge.ErrAway)
 	}
 	return nil

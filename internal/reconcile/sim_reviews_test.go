@@ -26,19 +26,23 @@ type reviewLaws struct {
 	// pushed are the versions that pushes brought that nobody proposed, by client.
 	pushed map[state.ClientID]map[look]bool
 	serves map[string]look // by host that is up
+	// later are files that pull requests brought and that were not taken over so far: they
+	// were invalid, and may become valid by what others do.
+	later map[string]*bringing
 }
 
 // bringing is how pull requests brought a wish.
 type bringing struct {
 	by      map[int]bool
-	partial bool // not all that was merged was merged as it was planned
+	blob    string // of what is taken over later
+	partial bool   // not all that was merged was merged as it was planned
 }
 
 // look is what people see of a site.
 type look struct{ colour, ref string }
 
 func newReviewLaws() reviewLaws {
-	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]look{}}
+	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]look{}, later: map[string]*bringing{}}
 }
 
 // judge is the engine as the reviewer sees it. Judging writes nothing anywhere (P2), and a
@@ -92,6 +96,13 @@ func (j judge) Judge(ctx context.Context, p reconcile.Proposal) (reconcile.Judge
 	return out, err
 }
 
+// diedAccepting: the process died between the commit that accepted what pull requests
+// brought, and whatever would have followed.
+const diedAccepting = "killed as it accepted pull requests"
+
+// forgeAway: the place where pull requests live did not answer.
+const forgeAway = "forge away"
+
 // stepOf names a step as people read it.
 func stepOf(client, action, ref string) string { return client + ": " + action + " " + ref }
 
@@ -125,7 +136,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		now[p] = s.repo.trees[head][p]
 	}
 	files, direct := map[int]map[string]bool{}, map[string]bool{}
-	sure, whole, any := map[int]bool{}, map[int]bool{}, false
+	sure, byGit, whole, any := map[int]bool{}, map[int]bool{}, map[int]bool{}, false
 	for _, c := range s.pulls.all {
 		same := false
 		for _, sh := range s.pulls.plans[c.number] {
@@ -135,7 +146,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		same = madeOf(kept, now) && (t.Open || t.Merged)
 		known := t.Number != 0 && (t.Open || t.Merged) && (ids[t.Head] || t.MergeCommit != "" && ids[t.MergeCommit])
 		if known || same {
-			sure[c.number] = true
+			sure[c.number], byGit[c.number] = true, known
 			whole[c.number] = kept != nil && !kept.static && (same || c.landed != "" && kept.head == c.landed)
 		}
 		if same {
@@ -150,7 +161,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		any = any || c != nil
 		for _, p := range s.repo.differ(s.heads[i-1], s.heads[i]) {
 			switch {
-			case c != nil && sure[c.number]:
+			case c != nil && byGit[c.number]: // by its content alone, only what its plan was made of is known to be its own
 				if files[c.number] == nil {
 					files[c.number] = map[string]bool{}
 				}
@@ -160,8 +171,31 @@ func (s *story) brought(from, head string, clients []state.Client) {
 			}
 		}
 	}
+	// What a plan was made of, and is there as it was planned, was shown, whoever else changed
+	// it in between.
+	asPlanned := map[string]bool{}
+	if s.died && len(sure) > 0 {
+		s.hit(diedAccepting)
+	}
 	for n := range sure {
 		s.recordedAccepted(n, head)
+		if kept := s.pulls.kept[n]; whole[n] && madeOf(kept, now) {
+			for p := range kept.files {
+				asPlanned[p] = true
+			}
+		}
+	}
+	for p := range now {
+		delete(l.later, p)
+		b := &bringing{by: map[int]bool{}, blob: now[p], partial: direct[p] && !asPlanned[p]}
+		for n := range sure {
+			if files[n][p] {
+				b.by[n], b.partial = true, b.partial || !whole[n] && !asPlanned[p]
+			}
+		}
+		if strings.HasPrefix(p, "clients/") && now[p] != "" && len(b.by) > 0 {
+			l.later[p] = b
+		}
 	}
 	for _, c := range clients {
 		if !s.touchedBy(c, head) {
@@ -170,12 +204,15 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		l.maybe[c.ID] = l.maybe[c.ID] || any
 		own := s.filesOfClient(c, now)
 		var set []int
-		partial := slices.ContainsFunc(own, func(p string) bool { return direct[p] })
+		partial := slices.ContainsFunc(own, func(p string) bool { return direct[p] && !asPlanned[p] })
 		for n := range sure {
 			if slices.ContainsFunc(own, func(p string) bool { return files[n][p] }) {
 				set = append(set, n)
-				partial = partial || !whole[n]
+				partial = partial || !whole[n] && slices.ContainsFunc(own, func(p string) bool { return files[n][p] && !asPlanned[p] })
 			}
+		}
+		if _, its := now[c.Path]; its {
+			delete(l.later, c.Path)
 		}
 		b := l.bound[c.ID]
 		if len(set) == 0 {
@@ -194,9 +231,11 @@ func (s *story) brought(from, head string, clients []state.Client) {
 			b = &bringing{by: map[int]bool{}}
 			l.bound[c.ID] = b
 		}
-		for _, n := range set {
-			b.by[n] = true
+		for n := range sure {
+			// A plan onto an older head showed what others brought, too.
+			b.by[n] = b.by[n] || slices.Contains(set, n) || s.pulls.kept[n] != nil && slices.ContainsFunc(own, func(p string) bool { _, its := s.pulls.kept[n].files[p]; return its })
 		}
+		maps.DeleteFunc(b.by, func(_ int, in bool) bool { return !in })
 		b.partial = b.partial || partial
 		slices.Sort(set)
 		s.say("    the wish of %s is of pull requests %v, as planned: %v", c.ID, set, !b.partial)
@@ -339,6 +378,7 @@ func (s *story) reviewed() {
 	if !s.pulls.on {
 		return
 	}
+	s.takenLater()
 	waits := map[state.ClientID]bool{}
 	for _, h := range s.holds() {
 		if h.Kind != state.HoldRisk {
@@ -356,6 +396,26 @@ func (s *story) reviewed() {
 			delete(l.let, c.ID)
 			delete(l.pushed, c.ID)
 		}
+	}
+}
+
+// takenLater binds what was invalid when it was brought, and is taken over by now.
+func (s *story) takenLater() {
+	l := &s.pulls.laws
+	for _, c := range s.clients() {
+		b := l.later[c.Path]
+		if b == nil || b.blob != c.Blob || c.Removed {
+			continue
+		}
+		delete(l.later, c.Path)
+		l.maybe[c.ID] = true
+		if have := l.bound[c.ID]; have != nil {
+			maps.Copy(have.by, b.by)
+			have.partial = have.partial || b.partial
+		} else {
+			l.bound[c.ID] = b
+		}
+		s.say("    the wish of %s is of pull requests %v by now, as planned: %v", c.ID, slices.Sorted(maps.Keys(b.by)), !l.bound[c.ID].partial)
 	}
 }
 

@@ -87,6 +87,7 @@ type story struct {
 	overtaken map[state.ClientID]bool // who got a newer wish while its pass runs
 	meddled   map[state.ClientID]bool // of whom a person changed something at a vendor
 	pulls     proposals
+	died      bool                    // and what is looked at now is what it left
 	besides   bool                    // something else happens beside passes
 	backup    string                  // a copy of the state; "": none
 	knewThen  map[state.ClientID]bool // who was on record then
@@ -1136,6 +1137,8 @@ func (s *story) passed(id state.ClientID, d reconcile.Done, err error) {
 		return
 	}
 	s.wants(d.Also...)
+	s.noticed()
+	s.reviewed()
 	if d.Recheck && s.engine.RecheckWanted() {
 		s.pollNow()
 	}

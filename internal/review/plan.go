@@ -223,7 +223,7 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 	p.Static = p.Fork && p.Asked != p.Head
 	p.Files = filesOf(m)
 	if len(m.Conflicts) > 0 {
-		p.Clients, p.Shown, p.Waits, p.Taken, p.Moving = nil, nil, nil, "", false
+		p.Clients, p.Shown, p.Waits, p.Taken, p.Moving, p.Static = nil, nil, nil, "", false, true // nothing was shown
 		v.comment.Stage, v.comment.Conflicts = report.StageConflict, m.Conflicts
 		v.whole, err = pack(reconcile.Preview{Commit: p.Head, Changes: []report.Change{}, Problems: []report.Problem{}})
 		return err

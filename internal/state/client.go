@@ -158,6 +158,8 @@ type FileProblem struct {
 	Rule   string `json:"rule,omitempty"`
 	Text   string `json:"text"`
 	Hint   string `json:"hint,omitempty"`
+	// Review is what pull requests showed of the file: it may become valid by what others do.
+	Review *Review `json:"review,omitempty"`
 }
 
 // Tombstone is proof that an accepted commit's range removed a client or a part

@@ -1,0 +1,210 @@
+package reconcile_test
+
+import (
+	"context"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// proposed is a pull request with these files on top of the branch, planned and on record.
+func (w *world) proposed(number int, files map[string]string) state.Pull {
+	w.t.Helper()
+	base, at, err := w.repo.Tree(w.t.Context(), "")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p := state.Pull{Number: number, Open: true, Head: w.repo.branch(files, base), Base: base, Files: map[string]string{}}
+	_, merged, err := w.repo.Tree(w.t.Context(), p.Head)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	j, err := w.engine.Judge(w.t.Context(), reconcile.Proposal{Commit: p.Head, Base: base, Branch: "main", At: at, Merged: merged})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p.Planned, p.Clients, p.Shown = p.Head, j.Clients, j.Shown
+	for _, path := range w.repo.differ(base, p.Head) {
+		p.Files[path] = w.repo.trees[p.Head][path]
+	}
+	w.putPull(p)
+	return p
+}
+
+func (w *world) putPull(p state.Pull) {
+	w.t.Helper()
+	if err := w.store.Update(func(tx store.Tx) error { return store.PutPull(tx, p) }); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// merge merges a commit of a branch as it is, with these files of its own.
+func (w *world) merge(head string, files map[string]string) []state.ClientID {
+	w.t.Helper()
+	w.repo.commit(files, head)
+	return w.poll()
+}
+
+// waits are the reasons of what is held.
+func (w *world) waits(kind state.HoldKind) (out []state.Hold) {
+	w.t.Helper()
+	o, err := w.engine.Overview()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, h := range o.Holds {
+		if h.Kind == kind {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// P12: what was pushed onto a pull request after its plan, and merged at once, waits where
+// it bears a risk, also in files that the plan did not touch; an approval lets it run.
+func TestP12WhatWasPushedAfterThePlanWaits(t *testing.T) {
+	v, w := newVendors(t)
+	files := map[string]string{"clients/a.yaml": client("a", "aliases: [www.a.example]"), "clients/b.yaml": client("b", "aliases: [www.b.example]")}
+	w.apply(maps.Clone(files))
+	first := map[string]string{"clients/a.yaml": client("a", "aliases: [www.a.example]", "env: {COLOUR: red}")}
+	p := w.proposed(1, first)
+	files = maps.Clone(first)
+	files["clients/b.yaml"] = client("b") // nobody planned that its alias goes
+	later := w.repo.branch(map[string]string{"clients/b.yaml": files["clients/b.yaml"]}, p.Head)
+	v.world.ForgetCalls()
+	w.pass(w.merge(later, files)...)
+	w.want("a", state.StatusActive)
+	w.want("b", state.StatusHeld)
+	holds := w.waits(state.HoldRisk)
+	if len(holds) != 1 || !strings.HasPrefix(string(holds[0].Client), "b-") {
+		t.Fatalf("held: %+v", holds)
+	}
+	if _, ok := v.world.Serves("www.b.example"); !ok {
+		t.Error("what waits was done")
+	}
+	ids, err := w.engine.Approve(t.Context(), holds[0].Fingerprint, "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(ids...)
+	w.want("b", state.StatusActive)
+	if _, ok := v.world.Serves("www.b.example"); ok {
+		t.Error("an approval changed nothing")
+	}
+}
+
+// P12: a pull request that was merged before anybody planned it waits where it bears a risk.
+func TestP12WhatWasNeverPlannedWaits(t *testing.T) {
+	_, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [www.a.example]")})
+	files := map[string]string{"clients/a.yaml": client("a")}
+	base, _, err := w.repo.Tree(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := state.Pull{Number: 1, Open: true, Head: w.repo.branch(files, base)}
+	w.putPull(p)
+	w.pass(w.merge(p.Head, files)...)
+	w.want("a", state.StatusHeld)
+	if holds := w.waits(state.HoldRisk); len(holds) != 1 {
+		t.Errorf("held: %+v", holds)
+	}
+}
+
+// P12: a push that nobody proposed does not let run what a pull request brought before and
+// no plan showed; once that is done, pushes go on as ever.
+func TestP12APushLetsNothingRunThatWaits(t *testing.T) {
+	_, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [www.a.example]")})
+	p := w.proposed(1, map[string]string{"clients/a.yaml": client("a", "aliases: [www.a.example]", "notes: one")})
+	files := map[string]string{"clients/a.yaml": client("a", "notes: one")}
+	w.pass(w.merge(w.repo.branch(files, p.Head), files)...)
+	w.want("a", state.StatusHeld)
+	w.apply(map[string]string{"clients/a.yaml": client("a", "notes: two")})
+	w.want("a", state.StatusHeld)
+	for _, h := range w.waits(state.HoldRisk) {
+		ids, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(ids...)
+	}
+	w.want("a", state.StatusActive)
+	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}")})
+	w.want("a", state.StatusActive)
+}
+
+// P12: a template that a pull request changed after its plan is what its clients' new wish
+// comes from, too, where their own files were pushed beside it.
+func TestP12AnInheritedChangeWaitsToo(t *testing.T) {
+	_, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	p := w.proposed(1, map[string]string{"clients/b.yaml": client("b")})
+	files := map[string]string{"templates/shop.yaml": strings.Replace(template, "ref: v1", "ref: v2", 1)}
+	later := w.repo.branch(files, p.Head)
+	w.repo.commit(map[string]string{"clients/a.yaml": client("a", "notes: pushed")})
+	files["clients/b.yaml"] = client("b")
+	w.pass(w.merge(later, files)...)
+	w.want("a", state.StatusHeld)
+	w.want("b", state.StatusActive)
+}
+
+// A pull request's files that are not known by commit may be any of the range.
+func TestP12CommitsWhoseFilesAreNotKnown(t *testing.T) {
+	_, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [www.a.example]")})
+	p := w.proposed(1, map[string]string{"clients/b.yaml": client("b")})
+	files := map[string]string{"clients/a.yaml": client("a")}
+	later := w.repo.branch(files, p.Head)
+	files["clients/b.yaml"] = client("b")
+	w.engine.Repo = vague{w.repo}
+	w.pass(w.merge(later, files)...)
+	w.want("a", state.StatusHeld)
+}
+
+// vague does not say which files a commit changed.
+type vague struct{ *repository }
+
+func (v vague) Range(ctx context.Context, from, head string) (reconcile.Range, error) {
+	rg, err := v.repository.Range(ctx, from, head)
+	for i := range rg.Commits {
+		rg.Commits[i] = accept.Commit{ID: rg.Commits[i].ID, Parents: rg.Commits[i].Parents}
+	}
+	return rg, err
+}
+
+// P12: what a pull request brought and was not valid then waits, too, when what others do
+// makes it valid.
+func TestP12WhatBecomesValidLaterWaits(t *testing.T) {
+	at := func(name, domain string) string {
+		return strings.Replace(client(name), "domain: "+name+"\n", "domain: "+domain+"\n", 1)
+	}
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": at("b", "shop.example")})
+	p := w.proposed(1, map[string]string{"clients/a.yaml": client("a", "notes: one")})
+	files := map[string]string{"clients/a.yaml": at("a", "shop.example")}
+	w.pass(w.merge(w.repo.branch(files, p.Head), files)...)
+	if r := w.row("a"); !strings.Contains(r.Because, "Its last good version stays") {
+		t.Fatalf("a: %+v", r)
+	}
+	w.restart()
+	w.apply(map[string]string{"clients/b.yaml": client("b")})
+	w.want("b", state.StatusActive)
+	w.want("a", state.StatusHeld)
+	if _, ok := v.world.Serves("a.agency.example"); !ok {
+		t.Error("what waits was done")
+	}
+	for _, h := range w.waits(state.HoldRisk) {
+		ids, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(ids...)
+	}
+	w.want("a", state.StatusActive)
+}
