@@ -83,9 +83,10 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 		in.Commits[i].Reviewed = made[c.ID] || merge ||
 			len(c.Parents) < 2 && c.Paths != nil && !slices.ContainsFunc(c.Paths, func(path string) bool { return !content[path] })
 	}
+	t := threadsOf(in.Head, parents)
 	for i, p := range pulls {
 		r := &in.Reviews[i]
-		r.Paths = append(r.Paths, unseen(in, p, parents, now)...)
+		r.Paths = append(r.Paths, unseen(in, p, t, now)...)
 		slices.Sort(r.Paths)
 		r.Paths = slices.Compact(r.Paths)
 	}
@@ -93,8 +94,8 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 
 // unseen are the files of what a pull request brought and its plan was not made of: it was
 // pushed after the plan, or never planned.
-func unseen(in *accept.Input, p state.Pull, parents map[string][]string, now map[string]string) (out []string) {
-	own := ownOf(in.Head, p, parents)
+func unseen(in *accept.Input, p state.Pull, t threads, now map[string]string) (out []string) {
+	own := t.own(p)
 	for _, c := range in.Commits {
 		switch {
 		case !own[c.ID] || c.Reviewed || len(c.Parents) > 1:
@@ -109,49 +110,67 @@ func unseen(in *accept.Input, p state.Pull, parents map[string][]string, now map
 	return out
 }
 
-// ownOf are the commits of a range that a pull request brought: what was merged with its
-// head, also what was pushed onto it since it was seen. Of a squash that is one commit. Of a
-// rebase only the last is known, and nobody can tell how many before are its own: all that
-// were made on the branch before may be.
-func ownOf(head string, p state.Pull, parents map[string][]string) map[string]bool {
-	own := map[string]bool{}
-	line := map[string]bool{} // the branch itself
+// threads are the commits of a range as they came to the branch: its own line, along first
+// parents, and beside it what each merge brought.
+type threads struct {
+	parents map[string][]string // of the range
+	line    map[string]bool
+	by      map[string]string   // what is beside the line → the merge on it that brought it
+	brought map[string][]string // the reverse
+}
+
+func threadsOf(head string, parents map[string][]string) threads {
+	t := threads{parents: parents, line: map[string]bool{}, by: map[string]string{}, brought: map[string][]string{}}
+	var line []string // newest first
 	for c := head; parents[c] != nil; c = parents[c][0] {
-		if line[c] = true; len(parents[c]) == 0 {
+		t.line[c] = true
+		if line = append(line, c); len(parents[c]) == 0 {
 			break
 		}
 	}
-	if p.MergeCommit != "" && len(parents[p.MergeCommit]) == 1 {
-		for c := p.MergeCommit; parents[c] != nil; c = parents[c][0] {
-			if own[c] = true; len(parents[c]) != 1 {
+	for i := len(line) - 1; i >= 0; i-- { // what came first is whose it is
+		c := line[i]
+		if len(parents[c]) < 2 {
+			continue
+		}
+		todo := slices.Clone(parents[c][1:])
+		for len(todo) > 0 {
+			id := todo[len(todo)-1]
+			todo = todo[:len(todo)-1]
+			if _, in := parents[id]; !in || t.line[id] || t.by[id] != "" {
+				continue
+			}
+			t.by[id], t.brought[c] = c, append(t.brought[c], id)
+			todo = append(todo, parents[id]...)
+		}
+	}
+	return t
+}
+
+// own are the commits of a range that a pull request brought: what was merged with its
+// head, also what was pushed onto it since it was seen. Of a squash that is one commit. Of a
+// rebase only the last is known, and nobody can tell how many before are its own: all that
+// were made on the branch before may be.
+func (t threads) own(p state.Pull) map[string]bool {
+	own := map[string]bool{}
+	if p.MergeCommit != "" && len(t.parents[p.MergeCommit]) == 1 {
+		for c := p.MergeCommit; t.parents[c] != nil; c = t.parents[c][0] {
+			if own[c] = true; len(t.parents[c]) != 1 {
 				break
 			}
 		}
 	}
 	tip := p.Head
-	if parents[tip] == nil {
+	if t.parents[tip] == nil {
 		tip = p.Planned // what was pushed onto it since came with it
 	}
 	switch {
-	case parents[tip] == nil:
-	case line[tip]:
-		within(parents, tip, own)
+	case t.parents[tip] == nil:
+	case t.line[tip]:
+		within(t.parents, tip, own)
 	default:
-		for c := range line {
-			if len(parents[c]) < 2 {
-				continue
-			}
-			side, before := map[string]bool{}, map[string]bool{}
-			within(parents, parents[c][0], before)
-			for _, merged := range parents[c][1:] {
-				within(parents, merged, side)
-			}
-			if !side[tip] || before[tip] {
-				continue
-			}
-			for id := range side {
-				own[id] = own[id] || !before[id]
-			}
+		for _, id := range t.brought[t.by[tip]] {
+			own[id] = true
 		}
 	}
 	return own
