@@ -257,16 +257,6 @@ func (h *hub) wantComment(n int, kind string, words ...string) string {
 	return all[0]
 }
 
-// writes counts the program's writes of a kind.
-func (h *hub) writes(kind string) (n int) {
-	for _, w := range h.gh.Writes() {
-		if w.Kind == kind {
-			n++
-		}
-	}
-	return n
-}
-
 // commentWrites counts how often a pull request's comments were written.
 func (h *hub) commentWrites(n int) (writes int) {
 	for _, c := range h.gh.Comments(n) {

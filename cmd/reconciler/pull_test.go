@@ -110,7 +110,9 @@ func TestS04MergeResult(t *testing.T) {
 	h.look()
 	n := h.propose("currency", map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", body, "env: {STORE_CURRENCY: CHF}")})
 	for i := range 30 {
-		h.gh.Push("main", filesFor(map[string]string{"README.md": fmt.Sprint(i)}), "Word", "robin")
+		if _, err := h.gh.Push("main", filesFor(map[string]string{"README.md": fmt.Sprint(i)}), "Word", "robin"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	with := strings.Replace(manifestOf("demoshop", body, "env: {STORE_CURRENCY: EUR}"), "template: ecommerce\n", "template: ecommerce\n"+record+"\n", 1)
 	if _, err := h.gh.Push("main", filesFor(map[string]string{"clients/demoshop.yaml": with}), "Add mail", "robin"); err != nil {

@@ -11,8 +11,6 @@ import (
 	"sort"
 	"strings"
 
-	"gopkg.in/yaml.v3"
-
 	"github.com/compassdigital/reconciler/internal/manifest"
 )
 
@@ -145,25 +143,6 @@ func saidKind(data []byte) string {
 		}
 	}
 	return ""
-}
-
-// place is the line and column of a key in a document, 0 where there is none.
-func place(data []byte, key string) (line, column int, snippet string) {
-	var n yaml.Node
-	if yaml.Unmarshal(data, &n) != nil || len(n.Content) != 1 || n.Content[0].Kind != yaml.MappingNode {
-		return 0, 0, ""
-	}
-	for i := 0; i+1 < len(n.Content[0].Content); i += 2 {
-		k, v := n.Content[0].Content[i], n.Content[0].Content[i+1]
-		if k.Value != key {
-			continue
-		}
-		if lines := bytes.Split(data, []byte("\n")); v.Line > 0 && v.Line <= len(lines) {
-			snippet = strings.TrimRight(string(lines[v.Line-1]), "\r")
-		}
-		return v.Line, v.Column, snippet
-	}
-	return 0, 0, ""
 }
 
 // display is a path as somebody at the current folder writes it.

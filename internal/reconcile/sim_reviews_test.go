@@ -138,12 +138,11 @@ func (s *story) brought(from, head string, clients []state.Client) {
 	files, direct := map[int]map[string]bool{}, map[string]bool{}
 	sure, byGit, whole, any := map[int]bool{}, map[int]bool{}, map[int]bool{}, false
 	for _, c := range s.pulls.all {
-		same := false
 		for _, sh := range s.pulls.plans[c.number] {
 			any = any || madeOf(sh, now)
 		}
 		kept, t := s.pulls.kept[c.number], s.pulls.told[c.number]
-		same = madeOf(kept, now) && (t.Open || t.Merged)
+		same := madeOf(kept, now) && (t.Open || t.Merged)
 		known := t.Number != 0 && (t.Open || t.Merged) && (ids[t.Head] || t.MergeCommit != "" && ids[t.MergeCommit])
 		if known || same {
 			sure[c.number], byGit[c.number] = true, known
