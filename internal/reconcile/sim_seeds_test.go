@@ -28,6 +28,7 @@ var onceRed = []struct {
 	{3246180, "a look into an uncertain update was refused, and the update was taken for failed"},
 	{3711778, "a file that says it was somebody who is still there counted as asking for a name"},
 	{3219595, "a name that redirects to one that was swapped away counted as served by another version"},
+	{3310184, "a name that a refused file asked for again went by the proof of an earlier commit"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
