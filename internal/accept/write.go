@@ -146,6 +146,7 @@ func (w *writer) accept(k *candidate) {
 		c.Path, c.Blob, c.Manifest = k.path, k.blob, k.data
 		if c.InvalidBlob != "" {
 			c.InvalidBlob, c.Because = "", ""
+			w.goOn(&c)
 		}
 	} else if c.InvalidBlob == c.Blob {
 		c.InvalidBlob, c.Because = "", ""
@@ -279,9 +280,19 @@ func (w *writer) keep(k *candidate) {
 	}
 	if c.InvalidBlob != "" {
 		c.InvalidBlob, c.Because = "", ""
+		w.goOn(&c)
 	}
 	c.Path = k.path
 	w.set(c)
+}
+
+// goOn lets a client pass whose file is valid again, if parts of it are still to be removed:
+// that has waited for the file.
+func (w *writer) goOn(c *state.Client) {
+	if slices.ContainsFunc(w.tombs[c.ID], func(t state.Tombstone) bool { return t.Part != "" && !t.Done && !pending(t, w.in.Now) }) {
+		c.Settled = false
+		w.touched[c.ID] = true
+	}
 }
 
 // mint makes a new identity.

@@ -265,27 +265,33 @@ func (r *Runner) remove(ctx context.Context, job Job, s plan.Step) (string, erro
 	return byHand(have), nil
 }
 
-// noWayBack forgets what could be put back to a site that stops serving now: the new one
-// was proved before the old one goes, and whatever fails from here on leaves it serving.
+// noWayBack forgets what could be put back to a site that stops serving now, or to one at
+// which the name is bound no more: the new one was proved before the old one goes, and
+// whatever fails from here on leaves it serving.
 func noWayBack(tx store.Tx, job Job, goes state.Resource) error {
-	site := goes.Ref
+	site, host := goes.Ref, ""
 	switch goes.Ref.Kind {
 	case state.KindSite:
-	case state.KindTraffic:
+	case state.KindTraffic, state.KindDomain:
 		v, _ := goes.Attributes.Get("site")
 		if v.Ref == nil {
 			return nil
 		}
-		site = *v.Ref
+		if site = *v.Ref; goes.Ref.Kind == state.KindDomain {
+			host = goes.Ref.Host()
+		}
 	default:
 		return nil
+	}
+	lost := func(u state.Undo) bool {
+		return refersTo(u.Prior, site) && (host == "" || plan.Leads(u.Prior.Ref, host))
 	}
 	for id := range job.Clients {
 		c, ok, err := store.Client(tx, id)
 		if err != nil {
 			return err
 		}
-		left := slices.DeleteFunc(slices.Clone(c.Undo), func(u state.Undo) bool { return refersTo(u.Prior, site) })
+		left := slices.DeleteFunc(slices.Clone(c.Undo), lost)
 		if !ok || len(left) == len(c.Undo) {
 			continue
 		}

@@ -28,7 +28,10 @@ func (b *builder) leftovers() {
 			b.forget(r, "its side was replaced, and that is not ours to delete")
 		case b.replaced(r):
 			b.drop(r, "its side was replaced", false)
-		case b.proofs[partOf(r.Ref)] || b.withSite(r):
+		case !b.proofs[partOf(r.Ref)] && !b.withSite(r):
+		case b.c.Client.InvalidBlob != "":
+			// its file can't be accepted as it is by now, and may ask for it again
+		default:
 			b.part(r)
 		}
 	}

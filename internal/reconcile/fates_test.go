@@ -191,3 +191,22 @@ func TestFailedRemovalClaimsNothing(t *testing.T) {
 		t.Errorf("it says %q", r.Because)
 	}
 }
+
+// P5: what an earlier commit took out of a manifest stays while the file can't be accepted:
+// it may ask for it again. It goes when the file is valid, also when that is as it was.
+func TestP5RemovalOfAPartWaitsForAValidFile(t *testing.T) {
+	v, w := newVendors(t)
+	with, without := client("bakery", "aliases: [www.bakery.example]"), client("bakery")
+	w.apply(map[string]string{"clients/bakery.yaml": with})
+	ids := w.push(map[string]string{"clients/bakery.yaml": without})
+	w.push(map[string]string{"clients/bakery.yaml": "kind: ["})
+	w.pass(ids...)
+	w.want("bakery", state.StatusActive)
+	if _, up := v.world.Serves("www.bakery.example"); !up {
+		t.Error("its name went while nobody can read what it asks for")
+	}
+	w.apply(map[string]string{"clients/bakery.yaml": without})
+	if w.want("bakery", state.StatusActive); len(v.world.Resolves("www.bakery.example")) > 0 {
+		t.Error("its name stays")
+	}
+}

@@ -2,11 +2,13 @@ package reconcile_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
+	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -118,5 +120,28 @@ func TestFailedUpdateWhereTheHostDeploysInPlace(t *testing.T) {
 				t.Errorf("after a retry it serves the %s version", v.colour("bakery.agency.example"))
 			}
 		})
+	}
+}
+
+// Two clients at two hosts swap their names. One has its new name, its old host has let the
+// old one go; the other fails at something later. Its new name is not led back to where it
+// is bound no more.
+func TestS24NameIsNotLedBackToWhereItIsGone(t *testing.T) {
+	v, w := newVendorsWith(t)
+	ploi, alias := "deployment: {provider: ploi}", "aliases: [www.cakes.example]"
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", ploi), "clients/cakes.yaml": client("cakes", alias)})
+	swap := func(text, name, domain string) string {
+		return strings.Replace(text, "\ndomain: "+name, "\ndomain: "+domain, 1)
+	}
+	v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == "www.cakes.example" }, 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+	ids := w.push(map[string]string{"clients/bakery.yaml": swap(client("bakery", ploi), "bakery", "cakes"), "clients/cakes.yaml": swap(client("cakes", alias), "cakes", "bakery")})
+	if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
+		t.Fatal(err)
+	}
+	w.want("cakes", state.StatusFailed)
+	for _, host := range []string{"bakery.agency.example", "cakes.agency.example"} {
+		if _, up := v.world.Serves(host); !up {
+			t.Errorf("nothing serves at %s", host)
+		}
 	}
 }

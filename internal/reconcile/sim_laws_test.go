@@ -343,9 +343,10 @@ func (s *story) noticed() {
 	for _, c := range clients {
 		x, had := old.specs[c.Name]
 		y, has := now.specs[c.Name]
-		if old.template != now.template || old.freeze != now.freeze || had != has || x.text() != y.text() {
+		if renamed := s.names[c.ID] != c.Name; renamed || old.template != now.template || old.freeze != now.freeze || had != has || x.text() != y.text() {
 			s.clean[c.ID], s.cleanNow[c.ID] = false, false
 		}
+		s.names[c.ID] = c.Name
 	}
 	for host, id := range s.up {
 		if !s.wished(now, host, id, clients) {

@@ -28,6 +28,9 @@ var onceRed = []struct {
 	{3246180, "a look into an uncertain update was refused, and the update was taken for failed"},
 	{3711778, "a file that says it was somebody who is still there counted as asking for a name"},
 	{3219595, "a name that redirects to one that was swapped away counted as served by another version"},
+	{3310184, "a name that a refused file asked for again went by the proof of an earlier commit"},
+	{3314223, "a name was led back to a host that had let it go"},
+	{3316842, "a client that a removal renamed counted as untouched"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
