@@ -32,6 +32,52 @@ func TestPlannedOnce(t *testing.T) {
 	if d.writes() != writes || len(d.judged) != judged {
 		t.Errorf("looking costs %d writes and %d plans", d.writes()-writes, len(d.judged)-judged)
 	}
+	if n := d.forge.calls["Pull"]; n > 0 {
+		t.Errorf("it is asked for by its number %d times", n)
+	}
+}
+
+// What waits is tried at once when the forge is back, and not at every look.
+func TestOutageEnds(t *testing.T) {
+	d := newDesk(t)
+	d.retold = 0
+	d.sync()
+	if d.retold != 0 {
+		t.Error("told again at a look")
+	}
+	d.forge.fault = func(string, ...any) error { return forge.ErrAway }
+	if _, err := d.Sync(t.Context()); !errors.Is(err, forge.ErrAway) {
+		t.Errorf("Sync: %v", err)
+	}
+	d.forge.fault = nil
+	d.sync()
+	d.sync()
+	if d.retold != 1 {
+		t.Errorf("told again %d times", d.retold)
+	}
+}
+
+// A pull request that the forge has not any more is closed; one that it can't tell of stays.
+func TestPullRequestThatIsGone(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	p := d.forge.pulls[1]
+	delete(d.forge.pulls, 1)
+	d.forge.fault = func(m string, _ ...any) error {
+		if m == "Pull" {
+			return forge.ErrAway
+		}
+		return nil
+	}
+	if _, err := d.Sync(t.Context()); !errors.Is(err, forge.ErrAway) || !d.record(1).Open {
+		t.Errorf("Sync: %v; open %t", err, d.record(1).Open)
+	}
+	d.forge.fault = nil
+	d.sync()
+	if r := d.record(1); r.Open || r.Head != p.Head {
+		t.Errorf("%+v", r)
+	}
 }
 
 // The statuses of a head that was pushed over before anybody planned it end.
@@ -40,11 +86,15 @@ func TestP9OvertakenHeadsEnd(t *testing.T) {
 	first := d.open(1, "one", "bakery")
 	d.look()
 	second := d.open(1, "two", "bakery")
+	d.open(9, "two", "bakery") // another one of that commit, which is over
+	p := d.forge.pulls[9]
 	d.sync() // it is seen, and rests
+	p.Open = false
+	d.forge.pulls[9] = p
+	d.look()
 	if err := d.tell(); err != nil {
 		t.Fatal(err)
 	}
-	d.wantStatus(second, "plan", forge.Pending, "planning")
 	third := d.open(1, "3", "bakery")
 	d.later(20 * time.Second)
 	d.look()
@@ -249,10 +299,9 @@ func TestP9TheSameFailureAfterAnotherHead(t *testing.T) {
 	first := d.open(1, "one", "bakery")
 	d.look()
 	d.open(1, "two", "bakery")
-	d.sync()
-	d.open(1, "one", "bakery")
-	d.later(time.Minute)
 	d.look()
+	d.open(1, "one", "bakery")
+	d.look() // within the same minute: the words are those of before
 	d.wantStatus(first, "plan", forge.Error, "the repository is away")
 	d.wantStatus(first, "validate", forge.Error, "the repository is away")
 }
@@ -495,7 +544,10 @@ func TestOldPullRequestsAreForgotten(t *testing.T) {
 	p.Open = false
 	d.forge.pulls[1] = p
 	d.look()
-	d.later(keepPulls + time.Hour)
+	d.later(keepPulls - time.Hour)
+	d.look()
+	d.record(1)
+	d.later(2 * time.Hour)
 	d.look()
 	d.view(func(tx store.Tx) error {
 		all, err := store.Pulls(tx)

@@ -50,7 +50,7 @@ func commitID(s string) string {
 	return strings.Repeat(fmt.Sprintf("%02x", s[0]), 19) + fmt.Sprintf("%02x", s[len(s)-1])
 }
 
-func newDesk(t *testing.T) *desk {
+func newDesk(t *testing.T, before ...func(d *desk)) *desk {
 	t.Helper()
 	keys, err := secret.Open(secret.KeySource{Env: state.NewSecret(strings.Repeat("0a", 32))})
 	if err != nil {
@@ -80,6 +80,9 @@ func newDesk(t *testing.T) *desk {
 			Retry:   func(ctx context.Context, client, by string) error { return act(ctx, "retry", client, by) },
 			Approve: func(ctx context.Context, fp, by string) error { return act(ctx, "approve", fp, by) },
 		}}
+	for _, f := range before {
+		f(d)
+	}
 	d.sync() // what was there before we came is nobody's command
 	d.later(time.Minute)
 	return d
