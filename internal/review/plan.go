@@ -42,7 +42,7 @@ func (r *Reviewer) planDue(ctx context.Context) (next time.Time, err error) {
 	// First the head: what it brought is noted before it is the head.
 	base := r.Engine.Head()
 	var all []state.Pull
-	if err := r.Store.View(func(tx store.Tx) (err error) { all, err = store.Pulls(tx); return err }); err != nil {
+	if err := r.Store.View(func(tx store.Tx) (err error) { all, err = r.pulls(tx); return err }); err != nil {
 		return next, fmt.Errorf("read pull requests: %w", err)
 	}
 	if base == "" {
