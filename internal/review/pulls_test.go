@@ -2,11 +2,14 @@ package review
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/forge"
 	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -632,5 +635,91 @@ func TestPlanOfWhatWasAtWork(t *testing.T) {
 	d.look()
 	if len(d.judged) != 2 || d.record(1).Moving {
 		t.Errorf("planned %d times", len(d.judged))
+	}
+}
+
+// What could not be judged leaves what was shown: it is what the merge is compared with.
+func TestFailedJudgementKeepsWhatWasShown(t *testing.T) {
+	d := newDesk(t)
+	first := d.open(1, "one", "bakery")
+	d.look()
+	was := d.record(1)
+	d.misjudges = errors.New("a provider is away")
+	d.open(1, "two", "dairy")
+	d.later(time.Minute)
+	d.look()
+	r := d.record(1)
+	if r.Planned != first || !maps.Equal(r.Files, was.Files) || !slices.Equal(r.Shown, was.Shown) || r.Failures != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Whoever sends very many files with very long names is told so; it costs no look after look.
+func TestThreat01MoreThanCanBeKept(t *testing.T) {
+	d := newDesk(t)
+	head := d.propose(forge.Pull{Number: 1, Author: "sam", Fork: true, HeadRef: "b"}, "one")
+	m := d.merged[head]
+	for i := range 3000 {
+		m.Files = append(m.Files, accept.File{Path: fmt.Sprintf("clients/%04d%s.yaml", i, strings.Repeat("x", 4000)), Data: []byte("x")})
+	}
+	d.merged[head] = m
+	other := d.open(2, "two", "bakery")
+	d.look()
+	d.wantStatus(head, "plan", forge.Error, "more than can be kept")
+	d.wantStatus(head, "validate", forge.Error, "more than can be kept")
+	d.wantStatus(other, "plan", forge.Success, "bakery")
+	judged := len(d.judged)
+	d.look()
+	if len(d.judged) != judged {
+		t.Error("it is judged at every look")
+	}
+}
+
+// What is asked for while the branch moves elsewhere is done.
+func TestAskedForWhileTheBaseMoves(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	judged := len(d.judged)
+	d.comment("dana", 1, "/reconciler plan")
+	d.head, d.changed = commitID("next"), []string{"clients/other.yaml"}
+	d.look()
+	if len(d.judged) == judged {
+		t.Error("it was not planned")
+	}
+}
+
+// A plan of the same head onto another base says what is other than before; of another head
+// it doesn't, and neither does one that was made while the branch's own change was under way.
+func TestSinceTheLastPlan(t *testing.T) {
+	d := newDesk(t)
+	head := d.open(1, "one", "bakery")
+	d.look()
+	again := func(base string, clients ...string) string {
+		d.changes(head, clients...)
+		d.later(time.Minute)
+		d.head, d.rules = commitID(base), true
+		d.look()
+		return d.said(1, report.KindPlan)[0]
+	}
+	if c := again("next", "bakery", "dairy"); !contains(c, "Since the last plan") {
+		t.Errorf("it does not say what changed:\n%s", c)
+	}
+	if c := again("later", "bakery", "dairy"); contains(c, "Since the last plan") && !contains(c, "dairy") {
+		t.Errorf("%s", c)
+	}
+	head = d.open(1, "two", "bakery")
+	d.later(time.Minute)
+	d.look()
+	if c := d.said(1, report.KindPlan)[0]; contains(c, "Since the last plan") {
+		t.Errorf("another head is compared with:\n%s", c)
+	}
+	d.update(func(tx store.Tx) error {
+		p, _, err := store.Pull(tx, 1)
+		p.Moving = true
+		return errors.Join(err, store.PutPull(tx, p))
+	})
+	if c := again("last", "bakery", "florist"); contains(c, "Since the last plan") {
+		t.Errorf("what was under way is compared with:\n%s", c)
 	}
 }

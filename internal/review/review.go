@@ -27,6 +27,8 @@ const (
 	maxRetry    = 30 * time.Minute
 	// tellFailures is how often a plan has to fail before a comment says so, too.
 	tellFailures = 3
+	// maxRecord is the most that is kept of one pull request beside its plan, in bytes of JSON.
+	maxRecord = 8 << 20
 	// movedPatience is how long a head that the forge tells of may not be in the repository.
 	movedPatience = time.Minute
 	// nextTry is what comes after a failure that lasts.

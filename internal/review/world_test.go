@@ -44,6 +44,7 @@ type desk struct {
 	refuse      map[string]error               // of an action, by its argument
 	retold      int
 	whileJudged func()
+	misjudges   error
 }
 
 func commitID(s string) string {
@@ -322,6 +323,9 @@ func (e *deskEngine) Judge(_ context.Context, p reconcile.Proposal) (reconcile.J
 	e.judged = append(e.judged, p)
 	if e.whileJudged != nil {
 		e.whileJudged()
+	}
+	if e.misjudges != nil {
+		return reconcile.Judgement{}, e.misjudges
 	}
 	j := e.judge[p.Commit]
 	if p.Static {
