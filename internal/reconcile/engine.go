@@ -86,6 +86,7 @@ type Engine struct {
 	accepting gate                     // one head is judged at a time: from reading the baseline to writing the next
 	clients   store.Memo[state.Client] // for judging a head; with accepting held
 	claims    store.Memo[state.Claim]
+	pulls     store.Memo[state.Pull]
 
 	showing sync.Mutex // held by one overview at a time
 	shown   map[state.ClientID]*shown

@@ -153,7 +153,7 @@ func (e *Engine) acceptInput(ctx context.Context, head string) (accept.Input, er
 	in.Root, in.Descends, in.HeadEmpty, in.Commits, in.Changes, in.Whole = rg.Root, rg.Descends, rg.Empty, rg.Commits, rg.Changes, rg.Whole
 	var pulls []state.Pull
 	err = e.Store.View(func(tx store.Tx) (err error) {
-		if pulls, err = reviews(tx, rg); err != nil {
+		if pulls, err = reviews(tx, rg, &e.pulls); err != nil {
 			return err
 		}
 		if in.Clients, err = store.ClientsAgain(tx, &e.clients); err != nil {

@@ -13,8 +13,8 @@ import (
 // (a squash, a rebase, a push of the same). Nobody is asked: a forge that is away keeps no
 // merge, and what a commit's message claims proves nothing. What a head brought already shows
 // nothing of equal content that comes back later.
-func reviews(tx store.Tx, rg Range) ([]state.Pull, error) {
-	all, err := store.Pulls(tx)
+func reviews(tx store.Tx, rg Range, read *store.Memo[state.Pull]) ([]state.Pull, error) {
+	all, err := store.PullsAgain(tx, read)
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}

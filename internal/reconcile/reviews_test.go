@@ -90,7 +90,7 @@ func TestP12WhatARangeBrought(t *testing.T) {
 				t.Fatal(err)
 			}
 			var pulls []state.Pull
-			if err := s.View(func(tx store.Tx) (err error) { pulls, err = reviews(tx, tt.rg); return err }); err != nil {
+			if err := s.View(func(tx store.Tx) (err error) { pulls, err = reviews(tx, tt.rg, &store.Memo[state.Pull]{}); return err }); err != nil {
 				t.Fatal(err)
 			}
 			if got := len(pulls) == 1; got != tt.brought {

@@ -214,6 +214,7 @@ func TestRuleCommands(t *testing.T) {
 			d := newDesk(t)
 			h := d.open(1, "one", "bakery")
 			d.judge[h].Changes[0].Steps[0].Held = full
+			d.judge[h].Changes[0].Steps = slices.Repeat(d.judge[h].Changes[0].Steps, 2)
 			if tt.before != nil {
 				tt.before(d)
 			}
@@ -297,15 +298,18 @@ func TestRulePlanIsOfTheHead(t *testing.T) {
 	if len(d.judged) != judged+1 {
 		t.Error("a closed one was planned")
 	}
-	if r := d.said(1, report.KindReply); len(r) != 3 {
+	if r := d.said(1, report.KindReply); len(r) != 3 || !contains(r[0], "Not done") || contains(r[1], "Not done") || !contains(r[2], "Not done") {
 		t.Errorf("replies: %q", r)
 	}
 }
 
 // What was said before we came is nobody's command to us.
 func TestCommandsOfBefore(t *testing.T) {
-	d := newDesk(t)
-	d.open(1, "one", "bakery")
+	d := newDesk(t, func(d *desk) {
+		d.open(1, "one", "bakery")
+		d.comment("dana", 1, "/reconciler retry dairy")
+		d.later(time.Minute)
+	})
 	d.look()
 	d.forge.mu.Lock()
 	c := d.forge.add("dana", 4, 1, "/reconciler retry bakery")
@@ -339,5 +343,108 @@ func TestCommandsAreForgotten(t *testing.T) {
 	})
 	if len(d.asked) != 3 {
 		t.Errorf("asked: %q", d.asked)
+	}
+}
+
+// Who may not command is told so once on each pull request, and each person is.
+func TestS08RuleRefusedOnce(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.open(2, "two", "dairy")
+	d.look()
+	for range 2 {
+		for _, who := range []string{"sam", "rosa"} {
+			d.comment(who, 1, "/reconciler plan")
+			d.comment(who, 2, "/reconciler plan")
+			d.look()
+		}
+	}
+	for n := range 2 {
+		if r := d.said(n+1, report.KindReply); len(r) != 2 {
+			t.Errorf("replies on %d: %q", n+1, r)
+		}
+	}
+}
+
+// A comment that the forge shows a second late is heard, too.
+func TestCommentsThatComeLate(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	d.comment("dana", 1, "words")
+	d.look()
+	d.comment("dana", 1, "/reconciler retry bakery")
+	c := &d.forge.comments[len(d.forge.comments)-1]
+	c.CreatedAt, c.UpdatedAt = c.CreatedAt.Add(-time.Second), c.UpdatedAt.Add(-time.Second)
+	d.look()
+	if len(d.asked) != 1 {
+		t.Errorf("asked: %q", d.asked)
+	}
+}
+
+// What was asked of a commit is of that commit, whatever was pushed meanwhile.
+func TestS07RuleAskedIsOfThatCommit(t *testing.T) {
+	d := newDesk(t)
+	p := state.Pull{Number: 1, Open: true, Fork: true, Head: commitID("one")}
+	a := d.askPlan(p, forge.Comment{ID: 1}, order{"plan", p.Head})
+	if a.outcome != "done" {
+		t.Fatalf("%+v", a)
+	}
+	moved := p
+	moved.Head = commitID("two")
+	if a.change(&moved); moved.Asked != "" || moved.Wanted {
+		t.Errorf("%+v", moved)
+	}
+	if a.change(&p); p.Asked != p.Head || !p.Wanted {
+		t.Errorf("%+v", p)
+	}
+}
+
+// Whoever asks for a plan that could not be made does not wait for the next try.
+func TestPlanIsAskedForAfterAFailure(t *testing.T) {
+	d := newDesk(t)
+	d.broken = errors.New("the repository is away")
+	head := d.open(1, "one", "bakery")
+	d.look()
+	d.broken = nil
+	d.comment("dana", 1, "/reconciler plan")
+	d.look()
+	d.wantStatus(head, "plan", forge.Success, "bakery")
+}
+
+// Whose comment it is: by id, and by login where there is no id; nothing is nobody's.
+func TestMine(t *testing.T) {
+	bot := forge.Identity{Login: "bot", ID: 99}
+	tests := []struct {
+		me   forge.Identity
+		c    forge.Comment
+		want bool
+	}{
+		{bot, forge.Comment{Author: "bot", AuthorID: 99}, true},
+		{bot, forge.Comment{Author: "renamed", AuthorID: 99}, true},
+		{bot, forge.Comment{Author: "bot"}, true},
+		{bot, forge.Comment{Author: "sam", AuthorID: 7}, false},
+		{bot, forge.Comment{}, false},
+		{forge.Identity{}, forge.Comment{}, false},
+		{forge.Identity{Login: "bot"}, forge.Comment{Author: "sam"}, false},
+		{forge.Identity{ID: 99}, forge.Comment{AuthorID: 7}, false},
+	}
+	for _, tt := range tests {
+		if got := mine(tt.me, tt.c); got != tt.want {
+			t.Errorf("%+v wrote %+v: %t", tt.me, tt.c, got)
+		}
+	}
+}
+
+// Who we are is asked once.
+func TestIdentityIsAskedOnce(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	for range 3 {
+		d.comment("dana", 1, "/reconciler help")
+		d.look()
+	}
+	if n := d.forge.calls["Me"]; n != 1 {
+		t.Errorf("asked %d times", n)
 	}
 }

@@ -228,7 +228,7 @@ func (r *Reviewer) verdict(ctx context.Context, head string, t state.Report) err
 func (r *Reviewer) broughtBy(head string) (pulls []state.Pull, v state.Verdict, err error) {
 	err = r.Store.View(func(tx store.Tx) error {
 		pulls = nil
-		all, err := store.Pulls(tx)
+		all, err := r.pulls(tx)
 		if err != nil {
 			return err
 		}

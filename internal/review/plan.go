@@ -6,6 +6,7 @@ import (
 	"crypto/sha1" //nolint:gosec // Git's own ids
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -42,7 +43,7 @@ func (r *Reviewer) planDue(ctx context.Context) (next time.Time, err error) {
 	// First the head: what it brought is noted before it is the head.
 	base := r.Engine.Head()
 	var all []state.Pull
-	if err := r.Store.View(func(tx store.Tx) (err error) { all, err = store.Pulls(tx); return err }); err != nil {
+	if err := r.Store.View(func(tx store.Tx) (err error) { all, err = r.pulls(tx); return err }); err != nil {
 		return next, fmt.Errorf("read pull requests: %w", err)
 	}
 	if base == "" {
@@ -70,6 +71,7 @@ func (r *Reviewer) planDue(ctx context.Context) (next time.Time, err error) {
 		}
 		if err := r.plan(ctx, p, base, among); err != nil {
 			errs = append(errs, fmt.Errorf("plan pull request %d: %w", p.Number, err))
+			continue // it comes again with the next look: nobody knows when it can be
 		}
 		if err := r.Store.View(func(tx store.Tx) error { return among.again(tx, p.Number) }); err != nil {
 			return next, fmt.Errorf("read pull requests: %w", err)
@@ -165,7 +167,7 @@ func (r *Reviewer) plan(ctx context.Context, p state.Pull, base string, among *o
 		return err
 	}
 	v := view{comment: report.PullPlan{Stage: report.StagePlanned, Head: p.Head, Base: base, Repo: r.repoOf(p), Link: r.pullURL(p)}}
-	before := p
+	before, blank := p, v
 	err := r.judge(ctx, &p, base, &v)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -178,7 +180,7 @@ func (r *Reviewer) plan(ctx context.Context, p state.Pull, base string, among *o
 		err = fmt.Errorf("the repository does not have its head: %w", err)
 	}
 	if err != nil {
-		p = before
+		p, v = before, blank
 		p.Failures++
 		p.RetryAt = r.Now().Add(min(firstRetry<<min(p.Failures-1, 10), maxRetry))
 		v.comment.Stage, v.comment.Cause, v.comment.RetryAt = report.StageFailed, cause(err), p.RetryAt
@@ -258,7 +260,19 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 		}
 		v.comment.Clients[c.Name] = about
 	}
-	v.whole, err = pack(j.Preview)
+	if v.whole, err = pack(j.Preview); err != nil {
+		return err
+	}
+	return fits(*p)
+}
+
+// fits says whether what is held of a pull request can be kept: anybody can ask to change
+// very many files with very long names.
+func fits(p state.Pull) error {
+	text, err := json.Marshal(p)
+	if err == nil && len(text) > maxRecord {
+		err = fmt.Errorf("it changes %d files, which is more than can be kept of one; make several of it", len(p.Files))
+	}
 	return err
 }
 

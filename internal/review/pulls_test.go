@@ -2,11 +2,14 @@ package review
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/forge"
 	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -32,6 +35,52 @@ func TestPlannedOnce(t *testing.T) {
 	if d.writes() != writes || len(d.judged) != judged {
 		t.Errorf("looking costs %d writes and %d plans", d.writes()-writes, len(d.judged)-judged)
 	}
+	if n := d.forge.calls["Pull"]; n > 0 {
+		t.Errorf("it is asked for by its number %d times", n)
+	}
+}
+
+// What waits is tried at once when the forge is back, and not at every look.
+func TestOutageEnds(t *testing.T) {
+	d := newDesk(t)
+	d.retold = 0
+	d.sync()
+	if d.retold != 0 {
+		t.Error("told again at a look")
+	}
+	d.forge.fault = func(string, ...any) error { return forge.ErrAway }
+	if _, err := d.Sync(t.Context()); !errors.Is(err, forge.ErrAway) {
+		t.Errorf("Sync: %v", err)
+	}
+	d.forge.fault = nil
+	d.sync()
+	d.sync()
+	if d.retold != 1 {
+		t.Errorf("told again %d times", d.retold)
+	}
+}
+
+// A pull request that the forge has not any more is closed; one that it can't tell of stays.
+func TestPullRequestThatIsGone(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	p := d.forge.pulls[1]
+	delete(d.forge.pulls, 1)
+	d.forge.fault = func(m string, _ ...any) error {
+		if m == "Pull" {
+			return forge.ErrAway
+		}
+		return nil
+	}
+	if _, err := d.Sync(t.Context()); !errors.Is(err, forge.ErrAway) || !d.record(1).Open {
+		t.Errorf("Sync: %v; open %t", err, d.record(1).Open)
+	}
+	d.forge.fault = nil
+	d.sync()
+	if r := d.record(1); r.Open || r.Head != p.Head {
+		t.Errorf("%+v", r)
+	}
 }
 
 // The statuses of a head that was pushed over before anybody planned it end.
@@ -40,11 +89,15 @@ func TestP9OvertakenHeadsEnd(t *testing.T) {
 	first := d.open(1, "one", "bakery")
 	d.look()
 	second := d.open(1, "two", "bakery")
+	d.open(9, "two", "bakery") // another one of that commit, which is over
+	p := d.forge.pulls[9]
 	d.sync() // it is seen, and rests
+	p.Open = false
+	d.forge.pulls[9] = p
+	d.look()
 	if err := d.tell(); err != nil {
 		t.Fatal(err)
 	}
-	d.wantStatus(second, "plan", forge.Pending, "planning")
 	third := d.open(1, "3", "bakery")
 	d.later(20 * time.Second)
 	d.look()
@@ -249,10 +302,9 @@ func TestP9TheSameFailureAfterAnotherHead(t *testing.T) {
 	first := d.open(1, "one", "bakery")
 	d.look()
 	d.open(1, "two", "bakery")
-	d.sync()
-	d.open(1, "one", "bakery")
-	d.later(time.Minute)
 	d.look()
+	d.open(1, "one", "bakery")
+	d.look() // within the same minute: the words are those of before
 	d.wantStatus(first, "plan", forge.Error, "the repository is away")
 	d.wantStatus(first, "validate", forge.Error, "the repository is away")
 }
@@ -495,7 +547,10 @@ func TestOldPullRequestsAreForgotten(t *testing.T) {
 	p.Open = false
 	d.forge.pulls[1] = p
 	d.look()
-	d.later(keepPulls + time.Hour)
+	d.later(keepPulls - time.Hour)
+	d.look()
+	d.record(1)
+	d.later(2 * time.Hour)
 	d.look()
 	d.view(func(tx store.Tx) error {
 		all, err := store.Pulls(tx)
@@ -580,5 +635,91 @@ func TestPlanOfWhatWasAtWork(t *testing.T) {
 	d.look()
 	if len(d.judged) != 2 || d.record(1).Moving {
 		t.Errorf("planned %d times", len(d.judged))
+	}
+}
+
+// What could not be judged leaves what was shown: it is what the merge is compared with.
+func TestFailedJudgementKeepsWhatWasShown(t *testing.T) {
+	d := newDesk(t)
+	first := d.open(1, "one", "bakery")
+	d.look()
+	was := d.record(1)
+	d.misjudges = errors.New("a provider is away")
+	d.open(1, "two", "dairy")
+	d.later(time.Minute)
+	d.look()
+	r := d.record(1)
+	if r.Planned != first || !maps.Equal(r.Files, was.Files) || !slices.Equal(r.Shown, was.Shown) || r.Failures != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Whoever sends very many files with very long names is told so; it costs no look after look.
+func TestThreat01MoreThanCanBeKept(t *testing.T) {
+	d := newDesk(t)
+	head := d.propose(forge.Pull{Number: 1, Author: "sam", Fork: true, HeadRef: "b"}, "one")
+	m := d.merged[head]
+	for i := range 3000 {
+		m.Files = append(m.Files, accept.File{Path: fmt.Sprintf("clients/%04d%s.yaml", i, strings.Repeat("x", 4000)), Data: []byte("x")})
+	}
+	d.merged[head] = m
+	other := d.open(2, "two", "bakery")
+	d.look()
+	d.wantStatus(head, "plan", forge.Error, "more than can be kept")
+	d.wantStatus(head, "validate", forge.Error, "more than can be kept")
+	d.wantStatus(other, "plan", forge.Success, "bakery")
+	judged := len(d.judged)
+	d.look()
+	if len(d.judged) != judged {
+		t.Error("it is judged at every look")
+	}
+}
+
+// What is asked for while the branch moves elsewhere is done.
+func TestAskedForWhileTheBaseMoves(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	judged := len(d.judged)
+	d.comment("dana", 1, "/reconciler plan")
+	d.head, d.changed = commitID("next"), []string{"clients/other.yaml"}
+	d.look()
+	if len(d.judged) == judged {
+		t.Error("it was not planned")
+	}
+}
+
+// A plan of the same head onto another base says what is other than before; of another head
+// it doesn't, and neither does one that was made while the branch's own change was under way.
+func TestSinceTheLastPlan(t *testing.T) {
+	d := newDesk(t)
+	head := d.open(1, "one", "bakery")
+	d.look()
+	again := func(base string, clients ...string) string {
+		d.changes(head, clients...)
+		d.later(time.Minute)
+		d.head, d.rules = commitID(base), true
+		d.look()
+		return d.said(1, report.KindPlan)[0]
+	}
+	if c := again("next", "bakery", "dairy"); !contains(c, "Since the last plan") {
+		t.Errorf("it does not say what changed:\n%s", c)
+	}
+	if c := again("later", "bakery", "dairy"); contains(c, "Since the last plan") && !contains(c, "dairy") {
+		t.Errorf("%s", c)
+	}
+	head = d.open(1, "two", "bakery")
+	d.later(time.Minute)
+	d.look()
+	if c := d.said(1, report.KindPlan)[0]; contains(c, "Since the last plan") {
+		t.Errorf("another head is compared with:\n%s", c)
+	}
+	d.update(func(tx store.Tx) error {
+		p, _, err := store.Pull(tx, 1)
+		p.Moving = true
+		return errors.Join(err, store.PutPull(tx, p))
+	})
+	if c := again("last", "bakery", "florist"); contains(c, "Since the last plan") {
+		t.Errorf("what was under way is compared with:\n%s", c)
 	}
 }

@@ -21,11 +21,14 @@ const (
 	maxPlans    = 50                  // pull requests planned in one look
 	maxOthers   = 20                  // overlaps that one comment tells
 	keepPulls   = 90 * 24 * time.Hour // records of pull requests that ended
+	keepFiles   = 7 * 24 * time.Hour  // which files such a one changed, and what it showed
 	keepCommand = 30 * 24 * time.Hour
 	firstRetry  = 30 * time.Second // of a plan that could not be made; doubled, to maxRetry
 	maxRetry    = 30 * time.Minute
 	// tellFailures is how often a plan has to fail before a comment says so, too.
 	tellFailures = 3
+	// maxRecord is the most that is kept of one pull request beside its plan, in bytes of JSON.
+	maxRecord = 8 << 20
 	// movedPatience is how long a head that the forge tells of may not be in the repository.
 	movedPatience = time.Minute
 	// nextTry is what comes after a failure that lasts.
@@ -101,6 +104,7 @@ type Reviewer struct {
 	hint    chan struct{}
 	looking sync.Mutex // one look at a time
 	there   bool       // the forge answered the last one
+	known   kept       // what pull requests were when they were read last
 	me      identity
 }
 
@@ -166,6 +170,22 @@ func (r *Reviewer) Run(ctx context.Context, every time.Duration) {
 			return
 		}
 	}
+}
+
+// kept are the pull requests as they were read last: many are kept that ended, and a look
+// that finds nothing new does not read them again.
+type kept struct {
+	mu   sync.Mutex
+	memo store.Memo[state.Pull]
+}
+
+// pulls are all that are on record, by number, in a slice of the caller's own. What they
+// hold is not to be changed.
+func (r *Reviewer) pulls(tx store.Tx) ([]state.Pull, error) {
+	r.known.mu.Lock()
+	defer r.known.mu.Unlock()
+	all, err := store.PullsAgain(tx, &r.known.memo)
+	return slices.Clone(all), err
 }
 
 // identity is who we are at the forge, asked once it answers.

@@ -42,7 +42,7 @@ func (r *Reviewer) see(ctx context.Context) error {
 		return fmt.Errorf("list pull requests: %w", err)
 	}
 	var known []state.Pull
-	if err := r.Store.View(func(tx store.Tx) (err error) { known, err = store.Pulls(tx); return err }); err != nil {
+	if err := r.Store.View(func(tx store.Tx) (err error) { known, err = r.pulls(tx); return err }); err != nil {
 		return fmt.Errorf("read pull requests: %w", err)
 	}
 	had := map[int]state.Pull{}
@@ -111,8 +111,15 @@ func (r *Reviewer) seen(p state.Pull, f forge.Pull) state.Pull {
 func (r *Reviewer) keep(changed, known []state.Pull) error {
 	var old []int
 	for _, p := range known {
-		if !p.Open && !p.ClosedAt.IsZero() && r.Now().Sub(p.ClosedAt) > keepPulls {
+		if p.Open || p.ClosedAt.IsZero() {
+			continue
+		}
+		age := r.Now().Sub(p.ClosedAt)
+		if age > keepPulls {
 			old = append(old, p.Number)
+		} else if age > keepFiles && len(p.Files)+len(p.Shown) > 0 {
+			p.Files, p.Shown = nil, nil
+			changed = append(changed, p)
 		}
 	}
 	if len(changed)+len(old) == 0 {

@@ -88,7 +88,7 @@ func (r *Reviewer) notAsked() (heads []state.Verdict, known map[string]bool, err
 		if first || len(heads) == 0 {
 			return nil
 		}
-		pulls, err := store.Pulls(tx)
+		pulls, err := r.pulls(tx)
 		known = map[string]bool{}
 		for _, p := range pulls {
 			known[p.Head], known[p.MergeCommit] = true, true

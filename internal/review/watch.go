@@ -40,7 +40,7 @@ func (r *Reviewer) Watch(ctx context.Context) error {
 		for _, t := range all {
 			waiting[t.Subject] = true
 		}
-		pulls, err = store.Pulls(tx)
+		pulls, err = r.pulls(tx)
 		return err
 	})
 	if err != nil {

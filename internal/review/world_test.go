@@ -25,7 +25,7 @@ import (
 // desk is a reviewer over a forge in memory, a store on disk, and an engine and a
 // repository that say what they are told to say.
 type desk struct {
-	*testing.T
+	testing.TB
 	*Reviewer
 	forge *fakeForge
 	time  time.Time
@@ -44,19 +44,20 @@ type desk struct {
 	refuse      map[string]error               // of an action, by its argument
 	retold      int
 	whileJudged func()
+	misjudges   error
 }
 
 func commitID(s string) string {
 	return strings.Repeat(fmt.Sprintf("%02x", s[0]), 19) + fmt.Sprintf("%02x", s[len(s)-1])
 }
 
-func newDesk(t *testing.T) *desk {
+func newDesk(t testing.TB, before ...func(d *desk)) *desk {
 	t.Helper()
 	keys, err := secret.Open(secret.KeySource{Env: state.NewSecret(strings.Repeat("0a", 32))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &desk{T: t, time: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), head: commitID("base"), judge: map[string]reconcile.Judgement{}, moved: map[string]bool{}, merged: map[string]Merged{}, now: map[state.ClientID]report.Plan{}, refuse: map[string]error{}}
+	d := &desk{TB: t, time: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), head: commitID("base"), judge: map[string]reconcile.Judgement{}, moved: map[string]bool{}, merged: map[string]Merged{}, now: map[state.ClientID]report.Plan{}, refuse: map[string]error{}}
 	clock := func() time.Time { return d.time }
 	s, err := bolt.Open(bolt.Options{Path: filepath.Join(t.TempDir(), "state.db"), Keys: keys, Now: clock, NoSync: true})
 	if err != nil {
@@ -80,6 +81,9 @@ func newDesk(t *testing.T) *desk {
 			Retry:   func(ctx context.Context, client, by string) error { return act(ctx, "retry", client, by) },
 			Approve: func(ctx context.Context, fp, by string) error { return act(ctx, "approve", fp, by) },
 		}}
+	for _, f := range before {
+		f(d)
+	}
 	d.sync() // what was there before we came is nobody's command
 	d.later(time.Minute)
 	return d
@@ -319,6 +323,9 @@ func (e *deskEngine) Judge(_ context.Context, p reconcile.Proposal) (reconcile.J
 	e.judged = append(e.judged, p)
 	if e.whileJudged != nil {
 		e.whileJudged()
+	}
+	if e.misjudges != nil {
+		return reconcile.Judgement{}, e.misjudges
 	}
 	j := e.judge[p.Commit]
 	if p.Static {

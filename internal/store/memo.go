@@ -81,5 +81,8 @@ func ClientsAgain(tx Tx, m *Memo[state.Client]) ([]state.Client, error) {
 	return m.read(tx, bucketClients)
 }
 
+// PullsAgain is Pulls with a memo.
+func PullsAgain(tx Tx, m *Memo[state.Pull]) ([]state.Pull, error) { return m.read(tx, bucketPulls) }
+
 // ClaimsAgain is Claims with a memo.
 func ClaimsAgain(tx Tx, m *Memo[state.Claim]) ([]state.Claim, error) { return m.read(tx, bucketClaims) }
