@@ -25,7 +25,7 @@ type reviewLaws struct {
 	let map[state.ClientID]map[string]bool
 	// pushed are the versions that pushes brought that nobody proposed, by client.
 	pushed map[state.ClientID]map[look]bool
-	serves map[string]look // by host that is up
+	serves map[string]served // by host that is up
 	// later are files that pull requests brought and that were not taken over so far: they
 	// were invalid, and may become valid by what others do.
 	later map[string]*bringing
@@ -41,8 +41,14 @@ type bringing struct {
 // look is what people see of a site.
 type look struct{ colour, ref string }
 
+// served is what people see at a host, and whose it is.
+type served struct {
+	look
+	owner state.ClientID
+}
+
 func newReviewLaws() reviewLaws {
-	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]look{}, later: map[string]*bringing{}}
+	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}}
 }
 
 // judge is the engine as the reviewer sees it. Judging writes nothing anywhere (P2), and a
@@ -326,35 +332,38 @@ func (s *story) servesWhatWasShown(when string) {
 		return
 	}
 	for _, host := range slices.Sorted(maps.Keys(s.up)) {
-		now, owner := s.sees(host)
-		was, known := l.serves[host]
-		if l.serves[host] = now; !known || now == was || owner == "" {
+		now, was := s.sees(host), l.serves[host]
+		if l.serves[host] = now; now == was || now.owner == "" || now.owner != was.owner {
+			continue // that a name moves is a step of its own
+		}
+		b, c := l.bound[now.owner], s.client(now.owner)
+		if b == nil || c.RollingBack != "" || len(l.let[now.owner]) > 0 {
 			continue
 		}
-		b, c := l.bound[owner], s.client(owner)
-		if b == nil || c.RollingBack != "" || len(l.let[owner]) > 0 || l.pushed[owner][now] {
-			continue
+		colour, ref := now.colour == was.colour, now.ref == was.ref
+		for x := range l.pushed[now.owner] {
+			colour, ref = colour || x.colour == now.colour, ref || x.ref == now.ref
 		}
-		found := false
 		for n := range b.by {
 			for _, sh := range s.pulls.plans[n] {
-				found = found || !sh.static && s.lookOf(sh.tree, c) == now
+				x := s.lookOf(sh.tree, c)
+				colour, ref = colour || !sh.static && x.colour == now.colour, ref || !sh.static && x.ref == now.ref
 			}
 		}
-		if !found {
+		if !colour || !ref {
 			s.broken("P12: %s shows %v after %s, was %v, and no plan of pull requests %v said so", host, now, when, was, slices.Sorted(maps.Keys(b.by)))
 		}
 	}
 }
 
-// sees is what people see at a host, and whose it is; "" where that can't be told.
-func (s *story) sees(host string) (look, state.ClientID) {
+// sees is what people see at a host; nobody's where that can't be told.
+func (s *story) sees(host string) served {
 	d, ok := s.vendors.world.Serves(host)
 	o, there := s.vendors.world.Object(d)
 	if !ok || !there || !ours(o) || s.planted[o.ID] {
-		return look{}, ""
+		return served{}
 	}
-	return look{s.vendors.world.BuiltWith(d)["COLOUR"], attribute(o, "ref")}, o.Mark.Client
+	return served{look{s.vendors.world.BuiltWith(d)["COLOUR"], attribute(o, "ref")}, o.Mark.Client}
 }
 
 // letBy notes what an approval lets run.
@@ -390,7 +399,7 @@ func (s *story) reviewed() {
 		}
 	}
 	for _, c := range s.clients() {
-		if c.Settled && c.RetryAt.IsZero() && !waits[c.ID] && (c.Status == state.StatusActive && c.Converged == c.WishHash || c.Status == state.StatusRetained) {
+		if c.Settled && !waits[c.ID] && (c.Status == state.StatusActive && c.Converged == c.WishHash || c.Status == state.StatusRetained) {
 			delete(l.bound, c.ID)
 			delete(l.maybe, c.ID)
 			delete(l.let, c.ID)
@@ -409,6 +418,10 @@ func (s *story) takenLater() {
 		}
 		delete(l.later, c.Path)
 		l.maybe[c.ID] = true
+		if l.pushed[c.ID] == nil {
+			l.pushed[c.ID] = map[look]bool{}
+		}
+		l.pushed[c.ID][look{ref: refOf(s.trees[s.accepted].template)}] = true // what it inherits is that of now
 		if have := l.bound[c.ID]; have != nil {
 			maps.Copy(have.by, b.by)
 			have.partial = have.partial || b.partial
