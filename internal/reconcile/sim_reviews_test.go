@@ -29,6 +29,8 @@ type reviewLaws struct {
 	// later are files that pull requests brought and that were not taken over so far: they
 	// were invalid, and may become valid by what others do.
 	later map[string]*bringing
+	// may are all files of ranges in which a pull request may have brought something.
+	may map[string]string
 }
 
 // bringing is how pull requests brought a wish.
@@ -48,7 +50,7 @@ type served struct {
 }
 
 func newReviewLaws() reviewLaws {
-	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}}
+	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}}
 }
 
 // judge is the engine as the reviewer sees it. Judging writes nothing anywhere (P2), and a
@@ -141,7 +143,9 @@ func (s *story) brought(from, head string, clients []state.Client) {
 	for _, p := range s.repo.differ(from, head) {
 		now[p] = s.repo.trees[head][p]
 	}
-	files, direct := map[int]map[string]bool{}, map[string]bool{}
+	// files are those that each brought; bad those that something changed which no plan was
+	// made of; covered the commits that a plan was made of with its head.
+	files, bad, covered := map[int]map[string]bool{}, map[string]bool{}, map[string]bool{}
 	sure, byGit, whole, any := map[int]bool{}, map[int]bool{}, map[int]bool{}, false
 	for _, c := range s.pulls.all {
 		same := false
@@ -155,6 +159,11 @@ func (s *story) brought(from, head string, clients []state.Client) {
 			sure[c.number], byGit[c.number] = true, known
 			whole[c.number] = kept != nil && !kept.static && (same || c.landed != "" && kept.head == c.landed)
 		}
+		if kept != nil && !kept.static && known && ids[kept.head] {
+			for _, m := range s.repo.history(from, kept.head) {
+				covered[m.ID] = true
+			}
+		}
 		if same {
 			files[c.number] = map[string]bool{}
 			for p := range kept.files {
@@ -166,20 +175,19 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		c := s.pulls.by[s.heads[i]]
 		any = any || c != nil
 		for _, p := range s.repo.differ(s.heads[i-1], s.heads[i]) {
-			switch {
-			case c != nil && byGit[c.number]: // by its content alone, only what its plan was made of is known to be its own
+			planned := covered[s.heads[i]]
+			if c != nil && byGit[c.number] { // by its content alone, only what its plan was made of is known to be its own
 				if files[c.number] == nil {
 					files[c.number] = map[string]bool{}
 				}
 				files[c.number][p] = true
-			default:
-				direct[p] = direct[p] || !slices.ContainsFunc(slices.Collect(maps.Keys(sure)), func(n int) bool { return whole[n] && files[n][p] && madeOf(s.pulls.kept[n], now) })
+				planned = planned || whole[c.number]
 			}
+			bad[p] = bad[p] || !planned
 		}
 	}
 	// What a plan was made of, and is there as it was planned, was shown, whoever else changed
 	// it in between.
-	asPlanned := map[string]bool{}
 	if s.died && len(sure) > 0 {
 		s.hit(diedAccepting)
 	}
@@ -187,16 +195,19 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		s.recordedAccepted(n, head)
 		if kept := s.pulls.kept[n]; whole[n] && madeOf(kept, now) {
 			for p := range kept.files {
-				asPlanned[p] = true
+				bad[p] = false
 			}
 		}
 	}
 	for p := range now {
 		delete(l.later, p)
-		b := &bringing{by: map[int]bool{}, blob: now[p], partial: direct[p] && !asPlanned[p]}
+		if delete(l.may, p); any {
+			l.may[p] = now[p]
+		}
+		b := &bringing{by: map[int]bool{}, blob: now[p], partial: bad[p]}
 		for n := range sure {
 			if files[n][p] {
-				b.by[n], b.partial = true, b.partial || !whole[n] && !asPlanned[p]
+				b.by[n] = true
 			}
 		}
 		if strings.HasPrefix(p, "clients/") && now[p] != "" && len(b.by) > 0 {
@@ -207,14 +218,13 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		if !s.touchedBy(c, head) {
 			continue
 		}
-		l.maybe[c.ID] = l.maybe[c.ID] || any
+		l.maybe[c.ID] = l.maybe[c.ID] || any || l.may[c.Path] == c.Blob
 		own := s.filesOfClient(c, now)
 		var set []int
-		partial := slices.ContainsFunc(own, func(p string) bool { return direct[p] && !asPlanned[p] })
+		partial := slices.ContainsFunc(own, func(p string) bool { return bad[p] })
 		for n := range sure {
 			if slices.ContainsFunc(own, func(p string) bool { return files[n][p] }) {
 				set = append(set, n)
-				partial = partial || !whole[n] && slices.ContainsFunc(own, func(p string) bool { return files[n][p] && !asPlanned[p] })
 			}
 		}
 		if _, its := now[c.Path]; its {
@@ -413,6 +423,9 @@ func (s *story) takenLater() {
 	l := &s.pulls.laws
 	for _, c := range s.clients() {
 		b := l.later[c.Path]
+		if c.Accepted == s.accepted && l.may[c.Path] == c.Blob && c.Converged != c.WishHash {
+			l.maybe[c.ID] = true // it may have become valid just now
+		}
 		if b == nil || b.blob != c.Blob || c.Removed {
 			continue
 		}
