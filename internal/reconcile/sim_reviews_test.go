@@ -219,7 +219,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 			continue
 		}
 		l.maybe[c.ID] = l.maybe[c.ID] || any || l.may[c.Path] == c.Blob
-		own := s.filesOfClient(c, now)
+		own := s.filesOfClient(c, now, refOf(s.trees[head].template) != "")
 		var set []int
 		partial := slices.ContainsFunc(own, func(p string) bool { return bad[p] })
 		for n := range sure {
@@ -279,12 +279,13 @@ func (s *story) touchedBy(c state.Client, head string) bool {
 	return c.Commit == head
 }
 
-// filesOfClient are those of the changed files that a client's wish comes from.
-func (s *story) filesOfClient(c state.Client, now map[string]string) []string {
+// filesOfClient are those of the changed files that a client's wish comes from. A template
+// that is broken is not.
+func (s *story) filesOfClient(c state.Client, now map[string]string, template bool) []string {
 	var out []string
 	for p := range now {
 		name := strings.TrimSuffix(strings.TrimPrefix(p, "clients/"), ".yaml")
-		if p == "templates/shop.yaml" || name == c.Name || slices.Contains(c.Former, name) && now[p] == "" {
+		if template && p == "templates/shop.yaml" || name == c.Name || slices.Contains(c.Former, name) && now[p] == "" {
 			out = append(out, p)
 		}
 	}
@@ -301,7 +302,7 @@ func (s *story) lookOf(m manifests, c state.Client) look {
 }
 
 func refOf(template string) string {
-	_, rest, _ := strings.Cut(template, "ref: ")
+	_, rest, _ := strings.Cut(template, "ref: ") // a broken one has none
 	return rest[:min(2, len(rest))]
 }
 
