@@ -159,8 +159,12 @@ func (b *builder) serving() (state.Resource, bool) {
 
 func (b *builder) create(w state.Resource, prior *state.Resource, reason string) {
 	t := b.traits(w.Provider, w.Ref.Kind)
-	b.add(Step{Number: Number(w.Ref.Kind), Action: Create, Ref: w.Ref, Provider: w.Provider, Wish: &w, Prior: prior, Fields: diff(state.Resource{}, w),
-		Reason: reason, Undo: undoOfCreate(w, t), Calls: t.ObserveCalls + t.CreateCalls})
+	s := Step{Number: Number(w.Ref.Kind), Action: Create, Ref: w.Ref, Provider: w.Provider, Wish: &w, Prior: prior, Fields: diff(state.Resource{}, w),
+		Reason: reason, Undo: undoOfCreate(w, t), Calls: t.ObserveCalls + t.CreateCalls}
+	if old, serves := b.serving(); serves && !t.Promotable && SameHost(old, w) {
+		s.Risk = RiskTraffic // nobody has to promote it
+	}
+	b.add(s)
 }
 
 func undoOfCreate(w state.Resource, t state.Traits) string {

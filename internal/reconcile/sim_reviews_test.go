@@ -25,10 +25,12 @@ type reviewLaws struct {
 	let map[state.ClientID]map[string]bool
 	// pushed are the versions that pushes brought that nobody proposed, by client.
 	pushed map[state.ClientID]map[look]bool
-	serves map[string]look // by host that is up
+	serves map[string]served // by host that is up
 	// later are files that pull requests brought and that were not taken over so far: they
 	// were invalid, and may become valid by what others do.
 	later map[string]*bringing
+	// may are all files of ranges in which a pull request may have brought something.
+	may map[string]string
 }
 
 // bringing is how pull requests brought a wish.
@@ -41,8 +43,14 @@ type bringing struct {
 // look is what people see of a site.
 type look struct{ colour, ref string }
 
+// served is what people see at a host, and whose it is.
+type served struct {
+	look
+	owner state.ClientID
+}
+
 func newReviewLaws() reviewLaws {
-	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]look{}, later: map[string]*bringing{}}
+	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}}
 }
 
 // judge is the engine as the reviewer sees it. Judging writes nothing anywhere (P2), and a
@@ -135,7 +143,9 @@ func (s *story) brought(from, head string, clients []state.Client) {
 	for _, p := range s.repo.differ(from, head) {
 		now[p] = s.repo.trees[head][p]
 	}
-	files, direct := map[int]map[string]bool{}, map[string]bool{}
+	// files are those that each brought; bad those that something changed which no plan was
+	// made of; covered the commits that a plan was made of with its head.
+	files, bad, covered := map[int]map[string]bool{}, map[string]bool{}, map[string]bool{}
 	sure, byGit, whole, any := map[int]bool{}, map[int]bool{}, map[int]bool{}, false
 	for _, c := range s.pulls.all {
 		for _, sh := range s.pulls.plans[c.number] {
@@ -148,6 +158,11 @@ func (s *story) brought(from, head string, clients []state.Client) {
 			sure[c.number], byGit[c.number] = true, known
 			whole[c.number] = kept != nil && !kept.static && (same || c.landed != "" && kept.head == c.landed)
 		}
+		if kept != nil && !kept.static && known && ids[kept.head] {
+			for _, m := range s.repo.history(from, kept.head) {
+				covered[m.ID] = true
+			}
+		}
 		if same {
 			files[c.number] = map[string]bool{}
 			for p := range kept.files {
@@ -159,20 +174,19 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		c := s.pulls.by[s.heads[i]]
 		any = any || c != nil
 		for _, p := range s.repo.differ(s.heads[i-1], s.heads[i]) {
-			switch {
-			case c != nil && byGit[c.number]: // by its content alone, only what its plan was made of is known to be its own
+			planned := covered[s.heads[i]]
+			if c != nil && byGit[c.number] { // by its content alone, only what its plan was made of is known to be its own
 				if files[c.number] == nil {
 					files[c.number] = map[string]bool{}
 				}
 				files[c.number][p] = true
-			default:
-				direct[p] = direct[p] || !slices.ContainsFunc(slices.Collect(maps.Keys(sure)), func(n int) bool { return whole[n] && files[n][p] && madeOf(s.pulls.kept[n], now) })
+				planned = planned || whole[c.number]
 			}
+			bad[p] = bad[p] || !planned
 		}
 	}
 	// What a plan was made of, and is there as it was planned, was shown, whoever else changed
 	// it in between.
-	asPlanned := map[string]bool{}
 	if s.died && len(sure) > 0 {
 		s.hit(diedAccepting)
 	}
@@ -180,16 +194,19 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		s.recordedAccepted(n, head)
 		if kept := s.pulls.kept[n]; whole[n] && madeOf(kept, now) {
 			for p := range kept.files {
-				asPlanned[p] = true
+				bad[p] = false
 			}
 		}
 	}
 	for p := range now {
 		delete(l.later, p)
-		b := &bringing{by: map[int]bool{}, blob: now[p], partial: direct[p] && !asPlanned[p]}
+		if delete(l.may, p); any {
+			l.may[p] = now[p]
+		}
+		b := &bringing{by: map[int]bool{}, blob: now[p], partial: bad[p]}
 		for n := range sure {
 			if files[n][p] {
-				b.by[n], b.partial = true, b.partial || !whole[n] && !asPlanned[p]
+				b.by[n] = true
 			}
 		}
 		if strings.HasPrefix(p, "clients/") && now[p] != "" && len(b.by) > 0 {
@@ -200,14 +217,13 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		if !s.touchedBy(c, head) {
 			continue
 		}
-		l.maybe[c.ID] = l.maybe[c.ID] || any
-		own := s.filesOfClient(c, now)
+		l.maybe[c.ID] = l.maybe[c.ID] || any || l.may[c.Path] == c.Blob
+		own := s.filesOfClient(c, now, refOf(s.trees[head].template) != "")
 		var set []int
-		partial := slices.ContainsFunc(own, func(p string) bool { return direct[p] && !asPlanned[p] })
+		partial := slices.ContainsFunc(own, func(p string) bool { return bad[p] })
 		for n := range sure {
 			if slices.ContainsFunc(own, func(p string) bool { return files[n][p] }) {
 				set = append(set, n)
-				partial = partial || !whole[n] && slices.ContainsFunc(own, func(p string) bool { return files[n][p] && !asPlanned[p] })
 			}
 		}
 		if _, its := now[c.Path]; its {
@@ -262,12 +278,13 @@ func (s *story) touchedBy(c state.Client, head string) bool {
 	return c.Commit == head
 }
 
-// filesOfClient are those of the changed files that a client's wish comes from.
-func (s *story) filesOfClient(c state.Client, now map[string]string) []string {
+// filesOfClient are those of the changed files that a client's wish comes from. A template
+// that is broken is not.
+func (s *story) filesOfClient(c state.Client, now map[string]string, template bool) []string {
 	var out []string
 	for p := range now {
 		name := strings.TrimSuffix(strings.TrimPrefix(p, "clients/"), ".yaml")
-		if p == "templates/shop.yaml" || name == c.Name || slices.Contains(c.Former, name) && now[p] == "" {
+		if template && p == "templates/shop.yaml" || name == c.Name || slices.Contains(c.Former, name) && now[p] == "" {
 			out = append(out, p)
 		}
 	}
@@ -284,7 +301,7 @@ func (s *story) lookOf(m manifests, c state.Client) look {
 }
 
 func refOf(template string) string {
-	_, rest, _ := strings.Cut(template, "ref: ")
+	_, rest, _ := strings.Cut(template, "ref: ") // a broken one has none
 	return rest[:min(2, len(rest))]
 }
 
@@ -325,35 +342,38 @@ func (s *story) servesWhatWasShown(when string) {
 		return
 	}
 	for _, host := range slices.Sorted(maps.Keys(s.up)) {
-		now, owner := s.sees(host)
-		was, known := l.serves[host]
-		if l.serves[host] = now; !known || now == was || owner == "" {
+		now, was := s.sees(host), l.serves[host]
+		if l.serves[host] = now; now == was || now.owner == "" || now.owner != was.owner {
+			continue // that a name moves is a step of its own
+		}
+		b, c := l.bound[now.owner], s.client(now.owner)
+		if b == nil || c.RollingBack != "" || len(l.let[now.owner]) > 0 {
 			continue
 		}
-		b, c := l.bound[owner], s.client(owner)
-		if b == nil || c.RollingBack != "" || len(l.let[owner]) > 0 || l.pushed[owner][now] {
-			continue
+		colour, ref := now.colour == was.colour, now.ref == was.ref
+		for x := range l.pushed[now.owner] {
+			colour, ref = colour || x.colour == now.colour, ref || x.ref == now.ref
 		}
-		found := false
 		for n := range b.by {
 			for _, sh := range s.pulls.plans[n] {
-				found = found || !sh.static && s.lookOf(sh.tree, c) == now
+				x := s.lookOf(sh.tree, c)
+				colour, ref = colour || !sh.static && x.colour == now.colour, ref || !sh.static && x.ref == now.ref
 			}
 		}
-		if !found {
+		if !colour || !ref {
 			s.broken("P12: %s shows %v after %s, was %v, and no plan of pull requests %v said so", host, now, when, was, slices.Sorted(maps.Keys(b.by)))
 		}
 	}
 }
 
-// sees is what people see at a host, and whose it is; "" where that can't be told.
-func (s *story) sees(host string) (look, state.ClientID) {
+// sees is what people see at a host; nobody's where that can't be told.
+func (s *story) sees(host string) served {
 	d, ok := s.vendors.world.Serves(host)
 	o, there := s.vendors.world.Object(d)
 	if !ok || !there || !ours(o) || s.planted[o.ID] {
-		return look{}, ""
+		return served{}
 	}
-	return look{s.vendors.world.BuiltWith(d)["COLOUR"], attribute(o, "ref")}, o.Mark.Client
+	return served{look{s.vendors.world.BuiltWith(d)["COLOUR"], attribute(o, "ref")}, o.Mark.Client}
 }
 
 // letBy notes what an approval lets run.
@@ -389,7 +409,7 @@ func (s *story) reviewed() {
 		}
 	}
 	for _, c := range s.clients() {
-		if c.Settled && c.RetryAt.IsZero() && !waits[c.ID] && (c.Status == state.StatusActive && c.Converged == c.WishHash || c.Status == state.StatusRetained) {
+		if c.Settled && !waits[c.ID] && (c.Status == state.StatusActive && c.Converged == c.WishHash || c.Status == state.StatusRetained) {
 			delete(l.bound, c.ID)
 			delete(l.maybe, c.ID)
 			delete(l.let, c.ID)
@@ -403,11 +423,18 @@ func (s *story) takenLater() {
 	l := &s.pulls.laws
 	for _, c := range s.clients() {
 		b := l.later[c.Path]
+		if c.Accepted == s.accepted && l.may[c.Path] == c.Blob && c.Converged != c.WishHash {
+			l.maybe[c.ID] = true // it may have become valid just now
+		}
 		if b == nil || b.blob != c.Blob || c.Removed {
 			continue
 		}
 		delete(l.later, c.Path)
 		l.maybe[c.ID] = true
+		if l.pushed[c.ID] == nil {
+			l.pushed[c.ID] = map[look]bool{}
+		}
+		l.pushed[c.ID][look{ref: refOf(s.trees[s.accepted].template)}] = true // what it inherits is that of now
 		if have := l.bound[c.ID]; have != nil {
 			maps.Copy(have.by, b.by)
 			have.partial = have.partial || b.partial
