@@ -312,8 +312,9 @@ func TestS39EmptyOnGitHub(t *testing.T) {
 			h.active("a", "b")
 			calls := h.calls.len()
 			var commit string
+			n := 0
 			if x.merged {
-				n := h.propose("empty", x.change)
+				n = h.propose("empty", x.change)
 				h.look()
 				h.wantComment(n, "plan", "would wait")
 				commit = h.merge(n, simulated.Squash)
@@ -323,8 +324,12 @@ func TestS39EmptyOnGitHub(t *testing.T) {
 			h.look()
 			h.wantStatus(commit, "apply", "failure", "Nothing changes: the tree is empty. 2 clients would lose their manifest")
 			h.wantUntouched(calls, "a", "b")
-			if v := h.status(); len(v.Holds) != 1 || v.Holds[0].Kind != state.HoldHistory {
-				t.Errorf("holds: %+v", v.Holds)
+			v := h.status()
+			if len(v.Holds) != 1 || v.Holds[0].Kind != state.HoldHistory {
+				t.Fatalf("holds: %+v", v.Holds)
+			}
+			if x.merged {
+				h.wantComment(n, "result", "Nothing of this merge was accepted", "the tree is empty", "/reconciler approve "+v.Holds[0].Fingerprint)
 			}
 		})
 	}

@@ -315,6 +315,11 @@ func (e *Engine) commit(head string, in accept.Input, r accept.Result) error {
 				return err
 			}
 		}
+		if r.Held {
+			if err := heldBy(tx, head, in.Reviews); err != nil {
+				return err
+			}
+		}
 		if !r.Held {
 			if err := acceptedBy(tx, head, in.Reviews); err != nil {
 				return err

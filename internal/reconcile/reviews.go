@@ -201,7 +201,25 @@ func acceptedBy(tx store.Tx, head string, brought []accept.Review) error {
 		if !ok || slices.Contains(p.Accepted, head) {
 			continue
 		}
-		p.Accepted = append(p.Accepted, head)
+		p.Accepted, p.HeldBy = append(p.Accepted, head), ""
+		if err := store.PutPull(tx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// heldBy notes which head that waits as a whole brought the pull requests.
+func heldBy(tx store.Tx, head string, brought []accept.Review) error {
+	for _, r := range brought {
+		p, ok, err := store.Pull(tx, r.Pull)
+		if err != nil {
+			return err
+		}
+		if !ok || p.HeldBy == head {
+			continue
+		}
+		p.HeldBy = head
 		if err := store.PutPull(tx, p); err != nil {
 			return err
 		}

@@ -14,7 +14,8 @@ import (
 type PullResult struct {
 	Commit   string // on the branch
 	Clients  []ClientResult
-	Problems []Problem // of files that are invalid at the commit
+	Problems []Problem   // of files that are invalid at the commit
+	Hold     *state.Hold // the commit waits as a whole: nothing of it was accepted; nil: it doesn't
 	Took     time.Duration
 	Repo     Repo
 	Link     string // the commit's page, for people; "": there is none

@@ -52,13 +52,27 @@ func (c ClientResult) word() string {
 func (r PullResult) Markdown() string {
 	s := &sheet{}
 	all := r.sorted()
-	if len(all) == 1 && len(r.Problems) == 0 {
+	if r.Hold != nil {
+		r.whole(s)
+	} else if len(all) == 1 && len(r.Problems) == 0 {
 		r.one(s, all[0])
 	} else {
 		r.many(s, all)
 	}
 	s.frame(r.foot())
 	return s.String(MaxComment)
+}
+
+// whole is the comment about a commit of which nothing was accepted.
+func (r PullResult) whole(s *sheet) {
+	s.frame(MarkResult + "\n### " + icon("held") + " Nothing of this merge was accepted: it waits as a whole.\n")
+	text := "\nEvery site runs as before.\n\n**Cause:** " + Text(r.Hold.Reason) + "\n\n**What to do:** revert the merge"
+	if r.Hold.Approvable {
+		text += ", or someone with write access accepts it by commenting:\n\n```text\n/reconciler approve " + Clip(Line(r.Hold.Fingerprint), maxCell) + "\n```\n"
+	} else {
+		text += ".\n"
+	}
+	s.either(rankFirst, text, tooLong)
 }
 
 // one is the comment about a single client.

@@ -220,6 +220,9 @@ func (r *Reviewer) verdict(ctx context.Context, head string, t state.Report) err
 			return err
 		}
 	}
+	if err := r.waits(ctx, head); err != nil {
+		return err
+	}
 	return r.results(ctx, head, pulls)
 }
 

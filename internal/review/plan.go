@@ -507,7 +507,7 @@ func (r *Reviewer) put(tx store.Tx, p state.Pull) error {
 		return err
 	}
 	if ok {
-		p.Accepted, p.Comment, p.Result, p.ResultSaid = now.Accepted, now.Comment, now.Result, now.ResultSaid
+		p.Accepted, p.HeldBy, p.Comment, p.Result, p.ResultSaid = now.Accepted, now.HeldBy, now.Comment, now.Result, now.ResultSaid
 	}
 	return store.PutPull(tx, p)
 }

@@ -72,7 +72,11 @@ func (r *Reviewer) tellResult(ctx context.Context, p state.Pull, head string, on
 	if err != nil || !ended || len(c.Clients)+len(c.Problems) == 0 {
 		return err
 	}
-	body := c.Markdown()
+	return r.sayResult(ctx, p, c.Markdown())
+}
+
+// sayResult writes a result comment, once.
+func (r *Reviewer) sayResult(ctx context.Context, p state.Pull, body string) error {
 	said := digest(body)
 	if said == p.ResultSaid {
 		return nil
@@ -220,6 +224,44 @@ func (r *Reviewer) difference(ctx context.Context, c *report.ClientResult, revie
 	for i := range now.Changes {
 		if now.Changes[i].Client == c.Client.Name {
 			c.Now = &now.Changes[i]
+		}
+	}
+	return nil
+}
+
+// waits tells the pull requests that a head brought which waits as a whole.
+func (r *Reviewer) waits(ctx context.Context, head string) error {
+	var pulls []state.Pull
+	var hold *state.Hold
+	err := r.Store.View(func(tx store.Tx) error {
+		pulls, hold = nil, nil
+		holds, err := store.Holds(tx)
+		if err != nil {
+			return err
+		}
+		for _, h := range holds {
+			if h.Kind == state.HoldHistory && h.NewHead == head {
+				hold = &h
+			}
+		}
+		if hold == nil {
+			return nil
+		}
+		all, err := store.Pulls(tx)
+		for _, p := range all {
+			if p.HeldBy == head {
+				pulls = append(pulls, p)
+			}
+		}
+		return err
+	})
+	if err != nil || hold == nil {
+		return err
+	}
+	for _, p := range pulls {
+		c := report.PullResult{Commit: head, Hold: hold, Link: r.page(r.Pages.Commit, head)}
+		if err := r.sayResult(ctx, p, c.Markdown()); err != nil {
+			return err
 		}
 	}
 	return nil

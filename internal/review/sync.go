@@ -150,7 +150,7 @@ func (r *Reviewer) keep(changed, known []state.Pull) error {
 				}
 			}
 			if ok {
-				p.Accepted, p.Comment, p.Result, p.ResultSaid = now.Accepted, now.Comment, now.Result, now.ResultSaid
+				p.Accepted, p.HeldBy, p.Comment, p.Result, p.ResultSaid = now.Accepted, now.HeldBy, now.Comment, now.Result, now.ResultSaid
 			}
 			if err := r.merged(tx, &p); err != nil {
 				return err

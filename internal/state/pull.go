@@ -54,6 +54,8 @@ type Pull struct {
 	// What the forge gave us, to find it again without a search; 0: not known.
 	Comment int64 `json:"comment,omitempty"` // the plan
 	Result  int64 `json:"result,omitempty"`  // the result
+	// HeldBy is a head that waits as a whole and brought the pull request; "": none.
+	HeldBy string `json:"heldBy,omitempty"`
 	// ResultSaid is a digest of the result that was told.
 	ResultSaid string `json:"resultSaid,omitempty"`
 	// Heads that the branch accepted and that brought the pull request, newest last.
