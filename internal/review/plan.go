@@ -52,7 +52,7 @@ func (r *Reviewer) planDue(ctx context.Context) (next time.Time, err error) {
 	slices.SortStableFunc(all, func(a, b state.Pull) int { return a.HeadAt.Compare(b.HeadAt) })
 	among := beside(all)
 	var errs []error
-	left := maxPlans
+	left, until := maxPlans, r.Now().Add(maxPlanning)
 	for _, p := range all {
 		if ctx.Err() != nil {
 			return next, context.Cause(ctx)
@@ -66,7 +66,7 @@ func (r *Reviewer) planDue(ctx context.Context) (next time.Time, err error) {
 			next = sooner(next, at)
 			continue
 		}
-		if left--; left < 0 {
+		if left--; left < 0 || r.Now().After(until) {
 			return sooner(next, r.Now()), errors.Join(errs...)
 		}
 		if err := r.plan(ctx, p, base, among); err != nil {

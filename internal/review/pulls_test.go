@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -341,13 +342,16 @@ func TestS07RuleForkIsStatic(t *testing.T) {
 	d := newDesk(t)
 	fork := forge.Pull{Number: 1, Author: "sam", Fork: true, HeadRef: "main"}
 	head := d.propose(fork, "one", "bakery")
+	j := d.judge[head]
+	j.Problems = []report.Problem{{Client: "bakery", Path: "clients/bakery.yaml", Line: 3, Text: "odd"}}
+	d.judge[head] = j
 	d.look()
 	static := func() bool { return d.judged[len(d.judged)-1].Static }
 	if !static() || !d.record(1).Static {
 		t.Error("a fork was planned")
 	}
 	d.wantStatus(head, "plan", forge.Failure, "a maintainer comments")
-	if all := d.said(1, report.KindPlan); len(all) != 1 || !contains(all[0], "/reconciler plan "+head) || contains(all[0], "/edit/") {
+	if all := d.said(1, report.KindPlan); len(all) != 1 || !contains(all[0], "/reconciler plan "+head) || contains(all[0], "/edit/") || !contains(all[0], "/blob/"+head) {
 		t.Errorf("comments: %q", all)
 	}
 	d.comment("sam", 1, "/reconciler plan "+head)
@@ -721,5 +725,103 @@ func TestSinceTheLastPlan(t *testing.T) {
 	})
 	if c := again("last", "bakery", "florist"); contains(c, "Since the last plan") {
 		t.Errorf("what was under way is compared with:\n%s", c)
+	}
+}
+
+// Many plans that take their time keep nobody's command waiting for all of them.
+func TestCommandsBetweenPlans(t *testing.T) {
+	d := newDesk(t)
+	for n := range 10 {
+		d.open(n+1, fmt.Sprintf("%c", 'k'+n), fmt.Sprintf("s%d", n))
+	}
+	d.whileJudged = func() { d.later(4 * time.Second) }
+	next, err := d.Sync(t.Context())
+	if err != nil || len(d.judged) > 4 || next.After(d.time) {
+		t.Errorf("%d plans in one look; next %v; %v", len(d.judged), next, err)
+	}
+	id := d.comment("dana", 1, "/reconciler help")
+	d.sync()
+	if len(d.forge.reactions[id]) == 0 || len(d.judged) == 10 {
+		t.Errorf("after %d plans there are %d reactions", len(d.judged), len(d.forge.reactions[id]))
+	}
+	for range 3 {
+		d.sync()
+	}
+	if len(d.judged) != 10 {
+		t.Errorf("%d plans", len(d.judged))
+	}
+}
+
+// Looks, the outbox, the watch and the engine write records of pull requests at the same
+// time: none loses what another noted.
+func TestNothingIsLostAtOnce(t *testing.T) {
+	d := newDesk(t)
+	const pulls, rounds = 3, 20
+	for n := range pulls {
+		d.open(n+1, fmt.Sprintf("%c", 'k'+n), fmt.Sprintf("s%d", n))
+	}
+	d.sync()
+	ctx := t.Context()
+	var all sync.WaitGroup
+	all.Go(func() {
+		for i := range rounds {
+			for n := range pulls {
+				d.forge.mu.Lock()
+				p := d.forge.pulls[n+1]
+				p.Title = fmt.Sprint("Title ", i)
+				d.forge.pulls[n+1] = p
+				d.forge.mu.Unlock()
+			}
+			if _, err := d.Sync(ctx); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	all.Go(func() {
+		for range rounds {
+			if err := d.tell(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	all.Go(func() {
+		for range rounds {
+			if err := d.Watch(ctx); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	all.Go(func() {
+		for i := range rounds {
+			err := d.Store.Update(func(tx store.Tx) error {
+				for n := range pulls {
+					p, _, err := store.Pull(tx, n+1)
+					if err != nil {
+						return err
+					}
+					p.Accepted = append(p.Accepted, fmt.Sprintf("%040x", i))
+					if err := store.PutPull(tx, p); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	all.Wait()
+	if err := d.tell(); err != nil {
+		t.Error(err)
+	}
+	for n := range pulls {
+		r := d.record(n + 1)
+		if len(r.Accepted) != rounds || r.Title != fmt.Sprint("Title ", rounds-1) || r.Comment == 0 {
+			t.Errorf("%d of %d heads, %q, comment %d", len(r.Accepted), rounds, r.Title, r.Comment)
+		}
+		if c := d.said(n+1, report.KindPlan); len(c) != 1 {
+			t.Errorf("%d comments", len(c))
+		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 // Limits.
 const (
 	maxPlans    = 50                  // pull requests planned in one look
+	maxPlanning = 10 * time.Second    // in one look: whoever comments meanwhile is heard by the next
 	maxOthers   = 20                  // overlaps that one comment tells
 	keepPulls   = 90 * 24 * time.Hour // records of pull requests that ended
 	keepFiles   = 7 * 24 * time.Hour  // which files such a one changed, and what it showed
