@@ -132,6 +132,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		for _, c := range clients {
 			l.maybe[c.ID] = true
 		}
+		l.may = maps.Clone(s.repo.trees[head])
 		l.bound = map[state.ClientID]*bringing{}
 		return
 	}

@@ -176,6 +176,9 @@ func (r *Reviewer) plan(ctx context.Context, p state.Pull, base string) error {
 	return r.tell(p, before, v)
 }
 
+// unmerged stands for the blob of a file that a conflict keeps from being merged.
+const unmerged = "unmerged"
+
 // view is a judged pull request on its way to be told.
 type view struct {
 	comment report.PullPlan
@@ -198,6 +201,9 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 	p.Files = filesOf(m)
 	if len(m.Conflicts) > 0 {
 		p.Clients, p.Shown, p.Taken, p.Moving, p.Static = nil, nil, "", false, true // nothing was shown
+		for path := range p.Files {
+			p.Files[path] = unmerged // nobody made this of them
+		}
 		v.comment.Stage, v.comment.Conflicts = report.StageConflict, m.Conflicts
 		return nil
 	}
