@@ -132,6 +132,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		for _, c := range clients {
 			l.maybe[c.ID] = true
 		}
+		l.may = maps.Clone(s.repo.trees[head])
 		l.bound = map[state.ClientID]*bringing{}
 		return
 	}
@@ -218,7 +219,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 			continue
 		}
 		l.maybe[c.ID] = l.maybe[c.ID] || any || l.may[c.Path] == c.Blob
-		own := s.filesOfClient(c, now, refOf(s.trees[head].template) != "")
+		own := s.filesOfClient(c, now, !c.Removed && refOf(s.trees[head].template) != "")
 		var set []int
 		partial := slices.ContainsFunc(own, func(p string) bool { return bad[p] })
 		for n := range sure {
@@ -279,7 +280,7 @@ func (s *story) touchedBy(c state.Client, head string) bool {
 }
 
 // filesOfClient are those of the changed files that a client's wish comes from. A template
-// that is broken is not.
+// that is broken is not, and who goes needs none.
 func (s *story) filesOfClient(c state.Client, now map[string]string, template bool) []string {
 	var out []string
 	for p := range now {

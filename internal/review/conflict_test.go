@@ -30,7 +30,8 @@ func (clash) Changed(context.Context, string, string) ([]string, bool, error) {
 }
 func (clash) Merged(context.Context, int, string, string) (review.Merged, error) {
 	at := []accept.File{{Path: "clients/a.yaml", Blob: "b1"}}
-	return review.Merged{At: at, Files: at, Conflicts: []string{"clients/a.yaml"}}, nil
+	half := []accept.File{{Path: "clients/a.yaml", Blob: "b2"}}
+	return review.Merged{At: at, Files: half, Conflicts: []string{"clients/a.yaml"}}, nil
 }
 
 // one is a forge with one pull request.
@@ -65,5 +66,12 @@ func TestConflictsAreNotPlannedAgain(t *testing.T) {
 	next, err := r.Sync(t.Context())
 	if err != nil || !next.IsZero() {
 		t.Errorf("it is planned again at %v: %v", next, err)
+	}
+	var p state.Pull
+	if err := db.View(func(tx store.Tx) (err error) { p, _, err = store.Pull(tx, 1); return err }); err != nil {
+		t.Fatal(err)
+	}
+	if !p.Static || len(p.Files) != 1 || p.Files["clients/a.yaml"] == "b2" {
+		t.Errorf("half a merge is on record as shown: %+v", p)
 	}
 }

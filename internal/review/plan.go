@@ -204,6 +204,9 @@ func (r *Reviewer) plan(ctx context.Context, p state.Pull, base string, among *o
 	return r.tell(p, before, v, false)
 }
 
+// unmerged stands for the blob of a file that a conflict keeps from being merged.
+const unmerged = "unmerged"
+
 // view is a judged pull request on its way to be told.
 type view struct {
 	comment report.PullPlan
