@@ -229,6 +229,9 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 	p.Files = filesOf(m)
 	if len(m.Conflicts) > 0 {
 		p.Clients, p.Shown, p.Waits, p.Taken, p.Moving, p.Static = nil, nil, nil, "", false, true // nothing was shown
+		for path := range p.Files {
+			p.Files[path] = unmerged // nobody made this of them
+		}
 		v.comment.Stage, v.comment.Conflicts = report.StageConflict, m.Conflicts
 		v.whole, err = pack(reconcile.Preview{Commit: p.Head, Changes: []report.Change{}, Problems: []report.Problem{}})
 		return err
