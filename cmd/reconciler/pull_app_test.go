@@ -121,7 +121,7 @@ func TestAsAGitHubApp(t *testing.T) {
 	commit := h.merge(n, simulated.Squash)
 	h.look()
 	h.wantComment(n, "result", "one", "live")
-	h.wantStatus(commit, "apply", "success", "one")
+	h.wantStatus(commit, "apply", "success", "1 client up to date")
 	for _, c := range h.gh.Comments(n) {
 		if !c.App {
 			t.Errorf("a comment that is not the App's: %+v", c)
