@@ -85,8 +85,8 @@ func TestP9EveryMergeIsTold(t *testing.T) {
 	for _, n := range []int{2, 3} {
 		d.wantStatus(commits[n], "apply", forge.Success, "3 clients")
 	}
-	for _, n := range []int{1, 3} {
-		if all := d.said(n, report.KindResult); len(all) != 1 {
+	for n, name := range map[int]string{1: "bakery", 3: "florist"} {
+		if all := d.said(n, report.KindResult); len(all) != 1 || !contains(all[0], name) || contains(all[0], "dairy") {
 			t.Errorf("results of %d: %q", n, all)
 		}
 	}
@@ -342,9 +342,55 @@ func TestResultOfTheNewestHead(t *testing.T) {
 	second := commitID("next")
 	d.accept(second, nil, map[string]string{"bakery": "failed"}, 1)
 	d.look()
+	// The first is told once more, late.
+	d.update(func(tx store.Tx) error {
+		_, err := store.AddReport(tx, state.Report{Subject: "commit/" + first, State: "success", Text: "late", At: d.time})
+		return err
+	})
+	d.look()
 	all := d.said(1, report.KindResult)
 	if len(all) != 1 || !contains(all[0], second[:7]) || contains(all[0], first[:7]) {
 		t.Errorf("results: %q", all)
+	}
+}
+
+// A merge that changes no client has a status, and no comment.
+func TestS03RuleNoResultOfNothing(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one")
+	d.look()
+	commit := commitID("merge")
+	d.mergeAt(1, commit)
+	d.accept(commit, nil, nil, 1)
+	d.look()
+	d.wantStatus(commit, "apply", forge.Success, "no client changes")
+	if len(d.forge.comments) > 0 {
+		t.Errorf("comments: %+v", d.forge.comments)
+	}
+}
+
+// Somebody else's deployment of the same commit is not ours to end, and of many clients none
+// is shown under way.
+func TestDeploymentsAreOurs(t *testing.T) {
+	d, commit := merged(t, "succeeded")
+	d.forge.deployments = []forge.Deployment{{ID: 5, Commit: commit, Environment: "bakery", Task: "deploy"}}
+	d.look()
+	if len(d.forge.states[5]) > 0 || len(d.forge.deployments) != 2 {
+		t.Errorf("deployments: %+v; states %+v", d.forge.deployments, d.forge.states)
+	}
+	for _, clients := range []int{maxProgress, maxProgress + 1} {
+		d := newDesk(t)
+		fates := map[string]string{}
+		for i := range clients {
+			fates[fmt.Sprintf("s%d", i)] = "pending"
+		}
+		d.accept(commit, nil, fates)
+		if err := d.tell(); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(d.forge.deployments); (got == clients) != (clients <= maxProgress) || got != 0 && got != clients {
+			t.Errorf("%d clients under way have %d deployments", clients, got)
+		}
 	}
 }
 
@@ -407,6 +453,8 @@ func TestP9OpenedAndMergedUnseen(t *testing.T) {
 	}
 	asked := d.forge.calls["PullsOf"]
 	d.look()
+	d.accept(commitID("young"), nil, map[string]string{"bakery": "succeeded"})
+	d.look() // a forge may not know yet what it merged
 	if d.forge.calls["PullsOf"] != asked {
 		t.Error("it is asked again and again")
 	}
@@ -536,6 +584,164 @@ func TestDeliverKeepsWhatLimitsStop(t *testing.T) {
 		d.wantStatus(head, "plan", forge.Success, "bakery")
 		if all := d.said(1, report.KindPlan); len(all) != 1 {
 			t.Errorf("comments: %q", all)
+		}
+	}
+}
+
+// A result is about what the pull request changed, though the head brought more; of one that
+// was merged before anybody planned it, and alone, it is about all of the head.
+func TestResultIsAboutThePullRequest(t *testing.T) {
+	for _, planned := range []bool{true, false} {
+		d := newDesk(t)
+		d.open(1, "one", "bakery")
+		if !planned {
+			d.head = ""
+		}
+		d.look()
+		commit := commitID("merge")
+		d.mergeAt(1, commit)
+		d.sync()
+		d.accept(commit, nil, map[string]string{"bakery": "succeeded", "dairy": "succeeded"}, 1)
+		d.look()
+		if all := d.said(1, report.KindResult); len(all) != 1 || !contains(all[0], "bakery") || contains(all[0], "dairy") == planned {
+			t.Errorf("planned %t: %q", planned, all)
+		}
+	}
+}
+
+// What is told of a client is the run of this head, and what it waits for.
+func TestClientResult(t *testing.T) {
+	d := newDesk(t)
+	c := state.Client{ID: "bakery-1", Name: "bakery", Deployment: "d1"}
+	holds := []state.Hold{{Fingerprint: "a", Client: "bakery-1"}, {Fingerprint: "b", Client: "dairy-1"}, {Fingerprint: "c", Clients: []state.ClientID{"dairy-1", "bakery-1"}}, {Fingerprint: "d", Clients: []state.ClientID{"dairy-1"}}}
+	d.update(func(tx store.Tx) error {
+		return store.PutDeployment(tx, state.Deployment{ID: "d1", Client: c.ID, Commit: "head"})
+	})
+	tests := []struct {
+		head, fate string
+		run        bool
+		holds      string
+	}{
+		{"head", "succeeded", true, ""},
+		{"other", "succeeded", false, ""},
+		{"head", "superseded by other", false, ""},
+		{"head", "held", true, "ac"},
+	}
+	d.view(func(tx store.Tx) error {
+		for _, tt := range tests {
+			r, err := d.clientResult(tx, c, tt.head, tt.fate, holds)
+			if err != nil {
+				return err
+			}
+			got := ""
+			for _, h := range r.Holds {
+				got += h.Fingerprint
+			}
+			if (r.Run.ID != "") != tt.run || got != tt.holds {
+				t.Errorf("%+v: run %q, holds %s", tt, r.Run.ID, got)
+			}
+		}
+		return nil
+	})
+}
+
+// What is under way, what waits in the outbox and what is over is not watched.
+func TestWatchLeavesAlone(t *testing.T) {
+	d, commit := merged(t, "pending")
+	d.sync()
+	waiting := len(d.outbox())
+	if err := d.Watch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(d.outbox()); got != waiting || d.forge.calls["Statuses"] > 0 {
+		t.Errorf("%d reports where there were %d; %d looks", got, waiting, d.forge.calls["Statuses"])
+	}
+	d.look()
+	d.forge.statuses[commit] = nil
+	d.open(2, "two", "dairy")
+	d.look()
+	p := d.forge.pulls[2]
+	p.Open = false
+	d.forge.pulls[2] = p
+	d.look()
+	d.forge.statuses[p.Head] = nil
+	if err := d.Watch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(d.outbox()); got > 0 || d.forge.calls["Statuses"] > 0 {
+		t.Errorf("%d reports; %d looks", got, d.forge.calls["Statuses"])
+	}
+	d.accept(commit, nil, map[string]string{"bakery": "succeeded"})
+	waiting = len(d.outbox())
+	if err := d.Watch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(d.outbox()); got != waiting {
+		t.Errorf("%d reports where there were %d", got, waiting)
+	}
+}
+
+// Suggestions are brought to what is wanted: none twice, those whose problem is gone taken
+// back, nobody else's touched; and no more than a few.
+func TestSuggestionsAreBroughtToWhatIsWanted(t *testing.T) {
+	d := newDesk(t)
+	head := d.open(1, "one", "bakery")
+	j := d.judge[head]
+	problem := func(path string, line int) report.Problem {
+		return report.Problem{Client: "bakery", Path: path, Line: line, Text: "odd", Repair: fmt.Sprintf("line: %d", line)}
+	}
+	j.Problems = []report.Problem{problem("clients/there.yaml", 2), problem("clients/bakery.yaml", 0)} // not of its files; of no line
+	for line := range maxSuggestions + 5 {
+		j.Problems = append(j.Problems, problem("clients/bakery.yaml", line+1))
+	}
+	d.judge[head] = j
+	theirs := forge.Suggestion{ID: 1, Pull: 1, Path: "clients/bakery.yaml", Line: 3, Body: "somebody's word"}
+	d.forge.suggestions = []forge.Suggestion{theirs}
+	d.look()
+	if n := len(d.forge.suggestions); n != 1+maxSuggestions {
+		t.Fatalf("%d suggestions", n)
+	}
+	for _, s := range d.forge.suggestions {
+		if s.Path != "clients/bakery.yaml" || s.Line < 1 {
+			t.Errorf("%+v", s)
+		}
+	}
+	d.forge.suggestions = append(d.forge.suggestions, d.forge.suggestions[1]) // made twice: an answer was lost
+	d.forge.suggestions[len(d.forge.suggestions)-1].ID = 2
+	made := d.forge.calls["Suggest"]
+	d.comment("dana", 1, "/reconciler plan")
+	d.look()
+	if n := len(d.forge.suggestions); n != 1+maxSuggestions || d.forge.calls["Suggest"] != made {
+		t.Errorf("%d suggestions, %d made again", n, d.forge.calls["Suggest"]-made)
+	}
+	j.Problems = nil
+	d.judge[head] = j
+	d.comment("dana", 1, "/reconciler plan")
+	d.look()
+	if len(d.forge.suggestions) != 1 || d.forge.suggestions[0] != theirs {
+		t.Errorf("%+v", d.forge.suggestions)
+	}
+}
+
+// An App shows problems on their lines, and a check that fails; whoever is none does not try.
+func TestChecks(t *testing.T) {
+	for _, app := range []bool{true, false} {
+		d := newDesk(t)
+		d.App, d.forge.me.App = app, app
+		head := d.open(1, "one", "bakery")
+		j := d.judge[head]
+		j.Problems = []report.Problem{{Client: "bakery", Path: "clients/bakery.yaml", Line: 3, Column: 2, Text: "odd", Hint: "even"}}
+		d.judge[head] = j
+		d.look()
+		if got := len(d.forge.checks); (got == 1) != app {
+			t.Fatalf("%d checks of an App: %t", got, app)
+		}
+		if !app {
+			continue
+		}
+		c := d.forge.checks[0]
+		if c.Commit != head || c.State != forge.Failure || len(c.Annotations) != 1 || c.Annotations[0].Line != 3 || !contains(c.Annotations[0].Message, "even") {
+			t.Errorf("%+v", c)
 		}
 	}
 }

@@ -468,9 +468,7 @@ func TestRuleOverlaps(t *testing.T) {
 					t.Errorf("pull request %d says %q", n, all)
 				}
 			}
-			p := d.forge.pulls[2]
-			p.Open = false
-			d.forge.pulls[2] = p
+			d.mergeAt(2, commitID("merge"))
 			d.look()
 			d.look()
 			if all := d.said(1, report.KindPlan); len(all) != 1 || contains(all[0], "/pull/2") {
