@@ -111,8 +111,13 @@ const diedAccepting = "killed as it accepted pull requests"
 // forgeAway: the place where pull requests live did not answer.
 const forgeAway = "forge away"
 
-// stepOf names a step as people read it.
-func stepOf(client, action, ref string) string { return client + ": " + action + " " + ref }
+// stepOf names a step as people read it. A release's name knows versions of secrets.
+func stepOf(client, action, ref string) string {
+	if strings.HasPrefix(ref, string(state.KindDeployment)+"/") {
+		ref = string(state.KindDeployment)
+	}
+	return client + ": " + action + " " + ref
+}
 
 // allWritten is what vendors have, and how often the store was written.
 func (s *story) allWritten(alone bool) string {
