@@ -234,6 +234,9 @@ func (s *story) merge(c *change) {
 	tree, clash := mergeOf(s.trees[c.at], s.trees[s.newest()], c.tree())
 	if clash {
 		s.say("pull request %d conflicts", c.number)
+		if s.odds(2, "given up") {
+			c.state.Open, c.state.UpdatedAt = false, s.world.clock.Now()
+		}
 		return
 	}
 	s.say("pull request %d: %s of %s", c.number, how, c.head()[36:])
