@@ -414,7 +414,8 @@ func (r *Reviewer) tell(p, before state.Pull, v view) error {
 			return nil
 		}
 		if p.Open || p.Planned != p.Head { // what nobody came to plan ends, too
-			for context, line := range map[string]report.StatusLine{contextValidate: validate, contextPlan: plan} {
+			for i, line := range []report.StatusLine{validate, plan} {
+				context := []string{contextValidate, contextPlan}[i]
 				if err := r.report(tx, state.Report{Subject: "head/" + p.Head + "/" + context, State: line.State, Text: line.Text, URL: r.pullURL(p)}); err != nil {
 					return err
 				}
