@@ -50,6 +50,9 @@ func StepPrint(s Step) string {
 // risk, but no attributes. It lets pull requests be merged together: each showed its own
 // release, and what runs is one that holds both.
 func ClassPrint(s Step) string {
+	if s.Ref.Kind == state.KindDeployment {
+		s.Ref.Name, s.Release = "", "" // they are of what it is built with
+	}
 	own := owner{&s}
 	w := append(own.ref([]byte("class "), s.Ref), '\n')
 	w = append(w, string(s.Action)+"\n"...)

@@ -234,6 +234,9 @@ func (s *story) merge(c *change) {
 	tree, clash := mergeOf(s.trees[c.at], s.trees[s.newest()], c.tree())
 	if clash {
 		s.say("pull request %d conflicts", c.number)
+		if s.odds(2, "given up") {
+			c.state.Open, c.state.UpdatedAt = false, s.world.clock.Now()
+		}
 		return
 	}
 	s.say("pull request %d: %s of %s", c.number, how, c.head()[36:])
@@ -444,8 +447,9 @@ func (g gitOf) Merged(_ context.Context, number int, base, head string) (review.
 		tree, clash = mergeOf(s.trees[at], s.trees[base], c.tree())
 	}
 	out := review.Merged{At: filesOf(s.trees[base]), Files: filesOf(tree)}
-	if clash {
+	if clash { // it is looked at, and nothing is shown
 		out.Conflicts = []string{"clients"}
+		s.pulls.plans[number] = append(s.pulls.plans[number], &shown{head: head, static: true})
 	}
 	s.pulls.trees[head] = tree
 	return out, nil

@@ -111,8 +111,13 @@ const diedAccepting = "killed as it accepted pull requests"
 // forgeAway: the place where pull requests live did not answer.
 const forgeAway = "forge away"
 
-// stepOf names a step as people read it.
-func stepOf(client, action, ref string) string { return client + ": " + action + " " + ref }
+// stepOf names a step as people read it. A release's name knows versions of secrets.
+func stepOf(client, action, ref string) string {
+	if strings.HasPrefix(ref, string(state.KindDeployment)+"/") {
+		ref = string(state.KindDeployment)
+	}
+	return client + ": " + action + " " + ref
+}
 
 // allWritten is what vendors have, and how often the store was written.
 func (s *story) allWritten(alone bool) string {
@@ -136,126 +141,162 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		l.bound = map[state.ClientID]*bringing{}
 		return
 	}
-	ids := map[string]bool{}
+	r := s.rangeOf(from, head)
+	if s.died && len(r.sure) > 0 {
+		s.hit(diedAccepting)
+	}
+	for _, n := range slices.Sorted(maps.Keys(r.sure)) {
+		s.recordedAccepted(n, head)
+	}
+	for p := range r.now {
+		delete(l.later, p)
+		if delete(l.may, p); r.any {
+			l.may[p] = r.now[p]
+		}
+		if by := r.bringers(p); strings.HasPrefix(p, "clients/") && r.now[p] != "" && len(by) > 0 {
+			l.later[p] = &bringing{by: by, blob: r.now[p], partial: r.bad[p]}
+		}
+	}
+	for _, c := range clients {
+		if s.touchedBy(c, head) {
+			s.bind(r, c)
+		}
+	}
+}
+
+// landed is what lies between two heads, as the people know who did it.
+type landed struct {
+	head  string
+	ids   map[string]bool   // commits
+	now   map[string]string // path → blob of what differs
+	files map[int]map[string]bool
+	bad   map[string]bool // files that something changed which no plan was made of
+	// covered are the commits that a plan was made of with its head.
+	covered map[string]bool
+	sure    map[int]bool // pull requests that Git alone tells
+	byGit   map[int]bool // by their commits, not by what they hold
+	whole   map[int]bool // merged as they were planned
+	any     bool         // a pull request may have brought something
+}
+
+func (s *story) rangeOf(from, head string) *landed {
+	r := &landed{head: head, ids: map[string]bool{}, now: map[string]string{}, files: map[int]map[string]bool{}, bad: map[string]bool{}, covered: map[string]bool{},
+		sure: map[int]bool{}, byGit: map[int]bool{}, whole: map[int]bool{}}
 	for _, c := range s.repo.history(from, head) {
-		ids[c.ID] = true
+		r.ids[c.ID] = true
 	}
-	now := map[string]string{}
 	for _, p := range s.repo.differ(from, head) {
-		now[p] = s.repo.trees[head][p]
+		r.now[p] = s.repo.trees[head][p]
 	}
-	// files are those that each brought; bad those that something changed which no plan was
-	// made of; covered the commits that a plan was made of with its head.
-	files, bad, covered := map[int]map[string]bool{}, map[string]bool{}, map[string]bool{}
-	sure, byGit, whole, any := map[int]bool{}, map[int]bool{}, map[int]bool{}, false
 	for _, c := range s.pulls.all {
-		for _, sh := range s.pulls.plans[c.number] {
-			any = any || madeOf(sh, now)
-		}
-		kept, t := s.pulls.kept[c.number], s.pulls.told[c.number]
-		same := madeOf(kept, now) && (t.Open || t.Merged)
-		known := t.Number != 0 && (t.Open || t.Merged) && (ids[t.Head] || t.MergeCommit != "" && ids[t.MergeCommit])
-		if known || same {
-			sure[c.number], byGit[c.number] = true, known
-			whole[c.number] = kept != nil && !kept.static && (same || c.landed != "" && kept.head == c.landed)
-		}
-		if kept != nil && !kept.static && known && ids[kept.head] {
-			for _, m := range s.repo.history(from, kept.head) {
-				covered[m.ID] = true
-			}
-		}
-		if same {
-			files[c.number] = map[string]bool{}
-			for p := range kept.files {
-				files[c.number][p] = true
-			}
-		}
+		s.known(r, from, c)
 	}
 	for i := slices.Index(s.heads, from) + 1; i <= slices.Index(s.heads, head); i++ {
 		c := s.pulls.by[s.heads[i]]
-		any = any || c != nil
+		r.any = r.any || c != nil
 		for _, p := range s.repo.differ(s.heads[i-1], s.heads[i]) {
-			planned := covered[s.heads[i]]
-			if c != nil && byGit[c.number] { // by its content alone, only what its plan was made of is known to be its own
-				if files[c.number] == nil {
-					files[c.number] = map[string]bool{}
-				}
-				files[c.number][p] = true
-				planned = planned || whole[c.number]
+			planned := r.covered[s.heads[i]]
+			if c != nil && r.byGit[c.number] { // by its content alone, only what its plan was made of is known to be its own
+				r.add(c.number, p)
+				planned = planned || r.whole[c.number]
 			}
-			bad[p] = bad[p] || !planned
+			r.bad[p] = r.bad[p] || !planned
 		}
 	}
 	// What a plan was made of, and is there as it was planned, was shown, whoever else changed
 	// it in between.
-	if s.died && len(sure) > 0 {
-		s.hit(diedAccepting)
-	}
-	for n := range sure {
-		s.recordedAccepted(n, head)
-		if kept := s.pulls.kept[n]; whole[n] && madeOf(kept, now) {
+	for n := range r.sure {
+		if kept := s.pulls.kept[n]; r.whole[n] && madeOf(kept, r.now) {
 			for p := range kept.files {
-				bad[p] = false
+				r.bad[p] = false
 			}
 		}
 	}
-	for p := range now {
-		delete(l.later, p)
-		if delete(l.may, p); any {
-			l.may[p] = now[p]
-		}
-		b := &bringing{by: map[int]bool{}, blob: now[p], partial: bad[p]}
-		for n := range sure {
-			if files[n][p] {
-				b.by[n] = true
-			}
-		}
-		if strings.HasPrefix(p, "clients/") && now[p] != "" && len(b.by) > 0 {
-			l.later[p] = b
+	return r
+}
+
+// known notes what Git alone tells of a pull request.
+func (s *story) known(r *landed, from string, c *change) {
+	for _, sh := range s.pulls.plans[c.number] {
+		r.any = r.any || madeOf(sh, r.now)
+	}
+	kept, t := s.pulls.kept[c.number], s.pulls.told[c.number]
+	there := t.Number != 0 && (t.Open || t.Merged)
+	same := there && madeOf(kept, r.now)
+	byGit := there && (r.ids[t.Head] || t.MergeCommit != "" && r.ids[t.MergeCommit])
+	if byGit || same {
+		r.sure[c.number], r.byGit[c.number] = true, byGit
+		r.whole[c.number] = kept != nil && !kept.static && (same || c.landed != "" && kept.head == c.landed)
+	}
+	if kept != nil && !kept.static && byGit && r.ids[kept.head] {
+		for _, m := range s.repo.history(from, kept.head) {
+			r.covered[m.ID] = true
 		}
 	}
-	for _, c := range clients {
-		if !s.touchedBy(c, head) {
-			continue
+	if same {
+		for p := range kept.files {
+			r.add(c.number, p)
 		}
-		l.maybe[c.ID] = l.maybe[c.ID] || any || l.may[c.Path] == c.Blob
-		own := s.filesOfClient(c, now, !c.Removed && refOf(s.trees[head].template) != "")
-		var set []int
-		partial := slices.ContainsFunc(own, func(p string) bool { return bad[p] })
-		for n := range sure {
-			if slices.ContainsFunc(own, func(p string) bool { return files[n][p] }) {
-				set = append(set, n)
-			}
-		}
-		if _, its := now[c.Path]; its {
-			delete(l.later, c.Path)
-		}
-		b := l.bound[c.ID]
-		if len(set) == 0 {
-			if b != nil && !b.partial {
-				delete(l.bound, c.ID)
-			}
-			if b == nil || !b.partial {
-				if l.pushed[c.ID] == nil {
-					l.pushed[c.ID] = map[look]bool{}
-				}
-				l.pushed[c.ID][s.lookOf(s.trees[head], c)] = true
-			}
-			continue
-		}
-		if b == nil {
-			b = &bringing{by: map[int]bool{}}
-			l.bound[c.ID] = b
-		}
-		for n := range sure {
-			// A plan onto an older head showed what others brought, too.
-			b.by[n] = b.by[n] || slices.Contains(set, n) || s.pulls.kept[n] != nil && slices.ContainsFunc(own, func(p string) bool { _, its := s.pulls.kept[n].files[p]; return its })
-		}
-		maps.DeleteFunc(b.by, func(_ int, in bool) bool { return !in })
-		b.partial = b.partial || partial
-		slices.Sort(set)
-		s.say("    the wish of %s is of pull requests %v, as planned: %v", c.ID, set, !b.partial)
 	}
+}
+
+func (r *landed) add(number int, path string) {
+	if r.files[number] == nil {
+		r.files[number] = map[string]bool{}
+	}
+	r.files[number][path] = true
+}
+
+// bringers are the pull requests that brought one of the files.
+func (r *landed) bringers(paths ...string) map[int]bool {
+	out := map[int]bool{}
+	for n := range r.sure {
+		if slices.ContainsFunc(paths, func(p string) bool { return r.files[n][p] }) {
+			out[n] = true
+		}
+	}
+	return out
+}
+
+// bind notes whose wish it is that the client got.
+func (s *story) bind(r *landed, c state.Client) {
+	l := &s.pulls.laws
+	l.maybe[c.ID] = l.maybe[c.ID] || r.any || l.may[c.Path] == c.Blob
+	own := s.filesOfClient(c, r.now, !c.Removed && refOf(s.trees[r.head].template) != "")
+	set, partial := r.bringers(own...), slices.ContainsFunc(own, func(p string) bool { return r.bad[p] })
+	if _, its := r.now[c.Path]; its {
+		delete(l.later, c.Path)
+	}
+	b := l.bound[c.ID]
+	if len(set) == 0 {
+		if b != nil && !b.partial {
+			delete(l.bound, c.ID)
+		}
+		if b == nil || !b.partial {
+			l.push(c.ID, s.lookOf(s.trees[r.head], c))
+		}
+		return
+	}
+	if b == nil {
+		b = &bringing{by: map[int]bool{}}
+		l.bound[c.ID] = b
+	}
+	maps.Copy(b.by, set)
+	for n := range r.sure { // a plan onto an older head showed what others brought, too
+		if kept := s.pulls.kept[n]; kept != nil && slices.ContainsFunc(own, func(p string) bool { _, its := kept.files[p]; return its }) {
+			b.by[n] = true
+		}
+	}
+	b.partial = b.partial || partial
+	s.say("    the wish of %s is of pull requests %v, as planned: %v", c.ID, slices.Sorted(maps.Keys(set)), !b.partial)
+}
+
+// push notes what a push brought that nobody proposed.
+func (l *reviewLaws) push(id state.ClientID, x look) {
+	if l.pushed[id] == nil {
+		l.pushed[id] = map[look]bool{}
+	}
+	l.pushed[id][x] = true
 }
 
 // madeOf says that a range made of every file of a plan what it was made of.
@@ -432,10 +473,7 @@ func (s *story) takenLater() {
 		}
 		delete(l.later, c.Path)
 		l.maybe[c.ID] = true
-		if l.pushed[c.ID] == nil {
-			l.pushed[c.ID] = map[look]bool{}
-		}
-		l.pushed[c.ID][look{ref: refOf(s.trees[s.accepted].template)}] = true // what it inherits is that of now
+		l.push(c.ID, look{ref: refOf(s.trees[s.accepted].template)}) // what it inherits is that of now
 		if have := l.bound[c.ID]; have != nil {
 			maps.Copy(have.by, b.by)
 			have.partial = have.partial || b.partial

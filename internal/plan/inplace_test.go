@@ -1,0 +1,43 @@
+package plan_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// P12: where nobody has to promote a release, what builds it lets another version serve, and
+// bears the risk of that; the first one has nothing to take the place of.
+func TestReleasesThatServeAtOnceBearTheRisk(t *testing.T) {
+	inPlace := func(c plan.ClientInput) plan.Plan {
+		in := input(c)
+		host := in.Traits["local"]
+		release := host[state.KindDeployment]
+		release.Promotable = false
+		host[state.KindDeployment] = release
+		return plan.Calculate(in)
+	}
+	if got := changes(inPlace(client(t, shop("shop")))); !slices.Contains(got, "create deployment") {
+		t.Errorf("the first release: %v", got)
+	}
+	dark := shop("shop", func(e *manifest.Effective) { e.Settings = map[string]any{"theme": "dark"} })
+	second := becomes(t, settled(t, shop("shop")), dark)
+	if got := changes(inPlace(second)); !slices.Contains(got, "create deployment !traffic") {
+		t.Errorf("another release: %v", got)
+	}
+	if got := changes(plan.Calculate(input(second))); !slices.Contains(got, "create deployment") {
+		t.Errorf("another release, promoted: %v", got)
+	}
+
+	// Of a class are releases of whatever.
+	p := inPlace(second)
+	i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Ref.Kind == state.KindDeployment })
+	other := p.Steps[i]
+	other.Ref.Name, other.Release = "another", "another"
+	if plan.StepPrint(p.Steps[i]) == plan.StepPrint(other) || plan.ClassPrint(p.Steps[i]) != plan.ClassPrint(other) {
+		t.Error("a release's class knows what it is built with")
+	}
+}
