@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/compassdigital/reconciler/internal/accept"
@@ -16,7 +17,8 @@ import (
 // away. What gives it away are objects that only this installation makes, of clients that
 // it does not know: a manifest that is new to it may be theirs, and everything of theirs
 // would be made twice. So the first new client after a start is a reason to ask once, and so
-// is the first that is made from nothing: it may be one of an earlier time by the same name.
+// is the first site or database that is made: its client may be one of an earlier time by the
+// name of another one.
 
 // unheardOf says that a judgement makes clients up that are not on record.
 func unheardOf(in accept.Input, r accept.Result) bool {
@@ -32,20 +34,12 @@ func unheardOf(in accept.Input, r accept.Result) bool {
 	return false
 }
 
-// fromNothing says that a plan makes a site or a database of a client of which nothing is on
-// record: it may be there already, under an id that this state does not know.
-func fromNothing(g *group, p plan.Plan) bool {
-	for _, m := range g.members {
-		if len(m.recorded) > 0 {
-			continue
-		}
-		for _, s := range p.Steps {
-			if s.Ref.Client == m.client.ID && s.Action == plan.Create && (s.Ref.Kind == state.KindSite || s.Ref.Kind == state.KindDatabase) {
-				return true
-			}
-		}
-	}
-	return false
+// fromNothing says that a plan makes a site or a database, for the first time or because the
+// one on record is gone: it may be there, of a client that this state does not know.
+func fromNothing(p plan.Plan) bool {
+	return slices.ContainsFunc(p.Steps, func(s plan.Step) bool {
+		return s.Action == plan.Create && (s.Ref.Kind == state.KindSite || s.Ref.Kind == state.KindDatabase)
+	})
 }
 
 // foundBehind asks once after a start, before anything is made from nothing, whether the

@@ -162,6 +162,10 @@ func (s *story) restored() {
 	}
 	s.approveAll()
 	s.pollNow()
+	if whole { // it may be found out only when something is to be made
+		s.quiet()
+		s.pollNow()
+	}
 	if s.anotherClients() {
 		return
 	}

@@ -25,6 +25,7 @@ var onceRed = []struct {
 	{3224741, "a release that served was deleted to be built again"},
 	{3223963, "a release was built without the environment, which nobody could look at"},
 	{3240330, "a folder that was put back knew a client only by name, and it was made a second time"},
+	{3242669, "a folder that was put back knew a client that was another one's name by now"},
 	{3246180, "a look into an uncertain update was refused, and the update was taken for failed"},
 	{3711778, "a file that says it was somebody who is still there counted as asking for a name"},
 	{3219595, "a name that redirects to one that was swapped away counted as served by another version"},
