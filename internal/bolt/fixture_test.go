@@ -63,6 +63,9 @@ func TestEverySchemaOpens(t *testing.T) {
 				t.Errorf("(-want +got)\n%s", d)
 			}
 			for _, name := range store.Buckets() {
+				if schema < newest {
+					break // it has what there was then
+				}
 				if !strings.Contains(got, "\n"+name+" ") && !strings.HasPrefix(got, name+" ") {
 					t.Errorf("nothing in bucket %s: a fixture has a record of every kind", name)
 				}
@@ -223,6 +226,10 @@ func everyRecord(tx store.Tx) error {
 		store.PutVerdict(tx, state.Verdict{Commit: "4f1c", Seq: 7, At: at, Clients: map[state.ClientID]string{id: "succeeded"}, State: "success", Ended: at}),
 		store.PutSecret(tx, store.SecretRecord{Ref: secret, Text: []byte("invented"), At: at, By: "dana", From: "set"}),
 		store.PutLastRun(tx, "purge", at),
+		store.PutPull(tx, state.Pull{Number: 7, Title: "Add demoshop", Author: "dana", URL: "https://git.example/pull/7", Merged: true, MergeCommit: "4f1c", Head: "4f1b", HeadAt: at, Planned: "4f1b", Base: "4f1a",
+			PlannedAt: at, Files: map[string]string{"clients/demoshop.yaml": "b3"}, Clients: []state.PullClient{{Name: "demoshop", Hosts: []string{"demoshop.example"}}}, Comment: 11, Result: 12, Accepted: []string{"4f1c"}}),
+		store.PutPullPlan(tx, 7, []byte("packed")), store.PutPullSince(tx, 7, []byte("packed before")),
+		store.PutCommand(tx, state.Command{Comment: 13, Pull: 7, Head: "4f1b", By: "dana", Text: "plan", At: at, Outcome: "done"}), store.PutCommentsSeen(tx, at),
 		store.PutLooked(tx, state.Looked{Client: id, At: at, Tried: at, Seq: 7, Rows: []state.Drift{{Ref: site.Ref, Field: "label", Before: "demoshop", After: "demo"}}}),
 	}
 	_, err := store.AddLog(tx, state.LogLine{Deployment: "20261124-120000-abcdef-demoshop-1a2b3c", At: at, Step: "create site", Text: "made"})

@@ -21,6 +21,8 @@ type migration struct {
 func migrations() []migration {
 	return []migration{
 		{"first schema", func(store.Tx) error { return nil }},
+		// Records of their own, which an older program would not keep beside what it writes.
+		{"pull requests", func(store.Tx) error { return nil }},
 	}
 }
 
