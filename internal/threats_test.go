@@ -25,11 +25,11 @@ type threat struct {
 // TestThreat04….
 func threats() []threat {
 	return []threat{
-		{"a proposal leads to writes or tells secrets", "cmd/reconciler.TestThreat01PlanWritesNothing reconcile.TestThreat01AThousandProposals plan.TestP2AWriteDoesNotCompile plan.TestP2PlanningReachesNothingThatWrites", "pull requests and forks"},
-		{"markup, mentions and forged marks in comments", "report.TestThreat02MarkdownIsText report.FuzzMarkdown report.FuzzDoors report.TestS48HostileTextInEveryField report.TestS48LongTextHidesNoConsequence report.TestS48HostileTextInEveryComment report.FuzzComments report.TestMarkers", "finding our own comment by its author"},
+		{"a proposal leads to writes or tells secrets", "cmd/reconciler.TestThreat01PlanWritesNothing reconcile.TestThreat01AThousandProposals plan.TestP2AWriteDoesNotCompile plan.TestP2PlanningReachesNothingThatWrites review.TestS07RuleForkIsStatic cmd/reconciler.TestS07Fork", ""},
+		{"markup, mentions and forged marks in comments", "report.TestThreat02MarkdownIsText report.FuzzMarkdown report.FuzzDoors report.TestS48HostileTextInEveryField report.TestS48LongTextHidesNoConsequence report.TestS48HostileTextInEveryComment report.FuzzComments report.TestMarkers review.TestCommentIsFoundByMarkerAndAuthor", ""},
 		{"scripts on a page", "web.TestThreat03Payloads web.TestS48HostileTextIsTextOnThePages web.TestS48Links web.TestHeaders web.FuzzPages web.FuzzFrame github/simulated.TestCommentsOfOthersDoNothing github/simulated.FuzzMarkdown", "a real browser over the live page"},
 		{"links and paths in the repository", "source.TestThreat04Traversal source.TestOddEntries source.TestStrangeNames source.TestHostileForks source.FuzzTree manifest.FuzzTree gitserver.TestNames gitserver.FuzzRequest", ""},
-		{"files and packs that cost time and memory", "manifest.TestHostileFiles manifest.TestLimits manifest.FuzzClient source.TestBlobLimits source.TestHostileForks source.TestPacksThatSwell source.TestLongAnswer source.TestStalledAnswer gitserver.FuzzRequest", ""},
+		{"files and packs that cost time and memory", "manifest.TestHostileFiles manifest.TestLimits manifest.FuzzClient source.TestBlobLimits source.TestHostileForks source.TestPacksThatSwell source.TestLongAnswer source.TestStalledAnswer gitserver.FuzzRequest review.TestThreat05MoreThanCanBeKept", ""},
 		{"requests that cost the server", "github.TestThreat06Bodies github.TestThreat06Flood github.TestThreat06Dribble cmd/reconciler.TestThreat06SilentConnections daemon.TestControlBoundsRequests daemon.TestASlowCallerHoldsNobody", "the webhook's address"},
 		{"signatures got around", "github.TestThreat07Signatures github.FuzzWebhook", ""},
 		{"deliveries sent again", "github.TestThreat08Replays github.TestMutatedPayloads github.FuzzHint", "the webhook's address"},
@@ -43,7 +43,7 @@ func threats() []threat {
 		{"another client's host name, and names below or above it", "manifest.TestThreat16Hosts manifest.TestThreat16PublicSuffixes manifest.FuzzHost accept.TestRuleIdentityIncumbentKeepsTheName accept.TestThreat16NestedNames accept.TestLawsOverRandomHistories manifest.TestRuleIdentityTheIncumbentKeepsItsName manifest.TestTrees reconcile.TestThreat16NestedNamesInAPlan reconcile.TestS43WhoHadANameKeepsIt cmd/validate.TestScripts", "zones that the operator allows a client: a domain that no client has and that somebody else registered (github.com) is taken"},
 		{"guards loosened by the repository", "manifest.TestThreat17GuardIsNoManifests accept.TestRuleGuardPlatformOnlyTightens", ""},
 		{"variables that load code or hold secrets", "manifest.TestThreat18Environment manifest.TestS46PastedSecrets", ""},
-		{"approvals by anybody", "accept.TestS37RuleGuardBulk accept.TestRuleApprovalServesItsPlanOnceWithinADay plan.TestRuleReviewWhatFingerprintsBind daemon.TestSocketRefuses", "commands in comments"},
+		{"approvals by anybody", "accept.TestS37RuleGuardBulk accept.TestRuleApprovalServesItsPlanOnceWithinADay plan.TestRuleReviewWhatFingerprintsBind daemon.TestSocketRefuses review.TestS08RuleWhoMayCommand review.TestPermissionOfTheMoment review.TestRuleApproveIsBoundToTheHead", ""},
 		{"dependencies and CI", "..TestThreat20SupplyChain ..TestThreat20WorkflowForClients", "image digests, provenance of releases"},
 		{"what strangers are told", "web.TestThreat21NothingIsToldToStrangers web.TestOnlyThisMachineIsAnswered", "metrics"},
 		{"two objects with one hash", "source.TestThreat22CollisionsAreDetected", "comparing the head with what GitHub says of it"},

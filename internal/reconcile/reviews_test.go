@@ -71,6 +71,7 @@ func TestP12WhatARangeBrought(t *testing.T) {
 			true, true, nil, []string{"h"}},
 		"a squash of what was pushed after the plan": {with(func(p *state.Pull) { p.Head, p.Planned, p.Open, p.Merged, p.MergeCommit = "h2", "h", false, true, "s" }), onto, true, false, nil, nil},
 		"a fork that nobody asked to plan":           {with(func(p *state.Pull) { p.Static = true }), merge, true, false, nil, nil},
+		"a squash of such a fork":                    {with(func(p *state.Pull) { p.Static, p.Open, p.Merged, p.MergeCommit = true, false, true, "s" }), squash, true, false, nil, nil},
 		"one that was never planned":                 {state.Pull{Number: 1, Open: true, Head: "h"}, merge, true, false, nil, nil},
 		"one that was closed":                        {with(func(p *state.Pull) { p.Open = false }), merge, false, false, nil, nil},
 		"a removal":                                  {with(func(p *state.Pull) { p.Files[mine] = "" }), Range{Commits: squash.Commits, Changes: []accept.Change{change(mine, "")}}, true, true, []string{mine}, []string{"s"}},

@@ -745,3 +745,27 @@ func TestChecks(t *testing.T) {
 		}
 	}
 }
+
+// Many heads that no pull request explains are asked for little by little.
+func TestUnseenAreAskedForLittleByLittle(t *testing.T) {
+	d := newDesk(t)
+	for h := range 4 {
+		var commits []string
+		for c := range maxAskedCommits + 50 {
+			commits = append(commits, fmt.Sprintf("%040x", h<<16+c+1))
+		}
+		d.accept(fmt.Sprintf("%040x", h<<16+1<<12), commits, nil)
+	}
+	d.later(time.Minute)
+	before := 0
+	for range 6 {
+		d.sync()
+		if n := d.forge.calls["PullsOf"] - before; n > maxAskedCommits {
+			t.Errorf("one look asks %d times", n)
+		}
+		before = d.forge.calls["PullsOf"]
+	}
+	if before != 4*maxAskedCommits {
+		t.Errorf("asked %d times", before)
+	}
+}

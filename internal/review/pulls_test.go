@@ -657,7 +657,7 @@ func TestFailedJudgementKeepsWhatWasShown(t *testing.T) {
 }
 
 // Whoever sends very many files with very long names is told so; it costs no look after look.
-func TestThreat01MoreThanCanBeKept(t *testing.T) {
+func TestThreat05MoreThanCanBeKept(t *testing.T) {
 	d := newDesk(t)
 	head := d.propose(forge.Pull{Number: 1, Author: "sam", Fork: true, HeadRef: "b"}, "one")
 	m := d.merged[head]

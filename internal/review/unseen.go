@@ -16,7 +16,7 @@ import (
 // Limits of asking which pull requests brought a head.
 const (
 	maxAskedHeads   = 20               // in one look
-	maxAskedCommits = 200              // of one head, the newest
+	maxAskedCommits = 200              // of one head, the newest; a look that asked for so many goes on with the next
 	askAfter        = 20 * time.Second // a forge may not know at once what it merged
 )
 
@@ -29,11 +29,13 @@ func (r *Reviewer) unseen(ctx context.Context) error {
 	if err != nil || len(heads) == 0 {
 		return err
 	}
+	asked := 0
 	for _, v := range heads {
-		if r.Now().Sub(v.At) < askAfter {
+		if asked >= maxAskedCommits || r.Now().Sub(v.At) < askAfter {
 			return nil
 		}
-		found, err := r.broughtUnseen(ctx, v, known)
+		found, n, err := r.broughtUnseen(ctx, v, known)
+		asked += n
 		if err != nil {
 			return err
 		}
@@ -106,18 +108,19 @@ func (r *Reviewer) notAsked() (heads []state.Verdict, known map[string]bool, err
 }
 
 // broughtUnseen asks the forge which pull requests into the branch brought the commits of a
-// head that none on record explains.
-func (r *Reviewer) broughtUnseen(ctx context.Context, v state.Verdict, known map[string]bool) (out []forge.Pull, err error) {
+// head that none on record explains, and says how many it asked for.
+func (r *Reviewer) broughtUnseen(ctx context.Context, v state.Verdict, known map[string]bool) (out []forge.Pull, asked int, err error) {
 	for _, commit := range v.Commits[max(0, len(v.Commits)-maxAskedCommits):] {
 		if known[commit] {
 			continue
 		}
+		asked++
 		all, err := r.Forge.PullsOf(ctx, commit)
 		if errors.Is(err, forge.ErrNotFound) || errors.Is(err, forge.ErrInvalid) {
 			continue // the forge has not this commit
 		}
 		if err != nil {
-			return nil, fmt.Errorf("find the pull requests of %s: %w", commit, err)
+			return nil, asked, fmt.Errorf("find the pull requests of %s: %w", commit, err)
 		}
 		for _, f := range all {
 			if f.Merged && f.BaseRef == r.Branch && !slices.ContainsFunc(out, func(g forge.Pull) bool { return g.Number == f.Number }) {
@@ -126,7 +129,7 @@ func (r *Reviewer) broughtUnseen(ctx context.Context, v state.Verdict, known map
 			}
 		}
 	}
-	return out, nil
+	return out, asked, nil
 }
 
 // explain finds the pull requests on record whose merge a head is, where Git did not tell:
