@@ -307,7 +307,7 @@ func (e *Engine) commit(head string, in accept.Input, r accept.Result) error {
 			}
 			if ok {
 				c.Undo, c.RollingBack, c.RollingSeq, c.Run, c.Attempts, c.Deployment, c.Lived = now.Undo, now.RollingBack, now.RollingSeq, now.Run, now.Attempts, now.Deployment, now.Lived
-				if c.Seq == now.Seq {
+				if c.Seq == now.Seq && c.WishHash == now.WishHash && c.Removed == now.Removed { // it got no other wish
 					c.Review = now.Review
 				}
 				r.Clients[i] = c
