@@ -208,3 +208,34 @@ func TestP12WhatBecomesValidLaterWaits(t *testing.T) {
 	}
 	w.want("a", state.StatusActive)
 }
+
+// P12: a head that is judged again gives a client a second wish; what pull requests showed
+// of that is not that of the first.
+func TestP12ASecondWishOfOneHeadWaitsToo(t *testing.T) {
+	at := func(name, domain string) string {
+		return strings.Replace(client(name), "domain: "+name+"\n", "domain: "+domain+"\n", 1)
+	}
+	_, w := newVendors(t)
+	w.engine.Guard.ReviewedOnly = true
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": at("b", "shop.example")})
+	p := w.proposed(1, map[string]string{"clients/a.yaml": client("a", "notes: one")})
+	files := map[string]string{"clients/a.yaml": at("a", "shop.example")}
+	w.pass(w.merge(w.repo.branch(files, p.Head), files)...)
+	// The name goes by a push that nobody proposed, and so it is held; a gets a new wish from
+	// its template.
+	w.apply(map[string]string{"clients/b.yaml": client("b"), "templates/shop.yaml": strings.Replace(template, "ref: v1", "ref: v2", 1)})
+	for range 2 {
+		for _, h := range w.waits(state.HoldGuard) {
+			ids, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.pass(ids...)
+		}
+	}
+	w.want("b", state.StatusActive)
+	w.want("a", state.StatusHeld)
+	if holds := w.waits(state.HoldRisk); len(holds) == 0 {
+		t.Errorf("held: %+v", holds)
+	}
+}
