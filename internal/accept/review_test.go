@@ -1,0 +1,51 @@
+package accept
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// What pull requests showed of a wish: all of what they showed where the range is nothing
+// but what they were planned of, and exactly the steps where it is more; with what was shown
+// of the wish before, if that is not done.
+func TestP12RuleReviewOfAWish(t *testing.T) {
+	const mine, other = "clients/bakery.yaml", "clients/other.yaml"
+	a := Review{Pull: 1, Paths: []string{mine}, Shown: []string{"a", "~class"}, Whole: true}
+	b := Review{Pull: 2, Paths: []string{mine}, Shown: []string{"b", "~other"}, Whole: true}
+	part := func(r Review) Review { r.Whole = false; return r }
+	elsewhere := Review{Pull: 3, Paths: []string{other}, Shown: []string{"c"}, Whole: true}
+	shown := []Commit{{ID: "1", Paths: []string{mine}, Reviewed: true}}
+	beside := append([]Commit{{ID: "2", Paths: []string{mine}}}, shown...)
+	before := &state.Review{Pulls: []int{9}, Shown: []string{"a", "z", "~before"}}
+	tests := map[string]struct {
+		reviews []Review
+		commits []Commit
+		before  *state.Review
+		want    *state.Review
+	}{
+		"none":                             {nil, shown, nil, nil},
+		"none, and one before":             {nil, shown, before, nil},
+		"of another file":                  {[]Review{elsewhere}, shown, nil, nil},
+		"one":                              {[]Review{a}, shown, nil, &state.Review{Pulls: []int{1}, Shown: []string{"a", "~class"}}},
+		"two":                              {[]Review{a, b}, shown, nil, &state.Review{Pulls: []int{1, 2}, Shown: []string{"a", "~class", "b", "~other"}}},
+		"one that is not what came":        {[]Review{part(a)}, shown, nil, &state.Review{Pulls: []int{1}, Shown: []string{"a"}}},
+		"the first of two is not":          {[]Review{part(a), b}, shown, nil, &state.Review{Pulls: []int{1, 2}, Shown: []string{"a", "b"}}},
+		"the second of two is not":         {[]Review{a, part(b)}, shown, nil, &state.Review{Pulls: []int{1, 2}, Shown: []string{"a", "b"}}},
+		"and a commit beside it":           {[]Review{a}, beside, nil, &state.Review{Pulls: []int{1}, Shown: []string{"a"}}},
+		"with what was shown before":       {[]Review{a}, shown, before, &state.Review{Pulls: []int{9, 1}, Shown: []string{"a", "z", "~before", "~class"}}},
+		"and of a range that is not known": {[]Review{a}, nil, nil, &state.Review{Pulls: []int{1}, Shown: []string{"a"}}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := &writer{pass: &pass{in: Input{Reviews: tt.reviews, Commits: tt.commits}}}
+			if got := w.review([]string{mine, ""}, tt.before); !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("got %+v, want %+v", got, tt.want)
+			}
+			if want := []string{"a", "z", "~before"}; !reflect.DeepEqual(before.Shown, want) || !reflect.DeepEqual(a.Shown, []string{"a", "~class"}) {
+				t.Errorf("what was given is changed: %v", before.Shown)
+			}
+		})
+	}
+}
