@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/compassdigital/reconciler/internal/accept"
@@ -82,9 +83,10 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 		in.Commits[i].Reviewed = made[c.ID] || merge ||
 			len(c.Parents) < 2 && c.Paths != nil && !slices.ContainsFunc(c.Paths, func(path string) bool { return !content[path] })
 	}
+	b := branchOf(in.Head, in.Commits, parents)
 	for i, p := range pulls {
 		r := &in.Reviews[i]
-		r.Paths = append(r.Paths, unseen(in, p, parents, now)...)
+		r.Paths = append(r.Paths, unseen(in, b.own(p), now)...)
 		slices.Sort(r.Paths)
 		r.Paths = slices.Compact(r.Paths)
 	}
@@ -92,66 +94,77 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 
 // unseen are the files of what a pull request brought and its plan was not made of: it was
 // pushed after the plan, or never planned.
-func unseen(in *accept.Input, p state.Pull, parents map[string][]string, now map[string]string) (out []string) {
-	own := ownOf(in.Head, p, parents)
+func unseen(in *accept.Input, own map[string]bool, now map[string]string) []string {
+	files := map[string]bool{}
 	for _, c := range in.Commits {
-		switch {
-		case !own[c.ID] || c.Reviewed || len(c.Parents) > 1:
-		case c.Paths == nil: // any of the range
-			for path := range now {
-				out = append(out, path)
-			}
-		default:
-			out = append(out, c.Paths...)
+		if !own[c.ID] || c.Reviewed || len(c.Parents) > 1 {
+			continue
+		}
+		if c.Paths == nil { // any of the range
+			return slices.Collect(maps.Keys(now))
+		}
+		for _, path := range c.Paths {
+			files[path] = true
 		}
 	}
-	return out
+	return slices.Collect(maps.Keys(files))
 }
 
-// ownOf are the commits of a range that a pull request brought: what was merged with its
-// head, also what was pushed onto it since it was seen. Of a squash that is one commit. Of a
-// rebase only the last is known, and nobody can tell how many before are its own: all that
-// were made on the branch before may be.
-func ownOf(head string, p state.Pull, parents map[string][]string) map[string]bool {
-	own := map[string]bool{}
-	line := map[string]bool{} // the branch itself
-	for c := head; parents[c] != nil; c = parents[c][0] {
-		if line[c] = true; len(parents[c]) == 0 {
-			break
+// branch is how the commits of a range lie: those that were made on the branch itself, and
+// those that a merge brought.
+type branch struct {
+	parents map[string][]string
+	on      map[string]bool
+	by      map[string]string   // the merge that brought a commit
+	side    map[string][]string // the commits that a merge brought
+}
+
+func branchOf(head string, commits []accept.Commit, parents map[string][]string) branch {
+	b := branch{parents: parents, on: map[string]bool{}, by: map[string]string{}, side: map[string][]string{}}
+	for c, more := head, true; more && parents[c] != nil; {
+		b.on[c] = true
+		if more = len(parents[c]) > 0; more {
+			c = parents[c][0]
 		}
 	}
-	if p.MergeCommit != "" && len(parents[p.MergeCommit]) == 1 {
-		for c := p.MergeCommit; parents[c] != nil; c = parents[c][0] {
-			if own[c] = true; len(parents[c]) != 1 {
-				break
+	for _, c := range commits { // parents come first, and so do earlier merges
+		if !b.on[c.ID] || len(c.Parents) < 2 {
+			continue
+		}
+		todo := slices.Clone(c.Parents[1:])
+		for len(todo) > 0 {
+			id := todo[len(todo)-1]
+			todo = todo[:len(todo)-1]
+			if parents[id] == nil || b.on[id] || b.by[id] != "" {
+				continue
 			}
+			b.by[id], b.side[c.ID] = c.ID, append(b.side[c.ID], id)
+			todo = append(todo, parents[id]...)
+		}
+	}
+	return b
+}
+
+// own are the commits that a pull request brought: what was merged with its head, also what
+// was pushed onto it since it was seen. Of a squash that is one commit. Of a rebase only the
+// last is known, and nobody can tell how many before are its own: where its newest head was
+// never planned, all that were made on the branch before may be.
+func (b branch) own(p state.Pull) map[string]bool {
+	own := map[string]bool{}
+	for c := p.MergeCommit; c != "" && len(b.parents[c]) == 1; c = b.parents[c][0] {
+		if own[c] = true; p.Planned == p.Head {
+			break // its plan knows its files
 		}
 	}
 	tip := p.Head
-	if parents[tip] == nil {
+	if b.parents[tip] == nil {
 		tip = p.Planned // what was pushed onto it since came with it
 	}
-	switch {
-	case parents[tip] == nil:
-	case line[tip]:
-		within(parents, tip, own)
-	default:
-		for c := range line {
-			if len(parents[c]) < 2 {
-				continue
-			}
-			side, before := map[string]bool{}, map[string]bool{}
-			within(parents, parents[c][0], before)
-			for _, merged := range parents[c][1:] {
-				within(parents, merged, side)
-			}
-			if !side[tip] || before[tip] {
-				continue
-			}
-			for id := range side {
-				own[id] = own[id] || !before[id]
-			}
-		}
+	if b.on[tip] {
+		within(b.parents, tip, own)
+	}
+	for _, c := range b.side[b.by[tip]] {
+		own[c] = true
 	}
 	return own
 }
