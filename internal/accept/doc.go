@@ -38,6 +38,11 @@
 // client let this host name go. It deletes nothing (Due leaves it out); it is
 // how the guard counts, and how the ledger knows when the name is free.
 //
+// What pull requests showed of a wish belongs to it until it is done (review.go). What was
+// merged otherwise than it was planned makes it partial: then exactly the steps that were
+// shown may run, whatever is pushed on top. Of a file that is not valid it is kept with the
+// file's problem, for when others make it valid.
+//
 // A change that many inherit runs in waves (NextWave): one at a time until one went
 // well, then a tenth, then the rest. That is stricter than "one" by a sick first
 // client: it is no reason to go on with a tenth, and none to stop. After the third

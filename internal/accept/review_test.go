@@ -30,17 +30,17 @@ func TestP12RuleReviewOfAWish(t *testing.T) {
 		"of another file":                  {[]Review{elsewhere}, shown, nil, nil},
 		"one":                              {[]Review{a}, shown, nil, &state.Review{Pulls: []int{1}, Shown: []string{"a", "~class"}}},
 		"two":                              {[]Review{a, b}, shown, nil, &state.Review{Pulls: []int{1, 2}, Shown: []string{"a", "~class", "b", "~other"}}},
-		"one that is not what came":        {[]Review{part(a)}, shown, nil, &state.Review{Pulls: []int{1}, Shown: []string{"a"}}},
-		"the first of two is not":          {[]Review{part(a), b}, shown, nil, &state.Review{Pulls: []int{1, 2}, Shown: []string{"a", "b"}}},
-		"the second of two is not":         {[]Review{a, part(b)}, shown, nil, &state.Review{Pulls: []int{1, 2}, Shown: []string{"a", "b"}}},
-		"and a commit beside it":           {[]Review{a}, beside, nil, &state.Review{Pulls: []int{1}, Shown: []string{"a"}}},
+		"one that is not what came":        {[]Review{part(a)}, shown, nil, &state.Review{Pulls: []int{1}, Shown: []string{"a"}, Partial: true}},
+		"the first of two is not":          {[]Review{part(a), b}, shown, nil, &state.Review{Pulls: []int{1, 2}, Shown: []string{"a", "b"}, Partial: true}},
+		"the second of two is not":         {[]Review{a, part(b)}, shown, nil, &state.Review{Pulls: []int{1, 2}, Shown: []string{"a", "b"}, Partial: true}},
+		"and a commit beside it":           {[]Review{a}, beside, nil, &state.Review{Pulls: []int{1}, Shown: []string{"a"}, Partial: true}},
 		"with what was shown before":       {[]Review{a}, shown, before, &state.Review{Pulls: []int{9, 1}, Shown: []string{"a", "z", "~before", "~class"}}},
-		"and of a range that is not known": {[]Review{a}, nil, nil, &state.Review{Pulls: []int{1}, Shown: []string{"a"}}},
+		"and of a range that is not known": {[]Review{a}, nil, nil, &state.Review{Pulls: []int{1}, Shown: []string{"a"}, Partial: true}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			w := &writer{pass: &pass{in: Input{Reviews: tt.reviews, Commits: tt.commits}}}
-			if got := w.review([]string{mine, ""}, tt.before); !reflect.DeepEqual(got, tt.want) {
+			w := &writer{pass: &pass{in: Input{Reviews: tt.reviews, Commits: tt.commits}, changed: map[string]bool{mine: true}}}
+			if got := w.review([]string{mine, ""}, nil, tt.before); !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("got %+v, want %+v", got, tt.want)
 			}
 			if want := []string{"a", "z", "~before"}; !reflect.DeepEqual(before.Shown, want) || !reflect.DeepEqual(a.Shown, []string{"a", "~class"}) {

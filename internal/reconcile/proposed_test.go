@@ -239,3 +239,28 @@ func TestP12ASecondWishOfOneHeadWaitsToo(t *testing.T) {
 		t.Errorf("held: %+v", holds)
 	}
 }
+
+// P12: what was pushed beside a squash of what was planned is judged by the guard alone; of
+// one whose last push nobody planned, whatever may be its own waits.
+func TestP12PushesBesideASquash(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		_, w := newVendors(t)
+		w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [www.a.example]"), "clients/b.yaml": client("b")})
+		files := map[string]string{"clients/b.yaml": client("b", "env: {COLOUR: red}")}
+		p := w.proposed(1, files)
+		w.repo.commit(map[string]string{"clients/a.yaml": client("a")}) // pushed
+		if late {
+			files = map[string]string{"clients/b.yaml": client("b", "env: {COLOUR: blue}")}
+			p.Head = w.repo.branch(files, p.Head)
+		}
+		p.Open, p.Merged, p.MergeCommit = false, true, w.repo.commit(files)
+		w.putPull(p)
+		w.pass(w.poll()...)
+		want := state.StatusActive
+		if late {
+			want = state.StatusHeld
+		}
+		w.want("a", want)
+		w.want("b", want)
+	}
+}

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/compassdigital/reconciler/internal/accept"
@@ -83,10 +84,10 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 		in.Commits[i].Reviewed = made[c.ID] || merge ||
 			len(c.Parents) < 2 && c.Paths != nil && !slices.ContainsFunc(c.Paths, func(path string) bool { return !content[path] })
 	}
-	t := threadsOf(in.Head, parents)
+	b := branchOf(in.Head, in.Commits, parents)
 	for i, p := range pulls {
 		r := &in.Reviews[i]
-		r.Paths = append(r.Paths, unseen(in, p, t, now)...)
+		r.Paths = append(r.Paths, unseen(in, b.own(p), now)...)
 		slices.Sort(r.Paths)
 		r.Paths = slices.Compact(r.Paths)
 	}
@@ -94,84 +95,77 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 
 // unseen are the files of what a pull request brought and its plan was not made of: it was
 // pushed after the plan, or never planned.
-func unseen(in *accept.Input, p state.Pull, t threads, now map[string]string) (out []string) {
-	own := t.own(p)
+func unseen(in *accept.Input, own map[string]bool, now map[string]string) []string {
+	files := map[string]bool{}
 	for _, c := range in.Commits {
-		switch {
-		case !own[c.ID] || c.Reviewed || len(c.Parents) > 1:
-		case c.Paths == nil: // any of the range
-			for path := range now {
-				out = append(out, path)
-			}
-		default:
-			out = append(out, c.Paths...)
-		}
-	}
-	return out
-}
-
-// threads are the commits of a range as they came to the branch: its own line, along first
-// parents, and beside it what each merge brought.
-type threads struct {
-	parents map[string][]string // of the range
-	line    map[string]bool
-	by      map[string]string   // what is beside the line → the merge on it that brought it
-	brought map[string][]string // the reverse
-}
-
-func threadsOf(head string, parents map[string][]string) threads {
-	t := threads{parents: parents, line: map[string]bool{}, by: map[string]string{}, brought: map[string][]string{}}
-	var line []string // newest first
-	for c := head; parents[c] != nil; c = parents[c][0] {
-		t.line[c] = true
-		if line = append(line, c); len(parents[c]) == 0 {
-			break
-		}
-	}
-	for i := len(line) - 1; i >= 0; i-- { // what came first is whose it is
-		c := line[i]
-		if len(parents[c]) < 2 {
+		if !own[c.ID] || c.Reviewed || len(c.Parents) > 1 {
 			continue
 		}
-		todo := slices.Clone(parents[c][1:])
+		if c.Paths == nil { // any of the range
+			return slices.Collect(maps.Keys(now))
+		}
+		for _, path := range c.Paths {
+			files[path] = true
+		}
+	}
+	return slices.Collect(maps.Keys(files))
+}
+
+// branch is how the commits of a range lie: those that were made on the branch itself, and
+// those that a merge brought.
+type branch struct {
+	parents map[string][]string
+	on      map[string]bool
+	by      map[string]string   // the merge that brought a commit
+	side    map[string][]string // the commits that a merge brought
+}
+
+func branchOf(head string, commits []accept.Commit, parents map[string][]string) branch {
+	b := branch{parents: parents, on: map[string]bool{}, by: map[string]string{}, side: map[string][]string{}}
+	for c, more := head, true; more && parents[c] != nil; {
+		b.on[c] = true
+		if more = len(parents[c]) > 0; more {
+			c = parents[c][0]
+		}
+	}
+	for _, c := range commits { // parents come first, and so do earlier merges
+		if !b.on[c.ID] || len(c.Parents) < 2 {
+			continue
+		}
+		todo := slices.Clone(c.Parents[1:])
 		for len(todo) > 0 {
 			id := todo[len(todo)-1]
 			todo = todo[:len(todo)-1]
-			if _, in := parents[id]; !in || t.line[id] || t.by[id] != "" {
+			if parents[id] == nil || b.on[id] || b.by[id] != "" {
 				continue
 			}
-			t.by[id], t.brought[c] = c, append(t.brought[c], id)
+			b.by[id], b.side[c.ID] = c.ID, append(b.side[c.ID], id)
 			todo = append(todo, parents[id]...)
 		}
 	}
-	return t
+	return b
 }
 
-// own are the commits of a range that a pull request brought: what was merged with its
-// head, also what was pushed onto it since it was seen. Of a squash that is one commit. Of a
-// rebase only the last is known, and nobody can tell how many before are its own: all that
-// were made on the branch before may be.
-func (t threads) own(p state.Pull) map[string]bool {
+// own are the commits that a pull request brought: what was merged with its head, also what
+// was pushed onto it since it was seen. Of a squash that is one commit. Of a rebase only the
+// last is known, and nobody can tell how many before are its own: where its newest head was
+// never planned, all that were made on the branch before may be.
+func (b branch) own(p state.Pull) map[string]bool {
 	own := map[string]bool{}
-	if p.MergeCommit != "" && len(t.parents[p.MergeCommit]) == 1 {
-		for c := p.MergeCommit; t.parents[c] != nil; c = t.parents[c][0] {
-			if own[c] = true; len(t.parents[c]) != 1 {
-				break
-			}
+	for c := p.MergeCommit; c != "" && len(b.parents[c]) == 1; c = b.parents[c][0] {
+		if own[c] = true; p.Planned == p.Head {
+			break // its plan knows its files
 		}
 	}
 	tip := p.Head
-	if t.parents[tip] == nil {
+	if b.parents[tip] == nil {
 		tip = p.Planned // what was pushed onto it since came with it
 	}
-	switch {
-	case t.parents[tip] == nil:
-	case t.line[tip]:
-		within(t.parents, tip, own)
-	default:
-		for _, id := range t.brought[t.by[tip]] {
-			own[id] = true
-		}
+	if b.on[tip] {
+		within(b.parents, tip, own)
+	}
+	for _, c := range b.side[b.by[tip]] {
+		own[c] = true
 	}
 	return own
 }

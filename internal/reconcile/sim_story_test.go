@@ -1139,6 +1139,11 @@ func (s *story) passed(id state.ClientID, d reconcile.Done, err error) {
 		return
 	}
 	s.wants(d.Also...)
+	for _, other := range d.Clients {
+		if c := s.client(other); c.LookWanted || c.Attempts > 0 { // what an error of ours cut off is looked at as a whole
+			s.cleanNow[other] = false
+		}
+	}
 	s.noticed()
 	s.reviewed()
 	if d.Recheck && s.engine.RecheckWanted() {

@@ -1,0 +1,74 @@
+package accept
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// inheritedBy are the changed templates and platform file that a client may have its new
+// wish from.
+func (w *writer) inheritedBy(k *candidate, was state.Client) []string {
+	if k.inherited || k.eff.TemplateBlob != was.TemplateBlob || w.now.platform != was.PlatformBlob {
+		return w.inherits
+	}
+	return nil
+}
+
+// review is what pull requests of the range showed of files, with what those showed that
+// brought one before, when it was not valid, and with what was shown of the wish before, if
+// that is not done yet; nil: none brought anything. Where not all was merged as it was
+// planned, exactly what was shown goes on, and a push that nobody proposed changes nothing
+// of that.
+func (w *writer) review(files []string, late, before *state.Review) *state.Review {
+	var out *state.Review
+	whole := !slices.ContainsFunc(files, func(f string) bool { return w.changed[f] }) || w.reviewed(files)
+	if late != nil {
+		out = &state.Review{Pulls: slices.Clone(late.Pulls), Shown: slices.Clone(late.Shown)}
+		whole = whole && !late.Partial
+	}
+	for _, r := range w.in.Reviews {
+		if !slices.ContainsFunc(files, func(f string) bool { return f != "" && slices.Contains(r.Paths, f) }) {
+			continue
+		}
+		if out == nil {
+			out = &state.Review{}
+		}
+		out.Pulls, out.Shown = append(out.Pulls, r.Pull), append(out.Shown, r.Shown...)
+		whole = whole && r.Whole
+	}
+	switch {
+	case out == nil && (before == nil || !before.Partial):
+		return nil
+	case out == nil:
+		out, whole = &state.Review{}, false
+	}
+	if before != nil {
+		whole = whole && !before.Partial
+		out.Pulls, out.Shown = append(slices.Clone(before.Pulls), out.Pulls...), append(slices.Clone(before.Shown), out.Shown...)
+		slices.Sort(out.Shown)
+		out.Shown = slices.Compact(out.Shown)
+	}
+	if out.Partial = !whole; out.Partial {
+		out.Shown = slices.DeleteFunc(slices.Clone(out.Shown), isClass)
+	}
+	return out
+}
+
+// late is what pull requests showed of a file that an earlier head has, and that was not
+// valid then.
+func (w *writer) late(path, blob string) *state.Review {
+	if w.in.Baseline == nil || w.changed[path] {
+		return nil
+	}
+	for _, q := range w.in.Baseline.Problems {
+		if q.Path == path && q.Blob == blob && q.Review != nil {
+			return q.Review
+		}
+	}
+	return nil
+}
+
+// isClass says that a print stands for steps of a class: see plan.ClassPrint.
+func isClass(print string) bool { return strings.HasPrefix(print, "~") }
