@@ -136,6 +136,9 @@ func (h hub) Permission(context.Context, string) (forge.Permission, error) {
 	return forge.Write, h.fails()
 }
 
+// PullsOf knows of none: whoever proposes here was seen while it was open, or is not known.
+func (h hub) PullsOf(context.Context, string) ([]forge.Pull, error) { return nil, h.fails() }
+
 func (h hub) React(context.Context, int64, string) error { return h.fails() }
 
 func (h hub) fails() error {
