@@ -222,7 +222,7 @@ func (s *story) known(r *landed, from string, c *change) {
 	}
 	kept, t := s.pulls.kept[c.number], s.pulls.told[c.number]
 	there := t.Number != 0 && (t.Open || t.Merged)
-	same := there && madeOf(kept, r.now)
+	same := there && madeOf(kept, r.now) && !s.broughtBefore(c.number, r.head) // what a head brought shows nothing of what comes back later
 	byGit := there && (r.ids[t.Head] || t.MergeCommit != "" && r.ids[t.MergeCommit])
 	if byGit || same {
 		r.sure[c.number], r.byGit[c.number] = true, byGit
@@ -348,6 +348,16 @@ func refOf(template string) string {
 }
 
 // recordedAccepted: a pull request that a range brought knows the head that brought it (P9).
+// broughtBefore says that a pull request is on record as what another head brought.
+func (s *story) broughtBefore(number int, head string) (before bool) {
+	s.view(func(tx store.Tx) error {
+		p, _, err := store.Pull(tx, number)
+		before = slices.ContainsFunc(p.Accepted, func(h string) bool { return h != head })
+		return err
+	})
+	return before
+}
+
 func (s *story) recordedAccepted(number int, head string) {
 	s.view(func(tx store.Tx) error {
 		p, ok, err := store.Pull(tx, number)
