@@ -823,3 +823,20 @@ func TestNothingIsLostAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// One look plans so many, the longest waiting first, and comes again at once for the rest.
+func TestPlansInOneLook(t *testing.T) {
+	d := newDesk(t)
+	for n := range maxPlans + 10 {
+		head := fmt.Sprintf("%040x", n+1)
+		d.forge.pulls[n+1] = forge.Pull{Number: n + 1, Head: head, BaseRef: "main", Open: true}
+		d.changes(head, fmt.Sprintf("s%d", n))
+	}
+	next, err := d.Sync(t.Context())
+	if err != nil || len(d.judged) != maxPlans || next.After(d.time) {
+		t.Errorf("%d plans; next %v; %v", len(d.judged), next, err)
+	}
+	if d.sync(); len(d.judged) != maxPlans+10 {
+		t.Errorf("%d plans", len(d.judged))
+	}
+}
