@@ -31,8 +31,11 @@ const (
 	pushQuiet    = 5 * time.Second  // a branch that is pushed to again and again is planned when it rests
 	pushPatience = 15 * time.Second // … or after this
 	webhookPath  = "/webhooks/github"
-	listPause    = time.Second    // between two looks at lists, which cost nothing while they don't change
-	redeliverFor = 72 * time.Hour // GitHub keeps deliveries for three days
+	// maxMerged and maxMergedBytes are what a pull request may change: anybody can open one.
+	maxMerged      = 20_000
+	maxMergedBytes = 128 << 20
+	listPause      = time.Second    // between two looks at lists, which cost nothing while they don't change
+	redeliverFor   = 72 * time.Hour // GitHub keeps deliveries for three days
 )
 
 // openGitHub makes what speaks with GitHub, where it is configured.
@@ -329,7 +332,10 @@ func (g *pulls) over(ctx context.Context, at []accept.File, m source.Merged) ([]
 	for _, c := range append(slices.Clone(m.Changes), m.Strays...) {
 		changed[c.Path] = true
 	}
-	out := make([]accept.File, 0, len(at)+len(m.Files))
+	if len(m.Files) > maxMerged {
+		return nil, fmt.Errorf("it changes %d files, and at most %d are read: part it", len(m.Files), maxMerged)
+	}
+	out, bytes := make([]accept.File, 0, len(at)+len(m.Files)), 0
 	for _, f := range at {
 		if !changed[f.Path] {
 			out = append(out, f)
@@ -339,6 +345,9 @@ func (g *pulls) over(ctx context.Context, at []accept.File, m source.Merged) ([]
 		n, err := g.file(ctx, f)
 		if err != nil {
 			return nil, err
+		}
+		if bytes += len(n.Data); bytes > maxMergedBytes {
+			return nil, fmt.Errorf("the files that it changes have more than %d MiB: part it", maxMergedBytes>>20)
 		}
 		if g.repo.layout.Classify(f.Path) == manifest.ClassOther && !manifest.SaysClient(n.Data) {
 			continue // a file of somebody else's

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/github/simulated"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -441,5 +442,32 @@ func TestRuleGuardReviewedOnGitHub(t *testing.T) {
 				t.Errorf("c is %s: %s", r.Status, r.Because)
 			}
 		})
+	}
+}
+
+// Pull requests that were opened and merged between two looks, several in one head: each is
+// told what became of its own clients.
+func TestMergedBetweenTwoLooks(t *testing.T) {
+	h := newHub(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery")})
+	h.look()
+	var numbers []int
+	for i, kind := range []simulated.Kind{simulated.MergeCommit, simulated.Squash, simulated.Rebase} {
+		name := fmt.Sprintf("shop%d", i)
+		numbers = append(numbers, h.propose("add-"+name, map[string]string{"clients/" + name + ".yaml": manifestOf(name)}))
+		h.merge(numbers[i], kind)
+	}
+	if err := h.daemon.program.daemon.Settle(t.Context()); err != nil { // one head has all three
+		t.Fatal(err)
+	}
+	h.look()
+	h.clock.add(time.Minute) // a forge may not know at once what it merged
+	h.look()
+	for i, n := range numbers {
+		body := h.wantComment(n, "result", fmt.Sprintf("shop%d is live", i))
+		for j := range numbers {
+			if other := fmt.Sprintf("shop%d", j); j != i && strings.Contains(body, other) {
+				t.Errorf("the result of pull request %d speaks of %s", n, other)
+			}
+		}
 	}
 }

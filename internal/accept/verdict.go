@@ -9,12 +9,15 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
 const (
 	// maxReportText is the length of a commit status' text.
 	maxReportText = 140
+	// maxLanded is how many clients of a commit a verdict names.
+	maxLanded = 100
 	// MaxClientReports is up to how many clients of a head are reported one by one; of
 	// more, none is: the verdict speaks of all.
 	MaxClientReports = 20
@@ -83,12 +86,26 @@ func (w *writer) verdict() {
 	if !again {
 		for _, c := range w.in.Commits {
 			v.Commits = append(v.Commits, c.ID)
+			if c.Paths != nil {
+				v.Landed = append(v.Landed, w.landed(c))
+			}
 		}
 	}
 	v.Invalid = invalid
 	Conclude(&v, w.in.Now)
 	w.res.Verdict = &v
 	w.report(v)
+}
+
+// landed is a commit with the clients whose files it touched.
+func (w *writer) landed(c Commit) state.Landed {
+	out := state.Landed{ID: c.ID, Parents: c.Parents}
+	for _, path := range c.Paths {
+		if w.layout.Classify(path) == manifest.ClassClient && !slices.Contains(out.Names, nameOf(path)) && len(out.Names) < maxLanded {
+			out.Names = append(out.Names, nameOf(path))
+		}
+	}
+	return out
 }
 
 // older ends in older verdicts what this head asks for anew, and goes on with what

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -106,8 +107,9 @@ func (r *Reviewer) result(ctx context.Context, p state.Pull, head string, alone 
 		if err != nil || !ok {
 			return err
 		}
+		unplanned := unplannedIn(p, v)
 		for _, q := range v.Invalid {
-			if _, its := p.Files[q.Path]; its || alone {
+			if _, its := p.Files[q.Path]; its || alone || unplanned[nameIn(q.Path)] {
 				out.Problems = append(out.Problems, report.Problem{Client: q.Client, Path: q.Path, Line: q.Line, Column: q.Column, Text: q.Text, Hint: q.Hint})
 			}
 		}
@@ -116,7 +118,7 @@ func (r *Reviewer) result(ctx context.Context, p state.Pull, head string, alone 
 			return err
 		}
 		var began, last time.Time
-		its, err := clientsOf(tx, p, v, alone)
+		its, err := clientsOf(tx, p, v, alone, unplanned)
 		if err != nil {
 			return err
 		}
@@ -157,9 +159,59 @@ func (r *Reviewer) result(ctx context.Context, p state.Pull, head string, alone 
 	return out, ended, nil
 }
 
-// clientsOf are the clients of a head that a pull request is about, by name.
-func clientsOf(tx store.Tx, p state.Pull, v state.Verdict, alone bool) (out []state.Client, err error) {
+// unplannedIn are whose files a pull request changed that nobody came to plan as it was
+// merged, by the commits that its merge brought. Of a rebase only the last is known.
+func unplannedIn(p state.Pull, v state.Verdict) map[string]bool {
+	if p.Planned == p.Head || p.MergeCommit == "" {
+		return nil
+	}
+	landed := map[string]state.Landed{}
+	for _, c := range v.Landed {
+		landed[c.ID] = c
+	}
+	merge, known := landed[p.MergeCommit]
+	if !known {
+		return nil
+	}
 	names := map[string]bool{}
+	add := func(c state.Landed) {
+		for _, n := range c.Names {
+			names[n] = true
+		}
+	}
+	if len(merge.Parents) < 2 {
+		add(merge)
+		return names
+	}
+	seen := map[string]bool{}
+	reach := func(from []string, see func(state.Landed)) {
+		todo := slices.Clone(from)
+		for len(todo) > 0 {
+			c, in := landed[todo[len(todo)-1]]
+			todo = todo[:len(todo)-1]
+			if !in || seen[c.ID] {
+				continue
+			}
+			seen[c.ID] = true
+			see(c)
+			todo = append(todo, c.Parents...)
+		}
+	}
+	reach(merge.Parents[:1], func(state.Landed) {}) // the branch had that
+	reach(merge.Parents[1:], func(c state.Landed) {
+		if len(c.Parents) < 2 { // what it took in from the branch is not its own
+			add(c)
+		}
+	})
+	return names
+}
+
+// clientsOf are the clients of a head that a pull request is about, by name.
+func clientsOf(tx store.Tx, p state.Pull, v state.Verdict, alone bool, unplanned map[string]bool) (out []state.Client, err error) {
+	names := maps.Clone(unplanned)
+	if names == nil {
+		names = map[string]bool{}
+	}
 	for _, c := range p.Clients {
 		names[c.Name] = true
 	}

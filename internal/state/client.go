@@ -326,10 +326,12 @@ type Report struct {
 // Verdict is the state of one accepted head: which clients it touched and what
 // became of each. It ends when every one of them has.
 type Verdict struct {
-	Commit  string              `json:"commit"`
-	Seq     uint64              `json:"seq"`
-	At      time.Time           `json:"at"`
-	Commits []string            `json:"commits,omitempty"` // of the range, oldest first
+	Commit  string    `json:"commit"`
+	Seq     uint64    `json:"seq"`
+	At      time.Time `json:"at"`
+	Commits []string  `json:"commits,omitempty"` // of the range, oldest first
+	// Landed are the commits of the range whose files are known: the first hundred.
+	Landed  []Landed            `json:"landed,omitempty"`
 	Clients map[ClientID]string `json:"clients,omitempty"` // pending | succeeded | failed | held | superseded by SHA | invalid
 	// Fates counts Clients by their word. Stores keep it beside them, so that one client's
 	// end does not cost as much as all clients' of a bulk commit: see Tally.
@@ -337,6 +339,13 @@ type Verdict struct {
 	Invalid []FileProblem  `json:"invalid,omitempty"`
 	State   string         `json:"state"` // pending | success | failure
 	Ended   time.Time      `json:"ended,omitzero"`
+}
+
+// Landed is a commit of an accepted range: what it was made on, and whose files it touched.
+type Landed struct {
+	ID      string   `json:"id"`
+	Parents []string `json:"parents,omitempty"`
+	Names   []string `json:"names,omitempty"` // of clients
 }
 
 // Tally is how many clients met each fate, by its first word: counted where Clients is
