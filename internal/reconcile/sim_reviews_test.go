@@ -347,7 +347,6 @@ func refOf(template string) string {
 	return rest[:min(2, len(rest))]
 }
 
-// recordedAccepted: a pull request that a range brought knows the head that brought it (P9).
 // broughtBefore says that a pull request is on record as what another head brought.
 func (s *story) broughtBefore(number int, head string) (before bool) {
 	s.view(func(tx store.Tx) error {
@@ -358,6 +357,7 @@ func (s *story) broughtBefore(number int, head string) (before bool) {
 	return before
 }
 
+// recordedAccepted: a pull request that a range brought knows the head that brought it (P9).
 func (s *story) recordedAccepted(number int, head string) {
 	s.view(func(tx store.Tx) error {
 		p, ok, err := store.Pull(tx, number)
