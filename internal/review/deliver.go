@@ -297,9 +297,9 @@ func (r *Reviewer) deployment(ctx context.Context, head, name string, t state.Re
 		s.State = forge.InProgress
 	case forge.Success:
 		s.State = forge.DeploymentSuccess
-		if gone, err := r.removed(name); err != nil {
+		if runs, err := r.runs(head, name); err != nil {
 			return err
-		} else if gone {
+		} else if !runs {
 			s.State, s.URL = forge.DeploymentInactive, ""
 		}
 	case forge.Failure:
@@ -310,14 +310,19 @@ func (r *Reviewer) deployment(ctx context.Context, head, name string, t state.Re
 	return r.Forge.SetDeployment(ctx, d.ID, s)
 }
 
-// removed says that a client's manifest is gone.
-func (r *Reviewer) removed(name string) (gone bool, err error) {
+// runs says that a head is what a client's site runs: it is neither gone, nor paused, nor did
+// a later head overtake this one before it was applied.
+func (r *Reviewer) runs(head, name string) (runs bool, err error) {
 	err = r.Store.View(func(tx store.Tx) error {
 		c, ok, err := store.ClientByName(tx, name)
-		gone = !ok || c.Removed
+		if err != nil || !ok || c.Removed {
+			return err
+		}
+		fate, _, err := store.Fate(tx, head, c.ID)
+		runs = fate != "paused" && !strings.HasPrefix(fate, "superseded")
 		return err
 	})
-	return gone, err
+	return runs, err
 }
 
 const (

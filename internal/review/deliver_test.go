@@ -369,6 +369,25 @@ func TestS03RuleNoResultOfNothing(t *testing.T) {
 	}
 }
 
+// A deployment is a success only where the head is what the site runs: what is paused or was
+// overtaken goes on with what it had.
+func TestDeploymentOfWhatDidNotRun(t *testing.T) {
+	for fate, want := range map[string]forge.DeploymentState{
+		"succeeded": forge.DeploymentSuccess, "paused": forge.DeploymentInactive, "superseded by " + commitID("later"): forge.DeploymentInactive,
+	} {
+		d, commit := merged(t, fate)
+		d.look()
+		i := slices.IndexFunc(d.forge.deployments, func(one forge.Deployment) bool { return one.Commit == commit && one.Environment == "bakery" })
+		if i < 0 {
+			t.Errorf("%s: no deployment", fate)
+			continue
+		}
+		if told := d.forge.states[d.forge.deployments[i].ID]; len(told) == 0 || told[len(told)-1].State != want {
+			t.Errorf("%s: %+v, want %s", fate, told, want)
+		}
+	}
+}
+
 // Somebody else's deployment of the same commit is not ours to end, and of many clients none
 // is shown under way.
 func TestDeploymentsAreOurs(t *testing.T) {
