@@ -28,9 +28,10 @@
 //
 // bbolt has no checksum on its data pages and panics on damaged ones; the seals find
 // the former, and every access is fenced for the latter. A fault of the mapped file
-// (SIGBUS, when it was cut from outside) becomes an error the same way. What the
-// seals cannot find is a record that is missing as a whole, or an old version of it
-// brought back by someone who writes the file.
+// (SIGBUS, when it was cut from outside) becomes an error the same way. A page that is
+// reached twice, which bbolt would follow for ever, is found when the file is opened
+// (loop.go). What the seals cannot find is a record that is missing as a whole, or an old
+// version of it brought back by someone who writes the file.
 //
 // Since goes by a list in memory of the last writes, noted before they are committed: it
 // may name a record that was not written after all, and never leaves one out (recent.go).

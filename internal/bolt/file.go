@@ -34,7 +34,7 @@ const mapSize = 256 << 20
 
 // meta is what one meta page says.
 type meta struct {
-	pageSize, pages, txid uint64
+	pageSize, root, pages, txid uint64
 }
 
 func readMeta(r io.ReaderAt, offset int64) (meta, bool) {
@@ -46,10 +46,23 @@ func readMeta(r io.ReaderAt, offset int64) (meta, bool) {
 	le := binary.LittleEndian
 	sum := fnv.New64a()
 	_, _ = sum.Write(b[:metaSize-8]) // a hash never fails
-	m := meta{pageSize: uint64(le.Uint32(b[8:])), pages: le.Uint64(b[40:]), txid: le.Uint64(b[48:])}
+	m := meta{pageSize: uint64(le.Uint32(b[8:])), root: le.Uint64(b[16:]), pages: le.Uint64(b[40:]), txid: le.Uint64(b[48:])}
 	ok := le.Uint32(b) == metaMagic && le.Uint32(b[4:]) == metaVersion && le.Uint64(b[56:]) == sum.Sum64() &&
 		m.pageSize >= minPage && m.pageSize <= maxPage && m.pageSize&(m.pageSize-1) == 0
 	return m, ok
+}
+
+// bestMeta is the newer of the file's two meta pages, or the one that is whole.
+func bestMeta(f io.ReaderAt) (best meta, found bool) {
+	for page := int64(minPage); page <= maxPage; page <<= 1 {
+		for _, offset := range []int64{0, page} {
+			m, ok := readMeta(f, offset)
+			if ok && m.pageSize == uint64(page) && (!found || m.txid > best.txid) {
+				best, found = m, true
+			}
+		}
+	}
+	return best, found
 }
 
 // inspect looks at a file before bbolt does, which trusts what it finds.
@@ -70,15 +83,7 @@ func inspect(path string) error {
 	if size == 0 {
 		return fmt.Errorf("%w: the file is empty", store.ErrDamaged)
 	}
-	best, found := meta{}, false
-	for page := int64(minPage); page <= maxPage; page <<= 1 {
-		for _, offset := range []int64{0, page} {
-			m, ok := readMeta(f, offset)
-			if ok && m.pageSize == uint64(page) && (!found || m.txid > best.txid) {
-				best, found = m, true
-			}
-		}
-	}
+	best, found := bestMeta(f)
 	if !found {
 		return fmt.Errorf("%w: it does not begin as a state file does (is it another file, or was it overwritten?)", store.ErrDamaged)
 	}
@@ -114,6 +119,11 @@ func openDB(path string, readOnly, noSync bool, timeout time.Duration) (db *bbol
 		})
 		return err
 	})
+	if err == nil {
+		if err = loopless(file); err != nil {
+			_ = db.Close() // the first error says why
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

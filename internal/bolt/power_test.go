@@ -142,17 +142,12 @@ func TestP8PowerLoss(t *testing.T) {
 			if err := os.WriteFile(o.Path, c.Image(rng, kind), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			done := make(chan string, 1)
-			go func() { done <- c.examine(o, kind) }()
-			select {
-			case what := <-done:
-				if what == "new" {
-					fresh++
-				} else if what != "old" {
-					t.Fatalf("image %d (%s): %s", n, kind, what)
-				}
-			case <-time.After(hanging):
-				t.Fatalf("image %d (%s) hangs", n, kind)
+			switch what := c.examined(t, o, kind); what {
+			case "new":
+				fresh++
+			case "old":
+			default:
+				t.Fatalf("image %d (%s): %s", n, kind, what)
 			}
 		}
 	}
@@ -161,6 +156,20 @@ func TestP8PowerLoss(t *testing.T) {
 	}
 	if fresh == 0 || fresh == *powerImages {
 		t.Errorf("%d of %d images show the new commit", fresh, *powerImages)
+	}
+}
+
+// examined is what examine says, unless it hangs.
+func (c cut) examined(t *testing.T, o Options, kind string) string {
+	t.Helper()
+	done := make(chan string, 1)
+	go func() { done <- c.examine(o, kind) }()
+	select {
+	case what := <-done:
+		return what
+	case <-time.After(hanging):
+		t.Fatalf("an image (%s) hangs", kind)
+		return ""
 	}
 }
 
@@ -228,7 +237,7 @@ func TestPowerLossIsSeen(t *testing.T) {
 		if err := os.WriteFile(o.Path, file, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		what := c.examine(o, "a page is missing")
+		what := c.examined(t, o, "a page is missing")
 		if what == "old" {
 			t.Error("it shows the old state under the new meta")
 		}
