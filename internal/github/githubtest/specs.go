@@ -1,29 +1,19 @@
 package githubtest
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
-)
 
-// maxUp is how many folders above the test's own are looked at.
-const maxUp = 8
+	"github.com/compassdigital/reconciler/internal/contract"
+)
 
 // Specs is the folder of GitHub's published descriptions; "" where it is not there, which
 // the test's log then says.
 func Specs(tb testing.TB) string {
 	tb.Helper()
-	at, err := os.Getwd()
-	if err != nil {
-		tb.Fatal(err)
+	dir := contract.Specs(tb)
+	if dir == "" {
+		return ""
 	}
-	for range maxUp {
-		dir := filepath.Join(at, "shared", "specs", "github")
-		if info, err := os.Stat(dir); err == nil && info.IsDir() {
-			return dir
-		}
-		at = filepath.Dir(at)
-	}
-	tb.Log("GitHub's published descriptions are not beside the project: nothing is checked against them")
-	return ""
+	return filepath.Join(dir, "github")
 }

@@ -1,0 +1,22 @@
+// Package contract checks what is said to and by a vendor against the vendor's published
+// description.
+//
+// A Contract holds a description and looks at exchanges: Wrap puts it between a client and
+// whatever answers it, Handler in front of a server. So a client and its simulator are held
+// to the same paper, which neither of them wrote. OpenAPI reads what most vendors publish,
+// GraphQL a schema. It serves tests; no program imports it.
+//
+// It promises: a request or an answer that does not fit fails the test and says where; an
+// operation that the description at hand does not have fails it, too, but for those that
+// Description.Uncut names; how many exchanges were judged can be asked (Judged), so that a
+// test can insist that some were (Some).
+//
+// It refuses to need the description: where it is not beside the project (shared/specs),
+// exchanges pass, and the test's log says so once.
+//
+// # Design
+//
+// Answers of a status that a description does not list (most list hardly an error) are judged
+// by Description.Failure alone. A parameter or a field that it does not know fails the test
+// though most vendors ignore it: whoever sends it hopes for something.
+package contract
