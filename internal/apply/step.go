@@ -54,6 +54,7 @@ func (r *Runner) update(fn func(store.Tx) error) error {
 func (r *Runner) step(ctx context.Context, job Job, s plan.Step) (StepResult, error) {
 	res := StepResult{Step: s, Started: r.Now()}
 	r.emit(Event{Client: s.Ref.Client, Deployment: job.Deployment[s.Ref.Client], Step: s, State: "running"})
+	ctx = provider.For(ctx, provider.Caller{Client: s.Ref.Client, New: !job.Clients[s.Ref.Client].EverDeployed})
 	var note string
 	var err error
 	for res.Tries = 1; ; res.Tries++ {

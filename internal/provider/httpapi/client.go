@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -83,6 +82,9 @@ func (k Call) writes() bool { return k.Op != "observe" }
 func (c *Client) Do(ctx context.Context, k Call) (Answer, error) {
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
+	if !k.writes() {
+		ctx = Reading(ctx)
+	}
 	r, err := c.request(ctx, k)
 	if err != nil {
 		return Answer{}, c.fail(k, provider.Invalid, "the request can't be written", err)
@@ -190,7 +192,7 @@ func (c *Client) refused(k Call, a Answer) error {
 	}
 	e.Code = provider.Line(e.Code, maxMessage)
 	if e.Kind == provider.RateLimited && e.Until.IsZero() {
-		e.Until = c.until(a.Header)
+		e.Until = After(a.Header, c.Now())
 	}
 	if most := c.Now().Add(maxPause); e.Until.After(most) {
 		e.Until = most
@@ -216,21 +218,6 @@ func (c *Client) kind(k Call, status int) provider.ErrorKind {
 		return unclear
 	}
 	return provider.Invalid
-}
-
-// until reads Retry-After: seconds, or a date. Zero where there is none.
-func (c *Client) until(h http.Header) time.Time {
-	text := h.Get("Retry-After")
-	if text == "" {
-		return time.Time{}
-	}
-	if n, err := strconv.ParseInt(text, 10, 32); err == nil && n >= 0 {
-		return c.Now().Add(time.Duration(n) * time.Second)
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return at
-	}
-	return time.Time{}
 }
 
 // kindOf says what an answer is, in a word.
