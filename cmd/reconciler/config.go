@@ -267,7 +267,7 @@ type KeyConfig struct {
 // NetworkConfig is what closed networks need.
 type NetworkConfig struct {
 	Resolvers    []string `yaml:"resolvers"` // not used yet
-	Proxy        string   `yaml:"proxy"`     // not used yet
+	Proxy        string   `yaml:"proxy"`     // for vendors; else HTTPS_PROXY and its like decide
 	CAFile       string   `yaml:"caFile"`
 	AllowPrivate []string `yaml:"allowPrivate"` // prefixes that probes may reach
 }
@@ -422,7 +422,6 @@ func (c *Config) notices() []string {
 	unused("api", len(c.API.Tokens) > 0 || c.API.GitHub.Org != "" || len(c.API.GitHub.Teams) > 0)
 	unused("notify", !reflect.ValueOf(c.Notify).IsZero())
 	unused("network.resolvers", len(c.Network.Resolvers) > 0)
-	unused("network.proxy", c.Network.Proxy != "")
 	d := c.Platform.Defaults
 	for _, x := range []struct{ field, name string }{{"deployment", d.Deployment}, {"database", d.Database}, {"dns", d.DNS}} {
 		if slices.Contains(notYet(), x.name) {

@@ -11,7 +11,7 @@ import (
 
 // pages are the dashboard, the API and the mailbox.
 func (p *program) pages() (http.Handler, error) {
-	o := web.Options{Read: reader{p.engine}, Ready: p.daemon.PollError, Log: p.log, PublicURL: p.config.PublicURL}
+	o := web.Options{Read: reader{p.engine}, Ready: p.daemon.PollError, Log: p.log, PublicURL: p.config.PublicURL, Metrics: p.vendors.handler()}
 	if p.reviewer != nil {
 		o.Reviews = reviews{p.store}
 	}

@@ -83,6 +83,7 @@ type program struct {
 	github   *github.API
 	reviewer *review.Reviewer
 	webhooks http.Handler
+	vendors  *vendors
 	lacks    atomic.Value // []github.Need: permissions that were missing at the start
 }
 
@@ -97,7 +98,7 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	if log == nil {
 		log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	p = &program{config: c, log: log, anew: a.anew, installationID: a.installation, now: a.now, wrap: a.wrap, sleep: a.sleep, quick: a.quick, public: a.public,
+	p = &program{config: c, log: log, vendors: newVendors(), anew: a.anew, installationID: a.installation, now: a.now, wrap: a.wrap, sleep: a.sleep, quick: a.quick, public: a.public,
 		fail: failAt(a.env("RECONCILER_FAILPOINT"))}
 	if p.public == nil {
 		p.public = external.DNS(net.DefaultResolver)

@@ -42,6 +42,7 @@ type Options struct {
 	Log       *slog.Logger
 	PublicURL string                   // address at which people find the pages, beside loopback ones; or ""
 	Site      func(name string) string // path at which a site is shown, too; nil: it isn't
+	Metrics   http.Handler             // answers a scrape; nil: there are none
 }
 
 const (
@@ -78,6 +79,9 @@ func Handler(o Options) (http.Handler, error) {
 	mux.HandleFunc("GET /api/deployments", s.deployments)
 	mux.HandleFunc("GET /api/deployments/{id}", s.deployment)
 	mux.HandleFunc("GET /api/", func(w http.ResponseWriter, _ *http.Request) { s.json(w, nil, errNothingHere) })
+	if s.Metrics != nil {
+		mux.Handle("GET /metrics", s.Metrics)
+	}
 	s.reviews(mux)
 	mux.HandleFunc("GET /mail/{$}", s.mail)
 	mux.HandleFunc("GET /clients/{name}", s.clientPage)

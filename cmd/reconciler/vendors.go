@@ -1,0 +1,119 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/compassdigital/reconciler/internal/health"
+	"github.com/compassdigital/reconciler/internal/provider/httpapi"
+)
+
+// vendorTimeout is how long one exchange with a vendor may take, its turn and repeated reads
+// included.
+const vendorTimeout = 3 * time.Minute
+
+// vendors is what the program knows of the systems that it speaks to over HTTP.
+type vendors struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	took     *prometheus.HistogramVec
+	up       *prometheus.GaugeVec
+
+	mu   sync.Mutex
+	down map[string]outage
+}
+
+// outage is a vendor that is left alone for a moment.
+type outage struct {
+	since time.Time
+	why   string
+}
+
+func newVendors() *vendors {
+	v := &vendors{registry: prometheus.NewRegistry(), down: map[string]outage{},
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "reconciler_provider_requests_total", Help: "Requests to a provider, each try by itself; status 0: no answer."},
+			[]string{"provider", "method", "route", "status"}),
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "reconciler_provider_request_seconds", Help: "How long requests to a provider took.",
+			Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}}, []string{"provider"}),
+		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "reconciler_provider_up", Help: "0 while a provider does not answer and is left alone for a moment."}, []string{"provider"})}
+	v.registry.MustRegister(v.requests, v.took, v.up)
+	return v
+}
+
+// handler answers a scrape.
+func (v *vendors) handler() http.Handler {
+	return promhttp.HandlerFor(v.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}
+
+func (v *vendors) observed(e httpapi.Exchange) {
+	v.requests.WithLabelValues(e.Provider, e.Method, e.Route, fmt.Sprint(e.Status)).Inc()
+	v.took.WithLabelValues(e.Provider).Observe(e.Took.Seconds())
+}
+
+// notices are the vendors that do not answer.
+func (v *vendors) notices() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var out []string
+	for name, o := range v.down {
+		out = append(out, fmt.Sprintf("%s does not answer since %s: %s; clients that need it wait, the others go on", name, o.since.UTC().Format("2 January 15:04 MST"), o.why))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// changed is told once when a vendor stops to answer, and once when it is back.
+func (p *program) changed(name string, back bool, why string) {
+	p.vendors.mu.Lock()
+	defer p.vendors.mu.Unlock()
+	if back {
+		since := p.vendors.down[name].since
+		delete(p.vendors.down, name)
+		p.vendors.up.WithLabelValues(name).Set(1)
+		p.log.Info("provider is back", "provider", name, "after", p.now().Sub(since).Round(time.Second))
+		return
+	}
+	p.vendors.down[name] = outage{p.now(), why}
+	p.vendors.up.WithLabelValues(name).Set(0)
+	p.log.Warn("provider does not answer", "provider", name, "why", why)
+}
+
+// limit is how many requests a vendor allows one credential in a window, as it publishes.
+type limit struct {
+	most   int
+	window time.Duration
+}
+
+// vendorHTTP is the client for one credential at a vendor. All of its requests go through one
+// transport, that keeps to the limit.
+func (p *program) vendorHTTP(name string, l limit) (*http.Client, error) {
+	base := &http.Transport{Proxy: http.ProxyFromEnvironment}
+	if text := p.config.Network.Proxy; text != "" {
+		proxy, err := url.Parse(text)
+		if err != nil {
+			return nil, errors.New("network.proxy: it is no address") // which may hold a password
+		}
+		base.Proxy = http.ProxyURL(proxy)
+	}
+	if file := p.config.Network.CAFile; file != "" {
+		roots, err := health.Roots(file)
+		if err != nil {
+			return nil, err
+		}
+		base.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	}
+	p.vendors.up.WithLabelValues(name).Set(1)
+	return httpapi.NewHTTP(httpapi.NewTransport(httpapi.Options{Provider: name, Base: httpapi.NewBase(base), Now: p.now,
+		Jitter: func(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2+1) },
+		Most:   l.most, Window: l.window, Changed: p.changed, Observed: p.vendors.observed}), vendorTimeout), nil
+}
