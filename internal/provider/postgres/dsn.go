@@ -18,6 +18,7 @@ type server struct {
 	config  *pgconn.Config
 	sslmode string   // as the DSN has it; "": it says nothing
 	files   []string // certificates, as pg_dump is told of them
+	roots   bool     // the DSN names those that it trusts
 	host    string   // of clients' URLs: a name, or the folder of a socket
 	port    string
 }
@@ -55,7 +56,7 @@ func parseDSN(dsn state.Secret, public string) (server, error) {
 		}
 		all[name] = values[0]
 	}
-	s := server{sslmode: given.Get("sslmode")}
+	s := server{sslmode: given.Get("sslmode"), roots: all["sslrootcert"] != ""}
 	for _, f := range [][2]string{{"PGSSLROOTCERT", all["sslrootcert"]}, {"PGSSLCERT", all["sslcert"]}, {"PGSSLKEY", all["sslkey"]}} {
 		if f[1] != "" {
 			s.files = append(s.files, f[0]+"="+f[1])
@@ -137,6 +138,9 @@ func (s server) tls() []string {
 	out := s.files
 	if s.sslmode != "" {
 		out = append(out[:len(out):len(out)], "PGSSLMODE="+s.sslmode)
+	}
+	if s.sslmode == "verify-full" && !s.roots {
+		out = append(out, "PGSSLROOTCERT=system") // as we do; libpq 16 or newer
 	}
 	return out
 }

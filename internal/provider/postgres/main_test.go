@@ -14,6 +14,9 @@ import (
 var theServer *postgrestest.Server
 
 func TestMain(m *testing.M) {
+	if dsn := os.Getenv(childDSN); dsn != "" {
+		createForEver(dsn)
+	}
 	code := 0
 	if !postgrestest.LeftOut() {
 		var err error

@@ -118,6 +118,16 @@ func (s *Server) initialize() error {
 	return nil
 }
 
+// Put writes a file that only the server's user may read, such as a key, and returns its
+// path.
+func (s *Server) Put(name string, data []byte) (string, error) {
+	path := filepath.Join(s.dir, name)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		return "", err
+	}
+	return path, s.as.give(path)
+}
+
 // Start starts a server that is stopped, at the port that it had.
 func (s *Server) Start(settings ...string) error {
 	var err error
