@@ -48,7 +48,7 @@ type Server struct {
 
 // Open makes a cluster and starts it. settings are lines like "ssl=on".
 func Open(settings ...string) (s *Server, err error) {
-	bin, err := programs()
+	bin, err := programs(debian)
 	if err != nil {
 		return nil, err
 	}
@@ -70,9 +70,12 @@ func Open(settings ...string) (s *Server, err error) {
 	return s, s.Start(settings...)
 }
 
+// debian is where Debian keeps the programs of each version, off the PATH.
+const debian = "/usr/lib/postgresql/*/bin"
+
 // programs finds the folder of the newest server programs.
-func programs() (string, error) {
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+func programs(folders string) (string, error) {
+	found, err := filepath.Glob(filepath.Join(folders, "initdb"))
 	if err != nil {
 		return "", err
 	}
@@ -146,17 +149,19 @@ func (s *Server) Start(settings ...string) error {
 	return err
 }
 
-// reign is a shell that ends the server when its own input ends: with Close, or with a
-// test process that is no more.
-const reign = `"$@" & server=$!
-cat >/dev/null
+// reign is a shell that ends the server when its own input ends: with Stop, which says the
+// word before, or with a test process that is no more. Then nobody needs the folder.
+const reign = `dir=$1; shift
+"$@" & server=$!
+word=$(cat)
 kill -QUIT $server
-wait $server`
+wait $server
+[ "$word" = keep ] || rm -rf "$dir"`
 
 func (s *Server) start(port int, settings []string) error {
 	all := append([]string{"fsync=off", "full_page_writes=off", "synchronous_commit=off", "listen_addresses=127.0.0.1", "port=" + strconv.Itoa(port),
 		"unix_socket_directories=" + s.dir, "max_connections=40", "shared_buffers=16MB", "log_statement=all"}, settings...)
-	args := []string{"-c", reign, "postgres", filepath.Join(s.bin, "postgres"), "-D", s.data()}
+	args := []string{"-c", reign, "reign", s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data()}
 	for _, x := range all {
 		args = append(args, "-c", x)
 	}
@@ -218,7 +223,8 @@ func (s *Server) Stop() error {
 	if s.cmd == nil {
 		return nil
 	}
-	err := s.rein.Close()
+	_, err := io.WriteString(s.rein, "keep\n")
+	err = errors.Join(err, s.rein.Close())
 	_ = s.cmd.Wait() // says that it was made to quit
 	s.cmd = nil
 	return err
