@@ -257,6 +257,12 @@ func TestPostgresIsNotConfigured(t *testing.T) {
 	}
 	files = map[string]string{defaultConfigFile: "repository: {url: https://git.example/clients.git}\nproviders: {postgres: {dsnFile: dsn, host: db.example, connectionLimit: 5}}\n",
 		"dsn": (&url.URL{Scheme: "postgres", Host: "10.0.0.5", User: url.UserPassword("ops", "pssst")}).String() + "\n"}
+	_, block, _ := strings.Cut(readAll(t, "../../README.md"), "  postgres:\n")
+	block, _, _ = strings.Cut(block, "```")
+	readme := strings.Replace("repository: {url: https://git.example/clients.git}\nproviders:\n  postgres:\n"+block, "/etc/reconciler/postgres-dsn", "dsn", 1)
+	if c, err := configIn(t, nil, map[string]string{defaultConfigFile: readme, "dsn": files["dsn"]}); err != nil || c.Providers.Postgres.Host != "db.your-agency.example" || c.Providers.Postgres.ConnectionLimit != 20 {
+		t.Errorf("the README's block: %v", err)
+	}
 	c, err := configIn(t, nil, files)
 	if p := c.Providers.Postgres; err != nil || p.DSN.Reveal() != "postgres://ops:pssst@10.0.0.5" || p.Host != "db.example" || p.ConnectionLimit != 5 {
 		t.Errorf("read %v: %v", p, err)

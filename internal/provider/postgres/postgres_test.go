@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -35,11 +36,35 @@ func TestAClientReachesItsOwnDatabaseOnly(t *testing.T) {
 	if found := observe(t, p, provider.Query{ID: a.ID}); len(found) != 1 || found[0].Mark != wish("a").Mark {
 		t.Errorf("found %v", found)
 	}
-	// The README's statement for databases that somebody else made.
-	ask(t, s.DSN(), "REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
-	defer ask(t, s.DSN(), "GRANT CONNECT ON DATABASE postgres, template1 TO PUBLIC")
+}
+
+// The statements of the README: with them an administrator who is no superuser makes
+// clients, and a client can connect to nothing but its own database.
+func TestReadmeStatements(t *testing.T) {
+	s := running(t)
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(readme), "```sql\n")
+	block, _, found := strings.Cut(block, "```")
+	if !found {
+		t.Fatal("the README has no statements")
+	}
+	t.Cleanup(func() { ask(t, s.DSN(), "GRANT CONNECT ON DATABASE postgres, template1 TO PUBLIC") })
+	t.Cleanup(func() { ask(t, s.DSN(), "REVOKE CONNECT ON DATABASE postgres FROM ops") })
+	for statement := range strings.SplitSeq(strings.TrimSpace(block), ";") {
+		ask(t, s.DSN(), strings.Replace(statement, "'…'", "'ops-word'", 1))
+	}
+	p := openAs(t, s.DSNOf("ops", "ops-word", "postgres"))
+	a, b := create(t, p, wish("a")), create(t, p, wish("b"))
+	works(t, a)
+	works(t, b)
 	if open := ask(t, s.DSN(), "SELECT datname FROM pg_database WHERE datallowconn AND has_database_privilege('a-0badcafe', datname, 'CONNECT')"); strings.Join(open, " ") != "a-0badcafe" {
-		t.Errorf("it can connect to %v", open)
+		t.Errorf("a client can connect to %v", open)
+	}
+	if err := p.Delete(t.Context(), state.KindDatabase, a.ID); err != nil {
+		t.Error(err)
 	}
 }
 
