@@ -242,6 +242,51 @@ func TestPostgresSurvivesALostState(t *testing.T) {
 	}
 }
 
+// A database that somebody made is adopted by its name, with its address as a secret: nothing
+// of it is ever changed, and it stays when its client goes, also after its time.
+func TestADatabaseOnPostgresIsAdopted(t *testing.T) {
+	now := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
+	w, s := postgresWorld(t, map[string]string{})
+	w.now = func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return now }
+	rowsIn(t, s.DSN(), "CREATE ROLE dana LOGIN PASSWORD 'zR4-dana-pw-9Qx'")
+	rowsIn(t, s.DSN(), `CREATE DATABASE "Dana.shop_1" OWNER dana`)
+	at := s.DSNOf("dana", "zR4-dana-pw-9Qx", "Dana.shop_1")
+	rowsIn(t, at, "CREATE TABLE orders (what text)")
+	rowsIn(t, at, "INSERT INTO orders VALUES ('tea')")
+	is := func() string {
+		t.Helper()
+		return strings.Join(rowsIn(t, s.DSN(), "SELECT concat_ws('|', oid, datname, datdba, datacl, datallowconn, shobj_description(oid, 'pg_database')) FROM pg_database ORDER BY 1"), "\n") +
+			strings.Join(rowsIn(t, s.DSN(), "SELECT concat_ws('|', oid, rolname, rolpassword, rolconnlimit) FROM pg_authid ORDER BY 1"), "\n")
+	}
+	before := is()
+	w.start()
+	if r := w.cliIn(at, "secret", "set", "database-url", "--client", "bakery", "--new"); r.code != 0 {
+		t.Fatal(r.err)
+	}
+	manifest := func(more ...string) map[string]string {
+		return map[string]string{"clients/bakery.yaml": onPostgres("bakery", append([]string{`adopt: {database: {id: Dana.shop_1}}`}, more...)...)}
+	}
+	env := "env: {DATABASE_URL: {secret: database-url}}"
+	w.commit(manifest(env))
+	w.active("bakery")
+	w.commit(manifest(env, "disabledCollections: [orders]"))
+	w.active("bakery")
+	w.commit(map[string]string{"clients/bakery.yaml": ""})
+	w.apply()
+	w.mu.Lock()
+	now = now.Add(100 * 24 * time.Hour)
+	w.mu.Unlock()
+	if done, err := w.daemon.program.engine.PurgeDue(t.Context()); err != nil || len(done) != 0 {
+		t.Errorf("purged: %v %v", done, err)
+	}
+	if got := rowsIn(t, at, "SELECT what FROM orders"); !slices.Equal(got, []string{"tea"}) {
+		t.Errorf("rows: %v", got)
+	}
+	if after := is(); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+}
+
 // Who asks for a database on a server that is not configured is told what to configure, and
 // a block without an address is wrong.
 func TestPostgresIsNotConfigured(t *testing.T) {

@@ -65,7 +65,7 @@ func clear(t *testing.T) {
 	for _, name := range ask(t, dsn, "SELECT datname FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1')") {
 		ask(t, dsn, "DROP DATABASE "+identifier(name)+" WITH (FORCE)")
 	}
-	for _, name := range ask(t, dsn, "SELECT rolname FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%' AND rolname <> $1 ORDER BY rolname DESC", postgrestest.Admin) {
+	for _, name := range ask(t, dsn, "SELECT rolname FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%' AND rolname <> $1 ORDER BY rolcreaterole, rolname", postgrestest.Admin) {
 		ask(t, dsn, "DROP ROLE "+identifier(name))
 	}
 }

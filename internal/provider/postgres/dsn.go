@@ -15,11 +15,12 @@ import (
 
 // server is what a DSN says, and where clients find the same server.
 type server struct {
-	config  *pgconn.Config
-	sslmode string   // as the DSN has it; "": it says nothing
-	files   []string // certificates, as pg_dump is told of them
-	roots   bool     // the DSN names those that it trusts
-	host    string   // of clients' URLs: a name, or the folder of a socket
+	config  *pgconn.Config // without the password
+	admin   state.Secret   // the password
+	sslmode string         // as the DSN has it; "": it says nothing
+	files   []string       // certificates, as pg_dump is told of them
+	roots   bool           // the DSN names those that it trusts
+	host    string         // of clients' URLs: a name, or the folder of a socket
 	port    string
 }
 
@@ -71,6 +72,8 @@ func parseDSN(dsn state.Secret, public string) (server, error) {
 	case socket == "":
 		delete(all, "host")
 	}
+	password, _ := u.User.Password() // none: not PGPASSWORD's either
+	s.admin = state.NewSecret(password)
 	if s.config, err = configOf(u, all); err != nil {
 		return bad("can't be used: a port, an sslmode or a file of certificates in it is wrong") // the cause repeats it
 	}
@@ -105,11 +108,7 @@ func configOf(u *url.URL, parameters map[string]string) (*pgconn.Config, error) 
 	if err != nil {
 		return nil, err
 	}
-	password, given := full.User.Password()
-	if !given {
-		password = ""
-	}
-	c.Password = password // not PGPASSWORD
+	c.Password = ""
 	if c.ConnectTimeout <= 0 || c.ConnectTimeout > connectTime {
 		c.ConnectTimeout = connectTime
 	}

@@ -43,7 +43,7 @@ func TestP10WrongDSNsAreNotRepeated(t *testing.T) {
 	} {
 		p, err := New(Options{DSN: state.NewSecret(x.dsn), Host: x.host, Key: state.NewSecret(testKey)})
 		if err == nil {
-			t.Errorf("%s is taken: %v", x.dsn, p.server.config)
+			t.Errorf("%s is taken: %s", x.dsn, p.server.address())
 			continue
 		}
 		if strings.Contains(err.Error(), "pssst") || !strings.Contains(err.Error(), "providers.postgres.") || strings.Contains(err.Error(), "\n") {
@@ -66,7 +66,7 @@ func TestTheEnvironmentIsNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := s.config
-	if c.Host != "db.example" || c.Port != 5432 || c.User != "ops" || c.Password != "" || c.Database != "postgres" || c.TLSConfig == nil || c.ValidateConnect != nil || c.ConnectTimeout != connectTime || c.RequireAuth != "" {
+	if c.Host != "db.example" || c.Port != 5432 || c.User != "ops" || c.Password != "" || !s.admin.Empty() || c.Database != "postgres" || c.TLSConfig == nil || c.ValidateConnect != nil || c.ConnectTimeout != connectTime || c.RequireAuth != "" {
 		t.Errorf("%s:%d user %s database %s timeout %s", c.Host, c.Port, c.User, c.Database, c.ConnectTimeout)
 	}
 	for name, value := range c.RuntimeParams {

@@ -102,7 +102,7 @@ func (p *Provider) nameOf(ctx context.Context, op, id string) (name string, err 
 func (p *Provider) pgDump(ctx context.Context, op, program, name, to string) error {
 	c := p.server.config
 	cmd := exec.CommandContext(ctx, program, "--no-password", "--format=custom", "--file="+to)
-	cmd.Env = []string{"LC_ALL=C", "PATH=/usr/local/bin:/usr/bin:/bin", "PGHOST=" + c.Host, "PGPORT=" + strconv.Itoa(int(c.Port)), "PGUSER=" + c.User, "PGPASSWORD=" + c.Password,
+	cmd.Env = []string{"LC_ALL=C", "PATH=/usr/local/bin:/usr/bin:/bin", "PGHOST=" + c.Host, "PGPORT=" + strconv.Itoa(int(c.Port)), "PGUSER=" + c.User, "PGPASSWORD=" + p.server.admin.Reveal(),
 		"PGDATABASE=" + name, "PGAPPNAME=reconciler", "PGCONNECT_TIMEOUT=" + strconv.Itoa(int(connectTime.Seconds()))}
 	cmd.Env = append(cmd.Env, p.server.tls()...)
 	said := &bounded{}
@@ -115,8 +115,8 @@ func (p *Provider) pgDump(ctx context.Context, op, program, name, to string) err
 		return p.fail(provider.Transient, op, "the dump was given up", context.Cause(ctx))
 	}
 	text := said.b.String()
-	if c.Password != "" {
-		text = strings.ReplaceAll(text, c.Password, "…")
+	if password := p.server.admin.Reveal(); password != "" {
+		text = strings.ReplaceAll(text, password, "…")
 	}
 	return p.fail(provider.Transient, op, "pg_dump failed: "+provider.Line(text, maxTold), err)
 }

@@ -177,7 +177,8 @@ func owned(ctx context.Context, s session, installation string) ([]entry, error)
 	return out, err
 }
 
-var errTooMany = errors.New("more objects than are looked at")
+// errTooMany: a list that would not be complete is an error.
+var errTooMany = errors.New("too many")
 
 func list(ctx context.Context, s session, sql string, most int, args ...string) ([]entry, error) {
 	rows, err := s.read(ctx, sql, args...)

@@ -51,6 +51,8 @@ func (p *Provider) classify(ctx context.Context, op, what string, err error) err
 			word = provider.Line(pg.Message, maxShown)
 		}
 		return &provider.Error{Kind: kind, Provider: Name, Op: op, Message: what + ": " + word, Code: pg.Code, Err: causeOf(err)}
+	case errors.Is(err, errTooMany):
+		return p.fail(provider.Invalid, op, what+": the server holds more of them than are looked at", err)
 	case ctx.Err() != nil:
 		return p.fail(kind, op, what+": the call was given up", context.Cause(ctx))
 	case errors.As(err, &certificate):

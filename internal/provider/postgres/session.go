@@ -57,6 +57,7 @@ type connection struct{ c *pgconn.PgConn }
 
 func (p *Provider) connect(ctx context.Context) (session, error) {
 	config := p.server.config.Copy()
+	config.Password = p.server.admin.Reveal()
 	config.RuntimeParams["statement_timeout"] = milliseconds(statement)
 	c, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {

@@ -4,10 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -113,10 +116,7 @@ func (p *Provider) begin(ctx context.Context, s session, e entry, n note) (entry
 	if e.roleIs {
 		verb = "ALTER"
 	}
-	sql := fmt.Sprintf("%s ROLE %s LOGIN CONNECTION LIMIT %d PASSWORD %s; COMMENT ON ROLE %s IS %s", verb, role, p.limit, literal(secret), role, literal(n.text()))
-	if !s.superuser() {
-		sql += fmt.Sprintf("; GRANT %s TO CURRENT_USER", role) // or we could not give it a database
-	}
+	sql := fmt.Sprintf("%s ROLE %s LOGIN CONNECTION LIMIT %d PASSWORD %s; COMMENT ON ROLE %s IS %s%s", verb, role, p.limit, literal(secret), role, literal(n.text()), member(s, role))
 	if err := s.write(ctx, sql); err != nil {
 		return e, err
 	}
@@ -133,6 +133,15 @@ func (p *Provider) begin(ctx context.Context, s session, e entry, n note) (entry
 	}
 	e.database, e.mine = true, true
 	return e, nil
+}
+
+// member makes an administrator who is no superuser a member of a client's role, or it could
+// neither give it a database nor change or drop that.
+func member(s session, role string) string {
+	if s.superuser() {
+		return ""
+	}
+	return "; GRANT " + role + " TO CURRENT_USER"
 }
 
 // publish brings a database and its role to the note, in one transaction: before it there
@@ -158,6 +167,7 @@ func (p *Provider) publish(ctx context.Context, s session, op string, e entry, n
 		"ALTER ROLE " + name + " LOGIN CONNECTION LIMIT " + strconv.Itoa(p.limit) + " PASSWORD " + literal(secret),
 		"COMMENT ON ROLE " + name + " IS " + text,
 	}
+	sql[0] = strings.TrimPrefix(member(s, name)+"; "+sql[0], "; ")
 	if err := s.write(ctx, strings.Join(sql, "; ")); err != nil {
 		return e, err
 	}
@@ -266,34 +276,41 @@ func (p *Provider) Delete(ctx context.Context, kind state.Kind, id string) error
 		if !e.ours() {
 			return p.fail(provider.Conflict, op, fmt.Sprintf("database %s bears no mark: it was not made here; drop it yourself", clean(id)), nil)
 		}
-		return erase(ctx, s, e)
+		return p.erase(ctx, s, op, e)
 	})
 }
 
 // erase drops a database and its role. Until DROP DATABASE the database is whole and
 // serves; what the role says before lets whoever comes later go on.
-func erase(ctx context.Context, s session, e entry) error {
+func (p *Provider) erase(ctx context.Context, s session, op string, e entry) error {
 	name := identifier(e.name)
-	if e.role.stage != going {
+	if e.database {
 		now, err := s.read(ctx, "SELECT extract(epoch FROM now())::bigint::text")
 		if err != nil {
 			return err
 		}
 		n := e.role
 		n.stage, n.since = going, string(now[0][0])
-		if err := s.write(ctx, "COMMENT ON ROLE "+name+" IS "+literal(n.text())); err != nil {
+		if err := s.write(ctx, "COMMENT ON ROLE "+name+" IS "+literal(n.text())+member(s, name)); err != nil {
 			return err
 		}
-	}
-	if e.database {
 		if _, err := s.read(ctx, "SELECT set_config('statement_timeout', $1, false)", milliseconds(longest)); err != nil {
 			return err
 		}
-		if err := s.write(ctx, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+		err = s.write(ctx, "DROP DATABASE "+name+" WITH (FORCE)")
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) && pg.Code == "42501" { // its owner may drop it, but not disconnect everybody
+			return &provider.Error{Kind: provider.Transient, Provider: Name, Op: op, Code: pg.Code, Err: err,
+				Message: "somebody is connected to the database whom the role of providers.postgres.dsn may not disconnect"}
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return s.write(ctx, "DROP ROLE "+name)
+	if err := s.write(ctx, "DROP ROLE "+name); err != nil {
+		return p.classify(ctx, op, "the database is erased, and its role could not be dropped", err)
+	}
+	return nil
 }
 
 // abandoned drops the role of a database that somebody else dropped.
