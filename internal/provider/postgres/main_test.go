@@ -17,7 +17,6 @@ func TestMain(m *testing.M) {
 	if dsn := os.Getenv(childDSN); dsn != "" {
 		createForEver(dsn)
 	}
-	code := 0
 	if !postgrestest.LeftOut() {
 		var err error
 		if theServer, err = postgrestest.Open(); err != nil {
@@ -25,7 +24,7 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	code = m.Run()
+	code := m.Run()
 	if theServer != nil {
 		if err := theServer.Close(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -39,7 +38,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// server is the running server, without databases and roles of ours.
+// running is the server, without databases and roles of ours.
 func running(t *testing.T) *postgrestest.Server {
 	t.Helper()
 	if theServer == nil {

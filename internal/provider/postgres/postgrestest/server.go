@@ -111,7 +111,9 @@ func (s *Server) initialize() error {
 	if err := s.as.give(s.dir, password); err != nil {
 		return err
 	}
-	cmd := exec.Command(filepath.Join(s.bin, "initdb"), "--pgdata="+s.data(), "--username="+Admin, "--pwfile="+password,
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), "--pgdata="+s.data(), "--username="+Admin, "--pwfile="+password,
 		"--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync")
 	cmd.Dir, cmd.SysProcAttr = s.dir, s.as.attributes()
 	cmd.Env = []string{"PATH=" + s.bin + ":/usr/bin:/bin", "LC_ALL=C"}
@@ -160,12 +162,12 @@ wait $server
 
 func (s *Server) start(port int, settings []string) error {
 	all := append([]string{"fsync=off", "full_page_writes=off", "synchronous_commit=off", "listen_addresses=127.0.0.1", "port=" + strconv.Itoa(port),
-		"unix_socket_directories=" + s.dir, "max_connections=40", "shared_buffers=16MB", "log_statement=all"}, settings...)
+		"unix_socket_directories=" + s.dir, "max_connections=40", "shared_buffers=16MB", "password_encryption=scram-sha-256", "log_statement=all"}, settings...)
 	args := []string{"-c", reign, "reign", s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data()}
 	for _, x := range all {
 		args = append(args, "-c", x)
 	}
-	s.cmd = exec.Command("/bin/sh", args...)
+	s.cmd = exec.CommandContext(context.Background(), "/bin/sh", args...) // until Stop
 	s.cmd.Dir, s.cmd.SysProcAttr = s.dir, s.as.attributes()
 	s.cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}
 	log, err := os.Create(filepath.Join(s.dir, "log"))
@@ -247,7 +249,7 @@ func (s *Server) dsn(port int, user, password, database string) string {
 }
 
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
