@@ -1,8 +1,14 @@
 package postgres
 
 import (
+	"context"
+	"errors"
+	"net"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -121,4 +127,67 @@ func TestConnectionLimit(t *testing.T) {
 			t.Errorf("%d is taken", wrong)
 		}
 	}
+}
+
+// counted is a session that says when it ends.
+type counted struct {
+	session
+	open *atomic.Int32
+}
+
+func (c counted) close() { c.session.close(); c.open.Add(-1) }
+
+// However many ask at once, the server has few connections of ours.
+func TestConnectionsAreBounded(t *testing.T) {
+	s := running(t)
+	p := open(t, s)
+	o := create(t, p, wish("shop"))
+	var now, most atomic.Int32
+	dial := p.dial
+	p.dial = func(ctx context.Context) (session, error) {
+		n := now.Add(1)
+		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+		}
+		s, err := dial(ctx)
+		return counted{s, &now}, err
+	}
+	var wg sync.WaitGroup
+	for range 30 {
+		wg.Go(func() {
+			if found, err := p.Observe(t.Context(), provider.Query{Kind: state.KindDatabase, ID: o.ID}); err != nil || len(found) != 1 {
+				t.Errorf("found %v (%v)", found, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := most.Load(); n < 1 || n > maxConnections || now.Load() != 0 {
+		t.Errorf("%d at once, %d left open", n, now.Load())
+	}
+}
+
+// A server that takes a connection and says nothing: the caller's time is what counts, also
+// while others wait for a free connection.
+func TestASilentServer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	p := openAs(t, "postgres://u:pssst@"+l.Addr().String()+"/x?sslmode=disable")
+	var wg sync.WaitGroup
+	for range maxConnections + 2 {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			_, err := p.Owned(ctx, "0badcafe")
+			if provider.KindOf(err) != provider.Transient || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v", err)
+			}
+			quiet(t, err)
+		})
+	}
+	wg.Wait()
+	p.server.config.ConnectTimeout = 50 * time.Millisecond
+	_, err = p.Create(t.Context(), wish("shop"))
+	wantKind(t, err, provider.Transient)
 }

@@ -42,8 +42,9 @@
 // connection that broke in the middle of a statement holds it until the server is done.
 // What nobody went on with for an hour (its client left Git) is taken away by a later
 // Create of the same installation. Errors get their kind from SQLSTATE and from whether a
-// writing statement was on its way. Dump writes what pg_dump makes, complete or an error,
-// over nothing.
+// writing statement was on its way: once a call has written, only the server's own refusal is
+// not Uncertain. No error and no statement holds a password. Dump writes what pg_dump makes,
+// complete or an error, over nothing.
 //
 // # Refusals
 //
@@ -54,6 +55,8 @@
 //
 // # Design
 //
+// The configuration has host (where clients reach a server that we reach elsewhere) and
+// connectionLimit beside the design's dsn.
 // A client's role can connect to nothing else of ours. Databases that somebody else made let
 // PUBLIC connect unless their owner says otherwise; that is not ours to change, and the
 // README has the statement. Delete does not lock people out before it drops (ALLOW_CONNECTIONS

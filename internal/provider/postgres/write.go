@@ -71,12 +71,22 @@ func (p *Provider) Create(ctx context.Context, w provider.Wish) (out provider.Ob
 			return err
 		}
 		if e, err = p.publish(ctx, s, op, e, n); err != nil {
-			return err
+			return begun(err)
 		}
 		out = p.object(e)
 		return nil
 	})
 	return out, err
+}
+
+// begun marks an error of a call that has written already, whatever it is of.
+func begun(err error) error {
+	var w *writeError
+	var known *provider.Error
+	if errors.As(err, &w) || errors.As(err, &known) {
+		return err
+	}
+	return &writeError{err}
 }
 
 // vacant is what stands at the name of a wish, if it is nothing or half made by us.
@@ -125,11 +135,11 @@ func (p *Provider) begin(ctx context.Context, s session, e entry, n note) (entry
 		return e, nil
 	}
 	if _, err := s.read(ctx, "SELECT set_config('statement_timeout', $1, false)", milliseconds(longest)); err != nil {
-		return e, &writeError{err} // the role is there
+		return e, begun(err)
 	}
 	// template0: what somebody put into template1 can't leak in, and nobody is connected to it.
 	if err := s.write(ctx, fmt.Sprintf("CREATE DATABASE %s OWNER %s TEMPLATE template0 ENCODING 'UTF8' ALLOW_CONNECTIONS false", role, role)); err != nil {
-		return e, err
+		return e, begun(err)
 	}
 	e.database, e.mine = true, true
 	return e, nil
@@ -149,7 +159,7 @@ func member(s session, role string) string {
 func (p *Provider) publish(ctx context.Context, s session, op string, e entry, n note) (entry, error) {
 	rows, err := s.read(ctx, "SELECT oid::text FROM pg_database WHERE datname::text = $1", e.name)
 	if err != nil {
-		return e, &writeError{err} // of a create: the database is there
+		return e, err
 	}
 	if len(rows) != 1 {
 		return e, p.fail(provider.Uncertain, op, "somebody took the database away meanwhile", nil)
@@ -308,7 +318,7 @@ func (p *Provider) erase(ctx context.Context, s session, op string, e entry) err
 		}
 	}
 	if err := s.write(ctx, "DROP ROLE "+name); err != nil {
-		return p.classify(ctx, op, "the database is erased, and its role could not be dropped", err)
+		return p.classify(ctx, op, "the database is erased, and its role could not be dropped", begun(err))
 	}
 	return nil
 }
