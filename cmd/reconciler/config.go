@@ -208,7 +208,7 @@ type ProvidersConfig struct {
 
 // notYet are the vendors that can be configured, and that nothing here talks to.
 func notYet() []string {
-	return []string{"cloudflare", "ploi", "postgres", "railway", "resend", "stripe", "vercel"}
+	return []string{"cloudflare", "ploi", "railway", "resend", "stripe", "vercel"}
 }
 
 // EmbeddedConfig switches on sqlite, local sites, local DNS and the mailbox.
@@ -245,8 +245,10 @@ type CloudflareConfig struct {
 
 // PostgresConfig is a server of one's own.
 type PostgresConfig struct {
-	DSN     sealed `yaml:"dsn"`
-	DSNFile string `yaml:"dsnFile"`
+	DSN             sealed `yaml:"dsn"`
+	DSNFile         string `yaml:"dsnFile"`
+	Host            string `yaml:"host"`            // HOST or HOST:PORT that clients reach it at; empty: the DSN's
+	ConnectionLimit int    `yaml:"connectionLimit"` // of each client; 0: 20
 }
 
 // ResendConfig is an account at Resend.
@@ -366,6 +368,9 @@ func (c *Config) check() []string {
 		if slices.Contains(notYet(), name) {
 			bad("providers.%s: this version does not talk to %s yet; take the block out, and use sqlite, local or external in manifests", name, name)
 		}
+	}
+	if p := c.Providers.Postgres; p.DSN.Empty() && (slices.Contains(c.blocks, "postgres") || p.Host != "" || p.ConnectionLimit != 0) {
+		bad("providers.postgres.dsn, or dsnFile, is missing: postgres://USER:PASSWORD@HOST:5432/postgres of a role with CREATEDB and CREATEROLE")
 	}
 	if d := c.Platform.BaseDomain; strings.ContainsAny(d, "/: ") {
 		bad("platform.baseDomain is %q: it is a host name, without a scheme, a port or a path", d)

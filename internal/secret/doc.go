@@ -1,9 +1,10 @@
 // Package secret keeps what must not be read by others.
 //
 // One key of 256 random bits belongs to an installation. It stands in a key file
-// that only its owner may read, or comes from the environment. Two keys are derived
+// that only its owner may read, or comes from the environment. Three keys are derived
 // from it (HKDF-SHA-256): one seals records (AES-256-GCM, random nonce, the context
-// as additional data), one makes fingerprints. Sealed bytes are
+// as additional data), one makes fingerprints, one makes secrets that are the same each
+// time (for providers that have to give a password again). Sealed bytes are
 //
 //	version (1) | key id (4) | nonce (12) | ciphertext | tag (16)
 //

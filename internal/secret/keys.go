@@ -39,6 +39,7 @@ const (
 type Keys struct {
 	seal   cipher.AEAD
 	finger []byte
+	source []byte   // of what Derive makes
 	check  [16]byte // names the key without telling it; its first bytes are the key id
 }
 
@@ -57,6 +58,9 @@ func newKeys(master []byte) (*Keys, error) {
 		return nil, fmt.Errorf("make sealing key: %w", err)
 	}
 	if k.finger, err = derive(master, "reconciler fingerprint v1"); err != nil {
+		return nil, err
+	}
+	if k.source, err = derive(master, "reconciler derive v1"); err != nil {
 		return nil, err
 	}
 	check, err := derive(master, "reconciler key check v1")
@@ -121,6 +125,14 @@ func (k *Keys) Fingerprint(s state.Secret) string {
 	m := hmac.New(sha256.New, k.finger)
 	_, _ = m.Write([]byte(s.Reveal())) // a hash never fails
 	return hex.EncodeToString(m.Sum(nil))[:fingerprintDigits]
+}
+
+// Derive makes a secret for one purpose: 64 hex digits, under one key always the same, from
+// which neither the key nor what is made for another purpose can be told.
+func (k *Keys) Derive(purpose string) state.Secret {
+	m := hmac.New(sha256.New, k.source)
+	_, _ = m.Write([]byte(purpose)) // a hash never fails
+	return state.NewSecret(hex.EncodeToString(m.Sum(nil)))
 }
 
 // Format implements fmt.Formatter: no verb shows a key.

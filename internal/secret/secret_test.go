@@ -118,6 +118,21 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
+// What is derived is the same each time, another for another purpose or key, and nothing
+// that is shown.
+func TestDerive(t *testing.T) {
+	a, b := keysOf(t, 1), keysOf(t, 2)
+	one := a.Derive("provider x").Reveal()
+	if len(one) != 64 || one != a.Derive("provider x").Reveal() {
+		t.Errorf("%d digits, or another one each time", len(one))
+	}
+	for _, other := range []string{a.Derive("provider y").Reveal(), b.Derive("provider x").Reveal(), a.Fingerprint(state.NewSecret("provider x")), a.Check()} {
+		if other == one || strings.HasPrefix(one, other) || strings.HasPrefix(other, one) {
+			t.Error("it is something else, too")
+		}
+	}
+}
+
 func TestKeysDoNotPrint(t *testing.T) {
 	k := keysOf(t, 'K')
 	out := fmt.Sprintf("%v %+v %#v %s %x %d %v", k, k, k, k, k, k, []*Keys{k})
