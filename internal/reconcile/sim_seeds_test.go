@@ -32,6 +32,7 @@ var onceRed = []struct {
 	{3310184, "a name that a refused file asked for again went by the proof of an earlier commit"},
 	{3314223, "a name was led back to a host that had let it go"},
 	{3316842, "a client that a removal renamed counted as untouched"},
+	{501667, "what somebody let change in a freeze before it was merged had another id by then"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
