@@ -40,8 +40,16 @@ type bringing struct {
 	partial bool   // not all that was merged was merged as it was planned
 }
 
-// look is what people see of a site.
-type look struct{ colour, ref string }
+// look is what people see of a site. A site of no theme has the theme "".
+type look struct{ colour, theme, ref string }
+
+// unseen is what nobody can see of a site.
+const unseen = "-"
+
+// each says of every part of two looks whether it is the same.
+func (l look) each(o look) [3]bool {
+	return [3]bool{l.colour == o.colour, l.theme == o.theme, l.ref == o.ref}
+}
 
 // served is what people see at a host, and whose it is.
 type served struct {
@@ -339,7 +347,7 @@ func (s *story) lookOf(m manifests, c state.Client) look {
 	if !ok || x.broken {
 		x = s.bySpec[c.Blob]
 	}
-	return look{x.colour, refOf(m.template)}
+	return look{x.colour, x.theme, refOf(m.template)}
 }
 
 func refOf(template string) string {
@@ -402,17 +410,23 @@ func (s *story) servesWhatWasShown(when string) {
 		if b == nil || c.RollingBack != "" || len(l.let[now.owner]) > 0 {
 			continue
 		}
-		colour, ref := now.colour == was.colour, now.ref == was.ref
+		said := now.each(was.look)
+		also := func(x look) {
+			for i, same := range now.each(x) {
+				said[i] = said[i] || same
+			}
+		}
 		for x := range l.pushed[now.owner] {
-			colour, ref = colour || x.colour == now.colour, ref || x.ref == now.ref
+			also(x)
 		}
 		for n := range b.by {
 			for _, sh := range s.pulls.plans[n] {
-				x := s.lookOf(sh.tree, c)
-				colour, ref = colour || !sh.static && x.colour == now.colour, ref || !sh.static && x.ref == now.ref
+				if !sh.static {
+					also(s.lookOf(sh.tree, c))
+				}
 			}
 		}
-		if !colour || !ref {
+		if said != [3]bool{true, true, true} {
 			s.broken("P12: %s shows %v after %s, was %v, and no plan of pull requests %v said so", host, now, when, was, slices.Sorted(maps.Keys(b.by)))
 		}
 	}
@@ -425,7 +439,14 @@ func (s *story) sees(host string) served {
 	if !ok || !there || !ours(o) || s.planted[o.ID] {
 		return served{}
 	}
-	return served{look{s.vendors.world.BuiltWith(d)["COLOUR"], attribute(o, "ref")}, o.Mark.Client}
+	return served{look{s.vendors.world.BuiltWith(d)["COLOUR"], themeOf(attribute(o, "settings")), attribute(o, "ref")}, o.Mark.Client}
+}
+
+// themeOf is the theme in the settings that a release was given, as JSON.
+func themeOf(settings string) string {
+	_, rest, _ := strings.Cut(settings, `"theme":"`)
+	theme, _, _ := strings.Cut(rest, `"`)
+	return theme
 }
 
 // letBy notes what an approval lets run.
@@ -483,7 +504,7 @@ func (s *story) takenLater() {
 		}
 		delete(l.later, c.Path)
 		l.maybe[c.ID] = true
-		l.push(c.ID, look{ref: refOf(s.trees[s.accepted].template)}) // what it inherits is that of now
+		l.push(c.ID, look{unseen, unseen, refOf(s.trees[s.accepted].template)}) // what it inherits is that of now
 		if have := l.bound[c.ID]; have != nil {
 			maps.Copy(have.by, b.by)
 			have.partial = have.partial || b.partial
