@@ -36,6 +36,7 @@ var onceRed = []struct {
 	{1010461, "a plan that showed a change of the template showed nothing of whose wish was pushed by nobody"},
 	{1011787, "a push that became valid when its names were free did not count as one"},
 	{1013221, "what a plan had shown was forgotten when a wish of an earlier pull request became valid"},
+	{1020552, "what was taken away only because something else was held was judged by nobody"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
