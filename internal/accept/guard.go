@@ -244,13 +244,18 @@ func WaitsFor(t state.Tombstone) []string {
 // neverBegun says that the client waits in a creates hold: it has nothing to lose.
 func (p *pass) neverBegun(id state.ClientID) bool { return p.unbegun[id] }
 
-// judge says which clients' removals are held, and by what.
-func (p *pass) judge(s *settled, losses []loss) map[state.ClientID]string {
+// judge says which more clients' removals are held beside those that are already, and by
+// what.
+func (p *pass) judge(s *settled, losses []loss, already map[state.ClientID]string) map[state.ClientID]string {
+	if len(losses) == 0 {
+		return nil
+	}
+	lost, fleet := p.lately(s, losses)
+	losses = slices.DeleteFunc(slices.Clone(losses), func(l loss) bool { return already[l.client.ID] != "" })
 	if len(losses) == 0 {
 		return nil
 	}
 	g := p.guard()
-	lost, fleet := p.lately(s, losses)
 	now := 0
 	for _, l := range losses {
 		if l.counts {

@@ -1,6 +1,8 @@
 package accept
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -192,6 +194,37 @@ func TestRuleGuardReviewedByFile(t *testing.T) {
 	w.play(in)
 	equal(t, "due", w.dueParts(), []string{"alpha"})
 	contains(t, "reason", w.hold(state.HoldGuard).Reason, "the removal of beta")
+}
+
+// What is lost only because something else is held is judged, too: beta was to become delta,
+// which asks for a name that alpha has to keep for now.
+func TestRuleGuardJudgesWhatAHoldTakesAway(t *testing.T) {
+	w := fleet(t, "alpha", "beta", "gamma")
+	w.push(m{cpath("alpha"): client("alpha", "alpha", "aliases: [www.alpha.example]")})
+	w.now = w.now.Add(25 * time.Hour)
+	w.settle()
+	w.guard.ReviewedOnly, w.reviewed = true, false
+	w.push(m{cpath("alpha"): client("alpha", "alpha"), cpath("beta"): "",
+		cpath("delta"): client("delta", "beta", "aliases: [www.alpha.example]", "previously: [beta]")})
+	held := map[string]string{} // client → print
+	for _, h := range w.holds {
+		for _, id := range h.Clients {
+			held[w.clients[id].Name] = h.Fingerprint
+		}
+	}
+	if held["alpha"] == "" || held["beta"] == "" {
+		t.Fatalf("held are %v; holds %+v", held, w.holds)
+	}
+	w.push(m{cpath("delta"): ""}) // it is not what beta became after all
+	for _, due := range w.dueParts() {
+		if strings.HasPrefix(due, "beta") {
+			t.Errorf("due are %v: nobody let beta go", w.dueParts())
+		}
+	}
+	w.approve(held["beta"])
+	if !slices.Contains(w.dueParts(), "beta") {
+		t.Errorf("beta was let go, and due are %v", w.dueParts())
+	}
 }
 
 func TestRuleGuardPlatformOnlyTightens(t *testing.T) {

@@ -1,6 +1,7 @@
 package accept
 
 import (
+	"maps"
 	"slices"
 	"sort"
 
@@ -31,14 +32,17 @@ func head(in Input, broken map[string]string) Result {
 	p.tree()
 	p.collect()
 	p.identify()
-	s := p.settle(nil)
+	s, held := p.settle(nil), map[state.ClientID]string{}
 	losses := p.losses(s)
-	if held := p.judge(s, losses); len(held) > 0 {
-		// Who must keep what was taken away keeps its names too: settle again.
+	// Who must keep what was taken away keeps its names too: settle again. A file that can't
+	// have one of them may be what somebody else was to become: that one is taken away by now,
+	// and judged like the others. It ends: every round but the last holds another client.
+	for more := p.judge(s, losses, held); len(more) > 0; more = p.judge(s, losses, held) {
+		maps.Copy(held, more)
 		s = p.settle(held)
 		losses = p.losses(s)
-		p.bind(losses, held)
 	}
+	p.bind(losses, held)
 	w := &writer{pass: p, s: s, losses: losses, put: map[state.ClientID]state.Client{}, touched: map[state.ClientID]bool{}, fate: map[state.ClientID]string{}}
 	return w.write()
 }

@@ -106,13 +106,23 @@ func (s *story) frozen(group []state.ClientID) map[state.ClientID]bool {
 	for _, c := range s.clients() {
 		for _, id := range group {
 			building := slices.ContainsFunc(s.resources(id), func(r state.Resource) bool { return r.Phase != "" })
-			if c.ID == id && c.Run == "" && c.RollingBack == "" && !s.thawed[id] && !building {
+			if c.ID == id && c.Run == "" && c.RollingBack == "" && !s.letFreeze(c) && !building {
 				out[id] = true
 			}
 		}
 	}
 	return out
 }
+
+// letFreeze says that somebody let the client change in a freeze. An approval may be given
+// before the merge: a client that is yet to come has no id then, and its plan stands for
+// whoever comes by its name and has nothing yet.
+func (s *story) letFreeze(c state.Client) bool {
+	return s.thawed[c.ID] || s.thawed[coming(c.Name)] && !c.EverDeployed
+}
+
+// coming is whom a plan means by a client that is yet to come.
+func coming(name string) state.ClientID { return state.ClientID(name + "-new") }
 
 // pausedOf are the clients of a group that a pass which begins now must leave alone: they
 // are paused, and nothing of an earlier pass is to be ended.

@@ -26,9 +26,12 @@ type reviewLaws struct {
 	// pushed are the versions that pushes brought that nobody proposed, by client.
 	pushed map[state.ClientID]map[look]bool
 	serves map[string]served // by host that is up
-	// later are files that pull requests brought and that were not taken over so far: they
-	// were invalid, and may become valid by what others do.
+	// later are files that were brought, by pull requests or by nobody's push, and that were
+	// not taken over so far: they were invalid, and may become valid by what others do.
 	later map[string]*bringing
+	// beside are, by client that the last head touched, the pull requests of its range whose
+	// plans were about files that it has its wish from.
+	beside map[state.ClientID]map[int]bool
 	// may are all files of ranges in which a pull request may have brought something.
 	may map[string]string
 }
@@ -40,8 +43,16 @@ type bringing struct {
 	partial bool   // not all that was merged was merged as it was planned
 }
 
-// look is what people see of a site.
-type look struct{ colour, ref string }
+// look is what people see of a site. A site of no theme has the theme "".
+type look struct{ colour, theme, ref string }
+
+// unseen is what nobody can see of a site.
+const unseen = "-"
+
+// each says of every part of two looks whether it is the same.
+func (l look) each(o look) [3]bool {
+	return [3]bool{l.colour == o.colour, l.theme == o.theme, l.ref == o.ref}
+}
 
 // served is what people see at a host, and whose it is.
 type served struct {
@@ -50,7 +61,7 @@ type served struct {
 }
 
 func newReviewLaws() reviewLaws {
-	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}}
+	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, beside: map[state.ClientID]map[int]bool{}}
 }
 
 // judge is the engine as the reviewer sees it. Judging writes nothing anywhere (P2), and a
@@ -153,10 +164,11 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		if delete(l.may, p); r.any {
 			l.may[p] = r.now[p]
 		}
-		if by := r.bringers(p); strings.HasPrefix(p, "clients/") && r.now[p] != "" && len(by) > 0 {
-			l.later[p] = &bringing{by: by, blob: r.now[p], partial: r.bad[p]}
+		if strings.HasPrefix(p, "clients/") && r.now[p] != "" {
+			l.later[p] = &bringing{by: r.bringers(p), blob: r.now[p], partial: r.bad[p]}
 		}
 	}
+	clear(l.beside)
 	for _, c := range clients {
 		if s.touchedBy(c, head) {
 			s.bind(r, c)
@@ -258,7 +270,8 @@ func (r *landed) bringers(paths ...string) map[int]bool {
 	return out
 }
 
-// bind notes whose wish it is that the client got.
+// bind notes whose wish it is that the client got. A plan onto an older head showed what
+// others brought, too, and was reviewed in the range: what it showed runs, whosever the wish.
 func (s *story) bind(r *landed, c state.Client) {
 	l := &s.pulls.laws
 	l.maybe[c.ID] = l.maybe[c.ID] || r.any || l.may[c.Path] == c.Blob
@@ -267,13 +280,20 @@ func (s *story) bind(r *landed, c state.Client) {
 	if _, its := r.now[c.Path]; its {
 		delete(l.later, c.Path)
 	}
+	showed := map[int]bool{}
+	for n := range r.sure {
+		kept := s.pulls.kept[n]
+		showed[n] = kept != nil && slices.ContainsFunc(own, func(p string) bool { _, its := kept.files[p]; return its })
+	}
+	maps.DeleteFunc(showed, func(_ int, yes bool) bool { return !yes })
+	l.beside[c.ID] = showed
 	b := l.bound[c.ID]
 	if len(set) == 0 {
-		if b != nil && !b.partial {
-			delete(l.bound, c.ID)
+		if late := l.later[c.Path]; late == nil || late.blob != c.Blob || len(late.by) == 0 { // else it is theirs: see takenLater
+			l.nobodys(c.ID, s.lookOf(s.trees[r.head], c))
 		}
-		if b == nil || !b.partial {
-			l.push(c.ID, s.lookOf(s.trees[r.head], c))
+		if b != nil && b.partial {
+			maps.Copy(b.by, showed)
 		}
 		return
 	}
@@ -282,13 +302,19 @@ func (s *story) bind(r *landed, c state.Client) {
 		l.bound[c.ID] = b
 	}
 	maps.Copy(b.by, set)
-	for n := range r.sure { // a plan onto an older head showed what others brought, too
-		if kept := s.pulls.kept[n]; kept != nil && slices.ContainsFunc(own, func(p string) bool { _, its := kept.files[p]; return its }) {
-			b.by[n] = true
-		}
-	}
+	maps.Copy(b.by, showed)
 	b.partial = b.partial || partial
 	s.say("    the wish of %s is of pull requests %v, as planned: %v", c.ID, slices.Sorted(maps.Keys(set)), !b.partial)
+}
+
+// nobodys notes that a client got a wish that nobody proposed: the guard alone decides, but
+// where what was brought before was not all planned.
+func (l *reviewLaws) nobodys(id state.ClientID, x look) {
+	if b := l.bound[id]; b != nil && b.partial {
+		return
+	}
+	delete(l.bound, id)
+	l.push(id, x)
 }
 
 // push notes what a push brought that nobody proposed.
@@ -339,7 +365,7 @@ func (s *story) lookOf(m manifests, c state.Client) look {
 	if !ok || x.broken {
 		x = s.bySpec[c.Blob]
 	}
-	return look{x.colour, refOf(m.template)}
+	return look{x.colour, x.theme, refOf(m.template)}
 }
 
 func refOf(template string) string {
@@ -402,17 +428,23 @@ func (s *story) servesWhatWasShown(when string) {
 		if b == nil || c.RollingBack != "" || len(l.let[now.owner]) > 0 {
 			continue
 		}
-		colour, ref := now.colour == was.colour, now.ref == was.ref
+		said := now.each(was.look)
+		also := func(x look) {
+			for i, same := range now.each(x) {
+				said[i] = said[i] || same
+			}
+		}
 		for x := range l.pushed[now.owner] {
-			colour, ref = colour || x.colour == now.colour, ref || x.ref == now.ref
+			also(x)
 		}
 		for n := range b.by {
 			for _, sh := range s.pulls.plans[n] {
-				x := s.lookOf(sh.tree, c)
-				colour, ref = colour || !sh.static && x.colour == now.colour, ref || !sh.static && x.ref == now.ref
+				if !sh.static {
+					also(s.lookOf(sh.tree, c))
+				}
 			}
 		}
-		if !colour || !ref {
+		if said != [3]bool{true, true, true} {
 			s.broken("P12: %s shows %v after %s, was %v, and no plan of pull requests %v said so", host, now, when, was, slices.Sorted(maps.Keys(b.by)))
 		}
 	}
@@ -425,7 +457,14 @@ func (s *story) sees(host string) served {
 	if !ok || !there || !ours(o) || s.planted[o.ID] {
 		return served{}
 	}
-	return served{look{s.vendors.world.BuiltWith(d)["COLOUR"], attribute(o, "ref")}, o.Mark.Client}
+	return served{look{s.vendors.world.BuiltWith(d)["COLOUR"], themeOf(attribute(o, "settings")), attribute(o, "ref")}, o.Mark.Client}
+}
+
+// themeOf is the theme in the settings that a release was given, as JSON.
+func themeOf(settings string) string {
+	_, rest, _ := strings.Cut(settings, `"theme":"`)
+	theme, _, _ := strings.Cut(rest, `"`)
+	return theme
 }
 
 // letBy notes what an approval lets run.
@@ -466,11 +505,13 @@ func (s *story) reviewed() {
 			delete(l.maybe, c.ID)
 			delete(l.let, c.ID)
 			delete(l.pushed, c.ID)
+			delete(l.beside, c.ID)
 		}
 	}
 }
 
-// takenLater binds what was invalid when it was brought, and is taken over by now.
+// takenLater binds what was invalid when it was brought, and is taken over by now: also what
+// nobody proposed, which frees from what was brought before as any push does.
 func (s *story) takenLater() {
 	l := &s.pulls.laws
 	for _, c := range s.clients() {
@@ -481,9 +522,17 @@ func (s *story) takenLater() {
 		if b == nil || b.blob != c.Blob || c.Removed {
 			continue
 		}
+		if len(b.by) == 0 { // a push that nobody proposed; c.Commit says that it gave c this wish
+			if c.Commit == s.accepted {
+				delete(l.later, c.Path)
+				l.nobodys(c.ID, s.lookOf(s.trees[s.accepted], c))
+			}
+			continue
+		}
 		delete(l.later, c.Path)
 		l.maybe[c.ID] = true
-		l.push(c.ID, look{ref: refOf(s.trees[s.accepted].template)}) // what it inherits is that of now
+		maps.Copy(b.by, l.beside[c.ID])
+		l.push(c.ID, look{unseen, unseen, refOf(s.trees[s.accepted].template)}) // what it inherits is that of now
 		if have := l.bound[c.ID]; have != nil {
 			maps.Copy(have.by, b.by)
 			have.partial = have.partial || b.partial

@@ -32,6 +32,11 @@ var onceRed = []struct {
 	{3310184, "a name that a refused file asked for again went by the proof of an earlier commit"},
 	{3314223, "a name was led back to a host that had let it go"},
 	{3316842, "a client that a removal renamed counted as untouched"},
+	{501667, "what somebody let change in a freeze before it was merged had another id by then"},
+	{1010461, "a plan that showed a change of the template showed nothing of whose wish was pushed by nobody"},
+	{1011787, "a push that became valid when its names were free did not count as one"},
+	{1013221, "what a plan had shown was forgotten when a wish of an earlier pull request became valid"},
+	{1020552, "what was taken away only because something else was held was judged by nobody"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {

@@ -75,7 +75,7 @@ type story struct {
 	planted  map[string]bool         // what lived before us, by id
 	parallel int                     // steps at once
 	froze    map[state.ClientID]bool // whom the pass that runs must not change
-	thawed   map[state.ClientID]bool // whose changes in a freeze somebody approved
+	thawed   map[state.ClientID]bool // whose changes in a freeze somebody approved; see coming
 	living   int                     // clients that were not removed when the last head was accepted
 	most     int                     // that were not, or were within a day, when they were most
 	told     map[string]string       // what was reported last, by subject
