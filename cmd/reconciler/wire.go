@@ -254,7 +254,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 		if p.wrap != nil {
 			q = p.wrap(q)
 		}
-		q = provider.Conceal(q, known)
+		q = provider.Conceal(provider.Heed(q, p.now), known) // nobody is asked before the time that it gave
 		providers[i] = q
 		for k := range q.Traits() {
 			by[key{q.Name(), k}] = q
