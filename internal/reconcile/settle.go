@@ -62,7 +62,7 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 		default:
 			n := m.client.Failures + 1
 			d, err := e.finish(g, m, result, ending{status: m.client.Status, because: why + "; taking back waits: " + sentence(at.Err), at: e.later(n, at.RetryAt),
-				word: "pending", audit: "failed", change: func(c *state.Client) { c.Failures = n }})
+				word: "pending", audit: "failed", waits: waitsOn(at.Err), change: func(c *state.Client) { c.Failures = n }})
 			return true, d, err
 		}
 		worked := m.worked

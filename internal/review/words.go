@@ -39,7 +39,11 @@ func (r *Reviewer) worded(head string, t state.Report) (state.Report, error) {
 			}
 			fault = fault && ours(c)
 		}
-		line := report.Running{Total: total, Done: total - n["pending"]}.Progress()
+		running := report.Running{Total: total, Done: total - n["pending"]}
+		if v.Waits != "" {
+			running.Trouble = report.WaitingFor(v.Waits)
+		}
+		line := running.Progress()
 		if v.State != string(forge.Pending) {
 			took := time.Duration(0)
 			if v.Ended.After(v.At) {

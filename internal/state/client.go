@@ -57,6 +57,8 @@ type Client struct {
 	InvalidBlob string `json:"invalidBlob,omitempty"`
 	Because     string `json:"because,omitempty"` // one sentence for people: why the status is what it is
 
+	Waits string `json:"waits,omitempty"` // the provider that the last pass had to wait for
+
 	Next string `json:"next,omitempty"` // the one thing that a person can do about it
 
 	Removed   bool      `json:"removed,omitempty"` // the manifest is gone (a tombstone says by what)
@@ -337,7 +339,8 @@ type Verdict struct {
 	// end does not cost as much as all clients' of a bulk commit: see Tally.
 	Fates   map[string]int `json:"fates,omitempty"`
 	Invalid []FileProblem  `json:"invalid,omitempty"`
-	State   string         `json:"state"` // pending | success | failure
+	Waits   string         `json:"waits,omitempty"` // a provider that was told as what keeps pending clients
+	State   string         `json:"state"`           // pending | success | failure
 	Ended   time.Time      `json:"ended,omitzero"`
 }
 
