@@ -29,6 +29,7 @@ type ending struct {
 	audit   string    // state of the audit record
 	step    string    // where it stopped
 	waits   string    // the provider that it waits for
+	fault   bool      // it failed by an error of this program
 	quiet   bool      // it said all this before: its progress lines are not kept
 	cut     bool      // nobody knows how the pass went: it ran into an error of this program
 	change  func(*state.Client)
@@ -128,7 +129,7 @@ func onlyLeft(m *member, result apply.Result) bool {
 // back: the new version was proved, and some of the old may be gone.
 func (e *Engine) leftOver(g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
 	return e.finish(g, m, &result, ending{status: state.StatusFailed, because: "Your site runs the new version. What is no longer wished can't be removed: " + sentence(at.Err),
-		next: "settle it at the provider, then `reconciler retry " + m.client.Name + "`", settled: true, word: "failed", what: "failed", audit: "failed", step: at.Step.Key(),
+		next: "settle it at the provider, then `reconciler retry " + m.client.Name + "`", settled: true, word: "failed", what: "failed", audit: "failed", step: at.Step.Key(), fault: apply.Fault(at.Err),
 		change: func(c *state.Client) { c.FailedStep, c.Undo, c.Run = at.Step.Key(), nil, "" }})
 }
 
@@ -270,7 +271,7 @@ func (e *Engine) failed(ctx context.Context, g *group, m *member, result apply.R
 		if err != nil || !ok {
 			return err
 		}
-		c.RollingBack, c.RollingSeq, c.FailedStep = why.text, m.client.Seq, why.step
+		c.RollingBack, c.RollingSeq, c.FailedStep, c.Fault = why.text, m.client.Seq, why.step, apply.Fault(at.Err)
 		wakes := m.client.Wakes
 		m.client = c
 		m.client.Wakes = wakes

@@ -44,7 +44,7 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		woken, look := c.Wakes != m.client.Wakes, c.LookWanted // by somebody who wants another pass
 		now := e.Now()
 		c.Status, c.Because, c.UpdatedAt, c.Attempts, c.LookWanted = end.status, end.because, now, 0, !end.settled && m.worked
-		c.Next, c.Waits = end.next, end.waits
+		c.Next, c.Waits, c.Fault = end.next, end.waits, end.fault
 		c.Settled, c.RetryAt = end.settled && !newer, end.at
 		if end.step != "" {
 			c.FailedStep = end.step

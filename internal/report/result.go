@@ -23,7 +23,7 @@ type PullResult struct {
 
 // ClientResult is what became of one client.
 type ClientResult struct {
-	Client state.Client // Name, URL, Because, Waits, Next, Removed, EverDeployed, Health, RetryAt and RollingBack are read
+	Client state.Client // Name, URL, Because, Waits, Quarantined, Next, Removed, EverDeployed, Health, RetryAt and RollingBack are read
 	Fate   string       // as in a Verdict: pending, succeeded, failed, held, paused, invalid, superseded by SHA
 	Run    state.Deployment
 	Kept   []state.Resource // of it, retained

@@ -84,5 +84,6 @@ func (r *Reviewer) clientWorded(head, name string, t state.Report) (state.Report
 	return t, err
 }
 
-// ours says that what a client failed by is an error of this program.
-func ours(c state.Client) bool { return !c.Quarantined.IsZero() }
+// ours says that what a client failed by is an error of this program, and nothing that
+// a person wished or a provider refuses. (A quarantine of an earlier version has no Fault.)
+func ours(c state.Client) bool { return c.Fault || !c.Quarantined.IsZero() }

@@ -101,6 +101,9 @@ type Client struct {
 	// reverse. RollingBack says why it is being taken back; a restart goes on with it.
 	Undo        []Undo `json:"undo,omitempty"`
 	RollingBack string `json:"rollingBack,omitempty"`
+	// Fault says that what it failed by is an error of this program: nothing that a
+	// manifest could mend, or somebody at a provider.
+	Fault bool `json:"fault,omitempty"`
 	// RollingSeq is the Seq of the wish that failed, while it is being taken back: a newer one
 	// was not tried. 0: not known.
 	RollingSeq uint64 `json:"rollingSeq,omitempty"`
