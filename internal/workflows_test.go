@@ -18,6 +18,8 @@ type workflow struct {
 	Permissions map[string]string `yaml:"permissions"`
 	Jobs        map[string]struct {
 		Uses        string            `yaml:"uses"`
+		If          string            `yaml:"if"`
+		Minutes     int               `yaml:"timeout-minutes"`
 		With        map[string]string `yaml:"with"`
 		Permissions map[string]string `yaml:"permissions"`
 		Secrets     any               `yaml:"secrets"`
@@ -106,6 +108,42 @@ func TestThreat20WorkflowForClients(t *testing.T) {
 		if _, ok := in["default"].(string); !ok {
 			t.Errorf("input %s has no default", name)
 		}
+	}
+}
+
+// CI on GitHub asks of every change what .ci/run asks, and plays other random runs each
+// time beside those.
+func TestCIRunsWhatDotCIRuns(t *testing.T) {
+	script, err := os.ReadFile("../.ci/run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ci workflow
+	readYAML(t, "../.github/workflows/ci.yml", &ci)
+	var runs []string // of every change
+	for name, job := range ci.Jobs {
+		if job.Minutes == 0 {
+			t.Errorf("job %s may take for ever", name)
+		}
+		for _, step := range job.Steps {
+			if step.Run != "" && job.If == "" {
+				runs = append(runs, step.Run)
+			}
+		}
+	}
+	asked := regexp.MustCompile(`(?m)^\s*(make .*)$`).FindAllStringSubmatch(string(script), -1)
+	if len(asked) < 5 {
+		t.Fatalf("it runs %v", asked)
+	}
+	for _, m := range asked {
+		if !slices.Contains(runs, m[1]) {
+			t.Errorf("no job of a change runs %q: %q", m[1], runs)
+		}
+	}
+	if !slices.ContainsFunc(runs, func(run string) bool {
+		return strings.HasPrefix(run, "make sim ") && !strings.Contains(run, "SEED=") && !strings.Contains(run, "HOSTILE")
+	}) {
+		t.Errorf("no job plays other random runs: %q", runs)
 	}
 }
 

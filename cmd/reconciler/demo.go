@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -243,15 +242,6 @@ func names(rows []reconcile.Row, status state.Status) (out []string) {
 		}
 	}
 	return out
-}
-
-// siteHere is where a browser on this machine finds a site: names below localhost are
-// this machine's, for others the path stands in.
-func (p *program) siteHere(r reconcile.Row) string {
-	if r.URL == "" || strings.HasSuffix(r.Domain, ".localhost") {
-		return r.URL
-	}
-	return "http://" + p.listensAt() + "/sites/" + r.Name + "/"
 }
 
 // ports is how many ports are tried from the one that is asked for.

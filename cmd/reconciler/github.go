@@ -150,6 +150,7 @@ func (p *program) addresses() review.Pages {
 		return base + path
 	}
 	return review.Pages{
+		Site:   p.here,
 		Pull:   func(n int) string { return at("/pulls/" + strconv.Itoa(n)) },
 		Commit: func(c string) string { return at("/commits/" + url.PathEscape(c)) },
 		Client: func(name string) string { return at("/clients/" + url.PathEscape(name)) },

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"regexp"
 
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -41,7 +42,9 @@ func (r reader) Deployment(id string) (state.Deployment, error) {
 	return d, err
 }
 
-// messages are the mailbox's, newest first.
+var anAddress = regexp.MustCompile(`http://\S+`)
+
+// messages are the mailbox's, newest first, with the addresses that a browser finds here.
 func (p *program) messages() ([]web.Message, error) {
 	all, err := p.mail.Messages()
 	if err != nil {
@@ -49,7 +52,7 @@ func (p *program) messages() ([]web.Message, error) {
 	}
 	out := make([]web.Message, 0, len(all))
 	for i := len(all) - 1; i >= 0; i-- {
-		out = append(out, web.Message{At: all[i].At, To: all[i].To, Subject: all[i].Subject, Text: all[i].Text})
+		out = append(out, web.Message{At: all[i].At, To: all[i].To, Subject: all[i].Subject, Text: anAddress.ReplaceAllStringFunc(all[i].Text, p.here)})
 	}
 	return out, nil
 }

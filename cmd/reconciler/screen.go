@@ -24,8 +24,8 @@ import (
 type screen struct {
 	out  *progress
 	view func() (reconcile.Overview, error)
-	url  func(reconcile.Row) string // where this machine finds a client's site
-	now  func() time.Time
+
+	now func() time.Time
 
 	looking sync.Mutex
 
@@ -55,7 +55,7 @@ type theRun struct {
 }
 
 func newScreen(out *progress, p *program) *screen {
-	return &screen{out: out, view: p.engine.Overview, url: p.siteHere, now: p.now, pushers: map[int]func(string){}, runs: map[state.ClientID]theRun{},
+	return &screen{out: out, view: p.engine.Overview, now: p.now, pushers: map[int]func(string){}, runs: map[state.ClientID]theRun{},
 		rows: map[rowKey]theRow{}, problems: map[string]bool{}, holds: map[string]bool{}}
 }
 
@@ -193,11 +193,11 @@ func (s *screen) row(r reconcile.Row, problems []state.FileProblem) {
 	case r.Status != "active":
 		text += strings.TrimPrefix(because, r.Status+": ")
 	case because != "":
-		text += s.url(r) + "  " + because
+		text += r.URL + "  " + because
 	case took > 0 && said.deployment != r.Deployment:
-		text += fmt.Sprintf("%-36s in %.1f s", s.url(r), took.Seconds())
+		text += fmt.Sprintf("%-36s in %.1f s", r.URL, took.Seconds())
 	default:
-		text += s.url(r)
+		text += r.URL
 	}
 	s.say(strings.TrimRight(text, " "))
 	hinted := slices.ContainsFunc(problems, func(p state.FileProblem) bool { return p.Client == r.Name && p.Hint == r.Next })

@@ -26,7 +26,7 @@ func TestTheScreenSaysItOnce(t *testing.T) {
 			{ID: "s", Name: "sick", Status: "failed", Because: "the build failed", Next: "mend it"},
 		},
 	}
-	s := &screen{out: &progress{out: &out}, view: func() (reconcile.Overview, error) { return v, nil }, url: func(r reconcile.Row) string { return r.URL }, now: time.Now,
+	s := &screen{out: &progress{out: &out}, view: func() (reconcile.Overview, error) { return v, nil }, now: time.Now,
 		runs: map[state.ClientID]theRun{}, rows: map[rowKey]theRow{}, problems: map[string]bool{}, holds: map[string]bool{}}
 	s.look()
 	s.look() // nothing is new

@@ -263,7 +263,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 		if p.wrap != nil {
 			q = p.wrap(q)
 		}
-		q = provider.Conceal(q, known)
+		q = provider.Conceal(provider.Heed(q, p.now), known) // nobody is asked before the time that it gave
 		providers[i] = q
 		for k := range q.Traits() {
 			by[key{q.Name(), k}] = q
@@ -297,7 +297,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 			Defaults: manifest.Defaults{BaseDomain: c.Platform.BaseDomain, Deployment: d.Deployment, Database: d.Database, DNS: d.DNS},
 			Guard: accept.Guard{MaxDeletes: c.Guard.MaxDeletes, MaxDeletePercent: c.Guard.MaxDeletePercent, MaxChanged: c.Guard.MaxChanged,
 				MaxCreates: c.Guard.MaxCreates, ReviewedOnly: c.Guard.Removals == "reviewed", RemoveAfter: removeAfter.Std()},
-			Program: version, Keep: 3, PublicURL: p.publicURL},
+			Program: version, Keep: 3, PublicURL: p.publicURL, Here: p.here},
 		Store: p.store, Repo: repo, Runner: runner, Providers: providers,
 		Configured: func(name string, kind state.Kind) bool { _, ok := by[key{name, kind}]; return ok },
 		Check:      probe, NewID: hex6, Now: p.now, Jitter: jitter, At: func(at reconcile.Point) { p.fail(string(at), "") },
@@ -337,6 +337,27 @@ func (p *program) publicURL(host string) string {
 		return "http://" + host
 	}
 	return "http://" + net.JoinHostPort(host, port)
+}
+
+// here is where a browser finds what is at a public address. In the demo, and where only
+// this machine can reach us, a name that no browser finds here (a client's own domain) is stood in for by a
+// path; names below localhost are this machine's. Of sites that are elsewhere nothing is
+// changed. What a client has on record, and is asked by probes, stays its public address.
+func (p *program) here(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || p.sites == nil || u.Hostname() == "localhost" || strings.HasSuffix(u.Hostname(), ".localhost") {
+		return raw
+	}
+	at := p.listensAt()
+	if p.gitServer == nil && (p.config.PublicURL != "" || !onThisMachine("http://"+at)) {
+		return raw
+	}
+	path := p.sites.Path(u.Hostname())
+	if path == "" {
+		return raw
+	}
+	u.Host, u.Path = at, path+"/"+strings.TrimPrefix(u.Path, "/")
+	return u.String()
 }
 
 // checker is the health probe. Embedded sites are found through the embedded DNS

@@ -94,7 +94,7 @@ func (w *writer) removals() {
 		c, t := l.client, l.stones[0]
 		c.Removed, c.RemovedAt, c.InvalidBlob = true, w.in.Now, ""
 		c.Status, c.Because, c.Settled = state.StatusDeleting, "Its manifest was removed in "+short(w.in.Head)+".", false
-		c.Next, c.Failures, c.Seq = "", 0, w.base.Seq
+		c.Next, c.Waits, c.Failures, c.Seq = "", "", 0, w.base.Seq
 		anew(&c)
 		c.Review = w.review([]string{c.Path}, nil, c.Review)
 		w.fate[c.ID] = FatePending
@@ -185,7 +185,7 @@ func (w *writer) moved(k *candidate, was state.Client) bool {
 // touch makes the wish the newest, so that a pass follows.
 func (w *writer) touch(k *candidate, c *state.Client, was state.Client) {
 	c.WishHash, c.Commit, c.Seq = k.hash, w.in.Head, w.base.Seq
-	c.Settled, c.Failures = false, 0
+	c.Settled, c.Waits, c.Failures = false, "", 0
 	c.RetryAt = time.Time{}
 	anew(c)
 	c.Review = w.review(append([]string{k.path, was.Path}, w.inheritedBy(k, was)...), w.late(k.path, k.blob), was.Review)

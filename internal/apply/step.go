@@ -131,6 +131,15 @@ func classify(err error) (StepState, time.Time) {
 	return StepFailed, time.Time{}
 }
 
+// Fault says that a step failed by an error of this program: a provider that refuses a wish,
+// or asks for patience, says so in its kind, and what a step lacks a person can give.
+func Fault(err error) bool {
+	var pe *provider.Error
+	var u *errUnresolved
+	st, _ := classify(err)
+	return st == StepFailed && !errors.As(err, &pe) && !errors.As(err, &u)
+}
+
 // act does what the step's action says, once. A write that an earlier try left open is
 // settled first.
 func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) {

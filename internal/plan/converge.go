@@ -84,7 +84,7 @@ func (b *builder) resource(w state.Resource) {
 	}
 	if look.Failed != "" {
 		if n, planned := b.byRef[w.Ref]; planned {
-			b.steps[n].Blocked, b.steps[n].Reason = true, "waiting for "+w.Provider+": "+look.Failed
+			b.steps[n].waitFor(w.Provider, look.Failed)
 		}
 	}
 }
@@ -108,7 +108,7 @@ func (b *builder) absent(w state.Resource, look Look) {
 	if why, ok := b.restated.waits[w.Ref]; ok {
 		b.create(w, nil, b.whyNew(w))
 		n := b.byRef[w.Ref]
-		b.steps[n].Blocked, b.steps[n].Reason = true, "waiting for "+w.Provider+": "+why
+		b.steps[n].waitFor(w.Provider, why)
 		return
 	}
 	if owner, ok := b.moves.kept[w.Ref]; ok {
@@ -379,7 +379,7 @@ func (b *builder) unsure() {
 		look := b.c.Looks[w.Ref]
 		n, planned := b.byRef[b.deployment]
 		if w.Ref.Kind == state.KindEnvironment && look.Failed != "" && planned {
-			b.steps[n].Blocked, b.steps[n].Reason = true, "waiting for "+w.Provider+": "+look.Failed
+			b.steps[n].waitFor(w.Provider, look.Failed)
 		}
 	}
 	for _, part := range []state.Ref{b.site, b.deployment, b.traffic} {
@@ -389,7 +389,7 @@ func (b *builder) unsure() {
 		}
 		for i := range b.steps {
 			if s := &b.steps[i]; s.Action == Move && s.From.Client != s.Ref.Client {
-				s.Blocked, s.Reason = true, "waiting for "+b.wished[part].Provider+": "+look.Failed
+				s.waitFor(b.wished[part].Provider, look.Failed)
 			}
 		}
 	}

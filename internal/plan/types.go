@@ -129,9 +129,16 @@ type Step struct {
 	// needs a held one waits too, with the same Held and Blocked set.
 	Held    string `json:"held,omitempty"`
 	Blocked bool   `json:"blocked,omitempty"`
+	// Waits is the provider that a blocked step waits for, which could not be looked at.
+	Waits string `json:"-"`
 	// Approved are the fingerprints of the approvals that let the step run: each is
 	// used with this plan, and never again.
 	Approved []string `json:"approved,omitempty"`
+}
+
+// waitFor blocks a step until a provider can be looked at.
+func (s *Step) waitFor(provider, why string) {
+	s.Blocked, s.Waits, s.Reason = true, provider, "waiting for "+provider+": "+why
 }
 
 // Key identifies a step within plans of the same client over time: action and Ref.

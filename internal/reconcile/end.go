@@ -28,6 +28,8 @@ type ending struct {
 	what    string    // in the history; "" leaves no entry
 	audit   string    // state of the audit record
 	step    string    // where it stopped
+	waits   string    // the provider that it waits for
+	fault   bool      // it failed by an error of this program
 	quiet   bool      // it said all this before: its progress lines are not kept
 	cut     bool      // nobody knows how the pass went: it ran into an error of this program
 	change  func(*state.Client)
@@ -84,7 +86,7 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 	case apply.StepWaiting:
 		return e.waiting(g, m, result, at)
 	}
-	if blocked, why := blockedBy(job.Plan, m.client.ID); blocked {
+	if why, blocked := blockedBy(job.Plan, m.client.ID); blocked {
 		return e.stopped(g, m, &result, holds, why)
 	}
 	if st == apply.StepSkipped {
@@ -127,7 +129,7 @@ func onlyLeft(m *member, result apply.Result) bool {
 // back: the new version was proved, and some of the old may be gone.
 func (e *Engine) leftOver(g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
 	return e.finish(g, m, &result, ending{status: state.StatusFailed, because: "Your site runs the new version. What is no longer wished can't be removed: " + sentence(at.Err),
-		next: "settle it at the provider, then `reconciler retry " + m.client.Name + "`", settled: true, word: "failed", what: "failed", audit: "failed", step: at.Step.Key(),
+		next: "settle it at the provider, then `reconciler retry " + m.client.Name + "`", settled: true, word: "failed", what: "failed", audit: "failed", step: at.Step.Key(), fault: apply.Fault(at.Err),
 		change: func(c *state.Client) { c.FailedStep, c.Undo, c.Run = at.Step.Key(), nil, "" }})
 }
 
@@ -135,7 +137,7 @@ func (e *Engine) leftOver(g *group, m *member, result apply.Result, at *apply.St
 // told once, and is looked for again with a growing pause.
 func (e *Engine) waiting(g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
 	n := m.client.Failures + 1
-	end := ending{status: m.client.Status, because: "waiting: " + sentence(at.Err), at: e.later(n, at.RetryAt), word: "pending", audit: "waiting",
+	end := ending{status: m.client.Status, because: waitingFor(at.Err), waits: waitsOn(at.Err), at: e.later(n, at.RetryAt), word: "pending", audit: "waiting",
 		step: at.Step.Key(), change: func(c *state.Client) { c.Failures = n }}
 	var asked []string
 	for _, r := range result.Of(m.client.ID) {
@@ -146,6 +148,7 @@ func (e *Engine) waiting(g *group, m *member, result apply.Result, at *apply.Ste
 	sort.Strings(asked) // a plan's order changes with what is done; what is left does not
 	if len(asked) > 0 {
 		end.because = "waiting for a person: " + strings.Join(asked, ". ")
+		end.waits = ""
 		end.next, end.word = "do that; it goes on by itself once it is seen, or at once with `reconciler retry "+m.client.Name+"`", "held"
 		if end.quiet = m.client.Because == end.because; !end.quiet {
 			end.what = "waits"
@@ -218,14 +221,14 @@ func byHand(g *group, m *member, result apply.Result) string {
 	return "left for you to remove: " + strings.Join(out, ", ")
 }
 
-// blockedBy says that some of the client's steps wait.
-func blockedBy(p plan.Plan, id state.ClientID) (bool, string) {
+// blockedBy is the first of the client's steps that waits.
+func blockedBy(p plan.Plan, id state.ClientID) (s plan.Step, blocked bool) {
 	for _, s := range p.Steps {
 		if s.Ref.Client == id && (s.Held != "" || s.Blocked) {
-			return true, s.Reason
+			return s, true
 		}
 	}
-	return false, ""
+	return s, false
 }
 
 // success is the end of a pass whose steps are all done.
@@ -268,7 +271,7 @@ func (e *Engine) failed(ctx context.Context, g *group, m *member, result apply.R
 		if err != nil || !ok {
 			return err
 		}
-		c.RollingBack, c.RollingSeq, c.FailedStep = why.text, m.client.Seq, why.step
+		c.RollingBack, c.RollingSeq, c.FailedStep, c.Fault = why.text, m.client.Seq, why.step, apply.Fault(at.Err)
 		wakes := m.client.Wakes
 		m.client = c
 		m.client.Wakes = wakes
@@ -313,14 +316,15 @@ func (e *Engine) idle(g *group, m *member, p plan.Plan, holds []state.Hold) (Don
 		}
 		return e.finish(g, m, nil, ending{status: state.StatusFailed, because: problem.Text, next: problem.Act, settled: true, word: "failed", what: "failed"})
 	}
-	if blocked, why := blockedBy(p, m.client.ID); blocked {
+	if why, blocked := blockedBy(p, m.client.ID); blocked {
 		return e.stopped(g, m, nil, holds, why)
 	}
 	return e.rests(g, m)
 }
 
-// stopped ends a pass that waits for a person, a date or a provider.
-func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []state.Hold, why string) (Done, error) {
+// stopped ends a pass that waits for a person, a date or a provider; why is a step that
+// does.
+func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []state.Hold, why plan.Step) (Done, error) {
 	if m.client.Paused || (m.effective.Paused && !m.client.Removed) {
 		return e.finish(g, m, result, ending{status: state.StatusPaused, because: "paused: changes are planned and wait", next: m.resume(),
 			settled: true, word: "paused", what: "paused", audit: "held"})
@@ -331,7 +335,10 @@ func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []stat
 		}
 		return e.finish(g, m, result, ending{status: state.StatusHeld, because: h.Reason, next: h.Act, settled: true, at: h.Until, word: "held", what: "held", audit: "held"})
 	}
-	return e.waitFor(g, m, "waiting", errors.New(why))
+	if why.Waits != "" {
+		return e.goesOn(g, m, ending{because: why.Reason, waits: why.Waits}, time.Time{})
+	}
+	return e.goesOn(g, m, ending{because: "waiting: " + why.Reason}, time.Time{})
 }
 
 // resume says how a paused client goes on. A removed one may have lost its name to
@@ -345,9 +352,36 @@ func (m *member) resume() string {
 
 // waitFor ends a pass that goes on by itself later.
 func (e *Engine) waitFor(g *group, m *member, what string, err error) (Done, error) {
+	return e.goesOn(g, m, ending{because: what + ": " + sentence(err), waits: waitsOn(err)}, apply.RetryAt(err))
+}
+
+// goesOn ends a pass with what keeps it from going on now; it does later, not before at.
+func (e *Engine) goesOn(g *group, m *member, end ending, at time.Time) (Done, error) {
 	n := m.client.Failures + 1
-	return e.finish(g, m, nil, ending{status: m.client.Status, because: what + ": " + sentence(err), at: e.later(n, apply.RetryAt(err)), word: "pending",
-		change: func(c *state.Client) { c.Failures = n }})
+	end.status, end.at, end.word = m.client.Status, e.later(n, at), "pending"
+	end.change = func(c *state.Client) { c.Failures = n }
+	return e.finish(g, m, nil, end)
+}
+
+// waitsOn is the provider that an error makes somebody wait for; "": none does.
+func waitsOn(err error) string {
+	var pe *provider.Error
+	if !errors.As(err, &pe) {
+		return ""
+	}
+	switch pe.Kind {
+	case provider.Transient, provider.RateLimited, provider.Uncertain, provider.Denied:
+		return pe.Provider
+	}
+	return ""
+}
+
+// waitingFor is why a step waits, for people.
+func waitingFor(err error) string {
+	if waitsOn(err) != "" {
+		return "waiting for " + sentence(err)
+	}
+	return "waiting: " + sentence(err)
 }
 
 // waitForAll lets every member of the group go on later.

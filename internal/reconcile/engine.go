@@ -53,6 +53,9 @@ type Config struct {
 	Program                  string            // version
 	Keep                     int               // releases kept beside the serving one
 	PublicURL                func(host string) string
+	// Here is where a browser finds what is at a public address, for what people see; nil:
+	// there.
+	Here func(url string) string
 }
 
 // Engine does the passes. Fields are set by wiring; none is changed after Start.

@@ -51,7 +51,7 @@ func changed(before, judged, now state.Client, touched bool) state.Client {
 		}
 	}
 	if touched {
-		now.Settled, now.RetryAt, now.Failures = judged.Settled, judged.RetryAt, judged.Failures
+		now.Settled, now.RetryAt, now.Failures, now.Waits = judged.Settled, judged.RetryAt, judged.Failures, judged.Waits
 		now.Panics, now.Crashes, now.Quarantined = judged.Panics, judged.Crashes, judged.Quarantined
 	}
 	return now

@@ -40,16 +40,20 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 			return err
 		}
 		newer := c.Seq > m.client.Seq
+		waited := c.Waits
 		woken, look := c.Wakes != m.client.Wakes, c.LookWanted // by somebody who wants another pass
 		now := e.Now()
 		c.Status, c.Because, c.UpdatedAt, c.Attempts, c.LookWanted = end.status, end.because, now, 0, !end.settled && m.worked
-		c.Next = end.next
+		c.Next, c.Waits, c.Fault = end.next, end.waits, end.fault
 		c.Settled, c.RetryAt = end.settled && !newer, end.at
 		if end.step != "" {
 			c.FailedStep = end.step
 		}
 		if end.change != nil {
 			end.change(&c)
+		}
+		if newer {
+			c.Waits = "" // nobody was told that the newer wish waits
 		}
 		if newer || woken {
 			done.Again, c.Settled, c.RetryAt, c.LookWanted = true, false, time.Time{}, c.LookWanted || woken && look
@@ -72,6 +76,9 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		// What a newer wish took over doesn't begin to wait again.
 		if end.word != "" && (!newer || end.word == "succeeded" || end.word == "failed") {
 			errs.add(e.verdict(tx, m, c, end))
+		}
+		if end.word != "" && !newer {
+			errs.add(e.waitTold(tx, m, c, end, waited))
 		}
 		if end.what != "" {
 			_, err := store.AddHistory(tx, state.Entry{At: now, Client: c.ID, Name: c.Name, Commit: m.commit(), What: end.what, Text: historyText(end)})
@@ -328,6 +335,46 @@ func (e *Engine) verdict(tx store.Tx, m *member, c state.Client, end ending) err
 	}
 	if v.State == "pending" && was == "pending" {
 		return nil
+	}
+	whole, _, err := store.Verdict(tx, commit)
+	if err != nil {
+		return err
+	}
+	_, err = store.AddReport(tx, state.Report{Subject: "commit/" + commit, State: v.State, Text: statusText(whole, nameIn(tx)), Detail: end.because, At: e.Now()})
+	return err
+}
+
+// waitTold tells that a commit's client waits for a provider, or no longer does: once for the
+// client, and of all clients that wait for one provider once for the commit. waited is
+// whom it waited for before.
+func (e *Engine) waitTold(tx store.Tx, m *member, c state.Client, end ending, waited string) error {
+	commit := m.commit()
+	fate, touched, err := store.Fate(tx, commit, c.ID)
+	if err != nil || !touched || end.waits == waited && end.waits == "" {
+		return err
+	}
+	v, ok, err := store.VerdictHead(tx, commit)
+	if err != nil || !ok {
+		return err
+	}
+	if fate == "pending" && end.waits != waited && total(v.Tally()) <= accept.MaxClientReports {
+		r := state.Report{Subject: "commit/" + commit + "/client/" + c.Name, State: "pending", Text: report.Clip(end.because, report.MaxStatus), Detail: end.because, URL: c.URL, At: e.Now()}
+		if _, err := store.AddReport(tx, r); err != nil {
+			return err
+		}
+	}
+	was := v.Waits
+	if waited != "" && v.Waits == waited && (end.waits != waited || fate != "pending") {
+		v.Waits = "" // others that wait for it say so again when they have tried
+	}
+	if fate == "pending" && v.Waits == "" {
+		v.Waits = end.waits
+	}
+	if v.Waits == was {
+		return nil
+	}
+	if err := store.PutVerdictHead(tx, v); err != nil || v.State != "pending" {
+		return err // all have ended, and that was told
 	}
 	whole, _, err := store.Verdict(tx, commit)
 	if err != nil {

@@ -135,7 +135,7 @@ func (e *Engine) blame(id state.ClientID, why string, sure bool, count func(*sta
 	n := count(&seen)
 	end := ending{status: m.client.Status, what: "interrupted", cut: true, because: fmt.Sprintf("%s, %s in a row; it is tried again", why, times(n))}
 	if n >= maxCrashes && sure {
-		end = ending{status: state.StatusFailed, what: "failed", word: "failed", settled: true, cut: true,
+		end = ending{status: state.StatusFailed, what: "failed", word: "failed", settled: true, cut: true, fault: true,
 			because: fmt.Sprintf("%sin quarantine since %s: %s, %s in a row", leftAlone(m), e.Now().UTC().Format("2 January 2006 15:04 MST"), why, times(n)),
 			next:    "nothing of it is tried until `reconciler retry " + m.client.Name + "`, or a commit that changes it; report the error, the log has it"}
 	} else if seen.Panics > m.client.Panics {
@@ -148,7 +148,7 @@ func (e *Engine) blame(id state.ClientID, why string, sure bool, count func(*sta
 		count(c)
 		c.LookWanted = true // it may have done what is not on record
 		if end.settled {
-			c.Quarantined = e.Now()
+			c.Quarantined, c.Fault = e.Now(), true
 		}
 	}
 	e.counted(id, seen, end.settled)

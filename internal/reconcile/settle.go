@@ -62,7 +62,7 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 		default:
 			n := m.client.Failures + 1
 			d, err := e.finish(g, m, result, ending{status: m.client.Status, because: why + "; taking back waits: " + sentence(at.Err), at: e.later(n, at.RetryAt),
-				word: "pending", audit: "failed", change: func(c *state.Client) { c.Failures = n }})
+				word: "pending", audit: "failed", waits: waitsOn(at.Err), fault: m.client.Fault, change: func(c *state.Client) { c.Failures = n }})
 			return true, d, err
 		}
 		worked := m.worked
@@ -90,8 +90,12 @@ func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost
 		d, err := e.finish(g, m, result, ending{status: m.client.Status, because: text + "; a newer commit replaced that wish", what: "failed", audit: audit, change: done})
 		return true, d, err
 	}
-	d, err := e.finish(g, m, result, ending{status: state.StatusFailed, because: text, next: "mend the manifest, or `reconciler retry " + m.client.Name + "`",
-		settled: true, word: "failed", what: "failed", audit: audit, change: done})
+	next := "mend the manifest, or `reconciler retry " + m.client.Name + "`"
+	if m.client.Fault {
+		next = "`reconciler retry " + m.client.Name + "`; the manifest is not to blame"
+	}
+	d, err := e.finish(g, m, result, ending{status: state.StatusFailed, because: text, next: next,
+		settled: true, word: "failed", what: "failed", audit: audit, fault: m.client.Fault, change: done})
 	return true, d, err
 }
 

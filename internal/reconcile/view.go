@@ -123,7 +123,7 @@ func (e *Engine) Overview() (Overview, error) {
 			if err != nil {
 				return err
 			}
-			out.Clients = append(out.Clients, rowOf(c, looked[c.ID], slices.Clone(providers), s.wishShown(c, wishes), held[c.ID]))
+			out.Clients = append(out.Clients, e.rowOf(c, looked[c.ID], slices.Clone(providers), s.wishShown(c, wishes), held[c.ID]))
 		}
 		e.shown = kept
 		if base != nil {
@@ -188,9 +188,12 @@ func hasRow(rows []Row, name string) bool {
 
 // rowOf shows what the manifest says in its own words; what needs the effective
 // values comes from them.
-func rowOf(c state.Client, looked state.Looked, providers []string, wish shownWish, holds []string) Row {
+func (e *Engine) rowOf(c state.Client, looked state.Looked, providers []string, wish shownWish, holds []string) Row {
 	r := Row{ID: string(c.ID), Name: c.Name, Status: string(c.Status), Health: string(c.Health), URL: c.URL, Commit: c.Commit, Deployment: c.Deployment, Because: c.Because, Next: c.Next,
 		Drift: []string{}, LastLook: looked.At, AdminURL: c.AdminURL, Providers: providers, Domain: wish.host, Plan: wish.plan, Template: wish.template, LastDeployedAt: c.DeployedAt, LastHealthCheck: c.HealthAt}
+	if e.Here != nil {
+		r.URL, r.AdminURL = e.Here(r.URL), e.Here(r.AdminURL)
+	}
 	for _, row := range drift.Open(looked.Rows) {
 		r.Drift = append(r.Drift, drift.Short(row))
 	}
@@ -267,7 +270,7 @@ func (e *Engine) Detail(name string) (Detail, error) {
 			d.DriftRows = append(d.DriftRows, r)
 		}
 		d.LookFailed = looked.Failed
-		d.Row = rowOf(c, looked, providersOf(d.Resources), s.wishShown(c, wishes), holdsOf(holds)[c.ID])
+		d.Row = e.rowOf(c, looked, providersOf(d.Resources), s.wishShown(c, wishes), holdsOf(holds)[c.ID])
 		if d.Tombstones, err = store.Tombstones(tx, c.ID); err != nil {
 			return err
 		}

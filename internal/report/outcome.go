@@ -55,6 +55,11 @@ func Result(c state.Client, d state.Deployment, kept []state.Resource) Outcome {
 	case d.State == "held":
 		head(say(" waits."))
 		o.works = stillWorks(c, d)
+	case !c.Quarantined.IsZero():
+		// What the last try came to nobody knows: which version serves is not said, nor that
+		// it goes on.
+		head(say(" is left alone: this program fails at work on it."))
+		o.cause, o.next = c.Because, c.Next
 	case d.State == "waiting" || d.State == "interrupted" || d.State == "running":
 		o.Good = true
 		head(say(" is not done yet; it goes on by itself" + at(c.RetryAt) + "."))

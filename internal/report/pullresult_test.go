@@ -99,7 +99,13 @@ func TestPullResult(t *testing.T) {
 	wrong := ClientResult{Client: state.Client{Name: "bad", EverDeployed: true, Because: "clients/bad.yaml:3:7: plan: unknown"}, Fate: "invalid"}
 	theirs := stopped("c")
 	theirs.Fault = true
-	for _, c := range append(five.Clients, c, paused, waits, wrong, theirs) {
+	alone := stopped("sick") // nobody knows what its last try came to
+	alone.Fault, alone.Run.State, alone.Client.Quarantined = true, "interrupted", time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
+	alone.Client.Because, alone.Client.Next = "in quarantine since 24 November 2026 09:00 UTC: this program died while it was at work on it, 3 times in a row", "nothing of it is tried until `reconciler retry sick`"
+	if o := alone.Outcome(); o.Good || strings.Contains(o.Markdown(), "goes on") || strings.Contains(o.Markdown(), "old version") {
+		t.Errorf("quarantined: %s", o.Markdown())
+	}
+	for _, c := range append(five.Clients, c, paused, waits, wrong, theirs, alone) {
 		s := c.Status()
 		if utf8.RuneCountInString(s.Text) > MaxStatus {
 			t.Errorf("%q", s.Text)

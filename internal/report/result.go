@@ -23,7 +23,7 @@ type PullResult struct {
 
 // ClientResult is what became of one client.
 type ClientResult struct {
-	Client state.Client // Name, URL, Because, Next, Removed, EverDeployed, Health, RetryAt and RollingBack are read
+	Client state.Client // Name, URL, Because, Waits, Quarantined, Next, Removed, EverDeployed, Health, RetryAt and RollingBack are read
 	Fate   string       // as in a Verdict: pending, succeeded, failed, held, paused, invalid, superseded by SHA
 	Run    state.Deployment
 	Kept   []state.Resource // of it, retained
@@ -102,6 +102,9 @@ func (c ClientResult) Status() StatusLine {
 	text := strings.TrimSuffix(c.Outcome().Line(), ".")
 	switch c.fate() {
 	case "pending":
+		if c.Client.Waits != "" {
+			return squeezed(statePending, c.Client.Name, " is "+WaitingFor(c.Client.Waits)+"; it goes on by itself")
+		}
 		return statusLine(statePending, text)
 	case "succeeded":
 		return squeezed(stateSuccess, text, took)

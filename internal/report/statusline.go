@@ -182,6 +182,9 @@ func (p PullPlan) waits() string {
 	return count(sum, "step") + " would wait for an approval"
 }
 
+// maxTrouble is how much of what makes somebody wait a status has room for.
+const maxTrouble = 80
+
 // Running is how far the work on a commit has come.
 type Running struct {
 	Total, Done int    // clients
@@ -200,7 +203,7 @@ func (r Running) Progress() StatusLine {
 		}
 	}
 	if r.Trouble != "" {
-		text += "; " + r.Trouble
+		return squeezed(statePending, text, "; "+Clip(Line(r.Trouble), maxTrouble))
 	}
 	return statusLine(statePending, text)
 }

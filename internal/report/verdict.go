@@ -59,8 +59,14 @@ func Status(v state.Verdict, name func(state.ClientID) string) string {
 	if len(parts) == 0 {
 		return "no client changes"
 	}
+	if v.Waits != "" && len(by["pending"]) > 0 {
+		return squeezed("", strings.Join(parts, "; "), "; "+WaitingFor(v.Waits)).Text
+	}
 	return Clip(Line(strings.Join(parts, "; ")), MaxStatus)
 }
+
+// WaitingFor is what keeps somebody, where that is a provider.
+func WaitingFor(provider string) string { return "waiting for " + Clip(Line(provider), 40) }
 
 // invalidFiles are the places of the first problem of each file.
 func invalidFiles(problems []state.FileProblem) []string {

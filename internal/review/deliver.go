@@ -291,7 +291,7 @@ func (r *Reviewer) deployment(ctx context.Context, head, name string, t state.Re
 	} else if d, err = r.Forge.CreateDeployment(ctx, forge.Deployment{Commit: head, Environment: name, Task: deployTask}, "reconciler"); err != nil {
 		return err
 	}
-	s := forge.DeploymentStatus{Description: report.Clip(report.Line(t.Text), forge.MaxDescription), Environment: name, URL: t.URL, LogURL: r.page(r.Pages.Client, name)}
+	s := forge.DeploymentStatus{Description: report.Clip(report.Line(t.Text), forge.MaxDescription), Environment: name, URL: r.site(t.URL), LogURL: r.page(r.Pages.Client, name)}
 	switch forge.State(t.State) {
 	case forge.Pending:
 		s.State = forge.InProgress

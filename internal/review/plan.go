@@ -534,6 +534,14 @@ func (r *Reviewer) page(f func(string) string, name string) string {
 	return f(name)
 }
 
+// site is where a browser finds a client's site.
+func (r *Reviewer) site(url string) string {
+	if r.Pages.Site == nil {
+		return url
+	}
+	return r.Pages.Site(url)
+}
+
 // pullURL is where a pull request's links lead: our page of it, else its own.
 func (r *Reviewer) pullURL(p state.Pull) string {
 	if r.Pages.Pull != nil {

@@ -232,6 +232,7 @@ func clientsOf(tx store.Tx, p state.Pull, v state.Verdict, alone bool, unplanned
 
 // clientResult is what is on record of how a client came to its fate.
 func (r *Reviewer) clientResult(tx store.Tx, c state.Client, head, fate string, holds []state.Hold) (report.ClientResult, error) {
+	c.URL = r.site(c.URL)
 	out := report.ClientResult{Client: c, Fate: fate, Fault: ours(c), Log: r.page(r.Pages.Client, c.Name)}
 	d, ok, err := store.Deployment(tx, c.Deployment)
 	if err != nil {

@@ -74,8 +74,10 @@ type Actions struct {
 	Approve func(ctx context.Context, fingerprint, by string) error
 }
 
-// Pages are addresses of our own pages; each may return "".
+// Pages are addresses of our own pages; each may return "". Site is where a browser finds a
+// client's site, from its public address.
 type Pages struct {
+	Site   func(url string) string
 	Pull   func(number int) string
 	Commit func(commit string) string
 	Client func(name string) string

@@ -39,7 +39,11 @@ func (r *Reviewer) worded(head string, t state.Report) (state.Report, error) {
 			}
 			fault = fault && ours(c)
 		}
-		line := report.Running{Total: total, Done: total - n["pending"]}.Progress()
+		running := report.Running{Total: total, Done: total - n["pending"]}
+		if v.Waits != "" {
+			running.Trouble = report.WaitingFor(v.Waits)
+		}
+		line := running.Progress()
 		if v.State != string(forge.Pending) {
 			took := time.Duration(0)
 			if v.Ended.After(v.At) {
@@ -80,5 +84,6 @@ func (r *Reviewer) clientWorded(head, name string, t state.Report) (state.Report
 	return t, err
 }
 
-// ours says that what a client failed by is an error of this program.
-func ours(c state.Client) bool { return !c.Quarantined.IsZero() }
+// ours says that what a client failed by is an error of this program, and nothing that
+// a person wished or a provider refuses. (A quarantine of an earlier version has no Fault.)
+func ours(c state.Client) bool { return c.Fault || !c.Quarantined.IsZero() }

@@ -57,6 +57,8 @@ type Client struct {
 	InvalidBlob string `json:"invalidBlob,omitempty"`
 	Because     string `json:"because,omitempty"` // one sentence for people: why the status is what it is
 
+	Waits string `json:"waits,omitempty"` // the provider that the last pass had to wait for
+
 	Next string `json:"next,omitempty"` // the one thing that a person can do about it
 
 	Removed   bool      `json:"removed,omitempty"` // the manifest is gone (a tombstone says by what)
@@ -99,6 +101,9 @@ type Client struct {
 	// reverse. RollingBack says why it is being taken back; a restart goes on with it.
 	Undo        []Undo `json:"undo,omitempty"`
 	RollingBack string `json:"rollingBack,omitempty"`
+	// Fault says that what it failed by is an error of this program: nothing that a
+	// manifest could mend, or somebody at a provider.
+	Fault bool `json:"fault,omitempty"`
 	// RollingSeq is the Seq of the wish that failed, while it is being taken back: a newer one
 	// was not tried. 0: not known.
 	RollingSeq uint64 `json:"rollingSeq,omitempty"`
@@ -337,7 +342,8 @@ type Verdict struct {
 	// end does not cost as much as all clients' of a bulk commit: see Tally.
 	Fates   map[string]int `json:"fates,omitempty"`
 	Invalid []FileProblem  `json:"invalid,omitempty"`
-	State   string         `json:"state"` // pending | success | failure
+	Waits   string         `json:"waits,omitempty"` // a provider that was told as what keeps pending clients
+	State   string         `json:"state"`           // pending | success | failure
 	Ended   time.Time      `json:"ended,omitzero"`
 }
 

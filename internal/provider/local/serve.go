@@ -108,6 +108,18 @@ func (x *index) serving(o provider.Object, prefix, path string) target {
 	return t
 }
 
+// Path is where the site that has a host is found whatever name is asked for, without the
+// last slash: "/sites/demoshop"; "" when no site here has the host.
+func (p *Provider) Path(host string) string {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	d := attrs(p.index.objects[p.index.domains[hostOf(host)]].Attributes)
+	if l := attrs(p.index.objects[d.get("site")].Attributes).get("label"); l != "" {
+		return sitesPath + l
+	}
+	return ""
+}
+
 // maxFinds is how often a request is looked up anew because its release went between
 // finding and reading it.
 const maxFinds = 5
