@@ -7,17 +7,18 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
 // What a fault does to the vendor and to who asked is what it says.
 func TestFaults(t *testing.T) {
-	worked := 0
+	var worked atomic.Int32
 	var faults Faults
 	server := httptest.NewServer(faults.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		worked++
+		worked.Add(1)
 		_, _ = w.Write(body)
 	})))
 	defer server.Close()
@@ -57,9 +58,9 @@ func TestFaults(t *testing.T) {
 		{"POST", "/pages", "9", "502  <html>", 1},
 		{"GET", "/pages", "", "502  <html>", 1},
 	} {
-		worked = 0
-		if got := ask(c.method, c.path, c.body); got != c.want || worked != c.works {
-			t.Errorf("%d: %q, worked %d times; want %q, %d", i, got, worked, c.want, c.works)
+		worked.Store(0)
+		if got := ask(c.method, c.path, c.body); got != c.want || int(worked.Load()) != c.works {
+			t.Errorf("%d: %q, worked %d times; want %q, %d", i, got, worked.Load(), c.want, c.works)
 		}
 	}
 	if got, want := faults.Happened(), (map[string]int{"refused": 2, "request lost": 1, "answer lost": 1, "another answer": 2}); !reflect.DeepEqual(got, want) {

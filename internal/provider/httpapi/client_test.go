@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -77,9 +78,9 @@ func TestKinds(t *testing.T) {
 	}
 	for name, c := range answers {
 		t.Run(name, func(t *testing.T) {
-			n := 0
+			var n atomic.Int32
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				n++
+				n.Add(1)
 				if r.Header.Get("Authorization") != "Bearer "+token {
 					t.Error("no token came")
 				}
@@ -87,15 +88,15 @@ func TestKinds(t *testing.T) {
 			}))
 			defer server.Close()
 			for op, want := range map[string]provider.ErrorKind{"observe": c.read, "create": c.write} {
-				n = 0
+				n.Store(0)
 				method, in := http.MethodGet, any(nil)
 				if op == "create" {
 					method, in = http.MethodPost, map[string]string{"name": "x"}
 				}
 				var out struct{ ID string }
 				_, err := clientOf(server.URL).Do(t.Context(), Call{Op: op, Method: method, Path: "/things", In: in, Out: &out})
-				if n != 1 {
-					t.Errorf("%s: %d requests", op, n)
+				if n.Load() != 1 {
+					t.Errorf("%s: %d requests", op, n.Load())
 				}
 				if want == "" {
 					if err != nil || out.ID != "7" {
