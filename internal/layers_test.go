@@ -34,6 +34,7 @@ func layers() map[string]string {
 		"provider/external":     "provider state",
 		"provider/sqlite":       "provider state",
 		"provider/memory":       "provider state",
+		"provider/railway":      "provider provider/httpapi state",
 		"provider/providertest": "provider state",
 		"store":                 "accept journal plan state",
 		"store/storetest":       "journal plan state store",
@@ -58,6 +59,8 @@ func layers() map[string]string {
 		"daemon":                "accept apply reconcile state store",
 		"schema":                "manifest",
 		"web":                   "reconcile report state",
+
+		"provider/railway/simulated": "simulator",
 	}
 }
 
