@@ -93,6 +93,17 @@ func (c *calls) take() []string {
 
 func start(t testing.TB, change ...func(*simulated.Options)) *world {
 	t.Helper()
+	return begin(t, false, change...)
+}
+
+// hostile is a world whose answers may be anything: of those only the requests are judged.
+func hostile(t testing.TB, change ...func(*simulated.Options)) *world {
+	t.Helper()
+	return begin(t, true, change...)
+}
+
+func begin(t testing.TB, hostile bool, change ...func(*simulated.Options)) *world {
+	t.Helper()
 	w := &world{t: t, clock: &clock{at: time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC)}, faults: &simulator.Faults{}}
 	w.options = simulated.Options{Now: w.clock.Now, Faults: w.faults, Token: testToken, ProjectToken: projectToken}
 	for _, f := range change {
@@ -103,15 +114,20 @@ func start(t testing.TB, change ...func(*simulated.Options)) *world {
 		t.Fatal(err)
 	}
 	w.ask, w.answer = contract.GraphQL(t, "Railway", "railway/schema.graphql"), contract.GraphQL(t, "Railway", "railway/schema.graphql")
-	w.server = httptest.NewServer(w.answer.Handler(w.vendor))
 	transport := &http.Transport{DisableKeepAlives: true}
-	w.log = &calls{base: w.ask.Wrap(transport)}
+	if hostile {
+		w.server, w.log = httptest.NewServer(w.vendor), &calls{base: w.ask.WrapRequests(transport)}
+	} else {
+		w.server, w.log = httptest.NewServer(w.answer.Handler(w.vendor)), &calls{base: w.ask.Wrap(transport)}
+	}
 	t.Cleanup(func() {
 		w.server.Close()
 		transport.CloseIdleConnections()
 		if w.log.sent > 0 {
 			w.ask.Some(t)
-			w.answer.Some(t)
+			if !hostile {
+				w.answer.Some(t)
+			}
 		}
 	})
 	return w
