@@ -63,8 +63,8 @@ func TestRailwayThroughTheProgram(t *testing.T) {
 	server := httptest.NewServer(vendor)
 	t.Cleanup(server.Close)
 	w.env["RECONCILER_PROVIDERS_RAILWAY_API_URL"] = server.URL + "/graphql/v2"
-	w.commit(map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "database: {provider: railway, access: public}")})
-	w.active("demoshop")
+	w.commit(map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "database: {provider: railway, access: public}"), "clients/bakery.yaml": manifestOf("bakery")})
+	w.active("demoshop", "bakery")
 	all := vendor.Projects()
 	if len(all) != 1 || all[0].Services != 1 || all[0].Volumes != 1 || all[0].Proxies != 1 || all[0].Deployments != 1 {
 		t.Errorf("at Railway: %+v", all)
