@@ -113,10 +113,16 @@ type said struct {
 	} `json:"errors"`
 }
 
+// saying reads an answer with errors.
+func saying(a httpapi.Answer) (s said, ok bool) {
+	err := json.Unmarshal(a.Body, &s)
+	return s, err == nil && len(s.Errors) > 0
+}
+
 // hasErrors says that an answer of success is a refusal.
 func hasErrors(a httpapi.Answer) bool {
-	var s said
-	return json.Unmarshal(a.Body, &s) == nil && len(s.Errors) > 0
+	_, ok := saying(a)
+	return ok
 }
 
 // classify gives Railway's meaning of an answer. There is a table of codes for those servers
@@ -134,8 +140,8 @@ func (p *Provider) classify(a httpapi.Answer) *provider.Error {
 		}
 		return e
 	}
-	var s said
-	if json.Unmarshal(a.Body, &s) != nil || len(s.Errors) == 0 {
+	s, ok := saying(a)
+	if !ok {
 		return nil
 	}
 	e := &provider.Error{Message: s.message(), Err: errRefused}

@@ -52,7 +52,7 @@ func (p *Provider) Create(ctx context.Context, w provider.Wish) (provider.Object
 		d.environment = made.Environments.Edges[0].Node.Id
 	}
 	if err := p.finish(ctx, work{caller: c, wish: w, access: access, kept: k, sure: true}, d); err != nil {
-		return d.made(provider.Unfinished, messageOf(err)), nil //nolint:nilerr // Update meets it again, and says so
+		return d.made(provider.Unfinished, messageOf(err)), nil
 	}
 	return d.made(provider.Progressing, "its deployment begins"), nil
 }

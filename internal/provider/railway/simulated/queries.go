@@ -212,7 +212,7 @@ func (c call) tcpProxies(args map[string]any) (any, error) {
 		return nil, err
 	}
 	out := []object{}
-	for _, p := range c.Railway.proxies(s.ID) {
+	for _, p := range c.proxies(s.ID) {
 		status := "CREATING"
 		if c.active(p) {
 			status = "ACTIVE"
