@@ -451,7 +451,12 @@ func (r *Runner) failed(ctx context.Context, job Job, s plan.Step, i journal.Int
 	case kind == provider.Conflict:
 		return err
 	}
-	return &provider.Error{Kind: provider.Transient, Provider: s.Provider, Op: string(i.Op), Message: "the answer was lost, and a look shows that nothing happened", Err: err}
+	said := "the answer was lost" // or one came that says nothing for certain: a vendor without codes
+	var pe *provider.Error
+	if errors.As(err, &pe) && pe.Message != "" {
+		said = pe.Message
+	}
+	return &provider.Error{Kind: provider.Transient, Provider: s.Provider, Op: string(i.Op), Message: said + "; a look shows that nothing happened", Err: err}
 }
 
 // notYetListed lets the look that follows a conflict wait until lists show what the

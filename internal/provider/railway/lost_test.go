@@ -328,3 +328,21 @@ func TestServiceNamesAreUnique(t *testing.T) {
 	}
 	w.whole(w.ready(p, o.ID), 0)
 }
+
+// What Railway refuses without a code, such as a plan's limit, is looked into as if it were
+// lost; its words reach whoever waits.
+func TestRefusedWithoutACode(t *testing.T) {
+	w := start(t, late(time.Minute))
+	const words = "Free plan resource provision limit exceeded"
+	w.faults.Add(simulator.Fault{Match: simulated.Operation("makeProject"), Do: simulator.Refuse(200, jsonHeader(), anError(words, "")), Times: -1})
+	e := w.engine(public)
+	_, why := e.pass()
+	if why == nil || !strings.Contains(why.Error(), words) {
+		t.Errorf("said: %v", why)
+	}
+	if recorded, open := e.recorded(); len(recorded) != 0 || len(open) != 0 || len(w.vendor.Projects()) != 0 {
+		t.Errorf("on record: %v, open: %v", recorded, open)
+	}
+	w.faults.Clear()
+	e.settled(1)
+}
