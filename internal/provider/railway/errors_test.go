@@ -106,9 +106,9 @@ func TestNoConnection(t *testing.T) {
 	}
 }
 
-// A token that Railway does not accept stops the provider, whichever read meets it first;
+// S33: a token that Railway does not accept stops the provider, whichever read meets it first;
 // the same words about one thing do not.
-func TestDenied(t *testing.T) {
+func TestS33RevokedToken(t *testing.T) {
 	w := start(t)
 	p := w.open()
 	o := w.made(p, 1, private)
@@ -223,5 +223,31 @@ func TestP10PasswordIsConcealed(t *testing.T) {
 	_, err = p.Update(context.Background(), o.ID, wish(1, public)) // there is no more randomness
 	if provider.KindOf(err) != provider.Transient || len(w.vendor.Projects()) != 1 {
 		t.Errorf("update: %v", err)
+	}
+}
+
+// One database that goes while many are read does not spoil the list; what can't be read at
+// all does.
+func TestOneGoesWhileManyAreRead(t *testing.T) {
+	w := start(t)
+	p := w.open()
+	for n := range 3 {
+		w.made(p, n+1, private)
+	}
+	first := w.vendor.Projects()[0].ID
+	refuse := simulator.Refuse(200, jsonHeader(), anError("Project not found", ""))
+	// The common answer and the first one's own are refused; then it is seen to be gone.
+	w.faults.Add(simulator.Fault{Match: simulated.Operation("rendered"), Do: refuse, Times: 2},
+		simulator.Fault{Match: func(_ *http.Request, body []byte) bool {
+			return strings.Contains(string(body), "query databases") && strings.Contains(string(body), first) && strings.Count(string(body), "-4") == 1
+		}, Do: simulator.Instead(200, jsonHeader(), `{"data":{"apiToken":{"workspaces":[{"id":"workspace-Agency"}]},"projectsByIds":[]}}`)})
+	owned, err := p.Owned(context.Background(), ours)
+	if err != nil || len(owned) != 2 || owned[0].ID == first || owned[0].Phase != provider.Ready {
+		t.Errorf("owned: %v, %v", owned, err)
+	}
+	w.faults.Clear()
+	w.faults.Add(simulator.Fault{Match: simulated.Operation("rendered"), Do: refuse, Times: -1})
+	if owned, err := p.Owned(context.Background(), ours); provider.KindOf(err) != provider.Transient || len(owned) != 0 {
+		t.Errorf("nothing can be read: %v, %v", owned, err)
 	}
 }

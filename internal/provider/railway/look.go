@@ -43,6 +43,7 @@ type database struct {
 	volume                *volumeNode
 	deployment            *deploymentNode
 	read                  bool // variables and proxies are there
+	gone                  bool // it went while it was read
 	variables             map[string]string
 	proxies               []proxy
 }
@@ -103,7 +104,9 @@ func (p *Provider) objects(ctx context.Context, ids []string) ([]provider.Object
 			return nil, err
 		}
 		for _, d := range found {
-			out = append(out, d.object(p.now()))
+			if !d.gone {
+				out = append(out, d.object(p.now()))
+			}
 		}
 	}
 	return out, nil
@@ -130,7 +133,7 @@ func (p *Provider) fillIn(ctx context.Context, all []*database) error {
 		if e != nil || len(now) > 0 {
 			return err
 		}
-		d.service = "" // it went meanwhile
+		d.gone = true
 	}
 	return nil
 }

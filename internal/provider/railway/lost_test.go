@@ -191,9 +191,9 @@ func steps() []string {
 	return []string{"makeProject", "makeService", "makeVolume", "makeProxy", "setImage", "describeProject", "deploy"}
 }
 
-// P3: whichever call's answer is lost, or never arrives, however late lists are, there is one
+// S30, P3: whichever call's answer is lost, or never arrives, however late lists are, there is one
 // database in the end, with one of each part and a URL that works.
-func TestP3LostAnswers(t *testing.T) {
+func TestS30LostAnswers(t *testing.T) {
 	type way struct {
 		name string
 		do   simulator.Effect
@@ -229,8 +229,8 @@ func TestP3LostAnswers(t *testing.T) {
 	}
 }
 
-// P3, P8: the process dies at any border of the engine, and while any call is under way.
-func TestP8KilledAnywhere(t *testing.T) {
+// S29, P3, P8: the process dies at any border of the engine, and while any call is under way.
+func TestS29KilledAnywhere(t *testing.T) {
 	for _, lag := range []time.Duration{0, time.Minute} {
 		for _, border := range []apply.Border{apply.BeforeIntent, apply.AfterIntent, apply.AfterCall, apply.AfterOutcome} {
 			t.Run(fmt.Sprintf("%s, %s late", border, lag), func(t *testing.T) {

@@ -121,9 +121,9 @@ func (w *world) aProject(p *Provider, name, description string, services ...stri
 	return id
 }
 
-// Look-alikes: projects of our name without our mark, or with somebody else's, or with a mark
+// S54: projects of our name without our mark, or with somebody else's, or with a mark
 // that is none, are told as what they are and never touched.
-func TestP3LookAlikes(t *testing.T) {
+func TestS54LookAlikes(t *testing.T) {
 	w := start(t)
 	p := w.open()
 	name := wish(1, private).Name
