@@ -281,6 +281,35 @@ func (d *dying) Create(ctx context.Context, w provider.Wish) (provider.Object, e
 	panic(killed{})
 }
 
+// S29: the process dies while Update finishes what Create left: the next one knows nothing of
+// the call that was under way, whose effect does not show for a minute.
+func TestS29KilledWhileFinishing(t *testing.T) {
+	for _, step := range steps()[1:] {
+		t.Run(step, func(t *testing.T) {
+			e := start(t, late(time.Minute)).engine(public)
+			e.p = &leaving{dying{Provider: e.p, world: e.world, step: step, arrives: true}}
+			e.settled(1)
+			if len(e.faults.Happened()) != 2 {
+				t.Errorf("what went wrong: %v", e.faults.Happened())
+			}
+		})
+	}
+}
+
+// leaving is a provider that leaves a database unfinished, and dies while it is finished.
+type leaving struct{ dying }
+
+func (l *leaving) Create(ctx context.Context, w provider.Wish) (provider.Object, error) {
+	l.world.faults.Add(simulator.Fault{Match: simulated.Operation(l.step), Do: simulator.Refuse(429, jsonHeader(), `{"errors":[{"message":"Too many requests"}]}`)})
+	return l.Provider.Create(ctx, w)
+}
+
+func (l *leaving) Update(ctx context.Context, id string, w provider.Wish) (provider.Object, error) {
+	l.world.faults.Add(simulator.Fault{Match: simulated.Operation(l.step), Do: simulator.LoseAnswer()})
+	_, _ = l.Provider.Update(ctx, id, w) // nobody hears of it
+	panic(killed{})
+}
+
 // A change of access whose answers are lost is brought to its end, too.
 func TestP3AccessLostAnswers(t *testing.T) {
 	for _, lag := range []time.Duration{0, time.Minute} {

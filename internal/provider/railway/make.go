@@ -17,8 +17,8 @@ import (
 // (issue 56 of terraform-community-providers/terraform-provider-railway).
 const partLag = listLag + 30*time.Second
 
-// maxUnsure is how many projects are remembered that this process works on.
-const maxUnsure = 10_000
+// maxTried is how many calls are remembered.
+const maxTried = 50_000
 
 // environmentName is what the only environment of a project is called.
 const environmentName = "production"
@@ -46,7 +46,7 @@ func (p *Provider) Create(ctx context.Context, w provider.Wish) (provider.Object
 	if !plainID(made.Id) {
 		return provider.Object{}, c.odd(errors.New("the project has no id"))
 	}
-	p.knows(made.Id, time.Time{})
+	p.note(attempt{made.Id, ""}, nil)
 	d := &database{id: made.Id, name: w.Name, description: marked("", w.Mark, true), mark: w.Mark, making: true}
 	if len(made.Environments.Edges) > 0 {
 		d.environment = made.Environments.Edges[0].Node.Id
@@ -108,11 +108,8 @@ func (p *Provider) finish(ctx context.Context, k work, d *database) error {
 	if d.environment == "" {
 		return p.fail(provider.Transient, k.op, "its environment does not show yet", nil)
 	}
-	for _, part := range []func(context.Context, *work, *database) error{p.putService, p.putVolume, p.putAccess, p.putVariables, p.putImage, p.putMark, p.putDeployment} {
-		if err := part(ctx, &k, d); err != nil {
-			if provider.KindOf(err) == provider.Uncertain {
-				p.knows(d.id, p.now())
-			}
+	for _, put := range []func(context.Context, *work, *database) error{p.putService, p.putVolume, p.putAccess, p.putVariables, p.putImage, p.putMark, p.putDeployment} {
+		if err := put(ctx, &k, d); err != nil {
 			return err
 		}
 	}
@@ -121,12 +118,13 @@ func (p *Provider) finish(ctx context.Context, k work, d *database) error {
 
 func (p *Provider) putService(ctx context.Context, k *work, d *database) error {
 	if d.service != "" {
+		p.shows(d, partService)
 		return nil
 	}
 	if !d.making {
 		return p.fail(provider.Invalid, k.op, "its service is gone, and the data with it: an empty one never takes its place; restore it at Railway", nil)
 	}
-	if err := p.unsure(k, d); err != nil {
+	if err := p.unsure(k, d, partService); err != nil {
 		return err
 	}
 	password, err := newPassword(p.random)
@@ -134,31 +132,40 @@ func (p *Provider) putService(ctx context.Context, k *work, d *database) error {
 		return p.fail(provider.Transient, k.op, "no password can be made", err)
 	}
 	got, err := makeService(ctx, k, d.id, d.environment, serviceName, variablesFor(password, k.kept))
-	if err != nil {
+	if err == nil && !plainID(got.ServiceCreate.Id) {
+		err = k.odd(errors.New("the service has no id"))
+	}
+	if p.note(attempt{d.id, partService}, err); err != nil {
 		return conceal(err, password)
 	}
-	if d.service = got.ServiceCreate.Id; !plainID(d.service) {
-		return k.odd(errors.New("the service has no id"))
-	}
+	d.service = got.ServiceCreate.Id
 	k.sure, d.read, d.variables = true, true, map[string]string{attributesOf: k.kept.text()}
 	return nil
 }
 
 func (p *Provider) putVolume(ctx context.Context, k *work, d *database) error {
-	if d.volume != nil || !d.making {
-		return nil // of a whole one it only does not show
+	if d.volume != nil {
+		p.shows(d, partVolume)
+		return nil
 	}
-	if err := p.unsure(k, d); err != nil {
+	if !d.making {
+		return nil // it only does not show
+	}
+	if err := p.unsure(k, d, partVolume); err != nil {
 		return err
 	}
 	got, err := makeVolume(ctx, k, d.id, d.environment, d.service, dataPath)
 	if err == nil && got.VolumeCreate.Id == "" {
 		err = k.odd(errors.New("the volume has no id"))
 	}
+	p.note(attempt{d.id, partVolume}, err)
 	return err
 }
 
 func (p *Provider) putAccess(ctx context.Context, k *work, d *database) error {
+	if len(d.proxies) > 0 {
+		p.shows(d, partProxy)
+	}
 	if k.access == private {
 		for _, x := range d.proxies {
 			got, err := dropProxy(ctx, k, x.ID)
@@ -172,7 +179,7 @@ func (p *Provider) putAccess(ctx context.Context, k *work, d *database) error {
 	if len(d.proxies) > 0 {
 		return nil
 	}
-	if err := p.unsure(k, d); err != nil {
+	if err := p.unsure(k, d, partProxy); err != nil {
 		return err
 	}
 	if d.deployment != nil && under(d.deployment.Status) {
@@ -182,6 +189,7 @@ func (p *Provider) putAccess(ctx context.Context, k *work, d *database) error {
 	if err == nil && got.TcpProxyCreate.Id == "" {
 		err = k.odd(errors.New("the proxy has no id"))
 	}
+	p.note(attempt{d.id, partProxy}, err)
 	if err == nil {
 		d.proxies = []proxy{{ID: got.TcpProxyCreate.Id, SyncStatus: "CREATING", CreatedAt: p.now().UTC().Format(time.RFC3339)}}
 		d.deployment, k.sure = nil, true
@@ -223,16 +231,18 @@ func (p *Provider) putDeployment(ctx context.Context, k *work, d *database) erro
 	if d.deployment != nil {
 		waits := func(x proxy) bool { return x.SyncStatus == "CREATING" && later(x.CreatedAt, d.deployment.CreatedAt) }
 		if !slices.ContainsFunc(d.proxies, waits) || under(d.deployment.Status) {
+			p.shows(d, partDeployment)
 			return nil
 		}
 	}
-	if err := p.unsure(k, d); err != nil {
+	if err := p.unsure(k, d, partDeployment); err != nil {
 		return err
 	}
 	got, err := deploy(ctx, k, d.environment, d.service)
 	if err == nil && got.ServiceInstanceDeployV2 == "" {
 		err = k.odd(errors.New("the deployment has no id"))
 	}
+	p.note(attempt{d.id, partDeployment}, err)
 	return err
 }
 
@@ -250,38 +260,59 @@ func (c caller) did(err error, ok bool) error {
 	return c.odd(errors.New("it said neither yes nor why not"))
 }
 
+// The parts that a second call would make twice.
+const (
+	partService    = "service"
+	partVolume     = "volume"
+	partProxy      = "proxy"
+	partDeployment = "deployment"
+)
+
+// attempt names a call for a part of a project; for the project itself the part is "".
+type attempt struct{ project, part string }
+
 // unsure refuses to make a part for as long as an earlier call for it may still show up: one
-// of this process without an answer, or of an earlier process, of which nothing is known but
-// that it ended before this one began.
-func (p *Provider) unsure(k *work, d *database) error {
+// of this process, or of an earlier one, of which nothing is known but that it ended before
+// this one began.
+func (p *Provider) unsure(k *work, d *database, part string) error {
 	if k.sure {
 		return nil
 	}
 	p.mu.Lock()
-	since, known := p.lost[d.id]
-	if !known {
+	since, tried := p.tried[attempt{d.id, part}]
+	_, mine := p.tried[attempt{d.id, ""}]
+	if !tried && !mine {
 		since = p.began
 	}
 	p.mu.Unlock()
 	until := since.Add(partLag)
-	if since.IsZero() || !p.now().Before(until) {
+	if !tried && mine || !p.now().Before(until) {
 		return nil
 	}
-	e := p.fail(provider.Transient, k.op, fmt.Sprintf("an earlier call may still have an effect that does not show yet; its parts are looked for until %s", until.UTC().Format("15:04:05 MST")), nil)
+	e := p.fail(provider.Transient, k.op, fmt.Sprintf("an earlier call may have made its %s, which does not show yet; it is looked for until %s", part, until.UTC().Format("15:04:05 MST")), nil)
 	e.Until = until
 	return e
 }
 
-// knows notes when the last call for a project's parts went without an answer; zero: none
-// did, and this process made the project.
-func (p *Provider) knows(id string, since time.Time) {
+// note remembers a call for a part that happened, or may have.
+func (p *Provider) note(a attempt, err error) {
+	if err != nil && provider.KindOf(err) != provider.Uncertain {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.lost) >= maxUnsure {
-		clear(p.lost)
+	if len(p.tried) >= maxTried {
+		clear(p.tried)
 		p.began = p.now()
 	}
-	p.lost[id] = since
+	p.tried[a] = p.now()
+}
+
+// shows forgets a call whose effect was seen.
+func (p *Provider) shows(d *database, part string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.tried, attempt{d.id, part})
 }
 
 // conceal takes a password out of what Railway says about the call that sent it.

@@ -69,7 +69,7 @@ type Provider struct {
 	mu        sync.Mutex
 	workspace string // its id, once it is known
 	began     time.Time
-	lost      map[string]time.Time // see unsure
+	tried     map[attempt]time.Time // see unsure
 }
 
 var _ provider.Provider = (*Provider)(nil)
@@ -85,7 +85,7 @@ func New(o Options) (*Provider, error) {
 	if o.Random == nil {
 		o.Random = rand.Reader
 	}
-	p := &Provider{now: o.Now, sleep: o.Sleep, random: o.Random, wanted: o.Workspace, began: o.Now(), lost: map[string]time.Time{}}
+	p := &Provider{now: o.Now, sleep: o.Sleep, random: o.Random, wanted: o.Workspace, began: o.Now(), tried: map[attempt]time.Time{}}
 	p.api = &httpapi.Client{Provider: Name, Base: strings.TrimSuffix(o.URL, "/"), Token: o.Token, HTTP: o.HTTP, Now: o.Now, Classify: p.classify}
 	return p, nil
 }
