@@ -18,9 +18,10 @@
 //
 // Each line is a call, each is seen by a look, and none but the first makes anything that can
 // be lost: so a Create that was cut off is Unfinished (see package provider), and Update makes
-// what is missing. No name but the service's is unique and no call is idempotent: a part is
-// only made when no earlier call for it can have an effect any more, which is known of this
-// process and waited for (partLag) of others.
+// what is missing. No name but the service's is unique and no call is idempotent: a part that
+// does not show is only made when no earlier call can have made it: calls of this process are
+// remembered, those of an earlier one may have come right before this one began, and either
+// is waited for (partLag) where its effect does not show.
 //
 // The outputs are there once it runs: url and host, the proxy's with public access, else those
 // of Railway's private network, which other networks do not reach. The password is made here,

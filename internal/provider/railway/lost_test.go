@@ -375,3 +375,23 @@ func TestRefusedWithoutACode(t *testing.T) {
 	w.faults.Clear()
 	e.settled(1)
 }
+
+// A change of access takes a deployment of its own, and waits for the one that is under way.
+func TestAccessWaitsForADeployment(t *testing.T) {
+	w := start(t)
+	p := w.open()
+	o, err := p.Create(context.Background(), wish(1, private))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Update(context.Background(), o.ID, wish(1, public)); provider.KindOf(err) != provider.Transient || w.vendor.Projects()[0].Proxies != 0 {
+		t.Errorf("at once: %v, %+v", err, w.vendor.Projects()[0])
+	}
+	w.ready(p, o.ID)
+	if _, err := p.Update(context.Background(), o.ID, wish(1, public)); err != nil {
+		t.Fatal(err)
+	}
+	if o = w.ready(p, o.ID); attribute(o, "access") != public || w.vendor.Projects()[0].Deployments != 2 {
+		t.Errorf("%+v, %+v", o, w.vendor.Projects()[0])
+	}
+}
