@@ -35,6 +35,7 @@ func layers() map[string]string {
 		"provider/sqlite":       "provider state",
 		"provider/memory":       "provider state",
 		"provider/postgres":     "provider state",
+		"provider/railway":      "provider provider/httpapi state",
 		"provider/providertest": "provider state",
 		"store":                 "accept journal plan state",
 		"store/storetest":       "journal plan state store",
@@ -61,6 +62,7 @@ func layers() map[string]string {
 		"web":                   "reconcile report state",
 
 		"provider/postgres/postgrestest": "",
+		"provider/railway/simulated":     "simulator",
 	}
 }
 

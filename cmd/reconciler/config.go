@@ -199,7 +199,7 @@ type ProvidersConfig struct {
 	Embedded   EmbeddedConfig   `yaml:"embedded"`
 	Ploi       PloiConfig       `yaml:"ploi"`
 	Vercel     VercelConfig     `yaml:"vercel"`
-	Railway    KeyConfig        `yaml:"railway"`
+	Railway    RailwayConfig    `yaml:"railway"`
 	Cloudflare CloudflareConfig `yaml:"cloudflare"`
 	Postgres   PostgresConfig   `yaml:"postgres"`
 	Resend     ResendConfig     `yaml:"resend"`
@@ -208,7 +208,7 @@ type ProvidersConfig struct {
 
 // notYet are the vendors that can be configured, and that nothing here talks to.
 func notYet() []string {
-	return []string{"cloudflare", "ploi", "railway", "resend", "stripe", "vercel"}
+	return []string{"cloudflare", "ploi", "resend", "stripe", "vercel"}
 }
 
 // EmbeddedConfig switches on sqlite, local sites, local DNS and the mailbox.
@@ -371,6 +371,9 @@ func (c *Config) check() []string {
 	}
 	if p := c.Providers.Postgres; p.DSN.Empty() && (slices.Contains(c.blocks, "postgres") || p.Host != "" || p.ConnectionLimit != 0) {
 		bad("providers.postgres.dsn, or dsnFile, is missing: postgres://USER:PASSWORD@HOST:5432/postgres of a role with CREATEDB and CREATEROLE")
+	}
+	for _, text := range c.checkRailway() {
+		bad("%s", text)
 	}
 	if d := c.Platform.BaseDomain; strings.ContainsAny(d, "/: ") {
 		bad("platform.baseDomain is %q: it is a host name, without a scheme, a port or a path", d)

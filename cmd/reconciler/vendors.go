@@ -113,7 +113,9 @@ func (p *program) vendorHTTP(name string, l limit) (*http.Client, error) {
 		base.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
 	p.vendors.up.WithLabelValues(name).Set(1)
-	return httpapi.NewHTTP(httpapi.NewTransport(httpapi.Options{Provider: name, Base: httpapi.NewBase(base), Now: p.now,
+	base = httpapi.NewBase(base)
+	p.closers = append(p.closers, func() error { base.CloseIdleConnections(); return nil })
+	return httpapi.NewHTTP(httpapi.NewTransport(httpapi.Options{Provider: name, Base: base, Now: p.now,
 		Jitter: func(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2+1) },
 		Most:   l.most, Window: l.window, Changed: p.changed, Observed: p.vendors.observed}), vendorTimeout), nil
 }

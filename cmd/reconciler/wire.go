@@ -34,7 +34,6 @@ import (
 	"github.com/compassdigital/reconciler/internal/provider/local"
 	"github.com/compassdigital/reconciler/internal/provider/localdns"
 	"github.com/compassdigital/reconciler/internal/provider/mailbox"
-	"github.com/compassdigital/reconciler/internal/provider/postgres"
 	"github.com/compassdigital/reconciler/internal/provider/sqlite"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/review"
@@ -217,12 +216,12 @@ func tokenOf(c RepositoryConfig) (func() state.Secret, error) {
 // openProviders opens the providers that are configured.
 func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provider, error) {
 	out := external.Providers(external.Options{Now: p.now, Lookup: p.public})
-	if x := c.Providers.Postgres; !x.DSN.Empty() {
-		q, err := postgres.New(postgres.Options{DSN: x.DSN.Secret, Host: x.Host, Key: p.keys.Derive("provider postgres"), ConnectionLimit: x.ConnectionLimit})
+	for _, open := range []func(Config) ([]provider.Provider, error){p.openPostgres, p.openRailway} {
+		vendor, err := open(c)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, q)
+		out = append(out, vendor...)
 	}
 	dir := c.Providers.Embedded.Dir
 	if dir == "" {

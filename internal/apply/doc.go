@@ -20,6 +20,8 @@
 // there is none by the step that made it. What a person has to do (phase manual) is not
 // waited for here: the step ends waiting, with what to do as its error, and a later pass
 // looks again. A Ready object may leave something to a person, too: its Message is kept.
+// What was made in part (Unfinished) is finished by an update with an intent of its own; a
+// restart that finds one on record plans that.
 //
 // Adopting writes nothing. The record is what the object says where that differs from the
 // wish: variables and secrets sealed, all else as it is. What is named in `adopt:` keeps

@@ -90,6 +90,11 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 						return "", err
 					}
 				}
+			case provider.Unfinished: // another pass finishes it
+				if err := r.phase(job, have, objects[0]); err != nil {
+					return "", err
+				}
+				return "", &errWait{anew: true, err: fmt.Errorf("%s %s was made only in part at %s", have.Ref.Kind, have.ID, have.Provider)}
 			case provider.Failed:
 				over = orElse(objects[0].Message, fmt.Sprintf("the %s failed, and %s does not say why", have.Ref.Kind, have.Provider))
 			}

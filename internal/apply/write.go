@@ -47,9 +47,21 @@ func (r *Runner) create(ctx context.Context, job Job, s plan.Step) (string, erro
 	return r.made(ctx, job, s, "")
 }
 
-// made ends a create or change: what is not ready yet is waited for, here unless the
-// plan has a step for it.
+// made ends a create or change: what was made in part is finished, what is not ready yet is
+// waited for, here unless the plan has a step for it.
 func (r *Runner) made(ctx context.Context, job Job, s plan.Step, note string) (string, error) {
+	var have state.Resource
+	err := r.Store.View(func(tx store.Tx) (err error) {
+		have, _, err = store.Resource(tx, s.Ref)
+		return err
+	})
+	if err != nil {
+		return "", &journalError{err}
+	}
+	if have.Real() && !have.Found && have.Phase == string(provider.Unfinished) {
+		more, err := r.change(ctx, job, s)
+		return join(note, more), err
+	}
 	for _, other := range job.Plan.Steps {
 		if other.Action == plan.Await && other.Ref == s.Ref {
 			return note, nil
@@ -181,8 +193,8 @@ func (r *Runner) change(ctx context.Context, job Job, s plan.Step) (string, erro
 			return "", &errWait{anew: true, err: fmt.Errorf("%w; the next pass looks and plans it anew", err)}
 		}
 		err = r.failed(ctx, job, s, i, err)
-	} else {
-		err = r.done(job, s, i, &o)
+	} else if err = r.done(job, s, i, &o); err == nil && o.Phase == provider.Unfinished {
+		err = &errWait{err: fmt.Errorf("%s %s is still made only in part at %s", s.Ref.Kind, o.ID, s.Provider)}
 	}
 	if err != nil {
 		return "", err
@@ -439,7 +451,12 @@ func (r *Runner) failed(ctx context.Context, job Job, s plan.Step, i journal.Int
 	case kind == provider.Conflict:
 		return err
 	}
-	return &provider.Error{Kind: provider.Transient, Provider: s.Provider, Op: string(i.Op), Message: "the answer was lost, and a look shows that nothing happened", Err: err}
+	said := "the answer was lost" // or one came that says nothing for certain: a vendor without codes
+	var pe *provider.Error
+	if errors.As(err, &pe) && pe.Message != "" {
+		said = pe.Message
+	}
+	return &provider.Error{Kind: provider.Transient, Provider: s.Provider, Op: string(i.Op), Message: said + "; a look shows that nothing happened", Err: err}
 }
 
 // notYetListed lets the look that follows a conflict wait until lists show what the

@@ -191,14 +191,21 @@ func (b *builder) comeBack(w, have state.Resource) {
 	wish := have
 	wish.RetainedAt, wish.PurgeAfter = state.Resource{}.RetainedAt, state.Resource{}.PurgeAfter
 	b.add(Step{Number: Number(w.Ref.Kind), Action: Return, Ref: w.Ref, Provider: w.Provider, Wish: &wish, Prior: &have, Reason: "the client returns, and its data with it", Undo: "it is retained again"})
-	if fields := diff(have, w); len(fields) > 0 {
-		back := b.made(w.Ref)
-		b.update(w, have, fields, "")
+	if fields := diff(have, w); len(fields) > 0 || have.Phase == unfinished {
+		back, reason := b.made(w.Ref), ""
+		if len(fields) == 0 {
+			reason = "its making was cut off"
+		}
+		b.update(w, have, fields, reason)
 		n := len(b.steps) - 1
 		b.steps[n].needs(back)
 		b.byRef[w.Ref] = n // what needs the data waits for both
 	}
 }
+
+// unfinished is the phase of what was made in part (provider.Unfinished): an update makes the
+// rest.
+const unfinished = "unfinished"
 
 // compare plans the change of something that is there.
 func (b *builder) compare(w, have state.Resource, look Look) {
@@ -206,6 +213,8 @@ func (b *builder) compare(w, have state.Resource, look Look) {
 	if len(fields) == 0 {
 		switch name := b.anew(w, have); {
 		case have.Found:
+		case have.Phase == unfinished:
+			b.update(w, have, nil, "its making was cut off")
 		case len(look.Differs) > 0:
 			b.update(w, have, look.Differs, "it was changed outside")
 		case name != "" && !contains(b.traits(w.Provider, w.Ref.Kind).Replace, name):

@@ -18,6 +18,12 @@
 // errors are *Error with the right kind (a write whose answer was lost is
 // Uncertain, even if it is probable that it failed); vendor text is bounded; no
 // retries of writes inside; contexts are honoured; safe for concurrent use.
+//
+// Where an object takes several calls, its first call is the one that names and marks it,
+// and what is there after that is found by id and name as Unfinished, until Update with
+// the wish has made what is missing, and only that. A Create that comes no further after
+// its first call returns such an object and no error; the engine records it and calls
+// Update, whose error says why. Update returns an Unfinished object never.
 // Package providertest holds these as a conformance suite.
 //
 // A provider refuses: to know other providers, plans, manifests or the store; to

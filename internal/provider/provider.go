@@ -61,6 +61,8 @@ const (
 	Failed      Phase = "failed"
 	// Manual: a person has to do something outside first; Message says what.
 	Manual Phase = "manual"
+	// Unfinished: a Create of several calls was cut off. Update with the wish finishes it.
+	Unfinished Phase = "unfinished"
 )
 
 // Output is one thing that a real object gives to others.

@@ -111,6 +111,13 @@ func TestTableIsLate(t *testing.T) {
 	if err := Load(file+".none", &into); err != nil {
 		t.Errorf("no file: %v", err)
 	}
+	empty := NewTable[string](table.now, table.lag)
+	if err := Save(file, map[string]any{"table": empty}); err != nil {
+		t.Fatal(err)
+	}
+	if err := Load(file, &into); err != nil || into.Table == nil || into.Table.All() != nil {
+		t.Errorf("an empty table, read again: %v, %v", into.Table, err)
+	}
 }
 
 func TestLimit(t *testing.T) {

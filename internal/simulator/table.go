@@ -93,8 +93,14 @@ func (t *Table[T]) Seen() []T {
 	return out
 }
 
-// MarshalJSON writes all rows.
-func (t *Table[T]) MarshalJSON() ([]byte, error) { return json.Marshal(t.rows) }
+// MarshalJSON writes all rows; none are an empty list, since null would put nil in place of
+// the table that it is read into.
+func (t *Table[T]) MarshalJSON() ([]byte, error) {
+	if t.rows == nil {
+		return []byte("[]"), nil
+	}
+	return json.Marshal(t.rows)
+}
 
 // UnmarshalJSON reads what MarshalJSON wrote into a table of NewTable.
 func (t *Table[T]) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &t.rows) }

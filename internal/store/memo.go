@@ -69,7 +69,7 @@ func (m *Memo[T]) all(tx Tx, bucket string) error {
 	return tx.Each(bucket, "", func(key string, decode func(any) error) error {
 		var v T
 		if err := decode(&v); err != nil {
-			return fmt.Errorf("read %s %s: %w", bucket, key, err)
+			return fmt.Errorf("read %s %s: %w", bucket, shown(key), err)
 		}
 		m.keys, m.values = append(m.keys, key), append(m.values, v)
 		return nil

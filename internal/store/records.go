@@ -44,14 +44,14 @@ func get[T any](tx Tx, bucket, key string) (T, bool, error) {
 	var v T
 	ok, err := tx.Get(bucket, key, &v)
 	if err != nil {
-		return v, false, fmt.Errorf("read %s %s: %w", bucket, key, err)
+		return v, false, fmt.Errorf("read %s %s: %w", bucket, shown(key), err)
 	}
 	return v, ok, nil
 }
 
 func put(tx Tx, bucket, key string, v any) error {
 	if err := tx.Put(bucket, key, v); err != nil {
-		return fmt.Errorf("write %s %s: %w", bucket, key, err)
+		return fmt.Errorf("write %s %s: %w", bucket, shown(key), err)
 	}
 	return nil
 }
@@ -61,7 +61,7 @@ func all[T any](tx Tx, bucket, prefix string) ([]T, error) {
 	err := tx.Each(bucket, prefix, func(key string, decode func(any) error) error {
 		var v T
 		if err := decode(&v); err != nil {
-			return fmt.Errorf("read %s %s: %w", bucket, key, err)
+			return fmt.Errorf("read %s %s: %w", bucket, shown(key), err)
 		}
 		out = append(out, v)
 		return nil
@@ -75,7 +75,7 @@ func last[T any](tx Tx, bucket, prefix string, limit int, want func(T) bool) ([]
 	err := tx.Last(bucket, prefix, func(key string, decode func(any) error) error {
 		var v T
 		if err := decode(&v); err != nil {
-			return fmt.Errorf("read %s %s: %w", bucket, key, err)
+			return fmt.Errorf("read %s %s: %w", bucket, shown(key), err)
 		}
 		if want == nil || want(v) {
 			out = append(out, v)
@@ -336,7 +336,7 @@ func Logs(tx Tx, deployment string, after uint64, limit int) ([]state.LogLine, e
 	err := tx.Each(bucketLogs, deployment+"/", func(key string, decode func(any) error) error {
 		var l state.LogLine
 		if err := decode(&l); err != nil {
-			return fmt.Errorf("read logs %s: %w", key, err)
+			return fmt.Errorf("read logs %s: %w", shown(key), err)
 		}
 		if l.Seq > after {
 			out = append(out, l)

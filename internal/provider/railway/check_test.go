@@ -1,0 +1,84 @@
+package railway
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/railway/simulated"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// What a token is good for is said in words.
+func TestCheck(t *testing.T) {
+	more := func(o *simulated.Options) { o.Workspaces = []string{"Second", "Third"} }
+	for name, c := range map[string]struct {
+		vendor func(*simulated.Options)
+		open   func(*Options)
+		says   string
+		fails  string
+	}{
+		"of a workspace":   {says: "a token of the workspace Agency"},
+		"of an account":    {vendor: func(o *simulated.Options) { o.Account = true }, says: "a token of an account, which may do more than is needed, in the workspace Agency"},
+		"of a project":     {open: func(o *Options) { o.Token = state.NewSecret(projectToken) }, fails: "one of the project shop and can make no other"},
+		"of nobody":        {open: func(o *Options) { o.Token = state.NewSecret("invented") }, fails: "the token is not accepted: Not Authorized"},
+		"which workspace":  {vendor: more, fails: "say which one in providers.railway.workspace: the token sees Agency, Second, Third"},
+		"by name":          {vendor: more, open: func(o *Options) { o.Workspace = "Third" }, says: "the workspace Third"},
+		"by id":            {vendor: more, open: func(o *Options) { o.Workspace = "workspace-Second" }, says: "the workspace Second"},
+		"another one":      {open: func(o *Options) { o.Workspace = "Elsewhere" }, fails: "does not see the workspace Elsewhere"},
+		"at another place": {open: func(o *Options) { o.URL = strings.TrimSuffix(o.URL, "/v2") }, fails: "there is no API at its address"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var vendor []func(*simulated.Options)
+			var open []func(*Options)
+			if c.vendor != nil {
+				vendor = append(vendor, c.vendor)
+			}
+			if c.open != nil {
+				open = append(open, c.open)
+			}
+			words, err := start(t, vendor...).open(open...).Check(context.Background())
+			switch {
+			case c.fails == "":
+				if err != nil || !strings.Contains(words, c.says) {
+					t.Errorf("%q, %v; want %q", words, err, c.says)
+				}
+			case err == nil || !strings.Contains(err.Error(), c.fails):
+				t.Errorf("%q, %v; want %q", words, err, c.fails)
+			}
+		})
+	}
+}
+
+// Of several workspaces only the one that is meant is listed, and made in.
+func TestOneWorkspace(t *testing.T) {
+	w := start(t, func(o *simulated.Options) { o.Workspaces = []string{"Second"} })
+	first, second := w.open(func(o *Options) { o.Workspace = "Agency" }), w.open(func(o *Options) { o.Workspace = "Second" })
+	o := w.made(first, 1, private)
+	if owned, err := second.Owned(context.Background(), ours); err != nil || len(owned) != 0 {
+		t.Errorf("in the second: %v, %v", owned, err)
+	}
+	if owned, err := first.Owned(context.Background(), ours); err != nil || len(owned) != 1 || owned[0].ID != o.ID {
+		t.Errorf("in the first: %v, %v", owned, err)
+	}
+}
+
+// The limit of an hour ends at a thousand calls and says until when.
+func TestLimitOfAnHour(t *testing.T) {
+	w := start(t, func(o *simulated.Options) { o.PerHour, o.BuildTime = 20, -1 })
+	p := w.open()
+	o := w.made(p, 1, private)
+	var err error
+	for range 20 {
+		if _, err = p.Observe(context.Background(), provider.Query{Kind: state.KindDatabase, ID: o.ID}); err != nil {
+			break
+		}
+	}
+	if until := provider.UntilOf(err); provider.KindOf(err) != provider.RateLimited || until.Before(w.clock.Now()) || until.After(w.clock.Now().Add(time.Hour)) {
+		t.Fatalf("%v until %s", err, until)
+	}
+	w.clock.move(time.Hour)
+	w.whole(w.ready(p, o.ID), 0)
+}

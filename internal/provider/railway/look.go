@@ -1,0 +1,370 @@
+package railway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/Khan/genqlient/graphql"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// Sizes of what is asked for at once. Railway publishes no limit; these are a few hundred
+// objects an answer.
+const (
+	pageSize  = 50
+	batchSize = 25
+	maxPages  = 400 // 20,000 projects in a workspace
+)
+
+// serviceName is what the database's service is called in a project. Names are unique there:
+// Railway refuses a second one.
+const serviceName = "postgres"
+
+// settling is how long a part of a finished database may be missing from Railway's answers
+// before it is taken for gone.
+const settling = 10 * time.Minute
+
+// database is a project as it is.
+type database struct {
+	id, name, description string
+	mark                  provider.Mark
+	making                bool // see making
+	created               time.Time
+	environment           string
+	service, image        string
+	others                int // services that are not the database
+	volume                *volumeNode
+	deployment            *deploymentNode
+	read                  bool // variables and proxies are there
+	gone                  bool // it went while it was read
+	variables             map[string]string
+	proxies               []proxy
+}
+
+// proxy is a public address of a service.
+type proxy struct {
+	ID              string `json:"id"`
+	ApplicationPort int    `json:"applicationPort"`
+	SyncStatus      string `json:"syncStatus"`
+	CreatedAt       string `json:"createdAt"`
+	DeletedAt       string `json:"deletedAt"`
+}
+
+// listed are the ids of the workspace's projects that fit, in the list's order.
+func (p *Provider) listed(ctx context.Context, fits func(projectShort) bool) ([]string, error) {
+	workspace, err := p.inWorkspace(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := caller{p, opObserve}
+	var ids []string
+	after := ""
+	for range maxPages {
+		got, err := projects(ctx, c, workspace, pageSize, after)
+		if err != nil {
+			return nil, err
+		}
+		page := got.Projects
+		if page.Edges == nil {
+			return nil, c.odd(errors.New("the list of projects is none"))
+		}
+		for _, e := range page.Edges {
+			if n := e.Node; n.DeletedAt == "" && fits(n) && plainID(n.Id) && !slices.Contains(ids, n.Id) {
+				ids = append(ids, n.Id)
+			}
+		}
+		switch next := page.PageInfo.EndCursor; {
+		case !page.PageInfo.HasNextPage:
+			return ids, nil
+		case next == "" || next == after:
+			return nil, c.odd(errors.New("the list of projects leads nowhere"))
+		default:
+			after = next
+		}
+	}
+	return nil, p.fail(provider.Invalid, opObserve, fmt.Sprintf("the workspace has more than %d projects", pageSize*maxPages), nil)
+}
+
+// objects are the databases of ids that are there.
+func (p *Provider) objects(ctx context.Context, ids []string) ([]provider.Object, error) {
+	var out []provider.Object
+	for batch := range slices.Chunk(ids, batchSize) {
+		found, err := p.databases(ctx, batch)
+		if err != nil {
+			return nil, err
+		}
+		if err := p.fillIn(ctx, found); err != nil {
+			return nil, err
+		}
+		for _, d := range found {
+			if !d.gone {
+				out = append(out, d.object(p.now()))
+			}
+		}
+	}
+	return out, nil
+}
+
+// fillIn reads the variables and proxies of those that run: of the others they say nothing.
+// One that is deleted in between spoils the common answer; then each is asked for alone.
+func (p *Provider) fillIn(ctx context.Context, all []*database) error {
+	var running []*database
+	for _, d := range all {
+		if phase, _ := d.phase(p.now()); phase == provider.Ready {
+			running = append(running, d)
+		}
+	}
+	err := p.render(ctx, running)
+	if len(running) < 2 || !errors.Is(err, errRefused) || provider.KindOf(err) != provider.Transient {
+		return err
+	}
+	for _, d := range running {
+		if err := p.render(ctx, []*database{d}); err == nil {
+			continue
+		}
+		now, e := p.databases(ctx, []string{d.id})
+		if e != nil || len(now) > 0 {
+			return err
+		}
+		d.gone = true
+	}
+	return nil
+}
+
+// databases reads projects by their ids, those that are there, in the order of ids. That one
+// is not there is only believed of a token that sees its workspace.
+func (p *Provider) databases(ctx context.Context, ids []string) ([]*database, error) {
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !plainID(id) })
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	c := caller{p, opObserve}
+	got, err := databases(ctx, c, ids)
+	if err != nil {
+		return nil, err
+	}
+	if got.ProjectsByIds == nil || got.ApiToken.Workspaces == nil {
+		return nil, c.odd(errors.New("the projects are no list"))
+	}
+	var out []*database
+	for _, id := range ids {
+		n := slices.IndexFunc(got.ProjectsByIds, func(n projectNode) bool { return n.Id == id })
+		if n < 0 {
+			if !p.sees(got.ApiToken.Workspaces) {
+				return nil, p.fail(provider.Denied, opObserve, "the token does not see the workspace any more, so that nobody can say what is there", nil)
+			}
+			continue
+		}
+		if got.ProjectsByIds[n].DeletedAt != "" { // deleted, or to be in 48 hours
+			continue
+		}
+		d, err := databaseOf(got.ProjectsByIds[n])
+		if err != nil {
+			return nil, c.odd(err)
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// databaseOf finds the database in a project.
+func databaseOf(n projectNode) (*database, error) {
+	d := &database{id: n.Id, name: n.Name, description: n.Description}
+	d.mark, d.making = markIn(n.Description)
+	var err error
+	if d.created, err = time.Parse(time.RFC3339, n.CreatedAt); err != nil {
+		return nil, fmt.Errorf("when a project was made: %w", err)
+	}
+	if n.Services.Edges == nil || n.Environments.Edges == nil {
+		return nil, errors.New("a project's parts are no lists")
+	}
+	var home environmentNode
+	for i, e := range n.Environments.Edges {
+		if i == 0 || e.Node.Id == n.PrimaryEnvironmentId {
+			home = e.Node
+		}
+	}
+	if d.environment = home.Id; d.environment == "" {
+		return d, nil
+	}
+	if home.ServiceInstances.Edges == nil || home.VolumeInstances.Edges == nil {
+		return nil, errors.New("an environment's parts are no lists")
+	}
+	d.choose(n.Services, home.ServiceInstances)
+	for _, e := range home.ServiceInstances.Edges {
+		if i := e.Node; i.ServiceId == d.service && d.service != "" && i.DeletedAt == "" {
+			d.image = i.Source.Image
+			if i.LatestDeployment.Id != "" {
+				d.deployment = &i.LatestDeployment
+			}
+		}
+	}
+	for _, e := range home.VolumeInstances.Edges {
+		if v := e.Node; v.ServiceId == d.service && d.service != "" && v.DeletedAt == "" && !v.IsPendingDeletion {
+			d.volume = &v
+		}
+	}
+	return d, nil
+}
+
+// choose finds the service: by its name, or where people made it, as the only one that runs
+// an image of PostgreSQL.
+func (d *database) choose(services serviceList, instances instanceList) {
+	runs := map[string]string{}
+	for _, e := range instances.Edges {
+		runs[e.Node.ServiceId] = e.Node.Source.Image
+	}
+	var alive []serviceNode
+	for _, e := range services.Edges {
+		if e.Node.DeletedAt == "" && e.Node.Id != "" {
+			alive = append(alive, e.Node)
+		}
+	}
+	fits := func(n serviceNode) bool { return n.Name == serviceName }
+	if !slices.ContainsFunc(alive, fits) {
+		fits = func(n serviceNode) bool { return strings.Contains(runs[n.Id], "postgres") }
+	}
+	var found []string
+	for _, n := range alive {
+		if fits(n) {
+			found = append(found, n.Id)
+		}
+	}
+	d.others = len(alive)
+	if len(found) == 1 {
+		d.service = found[0]
+		d.others--
+	}
+	if services.PageInfo.HasNextPage {
+		d.others++
+	}
+}
+
+// render reads the variables, as an application would see them, and the proxies of databases
+// that have a service: in one request, whose operation is made for as many as there are.
+func (p *Provider) render(ctx context.Context, all []*database) error {
+	if len(all) == 0 {
+		return nil
+	}
+	var heads, fields []string
+	asked := map[string]string{}
+	for i, d := range all {
+		heads = append(heads, fmt.Sprintf("$p%d: String!, $e%d: String!, $s%d: String!", i, i, i))
+		fields = append(fields, fmt.Sprintf("  v%d: variables(projectId: $p%d, environmentId: $e%d, serviceId: $s%d)", i, i, i, i),
+			fmt.Sprintf("  t%d: tcpProxies(environmentId: $e%d, serviceId: $s%d) { id applicationPort syncStatus createdAt deletedAt }", i, i, i))
+		asked[fmt.Sprintf("p%d", i)], asked[fmt.Sprintf("e%d", i)], asked[fmt.Sprintf("s%d", i)] = d.id, d.environment, d.service
+	}
+	c := caller{p, opObserve}
+	got := map[string]json.RawMessage{}
+	req := &graphql.Request{OpName: "rendered", Variables: asked, Query: "query rendered(" + strings.Join(heads, ", ") + ") {\n" + strings.Join(fields, "\n") + "\n}"}
+	if err := c.MakeRequest(ctx, req, &graphql.Response{Data: &got}); err != nil {
+		return err
+	}
+	for i, d := range all {
+		if err := d.readInto(got[fmt.Sprintf("v%d", i)], got[fmt.Sprintf("t%d", i)]); err != nil {
+			return c.odd(err)
+		}
+	}
+	return nil
+}
+
+func (d *database) readInto(variables, proxies json.RawMessage) error {
+	var all []proxy
+	if err := errors.Join(json.Unmarshal(variables, &d.variables), json.Unmarshal(proxies, &all)); err != nil {
+		return err
+	}
+	if d.variables == nil || all == nil {
+		return errors.New("the variables or the proxies are none")
+	}
+	d.proxies = nil
+	for _, x := range all {
+		if x.ApplicationPort == port && x.DeletedAt == "" && x.SyncStatus != "DELETING" && x.SyncStatus != "DELETED" {
+			d.proxies = append(d.proxies, x)
+		}
+	}
+	d.read = true
+	return nil
+}
+
+// running says that a deployment is up. SLEEPING is up but idle.
+func running(s DeploymentStatus) bool {
+	return s == DeploymentStatusSuccess || s == DeploymentStatusSleeping
+}
+
+// under says that a deployment is under way; a status that is not known is one.
+func under(s DeploymentStatus) bool {
+	switch s {
+	case DeploymentStatusFailed, DeploymentStatusCrashed, DeploymentStatusRemoved, DeploymentStatusSkipped, DeploymentStatusNeedsApproval:
+		return false
+	}
+	return !running(s)
+}
+
+// phase is how far a database is, before its variables are read.
+func (d *database) phase(now time.Time) (provider.Phase, string) {
+	late := func(what string) (provider.Phase, string) {
+		if now.Sub(d.created) < settling {
+			return provider.Progressing, "its " + what + " does not show yet"
+		}
+		return provider.Failed, "its " + what + " is gone, and the data with it: restore it at Railway"
+	}
+	switch {
+	case d.making:
+		return provider.Unfinished, "its making was cut off"
+	case d.service == "":
+		return late("service")
+	case d.deployment == nil:
+		return provider.Unfinished, "it was not deployed yet"
+	case d.deployment.Status == DeploymentStatusNeedsApproval:
+		return provider.Manual, "approve the deployment of " + shown(d.name) + " at Railway"
+	case under(d.deployment.Status):
+		return provider.Progressing, "its deployment is " + shown(strings.ToLower(string(d.deployment.Status)))
+	case !running(d.deployment.Status):
+		return provider.Failed, "its deployment ended as " + shown(strings.ToLower(string(d.deployment.Status))) + "; its log is at Railway"
+	case d.volume == nil:
+		return late("volume")
+	}
+	return provider.Ready, ""
+}
+
+// object is the database as the engine sees it. What it gives is told once it is ready.
+func (d *database) object(now time.Time) provider.Object {
+	o := provider.Object{ID: d.id, Kind: state.KindDatabase, Name: d.name, Mark: d.mark, Outputs: []provider.Output{{Name: "id", Text: d.id}}}
+	o.Phase, o.Message = d.phase(now)
+	if o.Phase != provider.Ready {
+		return o
+	}
+	access, name := private, privateURL
+	if len(d.proxies) > 0 {
+		access, name = public, publicURL
+	}
+	host, ok := connection(d.variables[name])
+	switch {
+	case !d.read || !ok:
+		o.Phase, o.Message = provider.Progressing, "its address is not there yet"
+		return o
+	case slices.ContainsFunc(d.proxies, func(x proxy) bool { return x.SyncStatus == "CREATING" || x.SyncStatus == "UPDATING" }):
+		o.Phase, o.Message = provider.Progressing, "its public address is being made"
+		return o
+	}
+	url := state.NewSecret(d.variables[name])
+	o.Outputs = append(o.Outputs, provider.Output{Name: "host", Text: host}, provider.Output{Name: "url", Secret: &url})
+	o.Attributes = []provider.Observed{{Name: "access", Text: access}}
+	if k, ok := d.kept(); ok {
+		o.Attributes = append(o.Attributes, provider.Observed{Name: "disabled", Text: k.Disabled}, provider.Observed{Name: "schema", Text: k.Schema})
+	}
+	return o
+}
+
+// kept are the attributes that a database has in its variables; one that people made has none.
+func (d *database) kept() (k kept, ok bool) {
+	text := d.variables[attributesOf]
+	return k, text != "" && len(text) <= 3*maxText && json.Unmarshal([]byte(text), &k) == nil
+}

@@ -1,0 +1,258 @@
+package simulated
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/simulator"
+)
+
+// world is all that is kept.
+type world struct {
+	IDs       simulator.IDs                  `json:"ids"`
+	Projects  *simulator.Table[*projectRow]  `json:"projects"`
+	Services  *simulator.Table[*serviceRow]  `json:"services"`
+	Volumes   *simulator.Table[*volumeRow]   `json:"volumes"`
+	Proxies   *simulator.Table[*proxyRow]    `json:"proxies"`
+	Builds    *simulator.Table[*buildRow]    `json:"builds"`
+	Backups   *simulator.Table[*backupRow]   `json:"backups"`
+	Workflows *simulator.Table[*workflowRow] `json:"workflows"`
+}
+
+type projectRow struct {
+	ID, Name, Description, Workspace, Environment string
+	Created, Deleted                              time.Time
+}
+
+type serviceRow struct {
+	ID, Project, Environment, Name, Image, Real string
+	Variables                                   map[string]string
+}
+
+type volumeRow struct {
+	ID, Instance, Project, Environment, Service, Path string
+	Created                                           time.Time
+	UsedMB, SizeMB                                    float64
+}
+
+type proxyRow struct {
+	ID, Environment, Service string
+	Port, Public             int
+	Created                  time.Time
+}
+
+type buildRow struct {
+	ID, Service    string
+	Created, Ready time.Time
+	End            string // the status at its end
+}
+
+type backupRow struct {
+	ID, Name, Instance string
+	Created            time.Time
+}
+
+type workflowRow struct {
+	ID, Name, Instance string
+	Created            time.Time
+	Fails              string // why it ends in an error; "": it does not
+	Done               bool
+}
+
+// Times that a workflow takes.
+const (
+	workflowShows = 2 * time.Second // it is NotFound before
+	workflowDone  = 5 * time.Second
+)
+
+// Sizes of volumes in MB (docs.railway.com, volumes: 5 GB on Hobby).
+const (
+	volumeSize = 5000
+	freshSize  = 40 // what an empty PostgreSQL takes
+)
+
+func newWorld(now func() time.Time, lag func() time.Duration) world {
+	return world{
+		IDs:       simulator.IDs{Seed: "railway"},
+		Projects:  simulator.NewTable[*projectRow](now, lag),
+		Services:  simulator.NewTable[*serviceRow](now, nil),
+		Volumes:   simulator.NewTable[*volumeRow](now, lag),
+		Proxies:   simulator.NewTable[*proxyRow](now, nil),
+		Builds:    simulator.NewTable[*buildRow](now, nil),
+		Backups:   simulator.NewTable[*backupRow](now, nil),
+		Workflows: simulator.NewTable[*workflowRow](now, nil),
+	}
+}
+
+// builds are a service's, oldest first.
+func (r *Railway) builds(service string) (out []*buildRow) {
+	for _, b := range r.world.Builds.All() {
+		if b.Service == service {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+func (r *Railway) latest(service string) *buildRow {
+	all := r.builds(service)
+	if len(all) == 0 {
+		return nil
+	}
+	return all[len(all)-1]
+}
+
+// status is how far a deployment is.
+func (r *Railway) status(b *buildRow) string {
+	now := r.o.Now()
+	switch whole := b.Ready.Sub(b.Created); {
+	case !now.Before(b.Ready):
+		return cmp.Or(b.End, "SUCCESS")
+	case now.Sub(b.Created) < whole/10:
+		return "QUEUED"
+	case now.Sub(b.Created) < whole/2:
+		return "BUILDING"
+	}
+	return "DEPLOYING"
+}
+
+// active says that a proxy works: a deployment began after it was made, and is up.
+func (r *Railway) active(p *proxyRow) bool {
+	for _, b := range r.builds(p.Service) {
+		if !b.Created.Before(p.Created) && r.status(b) == "SUCCESS" {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Railway) proxies(service string) (out []*proxyRow) {
+	for _, p := range r.world.Proxies.All() {
+		if p.Service == service {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func domainOf(p *proxyRow) string { return "tokkaido.proxy.railway.example" }
+
+// size is what a volume holds: nothing before its first deployment ran.
+func (r *Railway) size(v *volumeRow) float64 {
+	for _, b := range r.builds(v.Service) {
+		if r.status(b) == "SUCCESS" {
+			return max(v.UsedMB, freshSize)
+		}
+	}
+	return v.UsedMB
+}
+
+var reference = regexp.MustCompile(`\$\{\{\s*([A-Z0-9_]+)\s*\}\}`)
+
+// rendered are a service's variables as its container sees them.
+func (r *Railway) rendered(s *serviceRow) map[string]string {
+	all := map[string]string{"RAILWAY_PRIVATE_DOMAIN": s.Name + ".railway.internal"}
+	for _, p := range r.proxies(s.ID) {
+		if r.active(p) {
+			all["RAILWAY_TCP_PROXY_DOMAIN"], all["RAILWAY_TCP_PROXY_PORT"] = domainOf(p), fmt.Sprint(p.Public)
+		}
+	}
+	for name, text := range s.Variables {
+		all[name] = text
+	}
+	out := map[string]string{}
+	for name, text := range all {
+		for range 10 { // references to references
+			if !strings.Contains(text, "${{") {
+				break
+			}
+			text = reference.ReplaceAllStringFunc(text, func(m string) string { return all[reference.FindStringSubmatch(m)[1]] })
+		}
+		out[name] = text
+	}
+	if s.Real != "" {
+		out["DATABASE_URL"], out["DATABASE_PUBLIC_URL"] = s.Real, s.Real
+	}
+	return out
+}
+
+// Project is what there is of a project, for whoever wants to see it from outside.
+type Project struct {
+	ID, Name, Description                            string
+	Deleted                                          bool
+	Services, Volumes, Proxies, Deployments, Backups int
+	Variables                                        map[string]string // of its first service, as they were given
+}
+
+// Projects are all, oldest first.
+func (r *Railway) Projects() (out []Project) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.world.Projects.All() {
+		x := Project{ID: p.ID, Name: p.Name, Description: p.Description, Deleted: !p.Deleted.IsZero()}
+		for _, s := range r.world.Services.All() {
+			if s.Project != p.ID {
+				continue
+			}
+			if x.Services++; x.Variables == nil {
+				x.Variables = s.Variables
+			}
+			x.Proxies += len(r.proxies(s.ID))
+			x.Deployments += len(r.builds(s.ID))
+		}
+		for _, v := range r.world.Volumes.All() {
+			if v.Project != p.ID {
+				continue
+			}
+			x.Volumes++
+			for _, b := range r.world.Backups.All() {
+				if b.Instance == v.Instance {
+					x.Backups++
+				}
+			}
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// Fill says how many MB a project's volume holds.
+func (r *Railway) Fill(project string, mb float64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, v := range r.world.Volumes.All() {
+		if v.Project == project {
+			v.UsedMB = mb
+		}
+	}
+}
+
+// End ends a project's latest deployments with a status, such as CRASHED.
+func (r *Railway) End(project, status string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.world.Services.All() {
+		if b := r.latest(s.ID); s.Project == project && b != nil {
+			b.End = status
+		}
+	}
+}
+
+// Drop takes a project's services and volumes away, as somebody at its page might.
+func (r *Railway) Drop(project string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.world.Services.All() {
+		if s.Project == project {
+			r.world.Services.Delete(s.ID)
+		}
+	}
+	for _, v := range r.world.Volumes.All() {
+		if v.Project == project {
+			r.world.Volumes.Delete(v.ID)
+		}
+	}
+}
