@@ -1,0 +1,483 @@
+package ploi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/httpapi"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// Limits of logs.
+const (
+	maxLines  = 400 // of a build log
+	maxLine   = 400 // characters
+	maxLogs   = 3   // entries that are read to find a deployment's
+	maxWaited = 10_000
+)
+
+// never stands for the time of a site's last deployment where there was none.
+const never = "never"
+
+func lastDeploy(s site) string {
+	if at := provider.Line(string(s.LastDeployAt), maxWord); at != "" {
+		return at
+	}
+	return never
+}
+
+// seeDeployment is a release as an object; nil: it is not what the site builds or built
+// last. Without a name it is the one that is there.
+func (p *Provider) seeDeployment(ctx context.Context, at id) (*provider.Object, error) {
+	s, err := p.getSite(ctx, at.siteID)
+	if err != nil || s == nil {
+		return nil, err
+	}
+	h, _ := readScript(string(s.DeployScript))
+	if h.release == "" {
+		return p.seeAdopted(ctx, at, *s, h)
+	}
+	if at.word != "" && at.word != h.release {
+		return nil, nil
+	}
+	o := deploymentObject(at.siteID, *s, h)
+	began, err := p.progress(ctx, at.siteID, *s, h, o)
+	if err != nil || !began {
+		return nil, err
+	}
+	return o, nil
+}
+
+// seeAdopted is what serves a site that was deployed by others, as a release.
+func (p *Provider) seeAdopted(ctx context.Context, at id, s site, h header) (*provider.Object, error) {
+	name, _ := readRoot(s.Domain)
+	if at.word != "" && at.word != adoptedRelease || name != "" || !h.mark.IsZero() || !s.HasRepository || lastDeploy(s) == never {
+		return nil, nil
+	}
+	o := deploymentObject(at.siteID, s, header{release: adoptedRelease})
+	o.Name = ""
+	var got one[siteWithRepository]
+	if found, err := p.read(ctx, at.path()+"/repository", nil, &got); err != nil {
+		return nil, err
+	} else if r := got.Data.Repository; found && r != nil {
+		repository := provider.Line(string(r.Name), maxHost)
+		if repository != "" && !strings.Contains(repository, "/") && r.User != "" {
+			repository = provider.Line(string(r.User), maxWord) + "/" + repository
+		}
+		o.Attributes = []provider.Observed{{Name: "ref", Text: provider.Line(string(r.Branch), maxHost)}, {Name: "repository", Text: repository}, {Name: "site", Text: at.siteID.String()}}
+	}
+	return o, nil
+}
+
+// progress says how far the release of a script is, into o. began is false where it was
+// written down and never begun.
+//
+// Whether it ran is told by the time of the site's last deployment, which is another one
+// than when the script was written; where it is not, by the log, in which the script says
+// its name first.
+func (p *Provider) progress(ctx context.Context, at siteID, s site, h header, o *provider.Object) (began bool, err error) {
+	if !s.settled() {
+		o.Phase = provider.Progressing
+		o.Message = "the site's status at Ploi is " + quote(string(s.Status))
+		o.Log = lines(string(s.Log))
+		p.watch(o.ID, true)
+		return true, nil
+	}
+	began = lastDeploy(s) != h.since
+	if began && s.Status == statusActive && !p.watch(o.ID, false) {
+		return true, nil
+	}
+	log, found, err := p.logOf(ctx, at, h)
+	if err != nil || !began && !found {
+		return false, err
+	}
+	o.Log = log
+	if s.Status == statusFailed {
+		o.Phase = provider.Failed
+		o.Message = "the deployment failed at Ploi"
+		if n := len(log); n > 0 {
+			o.Message += ": " + provider.Line(log[n-1], maxLine)
+		}
+	}
+	p.watch(o.ID, false)
+	return true, nil
+}
+
+// watch notes whose end is to be told with its log, and says whether it was noted before.
+func (p *Provider) watch(object string, on bool) (was bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	was = p.watched[object]
+	if on && len(p.watched) < maxWaited {
+		p.watched[object] = true
+	} else if !on {
+		delete(p.watched, object)
+	}
+	return was
+}
+
+// logOf is the log of a release's deployment; found is false where it has none (yet).
+func (p *Provider) logOf(ctx context.Context, at siteID, h header) (log []string, found bool, err error) {
+	var got page[logEntry]
+	if ok, err := p.read(ctx, at.path()+"/log", url.Values{"per_page": {"5"}}, &got); err != nil || !ok {
+		return nil, false, err
+	}
+	for n, e := range got.Data {
+		if n >= maxLogs || e.ID <= 0 {
+			break
+		}
+		var entry one[logEntry]
+		ok, err := p.read(ctx, at.path()+"/log/"+strconv.FormatInt(e.ID, 10), nil, &entry)
+		if err != nil {
+			return nil, false, err
+		}
+		if ok && strings.Contains(string(entry.Data.Content), told(h)) {
+			return lines(string(entry.Data.Content)), true, nil
+		}
+	}
+	return nil, false, nil
+}
+
+// lines are a log's last ones, cleaned.
+func lines(text string) []string {
+	if text == "" {
+		return nil
+	}
+	all := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	if len(all) > maxLines {
+		all = all[len(all)-maxLines:]
+	}
+	out := make([]string, len(all))
+	for n, l := range all {
+		out[n] = provider.Line(l, maxLine)
+	}
+	return out
+}
+
+// deploy builds a release where it serves. The script names it before the deployment is
+// begun, and no deployment is begun while one runs or while this one may have: so a lost
+// answer never leads to a second one.
+func (p *Provider) deploy(ctx context.Context, at siteID, w provider.Wish) (provider.Object, error) {
+	if !words.MatchString(w.Name) || w.Get("commit") == "" && w.Get("ref") == "" || !hosted(w.Get("repository")) {
+		return provider.Object{}, fail(opCreate, provider.Invalid, "Ploi deploys a commit of a repository: the source names none")
+	}
+	s, err := p.idle(ctx, at, opCreate, w.Name)
+	if err != nil {
+		return provider.Object{}, err
+	}
+	if !s.HasRepository {
+		if s, err = p.installFor(ctx, at, w); err != nil {
+			return provider.Object{}, err
+		}
+	}
+	if err := p.slow(ctx, at, *s); err != nil {
+		return provider.Object{}, err
+	}
+	old, _ := readScript(string(s.DeployScript))
+	h := header{mark: w.Mark, release: w.Name, serves: old.serves, try: p.o.Now().UTC().Format(time.RFC3339Nano), since: lastDeploy(*s), wish: said(w)}
+	if old.release != "" {
+		o := deploymentObject(at, *s, old)
+		began, err := p.progress(ctx, at, *s, old, o)
+		if err != nil {
+			return provider.Object{}, err
+		}
+		switch {
+		case began && old.release == w.Name:
+			return provider.Object{}, fail(opCreate, provider.Conflict, "the site has that release")
+		case began && o.Phase == provider.Ready && old.serves != "":
+			h.serves = old.release
+		case !began && old.release == w.Name:
+			h.try, h.since = old.try, old.since // its script is there: it was never begun
+		}
+	}
+	if err := p.putScript(ctx, opCreate, at, string(s.DeployScript), h.text()+body(*s, h, w)); err != nil {
+		return provider.Object{}, err
+	}
+	if err := p.startDeploy(ctx, at); err != nil {
+		return provider.Object{}, err
+	}
+	o := deploymentObject(at, *s, h)
+	o.Phase = provider.Progressing
+	p.watch(o.ID, true)
+	return *o, nil
+}
+
+// idle reads the site and refuses while the vendor works at it: at the release that is to be
+// made ("": at any), or at something else.
+func (p *Provider) idle(ctx context.Context, at siteID, op, release string) (*site, error) {
+	s, err := p.getSite(ctx, at)
+	switch {
+	case err != nil:
+		return nil, err
+	case s == nil && op == opCreate:
+		return nil, fail(op, provider.Invalid, "there is no site "+at.String())
+	case s == nil:
+		return nil, fail(op, provider.NotFound, "there is no site "+at.String())
+	case s.Status == statusSuspended:
+		return nil, fail(op, provider.Invalid, "the site is suspended at Ploi: resume it there")
+	case !s.settled():
+		if h, _ := readScript(string(s.DeployScript)); op == opCreate && release != "" && h.release == release {
+			return nil, fail(op, provider.Conflict, "that release is being deployed")
+		}
+		return nil, fail(op, provider.Transient, "the site's status at Ploi is "+quote(string(s.Status))+"; only one thing is done at a time")
+	}
+	return s, nil
+}
+
+// installFor installs the repository with what is wanted, where the site has none.
+func (p *Provider) installFor(ctx context.Context, at siteID, w provider.Wish) (*site, error) {
+	branch := w.Get("ref")
+	if branch == "" {
+		branch = p.o.Branch
+	}
+	if err := p.install(ctx, opCreate, at, w.Get("repository"), branch); err != nil {
+		return nil, err
+	}
+	s, err := p.waitFor(ctx, at, site.settled)
+	if err != nil || s == nil || !s.settled() {
+		return nil, because(opCreate, provider.Transient, "the repository is being installed", err)
+	}
+	if !s.HasRepository {
+		return nil, fail(opCreate, provider.Invalid, "Ploi could not install "+quote(w.Get("repository"))+": does its account reach it, and is there a branch "+quote(branch)+"?")
+	}
+	return s, nil
+}
+
+// slow turns quick deploy off, which would deploy by itself at each push. The call turns it
+// over, so that it is made only after a look.
+func (p *Provider) slow(ctx context.Context, at siteID, s site) error {
+	var quick bool
+	if s.QuickDeploy != nil {
+		quick = *s.QuickDeploy
+	} else {
+		var err error
+		if _, quick, err = p.hasRepository(ctx, at, ""); err != nil {
+			return err
+		}
+	}
+	if !quick {
+		return nil
+	}
+	return p.write(ctx, opCreate, http.MethodPost, at.path()+"/repository/quick-deploy", nil, nil)
+}
+
+// putScript replaces the deploy script and looks until it shows: it is written in the
+// background, and a deployment that begins earlier runs the old one.
+func (p *Provider) putScript(ctx context.Context, op string, at siteID, was, text string) error {
+	if was == text {
+		return nil
+	}
+	if text == "" {
+		text = "#\n"
+	}
+	in := map[string]string{"deploy_script": text}
+	if err := p.write(ctx, op, http.MethodPatch, at.path()+"/deploy/script", in, nil); err != nil {
+		return err
+	}
+	for n, waits := 0, delays(); ; n++ {
+		var got struct {
+			Script word `json:"deploy_script"`
+		}
+		_, err := p.read(ctx, at.path()+"/deploy/script", nil, &got)
+		if err == nil && strings.TrimSpace(string(got.Script)) == strings.TrimSpace(text) {
+			return nil
+		}
+		if err == nil && n < len(waits) {
+			if err = p.o.Sleep(ctx, waits[n]); err == nil {
+				continue
+			}
+		}
+		return because(op, provider.Uncertain, "its deploy script does not show what was written", err)
+	}
+}
+
+// startDeploy begins a deployment. The vendor's own program reads an `error` from an answer
+// of success, too; what is answered while one is running is not documented, so that a
+// refusal is looked into.
+func (p *Provider) startDeploy(ctx context.Context, at siteID) error {
+	_, err := p.api.Do(ctx, httpapi.Call{Op: opCreate, Method: http.MethodPost, Path: at.path() + "/deploy", Header: agent(), Failed: func(a httpapi.Answer) bool {
+		var f failure
+		return json.Unmarshal(a.Body, &f) == nil && f.Error != ""
+	}})
+	if err == nil || provider.KindOf(err) != provider.Invalid {
+		return err
+	}
+	if s, e := p.getSite(ctx, at); e == nil && s != nil && !s.settled() {
+		return because(opCreate, provider.Transient, "the site is being deployed already", err)
+	}
+	return err
+}
+
+// sameDeployment is the answer to an update: a release never changes.
+func (p *Provider) sameDeployment(ctx context.Context, at id, w provider.Wish) (provider.Object, error) {
+	o, err := p.seeDeployment(ctx, at)
+	switch {
+	case err != nil:
+		return provider.Object{}, err
+	case o == nil:
+		return provider.Object{}, p.absent(w.Ref.Kind, at.releaseID(at.word))
+	case w.Name != at.word:
+		return provider.Object{}, fail(opUpdate, provider.Invalid, "a deployment never changes; create another one")
+	}
+	return *o, nil
+}
+
+// forget takes a release's name out of the deploy script. What it built stays where it is
+// until another one is built: the vendor has nothing to delete.
+func (p *Provider) forget(ctx context.Context, at id) error {
+	s, err := p.getSite(ctx, at.siteID)
+	if err != nil || s == nil {
+		return err
+	}
+	h, rest := readScript(string(s.DeployScript))
+	if h.release != at.word {
+		return nil
+	}
+	if !s.settled() {
+		return fail(opDelete, provider.Transient, "a deployment can't be stopped at Ploi; it is let go when it ends")
+	}
+	h.release, h.try, h.since, h.wish = "", "", "", nil
+	return gone(p.putScript(ctx, opDelete, at.siteID, string(s.DeployScript), h.text()+rest))
+}
+
+// gone takes NotFound of a delete for what was wanted.
+func gone(err error) error {
+	if err != nil && provider.KindOf(err) == provider.NotFound {
+		return nil
+	}
+	return err
+}
+
+// seeTraffic is the site's traffic as an object; nil: it has none. It leads to the release
+// that is built, and while that is not ready to the one before.
+func (p *Provider) seeTraffic(ctx context.Context, at siteID) (*provider.Object, error) {
+	s, err := p.getSite(ctx, at)
+	if err != nil || s == nil {
+		return nil, err
+	}
+	h, _ := readScript(string(s.DeployScript))
+	if h.mark.IsZero() {
+		d, err := p.seeAdopted(ctx, id{siteID: at}, *s, h)
+		if err != nil || d == nil {
+			return nil, err
+		}
+		return trafficObject(at, header{}, d.ID), nil
+	}
+	if h.serves == "" {
+		return nil, nil
+	}
+	serves := h.serves
+	if h.release != "" && h.release != serves {
+		o := deploymentObject(at, *s, h)
+		began, err := p.progress(ctx, at, *s, h, o)
+		if err != nil {
+			return nil, err
+		}
+		if began && o.Phase == provider.Ready {
+			serves = h.release
+		}
+	}
+	return trafficObject(at, h, at.releaseID(serves)), nil
+}
+
+func trafficObject(at siteID, h header, deployment string) *provider.Object {
+	o := provider.Object{ID: at.part(partTraffic), Kind: state.KindTraffic, Mark: h.mark, Phase: provider.Ready,
+		Attributes: []provider.Observed{{Name: "deployment", Text: deployment}, {Name: "site", Text: at.String()}}}
+	o.Outputs = []provider.Output{{Name: "id", Text: o.ID}}
+	if !h.mark.IsZero() {
+		o.Name = provider.ObjectName(h.mark, state.Ref{Kind: state.KindTraffic})
+	}
+	return &o
+}
+
+// makeTraffic writes down that the site serves.
+func (p *Provider) makeTraffic(ctx context.Context, at siteID, w provider.Wish) (provider.Object, error) {
+	return p.lead(ctx, opCreate, at, w)
+}
+
+// promote says that the release serves already that the site was told to build: or that it
+// does not. Nothing has to be done.
+func (p *Provider) promote(ctx context.Context, at siteID, w provider.Wish) (provider.Object, error) {
+	return p.lead(ctx, opUpdate, at, w)
+}
+
+func (p *Provider) lead(ctx context.Context, op string, at siteID, w provider.Wish) (provider.Object, error) {
+	if w.Get("site") != at.String() {
+		return provider.Object{}, fail(op, provider.Invalid, "traffic stays on its site")
+	}
+	s, err := p.idle(ctx, at, op, "")
+	if err != nil {
+		return provider.Object{}, err
+	}
+	h, rest := readScript(string(s.DeployScript))
+	name, _ := readRoot(s.Domain)
+	switch {
+	case op == opCreate && h.serves != "":
+		return provider.Object{}, fail(op, provider.Conflict, "the site has its traffic")
+	case op == opUpdate && h.serves == "" && name != "":
+		return provider.Object{}, p.absent(w.Ref.Kind, at.part(partTraffic))
+	case h.release == "" || w.Get("deployment") != at.releaseID(h.release):
+		return provider.Object{}, fail(op, provider.Invalid, "Ploi serves what was built last, and that is not "+quote(w.Get("deployment")))
+	}
+	o := deploymentObject(at, *s, h)
+	began, err := p.progress(ctx, at, *s, h, o)
+	switch {
+	case err != nil:
+		return provider.Object{}, err
+	case !began || o.Phase == provider.Failed:
+		return provider.Object{}, fail(op, provider.Invalid, "that release was not built: "+o.Message)
+	}
+	if h.serves == "" {
+		h.serves = h.release
+		if err := p.putScript(ctx, op, at, string(s.DeployScript), h.text()+rest); err != nil {
+			return provider.Object{}, err
+		}
+	}
+	return *trafficObject(at, h, at.releaseID(h.release)), nil
+}
+
+// removeTraffic takes down that the site serves. It answers on until it is deleted: the
+// names that lead to it go by themselves.
+func (p *Provider) removeTraffic(ctx context.Context, at siteID) error {
+	s, err := p.getSite(ctx, at)
+	if err != nil || s == nil {
+		return err
+	}
+	h, rest := readScript(string(s.DeployScript))
+	if h.serves == "" {
+		return nil
+	}
+	h.serves = ""
+	return gone(p.putScript(ctx, opDelete, at, string(s.DeployScript), h.text()+rest))
+}
+
+// partsOfRow are the release and the traffic that a row of a list shows.
+func (p *Provider) partsOfRow(ctx context.Context, at siteID, s site) ([]provider.Object, error) {
+	h, _ := readScript(string(s.DeployScript))
+	var out []provider.Object
+	if h.release != "" {
+		o := deploymentObject(at, s, h)
+		began, err := p.progress(ctx, at, s, h, o)
+		if err != nil {
+			return nil, err
+		}
+		if began {
+			out = append(out, *o)
+		}
+	}
+	if h.serves != "" {
+		serves := h.serves
+		if slices.ContainsFunc(out, func(o provider.Object) bool { return o.Phase == provider.Ready }) {
+			serves = h.release
+		}
+		out = append(out, *trafficObject(at, h, at.releaseID(serves)))
+	}
+	return out, nil
+}
