@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -94,7 +95,7 @@ func New(o Options) (*Provider, error) {
 		p.names[number] = name
 		p.order = append(p.order, number)
 	}
-	p.api = httpapi.Client{Provider: Name, Base: o.Base, Token: o.Token, HTTP: o.HTTP, Now: o.Now, Classify: p.classify}
+	p.api = httpapi.Client{Provider: Name, Base: strings.TrimRight(o.Base, "/"), Token: o.Token, HTTP: o.HTTP, Now: o.Now, Classify: p.classify}
 	return p, nil
 }
 
