@@ -124,20 +124,27 @@ func (p *Provider) getEnv(ctx context.Context, at siteID) (f env, there bool, er
 // On a site that was made here, an environment is there once its variables are written
 // down. A site that was made by others has one as it is.
 func (p *Provider) seeEnvironment(ctx context.Context, at siteID) (*provider.Object, error) {
-	f, there, err := p.getEnv(ctx, at)
+	f, there, err := p.environment(ctx, at)
 	if err != nil || !there {
 		return nil, err
+	}
+	return environmentObject(at, f), nil
+}
+
+func (p *Provider) environment(ctx context.Context, at siteID) (f env, there bool, err error) {
+	f, there, err = p.getEnv(ctx, at)
+	if err != nil || !there {
+		return f, false, err
 	}
 	if _, listed := f.keys(); !listed {
 		s, err := p.getSite(ctx, at)
 		if err != nil || s == nil {
-			return nil, err
+			return f, false, err
 		}
-		if name, _ := readRoot(s.Domain); name != "" {
-			return nil, nil
-		}
+		name, _ := readRoot(s.Domain)
+		return f, name == "", nil
 	}
-	return environmentObject(at, f), nil
+	return f, true, nil
 }
 
 func environmentObject(at siteID, f env) *provider.Object {
@@ -198,19 +205,15 @@ func refusedFile(err error) bool {
 // changeEnvironment brings the variables to a wish: those that were ours and aren't wished
 // any more go; those that never were ours stay.
 func (p *Provider) changeEnvironment(ctx context.Context, at siteID, w provider.Wish) (provider.Object, error) {
-	o, err := p.seeEnvironment(ctx, at)
+	f, there, err := p.environment(ctx, at)
 	if err != nil {
 		return provider.Object{}, err
 	}
-	if o == nil {
+	if !there {
 		return provider.Object{}, p.absent(w.Ref.Kind, at.part(partEnvironment))
 	}
 	if w.Get("site") != at.String() {
 		return provider.Object{}, fail(opUpdate, provider.Invalid, "an environment stays on its site")
-	}
-	f, _, err := p.getEnv(ctx, at)
-	if err != nil {
-		return provider.Object{}, err
 	}
 	f, err = p.putVariables(ctx, opUpdate, at, f, w)
 	if err != nil {
