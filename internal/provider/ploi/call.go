@@ -84,7 +84,7 @@ const fieldsCode = "fields: "
 // vendor's JSON somebody in between may have said it, and the status decides.
 func (p *Provider) classify(a httpapi.Answer) *provider.Error {
 	var f failure
-	if err := json.Unmarshal(a.Body, &f); err != nil {
+	if json.Unmarshal(a.Body, &f) != nil {
 		return nil
 	}
 	names, text := f.fields()

@@ -180,34 +180,32 @@ func (p *Provider) changeDomain(ctx context.Context, at id, w provider.Wish) (pr
 	if host != at.word {
 		return provider.Object{}, fail(opUpdate, provider.Invalid, "another host name is another domain")
 	}
-	to := at.siteID
-	if wish, ok := parse(state.KindSite, w.Get("site")); ok && p.names[wish.server] != "" {
-		to = wish.siteID
-	} else {
+	to, ok := parse(state.KindSite, w.Get("site"))
+	if !ok || p.names[to.server] == "" {
 		return provider.Object{}, fail(opUpdate, provider.Invalid, "there is no site "+quote(w.Get("site"))+" here")
 	}
 	a, err := p.getAliases(ctx, at.siteID)
 	if err != nil {
 		return provider.Object{}, err
 	}
-	if to != at.siteID {
-		if a, err = p.move(ctx, at, to, a); err != nil {
+	if to.siteID != at.siteID {
+		if a, err = p.move(ctx, at, to.siteID, a); err != nil {
 			return provider.Object{}, err
 		}
 	}
 	if a == nil || !a.has(host) {
 		return provider.Object{}, p.absent(w.Ref.Kind, at.part(partDomain, host))
 	}
-	all, err := p.certificates(ctx, to)
+	all, err := p.certificates(ctx, to.siteID)
 	if err != nil {
 		return provider.Object{}, err
 	}
-	o := domainObject(to, host)
+	o := domainObject(to.siteID, host)
 	open := slices.ContainsFunc(all, func(c certificate) bool {
 		return c.covers(host) && c.Status != certificateFailed && c.Status != certificateDeleting
 	})
-	if !open && p.leadsHere(ctx, to, host) {
-		c, err := p.certify(ctx, opUpdate, to, host, *a)
+	if !open && p.leadsHere(ctx, to.siteID, host) {
+		c, err := p.certify(ctx, opUpdate, to.siteID, host, *a)
 		if err != nil {
 			return provider.Object{}, err
 		}
@@ -222,7 +220,7 @@ func (p *Provider) changeDomain(ctx context.Context, at id, w provider.Wish) (pr
 // is let go first. What a cut-off move did is not done again.
 func (p *Provider) move(ctx context.Context, at id, to siteID, from *aliases) (*aliases, error) {
 	if from != nil && strings.EqualFold(string(from.Main), at.word) {
-		return nil, fail(opUpdate, provider.Invalid, quote(at.word)+" is the root domain of site "+at.siteID.String()+" at Ploi; give that another one there first")
+		return nil, fail(opUpdate, provider.Invalid, quote(at.word)+" is the root domain of site "+at.String()+" at Ploi; give that another one there first")
 	}
 	now, err := p.getAliases(ctx, to)
 	if err != nil {
@@ -241,7 +239,6 @@ func (p *Provider) move(ctx context.Context, at id, to siteID, from *aliases) (*
 			if err := p.dropAlias(ctx, opUpdate, at); err != nil {
 				return nil, err
 			}
-			bound = false
 			if added, err = p.addAlias(ctx, opUpdate, to, at.word); err != nil {
 				return nil, because(opUpdate, provider.Uncertain, "the name was let go by one site and not taken by the other", err)
 			}

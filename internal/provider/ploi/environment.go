@@ -282,10 +282,7 @@ func (p *Provider) removeEnvironment(ctx context.Context, at siteID) error {
 		drop = append(drop, k.name)
 	}
 	_, err = p.putEnv(ctx, opDelete, at, f, nil, drop)
-	if provider.KindOf(err) == provider.NotFound && err != nil {
-		return nil
-	}
-	return err
+	return gone(err)
 }
 
 // emptyFile stands for a .env without a line: the vendor takes no shorter one.

@@ -59,7 +59,7 @@ func TestDocumentedErrorsHaveTheirKinds(t *testing.T) {
 				if want == "" {
 					return
 				}
-				e := w.fails(err, want)
+				e := w.failed(err, want)
 				if !strings.Contains(e.Error(), x.says) || !e.Until.Equal(x.until) && want == provider.RateLimited {
 					t.Errorf("it says %v until %v, want %q until %v", e, e.Until, x.says, x.until)
 				}
@@ -107,7 +107,7 @@ func TestS32NobodyCallsBeforeItsTime(t *testing.T) {
 	var until time.Time
 	for until.IsZero() {
 		if _, err := p.Observe(ctx, provider.Query{Kind: state.KindSite, ID: "1/1"}); err != nil {
-			until = w.fails(err, provider.RateLimited).Until
+			until = w.failed(err, provider.RateLimited).Until
 		}
 	}
 	if n := len(w.calls.take()); n != 61 || !until.After(w.clock.Now()) {
@@ -125,7 +125,7 @@ func TestS32NobodyCallsBeforeItsTime(t *testing.T) {
 	w.clock.Move(time.Minute)
 	w.faults.Add(simulator.Fault{Do: simulator.Refuse(503, jsonHeader("Retry-After", "1800"), `{"message":"Service Unavailable"}`)})
 	_, err = p.Owned(ctx, installation)
-	if at := w.fails(err, provider.RateLimited).Until; !at.Equal(w.clock.Now().Add(30 * time.Minute)) {
+	if at := w.failed(err, provider.RateLimited).Until; !at.Equal(w.clock.Now().Add(30 * time.Minute)) {
 		t.Errorf("it is left alone until %v", at)
 	}
 }

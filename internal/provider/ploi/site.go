@@ -375,12 +375,8 @@ func (p *Provider) hasRepository(ctx context.Context, at siteID, repository stri
 
 // removeSite deletes a site and waits until it is gone: its name is free only then.
 func (p *Provider) removeSite(ctx context.Context, at siteID) error {
-	err := p.write(ctx, opDelete, http.MethodDelete, at.path(), nil, nil)
-	if provider.KindOf(err) == provider.NotFound && err != nil {
-		return nil
-	}
-	if err != nil {
-		return err
+	if err := p.write(ctx, opDelete, http.MethodDelete, at.path(), nil, nil); err != nil {
+		return gone(err)
 	}
 	for n, waits := 0, patient(); ; n++ {
 		found, err := p.read(ctx, at.path(), nil, nil)

@@ -173,7 +173,7 @@ func TestPages(t *testing.T) {
 		}
 	}
 	a := httptest.NewRecorder() // beyond the description: the judge would not have it
-	r := httptest.NewRequest("GET", "/api/servers/1/sites?per_page=51", nil)
+	r := httptest.NewRequest(http.MethodGet, "/api/servers/1/sites?per_page=51", nil)
 	r.Header.Set("Authorization", "Bearer x")
 	b.v.ServeHTTP(a, r)
 	var got map[string]any
