@@ -12,7 +12,6 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/httpapi"
-	"github.com/compassdigital/reconciler/internal/state"
 )
 
 // Limits of logs.
