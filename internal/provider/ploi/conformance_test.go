@@ -42,10 +42,9 @@ func cases() []providertest.Case {
 }
 
 func TestConformance(t *testing.T) {
-	slow := simulated.Options{Work: 8 * time.Second, Write: 20 * time.Second, BuildTime: 40 * time.Second, Lag: time.Minute}
-	otherwise := slow
-	otherwise.Doubts = simulated.AllDoubts()
-	for name, o := range map[string]simulated.Options{"quick": {}, "slow": slow, "the other way": otherwise} {
+	servers := []simulated.Server{{ID: 1, Name: "royal-reef", Address: serverAddress}, {ID: 2, Name: "calm-bay", Address: "203.0.113.11"}}
+	otherwise := simulated.Options{Servers: servers, Work: 8 * time.Second, Write: 20 * time.Second, BuildTime: 40 * time.Second, Lag: time.Minute, Doubts: simulated.AllDoubts()}
+	for name, o := range map[string]simulated.Options{"quick": {Servers: servers}, "late, and the other way": otherwise} {
 		t.Run(name, func(t *testing.T) {
 			judged := 0
 			worlds := map[provider.Provider]*world{}

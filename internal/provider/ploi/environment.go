@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -291,6 +292,9 @@ const emptyFile = "#\n"
 // putEnv replaces a .env and looks until it shows: the vendor writes it in the background,
 // and whoever reads it too early and writes it back loses what was written.
 func (p *Provider) putEnv(ctx context.Context, op string, at siteID, f env, set []pair, drop []string) (env, error) {
+	if err := p.written(op, at, f); err != nil {
+		return f, err
+	}
 	text := splice(f.text, set, drop)
 	if text == f.text {
 		return f, nil
@@ -302,6 +306,9 @@ func (p *Provider) putEnv(ctx context.Context, op string, at siteID, f env, set 
 		return f, fail(op, provider.Invalid, "the site's .env would be too large")
 	}
 	if err := p.write(ctx, op, http.MethodPatch, at.path()+"/env", map[string]string{"content": text}, nil); err != nil {
+		if provider.KindOf(err) == provider.Uncertain {
+			p.awaits(at, set, drop)
+		}
 		return f, err
 	}
 	for n, waits := 0, delays(); ; n++ {
@@ -315,8 +322,38 @@ func (p *Provider) putEnv(ctx context.Context, op string, at siteID, f env, set 
 				continue
 			}
 		}
+		p.awaits(at, set, drop)
 		return now, because(op, provider.Uncertain, "its .env does not show what was written", err)
 	}
+}
+
+// pending is what was sent to a .env and did not show.
+type pending struct {
+	set   []pair
+	drop  []string
+	until time.Time // it is not waited for any more
+}
+
+// awaits notes what may yet be written: a change that is made of the file as it is now would
+// be lost with it, or lose it.
+func (p *Provider) awaits(at siteID, set []pair, drop []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.late[at] = pending{set, drop, p.o.Now().Add(2 * listLag)}
+}
+
+// written refuses while an earlier write may still come.
+func (p *Provider) written(op string, at siteID, f env) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w, waits := p.late[at]
+	if !waits || f.shows(w.set, w.drop) || !p.o.Now().Before(w.until) {
+		delete(p.late, at)
+		return nil
+	}
+	e := fail(op, provider.Transient, "an earlier write of its .env does not show yet")
+	e.Until = w.until
+	return e
 }
 
 // shows says that the file holds what was set and nothing of what was taken away.

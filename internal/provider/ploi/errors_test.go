@@ -79,21 +79,21 @@ func TestDocumentedErrorsHaveTheirKinds(t *testing.T) {
 func TestRefusedSites(t *testing.T) {
 	w := newWorld(t, simulated.Options{})
 	w.create(siteWish("c00001"))
-	w.fails(second(w.p.Create(context.Background(), siteWish("c00001"))), provider.Conflict)
+	w.fails(secondOf(w.p.Create(context.Background(), siteWish("c00001"))), provider.Conflict)
 	refuse := func(body string) {
 		w.faults.Add(simulator.Fault{Method: http.MethodPost, Path: "/api/servers/1/sites", Do: simulator.Refuse(422, jsonHeader(), body)})
 	}
 	refuse(`{"message":"The given data was invalid.","errors":{"system_user":["No such user."]}}`)
-	w.fails(second(w.p.Create(context.Background(), siteWish("c00002"))), provider.Invalid)
+	w.fails(secondOf(w.p.Create(context.Background(), siteWish("c00002"))), provider.Invalid)
 	refuse(`{"message":"The root domain has already been taken."}`)
-	w.fails(second(w.p.Create(context.Background(), siteWish("c00002"))), provider.Conflict)
+	w.fails(secondOf(w.p.Create(context.Background(), siteWish("c00002"))), provider.Conflict)
 	x := siteWish("c00002")
 	for n := range x.Inputs {
 		if x.Inputs[n].Name == "server" {
 			x.Inputs[n].Text = "web-9"
 		}
 	}
-	w.fails(second(w.p.Create(context.Background(), x)), provider.Invalid)
+	w.fails(secondOf(w.p.Create(context.Background(), x)), provider.Invalid)
 	if n := len(w.vendor.Sites()); n != 1 {
 		t.Errorf("there are %d sites", n)
 	}
@@ -152,7 +152,7 @@ func TestHostileAnswers(t *testing.T) {
 					_, _ = rw.Write([]byte(body))
 				}))
 				defer server.Close()
-				w := &world{T: t, clock: newClock(), dns: &names{any: []string{serverAddress}}}
+				w := &world{T: t, names: map[string]string{"web-1": "1"}, clock: newClock(), dns: &names{any: []string{serverAddress}}}
 				p, err := ploi.New(w.options(server.URL+"/api", &http.Transport{DisableKeepAlives: true}))
 				if err != nil {
 					t.Fatal(err)

@@ -56,6 +56,7 @@ type Provider struct {
 	mu        sync.Mutex
 	addresses map[string]address // of servers, by id
 	watched   map[string]bool    // releases whose end has not been told yet, by id
+	late      map[siteID]pending // what was sent to a .env and does not show
 }
 
 // address is a server's, as of when it was asked.
@@ -77,7 +78,7 @@ func New(o Options) (*Provider, error) {
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}
-	p := &Provider{o: o, names: map[string]string{}, addresses: map[string]address{}, watched: map[string]bool{}}
+	p := &Provider{o: o, names: map[string]string{}, addresses: map[string]address{}, watched: map[string]bool{}, late: map[siteID]pending{}}
 	if o.Token.Empty() {
 		return nil, fmt.Errorf("open ploi: there is no token")
 	}

@@ -94,7 +94,10 @@ func (p *Provider) siteObject(ctx context.Context, at siteID, s site) (provider.
 	if !s.HasRepository && s.settled() {
 		o.Attributes = append(o.Attributes, provider.Observed{Name: "repository"})
 	}
-	o.Attributes = append(o.Attributes, provider.Observed{Name: "server", Text: p.names[at.server]})
+	// On the server that a wish without one means it can't be told what the wish said.
+	if usual, err := p.serverNamed("", opObserve); err != nil || usual != at.server {
+		o.Attributes = append(o.Attributes, provider.Observed{Name: "server", Text: p.names[at.server]})
+	}
 	address, host := "", s.Domain
 	if test := provider.Line(string(s.TestDomain), maxHost); isHost(test) {
 		address, host = "http://"+test, test
@@ -135,7 +138,10 @@ func (p *Provider) addressOf(ctx context.Context, number string) (string, error)
 
 // serverOf is the id of the server that a wish chooses.
 func (p *Provider) serverOf(w provider.Wish, op string) (string, error) {
-	name := w.Get("server")
+	return p.serverNamed(w.Get("server"), op)
+}
+
+func (p *Provider) serverNamed(name, op string) (string, error) {
 	if name == "" && len(p.order) == 1 {
 		return p.order[0], nil
 	}

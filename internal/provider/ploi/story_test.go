@@ -141,7 +141,7 @@ func TestP3DeployIsNeverBegunTwice(t *testing.T) {
 				_, err := w.p.Create(context.Background(), x)
 				w.fails(err, provider.Uncertain)
 				if lost == "answer" {
-					if w.fails(second(w.p.Create(context.Background(), x)), provider.Conflict); w.only().Deployments != before+1 {
+					if w.fails(secondOf(w.p.Create(context.Background(), x)), provider.Conflict); w.only().Deployments != before+1 {
 						t.Fatal("it was begun twice")
 					}
 				}
@@ -153,7 +153,7 @@ func TestP3DeployIsNeverBegunTwice(t *testing.T) {
 					found = w.create(x)
 				}
 				w.ready(state.KindDeployment, found.ID)
-				w.fails(second(w.p.Create(context.Background(), x)), provider.Conflict)
+				w.fails(secondOf(w.p.Create(context.Background(), x)), provider.Conflict)
 				if n := w.only().Deployments - before; n != 1 {
 					t.Errorf("%d deployments were begun", n)
 				}
@@ -162,7 +162,7 @@ func TestP3DeployIsNeverBegunTwice(t *testing.T) {
 	}
 }
 
-func second(_ provider.Object, err error) error { return err }
+func secondOf(_ provider.Object, err error) error { return err }
 
 // Nothing is deployed while something is, whoever began it; what is being built can't be
 // stopped; quick deploy is turned off once.
@@ -178,7 +178,7 @@ func TestOneThingAtATime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.fails(second(w.p.Create(context.Background(), releaseWish("c00001", c.site.ID, "eeeeeeeeeeee", strings.Repeat("3", 40)))), provider.Transient)
+	w.fails(secondOf(w.p.Create(context.Background(), releaseWish("c00001", c.site.ID, "eeeeeeeeeeee", strings.Repeat("3", 40)))), provider.Transient)
 	w.fails(w.p.Delete(context.Background(), state.KindDeployment, next.ID), provider.Transient)
 	w.ready(state.KindDeployment, next.ID)
 	if s := w.only(); s.Quick || s.Deployments != 2 {
@@ -335,7 +335,7 @@ func TestAnAdoptedSiteIsMarkedInItsEnvironment(t *testing.T) {
 		t.Error("what served before is still there")
 	}
 	x.Mark.Client = "c00002"
-	w.fails(second(w.p.Update(ctx, id, x)), provider.Conflict)
+	w.fails(secondOf(w.p.Update(ctx, id, x)), provider.Conflict)
 }
 
 // S54: sites of others, marked and unmarked, are byte-equal after all that is done beside them.
@@ -389,5 +389,54 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 	w.faults.Add(simulator.Fault{Path: "/api/servers/1", Do: simulator.Refuse(http.StatusNotFound, http.Header{"Content-Type": {"application/json"}}, `{"message":"Not found."}`)})
 	if _, err := w.p.Check(context.Background()); provider.KindOf(err) != provider.Denied || !strings.Contains(err.Error(), "web-1") {
 		t.Errorf("without the server it says %v", err)
+	}
+}
+
+// A wish without a server means the only one, or the one named default; what a site shows
+// then does not differ from it. One that is named is a server of its own.
+func TestServersByName(t *testing.T) {
+	servers := []simulated.Server{{ID: 1, Name: "royal-reef", Address: serverAddress}, {ID: 2, Name: "calm-bay", Address: "203.0.113.11"}}
+	two := newWorld(t, simulated.Options{Servers: servers})
+	x := siteWish("c00001")
+	for n := range x.Inputs {
+		if x.Inputs[n].Name == "server" {
+			x.Inputs[n].Text = "web-2"
+		}
+	}
+	second := two.create(x)
+	if second.ID[:2] != "2/" || !slicesHas(second.Attributes, "server", "web-2") || second.Outputs[0].Text != "203.0.113.11" {
+		t.Errorf("the site is %s with %v and %v", second.ID, second.Attributes, second.Outputs)
+	}
+	first := two.create(siteWish("c00001")) // the same name is free on another server
+	if found, err := two.p.Observe(context.Background(), provider.Query{Kind: state.KindSite, Name: x.Name, Wish: &x}); err != nil || len(found) != 1 || found[0].ID != second.ID {
+		t.Errorf("by name on web-2: %v, %v", found, err)
+	}
+	if found, err := two.p.Observe(context.Background(), provider.Query{Kind: state.KindSite, Name: x.Name}); err != nil || len(found) != 2 || found[0].ID != first.ID {
+		t.Errorf("by name anywhere: %v, %v", found, err)
+	}
+	unnamed := wish(state.KindSite, "c00002", "ploi", "label", "shop", "server", "", "repository", "compassdigital/storefront", "runtime", "")
+	two.fails(secondOf(two.p.Create(context.Background(), unnamed)), provider.Invalid)
+	one := newWorld(t, simulated.Options{})
+	for _, a := range one.create(unnamed).Attributes {
+		if a.Name == "server" {
+			t.Errorf("the only server is told: %v", a)
+		}
+	}
+}
+
+// What was sent to a .env and does not show yet is waited for, before the next change is
+// made of the file: else one of both is lost.
+func TestALateWriteIsNotOvertaken(t *testing.T) {
+	w := newWorld(t, simulated.Options{Write: 90 * time.Second})
+	site := w.create(siteWish("c00001"))
+	env := func(value string) provider.Wish {
+		return wish(state.KindEnvironment, "c00001", "ploi", "site", site.ID, "env.A", value)
+	}
+	w.fails(secondOf(w.p.Create(context.Background(), env("1"))), provider.Uncertain)
+	w.fails(secondOf(w.p.Create(context.Background(), env("2"))), provider.Transient)
+	w.clock.Move(30 * time.Second)
+	o := w.ready(state.KindEnvironment, site.ID+"/env")
+	if !slicesHas(o.Attributes, "env.A", "1") {
+		t.Errorf("the environment is %v", o.Attributes)
 	}
 }

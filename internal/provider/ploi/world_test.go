@@ -94,6 +94,7 @@ type world struct {
 	p      *ploi.Provider
 	calls  *calls
 	paper  *contract.Contract
+	names  map[string]string // of the vendor's servers
 }
 
 // calls are the exchanges in the order in which they began.
@@ -138,6 +139,10 @@ func newWorld(t *testing.T, o simulated.Options) *world {
 	w := &world{T: t, clock: newClock(), faults: &simulator.Faults{}, dns: &names{}, paper: paper(t)}
 	o.Now, o.Faults, o.DNS, o.Token = w.clock.Now, w.faults, w.dns.of, token
 	var err error
+	w.names = map[string]string{}
+	for _, s := range append(o.Servers[:len(o.Servers):len(o.Servers)], simulated.Server{ID: 1}) {
+		w.names[fmt.Sprintf("web-%d", s.ID)] = fmt.Sprint(s.ID)
+	}
 	if w.vendor, err = simulated.New(o); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +167,7 @@ func (w *world) open() *ploi.Provider {
 }
 
 func (w *world) options(base string, transport http.RoundTripper) ploi.Options {
-	return ploi.Options{Base: base, Token: state.NewSecret(token), HTTP: httpapi.NewHTTP(transport, time.Minute), Servers: map[string]string{"web-1": "1"},
+	return ploi.Options{Base: base, Token: state.NewSecret(token), HTTP: httpapi.NewHTTP(transport, time.Minute), Servers: w.names,
 		Resolve: func(_ context.Context, host string) ([]string, error) { return w.dns.of(host), nil }, Now: w.clock.Now, Sleep: w.clock.Sleep}
 }
 
