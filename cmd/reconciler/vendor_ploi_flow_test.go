@@ -82,8 +82,10 @@ func (a *agency) visit(host, path string) (int, string) {
 	return w.Code, w.Body.String()
 }
 
-// pass applies what is due and returns how the program ended and the clients' statuses.
-func (a *agency) pass() (int, string) {
+// pass applies what is due and returns how the program ended and what it said.
+func (a *agency) pass() (int, string) { a.t.Helper(); return a.program("apply") }
+
+func (a *agency) program(args ...string) (int, string) {
 	a.t.Helper()
 	var out, errOut bytes.Buffer
 	run := a.app(&out, &errOut)
@@ -96,7 +98,7 @@ func (a *agency) pass() (int, string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	code := run.run(ctx, []string{"apply", "--config", filepath.Join(a.dir, defaultConfigFile)})
+	code := run.run(ctx, append(args, "--config", filepath.Join(a.dir, defaultConfigFile)))
 	return code, out.String() + errOut.String()
 }
 
@@ -142,6 +144,16 @@ func TestAClientsLifeAtPloi(t *testing.T) {
 			a.commit(map[string]string{"clients/demoshop.yaml": shop("env: {STORE_CURRENCY: USD}")})
 			must(0, "it is mended")
 			serves("built") // by what its script built again when the release failed
+			if code, out := a.program("drift"); code != 1 || !strings.Contains(out, "makes it again") {
+				t.Errorf("drift ends with %d\n%s", code, out)
+			}
+			if code, out := a.program("retry", "demoshop"); code != 0 {
+				t.Errorf("retry ends with %d\n%s", code, out)
+			}
+			must(0, "it is made again")
+			if code, out := a.program("drift"); code != 0 {
+				t.Errorf("drift ends with %d\n%s", code, out)
+			}
 			a.commit(map[string]string{"clients/demoshop.yaml": shop("env: {STORE_CURRENCY: CHF}")})
 			must(0, "a variable changed again")
 			if s := serves("built"); s.Status != "active" || s.Deployments < second.Deployments+2 || strings.Contains(s.Script.Text(), "breakBuild") {
@@ -153,5 +165,28 @@ func TestAClientsLifeAtPloi(t *testing.T) {
 				t.Errorf("there are %d sites", len(sites))
 			}
 		})
+	}
+}
+
+// S43: the state is lost, and what is at Ploi tells whose it is: nothing is made again.
+func TestS43LostStateAtPloi(t *testing.T) {
+	a := newAgency(t, map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "deployment: {provider: ploi, server: web-1}", "aliases: [www.demoshop.localhost]")}, simulated.Doubts{})
+	if code, out := a.pass(); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, out)
+	}
+	before := a.vendor.Sites()
+	a.loseState()
+	if code, out := a.program("rebuild"); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, out)
+	}
+	if code, out := a.program("plan"); code != 0 || !strings.Contains(out, "No changes.") {
+		t.Errorf("the plan ends with %d\n%s", code, out)
+	}
+	if code, out := a.pass(); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, out)
+	}
+	after := a.vendor.Sites()
+	if len(after) != 1 || after[0].ID != before[0].ID || after[0].Deployments != before[0].Deployments || after[0].Env.Text() != before[0].Env.Text() {
+		t.Errorf("there was %+v\nand is %+v", before, after)
 	}
 }
