@@ -190,3 +190,37 @@ func TestS43LostStateAtPloi(t *testing.T) {
 		t.Errorf("there was %+v\nand is %+v", before, after)
 	}
 }
+
+// A site that people made at Ploi is adopted without one write, and a plan for it is empty;
+// a change of it is brought there beside what they wrote.
+func TestAnAdoptedSiteAtPloiIsLeftAsItIs(t *testing.T) {
+	files := map[string]string{"clients/keeper.yaml": manifestOf("keeper", "deployment: {provider: none}", "database: {provider: none}", "dns: {provider: none}", "env: {DATABASE_URL: {none: true}}")}
+	a := newAgency(t, files, simulated.Doubts{})
+	number := a.vendor.Seed("demoshop.localhost", "# by hand\nDATABASE_URL='mysql://app:invented-at-ploi@127.0.0.1/app'\nPAYLOAD_SECRET=invented-old-value\nNEXT_PUBLIC_SERVER_URL=https://demoshop.localhost\nLEGACY=1\n", "cd /home/ploi/demoshop.localhost\ngit pull\n")
+	shop := func(ref, env string) string {
+		return manifestOf("demoshop", "deployment: {provider: ploi, server: web-1, ref: "+ref+"}", "database: {provider: none}", "dns: {provider: none}",
+			fmt.Sprintf("adopt: {site: {id: \"1/%d\"}}", number), "env: {"+env+"}")
+	}
+	before := fmt.Sprintf("%+v", a.vendor.Sites())
+	a.commit(map[string]string{"clients/demoshop.yaml": shop("main", "DATABASE_URL: {none: true}")})
+	if code, out := a.pass(); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, out)
+	}
+	if code, out := a.program("plan"); code != 0 || !strings.Contains(out, "No changes.") {
+		t.Errorf("the plan ends with %d\n%s", code, out)
+	}
+	if after := fmt.Sprintf("%+v", a.vendor.Sites()); after != before {
+		t.Errorf("it was\n%s\nand is\n%s", before, after)
+	}
+	a.commit(map[string]string{"clients/demoshop.yaml": shop("v1.4.2", "DATABASE_URL: {none: true}, STORE_CURRENCY: EUR")})
+	if code, out := a.pass(); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, out)
+	}
+	now := a.vendor.Sites()[0]
+	if text := now.Env.Text(); !strings.HasPrefix(text, "# by hand\n") || !strings.Contains(text, "LEGACY=1\n") || !strings.Contains(text, "STORE_CURRENCY=EUR\n") {
+		t.Errorf("the .env is\n%s", text)
+	}
+	if code, page := a.visit("demoshop.localhost", "/"); code != http.StatusOK || now.Deployments != 1 || !strings.Contains(page, "built") {
+		t.Errorf("after %d deployments it answers %d %s", now.Deployments, code, page)
+	}
+}

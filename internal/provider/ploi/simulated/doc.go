@@ -9,8 +9,8 @@
 // databases, as far as they are described. Front serves by the Host header what a site
 // serves: a page that says what its last deployment printed, and /api/health.
 //
-// A deployment runs the site's script in the way that matters here: what `echo` prints is
-// its log and its page. It fails where the script or the .env holds breakBuild set to true,
+// A deployment runs the site's script in the way that matters here: what `echo` prints
+// at the beginning of a line is its log and its page. It fails where the script or the .env holds breakBuild set to true,
 // or where Options.Build says so; /api/health fails where the script holds breakHealth set
 // to true. The old pages serve until the new ones are there, unless Options.Gap.
 //
