@@ -85,7 +85,7 @@ const fieldsCode = "fields: "
 func (p *Provider) classify(a httpapi.Answer) *provider.Error {
 	var f failure
 	if json.Unmarshal(a.Body, &f) != nil {
-		return nil
+		return nil //nolint:nilerr // it is not the vendor's JSON: its status says what there is to say
 	}
 	names, text := f.fields()
 	e := &provider.Error{}

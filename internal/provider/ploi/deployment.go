@@ -20,6 +20,7 @@ const (
 	maxLine   = 400 // characters
 	maxLogs   = 3   // entries that are read to find a deployment's
 	maxWaited = 10_000
+	logLag    = 30 * time.Second // how long one is waited for once the status tells the end
 )
 
 // never stands for the time of a site's last deployment where there was none.
@@ -51,6 +52,9 @@ func (p *Provider) seeDeployment(ctx context.Context, at id) (*provider.Object, 
 	if err != nil || !began {
 		return nil, err
 	}
+	if o.Phase != provider.Progressing && o.Log == nil && p.lagging(o.ID) {
+		o.Phase, o.Message = provider.Progressing, "it is done; its log is not there yet"
+	}
 	return o, nil
 }
 
@@ -79,23 +83,29 @@ func (p *Provider) seeAdopted(ctx context.Context, at id, s site, h header) (*pr
 // written down and never begun.
 //
 // Whether it ran is told by the time of the site's last deployment, which is another one
-// than when the script was written; where it is not, by the log, in which the script says
-// its name first.
+// than when the script was written, or by the status; where both are the same, by the log,
+// in which the script says its name first.
 func (p *Provider) progress(ctx context.Context, at siteID, s site, h header, o *provider.Object) (began bool, err error) {
 	if !s.settled() {
 		o.Phase = provider.Progressing
 		o.Message = "the site's status at Ploi is " + quote(string(s.Status))
 		o.Log = lines(string(s.Log))
-		p.watch(o.ID, true)
+		p.watch(o.ID)
 		return true, nil
 	}
-	began = lastDeploy(s) != h.since
-	if began && s.Status == statusActive && !p.watch(o.ID, false) {
+	began = lastDeploy(s) != h.since || h.was != "" && s.Status != statusSuspended && string(s.Status) != h.was
+	if began && s.Status == statusActive && !p.watches(o.ID) {
 		return true, nil
 	}
 	log, found, err := p.logOf(ctx, at, h)
-	if err != nil || !began && !found {
+	switch {
+	case err != nil:
 		return false, err
+	case !began && !found && p.lagging(o.ID): // it was accepted a moment ago, or its log is late
+		o.Phase, o.Message = provider.Progressing, "Ploi does not show it yet"
+		return true, nil
+	case !began && !found:
+		return false, nil
 	}
 	o.Log = log
 	if s.Status == statusFailed {
@@ -105,21 +115,51 @@ func (p *Provider) progress(ctx context.Context, at siteID, s site, h header, o 
 			o.Message += ": " + provider.Line(log[n-1], maxLine)
 		}
 	}
-	p.watch(o.ID, false)
+	if found {
+		p.unwatch(o.ID)
+	}
 	return true, nil
 }
 
-// watch notes whose end is to be told with its log, and says whether it was noted before.
-func (p *Provider) watch(object string, on bool) (was bool) {
+// watch notes that a release's end is to be told with its log.
+func (p *Provider) watch(object string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	was = p.watched[object]
-	if on && len(p.watched) < maxWaited {
-		p.watched[object] = true
-	} else if !on {
-		delete(p.watched, object)
+	if len(p.watched) < maxWaited {
+		p.watched[object] = time.Time{}
 	}
-	return was
+}
+
+func (p *Provider) watches(object string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, on := p.watched[object]
+	return on
+}
+
+func (p *Provider) unwatch(object string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.watched, object)
+}
+
+// lagging says that the log of a release that has just ended may still come: logs are a few
+// seconds later than the status.
+func (p *Provider) lagging(object string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	since, on := p.watched[object]
+	switch {
+	case !on:
+		return false
+	case since.IsZero():
+		p.watched[object] = p.o.Now()
+		return true
+	case p.o.Now().Sub(since) < logLag:
+		return true
+	}
+	delete(p.watched, object)
+	return false
 }
 
 // logOf is the log of a release's deployment; found is false where it has none (yet).
@@ -180,7 +220,7 @@ func (p *Provider) deploy(ctx context.Context, at siteID, w provider.Wish) (prov
 		return provider.Object{}, err
 	}
 	old, _ := readScript(string(s.DeployScript))
-	h := header{mark: w.Mark, release: w.Name, serves: old.serves, try: p.o.Now().UTC().Format(time.RFC3339Nano), since: lastDeploy(*s), wish: said(w)}
+	h := header{mark: w.Mark, release: w.Name, serves: old.serves, try: p.o.Now().UTC().Format(time.RFC3339Nano), since: lastDeploy(*s), was: string(s.Status), wish: said(w)}
 	if old.release != "" {
 		o := deploymentObject(at, *s, old)
 		began, err := p.progress(ctx, at, *s, old, o)
@@ -193,7 +233,7 @@ func (p *Provider) deploy(ctx context.Context, at siteID, w provider.Wish) (prov
 		case began && o.Phase == provider.Ready && old.serves != "":
 			h.serves = old.release
 		case !began && old.release == w.Name:
-			h.try, h.since = old.try, old.since // its script is there: it was never begun
+			h.try, h.since, h.was = old.try, old.since, old.was // its script is there: it was never begun
 		}
 	}
 	if err := p.putScript(ctx, opCreate, at, string(s.DeployScript), h.text()+body(*s, h, w)); err != nil {
@@ -204,7 +244,7 @@ func (p *Provider) deploy(ctx context.Context, at siteID, w provider.Wish) (prov
 	}
 	o := deploymentObject(at, *s, h)
 	o.Phase = provider.Progressing
-	p.watch(o.ID, true)
+	p.watch(o.ID)
 	return *o, nil
 }
 
@@ -342,7 +382,7 @@ func (p *Provider) forget(ctx context.Context, at id) error {
 	if !s.settled() {
 		return fail(opDelete, provider.Transient, "a deployment can't be stopped at Ploi; it is let go when it ends")
 	}
-	h.release, h.try, h.since, h.wish = "", "", "", nil
+	h.release, h.try, h.since, h.was, h.wish = "", "", "", "", nil
 	return gone(p.putScript(ctx, opDelete, at.siteID, string(s.DeployScript), h.text()+rest))
 }
 

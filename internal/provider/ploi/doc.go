@@ -30,7 +30,7 @@
 // # Deployments
 //
 // A deployment has no id, a site one script. The script is written whole for each release:
-// its first lines name the release, what it was asked to be, and the site's last_deploy_at of
+// its first lines name the release, what it was asked to be, and the site's last_deploy_at and status of
 // that moment; it prints the release's name. A release is there if the script names it and
 // ran: the time is another one, or the log has what it prints. So after a lost answer a
 // look can tell, and a second deployment is never begun while the first may run. The script

@@ -54,9 +54,9 @@ type Provider struct {
 	locks locks
 
 	mu        sync.Mutex
-	addresses map[string]address // of servers, by id
-	watched   map[string]bool    // releases whose end has not been told yet, by id
-	late      map[siteID]pending // what was sent to a .env and does not show
+	addresses map[string]address   // of servers, by id
+	watched   map[string]time.Time // releases whose end has not been told yet, by id; when it was seen first
+	late      map[siteID]pending   // what was sent to a .env and does not show
 }
 
 // address is a server's, as of when it was asked.
@@ -78,7 +78,7 @@ func New(o Options) (*Provider, error) {
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}
-	p := &Provider{o: o, names: map[string]string{}, addresses: map[string]address{}, watched: map[string]bool{}, late: map[siteID]pending{}}
+	p := &Provider{o: o, names: map[string]string{}, addresses: map[string]address{}, watched: map[string]time.Time{}, late: map[siteID]pending{}}
 	if o.Token.Empty() {
 		return nil, fmt.Errorf("open ploi: there is no token")
 	}

@@ -18,11 +18,13 @@ import (
 //	# release c00001-0badcafe-8be01c22aa10
 //	# try 2026-11-26T09:00:00.000000001Z
 //	# since 2026-11-26 08:00:00
+//	# was active
 //	# serves c00001-0badcafe-51d7f0aa0012
 //	# wish {"ref":"v1.4.2", …}
 //
 // try makes each deployment another one (the script says it into its log); since is the
-// vendor's last_deploy_at when the script was written: another value means that it ran.
+// vendor's last_deploy_at, was the site's status when the script was written: another value
+// of one of them means that it ran.
 // serves is there while the site has traffic: what served before this release does. wish is
 // what the release was asked to be, without secrets.
 
@@ -32,6 +34,7 @@ type header struct {
 	release string // "": none
 	try     string
 	since   string
+	was     string
 	serves  string
 	wish    []provider.Input // sorted; no secrets
 }
@@ -63,6 +66,8 @@ func readScript(text string) (header, string) {
 			h.try = value
 		case "since":
 			h.since = value
+		case "was":
+			h.was = value
 		case "serves":
 			if words.MatchString(value) {
 				h.serves = value
@@ -107,6 +112,7 @@ func (h header) text() string {
 	line("release", h.release)
 	line("try", h.try)
 	line("since", h.since)
+	line("was", h.was)
 	line("serves", h.serves)
 	if len(h.wish) > 0 {
 		said := map[string]string{}

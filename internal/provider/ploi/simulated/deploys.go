@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Pages are what a site serves.
@@ -12,6 +13,9 @@ type Pages struct {
 	Printed []string `json:"printed,omitempty"` // what its deployment printed
 	Sick    bool     `json:"sick,omitempty"`    // its health check fails
 }
+
+// logLag is how late a log may be.
+const logLag = 5 * time.Second
 
 // maxLogs is how many log entries a site keeps.
 const maxLogs = 50
@@ -51,7 +55,11 @@ func (v *Vendor) deploy(s *Site) {
 
 func (v *Vendor) deployed(s *Site, j job) {
 	s.Live = ""
-	s.Logs = append([]log{{v.world.IDs.Number(), "Deployed " + s.Domain, strings.Join(j.Log, "\n") + "\n", v.o.Now()}}, s.Logs...)
+	at := v.o.Now()
+	if v.o.Doubts.LateLog {
+		at = at.Add(logLag)
+	}
+	s.Logs = append([]log{{v.world.IDs.Number(), "Deployed " + s.Domain, strings.Join(j.Log, "\n") + "\n", at}}, s.Logs...)
 	s.Logs = s.Logs[:min(len(s.Logs), maxLogs)]
 	if j.Fails {
 		s.Status = "deploy-failed"
@@ -109,7 +117,9 @@ func (v *Vendor) deployRoutes() {
 	v.ofSite("GET /log", func(w http.ResponseWriter, r *http.Request, s *Site) {
 		var rows []object
 		for _, l := range s.Logs {
-			rows = append(rows, l.show(false))
+			if !l.At.After(v.o.Now()) {
+				rows = append(rows, l.show(false))
+			}
 		}
 		paged(w, r, rows)
 	})

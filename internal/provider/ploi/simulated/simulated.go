@@ -57,11 +57,12 @@ type Doubts struct {
 	QuickOn      bool // a repository that is installed is deployed at each push
 	OneName      bool // an alias of another site is refused
 	NoFields     bool // what is refused is said in words only
+	LateLog      bool // a deployment's log comes five seconds after its end
 }
 
 // AllDoubts is the vendor that is everywhere the other way.
 func AllDoubts() Doubts {
-	return Doubts{true, true, true, true, true, true, true, true, true, true, true}
+	return Doubts{true, true, true, true, true, true, true, true, true, true, true, true}
 }
 
 // Vendor is the simulated account. Make it with New.
