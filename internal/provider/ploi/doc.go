@@ -30,11 +30,12 @@
 // # Deployments
 //
 // A deployment has no id, a site one script. The script is written whole for each release:
-// its first lines name the release, what it was asked to be, and the site's last_deploy_at and status of
-// that moment; it prints the release's name. A release is there if the script names it and
-// ran: the time is another one, or the log has what it prints. So after a lost answer a
-// look can tell, and a second deployment is never begun while the first may run. The script
-// checks out one commit: whoever presses the vendor's button deploys the same again.
+// its first lines name the release, what it was asked to be, and the site's last_deploy_at
+// and status of that moment; it prints the release's name. A release is there if the script
+// names it and ran: one of both is another, or the log has what it prints. So after a lost
+// answer a look can tell, and a second deployment is never begun while the first may run. The
+// script checks out one commit: whoever presses the vendor's button deploys the same again. A
+// release that has just ended is Progressing for some seconds more, until its log is there.
 //
 // It is built where it serves (not Promotable). If building fails, the script builds again
 // what was there before, and fails. An earlier release is deployed again to serve again. One
@@ -67,6 +68,9 @@
 //
 // The mark of a site that is made here is its root domain, not a variable in its .env: a
 // site whose create's answer was lost has no .env yet, and a list shows names.
+//
+// UniqueName of all but the site is our own doing: a site has one .env and one script, writes
+// of one process at a site wait for each other, and each looks first.
 //
 // Where the vendor's pages leave two possibilities open, both are lived with; simulated.Doubts
 // lists them. `search` of a list is a hope: what comes is filtered here.
