@@ -62,6 +62,8 @@ func layers() map[string]string {
 		"web":                   "reconcile report state",
 
 		"provider/postgres/postgrestest": "",
+		"provider/ploi":                  "provider provider/httpapi state",
+		"provider/ploi/simulated":        "simulator",
 		"provider/railway/simulated":     "simulator",
 	}
 }

@@ -208,7 +208,7 @@ type ProvidersConfig struct {
 
 // notYet are the vendors that can be configured, and that nothing here talks to.
 func notYet() []string {
-	return []string{"cloudflare", "ploi", "resend", "stripe", "vercel"}
+	return []string{"cloudflare", "resend", "stripe", "vercel"}
 }
 
 // EmbeddedConfig switches on sqlite, local sites, local DNS and the mailbox.

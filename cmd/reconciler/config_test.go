@@ -59,7 +59,6 @@ func TestConfigOfTheDesign(t *testing.T) {
 		t.Errorf("read: %s", got)
 	}
 	want := []string{"api has no effect in this version yet", "notify has no effect in this version yet", "network.resolvers has no effect in this version yet",
-		"platform.defaults.deployment is ploi, and this version does not talk to ploi yet: clients that don't name another provider can't be planned",
 		"platform.defaults.dns is cloudflare, and this version does not talk to cloudflare yet: clients that don't name another provider can't be planned"}
 	if d := cmp.Diff(want, c.notices()); d != "" {
 		t.Error(d)

@@ -1,0 +1,64 @@
+package ploi
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// What is not ours stays byte for byte; what is set is changed where it stands.
+func TestSplice(t *testing.T) {
+	const before = "# the shop\nAPP_NAME=\"Dana's  Shop\"   # shown\n\nexport  TOKEN = abc # old\nKEY='-----BEGIN\nA=1\n-----END'\nGONE=1\nGONE=2\nTWICE=1\nTWICE=2\nno line of a variable\nLAST=x"
+	got := splice(before, []pair{{"TOKEN", "it's \"$5\""}, {"TWICE", "3"}, {"APP_NAME", "Dana's  Shop"}, {"NEW", ""}, {"PLAIN", "https://a.example/?b=c"}, {"MORE", "a b\nc"}}, []string{"GONE"})
+	want := "# the shop\nAPP_NAME=\"Dana's  Shop\"   # shown\n\nTOKEN=\"it's \\\"\\$5\\\"\"\nKEY='-----BEGIN\nA=1\n-----END'\nTWICE=3\nno line of a variable\nLAST=x\nNEW=\nPLAIN='https://a.example/?b=c'\nMORE=\"a b\\nc\"\n"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// Laws: the statements are the file; foreign ones stay as they are, in their order; what is
+// set reads back, what is dropped is gone; again changes nothing.
+func FuzzSplice(f *testing.F) {
+	f.Add("A=1\nB='x\ny'\n# c\n", "A", "it's", "B", "Z", "\"q\" $x \\ `t`")
+	f.Add("A=\"never ends\nB=2\r\nexport C=3", "C", "", "A", "D", " # no comment ")
+	f.Add("", "A", "\n", "", "B", "ä\u2028")
+	f.Fuzz(func(t *testing.T, text, name, value, gone, other, second string) {
+		all := cut(text)
+		var whole strings.Builder
+		for _, s := range all {
+			whole.WriteString(s.text)
+		}
+		if whole.String() != text {
+			t.Fatalf("the statements of %q are %q", text, whole.String())
+		}
+		set := []pair{{name, value}, {other, second}}
+		if checkPair(set[0]) != nil || checkPair(set[1]) != nil || name == other || gone == name || gone == other || gone == "" || !utf8.ValidString(value+second) {
+			return
+		}
+		got := splice(text, set, []string{gone})
+		after := cut(got)
+		foreign := func(in []statement) (out []string) {
+			for _, s := range in {
+				if s.name != name && s.name != other && s.name != gone {
+					out = append(out, strings.TrimSuffix(s.text, "\n"))
+				}
+			}
+			return out
+		}
+		if a, b := foreign(all), foreign(after); !slices.Equal(a, b) {
+			t.Errorf("foreign lines were %q and are %q", a, b)
+		}
+		for _, v := range set {
+			if now, ok := valueOf(after, v.name); !ok || now != v.value {
+				t.Errorf("%s=%q reads back as %q in %q", v.name, v.value, now, got)
+			}
+		}
+		if _, ok := valueOf(after, gone); ok {
+			t.Errorf("%s is still in %q", gone, got)
+		}
+		if again := splice(got, set, []string{gone}); again != got {
+			t.Errorf("again: %q, was %q", again, got)
+		}
+	})
+}

@@ -1,0 +1,119 @@
+package ploi
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// Owned implements provider.Reader. A page of a list shows 50 sites with their deploy
+// scripts: whose a site is that was made or deployed here stands there. One more call a site
+// of ours reads its environment; sites of others are asked for their .env, where an adopted
+// one says that it is ours.
+func (p *Provider) Owned(ctx context.Context, installation string) ([]provider.Object, error) {
+	if err := ready(ctx, opObserve, ""); err != nil {
+		return nil, err
+	}
+	var out []provider.Object
+	for _, number := range p.order {
+		rows, err := list[site](ctx, p, "/servers/"+number+"/sites", nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range rows {
+			if s.Status == statusDeleting || s.ID <= 0 || installation == "" {
+				continue
+			}
+			more, err := p.ownedOf(ctx, siteID{number, strconv.FormatInt(s.ID, 10)}, s, installation)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, more...)
+		}
+	}
+	slices.SortFunc(out, func(a, b provider.Object) int {
+		if c := strings.Compare(string(a.Kind), string(b.Kind)); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return slices.CompactFunc(out, func(a, b provider.Object) bool { return a.Kind == b.Kind && a.ID == b.ID }), nil
+}
+
+// ownedOf are a site and its parts, as far as they bear an installation's mark.
+func (p *Provider) ownedOf(ctx context.Context, at siteID, s site, installation string) ([]provider.Object, error) {
+	name, mark := readRoot(s.Domain)
+	h, _ := readScript(string(s.DeployScript))
+	if mark.IsZero() {
+		mark = h.mark
+	}
+	if !mark.IsZero() && mark.Installation != installation {
+		return nil, nil
+	}
+	f, there, err := p.getEnv(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	if mark.IsZero() {
+		mark = f.mark()
+	}
+	if mark.IsZero() || mark.Installation != installation {
+		return nil, nil
+	}
+	o, err := p.siteObject(ctx, at, s)
+	if err != nil {
+		return nil, err
+	}
+	o.Mark, o.Name = mark, provider.ObjectName(mark, state.Ref{Kind: state.KindSite})
+	out := []provider.Object{o}
+	if _, listed := f.keys(); there && (listed || name == "") {
+		if e := environmentObject(at, f); e.Mark.Installation == installation {
+			out = append(out, *e)
+		}
+	}
+	if h.mark.Installation == installation {
+		parts, err := p.partsOfRow(ctx, at, s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, parts...)
+	}
+	return out, nil
+}
+
+// Check says in words whether the account can be used: the token, and each server. It
+// changes nothing. The error is the first thing that is wrong.
+func (p *Provider) Check(ctx context.Context) ([]string, error) {
+	var user one[struct {
+		ID   int64 `json:"id"`
+		Name word  `json:"name"`
+	}]
+	found, err := p.read(ctx, "/user", nil, &user)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("ask ploi for the token's account: %w", err)
+	case !found || user.Data.ID == 0:
+		return nil, fmt.Errorf("ask ploi for the token's account: %w", fail(opObserve, provider.Transient, "it says nothing of the account; is apiURL right?"))
+	}
+	out := []string{"the token is " + quote(string(user.Data.Name)) + "'s"}
+	for _, number := range p.order {
+		var got one[server]
+		found, err := p.read(ctx, "/servers/"+number, nil, &got)
+		name := fmt.Sprintf("server %s (%s)", p.names[number], number)
+		switch {
+		case err != nil:
+			return out, fmt.Errorf("ask ploi for %s: %w", name, err)
+		case !found:
+			return out, fmt.Errorf("ask ploi for %s: %w", name, fail(opObserve, provider.Denied, "the account has none of that id, or the token may not see it"))
+		case got.Data.Status != statusActive && got.Data.Status != "":
+			return out, fmt.Errorf("ask ploi for %s: %w", name, fail(opObserve, provider.Transient, "it is "+quote(string(got.Data.Status))))
+		}
+		out = append(out, name+" is ready at "+provider.Line(string(got.Data.Address), maxWord))
+	}
+	return out, nil
+}

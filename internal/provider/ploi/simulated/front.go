@@ -1,0 +1,95 @@
+package simulated
+
+import (
+	"fmt"
+	"html"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Front serves what sites serve, by the Host header.
+func (v *Vendor) Front() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		host := strings.ToLower(r.Host)
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		s := v.at443(host)
+		switch {
+		case s == nil:
+			http.Error(w, "there is no site "+host, http.StatusNotFound)
+		case s.Suspended:
+			http.Error(w, "the site is suspended", http.StatusServiceUnavailable)
+		case v.o.Gap && s.Job.Kind == "deploy":
+			http.Error(w, "nothing answers behind this", http.StatusBadGateway)
+		case r.URL.Path == "/api/health" && (s.Pages.Sick || len(s.Pages.Printed) == 0):
+			http.Error(w, `{"status":"sick"}`, http.StatusInternalServerError)
+		case r.URL.Path == "/api/health":
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = fmt.Fprintln(w, `{"status":"ok"}`) // who asked may be gone
+		default:
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			_, _ = fmt.Fprintf(w, "<!doctype html><title>%[1]s</title><h1>%[1]s</h1><pre>%[2]s</pre>\n", html.EscapeString(host), html.EscapeString(strings.Join(s.Pages.Printed, "\n")))
+		}
+	})
+}
+
+// at443 is the site of a host name; of several the first that was made.
+func (v *Vendor) at443(host string) *Site {
+	for _, s := range v.world.Sites.All() {
+		if v.settle(s); s.Domain == host || s.Test == host || slices.Contains(s.Aliases, host) {
+			return s
+		}
+	}
+	return nil
+}
+
+// Secure says whether a host name has a certificate of its site.
+func (v *Vendor) Secure(host string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s := v.at443(host)
+	return s != nil && slices.ContainsFunc(s.Certs, func(c *cert) bool {
+		return c.Status == "active" && slices.Contains(strings.Split(c.Domain, ","), host)
+	})
+}
+
+// Sites are copies of all sites, for who wants to see what became of them.
+func (v *Vendor) Sites() []Site {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var out []Site
+	for _, s := range v.world.Sites.All() {
+		v.settle(s)
+		out = append(out, *s)
+	}
+	return out
+}
+
+// Edit changes a site by hand, as a person at the vendor's page does.
+func (v *Vendor) Edit(id int, change func(*Site)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if s, ok := v.world.Sites.Get(strconv.Itoa(id)); ok {
+		change(s)
+	}
+}
+
+// Text is a file as it is.
+func (l late) Text() string { return l.Now }
+
+// Seed makes a site that others made: it is active, has a repository and was deployed.
+func (v *Vendor) Seed(domain, env, script string) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s := &Site{ID: v.world.IDs.Number(), Server: v.o.Servers[0].ID, Domain: domain, Directory: "/public", Status: "active", EnvThere: true, Created: v.o.Now(),
+		Repository: &source{"github", "compassdigital", "compassdigital/storefront", "main"}, LastDeploy: stamp(v.o.Now()), Pages: Pages{Printed: []string{"by hand"}}}
+	s.Env.Now, s.Script.Now = env, script
+	v.world.Sites.Put(strconv.Itoa(s.ID), s)
+	return s.ID
+}
