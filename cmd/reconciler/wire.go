@@ -141,6 +141,9 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	if err := p.wire(c, in, providers); err != nil {
 		return p, err
 	}
+	if err := p.openSecretSources(c, a.environ); err != nil {
+		return p, err
+	}
 	if a.wired != nil {
 		a.wired(p)
 	}
@@ -382,6 +385,9 @@ func (p *program) schedules(c Config) []daemon.Schedule {
 		}},
 		{Name: "drift", Spec: c.Schedules.Drift, Run: p.watchDrift, Remember: true, Looks: true},
 		{Name: "deliver", Spec: "@every 1s", Run: p.deliver},
+	}
+	if len(c.Secrets.Sources) > 0 { // not remembered: nothing is written where nothing changed
+		out = append(out, daemon.Schedule{Name: "secrets", Spec: c.Schedules.Secrets, Run: p.refreshSecrets})
 	}
 	if c.State.Backup.Dir != "" {
 		out = append(out, daemon.Schedule{Name: "backup", Spec: "@every " + c.State.Backup.Every, Run: p.backups, Remember: true})
