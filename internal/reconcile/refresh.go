@@ -82,7 +82,7 @@ func (e *Engine) RefreshSecrets(ctx context.Context, in Refresh) (Refreshed, err
 	r.Lock()
 	defer r.Unlock()
 	e.mu.Lock()
-	anew := in.Anew || !r.begun || r.again
+	anew := in.Anew || in.Name != "" || !r.begun || r.again
 	r.again = false
 	e.mu.Unlock()
 	got := e.Sources.Read(ctx, anew)

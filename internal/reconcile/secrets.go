@@ -111,7 +111,7 @@ func versionOf(refs []state.SecretRef) (what, version string) {
 	for _, r := range refs {
 		fmt.Fprintf(&b, "%s/%s %d %s\n", r.Scope, r.Name, r.Version, r.Fingerprint)
 	}
-	return "New versions of " + strconv.Itoa(len(refs)) + " secrets", b.String()
+	return "A change of " + strconv.Itoa(len(refs)) + " secrets", b.String()
 }
 
 // naming are the clients whose accepted wishes name one of the secrets.
