@@ -187,6 +187,27 @@ func TestRuleSecretsFromASource(t *testing.T) {
 	}
 }
 
+// Rule, secrets: what a template or the platform file names is used by all who inherit it.
+func TestRuleSecretsThatAreInherited(t *testing.T) {
+	o, v, w := newSourced(t, "folder /s")
+	mailer := strings.Replace(strings.Replace(template, "name: shop", "name: mailer", 1), "env: {", "env: {SMTP: {secret: shared/smtp}, ", 1)
+	w.apply(map[string]string{"platform.yaml": "apiVersion: reconciler/v1\nkind: Platform\ndefaults: {env: {PK: {secret: shared/platform}}}\n", "templates/mailer.yaml": mailer,
+		"clients/a.yaml": client("a"), "clients/b.yaml": strings.Replace(client("b"), "template: shop", "template: mailer", 1)})
+	o.put("shared/platform", "of the platform")
+	o.put("shared/smtp", "of the template")
+	w.refresh()
+	w.want("a", state.StatusActive)
+	w.want("b", state.StatusActive)
+	o.put("shared/smtp", "anew")
+	if r := w.refresh(); len(r.Clients) != 1 || r.Clients[0] != w.clientID("b") || v.has("b", "SMTP") != "anew" {
+		t.Errorf("the template's: %+v", r)
+	}
+	o.put("shared/platform", "anew")
+	if r := w.refresh(); len(r.Clients) != 2 || v.has("a", "PK") != "anew" || v.has("b", "PK") != "anew" {
+		t.Errorf("the platform's: %+v", r)
+	}
+}
+
 // P11: a refresh that finds nothing new writes nothing, whatever was read.
 func TestP11RefreshWritesNothing(t *testing.T) {
 	o, _, w := newSourced(t, "folder /s")
