@@ -290,7 +290,7 @@ func TestSecretSources(t *testing.T) {
 			t.Errorf("%s is %s: %s", n, r.Status, r.Because)
 		}
 	}
-	if r := rowOf(v, "bysops"); r.Status != "failed" || !strings.Contains(r.Because, `needs the secret "key", which is not set`) || !strings.Contains(r.Next, "reconciler secret set key --client bysops") {
+	if r := rowOf(v, "bysops"); r.Status != "failed" || !strings.Contains(r.Because, `needs the secret "key", which is not set`) || !strings.Contains(r.Next, "reconciler secret set key --client bysops`, or put it into a source and `reconciler secret refresh`") {
 		t.Errorf("bysops is %s: %s; %s", r.Status, r.Because, r.Next)
 	}
 	w.start()

@@ -386,8 +386,8 @@ func (p *program) schedules(c Config) []daemon.Schedule {
 		{Name: "drift", Spec: c.Schedules.Drift, Run: p.watchDrift, Remember: true, Looks: true},
 		{Name: "deliver", Spec: "@every 1s", Run: p.deliver},
 	}
-	if len(c.Secrets.Sources) > 0 { // not remembered: nothing is written where nothing changed
-		out = append(out, daemon.Schedule{Name: "secrets", Spec: c.Schedules.Secrets, Run: p.refreshSecrets})
+	if len(c.Secrets.Sources) > 0 { // not remembered: nothing is written where nothing changed. A look that is cut off took nothing in
+		out = append(out, daemon.Schedule{Name: "secrets", Spec: c.Schedules.Secrets, Run: p.refreshSecrets, Looks: true})
 	}
 	if c.State.Backup.Dir != "" {
 		out = append(out, daemon.Schedule{Name: "backup", Spec: "@every " + c.State.Backup.Every, Run: p.backups, Remember: true})
