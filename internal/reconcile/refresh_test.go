@@ -565,3 +565,35 @@ func TestRuleSecretsInUseAreNotForgotten(t *testing.T) {
 		}
 	}
 }
+
+// S43: what the sources have is there again after the state was lost, and nothing is built
+// for it: the values are those that the sites have.
+func TestS43SecretsFromSources(t *testing.T) {
+	o := newShelf("folder /s")
+	v, w := newQuietVendors(t, nil)
+	w.change = func(e *reconcile.Engine) { e.Sources = o }
+	w.restart()
+	o.put("a/mollie", "of a")
+	o.put("shared/sentry", "of all")
+	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {KEY: {secret: mollie}, DSN: {secret: shared/sentry}}")})
+	w.refresh()
+	w.want("a", state.StatusActive)
+	before := w.records()
+	w.rebuild(v)
+	w.restart()
+	if r := w.refresh(); len(r.Set) != 2 || r.Set[0].Version != 1 {
+		t.Errorf("read again: %+v", r)
+	}
+	if steps, problems := w.planned(); len(steps)+len(problems) > 0 {
+		t.Errorf("planned: %v %v", steps, problems)
+	}
+	v.world.ForgetCalls()
+	w.pass(w.due()...)
+	w.want("a", state.StatusActive)
+	if got := w.records(); got != before {
+		t.Errorf("rebuilt:\n%s", otherThan(got, before))
+	}
+	if got := v.writes(); len(got) > 0 {
+		t.Errorf("writes: %v", got)
+	}
+}
