@@ -2,6 +2,8 @@ package reconcile
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -107,11 +109,11 @@ func versionOf(refs []state.SecretRef) (what, version string) {
 	if len(refs) == 1 {
 		return "Version " + strconv.Itoa(refs[0].Version) + " of the shared secret " + refs[0].Name, refs[0].Fingerprint
 	}
-	var b strings.Builder
+	h := sha256.New() // it is part of the print of each client that waits: short, however many they are
 	for _, r := range refs {
-		fmt.Fprintf(&b, "%s/%s %d %s\n", r.Scope, r.Name, r.Version, r.Fingerprint)
+		fmt.Fprintf(h, "%s/%s %d %s\n", r.Scope, r.Name, r.Version, r.Fingerprint)
 	}
-	return "A change of " + strconv.Itoa(len(refs)) + " secrets", b.String()
+	return "A change of " + strconv.Itoa(len(refs)) + " secrets", hex.EncodeToString(h.Sum(nil))
 }
 
 // naming are the clients whose accepted wishes name one of the secrets.

@@ -16,7 +16,7 @@ import (
 var (
 	errShape = errors.New("it is not as it should be: CLIENT: {NAME: value}, and shared: {NAME: value}")
 	errText  = errors.New("it can't be read as YAML")
-	errJSON  = errors.New("what sops gave can't be read as JSON; is the file YAML, JSON or dotenv?")
+	errJSON  = errors.New("what sops gave can't be read as JSON; is the file YAML or JSON?")
 )
 
 const notText = "it is no text; write it in quotes"
