@@ -92,9 +92,7 @@ func (o *shelf) Read(_ context.Context, anew bool) state.Outside {
 func newSourced(t *testing.T, names ...string) (*shelf, *vendors, *world) {
 	t.Helper()
 	o := newShelf(names...)
-	v := &vendors{}
-	var w *world
-	v, w = newVendors(t)
+	v, w := newVendors(t)
 	w.change = func(e *reconcile.Engine) { e.Sources = o }
 	w.restart()
 	return o, v, w
