@@ -595,3 +595,25 @@ func TestS43SecretsFromSources(t *testing.T) {
 		t.Errorf("writes: %v", got)
 	}
 }
+
+// Rule, identity: what waited for a client is its own from its first moment: also where no
+// source could be read until it was renamed and another client had its name.
+func TestRuleSecretsThatWaitedKeepTheirName(t *testing.T) {
+	o, v, w := newSourced(t, "folder /s")
+	o.put("shop/mollie", "of the first")
+	w.refresh()
+	o.fail("folder /s", true)
+	w.apply(map[string]string{"clients/shop.yaml": client("shop", usesMollie)})
+	first := w.clientID("shop")
+	w.apply(map[string]string{"clients/shop.yaml": "", "clients/store.yaml": strings.Replace(client("store", "previously: [shop]", usesMollie), "domain: store", "domain: shop", 1)})
+	w.apply(map[string]string{"clients/shop.yaml": strings.Replace(client("shop", usesMollie), "domain: shop", "domain: second", 1)})
+	if v.has("shop", "KEY") != "of the first" || w.clientID("store") != first {
+		t.Errorf("the first has %q", v.has("shop", "KEY"))
+	}
+	o.fail("folder /s", false)
+	o.put("shop/mollie", "of the first, anew")
+	if r := w.refresh(); len(r.Clients) != 1 || r.Clients[0] != first {
+		t.Errorf("%+v, want it for %s", r, first)
+	}
+	w.want("shop", state.StatusFailed)
+}
