@@ -12,6 +12,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/compassdigital/reconciler/internal/daemon"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/secret/canary"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -294,6 +295,11 @@ func TestSecretSources(t *testing.T) {
 		t.Errorf("bysops is %s: %s; %s", r.Status, r.Because, r.Next)
 	}
 	w.start()
+	if p := w.daemon.program; !slices.ContainsFunc(p.daemon.Schedules, func(s daemon.Schedule) bool {
+		return s.Name == "secrets" && s.Spec == "@every 1m" && !s.Remember
+	}) {
+		t.Error("the daemon does not look at the sources by schedule, or notes each look")
+	}
 	var notices string
 	for _, n := range w.status().Notices {
 		notices += n + "\n"
