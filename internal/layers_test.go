@@ -41,6 +41,7 @@ func layers() map[string]string {
 		"store/storetest":       "journal plan state store",
 		"secret":                "state",
 		"secret/canary":         "",
+		"secret/sources":        "state",
 		"bolt":                  "secret state store",
 		"bolt/powerloss":        "",
 		"source":                "state",

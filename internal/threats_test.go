@@ -28,7 +28,7 @@ func threats() []threat {
 		{"a proposal leads to writes or tells secrets", "cmd/reconciler.TestThreat01PlanWritesNothing reconcile.TestThreat01AThousandProposals plan.TestP2AWriteDoesNotCompile plan.TestP2PlanningReachesNothingThatWrites review.TestS07RuleForkIsStatic cmd/reconciler.TestS07Fork", ""},
 		{"markup, mentions and forged marks in comments", "report.TestThreat02MarkdownIsText report.FuzzMarkdown report.FuzzDoors report.TestS48HostileTextInEveryField report.TestS48LongTextHidesNoConsequence report.TestS48HostileTextInEveryComment report.FuzzComments report.TestMarkers review.TestCommentIsFoundByMarkerAndAuthor", ""},
 		{"scripts on a page", "web.TestThreat03Payloads web.TestS48HostileTextIsTextOnThePages web.TestS48Links web.TestHeaders web.FuzzPages web.FuzzFrame github/simulated.TestCommentsOfOthersDoNothing github/simulated.FuzzMarkdown", "a real browser over the live page"},
-		{"links and paths in the repository", "source.TestThreat04Traversal source.TestOddEntries source.TestStrangeNames source.TestHostileForks source.FuzzTree manifest.FuzzTree gitserver.TestNames gitserver.FuzzRequest", ""},
+		{"links and paths in the repository", "source.TestThreat04Traversal source.TestOddEntries source.TestStrangeNames source.TestHostileForks source.FuzzTree manifest.FuzzTree secret/sources.TestFolderHostile gitserver.TestNames gitserver.FuzzRequest", ""},
 		{"files and packs that cost time and memory", "manifest.TestHostileFiles manifest.TestLimits manifest.FuzzClient source.TestBlobLimits source.TestHostileForks source.TestPacksThatSwell source.TestLongAnswer source.TestStalledAnswer gitserver.FuzzRequest review.TestThreat05MoreThanCanBeKept", ""},
 		{"requests that cost the server", "github.TestThreat06Bodies github.TestThreat06Flood github.TestThreat06Dribble cmd/reconciler.TestThreat06SilentConnections daemon.TestControlBoundsRequests daemon.TestASlowCallerHoldsNobody", "the webhook's address"},
 		{"signatures got around", "github.TestThreat07Signatures github.FuzzWebhook", ""},
@@ -36,7 +36,7 @@ func threats() []threat {
 		{"pages and commands for people who may not", "web.TestOnlyThisMachineIsAnswered web.TestNoPublicURLIsNobodysName web.TestOnlyReading web.FuzzGuard daemon.TestSocketRefuses cmd/reconciler.TestDemoGitIsForThisMachine github/simulated.TestPagesAreForWhoeverSitsHere", "tokens and their roles"},
 		{"streams that nobody reads", "web.FuzzResume web.FuzzFrame", "the event stream's address"},
 		{"health checks aimed at private addresses", "health.TestThreat11PrivateAddressesAreRefused health.TestThreat11Rebinding health.TestAnswers health.FuzzAddress health.FuzzWhere cmd/reconciler.TestThreat11OnlyTheSitesPort", ""},
-		{"secrets in logs, errors and comments", "cmd/reconciler.TestP10NoSecretLeaks cmd/reconciler.TestP10PlantedLeaksAreFound cmd/reconciler.TestP10LeaksOfKilledProcessesAreFound cmd/reconciler.TestP10ConfigRepeatsNoPassword cmd/reconciler.FuzzConfig secret/canary.TestP10EverySpellingIsFound secret.FuzzRedact manifest.TestThreat12GluedSecrets source.TestP10TokenIsNowhere github.TestP10NoTokenInErrors", "comments and metrics as further sinks"},
+		{"secrets in logs, errors and comments", "cmd/reconciler.TestP10NoSecretLeaks cmd/reconciler.TestP10PlantedLeaksAreFound cmd/reconciler.TestP10LeaksOfKilledProcessesAreFound cmd/reconciler.TestP10ConfigRepeatsNoPassword cmd/reconciler.FuzzConfig secret/canary.TestP10EverySpellingIsFound secret.FuzzRedact cmd/reconciler.TestS45Rotation secret/sources.FuzzDocument secret/sources.FuzzAge secret/sources.TestSopsHostile secret/sources.TestSopsEnvironment manifest.TestThreat12GluedSecrets source.TestP10TokenIsNowhere github.TestP10NoTokenInErrors", "comments and metrics as further sinks"},
 		{"secrets at rest", "secret.TestThreat13EveryFlippedBit secret.FuzzOpen secret.TestKeyFileRefused bolt.TestSwappedRecords bolt.TestFlippedBits bolt.TestNothingReadable bolt.FuzzRecord bolt.FuzzHeader", "keys that are rotated"},
 		{"answers of a hostile provider", "provider/localdns.FuzzReply provider/external.FuzzObject provider/objectstore.FuzzObject provider/sqlite.FuzzFile provider/sqlite.TestP5DamageIsNotAbsence drift.FuzzPatch reconcile.TestS41AdoptDriftOfRecordsRefuses cmd/reconciler.TestP10ProvidersWordsAreConcealed", "vendors: bodies, redirects, ids in paths"},
 		{"credentials sent elsewhere by Git", "github.TestRedirects source.TestRedirects source.TestRefusedURLs source.TestP10TokenIsNowhere source.TestSSH", ""},
@@ -48,7 +48,7 @@ func threats() []threat {
 		{"what strangers are told", "web.TestThreat21NothingIsToldToStrangers web.TestOnlyThisMachineIsAnswered", "metrics"},
 		{"two objects with one hash", "source.TestThreat22CollisionsAreDetected", "comparing the head with what GitHub says of it"},
 		{"lines forged in a log", "cmd/reconciler.TestThreat23LogLines report.FuzzDoors", ""},
-		{"other users of the machine", "cmd/reconciler.TestThreat24NobodyElseReads secret.TestKeyFileRefused", "the unit file, and tokens that may too much"},
+		{"other users of the machine", "cmd/reconciler.TestThreat24NobodyElseReads secret.TestKeyFileRefused secret/sources.TestFolderModes", "the unit file, and tokens that may too much"},
 	}
 }
 

@@ -39,6 +39,7 @@ type Config struct {
 	Platform   PlatformConfig   `yaml:"platform"`
 	Guard      GuardConfig      `yaml:"guard"`
 	Schedules  SchedulesConfig  `yaml:"schedules"`
+	Secrets    SecretsConfig    `yaml:"secrets"`
 	Providers  ProvidersConfig  `yaml:"providers"`
 	Network    NetworkConfig    `yaml:"network"`
 	API        APIConfig        `yaml:"api"`
@@ -192,6 +193,8 @@ type SchedulesConfig struct {
 	Drift  string `yaml:"drift"`
 	Health string `yaml:"health"`
 	Purge  string `yaml:"purge"`
+	// Secrets is when the sources of secrets are looked at.
+	Secrets string `yaml:"secrets"`
 }
 
 // ProvidersConfig switches providers on. The embedded ones need no account.
@@ -332,7 +335,7 @@ func defaultConfig() Config {
 		State:      StateConfig{Path: "/var/lib/reconciler/state.db", Backup: BackupConfig{Every: "6h", Keep: 14}},
 		Listen:     "127.0.0.1:8080",
 		Guard:      GuardConfig{MaxDeletes: 3, MaxDeletePercent: 10, MaxChanged: 25, MaxCreates: 10, Removals: "any", RemoveAfter: "0s"},
-		Schedules:  SchedulesConfig{Drift: "@every 1h", Health: "@every 5m", Purge: "@daily"},
+		Schedules:  SchedulesConfig{Drift: "@every 1h", Health: "@every 5m", Purge: "@daily", Secrets: "@every 1m"},
 		Workers:    64,
 	}
 }
@@ -344,7 +347,7 @@ func (c *Config) check() []string {
 	if c.Repository.URL == "" {
 		bad("repository.url is missing: where are the manifests?")
 	}
-	for name, spec := range map[string]string{"schedules.health": c.Schedules.Health, "schedules.purge": c.Schedules.Purge, "schedules.drift": c.Schedules.Drift, "repository.poll": c.Repository.Poll} {
+	for name, spec := range map[string]string{"schedules.health": c.Schedules.Health, "schedules.purge": c.Schedules.Purge, "schedules.drift": c.Schedules.Drift, "schedules.secrets": c.Schedules.Secrets, "repository.poll": c.Repository.Poll} {
 		if err := daemon.ParseSpec(spec); err != nil {
 			bad("%s: %v", name, err)
 		}
@@ -361,6 +364,7 @@ func (c *Config) check() []string {
 	for _, text := range c.GitHub.check(c.Repository.URL) {
 		bad("%s", text)
 	}
+	out = append(out, c.Secrets.check()...)
 	if _, err := c.allowed(); err != nil {
 		bad("network.allowPrivate: %v", err)
 	}

@@ -328,7 +328,7 @@ func (c *Config) relativeTo(dir string) {
 		case reflect.Struct:
 			for t := range fieldsOf(v.Type()) {
 				f := v.FieldByIndex(t.Index)
-				if p, ok := f.Addr().Interface().(*string); ok && strings.HasSuffix(yamlName(t), "File") {
+				if p, ok := f.Addr().Interface().(*string); ok && (strings.HasSuffix(yamlName(t), "File") || yamlName(t) == "folder") {
 					absolute(p)
 				}
 				files(f)

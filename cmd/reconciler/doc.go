@@ -9,7 +9,8 @@
 //	main.go        the command tree, exit codes, usage
 //	ask.go         who is asked; which client may be meant; completion
 //	show.go        status, why, history, retained   drift.go   drift   logs.go   logs
-//	plan.go        plan       act.go   what a person decides, and secrets
+//	plan.go        plan       act.go   what a person decides
+//	secret.go      secrets    secretsources.go   where they are read from, beside the state
 //	run.go         run, apply        demo.go   demo
 //	backup.go, restore.go, rebuild.go   copies of the state, and a lost one made anew
 //	lines.go       progress as lines        live.go   and what is under way, on a terminal

@@ -228,7 +228,7 @@ func (p *program) review(ctx context.Context) {
 
 // notices are what people should know about the installation itself.
 func (p *program) notices() []string {
-	out := append(p.lateBackups(), p.vendors.notices()...)
+	out := slices.Concat(p.lateBackups(), p.vendors.notices(), p.engine.SecretNotes())
 	lacks, _ := p.lacks.Load().([]github.Need)
 	for _, n := range lacks {
 		out = append(out, fmt.Sprintf("GitHub does not let us: %s is missing (%s); the rest goes on", n, n.For))

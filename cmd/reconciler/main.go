@@ -79,6 +79,8 @@ type app struct {
 	public external.Lookup
 	sleep  func(context.Context, time.Duration) error
 	quick  bool
+	// environ stands for all variables of the environment; nil: the process's.
+	environ func() []string
 
 	providers func(context.Context, Config) ([]provider.Provider, error)
 	wired     func(*program)

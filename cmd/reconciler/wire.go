@@ -142,6 +142,9 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	if err := p.wire(c, in, providers); err != nil {
 		return p, err
 	}
+	if err := p.openSecretSources(c, a.environ); err != nil {
+		return p, err
+	}
 	if a.wired != nil {
 		a.wired(p)
 	}
@@ -411,6 +414,9 @@ func (p *program) schedules(c Config) []daemon.Schedule {
 		}},
 		{Name: "drift", Spec: c.Schedules.Drift, Run: p.watchDrift, Remember: true, Looks: true},
 		{Name: "deliver", Spec: "@every 1s", Run: p.deliver},
+	}
+	if len(c.Secrets.Sources) > 0 { // not remembered: nothing is written where nothing changed. A look that is cut off took nothing in
+		out = append(out, daemon.Schedule{Name: "secrets", Spec: c.Schedules.Secrets, Run: p.refreshSecrets, Looks: true})
 	}
 	if c.State.Backup.Dir != "" {
 		out = append(out, daemon.Schedule{Name: "backup", Spec: "@every " + c.State.Backup.Every, Run: p.backups, Remember: true})

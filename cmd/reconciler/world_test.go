@@ -166,7 +166,16 @@ providers: {embedded: {dir: ".", dns: "127.0.0.1:0"}}
 
 func (w *world) app(out, errOut io.Writer) *app {
 	return &app{in: strings.NewReader(""), out: out, err: errOut, now: w.now, env: func(k string) string { return w.env[k] }, wrap: w.calls.wrap,
-		public: w.public, sleep: w.clock.Sleep, quick: true}
+		public: w.public, sleep: w.clock.Sleep, quick: true, environ: w.environ}
+}
+
+// environ are the world's variables, and where programs are found.
+func (w *world) environ() []string {
+	out := []string{"PATH=" + os.Getenv("PATH")}
+	for _, name := range sortedKeys(w.env) {
+		out = append(out, name+"="+w.env[name])
+	}
+	return out
 }
 
 // result is how a command ended.

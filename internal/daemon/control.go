@@ -126,13 +126,33 @@ func (c *Control) change(ctx context.Context, a Ask) (any, error) {
 	case "purge":
 		return e.PurgeNow(ctx, a.Name, a.By)
 	case "secret-set":
+		if err := c.inside(ctx, a); err != nil {
+			return nil, err
+		}
 		ref, users, err := e.SetSecret(a.Name, a.Secret, state.NewSecret(a.Value), c.Fingerprint, a.By)
 		c.add(reconcile.CauseSecret, users...)
 		return SecretSet{ref, len(users)}, err
 	case "secret-rm":
+		if err := c.inside(ctx, a); err != nil {
+			return nil, err
+		}
 		return nil, e.RemoveSecret(a.Name, a.Secret, a.By)
+	case "secret-refresh":
+		r, err := e.RefreshSecrets(ctx, reconcile.Refresh{Client: a.Name, Name: a.Secret, Anew: true, By: a.By})
+		c.add(reconcile.CauseSecret, r.Clients...)
+		return r, err
 	}
 	return nil, fmt.Errorf("%w (%s)", ErrUnknownOp, a.Op)
+}
+
+// inside refuses to set or forget what a source outside has: that would be undone by the
+// next refresh.
+func (c *Control) inside(ctx context.Context, a Ask) error {
+	place, err := c.Engine.Outside(ctx, a.Name, a.Secret)
+	if err == nil && place != "" {
+		err = fmt.Errorf("%w: %s is kept outside: %s. Change it there; `reconciler secret refresh` reads it anew", reconcile.ErrRefused, a.Secret, place)
+	}
+	return err
 }
 
 func (c *Control) add(cause reconcile.Cause, ids ...state.ClientID) {

@@ -55,6 +55,9 @@ type Daemon struct {
 	Now       func() time.Time
 	// Every is the pause between polls.
 	Every time.Duration
+	// Before runs once, when the engine has read what is on record and before the first
+	// pass; nil: nothing.
+	Before func(context.Context)
 	// OnPoll tells how a poll ended; nil: nobody asks.
 	OnPoll func(error)
 	// OnPass tells that a pass ended; nil: nobody asks.
@@ -118,7 +121,7 @@ var ErrUnfinished = errors.New("not everything was brought to its end")
 // get Grace to end, then they are cut off.
 func (d *Daemon) Run(ctx context.Context) error {
 	d.prepare()
-	if err := d.start(); err != nil {
+	if err := d.start(ctx); err != nil {
 		return err
 	}
 	hard, cut := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -155,10 +158,13 @@ func within(ended <-chan struct{}, d time.Duration) bool {
 	}
 }
 
-func (d *Daemon) start() error {
+func (d *Daemon) start(ctx context.Context) error {
 	due, err := d.Engine.Start()
 	if err != nil {
 		return err
+	}
+	if d.Before != nil {
+		d.Before(ctx)
 	}
 	var now []state.ClientID
 	for _, u := range due {
@@ -189,7 +195,7 @@ func (d *Daemon) Started(ctx context.Context) error {
 // ErrUnfinished: all that could pass did, and some could not.
 func (d *Daemon) Once(ctx context.Context) error {
 	d.prepare()
-	if err := d.start(); err != nil {
+	if err := d.start(ctx); err != nil {
 		return err
 	}
 	workers, stop := context.WithCancel(ctx)

@@ -269,3 +269,23 @@ func TestOnceSaysWhatIsUnfinished(t *testing.T) {
 		t.Errorf("%d passes", n)
 	}
 }
+
+// What is to be done before the first pass is done when the engine has started, and before
+// it, also where it makes clients due.
+func TestBeforeTheFirstPass(t *testing.T) {
+	e := &engine{due: []reconcile.Due{{Client: "a"}}}
+	d, _ := newDaemon(e)
+	d.Before = func(context.Context) {
+		if n := len(e.passes()); n > 0 {
+			t.Errorf("%d passes before", n)
+		}
+		d.Queue().Add(reconcile.CauseSecret, "b")
+	}
+	if err := d.Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := e.passes()
+	if slices.Sort(got); !slices.Equal(got, []state.ClientID{"a", "b"}) {
+		t.Errorf("passed: %v", got)
+	}
+}

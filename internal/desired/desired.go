@@ -35,6 +35,7 @@ type Input struct {
 	Point      map[string]string // hosting provider → A (default: the site's address) or CNAME (its host)
 	Mail       string            // provider of mail, "" for none
 	PublicURL  string            // of the client's host
+	Outside    bool              // secrets are read from sources outside, too
 }
 
 // Problem is why a wish cannot be had, and what to do.
@@ -213,7 +214,11 @@ func (b *builder) secret(name, secret string) (state.Value, bool) {
 	}
 	ref, ok := b.in.Secrets[scope+"/"+bare]
 	if !ok {
-		b.problem("set it: `"+act+"`", "%s needs the secret %q, which is not set", name, secret)
+		way := "set it: `" + act + "`"
+		if b.in.Outside {
+			way += ", or put it into a source and `reconciler secret refresh`"
+		}
+		b.problem(way, "%s needs the secret %q, which is not set", name, secret)
 		return state.Value{}, false
 	}
 	return state.SecretValue(ref), true

@@ -76,5 +76,5 @@ func typed(c state.Client, holds, secrets []string) []string {
 			out = append(out, "reconciler secret set "+name+" --client "+c.Name)
 		}
 	}
-	return append(out, "reconciler plan", "reconciler rebuild")
+	return append(out, "reconciler plan", "reconciler rebuild", "reconciler secret refresh")
 }

@@ -51,6 +51,11 @@ func comingSecrets(tx store.Tx, name string, id state.ClientID) error {
 		if !ok {
 			continue
 		}
+		if s.From == store.SecretSourced {
+			if err := store.PutSecretOwner(tx, name, id); err != nil {
+				return err
+			}
+		}
 		s.Ref.Scope = string(id)
 		if err := store.PutSecret(tx, s); err != nil {
 			return err

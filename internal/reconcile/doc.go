@@ -8,7 +8,9 @@
 //	look.go     look before you change
 //	end.go      how a pass ended: one transaction for status, audit, verdict, report
 //	settle.go   what an earlier pass left open: uncertain writes, half a rollback
-//	ops.go      what people ask for: approve, retry, pause, resume, purge, secrets
+//	ops.go      what people ask for: approve, retry, pause, resume, purge
+//	secrets.go  secrets that are set, and who uses them; refresh.go  what sources outside have,
+//	            secretowners.go  and whose it is
 //	preview.go  plans that nobody runs
 //	side.go     what can be worked out for many clients at a time
 //	view.go     what people are shown

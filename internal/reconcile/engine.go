@@ -85,6 +85,8 @@ type Engine struct {
 	Redact  func(string) string
 	// Notices are what an overview says about the installation itself; nil: nothing.
 	Notices func() []string
+	// Sources are where secrets are kept beside the state; nil: nowhere.
+	Sources SecretSources
 
 	accepting gate                     // one head is judged at a time: from reading the baseline to writing the next
 	clients   store.Memo[state.Client] // for judging a head; with accepting held
@@ -116,6 +118,7 @@ type Engine struct {
 	asked      bool      // whether the state is behind what the providers show was asked since the start: see behind.go
 	recheck    bool      // the accepted head is to be judged once more: what was invalid may be valid now
 	judged     time.Time // when a head was judged last
+	refreshing refreshing
 }
 
 // readWish is an effective manifest with the versions that it was read from.

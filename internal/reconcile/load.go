@@ -234,7 +234,7 @@ func (e *Engine) wishOf(m *member) {
 }
 
 func (e *Engine) desiredInput(c state.Client, eff manifest.Effective, secrets map[string]state.SecretRef) desired.Input {
-	return desired.Input{Client: c, Effective: eff, Secrets: secrets, Configured: e.Configured, Point: e.Point, Mail: e.Mail, PublicURL: e.PublicURL(eff.Host)}
+	return desired.Input{Client: c, Effective: eff, Secrets: secrets, Configured: e.Configured, Point: e.Point, Mail: e.Mail, PublicURL: e.PublicURL(eff.Host), Outside: e.Sources != nil}
 }
 
 // windows are the platform's freezes.

@@ -1,14 +1,12 @@
 package reconcile
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"sort"
-	"strconv"
 	"strings"
 	"time"
 
@@ -268,153 +266,6 @@ func (e *Engine) SetPaused(name string, paused bool, by string) (state.ClientID,
 		return e.wake(tx, id, func(c *state.Client) { c.Paused = paused })
 	})
 	return id, err
-}
-
-// generated starts the names of the secrets that we make ourselves.
-const generated = "generated/"
-
-// SetSecret stores a new version of a secret and returns the clients that use it. An
-// empty client name sets the shared secret of that name; "new/NAME" keeps it for the
-// client of that name whose manifest is not accepted yet.
-func (e *Engine) SetSecret(client, name string, value state.Secret, fingerprint func(state.Secret) string, by string) (state.SecretRef, []state.ClientID, error) {
-	name = strings.TrimPrefix(name, "shared/")
-	bare := strings.TrimPrefix(name, generated)
-	if bare == "" || strings.ContainsAny(bare, "/\x00 ") {
-		return state.SecretRef{}, nil, fmt.Errorf("%w: a secret's name has no slash, no space and is not empty", ErrRefused)
-	}
-	if value.Empty() {
-		return state.SecretRef{}, nil, fmt.Errorf("%w: the value is empty", ErrRefused)
-	}
-	ref := state.SecretRef{Name: name, Fingerprint: fingerprint(value)}
-	var users []state.ClientID
-	err := e.Store.Update(func(tx store.Tx) error {
-		users = nil
-		var err error
-		if ref.Scope, err = e.scopeOf(tx, client); err != nil {
-			return err
-		}
-		have, ok, err := store.Secret(tx, ref.Scope, ref.Name, 0)
-		if err != nil {
-			return err
-		}
-		ref.Version = 1
-		if ok {
-			ref.Version = have.Ref.Version + 1
-		}
-		switch lost := ok && have.From == store.SecretLost; {
-		case lost: // it is the one that was there
-			ref.Version = have.Ref.Version
-		case bare != name:
-			return fmt.Errorf("%w: %s is made here, and was not lost; nobody sets it", ErrRefused, name)
-		}
-		if err := store.PutSecret(tx, store.SecretRecord{Ref: ref, Text: []byte(value.Reveal()), At: e.Now(), By: by, From: "set"}); err != nil {
-			return err
-		}
-		text := fmt.Sprintf("secret %s version %d (%s)", name, ref.Version, ref.Fingerprint)
-		if _, err := store.AddHistory(tx, state.Entry{At: e.Now(), Client: ownerOf(ref.Scope), Name: client, By: by, What: "secret set", Text: text}); err != nil {
-			return err
-		}
-		users, err = e.usersOf(tx, ref)
-		return err
-	})
-	return ref, users, err
-}
-
-// ownerOf is the client of a secret's scope, "" when it is everybody's or of nobody yet.
-func ownerOf(scope string) state.ClientID {
-	if scope == "shared" || strings.Contains(scope, "/") {
-		return ""
-	}
-	return state.ClientID(scope)
-}
-
-// usersOf wakes the clients whose wish names the secret, and returns those that go now:
-// a shared secret of more active clients than the guard allows goes in waves.
-func (e *Engine) usersOf(tx store.Tx, ref state.SecretRef) ([]state.ClientID, error) {
-	clients, err := store.Clients(tx)
-	if err != nil {
-		return nil, err
-	}
-	wishes, base := e.resolver()
-	var users []state.Client
-	for _, c := range clients {
-		if c.Removed || (ref.Scope != "shared" && ref.Scope != string(c.ID)) || !mentions(c, base, ref.Name) {
-			continue
-		}
-		if eff, problems := wishes.Client(c); problems.Failed() || uses(eff, ref) {
-			users = append(users, c)
-		}
-	}
-	guard := e.Guard
-	if p := wishes.Platform(); p != nil {
-		guard = guard.Tightened(p.Guard)
-	}
-	now, hold := accept.Spread(guard, "Version "+strconv.Itoa(ref.Version)+" of the shared secret "+ref.Name, ref.Fingerprint, users, e.Now())
-	if hold != nil {
-		if err := store.PutHold(tx, *hold); err != nil {
-			return nil, err
-		}
-	}
-	for _, c := range users {
-		if err := e.wake(tx, c.ID, func(c *state.Client) { c.LookWanted = c.LookWanted || c.Status == state.StatusFailed }); err != nil {
-			return nil, err
-		}
-	}
-	return now, nil
-}
-
-// mentions is a quick look whether the name stands anywhere in what a client's wish is
-// made of.
-func mentions(c state.Client, base *state.Baseline, name string) bool {
-	has := func(b []byte) bool { return bytes.Contains(b, []byte(name)) }
-	if has(c.Manifest) || base == nil {
-		return has(c.Manifest)
-	}
-	if base.Platform != nil && has(base.Platform.Data) {
-		return true
-	}
-	for _, files := range [][]state.File{base.Templates, base.Kept} {
-		for _, f := range files {
-			if has(f.Data) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// uses says that a wish names exactly this secret.
-func uses(eff manifest.Effective, ref state.SecretRef) bool {
-	named := ref.Name
-	if ref.Scope == "shared" {
-		named = "shared/" + ref.Name
-	}
-	for _, v := range eff.Environment {
-		if v.Secret == named {
-			return true
-		}
-	}
-	return eff.Database.External != nil && eff.Database.External.URL.Secret == named
-}
-
-// RemoveSecret forgets every version of a secret that nobody's manifest names.
-func (e *Engine) RemoveSecret(client, name, by string) error {
-	name = strings.TrimPrefix(name, "shared/")
-	return e.Store.Update(func(tx store.Tx) error {
-		scope, err := e.scopeOf(tx, client)
-		if err != nil {
-			return err
-		}
-		if _, ok, err := store.Secret(tx, scope, name, 0); err != nil {
-			return err
-		} else if !ok {
-			return fmt.Errorf("%w: no secret %q is set", ErrRefused, name)
-		}
-		if _, err := store.AddHistory(tx, state.Entry{At: e.Now(), Client: ownerOf(scope), Name: client, By: by, What: "secret removed", Text: "secret " + name}); err != nil {
-			return err
-		}
-		return store.DeleteSecret(tx, scope, name)
-	})
 }
 
 // PurgeDue erases retained data whose date has passed and whose client, or part of a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/compassdigital/reconciler/internal/accept"
@@ -17,6 +18,22 @@ import (
 // the clients that need a pass. An unchanged branch costs one ls-remote: no parse, no
 // read or write of the state, no provider call.
 func (e *Engine) Poll(ctx context.Context) ([]state.ClientID, error) {
+	ids, err := e.poll(ctx)
+	if err != nil || len(ids) == 0 || e.Sources == nil {
+		return ids, err
+	}
+	// What a new head names may have come into a source with it. What goes wrong here is
+	// told by the schedule, which tries again.
+	r, _ := e.RefreshSecrets(ctx, Refresh{})
+	for _, id := range r.Clients {
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+func (e *Engine) poll(ctx context.Context) ([]state.ClientID, error) {
 	e.accepting.Lock()
 	defer e.accepting.Unlock()
 	if !e.started() {
@@ -334,6 +351,7 @@ func (e *Engine) commit(head string, in accept.Input, r accept.Result) error {
 	e.told.Store(true)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.refreshing.again = e.refreshing.again || e.Sources != nil && renames(in.Clients, r.Clients)
 	e.refused, e.recheck = "", false
 	if r.Held {
 		e.refused = head

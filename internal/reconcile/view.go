@@ -384,22 +384,3 @@ func (e *Engine) Deployments(name string, limit int) ([]state.Deployment, error)
 	})
 	return list(out), err
 }
-
-// Secrets lists references, never values.
-func (e *Engine) Secrets(client string) ([]state.SecretRef, error) {
-	var out []state.SecretRef
-	err := e.Store.View(func(tx store.Tx) error {
-		scope := ""
-		if client != "" {
-			c, err := e.clientByName(tx, client)
-			if err != nil {
-				return err
-			}
-			scope = string(c.ID)
-		}
-		var err error
-		out, err = store.Secrets(tx, scope)
-		return err
-	})
-	return list(out), err
-}

@@ -393,8 +393,13 @@ type SecretRecord struct {
 	Text []byte          `json:"text"`
 	At   time.Time       `json:"at"`
 	By   string          `json:"by,omitempty"`
-	From string          `json:"from,omitempty"` // set | generated | output | adopted | lost
+	From string          `json:"from,omitempty"` // set | source | generated | output | adopted | lost
+	// Source is which source it was read from, where From is SecretSourced.
+	Source string `json:"source,omitempty"`
 }
+
+// SecretSourced is the From of what was read from a source outside of the state.
+const SecretSourced = "source"
 
 // SecretLost is the From of a record without a text: the value was made before the state
 // was lost, is in use, and nobody can read it back. Nothing takes its place by itself.
@@ -436,6 +441,57 @@ func Secrets(tx Tx, scope string) ([]state.SecretRef, error) {
 		return nil
 	})
 	return out, err
+}
+
+// SecretHeads returns the newest version of every secret of a scope, without its text;
+// scope "" returns everybody's.
+func SecretHeads(tx Tx, scope string) ([]SecretRecord, error) {
+	prefix := ""
+	if scope != "" {
+		prefix = scope + "\x00"
+	}
+	var out []SecretRecord
+	err := tx.Each(bucketSecrets, prefix, func(key string, decode func(any) error) error {
+		var s SecretRecord
+		if err := decode(&s); err != nil {
+			return fmt.Errorf("read secrets: %w", err)
+		}
+		s.Text = nil
+		if n := len(out); n > 0 && out[n-1].Ref.Scope == s.Ref.Scope && out[n-1].Ref.Name == s.Ref.Name {
+			out[n-1] = s // versions are in order
+			return nil
+		}
+		out = append(out, s)
+		return nil
+	})
+	return out, err
+}
+
+// secretOwner says which client took secrets from sources under a name.
+type secretOwner struct {
+	Name   string         `json:"name"`
+	Client state.ClientID `json:"client"`
+}
+
+const secretOwnerPrefix = "secret-owner/"
+
+// SecretOwners returns which client took secrets from sources under which name. It is
+// never another's, whoever bears the name later.
+func SecretOwners(tx Tx) (map[string]state.ClientID, error) {
+	all, err := all[secretOwner](tx, bucketMeta, secretOwnerPrefix)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]state.ClientID, len(all))
+	for _, o := range all {
+		out[o.Name] = o.Client
+	}
+	return out, nil
+}
+
+// PutSecretOwner notes it.
+func PutSecretOwner(tx Tx, name string, id state.ClientID) error {
+	return put(tx, bucketMeta, secretOwnerPrefix+name, secretOwner{name, id})
 }
 
 // DeleteSecret removes every version of a secret.
