@@ -1,0 +1,2 @@
+// Package cloudflare keeps records at Cloudflare.
+package cloudflare
