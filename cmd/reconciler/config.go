@@ -208,7 +208,7 @@ type ProvidersConfig struct {
 
 // notYet are the vendors that can be configured, and that nothing here talks to.
 func notYet() []string {
-	return []string{"cloudflare", "ploi", "postgres", "railway", "resend", "stripe", "vercel"}
+	return []string{"ploi", "postgres", "railway", "resend", "stripe", "vercel"}
 }
 
 // EmbeddedConfig switches on sqlite, local sites, local DNS and the mailbox.
@@ -266,7 +266,7 @@ type KeyConfig struct {
 
 // NetworkConfig is what closed networks need.
 type NetworkConfig struct {
-	Resolvers    []string `yaml:"resolvers"` // not used yet
+	Resolvers    []string `yaml:"resolvers"` // asked whether a record is there, beside the zone's own servers
 	Proxy        string   `yaml:"proxy"`     // not used yet
 	CAFile       string   `yaml:"caFile"`
 	AllowPrivate []string `yaml:"allowPrivate"` // prefixes that probes may reach
@@ -367,6 +367,9 @@ func (c *Config) check() []string {
 			bad("providers.%s: this version does not talk to %s yet; take the block out, and use sqlite, local or external in manifests", name, name)
 		}
 	}
+	for _, text := range c.checkCloudflare() {
+		bad("%s", text)
+	}
 	if d := c.Platform.BaseDomain; strings.ContainsAny(d, "/: ") {
 		bad("platform.baseDomain is %q: it is a host name, without a scheme, a port or a path", d)
 	}
@@ -421,7 +424,7 @@ func (c *Config) notices() []string {
 	}
 	unused("api", len(c.API.Tokens) > 0 || c.API.GitHub.Org != "" || len(c.API.GitHub.Teams) > 0)
 	unused("notify", !reflect.ValueOf(c.Notify).IsZero())
-	unused("network.resolvers", len(c.Network.Resolvers) > 0)
+	unused("network.resolvers", len(c.Network.Resolvers) > 0 && !c.asksCloudflare())
 	unused("network.proxy", c.Network.Proxy != "")
 	d := c.Platform.Defaults
 	for _, x := range []struct{ field, name string }{{"deployment", d.Deployment}, {"database", d.Database}, {"dns", d.DNS}} {
