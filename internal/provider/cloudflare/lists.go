@@ -204,7 +204,7 @@ func (p *Provider) records(ctx context.Context, zone string, filter url.Values, 
 }
 
 func (p *Provider) readPages(ctx context.Context, zone string, filter url.Values, each int) (all []record, whole bool, err error) {
-	seen := map[string]bool{}
+	seen, total := map[string]bool{}, -1
 	for n := 1; ; n++ {
 		q := url.Values{"page": {strconv.Itoa(n)}, "per_page": {strconv.Itoa(each)}}
 		for name, values := range filter {
@@ -227,7 +227,12 @@ func (p *Provider) readPages(ctx context.Context, zone string, filter url.Values
 				all = append(all, r)
 			}
 		}
+		if info.told && total < 0 {
+			total = info.total
+		}
 		switch {
+		case info.told && info.total != total:
+			return nil, false, nil // what was on a later page may be on an earlier one by now
 		case len(all) > maxListed:
 			return nil, false, &provider.Error{Kind: provider.Unsupported, Provider: Name, Op: "observe", Message: fmt.Sprintf("a list has more than %d records", maxListed)}
 		case !info.told && len(part) < each:
