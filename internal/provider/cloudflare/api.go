@@ -123,6 +123,11 @@ func (p *Provider) call(ctx context.Context, op, method, path string, q url.Valu
 		}
 		body = data
 	}
+	if p.o.HTTP.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.o.HTTP.Timeout)
+		defer cancel()
+	}
 	noted, note := httpapi.WithNote(ctx)
 	failed := p.raw(noted, method, path, body)
 	if err := p.judge.Judge(k, note, failed); err != nil {

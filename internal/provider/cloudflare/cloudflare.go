@@ -92,6 +92,7 @@ func New(o Options) (*Provider, error) {
 	}
 	h := *o.HTTP
 	h.Transport = httpapi.Noting{Base: o.HTTP.Transport}
+	h.Timeout = 0 // call sets it: the library leaves answers of 429 and 5xx open, and with them the client's timer
 	api, err := vendor.NewWithAPIToken(o.Token.Reveal(), vendor.BaseURL(o.URL), vendor.HTTPClient(&h), vendor.UsingRetryPolicy(0, 0, 0),
 		vendor.UsingRateLimit(math.MaxFloat64), vendor.UserAgent("reconciler"))
 	if err != nil {
