@@ -24,6 +24,14 @@ func (z Zone) show() map[string]any {
 	if z.Status != "active" {
 		out["activated_on"] = nil
 	}
+	may := []string{"#zone:read", "#dns_records:read"}
+	if !z.ReadOnly {
+		may = append(may, "#dns_records:edit")
+	}
+	if !z.NoPurge {
+		may = append(may, "#cache_purge:edit")
+	}
+	out["permissions"] = may
 	return out
 }
 
