@@ -136,6 +136,14 @@ func split(id string) (zone, record string, ok bool) {
 	return zone, record, ok && idShape.MatchString(zone) && idShape.MatchString(record)
 }
 
+// find is split for ids that people wrote, too: with one zone its records need not name it.
+func (p *Provider) find(id string) (zone, record string, ok bool) {
+	if p.o.ZoneID != "" && idShape.MatchString(id) {
+		return p.o.ZoneID, id, true
+	}
+	return split(id)
+}
+
 // Observe implements provider.Reader. With a wish it finds the records of the wish's name and
 // type, whatever they say and whosever they are.
 func (p *Provider) Observe(ctx context.Context, q provider.Query) ([]provider.Object, error) {
@@ -144,7 +152,7 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) ([]provider.Ob
 		return nil, err
 	}
 	if q.ID != "" {
-		zoneID, id, ok := split(q.ID)
+		zoneID, id, ok := p.find(q.ID)
 		if !ok {
 			return nil, nil // nothing here has such an id
 		}
@@ -332,7 +340,7 @@ func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (prov
 	if err := p.ready(ctx, op, w.Ref.Kind); err != nil {
 		return provider.Object{}, err
 	}
-	zoneID, record, ok := split(id)
+	zoneID, record, ok := p.find(id)
 	if !ok {
 		return provider.Object{}, &provider.Error{Kind: provider.NotFound, Provider: Name, Op: op, Message: "record " + word(id) + " is not here"}
 	}
@@ -349,7 +357,7 @@ func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (prov
 	case !z.holds(b.Name):
 		return provider.Object{}, refusal(op, "%s is not in the zone %s, where the record is", b.Name, z.Name)
 	}
-	b.Comment = comment(w, p.lists.noted(id))
+	b.Comment = comment(w, p.lists.noted(zoneID + "/" + record))
 	r, err := p.write(ctx, zoneID, &change{op: op, id: record, body: b})
 	if err != nil {
 		return provider.Object{}, err
@@ -377,7 +385,7 @@ func (p *Provider) Delete(ctx context.Context, kind state.Kind, id string) error
 	if err := p.ready(ctx, op, kind); err != nil {
 		return err
 	}
-	zoneID, record, ok := split(id)
+	zoneID, record, ok := p.find(id)
 	if !ok {
 		return nil // nothing here has such an id
 	}

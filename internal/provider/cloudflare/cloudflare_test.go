@@ -138,6 +138,22 @@ func TestZones(t *testing.T) {
 	hidden.fails(err, provider.Denied, "9109")
 }
 
+// What is named in adopt: is found by the id that Cloudflare shows, where there is one zone.
+func TestIDsOfPeople(t *testing.T) {
+	w := newWorld(t, setup{zoneID: shopID})
+	id, err := w.vendor.Add(simulated.Record{Zone: shopID, Type: "A", Name: "old.shops.example", Content: "192.0.2.7", TTL: 300})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := w.byID(id); o == nil || o.ID != shopID+"/"+id || !o.Mark.IsZero() {
+		t.Errorf("got %+v", o)
+	}
+	w.open(setup{}, w.wire)
+	if o := w.byID(id); o != nil {
+		t.Errorf("of no zone: %+v", o)
+	}
+}
+
 // More records of a name than a page holds are all seen.
 func TestPages(t *testing.T) {
 	w := newWorld(t, setup{})

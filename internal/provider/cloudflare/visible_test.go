@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,11 +110,11 @@ func TestDNS(t *testing.T) {
 		"m.example. MX": "m.example. 60 IN MX 10 Mx.Example.", "t.example. TXT": `t.example. 60 IN TXT "` + long[:255] + `" "` + long[255:] + `"`, "q.example. TXT": `q.example. 60 IN TXT "say \"hi\" \009"`,
 		"s.example. SRV": "s.example. 60 IN SRV 20 5 443 sip.example.", "i.example. CAA": `i.example. 60 IN CAA 0 issue "ca.example"`,
 	}
-	refused := false
+	var refused atomic.Bool
 	handler := dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg)
 		m.SetReply(q)
-		if refused {
+		if refused.Load() {
 			m.Rcode = dns.RcodeRefused
 		} else if text, ok := zone[q.Question[0].Name+" "+dns.TypeToString[q.Question[0].Qtype]]; ok {
 			rr, err := dns.NewRR(text)
@@ -157,7 +158,7 @@ func TestDNS(t *testing.T) {
 	if found, err := ask(t.Context(), ada, "A", "nothing.example"); err != nil || len(found) > 0 {
 		t.Errorf("nothing: %v, %v", found, err)
 	}
-	refused = true
+	refused.Store(true)
 	if _, err := ask(t.Context(), ada, "A", "a.example"); err == nil {
 		t.Error("a refusal is an absence")
 	}

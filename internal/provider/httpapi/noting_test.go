@@ -40,15 +40,21 @@ func TestNoting(t *testing.T) {
 		read, write provider.ErrorKind
 		says        string
 	}{
-		"success":      {func(w http.ResponseWriter) { fmt.Fprint(w, `{}`) }, "", "", ""},
-		"a page":       {func(w http.ResponseWriter) { w.Header().Set("Content-Type", "text/html"); fmt.Fprint(w, "<html>") }, provider.Transient, provider.Uncertain, "text/html"},
-		"no answer":    {func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, provider.Transient, provider.Uncertain, "no answer"},
-		"cut off":      {func(w http.ResponseWriter) { w.Header().Set("Content-Length", "9"); fmt.Fprint(w, `{}`) }, provider.Transient, provider.Uncertain, "no answer"},
-		"too large":    {func(w http.ResponseWriter) { fmt.Fprint(w, strings.Repeat(" ", maxBody+1)) }, provider.Transient, provider.Uncertain, "more than 4 MiB"},
-		"its own word": {func(w http.ResponseWriter) { w.WriteHeader(400); fmt.Fprint(w, `{"error":{"code":"taken","message":"taken"}}`) }, provider.Conflict, provider.Conflict, "taken"},
-		"broken":       {func(w http.ResponseWriter) { w.WriteHeader(502) }, provider.Transient, provider.Uncertain, "502"},
-		"slower":       {func(w http.ResponseWriter) { w.Header().Set("Retry-After", "20"); w.WriteHeader(429) }, provider.RateLimited, provider.RateLimited, ""},
-		"elsewhere":    {func(w http.ResponseWriter) { w.Header().Set("Location", "http://elsewhere.example/"); w.WriteHeader(307) }, provider.Transient, provider.Uncertain, "307"},
+		"success":   {func(w http.ResponseWriter) { fmt.Fprint(w, `{}`) }, "", "", ""},
+		"a page":    {func(w http.ResponseWriter) { w.Header().Set("Content-Type", "text/html"); fmt.Fprint(w, "<html>") }, provider.Transient, provider.Uncertain, "text/html"},
+		"no answer": {func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, provider.Transient, provider.Uncertain, "no answer"},
+		"cut off":   {func(w http.ResponseWriter) { w.Header().Set("Content-Length", "9"); fmt.Fprint(w, `{}`) }, provider.Transient, provider.Uncertain, "no answer"},
+		"too large": {func(w http.ResponseWriter) { fmt.Fprint(w, strings.Repeat(" ", maxBody+1)) }, provider.Transient, provider.Uncertain, "more than 4 MiB"},
+		"its own word": {func(w http.ResponseWriter) {
+			w.WriteHeader(400)
+			fmt.Fprint(w, `{"error":{"code":"taken","message":"taken"}}`)
+		}, provider.Conflict, provider.Conflict, "taken"},
+		"broken": {func(w http.ResponseWriter) { w.WriteHeader(502) }, provider.Transient, provider.Uncertain, "502"},
+		"slower": {func(w http.ResponseWriter) { w.Header().Set("Retry-After", "20"); w.WriteHeader(429) }, provider.RateLimited, provider.RateLimited, ""},
+		"elsewhere": {func(w http.ResponseWriter) {
+			w.Header().Set("Location", "http://elsewhere.example/")
+			w.WriteHeader(307)
+		}, provider.Transient, provider.Uncertain, "307"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { c.do(w) }))
