@@ -9,6 +9,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/provider/cloudflare/simulated"
 	"github.com/compassdigital/reconciler/internal/simulator"
+	"github.com/compassdigital/reconciler/internal/state"
 )
 
 // Cloudflare is opened where the configuration asks for it, with the token from wherever.
@@ -125,4 +126,64 @@ func TestCloudflareFromCommitToRecord(t *testing.T) {
 	w.push()
 	w.apply()
 	want("removed")
+}
+
+// Cloudflare answers 500 three times: it is looked into, tried again, and one record results.
+func TestS27CloudflareFails(t *testing.T) {
+	w, vendor, faults := cloudflareOf(t)
+	faults.Add(simulator.Fault{Method: "POST", Path: "/client/v4/zones/*/dns_records", Times: 3, Do: simulator.Refuse(500, nil, "<html>")})
+	w.commit(map[string]string{"clients/bakery.yaml": manifestOf("bakery", "dns: {provider: cloudflare}")})
+	for range 5 {
+		if rowOf(w.apply(), "bakery").Status == string(state.StatusActive) {
+			break
+		}
+	}
+	w.active("bakery")
+	if got := recordsAt(vendor); !slices.Equal(got, []string{"A bakery.localhost 127.0.0.1 ours"}) || faults.Happened()["refused"] != 3 {
+		t.Errorf("%v after %v", got, faults.Happened())
+	}
+}
+
+// A record that somebody edits in the dashboard is found by the schedule and put back where
+// the policy says so; a comment that somebody edits is no difference, and loses no record.
+func TestS41EditedAtCloudflare(t *testing.T) {
+	w, vendor, _ := cloudflareOf(t)
+	w.everySecond()
+	w.start()
+	w.commit(map[string]string{"clients/bakery.yaml": manifestOf("bakery", "dns: {provider: cloudflare, records: [{type: MX, name: post, content: MX.Example., priority: 10}, {type: CNAME, name: static, content: CDN.Example.}, {type: TXT, name: note, content: '\"a note\"'}]}",
+		"drift: {fields: [{field: record.content, policy: heal}]}")})
+	w.active("bakery")
+	w.until("a first look", func() bool { return !rowOf(w.status(), "bakery").LastLook.IsZero() })
+	if d := w.why("bakery").DriftRows; len(d) > 0 {
+		t.Errorf("right after they were made they differ: %+v", d)
+	}
+	content := func(kind string) (is string) {
+		for _, r := range vendor.Records("zone1") {
+			if r.Type == kind {
+				is += r.Content + " " + r.Comment
+			}
+		}
+		return is
+	}
+	note := content("TXT")
+	for _, r := range vendor.Records("zone1") {
+		if err := vendor.Edit(r.ID, func(r *simulated.Record) {
+			switch r.Type {
+			case "CNAME":
+				r.Content = "other.example"
+			case "TXT":
+				r.Comment = "tidied up"
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.until("it is put back", func() bool { return strings.HasPrefix(content("CNAME"), "cdn.example reconciler:") })
+	w.until("the pass ends", func() bool { d := w.why("bakery"); return d.Status == "active" && len(d.DriftRows) == 0 })
+	if got := content("TXT"); got != `"a note" tidied up` {
+		t.Errorf("the note is %q", got)
+	}
+	w.commit(map[string]string{"clients/bakery.yaml": manifestOf("bakery", "dns: {provider: cloudflare, records: [{type: TXT, name: note, content: a note, ttl: 600}]}")})
+	w.apply()
+	w.until("the mark is back", func() bool { return strings.HasPrefix(content("TXT"), note) })
 }

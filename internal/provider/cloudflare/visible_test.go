@@ -134,7 +134,11 @@ func TestDNS(t *testing.T) {
 	server := &dns.Server{PacketConn: packets, Handler: handler}
 	done := make(chan error)
 	go func() { done <- server.ActivateAndServe() }()
-	t.Cleanup(func() { _ = server.Shutdown(); <-done })
+	t.Cleanup(func() {
+		if err := errors.Join(server.Shutdown(), <-done); err != nil {
+			t.Error(err)
+		}
+	})
 	_, port, _ := net.SplitHostPort(packets.LocalAddr().String())
 	ask := DNS(Asking{Resolvers: []string{packets.LocalAddr().String()}, Port: port, Resolve: func(_ context.Context, host string) ([]netip.Addr, error) {
 		if host != ada+"." {

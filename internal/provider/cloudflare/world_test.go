@@ -149,7 +149,7 @@ func (d *direct) RoundTrip(r *http.Request) (a *http.Response, err error) {
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			if v != http.ErrAbortHandler {
+			if e, ok := v.(error); !ok || !errors.Is(e, http.ErrAbortHandler) {
 				panic(v)
 			}
 			a, err = nil, io.ErrUnexpectedEOF

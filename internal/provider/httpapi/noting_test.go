@@ -46,14 +46,17 @@ func TestNoting(t *testing.T) {
 		"cut off":   {func(w http.ResponseWriter) { w.Header().Set("Content-Length", "9"); fmt.Fprint(w, `{}`) }, provider.Transient, provider.Uncertain, "no answer"},
 		"too large": {func(w http.ResponseWriter) { fmt.Fprint(w, strings.Repeat(" ", maxBody+1)) }, provider.Transient, provider.Uncertain, "more than 4 MiB"},
 		"its own word": {func(w http.ResponseWriter) {
-			w.WriteHeader(400)
+			w.WriteHeader(http.StatusBadRequest)
 			fmt.Fprint(w, `{"error":{"code":"taken","message":"taken"}}`)
 		}, provider.Conflict, provider.Conflict, "taken"},
-		"broken": {func(w http.ResponseWriter) { w.WriteHeader(502) }, provider.Transient, provider.Uncertain, "502"},
-		"slower": {func(w http.ResponseWriter) { w.Header().Set("Retry-After", "20"); w.WriteHeader(429) }, provider.RateLimited, provider.RateLimited, ""},
+		"broken": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) }, provider.Transient, provider.Uncertain, "502"},
+		"slower": {func(w http.ResponseWriter) {
+			w.Header().Set("Retry-After", "20")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}, provider.RateLimited, provider.RateLimited, ""},
 		"elsewhere": {func(w http.ResponseWriter) {
 			w.Header().Set("Location", "http://elsewhere.example/")
-			w.WriteHeader(307)
+			w.WriteHeader(http.StatusTemporaryRedirect)
 		}, provider.Transient, provider.Uncertain, "307"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -107,7 +107,7 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("%d records", n)
 	}
 	for header, want := range map[string]int{"": 400, "Bearer other": 403} {
-		r := httptest.NewRequest("GET", base+"/zones", nil)
+		r := httptest.NewRequest(http.MethodGet, base+"/zones", nil)
 		r.Header.Set("Authorization", header)
 		w := httptest.NewRecorder()
 		if v.ServeHTTP(w, r); w.Code != want {
