@@ -209,6 +209,11 @@ func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (prov
 	case !z.holds(b.Name):
 		return provider.Object{}, refusal(op, "%s is not in the zone %s, where the record is", b.Name, z.Name)
 	}
+	if !p.lists.keeps(zoneID+"/"+record, b) {
+		if _, err := p.byName(ctx, b.Type, b.Name, &w); err != nil { // would it turn somebody else's?
+			return provider.Object{}, as(op, err)
+		}
+	}
 	b.Comment = comment(w, p.lists.noted(zoneID+"/"+record))
 	r, err := p.write(ctx, zoneID, &change{op: op, id: record, body: b})
 	if err != nil {
@@ -227,6 +232,7 @@ func (p *Provider) wrote(ctx context.Context, z zone, r record) provider.Object 
 func (p *Provider) show(ctx context.Context, zoneID string, r record) provider.Object {
 	o := r.object(zoneID)
 	p.lists.note(o.ID, r.Comment)
+	p.lists.seen(o.ID, r)
 	o.Phase, o.Message = p.visible(ctx, o.ID)
 	return o
 }

@@ -204,6 +204,32 @@ func TestP3StrangersRecords(t *testing.T) {
 	}
 }
 
+// Cloudflare proxies the addresses of a name alike: an update that would turn somebody else's
+// is not made.
+func TestP3UpdatesTurnNoStranger(t *testing.T) {
+	w := newWorld(t, setup{})
+	name := "bakery.shops.example"
+	o := w.create(wish("A", name, "192.0.2.7"))
+	if _, err := w.vendor.Add(simulated.Record{Zone: shopID, Type: "AAAA", Name: name, Content: "2001:db8::1", TTL: 300}); err != nil {
+		t.Fatal(err)
+	}
+	for _, restarted := range []bool{false, true} {
+		if restarted {
+			w.open(setup{}, w.wire)
+		}
+		_, err := w.p.Update(t.Context(), o.ID, wish("A", name, "192.0.2.7", "proxied=true"))
+		w.fails(err, provider.Conflict, "AAAA bakery.shops.example")
+		if _, err := w.p.Update(t.Context(), o.ID, wish("A", name, "192.0.2.8")); err != nil {
+			t.Errorf("what turns nobody: %v", err)
+		}
+	}
+	for _, r := range w.vendor.Records(shopID) {
+		if r.Proxied {
+			t.Errorf("turned: %+v", r)
+		}
+	}
+}
+
 // A record of ours that changes its type is replaced in one batch; the delete that comes
 // after finds nothing, and that is well.
 func TestTypeChangesInOneBatch(t *testing.T) {
@@ -263,8 +289,11 @@ func TestCommentsOfPeople(t *testing.T) {
 	if seen := edit("reconciler:0badcafe/bakery-1a2b/1 reconciler:0badcafe/florist-9/1"); !seen.Mark.IsZero() {
 		t.Errorf("two marks are one: %v", seen.Mark)
 	}
+	if got := comment(wished, strings.Repeat("word ", 40)); len(got) < 200 || len(got) > maxLarge {
+		t.Errorf("of a large plan: %d: %q", len(got), got)
+	}
 	// What is too long for a comment is left out, never the mark.
-	if got := comment(wished, strings.Repeat("word ", 40)); len(got) > maxComment || !strings.HasPrefix(got, mark.Text()+" #a1b2c3 word") {
+	if got := comment(wished, strings.Repeat("word ", 19)); len(got) > maxComment || !strings.HasPrefix(got, mark.Text()+" #a1b2c3 word") {
 		t.Errorf("%d: %q", len(got), got)
 	}
 }

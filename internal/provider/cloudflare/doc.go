@@ -3,7 +3,8 @@
 // # Model
 //
 // An object is a record: A, AAAA, CAA, CNAME, MX, SRV or TXT. Its id is the zone's and the
-// record's, with a slash between, so that it is found without its name. The zone is the one
+// record's, with a slash between, so that it is found without its name (where a zone is
+// configured, a person may name the record's alone). The zone is the one
 // that is configured, or of those that the token sees (in however many accounts) the one with
 // the longest name that holds the record's; the list of zones counts for ten minutes, and is
 // read again for a name that it lacks. A zone that is not there, or not active, is an error.
@@ -22,7 +23,8 @@
 //	Observe by name   the zone's records of that name, now; reported are those of the type
 //	Owned             a list of every zone, of the comments that name the installation
 //	Create            POST; where a record of ours of another type has the name: one batch
-//	Update            PATCH of all that a wish says
+//	Update            PATCH of all that a wish says; one that turns the proxy on or off looks
+//	                  at the name first
 //	Delete            DELETE; the absent is deleted
 //
 // Writes of one zone that come within 20 ms go as one batch (batch.go).
@@ -35,7 +37,8 @@
 // taken from a list that was kept. A record that is not ours is never changed and never
 // deleted, an equal one is reported without a mark; one in the way is a Conflict that says
 // what to do. Where Cloudflare would change the proxying of somebody else's address by ours
-// (it treats the addresses of a name alike), the look says so, before anything is written.
+// (it treats the addresses of a name alike), the look or the update says so, before anything
+// is written.
 // Answers are bounded and checked: a write whose answer is not about what was sent is
 // Uncertain.
 //

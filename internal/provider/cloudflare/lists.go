@@ -47,6 +47,7 @@ type lists struct {
 	exact map[string]time.Time // objects' ids → since when they are read by themselves
 	full  time.Time            // when there were too many
 	notes map[string]string    // ids → comments in which a person wrote, too
+	proxy map[string]bool      // addresses' ids → whether they were proxied when last seen
 }
 
 // listed is one zone.
@@ -61,7 +62,7 @@ type listed struct {
 }
 
 func newLists() lists {
-	return lists{zones: map[string]*listed{}, exact: map[string]time.Time{}, notes: map[string]string{}}
+	return lists{zones: map[string]*listed{}, exact: map[string]time.Time{}, notes: map[string]string{}, proxy: map[string]bool{}}
 }
 
 // exactly lets a record be read by itself for a while.
@@ -95,6 +96,23 @@ func (l *lists) note(id, comment string) {
 	} else if len(l.notes) < maxNotes {
 		l.notes[id] = comment
 	}
+}
+
+// seen remembers whether an address is proxied.
+func (l *lists) seen(id string, r record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, known := l.proxy[id]; (r.Type == "A" || r.Type == "AAAA") && (known || len(l.proxy) < maxExact) {
+		l.proxy[id] = r.Proxied
+	}
+}
+
+// keeps says that an update leaves the proxying of a record as it is known to be.
+func (l *lists) keeps(id string, b body) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	is, known := l.proxy[id]
+	return b.Type != "A" && b.Type != "AAAA" || known && b.Proxied != nil && *b.Proxied == is
 }
 
 func (l *lists) noted(id string) string {

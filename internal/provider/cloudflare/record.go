@@ -20,7 +20,8 @@ const (
 	maxName    = 253     // bytes, without a dot at the end
 	maxContent = 4 << 10 // bytes of a record
 	maxAnswer  = 64 << 10
-	maxComment = 100 // characters; 500 on larger plans
+	maxComment = 100 // characters
+	maxLarge   = 500 // of a larger plan
 	maxPort    = 65535
 )
 
@@ -142,8 +143,12 @@ func comment(w provider.Wish, before string) string {
 			words = append(words, word)
 		}
 	}
+	most := maxComment
+	if utf8.RuneCountInString(before) > most {
+		most = maxLarge // this zone has one
+	}
 	out := strings.TrimSpace(strings.Join(words, " "))
-	for len(words) > 1 && utf8.RuneCountInString(out) > maxComment {
+	for len(words) > 1 && utf8.RuneCountInString(out) > most {
 		words = words[:len(words)-1]
 		out = strings.Join(words, " ")
 	}
@@ -238,8 +243,10 @@ func bodyOf(w provider.Wish) (body, error) {
 // nameOf is the wished name in Punycode, without a dot at its end.
 func nameOf(w provider.Wish) (string, error) {
 	name := strings.ToLower(strings.TrimSuffix(w.Get("name"), "."))
-	if ascii, err := idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.Transitional(false)).ToASCII(name); err == nil && !strings.HasPrefix(name, "*.") {
-		name = ascii
+	if strings.ContainsFunc(name, func(c rune) bool { return c >= utf8.RuneSelf }) {
+		if ascii, err := idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.Transitional(false)).ToASCII(name); err == nil {
+			name = ascii
+		}
 	}
 	if name == "" || len(name) > maxName || strings.ContainsFunc(name, func(c rune) bool {
 		return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' && c != '*'
