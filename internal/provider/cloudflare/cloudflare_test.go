@@ -388,3 +388,21 @@ func TestLimit(t *testing.T) {
 	w.clock.add(5 * time.Minute)
 	w.create(wish("A", "c.shops.example", "192.0.2.7"))
 }
+
+// pausing is a transport that makes no call for a while, and says so itself.
+type pausing struct{ err error }
+
+func (p pausing) RoundTrip(*http.Request) (*http.Response, error) { return nil, p.err }
+
+// What the transport below says is what the caller hears, through cloudflare-go.
+func TestTheTransportsOwnWord(t *testing.T) {
+	w := newWorld(t, setup{zoneID: shopID})
+	w.create(wish("A", "a.shops.example", "192.0.2.7"))
+	until := w.clock.now().Add(time.Minute)
+	w.open(setup{zoneID: shopID}, pausing{&provider.Error{Kind: provider.Transient, Message: "it does not answer and is left alone", Until: until}})
+	_, err := w.p.Create(t.Context(), wish("A", "b.shops.example", "192.0.2.7"))
+	w.fails(err, provider.Transient, "cloudflare create: transient: it does not answer and is left alone")
+	if !provider.UntilOf(err).Equal(until) {
+		t.Errorf("until %s", provider.UntilOf(err))
+	}
+}
