@@ -2,10 +2,13 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider/cloudflare/simulated"
 	"github.com/compassdigital/reconciler/internal/simulator"
@@ -55,12 +58,13 @@ func TestCloudflareIsConfigured(t *testing.T) {
 	}
 }
 
-// cloudflareOf is an installation with a simulated Cloudflare that holds the zone localhost.
-func cloudflareOf(t *testing.T) (*world, *simulated.Vendor, *simulator.Faults) {
+// cloudflareOf is an installation with a simulated Cloudflare that holds the zone localhost,
+// with lists as late as lag says.
+func cloudflareOf(t *testing.T, lag func() time.Duration) (*world, *simulated.Vendor, *simulator.Faults) {
 	t.Helper()
 	faults := &simulator.Faults{}
 	w := newWorld(t, map[string]string{"clients/florist.yaml": manifestOf("florist")})
-	vendor, err := simulated.New(simulated.Options{Faults: faults, Token: w.env["CLOUDFLARE_API_TOKEN"], Zones: []simulated.Zone{{ID: "zone1", Name: "localhost", Account: "agency"}}})
+	vendor, err := simulated.New(simulated.Options{Now: w.now, Lag: lag, Faults: faults, Token: w.env["CLOUDFLARE_API_TOKEN"], Zones: []simulated.Zone{{ID: "zone1", Name: "localhost", Account: "agency"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +91,7 @@ func recordsAt(v *simulated.Vendor) (out []string) {
 // Cloudflare, though the first answer is lost; what was there before stays as it is, and
 // once all is well nothing is written any more.
 func TestCloudflareFromCommitToRecord(t *testing.T) {
-	w, vendor, faults := cloudflareOf(t)
+	w, vendor, faults := cloudflareOf(t, nil)
 	for _, r := range []simulated.Record{{Type: "TXT", Name: "shop.localhost", Content: "by hand"}, {Type: "MX", Name: "bakery.localhost", Content: "mx.example", Priority: new(int), TTL: 300}} {
 		r.Zone = "zone1"
 		if _, err := vendor.Add(r); err != nil {
@@ -130,7 +134,7 @@ func TestCloudflareFromCommitToRecord(t *testing.T) {
 
 // Cloudflare answers 500 three times: it is looked into, tried again, and one record results.
 func TestS27CloudflareFails(t *testing.T) {
-	w, vendor, faults := cloudflareOf(t)
+	w, vendor, faults := cloudflareOf(t, nil)
 	faults.Add(simulator.Fault{Method: "POST", Path: "/client/v4/zones/*/dns_records", Times: 3, Do: simulator.Refuse(500, nil, "<html>")})
 	w.commit(map[string]string{"clients/bakery.yaml": manifestOf("bakery", "dns: {provider: cloudflare}")})
 	for range 5 {
@@ -147,7 +151,7 @@ func TestS27CloudflareFails(t *testing.T) {
 // A record that somebody edits in the dashboard is found by the schedule and put back where
 // the policy says so; a comment that somebody edits is no difference, and loses no record.
 func TestS41EditedAtCloudflare(t *testing.T) {
-	w, vendor, _ := cloudflareOf(t)
+	w, vendor, _ := cloudflareOf(t, nil)
 	w.everySecond()
 	w.start()
 	w.commit(map[string]string{"clients/bakery.yaml": manifestOf("bakery", "dns: {provider: cloudflare, records: [{type: MX, name: post, content: MX.Example., priority: 10}, {type: CNAME, name: static, content: CDN.Example.}, {type: TXT, name: note, content: '\"a note\"'}]}",
@@ -186,4 +190,37 @@ func TestS41EditedAtCloudflare(t *testing.T) {
 	w.commit(map[string]string{"clients/bakery.yaml": manifestOf("bakery", "dns: {provider: cloudflare, records: [{type: TXT, name: note, content: a note, ttl: 600}]}")})
 	w.apply()
 	w.until("the mark is back", func() bool { return strings.HasPrefix(content("TXT"), note) })
+}
+
+// With the first answer to every create dropped, alone or in a batch, and lists that are a
+// minute late, one record of each results.
+func TestP3CloudflareDropsEveryFirstAnswer(t *testing.T) {
+	w, vendor, faults := cloudflareOf(t, func() time.Duration { return time.Minute })
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	for _, path := range []string{"/client/v4/zones/*/dns_records", "/client/v4/zones/*/dns_records/batch"} {
+		faults.Add(simulator.Fault{Method: "POST", Path: path, Times: -1, Do: simulator.LoseAnswer(), Match: func(_ *http.Request, body []byte) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			first := false
+			for _, content := range []string{`"127.0.0.1"`, `"192.0.2.7"`, `"mx.example"`, `one`, `"ca.example"`} {
+				if strings.Contains(string(body), content) && !seen[content] {
+					seen[content], first = true, true
+				}
+			}
+			return first
+		}})
+	}
+	w.commit(map[string]string{"clients/bakery.yaml": manifestOf("bakery", `dns: {provider: cloudflare, records: [{type: A, name: static, content: 192.0.2.7}, {type: MX, name: post, content: mx.example, priority: 5}, {type: TXT, name: note, content: one}, {type: CAA, name: "@", content: '0 issue "ca.example"'}]}`)})
+	for range 5 {
+		if rowOf(w.apply(), "bakery").Status == string(state.StatusActive) {
+			break
+		}
+	}
+	w.active("bakery")
+	want := []string{"A bakery.localhost 127.0.0.1 ours", "A static.bakery.localhost 192.0.2.7 ours", `CAA bakery.localhost 0 issue "ca.example" ours`, "MX post.bakery.localhost mx.example ours", `TXT note.bakery.localhost "one" ours`}
+	if got := recordsAt(vendor); !slices.Equal(got, want) || faults.Happened()["answer lost"] == 0 {
+		t.Errorf("%s\nafter %v", strings.Join(got, "\n"), faults.Happened())
+	}
+	t.Logf("%v", faults.Happened())
 }
