@@ -65,6 +65,8 @@ func layers() map[string]string {
 		"provider/postgres/postgrestest": "",
 		"provider/ploi":                  "provider provider/httpapi state",
 		"provider/ploi/simulated":        "simulator",
+		"provider/cloudflare":            "provider provider/httpapi state",
+		"provider/cloudflare/simulated":  "simulator",
 		"provider/railway/simulated":     "simulator",
 	}
 }

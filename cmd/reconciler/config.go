@@ -211,7 +211,7 @@ type ProvidersConfig struct {
 
 // notYet are the vendors that can be configured, and that nothing here talks to.
 func notYet() []string {
-	return []string{"cloudflare", "resend", "stripe", "vercel"}
+	return []string{"resend", "stripe", "vercel"}
 }
 
 // EmbeddedConfig switches on sqlite, local sites, local DNS and the mailbox.
@@ -271,7 +271,7 @@ type KeyConfig struct {
 
 // NetworkConfig is what closed networks need.
 type NetworkConfig struct {
-	Resolvers    []string `yaml:"resolvers"` // not used yet
+	Resolvers    []string `yaml:"resolvers"` // asked whether a record is there, beside the zone's own servers
 	Proxy        string   `yaml:"proxy"`     // for vendors; else HTTPS_PROXY and its like decide
 	CAFile       string   `yaml:"caFile"`
 	AllowPrivate []string `yaml:"allowPrivate"` // prefixes that probes may reach
@@ -376,7 +376,7 @@ func (c *Config) check() []string {
 	if p := c.Providers.Postgres; p.DSN.Empty() && (slices.Contains(c.blocks, "postgres") || p.Host != "" || p.ConnectionLimit != 0) {
 		bad("providers.postgres.dsn, or dsnFile, is missing: postgres://USER:PASSWORD@HOST:5432/postgres of a role with CREATEDB and CREATEROLE")
 	}
-	for _, text := range c.checkRailway() {
+	for _, text := range slices.Concat(c.checkRailway(), c.checkCloudflare()) {
 		bad("%s", text)
 	}
 	if d := c.Platform.BaseDomain; strings.ContainsAny(d, "/: ") {
@@ -433,7 +433,7 @@ func (c *Config) notices() []string {
 	}
 	unused("api", len(c.API.Tokens) > 0 || c.API.GitHub.Org != "" || len(c.API.GitHub.Teams) > 0)
 	unused("notify", !reflect.ValueOf(c.Notify).IsZero())
-	unused("network.resolvers", len(c.Network.Resolvers) > 0)
+	unused("network.resolvers", len(c.Network.Resolvers) > 0 && !c.asksCloudflare())
 	d := c.Platform.Defaults
 	for _, x := range []struct{ field, name string }{{"deployment", d.Deployment}, {"database", d.Database}, {"dns", d.DNS}} {
 		if slices.Contains(notYet(), x.name) {

@@ -58,8 +58,7 @@ func TestConfigOfTheDesign(t *testing.T) {
 	if got := c.GitHub.App.ID + " " + c.GitHub.App.PrivateKey.Reveal() + " " + c.API.Tokens[0].Token.Reveal() + " " + c.Notify.Webhook.Secret.Reveal(); got != "1234 pem-1 ops-1 hook-2" {
 		t.Errorf("read: %s", got)
 	}
-	want := []string{"api has no effect in this version yet", "notify has no effect in this version yet", "network.resolvers has no effect in this version yet",
-		"platform.defaults.dns is cloudflare, and this version does not talk to cloudflare yet: clients that don't name another provider can't be planned"}
+	want := []string{"api has no effect in this version yet", "notify has no effect in this version yet"}
 	if d := cmp.Diff(want, c.notices()); d != "" {
 		t.Error(d)
 	}

@@ -306,7 +306,7 @@ func (b *builder) recordName(r manifest.Record) string {
 	switch r.Type {
 	case "A", "AAAA", "CNAME":
 	default:
-		name += " #" + hash(r.Content + "\n" + strconv.Itoa(r.Priority))[:6]
+		name += " #" + hash(state.RecordContent(r.Type, r.Content) + "\n" + strconv.Itoa(r.Priority))[:6]
 	}
 	return name
 }
@@ -317,7 +317,7 @@ func (b *builder) addRecord(r manifest.Record) {
 	if ttl == 0 {
 		ttl = defaultTTL
 	}
-	attributes := map[string]state.Value{"type": state.Lit(r.Type), "name": state.Lit(b.fqdn(r.Name)), "content": state.Lit(r.Content), "ttl": state.Lit(strconv.Itoa(ttl))}
+	attributes := map[string]state.Value{"type": state.Lit(r.Type), "name": state.Lit(b.fqdn(r.Name)), "content": state.Lit(state.RecordContent(r.Type, r.Content)), "ttl": state.Lit(strconv.Itoa(ttl))}
 	if r.Type == "MX" || r.Type == "SRV" {
 		attributes["priority"] = state.Lit(strconv.Itoa(r.Priority))
 	}
@@ -327,7 +327,7 @@ func (b *builder) addRecord(r manifest.Record) {
 	ref := b.ref(state.KindRecord, name)
 	for _, have := range b.out {
 		if have.Ref == ref {
-			return // said twice
+			return // said twice, if in two spellings
 		}
 	}
 	b.add(ref, b.in.Effective.DNS.Provider, attributes)

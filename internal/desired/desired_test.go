@@ -419,3 +419,31 @@ func TestParts(t *testing.T) {
 		t.Errorf("the other way round: %v", got)
 	}
 }
+
+// A record that is said in two spellings is one, under one name, whatever the spelling.
+func TestOneSpellingOfRecords(t *testing.T) {
+	names := func(all ...manifest.Record) (out []string) {
+		in := shop()
+		in.Effective.DNS.Records = all
+		got, problems := Resources(in)
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		for _, r := range got {
+			if r.Ref.Kind == state.KindRecord && r.Attributes.Literal("type") == "TXT" {
+				out = append(out, r.Ref.Name+" = "+r.Attributes.Literal("content"))
+			}
+		}
+		return out
+	}
+	plain, quoted := manifest.Record{Type: "TXT", Name: "_verify", Content: "shop 1"}, manifest.Record{Type: "TXT", Name: "_verify", Content: `"shop 1"`}
+	one := names(plain)
+	if len(one) != 1 || !strings.HasSuffix(one[0], " = shop 1") {
+		t.Fatalf("%v", one)
+	}
+	for _, both := range [][]string{names(quoted), names(plain, quoted)} {
+		if len(both) != 1 || both[0] != one[0] {
+			t.Errorf("%v, want %v", both, one)
+		}
+	}
+}

@@ -54,7 +54,8 @@ func (w Wish) Get(name string) string {
 // Phase is how far an object is.
 type Phase string
 
-// The phases. Only deployments and what is built slowly are ever Progressing.
+// The phases. Only deployments, what is built slowly, and records that DNS does not answer
+// with yet are ever Progressing.
 const (
 	Ready       Phase = "ready"
 	Progressing Phase = "progressing"

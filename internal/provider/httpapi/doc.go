@@ -17,6 +17,9 @@
 //
 // A vendor that documents more says it with Client.Classify, by status and code.
 //
+// Below a vendor's library, whose errors lose what came, Noting is the transport: it writes an
+// exchange down in a Note, and Judge says by it what Do would.
+//
 // It promises: one request a call, never a repeat; bodies of at most 4 MiB; no redirect to
 // another host, and none of a write; no token in an error or an address; vendor text is one
 // bounded line. It refuses to wait and to repeat: that is the transport's below it (reads
