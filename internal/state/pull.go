@@ -92,6 +92,6 @@ type Command struct {
 	By      string    `json:"by"`
 	Text    string    `json:"text"`
 	At      time.Time `json:"at"`
-	Outcome string    `json:"outcome"` // done | refused
+	Outcome string    `json:"outcome"` // begun | done | refused
 	Why     string    `json:"why,omitempty"`
 }
