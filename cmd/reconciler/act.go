@@ -197,7 +197,7 @@ use it are planned again.`,
 			fmt.Fprintf(a.out, "%s is forgotten.\n", args[0])
 			return nil
 		}}
-	root.AddCommand(set, a.secretListCommand(&client), rm)
+	root.AddCommand(set, a.secretListCommand(&client), rm, a.rekeyCommand())
 	return root
 }
 

@@ -181,7 +181,7 @@ func (w *world) lying(out *finds) error {
 // notOurs are files that may hold secrets: the key itself, what is the test's own, and the
 // vendor's side, whose sites read their environment.
 func (w *world) notOurs(name string) bool {
-	return name == "key" || w.ears.given[name] || strings.HasPrefix(name, "sites/") || strings.HasPrefix(name, "vendor/sites/")
+	return name == "key" || strings.HasPrefix(name, "key.before-") || w.ears.given[name] || strings.HasPrefix(name, "sites/") || strings.HasPrefix(name, "vendor/sites/")
 }
 
 // state is where the state is.
@@ -213,7 +213,7 @@ func (w *world) unsealed() ([]heard, error) {
 		return nil, err
 	}
 	for line := range strings.Lines(string(text)) {
-		if key, ok := strings.CutPrefix(line, "key "); ok {
+		if name, key, ok := strings.Cut(line, " "); ok && (name == "key" || name == "before" || name == "fingerprints") {
 			raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(key))
 			if err != nil {
 				return nil, err
