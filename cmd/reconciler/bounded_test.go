@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,8 +13,9 @@ import (
 	"github.com/compassdigital/reconciler/internal/store"
 )
 
-// held is what a running program holds, beside memory.
-type held struct{ goroutines, files, due, running, outbox int }
+// held is what a running program holds, beside memory. Packs of the mirror stay open until
+// there are so many that they become one (source: 50).
+type held struct{ goroutines, files, packs, gone, due, running, outbox int }
 
 func (w *world) holds() held {
 	w.t.Helper()
@@ -28,7 +30,18 @@ func (w *world) holds() held {
 		w.t.Fatal(err)
 	}
 	if open, err := os.ReadDir("/proc/self/fd"); err == nil { // where there is none, nobody counts
-		h.files = len(open)
+		for _, e := range open {
+			to, err := os.Readlink("/proc/self/fd/" + e.Name())
+			switch {
+			case err != nil: // closed meanwhile
+			case strings.HasSuffix(to, " (deleted)"):
+				h.gone++
+			case strings.HasSuffix(to, ".pack"):
+				h.packs++
+			default:
+				h.files++
+			}
+		}
 	} else if !errors.Is(err, os.ErrNotExist) {
 		w.t.Fatal(err)
 	}
@@ -40,8 +53,11 @@ func (w *world) holds() held {
 func (h held) more(before held) bool {
 	const idle = 2
 	return h.goroutines > before.goroutines+before.goroutines/20+idle || h.files > before.files+before.files/20+idle ||
+		h.packs > maxMirrorPacks || h.gone > before.gone ||
 		h.due > 0 || h.running > 0 || h.outbox > 0
 }
+
+const maxMirrorPacks = 51
 
 // I14 of the reliability model: what load takes, it gives back: goroutines, open files, the
 // queue, the outbox; and the state grows with what is on record, not with how often it was
@@ -88,6 +104,10 @@ func TestI14BoundedAfterLoad(t *testing.T) {
 	const rounds = 8
 	for round := range rounds {
 		load(2 + round)
+	}
+	for n := range maxMirrorPacks + 5 { // a fetch each, of next to nothing
+		w.commit(map[string]string{"README.md": fmt.Sprint("words ", n)})
+		w.apply()
 	}
 	after := rest(before)
 	if after.more(before) {
