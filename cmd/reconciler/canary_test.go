@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/bolt"
+	"github.com/compassdigital/reconciler/internal/forge"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/secret"
 	"github.com/compassdigital/reconciler/internal/secret/canary"
@@ -181,7 +182,7 @@ func (w *world) lying(out *finds) error {
 // notOurs are files that may hold secrets: the key itself, what is the test's own, and the
 // vendor's side, whose sites read their environment.
 func (w *world) notOurs(name string) bool {
-	return name == "key" || w.ears.given[name] || strings.HasPrefix(name, "sites/") || strings.HasPrefix(name, "vendor/sites/")
+	return name == "key" || strings.HasPrefix(name, "key.before-") || w.ears.given[name] || strings.HasPrefix(name, "sites/") || strings.HasPrefix(name, "vendor/sites/")
 }
 
 // state is where the state is.
@@ -213,7 +214,7 @@ func (w *world) unsealed() ([]heard, error) {
 		return nil, err
 	}
 	for line := range strings.Lines(string(text)) {
-		if key, ok := strings.CutPrefix(line, "key "); ok {
+		if name, key, ok := strings.Cut(line, " "); ok && (name == "key" || name == "before" || name == "fingerprints") {
 			raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(key))
 			if err != nil {
 				return nil, err
@@ -472,6 +473,42 @@ func TestP10LeaksOfKilledProcessesAreFound(t *testing.T) {
 			t.Errorf("not found: %s", sink)
 		}
 	}
+}
+
+// P10, the control of what GitHub is told: a leak in a comment, a status and a deployment is
+// found.
+func TestP10LeaksToGitHubAreFound(t *testing.T) {
+	h := newHub(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery")})
+	h.look()
+	n := h.propose("words", map[string]string{"README.md": "other words\n"})
+	head, api := h.headOf(n), h.daemon.program.github
+	for name, tell := range map[string]func(words string) error{
+		"comment": func(words string) error { _, err := api.CreateComment(t.Context(), n, words); return err },
+		"status": func(words string) error {
+			return api.SetStatus(t.Context(), head, forge.Status{Context: "x", State: forge.Success, Description: words})
+		},
+		"deployment": func(words string) error {
+			_, err := api.CreateDeployment(t.Context(), forge.Deployment{Commit: head, Environment: "x", Task: "x"}, words)
+			return err
+		},
+	} {
+		value := invented("leak in a " + name)
+		h.plant("the leak in a "+name, value)
+		if err := tell("refused: " + value); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	h.stop()
+	found, err := h.leaks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"comment", "status", "deployment"} {
+		if want := "what GitHub is sent holds the leak in a " + name; !slices.ContainsFunc(found, func(f string) bool { return strings.HasPrefix(f, want) }) {
+			t.Errorf("not found: %s; but %v", want, found)
+		}
+	}
+	h.ears.leaky = true // as planned
 }
 
 // made is a secret that the program made for a client.

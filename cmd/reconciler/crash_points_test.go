@@ -157,6 +157,7 @@ func scenes() []crashScene {
 		{name: "a first start", ready: (*crashWorld).firstStart, after: (*crashWorld).firstStarted, points: []string{bolt.PointCreate, bolt.PointCreated}},
 		{name: "an upgrade", ready: (*crashWorld).olderSchema, points: []string{bolt.PointMigrate, bolt.PointMigrated}},
 		{name: "a backup", ready: (*crashWorld).backUp, after: (*crashWorld).backedUp, points: []string{bolt.PointBackup, bolt.PointBackedUp}},
+		{name: "a new key", ready: (*crashWorld).newKey, after: (*crashWorld).rekeyed, points: []string{bolt.PointRekey, bolt.PointRekeyed}},
 		{name: "a lost state", ready: (*crashWorld).loseState, after: (*crashWorld).rebuilt, lost: true,
 			points: append(points(reconcile.PointLost, reconcile.PointRebuild, reconcile.PointRebuilt), bolt.PointCreate, bolt.PointCommit, bolt.PointCommitted)},
 	}
@@ -275,6 +276,19 @@ func (w *crashWorld) backedUp() error {
 		}
 	}
 	return os.Remove(w.path("backup"))
+}
+
+func (w *crashWorld) newKey() ([]string, error) { return []string{"secret", "rekey"}, w.there() }
+
+// rekeyed: what was cut off goes on, and leaves one key.
+func (w *crashWorld) rekeyed() error {
+	if e, out, err := w.command("secret", "rekey"); err != nil || e.code != 0 {
+		return fmt.Errorf("the one after it ends with %d (%w): %s", e.code, err, out)
+	}
+	if text, err := os.ReadFile(w.path("key")); err != nil || strings.Contains(string(text), "before ") || exists(w.path("state.db.rekey")) {
+		return fmt.Errorf("the old key is there still, or half a state (%w)", err)
+	}
+	return nil
 }
 
 // P8: killed at every named point, and again and again, the program goes on from there.

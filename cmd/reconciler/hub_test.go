@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -104,7 +106,7 @@ func newHub(t testing.TB, files map[string]string, options ...hubOption) *hub {
 	h.gh.AddUser("reconciler-bot", "write")
 	h.contract = described.in(t)
 	t.Cleanup(h.wantContract) // when nobody asks any more
-	h.api = httptest.NewServer(h.front(h.contract.Handler(h.gh.API()), git))
+	h.api = httptest.NewServer(h.overheard(h.front(h.contract.Handler(h.gh.API()), git)))
 	t.Cleanup(h.api.Close)
 	if strings.HasPrefix(h.url, "/") {
 		h.url = h.api.URL + h.url
@@ -114,6 +116,26 @@ func newHub(t testing.TB, files map[string]string, options ...hubOption) *hub {
 	h.configure(fmt.Sprintf("github: {owner: agency, repo: clients, apiURL: %q}\n%s", h.api.URL+"/api/v3/", strings.Join(config, "\n")))
 	return h
 }
+
+// overheard keeps what is sent to GitHub for the look at the end of the test: addresses and
+// bodies. (The tokens are in a header.)
+func (h *hub) overheard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(io.LimitReader(r.Body, maxOverheard))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if r.Method != http.MethodGet {
+			h.hear("what GitHub is sent", r.URL.String()+"\n"+string(body))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// maxOverheard is more than any request to GitHub has.
+const maxOverheard = 64 << 20
 
 // text makes a file's content for Push.
 func text(s string) *string { return &s }

@@ -193,3 +193,31 @@ func (h *hub) sync() {
 		h.t.Fatal(err)
 	}
 }
+
+// Guard: a pull request that brings new clients is judged again when the branch gets others:
+// its plan says what would wait by then.
+func TestRuleGuardCreatesOfOthers(t *testing.T) {
+	h := newHub(t, map[string]string{"clients/bakery.yaml": bare("bakery")}, func(_ *hub, _ *simulated.Options, config *[]string) {
+		*config = append(*config, "guard: {maxCreates: 3}")
+	})
+	h.look()
+	h.clock.add(25 * time.Hour)
+	two := h.propose("two", map[string]string{"clients/a.yaml": bare("a"), "clients/b.yaml": bare("b")})
+	one := h.propose("one", map[string]string{"clients/c.yaml": bare("c")})
+	more := h.propose("more", map[string]string{"clients/d.yaml": bare("d")})
+	h.look()
+	if body := h.wantComment(two, "plan"); strings.Contains(body, "the guard allows") {
+		t.Fatalf("it would wait already:\n%s", body)
+	}
+	h.clock.add(time.Minute)
+	h.merge(one, simulated.Squash)
+	h.look()
+	if body := h.wantComment(two, "plan"); strings.Contains(body, "the guard allows") {
+		t.Fatalf("there is room for three:\n%s", body)
+	}
+	h.clock.add(time.Minute)
+	h.merge(more, simulated.Squash)
+	h.look()
+	h.wantComment(two, "plan", "new clients in 24 hours; the guard allows 3", "```text\n/reconciler approve ")
+	h.wantStatus(h.headOf(two), "plan", "success", "approval")
+}

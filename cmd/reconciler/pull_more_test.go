@@ -361,6 +361,8 @@ func TestS16OnGitHub(t *testing.T) {
 	h.look()
 	h.wantStatus(second, "apply", "success", "1 client up to date")
 	h.wantStatus(first, "apply", "success", "superseded by "+second[:7])
+	h.wantStatus(second, "client/bakery", "success", "is live")
+	h.wantStatus(first, "client/bakery", "success", "overtaken")
 	h.wantComment(b, "result", "is live")
 	h.wantComment(a, "result", "overtaken")
 }

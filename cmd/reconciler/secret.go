@@ -68,7 +68,7 @@ with, is refused: take it out of the manifest first.`,
 			fmt.Fprintf(a.out, "%s is forgotten.\n", args[0])
 			return nil
 		}}
-	root.AddCommand(set, a.secretListCommand(&client), rm, a.secretRefreshCommand(&client, &coming))
+	root.AddCommand(set, a.secretListCommand(&client), rm, a.secretRefreshCommand(&client, &coming), a.rekeyCommand())
 	return root
 }
 

@@ -33,7 +33,8 @@ func (w *writer) creates() {
 			lately++
 		}
 	}
-	if lately+len(fresh) <= limit {
+	w.res.New, w.res.Room = len(fresh), limit-lately-len(fresh)
+	if w.res.Room >= 0 {
 		return
 	}
 	sort.Slice(fresh, func(i, j int) bool { return fresh[i].name < fresh[j].name })

@@ -118,7 +118,11 @@ type Result struct {
 	Wishes  map[state.ClientID]manifest.Effective
 	Touched []state.ClientID // that need a pass; what a hold binds is not among them
 	Held    bool             // the whole head waits (history): nothing of it was accepted
-	Again   bool             // of Release only: it is Head that has to be called again
+	// New is how many new clients of the range the guard counts, and Room how many more it
+	// would take within Window after them; below zero: they are too many. Without new ones
+	// Room says nothing.
+	New, Room int
+	Again     bool // of Release only: it is Head that has to be called again
 }
 
 // ReleaseInput is all that Release reads.

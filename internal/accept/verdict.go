@@ -122,13 +122,14 @@ func (w *writer) older() {
 		if v.Commit == w.in.Head {
 			continue
 		}
-		changed := false
+		changed, over := false, []state.ClientID{}
 		v.Clients = copyFates(v.Clients)
 		for id, was := range v.Clients {
 			anew := w.fate[id] != "" && w.fate[id] != FateInvalid
 			switch {
 			case anew && (was == FatePending || was == FateHeld):
 				v.Clients[id] = FateSuperseded + " " + w.in.Head
+				over = append(over, id)
 			case w.goesOn[id] == v.Commit && was == FateHeld:
 				v.Clients[id] = FatePending
 			default:
@@ -141,6 +142,13 @@ func (w *writer) older() {
 		}
 		Conclude(&v, w.in.Now)
 		w.res.Verdicts = append(w.res.Verdicts, v)
+		if len(v.Clients) > MaxClientReports {
+			over = nil
+		}
+		slices.Sort(over)
+		for _, id := range over { // by the name that it had then
+			w.res.Reports = append(w.res.Reports, state.Report{Subject: "commit/" + v.Commit + "/client/" + w.clients.get(id).Name, State: "success", Text: clip("superseded by " + short(w.in.Head)), At: w.in.Now})
+		}
 		if v.State != "pending" {
 			w.res.Reports = append(w.res.Reports, state.Report{Subject: "commit/" + v.Commit, State: v.State, Text: clip("superseded by " + short(w.in.Head)), At: w.in.Now})
 		}

@@ -2,6 +2,7 @@ package accept
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,11 @@ func TestS16RuleVerdictSuperseded(t *testing.T) {
 		found = found || r.Subject == "commit/"+one.Verdict.Commit && strings.HasPrefix(r.Text, "superseded by")
 	}
 	equal(t, "reported", found, true)
+	for name, r := range map[string]Result{"alpha": two, "beta": three} { // each when it was superseded
+		equal(t, name+" ends in it", slices.ContainsFunc(r.Reports, func(r state.Report) bool {
+			return r.Subject == "commit/"+one.Verdict.Commit+"/client/"+name && r.State == "success"
+		}), true)
+	}
 }
 
 func TestRuleVerdictOfTouchedClientsOnly(t *testing.T) {

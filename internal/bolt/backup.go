@@ -181,7 +181,7 @@ func unpack(from, to string, keys *secret.Keys) (BackupInfo, error) {
 	if err != nil {
 		return info, err
 	}
-	if info.Key != keys.Check() {
+	if keys.For(info.Key) == nil {
 		return info, fmt.Errorf("%w: use the key that the state had when it was backed up", secret.ErrWrongKey)
 	}
 	if err := copyState(in, sum, to, info.Size); err != nil {

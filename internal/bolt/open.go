@@ -311,7 +311,9 @@ func (s *Store) checkHeader(schema int) error {
 		if h.Schema > schema {
 			return fmt.Errorf("%w: its schema is %d, this one knows up to %d; install that version again, or restore a backup made before it", ErrNewer, h.Schema, schema)
 		}
-		if h.Key != s.keys.Check() {
+		if keys := s.keys.For(h.Key); keys != nil {
+			s.keys = keys // maybe those that a new key takes the place of: see Rekey
+		} else {
 			return fmt.Errorf("%w: use the key that made this state (state.keyFile)", secret.ErrWrongKey)
 		}
 		for _, name := range strings.Fields(h.Buckets) {

@@ -7,6 +7,8 @@ const (
 	PointCreated   = "state-created"  // it is in its place, and its marker is not
 	PointMigrate   = "state-migrate"  // a schema is brought up to date, and not committed
 	PointMigrated  = "state-migrated" // it is committed; more may be due
+	PointRekey     = "state-rekey"    // a state is sealed anew, and not in its place yet
+	PointRekeyed   = "state-rekeyed"  // it is in its place; the key file has both keys still
 	PointBackup    = "backup"         // a backup is whole and was opened, and not in its place yet
 	PointBackedUp  = "backed-up"      // it is; older ones may still go
 	PointCommit    = "commit"         // before a commit that functions share

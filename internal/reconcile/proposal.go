@@ -32,7 +32,10 @@ type Judgement struct {
 	Preview
 	Clients []state.PullClient // that it changes, by name
 	Shown   []string           // prints of the steps that bear a risk
-	Waits   []state.Hold       // what would wait for a person: as a whole (the guard, new clients, a wide change), then steps
+	// New is how many new clients it brings, and Room how many more the guard would take after
+	// them in the day; below zero: they are too many. Without new ones Room says nothing.
+	New, Room int
+	Waits     []state.Hold // what would wait for a person: as a whole (the guard, new clients, a wide change), then steps
 }
 
 // Judge says what merging a proposal would do, by the rules of the branch. Nothing is
@@ -64,8 +67,8 @@ func (e *Engine) Judge(ctx context.Context, p Proposal) (Judgement, error) {
 	if t.inherited {
 		out.Clients = withPlanned(out)
 	}
-	whole, err := e.wouldWait(p, t)
-	out.Waits = append(whole, out.Waits...)
+	r, err := e.wouldWait(p, t)
+	out.Waits, out.New, out.Room = append(r.Holds, out.Waits...), r.New, r.Room
 	return out, err
 }
 
@@ -189,7 +192,7 @@ func (t *weighed) touched(layout manifest.Layout, merged map[string]accept.File)
 
 // wouldWait asks accept what would wait for a person if this were the branch's next head.
 // Where the branch is not at the accepted head, nobody knows.
-func (e *Engine) wouldWait(p Proposal, t weighed) ([]state.Hold, error) {
+func (e *Engine) wouldWait(p Proposal, t weighed) (r accept.Result, err error) {
 	in := accept.Input{Now: e.Now(), Head: p.Commit, Repository: e.Repository, Branch: e.Branch, Path: e.Path, Program: e.Program, Guard: e.Guard, Defaults: e.Defaults,
 		NewID: func(name string) state.ClientID { return state.ClientID(name + "-new") }, Files: map[string]accept.File{}, Descends: true, Changes: t.changes}
 	e.mu.Lock()
@@ -199,7 +202,7 @@ func (e *Engine) wouldWait(p Proposal, t weighed) ([]state.Hold, error) {
 	}
 	e.mu.Unlock()
 	if in.Baseline == nil || in.Baseline.Head != p.Base {
-		return nil, nil
+		return r, nil
 	}
 	in.Root = in.Baseline.Root
 	var paths []string
@@ -218,17 +221,17 @@ func (e *Engine) wouldWait(p Proposal, t weighed) ([]state.Hold, error) {
 		}
 	}
 	if err := e.Store.View(func(tx store.Tx) error { return e.onRecordNow(tx, &in) }); err != nil {
-		return nil, fmt.Errorf("judge %s: %w", p.Commit, err)
+		return r, fmt.Errorf("judge %s: %w", p.Commit, err)
 	}
 	have := map[string]bool{}
 	for _, h := range in.Holds {
 		have[h.Fingerprint] = true
 	}
-	var r accept.Result
 	if err := e.contain("", func() error { r = accept.Head(in); return nil }); err != nil {
-		return nil, fmt.Errorf("judge %s: %w", p.Commit, err)
+		return accept.Result{}, fmt.Errorf("judge %s: %w", p.Commit, err)
 	}
-	return slices.DeleteFunc(r.Holds, func(h state.Hold) bool { return have[h.Fingerprint] }), nil
+	r.Holds = slices.DeleteFunc(r.Holds, func(h state.Hold) bool { return have[h.Fingerprint] })
+	return r, nil
 }
 
 // bound are the prints of the steps that bear a risk: what a review binds.

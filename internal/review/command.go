@@ -19,6 +19,8 @@ const (
 	prefix     = "/reconciler"
 	maxCommand = 200 // characters of a command that are read
 	minPrefix  = 4   // characters of a fingerprint that must be given
+	// seenHistory is how many of the newest entries of the history are looked at for a retry.
+	seenHistory = 500
 	// overlapping is how far back comments are listed again: two may bear the same second.
 	overlapping = 2 * time.Second
 )
@@ -114,11 +116,13 @@ func (r *Reviewer) obey(ctx context.Context, c forge.Comment) error {
 		return nil
 	}
 	var p state.Pull
+	var begun state.Command
 	var done, found bool
 	err := r.Store.View(func(tx store.Tx) (err error) {
-		if _, done, err = store.Command(tx, c.ID); err != nil {
+		if begun, done, err = store.Command(tx, c.ID); err != nil {
 			return err
 		}
+		done = done && begun.Outcome != outcomeBegun
 		p, found, err = store.Pull(tx, c.Pull)
 		return err
 	})
@@ -140,11 +144,70 @@ func (r *Reviewer) obey(ctx context.Context, c forge.Comment) error {
 	if err != nil {
 		return err
 	}
+	if may.Writes() && (o.verb == "approve" || o.verb == "retry") && o.arg != "" {
+		if a, was, err := r.carriedOut(begun, p, c, o); err != nil {
+			return err
+		} else if was {
+			return r.note(p, c, o, a)
+		}
+		if begun.Comment == 0 {
+			err := r.Store.Update(func(tx store.Tx) error {
+				return store.PutCommand(tx, r.record(p, c, o, answered{outcome: outcomeBegun}))
+			})
+			if err != nil {
+				return fmt.Errorf("note that it is begun: %w", err)
+			}
+		}
+	}
 	a, err := r.answer(ctx, p, c, o, may)
 	if err != nil {
 		return err
 	}
 	return r.note(p, c, o, a)
+}
+
+// outcomeBegun is of a command that may have been carried out: the process died before it
+// noted what became of it, or it could not be done at that moment.
+const outcomeBegun = "begun"
+
+// carriedOut looks whether a command that was begun was carried out before: then nothing is
+// held or failed any more that it could be about, and it must not be refused for that, nor be
+// carried out twice.
+func (r *Reviewer) carriedOut(begun state.Command, p state.Pull, c forge.Comment, o order) (a answered, was bool, err error) {
+	if begun.Outcome != outcomeBegun {
+		return a, false, nil
+	}
+	by := "github:" + c.Author
+	err = r.Store.View(func(tx store.Tx) error {
+		if o.verb == "approve" {
+			all, err := store.Approvals(tx)
+			for _, k := range all {
+				if len(o.arg) >= minPrefix && strings.HasPrefix(k.Fingerprint, o.arg) && k.By == by && !k.At.Before(begun.At) {
+					was = true
+					a = answered{outcome: "done", reply: report.ReplyApproved(c.ID, k.Fingerprint, p.Head, nil, k.At.Add(state.ApprovalLife)), text: "approve " + k.Fingerprint}
+				}
+			}
+			return err
+		}
+		all, err := store.History(tx, "", seenHistory)
+		for _, h := range all {
+			if h.What == "retry" && h.By == by && (h.Name == o.arg || string(h.Client) == o.arg) && !h.At.Before(begun.At) {
+				was = true
+				a = answered{outcome: "done", reply: report.ReplyRetrying(c.ID, o.arg), text: "retry " + o.arg}
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return a, false, fmt.Errorf("look whether it was carried out: %w", err)
+	}
+	return a, was, nil
+}
+
+// record is what is kept of a command.
+func (r *Reviewer) record(p state.Pull, c forge.Comment, o order, a answered) state.Command {
+	text := strings.TrimSpace(o.verb + " " + o.arg)
+	return state.Command{Comment: c.ID, Pull: p.Number, Head: p.Head, By: c.Author, Text: report.Clip(report.Line(text), maxCommand), At: r.Now(), Outcome: a.outcome, Why: a.text}
 }
 
 // answered is what became of a command.
@@ -284,13 +347,12 @@ func (r *Reviewer) note(p state.Pull, c forge.Comment, o order, a answered) erro
 		again := a.outcome == "refused" && slices.ContainsFunc(all, func(k state.Command) bool {
 			return k.Pull == p.Number && k.By == c.Author && k.Outcome == "refused" && k.Why == a.text
 		})
-		text := strings.TrimSpace(o.verb + " " + o.arg)
-		err = store.PutCommand(tx, state.Command{Comment: c.ID, Pull: p.Number, Head: p.Head, By: c.Author, Text: report.Clip(report.Line(text), maxCommand), At: r.Now(), Outcome: a.outcome, Why: a.text})
-		if err != nil {
+		kept := r.record(p, c, o, a)
+		if err := store.PutCommand(tx, kept); err != nil {
 			return err
 		}
 		_, err = store.AddHistory(tx, state.Entry{At: r.Now(), Commit: p.Head, By: "github:" + c.Author, What: "command " + a.outcome,
-			Text: fmt.Sprintf("pull request %d: %s: %s", p.Number, report.Clip(report.Line(text), maxCommand), a.text)})
+			Text: fmt.Sprintf("pull request %d: %s: %s", p.Number, kept.Text, a.text)})
 		if err != nil {
 			return err
 		}

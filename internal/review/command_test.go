@@ -1,6 +1,7 @@
 package review
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -446,5 +447,88 @@ func TestIdentityIsAskedOnce(t *testing.T) {
 	}
 	if n := d.forge.calls["Me"]; n != 1 {
 		t.Errorf("asked %d times", n)
+	}
+}
+
+// A command that was carried out, though the process died before it noted so, is told as
+// carried out, and is not carried out a second time.
+func TestP8CommandCarriedOutBeforeADeath(t *testing.T) {
+	died := errors.New("the process died")
+	tests := map[string]struct {
+		body  string
+		does  func(d *desk) // before the death; nil: it died before that
+		again int           // how often the action is asked for
+		says  string
+	}{
+		"approve": {"/reconciler approve 0123", func(d *desk) {
+			d.update(func(tx store.Tx) error {
+				return store.PutApproval(tx, state.Approval{Fingerprint: "0123456789ab", By: "github:dana", At: d.time})
+			})
+		}, 1, "Approved: `0123456789ab`"},
+		"retry": {"/reconciler retry bakery", func(d *desk) {
+			d.update(func(tx store.Tx) error {
+				_, err := store.AddHistory(tx, state.Entry{At: d.time, Client: "bakery-1", Name: "bakery", By: "github:dana", What: "retry"})
+				return err
+			})
+		}, 1, "Trying `bakery` again"},
+		"approve, not carried out": {"/reconciler approve 0123", nil, 2, "Nothing waits under that fingerprint"},
+		"retry, not carried out":   {"/reconciler retry bakery", nil, 2, "nothing to try again"},
+		"approved by another": {"/reconciler approve 0123", func(d *desk) {
+			d.update(func(tx store.Tx) error {
+				return store.PutApproval(tx, state.Approval{Fingerprint: "0123456789ab", By: "github:robin", At: d.time})
+			})
+		}, 2, "Nothing waits under that fingerprint"},
+		"approved long before": {"/reconciler approve 0123", func(d *desk) {
+			d.update(func(tx store.Tx) error {
+				return store.PutApproval(tx, state.Approval{Fingerprint: "0123456789ab", By: "github:dana", At: d.time.Add(-time.Hour)})
+			})
+		}, 2, "Nothing waits under that fingerprint"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			d.open(1, "one", "bakery")
+			d.look()
+			d.mergeAt(1, commitID("merge"))
+			d.accept(commitID("merge"), nil, map[string]string{"bakery": "held"}, 1)
+			d.look()
+			asked := 0
+			act := func() error {
+				if asked++; asked > 1 {
+					return errors.Join(reconcile.ErrNoHold, reconcile.ErrRefused)
+				}
+				if tt.does != nil {
+					tt.does(d)
+				}
+				return died
+			}
+			d.Actions = Actions{Retry: func(context.Context, string, string) error {
+				if err := act(); !errors.Is(err, reconcile.ErrNoHold) {
+					return err
+				}
+				return reconcile.ErrRefused
+			}, Approve: func(context.Context, string, string) error { return act() }}
+			d.later(time.Minute)
+			comment := d.comment("dana", 1, tt.body)
+			if _, err := d.Sync(t.Context()); !errors.Is(err, died) {
+				t.Fatalf("the first look: %v", err)
+			}
+			d.later(time.Minute)
+			d.look()
+			d.later(time.Minute)
+			d.look()
+			if asked != tt.again {
+				t.Errorf("it was carried out %d times", asked)
+			}
+			var replies []string
+			for _, b := range d.said(1, report.KindReply) {
+				if _, id, ok := report.MarkerOf(b); ok && id == comment {
+					replies = append(replies, b)
+				}
+			}
+			if len(replies) != 1 || !contains(replies[0], tt.says) {
+				t.Errorf("replies: %q", replies)
+			}
+		})
 	}
 }

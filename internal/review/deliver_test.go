@@ -507,6 +507,9 @@ func TestP9WatchFindsWhatHangs(t *testing.T) {
 		"client": func() {
 			d.forge.statuses[commit] = append(d.forge.statuses[commit], forge.Status{Context: "reconciler/client/bakery", State: forge.Pending})
 		},
+		"lost client": func() {
+			d.forge.statuses[commit] = slices.DeleteFunc(d.forge.statuses[commit], func(s forge.Status) bool { return s.Context == "reconciler/client/bakery" })
+		},
 		"plan": func() {
 			d.forge.statuses[head] = append(d.forge.statuses[head], forge.Status{Context: "reconciler/plan", State: forge.Pending})
 		},
@@ -515,7 +518,7 @@ func TestP9WatchFindsWhatHangs(t *testing.T) {
 			d.forge.unknown[commit] = true
 		},
 	}
-	for _, name := range []string{"apply", "client", "plan", "both"} {
+	for _, name := range []string{"apply", "client", "lost client", "plan", "both"} {
 		tests[name]()
 		if err := d.Watch(t.Context()); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -527,6 +530,36 @@ func TestP9WatchFindsWhatHangs(t *testing.T) {
 		}
 		d.wantStatus(head, "plan", forge.Success, "dairy")
 		d.wantStatus(head, "validate", forge.Success, "")
+	}
+}
+
+// A client that ended is not left pending because another of its head goes on for long.
+func TestP9WatchFindsClientsOfHeadsThatGoOn(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery", "dairy", "florist")
+	d.look()
+	commit := commitID("merge")
+	d.mergeAt(1, commit)
+	d.accept(commit, nil, map[string]string{"bakery": "succeeded", "dairy": "pending", "florist": "failed"}, 1)
+	d.look()
+	d.forge.statuses[commit] = []forge.Status{{Context: "reconciler/apply", State: forge.Pending}, {Context: "reconciler/client/bakery", State: forge.Pending},
+		{Context: "reconciler/client/dairy", State: forge.Pending}}
+	if err := d.Watch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(d.outbox()); n != 2 {
+		t.Errorf("%d reports: %+v", n, d.outbox())
+	}
+	d.look()
+	d.wantStatus(commit, "client/bakery", forge.Success, "")
+	d.wantStatus(commit, "client/florist", forge.Failure, "")
+	d.wantStatus(commit, "client/dairy", forge.Pending, "")
+	d.wantStatus(commit, "apply", forge.Pending, "")
+	if err := d.Watch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(d.outbox()); n != 0 {
+		t.Errorf("%d reports where nothing hangs", n)
 	}
 }
 

@@ -228,7 +228,7 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 	p.Static = p.Fork && p.Asked != p.Head
 	p.Files = filesOf(m)
 	if len(m.Conflicts) > 0 {
-		p.Clients, p.Shown, p.Waits, p.Taken, p.Moving, p.Static = nil, nil, nil, "", false, true // nothing was shown
+		p.Clients, p.Shown, p.Waits, p.Taken, p.Moving, p.Static, p.New = nil, nil, nil, "", false, true, 0 // nothing was shown
 		for path := range p.Files {
 			p.Files[path] = unmerged // nobody made this of them
 		}
@@ -241,7 +241,7 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 	if err != nil {
 		return err
 	}
-	p.Clients, p.Shown, p.Waits = j.Clients, j.Shown, nil
+	p.Clients, p.Shown, p.Waits, p.New, p.Room = j.Clients, j.Shown, nil, j.New, j.Room
 	for _, h := range j.Waits {
 		if h.Approvable {
 			p.Waits = append(p.Waits, h.Fingerprint)
@@ -253,6 +253,7 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 	if p.Moving, err = r.moving(*p, began); err != nil {
 		return err
 	}
+	p.Moving = p.Moving || r.Engine.Head() != base // what would wait as a whole was not judged
 	if p.Static {
 		v.comment.Stage = report.StageFork
 	}
@@ -356,7 +357,8 @@ func cause(err error) string {
 
 // stays says that a branch that moved changes nothing of a pull request's plan: it touched
 // none of its files, no rules, and nobody took a name that it asks for. Its record then
-// says so, and nobody is told.
+// says so, and nobody is told. Nor did the branch get so many new clients that the guard
+// would hold those that it brings.
 func (r *Reviewer) stays(ctx context.Context, p state.Pull, base string, among *openPulls) (bool, error) {
 	if p.Wanted || p.Moving || p.Head != p.Planned || p.Base == base || !p.RetryAt.IsZero() {
 		return false, nil
@@ -385,8 +387,38 @@ func (r *Reviewer) stays(ctx context.Context, p state.Pull, base string, among *
 	if err != nil || taken != p.Taken {
 		return false, err
 	}
+	if p.New > 0 { // what the guard counts is others' new clients, too
+		more, err := r.newcomers(p.Base, changed)
+		if err != nil || more > 0 && more > p.Room {
+			return false, err
+		}
+		p.Room -= more
+	}
 	p.Base = base
 	return true, r.Store.Update(func(tx store.Tx) error { return r.put(tx, p) })
+}
+
+// newcomers counts the clients among files of the branch that are new since one of its heads
+// was accepted.
+func (r *Reviewer) newcomers(since string, files []string) (n int, err error) {
+	err = r.Store.View(func(tx store.Tx) error {
+		n = 0
+		v, _, err := store.VerdictHead(tx, since) // one that is forgotten was long ago
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			c, ok, err := store.ClientByName(tx, nameIn(file))
+			if err != nil {
+				return err
+			}
+			if ok && c.CreatedAt.After(v.At) {
+				n++
+			}
+		}
+		return nil
+	})
+	return n, err
 }
 
 // taken tells who has the names that a pull request asks for, beside its own clients.

@@ -376,6 +376,14 @@ func TestS07RuleForkIsStatic(t *testing.T) {
 	}
 }
 
+// newcomer is a client that the branch got.
+func newcomer(d *desk) {
+	d.later(time.Second)
+	d.update(func(tx store.Tx) error {
+		return store.PutClient(tx, state.Client{ID: "other-1", Name: "other", Settled: true, CreatedAt: d.time})
+	})
+}
+
 // A base that moves away from a pull request's files, names and rules costs no plan and no
 // word; any other does.
 func TestBaseMoved(t *testing.T) {
@@ -383,12 +391,19 @@ func TestBaseMoved(t *testing.T) {
 		changed []string
 		rules   bool
 		move    func(d *desk)
+		brings  int // new clients
+		room    int // more that the guard would take
 		planned bool
 	}{
-		"others' files":                {changed: []string{"clients/other.yaml"}},
-		"its file":                     {changed: []string{"clients/bakery.yaml"}, planned: true},
-		"the platform file":            {changed: []string{"platform.yaml"}, rules: true, planned: true},
-		"its client, in another place": {changed: []string{"clients/ab/bakery.yaml"}, planned: true},
+		"others' files":                         {changed: []string{"clients/other.yaml"}},
+		"its file":                              {changed: []string{"clients/bakery.yaml"}, planned: true},
+		"the platform file":                     {changed: []string{"platform.yaml"}, rules: true, planned: true},
+		"its client, in another place":          {changed: []string{"clients/ab/bakery.yaml"}, planned: true},
+		"a new client, for which there is room": {changed: []string{"clients/other.yaml"}, brings: 1, room: 1, move: newcomer},
+		"a new client, and it brings none":      {changed: []string{"clients/other.yaml"}, room: -1, move: newcomer},
+		"a new client too many":                 {changed: []string{"clients/other.yaml"}, brings: 1, move: newcomer, planned: true},
+		"a new client, where too many are":      {changed: []string{"clients/other.yaml"}, brings: 1, room: -3, move: newcomer, planned: true},
+		"a client that was there":               {changed: []string{"clients/other.yaml"}, brings: 1, room: -3},
 		"its host name": {planned: true, move: func(d *desk) {
 			d.update(func(tx store.Tx) error {
 				return errors.Join(store.PutClient(tx, state.Client{ID: "x-1", Name: "x"}), store.PutClaim(tx, state.Claim{Key: "host:bakery.example", Client: "x-1"}))
@@ -403,7 +418,11 @@ func TestBaseMoved(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t)
-			d.open(1, "one", "bakery")
+			head := d.open(1, "one", "bakery")
+			j := d.judge[head]
+			j.New, j.Room = tt.brings, tt.room
+			d.judge[head] = j
+			d.update(func(tx store.Tx) error { return store.PutVerdict(tx, state.Verdict{Commit: d.head, At: d.time}) })
 			d.look()
 			judged, writes := len(d.judged), d.writes()
 			d.head, d.changed, d.rules = commitID("next"), tt.changed, tt.rules

@@ -265,9 +265,11 @@ func (d *desk) accept(head string, range_ []string, fates map[string]string, pul
 			case "pending":
 				v.State = "pending"
 			case "failed", "held":
-				v.State = "failure"
+				if v.State != "pending" {
+					v.State = "failure"
+				}
 			}
-			c := state.Client{ID: id, Name: name, Status: state.StatusActive, Settled: fate != "pending", Generation: 1}
+			c := state.Client{ID: id, Name: name, Status: state.StatusActive, Settled: fate != "pending", Generation: 1, Commit: head}
 			if err := store.PutClient(tx, c); err != nil {
 				return err
 			}

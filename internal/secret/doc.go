@@ -21,6 +21,8 @@
 //
 // Random nonces bound one key to 2^32 seals; at a thousand seals a second that is
 // seven weeks of nothing but writing, and a state of this program makes a few
-// thousand a day. The key id in every sealed value is what lets a later version
-// hold two keys while it seals anew.
+// thousand a day. The key id in every sealed value, and the key's name in the header of a
+// state, are what lets a key file hold two keys while a state is sealed anew (Renew). The key
+// that fingerprints are made with stays when a key is renewed: fingerprints are on record, and
+// one of them names the installation in its marks at providers.
 package secret

@@ -41,10 +41,37 @@ type Keys struct {
 	finger []byte
 	source []byte   // of what Derive makes
 	check  [16]byte // names the key without telling it; its first bytes are the key id
+	before *Keys    // while a new key takes the old one's place; nil else
+}
+
+// material is what a key file holds.
+type material struct {
+	master []byte
+	// finger is what fingerprints are made with since the key was renewed: they are on record,
+	// and the installation is named by one. nil: what is derived from master.
+	finger []byte
+	before []byte // the key before, while something may be sealed under it; nil else
 }
 
 // newKeys derives the working keys from the installation's key.
-func newKeys(master []byte) (*Keys, error) {
+func newKeys(m material) (*Keys, error) {
+	k, err := derived(m.master)
+	if err != nil {
+		return nil, err
+	}
+	if m.finger != nil {
+		k.finger = m.finger
+	}
+	if m.before != nil {
+		if k.before, err = derived(m.before); err != nil {
+			return nil, err
+		}
+		k.before.finger = k.finger
+	}
+	return k, nil
+}
+
+func derived(master []byte) (*Keys, error) {
 	sealing, err := derive(master, "reconciler seal v1")
 	if err != nil {
 		return nil, err
@@ -82,6 +109,18 @@ func derive(master []byte, purpose string) ([]byte, error) {
 // Check names the key, 32 hex digits. It is safe to store and to show: whoever keeps
 // it beside sealed data can tell another key from damage before opening anything.
 func (k *Keys) Check() string { return hex.EncodeToString(k.check[:]) }
+
+// For returns the one of the keys that check names: these, or those that they take the
+// place of. nil: neither.
+func (k *Keys) For(check string) *Keys {
+	switch {
+	case k.Check() == check:
+		return k
+	case k.before != nil && k.before.Check() == check:
+		return k.before
+	}
+	return nil
+}
 
 // Seal encrypts plain for a context: a text that says where the value belongs, and
 // that must be the same when it is opened.

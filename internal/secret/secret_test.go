@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -21,7 +22,7 @@ import (
 
 func keysOf(t testing.TB, fill byte) *Keys {
 	t.Helper()
-	k, err := newKeys(bytes.Repeat([]byte{fill}, keySize))
+	k, err := newKeys(material{master: bytes.Repeat([]byte{fill}, keySize)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +76,7 @@ func TestSealHolds(t *testing.T) {
 // FuzzOpen: bytes open as the text that was sealed, or not at all; what was sealed for one
 // context opens for no other.
 func FuzzOpen(f *testing.F) {
-	k, err := newKeys(make([]byte, keySize))
+	k, err := newKeys(material{master: make([]byte, keySize)})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -213,7 +214,7 @@ func TestKeyFileRace(t *testing.T) {
 
 func TestKeyFileRefused(t *testing.T) {
 	master := bytes.Repeat([]byte{7}, keySize)
-	good := string(formatKeyFile(master))
+	good := string(formatKeyFile(material{master: master}))
 	encoded := base64.StdEncoding.EncodeToString(master)
 	for _, c := range []struct {
 		name, text string
@@ -229,7 +230,9 @@ func TestKeyFileRefused(t *testing.T) {
 		{"writable by others", good, 0o602, ErrReadable, "chmod 600 "},
 		{"empty", "", 0o600, ErrKeyFile, "first line"},
 		{"foreign", "-----BEGIN PRIVATE KEY-----\n", 0o600, ErrKeyFile, "first line"},
-		{"newer", strings.Replace(good, "key/1", "key/2", 1), 0o600, ErrKeyFile, "newer"},
+		{"newer", strings.Replace(good, "key/1", "key/3", 1), 0o600, ErrKeyFile, "newer"},
+		{"of the second format, without what it is for", strings.Replace(good, "key/1", "key/2", 1), 0o600, ErrKeyFile, "changed"},
+		{"of the first, with a line of the second", strings.Replace(good, "sum ", "before "+encoded+"\nsum ", 1), 0o600, ErrKeyFile, "line 5"},
 		{"without key", keyFileFirst + "\n", 0o600, ErrKeyFile, "32 bytes"},
 		{"cut off", good[:len(good)-4], 0o600, ErrKeyFile, "changed"},
 		{"one letter changed", strings.Replace(good, encoded, "A"+encoded[1:], 1), 0o600, ErrKeyFile, "changed"},
@@ -276,14 +279,14 @@ func TestKeySpellings(t *testing.T) {
 	for i := range master {
 		master[i] = byte(255 - i)
 	}
-	want, err := newKeys(master)
+	want, err := newKeys(material{master: master})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, text := range []string{
 		hex.EncodeToString(master), strings.ToUpper(hex.EncodeToString(master)), " " + hex.EncodeToString(master) + "\n",
 		base64.StdEncoding.EncodeToString(master), base64.RawStdEncoding.EncodeToString(master),
-		base64.URLEncoding.EncodeToString(master), base64.RawURLEncoding.EncodeToString(master), string(formatKeyFile(master)),
+		base64.URLEncoding.EncodeToString(master), base64.RawURLEncoding.EncodeToString(master), string(formatKeyFile(material{master: master})),
 	} {
 		k, err := Open(KeySource{Env: state.NewSecret(text)})
 		if err != nil || k.Check() != want.Check() {
@@ -298,15 +301,18 @@ func TestKeySpellings(t *testing.T) {
 }
 
 func FuzzKeyFile(f *testing.F) {
-	f.Add(formatKeyFile(make([]byte, keySize)))
+	key := make([]byte, keySize)
+	f.Add(formatKeyFile(material{master: key}))
+	f.Add(formatKeyFile(material{master: key, finger: key}))
+	f.Add(formatKeyFile(material{master: key, finger: key, before: key}))
 	f.Add([]byte(keyFileFirst + "\nkey AAAA\nsum \n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		master, err := parseKeyFile(data)
+		m, err := parseKeyFile(data)
 		if err != nil {
 			return
 		}
-		again, err := parseKeyFile(formatKeyFile(master))
-		if err != nil || !bytes.Equal(again, master) {
+		again, err := parseKeyFile(formatKeyFile(m))
+		if err != nil || !reflect.DeepEqual(again, m) {
 			t.Errorf("what was read is not what is written: %v", err)
 		}
 	})

@@ -41,6 +41,7 @@ type KeySource struct {
 
 const (
 	keyFileFirst   = "reconciler-key/1"
+	keyFileSecond  = "reconciler-key/2" // of a key that was renewed
 	maxKeyFileSize = 4 << 10
 	keySumDigits   = 16
 )
@@ -50,147 +51,197 @@ const (
 // do, or those of the file system.
 func Open(o KeySource) (*Keys, error) {
 	if !o.Env.Empty() {
-		master, err := parseKey([]byte(o.Env.Reveal()))
+		m, err := parseKey([]byte(o.Env.Reveal()))
 		if err != nil {
 			return nil, fmt.Errorf("read key from the environment: %w", err)
 		}
-		return newKeys(master)
+		return newKeys(m)
 	}
 	if o.File == "" {
 		return nil, fmt.Errorf("%w: name a key file (state.keyFile)", ErrNoKey)
 	}
-	master, err := readKeyFile(o.File)
+	m, err := readKeyFile(o.File)
 	if errors.Is(err, fs.ErrNotExist) {
 		if o.Existing {
 			return nil, fmt.Errorf("%w: %s is gone, and the state cannot be read without it: bring it back from where you keep its copy", ErrNoKey, o.File)
 		}
-		master, err = makeKeyFile(o.File)
+		m, err = makeKeyFile(o.File)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read key file: %w", err)
 	}
-	return newKeys(master)
+	return newKeys(m)
 }
 
-func readKeyFile(path string) ([]byte, error) {
+func readKeyFile(path string) (m material, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return m, err
 	}
 	defer func() { _ = f.Close() }() // only read
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return m, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: %w: it is no regular file", path, ErrKeyFile)
+		return m, fmt.Errorf("%s: %w: it is no regular file", path, ErrKeyFile)
 	}
 	if perm := info.Mode().Perm(); perm&0o077 != 0 {
-		return nil, fmt.Errorf("%w: %s has mode %04o; run: chmod 600 %s", ErrReadable, path, perm, path)
+		return m, fmt.Errorf("%w: %s has mode %04o; run: chmod 600 %s", ErrReadable, path, perm, path)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxKeyFileSize+1))
 	if err != nil {
-		return nil, err
+		return m, err
 	}
 	if len(data) > maxKeyFileSize {
-		return nil, fmt.Errorf("%s: %w: it is over %d bytes long", path, ErrKeyFile, maxKeyFileSize)
+		return m, fmt.Errorf("%s: %w: it is over %d bytes long", path, ErrKeyFile, maxKeyFileSize)
 	}
-	master, err := parseKeyFile(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if m, err = parseKeyFile(data); err != nil {
+		return m, fmt.Errorf("%s: %w", path, err)
 	}
-	return master, nil
+	return m, nil
 }
 
 // formatKeyFile writes a key as its file: a first line that names the format, then
-// comments, the key, and a sum that finds a key that was copied badly.
-func formatKeyFile(master []byte) []byte {
+// comments, the key, and a sum that finds a key that was copied badly. A key that was
+// renewed has the second format: versions before would take its fingerprints for others.
+func formatKeyFile(m material) []byte {
 	var b bytes.Buffer
-	fmt.Fprintln(&b, keyFileFirst)
+	line := func(name string, value []byte) {
+		if value != nil {
+			fmt.Fprintln(&b, name, base64.StdEncoding.EncodeToString(value))
+		}
+	}
+	fmt.Fprintln(&b, m.format())
 	fmt.Fprintln(&b, "# The key of this installation: without it neither the state nor a backup of it can be read.")
 	fmt.Fprintln(&b, "# Keep a copy in a safe place, apart from the backups.")
-	fmt.Fprintln(&b, "key", base64.StdEncoding.EncodeToString(master))
-	fmt.Fprintln(&b, "sum", keySum(master))
+	line("key", m.master)
+	line("fingerprints", m.finger)
+	line("before", m.before)
+	fmt.Fprintln(&b, "sum", m.sum())
 	return b.Bytes()
 }
 
-func keySum(master []byte) string {
-	h := sha256.Sum256(append([]byte(keyFileFirst+"\x00"), master...))
+func (m material) format() string {
+	if m.finger != nil || m.before != nil {
+		return keyFileSecond
+	}
+	return keyFileFirst
+}
+
+func (m material) sum() string {
+	all := append([]byte(m.format()+"\x00"), m.master...)
+	if m.format() != keyFileFirst { // which of them is there is part of it
+		all = append(append(append(all, byte(len(m.finger))), m.finger...), m.before...)
+	}
+	h := sha256.Sum256(all)
 	return hex.EncodeToString(h[:])[:keySumDigits]
 }
 
 // parseKeyFile never quotes what it read: it may be the key.
-func parseKeyFile(data []byte) ([]byte, error) {
+func parseKeyFile(data []byte) (m material, err error) {
 	lines := strings.Split(string(data), "\n")
-	switch first := strings.TrimSpace(lines[0]); {
-	case first == keyFileFirst:
-	case strings.HasPrefix(first, "reconciler-key/"):
-		return nil, fmt.Errorf("%w: a newer version of this program wrote it", ErrKeyFile)
+	format := strings.TrimSpace(lines[0])
+	switch {
+	case format == keyFileFirst, format == keyFileSecond:
+	case strings.HasPrefix(format, "reconciler-key/"):
+		return m, fmt.Errorf("%w: a newer version of this program wrote it", ErrKeyFile)
 	default:
-		return nil, fmt.Errorf("%w: its first line must be %q", ErrKeyFile, keyFileFirst)
+		return m, fmt.Errorf("%w: its first line must be %q", ErrKeyFile, keyFileFirst)
 	}
-	var key, sum string
+	values := map[string]string{}
 	for n, line := range lines[1:] {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
 		name, value, _ := strings.Cut(line, " ")
-		switch {
-		case name == "key" && key == "":
-			key = strings.TrimSpace(value)
-		case name == "sum" && sum == "":
-			sum = strings.TrimSpace(value)
-		default:
-			return nil, fmt.Errorf("%w: line %d is neither its key nor its sum", ErrKeyFile, n+2)
+		_, twice := values[name]
+		known := name == "key" || name == "sum" || format == keyFileSecond && (name == "fingerprints" || name == "before")
+		if !known || twice {
+			return m, fmt.Errorf("%w: line %d is neither its key nor its sum", ErrKeyFile, n+2)
 		}
+		values[name] = strings.TrimSpace(value)
 	}
-	master, err := base64.StdEncoding.Strict().DecodeString(key)
-	if err != nil || len(master) != keySize {
-		return nil, fmt.Errorf("%w: the key must be %d bytes in base64", ErrKeyFile, keySize)
+	read := func(name string) []byte {
+		text, there := values[name]
+		if !there && name != "key" {
+			return nil
+		}
+		raw, failed := base64.StdEncoding.Strict().DecodeString(text)
+		if failed != nil || len(raw) != keySize {
+			err = fmt.Errorf("%w: the key must be %d bytes in base64", ErrKeyFile, keySize)
+		}
+		return raw
 	}
-	if sum != keySum(master) {
-		return nil, fmt.Errorf("%w: key and sum do not fit together, so one of them was changed; bring the file back from its copy", ErrKeyFile)
+	m = material{master: read("key"), finger: read("fingerprints"), before: read("before")}
+	if err != nil {
+		return material{}, err
 	}
-	return master, nil
+	if values["sum"] != m.sum() || m.format() != format {
+		return material{}, fmt.Errorf("%w: key and sum do not fit together, so one of them was changed; bring the file back from its copy", ErrKeyFile)
+	}
+	return m, nil
 }
 
 // parseKey reads the spellings that a key has outside of a file.
-func parseKey(text []byte) ([]byte, error) {
+func parseKey(text []byte) (material, error) {
 	text = bytes.TrimSpace(text)
 	if bytes.HasPrefix(text, []byte("reconciler-key/")) {
 		return parseKeyFile(text)
 	}
 	if len(text) == hex.EncodedLen(keySize) {
 		if master, err := hex.DecodeString(string(text)); err == nil {
-			return master, nil
+			return material{master: master}, nil
 		}
 	}
 	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
 		if master, err := e.Strict().DecodeString(string(text)); err == nil && len(master) == keySize {
-			return master, nil
+			return material{master: master}, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: it must be %d random bytes as base64 or as %d hex digits (openssl rand -base64 %d)", ErrKeyFile, keySize, 2*keySize, keySize)
+	return material{}, fmt.Errorf("%w: it must be %d random bytes as base64 or as %d hex digits (openssl rand -base64 %d)", ErrKeyFile, keySize, 2*keySize, keySize)
 }
 
 // makeKeyFile makes a key and its file, whole or not at all. When another process
 // was first, its key is taken.
-func makeKeyFile(path string) ([]byte, error) {
+func makeKeyFile(path string) (m material, err error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+		return m, err
 	}
+	if m.master, err = newMaster(); err != nil {
+		return m, err
+	}
+	temp, err := writeTemp(dir, formatKeyFile(m))
+	if err != nil {
+		return m, err
+	}
+	defer func() { _ = os.Remove(temp) }() // the link, if made, stays
+	// A link, unlike a rename, never replaces a key that came to be in between.
+	if err := os.Link(temp, path); errors.Is(err, fs.ErrExist) {
+		return readKeyFile(path)
+	} else if err != nil {
+		return m, err
+	}
+	return m, syncDir(dir)
+}
+
+func newMaster() ([]byte, error) {
 	master := make([]byte, keySize)
 	if _, err := rand.Read(master); err != nil {
 		return nil, fmt.Errorf("make key: %w", err)
 	}
-	f, err := os.CreateTemp(dir, ".key-*") // mode 0600
+	return master, nil
+}
+
+// writeTemp writes a file of a name of its own, with mode 0600, to the disk.
+func writeTemp(dir string, data []byte) (path string, err error) {
+	f, err := os.CreateTemp(dir, ".key-*")
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // the link, if made, stays
-	_, err = f.Write(formatKeyFile(master))
+	_, err = f.Write(data)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -198,15 +249,10 @@ func makeKeyFile(path string) ([]byte, error) {
 		err = cerr
 	}
 	if err != nil {
-		return nil, fmt.Errorf("write %s: %w", f.Name(), err)
+		_ = os.Remove(f.Name()) // the first error says why
+		return "", fmt.Errorf("write %s: %w", f.Name(), err)
 	}
-	// A link, unlike a rename, never replaces a key that came to be in between.
-	if err := os.Link(f.Name(), path); errors.Is(err, fs.ErrExist) {
-		return readKeyFile(path)
-	} else if err != nil {
-		return nil, err
-	}
-	return master, syncDir(dir)
+	return f.Name(), nil
 }
 
 func syncDir(dir string) error {

@@ -48,6 +48,11 @@ type Pull struct {
 	Shown  []string `json:"shown,omitempty"`
 	Static bool     `json:"static,omitempty"`
 
+	// New is how many new clients it brings, and Room how many more the guard would take in the
+	// day after them; below zero: they are too many.
+	New  int `json:"new,omitempty"`
+	Room int `json:"room,omitempty"`
+
 	// Waits are the fingerprints of what would wait as a whole for a person, and may be let go.
 	Waits []string `json:"waits,omitempty"`
 
@@ -87,6 +92,6 @@ type Command struct {
 	By      string    `json:"by"`
 	Text    string    `json:"text"`
 	At      time.Time `json:"at"`
-	Outcome string    `json:"outcome"` // done | refused
+	Outcome string    `json:"outcome"` // begun | done | refused
 	Why     string    `json:"why,omitempty"`
 }
