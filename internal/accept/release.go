@@ -118,7 +118,7 @@ func (r *release) gone(t state.Tombstone, free bool) {
 	default:
 		c.Status, c.Because = state.StatusDeleting, "Its manifest was removed in "+short(t.Commit)+"."
 	}
-	c.Next, c.Settled, c.UpdatedAt = "", false, r.in.Now
+	c.Next, c.Settled, c.RetryAt, c.UpdatedAt = "", false, time.Time{}, r.in.Now
 	anew(&c) // somebody wants it to go on
 	r.res.Clients = append(r.res.Clients, c)
 }

@@ -95,6 +95,7 @@ func (w *writer) removals() {
 		c.Removed, c.RemovedAt, c.InvalidBlob = true, w.in.Now, ""
 		c.Status, c.Because, c.Settled = state.StatusDeleting, "Its manifest was removed in "+short(w.in.Head)+".", false
 		c.Next, c.Failures, c.Seq = "", 0, w.base.Seq
+		c.RetryAt = time.Time{} // what its wish waited for is no date of its removal
 		anew(&c)
 		c.Review = w.review([]string{c.Path}, nil, c.Review)
 		w.fate[c.ID] = FatePending
@@ -224,7 +225,7 @@ func (w *writer) keep(k *candidate) {
 // that has waited for the file.
 func (w *writer) goOn(c *state.Client) {
 	if slices.ContainsFunc(w.tombs[c.ID], func(t state.Tombstone) bool { return t.Part != "" && !t.Done && !pending(t, w.in.Now) }) {
-		c.Settled = false
+		c.Settled, c.RetryAt = false, time.Time{}
 		w.touched[c.ID] = true
 	}
 }
@@ -402,6 +403,7 @@ func (w *writer) loosen(t state.Tombstone) {
 		t.Done = isHost(t)
 		if c := w.get(t.Client); t.Part == "" && c.Removed {
 			c.Status, c.Because, c.Next, c.Settled = state.StatusDeleting, "Its manifest was removed in "+short(t.Commit)+".", "", false
+			c.RetryAt = time.Time{}
 			anew(&c)
 			w.set(c)
 		}

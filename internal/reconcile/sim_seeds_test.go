@@ -37,6 +37,7 @@ var onceRed = []struct {
 	{1011787, "a push that became valid when its names were free did not count as one"},
 	{1013221, "what a plan had shown was forgotten when a wish of an earlier pull request became valid"},
 	{1020552, "what was taken away only because something else was held was judged by nobody"},
+	{1085587, "a removal waited for the date that its wish had waited for"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
