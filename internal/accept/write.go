@@ -406,6 +406,9 @@ func (w *writer) loosen(t state.Tombstone) {
 			c.RetryAt = time.Time{}
 			anew(&c)
 			w.set(c)
+		} else if t.Part != "" && c.Settled { // should the process die before its pass, the next start finds it
+			c.Settled, c.RetryAt = false, time.Time{}
+			w.set(c)
 		}
 		w.touched[t.Client] = true
 		if t.Part == "" {

@@ -202,7 +202,7 @@ func (e *Engine) Start() ([]Due, error) {
 		if clients, err = store.Clients(tx); err != nil {
 			return err
 		}
-		if cut, err = cutOff(tx, clients, e.Now()); err != nil {
+		if cut, err = cutOff(tx, clients); err != nil {
 			return err
 		}
 		if claims, err = store.Claims(tx); err != nil {
@@ -246,20 +246,11 @@ func (e *Engine) Start() ([]Due, error) {
 	return due, nil
 }
 
-// cutOff are the clients that are at rest and have something to do, as the process died in
-// between: their data was being erased, and an intent is open that nobody would look into
-// before the next purge, or nothing is left of a removed client, and it is not forgotten; or a
-// removal of a part was let go (by a person, or by a file that is valid by now), and their
-// pass had not begun.
-func cutOff(tx store.Tx, clients []state.Client, now time.Time) (map[state.ClientID]bool, error) {
+// cutOff are the clients that were at rest while their data was being erased, when the
+// process died: an intent is open that nobody would look into before the next purge, or
+// nothing is left of a removed client, and it is not forgotten.
+func cutOff(tx store.Tx, clients []state.Client) (map[state.ClientID]bool, error) {
 	out := map[state.ClientID]bool{}
-	stones, err := store.Tombstones(tx, "")
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range accept.Due(stones, now) {
-		out[t.Client] = true
-	}
 	open, err := store.Intents(tx, "")
 	if err != nil {
 		return nil, err
