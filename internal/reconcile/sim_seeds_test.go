@@ -38,6 +38,7 @@ var onceRed = []struct {
 	{1013221, "what a plan had shown was forgotten when a wish of an earlier pull request became valid"},
 	{1020552, "what was taken away only because something else was held was judged by nobody"},
 	{1085587, "a removal waited for the date that its wish had waited for"},
+	{1020416, "a person purged what a schedule had been told to ask for later"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
