@@ -41,10 +41,23 @@ var onceRed = []struct {
 	{1020416, "a person purged what a schedule had been told to ask for later"},
 }
 
+// onceRedHostile are such seeds of hostile histories.
+var onceRedHostile = []struct {
+	seed uint64
+	was  string
+}{
+	{1021407, "the address record of a name that an adopted site did not have was taken over with it"},
+}
+
 func TestSimSeedsThatWereRed(t *testing.T) {
 	for _, c := range onceRed {
-		if o := play(t, seeded(c.seed)); o.failed != "" {
+		if o := playAs(t, seeded(c.seed), false); o.failed != "" {
 			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
+		}
+	}
+	for _, c := range onceRedHostile {
+		if o := playAs(t, seeded(c.seed), true); o.failed != "" {
+			t.Errorf("hostile seed %d (%s): %s", c.seed, c.was, o.failed)
 		}
 	}
 }
