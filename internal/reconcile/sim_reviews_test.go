@@ -26,6 +26,7 @@ type reviewLaws struct {
 	// pushed are the versions that pushes brought that nobody proposed, by client.
 	pushed map[state.ClientID]map[look]bool
 	serves map[string]served // by host that is up
+	before map[string]look   // by host: what people saw before the wish that is not done
 	// later are files that were brought, by pull requests or by nobody's push, and that were
 	// not taken over so far: they were invalid, and may become valid by what others do.
 	later map[string]*bringing
@@ -61,7 +62,7 @@ type served struct {
 }
 
 func newReviewLaws() reviewLaws {
-	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, beside: map[state.ClientID]map[int]bool{}}
+	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, beside: map[state.ClientID]map[int]bool{}, before: map[string]look{}}
 }
 
 // judge is the engine as the reviewer sees it. Judging writes nothing anywhere (P2), and a
@@ -425,6 +426,11 @@ func (s *story) servesWhatWasShown(when string) {
 			continue // that a name moves is a step of its own
 		}
 		b, c := l.bound[now.owner], s.client(now.owner)
+		if back, ok := l.before[host]; c.Status == state.StatusFailed && ok && back == now.look {
+			continue // a release that was built again to put it back, and comes by now
+		} else if !ok {
+			l.before[host] = was.look
+		}
 		if b == nil || c.RollingBack != "" || len(l.let[now.owner]) > 0 {
 			continue
 		}
@@ -467,10 +473,11 @@ func themeOf(settings string) string {
 	return theme
 }
 
-// letBy notes what an approval lets run.
+// letBy notes what an approval lets run: what was not shown, or what leaves a time without
+// service. Both bind the release that people are led to.
 func (s *story) letBy(h state.Hold) {
 	l := &s.pulls.laws
-	if h.Kind != state.HoldRisk || h.Client == "" {
+	if h.Kind != state.HoldRisk && h.Kind != state.HoldData || h.Client == "" {
 		return
 	}
 	if l.let[h.Client] == nil {
@@ -506,6 +513,7 @@ func (s *story) reviewed() {
 			delete(l.let, c.ID)
 			delete(l.pushed, c.ID)
 			delete(l.beside, c.ID)
+			maps.DeleteFunc(l.before, func(host string, _ look) bool { return s.up[host] == c.ID || s.up[host] == "" })
 		}
 	}
 }
