@@ -37,6 +37,7 @@ var onceRed = []struct {
 	{1011787, "a push that became valid when its names were free did not count as one"},
 	{1013221, "what a plan had shown was forgotten when a wish of an earlier pull request became valid"},
 	{1020552, "what was taken away only because something else was held was judged by nobody"},
+	{1025132, "an earlier version that was to be built again was forgotten between its delete and its create"},
 	{1502756, "a plan that showed that a name is led to a new site let any release be shown there"},
 	{1078277, "what somebody let leave a time without service counted as not shown"},
 	{1078437, "a release that was built again to be put back came after the failure"},
