@@ -58,6 +58,7 @@ var onceRedHostile = []struct {
 	was  string
 }{
 	{1021407, "the address record of a name that an adopted site did not have was taken over with it"},
+	{1028584, "a name that was held was taken from the site that it led to, as another one was to have it before"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
