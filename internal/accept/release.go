@@ -110,14 +110,14 @@ func (r *release) removals() bool {
 // put keeps a client as it is by now; several things of it may be let go.
 func (r *release) put(c state.Client) { r.clients[c.ID], r.changed[c.ID] = c, true }
 
-// part lets a client go on that was at rest: should the process die before its pass, the next
-// start finds it.
+// part lets a client go on.
 func (r *release) part(t state.Tombstone) {
 	c, ok := r.clients[t.Client]
-	if !ok || !c.Settled {
+	if !ok {
 		return
 	}
-	c.Settled, c.RetryAt, c.UpdatedAt = false, time.Time{}, r.in.Now
+	wake(&c)
+	c.UpdatedAt = r.in.Now
 	r.put(c)
 }
 
@@ -135,7 +135,8 @@ func (r *release) gone(t state.Tombstone, free bool) {
 	default:
 		c.Status, c.Because = state.StatusDeleting, "Its manifest was removed in "+short(t.Commit)+"."
 	}
-	c.Next, c.Settled, c.RetryAt, c.UpdatedAt = "", false, time.Time{}, r.in.Now
+	wake(&c)
+	c.Next, c.UpdatedAt = "", r.in.Now
 	anew(&c) // somebody wants it to go on
 	r.put(c)
 }
@@ -151,7 +152,8 @@ func (r *release) starts() {
 			c.Status, c.Because, c.Next = state.StatusPending, "", ""
 		}
 		anew(&c)
-		c.Settled, c.RetryAt, c.UpdatedAt = false, r.in.Now, r.in.Now
+		wake(&c)
+		c.RetryAt, c.UpdatedAt = r.in.Now, r.in.Now
 		r.put(c)
 		r.touched[id], r.freed[id] = true, true
 	}
