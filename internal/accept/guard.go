@@ -138,6 +138,7 @@ func (p *pass) partLoss(s *settled, c state.Client, k *candidate) loss {
 		}
 		l.stones = append(l.stones, p.stone(c, part, l.files))
 	}
+	l.stones = append(l.stones, p.stillBound(c, l, moved)...)
 	for i, t := range l.stones {
 		if name, ok := domainOf(t.Part); !t.Done && (!ok || !moved[name]) {
 			l.stones[i].NotUntil = later
@@ -145,6 +146,21 @@ func (p *pass) partLoss(s *settled, c state.Client, k *candidate) loss {
 	}
 	sort.Slice(l.stones, func(i, j int) bool { return l.stones[i].Part < l.stones[j].Part })
 	return l
+}
+
+// stillBound takes back what an earlier head let go of a name that goes now, where its old
+// site still has it: another site was to take its place, and won't any more. It goes with the
+// name, and waits for what the name waits for.
+func (p *pass) stillBound(c state.Client, l loss, lost map[string]bool) []state.Tombstone {
+	var out []state.Tombstone
+	for _, t := range p.tombs[c.ID] {
+		name, ok := domainOf(t.Part)
+		moved, goes := lost[name]
+		if ok && goes && !moved && !t.Done && !slices.ContainsFunc(l.stones, func(o state.Tombstone) bool { return o.Part == t.Part }) {
+			out = append(out, p.stone(c, t.Part, l.files))
+		}
+	}
+	return out
 }
 
 // parts names what a wish has and a manifest can take away. A release is none:

@@ -227,6 +227,26 @@ func TestRuleGuardJudgesWhatAHoldTakesAway(t *testing.T) {
 	}
 }
 
+// A client changes its host, and before its pass it changes its name, which is held. The old
+// host has the name still, and it was let go only for the new one: it stays with the name.
+func TestRuleGuardHeldNameKeepsItsOldSite(t *testing.T) {
+	w := fleet(t, "alpha", "beta")
+	w.push(m{cpath("alpha"): client("alpha", "alpha", "deployment: {provider: vercel}")})
+	old := "alpha domain/alpha.agency.example@local"
+	if !slices.Contains(w.dueParts(), old) {
+		t.Fatalf("due are %v", w.dueParts())
+	}
+	w.guard.ReviewedOnly, w.reviewed = true, false
+	w.push(m{cpath("alpha"): client("alpha", "omega", "deployment: {provider: vercel}")})
+	if slices.Contains(w.dueParts(), old) {
+		t.Errorf("the name is held, and its old site lets it go: %v", w.dueParts())
+	}
+	w.approve(w.hold(state.HoldGuard).Fingerprint)
+	if !slices.Contains(w.dueParts(), old) {
+		t.Errorf("the name was let go, and due are %v", w.dueParts())
+	}
+}
+
 func TestRuleGuardPlatformOnlyTightens(t *testing.T) {
 	n := func(i int) *int { return &i }
 	g := Guard{MaxDeletes: 3, MaxDeletePercent: 10, MaxChanged: 25, MaxCreates: 10, RemoveAfter: time.Hour}

@@ -54,7 +54,7 @@ func Release(in ReleaseInput) Result {
 	if in.Approval.Fingerprint != in.Hold.Fingerprint || !usable(in.Approval, in.Now) || !in.Hold.Approvable {
 		return res
 	}
-	r := &release{in: in, clients: map[state.ClientID]state.Client{}, touched: map[state.ClientID]bool{}, freed: map[state.ClientID]bool{}}
+	r := &release{in: in, clients: map[state.ClientID]state.Client{}, touched: map[state.ClientID]bool{}, freed: map[state.ClientID]bool{}, changed: map[state.ClientID]bool{}}
 	for _, c := range in.Clients {
 		r.clients[c.ID] = c
 	}
@@ -81,6 +81,7 @@ type release struct {
 	res     Result
 	clients map[state.ClientID]state.Client
 	touched map[state.ClientID]bool
+	changed map[state.ClientID]bool
 	freed   map[state.ClientID]bool // whose whole wish or removal was held: no verdict holds them any more
 }
 
@@ -97,11 +98,27 @@ func (r *release) removals() bool {
 		t.Done = isHost(t) && free
 		if t.Part == "" {
 			r.gone(t, free)
+		} else if free {
+			r.part(t)
 		}
 		r.res.Tombstones = append(r.res.Tombstones, t)
 		r.touched[t.Client] = true
 	}
 	return found
+}
+
+// put keeps a client as it is by now; several things of it may be let go.
+func (r *release) put(c state.Client) { r.clients[c.ID], r.changed[c.ID] = c, true }
+
+// part lets a client go on.
+func (r *release) part(t state.Tombstone) {
+	c, ok := r.clients[t.Client]
+	if !ok {
+		return
+	}
+	wake(&c)
+	c.UpdatedAt = r.in.Now
+	r.put(c)
 }
 
 func (r *release) gone(t state.Tombstone, free bool) {
@@ -118,9 +135,10 @@ func (r *release) gone(t state.Tombstone, free bool) {
 	default:
 		c.Status, c.Because = state.StatusDeleting, "Its manifest was removed in "+short(t.Commit)+"."
 	}
-	c.Next, c.Settled, c.UpdatedAt = "", false, r.in.Now
+	wake(&c)
+	c.Next, c.UpdatedAt = "", r.in.Now
 	anew(&c) // somebody wants it to go on
-	r.res.Clients = append(r.res.Clients, c)
+	r.put(c)
 }
 
 // starts lets clients begin that waited.
@@ -134,8 +152,9 @@ func (r *release) starts() {
 			c.Status, c.Because, c.Next = state.StatusPending, "", ""
 		}
 		anew(&c)
-		c.Settled, c.RetryAt, c.UpdatedAt = false, r.in.Now, r.in.Now
-		r.res.Clients = append(r.res.Clients, c)
+		wake(&c)
+		c.RetryAt, c.UpdatedAt = r.in.Now, r.in.Now
+		r.put(c)
 		r.touched[id], r.freed[id] = true, true
 	}
 }
@@ -161,7 +180,9 @@ func (r *release) result() Result {
 	}
 	sort.Slice(r.res.Verdicts, func(i, j int) bool { return r.res.Verdicts[i].Seq < r.res.Verdicts[j].Seq })
 	sort.Slice(r.res.Tombstones, func(i, j int) bool { return stoneKey(r.res.Tombstones[i]) < stoneKey(r.res.Tombstones[j]) })
-	sort.Slice(r.res.Clients, func(i, j int) bool { return r.res.Clients[i].ID < r.res.Clients[j].ID })
+	for _, id := range sortedIDs(r.changed) {
+		r.res.Clients = append(r.res.Clients, r.clients[id])
+	}
 	return r.res
 }
 

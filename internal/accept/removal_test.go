@@ -312,3 +312,16 @@ func TestC20RuleWhoeverIsLetGoTriesAgain(t *testing.T) {
 		})
 	}
 }
+
+// Who waited for a date (a freeze, say) and is removed goes now, also when the program is
+// started anew before its pass.
+func TestRuleRemovalDoesNotWaitForTheDateOfItsWish(t *testing.T) {
+	w := fleet(t, "alpha", "beta")
+	c := w.named("alpha")
+	c.Settled, c.RetryAt, c.Status = true, w.now.Add(24*time.Hour), state.StatusHeld
+	w.clients[c.ID] = c
+	w.push(gone("alpha"))
+	if c = w.clients[c.ID]; !c.Removed || c.Settled || !c.RetryAt.IsZero() {
+		t.Errorf("it is removed %v, settled %v, and passes at %v", c.Removed, c.Settled, c.RetryAt)
+	}
+}

@@ -94,7 +94,8 @@ func (w *writer) removals() {
 		c, t := l.client, l.stones[0]
 		c.Removed, c.RemovedAt, c.InvalidBlob = true, w.in.Now, ""
 		c.Status, c.Because, c.Settled = state.StatusDeleting, "Its manifest was removed in "+short(w.in.Head)+".", false
-		c.Next, c.Waits, c.Failures, c.Seq = "", "", 0, w.base.Seq
+		c.Next, c.Waits, c.Failures, c.Seq = "", "", 0, w.seq()
+		c.RetryAt = time.Time{} // what its wish waited for is no date of its removal
 		anew(&c)
 		c.Review = w.review([]string{c.Path}, nil, c.Review)
 		w.fate[c.ID] = FatePending
@@ -184,7 +185,7 @@ func (w *writer) moved(k *candidate, was state.Client) bool {
 
 // touch makes the wish the newest, so that a pass follows.
 func (w *writer) touch(k *candidate, c *state.Client, was state.Client) {
-	c.WishHash, c.Commit, c.Seq = k.hash, w.in.Head, w.base.Seq
+	c.WishHash, c.Commit, c.Seq = k.hash, w.in.Head, w.seq()
 	c.Settled, c.Waits, c.Failures = false, "", 0
 	c.RetryAt = time.Time{}
 	anew(c)
@@ -224,9 +225,25 @@ func (w *writer) keep(k *candidate) {
 // that has waited for the file.
 func (w *writer) goOn(c *state.Client) {
 	if slices.ContainsFunc(w.tombs[c.ID], func(t state.Tombstone) bool { return t.Part != "" && !t.Done && !pending(t, w.in.Now) }) {
-		c.Settled = false
+		wake(c)
 		w.touched[c.ID] = true
 	}
+}
+
+// wake lets a client go on: a pass that is under way, of a moment when it could not, does not
+// end that, and should the process die before the next pass, the next start finds it.
+func wake(c *state.Client) {
+	c.Settled, c.RetryAt = false, time.Time{}
+	c.Wakes++
+}
+
+// seq is what the wishes of this head are numbered with. A head that is judged again may give
+// a client its second wish: that is a newer one for whoever passes the first.
+func (w *writer) seq() uint64 {
+	if b := w.in.Baseline; b != nil && w.base.Seq == b.Seq {
+		w.base.Seq++
+	}
+	return w.base.Seq
 }
 
 // mint makes a new identity.
@@ -401,8 +418,12 @@ func (w *writer) loosen(t state.Tombstone) {
 	if !pending(t, w.in.Now) {
 		t.Done = isHost(t)
 		if c := w.get(t.Client); t.Part == "" && c.Removed {
-			c.Status, c.Because, c.Next, c.Settled = state.StatusDeleting, "Its manifest was removed in "+short(t.Commit)+".", "", false
+			c.Status, c.Because, c.Next = state.StatusDeleting, "Its manifest was removed in "+short(t.Commit)+".", ""
+			wake(&c)
 			anew(&c)
+			w.set(c)
+		} else if t.Part != "" {
+			wake(&c)
 			w.set(c)
 		}
 		w.touched[t.Client] = true

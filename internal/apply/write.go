@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/compassdigital/reconciler/internal/journal"
 	"github.com/compassdigital/reconciler/internal/plan"
@@ -361,6 +362,9 @@ func (r *Runner) outcome(tx store.Tx, job Job, i journal.Intent, o *provider.Obj
 		return err
 	}
 	if i.Op == journal.OpDelete {
+		if again, err := comesAgain(tx, i); again || err != nil {
+			return err
+		}
 		return offRecord(tx, i.Ref)
 	}
 	res := *i.Wish
@@ -388,6 +392,24 @@ func (r *Runner) outcome(tx store.Tx, job Job, i journal.Intent, o *provider.Obj
 		res.Run = i.Run
 	}
 	return r.put(tx, job, i.Provider, res, *o, generationOf(job, i.Ref))
+}
+
+// comesAgain keeps a release on record, without its object, that a rollback deleted to build
+// it again: nothing else knows what it was made of, and the process may die in between.
+func comesAgain(tx store.Tx, i journal.Intent) (bool, error) {
+	if i.Ref.Kind != state.KindDeployment || !strings.HasPrefix(i.Step, string(plan.Replace)+" ") {
+		return false, nil
+	}
+	c, _, err := store.Client(tx, i.Ref.Client)
+	if err != nil || c.RollingBack == "" {
+		return false, err
+	}
+	have, ok, err := store.Resource(tx, i.Ref)
+	if err != nil || !ok {
+		return false, err
+	}
+	have.ID, have.Phase, have.Overtaken = "", "", true
+	return true, store.PutResource(tx, have)
 }
 
 // offRecord takes what was deleted off the record, and a database's users with it: they

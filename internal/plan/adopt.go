@@ -16,6 +16,8 @@ import (
 //	part of an adopted site  no            there, -      adopt
 //	part of an adopted site  no            gone          nothing; planned like any other afterwards
 //	part of an adopted site  no            foreign, two  the client is held
+//	its address record, and  no            there, -      nothing; planned like any other afterwards: it is
+//	the site has no such host                           somebody's, used if it is equal, a conflict else
 //	everything else          -             -             nothing; planned afterwards, but for users and mail
 //
 // Later, a host name that an adopted site has and that is not on record (the manifest
@@ -165,8 +167,8 @@ func (b *builder) toAdopt() []state.Resource {
 func (b *builder) adopt() {
 	for _, w := range b.toAdopt() {
 		look := b.c.Looks[w.Ref]
-		if w.AdoptID == "" && look.Gone {
-			continue // made by the next pass
+		if w.AdoptID == "" && (look.Gone || !b.leadsToAdopted(w)) {
+			continue // made by the next pass, or somebody's
 		}
 		if look.Foreign != "" || look.Count > 1 {
 			b.resource(w) // says why a person must decide
@@ -212,6 +214,21 @@ func (b *builder) ofAdopted(w state.Resource) bool {
 		}
 	}
 	return false
+}
+
+// leadsToAdopted says of an address record that the adopted site has its host: a record of a
+// name that the site does not answer to leads elsewhere, and is not part of it.
+func (b *builder) leadsToAdopted(record state.Resource) bool {
+	if record.Ref.Kind != state.KindRecord {
+		return true
+	}
+	for _, w := range b.sortedWish() {
+		if w.Ref.Kind == state.KindDomain && w.Ref.Host() == record.Attributes.Literal("name") && b.ofAdopted(w) {
+			look := b.c.Looks[w.Ref]
+			return b.recorded[w.Ref].Adopted || !look.Gone && look.Failed == "" // else the pass waits, and begins anew
+		}
+	}
+	return true
 }
 
 // lives says that a kind is not made because the client lived before we knew it: its

@@ -1,6 +1,8 @@
 package plan_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -63,6 +65,30 @@ func TestRuleAdoptionRecordsThenIsEmpty(t *testing.T) {
 	c = becomes(t, c, shop("shop")) // `adopt:` has done its work and is taken out
 	if p := plan.Calculate(input(c)); !p.Empty() {
 		t.Errorf("the plan without adopt: %v %v", lines(p), p.Problems)
+	}
+}
+
+// Ownership: the address record of a name that the adopted site does not answer to leads
+// elsewhere. It is somebody's: neither taken over nor changed, unless `adopt:` names it.
+func TestRuleAdoptionLeavesARecordThatLeadsElsewhere(t *testing.T) {
+	site := manifest.Adopt{"site": {ID: "48211"}}
+	c := client(t, shop("shop", func(e *manifest.Effective) { e.Adopt = site }))
+	c = looked(c, state.KindDomain, plan.Look{Gone: true})
+	c = looked(c, state.KindRecord, plan.Look{Found: true, ID: "rec-7"})
+	p, c := pass(t, c)
+	if d := cmp.Diff([]string{"adopt deployment", "adopt environment/local", "adopt site/local", "adopt traffic/local"}, changes(p)); d != "" {
+		t.Errorf("first pass (-want +got):\n%s", d)
+	}
+	p = plan.Calculate(input(c))
+	if len(p.Problems) != 1 || p.Problems[0].Hold != state.HoldParked || !strings.Contains(p.Problems[0].Text, "exists at") {
+		t.Errorf("second pass: %v %+v", lines(p), p.Problems)
+	}
+	named := client(t, shop("shop", func(e *manifest.Effective) {
+		e.Adopt = manifest.Adopt{"site": {ID: "48211"}, "record": {ID: "rec-7"}}
+	}))
+	named = looked(named, state.KindDomain, plan.Look{Gone: true})
+	if p, _ := pass(t, named); !slices.Contains(changes(p), "adopt record/A shop.example") {
+		t.Errorf("`adopt:` names it: %v", changes(p))
 	}
 }
 

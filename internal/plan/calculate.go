@@ -276,7 +276,7 @@ func (b *builder) finish() []Step {
 	for i := range steps {
 		s := &steps[i]
 		s.Client = b.c.Client.Name
-		if s.Ref == b.deployment || (s.Ref == b.traffic && !b.traffic.IsZero()) {
+		if s.Ref == b.deployment || (s.Ref == b.traffic && !b.traffic.IsZero()) || b.leadsOver(s) {
 			s.Release = release
 		}
 		if i < len(steps)-1 {
@@ -284,6 +284,32 @@ func (b *builder) finish() []Step {
 		}
 	}
 	return steps
+}
+
+// leadsOver says that a step leads people who were at another site to the client's: what they
+// see there is the wished release, and nothing else of the plan that bears a risk says which,
+// as nobody is served by a site that is new.
+func (b *builder) leadsOver(s *Step) bool {
+	if s.Wish == nil || s.Prior == nil || b.site.IsZero() {
+		return false
+	}
+	now, was := leadsToSite(*s.Wish), leadsToSite(*s.Prior)
+	return now == b.site && !was.IsZero() && was != now
+}
+
+// leadsToSite is the site that a name leads to; zero: none, or it is no name.
+func leadsToSite(r state.Resource) state.Ref {
+	attribute := ""
+	switch r.Ref.Kind {
+	case state.KindDomain:
+		attribute = "site"
+	case state.KindRecord:
+		attribute = "content"
+	}
+	if v, _ := r.Attributes.Get(attribute); v.Ref != nil && v.Ref.Kind == state.KindSite {
+		return *v.Ref
+	}
+	return state.Ref{}
 }
 
 func values(steps []*Step) []Step {

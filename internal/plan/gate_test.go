@@ -394,3 +394,32 @@ func TestRuleReviewClass(t *testing.T) {
 		}
 	}
 }
+
+// P12: what leads people to another site of the client's shows them the release that is
+// there. Its site is new and serves nobody so far: nothing else of the plan bears a risk. So
+// the review of that step binds the release.
+func TestP12LeadingPeopleToANewSiteBindsItsRelease(t *testing.T) {
+	over := func(c plan.ClientInput, theme string) plan.Step {
+		t.Helper()
+		p := plan.Calculate(input(becomes(t, c, shop("shop", func(e *manifest.Effective) {
+			e.Deployment.Provider = "vercel"
+			e.Settings = map[string]any{"theme": theme}
+		}))))
+		i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Ref.Kind == state.KindRecord && s.Action == plan.Update })
+		if i < 0 || p.Steps[i].Risk != plan.RiskTraffic {
+			t.Fatalf("no step leads people over: %v", lines(p))
+		}
+		return p.Steps[i]
+	}
+	c := settled(t, shop("shop"))
+	dark, light := over(c, "dark"), over(c, "light")
+	if plan.StepPrint(dark) == plan.StepPrint(light) {
+		t.Error("a review of the one lets the other run")
+	}
+	if plan.ClassPrint(dark) != plan.ClassPrint(light) {
+		t.Error("two pull requests that were merged as planned can't run together")
+	}
+	if again := over(c, "dark"); plan.StepPrint(dark) != plan.StepPrint(again) {
+		t.Error("the same step bears another print")
+	}
+}

@@ -40,6 +40,9 @@ func StepPrint(s Step) string {
 			w = fmt.Appendf(w, "adopt %q found %t\n", s.Wish.AdoptID, s.Wish.Found)
 		}
 	}
+	if s.Release != "" && (s.Ref.Kind == state.KindDomain || s.Ref.Kind == state.KindRecord) {
+		line("release " + s.Release)
+	}
 	if s.Outside {
 		line("outside")
 	}

@@ -114,7 +114,8 @@ type Step struct {
 	From       state.Ref       `json:"from,omitzero"`   // move: the Ref that had it
 	FromClient string          `json:"fromClient,omitempty"`
 	// Release is a print of the release that the step is about (deploy, await, probe,
-	// promote), secrets by name: the Ref's own name knows their versions.
+	// promote, a name that is led here from another site), secrets by name: the Ref's own
+	// name knows their versions.
 	Release    string    `json:"release,omitempty"`
 	Fields     []Field   `json:"fields,omitempty"`
 	Reason     string    `json:"reason"` // a sentence part: "manifest is new", "env STORE_CURRENCY changed"

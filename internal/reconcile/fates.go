@@ -44,12 +44,14 @@ func onTop(tx store.Tx, read []state.Client, r accept.Result) ([]state.Client, e
 
 // changed is now with what differs between before and judged.
 func changed(before, judged, now state.Client, touched bool) state.Client {
+	awake := now.Wakes
 	b, j, n := reflect.ValueOf(before), reflect.ValueOf(judged), reflect.ValueOf(&now).Elem()
 	for i := range n.NumField() {
 		if !reflect.DeepEqual(b.Field(i).Interface(), j.Field(i).Interface()) {
 			n.Field(i).Set(j.Field(i))
 		}
 	}
+	now.Wakes = awake + judged.Wakes - before.Wakes // a person may have asked meanwhile, too
 	if touched {
 		now.Settled, now.RetryAt, now.Failures, now.Waits = judged.Settled, judged.RetryAt, judged.Failures, judged.Waits
 		now.Panics, now.Crashes, now.Quarantined = judged.Panics, judged.Crashes, judged.Quarantined

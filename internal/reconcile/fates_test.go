@@ -210,3 +210,48 @@ func TestP5RemovalOfAPartWaitsForAValidFile(t *testing.T) {
 		t.Error("its name stays")
 	}
 }
+
+// P7, P8: a head is judged again while a pass of the wish that it gave a client is under way,
+// and gives the client a second one. That is a newer wish: the pass ends at a step's border,
+// does not count the second as done, and should the process die now, the next start finds it.
+func TestP7ASecondWishOfOneHeadIsANewerOne(t *testing.T) {
+	at := func(name, domain string) string {
+		return strings.Replace(client(name), "domain: "+name+"\n", "domain: "+domain+"\n", 1)
+	}
+	v, w := newVendors(t)
+	w.change = func(e *reconcile.Engine) { e.Guard.ReviewedOnly = true }
+	w.restart()
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": at("b", "shop.example")})
+	// b's name is held, and so a's file is invalid; a gets a new wish from its template.
+	w.push(map[string]string{"clients/a.yaml": at("a", "shop.example"), "clients/b.yaml": client("b"), "templates/shop.yaml": strings.Replace(template, "ref: v1", "ref: v2", 1)})
+	a := state.ClientID(w.detail("a").ID)
+	v.faults.Do(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Create && c.Kind == state.KindDeployment && c.Client == a }, 1, func(context.Context, memory.Call) error {
+		_, err := w.engine.Approve(t.Context(), w.waits(state.HoldGuard)[0].Fingerprint, "dana")
+		return err
+	})
+	d, err := w.engine.Pass(t.Context(), a, reconcile.CauseCommit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !d.Again {
+		t.Error("the pass of the first wish says that all is done")
+	}
+	if !slices.Contains(ids(w.restart()), a) {
+		t.Error("the next start does not find the second wish")
+	}
+	w.pass(a)
+	for range 3 {
+		for _, h := range w.waits(state.HoldGuard) {
+			due, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.pass(due...)
+		}
+	}
+	w.want("a", state.StatusActive)
+	serving, _ := v.world.Serves("shop.example")
+	if o, _ := v.world.Object(serving); o.Mark.Client != a {
+		t.Errorf("shop.example is served by %q", o.Mark.Client)
+	}
+}

@@ -123,6 +123,33 @@ func TestFailedUpdateWhereTheHostDeploysInPlace(t *testing.T) {
 	}
 }
 
+// P8: the process dies between the delete and the create of the earlier version that is built
+// again. The next start knows what it was made of, and builds it.
+func TestP8PutBackIsCutOffWhereTheHostDeploysInPlace(t *testing.T) {
+	for _, moment := range []memory.Moment{memory.Before, memory.After} {
+		v, w := newInPlace(t)
+		w.apply(coloured("red"))
+		v.faults.On(memory.Before, memory.Is(memory.Update, state.KindTraffic), 1, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+		ctx, die := context.WithCancel(t.Context())
+		v.faults.Do(moment, memory.Is(memory.Delete, state.KindDeployment), 1, func(context.Context, memory.Call) error {
+			die()
+			return memory.Lost()
+		})
+		if _, err := w.engine.Pass(ctx, w.push(coloured("green"))[0], reconcile.CauseCommit); err == nil {
+			t.Fatal("the process was to die")
+		}
+		v.faults.Clear()
+		w.pass(ids(w.restart())...)
+		for range 10 { // what became of the delete is looked into
+			w.clock.add(time.Hour)
+			w.pass(ids(w.restart())...)
+		}
+		if r := w.want("bakery", state.StatusFailed); v.colour("bakery.agency.example") != "red" {
+			t.Errorf("%s: it serves the %s version, and says %q", moment, v.colour("bakery.agency.example"), r.Because)
+		}
+	}
+}
+
 // Two clients at two hosts swap their names. One has its new name, its old host has let the
 // old one go; the other fails at something later. Its new name is not led back to where it
 // is bound no more.

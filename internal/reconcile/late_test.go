@@ -74,3 +74,29 @@ func TestP8TrafficFollowsAReleaseThatWasMadeAgain(t *testing.T) {
 		t.Errorf("it serves %q: %v", now, up)
 	}
 }
+
+// P8: a person lets the removal of a record go, and the process dies before the client's pass
+// begins. The client was at rest, and the next start finds it all the same.
+func TestP8RemovalThatWasLetGoOutlivesTheProcess(t *testing.T) {
+	v, w := newVendors(t)
+	w.change = func(e *reconcile.Engine) { e.Guard.ReviewedOnly = true }
+	w.restart()
+	note := "dns: {records: [{type: TXT, name: note, content: hello}]}"
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", note)})
+	there := len(v.world.Objects("cloudflare"))
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery")})
+	o, err := w.engine.Overview()
+	if err != nil || len(o.Holds) != 1 || len(v.world.Objects("cloudflare")) != there {
+		t.Fatalf("holds %+v, %d of %d records, %v", o.Holds, len(v.world.Objects("cloudflare")), there, err)
+	}
+	if _, err := w.engine.Approve(t.Context(), o.Holds[0].Fingerprint, "dana"); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(ids(w.restart())...)
+	if got := len(v.world.Objects("cloudflare")); got != there-1 {
+		t.Errorf("%d records are there, want %d", got, there-1)
+	}
+	if due := w.restart(); len(due) != 0 {
+		t.Errorf("all is done, and due are %v", due)
+	}
+}

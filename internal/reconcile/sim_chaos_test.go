@@ -51,7 +51,7 @@ type chaos struct {
 	wait      int // writes to go until something happens in the middle of a pass
 	meanwhile func()
 
-	until map[string]time.Time // when a vendor said that a write may come again, of the pass that runs
+	until map[string]time.Time // when a vendor said that a write may come again, of the pass or purge that runs
 
 	write func(memory.Call)   // told of every write, before and after its effect
 	early func(memory.Call)   // told of a write that comes before that

@@ -40,7 +40,7 @@ func (s *story) asked() []url.Values {
 			going[t.Part] = !t.Done
 		}
 		for _, r := range s.resources(id) {
-			if going[string(r.Ref.Kind)+"/"+r.Ref.Name] {
+			if going[""] || going[string(r.Ref.Kind)+"/"+r.Ref.Name] {
 				continue
 			}
 			_, query, ok := strings.Cut(r.ID, "?")

@@ -26,6 +26,7 @@ type reviewLaws struct {
 	// pushed are the versions that pushes brought that nobody proposed, by client.
 	pushed map[state.ClientID]map[look]bool
 	serves map[string]served // by host that is up
+	before map[string]look   // by host: what people saw before the wish that is not done
 	// later are files that were brought, by pull requests or by nobody's push, and that were
 	// not taken over so far: they were invalid, and may become valid by what others do.
 	later map[string]*bringing
@@ -61,7 +62,7 @@ type served struct {
 }
 
 func newReviewLaws() reviewLaws {
-	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, beside: map[state.ClientID]map[int]bool{}}
+	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, beside: map[state.ClientID]map[int]bool{}, before: map[string]look{}}
 }
 
 // judge is the engine as the reviewer sees it. Judging writes nothing anywhere (P2), and a
@@ -168,6 +169,13 @@ func (s *story) brought(from, head string, clients []state.Client) {
 			l.later[p] = &bringing{by: r.bringers(p), blob: r.now[p], partial: r.bad[p]}
 		}
 	}
+	for n := range r.sure { // a plan onto an older head is about files, too, that an earlier range brought
+		if kept := s.pulls.kept[n]; kept != nil {
+			for p := range kept.files {
+				l.may[p] = s.repo.trees[head][p]
+			}
+		}
+	}
 	clear(l.beside)
 	for _, c := range clients {
 		if s.touchedBy(c, head) {
@@ -187,13 +195,14 @@ type landed struct {
 	covered map[string]bool
 	sure    map[int]bool // pull requests that Git alone tells
 	byGit   map[int]bool // by their commits, not by what they hold
-	whole   map[int]bool // merged as they were planned
+	whole   map[int]bool // merged as they were planned, or all that was planned is there
+	asSeen  map[int]bool // merged with the head that was planned
 	any     bool         // a pull request may have brought something
 }
 
 func (s *story) rangeOf(from, head string) *landed {
 	r := &landed{head: head, ids: map[string]bool{}, now: map[string]string{}, files: map[int]map[string]bool{}, bad: map[string]bool{}, covered: map[string]bool{},
-		sure: map[int]bool{}, byGit: map[int]bool{}, whole: map[int]bool{}}
+		sure: map[int]bool{}, byGit: map[int]bool{}, whole: map[int]bool{}, asSeen: map[int]bool{}}
 	for _, c := range s.repo.history(from, head) {
 		r.ids[c.ID] = true
 	}
@@ -209,17 +218,25 @@ func (s *story) rangeOf(from, head string) *landed {
 		for _, p := range s.repo.differ(s.heads[i-1], s.heads[i]) {
 			planned := r.covered[s.heads[i]]
 			if c != nil && r.byGit[c.number] { // by its content alone, only what its plan was made of is known to be its own
-				r.add(c.number, p)
-				planned = planned || r.whole[c.number]
+				_, its := s.pulls.kept[c.number].fileOf(p)
+				if its || !r.asSeen[c.number] { // else its plan showed that nothing becomes of it
+					r.add(c.number, p)
+				}
+				planned = planned || r.asSeen[c.number]
 			}
 			r.bad[p] = r.bad[p] || !planned
 		}
 	}
 	// What a plan was made of, and is there as it was planned, was shown, whoever else changed
-	// it in between.
+	// it in between; so was a file of a plan whose head was merged, whatever was pushed onto it.
 	for n := range r.sure {
-		if kept := s.pulls.kept[n]; r.whole[n] && madeOf(kept, r.now) {
-			for p := range kept.files {
+		kept := s.pulls.kept[n]
+		if kept == nil || kept.static {
+			continue
+		}
+		all := r.whole[n] && madeOf(kept, r.now)
+		for p, blob := range kept.files {
+			if got, changed := r.now[p]; all || r.byGit[n] && r.ids[kept.head] && changed && got == blob {
 				r.bad[p] = false
 			}
 		}
@@ -238,7 +255,8 @@ func (s *story) known(r *landed, from string, c *change) {
 	byGit := there && (r.ids[t.Head] || t.MergeCommit != "" && r.ids[t.MergeCommit])
 	if byGit || same {
 		r.sure[c.number], r.byGit[c.number] = true, byGit
-		r.whole[c.number] = kept != nil && !kept.static && (same || c.landed != "" && kept.head == c.landed)
+		r.asSeen[c.number] = kept != nil && !kept.static && c.landed != "" && kept.head == c.landed
+		r.whole[c.number] = r.asSeen[c.number] || kept != nil && !kept.static && same
 	}
 	if kept != nil && !kept.static && byGit && r.ids[kept.head] {
 		for _, m := range s.repo.history(from, kept.head) {
@@ -283,7 +301,7 @@ func (s *story) bind(r *landed, c state.Client) {
 	showed := map[int]bool{}
 	for n := range r.sure {
 		kept := s.pulls.kept[n]
-		showed[n] = kept != nil && slices.ContainsFunc(own, func(p string) bool { _, its := kept.files[p]; return its })
+		showed[n] = slices.ContainsFunc(append(slices.Clone(own), "platform.yaml"), func(p string) bool { _, its := kept.fileOf(p); return its }) // everybody has something of it
 	}
 	maps.DeleteFunc(showed, func(_ int, yes bool) bool { return !yes })
 	l.beside[c.ID] = showed
@@ -323,6 +341,14 @@ func (l *reviewLaws) push(id state.ClientID, x look) {
 		l.pushed[id] = map[look]bool{}
 	}
 	l.pushed[id][x] = true
+}
+
+// fileOf is what the plan says that a file becomes.
+func (sh *shown) fileOf(path string) (blob string, its bool) {
+	if sh != nil {
+		blob, its = sh.files[path]
+	}
+	return blob, its
 }
 
 // madeOf says that a range made of every file of a plan what it was made of.
@@ -398,7 +424,7 @@ func (s *story) recordedAccepted(number int, head string) {
 // a plan of theirs showed it, or somebody approved it (P12).
 func (s *story) shownBefore(step plan.Step) {
 	b, c := s.pulls.laws.bound[step.Ref.Client], s.client(step.Ref.Client)
-	if b == nil || step.Risk != plan.RiskTraffic && step.Risk != plan.RiskOffline || c.RollingBack != "" || s.pulls.laws.let[c.ID][step.Key()] {
+	if b == nil || step.Risk != plan.RiskTraffic && step.Risk != plan.RiskOffline || c.RollingBack != "" || s.pulls.laws.let[c.ID][letKey(step.Key())] {
 		return
 	}
 	key := stepOf(step.Client, string(step.Action), string(step.Ref.Kind)+"/"+step.Ref.Name)
@@ -425,6 +451,11 @@ func (s *story) servesWhatWasShown(when string) {
 			continue // that a name moves is a step of its own
 		}
 		b, c := l.bound[now.owner], s.client(now.owner)
+		if back, ok := l.before[host]; c.Status == state.StatusFailed && ok && back == now.look {
+			continue // a release that was built again to put it back, and comes by now
+		} else if !ok {
+			l.before[host] = was.look
+		}
 		if b == nil || c.RollingBack != "" || len(l.let[now.owner]) > 0 {
 			continue
 		}
@@ -467,17 +498,28 @@ func themeOf(settings string) string {
 	return theme
 }
 
-// letBy notes what an approval lets run.
+// letKey is a step's key as an approval means it: a release's name knows versions of secrets,
+// and what is approved does not.
+func letKey(key string) string {
+	before, _, release := strings.Cut(key, "/"+string(state.KindDeployment)+"/")
+	if release {
+		return before + "/" + string(state.KindDeployment)
+	}
+	return key
+}
+
+// letBy notes what an approval lets run: what was not shown, or what leaves a time without
+// service. Both bind the release that people are led to.
 func (s *story) letBy(h state.Hold) {
 	l := &s.pulls.laws
-	if h.Kind != state.HoldRisk || h.Client == "" {
+	if h.Kind != state.HoldRisk && h.Kind != state.HoldData || h.Client == "" {
 		return
 	}
 	if l.let[h.Client] == nil {
 		l.let[h.Client] = map[string]bool{}
 	}
 	for _, key := range h.Steps {
-		l.let[h.Client][key] = true
+		l.let[h.Client][letKey(key)] = true
 	}
 }
 
@@ -506,6 +548,7 @@ func (s *story) reviewed() {
 			delete(l.let, c.ID)
 			delete(l.pushed, c.ID)
 			delete(l.beside, c.ID)
+			maps.DeleteFunc(l.before, func(host string, _ look) bool { return s.up[host] == c.ID || s.up[host] == "" })
 		}
 	}
 }

@@ -37,12 +37,39 @@ var onceRed = []struct {
 	{1011787, "a push that became valid when its names were free did not count as one"},
 	{1013221, "what a plan had shown was forgotten when a wish of an earlier pull request became valid"},
 	{1020552, "what was taken away only because something else was held was judged by nobody"},
+	{1056546, "a file that is as it was planned counted as pushed when another was pushed beside it"},
+	{1088362, "a pull request whose plan showed no change of a template counted as who brought it"},
+	{1090277, "a plan that showed a change of the platform file showed nothing of whose wish it is"},
+	{1090751, "an approval did not count when a secret's new version gave the release another name"},
+	{1100720, "what a merged pull request showed was forgotten before a head brought it"},
+	{1081792, "people went on setting a record of a client that goes"},
+	{1082535, "a plan onto an older head was about a file that an earlier range brought"},
+	{1025132, "an earlier version that was to be built again was forgotten between its delete and its create"},
+	{1502756, "a plan that showed that a name is led to a new site let any release be shown there"},
+	{1078277, "what somebody let leave a time without service counted as not shown"},
+	{1078437, "a release that was built again to be put back came after the failure"},
+	{1085587, "a removal waited for the date that its wish had waited for"},
+	{1020416, "a person purged what a schedule had been told to ask for later"},
+}
+
+// onceRedHostile are such seeds of hostile histories.
+var onceRedHostile = []struct {
+	seed uint64
+	was  string
+}{
+	{1021407, "the address record of a name that an adopted site did not have was taken over with it"},
+	{1028584, "a name that was held was taken from the site that it led to, as another one was to have it before"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
 	for _, c := range onceRed {
-		if o := play(t, seeded(c.seed)); o.failed != "" {
+		if o := playAs(t, seeded(c.seed), false); o.failed != "" {
 			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
+		}
+	}
+	for _, c := range onceRedHostile {
+		if o := playAs(t, seeded(c.seed), true); o.failed != "" {
+			t.Errorf("hostile seed %d (%s): %s", c.seed, c.was, o.failed)
 		}
 	}
 }

@@ -941,8 +941,17 @@ func (s *story) setSecret() {
 	s.wants(ids...)
 }
 
+// asksAnew lets a vendor be asked though it said when: one pass, or one purge, knows what it
+// was told. Between them whoever calls vendors sees to it (provider.Heed): see heeded.
+func (s *story) asksAnew() {
+	if !s.besides {
+		clear(s.chaos.until)
+	}
+}
+
 func (s *story) purge() {
 	s.say("purge what is due")
+	s.asksAnew()
 	for _, c := range s.clients() {
 		due := false
 		for _, r := range s.resources(c.ID) {
@@ -962,6 +971,7 @@ func (s *story) purge() {
 
 func (s *story) erase(name string) {
 	s.say("purge %s", name)
+	s.asksAnew()
 	for _, c := range s.clients() {
 		if c.Name == name && c.Removed {
 			s.purging[c.ID] = true
@@ -1091,7 +1101,7 @@ func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 		maps.Copy(s.froze, s.frozen(s.engine.Group(id)))
 		maps.Copy(s.still, s.pausedOf(s.engine.Group(id)))
 	}
-	clear(s.chaos.until)
+	s.asksAnew()
 	type ended struct {
 		d   reconcile.Done
 		err error

@@ -70,9 +70,11 @@ func (o outcome) hash() string {
 }
 
 // play is one run.
-func play(t *testing.T, d *draws) (o outcome) {
+func play(t *testing.T, d *draws) outcome { return playAs(t, d, *simHostile) }
+
+func playAs(t *testing.T, d *draws, hostile bool) (o outcome) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &story{draws: d, cells: map[string]int{}, hostile: *simHostile}
+		s := &story{draws: d, cells: map[string]int{}, hostile: hostile}
 		defer func() {
 			if r := recover(); r != nil {
 				broken, ok := r.(brokenLaw)

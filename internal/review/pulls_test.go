@@ -558,6 +558,36 @@ func TestConflictForgetsThePlan(t *testing.T) {
 	}
 }
 
+// P12: what a merged pull request showed is kept until a head brought it, though the branch
+// can't be read for weeks: without it, what it changed would count as nobody's.
+func TestP12WhatWasMergedIsKeptUntilItIsAccepted(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	p := d.forge.pulls[1]
+	p.Open, p.Merged = false, true
+	d.forge.pulls[1] = p
+	d.look()
+	d.later(3 * keepFiles)
+	d.look()
+	if r := d.record(1); len(r.Files) == 0 {
+		t.Error("its files are forgotten, and no head brought it so far")
+	}
+	err := d.Store.Update(func(tx store.Tx) error {
+		r, _, err := store.Pull(tx, 1)
+		r.Accepted = []string{"0a"}
+		return errors.Join(err, store.PutPull(tx, r))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.later(time.Hour)
+	d.look()
+	if r := d.record(1); len(r.Files) > 0 {
+		t.Errorf("a head brought it weeks ago, and kept are %v", r.Files)
+	}
+}
+
 // Pull requests that ended long ago are forgotten, with their plans.
 func TestOldPullRequestsAreForgotten(t *testing.T) {
 	d := newDesk(t)

@@ -117,7 +117,7 @@ func (r *Reviewer) keep(changed, known []state.Pull) error {
 		age := r.Now().Sub(p.ClosedAt)
 		if age > keepPulls {
 			old = append(old, p.Number)
-		} else if age > keepFiles && len(p.Files)+len(p.Shown) > 0 {
+		} else if age > keepFiles && len(p.Files)+len(p.Shown) > 0 && (!p.Merged || len(p.Accepted) > 0) { // else the head that brings it is still to come
 			p.Files, p.Shown = nil, nil
 			changed = append(changed, p)
 		}
