@@ -192,7 +192,7 @@ func (p *Provider) deleteDomain(ctx context.Context, id string) error {
 	if !ok {
 		return nil
 	}
-	err := p.do(ctx, httpapi.Call{Op: deleting, Method: http.MethodDelete, Path: domainPath("v9", project, host), In: map[string]any{}}, nil)
+	err := p.do(ctx, httpapi.Call{Op: deleting, Method: http.MethodDelete, Path: domainPath("v9", project, host)}, nil)
 	if isGone(err) {
 		return nil
 	}

@@ -123,6 +123,22 @@ func open(t *testing.T, k *contract.Contract, o simulated.Options) *world {
 	return openAt(t, k, o, newClock())
 }
 
+// openApart is open with the faults outside of what is judged: a broken answer fits nothing.
+func openApart(t *testing.T, k *contract.Contract, o simulated.Options) *world {
+	t.Helper()
+	faults := &simulator.Faults{}
+	w := openAt(t, k, o, newClock())
+	w.faults = faults
+	w.server.Config.Handler = faults.Handler(k.Handler(w.sim))
+	w.Provider = w.provider(&http.Transport{DisableKeepAlives: true})
+	return w
+}
+
+// provider is one that speaks to the server over a transport.
+func (w *world) provider(base http.RoundTripper) *vercel.Provider {
+	return vercel.New(vercel.Options{Token: state.NewSecret(token), Team: team, URL: w.server.URL, Now: w.clock.Now, HTTP: httpapi.NewHTTP(noted{w, base}, time.Minute)})
+}
+
 func openAt(t *testing.T, k *contract.Contract, o simulated.Options, at *clock) *world {
 	t.Helper()
 	w := &world{faults: o.Faults, clock: at}
@@ -139,7 +155,7 @@ func openAt(t *testing.T, k *contract.Contract, o simulated.Options, at *clock) 
 	transport := &http.Transport{}
 	w.server = httptest.NewServer(k.Handler(sim))
 	t.Cleanup(func() { w.server.Close(); transport.CloseIdleConnections() })
-	w.Provider = vercel.New(vercel.Options{Token: state.NewSecret(token), Team: team, URL: w.server.URL, Now: w.clock.Now, HTTP: httpapi.NewHTTP(noted{w, k.Wrap(transport)}, time.Minute)})
+	w.Provider = w.provider(k.Wrap(transport))
 	return w
 }
 
@@ -251,6 +267,7 @@ func mark(n int) provider.Mark {
 func wish(n int, kind state.Kind, name string, in ...provider.Input) provider.Wish {
 	m := mark(n)
 	r := state.Ref{Client: m.Client, Kind: kind, Name: name}
+	in = slices.Clone(in)
 	slices.SortFunc(in, func(a, b provider.Input) int { return strings.Compare(a.Name, b.Name) })
 	return provider.Wish{Ref: r, Name: provider.ObjectName(m, r), Mark: m, Inputs: in}
 }

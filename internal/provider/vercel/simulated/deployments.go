@@ -13,7 +13,7 @@ type deployment struct {
 	Target                 string
 	State, Substate        string
 	Error                  string
-	Created, Ready         int64
+	Begun, Created, Ready  int64
 	Polls                  int
 	AutoAssign             bool
 	Meta                   map[string]string
@@ -26,7 +26,7 @@ type deployment struct {
 func (v *Vercel) advance() {
 	now := v.o.Now()
 	for _, d := range v.is.Deployments.All() {
-		if d.State != "BUILDING" || d.Polls < v.o.BuildPolls || now.Sub(time.UnixMilli(d.Created)) < v.o.BuildTime {
+		if d.State != "BUILDING" || d.Polls < v.o.BuildPolls || now.Sub(time.UnixMilli(d.Begun)) < v.o.BuildTime {
 			continue
 		}
 		d.State, d.Ready = "READY", now.UnixMilli()
@@ -108,7 +108,7 @@ func (v *Vercel) createDeployment(c call) (answer, *refusal) {
 		return answer{}, no(402, "api-deployments-free-per-day", "Resource is limited - try again in 24 hours (more than %d, code: \"api-deployments-free-per-day\").", v.o.MaxDeployments)
 	}
 	v.is.Quota[day]++
-	d := deployment{ID: "dpl_" + v.is.IDs.Hex(28), Project: x.ID, Name: x.Name, Target: in.Target, State: "BUILDING", Created: v.stamp(), AutoAssign: x.AutoAssign, Meta: in.Meta, Git: in.GitSource,
+	d := deployment{ID: "dpl_" + v.is.IDs.Hex(28), Project: x.ID, Name: x.Name, Target: in.Target, State: "BUILDING", Begun: v.o.Now().UnixMilli(), Created: v.stamp(), AutoAssign: x.AutoAssign, Meta: in.Meta, Git: in.GitSource,
 		Env: map[string]string{}, Files: map[string]string{}}
 	d.URL = x.Name + "-" + v.is.IDs.Hex(9) + "-agency.vercel.app"
 	for _, f := range in.Files {

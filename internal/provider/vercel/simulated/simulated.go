@@ -189,11 +189,11 @@ func (v *Vercel) handle(pattern string, h handler, w http.ResponseWriter, r *htt
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if n := v.limited(pattern, w); n != nil {
+	if n := v.authorized(pattern, r); n != nil {
 		send(w, n.answer())
 		return
 	}
-	if n := v.authorized(pattern, r); n != nil {
+	if n := v.limited(pattern, w); n != nil {
 		send(w, n.answer())
 		return
 	}
