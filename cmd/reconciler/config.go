@@ -208,7 +208,7 @@ type ProvidersConfig struct {
 
 // notYet are the vendors that can be configured, and that nothing here talks to.
 func notYet() []string {
-	return []string{"cloudflare", "ploi", "postgres", "railway", "resend", "stripe", "vercel"}
+	return []string{"cloudflare", "ploi", "postgres", "railway", "resend", "stripe"}
 }
 
 // EmbeddedConfig switches on sqlite, local sites, local DNS and the mailbox.
@@ -366,6 +366,9 @@ func (c *Config) check() []string {
 		if slices.Contains(notYet(), name) {
 			bad("providers.%s: this version does not talk to %s yet; take the block out, and use sqlite, local or external in manifests", name, name)
 		}
+	}
+	for _, text := range c.checkVercel() {
+		bad("%s", text)
 	}
 	if d := c.Platform.BaseDomain; strings.ContainsAny(d, "/: ") {
 		bad("platform.baseDomain is %q: it is a host name, without a scheme, a port or a path", d)

@@ -215,6 +215,11 @@ func tokenOf(c RepositoryConfig) (func() state.Secret, error) {
 // openProviders opens the providers that are configured.
 func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provider, error) {
 	out := external.Providers(external.Options{Now: p.now, Lookup: p.public})
+	hosted, err := p.openVercel(c)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, hosted...)
 	dir := c.Providers.Embedded.Dir
 	if dir == "" {
 		return out, nil

@@ -42,8 +42,45 @@ func (p *Provider) do(ctx context.Context, k httpapi.Call, out any) error {
 		q.Set("teamId", p.team)
 	}
 	k.Query, k.Out = q, out
+	at := endpoint(k.Method, k.Path)
+	if err := p.limited(at, k.Op); err != nil {
+		return err
+	}
 	_, err := p.api.Do(ctx, k)
+	if until := provider.UntilOf(err); !until.IsZero() && provider.KindOf(err) == provider.RateLimited {
+		p.mu.Lock()
+		p.until[at] = until
+		p.mu.Unlock()
+	}
 	return err
+}
+
+// limited says that an endpoint asked for a pause which is not over: no call goes out. Its
+// limits are for each endpoint, so that one at its limit stops no other.
+func (p *Provider) limited(at, op string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	until := p.until[at]
+	if !p.now().Before(until) {
+		delete(p.until, at)
+		return nil
+	}
+	return &provider.Error{Kind: provider.RateLimited, Provider: Name, Op: op, Until: until, Message: "it asked for a pause of " + at + " until " + until.UTC().Format("15:04:05 MST")}
+}
+
+// endpoint is what a limit counts: a method and a path without ids.
+func endpoint(method, path string) string {
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		switch part {
+		case "", "aliases", "deployments", "domains", "env", "events", "link", "move", "pause", "projects", "promote", "rollback", "teams", "unpause", "user", "verify":
+		default:
+			if i != 1 { // the version
+				parts[i] = "*"
+			}
+		}
+	}
+	return method + " " + strings.Join(parts, "/")
 }
 
 // refusal is the body of an error: vercel.com/docs/rest-api/errors.

@@ -15,7 +15,9 @@
 // the installation, and Vercel lists projects with their names and without their variables, so
 // that Owned reads the pages of projects, and asks on only for those whose name ends with the
 // installation: their variables (one call) and, where these prove it, their deployments (one
-// more). RECONCILER_ENVIRONMENT is the same proof for the set of variables, a deployment's
+// more). An adopted project keeps its name: it is in Owned only where Vercel lists variables with
+// projects, which the description allows and nobody promises; its id is in the manifest.
+// RECONCILER_ENVIRONMENT is the same proof for the set of variables, a deployment's
 // meta for the deployment; traffic is as much ours as its project is. A domain has no place
 // for a mark: that one is ours only our own intent can say.
 //
@@ -36,6 +38,9 @@
 // decrypted, as secrets. Variables for previews, of branches, of integrations and of Vercel
 // itself are not part of the set; they are never touched. A variable that holds for production
 // and for something else, too, is changed in place, with its targets as they are.
+//
+// Limits are for each endpoint: one that asked for a pause is not called before its end, while
+// the others are, so that nothing needs provider.Heed around it.
 //
 // Enumerations are open: a readyState that nobody here knows is Progressing, and the message
 // names it. The team's id goes with every call.

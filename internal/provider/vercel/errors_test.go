@@ -53,6 +53,7 @@ func TestErrorKinds(t *testing.T) {
 			w.faults.Clear()
 			w.faults.Add(simulator.Fault{Times: -1, Do: simulator.Refuse(c.status, c.header, c.body)})
 			defer w.faults.Clear()
+			w.Provider = w.provider(&http.Transport{DisableKeepAlives: true}) // that heeds nothing yet
 			_, errLook := w.Observe(t.Context(), provider.Query{Kind: state.KindSite, ID: site.ID})
 			_, errOwned := w.Owned(t.Context(), ours)
 			_, errCreate := w.Create(t.Context(), wishSite(2))
@@ -82,6 +83,10 @@ func TestRefusals(t *testing.T) {
 	_, err := w.Create(t.Context(), wishSite(2))
 	if until := provider.UntilOf(err); kindOf(err) != provider.RateLimited || !until.Equal(w.clock.Now().Add(time.Minute)) {
 		t.Errorf("one too many: %v until %s", err, until)
+	}
+	w.took()
+	if _, err := w.Create(t.Context(), wishSite(3)); kindOf(err) != provider.RateLimited || len(w.took()) > 0 {
+		t.Errorf("before its time: %v", err)
 	}
 	if _, err := w.Observe(t.Context(), provider.Query{Kind: state.KindSite, ID: site.ID}); err != nil {
 		t.Errorf("another endpoint has a limit of its own: %v", err)

@@ -27,6 +27,7 @@ type project struct {
 	Paused      bool              `json:"paused"`
 	Targets     map[string]target `json:"targets"`
 	Request     *aliasRequest     `json:"lastAliasRequest"`
+	Env         variables         `json:"env"` // where a list has them: the description allows it
 }
 
 // spelled is how a site was wished, in RECONCILER_SITE: Vercel has no place for the label, and

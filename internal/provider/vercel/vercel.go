@@ -38,7 +38,8 @@ type Provider struct {
 	now  func() time.Time
 
 	mu    sync.Mutex
-	locks map[string]*sync.Mutex // by project: Vercel refuses two updates of variables at once
+	locks map[string]*sync.Mutex // by project, one each: Vercel refuses two updates of variables at once
+	until map[string]time.Time   // by endpoint: no call before
 }
 
 var _ provider.Provider = (*Provider)(nil)
@@ -48,7 +49,7 @@ func New(o Options) *Provider {
 	if o.URL == "" {
 		o.URL = APIURL
 	}
-	return &Provider{team: o.Team, now: o.Now, locks: map[string]*sync.Mutex{},
+	return &Provider{team: o.Team, now: o.Now, locks: map[string]*sync.Mutex{}, until: map[string]time.Time{},
 		api: httpapi.Client{Provider: Name, Base: strings.TrimSuffix(o.URL, "/"), Token: o.Token, HTTP: o.HTTP, Now: o.Now, Classify: classify}}
 }
 
@@ -151,7 +152,9 @@ func (p *Provider) Owned(ctx context.Context, installation string) ([]provider.O
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(x project) bool { return installation == "" || !strings.HasSuffix(x.Name, "-"+installation) })
+	all = slices.DeleteFunc(all, func(x project) bool {
+		return installation == "" || !strings.HasSuffix(x.Name, "-"+installation) && x.Env.mark().Installation != installation
+	})
 	found, errs := make([][]provider.Object, len(all)), make([]error, len(all))
 	next := make(chan int)
 	var wg sync.WaitGroup
@@ -221,8 +224,8 @@ func (p *Provider) Check(ctx context.Context) error {
 		return say(err, "providers.vercel.apiToken is not accepted: make a new token at vercel.com/account/tokens")
 	}
 	if p.team != "" {
-		if !isWord(p.team) {
-			return refuse(observing, provider.Invalid, "providers.vercel.teamID %q is not an id: it begins with team_", p.team)
+		if !isWord(p.team) || !strings.HasPrefix(p.team, "team_") {
+			return refuse(observing, provider.Invalid, "providers.vercel.teamID %q is no team's id: that begins with team_ and stands in the team's settings; leave it out for an account without a team (its VERCEL_ORG_ID is its user)", p.team)
 		}
 		if err := p.do(ctx, httpapi.Call{Op: observing, Method: http.MethodGet, Path: "/v2/teams/" + p.team}, nil); err != nil {
 			return say(err, "the token may not use the team of providers.vercel.teamID: make one with that team as its scope")
