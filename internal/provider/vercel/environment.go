@@ -309,8 +309,9 @@ func (p *Provider) upsert(ctx context.Context, op, id string, all []map[string]a
 // classifyFailed is an answer of success that says otherwise.
 func classifyFailed(a httpapi.Answer) *provider.Error {
 	var f failedVariables
-	if json.Unmarshal(a.Body, &f) != nil || len(f.Failed) == 0 {
-		return nil // whatever it is, its status says nothing of it
+	err := json.Unmarshal(a.Body, &f)
+	if len(f.Failed) == 0 {
+		return &provider.Error{Message: "its answer is no success", Err: err} // its status decides
 	}
 	first := f.Failed[0].Error
 	key := first.VarKey

@@ -260,10 +260,10 @@ func (v *Vercel) authorized(pattern string, r *http.Request) *refusal {
 	if strings.Contains(pattern, "/v2/user") || strings.Contains(pattern, "/v2/teams") {
 		return nil
 	}
-	switch team := r.URL.Query().Get("teamId"); {
-	case team == v.o.Team:
+	switch team := r.URL.Query().Get("teamId"); team {
+	case v.o.Team:
 		return nil
-	case team == "":
+	case "":
 		return notFound("Resource") // the token's own account has nothing
 	default:
 		return no(403, "forbidden", "Not authorized: Trying to access resource under scope %q. You must re-authenticate to this scope or use a token with access to this scope.", team)

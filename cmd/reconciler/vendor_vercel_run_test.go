@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/provider/vercel/simulated"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/simulator"
+)
+
+// vercelWorld is an installation whose sites are at a simulated Vercel.
+type vercelWorld struct {
+	*world
+	sim    *simulated.Vercel
+	faults *simulator.Faults
+}
+
+func newVercelWorld(t *testing.T) *vercelWorld {
+	t.Helper()
+	w := &vercelWorld{world: newWorld(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery", "deployment: {provider: none}", "database: {provider: none}", "dns: {provider: none}")}), faults: &simulator.Faults{}}
+	sim, err := simulated.New(simulated.Options{Now: w.now, Faults: w.faults, Token: "vc-1", Team: "team_agency", Lag: 30 * time.Second, BuildTime: time.Minute, BuildPolls: 2, PointTime: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.sim = sim
+	server := httptest.NewServer(sim)
+	t.Cleanup(server.Close)
+	w.env["RECONCILER_PROVIDERS_VERCEL_API_TOKEN"] = "vc-1"
+	w.env["RECONCILER_PROVIDERS_VERCEL_TEAM_ID"] = "team_agency"
+	w.env["RECONCILER_PROVIDERS_VERCEL_API_URL"] = server.URL
+	return w
+}
+
+// at asks the front for an address.
+func (w *vercelWorld) at(host string) (int, string) {
+	a := httptest.NewRecorder()
+	w.sim.Front().ServeHTTP(a, httptest.NewRequest(http.MethodGet, "http://"+host+"/api/health", nil))
+	return a.Code, a.Body.String()
+}
+
+// applyThere is one pass of the branch's head; probes go to the front.
+func (w *vercelWorld) applyThere() reconcile.Overview {
+	w.t.Helper()
+	var out, errOut bytes.Buffer
+	a := w.app(&out, &errOut)
+	a.wired = func(p *program) {
+		p.engine.Check = func(_ context.Context, base string, _ manifest.Health) error {
+			u, err := url.Parse(base)
+			if err != nil {
+				return err
+			}
+			if status, body := w.at(u.Hostname()); status != http.StatusOK {
+				return fmt.Errorf("%s answers %d %s", u.Hostname(), status, body)
+			}
+			return nil
+		}
+	}
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	code := a.run(ctx, []string{"apply", "-o", "json", "--config", filepath.Join(w.dir, defaultConfigFile)})
+	w.hear("stdout of apply", out.String())
+	w.hear("stderr of apply", errOut.String())
+	var v reconcile.Overview
+	if err := json.Unmarshal(out.Bytes(), &v); err != nil {
+		w.t.Fatalf("apply: exit code %d: %v\n%s%s", code, err, out.String(), errOut.String())
+	}
+	return v
+}
+
+func (w *vercelWorld) wantActive(name string) {
+	w.t.Helper()
+	if r := rowOf(w.applyThere(), name); r.Status != "active" {
+		w.t.Fatalf("%s is %s: %s", name, r.Status, r.Because)
+	}
+}
+
+// serves is the deployment that answers for a host.
+func (w *vercelWorld) serves(host string) string {
+	w.t.Helper()
+	status, body := w.at(host)
+	var a struct{ Deployment string }
+	if err := json.Unmarshal([]byte(body), &a); status != http.StatusOK || err != nil {
+		w.t.Fatalf("%s answers %d %s", host, status, body)
+	}
+	return a.Deployment
+}
+
+// The whole way at Vercel: a client is provisioned though first answers are lost, an env
+// change deploys anew, its revert rolls back without a build (S20), a domain moves, and a
+// removed client leaves nothing.
+func TestVercelFromFirstToLast(t *testing.T) {
+	w := newVercelWorld(t)
+	for _, path := range []string{"/v11/projects", "/v10/projects/*/env", "/v13/deployments", "/v10/projects/*/promote/*", "/v10/projects/*/domains"} {
+		w.faults.Add(simulator.Fault{Method: http.MethodPost, Path: path, Do: simulator.LoseAnswer()})
+	}
+	shop := func(more ...string) map[string]string {
+		return map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", append([]string{"deployment: {provider: vercel}", "database: {provider: sqlite}"}, more...)...)}
+	}
+	w.commit(shop("env: {STORE_CURRENCY: EUR}"))
+	for range 5 {
+		if rowOf(w.applyThere(), "demoshop").Status == "active" {
+			break
+		}
+		w.clock.add(2 * time.Minute)
+	}
+	w.wantActive("demoshop")
+	first := w.serves("demoshop.localhost")
+	if lost := w.faults.Happened()["answer lost"]; lost != 5 {
+		t.Errorf("%d answers were lost", lost)
+	}
+
+	change := w.commit(shop("env: {STORE_CURRENCY: USD}"))
+	w.wantActive("demoshop")
+	second := w.serves("demoshop.localhost")
+	if second == first {
+		t.Error("the changed variable was not deployed")
+	}
+	w.revert(change)
+	w.wantActive("demoshop")
+	if again := w.serves("demoshop.localhost"); again != first {
+		t.Errorf("after the revert %s serves, it was %s", again, first)
+	}
+
+	w.commit(shop("env: {STORE_CURRENCY: EUR}", "aliases: [www.demoshop.localhost]"))
+	w.wantActive("demoshop")
+	if status, _ := w.at("www.demoshop.localhost"); status != http.StatusPermanentRedirect {
+		t.Errorf("the alias answers %d", status)
+	}
+	if v := w.plan(); len(v.Changes) > 0 {
+		t.Errorf("there is still something to do: %+v", v.Changes)
+	}
+
+	w.commit(map[string]string{"clients/demoshop.yaml": ""})
+	w.applyThere()
+	w.applyThere()
+	for _, host := range []string{"demoshop.localhost", "www.demoshop.localhost"} {
+		if status, _ := w.at(host); status != http.StatusNotFound {
+			t.Errorf("%s still answers %d", host, status)
+		}
+	}
+	if got := w.status(); strings.Contains(fmt.Sprint(got), "failed") {
+		t.Errorf("%+v", got.Clients)
+	}
+}
