@@ -153,3 +153,51 @@ func TestVercelFromFirstToLast(t *testing.T) {
 		t.Errorf("%+v", got.Clients)
 	}
 }
+
+// S28: a quota that is used up fails the client in the vendor's words, keeps nobody else, and
+// `retry` goes on from there. S33: a token that is not accepted any more waits.
+func TestVercelRefuses(t *testing.T) {
+	w := newVercelWorld(t)
+	w.faults.Add(simulator.Fault{Method: http.MethodPost, Path: "/v13/deployments", Times: -1,
+		Do: simulator.Refuse(402, nil, `{"error":{"code":"api-deployments-free-per-day","message":"Resource is limited - try again in 24 hours"}}`)})
+	w.commit(map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "deployment: {provider: vercel}", "database: {provider: none}", "env: {DATABASE_URL: {none: true}}", "onFailure: keep")})
+	v := w.applyThere()
+	if r := rowOf(v, "demoshop"); r.Status != "failed" || !strings.Contains(r.Because, "Resource is limited - try again in 24 hours") {
+		t.Errorf("it is %s: %s", r.Status, r.Because)
+	}
+	if r := rowOf(v, "bakery"); r.Status != "active" {
+		t.Errorf("another client is %s: %s", r.Status, r.Because)
+	}
+	w.faults.Clear()
+	w.faults.Add(simulator.Fault{Times: -1, Do: simulator.Refuse(403, nil, `{"error":{"code":"forbidden","message":"Not authorized","invalidToken":true}}`)})
+	w.must(0, "retry", "demoshop")
+	if r := rowOf(w.applyThere(), "demoshop"); r.Status == "active" || !strings.Contains(r.Because, "the token of providers.vercel is not accepted") {
+		t.Errorf("it is %s: %s", r.Status, r.Because)
+	}
+	w.faults.Clear()
+	w.must(0, "retry", "demoshop")
+	w.wantActive("demoshop")
+}
+
+// A domain that another account uses waits for a person, says which record to set, and goes on
+// once Vercel believes it.
+func TestVercelDomainWaitsForAPerson(t *testing.T) {
+	w := newVercelWorld(t)
+	w.sim.Claim("demoshop.localhost")
+	w.commit(map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "deployment: {provider: vercel}", "database: {provider: none}", "env: {DATABASE_URL: {none: true}}")})
+	r := rowOf(w.applyThere(), "demoshop")
+	if r.Status == "active" || !strings.Contains(r.Because, "set the TXT record _vercel.demoshop.localhost to") {
+		t.Fatalf("it is %s: %s", r.Status, r.Because)
+	}
+	words := strings.Split(r.Because, `"`)
+	if len(words) < 2 {
+		t.Fatalf("no value is said: %s", r.Because)
+	}
+	w.sim.SetTXT("_vercel.demoshop.localhost", words[1])
+	if !w.sim.Refresh("demoshop.localhost") {
+		t.Fatalf("it is not the value: %q", words[1])
+	}
+	w.clock.add(time.Hour)
+	w.wantActive("demoshop")
+	w.serves("demoshop.localhost")
+}

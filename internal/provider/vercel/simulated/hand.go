@@ -82,3 +82,16 @@ func (v *Vercel) Snapshot(idOrName string) string {
 	}
 	return string(data)
 }
+
+// Refresh lets a person press Refresh at a host name: Vercel looks for its TXT record. It says
+// whether the name is verified then.
+func (v *Vercel) Refresh(host string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	d, ok := v.is.Domains.Get(host)
+	if ok && slices.Contains(v.is.TXT["_vercel."+apex(host)], d.challenge()) {
+		d.Verified, d.Updated = true, v.stamp()
+		v.is.Domains.Put(host, d)
+	}
+	return d.Verified
+}
