@@ -60,7 +60,7 @@ func (v *Vercel) showProject(x project) map[string]any {
 	if d, ok := v.is.Deployments.Get(x.Production); ok {
 		out["targets"] = map[string]any{"production": map[string]any{"id": d.ID, "createdAt": d.Created, "createdIn": "iad1", "creator": map[string]any{"uid": "usr_simulated", "email": "ops@agency.example", "username": "ops"},
 			"deploymentHostname": d.URL, "name": x.Name, "plan": "pro", "private": true, "readyState": "READY", "readySubstate": d.Substate, "type": "LAMBDAS", "url": d.URL, "userId": "usr_simulated",
-			"alias": v.aliasesOf(x), "meta": d.Meta, "target": "production"}}
+			"alias": v.aliasesOf(x), "meta": d.metaOrEmpty(), "target": "production"}}
 	}
 	if r := x.Request; r != nil {
 		status := "in-progress"
