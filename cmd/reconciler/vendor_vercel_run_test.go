@@ -60,7 +60,13 @@ func (w *vercelWorld) applyThere() reconcile.Overview {
 			if err != nil {
 				return err
 			}
-			if status, body := w.at(u.Hostname()); status != http.StatusOK {
+			status, body := w.at(u.Hostname())
+			if status == http.StatusNotFound { // it may be this machine's
+				answer := httptest.NewRecorder()
+				p.sites.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "http://"+u.Host+"/api/health", nil))
+				status, body = answer.Code, answer.Body.String()
+			}
+			if status != http.StatusOK {
 				return fmt.Errorf("%s answers %d %s", u.Hostname(), status, body)
 			}
 			return nil
@@ -199,5 +205,76 @@ func TestVercelDomainWaitsForAPerson(t *testing.T) {
 	}
 	w.clock.add(time.Hour)
 	w.wantActive("demoshop")
+	w.serves("demoshop.localhost")
+}
+
+// S24 at Vercel: a domain that goes from one client to another in one commit is moved by one
+// call, and somebody answers for it all the way.
+func TestS24AtVercel(t *testing.T) {
+	w := newVercelWorld(t)
+	w.configure("guard: {maxDeletePercent: 100}\n")
+	client := func(name, domain string) string {
+		return strings.Replace(manifestOf(name, "deployment: {provider: vercel}", "database: {provider: none}", "env: {DATABASE_URL: {none: true}}"), "domain: "+name, "domain: "+domain, 1)
+	}
+	w.commit(map[string]string{"clients/a.yaml": client("a", "shared"), "clients/b.yaml": client("b", "b")})
+	w.wantActive("a")
+	w.wantActive("b")
+	was, is := w.serves("shared.localhost"), w.serves("b.localhost")
+	w.faults.Add(simulator.Fault{Times: -1, Match: func(r *http.Request, _ []byte) bool {
+		if status, body := w.at("shared.localhost"); status != http.StatusOK {
+			t.Errorf("before %s %s it answers %d %s", r.Method, r.URL.Path, status, body)
+		}
+		return false
+	}, Do: simulator.LoseAnswer()})
+	w.commit(map[string]string{"clients/a.yaml": client("a", "a"), "clients/b.yaml": client("b", "shared")})
+	for range 5 {
+		v := w.applyThere()
+		if rowOf(v, "a").Status == "active" && rowOf(v, "b").Status == "active" && len(w.plan().Changes) == 0 {
+			break
+		}
+		w.clock.add(30 * time.Minute) // what was left serves until names are forgotten
+	}
+	w.wantActive("a")
+	w.wantActive("b")
+	if now := w.serves("shared.localhost"); now == was {
+		t.Errorf("%s serves still; b had %s", now, is)
+	}
+	w.serves("a.localhost")
+	if v := w.plan(); len(v.Changes) > 0 {
+		t.Errorf("there is still something to do: %+v", v.Changes)
+	}
+}
+
+// S25: a client goes from this machine to Vercel and back; each side is there before its name
+// leads there, and its database stays.
+func TestS25ToVercelAndBack(t *testing.T) {
+	w := newVercelWorld(t)
+	at := func(provider string) map[string]string {
+		return map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "deployment: {provider: "+provider+"}", "database: {provider: sqlite}")}
+	}
+	settle := func() {
+		t.Helper()
+		for range 6 {
+			w.applyThere()
+			if len(w.plan().Changes) == 0 {
+				break
+			}
+			w.clock.add(time.Hour) // the old side stays until its time is over
+		}
+		w.wantActive("demoshop")
+		if v := w.plan(); len(v.Changes) > 0 {
+			t.Fatalf("there is still something to do: %+v", v.Changes)
+		}
+	}
+	w.commit(at("vercel"))
+	settle()
+	w.serves("demoshop.localhost")
+	w.commit(at("local"))
+	settle()
+	if status, _ := w.at("demoshop.localhost"); status != http.StatusNotFound {
+		t.Errorf("the old side still answers %d", status)
+	}
+	w.commit(at("vercel"))
+	settle()
 	w.serves("demoshop.localhost")
 }

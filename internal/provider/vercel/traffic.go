@@ -135,7 +135,8 @@ func (p *Provider) point(ctx context.Context, op string, x *project, w provider.
 	}
 	if path != "" {
 		if err := p.do(ctx, httpapi.Call{Op: op, Method: http.MethodPost, Path: path}, nil); err != nil {
-			return provider.Object{}, as(err, provider.NotFound, provider.Invalid)
+			// 409: another promotion is under way.
+			return provider.Object{}, as(as(err, provider.NotFound, provider.Invalid), provider.Conflict, provider.Transient)
 		}
 	}
 	if x.Paused {

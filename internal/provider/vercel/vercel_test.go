@@ -66,6 +66,12 @@ func TestS20PromoteAndRollBack(t *testing.T) {
 	if _, err := w.Update(t.Context(), c.traffic.ID, wishTraffic(1, c.site.ID, "dpl_nothing")); kindOf(err) != provider.Invalid {
 		t.Errorf("to a deployment that isn't there: %v", err)
 	}
+	if _, err := w.Update(t.Context(), c.traffic.ID, wishTraffic(1, c.site.ID, c.release.ID)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Update(t.Context(), c.traffic.ID, wishTraffic(1, c.site.ID, second.ID)); kindOf(err) != provider.Transient {
+		t.Errorf("while another one is under way: %v", err)
+	}
 	third, err := w.Create(t.Context(), wishRelease(1, c.site.ID, "cccccccccccc"))
 	if err != nil {
 		t.Fatal(err)
