@@ -21,6 +21,7 @@ import (
 // Every answer that Vercel documents has its kind: of a look and of a create.
 func TestErrorKinds(t *testing.T) {
 	k := published(t)
+	defer k.Some(t)
 	w := openApart(t, k, simulated.Options{})
 	site := w.must(t, wishSite(1))
 	body := func(code, message, more string) string {
@@ -218,6 +219,7 @@ func TestHostileAnswers(t *testing.T) {
 // A part of a bulk of variables that is refused is an error, though the answer is a success.
 func TestFailedInsideOfSuccess(t *testing.T) {
 	k := published(t)
+	defer k.Some(t)
 	w := openApart(t, k, simulated.Options{})
 	site := w.must(t, wishSite(1))
 	w.faults.Add(simulator.Fault{Method: "POST", Path: "/v10/projects/*/env", Do: simulator.Instead(201, nil,

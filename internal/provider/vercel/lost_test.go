@@ -73,7 +73,9 @@ func TestP3LostAnswers(t *testing.T) {
 	} {
 		for _, lag := range []time.Duration{0, 30 * time.Second, time.Minute} {
 			t.Run(fmt.Sprintf("%s %s", name, lag), func(t *testing.T) {
-				w := openApart(t, k.For(t), simulated.Options{Lag: lag, BuildTime: 10 * time.Second})
+				c := k.For(t)
+				defer c.Some(t)
+				w := openApart(t, c, simulated.Options{Lag: lag, BuildTime: 10 * time.Second})
 				for _, f := range writes() {
 					f.Do = effect
 					w.faults.Add(f)

@@ -239,12 +239,14 @@ func (p *Provider) relink(ctx context.Context, x *project, r repository) error {
 	if r.kind != "" {
 		k.Method, k.In = http.MethodPost, map[string]any{"type": r.kind, "repo": r.path}
 	}
-	var now project
-	if err := p.do(ctx, k, &now); err != nil {
+	if err := p.do(ctx, k, nil); err != nil { // what it answers is not published
 		return err
 	}
-	x.Link = now.Link
-	return nil
+	now, err := p.known(ctx, updating, x.ID)
+	if err == nil {
+		*x = *now
+	}
+	return err
 }
 
 // known reads the project of an id that an update names.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"go.uber.org/goleak"
 
 	"github.com/compassdigital/reconciler/internal/contract"
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -31,6 +32,8 @@ const (
 	team  = "team_invented"
 	ours  = "0badcafe"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // published is Vercel's description. The link of a project and the move of a domain are in
 // the whole one (or in Vercel's own command line) and not in the cut. Its alternatives overlap:
