@@ -278,3 +278,35 @@ func TestS25ToVercelAndBack(t *testing.T) {
 	settle()
 	w.serves("demoshop.localhost")
 }
+
+// S43 at Vercel: the state is lost, and `rebuild` reads from the projects' marks what is whose,
+// writes nothing, and leaves nothing to do. An earlier release is known, too: a revert after it
+// rolls back without a build.
+func TestS43AtVercel(t *testing.T) {
+	w := newVercelWorld(t)
+	shop := func(currency string) map[string]string {
+		return map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "deployment: {provider: vercel}", "database: {provider: none}",
+			"env: {DATABASE_URL: {none: true}, PAYLOAD_SECRET: {none: true}, STORE_CURRENCY: "+currency+"}", "aliases: [www.demoshop.localhost]")}
+	}
+	w.commit(shop("EUR"))
+	w.wantActive("demoshop")
+	first := w.serves("demoshop.localhost")
+	change := w.commit(shop("USD"))
+	w.wantActive("demoshop")
+	second := w.serves("demoshop.localhost")
+	w.clock.add(time.Minute) // lists are late
+	w.loseState()
+	w.rebuilt()
+	if got := changes(w.plan()); len(got) > 0 {
+		t.Errorf("after the rebuild there is something to do: %q", got)
+	}
+	w.wantActive("demoshop")
+	if now := w.serves("demoshop.localhost"); now != second {
+		t.Errorf("%s serves, it was %s", now, second)
+	}
+	w.revert(change)
+	w.wantActive("demoshop")
+	if now := w.serves("demoshop.localhost"); now != first {
+		t.Errorf("after the revert %s serves, the earlier release is %s", now, first)
+	}
+}

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -29,11 +31,9 @@ const (
 	maxCommand = 256 // characters, by the published description
 )
 
-// kept are the attributes that a deployment's meta keeps. The others are long: what they say
-// is in its name.
-func kept() []string {
-	return []string{"commit", "directory", "environment", "ref", "repository", "secrets", "template"}
-}
+// maxMeta is the longest attribute that a deployment's meta keeps, in bytes: settings may be
+// longer. What it does not keep is in its name, too.
+const maxMeta = 2000
 
 // deployment is what we read of one. Lists call its id uid.
 type deployment struct {
@@ -97,14 +97,13 @@ func (d deployment) gone() bool { return d.ReadyState == "DELETED" || d.State ==
 func (d deployment) object() provider.Object {
 	o := object(state.KindDeployment, d.id(), d.Meta[metaName], provider.ParseMark(d.Meta[metaMark]))
 	o.Phase, o.Message = d.phase()
-	for _, name := range kept() { // sorted, and site comes between
-		if value, ok := d.Meta[metaWord+name]; ok {
+	o.Attributes = []provider.Observed{text("site", d.ProjectID)}
+	for key, value := range d.Meta {
+		if name, ok := strings.CutPrefix(key, metaWord); ok && name != "site" && len(name) <= maxID && len(value) <= maxMeta {
 			o.Attributes = append(o.Attributes, text(name, value))
 		}
-		if name == "secrets" {
-			o.Attributes = append(o.Attributes, text("site", d.ProjectID))
-		}
 	}
+	slices.SortFunc(o.Attributes, func(a, b provider.Observed) int { return strings.Compare(a.Name, b.Name) })
 	o.Outputs = append(o.Outputs, provider.Output{Name: "url", Text: "https://" + provider.Line(d.URL, 253)})
 	return o
 }
@@ -313,10 +312,8 @@ func settingsOf(w provider.Wish) (map[string]any, error) {
 func metaOf(w provider.Wish) map[string]string {
 	out := map[string]string{metaName: w.Name, metaMark: w.Mark.Text()}
 	for _, in := range w.Inputs {
-		for _, name := range kept() {
-			if in.Name == name && in.Secret == nil {
-				out[metaWord+name] = in.Text
-			}
+		if in.Secret == nil && in.Name != "site" && len(in.Text) <= maxMeta {
+			out[metaWord+in.Name] = in.Text
 		}
 	}
 	return out

@@ -207,7 +207,7 @@ func cases() []providertest.Case {
 			return []provider.Input{site(c), text("repository", "agency/storefront"), text("ref", "v1.4.2"), text("commit", "4f1d2c3b4f1d2c3b4f1d2c3b4f1d2c3b4f1d2c3b"), text("directory", "."), text("template", "ecommerce"),
 				text("install", "pnpm i"), text("command", "pnpm build"), text("start", "pnpm start"), text("migrate", "pnpm payload migrate"), text("settings", `{"theme":"dark"}`), text("features", "blog,ecommerce"),
 				text("collections", ""), text("displayName", "Dana's Shop"), text("environment", "ba9876543210"), text("secrets", "a0a1a2a3a4a5")}
-		}, WriteOnly: []string{"collections", "command", "displayName", "features", "install", "migrate", "settings", "start"}},
+		}},
 		{Kind: state.KindTraffic, Name: name, Inputs: func(c chain) []provider.Input {
 			return []provider.Input{site(c), text("deployment", c.ID(state.KindDeployment))}
 		}},
