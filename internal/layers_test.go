@@ -67,6 +67,8 @@ func layers() map[string]string {
 		"provider/ploi/simulated":        "simulator",
 		"provider/cloudflare":            "provider provider/httpapi state",
 		"provider/cloudflare/simulated":  "simulator",
+		"provider/vercel":                "provider provider/httpapi state",
+		"provider/vercel/simulated":      "simulator",
 		"provider/railway/simulated":     "simulator",
 	}
 }

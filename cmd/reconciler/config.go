@@ -211,7 +211,7 @@ type ProvidersConfig struct {
 
 // notYet are the vendors that can be configured, and that nothing here talks to.
 func notYet() []string {
-	return []string{"resend", "stripe", "vercel"}
+	return []string{"resend", "stripe"}
 }
 
 // EmbeddedConfig switches on sqlite, local sites, local DNS and the mailbox.
@@ -376,7 +376,7 @@ func (c *Config) check() []string {
 	if p := c.Providers.Postgres; p.DSN.Empty() && (slices.Contains(c.blocks, "postgres") || p.Host != "" || p.ConnectionLimit != 0) {
 		bad("providers.postgres.dsn, or dsnFile, is missing: postgres://USER:PASSWORD@HOST:5432/postgres of a role with CREATEDB and CREATEROLE")
 	}
-	for _, text := range slices.Concat(c.checkRailway(), c.checkCloudflare()) {
+	for _, text := range slices.Concat(c.checkRailway(), c.checkCloudflare(), c.checkVercel()) {
 		bad("%s", text)
 	}
 	if d := c.Platform.BaseDomain; strings.ContainsAny(d, "/: ") {

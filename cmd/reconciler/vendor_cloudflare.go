@@ -14,7 +14,7 @@ import (
 )
 
 // cloudflareLimit is that of a token (developers.cloudflare.com/fundamentals/api/reference/limits).
-func cloudflareLimit() limit { return limit{1200, 5 * time.Minute} }
+func cloudflareLimit() limit { return limit{most: 1200, window: 5 * time.Minute} }
 
 // asksCloudflare says that Cloudflare is meant to be used here. A token alone, in an
 // environment that serves an application, too, is no wish.

@@ -12,7 +12,7 @@ import (
 
 // ploiLimit is that of its plan Basic (developers.ploi.io, "Rate limiting"); what an account
 // has beyond it is not used.
-func ploiLimit() limit { return limit{60, time.Minute} }
+func ploiLimit() limit { return limit{most: 60, window: time.Minute} }
 
 // defaultServer is what serverID is called in manifests.
 const defaultServer = "default"

@@ -11,7 +11,7 @@ import (
 )
 
 // railwayLimit is that of its cheapest plan (docs.railway.com/reference/public-api).
-func railwayLimit() limit { return limit{1000, time.Hour} }
+func railwayLimit() limit { return limit{most: 1000, window: time.Hour} }
 
 // RailwayConfig is an account or a workspace at Railway.
 type RailwayConfig struct {

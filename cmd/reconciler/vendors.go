@@ -92,6 +92,7 @@ func (p *program) changed(name string, back bool, why string) {
 type limit struct {
 	most   int
 	window time.Duration
+	byCall bool // it has one for each call, which the provider keeps to
 }
 
 // vendorHTTP is the client for one credential at a vendor. All of its requests go through one
@@ -117,5 +118,5 @@ func (p *program) vendorHTTP(name string, l limit) (*http.Client, error) {
 	p.closers = append(p.closers, func() error { base.CloseIdleConnections(); return nil })
 	return httpapi.NewHTTP(httpapi.NewTransport(httpapi.Options{Provider: name, Base: base, Now: p.now,
 		Jitter: func(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2+1) },
-		Most:   l.most, Window: l.window, Changed: p.changed, Observed: p.vendors.observed}), vendorTimeout), nil
+		Most:   l.most, Window: l.window, ByCall: l.byCall, Changed: p.changed, Observed: p.vendors.observed}), vendorTimeout), nil
 }

@@ -219,7 +219,7 @@ func tokenOf(c RepositoryConfig) (func() state.Secret, error) {
 // openProviders opens the providers that are configured.
 func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provider, error) {
 	out := external.Providers(external.Options{Now: p.now, Lookup: p.public})
-	for _, open := range []func(Config) ([]provider.Provider, error){p.openPostgres, p.openRailway, p.openPloi, p.openCloudflare} {
+	for _, open := range []func(Config) ([]provider.Provider, error){p.openPostgres, p.openRailway, p.openPloi, p.openCloudflare, p.openVercel} {
 		vendor, err := open(c)
 		if err != nil {
 			return nil, err

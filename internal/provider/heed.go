@@ -28,9 +28,16 @@ type heedingDumper struct {
 	dumper Dumper
 }
 
+// ByCall is a provider whose vendor has a limit for each call by itself: it keeps to them,
+// and Heed leaves it as it is.
+type ByCall interface{ LimitedByCall() }
+
 // Heed decorates a provider. A vendor's limit is for all calls together: who runs into it
 // first is the last one that does, until it is over. It stands inside of Conceal.
 func Heed(p Provider, now func() time.Time) Provider {
+	if _, ok := p.(ByCall); ok {
+		return p
+	}
 	h := &heeding{Provider: p, now: now}
 	if d, ok := p.(Dumper); ok {
 		return heedingDumper{h, d}

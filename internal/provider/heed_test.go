@@ -53,3 +53,15 @@ func TestHeed(t *testing.T) {
 		}
 	}
 }
+
+// A vendor with a limit for each call is not stopped as a whole.
+func TestHeedLeavesWhoIsLimitedByCall(t *testing.T) {
+	p := byCall{memory.New(memory.Options{Name: "host", World: memory.NewWorld(time.Now), Now: time.Now})}
+	if got := provider.Heed(p, time.Now); got != provider.Provider(p) {
+		t.Errorf("it is %T", got)
+	}
+}
+
+type byCall struct{ provider.Provider }
+
+func (byCall) LimitedByCall() {}

@@ -39,6 +39,9 @@ type Options struct {
 	Most   int
 	Window time.Duration
 	AtOnce int // 0: 8
+	// ByCall says that the vendor's limits are for each call by itself: one that is used up
+	// stops no other, and who asks keeps to them.
+	ByCall bool
 	// Changed is told once when a vendor is given up for a while, and once when it is back.
 	// nil: nobody listens.
 	Changed func(provider string, back bool, why string)
@@ -161,7 +164,9 @@ func (t *Transport) once(r *http.Request, try int) (*http.Response, error) {
 	e := Exchange{Provider: t.o.Provider, Method: r.Method, Route: Route(r.URL.Path), Took: t.o.Now().Sub(began), Try: try}
 	if err == nil {
 		e.Status = a.StatusCode
-		t.learn(a)
+		if !t.o.ByCall {
+			t.learn(a)
+		}
 		a.Body = &bounded{a.Body, maxBody + 1}
 	}
 	if t.o.Observed != nil {

@@ -157,6 +157,24 @@ func TestPauses(t *testing.T) {
 	}
 }
 
+// Where limits are for each call by itself, one that is used up stops no other.
+func TestLimitedByCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vendor{answer: func(n int) (*http.Response, error) {
+			if n == 1 {
+				return says(429, "Retry-After", "120", "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "120")
+			}
+			return says(200)
+		}}
+		tr := transportOf(v, func(o *Options) { o.ByCall = true })
+		for i, want := range []int{429, 200} {
+			if status, err := send(t.Context(), tr, http.MethodPost); err != nil || status != want {
+				t.Errorf("%d: %d, %v", i, status, err)
+			}
+		}
+	})
+}
+
 // A window's limit is never exceeded, and who comes too early waits for the next one.
 func TestWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,0 +1,248 @@
+package vercel
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/httpapi"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// The words of an error's Op.
+const (
+	observing = "observe"
+	creating  = "create"
+	updating  = "update"
+	deleting  = "delete"
+)
+
+// Limits.
+const (
+	pageSize = 100 // the most that a list gives at once
+	maxPages = 500 // of one list
+	atOnce   = 4   // projects whose inside Owned reads side by side
+	maxID    = 120 // characters of an id or a name in a path
+)
+
+// do makes one call for the team.
+func (p *Provider) do(ctx context.Context, k httpapi.Call, out any) error {
+	q := url.Values{}
+	maps.Copy(q, k.Query)
+	// The user's own address takes no team, and a team's names its own.
+	if p.team != "" && k.Path != "/v2/user" && !strings.HasPrefix(k.Path, "/v2/teams/") {
+		q.Set("teamId", p.team)
+	}
+	k.Query, k.Out = q, out
+	at := endpoint(k.Method, k.Path)
+	if err := p.limited(at, k.Op); err != nil {
+		return err
+	}
+	_, err := p.api.Do(ctx, k)
+	if until := provider.UntilOf(err); !until.IsZero() && provider.KindOf(err) == provider.RateLimited {
+		p.mu.Lock()
+		p.until[at] = until
+		p.mu.Unlock()
+	}
+	return err
+}
+
+// limited says that an endpoint asked for a pause which is not over: no call goes out. Its
+// limits are for each endpoint, so that one at its limit stops no other.
+func (p *Provider) limited(at, op string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	until := p.until[at]
+	if !p.now().Before(until) {
+		delete(p.until, at)
+		return nil
+	}
+	return &provider.Error{Kind: provider.RateLimited, Provider: Name, Op: op, Until: until, Message: "it asked for a pause of " + at + " until " + until.UTC().Format("15:04:05 MST")}
+}
+
+// endpoint is what a limit counts: a method and a path without ids.
+func endpoint(method, path string) string {
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		switch part {
+		case "", "aliases", "deployments", "domains", "env", "events", "link", "move", "pause", "projects", "promote", "rollback", "teams", "unpause", "user", "verify":
+		default:
+			if i != 1 { // the version
+				parts[i] = "*"
+			}
+		}
+	}
+	return method + " " + strings.Join(parts, "/")
+}
+
+// refusal is the body of an error: vercel.com/docs/rest-api/errors.
+type refusal struct {
+	Error struct {
+		Code         string `json:"code"`
+		Message      string `json:"message"`
+		InvalidToken bool   `json:"invalidToken"`
+		Limit        struct {
+			Reset float64 `json:"reset"` // epoch seconds
+		} `json:"limit"`
+	} `json:"error"`
+}
+
+// classify gives the meaning of a refused call, by status and code.
+func classify(a httpapi.Answer) *provider.Error {
+	if a.Status < 300 {
+		return classifyFailed(a)
+	}
+	var r refusal
+	_ = json.Unmarshal(a.Body, &r) // a page has no words of Vercel's
+	e := &provider.Error{Message: r.Error.Message, Code: r.Error.Code}
+	switch {
+	case a.Status == http.StatusTooManyRequests:
+		e.Until = resetOf(r.Error.Limit.Reset, a.Header)
+	case a.Status == http.StatusPaymentRequired:
+		// It is about this wish (a quota, a feature of a plan), and others may go on.
+		e.Kind = provider.Invalid
+	case r.Error.InvalidToken, a.Status == http.StatusUnauthorized:
+		e.Kind = provider.Denied
+		e.Message = join("the token of providers.vercel is not accepted", r.Error.Message)
+	case a.Status == http.StatusForbidden && r.Error.Code == "ENV_ALREADY_EXISTS":
+		e.Kind = provider.Conflict
+	case a.Status == http.StatusForbidden:
+		e.Message = join("the token may not do this: it has to be of the team in providers.vercel.teamID", r.Error.Message)
+	}
+	return e
+}
+
+func join(ours, theirs string) string {
+	if theirs == "" {
+		return ours
+	}
+	return ours + "; it says: " + theirs
+}
+
+// resetOf is when a limit is over: error.limit.reset, or the header of the same.
+func resetOf(seconds float64, h http.Header) time.Time {
+	if seconds == 0 {
+		seconds, _ = strconv.ParseFloat(h.Get("X-RateLimit-Reset"), 64) // 0 where there is none
+	}
+	if seconds <= 0 || seconds > 1e11 {
+		return time.Time{}
+	}
+	return time.Unix(int64(seconds), 0)
+}
+
+func refuse(op string, kind provider.ErrorKind, format string, a ...any) error {
+	return &provider.Error{Kind: kind, Provider: Name, Op: op, Message: provider.Line(fmt.Sprintf(format, a...), maxMessage)}
+}
+
+func unsupported(op string, kind state.Kind) error {
+	return refuse(op, provider.Unsupported, "it keeps no %s", kind)
+}
+
+// isGone says that a call's object is not there.
+func isGone(err error) bool { return err != nil && provider.KindOf(err) == provider.NotFound }
+
+// say puts a sentence in front of a refusal that is about who we are; any other error stays.
+func say(err error, sentence string) error {
+	var e *provider.Error
+	if !errors.As(err, &e) || e.Kind != provider.Denied && e.Kind != provider.NotFound {
+		return err
+	}
+	out := *e
+	out.Kind, out.Message = provider.Denied, provider.Line(join(sentence, e.Message), maxMessage)
+	return &out
+}
+
+// as gives an error another kind, where the vendor's own status does not mean what it
+// usually does.
+func as(err error, from, to provider.ErrorKind) error {
+	var e *provider.Error
+	if !errors.As(err, &e) || e.Kind != from {
+		return err
+	}
+	out := *e
+	out.Kind = to
+	return &out
+}
+
+// maxMessage bounds our own words with theirs in them, in characters.
+const maxMessage = 400
+
+// before says of a failure that what it led up to was not begun.
+func before(err error) error { return as(err, provider.Uncertain, provider.Transient) }
+
+// isWord says that a text can be one part of a path: an id, a name, a host.
+func isWord(s string) bool {
+	if s == "" || len(s) > maxID && !strings.Contains(s, ".") || len(s) > 253 || strings.Trim(s, ".") == "" {
+		return false
+	}
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == ""
+}
+
+func isProject(id string) bool    { return strings.HasPrefix(id, "prj_") && isWord(id) }
+func isDeployment(id string) bool { return strings.HasPrefix(id, "dpl_") && isWord(id) }
+
+// page is what every list says of the next one.
+type page struct {
+	Next token `json:"next"`
+}
+
+// token is a place in a list: a number, or a text where it is a continuation token.
+type token string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *token) UnmarshalJSON(data []byte) error {
+	text := strings.TrimSpace(string(data))
+	if text == "null" {
+		*t = ""
+		return nil
+	}
+	if strings.HasPrefix(text, `"`) {
+		return json.Unmarshal(data, (*string)(t))
+	}
+	var n json.Number
+	if err := json.Unmarshal(data, &n); err != nil {
+		return err
+	}
+	*t = token(n.String())
+	return nil
+}
+
+// all reads the pages of a list. read takes one answer and returns where the next begins.
+func (p *Provider) all(ctx context.Context, path string, query url.Values, more string, out func() (answer any, take func() token)) error {
+	q := url.Values{}
+	maps.Copy(q, query)
+	q.Set("limit", strconv.Itoa(pageSize))
+	seen := map[token]bool{}
+	for range maxPages {
+		answer, take := out()
+		if err := p.do(ctx, httpapi.Call{Op: observing, Method: http.MethodGet, Path: path, Query: q}, answer); err != nil {
+			return err
+		}
+		next := take()
+		if next == "" {
+			return nil
+		}
+		if seen[next] {
+			return refuse(observing, provider.Transient, "its list of %s leads in a circle", path)
+		}
+		seen[next] = true
+		q.Set(more, string(next))
+	}
+	return refuse(observing, provider.Transient, "its list of %s has more than %d pages", path, maxPages)
+}
+
+// text is an input that is no secret.
+func text(name, value string) provider.Input { return provider.Input{Name: name, Text: value} }
+
+// object is what every object has.
+func object(kind state.Kind, id, name string, mark provider.Mark) provider.Object {
+	return provider.Object{ID: id, Kind: kind, Name: name, Mark: mark, Phase: provider.Ready, Outputs: []provider.Output{{Name: "id", Text: id}}}
+}

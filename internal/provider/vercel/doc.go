@@ -1,0 +1,72 @@
+// Package vercel keeps clients' sites at Vercel.
+//
+// # Model
+//
+// A site is a project. What hangs on it is read from it or asked for beside it:
+//
+//	site         a project, named by provider.ObjectName            id prj_…
+//	environment  its variables for production, as one set           id prj_… of the project
+//	deployment   a production deployment that is created staged     id dpl_…
+//	traffic      which deployment production is pointed at          id prj_… of the project
+//	domain       a host name on the project                         id prj_…/HOST
+//
+// Whose a project is, its variable RECONCILER_MARK proves, which is written in the call that
+// makes the project. The name only finds it: anybody may give a project any name. Names carry
+// the installation, and Vercel lists projects with their names and without their variables, so
+// that Owned reads the pages of projects, and asks on only for those whose name ends with the
+// installation: their variables (one call) and, where these prove it, their deployments (one
+// more). An adopted project keeps its name: it is in Owned only where Vercel lists variables with
+// projects, which the description allows and nobody promises; its id is in the manifest.
+// RECONCILER_ENVIRONMENT is the same proof for the set of variables, a deployment's
+// meta for the deployment; traffic is as much ours as its project is. A domain has no place
+// for a mark: that one is ours only our own intent can say.
+//
+//	RECONCILER_SITE     label, repository and runtime as they were wished
+//	RECONCILER_RELEASE  what a deployment hands to its build: name, template, features, settings
+//
+// # Promises
+//
+// One call of the contract makes the calls that its Traits name, in the order of the files in
+// testdata/calls. A project refuses a second one of its name (409); everything else that is
+// made alone is found again by name, or by what it hangs on, after a lost answer: deployments
+// by their meta, for Vercel has no idempotency key. What leads up to a deployment (staged by
+// default, RECONCILER_RELEASE) may be repeated, and a failure there says that no deployment
+// was made.
+//
+// Secrets are sent as `sensitive` variables, which Vercel never gives back: they are left out
+// of what is observed. All others are `plain`. `encrypted` ones of an adopted project are read
+// decrypted, as secrets. Variables for previews, of branches, of integrations and of Vercel
+// itself are not part of the set; they are never touched. A variable that holds for production
+// and for something else, too, is changed in place, with its targets as they are.
+//
+// Limits are for each endpoint: one that asked for a pause is not called before its end, while
+// the others are, so that nothing needs provider.Heed around it.
+//
+// Enumerations are open: a readyState that nobody here knows is Progressing, and the message
+// names it. The team's id goes with every call.
+//
+// # Refusals
+//
+// Repositories that are not at GitHub, GitLab or Bitbucket; a site with a server; a start
+// command (Vercel has none, it is ignored); `migrate` without a build command of one's own, for
+// the migration runs in front of it in the build, which is before the promotion.
+//
+// # Design
+//
+// Deployments are staged by a setting of the project (autoAssignCustomDomains: false), which a
+// person can change, and which ending a pause changes. So every deployment sets it first. The
+// body of a deployment has no field for it that is published.
+//
+// Taking traffic away pauses the project: Vercel has no other way to serve nothing.
+//
+// New projects are made without Vercel Authentication: a deployment has to be proved on its
+// own address before traffic goes there.
+//
+// A domain that is in use by another account has to be verified. Message says which TXT record
+// it takes, and to press Refresh at Vercel: to look changes nothing, so that Observe can't ask
+// Vercel to verify. Create and Update do.
+//
+// The site's `address` and `host` are those that Vercel documents for every project; the ones
+// that it recommends for a name are known only once the name is added. A site is pointed at
+// with an A record, since that is right for the top of a zone, too.
+package vercel

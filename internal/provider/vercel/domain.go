@@ -1,0 +1,200 @@
+package vercel
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/httpapi"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// permanent is the status of a redirect.
+const permanent = 308
+
+// domain is a host name on a project.
+type domain struct {
+	Name         string      `json:"name"`
+	ProjectID    string      `json:"projectId"`
+	Redirect     string      `json:"redirect"`
+	Verified     bool        `json:"verified"`
+	Verification []challenge `json:"verification"`
+}
+
+// challenge is a record that proves a domain.
+type challenge struct {
+	Type   string `json:"type"`
+	Domain string `json:"domain"`
+	Value  string `json:"value"`
+}
+
+func (d domain) object() provider.Object {
+	o := object(state.KindDomain, d.ProjectID+"/"+d.Name, d.Name, provider.Mark{})
+	o.Attributes = []provider.Observed{text("host", d.Name), text("redirect", d.Redirect), text("site", d.ProjectID)}
+	if !d.Verified {
+		o.Phase, o.Message = provider.Manual, d.proof()
+	}
+	return o
+}
+
+// proof says what a person has to do so that Vercel believes whose the domain is.
+func (d domain) proof() string {
+	for _, c := range d.Verification {
+		if c.Type == "TXT" {
+			return provider.Line(fmt.Sprintf("another account at Vercel uses %s: set the TXT record %s to %q, then press Refresh at the domain in Vercel's project", d.Name, c.Domain, c.Value), maxMessage)
+		}
+	}
+	return "Vercel wants " + provider.Line(d.Name, 253) + " to be verified: its page of the project's domains says how"
+}
+
+// domainID is a domain's project and host; ok is false for what can't be one.
+func domainID(id string) (project, host string, ok bool) {
+	project, host, _ = strings.Cut(id, "/")
+	return project, host, isProject(project) && isWord(host)
+}
+
+func domainPath(version, project, host string) string {
+	return projectPath(version, project) + "/domains/" + host
+}
+
+// domain reads one; nil when the project does not have it.
+func (p *Provider) domain(ctx context.Context, op, project, host string) (*domain, error) {
+	var d domain
+	err := p.do(ctx, httpapi.Call{Op: op, Method: http.MethodGet, Path: domainPath("v9", project, host)}, &d)
+	switch {
+	case isGone(err):
+		return nil, nil
+	case err != nil:
+		return nil, before(err)
+	case d.Name != host || d.ProjectID != project:
+		return nil, refuse(op, provider.Transient, "its answer is about another domain")
+	}
+	return &d, nil
+}
+
+func (p *Provider) observeDomain(ctx context.Context, q provider.Query) ([]provider.Object, error) {
+	project, host, ok := domainID(q.ID)
+	if q.ID == "" {
+		project, host = q.Wish.Get("site"), q.Name
+		ok = isProject(project) && isWord(host)
+	}
+	if !ok {
+		return nil, nil
+	}
+	d, err := p.domain(ctx, observing, project, host)
+	if d == nil || err != nil {
+		return nil, err
+	}
+	return []provider.Object{d.object()}, nil
+}
+
+// redirect is the part of a body that says where a domain leads.
+func redirect(to string) map[string]any {
+	if to == "" {
+		return map[string]any{"redirect": nil, "redirectStatusCode": nil}
+	}
+	return map[string]any{"redirect": to, "redirectStatusCode": permanent}
+}
+
+func (p *Provider) createDomain(ctx context.Context, w provider.Wish) (provider.Object, error) {
+	project, host := w.Get("site"), w.Get("host")
+	if !isProject(project) || !isWord(host) {
+		return provider.Object{}, refuse(creating, provider.Invalid, "project %q can't have the domain %q", project, host)
+	}
+	body := redirect(w.Get("redirect"))
+	body["name"] = host
+	var d domain
+	err := p.do(ctx, httpapi.Call{Op: creating, Method: http.MethodPost, Path: projectPath("v10", project) + "/domains", In: body}, &d)
+	if err != nil {
+		return provider.Object{}, p.refusedDomain(ctx, err, project, host)
+	}
+	return p.verified(ctx, creating, d, project, host)
+}
+
+// refusedDomain tells apart why a project does not get a domain. A name that it has already is
+// a 400 like any other; one that another account keeps is a 403, which is no reason to stop
+// everybody.
+func (p *Provider) refusedDomain(ctx context.Context, err error, project, host string) error {
+	switch provider.KindOf(err) {
+	case provider.Invalid:
+		if d, errLook := p.domain(ctx, creating, project, host); errLook == nil && d != nil {
+			return as(err, provider.Invalid, provider.Conflict)
+		}
+	case provider.NotFound:
+		return as(err, provider.NotFound, provider.Invalid)
+	case provider.Denied:
+		if errCheck := p.do(ctx, httpapi.Call{Op: observing, Method: http.MethodGet, Path: projectPath("v9", project)}, &struct{}{}); errCheck == nil {
+			return as(err, provider.Denied, provider.Invalid)
+		}
+	}
+	return err
+}
+
+// verified asks Vercel to verify a domain that it does not believe yet. That it does not is
+// told by the object, not by an error.
+func (p *Provider) verified(ctx context.Context, op string, d domain, project, host string) (provider.Object, error) {
+	if d.Name != host || d.ProjectID != project {
+		return provider.Object{}, refuse(op, provider.Uncertain, "its answer is about another domain")
+	}
+	if d.Verified {
+		return d.object(), nil
+	}
+	var now domain
+	if err := p.do(ctx, httpapi.Call{Op: op, Method: http.MethodPost, Path: domainPath("v9", project, host) + "/verify"}, &now); err == nil {
+		d.Verified = now.Verified
+	}
+	return d.object(), nil
+}
+
+func (p *Provider) updateDomain(ctx context.Context, id string, w provider.Wish) (provider.Object, error) {
+	project, host, ok := domainID(id)
+	to := w.Get("site")
+	switch {
+	case !ok:
+		return provider.Object{}, refuse(updating, provider.NotFound, "domain %q is not here", id)
+	case w.Get("host") != host:
+		return provider.Object{}, refuse(updating, provider.Invalid, "a domain can't change its name")
+	case !isProject(to):
+		return provider.Object{}, refuse(updating, provider.Invalid, "project %q is not here", to)
+	}
+	if to != project {
+		d, err := p.moveDomain(ctx, project, host, to, w.Get("redirect"))
+		if err == nil {
+			return p.verified(ctx, updating, *d, to, host)
+		}
+		if !isGone(err) {
+			return provider.Object{}, err
+		}
+		// It may have moved already, and nobody heard.
+	}
+	var d domain
+	err := p.do(ctx, httpapi.Call{Op: updating, Method: http.MethodPatch, Path: domainPath("v9", to, host), In: redirect(w.Get("redirect"))}, &d)
+	if err != nil {
+		return provider.Object{}, err
+	}
+	return p.verified(ctx, updating, d, to, host)
+}
+
+// moveDomain gives a domain to another project in one call, so that no moment is without it:
+// vercel.com/docs/rest-api/projects/move-a-project-domain (the cut description does not have it).
+func (p *Provider) moveDomain(ctx context.Context, from, host, to, leads string) (*domain, error) {
+	body := redirect(leads)
+	body["projectId"] = to
+	var d domain
+	err := p.do(ctx, httpapi.Call{Op: updating, Method: http.MethodPost, Path: domainPath("v1", from, host) + "/move", In: body}, &d)
+	return &d, err
+}
+
+func (p *Provider) deleteDomain(ctx context.Context, id string) error {
+	project, host, ok := domainID(id)
+	if !ok {
+		return nil
+	}
+	err := p.do(ctx, httpapi.Call{Op: deleting, Method: http.MethodDelete, Path: domainPath("v9", project, host)}, nil)
+	if isGone(err) {
+		return nil
+	}
+	return err
+}

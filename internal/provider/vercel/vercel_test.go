@@ -1,0 +1,302 @@
+package vercel_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/providertest"
+	"github.com/compassdigital/reconciler/internal/provider/vercel/simulated"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// one is the object of an id.
+func (w *world) one(t *testing.T, kind state.Kind, id string) provider.Object {
+	t.Helper()
+	found, err := w.Observe(t.Context(), provider.Query{Kind: kind, ID: id})
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%s %s: %d, %v", kind, id, len(found), err)
+	}
+	return found[0]
+}
+
+// S20, S25: a deployment waits for its promotion; promoting it, and going back, is one write
+// that builds nothing; and whoever asks meanwhile gets an answer.
+func TestS20PromoteAndRollBack(t *testing.T) {
+	k := published(t)
+	w := open(t, k, simulated.Options{BuildTime: 20 * time.Second, PointTime: 3 * time.Second})
+	c := w.provision(t, 1)
+	serves := func(want string) {
+		t.Helper()
+		for _, host := range []string{"shop1.example", c.site.Name + ".vercel.app"} {
+			if status, body := w.at(host, "/api/health"); status != 200 || want != "" && !strings.Contains(body, want) {
+				t.Errorf("%s answers %d %s, want %s", host, status, body, want)
+			}
+		}
+	}
+	serves(c.release.ID)
+	// A person turns the automatic assignment on: the next deployment turns it off.
+	w.sim.Assign(c.site.ID, true)
+	second := w.must(t, wishRelease(1, c.site.ID, "bbbbbbbbbbbb"))
+	serves(c.release.ID)
+	if status, body := w.at(strings.TrimPrefix(second.Outputs[1].Text, "https://"), "/api/health"); status != 200 || !strings.Contains(body, second.ID) {
+		t.Errorf("its own address answers %d %s", status, body)
+	}
+	for _, to := range []string{second.ID, c.release.ID, second.ID} {
+		o, err := w.Update(t.Context(), c.traffic.ID, wishTraffic(1, c.site.ID, to))
+		if err != nil || o.Phase != provider.Progressing {
+			t.Fatalf("%s, %v", o.Phase, err)
+		}
+		for w.one(t, state.KindTraffic, c.traffic.ID).Phase == provider.Progressing {
+			serves("")
+			w.clock.Move(time.Second)
+		}
+		serves(to)
+	}
+	var posts []string
+	for _, call := range w.took() {
+		if strings.HasPrefix(call, "POST /v1") && (strings.Contains(call, "/promote/") || strings.Contains(call, "/rollback/")) {
+			posts = append(posts, strings.Split(call, "/")[4])
+		}
+	}
+	if got := strings.Join(posts, " "); got != "promote promote rollback rollback" {
+		t.Errorf("it asked for %s", got)
+	}
+	if _, err := w.Update(t.Context(), c.traffic.ID, wishTraffic(1, c.site.ID, "dpl_nothing")); kindOf(err) != provider.Invalid {
+		t.Errorf("to a deployment that isn't there: %v", err)
+	}
+	if _, err := w.Update(t.Context(), c.traffic.ID, wishTraffic(1, c.site.ID, c.release.ID)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Update(t.Context(), c.traffic.ID, wishTraffic(1, c.site.ID, second.ID)); kindOf(err) != provider.Transient {
+		t.Errorf("while another one is under way: %v", err)
+	}
+	third, err := w.Create(t.Context(), wishRelease(1, c.site.ID, "cccccccccccc"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Update(t.Context(), c.traffic.ID, wishTraffic(1, c.site.ID, third.ID)); kindOf(err) != provider.Transient {
+		t.Errorf("to a deployment that is being built: %v", err)
+	}
+	k.Some(t)
+}
+
+// Taking traffic away serves nothing; giving it back serves again, and domains still do not
+// follow a new deployment by themselves.
+func TestTrafficGoesAndComesBack(t *testing.T) {
+	k := published(t)
+	w := open(t, k, simulated.Options{})
+	c := w.provision(t, 1)
+	if err := w.Delete(t.Context(), state.KindTraffic, c.traffic.ID); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := w.at("shop1.example", "/"); status != 503 {
+		t.Errorf("paused, it answers %d", status)
+	}
+	w.must(t, wishTraffic(1, c.site.ID, c.release.ID))
+	if status, _ := w.at("shop1.example", "/"); status != 200 {
+		t.Errorf("it answers %d", status)
+	}
+	w.must(t, wishRelease(1, c.site.ID, "bbbbbbbbbbbb"))
+	if got := get(w.one(t, state.KindTraffic, c.traffic.ID), "deployment"); got != c.release.ID {
+		t.Errorf("%s serves", got)
+	}
+	k.Some(t)
+}
+
+// The set of variables is replaced as one: what a person added goes; what an integration
+// added, what is for previews and what is ours stays; what holds for several targets is
+// changed where it is.
+func TestEnvironmentIsASet(t *testing.T) {
+	k := published(t)
+	w := open(t, k, simulated.Options{})
+	site := w.must(t, wishSite(1))
+	e := w.must(t, wishEnv(1, site.ID, text("env.PLAIN", "a"), providertest.Secret("env.WAS_SECRET", "pssst")))
+	w.sim.Edit(site.ID, "BY_HAND", "x", "plain", "", "production")
+	w.sim.Edit(site.ID, "BY_INTEGRATION", "x", "encrypted", "icfg_1", "production")
+	w.sim.Edit(site.ID, "PREVIEW", "x", "plain", "", "preview")
+	w.sim.Edit(site.ID, "STORE_NAME", "wide", "encrypted", "", "production", "preview", "development")
+	seen := w.one(t, state.KindEnvironment, e.ID)
+	if get(seen, "env.BY_HAND") != "x" || get(seen, "env.BY_INTEGRATION") != "" || get(seen, "env.PREVIEW") != "" || get(seen, "env.KEY") != "" {
+		t.Errorf("it shows %v", seen.Attributes)
+	}
+	for _, a := range seen.Attributes {
+		if a.Name == "env.STORE_NAME" && (a.Secret == nil || a.Reveal() != "wide") {
+			t.Errorf("an encrypted one is %v", a)
+		}
+	}
+	after := wishEnv(1, site.ID, text("env.WAS_SECRET", "open"), providertest.Secret("env.PLAIN", "pssst-now"))
+	for range 2 {
+		if _, err := w.Update(t.Context(), e.ID, after); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]string{"STORE_NAME": "Shop", "KEY": "pssst-a-key", "WAS_SECRET": "open", "PLAIN": "pssst-now", "BY_INTEGRATION": "x"}
+	have := w.sim.Env(site.ID, "production")
+	for key, value := range have {
+		if !strings.HasPrefix(key, "RECONCILER_") && want[key] != value {
+			t.Errorf("%s is %q", key, value)
+		}
+	}
+	for key := range want {
+		if _, ok := have[key]; !ok {
+			t.Errorf("%s is not there", key)
+		}
+	}
+	if p := w.sim.Env(site.ID, "preview"); p["PREVIEW"] != "x" || p["STORE_NAME"] != "Shop" {
+		t.Errorf("previews have %v", p)
+	}
+	release := w.must(t, wishRelease(1, site.ID, "aaaaaaaaaaaa"))
+	w.must(t, wishTraffic(1, site.ID, release.ID))
+	if _, page := w.at(site.Name+".vercel.app", "/"); !strings.Contains(page, "RECONCILER_RELEASE") || !strings.Contains(page, "WAS_SECRET") || strings.Contains(page, "pssst") {
+		t.Errorf("the page is %s", page)
+	}
+	if err := w.Delete(t.Context(), state.KindEnvironment, e.ID); err != nil {
+		t.Fatal(err)
+	}
+	for key := range w.sim.Env(site.ID, "production") {
+		if key != "BY_INTEGRATION" && key != "RECONCILER_MARK" && key != "RECONCILER_SITE" {
+			t.Errorf("%s is left", key)
+		}
+	}
+	k.Some(t)
+}
+
+// A name that another account uses has to be verified, and a person is told how.
+func TestDomainToVerify(t *testing.T) {
+	k := published(t)
+	w := open(t, k, simulated.Options{})
+	c := w.provision(t, 1)
+	w.sim.Claim("other.example")
+	wish := wishDomain(1, c.site.ID, "other.example", "")
+	o, err := w.Create(t.Context(), wish)
+	if err != nil || o.Phase != provider.Manual || !strings.Contains(o.Message, "TXT record _vercel.other.example") || !strings.Contains(o.Message, "vc-domain-verify=other.example,") {
+		t.Fatalf("%s %q, %v", o.Phase, o.Message, err)
+	}
+	value := strings.Split(o.Message, `"`)[1]
+	if status, _ := w.at("other.example", "/"); status != 404 {
+		t.Errorf("before that it answers %d", status)
+	}
+	w.sim.SetTXT("_vercel.other.example", value)
+	if o := w.one(t, state.KindDomain, o.ID); o.Phase != provider.Manual {
+		t.Errorf("to look changed it to %s", o.Phase)
+	}
+	if o, err = w.Update(t.Context(), o.ID, wish); err != nil || o.Phase != provider.Ready {
+		t.Errorf("%s, %v", o.Phase, err)
+	}
+	if status, _ := w.at("other.example", "/"); status != 200 {
+		t.Errorf("it answers %d", status)
+	}
+	k.Some(t)
+}
+
+// S24: a name that is another project's is a conflict; moving it is one call, after which its
+// answer may be lost; a redirect leads there.
+func TestS24DomainMoves(t *testing.T) {
+	k := published(t)
+	w := open(t, k, simulated.Options{})
+	a, b := w.provision(t, 1), w.provision(t, 2)
+	if _, err := w.Create(t.Context(), wishDomain(2, b.site.ID, "shop1.example", "")); kindOf(err) != provider.Conflict || !strings.Contains(err.Error(), "one of your projects") {
+		t.Errorf("another's: %v", err)
+	}
+	if _, err := w.Create(t.Context(), wishDomain(1, a.site.ID, "shop1.example", "")); kindOf(err) != provider.Conflict {
+		t.Errorf("its own: %v", err)
+	}
+	w.took()
+	for range 2 { // the second time it has moved already
+		o, err := w.Update(t.Context(), a.domain.ID, wishDomain(2, b.site.ID, "shop1.example", ""))
+		if err != nil || get(o, "site") != b.site.ID || o.ID != b.site.ID+"/shop1.example" {
+			t.Fatalf("%v, %v", o, err)
+		}
+	}
+	if calls := w.took(); len(calls) != 3 {
+		t.Errorf("it took %q", calls)
+	}
+	if status, body := w.at("shop1.example", "/api/health"); status != 200 || !strings.Contains(body, b.release.ID) {
+		t.Errorf("it answers %d %s", status, body)
+	}
+	w.must(t, wishDomain(2, b.site.ID, "www.shop1.example", "shop1.example"))
+	if status, _ := w.at("www.shop1.example", "/"); status != 308 {
+		t.Errorf("the redirect answers %d", status)
+	}
+	if _, err := w.Create(t.Context(), wishDomain(2, b.site.ID, "self.example", "self.example")); kindOf(err) != provider.Invalid {
+		t.Errorf("to itself: %v", err)
+	}
+	k.Some(t)
+}
+
+// A build that fails says why in Vercel's words, bounded; its log is told while it runs.
+func TestBuildThatFails(t *testing.T) {
+	k := published(t)
+	w := open(t, k, simulated.Options{BuildPolls: 3, Fails: func(d simulated.Served) string {
+		return "Command \"pnpm build\" exited with 1\n" + strings.Repeat("x", 5000)
+	}})
+	site := w.must(t, wishSite(1))
+	o, err := w.Create(t.Context(), wishRelease(1, site.ID, "aaaaaaaaaaaa"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := 0
+	for range 10 {
+		if o = w.one(t, state.KindDeployment, o.ID); len(o.Log) < lines {
+			t.Errorf("the log became shorter: %d, %d", lines, len(o.Log))
+		}
+		lines = len(o.Log)
+		if o.Phase != provider.Progressing {
+			break
+		}
+		w.clock.Move(time.Second)
+	}
+	if o.Phase != provider.Failed || !strings.Contains(o.Message, "exited with 1 xxx") || !strings.HasSuffix(o.Message, "(BUILD_FAILED)") || len(o.Message) > 500 || lines < 4 {
+		t.Errorf("%s %q, %d lines", o.Phase, o.Message, lines)
+	}
+	if _, err := w.Create(t.Context(), wishTraffic(1, site.ID, o.ID)); kindOf(err) != provider.Invalid {
+		t.Errorf("traffic to it: %v", err)
+	}
+	k.Some(t)
+}
+
+// The builtin source is deployed from files, and its health check answers.
+func TestBuiltinSource(t *testing.T) {
+	k := published(t)
+	w := open(t, k, simulated.Options{})
+	site := w.must(t, wish(1, state.KindSite, "vercel", text("label", "shop1"), text("server", ""), text("repository", "builtin"), text("runtime", "")))
+	if get(site, "repository") != "builtin" || get(site, "runtime") != "" {
+		t.Errorf("it shows %v", site.Attributes)
+	}
+	release := w.must(t, wish(1, state.KindDeployment, "aaaaaaaaaaaa", text("site", site.ID), text("repository", "builtin"), text("ref", ""), text("template", "blog"), text("displayName", "Dana & <Co>"), text("settings", `{"theme":"dark"}`)))
+	w.must(t, wishTraffic(1, site.ID, release.ID))
+	if status, body := w.at(site.Name+".vercel.app", "/"); status != 200 || !strings.Contains(body, "Dana &amp; &lt;Co&gt;") {
+		t.Errorf("%d %s", status, body)
+	}
+	k.Some(t)
+}
+
+// S54: look-alikes stay byte-equal, and are shown without our mark.
+func TestS54LookAlikes(t *testing.T) {
+	k := published(t)
+	w := open(t, k, simulated.Options{})
+	theirs := w.must(t, wishSite(1)) // has our name …
+	w.sim.Edit(theirs.ID, "RECONCILER_MARK", "reconciler:deadbeef/shop1-1a2b3c/1", "plain", "", "production")
+	bare := w.must(t, wishSite(2)) // … and another one no mark at all
+	w.sim.Edit(bare.ID, "RECONCILER_MARK", "", "", "")
+	before := w.sim.Snapshot(theirs.ID) + w.sim.Snapshot(bare.ID)
+	if owned, err := w.Owned(t.Context(), ours); err != nil || len(owned) != 0 {
+		t.Errorf("owned: %v, %v", owned, err)
+	}
+	for n, want := range map[int]string{1: "deadbeef", 2: ""} {
+		found, err := byName(t.Context(), w, wishSite(n))
+		if err != nil || len(found) != 1 || found[0].Mark.Installation != want {
+			t.Errorf("%d: %v, %v", n, found, err)
+		}
+		if _, err := w.Create(t.Context(), wishSite(n)); kindOf(err) != provider.Conflict {
+			t.Errorf("%d: %v", n, err)
+		}
+	}
+	w.provision(t, 3)
+	if w.sim.Snapshot(theirs.ID)+w.sim.Snapshot(bare.ID) != before {
+		t.Error("a stranger's project changed")
+	}
+	k.Some(t)
+}
