@@ -26,7 +26,8 @@ func clientOf(base string) *Client {
 			var e struct {
 				Error struct{ Code, Message string }
 			}
-			if json.Unmarshal(a.Body, &e) != nil || e.Error.Message == "" {
+			_ = json.Unmarshal(a.Body, &e) // whatever else it is has no message
+			if e.Error.Message == "" {
 				return nil
 			}
 			out := &provider.Error{Message: e.Error.Message, Code: e.Error.Code}
@@ -45,7 +46,7 @@ func TestKinds(t *testing.T) {
 		says        string
 	}{
 		"success": {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"id":"7"}`) }, "", "", ""},
-		"nothing": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, provider.Transient, provider.Uncertain, "not the JSON"},
+		"nothing": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, provider.Transient, provider.Uncertain, "not the JSON"},
 		"a page": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html")
 			fmt.Fprint(w, `<html>`)
@@ -57,24 +58,32 @@ func TestKinds(t *testing.T) {
 		}, provider.Transient, provider.Uncertain, "no answer"},
 		"no answer": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, provider.Transient, provider.Uncertain, "no answer"},
 		"too large": {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat(" ", maxBody+1)) }, provider.Transient, provider.Uncertain, "more than 4 MiB"},
-		"elsewhere": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://elsewhere.example/", 307) }, provider.Transient, provider.Uncertain, "307"},
+		"elsewhere": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://elsewhere.example/", http.StatusTemporaryRedirect)
+		}, provider.Transient, provider.Uncertain, "307"},
 		"bad": {func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(422)
+			w.WriteHeader(http.StatusUnprocessableEntity)
 			fmt.Fprint(w, `{"error":{"code":"name","message":"no\nsuch\tname"}}`)
 		}, provider.Invalid, provider.Invalid, "no such name (name)"},
-		"who are you": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, provider.Denied, provider.Denied, "401 Unauthorized"},
-		"pay":         {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(402) }, provider.Denied, provider.Denied, ""},
-		"not you":     {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, provider.Denied, provider.Denied, ""},
-		"not here":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, provider.NotFound, provider.NotFound, ""},
-		"conflict":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(409) }, provider.Conflict, provider.Conflict, ""},
+		"who are you": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, provider.Denied, provider.Denied, "401 Unauthorized"},
+		"pay":         {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusPaymentRequired) }, provider.Denied, provider.Denied, ""},
+		"not you":     {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, provider.Denied, provider.Denied, ""},
+		"not here":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }, provider.NotFound, provider.NotFound, ""},
+		"conflict":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusConflict) }, provider.Conflict, provider.Conflict, ""},
 		"its own word": {func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(400)
+			w.WriteHeader(http.StatusBadRequest)
 			fmt.Fprint(w, `{"error":{"code":"taken","message":"taken"}}`)
 		}, provider.Conflict, provider.Conflict, "taken"},
-		"too slow": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(408) }, provider.Transient, provider.Uncertain, ""},
-		"broken":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, provider.Transient, provider.Uncertain, ""},
-		"gateway":  {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502); fmt.Fprint(w, "<html>") }, provider.Transient, provider.Uncertain, ""},
-		"slower":   {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Retry-After", "20"); w.WriteHeader(429) }, provider.RateLimited, provider.RateLimited, ""},
+		"too slow": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusRequestTimeout) }, provider.Transient, provider.Uncertain, ""},
+		"broken":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, provider.Transient, provider.Uncertain, ""},
+		"gateway": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusBadGateway)
+			fmt.Fprint(w, "<html>")
+		}, provider.Transient, provider.Uncertain, ""},
+		"slower": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "20")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}, provider.RateLimited, provider.RateLimited, ""},
 	}
 	for name, c := range answers {
 		t.Run(name, func(t *testing.T) {
@@ -159,8 +168,12 @@ func TestRedirects(t *testing.T) {
 	defer stranger.Close()
 	wrote := 0
 	mux := http.NewServeMux()
-	mux.HandleFunc("/away", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, stranger.URL, 307) })
-	mux.HandleFunc("/within", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/there", 307) })
+	mux.HandleFunc("/away", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, stranger.URL, http.StatusTemporaryRedirect)
+	})
+	mux.HandleFunc("/within", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/there", http.StatusTemporaryRedirect)
+	})
 	mux.HandleFunc("/there", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
 			wrote++

@@ -192,7 +192,7 @@ func (t *Transport) unsent(r *http.Request, err error) error {
 // failure is what speaks against a vendor as a whole: no answer, or a gateway's.
 func failure(ctx context.Context, a *http.Response, err error) error {
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case ctx.Err() != nil:
 		return nil // we gave up
 	case err != nil:
 		return err
