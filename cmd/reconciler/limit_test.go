@@ -21,9 +21,7 @@ func TestP6LimitOfOneProvider(t *testing.T) {
 	var met atomic.Int64 // calls until the limit was met, with the one that met it
 	w.calls.interfere(func(x call) error {
 		if x.Provider == "sqlite" && x.Verb == "create" && x.Kind == state.KindDatabase && met.CompareAndSwap(0, int64(w.calls.len())) {
-			err := refuse(provider.RateLimited, x, "too many requests").(*provider.Error)
-			err.Until = w.now().Add(pause)
-			return err
+			return &provider.Error{Kind: provider.RateLimited, Provider: x.Provider, Op: x.Verb, Message: "too many requests", Until: w.now().Add(pause)}
 		}
 		return nil
 	}, nil)

@@ -78,7 +78,7 @@ func TestLinksToSitesWorkOnThisMachine(t *testing.T) {
 		}
 		body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20))
 		_ = res.Body.Close()
-		if res.StatusCode != 200 || !strings.Contains(string(body), "Shop atelier") {
+		if res.StatusCode != http.StatusOK || !strings.Contains(string(body), "Shop atelier") {
 			t.Errorf("%s: %s answers %d\n%.300s", where, link, res.StatusCode, body)
 		}
 	}
