@@ -14,25 +14,11 @@ import (
 // P5: a removal is shown by no pull request unless each commit that made it was. So every
 // commit of a range says which files it touched, a merge those that it dropped, too.
 func TestP5RangeSaysWhatEachCommitTouched(t *testing.T) {
-	dir := t.TempDir()
-	git := func(args ...string) string { t.Helper(); return (&world{t: t}).git2(dir, args...) }
+	w := &world{t: t, work: t.TempDir()}
+	dir, git := w.work, w.git
 	commit := func(files map[string]string) string {
 		t.Helper()
-		for path, text := range files {
-			p := filepath.Join(dir, filepath.FromSlash(path))
-			if text == "" {
-				if err := os.Remove(p); err != nil {
-					t.Fatal(err)
-				}
-				continue
-			}
-			if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
+		w.write(files)
 		git("add", "-A")
 		git("commit", "-q", "-m", "change")
 		return git("rev-parse", "HEAD")

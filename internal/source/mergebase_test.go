@@ -2,7 +2,6 @@ package source
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"os/exec"
 	"slices"
@@ -17,29 +16,7 @@ func TestMergeBaseAsGitSeesIt(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 4))
-	dir := t.TempDir()
-	run(t, dir, "init", "-q", "--bare", "-b", "main")
-	const n = 80
-	var in strings.Builder
-	at := 1767323045
-	for i := 1; i <= n; i++ {
-		at += rnd.IntN(100) - 10 // clocks go back now and then
-		fmt.Fprintf(&in, "commit refs/heads/main\nmark :%d\ncommitter Ada <ada@people.example> %d +0000\ndata 1\nx\n", i, at)
-		if i > 1 && i != 40 { // two histories
-			fmt.Fprintf(&in, "from :%d\n", max(1, i-1-rnd.IntN(6)))
-			for m := range rnd.IntN(3) {
-				fmt.Fprintf(&in, "merge :%d\n", max(1, i-1-rnd.IntN(8)-m))
-			}
-		} else {
-			in.WriteString("from " + strings.Repeat("0", 40) + "\n")
-		}
-		fmt.Fprintf(&in, "M 100644 inline clients/c%d.yaml\ndata 1\nx\n", i)
-	}
-	fmt.Fprintf(&in, "commit refs/heads/main\nmark :%d\ncommitter Ada <ada@people.example> %d +0000\ndata 1\nx\nfrom :%d\n", n+1, at+1000, n)
-	for i := n - 1; i > n-14; i-- {
-		fmt.Fprintf(&in, "merge :%d\n", i)
-	}
-	feed(t, dir, in.String())
+	dir := tangled(t, rnd, tangle{commits: 80, back: 10, far: 6, last: 14, alone: 40}) // two histories
 	r := open(t, Options{URL: dir})
 	head := fetch(t, r)
 	all := strings.Fields(run(t, dir, "rev-list", head))

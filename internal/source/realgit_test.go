@@ -118,28 +118,8 @@ func TestRangesAsGitSeesThem(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
-	dir := t.TempDir()
-	run(t, dir, "init", "-q", "--bare", "-b", "main")
-	const n = 60
-	var in strings.Builder
-	at := 1767323045
-	for i := 1; i <= n; i++ {
-		at += rnd.IntN(100) - 20 // clocks go back now and then
-		fmt.Fprintf(&in, "commit refs/heads/main\nmark :%d\ncommitter Ada <ada@people.example> %d +0000\ndata 1\nx\n", i, at)
-		if i > 1 {
-			fmt.Fprintf(&in, "from :%d\n", max(1, i-1-rnd.IntN(4)))
-			for m := range rnd.IntN(3) {
-				fmt.Fprintf(&in, "merge :%d\n", max(1, i-1-rnd.IntN(8)-m))
-			}
-		}
-		fmt.Fprintf(&in, "M 100644 inline clients/c%d.yaml\ndata 1\nx\n", i)
-	}
 	// The last reaches all that is open, so that nothing is out of the mirror's sight.
-	fmt.Fprintf(&in, "commit refs/heads/main\nmark :%d\ncommitter Ada <ada@people.example> %d +0000\ndata 1\nx\nfrom :%d\n", n+1, at+1000, n)
-	for i := n - 1; i > n-12; i-- {
-		fmt.Fprintf(&in, "merge :%d\n", i)
-	}
-	feed(t, dir, in.String())
+	dir := tangled(t, rnd, tangle{commits: 60, back: 20, far: 4, last: 12})
 	r := open(t, Options{URL: dir})
 	head := fetch(t, r)
 	all := strings.Fields(run(t, dir, "rev-list", head))

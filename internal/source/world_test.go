@@ -3,6 +3,8 @@ package source
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -219,6 +221,49 @@ func seal(t *testing.T, dir string) string {
 	run(t, dir, "add", "-A")
 	run(t, dir, "commit", "-q", "--allow-empty", "-m", "change things")
 	return run(t, dir, "rev-parse", "HEAD")
+}
+
+// tangle is a history with many merges.
+type tangle struct {
+	commits int
+	back    int // seconds that clocks go back now and then
+	far     int // how far back a commit's first parent may be
+	last    int // how many the last commit merges
+	alone   int // one that has no parent; 0: none but the first
+}
+
+// tangled is a repository with such a history, whose commit n makes clients/cN.yaml.
+func tangled(t *testing.T, rnd *rand.Rand, w tangle) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	run(t, dir, "init", "-q", "--bare", "-b", "main")
+	var in strings.Builder
+	at := 1767323045
+	commit := func(n, at int) {
+		fmt.Fprintf(&in, "commit refs/heads/main\nmark :%d\ncommitter Ada <ada@people.example> %d +0000\ndata 1\nx\n", n, at)
+	}
+	for i := 1; i <= w.commits; i++ {
+		at += rnd.IntN(100) - w.back
+		commit(i, at)
+		switch i {
+		case 1:
+		case w.alone:
+			in.WriteString("from " + strings.Repeat("0", 40) + "\n")
+		default:
+			fmt.Fprintf(&in, "from :%d\n", max(1, i-1-rnd.IntN(w.far)))
+			for m := range rnd.IntN(3) {
+				fmt.Fprintf(&in, "merge :%d\n", max(1, i-1-rnd.IntN(8)-m))
+			}
+		}
+		fmt.Fprintf(&in, "M 100644 inline clients/c%d.yaml\ndata 1\nx\n", i)
+	}
+	commit(w.commits+1, at+1000)
+	fmt.Fprintf(&in, "from :%d\n", w.commits)
+	for i := w.commits - 1; i > w.commits-w.last; i-- {
+		fmt.Fprintf(&in, "merge :%d\n", i)
+	}
+	feed(t, dir, in.String())
+	return dir
 }
 
 func ended(t *testing.T) context.Context {
