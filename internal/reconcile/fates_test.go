@@ -225,7 +225,9 @@ func TestP7ASecondWishOfOneHeadIsANewerOne(t *testing.T) {
 	// b's name is held, and so a's file is invalid; a gets a new wish from its template.
 	w.push(map[string]string{"clients/a.yaml": at("a", "shop.example"), "clients/b.yaml": client("b"), "templates/shop.yaml": strings.Replace(template, "ref: v1", "ref: v2", 1)})
 	a := state.ClientID(w.detail("a").ID)
-	v.faults.Do(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Create && c.Kind == state.KindDeployment && c.Client == a }, 1, func(context.Context, memory.Call) error {
+	v.faults.Do(memory.Before, func(c memory.Call) bool {
+		return c.Verb == memory.Create && c.Kind == state.KindDeployment && c.Client == a
+	}, 1, func(context.Context, memory.Call) error {
 		_, err := w.engine.Approve(t.Context(), w.waits(state.HoldGuard)[0].Fingerprint, "dana")
 		return err
 	})
