@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -216,8 +217,15 @@ func TestRulePartGoesAtItsDate(t *testing.T) {
 }
 
 // S24: a client that is removed at a date gives its name to who wishes it by then, and may
-// not have it before: the name is up all the time.
+// not have it before: the name is up all the time, also where a newer head is held as a whole
+// by then.
 func TestS24NameMovesAtItsOwnersDate(t *testing.T) {
+	for _, held := range []bool{false, true} {
+		t.Run(fmt.Sprint("a newer head is held: ", held), func(t *testing.T) { nameMovesAtItsDate(t, held) })
+	}
+}
+
+func nameMovesAtItsDate(t *testing.T, held bool) {
 	v, w := newVendors(t)
 	w.change = func(e *reconcile.Engine) { e.Guard.RemoveAfter = time.Hour }
 	w.restart()
@@ -231,6 +239,12 @@ func TestS24NameMovesAtItsOwnersDate(t *testing.T) {
 		t.Fatalf("a goes on at %s, want %s", got, want)
 	}
 	w.clock.add(time.Hour)
+	if held {
+		w.push(map[string]string{"clients/b.yaml": ""}) // the tree is empty
+		if len(w.waits(state.HoldHistory)) != 1 {
+			t.Fatal("the newer head is not held")
+		}
+	}
 	down := false
 	v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(context.Context, memory.Call) error {
 		_, ok := v.world.Serves("shop.example")
@@ -243,6 +257,9 @@ func TestS24NameMovesAtItsOwnersDate(t *testing.T) {
 	d, _ := v.world.Serves("shop.example")
 	if o, _ := v.world.Object(d); down || string(o.Mark.Client) != w.detail("b").ID {
 		t.Errorf("down in between: %v; served by %q", down, o.Mark.Client)
+	}
+	if held && len(w.waits(state.HoldHistory)) != 1 {
+		t.Error("the newer head is not held any more")
 	}
 }
 

@@ -82,7 +82,7 @@ func (e *Engine) RecheckWanted() bool {
 func (e *Engine) judgeFirst(g *group) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.baseline == nil || e.refused != "" || len(accept.Retry(e.baseline)) == 0 {
+	if e.baseline == nil || len(accept.Retry(e.baseline)) == 0 { // a newer head that is held as a whole stays so: see judgeAgain
 		return false
 	}
 	for _, m := range g.members {
@@ -136,9 +136,11 @@ func (e *Engine) accept(ctx context.Context, head string) ([]state.ClientID, err
 	if err := e.commit(head, in, r); err != nil {
 		return nil, fmt.Errorf("accept %s: %w", head, err)
 	}
-	e.mu.Lock()
-	e.judged = in.Now
-	e.mu.Unlock()
+	if !r.Held { // else nothing of what was accepted was judged
+		e.mu.Lock()
+		e.judged = in.Now
+		e.mu.Unlock()
+	}
 	return r.Touched, nil
 }
 

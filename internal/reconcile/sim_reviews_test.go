@@ -166,7 +166,8 @@ func (s *story) brought(from, head string, clients []state.Client) {
 			l.may[p] = r.now[p]
 		}
 		if strings.HasPrefix(p, "clients/") && r.now[p] != "" {
-			l.later[p] = &bringing{by: r.bringers(p), blob: r.now[p], partial: r.bad[p]}
+			by := r.bringers(p)
+			l.later[p] = &bringing{by: by, blob: r.now[p], partial: r.bad[p] || r.unplanned(by)}
 		}
 	}
 	for n := range r.sure { // a plan onto an older head is about files, too, that an earlier range brought
@@ -197,12 +198,13 @@ type landed struct {
 	byGit   map[int]bool // by their commits, not by what they hold
 	whole   map[int]bool // merged as they were planned, or all that was planned is there
 	asSeen  map[int]bool // merged with the head that was planned
+	planned map[int]bool // a plan is of what the range brought, or of all that is there
 	any     bool         // a pull request may have brought something
 }
 
 func (s *story) rangeOf(from, head string) *landed {
 	r := &landed{head: head, ids: map[string]bool{}, now: map[string]string{}, files: map[int]map[string]bool{}, bad: map[string]bool{}, covered: map[string]bool{},
-		sure: map[int]bool{}, byGit: map[int]bool{}, whole: map[int]bool{}, asSeen: map[int]bool{}}
+		sure: map[int]bool{}, byGit: map[int]bool{}, whole: map[int]bool{}, asSeen: map[int]bool{}, planned: map[int]bool{}}
 	for _, c := range s.repo.history(from, head) {
 		r.ids[c.ID] = true
 	}
@@ -257,6 +259,7 @@ func (s *story) known(r *landed, from string, c *change) {
 		r.sure[c.number], r.byGit[c.number] = true, byGit
 		r.asSeen[c.number] = kept != nil && !kept.static && c.landed != "" && kept.head == c.landed
 		r.whole[c.number] = r.asSeen[c.number] || kept != nil && !kept.static && same
+		r.planned[c.number] = r.whole[c.number] || kept != nil && !kept.static && r.ids[kept.head]
 	}
 	if kept != nil && !kept.static && byGit && r.ids[kept.head] {
 		for _, m := range s.repo.history(from, kept.head) {
@@ -288,13 +291,25 @@ func (r *landed) bringers(paths ...string) map[int]bool {
 	return out
 }
 
+// unplanned says that one of the pull requests has no plan of what it brought, though another
+// one's may have shown that, too.
+func (r *landed) unplanned(set map[int]bool) bool {
+	for n := range set {
+		if !r.planned[n] {
+			return true
+		}
+	}
+	return false
+}
+
 // bind notes whose wish it is that the client got. A plan onto an older head showed what
 // others brought, too, and was reviewed in the range: what it showed runs, whosever the wish.
 func (s *story) bind(r *landed, c state.Client) {
 	l := &s.pulls.laws
 	l.maybe[c.ID] = l.maybe[c.ID] || r.any || l.may[c.Path] == c.Blob
 	own := s.filesOfClient(c, r.now, !c.Removed && refOf(s.trees[r.head].template) != "")
-	set, partial := r.bringers(own...), slices.ContainsFunc(own, func(p string) bool { return r.bad[p] })
+	set := r.bringers(own...)
+	partial := r.unplanned(set) || slices.ContainsFunc(own, func(p string) bool { return r.bad[p] })
 	if _, its := r.now[c.Path]; its {
 		delete(l.later, c.Path)
 	}

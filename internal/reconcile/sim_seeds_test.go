@@ -44,6 +44,8 @@ var onceRed = []struct {
 	{1100720, "what a merged pull request showed was forgotten before a head brought it"},
 	{1081792, "people went on setting a record of a client that goes"},
 	{1082535, "a plan onto an older head was about a file that an earlier range brought"},
+	{1118101, "what was shown before counted as done, as another plan had shown what a stranger sent"},
+	{1048264, "a file that an older state refuses counted as the client whose name it has"},
 	{1025132, "an earlier version that was to be built again was forgotten between its delete and its create"},
 	{1502756, "a plan that showed that a name is led to a new site let any release be shown there"},
 	{1078277, "what somebody let leave a time without service counted as not shown"},
@@ -59,6 +61,7 @@ var onceRedHostile = []struct {
 }{
 	{1021407, "the address record of a name that an adopted site did not have was taken over with it"},
 	{1028584, "a name that was held was taken from the site that it led to, as another one was to have it before"},
+	{1033860, "a name went at its date without asking who waits for it, as a newer head was held as a whole"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
