@@ -173,7 +173,7 @@ func (c call) put(a *account, create bool) *trouble {
 		value := c.form.Get(name)
 		if pattern, ok := fixed[name]; ok && create {
 			if !regexp.MustCompile(pattern).MatchString(value) {
-				return bad("parameter_invalid_string_empty", name, "Invalid "+name)
+				return bad("", name, "Invalid "+name)
 			}
 			if a.Fields[name] = value; name == "country" {
 				a.Country = value
