@@ -92,6 +92,9 @@ func TestErrorKinds(t *testing.T) {
 			w.faults.Add(simulator.Fault{Method: http.MethodPost, Path: accountsPath, Do: c.do})
 			_, err = p.Create(context.Background(), wanted(1))
 			check("write", err, c.write, opCreate)
+			if id, err := p.Check(context.Background()); err != nil || id != simulated.Platform {
+				t.Errorf("afterwards: %q, %v", id, err)
+			}
 		})
 	}
 }
