@@ -37,18 +37,19 @@ func (c closing) Delete(ctx context.Context, kind state.Kind, id string) error {
 // Accounts here are born with nothing due: the suite wants what it makes to become ready.
 func TestConformance(t *testing.T) {
 	text := providertest.Text
+	paper := contract.OpenAPI(t, described())
 	for name, lag := range map[string]time.Duration{"in time": 0, "a minute late": time.Minute} {
 		t.Run(name, func(t *testing.T) {
 			judged := 0
 			providertest.Run(t, providertest.Subject{
 				New: func(t *testing.T) provider.Provider {
-					w := start(t, late(lag), onboarded, func(o *simulated.Options) { o.File = filepath.Join(t.TempDir(), "stripe.json") })
+					w := begin(t, paper, false, late(lag), onboarded, func(o *simulated.Options) { o.File = filepath.Join(t.TempDir(), "stripe.json") })
 					t.Cleanup(func() { judged += w.ask.Judged() })
 					return closing{w.open(), w}
 				},
 				Reopen: func(t *testing.T, old provider.Provider) provider.Provider {
 					was := old.(closing).w
-					w := start(t, late(lag), onboarded, func(o *simulated.Options) { o.File, o.Now = was.options.File, was.clock.Now })
+					w := begin(t, paper, false, late(lag), onboarded, func(o *simulated.Options) { o.File, o.Now = was.options.File, was.clock.Now })
 					w.clock = was.clock
 					return closing{w.open(), w}
 				},

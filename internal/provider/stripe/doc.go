@@ -37,12 +37,15 @@
 //
 // # Refusals
 //
-// To delete an account: Delete calls nothing and succeeds, and the account stays with its mark,
-// where a client that comes back finds it. It is its owner's, has a balance and must keep
-// records; Left is the sentence that tells so. To change the country, to write to an account
-// that bears another client's mark, to onboard one that bears none. To write to the profile
-// (label, url, email) from the first link on: it is its owner's then, Stripe refuses many such
-// changes, and what is not ours is not reported as an attribute either.
+// To delete an account: Delete calls nothing and succeeds, as external's does, and the account
+// stays with its mark: a client that comes back in the same generation finds it, a later one
+// can adopt it. It is its owner's, has a balance and must keep records. The contract has no
+// place for words in a success: Left is the sentence for whoever tells of a removal.
+//
+// To change the country, to write to an account that bears another client's mark, to onboard
+// one that bears none. To write to the profile (label, url, email) from the first link on: it
+// is its owner's then, Stripe refuses many such changes, and what is not ours is not reported
+// as an attribute either.
 //
 // # Design
 //
@@ -63,8 +66,12 @@
 // over; the message says so. The same goes for an account that was closed by hand: its name is
 // free after a day.
 //
+// The conformance suite wants objects that become Ready and that go: its accounts are born with
+// nothing due, and a person in the test closes what Delete leaves.
+//
 // 429 with lock_timeout is Transient (somebody else is at that account), all others are
-// RateLimited. Not known: how late lists are (a minute is assumed), and which fields of the
-// profile Stripe still takes once a person made a link in its dashboard; such a refusal is
-// Invalid and told.
+// RateLimited. Not known: how late lists are (a minute is assumed), whether Stripe gives an
+// address back as it was told (if not, it is told again by each pass until the first link), and
+// which fields of the profile it still takes once a person made a link in its dashboard; such a
+// refusal is Invalid and told.
 package stripe

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/contract"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/stripe/simulated"
 	"github.com/compassdigital/reconciler/internal/simulator"
@@ -38,6 +39,7 @@ const badRequest = "invalid_request_error"
 // Every error that Stripe documents, and every way in which it gives none, has its kind: of a
 // read and of a write.
 func TestErrorKinds(t *testing.T) {
+	paper := contract.OpenAPI(t, described())
 	for name, c := range map[string]struct {
 		do          simulator.Effect
 		read, write provider.ErrorKind
@@ -73,7 +75,7 @@ func TestErrorKinds(t *testing.T) {
 		"too large":            {simulator.Instead(200, jsonHeader(), strings.Repeat(" ", 5<<20)), provider.Transient, provider.Uncertain, "more than 4 MiB", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := hostile(t)
+			w := begin(t, paper, true)
 			p := w.open()
 			check := func(what string, err error, kind provider.ErrorKind, op string) {
 				t.Helper()

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/contract"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/simulator"
 )
@@ -37,6 +38,7 @@ func insist(t *testing.T, w *world, p *Provider, wait time.Duration) (provider.O
 
 // P3: whatever is lost of a create, and however late the lists are, one account results.
 func TestP3LostCreateMakesOneAccount(t *testing.T) {
+	paper := contract.OpenAPI(t, described())
 	post := simulator.Fault{Method: http.MethodPost, Path: accountsPath}
 	for name, c := range map[string]struct {
 		do    simulator.Effect
@@ -53,7 +55,7 @@ func TestP3LostCreateMakesOneAccount(t *testing.T) {
 		"the answer, and a day goes by": {simulator.LoseAnswer(), 1, time.Minute, 25 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := hostile(t, late(c.lag))
+			w := begin(t, paper, true, late(c.lag))
 			p := w.open()
 			fault := post
 			fault.Do, fault.Times = c.do, c.times

@@ -74,20 +74,21 @@ func (c *calls) take() []*http.Request {
 
 func start(t testing.TB, change ...func(*simulated.Options)) *world {
 	t.Helper()
-	return begin(t, false, change...)
+	return begin(t, contract.OpenAPI(t, described()), false, change...)
 }
 
 // hostile is a world whose answers may be anything: of those only the requests are judged.
 func hostile(t testing.TB, change ...func(*simulated.Options)) *world {
 	t.Helper()
-	return begin(t, true, change...)
+	return begin(t, contract.OpenAPI(t, described()), true, change...)
 }
 
 func described() contract.Description {
 	return contract.Description{Vendor: "Stripe", File: "stripe/openapi.json", Relax: contract.WithoutDeepLists}
 }
 
-func begin(t testing.TB, hostile bool, change ...func(*simulated.Options)) *world {
+// begin takes the description that was read before: that takes a while.
+func begin(t testing.TB, paper *contract.Contract, hostile bool, change ...func(*simulated.Options)) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{at: time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC)}, faults: &simulator.Faults{}}
 	w.options = simulated.Options{Now: w.clock.Now, Faults: w.faults, Key: testKey}
@@ -98,8 +99,7 @@ func begin(t testing.TB, hostile bool, change ...func(*simulated.Options)) *worl
 	if w.vendor, err = simulated.New(w.options); err != nil {
 		t.Fatal(err)
 	}
-	w.ask = contract.OpenAPI(t, described())
-	w.answer = w.ask.For(t)
+	w.ask, w.answer = paper.For(t), paper.For(t)
 	transport := &http.Transport{DisableKeepAlives: true}
 	if hostile {
 		w.server, w.log = httptest.NewServer(w.vendor), &calls{base: w.ask.WrapRequests(transport)}

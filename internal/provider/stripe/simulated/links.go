@@ -70,26 +70,35 @@ func (s *Stripe) visit(w http.ResponseWriter, r *http.Request) {
 	id, name, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, linkPath), "/")
 	one, ok := s.world.Links[name]
 	a, there := s.world.Accounts.Get(id)
+	to, page := "", ""
 	switch {
 	case !ok || !there || one.Account != id:
 		http.NotFound(w, r)
+		return
 	case r.Method == http.MethodPost && one.Used:
 		a.Due, a.Past, a.Done = nil, nil, true
 		s.world.Accounts.Put(id, a)
-		http.Redirect(w, r, one.Return, http.StatusSeeOther)
+		to = one.Return
 	case one.Used || !s.o.Now().Before(one.Until):
-		http.Redirect(w, r, one.Refresh, http.StatusSeeOther)
+		to = one.Refresh
 	case r.Method != http.MethodGet:
 		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
 	default:
 		one.Used = true
 		s.world.Links[name] = one
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Cache-Control", "no-store")
-		_, _ = w.Write([]byte("<!doctype html><title>Simulated Stripe</title><h1>" + html.EscapeString(a.Label) + " at the simulated Stripe</h1><p>It wants to know: " +
-			html.EscapeString(strings.Join(a.Due, ", ")) + "</p><form method=post><button>Tell it all</button></form>")) // who asked may be gone
+		page = "<!doctype html><title>Simulated Stripe</title><h1>" + html.EscapeString(a.Label) + " at the simulated Stripe</h1><p>It wants to know: " +
+			html.EscapeString(strings.Join(a.Due, ", ")) + "</p><form method=post><button>Tell it all</button></form>"
 	}
 	if err := simulator.Save(s.o.File, &s.world); err != nil {
-		s.o.Faults.Add(simulator.Fault{Times: -1, Do: simulator.Refuse(http.StatusInternalServerError, nil, "the file of the simulated Stripe can't be written")})
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
 	}
+	w.Header().Set("Cache-Control", "no-store")
+	if to != "" {
+		http.Redirect(w, r, to, http.StatusSeeOther)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write([]byte(page)) // who asked may be gone
 }
