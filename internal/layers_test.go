@@ -36,6 +36,7 @@ func layers() map[string]string {
 		"provider/memory":       "provider state",
 		"provider/postgres":     "provider state",
 		"provider/railway":      "provider provider/httpapi state",
+		"provider/stripe":       "provider provider/httpapi state",
 		"provider/providertest": "provider state",
 		"store":                 "accept journal plan state",
 		"store/storetest":       "journal plan state store",
@@ -70,6 +71,7 @@ func layers() map[string]string {
 		"provider/vercel":                "provider provider/httpapi state",
 		"provider/vercel/simulated":      "simulator",
 		"provider/railway/simulated":     "simulator",
+		"provider/stripe/simulated":      "simulator",
 	}
 }
 

@@ -18,5 +18,8 @@
 //
 // Answers of a status that a description does not list (most list hardly an error) are judged
 // by Description.Failure alone. A parameter or a field that it does not know fails the test
-// though most vendors ignore it: whoever sends it hopes for something.
+// though most vendors ignore it: whoever sends it hopes for something. Of a form with brackets
+// (Stripe's) the values are judged by the validator as far as it reads them: it drops in silence
+// what it does not know, and a field that may be a text or an object (metadata). So the names
+// in the brackets are judged here, to any depth (see strangeForm); such a field's values are not.
 package contract

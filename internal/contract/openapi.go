@@ -271,6 +271,9 @@ func (c *Contract) strange(what string, o *openapi3.Operation, r *http.Request, 
 	if o.RequestBody == nil || len(sent) == 0 {
 		return
 	}
+	for _, name := range strangeForm(o.RequestBody.Value.Content.Get(formType), sent) {
+		c.tb.Errorf("%s: there is no field %q", what, name)
+	}
 	media := o.RequestBody.Value.Content.Get("application/json")
 	var fields map[string]json.RawMessage
 	if media == nil || media.Schema == nil || len(media.Schema.Value.Properties) == 0 || json.Unmarshal(sent, &fields) != nil {
