@@ -36,6 +36,7 @@ func layers() map[string]string {
 		"provider/memory":       "provider state",
 		"provider/postgres":     "provider state",
 		"provider/railway":      "provider provider/httpapi state",
+		"provider/payload":      "provider provider/httpapi state",
 		"provider/providertest": "provider state",
 		"store":                 "accept journal plan state",
 		"store/storetest":       "journal plan state store",
@@ -63,6 +64,7 @@ func layers() map[string]string {
 
 		"provider/postgres/postgrestest": "",
 		"provider/railway/simulated":     "simulator",
+		"provider/payload/simulated":     "simulator",
 	}
 }
 
