@@ -194,8 +194,7 @@ func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (prov
 		return provider.Object{}, fail(provider.Invalid, op, "a user stays in its collection; another one has to be made", nil)
 	}
 	if t.address.host != "" {
-		have.api = t.id.api
-		there, err := p.site(t.address, have).initialized(ctx, op)
+		there, err := p.siteOf(t).initialized(ctx, op)
 		if err != nil {
 			return provider.Object{}, err
 		}
@@ -207,7 +206,6 @@ func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (prov
 		return provider.Object{}, fail(provider.Invalid, op, fmt.Sprintf("only its owner can change the address of a user: as %s, in the site's administration; until then let the manifest say %s",
 			provider.Line(have.email, maxShown), provider.Line(have.email, maxShown)), nil)
 	}
-	have, _ = parseID(id) // its API path stays what it was
 	return have.object(), nil
 }
 
