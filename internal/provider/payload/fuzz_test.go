@@ -95,7 +95,7 @@ func FuzzID(f *testing.F) {
 		if id.text() != text || id.object().ID != text {
 			t.Fatalf("%q becomes %q", text, id.text())
 		}
-		if strings.Contains(id.api, "..") || strings.ContainsAny(id.api+id.collection, "%?# ") || !strings.HasPrefix(id.api, "/") {
+		if strings.Contains(id.api+"/", "/../") || strings.ContainsAny(id.api+id.collection, "%?# ") || !strings.HasPrefix(id.api, "/") {
 			t.Fatalf("%q asks at %q", text, id.api+"/"+id.collection)
 		}
 	})
