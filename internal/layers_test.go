@@ -37,6 +37,7 @@ func layers() map[string]string {
 		"provider/postgres":     "provider state",
 		"provider/railway":      "provider provider/httpapi state",
 		"provider/stripe":       "provider provider/httpapi state",
+		"provider/payload":      "provider provider/httpapi state",
 		"provider/providertest": "provider state",
 		"store":                 "accept journal plan state",
 		"store/storetest":       "journal plan state store",
@@ -72,6 +73,7 @@ func layers() map[string]string {
 		"provider/vercel/simulated":      "simulator",
 		"provider/railway/simulated":     "simulator",
 		"provider/stripe/simulated":      "simulator",
+		"provider/payload/simulated":     "simulator",
 	}
 }
 

@@ -1,0 +1,107 @@
+package payload
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/payload/simulated"
+	"github.com/compassdigital/reconciler/internal/provider/providertest"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// withDatabase is the provider together with what the engine does: a user goes with its
+// database, which this provider does not keep.
+type withDatabase struct {
+	*Provider
+	w *world
+}
+
+func (d withDatabase) Delete(ctx context.Context, kind state.Kind, id string) error {
+	if err := d.Provider.Delete(ctx, kind, id); err != nil {
+		return err
+	}
+	if is, ok := parseID(id); ok {
+		return d.w.site(is.site).Drop()
+	}
+	return nil
+}
+
+func TestConformance(t *testing.T) {
+	for what, change := range map[string]func(*simulated.Options){
+		"PostgreSQL": func(o *simulated.Options) { o.NumericIDs = true },
+		"MongoDB":    func(o *simulated.Options) { o.German, o.RemoveToken = true, true },
+	} {
+		t.Run(what, func(t *testing.T) {
+			var w *world
+			open := func(t *testing.T) provider.Provider {
+				p, err := New(Options{HTTP: &http.Client{Transport: w}, Now: w.clock.Now, Where: func(_ context.Context, site string) (string, error) { return w.address(site), nil }})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return withDatabase{p, w}
+			}
+			providertest.Run(t, providertest.Subject{
+				New: func(t *testing.T) provider.Provider {
+					w = start(t, change)
+					w.files = t.TempDir()
+					return open(t)
+				},
+				Reopen: func(t *testing.T, _ provider.Provider) provider.Provider {
+					w.restart()
+					return open(t)
+				},
+				Cases: []providertest.Case{{Kind: state.KindAdmin,
+					Inputs: func(c providertest.Chain) []provider.Input {
+						site := name(c.N)
+						return []provider.Input{providertest.Text("database", "db-"+site), providertest.Text("email", "Dana@"+site+".example"), providertest.Secret("password", testPassword),
+							providertest.Text("path", "/admin"), providertest.Text("site", site), providertest.Text("url", w.address(site))}
+					},
+					WriteOnly: []string{"database", "password", "path", "site", "url"}}},
+			})
+		})
+	}
+}
+
+// What provisioning costs, and what Traits say that it does.
+func TestCalls(t *testing.T) {
+	w := start(t)
+	p := w.open()
+	traits := p.Traits()[state.KindAdmin]
+	wish := w.wish("site-1")
+	check := func(what string, traited int, want ...string) {
+		t.Helper()
+		if got := w.asked(); strings.Join(got, ", ") != strings.Join(want, ", ") || traited >= 0 && len(got) != traited {
+			t.Errorf("%s: %v, want %v (traits: %d)", what, got, want, traited)
+		}
+	}
+	if found := look(t, p, wish); len(found) != 0 {
+		t.Fatalf("found %v", found)
+	}
+	check("the look before a create", traits.ObserveCalls, "GET "+initPath)
+	o := create(t, p, wish)
+	check("create", traits.CreateCalls, "GET "+initPath, "POST "+firstPath)
+	if found := look(t, p, wish); len(found) != 1 || found[0].ID != o.ID {
+		t.Fatalf("found %v", found)
+	}
+	check("the look after it", -1, "GET "+initPath, "POST "+loginPath)
+	for _, q := range []provider.Query{{Kind: state.KindAdmin, ID: o.ID, Wish: &wish}, {Kind: state.KindAdmin, ID: o.ID}} {
+		if found, err := p.Observe(t.Context(), q); err != nil || len(found) != 1 || found[0].ID != o.ID {
+			t.Fatalf("found %v, %v", found, err)
+		}
+	}
+	check("by id, once with and once without an address", traits.ObserveCalls, "GET "+initPath)
+	if _, err := p.Update(t.Context(), o.ID, w.wish("site-1", input("path", "/manage"))); err != nil {
+		t.Fatal(err)
+	}
+	check("update", traits.UpdateCalls, "GET "+initPath)
+	if err := p.Delete(t.Context(), state.KindAdmin, o.ID); err != nil {
+		t.Fatal(err)
+	}
+	check("delete", traits.DeleteCalls)
+	if n := len(w.site("site-1").Users()); n != 1 {
+		t.Errorf("%d users after a delete: it stays with its database", n)
+	}
+}
