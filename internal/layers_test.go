@@ -31,6 +31,9 @@ func layers() map[string]string {
 		"provider/local":        "provider provider/objectstore state",
 		"provider/localdns":     "provider provider/objectstore state",
 		"provider/mailbox":      "provider provider/objectstore state",
+		"provider/letter":       "provider",
+		"provider/resend":       "provider provider/httpapi provider/letter state",
+		"provider/smtp":         "provider provider/letter provider/objectstore state",
 		"provider/external":     "provider state",
 		"provider/sqlite":       "provider state",
 		"provider/memory":       "provider state",
@@ -61,6 +64,7 @@ func layers() map[string]string {
 		"web":                   "reconcile report state",
 
 		"provider/postgres/postgrestest": "",
+		"provider/resend/simulated":      "simulator",
 	}
 }
 
