@@ -65,6 +65,7 @@ func layers() map[string]string {
 
 		"provider/postgres/postgrestest": "",
 		"provider/resend/simulated":      "simulator",
+		"provider/smtp/smtptest":         "",
 	}
 }
 

@@ -105,17 +105,18 @@ func (l Letter) Key() string {
 	if len(l.Name) <= maxKey && !strings.ContainsFunc(l.Name, odd) {
 		return l.Name
 	}
-	return "name-" + l.hash()
+	return "name-" + Hash(l.Name)
 }
 
-func (l Letter) hash() string {
-	sum := sha256.Sum256([]byte(l.Name))
+// Hash stands for a name where only a few letters may be used.
+func Hash(name string) string {
+	sum := sha256.Sum256([]byte(name))
 	return hex.EncodeToString(sum[:20])
 }
 
 // ID is the letter's Message-ID at a host, without brackets: two deliveries of one letter
 // have the same, and most mailboxes show one of them.
-func (l Letter) ID(host string) string { return l.hash() + "@" + host }
+func (l Letter) ID(host string) string { return Hash(l.Name) + "@" + host }
 
 // Where the name stands in the HTML.
 const (

@@ -20,7 +20,7 @@ const maxEncoded = 45
 // escape.
 func (l Letter) MIME(from mail.Address, id string, at time.Time) []byte {
 	var b bytes.Buffer
-	boundary := "part-" + l.hash()
+	boundary := "part-" + Hash(l.Name)
 	header := func(name, value string) { b.WriteString(name + ": " + value + "\r\n") }
 	header("Date", at.UTC().Format("Mon, 02 Jan 2006 15:04:05 -0700"))
 	header("From", fold(from.String()))
