@@ -203,12 +203,13 @@ type ProvidersConfig struct {
 	Cloudflare CloudflareConfig `yaml:"cloudflare"`
 	Postgres   PostgresConfig   `yaml:"postgres"`
 	Resend     ResendConfig     `yaml:"resend"`
+	SMTP       SMTPConfig       `yaml:"smtp"`
 	Stripe     KeyConfig        `yaml:"stripe"`
 }
 
 // notYet are the vendors that can be configured, and that nothing here talks to.
 func notYet() []string {
-	return []string{"cloudflare", "ploi", "railway", "resend", "stripe", "vercel"}
+	return []string{"cloudflare", "ploi", "railway", "stripe", "vercel"}
 }
 
 // EmbeddedConfig switches on sqlite, local sites, local DNS and the mailbox.
@@ -372,6 +373,7 @@ func (c *Config) check() []string {
 	if p := c.Providers.Postgres; p.DSN.Empty() && (slices.Contains(c.blocks, "postgres") || p.Host != "" || p.ConnectionLimit != 0) {
 		bad("providers.postgres.dsn, or dsnFile, is missing: postgres://USER:PASSWORD@HOST:5432/postgres of a role with CREATEDB and CREATEROLE")
 	}
+	out = append(out, c.Providers.checkMail(c.blocks)...)
 	if d := c.Platform.BaseDomain; strings.ContainsAny(d, "/: ") {
 		bad("platform.baseDomain is %q: it is a host name, without a scheme, a port or a path", d)
 	}

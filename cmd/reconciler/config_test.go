@@ -35,6 +35,7 @@ providers:
   railway: {apiKey: rw-1, apiURL: https://railway.example}
   postgres: {dsn: "postgres://root:pg-1@db.example/main"}
   resend: {apiKey: re-1, from: hello@compassdigital.example, apiURL: https://api.resend.example}
+  smtp: {host: mail.compassdigital.example, port: 587, username: ops, password: smtp-1, from: hello@compassdigital.example, tls: starttls}
   stripe: {apiKey: st-1, apiURL: https://api.stripe.example}
 `
 
@@ -201,5 +202,25 @@ func TestP10ConfigDoesNotPrintSecrets(t *testing.T) {
 	}
 	if !strings.Contains(b.String(), "github.com/compassdigital/clients.git") {
 		t.Error("nothing was printed at all")
+	}
+}
+
+// How mail goes out is checked before anything starts, and no password is repeated.
+func TestConfigOfMail(t *testing.T) {
+	for text, want := range map[string]string{
+		"resend: {from: ops@acme.example}":                          "providers.resend.apiKey, or apiKeyFile, is missing",
+		"resend: {apiKey: re-1}":                                    "providers.resend.from: it is not a sender",
+		"resend: {apiKey: re-1, from: ops@acme.example, apiURL: x}": "providers.resend.apiURL is not an address",
+		"smtp: {from: ops@acme.example}":                            "providers.smtp.host is missing",
+		"smtp: {host: mail.acme.example}":                           "providers.smtp.from: it is not a sender",
+		"smtp: {host: mail.acme.example, from: ops@acme.example, username: ops, password: pw-1, tls: none}": "a password goes out over TLS or to this machine only",
+		"smtp: {host: mail.acme.example, from: ops@acme.example, tls: perhaps}":                             "providers.smtp.tls is tls, starttls or none",
+		"resend: {apiKey: re-1, from: Acme <ops@acme.example>}":                                             "",
+		"smtp: {host: mail.acme.example, from: ops@acme.example, username: ops, password: pw-1}":            "",
+	} {
+		_, err := configIn(t, nil, map[string]string{defaultConfigFile: "repository: {url: https://git.example/clients.git}\nproviders: {" + text + "}\n"})
+		if got := fmt.Sprint(err); want == "" && err != nil || !strings.Contains(got, want) || strings.Contains(got, "pw-1") || strings.Contains(got, "re-1") {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }

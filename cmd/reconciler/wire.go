@@ -72,6 +72,7 @@ type program struct {
 	sites          *local.Provider
 	dns            *localdns.Provider
 	mail           *mailbox.Provider
+	mailer         string       // who sends mail; "": nobody
 	address        atomic.Value // host:port at which we listen, once we do
 	emit           atomic.Value // func(apply.Event)
 	tell           atomic.Value // func(state.Report)
@@ -224,6 +225,11 @@ func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provi
 		}
 		out = append(out, q)
 	}
+	mailers, err := p.openMail(c)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, mailers...)
 	dir := c.Providers.Embedded.Dir
 	if dir == "" {
 		return out, nil
@@ -250,6 +256,9 @@ func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provi
 	p.mail, err = mailbox.New(mailbox.Options{Dir: filepath.Join(dir, "mail"), Now: p.now})
 	if err != nil {
 		return nil, err
+	}
+	if p.mailer == "" {
+		p.mailer = p.mail.Name()
 	}
 	return append(out, databases, p.sites, p.dns, p.mail), nil
 }
@@ -306,9 +315,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 			p.log.Error("pass ran into an error in this program", "client", e.Client, "panic", e.Text, "stack", string(e.Stack))
 		},
 	}
-	if p.mail != nil {
-		p.engine.Mail = p.mail.Name()
-	}
+	p.engine.Mail = p.mailer
 	p.engine.Notices = p.notices
 	runner.Emit = p.engine.Progress
 	p.engine.Emit = func(e apply.Event) {

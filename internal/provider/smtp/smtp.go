@@ -81,6 +81,9 @@ func New(o Options) (*Provider, error) {
 		slots: make(chan struct{}, atOnce), under: map[string]chan struct{}{}}, nil
 }
 
+// Check says what is wrong with a server, without asking it.
+func (o Options) Check() error { return o.complete() }
+
 // complete fills in what is usual, and refuses what would give a password away.
 func (o *Options) complete() error {
 	if o.TLS == "" {

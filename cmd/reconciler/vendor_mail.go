@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"reflect"
+	"slices"
+
+	"github.com/compassdigital/reconciler/internal/health"
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/letter"
+	"github.com/compassdigital/reconciler/internal/provider/resend"
+	"github.com/compassdigital/reconciler/internal/provider/smtp"
+)
+
+// SMTPConfig is a mail server.
+type SMTPConfig struct {
+	Host         string `yaml:"host"`
+	Port         int    `yaml:"port"` // 0: 587, 465 with tls
+	Username     string `yaml:"username"`
+	Password     sealed `yaml:"password"`
+	PasswordFile string `yaml:"passwordFile"`
+	From         string `yaml:"from"`
+	TLS          string `yaml:"tls"` // tls | starttls | none; empty: tls at port 465, else starttls
+}
+
+// on says that mail goes through Resend. A key alone, as the .env of an application has it,
+// says nothing of us.
+func (r ResendConfig) on() bool { return !r.APIKey.Empty() && r.From != "" }
+
+// checkMail says what is wrong with how mail goes out.
+func (p ProvidersConfig) checkMail(blocks []string) (out []string) {
+	bad := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
+	if r := p.Resend; slices.Contains(blocks, "resend") || r.From != "" {
+		if r.APIKey.Empty() {
+			bad("providers.resend.apiKey, or apiKeyFile, is missing: one with sending access is enough")
+		}
+		if _, err := letter.Sender(r.From); err != nil {
+			bad("providers.resend.from: %v", err)
+		}
+		if u, err := url.Parse(r.APIURL); r.APIURL != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
+			bad("providers.resend.apiURL is not an address: leave it out for %s", resend.DefaultURL)
+		}
+	}
+	if s := p.SMTP; slices.Contains(blocks, "smtp") || !reflect.ValueOf(s).IsZero() {
+		if _, err := letter.Sender(s.From); err != nil {
+			bad("providers.smtp.from: %v", err)
+		}
+		if err := s.options().Check(); err != nil {
+			bad("%v", err)
+		}
+	}
+	return out
+}
+
+func (s SMTPConfig) options() smtp.Options {
+	return smtp.Options{Host: s.Host, Port: s.Port, Username: s.Username, Password: s.Password.Secret, From: s.From, TLS: s.TLS}
+}
+
+// openMail opens who sends mail, where somebody is configured: Resend before a server of
+// one's own. The embedded mailbox stands behind both.
+func (p *program) openMail(c Config) (out []provider.Provider, err error) {
+	use := func(q provider.Provider) {
+		if p.mailer == "" {
+			p.mailer = q.Name()
+		}
+		out = append(out, q)
+	}
+	if r := c.Providers.Resend; r.on() {
+		client, err := p.vendorHTTP(resend.Name, limit{resend.Most, resend.Window})
+		if err != nil {
+			return nil, err
+		}
+		q, err := resend.New(resend.Options{APIKey: r.APIKey.Secret, From: r.From, APIURL: r.APIURL, HTTP: client, Now: p.now})
+		if err != nil {
+			return nil, err
+		}
+		use(provider.Heed(q, p.now)) // a quota is everybody's
+	}
+	if s := c.Providers.SMTP; s.Host != "" {
+		o := s.options()
+		o.Dir, o.Now = filepath.Join(filepath.Dir(c.State.Path), "mailed"), p.now
+		if c.Network.CAFile != "" {
+			if o.Roots, err = health.Roots(c.Network.CAFile); err != nil {
+				return nil, err
+			}
+		}
+		q, err := smtp.New(o)
+		if err != nil {
+			return nil, err
+		}
+		use(q)
+	}
+	return out, nil
+}
