@@ -59,6 +59,7 @@ func layers() map[string]string {
 		"rebuild":               "provider state",
 		"review":                "accept forge reconcile report state store",
 		"reconcile":             "accept apply desired drift journal manifest plan provider rebuild report state store",
+		"notify":                "provider report state store",
 		"daemon":                "accept apply reconcile state store",
 		"schema":                "manifest",
 		"web":                   "reconcile report state",

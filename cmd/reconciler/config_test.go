@@ -59,7 +59,8 @@ func TestConfigOfTheDesign(t *testing.T) {
 	if got := c.GitHub.App.ID + " " + c.GitHub.App.PrivateKey.Reveal() + " " + c.API.Tokens[0].Token.Reveal() + " " + c.Notify.Webhook.Secret.Reveal(); got != "1234 pem-1 ops-1 hook-2" {
 		t.Errorf("read: %s", got)
 	}
-	want := []string{"api has no effect in this version yet", "notify has no effect in this version yet", "network.resolvers has no effect in this version yet",
+	want := []string{"api has no effect in this version yet", "notify.slack has no effect in this version yet", "notify.webhook has no effect in this version yet",
+		"notify.mail has no effect: nobody is configured to send mail (providers.resend or providers.smtp)", "network.resolvers has no effect in this version yet",
 		"platform.defaults.deployment is ploi, and this version does not talk to ploi yet: clients that don't name another provider can't be planned",
 		"platform.defaults.database is railway, and this version does not talk to railway yet: clients that don't name another provider can't be planned",
 		"platform.defaults.dns is cloudflare, and this version does not talk to cloudflare yet: clients that don't name another provider can't be planned"}
@@ -212,6 +213,7 @@ func TestConfigOfMail(t *testing.T) {
 		"resend: {apiKey: re-1}":                                    "providers.resend.from: it is not a sender",
 		"resend: {apiKey: re-1, from: ops@acme.example, apiURL: x}": "providers.resend.apiURL is not an address",
 		"smtp: {from: ops@acme.example}":                            "providers.smtp.host is missing",
+		"}\nnotify: {mail: [ops], quiet: late":                      "notify.mail: \"ops\" is not an e-mail address\n  notify.quiet: write from when to when",
 		"smtp: {host: mail.acme.example}":                           "providers.smtp.from: it is not a sender",
 		"smtp: {host: mail.acme.example, from: ops@acme.example, username: ops, password: pw-1, tls: none}": "a password goes out over TLS or to this machine only",
 		"smtp: {host: mail.acme.example, from: ops@acme.example, tls: perhaps}":                             "providers.smtp.tls is tls, starttls or none",

@@ -4,12 +4,17 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/resend/simulated"
 	"github.com/compassdigital/reconciler/internal/provider/smtp/smtptest"
 	"github.com/compassdigital/reconciler/internal/simulator"
+	"github.com/compassdigital/reconciler/internal/state"
 )
 
 // resendWorld is an installation whose mail goes through a simulated Resend.
@@ -74,5 +79,65 @@ func TestP3AWelcomeOverSMTPIsMailedOnce(t *testing.T) {
 	}
 	if len(to) != 2 || to["dana@onda.example"] != 1 || to["dana@brio.example"] != 1 {
 		t.Errorf("mailed %v", to)
+	}
+}
+
+// Those who run it are told what failed and that it is over, once each, and the words hold no
+// secret.
+func TestThoseWhoRunItAreToldByMail(t *testing.T) {
+	w, vendor, faults := resendWorld(t, map[string]string{"clients/onda.yaml": manifestOf("onda"), "clients/brio.yaml": manifestOf("brio")}, simulated.Options{})
+	w.configure("publicURL: https://reconciler.acme.example\nnotify: {mail: [ops@acme.example, kim@acme.example]}\n")
+	var broken atomic.Bool
+	w.calls.interfere(func(x call) error {
+		if broken.Load() && x.Verb == "create" && x.Kind == state.KindDeployment && strings.Contains(x.Name, "onda") {
+			return refuse(provider.Invalid, x, "no such version")
+		}
+		return nil
+	}, nil)
+	w.start()
+	w.active("onda", "brio")
+	told := func() (out []string) {
+		for _, m := range vendor.Sent() {
+			w.hear("mail", m.Subject+m.Text+m.HTML)
+			if strings.Contains(m.Key, "notice-") {
+				out = append(out, m.To[0]+": "+m.Subject)
+			}
+		}
+		return out
+	}
+	later := func(minutes int) {
+		t.Helper()
+		for range minutes {
+			w.clock.Sleep(t.Context(), time.Minute)
+			_ = w.daemon.program.tellPeople(t.Context()) // what fails is tried again
+		}
+	}
+	later(3)
+	if got := told(); len(got) != 0 {
+		t.Fatalf("told %q of what is well", got)
+	}
+	broken.Store(true)
+	change := manifestOf("onda", "env: {COLOUR: blue}")
+	w.commit(map[string]string{"clients/onda.yaml": change})
+	w.apply()
+	if got := w.why("onda").Status; got != "failed" {
+		t.Fatalf("onda is %q", got)
+	}
+	faults.Add(simulator.Fault{Method: http.MethodPost, Do: simulator.LoseAnswer()}, simulator.Fault{Method: http.MethodPost, Do: simulator.Refuse(429, nil, simulated.Refusal(429, "daily_quota_exceeded", "no more"))})
+	later(200)
+	broken.Store(false)
+	w.must(0, "retry", "onda")
+	w.active("onda", "brio")
+	later(30)
+	want := []string{"kim@acme.example: onda failed", "kim@acme.example: onda is well again", "ops@acme.example: onda failed", "ops@acme.example: onda is well again"}
+	got := told()
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
+	}
+	for _, m := range vendor.Sent() {
+		if m.Subject == "onda failed" && (!strings.Contains(m.Text, "The site still runs its last good version.\nWhy: ") || !strings.Contains(m.Text, "https://reconciler.acme.example/clients/onda")) {
+			t.Errorf("%s", m.Text)
+		}
 	}
 }

@@ -1,17 +1,24 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/health"
+	"github.com/compassdigital/reconciler/internal/notify"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/letter"
 	"github.com/compassdigital/reconciler/internal/provider/resend"
 	"github.com/compassdigital/reconciler/internal/provider/smtp"
+	"github.com/compassdigital/reconciler/internal/report"
+	"github.com/compassdigital/reconciler/internal/state"
 )
 
 // SMTPConfig is a mail server.
@@ -93,4 +100,62 @@ func (p *program) openMail(c Config) (out []provider.Provider, err error) {
 		use(q)
 	}
 	return out, nil
+}
+
+// noticeTimeout is how long the mails of one run may take.
+const noticeTimeout = 10 * time.Minute
+
+// check says what is wrong with whom to tell.
+func (n NotifyConfig) check() (out []string) {
+	for _, to := range n.Mail {
+		if err := letter.Address(to); err != nil {
+			out = append(out, "notify.mail: "+err.Error())
+		}
+	}
+	if _, err := notify.ParseQuiet(n.Quiet); err != nil {
+		out = append(out, "notify.quiet: "+err.Error())
+	}
+	return out
+}
+
+// mails says that somebody is configured to send.
+func (c *Config) mails() bool {
+	return c.Providers.Resend.on() || c.Providers.SMTP.Host != "" || c.Providers.Embedded.Dir != ""
+}
+
+// openNotices makes who tells those who run this program; nobody where none is to be told.
+func (p *program) openNotices(c Config, installation string, find func(string, state.Kind) (provider.Provider, bool), redact func(string) string) error {
+	q, ok := find(p.mailer, state.KindMail)
+	if len(c.Notify.Mail) == 0 || !ok {
+		return nil
+	}
+	quiet, err := notify.ParseQuiet(c.Notify.Quiet)
+	if err != nil {
+		return err
+	}
+	p.notifier = &notify.Notifier{Store: p.store, Installation: installation, To: c.Notify.Mail, Quiet: quiet, Base: strings.TrimSuffix(c.PublicURL, "/"), Now: p.now, Redact: redact, Log: p.log,
+		Send: func(ctx context.Context, name, to string, l report.Letter, looked bool) error {
+			return sendNotice(ctx, q, name, to, l, looked)
+		}}
+	return nil
+}
+
+// sendNotice mails one letter. It is no client's: it bears no mark.
+func sendNotice(ctx context.Context, q provider.Provider, name, to string, l report.Letter, looked bool) error {
+	w := provider.Wish{Ref: state.Ref{Kind: state.KindMail, Name: "notice"}, Name: name,
+		Inputs: []provider.Input{{Name: "html", Text: l.HTML}, {Name: "subject", Text: l.Subject}, {Name: "text", Text: l.Text}, {Name: "to", Text: to}}}
+	if looked { // never again before a look
+		if found, err := q.Observe(ctx, provider.Query{Kind: state.KindMail, Name: name, Wish: &w}); err != nil || len(found) > 0 {
+			return err
+		}
+	}
+	_, err := q.Create(ctx, w)
+	return err
+}
+
+// tellPeople is the schedule of notices.
+func (p *program) tellPeople(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, noticeTimeout, errors.New("mailing notices takes too long"))
+	defer cancel()
+	return p.notifier.Run(ctx)
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/github"
 	"github.com/compassdigital/reconciler/internal/health"
 	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/notify"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/external"
@@ -72,10 +73,11 @@ type program struct {
 	sites          *local.Provider
 	dns            *localdns.Provider
 	mail           *mailbox.Provider
-	mailer         string       // who sends mail; "": nobody
-	address        atomic.Value // host:port at which we listen, once we do
-	emit           atomic.Value // func(apply.Event)
-	tell           atomic.Value // func(state.Report)
+	mailer         string           // who sends mail; "": nobody
+	notifier       *notify.Notifier // nil: nobody is told by mail
+	address        atomic.Value     // host:port at which we listen, once we do
+	emit           atomic.Value     // func(apply.Event)
+	tell           atomic.Value     // func(state.Report)
 	// gitServer serves the demo's repository; nil elsewhere.
 	gitServer http.Handler
 	// forge serves the demo's pull requests; nil elsewhere.
@@ -316,6 +318,9 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 		},
 	}
 	p.engine.Mail = p.mailer
+	if err := p.openNotices(c, in.ID, find, known.Redact); err != nil {
+		return err
+	}
 	p.engine.Notices = p.notices
 	runner.Emit = p.engine.Progress
 	p.engine.Emit = func(e apply.Event) {
@@ -398,6 +403,9 @@ func (p *program) schedules(c Config) []daemon.Schedule {
 		}},
 		{Name: "drift", Spec: c.Schedules.Drift, Run: p.watchDrift, Remember: true, Looks: true},
 		{Name: "deliver", Spec: "@every 1s", Run: p.deliver},
+	}
+	if p.notifier != nil {
+		out = append(out, daemon.Schedule{Name: "notify", Spec: "@every 1m", Run: p.tellPeople})
 	}
 	if c.State.Backup.Dir != "" {
 		out = append(out, daemon.Schedule{Name: "backup", Spec: "@every " + c.State.Backup.Every, Run: p.backups, Remember: true})

@@ -83,7 +83,7 @@ func Address(text string) error {
 // Sender reads who sends: an address, or a name with an address in <>.
 func Sender(text string) (mail.Address, error) {
 	at, err := mail.ParseAddress(text)
-	if err != nil || strings.ContainsFunc(text, unfit) || utf8.RuneCountInString(text) > maxSubject || Address(at.Address) != nil {
+	if err != nil || !utf8.ValidString(text) || strings.ContainsFunc(text, unfit) || utf8.RuneCountInString(text) > maxSubject || Address(at.Address) != nil {
 		return mail.Address{}, errors.New("it is not a sender: write Acme <ops@acme.example>, or the address alone")
 	}
 	return *at, nil
@@ -91,7 +91,7 @@ func Sender(text string) (mail.Address, error) {
 
 // unfit says that a character has no place in a header.
 func unfit(r rune) bool {
-	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == utf8.RuneError || unicode.Is(unicode.Bidi_Control, r)
+	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
 }
 
 func notASCII(r rune) bool { return r > unicode.MaxASCII || unfit(r) }
