@@ -108,7 +108,7 @@ func TestThoseWhoRunItAreToldByMail(t *testing.T) {
 	later := func(minutes int) {
 		t.Helper()
 		for range minutes {
-			w.clock.Sleep(t.Context(), time.Minute)
+			w.clock.add(time.Minute)
 			_ = w.daemon.program.tellPeople(t.Context()) // what fails is tried again
 		}
 	}
@@ -139,5 +139,25 @@ func TestThoseWhoRunItAreToldByMail(t *testing.T) {
 		if m.Subject == "onda failed" && (!strings.Contains(m.Text, "The site still runs its last good version.\nWhy: ") || !strings.Contains(m.Text, "https://reconciler.acme.example/clients/onda")) {
 			t.Errorf("%s", m.Text)
 		}
+	}
+}
+
+// A mail that is refused takes no site back: the client is there, and its next change mails
+// to the address that was mended.
+func TestARefusedMailTakesNothingBack(t *testing.T) {
+	s := smtptest.Start(t, smtptest.Options{})
+	w := newWorld(t, map[string]string{"clients/onda.yaml": manifestOf("onda")})
+	for k, v := range map[string]string{"HOST": s.Host(), "PORT": fmt.Sprint(s.Port()), "FROM": "ops@acme.example", "TLS": "none"} {
+		w.env["RECONCILER_PROVIDERS_SMTP_"+k] = v
+	}
+	s.Fail(smtptest.Fault{Stage: smtptest.RCPT, Reply: "550 5.1.1 nobody of that name"})
+	w.active("onda")
+	if got := s.Mails(); len(got) != 0 {
+		t.Fatalf("mailed %v", got)
+	}
+	w.commit(map[string]string{"clients/onda.yaml": manifestOf("onda", "admin: {email: dana.de.vries@onda.example}")})
+	w.active("onda")
+	if got := s.Mails(); len(got) != 1 || got[0].To != "dana.de.vries@onda.example" {
+		t.Errorf("mailed %v", got)
 	}
 }

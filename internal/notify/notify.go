@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"sort"
+	"sync"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -29,7 +30,7 @@ const (
 	maxBecause  = 600 // characters
 )
 
-// Notifier makes bulletins and has them mailed. Run is called by one goroutine.
+// Notifier makes bulletins and has them mailed.
 type Notifier struct {
 	Store store.Store
 	// Send mails one letter under a name that is sent once. looked says that an earlier answer
@@ -44,6 +45,7 @@ type Notifier struct {
 	Redact       func(string) string
 	Log          *slog.Logger
 
+	mu   sync.Mutex // one run at a time
 	memo store.Memo[state.Client]
 	seen map[string]string // news of the last run: subject → word and cause
 }
@@ -57,6 +59,8 @@ type subject struct {
 
 // Run tells what is new, and goes on with what is on its way.
 func (n *Notifier) Run(ctx context.Context) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if err := n.gather(); err != nil {
 		return fmt.Errorf("notify: %w", err)
 	}
