@@ -38,7 +38,7 @@ func threats() []threat {
 		{"health checks aimed at private addresses", "health.TestThreat11PrivateAddressesAreRefused health.TestThreat11Rebinding health.TestAnswers health.FuzzAddress health.FuzzWhere cmd/reconciler.TestThreat11OnlyTheSitesPort", ""},
 		{"secrets in logs, errors and comments", "cmd/reconciler.TestP10NoSecretLeaks cmd/reconciler.TestP10PlantedLeaksAreFound cmd/reconciler.TestP10LeaksOfKilledProcessesAreFound cmd/reconciler.TestP10ConfigRepeatsNoPassword cmd/reconciler.FuzzConfig secret/canary.TestP10EverySpellingIsFound secret.FuzzRedact manifest.TestThreat12GluedSecrets source.TestP10TokenIsNowhere github.TestP10NoTokenInErrors", "comments and metrics as further sinks"},
 		{"secrets at rest", "secret.TestThreat13EveryFlippedBit secret.FuzzOpen secret.TestKeyFileRefused bolt.TestSwappedRecords bolt.TestFlippedBits bolt.TestNothingReadable bolt.FuzzRecord bolt.FuzzHeader", "keys that are rotated"},
-		{"answers of a hostile provider", "provider/localdns.FuzzReply provider/external.FuzzObject provider/objectstore.FuzzObject provider/sqlite.FuzzFile provider/sqlite.TestP5DamageIsNotAbsence drift.FuzzPatch reconcile.TestS41AdoptDriftOfRecordsRefuses cmd/reconciler.TestP10ProvidersWordsAreConcealed", "vendors: bodies, redirects, ids in paths"},
+		{"answers of a hostile provider", "provider/localdns.FuzzReply provider/external.FuzzObject provider/objectstore.FuzzObject provider/sqlite.FuzzFile provider/sqlite.TestP5DamageIsNotAbsence drift.FuzzPatch reconcile.TestS41AdoptDriftOfRecordsRefuses cmd/reconciler.TestP10ProvidersWordsAreConcealed provider/resend.FuzzAnswers provider/smtp.FuzzReply provider/letter.FuzzNameIn", "vendors: bodies, redirects, ids in paths"},
 		{"credentials sent elsewhere by Git", "github.TestRedirects source.TestRedirects source.TestRefusedURLs source.TestP10TokenIsNowhere source.TestSSH", ""},
 		{"another client's host name, and names below or above it", "manifest.TestThreat16Hosts manifest.TestThreat16PublicSuffixes manifest.FuzzHost accept.TestRuleIdentityIncumbentKeepsTheName accept.TestThreat16NestedNames accept.TestLawsOverRandomHistories manifest.TestRuleIdentityTheIncumbentKeepsItsName manifest.TestTrees reconcile.TestThreat16NestedNamesInAPlan reconcile.TestS43WhoHadANameKeepsIt cmd/validate.TestScripts", "zones that the operator allows a client: a domain that no client has and that somebody else registered (github.com) is taken"},
 		{"guards loosened by the repository", "manifest.TestThreat17GuardIsNoManifests accept.TestRuleGuardPlatformOnlyTightens", ""},
@@ -49,6 +49,7 @@ func threats() []threat {
 		{"two objects with one hash", "source.TestThreat22CollisionsAreDetected", "comparing the head with what GitHub says of it"},
 		{"lines forged in a log", "cmd/reconciler.TestThreat23LogLines report.FuzzDoors", ""},
 		{"other users of the machine", "cmd/reconciler.TestThreat24NobodyElseReads secret.TestKeyFileRefused", "the unit file, and tokens that may too much"},
+		{"headers, tags and links in a mail", "provider/letter.TestNoHeaderComesIn provider/letter.FuzzMIME provider/mailbox.TestNoHeaderComesIn report.TestNoticesAreOnlyOurs", ""},
 	}
 }
 
@@ -85,7 +86,7 @@ func TestThreatsAreProved(t *testing.T) {
 			}
 		}
 	}
-	if len(threats()) != 24 || targets < 10 {
+	if len(threats()) != 25 || targets < 10 {
 		t.Errorf("%d threats, %d fuzz targets", len(threats()), targets)
 	}
 }
