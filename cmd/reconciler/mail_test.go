@@ -38,7 +38,7 @@ func resendWorld(t *testing.T, files map[string]string, o simulated.Options) (*w
 
 // P3: a client is welcomed once, though the answers of the first tries are lost.
 func TestP3AWelcomeThroughResendIsMailedOnce(t *testing.T) {
-	w, vendor, faults := resendWorld(t, map[string]string{"clients/onda.yaml": manifestOf("onda")}, simulated.Options{Domains: map[string]string{"acme.example": "verified"}})
+	w, vendor, faults := resendWorld(t, map[string]string{"clients/onda.yaml": manifestOf("onda")}, simulated.Options{Lag: time.Minute, Domains: map[string]string{"acme.example": "verified"}})
 	faults.Add(simulator.Fault{Method: http.MethodPost, Do: simulator.LoseAnswer()}, simulator.Fault{Method: http.MethodPost, Do: simulator.LoseAnswer()})
 	w.active("onda")
 	w.commit(map[string]string{"clients/onda.yaml": manifestOf("onda", "notes: changed")})

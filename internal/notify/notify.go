@@ -99,7 +99,8 @@ func (n *Notifier) read() (bad map[string]subject, good map[string]state.Notice,
 // judge says where a client stands.
 func (n *Notifier) judge(c state.Client, bad map[string]subject, good map[string]state.Notice) {
 	is := state.Notice{Name: c.Name, Online: c.EverDeployed, Removed: c.Removed, Because: c.Because, Next: c.Next, At: n.Now()}
-	key, cause := "client/"+string(c.ID), ""
+	key := "client/" + string(c.ID)
+	var cause string
 	switch {
 	case c.Status == state.StatusFailed:
 		is.Word, cause = state.NoticeFailed, c.Commit+" "+c.FailedStep

@@ -32,7 +32,7 @@ func (p *Provider) classify(a httpapi.Answer) *provider.Error {
 		Name    string `json:"name"`
 		Message string `json:"message"`
 	}
-	if json.Unmarshal(a.Body, &said) != nil {
+	if ok := json.Unmarshal(a.Body, &said) == nil; !ok {
 		return nil // a gateway's page: the status decides
 	}
 	e := &provider.Error{Code: said.Name, Message: said.Message}
@@ -62,6 +62,9 @@ func (p *Provider) classify(a httpapi.Answer) *provider.Error {
 	}
 	return e
 }
+
+// absent says that nothing is there.
+func absent(err error) bool { return err != nil && provider.KindOf(err) == provider.NotFound }
 
 // code is Resend's name of an error.
 func code(err error) string {

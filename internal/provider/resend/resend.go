@@ -169,10 +169,10 @@ func (p *Provider) byID(ctx context.Context, id string) ([]provider.Object, erro
 		return nil, nil
 	}
 	m, err := p.get(ctx, id)
-	switch {
-	case provider.KindOf(err) == provider.NotFound && err != nil:
+	if absent(err) {
 		return nil, nil
-	case err != nil:
+	}
+	if err != nil {
 		return nil, err
 	}
 	return []provider.Object{object(m)}, nil
@@ -213,7 +213,7 @@ func (p *Provider) byName(ctx context.Context, name, to, subject string) (out []
 				return out, nil
 			}
 			is, err := p.get(ctx, m.Id)
-			if err != nil && provider.KindOf(err) != provider.NotFound {
+			if err != nil && !absent(err) {
 				return nil, err
 			}
 			if err == nil && letter.NameIn(is.Html) == name {

@@ -29,7 +29,7 @@ func TestP3ALostAnswerMailsOnce(t *testing.T) {
 			p := w.open(t)
 			w.faults.Add(simulator.Fault{Method: http.MethodPost, Do: simulator.LoseAnswer()})
 			_, err := p.Create(t.Context(), welcome("shop-welcome"))
-			wantKind(t, err, provider.Uncertain)
+			_ = wantKind(t, err, provider.Uncertain)
 			p = w.open(t) // somebody else goes on
 			id := ""
 			if again {
@@ -56,7 +56,7 @@ func TestALostRequestIsSentLater(t *testing.T) {
 	p := w.open(t)
 	w.faults.Add(simulator.Fault{Method: http.MethodPost, Do: simulator.LoseRequest()})
 	_, err := p.Create(t.Context(), welcome("shop-welcome"))
-	wantKind(t, err, provider.Uncertain)
+	_ = wantKind(t, err, provider.Uncertain)
 	if found, err := p.Observe(t.Context(), byName(welcome("shop-welcome"))); err != nil || len(found) != 0 {
 		t.Fatalf("found %v (%v)", found, err)
 	}
@@ -102,7 +102,7 @@ func TestANameIsSentOnce(t *testing.T) {
 	other := welcome("shop-welcome")
 	other.Inputs[1].Text = "Other words."
 	_, err := p.Create(t.Context(), other)
-	wantKind(t, err, provider.Conflict)
+	_ = wantKind(t, err, provider.Conflict)
 	w.clock.pass(25 * time.Hour)
 	if found, err := p.Observe(t.Context(), byName(welcome("shop-welcome"))); err != nil || len(found) != 1 {
 		t.Errorf("a day later: %v (%v)", found, err)
@@ -145,7 +145,7 @@ func TestAKeyThatOnlySends(t *testing.T) {
 		}
 	}
 	_, err := p.Observe(t.Context(), provider.Query{Kind: state.KindMail, ID: w.vendor.Sent()[0].ID})
-	wantKind(t, err, provider.Denied)
+	_ = wantKind(t, err, provider.Denied)
 }
 
 // Every documented error, by what it means for a create.
@@ -264,9 +264,9 @@ func TestStrangeAnswers(t *testing.T) {
 			w.faults.Add(simulator.Fault{Do: c.do, Times: -1})
 			p := w.open(t)
 			_, err := p.Create(t.Context(), welcome("shop-welcome"))
-			wantKind(t, err, c.write)
+			_ = wantKind(t, err, c.write)
 			_, err = p.Observe(t.Context(), provider.Query{Kind: state.KindMail, ID: "4ef9a417-02e9-4d39-ad75-9611e0fcc33c"})
-			wantKind(t, err, c.look)
+			_ = wantKind(t, err, c.look)
 		})
 	}
 }

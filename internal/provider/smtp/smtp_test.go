@@ -77,7 +77,7 @@ func TestP3ALostAnswerMailsOnce(t *testing.T) {
 			s, dir := smtptest.Start(t, smtptest.Options{StartTLS: true}), t.TempDir()
 			s.Fail(c.fault)
 			_, err := open(t, s, Options{Dir: dir}).Create(t.Context(), welcome("shop-welcome"))
-			wantKind(t, err, c.kind)
+			_ = wantKind(t, err, c.kind)
 			if got := len(s.Mails()); got != c.sent {
 				t.Fatalf("%d mails", got)
 			}
@@ -88,7 +88,7 @@ func TestP3ALostAnswerMailsOnce(t *testing.T) {
 				t.Fatalf("found %v (%v)", found, err)
 			}
 			if _, err = p.Create(t.Context(), w); len(found) == 1 {
-				wantKind(t, err, provider.Conflict)
+				_ = wantKind(t, err, provider.Conflict)
 			} else if err != nil {
 				t.Fatal(err)
 			}
@@ -250,7 +250,7 @@ func TestGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = p.Create(ctx, welcome("shop-welcome"))
-	wantKind(t, err, provider.Transient)
+	_ = wantKind(t, err, provider.Transient)
 	if found, _ := p.Observe(t.Context(), provider.Query{Kind: state.KindMail, Name: "shop-welcome"}); len(found) != 0 {
 		t.Errorf("found %v", found)
 	}

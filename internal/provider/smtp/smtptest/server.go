@@ -85,7 +85,7 @@ type Server struct {
 // Start starts a server, and ends it with the test.
 func Start(tb testing.TB, o Options) *Server {
 	tb.Helper()
-	listen, err := net.Listen("tcp", "127.0.0.1:0")
+	listen, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
