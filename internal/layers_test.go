@@ -31,6 +31,9 @@ func layers() map[string]string {
 		"provider/local":        "provider provider/objectstore state",
 		"provider/localdns":     "provider provider/objectstore state",
 		"provider/mailbox":      "provider provider/objectstore state",
+		"provider/letter":       "provider",
+		"provider/resend":       "provider provider/httpapi provider/letter state",
+		"provider/smtp":         "provider provider/letter provider/objectstore state",
 		"provider/external":     "provider state",
 		"provider/sqlite":       "provider state",
 		"provider/memory":       "provider state",
@@ -60,6 +63,7 @@ func layers() map[string]string {
 		"rebuild":               "provider state",
 		"review":                "accept forge reconcile report state store",
 		"reconcile":             "accept apply desired drift journal manifest plan provider rebuild report state store",
+		"notify":                "provider report state store",
 		"daemon":                "accept apply reconcile state store",
 		"schema":                "manifest",
 		"web":                   "reconcile report state",
@@ -74,6 +78,8 @@ func layers() map[string]string {
 		"provider/railway/simulated":     "simulator",
 		"provider/stripe/simulated":      "simulator",
 		"provider/payload/simulated":     "simulator",
+		"provider/resend/simulated":      "simulator",
+		"provider/smtp/smtptest":         "",
 	}
 }
 

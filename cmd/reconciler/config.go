@@ -28,7 +28,7 @@ import (
 // asks for it here. What only the environment says of such a vendor is kept and says
 // nothing: the .env of an application may serve us too; a client that asks for the vendor
 // fails its plan. Blocks that this version reads and does not use yet (github, api,
-// notify, network.resolvers, network.proxy) are checked, and `run` and `apply` say that
+// notify.slack, notify.webhook, network.resolvers) are checked, and `run` and `apply` say that
 // they have no effect: a file that is written for the next version runs today.
 type Config struct {
 	Repository RepositoryConfig `yaml:"repository"`
@@ -206,12 +206,13 @@ type ProvidersConfig struct {
 	Cloudflare CloudflareConfig `yaml:"cloudflare"`
 	Postgres   PostgresConfig   `yaml:"postgres"`
 	Resend     ResendConfig     `yaml:"resend"`
+	SMTP       SMTPConfig       `yaml:"smtp"`
 	Stripe     KeyConfig        `yaml:"stripe"`
 }
 
 // notYet are the vendors that can be configured, and that nothing here talks to.
 func notYet() []string {
-	return []string{"resend", "stripe"}
+	return []string{"stripe"}
 }
 
 // EmbeddedConfig switches on sqlite, local sites, local DNS and the mailbox.
@@ -297,13 +298,13 @@ type APIGitHubConfig struct {
 	Teams map[string][]string `yaml:"teams"` // role → teams
 }
 
-// NotifyConfig says whom to tell. Not used yet.
+// NotifyConfig says whom to tell. Slack and Webhook are not used yet.
 type NotifyConfig struct {
 	Mail      []string      `yaml:"mail"`
 	Slack     sealed        `yaml:"slack"` // the hook's address is its password
 	SlackFile string        `yaml:"slackFile"`
 	Webhook   WebhookConfig `yaml:"webhook"`
-	Quiet     string        `yaml:"quiet"` // 22:00-07:00
+	Quiet     string        `yaml:"quiet"` // 22:00-07:00, in UTC: no mail
 }
 
 // WebhookConfig is an address that is told.
@@ -376,9 +377,7 @@ func (c *Config) check() []string {
 	if p := c.Providers.Postgres; p.DSN.Empty() && (slices.Contains(c.blocks, "postgres") || p.Host != "" || p.ConnectionLimit != 0) {
 		bad("providers.postgres.dsn, or dsnFile, is missing: postgres://USER:PASSWORD@HOST:5432/postgres of a role with CREATEDB and CREATEROLE")
 	}
-	for _, text := range slices.Concat(c.checkRailway(), c.checkCloudflare(), c.checkVercel()) {
-		bad("%s", text)
-	}
+	out = append(out, slices.Concat(c.checkRailway(), c.checkCloudflare(), c.checkVercel(), c.Providers.checkMail(c.blocks), c.Notify.check())...)
 	if d := c.Platform.BaseDomain; strings.ContainsAny(d, "/: ") {
 		bad("platform.baseDomain is %q: it is a host name, without a scheme, a port or a path", d)
 	}
@@ -432,7 +431,11 @@ func (c *Config) notices() []string {
 		}
 	}
 	unused("api", len(c.API.Tokens) > 0 || c.API.GitHub.Org != "" || len(c.API.GitHub.Teams) > 0)
-	unused("notify", !reflect.ValueOf(c.Notify).IsZero())
+	unused("notify.slack", !c.Notify.Slack.Empty())
+	unused("notify.webhook", !reflect.ValueOf(c.Notify.Webhook).IsZero())
+	if len(c.Notify.Mail) > 0 && !c.mails() {
+		out = append(out, "notify.mail has no effect: nobody is configured to send mail (providers.resend or providers.smtp)")
+	}
 	unused("network.resolvers", len(c.Network.Resolvers) > 0 && !c.asksCloudflare())
 	d := c.Platform.Defaults
 	for _, x := range []struct{ field, name string }{{"deployment", d.Deployment}, {"database", d.Database}, {"dns", d.DNS}} {

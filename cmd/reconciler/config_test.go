@@ -35,6 +35,7 @@ providers:
   railway: {apiKey: rw-1, apiURL: https://railway.example}
   postgres: {dsn: "postgres://root:pg-1@db.example/main"}
   resend: {apiKey: re-1, from: hello@compassdigital.example, apiURL: https://api.resend.example}
+  smtp: {host: mail.compassdigital.example, port: 587, username: ops, password: smtp-1, from: hello@compassdigital.example, tls: starttls}
   stripe: {apiKey: st-1, apiURL: https://api.stripe.example}
 `
 
@@ -58,7 +59,8 @@ func TestConfigOfTheDesign(t *testing.T) {
 	if got := c.GitHub.App.ID + " " + c.GitHub.App.PrivateKey.Reveal() + " " + c.API.Tokens[0].Token.Reveal() + " " + c.Notify.Webhook.Secret.Reveal(); got != "1234 pem-1 ops-1 hook-2" {
 		t.Errorf("read: %s", got)
 	}
-	want := []string{"api has no effect in this version yet", "notify has no effect in this version yet"}
+	want := []string{"api has no effect in this version yet", "notify.slack has no effect in this version yet", "notify.webhook has no effect in this version yet",
+		"notify.mail has no effect: nobody is configured to send mail (providers.resend or providers.smtp)"}
 	if d := cmp.Diff(want, c.notices()); d != "" {
 		t.Error(d)
 	}
@@ -198,5 +200,26 @@ func TestP10ConfigDoesNotPrintSecrets(t *testing.T) {
 	}
 	if !strings.Contains(b.String(), "github.com/compassdigital/clients.git") {
 		t.Error("nothing was printed at all")
+	}
+}
+
+// How mail goes out is checked before anything starts, and no password is repeated.
+func TestConfigOfMail(t *testing.T) {
+	for text, want := range map[string]string{
+		"resend: {from: ops@acme.example}":                          "providers.resend.apiKey, or apiKeyFile, is missing",
+		"resend: {apiKey: re-1}":                                    "providers.resend.from: it is not a sender",
+		"resend: {apiKey: re-1, from: ops@acme.example, apiURL: x}": "providers.resend.apiURL is not an address",
+		"smtp: {from: ops@acme.example}":                            "providers.smtp.host is missing",
+		"}\nnotify: {mail: [ops], quiet: late":                      "notify.mail: \"ops\" is not an e-mail address\n  notify.quiet: write from when to when",
+		"smtp: {host: mail.acme.example}":                           "providers.smtp.from: it is not a sender",
+		"smtp: {host: mail.acme.example, from: ops@acme.example, username: ops, password: pw-1, tls: none}": "a password goes out over TLS or to this machine only",
+		"smtp: {host: mail.acme.example, from: ops@acme.example, tls: perhaps}":                             "providers.smtp.tls is tls, starttls or none",
+		"resend: {apiKey: re-1, from: Acme <ops@acme.example>}":                                             "",
+		"smtp: {host: mail.acme.example, from: ops@acme.example, username: ops, password: pw-1}":            "",
+	} {
+		_, err := configIn(t, nil, map[string]string{defaultConfigFile: "repository: {url: https://git.example/clients.git}\nproviders: {" + text + "}\n"})
+		if got := fmt.Sprint(err); want == "" && err != nil || !strings.Contains(got, want) || strings.Contains(got, "pw-1") || strings.Contains(got, "re-1") {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/github"
 	"github.com/compassdigital/reconciler/internal/health"
 	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/notify"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/external"
@@ -71,9 +72,11 @@ type program struct {
 	sites          *local.Provider
 	dns            *localdns.Provider
 	mail           *mailbox.Provider
-	address        atomic.Value // host:port at which we listen, once we do
-	emit           atomic.Value // func(apply.Event)
-	tell           atomic.Value // func(state.Report)
+	mailer         string           // who sends mail; "": nobody
+	notifier       *notify.Notifier // nil: nobody is told by mail
+	address        atomic.Value     // host:port at which we listen, once we do
+	emit           atomic.Value     // func(apply.Event)
+	tell           atomic.Value     // func(state.Report)
 	// gitServer serves the demo's repository; nil elsewhere.
 	gitServer http.Handler
 	// forge serves the demo's pull requests; nil elsewhere.
@@ -219,7 +222,7 @@ func tokenOf(c RepositoryConfig) (func() state.Secret, error) {
 // openProviders opens the providers that are configured.
 func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provider, error) {
 	out := external.Providers(external.Options{Now: p.now, Lookup: p.public})
-	for _, open := range []func(Config) ([]provider.Provider, error){p.openPostgres, p.openRailway, p.openPloi, p.openCloudflare, p.openVercel} {
+	for _, open := range []func(Config) ([]provider.Provider, error){p.openPostgres, p.openRailway, p.openPloi, p.openCloudflare, p.openVercel, p.openMail} {
 		vendor, err := open(c)
 		if err != nil {
 			return nil, err
@@ -252,6 +255,9 @@ func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provi
 	p.mail, err = mailbox.New(mailbox.Options{Dir: filepath.Join(dir, "mail"), Now: p.now})
 	if err != nil {
 		return nil, err
+	}
+	if p.mailer == "" {
+		p.mailer = p.mail.Name()
 	}
 	return append(out, databases, p.sites, p.dns, p.mail), nil
 }
@@ -308,8 +314,9 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 			p.log.Error("pass ran into an error in this program", "client", e.Client, "panic", e.Text, "stack", string(e.Stack))
 		},
 	}
-	if p.mail != nil {
-		p.engine.Mail = p.mail.Name()
+	p.engine.Mail = p.mailer
+	if err := p.openNotices(c, in.ID, find, known.Redact); err != nil {
+		return err
 	}
 	p.engine.Notices = p.notices
 	runner.Emit = p.engine.Progress
@@ -417,6 +424,9 @@ func (p *program) schedules(c Config) []daemon.Schedule {
 	}
 	if len(c.Secrets.Sources) > 0 { // not remembered: nothing is written where nothing changed. A look that is cut off took nothing in
 		out = append(out, daemon.Schedule{Name: "secrets", Spec: c.Schedules.Secrets, Run: p.refreshSecrets, Looks: true})
+	}
+	if p.notifier != nil {
+		out = append(out, daemon.Schedule{Name: "notify", Spec: "@every 1m", Run: p.tellPeople})
 	}
 	if c.State.Backup.Dir != "" {
 		out = append(out, daemon.Schedule{Name: "backup", Spec: "@every " + c.State.Backup.Every, Run: p.backups, Remember: true})

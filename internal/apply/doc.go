@@ -13,7 +13,8 @@
 // An error says through its kind what comes next: transient and rate-limited calls
 // are tried again here, a few times, later by the caller; an uncertain one is looked
 // into until journal.Settle decides; a conflict is looked at once; the rest ends the
-// client's pass. What serves and was changed is noted on the client before it is
+// client's pass, but for a mail that was refused for good: that is noted, and left to the
+// client's next pass. What serves and was changed is noted on the client before it is
 // changed (state.Undo), so that a failure, or the start after a crash, puts it back.
 //
 // What is not ready when it was made is waited for: by the plan's Await step, or where

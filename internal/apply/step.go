@@ -70,9 +70,24 @@ func (r *Runner) step(ctx context.Context, job Job, s plan.Step) (StepResult, er
 	if ctx.Err() != nil {
 		return res, context.Cause(ctx)
 	}
+	if r.unsent(s, err) {
+		note, err = "it was not sent, and nothing else waits for it: "+err.Error(), nil
+	}
 	res.Ended, res.Note, res.Err = r.Now(), note, err
 	res.State, res.RetryAt = classify(err)
 	return res, nil
+}
+
+// unsent says that a mail was refused for good. Whoever it was for reads nothing, and that is
+// no reason to take a client's site back. It is not on record, so the client's next pass sends
+// it, perhaps to a better address.
+func (r *Runner) unsent(s plan.Step, err error) bool {
+	if err == nil || s.Ref.Kind != state.KindMail || s.Action != plan.Create || provider.KindOf(err) != provider.Invalid {
+		return false
+	}
+	open := true // of one whose answer was lost nobody can say that
+	failed := r.Store.View(func(tx store.Tx) (err error) { _, open, err = store.Intent(tx, s.Ref); return err })
+	return failed == nil && !open
 }
 
 // again waits before the next try, if there is to be one inside this pass.

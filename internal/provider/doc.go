@@ -45,7 +45,7 @@
 //	traffic      site, deployment (the deployment's id): which one serves       → id
 //	domain       site, host, redirect ("" or the host to redirect to)           → id
 //	record       type, name (fully qualified), content, ttl, priority, proxied  → id
-//	mail         to, subject, text: sent once                                   → id
+//	mail         to, subject, text, html (absent: made of the text): sent once   → id
 //
 // Attribute `site`, `database` and `deployment` are the ids of those objects.
 // Every kind has the output id.

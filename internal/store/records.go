@@ -133,6 +133,14 @@ func PutUnfilled(tx Tx, at time.Time) error { return put(tx, bucketMeta, "unfill
 // DeleteUnfilled ends it, in the transaction that fills the state.
 func DeleteUnfilled(tx Tx) error { return tx.Delete(bucketMeta, "unfilled") }
 
+// Notices returns what was told by mail; false before the first.
+func Notices(tx Tx) (state.Notices, bool, error) {
+	return get[state.Notices](tx, bucketMeta, "notices")
+}
+
+// PutNotices writes it.
+func PutNotices(tx Tx, n state.Notices) error { return put(tx, bucketMeta, "notices", n) }
+
 // Client returns one client.
 func Client(tx Tx, id state.ClientID) (state.Client, bool, error) {
 	return get[state.Client](tx, bucketClients, string(id))

@@ -51,6 +51,10 @@ type Case struct {
 	Change func(c Chain) []provider.Input
 	// WriteOnly are inputs that the vendor does not give back.
 	WriteOnly []string
+	// Sent says that what was made can't be taken back, as a mail: Delete succeeds and leaves
+	// it, and a Create of the same name makes nothing: it returns the first one, or says
+	// Conflict.
+	Sent bool
 }
 
 // Chain is what has been made of one client so far.

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/resend/simulated"
+	"github.com/compassdigital/reconciler/internal/provider/smtp/smtptest"
+	"github.com/compassdigital/reconciler/internal/simulator"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// resendWorld is an installation whose mail goes through a simulated Resend.
+func resendWorld(t *testing.T, files map[string]string, o simulated.Options) (*world, *simulated.Resend, *simulator.Faults) {
+	t.Helper()
+	const apiKey = "invented-resend-key-7f3a9c"
+	w, faults := newWorld(t, files), &simulator.Faults{}
+	o.Now, o.Faults, o.Token = w.now, faults, apiKey
+	vendor, err := simulated.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(vendor)
+	t.Cleanup(server.Close)
+	w.plant("the key of Resend", apiKey)
+	w.env["RESEND_API_KEY"] = apiKey
+	w.env["RECONCILER_PROVIDERS_RESEND_API_URL"] = server.URL
+	w.env["RECONCILER_PROVIDERS_RESEND_FROM"] = "Acme <ops@acme.example>"
+	return w, vendor, faults
+}
+
+// P3: a client is welcomed once, though the answers of the first tries are lost.
+func TestP3AWelcomeThroughResendIsMailedOnce(t *testing.T) {
+	w, vendor, faults := resendWorld(t, map[string]string{"clients/onda.yaml": manifestOf("onda")}, simulated.Options{Lag: time.Minute, Domains: map[string]string{"acme.example": "verified"}})
+	faults.Add(simulator.Fault{Method: http.MethodPost, Do: simulator.LoseAnswer()}, simulator.Fault{Method: http.MethodPost, Do: simulator.LoseAnswer()})
+	w.active("onda")
+	w.commit(map[string]string{"clients/onda.yaml": manifestOf("onda", "notes: changed")})
+	w.active("onda")
+	sent := vendor.Sent()
+	if len(sent) != 1 || fmt.Sprint(sent[0].To) != "[dana@onda.example]" || sent[0].Subject != "Shop onda is ready" || !strings.Contains(sent[0].Text, "http://onda.localhost:") || !strings.Contains(sent[0].HTML, "<a href=") {
+		t.Errorf("sent %+v", sent)
+	}
+	if faults.Happened()["answer lost"] == 0 {
+		t.Error("no answer was lost")
+	}
+}
+
+// The .env of an application has a key of Resend, too: by itself it changes nothing.
+func TestAKeyOfResendAloneSaysNothing(t *testing.T) {
+	w, vendor, _ := resendWorld(t, map[string]string{"clients/onda.yaml": manifestOf("onda")}, simulated.Options{})
+	delete(w.env, "RECONCILER_PROVIDERS_RESEND_FROM")
+	delete(w.env, "RECONCILER_PROVIDERS_RESEND_API_URL")
+	w.active("onda")
+	if got := vendor.Sent(); len(got) != 0 {
+		t.Errorf("sent %+v", got)
+	}
+}
+
+// P3: the same through a mail server, whose answer is lost for good: the mail counts as sent.
+func TestP3AWelcomeOverSMTPIsMailedOnce(t *testing.T) {
+	s := smtptest.Start(t, smtptest.Options{Username: "ops", Password: "invented-smtp-word-51c"})
+	w := newWorld(t, map[string]string{"clients/onda.yaml": manifestOf("onda"), "clients/brio.yaml": manifestOf("brio")})
+	w.plant("the password of the mail server", "invented-smtp-word-51c")
+	for k, v := range map[string]string{"HOST": s.Host(), "PORT": fmt.Sprint(s.Port()), "USERNAME": "ops", "PASSWORD": "invented-smtp-word-51c", "FROM": "ops@acme.example", "TLS": "none"} {
+		w.env["RECONCILER_PROVIDERS_SMTP_"+k] = v
+	}
+	s.Fail(smtptest.Fault{Stage: smtptest.Dot, Lose: true}, smtptest.Fault{Stage: smtptest.RCPT, Reply: "450 greylisted"})
+	w.active("onda", "brio")
+	to := map[string]int{}
+	for _, m := range s.Mails() {
+		to[m.To]++
+	}
+	if len(to) != 2 || to["dana@onda.example"] != 1 || to["dana@brio.example"] != 1 {
+		t.Errorf("mailed %v", to)
+	}
+}
+
+// Those who run it are told what failed and that it is over, once each, and the words hold no
+// secret.
+func TestThoseWhoRunItAreToldByMail(t *testing.T) {
+	w, vendor, faults := resendWorld(t, map[string]string{"clients/onda.yaml": manifestOf("onda"), "clients/brio.yaml": manifestOf("brio")}, simulated.Options{})
+	w.configure("publicURL: https://reconciler.acme.example\nnotify: {mail: [ops@acme.example, kim@acme.example]}\n")
+	var broken atomic.Bool
+	w.calls.interfere(func(x call) error {
+		if broken.Load() && x.Verb == "create" && x.Kind == state.KindDeployment && strings.Contains(x.Name, "onda") {
+			return refuse(provider.Invalid, x, "no such version")
+		}
+		return nil
+	}, nil)
+	w.start()
+	w.active("onda", "brio")
+	told := func() (out []string) {
+		for _, m := range vendor.Sent() {
+			w.hear("mail", m.Subject+m.Text+m.HTML)
+			if strings.Contains(m.Key, "notice-") {
+				out = append(out, m.To[0]+": "+m.Subject)
+			}
+		}
+		return out
+	}
+	later := func(minutes int) {
+		t.Helper()
+		for range minutes {
+			w.clock.add(time.Minute)
+			_ = w.daemon.program.tellPeople(t.Context()) // what fails is tried again
+		}
+	}
+	later(3)
+	if got := told(); len(got) != 0 {
+		t.Fatalf("told %q of what is well", got)
+	}
+	broken.Store(true)
+	change := manifestOf("onda", "env: {COLOUR: blue}")
+	w.commit(map[string]string{"clients/onda.yaml": change})
+	w.apply()
+	if got := w.why("onda").Status; got != "failed" {
+		t.Fatalf("onda is %q", got)
+	}
+	faults.Add(simulator.Fault{Method: http.MethodPost, Do: simulator.LoseAnswer()}, simulator.Fault{Method: http.MethodPost, Do: simulator.Refuse(429, nil, simulated.Refusal(429, "daily_quota_exceeded", "no more"))})
+	later(200)
+	broken.Store(false)
+	w.must(0, "retry", "onda")
+	w.active("onda", "brio")
+	later(30)
+	want := []string{"kim@acme.example: onda failed", "kim@acme.example: onda is well again", "ops@acme.example: onda failed", "ops@acme.example: onda is well again"}
+	got := told()
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
+	}
+	for _, m := range vendor.Sent() {
+		if m.Subject == "onda failed" && (!strings.Contains(m.Text, "The site still runs its last good version.\nWhy: ") || !strings.Contains(m.Text, "https://reconciler.acme.example/clients/onda")) {
+			t.Errorf("%s", m.Text)
+		}
+	}
+}
+
+// A mail that is refused takes no site back: the client is there, and its next change mails
+// to the address that was mended.
+func TestARefusedMailTakesNothingBack(t *testing.T) {
+	s := smtptest.Start(t, smtptest.Options{})
+	w := newWorld(t, map[string]string{"clients/onda.yaml": manifestOf("onda")})
+	for k, v := range map[string]string{"HOST": s.Host(), "PORT": fmt.Sprint(s.Port()), "FROM": "ops@acme.example", "TLS": "none"} {
+		w.env["RECONCILER_PROVIDERS_SMTP_"+k] = v
+	}
+	s.Fail(smtptest.Fault{Stage: smtptest.RCPT, Reply: "550 5.1.1 nobody of that name"})
+	w.active("onda")
+	if got := s.Mails(); len(got) != 0 {
+		t.Fatalf("mailed %v", got)
+	}
+	w.commit(map[string]string{"clients/onda.yaml": manifestOf("onda", "admin: {email: dana.de.vries@onda.example}")})
+	w.active("onda")
+	if got := s.Mails(); len(got) != 1 || got[0].To != "dana.de.vries@onda.example" {
+		t.Errorf("mailed %v", got)
+	}
+}

@@ -1,0 +1,296 @@
+package notify
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/report"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// Limits.
+const (
+	maxShown    = 30               // notices of a bulletin
+	maxWaiting  = 20               // bulletins on their way; until one is gone no other is made
+	pause       = 10 * time.Minute // between two bulletins
+	firstRetry  = time.Minute      // doubled each time, to maxRetry
+	maxRetry    = time.Hour
+	giveUpAfter = 48 * time.Hour
+	maxBecause  = 600 // characters
+)
+
+// Notifier makes bulletins and has them mailed.
+type Notifier struct {
+	Store store.Store
+	// Send mails one letter under a name that is sent once. looked says that an earlier answer
+	// was lost: whoever sends looks first.
+	Send func(ctx context.Context, name, to string, l report.Letter, looked bool) error
+	// Installation is part of the mails' names.
+	Installation string
+	To           []string
+	Quiet        Quiet
+	Base         string // of our pages; "": none
+	Now          func() time.Time
+	Redact       func(string) string
+	Log          *slog.Logger
+
+	mu   sync.Mutex // one run at a time
+	memo store.Memo[state.Client]
+	seen map[string]string // news of the last run: subject → word and cause
+}
+
+// subject is what a notice is about.
+type subject struct {
+	key    string // client/ID, hold/FINGERPRINT
+	cause  string
+	notice state.Notice
+}
+
+// Run tells what is new, and goes on with what is on its way.
+func (n *Notifier) Run(ctx context.Context) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.gather(); err != nil {
+		return fmt.Errorf("notify: %w", err)
+	}
+	if err := n.deliver(ctx); err != nil {
+		return fmt.Errorf("notify: %w", err)
+	}
+	return nil
+}
+
+// read is what is recorded. busy are clients that are being worked on: no news.
+func (n *Notifier) read() (bad map[string]subject, good map[string]state.Notice, was state.Notices, err error) {
+	bad, good = map[string]subject{}, map[string]state.Notice{}
+	err = n.Store.View(func(tx store.Tx) error {
+		if was, _, err = store.Notices(tx); err != nil {
+			return err
+		}
+		holds, err := store.Holds(tx)
+		if err != nil {
+			return err
+		}
+		for _, h := range holds {
+			if h.Client == "" {
+				key := "hold/" + h.Fingerprint
+				bad[key] = subject{key, h.Fingerprint, state.Notice{Word: state.NoticeHeld, Because: h.Reason, Next: h.Act, At: h.At}}
+			}
+		}
+		clients, err := store.ClientsAgain(tx, &n.memo)
+		for _, c := range clients {
+			n.judge(c, bad, good)
+		}
+		return err
+	})
+	return bad, good, was, err
+}
+
+// judge says where a client stands.
+func (n *Notifier) judge(c state.Client, bad map[string]subject, good map[string]state.Notice) {
+	is := state.Notice{Name: c.Name, Online: c.EverDeployed, Removed: c.Removed, Because: c.Because, Next: c.Next, At: n.Now()}
+	key := "client/" + string(c.ID)
+	var cause string
+	switch {
+	case c.Status == state.StatusFailed:
+		is.Word, cause = state.NoticeFailed, c.Commit+" "+c.FailedStep
+	case c.Status == state.StatusHeld:
+		is.Word, cause = state.NoticeHeld, c.Commit+" "+c.Because
+	case c.Status == state.StatusActive && c.Health == state.Degraded:
+		is.Word, cause = state.NoticeDegraded, "health"
+		is.Because, is.Next = "its site did not answer as its manifest says, several times in a row", "look at the site's own log, or revert what changed last; `reconciler why "+c.Name+"` says more"
+	case c.Status == state.StatusActive:
+		is.Word, is.Because, is.Next = state.NoticeRecovered, "", ""
+		good[key] = is
+		return
+	default: // under way, paused, gone: no news by itself
+		return
+	}
+	sum := sha256.Sum256([]byte(cause))
+	bad[key] = subject{key, hex.EncodeToString(sum[:8]), is}
+}
+
+// gather makes a bulletin of what is new, if it is time for one.
+func (n *Notifier) gather() error {
+	bad, good, was, err := n.read()
+	if err != nil {
+		return err
+	}
+	news, seen := map[string]state.Notice{}, map[string]string{}
+	for key, s := range bad {
+		if t, told := was.Told[key]; !told || t.Word != s.notice.Word || t.Cause != s.cause {
+			news[key], seen[key] = s.notice, string(s.notice.Word)+s.cause
+		}
+	}
+	for key := range was.Told {
+		if is, well := good[key]; well {
+			news[key], seen[key] = is, string(is.Word)
+		}
+	}
+	before := n.seen
+	n.seen = seen
+	now := n.Now()
+	for key := range news {
+		if before[key] != seen[key] {
+			delete(news, key) // it may be over by the next run
+		}
+	}
+	if len(news) == 0 || len(n.To) == 0 || n.Quiet.During(now) || now.Before(was.Last.Add(pause)) && !now.Before(was.Last) || len(was.Bulletins) >= maxWaiting {
+		return nil
+	}
+	return n.Store.Update(func(tx store.Tx) error {
+		is, _, err := store.Notices(tx)
+		if err != nil {
+			return err
+		}
+		told := map[string]state.Told{}
+		for key, t := range is.Told {
+			if _, still := bad[key]; still || good[key].Word == "" && known(tx, key) {
+				told[key] = t
+			}
+		}
+		for key, x := range news {
+			if x.Word == state.NoticeRecovered {
+				delete(told, key)
+				continue
+			}
+			told[key] = state.Told{Word: x.Word, Cause: bad[key].cause, At: now}
+		}
+		is.Seq++
+		is.Told, is.Last = told, now
+		is.Bulletins = append(is.Bulletins, n.bulletin(is.Seq, now, news))
+		return store.PutNotices(tx, is)
+	})
+}
+
+// known says that a told subject may still come to an end that is worth telling: a hold that
+// is gone is answered, and a client that is gone needs no mail.
+func known(tx store.Tx, key string) bool {
+	const client = "client/"
+	if len(key) <= len(client) || key[:len(client)] != client {
+		return false
+	}
+	c, ok, err := store.Client(tx, state.ClientID(key[len(client):]))
+	return err == nil && ok && c.Status != state.StatusRetained && c.Status != state.StatusPaused
+}
+
+func (n *Notifier) bulletin(seq uint64, now time.Time, news map[string]state.Notice) state.Bulletin {
+	b := state.Bulletin{Seq: seq, At: now, Counts: map[state.NoticeWord]int{}, Left: slices.Clone(n.To)}
+	rank := map[state.NoticeWord]int{state.NoticeFailed: 0, state.NoticeHeld: 1, state.NoticeDegraded: 2, state.NoticeRecovered: 3}
+	all := slices.Collect(maps.Values(news))
+	sort.Slice(all, func(i, j int) bool {
+		if a, b := rank[all[i].Word], rank[all[j].Word]; a != b {
+			return a < b
+		}
+		if all[i].Name != all[j].Name {
+			return all[i].Name < all[j].Name
+		}
+		return all[i].Because < all[j].Because
+	})
+	for _, x := range all {
+		b.Counts[x.Word]++
+		if len(b.Notices) < maxShown {
+			x.Because, x.Next = report.Clip(n.Redact(x.Because), maxBecause), report.Clip(n.Redact(x.Next), maxBecause)
+			b.Notices = append(b.Notices, x)
+		}
+	}
+	return b
+}
+
+// deliver mails what is on its way, to each recipient by itself.
+func (n *Notifier) deliver(ctx context.Context) error {
+	var is state.Notices
+	err := n.Store.View(func(tx store.Tx) (err error) { is, _, err = store.Notices(tx); return err })
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, b := range is.Bulletins {
+		if n.Now().Before(b.Again) {
+			continue
+		}
+		l := report.Notices(b, n.Base)
+		for _, to := range slices.Clone(b.Left) {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			err := n.Send(ctx, n.name(b.Seq, to), to, l, slices.Contains(b.Unsure, to))
+			if gone := n.outcome(&b, to, err); !gone {
+				errs = append(errs, fmt.Errorf("mail bulletin %d: %w", b.Seq, err))
+			}
+		}
+		if err := n.note(b); err != nil {
+			return err
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// name is what a mail is called: the same at every try.
+func (n *Notifier) name(seq uint64, to string) string {
+	sum := sha256.Sum256([]byte(to))
+	return fmt.Sprintf("notice-%s-%d-%s", n.Installation, seq, hex.EncodeToString(sum[:6]))
+}
+
+// outcome notes what became of a mail. false: it is tried again.
+func (n *Notifier) outcome(b *state.Bulletin, to string, err error) (gone bool) {
+	at := slices.Index(b.Left, to)
+	done := func() bool {
+		b.Left = slices.Delete(b.Left, at, at+1)
+		b.Unsure = slices.DeleteFunc(b.Unsure, func(s string) bool { return s == to })
+		return true
+	}
+	if err == nil {
+		return done()
+	}
+	kind, now := provider.KindOf(err), n.Now()
+	switch {
+	case kind == provider.Conflict: // it was sent
+		return done()
+	case kind == provider.Invalid, kind == provider.Unsupported, now.Sub(b.At) > giveUpAfter:
+		n.Log.Warn("somebody is not told", "bulletin", b.Seq, "error", err)
+		return done()
+	case kind == provider.Uncertain && !slices.Contains(b.Unsure, to):
+		b.Unsure = append(b.Unsure, to)
+	}
+	b.Tries++
+	wait := firstRetry
+	for i := 1; i < b.Tries && wait < maxRetry; i++ {
+		wait *= 2
+	}
+	b.Again = now.Add(min(wait, maxRetry))
+	if until := provider.UntilOf(err); until.After(b.Again) {
+		b.Again = until
+	}
+	return false
+}
+
+// note writes how far a bulletin came, and takes it out when everybody has it.
+func (n *Notifier) note(b state.Bulletin) error {
+	return n.Store.Update(func(tx store.Tx) error {
+		is, _, err := store.Notices(tx)
+		if err != nil {
+			return err
+		}
+		for i := range is.Bulletins {
+			if is.Bulletins[i].Seq != b.Seq {
+				continue
+			}
+			if is.Bulletins[i] = b; len(b.Left) == 0 {
+				is.Bulletins = slices.Delete(is.Bulletins, i, i+1)
+			}
+			break
+		}
+		return store.PutNotices(tx, is)
+	})
+}
