@@ -3,7 +3,6 @@ package payload
 import (
 	"context"
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -62,46 +61,5 @@ func TestConformance(t *testing.T) {
 					WriteOnly: []string{"database", "password", "path", "site", "url"}}},
 			})
 		})
-	}
-}
-
-// What provisioning costs, and what Traits say that it does.
-func TestCalls(t *testing.T) {
-	w := start(t)
-	p := w.open()
-	traits := p.Traits()[state.KindAdmin]
-	wish := w.wish("site-1")
-	check := func(what string, traited int, want ...string) {
-		t.Helper()
-		if got := w.asked(); strings.Join(got, ", ") != strings.Join(want, ", ") || traited >= 0 && len(got) != traited {
-			t.Errorf("%s: %v, want %v (traits: %d)", what, got, want, traited)
-		}
-	}
-	if found := look(t, p, wish); len(found) != 0 {
-		t.Fatalf("found %v", found)
-	}
-	check("the look before a create", traits.ObserveCalls, "GET "+initPath)
-	o := create(t, p, wish)
-	check("create", traits.CreateCalls, "GET "+initPath, "POST "+firstPath)
-	if found := look(t, p, wish); len(found) != 1 || found[0].ID != o.ID {
-		t.Fatalf("found %v", found)
-	}
-	check("the look after it", -1, "GET "+initPath, "POST "+loginPath)
-	for _, q := range []provider.Query{{Kind: state.KindAdmin, ID: o.ID, Wish: &wish}, {Kind: state.KindAdmin, ID: o.ID}} {
-		if found, err := p.Observe(t.Context(), q); err != nil || len(found) != 1 || found[0].ID != o.ID {
-			t.Fatalf("found %v, %v", found, err)
-		}
-	}
-	check("by id, once with and once without an address", traits.ObserveCalls, "GET "+initPath)
-	if _, err := p.Update(t.Context(), o.ID, w.wish("site-1", input("path", "/manage"))); err != nil {
-		t.Fatal(err)
-	}
-	check("update", traits.UpdateCalls, "GET "+initPath)
-	if err := p.Delete(t.Context(), state.KindAdmin, o.ID); err != nil {
-		t.Fatal(err)
-	}
-	check("delete", traits.DeleteCalls)
-	if n := len(w.site("site-1").Users()); n != 1 {
-		t.Errorf("%d users after a delete: it stays with its database", n)
 	}
 }

@@ -32,10 +32,10 @@
 // and his address. Addresses of deployments go, and then lead to whoever has them next. So by id
 // a look knows only what was true when the user was made, until it has an address: of the
 // query's wish, or of Options.Where. With one it asks `init`: a site without any user has lost
-// ours; that any other user is still ours it can't tell, since people change their password and their
-// address, and should. With none nothing is asked and the user is said to be there. A site
-// that does not answer is an error, never an absence. Owned lists nothing: there is no place
-// for a mark.
+// ours; whether a user that is there is still ours it can't tell, since people change their
+// password and their address, and should. With none nothing is asked and the user is said to
+// be there. A site that does not answer is an error, never an absence. Owned lists nothing:
+// there is no place for a mark.
 //
 // # Promises
 //
@@ -47,24 +47,25 @@
 //
 // A site is a stranger, and its address is one, too: http and https only, no user in it, no
 // redirect followed, bodies bounded, cookies not kept, tokens not read. Of what it says only
-// ids and names of fields in a plain alphabet are shown. Which addresses may be reached is the business of
-// Options.HTTP: the wiring gives one whose dialer resolves names and refuses what is private
-// at the moment of dialling, as package health does. A dialer that refuses may return a
-// *provider.Error, and its kind holds.
+// ids and names of fields in a plain alphabet are shown. Which addresses may be reached is the
+// business of Options.HTTP, and nothing here refuses a private one: the wiring gives a client
+// whose dialer resolves names and refuses what is private at the moment of dialling, as package
+// health does. A dialer that refuses may return a *provider.Error, and its kind holds.
 //
 // # Refusals
 //
 // Changing the address or the password of a user: Update makes no login, because it could not
-// tell a password that its owner changed from one that is to be changed. A new address is Invalid;
-// a new password changes nothing; ForgotPassword lets the site send its owner a mail. Deleting a user: he
-// lives in the site's database, and goes and stays with it; Delete succeeds without a call.
+// tell a password that its owner changed from one that is to be changed. A new address is
+// Invalid; a new password changes nothing; ForgotPassword lets the site send its owner a mail.
+// Deleting a user: he lives in the site's database, and goes and stays with it; Delete succeeds
+// without a call.
 // More than one user, roles, and collections whose users need more fields than these two.
 //
 // # Design
 //
-// Payload looks for a user and then creates one, without a lock. A stranger in that very moment is
-// a second first user, whom no answer shows. Registering at the deployment's own address, at once
-// when it is up, is all that can be done about it from here.
+// Payload looks for a user and then creates one, without a lock. A stranger in that very moment
+// is a second first user, whom no answer shows. Registering at the deployment's own address, at
+// once when it is up, is all that can be done about it from here.
 //
 // A create may come to its end after its caller is gone: a minute is assumed (ListLag).
 package payload

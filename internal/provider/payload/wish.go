@@ -128,7 +128,7 @@ func plain(text, others string) bool {
 
 // same compares addresses as Payload does.
 func same(a, b string) bool {
-	return strings.ToLower(strings.TrimSpace(a)) == strings.ToLower(strings.TrimSpace(b))
+	return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b))
 }
 
 func plainUser(id string) bool { return len(id) <= maxUserID && plain(id, "-_") }
