@@ -264,3 +264,19 @@ func TestP12PushesBesideASquash(t *testing.T) {
 		w.want("b", want)
 	}
 }
+
+// P12: of a pull request that conflicted no plan knows the files. When it is rebased, only its
+// last commit is known to be its own, and those before may be: what bears a risk waits.
+func TestP12RebaseOfWhatConflicted(t *testing.T) {
+	_, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [www.a.example]"), "clients/b.yaml": client("b")})
+	files := map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b", "notes: one")}
+	p := w.proposed(1, files)
+	p.Files, p.Shown, p.Static = map[string]string{"clients/b.yaml": state.Unmerged}, nil, true
+	w.repo.commit(map[string]string{"clients/a.yaml": client("a")})
+	p.Open, p.Merged, p.MergeCommit = false, true, w.repo.commit(map[string]string{"clients/b.yaml": client("b", "notes: one")})
+	w.putPull(p)
+	w.pass(w.poll()...)
+	w.want("a", state.StatusHeld)
+	w.want("b", state.StatusActive)
+}

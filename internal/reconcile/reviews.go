@@ -149,11 +149,11 @@ func branchOf(head string, commits []accept.Commit, parents map[string][]string)
 // own are the commits that a pull request brought: what was merged with its head, also what
 // was pushed onto it since it was seen. Of a squash that is one commit. Of a rebase only the
 // last is known, and nobody can tell how many before are its own: where its newest head was
-// never planned, all that were made on the branch before may be.
+// never planned, or could not be as it conflicted, all that were made on the branch before may be.
 func (b branch) own(p state.Pull) map[string]bool {
 	own := map[string]bool{}
 	for c := p.MergeCommit; c != "" && len(b.parents[c]) == 1; c = b.parents[c][0] {
-		if own[c] = true; p.Planned == p.Head {
+		if own[c] = true; p.Planned == p.Head && !conflicted(p) {
 			break // its plan knows its files
 		}
 	}
@@ -168,6 +168,16 @@ func (b branch) own(p state.Pull) map[string]bool {
 		own[c] = true
 	}
 	return own
+}
+
+// conflicted says that what a pull request would have made could not be told.
+func conflicted(p state.Pull) bool {
+	for _, blob := range p.Files {
+		if blob == state.Unmerged {
+			return true
+		}
+	}
+	return false
 }
 
 // within marks a commit of a range and all of the range that it reaches.

@@ -44,6 +44,7 @@ var onceRed = []struct {
 	{1100720, "what a merged pull request showed was forgotten before a head brought it"},
 	{1081792, "people went on setting a record of a client that goes"},
 	{1082535, "a plan onto an older head was about a file that an earlier range brought"},
+	{1128459, "of a rebase of what conflicted only the last commit counted as its own"},
 	{1118101, "what was shown before counted as done, as another plan had shown what a stranger sent"},
 	{1048264, "a file that an older state refuses counted as the client whose name it has"},
 	{1025132, "an earlier version that was to be built again was forgotten between its delete and its create"},

@@ -204,9 +204,6 @@ func (r *Reviewer) plan(ctx context.Context, p state.Pull, base string, among *o
 	return r.tell(p, before, v, false)
 }
 
-// unmerged stands for the blob of a file that a conflict keeps from being merged.
-const unmerged = "unmerged"
-
 // view is a judged pull request on its way to be told.
 type view struct {
 	comment report.PullPlan
@@ -230,7 +227,7 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 	if len(m.Conflicts) > 0 {
 		p.Clients, p.Shown, p.Waits, p.Taken, p.Moving, p.Static, p.New = nil, nil, nil, "", false, true, 0 // nothing was shown
 		for path := range p.Files {
-			p.Files[path] = unmerged // nobody made this of them
+			p.Files[path] = state.Unmerged // nobody made this of them
 		}
 		v.comment.Stage, v.comment.Conflicts = report.StageConflict, m.Conflicts
 		v.whole, err = pack(reconcile.Preview{Commit: p.Head, Changes: []report.Change{}, Problems: []report.Problem{}})

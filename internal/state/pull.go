@@ -39,7 +39,8 @@ type Pull struct {
 	Wanted    bool      `json:"wanted,omitempty"` // plan again, whatever the digests say
 	Failures  int       `json:"failures,omitempty"`
 	RetryAt   time.Time `json:"retryAt,omitzero"`
-	// Files are the paths that the merge changes, with the blob they have after it ("": gone).
+	// Files are the paths that the merge changes, with the blob they have after it ("": gone;
+	// Unmerged: a conflict keeps it from being merged, and other files may not be here).
 	Files map[string]string `json:"files,omitempty"`
 	// Clients are those that it changes, by name.
 	Clients []PullClient `json:"clients,omitempty"`
@@ -95,3 +96,6 @@ type Command struct {
 	Outcome string    `json:"outcome"` // begun | done | refused
 	Why     string    `json:"why,omitempty"`
 }
+
+// Unmerged stands for the blob of a file that a conflict keeps from being merged.
+const Unmerged = "unmerged"
