@@ -45,10 +45,11 @@ func threats() []threat {
 		{"variables that load code or hold secrets", "manifest.TestThreat18Environment manifest.TestS46PastedSecrets", ""},
 		{"approvals by anybody", "accept.TestS37RuleGuardBulk accept.TestRuleApprovalServesItsPlanOnceWithinADay plan.TestRuleReviewWhatFingerprintsBind daemon.TestSocketRefuses review.TestS08RuleWhoMayCommand review.TestPermissionOfTheMoment review.TestRuleApproveIsBoundToTheHead", ""},
 		{"dependencies and CI", "..TestThreat20SupplyChain ..TestThreat20WorkflowForClients", "image digests, provenance of releases"},
-		{"what strangers are told", "web.TestThreat21NothingIsToldToStrangers web.TestOnlyThisMachineIsAnswered", "metrics"},
+		{"what strangers are told", "web.TestThreat21NothingIsToldToStrangers web.TestOnlyThisMachineIsAnswered", ""},
 		{"two objects with one hash", "source.TestThreat22CollisionsAreDetected", "comparing the head with what GitHub says of it"},
 		{"lines forged in a log", "cmd/reconciler.TestThreat23LogLines report.FuzzDoors", ""},
 		{"other users of the machine", "cmd/reconciler.TestThreat24NobodyElseReads secret.TestKeyFileRefused secret/sources.TestFolderModes", "the unit file, and tokens that may too much"},
+		{"headers, tags and links in a mail", "provider/letter.TestNoHeaderComesIn provider/letter.FuzzMIME provider/mailbox.TestNoHeaderComesIn report.TestNoticesAreOnlyOurs", ""},
 	}
 }
 
