@@ -128,6 +128,9 @@ func TestPlantedBugsAreFound(t *testing.T) {
 			if n == 0 {
 				t.Fatalf("not found within %d seeds", plantedSeeds)
 			}
+			if o := playAs(t, seeded(uint64(n)), false); o.failed != "" {
+				t.Fatalf("seed %d is red without the bug, too: %s", n, o.failed)
+			}
 			t.Logf("found by seed %d: %s", n, law)
 			found, seeds = append(found, 1), append(seeds, n)
 		})

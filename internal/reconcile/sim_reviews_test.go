@@ -221,7 +221,7 @@ func (s *story) rangeOf(from, head string) *landed {
 			planned := r.covered[s.heads[i]]
 			if c != nil && r.byGit[c.number] { // by its content alone, only what its plan was made of is known to be its own
 				_, its := s.pulls.kept[c.number].fileOf(p)
-				if its || !r.asSeen[c.number] { // else its plan showed that nothing becomes of it
+				if its || !r.asSeen[c.number] && !r.covered[s.heads[i]] { // else its plan, or that of another one that holds it, showed what becomes of it
 					r.add(c.number, p)
 				}
 				planned = planned || r.asSeen[c.number]

@@ -44,6 +44,7 @@ var onceRed = []struct {
 	{1100720, "what a merged pull request showed was forgotten before a head brought it"},
 	{1081792, "people went on setting a record of a client that goes"},
 	{1082535, "a plan onto an older head was about a file that an earlier range brought"},
+	{742, "a pull request without a plan counted as who brought what the plan of another one showed"},
 	{1128459, "of a rebase of what conflicted only the last commit counted as its own"},
 	{1118101, "what was shown before counted as done, as another plan had shown what a stranger sent"},
 	{1048264, "a file that an older state refuses counted as the client whose name it has"},
