@@ -35,7 +35,7 @@ func TestVendorsAreCountedAndTold(t *testing.T) {
 			t.Error("it answered")
 		}
 	}
-	if got := strings.Join(p.notices(), "\n"); strings.Count(got, "vendor does not answer since") != 1 {
+	if got := strings.Join(p.vendors.notices(), "\n"); strings.Count(got, "vendor does not answer since") != 1 {
 		t.Errorf("notices: %q", got)
 	}
 	scrape := func() string {
@@ -49,7 +49,7 @@ func TestVendorsAreCountedAndTold(t *testing.T) {
 		}
 	}
 	p.changed("vendor", true, "it answers again")
-	if got := p.notices(); len(got) != 0 {
+	if got := p.vendors.notices(); len(got) != 0 {
 		t.Errorf("notices: %q", got)
 	}
 	if !strings.Contains(scrape(), `reconciler_provider_up{provider="vendor"} 1`) {
