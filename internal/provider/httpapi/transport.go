@@ -172,7 +172,11 @@ func (t *Transport) once(r *http.Request, try int) (*http.Response, error) {
 	if t.o.Observed != nil {
 		t.o.Observed(e)
 	}
-	done(failure(r.Context(), a, err))
+	if outage(a, err) && r.Context().Err() == nil { // else we gave up
+		done(errOutage)
+	} else {
+		done(nil)
+	}
 	return a, err
 }
 
@@ -189,17 +193,12 @@ func (t *Transport) unsent(r *http.Request, err error) error {
 	return &provider.Error{Kind: provider.Transient, Provider: t.o.Provider, Message: "its turn did not come in time", Err: err}
 }
 
-// failure is what speaks against a vendor as a whole: no answer, or a gateway's.
-func failure(ctx context.Context, a *http.Response, err error) error {
-	switch {
-	case ctx.Err() != nil:
-		return nil // we gave up
-	case err != nil:
-		return err
-	case a.StatusCode >= 500 && a.StatusCode != http.StatusNotImplemented:
-		return fmt.Errorf("it answered %d", a.StatusCode)
-	}
-	return nil
+// errOutage is what the breaker counts.
+var errOutage = errors.New("it does not answer")
+
+// outage says that what came speaks against a vendor as a whole: no answer, or a gateway's.
+func outage(a *http.Response, err error) bool {
+	return err != nil || a.StatusCode >= 500 && a.StatusCode != http.StatusNotImplemented
 }
 
 // again says whether a read is worth another try, and after how long.
