@@ -43,7 +43,7 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 	if err != nil {
 		return "", err
 	}
-	if have.Phase == "" {
+	if have.Phase == "" || have.Phase == string(provider.Unreached) {
 		return told(traits, have.Message), nil
 	}
 	limit := job.Await[s.Ref.Client]
@@ -76,7 +76,7 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 		default:
 			lines = r.logs(job, s, objects[0].Log, lines)
 			switch objects[0].Phase {
-			case provider.Ready, "":
+			case provider.Ready, provider.Unreached, "":
 				return told(traits, objects[0].Message), r.phase(job, have, objects[0])
 			case provider.Manual:
 				if err := r.phase(job, have, objects[0]); err != nil {
@@ -200,7 +200,14 @@ func (r *Runner) phase(job Job, have state.Resource, o provider.Object) error {
 // phaseFailed records that the object came to nothing, and ends the step for good.
 func (r *Runner) phaseFailed(have state.Resource, message string) error {
 	have.Phase, have.Message = string(provider.Failed), message
-	if err := r.update(func(tx store.Tx) error { return store.PutResource(tx, have) }); err != nil {
+	err := r.update(func(tx store.Tx) error {
+		// Where it was built in place nobody knows what is left there of what served.
+		if err := r.overtake(tx, have); err != nil {
+			return err
+		}
+		return store.PutResource(tx, have)
+	})
+	if err != nil {
 		return err
 	}
 	return &provider.Error{Kind: provider.Invalid, Provider: have.Provider, Op: "create", Message: message}
