@@ -43,14 +43,18 @@ func (b *builder) secure() {
 		if !b.late(w) {
 			continue
 		}
-		have, n, planned := b.recorded[w.Ref], 0, false
-		if n, planned = b.byRef[w.Ref]; planned {
-			planned = b.steps[n].Action == Create || b.steps[n].Action == Replace
+		have, moves := b.recorded[w.Ref], false
+		n, planned := b.byRef[w.Ref]
+		if planned {
+			moves = b.steps[n].Action == Move
+			planned = moves || b.steps[n].Action == Create || b.steps[n].Action == Replace
 		}
 		if !planned && have.Phase != unreached {
 			continue
 		}
-		b.gap(w)
+		if !moves {
+			b.gap(w)
+		}
 		t := b.traits(w.Provider, w.Ref.Kind)
 		b.add(Step{Number: Number(w.Ref.Kind), Action: Secure, Ref: w.Ref, Provider: w.Provider, Wish: &w,
 			Reason: "its certificate, once its name leads there", Undo: "nothing: it stays with the name", Calls: t.ObserveCalls + t.UpdateCalls})
