@@ -50,6 +50,10 @@ const gitTokenTime = 20 * time.Second
 // stepsAtOnce is how many steps of one group run side by side.
 const stepsAtOnce = 8
 
+// soakTime is how long the side of a site that was replaced still serves once its address is
+// forgotten: for those who keep it longer than they should, and for a change of mind.
+const soakTime = 10 * time.Minute
+
 // program is everything that runs, wired: the only place where concrete types meet.
 type program struct {
 	config Config
@@ -305,7 +309,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 			Defaults: manifest.Defaults{BaseDomain: c.Platform.BaseDomain, Deployment: d.Deployment, Database: d.Database, DNS: d.DNS},
 			Guard: accept.Guard{MaxDeletes: c.Guard.MaxDeletes, MaxDeletePercent: c.Guard.MaxDeletePercent, MaxChanged: c.Guard.MaxChanged,
 				MaxCreates: c.Guard.MaxCreates, ReviewedOnly: c.Guard.Removals == "reviewed", RemoveAfter: removeAfter.Std()},
-			Program: version, Keep: 3, PublicURL: p.publicURL, Here: p.here},
+			Program: version, Keep: 3, Soak: soakTime, PublicURL: p.publicURL, Here: p.here},
 		Store: p.store, Repo: repo, Runner: runner, Providers: providers,
 		Configured: func(name string, kind state.Kind) bool { _, ok := by[key{name, kind}]; return ok },
 		Check:      probe, NewID: hex6, Now: p.now, Jitter: jitter, At: func(at reconcile.Point) { p.fail(string(at), "") },

@@ -70,7 +70,7 @@ func (b *builder) gap(w state.Resource) {
 			continue
 		}
 		s.Risk = RiskGap
-		s.Reason = w.Provider + " has no certificate for " + w.Ref.Host() + " before the name leads there: until it has, about a minute, HTTPS fails. None, if you see to a certificate there first"
+		s.Reason = w.Provider + " gets its certificate for " + w.Ref.Host() + " once the name leads there: until then, about a minute, HTTPS fails, unless you saw to one there before"
 	}
 }
 
