@@ -49,8 +49,8 @@ func (b *builder) secure() {
 			moves = b.steps[n].Action == Move
 			planned = moves || b.steps[n].Action == Create || b.steps[n].Action == Replace
 		}
-		if !planned && have.Phase != unreached {
-			continue
+		if !planned && (have.Phase != unreached || have.Adopted || have.Found) {
+			continue // how people served their name before we came is theirs
 		}
 		if !moves {
 			b.gap(w)
