@@ -251,11 +251,9 @@ func (r *Runner) put(tx store.Tx, job Job, providerName string, res state.Resour
 }
 
 // overtake notes of the client's earlier deployments that the host serves another one now,
-// where it serves what was built last. One that failed to be built there is no better: its
-// host may have put the earlier one back, but with the environment of the failed one.
+// where it serves what was built last.
 func (r *Runner) overtake(tx store.Tx, built state.Resource) error {
-	ended := built.Phase == "" || built.Phase == string(provider.Failed)
-	if built.Ref.Kind != state.KindDeployment || !ended || built.Overtaken {
+	if built.Ref.Kind != state.KindDeployment || built.Phase != "" || built.Overtaken {
 		return nil
 	}
 	_, t, err := r.providerOf(built.Provider, built.Ref.Kind)

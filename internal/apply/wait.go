@@ -200,14 +200,7 @@ func (r *Runner) phase(job Job, have state.Resource, o provider.Object) error {
 // phaseFailed records that the object came to nothing, and ends the step for good.
 func (r *Runner) phaseFailed(have state.Resource, message string) error {
 	have.Phase, have.Message = string(provider.Failed), message
-	err := r.update(func(tx store.Tx) error {
-		// Where it was built in place nobody knows what is left there of what served.
-		if err := r.overtake(tx, have); err != nil {
-			return err
-		}
-		return store.PutResource(tx, have)
-	})
-	if err != nil {
+	if err := r.update(func(tx store.Tx) error { return store.PutResource(tx, have) }); err != nil {
 		return err
 	}
 	return &provider.Error{Kind: provider.Invalid, Provider: have.Provider, Op: "create", Message: message}
