@@ -170,7 +170,7 @@ func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	if happened && s.Wish != nil {
+	if happened && s.Wish != nil && s.Action != plan.Secure { // that one says by the phase whether it is done
 		return r.made(ctx, job, s, "")
 	}
 	switch s.Action {
