@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,6 +41,7 @@ const (
 	greetEvery   = 50                // visits share a connection until something of it changes, and so many at most
 	nameLifetime = 300 * time.Second // of an address record, see desired
 	ploiAddress  = "203.0.113.10"
+	proxyAddress = "198.51.100.80" // the simulated Cloudflare's
 	switchedHost = "demoshop.localhost"
 )
 
@@ -85,22 +87,40 @@ func (p *papers) note(vendor string, r *http.Request) {
 	p.all = append(p.all, line)
 }
 
-// take returns the calls since the last take.
-func (p *papers) take() []string {
+// take returns the calls since the last take, by vendor: what changes something in its order,
+// and what was read, once.
+func (p *papers) take() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	out := p.all
+	writes, reads := map[string][]string{}, map[string][]string{}
+	for _, line := range p.all {
+		vendor, call, _ := strings.Cut(line, " ")
+		if !strings.HasPrefix(call, http.MethodGet+" ") {
+			writes[vendor] = append(writes[vendor], call)
+		} else if !slices.Contains(reads[vendor], call) {
+			reads[vendor] = append(reads[vendor], call)
+		}
+	}
 	p.all = nil
-	return out
+	var b strings.Builder
+	for _, vendor := range []string{"ploi", "vercel", "cloudflare"} {
+		slices.Sort(reads[vendor])
+		for _, call := range slices.Concat(writes[vendor], reads[vendor]) {
+			b.WriteString("  " + vendor + " " + call + "\n")
+		}
+	}
+	return b.String()
 }
 
-var vendorIDs = regexp.MustCompile(`prj_[0-9a-f]+|dpl_[0-9a-f]+|/[0-9a-f]{32}|/48[0-9]{3}`)
+var vendorIDs = regexp.MustCompile(`prj_[0-9a-f]+|demoshop-[0-9a-f]{6}-[0-9a-f]{8}|dpl_[0-9a-f]+|/[0-9a-f]{32}|/48[0-9]{3}`)
 
 func simplified(path string) string {
 	return vendorIDs.ReplaceAllStringFunc(path, func(id string) string {
 		switch {
 		case strings.HasPrefix(id, "prj"):
 			return "{project}"
+		case strings.HasPrefix(id, "demoshop"):
+			return "{name}"
 		case strings.HasPrefix(id, "dpl"):
 			return "{deployment}"
 		case len(id) == 33:
@@ -168,7 +188,9 @@ func newSwitching(t *testing.T) *switching {
 	s := &switching{world: newWorld(t, files), faults: &simulator.Faults{}, paper: &papers{}, tls: map[string]string{}, visitors: []*visitor{{keeps: nameLifetime, sides: map[string]int{}}, {sides: map[string]int{}}}}
 	s.clock = &visitedClock{at: time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC), visit: func(time.Time) {}}
 	s.world.now = s.clock.Now
-	s.public = func(_ context.Context, recordType, name string) ([]string, error) { return s.dns.Answers(recordType, name), nil }
+	s.public = func(_ context.Context, recordType, name string) ([]string, error) {
+		return s.dns.Answers(recordType, name), nil
+	}
 	answers := func(host string) []string { return s.dns.Answers("A", host) }
 	var err error
 	if s.dns, err = cloudflare.New(cloudflare.Options{Now: s.clock.Now, Faults: s.faults, Token: s.env["CLOUDFLARE_API_TOKEN"], Zones: []cloudflare.Zone{{ID: "zone1", Name: "localhost", Account: "agency"}}}); err != nil {
@@ -234,7 +256,8 @@ func clientAt(provider string, more ...string) string {
 func (s *switching) open() {
 	s.t.Helper()
 	a := newAuthority(s.t)
-	s.fronts = map[string]front{ploiAddress: {"ploi", s.ploi.Front(), s.ploi.Secure}, vercel.Address: {"vercel", s.vercel.Front(), s.vercel.Secure}}
+	s.fronts = map[string]front{ploiAddress: {"ploi", s.ploi.Front(), s.ploi.Secure}, vercel.Address: {"vercel", s.vercel.Front(), s.vercel.Secure},
+		proxyAddress: {"proxy", http.HandlerFunc(s.proxy), func(string) bool { return true }}}
 	for address, x := range s.fronts {
 		server := httptest.NewUnstartedServer(x.handler)
 		server.Config.ErrorLog = log.New(io.Discard, "", 0) // of visitors that refuse a certificate
@@ -257,6 +280,22 @@ func (s *switching) open() {
 			}
 			return (&net.Dialer{}).DialContext(ctx, network, to)
 		}}}
+}
+
+// proxy hands a request on to where the record leads, without a look at the certificate there.
+func (s *switching) proxy(w http.ResponseWriter, r *http.Request) {
+	for _, x := range s.dns.Records("zone1") {
+		if f, ok := s.fronts[x.Content]; ok && x.Type == "A" && x.Name == switchedHost {
+			f.handler.ServeHTTP(w, r)
+			return
+		}
+	}
+	http.Error(w, "no origin", http.StatusBadGateway)
+}
+
+// parallelOne lets steps run one after another, so that calls have an order.
+func parallelOne(p *program) {
+	p.engine.Runner.Parallel, p.engine.Runner.Jitter = 1, func(d time.Duration) time.Duration { return d }
 }
 
 type addressKey struct{}
@@ -363,6 +402,7 @@ func (s *switching) run(args ...string) (int, string) {
 	a.wired = func(p *program) {
 		p.engine.PublicURL = func(host string) string { return "https://" + host }
 		p.engine.Check = s.check
+		parallelOne(p)
 		p.engine.ResolveRef = func(context.Context, string, string) (string, error) { return strings.Repeat("1", 40), nil }
 	}
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
