@@ -63,13 +63,15 @@ type program struct {
 	quick  bool // for tests: see app
 	fail   func(point, action string)
 	public external.Lookup // what the world's DNS answers
-	log    *slog.Logger
-	store  *bolt.Store
-	git    *source.Repository
-	engine *reconcile.Engine
-	daemon *daemon.Daemon
-	keys   *secret.Keys
-	anew   bool // a state that is gone is made anew
+	// standIn says that public stands for the world, and nobody else is to be asked.
+	standIn bool
+	log     *slog.Logger
+	store   *bolt.Store
+	git     *source.Repository
+	engine  *reconcile.Engine
+	daemon  *daemon.Daemon
+	keys    *secret.Keys
+	anew    bool // a state that is gone is made anew
 	// installationID is whose marks count, where somebody said so.
 	installationID string
 	backupError    atomic.Value // string: why the last backup by schedule failed, "" else
@@ -107,7 +109,7 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	}
 	p = &program{config: c, log: log, vendors: newVendors(), anew: a.anew, installationID: a.installation, now: a.now, wrap: a.wrap, sleep: a.sleep, quick: a.quick, public: a.public,
 		fail: failAt(a.env("RECONCILER_FAILPOINT"))}
-	if p.public == nil {
+	if p.standIn = p.public != nil; !p.standIn {
 		p.public = external.DNS(net.DefaultResolver)
 	}
 	if p.sleep == nil {
