@@ -79,8 +79,10 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 		in.Reviews = append(in.Reviews, r)
 	}
 	for i, c := range in.Commits {
-		// A merge is as good as what it merged; a squash, and what a rebase made, by its files.
+		// A merge is as good as what it merged, but for what it made of that by itself; a squash, and
+		// what a rebase made, by its files.
 		merge := len(c.Parents) == 2 && (made[c.Parents[0]] || made[c.Parents[1]])
+		in.Commits[i].Own = slices.DeleteFunc(slices.Clone(c.Own), func(path string) bool { return content[path] })
 		in.Commits[i].Reviewed = made[c.ID] || merge ||
 			len(c.Parents) < 2 && c.Paths != nil && !slices.ContainsFunc(c.Paths, func(path string) bool { return !content[path] })
 	}
@@ -88,6 +90,7 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 	for i, p := range pulls {
 		r := &in.Reviews[i]
 		r.Paths = append(r.Paths, unseen(in, b.own(p), now)...)
+		r.Paths = append(r.Paths, b.settled(in, p)...)
 		slices.Sort(r.Paths)
 		r.Paths = slices.Compact(r.Paths)
 	}
@@ -168,6 +171,16 @@ func (b branch) own(p state.Pull) map[string]bool {
 		own[c] = true
 	}
 	return own
+}
+
+// settled are the files that the merge of a pull request made of what it merged by itself.
+func (b branch) settled(in *accept.Input, p state.Pull) []string {
+	for _, c := range in.Commits {
+		if c.ID == p.MergeCommit || c.ID == b.by[p.Head] || c.ID == b.by[p.Planned] {
+			return c.Own
+		}
+	}
+	return nil
 }
 
 // conflicted says that what a pull request would have made could not be told.
