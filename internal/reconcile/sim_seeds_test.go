@@ -55,6 +55,7 @@ var onceRed = []struct {
 	{1085587, "a removal waited for the date that its wish had waited for"},
 	{1137090, "who came back under the name that it still had was asked whose database it is, and went"},
 	{1138884, "what a plan showed of a file that was refused then did not count as shown of it"},
+	{1278, "what somebody made of it at the merge counted as what the plan showed"},
 	{1020416, "a person purged what a schedule had been told to ask for later"},
 }
 
