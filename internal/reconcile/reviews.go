@@ -59,12 +59,13 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 	}
 	in.Shown = map[string]bool{}
 	made, content := map[string]bool{}, map[string]bool{} // commits, and files, that plans were made of
+	var merges []string                                   // of pull requests that were merged as they were planned
 	for _, p := range pulls {
 		planned := !p.Static && p.Planned != ""
 		landed := p.MergeCommit != "" && parents[p.MergeCommit] != nil && p.Planned == p.Head
 		r := accept.Review{Pull: p.Number, Shown: p.Shown, Whole: planned && (brought(p, now) || landed || parents[p.Planned] != nil)}
 		if planned && landed {
-			made[p.MergeCommit] = true
+			merges = append(merges, p.MergeCommit)
 		}
 		if planned {
 			within(parents, p.Planned, made)
@@ -78,11 +79,15 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 		}
 		in.Reviews = append(in.Reviews, r)
 	}
+	held := maps.Clone(made) // by the heads of plans
+	for _, id := range merges {
+		made[id] = true
+	}
 	for i, c := range in.Commits {
 		// A merge is as good as what it merged, but for what it made of that by itself; a squash, and
 		// what a rebase made, by its files.
 		merge := len(c.Parents) == 2 && (made[c.Parents[0]] || made[c.Parents[1]])
-		in.Commits[i].Own = slices.DeleteFunc(slices.Clone(c.Own), func(path string) bool { return content[path] })
+		in.Commits[i].Own = slices.DeleteFunc(slices.Clone(c.Own), func(path string) bool { return held[c.ID] || content[path] })
 		in.Commits[i].Reviewed = made[c.ID] || merge ||
 			len(c.Parents) < 2 && c.Paths != nil && !slices.ContainsFunc(c.Paths, func(path string) bool { return !content[path] })
 	}
@@ -173,14 +178,14 @@ func (b branch) own(p state.Pull) map[string]bool {
 	return own
 }
 
-// settled are the files that the merge of a pull request made of what it merged by itself.
-func (b branch) settled(in *accept.Input, p state.Pull) []string {
+// settled are the files of which the merge of a pull request made by itself what they are.
+func (b branch) settled(in *accept.Input, p state.Pull) (out []string) {
 	for _, c := range in.Commits {
 		if c.ID == p.MergeCommit || c.ID == b.by[p.Head] || c.ID == b.by[p.Planned] {
-			return c.Own
+			out = append(out, c.Own...)
 		}
 	}
-	return nil
+	return out
 }
 
 // conflicted says that what a pull request would have made could not be told.

@@ -142,6 +142,14 @@ func TestP12WhatAMergeMadeByItself(t *testing.T) {
 	if got, want := in.Commits[1].Own, []string{other, third}; !in.Commits[1].Reviewed || !slices.Equal(got, want) {
 		t.Errorf("no plan was made of %v, want %v", got, want)
 	}
+	// A plan that was made of it shows it: a pull request that took in the branch.
+	took := accept.Input{Head: "m", Commits: []accept.Commit{
+		{ID: "h", Paths: []string{mine, other}, Parents: []string{"h0", "base"}, Own: []string{other}},
+		{ID: "m", Paths: []string{mine, other}, Parents: []string{"base", "h"}},
+	}}
+	if reviewed(&took, []state.Pull{pull}, now); !took.Commits[0].Reviewed || len(took.Commits[0].Own) > 0 {
+		t.Errorf("what the plan was made of is its own: %+v", took.Commits[0])
+	}
 	// That it came out as it was planned counts, however that was done.
 	now = map[string]string{mine: "new", other: "new"}
 	in.Commits[1].Own = []string{other}
