@@ -88,31 +88,35 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 		// what a rebase made, by its files.
 		merge := len(c.Parents) == 2 && (made[c.Parents[0]] || made[c.Parents[1]])
 		in.Commits[i].Own = slices.DeleteFunc(slices.Clone(c.Own), func(path string) bool { return held[c.ID] || content[path] })
-		in.Commits[i].Reviewed = made[c.ID] || merge ||
+		in.Commits[i].Reviewed = held[c.ID] || (made[c.ID] || merge) && (c.Paths != nil || len(c.Parents) < 2) ||
 			len(c.Parents) < 2 && c.Paths != nil && !slices.ContainsFunc(c.Paths, func(path string) bool { return !content[path] })
 	}
 	b := branchOf(in.Head, in.Commits, parents)
 	for i, p := range pulls {
 		r := &in.Reviews[i]
 		r.Paths = append(r.Paths, unseen(in, b.own(p), now)...)
-		r.Paths = append(r.Paths, b.settled(in, p)...)
 		slices.Sort(r.Paths)
 		r.Paths = slices.Compact(r.Paths)
 	}
 }
 
 // unseen are the files of what a pull request brought and its plan was not made of: it was
-// pushed after the plan, or never planned.
+// pushed after the plan, or never planned, or a merge made it by itself.
 func unseen(in *accept.Input, own map[string]bool, now map[string]string) []string {
 	files := map[string]bool{}
 	for _, c := range in.Commits {
-		if !own[c.ID] || c.Reviewed || len(c.Parents) > 1 {
+		merge := len(c.Parents) > 1 // it brings files of others, too
+		if !own[c.ID] || c.Reviewed && !merge {
 			continue
 		}
-		if c.Paths == nil { // any of the range
+		touched := c.Paths
+		if merge {
+			touched = c.Own
+		}
+		if c.Paths == nil && !c.Reviewed { // any of the range
 			return slices.Collect(maps.Keys(now))
 		}
-		for _, path := range c.Paths {
+		for _, path := range touched {
 			files[path] = true
 		}
 	}
@@ -175,17 +179,8 @@ func (b branch) own(p state.Pull) map[string]bool {
 	for _, c := range b.side[b.by[tip]] {
 		own[c] = true
 	}
+	own[b.by[tip]], own[p.MergeCommit] = true, true // of a merge only what it made by itself is
 	return own
-}
-
-// settled are the files of which the merge of a pull request made by itself what they are.
-func (b branch) settled(in *accept.Input, p state.Pull) (out []string) {
-	for _, c := range in.Commits {
-		if c.ID == p.MergeCommit || c.ID == b.by[p.Head] || c.ID == b.by[p.Planned] {
-			out = append(out, c.Own...)
-		}
-	}
-	return out
 }
 
 // conflicted says that what a pull request would have made could not be told.

@@ -150,6 +150,18 @@ func TestP12WhatAMergeMadeByItself(t *testing.T) {
 	if reviewed(&took, []state.Pull{pull}, now); !took.Commits[0].Reviewed || len(took.Commits[0].Own) > 0 {
 		t.Errorf("what the plan was made of is its own: %+v", took.Commits[0])
 	}
+	// What was pushed after the plan is its own, also where that took in the branch.
+	pushed := accept.Input{Head: "m", Commits: []accept.Commit{
+		{ID: "h", Paths: []string{mine, other}, Parents: []string{"h0"}},
+		{ID: "h2", Paths: []string{mine, third}, Parents: []string{"h", "base"}, Own: []string{third}},
+		{ID: "m", Paths: []string{mine, other, third}, Parents: []string{"base", "h2"}},
+	}}
+	later := pull
+	later.Head = "h2"
+	reviewed(&pushed, []state.Pull{later}, now)
+	if got, want := pushed.Reviews[0].Paths, []string{mine, other, third}; !slices.Equal(got, want) {
+		t.Errorf("its files are %v, want %v", got, want)
+	}
 	// That it came out as it was planned counts, however that was done.
 	now = map[string]string{mine: "new", other: "new"}
 	in.Commits[1].Own = []string{other}
