@@ -66,6 +66,7 @@ var onceRedHostile = []struct {
 }{
 	{1021407, "the address record of a name that an adopted site did not have was taken over with it"},
 	{1028584, "a name that was held was taken from the site that it led to, as another one was to have it before"},
+	{3047945, "a step that began before its client came back counted as one of the client's that is back"},
 	{1033860, "a name went at its date without asking who waits for it, as a newer head was held as a whole"},
 }
 
