@@ -29,6 +29,9 @@ import (
 // The others do one after the other, and are faster.
 const simParallel = 3
 
+// simSoak is how long a replaced side serves on.
+const simSoak = 10 * time.Minute
+
 // story is one random run: an engine on a real store, vendors that misbehave, people
 // that commit, approve and meddle, a process that dies. The laws are checked after every
 // event, against what the vendors really have.
@@ -264,6 +267,7 @@ func (s *story) start(t *testing.T) {
 			if mailed {
 				e.Mail = "resend"
 			}
+			e.Soak = simSoak
 			e.Repo = remote{w.repo, s.chaos}
 			s.reviewWith(e)
 			e.Underway, e.Redact = work, known.Redact
@@ -292,7 +296,10 @@ func (s *story) start(t *testing.T) {
 			o := memory.Options{Name: name, World: s.vendors.world, Kinds: memory.Change(kinds, unkind[name]), Fault: s.chaos.hook, Sleep: c.Sleep, Build: s.chaos.build, LateDeletes: late}
 			if name == "ploi" {
 				o.Address = addresses[name]
-				o.Kinds = memory.Change(o.Kinds, func(k state.Kind, t *provider.Traits) { t.Promotable = t.Promotable && !s.inPlace })
+				o.Kinds = memory.Change(o.Kinds, func(k state.Kind, t *provider.Traits) {
+					t.Promotable = t.Promotable && !s.inPlace
+					t.AfterDNS = k == state.KindDomain
+				})
 			}
 			if hidden {
 				o.WriteOnly = map[state.Kind][]string{state.KindEnvironment: {"env.*"}, state.KindAdmin: {"password"}}
