@@ -315,6 +315,9 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 		},
 	}
 	p.engine.Mail = p.mailer
+	if err := p.openRefs(c); err != nil {
+		return err
+	}
 	if err := p.openNotices(c, in.ID, find, known.Redact); err != nil {
 		return err
 	}
