@@ -273,9 +273,9 @@ type KeyConfig struct {
 // NetworkConfig is what closed networks need.
 type NetworkConfig struct {
 	Resolvers    []string `yaml:"resolvers"` // asked whether a record is there, beside the zone's own servers
-	Proxy        string   `yaml:"proxy"`     // for vendors; else HTTPS_PROXY and its like decide
+	Proxy        string   `yaml:"proxy"`     // for vendors and clients' repositories; else HTTPS_PROXY and its like decide
 	CAFile       string   `yaml:"caFile"`
-	AllowPrivate []string `yaml:"allowPrivate"` // prefixes that probes may reach
+	AllowPrivate []string `yaml:"allowPrivate"` // prefixes that probes, and questions to clients' repositories, may reach
 }
 
 // APIConfig says who may use the API. Not used yet: it only reads.

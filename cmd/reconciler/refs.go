@@ -36,7 +36,7 @@ func (p *program) openRefs(c Config) error {
 	if err != nil {
 		return err
 	}
-	guard := health.New(health.Options{Now: p.now, Allow: func(a netip.AddrPort) bool {
+	guard := health.New(health.Options{Now: p.now, Lookup: p.publicHost, Allow: func(a netip.AddrPort) bool {
 		return slices.ContainsFunc(allowed, func(prefix netip.Prefix) bool { return prefix.Contains(a.Addr()) })
 	}})
 	var secure *tls.Config
@@ -55,6 +55,26 @@ func (p *program) openRefs(c Config) error {
 		return resolver.Commit(ctx, cloneURL(host, repository), ref)
 	}
 	return nil
+}
+
+// publicHost is where a name leads, as the world's DNS has it: neither the embedded one, which
+// manifests fill, nor a search domain.
+func (p *program) publicHost(ctx context.Context, host string) (found []netip.Addr, err error) {
+	for _, kind := range []string{"A", "AAAA"} {
+		texts, e := p.public(ctx, kind, host)
+		if e != nil {
+			err = e
+		}
+		for _, text := range texts {
+			if a, e := netip.ParseAddr(text); e == nil {
+				found = append(found, a)
+			}
+		}
+	}
+	if len(found) > 0 {
+		return found, nil
+	}
+	return nil, err
 }
 
 // tokenAt is what a repository's host is shown: our token for GitHub at the GitHub that is

@@ -25,8 +25,9 @@ import (
 // agency is an installation whose sites are at a simulated Ploi.
 type agency struct {
 	*world
-	vendor *simulated.Vendor
-	server *httptest.Server
+	vendor  *simulated.Vendor
+	server  *httptest.Server
+	resolve bool // by asking the repository
 }
 
 func newAgency(t *testing.T, files map[string]string, doubts simulated.Doubts) *agency {
@@ -92,6 +93,9 @@ func (a *agency) program(args ...string) (int, string) {
 	run.providers = a.open
 	run.wired = func(p *program) {
 		p.engine.Check = a.probe
+		if a.resolve {
+			return
+		}
 		p.engine.ResolveRef = func(_ context.Context, _, ref string) (string, error) {
 			return strings.Repeat("1", 39) + ref[len(ref)-1:], nil
 		}

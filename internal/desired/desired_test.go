@@ -137,8 +137,10 @@ func TestRuleWhatIsDeployed(t *testing.T) {
 			t.Errorf("spec %q, want %q", got, want)
 		}
 	}
-	if got := SourceSpec(shop(func(e *manifest.Effective) { e.Deployment.Provider = "none" }).Effective); got != "" {
-		t.Errorf("a client without a site has the spec %q", got)
+	for _, provider := range []string{"none", "external"} {
+		if got := SourceSpec(shop(func(e *manifest.Effective) { e.Deployment.Provider = provider }).Effective); got != "" {
+			t.Errorf("a client whose site is %s has the spec %q", provider, got)
+		}
 	}
 }
 

@@ -124,7 +124,7 @@ func (d *document) resolve(c Client, ctx Context) Effective {
 	scratch := &document{path: d.path, sound: under.sound} // the layers were checked when they were decoded
 	scratch.into(merge(under.tree, d.root, ""), reflect.ValueOf(&e.Client).Elem(), "", true)
 	e.Source, e.Build, e.Migrate, e.AdminPanel, e.TemplateBlob = t.Source, t.Build, t.Migrate, t.Admin, ctx.Blobs[c.Template]
-	e.SourceAt = sourceAt(d.root, e.Client)
+	e.SourceAt = d.sourceAt(e.Client)
 	e.fill(ctx)
 	e.Environment = own(under.env, c.Env)
 	d.hosts(&e, ctx)
@@ -136,10 +136,10 @@ func (d *document) resolve(c Client, ctx Context) Effective {
 
 // sourceAt is which field says what is deployed: the manifest's own, one that it inherits, or
 // the template's source.
-func sourceAt(own *yaml.Node, c Client) string {
-	switch deployment := find(own, "deployment"); {
+func (d *document) sourceAt(c Client) string {
+	switch deployment := find(d.root, "deployment"); {
 	case said(deployment, "ref") != nil || said(deployment, "repository") != nil:
-		return "deployment of clients/" + c.Name + ".yaml"
+		return "deployment of " + d.path
 	case c.Deployment.Ref != "" || c.Deployment.Repository != "":
 		return "deployment that the defaults say"
 	}
