@@ -30,13 +30,17 @@ type agency struct {
 	resolve bool // by asking the repository
 }
 
-func newAgency(t *testing.T, files map[string]string, doubts simulated.Doubts) *agency {
+func newAgency(t *testing.T, files map[string]string, doubts simulated.Doubts, change ...func(*simulated.Options)) *agency {
 	t.Helper()
 	files["templates/ecommerce.yaml"] = strings.Replace(shopTemplate, "source: {repository: builtin, ref: v1, directory: ecommerce}", "source: {repository: compassdigital/storefront, ref: v1.4.2}", 1)
 	a := &agency{world: newWorld(t, files)}
+	o := simulated.Options{Now: a.now, Work: 2 * time.Second, Write: 2 * time.Second, BuildTime: 10 * time.Second, Lag: 10 * time.Second, Doubts: doubts,
+		Token: a.env["PLOI_API_TOKEN"], DNS: func(string) []string { return []string{"203.0.113.10"} }}
+	for _, f := range change {
+		f(&o)
+	}
 	var err error
-	a.vendor, err = simulated.New(simulated.Options{Now: a.now, Work: 2 * time.Second, Write: 2 * time.Second, BuildTime: 10 * time.Second, Lag: 10 * time.Second, Doubts: doubts,
-		Token: a.env["PLOI_API_TOKEN"], DNS: func(string) []string { return []string{"203.0.113.10"} }})
+	a.vendor, err = simulated.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ const (
 	defaultAwait = 10 * time.Minute
 	// defaultProbe is how long a new site may take to answer well.
 	defaultProbe = time.Minute
-	// maxLogLines of a deployment are kept.
+	// maxLogLines of one build are kept.
 	maxLogLines = 2000
 )
 
