@@ -101,8 +101,8 @@ func proxyOf(n NetworkConfig) (func(*http.Request) (*url.URL, error), error) {
 		return http.ProxyFromEnvironment, nil
 	}
 	proxy, err := url.Parse(n.Proxy)
-	if err != nil {
-		return nil, errors.New("network.proxy: it is no address") // which may hold a password
+	if err != nil || proxy.Host == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, proxy.Scheme) {
+		return nil, errors.New("network.proxy is not an address: http://HOST:PORT") // which may hold a password
 	}
 	return http.ProxyURL(proxy), nil
 }
