@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -273,7 +274,7 @@ func TestRuleWhatIsDeployedAtPloi(t *testing.T) {
 	if code, out := a.pass(); code != 0 && code != 3 {
 		t.Errorf("it ends with %d\n%s", code, out)
 	}
-	s.commit("2") // while it waits
+	second := s.commit("2") // while it waits
 	a.commit(map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "deployment: {provider: ploi, server: web-1, ref: main}")})
 	if code, out := a.pass(); code != 0 {
 		t.Fatalf("it ends with %d\n%s", code, out)
@@ -281,6 +282,57 @@ func TestRuleWhatIsDeployedAtPloi(t *testing.T) {
 	sites := a.vendor.Sites()
 	if len(sites) != 1 || !strings.Contains(sites[0].Script.Text(), s.first) {
 		t.Errorf("%+v", sites)
+	}
+
+	// bump: what the branch has become is deployed by a commit, of a template that says so.
+	a.commit(map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "deployment: {provider: ploi, server: web-1}"), "templates/ecommerce.yaml": storeTemplate("repository: compassdigital/storefront, ref: main")})
+	if code, out := a.pass(); code != 0 {
+		t.Fatalf("it ends with %d\n%s", code, out)
+	}
+	if n := a.vendor.Sites()[0].Deployments; n != 1 {
+		t.Errorf("the same name in the template is %d deployments", n)
+	}
+	run := func(want int, args ...string) string {
+		t.Helper()
+		var out, errOut bytes.Buffer
+		x := a.app(&out, &errOut)
+		x.providers, x.wired = a.open, nil
+		if code := x.run(t.Context(), append(args, "--config", filepath.Join(a.dir, defaultConfigFile))); code != want {
+			t.Fatalf("%v ends with %d\n%s%s", args, code, &out, &errOut)
+		}
+		told := errOut.String()
+		if out.Len() > 0 {
+			if err := os.WriteFile(filepath.Join(a.work, "bump.patch"), out.Bytes(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			a.git("apply", "bump.patch")
+			a.git("rm", "-q", "--cached", "--ignore-unmatch", "bump.patch")
+			if err := os.Remove(filepath.Join(a.work, "bump.patch")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return told
+	}
+	if told := run(0, "bump", "--template", "ecommerce", "main"); !strings.Contains(told, "deploys main already") {
+		t.Error(told)
+	}
+	if told := run(1, "bump", "--template", "ecommerce", "v9"); !strings.Contains(told, "has no branch and no tag v9") {
+		t.Error(told)
+	}
+	if told := run(1, "bump", "--template", "../clients/demoshop", "v9"); !strings.Contains(told, "there is no template") {
+		t.Error(told)
+	}
+	run(2, "bump", "main")
+	if told := run(0, "bump", "--template", "ecommerce", "--pin", "main"); !strings.Contains(told, "main is commit "+second) || !strings.Contains(told, "it is followed by demoshop") {
+		t.Error(told)
+	}
+	a.git("commit", "-qam", "Deploy what main is now")
+	a.push()
+	if code, out := a.pass(); code != 0 {
+		t.Fatalf("it ends with %d\n%s", code, out)
+	}
+	if sites := a.vendor.Sites(); sites[0].Deployments != 2 || !strings.Contains(sites[0].Script.Text(), second) {
+		t.Errorf("%d deployments\n%s", sites[0].Deployments, sites[0].Script.Text())
 	}
 }
 

@@ -19,6 +19,7 @@
 //	survey.go   how a look sees: one listing a provider, single reads within a budget
 //	mend.go     a pass that puts back what two looks found changed
 //	drift.go    what is not as recorded, now; adoptdrift.go makes a change of it, adoptproof.go checks that
+//	sources.go  what a ref means; bump.go  a change of a template that deploys another one
 //	rebuild.go  a lost state, made anew from Git and marks (package rebuild decides)
 //	restored.go an older state that was put back, compared before anything acts on it
 //	witness.go  what the providers show of ours, read only
