@@ -114,7 +114,7 @@ func (e *Engine) plan(ctx context.Context, out *Judgement, wishes []manifest.Eff
 	sideBySide(len(prints), func(i int) { prints[i] = plan.StepPrint(p.Steps[i]) })
 	told := report.Printed(p, prints, g.names())
 	out.Fingerprint, out.Changes, out.Problems = told.Fingerprint, told.Changes, append(out.Problems, told.Problems...)
-	out.Shown = bound(p.Steps, prints)
+	out.Shown, out.Sources = bound(p.Steps, prints), g.resolved()
 	return g, nil
 }
 

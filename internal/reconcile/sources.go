@@ -62,6 +62,9 @@ func (e *Engine) source(ctx context.Context, m *member, eff manifest.Effective) 
 		return nil, nil
 	}
 	commit := m.builtFrom(eff.Source)
+	if r := c.Review; commit == "" && r != nil {
+		commit = r.Sources[spec] // what was reviewed, though a branch has moved since
+	}
 	if commit == "" && spec != "" && e.ResolveRef != nil {
 		commit, err = e.ResolveRef(ctx, eff.Source.Repository, eff.Source.Ref)
 		var bad lasting
@@ -74,8 +77,28 @@ func (e *Engine) source(ctx context.Context, m *member, eff manifest.Effective) 
 			return nil, fmt.Errorf("%s: %w", eff.SourceAt, err)
 		}
 	}
-	c.SourceSpec, c.SourceCommit = spec, commit
+	c.SourceSpec, c.SourceCommit, m.resolved = spec, commit, true
 	return nil, nil
+}
+
+// maxResolved is how many repositories and refs of a pull request are kept with their commits.
+const maxResolved = 200
+
+// resolved are the commits of the group that are not on record yet, by what they were
+// resolved from.
+func (g *group) resolved() map[string]string {
+	var out map[string]string
+	for _, m := range g.members {
+		spec, commit := m.client.SourceSpec, m.client.SourceCommit
+		if !m.resolved || spec == "" || commit == "" || len(out) >= maxResolved {
+			continue
+		}
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[spec] = commit
+	}
+	return out
 }
 
 // builtFrom is the commit that a release that we still have was built from under the same
