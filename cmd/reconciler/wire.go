@@ -420,7 +420,11 @@ func (p *program) schedules(c Config) []daemon.Schedule {
 			for _, g := range gone {
 				p.log.Info("purged", "what", g)
 			}
-			return err
+			n, e := p.engine.PruneSecrets(ctx)
+			if n > 0 {
+				p.log.Info("outdated versions of secrets are forgotten", "versions", n)
+			}
+			return errors.Join(err, e)
 		}},
 		{Name: "drift", Spec: c.Schedules.Drift, Run: p.watchDrift, Remember: true, Looks: true},
 		{Name: "deliver", Spec: "@every 1s", Run: p.deliver},

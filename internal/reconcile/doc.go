@@ -10,7 +10,7 @@
 //	settle.go   what an earlier pass left open: uncertain writes, half a rollback
 //	ops.go      what people ask for: approve, retry, pause, resume, purge
 //	secrets.go  secrets that are set, and who uses them; refresh.go  what sources outside have,
-//	            secretowners.go  and whose it is
+//	            secretowners.go  and whose it is, prune.go  versions that nothing is made of any more
 //	preview.go  plans that nobody runs
 //	side.go     what can be worked out for many clients at a time
 //	view.go     what people are shown
