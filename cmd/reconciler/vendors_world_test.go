@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -323,7 +324,7 @@ func atVercel(name string, more ...string) string {
 // settle applies until these are active, and lets time pass in between.
 func (f *fleet) settle(names ...string) {
 	f.t.Helper()
-	const tries = 8
+	const tries = 16
 	for n := range tries {
 		v := f.apply()
 		left := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return rowOf(v, name).Status == string(state.StatusActive) })
@@ -435,3 +436,5 @@ func (f *fleet) plantAtVendors() {
 }
 
 func (f *fleet) zone() string { return "023e105f4ecef8ad9ca31a8372d0c353" }
+
+func readerOf(body []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(body)) }
