@@ -35,8 +35,10 @@ type vendors struct {
 
 // outage is a vendor that is left alone for a moment.
 type outage struct {
+	name  string
 	since time.Time
 	why   string
+	shut  bool // it answers, and does not let us in
 }
 
 func newVendors() *vendors {
@@ -65,8 +67,12 @@ func (v *vendors) notices() []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var out []string
-	for name, o := range v.down {
-		out = append(out, fmt.Sprintf("%s does not answer since %s: %s; clients that need it wait, the others go on", name, o.since.UTC().Format("2 January 15:04 MST"), o.why))
+	for _, o := range v.down {
+		what := "does not answer"
+		if o.shut {
+			what = "does not let us in"
+		}
+		out = append(out, fmt.Sprintf("%s %s since %s: %s; clients that need it wait, the others go on", o.name, what, o.since.UTC().Format("2 January 15:04 MST"), o.why))
 	}
 	slices.Sort(out)
 	return out
@@ -74,18 +80,28 @@ func (v *vendors) notices() []string {
 
 // changed is told once when a vendor stops to answer, and once when it is back.
 func (p *program) changed(name string, back bool, why string) {
+	p.note(name, outage{name: name, since: p.now(), why: why}, back, "provider does not answer")
+}
+
+// barred is told once when a vendor stops to accept our credentials, and once when it does
+// again.
+func (p *program) barred(name string, back bool, why string) {
+	p.note(name+" credentials", outage{name: name, since: p.now(), why: why, shut: true}, back, "provider does not let us in")
+}
+
+func (p *program) note(key string, o outage, back bool, what string) {
 	p.vendors.mu.Lock()
 	defer p.vendors.mu.Unlock()
 	if back {
-		since := p.vendors.down[name].since
-		delete(p.vendors.down, name)
-		p.vendors.up.WithLabelValues(name).Set(1)
-		p.log.Info("provider is back", "provider", name, "after", p.now().Sub(since).Round(time.Second))
+		since := p.vendors.down[key].since
+		delete(p.vendors.down, key)
+		p.vendors.up.WithLabelValues(o.name).Set(1)
+		p.log.Info("provider is back", "provider", o.name, "after", o.since.Sub(since).Round(time.Second))
 		return
 	}
-	p.vendors.down[name] = outage{p.now(), why}
-	p.vendors.up.WithLabelValues(name).Set(0)
-	p.log.Warn("provider does not answer", "provider", name, "why", why)
+	p.vendors.down[key] = o
+	p.vendors.up.WithLabelValues(o.name).Set(0)
+	p.log.Warn(what, "provider", o.name, "why", o.why)
 }
 
 // limit is how many requests a vendor allows one credential in a window, as it publishes.
@@ -94,6 +110,9 @@ type limit struct {
 	window time.Duration
 	byCall bool // it has one for each call, which the provider keeps to
 }
+
+// quickOpen is how long a vendor that does not answer is left alone in tests, which do not wait.
+const quickOpen = 100 * time.Millisecond
 
 // vendorHTTP is the client for one credential at a vendor. All of its requests go through one
 // transport, that keeps to the limit.
@@ -116,7 +135,11 @@ func (p *program) vendorHTTP(name string, l limit) (*http.Client, error) {
 	p.vendors.up.WithLabelValues(name).Set(1)
 	base = httpapi.NewBase(base)
 	p.closers = append(p.closers, func() error { base.CloseIdleConnections(); return nil })
-	return httpapi.NewHTTP(httpapi.NewTransport(httpapi.Options{Provider: name, Base: base, Now: p.now,
+	var open time.Duration
+	if p.quick {
+		open = quickOpen
+	}
+	return httpapi.NewHTTP(httpapi.NewTransport(httpapi.Options{Provider: name, Base: base, Now: p.now, OpenFor: open,
 		Jitter: func(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2+1) },
 		Most:   l.most, Window: l.window, ByCall: l.byCall, Changed: p.changed, Observed: p.vendors.observed}), vendorTimeout), nil
 }

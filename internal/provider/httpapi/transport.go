@@ -42,6 +42,8 @@ type Options struct {
 	// ByCall says that the vendor's limits are for each call by itself: one that is used up
 	// stops no other, and who asks keeps to them.
 	ByCall bool
+	// OpenFor is how long a vendor that does not answer is left alone; 0: 30 s.
+	OpenFor time.Duration
 	// Changed is told once when a vendor is given up for a while, and once when it is back.
 	// nil: nobody listens.
 	Changed func(provider string, back bool, why string)
@@ -95,15 +97,18 @@ func NewTransport(o Options) *Transport {
 	if o.AtOnce == 0 {
 		o.AtOnce = atOnceDefault
 	}
+	if o.OpenFor == 0 {
+		o.OpenFor = openFor
+	}
 	t := &Transport{o: o, turns: &turns{now: o.Now, atOnce: o.AtOnce, most: o.Most, window: o.Window, longest: longestWait}}
 	t.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		Name: o.Provider, MaxRequests: 1, Timeout: openFor,
+		Name: o.Provider, MaxRequests: 1, Timeout: o.OpenFor,
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresToOpen },
 		OnStateChange: func(_ string, from, to gobreaker.State) {
 			switch { // half-open and open again is no news
 			case o.Changed == nil:
 			case from == gobreaker.StateClosed && to == gobreaker.StateOpen:
-				o.Changed(o.Provider, false, fmt.Sprintf("%d requests in a row failed; it is asked again in %s", failuresToOpen, openFor))
+				o.Changed(o.Provider, false, fmt.Sprintf("%d requests in a row failed; it is asked again in %s", failuresToOpen, o.OpenFor))
 			case to == gobreaker.StateClosed:
 				o.Changed(o.Provider, true, "it answers again")
 			}
@@ -157,7 +162,7 @@ func (t *Transport) once(r *http.Request, try int) (*http.Response, error) {
 	defer leave()
 	done, err := t.breaker.Allow()
 	if err != nil {
-		return nil, t.unsent(r, &provider.Error{Kind: provider.Transient, Provider: t.o.Provider, Message: "it did not answer lately and is left alone for a moment", Until: t.o.Now().Add(openFor), Err: err})
+		return nil, t.unsent(r, &provider.Error{Kind: provider.Transient, Provider: t.o.Provider, Message: "it did not answer lately and is left alone for a moment", Until: t.o.Now().Add(t.o.OpenFor), Err: err})
 	}
 	began := t.o.Now()
 	a, err := t.o.Base.RoundTrip(r)
