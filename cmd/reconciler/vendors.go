@@ -111,8 +111,8 @@ type limit struct {
 	byCall bool // it has one for each call, which the provider keeps to
 }
 
-// quickOpen is how long a vendor that does not answer is left alone in tests, which do not wait.
-const quickOpen = 100 * time.Millisecond
+// quickly is how much faster than the machine's clock waits for vendors pass in tests.
+const quickly = 200
 
 // vendorHTTP is the client for one credential at a vendor. All of its requests go through one
 // transport, that keeps to the limit.
@@ -135,11 +135,11 @@ func (p *program) vendorHTTP(name string, l limit) (*http.Client, error) {
 	p.vendors.up.WithLabelValues(name).Set(1)
 	base = httpapi.NewBase(base)
 	p.closers = append(p.closers, func() error { base.CloseIdleConnections(); return nil })
-	var open time.Duration
+	var short func(time.Duration) time.Duration
 	if p.quick {
-		open = quickOpen
+		short, l.most = func(d time.Duration) time.Duration { return d / quickly }, 0
 	}
-	return httpapi.NewHTTP(httpapi.NewTransport(httpapi.Options{Provider: name, Base: base, Now: p.now, OpenFor: open,
+	return httpapi.NewHTTP(httpapi.NewTransport(httpapi.Options{Provider: name, Base: base, Now: p.now, Real: short,
 		Jitter: func(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2+1) },
 		Most:   l.most, Window: l.window, ByCall: l.byCall, Changed: p.changed, Observed: p.vendors.observed}), vendorTimeout), nil
 }

@@ -42,8 +42,8 @@ type Options struct {
 	// ByCall says that the vendor's limits are for each call by itself: one that is used up
 	// stops no other, and who asks keeps to them.
 	ByCall bool
-	// OpenFor is how long a vendor that does not answer is left alone; 0: 30 s.
-	OpenFor time.Duration
+	// Real is how long a wait takes by the machine's clock, where Now is another one; nil: as long.
+	Real func(time.Duration) time.Duration
 	// Changed is told once when a vendor is given up for a while, and once when it is back.
 	// nil: nobody listens.
 	Changed func(provider string, back bool, why string)
@@ -97,18 +97,18 @@ func NewTransport(o Options) *Transport {
 	if o.AtOnce == 0 {
 		o.AtOnce = atOnceDefault
 	}
-	if o.OpenFor == 0 {
-		o.OpenFor = openFor
+	if o.Real == nil {
+		o.Real = func(d time.Duration) time.Duration { return d }
 	}
-	t := &Transport{o: o, turns: &turns{now: o.Now, atOnce: o.AtOnce, most: o.Most, window: o.Window, longest: longestWait}}
+	t := &Transport{o: o, turns: &turns{now: o.Now, real: o.Real, atOnce: o.AtOnce, most: o.Most, window: o.Window, longest: longestWait}}
 	t.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		Name: o.Provider, MaxRequests: 1, Timeout: o.OpenFor,
+		Name: o.Provider, MaxRequests: 1, Timeout: o.Real(openFor),
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresToOpen },
 		OnStateChange: func(_ string, from, to gobreaker.State) {
 			switch { // half-open and open again is no news
 			case o.Changed == nil:
 			case from == gobreaker.StateClosed && to == gobreaker.StateOpen:
-				o.Changed(o.Provider, false, fmt.Sprintf("%d requests in a row failed; it is asked again in %s", failuresToOpen, o.OpenFor))
+				o.Changed(o.Provider, false, fmt.Sprintf("%d requests in a row failed; it is asked again in %s", failuresToOpen, openFor))
 			case to == gobreaker.StateClosed:
 				o.Changed(o.Provider, true, "it answers again")
 			}
@@ -138,7 +138,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			r = r.Clone(r.Context())
 			r.Body = body
 		}
-		timer := time.NewTimer(wait)
+		timer := time.NewTimer(t.o.Real(wait))
 		select {
 		case <-timer.C:
 		case <-r.Context().Done():
@@ -162,7 +162,7 @@ func (t *Transport) once(r *http.Request, try int) (*http.Response, error) {
 	defer leave()
 	done, err := t.breaker.Allow()
 	if err != nil {
-		return nil, t.unsent(r, &provider.Error{Kind: provider.Transient, Provider: t.o.Provider, Message: "it did not answer lately and is left alone for a moment", Until: t.o.Now().Add(t.o.OpenFor), Err: err})
+		return nil, t.unsent(r, &provider.Error{Kind: provider.Transient, Provider: t.o.Provider, Message: "it did not answer lately and is left alone for a moment", Until: t.o.Now().Add(openFor), Err: err})
 	}
 	began := t.o.Now()
 	a, err := t.o.Base.RoundTrip(r)
