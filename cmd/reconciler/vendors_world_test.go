@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -222,7 +223,7 @@ func (f *fleet) open(t *testing.T, k kindness) {
 	f.ploi, errs[1] = ploisim.New(ploisim.Options{Now: f.now, Work: k.work, Write: k.work, BuildTime: k.build, Lag: k.lag, Token: f.env["PLOI_API_TOKEN"],
 		DNS: func(host string) []string { return f.cloudflare.Answers("A", host) }})
 	f.vercel, errs[2] = vercelsim.New(vercelsim.Options{Now: f.now, Token: f.env["VERCEL_API_TOKEN"], Team: agencyTeam, Lag: k.lag, BuildTime: k.build, PointTime: k.work})
-	f.railway, errs[3] = railwaysim.New(railwaysim.Options{Now: f.now, Lag: lag, Token: f.env["RAILWAY_API_KEY"], BuildTime: max(k.build, time.Millisecond)})
+	f.railway, errs[3] = railwaysim.New(railwaysim.Options{Now: f.now, Lag: lag, Token: f.env["RAILWAY_API_KEY"], BuildTime: cmp.Or(k.build, -1)})
 	f.resend, errs[4] = resendsim.New(resendsim.Options{Now: f.now, Lag: k.lag, Token: f.env["RESEND_API_KEY"], Domains: map[string]string{agencyZone: "verified"}})
 	if err := errors.Join(errs[:]...); err != nil {
 		t.Fatal(err)
