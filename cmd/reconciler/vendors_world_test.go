@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,16 +20,8 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/contract"
 	"github.com/compassdigital/reconciler/internal/manifest"
-	"github.com/compassdigital/reconciler/internal/provider"
-	cloudflaresim "github.com/compassdigital/reconciler/internal/provider/cloudflare/simulated"
 	"github.com/compassdigital/reconciler/internal/provider/httpapi"
-	ploisim "github.com/compassdigital/reconciler/internal/provider/ploi/simulated"
 	"github.com/compassdigital/reconciler/internal/provider/railway"
-	railwaysim "github.com/compassdigital/reconciler/internal/provider/railway/simulated"
-	resendsim "github.com/compassdigital/reconciler/internal/provider/resend/simulated"
-	"github.com/compassdigital/reconciler/internal/provider/vercel"
-	vercelsim "github.com/compassdigital/reconciler/internal/provider/vercel/simulated"
-	"github.com/compassdigital/reconciler/internal/simulator"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -48,22 +37,8 @@ const (
 // look-alikes everywhere.
 type fleet struct {
 	*world
-	ploi       *ploisim.Vendor
-	vercel     *vercelsim.Vercel
-	railway    *railwaysim.Railway
-	cloudflare *cloudflaresim.Vendor
-	resend     *resendsim.Resend
-	faults     map[string]*simulator.Faults // by vendor
-	sent       *exchanges
-	likes      func() map[string]string // look-alikes as they are now
-}
-
-// kindness is how unkind the vendors are; its zero value is as kind as they get.
-type kindness struct {
-	lag   time.Duration // of lists
-	work  time.Duration // of what is done in the background
-	build time.Duration
-	haste int64 // of the clock; 0: the usual
+	*vendorSet
+	sent *exchanges
 }
 
 // exchanges are the requests that came to the vendors, in the order in which they came.
@@ -197,7 +172,7 @@ func newFleet(t *testing.T, k kindness, files map[string]string) *fleet {
 	for path, text := range files {
 		all[path] = text
 	}
-	f := &fleet{world: newBareWorld(t, all), faults: map[string]*simulator.Faults{}, sent: &exchanges{}}
+	f := &fleet{world: newBareWorld(t, all), sent: &exchanges{}}
 	f.clock.haste = k.haste
 	f.open(t, k)
 	f.public = f.lookUp
@@ -206,7 +181,7 @@ func newFleet(t *testing.T, k kindness, files map[string]string) *fleet {
 		p.engine.ResolveRef = resolved
 	}
 	f.configure("")
-	f.plantAtVendors()
+	f.wantLikes(t)
 	return f
 }
 
@@ -217,22 +192,12 @@ func resolved(_ context.Context, _, ref string) (string, error) {
 
 func (f *fleet) open(t *testing.T, k kindness) {
 	t.Helper()
-	lag := func() time.Duration { return k.lag }
-	var errs [5]error
-	f.cloudflare, errs[0] = cloudflaresim.New(cloudflaresim.Options{Now: f.now, Lag: lag, Token: f.env["CLOUDFLARE_API_TOKEN"], Calls: -1, Zones: []cloudflaresim.Zone{{ID: "023e105f4ecef8ad9ca31a8372d0c353", Name: agencyZone, Account: "agency"}}})
-	f.ploi, errs[1] = ploisim.New(ploisim.Options{Now: f.now, Work: k.work, Write: k.work, BuildTime: k.build, Lag: k.lag, Token: f.env["PLOI_API_TOKEN"],
-		DNS: func(host string) []string { return f.cloudflare.Answers("A", host) }})
-	f.vercel, errs[2] = vercelsim.New(vercelsim.Options{Now: f.now, Token: f.env["VERCEL_API_TOKEN"], Team: agencyTeam, Lag: k.lag, BuildTime: k.build, PointTime: k.work})
-	f.railway, errs[3] = railwaysim.New(railwaysim.Options{Now: f.now, Lag: lag, Token: f.env["RAILWAY_API_KEY"], BuildTime: cmp.Or(k.build, -1)})
-	f.resend, errs[4] = resendsim.New(resendsim.Options{Now: f.now, Lag: k.lag, Token: f.env["RESEND_API_KEY"], Domains: map[string]string{agencyZone: "verified"}})
-	if err := errors.Join(errs[:]...); err != nil {
+	var err error
+	if f.vendorSet, err = newVendorSet(f.now, k, agencyZone, f.env); err != nil {
 		t.Fatal(err)
 	}
 	paper := papersOf(t)
-	for name, v := range map[string]struct {
-		api  http.Handler
-		path string
-	}{"cloudflare": {f.cloudflare, "/client/v4"}, "ploi": {f.ploi.Plain(), "/api"}, "vercel": {f.vercel, ""}, "railway": {f.railway, "/graphql/v2"}, "resend": {f.resend, ""}} {
+	for name, v := range f.apis() {
 		judged := paper[name].Handler(v.api)
 		if name == "cloudflare" {
 			zones := paper["zones"].Handler(v.api)
@@ -245,10 +210,9 @@ func (f *fleet) open(t *testing.T, k kindness) {
 				zones.ServeHTTP(w, r)
 			})
 		}
-		f.faults[name] = &simulator.Faults{}
 		server := httptest.NewServer(f.sent.note(name, f.now, f.faults[name].Handler(judged)))
 		t.Cleanup(server.Close)
-		f.env["RECONCILER_PROVIDERS_"+strings.ToUpper(name)+"_API_URL"] = server.URL + v.path
+		f.env[apiVariable(name)] = server.URL + v.path
 	}
 	f.env["RECONCILER_PROVIDERS_VERCEL_TEAM_ID"] = agencyTeam
 	f.env["RECONCILER_PROVIDERS_PLOI_SERVER_ID"] = "1"
@@ -283,24 +247,6 @@ schedules: {drift: "@every 24h", health: "@every 24h", purge: "@every 24h"}
 // lookUp is the world's DNS: what Cloudflare's name servers say.
 func (f *fleet) lookUp(_ context.Context, recordType, name string) ([]string, error) {
 	return f.cloudflare.Answers(recordType, name), nil
-}
-
-// visit asks for a page as a visitor does: where DNS leads, over HTTPS. Addresses of the
-// vendors' own lead to them.
-func (f *fleet) visit(host, path string) (int, string) {
-	front := f.vercel.Front()
-	switch to := f.cloudflare.Answers("A", host); {
-	case strings.HasSuffix(host, ".vercel.app"):
-	case len(to) == 0 && strings.HasSuffix(host, agencyZone):
-		return 0, "no such name"
-	case len(to) == 0 || slices.Contains(to, ploiServer):
-		front = f.ploi.Front()
-	}
-	r := httptest.NewRequest(http.MethodGet, path, nil)
-	r.Host = host
-	w := httptest.NewRecorder()
-	front.ServeHTTP(w, r)
-	return w.Code, w.Body.String()
 }
 
 // probe is the health check from outside.
@@ -342,100 +288,16 @@ func (f *fleet) settle(names ...string) {
 	}
 }
 
-// plantAtVendors puts objects into every vendor that look like ours: unmarked, and marked by
-// another installation. They are byte-equal when the test ends (S54).
-func (f *fleet) plantAtVendors() {
-	f.t.Helper()
-	theirs := provider.Mark{Installation: "ffffffff", Client: "demoshop-ffffff", Generation: 1}
-	look := "demoshop-ffffff-ffffffff"
-	sites := []int{f.ploi.Seed("demoshop-ffffff-0badcafe.reconciler.internal", "APP=1\n", "git pull\n"),
-		f.ploi.Seed(look+".reconciler.internal", "RECONCILER_MARK='"+theirs.Text()+"'\nAPP=2\n", "git pull\n")}
-	for _, r := range []cloudflaresim.Record{
-		{Type: "TXT", Name: "demoshop." + agencyZone, Content: "by hand"},
-		{Type: "MX", Name: "demoshop." + agencyZone, Content: "mx.example", Priority: new(int)},
-		{Type: "A", Name: "old." + agencyZone, Content: ploiServer, Comment: theirs.Text()},
-		{Type: "TXT", Name: "demoshop." + agencyZone, Content: "theirs", Comment: theirs.Text()},
-	} {
-		r.Zone = f.zone()
-		if _, err := f.cloudflare.Add(r); err != nil {
-			f.t.Fatal(err)
-		}
-	}
-	before := f.sent.len()
-	client := httpapi.NewHTTP(&http.Transport{DisableKeepAlives: true}, time.Minute)
-	v := vercel.New(vercel.Options{Token: state.NewSecret(f.env["VERCEL_API_TOKEN"]), Team: agencyTeam, URL: f.env["RECONCILER_PROVIDERS_VERCEL_API_URL"], HTTP: client, Now: f.now})
-	r, err := railway.New(railway.Options{Token: state.NewSecret(f.env["RAILWAY_API_KEY"]), URL: f.env["RECONCILER_PROVIDERS_RAILWAY_API_URL"], HTTP: client, Now: f.now, Sleep: f.clock.Sleep})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	in := func(pairs ...string) (out []provider.Input) {
-		for n := 0; n < len(pairs); n += 2 {
-			out = append(out, provider.Input{Name: pairs[n], Text: pairs[n+1]})
-		}
-		return out
-	}
-	for _, mark := range []provider.Mark{{}, theirs} {
-		name := look + "-" + mark.Installation + "x"
-		wish := func(kind state.Kind, inputs []provider.Input) provider.Wish {
-			return provider.Wish{Ref: state.Ref{Client: mark.Client, Kind: kind, Name: "main"}, Name: name, Mark: mark, Inputs: inputs}
-		}
-		if _, err := v.Create(f.t.Context(), wish(state.KindSite, in("label", "demoshop", "repository", "compassdigital/storefront", "runtime", "", "server", ""))); err != nil {
-			f.t.Fatal(err)
-		}
-	}
-	database := provider.Wish{Ref: state.Ref{Client: theirs.Client, Kind: state.KindDatabase, Name: "main"}, Name: look, Mark: theirs, Inputs: in("access", "public", "disabled", "", "schema", "ecommerce")}
-	if _, err := r.Create(f.t.Context(), database); err != nil {
-		f.t.Fatal(err)
-	}
-	byHand := httptest.NewRequest(http.MethodPost, "/graphql/v2", strings.NewReader(`{"query":"mutation { projectCreate(input: {name: \"`+look+`-x\"}) { id } }"}`))
-	byHand.Header.Set("Authorization", "Bearer "+f.env["RAILWAY_API_KEY"])
-	f.railway.ServeHTTP(httptest.NewRecorder(), byHand)
-	f.sent.mu.Lock()
-	f.sent.all = f.sent.all[:before]
-	f.sent.mu.Unlock()
-	f.likes = func() map[string]string {
-		out := map[string]string{}
-		put := func(name string, is any) {
-			data, err := json.Marshal(is)
-			if err != nil {
-				f.t.Fatal(err)
-			}
-			out[name] = string(data)
-		}
-		for _, s := range f.ploi.Sites() {
-			if slices.Contains(sites, s.ID) {
-				put("ploi site "+s.Domain, s)
-			}
-		}
-		for _, p := range f.railway.Projects() {
-			if strings.HasPrefix(p.Name, look) {
-				put("railway project "+p.Name, p)
-			}
-		}
-		for _, c := range f.cloudflare.Records(f.zone()) {
-			if c.Comment == "" || strings.Contains(c.Comment, theirs.Installation) {
-				put("cloudflare record "+c.ID, c)
-			}
-		}
-		for _, mark := range []string{"", theirs.Installation} {
-			put("vercel project "+mark, f.vercel.Snapshot(look+"-"+mark+"x"))
-		}
-		return out
-	}
+// wantLikes wants the look-alikes to be byte-equal when the test ends (S54).
+func (f *fleet) wantLikes(t *testing.T) {
+	t.Helper()
 	was := f.likes()
 	if len(was) != 10 {
-		f.t.Fatalf("%d look-alikes", len(was))
+		t.Fatalf("%d look-alikes", len(was))
 	}
-	f.t.Cleanup(func() {
-		is := f.likes()
-		for name, text := range was {
-			if is[name] != text {
-				f.t.Errorf("S54: %s was\n%s\nand is\n%s", name, text, is[name])
-			}
+	t.Cleanup(func() {
+		for _, changed := range likesChanged(was, f.likes()) {
+			t.Errorf("S54: %s", changed)
 		}
 	})
 }
-
-func (f *fleet) zone() string { return "023e105f4ecef8ad9ca31a8372d0c353" }
-
-func readerOf(body []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(body)) }
