@@ -194,6 +194,8 @@ func killWorld(t *testing.T, seed uint64, count *crashCount) {
 		spec.Lag, spec.Builds = 4*time.Second, 2
 	case 2:
 		spec.Builds = 1
+	case 3:
+		spec.Vendors = map[string]string{}
 	}
 	w := newCrashWorld(t, seed, spec)
 	k := &killer{w: w, count: count, busy: 150 * time.Millisecond, writes: 12}

@@ -47,7 +47,7 @@ func TestS24OverVendors(t *testing.T) {
 				}})
 			}
 			f.commit(map[string]string{"clients/a.yaml": client(c.from, "a"), "clients/b.yaml": client(c.to, "b", alias, "settings: {breakBuild: true}")})
-			if r := rowOf(f.apply(), "b"); c.to("x") == atPloi("x") && r.Status != string(state.StatusFailed) { // the simulated Vercel builds all
+			if r := rowOf(f.apply(), "b"); r.Status != string(state.StatusFailed) {
 				t.Errorf("b is %s: %s", r.Status, r.Because)
 			}
 			f.commit(map[string]string{"clients/b.yaml": client(c.to, "b", alias)})

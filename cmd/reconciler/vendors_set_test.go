@@ -66,14 +66,42 @@ func newVendorSet(now func() time.Time, k kindness, zone string, env map[string]
 	var errs [5]error
 	f.cloudflare, errs[0] = cloudflaresim.New(cloudflaresim.Options{Now: now, Lag: lag, Token: env["CLOUDFLARE_API_TOKEN"], Calls: -1, Zones: []cloudflaresim.Zone{{ID: f.zone(), Name: zone, Account: "agency"}}})
 	f.ploi, errs[1] = ploisim.New(ploisim.Options{Now: now, Work: k.work, Write: k.work, BuildTime: k.build, Lag: k.lag, Token: env["PLOI_API_TOKEN"],
-		DNS: func(host string) []string { return f.cloudflare.Answers("A", host) }})
-	f.vercel, errs[2] = vercelsim.New(vercelsim.Options{Now: now, Token: env["VERCEL_API_TOKEN"], Team: agencyTeam, Lag: k.lag, BuildTime: k.build, PointTime: k.work})
+		Build: buildAtPloi, DNS: func(host string) []string { return f.cloudflare.Answers("A", host) }})
+	f.vercel, errs[2] = vercelsim.New(vercelsim.Options{Now: now, Token: env["VERCEL_API_TOKEN"], Team: agencyTeam, Lag: k.lag, BuildTime: k.build, PointTime: k.work, Fails: brokenAtVercel, Serve: serveAtVercel})
 	f.railway, errs[3] = railwaysim.New(railwaysim.Options{Now: now, Lag: lag, Token: env["RAILWAY_API_KEY"], BuildTime: cmp.Or(k.build, -1)})
 	f.resend, errs[4] = resendsim.New(resendsim.Options{Now: now, Lag: k.lag, Token: env["RESEND_API_KEY"], Domains: map[string]string{zone: "verified"}})
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
 	return f, f.plantLikes(now, env)
+}
+
+// currencyWord stands before what a site's STORE_CURRENCY was when it was built, on its page.
+const currencyWord = "STORE_CURRENCY="
+
+// buildAtPloi is what becomes of a deployment at Ploi.
+func buildAtPloi(_, script, env string) (log []string, fails bool) {
+	for line := range strings.Lines(env) {
+		if value, is := strings.CutPrefix(line, currencyWord); is {
+			log = append(log, currencyWord+strings.TrimSpace(value))
+		}
+	}
+	return log, strings.Contains(script+env, "breakBuild")
+}
+
+// brokenAtVercel says why a deployment at Vercel fails.
+func brokenAtVercel(d vercelsim.Served) string {
+	if strings.Contains(d.Env["RECONCILER_RELEASE"], "breakBuild") {
+		return "breakBuild is set"
+	}
+	return ""
+}
+
+// serveAtVercel is a page at Vercel.
+func serveAtVercel(d vercelsim.Served) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, "deployment %s\n%s%s\n", d.Deployment, currencyWord, d.Env["STORE_CURRENCY"]) // who asked may be gone
+	})
 }
 
 func vendorNames() []string { return []string{"cloudflare", "ploi", "railway", "resend", "vercel"} }
@@ -112,6 +140,20 @@ func (f *vendorSet) visit(host, path string) (int, string) {
 	w := httptest.NewRecorder()
 	front.ServeHTTP(w, r)
 	return w.Code, w.Body.String()
+}
+
+// projectID is the id of a project at Vercel.
+func (f *vendorSet) projectID(name string) string {
+	var all []map[string]any
+	if err := json.Unmarshal([]byte(f.vercel.Snapshot(name)), &all); err != nil || len(all) == 0 {
+		return ""
+	}
+	for _, key := range []string{"id", "ID"} {
+		if id, is := all[0][key].(string); is {
+			return id
+		}
+	}
+	return ""
 }
 
 // inProcess hands requests to the vendors without a network.
