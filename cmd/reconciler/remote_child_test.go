@@ -56,7 +56,7 @@ func remoteMain(socket string, args []string) int {
 	}
 	env := os.Getenv
 	if vendors != "" {
-		env = vendorEnv(env, vendors)
+		env, clock.haste = vendorEnv(env, vendors), 100 // they work in the background, and are waited for
 	}
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: env, now: clock.Now, sleep: wait,
 		providers: func(ctx context.Context, c Config) ([]provider.Provider, error) {
