@@ -277,7 +277,9 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 		if p.wrap != nil {
 			q = p.wrap(q)
 		}
-		q = provider.Conceal(provider.Heed(q, p.now), known) // nobody is asked before the time that it gave
+		q = provider.Heed(q, p.now) // nobody is asked before the time that it gave
+		q = provider.Bar(q, p.now, func(name string, back bool, why string) { p.barred(name, back, known.Redact(why)) })
+		q = provider.Conceal(q, known)
 		providers[i] = q
 		for k := range q.Traits() {
 			by[key{q.Name(), k}] = q
@@ -321,6 +323,9 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 		},
 	}
 	p.engine.Mail = p.mailer
+	if err := p.openRefs(c); err != nil {
+		return err
+	}
 	if err := p.openNotices(c, in.ID, find, known.Redact); err != nil {
 		return err
 	}
@@ -423,7 +428,11 @@ func (p *program) schedules(c Config) []daemon.Schedule {
 			for _, g := range gone {
 				p.log.Info("purged", "what", g)
 			}
-			return err
+			n, e := p.engine.PruneSecrets(ctx)
+			if n > 0 {
+				p.log.Info("outdated versions of secrets are forgotten", "versions", n)
+			}
+			return errors.Join(err, e)
 		}},
 		{Name: "drift", Spec: c.Schedules.Drift, Run: p.watchDrift, Remember: true, Looks: true},
 		{Name: "deliver", Spec: "@every 1s", Run: p.deliver},

@@ -26,7 +26,7 @@ const (
 	defaultProbe = time.Minute
 	// refreshTime is how long forgetting copies of pages may take: nothing depends on it.
 	refreshTime = 20 * time.Second
-	// maxLogLines of a deployment are kept.
+	// maxLogLines of one build are kept.
 	maxLogLines = 2000
 )
 

@@ -89,6 +89,7 @@ type story struct {
 	unmade    map[string]bool         // losses by name: whether nothing of the client was made then
 	still     map[state.ClientID]bool // who is paused in the pass that runs
 	overtaken map[state.ClientID]bool // who got a newer wish while its pass runs
+	gone      map[state.Ref]bool      // steps of the passes that run, by what they are about, that began when their client was removed
 	meddled   map[state.ClientID]bool // of whom a person changed something at a vendor
 	pulls     proposals
 	died      bool                    // and what is looked at now is what it left
@@ -274,6 +275,7 @@ func (s *story) start(t *testing.T) {
 			e.Runner.Emit = func(ev apply.Event) {
 				if ev.State == "running" {
 					s.newestWins(ev.Step)
+					s.begins(ev.Step)
 					s.shownBefore(ev.Step)
 					s.turns.yield("step " + ev.Step.Key())
 				}
@@ -1099,7 +1101,7 @@ func (s *story) passOne(id state.ClientID) { s.passAll([]state.ClientID{id}, nil
 // passAll passes clients of different groups at once, as the daemon's workers do, while
 // something else happens.
 func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
-	s.froze, s.still, s.overtaken = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
+	s.froze, s.still, s.overtaken, s.gone = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[state.Ref]bool{}
 	defer func() { s.froze, s.still, s.overtaken = nil, nil, map[state.ClientID]bool{} }()
 	for _, id := range ids {
 		for _, other := range s.engine.Group(id) {
