@@ -206,10 +206,12 @@ func TestResolverHostile(t *testing.T) {
 		"on and on": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, r.URL.String()+"x", http.StatusFound)
 		}, where + " sends us to another host, or on and on"},
-		"a page":        {func(w http.ResponseWriter, _ *http.Request) { write(w, "<h1>Log in</h1>") }, where + " is not a Git repository"},
-		"refused":       {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "say @everyone", http.StatusUnauthorized) }, where + " refuses our credentials (401)"},
-		"not there":     {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "say @everyone", http.StatusNotFound) }, where + " is not there, or may not be read (404)"},
-		"down":          {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "say @everyone", http.StatusServiceUnavailable) }, where + " answered 503: it is asked again | "},
+		"a page":    {func(w http.ResponseWriter, _ *http.Request) { write(w, "<h1>Log in</h1>") }, where + " is not a Git repository"},
+		"refused":   {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "say @everyone", http.StatusUnauthorized) }, where + " refuses our credentials (401)"},
+		"not there": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "say @everyone", http.StatusNotFound) }, where + " is not there, or may not be read (404)"},
+		"down": {func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "say @everyone", http.StatusServiceUnavailable)
+		}, where + " answered 503: it is asked again | "},
 		"its own error": {func(w http.ResponseWriter, _ *http.Request) { git(w); line(w, "ERR say @everyone\n") }, where + " does not answer as a Git repository"},
 		"no line": {func(w http.ResponseWriter, _ *http.Request) {
 			git(w)
