@@ -277,7 +277,9 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 		if p.wrap != nil {
 			q = p.wrap(q)
 		}
-		q = provider.Conceal(provider.Heed(q, p.now), known) // nobody is asked before the time that it gave
+		q = provider.Heed(q, p.now) // nobody is asked before the time that it gave
+		q = provider.Bar(q, p.now, func(name string, back bool, why string) { p.barred(name, back, known.Redact(why)) })
+		q = provider.Conceal(q, known)
 		providers[i] = q
 		for k := range q.Traits() {
 			by[key{q.Name(), k}] = q

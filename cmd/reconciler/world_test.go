@@ -45,6 +45,7 @@ type world struct {
 	now        func() time.Time
 	clock      *quickClock
 	public     external.Lookup // the world's DNS; nil: the machine's
+	wired      func(*program)  // as app's
 	env        map[string]string
 	server     *httptest.Server // of the repository
 	custom     func(*app)       // what the daemon has that commands have not; nil: nothing
@@ -107,6 +108,15 @@ func lines1(more []string) string {
 // newWorld makes an installation whose repository holds the template and these files.
 func newWorld(t testing.TB, files map[string]string) *world {
 	t.Helper()
+	w := newBareWorld(t, files)
+	w.configure("")
+	w.plantLookAlikes()
+	return w
+}
+
+// newBareWorld makes one without a configuration, and without embedded providers.
+func newBareWorld(t testing.TB, files map[string]string) *world {
+	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), calls: &calls{}, clock: &quickClock{}, env: map[string]string{}}
 	w.now = w.clock.Now
 	w.plantTokens()
@@ -128,8 +138,6 @@ func newWorld(t testing.TB, files map[string]string) *world {
 	w.server = server
 	w.url = server.URL + "/clients.git"
 	w.listen = ownAddress(t)
-	w.configure("")
-	w.plantLookAlikes()
 	w.work = filepath.Join(t.TempDir(), "clients")
 	w.git2(".", "clone", "-q", w.url, w.work)
 	t.Cleanup(w.wantNoLeak) // after the stop
@@ -167,7 +175,7 @@ providers: {embedded: {dir: ".", dns: "127.0.0.1:0"}}
 
 func (w *world) app(out, errOut io.Writer) *app {
 	return &app{in: strings.NewReader(""), out: out, err: errOut, now: w.now, env: func(k string) string { return w.env[k] }, wrap: w.calls.wrap,
-		public: w.public, sleep: w.clock.Sleep, quick: true, environ: w.environ}
+		public: w.public, wired: w.wired, sleep: w.clock.Sleep, quick: true, environ: w.environ}
 }
 
 // environ are the world's variables, and where programs are found.

@@ -150,7 +150,7 @@ func (e *Engine) leftOver(g *group, m *member, result apply.Result, at *apply.St
 // told once, and is looked for again with a growing pause.
 func (e *Engine) waiting(g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
 	n := m.client.Failures + 1
-	end := ending{status: m.client.Status, because: waitingFor(at.Err), waits: waitsOn(at.Err), at: e.later(n, at.RetryAt), word: "pending", audit: "waiting",
+	end := ending{status: m.client.Status, because: waitingFor(at.Err), waits: waitsOn(at.Err), at: e.soon(n, at.RetryAt, at.Err), word: "pending", audit: "waiting",
 		step: at.Step.Key(), change: func(c *state.Client) { c.Failures = n }}
 	var asked []string
 	for _, r := range result.Of(m.client.ID) {
@@ -365,13 +365,15 @@ func (m *member) resume() string {
 
 // waitFor ends a pass that goes on by itself later.
 func (e *Engine) waitFor(g *group, m *member, what string, err error) (Done, error) {
-	return e.goesOn(g, m, ending{because: what + ": " + sentence(err), waits: waitsOn(err)}, apply.RetryAt(err))
+	return e.goesOn(g, m, ending{because: what + ": " + sentence(err), waits: waitsOn(err), at: e.soon(m.client.Failures+1, apply.RetryAt(err), err)}, time.Time{})
 }
 
 // goesOn ends a pass with what keeps it from going on now; it does later, not before at.
 func (e *Engine) goesOn(g *group, m *member, end ending, at time.Time) (Done, error) {
 	n := m.client.Failures + 1
-	end.status, end.at, end.word = m.client.Status, e.later(n, at), "pending"
+	if end.status, end.word = m.client.Status, "pending"; end.at.IsZero() {
+		end.at = e.later(n, at)
+	}
 	end.change = func(c *state.Client) { c.Failures = n }
 	return e.finish(g, m, nil, end)
 }
@@ -414,6 +416,16 @@ func (e *Engine) waitForAll(g *group, what string, err error) (Done, error) {
 func (e *Engine) park(g *group, m *member, err error) (Done, error) {
 	return e.finish(g, m, nil, ending{status: state.StatusHeld, because: sentence(err), next: "settle it at the provider, then `reconciler retry " + m.client.Name + "`",
 		settled: true, word: "held", what: "held"})
+}
+
+// soon is later, where a provider that does not answer is waited for: it costs next to nothing to
+// ask it (the transport leaves it alone), and nobody sees that it is back but who asks.
+func (e *Engine) soon(n int, at time.Time, err error) time.Time {
+	next := e.later(n, at)
+	if most := e.Now().Add(maxAway); waitsOn(err) != "" && provider.KindOf(err) == provider.Transient && at.Before(most) && next.After(most) {
+		return most
+	}
+	return next
 }
 
 func (e *Engine) later(n int, at time.Time) time.Time {

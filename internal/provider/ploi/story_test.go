@@ -186,6 +186,24 @@ func TestOneThingAtATime(t *testing.T) {
 	}
 }
 
+// A repository that is being installed, by a call whose answer was lost, is waited for: to ask
+// for it again would be refused, and the client would fail for nothing.
+func TestS30ARepositoryThatIsBeingInstalledIsWaitedFor(t *testing.T) {
+	w := newWorld(t, simulated.Options{Work: 20 * time.Second})
+	w.faults.Add(simulator.Fault{Method: http.MethodPost, Path: "/api/servers/*/sites/*/repository", Do: simulator.LoseAnswer()})
+	x := siteWish("c00001")
+	o, err := w.p.Create(context.Background(), x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err = w.p.Update(context.Background(), o.ID, x); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.only(); s.Status != "active" || s.Repository == nil {
+		t.Errorf("the site is %s, its repository %v", s.Status, s.Repository)
+	}
+}
+
 // What people wrote into a .env stays byte for byte through all that is done to ours, and
 // two writes at once lose nothing.
 func TestForeignVariablesStay(t *testing.T) {
