@@ -69,7 +69,7 @@ func (p *Provider) Name() string { return Name }
 
 // Traits implements provider.Provider.
 func (p *Provider) Traits() map[state.Kind]provider.Traits {
-	return map[state.Kind]provider.Traits{state.KindAdmin: {Replace: []string{"collection", "database"}, UniqueName: true, ListLag: listLag,
+	return map[state.Kind]provider.Traits{state.KindAdmin: {Replace: []string{"collection", "database"}, Once: []string{"password", "url"}, UniqueName: true, ListLag: listLag,
 		ObserveCalls: 1, CreateCalls: 2, UpdateCalls: 1, DeleteCalls: 0}}
 }
 

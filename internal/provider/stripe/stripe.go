@@ -29,7 +29,7 @@ const URL = "https://api.stripe.com"
 const Version = "2026-08-26.dahlia"
 
 // KindPayments is the kind that this provider keeps: a client's account for taking money.
-const KindPayments = state.Kind("payments")
+const KindPayments = state.KindPayments
 
 // Left says what becomes of the account of a client that is removed.
 const Left = "the account at Stripe is left alone: it is its owner's, with its money and its history; close it there if it should go"
@@ -109,7 +109,7 @@ func (p *Provider) Name() string { return Name }
 // day only, and so is not said to be.
 func (p *Provider) Traits() map[state.Kind]provider.Traits {
 	return map[state.Kind]provider.Traits{KindPayments: {
-		Data: true, Marks: true, ListLag: listLag, ObserveCalls: 1, CreateCalls: 1, UpdateCalls: 2, DeleteCalls: 0,
+		Replace: []string{"country"}, Data: true, Marks: true, ListLag: listLag, ObserveCalls: 1, CreateCalls: 1, UpdateCalls: 2, DeleteCalls: 0,
 	}}
 }
 
