@@ -20,6 +20,12 @@
 //     Commands are set apart where the reader hands them over apart from the words.
 //   - No script runs on a page, none is needed, and nobody may frame it.
 //
+// /clients/NAME/payments leads the owner of a client's account for payments on to its keeper: to
+// an address that is made for that click, in no page, log or cache. It is the one path that lets
+// something be made elsewhere (that address), and is answered like all others: to this machine
+// only, and to a click on our own pages or an address that somebody entered. Whoever is led
+// here from another site is asked to click first.
+//
 // Event and Resume are the two ends of an event stream; no path serves one yet.
 //
 // It can not tell who asks behind a proxy: a proxy on this machine that passes

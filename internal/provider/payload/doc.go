@@ -7,7 +7,10 @@
 // its API path (`api`, /api) in its collection (`collection`, users). Nobody has a credential
 // at it but this user; there is no account and no token.
 //
-// Create asks `init`. A site without users gets one by `first-register`, sent once. Whose a
+// Create asks `init`. A site without users gets one by `first-register`, sent once, and then
+// sends him its mail for a forgotten password: the one that was made here nobody sees. That
+// the mail could not be asked for is said in the object's Message, and is no failure: whoever
+// has the mailbox asks for another one at the login. Whose a
 // user is who is there already only his password tells, which was made here and which nobody
 // else knows:
 //
@@ -57,6 +60,7 @@
 // Changing the address or the password of a user: Update makes no login, because it could not
 // tell a password that its owner changed from one that is to be changed. A new address is
 // Invalid; a new password changes nothing; ForgotPassword lets the site send its owner a mail.
+// The password and the address of the site count Once: later ones are no difference.
 // Deleting a user: he lives in the site's database, and goes and stays with it; Delete succeeds
 // without a call.
 // More than one user, roles, and collections whose users need more fields than these two.

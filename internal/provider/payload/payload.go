@@ -70,7 +70,7 @@ func (p *Provider) Name() string { return Name }
 // Traits implements provider.Provider.
 func (p *Provider) Traits() map[state.Kind]provider.Traits {
 	return map[state.Kind]provider.Traits{state.KindAdmin: {Replace: []string{"collection", "database"}, Once: []string{"password", "url"}, UniqueName: true, ListLag: listLag,
-		ObserveCalls: 1, CreateCalls: 2, UpdateCalls: 1, DeleteCalls: 0}}
+		ObserveCalls: 1, CreateCalls: 3, UpdateCalls: 1, DeleteCalls: 0}}
 }
 
 func fail(kind provider.ErrorKind, op, message string, cause error) *provider.Error {
@@ -172,7 +172,12 @@ func (p *Provider) Create(ctx context.Context, w provider.Wish) (provider.Object
 	if err != nil {
 		return provider.Object{}, err
 	}
-	return t.id.of(user).object(), nil
+	o := t.id.of(user).object()
+	var unsent *provider.Error
+	if errors.As(s.forgot(ctx, op, t.id.email), &unsent) { // he is there, and can ask for himself
+		o.Message = "the site may have sent no mail with the way to a password (" + unsent.Message + "): its owner asks for one at the login"
+	}
+	return o, nil
 }
 
 // Update implements provider.Provider. It changes nothing at the site: it says what of a wish

@@ -270,3 +270,30 @@ func TestForgotPassword(t *testing.T) {
 	wantKind(t, "nobody there", p.ForgotPassword(t.Context(), w.wish("site-1")), provider.Transient)
 	wantKind(t, "no address", p.ForgotPassword(t.Context(), w.wish("site-1", input("url", ""))), provider.Invalid)
 }
+
+// A new user gets the site's mail for a forgotten password. A site that sends none leaves that
+// to a person, and the user is there all the same.
+func TestCreateAsksForTheMail(t *testing.T) {
+	for name, c := range map[string]struct {
+		fault simulator.Effect
+		said  string
+	}{
+		"sent":     {said: ""},
+		"refused":  {simulator.Refuse(403, nil, `{}`), "sends nobody a new password (403)"},
+		"lost":     {simulator.LoseRequest(), "no answer of"},
+		"one line": {simulator.Refuse(500, nil, "<html>\n\x1b[31m</html>"), "answered 500"},
+	} {
+		w := start(t)
+		if name != "sent" {
+			w.faults.Add(simulator.Fault{Path: "/site-1/api/users/forgot-password", Do: c.fault})
+		}
+		o := create(t, w.open(), w.wish("site-1"))
+		users := w.site("site-1").Users()
+		if len(users) != 1 || users[0].MailedAt.IsZero() == (name == "sent") || o.Phase != provider.Ready {
+			t.Fatalf("%s: %+v, %+v", name, o, users)
+		}
+		if (o.Message == "") != (c.said == "") || !strings.Contains(o.Message, c.said) || strings.ContainsAny(o.Message, "\n\x1b") || strings.Contains(o.Message, testPassword) {
+			t.Errorf("%s: %q", name, o.Message)
+		}
+	}
+}

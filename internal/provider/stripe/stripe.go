@@ -31,9 +31,6 @@ const Version = "2026-08-26.dahlia"
 // KindPayments is the kind that this provider keeps: a client's account for taking money.
 const KindPayments = state.KindPayments
 
-// Left says what becomes of the account of a client that is removed.
-const Left = "the account at Stripe is left alone: it is its owner's, with its money and its history; close it there if it should go"
-
 // The verbs, as errors name them.
 const (
 	opObserve = "observe"
@@ -188,7 +185,7 @@ func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (prov
 	return a.object(), nil
 }
 
-// Delete implements provider.Provider: it calls nothing and succeeds. See Left.
+// Delete implements provider.Provider: it calls nothing and succeeds.
 func (p *Provider) Delete(ctx context.Context, kind state.Kind, _ string) error {
 	return p.ready(ctx, opDelete, kind)
 }
