@@ -159,8 +159,8 @@ func TestWhatCountsOnce(t *testing.T) {
 	if got := onlyWriting(plan.Calculate(input(release))); got != "create deployment, await deployment, probe deployment, update traffic, probe traffic" {
 		t.Errorf("a new release: %s", got)
 	}
-	mail := becomes(t, was, shop("shop", site(func(e *manifest.Effective) { e.Admin.Email = "new@shop.example" })))
-	if s := find(t, plan.Calculate(input(mail)), "update admin/main"); len(s.Fields) != 1 || s.Fields[0].Name != "email" {
-		t.Errorf("another address: %+v", s.Fields)
+	mail := becomes(t, was, shop("shop", site(func(e *manifest.Effective) { e.Admin.Email, e.AdminPanel.Path = "new@shop.example", "/manage" })))
+	if s := find(t, plan.Calculate(input(mail)), "update admin/main"); len(s.Fields) != 1 || s.Fields[0].Name != "path" {
+		t.Errorf("another address, too: %+v", s.Fields)
 	}
 }

@@ -43,7 +43,7 @@ func traits() map[string]map[state.Kind]state.Traits {
 		"external": {state.KindRecord: byHand, state.KindDatabase: byHand},
 		"mailbox":  {state.KindMail: base},
 		"postgres": {state.KindDatabase: with(func(t *state.Traits) { t.Data = true })},
-		"payload":  {state.KindAdmin: {Replace: []string{"database"}, Once: []string{"password", "url"}, UniqueName: true, ObserveCalls: 1, CreateCalls: 3, UpdateCalls: 1}},
+		"payload":  {state.KindAdmin: {Replace: []string{"database"}, Once: []string{"email", "password", "url"}, UniqueName: true, ObserveCalls: 1, CreateCalls: 3, UpdateCalls: 1}},
 		"stripe":   {state.KindPayments: {Data: true, Marks: true, Replace: []string{"country"}, ObserveCalls: 1, CreateCalls: 1, UpdateCalls: 2}},
 	}
 }

@@ -26,7 +26,8 @@
 //
 // # Looks
 //
-// By wish, a look finds the user who answers to our address and password, and nobody else. A
+// By wish, a look finds the user who answers to our address and password, and nobody else; none
+// where there is no password yet, which is made before anything is sent. A
 // stranger is not shown: without a login of his own nothing is known of him, not even an
 // address, and an object that can bear no mark would be taken for what our own lost create
 // has made. Create is refused then, with Conflict and a sentence that says what to do.
@@ -57,10 +58,11 @@
 //
 // # Refusals
 //
-// Changing the address or the password of a user: Update makes no login, because it could not
-// tell a password that its owner changed from one that is to be changed. A new address is
-// Invalid; a new password changes nothing; ForgotPassword lets the site send its owner a mail.
-// The password and the address of the site count Once: later ones are no difference.
+// Changing the address or the password of a user: they are his. Update makes no login, because
+// it could not tell a password that its owner changed from one that is to be changed.
+// ForgotPassword lets the site send its owner a mail. Address, password and where the site
+// answers count Once: what a manifest says of them later is no difference, so that another
+// contact fails nobody.
 // Deleting a user: he lives in the site's database, and goes and stays with it; Delete succeeds
 // without a call.
 // More than one user, roles, and collections whose users need more fields than these two.

@@ -69,7 +69,7 @@ func (p *Provider) Name() string { return Name }
 
 // Traits implements provider.Provider.
 func (p *Provider) Traits() map[state.Kind]provider.Traits {
-	return map[state.Kind]provider.Traits{state.KindAdmin: {Replace: []string{"collection", "database"}, Once: []string{"password", "url"}, UniqueName: true, ListLag: listLag,
+	return map[state.Kind]provider.Traits{state.KindAdmin: {Replace: []string{"collection", "database"}, Once: []string{"email", "password", "url"}, UniqueName: true, ListLag: listLag,
 		ObserveCalls: 1, CreateCalls: 3, UpdateCalls: 1, DeleteCalls: 0}}
 }
 
@@ -100,8 +100,9 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) ([]provider.Ob
 	if q.Wish == nil || q.Wish.Get("url") == "" {
 		return nil, fail(provider.Invalid, op, "whether the user is there only its site can say, and no address of it is given", nil)
 	}
-	t, err := wished(op, *q.Wish, true)
-	if err != nil {
+	made := q.Wish.Get("password") != "" // sealed before it is sent: without one no user of ours was ever made
+	t, err := wished(op, *q.Wish, made)
+	if err != nil || !made {
 		return nil, err
 	}
 	s := p.siteOf(t)
@@ -180,8 +181,8 @@ func (p *Provider) Create(ctx context.Context, w provider.Wish) (provider.Object
 	return o, nil
 }
 
-// Update implements provider.Provider. It changes nothing at the site: it says what of a wish
-// holds there anyway, and what a person has to do.
+// Update implements provider.Provider. It changes nothing at the site: it says whether there is
+// still a user at all. His address and password are his to change.
 func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (provider.Object, error) {
 	const op = "update"
 	if err := ready(ctx, op, w.Ref.Kind); err != nil {
@@ -206,10 +207,6 @@ func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (prov
 		if !there {
 			return provider.Object{}, fail(provider.NotFound, op, "the site has no user", nil)
 		}
-	}
-	if !same(t.id.email, have.email) {
-		return provider.Object{}, fail(provider.Invalid, op, fmt.Sprintf("only its owner can change the address of a user: as %s, in the site's administration; until then let the manifest say %s",
-			provider.Line(have.email, maxShown), provider.Line(have.email, maxShown)), nil)
 	}
 	return have.object(), nil
 }
