@@ -9,7 +9,7 @@
 //
 // It promises:
 //
-//   - Everything reads; nothing changes anything. Every method but GET and HEAD is refused.
+//   - Everything reads; nothing changes anything, but for the way to payments. Every method but GET and HEAD is refused.
 //   - Only this machine is answered (nobody can be let in by a token yet): the connection
 //     comes from a loopback address, and Host is a loopback address, localhost, or the host
 //     of the configured publicURL, so that no other site's page reads ours through a name
