@@ -358,6 +358,48 @@ func TestPaymentsCalls(t *testing.T) {
 	}
 }
 
+// An account that `adopt:` names is recorded, shown and never changed, whatever the manifest says
+// of it; and one that is not there is never made.
+func TestAdoptedAccountIsNeverChanged(t *testing.T) {
+	w := newShopper(t)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.env["RECONCILER_PROVIDERS_STRIPE_API_URL"]+"/v1/accounts", strings.NewReader("country=NL&capabilities[card_payments][requested]=true"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+w.env["STRIPE_API_KEY"])
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	a := httptest.NewRecorder()
+	w.sim.ServeHTTP(a, r)
+	all := w.sim.Accounts()
+	if len(all) != 1 {
+		t.Fatalf("%d %s", a.Code, a.Body)
+	}
+	before := all[0]
+	shop := func(payments, account string) map[string]string {
+		return map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", payments, "adopt: {payments: {account: "+account+"}}")}
+	}
+	w.commit(shop(shopPays, before.ID))
+	w.active("demoshop")
+	w.commit(shop("payments: {enabled: true, pricingTier: premium, country: DE}", before.ID))
+	w.active("demoshop")
+	row := rowOf(w.status(), "demoshop").Payments
+	if row == nil || row.Account != before.ID || row.Ready || !strings.Contains(row.Needs, "bank account") {
+		t.Errorf("status: %+v", row)
+	}
+	w.commit(map[string]string{"clients/florist.yaml": manifestOf("florist", shopPays, "adopt: {payments: {account: acct_1Nowhere}}")})
+	if r := rowOf(w.apply(), "florist"); r.Status != string(state.StatusHeld) || !strings.Contains(r.Because, "what is adopted is never created") {
+		t.Errorf("florist is %s: %s", r.Status, r.Because)
+	}
+	if d := cmp.Diff(all, w.sim.Accounts()); d != "" {
+		t.Errorf("at Stripe: %s", d)
+	}
+	for _, c := range w.took() {
+		if strings.HasPrefix(c, http.MethodPost) {
+			t.Errorf("%s", c)
+		}
+	}
+}
+
 // Live, Stripe leads back to https only: who clicks is told what to do, and no call is made.
 func TestNoWayWithoutAPublicAddress(t *testing.T) {
 	w := newShopper(t)

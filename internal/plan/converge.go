@@ -196,6 +196,9 @@ func (b *builder) comeBack(w, have state.Resource) {
 	wish := have
 	wish.RetainedAt, wish.PurgeAfter = state.Resource{}.RetainedAt, state.Resource{}.PurgeAfter
 	b.add(Step{Number: Number(w.Ref.Kind), Action: Return, Ref: w.Ref, Provider: w.Provider, Wish: &wish, Prior: &have, Reason: "the client returns, and its data with it", Undo: "it is retained again"})
+	if w.Ref.Kind == state.KindPayments && have.Adopted {
+		return
+	}
 	if fields := b.diff(have, w); len(fields) > 0 || have.Phase == unfinished {
 		back, reason := b.made(w.Ref), ""
 		if len(fields) == 0 {
@@ -214,6 +217,9 @@ const unfinished = "unfinished"
 
 // compare plans the change of something that is there.
 func (b *builder) compare(w, have state.Resource, look Look) {
+	if w.Ref.Kind == state.KindPayments && have.Adopted {
+		return // whoever made the account says what it is
+	}
 	fields := b.diff(have, w)
 	if len(fields) == 0 {
 		switch name := b.anew(w, have); {

@@ -11,6 +11,7 @@ import "github.com/compassdigital/reconciler/internal/state"
 //	in use     no more                      retained, without a date
 //	retained   again                        returns; a new one where it was closed meanwhile
 //	retained   somebody says purge          forgotten; nothing is called
+//	adopted    in any other way             nothing: it is never changed
 
 // theirAccount is what becomes of it when it is not wished any more.
 const theirAccount = "the account stays: it is its owner's, with its money and its history"
