@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/compassdigital/reconciler/internal/apply"
 	"github.com/compassdigital/reconciler/internal/provider/stripe/simulated"
 	"github.com/compassdigital/reconciler/internal/secret/canary"
 	"github.com/compassdigital/reconciler/internal/simulator"
@@ -355,6 +356,35 @@ func TestPaymentsCalls(t *testing.T) {
 	}
 	if row := rowOf(w.status(), "demoshop"); row.Status != string(state.StatusRetained) {
 		t.Errorf("%+v", row)
+	}
+}
+
+// P8: the process is killed before and after the call that makes an account, and there is one.
+func TestP8PaymentsKilledAroundTheCall(t *testing.T) {
+	w := newShopper(t)
+	w.active("bakery")
+	for n, border := range []apply.Border{apply.AfterIntent, apply.AfterCall} {
+		name := fmt.Sprintf("till-%d", n+1)
+		w.commit(map[string]string{"clients/" + name + ".yaml": manifestOf(name, shopPays, "deployment: {provider: none}", "database: {provider: none}", "dns: {provider: none}", "env: {DATABASE_URL: {none: true}}")})
+		if killed, r := w.child(string(border)+"/create:1", "apply"); !killed {
+			t.Fatalf("%s: not killed\n%s%s", border, r.out, r.err)
+		}
+		w.active(name)
+		if all := w.sim.Accounts(); len(all) != n+1 {
+			t.Errorf("%s: %d accounts, want %d", border, len(all), n+1)
+		}
+		if r := rowOf(w.status(), name).Payments; r == nil || r.Account == "" {
+			t.Errorf("%s: %+v", border, r)
+		}
+	}
+	posts := 0
+	for _, c := range w.took() {
+		if c == "POST /v1/accounts" {
+			posts++
+		}
+	}
+	if posts != 2 {
+		t.Errorf("%d creates were sent for 2 accounts", posts)
 	}
 }
 
