@@ -56,6 +56,10 @@
 // whose dialer resolves names and refuses what is private at the moment of dialling, as package
 // health does. A dialer that refuses may return a *provider.Error, and its kind holds.
 //
+// What is sent goes the way that the host gives: by TLS at Vercel's addresses, without it at a
+// test domain of Ploi's. Whoever listens there has the first password until its owner chose
+// his own, which the site's mail asks him to do at once.
+//
 // # Refusals
 //
 // Changing the address or the password of a user: they are his. Update makes no login, because
