@@ -192,7 +192,7 @@ func (p *program) onboard(ctx context.Context, name string) (state.Secret, error
 	if !strings.HasPrefix(base, "https://") && !onThisMachine(p.config.Providers.Stripe.APIURL) {
 		return state.Secret{}, web.Unable("Stripe leads people back to https addresses only: say publicURL, an https address at which these pages are found")
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, linkTime, errors.New("Stripe took too long"))
+	ctx, cancel := context.WithTimeoutCause(ctx, linkTime, errors.New("stripe took too long"))
 	defer cancel()
 	page := base + "/clients/" + url.PathEscape(name)
 	link, err := p.payments.stripe.Link(ctx, account.Account, page+"/payments", page)
