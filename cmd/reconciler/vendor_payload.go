@@ -18,15 +18,15 @@ func (p *program) openPayload(c Config) (provider.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return payload.New(payload.Options{HTTP: &http.Client{Transport: guarded{prober.Transport()}}, Now: p.now, Where: p.whereSite})
+	return payload.New(payload.Options{HTTP: &http.Client{Transport: atSites{prober.Transport()}}, Now: p.now, Where: p.whereSite})
 }
 
-// guarded reaches sites whose addresses come from manifests, or from vendors for them: what is
+// atSites reaches sites whose addresses come from manifests, or from vendors for them: what is
 // not of the public internet is refused as it is dialled, and for good.
-type guarded struct{ base http.RoundTripper }
+type atSites struct{ base http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
-func (g guarded) RoundTrip(r *http.Request) (*http.Response, error) {
+func (g atSites) RoundTrip(r *http.Request) (*http.Response, error) {
 	a, err := g.base.RoundTrip(r)
 	if errors.Is(err, health.ErrAddress) {
 		return a, &provider.Error{Kind: provider.Invalid, Provider: payload.Name, Message: "the site is not asked: " + health.ErrAddress.Error(), Err: err}

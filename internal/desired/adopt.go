@@ -26,6 +26,7 @@ func (b *builder) adopt() {
 			id = named.Account
 		}
 		switch n, ok := b.adoptable(k); {
+		case !ok && b.lacks(state.Kind(k)): // said already
 		case !ok && k == string(state.KindPayments):
 			b.problem("say payments.enabled: true, or take it out of `adopt:`", "adopt.payments names %s, and the client takes no payments", id)
 		case !ok:
