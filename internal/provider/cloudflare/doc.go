@@ -78,5 +78,5 @@
 // If the client then fails and is put back, the deleted one is a difference that drift finds.
 //
 // Purge is called by nobody yet: apply would have to know which provider of records stands
-// before a site. Check is for a doctor command, which is not there yet.
+// before a site. Check is for `doctor`.
 package cloudflare
