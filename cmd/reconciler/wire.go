@@ -180,9 +180,22 @@ func (p *program) installation() (string, error) {
 }
 
 func (p *program) openSource(c Config) error {
-	token, err := tokenOf(c.Repository)
+	o, err := p.sourceOptions(c)
 	if err != nil {
 		return err
+	}
+	if p.git, err = source.Open(o); err != nil {
+		return err
+	}
+	p.closers = append(p.closers, p.git.Close)
+	return nil
+}
+
+// sourceOptions says how the repository is read. GitHub is opened before.
+func (p *program) sourceOptions(c Config) (source.Options, error) {
+	token, err := tokenOf(c.Repository)
+	if err != nil {
+		return source.Options{}, err
 	}
 	if token == nil && p.github != nil && sameHost(c.Repository.URL, c.GitHub.APIURL) {
 		token = func() state.Secret {
@@ -191,13 +204,8 @@ func (p *program) openSource(c Config) error {
 			return p.github.GitToken(ctx)
 		}
 	}
-	p.git, err = source.Open(source.Options{URL: c.Repository.URL, Branch: c.Repository.Branch, Path: c.Repository.Path,
-		Dir: filepath.Join(filepath.Dir(c.State.Path), "mirror"), Token: token, SSHKeyFile: c.Repository.SSHKeyFile, KnownHostsFile: c.Repository.KnownHosts, CAFile: c.Network.CAFile})
-	if err != nil {
-		return err
-	}
-	p.closers = append(p.closers, p.git.Close)
-	return nil
+	return source.Options{URL: c.Repository.URL, Branch: c.Repository.Branch, Path: c.Repository.Path,
+		Dir: filepath.Join(filepath.Dir(c.State.Path), "mirror"), Token: token, SSHKeyFile: c.Repository.SSHKeyFile, KnownHostsFile: c.Repository.KnownHosts, CAFile: c.Network.CAFile}, nil
 }
 
 func tokenOf(c RepositoryConfig) (func() state.Secret, error) {
@@ -222,7 +230,7 @@ func tokenOf(c RepositoryConfig) (func() state.Secret, error) {
 // openProviders opens the providers that are configured.
 func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provider, error) {
 	out := external.Providers(external.Options{Now: p.now, Lookup: p.public})
-	for _, open := range []func(Config) ([]provider.Provider, error){p.openPostgres, p.openRailway, p.openPloi, p.openCloudflare, p.openVercel, p.openMail} {
+	for _, open := range []func(Config) ([]provider.Provider, error){p.openPostgres, p.openRailway, p.openPloi, p.openCloudflare, p.openVercel, p.openResend, p.openSMTP} {
 		vendor, err := open(c)
 		if err != nil {
 			return nil, err

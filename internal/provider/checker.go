@@ -44,7 +44,7 @@ func LookFailed(what string, err error, denied string) Finding {
 	}
 	switch e.Kind {
 	case Transient, Uncertain:
-		return Wrong("see whether its address (apiURL) is right and can be reached from here (network.proxy, network.caFile); if so, look at its status page", "%s did not answer as it should: %s", what, e.Message)
+		return Wrong("see whether its address in reconciler.yaml is right and can be reached from here (network.proxy, network.caFile); if so, look at its status page", "%s does not answer as it should: %s", what, e.Message)
 	case RateLimited:
 		hint := "what is to be done there waits until then; nothing else has to be done"
 		if e.Until.IsZero() {

@@ -21,9 +21,9 @@ func TestCheck(t *testing.T) {
 		"one who may":       {s.DSNOf("maker", "maker-word", "postgres"), "+PostgreSQL"},
 		"one who may not":   {s.DSNOf("checked", "checked-word", "postgres"), "-PostgreSQL"},
 		"a wrong password":  {s.DSNOf(postgrestest.Admin, "pssst-wrong-word", "postgres"), "-the PostgreSQL server: "},
-		"nobody is there":   {"postgres://x:pssst@127.0.0.1:1/postgres", "-the PostgreSQL server did not answer"},
+		"nobody is there":   {"postgres://x:pssst@127.0.0.1:1/postgres", "-the PostgreSQL server does not answer"},
 		"no such database":  {s.DSNOf(postgrestest.Admin, postgrestest.Password, "nowhere"), "-the PostgreSQL server: "},
-		"nobody knows that": {"postgres://x:pssst@nowhere.invalid/postgres", "-the PostgreSQL server did not answer"},
+		"nobody knows that": {"postgres://x:pssst@nowhere.invalid/postgres", "-the PostgreSQL server does not answer"},
 	} {
 		found := openAs(t, c.dsn).Check(t.Context())
 		f, sign := found[0], "-"

@@ -23,7 +23,7 @@ func TestCheck(t *testing.T) {
 		"only sends":   {vendor: simulated.Options{Sending: true}, want: "+the key sends, and sees no domain"},
 		"a wrong key":  {fault: new(simulator.Refuse(403, headers, simulated.Refusal(403, "invalid_api_key", "API key is invalid"))), want: "-Resend: API key is invalid"},
 		"a used quota": {fault: new(simulator.Refuse(429, headers, simulated.Refusal(429, dailyQuota, "You have reached your daily email sending quota."))), want: "-Resend takes no more requests until"},
-		"a page":       {fault: new(simulator.Refuse(502, http.Header{"Content-Type": {"text/html"}}, "<html>")), want: "-Resend did not answer as it should: it answered 502"},
+		"a page":       {fault: new(simulator.Refuse(502, http.Header{"Content-Type": {"text/html"}}, "<html>")), want: "-Resend does not answer as it should: it answered 502"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := begin(t, c.vendor, describe(t))

@@ -20,10 +20,10 @@ func TestCheck(t *testing.T) {
 		"well":              {want: "takes mail from ops@acme.example, over TLS, after STARTTLS"},
 		"a wrong password":  {password: "another-invented-word", want: "refuses our login"},
 		"another sender":    {fault: smtptest.Fault{Stage: smtptest.MAIL, Reply: "553 5.7.1 not your address"}, want: "refuses the sender ops@acme.example: 5.7.1 not your address"},
-		"it breaks off":     {fault: smtptest.Fault{Stage: smtptest.EHLO, Cut: true}, want: "did not answer as it should"},
-		"it has no time":    {fault: smtptest.Fault{Stage: smtptest.Greeting, Reply: "421 4.3.2 busy"}, want: "did not answer as it should"},
+		"it breaks off":     {fault: smtptest.Fault{Stage: smtptest.EHLO, Cut: true}, want: "does not answer as it should"},
+		"it has no time":    {fault: smtptest.Fault{Stage: smtptest.Greeting, Reply: "421 4.3.2 busy"}, want: "does not answer as it should"},
 		"nobody is there":   {gone: true, want: "no connection came about"},
-		"it speaks no SMTP": {fault: smtptest.Fault{Stage: smtptest.Greeting, Reply: "HTTP/1.1 400 Bad Request"}, want: "did not answer as it should"},
+		"it speaks no SMTP": {fault: smtptest.Fault{Stage: smtptest.Greeting, Reply: "HTTP/1.1 400 Bad Request"}, want: "does not answer as it should"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := smtptest.Start(t, server)

@@ -16,7 +16,7 @@ var _ provider.Checker = (*Provider)(nil)
 // the token may write Vercel says nowhere.
 func (p *Provider) Check(ctx context.Context) []provider.Finding {
 	const anew = "make a new token at vercel.com/account/tokens, with the team as its scope, and set providers.vercel.apiToken"
-	if err := p.do(ctx, httpapi.Call{Op: observing, Method: http.MethodGet, Path: "/v2/user"}, nil); err != nil {
+	if err := p.do(ctx, httpapi.Call{Op: observing, Method: http.MethodGet, Path: "/v2/user"}, &struct{}{}); err != nil {
 		return []provider.Finding{provider.LookFailed("Vercel", err, anew)}
 	}
 	out := []provider.Finding{provider.Well("the token is accepted")}
@@ -38,7 +38,7 @@ func (p *Provider) checkTeam(ctx context.Context, anew string) provider.Finding 
 	if !isWord(p.team) || !strings.HasPrefix(p.team, "team_") {
 		return provider.Wrong(where, "providers.vercel.teamID %q is no team's id", provider.Line(p.team, 60))
 	}
-	switch err := p.do(ctx, httpapi.Call{Op: observing, Method: http.MethodGet, Path: "/v2/teams/" + p.team}, nil); {
+	switch err := p.do(ctx, httpapi.Call{Op: observing, Method: http.MethodGet, Path: "/v2/teams/" + p.team}, &struct{}{}); {
 	case isGone(err):
 		return provider.Wrong(where, "there is no team %s, or the token does not see it", p.team)
 	case err != nil:
