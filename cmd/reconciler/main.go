@@ -65,7 +65,8 @@ type app struct {
 	config   string
 	data     string
 	now      func() time.Time
-	answered bool // the document of -o json was printed
+	answered bool         // the document of -o json was printed
+	sims     *simulations // a demo's vendors
 	// anew makes a state that is gone anew, for the installation that is named, if one is.
 	anew         bool
 	installation string

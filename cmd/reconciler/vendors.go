@@ -122,6 +122,9 @@ func (p *program) vendorHTTP(name string, l limit) (*http.Client, error) {
 	}
 	p.vendors.up.WithLabelValues(name).Set(1)
 	base = httpapi.NewBase(base)
+	if p.sims != nil {
+		base.Proxy, base.DialContext = nil, onlyHere(base.DialContext)
+	}
 	p.closers = append(p.closers, func() error { base.CloseIdleConnections(); return nil })
 	return httpapi.NewHTTP(httpapi.NewTransport(httpapi.Options{Provider: name, Base: base, Now: p.now,
 		Jitter: func(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2+1) },
