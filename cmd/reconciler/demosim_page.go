@@ -6,7 +6,6 @@ import (
 	"html/template"
 	"io"
 	"net/http"
-	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -24,13 +23,13 @@ const (
 )
 
 // faultHelp says how a fault is written.
-const faultHelp = "it is VENDOR:WHAT[:HOW], as cloudflare:503:30s, vercel:429:3 or ploi:lose-answer: WHAT is a status from 400 to 599, html, lose-request or lose-answer; HOW a number of requests or a time, once without it"
+const faultHelp = "VENDOR:WHAT[:HOW], as cloudflare:503:30s, vercel:429:3 or ploi:lose-answer: WHAT is a status from 400 to 599, html, lose-request or lose-answer; HOW a number of requests or a time, once without it"
 
 // fault lets a vendor fail as a word says.
 func (s *simulations) fault(word string) error {
 	parts := strings.Split(strings.TrimSpace(word), ":")
 	if len(parts) < 2 || len(parts) > 3 || s.faults[parts[0]] == nil {
-		return usageError{fmt.Sprintf("%q is no fault: %s; vendors are %s", word, faultHelp, strings.Join(vendorNames(), ", "))}
+		return usageError{fmt.Sprintf("%q is no fault: it is %s; vendors are %s", word, faultHelp, strings.Join(vendorNames(), ", "))}
 	}
 	f := simulator.Fault{}
 	switch status, err := strconv.Atoi(parts[1]); {
@@ -43,7 +42,7 @@ func (s *simulations) fault(word string) error {
 	case err == nil && status >= 400 && status <= 599:
 		f.Do = simulator.Refuse(status, http.Header{"Content-Type": {"text/plain"}}, "as you asked for")
 	default:
-		return usageError{fmt.Sprintf("%q is no fault: %s", word, faultHelp)}
+		return usageError{fmt.Sprintf("%q is no fault: it is %s", word, faultHelp)}
 	}
 	if len(parts) == 3 {
 		n, err := strconv.Atoi(parts[2])
@@ -55,7 +54,7 @@ func (s *simulations) fault(word string) error {
 			until := s.now().Add(d)
 			f.Times, f.Match = -1, func(*http.Request, []byte) bool { return s.now().Before(until) }
 		default:
-			return usageError{fmt.Sprintf("%q is no fault: %s", word, faultHelp)}
+			return usageError{fmt.Sprintf("%q is no fault: it is %s", word, faultHelp)}
 		}
 	}
 	s.faults[parts[0]].Add(f)
@@ -115,7 +114,7 @@ func (s *simulations) page(w http.ResponseWriter, _ *http.Request) {
 			sort.Strings(v.Happened)
 			rows = append(rows, v)
 		}
-		err = t.Execute(w, map[string]any{"Vendors": rows, "Faults": "http://" + s.listens() + simulatedPath + "/faults", "Help": faultHelp})
+		err = t.Execute(w, map[string]any{"Vendors": rows, "Faults": "http://" + s.listens() + simulatedPath + "/faults", "Help": faultHelp, "Words": faultWords()})
 	}
 	if err != nil && !errors.Is(err, http.ErrAbortHandler) {
 		http.Error(w, "the page can't be shown", http.StatusInternalServerError)
@@ -158,7 +157,7 @@ func faultWords() []string {
 			out = append(out, name+":"+what)
 		}
 	}
-	return slices.Clip(out)
+	return out
 }
 
 const simulatedPage = `<!doctype html>
@@ -183,8 +182,8 @@ leaves the machine. Sites show what was built, not a shop; behind Railway's data
 {{range .Vendors}}<tr><td>{{.Name}}<td>{{.Has}}<td><code>{{.API}}</code><td>{{range $i, $x := .Happened}}{{if $i}}, {{end}}{{$x}}{{else}}nothing{{end}}
 {{end}}</table>
 <h2>Make one fail</h2>
-<form method="post" action="/simulated/faults"><label>Fault <input name="fault" value="cloudflare:503:30s" size="30"></label> <button>Let it happen</button></form>
+<form method="post" action="/simulated/faults"><label>Fault <input name="fault" value="cloudflare:503:30s" size="30" list="words"></label> <datalist id="words">{{range .Words}}<option value="{{.}}">{{end}}</datalist> <button>Let it happen</button></form>
 <pre>curl -d cloudflare:503:30s {{.Faults}}</pre>
-<p>{{.Help}}.</p>
+<p>A fault is {{.Help}}.</p>
 </html>
 `
