@@ -46,7 +46,7 @@ Everything is in a folder of its own, which is removed at the end; --keep or --d
 	c.Flags().BoolVar(&o.keep, "keep", false, "keep the folder at the end")
 	c.Flags().StringVar(&o.fail, "fail", "", "make a `step` fail once: database, project, dns, environment or deploy")
 	c.Flags().StringVar(&o.providers, "providers", "", "`embedded` or simulated (default embedded, or what --data was begun with)")
-	c.Flags().StringArrayVar(&o.faults, "fault", nil, "let a simulated vendor fail: `VENDOR:WHAT[:HOW]`, as cloudflare:503:30s, vercel:429:3 or ploi:lose-answer")
+	c.Flags().StringArrayVar(&o.faults, "fault", nil, "let a simulated `vendor` fail: cloudflare:503:30s, vercel:429:3, ploi:lose-answer")
 	_ = c.RegisterFlagCompletionFunc("providers", fixed("embedded", "simulated")) // the flag is there
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if _, err := failOnce(nil, o.fail); err != nil {

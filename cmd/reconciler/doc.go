@@ -12,6 +12,7 @@
 //	plan.go        plan       act.go   what a person decides
 //	secret.go      secrets    secretsources.go   where they are read from, beside the state
 //	run.go         run, apply        demo.go   demo
+//	demosim.go     the demo's simulated vendors, demosim_page.go   their page and faults
 //	doctor.go      what is looked at, side by side: doctor_here.go on this machine, doctor_there.go elsewhere
 //	backup.go, restore.go, rebuild.go   copies of the state, and a lost one made anew
 //	lines.go       progress as lines        live.go   and what is under way, on a terminal
@@ -33,6 +34,13 @@
 // (bolt.Look, source.Tip, smtp.NewChecker, provider.Checker) and asks a running daemon for
 // what only that knows. With a GitHub App a token is asked for, which lapses by itself. What
 // keeps nothing from running is a warning, and warnings end with 0.
+//
+// The demo's simulated vendors live in its process and on its address, below /simulated/, and
+// keep their objects in files of their own: state, configuration and commands are those of a
+// real installation, and a kill loses nothing. Names, refs of repositories and probes are
+// answered from them too, and clients of vendors are refused every address that is not this
+// machine's: so nothing leaves it by construction. A client's own domain has a zone there;
+// other domains in new manifests have none, and wait for one as at the vendor.
 //
 // # Refusals
 //
