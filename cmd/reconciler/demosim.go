@@ -92,6 +92,48 @@ func newSimulations(dir string, now func() time.Time) (*simulations, error) {
 	return s, nil
 }
 
+func (o demoOptions) simulated() bool { return o.providers == "simulated" }
+
+// choose settles which providers it is: a demo goes on with those that it was begun with.
+func (o *demoOptions) choose(dir string) error {
+	begun := ""
+	if dir != "" && exists(filepath.Join(dir, defaultConfigFile)) {
+		begun = "embedded"
+		if exists(filepath.Join(dir, simulatedDir)) {
+			begun = "simulated"
+		}
+	}
+	switch {
+	case o.providers == "":
+		if o.providers = begun; begun == "" {
+			o.providers = "embedded"
+		}
+	case o.providers != "embedded" && o.providers != "simulated":
+		return usageError{fmt.Sprintf("--providers %s: it is embedded or simulated", o.providers)}
+	case begun != "" && begun != o.providers:
+		return usageError{fmt.Sprintf("%s holds a demo with %s providers: name another folder", dir, begun)}
+	}
+	if len(o.faults) > 0 && !o.simulated() {
+		return usageError{"--fault is for simulated vendors: add --providers simulated"}
+	}
+	return nil
+}
+
+// openSimulations opens the vendors of the demo.
+func (a *app) openSimulations(o demoOptions) (err error) {
+	if a.sims, err = newSimulations(filepath.Join(o.dir, simulatedDir), a.now); err != nil {
+		return err
+	}
+	for _, f := range o.faults {
+		if err := a.sims.fault(f); err != nil {
+			return err
+		}
+	}
+	a.sims.listens = func() string { return o.listen }
+	a.public = a.sims.lookup
+	return nil
+}
+
 // providers is the block of the configuration that leads to them.
 func (s *simulations) providers(listen string) map[string]any {
 	at := func(name, path string) string { return s.address(listen, name) + path }

@@ -19,6 +19,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/simulator"
@@ -205,7 +206,7 @@ func TestDemoOnSimulatedVendors(t *testing.T) {
 	d.git2(".", "clone", "-q", "http://"+d.p.listensAt()+"/git/clients.git", work)
 	change := func(file, from, to, message string) {
 		t.Helper()
-		text := strings.Replace(readAll(t, filepath.Join(work, "clients", file)), from, to, -1)
+		text := strings.ReplaceAll(readAll(t, filepath.Join(work, "clients", file)), from, to)
 		writeAll(t, filepath.Join(work, "clients", strings.ReplaceAll(file, from, to)), text)
 		d.git2(work, "add", "-A")
 		d.git2(work, "commit", "-q", "-m", message)
@@ -244,7 +245,11 @@ func TestDemoConnectsToThisMachineOnly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := client.Post(address, "", nil); !errors.Is(err, errElsewhere) { // a read is tried again
+		res, err := client.Post(address, "", nil) // a read is tried again
+		if err == nil {
+			_ = res.Body.Close() // it says enough
+		}
+		if !errors.Is(err, errElsewhere) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
@@ -373,6 +378,39 @@ func TestDemoFaults(t *testing.T) {
 	if o := (demoOptions{}); o.choose(dir) != nil || !o.simulated() {
 		t.Errorf("it does not go on: %+v", o)
 	}
+}
+
+// Whatever is posted as a fault is one that is written as it should be, or wrong usage that
+// changes nothing.
+func FuzzFault(f *testing.F) {
+	for _, seed := range append(faultWords(), "", ":", "ploi:503:", "ploi:503:1h1m", "ploi:\x00", "fault=ploi%3A503", "vercel:429:999999999999999999999") {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, word string) {
+		faults := &simulator.Faults{}
+		s := &simulations{faults: map[string]*simulator.Faults{"ploi": faults, "vercel": faults, "railway": faults, "cloudflare": faults, "resend": faults}, now: func() time.Time { return time.Unix(0, 0) }}
+		err := s.fault(word)
+		passed := answered(faults)
+		var ue usageError
+		if err != nil && (!errors.As(err, &ue) || !passed) {
+			t.Errorf("%q: %v, and something goes wrong", word, err)
+		}
+		if err == nil && passed {
+			t.Errorf("%q is taken and does nothing", word)
+		}
+	})
+}
+
+// answered says that a request comes through.
+func answered(faults *simulator.Faults) (is bool) {
+	defer func() {
+		if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+			panic(p)
+		}
+	}()
+	w := httptest.NewRecorder()
+	faults.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	return w.Code == http.StatusNoContent
 }
 
 // The examples ask the simulated vendors, and are as valid as before.

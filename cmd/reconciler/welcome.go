@@ -56,12 +56,10 @@ built, not a shop; behind Railway's databases there is no server, and the sites 
 // tries says what to try. The commands are run as they stand here by a test.
 func (a *app) tries(p *program, o demoOptions, failed []string) string {
 	base := "http://" + p.listensAt()
-	ask := ""
+	ask := fmt.Sprintf("\n  curl %s/sites/demoshop/", base)
 	if p.dns != nil {
 		host, port, _ := net.SplitHostPort(p.dns.Addr())
-		ask = fmt.Sprintf(", and ask for its name\n  curl %s/sites/demoshop/\n  dig @%s -p %s demoshop.localhost", base, host, port)
-	} else {
-		ask = fmt.Sprintf("\n  curl %s/sites/demoshop/", base)
+		ask = fmt.Sprintf(", and ask for its name%s\n  dig @%s -p %s demoshop.localhost", ask, host, port)
 	}
 	text := fmt.Sprintf(`
 In a browser: open %[1]s/forge/, edit a file there, and see the plan on its pull request
