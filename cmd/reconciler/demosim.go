@@ -53,7 +53,8 @@ type simulations struct {
 	resend     *resendsim.Resend
 	now        func() time.Time
 	zones      []string
-	listens    func() string // host:port of the demo, once it is known
+	listens    func() string            // host:port of the demo, once it is known
+	site       func(name string) string // the host of a client's site; nil: not known yet
 }
 
 // vendorNames are the simulated vendors, in the order in which they are shown.
@@ -61,7 +62,7 @@ func vendorNames() []string { return []string{"ploi", "vercel", "railway", "clou
 
 // newSimulations opens the vendors with what an earlier demo left in dir.
 func newSimulations(dir string, now func() time.Time) (*simulations, error) {
-	s := &simulations{tokens: map[string]string{}, faults: map[string]*simulator.Faults{}, now: now, zones: []string{"localhost", "atelier-noord.example"}}
+	s := &simulations{tokens: map[string]string{}, faults: map[string]*simulator.Faults{}, now: now, zones: []string{"localhost", "example"}}
 	for _, name := range vendorNames() {
 		token, err := hexN(20)
 		if err != nil {
@@ -75,7 +76,7 @@ func newSimulations(dir string, now func() time.Time) (*simulations, error) {
 	file := func(name string) string { return filepath.Join(dir, name+".json") }
 	lag := func() time.Duration { return simulatedLag }
 	var zones []cloudflaresim.Zone
-	for i, name := range s.zones {
+	for i, name := range s.zones { // the second is for domains of clients' own
 		zones = append(zones, cloudflaresim.Zone{ID: fmt.Sprintf("%032x", i+1), Name: name, Account: "demo"})
 	}
 	var err [5]error
@@ -177,7 +178,7 @@ func (s *simulations) server(host string) http.Handler {
 	switch {
 	case slices.Contains(found, simulatedEdge), strings.HasSuffix(host, ".vercel.app"):
 		return s.vercel.Front()
-	case slices.Contains(found, simulatedServer), !s.inZone(host):
+	case slices.Contains(found, simulatedServer), strings.HasSuffix(host, ".test.ploi.example"):
 		return s.ploi.Front()
 	}
 	return nil
@@ -222,20 +223,18 @@ func (s *simulations) Handler() http.Handler {
 	})
 }
 
-// named is the host that a name in a path stands for: a client's below the base domain, or
-// the one that begins with it.
+// named is the host that a name in a path stands for: itself, or that of a client's site.
 func (s *simulations) named(name string) string {
 	if strings.Contains(name, ".") {
 		return name
 	}
-	for _, zone := range s.zones {
-		for _, host := range []string{name + "." + zone, zone} {
-			if (host != zone || strings.HasPrefix(zone, name+".")) && s.addresses(host) != nil {
-				return host
-			}
+	below := name + "." + s.zones[0]
+	if s.addresses(below) == nil && s.site != nil {
+		if host := s.site(name); host != "" {
+			return host
 		}
 	}
-	return name + ".localhost"
+	return below
 }
 
 // redirecting leads to other names of the demo at the demo's address.
@@ -272,6 +271,20 @@ func hostname(hostport string) string {
 // simulate wires a program to the vendors: names, probes, refs and mail are theirs.
 func (p *program) simulate(s *simulations) {
 	p.front = s
+	s.site = func(name string) string {
+		v, err := p.engine.Detail(name)
+		if err != nil {
+			return ""
+		}
+		u, err := url.Parse(v.URL)
+		if err != nil {
+			return ""
+		}
+		if host, ok := strings.CutPrefix(u.Path, sitesPath); ok { // what a browser finds here
+			return strings.Trim(host, "/")
+		}
+		return u.Hostname()
+	}
 	probe := p.engine.Check
 	p.engine.Check = func(ctx context.Context, base string, h manifest.Health) error {
 		u, err := url.Parse(base)

@@ -39,8 +39,8 @@
 // keep their objects in files of their own: state, configuration and commands are those of a
 // real installation, and a kill loses nothing. Names, refs of repositories and probes are
 // answered from them too, and clients of vendors are refused every address that is not this
-// machine's: so nothing leaves it by construction. A client's own domain has a zone there;
-// other domains in new manifests have none, and wait for one as at the vendor.
+// machine's: so nothing leaves it by construction. Names below localhost and example have a
+// zone there; others have none, and are refused as at the vendor.
 //
 // # Refusals
 //
