@@ -57,13 +57,15 @@ type simulations struct {
 	site       func(name string) string // the host of a client's site; nil: not known yet
 }
 
-// vendorNames are the simulated vendors, in the order in which they are shown.
-func vendorNames() []string { return []string{"ploi", "vercel", "railway", "cloudflare", "resend"} }
+// simulatedVendors are those of a demo, in the order in which they are shown.
+func simulatedVendors() []string {
+	return []string{"ploi", "vercel", "railway", "cloudflare", "resend"}
+}
 
 // newSimulations opens the vendors with what an earlier demo left in dir.
 func newSimulations(dir string, now func() time.Time) (*simulations, error) {
 	s := &simulations{tokens: map[string]string{}, faults: map[string]*simulator.Faults{}, now: now, zones: []string{"localhost", "example"}}
-	for _, name := range vendorNames() {
+	for _, name := range simulatedVendors() {
 		token, err := hexN(20)
 		if err != nil {
 			return nil, fmt.Errorf("demo: %w", err)
@@ -188,14 +190,14 @@ func (s *simulations) inZone(host string) bool {
 	return slices.ContainsFunc(s.zones, func(z string) bool { return host == z || strings.HasSuffix(host, "."+z) })
 }
 
-// Owns implements front.
+// Owns implements frontage.
 func (s *simulations) Owns(r *http.Request) bool {
 	host := hostname(r.Host)
 	own := hostname(s.listens())
 	return host != "" && host != "localhost" && host != own && net.ParseIP(host) == nil || strings.HasPrefix(r.URL.Path, sitesPath)
 }
 
-// Path implements front.
+// Path implements frontage.
 func (s *simulations) Path(host string) string {
 	if s.addresses(host) == nil {
 		return ""

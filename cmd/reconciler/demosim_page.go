@@ -29,7 +29,7 @@ const faultHelp = "VENDOR:WHAT[:HOW], as cloudflare:503:30s, vercel:429:3 or plo
 func (s *simulations) fault(word string) error {
 	parts := strings.Split(strings.TrimSpace(word), ":")
 	if len(parts) < 2 || len(parts) > 3 || s.faults[parts[0]] == nil {
-		return usageError{fmt.Sprintf("%q is no fault: it is %s; vendors are %s", word, faultHelp, strings.Join(vendorNames(), ", "))}
+		return usageError{fmt.Sprintf("%q is no fault: it is %s; vendors are %s", word, faultHelp, strings.Join(simulatedVendors(), ", "))}
 	}
 	f := simulator.Fault{}
 	switch status, err := strconv.Atoi(parts[1]); {
@@ -106,7 +106,7 @@ func (s *simulations) page(w http.ResponseWriter, _ *http.Request) {
 	t, err := template.New("simulated").Parse(simulatedPage)
 	if err == nil {
 		var rows []shownVendor
-		for _, name := range vendorNames() {
+		for _, name := range simulatedVendors() {
 			v := shownVendor{Name: name, API: s.address(s.listens(), name) + map[string]string{"ploi": "/api", "railway": "/graphql/v2", "cloudflare": "/client/v4"}[name], Has: s.has(name)}
 			for what, n := range s.faults[name].Happened() {
 				v.Happened = append(v.Happened, fmt.Sprintf("%s (%d)", what, n))
@@ -152,7 +152,7 @@ func (s *simulations) records() (n int) {
 // faultWords are a few faults to choose from.
 func faultWords() []string {
 	var out []string
-	for _, name := range vendorNames() {
+	for _, name := range simulatedVendors() {
 		for _, what := range []string{"503:30s", "429:3", "html:3", "lose-answer", "401:3"} {
 			out = append(out, name+":"+what)
 		}

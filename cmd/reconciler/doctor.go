@@ -160,7 +160,7 @@ func (d *doctor) open() (err error) {
 	if d.p.sleep == nil {
 		d.p.sleep = sleep
 	}
-	if d.p.public == nil {
+	if d.p.standIn = d.p.public != nil; !d.p.standIn {
 		d.p.public = external.DNS(net.DefaultResolver)
 	}
 	d.unopened = d.p.openGitHub(d.c)

@@ -14,7 +14,6 @@ import (
 	"github.com/compassdigital/reconciler/internal/github"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/cloudflare"
-	"github.com/compassdigital/reconciler/internal/provider/ploi"
 	"github.com/compassdigital/reconciler/internal/provider/smtp"
 	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/source"
@@ -184,8 +183,6 @@ func (d *doctor) vendors() (all []look, ready []report.Finding) {
 			ready = append(ready, bad(v.name, "see providers."+v.name, "%v", err))
 		case v.check != nil:
 			all = append(all, checking(v.name, v.check))
-		case v.name == ploi.Name && len(opened) == 0 && !d.c.Providers.Ploi.APIToken.Empty():
-			ready = append(ready, warn(v.name, "name them in providers.ploi.servers, or one in PLOI_SERVER_ID", "there is a token of Ploi and no server: it is not used"))
 		}
 		for _, q := range opened {
 			for kind := range q.Traits() {

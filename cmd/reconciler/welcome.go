@@ -34,7 +34,7 @@ Ploi, Vercel, Railway, Cloudflare and Resend are simulated on this machine: the 
 with them over HTTP as with the real ones, and nothing leaves the machine. Sites show what was
 built, not a shop; behind Railway's databases there is no server, and the sites need none.
 `, base)
-		for _, name := range vendorNames() {
+		for _, name := range simulatedVendors() {
 			text += fmt.Sprintf("  %-10s %s\n", name, p.sims.address(p.listensAt(), name))
 		}
 	} else {

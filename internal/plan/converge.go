@@ -25,7 +25,9 @@ func (b *builder) converge() {
 		return
 	}
 	b.await()
+	b.secure()
 	b.release()
+	b.refresh()
 	b.unsure()
 	b.connect()
 	b.leftovers()
@@ -339,7 +341,9 @@ func Comes(r state.Resource, t state.Traits) bool {
 }
 
 // pending says that what is on record is not ready yet.
-func pending(r state.Resource) bool { return r.Real() && r.Phase != "" && r.Phase != "failed" }
+func pending(r state.Resource) bool {
+	return r.Real() && r.Phase != "" && r.Phase != "failed" && r.Phase != unreached
+}
 
 // await waits for what a person makes, or what was not ready when it was last seen.
 func (b *builder) await() {
