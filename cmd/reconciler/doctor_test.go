@@ -24,6 +24,7 @@ import (
 	ploisim "github.com/compassdigital/reconciler/internal/provider/ploi/simulated"
 	railwaysim "github.com/compassdigital/reconciler/internal/provider/railway/simulated"
 	resendsim "github.com/compassdigital/reconciler/internal/provider/resend/simulated"
+	stripesim "github.com/compassdigital/reconciler/internal/provider/stripe/simulated"
 	vercelsim "github.com/compassdigital/reconciler/internal/provider/vercel/simulated"
 	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/secret"
@@ -68,6 +69,9 @@ func newClinic(t *testing.T) *clinic {
 		"railway": func(f *simulator.Faults) (http.Handler, error) {
 			return railwaysim.New(railwaysim.Options{Now: c.now, Faults: f, Token: c.env["RAILWAY_API_KEY"]})
 		},
+		"stripe": func(f *simulator.Faults) (http.Handler, error) {
+			return stripesim.New(stripesim.Options{Now: c.now, Faults: f, Key: c.env["STRIPE_API_KEY"]})
+		},
 		"resend": func(f *simulator.Faults) (http.Handler, error) {
 			return resendsim.New(resendsim.Options{Now: c.now, Faults: f, Token: c.env["RESEND_API_KEY"], Domains: map[string]string{"agency.example": "verified"}})
 		},
@@ -83,6 +87,7 @@ func newClinic(t *testing.T) *clinic {
 	}
 	for name, value := range map[string]string{"CLOUDFLARE_API_URL": c.servers["cloudflare"].URL + "/client/v4", "VERCEL_API_URL": c.servers["vercel"].URL, "VERCEL_TEAM_ID": c.team,
 		"PLOI_API_URL": c.servers["ploi"].URL + "/api", "PLOI_SERVERS": `{web-1: "1"}`, "RAILWAY_API_URL": c.servers["railway"].URL + "/graphql/v2",
+		"STRIPE_API_URL": c.servers["stripe"].URL, "STRIPE_PLATFORM": stripesim.Platform,
 		"RESEND_API_URL": c.servers["resend"].URL, "RESEND_FROM": "Agency <ops@agency.example>"} {
 		c.env["RECONCILER_PROVIDERS_"+name] = value
 	}
@@ -182,7 +187,7 @@ func TestDoctorChangesNothing(t *testing.T) {
 		if len(c.writes) > 0 || len(c.gh.Writes()) != said {
 			t.Errorf("%s: %v, and %d writes at GitHub", when, c.writes, len(c.gh.Writes())-said)
 		}
-		for _, about := range append(known, "configuration", "key", "state", "disk", "repository", "publicURL", "webhook", "cloudflare", "vercel", "ploi", "railway", "resend", "clock") {
+		for _, about := range append(known, "configuration", "key", "state", "disk", "repository", "publicURL", "webhook", "cloudflare", "vercel", "ploi", "railway", "stripe", "resend", "clock") {
 			wantFinding(t, all, about, report.OK, "")
 		}
 		if n := report.Count(all, report.Warn); n != 1 { // the classic token of the tests
@@ -240,6 +245,8 @@ func TestDoctorTellsWhatIsWrong(t *testing.T) {
 		{"another workspace", "railway", nil, map[string]string{"RECONCILER_PROVIDERS_RAILWAY_WORKSPACE": "Elsewhere"}, "does not see the workspace Elsewhere"},
 		{"a page", "railway", &simulator.Fault{Do: page}, nil, "its answer is text/html"},
 		{"a wrong address", "railway", nil, map[string]string{"RECONCILER_PROVIDERS_RAILWAY_API_URL": c.servers["railway"].URL + "/graphql"}, "there is no API at its address"},
+		{"a revoked key", "stripe", nil, map[string]string{"STRIPE_API_KEY": "revoked-1"}, "Stripe"},
+		{"another platform", "stripe", nil, map[string]string{"RECONCILER_PROVIDERS_STRIPE_PLATFORM": "acct_0ther"}, "not of the platform acct_0ther"},
 		{"a revoked key", "resend", nil, map[string]string{"RESEND_API_KEY": "revoked-1"}, "API key is invalid"},
 		{"another sender", "resend", nil, map[string]string{"RECONCILER_PROVIDERS_RESEND_FROM": "ops@other.example"}, "other.example is not among"},
 		{"a missing permission", "resend", &simulator.Fault{Do: body(resendsim.Refusal(401, "missing_api_key", "Missing API key"))}, nil, "Missing API key"},
