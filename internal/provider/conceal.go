@@ -21,6 +21,12 @@ type concealingDumper struct {
 	dumper Dumper
 }
 
+// concealingMover is one whose databases can be moved.
+type concealingMover struct {
+	concealingDumper
+	mover Mover
+}
+
 // Redactor takes the secrets that it knows out of text.
 type Redactor interface {
 	Add(s state.Secret)
@@ -31,6 +37,9 @@ type Redactor interface {
 // vendor may say too much.
 func Conceal(p Provider, known Redactor) Provider {
 	c := concealing{p, known}
+	if m, ok := p.(Mover); ok {
+		return concealingMover{concealingDumper{c, m}, m}
+	}
 	if d, ok := p.(Dumper); ok {
 		return concealingDumper{c, d}
 	}
@@ -74,6 +83,27 @@ func (c concealing) Delete(ctx context.Context, kind state.Kind, id string) erro
 // Dump implements Dumper.
 func (c concealingDumper) Dump(ctx context.Context, id, path string) error {
 	return c.failure(c.dumper.Dump(ctx, id, path))
+}
+
+// Freeze implements Mover.
+func (c concealingMover) Freeze(ctx context.Context, id string) error {
+	return c.failure(c.mover.Freeze(ctx, id))
+}
+
+// Thaw implements Mover.
+func (c concealingMover) Thaw(ctx context.Context, id string) error {
+	return c.failure(c.mover.Thaw(ctx, id))
+}
+
+// Content implements Mover.
+func (c concealingMover) Content(ctx context.Context, id string) (Content, error) {
+	out, err := c.mover.Content(ctx, id)
+	return out, c.failure(err)
+}
+
+// Load implements Mover.
+func (c concealingMover) Load(ctx context.Context, id, path string) error {
+	return c.failure(c.mover.Load(ctx, id, path))
 }
 
 func (c concealing) learn(inputs []Input) {

@@ -28,6 +28,12 @@ type heedingDumper struct {
 	dumper Dumper
 }
 
+// heedingMover is one whose databases can be moved.
+type heedingMover struct {
+	heedingDumper
+	mover Mover
+}
+
 // ByCall is a provider whose vendor has a limit for each call by itself: it keeps to them,
 // and Heed leaves it as it is.
 type ByCall interface{ LimitedByCall() }
@@ -39,6 +45,9 @@ func Heed(p Provider, now func() time.Time) Provider {
 		return p
 	}
 	h := &heeding{Provider: p, now: now}
+	if m, ok := p.(Mover); ok {
+		return heedingMover{heedingDumper{h, m}, m}
+	}
 	if d, ok := p.(Dumper); ok {
 		return heedingDumper{h, d}
 	}
@@ -77,6 +86,27 @@ func (h *heeding) Delete(ctx context.Context, kind state.Kind, id string) error 
 // Dump implements Dumper.
 func (h heedingDumper) Dump(ctx context.Context, id, path string) error {
 	return h.call("dump", func() error { return h.dumper.Dump(ctx, id, path) })
+}
+
+// Freeze implements Mover.
+func (h heedingMover) Freeze(ctx context.Context, id string) error {
+	return h.call("freeze", func() error { return h.mover.Freeze(ctx, id) })
+}
+
+// Thaw implements Mover.
+func (h heedingMover) Thaw(ctx context.Context, id string) error {
+	return h.call("thaw", func() error { return h.mover.Thaw(ctx, id) })
+}
+
+// Content implements Mover.
+func (h heedingMover) Content(ctx context.Context, id string) (out Content, err error) {
+	err = h.call("compare", func() error { out, err = h.mover.Content(ctx, id); return err })
+	return out, err
+}
+
+// Load implements Mover.
+func (h heedingMover) Load(ctx context.Context, id, path string) error {
+	return h.call("load", func() error { return h.mover.Load(ctx, id, path) })
 }
 
 // call makes one call, or says until when none is to be made.

@@ -12,6 +12,9 @@ type Traits struct {
 	UniqueName bool     // the vendor refuses a second object of the same name
 	Marks      bool     // the vendor has a place for a mark
 	Manual     bool     // made by a person (external): nothing is written
+	// Engine is what a database runs, where its content can be moved (provider.Mover): it moves
+	// between equal ones. "": it stays where it is.
+	Engine string
 	// ListLag is how late the vendor's lists and look-ups by name may be, counted from when a
 	// create was sent: a vendor that works for long at a call whose caller is gone says so here.
 	ListLag time.Duration
