@@ -59,8 +59,8 @@ type Provider struct {
 	limit    int
 	dumper   string
 	restorer string
-	slots  chan struct{} // one for each connection that is open
-	dial   func(ctx context.Context) (session, error)
+	slots    chan struct{} // one for each connection that is open
+	dial     func(ctx context.Context) (session, error)
 }
 
 var (

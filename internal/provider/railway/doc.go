@@ -38,7 +38,8 @@
 //
 // # Refusals
 //
-// Dumping a database. Tokens of a project: they can make none. Renaming: the name of a project
+// Dumping, freezing or loading a database that has no public access: nobody outside of
+// Railway's network reaches it. Tokens of a project: they can make none. Renaming: the name of a project
 // that was adopted stays.
 //
 // # Design
