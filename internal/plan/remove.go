@@ -18,6 +18,8 @@ func (b *builder) leftovers() {
 			continue
 		}
 		switch {
+		case b.copied(r):
+			b.copyLeft(r)
 		case r.Ref.Kind == state.KindMail:
 			// sent once; it stays on record
 		case r.Ref.Kind == state.KindDeployment && b.onSite(r):
