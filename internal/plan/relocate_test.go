@@ -46,7 +46,9 @@ func stepOf(t testing.TB, p plan.Plan, action plan.Action) plan.Step {
 // RuleData: a changed provider moves the data, in a plan whose every step waits for a person;
 // it shows the freeze. What else changed comes after it.
 func TestMoveOfADatabase(t *testing.T) {
-	c := moving(t, func(e *manifest.Effective) { e.Aliases, e.Hosts = []string{"www.shop.example"}, []string{e.Host, "www.shop.example"} })
+	c := moving(t, func(e *manifest.Effective) {
+		e.Aliases, e.Hosts = []string{"www.shop.example"}, []string{e.Host, "www.shop.example"}
+	})
 	c.Looks = map[state.Ref]plan.Look{{Client: c.Client.ID, Kind: state.KindDatabase, Name: "main"}: {Bytes: 40 << 20}}
 	p := plan.Calculate(input(c))
 	want := []string{"create database/main@pg2 !data", "transfer database/main !data", "update environment/local", "create deployment", "await deployment", "probe deployment",

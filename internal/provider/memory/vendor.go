@@ -37,7 +37,7 @@ func Hosting() map[state.Kind]provider.Traits {
 // Databases are the traits of a keeper of databases, with their administrators.
 func Databases() map[state.Kind]provider.Traits {
 	return map[state.Kind]provider.Traits{
-		state.KindDatabase: with(func(t *provider.Traits) { t.Data = true }),
+		state.KindDatabase: with(func(t *provider.Traits) { t.Data, t.Engine = true, "rows" }),
 		state.KindAdmin:    with(func(t *provider.Traits) { t.Replace = []string{"database"} }),
 	}
 }
