@@ -89,6 +89,7 @@ type Object struct {
 	Phase      Phase
 	Message    string   // why Failed, what to do for Manual; untrusted text
 	Log        []string // build log so far, bounded; untrusted text
+	Bytes      int64    // about how much a database holds, of one that was asked for by id; 0: not told
 }
 
 // Query asks for one object: by ID where it is known, else by Name (and Wish for

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -175,6 +176,15 @@ func owned(ctx context.Context, s session, installation string) ([]entry, error)
 		}
 	}
 	return out, err
+}
+
+// sizeOf is how many bytes a database takes; 0 where the administrator may not ask.
+func sizeOf(ctx context.Context, s session, name string) (int64, error) {
+	rows, err := s.read(ctx, "SELECT pg_database_size(oid)::text FROM pg_database WHERE datname::text = $1 AND has_database_privilege(oid, 'CONNECT')", name)
+	if err != nil || len(rows) != 1 {
+		return 0, err
+	}
+	return strconv.ParseInt(string(rows[0][0]), 10, 64)
 }
 
 // errTooMany: a list that would not be complete is an error.

@@ -160,3 +160,38 @@ func TestLoad(t *testing.T) {
 	wantKind(t, p.Load(t.Context(), hostile, path), provider.Unsupported)
 	wantKind(t, p.Freeze(t.Context(), hostile), provider.Unsupported)
 }
+
+// An administrator who is no superuser moves databases, too.
+func TestALesserAdministratorMoves(t *testing.T) {
+	s := running(t)
+	p := lesser(t, "ops")
+	p.dumper, p.restorer = filepath.Join(s.Programs(), "pg_dump"), filepath.Join(s.Programs(), "pg_restore")
+	old, fresh := create(t, p, wish("shop")), create(t, p, wish("back"))
+	works(t, old)
+	ask(t, urlOf(old), shopful)
+	if err := p.Freeze(t.Context(), old.ID); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "shop.dump")
+	if err := p.Dump(t.Context(), old.ID, path); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := p.Load(t.Context(), fresh.ID, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	was := content(t, p, old.ID)
+	if d := was.Differs(content(t, p, fresh.ID)); d != "" || was.Rows() == 0 {
+		t.Errorf("the copy differs: %s", d)
+	}
+	for _, o := range []provider.Object{old, fresh} {
+		if err := p.Thaw(t.Context(), o.ID); err != nil {
+			t.Fatal(err)
+		}
+		works(t, o)
+		if found := observe(t, p, provider.Query{ID: o.ID}); len(found) != 1 || found[0].Bytes < 1<<20 {
+			t.Errorf("%d bytes of %s", found[0].Bytes, o.ID)
+		}
+	}
+}

@@ -131,9 +131,16 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) (out []provide
 			return err
 		}
 		for _, e := range found {
-			if match(e, name) && (e.shown() || q.ID != "" && e.goneHalf()) {
-				out = append(out, p.object(e))
+			if !match(e, name) || !e.shown() && (q.ID == "" || !e.goneHalf()) {
+				continue
 			}
+			o := p.object(e)
+			if q.ID != "" && e.database {
+				if o.Bytes, err = sizeOf(ctx, s, e.name); err != nil {
+					return err
+				}
+			}
+			out = append(out, o)
 		}
 		return nil
 	})

@@ -40,10 +40,11 @@ const listLag = time.Minute
 
 // Limits.
 const (
-	maxName  = 200     // bytes of a project's name
-	maxText  = 4 << 10 // bytes of an attribute, and of a connection URL
-	maxID    = 64      // bytes of an id
-	maxShown = 120     // characters of text from outside in a message
+	maxName     = 200     // bytes of a project's name
+	maxText     = 4 << 10 // bytes of an attribute, and of a connection URL
+	maxID       = 64      // bytes of an id
+	maxVolumeMB = 1 << 30 // more is no size
+	maxShown    = 120     // characters of text from outside in a message
 )
 
 // Options say which account is meant.
