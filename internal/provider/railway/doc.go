@@ -53,6 +53,10 @@
 // told from what another one made at the same time, and the function secret() that makes
 // its password exists in templates only.
 //
+// A database that moves is reached by its public address, as its applications reach it, and as
+// the superuser that they are there (see package pgmove). To lift a freeze takes Railway's
+// API, too: it tells the address.
+//
 // Errors come inside of answers of success, and their texts are all there is. No text decides
 // here. The form does (see classify): an answer without `data` was not begun: Invalid. A read
 // that is refused while the token itself may not be read is Denied. What is left is Transient
