@@ -67,7 +67,7 @@ func (r *Runner) transfer(ctx context.Context, job Job, s plan.Step) (string, er
 	}
 	r.at(AfterIntent, s)
 	within, cancel := context.WithTimeoutCause(ctx, plan.CopyTime, fmt.Errorf("it took longer than %s", plan.CopyTime))
-	moved, err := r.fill(within, job, s, b)
+	moved, err := r.fill(within, job, s, b, i)
 	cancel()
 	r.at(AfterCall, s)
 	if err == nil {
@@ -151,27 +151,30 @@ func (r *Runner) reached(ctx context.Context, s plan.Step, b between) error {
 }
 
 // fill freezes the old one, copies it and compares.
-func (r *Runner) fill(ctx context.Context, job Job, s plan.Step, b between) (string, error) {
+func (r *Runner) fill(ctx context.Context, job Job, s plan.Step, b between, i journal.Intent) (string, error) {
 	say := func(format string, a ...any) {
 		r.emit(Event{Client: s.Ref.Client, Deployment: job.Deployment[s.Ref.Client], Step: s, State: "log", Text: fmt.Sprintf(format, a...)})
 	}
-	if err := b.from.Freeze(ctx, b.had.ID); err != nil {
+	if err := r.careful(ctx, i, func() error { return b.from.Freeze(ctx, b.had.ID) }); err != nil {
 		return "", err
 	}
 	say("%s is frozen: nothing is written to the database", b.had.Provider)
 	r.at(AfterFreeze, s)
 	if !b.back {
-		if err := r.copy(ctx, s, b); err != nil {
+		if err := r.careful(ctx, i, func() error { return r.copy(ctx, s, b) }); err != nil {
 			return "", err
 		}
 		say("it is copied to %s", b.comes.Provider)
 		r.at(AfterLoad, s)
 	}
-	old, err := b.from.Content(ctx, b.had.ID)
-	if err != nil {
-		return "", err
-	}
-	fresh, err := b.to.Content(ctx, b.comes.ID)
+	var old, fresh provider.Content
+	err := r.careful(ctx, i, func() (err error) {
+		if old, err = b.from.Content(ctx, b.had.ID); err != nil {
+			return err
+		}
+		fresh, err = b.to.Content(ctx, b.comes.ID)
+		return err
+	})
 	if err != nil {
 		return "", err
 	}
@@ -184,6 +187,20 @@ func (r *Runner) fill(ctx context.Context, job Job, s plan.Step, b between) (str
 	rows := fmt.Sprintf("%d rows in %d tables and the like are equal at both", old.Rows(), len(old.Parts))
 	say("%s", rows)
 	return rows, nil
+}
+
+// careful makes calls of a provider. Where one of them panics the freeze is lifted before that
+// goes on: a client that is left alone because of it must not stay frozen.
+func (r *Runner) careful(ctx context.Context, i journal.Intent, calls func() error) error {
+	defer func() {
+		if x := recover(); x != nil {
+			last, stop := context.WithTimeout(context.WithoutCancel(ctx), thawTime)
+			defer stop()
+			_ = r.thaw(last, i) // else its intent stays open, and whoever finds it thaws
+			panic(x)
+		}
+	}()
+	return calls()
 }
 
 // copy writes the old one out and loads it. The file is gone at the end, and at the beginning

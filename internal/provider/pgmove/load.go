@@ -105,15 +105,24 @@ PERFORM lo_unlink(oid) FROM pg_largeobject_metadata;
 CREATE SCHEMA public; `+grant+`; END $clear$`)
 }
 
-// run runs one of PostgreSQL's programs. What it has to know stands in its environment, which
-// only our own user can read: an argument would show in the list of processes.
-func (d Database) run(ctx context.Context, op, word, program string, as *pgconn.Config, most int, args ...string) (string, error) {
+// find is where a program is.
+func (d Database) find(op, word, program string) (string, error) {
 	if program == "" {
 		program = word
 	}
 	path, err := exec.LookPath(program)
 	if err != nil {
 		return "", d.fail(provider.Unsupported, op, fmt.Sprintf("%s is not on this machine: install PostgreSQL's client programs (Debian: postgresql-client), of the server's version or newer", word), err)
+	}
+	return path, nil
+}
+
+// run runs one of PostgreSQL's programs. What it has to know stands in its environment, which
+// only our own user can read: an argument would show in the list of processes.
+func (d Database) run(ctx context.Context, op, word, program string, as *pgconn.Config, most int, args ...string) (string, error) {
+	path, err := d.find(op, word, program)
+	if err != nil {
+		return "", err
 	}
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Env = []string{"LC_ALL=C", "PATH=/usr/local/bin:/usr/bin:/bin"}

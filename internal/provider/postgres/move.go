@@ -33,7 +33,7 @@ func (p *Provider) moved(ctx context.Context, op, id string) (d pgmove.Database,
 			keeper, loads := p.server.config.Copy(), p.server.config.Copy()
 			keeper.Password = p.server.admin.Reveal()
 			loads.User, loads.Password = e.name, p.password(e.name, e.role.id).Reveal()
-			d = pgmove.Database{Provider: Name, Name: e.name, Owner: e.name, Keeper: keeper, Loads: loads, TLS: p.server.tls(), Restorer: p.restorer}
+			d = pgmove.Database{Provider: Name, Name: e.name, Owner: e.name, Keeper: keeper, Loads: loads, TLS: p.server.tls(), Dumper: p.dumper, Restorer: p.restorer}
 			return nil
 		}
 		return gone

@@ -94,6 +94,9 @@ func TestFreezeAndThaw(t *testing.T) {
 		t.Errorf("%s settings are left", left[0])
 	}
 	wantKind(t, p.Freeze(t.Context(), "shop-0badcafe.00000000"), provider.NotFound)
+	p.restorer = "pg_restore-that-nobody-has" // what can't be copied is not frozen
+	wantKind(t, p.Freeze(t.Context(), o.ID), provider.Unsupported)
+	works(t, o)
 }
 
 // A copy is equal, part by part; one that came to nothing leaves nothing; what is in use is
