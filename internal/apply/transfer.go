@@ -29,7 +29,7 @@ type between struct {
 //
 //	reach     both are read before anything is frozen
 //	intent    from here on the client's own database may be frozen: whatever comes, it is thawed
-//	freeze    nothing is written to the old one any more
+//	freeze    the copy's, then: nothing is written to the old one any more
 //	copy      dump and load
 //	compare   both, row by row
 //	switch    the record: the new one is the client's own, the old one is retained, frozen
@@ -155,7 +155,15 @@ func (r *Runner) fill(ctx context.Context, job Job, s plan.Step, b between, i jo
 	say := func(format string, a ...any) {
 		r.emit(Event{Client: s.Ref.Client, Deployment: job.Deployment[s.Ref.Client], Step: s, State: "log", Text: fmt.Sprintf(format, a...)})
 	}
-	if err := r.careful(ctx, i, func() error { return b.from.Freeze(ctx, b.had.ID) }); err != nil {
+	err := r.careful(ctx, i, func() error {
+		if !b.back { // first the copy: of two, the one that can be written to is the client's own, for whoever has no record
+			if err := b.to.Freeze(ctx, b.comes.ID); err != nil {
+				return err
+			}
+		}
+		return b.from.Freeze(ctx, b.had.ID)
+	})
+	if err != nil {
 		return "", err
 	}
 	say("%s is frozen: nothing is written to the database", b.had.Provider)
@@ -168,7 +176,7 @@ func (r *Runner) fill(ctx context.Context, job Job, s plan.Step, b between, i jo
 		r.at(AfterLoad, s)
 	}
 	var old, fresh provider.Content
-	err := r.careful(ctx, i, func() (err error) {
+	err = r.careful(ctx, i, func() (err error) {
 		if old, err = b.from.Content(ctx, b.had.ID); err != nil {
 			return err
 		}

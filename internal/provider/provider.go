@@ -89,6 +89,7 @@ type Object struct {
 	Phase      Phase
 	Message    string   // why Failed, what to do for Manual; untrusted text
 	Log        []string // build log so far, bounded; untrusted text
+	Frozen     bool     // of a database that can be moved: its client can't write (Mover); false also where nobody can tell
 	Bytes      int64    // about how much a database holds, of one that was asked for by id; 0: not told
 }
 

@@ -17,6 +17,7 @@ type Input struct {
 	Mark   provider.Mark
 	// Wish is what its manifest asks for; nil: there is no manifest.
 	Wish  []state.Resource
+	Keeps string  // without a manifest: who kept its database, by its last good version
 	Found []Found // with its mark, or under its names
 	// Recorded is what an older state says of it; nil for one that was lost.
 	Recorded []state.Resource
@@ -130,17 +131,22 @@ func (r *record) place() {
 	sort.Slice(r.refs, func(i, j int) bool { return r.refs[i].Less(r.refs[j]) })
 }
 
-// moved places two databases of a client at two providers: its data was moved, or was about
-// to be, and no object says which. The one where the manifest wants it counts, once a
-// person has looked; the other one is kept beside it (plan.Beside), without a date.
+// moved places two databases of a client at two providers: its data was moved, or was about to
+// be. The one that its client can write to is its own; where that does not tell them apart,
+// the one where the manifest wants it, once a person has looked. The other one is kept beside
+// it (plan.Beside), without a date.
 func (r *record) moved(ref state.Ref, a, b Found) {
-	if r.wished[ref].Provider == b.Provider {
+	keeps := r.in.Keeps
+	if w, wished := r.wished[ref]; wished {
+		keeps = w.Provider
+	}
+	if a.Frozen && !b.Frozen || keeps == b.Provider && a.Frozen == b.Frozen {
 		a, b = b, a
 	}
 	left := r.named(state.KindDatabase, ref.Name+"@"+b.Provider)
 	r.of[ref], r.of[left] = a, b
 	r.ids[string(a.Kind)+" "+a.ID], r.ids[string(b.Kind)+" "+b.ID] = ref.Name, left.Name
-	r.out.Doubts = append(r.out.Doubts, fmt.Sprintf("its data was moved between %s (%s) and %s (%s), or was about to be: see which one the site uses before you approve; %s is what the manifest says",
+	r.out.Doubts = append(r.out.Doubts, fmt.Sprintf("its data was moved between %s (%s) and %s (%s), or was about to be: see which one the site uses before you approve; %s would count as its own",
 		b.Provider, b.ID, a.Provider, a.ID, a.Provider))
 }
 

@@ -153,6 +153,7 @@ func password(id string) string {
 // give is an object as this vendor shows it.
 func (p *Provider) give(o *object) provider.Object {
 	out := p.w.show(o)
+	out.Frozen = p.w.frozen[o.ID]
 	hidden := p.o.WriteOnly[o.Kind]
 	out.Attributes = slices.DeleteFunc(out.Attributes, func(a provider.Input) bool {
 		return slices.ContainsFunc(hidden, func(h string) bool {

@@ -173,7 +173,7 @@ func (p *Provider) Owned(ctx context.Context, installation string) (out []provid
 
 // object is how a database looks from outside.
 func (p *Provider) object(e entry) provider.Object {
-	o := provider.Object{ID: e.id(), Kind: state.KindDatabase, Name: e.name, Phase: provider.Ready,
+	o := provider.Object{ID: e.id(), Kind: state.KindDatabase, Name: e.name, Phase: provider.Ready, Frozen: e.frozen,
 		Outputs: []provider.Output{{Name: "id", Text: e.id()}, {Name: "host", Text: p.server.publicHost()}}}
 	if !e.ours() {
 		return o
