@@ -61,6 +61,9 @@ func TestConfigOfTheDesign(t *testing.T) {
 	}
 	want := []string{"api has no effect in this version yet", "notify.slack has no effect in this version yet", "notify.webhook has no effect in this version yet",
 		"notify.mail has no effect: nobody is configured to send mail (providers.resend or providers.smtp)"}
+	for _, d := range []string{"deployment is ploi", "database is railway", "dns is cloudflare"} {
+		want = append(want, "platform.defaults."+d+", which is not configured: clients that don't name another provider can't be planned")
+	}
 	if d := cmp.Diff(want, c.notices()); d != "" {
 		t.Error(d)
 	}

@@ -28,6 +28,7 @@ func (b *builder) adopt() {
 		switch n, ok := b.adoptable(k); {
 		case k == "payments":
 			b.problem("take adopt.payments out until there is a provider for it", "adopt.payments names an account, and no provider for payments is configured")
+		case !ok && b.lacks(state.Kind(k)): // said already
 		case !ok:
 			b.problem("take it out of `adopt:`, or choose the provider that has it", "adopt.%s names %s, and the client asks for no %s", k, id, k)
 		default:

@@ -46,6 +46,7 @@ type builder struct {
 	in       Input
 	out      []state.Resource
 	problems []Problem
+	missing  []missing
 	site     state.Ref // zero: no site is wished
 	database state.Ref // zero: none
 }
@@ -90,10 +91,10 @@ func (b *builder) problem(act, format string, a ...any) {
 	b.problems = append(b.problems, Problem{fmt.Sprintf(format, a...), act})
 }
 
-// add puts a resource into the wish; an unconfigured provider is a problem.
+// add puts a resource into the wish; an unconfigured provider is a problem, said once.
 func (b *builder) add(ref state.Ref, provider string, attributes map[string]state.Value, after ...state.Ref) {
 	if !b.in.Configured(provider, ref.Kind) {
-		b.problem(fmt.Sprintf("configure providers.%s, or choose another provider in the manifest", provider), "no provider %q for %s is configured", provider, ref.Kind)
+		b.lack(provider, ref.Kind)
 		return
 	}
 	b.out = append(b.out, state.Resource{Ref: ref, Provider: provider, Attributes: state.NewAttributes(attributes), After: after})

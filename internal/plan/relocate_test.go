@@ -12,7 +12,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
-func at(provider string, more ...func(*manifest.Effective)) manifest.Effective {
+func kept(provider string, more ...func(*manifest.Effective)) manifest.Effective {
 	return shop("shop", append([]func(*manifest.Effective){func(e *manifest.Effective) {
 		e.Database.Provider, e.AdminPanel = provider, manifest.AdminPanel{Kind: "none"}
 	}}, more...)...)
@@ -20,7 +20,7 @@ func at(provider string, more ...func(*manifest.Effective)) manifest.Effective {
 
 func moving(t testing.TB, more ...func(*manifest.Effective)) plan.ClientInput {
 	t.Helper()
-	return becomes(t, settled(t, at("pg1")), at("pg2", more...))
+	return becomes(t, settled(t, kept("pg1")), kept("pg2", more...))
 }
 
 func dated(c plan.ClientInput, f func(*state.Resource)) plan.ClientInput {
@@ -94,7 +94,7 @@ func TestMoveOfADatabase(t *testing.T) {
 		t.Errorf("never erased: %v", due)
 	}
 	// The way back would lead to what was written before the move.
-	back := plan.Calculate(input(becomes(t, c, at("pg1"))))
+	back := plan.Calculate(input(becomes(t, c, kept("pg1"))))
 	if len(back.Problems) != 1 || back.Problems[0].Hold != state.HoldData || !strings.Contains(back.Problems[0].Text, "an earlier move left") {
 		t.Errorf("the way back: %+v %v", back.Problems, lines(back))
 	}
@@ -139,7 +139,7 @@ func TestMoveThatWasCutOff(t *testing.T) {
 	if s := stepOf(t, p, plan.Transfer); s.Risk != plan.RiskData {
 		t.Errorf("frozen once more unasked: %+v", s)
 	}
-	still := becomes(t, frozen, at("pg1"))
+	still := becomes(t, frozen, kept("pg1"))
 	p = plan.Calculate(input(still))
 	if s := stepOf(t, p, plan.Retain); s.Ref.Name != "main@pg2" || !s.PurgeAfter.Equal(now.Add(c.Retain)) {
 		t.Errorf("what was copied: %v", lines(p))
@@ -149,7 +149,7 @@ func TestMoveThatWasCutOff(t *testing.T) {
 		t.Errorf("after that: %v", lines(p))
 	}
 	// Wished once more, it is filled anew.
-	p = plan.Calculate(input(becomes(t, still, at("pg2"))))
+	p = plan.Calculate(input(becomes(t, still, kept("pg2"))))
 	if s, r := stepOf(t, p, plan.Transfer), stepOf(t, p, plan.Return); r.Risk != plan.RiskData || s.Risk != plan.RiskData || !contains(s.Needs, r.Key()) {
 		t.Errorf("wished once more: %v", lines(p))
 	}
@@ -162,7 +162,7 @@ func TestMoveThatWasCutOff(t *testing.T) {
 	}
 	// And not wished any more by then: back, without a question, if nothing was written to it.
 	c.Client.Undo = []state.Undo{{Ref: of(c, "main").Ref, Prior: of(c, "main@pg1")}}
-	c = becomes(t, c, at("pg1"))
+	c = becomes(t, c, kept("pg1"))
 	p = plan.Calculate(input(c))
 	if s := stepOf(t, p, plan.Transfer); s.Risk != plan.RiskTraffic || s.From.Name != "main@pg1" {
 		t.Errorf("back: %+v", s)
@@ -188,10 +188,10 @@ func contains(all []string, one string) bool {
 // What can't be moved is held, as ever.
 func TestMoveThatCannotBe(t *testing.T) {
 	for name, c := range map[string]plan.ClientInput{
-		"another engine": becomes(t, settled(t, at("pg1")), at("sqlite")),
+		"another engine": becomes(t, settled(t, kept("pg1")), kept("sqlite")),
 		"adopted":        dated(moving(t), func(r *state.Resource) { r.Adopted = r.Ref.Kind == state.KindDatabase }),
 		"failed":         dated(moving(t), func(r *state.Resource) { r.Phase = map[bool]string{true: "failed"}[r.Ref.Kind == state.KindDatabase] }),
-		"with its user":  becomes(t, settled(t, at("pg1", func(e *manifest.Effective) { e.AdminPanel.Kind = "local" })), at("pg2", func(e *manifest.Effective) { e.AdminPanel.Kind = "local" })),
+		"with its user":  becomes(t, settled(t, kept("pg1", func(e *manifest.Effective) { e.AdminPanel.Kind = "local" })), kept("pg2", func(e *manifest.Effective) { e.AdminPanel.Kind = "local" })),
 	} {
 		p := plan.Calculate(input(c))
 		if len(p.Steps) != 0 || len(p.Problems) != 1 || p.Problems[0].Hold != state.HoldData {

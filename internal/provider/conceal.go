@@ -27,6 +27,12 @@ type concealingMover struct {
 	mover Mover
 }
 
+// concealingPurger is one that keeps copies of pages.
+type concealingPurger struct {
+	concealing
+	purger Purger
+}
+
 // Redactor takes the secrets that it knows out of text.
 type Redactor interface {
 	Add(s state.Secret)
@@ -37,11 +43,13 @@ type Redactor interface {
 // vendor may say too much.
 func Conceal(p Provider, known Redactor) Provider {
 	c := concealing{p, known}
-	if m, ok := p.(Mover); ok {
-		return concealingMover{concealingDumper{c, m}, m}
-	}
-	if d, ok := p.(Dumper); ok {
-		return concealingDumper{c, d}
+	switch x := p.(type) {
+	case Mover:
+		return concealingMover{concealingDumper{c, x}, x}
+	case Dumper:
+		return concealingDumper{c, x}
+	case Purger:
+		return concealingPurger{c, x}
 	}
 	return c
 }
@@ -104,6 +112,11 @@ func (c concealingMover) Content(ctx context.Context, id string) (Content, error
 // Load implements Mover.
 func (c concealingMover) Load(ctx context.Context, id, path string) error {
 	return c.failure(c.mover.Load(ctx, id, path))
+}
+
+// Purge implements Purger.
+func (c concealingPurger) Purge(ctx context.Context, hosts []string) error {
+	return c.failure(c.purger.Purge(ctx, hosts))
 }
 
 func (c concealing) learn(inputs []Input) {

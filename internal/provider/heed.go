@@ -34,6 +34,12 @@ type heedingMover struct {
 	mover Mover
 }
 
+// heedingPurger is one that keeps copies of pages.
+type heedingPurger struct {
+	*heeding
+	purger Purger
+}
+
 // ByCall is a provider whose vendor has a limit for each call by itself: it keeps to them,
 // and Heed leaves it as it is.
 type ByCall interface{ LimitedByCall() }
@@ -45,11 +51,13 @@ func Heed(p Provider, now func() time.Time) Provider {
 		return p
 	}
 	h := &heeding{Provider: p, now: now}
-	if m, ok := p.(Mover); ok {
-		return heedingMover{heedingDumper{h, m}, m}
-	}
-	if d, ok := p.(Dumper); ok {
-		return heedingDumper{h, d}
+	switch x := p.(type) {
+	case Mover:
+		return heedingMover{heedingDumper{h, x}, x}
+	case Dumper:
+		return heedingDumper{h, x}
+	case Purger:
+		return heedingPurger{h, x}
 	}
 	return h
 }
@@ -107,6 +115,15 @@ func (h heedingMover) Content(ctx context.Context, id string) (out Content, err 
 // Load implements Mover.
 func (h heedingMover) Load(ctx context.Context, id, path string) error {
 	return h.call("load", func() error { return h.mover.Load(ctx, id, path) })
+}
+
+// Purge implements Purger. Vendors have a limit of its own for it, far below that of other
+// calls: who runs into that one keeps nobody else.
+func (h heedingPurger) Purge(ctx context.Context, hosts []string) (err error) {
+	if e := h.call("purge", func() error { err = h.purger.Purge(ctx, hosts); return nil }); e != nil {
+		return e
+	}
+	return err
 }
 
 // call makes one call, or says until when none is to be made.

@@ -95,3 +95,13 @@ func (v *Vercel) Refresh(host string) bool {
 	}
 	return d.Verified
 }
+
+// Projects are the names of all projects, oldest first.
+func (v *Vercel) Projects() (out []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, x := range v.is.Projects.All() {
+		out = append(out, x.Name)
+	}
+	return out
+}
