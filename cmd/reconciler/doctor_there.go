@@ -206,7 +206,7 @@ type opener struct {
 func (d *doctor) openers() []opener {
 	p := d.p
 	out := []opener{{name: "postgres", open: p.openPostgres}, {name: "railway", open: p.openRailway}, {name: "ploi", open: p.openPloi}, {name: "vercel", open: p.openVercel},
-		{name: "cloudflare", open: p.openCloudflare}, {name: "resend", open: p.openResend}}
+		{name: "cloudflare", open: p.openCloudflare}, {name: "stripe", open: p.openStripe}, {name: "resend", open: p.openResend}}
 	mail := opener{name: smtp.Name}
 	o, err := p.smtpOptions(d.c)
 	if err == nil && o.Host != "" {
