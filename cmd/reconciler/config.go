@@ -208,12 +208,7 @@ type ProvidersConfig struct {
 	Postgres   PostgresConfig   `yaml:"postgres"`
 	Resend     ResendConfig     `yaml:"resend"`
 	SMTP       SMTPConfig       `yaml:"smtp"`
-	Stripe     KeyConfig        `yaml:"stripe"`
-}
-
-// notYet are the vendors that can be configured, and that nothing here talks to.
-func notYet() []string {
-	return []string{"stripe"}
+	Stripe     StripeConfig     `yaml:"stripe"`
 }
 
 // EmbeddedConfig switches on sqlite, local sites, local DNS and the mailbox.
@@ -261,13 +256,6 @@ type ResendConfig struct {
 	APIKey     sealed `yaml:"apiKey"`
 	APIKeyFile string `yaml:"apiKeyFile"`
 	From       string `yaml:"from"`
-	APIURL     string `yaml:"apiURL"`
-}
-
-// KeyConfig is an account that a key opens.
-type KeyConfig struct {
-	APIKey     sealed `yaml:"apiKey"`
-	APIKeyFile string `yaml:"apiKeyFile"`
 	APIURL     string `yaml:"apiURL"`
 }
 
@@ -370,12 +358,7 @@ func (c *Config) check() []string {
 	if _, err := c.allowed(); err != nil {
 		bad("network.allowPrivate: %v", err)
 	}
-	for _, name := range c.blocks {
-		if slices.Contains(notYet(), name) {
-			bad("providers.%s: this version does not talk to %s yet; take the block out, and use sqlite, local or external in manifests", name, name)
-		}
-	}
-	out = append(out, slices.Concat(c.checkNetwork(), c.checkPostgres(), c.checkPloi(), c.checkRailway(), c.checkCloudflare(), c.checkVercel(), c.Providers.checkMail(c.blocks), c.Notify.check())...)
+	out = append(out, slices.Concat(c.checkNetwork(), c.checkPostgres(), c.checkPloi(), c.checkRailway(), c.checkCloudflare(), c.checkVercel(), c.checkStripe(), c.Providers.checkMail(c.blocks), c.Notify.check())...)
 	if d := c.Platform.BaseDomain; strings.ContainsAny(d, "/: ") {
 		bad("platform.baseDomain is %q: it is a host name, without a scheme, a port or a path", d)
 	}
@@ -437,11 +420,7 @@ func (c *Config) notices() []string {
 	unused("network.resolvers", len(c.Network.Resolvers) > 0 && !c.asksCloudflare())
 	d, there := c.Platform.Defaults, c.configured()
 	for _, x := range []struct{ field, name string }{{"deployment", d.Deployment}, {"database", d.Database}, {"dns", d.DNS}} {
-		is, known := there[x.name]
-		switch {
-		case slices.Contains(notYet(), x.name):
-			out = append(out, fmt.Sprintf("platform.defaults.%s is %s, and this version does not talk to %s yet: clients that don't name another provider can't be planned", x.field, x.name, x.name))
-		case known && !is:
+		if is, known := there[x.name]; known && !is {
 			out = append(out, fmt.Sprintf("platform.defaults.%s is %s, which is not configured: clients that don't name another provider can't be planned", x.field, x.name))
 		}
 	}

@@ -122,6 +122,7 @@ func (p *program) serve(ctx context.Context, ready func() error) error {
 		}
 	}
 	wg.Go(func() { p.review(ctx) })
+	wg.Go(func() { p.payments.run(ctx) })
 	err = p.daemon.Run(ctx)
 	stop(nil)
 	for _, s := range servers {
@@ -199,7 +200,7 @@ func (a *app) applyHere(ctx context.Context, conf Config) (reconcile.Overview, e
 	}
 	defer p.close()
 	p.show(out)
-	if p.sites != nil { // health checks need the sites to answer
+	if p.front != nil { // health checks need the sites to answer
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", conf.Listen)
 		if err != nil {
 			return reconcile.Overview{}, fmt.Errorf("listen: %w", err)

@@ -72,7 +72,7 @@ func TestConfigOfVendors(t *testing.T) {
 	file := func(providers, more string) {
 		w.configure("")
 		path := filepath.Join(w.dir, defaultConfigFile)
-		text := strings.Replace(string(readAll(t, path)), `providers: {embedded: {dir: ".", dns: "127.0.0.1:0"}}`, `providers: {embedded: {dir: ".", dns: "127.0.0.1:0"}`+providers+"}", 1)
+		text := strings.Replace(readAll(t, path), `providers: {embedded: {dir: ".", dns: "127.0.0.1:0"}}`, `providers: {embedded: {dir: ".", dns: "127.0.0.1:0"}`+providers+"}", 1)
 		if err := os.WriteFile(path, []byte(text+more), 0o600); err != nil {
 			t.Fatal(err)
 		}

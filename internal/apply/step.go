@@ -180,6 +180,8 @@ func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) 
 		return r.change(ctx, job, s)
 	case plan.Replace:
 		return r.replace(ctx, job, s)
+	case plan.Transfer:
+		return r.transfer(ctx, job, s)
 	case plan.Secure:
 		return r.secure(ctx, job, s)
 	case plan.Delete, plan.Purge:
@@ -250,6 +252,8 @@ func (r *Runner) record(job Job, s plan.Step) (string, error) {
 	switch {
 	case s.Action == plan.Retain && s.Ref.Kind == state.KindAdmin:
 		return "kept with its database", nil
+	case s.Action == plan.Retain && s.Ref.Kind == state.KindPayments:
+		return "left as it is at " + s.Provider + ": it is its owner's; close it there if it should go", nil
 	case s.Action == plan.Retain && s.PurgeAfter.IsZero():
 		return "kept for ever", nil
 	case s.Action == plan.Retain:

@@ -228,8 +228,15 @@ func TestRuleSecretsAndProviders(t *testing.T) {
 		{"settings", func(in *Input) { in.Effective.Settings = map[string]any{"f": func() {}} }, "settings", "plain YAML"},
 		{"payments", func(in *Input) {
 			in.Effective.Payments = &manifest.Payments{Enabled: true, Provider: "stripe"}
-		}, "payments", "payments.enabled"},
-		{"adopted payments", func(in *Input) { in.Effective.Adopt = manifest.Adopt{"payments": {Account: "acct_1"}} }, "adopt.payments", "adopt.payments"},
+		}, "no country", "payments.country"},
+		{"payments without a key", func(in *Input) {
+			in.Configured = func(p string, _ state.Kind) bool { return p != "stripe" }
+			in.Effective.Payments = &manifest.Payments{Enabled: true, Country: "NL"}
+		}, "providers.stripe is not configured: payments needs it", "providers.stripe"},
+		{"an account of one that takes none", func(in *Input) {
+			in.Effective.Environment["ACCOUNT"] = manifest.EnvValue{From: "payments.account"}
+		}, "payments.account", "payments.enabled"},
+		{"adopted payments", func(in *Input) { in.Effective.Adopt = manifest.Adopt{"payments": {Account: "acct_1"}} }, "adopt.payments", "payments.enabled"},
 		{"adopted without asking", func(in *Input) {
 			in.Effective.Adopt = manifest.Adopt{"record": {ID: "r1"}}
 			in.Effective.DNS.Provider = "none"

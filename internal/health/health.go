@@ -150,13 +150,19 @@ type answered struct{ text string }
 
 func (a answered) Error() string { return a.text }
 
-func (p *Prober) ask(ctx context.Context, target *url.URL, want int, contains string) error {
-	t := &http.Transport{
+// Transport reaches what a probe may reach and nothing else, for those who ask a client's site
+// something. It refuses with ErrAddress, uses no proxy, and keeps no connection.
+func (p *Prober) Transport() *http.Transport {
+	return &http.Transport{
 		DialContext:            p.Dial,
 		TLSClientConfig:        &tls.Config{RootCAs: p.o.Roots, MinVersion: tls.VersionTLS12, Time: p.o.Now},
 		DisableKeepAlives:      true,
 		MaxResponseHeaderBytes: maxHeaders,
 	}
+}
+
+func (p *Prober) ask(ctx context.Context, target *url.URL, want int, contains string) error {
+	t := p.Transport()
 	defer t.CloseIdleConnections()
 	client := &http.Client{Transport: t, CheckRedirect: follow(want)}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)

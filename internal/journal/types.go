@@ -14,6 +14,9 @@ const (
 	OpCreate Op = "create"
 	OpUpdate Op = "update"
 	OpDelete Op = "delete"
+	// OpTransfer moves a database's content: while it is open, the database that is on record as
+	// its client's own may be frozen.
+	OpTransfer Op = "transfer"
 )
 
 // Intent is committed before a provider write. While it is open (no outcome), the
@@ -38,5 +41,8 @@ type Intent struct {
 	Looks    int             `json:"looks,omitempty"`  // looks that found nothing
 	LookAt   time.Time       `json:"lookAt,omitzero"`  // not before
 	Parked   string          `json:"parked,omitempty"` // why nobody but a person can decide
-	Again    int             `json:"again,omitempty"`  // times that it was sent anew after settled looks
+	// Conflict: a vendor whose lists are late refused the create because something is there,
+	// and nothing was seen yet.
+	Conflict bool `json:"conflict,omitempty"`
+	Again    int  `json:"again,omitempty"` // times that it was sent anew after settled looks
 }

@@ -31,10 +31,12 @@ func (b *builder) converge() {
 	b.unsure()
 	b.connect()
 	b.leftovers()
+	b.behindMove()
 }
 
 // checkData holds the client when an empty database would take a full one's place.
 func (b *builder) checkData() {
+	b.checkPayments()
 	for _, r := range b.sortedRecord() {
 		if r.Ref.Kind != state.KindDatabase || !r.Real() {
 			continue
@@ -42,9 +44,9 @@ func (b *builder) checkData() {
 		w, wished := b.wished[r.Ref]
 		switch {
 		case !wished: // a tombstone decides about it
-		case w.Provider != r.Provider:
-			b.problem(state.HoldData, "put back `database.provider: "+r.Provider+"`; moving data between providers is a plan of its own",
-				"database.provider changes from %s to %s: the data is at %s, and an empty database never takes its place", r.Provider, w.Provider, r.Provider)
+		case w.Provider != r.Provider && b.fixed(w, r) != "":
+			b.problem(state.HoldData, "put back `database.provider: "+r.Provider+"`",
+				"database.provider changes from %s to %s: the data is at %s, and %s", r.Provider, w.Provider, r.Provider, b.fixed(w, r))
 		case b.c.Looks[r.Ref].Gone:
 			b.problem(state.HoldData, "restore it at "+r.Provider+", then `reconciler retry "+b.c.Client.Name+"`",
 				"the database %s is gone at %s; an empty one never takes its place", r.ID, r.Provider)
@@ -57,6 +59,9 @@ func (b *builder) resource(w state.Resource) {
 	have, ok := b.recorded[w.Ref]
 	look := b.c.Looks[w.Ref]
 	switch {
+	case w.Ref.Kind == state.KindDatabase && have.Real() && have.Provider != w.Provider:
+		b.relocate(w, have) // checkData has said it where that can't be
+		return
 	case look.Foreign != "" && !b.comesFrom(w.Ref):
 		b.problem(state.HoldParked, "settle at "+w.Provider+" whose it is, then `reconciler retry "+b.c.Client.Name+"`", "%s %s at %s belongs to %s: it is not ours", w.Ref.Kind, w.Ref.Name, w.Provider, look.Foreign)
 	case look.Count > 1:
@@ -65,6 +70,8 @@ func (b *builder) resource(w state.Resource) {
 		// an adopted site has its users, and they need no welcome
 	case !ok || !have.Real():
 		b.absent(w, look)
+	case have.Retained() && w.Ref.Kind == state.KindPayments && look.Gone:
+		b.create(w, &have, "it was closed at "+w.Provider+" while it was out of use")
 	case have.Retained() && (w.Ref.Kind != state.KindAdmin || have.Provider == w.Provider && !look.Gone):
 		b.comeBack(w, have)
 	case w.Ref.Kind == state.KindMail:
@@ -73,6 +80,8 @@ func (b *builder) resource(w state.Resource) {
 		b.create(w, &have, "it is gone at "+w.Provider)
 	case have.Phase == "failed" && w.Ref.Kind == state.KindDeployment:
 		b.replace(w, have, nil, "the last try failed")
+	case b.elsewhereBuilt(have):
+		b.replace(w, have, nil, "it was built with another database")
 	case have.Overtaken:
 		b.replace(w, have, nil, w.Provider+" serves what was built last, and that is another one")
 	case have.Provider != w.Provider:
@@ -171,6 +180,8 @@ func (b *builder) create(w state.Resource, prior *state.Resource, reason string)
 
 func undoOfCreate(w state.Resource, t state.Traits) string {
 	switch {
+	case w.Ref.Kind == state.KindPayments:
+		return "it stays: it is its owner's"
 	case t.Data:
 		return "it is retained, never deleted by a rollback"
 	case w.Ref.Kind == state.KindMail:
@@ -187,13 +198,16 @@ func (b *builder) comeBack(w, have state.Resource) {
 		return // checkData has said it
 	}
 	if w.Ref.Kind == state.KindAdmin { // one step: its site is another one now
-		b.update(w, have, diff(have, w), "the client returns, and its user is there")
+		b.update(w, have, b.diff(have, w), "the client returns, and its user is there")
 		return
 	}
 	wish := have
 	wish.RetainedAt, wish.PurgeAfter = state.Resource{}.RetainedAt, state.Resource{}.PurgeAfter
 	b.add(Step{Number: Number(w.Ref.Kind), Action: Return, Ref: w.Ref, Provider: w.Provider, Wish: &wish, Prior: &have, Reason: "the client returns, and its data with it", Undo: "it is retained again"})
-	if fields := diff(have, w); len(fields) > 0 || have.Phase == unfinished {
+	if w.Ref.Kind == state.KindPayments && have.Adopted {
+		return
+	}
+	if fields := b.diff(have, w); len(fields) > 0 || have.Phase == unfinished {
 		back, reason := b.made(w.Ref), ""
 		if len(fields) == 0 {
 			reason = "its making was cut off"
@@ -211,7 +225,10 @@ const unfinished = "unfinished"
 
 // compare plans the change of something that is there.
 func (b *builder) compare(w, have state.Resource, look Look) {
-	fields := diff(have, w)
+	if w.Ref.Kind == state.KindPayments && have.Adopted {
+		return // whoever made the account says what it is
+	}
+	fields := b.diff(have, w)
 	if len(fields) == 0 {
 		switch name := b.anew(w, have); {
 		case have.Found:
@@ -250,13 +267,18 @@ func (b *builder) compare(w, have state.Resource, look Look) {
 // anew names an attribute of something that is there and refers to what is made now, or
 // to a site that was made since: its id and its address are others.
 func (b *builder) anew(w, have state.Resource) string {
+	once := b.traits(w.Provider, w.Ref.Kind).Once
 	for _, a := range w.Attributes {
-		if a.Value.Ref == nil {
+		if a.Value.Ref == nil || contains(once, a.Name) {
 			continue
 		}
 		n, planned := b.byRef[*a.Value.Ref]
 		site := b.recorded[*a.Value.Ref]
 		switch {
+		case planned && b.steps[n].Action == Transfer:
+			if w.Ref.Kind == state.KindEnvironment { // a user was copied with the rest
+				return a.Name
+			}
 		case planned && (b.steps[n].Action == Replace || b.steps[n].Action == Create && b.steps[n].Prior != nil):
 			return a.Name
 		case a.Value.Ref.Kind != state.KindSite: // of what an adopted environment refers to nobody knows whether it was ever there
@@ -348,7 +370,7 @@ func pending(r state.Resource) bool {
 // await waits for what a person makes, or what was not ready when it was last seen.
 func (b *builder) await() {
 	for _, w := range b.sortedWish() {
-		if w.Ref.Kind == state.KindDeployment || w.Ref.Kind == state.KindMail {
+		if w.Ref.Kind == state.KindDeployment || w.Ref.Kind == state.KindMail || w.Ref.Kind == state.KindPayments {
 			continue
 		}
 		t := b.traits(w.Provider, w.Ref.Kind)

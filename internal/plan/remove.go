@@ -19,6 +19,8 @@ func (b *builder) leftovers() {
 			continue
 		}
 		switch {
+		case b.copied(r):
+			b.copyLeft(r)
 		case r.Ref.Kind == state.KindMail:
 			// sent once; it stays on record
 		case r.Ref.Kind == state.KindDeployment && b.onSite(r):
@@ -167,7 +169,7 @@ func comesBefore(o Step, k state.Kind) bool {
 }
 
 func removalRank(k state.Kind) int {
-	for i, o := range []state.Kind{state.KindRecord, state.KindDomain, state.KindTraffic, state.KindDeployment, state.KindEnvironment, state.KindAdmin, state.KindMail, state.KindSite, state.KindDatabase} {
+	for i, o := range []state.Kind{state.KindRecord, state.KindDomain, state.KindTraffic, state.KindDeployment, state.KindEnvironment, state.KindAdmin, state.KindMail, state.KindPayments, state.KindSite, state.KindDatabase} {
 		if k == o {
 			return i
 		}
@@ -199,6 +201,10 @@ func (b *builder) user(r state.Resource, reason string) {
 
 func (b *builder) retain(r state.Resource) *Step {
 	s := Step{Number: Number(r.Ref.Kind), Action: Retain, Ref: r.Ref, Provider: r.Provider, Prior: &r, Reason: "the manifest no longer asks for it; its data stays", Undo: "a revert brings it back with its data"}
+	if r.Ref.Kind == state.KindPayments {
+		s.Reason, s.Undo = "the manifest no longer asks for it; "+theirAccount, "a revert brings it back into use"
+		return b.add(s)
+	}
 	if !b.c.RetainForever && !r.Adopted && !r.Found { // what we did not make no date erases
 		s.PurgeAfter = b.in.Now.Add(b.c.Retain)
 	}
@@ -224,7 +230,9 @@ func (b *builder) remove() {
 		switch {
 		case t.Data && r.Real():
 			s = b.retain(r)
-			s.Reason = "the manifest was removed; its data stays"
+			if s.Reason = "the manifest was removed; its data stays"; r.Ref.Kind == state.KindPayments {
+				s.Reason = "the manifest was removed; " + theirAccount
+			}
 		case r.Ref.Kind == state.KindAdmin:
 			b.user(r, "the manifest was removed; the user stays with its data")
 			continue
@@ -339,6 +347,16 @@ func Left(t state.Tombstone, recorded []state.Resource) bool {
 	return false
 }
 
+// moved says that a database was left by a move that is not done yet: it may be needed again.
+func moved(c state.Client, r state.Ref) bool {
+	for _, u := range c.Undo {
+		if u.Ref.Kind == state.KindDatabase && Beside(u.Ref, u.Prior.Provider) == r {
+			return true
+		}
+	}
+	return false
+}
+
 // Purges returns the steps that erase retained data whose date has passed and which is
 // still absent: its client is, or the client's wish has no such part. A living client
 // whose wish isn't known keeps everything. What was adopted is never erased by a schedule.
@@ -355,7 +373,11 @@ func Purges(c state.Client, wish, recorded []state.Resource, now time.Time) []St
 		if !c.Removed && wished[r.Ref] {
 			continue
 		}
-		if !r.Retained() || r.Ref.Kind == state.KindAdmin || r.Adopted || r.Found || r.PurgeAfter.IsZero() || now.Before(r.PurgeAfter) {
+		if moved(c, r.Ref) || !r.Retained() || r.Ref.Kind == state.KindAdmin || r.Adopted || r.Found || r.PurgeAfter.IsZero() || now.Before(r.PurgeAfter) {
+			continue
+		}
+		if r.Ref.Kind == state.KindPayments { // never by a schedule: it has no date
+			out = append(out, &Step{Number: Number(r.Ref.Kind), Action: Forget, Ref: r.Ref, Client: c.Name, Provider: r.Provider, Prior: &r, Reason: theirAccount, Undo: "`adopt:` names it"})
 			continue
 		}
 		out = append(out, &Step{Number: Number(r.Ref.Kind), Action: Purge, Ref: r.Ref, Client: c.Name, Provider: r.Provider, Prior: &r, Risk: RiskData,

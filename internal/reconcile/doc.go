@@ -18,6 +18,8 @@
 //	looks.go    scheduled looks: who is looked at, what is written and told of it
 //	survey.go   how a look sees: one listing a provider, single reads within a budget
 //	mend.go     a pass that puts back what two looks found changed
+//	payments.go how far an account for payments is: looked at when its keeper says that it
+//	            changed, and by the scheduled looks; no pass waits for it
 //	drift.go    what is not as recorded, now; adoptdrift.go makes a change of it, adoptproof.go checks that
 //	sources.go  what a ref means; bump.go  a change of a template that deploys another one
 //	rebuild.go  a lost state, made anew from Git and marks (package rebuild decides)

@@ -144,7 +144,7 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) plan.L
 		l.Failed = "provider " + r.Provider + " is not configured"
 		return l
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	ctx, cancel := context.WithTimeout(provider.For(ctx, provider.Caller{Client: m.client.ID, New: !m.client.EverDeployed}), lookTimeout)
 	defer cancel()
 	objects, err := p.Observe(ctx, provider.Query{Kind: r.Ref.Kind, ID: r.ID})
 	switch {
@@ -154,6 +154,7 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) plan.L
 		l.Gone = true
 	default:
 		l.Differs = e.differs(m, r, objects[0])
+		l.Bytes = objects[0].Bytes
 		if r.Ref.Kind == state.KindRecord && e.foreign(r, objects[0]) == "" {
 			l.Says = map[string]string{}
 			for _, a := range objects[0].Attributes {

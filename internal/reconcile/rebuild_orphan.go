@@ -75,7 +75,7 @@ type orphan struct {
 func onlyData(found []rebuild.Found) bool {
 	for _, f := range found {
 		switch f.Kind {
-		case state.KindDatabase, state.KindAdmin, state.KindMail:
+		case state.KindDatabase, state.KindAdmin, state.KindMail, state.KindPayments:
 		default:
 			return false
 		}
@@ -113,7 +113,7 @@ func (e *Engine) orphan(ctx context.Context, w witness, o orphan) (remembered, R
 			commit = g.removed
 		}
 	}
-	m, err := e.remember(ctx, w, memory{client: c, found: o.found, adopted: o.adopted})
+	m, err := e.remember(ctx, w, memory{client: c, keeps: o.good.effective.Database.Provider, found: o.found, adopted: o.adopted})
 	if err != nil {
 		return m, RebuiltClient{}, err
 	}

@@ -159,7 +159,7 @@ func TestResolverAsksOnce(t *testing.T) {
 		t.Errorf("it was asked %d times", n)
 	}
 	e.later()
-	e.Resolver.leave(e.Resolver.enter("https://another.example/x"))
+	e.leave(e.enter("https://another.example/x"))
 	if n := len(e.Resolver.asked); n != 0 {
 		t.Errorf("%d answers are kept beyond their time", n)
 	}
@@ -170,7 +170,7 @@ func TestResolverAsksOnce(t *testing.T) {
 func TestResolverHostile(t *testing.T) {
 	e, first := newElsewhere(t)
 	host := strings.Split(strings.TrimPrefix(e.url, "https://"), "/")[0]
-	e.Resolver.o.Token = func(_ context.Context, at string) state.Secret {
+	e.o.Token = func(_ context.Context, at string) state.Secret {
 		if at != host {
 			return state.Secret{}
 		}
@@ -190,7 +190,7 @@ func TestResolverHostile(t *testing.T) {
 	git := func(w http.ResponseWriter) {
 		w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
 		line(w, "# service=git-upload-pack\n")
-		io.WriteString(w, "0000")
+		write(w, "0000")
 	}
 	redirect := func(to string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, http.StatusMovedPermanently) }
@@ -206,39 +206,41 @@ func TestResolverHostile(t *testing.T) {
 		"on and on": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, r.URL.String()+"x", http.StatusFound)
 		}, where + " sends us to another host, or on and on"},
-		"a page":        {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<h1>Log in</h1>") }, where + " is not a Git repository"},
-		"refused":       {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "say @everyone", 401) }, where + " refuses our credentials (401)"},
-		"not there":     {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "say @everyone", 404) }, where + " is not there, or may not be read (404)"},
-		"down":          {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "say @everyone", 503) }, where + " answered 503: it is asked again | "},
+		"a page":    {func(w http.ResponseWriter, _ *http.Request) { write(w, "<h1>Log in</h1>") }, where + " is not a Git repository"},
+		"refused":   {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "say @everyone", http.StatusUnauthorized) }, where + " refuses our credentials (401)"},
+		"not there": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "say @everyone", http.StatusNotFound) }, where + " is not there, or may not be read (404)"},
+		"down": {func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "say @everyone", http.StatusServiceUnavailable)
+		}, where + " answered 503: it is asked again | "},
 		"its own error": {func(w http.ResponseWriter, _ *http.Request) { git(w); line(w, "ERR say @everyone\n") }, where + " does not answer as a Git repository"},
 		"no line": {func(w http.ResponseWriter, _ *http.Request) {
 			git(w)
-			io.WriteString(w, "zzzz"+strings.Repeat("x", 99))
+			write(w, "zzzz"+strings.Repeat("x", 99))
 		}, where + " does not answer as a Git repository"},
 		"a line too long": {func(w http.ResponseWriter, _ *http.Request) {
 			git(w)
-			io.WriteString(w, "ffff"+strings.Repeat("x", 70_000))
+			write(w, "ffff"+strings.Repeat("x", 70_000))
 		}, where + " does not answer as a Git repository"},
 		"no hash": {func(w http.ResponseWriter, _ *http.Request) {
 			git(w)
 			line(w, strings.Repeat("z", 40)+" refs/heads/main\n")
-			io.WriteString(w, "0000")
+			write(w, "0000")
 		}, where + " does not answer as a Git repository"},
 		"broken off": {func(w http.ResponseWriter, _ *http.Request) {
 			git(w)
 			line(w, first+" refs/heads/main\n")
-			io.WriteString(w, "00")
+			write(w, "00")
 		}, where + " can't be asked: unexpected EOF | "},
 		"empty": {func(w http.ResponseWriter, _ *http.Request) {
 			git(w)
 			line(w, strings.Repeat("0", 40)+" capabilities^{}\x00agent=x\n")
-			io.WriteString(w, "0000")
+			write(w, "0000")
 		}, where + " has no branch and no tag main"},
 		"names without end": {endless(git, line, first), where + " lists more names than are read"},
 		"a name too long": {func(w http.ResponseWriter, _ *http.Request) {
 			git(w)
 			line(w, first+" refs/heads/"+strings.Repeat("m", 2000)+"\n")
-			io.WriteString(w, "0000")
+			write(w, "0000")
 		}, where + " has no branch and no tag main"},
 	} {
 		e.answer = c.answer
@@ -249,7 +251,7 @@ func TestResolverHostile(t *testing.T) {
 	}
 	e.answer = nil
 	e.later()
-	e.Resolver.client.Transport = refusing{}
+	e.client.Transport = refusing{}
 	if got := e.what(t, "main"); !strings.HasPrefix(got, where+" may not be asked") || !strings.Contains(got, "network.allowPrivate") {
 		t.Error(got)
 	}
@@ -259,6 +261,9 @@ func TestResolverHostile(t *testing.T) {
 		}
 	}
 }
+
+// write says something to whoever may be gone.
+func write(w io.Writer, text string) { _, _ = io.WriteString(w, text) }
 
 type refusing struct{}
 
@@ -281,7 +286,7 @@ type slow struct{ first string }
 func (s slow) RoundTrip(r *http.Request) (*http.Response, error) {
 	in, out := io.Pipe()
 	go func() { // ends with the request
-		io.WriteString(out, "001e# service=git-upload-pack\n0000")
+		write(out, "001e# service=git-upload-pack\n0000")
 		for i := 0; r.Context().Err() == nil; i++ {
 			line := fmt.Sprintf("%s refs/heads/b%d\n", s.first, i)
 			if _, err := fmt.Fprintf(out, "%04x%s", len(line)+4, line); err != nil {
