@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"maps"
 	"time"
@@ -41,8 +40,7 @@ func (p *program) openPloi(c Config) ([]provider.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	resolve := func(ctx context.Context, host string) ([]string, error) { return p.public(ctx, "A", host) }
-	q, err := ploi.New(ploi.Options{Base: o.APIURL, Token: o.APIToken.Secret, HTTP: client, Servers: servers, Resolve: resolve, Now: p.now, Sleep: p.sleep})
+	q, err := ploi.New(ploi.Options{Base: o.APIURL, Token: o.APIToken.Secret, HTTP: client, Servers: servers, Resolve: p.leadsBy(), Now: p.now, Sleep: p.sleep})
 	if err != nil {
 		return nil, err
 	}

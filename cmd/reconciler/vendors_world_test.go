@@ -96,8 +96,8 @@ func (e *exchanges) note(vendor string, now func() time.Time, h http.Handler) ht
 	})
 }
 
-// papers are the vendors' descriptions, read once for all tests.
-var papers struct {
+// descriptions are the vendors' descriptions, read once for all tests.
+var descriptions struct {
 	once sync.Once
 	all  map[string]*contract.Contract
 }
@@ -106,11 +106,11 @@ var papers struct {
 // but its records. Each has judged something when the test ends, if the vendor was asked.
 func papersOf(t testing.TB) map[string]*contract.Contract {
 	t.Helper()
-	papers.once.Do(func() {
+	descriptions.once.Do(func() {
 		inner := func(prefix string) func(string) string {
 			return func(path string) string { return strings.TrimPrefix(path, prefix) }
 		}
-		papers.all = map[string]*contract.Contract{
+		descriptions.all = map[string]*contract.Contract{
 			"ploi":       contract.OpenAPI(t, contract.Description{Vendor: "Ploi", File: "ploi/ploi.yaml", Inner: inner("/api")}),
 			"railway":    contract.GraphQL(t, "Railway", "railway/schema.graphql"),
 			"resend":     contract.OpenAPI(t, contract.Description{Vendor: "Resend", File: "resend/openapi.json"}),
@@ -121,7 +121,7 @@ func papersOf(t testing.TB) map[string]*contract.Contract {
 		}
 	})
 	out := map[string]*contract.Contract{}
-	for name, c := range papers.all {
+	for name, c := range descriptions.all {
 		out[name] = c.For(t)
 	}
 	return out
@@ -244,8 +244,11 @@ schedules: {drift: "@every 24h", health: "@every 24h", purge: "@every 24h"}
 	}
 }
 
-// lookUp is the world's DNS: what Cloudflare's name servers say.
+// lookUp is the world's DNS.
 func (f *fleet) lookUp(_ context.Context, recordType, name string) ([]string, error) {
+	if recordType == "A" {
+		return f.leads(name), nil
+	}
 	return f.cloudflare.Answers(recordType, name), nil
 }
 

@@ -50,6 +50,10 @@ const gitTokenTime = 20 * time.Second
 // stepsAtOnce is how many steps of one group run side by side.
 const stepsAtOnce = 8
 
+// soakTime is how long the side of a site that was replaced still serves once its address is
+// forgotten: for those who keep it longer than they should, and for a change of mind.
+const soakTime = 10 * time.Minute
+
 // program is everything that runs, wired: the only place where concrete types meet.
 type program struct {
 	config Config
@@ -59,13 +63,15 @@ type program struct {
 	quick  bool // for tests: see app
 	fail   func(point, action string)
 	public external.Lookup // what the world's DNS answers
-	log    *slog.Logger
-	store  *bolt.Store
-	git    *source.Repository
-	engine *reconcile.Engine
-	daemon *daemon.Daemon
-	keys   *secret.Keys
-	anew   bool // a state that is gone is made anew
+	// standIn says that public stands for the world, and nobody else is to be asked.
+	standIn bool
+	log     *slog.Logger
+	store   *bolt.Store
+	git     *source.Repository
+	engine  *reconcile.Engine
+	daemon  *daemon.Daemon
+	keys    *secret.Keys
+	anew    bool // a state that is gone is made anew
 	// installationID is whose marks count, where somebody said so.
 	installationID string
 	backupError    atomic.Value // string: why the last backup by schedule failed, "" else
@@ -103,7 +109,7 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	}
 	p = &program{config: c, log: log, vendors: newVendors(), anew: a.anew, installationID: a.installation, now: a.now, wrap: a.wrap, sleep: a.sleep, quick: a.quick, public: a.public,
 		fail: failAt(a.env("RECONCILER_FAILPOINT"))}
-	if p.public == nil {
+	if p.standIn = p.public != nil; !p.standIn {
 		p.public = external.DNS(net.DefaultResolver)
 	}
 	if p.sleep == nil {
@@ -307,7 +313,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 			Defaults: manifest.Defaults{BaseDomain: c.Platform.BaseDomain, Deployment: d.Deployment, Database: d.Database, DNS: d.DNS},
 			Guard: accept.Guard{MaxDeletes: c.Guard.MaxDeletes, MaxDeletePercent: c.Guard.MaxDeletePercent, MaxChanged: c.Guard.MaxChanged,
 				MaxCreates: c.Guard.MaxCreates, ReviewedOnly: c.Guard.Removals == "reviewed", RemoveAfter: removeAfter.Std()},
-			Program: version, Keep: 3, PublicURL: p.publicURL, Here: p.here},
+			Program: version, Keep: 3, Soak: soakTime, PublicURL: p.publicURL, Here: p.here},
 		Store: p.store, Repo: repo, Runner: runner, Providers: providers,
 		Configured: func(name string, kind state.Kind) bool { _, ok := by[key{name, kind}]; return ok },
 		Check:      probe, NewID: hex6, Now: p.now, Jitter: jitter, At: func(at reconcile.Point) { p.fail(string(at), "") },

@@ -23,6 +23,9 @@ type Commit struct {
 	// alone: a merge can drop what its second parent had. nil: not known, it may be any
 	// file of the range.
 	Paths []string
+	// Own are the files of a merge that are not what Git makes of its parents: somebody
+	// settled a conflict, or changed something on the way.
+	Own []string
 }
 
 // Review is a pull request that the range brought, and what it showed.

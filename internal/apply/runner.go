@@ -24,6 +24,8 @@ const (
 	defaultAwait = 10 * time.Minute
 	// defaultProbe is how long a new site may take to answer well.
 	defaultProbe = time.Minute
+	// refreshTime is how long forgetting copies of pages may take: nothing depends on it.
+	refreshTime = 20 * time.Second
 	// maxLogLines of a deployment are kept.
 	maxLogLines = 2000
 )

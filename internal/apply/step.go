@@ -170,7 +170,7 @@ func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	if happened && s.Wish != nil {
+	if happened && s.Wish != nil && s.Action != plan.Secure { // that one says by the phase whether it is done
 		return r.made(ctx, job, s, "")
 	}
 	switch s.Action {
@@ -180,6 +180,8 @@ func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) 
 		return r.change(ctx, job, s)
 	case plan.Replace:
 		return r.replace(ctx, job, s)
+	case plan.Secure:
+		return r.secure(ctx, job, s)
 	case plan.Delete, plan.Purge:
 		return r.remove(ctx, job, s)
 	}
@@ -197,6 +199,8 @@ func (r *Runner) note(ctx context.Context, job Job, s plan.Step) (string, error)
 		return r.await(ctx, job, s)
 	case plan.Probe:
 		return r.probe(ctx, job, s)
+	case plan.Refresh:
+		return r.refresh(ctx, s), nil
 	case plan.Record:
 		if job.Plan.Adopting(s.Ref.Client) {
 			return "", r.adopted(s.Ref.Client)

@@ -43,7 +43,7 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 	if err != nil {
 		return "", err
 	}
-	if have.Phase == "" {
+	if have.Phase == "" || have.Phase == string(provider.Unreached) {
 		return told(traits, have.Message), nil
 	}
 	limit := job.Await[s.Ref.Client]
@@ -76,7 +76,7 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 		default:
 			lines = r.logs(job, s, objects[0].Log, lines)
 			switch objects[0].Phase {
-			case provider.Ready, "":
+			case provider.Ready, provider.Unreached, "":
 				return told(traits, objects[0].Message), r.phase(job, have, objects[0])
 			case provider.Manual:
 				if err := r.phase(job, have, objects[0]); err != nil {

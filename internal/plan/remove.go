@@ -13,6 +13,7 @@ import (
 func (b *builder) leftovers() {
 	var releases []state.Resource
 	busy := b.busySites()
+	after, until, soaks := b.soak()
 	for _, r := range b.removalOrder() {
 		if _, wished := b.wished[r.Ref]; wished || b.leaves(r.Ref) || b.restated.taken[r.Ref] || r.Retained() {
 			continue
@@ -24,10 +25,11 @@ func (b *builder) leftovers() {
 			releases = append(releases, r)
 		case b.replaced(r) && busy[siteOf(r)]:
 			// a name leads there that may not go yet
-		case b.replaced(r) && b.theirs(r):
-			b.forget(r, "its side was replaced, and that is not ours to delete")
+		case b.replaced(r) && soaks:
+			b.goesLater(r, after, until)
 		case b.replaced(r):
-			b.drop(r, "its side was replaced", false)
+			b.watched()
+			b.replacedGoes(r)
 		case !b.proofs[partOf(r.Ref)] && !b.withSite(r):
 		case b.c.Client.InvalidBlob != "":
 			// its file can't be accepted as it is by now, and may ask for it again

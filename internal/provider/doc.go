@@ -24,6 +24,10 @@
 // the wish has made what is missing, and only that. A Create that comes no further after
 // its first call returns such an object and no error; the engine records it and calls
 // Update, whose error says why. Update returns an Unfinished object never.
+//
+// A host name whose certificate takes DNS to lead to its site (Traits.AfterDNS) is Unreached
+// until then. It can be used like a Ready one: its address record is set, and then Update is
+// called with the same wish, until the object is another than Unreached.
 // Package providertest holds these as a conformance suite.
 //
 // A provider refuses: to know other providers, plans, manifests or the store; to

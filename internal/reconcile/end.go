@@ -103,7 +103,7 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 		end.what = "" // each row says that it was put back
 		end.change = func(c *state.Client) { c.Failures, c.FailedStep, c.Undo, c.Run, c.RollingBack = 0, "", nil, "", "" }
 	}
-	for _, left := range []string{toDo(g, m, result), byHand(g, m, result)} {
+	for _, left := range []string{toDo(g, m, result), byHand(g, m, result), m.saysLater()} {
 		switch {
 		case left != "" && end.because != "":
 			end.because += "; " + left
@@ -115,19 +115,32 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 }
 
 // onlyLeft says that all that the client wishes is done, and that what failed is to take
-// away what it replaced.
+// away what it replaced, or to prove once more what came in its place.
 func onlyLeft(m *member, result apply.Result) bool {
+	changed, proved, goes := false, true, false
 	for _, r := range result.Of(m.client.ID) {
-		if r.State != apply.StepDone && !r.Step.Action.Ends() {
+		switch {
+		case r.Step.Action.Ends():
+			goes = goes || r.Step.Action != plan.Record
+		case r.Step.Action == plan.Probe && r.Step.Outside:
+			proved = proved && r.State == apply.StepDone
+		case r.State != apply.StepDone:
 			return false
+		default:
+			changed = true
 		}
 	}
-	return m.client.EverDeployed && !m.removed
+	return m.client.EverDeployed && !m.removed && (proved || goes && !changed)
 }
 
 // leftOver ends a pass after which something stays that should be gone. Nothing is put
 // back: the new version was proved, and some of the old may be gone.
 func (e *Engine) leftOver(g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
+	if at.Step.Action == plan.Probe {
+		return e.finish(g, m, &result, ending{status: state.StatusFailed, because: "Your site does not answer well, and what it replaced stays until it does: " + sentence(at.Err),
+			next: "mend the site, then `reconciler retry " + m.client.Name + "`; a revert leads people back", settled: true, word: "failed", what: "failed", audit: "failed", step: at.Step.Key(), fault: apply.Fault(at.Err),
+			change: func(c *state.Client) { c.FailedStep, c.Undo, c.Run = at.Step.Key(), nil, "" }})
+	}
 	return e.finish(g, m, &result, ending{status: state.StatusFailed, because: "Your site runs the new version. What is no longer wished can't be removed: " + sentence(at.Err),
 		next: "settle it at the provider, then `reconciler retry " + m.client.Name + "`", settled: true, word: "failed", what: "failed", audit: "failed", step: at.Step.Key(), fault: apply.Fault(at.Err),
 		change: func(c *state.Client) { c.FailedStep, c.Undo, c.Run = at.Step.Key(), nil, "" }})
@@ -492,7 +505,10 @@ func (e *Engine) rests(g *group, m *member) (Done, error) {
 			}
 		}
 	}
-	if at := m.wakes(end.at); m.client.Settled && !m.client.LookWanted && m.client.Status == end.status && m.client.RetryAt.Equal(at) {
+	if end.status == state.StatusActive {
+		end.because = m.saysLater()
+	}
+	if at := m.comesLater(m.wakes(end.at), e.Now()); m.client.Settled && !m.client.LookWanted && m.client.Status == end.status && m.client.RetryAt.Equal(at) {
 		return Done{Clients: g.ids, At: at}, nil
 	}
 	if m.client.Settled && m.client.Status == end.status && end.status != state.StatusRetained {

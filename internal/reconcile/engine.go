@@ -52,6 +52,7 @@ type Config struct {
 	Mail                     string            // provider of mail, "" for none
 	Program                  string            // version
 	Keep                     int               // releases kept beside the serving one
+	Soak                     time.Duration     // see plan.Input
 	PublicURL                func(host string) string
 	// Here is where a browser finds what is at a public address, for what people see; nil:
 	// there.

@@ -12,6 +12,12 @@ type Traits struct {
 	UniqueName bool     // the vendor refuses a second object of the same name
 	Marks      bool     // the vendor has a place for a mark
 	Manual     bool     // made by a person (external): nothing is written
+	// AfterDNS: of host names, that what one is served with (its certificate) can be had only
+	// once DNS leads to its site. It is made unreached (provider.Unreached), and secured then.
+	AfterDNS bool
+	// Copies: of records, that pages behind a proxied one are kept as copies, which have to be
+	// forgotten when another release serves (provider.Purger).
+	Copies bool
 	// ListLag is how late the vendor's lists and look-ups by name may be, counted from when a
 	// create was sent: a vendor that works for long at a call whose caller is gone says so here.
 	ListLag time.Duration

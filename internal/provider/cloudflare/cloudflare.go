@@ -114,7 +114,7 @@ func (p *Provider) Name() string { return Name }
 // Traits implements provider.Provider. A name bears several records of most types.
 func (p *Provider) Traits() map[state.Kind]provider.Traits {
 	return map[state.Kind]provider.Traits{state.KindRecord: {
-		Serving: true, Marks: true, Replace: []string{"name", "type"}, ListLag: listLag, ObserveCalls: 1, CreateCalls: 1, UpdateCalls: 1, DeleteCalls: 1,
+		Serving: true, Marks: true, Copies: true, Replace: []string{"name", "type"}, ListLag: listLag, ObserveCalls: 1, CreateCalls: 1, UpdateCalls: 1, DeleteCalls: 1,
 	}}
 }
 

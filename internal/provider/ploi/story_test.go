@@ -263,6 +263,9 @@ func TestCertificatesComeWhenDNSLeadsThere(t *testing.T) {
 		}
 	}
 	said(c.domain, "none")
+	if c.domain.Phase != provider.Unreached {
+		t.Errorf("before DNS leads there it is %s", c.domain.Phase)
+	}
 	x := wish(state.KindDomain, "c00001", "shop-1.example@ploi", "site", c.site.ID, "host", "shop-1.example", "redirect", "")
 	said(w.update(c.domain.ID, x), "none") // it is not asked for in vain: such asking is limited
 	w.dns.lead("shop-1.example", "198.51.100.1", serverAddress)
@@ -270,7 +273,11 @@ func TestCertificatesComeWhenDNSLeadsThere(t *testing.T) {
 		t.Errorf("the domain is %s", o.Phase)
 	}
 	w.update(c.domain.ID, x) // asked for already
-	said(w.ready(state.KindDomain, c.domain.ID), "active")
+	if o := w.ready(state.KindDomain, c.domain.ID); o.Phase != provider.Ready {
+		t.Errorf("with its certificate it is %s", o.Phase)
+	} else {
+		said(o, "active")
+	}
 	w.dns.lead("www.shop-1.example", serverAddress)
 	www := w.create(wish(state.KindDomain, "c00001", "www.shop-1.example@ploi", "site", c.site.ID, "host", "www.shop-1.example", "redirect", "shop-1.example"))
 	said(www, "active")

@@ -210,7 +210,7 @@ func TestS24DomainMoves(t *testing.T) {
 			t.Fatalf("%v, %v", o, err)
 		}
 	}
-	if calls := w.took(); len(calls) != 3 {
+	if calls := w.took(); len(calls) != 5 {
 		t.Errorf("it took %q", calls)
 	}
 	if status, body := w.at("shop1.example", "/api/health"); status != 200 || !strings.Contains(body, b.release.ID) {

@@ -25,6 +25,7 @@ type deployment struct {
 // advance lets happen what is due: builds end, and production is pointed at what was asked.
 func (v *Vercel) advance() {
 	now := v.o.Now()
+	v.certify(now)
 	for _, d := range v.is.Deployments.All() {
 		if d.State != "BUILDING" || d.Polls < v.o.BuildPolls || now.Sub(time.UnixMilli(d.Begun)) < v.o.BuildTime {
 			continue
