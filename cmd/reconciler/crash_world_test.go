@@ -98,8 +98,8 @@ func (s shop) text() string {
 	return text
 }
 
-// storefront is the template of sites at vendors, whose administrators are their own.
-func storefront() string {
+// storefrontTemplate is the template of sites at vendors, whose administrators are their own.
+func storefrontTemplate() string {
 	return strings.NewReplacer("name: ecommerce", "name: storefront", "source: {repository: builtin, ref: v1, directory: ecommerce}", "source: {repository: compassdigital/storefront, ref: v1}", "admin: {kind: payload, path: /admin}", "admin: {kind: none}").Replace(shopTemplate)
 }
 
@@ -156,7 +156,7 @@ func newCrashWorldAt(t testing.TB, states string, seed uint64, spec hostSpec) *c
 	if w.git, err = gitserver.New(filepath.Join(w.dir, "git")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.git.Create("clients", "main", map[string]string{"templates/ecommerce.yaml": shopTemplate, "templates/storefront.yaml": storefront(), "README.md": "clients\n"}, "Begin"); err != nil {
+	if _, err := w.git.Create("clients", "main", map[string]string{"templates/ecommerce.yaml": shopTemplate, "templates/storefront.yaml": storefrontTemplate(), "README.md": "clients\n"}, "Begin"); err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(w.git)

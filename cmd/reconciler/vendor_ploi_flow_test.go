@@ -25,22 +25,27 @@ import (
 // agency is an installation whose sites are at a simulated Ploi.
 type agency struct {
 	*world
-	vendor *simulated.Vendor
-	server *httptest.Server
-	built  []string // the .env of every deployment
+	vendor  *simulated.Vendor
+	server  *httptest.Server
+	built   []string // the .env of every deployment
+	resolve bool     // by asking the repository
 }
 
-func newAgency(t *testing.T, files map[string]string, doubts simulated.Doubts) *agency {
+func newAgency(t *testing.T, files map[string]string, doubts simulated.Doubts, change ...func(*simulated.Options)) *agency {
 	t.Helper()
 	files["templates/ecommerce.yaml"] = strings.Replace(shopTemplate, "source: {repository: builtin, ref: v1, directory: ecommerce}", "source: {repository: compassdigital/storefront, ref: v1.4.2}", 1)
 	a := &agency{world: newWorld(t, files)}
-	var err error
-	a.vendor, err = simulated.New(simulated.Options{Now: a.now, Work: 2 * time.Second, Write: 2 * time.Second, BuildTime: 10 * time.Second, Lag: 10 * time.Second, Doubts: doubts,
+	o := simulated.Options{Now: a.now, Work: 2 * time.Second, Write: 2 * time.Second, BuildTime: 10 * time.Second, Lag: 10 * time.Second, Doubts: doubts,
 		Build: func(_, script, env string) ([]string, bool) {
 			a.built = append(a.built, env)
 			return nil, strings.Contains(script, `"breakBuild":true`)
 		},
-		Token: a.env["PLOI_API_TOKEN"], DNS: func(string) []string { return []string{"203.0.113.10"} }})
+		Token: a.env["PLOI_API_TOKEN"], DNS: func(string) []string { return []string{"203.0.113.10"} }}
+	for _, f := range change {
+		f(&o)
+	}
+	var err error
+	a.vendor, err = simulated.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,6 +102,9 @@ func (a *agency) program(args ...string) (int, string) {
 	run.providers = a.open
 	run.wired = func(p *program) {
 		p.engine.Check = a.probe
+		if a.resolve {
+			return
+		}
 		p.engine.ResolveRef = func(_ context.Context, _, ref string) (string, error) {
 			return strings.Repeat("1", 39) + ref[len(ref)-1:], nil
 		}

@@ -26,10 +26,14 @@ type vercelWorld struct {
 	faults *simulator.Faults
 }
 
-func newVercelWorld(t *testing.T) *vercelWorld {
+func newVercelWorld(t *testing.T, change ...func(*simulated.Options)) *vercelWorld {
 	t.Helper()
 	w := &vercelWorld{world: newWorld(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery", "deployment: {provider: none}", "database: {provider: none}", "dns: {provider: none}")}), faults: &simulator.Faults{}}
-	sim, err := simulated.New(simulated.Options{Now: w.now, Faults: w.faults, Token: "vc-1", Team: "team_agency", Lag: 30 * time.Second, BuildTime: time.Minute, BuildPolls: 2, PointTime: 2 * time.Second})
+	o := simulated.Options{Now: w.now, Faults: w.faults, Token: "vc-1", Team: "team_agency", Lag: 30 * time.Second, BuildTime: time.Minute, BuildPolls: 2, PointTime: 2 * time.Second}
+	for _, f := range change {
+		f(&o)
+	}
+	sim, err := simulated.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

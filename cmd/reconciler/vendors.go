@@ -111,20 +111,29 @@ type limit struct {
 	byCall bool // it has one for each call, which the provider keeps to
 }
 
+// proxyOf is the way to other hosts: network.proxy, else what the environment says.
+func proxyOf(n NetworkConfig) (func(*http.Request) (*url.URL, error), error) {
+	if n.Proxy == "" {
+		return http.ProxyFromEnvironment, nil
+	}
+	proxy, err := url.Parse(n.Proxy)
+	if err != nil || proxy.Host == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, proxy.Scheme) {
+		return nil, errors.New("network.proxy is not an address: http://HOST:PORT") // which may hold a password
+	}
+	return http.ProxyURL(proxy), nil
+}
+
 // quickly is how much faster than the machine's clock waits for vendors pass in tests.
 const quickly = 200
 
 // vendorHTTP is the client for one credential at a vendor. All of its requests go through one
 // transport, that keeps to the limit.
 func (p *program) vendorHTTP(name string, l limit) (*http.Client, error) {
-	base := &http.Transport{Proxy: http.ProxyFromEnvironment}
-	if text := p.config.Network.Proxy; text != "" {
-		proxy, err := url.Parse(text)
-		if err != nil {
-			return nil, errors.New("network.proxy: it is no address") // which may hold a password
-		}
-		base.Proxy = http.ProxyURL(proxy)
+	proxy, err := proxyOf(p.config.Network)
+	if err != nil {
+		return nil, err
 	}
+	base := &http.Transport{Proxy: proxy}
 	if file := p.config.Network.CAFile; file != "" {
 		roots, err := health.Roots(file)
 		if err != nil {

@@ -102,9 +102,9 @@ var descriptions struct {
 	all  map[string]*contract.Contract
 }
 
-// papersOf are the descriptions by vendor, for one test; Cloudflare has a second one, of all
+// descriptionsOf are the descriptions by vendor, for one test; Cloudflare has a second one, of all
 // but its records. Each has judged something when the test ends, if the vendor was asked.
-func papersOf(t testing.TB) map[string]*contract.Contract {
+func descriptionsOf(t testing.TB) map[string]*contract.Contract {
 	t.Helper()
 	descriptions.once.Do(func() {
 		inner := func(prefix string) func(string) string {
@@ -196,7 +196,7 @@ func (f *fleet) open(t *testing.T, k kindness) {
 	if f.vendorSet, err = newVendorSet(f.now, k, agencyZone, f.env); err != nil {
 		t.Fatal(err)
 	}
-	paper := papersOf(t)
+	paper := descriptionsOf(t)
 	for name, v := range f.apis() {
 		judged := paper[name].Handler(v.api)
 		if name == "cloudflare" {

@@ -92,6 +92,7 @@ type program struct {
 	github   *github.API
 	reviewer *review.Reviewer
 	webhooks http.Handler
+	payments *payments // nil: nobody takes payments
 	vendors  *vendors
 	lacks    atomic.Value // []github.Need: permissions that were missing at the start
 }
@@ -228,16 +229,26 @@ func tokenOf(c RepositoryConfig) (func() state.Secret, error) {
 // openProviders opens the providers that are configured.
 func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provider, error) {
 	out := external.Providers(external.Options{Now: p.now, Lookup: p.public})
-	for _, open := range []func(Config) ([]provider.Provider, error){p.openPostgres, p.openRailway, p.openPloi, p.openCloudflare, p.openVercel, p.openMail} {
+	for _, open := range []func(Config) ([]provider.Provider, error){p.openPostgres, p.openRailway, p.openPloi, p.openCloudflare, p.openVercel, p.openStripe, p.openMail} {
 		vendor, err := open(c)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, vendor...)
 	}
+	embedded, err := p.openEmbedded(c)
+	if err != nil {
+		return nil, err
+	}
+	sites, err := p.openPayload(c) // after the embedded DNS, by which it finds sites
+	return append(append(out, embedded...), sites), err
+}
+
+// openEmbedded opens the providers that are on this machine, where they are switched on.
+func (p *program) openEmbedded(c Config) ([]provider.Provider, error) {
 	dir := c.Providers.Embedded.Dir
 	if dir == "" {
-		return out, nil
+		return nil, nil
 	}
 	databases, err := sqlite.New(sqlite.Options{Dir: filepath.Join(dir, "databases"), Now: p.now})
 	if err != nil {
@@ -265,7 +276,7 @@ func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provi
 	if p.mailer == "" {
 		p.mailer = p.mail.Name()
 	}
-	return append(out, databases, p.sites, p.dns, p.mail), nil
+	return []provider.Provider{databases, p.sites, p.dns, p.mail}, nil
 }
 
 func (p *program) listensAt() string { return p.address.Load().(string) }
@@ -323,10 +334,16 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 		},
 	}
 	p.engine.Mail = p.mailer
+	if err := p.openRefs(c); err != nil {
+		return err
+	}
 	if err := p.openNotices(c, in.ID, find, known.Redact); err != nil {
 		return err
 	}
 	p.engine.Notices = p.notices
+	if err := p.openHooks(c); err != nil {
+		return err
+	}
 	runner.Emit = p.engine.Progress
 	p.engine.Emit = func(e apply.Event) {
 		if f, ok := p.emit.Load().(func(apply.Event)); ok {
@@ -381,6 +398,17 @@ func (p *program) here(raw string) string {
 // server, as the world would find them. Of this machine only the port that they are
 // served at is asked, whatever name leads here.
 func (p *program) checker(c Config) (func(context.Context, string, manifest.Health) error, error) {
+	prober, err := p.prober(c)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, base string, h manifest.Health) error {
+		return prober.Probe(ctx, health.Check{URL: base, Path: h.Path, Status: h.Status, Contains: h.Contains, Timeout: h.Timeout.Std()})
+	}, nil
+}
+
+// prober asks clients' sites, wherever their addresses come from, and nothing else.
+func (p *program) prober(c Config) (*health.Prober, error) {
 	allowed, err := c.allowed()
 	if err != nil {
 		return nil, err
@@ -399,10 +427,7 @@ func (p *program) checker(c Config) (func(context.Context, string, manifest.Heal
 			return nil, err
 		}
 	}
-	prober := health.New(o)
-	return func(ctx context.Context, base string, h manifest.Health) error {
-		return prober.Probe(ctx, health.Check{URL: base, Path: h.Path, Status: h.Status, Contains: h.Contains, Timeout: h.Timeout.Std()})
-	}, nil
+	return health.New(o), nil
 }
 
 // lookup asks the embedded DNS server first; names below localhost are this machine's.
@@ -425,7 +450,11 @@ func (p *program) schedules(c Config) []daemon.Schedule {
 			for _, g := range gone {
 				p.log.Info("purged", "what", g)
 			}
-			return err
+			n, e := p.engine.PruneSecrets(ctx)
+			if n > 0 {
+				p.log.Info("outdated versions of secrets are forgotten", "versions", n)
+			}
+			return errors.Join(err, e)
 		}},
 		{Name: "drift", Spec: c.Schedules.Drift, Run: p.watchDrift, Remember: true, Looks: true},
 		{Name: "deliver", Spec: "@every 1s", Run: p.deliver},

@@ -48,6 +48,7 @@ type world struct {
 	wired      func(*program)  // as app's
 	env        map[string]string
 	server     *httptest.Server // of the repository
+	custom     func(*app)       // what the daemon has that commands have not; nil: nothing
 	mu         sync.Mutex
 	daemon     *running
 	ears       ears // what came out, looked through for secrets at the end
@@ -363,6 +364,9 @@ func (w *world) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &running{stop: cancel, ended: make(chan int, 1), out: &buffer{}}
 	a := w.app(d.out, d.out)
+	if w.custom != nil {
+		w.custom(a)
+	}
 	up := make(chan *program, 1)
 	a.ready = func(p *program) { up <- p }
 	go func() { d.ended <- a.run(ctx, []string{"run", "--config", filepath.Join(w.dir, defaultConfigFile)}) }()

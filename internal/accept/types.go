@@ -30,10 +30,11 @@ type Commit struct {
 
 // Review is a pull request that the range brought, and what it showed.
 type Review struct {
-	Pull  int
-	Paths []string // files that it changed
-	Shown []string // prints of the steps that it showed
-	Whole bool     // what was merged is what its plan was made of
+	Pull    int
+	Paths   []string          // files that it changed
+	Shown   []string          // prints of the steps that it showed
+	Sources map[string]string // commits that it showed, by what they were resolved from
+	Whole   bool              // what was merged is what its plan was made of
 }
 
 // File is a file's content at the head.

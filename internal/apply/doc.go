@@ -49,5 +49,9 @@
 //
 // A conflict at a vendor whose lists are late is looked at again when they can be
 // trusted: it may be an earlier create of ours. Beyond maxStepWait the client waits
-// outside, its intent open.
+// outside, its intent open. Where nothing is seen then, the create is tried once more; refused
+// again, it waits for a person: what stands in its way no list will ever show.
+//
+// An account for payments is no wait: its owner finishes it in their own time, at its keeper,
+// and what is left is its Message. Adopting one gives it no phase of its own.
 package apply

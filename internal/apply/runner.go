@@ -26,7 +26,7 @@ const (
 	defaultProbe = time.Minute
 	// refreshTime is how long forgetting copies of pages may take: nothing depends on it.
 	refreshTime = 20 * time.Second
-	// maxLogLines of a deployment are kept.
+	// maxLogLines of one build are kept.
 	maxLogLines = 2000
 )
 
@@ -76,6 +76,8 @@ type Runner struct {
 	At           func(b Border, step plan.Step) // nil outside tests
 	Emit         func(Event)                    // nil: nobody listens
 	Parallel     int                            // steps at once in one group; 1 runs them in plan order
+
+	refused refused
 }
 
 // Job is one pass over one group of clients.

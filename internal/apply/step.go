@@ -250,6 +250,8 @@ func (r *Runner) record(job Job, s plan.Step) (string, error) {
 	switch {
 	case s.Action == plan.Retain && s.Ref.Kind == state.KindAdmin:
 		return "kept with its database", nil
+	case s.Action == plan.Retain && s.Ref.Kind == state.KindPayments:
+		return "left as it is at " + s.Provider + ": it is its owner's; close it there if it should go", nil
 	case s.Action == plan.Retain && s.PurgeAfter.IsZero():
 		return "kept for ever", nil
 	case s.Action == plan.Retain:

@@ -212,20 +212,22 @@ func rank(k state.Kind) int {
 		return 0
 	case state.KindSite:
 		return 1
-	case state.KindEnvironment:
+	case state.KindPayments:
 		return 2
-	case state.KindDeployment:
+	case state.KindEnvironment:
 		return 3
-	case state.KindAdmin:
+	case state.KindDeployment:
 		return 4
-	case state.KindTraffic:
+	case state.KindAdmin:
 		return 5
-	case state.KindDomain:
+	case state.KindTraffic:
 		return 6
-	case state.KindRecord:
+	case state.KindDomain:
 		return 7
-	case state.KindMail:
+	case state.KindRecord:
 		return 8
+	case state.KindMail:
+		return 9
 	}
 	return 99
 }
@@ -235,7 +237,7 @@ func Number(k state.Kind) int {
 	switch k {
 	case state.KindDatabase:
 		return StepDatabase
-	case state.KindSite:
+	case state.KindSite, state.KindPayments:
 		return StepProject
 	case state.KindDomain, state.KindRecord:
 		return StepDNS

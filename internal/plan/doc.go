@@ -74,6 +74,12 @@
 // is led to the new site when its client returns: lists that are late would show it to
 // nobody, and it would be made twice.
 //
+// What a trait says counts Once is part of a create and of no difference: a first user's
+// address and password are his from then on, and each release has another address.
+//
+// An account for payments is its owner's (payments.go): made beside all else, awaited by
+// nothing, kept without a date when it is not wished any more. An adopted one is never changed.
+//
 // A look that fails blocks its provider's steps, and beside them those that lead a name anew
 // to what it did not see, whoever keeps the name: making comes before breaking.
 //

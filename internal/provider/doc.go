@@ -36,7 +36,8 @@
 // # Kinds, their attributes and outputs
 //
 //	database     access, schema (the template's name), disabled (collections)   → url, host
-//	admin        email, password (secret), database, site, path                 → url
+//	admin        email, password (secret), database, site, path, url (the
+//	             deployment's, where the site itself makes its first user)      → url
 //	site         label (the client's name), server, repository, runtime         → id, url, address, host
 //	environment  site, env.NAME …: the whole set, replaced as one               → id
 //	deployment   site, repository, ref, directory, template, install, command,
@@ -50,6 +51,11 @@
 //	domain       site, host, redirect ("" or the host to redirect to)           → id
 //	record       type, name (fully qualified), content, ttl, priority, proxied  → id
 //	mail         to, subject, text, html (absent: made of the text): sent once   → id
+//	payments     country (never changes), tier, label, email, url: an account for
+//	             taking money; Manual, with what its owner has to do, until it works;
+//	             Delete leaves it                                                → id
+//
+// A trait may say that attributes count at the creation Once; later differences are none.
 //
 // Attribute `site`, `database` and `deployment` are the ids of those objects.
 // Every kind has the output id.

@@ -47,6 +47,7 @@ type member struct {
 	looked     state.Looked                // what scheduled looks know
 	values     map[state.Ref][]drift.Value // of what is recorded
 	asRecorded []state.Drift               // rows that a look right now does not see any more
+	resolved   bool                        // its source's commit was worked out now
 	removed    bool                        // a tombstone for the whole client is due
 	worked     bool                        // this pass has begun for it
 	later      []plan.Step                 // what comes later by the plan that was calculated last

@@ -63,7 +63,7 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 	for _, p := range pulls {
 		planned := !p.Static && p.Planned != ""
 		landed := p.MergeCommit != "" && parents[p.MergeCommit] != nil && p.Planned == p.Head
-		r := accept.Review{Pull: p.Number, Shown: p.Shown, Whole: planned && (brought(p, now) || landed || parents[p.Planned] != nil)}
+		r := accept.Review{Pull: p.Number, Shown: p.Shown, Sources: p.Sources, Whole: planned && (brought(p, now) || landed || parents[p.Planned] != nil)}
 		if planned && landed {
 			merges = append(merges, p.MergeCommit)
 		}

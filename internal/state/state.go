@@ -27,6 +27,10 @@ const (
 	KindDomain      Kind = "domain"      // a host name bound to a site; Ref.Name is "host@site"
 	KindRecord      Kind = "record"      // a DNS record; Ref.Name is "TYPE name" (+ " #n" for further ones of a set)
 	KindMail        Kind = "mail"        // a message that is sent once
+	// KindPayments is the client's own account for taking money. Whoever takes the money owns
+	// it: it is never erased and never replaced, a person finishes it in their own time, and
+	// no step waits for that.
+	KindPayments Kind = "payments"
 )
 
 // Ref names a resource: whose, what, which.

@@ -96,7 +96,7 @@ func (v *Vercel) Refresh(host string) bool {
 	return d.Verified
 }
 
-// Projects are the names of all projects.
+// Projects are the names of all projects, oldest first.
 func (v *Vercel) Projects() (out []string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

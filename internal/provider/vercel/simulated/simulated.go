@@ -26,6 +26,8 @@ type Options struct {
 	BuildPolls int
 	// Fails gives the reason why a build fails; "": it succeeds. nil: all succeed.
 	Fails func(d Served) string
+	// Log is what a build says beside the usual lines. nil: nothing.
+	Log func(d Served) []string
 	// PointTime is how long a promotion or a rollback takes.
 	PointTime time.Duration
 	// Limits are calls a window by endpoint, as "POST /v13/deployments"; others have DefaultLimit.
