@@ -68,4 +68,7 @@
 //
 // Await is not a verb: Create returns early and Observe by id says how far it is,
 // so that a restarted daemon goes on waiting with what it recorded.
+//
+// Denied stops the provider, not the client: after three in a row (Bar) nobody asks for a
+// minute, then one call tries. Three, since one may be about one zone or one repository.
 package provider
