@@ -246,7 +246,7 @@ func TestDoctorTellsWhatIsWrong(t *testing.T) {
 		{"a page", "railway", &simulator.Fault{Do: page}, nil, "its answer is text/html"},
 		{"a wrong address", "railway", nil, map[string]string{"RECONCILER_PROVIDERS_RAILWAY_API_URL": c.servers["railway"].URL + "/graphql"}, "there is no API at its address"},
 		{"a revoked key", "stripe", nil, map[string]string{"STRIPE_API_KEY": "revoked-1"}, "Stripe"},
-		{"another platform", "stripe", nil, map[string]string{"RECONCILER_PROVIDERS_STRIPE_PLATFORM": "acct_0ther"}, "not of the platform acct_0ther"},
+		{"another platform", "stripe", nil, map[string]string{"RECONCILER_PROVIDERS_STRIPE_PLATFORM": "acct_0ther"}, "providers.stripe.platform says acct_0ther"},
 		{"a revoked key", "resend", nil, map[string]string{"RESEND_API_KEY": "revoked-1"}, "API key is invalid"},
 		{"another sender", "resend", nil, map[string]string{"RECONCILER_PROVIDERS_RESEND_FROM": "ops@other.example"}, "other.example is not among"},
 		{"a missing permission", "resend", &simulator.Fault{Do: body(resendsim.Refusal(401, "missing_api_key", "Missing API key"))}, nil, "Missing API key"},
