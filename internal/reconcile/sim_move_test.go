@@ -14,7 +14,7 @@ import (
 )
 
 // moveRuns are the runs in which databases move, of a plain `go test`.
-const moveRuns = 60
+const moveRuns = 25
 
 // P3, P5, P8: databases move between two providers while everything else goes wrong. Whatever
 // was written while a client's database took it is in the client's database, no other one takes
