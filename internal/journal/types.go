@@ -14,6 +14,9 @@ const (
 	OpCreate Op = "create"
 	OpUpdate Op = "update"
 	OpDelete Op = "delete"
+	// OpTransfer moves a database's content: while it is open, the database that is on record as
+	// its client's own may be frozen.
+	OpTransfer Op = "transfer"
 )
 
 // Intent is committed before a provider write. While it is open (no outcome), the

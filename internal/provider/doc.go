@@ -33,6 +33,10 @@
 // A provider refuses: to know other providers, plans, manifests or the store; to
 // read the environment; to touch an object that is not named by id or name.
 //
+// A provider whose databases can be moved names their Engine in its traits and is a Mover. It
+// promises that who may not write under a freeze can't, and that Content of two equal
+// databases is equal at every provider of an engine, whatever the version.
+//
 // # Kinds, their attributes and outputs
 //
 //	database     access, schema (the template's name), disabled (collections)   → url, host

@@ -21,6 +21,10 @@ const (
 	Update  Verb = "update"
 	Delete  Verb = "delete"
 	Dump    Verb = "dump"
+	Freeze  Verb = "freeze"
+	Thaw    Verb = "thaw"
+	Compare Verb = "compare"
+	Load    Verb = "load"
 )
 
 // Writes says that the verb changes something.
