@@ -196,7 +196,7 @@ func TestS30ARepositoryThatIsBeingInstalledIsWaitedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o, err = w.p.Update(context.Background(), o.ID, x); err != nil {
+	if _, err = w.p.Update(context.Background(), o.ID, x); err != nil {
 		t.Fatal(err)
 	}
 	if s := w.only(); s.Status != "active" || s.Repository == nil {
