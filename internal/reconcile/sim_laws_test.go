@@ -521,6 +521,9 @@ func (s *story) dataStays() {
 			s.data[o.ID] = &kept{client: o.Mark.Client, generation: o.Mark.Generation, object: o, rows: s.vendors.world.Rows(o.ID)}
 			continue
 		}
+		if k == nil && s.copies(o) {
+			continue
+		}
 		if k == nil {
 			for id, other := range s.data {
 				if other.client == o.Mark.Client && other.generation == o.Mark.Generation && !other.purged {
@@ -548,6 +551,22 @@ func (s *story) dataStays() {
 		}
 		k.purged = true
 	}
+}
+
+// copies says that an object is what an approved move would fill, and that its client has its
+// own database still: "Moving a database between providers is a plan of its own, held". Here
+// no move comes to its end: see TestP5SimDatabasesMove.
+func (s *story) copies(o provider.Object) bool {
+	if !s.moving[o.Mark.Client] {
+		return false
+	}
+	own := false
+	for _, r := range s.resources(o.Mark.Client) {
+		if r.Ref.Kind == state.KindDatabase && r.Ref.Name == plan.MainDatabase {
+			own = r.ID != o.ID && s.data[r.ID] != nil
+		}
+	}
+	return own
 }
 
 // erased follows the erasure of a database that a person had deleted: it may be cut off, and
