@@ -56,6 +56,7 @@ var onceRed = []struct {
 	{1137090, "who came back under the name that it still had was asked whose database it is, and went"},
 	{1138884, "what a plan showed of a file that was refused then did not count as shown of it"},
 	{1278, "what somebody made of it at the merge counted as what the plan showed"},
+	{3068064, "what was settled at a merge as it was on the branch counted as the pull request's"},
 	{1020416, "a person purged what a schedule had been told to ask for later"},
 }
 
