@@ -244,7 +244,7 @@ func (s *story) serves(host string) bool {
 // under way: then the old version is what served before that.
 func (s *story) noteOld() {
 	for host, owner := range s.up {
-		if c := s.client(owner); len(c.Undo) == 0 && c.RollingBack == "" || s.old[host].id == "" {
+		if c := s.client(owner); len(c.Undo) == 0 && c.RollingBack == "" && c.Run == "" || s.old[host].id == "" {
 			s.old[host] = s.version(host)
 		}
 	}
