@@ -29,6 +29,9 @@
 // the phase plan.Adopting until the pass is through, so that one that was cut off is
 // begun again.
 //
+// A mark is written on what was adopted when a person asks for it (label.go), with an intent
+// as every write; the record stays as it is.
+//
 // It promises: no provider write without a committed intent; no blind repeat; no new
 // step once the wish is superseded; a result for every step. It refuses to decide
 // what to do: that is plan's.

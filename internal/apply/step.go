@@ -170,6 +170,9 @@ func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) 
 	if err != nil {
 		return "", err
 	}
+	if happened && s.Action == plan.Mark {
+		return "", nil
+	}
 	if happened && s.Wish != nil {
 		return r.made(ctx, job, s, "")
 	}
@@ -182,6 +185,8 @@ func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) 
 		return r.replace(ctx, job, s)
 	case plan.Delete, plan.Purge:
 		return r.remove(ctx, job, s)
+	case plan.Mark:
+		return r.label(ctx, job, s)
 	}
 	return "", fmt.Errorf("step %s: unknown action", s.Key())
 }

@@ -14,6 +14,7 @@ const (
 	OpCreate Op = "create"
 	OpUpdate Op = "update"
 	OpDelete Op = "delete"
+	OpMark   Op = "mark" // whose it is, and nothing else of it
 )
 
 // Intent is committed before a provider write. While it is open (no outcome), the

@@ -201,6 +201,20 @@ func (b *builder) adopt() {
 	}
 }
 
+// Marks are the steps that write our mark on what was adopted, where may says that a
+// provider has a place for one. What hangs on a site is marked with it.
+func Marks(c state.Client, recorded []state.Resource, may func(provider string, k state.Kind) bool) []Step {
+	var out []Step
+	for _, r := range recorded {
+		if !r.Adopted || !r.Real() || r.Retained() || r.Phase == Adopting || !may(r.Provider, r.Ref.Kind) {
+			continue
+		}
+		out = append(out, Step{Number: Number(r.Ref.Kind), Action: Mark, Ref: r.Ref, Client: c.Name, Provider: r.Provider,
+			Reason: "it was adopted", Undo: "the mark stays, and says only whose it is", Calls: 1})
+	}
+	return out
+}
+
 // ofAdopted says that the wished resource is part of a site that is adopted.
 func (b *builder) ofAdopted(w state.Resource) bool {
 	switch w.Ref.Kind {

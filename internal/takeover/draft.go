@@ -96,6 +96,16 @@ func draftOf(m Match, o Options) Draft {
 	return d
 }
 
+// Lacks says what nobody said and a manifest can't be without.
+func (d *Draft) Lacks() (template, contact bool) {
+	e := d.Match.entry
+	for _, l := range d.lines {
+		template = template || l.field == "template" && l.text == quote("")
+		contact = contact || l.field == "contact" && !strings.Contains(l.text, "email: ")
+	}
+	return template, contact && (e == nil || e.ContactEmail == "")
+}
+
 func (d *Draft) add(field, text string) { d.lines = append(d.lines, line{field: field, text: text}) }
 
 func (d *Draft) spare(field, text string, there bool) {
