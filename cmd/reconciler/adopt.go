@@ -89,7 +89,7 @@ type adopted struct {
 
 type adoptedRow struct {
 	takeover.Match
-	File    string `json:"file,omitempty"`
+	Written string `json:"written,omitempty"` // the file
 	Refused string `json:"refused,omitempty"` // why no manifest could be written
 }
 
@@ -134,7 +134,7 @@ func (a *app) adopt(ctx context.Context, x adoptOptions, json bool) error {
 	for _, m := range matches {
 		row := adoptedRow{Match: m}
 		if m.Skipped == "" {
-			row.File, row.Refused = files[m.Name], refused[m.Name]
+			row.Written, row.Refused = files[m.Name], refused[m.Name]
 			waits = waits || m.State != takeover.Matched
 		}
 		v.Clients = append(v.Clients, row)
@@ -243,9 +243,13 @@ func writeNew(file string, data []byte) error {
 
 func (a *app) printAdopted(v adopted) {
 	var rows [][]string
+	have := 0
 	for _, r := range v.Clients {
 		state, next := string(r.State), r.Next
 		switch {
+		case r.File != "":
+			have++
+			continue
 		case r.Skipped != "":
 			state, next = "skipped", r.Skipped
 		case r.Refused != "":
@@ -253,8 +257,11 @@ func (a *app) printAdopted(v adopted) {
 		}
 		rows = append(rows, []string{r.Name, state, partCell(r.Site), dash(r.Host), partCell(r.Data), partCell(r.DNS), next})
 	}
+	if have > 0 {
+		fmt.Fprintf(a.out, "%s a manifest already; no file that is there is touched.\n", counted(have, "client has", "clients have"))
+	}
 	if len(rows) == 0 {
-		fmt.Fprintln(a.out, "Nothing was found that could be adopted.")
+		fmt.Fprintln(a.out, "Nothing else was found that could be adopted.")
 		return
 	}
 	a.table([]string{"CLIENT", "STATE", "SITE", "DOMAIN", "DATABASE", "RECORDS", "NEXT"}, rows)

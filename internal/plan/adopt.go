@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/compassdigital/reconciler/internal/state"
@@ -215,7 +216,8 @@ func Marks(c state.Client, recorded []state.Resource, may func(provider string, 
 	return out
 }
 
-// ofAdopted says that the wished resource is part of a site that is adopted.
+// ofAdopted says that the wished resource is part of a site that is adopted. An address record
+// that the manifest writes out is, where it is one of a name of the site.
 func (b *builder) ofAdopted(w state.Resource) bool {
 	switch w.Ref.Kind {
 	case state.KindEnvironment, state.KindDeployment, state.KindTraffic, state.KindDomain, state.KindRecord:
@@ -225,6 +227,16 @@ func (b *builder) ofAdopted(w state.Resource) bool {
 	for _, a := range w.Attributes {
 		if a.Value.Ref != nil && a.Value.Ref.Kind == state.KindSite {
 			return b.wished[*a.Value.Ref].AdoptID != ""
+		}
+	}
+	return w.Ref.Kind == state.KindRecord && slices.Contains([]string{"A", "AAAA", "CNAME"}, w.Attributes.Literal("type")) && b.hostOfAdopted(w.Attributes.Literal("name"))
+}
+
+// hostOfAdopted says that a name is wished of a site that is adopted.
+func (b *builder) hostOfAdopted(host string) bool {
+	for _, w := range b.wished {
+		if w.Ref.Kind == state.KindDomain && w.Ref.Host() == host && b.ofAdopted(w) {
+			return true
 		}
 	}
 	return false
@@ -370,8 +382,8 @@ func Adopted(w state.Resource, id string, seen []Existing) state.Resource {
 		delete(have, a.Name)
 		variable := strings.HasPrefix(a.Name, "env.")
 		switch {
-		case a.Name == "label" && w.Ref.Kind == state.KindSite:
-			record[a.Name] = a.Value // what people called it is no reason to touch it
+		case w.Ref.Kind == state.KindSite && Asis(a):
+			record[a.Name] = a.Value
 		case told && !s.Same:
 			record[a.Name], differs = s.Kept, true
 		case !told && variable && (readable || generated(a.Value) || ofDatabase(a.Value) || a.Name == "env.DATABASE_URL"):
@@ -391,6 +403,12 @@ func Adopted(w state.Resource, id string, seen []Existing) state.Resource {
 		r.Ref.Name = AdoptedName
 	}
 	return r
+}
+
+// Asis says of an attribute of an adopted site that whatever the site has is right: what
+// people called it is no reason to touch it, and a runtime that is not wished is the vendor's.
+func Asis(wish state.Attribute) bool {
+	return wish.Name == "label" || wish.Name == "runtime" && wish.Value.Equal(state.Lit(""))
 }
 
 // Covers says that all that the wish says is on record. What more is there is kept.

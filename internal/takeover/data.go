@@ -29,7 +29,7 @@ func (m *matcher) data(x *Match) {
 	switch {
 	case s == nil:
 		m.dataWithoutSite(x, named, asked)
-	case s.Data.State == DataLeads:
+	case s.Data.State == DataLeads, m.byKey[s.Data.Exact] != nil:
 		m.dataByURL(x, s, named, asked)
 	case named != nil:
 		x.chooseData(named, "by the export's id; the site's DATABASE_URL does not say which it is")

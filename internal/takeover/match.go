@@ -41,6 +41,7 @@ type Match struct {
 	DNS     Finding  `json:"records"`
 	State   State    `json:"state"`
 	Skipped string   `json:"skipped,omitempty"` // why no manifest is written
+	File    string   `json:"file,omitempty"`    // that has it already
 	Notes   []string `json:"notes,omitempty"`
 	Next    string   `json:"next,omitempty"` // the one thing to do
 
@@ -343,7 +344,7 @@ func (m *matcher) name() {
 	}
 	for _, x := range m.out {
 		if file := m.known.Hosts[x.Host]; file != "" && x.Skipped == "" {
-			x.Skipped = file + " has its host name already, and is not touched"
+			x.Skipped, x.File = file+" has its host name already, and is not touched", file
 		}
 		wanted := []string{fromHost(x.Host), slug(strings.TrimPrefix(x.Host, "www."))}
 		if x.entry != nil {
