@@ -201,6 +201,9 @@ func TestRuleAdoptionOfAFleet(t *testing.T) {
 	if err := json.Unmarshal([]byte(e.run(0, "status", "-o", "json")), &v); err != nil {
 		t.Fatal(err)
 	}
+	if len(v.Problems) > 0 || len(v.Clients) != fleetOf+4 {
+		t.Errorf("%d clients; invalid: %+v", len(v.Clients), v.Problems)
+	}
 	for _, r := range v.Clients {
 		if strings.HasPrefix(r.Name, "shop") && r.Status != string(state.StatusActive) {
 			t.Fatalf("%s is %s: %s", r.Name, r.Status, r.Because)

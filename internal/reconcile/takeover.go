@@ -157,11 +157,26 @@ func (e *Engine) take(ctx context.Context, c state.Client, by string) (Taken, er
 		if !done.Again {
 			break
 		}
+		if err := e.seenAll(c.ID); err != nil {
+			return t, err
+		}
 	}
 	if err := e.markTaken(ctx, c.ID, &t); err != nil {
 		return t, err
 	}
 	return t, e.judge(c.ID, &t)
+}
+
+// seenAll spares the next pass a look at what this one has just recorded and did not change.
+func (e *Engine) seenAll(id state.ClientID) error {
+	return e.Store.Update(func(tx store.Tx) error {
+		c, ok, err := store.Client(tx, id)
+		if err != nil || !ok || !c.LookWanted {
+			return err
+		}
+		c.LookWanted = false
+		return store.PutClient(tx, c)
+	})
 }
 
 // markTaken writes marks on what the client has from before us.
