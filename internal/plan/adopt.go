@@ -25,7 +25,7 @@ import (
 // dropped it, and wishes it again) was there before us, too: it is adopted like the rest.
 //
 // Parts of a site are its environment, the release that serves, traffic, host names and
-// their address records. They have no id in the manifest: the look finds them by the
+// their address records, also those that the manifest writes out. They have no id in the manifest: the look finds them by the
 // site and by name.
 
 // checkAdopted holds the client when what it names can't be taken over.

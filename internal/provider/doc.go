@@ -24,6 +24,9 @@
 // the wish has made what is missing, and only that. A Create that comes no further after
 // its first call returns such an object and no error; the engine records it and calls
 // Update, whose error says why. Update returns an Unfinished object never.
+// A provider may do more: write data out (Dumper), list what others made (Lister), mark it
+// (Marker), check its account (Checker), forget copies of pages (Purger).
+//
 // Package providertest holds these as a conformance suite.
 //
 // A provider refuses: to know other providers, plans, manifests or the store; to
