@@ -156,3 +156,63 @@ func TestUnreadableIsNotEmpty(t *testing.T) {
 		t.Errorf("collected: %v", err)
 	}
 }
+
+// Ten thousand entries of strange words: each is a valid manifest or says why not, names are
+// legal and each is one client's, and nothing that came from outside breaks out of its line.
+func TestHostileExport(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("[")
+	words := []string{"shop", "Shop", "../../etc/passwd", "a\nb: c", "\u202Eevil", "{{x}}", "- &a", strings.Repeat("long", 500), "", "yes", "null", "# comment", "ß", "тест"}
+	for i := range 10_000 {
+		if i > 0 {
+			b.WriteString(",")
+		}
+		w := words[i%len(words)]
+		row, err := json.Marshal(map[string]any{"name": w, "domain": fmt.Sprintf("shop-%d.example", i/3), "displayName": w, "plan": w, "template": "ecommerce", "enabledFeatures": []any{w, 7, nil, map[string]any{"value": w}},
+			"customEnvironment": map[string]any{w: w, "PLAIN": w, "LD_PRELOAD": "x"}, "customSettings": map[string]any{w: []any{w, map[string]any{w: w}}}, "contactEmail": "dana@shop.example", "notes": w, w + "Key": w, "deploymentProviderId": i})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Write(row)
+	}
+	b.WriteString("]")
+	entries, err := ReadExport(strings.NewReader(b.String()))
+	if err != nil || len(entries) != 10_000 {
+		t.Fatalf("%d entries, %v", len(entries), err)
+	}
+	all := Matches(collected(t, account{}, nil, nil), entries, Known{})
+	drafts := Drafts(all, Options{Template: "ecommerce"})
+	good, refused := Check(tree(), drafts[:min(len(drafts), 400)])
+	if len(good)+len(refused) != 400 || len(good) < 350 {
+		t.Errorf("%d are good, %d refused: %v", len(good), len(refused), refused)
+	}
+	seen := map[string]bool{}
+	for _, d := range drafts {
+		if !manifest.IsName(d.Name) || seen[d.Name] {
+			t.Fatalf("the name %q is not one, or is another's", d.Name)
+		}
+		seen[d.Name] = true
+		for line := range strings.Lines(string(d.Bytes())) {
+			field, _, ok := strings.Cut(line, ": ")
+			if !ok && !strings.HasPrefix(line, "#") || !strings.HasPrefix(line, "#") && strings.Trim(field, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+				t.Fatalf("%s has the line %q", d.Name, line)
+			}
+		}
+	}
+}
+
+// What is no export is refused without a word of it.
+func TestNoExport(t *testing.T) {
+	secret := "hunter2hunter2"
+	for _, text := range []string{"", "null", `"` + secret + `"`, `[{"name": "` + secret, `[1, 2]`, `[null]`, `{"docs": "` + secret + `"`, "[" + strings.Repeat(`{},`, maxEntries) + "{}]"} {
+		entries, err := ReadExport(strings.NewReader(text))
+		if err == nil {
+			t.Errorf("%.40q gives %d entries", text, len(entries))
+		} else if strings.Contains(err.Error(), secret) {
+			t.Errorf("the error tells: %v", err)
+		}
+	}
+	if entries, err := ReadExport(strings.NewReader(`{"name": "one", "domain": "one.example", "customEnvironment": "{\"A\": \"b\"}", "contact": {"email": "a@b.example"}}`)); err != nil || len(entries) != 1 || entries[0].Environment["A"] != "b" || entries[0].ContactEmail != "a@b.example" {
+		t.Errorf("%+v %v", entries, err)
+	}
+}
