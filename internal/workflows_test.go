@@ -112,7 +112,7 @@ func TestThreat20WorkflowForClients(t *testing.T) {
 }
 
 // CI on GitHub asks of every change what .ci/run asks, and plays other random runs each
-// time beside those.
+// time and every test with the race detector beside those.
 func TestCIRunsWhatDotCIRuns(t *testing.T) {
 	script, err := os.ReadFile("../.ci/run")
 	if err != nil {
@@ -139,6 +139,9 @@ func TestCIRunsWhatDotCIRuns(t *testing.T) {
 		if !slices.Contains(runs, m[1]) {
 			t.Errorf("no job of a change runs %q: %q", m[1], runs)
 		}
+	}
+	if !slices.Contains(runs, "make race") {
+		t.Errorf("no job runs the program's own tests with the race detector: %q", runs)
 	}
 	if !slices.ContainsFunc(runs, func(run string) bool {
 		return strings.HasPrefix(run, "make sim ") && !strings.Contains(run, "SEED=") && !strings.Contains(run, "HOSTILE")

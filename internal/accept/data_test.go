@@ -141,3 +141,26 @@ func TestRuleDataReturnDuringTheRemoval(t *testing.T) {
 	w.hold(state.HoldReuse)
 	equal(t, "the removal goes on", w.dueParts(), []string{"demoshop"})
 }
+
+// A revert of a swap of names and of the removal after it is the same client: its name never moved.
+func TestRuleDataReturnsToTheNameThatItStillHas(t *testing.T) {
+	w := fleet(t, "alpha", "beta")
+	alpha, beta := w.tree[cpath("alpha")], w.tree[cpath("beta")]
+	id := w.named("beta").ID
+	swap := func() {
+		w.push(m{cpath("alpha"): client("alpha", "beta"), cpath("beta"): client("beta", "alpha")})
+		w.push(m{cpath("alpha"): "name: [\n", cpath("beta"): ""})
+		equal(t, "the removal waits", w.stone("beta", "").Waits, cpath("alpha"))
+	}
+	swap()
+	w.push(m{cpath("alpha"): alpha, cpath("beta"): beta})
+	equal(t, "the same client", []any{w.named("beta").ID, w.named("beta").Removed}, []any{id, false})
+	equal(t, "owners", []string{w.owner("alpha.agency.example"), w.owner("beta.agency.example")}, []string{"alpha", "beta"})
+	equal(t, "holds", len(w.holds), 0)
+	_, goes := w.tombs[stoneKey(state.Tombstone{Client: id})]
+	equal(t, "it goes", goes, false)
+	// Another domain than those that it has is another customer's, perhaps.
+	swap()
+	w.push(m{cpath("alpha"): alpha, cpath("beta"): client("beta", "elsewhere")})
+	w.hold(state.HoldReuse)
+}

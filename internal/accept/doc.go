@@ -53,6 +53,10 @@
 // its names. A newcomer that takes a name with retained data is invalid until it
 // says whose it is: nothing can be approved there, so its commit's verdict ends.
 //
+// Whose a returning name is, the domain of the last good version tells, and until the removal
+// is carried out the ledger, too: a name that was given on and never moved is still the client's.
+// So a revert of both commits brings it back, and asks nobody for database.reuse.
+//
 // A head may be judged again at any time; a second judgement of an unchanged state
 // changes nothing but, at most, the words of a problem. Only where files ask in vain
 // for names, or removals are held, it may give out what the first one set free, or

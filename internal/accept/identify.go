@@ -248,7 +248,7 @@ func (p *pass) comeBack(k *candidate, carried map[state.ClientID]bool) {
 	reuse := k.eff.Database.Reuse
 	for _, id := range ids {
 		c := p.clients.get(id)
-		if p.sameHost(c, k) && !(reuse == reuseFresh && p.saidReuse(c) != reuseFresh) {
+		if (p.sameHost(c, k) || p.stillHas(c, k)) && !(reuse == reuseFresh && p.saidReuse(c) != reuseFresh) {
 			k.who, k.client = returned, c
 			return
 		}
@@ -305,6 +305,15 @@ func (p *pass) sameHost(c state.Client, k *candidate) bool {
 	// Its template may be gone: then the domain as it was written decides.
 	m, problems := manifest.DecodeClient(c.Path, c.Manifest)
 	return !problems.Failed() && (m.Domain == k.eff.Domain || m.Domain == k.eff.Host)
+}
+
+// stillHas says that the client, whose removal is not carried out, has the name that the file
+// asks for, though its last good version gave it on: the name did not move so far, and who
+// says the same as before that is the same client.
+func (p *pass) stillHas(c state.Client, k *candidate) bool {
+	t, ok := p.whole(c.ID)
+	claim, owned := p.claims.find("host:" + k.eff.Host)
+	return ok && !t.Done && owned && (claim.Client == c.ID || slices.Contains(claim.From, c.ID))
 }
 
 // saidReuse is the last good version's own database.reuse: it was said of an

@@ -381,6 +381,7 @@ func (b *builder) release() {
 
 // unsure lets names of other clients stay where they are while nobody could see whether the
 // site that takes them over still serves: it is on record, and may have been changed by hand.
+// A name of the client's own is not led there either, where no record of ours led it so far.
 //
 // A release is built from the environment as it is at its host, likewise.
 func (b *builder) unsure() {
@@ -391,17 +392,28 @@ func (b *builder) unsure() {
 			b.steps[n].waitFor(w.Provider, look.Failed)
 		}
 	}
-	for _, part := range []state.Ref{b.site, b.deployment, b.traffic} {
-		look := b.c.Looks[part]
-		if look.Failed == "" {
+	for i := range b.steps {
+		s := &b.steps[i]
+		leads := b.leadsAnew(s)
+		if !leads && (s.Action != Move || s.From.Client == s.Ref.Client) {
 			continue
 		}
-		for i := range b.steps {
-			if s := &b.steps[i]; s.Action == Move && s.From.Client != s.Ref.Client {
-				s.waitFor(b.wished[part].Provider, look.Failed)
+		for _, w := range b.sortedWish() {
+			part := w.Ref == b.site || w.Ref == b.deployment || w.Ref == b.traffic || leads && w.Ref.Kind == state.KindDomain && w.Ref.Host() == s.Wish.Attributes.Literal("name")
+			if look := b.c.Looks[w.Ref]; part && look.Failed != "" {
+				s.waitFor(w.Provider, look.Failed)
 			}
 		}
 	}
+}
+
+// leadsAnew says that a step leads a name to the client's site, and that no record at that
+// vendor did so far. One that somebody deleted is put back whatever can be seen of the site.
+func (b *builder) leadsAnew(s *Step) bool {
+	if s.Ref.Kind != state.KindRecord || !b.address(s) {
+		return false
+	}
+	return s.Action == Create && s.Prior == nil || s.Action == Replace && s.Prior.Provider != s.Provider
 }
 
 // unproved says that the last pass stopped at the look from outside: all else may be on

@@ -60,6 +60,9 @@
 // is led to the new site when its client returns: lists that are late would show it to
 // nobody, and it would be made twice.
 //
+// A look that fails blocks its provider's steps, and beside them those that lead a name anew
+// to what it did not see, whoever keeps the name: making comes before breaking.
+//
 // A client that goes while one comes that looks like it is a warning, not a problem:
 // what shares a host is refused where manifests are accepted.
 package plan

@@ -282,3 +282,34 @@ func TestNameWaitsForALookAtItsNewSite(t *testing.T) {
 		}
 	}
 }
+
+// A name is led to a site for the first time when somebody saw that it is there: also the
+// client's own, as when its records were set by hand so far. A record that was deleted is put back.
+func TestNameIsLedToASiteThatSomebodySaw(t *testing.T) {
+	byHand := settled(t, shop("shop", func(e *manifest.Effective) { e.DNS.Provider = "external" }))
+	ours := becomes(t, byHand, shop("shop"))
+	first := settled(t, shop("shop"))
+	first.Recorded = slices.DeleteFunc(first.Recorded, func(r state.Resource) bool { return r.Ref.Kind == state.KindRecord })
+	leads := func(c plan.ClientInput, a plan.Action, kind state.Kind) plan.Step {
+		p := plan.Calculate(input(looked(c, kind, plan.Look{Failed: "503"})))
+		for _, s := range p.Steps {
+			if s.Ref.Kind == state.KindRecord && s.Action == a {
+				return s
+			}
+		}
+		t.Fatalf("no record: %v", lines(p))
+		return plan.Step{}
+	}
+	for _, kind := range []state.Kind{"", state.KindSite, state.KindDeployment, state.KindTraffic, state.KindDomain, state.KindDatabase} {
+		waits := kind != "" && kind != state.KindDatabase
+		for _, s := range []plan.Step{leads(ours, plan.Replace, kind), leads(first, plan.Create, kind)} {
+			if s.Blocked != waits {
+				t.Errorf("no look at the %s: %s", kind, line(s))
+			}
+		}
+	}
+	deleted := looked(settled(t, shop("shop")), state.KindRecord, plan.Look{Gone: true})
+	if s := leads(deleted, plan.Create, state.KindSite); s.Blocked {
+		t.Errorf("what somebody deleted stays away: %s", line(s))
+	}
+}

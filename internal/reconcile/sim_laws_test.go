@@ -231,11 +231,15 @@ func (s *story) noteOld() {
 }
 
 // version is what a host is served by.
-type version struct{ id, colour string }
+type version struct {
+	id string
+	look
+}
 
 func (s *story) version(host string) version {
 	d, _ := s.vendors.world.Serves(host)
-	return version{d, s.vendors.world.BuiltWith(d)["COLOUR"]}
+	o, _ := s.vendors.world.Object(d)
+	return version{d, look{s.vendors.world.BuiltWith(d)["COLOUR"], themeOf(attribute(o, "settings")), attribute(o, "ref")}}
 }
 
 // handedOver says that the wish gives the host, or the one that it redirects to, to another

@@ -64,9 +64,11 @@ func (s *story) odd() bool {
 	return false
 }
 
-// sameIDs: who lives has the id that it had. A file that is refused is nobody's so far: that it
-// asks for a name of somebody whom only the older state knows, a person decides.
-func (s *story) sameIDs(before map[string]state.ClientID) {
+// sameIDs: who lives has the id that it had. A file that an older state refuses is nobody's so
+// far: somebody whom only that state knows as living bears its name, or has one that it asks
+// for, and "previously may name only a client that is removed in the same range of commits". A
+// person decides then. A rebuild begins from Git and marks alone, and knows nobody older.
+func (s *story) sameIDs(before map[string]state.ClientID, knewThen map[state.ClientID]bool) {
 	o, err := s.engine.Overview()
 	if err != nil {
 		s.Fatalf("%v", err)
@@ -77,7 +79,7 @@ func (s *story) sameIDs(before map[string]state.ClientID) {
 	}
 	for name, id := range s.lives() {
 		x := s.tree.specs[name]
-		if was := before[name]; was != "" && was != id && x.host != "none" && x.adopts == "" && !refused[name] {
+		if was := before[name]; was != "" && was != id && x.host != "none" && x.adopts == "" && !(refused[name] && knewThen[id]) {
 			s.Fatalf("S43: %s is %s, and was %s", name, id, was)
 		}
 	}
@@ -108,7 +110,7 @@ func (s *story) rebuilt() bool {
 		s.Fatalf("S43: rebuild: %v", err)
 	}
 	s.begin()
-	s.sameIDs(before)
+	s.sameIDs(before, nil)
 	for _, l := range out.Lost {
 		s.knows(l.Client, l.Name, "very-secret-lost-"+l.Name)
 	}
@@ -178,7 +180,7 @@ func (s *story) restored() {
 	if s.anotherClients() {
 		return
 	}
-	s.sameIDs(before)
+	s.sameIDs(before, s.knewThen)
 	s.quiet()
 	s.knows("", "key", lastSecret)
 	s.lostSecrets()

@@ -40,8 +40,9 @@ type reviewLaws struct {
 // bringing is how pull requests brought a wish.
 type bringing struct {
 	by      map[int]bool
-	blob    string // of what is taken over later
-	partial bool   // not all that was merged was merged as it was planned
+	beside  map[int]bool // of what is taken over later: of the same range, and their plans were about it
+	blob    string       // of what is taken over later
+	partial bool         // not all that was merged was merged as it was planned
 }
 
 // look is what people see of a site. A site of no theme has the theme "".
@@ -167,7 +168,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		}
 		if strings.HasPrefix(p, "clients/") && r.now[p] != "" {
 			by := r.bringers(p)
-			l.later[p] = &bringing{by: by, blob: r.now[p], partial: r.bad[p] || r.unplanned(by)}
+			l.later[p] = &bringing{by: by, beside: r.showed(s, p), blob: r.now[p], partial: r.bad[p] || r.unplanned(by)}
 		}
 	}
 	for n := range r.sure { // a plan onto an older head is about files, too, that an earlier range brought
@@ -291,6 +292,18 @@ func (r *landed) bringers(paths ...string) map[int]bool {
 	return out
 }
 
+// showed are the pull requests whose plans were about one of the files.
+func (r *landed) showed(s *story, paths ...string) map[int]bool {
+	out := map[int]bool{}
+	for n := range r.sure {
+		kept := s.pulls.kept[n]
+		if slices.ContainsFunc(paths, func(p string) bool { _, its := kept.fileOf(p); return its }) {
+			out[n] = true
+		}
+	}
+	return out
+}
+
 // unplanned says that one of the pull requests has no plan of what it brought, though another
 // one's may have shown that, too.
 func (r *landed) unplanned(set map[int]bool) bool {
@@ -313,12 +326,7 @@ func (s *story) bind(r *landed, c state.Client) {
 	if _, its := r.now[c.Path]; its {
 		delete(l.later, c.Path)
 	}
-	showed := map[int]bool{}
-	for n := range r.sure {
-		kept := s.pulls.kept[n]
-		showed[n] = slices.ContainsFunc(append(slices.Clone(own), "platform.yaml"), func(p string) bool { _, its := kept.fileOf(p); return its }) // everybody has something of it
-	}
-	maps.DeleteFunc(showed, func(_ int, yes bool) bool { return !yes })
+	showed := r.showed(s, append(slices.Clone(own), "platform.yaml")...) // everybody has something of it
 	l.beside[c.ID] = showed
 	b := l.bound[c.ID]
 	if len(set) == 0 {
@@ -569,7 +577,9 @@ func (s *story) reviewed() {
 }
 
 // takenLater binds what was invalid when it was brought, and is taken over by now: also what
-// nobody proposed, which frees from what was brought before as any push does.
+// nobody proposed, which frees from what was brought before as any push does. The design: "A
+// step runs if an equal step was reviewed in the accepted range"; so what the other plans of
+// the range in which the file was brought showed of it belongs to it, as with a valid file.
 func (s *story) takenLater() {
 	l := &s.pulls.laws
 	for _, c := range s.clients() {
@@ -590,6 +600,7 @@ func (s *story) takenLater() {
 		delete(l.later, c.Path)
 		l.maybe[c.ID] = true
 		maps.Copy(b.by, l.beside[c.ID])
+		maps.Copy(b.by, b.beside)
 		l.push(c.ID, look{unseen, unseen, refOf(s.trees[s.accepted].template)}) // what it inherits is that of now
 		if have := l.bound[c.ID]; have != nil {
 			maps.Copy(have.by, b.by)

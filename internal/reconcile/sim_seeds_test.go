@@ -53,6 +53,8 @@ var onceRed = []struct {
 	{1078277, "what somebody let leave a time without service counted as not shown"},
 	{1078437, "a release that was built again to be put back came after the failure"},
 	{1085587, "a removal waited for the date that its wish had waited for"},
+	{1137090, "who came back under the name that it still had was asked whose database it is, and went"},
+	{1138884, "what a plan showed of a file that was refused then did not count as shown of it"},
 	{1020416, "a person purged what a schedule had been told to ask for later"},
 }
 
