@@ -304,7 +304,7 @@ func (a *app) confirmAdoption(ctx context.Context, names []string, batch int, js
 
 func (a *app) printConfirmation(v reconcile.Confirmation) {
 	if len(v.Clients) == 0 && v.Left == 0 {
-		fmt.Fprintln(a.out, "No paused client adopts anything that is not confirmed.")
+		fmt.Fprintln(a.out, "No paused client of the accepted commit adopts anything that is not confirmed.")
 		return
 	}
 	var rows [][]string

@@ -98,6 +98,9 @@ func (c *Control) Do(ctx context.Context, a Ask) (any, error) {
 	case "secrets":
 		return e.Secrets(a.Name)
 	case "existing":
+		if c.Existing == nil {
+			return nil, fmt.Errorf("%w (%s)", ErrUnknownOp, a.Op)
+		}
 		return c.Existing(ctx)
 	}
 	return c.change(ctx, a)

@@ -12,8 +12,9 @@ import (
 //
 // What it tells beyond the attributes of package provider, where the vendor does:
 //
-//	site      attribute ref         the branch that it is deployed from
-//	database  output endpoint       HOST:PORT/NAME, where there is no url
+//	site         attribute ref     the branch that it is deployed from
+//	environment  attribute unread  names of variables that nobody can read, with commas
+//	database     output endpoint   HOST:PORT/NAME, where there is no url
 type Lister interface {
 	// Existing lists sites with the host names that lists tell, databases with their url,
 	// records: by the vendor's lists, never one call an object. Marks are what lists tell of

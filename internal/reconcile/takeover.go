@@ -45,6 +45,7 @@ type Taken struct {
 // ConfirmAdoption takes paused clients that adopt something: what they name is recorded and
 // marked, and nothing else is done. It takes those with these names, or the next few: who was
 // never asked about comes first, then by name. A client that can't be taken stops no other.
+// A freeze does not hold marks: nothing that serves is changed by them.
 // They stay paused: `paused: true` ends with a commit, whose plan is as empty as theirs.
 func (e *Engine) ConfirmAdoption(ctx context.Context, names []string, most int, by string) (Confirmation, error) {
 	out := Confirmation{Clients: []Taken{}}
@@ -71,10 +72,12 @@ func (e *Engine) ConfirmAdoption(ctx context.Context, names []string, most int, 
 		if err != nil {
 			return out, fmt.Errorf("confirm the adoption of %s: %w", c.Name, err)
 		}
-		if t.Done {
-			out.Left--
-		}
 		out.Clients = append(out.Clients, t)
+	}
+	left, err := e.openAdoptions(nil)
+	out.Left = len(left)
+	if err != nil {
+		return out, fmt.Errorf("confirm the adoption: %w", err)
 	}
 	return out, nil
 }

@@ -37,6 +37,10 @@ func (m *matcher) data(x *Match) {
 		x.Data.State = Ambiguous
 		x.Data.note("the export names database %s, and there is none of this id", asked)
 	case s.Data.State == DataPrivate:
+		x.Data.note("the site's DATABASE_URL leads to %s, a name that is another database's in every project", s.Data.Host)
+		m.dataByName(x, s)
+	case s.Data.State == DataUnread:
+		x.Data.note("%s does not give the site's DATABASE_URL back", s.Provider)
 		m.dataByName(x, s)
 	case s.Data.State == DataUnclear:
 		x.Data.State = Ambiguous
@@ -92,7 +96,6 @@ func (m *matcher) dataByURL(x *Match, s *Site, named *Database, asked string) {
 
 // dataByName finds the database whose name is the client's, where nothing else tells.
 func (m *matcher) dataByName(x *Match, s *Site) {
-	x.Data.note("the site's DATABASE_URL leads to %s, a name that is another database's in every project", s.Data.Host)
 	var found []*Database
 	for _, name := range []string{x.Name, fromHost(x.Host), slug(x.Host), slug(s.Name)} {
 		for _, d := range m.names[name] {

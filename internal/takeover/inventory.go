@@ -75,7 +75,8 @@ const (
 	DataNone    DataState = ""        // there is no such variable
 	DataLeads   DataState = "leads"   // Endpoint says where to
 	DataPrivate DataState = "private" // into a private network, whose names are the same for all
-	DataUnclear DataState = "unclear" // it is no URL, or can't be read
+	DataUnclear DataState = "unclear" // it is no address of a database that is known here
+	DataUnread  DataState = "unread"  // its provider does not give it back
 )
 
 // Database is a database.
@@ -250,6 +251,14 @@ func (c *collector) part(x *Site, o provider.Object) {
 	case state.KindEnvironment:
 		if x.Mark.IsZero() {
 			x.Mark = o.Mark
+		}
+		for name := range strings.SplitSeq(attribute(o, "unread"), ",") {
+			if name != "" && len(x.Variables) < maxVariables && clean(name) == name {
+				x.Variables = append(x.Variables, name)
+			}
+			if name == databaseURL {
+				x.Data = Data{State: DataUnread}
+			}
 		}
 		for _, a := range o.Attributes {
 			name, ok := strings.CutPrefix(a.Name, "env.")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/state"
 )
 
 const password = "invented-Password-77"
@@ -54,13 +55,14 @@ func TestAmbiguousAndAbsent(t *testing.T) {
 		site("1/4", "shared-a.example", provider.Mark{}), domain("1/4", "shared-a.example", ""), site("1/5", "shared-b.example", provider.Mark{}), domain("1/5", "shared-b.example", ""),
 		site("1/6", "far.example", provider.Mark{}), domain("1/6", "far.example", ""), site("1/7", "mine.example", provider.Mark{Installation: installation, Client: "c2", Generation: 1}), domain("1/7", "mine.example", ""),
 		site("1/8", "look.example", provider.Mark{}), domain("1/8", "look.example", ""), site("1/9", "look.example", foreign), domain("1/9", "look.example", ""), site("1/10", "nameless", provider.Mark{}),
-	}, inside: map[string][]provider.Object{"1/4": {environment("1/4", "DATABASE_URL", urlOf("5001", "a"))}, "1/5": {environment("1/5", "DATABASE_URL", urlOf("5001", "a"))},
+		site("1/11", "blind.example", provider.Mark{}), domain("1/11", "blind.example", ""),
+	}, inside: map[string][]provider.Object{"1/11": {{Kind: state.KindEnvironment, ID: "1/11/env", Attributes: inputs("site", "1/11", "unread", "DATABASE_URL,KEY")}}, "1/4": {environment("1/4", "DATABASE_URL", urlOf("5001", "a"))}, "1/5": {environment("1/5", "DATABASE_URL", urlOf("5001", "a"))},
 		"1/6": {environment("1/6", "DATABASE_URL", "postgres://u:"+password+"@elsewhere.example/x")}, "1/8": {environment("1/8", "DATABASE_URL", "postgresql://postgres:x@postgres.railway.internal:5432/railway")}}}
 	inv := collected(t, ploi, []provider.Object{database("d1", "a", urlOf("5001", "a"), provider.Mark{}), database("d2", "look", "postgresql://postgres:y@postgres.railway.internal:5432/railway", provider.Mark{})},
 		[]provider.Object{record("z/1", "A", "far.example", "198.51.100.7", "1"), record("z/2", "A", "look.example", "203.0.113.10", "300"), record("z/3", "A", "look.example", "203.0.113.11", "300")})
 	all := Matches(inv, nil, Known{})
 	for name, want := range map[string][3]State{"twin": {Ambiguous, Ambiguous, Absent}, "theirs": {"", None, None}, "shared-a": {Matched, Ambiguous, Absent}, "shared-b": {Matched, Ambiguous, Absent},
-		"far": {Matched, Absent, Matched}, "look": {Matched, Matched, Ambiguous}} {
+		"blind": {Matched, Ambiguous, Absent}, "far": {Matched, Absent, Matched}, "look": {Matched, Matched, Ambiguous}} {
 		m := of(t, all, name)
 		if m.Site.State != want[0] || m.Data.State != want[1] || m.DNS.State != want[2] {
 			t.Errorf("%s: site %s, database %s, records %s; want %s", name, m.Site.State, m.Data.State, m.DNS.State, want)
@@ -72,7 +74,7 @@ func TestAmbiguousAndAbsent(t *testing.T) {
 		}
 	}
 	files := written(t, tree(), all)
-	if len(files) != 5 {
+	if len(files) != 6 {
 		t.Errorf("%d files", len(files))
 	}
 	for _, want := range []string{"adopt: {site: {id: choose-one-twin}, database: {id: choose-one-twin}}", "# site may be: ploi 1/1\n", "# site may be: ploi 1/2\n"} {

@@ -64,6 +64,13 @@ func (p *Provider) Inside(ctx context.Context, o provider.Object) ([]provider.Ob
 		env.Mark = provider.ParseMark(said.Value)
 	}
 	env.Kind, env.ID = state.KindEnvironment, o.ID
+	var unread []string
+	for _, s := range vars.set() {
+		if s.Type == sensitive || s.Type != plain && !s.Decrypted {
+			unread = append(unread, s.Key)
+		}
+	}
+	env.Attributes = append(env.Attributes, text("unread", strings.Join(unread, ",")))
 	out := []provider.Object{env}
 	for _, d := range all {
 		if d.Name = strings.ToLower(d.Name); isWord(d.Name) && d.ProjectID == o.ID && !strings.HasSuffix(d.Name, ownAddress) {

@@ -15,6 +15,8 @@ import (
 func TestTakeOver(t *testing.T) {
 	k := published(t)
 	w := open(t, k, simulated.Options{})
+	w.sim.Seed("closed", "agency/storefront", nil, nil)
+	w.sim.Edit("closed", "DATABASE_URL", "postgres://u:invented@h.example/d", "sensitive", "", "production")
 	id := w.sim.Seed("old-shop", "agency/storefront", []string{"bakery.example", "www.bakery.example"}, map[string]string{"DATABASE_URL": "postgres://u:invented@h.example/d"})
 	all, err := w.Existing(t.Context())
 	if err != nil {
@@ -37,6 +39,7 @@ func TestTakeOver(t *testing.T) {
 	if err != nil || len(w.took()) != 2 {
 		t.Fatalf("inside: %v", err)
 	}
+	closedID := said["site closed"]
 	clear(said)
 	for _, o := range inside {
 		for _, a := range o.Attributes {
@@ -46,6 +49,10 @@ func TestTakeOver(t *testing.T) {
 	if said[" env.DATABASE_URL"] != "postgres://u:invented@h.example/d" || said["www.bakery.example redirect"] != "bakery.example" || said["bakery.example redirect"] != "" {
 		t.Errorf("inside there is %v", said)
 	}
+	if closed, err := w.Inside(t.Context(), provider.Object{Kind: state.KindSite, ID: closedID}); err != nil || len(closed) != 1 || !slices.Contains(closed[0].Attributes, provider.Observed{Name: "unread", Text: "DATABASE_URL"}) {
+		t.Errorf("of what nobody can read: %+v %v", closed, err)
+	}
+	w.took()
 	m := provider.Mark{Installation: ours, Client: "c00002", Generation: 1}
 	before := w.sim.Env("old-shop", "production")
 	for range 2 {
