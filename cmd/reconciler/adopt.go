@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -157,7 +156,7 @@ func (a *app) adopt(ctx context.Context, x adoptOptions, json bool) error {
 
 // export reads what a CMS wrote; nil: nothing was named.
 func (a *app) export(from string) ([]takeover.Entry, error) {
-	var r io.Reader = a.in
+	r := a.in
 	switch from {
 	case "":
 		return nil, nil

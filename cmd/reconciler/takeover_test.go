@@ -133,7 +133,7 @@ func TestRuleAdoptionOfAFleet(t *testing.T) {
 	}
 
 	// Batches. Those that wait for a person come first by their names, and stop nobody else.
-	marks, confirmed := map[string]int{}, 0
+	confirmed := 0
 	for left := fleetOf + 4; left > 4; {
 		var v reconcile.Confirmation
 		code, out, failed := e.try("adopt", "--confirm", "--batch", "100", "-o", "json")
@@ -156,7 +156,7 @@ func TestRuleAdoptionOfAFleet(t *testing.T) {
 		}
 		left = v.Left
 	}
-	reads, marks = e.wire.take()
+	reads, marks := e.wire.take()
 	t.Logf("confirmed %d: reads %v, marks %v", confirmed, reads, marks)
 	want := map[string]int{"ploi PATCH /api/servers/*/sites/*/env": fleetOf / 2, "vercel POST /v10/projects/*/env": fleetOf / 2, "railway describeProject": fleetOf, "cloudflare PATCH /client/v4/zones/*/dns_records/*": fleetOf + fleetOf/2}
 	if confirmed != fleetOf || !maps.Equal(marks, want) {
@@ -211,5 +211,39 @@ func TestRuleAdoptionOfAFleet(t *testing.T) {
 	}
 	if v := e.planned(); slices.ContainsFunc(v, shop) {
 		t.Errorf("afterwards clients would change: %v", v)
+	}
+}
+
+// How the command is used wrongly, and what it says where there is nothing to do, with a daemon
+// and without.
+func TestAdoptIsUsedWrongly(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, c := range []struct {
+		code int
+		says string
+		args []string
+	}{
+		{2, "with --confirm alone", []string{"bakery"}},
+		{2, "--confirm is the second step", []string{"--confirm", "--template", "x"}},
+		{2, "at least 1", []string{"--confirm", "--batch", "0"}},
+		{2, "goes with --confirm", []string{"--batch", "3"}},
+		{2, "is no folder", []string{"--out", filepath.Join(w.dir, "nowhere")}},
+		{2, "--from", []string{"--from", filepath.Join(w.dir, "nowhere"), "--out", w.work}},
+		{1, "it is not JSON", []string{"--from", "-", "--out", w.work}},
+		{1, "no provider that can be adopted from", []string{"--out", w.work}},
+		{0, "No paused client", []string{"--confirm"}},
+		{2, "no such client", []string{"--confirm", "nobody"}},
+	} {
+		r := w.cliIn("{", append([]string{"adopt"}, c.args...)...)
+		if r.code != c.code || !strings.Contains(r.out+r.err, c.says) {
+			t.Errorf("adopt %v: exit code %d\n%s%s", c.args, r.code, r.out, r.err)
+		}
+	}
+	w.start()
+	if r := w.cli("adopt", "--out", w.work); r.code != 1 || !strings.Contains(r.err, "no provider that can be adopted from") {
+		t.Errorf("of the daemon: exit code %d\n%s", r.code, r.err)
+	}
+	if r := w.cli("adopt", "--confirm", "-o", "json"); r.code != 0 || !strings.Contains(r.out, `"left": 0`) {
+		t.Errorf("of the daemon: exit code %d\n%s%s", r.code, r.out, r.err)
 	}
 }

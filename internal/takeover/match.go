@@ -48,7 +48,6 @@ type Match struct {
 	entry     *Entry
 	sites     []*Site // matched: one; ambiguous: all that may be meant
 	exported  bool    // the id is the export's, and nothing is there
-	wants     []string
 	database  *Database
 	databases []*Database
 	dns       dns

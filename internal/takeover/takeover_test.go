@@ -218,3 +218,14 @@ func TestNoExport(t *testing.T) {
 		t.Errorf("%+v %v", entries, err)
 	}
 }
+
+// A name below the platform's domain is written whole, and a site that lives at it is a
+// client like any other; a name that the platform reserves is refused.
+func TestBelowThePlatform(t *testing.T) {
+	ploi := account{lists: []provider.Object{site("1/1", "inner", provider.Mark{}), domain("1/1", "inner.platform.example", ""), site("1/2", "www", provider.Mark{}), domain("1/2", "www.platform.example", "")}}
+	tr := tree(manifest.File{Path: "platform.yaml", Data: []byte("apiVersion: reconciler/v1\nkind: Platform\nbaseDomain: platform.example\nreserved: [www]\n")})
+	good, refused := Check(tr, Drafts(Matches(collected(t, ploi, nil, nil), nil, tr.KnownIn()), Options{Template: "ecommerce", Contact: "ops@agency.example"}))
+	if len(good) != 1 || good[0].Name != "inner-platform" || len(refused) != 1 || refused["platform"] == "" {
+		t.Errorf("good: %v, refused: %v", good, refused)
+	}
+}
