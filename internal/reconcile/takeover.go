@@ -122,8 +122,8 @@ func (e *Engine) openAdoptions(asked []state.ClientID) ([]state.Client, error) {
 
 // through says that a client was taken, and that its manifest names nothing else since.
 func (e *Engine) through(c state.Client) (bool, error) {
-	if c.Taken.IsZero() {
-		return false, nil
+	if c.Taken.IsZero() || c.TakenWish == c.WishHash {
+		return !c.Taken.IsZero(), nil
 	}
 	g, err := e.load([]state.ClientID{c.ID})
 	if err != nil || len(g.members) == 0 {
@@ -291,7 +291,7 @@ func (e *Engine) judge(id state.ClientID, t *Taken) error {
 				return err
 			}
 		}
-		c.Taken = e.Now()
+		c.Taken, c.TakenWish = e.Now(), m.client.WishHash
 		return store.PutClient(tx, c)
 	})
 }

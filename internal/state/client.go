@@ -114,9 +114,10 @@ type Client struct {
 	// that moves later is no change.
 	SourceSpec   string `json:"sourceSpec,omitempty"`
 	SourceCommit string `json:"sourceCommit,omitempty"`
-	// Taken is since when all that `adopt:` names is on record and marked; TakenAsked, when
-	// somebody asked for that last.
+	// Taken is since when all that `adopt:` names is on record and marked, as TakenWish (a
+	// WishHash) has it; TakenAsked, when somebody asked for that last.
 	Taken      time.Time `json:"taken,omitzero"`
+	TakenWish  string    `json:"takenWish,omitempty"`
 	TakenAsked time.Time `json:"takenAsked,omitzero"`
 	CreatedAt  time.Time `json:"createdAt,omitzero"`
 	UpdatedAt  time.Time `json:"updatedAt,omitzero"`
