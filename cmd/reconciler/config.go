@@ -14,6 +14,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/daemon"
 	"github.com/compassdigital/reconciler/internal/github"
+	"github.com/compassdigital/reconciler/internal/health"
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/state"
 )
@@ -207,12 +208,7 @@ type ProvidersConfig struct {
 	Postgres   PostgresConfig   `yaml:"postgres"`
 	Resend     ResendConfig     `yaml:"resend"`
 	SMTP       SMTPConfig       `yaml:"smtp"`
-	Stripe     KeyConfig        `yaml:"stripe"`
-}
-
-// notYet are the vendors that can be configured, and that nothing here talks to.
-func notYet() []string {
-	return []string{"stripe"}
+	Stripe     StripeConfig     `yaml:"stripe"`
 }
 
 // EmbeddedConfig switches on sqlite, local sites, local DNS and the mailbox.
@@ -263,19 +259,12 @@ type ResendConfig struct {
 	APIURL     string `yaml:"apiURL"`
 }
 
-// KeyConfig is an account that a key opens.
-type KeyConfig struct {
-	APIKey     sealed `yaml:"apiKey"`
-	APIKeyFile string `yaml:"apiKeyFile"`
-	APIURL     string `yaml:"apiURL"`
-}
-
 // NetworkConfig is what closed networks need.
 type NetworkConfig struct {
 	Resolvers    []string `yaml:"resolvers"` // asked whether a record is there, beside the zone's own servers
-	Proxy        string   `yaml:"proxy"`     // for vendors; else HTTPS_PROXY and its like decide
+	Proxy        string   `yaml:"proxy"`     // for vendors and clients' repositories; else HTTPS_PROXY and its like decide
 	CAFile       string   `yaml:"caFile"`
-	AllowPrivate []string `yaml:"allowPrivate"` // prefixes that probes may reach
+	AllowPrivate []string `yaml:"allowPrivate"` // prefixes that probes, and questions to clients' repositories, may reach
 }
 
 // APIConfig says who may use the API. Not used yet: it only reads.
@@ -369,15 +358,7 @@ func (c *Config) check() []string {
 	if _, err := c.allowed(); err != nil {
 		bad("network.allowPrivate: %v", err)
 	}
-	for _, name := range c.blocks {
-		if slices.Contains(notYet(), name) {
-			bad("providers.%s: this version does not talk to %s yet; take the block out, and use sqlite, local or external in manifests", name, name)
-		}
-	}
-	if p := c.Providers.Postgres; p.DSN.Empty() && (slices.Contains(c.blocks, "postgres") || p.Host != "" || p.ConnectionLimit != 0) {
-		bad("providers.postgres.dsn, or dsnFile, is missing: postgres://USER:PASSWORD@HOST:5432/postgres of a role with CREATEDB and CREATEROLE")
-	}
-	out = append(out, slices.Concat(c.checkRailway(), c.checkCloudflare(), c.checkVercel(), c.Providers.checkMail(c.blocks), c.Notify.check())...)
+	out = append(out, slices.Concat(c.checkNetwork(), c.checkPostgres(), c.checkPloi(), c.checkRailway(), c.checkCloudflare(), c.checkVercel(), c.checkStripe(), c.Providers.checkMail(c.blocks), c.Notify.check())...)
 	if d := c.Platform.BaseDomain; strings.ContainsAny(d, "/: ") {
 		bad("platform.baseDomain is %q: it is a host name, without a scheme, a port or a path", d)
 	}
@@ -437,10 +418,33 @@ func (c *Config) notices() []string {
 		out = append(out, "notify.mail has no effect: nobody is configured to send mail (providers.resend or providers.smtp)")
 	}
 	unused("network.resolvers", len(c.Network.Resolvers) > 0 && !c.asksCloudflare())
-	d := c.Platform.Defaults
+	d, there := c.Platform.Defaults, c.configured()
 	for _, x := range []struct{ field, name string }{{"deployment", d.Deployment}, {"database", d.Database}, {"dns", d.DNS}} {
-		if slices.Contains(notYet(), x.name) {
-			out = append(out, fmt.Sprintf("platform.defaults.%s is %s, and this version does not talk to %s yet: clients that don't name another provider can't be planned", x.field, x.name, x.name))
+		if is, known := there[x.name]; known && !is {
+			out = append(out, fmt.Sprintf("platform.defaults.%s is %s, which is not configured: clients that don't name another provider can't be planned", x.field, x.name))
+		}
+	}
+	if p := c.Providers.Ploi; !p.APIToken.Empty() && !c.asksPloi() {
+		out = append(out, "there is a token of Ploi and no server: name them in providers.ploi.servers, or one in PLOI_SERVER_ID")
+	}
+	return out
+}
+
+// configured says of each provider that needs an account or a place whether it has that.
+func (c *Config) configured() map[string]bool {
+	p, embedded := c.Providers, c.Providers.Embedded.Dir != ""
+	return map[string]bool{"local": embedded, "sqlite": embedded, "ploi": !p.Ploi.APIToken.Empty() && len(c.ploiServers()) > 0, "vercel": !p.Vercel.APIToken.Empty(),
+		"railway": !p.Railway.APIKey.Empty(), "postgres": !p.Postgres.DSN.Empty(), "cloudflare": !p.Cloudflare.APIToken.Empty()}
+}
+
+// checkNetwork says what is wrong with the way to other hosts.
+func (c *Config) checkNetwork() (out []string) {
+	if _, err := proxyOf(c.Network); err != nil {
+		out = append(out, err.Error())
+	}
+	if c.Network.CAFile != "" {
+		if _, err := health.Roots(c.Network.CAFile); err != nil {
+			out = append(out, "network.caFile: "+err.Error())
 		}
 	}
 	return out

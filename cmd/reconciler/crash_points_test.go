@@ -35,6 +35,8 @@ type crashScene struct {
 	after func(w *crashWorld) error
 	// lost says that the record of what there is may be gone until then.
 	lost bool
+	// vendors says that clients are at simulated vendors.
+	vendors bool
 }
 
 func borders(a plan.Action) (out []string) {
@@ -68,7 +70,7 @@ func scenes() []crashScene {
 			}
 		}
 		w.names++
-		s := shop{Name: fmt.Sprintf("shop%d", w.names), Currency: w.currency("")}
+		s := shop{Name: fmt.Sprintf("shop%d", w.names), Currency: w.currency(""), At: w.at()}
 		w.shops[s.Name] = s
 		return applyArgs, w.commit(s.Name)
 	}
@@ -150,6 +152,9 @@ func scenes() []crashScene {
 			points(reconcile.PointRead, reconcile.PointAccept, reconcile.PointAccepted, reconcile.PointBegin, reconcile.PointBegun, reconcile.PointEnd, reconcile.PointEnded)...)},
 		{name: "a changed client", ready: update, points: append(append(borders(plan.Update), bolt.PointCommit, bolt.PointCommitted), points(reconcile.PointDeliver, reconcile.PointDelivered)...)},
 		{name: "a removed client", ready: remove, points: append(borders(plan.Delete), borders(plan.Retain)...)},
+		{name: "a new client at vendors", vendors: true, ready: create, points: borders(plan.Create)},
+		{name: "a changed client at vendors", vendors: true, ready: update, points: borders(plan.Update)},
+		{name: "a removed client at vendors", vendors: true, ready: remove, points: borders(plan.Delete)},
 		{name: "a client that returns", ready: comeBack, points: borders(plan.Return)},
 		{name: "a purge", ready: purge, points: append(borders(plan.Purge), points(reconcile.PointPurge, reconcile.PointPurged)...)},
 		{name: "a name that moves", ready: move, points: borders(plan.Move)},
@@ -187,7 +192,7 @@ func (w *crashWorld) one(but ...string) (shop, error) {
 			return shop{}, fmt.Errorf("no client becomes active: %+v", rec.clients)
 		}
 		w.names++
-		s := shop{Name: fmt.Sprintf("shop%d", w.names), Currency: w.currency("")}
+		s := shop{Name: fmt.Sprintf("shop%d", w.names), Currency: w.currency(""), At: w.at()}
 		w.shops[s.Name] = s
 		if err := w.commit(s.Name); err != nil {
 			return shop{}, err
@@ -334,7 +339,11 @@ const sceneLife = 5
 
 // playScene kills so many times at each point of a scene, in a world of its own.
 func playScene(t *testing.T, s crashScene, seed uint64, kills int, count *crashCount) {
-	w := newCrashWorld(t, seed, hostSpec{Builds: 1})
+	spec := hostSpec{Builds: 1}
+	if s.vendors {
+		spec.Vendors = map[string]string{}
+	}
+	w := newCrashWorld(t, seed, spec)
 	w.shops[keeper] = shop{Name: keeper, Currency: "EUR"}
 	if err := w.commit(keeper); err != nil {
 		t.Fatal(err)

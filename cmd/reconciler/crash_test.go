@@ -192,8 +192,10 @@ func killWorld(t *testing.T, seed uint64, count *crashCount) {
 		spec.Dir = "embedded"
 	case 1:
 		spec.Lag, spec.Builds = 4*time.Second, 2
-	case 2:
-		spec.Builds = 1
+	case 2: // of two worlds side by side one has vendors
+		spec.Builds, spec.Vendors = 1, map[string]string{}
+	case 3:
+		spec.Vendors = map[string]string{}
 	}
 	w := newCrashWorld(t, seed, spec)
 	k := &killer{w: w, count: count, busy: 150 * time.Millisecond, writes: 12}

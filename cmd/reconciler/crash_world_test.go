@@ -31,6 +31,8 @@ type crashWorld struct {
 	log    []string // what happened, for a failure
 	lost   lostState
 	place  *world // what came out, looked through for secrets
+	// vendors says that some clients are at simulated vendors.
+	vendors bool
 
 	shops map[string]shop // the branch
 	known map[string]shop // the last of every name that there was
@@ -58,6 +60,7 @@ type shop struct {
 	Long      bool   // it takes room on the disk
 	Broken    bool   // the file can't be read
 	Fails     bool   // its build fails
+	At        string // ploi or vercel, with its database at railway and its names at cloudflare; "": none of them
 }
 
 func (s shop) text() string {
@@ -65,8 +68,16 @@ func (s shop) text() string {
 	if names := s.hosts()[1:]; len(names) > 0 {
 		lines = append(lines, "aliases: ["+strings.Join(names, ", ")+"]")
 	}
+	var dns []string
+	if s.At != "" {
+		lines = append(lines, "deployment: {provider: "+s.At+"}", "database: {provider: railway}")
+		dns = append(dns, "provider: cloudflare")
+	}
 	if s.Note != "" {
-		lines = append(lines, "dns: {records: [{type: TXT, name: note, content: "+s.Note+"}]}")
+		dns = append(dns, "records: [{type: TXT, name: note, content: "+s.Note+"}]")
+	}
+	if len(dns) > 0 {
+		lines = append(lines, "dns: {"+strings.Join(dns, ", ")+"}")
 	}
 	if s.Long {
 		lines = append(lines, "notes: "+strings.Repeat("long ", 1500))
@@ -80,7 +91,16 @@ func (s shop) text() string {
 	if s.Broken {
 		lines = append(lines, "nonsense: [")
 	}
-	return manifestOf(s.Name, lines...)
+	text := manifestOf(s.Name, lines...)
+	if s.At != "" {
+		text = strings.Replace(text, "template: ecommerce", "template: storefront", 1)
+	}
+	return text
+}
+
+// storefrontTemplate is the template of sites at vendors, whose administrators are their own.
+func storefrontTemplate() string {
+	return strings.NewReplacer("name: ecommerce", "name: storefront", "source: {repository: builtin, ref: v1, directory: ecommerce}", "source: {repository: compassdigital/storefront, ref: v1}", "admin: {kind: payload, path: /admin}", "admin: {kind: none}").Replace(shopTemplate)
 }
 
 func (s shop) hosts() []string {
@@ -136,7 +156,7 @@ func newCrashWorldAt(t testing.TB, states string, seed uint64, spec hostSpec) *c
 	if w.git, err = gitserver.New(filepath.Join(w.dir, "git")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.git.Create("clients", "main", map[string]string{"templates/ecommerce.yaml": shopTemplate, "README.md": "clients\n"}, "Begin"); err != nil {
+	if _, err := w.git.Create("clients", "main", map[string]string{"templates/ecommerce.yaml": shopTemplate, "templates/storefront.yaml": storefrontTemplate(), "README.md": "clients\n"}, "Begin"); err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(w.git)
@@ -150,8 +170,26 @@ func newCrashWorldAt(t testing.TB, states string, seed uint64, spec hostSpec) *c
 	if spec.Dir != "" {
 		spec.Dir = w.path("vendor")
 	}
+	if w.vendors = spec.Vendors != nil; w.vendors {
+		spec.Vendors = w.place.env // the tokens
+	}
 	w.host = startHost(t, spec)
+	if w.vendors {
+		var at string
+		if err := w.host.ask(t.Context(), "/vendors", nil, &at); err != nil {
+			t.Fatal(err)
+		}
+		w.env = append(w.env, vendorsVariable+"="+at)
+	}
 	return w
+}
+
+// at is where a new client is: with vendors, every other one at one of them.
+func (w *crashWorld) at() string {
+	if !w.vendors {
+		return ""
+	}
+	return []string{"", "ploi", "", "vercel"}[w.names%4]
 }
 
 // path is where something of the world is; what begins with the state's name, where states are.
@@ -274,7 +312,7 @@ func (w *crashWorld) add() error {
 		return w.commit(s.Name)
 	}
 	w.names++
-	s := shop{Name: fmt.Sprintf("shop%d", w.names), Currency: w.currency(""), Alias: w.rng.IntN(3) == 0, Fails: w.rng.IntN(8) == 0}
+	s := shop{Name: fmt.Sprintf("shop%d", w.names), Currency: w.currency(""), Alias: w.rng.IntN(3) == 0, Fails: w.rng.IntN(8) == 0, At: w.at()}
 	w.shops[s.Name] = s
 	return w.commit(s.Name)
 }

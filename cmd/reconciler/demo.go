@@ -350,6 +350,9 @@ func (p *program) handler() (http.Handler, error) {
 	if p.webhooks != nil {
 		mux.Handle(webhookPath, p.webhooks)
 	}
+	if p.payments != nil && p.payments.hook != nil {
+		mux.Handle(stripePath, p.payments.hook)
+	}
 	if p.gitServer != nil {
 		if p.forge != nil {
 			mux.Handle(forgePath+"/", p.forge)

@@ -42,6 +42,8 @@ type hostSpec struct {
 	Slow    bool          // calls take time before and after their effect
 	Seed    uint64
 	NoLikes bool // nothing is there from the start
+	// Vendors are the tokens of simulated vendors, which are there beside the providers; nil: none are.
+	Vendors map[string]string
 }
 
 // host serves providers and keeps the truth about them.
@@ -52,7 +54,9 @@ type host struct {
 	sites net.Listener
 	all   []*hosted
 	likes []like
-	rng   struct {
+	// vendors are the simulated ones; nil: there are none.
+	vendors *hostedVendors
+	rng     struct {
 		sync.Mutex
 		*rand.Rand
 	}
@@ -128,6 +132,11 @@ func hostMain(text string) error {
 			return err
 		}
 	}
+	if spec.Vendors != nil {
+		if err := h.openVendors(); err != nil {
+			return err
+		}
+	}
 	l, err := net.Listen("unix", spec.Socket)
 	if err != nil {
 		return err
@@ -139,6 +148,8 @@ func hostMain(text string) error {
 	mux.HandleFunc("/arm", h.arm)
 	mux.HandleFunc("/clock", h.time)
 	mux.HandleFunc("/serves", h.serves)
+	mux.HandleFunc("/dns", h.dns)
+	mux.HandleFunc("/vendors", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(h.vendors.at) })
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: patience}
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)

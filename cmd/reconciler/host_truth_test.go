@@ -138,6 +138,9 @@ func (h *host) tell(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
+	if h.vendors != nil {
+		h.vendors.tell(&t, installation)
+	}
 	for _, l := range h.likes {
 		if now, err := h.look(l); err != nil || now != l.was {
 			t.Bad = append(t.Bad, fmt.Sprintf("I5: the look-alike %s %s was %s and is %s (%v)", l.kind, l.id, l.was, now, err))
@@ -165,6 +168,17 @@ func (h *host) marked(p *hosted, installation string) ([]provider.Object, error)
 // or the page.
 func (h *host) serves(w http.ResponseWriter, r *http.Request) {
 	name := r.URL.Query().Get("host")
+	if h.vendors != nil {
+		currency, is, err := h.vendors.serves(name)
+		switch {
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		case is:
+			_ = json.NewEncoder(w).Encode(currency)
+			return
+		}
+	}
 	if h.world != nil {
 		if d, ok := h.world.Serves(name); ok {
 			_ = json.NewEncoder(w).Encode(h.world.BuiltWith(d)["STORE_CURRENCY"])

@@ -22,6 +22,9 @@ func (p *program) pages() (http.Handler, error) {
 	if p.sites != nil {
 		o.Site = func(name string) string { return "/sites/" + name + "/" }
 	}
+	if p.payments != nil {
+		o.Onboard = p.onboard
+	}
 	return web.Handler(o)
 }
 

@@ -46,10 +46,32 @@ func remoteMain(socket string, args []string) int {
 	}
 	clock.ahead.Store(int64(ahead))
 	told := &teller{w: os.NewFile(toldAt, "told")}
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, now: clock.Now, sleep: clock.Sleep,
-		providers: func(ctx context.Context, _ Config) ([]provider.Provider, error) { return r.providers(ctx) },
+	vendors := os.Getenv(vendorsVariable)
+	wait := func(ctx context.Context, d time.Duration) error { // the host's clock keeps up
+		if err := clock.Sleep(ctx, d); err != nil || vendors == "" {
+			return err
+		}
+		_, err := r.now(ctx)
+		return err
+	}
+	env := os.Getenv
+	if vendors != "" {
+		env, clock.haste = vendorEnv(env, vendors), 100 // they work in the background, and are waited for
+	}
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: env, now: clock.Now, sleep: wait,
+		providers: func(ctx context.Context, c Config) ([]provider.Provider, error) {
+			all, err := r.providers(ctx)
+			if err != nil || vendors == "" {
+				return all, err
+			}
+			more, err := vendorsOf(c, r, clock, wait)
+			return append(all, more...), err
+		},
 		wired: func(p *program) {
 			photograph(p, os.Getenv(photoVariable))
+			if vendors != "" {
+				p.engine.ResolveRef = resolved
+			}
 			watch(p, r, told)
 		}}
 	return a.run(context.Background(), args)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/manifest"
@@ -64,6 +65,9 @@ func (r *repository) Range(ctx context.Context, from, head string) (reconcile.Ra
 				if commit.Paths, err = r.touched(ctx, c.ID); err != nil {
 					return out, err
 				}
+				if commit.Own, err = r.own(ctx, commit); err != nil {
+					return out, err
+				}
 			}
 			out.Commits = append(out.Commits, commit)
 		}
@@ -106,6 +110,47 @@ func (r *repository) touched(ctx context.Context, commit string) ([]string, erro
 		}
 	}
 	return paths, err
+}
+
+// own are the files of a merge that are not what Git makes of its parents. Where nobody can
+// tell, and where there are more than two, that is each that it touched.
+func (r *repository) own(ctx context.Context, c accept.Commit) ([]string, error) {
+	if len(c.Parents) < 2 || len(c.Paths) == 0 {
+		return nil, nil
+	}
+	if len(c.Parents) > 2 {
+		return c.Paths, nil
+	}
+	m, err := r.git.Merge(ctx, c.Parents[0], c.Parents[1])
+	for _, own := range []error{source.ErrUnrelated, source.ErrMalformed, source.ErrNoFolder, source.ErrTooLarge, source.ErrTooMany} {
+		if errors.Is(err, own) {
+			return c.Paths, nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	is, err := r.git.Diff(ctx, c.Parents[0], c.ID)
+	if err != nil {
+		return nil, err
+	}
+	made := map[string]string{} // path → what the merge makes of the first parent's
+	for _, ch := range m.Changes {
+		made[ch.Path] = ch.New
+	}
+	var out []string
+	for _, ch := range is {
+		if blob, there := made[ch.Path]; !there || blob != ch.New {
+			out = append(out, ch.Path)
+		}
+		delete(made, ch.Path)
+	}
+	for path := range made { // it was dropped
+		out = append(out, path)
+	}
+	out = append(out, m.Conflicts...)
+	slices.Sort(out)
+	return slices.Compact(out), nil
 }
 
 // strays are changes of files that claim to be a client's manifest, or did so, and lie

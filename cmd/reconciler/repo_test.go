@@ -74,6 +74,73 @@ func TestP5RangeSaysWhatEachCommitTouched(t *testing.T) {
 	}
 }
 
+// P12: of a merge a range says what is its own: a conflict that somebody settled, what was
+// changed, dropped or added on the way; and nothing of what Git makes by itself.
+func TestP12RangeSaysWhatIsAMergesOwn(t *testing.T) {
+	w := &world{t: t, work: t.TempDir()}
+	dir, git := w.work, w.git
+	commit := func(files map[string]string) string {
+		t.Helper()
+		w.write(files)
+		git("add", "-A")
+		git("commit", "-q", "-m", "change")
+		return git("rev-parse", "HEAD")
+	}
+	git("init", "-q", "-b", "main")
+	lines := func(first, last string) string { return first + "\na\nb\nc\nd\ne\nf\n" + last + "\n" }
+	from := commit(map[string]string{"clients/both.yaml": lines("1", "2"), "clients/clash.yaml": "one\n", "clients/theirs.yaml": "one\n", "clients/kept.yaml": "one\n"})
+	git("checkout", "-q", "-b", "side")
+	commit(map[string]string{"clients/both.yaml": lines("1", "theirs"), "clients/clash.yaml": "theirs\n", "clients/theirs.yaml": "theirs\n"})
+	git("checkout", "-q", "main")
+	commit(map[string]string{"clients/both.yaml": lines("ours", "2"), "clients/clash.yaml": "ours\n"})
+	merge := func(files map[string]string) string {
+		t.Helper()
+		git("checkout", "-q", "-B", "merge", "main")
+		git("merge", "-q", "-s", "ours", "--no-commit", "side")
+		for path, text := range map[string]string{"clients/both.yaml": lines("ours", "theirs"), "clients/theirs.yaml": "theirs\n"} {
+			if files[path] == "" {
+				files[path] = text
+			}
+		}
+		return commit(files)
+	}
+	settled := merge(map[string]string{"clients/clash.yaml": "both\n"})
+	changed := merge(map[string]string{"clients/clash.yaml": "ours\n", "clients/both.yaml": lines("other", "theirs"), "clients/theirs.yaml": "one\n", "clients/kept.yaml": "two\n", "clients/new.yaml": "new\n"})
+	git("checkout", "-q", "-B", "clean", "side~1")
+	commit(map[string]string{"clients/kept.yaml": "two\n"})
+	git("merge", "-q", "--no-ff", "-m", "merge", "side")
+	clean := git("rev-parse", "HEAD")
+
+	mirror, err := source.Open(source.Options{URL: dir, Branch: "main", Path: "clients", Dir: filepath.Join(t.TempDir(), "mirror")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mirror.Close()
+	r := &repository{mirror, manifest.LayoutOf("clients")}
+	for head, want := range map[string]string{
+		settled: "clients/clash.yaml",
+		changed: "clients/both.yaml clients/clash.yaml clients/kept.yaml clients/new.yaml clients/theirs.yaml",
+		clean:   "",
+	} {
+		git("update-ref", "refs/heads/main", head)
+		if _, err := r.Poll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		out, err := r.Range(t.Context(), from, head)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := out.Commits[len(out.Commits)-1]; c.ID != head || strings.Join(c.Own, " ") != want || len(c.Parents) != 2 {
+			t.Errorf("%+v, want %q for its own", c, want)
+		}
+		for _, c := range out.Commits[:len(out.Commits)-1] {
+			if c.Own != nil {
+				t.Errorf("%+v is no merge", c)
+			}
+		}
+	}
+}
+
 // A commit between two heads that nobody can read keeps nobody from reading the head; what
 // it touched is not known then. Of a long range the first ones say it.
 func TestRangeGoesOnWhereNobodyCanTell(t *testing.T) {

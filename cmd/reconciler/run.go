@@ -122,6 +122,7 @@ func (p *program) serve(ctx context.Context, ready func() error) error {
 		}
 	}
 	wg.Go(func() { p.review(ctx) })
+	wg.Go(func() { p.payments.run(ctx) })
 	err = p.daemon.Run(ctx)
 	stop(nil)
 	for _, s := range servers {

@@ -26,11 +26,14 @@ func (c *Config) asksCloudflare() bool {
 // checkCloudflare says what is wrong with it.
 func (c *Config) checkCloudflare() (out []string) {
 	x := c.Providers.Cloudflare
-	if x.APIToken.Empty() && slices.Contains(c.blocks, cloudflare.Name) {
+	if x.APIToken.Empty() && (slices.Contains(c.blocks, cloudflare.Name) || x.APIURL != "") {
 		out = append(out, "providers.cloudflare.apiToken, or apiTokenFile, or CLOUDFLARE_API_TOKEN, is missing: make a token with Zone.DNS Edit and Zone.Zone Read at dash.cloudflare.com under My Profile, API Tokens")
 	}
 	if u, err := url.Parse(x.APIURL); x.APIURL != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
 		out = append(out, fmt.Sprintf("providers.cloudflare.apiURL is not an address: %s, or leave it out", cloudflare.DefaultURL))
+	}
+	if err := cloudflare.CheckZoneID(x.ZoneID); err != nil && c.asksCloudflare() {
+		out = append(out, err.Error())
 	}
 	for _, r := range c.Network.Resolvers {
 		host, _, err := net.SplitHostPort(r)

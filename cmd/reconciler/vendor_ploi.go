@@ -1,9 +1,10 @@
 package main
 
 import (
-	"context"
-	"errors"
+	"fmt"
 	"maps"
+	"net/url"
+	"slices"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -17,9 +18,8 @@ func ploiLimit() limit { return limit{most: 60, window: time.Minute} }
 // defaultServer is what serverID is called in manifests.
 const defaultServer = "default"
 
-// openPloi opens the account at Ploi that is configured; none is no error. A token without a
-// server is one that a .env of the old platform brought along: said, not used.
-func (p *program) openPloi(c Config) ([]provider.Provider, error) {
+// ploiServers are the servers by their names in manifests.
+func (c *Config) ploiServers() map[string]string {
 	o := c.Providers.Ploi
 	servers := maps.Clone(o.Servers)
 	if servers == nil {
@@ -28,21 +28,45 @@ func (p *program) openPloi(c Config) ([]provider.Provider, error) {
 	if o.ServerID != "" && servers[defaultServer] == "" {
 		servers[defaultServer] = o.ServerID
 	}
-	switch {
-	case o.APIToken.Empty() && len(o.Servers) == 0:
-		return nil, nil
-	case o.APIToken.Empty():
-		return nil, errors.New("providers.ploi: set apiToken, apiTokenFile or PLOI_API_TOKEN")
-	case len(servers) == 0:
-		p.log.Warn("configuration", "note", "there is a token of Ploi and no server: name them in providers.ploi.servers, or one in PLOI_SERVER_ID")
+	return servers
+}
+
+// asksPloi says that Ploi is meant to be used here. A token alone, or a server alone, is one
+// that a .env of the old platform brought along.
+func (c *Config) asksPloi() bool {
+	x := c.Providers.Ploi
+	return slices.Contains(c.blocks, ploi.Name) || c.Platform.Defaults.Deployment == ploi.Name || x.APITokenFile != "" || x.APIURL != "" || len(x.Servers) > 0 || x.ServerID != ""
+}
+
+// checkPloi says what is wrong with it.
+func (c *Config) checkPloi() (out []string) {
+	x, servers := c.Providers.Ploi, c.ploiServers()
+	if x.APIToken.Empty() && (slices.Contains(c.blocks, ploi.Name) || x.APIURL != "" || len(x.Servers) > 0) {
+		out = append(out, "providers.ploi.apiToken, or apiTokenFile, or PLOI_API_TOKEN, is missing: make one at ploi.io under Profile, API keys")
+	}
+	if len(servers) == 0 && (!x.APIToken.Empty() && c.asksPloi() || slices.Contains(c.blocks, ploi.Name)) {
+		out = append(out, `providers.ploi.servers, or serverID, or PLOI_SERVER_ID, is missing: which servers may be used? (servers: {web-1: "48211"}; the number stands in the address of its page at ploi.io)`)
+	}
+	if err := ploi.CheckServers(servers); err != nil && !x.APIToken.Empty() {
+		out = append(out, "providers.ploi.servers: "+err.Error())
+	}
+	if u, err := url.Parse(x.APIURL); x.APIURL != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
+		out = append(out, fmt.Sprintf("providers.ploi.apiURL is not an address: %s, or leave it out", ploi.DefaultBase))
+	}
+	return out
+}
+
+// openPloi opens the account at Ploi that is configured; none is no error.
+func (p *program) openPloi(c Config) ([]provider.Provider, error) {
+	o, servers := c.Providers.Ploi, c.ploiServers()
+	if o.APIToken.Empty() || len(servers) == 0 {
 		return nil, nil
 	}
 	client, err := p.vendorHTTP(ploi.Name, ploiLimit())
 	if err != nil {
 		return nil, err
 	}
-	resolve := func(ctx context.Context, host string) ([]string, error) { return p.public(ctx, "A", host) }
-	q, err := ploi.New(ploi.Options{Base: o.APIURL, Token: o.APIToken.Secret, HTTP: client, Servers: servers, Resolve: resolve, Now: p.now, Sleep: p.sleep})
+	q, err := ploi.New(ploi.Options{Base: o.APIURL, Token: o.APIToken.Secret, HTTP: client, Servers: servers, Resolve: p.leadsBy(), Now: p.now, Sleep: p.sleep})
 	if err != nil {
 		return nil, err
 	}

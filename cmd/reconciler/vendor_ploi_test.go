@@ -31,9 +31,17 @@ func TestPloiIsOpenedWithATokenAndAServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &program{vendors: newVendors(), now: time.Now, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
-			opened, err := p.openPloi(Config{Providers: ProvidersConfig{Ploi: x.config}})
-			if x.wrong == "" && err != nil || x.wrong != "" && (err == nil || !strings.Contains(err.Error(), x.wrong)) {
-				t.Errorf("error %v, want %q", err, x.wrong)
+			c := Config{Providers: ProvidersConfig{Ploi: x.config}}
+			wrong := strings.Join(c.checkPloi(), "\n")
+			if x.wrong == "" && wrong != "" || !strings.Contains(wrong, x.wrong) {
+				t.Errorf("wrong is %q, want %q", wrong, x.wrong)
+			}
+			if wrong != "" {
+				return
+			}
+			opened, err := p.openPloi(c)
+			if err != nil {
+				t.Error(err)
 			}
 			if len(opened) != x.opened {
 				t.Fatalf("%d are opened, want %d", len(opened), x.opened)

@@ -31,7 +31,7 @@ func (c *Config) asksRailway() bool {
 // checkRailway says what is wrong with it.
 func (c *Config) checkRailway() (out []string) {
 	r := c.Providers.Railway
-	if r.APIKey.Empty() && slices.Contains(c.blocks, railway.Name) {
+	if r.APIKey.Empty() && (slices.Contains(c.blocks, railway.Name) || r.APIURL != "" || r.Workspace != "") {
 		out = append(out, "providers.railway.apiKey, or apiKeyFile, or RAILWAY_API_KEY, is missing: make a token of the workspace at railway.com/account/tokens")
 	}
 	if u, err := url.Parse(r.APIURL); r.APIURL != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {

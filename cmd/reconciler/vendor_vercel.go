@@ -19,7 +19,7 @@ func (c *Config) asksVercel() bool {
 // checkVercel says what is wrong with it.
 func (c *Config) checkVercel() (out []string) {
 	x := c.Providers.Vercel
-	if x.APIToken.Empty() && slices.Contains(c.blocks, vercel.Name) {
+	if x.APIToken.Empty() && (slices.Contains(c.blocks, vercel.Name) || x.APIURL != "") {
 		out = append(out, "providers.vercel.apiToken, or apiTokenFile, or VERCEL_API_TOKEN, is missing: make a token for your team at vercel.com/account/tokens")
 	}
 	if u, err := url.Parse(x.APIURL); x.APIURL != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {

@@ -35,8 +35,10 @@ type vendors struct {
 
 // outage is a vendor that is left alone for a moment.
 type outage struct {
+	name  string
 	since time.Time
 	why   string
+	shut  bool // it answers, and does not let us in
 }
 
 func newVendors() *vendors {
@@ -65,8 +67,12 @@ func (v *vendors) notices() []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var out []string
-	for name, o := range v.down {
-		out = append(out, fmt.Sprintf("%s does not answer since %s: %s; clients that need it wait, the others go on", name, o.since.UTC().Format("2 January 15:04 MST"), o.why))
+	for _, o := range v.down {
+		what := "does not answer"
+		if o.shut {
+			what = "does not let us in"
+		}
+		out = append(out, fmt.Sprintf("%s %s since %s: %s; clients that need it wait, the others go on", o.name, what, o.since.UTC().Format("2 January 15:04 MST"), o.why))
 	}
 	slices.Sort(out)
 	return out
@@ -74,18 +80,28 @@ func (v *vendors) notices() []string {
 
 // changed is told once when a vendor stops to answer, and once when it is back.
 func (p *program) changed(name string, back bool, why string) {
+	p.note(name, outage{name: name, since: p.now(), why: why}, back, "provider does not answer")
+}
+
+// barred is told once when a vendor stops to accept our credentials, and once when it does
+// again.
+func (p *program) barred(name string, back bool, why string) {
+	p.note(name+" credentials", outage{name: name, since: p.now(), why: why, shut: true}, back, "provider does not let us in")
+}
+
+func (p *program) note(key string, o outage, back bool, what string) {
 	p.vendors.mu.Lock()
 	defer p.vendors.mu.Unlock()
 	if back {
-		since := p.vendors.down[name].since
-		delete(p.vendors.down, name)
-		p.vendors.up.WithLabelValues(name).Set(1)
-		p.log.Info("provider is back", "provider", name, "after", p.now().Sub(since).Round(time.Second))
+		since := p.vendors.down[key].since
+		delete(p.vendors.down, key)
+		p.vendors.up.WithLabelValues(o.name).Set(1)
+		p.log.Info("provider is back", "provider", o.name, "after", o.since.Sub(since).Round(time.Second))
 		return
 	}
-	p.vendors.down[name] = outage{p.now(), why}
-	p.vendors.up.WithLabelValues(name).Set(0)
-	p.log.Warn("provider does not answer", "provider", name, "why", why)
+	p.vendors.down[key] = o
+	p.vendors.up.WithLabelValues(o.name).Set(0)
+	p.log.Warn(what, "provider", o.name, "why", o.why)
 }
 
 // limit is how many requests a vendor allows one credential in a window, as it publishes.
@@ -95,17 +111,29 @@ type limit struct {
 	byCall bool // it has one for each call, which the provider keeps to
 }
 
+// proxyOf is the way to other hosts: network.proxy, else what the environment says.
+func proxyOf(n NetworkConfig) (func(*http.Request) (*url.URL, error), error) {
+	if n.Proxy == "" {
+		return http.ProxyFromEnvironment, nil
+	}
+	proxy, err := url.Parse(n.Proxy)
+	if err != nil || proxy.Host == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, proxy.Scheme) {
+		return nil, errors.New("network.proxy is not an address: http://HOST:PORT") // which may hold a password
+	}
+	return http.ProxyURL(proxy), nil
+}
+
+// quickly is how much faster than the machine's clock waits for vendors pass in tests.
+const quickly = 200
+
 // vendorHTTP is the client for one credential at a vendor. All of its requests go through one
 // transport, that keeps to the limit.
 func (p *program) vendorHTTP(name string, l limit) (*http.Client, error) {
-	base := &http.Transport{Proxy: http.ProxyFromEnvironment}
-	if text := p.config.Network.Proxy; text != "" {
-		proxy, err := url.Parse(text)
-		if err != nil {
-			return nil, errors.New("network.proxy: it is no address") // which may hold a password
-		}
-		base.Proxy = http.ProxyURL(proxy)
+	proxy, err := proxyOf(p.config.Network)
+	if err != nil {
+		return nil, err
 	}
+	base := &http.Transport{Proxy: proxy}
 	if file := p.config.Network.CAFile; file != "" {
 		roots, err := health.Roots(file)
 		if err != nil {
@@ -116,7 +144,11 @@ func (p *program) vendorHTTP(name string, l limit) (*http.Client, error) {
 	p.vendors.up.WithLabelValues(name).Set(1)
 	base = httpapi.NewBase(base)
 	p.closers = append(p.closers, func() error { base.CloseIdleConnections(); return nil })
-	return httpapi.NewHTTP(httpapi.NewTransport(httpapi.Options{Provider: name, Base: base, Now: p.now,
+	var short func(time.Duration) time.Duration
+	if p.quick {
+		short, l.most = func(d time.Duration) time.Duration { return d / quickly }, 0
+	}
+	return httpapi.NewHTTP(httpapi.NewTransport(httpapi.Options{Provider: name, Base: base, Now: p.now, Real: short,
 		Jitter: func(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2+1) },
 		Most:   l.most, Window: l.window, ByCall: l.byCall, Changed: p.changed, Observed: p.vendors.observed}), vendorTimeout), nil
 }

@@ -51,6 +51,10 @@ const gitTokenTime = 20 * time.Second
 // stepsAtOnce is how many steps of one group run side by side.
 const stepsAtOnce = 8
 
+// soakTime is how long the side of a site that was replaced still serves once its address is
+// forgotten: for those who keep it longer than they should, and for a change of mind.
+const soakTime = 10 * time.Minute
+
 // program is everything that runs, wired: the only place where concrete types meet.
 type program struct {
 	config Config
@@ -60,13 +64,15 @@ type program struct {
 	quick  bool // for tests: see app
 	fail   func(point, action string)
 	public external.Lookup // what the world's DNS answers
-	log    *slog.Logger
-	store  *bolt.Store
-	git    *source.Repository
-	engine *reconcile.Engine
-	daemon *daemon.Daemon
-	keys   *secret.Keys
-	anew   bool // a state that is gone is made anew
+	// standIn says that public stands for the world, and nobody else is to be asked.
+	standIn bool
+	log     *slog.Logger
+	store   *bolt.Store
+	git     *source.Repository
+	engine  *reconcile.Engine
+	daemon  *daemon.Daemon
+	keys    *secret.Keys
+	anew    bool // a state that is gone is made anew
 	// installationID is whose marks count, where somebody said so.
 	installationID string
 	backupError    atomic.Value // string: why the last backup by schedule failed, "" else
@@ -87,6 +93,7 @@ type program struct {
 	github   *github.API
 	reviewer *review.Reviewer
 	webhooks http.Handler
+	payments *payments // nil: nobody takes payments
 	vendors  *vendors
 	// listers show what accounts hold, markers write on it whose it is: for adoption.
 	listers []takeover.Source
@@ -107,7 +114,7 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	}
 	p = &program{config: c, log: log, vendors: newVendors(), anew: a.anew, installationID: a.installation, now: a.now, wrap: a.wrap, sleep: a.sleep, quick: a.quick, public: a.public,
 		fail: failAt(a.env("RECONCILER_FAILPOINT"))}
-	if p.public == nil {
+	if p.standIn = p.public != nil; !p.standIn {
 		p.public = external.DNS(net.DefaultResolver)
 	}
 	if p.sleep == nil {
@@ -226,16 +233,26 @@ func tokenOf(c RepositoryConfig) (func() state.Secret, error) {
 // openProviders opens the providers that are configured.
 func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provider, error) {
 	out := external.Providers(external.Options{Now: p.now, Lookup: p.public})
-	for _, open := range []func(Config) ([]provider.Provider, error){p.openPostgres, p.openRailway, p.openPloi, p.openCloudflare, p.openVercel, p.openMail} {
+	for _, open := range []func(Config) ([]provider.Provider, error){p.openPostgres, p.openRailway, p.openPloi, p.openCloudflare, p.openVercel, p.openStripe, p.openMail} {
 		vendor, err := open(c)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, vendor...)
 	}
+	embedded, err := p.openEmbedded(c)
+	if err != nil {
+		return nil, err
+	}
+	sites, err := p.openPayload(c) // after the embedded DNS, by which it finds sites
+	return append(append(out, embedded...), sites), err
+}
+
+// openEmbedded opens the providers that are on this machine, where they are switched on.
+func (p *program) openEmbedded(c Config) ([]provider.Provider, error) {
 	dir := c.Providers.Embedded.Dir
 	if dir == "" {
-		return out, nil
+		return nil, nil
 	}
 	databases, err := sqlite.New(sqlite.Options{Dir: filepath.Join(dir, "databases"), Now: p.now})
 	if err != nil {
@@ -263,7 +280,7 @@ func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provi
 	if p.mailer == "" {
 		p.mailer = p.mail.Name()
 	}
-	return append(out, databases, p.sites, p.dns, p.mail), nil
+	return []provider.Provider{databases, p.sites, p.dns, p.mail}, nil
 }
 
 func (p *program) listensAt() string { return p.address.Load().(string) }
@@ -277,7 +294,9 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 		if p.wrap != nil {
 			q = p.wrap(q)
 		}
-		q = provider.Conceal(provider.Heed(q, p.now), known) // nobody is asked before the time that it gave
+		q = provider.Heed(q, p.now) // nobody is asked before the time that it gave
+		q = provider.Bar(q, p.now, func(name string, back bool, why string) { p.barred(name, back, known.Redact(why)) })
+		q = provider.Conceal(q, known)
 		providers[i] = q
 		for k := range q.Traits() {
 			by[key{q.Name(), k}] = q
@@ -311,7 +330,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 			Defaults: manifest.Defaults{BaseDomain: c.Platform.BaseDomain, Deployment: d.Deployment, Database: d.Database, DNS: d.DNS},
 			Guard: accept.Guard{MaxDeletes: c.Guard.MaxDeletes, MaxDeletePercent: c.Guard.MaxDeletePercent, MaxChanged: c.Guard.MaxChanged,
 				MaxCreates: c.Guard.MaxCreates, ReviewedOnly: c.Guard.Removals == "reviewed", RemoveAfter: removeAfter.Std()},
-			Program: version, Keep: 3, PublicURL: p.publicURL, Here: p.here},
+			Program: version, Keep: 3, Soak: soakTime, PublicURL: p.publicURL, Here: p.here},
 		Store: p.store, Repo: repo, Runner: runner, Providers: providers,
 		Configured: func(name string, kind state.Kind) bool { _, ok := by[key{name, kind}]; return ok },
 		Check:      probe, NewID: hex6, Now: p.now, Jitter: jitter, At: func(at reconcile.Point) { p.fail(string(at), "") },
@@ -321,10 +340,16 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 		},
 	}
 	p.engine.Mail = p.mailer
+	if err := p.openRefs(c); err != nil {
+		return err
+	}
 	if err := p.openNotices(c, in.ID, find, known.Redact); err != nil {
 		return err
 	}
 	p.engine.Notices = p.notices
+	if err := p.openHooks(c); err != nil {
+		return err
+	}
 	runner.Emit = p.engine.Progress
 	p.engine.Emit = func(e apply.Event) {
 		if f, ok := p.emit.Load().(func(apply.Event)); ok {
@@ -379,6 +404,17 @@ func (p *program) here(raw string) string {
 // server, as the world would find them. Of this machine only the port that they are
 // served at is asked, whatever name leads here.
 func (p *program) checker(c Config) (func(context.Context, string, manifest.Health) error, error) {
+	prober, err := p.prober(c)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, base string, h manifest.Health) error {
+		return prober.Probe(ctx, health.Check{URL: base, Path: h.Path, Status: h.Status, Contains: h.Contains, Timeout: h.Timeout.Std()})
+	}, nil
+}
+
+// prober asks clients' sites, wherever their addresses come from, and nothing else.
+func (p *program) prober(c Config) (*health.Prober, error) {
 	allowed, err := c.allowed()
 	if err != nil {
 		return nil, err
@@ -397,10 +433,7 @@ func (p *program) checker(c Config) (func(context.Context, string, manifest.Heal
 			return nil, err
 		}
 	}
-	prober := health.New(o)
-	return func(ctx context.Context, base string, h manifest.Health) error {
-		return prober.Probe(ctx, health.Check{URL: base, Path: h.Path, Status: h.Status, Contains: h.Contains, Timeout: h.Timeout.Std()})
-	}, nil
+	return health.New(o), nil
 }
 
 // lookup asks the embedded DNS server first; names below localhost are this machine's.
@@ -423,7 +456,11 @@ func (p *program) schedules(c Config) []daemon.Schedule {
 			for _, g := range gone {
 				p.log.Info("purged", "what", g)
 			}
-			return err
+			n, e := p.engine.PruneSecrets(ctx)
+			if n > 0 {
+				p.log.Info("outdated versions of secrets are forgotten", "versions", n)
+			}
+			return errors.Join(err, e)
 		}},
 		{Name: "drift", Spec: c.Schedules.Drift, Run: p.watchDrift, Remember: true, Looks: true},
 		{Name: "deliver", Spec: "@every 1s", Run: p.deliver},

@@ -45,8 +45,10 @@ type world struct {
 	now        func() time.Time
 	clock      *quickClock
 	public     external.Lookup // the world's DNS; nil: the machine's
+	wired      func(*program)  // as app's
 	env        map[string]string
 	server     *httptest.Server // of the repository
+	custom     func(*app)       // what the daemon has that commands have not; nil: nothing
 	mu         sync.Mutex
 	daemon     *running
 	ears       ears // what came out, looked through for secrets at the end
@@ -106,6 +108,15 @@ func lines1(more []string) string {
 // newWorld makes an installation whose repository holds the template and these files.
 func newWorld(t testing.TB, files map[string]string) *world {
 	t.Helper()
+	w := newBareWorld(t, files)
+	w.configure("")
+	w.plantLookAlikes()
+	return w
+}
+
+// newBareWorld makes one without a configuration, and without embedded providers.
+func newBareWorld(t testing.TB, files map[string]string) *world {
+	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), calls: &calls{}, clock: &quickClock{}, env: map[string]string{}}
 	w.now = w.clock.Now
 	w.plantTokens()
@@ -127,8 +138,6 @@ func newWorld(t testing.TB, files map[string]string) *world {
 	w.server = server
 	w.url = server.URL + "/clients.git"
 	w.listen = ownAddress(t)
-	w.configure("")
-	w.plantLookAlikes()
 	w.work = filepath.Join(t.TempDir(), "clients")
 	w.git2(".", "clone", "-q", w.url, w.work)
 	t.Cleanup(w.wantNoLeak) // after the stop
@@ -166,7 +175,7 @@ providers: {embedded: {dir: ".", dns: "127.0.0.1:0"}}
 
 func (w *world) app(out, errOut io.Writer) *app {
 	return &app{in: strings.NewReader(""), out: out, err: errOut, now: w.now, env: func(k string) string { return w.env[k] }, wrap: w.calls.wrap,
-		public: w.public, sleep: w.clock.Sleep, quick: true, environ: w.environ}
+		public: w.public, wired: w.wired, sleep: w.clock.Sleep, quick: true, environ: w.environ}
 }
 
 // environ are the world's variables, and where programs are found.
@@ -355,6 +364,9 @@ func (w *world) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &running{stop: cancel, ended: make(chan int, 1), out: &buffer{}}
 	a := w.app(d.out, d.out)
+	if w.custom != nil {
+		w.custom(a)
+	}
 	up := make(chan *program, 1)
 	a.ready = func(p *program) { up <- p }
 	go func() { d.ended <- a.run(ctx, []string{"run", "--config", filepath.Join(w.dir, defaultConfigFile)}) }()

@@ -204,16 +204,18 @@ func (p *pass) shown(files []string) bool {
 	return len(files) > 0 && !slices.ContainsFunc(files, func(f string) bool { return !p.in.Shown[f] })
 }
 
-// reviewed says that every commit that touched these files is one that a plan was made of.
+// reviewed says that every commit that touched these files is one that a plan was made of;
+// of a merge no plan was made of what is its own.
 func (p *pass) reviewed(files []string) bool {
 	if len(p.in.Commits) == 0 {
 		return false
 	}
 	for _, c := range p.in.Commits {
+		touched := c.Paths
 		if c.Reviewed {
-			continue
+			touched = c.Own
 		}
-		if c.Paths == nil || slices.ContainsFunc(files, func(f string) bool { return slices.Contains(c.Paths, f) }) {
+		if touched == nil && !c.Reviewed || slices.ContainsFunc(files, func(f string) bool { return slices.Contains(touched, f) }) {
 			return false
 		}
 	}

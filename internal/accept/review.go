@@ -1,6 +1,7 @@
 package accept
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -25,7 +26,7 @@ func (w *writer) review(files []string, late, before *state.Review) *state.Revie
 	var out *state.Review
 	whole := !slices.ContainsFunc(files, func(f string) bool { return w.changed[f] }) || w.reviewed(files)
 	if late != nil {
-		out = &state.Review{Pulls: slices.Clone(late.Pulls), Shown: slices.Clone(late.Shown)}
+		out = &state.Review{Pulls: slices.Clone(late.Pulls), Shown: slices.Clone(late.Shown), Sources: maps.Clone(late.Sources)}
 		whole = whole && !late.Partial
 	}
 	for _, r := range w.in.Reviews {
@@ -37,6 +38,9 @@ func (w *writer) review(files []string, late, before *state.Review) *state.Revie
 		}
 		out.Pulls, out.Shown = append(out.Pulls, r.Pull), append(out.Shown, r.Shown...)
 		whole = whole && r.Whole
+		if r.Whole {
+			out.Sources = merged(out.Sources, r.Sources)
+		}
 	}
 	switch {
 	case out == nil && (before == nil || !before.Partial):
@@ -49,10 +53,21 @@ func (w *writer) review(files []string, late, before *state.Review) *state.Revie
 		out.Pulls, out.Shown = append(slices.Clone(before.Pulls), out.Pulls...), append(slices.Clone(before.Shown), out.Shown...)
 		slices.Sort(out.Shown)
 		out.Shown = slices.Compact(out.Shown)
+		out.Sources = merged(before.Sources, out.Sources)
 	}
 	if out.Partial = !whole; out.Partial {
 		out.Shown = slices.DeleteFunc(slices.Clone(out.Shown), isClass)
 	}
+	return out
+}
+
+// merged are the commits of two reviews; the later one counts.
+func merged(before, later map[string]string) map[string]string {
+	if len(before) == 0 {
+		return maps.Clone(later)
+	}
+	out := maps.Clone(before)
+	maps.Copy(out, later)
 	return out
 }
 

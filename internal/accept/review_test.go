@@ -18,6 +18,8 @@ func TestP12RuleReviewOfAWish(t *testing.T) {
 	elsewhere := Review{Pull: 3, Paths: []string{other}, Shown: []string{"c"}, Whole: true}
 	shown := []Commit{{ID: "1", Paths: []string{mine}, Reviewed: true}}
 	beside := append([]Commit{{ID: "2", Paths: []string{mine}}}, shown...)
+	merged := append([]Commit{{ID: "m", Paths: []string{mine, other}, Reviewed: true, Own: []string{other}}}, shown...)
+	settled := append([]Commit{{ID: "m", Paths: []string{mine}, Reviewed: true, Own: []string{mine}}}, shown...)
 	before := &state.Review{Pulls: []int{9}, Shown: []string{"a", "z", "~before"}}
 	tests := map[string]struct {
 		reviews []Review
@@ -34,6 +36,8 @@ func TestP12RuleReviewOfAWish(t *testing.T) {
 		"the first of two is not":          {[]Review{part(a), b}, shown, nil, &state.Review{Pulls: []int{1, 2}, Shown: []string{"a", "b"}, Partial: true}},
 		"the second of two is not":         {[]Review{a, part(b)}, shown, nil, &state.Review{Pulls: []int{1, 2}, Shown: []string{"a", "b"}, Partial: true}},
 		"and a commit beside it":           {[]Review{a}, beside, nil, &state.Review{Pulls: []int{1}, Shown: []string{"a"}, Partial: true}},
+		"and a merge of it":                {[]Review{a}, merged, nil, &state.Review{Pulls: []int{1}, Shown: []string{"a", "~class"}}},
+		"and a merge that changes it":      {[]Review{a}, settled, nil, &state.Review{Pulls: []int{1}, Shown: []string{"a"}, Partial: true}},
 		"with what was shown before":       {[]Review{a}, shown, before, &state.Review{Pulls: []int{9, 1}, Shown: []string{"a", "z", "~before", "~class"}}},
 		"and of a range that is not known": {[]Review{a}, nil, nil, &state.Review{Pulls: []int{1}, Shown: []string{"a"}, Partial: true}},
 	}

@@ -23,14 +23,18 @@ type Commit struct {
 	// alone: a merge can drop what its second parent had. nil: not known, it may be any
 	// file of the range.
 	Paths []string
+	// Own are the files of a merge that are not what Git makes of its parents: somebody
+	// settled a conflict, or changed something on the way.
+	Own []string
 }
 
 // Review is a pull request that the range brought, and what it showed.
 type Review struct {
-	Pull  int
-	Paths []string // files that it changed
-	Shown []string // prints of the steps that it showed
-	Whole bool     // what was merged is what its plan was made of
+	Pull    int
+	Paths   []string          // files that it changed
+	Shown   []string          // prints of the steps that it showed
+	Sources map[string]string // commits that it showed, by what they were resolved from
+	Whole   bool              // what was merged is what its plan was made of
 }
 
 // File is a file's content at the head.

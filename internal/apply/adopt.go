@@ -60,8 +60,8 @@ func (r *Runner) adopt(ctx context.Context, job Job, s plan.Step) (string, error
 		if err != nil || !taken.IsZero() {
 			return err
 		}
-		if err := r.put(tx, job, s.Provider, res, o, generationOf(job, s.Ref)); err != nil || s.Wish.AdoptID == "" {
-			return err
+		if err := r.put(tx, job, s.Provider, res, o, generationOf(job, s.Ref)); err != nil || s.Wish.AdoptID == "" || s.Ref.Kind == state.KindPayments {
+			return err // nothing hangs on an account, and its phase says how far its owner is
 		}
 		return phaseOf(tx, s.Ref, plan.Adopting)
 	})

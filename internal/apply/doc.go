@@ -24,6 +24,10 @@
 // What was made in part (Unfinished) is finished by an update with an intent of its own; a
 // restart that finds one on record plans that.
 //
+// A name that is Unreached is as good as a ready one, until the plan's Secure step: that updates
+// it with the wish that it has, a few times, until its host finds that DNS leads there.
+// Whether it is done its phase says: an update that changes no attribute looks done always.
+//
 // Adopting writes nothing. The record is what the object says where that differs from the
 // wish: variables and secrets sealed, all else as it is. What is named in `adopt:` keeps
 // the phase plan.Adopting until the pass is through, so that one that was cut off is
@@ -43,7 +47,14 @@
 // reconcile in one transaction at the end of the pass; the plan's Record step only
 // shows that it will happen (and ends an adoption).
 //
+// Copies of pages are forgotten by a step that writes nothing that is on record: it has no
+// intent, and after a crash in the moment before it the copies end by themselves.
+//
 // A conflict at a vendor whose lists are late is looked at again when they can be
 // trusted: it may be an earlier create of ours. Beyond maxStepWait the client waits
-// outside, its intent open.
+// outside, its intent open. Where nothing is seen then, the create is tried once more; refused
+// again, it waits for a person: what stands in its way no list will ever show.
+//
+// An account for payments is no wait: its owner finishes it in their own time, at its keeper,
+// and what is left is its Message. Adopting one gives it no phase of its own.
 package apply

@@ -284,3 +284,19 @@ func TestRuleUncertainCreatesArriveLate(t *testing.T) {
 		}
 	}
 }
+
+// A vendor that says twice that something is there, of which its lists show nothing even when
+// they can be trusted, keeps its client waiting for a person, not for ever by itself.
+func TestAConflictThatNoListShowsWaitsForAPerson(t *testing.T) {
+	for _, v := range vendorKinds() {
+		if v.lag == 0 {
+			continue
+		}
+		w := start(t, v.use)
+		w.wants(shop("bakery"))
+		w.faults.On(memory.Before, memory.Is(memory.Create, state.KindSite), 2, memory.Fail(provider.Conflict, "exists"))
+		if out := w.settle(0); out.state != apply.StepParked {
+			t.Errorf("%s: %s: %v", v.name, out.state, out.err)
+		}
+	}
+}

@@ -56,7 +56,7 @@ func numberOf(k state.Kind) int {
 	switch k {
 	case state.KindDatabase:
 		return plan.StepDatabase
-	case state.KindSite:
+	case state.KindSite, state.KindPayments:
 		return plan.StepProject
 	case state.KindEnvironment:
 		return plan.StepEnvironment

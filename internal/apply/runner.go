@@ -24,7 +24,9 @@ const (
 	defaultAwait = 10 * time.Minute
 	// defaultProbe is how long a new site may take to answer well.
 	defaultProbe = time.Minute
-	// maxLogLines of a deployment are kept.
+	// refreshTime is how long forgetting copies of pages may take: nothing depends on it.
+	refreshTime = 20 * time.Second
+	// maxLogLines of one build are kept.
 	maxLogLines = 2000
 )
 
@@ -76,6 +78,8 @@ type Runner struct {
 	At           func(b Border, step plan.Step) // nil outside tests
 	Emit         func(Event)                    // nil: nobody listens
 	Parallel     int                            // steps at once in one group; 1 runs them in plan order
+
+	refused refused
 }
 
 // Job is one pass over one group of clients.

@@ -77,7 +77,7 @@ func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent) (happene
 				return r.outcome(tx, job, i, &objects[d.Object], d.Kind == journal.Found)
 			})
 		case journal.NotDone:
-			return false, r.update(func(tx store.Tx) error {
+			err := r.update(func(tx store.Tx) error {
 				if i.Op == journal.OpUpdate && len(objects) == 1 && !shown(w, objects[0]) {
 					if err := doubt(tx, i, objects[0], traits); err != nil {
 						return err
@@ -85,6 +85,10 @@ func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent) (happene
 				}
 				return store.DeleteIntent(tx, i.Ref)
 			})
+			if err == nil && i.Conflict {
+				r.refused.note(i.Ref)
+			}
+			return false, err
 		case journal.LookAgain:
 			i.Looks, i.LookAt = i.Looks+1, d.At
 			if err := r.update(func(tx store.Tx) error { return store.PutIntent(tx, i) }); err != nil {

@@ -173,7 +173,7 @@ func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) 
 	if happened && s.Action == plan.Mark {
 		return "", nil
 	}
-	if happened && s.Wish != nil {
+	if happened && s.Wish != nil && s.Action != plan.Secure { // that one says by the phase whether it is done
 		return r.made(ctx, job, s, "")
 	}
 	switch s.Action {
@@ -183,6 +183,8 @@ func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) 
 		return r.change(ctx, job, s)
 	case plan.Replace:
 		return r.replace(ctx, job, s)
+	case plan.Secure:
+		return r.secure(ctx, job, s)
 	case plan.Delete, plan.Purge:
 		return r.remove(ctx, job, s)
 	case plan.Mark:
@@ -202,6 +204,8 @@ func (r *Runner) note(ctx context.Context, job Job, s plan.Step) (string, error)
 		return r.await(ctx, job, s)
 	case plan.Probe:
 		return r.probe(ctx, job, s)
+	case plan.Refresh:
+		return r.refresh(ctx, s), nil
 	case plan.Record:
 		if job.Plan.Adopting(s.Ref.Client) {
 			return "", r.adopted(s.Ref.Client)
@@ -251,6 +255,8 @@ func (r *Runner) record(job Job, s plan.Step) (string, error) {
 	switch {
 	case s.Action == plan.Retain && s.Ref.Kind == state.KindAdmin:
 		return "kept with its database", nil
+	case s.Action == plan.Retain && s.Ref.Kind == state.KindPayments:
+		return "left as it is at " + s.Provider + ": it is its owner's; close it there if it should go", nil
 	case s.Action == plan.Retain && s.PurgeAfter.IsZero():
 		return "kept for ever", nil
 	case s.Action == plan.Retain:

@@ -43,7 +43,7 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 	if err != nil {
 		return "", err
 	}
-	if have.Phase == "" {
+	if have.Phase == "" || have.Phase == string(provider.Unreached) {
 		return told(traits, have.Message), nil
 	}
 	limit := job.Await[s.Ref.Client]
@@ -53,7 +53,7 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 	if err := r.conceal(s.Ref.Client); err != nil {
 		return "", err
 	}
-	begun, lines := have.UpdatedAt, 0
+	begun, lines := have.UpdatedAt, &tail{}
 	for poll := firstPoll; ; poll = min(poll*2, maxPoll) {
 		objects, err := p.Observe(ctx, provider.Query{Kind: s.Ref.Kind, ID: have.ID})
 		if ctx.Err() != nil {
@@ -74,9 +74,9 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 		case len(objects) == 0:
 			return "", &errWait{err: fmt.Errorf("%s %s is gone at %s; the next pass makes it anew", have.Ref.Kind, have.ID, have.Provider)}
 		default:
-			lines = r.logs(job, s, objects[0].Log, lines)
+			r.logs(job, s, objects[0].Log, lines)
 			switch objects[0].Phase {
-			case provider.Ready, "":
+			case provider.Ready, provider.Unreached, "":
 				return told(traits, objects[0].Message), r.phase(job, have, objects[0])
 			case provider.Manual:
 				if err := r.phase(job, have, objects[0]); err != nil {
@@ -96,7 +96,7 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 				}
 				return "", &errWait{anew: true, err: fmt.Errorf("%s %s was made only in part at %s", have.Ref.Kind, have.ID, have.Provider)}
 			case provider.Failed:
-				over = orElse(objects[0].Message, fmt.Sprintf("the %s failed, and %s does not say why", have.Ref.Kind, have.Provider))
+				over = orElse(provider.Line(objects[0].Message, maxLogLine), fmt.Sprintf("the %s failed, and %s does not say why", have.Ref.Kind, have.Provider))
 			}
 		}
 		if over == "" && r.Now().Sub(begun) >= limit {
@@ -149,14 +149,6 @@ func orElse(s, other string) string {
 		return other
 	}
 	return s
-}
-
-// logs hands on the lines of a build log that are new, up to maxLogLines.
-func (r *Runner) logs(job Job, s plan.Step, all []string, had int) int {
-	for ; had < len(all) && had < maxLogLines; had++ {
-		r.emit(Event{Client: s.Ref.Client, Deployment: job.Deployment[s.Ref.Client], Step: s, State: "log", Text: all[had]})
-	}
-	return had
 }
 
 // askError is what a person has to do before the client can go on.

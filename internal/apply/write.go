@@ -63,6 +63,9 @@ func (r *Runner) made(ctx context.Context, job Job, s plan.Step, note string) (s
 		more, err := r.change(ctx, job, s)
 		return join(note, more), err
 	}
+	if s.Ref.Kind == state.KindPayments {
+		return join(note, have.Message), nil // its owner finishes it, whenever that is
+	}
 	for _, other := range job.Plan.Steps {
 		if other.Action == plan.Await && other.Ref == s.Ref {
 			return note, nil
@@ -349,6 +352,7 @@ func byHand(r state.Resource) string {
 
 // done commits the outcome: the record and the end of the intent.
 func (r *Runner) done(job Job, s plan.Step, i journal.Intent, o *provider.Object) error {
+	r.refused.take(i.Ref)
 	err := r.update(func(tx store.Tx) error { return r.outcome(tx, job, i, o, false) })
 	if err == nil {
 		r.at(AfterOutcome, s)
@@ -485,14 +489,16 @@ func (r *Runner) failed(ctx context.Context, job Job, s plan.Step, i journal.Int
 }
 
 // notYetListed lets the look that follows a conflict wait until lists show what the
-// vendor itself says is there: an earlier create of ours, whose answer was lost.
+// vendor itself says is there: an earlier create of ours, whose answer was lost. Where
+// one was waited for and nothing came, and the vendor says the same again, a person has to
+// find out what it means.
 func (r *Runner) notYetListed(ctx context.Context, job Job, i *journal.Intent) error {
 	p, traits, err := r.providerOf(i.Provider, i.Ref.Kind)
 	if err != nil {
 		return err
 	}
 	i.Looks = journal.SettleLooks // the last look decides
-	if traits.ListLag <= 0 {
+	if again := r.refused.take(i.Ref); again || traits.ListLag <= 0 {
 		return nil
 	}
 	objects, _, err := r.lookFor(ctx, job, p, *i)
@@ -500,7 +506,7 @@ func (r *Runner) notYetListed(ctx context.Context, job Job, i *journal.Intent) e
 		return err
 	}
 	if len(objects) == 0 {
-		i.LookAt = r.Now().Add(traits.ListLag)
+		i.LookAt, i.Conflict = r.Now().Add(traits.ListLag), true
 	}
 	return nil
 }

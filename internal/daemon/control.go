@@ -30,7 +30,7 @@ type Control struct {
 type Ask struct {
 	Op       string        `json:"op"`
 	Names    []string      `json:"names,omitempty"`
-	Name     string        `json:"name,omitempty"` // client, fingerprint or deployment
+	Name     string        `json:"name,omitempty"` // client, fingerprint, deployment or template
 	Secret   string        `json:"secret,omitempty"`
 	Value    string        `json:"value,omitempty"` // of a secret; never logged
 	Path     string        `json:"path,omitempty"`
@@ -39,6 +39,7 @@ type Ask struct {
 	After    uint64        `json:"after,omitempty"`
 	Limit    int           `json:"limit,omitempty"`
 	By       string        `json:"by,omitempty"`
+	Pin      bool          `json:"pin,omitempty"`
 	Deadline time.Duration `json:"deadline,omitempty"`
 }
 
@@ -87,6 +88,8 @@ func (c *Control) Do(ctx context.Context, a Ask) (any, error) {
 		return e.Drift(ctx, a.Names)
 	case "drift-adopt":
 		return e.AdoptDrift(ctx, a.Name)
+	case "bump":
+		return e.Bump(ctx, a.Name, a.Rev, a.Pin)
 	case "apply":
 		return c.apply(ctx, a)
 	case "retained":

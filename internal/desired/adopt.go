@@ -26,8 +26,9 @@ func (b *builder) adopt() {
 			id = named.Account
 		}
 		switch n, ok := b.adoptable(k); {
-		case k == "payments":
-			b.problem("take adopt.payments out until there is a provider for it", "adopt.payments names an account, and no provider for payments is configured")
+		case !ok && b.lacks(state.Kind(k)): // said already
+		case !ok && k == string(state.KindPayments):
+			b.problem("say payments.enabled: true, or take it out of `adopt:`", "adopt.payments names %s, and the client takes no payments", id)
 		case !ok:
 			b.problem("take it out of `adopt:`, or choose the provider that has it", "adopt.%s names %s, and the client asks for no %s", k, id, k)
 		default:
@@ -85,11 +86,4 @@ func (b *builder) keptSecrets() []state.SecretRef {
 		}
 	}
 	return out
-}
-
-// payments are not made by anything yet: asking for them is an error, no fallback.
-func (b *builder) payments() {
-	if p := b.in.Effective.Payments; p != nil && p.Enabled {
-		b.problem("leave payments.enabled at false until there is a provider for it", "payments are asked for, and no provider for payments is configured")
-	}
 }

@@ -19,6 +19,9 @@ const (
 	external = "external"
 )
 
+// payload is the administration whose site makes its own first user, and who asks it to.
+const payload = "payload"
+
 // defaultTTL of records that don't say one, in seconds: short enough for a move.
 const defaultTTL = 300
 
@@ -46,20 +49,22 @@ type builder struct {
 	in       Input
 	out      []state.Resource
 	problems []Problem
+	missing  []missing
 	site     state.Ref // zero: no site is wished
 	database state.Ref // zero: none
+	payments state.Ref // zero: none
 }
 
 // Resources returns the wish, sorted by Ref, and what stands in its way.
 func Resources(in Input) ([]state.Resource, []Problem) {
 	b := &builder{in: in, out: make([]state.Resource, 0, usual)} // a client may wish nothing: that is a wish, too
 	b.addDatabase()
+	b.addPayments()
 	if p := in.Effective.Deployment.Provider; p != none && p != "" {
 		b.addSite()
 	}
 	b.addRecords()
 	b.adopt()
-	b.payments()
 	sort.Slice(b.out, func(i, j int) bool { return b.out[i].Ref.Less(b.out[j].Ref) })
 	return b.out, b.problems
 }
@@ -90,10 +95,10 @@ func (b *builder) problem(act, format string, a ...any) {
 	b.problems = append(b.problems, Problem{fmt.Sprintf(format, a...), act})
 }
 
-// add puts a resource into the wish; an unconfigured provider is a problem.
+// add puts a resource into the wish; an unconfigured provider is a problem, said once.
 func (b *builder) add(ref state.Ref, provider string, attributes map[string]state.Value, after ...state.Ref) {
 	if !b.in.Configured(provider, ref.Kind) {
-		b.problem(fmt.Sprintf("configure providers.%s, or choose another provider in the manifest", provider), "no provider %q for %s is configured", provider, ref.Kind)
+		b.lack(provider, ref.Kind)
 		return
 	}
 	b.out = append(b.out, state.Resource{Ref: ref, Provider: provider, Attributes: state.NewAttributes(attributes), After: after})
@@ -142,7 +147,7 @@ func (b *builder) addSite() {
 		}
 		b.add(b.ref(state.KindDomain, h+"@"+name), host, map[string]state.Value{"site": siteID, "host": state.Lit(h), "redirect": state.Lit(redirect)})
 	}
-	b.addAdmin(host)
+	b.addAdmin(host, deployment)
 	b.addMail(name)
 }
 
@@ -197,6 +202,11 @@ func (b *builder) value(name string, v manifest.EnvValue) (state.Value, bool) {
 			return state.OutputOf(b.database, output), true
 		case kind == "site" && !b.site.IsZero():
 			return state.OutputOf(b.site, output), true
+		case kind == "payments" && !b.payments.IsZero():
+			return state.OutputOf(b.payments, "id"), true
+		case kind == "payments":
+			b.problem("say payments.enabled: true, or take the variable away with {none: true}", "%s comes from %s, and the client takes no payments", name, v.From)
+			return state.Value{}, false
 		}
 		b.problem("write database.url or site.url", "%s comes from %s, which this client does not have", name, v.From)
 		return state.Value{}, false
@@ -226,18 +236,34 @@ func (b *builder) secret(name, secret string) (state.Value, bool) {
 
 // addAdmin makes the site's first user where the template has an administration and
 // there is a database to keep the user in.
-func (b *builder) addAdmin(host string) {
+func (b *builder) addAdmin(host string, deployment state.Ref) {
 	e := b.in.Effective
-	if e.AdminPanel.Kind == "" || e.AdminPanel.Kind == none || b.database.IsZero() || e.Admin.Email == "" {
+	keeper := b.adminAt(host)
+	if keeper == "" {
 		return
 	}
-	provider := e.Database.Provider
-	if !b.in.Configured(provider, state.KindAdmin) {
-		provider = host
-	}
 	password := state.SecretRef{Scope: string(b.in.Client.ID), Name: "generated/admin-password", Version: 1}
-	b.add(b.ref(state.KindAdmin, "main"), provider, map[string]state.Value{"email": state.Lit(e.Admin.Email), "password": state.SecretValue(password),
-		"database": state.OutputOf(b.database, "id"), "site": state.OutputOf(b.site, "id"), "path": state.Lit(e.AdminPanel.Path)})
+	attributes := map[string]state.Value{"email": state.Lit(e.Admin.Email), "password": state.SecretValue(password),
+		"database": state.OutputOf(b.database, "id"), "site": state.OutputOf(b.site, "id"), "path": state.Lit(e.AdminPanel.Path)}
+	if keeper == payload { // at the release's own address, before strangers are led there
+		attributes["url"] = state.OutputOf(deployment, "url")
+	}
+	b.add(b.ref(state.KindAdmin, "main"), keeper, attributes)
+}
+
+// adminAt is who makes the site's first user, "" where there is none: the database's keeper
+// where it keeps users, else the site's own program, where that is Payload, else the host.
+func (b *builder) adminAt(host string) string {
+	e := b.in.Effective
+	if e.AdminPanel.Kind == "" || e.AdminPanel.Kind == none || b.database.IsZero() || e.Admin.Email == "" {
+		return ""
+	}
+	for _, keeper := range []string{e.Database.Provider, payload} {
+		if (keeper != payload || e.AdminPanel.Kind == payload) && b.in.Configured(keeper, state.KindAdmin) {
+			return keeper
+		}
+	}
+	return host
 }
 
 func (b *builder) addMail(site string) {
@@ -247,7 +273,11 @@ func (b *builder) addMail(site string) {
 	}
 	text := fmt.Sprintf("%s is ready: %s\n", e.DisplayName, b.in.PublicURL)
 	if e.AdminPanel.Path != "" && e.AdminPanel.Kind != none {
-		text += fmt.Sprintf("\nThe administration is at %s%s.\n", strings.TrimSuffix(b.in.PublicURL, "/"), e.AdminPanel.Path)
+		at := strings.TrimSuffix(b.in.PublicURL, "/") + e.AdminPanel.Path
+		text += fmt.Sprintf("\nThe administration is at %s.\n", at)
+		if b.adminAt(e.Deployment.Provider) == payload { // nobody knows the password that was made
+			text += fmt.Sprintf("You are its first administrator, as %s. Choose your password at %s/forgot.\n", e.Admin.Email, strings.TrimSuffix(at, "/"))
+		}
 	}
 	b.add(b.ref(state.KindMail, "welcome"), b.in.Mail, map[string]state.Value{"to": state.Lit(e.Admin.Email),
 		"subject": state.Lit(e.DisplayName + " is ready"), "text": state.Lit(text)}, b.ref(state.KindTraffic, site))

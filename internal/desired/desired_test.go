@@ -137,8 +137,10 @@ func TestRuleWhatIsDeployed(t *testing.T) {
 			t.Errorf("spec %q, want %q", got, want)
 		}
 	}
-	if got := SourceSpec(shop(func(e *manifest.Effective) { e.Deployment.Provider = "none" }).Effective); got != "" {
-		t.Errorf("a client without a site has the spec %q", got)
+	for _, provider := range []string{"none", "external"} {
+		if got := SourceSpec(shop(func(e *manifest.Effective) { e.Deployment.Provider = provider }).Effective); got != "" {
+			t.Errorf("a client whose site is %s has the spec %q", provider, got)
+		}
 	}
 }
 
@@ -221,13 +223,20 @@ func TestRuleSecretsAndProviders(t *testing.T) {
 		{"own secret unset", func(in *Input) { delete(in.Secrets, "shop-1a2b/mollie") }, `"mollie"`, "reconciler secret set mollie --client shop"},
 		{"shared secret unset", func(in *Input) { delete(in.Secrets, "shared/sentry") }, `"shared/sentry"`, "reconciler secret set sentry`"},
 		{"another client's", func(in *Input) { in.Client.ID = "other-9z" }, `"mollie"`, "reconciler secret set"},
-		{"provider", func(in *Input) { in.Configured = func(p string, _ state.Kind) bool { return p != "ploi" } }, `"ploi"`, "providers.ploi"},
+		{"provider", func(in *Input) { in.Configured = func(p string, _ state.Kind) bool { return p != "ploi" } }, "deployment.provider ploi: providers.ploi is not configured", "providers.ploi"},
 		{"no database", func(in *Input) { in.Effective.Database.Provider = "none" }, "database.url", "{none: true}"},
 		{"settings", func(in *Input) { in.Effective.Settings = map[string]any{"f": func() {}} }, "settings", "plain YAML"},
 		{"payments", func(in *Input) {
 			in.Effective.Payments = &manifest.Payments{Enabled: true, Provider: "stripe"}
-		}, "payments", "payments.enabled"},
-		{"adopted payments", func(in *Input) { in.Effective.Adopt = manifest.Adopt{"payments": {Account: "acct_1"}} }, "adopt.payments", "adopt.payments"},
+		}, "no country", "payments.country"},
+		{"payments without a key", func(in *Input) {
+			in.Configured = func(p string, _ state.Kind) bool { return p != "stripe" }
+			in.Effective.Payments = &manifest.Payments{Enabled: true, Country: "NL"}
+		}, "providers.stripe is not configured: payments needs it", "providers.stripe"},
+		{"an account of one that takes none", func(in *Input) {
+			in.Effective.Environment["ACCOUNT"] = manifest.EnvValue{From: "payments.account"}
+		}, "payments.account", "payments.enabled"},
+		{"adopted payments", func(in *Input) { in.Effective.Adopt = manifest.Adopt{"payments": {Account: "acct_1"}} }, "adopt.payments", "payments.enabled"},
 		{"adopted without asking", func(in *Input) {
 			in.Effective.Adopt = manifest.Adopt{"record": {ID: "r1"}}
 			in.Effective.DNS.Provider = "none"
@@ -238,6 +247,38 @@ func TestRuleSecretsAndProviders(t *testing.T) {
 		_, problems := Resources(in)
 		if len(problems) == 0 || !strings.Contains(problems[0].Text, c.text) || !strings.Contains(problems[0].Act, c.act) {
 			t.Errorf("%s: %v", c.name, problems)
+		}
+	}
+}
+
+// What is not configured is said once a provider, with what needs it, the field that asks for
+// it, and what there is instead; what it is needed for is not said again.
+func TestUnconfiguredProviderIsSaidOnce(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		there  func(string, state.Kind) bool
+		change func(*manifest.Effective)
+		want   []Problem
+	}{
+		{"a host", func(p string, _ state.Kind) bool { return p != "ploi" && p != "vercel" }, func(e *manifest.Effective) { e.Adopt = manifest.Adopt{"site": {ID: "17"}} }, []Problem{{
+			"deployment.provider ploi: providers.ploi is not configured: site, environment, deployment, traffic and domain need it",
+			"add the block providers.ploi to reconciler.yaml, or choose in deployment.provider what is there: local, external, none"}}},
+		{"a host that has no such thing", func(p string, k state.Kind) bool { return p != "ploi" || k != state.KindDomain }, nil, []Problem{{
+			"deployment.provider ploi: ploi keeps no domain", "choose in deployment.provider what is there: ploi, vercel, local, external, none"}}},
+		{"all", func(string, state.Kind) bool { return false }, func(e *manifest.Effective) { e.Deployment.Provider, e.DNS.Provider = "local", "local" }, []Problem{{
+			"database.provider railway: providers.railway is not configured: database needs it", "add the block providers.railway to reconciler.yaml, or choose in database.provider what is there: none"}, {
+			"deployment.provider and dns.provider local: providers.embedded is not configured: site, environment, deployment, traffic, domain, admin and record need it",
+			"add the block providers.embedded to reconciler.yaml, or choose in deployment.provider what is there: none; in dns.provider what is there: none"}, {
+			"providers.resend is not configured: mail needs it", "add the block providers.resend to reconciler.yaml"}}},
+	} {
+		in := shop()
+		in.Configured = c.there
+		if c.change != nil {
+			c.change(&in.Effective)
+		}
+		_, problems := Resources(in)
+		if d := cmp.Diff(c.want, problems); d != "" {
+			t.Errorf("%s: %s", c.name, d)
 		}
 	}
 }

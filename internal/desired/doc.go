@@ -32,6 +32,11 @@
 // stays in the environment until the manifest names it or says {none: true}. It is no
 // part of a release's name: the release that was there was built with it.
 //
+// Who makes the first user: the keeper of the database where it keeps users; else, where the
+// template's administration is Payload's, the site itself, at its release's own address; else
+// the host. An account for payments is asked for beside all else, with `stripe` where no
+// provider is named; a manifest that takes payments has to say the country.
+//
 // A release says in `environment` what it was built with, secrets by name, and in
 // `secrets` their versions: a review binds the first and not the second.
 package desired

@@ -62,6 +62,17 @@ func OriginOf(in Input, ref state.Ref, field string) Origin {
 			return Origin{At: field}
 		}
 		return why("a release follows from the manifest and the template %s", in.Effective.Template)
+	case state.KindPayments:
+		switch field {
+		case "country":
+			return Origin{At: "payments.country"}
+		case "tier":
+			return Origin{At: "payments.pricingTier"}
+		case "label":
+			return Origin{At: "displayName"}
+		case "email":
+			return Origin{At: "contact.email"}
+		}
 	case state.KindDomain:
 		return why("host names are what they are in domain and aliases")
 	case state.KindTraffic:

@@ -15,11 +15,12 @@ const builtin = "builtin"
 const self = "self"
 
 // SourceSpec is what a source commit is resolved from, "repository@ref"; "" for a
-// source that has none (builtin, or no site at all). Whoever resolves it keeps it
+// source that has none (builtin, or no site at all), and for a site that a person deploys,
+// who is told the ref. Whoever resolves it keeps it
 // beside the commit (state.Client.SourceSpec, SourceCommit): while the spec stays the
 // same the commit does, however far the branch has moved.
 func SourceSpec(e manifest.Effective) string {
-	if p := e.Deployment.Provider; p == "" || p == none {
+	if p := e.Deployment.Provider; p == "" || p == none || p == external {
 		return ""
 	}
 	if e.Source.Repository == "" || e.Source.Repository == builtin {

@@ -11,8 +11,10 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
+	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
 // The two services.
@@ -135,6 +137,18 @@ func capabilities(c *capability.List, service string) error {
 	return nil
 }
 
+// peeled is what an annotated tag is of, in the end.
+func peeled(st *filesystem.Storage, h plumbing.Hash) (of plumbing.Hash, ok bool) {
+	for range maxPeel {
+		tag, err := object.GetTag(st, h)
+		if err != nil {
+			return h, ok
+		}
+		h, ok = tag.Target, true
+	}
+	return h, false
+}
+
 func fill(ar *packp.AdvRefs, dir, service string) error {
 	st := storage(dir)
 	defer st.Close()
@@ -144,6 +158,9 @@ func fill(ar *packp.AdvRefs, dir, service string) error {
 	}
 	for n, h := range refs {
 		ar.References[n.String()] = h
+		if commit, ok := peeled(st, h); ok && service == uploadPack {
+			ar.Peeled[n.String()] = commit
+		}
 	}
 	if service != uploadPack {
 		return nil

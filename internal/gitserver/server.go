@@ -30,6 +30,8 @@ const (
 	maxLines = 100_000
 	// maxPart is the most that one packet to a pusher holds.
 	maxPart = 32 << 10
+	// maxPeel is how many tags a tag may be of.
+	maxPeel = 10
 	// maxPath is how long a path in a repository may be.
 	maxPath = 1_000
 	// cacheSize bounds the objects kept in memory by one request.

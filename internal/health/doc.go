@@ -10,6 +10,9 @@
 // repeats nothing of the answer but its status; a probe ends within its timeout and
 // leaves no connection and no goroutine.
 //
+// Whoever else follows an address that a manifest names dials through Dial, or asks Permits
+// where a proxy dials.
+//
 // It refuses: proxies of the environment, redirects to another host, from https to http,
 // and after the third; bodies over MaxBody, of which the rest is not looked at; URLs with
 // a user, or of another scheme than http and https.

@@ -150,13 +150,19 @@ type answered struct{ text string }
 
 func (a answered) Error() string { return a.text }
 
-func (p *Prober) ask(ctx context.Context, target *url.URL, want int, contains string) error {
-	t := &http.Transport{
-		DialContext:            p.dial,
+// Transport reaches what a probe may reach and nothing else, for those who ask a client's site
+// something. It refuses with ErrAddress, uses no proxy, and keeps no connection.
+func (p *Prober) Transport() *http.Transport {
+	return &http.Transport{
+		DialContext:            p.Dial,
 		TLSClientConfig:        &tls.Config{RootCAs: p.o.Roots, MinVersion: tls.VersionTLS12, Time: p.o.Now},
 		DisableKeepAlives:      true,
 		MaxResponseHeaderBytes: maxHeaders,
 	}
+}
+
+func (p *Prober) ask(ctx context.Context, target *url.URL, want int, contains string) error {
+	t := p.Transport()
 	defer t.CloseIdleConnections()
 	client := &http.Client{Transport: t, CheckRedirect: follow(want)}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
@@ -209,30 +215,12 @@ func follow(want int) func(*http.Request, []*http.Request) error {
 	}
 }
 
-// dial resolves, checks and connects: what it checked is what it connects to.
-func (p *Prober) dial(ctx context.Context, network, hostPort string) (net.Conn, error) {
-	host, port, err := net.SplitHostPort(hostPort)
+// Dial resolves, checks and connects, as a probe does: what it checked is what it connects
+// to. It is for everybody else who follows an address that a manifest says.
+func (p *Prober) Dial(ctx context.Context, network, hostPort string) (net.Conn, error) {
+	found, port, err := p.permitted(ctx, hostPort)
 	if err != nil {
-		return nil, errors.New("its address is malformed")
-	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return nil, errors.New("its address is malformed")
-	}
-	var found []netip.Addr
-	if a, err := netip.ParseAddr(host); err == nil {
-		found = []netip.Addr{a}
-	} else if found, err = p.o.Lookup(ctx, host); err != nil {
-		return nil, &unresolved{err}
-	}
-	if len(found) == 0 {
-		return nil, &unresolved{errors.New("no address")}
-	}
-	// One bad address is enough: a name that leads to both is an attempt.
-	for _, a := range found {
-		if a = plain(a); !p.public(a) && !p.allowed(netip.AddrPortFrom(a, uint16(number))) {
-			return nil, fmt.Errorf("%s leads to %s: %w", host, a, ErrAddress)
-		}
+		return nil, err
 	}
 	var last error
 	found = found[:min(len(found), maxAddresses)]
@@ -241,13 +229,53 @@ func (p *Prober) dial(ctx context.Context, network, hostPort string) (net.Conn, 
 		if end, ok := ctx.Deadline(); ok { // one that is silent leaves time for the next
 			d.Timeout = max(time.Until(end)/time.Duration(len(found)-i), time.Millisecond)
 		}
-		conn, err := d.DialContext(ctx, network, net.JoinHostPort(plain(a).String(), port))
+		conn, err := d.DialContext(ctx, network, net.JoinHostPort(plain(a).String(), strconv.Itoa(int(port))))
 		if err == nil {
 			return conn, nil
 		}
 		last = err
 	}
 	return nil, last
+}
+
+// Permits says why an address is not to be asked. It is for a way that dials by itself (a
+// proxy), and proves less than Dial: a name that is not found here is left to that way, and
+// one that changes its mind afterwards is not noticed.
+func (p *Prober) Permits(ctx context.Context, hostPort string) error {
+	_, _, err := p.permitted(ctx, hostPort)
+	var name *unresolved
+	if errors.As(err, &name) {
+		return nil
+	}
+	return err
+}
+
+// permitted are the addresses that a name leads to, when all of them may be asked.
+func (p *Prober) permitted(ctx context.Context, hostPort string) (found []netip.Addr, port uint16, err error) {
+	host, text, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		return nil, 0, errors.New("its address is malformed")
+	}
+	number, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return nil, 0, errors.New("its address is malformed")
+	}
+	port = uint16(number)
+	if a, err := netip.ParseAddr(host); err == nil {
+		found = []netip.Addr{a}
+	} else if found, err = p.o.Lookup(ctx, host); err != nil {
+		return nil, port, &unresolved{err}
+	}
+	if len(found) == 0 {
+		return nil, port, &unresolved{errors.New("no address")}
+	}
+	// One bad address is enough: a name that leads to both is an attempt.
+	for _, a := range found {
+		if a = plain(a); !p.public(a) && !p.allowed(netip.AddrPortFrom(a, port)) {
+			return nil, port, fmt.Errorf("%s leads to %s: %w", host, a, ErrAddress)
+		}
+	}
+	return found, port, nil
 }
 
 // allowed asks Allow about the address and about the one in it.

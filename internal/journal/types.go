@@ -39,5 +39,8 @@ type Intent struct {
 	Looks    int             `json:"looks,omitempty"`  // looks that found nothing
 	LookAt   time.Time       `json:"lookAt,omitzero"`  // not before
 	Parked   string          `json:"parked,omitempty"` // why nobody but a person can decide
-	Again    int             `json:"again,omitempty"`  // times that it was sent anew after settled looks
+	// Conflict: a vendor whose lists are late refused the create because something is there,
+	// and nothing was seen yet.
+	Conflict bool `json:"conflict,omitempty"`
+	Again    int  `json:"again,omitempty"` // times that it was sent anew after settled looks
 }

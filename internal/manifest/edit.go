@@ -38,7 +38,17 @@ type Change struct {
 // rule that held before; otherwise nothing is edited. The rules are asked once, after the
 // last change. line is where the value stands that the error is about, else the first.
 func Edit(file string, data []byte, changes ...Change) (edited []byte, line int, err error) {
-	_, had := DecodeClient(file, data)
+	return edit(file, data, func(data []byte) Problems { _, p := DecodeClient(file, data); return p }, changes)
+}
+
+// EditTemplate is Edit for a template.
+func EditTemplate(file string, data []byte, changes ...Change) (edited []byte, line int, err error) {
+	return edit(file, data, func(data []byte) Problems { _, p := DecodeTemplate(file, data); return p }, changes)
+}
+
+// edit changes a file whose problems read tells.
+func edit(file string, data []byte, read func([]byte) Problems, changes []Change) (edited []byte, line int, err error) {
+	had := read(data)
 	out, first := data, 0
 	for _, c := range changes {
 		before := parse(file, out)
@@ -49,9 +59,9 @@ func Edit(file string, data []byte, changes ...Change) (edited []byte, line int,
 		var next []byte
 		if n != nil {
 			line = n.Line
-			next, err = replaced(file, out, before.root, n, c)
+			next, err = replaced(file, out, before.root, n, c, read)
 		} else {
-			next, line, err = added(file, out, before.root, c)
+			next, line, err = added(file, out, before.root, c, read)
 		}
 		if err != nil {
 			return nil, line, err
@@ -60,7 +70,7 @@ func Edit(file string, data []byte, changes ...Change) (edited []byte, line int,
 			first = line
 		}
 	}
-	_, has := DecodeClient(file, out)
+	has := read(out)
 	if p, broken := newOne(had, has); broken {
 		return nil, first, fmt.Errorf("line %d: %w: %s", first, ErrByHand, p.Text)
 	}
@@ -68,7 +78,7 @@ func Edit(file string, data []byte, changes ...Change) (edited []byte, line int,
 }
 
 // replaced writes a change over the value that is there.
-func replaced(file string, data []byte, root, n *yaml.Node, c Change) ([]byte, error) {
+func replaced(file string, data []byte, root, n *yaml.Node, c Change, read func([]byte) Problems) ([]byte, error) {
 	if n.Kind != yaml.ScalarNode {
 		return nil, fmt.Errorf("line %d: %w: %s is no single value", n.Line, ErrByHand, c.At)
 	}
@@ -83,7 +93,7 @@ func replaced(file string, data []byte, root, n *yaml.Node, c Change) ([]byte, e
 		if m := valueAt(after.root, c.At); !c.says(m) || !sameBut(root, after.root, m) {
 			continue
 		}
-		if why = misread(file, out, c.At); why == "" {
+		if why = misread(read(out), c.At); why == "" {
 			return out, nil
 		}
 	}
@@ -92,7 +102,7 @@ func replaced(file string, data []byte, root, n *yaml.Node, c Change) ([]byte, e
 
 // added writes a change where nothing is said, behind the last value of the innermost map
 // that is there.
-func added(file string, data []byte, root *yaml.Node, c Change) (out []byte, line int, err error) {
+func added(file string, data []byte, root *yaml.Node, c Change, read func([]byte) Problems) (out []byte, line int, err error) {
 	keys := strings.Split(c.At, ".")
 	parent, depth := root, 0
 	for depth < len(keys)-1 {
@@ -124,7 +134,7 @@ func added(file string, data []byte, root *yaml.Node, c Change) (out []byte, lin
 		if !c.says(m) || !takenOut(after.root, keys, depth) || !sameBut(root, after.root, nil) {
 			continue
 		}
-		if why = misread(file, out, c.At); why == "" {
+		if why = misread(read(out), c.At); why == "" {
 			return out, m.Line, nil
 		}
 	}
@@ -224,8 +234,7 @@ func (c Change) says(n *yaml.Node) bool {
 
 // misread says why a file's value at a path is not read as its type, "" when it is: a text
 // that looks like a number has to be quoted.
-func misread(file string, data []byte, at string) string {
-	_, problems := DecodeClient(file, data)
+func misread(problems Problems, at string) string {
 	for _, p := range problems {
 		if p.Rule == "type" && strings.HasPrefix(p.Text, at+" ") {
 			return p.Text

@@ -10,7 +10,7 @@ import (
 // of keys, and a moved file change nothing. Former names, and which revision of the
 // template said the same, don't count.
 func (e Effective) Hash() string {
-	e.Previously, e.TemplateBlob = nil, ""
+	e.Previously, e.TemplateBlob, e.SourceAt = nil, "", ""
 	// Said once more, as worked out, by Hosts, Features and Environment.
 	e.Domain, e.Aliases, e.EnabledFeatures, e.Env = "", nil, nil, nil
 	data, err := json.Marshal(e) // sorts the keys of maps

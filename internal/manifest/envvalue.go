@@ -11,7 +11,7 @@ const maxVariable = 4 << 10
 
 // Froms are the outputs that {from: …} may take.
 func Froms() []string {
-	return []string{"database.url", "database.host", "site.url", "site.id", "site.host", "site.address"}
+	return []string{"database.url", "database.host", "site.url", "site.id", "site.host", "site.address", "payments.account"}
 }
 
 // envValue reads one variable's value. Values are never repeated in problems.

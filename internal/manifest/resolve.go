@@ -124,6 +124,7 @@ func (d *document) resolve(c Client, ctx Context) Effective {
 	scratch := &document{path: d.path, sound: under.sound} // the layers were checked when they were decoded
 	scratch.into(merge(under.tree, d.root, ""), reflect.ValueOf(&e.Client).Elem(), "", true)
 	e.Source, e.Build, e.Migrate, e.AdminPanel, e.TemplateBlob = t.Source, t.Build, t.Migrate, t.Admin, ctx.Blobs[c.Template]
+	e.SourceAt = d.sourceAt(e.Client)
 	e.fill(ctx)
 	e.Environment = own(under.env, c.Env)
 	d.hosts(&e, ctx)
@@ -131,6 +132,18 @@ func (d *document) resolve(c Client, ctx Context) Effective {
 	d.providers(e, ctx)
 	e.tidy()
 	return e
+}
+
+// sourceAt is which field says what is deployed: the manifest's own, one that it inherits, or
+// the template's source.
+func (d *document) sourceAt(c Client) string {
+	switch deployment := find(d.root, "deployment"); {
+	case said(deployment, "ref") != nil || said(deployment, "repository") != nil:
+		return "deployment of " + d.path
+	case c.Deployment.Ref != "" || c.Deployment.Repository != "":
+		return "deployment that the defaults say"
+	}
+	return "source of templates/" + c.Template + ".yaml"
 }
 
 // tree is the configuration's defaults as a partial manifest.

@@ -338,6 +338,7 @@ type Effective struct {
 	Hosts []string
 	// From the template, after the manifest's overrides.
 	Source       Source
+	SourceAt     string // which field says the source, as people find it
 	Build        Build
 	Migrate      string
 	AdminPanel   AdminPanel

@@ -73,6 +73,8 @@ func TestRuleValues(t *testing.T) {
 		{"for ever passes every floor", "limits: {minRetain: 60d}\n", "", "database: {retain: forever}\n", func(e Effective) any { return e.Database.Retain }, Retain{Forever: true}},
 		{"source from the template", "", "", "", func(e Effective) any { return e.Source.Repository + "@" + e.Source.Ref + "=" + e.Deployment.Ref }, "builtin@v1=v1"},
 		{"source from the manifest", "", "", "deployment: {ref: v2}\n", func(e Effective) any { return e.Source.Repository + "@" + e.Source.Ref }, "builtin@v2"},
+		{"the manifest says its source", "", "", "deployment: {ref: v2}\n", func(e Effective) any { return e.SourceAt }, "deployment of clients/a.yaml"},
+		{"the template says its source", "", "", "", func(e Effective) any { return e.SourceAt }, "source of templates/shop.yaml"},
 		{"none is a provider", "", "", "database: {provider: none}\ndns: {provider: none}\n", func(e Effective) any { return e.Database.Provider + e.DNS.Provider }, "nonenone"},
 		{"administrator", "", "", "admin: {email: b@a.example}\n", func(e Effective) any { return e.Admin.Email }, "b@a.example"},
 		{"empty maps are as good as none", "", "", "adopt: {}\nbilling: {}\npayments: {}\nlabels: {}\nsettings: {}\n", func(e Effective) any {

@@ -34,6 +34,7 @@ type Calculation struct {
 type part struct {
 	steps    []*Step // in order
 	circle   bool    // some of them need themselves
+	later    []Step
 	problems []Problem
 }
 
@@ -72,7 +73,7 @@ func (c *Calculation) Client(i int) {
 	for j := range steps {
 		all[j] = &steps[j]
 	}
-	c.parts[i].steps, c.parts[i].circle = all, order(all) < len(all)
+	c.parts[i].steps, c.parts[i].circle, c.parts[i].later = all, order(all) < len(all), b.later
 }
 
 // Plan puts the clients' plans together, once every one was planned.
@@ -85,7 +86,7 @@ func (c *Calculation) Plan() Plan {
 	steps := make([]*Step, 0, n)
 	for _, part := range c.parts {
 		steps, circle = append(steps, part.steps...), circle || part.circle
-		p.Problems = append(p.Problems, part.problems...)
+		p.Problems, p.Later = append(p.Problems, part.problems...), append(p.Later, part.later...)
 	}
 	placed := len(steps)
 	if c.moves.join(steps); c.moves.any() || circle {
@@ -112,6 +113,7 @@ type builder struct {
 	proofs   map[string]bool // parts that a tombstone removes
 	steps    []Step
 	byRef    map[state.Ref]int // writing step of a Ref
+	later    []Step
 	problems []Problem
 	// Refs of the wish.
 	site, traffic, deployment state.Ref
@@ -154,7 +156,7 @@ func (b *builder) problem(hold state.HoldKind, act, format string, a ...any) {
 func (b *builder) add(s Step) *Step {
 	b.steps = append(b.steps, s)
 	n := len(b.steps) - 1
-	if _, have := b.byRef[s.Ref]; !have && (s.Action.Writes() || s.Action == Adopt || s.Action == Return) {
+	if _, have := b.byRef[s.Ref]; !have && s.Action != Secure && (s.Action.Writes() || s.Action == Adopt || s.Action == Return) {
 		b.byRef[s.Ref] = n
 	}
 	return &b.steps[n]
@@ -210,20 +212,22 @@ func rank(k state.Kind) int {
 		return 0
 	case state.KindSite:
 		return 1
-	case state.KindEnvironment:
+	case state.KindPayments:
 		return 2
-	case state.KindDeployment:
+	case state.KindEnvironment:
 		return 3
-	case state.KindAdmin:
+	case state.KindDeployment:
 		return 4
-	case state.KindTraffic:
+	case state.KindAdmin:
 		return 5
-	case state.KindDomain:
+	case state.KindTraffic:
 		return 6
-	case state.KindRecord:
+	case state.KindDomain:
 		return 7
-	case state.KindMail:
+	case state.KindRecord:
 		return 8
+	case state.KindMail:
+		return 9
 	}
 	return 99
 }
@@ -233,7 +237,7 @@ func Number(k state.Kind) int {
 	switch k {
 	case state.KindDatabase:
 		return StepDatabase
-	case state.KindSite:
+	case state.KindSite, state.KindPayments:
 		return StepProject
 	case state.KindDomain, state.KindRecord:
 		return StepDNS

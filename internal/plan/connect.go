@@ -18,12 +18,24 @@ func (b *builder) connect() {
 			}
 		}
 		switch {
+		case s.Action == Secure:
+			s.needs(b.made(s.Ref))
+			for _, w := range b.sortedWish() {
+				if k, ok := b.key(w.Ref); ok && leadsHere(w, s.Ref.Host()) {
+					s.needs(k)
+				}
+			}
+		case s.Action == Refresh:
+			s.needs(promote, await, probe)
+			if k, ok := b.key(s.Ref); ok {
+				s.needs(k)
+			}
 		case s.Action == Await:
 			s.needs(b.made(s.Ref))
 		case s.Action == Probe && s.Outside:
 			s.needs(promote, probe)
 			for _, o := range b.steps {
-				if o.Ref.Kind == state.KindDomain || o.Ref.Kind == state.KindRecord {
+				if (o.Ref.Kind == state.KindDomain || o.Ref.Kind == state.KindRecord) && o.Action != Refresh {
 					s.needs(o.Key())
 				}
 			}

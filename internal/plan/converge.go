@@ -25,7 +25,9 @@ func (b *builder) converge() {
 		return
 	}
 	b.await()
+	b.secure()
 	b.release()
+	b.refresh()
 	b.unsure()
 	b.connect()
 	b.leftovers()
@@ -33,6 +35,7 @@ func (b *builder) converge() {
 
 // checkData holds the client when an empty database would take a full one's place.
 func (b *builder) checkData() {
+	b.checkPayments()
 	for _, r := range b.sortedRecord() {
 		if r.Ref.Kind != state.KindDatabase || !r.Real() {
 			continue
@@ -63,6 +66,8 @@ func (b *builder) resource(w state.Resource) {
 		// an adopted site has its users, and they need no welcome
 	case !ok || !have.Real():
 		b.absent(w, look)
+	case have.Retained() && w.Ref.Kind == state.KindPayments && look.Gone:
+		b.create(w, &have, "it was closed at "+w.Provider+" while it was out of use")
 	case have.Retained() && (w.Ref.Kind != state.KindAdmin || have.Provider == w.Provider && !look.Gone):
 		b.comeBack(w, have)
 	case w.Ref.Kind == state.KindMail:
@@ -169,6 +174,8 @@ func (b *builder) create(w state.Resource, prior *state.Resource, reason string)
 
 func undoOfCreate(w state.Resource, t state.Traits) string {
 	switch {
+	case w.Ref.Kind == state.KindPayments:
+		return "it stays: it is its owner's"
 	case t.Data:
 		return "it is retained, never deleted by a rollback"
 	case w.Ref.Kind == state.KindMail:
@@ -185,13 +192,16 @@ func (b *builder) comeBack(w, have state.Resource) {
 		return // checkData has said it
 	}
 	if w.Ref.Kind == state.KindAdmin { // one step: its site is another one now
-		b.update(w, have, diff(have, w), "the client returns, and its user is there")
+		b.update(w, have, b.diff(have, w), "the client returns, and its user is there")
 		return
 	}
 	wish := have
 	wish.RetainedAt, wish.PurgeAfter = state.Resource{}.RetainedAt, state.Resource{}.PurgeAfter
 	b.add(Step{Number: Number(w.Ref.Kind), Action: Return, Ref: w.Ref, Provider: w.Provider, Wish: &wish, Prior: &have, Reason: "the client returns, and its data with it", Undo: "it is retained again"})
-	if fields := diff(have, w); len(fields) > 0 || have.Phase == unfinished {
+	if w.Ref.Kind == state.KindPayments && have.Adopted {
+		return
+	}
+	if fields := b.diff(have, w); len(fields) > 0 || have.Phase == unfinished {
 		back, reason := b.made(w.Ref), ""
 		if len(fields) == 0 {
 			reason = "its making was cut off"
@@ -209,7 +219,10 @@ const unfinished = "unfinished"
 
 // compare plans the change of something that is there.
 func (b *builder) compare(w, have state.Resource, look Look) {
-	fields := diff(have, w)
+	if w.Ref.Kind == state.KindPayments && have.Adopted {
+		return // whoever made the account says what it is
+	}
+	fields := b.diff(have, w)
 	if len(fields) == 0 {
 		switch name := b.anew(w, have); {
 		case have.Found:
@@ -248,8 +261,9 @@ func (b *builder) compare(w, have state.Resource, look Look) {
 // anew names an attribute of something that is there and refers to what is made now, or
 // to a site that was made since: its id and its address are others.
 func (b *builder) anew(w, have state.Resource) string {
+	once := b.traits(w.Provider, w.Ref.Kind).Once
 	for _, a := range w.Attributes {
-		if a.Value.Ref == nil {
+		if a.Value.Ref == nil || contains(once, a.Name) {
 			continue
 		}
 		n, planned := b.byRef[*a.Value.Ref]
@@ -339,12 +353,14 @@ func Comes(r state.Resource, t state.Traits) bool {
 }
 
 // pending says that what is on record is not ready yet.
-func pending(r state.Resource) bool { return r.Real() && r.Phase != "" && r.Phase != "failed" }
+func pending(r state.Resource) bool {
+	return r.Real() && r.Phase != "" && r.Phase != "failed" && r.Phase != unreached
+}
 
 // await waits for what a person makes, or what was not ready when it was last seen.
 func (b *builder) await() {
 	for _, w := range b.sortedWish() {
-		if w.Ref.Kind == state.KindDeployment || w.Ref.Kind == state.KindMail {
+		if w.Ref.Kind == state.KindDeployment || w.Ref.Kind == state.KindMail || w.Ref.Kind == state.KindPayments {
 			continue
 		}
 		t := b.traits(w.Provider, w.Ref.Kind)

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/compassdigital/reconciler/internal/state"
 )
@@ -33,6 +34,16 @@ func diff(have, wish state.Resource) []Field {
 		}
 	}
 	return out
+}
+
+// diff is the same without what counts at the creation only.
+func (b *builder) diff(have, wish state.Resource) []Field {
+	all := diff(have, wish)
+	once := b.traits(wish.Provider, wish.Ref.Kind).Once
+	if len(once) == 0 {
+		return all
+	}
+	return slices.DeleteFunc(all, func(f Field) bool { return contains(once, f.Name) })
 }
 
 func names(fields []Field) []string {

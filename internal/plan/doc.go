@@ -10,6 +10,9 @@
 //	site ─────┴ environment ─ deployment ─ await ─ admin ─ probe ─ traffic ─┬ domains, records ─ probe outside ─ the old side goes ─ record
 //	                                                                        └ mail
 //
+// A host name whose host gets its certificate once DNS leads there (Traits.AfterDNS) is bound
+// before its record, and secured after it, before it is proved from outside.
+//
 // What serves is replaced make before break: the new side is built and probed on its
 // own address, then traffic, domains and records move, then it is probed from outside,
 // then the old side goes. Removal is the reverse: records and domains, traffic,
@@ -56,9 +59,26 @@
 // on record (state.Resource.Overtaken): a release that another one overtook is built again,
 // under its own name, where other hosts would promote it.
 //
+// The side of a site that was replaced is in Later, not among the steps, until its names are
+// forgotten (their time to live and Input.Soak, from when they were last written): a plan that
+// holds nothing else is empty, costs no pass, and is nothing that a review has to bind.
+//
+// A gap is stated for the address record that leads people over to a site whose certificate
+// comes after DNS, and that record alone waits: the new side is built, so that whoever
+// approves finds all else proved, and can see to a certificate before. A name that is on record
+// as secured has none. Behind a proxy people meet the proxy's certificate, so none is stated.
+// A name that moves between two clients states none either: a host that keeps certificates by
+// site (Ploi) makes a new one then, and a few seconds pass.
+//
 // A user is retained with the database that it is in, goes off the record with it, and
 // is led to the new site when its client returns: lists that are late would show it to
 // nobody, and it would be made twice.
+//
+// What a trait says counts Once is part of a create and of no difference: a first user's
+// address and password are his from then on, and each release has another address.
+//
+// An account for payments is its owner's (payments.go): made beside all else, awaited by
+// nothing, kept without a date when it is not wished any more. An adopted one is never changed.
 //
 // A look that fails blocks its provider's steps, and beside them those that lead a name anew
 // to what it did not see, whoever keeps the name: making comes before breaking.

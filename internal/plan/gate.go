@@ -229,9 +229,9 @@ func newHold(p Plan, g GateInput, client state.ClientID, kind state.HoldKind, st
 	case state.HoldMail:
 		h.Reason = "mail may stop arriving: " + listWords(what)
 	case state.HoldData:
-		h.Reason = "there would be a time without service: " + listWords(what)
+		h.Reason = "there would be a time without service: " + listWords(what) + reasons(p, steps, RiskGap)
 		if risk == RiskData {
-			h.Reason = "data may become unreachable: " + listWords(what) + reasons(p, steps)
+			h.Reason = "data may become unreachable: " + listWords(what) + reasons(p, steps, RiskData)
 		}
 	default:
 		h.Reason = "riskier than what was reviewed: " + listWords(what)
@@ -242,11 +242,12 @@ func newHold(p Plan, g GateInput, client state.ClientID, kind state.HoldKind, st
 	return h
 }
 
-// reasons are why the steps that endanger data are planned, for people.
-func reasons(p Plan, steps []int) string {
+// reasons are why steps of a risk are planned, for people. Of a gap: what it is; that
+// something is replaced says its step.
+func reasons(p Plan, steps []int, risk Risk) string {
 	var why []string
 	for _, i := range steps {
-		if s := p.Steps[i]; s.Risk == RiskData && s.Reason != "" {
+		if s := p.Steps[i]; s.Risk == risk && s.Reason != "" && (risk != RiskGap || s.Action == Update || s.Action == Create) {
 			why = append(why, s.Reason)
 		}
 	}

@@ -49,11 +49,14 @@ type ClientInput struct {
 // Input is all that planning reads. Equal inputs give equal plans, whatever the
 // order of their slices.
 type Input struct {
-	Commit   string
-	Now      time.Time
-	Clients  []ClientInput
-	Traits   map[string]map[state.Kind]state.Traits // by provider name
-	Keep     int                                    // releases to keep beside the serving one
+	Commit  string
+	Now     time.Time
+	Clients []ClientInput
+	Traits  map[string]map[state.Kind]state.Traits // by provider name
+	Keep    int                                    // releases to keep beside the serving one
+	// Soak is how long the side of a site that was replaced still serves after names have moved
+	// and are forgotten (their time to live); 0: it goes once the new side is proved.
+	Soak     time.Duration
 	LookedAt time.Time
 }
 

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"sort"
 	"time"
 
@@ -13,8 +14,9 @@ func Model(recorded []state.Resource, p Plan, now time.Time) []state.Resource {
 	for _, r := range recorded {
 		have[r.Ref] = r
 	}
-	for _, s := range p.Steps {
-		if s.Held != "" || s.Blocked {
+	waits := false
+	for _, s := range slices.Concat(p.Steps, p.Later) {
+		if waits = waits || s.Held != "" || s.Blocked; s.Held != "" || s.Blocked || waits && s.After > 0 {
 			continue
 		}
 		switch s.Action {
@@ -47,7 +49,7 @@ func Model(recorded []state.Resource, p Plan, now time.Time) []state.Resource {
 			r := have[s.Ref]
 			r.RetainedAt, r.PurgeAfter = time.Time{}, time.Time{}
 			have[s.Ref] = r
-		case Await:
+		case Await, Secure:
 			if r, ok := have[s.Ref]; ok {
 				r.Phase = ""
 				have[s.Ref] = r

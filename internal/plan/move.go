@@ -68,7 +68,7 @@ func findMoves(clients []ClientInput) moves {
 		}
 		recorded, ready := map[state.Ref]bool{}, map[state.Ref]bool{}
 		for _, r := range c.Recorded {
-			recorded[r.Ref], ready[r.Ref] = r.Real(), r.Real() && r.Phase == ""
+			recorded[r.Ref], ready[r.Ref] = r.Real(), r.Real() && (r.Phase == "" || r.Phase == unreached)
 		}
 		m.over = append(m.over, handovers(c, hosts, ready)...)
 		for _, w := range c.Wish {

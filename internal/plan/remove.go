@@ -13,6 +13,7 @@ import (
 func (b *builder) leftovers() {
 	var releases []state.Resource
 	busy := b.busySites()
+	after, until, soaks := b.soak()
 	for _, r := range b.removalOrder() {
 		if _, wished := b.wished[r.Ref]; wished || b.leaves(r.Ref) || b.restated.taken[r.Ref] || r.Retained() {
 			continue
@@ -24,10 +25,11 @@ func (b *builder) leftovers() {
 			releases = append(releases, r)
 		case b.replaced(r) && busy[siteOf(r)]:
 			// a name leads there that may not go yet
-		case b.replaced(r) && b.theirs(r):
-			b.forget(r, "its side was replaced, and that is not ours to delete")
+		case b.replaced(r) && soaks:
+			b.goesLater(r, after, until)
 		case b.replaced(r):
-			b.drop(r, "its side was replaced", false)
+			b.watched()
+			b.replacedGoes(r)
 		case !b.proofs[partOf(r.Ref)] && !b.withSite(r):
 		case b.c.Client.InvalidBlob != "":
 			// its file can't be accepted as it is by now, and may ask for it again
@@ -165,7 +167,7 @@ func comesBefore(o Step, k state.Kind) bool {
 }
 
 func removalRank(k state.Kind) int {
-	for i, o := range []state.Kind{state.KindRecord, state.KindDomain, state.KindTraffic, state.KindDeployment, state.KindEnvironment, state.KindAdmin, state.KindMail, state.KindSite, state.KindDatabase} {
+	for i, o := range []state.Kind{state.KindRecord, state.KindDomain, state.KindTraffic, state.KindDeployment, state.KindEnvironment, state.KindAdmin, state.KindMail, state.KindPayments, state.KindSite, state.KindDatabase} {
 		if k == o {
 			return i
 		}
@@ -197,6 +199,10 @@ func (b *builder) user(r state.Resource, reason string) {
 
 func (b *builder) retain(r state.Resource) *Step {
 	s := Step{Number: Number(r.Ref.Kind), Action: Retain, Ref: r.Ref, Provider: r.Provider, Prior: &r, Reason: "the manifest no longer asks for it; its data stays", Undo: "a revert brings it back with its data"}
+	if r.Ref.Kind == state.KindPayments {
+		s.Reason, s.Undo = "the manifest no longer asks for it; "+theirAccount, "a revert brings it back into use"
+		return b.add(s)
+	}
 	if !b.c.RetainForever && !r.Adopted && !r.Found { // what we did not make no date erases
 		s.PurgeAfter = b.in.Now.Add(b.c.Retain)
 	}
@@ -222,7 +228,9 @@ func (b *builder) remove() {
 		switch {
 		case t.Data && r.Real():
 			s = b.retain(r)
-			s.Reason = "the manifest was removed; its data stays"
+			if s.Reason = "the manifest was removed; its data stays"; r.Ref.Kind == state.KindPayments {
+				s.Reason = "the manifest was removed; " + theirAccount
+			}
 		case r.Ref.Kind == state.KindAdmin:
 			b.user(r, "the manifest was removed; the user stays with its data")
 			continue
@@ -354,6 +362,10 @@ func Purges(c state.Client, wish, recorded []state.Resource, now time.Time) []St
 			continue
 		}
 		if !r.Retained() || r.Ref.Kind == state.KindAdmin || r.Adopted || r.Found || r.PurgeAfter.IsZero() || now.Before(r.PurgeAfter) {
+			continue
+		}
+		if r.Ref.Kind == state.KindPayments { // never by a schedule: it has no date
+			out = append(out, &Step{Number: Number(r.Ref.Kind), Action: Forget, Ref: r.Ref, Client: c.Name, Provider: r.Provider, Prior: &r, Reason: theirAccount, Undo: "`adopt:` names it"})
 			continue
 		}
 		out = append(out, &Step{Number: Number(r.Ref.Kind), Action: Purge, Ref: r.Ref, Client: c.Name, Provider: r.Provider, Prior: &r, Risk: RiskData,

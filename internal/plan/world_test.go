@@ -42,6 +42,9 @@ func traits() map[string]map[state.Kind]state.Traits {
 		"localdns": {state.KindRecord: with(func(t *state.Traits) { t.Serving = true })},
 		"external": {state.KindRecord: byHand, state.KindDatabase: byHand},
 		"mailbox":  {state.KindMail: base},
+		"postgres": {state.KindDatabase: with(func(t *state.Traits) { t.Data = true })},
+		"payload":  {state.KindAdmin: {Replace: []string{"database"}, Once: []string{"email", "password", "url"}, UniqueName: true, ObserveCalls: 1, CreateCalls: 3, UpdateCalls: 1}},
+		"stripe":   {state.KindPayments: {Data: true, Marks: true, Replace: []string{"country"}, ObserveCalls: 1, CreateCalls: 1, UpdateCalls: 2}},
 	}
 }
 
@@ -65,7 +68,9 @@ func idOf(name string) state.ClientID { return state.ClientID(name + "-1a2b") }
 func wishFor(t testing.TB, c state.Client, e manifest.Effective, secrets map[string]state.SecretRef) []state.Resource {
 	t.Helper()
 	all, problems := desired.Resources(desired.Input{Client: c, Effective: e, Secrets: secrets, Mail: "mailbox", PublicURL: "http://" + e.Host + "/",
-		Configured: func(string, state.Kind) bool { return true }})
+		Configured: func(p string, k state.Kind) bool {
+			return p != "postgres" || k != state.KindAdmin // it keeps no users
+		}})
 	if len(problems) > 0 {
 		t.Fatalf("%s cannot be wished: %v", e.Name, problems)
 	}

@@ -21,6 +21,12 @@ type concealingDumper struct {
 	dumper Dumper
 }
 
+// concealingPurger is one that keeps copies of pages.
+type concealingPurger struct {
+	concealing
+	purger Purger
+}
+
 // Redactor takes the secrets that it knows out of text.
 type Redactor interface {
 	Add(s state.Secret)
@@ -31,8 +37,11 @@ type Redactor interface {
 // vendor may say too much.
 func Conceal(p Provider, known Redactor) Provider {
 	c := concealing{p, known}
-	if d, ok := p.(Dumper); ok {
-		return concealingDumper{c, d}
+	switch x := p.(type) {
+	case Dumper:
+		return concealingDumper{c, x}
+	case Purger:
+		return concealingPurger{c, x}
 	}
 	return c
 }
@@ -113,6 +122,11 @@ func ConcealMarker(m Marker, known Redactor) Marker {
 // Mark implements Marker.
 func (c concealingMarker) Mark(ctx context.Context, kind state.Kind, id string, m Mark) error {
 	return c.failure(c.marker.Mark(ctx, kind, id, m))
+}
+
+// Purge implements Purger.
+func (c concealingPurger) Purge(ctx context.Context, hosts []string) error {
+	return c.failure(c.purger.Purge(ctx, hosts))
 }
 
 func (c concealing) learn(inputs []Input) {

@@ -24,6 +24,11 @@
 // the wish has made what is missing, and only that. A Create that comes no further after
 // its first call returns such an object and no error; the engine records it and calls
 // Update, whose error says why. Update returns an Unfinished object never.
+//
+// A host name whose certificate takes DNS to lead to its site (Traits.AfterDNS) is Unreached
+// until then. It can be used like a Ready one: its address record is set, and then Update is
+// called with the same wish, until the object is another than Unreached.
+//
 // A provider may do more: write data out (Dumper), list what others made (Lister), mark it
 // (Marker), check its account (Checker), forget copies of pages (Purger).
 //
@@ -35,7 +40,8 @@
 // # Kinds, their attributes and outputs
 //
 //	database     access, schema (the template's name), disabled (collections)   → url, host
-//	admin        email, password (secret), database, site, path                 → url
+//	admin        email, password (secret), database, site, path, url (the
+//	             deployment's, where the site itself makes its first user)      → url
 //	site         label (the client's name), server, repository, runtime         → id, url, address, host
 //	environment  site, env.NAME …: the whole set, replaced as one               → id
 //	deployment   site, repository, ref, directory, template, install, command,
@@ -49,6 +55,11 @@
 //	domain       site, host, redirect ("" or the host to redirect to)           → id
 //	record       type, name (fully qualified), content, ttl, priority, proxied  → id
 //	mail         to, subject, text, html (absent: made of the text): sent once   → id
+//	payments     country (never changes), tier, label, email, url: an account for
+//	             taking money; Manual, with what its owner has to do, until it works;
+//	             Delete leaves it                                                → id
+//
+// A trait may say that attributes count at the creation Once; later differences are none.
 //
 // Attribute `site`, `database` and `deployment` are the ids of those objects.
 // Every kind has the output id.

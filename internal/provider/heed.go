@@ -28,6 +28,12 @@ type heedingDumper struct {
 	dumper Dumper
 }
 
+// heedingPurger is one that keeps copies of pages.
+type heedingPurger struct {
+	*heeding
+	purger Purger
+}
+
 // ByCall is a provider whose vendor has a limit for each call by itself: it keeps to them,
 // and Heed leaves it as it is.
 type ByCall interface{ LimitedByCall() }
@@ -39,8 +45,11 @@ func Heed(p Provider, now func() time.Time) Provider {
 		return p
 	}
 	h := &heeding{Provider: p, now: now}
-	if d, ok := p.(Dumper); ok {
-		return heedingDumper{h, d}
+	switch x := p.(type) {
+	case Dumper:
+		return heedingDumper{h, x}
+	case Purger:
+		return heedingPurger{h, x}
 	}
 	return h
 }
@@ -77,6 +86,15 @@ func (h *heeding) Delete(ctx context.Context, kind state.Kind, id string) error 
 // Dump implements Dumper.
 func (h heedingDumper) Dump(ctx context.Context, id, path string) error {
 	return h.call("dump", func() error { return h.dumper.Dump(ctx, id, path) })
+}
+
+// Purge implements Purger. Vendors have a limit of its own for it, far below that of other
+// calls: who runs into that one keeps nobody else.
+func (h heedingPurger) Purge(ctx context.Context, hosts []string) (err error) {
+	if e := h.call("purge", func() error { err = h.purger.Purge(ctx, hosts); return nil }); e != nil {
+		return e
+	}
+	return err
 }
 
 // call makes one call, or says until when none is to be made.

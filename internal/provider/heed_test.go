@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,3 +66,50 @@ func TestHeedLeavesWhoIsLimitedByCall(t *testing.T) {
 type byCall struct{ provider.Provider }
 
 func (byCall) LimitedByCall() {}
+
+// copies is a provider that keeps copies of pages.
+type copies struct {
+	provider.Provider
+	asked *int
+	err   error
+}
+
+func (c copies) Name() string { return "dns" }
+
+func (c copies) Purge(context.Context, []string) error { *c.asked++; return c.err }
+
+// heard is a Redactor that knows one word.
+type heard struct{}
+
+func (heard) Add(state.Secret) {}
+
+func (heard) Redact(text string) string { return strings.ReplaceAll(text, "pssst", "(sensitive)") }
+
+// Decorators pass on that copies are to be forgotten. Nobody is asked before the time that it
+// gave; but the limit of this call is one of its own, and stops no other.
+func TestPurgeThroughDecorators(t *testing.T) {
+	ctx, now := context.Background(), time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
+	clock := func() time.Time { return now }
+	faults, asked := &memory.Faults{}, 0
+	inner := struct{ provider.Provider }{memory.New(memory.Options{Name: "dns", World: memory.NewWorld(clock), Fault: faults.Hook, Now: clock})} // no Dumper
+	open := func(err error) provider.Provider {
+		return provider.Conceal(provider.Heed(copies{inner, &asked, err}, clock), heard{})
+	}
+	p := open(&provider.Error{Kind: provider.RateLimited, Provider: "dns", Op: "update", Message: "pssst is too often", Until: now.Add(time.Minute)})
+	if err := p.(provider.Purger).Purge(ctx, []string{"shop.example"}); provider.KindOf(err) != provider.RateLimited || strings.Contains(err.Error(), "pssst") || asked != 1 {
+		t.Errorf("%v after %d", err, asked)
+	}
+	if _, err := p.Owned(ctx, "0badcafe"); err != nil {
+		t.Errorf("its limit stops others: %v", err)
+	}
+	faults.On(memory.Before, nil, 1, memory.RateLimited(now.Add(time.Minute)))
+	if _, err := p.Owned(ctx, "0badcafe"); err == nil {
+		t.Fatal("no limit")
+	}
+	if err := p.(provider.Purger).Purge(ctx, nil); provider.KindOf(err) != provider.RateLimited || asked != 1 {
+		t.Errorf("%v after %d", err, asked)
+	}
+	if _, can := provider.Conceal(provider.Heed(inner, clock), heard{}).(provider.Purger); can {
+		t.Error("who keeps no copies is asked to forget them")
+	}
+}

@@ -64,6 +64,9 @@ const (
 	Manual Phase = "manual"
 	// Unfinished: a Create of several calls was cut off. Update with the wish finishes it.
 	Unfinished Phase = "unfinished"
+	// Unreached: a host name that is bound, and that DNS does not lead here yet: an Update asks
+	// for the certificate that it is served with once DNS does. Only where Traits say AfterDNS.
+	Unreached Phase = "unreached"
 )
 
 // Output is one thing that a real object gives to others.

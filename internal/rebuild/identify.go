@@ -108,7 +108,7 @@ func trace(found []Found) []traces {
 			by[t.id] = t
 		}
 		t.generation = max(t.generation, f.Mark.Generation)
-		t.onlyData = t.onlyData && (f.Kind == state.KindDatabase || f.Kind == state.KindAdmin || f.Kind == state.KindMail)
+		t.onlyData = t.onlyData && (f.Kind == state.KindDatabase || f.Kind == state.KindAdmin || f.Kind == state.KindMail || f.Kind == state.KindPayments)
 		switch f.Kind {
 		case state.KindSite:
 			t.labels[f.get("label")] = true

@@ -11,7 +11,7 @@
 //	ops.go      what people ask for: approve, retry, pause, resume, purge
 //	takeover.go what paused clients adopt: recorded and marked when a person confirms it
 //	secrets.go  secrets that are set, and who uses them; refresh.go  what sources outside have,
-//	            secretowners.go  and whose it is
+//	            secretowners.go  and whose it is, prune.go  versions that nothing is made of any more
 //	preview.go  plans that nobody runs
 //	side.go     what can be worked out for many clients at a time
 //	view.go     what people are shown
@@ -19,7 +19,10 @@
 //	looks.go    scheduled looks: who is looked at, what is written and told of it
 //	survey.go   how a look sees: one listing a provider, single reads within a budget
 //	mend.go     a pass that puts back what two looks found changed
+//	payments.go how far an account for payments is: looked at when its keeper says that it
+//	            changed, and by the scheduled looks; no pass waits for it
 //	drift.go    what is not as recorded, now; adoptdrift.go makes a change of it, adoptproof.go checks that
+//	sources.go  what a ref means; bump.go  a change of a template that deploys another one
 //	rebuild.go  a lost state, made anew from Git and marks (package rebuild decides)
 //	restored.go an older state that was put back, compared before anything acts on it
 //	witness.go  what the providers show of ours, read only

@@ -103,7 +103,7 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 		end.what = "" // each row says that it was put back
 		end.change = func(c *state.Client) { c.Failures, c.FailedStep, c.Undo, c.Run, c.RollingBack = 0, "", nil, "", "" }
 	}
-	for _, left := range []string{toDo(g, m, result), byHand(g, m, result)} {
+	for _, left := range []string{toDo(g, m, result), byHand(g, m, result), m.saysLater()} {
 		switch {
 		case left != "" && end.because != "":
 			end.because += "; " + left
@@ -115,19 +115,32 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 }
 
 // onlyLeft says that all that the client wishes is done, and that what failed is to take
-// away what it replaced.
+// away what it replaced, or to prove once more what came in its place.
 func onlyLeft(m *member, result apply.Result) bool {
+	changed, proved, goes := false, true, false
 	for _, r := range result.Of(m.client.ID) {
-		if r.State != apply.StepDone && !r.Step.Action.Ends() {
+		switch {
+		case r.Step.Action.Ends():
+			goes = goes || r.Step.Action != plan.Record
+		case r.Step.Action == plan.Probe && r.Step.Outside:
+			proved = proved && r.State == apply.StepDone
+		case r.State != apply.StepDone:
 			return false
+		default:
+			changed = true
 		}
 	}
-	return m.client.EverDeployed && !m.removed
+	return m.client.EverDeployed && !m.removed && (proved || goes && !changed)
 }
 
 // leftOver ends a pass after which something stays that should be gone. Nothing is put
 // back: the new version was proved, and some of the old may be gone.
 func (e *Engine) leftOver(g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
+	if at.Step.Action == plan.Probe {
+		return e.finish(g, m, &result, ending{status: state.StatusFailed, because: "Your site does not answer well, and what it replaced stays until it does: " + sentence(at.Err),
+			next: "mend the site, then `reconciler retry " + m.client.Name + "`; a revert leads people back", settled: true, word: "failed", what: "failed", audit: "failed", step: at.Step.Key(), fault: apply.Fault(at.Err),
+			change: func(c *state.Client) { c.FailedStep, c.Undo, c.Run = at.Step.Key(), nil, "" }})
+	}
 	return e.finish(g, m, &result, ending{status: state.StatusFailed, because: "Your site runs the new version. What is no longer wished can't be removed: " + sentence(at.Err),
 		next: "settle it at the provider, then `reconciler retry " + m.client.Name + "`", settled: true, word: "failed", what: "failed", audit: "failed", step: at.Step.Key(), fault: apply.Fault(at.Err),
 		change: func(c *state.Client) { c.FailedStep, c.Undo, c.Run = at.Step.Key(), nil, "" }})
@@ -137,7 +150,7 @@ func (e *Engine) leftOver(g *group, m *member, result apply.Result, at *apply.St
 // told once, and is looked for again with a growing pause.
 func (e *Engine) waiting(g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
 	n := m.client.Failures + 1
-	end := ending{status: m.client.Status, because: waitingFor(at.Err), waits: waitsOn(at.Err), at: e.later(n, at.RetryAt), word: "pending", audit: "waiting",
+	end := ending{status: m.client.Status, because: waitingFor(at.Err), waits: waitsOn(at.Err), at: e.soon(n, at.RetryAt, at.Err), word: "pending", audit: "waiting",
 		step: at.Step.Key(), change: func(c *state.Client) { c.Failures = n }}
 	var asked []string
 	for _, r := range result.Of(m.client.ID) {
@@ -352,13 +365,15 @@ func (m *member) resume() string {
 
 // waitFor ends a pass that goes on by itself later.
 func (e *Engine) waitFor(g *group, m *member, what string, err error) (Done, error) {
-	return e.goesOn(g, m, ending{because: what + ": " + sentence(err), waits: waitsOn(err)}, apply.RetryAt(err))
+	return e.goesOn(g, m, ending{because: what + ": " + sentence(err), waits: waitsOn(err), at: e.soon(m.client.Failures+1, apply.RetryAt(err), err)}, time.Time{})
 }
 
 // goesOn ends a pass with what keeps it from going on now; it does later, not before at.
 func (e *Engine) goesOn(g *group, m *member, end ending, at time.Time) (Done, error) {
 	n := m.client.Failures + 1
-	end.status, end.at, end.word = m.client.Status, e.later(n, at), "pending"
+	if end.status, end.word = m.client.Status, "pending"; end.at.IsZero() {
+		end.at = e.later(n, at)
+	}
 	end.change = func(c *state.Client) { c.Failures = n }
 	return e.finish(g, m, nil, end)
 }
@@ -401,6 +416,16 @@ func (e *Engine) waitForAll(g *group, what string, err error) (Done, error) {
 func (e *Engine) park(g *group, m *member, err error) (Done, error) {
 	return e.finish(g, m, nil, ending{status: state.StatusHeld, because: sentence(err), next: "settle it at the provider, then `reconciler retry " + m.client.Name + "`",
 		settled: true, word: "held", what: "held"})
+}
+
+// soon is later, where a provider that does not answer is waited for: it costs next to nothing to
+// ask it (the transport leaves it alone), and nobody sees that it is back but who asks.
+func (e *Engine) soon(n int, at time.Time, err error) time.Time {
+	next := e.later(n, at)
+	if most := e.Now().Add(maxAway); waitsOn(err) != "" && provider.KindOf(err) == provider.Transient && at.Before(most) && next.After(most) {
+		return most
+	}
+	return next
 }
 
 func (e *Engine) later(n int, at time.Time) time.Time {
@@ -480,7 +505,10 @@ func (e *Engine) rests(g *group, m *member) (Done, error) {
 			}
 		}
 	}
-	if at := m.wakes(end.at); m.client.Settled && !m.client.LookWanted && m.client.Status == end.status && m.client.RetryAt.Equal(at) {
+	if end.status == state.StatusActive {
+		end.because = m.saysLater()
+	}
+	if at := m.comesLater(m.wakes(end.at), e.Now()); m.client.Settled && !m.client.LookWanted && m.client.Status == end.status && m.client.RetryAt.Equal(at) {
 		return Done{Clients: g.ids, At: at}, nil
 	}
 	if m.client.Settled && m.client.Status == end.status && end.status != state.StatusRetained {

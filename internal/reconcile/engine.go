@@ -52,6 +52,7 @@ type Config struct {
 	Mail                     string            // provider of mail, "" for none
 	Program                  string            // version
 	Keep                     int               // releases kept beside the serving one
+	Soak                     time.Duration     // see plan.Input
 	PublicURL                func(host string) string
 	// Here is where a browser finds what is at a public address, for what people see; nil:
 	// there.
@@ -69,7 +70,8 @@ type Engine struct {
 	// Check probes a site once: base URL, host name to ask for, what is expected.
 	Check func(ctx context.Context, url string, h manifest.Health) error
 	// ResolveRef says which commit a branch, tag or commit of a source repository means
-	// now; nil: refs go to the providers as they are.
+	// now; nil: refs go to the providers as they are. An error that has a method Lasting is a
+	// problem of the client when that says so; any other one is of the moment.
 	ResolveRef func(ctx context.Context, repository, ref string) (commit string, err error)
 	// NewID returns 6 random hex digits.
 	NewID  func() (string, error)

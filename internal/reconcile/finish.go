@@ -25,6 +25,9 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 	if end.settled {
 		end.at = m.wakes(end.at)
 	}
+	if end.settled && end.status == state.StatusActive {
+		end.at = m.comesLater(end.at, e.Now())
+	}
 	if g.mending {
 		end.word = "" // the commit is not what it was about
 	}
@@ -123,6 +126,34 @@ func (m *member) wakes(at time.Time) time.Time {
 		}
 	}
 	return at
+}
+
+// comesLater is when a client whose wish is fulfilled passes again by itself: at the given
+// time, or when what it replaced may go.
+func (m *member) comesLater(at, now time.Time) time.Time {
+	for _, s := range m.later {
+		then := s.NotBefore
+		if then.IsZero() {
+			then = now.Add(s.After)
+		}
+		if at.IsZero() || then.Before(at) {
+			at = then
+		}
+	}
+	return at
+}
+
+// saysLater says of a client whose wish is fulfilled what is still to come; "": nothing.
+func (m *member) saysLater() string {
+	if len(m.later) == 0 {
+		return ""
+	}
+	s := m.later[0]
+	text := "what it replaced at " + s.Provider + " serves on for those who learned its address before, "
+	if s.NotBefore.IsZero() {
+		return text + "and goes " + s.After.String() + " from now"
+	}
+	return text + "and goes at " + s.NotBefore.UTC().Format("15:04 MST, 2 January")
 }
 
 // freed says that names of the client became free by now: what is invalid because of

@@ -22,7 +22,8 @@ const (
 	maxDriftText = 200              // characters of a value that is shown
 	firstRetry   = 5 * time.Second  // of a client that waits; doubled each time
 	maxRetry     = 5 * time.Minute
-	logFlush     = 200 // lines held back before they are written
+	maxAway      = 90 * time.Second // where a provider does not answer: all is done within two minutes of its return
+	logFlush     = 200              // lines held back before they are written
 	logWait      = time.Second
 )
 

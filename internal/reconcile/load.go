@@ -48,8 +48,10 @@ type member struct {
 	looked     state.Looked                // what scheduled looks know
 	values     map[state.Ref][]drift.Value // of what is recorded
 	asRecorded []state.Drift               // rows that a look right now does not see any more
+	resolved   bool                        // its source's commit was worked out now
 	removed    bool                        // a tombstone for the whole client is due
 	worked     bool                        // this pass has begun for it
+	later      []plan.Step                 // what comes later by the plan that was calculated last
 	now        time.Time
 }
 
@@ -159,7 +161,7 @@ func (e *Engine) reload(g *group) error {
 	}
 	for _, m := range g.members {
 		if f := byID[m.client.ID]; f != nil {
-			f.worked, f.effective, f.wish, f.problems = m.worked, m.effective, m.wish, m.problems
+			f.worked, f.effective, f.wish, f.problems, f.later = m.worked, m.effective, m.wish, m.problems, m.later
 			f.client.Wakes = m.client.Wakes // whoever asked since the pass began asked for another one
 			*m = *f
 		}

@@ -144,7 +144,7 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) plan.L
 		l.Failed = "provider " + r.Provider + " is not configured"
 		return l
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	ctx, cancel := context.WithTimeout(provider.For(ctx, provider.Caller{Client: m.client.ID, New: !m.client.EverDeployed}), lookTimeout)
 	defer cancel()
 	objects, err := p.Observe(ctx, provider.Query{Kind: r.Ref.Kind, ID: r.ID})
 	switch {

@@ -117,6 +117,9 @@ func (r *lookRun) one(ctx context.Context, s *survey, l state.Looked) error {
 	case err != nil:
 		return err
 	}
+	if err := r.e.noteAccounts(saw); err != nil {
+		return err
+	}
 	if saw.result.Failed == "" {
 		r.out.Seen++
 	}

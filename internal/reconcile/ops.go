@@ -416,6 +416,9 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, now bool, by stri
 	e.at(PointPurged)
 	var texts []string
 	for _, s := range r.Steps {
+		if s.State == apply.StepDone && s.Step.Action == plan.Forget {
+			texts = append(texts, fmt.Sprintf("%s: %s %s at %s taken off the record; %s", m.client.Name, s.Step.Ref.Kind, s.Step.Ref.Name, s.Step.Provider, s.Step.Reason))
+		}
 		if s.State == apply.StepDone && s.Step.Action == plan.Purge {
 			text := "%s: %s %s at %s erased"
 			if g.traits[s.Step.Provider][s.Step.Ref.Kind].Manual {

@@ -194,7 +194,7 @@ func (e *Engine) unfinished(ctx context.Context, g *group) (over bool, d Done, e
 
 // calculate plans the group from what was loaded and looked at.
 func (e *Engine) calculate(g *group) plan.Plan {
-	in := plan.Input{Commit: g.head, Now: g.now, Traits: g.traits, Keep: e.Keep}
+	in := plan.Input{Commit: g.head, Now: g.now, Traits: g.traits, Keep: e.Keep, Soak: e.Soak}
 	in.Clients = make([]plan.ClientInput, 0, len(g.members))
 	for _, m := range g.members {
 		in.Clients = append(in.Clients, m.input())
@@ -206,7 +206,23 @@ func (e *Engine) calculate(g *group) plan.Plan {
 			panic(err)
 		}
 	})
-	return c.Plan()
+	p := c.Plan()
+	g.later(p)
+	return p
+}
+
+// later notes of every member what comes later by its plan.
+func (g *group) later(p plan.Plan) {
+	for _, m := range g.members {
+		m.later = nil
+	}
+	for _, s := range p.Later {
+		for _, m := range g.members {
+			if s.Ref.Client == m.client.ID {
+				m.later = append(m.later, s)
+			}
+		}
+	}
 }
 
 // begin opens the pass: audit records, statuses, used approvals, holds. run is false

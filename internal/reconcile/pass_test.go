@@ -301,16 +301,7 @@ func TestRuleWhatIsDeployed(t *testing.T) {
 	w.restart()
 	w.apply(map[string]string{"clients/a.yaml": client("a", "deployment: {ref: main}")})
 	w.want("a", state.StatusActive)
-	commitOf := func() string {
-		d, _ := v.world.Serves("a.agency.example")
-		o, _ := v.world.Object(d)
-		for _, x := range o.Attributes {
-			if x.Name == "commit" {
-				return x.Text
-			}
-		}
-		return ""
-	}
+	commitOf := func() string { return v.commitOf("a.agency.example") }
 	if got := commitOf(); got != tip {
 		t.Fatalf("deployed %q", got)
 	}
@@ -325,6 +316,51 @@ func TestRuleWhatIsDeployed(t *testing.T) {
 	w.want("a", state.StatusActive)
 	if got := commitOf(); got != tip {
 		t.Errorf("deployed %q, want the new ref's commit", got)
+	}
+}
+
+// commitOf is the commit of what serves a host.
+func (v *vendors) commitOf(host string) string {
+	d, _ := v.world.Serves(host)
+	o, _ := v.world.Object(d)
+	for _, x := range o.Attributes {
+		if x.Name == "commit" {
+			return x.Text
+		}
+	}
+	return ""
+}
+
+// P12: the commit that a pull request showed is what is deployed, though the branch that its
+// manifest names has moved before the merge; another ref that was pushed after the plan means
+// what it does then.
+func TestP12ABranchThatMovedSinceTheReview(t *testing.T) {
+	v, w := newVendors(t)
+	reviewed, moved := strings.Repeat("1", 40), strings.Repeat("2", 40)
+	tip := reviewed
+	w.change = func(e *reconcile.Engine) {
+		e.ResolveRef = func(context.Context, string, string) (string, error) { return tip, nil }
+	}
+	w.restart()
+	w.apply(map[string]string{"clients/keeper.yaml": client("keeper", "deployment: {ref: v1}")})
+	first := map[string]string{"clients/a.yaml": client("a", "deployment: {ref: main}")}
+	p := w.proposed(1, first)
+	if len(p.Sources) != 1 {
+		t.Errorf("kept: %v", p.Sources)
+	}
+	second := map[string]string{"clients/b.yaml": client("b", "deployment: {ref: main}")}
+	q := w.proposed(2, second)
+	tip = moved
+	w.pass(w.merge(p.Head, first)...)
+	w.want("a", state.StatusActive)
+	if got := v.commitOf("a.agency.example"); got != reviewed {
+		t.Errorf("%s is deployed, and %s was reviewed", got, reviewed)
+	}
+	second["clients/b.yaml"] = client("b", "deployment: {ref: next}")
+	w.pass(w.merge(w.repo.branch(second, q.Head), second)...)
+	w.want("b", state.StatusActive)
+	if got := v.commitOf("b.agency.example"); got != moved {
+		t.Errorf("%s is deployed of a ref that nobody reviewed", got)
 	}
 }
 

@@ -108,6 +108,7 @@ var plantedBugs = []planted{
 	{"a removal counts as shown where its file was to change", "reconcile/reviews.go", "planned && changed && got == blob", "planned && changed && (got == blob || blob != \"\")"},
 	{"a conflict is planned again and again", "review/plan.go", "p.Taken, p.Moving, p.Static = nil, nil, nil, \"\", false, true", "p.Taken, p.Static = nil, nil, nil, \"\", true"},
 	{"what conflicts counts as planned", "review/plan.go", "p.Taken, p.Moving, p.Static = nil, nil, nil, \"\", false, true", "p.Taken, p.Moving, p.Static = nil, nil, nil, \"\", false, false"},
+	{"what a merge made by itself counts as planned", "accept/guard.go", "			touched = c.Own\n", "			touched = nil\n"},
 	{"what becomes valid later is not the pull request's that brought it", "accept/review.go", "		if q.Path == path && q.Blob == blob && q.Review != nil {", "		if q.Path == \"\" {"},
 	{"a head that was overtaken is pending for ever", "review/sync.go", "			if ok && now.Head != p.Head && now.Head != now.Planned && !headed(now, latest, false) {", "			if now.Head == \"\" {"},
 	{"a database's password is recorded in plain text", "apply/resolve.go", "		outs[out.Name] = state.SecretValue(ref)", "		outs[out.Name] = state.SecretValue(ref)\n		outs[out.Name+\"Text\"] = state.Lit(out.Secret.Reveal())"},

@@ -114,7 +114,7 @@ func (e *Engine) plan(ctx context.Context, out *Judgement, wishes []manifest.Eff
 	sideBySide(len(prints), func(i int) { prints[i] = plan.StepPrint(p.Steps[i]) })
 	told := report.Printed(p, prints, g.names())
 	out.Fingerprint, out.Changes, out.Problems = told.Fingerprint, told.Changes, append(out.Problems, told.Problems...)
-	out.Shown = bound(p.Steps, prints)
+	out.Shown, out.Sources = bound(p.Steps, prints), g.resolved()
 	return g, nil
 }
 
@@ -251,8 +251,11 @@ func (e *Engine) imagined(ctx context.Context, m *member, w *manifest.Effective,
 		return
 	}
 	m.effective, m.removed, m.client.Removed = *w, false, false
-	if err := e.source(ctx, &m.client, *w); err != nil {
-		m.problems = append(m.problems, plan.Problem{Client: c.ID, Name: c.Name, Text: "the source's repository can't be read: " + err.Error(), Act: "plan again when it can"})
+	switch problem, err := e.source(ctx, m, *w); {
+	case err != nil:
+		m.problems = append(m.problems, plan.Problem{Client: c.ID, Name: c.Name, Text: err.Error(), Act: "plan again when it answers"})
+	case problem != nil:
+		m.problems = append(m.problems, *problem)
 	}
 	all, problems := desired.Resources(e.desiredInput(m.client, *w, m.secrets))
 	m.wish = plan.StillAdopted(all, m.recorded)

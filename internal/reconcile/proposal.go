@@ -32,6 +32,7 @@ type Judgement struct {
 	Preview
 	Clients []state.PullClient // that it changes, by name
 	Shown   []string           // prints of the steps that bear a risk
+	Sources map[string]string  // commits that it would deploy, by what they were resolved from
 	// New is how many new clients it brings, and Room how many more the guard would take after
 	// them in the day; below zero: they are too many. Without new ones Room says nothing.
 	New, Room int

@@ -28,7 +28,7 @@ func (w *world) proposed(number int, files map[string]string) state.Pull {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	p.Planned, p.Clients, p.Shown = p.Head, j.Clients, j.Shown
+	p.Planned, p.Clients, p.Shown, p.Sources = p.Head, j.Clients, j.Shown, j.Sources
 	for _, path := range w.repo.differ(base, p.Head) {
 		p.Files[path] = w.repo.trees[p.Head][path]
 	}

@@ -75,7 +75,7 @@ type orphan struct {
 func onlyData(found []rebuild.Found) bool {
 	for _, f := range found {
 		switch f.Kind {
-		case state.KindDatabase, state.KindAdmin, state.KindMail:
+		case state.KindDatabase, state.KindAdmin, state.KindMail, state.KindPayments:
 		default:
 			return false
 		}

@@ -59,12 +59,13 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 	}
 	in.Shown = map[string]bool{}
 	made, content := map[string]bool{}, map[string]bool{} // commits, and files, that plans were made of
+	var merges []string                                   // of pull requests that were merged as they were planned
 	for _, p := range pulls {
 		planned := !p.Static && p.Planned != ""
 		landed := p.MergeCommit != "" && parents[p.MergeCommit] != nil && p.Planned == p.Head
-		r := accept.Review{Pull: p.Number, Shown: p.Shown, Whole: planned && (brought(p, now) || landed || parents[p.Planned] != nil)}
+		r := accept.Review{Pull: p.Number, Shown: p.Shown, Sources: p.Sources, Whole: planned && (brought(p, now) || landed || parents[p.Planned] != nil)}
 		if planned && landed {
-			made[p.MergeCommit] = true
+			merges = append(merges, p.MergeCommit)
 		}
 		if planned {
 			within(parents, p.Planned, made)
@@ -78,10 +79,16 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 		}
 		in.Reviews = append(in.Reviews, r)
 	}
+	held := maps.Clone(made) // by the heads of plans
+	for _, id := range merges {
+		made[id] = true
+	}
 	for i, c := range in.Commits {
-		// A merge is as good as what it merged; a squash, and what a rebase made, by its files.
+		// A merge is as good as what it merged, but for what it made of that by itself; a squash, and
+		// what a rebase made, by its files.
 		merge := len(c.Parents) == 2 && (made[c.Parents[0]] || made[c.Parents[1]])
-		in.Commits[i].Reviewed = made[c.ID] || merge ||
+		in.Commits[i].Own = slices.DeleteFunc(slices.Clone(c.Own), func(path string) bool { return held[c.ID] || content[path] })
+		in.Commits[i].Reviewed = held[c.ID] || (made[c.ID] || merge) && (c.Paths != nil || len(c.Parents) < 2) ||
 			len(c.Parents) < 2 && c.Paths != nil && !slices.ContainsFunc(c.Paths, func(path string) bool { return !content[path] })
 	}
 	b := branchOf(in.Head, in.Commits, parents)
@@ -94,17 +101,22 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 }
 
 // unseen are the files of what a pull request brought and its plan was not made of: it was
-// pushed after the plan, or never planned.
+// pushed after the plan, or never planned, or a merge made it by itself.
 func unseen(in *accept.Input, own map[string]bool, now map[string]string) []string {
 	files := map[string]bool{}
 	for _, c := range in.Commits {
-		if !own[c.ID] || c.Reviewed || len(c.Parents) > 1 {
+		merge := len(c.Parents) > 1 // it brings files of others, too
+		if !own[c.ID] || c.Reviewed && !merge {
 			continue
 		}
-		if c.Paths == nil { // any of the range
+		touched := c.Paths
+		if merge {
+			touched = c.Own
+		}
+		if c.Paths == nil && !c.Reviewed { // any of the range
 			return slices.Collect(maps.Keys(now))
 		}
-		for _, path := range c.Paths {
+		for _, path := range touched {
 			files[path] = true
 		}
 	}
@@ -167,6 +179,7 @@ func (b branch) own(p state.Pull) map[string]bool {
 	for _, c := range b.side[b.by[tip]] {
 		own[c] = true
 	}
+	own[b.by[tip]], own[p.MergeCommit] = true, true // of a merge only what it made by itself is
 	return own
 }
 

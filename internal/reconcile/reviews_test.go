@@ -125,6 +125,51 @@ func TestP12WhatARangeBrought(t *testing.T) {
 	}
 }
 
+// What a merge made by itself of what it merged, no plan was made of, in whichever file it is:
+// a conflict that somebody settled, a change on the way. It is the pull request's own.
+func TestP12WhatAMergeMadeByItself(t *testing.T) {
+	const mine, other, third = "clients/bakery.yaml", "clients/other.yaml", "clients/third.yaml"
+	pull := state.Pull{Number: 1, Open: true, Head: "h", Planned: "h", Files: map[string]string{mine: "new", other: "new"}, Shown: []string{"print", "~class"}}
+	in := accept.Input{Head: "m", Commits: []accept.Commit{
+		{ID: "h", Paths: []string{mine, other}, Parents: []string{"base"}},
+		{ID: "m", Paths: []string{mine, other, third}, Parents: []string{"base", "h"}, Own: []string{other, third}},
+	}}
+	now := map[string]string{mine: "new", other: "settled", third: "changed"}
+	reviewed(&in, []state.Pull{pull}, now)
+	if got, want := in.Reviews[0].Paths, []string{mine, other, third}; !slices.Equal(got, want) {
+		t.Errorf("its files are %v, want %v", got, want)
+	}
+	if got, want := in.Commits[1].Own, []string{other, third}; !in.Commits[1].Reviewed || !slices.Equal(got, want) {
+		t.Errorf("no plan was made of %v, want %v", got, want)
+	}
+	// A plan that was made of it shows it: a pull request that took in the branch.
+	took := accept.Input{Head: "m", Commits: []accept.Commit{
+		{ID: "h", Paths: []string{mine, other}, Parents: []string{"h0", "base"}, Own: []string{other}},
+		{ID: "m", Paths: []string{mine, other}, Parents: []string{"base", "h"}},
+	}}
+	if reviewed(&took, []state.Pull{pull}, now); !took.Commits[0].Reviewed || len(took.Commits[0].Own) > 0 {
+		t.Errorf("what the plan was made of is its own: %+v", took.Commits[0])
+	}
+	// What was pushed after the plan is its own, also where that took in the branch.
+	pushed := accept.Input{Head: "m", Commits: []accept.Commit{
+		{ID: "h", Paths: []string{mine, other}, Parents: []string{"h0"}},
+		{ID: "h2", Paths: []string{mine, third}, Parents: []string{"h", "base"}, Own: []string{third}},
+		{ID: "m", Paths: []string{mine, other, third}, Parents: []string{"base", "h2"}},
+	}}
+	later := pull
+	later.Head = "h2"
+	reviewed(&pushed, []state.Pull{later}, now)
+	if got, want := pushed.Reviews[0].Paths, []string{mine, other, third}; !slices.Equal(got, want) {
+		t.Errorf("its files are %v, want %v", got, want)
+	}
+	// That it came out as it was planned counts, however that was done.
+	now = map[string]string{mine: "new", other: "new"}
+	in.Commits[1].Own = []string{other}
+	if reviewed(&in, []state.Pull{pull}, now); len(in.Commits[1].Own) > 0 {
+		t.Errorf("no plan was made of %v", in.Commits[1].Own)
+	}
+}
+
 // Which head brought a pull request is noted once, beside what others noted.
 func TestP9AcceptedByIsNoted(t *testing.T) {
 	s := reviewStore(t)

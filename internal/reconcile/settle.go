@@ -3,9 +3,11 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/compassdigital/reconciler/internal/apply"
 	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -31,7 +33,7 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 			})
 			return p, err
 		},
-		func() (plan.Plan, error) { return buildAgain(g, m), nil },
+		func() (plan.Plan, error) { return e.buildAgain(ctx, g, m), nil },
 		func() (plan.Plan, error) { return e.backOut(g, m, keep), nil },
 		func() (plan.Plan, error) { return apply.Failed(m.recorded), nil },
 	} {
@@ -110,7 +112,11 @@ func stillWorks(m *member) string {
 // buildAgain is the plan that makes the release serve again that traffic leads to, by the
 // record, where the host serves what was built last: that is what failed. One that is still
 // being built there goes.
-func buildAgain(g *group, m *member) (p plan.Plan) {
+//
+// A release that failed while it was built in place leaves the one before, or leaves it to
+// be built again, with the environment that was put back: which, a look tells. Who is there
+// still is left alone: to make it anew would take it away first.
+func (e *Engine) buildAgain(ctx context.Context, g *group, m *member) (p plan.Plan) {
 	for _, t := range m.recorded {
 		to, _ := t.Attributes.Get("deployment")
 		if t.Ref.Kind != state.KindTraffic || !t.Real() || to.Ref == nil || m.client.Removed {
@@ -121,18 +127,45 @@ func buildAgain(g *group, m *member) (p plan.Plan) {
 				p.Steps = append(p.Steps, plan.Step{Number: plan.StepDeploy, Action: plan.Delete, Ref: have.Ref, Client: m.client.Name, Provider: have.Provider, Prior: &have,
 					Reason: "put back: " + m.client.RollingBack, Undo: "nothing: this is the undo"})
 			}
-			if have.Ref != *to.Ref || have.Adopted || !have.Overtaken {
+			action := plan.Replace
+			if have.Ref == *to.Ref && !have.Overtaken && e.brokenIn(ctx, g, m, have) {
+				action = plan.Create
+			} else if have.Ref != *to.Ref || have.Adopted || !have.Overtaken {
 				continue
 			}
 			wish := have
-			wish.Overtaken = false
-			made := plan.Step{Number: plan.StepDeploy, Action: plan.Replace, Ref: have.Ref, Client: m.client.Name, Provider: have.Provider, Wish: &wish, Prior: &have,
+			wish.Overtaken, wish.ID = false, ""
+			made := plan.Step{Number: plan.StepDeploy, Action: action, Ref: have.Ref, Client: m.client.Name, Provider: have.Provider, Wish: &wish, Prior: &have,
 				Reason: "put back: " + m.client.RollingBack, Undo: "nothing: this is the undo"}
 			p.Steps = append(p.Steps, made, plan.Step{Number: plan.StepMonitor, Action: plan.Await, Ref: have.Ref, Client: m.client.Name, Provider: have.Provider,
 				Reason: "until it is built", Undo: "nothing: it only waits", Needs: []string{made.Key()}})
 		}
 	}
 	return p
+}
+
+// brokenIn says that another release failed to be built in a release's place, and that this one
+// is not there any more. Where it can't be seen nothing is done: the next look at the
+// world tells.
+func (e *Engine) brokenIn(ctx context.Context, g *group, m *member, have state.Resource) bool {
+	t := g.traits[have.Provider][have.Ref.Kind]
+	if have.Adopted || have.Found || !have.Real() || have.Phase != "" || t.Promotable || t.Manual {
+		return false
+	}
+	broken := slices.ContainsFunc(m.recorded, func(o state.Resource) bool {
+		return plan.SameHost(have, o) && o.Real() && o.Phase == string(provider.Failed)
+	})
+	if !broken {
+		return false
+	}
+	p, ok := e.Runner.Provider(have.Provider, have.Ref.Kind)
+	if !ok {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	found, err := p.Observe(ctx, provider.Query{Kind: have.Ref.Kind, ID: have.ID})
+	return err == nil && len(found) == 0
 }
 
 // backOut is the plan that removes what this run created, in reverse. The database is

@@ -24,11 +24,13 @@ type shownWish struct {
 	secrets                          []string
 }
 
-// shownRecord is good while no pass worked on the client.
+// shownRecord is good while no pass worked on the client, and no look saw its account for
+// payments otherwise.
 type shownRecord struct {
 	deployment string
 	updated    int64
 	providers  []string
+	payments   *Payments // never changed
 }
 
 // wishShown returns what people are shown of a client's wish, as far as its manifest
@@ -48,23 +50,24 @@ func (s *shown) wishShown(c state.Client, rules *accept.Resolver) shownWish {
 	return *w
 }
 
-// providersShown returns who keeps something of a client, sorted.
-func (s *shown) providersShown(tx store.Tx, c state.Client) ([]string, error) {
+// recordShown returns who keeps something of a client, sorted, and how far its account for
+// payments is.
+func (s *shown) recordShown(tx store.Tx, c state.Client) (shownRecord, error) {
 	r := &s.record
 	// Only passes and purges change what is on record; a settled client that is active
 	// has neither under way, and each leaves another deployment or time.
 	quiet := c.Settled && c.Status == state.StatusActive
 	if quiet && r.providers != nil && r.deployment == c.Deployment && r.updated == c.UpdatedAt.UnixNano() {
-		return r.providers, nil
+		return *r, nil
 	}
 	have, err := store.Resources(tx, c.ID)
 	if err != nil {
-		return nil, err
+		return shownRecord{}, err
 	}
-	out := providersOf(have)
+	out := shownRecord{c.Deployment, c.UpdatedAt.UnixNano(), providersOf(have), paymentsOf(have)}
 	*r = shownRecord{}
 	if quiet {
-		*r = shownRecord{c.Deployment, c.UpdatedAt.UnixNano(), out}
+		*r = out
 	}
 	return out, nil
 }

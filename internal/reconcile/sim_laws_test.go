@@ -107,6 +107,7 @@ func (s *story) askedFor(c memory.Call) {
 				s.broken("P5: the removal of %s waits, and it is carried out: %s; %+v", client.ID, c, t)
 			}
 		}
+	case s.goneThen(client.ID, c.ID):
 	case o.Kind == state.KindRecord && client.RollingBack == "" && client.Name != "f" && s.stillSaid(client, o):
 		s.broken("P5: %s lives and wishes it, and its record is deleted: %s", client.ID, c)
 	case o.Kind == state.KindSite && client.EverDeployed && client.RollingBack == "" && client.Name != "f":
@@ -114,6 +115,25 @@ func (s *story) askedFor(c memory.Call) {
 			s.broken("P5: %s lives, and its site is deleted: %s", client.ID, c)
 		}
 	}
+}
+
+// begins notes whether a step's client is removed as the step begins.
+func (s *story) begins(step plan.Step) {
+	gone := s.client(step.Ref.Client).Removed
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	if s.gone != nil {
+		s.gone[step.Ref] = gone
+	}
+}
+
+// goneThen says that what is deleted is deleted by a step that began when its client was
+// removed, though it is back by now: "the newest commit wins, at the border of a step".
+func (s *story) goneThen(client state.ClientID, id string) bool {
+	all := s.resources(client)
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	return slices.ContainsFunc(all, func(r state.Resource) bool { return r.ID == id && s.gone[r.Ref] })
 }
 
 // stillSaid says that the client's manifest asks for the MX or TXT record as it is.

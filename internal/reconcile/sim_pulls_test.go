@@ -3,6 +3,9 @@ package reconcile_test
 import (
 	"fmt"
 	"hash/fnv"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/forge"
@@ -196,11 +199,17 @@ func (s *story) add(c *change, before, tree manifests, id string) {
 // takeIn merges the branch into a pull request.
 func (s *story) takeIn(c *change) {
 	tree, clash := mergeOf(s.trees[c.at], s.trees[s.newest()], c.tree())
-	if clash || c.at == s.newest() {
+	own := s.atTheMerge(c, &tree, clash)
+	if clash && len(own) == 0 || c.at == s.newest() {
 		return
 	}
 	s.say("pull request %d takes in %s", c.number, s.newest()[36:])
-	id := s.repo.branch(s.changes(c.tree(), tree), c.head(), s.newest())
+	files := s.changes(c.tree(), tree)
+	id := s.repo.branch(files, c.head(), s.newest())
+	if s.repo.own[id] = own; len(own) > 0 {
+		s.say("    somebody made %v of it by hand", own)
+		s.sayFiles(files)
+	}
 	c.at = s.newest()
 	// What a rebase would make of it is one commit.
 	c.commits, c.trees, c.since = nil, nil, nil
@@ -228,6 +237,10 @@ func (s *story) beforeMerge(c *change) {
 func (s *story) merge(c *change) {
 	how := s.one([]string{"merge", "merge", "squash", "rebase"}, "how")
 	tree, clash := mergeOf(s.trees[c.at], s.trees[s.newest()], c.tree())
+	own := s.atTheMerge(c, &tree, clash)
+	if len(own) > 0 {
+		how, clash = "merge", false
+	}
 	if clash {
 		s.say("pull request %d conflicts", c.number)
 		if s.odds(2, "given up") {
@@ -240,6 +253,9 @@ func (s *story) merge(c *change) {
 	case "merge":
 		s.tree = tree
 		s.land(false, c, c.head())
+		if s.repo.own[s.newest()] = own; len(own) > 0 {
+			s.say("    somebody made %v of it by hand", own)
+		}
 	case "squash":
 		s.tree = tree
 		s.land(false, c)
@@ -257,6 +273,42 @@ func (s *story) merge(c *change) {
 	}
 	c.landed = c.head()
 	c.state.Open, c.state.Merged, c.state.MergeCommit, c.state.UpdatedAt = false, true, s.newest(), s.world.clock.Now()
+}
+
+// atTheMerge is what somebody who merges on his own machine changes on the way, in some of the
+// merges: a file that conflicts is as it was on the branch, else a client has another colour,
+// be it one that the pull request is about. What was drawn so far decides, so that no run draws
+// more for it.
+func (s *story) atTheMerge(c *change, tree *manifests, clash bool) (own []string) {
+	h := fnv.New32a()
+	_, _ = fmt.Fprint(h, "at the merge", c.number, c.head(), s.newest(), s.draws.made[0])
+	if h.Sum32()%6 > 0 {
+		return nil
+	}
+	mine := s.changes(s.trees[c.at], c.tree())
+	if clash {
+		theirs := s.changes(s.trees[c.at], s.trees[s.newest()])
+		for _, p := range slices.Sorted(maps.Keys(mine)) {
+			if text, both := theirs[p]; both && text != mine[p] {
+				own = append(own, p)
+			}
+		}
+		return own
+	}
+	paths := slices.Sorted(maps.Keys(mine))
+	if h.Sum32()%12 == 0 {
+		paths = slices.Sorted(maps.Keys(tree.files()))
+	}
+	for _, p := range paths {
+		name := strings.TrimSuffix(strings.TrimPrefix(p, "clients/"), ".yaml")
+		if x, there := tree.specs[name]; there {
+			x.colour = fleetColours[(slices.Index(fleetColours, x.colour)+1)%len(fleetColours)]
+			*tree = tree.clone()
+			tree.specs[name] = x
+			return []string{p}
+		}
+	}
+	return nil
 }
 
 // mergeAndPoll is the shortest way from a button to a pass.

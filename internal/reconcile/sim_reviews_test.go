@@ -227,6 +227,9 @@ func (s *story) rangeOf(from, head string) *landed {
 				}
 				planned = planned || r.asSeen[c.number]
 			}
+			if slices.Contains(s.repo.own[s.heads[i]], p) { // no plan is of what somebody made of it at the merge
+				planned = false
+			}
 			r.bad[p] = r.bad[p] || !planned
 		}
 	}

@@ -55,6 +55,7 @@ var onceRed = []struct {
 	{1085587, "a removal waited for the date that its wish had waited for"},
 	{1137090, "who came back under the name that it still had was asked whose database it is, and went"},
 	{1138884, "what a plan showed of a file that was refused then did not count as shown of it"},
+	{1278, "what somebody made of it at the merge counted as what the plan showed"},
 	{1020416, "a person purged what a schedule had been told to ask for later"},
 }
 
@@ -65,6 +66,7 @@ var onceRedHostile = []struct {
 }{
 	{1021407, "the address record of a name that an adopted site did not have was taken over with it"},
 	{1028584, "a name that was held was taken from the site that it led to, as another one was to have it before"},
+	{3047945, "a step that began before its client came back counted as one of the client's that is back"},
 	{1033860, "a name went at its date without asking who waits for it, as a newer head was held as a whole"},
 }
 

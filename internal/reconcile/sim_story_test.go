@@ -29,6 +29,9 @@ import (
 // The others do one after the other, and are faster.
 const simParallel = 3
 
+// simSoak is how long a replaced side serves on.
+const simSoak = 10 * time.Minute
+
 // story is one random run: an engine on a real store, vendors that misbehave, people
 // that commit, approve and meddle, a process that dies. The laws are checked after every
 // event, against what the vendors really have.
@@ -86,6 +89,7 @@ type story struct {
 	unmade    map[string]bool         // losses by name: whether nothing of the client was made then
 	still     map[state.ClientID]bool // who is paused in the pass that runs
 	overtaken map[state.ClientID]bool // who got a newer wish while its pass runs
+	gone      map[state.Ref]bool      // steps of the passes that run, by what they are about, that began when their client was removed
 	meddled   map[state.ClientID]bool // of whom a person changed something at a vendor
 	pulls     proposals
 	died      bool                    // and what is looked at now is what it left
@@ -263,6 +267,7 @@ func (s *story) start(t *testing.T) {
 			if mailed {
 				e.Mail = "resend"
 			}
+			e.Soak = simSoak
 			e.Repo = remote{w.repo, s.chaos}
 			s.reviewWith(e)
 			e.Underway, e.Redact = work, known.Redact
@@ -270,6 +275,7 @@ func (s *story) start(t *testing.T) {
 			e.Runner.Emit = func(ev apply.Event) {
 				if ev.State == "running" {
 					s.newestWins(ev.Step)
+					s.begins(ev.Step)
 					s.shownBefore(ev.Step)
 					s.turns.yield("step " + ev.Step.Key())
 				}
@@ -290,7 +296,10 @@ func (s *story) start(t *testing.T) {
 			o := memory.Options{Name: name, World: s.vendors.world, Kinds: memory.Change(kinds, unkind[name]), Fault: s.chaos.hook, Sleep: c.Sleep, Build: s.chaos.build, LateDeletes: late}
 			if name == "ploi" {
 				o.Address = addresses[name]
-				o.Kinds = memory.Change(o.Kinds, func(k state.Kind, t *provider.Traits) { t.Promotable = t.Promotable && !s.inPlace })
+				o.Kinds = memory.Change(o.Kinds, func(k state.Kind, t *provider.Traits) {
+					t.Promotable = t.Promotable && !s.inPlace
+					t.AfterDNS = k == state.KindDomain
+				})
 			}
 			if hidden {
 				o.WriteOnly = map[state.Kind][]string{state.KindEnvironment: {"env.*"}, state.KindAdmin: {"password"}}
@@ -1092,7 +1101,7 @@ func (s *story) passOne(id state.ClientID) { s.passAll([]state.ClientID{id}, nil
 // passAll passes clients of different groups at once, as the daemon's workers do, while
 // something else happens.
 func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
-	s.froze, s.still, s.overtaken = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
+	s.froze, s.still, s.overtaken, s.gone = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[state.Ref]bool{}
 	defer func() { s.froze, s.still, s.overtaken = nil, nil, map[state.ClientID]bool{} }()
 	for _, id := range ids {
 		for _, other := range s.engine.Group(id) {

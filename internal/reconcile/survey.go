@@ -165,7 +165,7 @@ func (s *survey) look(ctx context.Context, id state.ClientID, at time.Time) (*se
 				continue
 			}
 			if o, listed := l.objects[string(r.Ref.Kind)+"/"+r.ID]; listed && len(s.e.findings(r, values[r.Ref], o)) == 0 {
-				out.result.Looked[r.Ref] = true
+				out.result.Looked[r.Ref], out.objects[r.Ref] = true, o
 				continue
 			}
 		}
@@ -227,6 +227,8 @@ func (s *survey) single(ctx context.Context, out *seen, r state.Resource, values
 // reason), of the releases only the one that serves, nothing that is still being made.
 func inLooks(r state.Resource, all []state.Resource) bool {
 	switch {
+	case r.Ref.Kind == state.KindPayments:
+		return r.Real() // how far its owner is, is what a look is for
 	case !r.Real() || r.Phase != "" || r.Ref.Kind == state.KindMail || r.Ref.Kind == state.KindAdmin:
 		return false
 	case r.Ref.Kind != state.KindDeployment:

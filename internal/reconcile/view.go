@@ -36,13 +36,17 @@ type Row struct {
 	LastLook        time.Time `json:"lastLook,omitzero"` // at the providers, by schedule, at all that is on record
 	Uptime          float64   `json:"uptime"`            // share of good probes, 0 to 1
 	PullRequest     string    `json:"pullRequest"`
+	Payments        *Payments `json:"payments,omitempty"` // nil: it takes none
 
 	Advice []Part `json:"-"` // Next, taken apart
 }
 
-// Why is why a client is as it is; of one that is well what somebody changed outside.
+// Why is why a client is as it is; of one that is well what somebody changed outside, else
+// what its account for payments wants of its owner.
 func (r Row) Why() string {
 	switch n := len(r.Drift); {
+	case r.Because == "" && n == 0:
+		return r.Payments.needs()
 	case r.Because != "" || n == 0:
 		return r.Because
 	case n == 1:
@@ -119,11 +123,11 @@ func (e *Engine) Overview() (Overview, error) {
 				s = &shown{}
 			}
 			kept[c.ID] = s
-			providers, err := s.providersShown(tx, c)
+			record, err := s.recordShown(tx, c)
 			if err != nil {
 				return err
 			}
-			out.Clients = append(out.Clients, e.rowOf(c, looked[c.ID], slices.Clone(providers), s.wishShown(c, wishes), held[c.ID]))
+			out.Clients = append(out.Clients, e.rowOf(c, looked[c.ID], record, s.wishShown(c, wishes), held[c.ID]))
 		}
 		e.shown = kept
 		if base != nil {
@@ -188,9 +192,9 @@ func hasRow(rows []Row, name string) bool {
 
 // rowOf shows what the manifest says in its own words; what needs the effective
 // values comes from them.
-func (e *Engine) rowOf(c state.Client, looked state.Looked, providers []string, wish shownWish, holds []string) Row {
+func (e *Engine) rowOf(c state.Client, looked state.Looked, record shownRecord, wish shownWish, holds []string) Row {
 	r := Row{ID: string(c.ID), Name: c.Name, Status: string(c.Status), Health: string(c.Health), URL: c.URL, Commit: c.Commit, Deployment: c.Deployment, Because: c.Because, Next: c.Next,
-		Drift: []string{}, LastLook: looked.At, AdminURL: c.AdminURL, Providers: providers, Domain: wish.host, Plan: wish.plan, Template: wish.template, LastDeployedAt: c.DeployedAt, LastHealthCheck: c.HealthAt}
+		Drift: []string{}, LastLook: looked.At, AdminURL: c.AdminURL, Providers: slices.Clone(record.providers), Payments: record.payments, Domain: wish.host, Plan: wish.plan, Template: wish.template, LastDeployedAt: c.DeployedAt, LastHealthCheck: c.HealthAt}
 	if e.Here != nil {
 		r.URL, r.AdminURL = e.Here(r.URL), e.Here(r.AdminURL)
 	}
@@ -270,7 +274,7 @@ func (e *Engine) Detail(name string) (Detail, error) {
 			d.DriftRows = append(d.DriftRows, r)
 		}
 		d.LookFailed = looked.Failed
-		d.Row = e.rowOf(c, looked, providersOf(d.Resources), s.wishShown(c, wishes), holdsOf(holds)[c.ID])
+		d.Row = e.rowOf(c, looked, shownRecord{providers: providersOf(d.Resources), payments: paymentsOf(d.Resources)}, s.wishShown(c, wishes), holdsOf(holds)[c.ID])
 		if d.Tombstones, err = store.Tombstones(tx, c.ID); err != nil {
 			return err
 		}

@@ -118,6 +118,9 @@ func (w witness) unmarked(ctx context.Context, mark provider.Mark, wish []state.
 			continue
 		}
 		asked := provider.Wish{Ref: res.Ref, Name: provider.ObjectName(mark, res.Ref), Mark: mark, Inputs: inputs(res, known)}
+		if len(asked.Inputs) != len(res.Attributes) {
+			continue // not all of the wish is known: nothing could be told to be it
+		}
 		looking, cancel := context.WithTimeout(ctx, lookTimeout)
 		found, err := r.Observe(looking, provider.Query{Kind: res.Ref.Kind, Name: asked.Name, Wish: &asked})
 		cancel()
@@ -126,7 +129,7 @@ func (w witness) unmarked(ctx context.Context, mark provider.Mark, wish []state.
 		}
 		var fit []provider.Object
 		for _, o := range found {
-			if o.Mark.IsZero() && len(asked.Inputs) == len(res.Attributes) && fits(asked, o, t) {
+			if o.Mark.IsZero() && fits(asked, o, t) {
 				fit = append(fit, o)
 			}
 		}

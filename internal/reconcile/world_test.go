@@ -39,6 +39,7 @@ type repository struct {
 	rewritten bool
 	cuts      map[string]bool // heads that don't descend from those before
 	parents   map[string][]string
+	own       map[string][]string // of merges: the files that Git would have made otherwise
 }
 
 // cut says that a head rewrites the history before it.
@@ -70,7 +71,7 @@ func (r *repository) descends(from, head string) bool {
 }
 
 func newRepository() *repository {
-	return &repository{trees: map[string]map[string]string{}, blobs: map[string]string{}, parents: map[string][]string{}}
+	return &repository{trees: map[string]map[string]string{}, blobs: map[string]string{}, parents: map[string][]string{}, own: map[string][]string{}}
 }
 
 func blobOf(text string) string {
@@ -151,7 +152,7 @@ func (r *repository) history(from, head string) []accept.Commit {
 				paths[path] = true
 			}
 		}
-		c := accept.Commit{ID: id, Parents: r.parents[id]}
+		c := accept.Commit{ID: id, Parents: r.parents[id], Own: r.own[id]}
 		if from != "" {
 			c.Paths = append([]string{}, slices.Sorted(maps.Keys(paths))...)
 		}

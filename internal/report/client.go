@@ -256,6 +256,8 @@ func (c Client) onRecord(o Options) string {
 				note = "kept until " + moment(r.PurgeAfter)
 			case r.Ref.Kind == state.KindAdmin:
 				note = "kept with its database"
+			case r.Ref.Kind == state.KindPayments:
+				note = "out of use; it is its owner's"
 			}
 		}
 		rows = append(rows, []string{string(r.Ref.Kind), r.Ref.Name, r.Provider, orDash(r.ID), note})

@@ -150,6 +150,9 @@ func leftOver(d state.Deployment) bool {
 }
 
 func keptSentence(r state.Resource) sentence {
+	if r.Ref.Kind == state.KindPayments {
+		return sentence{false, []span{say("Its payments account stays at "), quote(r.Provider), say(" as it is: it is its owner's; close it there if it should go.")}}
+	}
 	word := kindWord(string(r.Ref.Kind) + "/")
 	if r.PurgeAfter.IsZero() {
 		return sentence{false, []span{say("Its " + word + " stays for ever.")}}

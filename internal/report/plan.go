@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"sort"
 	"time"
 
@@ -48,9 +49,12 @@ func Printed(p plan.Plan, of []string, names map[state.ClientID]string) Plan {
 	whole, prints := plan.Fingerprints(p, of)
 	out := Plan{Commit: p.Commit, Fingerprint: whole, Changes: []Change{}, Problems: []Problem{}, LookedAt: p.LookedAt}
 	at := map[state.ClientID]int{}
-	for _, s := range p.Steps {
+	for n, s := range slices.Concat(p.Steps, p.Later) {
 		id := s.Ref.Client
 		i, ok := at[id]
+		if !ok && n >= len(p.Steps) {
+			continue // it waits for its time, and nothing of this plan is about its client
+		}
 		if !ok {
 			i = len(out.Changes)
 			at[id] = i
@@ -125,6 +129,10 @@ func sign(action string) string {
 		return "+"
 	case plan.Update:
 		return "~"
+	case plan.Secure:
+		return "§"
+	case plan.Refresh:
+		return "↻"
 	case plan.Move:
 		return ">"
 	case plan.Replace:

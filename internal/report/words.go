@@ -97,7 +97,11 @@ func consequences(c Change, at setting) []sentence {
 		add(false, quote(c.Client), say(" goes live "+at.when+"."))
 	}
 	for _, s := range f.returned[:min(maxTold, len(f.returned))] {
-		add(false, say("Its "+kindWord(s.Ref)+" returns with its data."))
+		with := " with its data."
+		if kindOf(s.Ref) == state.KindPayments {
+			with = " to use."
+		}
+		add(false, say("Its "+kindWord(s.Ref)+" returns"+with))
 	}
 	if !f.offline {
 		for i, s := range f.stops {
@@ -109,6 +113,10 @@ func consequences(c Change, at setting) []sentence {
 		}
 	}
 	for _, s := range f.retained[:min(maxTold, len(f.retained))] {
+		if kindOf(s.Ref) == state.KindPayments {
+			add(false, say("Its payments account stays as it is: it is its owner's."))
+			continue
+		}
 		what := "Its " + kindWord(s.Ref)
 		if !f.offline {
 			what += " goes out of use and"
@@ -219,6 +227,8 @@ func kindWord(ref string) string {
 	switch k := kindOf(ref); k {
 	case state.KindDatabase, state.KindSite, state.KindEnvironment, state.KindDeployment, state.KindAdmin, state.KindTraffic, state.KindDomain, state.KindRecord, state.KindMail:
 		return string(k)
+	case state.KindPayments:
+		return "payments account"
 	}
 	return "data"
 }

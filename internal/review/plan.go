@@ -225,7 +225,7 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 	p.Static = p.Fork && p.Asked != p.Head
 	p.Files = filesOf(m)
 	if len(m.Conflicts) > 0 {
-		p.Clients, p.Shown, p.Waits, p.Taken, p.Moving, p.Static, p.New = nil, nil, nil, "", false, true, 0 // nothing was shown
+		p.Clients, p.Shown, p.Sources, p.Waits, p.Taken, p.Moving, p.Static, p.New = nil, nil, nil, nil, "", false, true, 0 // nothing was shown
 		for path := range p.Files {
 			p.Files[path] = state.Unmerged // nobody made this of them
 		}
@@ -238,7 +238,7 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 	if err != nil {
 		return err
 	}
-	p.Clients, p.Shown, p.Waits, p.New, p.Room = j.Clients, j.Shown, nil, j.New, j.Room
+	p.Clients, p.Shown, p.Sources, p.Waits, p.New, p.Room = j.Clients, j.Shown, j.Sources, nil, j.New, j.Room
 	for _, h := range j.Waits {
 		if h.Approvable {
 			p.Waits = append(p.Waits, h.Fingerprint)
@@ -459,7 +459,7 @@ func (r *Reviewer) ended(p state.Pull, among *openPulls) error {
 	before := p
 	p.Wanted = false
 	if !p.Merged { // nobody asks for it any more
-		p.Files, p.Clients, p.Shown, p.Waits, p.Taken, p.Others = nil, nil, nil, nil, "", ""
+		p.Files, p.Clients, p.Shown, p.Sources, p.Waits, p.Taken, p.Others = nil, nil, nil, nil, nil, "", ""
 	}
 	return r.tell(p, before, v, headed(p, among.all, false))
 }

@@ -118,7 +118,7 @@ func (r *Reviewer) keep(changed, known []state.Pull) error {
 		if age > keepPulls {
 			old = append(old, p.Number)
 		} else if age > keepFiles && len(p.Files)+len(p.Shown) > 0 && (!p.Merged || len(p.Accepted) > 0) { // else the head that brings it is still to come
-			p.Files, p.Shown = nil, nil
+			p.Files, p.Shown, p.Sources = nil, nil, nil
 			changed = append(changed, p)
 		}
 	}

@@ -10,6 +10,9 @@
 // FetchRef brings a commit that one of them names, Merge says what merging it would
 // make of the area, without a work tree and without asking the repository.
 //
+// Apart from all that, a Resolver says which commits branches and tags of other repositories
+// name: those that manifests deploy.
+//
 // It promises: what cannot be read is an error, never an absence; content is what its
 // id says, or an error; a token goes to the repository's own host as basic
 // authentication and is in no URL, file or error, and so does what a URL's userinfo
@@ -64,6 +67,14 @@
 //
 // A merge is worked out for each file of the folders that differ, by line where both
 // sides changed it (mergeLines). It would rather find a conflict than guess.
+//
+// A Resolver keeps no mirror: it reads a list of names line by line, keeps branches and tags,
+// and lets one answer serve for answerTime, so that a fleet is one question. A failure, and a
+// name that was missing, is believed for failTime only: whoever mended it is not kept waiting.
+// An old answer never stands in for a new one. It speaks https alone, since a manifest can say
+// nothing else, and dials through what it is given: its addresses come from manifests. A name
+// that is a branch and a tag of two commits is refused; git, hosts and vendors don't agree on
+// which it is.
 //
 // A token is sent over plain http too, when the URL says http: use https but on loopback.
 package source

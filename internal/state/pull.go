@@ -48,6 +48,9 @@ type Pull struct {
 	// head. Static: the head was only checked, no plan was shown.
 	Shown  []string `json:"shown,omitempty"`
 	Static bool     `json:"static,omitempty"`
+	// Sources are the commits that the plan was made of, by what they were resolved from
+	// (Client.SourceSpec).
+	Sources map[string]string `json:"sources,omitempty"`
 
 	// New is how many new clients it brings, and Room how many more the guard would take in the
 	// day after them; below zero: they are too many.
@@ -80,6 +83,9 @@ type PullClient struct {
 type Review struct {
 	Pulls []int    `json:"pulls"`
 	Shown []string `json:"shown,omitempty"` // prints of steps
+	// Sources are the commits that were shown, by what they were resolved from: a branch that
+	// moves between a review and the merge is no change.
+	Sources map[string]string `json:"sources,omitempty"`
 	// Partial: not all that was merged was merged as it was planned. It stays so until the
 	// wish is done, whatever is pushed meanwhile.
 	Partial bool `json:"partial,omitempty"`

@@ -27,6 +27,10 @@ const (
 	KindDomain      Kind = "domain"      // a host name bound to a site; Ref.Name is "host@site"
 	KindRecord      Kind = "record"      // a DNS record; Ref.Name is "TYPE name" (+ " #n" for further ones of a set)
 	KindMail        Kind = "mail"        // a message that is sent once
+	// KindPayments is the client's own account for taking money. Whoever takes the money owns
+	// it: it is never erased and never replaced, a person finishes it in their own time, and
+	// no step waits for that.
+	KindPayments Kind = "payments"
 )
 
 // Ref names a resource: whose, what, which.
@@ -180,7 +184,7 @@ type Resource struct {
 	Found      bool             `json:"found,omitempty"`      // an equal unmarked object that was there: used, never changed, never deleted
 	Adopted    bool             `json:"adopted,omitempty"`    // named in `adopt:`, or existing on a site that is: may change, is never deleted, never purged by schedule
 	Generation int              `json:"generation,omitempty"` // of the client when it was made: part of its Mark
-	Phase      string           `json:"phase,omitempty"`      // "" ready | progressing | failed | manual | adopting
+	Phase      string           `json:"phase,omitempty"`      // "" ready | progressing | failed | manual | unfinished | unreached | adopting
 	Message    string           `json:"message,omitempty"`    // why failed, what to do for manual
 	Run        string           `json:"run,omitempty"`        // the pass that created it
 	Site       string           `json:"site,omitempty"`       // ID of the site that it referred to when it was written; "": of none, or not known

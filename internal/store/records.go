@@ -502,6 +502,33 @@ func PutSecretOwner(tx Tx, name string, id state.ClientID) error {
 	return put(tx, bucketMeta, secretOwnerPrefix+name, secretOwner{name, id})
 }
 
+// OutdatedSecrets returns the versions that a newer one followed before a moment.
+func OutdatedSecrets(tx Tx, before time.Time) ([]state.SecretRef, error) {
+	var out []state.SecretRef
+	var last state.SecretRef
+	err := tx.Each(bucketSecrets, "", func(_ string, decode func(any) error) error {
+		var s SecretRecord
+		if err := decode(&s); err != nil {
+			return fmt.Errorf("read secrets: %w", err)
+		}
+		if s.Ref.Scope == last.Scope && s.Ref.Name == last.Name && s.At.Before(before) { // versions are in order
+			out = append(out, last)
+		}
+		last = s.Ref
+		return nil
+	})
+	return out, err
+}
+
+// DeleteSecretVersion removes one version of a secret that has a newer one.
+func DeleteSecretVersion(tx Tx, ref state.SecretRef) error {
+	newest, ok, err := Secret(tx, ref.Scope, ref.Name, 0)
+	if err != nil || !ok || newest.Ref.Version <= ref.Version {
+		return err
+	}
+	return tx.Delete(bucketSecrets, secretPrefix(ref.Scope, ref.Name)+seqKey(uint64(ref.Version)))
+}
+
 // DeleteSecret removes every version of a secret.
 func DeleteSecret(tx Tx, scope, name string) error {
 	var keys []string

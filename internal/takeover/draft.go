@@ -87,7 +87,7 @@ func draftOf(m Match, o Options) Draft {
 	}
 	d.spare("admin", "{email: "+scalarYAML(e.AdminEmail)+"}", e.AdminEmail != "")
 	if e.Account != "" {
-		d.comment("payments: the export names account " + clip(e.Account) + " for payments; once a provider for payments is configured: adopt.payments.account")
+		d.comment("payments: the export names account " + clip(e.Account) + ": `payments: {enabled: true}` and account in `adopt.payments` take it over, where providers.stripe is configured")
 	}
 	d.spare("notes", e.Notes, e.Notes != "")
 	d.adopt(m)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/report"
 )
 
 const (
@@ -107,7 +108,12 @@ func (s *server) json(w http.ResponseWriter, v any, err error) {
 
 // wrong is what to say of an error. One of ours is logged, and not told.
 func (s *server) wrong(err error) (status int, title string) {
+	var unable Unable
 	switch {
+	case errors.As(err, &unable):
+		return http.StatusServiceUnavailable, report.Line(unable.Error())
+	case errors.Is(err, reconcile.ErrRefused):
+		return http.StatusNotFound, err.Error()
 	case errors.Is(err, errBadQuery):
 		return http.StatusBadRequest, err.Error()
 	case errors.Is(err, errNothingHere), errors.Is(err, reconcile.ErrNoClient), errors.Is(err, reconcile.ErrNoDeployment),

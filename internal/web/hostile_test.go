@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/report"
+	"github.com/compassdigital/reconciler/internal/state"
 )
 
 // hostile are texts that try to be more than text.
@@ -69,10 +71,14 @@ func pagesOf(t *testing.T, s string) map[string]string {
 	out := map[string]string{}
 	h := handler(t, Options{Read: k, Mail: func() ([]Message, error) {
 		return []Message{{At: someday(1), To: s, Subject: s, Text: s}}, nil
-	}, Site: func(string) string { return "/sites/demoshop/" }})
+	}, Site: func(string) string { return "/sites/demoshop/" }, Onboard: func(context.Context, string) (state.Secret, error) { return state.Secret{}, Unable(s) }})
 	for _, path := range []string{"/", "/clients/demoshop", "/mail/"} {
 		out[path] = get(t, h, path)
 	}
+	r := request("GET", "/clients/demoshop/payments")
+	out["a way that can't be made"] = do(h, r).Body.String()
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	out["from elsewhere"] = do(h, r).Body.String()
 	return out
 }
 

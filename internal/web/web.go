@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"errors"
 	"html/template"
@@ -43,6 +44,9 @@ type Options struct {
 	PublicURL string                   // address at which people find the pages, beside loopback ones; or ""
 	Site      func(name string) string // path at which a site is shown, too; nil: it isn't
 	Metrics   http.Handler             // answers a scrape; nil: there are none
+	// Onboard makes the address at which the owner of a client's account for payments goes on
+	// at its keeper, a fresh one each time. Its errors are those of Read, or an Unable.
+	Onboard func(ctx context.Context, name string) (state.Secret, error) // nil: nobody takes payments
 }
 
 const (
@@ -85,6 +89,9 @@ func Handler(o Options) (http.Handler, error) {
 	s.reviews(mux)
 	mux.HandleFunc("GET /mail/{$}", s.mail)
 	mux.HandleFunc("GET /clients/{name}", s.clientPage)
+	if s.Onboard != nil {
+		mux.HandleFunc("GET /clients/{name}/payments", s.payments)
+	}
 	mux.HandleFunc("GET /style.css", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
 		_, _ = w.Write(s.style)
@@ -187,6 +194,7 @@ type clientPage struct {
 	reconcile.Detail
 	Said   row
 	Passes []state.Deployment
+	Way    bool // there is a way to the keeper of its account for payments
 }
 
 func (s *server) clientPage(w http.ResponseWriter, r *http.Request) {
@@ -209,8 +217,8 @@ func (s *server) clientPage(w http.ResponseWriter, r *http.Request) {
 		problems = append(problems, *d.Problem)
 	}
 	row := d.Row
-	row.Drift = nil // it has a table of its own
-	s.page(w, "client.html", clientPage{d, said(row, problems, "see below"), passes}, err)
+	row.Drift, row.Payments = nil, nil // they have a place of their own
+	s.page(w, "client.html", clientPage{d, said(row, problems, "see below"), passes, s.Onboard != nil}, err)
 }
 
 func (s *server) mail(w http.ResponseWriter, _ *http.Request) {

@@ -65,6 +65,14 @@ var (
 	_ provider.Purger   = (*Provider)(nil)
 )
 
+// CheckZoneID says what is wrong with a zone's id; "" is none.
+func CheckZoneID(id string) error {
+	if id != "" && !idShape.MatchString(id) {
+		return fmt.Errorf("providers.cloudflare.zoneID is not a zone's id: it has up to 32 letters and digits, and stands on the zone's page")
+	}
+	return nil
+}
+
 // New returns a provider. It makes no call.
 func New(o Options) (*Provider, error) {
 	if o.Now == nil {
@@ -80,8 +88,8 @@ func New(o Options) (*Provider, error) {
 	if at, err := url.Parse(o.URL); err != nil || at.Host == "" || at.Scheme != "https" && at.Scheme != "http" {
 		return nil, fmt.Errorf("providers.cloudflare.apiURL is not an address")
 	}
-	if o.ZoneID != "" && !idShape.MatchString(o.ZoneID) {
-		return nil, fmt.Errorf("providers.cloudflare.zoneID is not a zone's id: it has up to 32 letters and digits, and stands on the zone's page")
+	if err := CheckZoneID(o.ZoneID); err != nil {
+		return nil, err
 	}
 	if o.Token.Empty() {
 		return nil, fmt.Errorf("providers.cloudflare.apiToken is missing")
@@ -114,7 +122,7 @@ func (p *Provider) Name() string { return Name }
 // Traits implements provider.Provider. A name bears several records of most types.
 func (p *Provider) Traits() map[state.Kind]provider.Traits {
 	return map[state.Kind]provider.Traits{state.KindRecord: {
-		Serving: true, Marks: true, Replace: []string{"name", "type"}, ListLag: listLag, ObserveCalls: 1, CreateCalls: 1, UpdateCalls: 1, DeleteCalls: 1,
+		Serving: true, Marks: true, Copies: true, Replace: []string{"name", "type"}, ListLag: listLag, ObserveCalls: 1, CreateCalls: 1, UpdateCalls: 1, DeleteCalls: 1,
 	}}
 }
 

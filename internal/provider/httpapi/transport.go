@@ -42,6 +42,8 @@ type Options struct {
 	// ByCall says that the vendor's limits are for each call by itself: one that is used up
 	// stops no other, and who asks keeps to them.
 	ByCall bool
+	// Real is how long a wait takes by the machine's clock, where Now is another one; nil: as long.
+	Real func(time.Duration) time.Duration
 	// Changed is told once when a vendor is given up for a while, and once when it is back.
 	// nil: nobody listens.
 	Changed func(provider string, back bool, why string)
@@ -95,9 +97,12 @@ func NewTransport(o Options) *Transport {
 	if o.AtOnce == 0 {
 		o.AtOnce = atOnceDefault
 	}
-	t := &Transport{o: o, turns: &turns{now: o.Now, atOnce: o.AtOnce, most: o.Most, window: o.Window, longest: longestWait}}
+	if o.Real == nil {
+		o.Real = func(d time.Duration) time.Duration { return d }
+	}
+	t := &Transport{o: o, turns: &turns{now: o.Now, real: o.Real, atOnce: o.AtOnce, most: o.Most, window: o.Window, longest: longestWait}}
 	t.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		Name: o.Provider, MaxRequests: 1, Timeout: openFor,
+		Name: o.Provider, MaxRequests: 1, Timeout: o.Real(openFor),
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresToOpen },
 		OnStateChange: func(_ string, from, to gobreaker.State) {
 			switch { // half-open and open again is no news
@@ -133,7 +138,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			r = r.Clone(r.Context())
 			r.Body = body
 		}
-		timer := time.NewTimer(wait)
+		timer := time.NewTimer(t.o.Real(wait))
 		select {
 		case <-timer.C:
 		case <-r.Context().Done():

@@ -220,6 +220,36 @@ func TestFair(t *testing.T) {
 	})
 }
 
+// S32: a pause that is longer than anybody waits ends the waiting of who is in line: nobody
+// keeps a worker for it, and nothing is sent before its time.
+func TestALongPauseEndsTheWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vendor{takes: time.Second, answer: func(n int) (*http.Response, error) {
+			if n == 1 {
+				return says(429, "Retry-After", "54")
+			}
+			return says(200)
+		}}
+		tr := transportOf(v, func(o *Options) { o.AtOnce = 1 })
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = send(t.Context(), tr, http.MethodPost) })
+		synctest.Wait()
+		for range 3 {
+			wg.Go(func() {
+				_, err := send(t.Context(), tr, http.MethodPost)
+				if until := provider.UntilOf(err); provider.KindOf(err) != provider.RateLimited || time.Until(until) != 54*time.Second {
+					t.Errorf("in line: %v, until %v", err, until)
+				}
+			})
+		}
+		wg.Wait()
+		time.Sleep(54 * time.Second)
+		if code, err := send(t.Context(), tr, http.MethodPost); code != 200 || err != nil || len(v.came) != 2 || tr.turns.running != 0 || tr.turns.waiting != 0 {
+			t.Errorf("afterwards: %d, %v; came %v, %d running, %d waiting", code, err, v.came, tr.turns.running, tr.turns.waiting)
+		}
+	})
+}
+
 // Who gives up while waiting leaves no hole and takes nobody's turn.
 func TestGivingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

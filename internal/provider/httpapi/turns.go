@@ -21,6 +21,7 @@ const (
 // two.
 type turns struct {
 	now     func() time.Time
+	real    func(time.Duration) time.Duration // see Options.Real
 	atOnce  int
 	most    int // in a window; 0: the vendor has no limit that we know
 	window  time.Duration
@@ -42,6 +43,7 @@ type turns struct {
 type waiter struct {
 	caller provider.Caller
 	turn   chan struct{} // closed when it comes
+	err    error         // why it does not come, once turn is closed
 }
 
 // line is who waits, by caller, in the order of their turns.
@@ -97,7 +99,7 @@ func (t *turns) enter(ctx context.Context) (leave func(), err error) {
 	now := t.now()
 	if at := t.opens(now); at.Sub(now) > t.longest || t.waiting >= maxWaiting {
 		t.mu.Unlock()
-		return nil, &provider.Error{Kind: provider.RateLimited, Message: "its limit is used up until " + at.UTC().Format("15:04:05 MST"), Until: at}
+		return nil, usedUp(at)
 	}
 	if w.caller.New {
 		t.fresh.add(w)
@@ -109,6 +111,9 @@ func (t *turns) enter(ctx context.Context) (leave func(), err error) {
 	t.mu.Unlock()
 	select {
 	case <-w.turn:
+		if w.err != nil {
+			return nil, w.err
+		}
 		return t.leave, nil
 	case <-ctx.Done():
 	}
@@ -116,7 +121,7 @@ func (t *turns) enter(ctx context.Context) (leave func(), err error) {
 	defer t.mu.Unlock()
 	if t.fresh.remove(w) || t.other.remove(w) {
 		t.waiting--
-	} else { // its turn came at the same moment: somebody else has it
+	} else if w.err == nil { // its turn came at the same moment: somebody else has it
 		t.running--
 		t.let()
 	}
@@ -180,14 +185,19 @@ func (t *turns) wake(after time.Duration) {
 	if t.timer != nil {
 		t.timer.Stop()
 	}
-	t.timer = time.AfterFunc(after, func() {
+	t.timer = time.AfterFunc(t.real(after), func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.let()
 	})
 }
 
-// pause lets nothing through before a time, at most an hour from now.
+func usedUp(until time.Time) error {
+	return &provider.Error{Kind: provider.RateLimited, Message: "its limit is used up until " + until.UTC().Format("15:04:05 MST"), Until: until}
+}
+
+// pause lets nothing through before a time, at most an hour from now. Who waits in line is
+// told, where that is longer than anybody waits.
 func (t *turns) pause(until time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -196,5 +206,14 @@ func (t *turns) pause(until time.Time) {
 	}
 	if until.After(t.until) {
 		t.until = until
+	}
+	if t.until.Sub(t.now()) <= t.longest {
+		return
+	}
+	for t.waiting > 0 {
+		w := t.pick()
+		t.waiting--
+		w.err = usedUp(t.until)
+		close(w.turn)
 	}
 }

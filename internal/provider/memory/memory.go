@@ -190,6 +190,7 @@ func (p *Provider) Create(ctx context.Context, w provider.Wish) (provider.Object
 		}
 		p.fill(o, w)
 		p.outputs(o)
+		p.reach(o, "")
 		p.w.add(o)
 		c.ID = o.ID
 		made = p.give(o)
@@ -217,7 +218,9 @@ func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (out 
 			return err
 		}
 		p.w.drop(o)
+		site := get(o.Attributes, "site")
 		p.fill(o, w)
+		p.reach(o, site)
 		p.w.add(o)
 		out = p.give(o)
 		return nil

@@ -581,3 +581,45 @@ func TestCallLog(t *testing.T) {
 		t.Error("calls are still there")
 	}
 }
+
+// A name is reached once a record leads to its site, and an update after that says so. It stays
+// so there; another site is another matter.
+func TestNamesAreReachedOnceDNSLeadsThere(t *testing.T) {
+	w := memory.NewWorld(time.Now)
+	late := memory.Change(memory.Hosting(), func(k state.Kind, t *provider.Traits) { t.AfterDNS = k == state.KindDomain })
+	host, dns := memory.New(memory.Options{Name: "host", World: w, Kinds: late, Address: "203.0.113.7"}), memory.New(memory.Options{Name: "dns", World: w, Kinds: memory.DNS()})
+	wish := func(kind state.Kind, name string, pairs ...string) provider.Wish {
+		x := provider.Wish{Ref: state.Ref{Client: "c", Kind: kind, Name: name}, Name: name, Mark: provider.Mark{Installation: "0badcafe", Client: "c", Generation: 1}}
+		for n := 0; n < len(pairs); n += 2 {
+			x.Inputs = append(x.Inputs, provider.Input{Name: pairs[n], Text: pairs[n+1]})
+		}
+		return x
+	}
+	must := func(o provider.Object, err error) provider.Object {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	phase := func(what string, o provider.Object, want provider.Phase) {
+		t.Helper()
+		if o.Phase != want || w.Secure("host", "shop.example") != (want == provider.Ready) {
+			t.Errorf("%s: it is %s, want %s", what, o.Phase, want)
+		}
+	}
+	ctx := t.Context()
+	a, b := must(host.Create(ctx, wish(state.KindSite, "a"))), must(host.Create(ctx, wish(state.KindSite, "b")))
+	x := wish(state.KindDomain, "shop.example", "host", "shop.example", "redirect", "", "site", a.ID)
+	o := must(host.Create(ctx, x))
+	phase("no record", o, provider.Unreached)
+	record := must(dns.Create(ctx, wish(state.KindRecord, "A shop.example", "content", "203.0.113.8", "name", "shop.example", "type", "A")))
+	phase("a record elsewhere", must(host.Update(ctx, o.ID, x)), provider.Unreached)
+	must(dns.Update(ctx, record.ID, wish(state.KindRecord, "A shop.example", "content", "203.0.113.7", "name", "shop.example", "type", "A")))
+	phase("a record here", must(host.Update(ctx, o.ID, x)), provider.Ready)
+	if err := dns.Delete(ctx, state.KindRecord, record.ID); err != nil {
+		t.Fatal(err)
+	}
+	phase("the record is gone", must(host.Update(ctx, o.ID, x)), provider.Ready)
+	phase("another site", must(host.Update(ctx, o.ID, wish(state.KindDomain, "shop.example", "host", "shop.example", "redirect", "", "site", b.ID))), provider.Unreached)
+}

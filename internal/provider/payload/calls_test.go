@@ -2,13 +2,11 @@ package payload
 
 import (
 	"flag"
-	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/providertest"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -16,23 +14,15 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // The calls that a user costs. The traits count them.
 func TestCalls(t *testing.T) {
-	var golden strings.Builder
-	counts := map[string]int{}
 	w := start(t)
 	p, wish := w.open(), w.wish("site-1")
-	do := func(what string, f func() error) {
-		t.Helper()
-		w.asked()
-		if err := f(); err != nil {
-			t.Fatalf("%s: %v", what, err)
+	costs := providertest.Costs{Sent: func() (out []string) {
+		for _, s := range w.asked() {
+			out = append(out, strings.Replace(s, "/site-1", "", 1))
 		}
-		sent := w.asked()
-		counts[what] = len(sent)
-		fmt.Fprintf(&golden, "%s: %d\n", what, len(sent))
-		for _, s := range sent {
-			fmt.Fprintf(&golden, "    %s\n", strings.Replace(s, "/site-1", "", 1))
-		}
-	}
+		return out
+	}}
+	do := func(what string, f func() error) { t.Helper(); costs.Do(t, what, f) }
 	observe := func(q provider.Query, want int) func() error {
 		return func() error {
 			found, err := p.Observe(t.Context(), q)
@@ -60,20 +50,6 @@ func TestCalls(t *testing.T) {
 	}
 	theirs := w.wish("site-1", input("email", "kim@demoshop.example"))
 	do("look where a stranger is", observe(provider.Query{Kind: state.KindAdmin, Name: theirs.Name, Wish: &theirs}, 0))
-	traits := p.Traits()[state.KindAdmin]
-	for what, say := range map[string]int{"observe": traits.ObserveCalls, "create": traits.CreateCalls, "update": traits.UpdateCalls, "delete": traits.DeleteCalls} {
-		if counts[what] != say {
-			t.Errorf("%s costs %d calls, the traits say %d", what, counts[what], say)
-		}
-	}
-	file := filepath.Join("testdata", "calls.golden")
-	if *update {
-		if err := os.WriteFile(file, []byte(golden.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil || string(want) != golden.String() {
-		t.Errorf("the calls are others than in %s (%v):\n%s", file, err, golden.String())
-	}
+	costs.Agree(t, p.Traits()[state.KindAdmin], costs.Count("observe"), costs.Count("create"), costs.Count("update"), costs.Count("delete"))
+	costs.Golden(t, *update)
 }

@@ -7,7 +7,10 @@
 // its API path (`api`, /api) in its collection (`collection`, users). Nobody has a credential
 // at it but this user; there is no account and no token.
 //
-// Create asks `init`. A site without users gets one by `first-register`, sent once. Whose a
+// Create asks `init`. A site without users gets one by `first-register`, sent once, and then
+// sends him its mail for a forgotten password: the one that was made here nobody sees. That
+// the mail could not be asked for is said in the object's Message, and is no failure: whoever
+// has the mailbox asks for another one at the login. Whose a
 // user is who is there already only his password tells, which was made here and which nobody
 // else knows:
 //
@@ -23,7 +26,8 @@
 //
 // # Looks
 //
-// By wish, a look finds the user who answers to our address and password, and nobody else. A
+// By wish, a look finds the user who answers to our address and password, and nobody else; none
+// where there is no password yet, which is made before anything is sent. A
 // stranger is not shown: without a login of his own nothing is known of him, not even an
 // address, and an object that can bear no mark would be taken for what our own lost create
 // has made. Create is refused then, with Conflict and a sentence that says what to do.
@@ -52,11 +56,17 @@
 // whose dialer resolves names and refuses what is private at the moment of dialling, as package
 // health does. A dialer that refuses may return a *provider.Error, and its kind holds.
 //
+// What is sent goes the way that the host gives: by TLS at Vercel's addresses, without it at a
+// test domain of Ploi's. Whoever listens there has the first password until its owner chose
+// his own, which the site's mail asks him to do at once.
+//
 // # Refusals
 //
-// Changing the address or the password of a user: Update makes no login, because it could not
-// tell a password that its owner changed from one that is to be changed. A new address is
-// Invalid; a new password changes nothing; ForgotPassword lets the site send its owner a mail.
+// Changing the address or the password of a user: they are his. Update makes no login, because
+// it could not tell a password that its owner changed from one that is to be changed.
+// ForgotPassword lets the site send its owner a mail. Address, password and where the site
+// answers count Once: what a manifest says of them later is no difference, so that another
+// contact fails nobody.
 // Deleting a user: he lives in the site's database, and goes and stays with it; Delete succeeds
 // without a call.
 // More than one user, roles, and collections whose users need more fields than these two.

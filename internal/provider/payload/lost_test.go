@@ -3,6 +3,7 @@ package payload
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -205,4 +206,17 @@ func TestLocksAreBounded(t *testing.T) {
 	if len(p.locked) != 1 || !p.isLocked(s, made) {
 		t.Errorf("%d are remembered after their time", len(p.locked))
 	}
+}
+
+// The engine looks before it makes a password: nobody of ours can be there, and no site is asked.
+func TestLookBeforeThereIsAPassword(t *testing.T) {
+	w := start(t)
+	p := w.open()
+	without := w.wish("site-1")
+	without.Inputs = slices.DeleteFunc(without.Inputs, func(i provider.Input) bool { return i.Name == "password" })
+	if found := look(t, p, without); len(found) != 0 || len(w.asked()) != 0 {
+		t.Errorf("found %v", found)
+	}
+	_, err := p.Create(t.Context(), without)
+	wantKind(t, "a create", err, provider.Invalid)
 }

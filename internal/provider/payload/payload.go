@@ -69,8 +69,8 @@ func (p *Provider) Name() string { return Name }
 
 // Traits implements provider.Provider.
 func (p *Provider) Traits() map[state.Kind]provider.Traits {
-	return map[state.Kind]provider.Traits{state.KindAdmin: {Replace: []string{"collection", "database"}, UniqueName: true, ListLag: listLag,
-		ObserveCalls: 1, CreateCalls: 2, UpdateCalls: 1, DeleteCalls: 0}}
+	return map[state.Kind]provider.Traits{state.KindAdmin: {Replace: []string{"collection", "database"}, Once: []string{"email", "password", "url"}, UniqueName: true, ListLag: listLag,
+		ObserveCalls: 1, CreateCalls: 3, UpdateCalls: 1, DeleteCalls: 0}}
 }
 
 func fail(kind provider.ErrorKind, op, message string, cause error) *provider.Error {
@@ -100,8 +100,9 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) ([]provider.Ob
 	if q.Wish == nil || q.Wish.Get("url") == "" {
 		return nil, fail(provider.Invalid, op, "whether the user is there only its site can say, and no address of it is given", nil)
 	}
-	t, err := wished(op, *q.Wish, true)
-	if err != nil {
+	made := q.Wish.Get("password") != "" // sealed before it is sent: without one no user of ours was ever made
+	t, err := wished(op, *q.Wish, made)
+	if err != nil || !made {
 		return nil, err
 	}
 	s := p.siteOf(t)
@@ -172,11 +173,16 @@ func (p *Provider) Create(ctx context.Context, w provider.Wish) (provider.Object
 	if err != nil {
 		return provider.Object{}, err
 	}
-	return t.id.of(user).object(), nil
+	o := t.id.of(user).object()
+	var unsent *provider.Error
+	if errors.As(s.forgot(ctx, op, t.id.email), &unsent) { // he is there, and can ask for himself
+		o.Message = "the site may have sent no mail with the way to a password (" + unsent.Message + "): its owner asks for one at the login"
+	}
+	return o, nil
 }
 
-// Update implements provider.Provider. It changes nothing at the site: it says what of a wish
-// holds there anyway, and what a person has to do.
+// Update implements provider.Provider. It changes nothing at the site: it says whether there is
+// still a user at all. His address and password are his to change.
 func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (provider.Object, error) {
 	const op = "update"
 	if err := ready(ctx, op, w.Ref.Kind); err != nil {
@@ -201,10 +207,6 @@ func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (prov
 		if !there {
 			return provider.Object{}, fail(provider.NotFound, op, "the site has no user", nil)
 		}
-	}
-	if !same(t.id.email, have.email) {
-		return provider.Object{}, fail(provider.Invalid, op, fmt.Sprintf("only its owner can change the address of a user: as %s, in the site's administration; until then let the manifest say %s",
-			provider.Line(have.email, maxShown), provider.Line(have.email, maxShown)), nil)
 	}
 	return have.object(), nil
 }

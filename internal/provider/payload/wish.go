@@ -43,6 +43,8 @@ type address struct {
 func addressOf(text string) (address, string) {
 	u, err := url.Parse(text)
 	switch {
+	case text == "":
+		return address{}, "the site has no address of its own before its host names lead to it (at Ploi: turn on its test domain)"
 	case err != nil || len(text) > maxAddress || u.Host == "" || u.Hostname() == "" || u.Opaque != "":
 		return address{}, "the site's address is no URL"
 	case u.Scheme != "http" && u.Scheme != "https":

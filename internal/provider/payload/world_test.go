@@ -14,6 +14,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/payload/simulated"
+	"github.com/compassdigital/reconciler/internal/provider/providertest"
 	"github.com/compassdigital/reconciler/internal/simulator"
 	"github.com/compassdigital/reconciler/internal/state"
 )
@@ -28,15 +29,12 @@ const (
 	initPath     = "/site-1/api/users/init"
 )
 
-// clock is one that only tests move.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
+// clock is one that only tests and sleepers move.
+type clock struct{ *providertest.Clock }
 
-func (c *clock) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.at }
+func newClock() *clock { return &clock{providertest.NewClock()} }
 
-func (c *clock) move(d time.Duration) { c.mu.Lock(); c.at = c.at.Add(d); c.mu.Unlock() }
+func (c *clock) move(d time.Duration) { c.Move(d) }
 
 // world is one server with any number of sites, /site-1 and so on.
 type world struct {
@@ -54,7 +52,7 @@ type world struct {
 
 func start(t testing.TB, change ...func(*simulated.Options)) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{at: time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC)}, faults: &simulator.Faults{}, sites: map[string]*simulated.Payload{}}
+	w := &world{t: t, clock: newClock(), faults: &simulator.Faults{}, sites: map[string]*simulated.Payload{}}
 	w.options = simulated.Options{Now: w.clock.Now}
 	for _, f := range change {
 		f(&w.options)

@@ -16,9 +16,9 @@ import (
 
 // Limits of logs.
 const (
-	maxLines  = 400 // of a build log
-	maxLine   = 400 // characters
-	maxLogs   = 3   // entries that are read to find a deployment's
+	maxLines  = 400      // of a build log
+	maxLine   = 16 << 10 // characters; who tells it cuts it, once secrets are out of it
+	maxLogs   = 3        // entries that are read to find a deployment's
 	maxWaited = 10_000
 	logLag    = 30 * time.Second // how long one is waited for once the status tells the end
 )

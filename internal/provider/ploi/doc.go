@@ -46,10 +46,11 @@
 // # Certificates
 //
 // Let's Encrypt looks a name up, so that there is no certificate before DNS leads to the
-// server. A domain is therefore Ready as soon as it is bound, with the attribute certificate
-// saying none; where DNS leads to the server already, when it is bound or at an update, one
-// is asked for, for it and the site's other names that lead there; then it is Progressing
-// until that is active. Renewals are the vendor's.
+// server. A domain that is bound is therefore Unreached, with the attribute certificate saying
+// none; where DNS leads to the server already, when it is bound or at an update, one is asked
+// for, for it and the site's other names that lead there; then it is Progressing until that
+// is active. Renewals are the vendor's. A name that is proxied elsewhere stays Unreached: DNS
+// answers with the proxy.
 //
 // # Promises
 //

@@ -31,8 +31,8 @@ func (a aliases) has(host string) bool {
 
 // seeDomain is a host name of a site as an object; nil: it is not bound there.
 //
-// Bound without a certificate it is ready all the same: a record may lead to it, and only
-// then there can be one. Attribute certificate tells.
+// Bound without a certificate it is unreached: a record may lead to it, and only then there can
+// be one. Attribute certificate tells.
 func (p *Provider) seeDomain(ctx context.Context, at id) (*provider.Object, error) {
 	a, err := p.getAliases(ctx, at.siteID)
 	if err != nil || a == nil || !a.has(at.word) {
@@ -99,7 +99,7 @@ func secured(o *provider.Object, all []certificate) {
 	case certificateFailed:
 		o.Phase, o.Message = provider.Failed, "Ploi got no certificate for "+o.Name+": does its DNS lead to the server, and do its CAA records allow letsencrypt.org?"
 	case "none":
-		o.Message = "there is no certificate for " + o.Name + " yet: Let's Encrypt gives one once its DNS leads to the server"
+		o.Phase, o.Message = provider.Unreached, "there is no certificate for "+o.Name+" yet: Let's Encrypt gives one once its DNS leads to the server"
 	}
 }
 

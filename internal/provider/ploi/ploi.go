@@ -67,6 +67,22 @@ type address struct {
 
 var _ provider.Provider = (*Provider)(nil)
 
+// CheckServers says what is wrong with the servers of an account.
+func CheckServers(servers map[string]string) error {
+	names := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(servers)) {
+		number := servers[name]
+		if !numbers.MatchString(number) {
+			return fmt.Errorf("the id of server %q is no number: %q", name, provider.Line(number, maxWord))
+		}
+		if other, twice := names[number]; twice {
+			return fmt.Errorf("servers %q and %q are the same one, %s", other, name, number)
+		}
+		names[number] = name
+	}
+	return nil
+}
+
 // New returns the provider of an account. It calls nobody.
 func New(o Options) (*Provider, error) {
 	if o.Base == "" {
@@ -85,14 +101,11 @@ func New(o Options) (*Provider, error) {
 	if len(o.Servers) == 0 {
 		return nil, fmt.Errorf("open ploi: there is no server")
 	}
+	if err := CheckServers(o.Servers); err != nil {
+		return nil, fmt.Errorf("open ploi: %w", err)
+	}
 	for _, name := range slices.Sorted(maps.Keys(o.Servers)) {
 		number := o.Servers[name]
-		if !numbers.MatchString(number) {
-			return nil, fmt.Errorf("open ploi: the id of server %q is no number: %q", name, provider.Line(number, maxWord))
-		}
-		if other, twice := p.names[number]; twice {
-			return nil, fmt.Errorf("open ploi: servers %q and %q are the same one, %s", other, name, number)
-		}
 		p.names[number] = name
 		p.order = append(p.order, number)
 	}
@@ -136,7 +149,9 @@ func (p *Provider) Traits() map[state.Kind]provider.Traits {
 		}),
 		state.KindTraffic: of(1, 3, 1, 3, func(t *provider.Traits) { t.Serving, t.Replace = true, []string{"site"} }),
 		// No mark: an alias is a word in a list.
-		state.KindDomain: of(2, 2, 3, 2, func(t *provider.Traits) { t.Serving, t.Marks, t.Replace = true, false, []string{"host"} }),
+		state.KindDomain: of(2, 2, 3, 2, func(t *provider.Traits) {
+			t.Serving, t.Marks, t.AfterDNS, t.Replace = true, false, true, []string{"host"}
+		}),
 	}
 }
 

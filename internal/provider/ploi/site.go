@@ -335,6 +335,14 @@ func (p *Provider) changeSite(ctx context.Context, at siteID, w provider.Wish) (
 
 // changeRepository installs the repository where there is none, or another one.
 func (p *Provider) changeRepository(ctx context.Context, at siteID, s site, repository string) (*site, error) {
+	// What is being made or installed may be what an earlier call asked for.
+	if !s.settled() && s.Status != statusDeploying {
+		seen, err := p.waitFor(ctx, at, site.settled)
+		if err != nil || seen == nil || !seen.settled() {
+			return nil, because(opUpdate, provider.Transient, "the site is not ready", err)
+		}
+		s = *seen
+	}
 	if s.HasRepository {
 		same, _, err := p.hasRepository(ctx, at, repository)
 		if err != nil || same {

@@ -186,6 +186,24 @@ func TestOneThingAtATime(t *testing.T) {
 	}
 }
 
+// A repository that is being installed, by a call whose answer was lost, is waited for: to ask
+// for it again would be refused, and the client would fail for nothing.
+func TestS30ARepositoryThatIsBeingInstalledIsWaitedFor(t *testing.T) {
+	w := newWorld(t, simulated.Options{Work: 20 * time.Second})
+	w.faults.Add(simulator.Fault{Method: http.MethodPost, Path: "/api/servers/*/sites/*/repository", Do: simulator.LoseAnswer()})
+	x := siteWish("c00001")
+	o, err := w.p.Create(context.Background(), x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err = w.p.Update(context.Background(), o.ID, x); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.only(); s.Status != "active" || s.Repository == nil {
+		t.Errorf("the site is %s, its repository %v", s.Status, s.Repository)
+	}
+}
+
 // What people wrote into a .env stays byte for byte through all that is done to ours, and
 // two writes at once lose nothing.
 func TestForeignVariablesStay(t *testing.T) {
@@ -245,6 +263,9 @@ func TestCertificatesComeWhenDNSLeadsThere(t *testing.T) {
 		}
 	}
 	said(c.domain, "none")
+	if c.domain.Phase != provider.Unreached {
+		t.Errorf("before DNS leads there it is %s", c.domain.Phase)
+	}
 	x := wish(state.KindDomain, "c00001", "shop-1.example@ploi", "site", c.site.ID, "host", "shop-1.example", "redirect", "")
 	said(w.update(c.domain.ID, x), "none") // it is not asked for in vain: such asking is limited
 	w.dns.lead("shop-1.example", "198.51.100.1", serverAddress)
@@ -252,7 +273,11 @@ func TestCertificatesComeWhenDNSLeadsThere(t *testing.T) {
 		t.Errorf("the domain is %s", o.Phase)
 	}
 	w.update(c.domain.ID, x) // asked for already
-	said(w.ready(state.KindDomain, c.domain.ID), "active")
+	if o := w.ready(state.KindDomain, c.domain.ID); o.Phase != provider.Ready {
+		t.Errorf("with its certificate it is %s", o.Phase)
+	} else {
+		said(o, "active")
+	}
 	w.dns.lead("www.shop-1.example", serverAddress)
 	www := w.create(wish(state.KindDomain, "c00001", "www.shop-1.example@ploi", "site", c.site.ID, "host", "www.shop-1.example", "redirect", "shop-1.example"))
 	said(www, "active")

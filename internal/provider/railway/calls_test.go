@@ -3,14 +3,12 @@ package railway
 import (
 	"context"
 	"flag"
-	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/providertest"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -18,24 +16,11 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // The calls that a database costs. The traits count them.
 func TestCalls(t *testing.T) {
-	var golden strings.Builder
-	counts := map[string]int{}
 	w := start(t)
 	p := w.open()
 	ctx := context.Background()
-	do := func(what string, f func() error) {
-		t.Helper()
-		w.log.take()
-		if err := f(); err != nil {
-			t.Fatalf("%s: %v", what, err)
-		}
-		sent := w.log.take()
-		counts[what] = len(sent)
-		fmt.Fprintf(&golden, "%s: %d\n", what, len(sent))
-		for _, s := range sent {
-			fmt.Fprintf(&golden, "    POST /graphql/v2  %s\n", s)
-		}
-	}
+	costs := providertest.Costs{Sent: w.log.take}
+	do := func(what string, f func() error) { t.Helper(); costs.Do(t, what, f) }
 	observe := func(id string) func() error {
 		return func() error {
 			_, err := p.Observe(ctx, provider.Query{Kind: state.KindDatabase, ID: id})
@@ -78,30 +63,14 @@ func TestCalls(t *testing.T) {
 	do("remove what is not there", func() error { return p.Delete(ctx, state.KindDatabase, id) })
 	traits := p.Traits()[state.KindDatabase]
 	// A backup takes as many looks as it takes time: one is counted.
-	looks := strings.Count(golden.String(), "query workflow") - 1
-	for what, c := range map[string][2]int{
-		"observe": {counts["observe"], traits.ObserveCalls}, "create": {counts["create, public"], traits.CreateCalls},
-		"update": {counts["update, private to public"], traits.UpdateCalls}, "delete": {counts["remove, with a backup"] - looks, traits.DeleteCalls},
-	} {
-		if c[0] != c[1] {
-			t.Errorf("%s costs %d calls, the traits say %d", what, c[0], c[1])
-		}
-	}
-	hundred(t, &golden)
-	file := filepath.Join("testdata", "calls.golden")
-	if *update {
-		if err := os.WriteFile(file, []byte(golden.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil || string(want) != golden.String() {
-		t.Errorf("the calls are others than in %s (%v):\n%s", file, err, golden.String())
-	}
+	looks := strings.Count(costs.Text(), "query workflow") - 1
+	costs.Agree(t, traits, costs.Count("observe"), costs.Count("create, public"), costs.Count("update, private to public"), costs.Count("remove, with a backup")-looks)
+	hundred(t, &costs)
+	costs.Golden(t, *update)
 }
 
 // hundred observes a hundred databases by pages and batches.
-func hundred(t *testing.T, golden *strings.Builder) {
+func hundred(t *testing.T, costs *providertest.Costs) {
 	w := start(t)
 	p := w.open()
 	for n := range 100 {
@@ -110,23 +79,18 @@ func hundred(t *testing.T, golden *strings.Builder) {
 		}
 	}
 	w.clock.move(time.Minute)
-	w.log.take()
-	owned, err := p.Owned(context.Background(), ours)
-	if err != nil || len(owned) != 100 {
-		t.Fatalf("%d owned, %v", len(owned), err)
-	}
-	hosts := 0
-	for _, o := range owned {
-		if o.Phase == provider.Ready && output(o, "url") != "" {
-			hosts++
+	costs.Sent = w.log.take
+	costs.Do(t, "observe a hundred", func() error {
+		owned, err := p.Owned(context.Background(), ours)
+		ready := 0
+		for _, o := range owned {
+			if o.Phase == provider.Ready && output(o, "url") != "" {
+				ready++
+			}
 		}
-	}
-	if hosts != 100 {
-		t.Errorf("%d are ready", hosts)
-	}
-	sent := w.log.take()
-	fmt.Fprintf(golden, "observe a hundred: %d\n", len(sent))
-	for _, s := range sent {
-		fmt.Fprintf(golden, "    POST /graphql/v2  %s\n", s)
-	}
+		if err == nil && (len(owned) != 100 || ready != 100) {
+			t.Errorf("%d are ready of %d owned", ready, len(owned))
+		}
+		return err
+	})
 }

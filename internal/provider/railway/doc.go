@@ -21,7 +21,8 @@
 // what is missing. No name but the service's is unique and no call is idempotent: a part that
 // does not show is only made when no earlier call can have made it: calls of this process are
 // remembered, those of an earlier one may have come right before this one began, and either
-// is waited for (partLag) where its effect does not show.
+// is waited for (partLag) where its effect does not show. The latter inside of Update: each
+// start counts anew, and a program that only ever makes one pass (apply) would never get there.
 //
 // The outputs are there once it runs: url and host, the proxy's with public access, else those
 // of Railway's private network, which other networks do not reach. The password is made here,

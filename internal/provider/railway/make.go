@@ -72,23 +72,36 @@ func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (prov
 	if err != nil {
 		return provider.Object{}, err
 	}
-	found, err := p.databases(ctx, []string{id})
+	d, err := p.whole(ctx, id, work{caller: caller{p, opUpdate}, wish: w, access: access, kept: k})
+	var unclear *provider.Error
+	if errors.Is(err, errEarlier) && errors.As(err, &unclear) { // a process that ends would never see that time
+		if err := p.sleep(ctx, unclear.Until.Sub(p.now())); err != nil {
+			return provider.Object{}, p.fail(provider.Transient, opUpdate, "it was given up while it was looked for", err)
+		}
+		d, err = p.whole(ctx, id, work{caller: caller{p, opUpdate}, wish: w, access: access, kept: k})
+	}
 	if err != nil {
 		return provider.Object{}, err
 	}
+	return d.made(provider.Progressing, "its deployment begins"), nil
+}
+
+// whole looks at a database and makes what is missing.
+func (p *Provider) whole(ctx context.Context, id string, k work) (*database, error) {
+	found, err := p.databases(ctx, []string{id})
+	if err != nil {
+		return nil, err
+	}
 	if len(found) == 0 {
-		return provider.Object{}, p.fail(provider.NotFound, opUpdate, "project "+shown(id)+" is not there", nil)
+		return nil, p.fail(provider.NotFound, opUpdate, "project "+shown(id)+" is not there", nil)
 	}
 	d := found[0]
 	if d.service != "" {
 		if err := p.render(ctx, found); err != nil {
-			return provider.Object{}, err
+			return nil, err
 		}
 	}
-	if err := p.finish(ctx, work{caller: caller{p, opUpdate}, wish: w, access: access, kept: k}, d); err != nil {
-		return provider.Object{}, err
-	}
-	return d.made(provider.Progressing, "its deployment begins"), nil
+	return d, p.finish(ctx, k, d)
 }
 
 // work is what a call of finish is about.
@@ -268,6 +281,10 @@ const (
 	partDeployment = "deployment"
 )
 
+// errEarlier is why a part is not made that a call of an earlier process may have made: its
+// time is counted from the start of this one.
+var errEarlier = errors.New("an earlier process may have asked for it")
+
 // attempt names a call for a part of a project; for the project itself the part is "".
 type attempt struct{ project, part string }
 
@@ -289,7 +306,11 @@ func (p *Provider) unsure(k *work, d *database, part string) error {
 	if !tried && mine || !p.now().Before(until) {
 		return nil
 	}
-	e := p.fail(provider.Transient, k.op, fmt.Sprintf("an earlier call may have made its %s, which does not show yet; it is looked for until %s", part, until.UTC().Format("15:04:05 MST")), nil)
+	var cause error
+	if !tried {
+		cause = errEarlier
+	}
+	e := p.fail(provider.Transient, k.op, fmt.Sprintf("an earlier call may have made its %s, which does not show yet; it is looked for until %s", part, until.UTC().Format("15:04:05 MST")), cause)
 	e.Until = until
 	return e
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/contract"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/httpapi"
+	"github.com/compassdigital/reconciler/internal/provider/providertest"
 	"github.com/compassdigital/reconciler/internal/provider/railway/simulated"
 	"github.com/compassdigital/reconciler/internal/simulator"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -30,22 +31,11 @@ const (
 )
 
 // clock is one that only tests and sleepers move.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
+type clock struct{ *providertest.Clock }
 
-func (c *clock) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.at }
+func newClock() *clock { return &clock{providertest.NewClock()} }
 
-func (c *clock) move(d time.Duration) { c.mu.Lock(); c.at = c.at.Add(d); c.mu.Unlock() }
-
-func (c *clock) Sleep(ctx context.Context, d time.Duration) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	c.move(d)
-	return nil
-}
+func (c *clock) move(d time.Duration) { c.Move(d) }
 
 // world is a simulated Railway behind a contract, and what it takes to talk to it.
 type world struct {
@@ -78,7 +68,7 @@ func (c *calls) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	kind, _, _ := strings.Cut(strings.TrimSpace(asked.Query), " ")
 	c.mu.Lock()
-	c.all, c.sent = append(c.all, kind+" "+asked.OperationName), c.sent+1
+	c.all, c.sent = append(c.all, "POST /graphql/v2  "+kind+" "+asked.OperationName), c.sent+1
 	c.mu.Unlock()
 	return c.base.RoundTrip(r)
 }
@@ -104,7 +94,7 @@ func hostile(t testing.TB, change ...func(*simulated.Options)) *world {
 
 func begin(t testing.TB, hostile bool, change ...func(*simulated.Options)) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{at: time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC)}, faults: &simulator.Faults{}}
+	w := &world{t: t, clock: newClock(), faults: &simulator.Faults{}}
 	w.options = simulated.Options{Now: w.clock.Now, Faults: w.faults, Token: testToken, ProjectToken: projectToken}
 	for _, f := range change {
 		f(&w.options)

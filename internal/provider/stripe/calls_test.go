@@ -5,45 +5,36 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/providertest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // The calls that an account costs. The traits count them.
 func TestCalls(t *testing.T) {
-	var golden strings.Builder
-	counts := map[string]int{}
 	w := start(t)
 	p := w.open()
 	ctx := context.Background()
-	do := func(what string, f func() error) {
-		t.Helper()
-		w.log.take()
-		if err := f(); err != nil {
-			t.Fatalf("%s: %v", what, err)
-		}
-		sent := w.log.take()
-		counts[what] = len(sent)
-		fmt.Fprintf(&golden, "%s: %d\n", what, len(sent))
-		for _, r := range sent {
+	costs := providertest.Costs{Sent: func() (out []string) {
+		for _, r := range w.log.take() {
 			path := r.URL.Path
 			if id, ok := strings.CutPrefix(path, accountsPath+"/"); ok {
 				path = strings.Replace(path, id, "ID", 1)
 			}
 			query := strings.Split(r.URL.RawQuery, "acct_")
-			fmt.Fprintf(&golden, "    %-4s %s  %s\n", r.Method, path, query[0])
+			out = append(out, fmt.Sprintf("%-4s %s  %s", r.Method, path, query[0]))
 			if (r.Method == http.MethodPost) != (r.Header.Get("Idempotency-Key") != "") || r.Header.Get("Stripe-Version") != Version {
-				t.Errorf("%s: %s %s: headers %q", what, r.Method, path, r.Header)
+				t.Errorf("%s %s: headers %q", r.Method, path, r.Header)
 			}
 		}
-	}
+		return out
+	}}
+	do := func(what string, f func() error) { t.Helper(); costs.Do(t, what, f) }
 	var o provider.Object
 	link := func() error {
 		_, err := p.Link(ctx, o.ID, "https://console.example/refresh", "https://console.example/return")
@@ -70,23 +61,6 @@ func TestCalls(t *testing.T) {
 		}
 		return err
 	})
-	traits := p.Traits()[KindPayments]
-	for what, c := range map[string][2]int{
-		"observe": {counts["observe"], traits.ObserveCalls}, "create": {counts["create"], traits.CreateCalls},
-		"update": {counts["update"], traits.UpdateCalls}, "delete": {counts["remove"], traits.DeleteCalls},
-	} {
-		if c[0] != c[1] {
-			t.Errorf("%s costs %d calls, the traits say %d", what, c[0], c[1])
-		}
-	}
-	file := filepath.Join("testdata", "calls.golden")
-	if *update {
-		if err := os.WriteFile(file, []byte(golden.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil || string(want) != golden.String() {
-		t.Errorf("the calls are others than in %s (%v):\n%s", file, err, golden.String())
-	}
+	costs.Agree(t, p.Traits()[KindPayments], costs.Count("observe"), costs.Count("create"), costs.Count("update"), costs.Count("remove"))
+	costs.Golden(t, *update)
 }

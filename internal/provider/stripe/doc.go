@@ -10,7 +10,7 @@
 //	reconciler_tier        the attribute tier
 //	reconciler_onboarding  "begun" once a link was made
 //
-// The planned kind is KindPayments ("payments"), with the attributes
+// The kind is state.KindPayments ("payments"), with the attributes
 //
 //	country  two letters, once and for all
 //	tier     the pricing tier; "" for none
@@ -18,8 +18,8 @@
 //
 // and the output id. An account is Manual, with what its owner has to do, until Stripe enables
 // charges and payouts; then it is Ready, and its Message says what will be wanted soon. The
-// owner does it at Stripe, led there by Link. Verify reads Stripe's deliveries, which only say
-// which account to look at.
+// owner does it at Stripe, led there by Link. Verify reads Stripe's deliveries, and Handler is
+// the place where they come in; they only say which account to look at.
 //
 // # Promises
 //
@@ -39,8 +39,8 @@
 //
 // To delete an account: Delete calls nothing and succeeds, as external's does, and the account
 // stays with its mark: a client that comes back in the same generation finds it, a later one
-// can adopt it. It is its owner's, has a balance and must keep records. The contract has no
-// place for words in a success: Left is the sentence for whoever tells of a removal.
+// can adopt it. It is its owner's, has a balance and must keep records. The engine calls no
+// Delete of this kind either: it retains the account, without a date, and says so.
 //
 // To change the country, to write to an account that bears another client's mark, to onboard
 // one that bears none. To write to the profile (label, url, email) from the first link on: it

@@ -29,10 +29,7 @@ const URL = "https://api.stripe.com"
 const Version = "2026-08-26.dahlia"
 
 // KindPayments is the kind that this provider keeps: a client's account for taking money.
-const KindPayments = state.Kind("payments")
-
-// Left says what becomes of the account of a client that is removed.
-const Left = "the account at Stripe is left alone: it is its owner's, with its money and its history; close it there if it should go"
+const KindPayments = state.KindPayments
 
 // The verbs, as errors name them.
 const (
@@ -109,7 +106,7 @@ func (p *Provider) Name() string { return Name }
 // day only, and so is not said to be.
 func (p *Provider) Traits() map[state.Kind]provider.Traits {
 	return map[state.Kind]provider.Traits{KindPayments: {
-		Data: true, Marks: true, ListLag: listLag, ObserveCalls: 1, CreateCalls: 1, UpdateCalls: 2, DeleteCalls: 0,
+		Replace: []string{"country"}, Data: true, Marks: true, ListLag: listLag, ObserveCalls: 1, CreateCalls: 1, UpdateCalls: 2, DeleteCalls: 0,
 	}}
 }
 
@@ -188,7 +185,7 @@ func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (prov
 	return a.object(), nil
 }
 
-// Delete implements provider.Provider: it calls nothing and succeeds. See Left.
+// Delete implements provider.Provider: it calls nothing and succeeds.
 func (p *Provider) Delete(ctx context.Context, kind state.Kind, _ string) error {
 	return p.ready(ctx, opDelete, kind)
 }

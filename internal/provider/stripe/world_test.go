@@ -14,6 +14,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/contract"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/httpapi"
+	"github.com/compassdigital/reconciler/internal/provider/providertest"
 	"github.com/compassdigital/reconciler/internal/provider/stripe/simulated"
 	"github.com/compassdigital/reconciler/internal/simulator"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -26,15 +27,12 @@ const (
 	ours    = "0badcafe"
 )
 
-// clock is one that only tests move.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
+// clock is one that only tests and sleepers move.
+type clock struct{ *providertest.Clock }
 
-func (c *clock) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.at }
+func newClock() *clock { return &clock{providertest.NewClock()} }
 
-func (c *clock) move(d time.Duration) { c.mu.Lock(); c.at = c.at.Add(d); c.mu.Unlock() }
+func (c *clock) move(d time.Duration) { c.Move(d) }
 
 // world is a simulated Stripe behind a contract, and what it takes to talk to it.
 type world struct {
@@ -90,7 +88,7 @@ func described() contract.Description {
 // begin takes the description that was read before: that takes a while.
 func begin(t testing.TB, paper *contract.Contract, hostile bool, change ...func(*simulated.Options)) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{at: time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC)}, faults: &simulator.Faults{}}
+	w := &world{t: t, clock: newClock(), faults: &simulator.Faults{}}
 	w.options = simulated.Options{Now: w.clock.Now, Faults: w.faults, Key: testKey}
 	for _, f := range change {
 		f(&w.options)

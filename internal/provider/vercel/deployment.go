@@ -25,8 +25,8 @@ const (
 
 // Limits of what is told of a build.
 const (
-	maxLog     = 1000 // lines, the first of a log
-	maxLogLine = 300  // characters
+	maxLog     = 1000     // lines, the first of a log
+	maxLogLine = 16 << 10 // characters; who tells it cuts it, once secrets are out of it
 	freshFor   = 2 * time.Minute
 	maxCommand = 256 // characters, by the published description
 )

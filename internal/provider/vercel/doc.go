@@ -67,6 +67,12 @@
 // it takes, and to press Refresh at Vercel: to look changes nothing, so that Observe can't ask
 // Vercel to verify. Create and Update do.
 //
+// A domain that is bound is Unreached while Vercel says that it is misconfigured: "Whether or not
+// the domain is configured AND we can automatically generate a TLS certificate". A look does
+// not ask that, which would double the calls of every drift. Vercel can make a certificate
+// beforehand, in its dashboard and its command (vercel certs issue --challenge-only), by calls
+// that it does not publish; so that is left to a person, and the plan of a switch states the gap.
+//
 // The site's `address` and `host` are those that Vercel documents for every project; the ones
 // that it recommends for a name are known only once the name is added. A site is pointed at
 // with an A record, since that is right for the top of a zone, too.

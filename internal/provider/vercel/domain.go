@@ -139,13 +139,30 @@ func (p *Provider) verified(ctx context.Context, op string, d domain, project, h
 		return provider.Object{}, refuse(op, provider.Uncertain, "its answer is about another domain")
 	}
 	if d.Verified {
-		return d.object(), nil
+		return p.reached(ctx, op, d), nil
 	}
 	var now domain
 	if err := p.do(ctx, httpapi.Call{Op: op, Method: http.MethodPost, Path: domainPath("v9", project, host) + "/verify"}, &now); err == nil {
 		d.Verified = now.Verified
 	}
 	return d.object(), nil
+}
+
+// reached says whether Vercel can get the domain's certificate: by itself, once DNS leads there.
+// What could not be asked is not known, and asked again.
+func (p *Provider) reached(ctx context.Context, op string, d domain) provider.Object {
+	var config struct {
+		Misconfigured *bool `json:"misconfigured"`
+	}
+	o := d.object()
+	err := p.do(ctx, httpapi.Call{Op: op, Method: http.MethodGet, Path: "/v6/domains/" + d.Name + "/config"}, &config)
+	switch {
+	case err != nil || config.Misconfigured == nil:
+		o.Phase, o.Message = provider.Unreached, "Vercel did not say whether DNS leads "+provider.Line(d.Name, 253)+" there"
+	case *config.Misconfigured:
+		o.Phase, o.Message = provider.Unreached, "DNS does not lead "+provider.Line(d.Name, 253)+" to Vercel yet, which gets its certificate then"
+	}
+	return o
 }
 
 func (p *Provider) updateDomain(ctx context.Context, id string, w provider.Wish) (provider.Object, error) {

@@ -70,8 +70,8 @@ func (p *Provider) Traits() map[state.Kind]provider.Traits {
 			ObserveCalls: 1, CreateCalls: 3, UpdateCalls: 1, DeleteCalls: 1},
 		state.KindTraffic: {Serving: true, Replace: []string{"site"}, Marks: true, ListLag: listLag,
 			ObserveCalls: 2, CreateCalls: 3, UpdateCalls: 3, DeleteCalls: 2},
-		state.KindDomain: {Serving: true, Replace: []string{"host"}, UniqueName: true, ListLag: listLag,
-			ObserveCalls: 1, CreateCalls: 1, UpdateCalls: 1, DeleteCalls: 1},
+		state.KindDomain: {Serving: true, Replace: []string{"host"}, UniqueName: true, ListLag: listLag, AfterDNS: true,
+			ObserveCalls: 1, CreateCalls: 2, UpdateCalls: 2, DeleteCalls: 1},
 	}
 }
 

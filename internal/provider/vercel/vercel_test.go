@@ -8,6 +8,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/providertest"
 	"github.com/compassdigital/reconciler/internal/provider/vercel/simulated"
+	"github.com/compassdigital/reconciler/internal/simulator"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -210,7 +211,7 @@ func TestS24DomainMoves(t *testing.T) {
 			t.Fatalf("%v, %v", o, err)
 		}
 	}
-	if calls := w.took(); len(calls) != 3 {
+	if calls := w.took(); len(calls) != 5 {
 		t.Errorf("it took %q", calls)
 	}
 	if status, body := w.at("shop1.example", "/api/health"); status != 200 || !strings.Contains(body, b.release.ID) {
@@ -298,5 +299,33 @@ func TestS54LookAlikes(t *testing.T) {
 	if w.sim.Snapshot(theirs.ID)+w.sim.Snapshot(bare.ID) != before {
 		t.Error("a stranger's project changed")
 	}
+	k.Some(t)
+}
+
+// A domain is unreached while Vercel says that it can't get its certificate, or does not say it;
+// an update asks again, and a look does not.
+func TestDomainIsReachedOnceDNSLeadsThere(t *testing.T) {
+	k, leads, faults := published(t), "203.0.113.1", &simulator.Faults{}
+	w := open(t, k, simulated.Options{DNS: func(string) []string { return []string{leads} }, Faults: faults})
+	site := w.must(t, wishSite(1))
+	wish := wishDomain(1, site.ID, "shop1.example", "")
+	o, err := w.Create(t.Context(), wish)
+	phase := func(what string, want provider.Phase, secure bool) {
+		t.Helper()
+		if err != nil || o.Phase != want || w.sim.Secure("shop1.example") != secure {
+			t.Errorf("%s: it is %s (%s), %v; it has a certificate: %v", what, o.Phase, o.Message, err, w.sim.Secure("shop1.example"))
+		}
+	}
+	phase("elsewhere", provider.Unreached, false)
+	w.sim.Certify("shop1.example")
+	o, err = w.Update(t.Context(), o.ID, wish)
+	phase("a person made one", provider.Unreached, true)
+	leads = simulated.Address
+	faults.Add(simulator.Fault{Path: "/v6/domains/*/config", Times: -1, Do: simulator.Refuse(500, nil, `{"error":{"code":"internal_server_error","message":"try again"}}`)})
+	o, err = w.Update(t.Context(), o.ID, wish)
+	phase("it does not say", provider.Unreached, true)
+	faults.Clear()
+	o, err = w.Update(t.Context(), o.ID, wish)
+	phase("here", provider.Ready, true)
 	k.Some(t)
 }

@@ -88,25 +88,10 @@ func anyOf(r *openapi3.SchemaRef, seen map[*openapi3.Schema]bool) {
 	anyOf(s.AdditionalProperties.Schema, seen)
 }
 
-// clock is a clock that only tests move.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
+// clock is one that only tests move.
+type clock = providertest.Clock
 
-func newClock() *clock { return &clock{at: time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) Move(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
+func newClock() *clock { return providertest.NewClock() }
 
 // world is a simulated Vercel, and the provider that speaks to it through the contract.
 type world struct {

@@ -46,15 +46,25 @@ func (v *Vendor) run(s *Site) (lines []string, fails bool) {
 func (v *Vendor) deploy(s *Site) {
 	lines, fails := v.run(s)
 	s.Deployments++
-	s.Live = strings.Join(lines[:min(len(lines), 2)], "\n")
 	if !v.o.Doubts.DeployedLate {
 		s.LastDeploy = stamp(v.o.Now())
 	}
 	v.begin(s, "deploying", v.o.BuildTime, job{Kind: "deploy", Log: lines, Fails: fails, Pages: Pages{lines, sickens.MatchString(s.Script.Now)}})
 }
 
+// live is what a deployment that runs has printed so far: its first line at once, the others
+// spread over the time that it takes.
+func (v *Vendor) live(s *Site) string {
+	lines := s.Job.Log
+	if s.Job.Kind != "deploy" || len(lines) == 0 {
+		return ""
+	}
+	left := s.Job.Until.Sub(v.o.Now())
+	n := len(lines) - int(int64(len(lines))*int64(left)/int64(max(v.o.BuildTime, 1)))
+	return strings.Join(lines[:min(max(n, 1), len(lines))], "\n")
+}
+
 func (v *Vendor) deployed(s *Site, j job) {
-	s.Live = ""
 	at := v.o.Now()
 	if v.o.Doubts.LateLog {
 		at = at.Add(logLag)

@@ -23,7 +23,6 @@ type Site struct {
 	Repository  *source    `json:"repository,omitempty"`
 	Quick       bool       `json:"quick,omitempty"`
 	LastDeploy  string     `json:"lastDeploy,omitempty"`
-	Live        string     `json:"live,omitempty"` // log of the deployment that runs
 	Logs        []log      `json:"logs,omitempty"` // newest first
 	Aliases     []string   `json:"aliases,omitempty"`
 	Certs       []*cert    `json:"certs,omitempty"`
@@ -126,8 +125,8 @@ func (v *Vendor) show(s *Site) object {
 	if s.LastDeploy != "" {
 		o["last_deploy_at"] = s.LastDeploy
 	}
-	if s.Live != "" {
-		o["current_deploy_log"] = s.Live
+	if live := v.live(s); live != "" {
+		o["current_deploy_log"] = live
 	}
 	if !v.o.Doubts.QuickHidden {
 		o["quick_deploy"] = s.Quick

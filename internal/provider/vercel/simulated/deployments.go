@@ -3,6 +3,7 @@ package simulated
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -25,6 +26,7 @@ type deployment struct {
 // advance lets happen what is due: builds end, and production is pointed at what was asked.
 func (v *Vercel) advance() {
 	now := v.o.Now()
+	v.certify(now)
 	for _, d := range v.is.Deployments.All() {
 		if d.State != "BUILDING" || d.Polls < v.o.BuildPolls || now.Sub(time.UnixMilli(d.Begun)) < v.o.BuildTime {
 			continue
@@ -237,6 +239,9 @@ func (v *Vercel) events(c call) (answer, *refusal) {
 		return answer{}, n
 	}
 	lines := []string{"Running build in Washington, D.C., USA (East) – iad1", "Installing dependencies...", "Building " + d.Name}
+	if v.o.Log != nil {
+		lines = append(lines, v.o.Log(v.served(d, d.URL))...)
+	}
 	switch d.State {
 	case "READY":
 		lines = append(lines, "Build Completed in /vercel/output", "Deployment completed")
@@ -248,7 +253,7 @@ func (v *Vercel) events(c call) (answer, *refusal) {
 	out := []any{}
 	for i, line := range lines {
 		out = append(out, map[string]any{"type": "stdout", "created": d.Created + int64(i),
-			"payload": map[string]any{"deploymentId": d.ID, "id": d.ID + "-" + string(rune('a'+i)), "date": d.Created, "serial": d.ID, "text": line, "info": map[string]any{"type": "build", "name": "bld_" + d.ID[4:]}}})
+			"payload": map[string]any{"deploymentId": d.ID, "id": d.ID + "-" + strconv.Itoa(i), "date": d.Created, "serial": d.ID, "text": line, "info": map[string]any{"type": "build", "name": "bld_" + d.ID[4:]}}})
 	}
 	return answer{200, out}, nil
 }

@@ -19,7 +19,8 @@
 //
 // # Refusals
 //
-// It builds nothing, resolves no names and makes no certificates. It keeps to the operations
+// It builds nothing, and makes no certificates: it says which names would have one (Secure), as
+// Options.DNS leads them here. It keeps to the operations
 // that the client room needs, and to one team. A deployment runs with the variables of the
 // moment at which it was created.
 package simulated

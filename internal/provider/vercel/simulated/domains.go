@@ -3,6 +3,7 @@ package simulated
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // hostOf is a host name on a project.
@@ -205,10 +206,47 @@ func (v *Vercel) moveDomain(c call) (answer, *refusal) {
 	return answer{200, d.show()}, nil
 }
 
+// Address is that of the edge: where A records lead.
+const Address = "76.76.21.21"
+
+// issuing is how long a certificate takes.
+const issuing = 8 * time.Second
+
+func (v *Vercel) leadsHere(host string) bool {
+	return v.o.DNS == nil || slices.Contains(v.o.DNS(host), Address)
+}
+
+// certify asks for the certificates of bound names that DNS leads here.
+func (v *Vercel) certify(now time.Time) {
+	for _, d := range v.is.Domains.All() {
+		if _, asked := v.is.Certs[d.Name]; !asked && d.Verified && v.leadsHere(d.Name) {
+			v.is.Certs[d.Name] = now.UnixMilli()
+		}
+	}
+}
+
+// Secure says whether a host name has a certificate.
+func (v *Vercel) Secure(host string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.advance()
+	at, asked := v.is.Certs[strings.ToLower(host)]
+	_, bound := v.is.Domains.Get(strings.ToLower(host))
+	return asked && bound && v.o.Now().Sub(time.UnixMilli(at)) >= issuing
+}
+
+// Certify is a person who makes a host name's certificate before DNS leads here.
+func (v *Vercel) Certify(host string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.is.Certs[strings.ToLower(host)] = v.o.Now().Add(-issuing).UnixMilli()
+}
+
 func (v *Vercel) domainConfig(c call) (answer, *refusal) {
 	_, bound := v.is.Domains.Get(c.PathValue("d"))
+	bound = bound && v.leadsHere(c.PathValue("d"))
 	out := map[string]any{"configuredBy": nil, "acceptedChallenges": []string{"http-01"}, "misconfigured": !bound,
-		"recommendedIPv4":  []any{map[string]any{"rank": 1, "value": []string{"76.76.21.21"}}},
+		"recommendedIPv4":  []any{map[string]any{"rank": 1, "value": []string{Address}}},
 		"recommendedCNAME": []any{map[string]any{"rank": 1, "value": "cname.vercel-dns.com."}}}
 	if bound {
 		out["configuredBy"] = "A"

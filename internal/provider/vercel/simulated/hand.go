@@ -125,3 +125,13 @@ func (v *Vercel) Seed(name, repository string, hosts []string, env map[string]st
 	v.put(x)
 	return x.ID
 }
+
+// Projects are the names of all projects, oldest first.
+func (v *Vercel) Projects() (out []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, x := range v.is.Projects.All() {
+		out = append(out, x.Name)
+	}
+	return out
+}

@@ -26,12 +26,17 @@ type Options struct {
 	BuildPolls int
 	// Fails gives the reason why a build fails; "": it succeeds. nil: all succeed.
 	Fails func(d Served) string
+	// Log is what a build says beside the usual lines. nil: nothing.
+	Log func(d Served) []string
 	// PointTime is how long a promotion or a rollback takes.
 	PointTime time.Duration
 	// Limits are calls a window by endpoint, as "POST /v13/deployments"; others have DefaultLimit.
 	Limits map[string]simulator.Limit
 	// MaxProjects and MaxDeployments (a day) are quotas of the plan; 0: none.
 	MaxProjects, MaxDeployments int
+	// DNS gives the addresses of a host name: one that leads here gets its certificate. nil: all
+	// names lead here.
+	DNS func(host string) []string
 	// Serve answers for a deployment at the Front. nil: a page that names it.
 	Serve func(d Served) http.Handler
 }
@@ -68,6 +73,7 @@ type world struct {
 	TXT         map[string][]string          `json:"txt"`
 	Domains     *simulator.Table[hostOf]     `json:"domains"`
 	Quota       map[string]int               `json:"quota"` // deployments by day
+	Certs       map[string]int64             `json:"certs"` // when a host name's certificate was asked for
 }
 
 // New opens a Vercel, with what its file says.
@@ -76,7 +82,7 @@ func New(o Options) (*Vercel, error) {
 		o.Now = time.Now
 	}
 	lag := func() time.Duration { return o.Lag }
-	v := &Vercel{o: o, limits: map[string]*simulator.Limit{}, is: world{IDs: simulator.IDs{Seed: "vercel"}, Claimed: map[string]bool{}, TXT: map[string][]string{}, Quota: map[string]int{},
+	v := &Vercel{o: o, limits: map[string]*simulator.Limit{}, is: world{IDs: simulator.IDs{Seed: "vercel"}, Claimed: map[string]bool{}, TXT: map[string][]string{}, Quota: map[string]int{}, Certs: map[string]int64{},
 		Projects: simulator.NewTable[project](o.Now, lag), Deployments: simulator.NewTable[deployment](o.Now, lag), Domains: simulator.NewTable[hostOf](o.Now, lag)}}
 	if err := simulator.Load(o.File, &v.is); err != nil {
 		return nil, fmt.Errorf("open the simulated Vercel: %w", err)

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/simulator"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// pageType is a gateway's page.
+func pageType() http.Header { return http.Header{"Content-Type": {"text/html"}} }
+
+// jsonType is a vendor's answer.
+func jsonType() http.Header { return http.Header{"Content-Type": {"application/json"}} }
+
+// S28: each vendor refuses a client's step for good. It is failed (or held) in the vendor's
+// words, with what to do; what was made stays, as its manifest says; others are not affected;
+// `retry` goes on from there.
+func TestS28OverVendors(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, usual(), map[string]string{"clients/keeper.yaml": atPloi("keeper", "database: {provider: none}", "env: {DATABASE_URL: {none: true}}")})
+	f.settle("keeper")
+	for _, c := range []struct {
+		vendor, client, words string
+		fault                 simulator.Fault
+		manifest              func(string, ...string) string
+	}{
+		{"vercel", "vienna", "Resource is limited", simulator.Fault{Method: http.MethodPost, Path: "/v13/deployments", Do: simulator.Refuse(402, jsonType(), `{"error":{"code":"api-deployments-free-per-day","message":"Resource is limited - try again in 24 hours"}}`)}, atVercel},
+		{"ploi", "padua", "The server has no room", simulator.Fault{Method: http.MethodPost, Path: "/api/servers/*/sites/*/deploy", Do: simulator.Refuse(422, jsonType(), `{"message":"The server has no room","errors":{"server":["The server has no room"]}}`)}, atPloi},
+		{"cloudflare", "como", "as many records as its plan allows", simulator.Fault{Method: http.MethodPost, Path: "/client/v4/zones/*/dns_records*", Do: simulator.Refuse(400, jsonType(), `{"success":false,"errors":[{"code":81045,"message":"Record quota exceeded."}],"messages":[],"result":null}`)}, atPloi},
+		{"railway", "rimini", "not allowed", simulator.Fault{Match: writing, Do: simulator.Refuse(400, jsonType(), `{"errors":[{"message":"not allowed on this plan"}]}`)}, atPloi},
+	} {
+		c.fault.Times = -1
+		f.faults[c.vendor].Add(c.fault)
+		f.commit(map[string]string{"clients/" + c.client + ".yaml": c.manifest(c.client, "onFailure: keep")})
+		f.apply()
+		v := f.apply()
+		if r := rowOf(v, c.client); r.Status != string(state.StatusFailed) || !strings.Contains(r.Because, c.words) || !strings.Contains(r.Next, "reconciler retry "+c.client) {
+			t.Errorf("%s: %s is %s: %s; %s", c.vendor, c.client, r.Status, r.Because, r.Next)
+		}
+		if !strings.HasPrefix(v.Verdict, "failure") {
+			t.Errorf("%s: the verdict is %q", c.vendor, v.Verdict)
+		}
+		if r := rowOf(v, "keeper"); r.Status != string(state.StatusActive) {
+			t.Errorf("%s: keeper is %s", c.vendor, r.Status)
+		}
+		f.faults[c.vendor].Clear()
+		n := f.sent.len()
+		f.must(0, "retry", c.client)
+		f.settle(c.client, "keeper")
+		for _, x := range f.sent.since(n) {
+			if x.Call == "makeProject" && c.vendor != "railway" {
+				t.Errorf("%s: the database is made again", c.vendor)
+			}
+		}
+	}
+	f.wantThings("after the retries", slices.Concat(wholeOf("vercel", "vienna"), wholeOf("ploi", "padua"), wholeOf("ploi", "como"), wholeOf("ploi", "rimini"),
+		[]string{"ploi site keeper", "cloudflare A " + site("keeper"), "resend dana@keeper.example Shop keeper is ready"})...)
+}
+
+// said counts the daemon's log lines that hold all of these.
+func (f *fleet) said(all ...string) (n int) {
+	for line := range strings.Lines(f.daemon.out.String()) {
+		if !slices.ContainsFunc(all, func(text string) bool { return !strings.Contains(line, text) }) {
+			n++
+		}
+	}
+	return n
+}
+
+// S31: Cloudflare answers 503 for half an hour. Steps that don't need it go on, whoever doesn't
+// need it is provisioned, statuses say for whom it is waited, it is told once and its end once,
+// and all is done within two minutes of its return.
+func TestS31OverVendors(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, usual(), map[string]string{"clients/keeper.yaml": atVercel("keeper")})
+	f.start()
+	f.settle("keeper")
+	f.faults["cloudflare"].Add(simulator.Fault{Times: -1, Do: simulator.Refuse(503, pageType(), "<html>503</html>")})
+	f.commit(map[string]string{"clients/demoshop.yaml": atPloi("demoshop"), "clients/bakery.yaml": atVercel("bakery"), "clients/florist.yaml": strings.Replace(atPloi("florist", "dns: {provider: none}"), "domain: florist", "domain: shop.florist.example", 1)})
+	from := f.now()
+	for f.now().Sub(from) < 30*time.Minute {
+		v := f.apply()
+		for _, name := range []string{"demoshop", "bakery"} {
+			if r := rowOf(v, name); r.Status == string(state.StatusFailed) || r.Status == string(state.StatusActive) {
+				t.Fatalf("%s is %s: %s", name, r.Status, r.Because)
+			}
+		}
+		f.clock.add(90 * time.Second)
+	}
+	v := f.apply()
+	for _, name := range []string{"demoshop", "bakery"} {
+		if r := rowOf(v, name); !strings.HasPrefix(r.Because, "waiting for cloudflare") {
+			t.Errorf("%s is %s: %s", name, r.Status, r.Because)
+		}
+	}
+	if r := rowOf(v, "florist"); r.Status != string(state.StatusActive) {
+		t.Errorf("florist, which needs no DNS, is %s: %s", r.Status, r.Because)
+	}
+	if n := len(v.Notices); n != 1 || !strings.HasPrefix(v.Notices[0], "cloudflare does not answer since ") {
+		t.Errorf("notices: %q", v.Notices)
+	}
+	built := f.things()
+	for _, want := range []string{"vercel project bakery", "ploi site demoshop", "railway project demoshop with 1, 1, 1, 1"} {
+		if !slices.Contains(built, want) {
+			t.Errorf("%s is not there meanwhile", want)
+		}
+	}
+	f.faults["cloudflare"].Clear()
+	back := f.now()
+	f.until("all is done", func() bool { // the vendor is asked again after a real moment
+		v = f.apply()
+		if rowOf(v, "demoshop").Status == string(state.StatusActive) && rowOf(v, "bakery").Status == string(state.StatusActive) {
+			return true
+		}
+		if f.now().Sub(back) < 100*time.Second {
+			f.clock.add(10 * time.Second)
+		}
+		return false
+	})
+	if took := f.now().Sub(back); took > 2*time.Minute {
+		t.Errorf("it took %s from its return", took)
+	}
+	if down, again := f.said("provider does not answer", "cloudflare"), f.said("provider is back", "cloudflare"); down != 1 || again != 1 {
+		t.Errorf("it was told %d times that it is away and %d times that it is back", down, again)
+	}
+	if v := f.status(); len(v.Notices) > 0 {
+		t.Errorf("notices: %q", v.Notices)
+	}
+	f.wantThings("after the outage", slices.Concat(wholeOf("ploi", "demoshop"), wholeOf("vercel", "bakery"), wholeOf("vercel", "keeper"),
+		[]string{"ploi site florist", "railway project florist with 1, 1, 1, 1", "resend dana@florist.example Shop florist is ready"})...)
+}
+
+// S32: Cloudflare answers 429 with Retry-After 54 while 200 clients are due. Nobody calls it
+// before its time, and a new client that is merged meanwhile does not wait behind them.
+func TestS32OverVendors(t *testing.T) {
+	t.Parallel()
+	note := func(text string) map[string]string {
+		files := map[string]string{}
+		for n := range bulkOf200 {
+			name := fmt.Sprintf("c%03d", n)
+			files["clients/"+name+".yaml"] = atPloi(name, "deployment: {provider: none}", "database: {provider: none}", "dns: {records: [{type: TXT, name: note, content: "+text+"}]}")
+		}
+		return files
+	}
+	f := newFleet(t, usual(), nil)
+	f.configure("guard: {maxChanged: 1000, maxCreates: 1000}\n")
+	f.start()
+	f.commit(note("one"))
+	f.apply()
+	if got := len(f.cloudflare.Records(f.zone())); got < bulkOf200 {
+		t.Fatalf("%d records", got)
+	}
+	limited := simulator.Refuse(429, http.Header{"Content-Type": {"application/json"}, "Retry-After": {"54"}}, `{"success":false,"errors":[{"code":10429,"message":"More than 1200 requests per 300 seconds reached"}],"messages":[],"result":null}`)
+	f.faults["cloudflare"].Add(simulator.Fault{Times: 1, Match: writing, Do: limited})
+	f.commit(note("two"))
+	n := f.sent.len()
+	f.apply()
+	f.commit(map[string]string{"clients/demoshop.yaml": atPloi("demoshop")})
+	f.apply()
+	const inFlight = time.Second // what was under way when it said so
+	var said time.Time
+	for _, x := range f.sent.since(n) {
+		switch {
+		case x.Vendor != "cloudflare":
+		case said.IsZero() && x.Writes:
+			said = x.At
+		case !said.IsZero() && x.At.Sub(said) > inFlight && x.At.Sub(said) < 54*time.Second:
+			t.Errorf("%s %s after it said 54 s", x, x.At.Sub(said))
+		}
+	}
+	if got := f.things(); !slices.Contains(got, "ploi site demoshop") || !slices.Contains(got, "railway project demoshop with 1, 1, 1, 1") {
+		t.Errorf("the new client waits for who does not need it: %q", got)
+	}
+	f.clock.add(54 * time.Second)
+	done, n := func() (n int) {
+		for _, r := range f.cloudflare.Records(f.zone()) {
+			if r.Content == `"two"` {
+				n++
+			}
+		}
+		return n
+	}, f.sent.len()
+	f.settle("demoshop")
+	before := 0
+	for _, x := range f.sent.since(n) {
+		if x.Call == "POST /emails" { // it is done
+			break
+		}
+		if x.Vendor == "cloudflare" && x.Writes {
+			before++
+		}
+	}
+	if before >= bulkOf200 {
+		t.Errorf("the new client waited for %d writes of the others", before)
+	}
+	for range 20 {
+		if done() == bulkOf200 {
+			break
+		}
+		f.clock.add(time.Minute)
+		f.apply()
+	}
+	if done() != bulkOf200 {
+		t.Errorf("%d of %d are done", done(), bulkOf200)
+	}
+}
+
+// bulkOf200 is how many clients are due at once in S32.
+const bulkOf200 = 200
+
+// S33: a token is revoked, at each vendor in turn, while clients are due. It is told once, that
+// provider is left alone, nobody fails, and once it is back all is done.
+func TestS33OverVendors(t *testing.T) {
+	t.Parallel()
+	clients := func(currency string) map[string]string {
+		files := map[string]string{}
+		for n := range 4 {
+			for _, at := range []func(string, ...string) string{atPloi, atVercel} {
+				name := fmt.Sprintf("c%d", n)
+				if at("x") == atVercel("x") {
+					name = fmt.Sprintf("v%d", n)
+				}
+				files["clients/"+name+".yaml"] = at(name, "env: {STORE_CURRENCY: "+currency+"}", "dns: {records: [{type: TXT, name: note, content: "+currency+"}]}")
+			}
+		}
+		return files
+	}
+	names := []string{"c0", "c1", "c2", "c3", "v0", "v1", "v2", "v3"}
+	f := newFleet(t, usual(), clients("EUR"))
+	f.configure("guard: {maxChanged: 1000, maxCreates: 1000}\n")
+	f.start()
+	f.settle(names...)
+	for n, c := range []struct {
+		vendor string
+		refuse simulator.Effect
+	}{
+		{"ploi", simulator.Refuse(401, jsonType(), `{"message":"Unauthenticated."}`)},
+		{"vercel", simulator.Refuse(403, jsonType(), `{"error":{"code":"forbidden","message":"Not authorized","invalidToken":true}}`)},
+		{"cloudflare", simulator.Refuse(403, jsonType(), `{"success":false,"errors":[{"code":10000,"message":"Authentication error"}],"messages":[],"result":null}`)},
+	} {
+		f.faults[c.vendor].Add(simulator.Fault{Times: -1, Do: c.refuse})
+		from := f.sent.len()
+		f.commit(clients([]string{"USD", "CHF", "SEK", "NOK"}[n]))
+		var v = f.apply()
+		for range 3 {
+			f.clock.add(20 * time.Second)
+			v = f.apply()
+		}
+		waits := 0
+		for _, r := range v.Clients {
+			if r.Status == string(state.StatusFailed) {
+				t.Errorf("%s: %s is failed: %s", c.vendor, r.Name, r.Because)
+			}
+			if strings.HasPrefix(r.Because, "waiting for "+c.vendor) {
+				waits++
+			}
+		}
+		asked := 0
+		for _, x := range f.sent.since(from) {
+			if x.Vendor == c.vendor {
+				asked++
+			}
+		}
+		if waits < 4 || asked > 20 {
+			t.Errorf("%s: %d clients wait for it, it was asked %d times", c.vendor, waits, asked)
+		}
+		if told := f.said("provider does not let us in", c.vendor); told != 1 {
+			t.Errorf("%s: told %d times", c.vendor, told)
+		}
+		if len(v.Notices) != 1 || !strings.HasPrefix(v.Notices[0], c.vendor+" does not let us in since ") {
+			t.Errorf("%s: notices %q", c.vendor, v.Notices)
+		}
+		f.faults[c.vendor].Clear()
+		f.clock.add(5 * time.Minute)
+		f.settle(names...)
+		if again := f.said("provider is back", c.vendor); again != 1 {
+			t.Errorf("%s: told %d times that it is back", c.vendor, again)
+		}
+	}
+}

@@ -1,0 +1,303 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/compassdigital/reconciler/internal/contract"
+	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/provider/httpapi"
+	"github.com/compassdigital/reconciler/internal/provider/railway"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// The zone of the simulated vendors' installation, and where its sites are.
+const (
+	agencyZone = "agency.example"
+	ploiServer = "203.0.113.10"
+	agencyTeam = "team_agency"
+)
+
+// fleet is an installation whose clients are at simulated vendors alone: the program as it is
+// run, each vendor behind HTTP, every exchange held to the vendor's description, and
+// look-alikes everywhere.
+type fleet struct {
+	*world
+	*vendorSet
+	sent *exchanges
+}
+
+// exchanges are the requests that came to the vendors, in the order in which they came.
+type exchanges struct {
+	mu  sync.Mutex
+	all []exchange
+}
+
+// exchange is one request. Call is its method and path, ids left out, and for Railway the
+// operation.
+type exchange struct {
+	Vendor, Call string
+	Writes       bool
+	At           time.Time
+}
+
+func (x exchange) String() string { return x.Vendor + " " + x.Call }
+
+func (e *exchanges) len() int { e.mu.Lock(); defer e.mu.Unlock(); return len(e.all) }
+
+func (e *exchanges) since(n int) []exchange {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.all[n:])
+}
+
+// writes are those after the first n that change something.
+func (e *exchanges) writes(n int) (out []string) {
+	for _, x := range e.since(n) {
+		if x.Writes {
+			out = append(out, x.String())
+		}
+	}
+	return out
+}
+
+// note stands before a vendor and writes down what comes.
+func (e *exchanges) note(vendor string, now func() time.Time, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := exchange{Vendor: vendor, Call: r.Method + " " + httpapi.Route(r.URL.Path), Writes: r.Method != http.MethodGet, At: now()}
+		if vendor == railway.Name {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				panic(http.ErrAbortHandler) // who asked is gone
+			}
+			var asked struct{ Query, OperationName string }
+			_ = json.Unmarshal(body, &asked) // the vendor says what it thinks of it
+			x.Call, x.Writes = asked.OperationName, strings.HasPrefix(strings.TrimSpace(asked.Query), "mutation")
+			r.Body = io.NopCloser(strings.NewReader(string(body)))
+		}
+		e.mu.Lock()
+		e.all = append(e.all, x)
+		e.mu.Unlock()
+		h.ServeHTTP(w, r)
+	})
+}
+
+// descriptions are the vendors' descriptions, read once for all tests.
+var descriptions struct {
+	once sync.Once
+	all  map[string]*contract.Contract
+}
+
+// descriptionsOf are the descriptions by vendor, for one test; Cloudflare has a second one, of all
+// but its records. Each has judged something when the test ends, if the vendor was asked.
+func descriptionsOf(t testing.TB) map[string]*contract.Contract {
+	t.Helper()
+	descriptions.once.Do(func() {
+		inner := func(prefix string) func(string) string {
+			return func(path string) string { return strings.TrimPrefix(path, prefix) }
+		}
+		descriptions.all = map[string]*contract.Contract{
+			"ploi":       contract.OpenAPI(t, contract.Description{Vendor: "Ploi", File: "ploi/ploi.yaml", Inner: inner("/api")}),
+			"railway":    contract.GraphQL(t, "Railway", "railway/schema.graphql"),
+			"resend":     contract.OpenAPI(t, contract.Description{Vendor: "Resend", File: "resend/openapi.json"}),
+			"cloudflare": contract.OpenAPI(t, contract.Description{Vendor: "Cloudflare (records)", File: "cloudflare/dns-records.openapi.json", Inner: inner("/client/v4")}),
+			"zones":      contract.OpenAPI(t, contract.Description{Vendor: "Cloudflare (zones)", File: "cloudflare/openapi.json", Loose: true, Inner: inner("/client/v4")}),
+			"vercel": contract.OpenAPI(t, contract.Description{Vendor: "Vercel", File: "vercel/openapi.json", Loose: true, Relax: alternatives,
+				Uncut: []contract.Operation{{Method: "POST", Path: "/v9/projects/{p}/link"}, {Method: "DELETE", Path: "/v9/projects/{p}/link"}, {Method: "POST", Path: "/v1/projects/{p}/domains/{d}/move"}}}),
+		}
+	})
+	out := map[string]*contract.Contract{}
+	for name, c := range descriptions.all {
+		out[name] = c.For(t)
+	}
+	return out
+}
+
+// alternatives lets an answer of Vercel's fit several alternatives of its description, which
+// overlap: a deployment with all that its owner may see is also one with what everybody may.
+func alternatives(d *openapi3.T) {
+	seen := map[*openapi3.Schema]bool{}
+	var anyOf func(r *openapi3.SchemaRef)
+	anyOf = func(r *openapi3.SchemaRef) {
+		if r == nil || seen[r.Value] {
+			return
+		}
+		s := r.Value
+		seen[s] = true
+		s.AnyOf, s.OneOf = append(s.AnyOf, s.OneOf...), nil
+		for _, p := range s.Properties {
+			anyOf(p)
+		}
+		for _, p := range s.AnyOf {
+			anyOf(p)
+		}
+		anyOf(s.Items)
+		anyOf(s.AdditionalProperties.Schema)
+	}
+	for _, path := range d.Paths.InMatchingOrder() {
+		for _, o := range d.Paths.Value(path).Operations() {
+			for _, r := range o.Responses.Map() {
+				for _, media := range r.Value.Content {
+					anyOf(media.Schema)
+				}
+			}
+		}
+	}
+	for _, p := range d.Paths.Value("/v13/deployments").Post.Parameters {
+		if p.Value.Schema.Value.Type == nil { // forceNew is one of two words, and of no type
+			p.Value.Schema.Value.Type = &openapi3.Types{openapi3.TypeString}
+		}
+	}
+}
+
+// newFleet starts the vendors, with look-alikes in each, and an installation that has them.
+func newFleet(t *testing.T, k kindness, files map[string]string) *fleet {
+	t.Helper()
+	all := map[string]string{"templates/ecommerce.yaml": strings.NewReplacer("source: {repository: builtin, ref: v1, directory: ecommerce}", "source: {repository: compassdigital/storefront, ref: v1.4.2}",
+		"admin: {kind: payload, path: /admin}", "admin: {kind: none}").Replace(shopTemplate)}
+	for path, text := range files {
+		all[path] = text
+	}
+	f := &fleet{world: newBareWorld(t, all), sent: &exchanges{}}
+	f.clock.haste = k.haste
+	f.open(t, k)
+	f.public = f.lookUp
+	f.wired = func(p *program) {
+		p.engine.Check = f.probe
+		p.engine.ResolveRef = resolved
+	}
+	f.configure("")
+	f.wantLikes(t)
+	return f
+}
+
+// resolved is a commit for a branch or a tag, as whoever keeps the repository would say.
+func resolved(_ context.Context, _, ref string) (string, error) {
+	return fmt.Sprintf("%040x", len(ref)*1000+int(ref[len(ref)-1])), nil
+}
+
+func (f *fleet) open(t *testing.T, k kindness) {
+	t.Helper()
+	var err error
+	if f.vendorSet, err = newVendorSet(f.now, k, agencyZone, f.env); err != nil {
+		t.Fatal(err)
+	}
+	paper := descriptionsOf(t)
+	for name, v := range f.apis() {
+		judged := paper[name].Handler(v.api)
+		if name == "cloudflare" {
+			zones := paper["zones"].Handler(v.api)
+			records := judged
+			judged = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.Contains(r.URL.Path, "/dns_records") {
+					records.ServeHTTP(w, r)
+					return
+				}
+				zones.ServeHTTP(w, r)
+			})
+		}
+		server := httptest.NewServer(f.sent.note(name, f.now, f.faults[name].Handler(judged)))
+		t.Cleanup(server.Close)
+		f.env[apiVariable(name)] = server.URL + v.path
+	}
+	f.env["RECONCILER_PROVIDERS_VERCEL_TEAM_ID"] = agencyTeam
+	f.env["RECONCILER_PROVIDERS_PLOI_SERVER_ID"] = "1"
+	f.env["RECONCILER_PROVIDERS_RESEND_FROM"] = "Agency <ops@" + agencyZone + ">"
+	t.Cleanup(func() {
+		asked := map[string]bool{}
+		for _, x := range f.sent.since(0) {
+			asked[x.Vendor] = true
+		}
+		for name, c := range paper {
+			if asked[name] {
+				c.Some(t)
+			}
+		}
+	})
+}
+
+// configure writes reconciler.yaml; more are further lines of it.
+func (f *fleet) configure(more string) {
+	f.t.Helper()
+	text := fmt.Sprintf(`repository: {url: %q, branch: main, path: clients, poll: "@every 1h"}
+state: {path: state.db, keyFile: key}
+listen: %s
+platform: {baseDomain: %s, defaults: {deployment: ploi, database: railway, dns: cloudflare}}
+schedules: {drift: "@every 24h", health: "@every 24h", purge: "@every 24h"}
+%s`, f.url, f.listen, agencyZone, more)
+	if err := os.WriteFile(filepath.Join(f.dir, defaultConfigFile), []byte(text), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// lookUp is the world's DNS: what Cloudflare's name servers say.
+func (f *fleet) lookUp(_ context.Context, recordType, name string) ([]string, error) {
+	return f.cloudflare.Answers(recordType, name), nil
+}
+
+// probe is the health check from outside.
+func (f *fleet) probe(_ context.Context, base string, h manifest.Health) error {
+	u, err := url.Parse(base)
+	if err != nil {
+		return err
+	}
+	if code, page := f.visit(u.Hostname(), h.Path); code != http.StatusOK {
+		return fmt.Errorf("%s answers %d: %s", base, code, page)
+	}
+	return nil
+}
+
+// atPloi and atVercel are manifests of clients there.
+func atPloi(name string, more ...string) string { return manifestOf(name, more...) }
+
+func atVercel(name string, more ...string) string {
+	return manifestOf(name, append([]string{"deployment: {provider: vercel}"}, more...)...)
+}
+
+// settle applies until these are active, and lets time pass in between.
+func (f *fleet) settle(names ...string) {
+	f.t.Helper()
+	const tries = 16
+	for n := range tries {
+		v := f.apply()
+		left := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return rowOf(v, name).Status == string(state.StatusActive) })
+		if len(left) == 0 {
+			return
+		}
+		if n == tries-1 {
+			for _, name := range left {
+				f.t.Errorf("%s is %s: %s", name, rowOf(v, name).Status, rowOf(v, name).Because)
+			}
+			f.t.FailNow()
+		}
+		f.clock.add(5 * time.Minute)
+	}
+}
+
+// wantLikes wants the look-alikes to be byte-equal when the test ends (S54).
+func (f *fleet) wantLikes(t *testing.T) {
+	t.Helper()
+	was := f.likes()
+	if len(was) != 10 {
+		t.Fatalf("%d look-alikes", len(was))
+	}
+	t.Cleanup(func() {
+		for _, changed := range likesChanged(was, f.likes()) {
+			t.Errorf("S54: %s", changed)
+		}
+	})
+}

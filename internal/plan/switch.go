@@ -1,0 +1,203 @@
+package plan
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// unreached is the phase of a host name that DNS does not lead to its site yet
+// (provider.Unreached): what it is served with is asked for after that.
+const unreached = "unreached"
+
+// leadsHere says that a wished record leads a host to the client's own site.
+func leadsHere(w state.Resource, host string) bool {
+	return w.Ref.Kind == state.KindRecord && address(w) && w.Attributes.Literal("name") == host
+}
+
+// late says that a wished host name gets what it is served with after its address record.
+//
+// Behind a proxy people are served with the proxy's certificate, and DNS tells nobody whether
+// the name leads to the site: there the host does what it can by itself. Of an alias whose
+// record is nobody's matter here it can't be told when it will lead here, either, and
+// nothing else may wait for it.
+func (b *builder) late(w state.Resource) bool {
+	if w.Ref.Kind != state.KindDomain || !b.traits(w.Provider, w.Ref.Kind).AfterDNS {
+		return false
+	}
+	for _, r := range b.wished {
+		if leadsHere(r, w.Ref.Host()) {
+			return r.Attributes.Literal("proxied") != "true"
+		}
+	}
+	return w.Attributes.Literal("redirect") == ""
+}
+
+// secure plans what comes after DNS: a host name that is bound now, or was and had to wait, is
+// secured once its record leads here. Where people are led here from another site, and
+// what they are to be served with is not there before, there is a gap: it is stated, and held.
+func (b *builder) secure() {
+	for _, w := range b.sortedWish() {
+		if !b.late(w) {
+			continue
+		}
+		have, moves := b.recorded[w.Ref], false
+		n, planned := b.byRef[w.Ref]
+		if planned {
+			moves = b.steps[n].Action == Move
+			planned = moves || b.steps[n].Action == Create || b.steps[n].Action == Replace
+		}
+		if !planned && (have.Phase != unreached || have.Adopted || have.Found) {
+			continue // how people served their name before we came is theirs
+		}
+		if !moves {
+			b.gap(w)
+		}
+		t := b.traits(w.Provider, w.Ref.Kind)
+		b.add(Step{Number: Number(w.Ref.Kind), Action: Secure, Ref: w.Ref, Provider: w.Provider, Wish: &w,
+			Reason: "its certificate, once its name leads there", Undo: "nothing: it stays with the name", Calls: t.ObserveCalls + t.UpdateCalls})
+	}
+}
+
+// gap states that who is led to a host name from another site finds no certificate there for a
+// moment.
+func (b *builder) gap(w state.Resource) {
+	for i := range b.steps {
+		s := &b.steps[i]
+		if s.Wish == nil || !leadsHere(*s.Wish, w.Ref.Host()) || s.Action == Secure || !b.ledElsewhere(*s) {
+			continue
+		}
+		s.Risk = RiskGap
+		s.Reason = w.Provider + " gets its certificate for " + w.Ref.Host() + " once the name leads there: until then, about a minute, HTTPS fails, unless you saw to one there before"
+	}
+}
+
+// ledElsewhere says that people are led to another site of the client until an address record
+// is written.
+func (b *builder) ledElsewhere(s Step) bool {
+	if b.leadsOver(&s) {
+		return true
+	}
+	if s.Prior != nil {
+		return false
+	}
+	for _, r := range b.sortedRecord() { // a record of another type is another resource
+		to := leadsToSite(r)
+		if r.Ref.Kind == state.KindRecord && r.Real() && !to.IsZero() && to != b.site && r.Attributes.Literal("name") == s.Wish.Attributes.Literal("name") {
+			return true
+		}
+	}
+	return false
+}
+
+// refresh lets copies of pages be forgotten when another release answers.
+func (b *builder) refresh() {
+	if _, served := b.serving(); !served {
+		return // nobody saw a page yet
+	}
+	_, promoted := b.byRef[b.traffic]
+	n, made := b.byRef[b.deployment]
+	built := made && !b.traits(b.wished[b.deployment].Provider, state.KindDeployment).Promotable && b.steps[n].Action != Delete
+	for _, w := range b.sortedWish() {
+		n, led := b.byRef[w.Ref]
+		over := led && b.leadsOver(&b.steps[n])
+		if w.Ref.Kind != state.KindRecord || !address(w) || w.Attributes.Literal("proxied") != "true" || !b.traits(w.Provider, w.Ref.Kind).Copies || !promoted && !built && !over {
+			continue
+		}
+		b.add(Step{Number: StepMonitor, Action: Refresh, Ref: w.Ref, Provider: w.Provider, Wish: &w, Reason: "another release answers: copies of earlier pages are forgotten", Undo: "nothing: copies come by themselves", Calls: 1})
+	}
+}
+
+// soak says how long the side of the site that was replaced still serves those who learned
+// its address before: until a time, or, where this plan moves the names, after that.
+func (b *builder) soak() (after time.Duration, until time.Time, is bool) {
+	if b.in.Soak <= 0 || b.site.IsZero() {
+		return 0, until, false
+	}
+	ttl, moved, moves := time.Duration(0), time.Time{}, false
+	for _, w := range b.sortedWish() {
+		leads := w.Ref.Kind == state.KindDomain || w.Ref.Kind == state.KindRecord && address(w)
+		if !leads || leadsToSite(w) != b.site {
+			continue
+		}
+		if w.Ref.Kind == state.KindRecord {
+			ttl = max(ttl, ttlOf(w), ttlOf(b.recorded[w.Ref]))
+		}
+		_, planned := b.byRef[w.Ref]
+		have, there := b.recorded[w.Ref]
+		if moves = moves || planned || !there; have.UpdatedAt.After(moved) {
+			moved = have.UpdatedAt
+		}
+	}
+	if ttl == 0 {
+		ttl = unknownTTL
+	}
+	after = ttl + b.in.Soak
+	if moves {
+		return after, time.Time{}, true
+	}
+	until = moved.Add(after)
+	return after, until, b.in.Now.Before(until)
+}
+
+// unknownTTL is that of a record that others keep, or whose vendor chooses (ttl 1).
+const unknownTTL = 5 * time.Minute
+
+// ttlOf is a record's time to live; 0: it says none.
+func ttlOf(r state.Resource) time.Duration {
+	n, err := strconv.Atoi(r.Attributes.Literal("ttl"))
+	switch {
+	case err != nil || n < 1:
+		return 0
+	case n == 1:
+		return unknownTTL
+	}
+	return time.Duration(n) * time.Second
+}
+
+// replacedGoes plans the end of a resource whose side was replaced.
+func (b *builder) replacedGoes(r state.Resource) {
+	if b.theirs(r) {
+		b.forget(r, "its side was replaced, and that is not ours to delete")
+	} else {
+		b.drop(r, "its side was replaced", false)
+	}
+}
+
+// goesLater is replacedGoes for when people have forgotten the address.
+func (b *builder) goesLater(r state.Resource, after time.Duration, until time.Time) {
+	n := len(b.steps)
+	_, known := b.byRef[r.Ref]
+	b.replacedGoes(r)
+	for _, s := range b.steps[n:] {
+		s.Client, s.Needs, s.After, s.NotBefore = b.c.Client.Name, nil, after, until
+		s.Reason += "; it serves for " + short(after) + " after the names have moved"
+		b.later = append(b.later, s)
+	}
+	if b.steps = b.steps[:n]; !known {
+		delete(b.byRef, r.Ref)
+	}
+}
+
+// watched lets the new side be asked once more before the old one goes.
+func (b *builder) watched() {
+	if b.proved != "" || !b.c.Health || b.in.Soak <= 0 || b.traffic.IsZero() {
+		return
+	}
+	s := b.add(Step{Number: StepHealth, Action: Probe, Ref: b.traffic, Provider: b.wished[b.traffic].Provider, Outside: true, Reason: "outside in, before what it replaced goes", Undo: "nothing: it only asks"})
+	b.proved = s.Key()
+}
+
+// short is a duration without what is zero.
+func short(d time.Duration) string {
+	s := d.Round(time.Second).String()
+	if d >= time.Minute {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if d >= time.Hour {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
