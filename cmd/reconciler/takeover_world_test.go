@@ -108,7 +108,8 @@ func newEstate(t *testing.T, zones ...cloudflaresim.Zone) *estate {
 	t.Helper()
 	e := &estate{world: newWorld(t, map[string]string{"templates/ecommerce.yaml": estateTemplate})}
 	config := fmt.Sprintf("repository: {url: %q, branch: main, path: clients, poll: \"@every 1h\"}\nstate: {path: state.db, keyFile: key}\nlisten: %s\n"+
-		"platform: {baseDomain: platform.example, defaults: {deployment: ploi, database: railway, dns: cloudflare}}\n", e.url, e.listen)
+		"platform: {baseDomain: platform.example, defaults: {deployment: ploi, database: railway, dns: cloudflare}}\n"+
+		"providers: {ploi: {servers: {web-1: \"1\", web-2: \"2\"}}}\n", e.url, e.listen)
 	err := os.WriteFile(filepath.Join(e.dir, defaultConfigFile), []byte(config), 0o600)
 	if err != nil {
 		t.Fatal(err)
@@ -163,7 +164,10 @@ func (e *estate) try(args ...string) (code int, said, failed string) {
 	var out, errOut bytes.Buffer
 	a := e.app(&out, &errOut)
 	a.providers = e.open
-	a.wired = func(p *program) { p.engine.Check = nil }
+	a.wired = func(p *program) {
+		p.engine.Check = nil
+		p.engine.ResolveRef = func(context.Context, string, string) (string, error) { return strings.Repeat("1", 40), nil }
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	code = a.run(ctx, append(args, "--config", filepath.Join(e.dir, defaultConfigFile)))
