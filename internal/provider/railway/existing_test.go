@@ -36,7 +36,9 @@ func TestTakeOver(t *testing.T) {
 	}
 	reads := []string{"databases", "projects", "rendered", "token"}
 	calls := w.log.take()
-	if writes := slices.DeleteFunc(slices.Clone(calls), func(c string) bool { return slices.ContainsFunc(reads, func(r string) bool { return strings.HasSuffix(c, r) }) }); len(writes) != 1 || !strings.HasSuffix(writes[0], "describeProject") {
+	if writes := slices.DeleteFunc(slices.Clone(calls), func(c string) bool {
+		return slices.ContainsFunc(reads, func(r string) bool { return strings.HasSuffix(c, r) })
+	}); len(writes) != 1 || !strings.HasSuffix(writes[0], "describeProject") {
 		t.Errorf("marking called %q", calls)
 	}
 	if got := w.vendor.Projects()[0].Description; got != "since 2019\n"+m.Text() {
