@@ -36,9 +36,13 @@ func (a *app) load() (Config, error) {
 	path := a.configFile()
 	c, err := loadConfig(path, a.env)
 	if errors.Is(err, os.ErrNotExist) {
-		return c, usageError{fmt.Sprintf("there is no configuration %s\nname one with --config FILE, or a demo's folder with --data DIR; `reconciler demo` needs none", path)}
+		return c, noConfiguration(path)
 	}
 	return c, err
+}
+
+func noConfiguration(path string) error {
+	return usageError{fmt.Sprintf("there is no configuration %s\nname one with --config FILE, or a demo's folder with --data DIR; `reconciler demo` needs none", path)}
 }
 
 func socketOf(c Config) string { return c.State.Path + ".sock" }

@@ -182,7 +182,7 @@ func (w *world) lying(out *finds) error {
 // notOurs are files that may hold secrets: the key itself, what is the test's own, and the
 // vendor's side, whose sites read their environment.
 func (w *world) notOurs(name string) bool {
-	return name == "key" || strings.HasPrefix(name, "key.before-") || w.ears.given[name] || strings.HasPrefix(name, "sites/") || strings.HasPrefix(name, "vendor/sites/")
+	return name == "key" || strings.HasPrefix(name, "key.before-") || w.ears.given[name] || strings.HasPrefix(name, "sites/") || strings.HasPrefix(name, "vendor/sites/") || strings.HasPrefix(name, simulatedDir+"/")
 }
 
 // state is where the state is.

@@ -29,32 +29,37 @@ const (
 // loadConfig reads a file, then the environment over it, then checks all of it: the
 // error lists everything that is wrong.
 func loadConfig(path string, env func(string) string) (Config, error) {
-	c := defaultConfig()
+	c, wrong, err := readConfig(path, env)
+	if err == nil && len(wrong) > 0 {
+		err = usageError{path + " is wrong:\n  " + strings.Join(wrong, "\n  ")}
+	}
+	return c, err
+}
+
+// readConfig is loadConfig with what is wrong as a list; the error is of a file that can't
+// be read at all.
+func readConfig(path string, env func(string) string) (c Config, wrong []string, err error) {
+	c = defaultConfig()
 	f, err := os.Open(path)
 	if err != nil {
-		return c, fmt.Errorf("read the configuration: %w", err)
+		return c, nil, fmt.Errorf("read the configuration: %w", err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
 	if err != nil {
-		return c, fmt.Errorf("read the configuration: %w", err)
+		return c, nil, fmt.Errorf("read the configuration: %w", err)
 	}
 	if len(data) > maxConfig {
-		return c, fmt.Errorf("read the configuration: %s is larger than 1 MiB", path)
+		return c, nil, fmt.Errorf("read the configuration: %s is larger than 1 MiB", path)
 	}
-	wrong, err := c.decode(data)
-	if err != nil {
-		return c, fmt.Errorf("read the configuration %s: %w", path, err)
+	if wrong, err = c.decode(data); err != nil {
+		return c, nil, fmt.Errorf("read the configuration %s: %w", path, err)
 	}
 	wrong = append(wrong, fromEnv(reflect.ValueOf(&c).Elem(), "RECONCILER", env)...)
 	c.oldNames(env)
 	c.relativeTo(filepath.Dir(path))
 	wrong = append(wrong, fromFiles(reflect.ValueOf(&c).Elem(), "")...)
-	wrong = append(wrong, c.check()...)
-	if len(wrong) > 0 {
-		return c, usageError{path + " is wrong:\n  " + strings.Join(wrong, "\n  ")}
-	}
-	return c, nil
+	return c, append(wrong, c.check()...), nil
 }
 
 // decode reads one YAML document and says what of it is not as the fields are.

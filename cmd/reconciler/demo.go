@@ -34,6 +34,10 @@ func (a *app) demoCommand() *cobra.Command {
 repository with example clients, the daemon, a database file per client, a web server
 for the sites, a DNS server, a mailbox. It prints what to try.
 
+With --providers simulated the clients are at Ploi, Vercel, Railway, Cloudflare and Resend,
+which are simulated on this machine: their APIs over HTTP, as late, as limited and, with
+--fault, as broken as the real ones. Nothing leaves the machine.
+
 Everything is in a folder of its own, which is removed at the end; --keep or --data keep it.`,
 		Example: "  reconciler demo\n  reconciler demo --data ./demo --fail deploy"}
 	var o demoOptions
@@ -41,8 +45,14 @@ Everything is in a folder of its own, which is removed at the end; --keep or --d
 	c.Flags().StringVar(&o.dns, "dns", "127.0.0.1:8053", "`address` of DNS, or the next free port")
 	c.Flags().BoolVar(&o.keep, "keep", false, "keep the folder at the end")
 	c.Flags().StringVar(&o.fail, "fail", "", "make a `step` fail once: database, project, dns, environment or deploy")
+	c.Flags().StringVar(&o.providers, "providers", "", "`embedded` or simulated (default embedded, or what --data was begun with)")
+	c.Flags().StringArrayVar(&o.faults, "fault", nil, "let a simulated `vendor` fail: cloudflare:503:30s, vercel:429:3, ploi:lose-answer")
+	_ = c.RegisterFlagCompletionFunc("providers", fixed("embedded", "simulated")) // the flag is there
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if _, err := failOnce(nil, o.fail); err != nil {
+			return err
+		}
+		if err := o.choose(a.data); err != nil {
 			return err
 		}
 		o.dir, o.keep = a.data, o.keep || a.data != ""
@@ -76,6 +86,8 @@ Everything is in a folder of its own, which is removed at the end; --keep or --d
 // demoOptions are the demo's flags, and the folder that it lives in.
 type demoOptions struct {
 	dir, listen, dns, fail string
+	providers              string // embedded | simulated
+	faults                 []string
 	keep                   bool
 }
 
@@ -85,7 +97,11 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 	busy := []string{}
-	for _, address := range []*string{&o.listen, &o.dns} {
+	addresses := []*string{&o.listen, &o.dns}
+	if o.simulated() {
+		addresses = addresses[:1] // names are the simulated Cloudflare's
+	}
+	for _, address := range addresses {
 		free, err := freeAddress(*address)
 		if err != nil {
 			return err
@@ -99,10 +115,18 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.simulated() {
+		if err := a.openSimulations(o); err != nil {
+			return err
+		}
+	}
 	if _, err := git.Head(demoRepository); err != nil {
 		files, err := exampleFiles()
 		if err != nil {
 			return err
+		}
+		if o.simulated() {
+			files = simulatedExamples(files)
 		}
 		if _, err := git.Create(demoRepository, "main", files, "Begin with the example clients"); err != nil {
 			return err
@@ -180,7 +204,7 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 func (a *app) buildDemo(ctx context.Context, o demoOptions, out *progress) (*program, error) {
 	path := filepath.Join(o.dir, defaultConfigFile)
 	fresh := filepath.Join(o.dir, "."+defaultConfigFile)
-	conf, err := demoConfig(fresh, o)
+	conf, err := demoConfig(fresh, o, a.sims)
 	if err != nil {
 		return nil, err
 	}
@@ -309,7 +333,11 @@ func exampleFiles() (map[string]string, error) {
 
 // demoConfig is written into the folder, so that every command works with --data DIR.
 // The repository is named by its folder: the port may be another one the next time.
-func demoConfig(path string, o demoOptions) (Config, error) {
+func demoConfig(path string, o demoOptions, sims *simulations) (Config, error) {
+	defaults, providers := map[string]any{"deployment": "local", "database": "sqlite", "dns": "local"}, map[string]any{"embedded": map[string]any{"dir": ".", "dns": o.dns}}
+	if sims != nil {
+		defaults, providers = map[string]any{"deployment": "ploi", "database": "railway", "dns": "cloudflare"}, sims.providers(o.listen)
+	}
 	token, err := hexN(20)
 	if err != nil {
 		return Config{}, fmt.Errorf("demo: %w", err)
@@ -322,10 +350,10 @@ func demoConfig(path string, o demoOptions) (Config, error) {
 		"repository": map[string]any{"url": filepath.Join(o.dir, "git", demoRepository+".git"), "branch": "main", "path": "clients", "poll": "@every 5s"},
 		"state":      map[string]any{"path": "state.db", "keyFile": "key"},
 		"listen":     o.listen,
-		"platform":   map[string]any{"baseDomain": "localhost", "defaults": map[string]any{"deployment": "local", "database": "sqlite", "dns": "local"}},
+		"platform":   map[string]any{"baseDomain": "localhost", "defaults": defaults},
 		"guard":      map[string]any{"maxCreates": 50},
 		"github":     map[string]any{"owner": demoOwner, "repo": demoRepository, "apiURL": "http://" + o.listen + forgePath + "/api/v3/", "token": token, "webhookSecret": secret},
-		"providers":  map[string]any{"embedded": map[string]any{"dir": ".", "dns": o.dns}},
+		"providers":  providers,
 	})
 	if err != nil {
 		return Config{}, fmt.Errorf("demo: %w", err)
@@ -359,12 +387,15 @@ func (p *program) handler() (http.Handler, error) {
 		}
 		mux.Handle("/git/", web.FromHere(http.StripPrefix("/git", p.gitServer)))
 	}
-	if p.sites == nil {
+	if p.sims != nil {
+		mux.Handle(simulatedPath+"/", p.sims.handler())
+	}
+	if p.front == nil {
 		return mux, nil
 	}
-	sites := p.sites.Handler()
+	sites := p.front.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p.sites.Owns(r) && !web.IsPublic(p.config.PublicURL, r.Host) {
+		if p.front.Owns(r) && !web.IsPublic(p.config.PublicURL, r.Host) {
 			sites.ServeHTTP(w, r)
 			return
 		}

@@ -35,7 +35,8 @@ type demo struct {
 
 	base, data, git, curl string // as they stand on its screen
 	dns, name             string
-	pages                 buffer // all that was answered
+	env                   []string // beside a person's
+	pages                 buffer   // all that was answered
 }
 
 // aPerson's environment: Git and a name, nothing of this machine's.
@@ -48,14 +49,38 @@ func aPerson(temp string) []string {
 func startDemo(t *testing.T, temp string, args ...string) *demo {
 	t.Helper()
 	d := &demo{t: t, temp: temp, out: &buffer{}, gone: make(chan struct{})}
+	d.up(args...)
+	return d
+}
+
+// up starts it and waits until it says what to try.
+func (d *demo) up(args ...string) {
+	d.t.Helper()
 	if !slices.Contains(args, "--listen") {
 		args = append(args, "--listen", "127.0.0.1:0")
 	}
 	if !slices.Contains(args, "--dns") {
 		args = append(args, "--dns", "127.0.0.1:0")
 	}
+	d.begin(args...)
+	d.until("the screen is complete", func() bool { return strings.Contains(d.out.String(), "Ctrl-C stops") })
+	d.base = d.said(`dashboard +(http://\S+)/\n`)[1]
+	d.git = d.said(`Git +(http://\S+)\n`)[1]
+	d.data = d.said(`All of it runs on this machine, in (\S+) `)[1]
+	d.curl = d.said(`\n  curl (http://\S+)\n`)[1]
+	if strings.Contains(d.out.String(), "are simulated") {
+		return
+	}
+	m := d.said(`\n  dig @(\S+) -p (\d+) (\S+)\n`)
+	d.dns, d.name = net.JoinHostPort(m[1], m[2]), m[3]
+}
+
+// begin starts the process.
+func (d *demo) begin(args ...string) {
+	t, temp := d.t, d.temp
+	t.Helper()
 	d.cmd = exec.Command(os.Args[0], append([]string{"demo"}, args...)...)
-	d.cmd.Env, d.cmd.Stdout, d.cmd.Stderr = aPerson(temp), d.out, d.out
+	d.cmd.Env, d.cmd.Stdout, d.cmd.Stderr = append(aPerson(temp), d.env...), d.out, d.out
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -71,14 +96,6 @@ func startDemo(t *testing.T, temp string, args ...string) *demo {
 		left.hear("page", d.pages.String())
 		left.wantNoLeak()
 	})
-	d.until("the screen is complete", func() bool { return strings.Contains(d.out.String(), "Ctrl-C stops") })
-	d.base = d.said(`dashboard +(http://\S+)/\n`)[1]
-	d.git = d.said(`Git +(http://\S+)\n`)[1]
-	d.data = d.said(`All of it runs on this machine, in (\S+) `)[1]
-	d.curl = d.said(`\n  curl (http://\S+)\n`)[1]
-	m := d.said(`\n  dig @(\S+) -p (\d+) (\S+)\n`)
-	d.dns, d.name = net.JoinHostPort(m[1], m[2]), m[3]
-	return d
 }
 
 // said finds something on the screen.

@@ -12,6 +12,8 @@
 //	plan.go        plan       act.go   what a person decides
 //	secret.go      secrets    secretsources.go   where they are read from, beside the state
 //	run.go         run, apply        demo.go   demo
+//	demosim.go     the demo's simulated vendors, demosim_page.go   their page and faults
+//	doctor.go      what is looked at, side by side: doctor_here.go on this machine, doctor_there.go elsewhere
 //	backup.go, restore.go, rebuild.go   copies of the state, and a lost one made anew
 //	lines.go       progress as lines        live.go   and what is under way, on a terminal
 //	config.go      what reconciler.yaml has           configfile.go   how it is read
@@ -24,6 +26,21 @@
 // stdout; progress, logs, questions and errors to stderr. With -o json stdout is exactly
 // one document, for an error {"error", "exitCode"}, and no list in it is null. Colour is
 // for terminals, and repeats what words say. Wrong configuration is told all at once.
+//
+// # Design notes
+//
+// doctor opens nothing as the daemon does: opening a state counts its epoch up, a mirror is
+// made where there is none, so is a key. It has looks of its own that change nothing
+// (bolt.Look, source.Tip, smtp.NewChecker, provider.Checker) and asks a running daemon for
+// what only that knows. With a GitHub App a token is asked for, which lapses by itself. What
+// keeps nothing from running is a warning, and warnings end with 0.
+//
+// The demo's simulated vendors live in its process and on its address, below /simulated/, and
+// keep their objects in files of their own: state, configuration and commands are those of a
+// real installation, and a kill loses nothing. Names, refs of repositories and probes are
+// answered from them too, and clients of vendors are refused every address that is not this
+// machine's: so nothing leaves it by construction. Names below localhost and example have a
+// zone there; others have none, and are refused as at the vendor.
 //
 // # Refusals
 //

@@ -262,7 +262,7 @@ func vendorEnv(env func(string) string, at string) func(string) string {
 
 // vendorsOf opens the program's own clients of a host's vendors.
 func vendorsOf(c Config, r *remote, clock *quickClock, sleep func(context.Context, time.Duration) error) (out []provider.Provider, err error) {
-	p := &program{config: c, vendors: newVendors(), now: clock.Now, sleep: sleep, quick: true, public: r.lookUp, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	p := &program{config: c, vendors: newVendors(), now: clock.Now, sleep: sleep, quick: true, public: r.lookUp, standIn: true, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	for _, open := range []func(Config) ([]provider.Provider, error){p.openRailway, p.openPloi, p.openCloudflare, p.openVercel} {
 		vendor, err := open(c)
 		if err != nil {

@@ -16,10 +16,8 @@ func (p *program) pages() (http.Handler, error) {
 	if p.reviewer != nil {
 		o.Reviews = reviews{p.store}
 	}
-	if p.mail != nil {
-		o.Mail = p.messages
-	}
-	if p.sites != nil {
+	o.Mail = p.caught
+	if p.front != nil {
 		o.Site = func(name string) string { return "/sites/" + name + "/" }
 	}
 	if p.payments != nil {

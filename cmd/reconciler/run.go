@@ -200,7 +200,7 @@ func (a *app) applyHere(ctx context.Context, conf Config) (reconcile.Overview, e
 	}
 	defer p.close()
 	p.show(out)
-	if p.sites != nil { // health checks need the sites to answer
+	if p.front != nil { // health checks need the sites to answer
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", conf.Listen)
 		if err != nil {
 			return reconcile.Overview{}, fmt.Errorf("listen: %w", err)

@@ -9,10 +9,12 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -36,6 +38,9 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	if os.Getenv("RECONCILER_TEST_MAIN") == "quick" {
+		os.Exit(quickMain())
+	}
 	if spec := os.Getenv(hostVariable); spec != "" {
 		if err := hostMain(spec); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -54,21 +59,27 @@ func TestMain(m *testing.M) {
 		os.Exit(exitFailed)
 	}
 	testscript.Main(m, map[string]func(){"reconciler": func() {
-		ahead, is := os.LookupEnv(aheadOf)
-		if !is {
+		if _, is := os.LookupEnv(aheadOf); !is {
 			main()
 			return
 		}
-		c := &quickClock{}
-		d, err := time.ParseDuration(ahead)
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(exitUsage)
-		}
-		c.add(d)
-		a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, now: c.Now, sleep: c.Sleep, quick: true, wrap: poisonOf(os.Getenv(poisonVariable))}
-		os.Exit(a.run(context.Background(), os.Args[1:]))
+		os.Exit(quickMain())
 	}})
+}
+
+// quickMain is main with waits that are shortened, and a clock that is ahead.
+func quickMain() int {
+	c := &quickClock{}
+	d, err := time.ParseDuration(os.Getenv(aheadOf))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitUsage
+	}
+	c.add(d)
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, now: c.Now, sleep: c.Sleep, quick: true, wrap: poisonOf(os.Getenv(poisonVariable))}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	return a.run(ctx, os.Args[1:])
 }
 
 // scriptConfig is the configuration of the scripts: a repository on disk, the embedded

@@ -65,41 +65,55 @@ func (s SMTPConfig) options() smtp.Options {
 	return smtp.Options{Host: s.Host, Port: s.Port, Username: s.Username, Password: s.Password.Secret, From: s.From, TLS: s.TLS}
 }
 
-// openMail opens who sends mail, where somebody is configured: Resend before a server of
-// one's own. The embedded mailbox stands behind both.
-func (p *program) openMail(c Config) (out []provider.Provider, err error) {
-	use := func(q provider.Provider) {
-		if p.mailer == "" {
-			p.mailer = q.Name()
-		}
-		out = append(out, q)
+// mails makes a provider who sends mail, unless there is one: Resend comes before a server of
+// one's own, and the embedded mailbox stands behind both.
+func (p *program) mails(q provider.Provider) []provider.Provider {
+	if p.mailer == "" {
+		p.mailer = q.Name()
 	}
-	if r := c.Providers.Resend; r.on() {
-		client, err := p.vendorHTTP(resend.Name, limit{most: resend.Most, window: resend.Window})
-		if err != nil {
-			return nil, err
-		}
-		q, err := resend.New(resend.Options{APIKey: r.APIKey.Secret, From: r.From, APIURL: r.APIURL, HTTP: client, Now: p.now})
-		if err != nil {
-			return nil, err
-		}
-		use(q)
+	return []provider.Provider{q}
+}
+
+// openResend opens Resend where it is configured.
+func (p *program) openResend(c Config) ([]provider.Provider, error) {
+	r := c.Providers.Resend
+	if !r.on() {
+		return nil, nil
 	}
-	if s := c.Providers.SMTP; s.Host != "" {
-		o := s.options()
-		o.Dir, o.Now = filepath.Join(filepath.Dir(c.State.Path), "mailed"), p.now
-		if c.Network.CAFile != "" {
-			if o.Roots, err = health.Roots(c.Network.CAFile); err != nil {
-				return nil, err
-			}
-		}
-		q, err := smtp.New(o)
-		if err != nil {
-			return nil, err
-		}
-		use(q)
+	client, err := p.vendorHTTP(resend.Name, limit{most: resend.Most, window: resend.Window})
+	if err != nil {
+		return nil, err
 	}
-	return out, nil
+	q, err := resend.New(resend.Options{APIKey: r.APIKey.Secret, From: r.From, APIURL: r.APIURL, HTTP: client, Now: p.now})
+	if err != nil {
+		return nil, err
+	}
+	return p.mails(q), nil
+}
+
+// openSMTP opens the mail server that is configured.
+func (p *program) openSMTP(c Config) ([]provider.Provider, error) {
+	o, err := p.smtpOptions(c)
+	if err != nil || o.Host == "" {
+		return nil, err
+	}
+	q, err := smtp.New(o)
+	if err != nil {
+		return nil, err
+	}
+	return p.mails(q), nil
+}
+
+func (p *program) smtpOptions(c Config) (o smtp.Options, err error) {
+	if c.Providers.SMTP.Host == "" {
+		return o, nil
+	}
+	o = c.Providers.SMTP.options()
+	o.Dir, o.Now = filepath.Join(filepath.Dir(c.State.Path), "mailed"), p.now
+	if c.Network.CAFile != "" {
+		o.Roots, err = health.Roots(c.Network.CAFile)
+	}
+	return o, err
 }
 
 // noticeTimeout is how long the mails of one run may take.

@@ -62,7 +62,11 @@ func (p *program) openPloi(c Config) ([]provider.Provider, error) {
 	if o.APIToken.Empty() || len(servers) == 0 {
 		return nil, nil
 	}
-	client, err := p.vendorHTTP(ploi.Name, ploiLimit())
+	most := ploiLimit()
+	if onThisMachine(o.APIURL) { // a simulated one says itself what it allows
+		most = limit{}
+	}
+	client, err := p.vendorHTTP(ploi.Name, most)
 	if err != nil {
 		return nil, err
 	}

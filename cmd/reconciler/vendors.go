@@ -31,6 +31,7 @@ type vendors struct {
 
 	mu   sync.Mutex
 	down map[string]outage
+	skew map[string]time.Duration // how far a vendor's clock was ahead of ours, at its last answer
 }
 
 // outage is a vendor that is left alone for a moment.
@@ -42,7 +43,7 @@ type outage struct {
 }
 
 func newVendors() *vendors {
-	v := &vendors{registry: prometheus.NewRegistry(), down: map[string]outage{},
+	v := &vendors{registry: prometheus.NewRegistry(), down: map[string]outage{}, skew: map[string]time.Duration{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "reconciler_provider_requests_total", Help: "Requests to a provider, each try by itself; status 0: no answer."},
 			[]string{"provider", "method", "route", "status"}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "reconciler_provider_request_seconds", Help: "How long requests to a provider took.",
@@ -57,7 +58,13 @@ func (v *vendors) handler() http.Handler {
 	return promhttp.HandlerFor(v.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
 
-func (v *vendors) observed(e httpapi.Exchange) {
+func (p *program) observed(e httpapi.Exchange) {
+	v := p.vendors
+	if !e.Date.IsZero() {
+		v.mu.Lock()
+		v.skew[e.Provider] = e.Date.Sub(p.now())
+		v.mu.Unlock()
+	}
 	v.requests.WithLabelValues(e.Provider, e.Method, e.Route, fmt.Sprint(e.Status)).Inc()
 	v.took.WithLabelValues(e.Provider).Observe(e.Took.Seconds())
 }
@@ -143,6 +150,9 @@ func (p *program) vendorHTTP(name string, l limit) (*http.Client, error) {
 	}
 	p.vendors.up.WithLabelValues(name).Set(1)
 	base = httpapi.NewBase(base)
+	if p.sims != nil {
+		base.Proxy, base.DialContext = nil, onlyHere(base.DialContext)
+	}
 	p.closers = append(p.closers, func() error { base.CloseIdleConnections(); return nil })
 	var short func(time.Duration) time.Duration
 	if p.quick {
@@ -150,5 +160,5 @@ func (p *program) vendorHTTP(name string, l limit) (*http.Client, error) {
 	}
 	return httpapi.NewHTTP(httpapi.NewTransport(httpapi.Options{Provider: name, Base: base, Now: p.now, Real: short,
 		Jitter: func(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2+1) },
-		Most:   l.most, Window: l.window, ByCall: l.byCall, Changed: p.changed, Observed: p.vendors.observed}), vendorTimeout), nil
+		Most:   l.most, Window: l.window, ByCall: l.byCall, Changed: p.changed, Observed: p.observed}), vendorTimeout), nil
 }

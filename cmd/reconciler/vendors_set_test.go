@@ -65,9 +65,10 @@ func newVendorSet(now func() time.Time, k kindness, zone string, env map[string]
 	}
 	var errs [5]error
 	f.cloudflare, errs[0] = cloudflaresim.New(cloudflaresim.Options{Now: now, Lag: lag, Token: env["CLOUDFLARE_API_TOKEN"], Calls: -1, Zones: []cloudflaresim.Zone{{ID: f.zone(), Name: zone, Account: "agency"}}})
-	f.ploi, errs[1] = ploisim.New(ploisim.Options{Now: now, Work: k.work, Write: k.work, BuildTime: k.build, Lag: k.lag, Token: env["PLOI_API_TOKEN"],
-		Build: buildAtPloi, DNS: func(host string) []string { return f.cloudflare.Answers("A", host) }})
-	f.vercel, errs[2] = vercelsim.New(vercelsim.Options{Now: now, Token: env["VERCEL_API_TOKEN"], Team: agencyTeam, Lag: k.lag, BuildTime: k.build, PointTime: k.work, Fails: brokenAtVercel, Serve: serveAtVercel})
+	f.ploi, errs[1] = ploisim.New(ploisim.Options{Now: now, Work: k.work, Write: k.work, Issue: cmp.Or(k.work, -1), BuildTime: k.build, Lag: k.lag, Token: env["PLOI_API_TOKEN"],
+		Build: buildAtPloi, DNS: f.leads})
+	f.vercel, errs[2] = vercelsim.New(vercelsim.Options{Now: now, Token: env["VERCEL_API_TOKEN"], Team: agencyTeam, Lag: k.lag, BuildTime: k.build, PointTime: k.work, Fails: brokenAtVercel, Serve: serveAtVercel,
+		DNS: f.leads})
 	f.railway, errs[3] = railwaysim.New(railwaysim.Options{Now: now, Lag: lag, Token: env["RAILWAY_API_KEY"], BuildTime: cmp.Or(k.build, -1)})
 	f.resend, errs[4] = resendsim.New(resendsim.Options{Now: now, Lag: k.lag, Token: env["RESEND_API_KEY"], Domains: map[string]string{zone: "verified"}})
 	if err := errors.Join(errs[:]...); err != nil {
@@ -124,11 +125,20 @@ func apiVariable(vendor string) string {
 // zone is the id of the only one.
 func (f *vendorSet) zone() string { return "023e105f4ecef8ad9ca31a8372d0c353" }
 
+// leads is where DNS leads: of the zone Cloudflare says it; names of others lead to Ploi's
+// server.
+func (f *vendorSet) leads(host string) []string {
+	if host != f.zoneName && !strings.HasSuffix(host, "."+f.zoneName) {
+		return []string{ploiServer}
+	}
+	return f.cloudflare.Answers("A", host)
+}
+
 // visit asks for a page as a visitor does: where DNS leads, over HTTPS. Addresses of the
 // vendors' own lead to them.
 func (f *vendorSet) visit(host, path string) (int, string) {
 	front := f.vercel.Front()
-	switch to := f.cloudflare.Answers("A", host); {
+	switch to := f.leads(host); {
 	case strings.HasSuffix(host, ".vercel.app"):
 	case len(to) == 0 && strings.HasSuffix(host, f.zoneName):
 		return 0, "no such name"

@@ -26,14 +26,29 @@ All of it runs on this machine, in %[1]s (%[2]s).
   forge      %[3]s/forge/    pull requests, with their plans and results
   API        %[3]s/api/clients
   mail       %[3]s/mail/    caught, sent to nobody
-  DNS        %[5]s
+`, o.dir, end, base, port)
+	if p.sims != nil {
+		text += fmt.Sprintf(`  vendors    %[1]s/simulated/    what they have, and how to make them fail
 
-`, o.dir, end, base, port, p.dns.Addr())
+Ploi, Vercel, Railway, Cloudflare and Resend are simulated on this machine: the daemon speaks
+with them over HTTP as with the real ones, and nothing leaves the machine. Sites show what was
+built, not a shop; behind Railway's databases there is no server, and the sites need none.
+`, base)
+		for _, name := range simulatedVendors() {
+			text += fmt.Sprintf("  %-10s %s\n", name, p.sims.address(p.listensAt(), name))
+		}
+	} else {
+		text += "  DNS        " + p.dns.Addr() + "\n"
+	}
+	text += "\n"
 	for _, b := range busy {
 		text += b + "\n"
 	}
 	if o.fail != "" {
 		text += "The first " + o.fail + " step fails, as --fail asked for.\n"
+	}
+	for _, f := range o.faults {
+		text += "A vendor fails, as --fault asked for: " + f + "\n"
 	}
 	return text + "The clients come up:\n\n"
 }
@@ -41,16 +56,18 @@ All of it runs on this machine, in %[1]s (%[2]s).
 // tries says what to try. The commands are run as they stand here by a test.
 func (a *app) tries(p *program, o demoOptions, failed []string) string {
 	base := "http://" + p.listensAt()
-	host, port, _ := net.SplitHostPort(p.dns.Addr())
+	ask := fmt.Sprintf("\n  curl %s/sites/demoshop/", base)
+	if p.dns != nil {
+		host, port, _ := net.SplitHostPort(p.dns.Addr())
+		ask = fmt.Sprintf(", and ask for its name%s\n  dig @%s -p %s demoshop.localhost", ask, host, port)
+	}
 	text := fmt.Sprintf(`
 In a browser: open %[1]s/forge/, edit a file there, and see the plan on its pull request
 before you merge it.
 
 Or try this in another terminal. What comes of a push stands there and here.
 
-  # look at a site, and ask for its name
-  curl %[1]s/sites/demoshop/
-  dig @%[2]s -p %[3]s demoshop.localhost
+  # look at a site%[2]s
 
   # 1. add a client
   git clone %[1]s/git/clients.git && cd clients
@@ -74,13 +91,18 @@ Or try this in another terminal. What comes of a push stands there and here.
   # 6. mend it
   git revert --no-edit HEAD && git push
 
-`, base, host, port)
+`, base, ask)
 	command, data := startedAs(a.env), " --data "+quoted(o.dir)
 	for _, name := range failed {
 		text += "  # mend what failed: try it again\n  " + command + " retry " + name + data + "\n\n"
 	}
-	text += "  # 7. change a DNS record behind its back: what drifted is told, and put back at a word\n  sed -i.bak s/status.timmerhout.example/elsewhere.example/ " + quoted(o.dir) + "/dns/records/*.json\n" +
-		"  " + command + " drift timmerhout" + data + "\n  " + command + " retry timmerhout" + data + "\n\n"
+	if p.sims != nil {
+		text += "  # 7. let a vendor fail, and change something meanwhile: nothing is made twice, nothing lost\n  curl -d cloudflare:503:30s " + base + simulatedPath + "/faults\n\n" +
+			"  # ask what is wrong with the accounts\n  " + command + " doctor" + data + "\n\n"
+	} else {
+		text += "  # 7. change a DNS record behind its back: what drifted is told, and put back at a word\n  sed -i.bak s/status.timmerhout.example/elsewhere.example/ " + quoted(o.dir) + "/dns/records/*.json\n" +
+			"  " + command + " drift timmerhout" + data + "\n  " + command + " retry timmerhout" + data + "\n\n"
+	}
 	return text + "  # ask the program\n  " + command + " status" + data + "\n  " + command + " why secondshop" + data + `
   (also: plan, history, logs, drift, retained, pause, resume; --fail STEP shows a failure and its repair)
 

@@ -43,6 +43,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/takeover"
 	"github.com/compassdigital/reconciler/internal/underway"
+	"github.com/compassdigital/reconciler/internal/web"
 )
 
 // gitTokenTime is how long a token to read the repository with may take to be had.
@@ -77,6 +78,9 @@ type program struct {
 	installationID string
 	backupError    atomic.Value // string: why the last backup by schedule failed, "" else
 	sites          *local.Provider
+	front          frontage                      // what serves sites on our own address; nil: nobody
+	sims           *simulations                  // the demo's vendors; nil elsewhere
+	caught         func() ([]web.Message, error) // mail that went to nobody; nil: none is caught
 	dns            *localdns.Provider
 	mail           *mailbox.Provider
 	mailer         string           // who sends mail; "": nobody
@@ -101,6 +105,15 @@ type program struct {
 	lacks   atomic.Value // []github.Need: permissions that were missing at the start
 }
 
+// frontage serves sites on our own address: the embedded ones, or those at simulated vendors.
+type frontage interface {
+	// Owns says that a request is meant for a site.
+	Owns(r *http.Request) bool
+	// Path is where the site that has a host is found whatever name is asked for; "": nowhere.
+	Path(host string) string
+	Handler() http.Handler
+}
+
 // key names who keeps a kind.
 type key struct {
 	name string
@@ -112,7 +125,7 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	if log == nil {
 		log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	p = &program{config: c, log: log, vendors: newVendors(), anew: a.anew, installationID: a.installation, now: a.now, wrap: a.wrap, sleep: a.sleep, quick: a.quick, public: a.public,
+	p = &program{config: c, log: log, vendors: newVendors(), anew: a.anew, installationID: a.installation, now: a.now, wrap: a.wrap, sleep: a.sleep, quick: a.quick, public: a.public, sims: a.sims,
 		fail: failAt(a.env("RECONCILER_FAILPOINT"))}
 	if p.standIn = p.public != nil; !p.standIn {
 		p.public = external.DNS(net.DefaultResolver)
@@ -156,6 +169,9 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	if err := p.wire(c, in, providers); err != nil {
 		return p, err
 	}
+	if p.sims != nil {
+		p.simulate(p.sims)
+	}
 	if err := p.openSecretSources(c, a.environ); err != nil {
 		return p, err
 	}
@@ -191,9 +207,22 @@ func (p *program) installation() (string, error) {
 }
 
 func (p *program) openSource(c Config) error {
-	token, err := tokenOf(c.Repository)
+	o, err := p.sourceOptions(c)
 	if err != nil {
 		return err
+	}
+	if p.git, err = source.Open(o); err != nil {
+		return err
+	}
+	p.closers = append(p.closers, p.git.Close)
+	return nil
+}
+
+// sourceOptions says how the repository is read. GitHub is opened before.
+func (p *program) sourceOptions(c Config) (source.Options, error) {
+	token, err := tokenOf(c.Repository)
+	if err != nil {
+		return source.Options{}, err
 	}
 	if token == nil && p.github != nil && sameHost(c.Repository.URL, c.GitHub.APIURL) {
 		token = func() state.Secret {
@@ -202,13 +231,8 @@ func (p *program) openSource(c Config) error {
 			return p.github.GitToken(ctx)
 		}
 	}
-	p.git, err = source.Open(source.Options{URL: c.Repository.URL, Branch: c.Repository.Branch, Path: c.Repository.Path,
-		Dir: filepath.Join(filepath.Dir(c.State.Path), "mirror"), Token: token, SSHKeyFile: c.Repository.SSHKeyFile, KnownHostsFile: c.Repository.KnownHosts, CAFile: c.Network.CAFile})
-	if err != nil {
-		return err
-	}
-	p.closers = append(p.closers, p.git.Close)
-	return nil
+	return source.Options{URL: c.Repository.URL, Branch: c.Repository.Branch, Path: c.Repository.Path,
+		Dir: filepath.Join(filepath.Dir(c.State.Path), "mirror"), Token: token, SSHKeyFile: c.Repository.SSHKeyFile, KnownHostsFile: c.Repository.KnownHosts, CAFile: c.Network.CAFile}, nil
 }
 
 func tokenOf(c RepositoryConfig) (func() state.Secret, error) {
@@ -233,7 +257,7 @@ func tokenOf(c RepositoryConfig) (func() state.Secret, error) {
 // openProviders opens the providers that are configured.
 func (p *program) openProviders(ctx context.Context, c Config) ([]provider.Provider, error) {
 	out := external.Providers(external.Options{Now: p.now, Lookup: p.public})
-	for _, open := range []func(Config) ([]provider.Provider, error){p.openPostgres, p.openRailway, p.openPloi, p.openCloudflare, p.openVercel, p.openStripe, p.openMail} {
+	for _, open := range []func(Config) ([]provider.Provider, error){p.openPostgres, p.openRailway, p.openPloi, p.openCloudflare, p.openVercel, p.openStripe, p.openResend, p.openSMTP} {
 		vendor, err := open(c)
 		if err != nil {
 			return nil, err
@@ -268,6 +292,7 @@ func (p *program) openEmbedded(c Config) ([]provider.Provider, error) {
 		return nil, err
 	}
 	p.closers = append(p.closers, p.sites.Close)
+	p.front = p.sites
 	p.dns, err = localdns.New(localdns.Options{Dir: filepath.Join(dir, "dns"), Now: p.now})
 	if err != nil {
 		return nil, err
@@ -280,6 +305,7 @@ func (p *program) openEmbedded(c Config) ([]provider.Provider, error) {
 	if p.mailer == "" {
 		p.mailer = p.mail.Name()
 	}
+	p.caught = p.messages
 	return []provider.Provider{databases, p.sites, p.dns, p.mail}, nil
 }
 
@@ -312,7 +338,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 	}
 	jitter := func(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2+1) }
 	runner := &apply.Runner{Store: p.store, Provider: find, Installation: in.ID, Now: p.now, Sleep: p.sleep, Jitter: jitter,
-		Marker: p.marker, NewSecret: secret.NewHex32, Fingerprint: p.keys.Fingerprint, Conceal: known.Add, Parallel: stepsAtOnce,
+		Marker: p.marker, NewSecret: secret.NewHex32, Fingerprint: p.keys.Fingerprint, Conceal: known.Add, Parallel: stepsAtOnce, Scratch: filepath.Join(filepath.Dir(c.State.Path), "moving"),
 		At: func(b apply.Border, s plan.Step) { p.fail(string(b), string(s.Action)) }}
 	removeAfter, err := manifest.ParseDuration(c.Guard.RemoveAfter)
 	if err != nil {
@@ -369,7 +395,7 @@ func (p *program) publicURL(host string) string {
 	if host == "" {
 		return ""
 	}
-	if p.sites == nil {
+	if p.front == nil {
 		return "https://" + host
 	}
 	_, port, err := net.SplitHostPort(p.listensAt())
@@ -385,14 +411,14 @@ func (p *program) publicURL(host string) string {
 // changed. What a client has on record, and is asked by probes, stays its public address.
 func (p *program) here(raw string) string {
 	u, err := url.Parse(raw)
-	if err != nil || p.sites == nil || u.Hostname() == "localhost" || strings.HasSuffix(u.Hostname(), ".localhost") {
+	if err != nil || p.front == nil || u.Hostname() == "localhost" || strings.HasSuffix(u.Hostname(), ".localhost") {
 		return raw
 	}
 	at := p.listensAt()
 	if p.gitServer == nil && (p.config.PublicURL != "" || !onThisMachine("http://"+at)) {
 		return raw
 	}
-	path := p.sites.Path(u.Hostname())
+	path := p.front.Path(u.Hostname())
 	if path == "" {
 		return raw
 	}
@@ -420,12 +446,15 @@ func (p *program) prober(c Config) (*health.Prober, error) {
 		return nil, err
 	}
 	o := health.Options{Now: p.now, Allow: func(a netip.AddrPort) bool {
-		if _, port, err := net.SplitHostPort(p.listensAt()); err == nil && p.sites != nil && a.Addr().IsLoopback() && port == strconv.Itoa(int(a.Port())) {
+		if _, port, err := net.SplitHostPort(p.listensAt()); err == nil && p.front != nil && a.Addr().IsLoopback() && port == strconv.Itoa(int(a.Port())) {
 			return true
 		}
 		return slices.ContainsFunc(allowed, func(prefix netip.Prefix) bool { return prefix.Contains(a.Addr()) })
 	}}
-	if p.dns != nil {
+	switch {
+	case p.sims != nil:
+		o.Lookup = p.sims.here
+	case p.dns != nil:
 		o.Lookup = p.lookup
 	}
 	if c.Network.CAFile != "" {

@@ -611,6 +611,47 @@ func (l logged) Dump(ctx context.Context, id, path string) error {
 	return d.Dump(ctx, id, path)
 }
 
+// mover is the provider below, if it can move databases.
+func (l logged) mover(op string) (provider.Mover, error) {
+	m, ok := l.Provider.(provider.Mover)
+	if !ok {
+		return nil, &provider.Error{Kind: provider.Unsupported, Provider: l.Name(), Op: op, Message: "it can't"}
+	}
+	return m, nil
+}
+
+func (l logged) Freeze(ctx context.Context, id string) error {
+	m, err := l.mover("freeze")
+	if err != nil {
+		return err
+	}
+	return m.Freeze(ctx, id)
+}
+
+func (l logged) Thaw(ctx context.Context, id string) error {
+	m, err := l.mover("thaw")
+	if err != nil {
+		return err
+	}
+	return m.Thaw(ctx, id)
+}
+
+func (l logged) Content(ctx context.Context, id string) (provider.Content, error) {
+	m, err := l.mover("compare")
+	if err != nil {
+		return provider.Content{}, err
+	}
+	return m.Content(ctx, id)
+}
+
+func (l logged) Load(ctx context.Context, id, path string) error {
+	m, err := l.mover("load")
+	if err != nil {
+		return err
+	}
+	return m.Load(ctx, id, path)
+}
+
 func readAll(t testing.TB, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)

@@ -60,6 +60,10 @@ func scenes() []scene {
 		{"switch", settled, func(w *world) {
 			w.wants(shop("bakery", func(e *manifest.Effective) { e.Deployment.Provider = "other" }))
 		}},
+		{"move data", func(w *world) { w.wants(shop("bakery", noUser)) }, func(w *world) {
+			w.vendor.Write(w.on("bakery", state.KindDatabase).ID, "an order")
+			w.wants(shop("bakery", noUser, func(e *manifest.Effective) { e.Database.Provider = "db2" }))
+		}},
 		{"delete and retain", settled, func(w *world) { w.goes("bakery") }},
 		{"return", func(w *world) {
 			w.wants(shop("bakery"))
@@ -85,6 +89,9 @@ func scenes() []scene {
 		}},
 	}
 }
+
+// noUser leaves the site's user out: who is kept by the provider of the database can't be moved.
+func noUser(e *manifest.Effective) { e.AdminPanel = manifest.AdminPanel{} }
 
 func texts(pairs ...string) (out []provider.Input) {
 	for i := 0; i < len(pairs); i += 2 {

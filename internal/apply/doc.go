@@ -36,6 +36,13 @@
 // A mark is written on what was adopted when a person asks for it (label.go), with an intent
 // as every write; the record stays as it is.
 //
+// A transfer of a database has one intent for all that it does. While that is open, the
+// database on record as its client's own may be frozen, and whoever finds it thaws that, and
+// nothing else: before the switch of the record it is the old one, after it the new one. So
+// no freeze outlives its process by more than a start, and two databases never take writes for
+// one client. A transfer that failed is not tried again by itself. It is taken back only while
+// the new one holds what it held at the switch; that is compared under a freeze of the new one.
+//
 // It promises: no provider write without a committed intent; no blind repeat; no new
 // step once the wish is superseded; a result for every step. It refuses to decide
 // what to do: that is plan's.

@@ -219,6 +219,13 @@ func (r *Runner) put(tx store.Tx, job Job, providerName string, res state.Resour
 		}
 		res.Site = site.ID
 	}
+	if res.Ref.Kind == state.KindDeployment {
+		db, _, err := store.Resource(tx, state.Ref{Client: res.Ref.Client, Kind: state.KindDatabase, Name: plan.MainDatabase})
+		if err != nil {
+			return err
+		}
+		res.Database = db.ID
+	}
 	res.Phase, res.Message = "", o.Message // of a ready one too: it may say what is left to a person
 	if o.Phase != provider.Ready {
 		res.Phase = string(o.Phase)
@@ -301,8 +308,17 @@ func (r *Runner) seal(tx store.Tx, ref state.SecretRef, text state.Secret, from 
 // noteUndo keeps what s is about to change on the client, so that a failure of the
 // pass, or the start after a crash, puts it back. Each Ref's first state counts.
 func noteUndo(tx store.Tx, s plan.Step) error {
-	if s.Prior == nil || !putBack(s.Ref.Kind) {
+	if s.Prior == nil || !putBack(s.Ref.Kind) && s.Action != plan.Transfer {
 		return nil
+	}
+	prior := *s.Prior
+	if s.Ref.Kind == state.KindEnvironment && s.From.IsZero() {
+		// A transfer of the same pass says on record whose address it has.
+		if have, ok, err := store.Resource(tx, s.Ref); err != nil {
+			return err
+		} else if ok {
+			prior = have
+		}
 	}
 	c, ok, err := store.Client(tx, s.Ref.Client)
 	if err != nil || !ok || c.RollingBack != "" {
@@ -313,7 +329,7 @@ func noteUndo(tx store.Tx, s plan.Step) error {
 			return nil
 		}
 	}
-	c.Undo = append(c.Undo, state.Undo{Ref: s.Ref, From: s.From, Prior: *s.Prior})
+	c.Undo = append(c.Undo, state.Undo{Ref: s.Ref, From: s.From, Prior: prior})
 	return store.PutClient(tx, c)
 }
 

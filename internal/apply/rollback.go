@@ -13,8 +13,16 @@ import (
 // into and resumed like one.
 func Back(tx store.Tx, c state.Client) (plan.Plan, error) {
 	var p plan.Plan
+	moved, err := movedBack(tx, c)
+	if err != nil {
+		return p, err
+	}
+	p.Steps = moved // first of all: the address that is put back is that of the old one
 	for i := len(c.Undo) - 1; i >= 0; i-- {
 		u := c.Undo[i]
+		if u.Ref.Kind == state.KindDatabase {
+			continue
+		}
 		now, ok, err := store.Resource(tx, u.Ref)
 		if err != nil {
 			return p, err
@@ -23,6 +31,9 @@ func Back(tx store.Tx, c state.Client) (plan.Plan, error) {
 			continue // it never came to the change, or it is gone: nothing to put back
 		}
 		prior := u.Prior
+		for _, s := range moved {
+			prior = plan.Repointed(prior, s.From, s.Ref) // once it is put back
+		}
 		if now.Ref == prior.Ref && now.Attributes.Canonical() == prior.Attributes.Canonical() {
 			continue
 		}
@@ -37,6 +48,29 @@ func Back(tx store.Tx, c state.Client) (plan.Plan, error) {
 		p.Steps = append(p.Steps, s)
 	}
 	return p, nil
+}
+
+// movedBack is the step that puts a database back from which this pass moved away.
+func movedBack(tx store.Tx, c state.Client) ([]plan.Step, error) {
+	for _, u := range c.Undo {
+		if u.Ref.Kind != state.KindDatabase {
+			continue
+		}
+		now, ok, err := store.Resource(tx, u.Ref)
+		if err != nil {
+			return nil, err
+		}
+		old, there, err := store.Resource(tx, plan.Beside(u.Ref, u.Prior.Provider))
+		if err != nil {
+			return nil, err
+		}
+		if !ok || !there || now.ID == u.Prior.ID || old.ID != u.Prior.ID {
+			continue // it never came to the switch, or it was put back
+		}
+		return []plan.Step{{Number: plan.StepDatabase, Action: plan.Transfer, Ref: u.Ref, From: old.Ref, Client: c.Name, FromClient: c.Name, Provider: old.Provider, Wish: &old, Prior: &now,
+			PurgeAfter: old.PurgeAfter, Reason: "put back: " + c.RollingBack, Undo: "nothing: this is the undo"}}, nil
+	}
+	return nil, nil
 }
 
 // Failed is the plan that takes away what came to nothing: deployments that failed.

@@ -39,6 +39,9 @@ const (
 	AfterIntent  Border = "after-intent"
 	AfterCall    Border = "after-call"
 	AfterOutcome Border = "after-outcome"
+	// Of a transfer, between AfterIntent and AfterCall.
+	AfterFreeze Border = "after-freeze"
+	AfterLoad   Border = "after-load"
 )
 
 // Target is what a probe asks for.
@@ -78,6 +81,7 @@ type Runner struct {
 	At           func(b Border, step plan.Step) // nil outside tests
 	Emit         func(Event)                    // nil: nobody listens
 	Parallel     int                            // steps at once in one group; 1 runs them in plan order
+	Scratch      string                         // a folder that nobody else reads: databases are written out there on their way
 
 	refused refused
 }

@@ -50,6 +50,9 @@ func RetryAt(err error) time.Time {
 // settle resolves one uncertain write and says whether it happened. It never repeats
 // the write.
 func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent) (happened bool, err error) {
+	if i.Op == journal.OpTransfer {
+		return false, r.thaw(ctx, i)
+	}
 	p, traits, err := r.providerOf(i.Provider, i.Ref.Kind)
 	if err != nil {
 		return false, err

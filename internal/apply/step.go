@@ -183,6 +183,8 @@ func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) 
 		return r.change(ctx, job, s)
 	case plan.Replace:
 		return r.replace(ctx, job, s)
+	case plan.Transfer:
+		return r.transfer(ctx, job, s)
 	case plan.Secure:
 		return r.secure(ctx, job, s)
 	case plan.Delete, plan.Purge:

@@ -140,6 +140,7 @@ type world struct {
 	t        tb
 	dir      func() string // of a real disk; asked once
 	path     string
+	scratch  string // made when data is to be moved
 	clock    *clock
 	vendor   *memory.World
 	faults   *memory.Faults
@@ -203,7 +204,7 @@ func (w *world) open() {
 	}
 	w.journal = &journalOf{Store: w.disk}
 	w.all = map[string]provider.Provider{}
-	for name, kinds := range map[string]map[state.Kind]provider.Traits{"db": memory.Databases(), "host": memory.Hosting(), "other": memory.Hosting(),
+	for name, kinds := range map[string]map[state.Kind]provider.Traits{"db": memory.Databases(), "db2": memory.Databases(), "host": memory.Hosting(), "other": memory.Hosting(),
 		"dns": memory.DNS(), "dns2": memory.DNS(), "mail": memory.Mail()} {
 		if w.change != nil {
 			kinds = memory.Change(kinds, w.change)
@@ -220,7 +221,7 @@ func (w *world) open() {
 			w.all[name] = w.wrap(w.all[name])
 		}
 	}
-	w.runner = &apply.Runner{Store: w.journal, Installation: installation, Now: w.clock.Now, Sleep: w.clock.Sleep, Parallel: w.parallel,
+	w.runner = &apply.Runner{Scratch: w.scratch, Store: w.journal, Installation: installation, Now: w.clock.Now, Sleep: w.clock.Sleep, Parallel: w.parallel,
 		Provider: func(name string, k state.Kind) (provider.Provider, bool) {
 			p, ok := w.all[name]
 			if ok {
@@ -265,7 +266,7 @@ func (w *world) hook(ctx context.Context, c memory.Call) error {
 		if w.parallel == 1 && w.journal.inside() {
 			w.t.Errorf("never 5: %s inside a transaction", c)
 		}
-		if c.Verb.Writes() && !w.announced(c) {
+		if moves := c.Verb == memory.Freeze || c.Verb == memory.Load || c.Verb == memory.Thaw; (moves || c.Verb.Writes()) && !w.announced(c) {
 			w.t.Errorf("never 5: %s without a committed intent", c)
 		}
 	}
@@ -276,6 +277,9 @@ func (w *world) announced(c memory.Call) (yes bool) {
 	_ = w.disk.View(func(tx store.Tx) error {
 		open, err := store.Intents(tx, "")
 		for _, i := range open {
+			if i.Op == journal.OpTransfer && c.Kind == state.KindDatabase && !c.Verb.Writes() {
+				yes = true
+			}
 			if string(i.Op) == string(c.Verb) && i.Ref.Kind == c.Kind && i.Provider == c.Provider && (i.ObjectID == c.ID || (c.ID == "" && i.Name == c.Name)) {
 				yes = true
 			}
@@ -325,6 +329,10 @@ func (w *world) wants(e manifest.Effective) *who {
 		c = &who{client: state.Client{ID: idOf(e.Name), Name: e.Name, Generation: 1, Status: state.StatusPending}}
 		w.clients = append(w.clients, c)
 		w.update(func(tx store.Tx) error { return store.PutClient(tx, c.client) })
+	}
+	if e.Database.Provider == "db2" && w.scratch == "" {
+		w.scratch = w.dir()
+		w.runner.Scratch = w.scratch
 	}
 	was := c.wish
 	c.effective, c.removed = e, false

@@ -218,7 +218,13 @@ func (r *Runner) replace(ctx context.Context, job Job, s plan.Step) (string, err
 	if err != nil {
 		return "", &journalError{err}
 	}
-	if ok && have.Real() && (have.Phase == "failed" || have.Provider != s.Provider || have.Attributes.Canonical() != s.Wish.Attributes.Canonical() || have.Overtaken) {
+	other := have.Phase == "failed" || have.Provider != s.Provider || have.Attributes.Canonical() != s.Wish.Attributes.Canonical()
+	if ok && have.Real() && have.Overtaken && !other {
+		if again, err := r.servesAgain(ctx, have); again || err != nil {
+			return "whoever overtook it is gone, and it serves again", err
+		}
+	}
+	if ok && have.Real() && (other || have.Overtaken) {
 		if _, err := r.remove(ctx, job, s); err != nil {
 			return "", err
 		}

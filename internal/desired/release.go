@@ -67,6 +67,11 @@ func (b *builder) built(env map[string]state.Value) (names, versions string) {
 			secrets[n] = v
 		}
 	}
+	for _, v := range env { // where its database is: an address of another one is another release
+		if v.Ref != nil && v.Ref.Kind == state.KindDatabase {
+			counted["database"] = state.Lit(b.in.Effective.Database.Provider)
+		}
+	}
 	for _, n := range b.takenAway() {
 		counted["env."+n] = state.Lit(none)
 	}

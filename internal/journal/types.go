@@ -15,6 +15,9 @@ const (
 	OpUpdate Op = "update"
 	OpDelete Op = "delete"
 	OpMark   Op = "mark" // whose it is, and nothing else of it
+	// OpTransfer moves a database's content: while it is open, the database that is on record as
+	// its client's own may be frozen.
+	OpTransfer Op = "transfer"
 )
 
 // Intent is committed before a provider write. While it is open (no outcome), the

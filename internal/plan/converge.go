@@ -31,6 +31,7 @@ func (b *builder) converge() {
 	b.unsure()
 	b.connect()
 	b.leftovers()
+	b.behindMove()
 }
 
 // checkData holds the client when an empty database would take a full one's place.
@@ -43,9 +44,9 @@ func (b *builder) checkData() {
 		w, wished := b.wished[r.Ref]
 		switch {
 		case !wished: // a tombstone decides about it
-		case w.Provider != r.Provider:
-			b.problem(state.HoldData, "put back `database.provider: "+r.Provider+"`; moving data between providers is a plan of its own",
-				"database.provider changes from %s to %s: the data is at %s, and an empty database never takes its place", r.Provider, w.Provider, r.Provider)
+		case w.Provider != r.Provider && b.fixed(w, r) != "":
+			b.problem(state.HoldData, "put back `database.provider: "+r.Provider+"`",
+				"database.provider changes from %s to %s: the data is at %s, and %s", r.Provider, w.Provider, r.Provider, b.fixed(w, r))
 		case b.c.Looks[r.Ref].Gone:
 			b.problem(state.HoldData, "restore it at "+r.Provider+", then `reconciler retry "+b.c.Client.Name+"`",
 				"the database %s is gone at %s; an empty one never takes its place", r.ID, r.Provider)
@@ -58,6 +59,9 @@ func (b *builder) resource(w state.Resource) {
 	have, ok := b.recorded[w.Ref]
 	look := b.c.Looks[w.Ref]
 	switch {
+	case w.Ref.Kind == state.KindDatabase && have.Real() && have.Provider != w.Provider:
+		b.relocate(w, have) // checkData has said it where that can't be
+		return
 	case look.Foreign != "" && !b.comesFrom(w.Ref):
 		b.problem(state.HoldParked, "settle at "+w.Provider+" whose it is, then `reconciler retry "+b.c.Client.Name+"`", "%s %s at %s belongs to %s: it is not ours", w.Ref.Kind, w.Ref.Name, w.Provider, look.Foreign)
 	case look.Count > 1:
@@ -76,6 +80,8 @@ func (b *builder) resource(w state.Resource) {
 		b.create(w, &have, "it is gone at "+w.Provider)
 	case have.Phase == "failed" && w.Ref.Kind == state.KindDeployment:
 		b.replace(w, have, nil, "the last try failed")
+	case b.elsewhereBuilt(have):
+		b.replace(w, have, nil, "it was built with another database")
 	case have.Overtaken:
 		b.replace(w, have, nil, w.Provider+" serves what was built last, and that is another one")
 	case have.Provider != w.Provider:
@@ -269,6 +275,10 @@ func (b *builder) anew(w, have state.Resource) string {
 		n, planned := b.byRef[*a.Value.Ref]
 		site := b.recorded[*a.Value.Ref]
 		switch {
+		case planned && b.steps[n].Action == Transfer:
+			if w.Ref.Kind == state.KindEnvironment { // a user was copied with the rest
+				return a.Name
+			}
 		case planned && (b.steps[n].Action == Replace || b.steps[n].Action == Create && b.steps[n].Prior != nil):
 			return a.Name
 		case a.Value.Ref.Kind != state.KindSite: // of what an adopted environment refers to nobody knows whether it was ever there

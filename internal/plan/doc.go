@@ -38,6 +38,20 @@
 // itself, all steps together. The second part may be done for several clients at a time;
 // no goroutine is started here.
 //
+// A changed database.provider moves the data where both providers have one engine: a copy's
+// database is made under a Ref of its own (Beside), Transfer freezes, copies, compares and puts
+// it in the place of the old one, which is retained under the Ref that says where it is.
+// All else of the client needs the Transfer. It is one step, not five: what is frozen must be
+// thawed by whoever froze it, whatever happens in between, and steps can be held, superseded or
+// planned anew. Its fields say what it does, in order. Both the making and the Transfer are
+// held; an approval holds for one freeze (Agreed), and a move that was cut off asks again.
+// Releases that were built with another database are never promoted (Resource.Database), and
+// where the database is counts among what a release is made of. A copy that nobody wishes any
+// more is retained as any data is; wished again, it is emptied and filled anew: what is in a copy
+// is in the old one, too, as it never served. There is no way back to a provider at which an
+// earlier database is still retained: it has the client's name there, and lacks what was
+// written since. A move that is not done yet goes back without a question.
+//
 // Adoption is two passes. The first, while something that `adopt:` names is not on
 // record, only records: what is named, and the parts of a site that is named, as
 // Adopted. What the objects say becomes their record (Adopted, Covers: pure, for

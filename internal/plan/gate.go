@@ -232,6 +232,11 @@ func newHold(p Plan, g GateInput, client state.ClientID, kind state.HoldKind, st
 		h.Reason = "there would be a time without service: " + listWords(what) + reasons(p, steps, RiskGap)
 		if risk == RiskData {
 			h.Reason = "data may become unreachable: " + listWords(what) + reasons(p, steps, RiskData)
+			for _, i := range steps {
+				if s := p.Steps[i]; s.Action == Transfer {
+					h.Reason = "the database moves to " + s.Provider + ": " + s.Reason
+				}
+			}
 		}
 	default:
 		h.Reason = "riskier than what was reviewed: " + listWords(what)

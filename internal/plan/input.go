@@ -22,6 +22,8 @@ type Look struct {
 	Other   string // of what `adopt:` names: the client that has it on record or names it, too
 	// Differs lists recorded attributes whose real value is another one: drift.
 	Differs []Field
+	// Bytes is about how much a recorded database holds; 0: not known.
+	Bytes int64
 	// Says is what a recorded DNS record says, by attribute, whole: it is known by that.
 	Says map[string]string
 }

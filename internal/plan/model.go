@@ -34,6 +34,15 @@ func Model(recorded []state.Resource, p Plan, now time.Time) []state.Resource {
 				delete(have, s.From)
 			}
 			have[s.Ref] = r
+		case Transfer:
+			fresh := have[s.From]
+			main, beside := Switched(have[s.Ref], fresh, now, s.PurgeAfter)
+			main.Provider = s.Provider
+			delete(have, s.From)
+			for ref, r := range have {
+				have[ref] = Repointed(r, s.Ref, beside.Ref)
+			}
+			have[main.Ref], have[beside.Ref] = main, beside
 		case Delete, Purge, Forget:
 			delete(have, s.Ref)
 			for ref, r := range have { // a database's users go with it

@@ -27,6 +27,9 @@ func StepPrint(s Step) string {
 	line(string(s.Action))
 	w = append(own.ref(w, s.From), '\n')
 	line(s.Provider)
+	if s.Action == Transfer {
+		line("from " + s.Prior.Provider)
+	}
 	line(string(s.Risk))
 	if s.Wish != nil {
 		for _, a := range s.Wish.Attributes {

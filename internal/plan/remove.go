@@ -19,6 +19,8 @@ func (b *builder) leftovers() {
 			continue
 		}
 		switch {
+		case b.copied(r):
+			b.copyLeft(r)
 		case r.Ref.Kind == state.KindMail:
 			// sent once; it stays on record
 		case r.Ref.Kind == state.KindDeployment && b.onSite(r):
@@ -345,6 +347,16 @@ func Left(t state.Tombstone, recorded []state.Resource) bool {
 	return false
 }
 
+// moved says that a database was left by a move that is not done yet: it may be needed again.
+func moved(c state.Client, r state.Ref) bool {
+	for _, u := range c.Undo {
+		if u.Ref.Kind == state.KindDatabase && Beside(u.Ref, u.Prior.Provider) == r {
+			return true
+		}
+	}
+	return false
+}
+
 // Purges returns the steps that erase retained data whose date has passed and which is
 // still absent: its client is, or the client's wish has no such part. A living client
 // whose wish isn't known keeps everything. What was adopted is never erased by a schedule.
@@ -361,7 +373,7 @@ func Purges(c state.Client, wish, recorded []state.Resource, now time.Time) []St
 		if !c.Removed && wished[r.Ref] {
 			continue
 		}
-		if !r.Retained() || r.Ref.Kind == state.KindAdmin || r.Adopted || r.Found || r.PurgeAfter.IsZero() || now.Before(r.PurgeAfter) {
+		if moved(c, r.Ref) || !r.Retained() || r.Ref.Kind == state.KindAdmin || r.Adopted || r.Found || r.PurgeAfter.IsZero() || now.Before(r.PurgeAfter) {
 			continue
 		}
 		if r.Ref.Kind == state.KindPayments { // never by a schedule: it has no date

@@ -10,24 +10,27 @@ import (
 type Action string
 
 // The actions. Those that write at a provider: create, update, move, replace,
-// secure, delete, purge.
+// transfer, secure, delete, purge.
 const (
 	Create  Action = "create"
 	Update  Action = "update"
 	Move    Action = "move"    // update of an object that changes its owner or its name: From's record becomes Ref's
 	Replace Action = "replace" // delete, then create, of the same Ref
-	Secure  Action = "secure"  // of a host name that DNS leads to its site now: what it is served with is asked for
-	Delete  Action = "delete"
-	Retain  Action = "retain"  // data out of use, kept until PurgeAfter; nothing is called
-	Return  Action = "return"  // retained data back in use; nothing is called
-	Purge   Action = "purge"   // delete of retained data after its date
-	Adopt   Action = "adopt"   // an object that exists is recorded; nothing is written
-	Mark    Action = "mark"    // an adopted object gets our mark, and nothing else: no plan has it, a person asks for it
-	Forget  Action = "forget"  // the record goes, the object stays (it was found, not made)
-	Await   Action = "await"   // until a deployment is ready or failed, or a person has done what is asked
-	Probe   Action = "probe"   // a health check, before promotion or outside in
-	Refresh Action = "refresh" // copies of pages that another release answers now are forgotten; its failure changes nothing
-	Record  Action = "record"  // the audit record and the client's status
+	// Transfer moves a database's content to another provider and puts that in its place: From is
+	// where it is filled. The old one is frozen meanwhile, and out of use afterwards.
+	Transfer Action = "transfer"
+	Secure   Action = "secure" // of a host name that DNS leads to its site now: what it is served with is asked for
+	Delete   Action = "delete"
+	Retain   Action = "retain"  // data out of use, kept until PurgeAfter; nothing is called
+	Return   Action = "return"  // retained data back in use; nothing is called
+	Purge    Action = "purge"   // delete of retained data after its date
+	Adopt    Action = "adopt"   // an object that exists is recorded; nothing is written
+	Mark     Action = "mark"    // an adopted object gets our mark, and nothing else: no plan has it, a person asks for it
+	Forget   Action = "forget"  // the record goes, the object stays (it was found, not made)
+	Await    Action = "await"   // until a deployment is ready or failed, or a person has done what is asked
+	Probe    Action = "probe"   // a health check, before promotion or outside in
+	Refresh  Action = "refresh" // copies of pages that another release answers now are forgotten; its failure changes nothing
+	Record   Action = "record"  // the audit record and the client's status
 )
 
 // Ends says that the action comes after all that is wished was proved: what was replaced
@@ -37,7 +40,7 @@ func (a Action) Ends() bool { return a == Delete || a == Forget || a == Record }
 // Writes says that the action calls a provider to change something.
 func (a Action) Writes() bool {
 	switch a {
-	case Create, Update, Move, Replace, Secure, Delete, Purge, Mark:
+	case Create, Update, Move, Replace, Transfer, Secure, Delete, Purge, Mark:
 		return true
 	}
 	return false
@@ -128,7 +131,7 @@ type Step struct {
 	Needs      []string  `json:"needs,omitempty"`     // Keys of steps that must be done first; sorted
 	URL        string    `json:"url,omitempty"`       // probe: "" is the client's public address, else an output Value's text at run time
 	Outside    bool      `json:"outside,omitempty"`   // probe: through the public name
-	PurgeAfter time.Time `json:"purgeAfter,omitzero"` // retain; zero: for ever
+	PurgeAfter time.Time `json:"purgeAfter,omitzero"` // retain, transfer; zero: for ever
 	// NotBefore is of a step that comes later: then, or where it is zero, After the names have
 	// moved, which the same plan does.
 	NotBefore time.Time     `json:"notBefore,omitzero"`

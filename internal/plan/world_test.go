@@ -37,6 +37,8 @@ func traits() map[string]map[state.Kind]state.Traits {
 	return map[string]map[state.Kind]state.Traits{
 		"sqlite":   {state.KindDatabase: with(func(t *state.Traits) { t.Data = true; t.Replace = []string{"access"} }), state.KindAdmin: base},
 		"railway":  {state.KindDatabase: with(func(t *state.Traits) { t.Data = true }), state.KindAdmin: base},
+		"pg1":      {state.KindDatabase: with(func(t *state.Traits) { t.Data, t.Engine = true, "postgresql" })},
+		"pg2":      {state.KindDatabase: with(func(t *state.Traits) { t.Data, t.Engine = true, "postgresql" })},
 		"local":    host,
 		"vercel":   host,
 		"localdns": {state.KindRecord: with(func(t *state.Traits) { t.Serving = true })},

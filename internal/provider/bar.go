@@ -34,6 +34,18 @@ type barringDumper struct {
 	dumper Dumper
 }
 
+// barringMover is one whose databases can be moved.
+type barringMover struct {
+	barringDumper
+	mover Mover
+}
+
+// barringPurger is one that keeps copies of pages.
+type barringPurger struct {
+	*barring
+	purger Purger
+}
+
 // Bar decorates a provider. Denied speaks of credentials, not of a wish: after three in a row
 // nobody asks for a minute, then one call does, until one goes through. changed is told once
 // when that begins, and once when it is over; nil: nobody listens. One refusal alone, of one
@@ -43,8 +55,13 @@ func Bar(p Provider, now func() time.Time, changed func(provider string, back bo
 		changed = func(string, bool, string) {}
 	}
 	b := &barring{Provider: p, now: now, changed: changed}
-	if d, ok := p.(Dumper); ok {
-		return barringDumper{b, d}
+	switch x := p.(type) {
+	case Mover:
+		return barringMover{barringDumper{b, x}, x}
+	case Dumper:
+		return barringDumper{b, x}
+	case Purger:
+		return barringPurger{b, x}
 	}
 	return b
 }
@@ -81,6 +98,32 @@ func (b *barring) Delete(ctx context.Context, kind state.Kind, id string) error 
 // Dump implements Dumper.
 func (b barringDumper) Dump(ctx context.Context, id, path string) error {
 	return b.call("dump", func() error { return b.dumper.Dump(ctx, id, path) })
+}
+
+// Freeze implements Mover.
+func (b barringMover) Freeze(ctx context.Context, id string) error {
+	return b.call("freeze", func() error { return b.mover.Freeze(ctx, id) })
+}
+
+// Thaw implements Mover.
+func (b barringMover) Thaw(ctx context.Context, id string) error {
+	return b.call("thaw", func() error { return b.mover.Thaw(ctx, id) })
+}
+
+// Content implements Mover.
+func (b barringMover) Content(ctx context.Context, id string) (out Content, err error) {
+	err = b.call("compare", func() error { out, err = b.mover.Content(ctx, id); return err })
+	return out, err
+}
+
+// Load implements Mover.
+func (b barringMover) Load(ctx context.Context, id, path string) error {
+	return b.call("load", func() error { return b.mover.Load(ctx, id, path) })
+}
+
+// Purge implements Purger.
+func (b barringPurger) Purge(ctx context.Context, hosts []string) error {
+	return b.call("purge", func() error { return b.purger.Purge(ctx, hosts) })
 }
 
 // call makes one call, or says what the vendor said before, in the same words: whoever waits

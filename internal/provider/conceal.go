@@ -21,6 +21,12 @@ type concealingDumper struct {
 	dumper Dumper
 }
 
+// concealingMover is one whose databases can be moved.
+type concealingMover struct {
+	concealingDumper
+	mover Mover
+}
+
 // concealingPurger is one that keeps copies of pages.
 type concealingPurger struct {
 	concealing
@@ -38,6 +44,8 @@ type Redactor interface {
 func Conceal(p Provider, known Redactor) Provider {
 	c := concealing{p, known}
 	switch x := p.(type) {
+	case Mover:
+		return concealingMover{concealingDumper{c, x}, x}
 	case Dumper:
 		return concealingDumper{c, x}
 	case Purger:
@@ -122,6 +130,27 @@ func ConcealMarker(m Marker, known Redactor) Marker {
 // Mark implements Marker.
 func (c concealingMarker) Mark(ctx context.Context, kind state.Kind, id string, m Mark) error {
 	return c.failure(c.marker.Mark(ctx, kind, id, m))
+}
+
+// Freeze implements Mover.
+func (c concealingMover) Freeze(ctx context.Context, id string) error {
+	return c.failure(c.mover.Freeze(ctx, id))
+}
+
+// Thaw implements Mover.
+func (c concealingMover) Thaw(ctx context.Context, id string) error {
+	return c.failure(c.mover.Thaw(ctx, id))
+}
+
+// Content implements Mover.
+func (c concealingMover) Content(ctx context.Context, id string) (Content, error) {
+	out, err := c.mover.Content(ctx, id)
+	return out, c.failure(err)
+}
+
+// Load implements Mover.
+func (c concealingMover) Load(ctx context.Context, id, path string) error {
+	return c.failure(c.mover.Load(ctx, id, path))
 }
 
 // Purge implements Purger.

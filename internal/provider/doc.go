@@ -37,6 +37,10 @@
 // A provider refuses: to know other providers, plans, manifests or the store; to
 // read the environment; to touch an object that is not named by id or name.
 //
+// A provider whose databases can be moved names their Engine in its traits and is a Mover. It
+// promises that who may not write under a freeze can't, and that Content of two equal
+// databases is equal at every provider of an engine, whatever the version.
+//
 // # Kinds, their attributes and outputs
 //
 //	database     access, schema (the template's name), disabled (collections)   → url, host
@@ -68,4 +72,7 @@
 //
 // Await is not a verb: Create returns early and Observe by id says how far it is,
 // so that a restarted daemon goes on waiting with what it recorded.
+//
+// Denied stops the provider, not the client: after three in a row (Bar) nobody asks for a
+// minute, then one call tries. Three, since one may be about one zone or one repository.
 package provider

@@ -28,6 +28,12 @@ type heedingDumper struct {
 	dumper Dumper
 }
 
+// heedingMover is one whose databases can be moved.
+type heedingMover struct {
+	heedingDumper
+	mover Mover
+}
+
 // heedingPurger is one that keeps copies of pages.
 type heedingPurger struct {
 	*heeding
@@ -46,6 +52,8 @@ func Heed(p Provider, now func() time.Time) Provider {
 	}
 	h := &heeding{Provider: p, now: now}
 	switch x := p.(type) {
+	case Mover:
+		return heedingMover{heedingDumper{h, x}, x}
 	case Dumper:
 		return heedingDumper{h, x}
 	case Purger:
@@ -86,6 +94,27 @@ func (h *heeding) Delete(ctx context.Context, kind state.Kind, id string) error 
 // Dump implements Dumper.
 func (h heedingDumper) Dump(ctx context.Context, id, path string) error {
 	return h.call("dump", func() error { return h.dumper.Dump(ctx, id, path) })
+}
+
+// Freeze implements Mover.
+func (h heedingMover) Freeze(ctx context.Context, id string) error {
+	return h.call("freeze", func() error { return h.mover.Freeze(ctx, id) })
+}
+
+// Thaw implements Mover.
+func (h heedingMover) Thaw(ctx context.Context, id string) error {
+	return h.call("thaw", func() error { return h.mover.Thaw(ctx, id) })
+}
+
+// Content implements Mover.
+func (h heedingMover) Content(ctx context.Context, id string) (out Content, err error) {
+	err = h.call("compare", func() error { out, err = h.mover.Content(ctx, id); return err })
+	return out, err
+}
+
+// Load implements Mover.
+func (h heedingMover) Load(ctx context.Context, id, path string) error {
+	return h.call("load", func() error { return h.mover.Load(ctx, id, path) })
 }
 
 // Purge implements Purger. Vendors have a limit of its own for it, far below that of other

@@ -92,6 +92,8 @@ type Object struct {
 	Phase      Phase
 	Message    string   // why Failed, what to do for Manual; untrusted text
 	Log        []string // build log so far, bounded; untrusted text
+	Frozen     bool     // of a database that can be moved: its client can't write (Mover); false also where nobody can tell
+	Bytes      int64    // about how much a database holds, of one that was asked for by id; 0: not told
 }
 
 // Query asks for one object: by ID where it is known, else by Name (and Wish for
@@ -144,6 +146,27 @@ type Provider interface {
 type Dumper interface {
 	// Dump writes the database's content to path, complete or an error.
 	Dump(ctx context.Context, id, path string) error
+}
+
+// Mover is implemented by providers whose databases can be moved to another provider. Their
+// traits name the Engine; content moves between equal ones.
+//
+// Freeze, Thaw and Load may be called again, whatever came of an earlier call: an error says
+// nothing of how far it came. None is ever called for a database that we did not make, but
+// Freeze and Thaw for one that was adopted.
+type Mover interface {
+	Dumper
+	// Freeze lets the database's client read, and write no more: what it had under way has
+	// ended when Freeze returns.
+	Freeze(ctx context.Context, id string) error
+	// Thaw ends that: the client writes again, from its next connection on.
+	Thaw(ctx context.Context, id string) error
+	// Content says what is in the database at one moment.
+	Content(ctx context.Context, id string) (Content, error)
+	// Load puts what Dump of an equal engine wrote at path into a database, all or nothing, and
+	// leaves it frozen. What is there must be nothing, or frozen: a copy that came to nothing
+	// goes. Anything else is a Conflict, and stays.
+	Load(ctx context.Context, id, path string) error
 }
 
 // ReadOnly is the reading half as a struct: planning holds this, and no type

@@ -17,6 +17,7 @@ type Input struct {
 	Mark   provider.Mark
 	// Wish is what its manifest asks for; nil: there is no manifest.
 	Wish  []state.Resource
+	Keeps string  // without a manifest: who kept its database, by its last good version
 	Found []Found // with its mark, or under its names
 	// Recorded is what an older state says of it; nil for one that was lost.
 	Recorded []state.Resource
@@ -111,6 +112,10 @@ func (r *record) place() {
 		if twice && f.Kind == state.KindMail {
 			continue // sent is sent
 		}
+		if twice && f.Kind == state.KindDatabase && other.Provider != f.Provider {
+			r.moved(ref, other, f)
+			continue
+		}
 		if twice {
 			r.out.Doubts = append(r.out.Doubts, fmt.Sprintf("two objects bear its mark as %s %s: %s at %s and %s at %s", f.Kind, ref.Name, other.ID, other.Provider, f.ID, f.Provider))
 			if r.wished[ref].Provider != f.Provider || r.wished[ref].Provider == other.Provider {
@@ -124,6 +129,30 @@ func (r *record) place() {
 		r.refs = append(r.refs, ref)
 	}
 	sort.Slice(r.refs, func(i, j int) bool { return r.refs[i].Less(r.refs[j]) })
+}
+
+// moved places two databases of a client at two providers: its data was moved, or was about to
+// be. The one that its client can write to is its own; where that does not tell them apart,
+// the one where the manifest wants it, once a person has looked. The other one is kept beside
+// it (plan.Beside), without a date.
+func (r *record) moved(ref state.Ref, a, b Found) {
+	keeps := r.in.Keeps
+	if w, wished := r.wished[ref]; wished {
+		keeps = w.Provider
+	}
+	if a.Frozen && !b.Frozen || keeps == b.Provider && a.Frozen == b.Frozen {
+		a, b = b, a
+	}
+	left := r.named(state.KindDatabase, ref.Name+"@"+b.Provider)
+	r.of[ref], r.of[left] = a, b
+	r.ids[string(a.Kind)+" "+a.ID], r.ids[string(b.Kind)+" "+b.ID] = ref.Name, left.Name
+	r.out.Doubts = append(r.out.Doubts, fmt.Sprintf("its data was moved between %s (%s) and %s (%s), or was about to be: see which one the site uses before you approve; %s would count as its own",
+		b.Provider, b.ID, a.Provider, a.ID, a.Provider))
+}
+
+// beside says that a Ref is of a database that a move left.
+func beside(ref state.Ref) bool {
+	return ref.Kind == state.KindDatabase && strings.Contains(ref.Name, "@")
 }
 
 func (r *record) named(k state.Kind, name string) state.Ref {
@@ -265,6 +294,9 @@ func (r *record) shell(ref state.Ref) state.Resource {
 		outs[o.Name] = state.SecretValue(r.seal(state.SecretRef{Scope: string(ref.Client), Name: "output/" + string(ref.Kind) + "/" + ref.Name + "/" + o.Name}, *o.Secret, "output"))
 	}
 	res.Outputs = outs
+	if beside(ref) && !had {
+		res.RetainedAt = r.in.Now
+	}
 	if !wished && !had && r.in.Wish != nil && !r.replaced(ref) {
 		r.out.Unwished = append(r.out.Unwished, ref)
 	}
@@ -284,6 +316,8 @@ func (r *record) replaced(ref state.Ref) bool {
 		}
 	}
 	switch ref.Kind {
+	case state.KindDatabase:
+		return beside(ref)
 	case state.KindDeployment, state.KindMail:
 		return true
 	case state.KindSite, state.KindEnvironment, state.KindTraffic:

@@ -82,6 +82,48 @@ func TestBuildThatIsNotWishedAnyMoreInPlace(t *testing.T) {
 	}
 }
 
+// Whoever overtook a release may have been deleted by hand: the earlier one serves again then,
+// and to build it anew would take it away first.
+func TestReleaseThatServesAgainIsLeftAloneInPlace(t *testing.T) {
+	v, w := newInPlace(t)
+	w.apply(coloured("red"))
+	red, _ := v.world.Serves("bakery.agency.example")
+	v.faults.On(memory.Before, memory.Is(memory.Update, state.KindTraffic), 9, memory.Fail(provider.Transient, "503 service unavailable"))
+	id := w.push(coloured("green"))[0]
+	w.pass(id)
+	if green, _ := v.world.Serves("bakery.agency.example"); green == red || !v.world.Remove(green) {
+		t.Fatal("the new one does not serve")
+	}
+	v.faults.Clear()
+	v.builds = func(provider.Wish) memory.Build { return memory.Build{Fails: "a test is red"} }
+	serves := func(_ context.Context, c memory.Call) error {
+		if now, _ := v.world.Serves("bakery.agency.example"); now != red {
+			t.Errorf("%q serves after %s", now, c)
+		}
+		return nil
+	}
+	v.faults.Do(memory.After, func(memory.Call) bool { return true }, 1000, serves)
+	w.clock.add(time.Hour)
+	w.pass(id)
+	w.want("bakery", state.StatusFailed)
+	v.world.ForgetCalls()
+	w.apply(coloured("red")) // the revert finds it as it is wished
+	if w.want("bakery", state.StatusActive); len(v.writes()) > 0 {
+		t.Errorf("the revert writes %v", v.writes())
+	}
+	// So does one that comes before the new version was tried again.
+	v.faults.Clear()
+	v.builds = nil
+	w.apply(coloured("green"))
+	green, _ := v.world.Serves("bakery.agency.example")
+	v.world.Remove(green)
+	v.faults.Do(memory.After, func(memory.Call) bool { return true }, 1000, serves)
+	w.apply(coloured("red"))
+	if w.want("bakery", state.StatusActive); v.colour("bakery.agency.example") != "red" {
+		t.Errorf("it serves the %s version", v.colour("bakery.agency.example"))
+	}
+}
+
 // A failed update at such a host deploys the earlier version and environment again, wherever
 // it fails.
 func TestFailedUpdateWhereTheHostDeploysInPlace(t *testing.T) {

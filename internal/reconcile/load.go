@@ -191,6 +191,26 @@ func (g *group) untouchable() bool {
 	return true
 }
 
+// transfers are the intents under which a database of the client may be frozen.
+func (m *member) transfers() (out []journal.Intent) {
+	for _, i := range m.intents {
+		if i.Op == journal.OpTransfer {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// freezes says that a database of the group may be frozen by a move that was cut off.
+func (g *group) freezes() bool {
+	for _, m := range g.members {
+		if len(m.transfers()) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 func (g *group) intents() bool {
 	for _, m := range g.members {
 		if len(m.intents) > 0 {

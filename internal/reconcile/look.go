@@ -154,6 +154,7 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) plan.L
 		l.Gone = true
 	default:
 		l.Differs = e.differs(m, r, objects[0])
+		l.Bytes = objects[0].Bytes
 		if r.Ref.Kind == state.KindRecord && e.foreign(r, objects[0]) == "" {
 			l.Says = map[string]string{}
 			for _, a := range objects[0].Attributes {

@@ -462,7 +462,7 @@ func (e *Engine) Dump(ctx context.Context, name, path string) error {
 			return err
 		}
 		for _, r := range have {
-			if r.Ref.Kind == state.KindDatabase && r.Real() {
+			if r.Ref.Kind == state.KindDatabase && r.Ref.Name == plan.MainDatabase && r.Real() {
 				db = r
 			}
 		}

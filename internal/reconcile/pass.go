@@ -81,12 +81,15 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 		done.Again = true
 		return done, nil
 	}
-	if g.untouchable() {
+	if g.untouchable() && !g.freezes() {
 		return done, nil
 	}
 	// What an earlier pass left open comes first: uncertain writes, half a rollback.
 	if over, d, err := e.unfinished(ctx, g); over || err != nil {
 		return d, err
+	}
+	if g.untouchable() {
+		return done, nil
 	}
 	if g.bound() {
 		return done, nil // whoever lets it go makes it due
@@ -149,13 +152,19 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 func (e *Engine) unfinished(ctx context.Context, g *group) (over bool, d Done, err error) {
 	job := g.job(e, plan.Plan{}, "")
 	for _, m := range g.members {
-		if len(m.intents) == 0 || m.quarantined() {
+		open := m.intents
+		if m.quarantined() {
+			open = m.transfers() // left alone, but not with a frozen database
+		}
+		if len(open) == 0 {
 			continue
 		}
 		var st apply.StepState
-		err := e.contain(m.client.ID, func() (err error) { st, err = e.Runner.Settle(ctx, job, m.intents); return err })
+		err := e.contain(m.client.ID, func() (err error) { st, err = e.Runner.Settle(ctx, job, open); return err })
 		switch {
 		case err == nil:
+		case m.quarantined() && ctx.Err() == nil:
+			return true, Done{Clients: g.ids, At: e.Now().Add(firstRetry)}, nil
 		case panicOf(err) != nil:
 			return true, d, err
 		case ctx.Err() != nil || st == apply.StepFailed:

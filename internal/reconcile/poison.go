@@ -61,6 +61,11 @@ func (e *Engine) poisoned(ids []state.ClientID, p *apply.Panicked) (Done, error)
 			return done, err
 		}
 		done.join(d)
+		if g, err := e.load([]state.ClientID{id}); err != nil {
+			return done, err
+		} else if g.freezes() { // also of one that is left alone from now on
+			done.join(Done{At: e.Now().Add(firstRetry)})
+		}
 	}
 	if done.At.IsZero() { // the others of the group go on without it
 		for _, id := range ids {

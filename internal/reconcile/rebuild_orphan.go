@@ -113,7 +113,7 @@ func (e *Engine) orphan(ctx context.Context, w witness, o orphan) (remembered, R
 			commit = g.removed
 		}
 	}
-	m, err := e.remember(ctx, w, memory{client: c, found: o.found, adopted: o.adopted})
+	m, err := e.remember(ctx, w, memory{client: c, keeps: o.good.effective.Database.Provider, found: o.found, adopted: o.adopted})
 	if err != nil {
 		return m, RebuiltClient{}, err
 	}

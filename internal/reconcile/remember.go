@@ -22,6 +22,7 @@ import (
 type memory struct {
 	client    state.Client
 	effective *manifest.Effective // nil: there is no manifest
+	keeps     string              // without a manifest: who kept its database
 	found     []rebuild.Found     // with the client's mark
 	recorded  []state.Resource    // by an older state
 	secrets   []state.SecretRef   // that are stored: the client's own and everybody's
@@ -41,7 +42,7 @@ type remembered struct {
 func (e *Engine) remember(ctx context.Context, w witness, m memory) (remembered, error) {
 	c := m.client
 	mark := provider.Mark{Installation: w.installation, Client: c.ID, Generation: max(c.Generation, 1)}
-	in := rebuild.Input{Mark: mark, Found: m.found, Recorded: m.recorded, Traits: e.traits(), Adopted: m.adopted, Secret: e.secret, Fingerprint: e.Runner.Fingerprint, Now: e.Now()}
+	in := rebuild.Input{Keeps: m.keeps, Mark: mark, Found: m.found, Recorded: m.recorded, Traits: e.traits(), Adopted: m.adopted, Secret: e.secret, Fingerprint: e.Runner.Fingerprint, Now: e.Now()}
 	if m.effective != nil {
 		c = e.sourceAsBuilt(c, *m.effective, m.found)
 		in.Wish, _ = desired.Resources(e.desiredInput(c, *m.effective, e.secretsAsSeen(c, *m.effective, m)))

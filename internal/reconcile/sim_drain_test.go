@@ -118,7 +118,7 @@ func (s *story) ownerOf(o provider.Object) string {
 
 // mend makes every file of the tree valid.
 func (s *story) mend() {
-	s.tree.template, s.tree.freeze = storyTemplate("v9", ""), freeze{}
+	s.tree.template, s.tree.freeze = s.templated(storyTemplate("v9", "")), freeze{}
 	for round := 0; ; round++ {
 		s.approveAll()
 		used := map[string]string{}
@@ -155,7 +155,7 @@ func (s *story) mend() {
 			for _, c := range s.clients() {
 				if c.Name == n {
 					for _, r := range s.resources(c.ID) {
-						if r.Ref.Kind == state.KindDatabase && r.Real() && x.db != "none" {
+						if r.Ref.Kind == state.KindDatabase && r.Ref.Name == "main" && r.Real() && x.db != "none" {
 							x.db = r.Provider
 						}
 						if r.Ref.Kind == state.KindRecord && r.Found { // what was found is not replaced

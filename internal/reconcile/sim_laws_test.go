@@ -508,12 +508,19 @@ func (s *story) noneLost() {
 // none takes the place of another (I4).
 func (s *story) dataStays() {
 	there := map[string]bool{}
+	if s.movers {
+		s.dataMoves()
+	}
 	for _, o := range s.vendors.world.Objects("") {
 		if o.Kind != state.KindDatabase || s.planted[o.ID] || o.Mark.Installation != lawInstallation {
 			continue
 		}
 		there[o.ID] = true
 		k := s.data[o.ID]
+		if s.movers {
+			s.data[o.ID] = &kept{client: o.Mark.Client, generation: o.Mark.Generation, object: o, rows: s.vendors.world.Rows(o.ID)}
+			continue
+		}
 		if k == nil {
 			for id, other := range s.data {
 				if other.client == o.Mark.Client && other.generation == o.Mark.Generation && !other.purged {

@@ -46,6 +46,10 @@ type story struct {
 	telling        sync.Mutex // log, cells and faults
 	cells          map[string]int
 	events, faults int
+	movers         bool                      // databases move; see sim_move_test.go
+	orders         map[string][]string       // rows that were taken, by client and generation
+	served         map[state.ClientID]string // the client's database at the last check
+	scratch        string
 	hostile        bool // histories that take away what they can, and nobody who approves anything
 	ending         bool // the last entry of the draws is begun
 	cleanups       []func()
@@ -215,7 +219,11 @@ func (s *story) start(t *testing.T) {
 	s.meddled, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]version{}
 	s.names = map[state.ClientID]string{}
 	s.letGo, s.overtaken, s.unmade = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[string]bool{}
-	s.tree = manifests{specs: map[string]spec{}, template: template}
+	s.orders, s.served = map[string][]string{}, map[state.ClientID]string{}
+	if s.movers {
+		s.scratch = lawTB{t, s}.TempDir()
+	}
+	s.tree = manifests{specs: map[string]spec{}, template: s.templated(template)}
 	s.chaos = &chaos{hit: s.hit, seen: map[string]int{}, until: map[string]time.Time{}, lag: map[string]time.Duration{}, given: map[string][]string{}, cancel: func() {}}
 	s.turns = newTurns(s.chaos.turn)
 	s.chaos.turns = s.turns
@@ -264,6 +272,7 @@ func (s *story) start(t *testing.T) {
 			e.Guard = guard
 			e.Store = mortal{w.store, s.chaos}
 			e.Runner.Store, e.Runner.Parallel = e.Store, s.parallel
+			e.Runner.Scratch = s.scratch
 			if mailed {
 				e.Mail = "resend"
 			}
@@ -313,10 +322,12 @@ func (s *story) start(t *testing.T) {
 		unkind["resend"] = func(state.Kind, *provider.Traits) {}
 		s.budgets()
 		return append(external.Providers(external.Options{Now: c.Now, Lookup: s.lookup}),
-			open("railway", memory.Databases()), open("postgres", memory.Databases()), open("vercel", memory.Hosting()),
+			open("railway", s.databases()), open("postgres", s.databases()), open("vercel", memory.Hosting()),
 			open("ploi", memory.Hosting()), open("cloudflare", memory.DNS()), open("resend", memory.Mail()))
 	})
-	s.trees[s.repo.order[0]], s.heads = s.tree.clone(), []string{s.repo.order[0]}
+	begun := s.tree.clone()
+	begun.template = template
+	s.trees[s.repo.order[0]], s.heads = begun, []string{s.repo.order[0]}
 	s.chaos.write = s.written
 	s.chaos.early = func(c memory.Call) { s.broken("limits: the vendor said when, and is asked before: %s", c) }
 	s.lookAlikes()
@@ -438,6 +449,7 @@ func (s *story) fresh(name string) spec {
 	if s.odds(3, "record") {
 		x.records = []string{s.one(fleetRecords, "record")}
 	}
+	x.secret = x.secret && !s.movers // of one that fails for want of a secret nothing moves
 	x.byHand = s.odds(6, "dns by hand")
 	if s.odds(5, "reuse") {
 		x.reuse = s.one([]string{"fresh", "retained"}, "reuse")
@@ -521,7 +533,7 @@ func (s *story) edit() {
 	case "database":
 		x.db = s.one([]string{"railway", "railway", "postgres", "none"}, "database")
 	case "template":
-		s.tree.template = s.one([]string{template, storyTemplate("v2", ""), storyTemplate("v1", "defaults: {health: {path: /up}}\n"), "kind: [\n"}, "template")
+		s.tree.template = s.templated(s.one([]string{template, storyTemplate("v2", ""), storyTemplate("v1", "defaults: {health: {path: /up}}\n"), "kind: [\n"}, "template"))
 		return
 	case "adopt":
 		s.adopt()
@@ -587,6 +599,9 @@ func (s *story) event() {
 	if s.hostile {
 		w = []string{"commit", "commit", "commit", "poll", "all", "all", "all", "together", "time", "time", "weather", "outage", "restart", "kill", "overtake", "purge", "report"}
 	}
+	if s.movers {
+		w = []string{"commit", "data", "data", "data", "data", "data", "data", "all", "all", "together", "any", "approve", "retry", "pause", "secret", "purge", "time", "time", "weather", "outage", "hand", "restart", "kill", "kill", "die at it", "observe", "overtake", "overtake"}
+	}
 	if s.pulls.on {
 		w = append(w, "pull", "pull", "pull", "pull", "pull", "pull", "pull", "pull", "pull", "pull")
 	}
@@ -601,6 +616,8 @@ func (s *story) event() {
 		}
 	case "pull":
 		s.pullEvent()
+	case "data":
+		s.moveData()
 	case "poll":
 		s.pollNow()
 	case "pass":
@@ -686,7 +703,9 @@ func (s *story) event() {
 	case "report":
 		s.deliver()
 	case "back up":
-		s.backUp()
+		if !s.movers { // an older state in front of a moved database is held, and a matter of its own
+			s.backUp()
+		}
 	case "observe":
 		s.say("observe")
 		_, err := s.engine.Drift(s.ctx(), nil)
@@ -904,7 +923,7 @@ func (s *story) meddle() {
 	}
 	o := ours[s.n(len(ours)-1, "object")]
 	takes := s.odds(2, "delete")
-	if o.Kind == state.KindDatabase && takes && s.n(3, "really") > 0 {
+	if o.Kind == state.KindDatabase && takes && (s.n(3, "really") > 0 || s.movers) { // who puts one back knows nothing of a freeze
 		return
 	}
 	s.meddled[o.Mark.Client] = true

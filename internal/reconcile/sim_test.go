@@ -73,8 +73,13 @@ func (o outcome) hash() string {
 func play(t *testing.T, d *draws) outcome { return playAs(t, d, *simHostile) }
 
 func playAs(t *testing.T, d *draws, hostile bool) (o outcome) {
+	return playWith(t, d, func(s *story) { s.hostile = hostile })
+}
+
+func playWith(t *testing.T, d *draws, kind func(*story)) (o outcome) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &story{draws: d, cells: map[string]int{}, hostile: hostile}
+		s := &story{draws: d, cells: map[string]int{}}
+		kind(s)
 		defer func() {
 			if r := recover(); r != nil {
 				broken, ok := r.(brokenLaw)

@@ -137,6 +137,8 @@ func sign(action string) string {
 		return ">"
 	case plan.Replace:
 		return "±"
+	case plan.Transfer:
+		return "»"
 	case plan.Delete:
 		return "-"
 	case plan.Retain:

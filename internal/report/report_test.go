@@ -104,6 +104,25 @@ func TestWordsOfARemoval(t *testing.T) {
 	}
 }
 
+// A move of a database says who can't write, for how long, and what stays.
+func TestWordsOfAMove(t *testing.T) {
+	p := Of(plan.Plan{Steps: []plan.Step{
+		{Number: plan.StepDatabase, Action: plan.Create, Ref: ref("b1", "database", "main@postgres"), Provider: "postgres", Reason: "its data is moved there", Risk: plan.RiskData, Held: "9f3a00112233"},
+		{Number: plan.StepDatabase, Action: plan.Transfer, Ref: ref("b1", "database", "main"), Provider: "postgres", Reason: "database.provider changes from railway to postgres; writes fail while it is copied", Risk: plan.RiskData, Held: "9f3a00112233", PurgeAfter: day(22),
+			Prior: &state.Resource{Provider: "railway"}, Fields: []plan.Field{{Name: "2 copy", Before: "railway", After: "postgres"}}},
+	}}, map[state.ClientID]string{"b1": "bakery"})
+	for name, text := range map[string]string{"the comment": pulled(p).Markdown(), "the terminal": p.Terminal(Options{})} {
+		for _, want := range []string{"writes fail while it is copied", "9f3a00112233", "railway"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s does not say %q:\n%s", name, want, text)
+			}
+		}
+	}
+	if got := pulled(p).Markdown(); !strings.Contains(got, "The old one stays until 22 December 2026, read-only.") || strings.Contains(got, "Data may become unreachable") {
+		t.Errorf("the comment says: %s", got)
+	}
+}
+
 func TestConsequences(t *testing.T) {
 	at := setting{when: "now", approve: "approve"}
 	step := func(a plan.Action, r string, risk plan.Risk) Step {

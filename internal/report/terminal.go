@@ -155,7 +155,7 @@ func (o Options) signed(action string) string {
 		return o.green(s)
 	case plan.Delete, plan.Purge, plan.Replace:
 		return o.red(s)
-	case plan.Update, plan.Move, plan.Retain:
+	case plan.Update, plan.Move, plan.Transfer, plan.Retain:
 		return o.yellow(s)
 	}
 	return s

@@ -203,6 +203,8 @@ func (c Change) atRisk() string {
 	switch {
 	case len(f.purged) > 0:
 		return "**erased for ever**"
+	case len(f.moves) > 0:
+		return "**moves**; the old one is kept"
 	case f.data:
 		return "**at risk**"
 	case len(f.retained) > 0:
@@ -233,6 +235,8 @@ func (c Change) downtime() string {
 		return "**offline from the merge on**"
 	case f.gap:
 		return "**some time**, see below"
+	case len(f.moves) > 0:
+		return "**writes fail** while it is copied"
 	case f.mail:
 		return "**mail may stop**"
 	case len(f.stops) > 0:

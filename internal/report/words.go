@@ -147,7 +147,15 @@ func consequences(c Change, at setting) []sentence {
 	if f.gap {
 		add(true, say("There is a time without service; the step says how long."))
 	}
-	if f.data && len(f.purged) == 0 {
+	for _, s := range f.moves[:min(maxTold, len(f.moves))] {
+		add(true, say("Its "+kindWord(s.Ref)+" moves to "), quote(s.Provider), say(": writes fail while it is copied, and until the site was deployed anew; the step says more."))
+		kept := "for ever"
+		if !s.PurgeAfter.IsZero() {
+			kept = "until " + Day(s.PurgeAfter)
+		}
+		add(false, say("All rows are compared before the new one serves. The old one stays "+kept+", read-only."))
+	}
+	if f.data && len(f.purged)+len(f.moves) == 0 {
 		add(true, say("Data may become unreachable or be erased."))
 	}
 	for i, h := range f.holds {
@@ -164,7 +172,7 @@ func consequences(c Change, at setting) []sentence {
 type facts struct {
 	offline, live, mail, gap, data bool
 	stops, retained, returned      []Step
-	purged, left                   []Step
+	purged, left, moves            []Step
 	holds                          []string
 }
 
@@ -192,6 +200,8 @@ func factsOf(c Change) facts {
 			if kind != state.KindAdmin {
 				f.returned = append(f.returned, s)
 			}
+		case plan.Transfer:
+			f.moves = append(f.moves, s)
 		case plan.Purge:
 			f.purged = append(f.purged, s)
 		case plan.Forget:

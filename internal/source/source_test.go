@@ -396,3 +396,31 @@ func TestAncestors(t *testing.T) {
 		t.Errorf("of nothing: %v", err)
 	}
 }
+
+// A look at a branch needs no mirror and makes none; what is wrong is told as by Poll.
+func TestTip(t *testing.T) {
+	w, head := newWorld(t, begin())
+	url := w.url
+	dir := t.TempDir() + "/mirror"
+	if got, err := Tip(t.Context(), Options{URL: url, Branch: "main", Dir: dir}); err != nil || got != head {
+		t.Errorf("%s, %v; want %s", got, err, head)
+	}
+	for name, c := range map[string]struct {
+		o  Options
+		is error
+	}{
+		"no branch":     {Options{URL: url, Branch: "trunk", Dir: dir}, ErrNoBranch},
+		"no repository": {Options{URL: url[:strings.LastIndexByte(url, '/')] + "/nothing.git", Branch: "main", Dir: dir}, ErrNoRepository},
+		"no name":       {Options{URL: url, Dir: dir}, nil},
+		"no address":    {Options{URL: "ftp://x", Branch: "main", Dir: dir}, nil},
+		"nobody":        {Options{URL: "http://127.0.0.1:1/x.git", Branch: "main", Dir: dir}, nil},
+		"no roots":      {Options{URL: url, Branch: "main", CAFile: dir, Dir: dir}, nil},
+	} {
+		if _, err := Tip(t.Context(), c.o); err == nil || c.is != nil && !errors.Is(err, c.is) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("a folder was made")
+	}
+}

@@ -191,6 +191,13 @@ type Resource struct {
 	// Overtaken: of a deployment whose host serves what was built last, that another one was
 	// built since. It serves again when it is built again.
 	Overtaken bool `json:"overtaken,omitempty"`
+	// Copy: of a database, that it is what a move fills, and was never its client's own: what is
+	// in it is somewhere else, too. Agreed: that somebody approved the move, once.
+	Copy   bool `json:"copy,omitempty"`
+	Agreed bool `json:"agreed,omitempty"`
+	// Database is the ID of its client's database when a deployment was made: it may hold its
+	// address. "": it has none, or that is not known.
+	Database string `json:"database,omitempty"`
 	// Retained data: taken out of use at, to be purged not before.
 	RetainedAt time.Time `json:"retainedAt,omitzero"`
 	PurgeAfter time.Time `json:"purgeAfter,omitzero"` // zero with RetainedAt set: kept for ever

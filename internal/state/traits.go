@@ -15,6 +15,9 @@ type Traits struct {
 	UniqueName bool // the vendor refuses a second object of the same name
 	Marks      bool // the vendor has a place for a mark
 	Manual     bool // made by a person (external): nothing is written
+	// Engine is what a database runs, where its content can be moved (provider.Mover): it moves
+	// between equal ones. "": it stays where it is.
+	Engine string
 	// AfterDNS: of host names, that what one is served with (its certificate) can be had only
 	// once DNS leads to its site. It is made unreached (provider.Unreached), and secured then.
 	AfterDNS bool

@@ -32,8 +32,7 @@ func (p *Provider) Check(ctx context.Context) []provider.Finding {
 		say(false, anew, "Cloudflare does not take the token: %s", messageOf(err))
 		return out
 	case err != nil:
-		say(false, "see whether "+p.o.URL+" can be reached from here", "Cloudflare could not be asked: %s", messageOf(err))
-		return out
+		return append(out, provider.LookFailed("Cloudflare", err, anew))
 	case token.Status != "active":
 		say(false, anew, "the token is %s", word(token.Status))
 		return out

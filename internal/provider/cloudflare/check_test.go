@@ -38,7 +38,7 @@ func TestCheck(t *testing.T) {
 		"no token": {shopID, func(w *world) {
 			w.faults.Add(simulator.Fault{Path: "/client/v4/user/tokens/verify", Do: simulator.Refuse(401, headers, refusalBody(1000, "Invalid API Token"))})
 		}, []string{"-Cloudflare does not take the token: Invalid API Token"}},
-		"not reached": {shopID, func(w *world) { w.wire.refuse = true }, []string{"-Cloudflare could not be asked: no connection"}},
+		"not reached": {shopID, func(w *world) { w.wire.refuse = true }, []string{"-Cloudflare does not answer as it should: no connection"}},
 		"expired": {shopID, func(w *world) {
 			w.faults.Add(simulator.Fault{Path: "/client/v4/user/tokens/verify", Do: simulator.Refuse(200, headers, `{"success":true,"errors":[],"messages":[],"result":{"id":"a","status":"expired"}}`)})
 		}, []string{"-the token is expired"}},

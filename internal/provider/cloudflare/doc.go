@@ -77,5 +77,5 @@
 // is never without a record, and the delete that the plan has for later finds nothing to do.
 // If the client then fails and is put back, the deleted one is a difference that drift finds.
 //
-// Check is for a doctor command, which is not there yet.
+// Check is for `doctor`.
 package cloudflare

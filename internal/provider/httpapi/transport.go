@@ -58,7 +58,8 @@ type Exchange struct {
 	Route    string // the path with * in place of ids
 	Status   int    // 0: no answer
 	Took     time.Duration
-	Try      int // from 1
+	Try      int       // from 1
+	Date     time.Time // the vendor's clock, by the second; zero: it did not say
 }
 
 // Transport is what all requests of one credential go through: it keeps to the vendor's
@@ -169,6 +170,9 @@ func (t *Transport) once(r *http.Request, try int) (*http.Response, error) {
 	e := Exchange{Provider: t.o.Provider, Method: r.Method, Route: Route(r.URL.Path), Took: t.o.Now().Sub(began), Try: try}
 	if err == nil {
 		e.Status = a.StatusCode
+		if at, err := http.ParseTime(a.Header.Get("Date")); err == nil {
+			e.Date = at
+		}
 		if !t.o.ByCall {
 			t.learn(a)
 		}

@@ -63,6 +63,9 @@ func (w *World) Snapshot(match func(provider.Object) bool) string {
 		for _, a := range o.Outputs {
 			fmt.Fprintf(&b, "  %q -> %s\n", a.Name, shown(provider.Input(a)))
 		}
+		if w.Frozen(o.ID) {
+			b.WriteString("  frozen\n")
+		}
 		for _, row := range w.Rows(o.ID) {
 			fmt.Fprintf(&b, "  row %q\n", row)
 		}

@@ -22,6 +22,10 @@ const (
 	Delete  Verb = "delete"
 	Mark    Verb = "mark"
 	Dump    Verb = "dump"
+	Freeze  Verb = "freeze"
+	Thaw    Verb = "thaw"
+	Compare Verb = "compare"
+	Load    Verb = "load"
 )
 
 // Writes says that the verb changes something.

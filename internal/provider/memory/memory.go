@@ -59,7 +59,7 @@ type Provider struct {
 
 var (
 	_ provider.Provider = (*Provider)(nil)
-	_ provider.Dumper   = (*Provider)(nil)
+	_ provider.Mover    = (*Provider)(nil)
 )
 
 // New opens a vendor on its World. Opening a name again is a restart: it finds what

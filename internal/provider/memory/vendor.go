@@ -37,7 +37,7 @@ func Hosting() map[state.Kind]provider.Traits {
 // Databases are the traits of a keeper of databases, with their administrators.
 func Databases() map[state.Kind]provider.Traits {
 	return map[state.Kind]provider.Traits{
-		state.KindDatabase: with(func(t *provider.Traits) { t.Data = true }),
+		state.KindDatabase: with(func(t *provider.Traits) { t.Data, t.Engine = true, "rows" }),
 		state.KindAdmin:    with(func(t *provider.Traits) { t.Replace = []string{"database"} }),
 	}
 }
@@ -153,6 +153,7 @@ func password(id string) string {
 // give is an object as this vendor shows it.
 func (p *Provider) give(o *object) provider.Object {
 	out := p.w.show(o)
+	out.Frozen = p.w.frozen[o.ID]
 	hidden := p.o.WriteOnly[o.Kind]
 	out.Attributes = slices.DeleteFunc(out.Attributes, func(a provider.Input) bool {
 		return slices.ContainsFunc(hidden, func(h string) bool {

@@ -26,6 +26,7 @@ type World struct {
 	coming  []arrival
 	taken   map[string]int // how often a name was taken, for ids
 	rows    map[string][]string
+	frozen  map[string]bool // databases
 	down    map[string]error
 	windows map[string]window
 	limits  map[string]Limit
@@ -90,7 +91,7 @@ func NewWorld(now func() time.Time) *World {
 		now = time.Now
 	}
 	return &World{now: now, objects: map[string]*object{}, index: map[string]map[string]*object{}, taken: map[string]int{},
-		rows: map[string][]string{}, down: map[string]error{}, windows: map[string]window{}, limits: map[string]Limit{}, told: map[string]time.Time{}, counts: map[string]Counts{}}
+		rows: map[string][]string{}, frozen: map[string]bool{}, down: map[string]error{}, windows: map[string]window{}, limits: map[string]Limit{}, told: map[string]time.Time{}, counts: map[string]Counts{}}
 }
 
 // get returns an attribute's text, secret or not.
@@ -193,6 +194,7 @@ func (w *World) goes(o *object, lag time.Duration) {
 	case state.KindDatabase:
 		inner = w.of("database " + o.ID)
 		delete(w.rows, o.ID)
+		delete(w.frozen, o.ID)
 	}
 	for _, x := range append(inner, o) {
 		if x.owner != o.owner {
@@ -270,12 +272,12 @@ func (w *World) Done(id string) bool {
 	return w.Edit(id, func(o *provider.Object) { o.Phase, o.Message = provider.Ready, "" })
 }
 
-// Write adds a row to a database; it says whether there is one.
+// Write adds a row to a database; it says whether there is one, and it is not frozen.
 func (w *World) Write(database, row string) bool {
 	w.lock()
 	defer w.mu.Unlock()
 	o, ok := w.objects[database]
-	if !ok || o.Kind != state.KindDatabase {
+	if !ok || o.Kind != state.KindDatabase || w.frozen[database] {
 		return false
 	}
 	w.rows[database] = append(w.rows[database], row)

@@ -207,6 +207,7 @@ func (w *world) hostile(p *ploi.Provider) {
 	}
 	owned, err := p.Owned(ctx, installation)
 	clean("owned", err, owned...)
-	_, err = p.Check(ctx)
-	clean("check", err)
+	for _, f := range p.Check(ctx) {
+		clean("check", &provider.Error{Message: f.Text + " " + f.Hint})
+	}
 }

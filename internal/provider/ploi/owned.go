@@ -2,7 +2,6 @@ package ploi
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,38 +81,6 @@ func (p *Provider) ownedOf(ctx context.Context, at siteID, s site, installation 
 			return nil, err
 		}
 		out = append(out, parts...)
-	}
-	return out, nil
-}
-
-// Check says in words whether the account can be used: the token, and each server. It
-// changes nothing. The error is the first thing that is wrong.
-func (p *Provider) Check(ctx context.Context) ([]string, error) {
-	var user one[struct {
-		ID   int64 `json:"id"`
-		Name word  `json:"name"`
-	}]
-	found, err := p.read(ctx, "/user", nil, &user)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("ask ploi for the token's account: %w", err)
-	case !found || user.Data.ID == 0:
-		return nil, fmt.Errorf("ask ploi for the token's account: %w", fail(opObserve, provider.Transient, "it says nothing of the account; is apiURL right?"))
-	}
-	out := []string{"the token is " + quote(string(user.Data.Name)) + "'s"}
-	for _, number := range p.order {
-		var got one[server]
-		found, err := p.read(ctx, "/servers/"+number, nil, &got)
-		name := fmt.Sprintf("server %s (%s)", p.names[number], number)
-		switch {
-		case err != nil:
-			return out, fmt.Errorf("ask ploi for %s: %w", name, err)
-		case !found:
-			return out, fmt.Errorf("ask ploi for %s: %w", name, fail(opObserve, provider.Denied, "the account has none of that id, or the token may not see it"))
-		case got.Data.Status != statusActive && got.Data.Status != "":
-			return out, fmt.Errorf("ask ploi for %s: %w", name, fail(opObserve, provider.Transient, "it is "+quote(string(got.Data.Status))))
-		}
-		out = append(out, name+" is ready at "+provider.Line(string(got.Data.Address), maxWord))
 	}
 	return out, nil
 }

@@ -196,7 +196,7 @@ func TestS30ARepositoryThatIsBeingInstalledIsWaitedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o, err = w.p.Update(context.Background(), o.ID, x); err != nil {
+	if _, err = w.p.Update(context.Background(), o.ID, x); err != nil {
 		t.Fatal(err)
 	}
 	if s := w.only(); s.Status != "active" || s.Repository == nil {
@@ -400,20 +400,41 @@ func TestASuspendedSiteAsksForAPerson(t *testing.T) {
 	}
 }
 
-// Check says in words whether the account can be used.
+// Check says in words whether the account can be used; one server that is not there hides no
+// other.
 func TestCheckSaysWhatIsWrong(t *testing.T) {
 	w := newWorld(t, simulated.Options{Servers: []simulated.Server{{ID: 1, Name: "royal-reef", Address: serverAddress}}})
-	said, err := w.p.Check(context.Background())
-	if err != nil || strings.Join(said, "\n") != "the token is \"Compass Digital\"'s\nserver web-1 (1) is ready at "+serverAddress {
-		t.Errorf("it says %q, %v", said, err)
+	says := func(what string, want ...string) {
+		t.Helper()
+		found := w.p.Check(context.Background())
+		if len(found) != len(want) {
+			t.Fatalf("%s: %+v", what, found)
+		}
+		for i, f := range found {
+			sign := map[bool]string{true: "+", false: "-"}[f.OK]
+			if !strings.HasPrefix(sign+f.Text, want[i]) || f.OK == (f.Hint != "") || strings.Contains(f.Text+f.Hint, token) {
+				t.Errorf("%s: %s%s (%s); want %s", what, sign, f.Text, f.Hint, want[i])
+			}
+		}
 	}
-	w.faults.Add(simulator.Fault{Path: "/api/user", Do: simulator.Refuse(http.StatusUnauthorized, http.Header{"Content-Type": {"application/json"}}, `{"message":"Unauthenticated."}`)})
-	if _, err := w.p.Check(context.Background()); provider.KindOf(err) != provider.Denied || !strings.Contains(err.Error(), "Unauthenticated") {
-		t.Errorf("with a revoked token it says %v", err)
-	}
-	w.faults.Add(simulator.Fault{Path: "/api/servers/1", Do: simulator.Refuse(http.StatusNotFound, http.Header{"Content-Type": {"application/json"}}, `{"message":"Not found."}`)})
-	if _, err := w.p.Check(context.Background()); provider.KindOf(err) != provider.Denied || !strings.Contains(err.Error(), "web-1") {
-		t.Errorf("without the server it says %v", err)
+	json := http.Header{"Content-Type": {"application/json"}}
+	me, server := "+the token is \"Compass Digital\"'s", "+server web-1 (1) is ready at "+serverAddress
+	says("well", me, server)
+	for _, f := range []struct {
+		path string
+		do   simulator.Effect
+		want []string
+	}{
+		{"/api/user", simulator.Refuse(http.StatusUnauthorized, json, `{"message":"Unauthenticated."}`), []string{"-Ploi: Unauthenticated."}},
+		{"/api/user", simulator.Refuse(http.StatusTooManyRequests, http.Header{"Retry-After": {"40"}}, ""), []string{"-Ploi takes no more requests until "}},
+		{"/api/user", simulator.Refuse(http.StatusOK, http.Header{"Content-Type": {"text/html"}}, "<html>"), []string{"-Ploi does not answer as it should: its answer is text/html"}},
+		{"/api/servers/1", simulator.Refuse(http.StatusNotFound, json, `{"message":"Not found."}`), []string{me, "-server web-1 (1): the account has none of that id"}},
+		{"/api/servers/1", simulator.Refuse(http.StatusForbidden, json, `{"message":"This action is unauthorized."}`), []string{me, "-server web-1 (1): This action is unauthorized."}},
+		{"/api/servers/1", simulator.Refuse(http.StatusOK, json, `{"data":{"id":1,"status":"building"}}`), []string{me, `-server web-1 (1) is "building"`}},
+	} {
+		w.faults.Add(simulator.Fault{Path: f.path, Do: f.do})
+		says(f.want[len(f.want)-1], f.want...)
+		w.clock.Move(time.Hour)
 	}
 }
 

@@ -63,6 +63,8 @@
 // false): a purge that is called off then leaves a database that works. Every call has
 // its own connection instead of one of a pool, four at once: calls are few, and one that is
 // never stale tells exactly which statement was on its way when it broke. schema and disabled
-// are kept, not acted upon: the site's own migrations make its tables. Sizes are not shown:
-// the contract has no place for them.
+// are kept, not acted upon: the site's own migrations make its tables.
+//
+// A database that moves is frozen and compared by the administrator, and loaded as the client's
+// role (see package pgmove): what is in a dump can do no more there than its client can.
 package postgres

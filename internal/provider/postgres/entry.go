@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -93,6 +94,7 @@ type entry struct {
 	database bool
 	oid      string
 	open     bool // it lets people connect
+	frozen   bool // they can only read; see package pgmove
 	mine     bool // it is owned by the role of its name
 	comment  note // the database's: its owner can change it, so that it proves nothing alone
 	roleIs   bool // there is a role of the name
@@ -147,7 +149,8 @@ func sayable(word string) bool {
 // entries joins databases and roles by name. It reads system catalogs only, so that any
 // role may ask.
 const entries = `
-SELECT coalesce(d.datname, r.rolname), d.oid::text, d.datallowconn::text, (r.oid = d.datdba)::text, left(dc.description, 16384), r.oid::text, left(rc.description, 16384)
+SELECT coalesce(d.datname, r.rolname), d.oid::text, d.datallowconn::text, (r.oid = d.datdba)::text, left(dc.description, 16384), r.oid::text, left(rc.description, 16384),
+EXISTS (SELECT FROM pg_db_role_setting x WHERE x.setdatabase = d.oid AND x.setrole = 0 AND 'default_transaction_read_only=on' = ANY (x.setconfig))::text
 FROM pg_database d
 FULL JOIN pg_roles r ON r.rolname = d.datname
 LEFT JOIN pg_shdescription dc ON dc.objoid = d.oid AND dc.classoid = 'pg_database'::regclass
@@ -177,6 +180,15 @@ func owned(ctx context.Context, s session, installation string) ([]entry, error)
 	return out, err
 }
 
+// sizeOf is how many bytes a database takes; 0 where the administrator may not ask.
+func sizeOf(ctx context.Context, s session, name string) (int64, error) {
+	rows, err := s.read(ctx, "SELECT pg_database_size(oid)::text FROM pg_database WHERE datname::text = $1 AND has_database_privilege(oid, 'CONNECT')", name)
+	if err != nil || len(rows) != 1 {
+		return 0, err
+	}
+	return strconv.ParseInt(string(rows[0][0]), 10, 64)
+}
+
 // errTooMany: a list that would not be complete is an error.
 var errTooMany = errors.New("too many")
 
@@ -191,7 +203,7 @@ func list(ctx context.Context, s session, sql string, most int, args ...string) 
 	out := make([]entry, len(rows))
 	for i, r := range rows {
 		out[i] = entry{name: string(r[0]), database: r[1] != nil, oid: string(r[1]), open: string(r[2]) == "true", mine: string(r[3]) == "true",
-			comment: parseNote(string(r[4])), roleIs: r[5] != nil, role: parseNote(string(r[6]))}
+			comment: parseNote(string(r[4])), roleIs: r[5] != nil, role: parseNote(string(r[6])), frozen: string(r[7]) == "true"}
 	}
 	return out, nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/pgmove"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -47,21 +48,24 @@ type Options struct {
 	ConnectionLimit int
 	// PgDump is the program that writes databases out. "": pg_dump, found on the PATH.
 	PgDump string
+	// PgRestore is the program that loads what was written out. "": pg_restore, found on the PATH.
+	PgRestore string
 }
 
 // Provider keeps databases on one server. Make it with New.
 type Provider struct {
-	server server
-	key    state.Secret
-	limit  int
-	dumper string
-	slots  chan struct{} // one for each connection that is open
-	dial   func(ctx context.Context) (session, error)
+	server   server
+	key      state.Secret
+	limit    int
+	dumper   string
+	restorer string
+	slots    chan struct{} // one for each connection that is open
+	dial     func(ctx context.Context) (session, error)
 }
 
 var (
 	_ provider.Provider = (*Provider)(nil)
-	_ provider.Dumper   = (*Provider)(nil)
+	_ provider.Mover    = (*Provider)(nil)
 )
 
 // New checks the options. It does not connect: a server that is away stops nobody else.
@@ -82,7 +86,7 @@ func New(o Options) (*Provider, error) {
 	if o.PgDump == "" {
 		o.PgDump = "pg_dump"
 	}
-	p := &Provider{server: s, key: o.Key, limit: o.ConnectionLimit, dumper: o.PgDump, slots: make(chan struct{}, maxConnections)}
+	p := &Provider{server: s, key: o.Key, limit: o.ConnectionLimit, dumper: o.PgDump, restorer: o.PgRestore, slots: make(chan struct{}, maxConnections)}
 	p.dial = p.connect
 	return p, nil
 }
@@ -93,7 +97,7 @@ func (p *Provider) Name() string { return Name }
 // Traits implements provider.Provider. A call is a connection here, however many
 // statements go over it.
 func (p *Provider) Traits() map[state.Kind]provider.Traits {
-	return map[state.Kind]provider.Traits{state.KindDatabase: {Data: true, UniqueName: true, Marks: true,
+	return map[state.Kind]provider.Traits{state.KindDatabase: {Data: true, UniqueName: true, Marks: true, Engine: pgmove.Engine,
 		ObserveCalls: 1, CreateCalls: 1, UpdateCalls: 1, DeleteCalls: 1}}
 }
 
@@ -127,9 +131,16 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) (out []provide
 			return err
 		}
 		for _, e := range found {
-			if match(e, name) && (e.shown() || q.ID != "" && e.goneHalf()) {
-				out = append(out, p.object(e))
+			if !match(e, name) || !e.shown() && (q.ID == "" || !e.goneHalf()) {
+				continue
 			}
+			o := p.object(e)
+			if q.ID != "" && e.database {
+				if o.Bytes, err = sizeOf(ctx, s, e.name); err != nil {
+					return err
+				}
+			}
+			out = append(out, o)
 		}
 		return nil
 	})
@@ -162,7 +173,7 @@ func (p *Provider) Owned(ctx context.Context, installation string) (out []provid
 
 // object is how a database looks from outside.
 func (p *Provider) object(e entry) provider.Object {
-	o := provider.Object{ID: e.id(), Kind: state.KindDatabase, Name: e.name, Phase: provider.Ready,
+	o := provider.Object{ID: e.id(), Kind: state.KindDatabase, Name: e.name, Phase: provider.Ready, Frozen: e.frozen,
 		Outputs: []provider.Output{{Name: "id", Text: e.id()}, {Name: "host", Text: p.server.publicHost()}}}
 	if !e.ours() {
 		return o

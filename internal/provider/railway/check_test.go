@@ -20,8 +20,8 @@ func TestCheck(t *testing.T) {
 		says   string
 		fails  string
 	}{
-		"of a workspace":   {says: "a token of the workspace Agency"},
-		"of an account":    {vendor: func(o *simulated.Options) { o.Account = true }, says: "a token of an account, which may do more than is needed, in the workspace Agency"},
+		"of a workspace":   {says: "the token is one of the workspace Agency"},
+		"of an account":    {vendor: func(o *simulated.Options) { o.Account = true }, says: "the token is one of an account, which may do more than is needed, in the workspace Agency"},
 		"of a project":     {open: func(o *Options) { o.Token = state.NewSecret(projectToken) }, fails: "one of the project shop and can make no other"},
 		"of nobody":        {open: func(o *Options) { o.Token = state.NewSecret("invented") }, fails: "the token is not accepted: Not Authorized"},
 		"which workspace":  {vendor: more, fails: "say which one in providers.railway.workspace: the token sees Agency, Second, Third"},
@@ -39,14 +39,9 @@ func TestCheck(t *testing.T) {
 			if c.open != nil {
 				open = append(open, c.open)
 			}
-			words, err := start(t, vendor...).open(open...).Check(context.Background())
-			switch {
-			case c.fails == "":
-				if err != nil || !strings.Contains(words, c.says) {
-					t.Errorf("%q, %v; want %q", words, err, c.says)
-				}
-			case err == nil || !strings.Contains(err.Error(), c.fails):
-				t.Errorf("%q, %v; want %q", words, err, c.fails)
+			found := start(t, vendor...).open(open...).Check(context.Background())
+			if len(found) != 1 || found[0].OK == (c.fails != "") || !strings.Contains(found[0].Text, c.says+c.fails) || c.fails != "" && found[0].Hint == "" {
+				t.Errorf("%+v; want %q", found, c.says+c.fails)
 			}
 		})
 	}

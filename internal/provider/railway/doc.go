@@ -39,7 +39,8 @@
 //
 // # Refusals
 //
-// Dumping a database. Tokens of a project: they can make none. Renaming: the name of a project
+// Dumping, freezing or loading a database that has no public access: nobody outside of
+// Railway's network reaches it. Tokens of a project: they can make none. Renaming: the name of a project
 // that was adopted stays.
 //
 // # Design
@@ -52,6 +53,10 @@
 // The service and its volume, not Railway's template: what a deployed template made can't be
 // told from what another one made at the same time, and the function secret() that makes
 // its password exists in templates only.
+//
+// A database that moves is reached by its public address, as its applications reach it, and as
+// the superuser that they are there (see package pgmove). To lift a freeze takes Railway's
+// API, too: it tells the address.
 //
 // Errors come inside of answers of success, and their texts are all there is. No text decides
 // here. The form does (see classify): an answer without `data` was not begun: Invalid. A read

@@ -360,6 +360,9 @@ func (d *database) object(now time.Time) provider.Object {
 		o.Phase, o.Message = provider.Progressing, "its public address is being made"
 		return o
 	}
+	if d.volume != nil {
+		o.Bytes = int64(min(max(d.volume.CurrentSizeMB, 0), maxVolumeMB)) << 20
+	}
 	url := state.NewSecret(d.variables[name])
 	o.Outputs = append(o.Outputs, provider.Output{Name: "host", Text: host}, provider.Output{Name: "url", Secret: &url})
 	o.Attributes = []provider.Observed{{Name: "access", Text: access}}

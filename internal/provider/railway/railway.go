@@ -13,6 +13,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/httpapi"
+	"github.com/compassdigital/reconciler/internal/provider/pgmove"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -39,10 +40,11 @@ const listLag = time.Minute
 
 // Limits.
 const (
-	maxName  = 200     // bytes of a project's name
-	maxText  = 4 << 10 // bytes of an attribute, and of a connection URL
-	maxID    = 64      // bytes of an id
-	maxShown = 120     // characters of text from outside in a message
+	maxName     = 200     // bytes of a project's name
+	maxText     = 4 << 10 // bytes of an attribute, and of a connection URL
+	maxID       = 64      // bytes of an id
+	maxVolumeMB = 1 << 30 // more is no size
+	maxShown    = 120     // characters of text from outside in a message
 )
 
 // Options say which account is meant.
@@ -56,6 +58,9 @@ type Options struct {
 	// Sleep waits between looks at a backup that is being made.
 	Sleep  func(context.Context, time.Duration) error
 	Random io.Reader // of passwords; nil: crypto/rand
+	// PgDump and PgRestore are the programs that write databases out and load them. "": those
+	// found on the PATH.
+	PgDump, PgRestore string
 }
 
 // Provider keeps databases at Railway. Make it with New.
@@ -65,6 +70,8 @@ type Provider struct {
 	sleep  func(context.Context, time.Duration) error
 	random io.Reader
 	wanted string
+
+	dumper, restorer string
 
 	mu        sync.Mutex
 	workspace string // its id, once it is known
@@ -85,7 +92,7 @@ func New(o Options) (*Provider, error) {
 	if o.Random == nil {
 		o.Random = rand.Reader
 	}
-	p := &Provider{now: o.Now, sleep: o.Sleep, random: o.Random, wanted: o.Workspace, began: o.Now(), tried: map[attempt]time.Time{}}
+	p := &Provider{now: o.Now, sleep: o.Sleep, random: o.Random, wanted: o.Workspace, dumper: o.PgDump, restorer: o.PgRestore, began: o.Now(), tried: map[attempt]time.Time{}}
 	p.api = &httpapi.Client{Provider: Name, Base: strings.TrimSuffix(o.URL, "/"), Token: o.Token, HTTP: o.HTTP, Now: o.Now, Classify: p.classify}
 	return p, nil
 }
@@ -97,7 +104,7 @@ func (p *Provider) Name() string { return Name }
 // those are counted. See testdata/calls.golden.
 func (p *Provider) Traits() map[state.Kind]provider.Traits {
 	return map[state.Kind]provider.Traits{state.KindDatabase: {
-		Data: true, Marks: true, ListLag: listLag, ObserveCalls: 2, CreateCalls: 7, UpdateCalls: 4, DeleteCalls: 5,
+		Data: true, Marks: true, Engine: pgmove.Engine, ListLag: listLag, ObserveCalls: 2, CreateCalls: 7, UpdateCalls: 4, DeleteCalls: 5,
 	}}
 }
 

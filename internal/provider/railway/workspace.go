@@ -88,34 +88,6 @@ func messageOf(err error) string {
 	return "it did not say why"
 }
 
-// Check asks what the token is good for, and says it in words; the error says what is wrong
-// with it.
-func (p *Provider) Check(ctx context.Context) (string, error) {
-	id, err := p.inWorkspace(ctx)
-	if err != nil {
-		if name, ok := p.ofProject(ctx); ok {
-			return "", p.fail(provider.Denied, opObserve, "the token is one of the project "+name+" and can make no other; a token of the workspace is needed: railway.com/account/tokens", err)
-		}
-		return "", err
-	}
-	c := caller{p, opObserve}
-	got, err := token(ctx, c)
-	if err != nil {
-		return "", err
-	}
-	n := slices.IndexFunc(got.ApiToken.Workspaces, func(w workspaceNode) bool { return w.Id == id })
-	if n < 0 {
-		return "", p.fail(provider.Denied, opObserve, "the token does not see the workspace any more", nil)
-	}
-	kind := "a token of the workspace"
-	if _, err := account(ctx, c); err == nil {
-		kind = "a token of an account, which may do more than is needed, in the workspace"
-	} else if !errors.Is(err, errRefused) {
-		return "", err
-	}
-	return kind + " " + shown(got.ApiToken.Workspaces[n].Name), nil
-}
-
 // ofProject says that the token is one of a project: those are sent in another header.
 func (p *Provider) ofProject(ctx context.Context) (name string, ok bool) {
 	got, err := tokenOfProject(ctx, asProject{p})

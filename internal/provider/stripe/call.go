@@ -135,7 +135,7 @@ func (p *Provider) believed(ctx context.Context) (bool, error) {
 	if seen {
 		return true, nil
 	}
-	if _, err := p.Check(ctx); err != nil {
+	if _, err := p.whose(ctx); err != nil {
 		return false, err
 	}
 	p.mu.Lock()

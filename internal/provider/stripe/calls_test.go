@@ -49,7 +49,7 @@ func TestCalls(t *testing.T) {
 	do("first link", link)
 	do("another link", link)
 	do("remove", func() error { return p.Delete(ctx, KindPayments, o.ID) })
-	do("check", func() error { _, err := p.Check(ctx); return err })
+	do("check", func() error { _, err := p.whose(ctx); return err })
 	for n := range 250 {
 		w.vendor.Add("NL", map[string]string{keyMark: wanted(n + 2).Mark.Text()})
 	}

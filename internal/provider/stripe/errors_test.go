@@ -94,7 +94,7 @@ func TestErrorKinds(t *testing.T) {
 			w.faults.Add(simulator.Fault{Method: http.MethodPost, Path: accountsPath, Do: c.do})
 			_, err = p.Create(context.Background(), wanted(1))
 			check("write", err, c.write, opCreate)
-			if id, err := p.Check(context.Background()); err != nil || id != simulated.Platform {
+			if id, err := p.whose(context.Background()); err != nil || id != simulated.Platform {
 				t.Errorf("afterwards: %q, %v", id, err)
 			}
 		})
@@ -126,7 +126,7 @@ func TestS33RevokedKey(t *testing.T) {
 		"create": second(other.Create(context.Background(), wanted(2))),
 		"update": second(other.Update(context.Background(), o.ID, wanted(1))),
 		"link":   second(other.Link(context.Background(), o.ID, "https://a.example", "https://b.example")),
-		"check":  second(other.Check(context.Background())),
+		"check":  second(other.whose(context.Background())),
 	} {
 		if provider.KindOf(err) != provider.Denied || strings.Contains(err.Error(), "another-invented") {
 			t.Errorf("%s with another key: %v", name, err)

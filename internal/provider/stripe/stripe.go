@@ -190,8 +190,8 @@ func (p *Provider) Delete(ctx context.Context, kind state.Kind, _ string) error 
 	return p.ready(ctx, opDelete, kind)
 }
 
-// Check asks who the key is of: the platform's id. Its error is a *provider.Error.
-func (p *Provider) Check(ctx context.Context) (string, error) {
+// whose asks who the key is of: the platform's id. Its error is a *provider.Error.
+func (p *Provider) whose(ctx context.Context) (string, error) {
 	var own account
 	if _, err := p.api.Do(ctx, httpapi.Call{Op: opObserve, Method: http.MethodGet, Path: "/v1/account", Header: header(""), Out: &own}); err != nil {
 		return "", err

@@ -256,7 +256,7 @@ func TestCreatedForm(t *testing.T) {
 	if got, err := p.Update(context.Background(), o.ID, wanted(1)); err != nil || !slices.EqualFunc(got.Attributes, wanted(1).Inputs, func(x, y provider.Input) bool { return x == y }) {
 		t.Errorf("the rest is told later: %+v, %v", got, err)
 	}
-	if id, err := p.Check(context.Background()); id != simulated.Platform || err != nil {
+	if id, err := p.whose(context.Background()); id != simulated.Platform || err != nil {
 		t.Errorf("check: %s, %v", id, err)
 	}
 }

@@ -98,8 +98,8 @@ func TestRefusals(t *testing.T) {
 	if _, err := w.Create(t.Context(), wishRelease(1, site.ID, "bbbbbbbbbbbb")); kindOf(err) != provider.Invalid || !strings.Contains(err.Error(), "try again in 24 hours") {
 		t.Errorf("the quota: %v", err)
 	}
-	if err := w.Check(t.Context()); err != nil {
-		t.Errorf("check: %v", err)
+	if found := w.Check(t.Context()); len(found) != 3 || !found[0].OK || !found[1].OK || !found[2].OK {
+		t.Errorf("check: %+v", found)
 	}
 	for name, o := range map[string]vercel.Options{
 		"another token": {Token: state.NewSecret("invented-other-token"), Team: team},
@@ -109,8 +109,9 @@ func TestRefusals(t *testing.T) {
 	} {
 		o.URL, o.Now, o.HTTP = w.server.URL, w.clock.Now, httpapi.NewHTTP(k.Wrap(&http.Transport{DisableKeepAlives: true}), time.Minute)
 		p := vercel.New(o)
-		if err := p.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "token") && !strings.Contains(err.Error(), "teamID") {
-			t.Errorf("%s: check says %v", name, err)
+		found := p.Check(t.Context())
+		if last := found[len(found)-1]; last.OK || !strings.Contains(last.Text+last.Hint, "token") && !strings.Contains(last.Text, "teamID") || strings.Contains(last.Text+last.Hint, "invented") {
+			t.Errorf("%s: check says %+v", name, found)
 		}
 		if _, err := p.Create(t.Context(), wishSite(3)); kindOf(err) != provider.Denied && name != "no id" {
 			t.Errorf("%s: %v", name, err)
@@ -211,7 +212,11 @@ func TestHostileAnswers(t *testing.T) {
 				one(p.Update(t.Context(), ids[w.Ref.Kind], w))
 				check(nil, p.Delete(t.Context(), w.Ref.Kind, ids[w.Ref.Kind]))
 			}
-			check(nil, p.Check(t.Context()))
+			for _, f := range p.Check(t.Context()) {
+				if len([]rune(f.Text)) > 300 || strings.ContainsAny(f.Text, "\n\x1b") {
+					t.Errorf("check: %q", f.Text)
+				}
+			}
 		})
 	}
 }

@@ -218,23 +218,6 @@ func (p *Provider) inside(ctx context.Context, x project, installation string) (
 	return out, nil
 }
 
-// Check says in a sentence what keeps this account from being used; nil: nothing. It reads.
-func (p *Provider) Check(ctx context.Context) error {
-	if err := p.do(ctx, httpapi.Call{Op: observing, Method: http.MethodGet, Path: "/v2/user"}, nil); err != nil {
-		return say(err, "providers.vercel.apiToken is not accepted: make a new token at vercel.com/account/tokens")
-	}
-	if p.team != "" {
-		if !isWord(p.team) || !strings.HasPrefix(p.team, "team_") {
-			return refuse(observing, provider.Invalid, "providers.vercel.teamID %q is no team's id: that begins with team_ and stands in the team's settings; leave it out for an account without a team (its VERCEL_ORG_ID is its user)", p.team)
-		}
-		if err := p.do(ctx, httpapi.Call{Op: observing, Method: http.MethodGet, Path: "/v2/teams/" + p.team}, nil); err != nil {
-			return say(err, "the token may not use the team of providers.vercel.teamID: make one with that team as its scope")
-		}
-	}
-	err := p.do(ctx, httpapi.Call{Op: observing, Method: http.MethodGet, Path: "/v10/projects", Query: map[string][]string{"limit": {"1"}}}, &struct{}{})
-	return say(err, "the token may not read projects: it needs the role of a member or more")
-}
-
 // lock keeps a project's variables to one writer of this process. Call what it returns.
 func (p *Provider) lock(project string) func() {
 	p.mu.Lock()

@@ -65,10 +65,18 @@ func (v *Vendor) Sites() []Site {
 	defer v.mu.Unlock()
 	var out []Site
 	for _, s := range v.world.Sites.All() {
-		v.settle(s)
+		if v.settle(s); s.gone(v) {
+			continue // just now
+		}
 		out = append(out, *s)
 	}
 	return out
+}
+
+// gone says that a site is not there any more.
+func (s *Site) gone(v *Vendor) bool {
+	_, there := v.world.Sites.Get(strconv.Itoa(s.ID))
+	return !there
 }
 
 // Edit changes a site by hand, as a person at the vendor's page does.

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// issuing is how long a certificate takes.
+// issuing is how long a certificate takes, where Options don't say it.
 const issuing = 10 * time.Second
 
 type cert struct {
@@ -81,7 +81,7 @@ func (v *Vendor) nameRoutes() {
 			v.invalid(w, "certificate", "The certificate field is required.")
 			return
 		}
-		c := &cert{ID: v.world.IDs.Number(), Domain: text(in, "certificate"), Status: "created", Created: v.o.Now(), Until: v.o.Now().Add(issuing)}
+		c := &cert{ID: v.world.IDs.Number(), Domain: text(in, "certificate"), Status: "created", Created: v.o.Now(), Until: v.o.Now().Add(v.o.Issue)}
 		s.Certs = append(s.Certs, c)
 		answer(w, v.made(), data(c.show(s)))
 	})

@@ -31,6 +31,8 @@ type Options struct {
 	Work   time.Duration     // how long it takes to make, install and delete
 	// BuildTime is how long a deployment takes.
 	BuildTime time.Duration
+	// Issue is how long a certificate takes. 0: 10 s, negative: it is there at once.
+	Issue time.Duration
 	// Build says what becomes of a deployment. nil: it succeeds unless breakBuild is set.
 	Build func(domain, script, env string) (log []string, fails bool)
 	// DNS gives the addresses of a host name: a certificate needs the server's. nil: none.
@@ -88,6 +90,9 @@ func New(o Options) (*Vendor, error) {
 	}
 	if len(o.Servers) == 0 {
 		o.Servers = []Server{{ID: 1, Name: "royal-reef", Address: "203.0.113.10"}}
+	}
+	if o.Issue == 0 {
+		o.Issue = issuing
 	}
 	v := &Vendor{o: o, mux: http.NewServeMux()}
 	lag := func() time.Duration { return o.Lag }

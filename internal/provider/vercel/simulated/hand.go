@@ -7,6 +7,16 @@ import (
 	"time"
 )
 
+// Names are the projects' names.
+func (v *Vercel) Names() (out []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, p := range v.is.Projects.All() {
+		out = append(out, p.Name)
+	}
+	return out
+}
+
 // Edit lets a person change a variable of a project by hand, or add it; target nil removes it.
 // by is the integration that did it; "": a person. It says whether the project is there.
 func (v *Vercel) Edit(idOrName, key, value, kind, by string, target ...string) bool {

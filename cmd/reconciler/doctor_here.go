@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/bolt"
+	"github.com/compassdigital/reconciler/internal/daemon"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/report"
+	"github.com/compassdigital/reconciler/internal/secret"
+	"github.com/compassdigital/reconciler/internal/secret/sources"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// Room on a disk, in bytes.
+const (
+	roomToRun  = 64 << 20 // below it nothing is begun any more before long
+	roomToRest = 1 << 30  // below it somebody should know
+)
+
+// lookAtKey reads the key, and never makes one.
+func (d *doctor) lookAtKey() ([]report.Finding, *secret.Keys) {
+	const about = "key"
+	file, dir := d.c.State.KeyFile, d.c.State.Backup.Dir
+	keys, err := secret.Open(secret.KeySource{File: file, Env: d.c.State.Key.Secret, Existing: true})
+	expected, failed := bolt.Expected(d.c.State.Path)
+	switch {
+	case err == nil && !d.c.State.Key.Empty():
+		return []report.Finding{ok(about, "the key comes from the configuration or the environment")}, keys
+	case err == nil && dir != "" && filepath.Clean(dir) == filepath.Dir(file):
+		return []report.Finding{warn(about, "keep a copy of the key elsewhere, and the backups in another folder: both together open the state", "%s is in the folder of the backups", file)}, keys
+	case err == nil:
+		return []report.Finding{ok(about, "%s is there, and its owner's alone", file)}, keys
+	case errors.Is(err, secret.ErrNoKey) && failed == nil && !expected:
+		return []report.Finding{ok(about, "there is none yet: the first run makes %s; keep a copy of it elsewhere then", file)}, nil
+	case errors.Is(err, secret.ErrNoKey):
+		return []report.Finding{bad(about, "bring the key back from where you keep its copy", "%s is gone, and the state can't be read without it", file)}, nil
+	case errors.Is(err, secret.ErrReadable):
+		return []report.Finding{bad(about, "chmod 600 "+file, "others may read %s", file)}, nil
+	case errors.Is(err, fs.ErrPermission):
+		return []report.Finding{bad(about, "run this as the user that runs the daemon, or let that user read it", "%s may not be read by %s", file, who())}, nil
+	}
+	return []report.Finding{bad(about, "bring the key back from where you keep its copy (state.keyFile)", "%v", err)}, nil
+}
+
+// state asks the daemon, or reads the state as a backup is read.
+func (d *doctor) state(ctx context.Context) []report.Finding {
+	const about = "state"
+	path := d.c.State.Path
+	var v reconcile.Overview
+	err := daemon.Call(ctx, socketOf(d.c), daemon.Ask{Op: "overview"}, &v)
+	switch {
+	case err == nil:
+		out := []report.Finding{ok(about, "the daemon has it open (%s): %s", bolt.Holder(path), counted(len(v.Clients), "client", "clients"))}
+		for _, n := range v.Notices {
+			out = append(out, warn("daemon", "", "%s", n))
+		}
+		return out
+	case !errors.Is(err, daemon.ErrNoDaemon):
+		return []report.Finding{bad(about, "restart the daemon, and see its log", "the daemon's socket is there, and it does not answer as it should: %v", err)}
+	case d.keys == nil:
+		if there, err := bolt.Expected(path); err == nil && !there {
+			return append([]report.Finding{ok(about, "there is none yet: the first run makes %s", path)}, d.listen(ctx)...)
+		}
+		return []report.Finding{bad(about, "see the key, above", "%s can't be read without its key", path)}
+	}
+	return append(d.offline(path), d.listen(ctx)...)
+}
+
+// offline reads a state that no daemon answers for.
+func (d *doctor) offline(path string) []report.Finding {
+	const about = "state"
+	g, err := bolt.Look(path, d.keys)
+	var held *bolt.HeldError
+	switch {
+	case err == nil && !g.There:
+		return []report.Finding{ok(about, "there is none yet: the first run makes %s", path)}
+	case err == nil && g.Old:
+		return []report.Finding{warn(about, "nothing has to be done: the next run compares it with what the providers show before it does anything", "%s is an older copy that was put back", path)}
+	case err == nil && g.Past:
+		return []report.Finding{ok(about, "%s is sound; an older version wrote it, and the next run brings it up to date. No daemon runs", path)}
+	case err == nil:
+		return []report.Finding{ok(about, "%s is sound: every record opens (%s). No daemon runs", path, size(g.Size))}
+	case errors.As(err, &held):
+		return []report.Finding{warn(about, "a command is at work, or a daemon that does not answer at its socket: look again in a moment", "it is held by %s", held.Holder)}
+	case errors.Is(err, bolt.ErrMissing):
+		return []report.Finding{bad(about, "restore a backup (reconciler restore FILE), or make it anew from Git and the providers' marks (reconciler rebuild)", "%s is gone, or a rebuild of it did not come to its end", path)}
+	case errors.Is(err, secret.ErrWrongKey):
+		return []report.Finding{bad(about, "name the key that made this state in state.keyFile", "%s was sealed with another key", path)}
+	case errors.Is(err, store.ErrDamaged):
+		return []report.Finding{bad(about, "move it away and restore a backup (reconciler restore FILE), or make it anew (reconciler rebuild)", "%v", err)}
+	case errors.Is(err, bolt.ErrNewer):
+		return []report.Finding{bad(about, "install that version again, or restore a backup made before it", "a newer version of this program wrote %s", path)}
+	case errors.Is(err, fs.ErrPermission):
+		return []report.Finding{bad(about, "run this as the user that runs the daemon", "%s may not be read by %s", path, who())}
+	}
+	return []report.Finding{bad(about, "see state.path", "%v", err)}
+}
+
+// listen tries the address of the pages, where no daemon has it.
+func (d *doctor) listen(ctx context.Context) []report.Finding {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", d.c.Listen)
+	switch {
+	case err == nil:
+		if err = l.Close(); err == nil {
+			return nil
+		}
+		return []report.Finding{bad("listen", "look at the machine", "%v", err)}
+	case errors.Is(err, syscall.EADDRINUSE):
+		return []report.Finding{bad("listen", "stop what listens there, or set listen to another port", "%s is taken by another program", d.c.Listen)}
+	}
+	return []report.Finding{bad("listen", "set listen to an address of this machine, as 127.0.0.1:8080", "nobody can listen at %s: %v", d.c.Listen, err)}
+}
+
+// disk looks at the room and at who may write, for every folder that something is kept in.
+func (d *doctor) disk(context.Context) (out []report.Finding) {
+	seen := map[string]bool{}
+	for _, x := range []struct{ what, dir string }{{"state.path", filepath.Dir(d.c.State.Path)}, {"state.backup.dir", d.c.State.Backup.Dir}, {"providers.embedded.dir", d.c.Providers.Embedded.Dir}} {
+		if x.dir == "" || seen[x.dir] {
+			continue
+		}
+		seen[x.dir] = true
+		out = append(out, folder(x.what, x.dir))
+	}
+	return out
+}
+
+// folder looks at one folder, or at the one that it is to be made in.
+func folder(what, dir string) report.Finding {
+	const about = "disk"
+	at := dir
+	info, err := os.Stat(at)
+	for errors.Is(err, fs.ErrNotExist) && at != filepath.Dir(at) {
+		at = filepath.Dir(at)
+		info, err = os.Stat(at)
+	}
+	switch {
+	case err != nil:
+		return bad(about, "see "+what, "%v", err)
+	case !info.IsDir():
+		return bad(about, "see "+what, "%s is no folder", at)
+	case !writable(at):
+		return bad(about, "let the user that runs the daemon write there, or name another folder in "+what, "%s may not write to %s", who(), at)
+	}
+	free, known := room(at)
+	if !known {
+		return ok(about, "%s can be written to", at)
+	}
+	return roomIn(dir, free)
+}
+
+// roomIn says what so much room means.
+func roomIn(dir string, free uint64) report.Finding {
+	switch {
+	case free < roomToRun:
+		return bad("disk", "make room: on a full disk nothing is written anywhere, and nothing is done", "%s are left for %s", size(int64(free)), dir)
+	case free < roomToRest:
+		return warn("disk", "make room before it is used up", "%s are left for %s", size(int64(free)), dir)
+	}
+	return ok("disk", "%s are left for %s", size(int64(min(free, 1<<62))), dir)
+}
+
+// size is a number of bytes for people.
+func size(n int64) string {
+	const unit = 1024
+	switch {
+	case n < unit*unit:
+		return fmt.Sprintf("%d KiB", (n+unit-1)/unit)
+	case n < 10*unit*unit*unit:
+		return fmt.Sprintf("%d MiB", n/unit/unit)
+	}
+	return fmt.Sprintf("%d GiB", n/unit/unit/unit)
+}
+
+// secrets reads the sources outside; nothing of it is kept.
+func (d *doctor) secrets(ctx context.Context) []report.Finding {
+	const about = "secrets"
+	if len(d.c.Secrets.Sources) == 0 {
+		return nil
+	}
+	environ := d.app.environ
+	if environ == nil {
+		environ = os.Environ
+	}
+	set, err := sources.New(d.c.Secrets.specs(), sources.Options{Environ: environ, Now: time.Now})
+	if err != nil {
+		return []report.Finding{bad(about, "see secrets.sources", "%v", err)}
+	}
+	read := set.Read(ctx, true)
+	for _, s := range read.Secrets {
+		d.known.Add(s.Value)
+	}
+	var out []report.Finding
+	for _, name := range read.Failed {
+		out = append(out, bad(about, "see secrets.sources, and the reason below", "the %s can't be read", name))
+	}
+	if len(out) == 0 {
+		out = append(out, ok(about, "%s read from %s", counted(len(read.Secrets), "secret is", "secrets are"), counted(len(read.Sources), "source", "sources")))
+	}
+	for _, n := range read.Notes {
+		out = append(out, warn(about, "", "%s", n))
+	}
+	return out
+}

@@ -1,0 +1,48 @@
+// Package pgmove freezes a PostgreSQL database, compares it, and loads it from a dump: what
+// the rooms of PostgreSQL servers share to be a provider.Mover.
+//
+// # Model
+//
+// A Database is one database with two ways in: as its keeper, who freezes and compares, and as
+// its owner, as whom a dump is loaded.
+//
+//	Freeze   default_transaction_read_only = on, of the database and of its owner there; then
+//	         all sessions from before end, so that each that comes begins under it
+//	Thaw     the reverse: the settings go, and the sessions that had them end
+//	Content  every table's rows: their number, and a sum of their texts' MD5; every
+//	         sequence's state; the number of large objects: at one moment (repeatable read)
+//	Dump     pg_dump's archive
+//	Load     pg_restore in one transaction, as the owner
+//
+// # Promises
+//
+// A row that is added, changed or lost shows in Content. A Load that fails or is cut off has
+// loaded nothing, but what was there before is gone. Load takes only what is empty or frozen.
+// No password is an argument of a program or stands in an error.
+//
+// # Refusals
+//
+// Prepared transactions: they would be committed under a freeze. A database's foreign and
+// materialized data: it comes from elsewhere. A server older than the dump's.
+//
+// # Design
+//
+// What the freeze holds against. A database's owner can't be kept from writing by anything
+// that a statement says and that leaves reading: what is revoked from an owner it grants to
+// itself again, and a setting it can set off (SET, BEGIN READ WRITE, ALTER ROLE). It would take
+// another owner, or NOLOGIN, which takes reading away, too: the site would be off for as long
+// as a copy and a build take. No application writes around a default that it does not know
+// of; one that does is found out: contents are compared after the copy, row by row, and a
+// difference ends the move with the old database as it was.
+//
+// Rows are compared by their texts (record_out under fixed settings), not by their bytes: two
+// versions lay them out differently. The sum is of 64 bits of each MD5, added up as
+// numbers: no order, no overflow, and two rows that swap values show.
+//
+// A dump is loaded by pg_restore itself, never as a script by psql: the names in it are the
+// client's, and psql has commands that run programs (CVE-2025-8714). It is loaded as the owner:
+// whatever a dump says, it can do nothing that its client could not.
+//
+// Privileges and owners are left out, as the roles they name are another server's; so are
+// publications, subscriptions and what says where files lie.
+package pgmove

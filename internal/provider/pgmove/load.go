@@ -1,0 +1,170 @@
+package pgmove
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+)
+
+// Limits of the programs.
+const (
+	maxLog   = 8 << 10  // bytes kept of what a program says
+	maxList  = 16 << 20 // bytes of an archive's list
+	maxTold  = 300      // runes of it in an error
+	stopTime = 5 * time.Second
+)
+
+// Dump writes an archive of pg_dump's to path, over whatever is there.
+func (d Database) Dump(ctx context.Context, path string) error {
+	_, err := d.run(ctx, "dump", "pg_dump", d.Dumper, d.Keeper, maxLog, "--no-password", "--format=custom", "--file="+path)
+	return err
+}
+
+// Load is provider.Mover's.
+func (d Database) Load(ctx context.Context, path string) error {
+	const op = "load"
+	if err := d.with(ctx, op, "the database could not be made ready", func(s session) error { return d.clear(ctx, s, op) }); err != nil {
+		return err
+	}
+	// A list of what is in the archive, without what the owner may not do and need not.
+	said, err := d.run(ctx, op, "pg_restore", d.Restorer, nil, maxList, "--list", path)
+	if err != nil {
+		return err
+	}
+	var kept []string
+	for _, line := range strings.Split(said, "\n") {
+		if !strings.Contains(line, " COMMENT - EXTENSION ") {
+			kept = append(kept, line)
+		}
+	}
+	list := path + ".list"
+	if err := os.WriteFile(list, []byte(strings.Join(kept, "\n")), 0o600); err != nil {
+		return d.fail(provider.Transient, op, "nothing can be written beside the dump", err)
+	}
+	_, err = d.run(ctx, op, "pg_restore", d.Restorer, d.Loads, maxLog, "--no-password", "--single-transaction", "--no-owner", "--no-acl", "--no-publications", "--no-subscriptions",
+		"--no-security-labels", "--no-tablespaces", "--use-list="+list, "--dbname=", path)
+	if gone := os.Remove(list); err == nil {
+		err = gone
+	}
+	return err
+}
+
+// clear freezes a database and takes away what an earlier copy left in it.
+func (d Database) clear(ctx context.Context, s session, op string) error {
+	frozen, err := d.frozen(ctx, s)
+	if err != nil {
+		return err
+	}
+	rows, err := s.read(ctx, `SELECT ((SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e'))
++ (SELECT count(*) FROM pg_namespace WHERE nspname NOT IN ('information_schema', 'public') AND nspname !~ '^pg_') + (SELECT count(*) FROM pg_largeobject_metadata))::text`)
+	if err != nil {
+		return err
+	}
+	n := string(rows[0][0])
+	if n != "0" && !frozen {
+		return d.fail(provider.Conflict, op, "the database that was to be filled is in use: "+n+" tables and the like are in it, and they are no copy of ours; nothing was changed", nil)
+	}
+	if err := d.set(ctx, s, "SET default_transaction_read_only = on"); err != nil {
+		return err
+	}
+	if err := d.end(ctx, s, op); err != nil || n == "0" {
+		return err
+	}
+	return d.empty(ctx)
+}
+
+// empty takes all away that is the owner's, as the owner. What belongs to a superuser the
+// server can't tell from its own: then the schemas go.
+func (d Database) empty(ctx context.Context) error {
+	s, err := d.connect(ctx, d.Loads)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if s.c.ParameterStatus("is_superuser") != "on" {
+		return s.do(ctx, "DROP OWNED BY CURRENT_USER CASCADE")
+	}
+	grant := "GRANT USAGE ON SCHEMA public TO PUBLIC"
+	if s.version() < 15 { // until then everybody could make tables there
+		grant = "GRANT ALL ON SCHEMA public TO PUBLIC"
+	}
+	return s.do(ctx, `DO $clear$ DECLARE s text; BEGIN
+FOR s IN SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname !~ '^pg_' LOOP EXECUTE 'DROP SCHEMA ' || s || ' CASCADE'; END LOOP;
+PERFORM lo_unlink(oid) FROM pg_largeobject_metadata;
+CREATE SCHEMA public; `+grant+`; END $clear$`)
+}
+
+// find is where a program is.
+func (d Database) find(op, word, program string) (string, error) {
+	if program == "" {
+		program = word
+	}
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return "", d.fail(provider.Unsupported, op, fmt.Sprintf("%s is not on this machine: install PostgreSQL's client programs (Debian: postgresql-client), of the server's version or newer", word), err)
+	}
+	return path, nil
+}
+
+// run runs one of PostgreSQL's programs. What it has to know stands in its environment, which
+// only our own user can read: an argument would show in the list of processes.
+func (d Database) run(ctx context.Context, op, word, program string, as *pgconn.Config, most int, args ...string) (string, error) {
+	path, err := d.find(op, word, program)
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = []string{"LC_ALL=C", "PATH=/usr/local/bin:/usr/bin:/bin"}
+	if as != nil {
+		// What is loaded is written under a freeze of our own.
+		cmd.Env = append(cmd.Env, "PGHOST="+as.Host, "PGPORT="+strconv.Itoa(int(as.Port)), "PGUSER="+as.User, "PGPASSWORD="+as.Password, "PGDATABASE="+d.Name, "PGAPPNAME=reconciler",
+			"PGCONNECT_TIMEOUT="+strconv.Itoa(int(connectTime.Seconds())), "PGOPTIONS=-c default_transaction_read_only=off", "PGPASSFILE=/dev/null", "PGSERVICEFILE=/dev/null")
+		cmd.Env = append(cmd.Env, d.TLS...)
+	}
+	said, wrong := &bounded{most: most}, &bounded{most: maxLog}
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = said, wrong, stopTime
+	err = cmd.Run()
+	switch {
+	case err == nil && said.cut:
+		return "", d.fail(provider.Unsupported, op, word+" says more than is read: the database has too many parts", nil)
+	case err == nil:
+		return said.b.String(), nil
+	case ctx.Err() != nil:
+		return "", d.fail(provider.Transient, op, word+" was given up", context.Cause(ctx))
+	}
+	text := wrong.b.String()
+	if as != nil && as.Password != "" {
+		text = strings.ReplaceAll(text, as.Password, "…")
+	}
+	kind := provider.Invalid
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() < 0 {
+		kind = provider.Transient // it was killed, or never ran
+	}
+	return "", d.fail(kind, op, word+" failed: "+provider.Line(text, maxTold), err)
+}
+
+// bounded keeps the beginning of what is written into it.
+type bounded struct {
+	b    bytes.Buffer
+	most int
+	cut  bool
+}
+
+func (w *bounded) Write(data []byte) (int, error) {
+	room := max(w.most-w.b.Len(), 0)
+	w.cut = w.cut || len(data) > room
+	w.b.Write(data[:min(room, len(data))])
+	return len(data), nil
+}

@@ -1,0 +1,50 @@
+package postgres
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/compassdigital/reconciler/internal/provider/postgres/postgrestest"
+)
+
+// A check says whether databases can be made, and what new roles may enter; nothing is made.
+func TestCheck(t *testing.T) {
+	s := running(t)
+	ask(t, s.DSN(), "CREATE ROLE checked LOGIN CREATEDB PASSWORD 'checked-word'")
+	ask(t, s.DSN(), "CREATE ROLE maker LOGIN CREATEDB CREATEROLE PASSWORD 'maker-word'")
+	ask(t, s.DSN(), "CREATE DATABASE wide_open")
+	ask(t, s.DSN(), "CREATE DATABASE shut")
+	ask(t, s.DSN(), "REVOKE CONNECT ON DATABASE shut FROM PUBLIC")
+	before, roles := there(t, "%")
+	for name, c := range map[string]struct{ dsn, want string }{
+		"a superuser":       {s.DSN(), "+PostgreSQL"},
+		"one who may":       {s.DSNOf("maker", "maker-word", "postgres"), "+PostgreSQL"},
+		"one who may not":   {s.DSNOf("checked", "checked-word", "postgres"), "-PostgreSQL"},
+		"a wrong password":  {s.DSNOf(postgrestest.Admin, "pssst-wrong-word", "postgres"), "-the PostgreSQL server: "},
+		"nobody is there":   {"postgres://x:pssst@127.0.0.1:1/postgres", "-the PostgreSQL server does not answer"},
+		"no such database":  {s.DSNOf(postgrestest.Admin, postgrestest.Password, "nowhere"), "-the PostgreSQL server: "},
+		"nobody knows that": {"postgres://x:pssst@nowhere.invalid/postgres", "-the PostgreSQL server does not answer"},
+	} {
+		found := openAs(t, c.dsn).Check(t.Context())
+		f, sign := found[0], "-"
+		if f.OK {
+			sign = "+"
+		}
+		if !strings.HasPrefix(sign+f.Text, c.want) || f.OK == (f.Hint != "") {
+			t.Errorf("%s: %s%s (%s); want %s", name, sign, f.Text, f.Hint, c.want)
+		}
+		for _, f := range found {
+			for _, secret := range []string{postgrestest.Password, "pssst", "-word"} {
+				if strings.Contains(f.Text+f.Hint, secret) {
+					t.Errorf("%s: %s", name, f.Text)
+				}
+			}
+		}
+		if sign == "+" && (len(found) < 2 || !found[1].OK || found[1].Hint == "" || !strings.Contains(found[1].Text, "wide_open") || strings.Contains(found[1].Text, "shut")) {
+			t.Errorf("%s: %+v", name, found)
+		}
+	}
+	if after, now := there(t, "%"); len(after) != len(before) || len(now) != len(roles) {
+		t.Errorf("%v and %v; before %v and %v", after, now, before, roles)
+	}
+}
