@@ -62,6 +62,7 @@ func layers() map[string]string {
 		"simulator":             "",
 		"apply":                 "journal plan provider state store",
 		"rebuild":               "provider state",
+		"takeover":              "manifest provider state",
 		"review":                "accept forge reconcile report state store",
 		"reconcile":             "accept apply desired drift journal manifest plan provider rebuild report state store",
 		"notify":                "provider report state store",

@@ -177,7 +177,7 @@ Exit codes: 0 done, 1 failed or problems found, 2 wrong usage, 3 held: someone m
 		}
 		root.AddCommand(commands...)
 	}
-	group("run", "Run it:", a.demoCommand(), a.doctorCommand(), a.runCommand(), a.planCommand(), a.applyCommand())
+	group("run", "Run it:", a.demoCommand(), a.doctorCommand(), a.runCommand(), a.planCommand(), a.applyCommand(), a.adoptCommand())
 	group("look", "See what is there:", a.statusCommand(), a.whyCommand(), a.historyCommand(), a.logsCommand(), a.driftCommand(), a.retainedCommand())
 	group("decide", "Decide:", a.approveCommand(), a.retryCommand(), a.pauseCommand("pause"), a.pauseCommand("resume"), a.bumpCommand(), a.secretCommand(), a.purgeCommand())
 	group("keep", "Keep copies:", a.backupCommand(), a.restoreCommand(), a.rebuildCommand(), a.dumpCommand())

@@ -41,6 +41,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/secret"
 	"github.com/compassdigital/reconciler/internal/source"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/takeover"
 	"github.com/compassdigital/reconciler/internal/underway"
 	"github.com/compassdigital/reconciler/internal/web"
 )
@@ -98,7 +99,10 @@ type program struct {
 	webhooks http.Handler
 	payments *payments // nil: nobody takes payments
 	vendors  *vendors
-	lacks    atomic.Value // []github.Need: permissions that were missing at the start
+	// listers show what accounts hold, markers write on it whose it is: for adoption.
+	listers []takeover.Source
+	markers map[key]provider.Marker
+	lacks   atomic.Value // []github.Need: permissions that were missing at the start
 }
 
 // frontage serves sites on our own address: the embedded ones, or those at simulated vendors.
@@ -310,7 +314,9 @@ func (p *program) listensAt() string { return p.address.Load().(string) }
 // wire makes the engine and the daemon.
 func (p *program) wire(c Config, in state.Installation, providers []provider.Provider) error {
 	by, known := map[key]provider.Provider{}, &secret.Redactor{}
+	p.markers = map[key]provider.Marker{}
 	for i, q := range providers {
+		p.keepHandles(q, known)
 		if p.wrap != nil {
 			q = p.wrap(q)
 		}
@@ -332,7 +338,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 	}
 	jitter := func(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2+1) }
 	runner := &apply.Runner{Store: p.store, Provider: find, Installation: in.ID, Now: p.now, Sleep: p.sleep, Jitter: jitter,
-		NewSecret: secret.NewHex32, Fingerprint: p.keys.Fingerprint, Conceal: known.Add, Parallel: stepsAtOnce, Scratch: filepath.Join(filepath.Dir(c.State.Path), "moving"),
+		Marker: p.marker, NewSecret: secret.NewHex32, Fingerprint: p.keys.Fingerprint, Conceal: known.Add, Parallel: stepsAtOnce, Scratch: filepath.Join(filepath.Dir(c.State.Path), "moving"),
 		At: func(b apply.Border, s plan.Step) { p.fail(string(b), string(s.Action)) }}
 	removeAfter, err := manifest.ParseDuration(c.Guard.RemoveAfter)
 	if err != nil {
@@ -516,7 +522,7 @@ func (p *program) watchDrift(ctx context.Context) error {
 
 // control carries out what commands ask for. running says that our daemon is at work.
 func (p *program) control(running bool) *daemon.Control {
-	c := &daemon.Control{Engine: p.engine, Log: p.log, Fingerprint: p.keys.Fingerprint, Backup: p.store.BackupTo, Tree: p.engine.Repo.Tree}
+	c := &daemon.Control{Engine: p.engine, Log: p.log, Fingerprint: p.keys.Fingerprint, Backup: p.store.BackupTo, Existing: p.existing, Tree: p.engine.Repo.Tree}
 	if running {
 		c.Daemon = p.daemon
 	}

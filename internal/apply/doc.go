@@ -33,6 +33,9 @@
 // the phase plan.Adopting until the pass is through, so that one that was cut off is
 // begun again.
 //
+// A mark is written on what was adopted when a person asks for it (label.go), with an intent
+// as every write; the record stays as it is.
+//
 // A transfer of a database has one intent for all that it does. While that is open, the
 // database on record as its client's own may be frozen, and whoever finds it thaws that, and
 // nothing else: before the switch of the record it is the old one, after it the new one. So

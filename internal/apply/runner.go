@@ -67,8 +67,10 @@ type Event struct {
 
 // Runner applies plans. All fields are set by wiring; none is changed afterwards.
 type Runner struct {
-	Store        store.Store
-	Provider     func(name string, kind state.Kind) (provider.Provider, bool)
+	Store    store.Store
+	Provider func(name string, kind state.Kind) (provider.Provider, bool)
+	// Marker finds who writes marks on what others made; nil: nobody does.
+	Marker       func(name string, kind state.Kind) (provider.Marker, bool)
 	Installation string
 	Now          func() time.Time
 	Sleep        func(ctx context.Context, d time.Duration) error

@@ -74,7 +74,7 @@ func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent) (happene
 		switch d.Kind {
 		case journal.Done, journal.Found:
 			return true, r.update(func(tx store.Tx) error {
-				if i.Op == journal.OpDelete {
+				if i.Op == journal.OpDelete || i.Op == journal.OpMark {
 					return r.outcome(tx, job, i, nil, false)
 				}
 				return r.outcome(tx, job, i, &objects[d.Object], d.Kind == journal.Found)
@@ -122,7 +122,7 @@ func lookRefused(err error) error {
 
 // lookFor asks the provider for what the intent was about.
 func (r *Runner) lookFor(ctx context.Context, job Job, p provider.Provider, i journal.Intent) ([]provider.Object, provider.Wish, error) {
-	var w provider.Wish
+	w := r.blank(job, i.Ref)
 	if i.Wish != nil {
 		var err error
 		var gone *errUnresolved

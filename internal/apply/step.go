@@ -170,6 +170,9 @@ func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) 
 	if err != nil {
 		return "", err
 	}
+	if happened && s.Action == plan.Mark {
+		return "", nil
+	}
 	if happened && s.Wish != nil && s.Action != plan.Secure { // that one says by the phase whether it is done
 		return r.made(ctx, job, s, "")
 	}
@@ -186,6 +189,8 @@ func (r *Runner) act(ctx context.Context, job Job, s plan.Step) (string, error) 
 		return r.secure(ctx, job, s)
 	case plan.Delete, plan.Purge:
 		return r.remove(ctx, job, s)
+	case plan.Mark:
+		return r.label(ctx, job, s)
 	}
 	return "", fmt.Errorf("step %s: unknown action", s.Key())
 }

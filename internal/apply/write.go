@@ -371,7 +371,10 @@ func (r *Runner) outcome(tx store.Tx, job Job, i journal.Intent, o *provider.Obj
 	if err := store.DeleteIntent(tx, i.Ref); err != nil {
 		return err
 	}
-	if i.Op == journal.OpDelete {
+	switch i.Op {
+	case journal.OpMark:
+		return nil // what is on record says nothing of marks
+	case journal.OpDelete:
 		if again, err := comesAgain(tx, i); again || err != nil {
 			return err
 		}

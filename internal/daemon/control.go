@@ -20,6 +20,7 @@ type Control struct {
 	Log         *slog.Logger
 	Fingerprint func(state.Secret) string
 	Backup      func(path string) error
+	Existing    func(ctx context.Context) (any, error) // what the accounts hold, for adoption
 	Tree        func(ctx context.Context, rev string) (commit string, files []accept.File, err error)
 
 	most int64 // bytes of a request; 0: maxAsk
@@ -99,6 +100,11 @@ func (c *Control) Do(ctx context.Context, a Ask) (any, error) {
 		return nil, c.Backup(a.Path)
 	case "secrets":
 		return e.Secrets(a.Name)
+	case "existing":
+		if c.Existing == nil {
+			return nil, fmt.Errorf("%w (%s)", ErrUnknownOp, a.Op)
+		}
+		return c.Existing(ctx)
 	}
 	return c.change(ctx, a)
 }
@@ -126,6 +132,14 @@ func (c *Control) change(ctx context.Context, a Ask) (any, error) {
 			c.add(reconcile.CauseRetry, id)
 		}
 		return nil, err
+	case "adopt-confirm":
+		v, err := e.ConfirmAdoption(ctx, a.Names, a.Limit, a.By)
+		for _, t := range v.Clients { // what is still open of them goes on by itself
+			if !t.Done {
+				c.add(reconcile.CauseRetry, t.ID)
+			}
+		}
+		return v, err
 	case "purge":
 		return e.PurgeNow(ctx, a.Name, a.By)
 	case "secret-set":

@@ -51,6 +51,11 @@ func Settle(i Intent, seen []Seen, t state.Traits, now time.Time) Decision {
 			return Decision{Kind: Done, Object: -1}
 		}
 		return Decision{Kind: NotDone}
+	case OpMark:
+		if len(seen) > 0 && seen[0].Ours {
+			return Decision{Kind: Done}
+		}
+		return Decision{Kind: NotDone} // written late it is written once more: the same
 	case OpUpdate:
 		if len(seen) > 0 && seen[0].Equal {
 			return Decision{Kind: Done}

@@ -201,3 +201,15 @@ func TestSettleLooksSpanTheLag(t *testing.T) {
 		}
 	}
 }
+
+// A mark came through where the object bears it; else it is written once more.
+func TestSettleMark(t *testing.T) {
+	for name, c := range map[string]struct {
+		seen []Seen
+		want Kind
+	}{"it bears it": {[]Seen{ours}, Done}, "it does not": {[]Seen{other}, NotDone}, "another's": {[]Seen{theirs}, NotDone}, "it is gone": {nil, NotDone}} {
+		if d := Settle(intent(OpMark), c.seen, state.Traits{Marks: true}, now); d.Kind != c.want {
+			t.Errorf("%s: %s, want %s", name, d.Kind, c.want)
+		}
+	}
+}

@@ -14,6 +14,7 @@ const (
 	OpCreate Op = "create"
 	OpUpdate Op = "update"
 	OpDelete Op = "delete"
+	OpMark   Op = "mark" // whose it is, and nothing else of it
 	// OpTransfer moves a database's content: while it is open, the database that is on record as
 	// its client's own may be frozen.
 	OpTransfer Op = "transfer"

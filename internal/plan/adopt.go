@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/compassdigital/reconciler/internal/state"
@@ -24,7 +25,7 @@ import (
 // dropped it, and wishes it again) was there before us, too: it is adopted like the rest.
 //
 // Parts of a site are its environment, the release that serves, traffic, host names and
-// their address records. They have no id in the manifest: the look finds them by the
+// their address records, also those that the manifest writes out. They have no id in the manifest: the look finds them by the
 // site and by name.
 
 // checkAdopted holds the client when what it names can't be taken over.
@@ -201,7 +202,22 @@ func (b *builder) adopt() {
 	}
 }
 
-// ofAdopted says that the wished resource is part of a site that is adopted.
+// Marks are the steps that write our mark on what was adopted, where may says that a
+// provider has a place for one. What hangs on a site is marked with it.
+func Marks(c state.Client, recorded []state.Resource, may func(provider string, k state.Kind) bool) []Step {
+	var out []Step
+	for _, r := range recorded {
+		if !r.Adopted || !r.Real() || r.Retained() || r.Phase == Adopting || !may(r.Provider, r.Ref.Kind) {
+			continue
+		}
+		out = append(out, Step{Number: Number(r.Ref.Kind), Action: Mark, Ref: r.Ref, Client: c.Name, Provider: r.Provider,
+			Reason: "it was adopted", Undo: "the mark stays, and says only whose it is", Calls: 1})
+	}
+	return out
+}
+
+// ofAdopted says that the wished resource is part of a site that is adopted. An address record
+// that the manifest writes out is, where it is one of a name of the site.
 func (b *builder) ofAdopted(w state.Resource) bool {
 	switch w.Ref.Kind {
 	case state.KindEnvironment, state.KindDeployment, state.KindTraffic, state.KindDomain, state.KindRecord:
@@ -211,6 +227,16 @@ func (b *builder) ofAdopted(w state.Resource) bool {
 	for _, a := range w.Attributes {
 		if a.Value.Ref != nil && a.Value.Ref.Kind == state.KindSite {
 			return b.wished[*a.Value.Ref].AdoptID != ""
+		}
+	}
+	return w.Ref.Kind == state.KindRecord && slices.Contains([]string{"A", "AAAA", "CNAME"}, w.Attributes.Literal("type")) && b.hostOfAdopted(w.Attributes.Literal("name"))
+}
+
+// hostOfAdopted says that a name is wished of a site that is adopted.
+func (b *builder) hostOfAdopted(host string) bool {
+	for _, w := range b.wished {
+		if w.Ref.Kind == state.KindDomain && w.Ref.Host() == host && b.ofAdopted(w) {
+			return true
 		}
 	}
 	return false
@@ -356,8 +382,8 @@ func Adopted(w state.Resource, id string, seen []Existing) state.Resource {
 		delete(have, a.Name)
 		variable := strings.HasPrefix(a.Name, "env.")
 		switch {
-		case a.Name == "label" && w.Ref.Kind == state.KindSite:
-			record[a.Name] = a.Value // what people called it is no reason to touch it
+		case w.Ref.Kind == state.KindSite && Asis(a):
+			record[a.Name] = a.Value
 		case told && !s.Same:
 			record[a.Name], differs = s.Kept, true
 		case !told && variable && (readable || generated(a.Value) || ofDatabase(a.Value) || a.Name == "env.DATABASE_URL"):
@@ -377,6 +403,12 @@ func Adopted(w state.Resource, id string, seen []Existing) state.Resource {
 		r.Ref.Name = AdoptedName
 	}
 	return r
+}
+
+// Asis says of an attribute of an adopted site that whatever the site has is right: what
+// people called it is no reason to touch it, and a runtime that is not wished is the vendor's.
+func Asis(wish state.Attribute) bool {
+	return wish.Name == "label" || wish.Name == "runtime" && wish.Value.Equal(state.Lit(""))
 }
 
 // Covers says that all that the wish says is on record. What more is there is kept.

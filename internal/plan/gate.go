@@ -18,8 +18,8 @@ import (
 //	traffic, offline       freeze        runs (guard decides) runs              runs                   risk
 //	mail                   freeze, mail  mail                 mail              mail                   mail
 //	gap, data              freeze, data  data                 data              data                   data
-//	of a paused client,    blocked: planned and shown, nothing is held
-//	or taken from one
+//	of a paused client,    blocked: planned and shown, nothing is held; but what records
+//	or taken from one      what exists runs while somebody asks for that (Taking)
 //
 // What only waits, asks or records what exists (await, probe, adopt, record) is no
 // change, and goes on in a freeze.
@@ -32,7 +32,7 @@ func Gate(p Plan, g GateInput) (Plan, []state.Hold) {
 	p.Steps = append([]Step(nil), p.Steps...)
 	byKind := map[state.ClientID]map[state.HoldKind][]int{}
 	for i, s := range p.Steps {
-		if g.Paused[s.Ref.Client] || g.Paused[s.From.Client] { // what moves is taken from somebody, too
+		if (g.Paused[s.Ref.Client] || g.Paused[s.From.Client]) && !(g.Taking[s.Ref.Client] && p.takes(s)) { // what moves is taken from somebody, too
 			p.Steps[i].Blocked, p.Steps[i].Reason = true, "paused: "+s.Reason
 			continue
 		}
@@ -64,6 +64,11 @@ func Gate(p Plan, g GateInput) (Plan, []state.Hold) {
 	}
 	block(p.Steps)
 	return p, holds
+}
+
+// takes says that a step only records what exists.
+func (p Plan) takes(s Step) bool {
+	return s.Action == Adopt || s.Action == Record && p.Adopting(s.Ref.Client)
 }
 
 // Used lists the approvals that let steps of the plan run, those that do run: a step

@@ -423,3 +423,29 @@ func TestP12LeadingPeopleToANewSiteBindsItsRelease(t *testing.T) {
 		t.Error("the same step bears another print")
 	}
 }
+
+// Rule "Adoption": of a paused client what only records what exists runs while somebody asks for
+// it, and nothing else does.
+func TestRuleAdoptionOfThePaused(t *testing.T) {
+	e := shop("shop", func(e *manifest.Effective) { e.Adopt = manifest.Adopt{"site": {ID: "site-1"}} })
+	c := client(t, e)
+	other := client(t, shop("other"))
+	in := plan.GateInput{Now: now, Paused: map[state.ClientID]bool{idOf("shop"): true, idOf("other"): true}}
+	for _, asked := range []bool{false, true} {
+		in.Taking = map[state.ClientID]bool{idOf("shop"): asked, idOf("other"): asked}
+		p, holds := plan.Gate(plan.Calculate(input(c, other)), in)
+		runs := 0
+		for _, s := range p.Steps {
+			may := asked && s.Ref.Client == idOf("shop")
+			if !s.Blocked && s.Action != plan.Adopt && s.Action != plan.Record || s.Blocked == may {
+				t.Errorf("asked %t: %s is blocked: %t", asked, line(s), s.Blocked)
+			}
+			if !s.Blocked {
+				runs++
+			}
+		}
+		if len(holds) > 0 || asked != (runs > 1) {
+			t.Errorf("asked %t: %d steps run, %d holds", asked, runs, len(holds))
+		}
+	}
+}

@@ -73,6 +73,7 @@ type GateInput struct {
 	Holds     []state.Hold // that exist already for these clients
 	Freeze    []Window
 	Paused    map[state.ClientID]bool // plans are shown, nothing is written
+	Taking    map[state.ClientID]bool // paused, and somebody asked to record what exists of it
 }
 
 // Window is a freeze.

@@ -207,12 +207,23 @@ func (b *builder) copyLeft(r state.Resource) {
 // elsewhereBuilt says that a release was built with the address of a database that is not
 // the client's any more: it is never promoted again. One that serves, serves.
 func (b *builder) elsewhereBuilt(have state.Resource) bool {
-	if have.Ref.Kind != state.KindDeployment || have.Database == "" {
+	if have.Ref.Kind != state.KindDeployment || have.Database == "" && !b.movedAway() {
 		return false
 	}
 	db := b.recorded[state.Ref{Client: have.Ref.Client, Kind: state.KindDatabase, Name: MainDatabase}]
 	serving, ok := b.serving()
 	return db.Real() && db.ID != have.Database && (!ok || serving.Ref != have.Ref)
+}
+
+// movedAway says that a database is on record that a move left: of a release of which nobody
+// knows which one it was built with, it may be that one.
+func (b *builder) movedAway() bool {
+	for _, r := range b.recorded {
+		if r.Ref.Kind == state.KindDatabase && r.Ref.Name != MainDatabase && r.Real() && !r.Copy {
+			return true
+		}
+	}
+	return false
 }
 
 // MainDatabase is the name of a client's own database.

@@ -93,6 +93,17 @@ func TestMoveOfADatabase(t *testing.T) {
 	if due := plan.Purges(c.Client, c.Wish, c.Recorded, now.Add(c.Retain+time.Hour)); len(due) != 1 || due[0].Ref.Name != "main@pg1" {
 		t.Errorf("never erased: %v", due)
 	}
+	// A release of which nobody knows where it was built is built anew, and not promoted.
+	older := becomes(t, c, kept("pg2", func(e *manifest.Effective) { e.Environment["CURRENCY"] = manifest.EnvValue{Literal: "SEK"} }))
+	for _, w := range older.Wish {
+		if w.Ref.Kind == state.KindDeployment {
+			w.ID, w.Provider = "earlier", "local"
+			older.Recorded = append(append([]state.Resource(nil), older.Recorded...), w)
+		}
+	}
+	if got := lines(plan.Calculate(input(older))); !contains(got, "replace deployment") {
+		t.Errorf("an earlier release: %v", got)
+	}
 	// The way back would lead to what was written before the move.
 	back := plan.Calculate(input(becomes(t, c, kept("pg1"))))
 	if len(back.Problems) != 1 || back.Problems[0].Hold != state.HoldData || !strings.Contains(back.Problems[0].Text, "an earlier move left") {

@@ -25,6 +25,7 @@ const (
 	Return   Action = "return"  // retained data back in use; nothing is called
 	Purge    Action = "purge"   // delete of retained data after its date
 	Adopt    Action = "adopt"   // an object that exists is recorded; nothing is written
+	Mark     Action = "mark"    // an adopted object gets our mark, and nothing else: no plan has it, a person asks for it
 	Forget   Action = "forget"  // the record goes, the object stays (it was found, not made)
 	Await    Action = "await"   // until a deployment is ready or failed, or a person has done what is asked
 	Probe    Action = "probe"   // a health check, before promotion or outside in
@@ -39,7 +40,7 @@ func (a Action) Ends() bool { return a == Delete || a == Forget || a == Record }
 // Writes says that the action calls a provider to change something.
 func (a Action) Writes() bool {
 	switch a {
-	case Create, Update, Move, Replace, Transfer, Secure, Delete, Purge:
+	case Create, Update, Move, Replace, Transfer, Secure, Delete, Purge, Mark:
 		return true
 	}
 	return false

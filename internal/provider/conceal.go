@@ -93,6 +93,45 @@ func (c concealingDumper) Dump(ctx context.Context, id, path string) error {
 	return c.failure(c.dumper.Dump(ctx, id, path))
 }
 
+// concealingLister is a Lister whose errors hold no secret.
+type concealingLister struct {
+	lister Lister
+	concealing
+}
+
+// ConcealLister decorates a Lister as Conceal does a provider.
+func ConcealLister(l Lister, known Redactor) Lister {
+	return concealingLister{l, concealing{known: known}}
+}
+
+// Existing implements Lister.
+func (c concealingLister) Existing(ctx context.Context) ([]Object, error) {
+	all, err := c.lister.Existing(ctx)
+	return c.objects(all), c.failure(err)
+}
+
+// Inside implements Lister.
+func (c concealingLister) Inside(ctx context.Context, site Object) ([]Object, error) {
+	all, err := c.lister.Inside(ctx, site)
+	return c.objects(all), c.failure(err)
+}
+
+// concealingMarker is a Marker whose errors hold no secret.
+type concealingMarker struct {
+	marker Marker
+	concealing
+}
+
+// ConcealMarker decorates a Marker as Conceal does a provider.
+func ConcealMarker(m Marker, known Redactor) Marker {
+	return concealingMarker{m, concealing{known: known}}
+}
+
+// Mark implements Marker.
+func (c concealingMarker) Mark(ctx context.Context, kind state.Kind, id string, m Mark) error {
+	return c.failure(c.marker.Mark(ctx, kind, id, m))
+}
+
 // Freeze implements Mover.
 func (c concealingMover) Freeze(ctx context.Context, id string) error {
 	return c.failure(c.mover.Freeze(ctx, id))

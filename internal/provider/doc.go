@@ -28,6 +28,10 @@
 // A host name whose certificate takes DNS to lead to its site (Traits.AfterDNS) is Unreached
 // until then. It can be used like a Ready one: its address record is set, and then Update is
 // called with the same wish, until the object is another than Unreached.
+//
+// A provider may do more: write data out (Dumper), list what others made (Lister), mark it
+// (Marker), check its account (Checker), forget copies of pages (Purger).
+//
 // Package providertest holds these as a conformance suite.
 //
 // A provider refuses: to know other providers, plans, manifests or the store; to

@@ -9,6 +9,7 @@
 //	end.go      how a pass ended: one transaction for status, audit, verdict, report
 //	settle.go   what an earlier pass left open: uncertain writes, half a rollback
 //	ops.go      what people ask for: approve, retry, pause, resume, purge
+//	takeover.go what paused clients adopt: recorded and marked when a person confirms it
 //	secrets.go  secrets that are set, and who uses them; refresh.go  what sources outside have,
 //	            secretowners.go  and whose it is, prune.go  versions that nothing is made of any more
 //	preview.go  plans that nobody runs

@@ -95,6 +95,10 @@ type Engine struct {
 	claims    store.Memo[state.Claim]
 	pulls     store.Memo[state.Pull]
 
+	whoHas  sync.Mutex              // held while somebody looks for who else has an object
+	namers  store.Memo[store.Namer] // with whoHas held
+	holders store.Memo[store.Holder]
+
 	showing sync.Mutex // held by one overview at a time
 	shown   map[state.ClientID]*shown
 

@@ -29,6 +29,7 @@ type group struct {
 	freeze    []plan.Window
 	looked    time.Time
 	panicked  *apply.Panicked // what a look ran into: its client's
+	taking    bool            // somebody asked to record what exists, of paused clients, too
 	mending   bool            // the pass puts back what looks found, and nothing else
 }
 
@@ -318,7 +319,7 @@ func (m *member) commit() string {
 
 // gate is what decides which steps wait.
 func (g *group) gate(now time.Time) plan.GateInput {
-	in := plan.GateInput{Now: now, Approvals: g.approvals, Freeze: g.freeze, Paused: map[state.ClientID]bool{},
+	in := plan.GateInput{Now: now, Approvals: g.approvals, Freeze: g.freeze, Paused: map[state.ClientID]bool{}, Taking: map[state.ClientID]bool{},
 		Reviewed: map[state.ClientID]map[string]bool{}}
 	for _, m := range g.members {
 		if r := m.client.Review; r != nil {
@@ -328,6 +329,7 @@ func (g *group) gate(now time.Time) plan.GateInput {
 			}
 			in.Reviewed[m.client.ID] = shown
 		}
+		in.Taking[m.client.ID] = g.taking && !m.client.Removed && len(m.effective.Adopt) > 0
 		in.Paused[m.client.ID] = m.client.Paused || (m.effective.Paused && !m.client.Removed)
 		for _, h := range g.holds {
 			if h.Client == m.client.ID {

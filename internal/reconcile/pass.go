@@ -23,6 +23,7 @@ const (
 	CauseSecret   Cause = "secret"
 	CauseSchedule Cause = "schedule"
 	CauseDrift    Cause = "drift" // two looks found something changed, and policy says heal
+	CauseAdopt    Cause = "adopt" // a person confirmed what a paused client adopts
 	CauseStart    Cause = "start" // the program was started and found it unfinished
 )
 
@@ -75,6 +76,7 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 		return Done{}, fmt.Errorf("pass %s: %w", id, err)
 	}
 	done := Done{Clients: ids}
+	g.taking = cause == CauseAdopt
 	if e.ahead(g) {
 		done.Again = true
 		return done, nil

@@ -39,27 +39,36 @@ func (e *Engine) rivals(m *member, adopt []state.Resource) rivals {
 		}
 	}
 	var named []state.Client
+	e.whoHas.Lock()
 	out.err = e.Store.View(func(tx store.Tx) error {
 		out.names, named = map[object]string{}, nil
-		clients, err := store.Clients(tx)
+		clients, err := store.NamersAgain(tx, &e.namers)
 		if err != nil {
 			return err
 		}
 		name := map[state.ClientID]string{}
 		for _, c := range clients {
 			name[c.ID] = c.Name
-			if c.ID != m.client.ID && !c.Removed && mayName(c.Manifest, ids) {
-				named = append(named, c)
+			if c.ID == m.client.ID || c.Removed || !mayName(c.Manifest, ids) {
+				continue
+			}
+			whole, ok, err := store.Client(tx, c.ID)
+			if err != nil {
+				return err
+			}
+			if ok {
+				named = append(named, whole)
 			}
 		}
-		all, err := store.AllResources(tx)
+		all, err := store.HoldersAgain(tx, &e.holders)
 		for _, r := range all {
-			if r.Real() && r.Ref.Client != m.client.ID {
-				out.names[recordedObject(r)] = name[r.Ref.Client]
+			if r.ID != "" && r.Ref.Client != m.client.ID {
+				out.names[object{r.Provider, r.Ref.Kind, r.ID}] = name[r.Ref.Client]
 			}
 		}
 		return err
 	})
+	e.whoHas.Unlock()
 	for _, c := range named {
 		var wish []state.Resource
 		if err := e.contain(c.ID, func() error {

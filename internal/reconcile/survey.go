@@ -269,8 +269,8 @@ func (e *Engine) recordedValues(tx store.Tx, all []state.Resource) (map[state.Re
 	out := make(map[state.Ref][]drift.Value, len(all))
 	for _, r := range all {
 		for _, a := range r.Attributes {
-			if r.Adopted && r.Ref.Kind == state.KindSite && a.Name == "label" {
-				continue // what people called it is no reason to touch it
+			if r.Adopted && r.Ref.Kind == state.KindSite && plan.Asis(a) {
+				continue
 			}
 			v, ok, err := e.recordedValue(tx, r.Ref.Kind, a, by)
 			if err != nil {

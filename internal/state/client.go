@@ -112,10 +112,15 @@ type Client struct {
 	Lived []string `json:"lived,omitempty"`
 	// SourceSpec is the repository and ref that SourceCommit was resolved from: a branch
 	// that moves later is no change.
-	SourceSpec   string    `json:"sourceSpec,omitempty"`
-	SourceCommit string    `json:"sourceCommit,omitempty"`
-	CreatedAt    time.Time `json:"createdAt,omitzero"`
-	UpdatedAt    time.Time `json:"updatedAt,omitzero"`
+	SourceSpec   string `json:"sourceSpec,omitempty"`
+	SourceCommit string `json:"sourceCommit,omitempty"`
+	// Taken is since when all that `adopt:` names is on record and marked, as TakenWish (a
+	// WishHash) has it; TakenAsked, when somebody asked for that last.
+	Taken      time.Time `json:"taken,omitzero"`
+	TakenWish  string    `json:"takenWish,omitempty"`
+	TakenAsked time.Time `json:"takenAsked,omitzero"`
+	CreatedAt  time.Time `json:"createdAt,omitzero"`
+	UpdatedAt  time.Time `json:"updatedAt,omitzero"`
 }
 
 // Undo is one thing to put back.

@@ -76,6 +76,27 @@ func (m *Memo[T]) all(tx Tx, bucket string) error {
 	})
 }
 
+// Holder is as much of a recorded resource as says whose an object is.
+type Holder struct {
+	Ref      state.Ref `json:"ref"`
+	Provider string    `json:"provider"`
+	ID       string    `json:"id"`
+}
+
+// HoldersAgain are all recorded resources, as holders, with a memo.
+func HoldersAgain(tx Tx, m *Memo[Holder]) ([]Holder, error) { return m.read(tx, bucketResources) }
+
+// Namer is as much of a client as says what its manifest may name.
+type Namer struct {
+	ID       state.ClientID `json:"id"`
+	Name     string         `json:"name"`
+	Removed  bool           `json:"removed"`
+	Manifest []byte         `json:"manifest"`
+}
+
+// NamersAgain are all clients, as namers, with a memo.
+func NamersAgain(tx Tx, m *Memo[Namer]) ([]Namer, error) { return m.read(tx, bucketClients) }
+
 // ClientsAgain is Clients with a memo.
 func ClientsAgain(tx Tx, m *Memo[state.Client]) ([]state.Client, error) {
 	return m.read(tx, bucketClients)

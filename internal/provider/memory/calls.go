@@ -20,6 +20,7 @@ const (
 	Create  Verb = "create"
 	Update  Verb = "update"
 	Delete  Verb = "delete"
+	Mark    Verb = "mark"
 	Dump    Verb = "dump"
 	Freeze  Verb = "freeze"
 	Thaw    Verb = "thaw"
@@ -28,7 +29,7 @@ const (
 )
 
 // Writes says that the verb changes something.
-func (v Verb) Writes() bool { return v == Create || v == Update || v == Delete }
+func (v Verb) Writes() bool { return v == Create || v == Update || v == Delete || v == Mark }
 
 // op is the verb in the words of provider.Error.
 func (v Verb) op() string {

@@ -231,6 +231,25 @@ func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (out 
 	return out, nil
 }
 
+// Mark implements provider.Marker.
+func (p *Provider) Mark(ctx context.Context, kind state.Kind, id string, m provider.Mark) error {
+	return p.call(ctx, Call{Verb: Mark, Kind: kind, ID: id, Client: m.Client}, func(*Call) error {
+		o, ok := p.have(kind, id)
+		switch {
+		case !p.kinds[kind].Marks:
+			return Fail(provider.Unsupported, "a "+string(kind)+" has no place for a mark")
+		case !ok:
+			return Fail(provider.NotFound, fmt.Sprintf("%s %s is not here", kind, quote(id)))
+		case !o.Mark.IsZero() && o.Mark != m:
+			return Fail(provider.Conflict, "it bears another mark")
+		}
+		p.w.drop(o)
+		o.Mark = m
+		p.w.add(o)
+		return nil
+	})
+}
+
 // Delete implements provider.Provider. What is inside a site or a database goes with it.
 func (p *Provider) Delete(ctx context.Context, kind state.Kind, id string) error {
 	return p.call(ctx, Call{Verb: Delete, Kind: kind, ID: id}, func(c *Call) error {

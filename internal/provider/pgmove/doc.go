@@ -33,7 +33,8 @@
 // another owner, or NOLOGIN, which takes reading away, too: the site would be off for as long
 // as a copy and a build take. No application writes around a default that it does not know
 // of; one that does is found out: contents are compared after the copy, row by row, and a
-// difference ends the move with the old database as it was.
+// difference ends the move with the old database as it was. What is written around it after the
+// comparison, before the site has the new address, nobody finds: it stays in the old one.
 //
 // Rows are compared by their texts (record_out under fixed settings), not by their bytes: two
 // versions lay them out differently. The sum is of 64 bits of each MD5, added up as

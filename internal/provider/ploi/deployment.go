@@ -70,13 +70,18 @@ func (p *Provider) seeAdopted(ctx context.Context, at id, s site, h header) (*pr
 	if found, err := p.read(ctx, at.path()+"/repository", nil, &got); err != nil {
 		return nil, err
 	} else if r := got.Data.Repository; found && r != nil {
-		repository := provider.Line(string(r.Name), maxHost)
-		if repository != "" && !strings.Contains(repository, "/") && r.User != "" {
-			repository = provider.Line(string(r.User), maxWord) + "/" + repository
-		}
-		o.Attributes = []provider.Observed{{Name: "ref", Text: provider.Line(string(r.Branch), maxHost)}, {Name: "repository", Text: repository}, {Name: "site", Text: at.String()}}
+		o.Attributes = r.attributes(at.siteID)
 	}
 	return o, nil
+}
+
+// attributes are what a repository says of the release that was deployed from it.
+func (r *repository) attributes(at siteID) []provider.Observed {
+	name := provider.Line(string(r.Name), maxHost)
+	if name != "" && !strings.Contains(name, "/") && r.User != "" {
+		name = provider.Line(string(r.User), maxWord) + "/" + name
+	}
+	return []provider.Observed{{Name: "ref", Text: provider.Line(string(r.Branch), maxHost)}, {Name: "repository", Text: name}, {Name: "site", Text: at.String()}}
 }
 
 // progress says how far the release of a script is, into o. began is false where it was

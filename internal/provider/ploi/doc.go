@@ -16,7 +16,8 @@
 // Everything at the vendor is done in the background and told by `status`. A word that is
 // new means that something goes on. A site that was made by others (adopted) is marked by
 // RECONCILER_MARK in its .env; until then all of its .env is its environment, and what
-// serves it is release/adopted.
+// serves it is release/adopted. Mark writes that variable and RECONCILER_KEYS, which names all
+// that stood there, so that they stay the environment.
 //
 // # Environment
 //

@@ -94,12 +94,18 @@ func (p *Provider) listed(ctx context.Context, fits func(projectShort) bool) ([]
 
 // objects are the databases of ids that are there.
 func (p *Provider) objects(ctx context.Context, ids []string) ([]provider.Object, error) {
+	return p.objectsOf(ctx, ids, func(*database) bool { return true })
+}
+
+// objectsOf are those of them that fit.
+func (p *Provider) objectsOf(ctx context.Context, ids []string, fits func(*database) bool) ([]provider.Object, error) {
 	var out []provider.Object
 	for batch := range slices.Chunk(ids, batchSize) {
 		found, err := p.databases(ctx, batch)
 		if err != nil {
 			return nil, err
 		}
+		found = slices.DeleteFunc(found, func(d *database) bool { return !fits(d) })
 		if err := p.fillIn(ctx, found); err != nil {
 			return nil, err
 		}

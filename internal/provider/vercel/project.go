@@ -103,13 +103,13 @@ func (p *Provider) observeSite(ctx context.Context, q provider.Query) ([]provide
 }
 
 func siteObject(x project, vars variables) provider.Object {
-	said, _ := vars.get(varSite)
+	said, ours := vars.get(varSite)
 	var as spelled
 	_ = json.Unmarshal([]byte(said.Value), &as) // of a project that isn't ours there is none
 	if r, ok := repositoryOf(as.Repository); !ok || !x.Link.is(r) {
 		as.Repository = x.Link.text()
 	}
-	if version, ok := nodeOf(as.Runtime); !ok || version != "" && version != x.NodeVersion {
+	if version, ok := nodeOf(as.Runtime); !ok || !ours || version != "" && version != x.NodeVersion {
 		as.Runtime = "node" + strings.TrimSuffix(x.NodeVersion, ".x")
 	}
 	o := object(state.KindSite, x.ID, x.Name, vars.mark())

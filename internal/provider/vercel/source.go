@@ -54,6 +54,7 @@ type link struct {
 	ProjectID literal `json:"projectId"` // GitLab's
 	Owner     string  `json:"owner"`     // Bitbucket's
 	Slug      string  `json:"slug"`
+	Branch    string  `json:"productionBranch"`
 }
 
 // literal is a number or a text, kept as it came.

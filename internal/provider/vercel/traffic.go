@@ -11,8 +11,9 @@ import (
 
 // target is the deployment that one of a project's targets is at.
 type target struct {
-	ID       string `json:"id"`
-	Substate string `json:"readySubstate"`
+	ID       string   `json:"id"`
+	Substate string   `json:"readySubstate"`
+	Alias    []string `json:"alias"` // the names under which it serves
 }
 
 // aliasRequest is the last promotion or rollback that somebody asked for.

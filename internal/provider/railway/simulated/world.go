@@ -256,3 +256,26 @@ func (r *Railway) Drop(project string) {
 		}
 	}
 }
+
+// Seed makes a database as Railway's own template does, long ago: a service "Postgres" with a
+// volume, a proxy and a deployment that runs. It returns the project's id and the public URL.
+func (r *Railway) Seed(name, description, password string) (id, url string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	since := r.o.Now().Add(-24 * time.Hour)
+	ids := &r.world.IDs
+	p := &projectRow{ID: ids.UUID(), Name: name, Description: description, Workspace: workspaceID(r.o.Workspace), Environment: ids.UUID(), Created: since}
+	s := &serviceRow{ID: ids.UUID(), Project: p.ID, Environment: p.Environment, Name: "Postgres", Image: "ghcr.io/railwayapp-templates/postgres-ssl:17", Variables: map[string]string{
+		"PGUSER": "postgres", "PGPASSWORD": password, "PGDATABASE": "railway",
+		"DATABASE_URL":        "postgresql://${{PGUSER}}:${{PGPASSWORD}}@${{RAILWAY_PRIVATE_DOMAIN}}:5432/${{PGDATABASE}}",
+		"DATABASE_PUBLIC_URL": "postgresql://${{PGUSER}}:${{PGPASSWORD}}@${{RAILWAY_TCP_PROXY_DOMAIN}}:${{RAILWAY_TCP_PROXY_PORT}}/${{PGDATABASE}}"}}
+	r.world.Projects.Put(p.ID, p)
+	r.world.Services.Put(s.ID, s)
+	v := &volumeRow{ID: ids.UUID(), Instance: ids.UUID(), Project: p.ID, Environment: p.Environment, Service: s.ID, Path: "/var/lib/postgresql/data", Created: since, UsedMB: 200, SizeMB: volumeSize}
+	r.world.Volumes.Put(v.ID, v)
+	x := &proxyRow{ID: ids.UUID(), Environment: p.Environment, Service: s.ID, Port: 5432, Public: 20_000 + ids.Number()%40_000, Created: since}
+	r.world.Proxies.Put(x.ID, x)
+	b := &buildRow{ID: ids.UUID(), Service: s.ID, Created: since, Ready: since}
+	r.world.Builds.Put(b.ID, b)
+	return p.ID, r.rendered(s)["DATABASE_PUBLIC_URL"]
+}

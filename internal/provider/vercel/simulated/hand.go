@@ -2,7 +2,9 @@ package simulated
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
+	"time"
 )
 
 // Names are the projects' names.
@@ -104,6 +106,34 @@ func (v *Vercel) Refresh(host string) bool {
 		v.is.Domains.Put(host, d)
 	}
 	return d.Verified
+}
+
+// Seed makes a project as a person does: linked to a repository, with variables for
+// production, host names of which the first is its own and the others redirect there, and a
+// deployment that serves since an hour. It returns the project's id.
+func (v *Vercel) Seed(name, repository string, hosts []string, env map[string]string) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	x := project{ID: "prj_" + v.is.IDs.Hex(28), Name: name, Node: "22.x", Created: v.stamp(), AutoAssign: true, Link: &link{"github", repository}}
+	for _, key := range slices.Sorted(maps.Keys(env)) {
+		now := v.stamp()
+		x.Env = append(x.Env, variable{ID: v.is.IDs.Hex(16), Key: key, Value: env[key], Type: "encrypted", Target: []string{"production"}, Created: now, Updated: now})
+	}
+	for n, host := range hosts {
+		now := v.stamp()
+		d := hostOf{Name: host, Project: x.ID, Verified: true, Token: v.is.IDs.Hex(20), Created: now, Updated: now}
+		if n > 0 {
+			d.Redirect, d.Status = hosts[0], 308
+		}
+		v.is.Domains.Put(host, d)
+	}
+	since := v.o.Now().Add(-time.Hour).UnixMilli()
+	d := deployment{ID: "dpl_" + v.is.IDs.Hex(28), Project: x.ID, Name: name, Target: "production", State: "READY", Substate: "PROMOTED", Begun: since, Created: v.stamp(), Ready: since,
+		AutoAssign: true, Env: maps.Clone(env), Files: map[string]string{}, URL: name + "-" + v.is.IDs.Hex(9) + "-agency.vercel.app"}
+	v.is.Deployments.Put(d.ID, d)
+	x.Production = d.ID
+	v.put(x)
+	return x.ID
 }
 
 // Projects are the names of all projects, oldest first.
