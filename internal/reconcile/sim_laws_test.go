@@ -80,6 +80,9 @@ func (s *story) written(c memory.Call) {
 		if s.still[who] {
 			s.broken("paused: %s is written: %s", who, c)
 		}
+		if c.Kind == state.KindMail {
+			s.mails[who] = true
+		}
 		if c.Verb == memory.Delete {
 			s.askedFor(c)
 		} else {
@@ -581,7 +584,9 @@ func (s *story) erased(id string, k *kept) {
 	}
 }
 
-// settledNow notes who is served and who is at rest.
+// settledNow notes who is served and who is at rest. "A converged fleet gets no provider call
+// at all"; whose mail was refused for good is not converged: its own commit asks for it still,
+// and its next pass, whatever that is for, sends it.
 func (s *story) settledNow() {
 	s.clean = map[state.ClientID]bool{}
 	if s.accepted == "" {
@@ -607,8 +612,9 @@ func (s *story) settledNow() {
 	for _, c := range clients {
 		x, in := tree.specs[c.Name]
 		rest := c.Settled && c.RetryAt.IsZero() && !c.LookWanted && !waits[c.ID] && c.RollingBack == ""
+		unsent := s.mails[c.ID] && !slices.ContainsFunc(s.resources(c.ID), func(r state.Resource) bool { return r.Ref.Kind == state.KindMail })
 		asked := in && !c.Removed && blobOf(x.text()) == c.Blob && !x.broken
-		s.clean[c.ID] = rest && (asked && c.Status == state.StatusActive || !in && c.Removed && c.Status == state.StatusRetained)
+		s.clean[c.ID] = rest && !unsent && (asked && c.Status == state.StatusActive || !in && c.Removed && c.Status == state.StatusRetained)
 		if !asked || !rest || c.Status != state.StatusActive {
 			continue
 		}

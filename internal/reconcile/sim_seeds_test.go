@@ -58,6 +58,7 @@ var onceRed = []struct {
 	{1278, "what somebody made of it at the merge counted as what the plan showed"},
 	{3068064, "what was settled at a merge as it was on the branch counted as the pull request's"},
 	{3072682, "a folder that was put back was to be known for older before anything could be made"},
+	{3092130, "a mail that was refused for good counted as sent, and its client as at rest"},
 	{1020416, "a person purged what a schedule had been told to ask for later"},
 }
 

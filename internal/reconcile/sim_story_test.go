@@ -90,6 +90,7 @@ type story struct {
 	guard     accept.Guard
 	letGo     map[state.ClientID]bool // whose removal somebody approved
 	moving    map[state.ClientID]bool // whose database somebody let move
+	mails     map[state.ClientID]bool // to whom a mail was to be sent
 	names     map[state.ClientID]string
 	unmade    map[string]bool         // losses by name: whether nothing of the client was made then
 	still     map[state.ClientID]bool // who is paused in the pass that runs
@@ -220,7 +221,7 @@ func (s *story) start(t *testing.T) {
 	s.meddled, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]version{}
 	s.names = map[state.ClientID]string{}
 	s.letGo, s.overtaken, s.unmade = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[string]bool{}
-	s.moving = map[state.ClientID]bool{}
+	s.moving, s.mails = map[state.ClientID]bool{}, map[state.ClientID]bool{}
 	s.orders, s.served = map[string][]string{}, map[state.ClientID]string{}
 	if s.movers {
 		s.scratch = lawTB{t, s}.TempDir()
