@@ -80,9 +80,6 @@ func (s *story) written(c memory.Call) {
 		if s.still[who] {
 			s.broken("paused: %s is written: %s", who, c)
 		}
-		if c.Kind == state.KindMail {
-			s.mails[who] = true
-		}
 		if c.Verb == memory.Delete {
 			s.askedFor(c)
 		} else {
@@ -612,7 +609,7 @@ func (s *story) settledNow() {
 	for _, c := range clients {
 		x, in := tree.specs[c.Name]
 		rest := c.Settled && c.RetryAt.IsZero() && !c.LookWanted && !waits[c.ID] && c.RollingBack == ""
-		unsent := s.mails[c.ID] && !slices.ContainsFunc(s.resources(c.ID), func(r state.Resource) bool { return r.Ref.Kind == state.KindMail })
+		unsent := s.mailed && !slices.ContainsFunc(s.resources(c.ID), func(r state.Resource) bool { return r.Ref.Kind == state.KindMail })
 		asked := in && !c.Removed && blobOf(x.text()) == c.Blob && !x.broken
 		s.clean[c.ID] = rest && !unsent && (asked && c.Status == state.StatusActive || !in && c.Removed && c.Status == state.StatusRetained)
 		if !asked || !rest || c.Status != state.StatusActive {

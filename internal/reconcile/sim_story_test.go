@@ -90,7 +90,7 @@ type story struct {
 	guard     accept.Guard
 	letGo     map[state.ClientID]bool // whose removal somebody approved
 	moving    map[state.ClientID]bool // whose database somebody let move
-	mails     map[state.ClientID]bool // to whom a mail was to be sent
+	mailed    bool                    // clients are welcomed by mail
 	names     map[state.ClientID]string
 	unmade    map[string]bool         // losses by name: whether nothing of the client was made then
 	still     map[state.ClientID]bool // who is paused in the pass that runs
@@ -221,7 +221,7 @@ func (s *story) start(t *testing.T) {
 	s.meddled, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]version{}
 	s.names = map[state.ClientID]string{}
 	s.letGo, s.overtaken, s.unmade = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[string]bool{}
-	s.moving, s.mails = map[state.ClientID]bool{}, map[state.ClientID]bool{}
+	s.moving = map[state.ClientID]bool{}
 	s.orders, s.served = map[string][]string{}, map[state.ClientID]string{}
 	if s.movers {
 		s.scratch = lawTB{t, s}.TempDir()
@@ -262,7 +262,7 @@ func (s *story) start(t *testing.T) {
 		s.parallel = simParallel
 		s.turns.set(false)
 	}
-	mailed := s.odds(3, "mail")
+	s.mailed = s.odds(3, "mail")
 	known := &secret.Redactor{}
 	work := memoryOfWork{s.chaos, map[state.ClientID]bool{}}
 	s.world = &world{}
@@ -276,7 +276,7 @@ func (s *story) start(t *testing.T) {
 			e.Store = mortal{w.store, s.chaos}
 			e.Runner.Store, e.Runner.Parallel = e.Store, s.parallel
 			e.Runner.Scratch = s.scratch
-			if mailed {
+			if s.mailed {
 				e.Mail = "resend"
 			}
 			e.Soak = simSoak
