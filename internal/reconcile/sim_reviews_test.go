@@ -581,7 +581,11 @@ func (s *story) reviewed() {
 		if c.Settled && !waits[c.ID] && (c.Status == state.StatusActive && c.Converged == c.WishHash || c.Status == state.StatusRetained) {
 			delete(l.bound, c.ID)
 			delete(l.maybe, c.ID)
-			delete(l.let, c.ID)
+			// "`approve` binds exactly those steps; it is used once, within 24 hours": what is still to
+			// be taken away may wait for the client's file, and then has its approval still.
+			if !slices.ContainsFunc(s.tombstones(c.ID), func(t state.Tombstone) bool { return !t.Done }) {
+				delete(l.let, c.ID)
+			}
 			delete(l.pushed, c.ID)
 			delete(l.beside, c.ID)
 			maps.DeleteFunc(l.before, func(host string, _ look) bool { return s.up[host] == c.ID || s.up[host] == "" })
