@@ -87,7 +87,7 @@ var plantedBugs = []planted{
 	// Pull requests.
 	{"a pull request counts as merged that was not", "reconcile/reviews.go", "		if commits[p.Head] ||", "		if p.Number > 0 || commits[p.Head] ||"},
 	{"what was pushed after a plan counts as planned", "reconcile/reviews.go", "			within(parents, p.Planned, made)", "			within(parents, in.Head, made)"},
-	{"what was pushed after a plan is nobody's", "reconcile/reviews.go", "		r.Paths = append(r.Paths, unseen(in, b.own(p), now)...)", ""},
+	{"what was pushed after a plan is nobody's", "reconcile/reviews.go", "		r.Paths = append(r.Paths, unseen(in, b.own(p), now)...)", "		_ = b.own(p)"},
 	{"what a stranger sent counts as planned", "reconcile/reviews.go", "		planned := !p.Static && p.Planned", "		planned := p.Planned"},
 	{"what a stranger sent is planned", "reconcile/proposal.go", "	if p.Static || len(t.clients)", "	if len(t.clients)"},
 	{"what is of a class runs though not all was planned", "accept/review.go", "	if out.Partial = !whole; out.Partial {", "	if out.Partial = !whole; out.Partial && w.in.Head == \"\" {"},
