@@ -57,6 +57,10 @@
 // is carried out the ledger, too: a name that was given on and never moved is still the client's.
 // So a revert of both commits brings it back, and asks nobody for database.reuse.
 //
+// A removal that was accepted waits, too, while its client's own file is back and invalid, or
+// refused for a name: the design speaks of files of the same range, but that is no absence
+// either. Only a file that does not say whose database it wants lets it go on.
+//
 // A head may be judged again at any time; a second judgement of an unchanged state
 // changes nothing but, at most, the words of a problem. Only where files ask in vain
 // for names, or removals are held, it may give out what the first one set free, or

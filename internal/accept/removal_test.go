@@ -134,6 +134,31 @@ func contains2(ids []state.ClientID, id state.ClientID) bool {
 	return false
 }
 
+// A removal that is on its way waits while its client's own file is back and can't be accepted:
+// that is no absence.
+func TestP5RuleRemovalWaitsForItsOwnFile(t *testing.T) {
+	w := fleet(t, "alpha", "beta")
+	id, text := w.named("alpha").ID, w.tree[cpath("alpha")]
+	first := w.push(m{cpath("alpha"): ""})
+	equal(t, "due", w.dueParts(), []string{"alpha"})
+	seq := w.clients[id].Seq
+	for _, broken := range []string{client("alpha", "alpha", "aliases: [beta.agency.example]"), "name: [\n"} {
+		r := w.push(m{cpath("alpha"): broken})
+		equal(t, "due", w.dueParts(), []string{})
+		equal(t, "waits", w.stone("alpha", "").Waits, cpath("alpha"))
+		contains(t, "why", w.clients[id].Because, "waits until clients/alpha.yaml is valid")
+		equal(t, "fate", w.verdicts[first.Verdict.Commit].Clients[id], FateHeld)
+		equal(t, "a pass of before ends", w.clients[id].Seq > seq, true)
+		equal(t, "its own verdict", r.Verdict.State, "failure")
+	}
+	w.push(m{cpath("alpha"): ""})
+	equal(t, "gone again: due", w.dueParts(), []string{"alpha"})
+	equal(t, "fate", w.verdicts[first.Verdict.Commit].Clients[id], FatePending)
+	w.push(m{cpath("alpha"): "name: [\n"})
+	w.push(m{cpath("alpha"): text})
+	equal(t, "back", []any{w.named("alpha").ID, w.clients[id].Removed, len(w.tombs)}, []any{id, false, 0})
+}
+
 // S22: the revert of the revert is the same client.
 func TestP5S22RuleRemovalReturnVoids(t *testing.T) {
 	w := fleet(t, "alpha", "beta")

@@ -132,6 +132,8 @@ func (w *writer) older() {
 				over = append(over, id)
 			case w.goesOn[id] == v.Commit && was == FateHeld:
 				v.Clients[id] = FatePending
+			case w.waitsNow[id] == v.Commit && was == FatePending:
+				v.Clients[id] = FateHeld
 			default:
 				continue
 			}

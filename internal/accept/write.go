@@ -43,13 +43,15 @@ type writer struct {
 	// goesOn are removals that waited and wait no more: the verdict of the commit
 	// that removed the client speaks of them, not this head's
 	goesOn map[state.ClientID]string
+	// waitsNow are those that were on their way and wait now, likewise
+	waitsNow map[state.ClientID]string
 }
 
 func (w *writer) write() Result {
 	w.holds, w.lift = map[string]state.Hold{}, map[string]bool{}
 	w.claimed, w.freed = map[string]state.ClientID{}, map[string]bool{}
 	w.stones, w.void = map[string]state.Tombstone{}, map[string]state.Tombstone{}
-	w.ids, w.goesOn = map[*candidate]state.ClientID{}, map[state.ClientID]string{}
+	w.ids, w.goesOn, w.waitsNow = map[*candidate]state.ClientID{}, map[state.ClientID]string{}, map[state.ClientID]string{}
 	w.removals()
 	for _, k := range w.s.candidates() {
 		w.accept(k)
@@ -363,6 +365,9 @@ func (w *writer) refuse(k *candidate, problems []state.FileProblem) {
 	w.note(c, "invalid", c.Because)
 }
 
+// ruleReuse is broken by a file that does not say whose database it wants.
+const ruleReuse = "reuse"
+
 // ambiguous holds a newcomer that takes a name with a retained database. Only
 // another commit helps, so that the verdict of this one ends: the file is invalid.
 func (w *writer) ambiguous(k *candidate) {
@@ -371,7 +376,7 @@ func (w *writer) ambiguous(k *candidate) {
 	h.Reason = fmt.Sprintf("%s was removed and its database is still here; %s doesn't say whether it is the same client.", old.Name, k.path)
 	h.Act = "Say database.reuse: retained (that database) or fresh (a new one) in " + k.path + "."
 	w.holds[h.Fingerprint] = h
-	w.problems[k.path] = []state.FileProblem{{Path: k.path, Blob: k.blob, Client: k.name, Rule: "reuse", Text: h.Reason, Hint: h.Act}}
+	w.problems[k.path] = []state.FileProblem{{Path: k.path, Blob: k.blob, Client: k.name, Rule: ruleReuse, Text: h.Reason, Hint: h.Act}}
 	if w.changed[k.path] {
 		w.invalid = append(w.invalid, w.problems[k.path]...)
 		w.note(state.Client{ID: old.ID, Name: k.name}, "held", h.Reason)
@@ -389,28 +394,58 @@ func describe(q state.FileProblem) string {
 	return at + ": " + q.Text
 }
 
-// waiting looks again at the removals that wait for a file.
+// waiting looks again at the removals that wait for a file, and at those whose client's own
+// file is back and invalid: that is an error and never an absence, also of whom an earlier
+// head removed.
 func (w *writer) waiting() {
 	for _, t := range w.in.Tombstones {
 		key := stoneKey(t)
-		if _, void := w.void[key]; void || t.Waits == "" || t.Done {
+		if _, void := w.void[key]; void || t.Done {
 			continue
 		}
 		if _, again := w.stones[key]; again {
 			continue
 		}
+		files := WaitsFor(t)
+		if c := w.get(t.Client); t.Part == "" && c.Removed && w.isBack(c) && !slices.Contains(files, c.Path) {
+			files = append(slices.Clone(files), c.Path)
+			sort.Strings(files)
+		}
 		var left []string
-		for _, file := range WaitsFor(t) {
+		for _, file := range files {
 			if len(w.problems[file]) > 0 {
 				left = append(left, file)
 			}
 		}
-		if len(left) == len(WaitsFor(t)) {
-			continue
+		waits, goes := strings.Join(left, "\n"), !pending(t, w.in.Now)
+		switch {
+		case waits == t.Waits:
+		case goes:
+			t.Waits = waits
+			w.detain(t)
+		default:
+			t.Waits = waits
+			w.loosen(t)
 		}
-		t.Waits = strings.Join(left, "\n")
-		w.loosen(t)
 	}
+}
+
+// isBack says that a removed client's file is there and invalid. Whose it is that has its name
+// and another domain, the file has to say: see ambiguous.
+func (w *writer) isBack(c state.Client) bool {
+	problems := w.problems[c.Path]
+	return len(problems) > 0 && problems[0].Rule != ruleReuse
+}
+
+// detain writes a removal that was on its way and waits now. Its pass ends at the next step.
+func (w *writer) detain(t state.Tombstone) {
+	c := w.get(t.Client)
+	c.Status, c.Because, c.Next = state.StatusHeld, "Its removal waits until "+strings.Join(WaitsFor(t), ", ")+" is valid.", ""
+	c.Seq = w.seq()
+	wake(&c)
+	w.set(c)
+	w.touched[c.ID], w.waitsNow[c.ID] = true, t.Commit
+	w.stones[stoneKey(t)] = t
 }
 
 // loosen writes a tombstone that waits for less than before.

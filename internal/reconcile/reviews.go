@@ -117,7 +117,9 @@ func unseen(in *accept.Input, own map[string]bool, now map[string]string) []stri
 			return slices.Collect(maps.Keys(now))
 		}
 		for _, path := range touched {
-			files[path] = true
+			if _, changed := now[path]; changed { // else nothing came of it
+				files[path] = true
+			}
 		}
 	}
 	return slices.Collect(maps.Keys(files))

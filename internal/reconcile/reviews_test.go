@@ -162,6 +162,11 @@ func TestP12WhatAMergeMadeByItself(t *testing.T) {
 	if got, want := pushed.Reviews[0].Paths, []string{mine, other, third}; !slices.Equal(got, want) {
 		t.Errorf("its files are %v, want %v", got, want)
 	}
+	// Of what was settled as it was on the branch nothing came.
+	reviewed(&pushed, []state.Pull{later}, map[string]string{mine: "new", other: "new"})
+	if got, want := pushed.Reviews[len(pushed.Reviews)-1].Paths, []string{mine, other}; !slices.Equal(got, want) {
+		t.Errorf("its files are %v, want %v", got, want)
+	}
 	// That it came out as it was planned counts, however that was done.
 	now = map[string]string{mine: "new", other: "new"}
 	in.Commits[1].Own = []string{other}

@@ -244,7 +244,7 @@ func (s *story) serves(host string) bool {
 // under way: then the old version is what served before that.
 func (s *story) noteOld() {
 	for host, owner := range s.up {
-		if c := s.client(owner); len(c.Undo) == 0 && c.RollingBack == "" || s.old[host].id == "" {
+		if c := s.client(owner); len(c.Undo) == 0 && c.RollingBack == "" && c.Run == "" || s.old[host].id == "" {
 			s.old[host] = s.version(host)
 		}
 	}
@@ -521,6 +521,9 @@ func (s *story) dataStays() {
 			s.data[o.ID] = &kept{client: o.Mark.Client, generation: o.Mark.Generation, object: o, rows: s.vendors.world.Rows(o.ID)}
 			continue
 		}
+		if k == nil && s.copies(o) {
+			continue
+		}
 		if k == nil {
 			for id, other := range s.data {
 				if other.client == o.Mark.Client && other.generation == o.Mark.Generation && !other.purged {
@@ -550,6 +553,22 @@ func (s *story) dataStays() {
 	}
 }
 
+// copies says that an object is what an approved move would fill, and that its client has its
+// own database still: "Moving a database between providers is a plan of its own, held". Here
+// no move comes to its end: see TestP5SimDatabasesMove.
+func (s *story) copies(o provider.Object) bool {
+	if !s.moving[o.Mark.Client] {
+		return false
+	}
+	own := false
+	for _, r := range s.resources(o.Mark.Client) {
+		if r.Ref.Kind == state.KindDatabase && r.Ref.Name == plan.MainDatabase {
+			own = r.ID != o.ID && s.data[r.ID] != nil
+		}
+	}
+	return own
+}
+
 // erased follows the erasure of a database that a person had deleted: it may be cut off, and
 // come to its end in a later event.
 func (s *story) erased(id string, k *kept) {
@@ -562,7 +581,9 @@ func (s *story) erased(id string, k *kept) {
 	}
 }
 
-// settledNow notes who is served and who is at rest.
+// settledNow notes who is served and who is at rest. "A converged fleet gets no provider call
+// at all"; whose mail was refused for good is not converged: its own commit asks for it still,
+// and its next pass, whatever that is for, sends it.
 func (s *story) settledNow() {
 	s.clean = map[state.ClientID]bool{}
 	if s.accepted == "" {
@@ -588,8 +609,9 @@ func (s *story) settledNow() {
 	for _, c := range clients {
 		x, in := tree.specs[c.Name]
 		rest := c.Settled && c.RetryAt.IsZero() && !c.LookWanted && !waits[c.ID] && c.RollingBack == ""
+		unsent := s.mailed && !slices.ContainsFunc(s.resources(c.ID), func(r state.Resource) bool { return r.Ref.Kind == state.KindMail })
 		asked := in && !c.Removed && blobOf(x.text()) == c.Blob && !x.broken
-		s.clean[c.ID] = rest && (asked && c.Status == state.StatusActive || !in && c.Removed && c.Status == state.StatusRetained)
+		s.clean[c.ID] = rest && !unsent && (asked && c.Status == state.StatusActive || !in && c.Removed && c.Status == state.StatusRetained)
 		if !asked || !rest || c.Status != state.StatusActive {
 			continue
 		}

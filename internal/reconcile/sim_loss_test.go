@@ -173,7 +173,8 @@ func (s *story) restored() {
 	}
 	s.approveAll()
 	s.pollNow()
-	if whole { // it may be found out only when something is to be made
+	if whole { // it may be found out only when something is to be made, which takes the secrets
+		s.knows("", "key", lastSecret)
 		s.quiet()
 		s.pollNow()
 	}

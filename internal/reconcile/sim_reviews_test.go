@@ -215,14 +215,24 @@ func (s *story) rangeOf(from, head string) *landed {
 	for _, c := range s.pulls.all {
 		s.known(r, from, c)
 	}
+	content := map[string]bool{} // files that are what a plan was made of, all of whose are
+	for n := range r.sure {
+		if kept := s.pulls.kept[n]; kept != nil && !kept.static && madeOf(kept, r.now) {
+			for p := range kept.files {
+				content[p] = true
+			}
+		}
+	}
 	for i := slices.Index(s.heads, from) + 1; i <= slices.Index(s.heads, head); i++ {
 		c := s.pulls.by[s.heads[i]]
 		r.any = r.any || c != nil
-		for _, p := range s.repo.differ(s.heads[i-1], s.heads[i]) {
+		paths := s.repo.differ(s.heads[i-1], s.heads[i])
+		seen := !slices.ContainsFunc(paths, func(p string) bool { return !content[p] })
+		for _, p := range paths {
 			planned := r.covered[s.heads[i]]
 			if c != nil && r.byGit[c.number] { // by its content alone, only what its plan was made of is known to be its own
 				_, its := s.pulls.kept[c.number].fileOf(p)
-				if its || !r.asSeen[c.number] && !r.covered[s.heads[i]] { // else its plan, or that of another one that holds it, showed what becomes of it
+				if its || !r.asSeen[c.number] && !r.covered[s.heads[i]] && !seen { // "What was reviewed is what runs": else its plan, or that of another one that holds it, showed what becomes of it
 					r.add(c.number, p)
 				}
 				planned = planned || r.asSeen[c.number]
@@ -571,7 +581,11 @@ func (s *story) reviewed() {
 		if c.Settled && !waits[c.ID] && (c.Status == state.StatusActive && c.Converged == c.WishHash || c.Status == state.StatusRetained) {
 			delete(l.bound, c.ID)
 			delete(l.maybe, c.ID)
-			delete(l.let, c.ID)
+			// "`approve` binds exactly those steps; it is used once, within 24 hours": what is still to
+			// be taken away may wait for the client's file, and then has its approval still.
+			if !slices.ContainsFunc(s.tombstones(c.ID), func(t state.Tombstone) bool { return !t.Done }) {
+				delete(l.let, c.ID)
+			}
 			delete(l.pushed, c.ID)
 			delete(l.beside, c.ID)
 			maps.DeleteFunc(l.before, func(host string, _ look) bool { return s.up[host] == c.ID || s.up[host] == "" })

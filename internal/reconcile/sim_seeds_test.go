@@ -56,6 +56,12 @@ var onceRed = []struct {
 	{1137090, "who came back under the name that it still had was asked whose database it is, and went"},
 	{1138884, "what a plan showed of a file that was refused then did not count as shown of it"},
 	{1278, "what somebody made of it at the merge counted as what the plan showed"},
+	{3068064, "what was settled at a merge as it was on the branch counted as the pull request's"},
+	{3072682, "a folder that was put back was to be known for older before anything could be made"},
+	{3092130, "a mail that was refused for good counted as sent, and its client as at rest"},
+	{3096318, "a rebase without a plan counted as unseen, though another plan showed all of it"},
+	{3096050, "a client went while its file was back, and refused for a name"},
+	{3207379, "an approval was forgotten, whose step waited for its client's file"},
 	{1020416, "a person purged what a schedule had been told to ask for later"},
 }
 
@@ -67,6 +73,7 @@ var onceRedHostile = []struct {
 	{1021407, "the address record of a name that an adopted site did not have was taken over with it"},
 	{1028584, "a name that was held was taken from the site that it led to, as another one was to have it before"},
 	{3047945, "a step that began before its client came back counted as one of the client's that is back"},
+	{3088135, "what a cut off update had built in place counted as the version before it"},
 	{1033860, "a name went at its date without asking who waits for it, as a newer head was held as a whole"},
 }
 

@@ -89,6 +89,8 @@ type story struct {
 
 	guard     accept.Guard
 	letGo     map[state.ClientID]bool // whose removal somebody approved
+	moving    map[state.ClientID]bool // whose database somebody let move
+	mailed    bool                    // clients are welcomed by mail
 	names     map[state.ClientID]string
 	unmade    map[string]bool         // losses by name: whether nothing of the client was made then
 	still     map[state.ClientID]bool // who is paused in the pass that runs
@@ -219,6 +221,7 @@ func (s *story) start(t *testing.T) {
 	s.meddled, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]version{}
 	s.names = map[state.ClientID]string{}
 	s.letGo, s.overtaken, s.unmade = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[string]bool{}
+	s.moving = map[state.ClientID]bool{}
 	s.orders, s.served = map[string][]string{}, map[state.ClientID]string{}
 	if s.movers {
 		s.scratch = lawTB{t, s}.TempDir()
@@ -259,7 +262,7 @@ func (s *story) start(t *testing.T) {
 		s.parallel = simParallel
 		s.turns.set(false)
 	}
-	mailed := s.odds(3, "mail")
+	s.mailed = s.odds(3, "mail")
 	known := &secret.Redactor{}
 	work := memoryOfWork{s.chaos, map[state.ClientID]bool{}}
 	s.world = &world{}
@@ -273,7 +276,7 @@ func (s *story) start(t *testing.T) {
 			e.Store = mortal{w.store, s.chaos}
 			e.Runner.Store, e.Runner.Parallel = e.Store, s.parallel
 			e.Runner.Scratch = s.scratch
-			if mailed {
+			if s.mailed {
 				e.Mail = "resend"
 			}
 			e.Soak = simSoak
@@ -1028,6 +1031,9 @@ func (s *story) approveOne(h state.Hold) {
 		}
 	}
 	s.letBy(h)
+	if h.Kind == state.HoldData && slices.ContainsFunc(h.Steps, func(key string) bool { return strings.Contains(key, "/"+string(state.KindDatabase)+"/") }) {
+		s.moving[h.Client] = true
+	}
 	if h.Kind == state.HoldFreeze {
 		s.thawed[h.Client] = true
 		delete(s.froze, h.Client) // who passes just now may go on, too
