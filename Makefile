@@ -19,17 +19,17 @@ help: ## this list
 build: ## both binaries, static, into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/ ./cmd/...
 
-test: fmt vet ## format, go vet, all tests, the rooms' with the race detector (some six minutes)
-	@$(MAKE) --no-print-directory --output-sync=target --keep-going -j3 race-rooms program-s program-rest
+test: fmt vet ## format, go vet, all tests, the engine's with the race detector (some eight minutes)
+	@$(MAKE) --no-print-directory --output-sync=target --keep-going -j4 race-engine providers program-s program-rest
 
 # The program's own tests wait more than they work, so they run in parts beside the rooms'.
 # The parts are told apart by name, so that none is left out: scenarios by their first digit,
-# and whatever is no scenario. Under the race detector they cost four times as much, which
-# is a job of its own.
-race: ## all tests with the race detector, the program's own ones, too (some ten minutes)
+# and whatever is no scenario. Under the race detector they and the providers' cost four times
+# as much, which is a job of its own.
+race: ## all tests with the race detector, the program's and the providers', too (some fifteen minutes)
 	@$(MAKE) --no-print-directory --output-sync=target --keep-going -j4 race-rooms race-s0 race-s3 race-rest
 
-.PHONY: race-rooms race-s0 race-s3 race-rest program-s program-rest
+.PHONY: race-rooms race-s0 race-s3 race-rest race-engine providers program-s program-rest
 RACE = $(GO) test -race -timeout 14m
 
 race-rooms:
@@ -43,6 +43,12 @@ race-s3:
 
 race-rest:
 	$(RACE) ./cmd/reconciler -skip '^TestS[0-9]'
+
+race-engine: # whatever providers does not run, but for the program
+	$(RACE) $$($(GO) list ./... | grep -v -e '/cmd/reconciler$$' -e '/internal/provider/') ./internal/provider/httpapi
+
+providers:
+	$(GO) test -timeout 14m $$($(GO) list ./internal/provider/... | grep '/internal/provider/')
 
 program-s:
 	$(GO) test -timeout 14m ./cmd/reconciler -run '^TestS[0-9]'

@@ -334,3 +334,22 @@ func TestThreat16NestedNames(t *testing.T) {
 		equal(t, "problems", len(w.base.Problems), 0)
 	})
 }
+
+// What a client loses that comes back under another name is judged by what it was, though its
+// template went with its file and came back in another version.
+func TestRuleIdentityRenameAcrossALostTemplate(t *testing.T) {
+	w := fleet(t, "alpha")
+	id := w.named("alpha").ID
+	w.push(m{cpath("alpha"): "", "templates/shop.yaml": "", cpath("beta"): client("beta", "elsewhere.example", "previously: [alpha]")})
+	contains(t, "it waits", w.problem(cpath("beta")), `there is no template "shop"`)
+	equal(t, "due", w.dueParts(), []string{})
+	w.push(m{cpath("gamma"): client("gamma", "gamma")}) // a head in between
+	w.push(m{"templates/shop.yaml": template("v2")})
+	equal(t, "the same client", w.named("beta").ID, id)
+	if _, let := w.tombs[stoneKey(state.Tombstone{Client: id, Part: HostPart + "/alpha.agency.example"})]; !let {
+		t.Errorf("nothing says that alpha.agency.example is let go: %v", w.tombs)
+	}
+	w.now = w.now.Add(25 * time.Hour)
+	w.head()
+	equal(t, "nobody's", w.owner("alpha.agency.example"), "")
+}

@@ -119,14 +119,17 @@ func (p *pass) keepOld() {
 	p.base.Kept = kept
 }
 
-// prune leaves of the kept versions those that a living client is resolved with.
+// prune leaves of the kept versions those that a client is resolved with who lives, or whose
+// removal is not carried out: it may come back, and what it loses then is judged by what it was.
 func (p *pass) prune(get func(state.ClientID) state.Client) {
 	if len(p.base.Kept) == 0 {
 		return
 	}
 	needed := map[string]bool{}
 	for i := range p.clients {
-		if c := get(p.clients[i].ID); !c.Removed {
+		was := p.clients[i]
+		t, whole := p.whole(was.ID)
+		if c := get(was.ID); !c.Removed || !was.Removed || whole && !t.Done {
 			needed[c.TemplateBlob], needed[c.PlatformBlob] = true, true
 		}
 	}
