@@ -12,6 +12,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/review"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // proposals are the pull requests of a run: people make them, the real reviewer plans
@@ -386,6 +387,16 @@ func (s *story) planAll() {
 	}
 }
 
+// planKept says that the plan of a head was kept: one that found no room was told to nobody.
+func (s *story) planKept(number int, head string) (kept bool) {
+	s.view(func(tx store.Tx) error {
+		p, _, err := store.Pull(tx, number)
+		kept = p.Planned == head
+		return err
+	})
+	return kept
+}
+
 // looked takes over what a look saw; one that did not come to its end leaves it open what
 // is on record of what it saw.
 func (s *story) looked(whole bool) {
@@ -393,7 +404,7 @@ func (s *story) looked(whole bool) {
 	for n, was := range p.saying {
 		if whole {
 			p.told[n] = was
-			if all := p.plans[n]; len(all) > 0 {
+			if all := p.plans[n]; len(all) > 0 && s.planKept(n, all[len(all)-1].head) {
 				p.kept[n] = all[len(all)-1]
 			}
 		} else {

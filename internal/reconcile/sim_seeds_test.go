@@ -62,6 +62,7 @@ var onceRed = []struct {
 	{3096318, "a rebase without a plan counted as unseen, though another plan showed all of it"},
 	{3096050, "a client went while its file was back, and refused for a name"},
 	{3207379, "an approval was forgotten, whose step waited for its client's file"},
+	{3121216, "a plan that found no room counted as shown"},
 	{1020416, "a person purged what a schedule had been told to ask for later"},
 }
 
