@@ -208,8 +208,13 @@ func (c call) put(a *account, create bool) *trouble {
 	return nil
 }
 
+// controllers are who is answerable for what at an account whose create says nothing of it.
+func controllers() map[string]string {
+	return map[string]string{"controller[fees][payer]": "account", "controller[losses][payments]": "stripe", "controller[requirement_collection]": "stripe", "controller[stripe_dashboard][type]": "full"}
+}
+
 func (c call) create() (any, *trouble) {
-	a := account{Created: c.o.Now(), Country: "NL", Fields: map[string]string{}, Metadata: map[string]string{}, Due: born(), Past: born()}
+	a := account{Created: c.o.Now(), Country: "NL", Fields: controllers(), Metadata: map[string]string{}, Due: born(), Past: born()}
 	if c.o.Onboarded {
 		a.Due, a.Past, a.Done = nil, nil, true
 	}

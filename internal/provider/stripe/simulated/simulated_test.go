@@ -268,3 +268,16 @@ func TestLimitAndFaults(t *testing.T) {
 		t.Error("opens without a clock")
 	}
 }
+
+// An account whose create says nothing of who is answerable for it is its owner's own, and is shown
+// as described.
+func TestAnAccountOfFewWords(t *testing.T) {
+	v := start(t, Options{Key: "invented-key"})
+	a := v.ask(http.MethodPost, "/v1/accounts", "", "country", "NL")
+	if a.status != http.StatusOK || a.at("controller", "fees", "payer") != "account" || a.at("controller", "stripe_dashboard", "type") != "full" {
+		t.Errorf("%d: %v", a.status, a.body)
+	}
+	if got := v.ask(http.MethodGet, "/v1/accounts/"+a.at("id"), ""); got.at("controller") != a.at("controller") {
+		t.Errorf("it is shown as %v", got.body)
+	}
+}

@@ -42,8 +42,7 @@ func (s *Stripe) Accounts() []Account {
 func (s *Stripe) Add(country string, metadata map[string]string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := account{ID: "acct_1" + s.world.IDs.Hex(15), Created: s.o.Now(), Country: country, Metadata: map[string]string{}, Fields: map[string]string{
-		"controller[fees][payer]": "account", "controller[losses][payments]": "stripe", "controller[requirement_collection]": "stripe", "controller[stripe_dashboard][type]": "full"},
+	a := account{ID: "acct_1" + s.world.IDs.Hex(15), Created: s.o.Now(), Country: country, Metadata: map[string]string{}, Fields: controllers(),
 		Due: born(), Past: born()}
 	maps.Copy(a.Metadata, metadata)
 	s.world.Accounts.Put(a.ID, a)
