@@ -341,7 +341,7 @@ func (c *Config) relativeTo(dir string) {
 		}
 	}
 	files(reflect.ValueOf(c).Elem())
-	for _, p := range []*string{&c.State.Path, &c.State.Backup.Dir, &c.Providers.Embedded.Dir} {
+	for _, p := range []*string{&c.State.Path, &c.State.Backup.Dir, &c.Providers.Embedded.Dir, &c.Providers.Postgres.Dumps} {
 		absolute(p)
 	}
 	if c.State.KeyFile == "" && c.State.Key.Empty() {

@@ -305,7 +305,7 @@ func TestPostgresIsNotConfigured(t *testing.T) {
 	_, block, _ := strings.Cut(readAll(t, "../../README.md"), "  postgres:\n")
 	block, _, _ = strings.Cut(block, "```")
 	readme := strings.Replace("repository: {url: https://git.example/clients.git}\nproviders:\n  postgres:\n"+block, "/etc/reconciler/postgres-dsn", "dsn", 1)
-	if c, err := configIn(t, nil, map[string]string{defaultConfigFile: readme, "dsn": files["dsn"]}); err != nil || c.Providers.Postgres.Host != "db.your-agency.example" || c.Providers.Postgres.ConnectionLimit != 20 {
+	if c, err := configIn(t, nil, map[string]string{defaultConfigFile: readme, "dsn": files["dsn"]}); err != nil || c.Providers.Postgres.Host != "db.your-agency.example" || c.Providers.Postgres.ConnectionLimit != 20 || c.Providers.Postgres.Dumps != "/var/backups/erased" {
 		t.Errorf("the README's block: %v", err)
 	}
 	c, err := configIn(t, nil, files)

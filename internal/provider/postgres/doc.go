@@ -44,7 +44,8 @@
 // Create of the same installation. Errors get their kind from SQLSTATE and from whether a
 // writing statement was on its way: once a call has written, only the server's own refusal is
 // not Uncertain. No error and no statement holds a password. Dump writes what pg_dump makes,
-// complete or an error, over nothing.
+// complete or an error, over nothing. With Options.Dumps, Delete does so first, and what can't be
+// written out is not erased; whoever writes to it in between writes to what goes.
 //
 // # Refusals
 //
@@ -55,8 +56,9 @@
 //
 // # Design
 //
-// The configuration has host (where clients reach a server that we reach elsewhere) and
-// connectionLimit beside the design's dsn.
+// The configuration has host (where clients reach a server that we reach elsewhere),
+// connectionLimit and dumps beside the design's dsn. Without dumps nothing is written out before a
+// purge: whoever promised a customer that data is gone by a date wants no copy to be left.
 // A client's role can connect to nothing else of ours. Databases that somebody else made let
 // PUBLIC connect unless their owner says otherwise; that is not ours to change, and the
 // README has the statement. Delete does not lock people out before it drops (ALLOW_CONNECTIONS

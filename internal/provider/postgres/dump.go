@@ -37,6 +37,44 @@ func (p *Provider) Dump(ctx context.Context, id, path string) error {
 	if err != nil {
 		return err
 	}
+	return p.writeOut(ctx, op, name, path)
+}
+
+// keep writes a database that is about to be erased out to a file of its own; where that fails
+// it is not erased. What is not ours, half made or gone needs no file. The file's name ends
+// with the server's time: a database that another try wrote out may have changed since.
+func (p *Provider) keep(ctx context.Context, op, id string) error {
+	name, at := "", ""
+	err := p.with(ctx, op, "the database could not be looked up", func(ctx context.Context, s session) error {
+		found, err := look(ctx, s, id)
+		if err != nil {
+			return err
+		}
+		for _, e := range found {
+			if e.hasID(id) && e.ours() && e.database && e.shown() {
+				name = e.name
+			}
+		}
+		if name == "" {
+			return nil
+		}
+		now, err := s.read(ctx, "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD\"T\"HH24MISS.US\"Z\"')")
+		if err == nil {
+			at = string(now[0][0])
+		}
+		return err
+	})
+	if err != nil || name == "" {
+		return err
+	}
+	if err := os.MkdirAll(p.dumps, 0o700); err != nil {
+		return p.fail(provider.Denied, op, fmt.Sprintf("%s can't be made, where the database is written to before it is erased", clean(p.dumps)), err)
+	}
+	return p.writeOut(ctx, op, name, filepath.Join(p.dumps, name+"-"+at+".dump"))
+}
+
+// writeOut writes a database to a new file.
+func (p *Provider) writeOut(ctx context.Context, op, name, path string) error {
 	program, err := exec.LookPath(p.dumper)
 	if err != nil {
 		return p.fail(provider.Unsupported, op, fmt.Sprintf("%s is not on this machine: install PostgreSQL's client programs (Debian: postgresql-client), of the server's version or newer", clean(p.dumper)), err)

@@ -136,3 +136,61 @@ func TestNothingHalfMadeIsDumped(t *testing.T) {
 	}
 	works(t, create(t, p, wish("half")))
 }
+
+// A database is written out before it is erased where there is a folder for that: its rows are in
+// the archive, each erased database has its own, and what can't be written out is not erased.
+// Nothing is written for what is not ours or not there.
+func TestP5WrittenOutBeforeItIsErased(t *testing.T) {
+	s := running(t)
+	dir := filepath.Join(t.TempDir(), "erased")
+	p, err := New(Options{DSN: state.NewSecret(s.DSN()), Key: state.NewSecret(testKey), PgDump: "pg_dump-that-nobody-has", Dumps: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := func() []string {
+		t.Helper()
+		all, err := filepath.Glob(filepath.Join(dir, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	o := create(t, p, wish("shop"))
+	works(t, o)
+	ask(t, urlOf(o), "INSERT INTO orders (what) SELECT 'order ' || n FROM generate_series(1, 1000) n")
+	wantKind(t, p.Delete(t.Context(), state.KindDatabase, o.ID), provider.Unsupported)
+	if n := ask(t, urlOf(o), "SELECT count(*)::text FROM orders"); n[0] != "1001" || len(files()) != 0 {
+		t.Fatalf("it has %s rows, and %v was written", n[0], files())
+	}
+
+	p.dumper = filepath.Join(s.Programs(), "pg_dump")
+	if err := p.Delete(t.Context(), state.KindDatabase, o.ID); err != nil {
+		t.Fatal(err)
+	}
+	if found := observe(t, p, provider.Query{ID: o.ID}); len(found) != 0 {
+		t.Errorf("it is still there: %v", found)
+	}
+	kept := files()
+	if len(kept) != 1 || !strings.HasPrefix(filepath.Base(kept[0]), "shop-0badcafe-2") {
+		t.Fatalf("written: %v", kept)
+	}
+	if err := p.Delete(t.Context(), state.KindDatabase, o.ID); err != nil || len(files()) != 1 {
+		t.Errorf("erased again: %v, written: %v", err, files())
+	}
+	again := create(t, p, wish("shop"))
+	restore := exec.Command(filepath.Join(s.Programs(), "pg_restore"), "--no-owner", "--no-acl", "--exit-on-error", "--dbname="+urlOf(again), kept[0])
+	if out, err := restore.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if n := ask(t, urlOf(again), "SELECT count(*)::text FROM orders"); n[0] != "1001" {
+		t.Errorf("%s rows came back", n[0])
+	}
+	if err := p.Delete(t.Context(), state.KindDatabase, again.ID); err != nil || len(files()) != 2 {
+		t.Errorf("the second one: %v, written: %v", err, files())
+	}
+	ask(t, s.DSN(), "CREATE DATABASE theirs")
+	wantKind(t, p.Delete(t.Context(), state.KindDatabase, "theirs"), provider.Conflict)
+	if len(files()) != 2 {
+		t.Errorf("written: %v", files())
+	}
+}

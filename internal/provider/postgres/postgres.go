@@ -50,6 +50,8 @@ type Options struct {
 	PgDump string
 	// PgRestore is the program that loads what was written out. "": pg_restore, found on the PATH.
 	PgRestore string
+	// Dumps is the folder that Delete writes a database to before it erases it; "": it doesn't.
+	Dumps string
 }
 
 // Provider keeps databases on one server. Make it with New.
@@ -59,6 +61,7 @@ type Provider struct {
 	limit    int
 	dumper   string
 	restorer string
+	dumps    string
 	slots    chan struct{} // one for each connection that is open
 	dial     func(ctx context.Context) (session, error)
 }
@@ -86,7 +89,7 @@ func New(o Options) (*Provider, error) {
 	if o.PgDump == "" {
 		o.PgDump = "pg_dump"
 	}
-	p := &Provider{server: s, key: o.Key, limit: o.ConnectionLimit, dumper: o.PgDump, restorer: o.PgRestore, slots: make(chan struct{}, maxConnections)}
+	p := &Provider{server: s, key: o.Key, limit: o.ConnectionLimit, dumper: o.PgDump, restorer: o.PgRestore, dumps: o.Dumps, slots: make(chan struct{}, maxConnections)}
 	p.dial = p.connect
 	return p, nil
 }

@@ -275,6 +275,11 @@ func (p *Provider) Delete(ctx context.Context, kind state.Kind, id string) error
 	if !sayable(id) {
 		return nil
 	}
+	if p.dumps != "" {
+		if err := p.keep(ctx, op, id); err != nil {
+			return err
+		}
+	}
 	return p.with(ctx, op, "the database could not be erased", func(ctx context.Context, s session) error {
 		e, found, err := p.hold(ctx, s, id)
 		if err != nil {
