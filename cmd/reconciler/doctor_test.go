@@ -55,34 +55,34 @@ func newClinic(t *testing.T) *clinic {
 		o.WebhookURL, o.WebhookSecret = site.URL+webhookPath, state.NewSecret(hubSecret)
 		h.env["RECONCILER_GITHUB_WEBHOOK_SECRET"] = hubSecret
 	})
-	vendors := map[string]func(*simulator.Faults) (http.Handler, error){
-		"cloudflare": func(f *simulator.Faults) (_ http.Handler, err error) {
-			c.records, err = cloudflaresim.New(cloudflaresim.Options{Now: c.now, Faults: f, Token: c.env["CLOUDFLARE_API_TOKEN"], Zones: []cloudflaresim.Zone{{ID: "zone1", Name: "localhost", Account: "agency"}}})
+	vendors := map[string]func() (http.Handler, error){
+		"cloudflare": func() (_ http.Handler, err error) {
+			c.records, err = cloudflaresim.New(cloudflaresim.Options{Now: c.now, Token: c.env["CLOUDFLARE_API_TOKEN"], Zones: []cloudflaresim.Zone{{ID: "zone1", Name: "localhost", Account: "agency"}}})
 			return c.records, err
 		},
-		"vercel": func(f *simulator.Faults) (http.Handler, error) {
-			return vercelsim.New(vercelsim.Options{Now: c.now, Faults: f, Token: c.env["VERCEL_API_TOKEN"], Team: c.team})
+		"vercel": func() (http.Handler, error) {
+			return vercelsim.New(vercelsim.Options{Now: c.now, Token: c.env["VERCEL_API_TOKEN"], Team: c.team})
 		},
-		"ploi": func(f *simulator.Faults) (http.Handler, error) {
-			return ploisim.New(ploisim.Options{Now: c.now, Faults: f, Token: c.env["PLOI_API_TOKEN"], Servers: []ploisim.Server{{ID: 1, Name: "royal-reef", Address: "203.0.113.10"}}})
+		"ploi": func() (http.Handler, error) {
+			return ploisim.New(ploisim.Options{Now: c.now, Token: c.env["PLOI_API_TOKEN"], Servers: []ploisim.Server{{ID: 1, Name: "royal-reef", Address: "203.0.113.10"}}})
 		},
-		"railway": func(f *simulator.Faults) (http.Handler, error) {
-			return railwaysim.New(railwaysim.Options{Now: c.now, Faults: f, Token: c.env["RAILWAY_API_KEY"]})
+		"railway": func() (http.Handler, error) {
+			return railwaysim.New(railwaysim.Options{Now: c.now, Token: c.env["RAILWAY_API_KEY"]})
 		},
-		"stripe": func(f *simulator.Faults) (http.Handler, error) {
-			return stripesim.New(stripesim.Options{Now: c.now, Faults: f, Key: c.env["STRIPE_API_KEY"]})
+		"stripe": func() (http.Handler, error) {
+			return stripesim.New(stripesim.Options{Now: c.now, Key: c.env["STRIPE_API_KEY"]})
 		},
-		"resend": func(f *simulator.Faults) (http.Handler, error) {
-			return resendsim.New(resendsim.Options{Now: c.now, Faults: f, Token: c.env["RESEND_API_KEY"], Domains: map[string]string{"agency.example": "verified"}})
+		"resend": func() (http.Handler, error) {
+			return resendsim.New(resendsim.Options{Now: c.now, Token: c.env["RESEND_API_KEY"], Domains: map[string]string{"agency.example": "verified"}})
 		},
 	}
 	for name, open := range vendors {
 		c.faults[name] = &simulator.Faults{}
-		vendor, err := open(c.faults[name])
+		vendor, err := open()
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.servers[name] = httptest.NewServer(c.noting(name, vendor))
+		c.servers[name] = httptest.NewServer(c.noting(name, c.faults[name].Handler(underContract(t, name, vendor))))
 		t.Cleanup(c.servers[name].Close)
 	}
 	for name, value := range map[string]string{"CLOUDFLARE_API_URL": c.servers["cloudflare"].URL + "/client/v4", "VERCEL_API_URL": c.servers["vercel"].URL, "VERCEL_TEAM_ID": c.team,
@@ -216,6 +216,8 @@ func TestDoctorChangesNothing(t *testing.T) {
 
 // Whatever is wrong with an account is told, with what to do, and hides nothing of the others.
 func TestDoctorTellsWhatIsWrong(t *testing.T) {
+	locked := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
+	defer locked.Close()
 	c := newClinic(t)
 	body := func(text string) simulator.Effect {
 		return simulator.Refuse(http.StatusUnauthorized, http.Header{"Content-Type": {"application/json"}}, text)
@@ -255,7 +257,7 @@ func TestDoctorTellsWhatIsWrong(t *testing.T) {
 		{"unreachable", "github", nil, map[string]string{"RECONCILER_GITHUB_API_URL": "http://127.0.0.1:1/"}, "does not answer"},
 		{"another branch", "repository", nil, map[string]string{"RECONCILER_REPOSITORY_BRANCH": "trunk"}, "it has no branch trunk"},
 		{"no repository", "repository", nil, map[string]string{"RECONCILER_REPOSITORY_URL": c.server.URL + "/nothing.git"}, "there is no such repository"},
-		{"refused", "repository", nil, map[string]string{"RECONCILER_REPOSITORY_URL": c.servers["resend"].URL + "/x.git"}, "its host refuses the credentials"},
+		{"refused", "repository", nil, map[string]string{"RECONCILER_REPOSITORY_URL": locked.URL + "/x.git"}, "its host refuses the credentials"},
 		{"unreachable", "repository", nil, map[string]string{"RECONCILER_REPOSITORY_URL": "http://127.0.0.1:1/x.git"}, "connection refused"},
 		{"a default", "defaults", nil, map[string]string{"RECONCILER_PLATFORM_DEFAULTS_DATABASE": "postgres"}, "platform.defaults.database is postgres, which is not configured"},
 		{"a resolver", "dns", nil, map[string]string{"RECONCILER_NETWORK_RESOLVERS": "127.0.0.1:1"}, "127.0.0.1:1 does not answer"},

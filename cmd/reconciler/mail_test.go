@@ -27,7 +27,7 @@ func resendWorld(t *testing.T, files map[string]string, o simulated.Options) (*w
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(vendor)
+	server := httptest.NewServer(underContract(t, "resend", vendor))
 	t.Cleanup(server.Close)
 	w.plant("the key of Resend", apiKey)
 	w.env["RESEND_API_KEY"] = apiKey

@@ -35,7 +35,7 @@ func moveWorld(t *testing.T) (w *world, s *postgrestest.Server, made *[]string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(vendor)
+	server := httptest.NewServer(underContract(t, "railway", vendor))
 	t.Cleanup(server.Close)
 	w.env["RECONCILER_PROVIDERS_RAILWAY_API_URL"] = server.URL + "/graphql/v2"
 	return w, s, made

@@ -201,13 +201,14 @@ func (s *switching) configure(more string) {
 
 // serve puts a vendor behind HTTP: each call takes a moment, and is noted.
 func (s *switching) serve(name string, h http.Handler, env, path string) {
+	api := underContract(s.t, name, h)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if name == "cloudflare" && r.Method != http.MethodGet {
 			s.relearn() // the worst: somebody learns the address right before it changes
 		}
 		s.paper.note(name, r)
 		s.clock.add(visitEvery, visitEvery)
-		h.ServeHTTP(w, r)
+		api.ServeHTTP(w, r)
 	}))
 	s.t.Cleanup(server.Close)
 	s.env[env] = server.URL + path

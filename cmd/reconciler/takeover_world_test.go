@@ -126,7 +126,7 @@ func newEstate(t *testing.T, zones ...cloudflaresim.Zone) *estate {
 	if e.cloudflare, err = cloudflaresim.New(cloudflaresim.Options{Now: e.now, Zones: zones, Calls: -1, Token: "invented-token-of-the-estate"}); err != nil {
 		t.Fatal(err)
 	}
-	e.wire = &wireLog{reads: map[string]int{}, vendors: map[string]http.Handler{"ploi.example": e.ploi, "vercel.example": e.vercel, "railway.example": e.railway, "cloudflare.example": e.cloudflare}}
+	e.wire = &wireLog{reads: map[string]int{}, vendors: map[string]http.Handler{"ploi.example": underContract(t, "ploi", e.ploi), "vercel.example": underContract(t, "vercel", e.vercel), "railway.example": underContract(t, "railway", e.railway), "cloudflare.example": underContract(t, "cloudflare", e.cloudflare)}}
 	return e
 }
 

@@ -68,7 +68,7 @@ func cloudflareOf(t *testing.T, lag func() time.Duration) (*world, *simulated.Ve
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(vendor)
+	server := httptest.NewServer(underContract(t, "cloudflare", vendor))
 	t.Cleanup(server.Close)
 	w.env["RECONCILER_PROVIDERS_CLOUDFLARE_API_URL"] = server.URL + "/client/v4"
 	return w, vendor, faults

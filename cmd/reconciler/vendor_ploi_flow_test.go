@@ -49,7 +49,7 @@ func newAgency(t *testing.T, files map[string]string, doubts simulated.Doubts, c
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.server = httptest.NewServer(a.vendor)
+	a.server = httptest.NewServer(underContract(t, "ploi", a.vendor))
 	t.Cleanup(a.server.Close)
 	return a
 }

@@ -60,7 +60,7 @@ func TestRailwayThroughTheProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(vendor)
+	server := httptest.NewServer(underContract(t, "railway", vendor))
 	t.Cleanup(server.Close)
 	w.env["RECONCILER_PROVIDERS_RAILWAY_API_URL"] = server.URL + "/graphql/v2"
 	w.commit(map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "database: {provider: railway, access: public}"), "clients/bakery.yaml": manifestOf("bakery")})

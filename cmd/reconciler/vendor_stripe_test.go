@@ -116,6 +116,7 @@ func newShopper(t *testing.T) *shopper {
 	if w.sim, err = simulated.New(simulated.Options{Now: w.now, Faults: w.faults, Key: w.env["STRIPE_API_KEY"], Lag: func() time.Duration { return 30 * time.Second }}); err != nil {
 		t.Fatal(err)
 	}
+	api := underContract(t, "stripe", w.sim)
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
 		w.sent = append(w.sent, r.Method+" "+r.URL.Path)
@@ -124,7 +125,7 @@ func newShopper(t *testing.T) *shopper {
 		if created != nil && r.Method == http.MethodPost && r.URL.Path == "/v1/accounts" {
 			created()
 		}
-		w.sim.ServeHTTP(rw, r)
+		api.ServeHTTP(rw, r)
 	}))
 	t.Cleanup(server.Close)
 	w.env["RECONCILER_PROVIDERS_STRIPE_API_URL"], w.env["RECONCILER_PROVIDERS_STRIPE_PLATFORM"] = server.URL, simulated.Platform

@@ -38,7 +38,7 @@ func newVercelWorld(t *testing.T, change ...func(*simulated.Options)) *vercelWor
 		t.Fatal(err)
 	}
 	w.sim = sim
-	server := httptest.NewServer(sim)
+	server := httptest.NewServer(underContract(t, "vercel", sim))
 	t.Cleanup(server.Close)
 	w.env["RECONCILER_PROVIDERS_VERCEL_API_TOKEN"] = "vc-1"
 	w.env["RECONCILER_PROVIDERS_VERCEL_TEAM_ID"] = "team_agency"

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -19,7 +18,7 @@ func TestVercelIsConfigured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(http.Handler(sim))
+	server := httptest.NewServer(underContract(t, "vercel", sim))
 	defer server.Close()
 	const repository = "repository: {url: https://git.example/a.git}\n"
 	at := "apiURL: " + server.URL

@@ -16,9 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/getkin/kin-openapi/openapi3"
-
-	"github.com/compassdigital/reconciler/internal/contract"
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/provider/httpapi"
 	"github.com/compassdigital/reconciler/internal/provider/railway"
@@ -96,74 +93,6 @@ func (e *exchanges) note(vendor string, now func() time.Time, h http.Handler) ht
 	})
 }
 
-// descriptions are the vendors' descriptions, read once for all tests.
-var descriptions struct {
-	once sync.Once
-	all  map[string]*contract.Contract
-}
-
-// descriptionsOf are the descriptions by vendor, for one test; Cloudflare has a second one, of all
-// but its records. Each has judged something when the test ends, if the vendor was asked.
-func descriptionsOf(t testing.TB) map[string]*contract.Contract {
-	t.Helper()
-	descriptions.once.Do(func() {
-		inner := func(prefix string) func(string) string {
-			return func(path string) string { return strings.TrimPrefix(path, prefix) }
-		}
-		descriptions.all = map[string]*contract.Contract{
-			"ploi":       contract.OpenAPI(t, contract.Description{Vendor: "Ploi", File: "ploi/ploi.yaml", Inner: inner("/api")}),
-			"railway":    contract.GraphQL(t, "Railway", "railway/schema.graphql"),
-			"resend":     contract.OpenAPI(t, contract.Description{Vendor: "Resend", File: "resend/openapi.json"}),
-			"cloudflare": contract.OpenAPI(t, contract.Description{Vendor: "Cloudflare (records)", File: "cloudflare/dns-records.openapi.json", Inner: inner("/client/v4")}),
-			"zones":      contract.OpenAPI(t, contract.Description{Vendor: "Cloudflare (zones)", File: "cloudflare/openapi.json", Loose: true, Inner: inner("/client/v4")}),
-			"vercel": contract.OpenAPI(t, contract.Description{Vendor: "Vercel", File: "vercel/openapi.json", Loose: true, Relax: alternatives,
-				Uncut: []contract.Operation{{Method: "POST", Path: "/v9/projects/{p}/link"}, {Method: "DELETE", Path: "/v9/projects/{p}/link"}, {Method: "POST", Path: "/v1/projects/{p}/domains/{d}/move"}}}),
-		}
-	})
-	out := map[string]*contract.Contract{}
-	for name, c := range descriptions.all {
-		out[name] = c.For(t)
-	}
-	return out
-}
-
-// alternatives lets an answer of Vercel's fit several alternatives of its description, which
-// overlap: a deployment with all that its owner may see is also one with what everybody may.
-func alternatives(d *openapi3.T) {
-	seen := map[*openapi3.Schema]bool{}
-	var anyOf func(r *openapi3.SchemaRef)
-	anyOf = func(r *openapi3.SchemaRef) {
-		if r == nil || seen[r.Value] {
-			return
-		}
-		s := r.Value
-		seen[s] = true
-		s.AnyOf, s.OneOf = append(s.AnyOf, s.OneOf...), nil
-		for _, p := range s.Properties {
-			anyOf(p)
-		}
-		for _, p := range s.AnyOf {
-			anyOf(p)
-		}
-		anyOf(s.Items)
-		anyOf(s.AdditionalProperties.Schema)
-	}
-	for _, path := range d.Paths.InMatchingOrder() {
-		for _, o := range d.Paths.Value(path).Operations() {
-			for _, r := range o.Responses.Map() {
-				for _, media := range r.Value.Content {
-					anyOf(media.Schema)
-				}
-			}
-		}
-	}
-	for _, p := range d.Paths.Value("/v13/deployments").Post.Parameters {
-		if p.Value.Schema.Value.Type == nil { // forceNew is one of two words, and of no type
-			p.Value.Schema.Value.Type = &openapi3.Types{openapi3.TypeString}
-		}
-	}
-}
-
 // newFleet starts the vendors, with look-alikes in each, and an installation that has them.
 func newFleet(t *testing.T, k kindness, files map[string]string) *fleet {
 	t.Helper()
@@ -196,38 +125,14 @@ func (f *fleet) open(t *testing.T, k kindness) {
 	if f.vendorSet, err = newVendorSet(f.now, k, agencyZone, f.env); err != nil {
 		t.Fatal(err)
 	}
-	paper := descriptionsOf(t)
 	for name, v := range f.apis() {
-		judged := paper[name].Handler(v.api)
-		if name == "cloudflare" {
-			zones := paper["zones"].Handler(v.api)
-			records := judged
-			judged = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if strings.Contains(r.URL.Path, "/dns_records") {
-					records.ServeHTTP(w, r)
-					return
-				}
-				zones.ServeHTTP(w, r)
-			})
-		}
-		server := httptest.NewServer(f.sent.note(name, f.now, f.faults[name].Handler(judged)))
+		server := httptest.NewServer(f.sent.note(name, f.now, f.faults[name].Handler(underContract(t, name, v.api))))
 		t.Cleanup(server.Close)
 		f.env[apiVariable(name)] = server.URL + v.path
 	}
 	f.env["RECONCILER_PROVIDERS_VERCEL_TEAM_ID"] = agencyTeam
 	f.env["RECONCILER_PROVIDERS_PLOI_SERVER_ID"] = "1"
 	f.env["RECONCILER_PROVIDERS_RESEND_FROM"] = "Agency <ops@" + agencyZone + ">"
-	t.Cleanup(func() {
-		asked := map[string]bool{}
-		for _, x := range f.sent.since(0) {
-			asked[x.Vendor] = true
-		}
-		for name, c := range paper {
-			if asked[name] {
-				c.Some(t)
-			}
-		}
-	})
 }
 
 // configure writes reconciler.yaml; more are further lines of it.
