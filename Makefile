@@ -47,8 +47,14 @@ race-rest:
 race-engine: # whatever providers does not run, but for the program
 	$(RACE) $$($(GO) list ./... | grep -v -e '/cmd/reconciler$$' -e '/internal/provider/') ./internal/provider/httpapi
 
+# What passes is told in short, and how many exchanges were held to the vendors' descriptions.
 providers:
-	$(GO) test -timeout 14m $$($(GO) list ./internal/provider/... | grep '/internal/provider/')
+	@log=$$(mktemp); failed=0; \
+	$(GO) test -v -timeout 14m $$($(GO) list ./internal/provider/... | grep '/internal/provider/') >$$log 2>&1 || failed=1; \
+	grep -vE '^ *(=== |--- PASS|PASS$$|[a-z_]+\.go:[0-9]+: [0-9]+ exchanges)|no test files' $$log | if [ $$failed = 1 ]; then cat; else grep -E '^(ok|[0-9]+ exchanges)' || true; fi; \
+	awk '/ [0-9]+ exchanges were held / { for (i = 2; i <= NF; i++) if ($$i == "exchanges") n += $$(i-1) } /^[0-9]+ exchanges were held / { n += $$1 } /nothing is checked against them/ { none = 1 } \
+		END { print n+0 " exchanges with vendors were held against their published descriptions" (none ? ": these are not beside the project" : ""); exit !none && !n }' $$log || failed=1; \
+	rm -f $$log; exit $$failed
 
 program-s:
 	$(GO) test -timeout 14m ./cmd/reconciler -run '^TestS[0-9]'
