@@ -83,6 +83,7 @@ func TestAClientOnPostgres(t *testing.T) {
 	w, s := postgresWorld(t, map[string]string{"clients/demoshop.yaml": onPostgres("demoshop"), "clients/bakery.yaml": onPostgres("bakery")})
 	w.now = func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return now }
 	w.configure("guard: {maxDeletes: 10, maxDeletePercent: 100}")
+	w.env["RECONCILER_PROVIDERS_POSTGRES_DUMPS"] = "erased" // beside the configuration
 	w.start()
 	w.active("demoshop", "bakery")
 	var ids []string
@@ -163,6 +164,10 @@ func TestAClientOnPostgres(t *testing.T) {
 	}
 	if got := databasesOf(t, s, "demoshop"); len(got) != 0 {
 		t.Errorf("left on the server: %v", got)
+	}
+	kept, err := filepath.Glob(filepath.Join(w.dir, "erased", "demoshop-*.dump"))
+	if err != nil || len(kept) != 1 || !strings.HasPrefix(readAll(t, kept[0]), "PGDMP") {
+		t.Errorf("written out before it was erased: %v, %v", kept, err)
 	}
 	if got := databasesOf(t, s, "bakery"); len(got) != 2 {
 		t.Errorf("of the other client: %v", got)

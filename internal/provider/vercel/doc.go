@@ -48,7 +48,8 @@
 //
 // # Refusals
 //
-// Repositories that are not at GitHub, GitLab or Bitbucket; a site with a server; a start
+// Files of one's own: what is deployed is a Git ref, so that a commit says what serves; from files
+// comes only the builtin source, for first steps. Repositories that are not at GitHub, GitLab or Bitbucket; a site with a server; a start
 // command (Vercel has none, it is ignored); `migrate` without a build command of one's own, for
 // the migration runs in front of it in the build, which is before the promotion.
 //
