@@ -142,6 +142,9 @@ func (n *Notifier) gather() error {
 		return err
 	}
 	news, now := n.news(is), n.Now()
+	if n.Quiet.During(now) || len(n.To) == 0 {
+		return nil
+	}
 	mute := map[string]subject{}
 	for key := range news {
 		if s, bad := is.bad[key]; bad && s.mute {
@@ -149,10 +152,10 @@ func (n *Notifier) gather() error {
 			delete(news, key)
 		}
 	}
-	if n.Quiet.During(now) || now.Before(is.was.Last.Add(pause)) && !now.Before(is.was.Last) || len(is.was.Bulletins) >= maxWaiting {
+	if now.Before(is.was.Last.Add(pause)) && !now.Before(is.was.Last) || len(is.was.Bulletins) >= maxWaiting {
 		clear(news)
 	}
-	if len(news)+len(mute) == 0 || len(n.To) == 0 {
+	if len(news)+len(mute) == 0 {
 		return nil
 	}
 	return n.Store.Update(func(tx store.Tx) error {

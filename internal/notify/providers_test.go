@@ -102,10 +102,12 @@ func TestS31OneMailAnOutage(t *testing.T) {
 	d.want("cloudflare does not answer", "cloudflare is back", "onda failed", "Providers: 1 away, 1 shut", "cloudflare is back", "ploi is back")
 
 	d.n.Quiet = Quiet{0, 23 * time.Hour}
-	v.set("credentials/ploi", state.NoticeShut, "Unauthenticated.")
-	d.run(60)
-	v.set("credentials/ploi", state.NoticeBack, "")
-	d.run(60)
+	for _, key := range []string{"credentials/ploi", "provider/resend"} {
+		v.set(key, state.NoticeShut, "Unauthenticated.")
+		d.run(60)
+		v.set(key, state.NoticeBack, "")
+		d.run(60)
+	}
 	d.n.Quiet = Quiet{}
 	d.run(30)
 	if n := len(d.got["ops@acme.example"]); n != 6 {
