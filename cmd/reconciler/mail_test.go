@@ -142,6 +142,51 @@ func TestThoseWhoRunItAreToldByMail(t *testing.T) {
 	}
 }
 
+// Resend itself does not answer for hours: one mail tells so when it is back, and what waited
+// goes out with it.
+func TestThoseWhoRunItAreToldWhenTheMailIsBack(t *testing.T) {
+	w, vendor, faults := resendWorld(t, map[string]string{"clients/onda.yaml": manifestOf("onda")}, simulated.Options{})
+	w.configure("notify: {mail: [ops@acme.example]}\n")
+	var broken atomic.Bool
+	w.calls.interfere(func(x call) error {
+		if broken.Load() && x.Verb == "create" && x.Kind == state.KindDeployment {
+			return refuse(provider.Invalid, x, "no such version")
+		}
+		return nil
+	}, nil)
+	w.start()
+	w.active("onda")
+	told := func() (out []string) {
+		for _, m := range vendor.Sent() {
+			if w.hear("mail", m.Subject+m.Text+m.HTML); strings.Contains(m.Key, "notice-") {
+				out = append(out, m.Subject)
+			}
+		}
+		return out
+	}
+	later := func(minutes int) {
+		for range minutes {
+			w.clock.add(time.Minute)
+			_ = w.daemon.program.tellPeople(t.Context()) // what fails is tried again
+		}
+	}
+	later(3)
+	faults.Add(simulator.Fault{Times: -1, Do: simulator.Refuse(503, nil, "<html>503</html>")})
+	broken.Store(true)
+	w.commit(map[string]string{"clients/onda.yaml": manifestOf("onda", "env: {COLOUR: blue}")})
+	w.apply()
+	later(400)
+	if v := w.status(); len(v.Notices) != 1 || !strings.HasPrefix(v.Notices[0], "resend does not answer since ") || len(told()) > 0 {
+		t.Errorf("notices %q, told %q", v.Notices, told())
+	}
+	faults.Clear()
+	w.until("it is back", func() bool { later(5); return len(told()) > 1 }) // it is asked again after a real moment
+	later(30)
+	if got := told(); !slices.Equal(got, []string{"onda failed", "resend is back"}) {
+		t.Errorf("told %q", got)
+	}
+}
+
 // A mail that is refused takes no site back: the client is there, and its next change mails
 // to the address that was mended.
 func TestARefusedMailTakesNothingBack(t *testing.T) {

@@ -148,6 +148,7 @@ func (p *program) openNotices(c Config, installation string, find func(string, s
 		return err
 	}
 	p.notifier = &notify.Notifier{Store: p.store, Installation: installation, To: c.Notify.Mail, Quiet: quiet, Base: strings.TrimSuffix(c.PublicURL, "/"), Now: p.now, Redact: redact, Log: p.log,
+		Providers: p.vendors.standings, Mailer: p.mailer,
 		Send: func(ctx context.Context, name, to string, l report.Letter, looked bool) error {
 			return sendNotice(ctx, q, name, to, l, looked)
 		}}

@@ -15,7 +15,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/compassdigital/reconciler/internal/health"
+	"github.com/compassdigital/reconciler/internal/notify"
 	"github.com/compassdigital/reconciler/internal/provider/httpapi"
+	"github.com/compassdigital/reconciler/internal/state"
 )
 
 // vendorTimeout is how long one exchange with a vendor may take, its turn and repeated reads
@@ -30,20 +32,25 @@ type vendors struct {
 	up       *prometheus.GaugeVec
 
 	mu   sync.Mutex
-	down map[string]outage
+	down map[about]outage
+	well map[about]time.Time      // all that is configured: since when it goes well; zero: it does not, or was not asked since the start
 	skew map[string]time.Duration // how far a vendor's clock was ahead of ours, at its last answer
+}
+
+// about is one of two things about a vendor.
+type about struct {
+	name        string
+	credentials bool // that it lets us in; false: that it answers
 }
 
 // outage is a vendor that is left alone for a moment.
 type outage struct {
-	name  string
 	since time.Time
 	why   string
-	shut  bool // it answers, and does not let us in
 }
 
 func newVendors() *vendors {
-	v := &vendors{registry: prometheus.NewRegistry(), down: map[string]outage{}, skew: map[string]time.Duration{},
+	v := &vendors{registry: prometheus.NewRegistry(), down: map[about]outage{}, well: map[about]time.Time{}, skew: map[string]time.Duration{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "reconciler_provider_requests_total", Help: "Requests to a provider, each try by itself; status 0: no answer."},
 			[]string{"provider", "method", "route", "status"}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "reconciler_provider_request_seconds", Help: "How long requests to a provider took.",
@@ -60,11 +67,14 @@ func (v *vendors) handler() http.Handler {
 
 func (p *program) observed(e httpapi.Exchange) {
 	v := p.vendors
+	v.mu.Lock()
 	if !e.Date.IsZero() {
-		v.mu.Lock()
 		v.skew[e.Provider] = e.Date.Sub(p.now())
-		v.mu.Unlock()
 	}
+	if e.Status > 0 && e.Status < http.StatusInternalServerError {
+		v.wellNow(about{name: e.Provider}, p.now())
+	}
+	v.mu.Unlock()
 	v.requests.WithLabelValues(e.Provider, e.Method, e.Route, fmt.Sprint(e.Status)).Inc()
 	v.took.WithLabelValues(e.Provider).Observe(e.Took.Seconds())
 }
@@ -74,12 +84,12 @@ func (v *vendors) notices() []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var out []string
-	for _, o := range v.down {
+	for x, o := range v.down {
 		what := "does not answer"
-		if o.shut {
+		if x.credentials {
 			what = "does not let us in"
 		}
-		out = append(out, fmt.Sprintf("%s %s since %s: %s; clients that need it wait, the others go on", o.name, what, o.since.UTC().Format("2 January 15:04 MST"), o.why))
+		out = append(out, fmt.Sprintf("%s %s since %s: %s; clients that need it wait, the others go on", x.name, what, o.since.UTC().Format("2 January 15:04 MST"), o.why))
 	}
 	slices.Sort(out)
 	return out
@@ -87,28 +97,69 @@ func (v *vendors) notices() []string {
 
 // changed is told once when a vendor stops to answer, and once when it is back.
 func (p *program) changed(name string, back bool, why string) {
-	p.note(name, outage{name: name, since: p.now(), why: why}, back, "provider does not answer")
+	p.note(about{name: name}, back, why, "provider does not answer")
 }
 
-// barred is told once when a vendor stops to accept our credentials, and once when it does
-// again.
+// barred is told once when a vendor stops to accept our credentials, once when it does again,
+// and of the first time that it does.
 func (p *program) barred(name string, back bool, why string) {
-	p.note(name+" credentials", outage{name: name, since: p.now(), why: why, shut: true}, back, "provider does not let us in")
+	p.note(about{name, true}, back, why, "provider does not let us in")
 }
 
-func (p *program) note(key string, o outage, back bool, what string) {
-	p.vendors.mu.Lock()
-	defer p.vendors.mu.Unlock()
-	if back {
-		since := p.vendors.down[key].since
-		delete(p.vendors.down, key)
-		p.vendors.up.WithLabelValues(o.name).Set(1)
-		p.log.Info("provider is back", "provider", o.name, "after", o.since.Sub(since).Round(time.Second))
+func (p *program) note(x about, back bool, why, what string) {
+	v, now := p.vendors, p.now()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	was, down := v.down[x]
+	if !back {
+		v.down[x], v.well[x] = outage{since: now, why: why}, time.Time{}
+		v.up.WithLabelValues(x.name).Set(0)
+		p.log.Warn(what, "provider", x.name, "why", why)
 		return
 	}
-	p.vendors.down[key] = o
-	p.vendors.up.WithLabelValues(o.name).Set(0)
-	p.log.Warn(what, "provider", o.name, "why", o.why)
+	delete(v.down, x)
+	v.wellNow(x, now)
+	if !down {
+		return
+	}
+	if _, still := v.down[about{x.name, !x.credentials}]; !still {
+		v.up.WithLabelValues(x.name).Set(1)
+	}
+	p.log.Info("provider is back", "provider", x.name, "after", now.Sub(was.since).Round(time.Second))
+}
+
+// expect says that a vendor is configured.
+func (v *vendors) expect(x about) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.well[x] = time.Time{}
+}
+
+// wellNow notes that something went well; whoever is left alone is told to be back by note.
+func (v *vendors) wellNow(x about, now time.Time) {
+	since, expected := v.well[x]
+	if _, down := v.down[x]; expected && since.IsZero() && !down {
+		v.well[x] = now
+	}
+}
+
+// standings are all that is configured, in no order, for the mails to those who run this.
+func (v *vendors) standings() (out []notify.Standing) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for x, since := range v.well {
+		s := notify.Standing{Provider: x.name, Credentials: x.credentials, Since: since}
+		switch o, down := v.down[x]; {
+		case down && x.credentials:
+			s.Word, s.Since, s.Because = state.NoticeShut, o.since, o.why
+		case down:
+			s.Word, s.Since, s.Because = state.NoticeAway, o.since, o.why
+		case !since.IsZero():
+			s.Word = state.NoticeBack
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
 // limit is how many requests a vendor allows one credential in a window, as it publishes.
@@ -149,6 +200,7 @@ func (p *program) vendorHTTP(name string, l limit) (*http.Client, error) {
 		base.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
 	p.vendors.up.WithLabelValues(name).Set(1)
+	p.vendors.expect(about{name: name})
 	base = httpapi.NewBase(base)
 	if p.sims != nil {
 		base.Proxy, base.DialContext = nil, onlyHere(base.DialContext)

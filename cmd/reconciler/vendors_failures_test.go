@@ -73,17 +73,45 @@ func (f *fleet) said(all ...string) (n int) {
 	return n
 }
 
+// toldByMail is the configuration under which those who run it are mailed.
+const toldByMail = "notify: {mail: [ops@" + agencyZone + "]}\n"
+
+// minutes go by, and those who run it are told what is new.
+func (f *fleet) minutes(n int) {
+	f.t.Helper()
+	for range n {
+		f.clock.add(time.Minute)
+		if err := f.daemon.program.tellPeople(f.t.Context()); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+// mailed are the subjects of what they got.
+func (f *fleet) mailed() (out []string) {
+	for _, m := range f.resend.Sent() {
+		f.hear("mail", m.Subject+m.Text+m.HTML)
+		if m.To[0] == "ops@"+agencyZone {
+			out = append(out, m.Subject)
+		}
+	}
+	return out
+}
+
 // S31: Cloudflare answers 503 for half an hour. Steps that don't need it go on, whoever doesn't
 // need it is provisioned, statuses say for whom it is waited, it is told once and its end once,
-// and all is done within two minutes of its return.
+// by one mail each though the daemon starts anew meanwhile, and all is done within two minutes
+// of its return.
 func TestS31OverVendors(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, usual(), map[string]string{"clients/keeper.yaml": atVercel("keeper")})
+	f.configure(toldByMail)
 	f.start()
 	f.settle("keeper")
+	f.minutes(3)
 	f.faults["cloudflare"].Add(simulator.Fault{Times: -1, Do: simulator.Refuse(503, pageType(), "<html>503</html>")})
 	f.commit(map[string]string{"clients/demoshop.yaml": atPloi("demoshop"), "clients/bakery.yaml": atVercel("bakery"), "clients/florist.yaml": strings.Replace(atPloi("florist", "dns: {provider: none}"), "domain: florist", "domain: shop.florist.example", 1)})
-	from := f.now()
+	from, anew := f.now(), false
 	for f.now().Sub(from) < 30*time.Minute {
 		v := f.apply()
 		for _, name := range []string{"demoshop", "bakery"} {
@@ -91,9 +119,18 @@ func TestS31OverVendors(t *testing.T) {
 				t.Fatalf("%s is %s: %s", name, r.Status, r.Because)
 			}
 		}
-		f.clock.add(90 * time.Second)
+		f.minutes(1)
+		f.clock.add(30 * time.Second)
+		if len(f.mailed()) == 1 && !anew {
+			anew = true
+			f.stop()
+			f.start()
+		}
 	}
 	v := f.apply()
+	if got := f.mailed(); !anew || !slices.Equal(got, []string{"cloudflare does not answer"}) {
+		t.Errorf("mailed %q", got)
+	}
 	for _, name := range []string{"demoshop", "bakery"} {
 		if r := rowOf(v, name); !strings.HasPrefix(r.Because, "waiting for cloudflare") {
 			t.Errorf("%s is %s: %s", name, r.Status, r.Because)
@@ -132,7 +169,8 @@ func TestS31OverVendors(t *testing.T) {
 	if v := f.status(); len(v.Notices) > 0 {
 		t.Errorf("notices: %q", v.Notices)
 	}
-	f.wantThings("after the outage", slices.Concat(wholeOf("ploi", "demoshop"), wholeOf("vercel", "bakery"), wholeOf("vercel", "keeper"),
+	f.minutes(15)
+	f.wantThings("after the outage", slices.Concat([]string{"resend ops@" + agencyZone + " cloudflare does not answer", "resend ops@" + agencyZone + " cloudflare is back"}, wholeOf("ploi", "demoshop"), wholeOf("vercel", "bakery"), wholeOf("vercel", "keeper"),
 		[]string{"ploi site florist", "railway project florist with 1, 1, 1, 1", "resend dana@florist.example Shop florist is ready"})...)
 }
 
@@ -214,8 +252,8 @@ func TestS32OverVendors(t *testing.T) {
 // bulkOf200 is how many clients are due at once in S32.
 const bulkOf200 = 200
 
-// S33: a token is revoked, at each vendor in turn, while clients are due. It is told once, that
-// provider is left alone, nobody fails, and once it is back all is done.
+// S33: a token is revoked, at each vendor in turn, while clients are due. It is told once, by
+// one mail, that provider is left alone, nobody fails, and once it is back all is done.
 func TestS33OverVendors(t *testing.T) {
 	t.Parallel()
 	clients := func(currency string) map[string]string {
@@ -233,9 +271,10 @@ func TestS33OverVendors(t *testing.T) {
 	}
 	names := []string{"c0", "c1", "c2", "c3", "v0", "v1", "v2", "v3"}
 	f := newFleet(t, usual(), clients("EUR"))
-	f.configure("guard: {maxChanged: 1000, maxCreates: 1000}\n")
+	f.configure("guard: {maxChanged: 1000, maxCreates: 1000}\n" + toldByMail)
 	f.start()
 	f.settle(names...)
+	var mailed []string
 	for n, c := range []struct {
 		vendor string
 		refuse simulator.Effect
@@ -276,9 +315,17 @@ func TestS33OverVendors(t *testing.T) {
 		if len(v.Notices) != 1 || !strings.HasPrefix(v.Notices[0], c.vendor+" does not let us in since ") {
 			t.Errorf("%s: notices %q", c.vendor, v.Notices)
 		}
+		f.minutes(15)
+		if mailed = append(mailed, c.vendor+" does not let us in"); !slices.Equal(f.mailed(), mailed) {
+			t.Errorf("%s: mailed %q", c.vendor, f.mailed())
+		}
 		f.faults[c.vendor].Clear()
 		f.clock.add(5 * time.Minute)
 		f.settle(names...)
+		f.minutes(15)
+		if mailed = append(mailed, c.vendor+" is back"); !slices.Equal(f.mailed(), mailed) {
+			t.Errorf("%s: mailed %q", c.vendor, f.mailed())
+		}
 		if again := f.said("provider is back", c.vendor); again != 1 {
 			t.Errorf("%s: told %d times that it is back", c.vendor, again)
 		}

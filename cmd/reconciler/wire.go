@@ -321,6 +321,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 			q = p.wrap(q)
 		}
 		q = provider.Heed(q, p.now) // nobody is asked before the time that it gave
+		p.vendors.expect(about{q.Name(), true})
 		q = provider.Bar(q, p.now, func(name string, back bool, why string) { p.barred(name, back, known.Redact(why)) })
 		q = provider.Conceal(q, known)
 		providers[i] = q

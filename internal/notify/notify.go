@@ -39,11 +39,15 @@ type Notifier struct {
 	// Installation is part of the mails' names.
 	Installation string
 	To           []string
-	Quiet        Quiet
-	Base         string // of our pages; "": none
-	Now          func() time.Time
-	Redact       func(string) string
-	Log          *slog.Logger
+	// Providers says how each provider that is configured stands; nil: there is nothing to tell.
+	Providers func() []Standing
+	// Mailer is the provider through which Send mails.
+	Mailer string
+	Quiet  Quiet
+	Base   string // of our pages; "": none
+	Now    func() time.Time
+	Redact func(string) string
+	Log    *slog.Logger
 
 	mu   sync.Mutex // one run at a time
 	memo store.Memo[state.Client]
@@ -52,9 +56,18 @@ type Notifier struct {
 
 // subject is what a notice is about.
 type subject struct {
-	key    string // client/ID, hold/FINGERPRINT
+	key    string // client/ID, hold/FINGERPRINT, provider/NAME, credentials/NAME
 	cause  string
 	notice state.Notice
+	mute   bool // remembered, and mailed when it is over
+}
+
+// reading is where all subjects stand, and what people were told.
+type reading struct {
+	bad     map[string]subject
+	good    map[string]state.Notice
+	unknown map[string]bool // a provider was not asked since the start
+	was     state.Notices
 }
 
 // Run tells what is new, and goes on with what is on its way.
@@ -70,11 +83,12 @@ func (n *Notifier) Run(ctx context.Context) error {
 	return nil
 }
 
-// read is what is recorded. busy are clients that are being worked on: no news.
-func (n *Notifier) read() (bad map[string]subject, good map[string]state.Notice, was state.Notices, err error) {
-	bad, good = map[string]subject{}, map[string]state.Notice{}
-	err = n.Store.View(func(tx store.Tx) error {
-		if was, _, err = store.Notices(tx); err != nil {
+// read is what is recorded, and how providers stand. Clients that are being worked on are in
+// neither: no news.
+func (n *Notifier) read() (reading, error) {
+	is := reading{bad: map[string]subject{}, good: map[string]state.Notice{}, unknown: map[string]bool{}}
+	err := n.Store.View(func(tx store.Tx) (err error) {
+		if is.was, _, err = store.Notices(tx); err != nil {
 			return err
 		}
 		holds, err := store.Holds(tx)
@@ -84,16 +98,17 @@ func (n *Notifier) read() (bad map[string]subject, good map[string]state.Notice,
 		for _, h := range holds {
 			if h.Client == "" {
 				key := "hold/" + h.Fingerprint
-				bad[key] = subject{key, h.Fingerprint, state.Notice{Word: state.NoticeHeld, Because: h.Reason, Next: h.Act, At: h.At}}
+				is.bad[key] = subject{key: key, cause: h.Fingerprint, notice: state.Notice{Word: state.NoticeHeld, Because: h.Reason, Next: h.Act, At: h.At}}
 			}
 		}
 		clients, err := store.ClientsAgain(tx, &n.memo)
 		for _, c := range clients {
-			n.judge(c, bad, good)
+			n.judge(c, is.bad, is.good)
 		}
 		return err
 	})
-	return bad, good, was, err
+	n.standings(&is)
+	return is, err
 }
 
 // judge says where a client stands.
@@ -117,64 +132,93 @@ func (n *Notifier) judge(c state.Client, bad map[string]subject, good map[string
 		return
 	}
 	sum := sha256.Sum256([]byte(cause))
-	bad[key] = subject{key, hex.EncodeToString(sum[:8]), is}
+	bad[key] = subject{key: key, cause: hex.EncodeToString(sum[:8]), notice: is}
 }
 
 // gather makes a bulletin of what is new, if it is time for one.
 func (n *Notifier) gather() error {
-	bad, good, was, err := n.read()
+	is, err := n.read()
 	if err != nil {
 		return err
 	}
-	news, seen := map[string]state.Notice{}, map[string]string{}
-	for key, s := range bad {
-		if t, told := was.Told[key]; !told || t.Word != s.notice.Word || t.Cause != s.cause {
-			news[key], seen[key] = s.notice, string(s.notice.Word)+s.cause
-		}
+	news, now := n.news(is), n.Now()
+	if n.Quiet.During(now) || len(n.To) == 0 {
+		return nil
 	}
-	for key := range was.Told {
-		if is, well := good[key]; well {
-			news[key], seen[key] = is, string(is.Word)
-		}
-	}
-	before := n.seen
-	n.seen = seen
-	now := n.Now()
+	mute := map[string]subject{}
 	for key := range news {
-		if before[key] != seen[key] {
-			delete(news, key) // it may be over by the next run
+		if s, bad := is.bad[key]; bad && s.mute {
+			mute[key] = s
+			delete(news, key)
 		}
 	}
-	if len(news) == 0 || len(n.To) == 0 || n.Quiet.During(now) || now.Before(was.Last.Add(pause)) && !now.Before(was.Last) || len(was.Bulletins) >= maxWaiting {
+	if now.Before(is.was.Last.Add(pause)) && !now.Before(is.was.Last) || len(is.was.Bulletins) >= maxWaiting {
+		clear(news)
+	}
+	if len(news)+len(mute) == 0 {
 		return nil
 	}
 	return n.Store.Update(func(tx store.Tx) error {
-		is, _, err := store.Notices(tx)
+		was, _, err := store.Notices(tx)
 		if err != nil {
 			return err
 		}
 		told := map[string]state.Told{}
-		for key, t := range is.Told {
-			if _, still := bad[key]; still || good[key].Word == "" && known(tx, key) {
+		for key, t := range was.Told {
+			_, still := is.bad[key]
+			_, untold := is.good[key]
+			if still || untold || is.unknown[key] || known(tx, key) {
 				told[key] = t
 			}
 		}
+		for key, s := range mute {
+			told[key] = state.Told{Word: s.notice.Word, Cause: s.cause, At: s.notice.At}
+		}
 		for key, x := range news {
-			if x.Word == state.NoticeRecovered {
-				delete(told, key)
+			if s, bad := is.bad[key]; bad {
+				told[key] = state.Told{Word: x.Word, Cause: s.cause, At: x.At}
 				continue
 			}
-			told[key] = state.Told{Word: x.Word, Cause: bad[key].cause, At: now}
+			delete(told, key)
 		}
-		is.Seq++
-		is.Told, is.Last = told, now
-		is.Bulletins = append(is.Bulletins, n.bulletin(is.Seq, now, news))
-		return store.PutNotices(tx, is)
+		was.Told = told
+		if len(news) > 0 {
+			was.Seq++
+			was.Last = now
+			n.hurry(&was, news)
+			was.Bulletins = append(was.Bulletins, n.bulletin(was.Seq, now, news))
+		}
+		return store.PutNotices(tx, was)
 	})
 }
 
+// news is what differs from what people were told, at this look and at the one before: else
+// it may be over by the next.
+func (n *Notifier) news(is reading) map[string]state.Notice {
+	news, seen := map[string]state.Notice{}, map[string]string{}
+	for key, s := range is.bad {
+		if t, told := is.was.Told[key]; !told || t.Word != s.notice.Word || t.Cause != s.cause {
+			news[key], seen[key] = s.notice, string(s.notice.Word)+s.cause
+		}
+	}
+	for key := range is.was.Told {
+		if x, well := is.good[key]; well {
+			news[key], seen[key] = x, string(x.Word)
+		}
+	}
+	before := n.seen
+	n.seen = seen
+	for key := range news {
+		if before[key] != seen[key] {
+			delete(news, key)
+		}
+	}
+	return news
+}
+
 // known says that a told subject may still come to an end that is worth telling: a hold that
-// is gone is answered, and a client that is gone needs no mail.
+// is gone is answered, and a client that is gone needs no mail, nor a provider that is not
+// configured any more.
 func known(tx store.Tx, key string) bool {
 	const client = "client/"
 	if len(key) <= len(client) || key[:len(client)] != client {
@@ -186,7 +230,7 @@ func known(tx store.Tx, key string) bool {
 
 func (n *Notifier) bulletin(seq uint64, now time.Time, news map[string]state.Notice) state.Bulletin {
 	b := state.Bulletin{Seq: seq, At: now, Counts: map[state.NoticeWord]int{}, Left: slices.Clone(n.To)}
-	rank := map[state.NoticeWord]int{state.NoticeFailed: 0, state.NoticeHeld: 1, state.NoticeDegraded: 2, state.NoticeRecovered: 3}
+	rank := map[state.NoticeWord]int{state.NoticeAway: 0, state.NoticeShut: 1, state.NoticeBack: 2, state.NoticeFailed: 3, state.NoticeHeld: 4, state.NoticeDegraded: 5, state.NoticeRecovered: 6}
 	all := slices.Collect(maps.Values(news))
 	sort.Slice(all, func(i, j int) bool {
 		if a, b := rank[all[i].Word], rank[all[j].Word]; a != b {

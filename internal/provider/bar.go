@@ -24,6 +24,7 @@ type barring struct {
 
 	mu      sync.Mutex
 	refused int
+	through bool // some call went through
 	barred  bool
 	until   time.Time // the next try
 	why     *Error    // what the vendor said
@@ -48,7 +49,8 @@ type barringPurger struct {
 
 // Bar decorates a provider. Denied speaks of credentials, not of a wish: after three in a row
 // nobody asks for a minute, then one call does, until one goes through. changed is told once
-// when that begins, and once when it is over; nil: nobody listens. One refusal alone, of one
+// when that begins, and once when it is over, and of the first call of all that goes through:
+// what was told before a restart ends there; nil: nobody listens. One refusal alone, of one
 // zone or repository say, stops nobody else.
 func Bar(p Provider, now func() time.Time, changed func(provider string, back bool, why string)) Provider {
 	if changed == nil {
@@ -152,8 +154,8 @@ func (b *barring) call(op string, do func() error) error {
 		// It says nothing about who we are.
 	default:
 		b.refused = 0
-		if b.barred {
-			b.barred = false
+		if b.barred || !b.through {
+			b.barred, b.through = false, true
 			b.changed(b.Name(), true, "it lets us in again")
 		}
 	}

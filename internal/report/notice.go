@@ -12,9 +12,10 @@ import (
 // Letter is a mail: one line of subject, and the same words as text and as HTML.
 type Letter struct{ Subject, Text, HTML string }
 
-// noticeOrder is how notices are told: what is worst first.
+// noticeOrder is how notices are told: providers, since clients wait for them, then clients;
+// what is worst first.
 func noticeOrder() []state.NoticeWord {
-	return []state.NoticeWord{state.NoticeFailed, state.NoticeHeld, state.NoticeDegraded, state.NoticeRecovered}
+	return []state.NoticeWord{state.NoticeAway, state.NoticeShut, state.NoticeBack, state.NoticeFailed, state.NoticeHeld, state.NoticeDegraded, state.NoticeRecovered}
 }
 
 // Notices is the mail of a bulletin. base is the address of our pages; "" gives no links.
@@ -45,13 +46,29 @@ func noticeSubject(b state.Bulletin) string {
 	if len(b.Notices) == 1 && noticeTotal(b.Counts) == 1 {
 		return noticeTitle(b.Notices[0])
 	}
-	var parts []string
+	var providers, clients []string
 	for _, word := range noticeOrder() {
-		if n := b.Counts[word]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, word))
+		switch n := b.Counts[word]; {
+		case n == 0:
+		case ofProvider(word):
+			providers = append(providers, fmt.Sprintf("%d %s", n, word))
+		default:
+			clients = append(clients, fmt.Sprintf("%d %s", n, word))
 		}
 	}
-	return "Clients: " + strings.Join(parts, ", ")
+	var parts []string
+	if len(providers) > 0 {
+		parts = append(parts, "Providers: "+strings.Join(providers, ", "))
+	}
+	if len(clients) > 0 {
+		parts = append(parts, "Clients: "+strings.Join(clients, ", "))
+	}
+	return strings.Join(parts, ". ")
+}
+
+// ofProvider says that a word is about a provider, and not about a client.
+func ofProvider(word state.NoticeWord) bool {
+	return word == state.NoticeAway || word == state.NoticeShut || word == state.NoticeBack
 }
 
 func noticeTotal(counts map[state.NoticeWord]int) (n int) {
@@ -68,6 +85,12 @@ func noticeTitle(n state.Notice) string {
 		name = "The repository"
 	}
 	switch n.Word {
+	case state.NoticeAway:
+		return name + " does not answer"
+	case state.NoticeShut:
+		return name + " does not let us in"
+	case state.NoticeBack:
+		return name + " is back"
 	case state.NoticeFailed:
 		return name + " failed"
 	case state.NoticeHeld:
@@ -83,6 +106,10 @@ func noticeTitle(n state.Notice) string {
 // works says first what still works.
 func works(n state.Notice) string {
 	switch {
+	case n.Word == state.NoticeBack:
+		return "What waited for it goes on by itself."
+	case ofProvider(n.Word):
+		return "What is online stays online. Clients that need it wait; the others go on."
 	case n.Name == "":
 		return "All sites run as before; new commits wait."
 	case n.Word == state.NoticeRecovered:
@@ -148,7 +175,7 @@ func noticeLink(n state.Notice, base string) string {
 		return ""
 	}
 	to := strings.TrimSuffix(base, "/") + "/"
-	if n.Name != "" {
+	if n.Name != "" && !ofProvider(n.Word) {
 		to += "clients/" + url.PathEscape(n.Name)
 	}
 	if safeURL(to) == "" {

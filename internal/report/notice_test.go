@@ -19,6 +19,9 @@ func bulletins() map[string]state.Bulletin {
 		"many": {Seq: 2, At: at, Counts: map[state.NoticeWord]int{state.NoticeFailed: 40, state.NoticeHeld: 2, state.NoticeDegraded: 1, state.NoticeRecovered: 1},
 			Notices: []state.Notice{one(state.NoticeFailed, false, "database: the quota is used up", "`reconciler retry onda`"), one(state.NoticeHeld, true, "its database would go", "`reconciler approve 9f3a`"),
 				{Word: state.NoticeHeld, Because: "12 clients would go at once", Next: "`reconciler approve 9f3b`"}, one(state.NoticeDegraded, true, "it answers 500", "look at its log"), one(state.NoticeRecovered, true, "", "")}},
+		"outages": {Seq: 4, At: at, Counts: map[state.NoticeWord]int{state.NoticeAway: 1, state.NoticeShut: 1, state.NoticeBack: 1, state.NoticeFailed: 1},
+			Notices: []state.Notice{{Name: "cloudflare", Word: state.NoticeAway, Because: "5 requests in a row failed", Next: "nothing", At: at}, {Name: "ploi", Word: state.NoticeShut, Because: "<b>Unauthenticated</b>\n-- ", Next: "`reconciler doctor`", At: at},
+				{Name: "vercel", Word: state.NoticeBack, Because: "it did not answer from 08:00 to 09:00", At: at}, one(state.NoticeFailed, true, "deploy: the build failed", "mend it")}},
 		"hostile": {Seq: 3, At: at, Counts: map[state.NoticeWord]int{state.NoticeFailed: 1}, Notices: []state.Notice{{Name: "onda\r\nBcc: all@visitor.example", Word: state.NoticeFailed,
 			Because: "<script>alert(1)</script>\x1b[2J \u202e`<b>`\n-- \nclick https://visitor.example", Next: "`<img src=x>` & \"then\" `", At: at}}},
 	}
@@ -27,7 +30,7 @@ func bulletins() map[string]state.Bulletin {
 // The mails as people get them.
 func TestNotices(t *testing.T) {
 	var out strings.Builder
-	for _, name := range []string{"failed", "many", "hostile"} {
+	for _, name := range []string{"failed", "many", "outages", "hostile"} {
 		l := Notices(bulletins()[name], "https://reconciler.acme.example/")
 		out.WriteString("=== " + name + ": " + l.Subject + "\n" + l.Text + "--- HTML\n" + l.HTML)
 	}

@@ -2,11 +2,14 @@ package state
 
 import "time"
 
-// NoticeWord is what happened to a client, for those who run this program.
+// NoticeWord is what happened to a client or a provider, for those who run this program.
 type NoticeWord string
 
 // The words, in the order in which they are told.
 const (
+	NoticeAway      NoticeWord = "away" // a provider: it does not answer
+	NoticeShut      NoticeWord = "shut" // a provider: it does not let us in
+	NoticeBack      NoticeWord = "back" // a provider
 	NoticeFailed    NoticeWord = "failed"
 	NoticeHeld      NoticeWord = "held"
 	NoticeDegraded  NoticeWord = "degraded"
@@ -15,7 +18,7 @@ const (
 
 // Notice is one thing that those who run this program are told by mail.
 type Notice struct {
-	Name    string     `json:"name,omitempty"` // the client's; "": it is about the repository
+	Name    string     `json:"name,omitempty"` // the client's or the provider's; "": it is about the repository
 	Word    NoticeWord `json:"word"`
 	Online  bool       `json:"online,omitempty"`  // some deployment of it succeeded
 	Removed bool       `json:"removed,omitempty"` // its manifest is gone
@@ -28,7 +31,7 @@ type Notice struct {
 type Told struct {
 	Word  NoticeWord `json:"word"`
 	Cause string     `json:"cause"` // another one is told anew
-	At    time.Time  `json:"at"`
+	At    time.Time  `json:"at"`    // since when, as far as it was seen
 }
 
 // Bulletin is one mail of notices on its way. It is stored in the transaction that notes
