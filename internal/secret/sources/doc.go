@@ -33,6 +33,9 @@
 //
 // What is unchanged is told by names, sizes and times of files; a time that is too fresh
 // to tell two writes apart is not trusted, and nothing is trusted longer than maxTrust.
+// The tests let a stand-in answer as sops documents. sops 3.11.0 itself, with an age key, was tried
+// by hand in November 2026: a first value, a new one, and a key that is gone.
+//
 // sops's own words are not repeated: they are of others, and may hold what it read. Its
 // documented exit codes say what went wrong.
 package sources
