@@ -15,14 +15,7 @@ import (
 // commit of a range says which files it touched, a merge those that it dropped, too.
 func TestP5RangeSaysWhatEachCommitTouched(t *testing.T) {
 	w := &world{t: t, work: t.TempDir()}
-	dir, git := w.work, w.git
-	commit := func(files map[string]string) string {
-		t.Helper()
-		w.write(files)
-		git("add", "-A")
-		git("commit", "-q", "-m", "change")
-		return git("rev-parse", "HEAD")
-	}
+	dir, git, commit := w.work, w.git, w.commitFiles
 	git("init", "-q", "-b", "main")
 	first := commit(map[string]string{"clients/alpha.yaml": manifestOf("alpha"), "README.md": "hello"})
 	git("checkout", "-q", "-b", "old")
@@ -78,14 +71,7 @@ func TestP5RangeSaysWhatEachCommitTouched(t *testing.T) {
 // changed, dropped or added on the way; and nothing of what Git makes by itself.
 func TestP12RangeSaysWhatIsAMergesOwn(t *testing.T) {
 	w := &world{t: t, work: t.TempDir()}
-	dir, git := w.work, w.git
-	commit := func(files map[string]string) string {
-		t.Helper()
-		w.write(files)
-		git("add", "-A")
-		git("commit", "-q", "-m", "change")
-		return git("rev-parse", "HEAD")
-	}
+	dir, git, commit := w.work, w.git, w.commitFiles
 	git("init", "-q", "-b", "main")
 	lines := func(first, last string) string { return first + "\na\nb\nc\nd\ne\nf\n" + last + "\n" }
 	from := commit(map[string]string{"clients/both.yaml": lines("1", "2"), "clients/clash.yaml": "one\n", "clients/theirs.yaml": "one\n", "clients/kept.yaml": "one\n"})
@@ -181,4 +167,13 @@ func TestRangeGoesOnWhereNobodyCanTell(t *testing.T) {
 			t.Errorf("commit %d: %v", i, c.Paths)
 		}
 	}
+}
+
+// commitFiles writes files where the world works, "" removes one, and returns the commit.
+func (w *world) commitFiles(files map[string]string) string {
+	w.t.Helper()
+	w.write(files)
+	w.git("add", "-A")
+	w.git("commit", "-q", "-m", "change")
+	return w.git("rev-parse", "HEAD")
 }
