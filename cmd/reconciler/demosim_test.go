@@ -189,7 +189,7 @@ func TestDemoOnSimulatedVendors(t *testing.T) {
 		}
 	}
 	for path, says := range map[string]string{"/sites/demoshop/": "reconciler: built", "/sites/atelier-noord/": "deployment dpl_", "/sites/atelier-noord.example/": "deployment dpl_",
-		"/sites/nbe/": "http://northbridge.localhost:", "/sites/nobody/": "has no address", "/mail/": "7 messages", "/simulated/": "14 records", "/": "fieldnotes"} {
+		"/sites/nbe/": "http://northbridge.localhost:", "/sites/nobody/": "has no address", "/mail/": "7 messages", "/simulated/": "14 records", "/pulls/": `href="/simulated/"`, "/": "fieldnotes"} {
 		if _, body := d.page("", path); !strings.Contains(body, says) {
 			t.Errorf("%s says %s", path, body)
 		}

@@ -17,6 +17,9 @@ func (p *program) pages() (http.Handler, error) {
 		o.Reviews = reviews{p.store}
 	}
 	o.Mail = p.caught
+	if p.sims != nil {
+		o.Vendors = simulatedPath + "/"
+	}
 	if p.front != nil {
 		o.Site = func(name string) string { return "/sites/" + name + "/" }
 	}
