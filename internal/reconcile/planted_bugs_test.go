@@ -115,29 +115,39 @@ var plantedElsewhere = []elsewhere{}
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.
 func TestPlantedBugsFit(t *testing.T) {
 	names := map[string]bool{}
-	all := slices.Concat(plantedBugs, plantedHostile)
-	for _, b := range plantedElsewhere {
-		all = append(all, b.planted)
-	}
-	for _, b := range all {
+	for _, b := range allPlanted() {
 		if names[b.name] {
 			t.Errorf("two are called %q", b.name)
 		}
 		names[b.name] = true
-		if _, err := b.sick(".."); err != nil {
+		if _, _, _, err := b.change(".."); err != nil {
 			t.Errorf("%s: %v", b.name, err)
 		}
 	}
 }
 
-// sick is the text of the bug's file with the bug in it.
-func (b planted) sick(internal string) (string, error) {
-	text, err := os.ReadFile(filepath.Join(internal, b.file))
+func allPlanted() []planted {
+	all := slices.Concat(plantedBugs, plantedHostile)
+	for _, b := range plantedElsewhere {
+		all = append(all, b.planted)
+	}
+	return all
+}
+
+// change is the text of the bug's file, what it is with the bug in it, and where they begin
+// to differ.
+func (b planted) change(internal string) (was, sick string, at int, err error) {
+	text, err := os.ReadFile(filepath.Join(internal, filepath.FromSlash(b.file)))
 	if err != nil {
-		return "", err
+		return "", "", 0, err
 	}
-	if n := strings.Count(string(text), b.old); n != 1 {
-		return "", fmt.Errorf("%s has the line %d times: plant the bug anew", b.file, n)
+	was = string(text)
+	if n := strings.Count(was, b.old); n != 1 {
+		return "", "", 0, fmt.Errorf("%s has the line %d times: plant the bug anew", b.file, n)
 	}
-	return strings.Replace(string(text), b.old, b.new, 1), nil
+	sick = strings.Replace(was, b.old, b.new, 1)
+	for at < len(was) && at < len(sick) && was[at] == sick[at] {
+		at++
+	}
+	return was, sick, at, nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,9 +18,9 @@ import (
 	"time"
 )
 
-// Would the simulation find a bug? Each of plantedBugs is planted, by itself, into a copy of
-// a file that only the compiler sees, and the simulation must turn red within plantedSeeds
-// seeds. Each of plantedElsewhere must turn the test red that it names.
+// Would the simulation find a bug? Each of plantedBugs is planted into copies of
+// files that only the compiler sees. With one of them alive, the simulation must turn red
+// within plantedSeeds seeds. Each of plantedElsewhere must turn the test red that it names.
 const plantedSeeds = 10_000
 
 var (
@@ -28,20 +29,19 @@ var (
 )
 
 func TestPlantedBugsAreFound(t *testing.T) {
-	var seeds []int
+	built, seeds := newRooms(t), []int(nil)
+	built.room(t, "reconcile")
 	for i, bug := range slices.Concat(plantedBugs, plantedHostile) {
 		if !wanted(bug) {
 			continue
 		}
 		t.Run(bug.name, func(t *testing.T) {
 			begun := time.Now()
-			sim := bug.build(t, "reconcile")
-			built := time.Since(begun)
-			n, law := hunt(t, sim, i >= len(plantedBugs))
+			n, law := built.hunt(t, bug, i >= len(plantedBugs))
 			if n == 0 {
-				t.Fatalf("not found within %d seeds (built in %s, played in %s)", *plantedMost, built.Round(time.Second), (time.Since(begun) - built).Round(time.Second))
+				t.Fatalf("not found within %d seeds (%s)", *plantedMost, time.Since(begun).Round(time.Second))
 			}
-			t.Logf("found by seed %d: %s (built in %s, played in %s)", n, law, built.Round(time.Second), (time.Since(begun) - built).Round(time.Second))
+			t.Logf("found by seed %d: %s (%s)", n, law, time.Since(begun).Round(time.Second))
 			seeds = append(seeds, n)
 		})
 	}
@@ -52,14 +52,13 @@ func TestPlantedBugsAreFound(t *testing.T) {
 
 // What the simulation does not come to, a test of its own room does.
 func TestPlantedBugsAreFoundElsewhere(t *testing.T) {
+	built := newRooms(t)
 	for _, bug := range plantedElsewhere {
 		if !wanted(bug.planted) {
 			continue
 		}
 		t.Run(bug.name, func(t *testing.T) {
-			test := exec.Command(bug.build(t, bug.room), "-test.run", "^"+bug.by+"$", "-test.timeout", "10m", "-test.v")
-			test.Dir = filepath.Join("..", bug.room)
-			out, err := test.CombinedOutput()
+			out, err := built.command(t, bug.planted, bug.room, "-test.run", "^"+bug.by+"$", "-test.timeout", "10m", "-test.v").CombinedOutput()
 			if err == nil {
 				t.Fatalf("%s in %s does not find it:\n%s", bug.by, bug.room, out)
 			}
@@ -76,45 +75,74 @@ func wanted(b planted) bool {
 	return slices.ContainsFunc(strings.Split(*plantedOnly, "|"), func(part string) bool { return strings.Contains(b.name, part) })
 }
 
-// build builds the tests of a room with the bug in it.
-func (b planted) build(t *testing.T, room string) string {
+// rooms are the test programs that were built so far: each has every bug in it, and the
+// environment says which one is alive.
+type rooms struct {
+	dir, overlay string
+	built        map[string]string
+}
+
+const plantedEnv = "PLANTED_BUG"
+
+func newRooms(t *testing.T) *rooms {
 	t.Helper()
 	internal, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := b.sick(internal)
+	r := &rooms{dir: t.TempDir(), built: map[string]string{}}
+	files, err := sickFiles(internal, allPlanted())
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	sick := filepath.Join(dir, "planted.go")
-	if err := os.WriteFile(sick, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	replace := map[string]string{}
+	for n, path := range slices.Sorted(maps.Keys(files)) {
+		replace[path] = filepath.Join(r.dir, fmt.Sprintf("sick%d.go", n))
+		if err := os.WriteFile(replace[path], []byte(files[path]), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(internal, b.file): sick}})
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(list, overlay, 0o600); err != nil {
+	r.overlay = filepath.Join(r.dir, "overlay.json")
+	if err := os.WriteFile(r.overlay, overlay, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	test := filepath.Join(dir, "sick.test")
-	if out, err := exec.Command("go", "test", "-c", "-vet=off", "-trimpath", "-ldflags=-s -w", "-overlay", list, "-o", test, "../"+room).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	return r
+}
+
+// room is the test program of a room.
+func (r *rooms) room(t *testing.T, name string) string {
+	t.Helper()
+	if r.built[name] == "" {
+		begun, test := time.Now(), filepath.Join(r.dir, filepath.Base(name)+".test")
+		if out, err := exec.Command("go", "test", "-c", "-vet=off", "-trimpath", "-ldflags=-s -w", "-overlay", r.overlay, "-o", test, "../"+name).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		t.Logf("the tests of %s were built in %s", name, time.Since(begun).Round(time.Second))
+		r.built[name] = test
 	}
-	return test
+	return r.built[name]
+}
+
+// command runs tests of a room with a bug in it.
+func (r *rooms) command(t *testing.T, bug planted, room string, args ...string) *exec.Cmd {
+	t.Helper()
+	c := exec.Command(r.room(t, room), args...)
+	c.Dir, c.Env = filepath.Join("..", room), append(os.Environ(), plantedEnv+"="+bug.name)
+	return c
 }
 
 var redSeed = regexp.MustCompile(`(?m)seed (\d+): (.*)$`)
 
 // hunt plays the simulation with a bug in it, and says which seed finds it; 0: none. A seed
 // that is red without the bug, too, proves nothing.
-func hunt(t *testing.T, sim string, hostile bool) (int, string) {
+func (r *rooms) hunt(t *testing.T, bug planted, hostile bool) (int, string) {
 	t.Helper()
 	for first := 1; first <= *plantedMost; {
-		out, err := exec.Command(sim, "-test.run", "^TestSim$", "-test.timeout", "2h", "-sim.seed", strconv.Itoa(first), "-sim.seeds", strconv.Itoa(*plantedMost-first+1),
+		out, err := r.command(t, bug, "reconcile", "-test.run", "^TestSim$", "-test.timeout", "2h", "-sim.seed", strconv.Itoa(first), "-sim.seeds", strconv.Itoa(*plantedMost-first+1),
 			"-sim.failures", "1", "-sim.shrink=false", fmt.Sprintf("-sim.hostile=%v", hostile)).CombinedOutput()
 		if err == nil {
 			return 0, ""
