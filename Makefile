@@ -90,14 +90,16 @@ KILLS   ?= 2000
 EACH    ?= 5
 IMAGES  ?= 10000
 RUNS    ?= 400
+ONLY    ?=
+PLANTED ?= 10000
 # How long each fuzz target searches. What it finds is put into its testdata/fuzz.
 FUZZTIME ?= 1m
 
 sim: ## random runs of the engine against its laws: SEEDS=n, SEED=first, FOR=at least so long, HOSTILE=yes
 	$(GO) test ./internal/reconcile -run '^TestSim$$' -v -count=1 -timeout 24h -sim.seeds=$(SEEDS) -sim.seed=$(SEED) -sim.for=$(FOR) $(if $(HOSTILE),-sim.hostile)
 
-planted: ## plant bugs, each by itself, and let the simulation find them
-	$(GO) test -tags planted ./internal/reconcile -run '^TestPlantedBugsAreFound$$' -v -count=1 -timeout 24h
+planted: ## plant bugs, each by itself, and let the simulation find them; ONLY='a name|another' plants some
+	$(GO) test -tags planted ./internal/reconcile -run '^TestPlantedBugsAreFound' -v -count=1 -timeout 24h -planted.only='$(ONLY)' -planted.seeds=$(PLANTED)
 
 fleet: ## COMMITS= random commits on CLIENTS= clients: nobody else is written
 	$(GO) test ./internal/reconcile -run '^TestP4Untouched' -v -count=1 -timeout 24h -fleet.commits=$(COMMITS) -fleet.clients=$(CLIENTS)

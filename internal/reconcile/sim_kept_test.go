@@ -10,8 +10,8 @@ import (
 	"github.com/compassdigital/reconciler/internal/store"
 )
 
-// keptAsSaid: data that is kept has a date, and that is as far away as was said; what a client
-// at rest uses is not kept for it, but its own (I4: "retained for 30 days", "a revert brings it
+// keptAsSaid: the date until which data is kept, if it has one, is as far away as was said; what
+// a client at rest uses is not kept for it, but its own (I4: "retained for 30 days", "a revert brings it
 // back"). A date that is wrong would be seen by a purge only, a month later.
 func (s *story) keptAsSaid() {
 	if s.movers {
@@ -21,7 +21,7 @@ func (s *story) keptAsSaid() {
 		if r.Ref.Kind != state.KindDatabase || !r.Real() || r.Adopted || r.Found || !r.Retained() {
 			continue
 		}
-		if r.PurgeAfter.Before(r.RetainedAt.Add(retention - longestPass)) { // it counts from when its pass was planned
+		if !r.PurgeAfter.IsZero() && r.PurgeAfter.Before(r.RetainedAt.Add(retention-longestPass)) { // it counts from when its pass was planned
 			s.Fatalf("I4: %s was taken away %s and is kept until %s", r.Ref, r.RetainedAt.Format("02 15:04"), r.PurgeAfter.Format("2006-01-02 15:04"))
 		}
 		c := s.client(r.Ref.Client)
