@@ -11,7 +11,7 @@ GOVULNCHECK   = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION ?= $(shell git describe --tags --always --dirty)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test sim planted fleet crash power fuzz race vet fmt lint vuln check generate bench dist clean
+.PHONY: help build test sim planted planted-few fleet crash power fuzz race vet fmt lint vuln check generate bench dist clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -100,6 +100,9 @@ sim: ## random runs of the engine against its laws: SEEDS=n, SEED=first, FOR=at 
 
 planted: ## plant bugs, each by itself, and let the simulation find them; ONLY='a name|another' plants some
 	$(GO) test -tags planted ./internal/reconcile -run '^TestPlantedBugsAreFound' -v -count=1 -timeout 24h -planted.only='$(ONLY)' -planted.seeds=$(PLANTED)
+
+planted-few: ## plant three that are found at once
+	$(MAKE) planted PLANTED=50 ONLY='the outcome is lost|an empty tree is accepted|a held removal is carried out'
 
 fleet: ## COMMITS= random commits on CLIENTS= clients: nobody else is written
 	$(GO) test ./internal/reconcile -run '^TestP4Untouched' -v -count=1 -timeout 24h -fleet.commits=$(COMMITS) -fleet.clients=$(CLIENTS)

@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -103,6 +104,18 @@ var plantedBugs = []planted{
 	{"a database's password is recorded in plain text", "apply/resolve.go", "		outs[out.Name] = state.SecretValue(ref)", "		outs[out.Name] = state.SecretValue(ref)\n		outs[out.Name+\"Text\"] = state.Lit(out.Secret.Reveal())"},
 }
 
+// foundBefore are seeds that found bugs for which many have to be played. They are tried
+// first, and prove as much as the first one that finds a bug; whoever changes what a run draws
+// makes other runs of them.
+var foundBefore = map[string]int{
+	"one look decides that a create of a unique name did not happen": 461,
+	"no look before a create":                       1902,
+	"what was found is recorded as made":            903,
+	"what was adopted is forgotten to be":           308,
+	"the guard does not count names":                406,
+	"records by hand take the place of ours unseen": 548,
+}
+
 // plantedHostile are found by the runs of hostile histories.
 var plantedHostile = []planted{}
 
@@ -115,18 +128,23 @@ var plantedElsewhere = []elsewhere{
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.
 func TestPlantedBugsFit(t *testing.T) {
-	names := map[string]bool{}
+	names, seeds := map[string]bool{}, maps.Clone(foundBefore)
 	for _, b := range allPlanted() {
 		if names[b.name] {
 			t.Errorf("two are called %q", b.name)
 		}
 		names[b.name] = true
+		delete(seeds, b.name)
 		if _, _, _, err := b.change(".."); err != nil {
 			t.Errorf("%s: %v", b.name, err)
 		}
 	}
+	if len(seeds) > 0 {
+		t.Errorf("seeds of no bug: %v", seeds)
+	}
 }
 
+// allPlanted are the bugs of all lists.
 func allPlanted() []planted {
 	all := slices.Concat(plantedBugs, plantedHostile)
 	for _, b := range plantedElsewhere {
