@@ -35,7 +35,6 @@ var plantedBugs = []planted{
 	{"an uncertain delete is taken for done", "journal/settle.go", "		return Decision{Kind: NotDone}\n	case OpMark:", "		return Decision{Kind: Done, Object: -1}\n	case OpMark:"},
 	{"an uncertain update is taken for done", "journal/settle.go", "		if len(seen) > 0 && seen[0].Equal {", "		if len(seen) > 0 {"},
 	{"what a failed update changed is not put back", "apply/write.go", "		if err := noteUndo(tx, s); err != nil {", "		if err := error(nil); err != nil {"},
-	{"a failed removal of what was replaced rolls back", "reconcile/end.go", "		if onlyLeft(m, result) {", "		if m == nil {"},
 	{"open intents are not looked into", "reconcile/pass.go", "		if len(open) == 0 {", "		if len(open) >= 0 {"},
 	{"a failed delete is taken for done", "apply/write.go", "	if err != nil && provider.KindOf(err) != provider.NotFound {", "	if err != nil && provider.KindOf(err) == provider.Uncertain {"},
 	// What is whose.
@@ -87,7 +86,6 @@ var plantedBugs = []planted{
 	{"a push over what was not shown lets it run", "accept/review.go", "	case out == nil && (before == nil || !before.Partial):", "	case out == nil && w.in.Head != \"\":"},
 	{"an inherited change is not the pull request's that brought it", "accept/review.go", "	if k.inherited || k.eff.TemplateBlob != was.TemplateBlob || w.now.platform != was.PlatformBlob {", "	if k.inherited && w.in.Head == \"\" {"},
 	{"what was shown binds when its wish is done", "reconcile/end.go", "			c.Review = nil // what it showed is done; other causes than its commit are not its matter", "			c.Review = m.client.Review"},
-	{"a second wish of the same head is taken for the first", "accept/write.go", "b != nil && w.base.Seq == b.Seq {", "b != nil && w.base.Seq < b.Seq {"},
 	{"which head brought a pull request is written by itself", "reconcile/poll.go", "		if !r.Held {\n			if err := acceptedBy(tx, head, in.Reviews); err != nil {\n				return err\n			}\n		}\n		return forgetVerdicts(tx)\n	})\n	if err != nil {\n		return err\n	}\n",
 		"		return forgetVerdicts(tx)\n	})\n	if err != nil {\n		return err\n	}\n	if !r.Held {\n		if err := e.Store.Update(func(tx store.Tx) error { return acceptedBy(tx, head, in.Reviews) }); err != nil {\n			return err\n		}\n	}\n"},
 	{"a plan is a write", "reconcile/proposal.go", "	if err := e.Store.View(func(tx store.Tx) error { return e.onRecordNow(tx, &in) }); err != nil {", "	if err := e.Store.Update(func(tx store.Tx) error { return e.onRecordNow(tx, &in) }); err != nil {"},
@@ -124,6 +122,8 @@ var plantedElsewhere = []elsewhere{
 	{planted{"what a held removal takes away is not judged", "accept/head.go", "for more := p.judge(s, losses, held); len(more) > 0; more = p.judge(s, losses, held) {", "for more := p.judge(s, losses, held); len(more) > 0; more = nil {"}, "accept", "TestRuleGuardJudgesWhatAHoldTakesAway"},
 	{planted{"what was shown is forgotten when the next head is judged", "accept/review.go", "		out.Pulls, out.Shown = append(slices.Clone(before.Pulls), out.Pulls...), append(slices.Clone(before.Shown), out.Shown...)", ""}, "accept", "TestP12RuleReviewOfAWish"},
 	{planted{"a review that is done comes back with the next head", "reconcile/fates.go", "	now.Wakes = awake + judged.Wakes - before.Wakes //", "	now.Wakes, now.Review = awake+judged.Wakes-before.Wakes, judged.Review //"}, "reconcile", "TestP12ReviewThatIsDoneWhileAHeadIsJudged"},
+	{planted{"a failed removal of what was replaced rolls back", "reconcile/end.go", "		if onlyLeft(m, result) {", "		if m == nil {"}, "reconcile", "TestLeftOverIsNotRolledBack"},
+	{planted{"a second wish of the same head is taken for the first", "accept/write.go", "b != nil && w.base.Seq == b.Seq {", "b != nil && w.base.Seq < b.Seq {"}, "reconcile", "TestP7ASecondWishOfOneHeadIsANewerOne"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

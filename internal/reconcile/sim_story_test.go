@@ -93,13 +93,12 @@ type story struct {
 	moving    map[state.ClientID]bool // whose database somebody let move
 	mailed    bool                    // clients are welcomed by mail
 	names     map[state.ClientID]string
-	unmade    map[string]bool           // losses by name: whether nothing of the client was made then
-	still     map[state.ClientID]bool   // who is paused in the pass that runs
-	overtaken map[state.ClientID]bool   // who got a newer wish while its pass runs
-	opened    atomic.Int64              // transactions of the engine that may write
-	proofs    map[state.ClientID]*proof // what the steps of the passes that run came to
-	gone      map[state.Ref]bool        // steps of the passes that run, by what they are about, that began when their client was removed
-	meddled   map[state.ClientID]bool   // of whom a person changed something at a vendor
+	unmade    map[string]bool         // losses by name: whether nothing of the client was made then
+	still     map[state.ClientID]bool // who is paused in the pass that runs
+	overtaken map[state.ClientID]bool // who got a newer wish while its pass runs
+	opened    atomic.Int64            // transactions of the engine that may write
+	gone      map[state.Ref]bool      // steps of the passes that run, by what they are about, that began when their client was removed
+	meddled   map[state.ClientID]bool // of whom a person changed something at a vendor
 	pulls     proposals
 	died      bool                    // and what is looked at now is what it left
 	besides   bool                    // something else happens beside passes
@@ -294,7 +293,6 @@ func (s *story) start(t *testing.T) {
 					s.shownBefore(ev.Step)
 					s.turns.yield("step " + ev.Step.Key())
 				}
-				s.stepped(ev)
 				e.Progress(ev)
 			}
 			e.Runner.Conceal = known.Add
@@ -1131,7 +1129,6 @@ func (s *story) passOne(id state.ClientID) { s.passAll([]state.ClientID{id}, nil
 // something else happens.
 func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 	s.froze, s.still, s.overtaken, s.gone = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[state.Ref]bool{}
-	s.proofs = nil
 	defer func() { s.froze, s.still, s.overtaken = nil, nil, map[state.ClientID]bool{} }()
 	for _, id := range ids {
 		for _, other := range s.engine.Group(id) {
@@ -1170,7 +1167,6 @@ func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 	}
 	if len(s.overtaken) == 0 && meanwhile == nil && !s.chaos.gone() {
 		s.stillOld(ids)
-		s.newStays(ids)
 	}
 	for i, id := range ids {
 		s.passed(id, ends[i].d, ends[i].err)
