@@ -94,8 +94,6 @@ var plantedBugs = []planted{
 	{"what was not shown runs", "plan/gate.go", "g.Reviewed[s.Ref.Client] != nil && !reviewed", "g.Reviewed == nil && !reviewed"},
 	{"a name that is led to a new site shows any release", "plan/calculate.go", " || b.leadsOver(s) {", " {"},
 	{"a removal counts as shown where its file was to change", "reconcile/reviews.go", "planned && changed && got == blob", "planned && changed && (got == blob || blob != \"\")"},
-	{"a conflict is planned again and again", "review/plan.go", "p.Taken, p.Moving, p.Static, p.New = nil, nil, nil, nil, \"\", false, true, 0", "p.Taken, p.Static, p.New = nil, nil, nil, nil, \"\", true, 0"},
-	{"what conflicts counts as planned", "review/plan.go", "p.Taken, p.Moving, p.Static, p.New = nil, nil, nil, nil, \"\", false, true, 0", "p.Taken, p.Moving, p.Static, p.New = nil, nil, nil, nil, \"\", false, false, 0"},
 	{"what a merge made by itself counts as planned", "accept/guard.go", "			touched = c.Own\n", "			touched = nil\n"},
 	{"what becomes valid later is not the pull request's that brought it", "accept/review.go", "		if q.Path == path && q.Blob == blob && q.Review != nil {", "		if q.Path == \"\" {"},
 	{"a head that was overtaken is pending for ever", "review/sync.go", "			if ok && now.Head != p.Head && now.Head != now.Planned && !headed(now, latest, false) {", "			if now.Head == \"\" {"},
@@ -124,6 +122,8 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a review that is done comes back with the next head", "reconcile/fates.go", "	now.Wakes = awake + judged.Wakes - before.Wakes //", "	now.Wakes, now.Review = awake+judged.Wakes-before.Wakes, judged.Review //"}, "reconcile", "TestP12ReviewThatIsDoneWhileAHeadIsJudged"},
 	{planted{"a failed removal of what was replaced rolls back", "reconcile/end.go", "		if onlyLeft(m, result) {", "		if m == nil {"}, "reconcile", "TestLeftOverIsNotRolledBack"},
 	{planted{"a second wish of the same head is taken for the first", "accept/write.go", "b != nil && w.base.Seq == b.Seq {", "b != nil && w.base.Seq < b.Seq {"}, "reconcile", "TestP7ASecondWishOfOneHeadIsANewerOne"},
+	{planted{"a conflict is planned again and again", "review/plan.go", "p.Taken, p.Moving, p.Static, p.New = nil, nil, nil, nil, \"\", false, true, 0", "p.Taken, p.Static, p.New = nil, nil, nil, nil, \"\", true, 0"}, "review", "TestConflictsAreNotPlannedAgain"},
+	{planted{"what conflicts counts as planned", "review/plan.go", "p.Taken, p.Moving, p.Static, p.New = nil, nil, nil, nil, \"\", false, true, 0", "p.Taken, p.Moving, p.Static, p.New = nil, nil, nil, nil, \"\", false, false, 0"}, "review", "TestConflictsAreNotPlannedAgain"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.
