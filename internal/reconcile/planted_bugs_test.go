@@ -112,9 +112,6 @@ var foundBefore = map[string]int{
 	"records by hand take the place of ours unseen": 548,
 }
 
-// plantedHostile are found by the runs of hostile histories.
-var plantedHostile = []planted{}
-
 // plantedElsewhere are found by a test of their own.
 var plantedElsewhere = []elsewhere{
 	{planted{"what a held removal takes away is not judged", "accept/head.go", "for more := p.judge(s, losses, held); len(more) > 0; more = p.judge(s, losses, held) {", "for more := p.judge(s, losses, held); len(more) > 0; more = nil {"}, "accept", "TestRuleGuardJudgesWhatAHoldTakesAway"},
@@ -146,7 +143,7 @@ func TestPlantedBugsFit(t *testing.T) {
 
 // allPlanted are the bugs of all lists.
 func allPlanted() []planted {
-	all := slices.Concat(plantedBugs, plantedHostile)
+	all := slices.Clone(plantedBugs)
 	for _, b := range plantedElsewhere {
 		all = append(all, b.planted)
 	}
