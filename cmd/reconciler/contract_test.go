@@ -90,6 +90,8 @@ func readDescription(t testing.TB, vendor string) *contract.Contract {
 	case "vercel":
 		about = contract.Description{Vendor: "Vercel", File: "vercel/openapi.json", Loose: true, Relax: alternatives,
 			Uncut: []contract.Operation{{Method: "POST", Path: "/v9/projects/{p}/link"}, {Method: "DELETE", Path: "/v9/projects/{p}/link"}, {Method: "POST", Path: "/v1/projects/{p}/domains/{d}/move"}}}
+	case "payload":
+		return contract.Payload(t)
 	case "github":
 		return githubtest.Validator(t)
 	default:

@@ -317,6 +317,9 @@ func (c *Contract) strange(what string, o *openapi3.Operation, r *http.Request, 
 	if media == nil || media.Schema == nil || len(media.Schema.Value.Properties) == 0 || json.Unmarshal(sent, &fields) != nil {
 		return
 	}
+	if more := media.Schema.Value.AdditionalProperties.Has; more != nil && *more {
+		return // it says that there may be others
+	}
 	for name := range fields {
 		if media.Schema.Value.Properties[name] == nil {
 			c.tb.Errorf("%s: there is no field %q", what, name)
