@@ -11,8 +11,9 @@
 // Description.Uncut names; how many exchanges were judged stands in the test's log and can be
 // asked (Judged), so that a test can insist that some were (Some).
 //
-// It refuses to need the description: where it is not beside the project (shared/specs),
-// exchanges pass, and the test's log says so once.
+// It refuses to need the description: where it is not there (RECONCILER_SPECS, or shared/specs
+// beside the project), exchanges pass, and the test's log says so. Payload publishes none: what
+// is known of it is written by hand and always there.
 //
 // # Design
 //
