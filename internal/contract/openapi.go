@@ -254,8 +254,8 @@ func (c *Contract) judge(r *http.Request, sent []byte, status int, header http.H
 	case c.isUncut(r.Method, r.URL.EscapedPath()):
 		c.uncut.Add(1)
 		return
-	case status == http.StatusNotFound:
-		return // a path that nobody has
+	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
+		return // a path, or a method of one, that nobody has
 	default:
 		c.tb.Errorf("%s: %s's description has no such operation", what, c.about.Vendor)
 		return
