@@ -57,6 +57,7 @@ type world struct {
 	clock  *clock
 	faults *simulator.Faults
 	vendor *simulated.Resend
+	server *httptest.Server
 	url    string
 	judge  *contract.Contract
 	broken bool     // what it answers is not held against the description
@@ -103,9 +104,9 @@ func begin(t testing.TB, o simulated.Options, judge *contract.Contract) *world {
 	if judge == nil {
 		w.judge, w.broken = describe(t), true
 	}
-	server := httptest.NewServer(w.judged(w.vendor))
-	t.Cleanup(server.Close)
-	w.url = server.URL
+	w.server = httptest.NewServer(w.judged(w.vendor))
+	t.Cleanup(w.server.Close)
+	w.url = w.server.URL
 	return w
 }
 
