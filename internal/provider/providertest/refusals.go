@@ -1,10 +1,8 @@
 package providertest
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"slices"
@@ -44,27 +42,6 @@ func (a *Answers) Tap(h http.Handler) http.Handler {
 		h.ServeHTTP(&tapped{ResponseWriter: w, of: a, status: http.StatusOK}, r)
 	})
 }
-
-// Through puts it between a client and a handler in the same process.
-func (a *Answers) Through(base http.RoundTripper) http.RoundTripper {
-	return roundTrip(func(r *http.Request) (*http.Response, error) {
-		res, err := base.RoundTrip(r)
-		if err != nil {
-			return nil, err
-		}
-		body, err := io.ReadAll(res.Body)
-		if err != nil {
-			return nil, err
-		}
-		res.Body = io.NopCloser(bytes.NewReader(body))
-		a.note(res.StatusCode, body)
-		return res, nil
-	})
-}
-
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func (a *Answers) note(status int, body []byte) {
 	code := a.code(body)
