@@ -372,6 +372,15 @@ func TestWhyTellsDrift(t *testing.T) {
 	if strings.Contains(got, "\x1b") {
 		t.Error("a provider's words move the cursor")
 	}
+	main := state.Ref{Client: "c", Kind: state.KindDatabase, Name: "main"}
+	c.Resources = []state.Resource{{Ref: main, Provider: "postgres", ID: "shop.1"}, {Ref: main, Provider: "postgres", ID: "shop.0"}}
+	if why := c.Why(Options{}); strings.Contains(why, "about") || c.Size.Line() != "" {
+		t.Errorf("a size that nobody was told:\n%s", why)
+	}
+	c.Size = Size{Provider: "postgres", ID: "shop.1", Bytes: 12<<30 + 400<<20, Seen: "12m ago"}
+	if why := c.Why(Options{}); strings.Count(why, "about 12.3 GB, seen 12m ago") != 1 || c.Size.Line() != "its database at postgres holds about 12.3 GB, seen 12m ago" {
+		t.Errorf("the size of one database: %q\n%s", c.Size.Line(), why)
+	}
 	if quiet := (Client{Name: "demoshop", Status: "active"}).Why(Options{}); strings.Contains(quiet, "ooked") {
 		t.Errorf("without a look:\n%s", quiet)
 	}

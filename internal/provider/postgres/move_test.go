@@ -197,4 +197,13 @@ func TestALesserAdministratorMoves(t *testing.T) {
 			t.Errorf("%d bytes of %s", found[0].Bytes, o.ID)
 		}
 	}
+	all, err := p.Owned(t.Context(), "0badcafe")
+	if err != nil || len(all) != 2 {
+		t.Fatal(all, err)
+	}
+	for _, o := range all {
+		if alone := observe(t, p, provider.Query{ID: o.ID}); o.Bytes < 1<<20 || o.Bytes != alone[0].Bytes {
+			t.Errorf("the list says that %s has %d bytes, it alone %d", o.ID, o.Bytes, alone[0].Bytes)
+		}
+	}
 }

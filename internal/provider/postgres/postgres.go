@@ -150,7 +150,7 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) (out []provide
 	return out, err
 }
 
-// Owned implements provider.Reader.
+// Owned implements provider.Reader. Sizes come with it, where the server tells them in time.
 func (p *Provider) Owned(ctx context.Context, installation string) (out []provider.Object, err error) {
 	const op = "observe"
 	if err := p.ready(ctx, op, state.KindDatabase); err != nil {
@@ -164,9 +164,15 @@ func (p *Provider) Owned(ctx context.Context, installation string) (out []provid
 		if err != nil {
 			return err
 		}
+		size, err := sizes(ctx, s, installation)
+		if err != nil {
+			return err
+		}
 		for _, e := range all {
 			if e.shown() {
-				out = append(out, p.object(e))
+				o := p.object(e)
+				o.Bytes = size[e.name]
+				out = append(out, o)
 			}
 		}
 		return nil
