@@ -128,6 +128,13 @@ func TestConsequences(t *testing.T) {
 	step := func(a plan.Action, r string, risk plan.Risk) Step {
 		return Step{Action: string(a), Ref: r, Risk: string(risk)}
 	}
+	gap := func(r string) Step {
+		return Step{Action: string(plan.Update), Ref: r, Risk: string(plan.RiskGap), Gap: "about a minute"}
+	}
+	table := pulled(Plan{Changes: []Change{{Client: "shop", Steps: []Step{gap("record/A x")}}}}).Markdown()
+	if strings.Count(table, "about a minute") != 2 || !strings.Contains(table, "| **about a minute**, see below |") {
+		t.Errorf("the table and the sentence say different things:\n%s", table)
+	}
 	for _, c := range []struct {
 		name  string
 		steps []Step
@@ -141,7 +148,9 @@ func TestConsequences(t *testing.T) {
 		{"found site", []Step{step(plan.Forget, "site/local", "")}, "Its site stays where it is: it was there before us."},
 		{"return", []Step{step(plan.Return, "database/main", ""), step(plan.Create, "site/local", "")}, "shop goes live now. Its database returns with its data."},
 		{"purge", []Step{step(plan.Purge, "database/main", plan.RiskData)}, "Its database is erased now. Nothing brings it back."},
-		{"gap", []Step{step(plan.Replace, "domain/x@y", plan.RiskGap)}, "There is a time without service; the step says how long."},
+		{"gap", []Step{step(plan.Replace, "domain/x@y", plan.RiskGap)}, "There is a time without service (nobody knows how long); the step says why."},
+		{"stated gap", []Step{gap("record/A x"), gap("record/A www.x")}, "There is a time without service (about a minute); the step says why."},
+		{"two gaps", []Step{gap("record/A x"), step(plan.Replace, "domain/x@y", plan.RiskGap)}, "There is a time without service (nobody knows how long); the step says why."},
 		{"data", []Step{step(plan.Update, "database/main", plan.RiskData)}, "Data may become unreachable or be erased."},
 	} {
 		var got []string
