@@ -303,7 +303,7 @@ func (e *Engine) tell(tx store.Tx, c state.Client, was state.Looked, now *state.
 	}
 	now.Told = told
 	word, text, detail := drift.Report(now.Rows, c.Name)
-	_, err := store.AddReport(tx, state.Report{Subject: "client/" + c.Name + "/drift", State: word, Text: report.Clip(text, report.MaxStatus), Detail: detail, URL: c.URL, At: at})
+	_, err := store.AddReport(tx, state.Report{Subject: "client/" + c.Name + "/drift", State: word, Text: report.ClipWords(text, report.MaxStatus), Detail: detail, URL: c.URL, At: at})
 	errs.add(err)
 	return errs.err
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -198,6 +199,55 @@ func TestStatus(t *testing.T) {
 	long := state.Verdict{Invalid: []state.FileProblem{{Path: strings.Repeat("ü", 10_000)}}}
 	if got := Status(long, nil); utf8.RuneCountInString(got) != MaxStatus {
 		t.Errorf("a long status has %d characters", utf8.RuneCountInString(got))
+	}
+}
+
+// A status that has no room for all ends with a whole word, and names whole clients: fewer of
+// them before one is cut.
+func TestStatusIsCutAtAWord(t *testing.T) {
+	name := func(id state.ClientID) string { return string(id) }
+	many := func(n int) state.Verdict {
+		v := state.Verdict{Clients: map[state.ClientID]string{}, Invalid: []state.FileProblem{{Path: "clients/kontoret-i-goteborg.yaml", Line: 12, Column: 3}}}
+		for i := range n {
+			v.Clients[state.ClientID(fmt.Sprintf("the-shop-of-a-very-long-name-number-%02d", i))] = []string{"failed", "held", "pending"}[i%3]
+		}
+		return v
+	}
+	for n, want := range map[int]string{
+		2:  "failed: the-shop-of-a-very-long-name-number-00; invalid: clients/kontoret-i-goteborg.yaml:12:3; 1 held",
+		12: "4 failed; invalid: clients/kontoret-i-goteborg.yaml:12:3; 4 held; 4 pending",
+	} {
+		v := many(n)
+		if n == 2 {
+			delete(v.Clients, "the-shop-of-a-very-long-name-number-01")
+			v.Clients["a"] = "held"
+			want = strings.Replace(want, "1 held", "held: a", 1)
+		}
+		if got := Status(v, name); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+	one := state.Verdict{Clients: map[state.ClientID]string{"a": "held", "b": "held", "c": "held", "d": "failed", "e": "failed"}}
+	long := func(id state.ClientID) string { return string(id) + strings.Repeat("-name", 6) }
+	if got := Status(one, long); got != "failed: "+long("d")+", "+long("e")+"; held: "+long("a")+" and 2 more" && got != "failed: "+long("d")+" and 1 more; held: "+long("a")+" and 2 more" {
+		t.Errorf("%q", got)
+	}
+	text := "the plan could not be made: cloudflare answered a question about the zone agency.example with something that nobody understands, twice, and gave no reason for it at all"
+	for n := 1; n < 200; n++ {
+		got := ClipWords(text, n)
+		whole, cut := strings.CutSuffix(got, "…")
+		if utf8.RuneCountInString(got) > n || cut == (got == text) || !strings.HasPrefix(text, whole) {
+			t.Fatalf("%d: %q", n, got)
+		}
+		if rest := text[len(whole):]; n > 40 && cut && !strings.ContainsAny(rest[:1], " ,:") {
+			t.Errorf("%d: %q ends within a word", n, got)
+		}
+	}
+	if got := ClipWords(strings.Repeat("ü", 300), 140); utf8.RuneCountInString(got) != 140 {
+		t.Errorf("a word that is too long: %q", got)
+	}
+	if got := statusLine(stateFailure, text).Text; !strings.HasSuffix(got, "nobody understands, twice, and…") {
+		t.Errorf("a status line: %q", got)
 	}
 }
 
