@@ -78,13 +78,10 @@ func (d Database) clear(ctx context.Context, s session, op string) error {
 	if err != nil {
 		return err
 	}
-	rows, err := s.read(ctx, `SELECT ((SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e'))
-+ (SELECT count(*) FROM pg_namespace WHERE nspname NOT IN ('information_schema', 'public') AND nspname !~ '^pg_') + (SELECT count(*) FROM pg_largeobject_metadata))::text`)
+	n, err := inIt(ctx, s)
 	if err != nil {
 		return err
 	}
-	n := string(rows[0][0])
 	if n != "0" && !frozen {
 		return d.fail(provider.Conflict, op, "the database that was to be filled is in use: "+n+" tables and the like are in it, and they are no copy of ours; nothing was changed", nil)
 	}
@@ -95,6 +92,17 @@ AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass A
 		return err
 	}
 	return d.empty(ctx)
+}
+
+// inIt is how many tables and the like are in a database.
+func inIt(ctx context.Context, s session) (string, error) {
+	rows, err := s.read(ctx, `SELECT ((SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e'))
++ (SELECT count(*) FROM pg_namespace WHERE nspname NOT IN ('information_schema', 'public') AND nspname !~ '^pg_') + (SELECT count(*) FROM pg_largeobject_metadata))::text`)
+	if err != nil {
+		return "", err
+	}
+	return string(rows[0][0]), nil
 }
 
 // empty takes all away that is the owner's, as the owner. What belongs to a superuser the
