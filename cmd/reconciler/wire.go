@@ -486,9 +486,9 @@ func (p *program) schedules(c Config) []daemon.Schedule {
 			for _, g := range gone {
 				p.log.Info("purged", "what", g)
 			}
-			n, e := p.engine.PruneSecrets(ctx)
-			if n > 0 {
-				p.log.Info("outdated versions of secrets are forgotten", "versions", n)
+			n, e := p.engine.Prune(ctx)
+			if n != (reconcile.Pruned{}) {
+				p.log.Info("what is outdated is forgotten", "secrets", n.Secrets, "runs", n.Runs, "entries", n.Entries, "approvals", n.Approvals)
 			}
 			return errors.Join(err, e)
 		}},
