@@ -523,7 +523,7 @@ func (p *program) watchDrift(ctx context.Context) error {
 
 // control carries out what commands ask for. running says that our daemon is at work.
 func (p *program) control(running bool) *daemon.Control {
-	c := &daemon.Control{Engine: p.engine, Log: p.log, Fingerprint: p.keys.Fingerprint, Backup: p.store.BackupTo, Existing: p.existing, Tree: p.engine.Repo.Tree}
+	c := &daemon.Control{Engine: p.engine, Log: p.log, Fingerprint: p.keys.Fingerprint, Backup: p.store.BackupTo, Existing: p.existing, Propose: p.proposeDrift, Tree: p.engine.Repo.Tree}
 	if running {
 		c.Daemon = p.daemon
 	}
