@@ -28,6 +28,12 @@ func (d Database) Content(ctx context.Context) (out provider.Content, err error)
 		if v := s.version(); v < oldest {
 			return d.fail(provider.Unsupported, "compare", fmt.Sprintf("the server is PostgreSQL %d; this takes %d or newer", v, oldest), nil)
 		}
+		// What is read is the client's: a table of the list may be a view by the time that it is
+		// its turn, and would run the client's functions as the keeper. pg_dump does the same
+		// (CVE-2024-7348); a server without the latest corrections does not know the setting.
+		if _, err := s.read(ctx, "SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'"); err != nil {
+			return err
+		}
 		if err := s.do(ctx, fmt.Sprintf("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = %d", readTime.Milliseconds())); err != nil {
 			return err
 		}

@@ -42,7 +42,9 @@
 //
 // A dump is loaded by pg_restore itself, never as a script by psql: the names in it are the
 // client's, and psql has commands that run programs (CVE-2025-8714). It is loaded as the owner:
-// whatever a dump says, it can do nothing that its client could not.
+// whatever a dump says, it can do nothing that its client could not. Nor can what is compared,
+// which the keeper reads, perhaps a superuser: it reads tables and sequences only, so that one
+// whose client makes a view of it in that moment is an error and no function of the client's.
 //
 // Privileges and owners are left out, as the roles they name are another server's; so are
 // publications, subscriptions and what says where files lie.
