@@ -11,7 +11,7 @@
 //	Thaw     the reverse: the settings go, and the sessions that had them end
 //	Content  every table's rows: their number, and a sum of their texts' MD5; every
 //	         sequence's state; the number of large objects: at one moment (repeatable read)
-//	Dump     pg_dump's archive
+//	Dump     pg_dump's archive, complete or an error, over nothing
 //	Load     pg_restore in one transaction, as the owner
 //
 // # Promises

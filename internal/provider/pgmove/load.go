@@ -24,12 +24,6 @@ const (
 	stopTime = 5 * time.Second
 )
 
-// Dump writes an archive of pg_dump's to path, over whatever is there.
-func (d Database) Dump(ctx context.Context, path string) error {
-	_, err := d.run(ctx, "dump", "pg_dump", d.Dumper, d.Keeper, maxLog, "--no-password", "--format=custom", "--file="+path)
-	return err
-}
-
 // Load is provider.Mover's.
 func (d Database) Load(ctx context.Context, path string) error {
 	const op = "load"
@@ -149,8 +143,8 @@ func (d Database) run(ctx context.Context, op, word, program string, as *pgconn.
 	}
 	kind := provider.Invalid
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() < 0 {
-		kind = provider.Transient // it was killed, or never ran
+	if !errors.As(err, &exit) || exit.ExitCode() < 0 || word == "pg_dump" {
+		kind = provider.Transient // it was killed, or never ran; what is wrong with a dump is never the wish
 	}
 	return "", d.fail(kind, op, word+" failed: "+provider.Line(text, maxTold), err)
 }
