@@ -73,7 +73,7 @@ func (d Database) content(ctx context.Context, s session) (out provider.Content,
 			}
 			p.Sum = strings.Join(v, " ")
 		} else {
-			v, err := one("SELECT count(*)::text, coalesce(sum(('x' || left(md5(textin(record_out(t))), 16))::bit(64)::bigint::numeric), 0)::text FROM ONLY " + name + " t")
+			v, err := one("SELECT count(*)::text, coalesce(sum(('x' || left(md5(convert_to(textin(record_out(ROW(t.*))), 'UTF8')), 16))::bit(64)::bigint::numeric), 0)::text FROM ONLY " + name + " t")
 			if err != nil {
 				return out, err
 			}
@@ -84,15 +84,24 @@ func (d Database) content(ctx context.Context, s session) (out provider.Content,
 		}
 		out.Parts = append(out.Parts, p)
 	}
-	v, err := one("SELECT (SELECT count(*) FROM pg_largeobject_metadata)::text, pg_database_size(current_database())::text")
+	if rows, err = s.read(ctx, shape); err != nil {
+		return out, err
+	}
+	for _, r := range rows {
+		out.Parts = append(out.Parts, provider.Part{Name: string(r[0]), Sum: string(r[1])})
+	}
+	v, err := one(pictures)
 	if err != nil {
 		return out, err
 	}
-	if out.Bytes, err = strconv.ParseInt(v[1], 10, 64); err != nil {
+	if v[0] != "0" {
+		out.Parts = append(out.Parts, provider.Part{Name: "large objects", Sum: v[0] + " " + v[1]})
+	}
+	if v, err = one("SELECT pg_database_size(current_database())::text"); err != nil {
 		return out, err
 	}
-	if v[0] != "0" {
-		out.Parts = append(out.Parts, provider.Part{Name: "large objects", Sum: v[0]})
+	if out.Bytes, err = strconv.ParseInt(v[0], 10, 64); err != nil {
+		return out, err
 	}
 	slices.SortFunc(out.Parts, func(a, b provider.Part) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -37,7 +38,7 @@ func (d Database) Load(ctx context.Context, path string) error {
 	}
 	var kept []string
 	for _, line := range strings.Split(said, "\n") {
-		if !strings.Contains(line, " COMMENT - EXTENSION ") {
+		if !extensionComment.MatchString(line) {
 			kept = append(kept, line)
 		}
 	}
@@ -52,6 +53,10 @@ func (d Database) Load(ctx context.Context, path string) error {
 	}
 	return err
 }
+
+// extensionComment is a line of an archive's list: ID; OIDs, what it is. A name that a client
+// chose stands behind that.
+var extensionComment = regexp.MustCompile(`^\d+; \d+ \d+ COMMENT - EXTENSION `)
 
 // clear freezes a database and takes away what an earlier copy left in it.
 func (d Database) clear(ctx context.Context, s session, op string) error {
