@@ -3,10 +3,11 @@ package pgmove
 // shape is what a database has beside rows: of each sort of things a sum of what they are called
 // and how they are made, in words that versions of the server agree on. What belongs to an
 // extension comes with it, and what the server makes by itself beside something comes with
-// that. Definitions as the server prints them are left out: versions print them differently.
+// that; a server may have more extensions in every database than the other has (one that is
+// lacking fails the load). Definitions as the server prints them are left out: versions print them differently.
 const shape = `
-WITH n AS (SELECT oid, nspname::text AS s FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname !~ '^pg_'),
-e AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
+WITH e AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
+n AS (SELECT oid, nspname::text AS s FROM pg_namespace x WHERE nspname <> 'information_schema' AND nspname !~ '^pg_' AND NOT EXISTS (SELECT FROM e WHERE classid = 'pg_namespace'::regclass AND objid = x.oid)),
 i AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'i' AND classid IN ('pg_proc'::regclass, 'pg_type'::regclass)),
 c AS (SELECT c.*, s || '.' || relname AS name FROM pg_class c JOIN n ON n.oid = relnamespace WHERE relpersistence <> 't' AND NOT EXISTS (SELECT FROM e WHERE classid = 'pg_class'::regclass AND objid = c.oid)),
 parts(what, name) AS (
@@ -27,7 +28,6 @@ UNION ALL SELECT 'collations', s || '.' || collname FROM pg_collation l JOIN n O
 UNION ALL SELECT 'operators', s || '.' || oprname FROM pg_operator o JOIN n ON n.oid = oprnamespace WHERE NOT EXISTS (SELECT FROM e WHERE classid = 'pg_operator'::regclass AND objid = o.oid)
 UNION ALL SELECT 'text search configurations', s || '.' || cfgname FROM pg_ts_config g JOIN n ON n.oid = cfgnamespace WHERE NOT EXISTS (SELECT FROM e WHERE classid = 'pg_ts_config'::regclass AND objid = g.oid)
 UNION ALL SELECT 'statistics', s || '.' || stxname FROM pg_statistic_ext JOIN n ON n.oid = stxnamespace
-UNION ALL SELECT 'extensions', extname::text FROM pg_extension
 UNION ALL SELECT 'event triggers', concat_ws(' ', evtname, evtevent, evtenabled) FROM pg_event_trigger v WHERE NOT EXISTS (SELECT FROM e WHERE classid = 'pg_event_trigger'::regclass AND objid = v.oid)
 UNION ALL SELECT 'foreign servers', srvname::text FROM pg_foreign_server v WHERE NOT EXISTS (SELECT FROM e WHERE classid = 'pg_foreign_server'::regclass AND objid = v.oid))
 SELECT what, count(*)::text || ' ' || md5(convert_to(string_agg(name, E'\n' ORDER BY name COLLATE "C"), 'UTF8')) FROM parts GROUP BY what`
