@@ -147,6 +147,10 @@ func (r *Runner) reached(ctx context.Context, s plan.Step, b between) error {
 		return &provider.Error{Kind: provider.Invalid, Provider: s.Provider, Op: "transfer",
 			Message: fmt.Sprintf("the data was not moved: it runs version %d, and %s version %d; data moves to an equal or newer one", fresh.Version, b.had.Provider, old.Version)}
 	}
+	if lacks := old.Lacks(fresh); lacks != "" && !b.back {
+		return &provider.Error{Kind: provider.Invalid, Provider: s.Provider, Op: "transfer",
+			Message: fmt.Sprintf("the data was not moved: the database at %s has settings that no copy takes along, and the site may not work without them: %s; set them for %s at %s, too, or take them away, then retry", b.had.Provider, lacks, orElse(b.comes.Name, b.comes.ID), s.Provider)}
+	}
 	return nil
 }
 
@@ -193,6 +197,9 @@ func (r *Runner) fill(ctx context.Context, job Job, s plan.Step, b between, i jo
 		return "", fmt.Errorf("the copy is not what the old one is: at %s, %s", b.comes.Provider, d)
 	}
 	rows := fmt.Sprintf("%d rows in %d tables and the like are equal at both", old.Rows(), len(old.Parts))
+	if old.Order != fresh.Order {
+		rows += fmt.Sprintf("; texts are sorted by %s now, and by %s at %s", fresh.Order, old.Order, b.had.Provider)
+	}
 	say("%s", rows)
 	return rows, nil
 }

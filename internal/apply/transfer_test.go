@@ -254,6 +254,21 @@ func TestP5OnlyAnEqualCopyTakesItsPlace(t *testing.T) {
 	m.whole("db")
 }
 
+// P5: what a copy can't take along is said before anything is frozen; where the new one has it,
+// too, the data moves.
+func TestP5AMoveLosesNoSetting(t *testing.T) {
+	m := moving(t)
+	m.vendor.Tune(m.database("main").ID, "search_path of the database", "shop")
+	out := m.settle(0)
+	if out.state != apply.StepFailed || !strings.Contains(out.err.Error(), "search_path of the database") || strings.Contains(fmt.Sprint(m.events), "is frozen") {
+		t.Errorf("%s %v", out.state, out.err)
+	}
+	m.whole("db")
+	m.vendor.Tune(m.database("main@db2").ID, "search_path of the database", "shop")
+	m.converged()
+	m.whole("db2")
+}
+
 // A pass that fails after the switch puts the old one back, if nothing was written to the new
 // one; else everything stays as it is, and that is said.
 func TestAMoveThatIsTakenBack(t *testing.T) {

@@ -97,9 +97,16 @@ func (d Database) content(ctx context.Context, s session) (out provider.Content,
 	if v[0] != "0" {
 		out.Parts = append(out.Parts, provider.Part{Name: "large objects", Sum: v[0] + " " + v[1]})
 	}
-	if v, err = one("SELECT pg_database_size(current_database())::text"); err != nil {
+	if rows, err = s.read(ctx, settings, d.Owner); err != nil {
 		return out, err
 	}
+	for _, r := range rows {
+		out.Settings = append(out.Settings, provider.Part{Name: string(r[0]), Sum: string(r[1])})
+	}
+	if v, err = one("SELECT pg_database_size(oid)::text, concat_ws(' ', datcollate, nullif(datctype, datcollate)) FROM pg_database WHERE datname = current_database()"); err != nil {
+		return out, err
+	}
+	out.Order = provider.Line(v[1], maxShown)
 	if out.Bytes, err = strconv.ParseInt(v[0], 10, 64); err != nil {
 		return out, err
 	}

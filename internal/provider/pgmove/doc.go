@@ -52,6 +52,10 @@
 // which the keeper reads, perhaps a superuser: it reads tables and sequences only, so that one
 // whose client makes a view of it in that moment is an error and no function of the client's.
 //
+// What pg_dump of one database leaves out, and a site may need, is told as Settings: what ALTER
+// DATABASE and ALTER ROLE give a session. Who moves says so before anything is frozen. Two servers
+// that sort texts otherwise (Order) hold the same rows, so that it is told and no obstacle.
+//
 // Privileges and owners are left out, as the roles they name are another server's; so are
 // publications, subscriptions and what says where files lie.
 package pgmove

@@ -38,3 +38,9 @@ const pictures = `
 WITH o AS MATERIALIZED (SELECT oid, lo_lseek64(lo_open(oid, 262144), 0, 2) AS size FROM pg_largeobject_metadata)
 SELECT (SELECT count(*) FROM o)::text, coalesce(sum(('x' || left(md5(convert_to(concat_ws(' ', oid, size, at, ''), 'UTF8') || lo_get(oid, at, 1048576)), 16))::bit(64)::bigint::numeric), 0)::text
 FROM o, generate_series(0, size, 1048576) at`
+
+// settings are those that a database and its owner give each session. Values may be secrets.
+const settings = `
+SELECT split_part(x, '=', 1) || CASE WHEN setrole = 0 THEN ' of the database' ELSE ' of its owner' END, md5(convert_to(x, 'UTF8'))
+FROM pg_db_role_setting, unnest(setconfig) x, (SELECT oid FROM pg_database WHERE datname = current_database()) d
+WHERE setdatabase IN (0, d.oid) AND (setrole = 0 AND setdatabase <> 0 OR setrole = (SELECT oid FROM pg_roles WHERE rolname::text = $1)) AND x NOT LIKE 'default_transaction_read_only=%' ORDER BY 1, 2`

@@ -31,6 +31,11 @@ CREATE VIEW seen AS SELECT * FROM orders; CREATE MATERIALIZED VIEW sums AS SELEC
 CREATE FUNCTION twice(i int) RETURNS int LANGUAGE sql AS 'SELECT 2 * i'; COMMENT ON TABLE orders IS 'what was ordered'; SELECT lo_create(0);
 CREATE TABLE secretive (n int); ALTER TABLE secretive ENABLE ROW LEVEL SECURITY; INSERT INTO secretive VALUES (7)`
 
+func cutName(id string) string {
+	name, _, _ := cutID(id)
+	return name
+}
+
 func content(t *testing.T, p *Provider, id string) provider.Content {
 	t.Helper()
 	c, err := p.Content(t.Context(), id)
@@ -69,6 +74,14 @@ func TestFreezeAndThaw(t *testing.T) {
 		t.Errorf("a write under the freeze: %v", err)
 	}
 	before := content(t, p, o.ID)
+	if before.Order == "" || len(before.Settings) != 0 { // the freeze is none of its own
+		t.Errorf("settings: %v, order %q", before.Settings, before.Order)
+	}
+	ask(t, urlOf(o), "BEGIN READ WRITE; ALTER DATABASE "+identifier(cutName(o.ID))+" SET search_path = stock; ALTER ROLE CURRENT_USER SET work_mem = '9MB'; COMMIT")
+	if lacks := content(t, p, o.ID).Lacks(before); lacks != "search_path of the database, work_mem of its owner" {
+		t.Errorf("lacking are %q", lacks)
+	}
+	ask(t, urlOf(o), "BEGIN READ WRITE; ALTER DATABASE "+identifier(cutName(o.ID))+" RESET search_path; ALTER ROLE CURRENT_USER RESET work_mem; COMMIT")
 	ask(t, urlOf(o), "BEGIN READ WRITE; INSERT INTO orders (what) VALUES ('around it'); COMMIT")
 	if d := before.Differs(content(t, p, o.ID)); !strings.Contains(d, "public.orders has 2 rows instead of 1") {
 		t.Errorf("what was written around the freeze shows as %q", d)
