@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -142,7 +143,7 @@ func (d Database) run(ctx context.Context, op, word, program string, as *pgconn.
 	case ctx.Err() != nil:
 		return "", d.fail(provider.Transient, op, word+" was given up", context.Cause(ctx))
 	}
-	text := wrong.b.String()
+	text := ownWords(filepath.Base(path), wrong.b.String())
 	if as != nil && as.Password != "" {
 		text = strings.ReplaceAll(text, as.Password, "…")
 	}
@@ -152,6 +153,23 @@ func (d Database) run(ctx context.Context, op, word, program string, as *pgconn.
 		kind = provider.Transient // it was killed, or never ran; what is wrong with a dump is never the wish
 	}
 	return "", d.fail(kind, op, word+" failed: "+provider.Line(text, maxTold), err)
+}
+
+// ownWords are the lines of what a program said that it begins with its name: they say what failed
+// and why. Behind them stand the statement, and the row at which it failed, which are the
+// client's and its customers'. Of a program that speaks otherwise, a linker's words say, all is
+// kept.
+func ownWords(program, text string) string {
+	var own []string
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, program+": ") {
+			own = append(own, line)
+		}
+	}
+	if len(own) == 0 {
+		return text
+	}
+	return strings.Join(own, "")
 }
 
 // bounded keeps the beginning of what is written into it.

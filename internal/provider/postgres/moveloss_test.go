@@ -124,3 +124,24 @@ func TestNothingIsLeftOutByItsName(t *testing.T) {
 		t.Errorf("the view is lost: %v", err)
 	}
 }
+
+// P10: of a load that fails the program's own words are told, not the rows and statements that it
+// stumbled over: they are the client's customers, and may hold a password for another server.
+func TestP10ALoadThatFailsTellsNoRow(t *testing.T) {
+	p := movers(t)
+	old, fresh := create(t, p, wish("shop")), create(t, p, wish("back"))
+	ask(t, urlOf(old), `CREATE TABLE a (); CREATE FUNCTION ok(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM FROM a; RETURN true; END'; CREATE TABLE mails (m text CHECK (ok(m))); INSERT INTO mails VALUES ('customer@shop.example')`)
+	path := filepath.Join(t.TempDir(), "shop.dump")
+	for _, failing := range []string{"SELECT 1", "ALTER TABLE mails DROP CONSTRAINT mails_m_check; CREATE INDEX i ON mails (ok('customer'))"} {
+		ask(t, urlOf(old), failing)
+		_ = os.Remove(path) // of the round before
+		if err := p.Dump(t.Context(), old.ID, path); err != nil {
+			t.Fatal(err)
+		}
+		err := p.Load(t.Context(), fresh.ID, path)
+		wantKind(t, err, provider.Invalid)
+		if err == nil || strings.Contains(err.Error(), "customer") || !strings.Contains(err.Error(), `relation "a" does not exist`) {
+			t.Errorf("it says: %v", err)
+		}
+	}
+}
