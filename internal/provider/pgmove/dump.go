@@ -60,6 +60,10 @@ func (d Database) Dump(ctx context.Context, path string) error {
 // temporary begins the name of a file that is not complete yet.
 const temporary = ".dump-"
 
+// Unfinished says that a file's name is that of a dump on its way; a process that was killed
+// leaves it.
+func Unfinished(name string) bool { return strings.HasPrefix(name, temporary) }
+
 // place gives a finished file its name, never over anything. Where the disk knows no
 // links, the look before is all there is.
 func place(tmp, path string) error {

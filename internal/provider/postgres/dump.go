@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/pgmove"
@@ -29,8 +32,9 @@ func (p *Provider) kept(name string) pgmove.Database {
 }
 
 // keep writes a database that is about to be erased out to a file of its own; where that fails
-// it is not erased. What is not ours, half made or gone needs no file. The file's name ends
-// with the server's time: a database that another try wrote out may have changed since.
+// it is not erased. What is not ours, half made or gone needs no file. The file is called by the
+// database's id and the server's time: a database that another try wrote out may have changed
+// since. What that wrote goes then, or a purge that fails for weeks would fill the disk.
 func (p *Provider) keep(ctx context.Context, op, id string) error {
 	name, at := "", ""
 	err := p.with(ctx, op, "the database could not be looked up", func(ctx context.Context, s session) error {
@@ -58,12 +62,47 @@ func (p *Provider) keep(ctx context.Context, op, id string) error {
 	if err := os.MkdirAll(p.dumps, 0o700); err != nil {
 		return p.fail(provider.Denied, op, fmt.Sprintf("%s can't be made, where the database is written to before it is erased", clean(p.dumps)), err)
 	}
-	err = p.kept(name).Dump(ctx, filepath.Join(p.dumps, name+"-"+at+".dump"))
+	file := id + "-" + at + ".dump"
+	if !triedAt.MatchString(strings.TrimPrefix(file, id)) {
+		return p.fail(provider.Unsupported, op, "the server does not tell the time, which the dump is called by", nil)
+	}
+	err = p.kept(name).Dump(ctx, filepath.Join(p.dumps, file))
 	var pe *provider.Error
 	if errors.As(err, &pe) {
 		return &provider.Error{Kind: pe.Kind, Provider: Name, Op: op, Code: pe.Code, Message: "it could not be written out, and is not erased: " + pe.Message, Err: err}
 	}
+	if err == nil {
+		p.tidy(id, file)
+	}
 	return err
+}
+
+// abandonedAfter is how old a dump on its way is whose process is gone. A file that is written to
+// is younger.
+const abandonedAfter = 24 * time.Hour
+
+// triedAt ends the name of a dump.
+var triedAt = regexp.MustCompile(`^-\d{8}T\d{6}\.\d{6}Z\.dump$`)
+
+// tidy removes the dumps that earlier tries made of the same database, now that file is there, and
+// what killed processes left. What can't be removed is left to the next one: the database is
+// written out, and that counts.
+func (p *Provider) tidy(id, file string) {
+	newest, err := os.Stat(filepath.Join(p.dumps, file))
+	if err != nil {
+		return
+	}
+	entries, _ := os.ReadDir(p.dumps) // as far as it can be read
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || !info.Mode().IsRegular() || e.Name() == file {
+			continue
+		}
+		rest, same := strings.CutPrefix(e.Name(), id)
+		if same && triedAt.MatchString(rest) || pgmove.Unfinished(e.Name()) && newest.ModTime().Sub(info.ModTime()) > abandonedAfter {
+			_ = os.Remove(filepath.Join(p.dumps, e.Name()))
+		}
+	}
 }
 
 // nameOf is the database that an id names.
