@@ -137,7 +137,9 @@ func (e *Entry) part(key string, raw json.RawMessage) bool {
 	case "customenvironment", "environment", "environmentvariables", "envvars", "env":
 		e.Environment = pairs(raw)
 	case "customsettings", "settings", "config":
-		if json.Unmarshal(raw, &e.Settings) != nil {
+		d := json.NewDecoder(bytes.NewReader(raw))
+		d.UseNumber() // a float64 would make another number of a long one
+		if d.Decode(&e.Settings) != nil {
 			e.Settings = nil
 		}
 	case "contact":
