@@ -248,6 +248,10 @@ func (d *Draft) env(m Match, e *Entry) {
 		least = flow(parts)
 		notes = append(notes, "As the site has it, which is not what "+m.Data.Provider+" tells of the database: `reconciler secret set database-url --client "+m.Name+"`.")
 	}
+	if m.Data.State == None && m.site() != nil { // templates take it from the client's database
+		parts = append(parts, databaseURL+": {none: true}")
+		least = flow(parts)
+	}
 	for _, name := range slices.Sorted(maps.Keys(e.Environment)) {
 		value := e.Environment[name]
 		switch {

@@ -46,6 +46,15 @@ func TestMatchedClient(t *testing.T) {
 	}
 }
 
+// A site without a database asks for none, whatever its template has: the merge would fail.
+func TestASiteWithoutADatabase(t *testing.T) {
+	ploi := account{lists: []provider.Object{site("1/1", "bare.example", provider.Mark{}), domain("1/1", "bare.example", "")}, inside: map[string][]provider.Object{"1/1": {environment("1/1", "NODE_ENV", "production")}}}
+	text := written(t, tree(), Matches(collected(t, ploi, nil, nil), nil, Known{}))["bare"]
+	if !strings.Contains(text, "database: {provider: none}\n") || !strings.Contains(text, "env: {DATABASE_URL: {none: true}}\n") {
+		t.Error(text)
+	}
+}
+
 // What is ambiguous is not chosen, and can't be made by mistake; what is absent is said.
 func TestAmbiguousAndAbsent(t *testing.T) {
 	foreign := provider.Mark{Installation: "feedface", Client: "c1", Generation: 1}
