@@ -15,6 +15,10 @@ import (
 	"github.com/compassdigital/reconciler/internal/store"
 )
 
+// spare is how many bytes of a disk are left free beside a copy: a full one stops everything, the
+// state, which may be on it, included.
+const spare = 256 << 20
+
 // thawTime is how long the end of a freeze may take when its pass was given up.
 const thawTime = 30 * time.Second
 
@@ -146,6 +150,12 @@ func (r *Runner) reached(ctx context.Context, s plan.Step, b between) error {
 	if fresh.Version < old.Version {
 		return &provider.Error{Kind: provider.Invalid, Provider: s.Provider, Op: "transfer",
 			Message: fmt.Sprintf("the data was not moved: it runs version %d, and %s version %d; data moves to an equal or newer one", fresh.Version, b.had.Provider, old.Version)}
+	}
+	if r.Room != nil && r.Scratch != "" && !b.back { // it is smaller as a rule: it is compressed, and without indexes
+		if free, known := r.Room(r.Scratch); known && free < uint64(max(old.Bytes, 0))+spare {
+			return &provider.Error{Kind: provider.Invalid, Provider: s.Provider, Op: "transfer",
+				Message: fmt.Sprintf("the data was not moved: its copy may take %d MB on the disk of %s on its way, and %d MB are left there; make room, then retry", (max(old.Bytes, 0)+spare)>>20, r.Scratch, free>>20)}
+		}
 	}
 	if lacks := old.Lacks(fresh); lacks != "" && !b.back {
 		return &provider.Error{Kind: provider.Invalid, Provider: s.Provider, Op: "transfer",

@@ -269,6 +269,21 @@ func TestP5AMoveLosesNoSetting(t *testing.T) {
 	m.whole("db2")
 }
 
+// P6: a copy that would fill the disk, which the state is on, is not begun: nothing is frozen.
+func TestP6AMoveFillsNoDisk(t *testing.T) {
+	m := moving(t)
+	free := uint64(200 << 20)
+	m.runner.Room = func(dir string) (uint64, bool) { return free, dir == m.scratch }
+	out := m.settle(0)
+	if out.state != apply.StepFailed || !strings.Contains(out.err.Error(), "200 MB are left") || strings.Contains(fmt.Sprint(m.events), "is frozen") {
+		t.Errorf("%s %v", out.state, out.err)
+	}
+	m.whole("db")
+	free = 1 << 30
+	m.converged()
+	m.whole("db2")
+}
+
 // A pass that fails after the switch puts the old one back, if nothing was written to the new
 // one; else everything stays as it is, and that is said.
 func TestAMoveThatIsTakenBack(t *testing.T) {
