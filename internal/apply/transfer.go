@@ -46,7 +46,11 @@ func (r *Runner) transfer(ctx context.Context, job Job, s plan.Step) (string, er
 	if err != nil || done {
 		return "", err
 	}
-	if err := r.reached(ctx, s, b); err != nil {
+	slow := fmt.Errorf("it took longer than %s", plan.CopyTime)
+	first, stop := context.WithTimeoutCause(ctx, plan.CopyTime, slow)
+	err = r.reached(first, s, b)
+	stop()
+	if err != nil {
 		return "", err
 	}
 	i := journal.Intent{Op: journal.OpTransfer, Key: s.Ref.String(), Run: job.Run, Step: s.Key(), Ref: s.Ref, From: s.From, Provider: b.had.Provider, Name: b.had.Name,
@@ -70,7 +74,7 @@ func (r *Runner) transfer(ctx context.Context, job Job, s plan.Step) (string, er
 		return "", err
 	}
 	r.at(AfterIntent, s)
-	within, cancel := context.WithTimeoutCause(ctx, plan.CopyTime, fmt.Errorf("it took longer than %s", plan.CopyTime))
+	within, cancel := context.WithTimeoutCause(ctx, plan.CopyTime, slow)
 	moved, err := r.fill(within, job, s, b, i)
 	cancel()
 	r.at(AfterCall, s)

@@ -103,6 +103,12 @@ func (m *mover) whole(provider string) {
 func TestP3AMoveTakesEveryRow(t *testing.T) {
 	m := moving(t)
 	m.at = func(apply.Border, plan.Step) { m.order() }
+	m.faults.Do(memory.Before, memory.Is(memory.Compare), 0, func(ctx context.Context, _ memory.Call) error {
+		if _, ends := ctx.Deadline(); !ends {
+			t.Error("a client that locks its tables would keep us for ever")
+		}
+		return nil
+	})
 	m.converged()
 	m.at = nil
 	m.whole("db2")
