@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os/exec"
@@ -53,7 +54,12 @@ func (p *Provider) Check(ctx context.Context) []provider.Finding {
 	}
 	if _, err := exec.LookPath(p.dumper); err != nil {
 		f := provider.Well("there is no %s here", p.dumper)
-		f.Hint = "`reconciler dump` needs it on the PATH, of the server's version or newer"
+		f.Hint = "`reconciler dump` needs it on the PATH, and so does a purge that writes out first, of the server's version or newer"
+		out = append(out, f)
+	}
+	if _, err := exec.LookPath(cmp.Or(p.restorer, "pg_restore")); err != nil {
+		f := provider.Well("there is no %s here", cmp.Or(p.restorer, "pg_restore"))
+		f.Hint = "moving a database to another provider needs it on the PATH, of the newer server's version or newer"
 		out = append(out, f)
 	}
 	return out
