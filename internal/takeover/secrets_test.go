@@ -1,6 +1,7 @@
 package takeover
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -29,5 +30,21 @@ func TestP10AnExportsSecretsAreInNoManifest(t *testing.T) {
 		if !strings.Contains(all["plain"], want) {
 			t.Errorf("no %s in\n%s", want, all["plain"])
 		}
+	}
+}
+
+// More variables than a manifest may have are not cut in silence: somebody has to know.
+func TestAnExportOfManyVariables(t *testing.T) {
+	var all []string
+	for i := range maxItems + 1 {
+		all = append(all, fmt.Sprintf(`"PLAIN_%03d": "x"`, i))
+	}
+	entries, err := ReadExport(strings.NewReader(`[{"name": "many", "domain": "many.example", "environment": {` + strings.Join(all, ", ") + `}}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := written(t, tree(), Matches(Inventory{}, entries, Known{}))["many"]
+	if !strings.Contains(text, "PLAIN_200") && !strings.Contains(text, "env is left out: ") {
+		t.Error("some are left out, and nothing is said")
 	}
 }
