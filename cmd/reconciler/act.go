@@ -128,7 +128,8 @@ name first. Nothing brings the data back; ` + "`reconciler dump`" + ` keeps a co
 
 func (a *app) dumpCommand() *cobra.Command {
 	return &cobra.Command{Use: "dump CLIENT FILE", Short: "Write a client's database to a file", Args: exactly(2), ValidArgsFunction: a.clients(1),
-		Long:    "Write a client's database to a file, also while it is retained. The file must not be there.",
+		Long: `Write a client's database to a file, also while it is retained. The file must not be there, and
+only its owner may read it: of SQLite a database, of PostgreSQL an archive for pg_restore.`,
 		Example: "  reconciler dump demoshop demoshop.db",
 		RunE: func(c *cobra.Command, args []string) error {
 			path, err := filepath.Abs(args[1])

@@ -242,7 +242,7 @@ func writeNew(file string, data []byte) error {
 
 func (a *app) printAdopted(v adopted) {
 	var rows [][]string
-	have := 0
+	have, more := 0, ""
 	for _, r := range v.Clients {
 		state, next := string(r.State), r.Next
 		switch {
@@ -257,14 +257,22 @@ func (a *app) printAdopted(v adopted) {
 		rows = append(rows, []string{r.Name, state, partCell(r.Site), dash(r.Host), partCell(r.Data), partCell(r.DNS), next})
 	}
 	if have > 0 {
+		more = " else"
 		fmt.Fprintf(a.out, "%s a manifest already; no file that is there is touched.\n", counted(have, "client has", "clients have"))
 	}
 	if len(rows) == 0 {
-		fmt.Fprintln(a.out, "Nothing else was found that could be adopted.")
+		fmt.Fprintf(a.out, "Nothing%s was found that could be adopted.\n", more)
 		return
 	}
 	a.table([]string{"CLIENT", "STATE", "SITE", "DOMAIN", "DATABASE", "RECORDS", "NEXT"}, rows)
-	fmt.Fprintf(a.out, "\n%s written. Look through them, commit, and open a pull request: its plan only adopts.\n", counted(v.Written, "manifest was", "manifests were"))
+	fmt.Fprintf(a.out, "\n%s written. Look through %s, commit, and open a pull request: its plan only adopts.\n", counted(v.Written, "manifest was", "manifests were"), them(v.Written))
+}
+
+func them(n int) string {
+	if n == 1 {
+		return "it"
+	}
+	return "them"
 }
 
 // partCell is a finding in a cell.
@@ -307,7 +315,11 @@ func (a *app) printConfirmation(v reconcile.Confirmation) {
 		return
 	}
 	var rows [][]string
+	differ := []string{}
 	for _, t := range v.Clients {
+		if t.Done && !t.Empty {
+			differ = append(differ, t.Client)
+		}
 		state, why := "adopted", "its plan is empty"
 		switch {
 		case !t.Done:
@@ -323,9 +335,12 @@ func (a *app) printConfirmation(v reconcile.Confirmation) {
 		rows = append(rows, []string{t.Client, state, fmt.Sprint(t.Recorded), dash(strings.Join(t.Marked, ", ")), why})
 	}
 	a.table([]string{"CLIENT", "STATE", "RECORDED", "MARKED", "DETAIL"}, rows)
-	if v.Left > 0 {
+	switch {
+	case v.Left > 0:
 		fmt.Fprintf(a.out, "\n%s left: `reconciler adopt --confirm` again.\n", counted(v.Left, "client is", "clients are"))
-	} else {
+	case len(differ) > 0:
+		fmt.Fprintf(a.out, "\nAll are confirmed. `reconciler plan %s` shows what would change: mend the manifest where it should not, then take `paused: true` out.\n", safe(differ[0]))
+	default:
 		fmt.Fprintln(a.out, "\nAll are confirmed. Take `paused: true` out of their manifests: that plan is empty, too.")
 	}
 }

@@ -123,7 +123,8 @@ func (d *doctor) listen(ctx context.Context) []report.Finding {
 // disk looks at the room and at who may write, for every folder that something is kept in.
 func (d *doctor) disk(context.Context) (out []report.Finding) {
 	seen := map[string]bool{}
-	for _, x := range []struct{ what, dir string }{{"state.path", filepath.Dir(d.c.State.Path)}, {"state.backup.dir", d.c.State.Backup.Dir}, {"providers.embedded.dir", d.c.Providers.Embedded.Dir}} {
+	for _, x := range []struct{ what, dir string }{{"state.path", filepath.Dir(d.c.State.Path)}, {"state.backup.dir", d.c.State.Backup.Dir},
+		{"providers.embedded.dir", d.c.Providers.Embedded.Dir}, {"providers.postgres.dumps", d.c.Providers.Postgres.Dumps}} {
 		if x.dir == "" || seen[x.dir] {
 			continue
 		}
@@ -133,15 +134,30 @@ func (d *doctor) disk(context.Context) (out []report.Finding) {
 	return out
 }
 
-// folder looks at one folder, or at the one that it is to be made in.
-func folder(what, dir string) report.Finding {
-	const about = "disk"
-	at := dir
-	info, err := os.Stat(at)
+// standing is the folder itself, or the nearest above it that is there.
+func standing(dir string) (at string, info fs.FileInfo, err error) {
+	at = dir
+	info, err = os.Stat(at)
 	for errors.Is(err, fs.ErrNotExist) && at != filepath.Dir(at) {
 		at = filepath.Dir(at)
 		info, err = os.Stat(at)
 	}
+	return at, info, err
+}
+
+// roomBelow is how many bytes may be written below a folder, which need not be there yet.
+func roomBelow(dir string) (uint64, bool) {
+	at, _, err := standing(dir)
+	if err != nil {
+		return 0, false
+	}
+	return room(at)
+}
+
+// folder looks at one folder, or at the one that it is to be made in.
+func folder(what, dir string) report.Finding {
+	const about = "disk"
+	at, info, err := standing(dir)
 	switch {
 	case err != nil:
 		return bad(about, "see "+what, "%v", err)

@@ -387,6 +387,12 @@ func TestDoctorLooksAtThisMachine(t *testing.T) {
 			t.Errorf("%d: %+v", free, f)
 		}
 	}
+	if _, known := roomBelow(filepath.Join(w.dir, "not", "there", "yet")); !known {
+		t.Error("nobody knows the room")
+	}
+	closed := &doctor{app: &app{}, c: Config{}}
+	closed.c.Providers.Postgres.Dumps = filepath.Join(key, "dumps")
+	wantFinding(t, closed.disk(t.Context()), "disk", report.Fail, key)
 	if f := folder("state.path", filepath.Join(key, "below", "a", "file")); f.Level != report.Fail {
 		t.Errorf("%+v", f)
 	}

@@ -44,7 +44,7 @@ func TestLogsFollow(t *testing.T) {
 	close(built)
 	select {
 	case code := <-ended:
-		if code != 0 || !strings.Contains(out.String(), "record: record") || errOut.String() != "" {
+		if code != 0 || !strings.Contains(out.String(), "record: record: done") || errOut.String() != "" {
 			t.Errorf("exit code %d:\n%s%s", code, out, errOut)
 		}
 	case <-time.After(patience):

@@ -341,7 +341,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 	}
 	jitter := func(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2+1) }
 	runner := &apply.Runner{Store: p.store, Provider: find, Installation: in.ID, Now: p.now, Sleep: p.sleep, Jitter: jitter,
-		Marker: p.marker, NewSecret: secret.NewHex32, Fingerprint: p.keys.Fingerprint, Conceal: known.Add, Parallel: stepsAtOnce, Scratch: filepath.Join(filepath.Dir(c.State.Path), "moving"),
+		Marker: p.marker, NewSecret: secret.NewHex32, Fingerprint: p.keys.Fingerprint, Conceal: known.Add, Parallel: stepsAtOnce, Scratch: filepath.Join(filepath.Dir(c.State.Path), "moving"), Room: roomBelow,
 		At: func(b apply.Border, s plan.Step) { p.fail(string(b), string(s.Action)) }}
 	removeAfter, err := manifest.ParseDuration(c.Guard.RemoveAfter)
 	if err != nil {

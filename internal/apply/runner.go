@@ -77,11 +77,12 @@ type Runner struct {
 	Jitter       func(d time.Duration) time.Duration
 	NewSecret    func() (state.Secret, error)
 	Fingerprint  func(state.Secret) string
-	Conceal      func(state.Secret)             // told what a provider's words must not repeat; nil: nobody listens
-	At           func(b Border, step plan.Step) // nil outside tests
-	Emit         func(Event)                    // nil: nobody listens
-	Parallel     int                            // steps at once in one group; 1 runs them in plan order
-	Scratch      string                         // a folder that nobody else reads: databases are written out there on their way
+	Conceal      func(state.Secret)              // told what a provider's words must not repeat; nil: nobody listens
+	At           func(b Border, step plan.Step)  // nil outside tests
+	Emit         func(Event)                     // nil: nobody listens
+	Parallel     int                             // steps at once in one group; 1 runs them in plan order
+	Scratch      string                          // a folder that nobody else reads: databases are written out there on their way
+	Room         func(dir string) (uint64, bool) // how many bytes fit below a folder, which need not be there; false: unknown. nil: nobody looks
 
 	refused refused
 }

@@ -15,6 +15,10 @@ import (
 	"github.com/compassdigital/reconciler/internal/store"
 )
 
+// spare is how many bytes of a disk are left free beside a copy: a full one stops everything, the
+// state, which may be on it, included.
+const spare = 256 << 20
+
 // thawTime is how long the end of a freeze may take when its pass was given up.
 const thawTime = 30 * time.Second
 
@@ -42,7 +46,11 @@ func (r *Runner) transfer(ctx context.Context, job Job, s plan.Step) (string, er
 	if err != nil || done {
 		return "", err
 	}
-	if err := r.reached(ctx, s, b); err != nil {
+	slow := fmt.Errorf("it took longer than %s", plan.CopyTime)
+	first, stop := context.WithTimeoutCause(ctx, plan.CopyTime, slow)
+	err = r.reached(first, s, b)
+	stop()
+	if err != nil {
 		return "", err
 	}
 	i := journal.Intent{Op: journal.OpTransfer, Key: s.Ref.String(), Run: job.Run, Step: s.Key(), Ref: s.Ref, From: s.From, Provider: b.had.Provider, Name: b.had.Name,
@@ -66,7 +74,7 @@ func (r *Runner) transfer(ctx context.Context, job Job, s plan.Step) (string, er
 		return "", err
 	}
 	r.at(AfterIntent, s)
-	within, cancel := context.WithTimeoutCause(ctx, plan.CopyTime, fmt.Errorf("it took longer than %s", plan.CopyTime))
+	within, cancel := context.WithTimeoutCause(ctx, plan.CopyTime, slow)
 	moved, err := r.fill(within, job, s, b, i)
 	cancel()
 	r.at(AfterCall, s)
@@ -147,6 +155,16 @@ func (r *Runner) reached(ctx context.Context, s plan.Step, b between) error {
 		return &provider.Error{Kind: provider.Invalid, Provider: s.Provider, Op: "transfer",
 			Message: fmt.Sprintf("the data was not moved: it runs version %d, and %s version %d; data moves to an equal or newer one", fresh.Version, b.had.Provider, old.Version)}
 	}
+	if r.Room != nil && r.Scratch != "" && !b.back { // it is smaller as a rule: it is compressed, and without indexes
+		if free, known := r.Room(r.Scratch); known && free < uint64(max(old.Bytes, 0))+spare {
+			return &provider.Error{Kind: provider.Invalid, Provider: s.Provider, Op: "transfer",
+				Message: fmt.Sprintf("the data was not moved: its copy may take %d MB on the disk of %s on its way, and %d MB are left there; make room, then retry", (max(old.Bytes, 0)+spare)>>20, r.Scratch, free>>20)}
+		}
+	}
+	if lacks := old.Lacks(fresh); lacks != "" && !b.back {
+		return &provider.Error{Kind: provider.Invalid, Provider: s.Provider, Op: "transfer",
+			Message: fmt.Sprintf("the data was not moved: the database at %s has settings that no copy takes along, and the site may not work without them: %s; set them for %s at %s, too, or take them away, then retry", b.had.Provider, lacks, orElse(b.comes.Name, b.comes.ID), s.Provider)}
+	}
 	return nil
 }
 
@@ -193,6 +211,9 @@ func (r *Runner) fill(ctx context.Context, job Job, s plan.Step, b between, i jo
 		return "", fmt.Errorf("the copy is not what the old one is: at %s, %s", b.comes.Provider, d)
 	}
 	rows := fmt.Sprintf("%d rows in %d tables and the like are equal at both", old.Rows(), len(old.Parts))
+	if old.Order != fresh.Order {
+		rows += fmt.Sprintf("; texts are sorted by %s now, and by %s at %s", fresh.Order, old.Order, b.had.Provider)
+	}
 	say("%s", rows)
 	return rows, nil
 }

@@ -103,6 +103,12 @@ func (m *mover) whole(provider string) {
 func TestP3AMoveTakesEveryRow(t *testing.T) {
 	m := moving(t)
 	m.at = func(apply.Border, plan.Step) { m.order() }
+	m.faults.Do(memory.Before, memory.Is(memory.Compare), 0, func(ctx context.Context, _ memory.Call) error {
+		if _, ends := ctx.Deadline(); !ends {
+			t.Error("a client that locks its tables would keep us for ever")
+		}
+		return nil
+	})
 	m.converged()
 	m.at = nil
 	m.whole("db2")
@@ -252,6 +258,36 @@ func TestP5OnlyAnEqualCopyTakesItsPlace(t *testing.T) {
 	}
 	m.at = nil
 	m.whole("db")
+}
+
+// P5: what a copy can't take along is said before anything is frozen; where the new one has it,
+// too, the data moves.
+func TestP5AMoveLosesNoSetting(t *testing.T) {
+	m := moving(t)
+	m.vendor.Tune(m.database("main").ID, "search_path of the database", "shop")
+	out := m.settle(0)
+	if out.state != apply.StepFailed || !strings.Contains(out.err.Error(), "search_path of the database") || strings.Contains(fmt.Sprint(m.events), "is frozen") {
+		t.Errorf("%s %v", out.state, out.err)
+	}
+	m.whole("db")
+	m.vendor.Tune(m.database("main@db2").ID, "search_path of the database", "shop")
+	m.converged()
+	m.whole("db2")
+}
+
+// P6: a copy that would fill the disk, which the state is on, is not begun: nothing is frozen.
+func TestP6AMoveFillsNoDisk(t *testing.T) {
+	m := moving(t)
+	free := uint64(200 << 20)
+	m.runner.Room = func(dir string) (uint64, bool) { return free, dir == m.scratch }
+	out := m.settle(0)
+	if out.state != apply.StepFailed || !strings.Contains(out.err.Error(), "200 MB are left") || strings.Contains(fmt.Sprint(m.events), "is frozen") {
+		t.Errorf("%s %v", out.state, out.err)
+	}
+	m.whole("db")
+	free = 1 << 30
+	m.converged()
+	m.whole("db2")
 }
 
 // A pass that fails after the switch puts the old one back, if nothing was written to the new

@@ -11,6 +11,23 @@ type Content struct {
 	Version int    // of the engine: content moves to an equal or newer one
 	Bytes   int64  // about how much it is
 	Parts   []Part // sorted by name
+	// Settings are what works upon the content and no Dump takes along, as the search path that a
+	// database gives its sessions: their names, with a sum of their values. They are no part of
+	// what is compared after a copy, or on the way back.
+	Settings []Part
+	// Order is how texts are sorted and which letters are pairs: the engine's word, for people.
+	Order string
+}
+
+// Lacks names the settings that the other content does not have likewise; "" none.
+func (c Content) Lacks(other Content) string {
+	var out []string
+	for _, s := range c.Settings {
+		if !slices.Contains(other.Settings, s) {
+			out = append(out, Line(s.Name, maxPartName))
+		}
+	}
+	return few(out)
 }
 
 // Part is a table, a sequence, or what else an engine keeps.
@@ -60,10 +77,14 @@ func (c Content) Differs(other Content) string {
 			add(o.Name, "is there, too")
 		}
 	}
-	if len(out) > maxDiffers {
-		out = append(out[:maxDiffers], fmt.Sprintf("and %d more", len(out)-maxDiffers))
+	return few(out)
+}
+
+func few(all []string) string {
+	if len(all) > maxDiffers {
+		all = append(all[:maxDiffers], fmt.Sprintf("and %d more", len(all)-maxDiffers))
 	}
-	return strings.Join(out, ", ")
+	return strings.Join(all, ", ")
 }
 
 // maxPartName is how many runes of a part's name are shown.

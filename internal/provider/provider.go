@@ -144,7 +144,8 @@ type Provider interface {
 
 // Dumper is implemented by providers whose databases can be written out.
 type Dumper interface {
-	// Dump writes the database's content to path, complete or an error.
+	// Dump writes the database's content to path, complete or an error: over nothing that is
+	// there, and readable by its owner alone.
 	Dump(ctx context.Context, id, path string) error
 }
 

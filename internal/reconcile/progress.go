@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/compassdigital/reconciler/internal/apply"
 	"github.com/compassdigital/reconciler/internal/plan"
@@ -32,14 +33,14 @@ func (e *Engine) Progress(ev apply.Event) {
 }
 
 func line(ev apply.Event) string {
-	name := plan.StepName(ev.Step.Number)
+	name, what := plan.StepName(ev.Step.Number), strings.TrimSpace(string(ev.Step.Action)+" "+ev.Step.Ref.Name) // the record has no name
 	switch {
 	case ev.State == "log":
 		return ev.Text
 	case ev.Text != "":
-		return fmt.Sprintf("%s: %s %s: %s: %s", name, ev.Step.Action, ev.Step.Ref.Name, ev.State, ev.Text)
+		return fmt.Sprintf("%s: %s: %s: %s", name, what, ev.State, ev.Text)
 	}
-	return fmt.Sprintf("%s: %s %s: %s", name, ev.Step.Action, ev.Step.Ref.Name, ev.State)
+	return fmt.Sprintf("%s: %s: %s", name, what, ev.State)
 }
 
 // takeLogs hands over the lines that are not written yet.

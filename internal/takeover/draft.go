@@ -89,7 +89,9 @@ func draftOf(m Match, o Options) Draft {
 	if e.Account != "" {
 		d.comment("payments: the export names account " + clip(e.Account) + ": `payments: {enabled: true}` and account in `adopt.payments` take it over, where providers.stripe is configured")
 	}
-	d.spare("notes", e.Notes, e.Notes != "")
+	if d.spare("notes", e.Notes, e.Notes != ""); confides(e.Notes) {
+		d.Drop(len(d.lines)-1, "they may hold a password, and a repository is no place for one")
+	}
 	d.adopt(m)
 	d.add("paused", "true")
 	d.note("Plans are shown, nothing is written. Merge, `reconciler adopt --confirm`, then take this line out.")
@@ -246,6 +248,10 @@ func (d *Draft) env(m Match, e *Entry) {
 		least = flow(parts)
 		notes = append(notes, "As the site has it, which is not what "+m.Data.Provider+" tells of the database: `reconciler secret set database-url --client "+m.Name+"`.")
 	}
+	if m.Data.State == None && m.site() != nil { // templates take it from the client's database
+		parts = append(parts, databaseURL+": {none: true}")
+		least = flow(parts)
+	}
 	for _, name := range slices.Sorted(maps.Keys(e.Environment)) {
 		value := e.Environment[name]
 		switch {
@@ -383,19 +389,33 @@ func or(a, b string) string {
 	return b
 }
 
-// secretIn says that something in a tree of settings looks like a secret.
-func secretIn(v any) bool {
+// secretIn says that something in a tree of settings looks like a secret, or lies below a name that
+// secrets have: under is the names above it.
+func secretIn(v any, under ...string) bool {
+	delicate := func(text string) bool {
+		return manifest.Delicate("", text) || slices.ContainsFunc(under, func(name string) bool { return manifest.Delicate(name, text) })
+	}
 	switch v := v.(type) {
 	case map[string]any:
 		for k, x := range v {
-			if s, ok := x.(string); ok && manifest.Delicate(k, s) || secretIn(x) {
+			if manifest.Delicate("", k) || secretIn(x, append(slices.Clip(under), k)...) {
 				return true
 			}
 		}
 	case []any:
-		return slices.ContainsFunc(v, secretIn)
+		return slices.ContainsFunc(v, func(x any) bool { return secretIn(x, under...) })
 	case string:
-		return manifest.Delicate("", v)
+		return delicate(v)
+	case json.Number:
+		return delicate(v.String())
 	}
 	return false
+}
+
+// passwordWord is what stands beside a password that somebody wrote down.
+var passwordWord = regexp.MustCompile(`(?i)passw|pass ?phrase|passcode|kennwort|\bpwd?\b|\bpass\b|\bpin\b|token|secret|api.?key|credential|zugangsdaten|mot de passe|contrase|wachtwoord`)
+
+// confides says that a note may hold a secret.
+func confides(note string) bool {
+	return passwordWord.MatchString(note) || manifest.Delicate("", note) || slices.ContainsFunc(strings.Fields(note), func(w string) bool { return manifest.Delicate("", w) })
 }

@@ -17,6 +17,7 @@ const (
 	maxEntries = 20_000
 	maxField   = 4000 // characters of a field that is kept
 	maxItems   = 200  // of a list or a map
+	maxPairs   = 5000 // variables: far more than a manifest may have, which says so
 )
 
 // Entry is a client as a CMS has it. Values of Environment may be secrets: an Entry is
@@ -137,7 +138,9 @@ func (e *Entry) part(key string, raw json.RawMessage) bool {
 	case "customenvironment", "environment", "environmentvariables", "envvars", "env":
 		e.Environment = pairs(raw)
 	case "customsettings", "settings", "config":
-		if json.Unmarshal(raw, &e.Settings) != nil {
+		d := json.NewDecoder(bytes.NewReader(raw))
+		d.UseNumber() // a float64 would make another number of a long one
+		if d.Decode(&e.Settings) != nil {
 			e.Settings = nil
 		}
 	case "contact":
@@ -223,7 +226,7 @@ func pairs(raw json.RawMessage) map[string]string {
 	}
 	out := map[string]string{}
 	for _, k := range slices.Sorted(maps.Keys(all)) {
-		if len(out) < maxItems && len(k) <= maxWord {
+		if len(out) < maxPairs && len(k) <= maxWord {
 			out[k] = bounded(scalar(all[k]))
 		}
 	}

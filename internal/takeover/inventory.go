@@ -262,10 +262,12 @@ func (c *collector) part(x *Site, o provider.Object) {
 		}
 		for _, a := range o.Attributes {
 			name, ok := strings.CutPrefix(a.Name, "env.")
-			if !ok || len(x.Variables) >= maxVariables || provider.Line(name, maxWord) != name {
+			if !ok || provider.Line(name, maxWord) != name {
 				continue
 			}
-			x.Variables = append(x.Variables, name)
+			if len(x.Variables) < maxVariables {
+				x.Variables = append(x.Variables, name)
+			}
 			if name == databaseURL {
 				c.reads = append(c.reads, read{x.Provider, x.ID, state.NewSecret(a.Reveal())})
 				x.Data = endpointOf(a.Reveal())

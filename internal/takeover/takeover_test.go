@@ -46,6 +46,28 @@ func TestMatchedClient(t *testing.T) {
 	}
 }
 
+// A site without a database asks for none, whatever its template has: the merge would fail.
+func TestASiteWithoutADatabase(t *testing.T) {
+	ploi := account{lists: []provider.Object{site("1/1", "bare.example", provider.Mark{}), domain("1/1", "bare.example", "")}, inside: map[string][]provider.Object{"1/1": {environment("1/1", "NODE_ENV", "production")}}}
+	text := written(t, tree(), Matches(collected(t, ploi, nil, nil), nil, Known{}))["bare"]
+	if !strings.Contains(text, "database: {provider: none}\n") || !strings.Contains(text, "env: {DATABASE_URL: {none: true}}\n") {
+		t.Error(text)
+	}
+}
+
+// However many variables a site has, its database is found.
+func TestASiteOfManyVariables(t *testing.T) {
+	var pairs []string
+	for i := range maxVariables {
+		pairs = append(pairs, fmt.Sprintf("A_%04d", i), "x")
+	}
+	ploi := account{lists: []provider.Object{site("1/1", "many.example", provider.Mark{}), domain("1/1", "many.example", "")}, inside: map[string][]provider.Object{"1/1": {environment("1/1", append(pairs, "DATABASE_URL", urlOf("5001", "a"))...)}}}
+	m := of(t, Matches(collected(t, ploi, []provider.Object{database("9c1e", "a", urlOf("5001", "a"), provider.Mark{})}, nil), nil, Known{}), "many")
+	if m.Data.State != Matched {
+		t.Errorf("its database: %+v", m.Data)
+	}
+}
+
 // What is ambiguous is not chosen, and can't be made by mistake; what is absent is said.
 func TestAmbiguousAndAbsent(t *testing.T) {
 	foreign := provider.Mark{Installation: "feedface", Client: "c1", Generation: 1}

@@ -40,7 +40,7 @@ func (p *Provider) Thaw(ctx context.Context, id string) error {
 // Content implements provider.Mover: all rows are one part.
 func (p *Provider) Content(ctx context.Context, id string) (out provider.Content, err error) {
 	err = p.database(ctx, Compare, id, func() error {
-		out = provider.Content{Version: 1}
+		out = provider.Content{Version: 1, Settings: slices.Clone(p.w.settings[id])}
 		if rows := slices.Clone(p.w.rows[id]); len(rows) > 0 {
 			slices.Sort(rows)
 			sum := sha256.Sum256([]byte(strings.Join(rows, "\n")))
@@ -70,6 +70,13 @@ func (p *Provider) Load(ctx context.Context, id, path string) error {
 		}
 		return nil
 	})
+}
+
+// Tune gives a database a setting that no dump takes along.
+func (w *World) Tune(database, name, value string) {
+	w.lock()
+	defer w.mu.Unlock()
+	w.settings[database] = append(w.settings[database], provider.Part{Name: name, Sum: value})
 }
 
 // Frozen says that nobody but this program may write to a database.

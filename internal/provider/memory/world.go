@@ -27,13 +27,15 @@ type World struct {
 	taken   map[string]int // how often a name was taken, for ids
 	rows    map[string][]string
 	frozen  map[string]bool // databases
-	down    map[string]error
-	windows map[string]window
-	limits  map[string]Limit
-	told    map[string]time.Time // before which a provider wants no call
-	early   []Call
-	calls   []Call
-	counts  map[string]Counts
+	// settings are those of databases.
+	settings map[string][]provider.Part
+	down     map[string]error
+	windows  map[string]window
+	limits   map[string]Limit
+	told     map[string]time.Time // before which a provider wants no call
+	early    []Call
+	calls    []Call
+	counts   map[string]Counts
 }
 
 // object is an object with what only its vendor knows of it.
@@ -91,7 +93,7 @@ func NewWorld(now func() time.Time) *World {
 		now = time.Now
 	}
 	return &World{now: now, objects: map[string]*object{}, index: map[string]map[string]*object{}, taken: map[string]int{},
-		rows: map[string][]string{}, frozen: map[string]bool{}, down: map[string]error{}, windows: map[string]window{}, limits: map[string]Limit{}, told: map[string]time.Time{}, counts: map[string]Counts{}}
+		rows: map[string][]string{}, frozen: map[string]bool{}, settings: map[string][]provider.Part{}, down: map[string]error{}, windows: map[string]window{}, limits: map[string]Limit{}, told: map[string]time.Time{}, counts: map[string]Counts{}}
 }
 
 // get returns an attribute's text, secret or not.
@@ -195,6 +197,7 @@ func (w *World) goes(o *object, lag time.Duration) {
 		inner = w.of("database " + o.ID)
 		delete(w.rows, o.ID)
 		delete(w.frozen, o.ID)
+		delete(w.settings, o.ID)
 	}
 	for _, x := range append(inner, o) {
 		if x.owner != o.owner {

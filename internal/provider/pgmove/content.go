@@ -28,6 +28,12 @@ func (d Database) Content(ctx context.Context) (out provider.Content, err error)
 		if v := s.version(); v < oldest {
 			return d.fail(provider.Unsupported, "compare", fmt.Sprintf("the server is PostgreSQL %d; this takes %d or newer", v, oldest), nil)
 		}
+		// What is read is the client's: a table of the list may be a view by the time that it is
+		// its turn, and would run the client's functions as the keeper. pg_dump does the same
+		// (CVE-2024-7348); a server without the latest corrections does not know the setting.
+		if _, err := s.read(ctx, "SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'"); err != nil {
+			return err
+		}
 		if err := s.do(ctx, fmt.Sprintf("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = %d", readTime.Milliseconds())); err != nil {
 			return err
 		}
@@ -67,7 +73,7 @@ func (d Database) content(ctx context.Context, s session) (out provider.Content,
 			}
 			p.Sum = strings.Join(v, " ")
 		} else {
-			v, err := one("SELECT count(*)::text, coalesce(sum(('x' || left(md5(textin(record_out(t))), 16))::bit(64)::bigint::numeric), 0)::text FROM ONLY " + name + " t")
+			v, err := one("SELECT count(*)::text, coalesce(sum(('x' || left(md5(convert_to(textin(record_out(ROW(t.*))), 'UTF8')), 16))::bit(64)::bigint::numeric), 0)::text FROM ONLY " + name + " t")
 			if err != nil {
 				return out, err
 			}
@@ -78,15 +84,31 @@ func (d Database) content(ctx context.Context, s session) (out provider.Content,
 		}
 		out.Parts = append(out.Parts, p)
 	}
-	v, err := one("SELECT (SELECT count(*) FROM pg_largeobject_metadata)::text, pg_database_size(current_database())::text")
+	if rows, err = s.read(ctx, shape); err != nil {
+		return out, err
+	}
+	for _, r := range rows {
+		out.Parts = append(out.Parts, provider.Part{Name: string(r[0]), Sum: string(r[1])})
+	}
+	v, err := one(pictures)
 	if err != nil {
 		return out, err
 	}
-	if out.Bytes, err = strconv.ParseInt(v[1], 10, 64); err != nil {
+	if v[0] != "0" {
+		out.Parts = append(out.Parts, provider.Part{Name: "large objects", Sum: v[0] + " " + v[1]})
+	}
+	if rows, err = s.read(ctx, settings, d.Owner); err != nil {
 		return out, err
 	}
-	if v[0] != "0" {
-		out.Parts = append(out.Parts, provider.Part{Name: "large objects", Sum: v[0]})
+	for _, r := range rows {
+		out.Settings = append(out.Settings, provider.Part{Name: string(r[0]), Sum: string(r[1])})
+	}
+	if v, err = one("SELECT pg_database_size(oid)::text, concat_ws(' ', datcollate, nullif(datctype, datcollate)) FROM pg_database WHERE datname = current_database()"); err != nil {
+		return out, err
+	}
+	out.Order = provider.Line(v[1], maxShown)
+	if out.Bytes, err = strconv.ParseInt(v[0], 10, 64); err != nil {
+		return out, err
 	}
 	slices.SortFunc(out.Parts, func(a, b provider.Part) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil

@@ -68,7 +68,11 @@ func FromURL(name string, address state.Secret) (Database, error) {
 		return Database{}, bad
 	}
 	c.Database, c.User, c.Password, c.RuntimeParams = database, user, password, map[string]string{}
-	return Database{Provider: name, Name: database, Owner: user, Keeper: c, Loads: c, TLS: []string{"PGSSLMODE=" + sslmode}}, nil
+	tls := []string{"PGSSLMODE=" + sslmode}
+	if sslmode == "verify-full" {
+		tls = append(tls, "PGSSLROOTCERT=system") // as we do; libpq 16 or newer
+	}
+	return Database{Provider: name, Name: database, Owner: user, Keeper: c, Loads: c, TLS: tls}, nil
 }
 
 func (d Database) fail(kind provider.ErrorKind, op, message string, cause error) error {

@@ -10,13 +10,16 @@
 //	         all sessions from before end, so that each that comes begins under it
 //	Thaw     the reverse: the settings go, and the sessions that had them end
 //	Content  every table's rows: their number, and a sum of their texts' MD5; every
-//	         sequence's state; the number of large objects: at one moment (repeatable read)
-//	Dump     pg_dump's archive
+//	         sequence's state; the large objects, bytes included; what there is beside rows
+//	         (columns, constraints, indexes, views, functions, triggers, policies …): at one
+//	         moment (repeatable read)
+//	Dump     pg_dump's archive, complete or an error, over nothing
 //	Load     pg_restore in one transaction, as the owner
 //
 // # Promises
 //
-// A row that is added, changed or lost shows in Content. A Load that fails or is cut off has
+// A row that is added, changed or lost shows in Content, and so does a table, column, view,
+// function or the like that is lost or of another kind. A Load that fails or is cut off has
 // loaded nothing, but what was there before is gone. Load takes only what is empty or frozen.
 // No password is an argument of a program or stands in an error.
 //
@@ -43,11 +46,20 @@
 //
 // Rows are compared by their texts (record_out under fixed settings), not by their bytes: two
 // versions lay them out differently. The sum is of 64 bits of each MD5, added up as
-// numbers: no order, no overflow, and two rows that swap values show.
+// numbers: no order, no overflow, and two rows that swap values show. What is beside rows is
+// compared by its names and properties, and not as the server prints it: a view's text differs
+// between versions, and one that pg_restore made is the one that pg_dump read. Comments and
+// what an extension's own tables hold are not compared.
 //
 // A dump is loaded by pg_restore itself, never as a script by psql: the names in it are the
 // client's, and psql has commands that run programs (CVE-2025-8714). It is loaded as the owner:
-// whatever a dump says, it can do nothing that its client could not.
+// whatever a dump says, it can do nothing that its client could not. Nor can what is compared,
+// which the keeper reads, perhaps a superuser: it reads tables and sequences only, so that one
+// whose client makes a view of it in that moment is an error and no function of the client's.
+//
+// What pg_dump of one database leaves out, and a site may need, is told as Settings: what ALTER
+// DATABASE and ALTER ROLE give a session. Who moves says so before anything is frozen. Two servers
+// that sort texts otherwise (Order) hold the same rows, so that it is told and no obstacle.
 //
 // Privileges and owners are left out, as the roles they name are another server's; so are
 // publications, subscriptions and what says where files lie.

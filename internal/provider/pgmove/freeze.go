@@ -81,13 +81,19 @@ func (d Database) end(ctx context.Context, s session, op string) error {
 	if err != nil {
 		return err
 	}
+	gone := 0
 	for range endTries {
 		rows, err := s.read(ctx, `SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE datname::text = $1 AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 AND backend_start <= $2::timestamptz AND pg_has_role(usesysid, 'MEMBER') AND ((SELECT rolsuper FROM pg_roles WHERE rolname = current_user) OR NOT (SELECT rolsuper FROM pg_roles r WHERE r.oid = usesysid))`, d.Name, string(now[0][0]))
 		if err != nil {
 			return err
 		}
-		if len(rows) == 0 {
+		// One that is about to begin has read its settings, and is not listed yet: none is there
+		// when none shows twice. (InitPostgres: process_settings is before pgstat_bestart.)
+		if gone++; len(rows) > 0 {
+			gone = 0
+		}
+		if gone == 2 {
 			return nil
 		}
 		if _, err := s.read(ctx, fmt.Sprintf("SELECT pg_sleep(%v)::text", endPause)); err != nil {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -22,20 +24,6 @@ const (
 	maxTold  = 300      // runes of it in an error
 	stopTime = 5 * time.Second
 )
-
-// Dump writes an archive of pg_dump's to path, over whatever is there.
-func (d Database) Dump(ctx context.Context, path string) error {
-	const op = "dump"
-	program := ""
-	err := d.with(ctx, op, "the server could not be asked for its version", func(s session) (err error) {
-		program, err = d.find(ctx, op, PgDump, d.Dumper, s.version())
-		return err
-	})
-	if err == nil {
-		_, err = d.run(ctx, op, PgDump, program, d.Keeper, maxLog, "--no-password", "--format=custom", "--file="+path)
-	}
-	return err
-}
 
 // Load is provider.Mover's.
 func (d Database) Load(ctx context.Context, path string) error {
@@ -56,7 +44,7 @@ func (d Database) Load(ctx context.Context, path string) error {
 	}
 	var kept []string
 	for _, line := range strings.Split(said, "\n") {
-		if !strings.Contains(line, " COMMENT - EXTENSION ") {
+		if !extensionComment.MatchString(line) {
 			kept = append(kept, line)
 		}
 	}
@@ -71,6 +59,10 @@ func (d Database) Load(ctx context.Context, path string) error {
 	}
 	return err
 }
+
+// extensionComment is a line of an archive's list: ID; OIDs, what it is. A name that a client
+// chose stands behind that.
+var extensionComment = regexp.MustCompile(`^\d+; \d+ \d+ COMMENT - EXTENSION `)
 
 // clear freezes a database and takes away what an earlier copy left in it.
 func (d Database) clear(ctx context.Context, s session, op string) error {
@@ -157,16 +149,33 @@ func (d Database) run(ctx context.Context, op, word, path string, as *pgconn.Con
 	case ctx.Err() != nil:
 		return "", d.fail(provider.Transient, op, word+" was given up", context.Cause(ctx))
 	}
-	text := wrong.b.String()
+	text := ownWords(filepath.Base(path), wrong.b.String())
 	if as != nil && as.Password != "" {
 		text = strings.ReplaceAll(text, as.Password, "…")
 	}
 	kind := provider.Invalid
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() < 0 {
-		kind = provider.Transient // it was killed, or never ran
+	if !errors.As(err, &exit) || exit.ExitCode() < 0 || word == "pg_dump" {
+		kind = provider.Transient // it was killed, or never ran; what is wrong with a dump is never the wish
 	}
 	return "", d.fail(kind, op, word+" failed: "+provider.Line(text, maxTold), err)
+}
+
+// ownWords are the lines of what a program said that it begins with its name: they say what failed
+// and why. Behind them stand the statement, and the row at which it failed, which are the
+// client's and its customers'. Of a program that speaks otherwise, a linker's words say, all is
+// kept.
+func ownWords(program, text string) string {
+	var own []string
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, program+": ") {
+			own = append(own, line)
+		}
+	}
+	if len(own) == 0 {
+		return text
+	}
+	return strings.Join(own, "")
 }
 
 // bounded keeps the beginning of what is written into it.

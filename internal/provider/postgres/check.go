@@ -14,7 +14,7 @@ var _ provider.Checker = (*Provider)(nil)
 // maxOpen is how many databases that are open to everybody a check names.
 const maxOpen = 10
 
-// Check implements provider.Checker: the way in, the server's version, what the role may do,
+// Check implements provider.Checker: the way in, the server's version, what the role may do, whom we believe there,
 // and what every new role may enter.
 func (p *Provider) Check(ctx context.Context) []provider.Finding {
 	const may = "see providers.postgres.dsn: a superuser, or a role with CREATEDB and CREATEROLE (README, Databases on a PostgreSQL server of yours)"
@@ -41,6 +41,11 @@ func (p *Provider) Check(ctx context.Context) []provider.Finding {
 		return []provider.Finding{provider.Wrong(may, "PostgreSQL %d lets us in, but the role may not make databases and roles", version)}
 	}
 	out := []provider.Finding{provider.Well("PostgreSQL %d lets us in, and the role may make databases and roles", version)}
+	if who := p.server.believes(); who != "" {
+		f := provider.Well("at %s we believe %s, and so do the sites", p.server.address(), who)
+		f.Hint = "end providers.postgres.dsn with ?sslmode=verify-full; with a certificate of your own also &sslrootcert=FILE"
+		out = append(out, f)
+	}
 	if len(open) > 0 {
 		f := provider.Well("every new role may enter %s", strings.Join(open, ", "))
 		f.Hint = "once, for each: REVOKE CONNECT ON DATABASE … FROM PUBLIC (README)"

@@ -44,8 +44,8 @@
 // Create of the same installation. Errors get their kind from SQLSTATE and from whether a
 // writing statement was on its way: once a call has written, only the server's own refusal is
 // not Uncertain. No error and no statement holds a password. Dump writes what pg_dump makes,
-// complete or an error, over nothing. With Options.Dumps, Delete does so first, and what can't be
-// written out is not erased; whoever writes to it in between writes to what goes.
+// complete or an error, over nothing. With Options.Dumps, Delete does so first, to a file of the database's
+// id, of which the newest stays, and what can't be written out is not erased; whoever writes to it in between writes to what goes.
 //
 // A look by id tells how much a database holds; so does the list, in the same connection, where
 // the server works that out within five seconds for all of them: else the list tells no sizes.

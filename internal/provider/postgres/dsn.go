@@ -3,6 +3,7 @@ package postgres
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"strconv"
@@ -150,6 +151,30 @@ func (s server) address() string {
 		return s.config.Host
 	}
 	return net.JoinHostPort(s.config.Host, strconv.Itoa(int(s.config.Port)))
+}
+
+// believes is why a server on the way to ours could read what we say to it, the administrator's
+// password included; "": it can't, or there is no way that leaves this machine. (libpq's
+// "SSL Support": only verify-full compares the name; with roots, require is verify-ca.)
+func (s server) believes() string {
+	if strings.HasPrefix(s.config.Host, "/") || s.config.Host == "localhost" {
+		return ""
+	}
+	if a, err := netip.ParseAddr(s.config.Host); err == nil && a.IsLoopback() {
+		return ""
+	}
+	switch s.sslmode {
+	case "verify-full":
+		return ""
+	case "verify-ca":
+		return "any server with a certificate of the same issuer"
+	case "require":
+		if s.roots {
+			return "any server with a certificate of the same issuer"
+		}
+		return "whoever answers there, whatever its certificate"
+	}
+	return "whoever answers there, without TLS, too"
 }
 
 // publicHost is the host that clients are given.

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -27,6 +29,37 @@ func TestClientURLs(t *testing.T) {
 		u := s.clientURL("shop", state.NewSecret("word"))
 		if u.Reveal() != x.url || s.publicHost() != x.out || s.address() != x.at {
 			t.Errorf("%s, %s: %s, %s, %s", x.dsn, x.host, u.Reveal(), s.publicHost(), s.address())
+		}
+	}
+}
+
+// Only verify-full knows a server by its name; what stays on this machine needs none.
+func TestWhomWeBelieve(t *testing.T) {
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	pem, _ := certificate(t)
+	if err := os.WriteFile(ca, pem, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for dsn, want := range map[string]string{
+		"postgres://ops@db.example/x":                                     "without TLS",
+		"postgres://ops@db.example/x?sslmode=disable":                     "without TLS",
+		"postgres://ops@db.example/x?sslmode=prefer":                      "without TLS",
+		"postgres://ops@10.0.0.5/x?sslmode=require":                       "whatever its certificate",
+		"postgres://ops@db.example/x?sslmode=require&sslrootcert=" + ca:   "same issuer",
+		"postgres://ops@db.example/x?sslmode=verify-ca&sslrootcert=" + ca: "same issuer",
+		"postgres://ops@db.example/x?sslmode=verify-full":                 "",
+		"postgres://ops@127.0.0.1/x":                                      "",
+		"postgres://ops@[::1]/x":                                          "",
+		"postgres://ops@localhost/x":                                      "",
+		"postgres://ops@/x?host=/run/postgresql":                          "",
+	} {
+		s, err := parseDSN(state.NewSecret(dsn), "")
+		if err != nil {
+			t.Errorf("%s: %v", dsn, err)
+			continue
+		}
+		if got := s.believes(); (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", dsn, got, want)
 		}
 	}
 }

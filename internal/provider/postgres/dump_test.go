@@ -6,8 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -172,7 +176,7 @@ func TestP5WrittenOutBeforeItIsErased(t *testing.T) {
 		t.Errorf("it is still there: %v", found)
 	}
 	kept := files()
-	if len(kept) != 1 || !strings.HasPrefix(filepath.Base(kept[0]), "shop-0badcafe-2") {
+	if len(kept) != 1 || !strings.HasPrefix(filepath.Base(kept[0]), o.ID+"-2") {
 		t.Fatalf("written: %v", kept)
 	}
 	if err := p.Delete(t.Context(), state.KindDatabase, o.ID); err != nil || len(files()) != 1 {
@@ -193,5 +197,58 @@ func TestP5WrittenOutBeforeItIsErased(t *testing.T) {
 	wantKind(t, p.Delete(t.Context(), state.KindDatabase, "theirs"), provider.Conflict)
 	if len(files()) != 2 {
 		t.Errorf("written: %v", files())
+	}
+}
+
+// A purge that fails after its dump is tried again, perhaps for weeks: the newest dump of a database
+// takes the place of the one before, and what a killed process left half written goes. Other
+// databases' dumps stay.
+func TestADumpOfEachTryWouldFillTheDisk(t *testing.T) {
+	s := running(t)
+	p := lesser(t, "ops")
+	p.dumper, p.dumps = filepath.Join(s.Programs(), "pg_dump"), t.TempDir()
+	o := create(t, p, wish("shop"))
+	name, suffix, _ := cutID(o.ID)
+	put := func(file string, age time.Duration) {
+		t.Helper()
+		path := filepath.Join(p.dumps, file)
+		if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, time.Now().Add(-age), time.Now().Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := []string{".dump-2", name + ".0badf00d-20260101T000000.000000Z.dump", name + "." + suffix + "-notes.dump", name + "-20260101T000000.000000Z.dump"}
+	put(".dump-1", 25*time.Hour)
+	put(kept[0], time.Hour)
+	for _, file := range kept[1:] {
+		put(file, 9000*time.Hour)
+	}
+	looks, err := pgx.Connect(t.Context(), strings.TrimSuffix(s.DSN(), "/postgres")+"/"+name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		wantKind(t, p.Delete(t.Context(), state.KindDatabase, o.ID), provider.Transient) // somebody who may not be disconnected
+	}
+	if err := looks.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Delete(t.Context(), state.KindDatabase, o.ID); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(p.dumps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ours []string
+	for _, e := range entries {
+		if !slices.Contains(kept, e.Name()) {
+			ours = append(ours, e.Name())
+		}
+	}
+	if len(ours) != 1 || !strings.HasPrefix(ours[0], o.ID+"-2") || len(entries) != 1+len(kept) {
+		t.Errorf("written: %v, of %d", ours, len(entries))
 	}
 }

@@ -30,10 +30,9 @@ func (p *Provider) moved(ctx context.Context, op, id string) (d pgmove.Database,
 			if !e.ours() {
 				return p.fail(provider.Unsupported, op, fmt.Sprintf("database %s was not made here, and nothing of it is changed: move it yourself, and adopt the new one", clean(id)), nil)
 			}
-			keeper, loads := p.server.config.Copy(), p.server.config.Copy()
-			keeper.Password = p.server.admin.Reveal()
-			loads.User, loads.Password = e.name, p.password(e.name, e.role.id).Reveal()
-			d = pgmove.Database{Provider: Name, Name: e.name, Owner: e.name, Keeper: keeper, Loads: loads, TLS: p.server.tls(), Dumper: p.dumper, Restorer: p.restorer}
+			d = p.kept(e.name)
+			d.Owner, d.Loads = e.name, d.Keeper.Copy()
+			d.Loads.User, d.Loads.Password = e.name, p.password(e.name, e.role.id).Reveal()
 			return nil
 		}
 		return gone

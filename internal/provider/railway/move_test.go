@@ -3,6 +3,7 @@ package railway
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -68,6 +69,29 @@ func TestMove(t *testing.T) {
 	}
 	if err := p.Dump(t.Context(), old.ID, path); err != nil {
 		t.Fatal(err)
+	}
+	// What stands at the path stays, what is written is nobody else's to read, and half of it is nothing.
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o077 != 0 {
+		t.Errorf("the dump is open to others: %v (%v)", info.Mode(), err)
+	}
+	kept := filepath.Join(t.TempDir(), "last-years-dump")
+	if err := os.WriteFile(kept, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dumped := p.Dump(t.Context(), old.ID, kept)
+	if text, err := os.ReadFile(kept); provider.KindOf(dumped) != provider.Conflict || string(text) != "precious" {
+		t.Errorf("a dump over a file: %v; the file has %.20q now (%v)", dumped, text, err)
+	}
+	half := filepath.Join(t.TempDir(), "pg_dump")
+	if err := os.WriteFile(half, []byte("#!/bin/sh\nfor a; do case $a in --file=*) echo half > \"${a#--file=}\";; esac; done; exit 1\n"), 0o700); err != nil { //nolint:gosec // it is run
+		t.Fatal(err)
+	}
+	q := w.open(func(o *Options) { o.PgDump = half })
+	if err := q.Dump(t.Context(), old.ID, filepath.Join(filepath.Dir(kept), "new")); err == nil {
+		t.Error("half of a dump is one")
+	}
+	if left, err := os.ReadDir(filepath.Dir(kept)); err != nil || len(left) != 1 {
+		t.Errorf("left: %v (%v)", left, err)
 	}
 	was, err := p.Content(t.Context(), old.ID)
 	if err != nil || was.Rows() != 2 {
