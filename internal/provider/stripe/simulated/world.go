@@ -80,6 +80,14 @@ func (s *Stripe) Close(id string) error {
 }
 
 func (s *Stripe) change(id string, f func(*account)) error {
+	err := s.put(id, f)
+	if err == nil {
+		s.updated(id)
+	}
+	return err
+}
+
+func (s *Stripe) put(id string, f func(*account)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a, ok := s.world.Accounts.Get(id)
