@@ -312,7 +312,7 @@ func (p *program) simulate(s *simulations) {
 		sum := sha1.Sum([]byte(repository + " " + ref)) //nolint:gosec // it proves nothing
 		return hex.EncodeToString(sum[:]), nil
 	}
-	p.caught = func() ([]web.Message, error) { return s.mail(), nil }
+	p.caught = func() ([]web.Message, error) { return s.mail(p.here), nil }
 	s.log = p.log
 }
 

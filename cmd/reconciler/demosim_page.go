@@ -68,6 +68,9 @@ func (s *simulations) handler() http.Handler {
 	for name, api := range s.api {
 		mux.Handle(simulatedPath+"/"+name+"/", http.StripPrefix(simulatedPath+"/"+name, api))
 	}
+	if s.stripe != nil { // beside the API: where an account's owner goes on in a browser
+		mux.Handle(simulatedPath+"/stripe/setup/", http.StripPrefix(simulatedPath+"/stripe", s.stripe))
+	}
 	mux.HandleFunc("GET "+simulatedPath+"/{$}", s.page)
 	mux.HandleFunc("POST "+simulatedPath+"/faults", s.takeFault)
 	return web.FromHere(http.NewCrossOriginProtection().Handler(mux))

@@ -82,7 +82,8 @@ func (s *payloadSites) at(database string, page http.Handler) http.Handler {
 		return page
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.HasPrefix(r.URL.Path, payloadUsers) && r.URL.Path != "/admin" {
+		login := r.URL.Path == "/admin" || strings.HasPrefix(r.URL.Path, "/admin/") // where it is chosen, too
+		if !login && !strings.HasPrefix(r.URL.Path, payloadUsers) {
 			page.ServeHTTP(w, r)
 			return
 		}
@@ -93,7 +94,7 @@ func (s *payloadSites) at(database string, page http.Handler) http.Handler {
 		switch {
 		case err != nil:
 			http.Error(w, err.Error(), http.StatusInternalServerError)
-		case r.URL.Path == "/admin":
+		case login:
 			showLogin(w, site)
 		default:
 			site.ServeHTTP(w, r)
@@ -148,11 +149,12 @@ func (s *payloadSites) mails() (out []web.Message) {
 	return out
 }
 
-// mail is what was sent to clients, by Resend and by their own sites, newest first.
-func (s *simulations) mail() []web.Message {
+// mail is what was sent to clients, by Resend and by their own sites, newest first, with the
+// addresses that a browser finds here.
+func (s *simulations) mail(here func(string) string) []web.Message {
 	out := s.payload.mails()
 	for _, m := range s.resend.Sent() {
-		out = append(out, web.Message{At: m.At, To: strings.Join(m.To, ", "), Subject: m.Subject, Text: m.Text})
+		out = append(out, web.Message{At: m.At, To: strings.Join(m.To, ", "), Subject: m.Subject, Text: anAddress.ReplaceAllStringFunc(m.Text, here)})
 	}
 	slices.SortStableFunc(out, func(a, b web.Message) int { return b.At.Compare(a.At) })
 	return out

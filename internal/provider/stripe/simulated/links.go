@@ -117,12 +117,16 @@ func (a account) tell(all bool) account {
 
 // page is what the account's owner sees.
 func (a account) page() string {
-	var due strings.Builder
-	for _, field := range a.Due {
-		due.WriteString("<li><code>" + html.EscapeString(field) + "</code></li>")
+	said, form := "<p>It may take money, and Stripe wants to know nothing more.</p>", `<form method="post"><button>Go back</button></form>`
+	if len(a.Due) > 0 {
+		said = "<p>Stripe wants to know:</p><ul>"
+		for _, field := range a.Due {
+			said += "<li><code>" + html.EscapeString(field) + "</code></li>"
+		}
+		said += "</ul><p>Nothing is asked for here. One of these stands for all that the owner would fill in:</p>"
+		form = `<form method="post"><button>Finish</button><button name="part" value="1">Save a part, the bank account later</button></form>`
 	}
 	return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Simulated Stripe</title>` +
 		`<style>body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:3rem auto;padding:0 1rem}button{font:inherit;padding:.4rem 1rem;margin-right:.6rem}</style>` +
-		"<h1>" + html.EscapeString(cmp.Or(a.Label, a.ID)) + " at the simulated Stripe</h1><p>Before it may take money, Stripe wants to know:</p><ul>" + due.String() +
-		`</ul><p>Nothing is asked for here. One of these stands for all that its owner would fill in:</p><form method="post"><button>Finish</button><button name="part" value="1">Save a part, the bank account later</button></form></html>`
+		"<h1>" + html.EscapeString(cmp.Or(a.Label, a.ID)) + " at the simulated Stripe</h1>" + said + form + "</html>"
 }
