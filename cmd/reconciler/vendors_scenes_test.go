@@ -121,7 +121,7 @@ func (f *fleet) environment(name string) map[string]string {
 func TestS19S20S45OverVendors(t *testing.T) {
 	t.Parallel()
 	shop := func(at func(string, ...string) string, name, currency string) map[string]string {
-		return map[string]string{"clients/" + name + ".yaml": at(name, "env: {STORE_CURRENCY: "+currency+", SMTP_PASSWORD: {secret: shared/smtp}}")}
+		return map[string]string{"clients/" + name + ".yaml": paying(at)(name, "env: {STORE_CURRENCY: "+currency+", SMTP_PASSWORD: {secret: shared/smtp}}")}
 	}
 	other := atPloi("other")
 	f := newFleet(t, usual(), map[string]string{"clients/other.yaml": other})
@@ -133,7 +133,7 @@ func TestS19S20S45OverVendors(t *testing.T) {
 	f.commit(shop(atPloi, "demoshop", "EUR"))
 	f.commit(shop(atVercel, "bakery", "EUR"))
 	f.settle("demoshop", "bakery", "other")
-	f.wantThings("provisioned", slices.Concat(wholeOf("ploi", "demoshop"), wholeOf("vercel", "bakery"), wholeOf("ploi", "other"))...)
+	f.wantThings("provisioned", slices.Concat(wholeOf("ploi", "demoshop"), paysAndUser("demoshop"), wholeOf("vercel", "bakery"), paysAndUser("bakery"), wholeOf("ploi", "other"))...)
 	release := func() string { _, page := f.visit(site("bakery"), "/api/health"); return page }
 	first, env := release(), map[string]map[string]string{"demoshop": f.environment("demoshop"), "bakery": f.environment("bakery")}
 
