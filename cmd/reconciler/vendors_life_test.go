@@ -349,7 +349,18 @@ func TestS52OverVendors(t *testing.T) {
 			if want := map[string]int{"retained": 1, "fresh": 2}[reuse]; alive != want {
 				t.Errorf("%d databases of demoshop, want %d (there were %d projects)", alive, want, len(first))
 			}
-			t.Logf("%s: accounts %+v, %+v", reuse, f.stripe.Accounts(), rowOf(f.status(), "demoshop").Payments)
+			// Whoever takes the database over is the same customer, with the same account; another
+			// one has another, and the first one's stays as it is.
+			var accounts []string
+			for _, a := range f.stripe.Accounts() {
+				if strings.HasPrefix(a.Metadata["reconciler_name"], "demoshop-") && a.Metadata["reconciler_name"] != lookAlike {
+					accounts = append(accounts, a.ID+" "+a.URL)
+				}
+			}
+			now := " https://other-shop." + agencyZone
+			if r := rowOf(f.status(), "demoshop").Payments; r == nil || len(accounts) != map[string]int{"retained": 1, "fresh": 2}[reuse] || accounts[len(accounts)-1] != r.Account+now || strings.HasSuffix(accounts[0], now) != (reuse == "retained") {
+				t.Errorf("accounts %q; it has %+v", accounts, r)
+			}
 		})
 	}
 }
