@@ -198,7 +198,7 @@ func (f *fleet) askStripe(method, path, form string) {
 func TestS43OverVendors(t *testing.T) {
 	t.Parallel()
 	plain := shopPays + "\nenv: {STORE_CURRENCY: EUR, PAYLOAD_SECRET: {none: true}}"
-	f := newFleet(t, usual(), map[string]string{"clients/demoshop.yaml": atPloi("demoshop", plain, "aliases: [www.demoshop.agency.example]"), "clients/bakery.yaml": atVercel("bakery", plain), "clients/was.yaml": atPloi("was", plain)})
+	f := newFleet(t, usual(), map[string]string{"clients/demoshop.yaml": atPloi("demoshop", plain, "aliases: [www.demoshop.agency.example]"), "clients/bakery.yaml": withUser(atVercel("bakery", plain)), "clients/was.yaml": atPloi("was", plain)})
 	f.settle("demoshop", "bakery", "was")
 	f.configure("guard: {maxDeletePercent: 100}\n")
 	f.commit(map[string]string{"clients/was.yaml": ""})
