@@ -86,9 +86,7 @@ func draftOf(m Match, o Options) Draft {
 		}
 	}
 	d.spare("admin", "{email: "+scalarYAML(e.AdminEmail)+"}", e.AdminEmail != "")
-	if e.Account != "" {
-		d.comment("payments: the export names account " + clip(e.Account) + ": `payments: {enabled: true}` and account in `adopt.payments` take it over, where providers.stripe is configured")
-	}
+	d.payments(m, e)
 	d.spare("notes", e.Notes, e.Notes != "")
 	d.adopt(m)
 	d.add("paused", "true")
@@ -232,6 +230,20 @@ func (d *Draft) records(m Match) {
 	}
 }
 
+// payments asks for the account that is there, and for none where there is none.
+func (d *Draft) payments(m Match, e *Entry) {
+	switch {
+	case m.Money.State == Matched || m.Money.State == Ambiguous && len(m.accounts) > 0:
+		a := m.accounts[0]
+		d.add("payments", flow([]string{"enabled: true", "provider: " + a.Provider, "country: " + a.Country}))
+		if m.Money.State == Ambiguous {
+			d.note("Of the account that is chosen: its country.")
+		}
+	case e.Account != "" && !m.listed:
+		d.comment("payments: the export names account " + clip(e.Account) + ": `payments: {enabled: true}` and account in `adopt.payments` take it over, where providers.stripe is configured")
+	}
+}
+
 // env writes the export's variables that the site does not have. What it has stays, sealed,
 // without being mentioned.
 func (d *Draft) env(m Match, e *Entry) {
@@ -304,6 +316,13 @@ func (d *Draft) adopt(m Match) {
 	tell("records", m.DNS)
 	if m.dns.adopt != "" {
 		parts = append(parts, "record: {id: "+quote(m.dns.adopt)+"}")
+	}
+	tell("payments", m.Money)
+	switch m.Money.State {
+	case Matched:
+		parts = append(parts, "payments: {account: "+quote(m.Money.ID)+"}")
+	case Ambiguous:
+		parts = append(parts, "payments: {account: "+unsettled(m)+"}")
 	}
 	if len(parts) == 0 {
 		d.lines = append(d.lines, line{notes: notes})

@@ -34,6 +34,7 @@ type Inventory struct {
 	Sites        []Site     `json:"sites"`        // sorted by provider and id
 	Databases    []Database `json:"databases"`
 	Records      []Record   `json:"records"` // A, AAAA and CNAME only
+	Accounts     []Account  `json:"accounts"`
 	Providers    []string   `json:"providers"`
 }
 
@@ -105,6 +106,16 @@ type Record struct {
 	Mark     provider.Mark `json:"mark"`
 }
 
+// Account is an account for taking money.
+type Account struct {
+	Provider string        `json:"provider"`
+	ID       string        `json:"id"`
+	Country  string        `json:"country"`
+	Host     string        `json:"host,omitempty"` // of its business address, if that is a whole host's
+	Email    string        `json:"email,omitempty"`
+	Mark     provider.Mark `json:"mark"`
+}
+
 // Source is a provider that lists.
 type Source struct {
 	Name   string
@@ -114,7 +125,7 @@ type Source struct {
 // Collect reads what the sources hold. It is complete, or an error: an account that could not
 // be read must not look like one that is empty.
 func Collect(ctx context.Context, sources []Source, installation string) (Inventory, error) {
-	c := collector{inv: Inventory{Installation: installation, Sites: []Site{}, Databases: []Database{}, Records: []Record{}, Providers: []string{}}, urls: map[string][]string{}}
+	c := collector{inv: Inventory{Installation: installation, Sites: []Site{}, Databases: []Database{}, Records: []Record{}, Accounts: []Account{}, Providers: []string{}}, urls: map[string][]string{}}
 	for _, s := range sources {
 		all, err := s.Lister.Existing(ctx)
 		if err != nil {
@@ -160,6 +171,8 @@ func (c *collector) take(ctx context.Context, s Source, all []provider.Object) e
 			c.database(s.Name, o)
 		case state.KindRecord:
 			c.record(s.Name, o)
+		case state.KindPayments:
+			c.account(s.Name, o)
 		}
 	}
 	for _, o := range all {
@@ -308,6 +321,20 @@ func (c *collector) record(at string, o provider.Object) {
 	}
 }
 
+// countryShape is what a manifest can say of a country.
+var countryShape = regexp.MustCompile(`^[A-Z]{2}$`)
+
+func (c *collector) account(at string, o provider.Object) {
+	a := Account{Provider: at, ID: o.ID, Country: attribute(o, "country"), Email: strings.ToLower(clean(attribute(o, "email"))), Mark: o.Mark}
+	u, err := url.Parse(strings.TrimSpace(attribute(o, "url")))
+	if err == nil && (u.Scheme == "https" || u.Scheme == "http") && strings.Trim(u.Path, "/") == "" {
+		a.Host = hostOf(u.Hostname())
+	}
+	if idShape.MatchString(a.ID) && countryShape.MatchString(a.Country) {
+		c.inv.Accounts = append(c.inv.Accounts, a)
+	}
+}
+
 // settle says of each site which database has the very URL that it uses, and puts all into
 // an order.
 func (c *collector) settle() {
@@ -322,6 +349,9 @@ func (c *collector) settle() {
 	}
 	slices.SortFunc(c.inv.Sites, func(a, b Site) int { return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.ID, b.ID)) })
 	slices.SortFunc(c.inv.Databases, func(a, b Database) int {
+		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.ID, b.ID))
+	})
+	slices.SortFunc(c.inv.Accounts, func(a, b Account) int {
 		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.ID, b.ID))
 	})
 	slices.SortFunc(c.inv.Records, func(a, b Record) int {
