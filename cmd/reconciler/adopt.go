@@ -34,12 +34,12 @@ func (a *app) adoptCommand() *cobra.Command {
 	c := &cobra.Command{Use: "adopt [CLIENT...]", Short: "Take over what exists: write manifests, then mark", ValidArgsFunction: a.clients(many),
 		Long: `Take over what exists at the providers, in two steps.
 
-First, without --confirm: read the accounts that are configured (sites, databases, records),
-find out what is one client's, and write a manifest for each into clients/ of the checkout
+First, without --confirm: read the accounts that are configured (sites, databases, records,
+accounts for payments), find out what is one client's, and write a manifest for each into clients/ of the checkout
 at --out. Nothing is written at any provider, and no file that is there is touched. Each
 manifest names what exists in ` + "`adopt:`" + `, is paused, and says in comments how it was found: a
 site by its host name, its database by the DATABASE_URL in its environment, its records by
-name. What is ambiguous names choose-one-CLIENT, which can't exist: choose, or that client
+name, its account for payments by its business address. What is ambiguous names choose-one-CLIENT, which can't exist: choose, or that client
 is held. --from reads clients that a CMS exported as JSON; its ids come first.
 
 Then commit, open a pull request, merge, and --confirm: the next --batch paused clients (or
@@ -242,7 +242,10 @@ func writeNew(file string, data []byte) error {
 
 func (a *app) printAdopted(v adopted) {
 	var rows [][]string
-	have := 0
+	have, paid := 0, false
+	for _, r := range v.Clients {
+		paid = paid || r.Money.State == takeover.Matched || r.Money.State == takeover.Ambiguous
+	}
 	for _, r := range v.Clients {
 		state, next := string(r.State), r.Next
 		switch {
@@ -254,7 +257,11 @@ func (a *app) printAdopted(v adopted) {
 		case r.Refused != "":
 			state, next = "refused", r.Refused
 		}
-		rows = append(rows, []string{r.Name, state, partCell(r.Site), dash(r.Host), partCell(r.Data), partCell(r.DNS), next})
+		row := []string{r.Name, state, partCell(r.Site), dash(r.Host), partCell(r.Data), partCell(r.DNS)}
+		if paid {
+			row = append(row, partCell(r.Money))
+		}
+		rows = append(rows, append(row, next))
 	}
 	if have > 0 {
 		fmt.Fprintf(a.out, "%s a manifest already; no file that is there is touched.\n", counted(have, "client has", "clients have"))
@@ -263,7 +270,11 @@ func (a *app) printAdopted(v adopted) {
 		fmt.Fprintln(a.out, "Nothing else was found that could be adopted.")
 		return
 	}
-	a.table([]string{"CLIENT", "STATE", "SITE", "DOMAIN", "DATABASE", "RECORDS", "NEXT"}, rows)
+	head := []string{"CLIENT", "STATE", "SITE", "DOMAIN", "DATABASE", "RECORDS"}
+	if paid {
+		head = append(head, "PAYMENTS")
+	}
+	a.table(append(head, "NEXT"), rows)
 	fmt.Fprintf(a.out, "\n%s written. Look through them, commit, and open a pull request: its plan only adopts.\n", counted(v.Written, "manifest was", "manifests were"))
 }
 
