@@ -35,16 +35,17 @@ func (a *app) adoptCommand() *cobra.Command {
 		Long: `Take over what exists at the providers, in two steps.
 
 First, without --confirm: read the accounts that are configured (sites, databases, records,
-accounts for payments), find out what is one client's, and write a manifest for each into clients/ of the checkout
-at --out. Nothing is written at any provider, and no file that is there is touched. Each
-manifest names what exists in ` + "`adopt:`" + `, is paused, and says in comments how it was found: a
-site by its host name, its database by the DATABASE_URL in its environment, its records by
-name, its account for payments by its business address. What is ambiguous names choose-one-CLIENT, which can't exist: choose, or that client
-is held. --from reads clients that a CMS exported as JSON; its ids come first.
+accounts for payments), find out what is one client's, and write a manifest for each into
+clients/ of the checkout at --out. Nothing is written at any provider, and no file that is
+there is touched. Each manifest names what exists in ` + "`adopt:`" + `, is paused, and says in
+comments how it was found: a site by its host name, its database by the DATABASE_URL in its
+environment, its records by name, its account for payments by its business address. What is
+ambiguous names choose-one-CLIENT, which can't exist: choose, or that client is held. --from
+reads clients that a CMS exported as JSON; its ids come first.
 
 Then commit, open a pull request, merge, and --confirm: the next --batch paused clients (or
 those that are named) are recorded as they are and get our mark, where the provider has a
-place for one: a comment, a description, a variable. Nothing else is changed. Their plans
+place for one: a comment, a description, metadata, a variable. Nothing else is changed. Their plans
 are empty after that, and stay so when ` + "`paused: true`" + ` is taken out.
 
 Ends with 1 when something can't be written or confirmed, with 3 when something waits for
