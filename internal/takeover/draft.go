@@ -230,20 +230,6 @@ func (d *Draft) records(m Match) {
 	}
 }
 
-// payments asks for the account that is there, and for none where there is none.
-func (d *Draft) payments(m Match, e *Entry) {
-	switch {
-	case m.Money.State == Matched || m.Money.State == Ambiguous && len(m.accounts) > 0:
-		a := m.accounts[0]
-		d.add("payments", flow([]string{"enabled: true", "provider: " + a.Provider, "country: " + a.Country}))
-		if m.Money.State == Ambiguous {
-			d.note("Of the account that is chosen: its country.")
-		}
-	case e.Account != "" && !m.listed:
-		d.comment("payments: the export names account " + clip(e.Account) + ": `payments: {enabled: true}` and account in `adopt.payments` take it over, where providers.stripe is configured")
-	}
-}
-
 // env writes the export's variables that the site does not have. What it has stays, sealed,
 // without being mentioned.
 func (d *Draft) env(m Match, e *Entry) {

@@ -106,16 +106,6 @@ type Record struct {
 	Mark     provider.Mark `json:"mark"`
 }
 
-// Account is an account for taking money.
-type Account struct {
-	Provider string        `json:"provider"`
-	ID       string        `json:"id"`
-	Country  string        `json:"country"`
-	Host     string        `json:"host,omitempty"` // of its business address, if that is a whole host's
-	Email    string        `json:"email,omitempty"`
-	Mark     provider.Mark `json:"mark"`
-}
-
 // Source is a provider that lists.
 type Source struct {
 	Name   string
@@ -318,20 +308,6 @@ func (c *collector) record(at string, o provider.Object) {
 	r.TTL, _ = strconv.Atoi(attribute(o, "ttl")) // 0 where it says none
 	if slices.Contains([]string{"A", "AAAA", "CNAME"}, r.Type) && r.Name != "" && r.Content != "" && idShape.MatchString(r.ID) {
 		c.inv.Records = append(c.inv.Records, r)
-	}
-}
-
-// countryShape is what a manifest can say of a country.
-var countryShape = regexp.MustCompile(`^[A-Z]{2}$`)
-
-func (c *collector) account(at string, o provider.Object) {
-	a := Account{Provider: at, ID: o.ID, Country: attribute(o, "country"), Email: strings.ToLower(clean(attribute(o, "email"))), Mark: o.Mark}
-	u, err := url.Parse(strings.TrimSpace(attribute(o, "url")))
-	if err == nil && (u.Scheme == "https" || u.Scheme == "http") && strings.Trim(u.Path, "/") == "" {
-		a.Host = hostOf(u.Hostname())
-	}
-	if idShape.MatchString(a.ID) && countryShape.MatchString(a.Country) {
-		c.inv.Accounts = append(c.inv.Accounts, a)
 	}
 }
 

@@ -1,9 +1,37 @@
 package takeover
 
 import (
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/compassdigital/reconciler/internal/provider"
 )
+
+// Account is an account for taking money.
+type Account struct {
+	Provider string        `json:"provider"`
+	ID       string        `json:"id"`
+	Country  string        `json:"country"`
+	Host     string        `json:"host,omitempty"` // of its business address, if that is a whole host's
+	Email    string        `json:"email,omitempty"`
+	Mark     provider.Mark `json:"mark"`
+}
+
+// countryShape is what a manifest can say of a country.
+var countryShape = regexp.MustCompile(`^[A-Z]{2}$`)
+
+func (c *collector) account(at string, o provider.Object) {
+	a := Account{Provider: at, ID: o.ID, Country: attribute(o, "country"), Email: strings.ToLower(clean(attribute(o, "email"))), Mark: o.Mark}
+	u, err := url.Parse(strings.TrimSpace(attribute(o, "url")))
+	if err == nil && (u.Scheme == "https" || u.Scheme == "http") && strings.Trim(u.Path, "/") == "" {
+		a.Host = hostOf(u.Hostname())
+	}
+	if idShape.MatchString(a.ID) && countryShape.MatchString(a.Country) {
+		c.inv.Accounts = append(c.inv.Accounts, a)
+	}
+}
 
 // keepers are who keeps accounts for payments.
 func keepers() []string { return []string{"stripe"} }
@@ -107,5 +135,19 @@ func (m *matcher) accountsOnce() {
 				x.Money.Candid = append(x.Money.Candid, a.Provider+" "+a.ID)
 			}
 		}
+	}
+}
+
+// payments asks for the account that is there, and for none where there is none.
+func (d *Draft) payments(m Match, e *Entry) {
+	switch {
+	case m.Money.State == Matched || m.Money.State == Ambiguous && len(m.accounts) > 0:
+		a := m.accounts[0]
+		d.add("payments", flow([]string{"enabled: true", "provider: " + a.Provider, "country: " + a.Country}))
+		if m.Money.State == Ambiguous {
+			d.note("Of the account that is chosen: its country.")
+		}
+	case e.Account != "" && !m.listed:
+		d.comment("payments: the export names account " + clip(e.Account) + ": `payments: {enabled: true}` and account in `adopt.payments` take it over, where providers.stripe is configured")
 	}
 }
