@@ -75,6 +75,10 @@ func refusalOf(vendor string, status int) string {
 		body = map[string]any{"success": false, "errors": []any{map[string]any{"code": 1000, "message": words}}, "messages": []any{}, "result": nil}
 	case "resend":
 		body = map[string]any{"statusCode": status, "name": "application_error", "message": words}
+	case "stripe":
+		body = map[string]any{"error": map[string]any{"type": "api_error", "message": words}}
+	case "payload":
+		body = map[string]any{"errors": []any{map[string]any{"message": words}}}
 	default: // Ploi
 		body = map[string]any{"message": words}
 	}
