@@ -34,17 +34,18 @@ func (a *app) adoptCommand() *cobra.Command {
 	c := &cobra.Command{Use: "adopt [CLIENT...]", Short: "Take over what exists: write manifests, then mark", ValidArgsFunction: a.clients(many),
 		Long: `Take over what exists at the providers, in two steps.
 
-First, without --confirm: read the accounts that are configured (sites, databases, records),
-find out what is one client's, and write a manifest for each into clients/ of the checkout
-at --out. Nothing is written at any provider, and no file that is there is touched. Each
-manifest names what exists in ` + "`adopt:`" + `, is paused, and says in comments how it was found: a
-site by its host name, its database by the DATABASE_URL in its environment, its records by
-name. What is ambiguous names choose-one-CLIENT, which can't exist: choose, or that client
-is held. --from reads clients that a CMS exported as JSON; its ids come first.
+First, without --confirm: read the accounts that are configured (sites, databases, records,
+accounts for payments), find out what is one client's, and write a manifest for each into
+clients/ of the checkout at --out. Nothing is written at any provider, and no file that is
+there is touched. Each manifest names what exists in ` + "`adopt:`" + `, is paused, and says in
+comments how it was found: a site by its host name, its database by the DATABASE_URL in its
+environment, its records by name, its account for payments by its business address. What is
+ambiguous names choose-one-CLIENT, which can't exist: choose, or that client is held. --from
+reads clients that a CMS exported as JSON; its ids come first.
 
 Then commit, open a pull request, merge, and --confirm: the next --batch paused clients (or
 those that are named) are recorded as they are and get our mark, where the provider has a
-place for one: a comment, a description, a variable. Nothing else is changed. Their plans
+place for one: a comment, a description, metadata, a variable. Nothing else is changed. Their plans
 are empty after that, and stay so when ` + "`paused: true`" + ` is taken out.
 
 Ends with 1 when something can't be written or confirmed, with 3 when something waits for
@@ -242,7 +243,10 @@ func writeNew(file string, data []byte) error {
 
 func (a *app) printAdopted(v adopted) {
 	var rows [][]string
-	have, more := 0, ""
+	have, more, paid := 0, "", false
+	for _, r := range v.Clients {
+		paid = paid || r.Money.State == takeover.Matched || r.Money.State == takeover.Ambiguous
+	}
 	for _, r := range v.Clients {
 		state, next := string(r.State), r.Next
 		switch {
@@ -254,7 +258,11 @@ func (a *app) printAdopted(v adopted) {
 		case r.Refused != "":
 			state, next = "refused", r.Refused
 		}
-		rows = append(rows, []string{r.Name, state, partCell(r.Site), dash(r.Host), partCell(r.Data), partCell(r.DNS), next})
+		row := []string{r.Name, state, partCell(r.Site), dash(r.Host), partCell(r.Data), partCell(r.DNS)}
+		if paid {
+			row = append(row, partCell(r.Money))
+		}
+		rows = append(rows, append(row, next))
 	}
 	if have > 0 {
 		more = " else"
@@ -264,7 +272,11 @@ func (a *app) printAdopted(v adopted) {
 		fmt.Fprintf(a.out, "Nothing%s was found that could be adopted.\n", more)
 		return
 	}
-	a.table([]string{"CLIENT", "STATE", "SITE", "DOMAIN", "DATABASE", "RECORDS", "NEXT"}, rows)
+	head := []string{"CLIENT", "STATE", "SITE", "DOMAIN", "DATABASE", "RECORDS"}
+	if paid {
+		head = append(head, "PAYMENTS")
+	}
+	a.table(append(head, "NEXT"), rows)
 	fmt.Fprintf(a.out, "\n%s written. Look through %s, commit, and open a pull request: its plan only adopts.\n", counted(v.Written, "manifest was", "manifests were"), them(v.Written))
 }
 

@@ -34,9 +34,9 @@ func (a *app) demoCommand() *cobra.Command {
 repository with example clients, the daemon, a database file per client, a web server
 for the sites, a DNS server, a mailbox. It prints what to try.
 
-With --providers simulated the clients are at Ploi, Vercel, Railway, Cloudflare and Resend,
-which are simulated on this machine: their APIs over HTTP, as late, as limited and, with
---fault, as broken as the real ones. Nothing leaves the machine.
+With --providers simulated the clients are at Ploi, Vercel, Railway, Cloudflare, Resend and
+Stripe, and their sites are Payload's, all simulated on this machine: their APIs over HTTP,
+as late, as limited and, with --fault, as broken as the real ones. Nothing leaves the machine.
 
 Everything is in a folder of its own, which is removed at the end; --keep or --data keep it.`,
 		Example: "  reconciler demo\n  reconciler demo --data ./demo --fail deploy"}

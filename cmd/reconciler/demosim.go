@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -21,6 +22,7 @@ import (
 	ploisim "github.com/compassdigital/reconciler/internal/provider/ploi/simulated"
 	railwaysim "github.com/compassdigital/reconciler/internal/provider/railway/simulated"
 	resendsim "github.com/compassdigital/reconciler/internal/provider/resend/simulated"
+	stripesim "github.com/compassdigital/reconciler/internal/provider/stripe/simulated"
 	vercelsim "github.com/compassdigital/reconciler/internal/provider/vercel/simulated"
 	"github.com/compassdigital/reconciler/internal/simulator"
 	"github.com/compassdigital/reconciler/internal/web"
@@ -51,6 +53,9 @@ type simulations struct {
 	railway    *railwaysim.Railway
 	cloudflare *cloudflaresim.Vendor
 	resend     *resendsim.Resend
+	stripe     *stripesim.Stripe
+	payload    *payloadSites
+	log        *slog.Logger // nil: the daemon is not there yet
 	now        func() time.Time
 	zones      []string
 	listens    func() string            // host:port of the demo, once it is known
@@ -59,18 +64,22 @@ type simulations struct {
 
 // simulatedVendors are those of a demo, in the order in which they are shown.
 func simulatedVendors() []string {
-	return []string{"ploi", "vercel", "railway", "cloudflare", "resend"}
+	return []string{"ploi", "vercel", "railway", "cloudflare", "resend", "stripe", "payload"}
 }
 
-// newSimulations opens the vendors with what an earlier demo left in dir.
-func newSimulations(dir string, now func() time.Time) (*simulations, error) {
-	s := &simulations{tokens: map[string]string{}, faults: map[string]*simulator.Faults{}, now: now, zones: []string{"localhost", "example"}}
-	for _, name := range simulatedVendors() {
+// newSimulations opens the vendors with what an earlier demo left in dir. listens is where the
+// demo will be.
+func newSimulations(dir string, now func() time.Time, listens func() string) (*simulations, error) {
+	s := &simulations{tokens: map[string]string{}, faults: map[string]*simulator.Faults{}, now: now, listens: listens, zones: []string{"localhost", "example"}}
+	for _, name := range append(simulatedVendors(), stripeHook) {
 		token, err := hexN(20)
 		if err != nil {
 			return nil, fmt.Errorf("demo: %w", err)
 		}
-		s.tokens[name], s.faults[name] = "simulated-"+token, &simulator.Faults{}
+		s.tokens[name] = "simulated-" + token
+	}
+	for _, name := range simulatedVendors() {
+		s.faults[name] = &simulator.Faults{}
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
@@ -81,17 +90,19 @@ func newSimulations(dir string, now func() time.Time) (*simulations, error) {
 	for i, name := range s.zones { // the second is for domains of clients' own
 		zones = append(zones, cloudflaresim.Zone{ID: fmt.Sprintf("%032x", i+1), Name: name, Account: "demo"})
 	}
-	var err [5]error
-	s.cloudflare, err[0] = cloudflaresim.New(cloudflaresim.Options{Now: now, Faults: s.faults["cloudflare"], Lag: lag, File: file("cloudflare"), Token: s.tokens["cloudflare"], Zones: zones})
-	s.ploi, err[1] = ploisim.New(ploisim.Options{Now: now, Faults: s.faults["ploi"], Lag: simulatedLag, Write: simulatedWork, Work: simulatedWork, BuildTime: simulatedBuild, File: file("ploi"), Token: s.tokens["ploi"],
-		Servers: []ploisim.Server{{ID: 1, Name: "web-1", Address: simulatedServer}}, DNS: func(host string) []string { return s.addresses(host) }})
-	s.vercel, err[2] = vercelsim.New(vercelsim.Options{Now: now, Faults: s.faults["vercel"], Lag: simulatedLag, BuildTime: simulatedBuild, BuildPolls: 1, PointTime: simulatedWork, File: file("vercel"), Token: s.tokens["vercel"], Team: simulatedTeam})
-	s.railway, err[3] = railwaysim.New(railwaysim.Options{Now: now, Faults: s.faults["railway"], Lag: lag, BuildTime: simulatedBuild, File: file("railway"), Token: s.tokens["railway"]})
-	s.resend, err[4] = resendsim.New(resendsim.Options{Now: now, Faults: s.faults["resend"], Lag: simulatedLag, File: file("resend"), Token: s.tokens["resend"], Domains: map[string]string{"demo.example": "verified"}})
+	var err [7]error
+	s.payload, err[0] = newPayloadSites(filepath.Join(dir, "payload"), now, s.faults["payload"])
+	err[1] = s.openStripe(stripesim.Options{Now: now, Faults: s.faults["stripe"], Lag: lag, File: file("stripe"), Key: s.tokens["stripe"], URL: s.address(listens(), "stripe")})
+	s.cloudflare, err[2] = cloudflaresim.New(cloudflaresim.Options{Now: now, Faults: s.faults["cloudflare"], Lag: lag, File: file("cloudflare"), Token: s.tokens["cloudflare"], Zones: zones})
+	s.ploi, err[3] = ploisim.New(ploisim.Options{Now: now, Faults: s.faults["ploi"], Lag: simulatedLag, Write: simulatedWork, Work: simulatedWork, BuildTime: simulatedBuild, File: file("ploi"), Token: s.tokens["ploi"],
+		Servers: []ploisim.Server{{ID: 1, Name: "web-1", Address: simulatedServer}}, DNS: func(host string) []string { return s.addresses(host) }, Serve: s.payload.atPloi})
+	s.vercel, err[4] = vercelsim.New(vercelsim.Options{Now: now, Faults: s.faults["vercel"], Lag: simulatedLag, BuildTime: simulatedBuild, BuildPolls: 1, PointTime: simulatedWork, File: file("vercel"), Token: s.tokens["vercel"], Team: simulatedTeam, Serve: s.payload.atVercel})
+	s.railway, err[5] = railwaysim.New(railwaysim.Options{Now: now, Faults: s.faults["railway"], Lag: lag, BuildTime: simulatedBuild, File: file("railway"), Token: s.tokens["railway"]})
+	s.resend, err[6] = resendsim.New(resendsim.Options{Now: now, Faults: s.faults["resend"], Lag: simulatedLag, File: file("resend"), Token: s.tokens["resend"], Domains: map[string]string{"demo.example": "verified"}})
 	if err := errors.Join(err[:]...); err != nil {
 		return nil, err
 	}
-	s.api = map[string]http.Handler{"ploi": s.ploi, "vercel": s.vercel, "railway": s.railway, "cloudflare": s.cloudflare, "resend": s.resend}
+	s.api = map[string]http.Handler{"ploi": s.ploi, "vercel": s.vercel, "railway": s.railway, "cloudflare": s.cloudflare, "resend": s.resend, "stripe": s.stripe}
 	return s, nil
 }
 
@@ -124,7 +135,7 @@ func (o *demoOptions) choose(dir string) error {
 
 // openSimulations opens the vendors of the demo.
 func (a *app) openSimulations(o demoOptions) (err error) {
-	if a.sims, err = newSimulations(filepath.Join(o.dir, simulatedDir), a.now); err != nil {
+	if a.sims, err = newSimulations(filepath.Join(o.dir, simulatedDir), a.now, func() string { return o.listen }); err != nil {
 		return err
 	}
 	if a.over != nil {
@@ -137,8 +148,7 @@ func (a *app) openSimulations(o demoOptions) (err error) {
 			return err
 		}
 	}
-	a.sims.listens = func() string { return o.listen }
-	a.public = a.sims.lookup
+	a.public, a.reach = a.sims.lookup, a.sims.reach
 	return nil
 }
 
@@ -151,6 +161,7 @@ func (s *simulations) providers(listen string) map[string]any {
 		"railway":    map[string]any{"apiKey": s.tokens["railway"], "apiURL": at("railway", "/graphql/v2")},
 		"cloudflare": map[string]any{"apiToken": s.tokens["cloudflare"], "apiURL": at("cloudflare", "/client/v4")},
 		"resend":     map[string]any{"apiKey": s.tokens["resend"], "from": "Demo <ops@demo.example>", "apiURL": at("resend", "")},
+		"stripe":     map[string]any{"apiKey": s.tokens["stripe"], "platform": stripesim.Platform, "webhookSecret": s.tokens[stripeHook], "apiURL": at("stripe", "")},
 	}
 }
 
@@ -306,13 +317,8 @@ func (p *program) simulate(s *simulations) {
 		sum := sha1.Sum([]byte(repository + " " + ref)) //nolint:gosec // it proves nothing
 		return hex.EncodeToString(sum[:]), nil
 	}
-	p.caught = func() ([]web.Message, error) {
-		var out []web.Message
-		for _, m := range s.resend.Sent() {
-			out = append(out, web.Message{At: m.At, To: strings.Join(m.To, ", "), Subject: m.Subject, Text: m.Text})
-		}
-		return out, nil
-	}
+	p.caught = func() ([]web.Message, error) { return s.mail(p.here), nil }
+	s.log = p.log
 }
 
 // here is this machine, for every name of a simulated site.
@@ -335,7 +341,8 @@ func onlyHere(dial func(context.Context, string, string) (net.Conn, error)) func
 }
 
 // simulatedExamples are the example clients as they are asked of the simulated vendors: the
-// same files, with other providers, sources and no administrator, who would need a real site.
+// same files, with other providers and sources, Payload sites, whose first user is made at the
+// site, and one client that takes payments.
 func simulatedExamples(files map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, text := range files {
@@ -346,9 +353,11 @@ func simulatedExamples(files map[string]string) map[string]string {
 				"{provider: local}\n  database: {provider: sqlite, ", "{provider: ploi, server: web-1}\n  database: {provider: railway, access: public, ",
 				"dns: {provider: local}", "dns: {provider: cloudflare}").Replace(text)
 		case strings.HasPrefix(name, "templates/"):
-			text = strings.NewReplacer("repository: builtin", "repository: compassdigital/storefront", "admin: {kind: local, path: /admin}", "admin: {kind: none}").Replace(text)
+			text = strings.NewReplacer("repository: builtin", "repository: compassdigital/storefront", "admin: {kind: local, path: /admin}", "admin: {kind: payload, path: /admin}").Replace(text)
 		case name == "clients/fieldnotes.yaml" || name == "clients/atelier-noord.yaml":
 			text += "deployment: {provider: vercel}\n"
+		case name == "clients/timmerhout.yaml":
+			text = strings.Replace(text, "payments: {enabled: false", "payments: {enabled: true", 1)
 		case name == "clients/northbridge.yaml":
 			text = strings.Replace(text, "deployment: {ref", "deployment: {provider: vercel, ref", 1)
 		}

@@ -75,6 +75,10 @@ func refusalOf(vendor string, status int) string {
 		body = map[string]any{"success": false, "errors": []any{map[string]any{"code": 1000, "message": words}}, "messages": []any{}, "result": nil}
 	case "resend":
 		body = map[string]any{"statusCode": status, "name": "application_error", "message": words}
+	case "stripe":
+		body = map[string]any{"error": map[string]any{"type": "api_error", "message": words}}
+	case "payload":
+		body = map[string]any{"errors": []any{map[string]any{"message": words}}}
 	default: // Ploi
 		body = map[string]any{"message": words}
 	}
@@ -91,6 +95,9 @@ func (s *simulations) handler() http.Handler {
 	mux := http.NewServeMux()
 	for name, api := range s.api {
 		mux.Handle(simulatedPath+"/"+name+"/", http.StripPrefix(simulatedPath+"/"+name, api))
+	}
+	if s.stripe != nil { // beside the API: where an account's owner goes on in a browser
+		mux.Handle(simulatedPath+"/stripe/setup/", http.StripPrefix(simulatedPath+"/stripe", s.stripe))
 	}
 	mux.HandleFunc("GET "+simulatedPath+"/{$}", s.page)
 	mux.HandleFunc("POST "+simulatedPath+"/faults", s.takeFault)
@@ -131,7 +138,7 @@ func (s *simulations) page(w http.ResponseWriter, _ *http.Request) {
 	if err == nil {
 		var rows []shownVendor
 		for _, name := range simulatedVendors() {
-			v := shownVendor{Name: name, API: s.address(s.listens(), name) + map[string]string{"ploi": "/api", "railway": "/graphql/v2", "cloudflare": "/client/v4"}[name], Has: s.has(name)}
+			v := shownVendor{Name: name, API: s.where(name) + map[string]string{"ploi": "/api", "railway": "/graphql/v2", "cloudflare": "/client/v4"}[name], Has: s.has(name)}
 			for what, n := range s.faults[name].Happened() {
 				v.Happened = append(v.Happened, fmt.Sprintf("%s (%d)", what, n))
 			}
@@ -143,6 +150,14 @@ func (s *simulations) page(w http.ResponseWriter, _ *http.Request) {
 	if err != nil && !errors.Is(err, http.ErrAbortHandler) {
 		http.Error(w, "the page can't be shown", http.StatusInternalServerError)
 	}
+}
+
+// where is the API of a vendor. Payload's is every site's own.
+func (s *simulations) where(name string) string {
+	if name == "payload" {
+		return "http://" + s.listens() + sitesPath + "NAME" + payloadUsers
+	}
+	return s.address(s.listens(), name)
 }
 
 // has says what a vendor keeps.
@@ -162,6 +177,10 @@ func (s *simulations) has(name string) string {
 		return counted(n, "project", "projects")
 	case "cloudflare":
 		return counted(s.records(), "record", "records")
+	case "stripe":
+		return counted(len(s.stripe.Accounts()), "account", "accounts")
+	case "payload":
+		return counted(len(s.payload.users()), "first user", "first users")
 	}
 	return counted(len(s.resend.Sent()), "mail", "mails")
 }
@@ -198,8 +217,9 @@ pre { background: #f5f5f4; padding: .8rem; overflow-x: auto }
 button, input { font: inherit; padding: .3rem .6rem }
 </style>
 <h1>Simulated vendors</h1>
-<p>Ploi, Vercel, Railway, Cloudflare and Resend are simulated on this machine. The daemon speaks with them over HTTP as with the real ones, and nothing
-leaves the machine. Sites show what was built, not a shop; behind Railway's databases there is no server, and the sites need none.
+<p>Ploi, Vercel, Railway, Cloudflare, Resend, Stripe and the Payload sites are simulated on this machine. The daemon speaks with them over HTTP as with the
+real ones, and nothing leaves the machine. Sites show what was built, not a shop; behind Railway's databases there is no server, and the sites need none.
+A client that takes payments has a way to Stripe on its page of the dashboard: whoever goes there finishes its account.
 <a href="/">Dashboard</a> · <a href="/forge/">Forge</a> · <a href="/mail/">Mail</a></p>
 <table>
 <tr><th>Vendor<th>It has<th>Its API<th>What went wrong

@@ -97,6 +97,12 @@ func (d *simulatedDemo) has() string {
 	for _, x := range s.resend.Sent() {
 		out = append(out, "resend "+x.Subject)
 	}
+	for _, x := range s.stripe.Accounts() {
+		out = append(out, fmt.Sprintf("stripe %s %s %t %v", x.ID, x.Label, x.Enabled, x.Due))
+	}
+	for _, x := range s.payload.users() {
+		out = append(out, fmt.Sprintf("payload %s %s mailed %t", x.ID, x.Email, !x.MailedAt.IsZero()))
+	}
 	slices.Sort(out)
 	return strings.Join(out, "\n")
 }
@@ -147,6 +153,51 @@ func (d *simulatedDemo) page(host, path string) (int, string) {
 	return res.StatusCode, res.Header.Get("Location") + string(body)
 }
 
+// click posts one of a page's buttons, as a browser does that shows it, and returns where that leads.
+func (d *simulatedDemo) click(at, form string) string {
+	d.t.Helper()
+	r := mustRequest(d.t, http.MethodPost, at, form)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if err := res.Body.Close(); err != nil {
+		d.t.Fatal(err)
+	}
+	return res.Header.Get("Location")
+}
+
+// finishPayments is what the owner of a client's account does: on the way from the client's page
+// to Stripe he tells a part, comes back, and later the rest. What Stripe says of it, signed, is on
+// the page then.
+func (d *simulatedDemo) finishPayments(name string) {
+	d.t.Helper()
+	base, page := "http://"+d.p.listensAt(), "/clients/"+name
+	shows := func(what, words string) {
+		d.t.Helper()
+		d.until(what, func() bool { _, body := d.page("", page); return strings.Contains(body, words) })
+	}
+	shows("what is due is shown", "business type, a bank account, the acceptance of Stripe&#39;s terms")
+	for _, x := range []struct{ due, form, then string }{
+		{"business_type", "part=1", "finish at Stripe: a bank account; "},
+		{"external_account", "", "they work"},
+	} {
+		status, to := d.page("", page+"/payments")
+		if status != http.StatusSeeOther || !strings.HasPrefix(to, base+"/simulated/stripe/setup/") {
+			d.t.Fatalf("the way to Stripe: %d %s", status, to)
+		}
+		if _, asks := d.page("", strings.TrimPrefix(to, base)); !strings.Contains(asks, x.due) || strings.Contains(asks, "business_type") != (x.form != "") {
+			d.t.Errorf("Stripe's page says %s", asks)
+		}
+		if back := d.click(to, x.form); back != base+page {
+			d.t.Errorf("Stripe leads back to %q", back)
+		}
+		shows("it is shown that Stripe was told", x.then)
+	}
+}
+
 // noWayOut makes every look-up of a name by the system's resolver a failure that is kept.
 func noWayOut(t *testing.T) func() []string {
 	var mu sync.Mutex
@@ -169,13 +220,13 @@ func TestDemoOnSimulatedVendors(t *testing.T) {
 	asked := noWayOut(t)
 	data := filepath.Join(t.TempDir(), "demo")
 	clock := &quickClock{}
-	d := startSimulated(t, data, clock, "railway:lose-answer", "ploi:503:2", "cloudflare:lose-answer:2", "vercel:html:2", "resend:lose-answer")
+	d := startSimulated(t, data, clock, "railway:lose-answer", "ploi:503:2", "cloudflare:lose-answer:2", "vercel:html:2", "resend:lose-answer", "stripe:lose-answer:2", "payload:lose-answer:2")
 	for name, status := range d.statuses() {
 		if want := map[bool]string{true: "paused", false: "active"}[name == "wintermarket"]; status != want {
 			t.Errorf("%s is %s\n%s", name, status, d.out.String())
 		}
 	}
-	want := map[string]int{"ploi": 4, "vercel": 3, "railway": 7, "cloudflare": 14, "resend": 7}
+	want := map[string]int{"ploi": 4, "vercel": 3, "railway": 7, "cloudflare": 14, "resend": 7, "stripe": 1, "payload": 7}
 	if got := d.counts(); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("there are %v, want %v\n%s", got, want, d.has())
 	}
@@ -190,7 +241,7 @@ func TestDemoOnSimulatedVendors(t *testing.T) {
 		}
 	}
 	for path, says := range map[string]string{"/sites/demoshop/": "reconciler: built", "/sites/atelier-noord/": "deployment dpl_", "/sites/atelier-noord.example/": "deployment dpl_",
-		"/sites/nbe/": "http://northbridge.localhost:", "/sites/nobody/": "has no address", "/mail/": "7 messages", "/simulated/": "14 records", "/pulls/": `href="/simulated/"`, "/": "fieldnotes"} {
+		"/sites/nbe/": "http://northbridge.localhost:", "/sites/nobody/": "has no address", "/mail/": "14 messages", "/sites/demoshop/admin": "Its first user is dana@demoshop.example", "/sites/wintermarket/admin": "has no address", "/simulated/": "14 records", "/pulls/": `href="/simulated/"`, "/": "fieldnotes"} {
 		if _, body := d.page("", path); !strings.Contains(body, says) {
 			t.Errorf("%s says %s", path, body)
 		}
@@ -201,7 +252,10 @@ func TestDemoOnSimulatedVendors(t *testing.T) {
 			t.Errorf("the screen does not say %q:\n%s", words, said)
 		}
 	}
-	wantFinding(t, examined(t, d.world, 0), "cloudflare", report.OK, "the zone localhost is active")
+	all := examined(t, d.world, 0)
+	wantFinding(t, all, "cloudflare", report.OK, "the zone localhost is active")
+	wantFinding(t, all, "stripe", report.OK, "")
+	d.finishPayments("timmerhout")
 
 	work := filepath.Join(t.TempDir(), "clients")
 	d.git2(".", "clone", "-q", "http://"+d.p.listensAt()+"/git/clients.git", work)
@@ -221,7 +275,7 @@ func TestDemoOnSimulatedVendors(t *testing.T) {
 	d.git2(work, "revert", "--no-edit", "HEAD")
 	d.git2(work, "push", "-q")
 	d.until("it is gone, but for its database", func() bool { return d.statuses()["secondshop"] == "retained" })
-	want["railway"], want["resend"] = 8, 8
+	want["railway"], want["resend"], want["payload"] = 8, 8, 8 // who is in a database stays with it
 	if got := d.counts(); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("there are %v, want %v\n%s", got, want, d.has())
 	}
@@ -289,7 +343,7 @@ func TestP8DemoOnSimulatedVendorsIsKilled(t *testing.T) {
 		}
 	}
 	_, body := again.get(again.base + "/simulated/")
-	for _, words := range []string{"<td>4 sites", "<td>3 projects", "<td>7 projects", "<td>14 records", "<td>7 mails"} {
+	for _, words := range []string{"<td>4 sites", "<td>3 projects", "<td>7 projects", "<td>14 records", "<td>7 mails", "<td>1 account", "<td>7 first users"} {
 		if !strings.Contains(body, words) {
 			t.Errorf("without %q: %s", words, body)
 		}
@@ -389,7 +443,10 @@ func FuzzFault(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, word string) {
 		faults := &simulator.Faults{}
-		s := &simulations{faults: map[string]*simulator.Faults{"ploi": faults, "vercel": faults, "railway": faults, "cloudflare": faults, "resend": faults}, now: func() time.Time { return time.Unix(0, 0) }}
+		s := &simulations{faults: map[string]*simulator.Faults{}, now: func() time.Time { return time.Unix(0, 0) }}
+		for _, name := range simulatedVendors() {
+			s.faults[name] = faults
+		}
 		err := s.fault(word)
 		passed := answered(faults)
 		var ue usageError
@@ -424,7 +481,7 @@ func TestSimulatedExamples(t *testing.T) {
 	for _, name := range sortedKeys(files) {
 		all.WriteString(simulatedExamples(files)[name])
 	}
-	for word, n := range map[string]int{"builtin": 0, "kind: local": 0, "provider: local}": 0, "provider: sqlite": 0, "{provider: ploi, server: web-1}": 1, "provider: railway, access: public": 1, "provider: cloudflare": 1, "provider: vercel": 3, "embedded": 0} {
+	for word, n := range map[string]int{"builtin": 0, "kind: local": 0, "provider: local}": 0, "provider: sqlite": 0, "{provider: ploi, server: web-1}": 1, "provider: railway, access: public": 1, "provider: cloudflare": 1, "provider: vercel": 3, "embedded": 0, "kind: payload": 5, "payments: {enabled: true": 1} {
 		if got := strings.Count(all.String(), word); got != n {
 			t.Errorf("%q stands there %d times, want %d", word, got, n)
 		}

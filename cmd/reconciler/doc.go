@@ -12,7 +12,8 @@
 //	plan.go        plan       act.go   what a person decides
 //	secret.go      secrets    secretsources.go   where they are read from, beside the state
 //	run.go         run, apply        demo.go   demo
-//	demosim.go     the demo's simulated vendors, demosim_page.go   their page and faults
+//	demosim.go     the demo's simulated vendors, demosim_page.go   their page and faults,
+//	demosim_sites.go   Payload's users at their sites, and what Stripe delivers
 //	doctor.go      what is looked at, side by side: doctor_here.go on this machine, doctor_there.go elsewhere
 //	backup.go, restore.go, rebuild.go   copies of the state, and a lost one made anew
 //	lines.go       progress as lines        live.go   and what is under way, on a terminal
@@ -39,7 +40,8 @@
 // keep their objects in files of their own: state, configuration and commands are those of a
 // real installation, and a kill loses nothing. Names, refs of repositories and probes are
 // answered from them too, and clients of vendors are refused every address that is not this
-// machine's: so nothing leaves it by construction. Names below localhost and example have a
+// machine's: so nothing leaves it by construction. A site at them is a Payload site, whose users
+// belong to its database; Stripe delivers to the demo's own address. Names below localhost and example have a
 // zone there; others have none, and are refused as at the vendor.
 //
 // # Refusals

@@ -72,6 +72,8 @@ type app struct {
 	now      func() time.Time
 	answered bool         // the document of -o json was printed
 	sims     *simulations // a demo's vendors
+	// reach leads who asks a client's site to where it is served; nil: to where its name leads.
+	reach func(http.RoundTripper) http.RoundTripper
 	// anew makes a state that is gone anew, for the installation that is named, if one is.
 	anew         bool
 	installation string

@@ -13,6 +13,7 @@ import (
 
 	cloudflaresim "github.com/compassdigital/reconciler/internal/provider/cloudflare/simulated"
 	ploisim "github.com/compassdigital/reconciler/internal/provider/ploi/simulated"
+	stripesim "github.com/compassdigital/reconciler/internal/provider/stripe/simulated"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
 )
@@ -38,6 +39,9 @@ func (e *estate) settleFleet() {
 		host := fmt.Sprintf("shop%03d.agency.example", n)
 		_, url := e.railway.Seed(fmt.Sprintf("db of %d", n), "since 2019", password("database "+fmt.Sprint(n)))
 		vars := map[string]string{"DATABASE_URL": url, "NEXT_PUBLIC_SERVER_URL": "https://" + host, "LEGACY_KEY": password("legacy " + fmt.Sprint(n))}
+		if n%10 == 0 { // half of them take money already
+			e.stripe.Seed(stripesim.Account{Country: "NL", Email: "owner@" + host, Label: "Shop", URL: "https://www." + host + "/", Enabled: n%20 == 0, Metadata: map[string]string{"crm": fmt.Sprint(n)}})
+		}
 		ttl, comment := 300, ""
 		if n%7 == 0 {
 			ttl, comment = 1, "by Dana"
@@ -65,6 +69,10 @@ func (e *estate) settleFleet() {
 // marked, and what is ambiguous.
 func (e *estate) plantOthers() {
 	e.t.Helper()
+	e.stripe.Seed(stripesim.Account{Country: "NL", URL: "https://shop001.agency.example", Metadata: map[string]string{"reconciler": theirs}})
+	for range 2 {
+		e.stripe.Seed(stripesim.Account{Country: "DE", URL: "http://far.agency.example"})
+	}
 	e.ploi.Seed("c00001-feedface.reconciler.internal", "", "")
 	e.ploi.Seed("shop000.agency.example", "RECONCILER_MARK="+theirs+"\n", "") // a look-alike of our first
 	e.railway.Seed("c00001-feedface", theirs, password("theirs"))
@@ -97,7 +105,7 @@ func TestRuleAdoptionOfAFleet(t *testing.T) {
 	reads, writes := e.wire.take()
 	t.Logf("adopt: reads %v", reads)
 	// Lists: 4 pages of two servers' sites and two addresses; 3 calls a site, which stand in no list.
-	if want := fleetOf/2 + 6; reads["ploi"] > 8+3*want || reads["vercel"] > 3+2*fleetOf/2 || reads["railway"] > 40 || reads["cloudflare"] > 3 || len(writes) > 0 {
+	if want := fleetOf/2 + 6; reads["ploi"] > 8+3*want || reads["vercel"] > 3+2*fleetOf/2 || reads["railway"] > 40 || reads["cloudflare"] > 3 || reads["stripe"] > 1 || len(writes) > 0 {
 		t.Errorf("adopt wrote %v, and read %v", writes, reads)
 	}
 	states := map[string]int{}
@@ -110,6 +118,17 @@ func TestRuleAdoptionOfAFleet(t *testing.T) {
 	first, err := os.ReadFile(filepath.Join(e.work, "clients", "shop000-agency.yaml"))
 	if err != nil || !strings.Contains(string(first), "feedface: it is not touched") || !strings.Contains(string(first), "server: web-2, repository: compassdigital/storefront, ref: main") {
 		t.Fatalf("%v\n%s", err, first)
+	}
+	for name, want := range map[string][]string{
+		"shop000-agency": {"payments: {enabled: true, provider: stripe, country: NL}", "payments: {account: \"acct_1", "by its business address, www.shop000.agency.example"},
+		"shop001-agency": {"has its address, and bears the mark of feedface: it is not touched"},
+		"far-agency":     {"payments: {enabled: true, provider: stripe, country: DE}", "payments: {account: choose-one-far-agency}", "payments may be: stripe acct_1"},
+	} {
+		for text := readAll(t, filepath.Join(e.work, "clients", name+".yaml")); len(want) > 0; want = want[1:] {
+			if !strings.Contains(text, want[0]) {
+				t.Errorf("no %q in\n%s", want[0], text)
+			}
+		}
 	}
 	for _, r := range found.Clients {
 		if data, err := os.ReadFile(filepath.Join(e.work, "clients", r.Name+".yaml")); err == nil && (strings.Contains(string(data), "invented-")) {
@@ -158,7 +177,7 @@ func TestRuleAdoptionOfAFleet(t *testing.T) {
 	}
 	reads, marks := e.wire.take()
 	t.Logf("confirmed %d: reads %v, marks %v", confirmed, reads, marks)
-	want := map[string]int{"ploi PATCH /api/servers/*/sites/*/env": fleetOf / 2, "vercel POST /v10/projects/*/env": fleetOf / 2, "railway describeProject": fleetOf, "cloudflare PATCH /client/v4/zones/*/dns_records/*": fleetOf + fleetOf/2}
+	want := map[string]int{"ploi PATCH /api/servers/*/sites/*/env": fleetOf / 2, "vercel POST /v10/projects/*/env": fleetOf / 2, "railway describeProject": fleetOf, "cloudflare PATCH /client/v4/zones/*/dns_records/*": fleetOf + fleetOf/2, "stripe POST /v1/accounts/*": fleetOf / 10}
 	if confirmed != fleetOf || !maps.Equal(marks, want) {
 		t.Errorf("confirmed %d clients with the writes %v, want %v", confirmed, marks, want)
 	}
@@ -207,6 +226,10 @@ func TestRuleAdoptionOfAFleet(t *testing.T) {
 	for _, r := range v.Clients {
 		if strings.HasPrefix(r.Name, "shop") && r.Status != string(state.StatusActive) {
 			t.Fatalf("%s is %s: %s", r.Name, r.Status, r.Because)
+		}
+		var n int
+		if _, err := fmt.Sscanf(r.Name, "shop%d", &n); err == nil && (n%10 == 0) != (r.Payments != nil) || r.Payments != nil && r.Payments.Ready != (n%20 == 0) {
+			t.Errorf("%s takes money: %+v", r.Name, r.Payments)
 		}
 	}
 	if v := e.planned(); slices.ContainsFunc(v, shop) {

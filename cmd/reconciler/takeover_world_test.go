@@ -24,18 +24,21 @@ import (
 	ploisim "github.com/compassdigital/reconciler/internal/provider/ploi/simulated"
 	"github.com/compassdigital/reconciler/internal/provider/railway"
 	railwaysim "github.com/compassdigital/reconciler/internal/provider/railway/simulated"
+	"github.com/compassdigital/reconciler/internal/provider/stripe"
+	stripesim "github.com/compassdigital/reconciler/internal/provider/stripe/simulated"
 	"github.com/compassdigital/reconciler/internal/provider/vercel"
 	vercelsim "github.com/compassdigital/reconciler/internal/provider/vercel/simulated"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
-// estate is an agency that clicked its clients together in four dashboards.
+// estate is an agency that clicked its clients together in five dashboards.
 type estate struct {
 	*world
 	ploi       *ploisim.Vendor
 	vercel     *vercelsim.Vercel
 	railway    *railwaysim.Railway
 	cloudflare *cloudflaresim.Vendor
+	stripe     *stripesim.Stripe
 	wire       *wireLog
 	projects   []string // at Vercel
 }
@@ -80,7 +83,7 @@ func (l *wireLog) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-var route = regexp.MustCompile(`/(prj_[0-9a-f]+|[0-9a-f]{32}|z[0-9]+|[0-9]+)\b`)
+var route = regexp.MustCompile(`/(prj_[0-9a-f]+|acct_[0-9a-f]+|[0-9a-f]{32}|z[0-9]+|[0-9]+)\b`)
 
 // take returns what was counted since the last take.
 func (l *wireLog) take() (reads map[string]int, writes map[string]int) {
@@ -126,11 +129,14 @@ func newEstate(t *testing.T, zones ...cloudflaresim.Zone) *estate {
 	if e.cloudflare, err = cloudflaresim.New(cloudflaresim.Options{Now: e.now, Zones: zones, Calls: -1, Token: "invented-token-of-the-estate"}); err != nil {
 		t.Fatal(err)
 	}
-	e.wire = &wireLog{reads: map[string]int{}, vendors: map[string]http.Handler{"ploi.example": underContract(t, "ploi", e.ploi), "vercel.example": underContract(t, "vercel", e.vercel), "railway.example": underContract(t, "railway", e.railway), "cloudflare.example": underContract(t, "cloudflare", e.cloudflare)}}
+	if e.stripe, err = stripesim.New(stripesim.Options{Now: e.now}); err != nil {
+		t.Fatal(err)
+	}
+	e.wire = &wireLog{reads: map[string]int{}, vendors: map[string]http.Handler{"ploi.example": underContract(t, "ploi", e.ploi), "vercel.example": underContract(t, "vercel", e.vercel), "railway.example": underContract(t, "railway", e.railway), "cloudflare.example": underContract(t, "cloudflare", e.cloudflare), "stripe.example": underContract(t, "stripe", e.stripe)}}
 	return e
 }
 
-// open opens the four vendors.
+// open opens the five vendors.
 func (e *estate) open(context.Context, Config) ([]provider.Provider, error) {
 	client, token := httpapi.NewHTTP(e.wire, time.Minute), state.NewSecret("invented-token-of-the-estate")
 	sites, err := ploi.New(ploi.Options{Base: "http://ploi.example/api", Token: token, HTTP: client, Servers: map[string]string{"web-1": "1", "web-2": "2"}, Now: e.now, Sleep: e.clock.Sleep})
@@ -146,7 +152,11 @@ func (e *estate) open(context.Context, Config) ([]provider.Provider, error) {
 		return nil, err
 	}
 	e.t.Cleanup(func() { _ = records.Close() }) // the test is over
-	return []provider.Provider{sites, databases, records, vercel.New(vercel.Options{Token: token, URL: "http://vercel.example", HTTP: client, Now: e.now})}, nil
+	accounts, err := stripe.New(stripe.Options{Key: token, URL: "http://stripe.example", Platform: stripesim.Platform, HTTP: client, Now: e.now})
+	if err != nil {
+		return nil, err
+	}
+	return []provider.Provider{sites, databases, records, accounts, vercel.New(vercel.Options{Token: token, URL: "http://vercel.example", HTTP: client, Now: e.now})}, nil
 }
 
 // run runs one command of the program on the estate, which has to end with the code.
@@ -198,13 +208,16 @@ func (e *estate) all() map[string]string {
 	for _, r := range e.cloudflare.Records("z1") {
 		put("cloudflare "+r.ID, r)
 	}
+	for _, a := range e.stripe.Accounts() {
+		put("stripe "+a.ID, a)
+	}
 	return out
 }
 
 // unmarked is an object without a mark of this installation, and without when it was written.
 func unmarked(text, installation string) string {
 	mark := `reconciler:` + installation + `/[a-z0-9-]+/1`
-	for _, x := range []string{`RECONCILER_MARK=` + mark + `\\n`, `RECONCILER_KEYS=[^\\]*\\n`, `,?\{"ID":"[0-9a-f]*","Key":"RECONCILER_MARK"[^}]*\}`, `(\\n)?` + mark + ` ?`} {
+	for _, x := range []string{`RECONCILER_MARK=` + mark + `\\n`, `RECONCILER_KEYS=[^\\]*\\n`, `"reconciler":"` + mark + `"`, `,?\{"ID":"[0-9a-f]*","Key":"RECONCILER_MARK"[^}]*\}`, `(\\n)?` + mark + ` ?`} {
 		text = regexp.MustCompile(x).ReplaceAllString(text, "")
 	}
 	text = regexp.MustCompile(`"(Updated|modified|commented|at)":("[^"]*"|[0-9]+),?|,"comment":""`).ReplaceAllString(text, "")

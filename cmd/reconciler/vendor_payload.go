@@ -18,7 +18,11 @@ func (p *program) openPayload(c Config) (provider.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return payload.New(payload.Options{HTTP: &http.Client{Transport: atSites{prober.Transport()}}, Now: p.now, Where: p.whereSite})
+	var way http.RoundTripper = prober.Transport()
+	if p.reach != nil {
+		way = p.reach(way)
+	}
+	return payload.New(payload.Options{HTTP: &http.Client{Transport: atSites{way}}, Now: p.now, Where: p.whereSite})
 }
 
 // atSites reaches sites whose addresses come from manifests, or from vendors for them: what is

@@ -13,7 +13,8 @@ import (
 )
 
 // What provisioning costs, vendor by vendor, with vendors that are done at once: a new client,
-// one variable, another domain, a removal, at each host. Beside it stands what the plan said
+// one variable, another domain, a removal, a new client that takes payments and has a user at its
+// site, at each host. Beside it stands what the plan said
 // (Traits). The files in testdata/calls are the lists; `go test -run CallsOfAll -update` writes
 // them.
 //
@@ -42,6 +43,7 @@ func TestCallsOfAllVendorsTogether(t *testing.T) {
 				{"env", shop("env: {STORE_CURRENCY: USD}"), state.StatusActive},
 				{"domain", map[string]string{"clients/demoshop.yaml": strings.Replace(at("demoshop", "env: {STORE_CURRENCY: USD}"), "domain: demoshop", "domain: other", 1)}, state.StatusActive},
 				{"remove", map[string]string{"clients/demoshop.yaml": ""}, state.StatusRetained},
+				{"create-payments", map[string]string{"clients/till.yaml": paying(at)("till", "env: {STORE_CURRENCY: EUR}")}, state.StatusRetained},
 			} {
 				f.write(phase.commit)
 				planned := map[string]int{}
@@ -58,6 +60,9 @@ func TestCallsOfAllVendorsTogether(t *testing.T) {
 				}
 				if r := f.why("demoshop"); r.Status != string(phase.end) {
 					t.Fatalf("%s: it is %s: %s", phase.name, r.Status, r.Because)
+				}
+				if r := rowOf(f.status(), "till"); phase.name == "create-payments" && r.Status != string(state.StatusActive) {
+					t.Errorf("till is %s: %s", r.Status, r.Because)
 				}
 				wantCalls(t, phase.name+"-"+hosting, planned, f.sent.since(n))
 			}

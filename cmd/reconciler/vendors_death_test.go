@@ -111,12 +111,12 @@ func TestS29OverVendors(t *testing.T) {
 			t.Errorf("%s: there is still something to do: %q", what, got)
 		}
 	}
-	whole := slices.Concat(wholeOf("ploi", "demoshop"), wholeOf("vercel", "bakery"))
-	f.commit(map[string]string{"clients/demoshop.yaml": atPloi("demoshop"), "clients/bakery.yaml": atVercel("bakery")})
+	whole := slices.Concat(wholeOf("ploi", "demoshop"), paysAndUser("demoshop"), wholeOf("vercel", "bakery"), paysAndUser("bakery"))
+	f.commit(map[string]string{"clients/demoshop.yaml": paying(atPloi)("demoshop"), "clients/bakery.yaml": paying(atVercel)("bakery")})
 	until("provisioned", active)
 	clean("provisioned", whole...)
-	more := []string{"env: {STORE_CURRENCY: CHF}", "dns: {records: [{type: TXT, name: note, content: one}]}"}
-	f.commit(map[string]string{"clients/demoshop.yaml": atPloi("demoshop", more...), "clients/bakery.yaml": atVercel("bakery", more...)})
+	more := []string{"env: {STORE_CURRENCY: CHF}", "dns: {records: [{type: TXT, name: note, content: one}]}", "payments: {enabled: true, pricingTier: premium, country: NL}"}
+	f.commit(map[string]string{"clients/demoshop.yaml": withUser(atPloi("demoshop", more...)), "clients/bakery.yaml": withUser(atVercel("bakery", more...))})
 	until("changed", active)
 	clean("changed", append(whole, "cloudflare TXT note."+site("demoshop"), "cloudflare TXT note."+site("bakery"))...)
 	f.commit(map[string]string{"clients/demoshop.yaml": "", "clients/bakery.yaml": ""})
@@ -124,7 +124,9 @@ func TestS29OverVendors(t *testing.T) {
 		v := f.status()
 		return rowOf(v, "demoshop").Status == "retained" && rowOf(v, "bakery").Status == "retained" && len(f.plan().Changes) == 0
 	})
-	clean("removed", slices.DeleteFunc(whole, func(x string) bool { return !strings.HasPrefix(x, "railway") && !strings.HasPrefix(x, "resend") })...)
+	clean("removed", slices.DeleteFunc(whole, func(x string) bool {
+		return strings.HasPrefix(x, "ploi") || strings.HasPrefix(x, "vercel") || strings.HasPrefix(x, "cloudflare")
+	})...)
 	if len(d.died) < 100 {
 		t.Errorf("only %d deaths", len(d.died))
 	}

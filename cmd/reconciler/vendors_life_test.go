@@ -93,7 +93,7 @@ func TestS41S42OverVendors(t *testing.T) {
 	t.Parallel()
 	heal := "drift: {fields: [{field: record.content, policy: heal}]}"
 	f := newFleet(t, usual(), map[string]string{"clients/keeper.yaml": atVercel("keeper"),
-		"clients/demoshop.yaml": atPloi("demoshop", heal, "env: {STORE_CURRENCY: EUR}"), "clients/bakery.yaml": atVercel("bakery", "env: {STORE_CURRENCY: EUR}")})
+		"clients/demoshop.yaml": atPloi("demoshop", heal, "env: {STORE_CURRENCY: EUR}", shopPays), "clients/bakery.yaml": atVercel("bakery", "env: {STORE_CURRENCY: EUR}")})
 	f.start()
 	f.settle("demoshop", "bakery", "keeper")
 	edit := func(name, content string) {
@@ -120,6 +120,11 @@ func TestS41S42OverVendors(t *testing.T) {
 			})
 		}
 	}
+	for _, a := range f.stripe.Accounts() {
+		if whose(a.Metadata["reconciler_name"]) == "demoshop" && a.Metadata["reconciler_name"] != lookAlike {
+			f.askStripe(http.MethodPost, "/v1/accounts/"+a.ID, "metadata[reconciler_tier]=premium")
+		}
+	}
 	look := func() {
 		t.Helper()
 		f.clock.add(2 * time.Minute) // lists may be late
@@ -131,7 +136,7 @@ func TestS41S42OverVendors(t *testing.T) {
 	n := f.sent.len()
 	look()
 	want := map[string][]string{
-		"demoshop": {"content: 203.0.113.10 became 198.51.100.1", "env.STORE_CURRENCY: EUR became CHF"},
+		"demoshop": {"content: 203.0.113.10 became 198.51.100.1", "env.STORE_CURRENCY: EUR became CHF", "tier: standard became premium"},
 		"bakery":   {"content: 76.76.21.21 became 198.51.100.2", "env.STORE_CURRENCY: EUR became USD"},
 	}
 	rows := func(name string) (out []string) {
@@ -168,8 +173,23 @@ func TestS41S42OverVendors(t *testing.T) {
 		t.Errorf("demoshop is %s: %s", r.Status, r.Because)
 	}
 	got := slices.DeleteFunc(f.things(), func(x string) bool { return !strings.Contains(x, "demoshop") || strings.HasPrefix(x, "resend") })
-	if !slices.Equal(got, []string{"railway project demoshop with 1, 1, 1, 1"}) {
+	if !slices.Equal(got, []string{"railway project demoshop with 1, 1, 1, 1", "stripe account demoshop"}) {
 		t.Errorf("of demoshop there is %q", got)
+	}
+}
+
+// askStripe asks with the installation's key, as a person's program does.
+func (f *fleet) askStripe(method, path, form string) {
+	f.t.Helper()
+	r := mustRequest(f.t, method, f.env[apiVariable("stripe")]+path, form)
+	r.Header.Set("Authorization", "Bearer "+f.env["STRIPE_API_KEY"])
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	a, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	if err != nil || a.StatusCode != http.StatusOK {
+		f.t.Fatal(a, err)
+	}
+	if err := a.Body.Close(); err != nil {
+		f.t.Fatal(err)
 	}
 }
 
@@ -178,8 +198,8 @@ func TestS41S42OverVendors(t *testing.T) {
 // plan.
 func TestS43OverVendors(t *testing.T) {
 	t.Parallel()
-	plain := "env: {STORE_CURRENCY: EUR, PAYLOAD_SECRET: {none: true}}"
-	f := newFleet(t, usual(), map[string]string{"clients/demoshop.yaml": atPloi("demoshop", plain, "aliases: [www.demoshop.agency.example]"), "clients/bakery.yaml": atVercel("bakery", plain), "clients/was.yaml": atPloi("was", plain)})
+	plain := shopPays + "\nenv: {STORE_CURRENCY: EUR, PAYLOAD_SECRET: {none: true}}"
+	f := newFleet(t, usual(), map[string]string{"clients/demoshop.yaml": atPloi("demoshop", plain, "aliases: [www.demoshop.agency.example]"), "clients/bakery.yaml": withUser(atVercel("bakery", plain)), "clients/was.yaml": atPloi("was", plain)})
 	f.settle("demoshop", "bakery", "was")
 	f.configure("guard: {maxDeletePercent: 100}\n")
 	f.commit(map[string]string{"clients/was.yaml": ""})
@@ -187,6 +207,7 @@ func TestS43OverVendors(t *testing.T) {
 	f.clock.add(time.Hour)
 	f.apply()
 	ids := map[string]state.ClientID{"demoshop": f.id("demoshop"), "bakery": f.id("bakery"), "was": f.id("was")}
+	account := rowOf(f.status(), "bakery").Payments.Account
 	before := f.things()
 	for _, r := range f.cloudflare.Records(f.zone()) {
 		if r.Name == site("bakery") {
@@ -219,6 +240,9 @@ func TestS43OverVendors(t *testing.T) {
 	}
 	if got := f.sent.writes(n); len(got) != 1 {
 		t.Errorf("writes: %q", got)
+	}
+	if r := rowOf(f.status(), "bakery").Payments; r == nil || r.Account != account || r.Needs == "" {
+		t.Errorf("the account of bakery is %+v, was %s", r, account)
 	}
 	if r := f.why("was"); r.Status != string(state.StatusRetained) {
 		t.Errorf("was is %s: %s", r.Status, r.Because)
@@ -295,7 +319,7 @@ func TestS52OverVendors(t *testing.T) {
 				return map[string]string{"clients/demoshop.yaml": strings.Replace(atPloi("demoshop", more), "domain: demoshop", "domain: "+domain, 1)}
 			}
 			f := newFleet(t, usual(), map[string]string{"clients/keeper.yaml": atPloi("keeper", "database: {provider: none}", "env: {DATABASE_URL: {none: true}}")})
-			f.commit(shop("demoshop", "notes: the first"))
+			f.commit(shop("demoshop", shopPays+"\nnotes: the first"))
 			f.settle("demoshop", "keeper")
 			f.commit(map[string]string{"clients/demoshop.yaml": ""})
 			for range 3 {
@@ -305,7 +329,7 @@ func TestS52OverVendors(t *testing.T) {
 			f.clock.add(7 * 24 * time.Hour)
 			first := f.railway.Projects()
 			n := f.sent.len()
-			f.commit(shop("other-shop", "notes: another customer"))
+			f.commit(shop("other-shop", shopPays+"\nnotes: another customer"))
 			v := f.apply()
 			if r := rowOf(v, "demoshop"); r.Status != string(state.StatusHeld) && len(v.Problems) == 0 || !strings.Contains(r.Because+fmt.Sprint(v.Problems), "reuse") {
 				t.Errorf("demoshop is %s: %s; %+v", r.Status, r.Because, v.Problems)
@@ -315,7 +339,7 @@ func TestS52OverVendors(t *testing.T) {
 					t.Errorf("written meanwhile: %s", x)
 				}
 			}
-			f.commit(shop("other-shop", "database: {reuse: "+reuse+"}"))
+			f.commit(shop("other-shop", shopPays+"\ndatabase: {reuse: "+reuse+"}"))
 			f.settle("demoshop")
 			alive := 0
 			for _, p := range f.railway.Projects() {
@@ -325,6 +349,18 @@ func TestS52OverVendors(t *testing.T) {
 			}
 			if want := map[string]int{"retained": 1, "fresh": 2}[reuse]; alive != want {
 				t.Errorf("%d databases of demoshop, want %d (there were %d projects)", alive, want, len(first))
+			}
+			// Whoever takes the database over is the same customer, with the same account; another
+			// one has another, and the first one's stays as it is.
+			var accounts []string
+			for _, a := range f.stripe.Accounts() {
+				if strings.HasPrefix(a.Metadata["reconciler_name"], "demoshop-") && a.Metadata["reconciler_name"] != lookAlike {
+					accounts = append(accounts, a.ID+" "+a.URL)
+				}
+			}
+			now := " https://other-shop." + agencyZone
+			if r := rowOf(f.status(), "demoshop").Payments; r == nil || len(accounts) != map[string]int{"retained": 1, "fresh": 2}[reuse] || accounts[len(accounts)-1] != r.Account+now || strings.HasSuffix(accounts[0], now) != (reuse == "retained") {
+				t.Errorf("accounts %q; it has %+v", accounts, r)
 			}
 		})
 	}

@@ -48,8 +48,21 @@ func (f *fleet) things() (out []string) {
 	for _, m := range f.resend.Sent() {
 		out = append(out, "resend "+m.To[0]+" "+m.Subject)
 	}
+	for _, a := range f.stripe.Accounts() {
+		if _, like := likes["stripe account "+a.ID]; !like {
+			out = append(out, "stripe account "+whose(a.Metadata["reconciler_name"]))
+		}
+	}
+	for _, u := range f.payload.users() {
+		out = append(out, "payload "+u.Email)
+	}
 	slices.Sort(out)
 	return out
+}
+
+// paysAndUser are the account and the first user of a client that has both.
+func paysAndUser(name string) []string {
+	return []string{"stripe account " + name, "payload dana@" + name + ".example"}
 }
 
 // whose is the client's name in an object's, which goes on with its random id.
@@ -108,7 +121,7 @@ func (f *fleet) environment(name string) map[string]string {
 func TestS19S20S45OverVendors(t *testing.T) {
 	t.Parallel()
 	shop := func(at func(string, ...string) string, name, currency string) map[string]string {
-		return map[string]string{"clients/" + name + ".yaml": at(name, "env: {STORE_CURRENCY: "+currency+", SMTP_PASSWORD: {secret: shared/smtp}}")}
+		return map[string]string{"clients/" + name + ".yaml": paying(at)(name, "env: {STORE_CURRENCY: "+currency+", SMTP_PASSWORD: {secret: shared/smtp}}")}
 	}
 	other := atPloi("other")
 	f := newFleet(t, usual(), map[string]string{"clients/other.yaml": other})
@@ -120,7 +133,7 @@ func TestS19S20S45OverVendors(t *testing.T) {
 	f.commit(shop(atPloi, "demoshop", "EUR"))
 	f.commit(shop(atVercel, "bakery", "EUR"))
 	f.settle("demoshop", "bakery", "other")
-	f.wantThings("provisioned", slices.Concat(wholeOf("ploi", "demoshop"), wholeOf("vercel", "bakery"), wholeOf("ploi", "other"))...)
+	f.wantThings("provisioned", slices.Concat(wholeOf("ploi", "demoshop"), paysAndUser("demoshop"), wholeOf("vercel", "bakery"), paysAndUser("bakery"), wholeOf("ploi", "other"))...)
 	release := func() string { _, page := f.visit(site("bakery"), "/api/health"); return page }
 	first, env := release(), map[string]map[string]string{"demoshop": f.environment("demoshop"), "bakery": f.environment("bakery")}
 
@@ -227,12 +240,12 @@ func TestS20CopiesOfItsOwnNamesAreForgotten(t *testing.T) {
 func TestS27OverVendors(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, usual(), nil)
-	for _, vendor := range []string{"ploi", "vercel", "railway", "cloudflare", "resend"} {
+	for _, vendor := range vendorNames() {
 		f.faults[vendor].Add(simulator.Fault{Match: writing, Times: 3, Do: simulator.Refuse(http.StatusInternalServerError, nil, "<html>we are sorry</html>")})
 	}
-	f.commit(map[string]string{"clients/demoshop.yaml": atPloi("demoshop"), "clients/bakery.yaml": atVercel("bakery")})
+	f.commit(map[string]string{"clients/demoshop.yaml": withUser(atPloi("demoshop", shopPays)), "clients/bakery.yaml": withUser(atVercel("bakery", shopPays))})
 	f.settle("demoshop", "bakery")
-	f.wantThings("after three errors of each", slices.Concat(wholeOf("ploi", "demoshop"), wholeOf("vercel", "bakery"))...)
+	f.wantThings("after three errors of each", slices.Concat(wholeOf("ploi", "demoshop"), paysAndUser("demoshop"), wholeOf("vercel", "bakery"), paysAndUser("bakery"))...)
 	for vendor, faults := range f.faults {
 		if got := faults.Happened()["refused"]; got != 3 {
 			t.Errorf("%s refused %d times", vendor, got)
@@ -260,9 +273,9 @@ func TestS30OverVendors(t *testing.T) {
 			for vendor, faults := range f.faults {
 				faults.Add(simulator.Fault{Times: -1, Match: firstOfEach(vendor), Do: simulator.LoseAnswer()})
 			}
-			f.commit(map[string]string{"clients/demoshop.yaml": atPloi("demoshop", `dns: {records: [{type: TXT, name: note, content: one}, {type: MX, name: post, content: mx.example, priority: 10}]}`), "clients/bakery.yaml": atVercel("bakery")})
+			f.commit(map[string]string{"clients/demoshop.yaml": withUser(atPloi("demoshop", shopPays, `dns: {records: [{type: TXT, name: note, content: one}, {type: MX, name: post, content: mx.example, priority: 10}]}`)), "clients/bakery.yaml": withUser(atVercel("bakery", shopPays))})
 			f.settle("demoshop", "bakery")
-			f.wantThings("after lost answers", slices.Concat(wholeOf("ploi", "demoshop"), wholeOf("vercel", "bakery"), []string{"cloudflare TXT note." + site("demoshop"), "cloudflare MX post." + site("demoshop")})...)
+			f.wantThings("after lost answers", slices.Concat(wholeOf("ploi", "demoshop"), paysAndUser("demoshop"), wholeOf("vercel", "bakery"), paysAndUser("bakery"), []string{"cloudflare TXT note." + site("demoshop"), "cloudflare MX post." + site("demoshop")})...)
 			for vendor, faults := range f.faults {
 				t.Logf("%s: %v", vendor, faults.Happened())
 				if faults.Happened()["answer lost"] == 0 {

@@ -21,6 +21,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/provider/railway"
 	railwaysim "github.com/compassdigital/reconciler/internal/provider/railway/simulated"
 	resendsim "github.com/compassdigital/reconciler/internal/provider/resend/simulated"
+	stripesim "github.com/compassdigital/reconciler/internal/provider/stripe/simulated"
 	"github.com/compassdigital/reconciler/internal/provider/vercel"
 	vercelsim "github.com/compassdigital/reconciler/internal/provider/vercel/simulated"
 	"github.com/compassdigital/reconciler/internal/simulator"
@@ -42,6 +43,8 @@ type vendorSet struct {
 	railway    *railwaysim.Railway
 	cloudflare *cloudflaresim.Vendor
 	resend     *resendsim.Resend
+	stripe     *stripesim.Stripe
+	payload    *payloadSites                // whose faults happen at the sites
 	faults     map[string]*simulator.Faults // by vendor; nobody puts them before a vendor but who serves it
 	zoneName   string
 	sites      []int // of Ploi's look-alikes
@@ -63,12 +66,14 @@ func newVendorSet(now func() time.Time, k kindness, zone string, env map[string]
 	for _, name := range vendorNames() {
 		f.faults[name] = &simulator.Faults{}
 	}
-	var errs [5]error
+	var errs [7]error
+	f.payload, errs[5] = newPayloadSites("", now, f.faults["payload"])
+	f.stripe, errs[6] = stripesim.New(stripesim.Options{Now: now, Lag: lag, Key: env["STRIPE_API_KEY"]})
 	f.cloudflare, errs[0] = cloudflaresim.New(cloudflaresim.Options{Now: now, Lag: lag, Token: env["CLOUDFLARE_API_TOKEN"], Calls: -1, Zones: []cloudflaresim.Zone{{ID: f.zone(), Name: zone, Account: "agency"}}})
 	f.ploi, errs[1] = ploisim.New(ploisim.Options{Now: now, Work: k.work, Write: k.work, Issue: cmp.Or(k.work, -1), BuildTime: k.build, Lag: k.lag, Token: env["PLOI_API_TOKEN"],
-		Build: buildAtPloi, DNS: f.leads})
-	f.vercel, errs[2] = vercelsim.New(vercelsim.Options{Now: now, Token: env["VERCEL_API_TOKEN"], Team: agencyTeam, Lag: k.lag, BuildTime: k.build, PointTime: k.work, Fails: brokenAtVercel, Serve: serveAtVercel,
-		DNS: f.leads})
+		Build: buildAtPloi, DNS: f.leads, Serve: f.payload.atPloi})
+	f.vercel, errs[2] = vercelsim.New(vercelsim.Options{Now: now, Token: env["VERCEL_API_TOKEN"], Team: agencyTeam, Lag: k.lag, BuildTime: k.build, PointTime: k.work, Fails: brokenAtVercel, DNS: f.leads,
+		Serve: func(d vercelsim.Served) http.Handler { return f.payload.at(d.Env["DATABASE_URL"], serveAtVercel(d)) }})
 	f.railway, errs[3] = railwaysim.New(railwaysim.Options{Now: now, Lag: lag, Token: env["RAILWAY_API_KEY"], BuildTime: cmp.Or(k.build, -1)})
 	f.resend, errs[4] = resendsim.New(resendsim.Options{Now: now, Lag: k.lag, Token: env["RESEND_API_KEY"], Domains: map[string]string{zone: "verified"}})
 	if err := errors.Join(errs[:]...); err != nil {
@@ -105,16 +110,18 @@ func serveAtVercel(d vercelsim.Served) http.Handler {
 	})
 }
 
-func vendorNames() []string { return []string{"cloudflare", "ploi", "railway", "resend", "vercel"} }
+func vendorNames() []string {
+	return []string{"cloudflare", "payload", "ploi", "railway", "resend", "stripe", "vercel"}
+}
 
-// vendorAPI is where a vendor is asked, below its address.
+// vendorAPI is where a vendor is asked, below its address. Payload is asked at sites.
 type vendorAPI struct {
 	api  http.Handler
 	path string
 }
 
 func (f *vendorSet) apis() map[string]vendorAPI {
-	return map[string]vendorAPI{"cloudflare": {f.cloudflare, "/client/v4"}, "ploi": {f.ploi.Plain(), "/api"}, "vercel": {f.vercel, ""}, "railway": {f.railway, "/graphql/v2"}, "resend": {f.resend, ""}}
+	return map[string]vendorAPI{"cloudflare": {f.cloudflare, "/client/v4"}, "ploi": {f.ploi.Plain(), "/api"}, "vercel": {f.vercel, ""}, "railway": {f.railway, "/graphql/v2"}, "resend": {f.resend, ""}, "stripe": {f.stripe, ""}}
 }
 
 // apiVariable is the variable that says where a vendor is.
@@ -134,16 +141,24 @@ func (f *vendorSet) leads(host string) []string {
 	return f.cloudflare.Answers("A", host)
 }
 
-// visit asks for a page as a visitor does: where DNS leads, over HTTPS. Addresses of the
-// vendors' own lead to them.
-func (f *vendorSet) visit(host, path string) (int, string) {
-	front := f.vercel.Front()
+// front is what answers for a host name: what DNS leads to. Addresses of the vendors' own lead
+// to them. nil: there is no such name.
+func (f *vendorSet) front(host string) http.Handler {
 	switch to := f.leads(host); {
 	case strings.HasSuffix(host, ".vercel.app"):
 	case len(to) == 0 && strings.HasSuffix(host, f.zoneName):
-		return 0, "no such name"
+		return nil
 	case len(to) == 0 || slices.Contains(to, ploiServer):
-		front = f.ploi.Front()
+		return f.ploi.Front()
+	}
+	return f.vercel.Front()
+}
+
+// visit asks for a page as a visitor does, over HTTPS.
+func (f *vendorSet) visit(host, path string) (int, string) {
+	front := f.front(host)
+	if front == nil {
+		return 0, "no such name"
 	}
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	r.Host = host
@@ -191,6 +206,8 @@ func readerOf(body []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(b
 // installation.
 func (f *vendorSet) plantLikes(now func() time.Time, env map[string]string, judged func(string, http.Handler) http.Handler) error {
 	theirs := theirMark()
+	f.stripe.Add("NL", map[string]string{"reconciler_name": lookAlike})
+	f.stripe.Add("NL", map[string]string{"reconciler_name": lookAlike, "reconciler": theirs.Text()})
 	f.sites = []int{f.ploi.Seed("demoshop-ffffff-0badcafe.reconciler.internal", "APP=1\n", "git pull\n"),
 		f.ploi.Seed(lookAlike+".reconciler.internal", "RECONCILER_MARK='"+theirs.Text()+"'\nAPP=2\n", "git pull\n")}
 	for _, r := range []cloudflaresim.Record{
@@ -258,6 +275,11 @@ func (f *vendorSet) likes() map[string]string {
 	for _, c := range f.cloudflare.Records(f.zone()) {
 		if c.Comment == "" || strings.Contains(c.Comment, theirMark().Installation) {
 			put("cloudflare record "+c.ID, c)
+		}
+	}
+	for _, a := range f.stripe.Accounts() {
+		if a.Metadata["reconciler_name"] == lookAlike {
+			put("stripe account "+a.ID, a)
 		}
 	}
 	for _, mark := range []string{"", theirMark().Installation} {

@@ -19,6 +19,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/provider/httpapi"
 	"github.com/compassdigital/reconciler/internal/provider/railway"
+	stripesim "github.com/compassdigital/reconciler/internal/provider/stripe/simulated"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -98,6 +99,7 @@ func newFleet(t *testing.T, k kindness, files map[string]string) *fleet {
 	t.Helper()
 	all := map[string]string{"templates/ecommerce.yaml": strings.NewReplacer("source: {repository: builtin, ref: v1, directory: ecommerce}", "source: {repository: compassdigital/storefront, ref: v1.4.2}",
 		"admin: {kind: payload, path: /admin}", "admin: {kind: none}").Replace(shopTemplate)}
+	all["templates/cms.yaml"] = strings.NewReplacer("name: ecommerce", "name: cms", "kind: none", "kind: payload").Replace(all["templates/ecommerce.yaml"])
 	for path, text := range files {
 		all[path] = text
 	}
@@ -130,9 +132,29 @@ func (f *fleet) open(t *testing.T, k kindness) {
 		t.Cleanup(server.Close)
 		f.env[apiVariable(name)] = server.URL + v.path
 	}
+	sites := httptest.NewServer(f.sent.note("payload", f.now, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		front := f.front(r.Host)
+		if front == nil {
+			panic(http.ErrAbortHandler) // no such name
+		}
+		front.ServeHTTP(w, r)
+	})))
+	t.Cleanup(sites.Close)
+	f.reach = func(http.RoundTripper) http.RoundTripper { return atSite(sites.Listener.Addr().String()) }
+	f.env["RECONCILER_PROVIDERS_STRIPE_PLATFORM"] = stripesim.Platform
 	f.env["RECONCILER_PROVIDERS_VERCEL_TEAM_ID"] = agencyTeam
 	f.env["RECONCILER_PROVIDERS_PLOI_SERVER_ID"] = "1"
 	f.env["RECONCILER_PROVIDERS_RESEND_FROM"] = "Agency <ops@" + agencyZone + ">"
+}
+
+// atSite is the address of a server that answers for all sites.
+type atSite string
+
+// RoundTrip implements http.RoundTripper.
+func (at atSite) RoundTrip(r *http.Request) (*http.Response, error) {
+	to := r.Clone(r.Context())
+	to.URL.Scheme, to.URL.Host, to.Host = "http", string(at), r.URL.Hostname()
+	return (&http.Transport{DisableKeepAlives: true}).RoundTrip(to)
 }
 
 // configure writes reconciler.yaml; more are further lines of it.
@@ -176,6 +198,11 @@ func atVercel(name string, more ...string) string {
 	return manifestOf(name, append([]string{"deployment: {provider: vercel}"}, more...)...)
 }
 
+// withUser is a client whose site is Payload's.
+func withUser(manifest string) string {
+	return strings.Replace(manifest, "template: ecommerce", "template: cms", 1)
+}
+
 // settle applies until these are active, and lets time pass in between.
 func (f *fleet) settle(names ...string) {
 	f.t.Helper()
@@ -200,7 +227,7 @@ func (f *fleet) settle(names ...string) {
 func (f *fleet) wantLikes(t *testing.T) {
 	t.Helper()
 	was := f.likes()
-	if len(was) != 10 {
+	if len(was) != 12 {
 		t.Fatalf("%d look-alikes", len(was))
 	}
 	t.Cleanup(func() {

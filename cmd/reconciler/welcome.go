@@ -30,12 +30,12 @@ All of it runs on this machine, in %[1]s (%[2]s).
 	if p.sims != nil {
 		text += fmt.Sprintf(`  vendors    %[1]s/simulated/    what they have, and how to make them fail
 
-Ploi, Vercel, Railway, Cloudflare and Resend are simulated on this machine: the daemon speaks
-with them over HTTP as with the real ones, and nothing leaves the machine. Sites show what was
-built, not a shop; behind Railway's databases there is no server, and the sites need none.
+Ploi, Vercel, Railway, Cloudflare, Resend, Stripe and Payload's sites are simulated: the daemon
+speaks with them over HTTP as with the real ones, and nothing leaves the machine. Sites show what
+was built, not a shop; behind Railway's databases there is no server, and the sites need none.
 `, base)
 		for _, name := range simulatedVendors() {
-			text += fmt.Sprintf("  %-10s %s\n", name, p.sims.address(p.listensAt(), name))
+			text += fmt.Sprintf("  %-10s %s\n", name, p.sims.where(name))
 		}
 	} else {
 		text += "  DNS        " + p.dns.Addr() + "\n"
@@ -98,6 +98,7 @@ Or try this in another terminal. What comes of a push stands there and here.
 	}
 	if p.sims != nil {
 		text += "  # 7. let a vendor fail, and change something meanwhile: nothing is made twice, nothing lost\n  curl -d cloudflare:503:30s " + base + simulatedPath + "/faults\n\n" +
+			"  # 8. take payments: open " + base + "/clients/timmerhout in a browser, go \"to stripe\", and finish\n\n" +
 			"  # ask what is wrong with the accounts\n  " + command + " doctor" + data + "\n\n"
 	} else {
 		text += "  # 7. change a DNS record behind its back: what drifted is told, and put back at a word\n  sed -i.bak s/status.timmerhout.example/elsewhere.example/ " + quoted(o.dir) + "/dns/records/*.json\n" +

@@ -78,9 +78,10 @@ type program struct {
 	installationID string
 	backupError    atomic.Value // string: why the last backup by schedule failed, "" else
 	sites          *local.Provider
-	front          frontage                      // what serves sites on our own address; nil: nobody
-	sims           *simulations                  // the demo's vendors; nil elsewhere
-	caught         func() ([]web.Message, error) // mail that went to nobody; nil: none is caught
+	front          frontage                                  // what serves sites on our own address; nil: nobody
+	sims           *simulations                              // the demo's vendors; nil elsewhere
+	reach          func(http.RoundTripper) http.RoundTripper // as app's
+	caught         func() ([]web.Message, error)             // mail that went to nobody; nil: none is caught
 	dns            *localdns.Provider
 	mail           *mailbox.Provider
 	mailer         string           // who sends mail; "": nobody
@@ -127,7 +128,7 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	if log == nil {
 		log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	p = &program{config: c, log: log, vendors: newVendors(), anew: a.anew, installationID: a.installation, now: a.now, wrap: a.wrap, sleep: a.sleep, quick: a.quick, public: a.public, sims: a.sims, over: a.over,
+	p = &program{config: c, log: log, vendors: newVendors(), anew: a.anew, installationID: a.installation, now: a.now, wrap: a.wrap, sleep: a.sleep, quick: a.quick, public: a.public, sims: a.sims, reach: a.reach, over: a.over,
 		fail: failAt(a.env("RECONCILER_FAILPOINT"))}
 	if p.standIn = p.public != nil; !p.standIn {
 		p.public = external.DNS(net.DefaultResolver)

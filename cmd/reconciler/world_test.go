@@ -46,6 +46,7 @@ type world struct {
 	clock      *quickClock
 	public     external.Lookup // the world's DNS; nil: the machine's
 	wired      func(*program)  // as app's
+	reach      func(http.RoundTripper) http.RoundTripper
 	env        map[string]string
 	server     *httptest.Server // of the repository
 	custom     func(*app)       // what the daemon has that commands have not; nil: nothing
@@ -175,7 +176,7 @@ providers: {embedded: {dir: ".", dns: "127.0.0.1:0"}}
 
 func (w *world) app(out, errOut io.Writer) *app {
 	return &app{in: strings.NewReader(""), out: out, err: errOut, now: w.now, env: func(k string) string { return w.env[k] }, wrap: w.calls.wrap,
-		public: w.public, wired: w.wired, sleep: w.clock.Sleep, quick: true, environ: w.environ}
+		public: w.public, reach: w.reach, wired: w.wired, sleep: w.clock.Sleep, quick: true, environ: w.environ}
 }
 
 // environ are the world's variables, and where programs are found.

@@ -15,9 +15,11 @@ import (
 //	site         attribute ref     the branch that it is deployed from
 //	environment  attribute unread  names of variables that nobody can read, with commas
 //	database     output endpoint   HOST:PORT/NAME, where there is no url
+//	payments     attributes country, email, url   of whose business it is, also where the owner
+//	                                              keeps them
 type Lister interface {
 	// Existing lists sites with the host names that lists tell, databases with their url,
-	// records: by the vendor's lists, never one call an object. Marks are what lists tell of
+	// records, accounts for payments: by the vendor's lists, never one call an object. Marks are what lists tell of
 	// them; a zero one proves nothing.
 	Existing(ctx context.Context) ([]Object, error)
 	// Inside lists what hangs on a site and stands in no list: its environment (which bears

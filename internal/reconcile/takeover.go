@@ -232,7 +232,7 @@ func (e *Engine) hasPlace(name string, k state.Kind) bool {
 		return false
 	}
 	switch k {
-	case state.KindSite, state.KindDatabase, state.KindRecord:
+	case state.KindSite, state.KindDatabase, state.KindRecord, state.KindPayments:
 		_, ok := e.Runner.Marker(name, k)
 		return ok
 	}

@@ -10,8 +10,10 @@
 //
 // A site is a client's by its host name, or by the id that the export has. A database is a
 // site's by the DATABASE_URL in the site's environment: host, port and database name, or the
-// very text. Records are those of the site's host names. What the export says comes first,
-// and where it disagrees with what is there nothing is chosen.
+// very text. Records are those of the site's host names. An account for payments is a client's
+// by its business address, if that is one of its host names and no page below it, or by the
+// export's id. What the export says comes first, and where it disagrees with what is there
+// nothing is chosen.
 //
 // # Promises
 //
@@ -41,6 +43,10 @@
 // A record that is what the site's own address record would be is left to `dns`; any other is
 // written out, and named in `adopt:`, so that nothing of it changes. Where that can't be (no
 // record, or several of a type) `dns.provider` is none, and nobody touches the names.
+//
+// A client needs no account for payments: where none is found, or the export's is not there,
+// the manifest asks for none, so that none is made beside one that has another address. Its mail
+// is no proof of whose it is, and is told only where an export says the client's.
 //
 // Where the site's DATABASE_URL can't be made from the adopted database (the provider does
 // not tell its URL, or the site spells it otherwise) the manifest says

@@ -86,9 +86,7 @@ func draftOf(m Match, o Options) Draft {
 		}
 	}
 	d.spare("admin", "{email: "+scalarYAML(e.AdminEmail)+"}", e.AdminEmail != "")
-	if e.Account != "" {
-		d.comment("payments: the export names account " + clip(e.Account) + ": `payments: {enabled: true}` and account in `adopt.payments` take it over, where providers.stripe is configured")
-	}
+	d.payments(m, e)
 	if d.spare("notes", e.Notes, e.Notes != ""); confides(e.Notes) {
 		d.Drop(len(d.lines)-1, "they may hold a password, and a repository is no place for one")
 	}
@@ -310,6 +308,13 @@ func (d *Draft) adopt(m Match) {
 	tell("records", m.DNS)
 	if m.dns.adopt != "" {
 		parts = append(parts, "record: {id: "+quote(m.dns.adopt)+"}")
+	}
+	tell("payments", m.Money)
+	switch m.Money.State {
+	case Matched:
+		parts = append(parts, "payments: {account: "+quote(m.Money.ID)+"}")
+	case Ambiguous:
+		parts = append(parts, "payments: {account: "+unsettled(m)+"}")
 	}
 	if len(parts) == 0 {
 		d.lines = append(d.lines, line{notes: notes})

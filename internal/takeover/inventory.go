@@ -34,6 +34,7 @@ type Inventory struct {
 	Sites        []Site     `json:"sites"`        // sorted by provider and id
 	Databases    []Database `json:"databases"`
 	Records      []Record   `json:"records"` // A, AAAA and CNAME only
+	Accounts     []Account  `json:"accounts"`
 	Providers    []string   `json:"providers"`
 }
 
@@ -114,7 +115,7 @@ type Source struct {
 // Collect reads what the sources hold. It is complete, or an error: an account that could not
 // be read must not look like one that is empty.
 func Collect(ctx context.Context, sources []Source, installation string) (Inventory, error) {
-	c := collector{inv: Inventory{Installation: installation, Sites: []Site{}, Databases: []Database{}, Records: []Record{}, Providers: []string{}}, urls: map[string][]string{}}
+	c := collector{inv: Inventory{Installation: installation, Sites: []Site{}, Databases: []Database{}, Records: []Record{}, Accounts: []Account{}, Providers: []string{}}, urls: map[string][]string{}}
 	for _, s := range sources {
 		all, err := s.Lister.Existing(ctx)
 		if err != nil {
@@ -160,6 +161,8 @@ func (c *collector) take(ctx context.Context, s Source, all []provider.Object) e
 			c.database(s.Name, o)
 		case state.KindRecord:
 			c.record(s.Name, o)
+		case state.KindPayments:
+			c.account(s.Name, o)
 		}
 	}
 	for _, o := range all {
@@ -324,6 +327,9 @@ func (c *collector) settle() {
 	}
 	slices.SortFunc(c.inv.Sites, func(a, b Site) int { return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.ID, b.ID)) })
 	slices.SortFunc(c.inv.Databases, func(a, b Database) int {
+		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.ID, b.ID))
+	})
+	slices.SortFunc(c.inv.Accounts, func(a, b Account) int {
 		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.ID, b.ID))
 	})
 	slices.SortFunc(c.inv.Records, func(a, b Record) int {

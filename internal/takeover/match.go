@@ -39,6 +39,7 @@ type Match struct {
 	Site    Finding  `json:"site"`
 	Data    Finding  `json:"database"`
 	DNS     Finding  `json:"records"`
+	Money   Finding  `json:"payments"`
 	State   State    `json:"state"`
 	Skipped string   `json:"skipped,omitempty"` // why no manifest is written
 	File    string   `json:"file,omitempty"`    // that has it already
@@ -51,6 +52,8 @@ type Match struct {
 	database  *Database
 	databases []*Database
 	dns       dns
+	accounts  []*Account // matched: one; ambiguous: all that may be meant
+	listed    bool       // somebody who keeps accounts was asked
 }
 
 // Known is what is in the folder already.
@@ -103,6 +106,10 @@ func Matches(inv Inventory, entries []Entry, known Known) []Match {
 	out := make([]Match, 0, len(m.out))
 	for _, x := range m.out {
 		x.dns = x.leads(records, inv)
+		m.money(x)
+	}
+	m.accountsOnce()
+	for _, x := range m.out {
 		x.sum()
 		out = append(out, *x)
 	}
@@ -366,7 +373,7 @@ func (m *matcher) name() {
 // sum says how the client stands as a whole, and what to do next.
 func (x *Match) sum() {
 	x.State = x.Site.State
-	for _, f := range []Finding{x.Data, x.DNS} {
+	for _, f := range []Finding{x.Data, x.DNS, x.Money} {
 		if f.State == Ambiguous {
 			x.State = Ambiguous
 		}
@@ -378,6 +385,8 @@ func (x *Match) sum() {
 		x.Next = "choose the site in adopt.site, and its deployment.provider"
 	case x.Data.State == Ambiguous:
 		x.Next = "choose the database in adopt.database"
+	case x.Money.State == Ambiguous:
+		x.Next = "choose the account in adopt.payments, and payments.country of it"
 	case x.Site.State == Absent && x.exported:
 		x.Next = "mend adopt.site, or take it out: then the site is made anew"
 	case x.Site.State == Absent:

@@ -98,7 +98,8 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) ([]provider.Ob
 		return p.byID(ctx, q)
 	}
 	if q.Wish == nil || q.Wish.Get("url") == "" {
-		return nil, fail(provider.Invalid, op, "whether the user is there only its site can say, and no address of it is given", nil)
+		_, problem := addressOf("")
+		return nil, fail(provider.Invalid, op, "whether the user is there only its site can say; "+problem, nil)
 	}
 	made := q.Wish.Get("password") != "" // sealed before it is sent: without one no user of ours was ever made
 	t, err := wished(op, *q.Wish, made)

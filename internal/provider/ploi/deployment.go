@@ -3,6 +3,7 @@ package ploi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/httpapi"
+	"github.com/compassdigital/reconciler/internal/state"
 )
 
 // Limits of logs.
@@ -221,6 +223,9 @@ func (p *Provider) deploy(ctx context.Context, at siteID, w provider.Wish) (prov
 			return provider.Object{}, err
 		}
 	}
+	if s, err = p.addressed(ctx, at, s); err != nil {
+		return provider.Object{}, err
+	}
 	if err := p.slow(ctx, at, *s); err != nil {
 		return provider.Object{}, err
 	}
@@ -292,6 +297,32 @@ func (p *Provider) installFor(ctx context.Context, at siteID, w provider.Wish) (
 		return nil, fail(opCreate, provider.Invalid, "Ploi could not install "+quote(w.Get("repository"))+": does its account reach it, and is there a branch "+quote(branch)+"?")
 	}
 	return s, nil
+}
+
+// addressed sees to it that a site of ours has an address of its own before its first release,
+// for what is done there before names lead to it. A site whose create's answer was lost has
+// none yet, and neither has one whose address could not be asked for then. Where the vendor
+// gives none the release is proved later.
+func (p *Provider) addressed(ctx context.Context, at siteID, s *site) (*site, error) {
+	_, mark := readRoot(s.Domain)
+	if isHost(string(s.TestDomain)) || mark.IsZero() || lastDeploy(*s) != never {
+		return s, nil
+	}
+	err := p.write(ctx, opCreate, http.MethodPost, at.path()+"/test-domain", nil, nil)
+	switch provider.KindOf(err) {
+	case provider.Invalid, provider.NotFound, provider.Conflict, provider.Unsupported:
+		return s, nil
+	case provider.RateLimited, provider.Denied:
+		return nil, err
+	}
+	again, failed := p.getSite(ctx, at)
+	switch {
+	case failed == nil && again != nil && (err == nil || isHost(string(again.TestDomain))):
+		return again, nil
+	case failed == nil && again == nil:
+		return nil, p.absent(state.KindDeployment, at.String())
+	}
+	return nil, because(opCreate, provider.Transient, "the site has no address of its own yet", errors.Join(err, failed)) // asked for again it does no harm
 }
 
 // slow turns quick deploy off, which would deploy by itself at each push. The call turns it

@@ -55,6 +55,10 @@
 //
 // # Promises
 //
+// A site of ours has an address of its own, the vendor's test domain, before its first release
+// is built, whatever became of the calls that made it; where the vendor gives none, what is done
+// at the release's own address waits for a person, or for DNS.
+//
 // What provider.Provider says. 503 is the vendor's maintenance, before anything else: it is
 // RateLimited until Retry-After (a minute without one), so that the provider is left alone
 // and no client fails by it. A toggle is pressed after a look only. What is waited for inside

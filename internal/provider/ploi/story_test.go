@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -201,6 +202,57 @@ func TestS30ARepositoryThatIsBeingInstalledIsWaitedFor(t *testing.T) {
 	}
 	if s := w.only(); s.Status != "active" || s.Repository == nil {
 		t.Errorf("the site is %s, its repository %v", s.Status, s.Repository)
+	}
+}
+
+// A site whose create's answer was lost, or whose own address could not be had then, has one
+// before its first release is built: who is to be its first user is made there. Where the vendor
+// gives none it is released without.
+func TestS30ASiteThatIsFoundGetsAnAddress(t *testing.T) {
+	test, refused := "/api/servers/*/sites/*/test-domain", simulator.Refuse(http.StatusUnprocessableEntity, http.Header{"Content-Type": {"application/json"}}, `{"message":"not here"}`)
+	for name, c := range map[string]struct {
+		lose  []simulator.Fault
+		first provider.ErrorKind // of the first try to deploy; "": it works
+		none  bool
+	}{
+		"the create's answer":    {lose: []simulator.Fault{{Method: http.MethodPost, Path: "/api/servers/*/sites", Do: simulator.LoseAnswer()}}},
+		"and the address's, too": {lose: []simulator.Fault{{Method: http.MethodPost, Path: "/api/servers/*/sites", Do: simulator.LoseAnswer()}, {Method: http.MethodPost, Path: test, Do: simulator.LoseAnswer()}}},
+		"it was not asked":       {lose: []simulator.Fault{{Method: http.MethodPost, Path: test, Do: simulator.LoseRequest()}}},
+		"twice":                  {lose: []simulator.Fault{{Method: http.MethodPost, Path: test, Times: 2, Do: simulator.LoseRequest()}}, first: provider.Transient},
+		"limited":                {lose: []simulator.Fault{{Method: http.MethodPost, Path: test, Do: simulator.LoseRequest()}, {Method: http.MethodPost, Path: test, Do: simulator.Refuse(http.StatusTooManyRequests, nil, "")}}, first: provider.RateLimited},
+		"there is none":          {lose: []simulator.Fault{{Method: http.MethodPost, Path: test, Times: 2, Do: refused}}, none: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, simulated.Options{})
+			w.faults.Add(c.lose...)
+			x := siteWish("c00001")
+			o, err := w.p.Create(context.Background(), x)
+			if err != nil {
+				w.fails(err, provider.Uncertain)
+				found, ok := w.look(x)
+				if !ok {
+					t.Fatal("it is not found")
+				}
+				if o, err = w.p.Update(context.Background(), found.ID, x); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.create(wish(state.KindEnvironment, "c00001", "ploi", "site", o.ID, "env.A", "1"))
+			r := releaseWish("c00001", o.ID, "8be01c22aa10", strings.Repeat("1", 40))
+			if c.first != "" {
+				w.fails(secondOf(w.p.Create(context.Background(), r)), c.first)
+				w.clock.Move(time.Minute)
+			}
+			made := w.create(r)
+			is := w.only().Test
+			if (is == "") != c.none || w.only().Deployments != 1 {
+				t.Errorf("its own address is %q, %d deployments were begun", is, w.only().Deployments)
+			}
+			at := slices.IndexFunc(made.Outputs, func(o provider.Output) bool { return o.Name == "url" })
+			if got := made.Outputs[at].Text; !c.none && got != "http://"+is || c.none && got != "" {
+				t.Errorf("the release is at %q", got)
+			}
+		})
 	}
 }
 

@@ -51,10 +51,10 @@ func (c caller) MakeRequest(ctx context.Context, req *graphql.Request, resp *gra
 }
 
 // denied finds out whether a read was refused because the token is not accepted: Railway says
-// both by an error without a code, but then it refuses to speak of the token, too.
+// both by an error without a code, begun or not, but then it refuses to speak of the token, too.
 func (c caller) denied(ctx context.Context, req *graphql.Request, err error) error {
 	var pe *provider.Error
-	if c.op != opObserve || req.OpName == opToken || !errors.Is(err, errRefused) || !errors.As(err, &pe) || pe.Kind != provider.Transient {
+	if c.op != opObserve || req.OpName == opToken || !errors.Is(err, errRefused) || !errors.As(err, &pe) || pe.Kind != provider.Transient && pe.Kind != provider.Invalid {
 		return err
 	}
 	if _, again := token(ctx, c); !errors.Is(again, errRefused) {
@@ -103,7 +103,7 @@ func fieldsOf(into any) (names []string) {
 
 // said is the body of an answer with errors, as far as it can be relied upon.
 type said struct {
-	Data   *json.RawMessage `json:"data"`
+	Data   json.RawMessage `json:"data"` // nil: there is no such entry; null is one
 	Errors []struct {
 		Message    string            `json:"message"`
 		Path       []json.RawMessage `json:"path"`

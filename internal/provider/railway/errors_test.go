@@ -43,6 +43,7 @@ func TestErrorKinds(t *testing.T) {
 		"forbidden":           {simulator.Refuse(403, jsonHeader(), `{"errors":[{"message":"no"}]}`), provider.Denied, provider.Denied, "no", 0},
 		"denied by code":      {simulator.Refuse(200, jsonHeader(), anError("no", "FORBIDDEN")), provider.Denied, provider.Denied, "FORBIDDEN", 0},
 		"no code":             {simulator.Refuse(200, jsonHeader(), anError("Not Authorized", "")), provider.Transient, provider.Uncertain, "Not Authorized", 0},
+		"no code, no path":    {simulator.Refuse(200, jsonHeader(), `{"errors":[{"message":"Not Authorized"}],"data":null}`), provider.Transient, provider.Uncertain, "Not Authorized", 0},
 		"an unknown code":     {simulator.Refuse(200, jsonHeader(), anError("what", "INTERNAL_SERVER_ERROR")), provider.Transient, provider.Uncertain, "what", 0},
 		"bad input":           {simulator.Refuse(200, jsonHeader(), anError("Invalid name", "BAD_USER_INPUT")), provider.Invalid, provider.Invalid, "Invalid name", 0},
 		"not begun":           {simulator.Refuse(200, jsonHeader(), `{"errors":[{"message":"Unknown argument"}]}`), provider.Invalid, provider.Invalid, "Unknown argument", 0},
@@ -131,6 +132,16 @@ func TestS33RevokedToken(t *testing.T) {
 		}
 	}
 	w.whole(w.ready(p, o.ID), 0)
+	// Revoked while it is in use, however the refusal is put.
+	for _, body := range []string{anError("Not Authorized", ""), `{"errors":[{"message":"Not Authorized"}],"data":null}`, `{"errors":[{"message":"Not Authorized"}]}`} {
+		for _, p := range []*Provider{p, w.open()} {
+			w.faults.Add(simulator.Fault{Times: -1, Do: simulator.Refuse(200, jsonHeader(), body)})
+			if _, err := p.Observe(context.Background(), byID); provider.KindOf(err) != provider.Denied {
+				t.Errorf("%s: %v", body, err)
+			}
+			w.faults.Clear()
+		}
+	}
 }
 
 func second[T any](_ T, err error) error { return err }

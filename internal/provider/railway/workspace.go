@@ -27,7 +27,7 @@ func (p *Provider) inWorkspace(ctx context.Context) (string, error) {
 	c := caller{p, opObserve}
 	got, err := token(ctx, c)
 	if err != nil {
-		if errors.Is(err, errRefused) && provider.KindOf(err) == provider.Transient {
+		if k := provider.KindOf(err); errors.Is(err, errRefused) && (k == provider.Transient || k == provider.Invalid) {
 			err = p.fail(provider.Denied, opObserve, "the token is not accepted: "+messageOf(err), err)
 		}
 		return "", err

@@ -144,9 +144,19 @@ func (p *Provider) believed(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// listed reads all pages and returns the accounts that fit. A list that is cut off is an error.
+// listed are the accounts that fit, as objects.
 func (p *Provider) listed(ctx context.Context, fits func(account) bool) ([]provider.Object, error) {
+	all, err := p.accounts(ctx, fits)
 	var out []provider.Object
+	for _, a := range all {
+		out = append(out, a.object())
+	}
+	return out, err
+}
+
+// accounts reads all pages and returns the accounts that fit. A list that is cut off is an error.
+func (p *Provider) accounts(ctx context.Context, fits func(account) bool) ([]account, error) {
+	var out []account
 	after := ""
 	for range maxPages {
 		query := url.Values{"limit": {strconv.Itoa(pageSize)}}
@@ -169,7 +179,7 @@ func (p *Provider) listed(ctx context.Context, fits func(account) bool) ([]provi
 				return nil, p.odd(opObserve)
 			}
 			if fits(a) {
-				out = append(out, a.object())
+				out = append(out, a)
 			}
 		}
 		if !*page.HasMore {

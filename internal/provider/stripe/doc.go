@@ -35,6 +35,13 @@
 //
 // A link is a bearer token: a state.Secret, made anew by every call, kept nowhere.
 //
+// # What exists
+//
+// Existing lists all accounts, whoever made them, with country, business address and mail. Mark
+// writes the entry reconciler into the metadata of one that was adopted, and nothing else: its
+// owner sees nothing of it, a state that was lost finds the account again, and a way to Stripe is
+// made for it from then on.
+//
 // # Refusals
 //
 // To delete an account: Delete calls nothing and succeeds, as external's does, and the account

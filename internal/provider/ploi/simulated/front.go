@@ -3,6 +3,7 @@ package simulated
 import (
 	"fmt"
 	"html"
+	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -13,29 +14,46 @@ import (
 // Front serves what sites serve, by the Host header.
 func (v *Vendor) Front() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v.mu.Lock()
-		defer v.mu.Unlock()
 		host := strings.ToLower(r.Host)
 		if name, _, err := net.SplitHostPort(host); err == nil {
 			host = name
 		}
-		s := v.at443(host)
-		switch {
-		case s == nil:
-			http.Error(w, "there is no site "+host, http.StatusNotFound)
-		case s.Suspended:
-			http.Error(w, "the site is suspended", http.StatusServiceUnavailable)
-		case v.o.Gap && s.Job.Kind == "deploy":
-			http.Error(w, "nothing answers behind this", http.StatusBadGateway)
-		case r.URL.Path == "/api/health" && (s.Pages.Sick || len(s.Pages.Printed) == 0):
-			http.Error(w, `{"status":"sick"}`, http.StatusInternalServerError)
-		case r.URL.Path == "/api/health":
-			w.Header().Set("Content-Type", "application/json")
-			_, _ = fmt.Fprintln(w, `{"status":"ok"}`) // who asked may be gone
-		default:
-			w.Header().Set("Content-Type", "text/html; charset=utf-8")
-			_, _ = fmt.Fprintf(w, "<!doctype html><title>%[1]s</title><h1>%[1]s</h1><pre>%[2]s</pre>\n", html.EscapeString(host), html.EscapeString(strings.Join(s.Pages.Printed, "\n")))
-		}
+		v.answers(host, r.URL.Path).ServeHTTP(w, r)
+	})
+}
+
+// answers is what a host name answers for a path.
+func (v *Vendor) answers(host, path string) http.Handler {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s := v.at443(host)
+	switch {
+	case s == nil:
+		return problem("there is no site "+host, http.StatusNotFound)
+	case s.Suspended:
+		return problem("the site is suspended", http.StatusServiceUnavailable)
+	case v.o.Gap && s.Job.Kind == "deploy":
+		return problem("nothing answers behind this", http.StatusBadGateway)
+	case path == "/api/health" && (s.Pages.Sick || len(s.Pages.Printed) == 0):
+		return problem(`{"status":"sick"}`, http.StatusInternalServerError)
+	case path == "/api/health":
+		return shown("application/json", `{"status":"ok"}`+"\n")
+	}
+	page := shown("text/html; charset=utf-8", fmt.Sprintf("<!doctype html><title>%[1]s</title><h1>%[1]s</h1><pre>%[2]s</pre>\n", html.EscapeString(host), html.EscapeString(strings.Join(s.Pages.Printed, "\n"))))
+	if v.o.Serve != nil && len(s.Pages.Printed) > 0 {
+		return v.o.Serve(s.Env.Now, page)
+	}
+	return page
+}
+
+func problem(text string, status int) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, text, status) })
+}
+
+func shown(kind, body string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		_, _ = io.WriteString(w, body) // who asked may be gone
 	})
 }
 

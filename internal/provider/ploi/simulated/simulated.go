@@ -35,6 +35,9 @@ type Options struct {
 	Issue time.Duration
 	// Build says what becomes of a deployment. nil: it succeeds unless breakBuild is set.
 	Build func(domain, script, env string) (log []string, fails bool)
+	// Serve answers at the Front for a site that was deployed, by its .env and its page: the
+	// page, where it has nothing else to say. nil: the page.
+	Serve func(env string, page http.Handler) http.Handler
 	// DNS gives the addresses of a host name: a certificate needs the server's. nil: none.
 	DNS   func(host string) []string
 	File  string // "": it is forgotten

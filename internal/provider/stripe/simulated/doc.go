@@ -6,7 +6,7 @@
 // A Stripe is an http.Handler with accounts, account links and the memory of idempotency keys,
 // and can keep them in a file. The platform is Platform. An account is born with things due;
 // a test takes them away (Fulfil, Demand, Disable), a person does so on the page of a link,
-// and Deliver sends signed events to a URL.
+// and Deliver sends signed events to a URL; Options.Updated says when Stripe would.
 //
 // It is as unkind as Stripe is described (shared/specs/stripe, docs.stripe.com): bodies are
 // forms with brackets, and what it does not know there is refused; ids are long; lists have 10

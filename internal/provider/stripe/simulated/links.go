@@ -1,6 +1,7 @@
 package simulated
 
 import (
+	"cmp"
 	"html"
 	"maps"
 	"net/http"
@@ -65,8 +66,9 @@ func (c call) link() (any, *trouble) {
 }
 
 // visit is a person's browser at a link. The first look uses it up and shows a page; its
-// button tells Stripe all that is due.
-func (s *Stripe) visit(w http.ResponseWriter, r *http.Request) {
+// buttons tell Stripe all that is due, or all but the bank account. It returns the account of
+// which something was told; "" for none.
+func (s *Stripe) visit(w http.ResponseWriter, r *http.Request) (told string) {
 	id, name, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, linkPath), "/")
 	one, ok := s.world.Links[name]
 	a, there := s.world.Accounts.Get(id)
@@ -74,31 +76,57 @@ func (s *Stripe) visit(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !ok || !there || one.Account != id:
 		http.NotFound(w, r)
-		return
+		return ""
 	case r.Method == http.MethodPost && one.Used:
-		a.Due, a.Past, a.Done = nil, nil, true
-		s.world.Accounts.Put(id, a)
-		to = one.Return
+		told, to = id, one.Return
+		s.world.Accounts.Put(id, a.tell(r.PostFormValue("part") == ""))
 	case one.Used || !s.o.Now().Before(one.Until):
 		to = one.Refresh
 	case r.Method != http.MethodGet:
 		w.WriteHeader(http.StatusMethodNotAllowed)
-		return
+		return ""
 	default:
 		one.Used = true
 		s.world.Links[name] = one
-		page = "<!doctype html><title>Simulated Stripe</title><h1>" + html.EscapeString(a.Label) + " at the simulated Stripe</h1><p>It wants to know: " +
-			html.EscapeString(strings.Join(a.Due, ", ")) + "</p><form method=post><button>Tell it all</button></form>"
+		page = a.page()
 	}
 	if err := simulator.Save(s.o.File, &s.world); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
+		return ""
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	if to != "" {
 		http.Redirect(w, r, to, http.StatusSeeOther)
-		return
+		return told
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write([]byte(page)) // who asked may be gone
+	return told
+}
+
+// bankAccount is what is left when its owner tells a part.
+const bankAccount = "external_account"
+
+// tell is the account once its owner told all that is due, or all but the bank account.
+func (a account) tell(all bool) account {
+	known := func(field string) bool { return all || field != bankAccount }
+	a.Due, a.Past = slices.DeleteFunc(slices.Clone(a.Due), known), slices.DeleteFunc(slices.Clone(a.Past), known)
+	a.Done = a.Done || len(a.Due) == 0
+	return a
+}
+
+// page is what the account's owner sees.
+func (a account) page() string {
+	said, form := "<p>It may take money, and Stripe wants to know nothing more.</p>", `<form method="post"><button>Go back</button></form>`
+	if len(a.Due) > 0 {
+		said = "<p>Stripe wants to know:</p><ul>"
+		for _, field := range a.Due {
+			said += "<li><code>" + html.EscapeString(field) + "</code></li>"
+		}
+		said += "</ul><p>Nothing is asked for here. One of these stands for all that the owner would fill in:</p>"
+		form = `<form method="post"><button>Finish</button><button name="part" value="1">Save a part, the bank account later</button></form>`
+	}
+	return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Simulated Stripe</title>` +
+		`<style>body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:3rem auto;padding:0 1rem}button{font:inherit;padding:.4rem 1rem;margin-right:.6rem}</style>` +
+		"<h1>" + html.EscapeString(cmp.Or(a.Label, a.ID)) + " at the simulated Stripe</h1>" + said + form + "</html>"
 }

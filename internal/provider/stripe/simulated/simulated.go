@@ -42,6 +42,9 @@ type Options struct {
 	Expired, ReadOnly, NoConnect bool
 	// Onboarded lets accounts be born with nothing due.
 	Onboarded bool
+	// Updated is told of accounts of which something changed that their owners or Stripe did,
+	// once it is done: where Stripe would send account.updated. nil: nobody is told.
+	Updated func(id string)
 	// URL is where links lead: the address that this handler is served at. "": the one that
 	// the request for the link came to.
 	URL string
@@ -99,12 +102,28 @@ func (s *Stripe) FailNext(n int) { s.mu.Lock(); s.fail = n; s.mu.Unlock() }
 func (s *Stripe) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
 func (s *Stripe) serve(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if strings.HasPrefix(r.URL.Path, linkPath) {
-		s.visit(w, r)
+	if !strings.HasPrefix(r.URL.Path, linkPath) {
+		s.call(w, r)
 		return
 	}
+	s.mu.Lock()
+	told := s.visit(w, r)
+	s.mu.Unlock()
+	s.updated(told)
+}
+
+// updated tells of an account that changed; "": none did. The lock is not held, for whoever
+// is told may ask.
+func (s *Stripe) updated(id string) {
+	if id != "" && s.o.Updated != nil {
+		s.o.Updated(id)
+	}
+}
+
+// call is a request to the API.
+func (s *Stripe) call(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	status, body, replay := s.answer(w, r)
 	if err := simulator.Save(s.o.File, &s.world); err != nil {
 		status, body = problem(http.StatusInternalServerError, "api_error", "", "", err.Error())

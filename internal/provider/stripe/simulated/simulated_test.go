@@ -281,3 +281,43 @@ func TestAnAccountOfFewWords(t *testing.T) {
 		t.Errorf("it is shown as %v", got.body)
 	}
 }
+
+// Whoever is told of accounts hears of what their owners and Stripe did, once it is done, and of
+// nothing that the API was asked for; and may ask about it.
+func TestUpdated(t *testing.T) {
+	var told []string
+	var v *vendor
+	v = start(t, Options{URL: "https://stripe.example", Updated: func(id string) {
+		for _, a := range v.stripe.Accounts() {
+			told = append(told, fmt.Sprint(a.ID == id, " ", len(a.Due), " ", a.Enabled))
+		}
+	}})
+	id := v.made("")
+	v.ask(http.MethodPost, "/v1/accounts/"+id, "", "metadata[a]", "b")
+	visit := func(method, form string) *httptest.ResponseRecorder {
+		made := v.ask(http.MethodPost, "/v1/account_links", "", "account", id, "type", "account_onboarding", "refresh_url", "https://a.example", "return_url", "https://b.example")
+		at := strings.TrimPrefix(made.at("url"), "https://stripe.example")
+		page := httptest.NewRecorder()
+		v.stripe.ServeHTTP(page, httptest.NewRequest(http.MethodGet, at, nil))
+		if method == http.MethodPost {
+			r := httptest.NewRequest(method, at, strings.NewReader(form))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			v.stripe.ServeHTTP(httptest.NewRecorder(), r)
+		}
+		return page
+	}
+	visit(http.MethodGet, "")
+	visit(http.MethodPost, "part=1")
+	if page := visit(http.MethodPost, "").Body.String(); !strings.Contains(page, "<li><code>external_account</code></li></ul>") {
+		t.Errorf("the page says %s", page)
+	}
+	if page := visit(http.MethodGet, "").Body.String(); !strings.Contains(page, "nothing more") {
+		t.Errorf("the page says %s", page)
+	}
+	if err := v.stripe.Demand(id, "business_type"); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"true 1 false", "true 0 true", "true 1 true"}, told); d != "" {
+		t.Error(d)
+	}
+}

@@ -49,6 +49,21 @@ func (s *Stripe) Add(country string, metadata map[string]string) string {
 	return a.ID
 }
 
+// Seed puts an account there as somebody else made it, and its owner was through if it is
+// enabled. It returns its id; of a what is due and the id are not read.
+func (s *Stripe) Seed(a Account) string {
+	id := s.Add(a.Country, a.Metadata)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x, _ := s.world.Accounts.Get(id)
+	x.Email, x.Label, x.URL, x.Done = a.Email, a.Label, a.URL, a.Enabled
+	if a.Enabled {
+		x.Due, x.Past = nil, nil
+	}
+	s.world.Accounts.Put(id, x)
+	return id
+}
+
 // Fulfil tells Stripe so much of what is due; without fields, all. Once nothing is due the
 // account may take money.
 func (s *Stripe) Fulfil(id string, fields ...string) error {
@@ -80,6 +95,14 @@ func (s *Stripe) Close(id string) error {
 }
 
 func (s *Stripe) change(id string, f func(*account)) error {
+	err := s.put(id, f)
+	if err == nil {
+		s.updated(id)
+	}
+	return err
+}
+
+func (s *Stripe) put(id string, f func(*account)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a, ok := s.world.Accounts.Get(id)

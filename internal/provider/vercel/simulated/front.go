@@ -30,7 +30,7 @@ func (v *Vercel) Front() http.Handler {
 		case v.o.Serve != nil:
 			v.o.Serve(s).ServeHTTP(w, r)
 		default:
-			s.serve(w, r)
+			s.ServeHTTP(w, r)
 		}
 	})
 }
@@ -70,9 +70,9 @@ func (v *Vercel) leads(host string) (s Served, redirect, problem string) {
 	return s, "", "DEPLOYMENT_NOT_FOUND"
 }
 
-// serve is the page of a deployment that nobody else answers for: it names itself, and the
+// ServeHTTP is the page of a deployment that nobody else answers for: it names itself, and the
 // variables that it has, not what they say.
-func (s Served) serve(w http.ResponseWriter, r *http.Request) {
+func (s Served) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	keys := slices.Sorted(maps.Keys(s.Env))
 	w.Header().Set("X-Vercel-Id", "sim1::"+s.Deployment)
 	if r.URL.Path == "/api/health" {
