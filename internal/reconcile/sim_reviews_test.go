@@ -200,12 +200,15 @@ type landed struct {
 	whole   map[int]bool // merged as they were planned, or all that was planned is there
 	asSeen  map[int]bool // merged with the head that was planned
 	planned map[int]bool // a plan is of what the range brought, or of all that is there
-	any     bool         // a pull request may have brought something
+	// perhaps are those whose plan the range holds, and a look that was cut off left open whether
+	// that is on record: what they showed may run, and nothing waits for it.
+	perhaps map[int]bool
+	any     bool // a pull request may have brought something
 }
 
 func (s *story) rangeOf(from, head string) *landed {
 	r := &landed{head: head, ids: map[string]bool{}, now: map[string]string{}, files: map[int]map[string]bool{}, bad: map[string]bool{}, covered: map[string]bool{},
-		sure: map[int]bool{}, byGit: map[int]bool{}, whole: map[int]bool{}, asSeen: map[int]bool{}, planned: map[int]bool{}}
+		sure: map[int]bool{}, byGit: map[int]bool{}, whole: map[int]bool{}, asSeen: map[int]bool{}, planned: map[int]bool{}, perhaps: map[int]bool{}}
 	for _, c := range s.repo.history(from, head) {
 		r.ids[c.ID] = true
 	}
@@ -237,6 +240,7 @@ func (s *story) rangeOf(from, head string) *landed {
 				}
 				planned = planned || r.asSeen[c.number]
 			}
+			planned = planned || c != nil && r.perhaps[c.number]
 			if slices.Contains(s.repo.own[s.heads[i]], p) { // no plan is of what somebody made of it at the merge
 				planned = false
 			}
@@ -267,6 +271,11 @@ func (s *story) known(r *landed, from string, c *change) {
 	}
 	kept, t := s.pulls.kept[c.number], s.pulls.told[c.number]
 	there := t.Number != 0 && (t.Open || t.Merged)
+	if t.Number == 0 {
+		r.perhaps[c.number] = slices.ContainsFunc(s.pulls.plans[c.number], func(sh *shown) bool {
+			return !sh.static && (r.ids[sh.head] || sh.head == c.landed && r.ids[c.state.MergeCommit] || madeOf(sh, r.now))
+		})
+	}
 	same := there && madeOf(kept, r.now) && !s.broughtBefore(c.number, r.head) // what a head brought shows nothing of what comes back later
 	byGit := there && (r.ids[t.Head] || t.MergeCommit != "" && r.ids[t.MergeCommit])
 	if byGit || same {
@@ -308,9 +317,16 @@ func (r *landed) bringers(paths ...string) map[int]bool {
 // showed are the pull requests whose plans were about one of the files.
 func (r *landed) showed(s *story, paths ...string) map[int]bool {
 	out := map[int]bool{}
+	about := func(sh *shown) bool {
+		return slices.ContainsFunc(paths, func(p string) bool { _, its := sh.fileOf(p); return its })
+	}
 	for n := range r.sure {
-		kept := s.pulls.kept[n]
-		if slices.ContainsFunc(paths, func(p string) bool { _, its := kept.fileOf(p); return its }) {
+		if about(s.pulls.kept[n]) {
+			out[n] = true
+		}
+	}
+	for n, may := range r.perhaps {
+		if may && slices.ContainsFunc(s.pulls.plans[n], about) {
 			out[n] = true
 		}
 	}

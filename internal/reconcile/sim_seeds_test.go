@@ -64,6 +64,7 @@ var onceRed = []struct {
 	{3207379, "an approval was forgotten, whose step waited for its client's file"},
 	{3121216, "a plan that found no room counted as shown"},
 	{1020416, "a person purged what a schedule had been told to ask for later"},
+	{10003346, "a plan that a look showed which was cut off after it counted as nobody's"},
 }
 
 // onceRedHostile are such seeds of hostile histories.
