@@ -29,10 +29,8 @@ type reviewLaws struct {
 	before map[string]look   // by host: what people saw before the wish that is not done
 	// later are files that were brought, by pull requests or by nobody's push, and that were
 	// not taken over so far: they were invalid, and may become valid by what others do.
-	later map[string]*bringing
-	// beside are, by client that the last head touched, the pull requests of its range whose
-	// plans were about files that it has its wish from.
-	beside map[state.ClientID]map[int]bool
+	later  map[string]*bringing
+	landed map[int]bool // the pull requests of the last head's range: see landed.all
 	// may are all files of ranges in which a pull request may have brought something.
 	may map[string]string
 }
@@ -40,7 +38,7 @@ type reviewLaws struct {
 // bringing is how pull requests brought a wish.
 type bringing struct {
 	by      map[int]bool
-	beside  map[int]bool // of what is taken over later: of the same range, and their plans were about it
+	beside  map[int]bool // of what is taken over later: all of the same range
 	blob    string       // of what is taken over later
 	partial bool         // not all that was merged was merged as it was planned
 }
@@ -63,7 +61,7 @@ type served struct {
 }
 
 func newReviewLaws() reviewLaws {
-	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, beside: map[state.ClientID]map[int]bool{}, before: map[string]look{}}
+	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, before: map[string]look{}}
 }
 
 // judge is the engine as the reviewer sees it. Judging writes nothing anywhere (P2), and a
@@ -168,7 +166,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		}
 		if strings.HasPrefix(p, "clients/") && r.now[p] != "" {
 			by := r.bringers(p)
-			l.later[p] = &bringing{by: by, beside: r.showed(s, p), blob: r.now[p], partial: r.bad[p] || r.unplanned(by)}
+			l.later[p] = &bringing{by: by, beside: r.all(), blob: r.now[p], partial: r.bad[p] || r.unplanned(by)}
 		}
 	}
 	for n := range r.sure { // a plan onto an older head is about files, too, that an earlier range brought
@@ -178,7 +176,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 			}
 		}
 	}
-	clear(l.beside)
+	l.landed = r.all()
 	for _, c := range clients {
 		if s.touchedBy(c, head) {
 			s.bind(r, c)
@@ -314,19 +312,16 @@ func (r *landed) bringers(paths ...string) map[int]bool {
 	return out
 }
 
-// showed are the pull requests whose plans were about one of the files.
-func (r *landed) showed(s *story, paths ...string) map[int]bool {
+// all are the pull requests of a range, and those that may be. "A step runs if an equal step
+// was reviewed in the accepted range": whichever files the plan was about that showed it. A
+// plan onto an older head shows what others brought, too, and what everybody inherits.
+func (r *landed) all() map[int]bool {
 	out := map[int]bool{}
-	about := func(sh *shown) bool {
-		return slices.ContainsFunc(paths, func(p string) bool { _, its := sh.fileOf(p); return its })
-	}
 	for n := range r.sure {
-		if about(s.pulls.kept[n]) {
-			out[n] = true
-		}
+		out[n] = true
 	}
 	for n, may := range r.perhaps {
-		if may && slices.ContainsFunc(s.pulls.plans[n], about) {
+		if may {
 			out[n] = true
 		}
 	}
@@ -344,8 +339,8 @@ func (r *landed) unplanned(set map[int]bool) bool {
 	return false
 }
 
-// bind notes whose wish it is that the client got. A plan onto an older head showed what
-// others brought, too, and was reviewed in the range: what it showed runs, whosever the wish.
+// bind notes whose wish it is that the client got. What other plans of the range showed runs,
+// too.
 func (s *story) bind(r *landed, c state.Client) {
 	l := &s.pulls.laws
 	l.maybe[c.ID] = l.maybe[c.ID] || r.any || l.may[c.Path] == c.Blob
@@ -355,15 +350,13 @@ func (s *story) bind(r *landed, c state.Client) {
 	if _, its := r.now[c.Path]; its {
 		delete(l.later, c.Path)
 	}
-	showed := r.showed(s, append(slices.Clone(own), "platform.yaml")...) // everybody has something of it
-	l.beside[c.ID] = showed
 	b := l.bound[c.ID]
 	if len(set) == 0 {
 		if late := l.later[c.Path]; late == nil || late.blob != c.Blob || len(late.by) == 0 { // else it is theirs: see takenLater
 			l.nobodys(c.ID, s.lookOf(s.trees[r.head], c))
 		}
 		if b != nil && b.partial {
-			maps.Copy(b.by, showed)
+			maps.Copy(b.by, r.all())
 		}
 		return
 	}
@@ -371,8 +364,7 @@ func (s *story) bind(r *landed, c state.Client) {
 		b = &bringing{by: map[int]bool{}}
 		l.bound[c.ID] = b
 	}
-	maps.Copy(b.by, set)
-	maps.Copy(b.by, showed)
+	maps.Copy(b.by, r.all())
 	b.partial = b.partial || partial
 	s.say("    the wish of %s is of pull requests %v, as planned: %v", c.ID, slices.Sorted(maps.Keys(set)), !b.partial)
 }
@@ -603,16 +595,14 @@ func (s *story) reviewed() {
 				delete(l.let, c.ID)
 			}
 			delete(l.pushed, c.ID)
-			delete(l.beside, c.ID)
 			maps.DeleteFunc(l.before, func(host string, _ look) bool { return s.up[host] == c.ID || s.up[host] == "" })
 		}
 	}
 }
 
 // takenLater binds what was invalid when it was brought, and is taken over by now: also what
-// nobody proposed, which frees from what was brought before as any push does. The design: "A
-// step runs if an equal step was reviewed in the accepted range"; so what the other plans of
-// the range in which the file was brought showed of it belongs to it, as with a valid file.
+// nobody proposed, which frees from what was brought before as any push does. What the other
+// plans of the range in which the file was brought showed belongs to it, as with a valid file.
 func (s *story) takenLater() {
 	l := &s.pulls.laws
 	for _, c := range s.clients() {
@@ -632,7 +622,9 @@ func (s *story) takenLater() {
 		}
 		delete(l.later, c.Path)
 		l.maybe[c.ID] = true
-		maps.Copy(b.by, l.beside[c.ID])
+		if c.Commit == s.accepted {
+			maps.Copy(b.by, l.landed)
+		}
 		maps.Copy(b.by, b.beside)
 		l.push(c.ID, look{unseen, unseen, refOf(s.trees[s.accepted].template)}) // what it inherits is that of now
 		if have := l.bound[c.ID]; have != nil {
