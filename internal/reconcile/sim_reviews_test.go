@@ -465,21 +465,31 @@ func (s *story) recordedAccepted(number int, head string) {
 }
 
 // shownBefore: what bears a risk runs, for a client whose wish pull requests brought, when
-// a plan of theirs showed it, or somebody approved it (P12).
+// a plan of theirs showed it, or somebody approved it (P12). A pass that judges the head again
+// makes files valid in its middle.
 func (s *story) shownBefore(step plan.Step) {
-	b, c := s.pulls.laws.bound[step.Ref.Client], s.client(step.Ref.Client)
-	if b == nil || step.Risk != plan.RiskTraffic && step.Risk != plan.RiskOffline || c.RollingBack != "" || s.pulls.laws.let[c.ID][letKey(step.Key())] {
-		return
-	}
-	key := stepOf(step.Client, string(step.Action), string(step.Ref.Kind)+"/"+step.Ref.Name)
-	for n := range b.by {
-		for _, sh := range s.pulls.plans[n] {
-			if sh.steps[key] >= step.Risk.Rank() {
-				return
-			}
+	if s.pulls.on && !s.wasShown(step) {
+		if s.takenLater(); !s.wasShown(step) {
+			s.broken("P12: %s runs with the risk %s, and no plan of pull requests %v showed it", keyOf(step), step.Risk, slices.Sorted(maps.Keys(s.pulls.laws.bound[step.Ref.Client].by)))
 		}
 	}
-	s.broken("P12: %s runs with the risk %s, and no plan of pull requests %v showed it", key, step.Risk, slices.Sorted(maps.Keys(b.by)))
+}
+
+func keyOf(s plan.Step) string {
+	return stepOf(s.Client, string(s.Action), string(s.Ref.Kind)+"/"+s.Ref.Name)
+}
+
+func (s *story) wasShown(step plan.Step) bool {
+	b, c := s.pulls.laws.bound[step.Ref.Client], s.client(step.Ref.Client)
+	if b == nil || step.Risk != plan.RiskTraffic && step.Risk != plan.RiskOffline || c.RollingBack != "" || s.pulls.laws.let[c.ID][letKey(step.Key())] {
+		return true
+	}
+	for n := range b.by {
+		if slices.ContainsFunc(s.pulls.plans[n], func(sh *shown) bool { return sh.steps[keyOf(step)] >= step.Risk.Rank() }) {
+			return true
+		}
+	}
+	return false
 }
 
 // servesWhatWasShown: what people see of a client whose wish pull requests brought changes
@@ -494,35 +504,46 @@ func (s *story) servesWhatWasShown(when string) {
 		if l.serves[host] = now; now == was || now.owner == "" || now.owner != was.owner {
 			continue // that a name moves is a step of its own
 		}
-		b, c := l.bound[now.owner], s.client(now.owner)
+		c := s.client(now.owner)
 		if back, ok := l.before[host]; c.Status == state.StatusFailed && ok && back == now.look {
 			continue // a release that was built again to put it back, and comes by now
 		} else if !ok {
 			l.before[host] = was.look
 		}
-		if b == nil || c.RollingBack != "" || len(l.let[now.owner]) > 0 {
+		if c.RollingBack != "" || len(l.let[now.owner]) > 0 || s.saidSo(c, now.look, was.look) {
 			continue
 		}
-		said := now.each(was.look)
-		also := func(x look) {
-			for i, same := range now.each(x) {
-				said[i] = said[i] || same
-			}
-		}
-		for x := range l.pushed[now.owner] {
-			also(x)
-		}
-		for n := range b.by {
-			for _, sh := range s.pulls.plans[n] {
-				if !sh.static {
-					also(s.lookOf(sh.tree, c))
-				}
-			}
-		}
-		if said != [3]bool{true, true, true} {
-			s.broken("P12: %s shows %v after %s, was %v, and no plan of pull requests %v said so", host, now, when, was, slices.Sorted(maps.Keys(b.by)))
+		if s.takenLater(); !s.saidSo(c, now.look, was.look) {
+			s.broken("P12: %s shows %v after %s, was %v, and no plan of pull requests %v said so", host, now, when, was, slices.Sorted(maps.Keys(l.bound[c.ID].by)))
 		}
 	}
+}
+
+// saidSo: every part of what people see of a client is what it was, or what somebody pushed
+// that nobody proposed, or what a plan said.
+func (s *story) saidSo(c state.Client, now, was look) bool {
+	l := &s.pulls.laws
+	b := l.bound[c.ID]
+	if b == nil {
+		return true
+	}
+	said := now.each(was)
+	also := func(x look) {
+		for i, same := range now.each(x) {
+			said[i] = said[i] || same
+		}
+	}
+	for x := range l.pushed[c.ID] {
+		also(x)
+	}
+	for n := range b.by {
+		for _, sh := range s.pulls.plans[n] {
+			if !sh.static {
+				also(s.lookOf(sh.tree, c))
+			}
+		}
+	}
+	return said == [3]bool{true, true, true}
 }
 
 // sees is what people see at a host; nobody's where that can't be told.
