@@ -30,6 +30,7 @@ type reviewLaws struct {
 	// later are files that were brought, by pull requests or by nobody's push, and that were
 	// not taken over so far: they were invalid, and may become valid by what others do.
 	later  map[string]*bringing
+	good   string       // the last template that was accepted and not broken: whoever has it gets nothing new with it
 	landed map[int]bool // the pull requests of the last head's range: see landed.all
 	// may are all files of ranges in which a pull request may have brought something.
 	may map[string]string
@@ -144,6 +145,11 @@ func (s *story) allWritten(alone bool) string {
 // client's wish, and whether as they were planned.
 func (s *story) brought(from, head string, clients []state.Client) {
 	l := &s.pulls.laws
+	defer func() {
+		if now := s.trees[head].template; refOf(now) != "" {
+			l.good = now
+		}
+	}()
 	if from == "" || !s.repo.descends(from, head) {
 		for _, c := range clients {
 			l.maybe[c.ID] = true
@@ -344,7 +350,8 @@ func (r *landed) unplanned(set map[int]bool) bool {
 func (s *story) bind(r *landed, c state.Client) {
 	l := &s.pulls.laws
 	l.maybe[c.ID] = l.maybe[c.ID] || r.any || l.may[c.Path] == c.Blob
-	own := s.filesOfClient(c, r.now, !c.Removed && refOf(s.trees[r.head].template) != "")
+	template := s.trees[r.head].template
+	own := s.filesOfClient(c, r.now, !c.Removed && refOf(template) != "" && template != l.good)
 	set := r.bringers(own...)
 	partial := r.unplanned(set) || slices.ContainsFunc(own, func(p string) bool { return r.bad[p] })
 	if _, its := r.now[c.Path]; its {
@@ -417,7 +424,8 @@ func (s *story) touchedBy(c state.Client, head string) bool {
 }
 
 // filesOfClient are those of the changed files that a client's wish comes from. A template
-// that is broken is not, and who goes needs none.
+// that is broken is not, nor one that is again what it was before it broke, and who goes needs
+// none.
 func (s *story) filesOfClient(c state.Client, now map[string]string, template bool) []string {
 	var out []string
 	for p := range now {
