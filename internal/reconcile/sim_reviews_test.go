@@ -29,9 +29,8 @@ type reviewLaws struct {
 	before map[string]look   // by host: what people saw before the wish that is not done
 	// later are files that were brought, by pull requests or by nobody's push, and that were
 	// not taken over so far: they were invalid, and may become valid by what others do.
-	later  map[string]*bringing
-	good   string       // the last template that was accepted and not broken: whoever has it gets nothing new with it
-	landed map[int]bool // the pull requests of the last head's range: see landed.all
+	later map[string]*bringing
+	good  string // the last template that was accepted and not broken: whoever has it gets nothing new with it
 	// may are all files of ranges in which a pull request may have brought something.
 	may map[string]string
 }
@@ -39,7 +38,7 @@ type reviewLaws struct {
 // bringing is how pull requests brought a wish.
 type bringing struct {
 	by      map[int]bool
-	beside  map[int]bool // of what is taken over later: all of the same range
+	beside  map[int]bool // of what is taken over later: all of the ranges until then
 	blob    string       // of what is taken over later
 	partial bool         // not all that was merged was merged as it was planned
 }
@@ -172,7 +171,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		}
 		if strings.HasPrefix(p, "clients/") && r.now[p] != "" {
 			by := r.bringers(p)
-			l.later[p] = &bringing{by: by, beside: r.all(), blob: r.now[p], partial: r.bad[p] || r.unplanned(by)}
+			l.later[p] = &bringing{by: by, beside: map[int]bool{}, blob: r.now[p], partial: r.bad[p] || r.unplanned(by)}
 		}
 	}
 	for n := range r.sure { // a plan onto an older head is about files, too, that an earlier range brought
@@ -182,7 +181,9 @@ func (s *story) brought(from, head string, clients []state.Client) {
 			}
 		}
 	}
-	l.landed = r.all()
+	for _, b := range l.later {
+		maps.Copy(b.beside, r.all())
+	}
 	for _, c := range clients {
 		if s.touchedBy(c, head) {
 			s.bind(r, c)
@@ -360,9 +361,8 @@ func (s *story) bind(r *landed, c state.Client) {
 	b := l.bound[c.ID]
 	if len(set) == 0 {
 		if late := l.later[c.Path]; late == nil || late.blob != c.Blob || len(late.by) == 0 { // else it is theirs: see takenLater
-			l.nobodys(c.ID, s.lookOf(s.trees[r.head], c))
-		}
-		if b != nil && b.partial {
+			l.nobodys(c.ID, s.lookOf(s.trees[r.head], c), r.all())
+		} else if b != nil && b.partial {
 			maps.Copy(b.by, r.all())
 		}
 		return
@@ -377,9 +377,10 @@ func (s *story) bind(r *landed, c state.Client) {
 }
 
 // nobodys notes that a client got a wish that nobody proposed: the guard alone decides, but
-// where what was brought before was not all planned.
-func (l *reviewLaws) nobodys(id state.ClientID, x look) {
+// where what was brought before was not all planned: there what plans of its range showed runs.
+func (l *reviewLaws) nobodys(id state.ClientID, x look, of map[int]bool) {
 	if b := l.bound[id]; b != nil && b.partial {
+		maps.Copy(b.by, of)
 		return
 	}
 	delete(l.bound, id)
@@ -631,7 +632,8 @@ func (s *story) reviewed() {
 
 // takenLater binds what was invalid when it was brought, and is taken over by now: also what
 // nobody proposed, which frees from what was brought before as any push does. What the other
-// plans of the range in which the file was brought showed belongs to it, as with a valid file.
+// plans of the range in which the file was brought, and of those until it was taken over, showed
+// belongs to it, as with a valid file.
 func (s *story) takenLater() {
 	l := &s.pulls.laws
 	for _, c := range s.clients() {
@@ -645,15 +647,12 @@ func (s *story) takenLater() {
 		if len(b.by) == 0 { // a push that nobody proposed; c.Commit says that it gave c this wish
 			if c.Commit == s.accepted {
 				delete(l.later, c.Path)
-				l.nobodys(c.ID, s.lookOf(s.trees[s.accepted], c))
+				l.nobodys(c.ID, s.lookOf(s.trees[s.accepted], c), b.beside)
 			}
 			continue
 		}
 		delete(l.later, c.Path)
 		l.maybe[c.ID] = true
-		if c.Commit == s.accepted {
-			maps.Copy(b.by, l.landed)
-		}
 		maps.Copy(b.by, b.beside)
 		l.push(c.ID, look{unseen, unseen, refOf(s.trees[s.accepted].template)}) // what it inherits is that of now
 		if have := l.bound[c.ID]; have != nil {
