@@ -89,6 +89,7 @@ func (s *story) written(c memory.Call) {
 		return
 	}
 	s.stillServed("after " + c.String())
+	s.noteHanded()
 	s.servesWhatWasShown(c.String())
 }
 
@@ -279,6 +280,21 @@ func (s *story) handedOver(host string, from state.ClientID, release string) boo
 	})
 }
 
+// noteHanded keeps in mind which names went to another client: whose they are by now is no
+// matter of the one before, also when the wish goes on to give them to a third one.
+func (s *story) noteHanded() {
+	for host, owner := range s.up {
+		now := s.version(host)
+		o, _ := s.vendors.world.Object(now.id)
+		switch {
+		case o.Mark.Client == owner:
+			delete(s.handed, host)
+		case !s.handed[host] && s.handedOver(host, owner, now.id):
+			s.handed[host] = true
+		}
+	}
+}
+
 // stillOld: of a failed update it is said that the old version still runs, and it does.
 func (s *story) stillOld(ids []state.ClientID) {
 	for _, id := range ids {
@@ -288,7 +304,7 @@ func (s *story) stillOld(ids []state.ClientID) {
 		}
 		for host, owner := range s.up {
 			old, now := s.old[host], s.version(host)
-			if owner != id || old.id == "" || s.handedOver(host, id, now.id) {
+			if owner != id || old.id == "" || s.handed[host] || s.handedOver(host, id, now.id) {
 				continue
 			}
 			if s.inPlace {
