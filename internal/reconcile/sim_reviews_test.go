@@ -40,6 +40,7 @@ type bringing struct {
 	by      map[int]bool
 	beside  map[int]bool // of what is taken over later: all of the ranges until then
 	blob    string       // of what is taken over later
+	at      string       // the head that brought what is taken over later
 	partial bool         // not all that was merged was merged as it was planned
 }
 
@@ -171,7 +172,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		}
 		if strings.HasPrefix(p, "clients/") && r.now[p] != "" {
 			by := r.bringers(p)
-			l.later[p] = &bringing{by: by, beside: map[int]bool{}, blob: r.now[p], partial: r.bad[p] || r.unplanned(by)}
+			l.later[p] = &bringing{by: by, beside: map[int]bool{}, blob: r.now[p], at: head, partial: r.bad[p] || r.unplanned(by)}
 		}
 	}
 	for n := range r.sure { // a plan onto an older head is about files, too, that an earlier range brought
@@ -231,6 +232,14 @@ func (s *story) rangeOf(from, head string) *landed {
 			}
 		}
 	}
+	about := map[string]bool{} // files that plans are about
+	for n := range r.sure {
+		if kept := s.pulls.kept[n]; kept != nil && !kept.static {
+			for p := range kept.files {
+				about[p] = true
+			}
+		}
+	}
 	for i := slices.Index(s.heads, from) + 1; i <= slices.Index(s.heads, head); i++ {
 		c := s.pulls.by[s.heads[i]]
 		r.any = r.any || c != nil
@@ -244,6 +253,10 @@ func (s *story) rangeOf(from, head string) *landed {
 					r.add(c.number, p)
 				}
 				planned = planned || r.asSeen[c.number]
+				if whole := s.heads[i] == c.state.MergeCommit; whole && !about[p] { // its plan was onto a head that did not have what it does this to
+					r.add(c.number, p)
+					planned = false
+				}
 			}
 			planned = planned || c != nil && r.perhaps[c.number]
 			if slices.Contains(s.repo.own[s.heads[i]], p) { // no plan is of what somebody made of it at the merge
@@ -653,6 +666,9 @@ func (s *story) takenLater() {
 		}
 		delete(l.later, c.Path)
 		l.maybe[c.ID] = true
+		if slices.Index(s.heads, c.Commit) < slices.Index(s.heads, b.at) {
+			continue // the file is another one, and the wish is what it was
+		}
 		maps.Copy(b.by, b.beside)
 		l.push(c.ID, look{unseen, unseen, refOf(s.trees[s.accepted].template)}) // what it inherits is that of now
 		if have := l.bound[c.ID]; have != nil {
