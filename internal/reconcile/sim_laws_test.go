@@ -400,8 +400,9 @@ func (s *story) noticed() {
 func (s *story) wished(tree manifests, host string, owner state.ClientID, clients []state.Client) bool {
 	good := manifests{specs: map[string]spec{}}
 	known, name, refused := map[string]bool{}, "", map[string]bool{}
-	for n, x := range tree.specs { // it says that it was somebody who is still there
-		_, refused[n] = tree.specs[x.previously]
+	for n, x := range tree.specs { // it says that it was somebody who is still there, or who never was
+		_, there := tree.specs[x.previously]
+		refused[n] = there || x.previously != "" && !slices.ContainsFunc(clients, func(c state.Client) bool { return c.Name == x.previously || slices.Contains(c.Former, x.previously) })
 	}
 	for _, c := range clients {
 		if !c.Removed && slices.Contains(c.Former, tree.specs[c.Name].previously) {
@@ -579,7 +580,8 @@ func (s *story) copies(o provider.Object) bool {
 	own := false
 	for _, r := range s.resources(o.Mark.Client) {
 		if r.Ref.Kind == state.KindDatabase && r.Ref.Name == plan.MainDatabase {
-			own = r.ID != o.ID && s.data[r.ID] != nil
+			_, there := s.vendors.world.Object(r.ID) // perhaps made in this very event, and not seen before
+			own = r.ID != o.ID && there
 		}
 	}
 	return own
