@@ -466,6 +466,7 @@ func (s *story) finish() {
 	s.dataStays()
 	s.plantedStay()
 	s.settledNow()
+	s.keptAsSaid()
 }
 
 // heeded: a vendor that said when is asked by nobody before that.
