@@ -186,12 +186,17 @@ func (b *builder) removalOrder() []state.Resource {
 	return all
 }
 
-// forget takes an object off the record. A site goes off it after all that is part of it: the
-// record of the site says whose the rest is (see theirs), also when a pass is cut off.
+// forget takes an object off the record. A site that is not ours, and what is part of it, goes
+// off it in the order in which ours would be deleted, the site last: its record says whose the
+// rest is (see theirs), also when a pass is cut off. Nothing of it goes before its names have:
+// whoever returns until then is as it was.
 func (b *builder) forget(r state.Resource, reason string) {
 	s := b.add(Step{Number: Number(r.Ref.Kind), Action: Forget, Ref: r.Ref, Provider: r.Provider, Prior: &r, Reason: reason, Undo: "it is recorded again"})
+	if r.Ref.Kind != state.KindSite && !b.theirs(r) {
+		return
+	}
 	for _, o := range b.steps {
-		if r.Ref.Kind == state.KindSite && o.Ref != r.Ref && o.Prior != nil && siteOf(*o.Prior) == r.Ref && (o.Action == Delete || o.Action == Forget) {
+		if o.Ref != r.Ref && o.Risk != RiskMail && (o.Action == Delete || o.Action == Forget) && removalRank(o.Ref.Kind) < removalRank(r.Ref.Kind) {
 			s.needs(o.Key())
 		}
 	}
