@@ -93,6 +93,13 @@ func (s *story) written(c memory.Call) {
 	s.servesWhatWasShown(c.String())
 }
 
+// waits says that the removal of a client that is gone waits: for an approval, a file or a date.
+func (s *story) waits(c state.Client) bool {
+	return slices.ContainsFunc(s.tombstones(c.ID), func(t state.Tombstone) bool {
+		return t.Part == "" && !t.Done && (t.Held != "" || t.Waits != "" || s.world.clock.Now().Before(c.RemovedAt.Add(s.guard.RemoveAfter)))
+	})
+}
+
 // askedFor: nothing of ours is deleted while its removal waits for anything, and the site
 // of a client that lives and wishes it is not deleted at all (P5).
 func (s *story) askedFor(c memory.Call) {
@@ -100,15 +107,13 @@ func (s *story) askedFor(c memory.Call) {
 	if !ok || !ours(o) {
 		return
 	}
-	client, now := s.client(o.Mark.Client), s.world.clock.Now()
+	client := s.client(o.Mark.Client)
 	switch {
+	case s.goneThen(client.ID, c.ID): // a step that began before ends: P7 is "at the border of a step"
 	case client.Removed:
-		for _, t := range s.tombstones(client.ID) {
-			if t.Part == "" && !t.Done && (t.Held != "" || t.Waits != "" || now.Before(client.RemovedAt.Add(s.guard.RemoveAfter))) && client.RollingBack == "" {
-				s.broken("P5: the removal of %s waits, and it is carried out: %s; %+v", client.ID, c, t)
-			}
+		if s.waits(client) && client.RollingBack == "" {
+			s.broken("P5: the removal of %s waits, and it is carried out: %s; %+v", client.ID, c, s.tombstones(client.ID))
 		}
-	case s.goneThen(client.ID, c.ID):
 	case o.Kind == state.KindRecord && client.RollingBack == "" && client.Name != "f" && s.stillSaid(client, o):
 		s.broken("P5: %s lives and wishes it, and its record is deleted: %s", client.ID, c)
 	case o.Kind == state.KindSite && client.EverDeployed && client.RollingBack == "" && client.Name != "f":
@@ -120,7 +125,8 @@ func (s *story) askedFor(c memory.Call) {
 
 // begins notes whether a step's client is removed as the step begins.
 func (s *story) begins(step plan.Step) {
-	gone := s.client(step.Ref.Client).Removed
+	c := s.client(step.Ref.Client)
+	gone := c.Removed && !s.waits(c)
 	s.telling.Lock()
 	defer s.telling.Unlock()
 	if s.gone != nil {

@@ -67,6 +67,7 @@ var onceRed = []struct {
 	{10003346, "a plan that a look showed which was cut off after it counted as nobody's"},
 	{11046281, "a wish that another file left as it was counted as that of who brought the file"},
 	{11083095, "who returned before its names had gone had lost the record of its adopted site's environment"},
+	{11083949, "a step that began before a removal waited counted as carried out while it waited"},
 }
 
 // onceRedHostile are such seeds of hostile histories.
