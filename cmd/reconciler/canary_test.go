@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/bolt"
 	"github.com/compassdigital/reconciler/internal/forge"
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/httpapi"
 	"github.com/compassdigital/reconciler/internal/secret"
 	"github.com/compassdigital/reconciler/internal/secret/canary"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -352,8 +354,6 @@ func TestP10PlantedLeaksAreFound(t *testing.T) {
 	w.must(0, "history", "demoshop")
 	w.must(0, "logs", "demoshop")
 	w.must(0, "history", "-o", "json")
-	w.get("localhost", "/clients/demoshop")
-	w.get("localhost", "/api/deployments")
 	// An error that repeats what nobody registered as secret.
 	w.calls.interfere(func(x call) error {
 		return &provider.Error{Kind: provider.Invalid, Provider: x.Provider, Op: x.Verb, Message: "refused: " + value}
@@ -364,7 +364,8 @@ func TestP10PlantedLeaksAreFound(t *testing.T) {
 	for _, plant := range raw {
 		plant()
 	}
-	w.stop()
+	w.daemon.program.observed(httpapi.Exchange{Provider: "vendor", Method: http.MethodGet, Route: "/things/" + value, Status: http.StatusOK})
+	w.stop() // looks around by itself
 	keys, err := secret.Open(secret.KeySource{File: filepath.Join(w.dir, "key"), Existing: true})
 	if err != nil {
 		t.Fatal(err)
@@ -396,7 +397,7 @@ func TestP10PlantedLeaksAreFound(t *testing.T) {
 		}
 	}
 	for _, sink := range []string{"record of history", "record of logs", "record of deployments", "record of clients", "record of reports", "stdout of history", "stdout of logs",
-		"stdout of why", "stdout of apply", "page localhost/clients/demoshop", "page localhost/api/deployments", "log"} {
+		"stdout of why", "stdout of apply", "page localhost/clients/demoshop", "page localhost/api/clients/demoshop", "page localhost/api/deployments", "page localhost/metrics", "log"} {
 		if !slices.ContainsFunc(found, func(f string) bool { return strings.HasPrefix(f, sink+" holds the leak") }) {
 			t.Errorf("not found: %s", sink)
 		}

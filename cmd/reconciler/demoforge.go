@@ -22,7 +22,7 @@ func (p *program) openDemoForge(git *gitserver.Server, o demoOptions) error {
 	g := p.config.GitHub
 	f, err := simulated.New(simulated.Options{Git: git, Dir: filepath.Join(o.dir, "forge"), Owner: demoOwner, Repo: demoRepository, Now: p.now,
 		Tokens: []simulated.Token{{Secret: g.Token.Secret, Login: "reconciler",
-			Permissions: map[string]string{"contents": "read", "pull_requests": "write", "issues": "write", "statuses": "write", "deployments": "write"}}},
+			Permissions: map[string]string{"contents": "write", "pull_requests": "write", "issues": "write", "statuses": "write", "deployments": "write"}}},
 		WebhookURL: base + webhookPath, WebhookSecret: g.WebhookSecret.Secret,
 		BaseURL: base + forgePath, CloneURL: base + "/git/" + demoRepository + ".git", Home: base + "/", Visitor: "you"})
 	if err != nil {

@@ -28,21 +28,28 @@ values change, and what is a default is added. Of a DNS record in dns.records th
 that it says: type, name, content, priority, ttl, proxied; the record goes on as the same
 one. What it can't take over is said on standard error, with the reason and the place:
 what a template says for all of its clients, secrets, and what breaks a rule of manifests.
+With --propose, too, it opens a pull request with that change, at the GitHub that is
+configured: one for a change, however often it is asked for. That takes a token or an App
+that may write contents.
 
 Ends with 1 when something has drifted; with --adopt, when something is left.`,
-		Example: "  reconciler drift\n  reconciler drift demoshop -o json\n  reconciler drift demoshop --adopt | git apply"}
+		Example: "  reconciler drift\n  reconciler drift demoshop -o json\n  reconciler drift demoshop --adopt | git apply\n  reconciler drift demoshop --adopt --propose"}
 	o := output(c)
 	adopt := c.Flags().Bool("adopt", false, "print a patch of the manifest that wishes what was found")
+	propose := c.Flags().Bool("propose", false, "with --adopt: open a pull request with the change")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		json, err := format(*o)
 		if err != nil {
 			return err
 		}
+		if *propose && !*adopt {
+			return usageError{"--propose goes with --adopt: `reconciler drift CLIENT --adopt --propose`"}
+		}
 		if *adopt {
 			if len(args) != 1 {
 				return usageError{"--adopt takes one client: `reconciler drift CLIENT --adopt`"}
 			}
-			return a.adoptDrift(c.Context(), args[0], json)
+			return a.adoptDrift(c.Context(), args[0], json, *propose)
 		}
 		v := []reconcile.DriftRow{}
 		if _, err := a.ask(c.Context(), daemon.Ask{Op: "drift", Names: args}, &v); err != nil {
@@ -104,9 +111,13 @@ func (a *app) age(t time.Time) string {
 	return fmt.Sprintf("%dd ago", int(d.Hours()/24))
 }
 
-func (a *app) adoptDrift(ctx context.Context, name string, json bool) error {
-	var v reconcile.Adoption
-	if _, err := a.ask(ctx, daemon.Ask{Op: "drift-adopt", Name: name}, &v); err != nil {
+func (a *app) adoptDrift(ctx context.Context, name string, json, propose bool) error {
+	var v proposed
+	op := "drift-adopt"
+	if propose {
+		op = "drift-propose"
+	}
+	if _, err := a.ask(ctx, daemon.Ask{Op: op, Name: name}, &v); err != nil {
 		return err
 	}
 	if json {
@@ -114,7 +125,11 @@ func (a *app) adoptDrift(ctx context.Context, name string, json bool) error {
 			return err
 		}
 	} else {
-		fmt.Fprint(a.out, v.Patch)
+		if v.PullRequest > 0 {
+			fmt.Fprintf(a.out, "Pull request %d: %s\n", v.PullRequest, report.Line(v.URL))
+		} else {
+			fmt.Fprint(a.out, v.Patch)
+		}
 		if len(v.Taken)+len(v.Left) == 0 {
 			fmt.Fprintln(a.err, "Everything is as recorded.")
 		}

@@ -488,9 +488,9 @@ func (p *program) schedules(c Config) []daemon.Schedule {
 			for _, g := range gone {
 				p.log.Info("purged", "what", g)
 			}
-			n, e := p.engine.PruneSecrets(ctx)
-			if n > 0 {
-				p.log.Info("outdated versions of secrets are forgotten", "versions", n)
+			n, e := p.engine.Prune(ctx)
+			if n != (reconcile.Pruned{}) {
+				p.log.Info("what is outdated is forgotten", "secrets", n.Secrets, "runs", n.Runs, "entries", n.Entries, "approvals", n.Approvals)
 			}
 			return errors.Join(err, e)
 		}},
@@ -525,7 +525,7 @@ func (p *program) watchDrift(ctx context.Context) error {
 
 // control carries out what commands ask for. running says that our daemon is at work.
 func (p *program) control(running bool) *daemon.Control {
-	c := &daemon.Control{Engine: p.engine, Log: p.log, Fingerprint: p.keys.Fingerprint, Backup: p.store.BackupTo, Existing: p.existing, Tree: p.engine.Repo.Tree}
+	c := &daemon.Control{Engine: p.engine, Log: p.log, Fingerprint: p.keys.Fingerprint, Backup: p.store.BackupTo, Existing: p.existing, Propose: p.proposeDrift, Tree: p.engine.Repo.Tree}
 	if running {
 		c.Daemon = p.daemon
 	}

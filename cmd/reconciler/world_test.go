@@ -389,6 +389,7 @@ func (w *world) stop() {
 	if d == nil {
 		return
 	}
+	w.lookAround()
 	w.daemon = nil
 	if err := d.program.store.View(w.learn); err != nil && !errors.Is(err, store.ErrDamaged) {
 		w.t.Errorf("learn the secrets: %v", err)
@@ -402,6 +403,23 @@ func (w *world) stop() {
 		}
 	case <-time.After(patience):
 		w.t.Fatalf("the daemon does not stop:\n%s", d.out)
+	}
+}
+
+// lookAround asks for what the daemon shows on its address, for the look at the end: what a
+// test itself does not read leaks as well.
+func (w *world) lookAround() {
+	const some = 3 // clients; all are told in the same words
+	paths := []string{"/", "/api/clients", "/api/deployments", "/mail/", "/metrics"}
+	if v, err := w.daemon.program.engine.Overview(); err == nil {
+		for _, r := range v.Clients[:min(len(v.Clients), some)] {
+			paths = append(paths, "/clients/"+r.Name, "/api/clients/"+r.Name)
+		}
+	}
+	for _, path := range paths {
+		if _, _, err := w.tryGet("localhost", path); err != nil {
+			return // it shows nothing, or not any more
+		}
 	}
 }
 

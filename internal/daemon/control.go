@@ -20,7 +20,8 @@ type Control struct {
 	Log         *slog.Logger
 	Fingerprint func(state.Secret) string
 	Backup      func(path string) error
-	Existing    func(ctx context.Context) (any, error) // what the accounts hold, for adoption
+	Existing    func(ctx context.Context) (any, error)              // what the accounts hold, for adoption
+	Propose     func(ctx context.Context, name string) (any, error) // a pull request that adopts a client's drift
 	Tree        func(ctx context.Context, rev string) (commit string, files []accept.File, err error)
 
 	most int64 // bytes of a request; 0: maxAsk
@@ -88,6 +89,11 @@ func (c *Control) Do(ctx context.Context, a Ask) (any, error) {
 		return e.Drift(ctx, a.Names)
 	case "drift-adopt":
 		return e.AdoptDrift(ctx, a.Name)
+	case "drift-propose":
+		if c.Propose == nil {
+			return nil, fmt.Errorf("%w (%s)", ErrUnknownOp, a.Op)
+		}
+		return c.Propose(ctx, a.Name)
 	case "bump":
 		return e.Bump(ctx, a.Name, a.Rev, a.Pin)
 	case "apply":

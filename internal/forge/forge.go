@@ -143,6 +143,17 @@ type Suggestion struct {
 	Body   string // Markdown, with its marker and a ```suggestion block
 }
 
+// Proposal is a change of one file that a pull request is to ask for.
+type Proposal struct {
+	Base   string // branch that it asks to be merged into
+	Branch string // its own; the same change has the same one
+	Path   string
+	Was    string // the blob that it replaces
+	Text   []byte // what the file is to be
+	Title  string // of the pull request, and of its commit; one plain line
+	Body   string // Markdown
+}
+
 // Identity is who we are at the forge.
 type Identity struct {
 	Login string

@@ -140,6 +140,9 @@ func covers(has, needed string) bool {
 func wider(key, level string) string {
 	for _, n := range needs() {
 		if n.key == key && n.Level == "read" && level != "read" {
+			if n.key == "contents" {
+				return n.Name + ": write, where read is enough but for `drift --adopt --propose`"
+			}
 			return n.Name + ": write, where read is enough"
 		}
 		if n.key == key {

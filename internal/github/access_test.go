@@ -22,7 +22,7 @@ func TestAccessOfApps(t *testing.T) {
 	}{
 		"as it should be": {`{"id":99,"permissions":{"metadata":"read","contents":"read","pull_requests":"write","statuses":"write","deployments":"write","checks":"write"},"repository_selection":"selected"}`, nil},
 		"too much": {`{"id":99,"permissions":{"metadata":"read","contents":"write","pull_requests":"write","statuses":"write","deployments":"write","checks":"write","administration":"write","organization_administration":"read","members":"read","\u001b[31m":"x"},"repository_selection":"all"}`, []string{
-			"wider than needed: Administration", "wider than needed: Contents: write, where read is enough", "wider than needed: Members",
+			"wider than needed: Administration", "wider than needed: Contents: write, where read is enough but for `drift --adopt --propose`", "wider than needed: Members",
 			"wider than needed: Organization administration", "wider than needed: all repositories, where one is enough",
 		}},
 		"too little": {`{"id":99,"permissions":{"metadata":"read","contents":"read","pull_requests":"read","deployments":"write"},"repository_selection":"selected"}`, []string{

@@ -193,6 +193,9 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+// exampleBlob is the file of the example in GitHub's description.
+const exampleBlob = "3d21ec53a331a6f037a91c368710b99387d012c1"
+
 // everything calls every method of a forge once and returns the errors by name.
 func everything(ctx context.Context, a *API) map[string]error {
 	out := map[string]error{}
@@ -216,6 +219,7 @@ func everything(ctx context.Context, a *API) map[string]error {
 	_, out["Suggestions"] = a.Suggestions(ctx, 1)
 	_, out["Suggest"] = a.Suggest(ctx, forge.Suggestion{Pull: 1, Commit: commit, Path: "clients/x.yaml", Line: 1, Body: "x"})
 	out["Unsuggest"] = a.Unsuggest(ctx, forge.Suggestion{ID: 1})
+	_, out["Propose"] = a.Propose(ctx, forge.Proposal{Base: "main", Branch: "reconciler/adopt-x-1", Path: "clients/x.yaml", Was: exampleBlob, Text: []byte("name: x"), Title: "x", Body: "x"})
 	_, out["Check"] = a.Check(ctx)
 	_, out["Redeliver"] = a.Redeliver(ctx, time.Time{})
 	return out

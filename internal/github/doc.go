@@ -2,7 +2,8 @@
 //
 // API is one repository there, a forge.Forge over go-github: pull requests, comments,
 // statuses, deployments, checks, suggestions, in the name of a token or of a GitHub App.
-// Hook says whether a request that claims to be a webhook delivery is one, HintOf where it
+// Propose (propose.go) opens a pull request that changes one file, step by step, each after a
+// look, so that asked again it goes on. Hook says whether a request that claims to be a webhook delivery is one, HintOf where it
 // says that there is something to look at, and Handler answers it. A delivery is a hint, no
 // more: nothing in it is believed, and what GitHub says of a commit is never applied from here.
 //

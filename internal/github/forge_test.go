@@ -33,6 +33,8 @@ func TestPublishedDescription(t *testing.T) {
 				say(w, 200, strings.ReplaceAll(string(body), "octocat", "dana"))
 			case strings.HasSuffix(r.URL.Path, "/hooks"):
 				say(w, 200, strings.ReplaceAll(string(body), "https://example.com/webhook", "https://reconciler.example/webhooks/github"))
+			case r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/contents/"): // the example is a folder
+				say(w, 200, `{"type":"file","path":"clients/x.yaml","sha":"`+exampleBlob+`","encoding":"base64","content":""}`)
 			case ok:
 				say(w, status, ours.Replace(string(body)))
 			case strings.HasPrefix(r.URL.Path, "/users/"):

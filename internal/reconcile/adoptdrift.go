@@ -21,6 +21,11 @@ type Adoption struct {
 	Patch string    `json:"patch"` // a unified diff, "" for none
 	Taken []string  `json:"taken"` // what it takes over
 	Left  []NotHere `json:"left"`  // what it can't
+	// For a pull request with the same change: the client, the blob that was edited, and
+	// what it becomes.
+	Client string `json:"-"`
+	Was    string `json:"-"`
+	Text   []byte `json:"-"`
 }
 
 // NotHere is drift that no edit of the client's own file takes over.
@@ -70,6 +75,7 @@ func (e *Engine) AdoptDrift(ctx context.Context, name string) (Adoption, error) 
 		out.Taken = append(out.Taken, drift.Text(row))
 	}
 	out.Patch = drift.Patch(c.Path, c.Manifest, a.text)
+	out.Client, out.Was, out.Text = c.Name, c.Blob, a.text
 	return out, nil
 }
 

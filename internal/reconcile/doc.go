@@ -11,7 +11,8 @@
 //	ops.go      what people ask for: approve, retry, pause, resume, purge
 //	takeover.go what paused clients adopt: recorded and marked when a person confirms it
 //	secrets.go  secrets that are set, and who uses them; refresh.go  what sources outside have,
-//	            secretowners.go  and whose it is, prune.go  versions that nothing is made of any more
+//	            secretowners.go  and whose it is, prune.go  what is forgotten: versions that nothing is made
+//	            of any more, runs and history over what is kept of a client
 //	preview.go  plans that nobody runs
 //	side.go     what can be worked out for many clients at a time
 //	view.go     what people are shown

@@ -11,6 +11,9 @@ import (
 const (
 	maxGroup     = 50               // clients that pass together
 	maxVerdicts  = 500              // kept, beside those that may still change
+	keptRuns     = 50               // audit records of a client, with their lines
+	keptEntries  = 200              // lines of a client's history, and as many of what people did to it
+	keptHeads    = 2_000            // likewise of what is about no client
 	maxRead      = 2_000            // wishes kept in memory between acceptance and pass
 	lookParallel = 8                // looks at once in a pass
 	lookTimeout  = 30 * time.Second // of one look

@@ -107,6 +107,26 @@ func TestThreat02MarkdownIsText(t *testing.T) {
 	}
 }
 
+// What is found at a provider makes no markup of a proposal.
+func TestThreat02ProposalsAreText(t *testing.T) {
+	body := func(s string) string {
+		title, body := AdoptsDrift("bakery", []string{s}, [][2]string{{s, s}})
+		if strings.ContainsAny(title, "\n\r") || mentions(body) {
+			t.Errorf("%q: %q\n%s", s, title, body)
+		}
+		return body
+	}
+	calm := strings.Join(built(body("x")), " ")
+	for _, s := range hostile() {
+		if got := strings.Join(built(body(s)), " "); got != calm && strings.TrimSpace(Line(s)) != "" {
+			t.Errorf("%q is built of %s, want %s", s, got, calm)
+		}
+	}
+	if _, long := AdoptsDrift("bakery", make([]string, 5000), nil); len(long) > 10_000 {
+		t.Errorf("%d bytes are said", len(long))
+	}
+}
+
 func FuzzMarkdown(f *testing.F) {
 	for _, s := range hostile() {
 		f.Add(s)

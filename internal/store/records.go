@@ -91,6 +91,29 @@ func last[T any](tx Tx, bucket, prefix string, limit int, want func(T) bool) ([]
 	return out, err
 }
 
+// older returns up to limit records with keys below one, the greatest first; before "" begins
+// with the greatest. What is passed over is not decoded.
+func older[T any](tx Tx, bucket, before string, limit int) ([]T, error) {
+	var out []T
+	err := tx.Last(bucket, "", func(key string, decode func(any) error) error {
+		if before != "" && key >= before {
+			return nil
+		}
+		var v T
+		if err := decode(&v); err != nil {
+			return fmt.Errorf("read %s %s: %w", bucket, shown(key), err)
+		}
+		if out = append(out, v); len(out) >= limit {
+			return ErrStop
+		}
+		return nil
+	})
+	if errors.Is(err, ErrStop) {
+		err = nil
+	}
+	return out, err
+}
+
 // seqKey orders numbers as text.
 func seqKey(n uint64) string { return fmt.Sprintf("%020d", n) }
 
@@ -328,6 +351,30 @@ func Deployments(tx Tx, client state.ClientID, limit int) ([]state.Deployment, e
 	return last(tx, bucketDeployments, "", limit, func(d state.Deployment) bool { return client == "" || d.Client == client })
 }
 
+// DeploymentsBefore returns audit records that are older than one, the newest first; before
+// "" begins with the newest.
+func DeploymentsBefore(tx Tx, before string, limit int) ([]state.Deployment, error) {
+	return older[state.Deployment](tx, bucketDeployments, before, limit)
+}
+
+// DeleteDeployment forgets an audit record and its lines.
+func DeleteDeployment(tx Tx, id string) error {
+	var keys []string
+	err := tx.Each(bucketLogs, id+"/", func(key string, _ func(any) error) error {
+		keys = append(keys, key)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if err := tx.Delete(bucketLogs, key); err != nil {
+			return err
+		}
+	}
+	return tx.Delete(bucketDeployments, id)
+}
+
 // AddLog appends a line to a deployment's log and returns it with its number.
 func AddLog(tx Tx, l state.LogLine) (state.LogLine, error) {
 	n, err := tx.Next(bucketLogs)
@@ -374,6 +421,19 @@ func AddHistory(tx Tx, e state.Entry) (state.Entry, error) {
 func History(tx Tx, client state.ClientID, limit int) ([]state.Entry, error) {
 	return last(tx, bucketHistory, "", limit, func(e state.Entry) bool { return client == "" || e.Client == client })
 }
+
+// HistoryBefore returns entries that are older than one, the newest first; before 0 begins
+// with the newest.
+func HistoryBefore(tx Tx, before uint64, limit int) ([]state.Entry, error) {
+	key := ""
+	if before > 0 {
+		key = seqKey(before)
+	}
+	return older[state.Entry](tx, bucketHistory, key, limit)
+}
+
+// DeleteEntry forgets one.
+func DeleteEntry(tx Tx, seq uint64) error { return tx.Delete(bucketHistory, seqKey(seq)) }
 
 // AddReport puts something into the outbox.
 func AddReport(tx Tx, r state.Report) (state.Report, error) {

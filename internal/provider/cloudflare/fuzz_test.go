@@ -76,10 +76,13 @@ func FuzzAnswers(f *testing.F) {
 				t.Fatalf("of another name: %+v", o)
 			}
 		}
-		found, err = p.Observe(t.Context(), provider.Query{Kind: state.KindRecord, ID: shopID + "/372e67954025e0ba6aaa6d586b9e0b59"})
+		const asked = shopID + "/372e67954025e0ba6aaa6d586b9e0b59"
+		found, err = p.Observe(t.Context(), provider.Query{Kind: state.KindRecord, ID: asked})
 		check(err)
 		for _, o := range found {
-			sound(o)
+			if sound(o); o.ID != asked {
+				t.Fatalf("asked for %s: %+v", asked, o)
+			}
 		}
 		owned, err := p.Owned(t.Context(), "0badcafe")
 		check(err)

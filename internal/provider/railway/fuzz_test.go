@@ -78,6 +78,9 @@ func FuzzAnswers(f *testing.F) {
 		if errID == nil && len(byID) == 0 && !saysGone(look) {
 			t.Fatalf("absent by %s", look)
 		}
+		if len(byID) == 1 && byID[0].ID != fuzzID {
+			t.Fatalf("asked for %s: %+v", fuzzID, byID[0])
+		}
 		for _, o := range append(byID, owned...) {
 			lawful(t, o)
 		}

@@ -37,6 +37,7 @@ type database struct {
 	mark                  provider.Mark
 	making                bool // see making
 	created               time.Time
+	asOf                  time.Time // what is not shown was not there then, but for what is late
 	environment           string
 	service, image        string
 	others                int // services that are not the database
@@ -151,7 +152,7 @@ func (p *Provider) databases(ctx context.Context, ids []string) ([]*database, er
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	c := caller{p, opObserve}
+	c, began := caller{p, opObserve}, p.now()
 	got, err := databases(ctx, c, ids)
 	if err != nil {
 		return nil, err
@@ -175,6 +176,7 @@ func (p *Provider) databases(ctx context.Context, ids []string) ([]*database, er
 		if err != nil {
 			return nil, c.odd(err)
 		}
+		d.asOf = began
 		out = append(out, d)
 	}
 	return out, nil

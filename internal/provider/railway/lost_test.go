@@ -1,9 +1,12 @@
 package railway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +17,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/journal"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/httpapi"
 	"github.com/compassdigital/reconciler/internal/provider/railway/simulated"
 	"github.com/compassdigital/reconciler/internal/secret"
 	"github.com/compassdigital/reconciler/internal/simulator"
@@ -408,5 +412,54 @@ func TestAccessWaitsForADeployment(t *testing.T) {
 	}
 	if o = w.ready(p, o.ID); attribute(o, "access") != public || w.vendor.Projects()[0].Deployments != 2 {
 		t.Errorf("%+v, %+v", o, w.vendor.Projects()[0])
+	}
+}
+
+// slowLooks hands an answer about databases on when its time has passed.
+type slowLooks struct {
+	*world
+	by time.Duration
+}
+
+func (s *slowLooks) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	res, err := s.log.RoundTrip(r)
+	if simulated.Operation("databases")(r, body) {
+		s.clock.move(s.by)
+	}
+	return res, err
+}
+
+// P3: a look that takes its time shows what was there when it began. A volume whose answer
+// was lost does not show yet then, and the time until which it is looked for passes while the
+// answer is on its way: no second one is made.
+func TestP3ALookThatTakesItsTime(t *testing.T) {
+	w := start(t, late(time.Minute))
+	w.faults.Add(simulator.Fault{Match: simulated.Operation("makeVolume"), Do: simulator.LoseAnswer()})
+	slow := &slowLooks{world: w}
+	p := w.open(func(o *Options) { o.HTTP = httpapi.NewHTTP(slow, time.Hour) })
+	x := wish(1, public)
+	o, err := p.Create(t.Context(), x)
+	if err != nil || o.Phase != provider.Unfinished {
+		t.Fatalf("create: %+v %v", o, err)
+	}
+	w.clock.move(40 * time.Second)
+	slow.by = time.Minute
+	if _, err := p.Update(t.Context(), o.ID, x); provider.KindOf(err) != provider.Transient {
+		t.Errorf("update: %v", err)
+	}
+	slow.by = 0
+	for range 5 {
+		w.clock.move(time.Minute)
+		if _, err = p.Update(t.Context(), o.ID, x); err == nil {
+			break
+		}
+	}
+	if all := w.vendor.Projects(); err != nil || len(all) != 1 || all[0].Volumes != 1 {
+		t.Errorf("%v: there is %+v", err, all)
 	}
 }

@@ -288,9 +288,10 @@ var errEarlier = errors.New("an earlier process may have asked for it")
 // attempt names a call for a part of a project; for the project itself the part is "".
 type attempt struct{ project, part string }
 
-// unsure refuses to make a part for as long as an earlier call for it may still show up: one
-// of this process, or of an earlier one, of which nothing is known but that it ended before
-// this one began.
+// unsure refuses to make a part unless it was looked for after an earlier call for it could
+// still show up: a call of this process, or of an earlier one, of which nothing is known but
+// that it ended before this one began. The time is that at which the look began: one that took
+// its time shows what was there then.
 func (p *Provider) unsure(k *work, d *database, part string) error {
 	if k.sure {
 		return nil
@@ -303,7 +304,7 @@ func (p *Provider) unsure(k *work, d *database, part string) error {
 	}
 	p.mu.Unlock()
 	until := since.Add(partLag)
-	if !tried && mine || !p.now().Before(until) {
+	if !tried && mine || !d.asOf.Before(until) {
 		return nil
 	}
 	var cause error

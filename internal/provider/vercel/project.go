@@ -55,6 +55,8 @@ func (p *Provider) project(ctx context.Context, op, idOrName string) (*project, 
 		return nil, before(err)
 	case !isProject(x.ID):
 		return nil, refuse(op, provider.Transient, "its answer names no project")
+	case isProject(idOrName) && x.ID != idOrName:
+		return nil, refuse(op, provider.Transient, "its answer is about another project")
 	}
 	return &x, nil
 }
