@@ -378,6 +378,9 @@ func (r *Runner) outcome(tx store.Tx, job Job, i journal.Intent, o *provider.Obj
 		if again, err := comesAgain(tx, i); again || err != nil {
 			return err
 		}
+		if err := r.lookAnew(tx, job, i); err != nil {
+			return err
+		}
 		return offRecord(tx, i.Ref)
 	}
 	res := *i.Wish

@@ -53,9 +53,33 @@ func (e *Engine) end(ctx context.Context, g *group, job apply.Job, holds []state
 		}
 		done.join(d)
 	}
+	woken, err := e.woken(g)
+	if err != nil {
+		return done, err
+	}
+	done.Again = done.Again || woken
 	free, err := e.letGo(g)
 	done.Also = append(done.Also, free...)
 	return done, err
+}
+
+// woken says that the steps of a pass made a member due of which they did nothing itself: a
+// record of another one has gone, and what a person set for it is looked at once more.
+func (e *Engine) woken(g *group) (yes bool, err error) {
+	err = e.Store.View(func(tx store.Tx) error {
+		for _, m := range g.members {
+			c, ok, err := store.Client(tx, m.client.ID)
+			if err != nil {
+				return err
+			}
+			yes = yes || ok && !m.worked && !c.Settled && c.Wakes != m.client.Wakes
+		}
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("who is due: %w", err)
+	}
+	return yes, nil
 }
 
 func (d *Done) join(o Done) {

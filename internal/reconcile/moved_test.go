@@ -745,6 +745,64 @@ func TestS24MoveBetweenKeepersOfRecords(t *testing.T) {
 	}
 }
 
+// A name goes to a client whose record a person sets, at the same host of sites: until our
+// record of it goes, DNS answers with ours, and that it leads to the new owner's site says
+// nothing of the person's. Once ours has gone, as was approved, theirs is looked at once more,
+// and asked for, also where the delete's answer is lost, or the process dies after it.
+func TestS24OursGoesAndTheirsIsAskedFor(t *testing.T) {
+	for _, how := range []string{"all is well", "the answer is lost", "it dies"} {
+		s := newVendorsByHand(t)
+		v, w := s.vendors, s.world
+		w.apply(map[string]string{"clients/b.yaml": client("b", "aliases: [shop.example]"), "clients/z.yaml": client("z", "deployment: {provider: none}")})
+		ids := w.push(map[string]string{"clients/b.yaml": client("b"), "clients/a.yaml": client("a", "aliases: [shop.example]", "dns: {provider: external}")})
+		w.pass(ids...)
+		for _, r := range s.asked() { // a's own name; shop.example leads to its host by our record
+			s.setByHand(r)
+		}
+		w.pass(ids...)
+		if _, ok := v.world.Serves("shop.example"); !ok || len(v.world.Resolves("shop.example")) == 0 || len(s.asked()) > 0 {
+			t.Fatalf("%s: shop.example is down before anybody approved that; asked for %v", how, s.asked())
+		}
+		ours := func(c memory.Call) bool { return c.Verb == memory.Delete && c.Kind == state.KindRecord }
+		ctx, cancel := context.WithCancel(t.Context())
+		switch how {
+		case "the answer is lost":
+			v.faults.On(memory.After, ours, 1, memory.Fail(provider.Uncertain, "connection reset"))
+		case "it dies":
+			v.faults.Do(memory.After, ours, 1, func(context.Context, memory.Call) error { cancel(); return nil })
+		}
+		approved := w.waits(state.HoldData)
+		if len(approved) != 1 || !strings.Contains(approved[0].Reason, "time without service") {
+			t.Fatalf("%s: holds %+v", how, approved)
+		}
+		ids, err := w.engine.Approve(t.Context(), approved[0].Fingerprint, "dana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if how == "it dies" {
+			_, _ = w.engine.Pass(ctx, ids[0], reconcile.CauseApprove) // it ends wherever it is
+			ids = nil
+			for _, d := range w.restart() {
+				ids = append(ids, d.Client)
+			}
+		}
+		cancel()
+		w.pass(ids...)
+		if r := w.row("a"); !strings.Contains(r.Because, "Set the record A shop.example") || len(v.world.Resolves("shop.example")) > 0 {
+			t.Errorf("%s: a is %s: %q; shop.example leads to %v", how, r.Status, r.Because, v.world.Resolves("shop.example"))
+		}
+		for _, r := range s.asked() {
+			s.setByHand(r)
+		}
+		w.pass(w.id("a"))
+		w.want("a", state.StatusActive)
+		w.want("b", state.StatusActive)
+		if d, ok := v.world.Serves("shop.example"); !ok || len(v.world.Resolves("shop.example")) == 0 {
+			t.Errorf("%s: shop.example is served by %q", how, d)
+		}
+	}
+}
+
 // Two clients swap their names, and the keeper of the records is down once the names have
 // moved: the two stay joined until the records have moved, too.
 func TestS24SwapWithLateRecords(t *testing.T) {
