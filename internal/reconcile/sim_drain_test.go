@@ -245,7 +245,12 @@ func (s *story) rest() {
 				}
 			}
 		}
-		s.world.clock.add(15 * time.Minute)
+		step := 15 * time.Minute
+		if len(open) == 0 { // whoever comes back at a date alone, as the end of a freeze, is waited for
+			next := slices.MinFunc(slices.Collect(maps.Values(s.queue)), time.Time.Compare)
+			step = max(step, next.Sub(s.world.clock.Now()))
+		}
+		s.world.clock.add(step)
 	}
 	s.Fatalf("it doesn't come to rest: %v; queue %v", s.open(), s.queue)
 }
