@@ -145,7 +145,10 @@ func (m *member) comesLater(at, now time.Time) time.Time {
 
 // saysLater says of a client whose wish is fulfilled what is still to come; "": nothing.
 func (m *member) saysLater() string {
-	if len(m.later) == 0 {
+	switch {
+	case len(m.keeps) > 0:
+		return strings.Join(m.keeps, ", ") + " still leads here: whoever takes it over is in quarantine"
+	case len(m.later) == 0:
 		return ""
 	}
 	s := m.later[0]

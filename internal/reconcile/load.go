@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,6 +51,7 @@ type member struct {
 	asRecorded []state.Drift               // rows that a look right now does not see any more
 	resolved   bool                        // its source's commit was worked out now
 	removed    bool                        // a tombstone for the whole client is due
+	keeps      []string                    // host names that go to a member that is left alone, and stay until then
 	worked     bool                        // this pass has begun for it
 	later      []plan.Step                 // what comes later by the plan that was calculated last
 	now        time.Time
@@ -78,7 +80,7 @@ func (e *Engine) load(ids []state.ClientID) (*group, error) {
 				g.members = append(g.members, m)
 			}
 		}
-		return nil
+		return g.keepNames(tx)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load: %w", err)
@@ -108,13 +110,14 @@ func loadMember(tx store.Tx, id state.ClientID, shared []state.SecretRef, now ti
 	if m.looked, _, err = store.Looked(tx, id); err != nil {
 		return nil, false, err
 	}
-	m.tombstones = accept.Due(m.allTombs, now)
-	for _, t := range m.tombstones {
-		if t.Part == "" && c.Removed {
-			m.removed = true
-		}
-	}
+	m.due(accept.Due(m.allTombs, now))
 	return m, true, nil
+}
+
+// due sets which removals are due.
+func (m *member) due(tombs []state.Tombstone) {
+	m.tombstones = tombs
+	m.removed = m.client.Removed && slices.ContainsFunc(tombs, func(t state.Tombstone) bool { return t.Part == "" })
 }
 
 // newMember is a client of which nothing is on record, with the newest of its secrets and

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/apply"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -41,6 +42,46 @@ func (m *member) quarantined() bool { return !m.client.Quarantined.IsZero() }
 // wait for it.
 func (m *member) aside() plan.Problem {
 	return plan.Problem{Client: m.client.ID, Name: m.client.Name, Text: m.client.Because, Act: m.client.Next}
+}
+
+// keepNames lets names that go to a quarantined member stay with those who still have them,
+// and the sites that serve them, too: nothing of the new owner is planned, so they would go
+// to nobody. Their other names go, and so do records that lead nowhere.
+func (g *group) keepNames(tx store.Tx) error {
+	if len(g.members) < 2 || !slices.ContainsFunc(g.members, (*member).quarantined) {
+		return nil
+	}
+	claims, err := store.Claims(tx)
+	if err != nil {
+		return err
+	}
+	for _, m := range g.members {
+		m.keeps = nil
+		for _, c := range claims {
+			host, is := strings.CutPrefix(c.Key, "host:")
+			to := slices.IndexFunc(g.members, func(o *member) bool { return o.client.ID == c.Client && o.quarantined() })
+			if is && to >= 0 && c.Client != m.client.ID && slices.Contains(c.From, m.client.ID) {
+				m.keeps = append(m.keeps, host)
+			}
+		}
+		if len(m.keeps) > 0 {
+			m.due(slices.DeleteFunc(slices.Clone(m.tombstones), m.serves))
+		}
+	}
+	return nil
+}
+
+// serves says that a removal would take away what serves a name that is kept for a member
+// that is left alone: the name, its address record, or what is below all names.
+func (m *member) serves(t state.Tombstone) bool {
+	kind, name, _ := strings.Cut(t.Part, "/")
+	switch r := (state.Ref{Kind: state.Kind(kind), Name: name}); r.Kind {
+	case state.KindDomain, state.KindRecord:
+		return slices.ContainsFunc(m.keeps, func(host string) bool { return plan.Leads(r, host) })
+	case accept.HostPart:
+		return slices.Contains(m.keeps, name)
+	}
+	return true
 }
 
 // poisoned ends a pass that ran into an error of this program: for the client whose work

@@ -498,8 +498,10 @@ func TestC20PartnersGoOn(t *testing.T) {
 	}
 	w.want("sick", state.StatusFailed)
 	w.want("well", state.StatusActive)
-	if _, ok := v.world.Serves("other.agency.example"); !ok {
-		t.Errorf("well does not serve its new name: %+v", w.row("well"))
+	for _, host := range []string{"other.agency.example", "shop.agency.example"} { // its new name, and the one that nobody else serves yet
+		if _, ok := v.world.Serves(host); !ok || len(v.world.Resolves(host)) == 0 {
+			t.Errorf("well does not serve %s: %+v", host, w.row("well"))
+		}
 	}
 	w.apply(map[string]string{"clients/well.yaml": named("well", "other") + "env: {COLOUR: red}\n"})
 	w.want("well", state.StatusActive)
