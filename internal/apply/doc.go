@@ -62,6 +62,10 @@
 // outside, its intent open. Where nothing is seen then, the create is tried once more; refused
 // again, it waits for a person: what stands in its way no list will ever show.
 //
+// Where one of our address records goes, and a person keeps another client's of the same name,
+// theirs is on record as not done again, with the outcome of the delete: DNS answered with ours
+// until then. Its client is due once more, and its pass looks, and asks for it.
+//
 // An account for payments is no wait: its owner finishes it in their own time, at its keeper,
 // and what is left is its Message. Adopting one gives it no phase of its own.
 package apply

@@ -517,3 +517,41 @@ func TestC20PartnersGoOn(t *testing.T) {
 		t.Error("nobody serves the name that moved")
 	}
 }
+
+// Who gives its name to a client in quarantine, and goes as a whole, serves it until the other
+// takes it over; then it goes.
+func TestC20WhoGoesServesWhatNobodyTook(t *testing.T) {
+	v, w := newVendors(t)
+	named := func(name, domain string) string {
+		return strings.Replace(client(name), "domain: "+name, "domain: "+domain, 1)
+	}
+	w.apply(map[string]string{"clients/well.yaml": named("well", "shop")})
+	var on atomic.Bool
+	on.Store(true)
+	v.faults.Do(memory.Before, memory.Is(memory.Update, state.KindRecord), 0, func(context.Context, memory.Call) error { return boom(&on) })
+	w.push(map[string]string{"clients/well.yaml": named("well", "other"), "clients/sick.yaml": named("sick", "shop")})
+	for range 3 { // the third time, its domain has moved and its record has not
+		w.pass(w.id("well"))
+		w.clock.add(time.Hour)
+	}
+	w.want("sick", state.StatusFailed)
+	well := w.id("well")
+	w.apply(map[string]string{"clients/well.yaml": ""})
+	w.want("well", state.StatusHeld)
+	if _, ok := v.world.Serves("shop.agency.example"); !ok || len(v.world.Resolves("shop.agency.example")) == 0 {
+		t.Errorf("the name is down, and who takes it over is in quarantine: %+v", w.row("well"))
+	}
+	on.Store(false)
+	id, err := w.engine.Retry("sick", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.drain(id)
+	w.pass(well)
+	w.want("sick", state.StatusActive)
+	w.want("well", state.StatusRetained)
+	w.onlyOneOfEach(v)
+	if _, ok := v.world.Serves("shop.agency.example"); !ok || len(v.world.Resolves("shop.agency.example")) == 0 {
+		t.Error("nobody serves the name that moved")
+	}
+}
