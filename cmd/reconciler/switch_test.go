@@ -195,7 +195,7 @@ func TestS25FlipsBackWhatDoesNotAnswerWell(t *testing.T) {
 }
 
 // S25 behind Cloudflare's proxy: people meet the proxy's certificate all the time, so that no
-// gap is stated and there is none; and where another release answers, the copies that
+// gap is stated and there is none, there and back; and where another release answers, the copies that
 // Cloudflare keeps are forgotten. That it may not is noted in the history.
 func TestS25BehindAProxy(t *testing.T) {
 	s := newSwitching(t)
@@ -222,6 +222,17 @@ func TestS25BehindAProxy(t *testing.T) {
 	s.wantStatus("active")
 	s.wantSides("behind the proxy", "vercel")
 	s.wantVisits("behind the proxy", "proxy")
+
+	s.commit(at("ploi", "USD"))
+	s.wantStatus("active")
+	s.clock.add(16*time.Minute, time.Second)
+	s.wantStatus("active")
+	s.wantSides("back at Ploi behind the proxy", "ploi")
+	s.wantVisits("back at Ploi behind the proxy", "proxy")
+	s.commit(at("vercel", "USD"))
+	s.wantStatus("active")
+	s.clock.add(16*time.Minute, time.Second)
+	s.wantStatus("active")
 
 	if err := s.cloudflare.Change("zone1", func(z *cloudflare.Zone) { z.NoPurge = true }); err != nil {
 		t.Fatal(err)

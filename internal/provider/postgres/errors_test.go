@@ -69,10 +69,7 @@ func TestTheWayIn(t *testing.T) {
 			if verb == "observe" || verb == "owned" {
 				want = x.reads
 			}
-			switch {
-			case verb == "dump" && x.reads == "": // pg_dump itself is refused
-				want = provider.Transient
-			case want == "":
+			if want == "" {
 				if err != nil {
 					t.Errorf("%s: %s: %v", name, verb, err)
 				}
