@@ -447,6 +447,7 @@ func (s *story) finish() {
 	s.guarded()
 	s.noneLost()
 	s.dataStays()
+	s.keepsLongEnough()
 	s.plantedStay()
 	s.settledNow()
 }
@@ -548,6 +549,9 @@ func (s *story) dataStays() {
 		}
 		if !s.purging[k.client] {
 			s.Fatalf("I4: the database %s of %s is gone", id, k.client)
+		}
+		if by := s.early(id); by > 0 {
+			s.Fatalf("P5: the database %s of %s was erased %s too early", id, k.client, by)
 		}
 		k.purged = true
 	}

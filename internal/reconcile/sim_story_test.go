@@ -102,6 +102,9 @@ type story struct {
 	besides   bool                    // something else happens beside passes
 	backup    string                  // a copy of the state; "": none
 	knewThen  map[state.ClientID]bool // who was on record then
+
+	before bool     // the world is as it was when the seeds of onceRed were kept
+	clocks clockwork
 }
 
 // retention is how long data is kept where nothing else is said.
@@ -303,9 +306,9 @@ func (s *story) start(t *testing.T) {
 			}
 		}
 	}, func(c *clock) []provider.Provider {
-		s.vendors.world = memory.NewWorld(c.Now)
+		s.vendors.world = memory.NewWorld(c.Real)
 		open := func(name string, kinds map[state.Kind]provider.Traits) provider.Provider {
-			o := memory.Options{Name: name, World: s.vendors.world, Kinds: memory.Change(kinds, unkind[name]), Fault: s.chaos.hook, Sleep: c.Sleep, Build: s.chaos.build, LateDeletes: late}
+			o := memory.Options{Name: name, World: s.vendors.world, Kinds: memory.Change(kinds, unkind[name]), Fault: s.chaos.hook, Sleep: c.Sleep, Local: c.Now, Build: s.chaos.build, LateDeletes: late}
 			if name == "ploi" {
 				o.Address = addresses[name]
 				o.Kinds = memory.Change(o.Kinds, func(k state.Kind, t *provider.Traits) {
@@ -339,6 +342,7 @@ func (s *story) start(t *testing.T) {
 		s.weather()
 	}
 	s.lieInWait()
+	s.wind()
 	first := s.n(3, "first clients")
 	if s.hostile {
 		first = len(fleetNames)
@@ -610,6 +614,7 @@ func (s *story) event() {
 	}
 	what := s.one(w, "event")
 	s.events++
+	s.clockJumps()
 	s.begin()
 	switch what {
 	case "commit":
@@ -1006,6 +1011,7 @@ func (s *story) erase(name string) {
 	for _, c := range s.clients() {
 		if c.Name == name && c.Removed {
 			s.purging[c.ID] = true
+			s.letErase(c.ID)
 		}
 	}
 	s.person(name)

@@ -92,7 +92,7 @@ func playWith(t *testing.T, d *draws, kind func(*story)) (o outcome) {
 			if !s.ending {
 				d.begin()
 			}
-			o.log, o.draws, o.events, o.faults, o.cells = s.log, d.made, s.events, s.faults, s.cells
+			o.log, o.draws, o.events, o.faults, o.cells = s.log, d.record(), s.events, s.faults, s.cells
 		}()
 		s.play(t)
 	})

@@ -122,13 +122,27 @@ func (w *World) note(c Call) {
 	w.counts[c.Provider] = n
 }
 
+// ahead is how much later it is by the clock of whoever calls.
+func (p *Provider) ahead() time.Duration { return p.o.Local().Sub(p.w.now()) }
+
 // pauses notes the time before which a provider said that it wants no call.
-func (w *World) pauses(c Call) {
+func (w *World) pauses(c Call, ahead time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if until := provider.UntilOf(c.Err); provider.KindOf(c.Err) == provider.RateLimited && until.After(w.told[c.Provider]) {
+	if provider.KindOf(c.Err) != provider.RateLimited {
+		return
+	}
+	if until := provider.UntilOf(c.Err).Add(-ahead); until.After(w.told[c.Provider]) {
 		w.told[c.Provider] = until
 	}
+}
+
+// Forgive forgets the times before which providers want no call: the clock of whoever calls
+// was set, and nobody can count by it.
+func (w *World) Forgive() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.told)
 }
 
 // Early are the calls that were made before the time that their provider had given. Who was
@@ -187,7 +201,7 @@ func (p *Provider) budget() error {
 	if end := win.from.Add(limit.Per); !now.Before(end) {
 		win = window{from: now}
 	} else if win.n >= limit.Calls {
-		return RateLimited(end)
+		return RateLimited(end.Add(p.ahead()))
 	}
 	win.n++
 	w.windows[p.o.Name] = win
@@ -203,7 +217,7 @@ func (p *Provider) call(ctx context.Context, c Call, effect func(*Call) error) (
 		err = p.dress(c, err, happened)
 		c.Err = err
 		p.w.note(c)
-		p.w.pauses(c)
+		p.w.pauses(c, p.ahead())
 	}()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -38,6 +38,9 @@ type Options struct {
 	LateDeletes bool
 	// Now is the clock of a world of its own. nil: time.Now.
 	Now func() time.Time
+	// Local is the clock of whoever calls: what the vendor says of when to come again is by
+	// it, as one that is told a span counts. nil: the World's.
+	Local func() time.Time
 	// Sleep lets time pass. nil: a timer.
 	Sleep func(context.Context, time.Duration) error
 }
@@ -79,6 +82,9 @@ func New(o Options) *Provider {
 	}
 	if o.Sleep == nil {
 		o.Sleep = sleep
+	}
+	if o.Local == nil {
+		o.Local = o.World.now
 	}
 	if o.Limit.Calls > 0 {
 		o.World.Limit(o.Name, o.Limit)
