@@ -131,7 +131,7 @@ func (h *heeding) call(op string, do func() error) error {
 	h.mu.Lock()
 	until := h.until
 	h.mu.Unlock()
-	if h.now().Before(until) {
+	if now := h.now(); now.Before(until) && until.Sub(now) <= maxPause { // else the clock was set back since
 		return &Error{Kind: RateLimited, Provider: h.Name(), Op: op, Message: "it asked for a pause until " + until.UTC().Format("15:04:05 MST"), Until: until}
 	}
 	err := do()

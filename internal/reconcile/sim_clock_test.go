@@ -12,6 +12,9 @@ type clockwork struct {
 	// What is kept after its client: from when on, as it is elsewhere, and by how much the
 	// clock was put forward since.
 	kept map[string]*keptFrom
+	// gone are removals, by what was lost, in the same way.
+	gone map[string]*keptFrom
+	any  bool // it jumped
 }
 
 // keptFrom is when the keeping of a database began.
@@ -30,7 +33,7 @@ func (s *story) besidesN(most int, _ string) int {
 
 // wind decides whether the clock is set in this run.
 func (s *story) wind() {
-	s.clocks = clockwork{jumps: s.besidesN(2, "the clock jumps") == 2, kept: map[string]*keptFrom{}}
+	s.clocks = clockwork{jumps: s.besidesN(2, "the clock jumps") == 2, kept: map[string]*keptFrom{}, gone: map[string]*keptFrom{}}
 }
 
 // strides are how far the clock is set at once.
@@ -58,8 +61,11 @@ func (s *story) jump(d time.Duration) {
 	}
 	clear(s.chaos.until) // whoever is told to wait for so long, and sees that time pass, does no wrong
 	s.vendors.world.Forgive()
-	for _, k := range s.clocks.kept {
-		k.ahead += max(d, 0)
+	s.clocks.any = true
+	for _, all := range []map[string]*keptFrom{s.clocks.kept, s.clocks.gone} {
+		for _, k := range all {
+			k.ahead += max(d, 0)
+		}
 	}
 }
 
@@ -69,6 +75,27 @@ func jumped(d time.Duration) string {
 		return "clock set back"
 	}
 	return "clock set forward"
+}
+
+// removalsSeen notes when removals were accepted.
+func (s *story) removalsSeen() {
+	for _, t := range s.allTombstones() {
+		if s.clocks.gone[lossOf(t)] == nil {
+			s.clocks.gone[lossOf(t)] = &keptFrom{at: s.world.clock.Real()}
+		}
+	}
+}
+
+// removalSlack is how much later than the engine the laws may see that a removal was accepted.
+const removalSlack = 20 * time.Minute
+
+// goesTooEarly says that a removal waits for its date still.
+func (s *story) goesTooEarly(t state.Tombstone, removed time.Time) bool {
+	if !s.clocks.any {
+		return s.world.clock.Now().Before(removed.Add(s.guard.RemoveAfter))
+	}
+	k := s.clocks.gone[lossOf(t)]
+	return k != nil && s.guard.RemoveAfter > 0 && s.world.clock.Real().Sub(k.at)+k.ahead < s.guard.RemoveAfter-removalSlack
 }
 
 // keepsLongEnough: data is kept as long as was promised, by the time as it is; no earlier than

@@ -99,11 +99,11 @@ func (s *story) askedFor(c memory.Call) {
 	if !ok || !ours(o) {
 		return
 	}
-	client, now := s.client(o.Mark.Client), s.world.clock.Now()
+	client := s.client(o.Mark.Client)
 	switch {
 	case client.Removed:
 		for _, t := range s.tombstones(client.ID) {
-			if t.Part == "" && !t.Done && (t.Held != "" || t.Waits != "" || now.Before(client.RemovedAt.Add(s.guard.RemoveAfter))) && client.RollingBack == "" {
+			if t.Part == "" && !t.Done && (t.Held != "" || t.Waits != "" || s.goesTooEarly(t, client.RemovedAt)) && client.RollingBack == "" {
 				s.broken("P5: the removal of %s waits, and it is carried out: %s; %+v", client.ID, c, t)
 			}
 		}
@@ -338,6 +338,7 @@ func (s *story) stillServed(when string) {
 // noticed follows the engine when it accepted a head.
 func (s *story) noticed() {
 	s.notMade()
+	s.removalsSeen()
 	head := s.engine.Head()
 	if head == s.accepted || head == "" {
 		return

@@ -103,7 +103,7 @@ type story struct {
 	backup    string                  // a copy of the state; "": none
 	knewThen  map[state.ClientID]bool // who was on record then
 
-	before bool     // the world is as it was when the seeds of onceRed were kept
+	before bool // the world is as it was when the seeds of onceRed were kept
 	clocks clockwork
 }
 
@@ -272,6 +272,7 @@ func (s *story) start(t *testing.T) {
 	s.world = newWorldOver(lawTB{t, s}, func(w *world) {
 		s.world = w
 		w.key = strings.Repeat("5eed", 16)
+		began := w.clock.Real()
 		s.vendors.clock, s.chaos.now, s.chaos.late = w.clock, w.clock.Now, w.clock.add
 		w.unfit = s.chaos.probe
 		w.change = func(e *reconcile.Engine) {
@@ -279,6 +280,7 @@ func (s *story) start(t *testing.T) {
 			e.Store = mortal{w.store, s.chaos}
 			e.Runner.Store, e.Runner.Parallel = e.Store, s.parallel
 			e.Runner.Scratch = s.scratch
+			e.Runner.Elapsed = func() time.Duration { return w.clock.Real().Sub(began) }
 			if s.mailed {
 				e.Mail = "resend"
 			}
