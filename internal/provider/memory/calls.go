@@ -56,6 +56,7 @@ type Call struct {
 	Name     string         // of a wish or a look-up by name
 	ID       string         // of a look-up by id, an update, a delete; of what a create made, After it
 	Client   state.ClientID // whose wish it is, where the call says so
+	Page     int            // of a list, the first is 1; 0: it has none
 	At       time.Time
 	Moment   Moment // for the hook
 	Err      error  // how it ended, for the log and After

@@ -34,6 +34,11 @@ type Options struct {
 	Address string
 	// WriteOnly are attributes that it doesn't give back; "env.*" are all that begin so.
 	WriteOnly map[state.Kind][]string
+	// Page is how many objects a page of a list has; 0: all of them. The lists of sites,
+	// databases and accounts hold those of everybody, and who looks for a name reads them all.
+	Page int
+	// NewestFirst is the order of its lists.
+	NewestFirst bool
 	// LateDeletes lets late lists show what is gone, too.
 	LateDeletes bool
 	// Now is the clock of a world of its own. nil: time.Now.
@@ -118,48 +123,41 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) (out []provide
 	if q.Wish != nil {
 		c.Client = q.Wish.Ref.Client
 	}
-	err = p.call(ctx, c, func(*Call) error {
-		if q.ID != "" {
+	if q.ID != "" {
+		err = p.call(ctx, c, func(*Call) error {
 			if o, ok := p.have(q.Kind, q.ID); ok {
 				o.looks++
 				out = append(out, p.give(o))
 			}
 			return nil
+		})
+		if err != nil {
+			return nil, err
 		}
-		var like []provider.Input
-		if q.Wish != nil {
-			like = q.Wish.Inputs
-		}
-		if q.Name == "" {
-			for _, o := range p.hanging(q.Kind, get(like, "site")) {
-				out = append(out, p.give(o))
-			}
-			return nil
-		}
-		key := nameKey(p.o.Name, q.Kind, q.Name, like)
-		for _, o := range p.listed(key) {
-			out = append(out, p.give(o))
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
+		return out, nil
 	}
-	return out, nil
+	var like []provider.Input
+	if q.Wish != nil {
+		like = q.Wish.Inputs
+	}
+	if q.Name == "" {
+		return p.list(ctx, c, func() []*object { return p.hanging(q.Kind, get(like, "site")) })
+	}
+	key := nameKey(p.o.Name, q.Kind, q.Name, like)
+	if p.o.Page == 0 || !everybodys(q.Kind) {
+		return p.list(ctx, c, func() []*object { return p.listed(key) })
+	}
+	all, err := p.list(ctx, c, func() []*object { return p.listed("kind " + p.o.Name + " " + string(q.Kind)) })
+	return slices.DeleteFunc(all, func(o provider.Object) bool { return nameKey(p.o.Name, q.Kind, o.Name, o.Attributes) != key }), err
 }
 
 // Owned implements provider.Reader: sorted by kind, name and id.
-func (p *Provider) Owned(ctx context.Context, installation string) (out []provider.Object, err error) {
-	err = p.call(ctx, Call{Verb: Owned}, func(*Call) error {
+func (p *Provider) Owned(ctx context.Context, installation string) ([]provider.Object, error) {
+	out, err := p.list(ctx, Call{Verb: Owned}, func() []*object {
 		if installation == "" {
 			return nil
 		}
-		for _, o := range p.listed("mark " + p.o.Name + " " + installation) {
-			if p.kinds[o.Kind].Marks {
-				out = append(out, p.give(o))
-			}
-		}
-		return nil
+		return slices.DeleteFunc(p.listed("mark "+p.o.Name+" "+installation), func(o *object) bool { return !p.kinds[o.Kind].Marks })
 	})
 	if err != nil {
 		return nil, err
