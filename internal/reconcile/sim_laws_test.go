@@ -81,6 +81,9 @@ func (s *story) written(c memory.Call) {
 			s.broken("paused: %s is written: %s", who, c)
 		}
 		if c.Verb == memory.Delete {
+			if c.Kind == state.KindPayments {
+				s.broken("P5: an account is its owner's, and is deleted: %s", c)
+			}
 			s.askedFor(c)
 		} else {
 			s.inOrder(c)
@@ -449,6 +452,7 @@ func (s *story) finish() {
 	s.noneLost()
 	s.dataStays()
 	s.keepsLongEnough()
+	s.accountsStay()
 	s.plantedStay()
 	s.settledNow()
 }
@@ -463,7 +467,7 @@ func (s *story) heeded() {
 // once: never two live objects of ours for the same client, kind and name (I1).
 func (s *story) once() {
 	seen := map[string]string{}
-	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare", "resend"} {
+	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare", "resend", stripe} {
 		for _, o := range s.vendors.world.Objects(name) {
 			if o.Mark.Installation != lawInstallation {
 				continue
@@ -497,9 +501,9 @@ func (s *story) noneLost() {
 	for _, r := range s.allResources() {
 		known[r.ID] = true
 	}
-	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
+	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare", stripe} {
 		for _, o := range s.vendors.world.Objects(name) {
-			if o.Mark.Installation == lawInstallation && !s.likeIDs[attribute(o, "site")] && !s.planted[attribute(o, "site")] && !s.planted[o.ID] && !known[o.ID] && !named[name+" "+string(o.Kind)+" "+o.Name] {
+			if o.Mark.Installation == lawInstallation && !s.leftToItsOwner(o) && !s.likeIDs[attribute(o, "site")] && !s.planted[attribute(o, "site")] && !s.planted[o.ID] && !known[o.ID] && !named[name+" "+string(o.Kind)+" "+o.Name] {
 				s.Fatalf("I2: %s %s %q of %s is on no record", name, o.Kind, o.ID, o.Mark.Client)
 			}
 		}

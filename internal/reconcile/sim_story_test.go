@@ -105,6 +105,8 @@ type story struct {
 
 	before bool // the world is as it was when the seeds of onceRed were kept
 	clocks clockwork
+	pages  map[string]paging // by vendor
+	paid   paid
 }
 
 // retention is how long data is kept where nothing else is said.
@@ -257,6 +259,8 @@ func (s *story) start(t *testing.T) {
 	s.propose()
 	guard.ReviewedOnly = s.pulls.laws.removals
 	s.guard = guard
+	s.paginate()
+	s.takePayments()
 	s.inPlace = s.odds(3, "deploys in place")
 	late, hidden := s.odds(3, "late deletes"), s.odds(3, "write-only values")
 	s.hidden = hidden
@@ -309,8 +313,10 @@ func (s *story) start(t *testing.T) {
 		}
 	}, func(c *clock) []provider.Provider {
 		s.vendors.world = memory.NewWorld(c.Real)
+		s.chaos.world = s.vendors.world
 		open := func(name string, kinds map[state.Kind]provider.Traits) provider.Provider {
-			o := memory.Options{Name: name, World: s.vendors.world, Kinds: memory.Change(kinds, unkind[name]), Fault: s.chaos.hook, Sleep: c.Sleep, Local: c.Now, Build: s.chaos.build, LateDeletes: late}
+			o := memory.Options{Name: name, World: s.vendors.world, Kinds: memory.Change(kinds, unkind[name]), Fault: s.chaos.hook, Sleep: c.Sleep, Local: c.Now, Build: s.chaos.build, LateDeletes: late,
+				Page: s.pages[name].size, NewestFirst: s.pages[name].newest}
 			if name == "ploi" {
 				o.Address = addresses[name]
 				o.Kinds = memory.Change(o.Kinds, func(k state.Kind, t *provider.Traits) {
@@ -329,7 +335,8 @@ func (s *story) start(t *testing.T) {
 		}
 		unkind["resend"] = func(state.Kind, *provider.Traits) {}
 		s.budgets()
-		return append(external.Providers(external.Options{Now: c.Now, Lookup: s.lookup}),
+		unkind[stripe] = memory.Unkind(time.Minute)
+		return append(append(external.Providers(external.Options{Now: c.Now, Lookup: s.lookup}), s.keeper(open)...),
 			open("railway", s.databases()), open("postgres", s.databases()), open("vercel", memory.Hosting()),
 			open("ploi", memory.Hosting()), open("cloudflare", memory.DNS()), open("resend", memory.Mail()))
 	})
@@ -338,6 +345,7 @@ func (s *story) start(t *testing.T) {
 	s.trees[s.repo.order[0]], s.heads = begun, []string{s.repo.order[0]}
 	s.chaos.write = s.written
 	s.chaos.early = func(c memory.Call) { s.broken("limits: the vendor said when, and is asked before: %s", c) }
+	s.neighbourly()
 	s.lookAlikes()
 	s.plant()
 	if s.odds(2, "weather from the start") {
@@ -373,7 +381,7 @@ func (s *story) budgets() {
 	for i, name := range hosts {
 		h := fnv.New32a()
 		_, _ = fmt.Fprint(h, i, s.draws.made[0])
-		if n := int(h.Sum32() % 90); s.parallel > 1 && n < 60 {
+		if n := int(h.Sum32() % 90); s.parallel > 1 && n < 60 && s.pages[name].size == 0 {
 			s.vendors.world.Limit(name, memory.Limit{Calls: leastBudget + n, Per: time.Minute})
 		}
 	}
@@ -463,6 +471,7 @@ func (s *story) fresh(name string) spec {
 	if s.odds(5, "reuse") {
 		x.reuse = s.one([]string{"fresh", "retained"}, "reuse")
 	}
+	x.pays = s.paid.on && s.besidesN(2, "payments") > 0
 	return x
 }
 
@@ -552,6 +561,9 @@ func (s *story) edit() {
 		return
 	case "touch":
 		x.note++
+	}
+	if s.paid.on && s.besidesN(4, "payments") == 4 {
+		x.pays = !x.pays
 	}
 	s.tree.specs[name] = x
 }
@@ -933,6 +945,11 @@ func (s *story) meddle() {
 	}
 	o := ours[s.n(len(ours)-1, "object")]
 	takes := s.odds(2, "delete")
+	if o.Kind == state.KindPayments { // its owner does what is asked; one that was closed is a matter of its own
+		s.say("by hand: account %s is complete", o.ID)
+		s.vendors.world.Done(o.ID)
+		return
+	}
 	if o.Kind == state.KindDatabase && takes && (s.n(3, "really") > 0 || s.movers) { // who puts one back knows nothing of a freeze
 		return
 	}

@@ -153,12 +153,17 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) (out []provide
 
 // Owned implements provider.Reader: sorted by kind, name and id.
 func (p *Provider) Owned(ctx context.Context, installation string) ([]provider.Object, error) {
+	key := "mark " + p.o.Name + " " + installation
+	if p.o.Page > 0 {
+		key = "all " + p.o.Name
+	}
 	out, err := p.list(ctx, Call{Verb: Owned}, func() []*object {
 		if installation == "" {
 			return nil
 		}
-		return slices.DeleteFunc(p.listed("mark "+p.o.Name+" "+installation), func(o *object) bool { return !p.kinds[o.Kind].Marks })
+		return p.listed(key)
 	})
+	out = slices.DeleteFunc(out, func(o provider.Object) bool { return !p.kinds[o.Kind].Marks || o.Mark.Installation != installation })
 	if err != nil {
 		return nil, err
 	}
@@ -184,6 +189,9 @@ func (p *Provider) Create(ctx context.Context, w provider.Wish) (provider.Object
 		}
 		if traits.Manual {
 			o.Phase, o.Message = provider.Manual, fmt.Sprintf("make the %s %s at %s", w.Ref.Kind, quote(w.Name), p.o.Name)
+		}
+		if o.Kind == state.KindPayments {
+			o.Phase, o.Message = provider.Manual, "its owner has to finish it at "+p.o.Name
 		}
 		if o.Kind == state.KindDeployment {
 			for _, e := range p.w.of("site " + get(w.Inputs, "site")) {
@@ -254,11 +262,12 @@ func (p *Provider) Mark(ctx context.Context, kind state.Kind, id string, m provi
 	})
 }
 
-// Delete implements provider.Provider. What is inside a site or a database goes with it.
+// Delete implements provider.Provider. What is inside a site or a database goes with it; an
+// account for taking money stays, as it is its owner's.
 func (p *Provider) Delete(ctx context.Context, kind state.Kind, id string) error {
 	return p.call(ctx, Call{Verb: Delete, Kind: kind, ID: id}, func(c *Call) error {
 		o, ok := p.have(kind, id)
-		if !ok {
+		if !ok || kind == state.KindPayments {
 			return nil
 		}
 		c.Name = o.Name

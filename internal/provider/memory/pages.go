@@ -11,6 +11,9 @@ import (
 // maxPages of one list.
 const maxPages = 1000
 
+// ownedPages is how much larger the pages of a list of everything are.
+const ownedPages = 4
+
 // everybodys says that the kind's objects are found by reading a list of all of them.
 func everybodys(k state.Kind) bool {
 	return k == state.KindSite || k == state.KindDatabase || k == state.KindPayments
@@ -35,7 +38,7 @@ func (p *Provider) list(ctx context.Context, c Call, show func() []*object) ([]p
 	out, err := provider.Pages(ctx, maxPages, func(ctx context.Context, n int) (page provider.Page[provider.Object], err error) {
 		c := c
 		c.Page = n
-		err = p.call(ctx, c, func(*Call) error { page = p.page(show(), n); return nil })
+		err = p.call(ctx, c, func(*Call) error { page = p.page(c, show(), n); return nil })
 		return page, err
 	}, func(o provider.Object) string { return o.ID })
 	if err != nil {
@@ -44,13 +47,18 @@ func (p *Provider) list(ctx context.Context, c Call, show func() []*object) ([]p
 	return out, nil
 }
 
-// page is one page of a list as it is now. Every other vendor tells how long the list is.
-func (p *Provider) page(all []*object, n int) provider.Page[provider.Object] {
+// page is one page of a list as it is now. A vendor that begins with the newest
+// tells how long the list is.
+func (p *Provider) page(c Call, all []*object, n int) provider.Page[provider.Object] {
 	if p.o.NewestFirst {
 		slices.Reverse(all)
 	}
-	from := min((n-1)*p.o.Page, len(all))
-	to := min(from+p.o.Page, len(all))
+	size := p.o.Page
+	if c.Verb == Owned {
+		size *= ownedPages
+	}
+	from := min((n-1)*size, len(all))
+	to := min(from+size, len(all))
 	out := provider.Page[provider.Object]{Total: -1, Last: to == len(all)}
 	if p.o.NewestFirst {
 		out.Total = len(all)
