@@ -116,7 +116,7 @@ func redateClients(tx store.Tx, now time.Time) (woken []state.ClientID, err erro
 }
 
 // redateRecord is redate of what clients have, and of what was taken from them: a removal that
-// waits for a date goes on waiting for what was left of it.
+// waits for a date waits for its whole time from now on.
 func redateRecord(tx store.Tx, now time.Time) error {
 	have, err := store.AllResources(tx)
 	if err != nil {
