@@ -15,11 +15,12 @@ const stripe = "stripe"
 type paid struct {
 	on bool
 	// The account that a client had first, by its mark: there is never another one.
-	first map[provider.Mark]string
+	first  map[provider.Mark]string
+	purged map[state.ClientID]bool
 }
 
 func (s *story) takePayments() {
-	s.paid = paid{on: s.besidesN(2, "payments") == 2, first: map[provider.Mark]string{}}
+	s.paid = paid{on: s.besidesN(2, "payments") == 2, first: map[provider.Mark]string{}, purged: map[state.ClientID]bool{}}
 }
 
 // keeper is who keeps accounts. It misbehaves as the other vendors do.
@@ -73,10 +74,14 @@ func (s *story) accountInUse(id state.ClientID) string {
 	return ""
 }
 
-// owned says that the mark of an account that is on no record any more is as it should be:
-// somebody purged its client, and it stays where it is.
+// leftToItsOwner says that an account need not be on record: somebody purged its client, and
+// it stays where it is.
 func (s *story) leftToItsOwner(o provider.Object) bool {
-	return o.Kind == state.KindPayments && s.paid.first[o.Mark] == o.ID && s.client(o.Mark.Client).Removed
+	if o.Kind != state.KindPayments {
+		return false
+	}
+	s.paid.purged[o.Mark.Client] = s.paid.purged[o.Mark.Client] || s.purging[o.Mark.Client]
+	return s.paid.purged[o.Mark.Client]
 }
 
 // payments is what a manifest says of them.
