@@ -67,6 +67,9 @@ func (s *story) drain() {
 		s.Fatalf("%v", err)
 	}
 	s.secrets, s.cleanNow = append(s.secrets, lastSecret), map[state.ClientID]bool{}
+	if s.clocks.jumps && s.besidesN(1, "set back at last") == 1 { // and nobody waits for dates of before
+		s.jump(-strides[s.besidesN(len(strides)-1, "stride")])
+	}
 	s.reopen()
 	s.mend()
 	s.rest()
