@@ -11,7 +11,7 @@ GOVULNCHECK   = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION ?= $(shell git describe --tags --always --dirty)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test sim planted fleet crash power fuzz race vet fmt lint vuln check generate bench dist clean
+.PHONY: help build test specs sim planted fleet crash power fuzz race vet fmt lint vuln check generate bench dist clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,7 +20,9 @@ build: ## both binaries, static, into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/ ./cmd/...
 
 test: fmt vet ## format, go vet, all tests, the engine's with the race detector (some eight minutes)
-	@$(MAKE) --no-print-directory --output-sync=target --keep-going -j4 race-engine providers program-s program-rest
+	@sums=$$(mktemp -d); JUDGED=$$sums $(MAKE) --no-print-directory --output-sync=target --keep-going -j4 race-engine providers program-s program-rest; failed=$$?; \
+	cat $$sums/* | awk '{ n += $$1; none += $$2 } END { print n+0 " exchanges with vendors in all were held against published descriptions" (none ? ", which are not all there (make specs)" : "") }'; \
+	rm -r $$sums; exit $$failed
 
 # The program's own tests wait more than they work, so they run in parts beside the rooms'.
 # The parts are told apart by name, so that none is left out: scenarios by their first digit,
@@ -44,23 +46,22 @@ race-s3:
 race-rest:
 	$(RACE) ./cmd/reconciler -skip '^TestS[0-9]'
 
+# In these four what passes is told in short, and with how many exchanges were judged.
 race-engine: # whatever providers does not run, but for the program
-	$(RACE) $$($(GO) list ./... | grep -v -e '/cmd/reconciler$$' -e '/internal/provider/') ./internal/provider/httpapi
+	@.ci/tested engine $(RACE) -v $$($(GO) list ./... | grep -v -e '/cmd/reconciler$$' -e '/internal/provider/') ./internal/provider/httpapi
 
-# What passes is told in short, and how many exchanges were held to the vendors' descriptions.
 providers:
-	@log=$$(mktemp); failed=0; \
-	$(GO) test -v -timeout 14m $$($(GO) list ./internal/provider/... | grep '/internal/provider/') >$$log 2>&1 || failed=1; \
-	grep -vE '^ *(=== |--- PASS|PASS$$|[a-z_]+\.go:[0-9]+: [0-9]+ exchanges)|no test files' $$log | if [ $$failed = 1 ]; then cat; else grep -E '^(ok|[0-9]+ exchanges)' || true; fi; \
-	awk '/ [0-9]+ exchanges were held / { for (i = 2; i <= NF; i++) if ($$i == "exchanges") n += $$(i-1) } /^[0-9]+ exchanges were held / { n += $$1 } /nothing is checked against them/ { none = 1 } \
-		END { print n+0 " exchanges with vendors were held against their published descriptions" (none ? ": these are not beside the project" : ""); exit !none && !n }' $$log || failed=1; \
-	rm -f $$log; exit $$failed
+	@.ci/tested providers $(GO) test -v -timeout 14m $$($(GO) list ./internal/provider/... | grep '/internal/provider/')
 
 program-s:
-	$(GO) test -timeout 14m ./cmd/reconciler -run '^TestS[0-9]'
+	@.ci/tested program-s $(GO) test -v -timeout 14m ./cmd/reconciler -run '^TestS[0-9]'
 
 program-rest:
-	$(GO) test -timeout 14m ./cmd/reconciler -skip '^TestS[0-9]'
+	@.ci/tested program-rest $(GO) test -v -timeout 14m ./cmd/reconciler -skip '^TestS[0-9]'
+
+specs: ## where the vendors' published descriptions are, by which tests judge what is said to and by vendors
+	@out=$$($(GO) test ./internal/contract -run '^TestSpecs$$' -v -count=1) || failed=1; \
+	printf '%s\n' "$$out" | sed -n 's/^ *specs_test\.go:[0-9]*: //p'; exit $${failed:-0}
 
 vet: ## go vet
 	$(GO) vet ./...

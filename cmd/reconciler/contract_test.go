@@ -11,6 +11,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/compassdigital/reconciler/internal/contract"
+	"github.com/compassdigital/reconciler/internal/github/githubtest"
 )
 
 // underContract holds what a simulated vendor is asked and what it answers to the vendor's published
@@ -18,16 +19,17 @@ import (
 // where the vendor was asked.
 func underContract(t testing.TB, vendor string, api http.Handler) http.Handler {
 	t.Helper()
-	all := descriptionsOf(t)
-	papers := []*contract.Contract{all[vendor]}
+	return judge(t, vendor)(api)
+}
+
+// judge is underContract for handlers that come later.
+func judge(t testing.TB, vendor string) func(http.Handler) http.Handler {
+	t.Helper()
+	papers := []*contract.Contract{descriptionOf(t, vendor)}
 	if vendor == "cloudflare" { // whose records have a description of their own
-		papers = append(papers, all["zones"])
+		papers = append(papers, descriptionOf(t, "zones"))
 	}
 	asked := make([]atomic.Int64, len(papers))
-	handlers := make([]http.Handler, len(papers))
-	for n, paper := range papers {
-		handlers[n] = paper.Handler(api)
-	}
 	t.Cleanup(func() {
 		for n, paper := range papers {
 			if asked[n].Load() > 0 {
@@ -35,46 +37,72 @@ func underContract(t testing.TB, vendor string, api http.Handler) http.Handler {
 			}
 		}
 	})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n := 0
-		if len(papers) > 1 && !strings.Contains(r.URL.Path, "/dns_records") {
-			n = 1
-		}
-		asked[n].Add(1)
-		handlers[n].ServeHTTP(w, r)
-	})
-}
-
-// descriptions are the vendors' descriptions, read once for all tests.
-var descriptions struct {
-	once sync.Once
-	all  map[string]*contract.Contract
-}
-
-// descriptionsOf are the descriptions by vendor, for one test; Cloudflare has a second one, of all
-// but its records. Each has judged something when the test ends, if the vendor was asked.
-func descriptionsOf(t testing.TB) map[string]*contract.Contract {
-	t.Helper()
-	descriptions.once.Do(func() {
-		inner := func(prefix string) func(string) string {
-			return func(path string) string { return strings.TrimPrefix(path, prefix) }
-		}
-		descriptions.all = map[string]*contract.Contract{
-			"stripe":     contract.OpenAPI(t, contract.Description{Vendor: "Stripe", File: "stripe/openapi.json", Relax: contract.WithoutDeepLists}),
-			"ploi":       contract.OpenAPI(t, contract.Description{Vendor: "Ploi", File: "ploi/ploi.yaml", Inner: inner("/api")}),
-			"railway":    contract.GraphQL(t, "Railway", "railway/schema.graphql"),
-			"resend":     contract.OpenAPI(t, contract.Description{Vendor: "Resend", File: "resend/openapi.json"}),
-			"cloudflare": contract.OpenAPI(t, contract.Description{Vendor: "Cloudflare (records)", File: "cloudflare/dns-records.openapi.json", Inner: inner("/client/v4")}),
-			"zones":      contract.OpenAPI(t, contract.Description{Vendor: "Cloudflare (zones)", File: "cloudflare/openapi.json", Loose: true, Inner: inner("/client/v4"), Relax: zonesHere}),
-			"vercel": contract.OpenAPI(t, contract.Description{Vendor: "Vercel", File: "vercel/openapi.json", Loose: true, Relax: alternatives,
-				Uncut: []contract.Operation{{Method: "POST", Path: "/v9/projects/{p}/link"}, {Method: "DELETE", Path: "/v9/projects/{p}/link"}, {Method: "POST", Path: "/v1/projects/{p}/domains/{d}/move"}}}),
-		}
-	})
-	out := map[string]*contract.Contract{}
-	for name, c := range descriptions.all {
-		out[name] = c.For(t)
+	return func(api http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			n := 0
+			if len(papers) > 1 && !strings.Contains(r.URL.Path, "/dns_records") {
+				n = 1
+			}
+			asked[n].Add(1)
+			papers[n].Handler(api).ServeHTTP(w, r)
+		})
 	}
-	return out
+}
+
+// descriptions are the vendors' descriptions, each read once for all tests, when it is first
+// asked for.
+var descriptions struct {
+	mu  sync.Mutex
+	all map[string]*contract.Contract
+}
+
+// descriptionOf is a vendor's description, for one test; Cloudflare has a second one, of all
+// but its records: zones.
+func descriptionOf(t testing.TB, vendor string) *contract.Contract {
+	t.Helper()
+	descriptions.mu.Lock()
+	defer descriptions.mu.Unlock()
+	if descriptions.all == nil {
+		descriptions.all = map[string]*contract.Contract{}
+	}
+	if descriptions.all[vendor] == nil {
+		descriptions.all[vendor] = readDescription(t, vendor)
+	}
+	return descriptions.all[vendor].For(t)
+}
+
+func readDescription(t testing.TB, vendor string) *contract.Contract {
+	t.Helper()
+	about := contract.Description{}
+	switch vendor {
+	case "stripe":
+		about = contract.Description{Vendor: "Stripe", File: "stripe/openapi.json", Relax: contract.WithoutDeepLists}
+	case "ploi":
+		about = contract.Description{Vendor: "Ploi", File: "ploi/ploi.yaml", Inner: below("/api")}
+	case "railway":
+		return contract.GraphQL(t, "Railway", "railway/schema.graphql")
+	case "resend":
+		about = contract.Description{Vendor: "Resend", File: "resend/openapi.json"}
+	case "cloudflare":
+		about = contract.Description{Vendor: "Cloudflare (records)", File: "cloudflare/dns-records.openapi.json", Inner: below("/client/v4")}
+	case "zones":
+		about = contract.Description{Vendor: "Cloudflare (zones)", File: "cloudflare/openapi.json", Loose: true, Inner: below("/client/v4"), Relax: zonesHere}
+	case "vercel":
+		about = contract.Description{Vendor: "Vercel", File: "vercel/openapi.json", Loose: true, Relax: alternatives,
+			Uncut: []contract.Operation{{Method: "POST", Path: "/v9/projects/{p}/link"}, {Method: "DELETE", Path: "/v9/projects/{p}/link"}, {Method: "POST", Path: "/v1/projects/{p}/domains/{d}/move"}}}
+	case "payload":
+		return contract.Payload(t)
+	case "github":
+		return githubtest.Validator(t)
+	default:
+		t.Fatalf("%s publishes no description that is read here", vendor)
+	}
+	return contract.OpenAPI(t, about)
+}
+
+// below is a path without what stands before the description's.
+func below(prefix string) func(string) string {
+	return func(path string) string { return strings.TrimPrefix(path, prefix) }
 }
 
 // zonesHere takes out of Cloudflare's description what nothing fits, failures that are a success

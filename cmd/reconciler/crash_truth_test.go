@@ -100,7 +100,11 @@ func (w *crashWorld) check(settled bool) (truth, error) {
 	for _, l := range leaks {
 		bad = append(bad, "P10: "+l)
 	}
-	bad = append(bad, w.compared(rec, t)...)
+	misfits, err := w.host.judged.misfits()
+	if err != nil {
+		return t, err
+	}
+	bad = append(append(bad, misfits...), w.compared(rec, t)...)
 	recorded := map[string]bool{}
 	for _, r := range rec.resources {
 		sent := r.Ref.Kind == state.KindMail && r.ID == "before" // is all that a comparison knows of it

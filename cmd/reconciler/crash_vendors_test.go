@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,7 +13,8 @@ import (
 )
 
 // The control of what is compared at simulated vendors: something twice, an orphan, a
-// look-alike that is gone, and what is on record and not there are seen.
+// look-alike that is gone, what is on record and not there, and a request that does not fit
+// the vendor's description are seen; one that broke off is none.
 func TestCrashCheckSeesVendors(t *testing.T) {
 	t.Parallel()
 	w := newCrashWorld(t, 12, hostSpec{Vendors: map[string]string{}})
@@ -45,6 +48,9 @@ func TestCrashCheckSeesVendors(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header.Set("Authorization", "Bearer "+w.place.env[token])
+		if body != "" {
+			r.Header.Set("Content-Type", "application/json")
+		}
 		a, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
 		if err != nil {
 			t.Fatal(err)
@@ -59,6 +65,16 @@ func TestCrashCheckSeesVendors(t *testing.T) {
 		`{"type":"A","name":"ghost.localhost","content":"192.0.2.1","ttl":300,"comment":"`+provider.Mark{Installation: rec.installation, Client: "ghost-000000", Generation: 1}.Text()+`"}`)
 	send(http.MethodDelete, "ploi/api/servers/1/sites/"+site, "PLOI_API_TOKEN", "")
 	send(http.MethodDelete, "ploi/api/servers/1/sites/48001", "PLOI_API_TOKEN", "") // the first that was planted
+	if misfits, err := w.host.judged.misfits(); err != nil || len(misfits) > 0 {
+		t.Errorf("before there is one: %v, %q", err, misfits)
+	}
+	c, err := net.Dial("tcp", strings.TrimPrefix(at, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(c, "POST /by/0/cloudflare/client/v4/zones HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"half\"")
+	_ = c.Close() // as one that is killed does
+	send(http.MethodGet, "cloudflare/client/v4/zones?colour=red", "CLOUDFLARE_API_TOKEN", "")
 	if err := w.host.pass(t.Context(), patience); err != nil {
 		t.Fatal(err)
 	}
@@ -67,9 +83,14 @@ func TestCrashCheckSeesVendors(t *testing.T) {
 	if err == nil {
 		t.Fatal("nothing is seen")
 	}
-	for _, want := range []string{"I1: 2 times at railway: database " + database, "I2: an orphan: cloudflare record", "I5: the look-alike ploi site", "on record, and not there: ploi site 1/" + site} {
+	for _, want := range []string{"I1: 2 times at railway: database " + database, "I2: an orphan: cloudflare record", "I5: the look-alike ploi site", "there is no parameter \"colour\"", "on record, and not there: ploi site 1/" + site} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("not seen: %s, in\n%.2000s", want, err)
 		}
 	}
+	misfits, err := w.host.judged.misfits()
+	if err != nil || len(misfits) != 1 {
+		t.Errorf("misfits: %v, %q", err, misfits)
+	}
+	w.host.judged.known = len(misfits)
 }

@@ -80,7 +80,7 @@ func (d *demo) begin(args ...string) {
 	t, temp := d.t, d.temp
 	t.Helper()
 	d.cmd = exec.Command(os.Args[0], append([]string{"demo"}, args...)...)
-	d.cmd.Env, d.cmd.Stdout, d.cmd.Stderr = append(aPerson(temp), d.env...), d.out, d.out
+	d.cmd.Env, d.cmd.Stdout, d.cmd.Stderr = append(append(aPerson(temp), newTestimony(t).env()), d.env...), d.out, d.out
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

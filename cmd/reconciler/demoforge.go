@@ -35,8 +35,12 @@ func (p *program) openDemoForge(git *gitserver.Server, o demoOptions) error {
 	if err != nil {
 		return err
 	}
+	api := f.API()
+	if p.over != nil {
+		api = p.over("github", api)
+	}
 	mux := http.NewServeMux()
-	mux.Handle("/api/v3/", f.API())
+	mux.Handle("/api/v3/", api)
 	mux.Handle("/", pages)
 	p.forge = web.FromHere(http.StripPrefix(forgePath, mux))
 	return nil

@@ -127,6 +127,11 @@ func (a *app) openSimulations(o demoOptions) (err error) {
 	if a.sims, err = newSimulations(filepath.Join(o.dir, simulatedDir), a.now); err != nil {
 		return err
 	}
+	if a.over != nil {
+		for name, api := range a.sims.api {
+			a.sims.api[name] = a.over(name, api)
+		}
+	}
 	for _, f := range o.faults {
 		if err := a.sims.fault(f); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"html/template"
@@ -40,7 +41,7 @@ func (s *simulations) fault(word string) error {
 	case parts[1] == "html":
 		f.Do = simulator.Refuse(http.StatusBadGateway, http.Header{"Content-Type": {"text/html"}}, "<html><h1>502 Bad Gateway</h1></html>")
 	case err == nil && status >= 400 && status <= 599:
-		f.Do = simulator.Refuse(status, http.Header{"Content-Type": {"text/plain"}}, "as you asked for")
+		f.Do = simulator.Refuse(status, http.Header{"Content-Type": {"application/json"}}, refusalOf(parts[0], status))
 	default:
 		return usageError{fmt.Sprintf("%q is no fault: it is %s", word, faultHelp)}
 	}
@@ -59,6 +60,29 @@ func (s *simulations) fault(word string) error {
 	}
 	s.faults[parts[0]].Add(f)
 	return nil
+}
+
+// refusalOf is a refusal in a vendor's own form.
+func refusalOf(vendor string, status int) string {
+	const words = "as you asked for"
+	var body any
+	switch vendor {
+	case "vercel":
+		body = map[string]any{"error": map[string]any{"code": "as_asked", "message": words}}
+	case "railway":
+		body = map[string]any{"errors": []any{map[string]any{"message": words}}}
+	case "cloudflare":
+		body = map[string]any{"success": false, "errors": []any{map[string]any{"code": 1000, "message": words}}, "messages": []any{}, "result": nil}
+	case "resend":
+		body = map[string]any{"statusCode": status, "name": "application_error", "message": words}
+	default: // Ploi
+		body = map[string]any{"message": words}
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return words
+	}
+	return string(text)
 }
 
 // handler serves the vendors' APIs, the page about them, and takes faults. It answers this

@@ -49,7 +49,8 @@ func startSimulated(t *testing.T, data string, clock *quickClock, faults ...stri
 		t.Fatal(err, o.providers)
 	}
 	up := make(chan *program, 1)
-	a := &app{in: strings.NewReader(""), out: d.out, err: d.out, now: d.now, sleep: d.clock.Sleep, quick: true, env: func(string) string { return "" }, ready: func(p *program) { up <- p }}
+	a := &app{in: strings.NewReader(""), out: d.out, err: d.out, now: d.now, sleep: d.clock.Sleep, quick: true, env: func(string) string { return "" }, ready: func(p *program) { up <- p },
+		over: func(vendor string, api http.Handler) http.Handler { return underContract(t, vendor, api) }}
 	ctx, cancel := context.WithCancel(context.Background())
 	d.stop = cancel
 	t.Cleanup(d.end)

@@ -36,10 +36,10 @@ import (
 // is written there.
 type clinic struct {
 	*hub
-	faults  map[string]*simulator.Faults // by vendor
-	servers map[string]*httptest.Server
-	records *cloudflaresim.Vendor
-	team    string
+	faults     map[string]*simulator.Faults // by vendor
+	servers    map[string]*httptest.Server
+	cloudflare *cloudflaresim.Vendor
+	team       string
 
 	mu     sync.Mutex
 	writes []string
@@ -57,8 +57,8 @@ func newClinic(t *testing.T) *clinic {
 	})
 	vendors := map[string]func() (http.Handler, error){
 		"cloudflare": func() (_ http.Handler, err error) {
-			c.records, err = cloudflaresim.New(cloudflaresim.Options{Now: c.now, Token: c.env["CLOUDFLARE_API_TOKEN"], Zones: []cloudflaresim.Zone{{ID: "zone1", Name: "localhost", Account: "agency"}}})
-			return c.records, err
+			c.cloudflare, err = cloudflaresim.New(cloudflaresim.Options{Now: c.now, Token: c.env["CLOUDFLARE_API_TOKEN"], Zones: []cloudflaresim.Zone{{ID: "zone1", Name: "localhost", Account: "agency"}}})
+			return c.cloudflare, err
 		},
 		"vercel": func() (http.Handler, error) {
 			return vercelsim.New(vercelsim.Options{Now: c.now, Token: c.env["VERCEL_API_TOKEN"], Team: c.team})

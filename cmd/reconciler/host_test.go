@@ -158,6 +158,9 @@ func hostMain(text string) error {
 	if err := s.Serve(l); err != nil && err != http.ErrServerClosed {
 		return err
 	}
+	if h.vendors != nil {
+		h.vendors.witness.end()
+	}
 	return nil
 }
 
@@ -439,8 +442,9 @@ func startHost(t testing.TB, spec hostSpec) *remote {
 	if err != nil {
 		t.Fatal(err)
 	}
+	judged := newTestimony(t)
 	c := exec.Command(os.Args[0])
-	c.Env = append(os.Environ(), hostVariable+"="+string(text))
+	c.Env = append(os.Environ(), hostVariable+"="+string(text), judged.env())
 	c.Stderr = os.Stderr
 	in, err := c.StdinPipe()
 	if err != nil {
@@ -456,6 +460,7 @@ func startHost(t testing.TB, spec hostSpec) *remote {
 		}
 	})
 	r := dialProviders(spec.Socket, nil)
+	r.judged = judged
 	t.Cleanup(r.http.CloseIdleConnections)
 	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
 		err := r.ask(context.Background(), "/providers", nil, nil)

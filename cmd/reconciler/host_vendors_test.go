@@ -37,6 +37,10 @@ type hostedVendors struct {
 	set   *vendorSet
 	at    string // address
 	likes map[string]string
+	// witness judges what is asked and answered. It looks at exchanges whose request came whole,
+	// when their effect is over: that a caller was killed meanwhile is no misfit.
+	witness *witness
+	judge   map[string]func(http.Handler) http.Handler // by vendor
 
 	mu   sync.Mutex      // around each write and what is noted of it
 	late map[string]bool // objects that were made once their caller was dead
@@ -45,7 +49,11 @@ type hostedVendors struct {
 
 // openVendors starts them.
 func (h *host) openVendors() error {
-	set, err := newVendorSet(h.clock.Now, kindness{lag: h.spec.Lag, work: 300 * time.Millisecond, build: time.Second}, "localhost", h.spec.Vendors)
+	said, err := newWitness()
+	if err != nil {
+		return err
+	}
+	set, err := newVendorSet(h.clock.Now, kindness{lag: h.spec.Lag, work: 300 * time.Millisecond, build: time.Second}, "localhost", h.spec.Vendors, said.over)
 	if err != nil {
 		return err
 	}
@@ -53,10 +61,11 @@ func (h *host) openVendors() error {
 	if err != nil {
 		return err
 	}
-	v := &hostedVendors{set: set, at: "http://" + l.Addr().String(), likes: set.likes(), late: map[string]bool{}, told: map[string]bool{}}
+	v := &hostedVendors{set: set, at: "http://" + l.Addr().String(), likes: set.likes(), witness: said, judge: map[string]func(http.Handler) http.Handler{}, late: map[string]bool{}, told: map[string]bool{}}
 	h.vendors = v
 	mux := http.NewServeMux()
 	for name, x := range set.apis() {
+		v.judge[name] = judge(said, name)
 		mux.HandleFunc("/by/{caller}/"+name+"/", func(w http.ResponseWriter, r *http.Request) { h.vendorCall(w, r, name, x.api) })
 	}
 	go func() { _ = (&http.Server{Handler: mux, ReadHeaderTimeout: patience}).Serve(l) }()
@@ -80,22 +89,24 @@ func (h *host) vendorCall(w http.ResponseWriter, r *http.Request, name string, a
 		writes = railwaysim.Mutations(asked, body)
 	}
 	answer := httptest.NewRecorder()
-	if writes {
+	h.vendors.judge[name](http.HandlerFunc(func(w http.ResponseWriter, asked *http.Request) {
+		if !writes {
+			api.ServeHTTP(w, asked)
+			return
+		}
 		h.vendors.mu.Lock()
+		defer h.vendors.mu.Unlock()
 		n := h.begins("before", caller)
 		h.pause()
 		was := h.vendors.ids()
-		api.ServeHTTP(answer, asked)
+		api.ServeHTTP(w, asked)
 		if r.Context().Err() != nil {
 			for id := range h.vendors.ids() {
 				h.vendors.late[id] = h.vendors.late[id] || !was[id]
 			}
 		}
 		h.ends("after", caller, n)
-		h.vendors.mu.Unlock()
-	} else {
-		api.ServeHTTP(answer, asked)
-	}
+	})).ServeHTTP(answer, asked)
 	h.pause()
 	h.mu.Lock()
 	verb := name + " read"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"os/user"
@@ -39,12 +40,16 @@ const (
 // version is set when a release is built.
 var version = "0.1.0-dev"
 
-func main() {
+func main() { os.Exit(mainWith(func(*app) {})) }
+
+// mainWith is the program's process. Tests change what its commands have.
+func mainWith(change func(*app)) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	context.AfterFunc(ctx, stop) // the first signal stops in order, the second one at once
-	code := Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)
-	stop()
-	os.Exit(code)
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, now: time.Now}
+	change(a)
+	return a.run(ctx, os.Args[1:])
 }
 
 // usageError is wrong usage: exit code 2.
@@ -74,7 +79,8 @@ type app struct {
 	// ready is called when everything listens, public stands for the world's DNS, sleep
 	// waits between looks and tries; quick lets builds take no pauses and leaves syncing of
 	// the state to the system; providers stand in the place of those that the configuration
-	// names; wired is called when everything is open.
+	// names; wired is called when everything is open; over stands before each simulated
+	// vendor's API of a demo, and before its forge's (github).
 	wrap   func(provider.Provider) provider.Provider
 	ready  func(*program)
 	public external.Lookup
@@ -85,12 +91,7 @@ type app struct {
 
 	providers func(context.Context, Config) ([]provider.Provider, error)
 	wired     func(*program)
-}
-
-// Main runs one command line and returns its exit code.
-func Main(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer, env func(string) string) int {
-	a := &app{in: in, out: out, err: errOut, env: env, now: time.Now}
-	return a.run(ctx, args)
+	over      func(vendor string, api http.Handler) http.Handler
 }
 
 // run runs one command line and returns its exit code.

@@ -279,7 +279,7 @@ func TestRuleWhatIsDeployedAtPloi(t *testing.T) {
 	if code, out := a.pass(); code != 0 {
 		t.Fatalf("it ends with %d\n%s", code, out)
 	}
-	sites := a.vendor.Sites()
+	sites := a.ploi.Sites()
 	if len(sites) != 1 || !strings.Contains(sites[0].Script.Text(), s.first) {
 		t.Errorf("%+v", sites)
 	}
@@ -289,7 +289,7 @@ func TestRuleWhatIsDeployedAtPloi(t *testing.T) {
 	if code, out := a.pass(); code != 0 {
 		t.Fatalf("it ends with %d\n%s", code, out)
 	}
-	if n := a.vendor.Sites()[0].Deployments; n != 1 {
+	if n := a.ploi.Sites()[0].Deployments; n != 1 {
 		t.Errorf("the same name in the template is %d deployments", n)
 	}
 	run := func(want int, args ...string) string {
@@ -331,7 +331,7 @@ func TestRuleWhatIsDeployedAtPloi(t *testing.T) {
 	if code, out := a.pass(); code != 0 {
 		t.Fatalf("it ends with %d\n%s", code, out)
 	}
-	if sites := a.vendor.Sites(); sites[0].Deployments != 2 || !strings.Contains(sites[0].Script.Text(), second) {
+	if sites := a.ploi.Sites(); sites[0].Deployments != 2 || !strings.Contains(sites[0].Script.Text(), second) {
 		t.Errorf("%d deployments\n%s", sites[0].Deployments, sites[0].Script.Text())
 	}
 }

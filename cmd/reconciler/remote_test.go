@@ -137,6 +137,8 @@ func errorToWire(err error) *wireError {
 type remote struct {
 	http  *http.Client
 	clock *quickClock // what it is ahead goes along with every call; nil: the real time
+	// judged is what the host's vendors told; nil: it was not started here.
+	judged *testimony
 }
 
 // The headers of a call.

@@ -35,8 +35,7 @@ const noLinger = "atexit_sleep_ms=0"
 // and for tests that need a process of its own, which can be killed.
 func TestMain(m *testing.M) {
 	if os.Getenv("RECONCILER_TEST_MAIN") == "main" { // behind a path of its own
-		main()
-		return
+		os.Exit(testedMain())
 	}
 	if os.Getenv("RECONCILER_TEST_MAIN") == "quick" {
 		os.Exit(quickMain())
@@ -58,10 +57,9 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(exitFailed)
 	}
-	testscript.Main(m, map[string]func(){"reconciler": func() {
+	testscript.Main(witnessed{m}, map[string]func(){"reconciler": func() {
 		if _, is := os.LookupEnv(aheadOf); !is {
-			main()
-			return
+			os.Exit(testedMain())
 		}
 		os.Exit(quickMain())
 	}})
@@ -75,8 +73,14 @@ func quickMain() int {
 		fmt.Fprintln(os.Stderr, err)
 		return exitUsage
 	}
+	judged, err := newWitness()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitFailed
+	}
+	defer judged.end()
 	c.add(d)
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, now: c.Now, sleep: c.Sleep, quick: true, wrap: poisonOf(os.Getenv(poisonVariable))}
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, now: c.Now, sleep: c.Sleep, quick: true, wrap: poisonOf(os.Getenv(poisonVariable)), over: judged.over}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	return a.run(ctx, os.Args[1:])
@@ -103,6 +107,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("NO_PROXY", "*")
 			e.Setenv("GORACE", noLinger)
+			e.Setenv(witnessVariable, os.Getenv(witnessVariable))
 			for _, v := range []string{"GIT_AUTHOR_NAME=Dana", "GIT_AUTHOR_EMAIL=dana@agency.example", "GIT_COMMITTER_NAME=Dana", "GIT_COMMITTER_EMAIL=dana@agency.example",
 				"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "GIT_TERMINAL_PROMPT=0",
 				"GIT_AUTHOR_DATE=2026-12-01T09:00:00Z", "GIT_COMMITTER_DATE=2026-12-01T09:00:00Z"} {

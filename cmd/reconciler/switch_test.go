@@ -59,7 +59,7 @@ func (s *switching) approve(at string) {
 	}
 }
 
-func (s *switching) leads() string { return strings.Join(s.dns.Answers("A", switchedHost), " ") }
+func (s *switching) leads() string { return strings.Join(s.cloudflare.Answers("A", switchedHost), " ") }
 
 // S25: a client goes from Ploi to Vercel and back while visitors, of whom one keeps addresses
 // for as long as they live, ask it every 200 ms and check certificate and answer. No visit
@@ -207,15 +207,15 @@ func TestS25BehindAProxy(t *testing.T) {
 	s.wantStatus("active")
 	s.clock.add(nameLifetime, time.Minute)
 	s.watch()
-	before := len(s.dns.Purged())
+	before := len(s.cloudflare.Purged())
 	s.commit(at("ploi", "USD"))
 	s.wantStatus("active")
-	if got := s.dns.Purged()[before:]; !slices.Equal(got, []string{switchedHost}) {
+	if got := s.cloudflare.Purged()[before:]; !slices.Equal(got, []string{switchedHost}) {
 		t.Errorf("after a release at Ploi %v were purged", got)
 	}
 	s.commit(at("vercel", "USD"))
 	s.wantStatus("active")
-	if got := s.dns.Purged()[before:]; !slices.Equal(got, []string{switchedHost, switchedHost}) {
+	if got := s.cloudflare.Purged()[before:]; !slices.Equal(got, []string{switchedHost, switchedHost}) {
 		t.Errorf("after the switch %v were purged", got)
 	}
 	s.clock.add(16*time.Minute, time.Second)
@@ -223,7 +223,7 @@ func TestS25BehindAProxy(t *testing.T) {
 	s.wantSides("behind the proxy", "vercel")
 	s.wantVisits("behind the proxy", "proxy")
 
-	if err := s.dns.Change("zone1", func(z *cloudflare.Zone) { z.NoPurge = true }); err != nil {
+	if err := s.cloudflare.Change("zone1", func(z *cloudflare.Zone) { z.NoPurge = true }); err != nil {
 		t.Fatal(err)
 	}
 	s.commit(at("vercel", "CHF"))

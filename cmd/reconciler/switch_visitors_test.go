@@ -67,7 +67,7 @@ func (s *switching) open() {
 
 // proxy hands a request on to where the record leads, without a look at the certificate there.
 func (s *switching) proxy(w http.ResponseWriter, r *http.Request) {
-	for _, x := range s.dns.Records("zone1") {
+	for _, x := range s.cloudflare.Records("zone1") {
 		if f, ok := s.fronts[x.Content]; ok && x.Type == "A" && x.Name == switchedHost {
 			f.handler.ServeHTTP(w, r)
 			return
@@ -140,7 +140,7 @@ func (s *switching) ask(address, path string) (string, error) {
 func (s *switching) resolve(v *visitor, now time.Time) {
 	if v.learned.IsZero() || now.Sub(v.learned) >= v.keeps {
 		v.address, v.learned = "", now
-		if all := s.dns.Answers("A", switchedHost); len(all) > 0 {
+		if all := s.cloudflare.Answers("A", switchedHost); len(all) > 0 {
 			v.address = all[0]
 		}
 	}

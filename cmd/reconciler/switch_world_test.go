@@ -40,17 +40,17 @@ const (
 // a vendor something, and that visitors watch every 200 ms.
 type switching struct {
 	*world
-	ploi     *ploi.Vendor
-	vercel   *vercel.Vercel
-	dns      *cloudflare.Vendor
-	faults   *simulator.Faults // of Cloudflare
-	clock    *visitedClock
-	paper    *papers
-	visitors []*visitor
-	client   *http.Client // of visitors: TLS to the fronts, by address
-	unwell   func(side string) bool
-	tls      map[string]string // address of a vendor → where its front listens
-	fronts   map[string]front  // by address
+	ploi       *ploi.Vendor
+	vercel     *vercel.Vercel
+	cloudflare *cloudflare.Vendor
+	faults     *simulator.Faults // of Cloudflare
+	clock      *visitedClock
+	paper      *papers
+	visitors   []*visitor
+	client     *http.Client // of visitors: TLS to the fronts, by address
+	unwell     func(side string) bool
+	tls        map[string]string // address of a vendor → where its front listens
+	fronts     map[string]front  // by address
 }
 
 // front is what answers at a vendor's address, and which names it has a certificate of.
@@ -167,11 +167,11 @@ func newSwitching(t *testing.T) *switching {
 	s.clock = &visitedClock{at: time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC), visit: func(time.Time) {}}
 	s.now = s.clock.Now
 	s.public = func(_ context.Context, recordType, name string) ([]string, error) {
-		return s.dns.Answers(recordType, name), nil
+		return s.cloudflare.Answers(recordType, name), nil
 	}
-	answers := func(host string) []string { return s.dns.Answers("A", host) }
+	answers := func(host string) []string { return s.cloudflare.Answers("A", host) }
 	var err error
-	if s.dns, err = cloudflare.New(cloudflare.Options{Now: s.clock.Now, Faults: s.faults, Token: s.env["CLOUDFLARE_API_TOKEN"], Zones: []cloudflare.Zone{{ID: "zone1", Name: "localhost", Account: "agency"}}}); err != nil {
+	if s.cloudflare, err = cloudflare.New(cloudflare.Options{Now: s.clock.Now, Faults: s.faults, Token: s.env["CLOUDFLARE_API_TOKEN"], Zones: []cloudflare.Zone{{ID: "zone1", Name: "localhost", Account: "agency"}}}); err != nil {
 		t.Fatal(err)
 	}
 	if s.ploi, err = ploi.New(ploi.Options{Now: s.clock.Now, Work: 2 * time.Second, Write: 2 * time.Second, BuildTime: 10 * time.Second, Token: s.env["PLOI_API_TOKEN"], DNS: answers}); err != nil {
@@ -180,7 +180,7 @@ func newSwitching(t *testing.T) *switching {
 	if s.vercel, err = vercel.New(vercel.Options{Now: s.clock.Now, Token: s.env["VERCEL_API_TOKEN"], Team: "team_agency", BuildTime: 20 * time.Second, PointTime: 2 * time.Second, DNS: answers}); err != nil {
 		t.Fatal(err)
 	}
-	s.serve("cloudflare", s.dns, "RECONCILER_PROVIDERS_CLOUDFLARE_API_URL", "/client/v4")
+	s.serve("cloudflare", s.cloudflare, "RECONCILER_PROVIDERS_CLOUDFLARE_API_URL", "/client/v4")
 	s.serve("ploi", s.ploi, "RECONCILER_PROVIDERS_PLOI_API_URL", "/api")
 	s.serve("vercel", s.vercel, "RECONCILER_PROVIDERS_VERCEL_API_URL", "")
 	s.env["RECONCILER_PROVIDERS_VERCEL_TEAM_ID"] = "team_agency"
@@ -263,7 +263,7 @@ func (s *switching) check(_ context.Context, base string, h manifest.Health) err
 	}
 	if u.Hostname() == switchedHost {
 		address := ""
-		if all := s.dns.Answers("A", switchedHost); len(all) > 0 {
+		if all := s.cloudflare.Answers("A", switchedHost); len(all) > 0 {
 			address = all[0]
 		}
 		_, err := s.ask(address, h.Path)

@@ -51,7 +51,7 @@ func (w *publisher) serve(seed string) *simulated.Payload {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	server := httptest.NewServer(site)
+	server := httptest.NewServer(underContract(w.t, "payload", site))
 	w.t.Cleanup(server.Close)
 	w.mu.Lock()
 	w.site = server

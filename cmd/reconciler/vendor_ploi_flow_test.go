@@ -25,7 +25,7 @@ import (
 // agency is an installation whose sites are at a simulated Ploi.
 type agency struct {
 	*world
-	vendor  *simulated.Vendor
+	ploi    *simulated.Vendor
 	server  *httptest.Server
 	built   []string // the .env of every deployment
 	resolve bool     // by asking the repository
@@ -45,11 +45,11 @@ func newAgency(t *testing.T, files map[string]string, doubts simulated.Doubts, c
 		f(&o)
 	}
 	var err error
-	a.vendor, err = simulated.New(o)
+	a.ploi, err = simulated.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.server = httptest.NewServer(underContract(t, "ploi", a.vendor))
+	a.server = httptest.NewServer(underContract(t, "ploi", a.ploi))
 	t.Cleanup(a.server.Close)
 	return a
 }
@@ -88,7 +88,7 @@ func (a *agency) visit(host, path string) (int, string) {
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	r.Host = host
 	w := httptest.NewRecorder()
-	a.vendor.Front().ServeHTTP(w, r)
+	a.ploi.Front().ServeHTTP(w, r)
 	return w.Code, w.Body.String()
 }
 
@@ -132,7 +132,7 @@ func TestAClientsLifeAtPloi(t *testing.T) {
 			}
 			serves := func(want string) simulated.Site {
 				t.Helper()
-				sites := a.vendor.Sites()
+				sites := a.ploi.Sites()
 				code, page := a.visit("demoshop.localhost", "/")
 				if len(sites) != 1 || code != http.StatusOK || !strings.Contains(page, want) {
 					t.Fatalf("there are %d sites, and the name answers %d %s; want %s", len(sites), code, page, want)
@@ -172,7 +172,7 @@ func TestAClientsLifeAtPloi(t *testing.T) {
 			}
 			a.commit(map[string]string{"clients/demoshop.yaml": ""})
 			must(0, "the manifest is removed")
-			if sites := a.vendor.Sites(); len(sites) != 0 {
+			if sites := a.ploi.Sites(); len(sites) != 0 {
 				t.Errorf("there are %d sites", len(sites))
 			}
 		})
@@ -185,7 +185,7 @@ func TestS43LostStateAtPloi(t *testing.T) {
 	if code, out := a.pass(); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, out)
 	}
-	before := a.vendor.Sites()
+	before := a.ploi.Sites()
 	a.loseState()
 	if code, out := a.program("rebuild"); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, out)
@@ -196,7 +196,7 @@ func TestS43LostStateAtPloi(t *testing.T) {
 	if code, out := a.pass(); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, out)
 	}
-	after := a.vendor.Sites()
+	after := a.ploi.Sites()
 	if len(after) != 1 || after[0].ID != before[0].ID || after[0].Deployments != before[0].Deployments || after[0].Env.Text() != before[0].Env.Text() {
 		t.Errorf("there was %+v\nand is %+v", before, after)
 	}
@@ -207,12 +207,12 @@ func TestS43LostStateAtPloi(t *testing.T) {
 func TestAnAdoptedSiteAtPloiIsLeftAsItIs(t *testing.T) {
 	files := map[string]string{"clients/keeper.yaml": manifestOf("keeper", "deployment: {provider: none}", "database: {provider: none}", "dns: {provider: none}", "env: {DATABASE_URL: {none: true}}")}
 	a := newAgency(t, files, simulated.Doubts{})
-	number := a.vendor.Seed("demoshop.localhost", "# by hand\nDATABASE_URL='mysql://app:invented-at-ploi@127.0.0.1/app'\nPAYLOAD_SECRET=invented-old-value\nNEXT_PUBLIC_SERVER_URL=https://demoshop.localhost\nLEGACY=1\n", "cd /home/ploi/demoshop.localhost\ngit pull\n")
+	number := a.ploi.Seed("demoshop.localhost", "# by hand\nDATABASE_URL='mysql://app:invented-at-ploi@127.0.0.1/app'\nPAYLOAD_SECRET=invented-old-value\nNEXT_PUBLIC_SERVER_URL=https://demoshop.localhost\nLEGACY=1\n", "cd /home/ploi/demoshop.localhost\ngit pull\n")
 	shop := func(ref, env string) string {
 		return manifestOf("demoshop", "deployment: {provider: ploi, server: web-1, ref: "+ref+"}", "database: {provider: none}", "dns: {provider: none}",
 			fmt.Sprintf("adopt: {site: {id: \"1/%d\"}}", number), "env: {"+env+"}")
 	}
-	before := fmt.Sprintf("%+v", a.vendor.Sites())
+	before := fmt.Sprintf("%+v", a.ploi.Sites())
 	a.commit(map[string]string{"clients/demoshop.yaml": shop("main", "DATABASE_URL: {none: true}")})
 	if code, out := a.pass(); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, out)
@@ -220,14 +220,14 @@ func TestAnAdoptedSiteAtPloiIsLeftAsItIs(t *testing.T) {
 	if code, out := a.program("plan"); code != 0 || !strings.Contains(out, "No changes.") {
 		t.Errorf("the plan ends with %d\n%s", code, out)
 	}
-	if after := fmt.Sprintf("%+v", a.vendor.Sites()); after != before {
+	if after := fmt.Sprintf("%+v", a.ploi.Sites()); after != before {
 		t.Errorf("it was\n%s\nand is\n%s", before, after)
 	}
 	a.commit(map[string]string{"clients/demoshop.yaml": shop("v1.4.2", "DATABASE_URL: {none: true}, STORE_CURRENCY: EUR")})
 	if code, out := a.pass(); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, out)
 	}
-	now := a.vendor.Sites()[0]
+	now := a.ploi.Sites()[0]
 	if text := now.Env.Text(); !strings.HasPrefix(text, "# by hand\n") || !strings.Contains(text, "LEGACY=1\n") || !strings.Contains(text, "STORE_CURRENCY=EUR\n") {
 		t.Errorf("the .env is\n%s", text)
 	}

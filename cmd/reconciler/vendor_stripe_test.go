@@ -400,7 +400,7 @@ func TestAdoptedAccountIsNeverChanged(t *testing.T) {
 	r.Header.Set("Authorization", "Bearer "+w.env["STRIPE_API_KEY"])
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	a := httptest.NewRecorder()
-	w.sim.ServeHTTP(a, r)
+	underContract(t, "stripe", w.sim).ServeHTTP(a, r)
 	all := w.sim.Accounts()
 	if len(all) != 1 {
 		t.Fatalf("%d %s", a.Code, a.Body)

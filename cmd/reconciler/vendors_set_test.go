@@ -56,8 +56,8 @@ func theirMark() provider.Mark {
 }
 
 // newVendorSet opens the vendors with the tokens of an environment. The zone is what
-// Cloudflare holds.
-func newVendorSet(now func() time.Time, k kindness, zone string, env map[string]string) (*vendorSet, error) {
+// Cloudflare holds; what is asked here is judged.
+func newVendorSet(now func() time.Time, k kindness, zone string, env map[string]string, judged func(vendor string, api http.Handler) http.Handler) (*vendorSet, error) {
 	lag := func() time.Duration { return k.lag }
 	f := &vendorSet{zoneName: zone, faults: map[string]*simulator.Faults{}}
 	for _, name := range vendorNames() {
@@ -74,7 +74,7 @@ func newVendorSet(now func() time.Time, k kindness, zone string, env map[string]
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
-	return f, f.plantLikes(now, env)
+	return f, f.plantLikes(now, env, judged)
 }
 
 // currencyWord stands before what a site's STORE_CURRENCY was when it was built, on its page.
@@ -189,7 +189,7 @@ func readerOf(body []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(b
 
 // plantLikes puts objects into every vendor that look like ours: unmarked, and marked by another
 // installation.
-func (f *vendorSet) plantLikes(now func() time.Time, env map[string]string) error {
+func (f *vendorSet) plantLikes(now func() time.Time, env map[string]string, judged func(string, http.Handler) http.Handler) error {
 	theirs := theirMark()
 	f.sites = []int{f.ploi.Seed("demoshop-ffffff-0badcafe.reconciler.internal", "APP=1\n", "git pull\n"),
 		f.ploi.Seed(lookAlike+".reconciler.internal", "RECONCILER_MARK='"+theirs.Text()+"'\nAPP=2\n", "git pull\n")}
@@ -212,7 +212,7 @@ func (f *vendorSet) plantLikes(now func() time.Time, env map[string]string) erro
 	}
 	ctx := context.Background()
 	client := func(h http.Handler) *http.Client { return httpapi.NewHTTP(inProcess{h}, time.Minute) }
-	v := vercel.New(vercel.Options{Token: state.NewSecret(env["VERCEL_API_TOKEN"]), Team: agencyTeam, URL: "http://vercel.invalid", HTTP: client(f.vercel), Now: now})
+	v := vercel.New(vercel.Options{Token: state.NewSecret(env["VERCEL_API_TOKEN"]), Team: agencyTeam, URL: "http://vercel.invalid", HTTP: client(judged("vercel", f.vercel)), Now: now})
 	for _, mark := range []provider.Mark{{}, theirs} {
 		name := lookAlike + "-" + mark.Installation + "x"
 		w := provider.Wish{Ref: state.Ref{Client: mark.Client, Kind: state.KindSite, Name: "main"}, Name: name, Mark: mark, Inputs: in("label", "demoshop", "repository", "compassdigital/storefront", "runtime", "", "server", "")}
@@ -220,7 +220,8 @@ func (f *vendorSet) plantLikes(now func() time.Time, env map[string]string) erro
 			return fmt.Errorf("plant at Vercel: %w", err)
 		}
 	}
-	r, err := railway.New(railway.Options{Token: state.NewSecret(env["RAILWAY_API_KEY"]), URL: "http://railway.invalid/graphql/v2", HTTP: client(f.railway), Now: now, Sleep: func(context.Context, time.Duration) error { return nil }})
+	api := judged("railway", f.railway)
+	r, err := railway.New(railway.Options{Token: state.NewSecret(env["RAILWAY_API_KEY"]), URL: "http://railway.invalid/graphql/v2", HTTP: client(api), Now: now, Sleep: func(context.Context, time.Duration) error { return nil }})
 	if err != nil {
 		return err
 	}
@@ -230,7 +231,7 @@ func (f *vendorSet) plantLikes(now func() time.Time, env map[string]string) erro
 	}
 	byHand := httptest.NewRequest(http.MethodPost, "/graphql/v2", strings.NewReader(`{"query":"mutation { projectCreate(input: {name: \"`+lookAlike+`-x\"}) { id } }"}`))
 	byHand.Header.Set("Authorization", "Bearer "+env["RAILWAY_API_KEY"])
-	f.railway.ServeHTTP(httptest.NewRecorder(), byHand)
+	api.ServeHTTP(httptest.NewRecorder(), byHand)
 	return nil
 }
 

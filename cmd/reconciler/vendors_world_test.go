@@ -122,7 +122,7 @@ func resolved(_ context.Context, _, ref string) (string, error) {
 func (f *fleet) open(t *testing.T, k kindness) {
 	t.Helper()
 	var err error
-	if f.vendorSet, err = newVendorSet(f.now, k, agencyZone, f.env); err != nil {
+	if f.vendorSet, err = newVendorSet(f.now, k, agencyZone, f.env, func(vendor string, api http.Handler) http.Handler { return underContract(t, vendor, api) }); err != nil {
 		t.Fatal(err)
 	}
 	for name, v := range f.apis() {

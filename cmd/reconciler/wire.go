@@ -91,7 +91,9 @@ type program struct {
 	// gitServer serves the demo's repository; nil elsewhere.
 	gitServer http.Handler
 	// forge serves the demo's pull requests; nil elsewhere.
-	forge   http.Handler
+	forge http.Handler
+	// over is a test's; see app.
+	over    func(vendor string, api http.Handler) http.Handler
 	closers []func() error
 	// github, reviewer and webhooks are there where a forge is configured.
 	github   *github.API
@@ -125,7 +127,7 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	if log == nil {
 		log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	p = &program{config: c, log: log, vendors: newVendors(), anew: a.anew, installationID: a.installation, now: a.now, wrap: a.wrap, sleep: a.sleep, quick: a.quick, public: a.public, sims: a.sims,
+	p = &program{config: c, log: log, vendors: newVendors(), anew: a.anew, installationID: a.installation, now: a.now, wrap: a.wrap, sleep: a.sleep, quick: a.quick, public: a.public, sims: a.sims, over: a.over,
 		fail: failAt(a.env("RECONCILER_FAILPOINT"))}
 	if p.standIn = p.public != nil; !p.standIn {
 		p.public = external.DNS(net.DefaultResolver)

@@ -8,11 +8,12 @@
 //
 // It promises: a request or an answer that does not fit fails the test and says where; an
 // operation that the description at hand does not have fails it, too, but for those that
-// Description.Uncut names; how many exchanges were judged can be asked (Judged), so that a
-// test can insist that some were (Some).
+// Description.Uncut names; how many exchanges were judged stands in the test's log and can be
+// asked (Judged), so that a test can insist that some were (Some).
 //
-// It refuses to need the description: where it is not beside the project (shared/specs),
-// exchanges pass, and the test's log says so once.
+// It refuses to need the description: where it is not there (RECONCILER_SPECS, or shared/specs
+// beside the project), exchanges pass, and the test's log says so. Payload publishes none: what
+// is known of it is written by hand and always there.
 //
 // # Design
 //

@@ -20,7 +20,7 @@ import (
 // GraphQL answer (an HTML page, an error in plain text) is not judged: nobody describes it.
 func GraphQL(tb testing.TB, vendor, file string) *Contract {
 	tb.Helper()
-	c := &Contract{tb: tb, about: Description{Vendor: vendor, File: file}}
+	c := begin(tb, &Contract{about: Description{Vendor: vendor, File: file}})
 	dir := Specs(tb)
 	if dir == "" {
 		return c

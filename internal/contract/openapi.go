@@ -62,7 +62,7 @@ type Contract struct {
 // OpenAPI returns a contract whose misfits fail the test.
 func OpenAPI(tb testing.TB, about Description) *Contract {
 	tb.Helper()
-	c := &Contract{tb: tb, about: about}
+	c := begin(tb, &Contract{about: about})
 	dir := Specs(tb)
 	if dir == "" {
 		return c
@@ -88,7 +88,19 @@ func OpenAPI(tb testing.TB, about Description) *Contract {
 // For returns a contract of the same description for another test: to read it takes a
 // tenth of a second.
 func (c *Contract) For(tb testing.TB) *Contract {
-	return &Contract{tb: tb, about: c.about, doc: c.doc, routes: c.routes, schema: c.schema}
+	return begin(tb, &Contract{about: c.about, doc: c.doc, routes: c.routes, schema: c.schema})
+}
+
+// begin gives a contract its test, whose log says at its end how much was judged: `make test`
+// prints the sum.
+func begin(tb testing.TB, c *Contract) *Contract {
+	c.tb = tb
+	tb.Cleanup(func() {
+		if n := c.Judged(); n > 0 {
+			tb.Logf("%d exchanges were held against %s's description", n, c.about.Vendor)
+		}
+	})
+	return c
 }
 
 // Present says whether there is a description to judge by.
@@ -97,17 +109,12 @@ func (c *Contract) Present() bool { return c.doc != nil || c.schema != nil }
 // Judged is how many exchanges were held against the description.
 func (c *Contract) Judged() int { return int(c.judged.Load()) }
 
-// Some logs how many exchanges were judged. None is a failure where there is a description.
+// Some fails a test in which nothing was judged, though there is a description.
 func (c *Contract) Some(tb testing.TB) {
 	tb.Helper()
-	if !c.Present() {
-		return
-	}
-	if c.Judged() == 0 {
+	if c.Present() && c.Judged() == 0 {
 		tb.Errorf("no exchange was held against %s's description", c.about.Vendor)
-		return
 	}
-	tb.Logf("%d exchanges were held against %s's description", c.Judged(), c.about.Vendor)
 }
 
 // Uncut is how many exchanges were of operations that only the whole description has.
@@ -184,6 +191,37 @@ func (c *Contract) Handler(h http.Handler) http.Handler {
 	})
 }
 
+// HandlerRequests is Handler for a server whose answers fit nothing on purpose: only requests
+// that it did not refuse are judged.
+func (c *Contract) HandlerRequests(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !c.Present() {
+			h.ServeHTTP(w, r)
+			return
+		}
+		sent, err := keep(&r.Body)
+		if err != nil {
+			return // who asked is gone
+		}
+		asked := r.Clone(r.Context())
+		to := &answered{w, http.StatusOK}
+		h.ServeHTTP(to, r)
+		c.judge(asked, sent, to.status, nil, nil, true)
+	})
+}
+
+// answered keeps the status of an answer.
+type answered struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (a *answered) WriteHeader(status int) {
+	a.status = status
+	a.ResponseWriter.WriteHeader(status)
+}
+
 // keep reads a body and puts it back.
 func keep(body *io.ReadCloser) ([]byte, error) {
 	if *body == nil || *body == http.NoBody {
@@ -216,8 +254,8 @@ func (c *Contract) judge(r *http.Request, sent []byte, status int, header http.H
 	case c.isUncut(r.Method, r.URL.EscapedPath()):
 		c.uncut.Add(1)
 		return
-	case status == http.StatusNotFound:
-		return // a path that nobody has
+	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
+		return // a path, or a method of one, that nobody has
 	default:
 		c.tb.Errorf("%s: %s's description has no such operation", what, c.about.Vendor)
 		return
@@ -278,6 +316,9 @@ func (c *Contract) strange(what string, o *openapi3.Operation, r *http.Request, 
 	var fields map[string]json.RawMessage
 	if media == nil || media.Schema == nil || len(media.Schema.Value.Properties) == 0 || json.Unmarshal(sent, &fields) != nil {
 		return
+	}
+	if more := media.Schema.Value.AdditionalProperties.Has; more != nil && *more {
+		return // it says that there may be others
 	}
 	for name := range fields {
 		if media.Schema.Value.Properties[name] == nil {

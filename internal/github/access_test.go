@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/forge"
-	"github.com/compassdigital/reconciler/internal/github/githubtest"
 )
 
 // What an App lacks and what it needn't have is named as GitHub's settings page does.
@@ -131,7 +130,7 @@ func TestAccessOfTokens(t *testing.T) {
 
 // Failures that no later attempt mended are asked for again, the oldest first, each once.
 func TestRedeliver(t *testing.T) {
-	paper := githubtest.Validator(t)
+	paper := described(t)
 	start := newClock().at
 	type tried struct {
 		guid, event string

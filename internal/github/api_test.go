@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/forge"
+	"github.com/compassdigital/reconciler/internal/github/githubtest"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -67,16 +68,37 @@ func (s *site) requests() []string {
 	return slices.Clone(s.asked)
 }
 
+// description is GitHub's, read once for all tests.
+var description struct {
+	once sync.Once
+	it   *githubtest.Contract
+}
+
+// described is GitHub's description, for a test.
+func described(t testing.TB) *githubtest.Contract {
+	t.Helper()
+	description.once.Do(func() { description.it = githubtest.Validator(t) })
+	return description.it.For(t)
+}
+
 // github starts a site that answers with a function, and an API that speaks with it.
 func github(t testing.TB, answer http.HandlerFunc, change ...func(*Options)) (*API, *site) {
 	t.Helper()
 	s := &site{clock: newClock()}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	says := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.asked = append(s.asked, r.Method+" "+r.URL.Path)
 		s.mu.Unlock()
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		answer(w, r)
+	})
+	judged := described(t).HandlerRequests(says)
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/there") { // where only a test's redirects lead
+			says(w, r)
+			return
+		}
+		judged.ServeHTTP(w, r)
 	}))
 	t.Cleanup(s.Close)
 	o := Options{

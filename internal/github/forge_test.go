@@ -13,13 +13,12 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/forge"
-	"github.com/compassdigital/reconciler/internal/github/githubtest"
 )
 
 // Every request fits GitHub's published description, and the answers that it shows are
 // read: a server answers with them.
 func TestPublishedDescription(t *testing.T) {
-	paper := githubtest.Validator(t)
+	paper := described(t)
 	if !paper.Present() {
 		return // its log says so
 	}

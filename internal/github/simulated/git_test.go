@@ -215,6 +215,9 @@ func TestARestartKeepsTheWorld(t *testing.T) {
 	if _, _, err := s.client.Repositories.CreateDeployment(ctx, owner, repoN, &gh.DeploymentRequest{Ref: &head, Environment: ptr("bakery"), AutoMerge: ptr(false), RequiredContexts: &[]string{}, Payload: map[string]any{"a": 1}}); err != nil {
 		t.Fatal(err)
 	}
+	if _, _, err := s.client.Repositories.CreateDeployment(ctx, owner, repoN, &gh.DeploymentRequest{Ref: &head, Environment: ptr("bistro"), AutoMerge: ptr(false), RequiredContexts: &[]string{}}); err != nil {
+		t.Fatal(err)
+	}
 	s.Settle()
 	before, comments, statuses, deployments := s.Pulls(), s.Comments(n), s.StatusHistory(head), s.Deployments("")
 	if err := s.Close(); err != nil {
@@ -232,6 +235,9 @@ func TestARestartKeepsTheWorld(t *testing.T) {
 	}
 	if got := s.StatusHistory(head); !same(got, statuses) {
 		t.Errorf("%v, want %v", got, statuses)
+	}
+	if listed, _, err := s.client.Repositories.ListDeployments(ctx, owner, repoN, nil); err != nil || len(listed) != 2 {
+		t.Errorf("%d deployments are listed, %v", len(listed), err)
 	}
 	if got := s.Deployments(""); !same(got, deployments) {
 		t.Errorf("%v, want %v", got, deployments)

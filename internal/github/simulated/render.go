@@ -256,7 +256,7 @@ func (f *Forge) status(s *Status) object {
 func (f *Forge) deployment(d *Deployment) object {
 	at := f.repoAPI("/deployments/%d", d.ID)
 	var payload any = object{}
-	if len(d.Payload) > 0 {
+	if len(d.Payload) > 0 && string(d.Payload) != "null" { // as none reads when it was kept in a file
 		payload = d.Payload
 	}
 	return object{"url": at, "id": d.ID, "node_id": node("DE", d.ID), "sha": d.SHA, "ref": d.Ref, "task": d.Task, "payload": payload, "original_environment": d.Environment,

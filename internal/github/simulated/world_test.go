@@ -29,7 +29,6 @@ import (
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		fmt.Printf("%d exchanges were held against GitHub's description\n", played.Load())
 		if present.Load() && played.Load() == 0 && code == 0 {
 			fmt.Println("none, though it is there")
 			code = 1

@@ -326,7 +326,7 @@ func TestKinds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, setup{})
-			w.wire.handler = w.faults.Handler(w.vendor) // some of these are nothing that the description knows
+			w.wire.handler = w.faults.Handler(papersFor(t).handler(w.vendor)) // some of these are nothing that the description knows
 			w.open(setup{}, w.wire)
 			wished := wish("A", "bakery.shops.example", "192.0.2.7")
 			o := w.create(wished)

@@ -105,9 +105,9 @@ func TestListsThatChange(t *testing.T) {
 			ids = append(ids, add(i))
 		}
 		want := slices.Clone(ids[1:])
-		first := true
+		first, vendor := true, w.wire.handler
 		w.wire.handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			w.vendor.ServeHTTP(rw, r)
+			vendor.ServeHTTP(rw, r)
 			if r.URL.Query().Get("page") == "1" && strings.HasSuffix(r.URL.Path, "/dns_records") && first {
 				first = false
 				if err := w.vendor.Remove(ids[0]); err != nil {

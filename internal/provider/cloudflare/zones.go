@@ -78,6 +78,9 @@ func (p *Provider) zoneList(ctx context.Context, op string, age time.Duration) (
 	}
 	now := p.o.Now()
 	all, err := p.readZones(ctx)
+	if err != nil && provider.KindOf(err) == provider.NotFound { // of a zone nothing follows for its records
+		return nil, as(op, transient("it does not know the path of the zones: "+messageOf(err)))
+	}
 	if err != nil {
 		return nil, as(op, err)
 	}

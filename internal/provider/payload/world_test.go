@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/compassdigital/reconciler/internal/contract"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/payload/simulated"
 	"github.com/compassdigital/reconciler/internal/provider/providertest"
@@ -41,6 +42,7 @@ type world struct {
 	t       testing.TB
 	clock   *clock
 	faults  *simulator.Faults
+	judge   *contract.Contract
 	options simulated.Options
 	files   string // a folder; "": nothing outlives a restart
 	server  *httptest.Server
@@ -52,7 +54,7 @@ type world struct {
 
 func start(t testing.TB, change ...func(*simulated.Options)) *world {
 	t.Helper()
-	w := &world{t: t, clock: newClock(), faults: &simulator.Faults{}, sites: map[string]*simulated.Payload{}}
+	w := &world{t: t, clock: newClock(), faults: &simulator.Faults{}, judge: contract.Payload(t), sites: map[string]*simulated.Payload{}}
 	w.options = simulated.Options{Now: w.clock.Now}
 	for _, f := range change {
 		f(&w.options)
@@ -68,7 +70,7 @@ func (w *world) listen() {
 			http.NotFound(out, r)
 			return
 		}
-		http.StripPrefix("/"+name, w.site(name)).ServeHTTP(out, r)
+		w.judge.Handler(http.StripPrefix("/"+name, w.site(name))).ServeHTTP(out, r)
 	})))
 	w.t.Cleanup(w.server.Close)
 }

@@ -66,7 +66,6 @@ func TestConformance(t *testing.T) {
 				Cases: cases(),
 				Tick:  func(p provider.Provider) { worlds[p].clock.Move(5 * time.Second) },
 			})
-			t.Logf("%d exchanges were held against the description", judged)
 			if judged == 0 && paper(t).Present() {
 				t.Error("no exchange was held against the description")
 			}

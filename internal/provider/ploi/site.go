@@ -205,7 +205,7 @@ func (p *Provider) makeSite(ctx context.Context, w provider.Wish) (provider.Obje
 	var got one[site]
 	err = p.write(ctx, opCreate, http.MethodPost, "/servers/"+number+"/sites", map[string]string{"root_domain": root, "web_directory": webDirectory}, &got)
 	if err != nil {
-		return provider.Object{}, p.siteRefused(err)
+		return provider.Object{}, p.siteRefused(err, number)
 	}
 	at := siteID{number, strconv.FormatInt(got.Data.ID, 10)}
 	if got.Data.ID <= 0 || got.Data.Domain != root {
@@ -226,8 +226,12 @@ func (p *Provider) makeSite(ctx context.Context, w provider.Wish) (provider.Obje
 // siteRefused says what a refused create of a site means. Its name is well-formed, so that
 // what is wrong with it can only be that it is taken; 422 is also all that the vendor gives
 // for other fields.
-func (p *Provider) siteRefused(err error) error {
-	if provider.KindOf(err) != provider.Invalid {
+func (p *Provider) siteRefused(err error, server string) error {
+	switch provider.KindOf(err) {
+	case provider.NotFound:
+		return because(opCreate, provider.Invalid, "Ploi has no server "+quote(server)+" for this token: see providers.ploi.servers", err)
+	case provider.Invalid:
+	default:
 		return err
 	}
 	fields := refusedFields(err)

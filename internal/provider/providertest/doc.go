@@ -7,6 +7,10 @@
 // print; what was made is there after a restart; many may call at once. A provider that
 // passes can stand behind the engine.
 //
+// Refusals is the other half: every error that a vendor documents, provoked at its simulator, by
+// the simulator's own state where that is possible, with what the provider makes of it. The table
+// is a golden file beside the provider (testdata/refusals.golden).
+//
 // A Subject says how to open one and what to wish: a Case a kind, in an order in which
 // each finds what it refers to (database before admin; site before environment,
 // deployment, traffic, domain). The suite makes chains: one object of every kind, all

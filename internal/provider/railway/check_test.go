@@ -15,26 +15,26 @@ import (
 func TestCheck(t *testing.T) {
 	more := func(o *simulated.Options) { o.Workspaces = []string{"Second", "Third"} }
 	for name, c := range map[string]struct {
-		vendor func(*simulated.Options)
+		change func(*simulated.Options)
 		open   func(*Options)
 		says   string
 		fails  string
 	}{
 		"of a workspace":   {says: "the token is one of the workspace Agency"},
-		"of an account":    {vendor: func(o *simulated.Options) { o.Account = true }, says: "the token is one of an account, which may do more than is needed, in the workspace Agency"},
+		"of an account":    {change: func(o *simulated.Options) { o.Account = true }, says: "the token is one of an account, which may do more than is needed, in the workspace Agency"},
 		"of a project":     {open: func(o *Options) { o.Token = state.NewSecret(projectToken) }, fails: "one of the project shop and can make no other"},
 		"of nobody":        {open: func(o *Options) { o.Token = state.NewSecret("invented") }, fails: "the token is not accepted: Not Authorized"},
-		"which workspace":  {vendor: more, fails: "say which one in providers.railway.workspace: the token sees Agency, Second, Third"},
-		"by name":          {vendor: more, open: func(o *Options) { o.Workspace = "Third" }, says: "the workspace Third"},
-		"by id":            {vendor: more, open: func(o *Options) { o.Workspace = "workspace-Second" }, says: "the workspace Second"},
+		"which workspace":  {change: more, fails: "say which one in providers.railway.workspace: the token sees Agency, Second, Third"},
+		"by name":          {change: more, open: func(o *Options) { o.Workspace = "Third" }, says: "the workspace Third"},
+		"by id":            {change: more, open: func(o *Options) { o.Workspace = "workspace-Second" }, says: "the workspace Second"},
 		"another one":      {open: func(o *Options) { o.Workspace = "Elsewhere" }, fails: "does not see the workspace Elsewhere"},
 		"at another place": {open: func(o *Options) { o.URL = strings.TrimSuffix(o.URL, "/v2") }, fails: "there is no API at its address"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var vendor []func(*simulated.Options)
 			var open []func(*Options)
-			if c.vendor != nil {
-				vendor = append(vendor, c.vendor)
+			if c.change != nil {
+				vendor = append(vendor, c.change)
 			}
 			if c.open != nil {
 				open = append(open, c.open)

@@ -57,15 +57,28 @@ type world struct {
 	clock  *clock
 	faults *simulator.Faults
 	vendor *simulated.Resend
+	server *httptest.Server
 	url    string
 	judge  *contract.Contract
+	broken bool     // what it answers is not held against the description
 	calls  []string // method and path, in order
 	mu     sync.Mutex
 }
 
-// describe is Resend's published description, read once a test.
+// described is Resend's published description, read once.
+var described struct {
+	once sync.Once
+	it   *contract.Contract
+}
+
+// describe is the description, for a test.
 func describe(tb testing.TB) *contract.Contract {
 	tb.Helper()
+	described.once.Do(func() { described.it = read(tb) })
+	return described.it.For(tb)
+}
+
+func read(tb testing.TB) *contract.Contract {
 	return contract.OpenAPI(tb, contract.Description{Vendor: "Resend", File: "resend/openapi.json", Failure: func(status int, body []byte) error {
 		var e struct {
 			StatusCode    int
@@ -78,7 +91,8 @@ func describe(tb testing.TB) *contract.Contract {
 	}})
 }
 
-// begin starts a Resend. judge may be nil: nothing is held against the description.
+// begin starts a Resend. Without a judge it may answer what fits no description, and only
+// what it is asked is held against that.
 func begin(t testing.TB, o simulated.Options, judge *contract.Contract) *world {
 	t.Helper()
 	w := &world{clock: &clock{at: time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC)}, faults: &simulator.Faults{}, judge: judge}
@@ -87,10 +101,20 @@ func begin(t testing.TB, o simulated.Options, judge *contract.Contract) *world {
 	if w.vendor, err = simulated.New(o); err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(w.vendor)
-	t.Cleanup(server.Close)
-	w.url = server.URL
+	if judge == nil {
+		w.judge, w.broken = describe(t), true
+	}
+	w.server = httptest.NewServer(w.judged(w.vendor))
+	t.Cleanup(w.server.Close)
+	w.url = w.server.URL
 	return w
+}
+
+func (w *world) judged(api http.Handler) http.Handler {
+	if w.broken {
+		return api
+	}
+	return w.judge.Handler(api)
 }
 
 // RoundTrip notes what is asked.
@@ -108,9 +132,9 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 // open is a provider at that Resend.
 func (w *world) open(t testing.TB) *Provider {
 	t.Helper()
-	var transport http.RoundTripper = w
-	if w.judge != nil {
-		transport = w.judge.Wrap(w)
+	transport := w.judge.Wrap(w)
+	if w.broken {
+		transport = w.judge.WrapRequests(w)
 	}
 	p, err := New(Options{APIKey: state.NewSecret(apiKey), From: from, APIURL: w.url, Now: w.clock.now, HTTP: httpapi.NewHTTP(transport, time.Minute)})
 	if err != nil {

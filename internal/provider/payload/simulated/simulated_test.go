@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/contract"
 	"github.com/compassdigital/reconciler/internal/simulator"
 )
 
@@ -30,7 +31,7 @@ func ask(t *testing.T, p *Payload, method, path, body string) (int, string, stri
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	out := httptest.NewRecorder()
-	p.ServeHTTP(out, r)
+	contract.Payload(t).Handler(p).ServeHTTP(out, r)
 	a := out.Result()
 	defer a.Body.Close()
 	data, err := io.ReadAll(a.Body)

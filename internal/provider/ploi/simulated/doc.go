@@ -16,7 +16,7 @@
 //
 // It promises to be no kinder than the vendor. Everything is done in the background and told
 // by status; .env and script are written late, lists are late, pages have 15 rows or at most
-// 50, calls a minute are limited by the plan, quick deploy is a toggle, a deployment has no
+// 50, calls a minute are limited by the plan, a free one has no API, it is maintained now and then, quick deploy is a toggle, a deployment has no
 // id. What the vendor's pages leave open it does in one way, or (Doubts) in the other. Time
 // is Options.Now's alone: nothing happens between requests, and what is due happens at the
 // next. With Options.File it outlives its process.

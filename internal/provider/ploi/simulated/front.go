@@ -79,6 +79,16 @@ func (s *Site) gone(v *Vendor) bool {
 	return !there
 }
 
+// Deploy is a person who presses the button of a site.
+func (v *Vendor) Deploy(id int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if s, ok := v.world.Sites.Get(strconv.Itoa(id)); ok {
+		v.settle(s)
+		v.deploy(s)
+	}
+}
+
 // Edit changes a site by hand, as a person at the vendor's page does.
 func (v *Vendor) Edit(id int, change func(*Site)) {
 	v.mu.Lock()

@@ -39,7 +39,7 @@ type Options struct {
 	DNS   func(host string) []string
 	File  string // "": it is forgotten
 	Token string // "": any
-	// Plan is basic, pro or unlimited; "": calls aren't limited.
+	// Plan is free, basic, pro or unlimited; "": calls aren't limited. A free one has no API.
 	Plan    string
 	Servers []Server // none: one, number 1 at 203.0.113.10
 	Gap     bool     // a site answers 502 while it is deployed
@@ -73,6 +73,7 @@ type Vendor struct {
 	mux   *http.ServeMux
 	mu    sync.Mutex
 	limit simulator.Limit
+	away  time.Time // it is maintained until then
 	world world
 }
 
@@ -117,6 +118,15 @@ func (v *Vendor) serve(w http.ResponseWriter, r *http.Request) {
 	token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !bearer || v.o.Token != "" && token != v.o.Token {
 		refuse(w, http.StatusUnauthorized, "Unauthenticated.")
+		return
+	}
+	if left := v.away.Sub(v.o.Now()); left > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(left.Seconds())+1))
+		refuse(w, http.StatusServiceUnavailable, "Service Unavailable")
+		return
+	}
+	if v.o.Plan == "free" {
+		answer(w, http.StatusForbidden, object{"error": "You are on a free plan, therefore you cannot use this API.", "links": []string{"https://ploi.io/plans"}})
 		return
 	}
 	left, reset, ok := v.limit.Take(v.o.Now())
@@ -287,7 +297,7 @@ func (v *Vendor) ofSite(pattern string, h func(http.ResponseWriter, *http.Reques
 }
 
 func (v *Vendor) routes() {
-	v.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusNotFound, "Not found.") })
+	v.mux.HandleFunc("/", v.nowhere)
 	v.at("GET /user", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, data(object{"id": 7, "name": "Compass Digital", "email": "ops@compassdigital.example"}))
 	})
@@ -307,6 +317,24 @@ func (v *Vendor) routes() {
 	v.deployRoutes()
 	v.nameRoutes()
 	v.databaseRoutes()
+}
+
+// nowhere answers where nothing is, or not with this method.
+func (v *Vendor) nowhere(w http.ResponseWriter, r *http.Request) {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+		if _, pattern := v.mux.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); pattern != "/" {
+			refuse(w, http.StatusMethodNotAllowed, "The "+r.Method+" method is not supported for this route. Supported methods: "+method+".")
+			return
+		}
+	}
+	refuse(w, http.StatusNotFound, "Not found.")
+}
+
+// Maintain lets the vendor be away for a while, as it says when it is asked.
+func (v *Vendor) Maintain(d time.Duration) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.away = v.o.Now().Add(d)
 }
 
 // Plain is the API without the faults, for who puts them elsewhere.

@@ -157,6 +157,14 @@ func TestEveryOperationIsAsDescribed(t *testing.T) {
 			b.call(200, "DELETE", s+"/repository", nil)
 			b.call(200, "DELETE", s, nil)
 			b.call(404, "GET", s, nil)
+			b.call(404, "GET", "/nothing", nil)
+			b.call(405, "DELETE", "/servers/1/sites", nil)
+			b.v.Maintain(90 * time.Second)
+			if a := b.send("GET", "/user", nil); a.Code != 503 || a.Header().Get("Retry-After") != "91" {
+				t.Errorf("maintained, it answers %d %v", a.Code, a.Header())
+			}
+			b.now = b.now.Add(90 * time.Second)
+			b.call(200, "GET", "/user", nil)
 			b.paper.Some(t)
 		})
 	}

@@ -14,7 +14,8 @@
 // deletedAt; a volume takes its environment, and is refused for a service that was deployed; a
 // deployment takes time and refuses another one meanwhile; a proxy works from the next
 // deployment on; workflows are NotFound at first; errors come with status 200, without codes;
-// limits an hour with their headers. What the description leaves open it does the hard way: a
+// limits an hour with their headers, and a limit a second with a page in place of JSON; a workspace that
+// asks for a second factor lets nobody without one in. What the description leaves open it does the hard way: a
 // second proxy of the same port is made.
 //
 // It promises: the same requests at the same times give the same answers and ids. It refuses

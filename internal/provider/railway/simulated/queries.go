@@ -23,6 +23,9 @@ func (c call) forMembers(f field) field {
 		if c.who != person && c.who != workspace {
 			return nil, failed(errAuthorized)
 		}
+		if c.o.TwoFactor {
+			return nil, failed("Two Factor Authentication Required")
+		}
 		return f(args)
 	}
 }

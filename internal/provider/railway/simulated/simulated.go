@@ -44,6 +44,11 @@ type Options struct {
 	BuildTime time.Duration
 	// PerHour is the limit of calls; 0: none. Hobby has 1,000.
 	PerHour int
+	// PerSecond is another one; 0: none. Hobby has 10. Who has more is answered with a page.
+	PerSecond int
+	// TwoFactor says that the workspace asks its members for a second factor, and whose token it
+	// is has none.
+	TwoFactor bool
 	// Databases makes a real database for a service that is deployed for the first time, and
 	// returns its URL. nil: the URLs lead nowhere.
 	Databases func(project, password string) (string, error)
@@ -56,6 +61,7 @@ type Railway struct {
 
 	mu    sync.Mutex
 	limit simulator.Limit
+	edge  simulator.Limit // of what stands before it
 	world world
 }
 
@@ -73,7 +79,7 @@ func New(o Options) (*Railway, error) {
 	if o.Faults == nil {
 		o.Faults = &simulator.Faults{}
 	}
-	r := &Railway{o: o, limit: simulator.Limit{Most: o.PerHour, Window: time.Hour}}
+	r := &Railway{o: o, limit: simulator.Limit{Most: o.PerHour, Window: time.Hour}, edge: simulator.Limit{Most: o.PerSecond, Window: time.Second}}
 	r.world = newWorld(o.Now, o.Lag)
 	if err := simulator.Load(o.File, &r.world); err != nil {
 		return nil, fmt.Errorf("open the simulated railway: %w", err)
@@ -114,6 +120,12 @@ func (r *Railway) serve(w http.ResponseWriter, q *http.Request) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if _, _, ok := r.edge.Take(r.o.Now()); !ok {
+		w.Header().Set("Content-Type", "text/html; charset=UTF-8")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, "<!DOCTYPE html><title>Access denied</title>") // who asked may be gone
+		return
+	}
 	left, reset, ok := r.limit.Take(r.o.Now())
 	if r.limit.Most > 0 {
 		w.Header().Set("X-RateLimit-Limit", strconv.Itoa(r.limit.Most))

@@ -8,7 +8,7 @@
 // refused. Idempotency keys are kept for 24 hours: the same key and body gives the first
 // mail's id, another body a 409, a request beside one that is still at work another 409.
 // Requests are limited by the second, mails by the day and the month. An API key may be one
-// that only sends.
+// that only sends, and an account one that Resend found something about (Suspend).
 //
 // It promises: answers as in the published description and error bodies as in
 // resend.com/docs/api-reference/errors, with statusCode, name and message; lists as late as

@@ -37,6 +37,8 @@ type Options struct {
 	Rate    simulator.Limit   // of requests; zero: none
 	Daily   int               // mails a day (UTC); 0: no quota
 	Monthly int
+	// Work is how long a request is under way: another one of its key is kept off meanwhile.
+	Work time.Duration
 }
 
 // Mail is one that was sent.
@@ -76,6 +78,8 @@ type Resend struct {
 	rate   simulator.Limit
 	is     world
 	failed error // of the last write of the file
+	// closed says that Resend found something about the account.
+	closed bool
 }
 
 // New opens a Resend, with what its file says.
@@ -93,7 +97,13 @@ func New(o Options) (*Resend, error) {
 	mux.HandleFunc("GET /emails", v.guarded(v.list, false))
 	mux.HandleFunc("GET /emails/{id}", v.guarded(v.get, false))
 	mux.HandleFunc("GET /domains", v.guarded(v.domains, false))
-	mux.HandleFunc("/", v.guarded(func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("/", v.guarded(func(w http.ResponseWriter, r *http.Request) {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			if _, pattern := mux.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); pattern != "/" {
+				refuse(w, http.StatusMethodNotAllowed, "method_not_allowed", "Method is not allowed for the requested path.")
+				return
+			}
+		}
 		refuse(w, http.StatusNotFound, "not_found", "The requested endpoint does not exist.")
 	}, true))
 	v.outer = mux
@@ -111,6 +121,14 @@ func (v *Resend) Save() error {
 		return v.failed
 	}
 	return simulator.Save(v.o.File, v.is)
+}
+
+// Suspend lets Resend find something about the account that keeps it from sending, or nothing
+// any more.
+func (v *Resend) Suspend(on bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.closed = on
 }
 
 // Sent are all mails, oldest first.
@@ -212,7 +230,11 @@ func (v *Resend) send(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if k, ok := v.is.Keys[key]; ok && key != "" && now.Sub(k.At) < keyLives {
-		if k.Body != string(raw) {
+		switch {
+		case now.Sub(k.At) < v.o.Work:
+			refuse(w, http.StatusConflict, "concurrent_idempotent_requests", "Same idempotency key used while original request is still in progress.")
+			return
+		case k.Body != string(raw):
 			refuse(w, http.StatusConflict, "invalid_idempotent_request", "Same idempotency key used with a different request payload.")
 			return
 		}
@@ -275,6 +297,8 @@ func (v *Resend) wrong(in wished, now time.Time) (status int, name, message stri
 	}
 	host := from.Address[strings.LastIndexByte(from.Address, '@')+1:]
 	switch {
+	case v.closed:
+		return http.StatusUnavailableForLegalReasons, "security_error", "We may have found a security issue with the request."
 	case v.o.Domains != nil && v.o.Domains[host] != "verified":
 		return http.StatusForbidden, "validation_error", "The " + host + " domain is not verified. Please, add and verify your domain on https://resend.com/domains"
 	case v.o.Daily > 0 && v.is.Quota[day(now)] >= v.o.Daily:

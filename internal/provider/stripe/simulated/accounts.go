@@ -213,13 +213,22 @@ func controllers() map[string]string {
 	return map[string]string{"controller[fees][payer]": "account", "controller[losses][payments]": "stripe", "controller[requirement_collection]": "stripe", "controller[stripe_dashboard][type]": "full"}
 }
 
+// unsupported are some countries that Stripe has no accounts in.
+func unsupported() []string { return []string{"CU", "IR", "KP", "SY"} }
+
 func (c call) create() (any, *trouble) {
 	a := account{Created: c.o.Now(), Country: "NL", Fields: controllers(), Metadata: map[string]string{}, Due: born(), Past: born()}
 	if c.o.Onboarded {
 		a.Due, a.Past, a.Done = nil, nil, true
 	}
+	if c.o.NoConnect {
+		return nil, bad("", "", "You can only create new accounts if you've signed up for Connect, which you can do at https://dashboard.stripe.com/connect.")
+	}
 	if t := c.put(&a, true); t != nil {
 		return nil, t
+	}
+	if slices.Contains(unsupported(), a.Country) {
+		return nil, bad("country_unsupported", "country", "Country '"+a.Country+"' is not supported.")
 	}
 	if a.Fields["controller[losses][payments]"] == "stripe" && a.Fields["controller[stripe_dashboard][type]"] != "full" {
 		return nil, bad("", "controller", "Stripe bears losses only of accounts with its full dashboard.")

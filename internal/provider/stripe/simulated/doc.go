@@ -15,7 +15,8 @@
 // with that key is an idempotency_error; nothing is kept of what was refused before it began;
 // names are not unique; an account that is closed, or was never there, is "no access" (403,
 // account_invalid); links work once and for a few minutes, and the profile can't be changed
-// once there was one; a limit a second with 429 and rate_limit.
+// once there was one; a limit a second with 429 and rate_limit; a key may be one whose time is over or
+// that only reads, its owner one who has not signed up for Connect, a request of a key still under way.
 //
 // It promises: the same requests at the same times give the same answers and ids. It refuses
 // to move money.

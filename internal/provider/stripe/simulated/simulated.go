@@ -35,6 +35,11 @@ type Options struct {
 	File      string               // keeps the state; "": nothing does
 	Lag       func() time.Duration // of lists
 	PerSecond int                  // requests; 0: no limit
+	// Work is how long a request with a key is under way: another one of that key is kept off.
+	Work time.Duration
+	// Expired, ReadOnly and NoConnect are what may be wrong with the key and whose it is: its time
+	// is over, it may not write, its owner has not signed up for Connect.
+	Expired, ReadOnly, NoConnect bool
 	// Onboarded lets accounts be born with nothing due.
 	Onboarded bool
 	// URL is where links lead: the address that this handler is served at. "": the one that
@@ -119,6 +124,14 @@ func (s *Stripe) answer(w http.ResponseWriter, r *http.Request) (status int, bod
 		status, body = problem(http.StatusUnauthorized, "invalid_request_error", "", "", "Invalid API Key provided.")
 		return status, body, false
 	}
+	if s.o.Expired {
+		status, body = problem(http.StatusUnauthorized, "invalid_request_error", "api_key_expired", "", "Expired API Key provided.")
+		return status, body, false
+	}
+	if s.o.ReadOnly && r.Method != http.MethodGet {
+		status, body = problem(http.StatusForbidden, "invalid_request_error", "", "", "The provided key does not have the required permissions for this endpoint.")
+		return status, body, false
+	}
 	if _, _, ok := s.limit.Take(s.o.Now()); !ok {
 		w.Header().Set("Stripe-Rate-Limited-Reason", "global-rate")
 		status, body = problem(http.StatusTooManyRequests, "invalid_request_error", "rate_limit", "", "Request rate limit exceeded.")
@@ -146,6 +159,10 @@ func (s *Stripe) answer(w http.ResponseWriter, r *http.Request) (status int, bod
 	sum := sha256.Sum256([]byte(r.URL.Path + "\n" + form.Encode()))
 	request := hex.EncodeToString(sum[:])
 	if was, ok := s.world.Keys[key]; ok && s.o.Now().Sub(was.At) < keepKeys {
+		if s.o.Now().Sub(was.At) < s.o.Work {
+			status, body = problem(http.StatusConflict, "idempotency_error", "idempotency_key_in_use", "", "There is currently another in-progress request using this Idempotent Key.")
+			return status, body, false
+		}
 		if was.Request != request {
 			status, body = problem(http.StatusBadRequest, "idempotency_error", "", "", "Keys for idempotent requests can only be used with the same parameters they were first used with.")
 			return status, body, false

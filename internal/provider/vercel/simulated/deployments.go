@@ -100,6 +100,8 @@ func (v *Vercel) createDeployment(c call) (answer, *refusal) {
 	switch {
 	case n != nil:
 		return answer{}, n
+	case x.Transferred:
+		return answer{}, transferred()
 	case in.GitSource == nil && len(in.Files) == 0:
 		return answer{}, no(400, "missing_files", "The `files` property or a `gitSource` is needed")
 	case in.GitSource != nil && len(in.Files) > 0:

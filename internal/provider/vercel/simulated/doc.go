@@ -12,7 +12,8 @@
 //
 // It is as unkind as the vendor: ids as Vercel makes them; pages by timestamp; a limit an
 // endpoint, with its headers; 403 with another team's token and 404 without a team; a name
-// that is taken is 409; a variable that is there is refused inside of a 201; sensitive values
+// that is taken is 409, and so is a project that is being transferred; an account that owes a payment
+// is 402; a project whose newest production deployment failed gets no domain; a variable that is there is refused inside of a 201; sensitive values
 // are never given back; a host name that another account uses has to be verified; production
 // follows a new deployment by itself unless the project says no; ending a pause says yes.
 // Its answers fit the published description.

@@ -109,6 +109,9 @@ func (v *Vercel) addDomain(c call) (answer, *refusal) {
 		n.more = map[string]any{"projectId": have.Project, "domain": host}
 		return answer{}, n
 	}
+	if v.broken(x.ID) {
+		return answer{}, no(400, "bad_request", "The domain can not be added because the latest production deployment for the project was not successful")
+	}
 	now := v.stamp()
 	d := hostOf{Name: host, Project: x.ID, Verified: !v.is.Claimed[host], Token: v.is.IDs.Hex(20), Created: now, Updated: now}
 	if n := d.lead(in); n != nil {
@@ -116,6 +119,17 @@ func (v *Vercel) addDomain(c call) (answer, *refusal) {
 	}
 	v.is.Domains.Put(host, d)
 	return answer{200, d.show()}, nil
+}
+
+// broken says that a project's latest production deployment failed.
+func (v *Vercel) broken(id string) bool {
+	var latest deployment
+	for _, d := range v.is.Deployments.All() {
+		if d.Project == id && d.Target == "production" && d.Created > latest.Created {
+			latest = d
+		}
+	}
+	return latest.State == "ERROR"
 }
 
 func (v *Vercel) listDomains(c call) (answer, *refusal) {

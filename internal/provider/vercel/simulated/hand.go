@@ -50,6 +50,27 @@ func (v *Vercel) Assign(idOrName string, on bool) bool {
 	return true
 }
 
+// Transfer lets a person begin to give a project to another team, or end that. It says whether
+// the project is there.
+func (v *Vercel) Transfer(idOrName string, on bool) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	x, n := v.find(idOrName)
+	if n != nil {
+		return false
+	}
+	x.Transferred = on
+	v.put(x)
+	return true
+}
+
+// Block lets Vercel wait for a payment of the account, or have it.
+func (v *Vercel) Block(on bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.is.Blocked = on
+}
+
 // Env are the variables of a project for one target, by key: what nobody can read through
 // the API, too.
 func (v *Vercel) Env(idOrName, target string) map[string]string {

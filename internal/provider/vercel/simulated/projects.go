@@ -12,6 +12,7 @@ type project struct {
 	Created, Updated     int64
 	AutoAssign           bool
 	Paused               bool
+	Transferred          bool // to another team, right now
 	Protected            bool // deployments ask who visits them
 	Link                 *link
 	Env                  []variable

@@ -74,6 +74,7 @@ type world struct {
 	Domains     *simulator.Table[hostOf]     `json:"domains"`
 	Quota       map[string]int               `json:"quota"` // deployments by day
 	Certs       map[string]int64             `json:"certs"` // when a host name's certificate was asked for
+	Blocked     bool                         `json:"blocked,omitempty"`
 }
 
 // New opens a Vercel, with what its file says.
@@ -204,7 +205,11 @@ func (v *Vercel) handle(pattern string, h handler, w http.ResponseWriter, r *htt
 		return
 	}
 	v.advance()
-	a, n := h(call{r, body})
+	var a answer
+	n := v.barred(pattern, r)
+	if n == nil {
+		a, n = h(call{r, body})
+	}
 	if n != nil {
 		a = n.answer()
 	}
@@ -275,6 +280,27 @@ func (v *Vercel) authorized(pattern string, r *http.Request) *refusal {
 		return no(403, "forbidden", "Not authorized: Trying to access resource under scope %q. You must re-authenticate to this scope or use a token with access to this scope.", team)
 	}
 }
+
+// barred says what keeps an account or a project from being changed: the description lists for
+// which calls.
+func (v *Vercel) barred(pattern string, r *http.Request) *refusal {
+	switch pattern {
+	case "POST /v11/projects", "PATCH /v9/projects/{p}", "POST /v10/projects/{p}/env", "POST /v10/projects/{p}/domains", "POST /v13/deployments", "POST /v1/projects/{p}/rollback/{id}":
+		if v.is.Blocked {
+			return no(402, "payment_required", "The account is missing a payment so payment method must be updated")
+		}
+	}
+	if r.Method == http.MethodGet || r.PathValue("p") == "" {
+		return nil
+	}
+	x, n := v.find(r.PathValue("p"))
+	if n == nil && x.Transferred {
+		return transferred()
+	}
+	return nil
+}
+
+func transferred() *refusal { return no(409, "conflict", "The project is currently being transferred") }
 
 // stamp is the time in milliseconds, never the same twice: lists are paged by it.
 func (v *Vercel) stamp() int64 {
