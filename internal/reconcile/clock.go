@@ -54,6 +54,16 @@ func (e *Engine) keepTime() ([]state.ClientID, error) {
 	return woken, nil
 }
 
+// seesTime notes what time it is, of who writes dates and can't say who is due.
+func (e *Engine) seesTime() {
+	now := e.Now().Round(0)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if now.After(e.latest) {
+		e.latest = now
+	}
+}
+
 // latestOf is the latest time that the record shows as past.
 func latestOf(tx store.Tx, clients []state.Client) (time.Time, error) {
 	var out time.Time

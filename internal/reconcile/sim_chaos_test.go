@@ -136,17 +136,16 @@ func (c *chaos) hook(_ context.Context, call memory.Call) error {
 			return c.later(call, errKilled)
 		}
 	}
+	c.between(call)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.rate == 0 && len(c.ambush) == 0 {
-		c.between(call)
 		return nil
 	}
 	if call.Moment == memory.Before && c.dice(2000, "panic "+call.String()) < c.rate {
 		c.hit(panics)
 		panic("a bug in the client of " + call.Provider)
 	}
-	c.between(call)
 	how, err := c.fault(call)
 	if err != nil && call.Page > 1 {
 		c.hit(pageFails)

@@ -46,12 +46,15 @@ const (
 	pageFails = "a page fails"
 )
 
-// between lets others work at a vendor between two pages of a list. It is called with mu held.
+// between lets others work at a vendor between two pages of a list. It is called without mu: what
+// is due at the vendor then comes to be first, and asks here how it is built.
 func (c *chaos) between(call memory.Call) {
 	if !c.moves || call.Page < 2 || call.Moment != memory.Before {
 		return
 	}
+	c.mu.Lock()
 	n := c.dice(6, "between pages of "+call.String())
+	c.mu.Unlock()
 	if n >= 3 {
 		return
 	}
