@@ -147,7 +147,7 @@ func (w *World) Forgive() {
 }
 
 // Early are the calls that were made before the time that their provider had given. Who was
-// under way when it said so is not among them, nor are the pages after a list's first.
+// under way when it said so is not among them, nor are the pages of a list.
 func (w *World) Early() []Call {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -183,7 +183,7 @@ func (p *Provider) gate(c Call) error {
 	w := p.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if c.At.Before(w.told[p.o.Name]) && c.Page < 2 && len(w.early) < maxCalls {
+	if c.At.Before(w.told[p.o.Name]) && c.Page == 0 && len(w.early) < maxCalls {
 		w.early = append(w.early, c)
 	}
 	return w.down[p.o.Name]
