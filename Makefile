@@ -11,10 +11,10 @@ GOVULNCHECK   = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION ?= $(shell git describe --tags --always --dirty)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test specs sim planted fleet crash power fuzz race vet fmt lint vuln check generate bench dist clean
+.PHONY: help build test specs sim planted planted-few fleet crash power fuzz race vet fmt lint vuln check generate bench dist clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
 
 build: ## both binaries, static, into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/ ./cmd/...
@@ -91,14 +91,19 @@ KILLS   ?= 2000
 EACH    ?= 5
 IMAGES  ?= 10000
 RUNS    ?= 400
+ONLY    ?=
+PLANTED ?= 10000
 # How long each fuzz target searches. What it finds is put into its testdata/fuzz.
 FUZZTIME ?= 1m
 
 sim: ## random runs of the engine against its laws: SEEDS=n, SEED=first, FOR=at least so long, HOSTILE=yes
 	$(GO) test ./internal/reconcile -run '^TestSim$$' -v -count=1 -timeout 24h -sim.seeds=$(SEEDS) -sim.seed=$(SEED) -sim.for=$(FOR) $(if $(HOSTILE),-sim.hostile)
 
-planted: ## plant bugs, each by itself, and let the simulation find them
-	$(GO) test -tags planted ./internal/reconcile -run '^TestPlantedBugsAreFound$$' -v -count=1 -timeout 24h
+planted: ## plant bugs, each by itself, and let the simulation find them; ONLY='a name|another' plants some
+	$(GO) test -tags planted ./internal/reconcile -run '^TestPlantedBugsAreFound$$' -v -count=1 -timeout 24h -planted.only='$(ONLY)' -planted.seeds=$(PLANTED)
+
+planted-few: ## plant three that are found at once
+	$(MAKE) planted PLANTED=50 ONLY='the outcome is lost|an empty tree is accepted|a held removal is carried out'
 
 fleet: ## COMMITS= random commits on CLIENTS= clients: nobody else is written
 	$(GO) test ./internal/reconcile -run '^TestP4Untouched' -v -count=1 -timeout 24h -fleet.commits=$(COMMITS) -fleet.clients=$(CLIENTS)

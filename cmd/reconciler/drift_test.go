@@ -117,6 +117,10 @@ func TestS41EditedByHand(t *testing.T) {
 	if r := w.must(0, "why", "bakery"); !strings.Contains(r.out, "Looked at last by schedule: ") || !strings.Contains(r.out, `content is "198.51.100.2", recorded "192.0.2.1"`) {
 		t.Errorf("why says:\n%s", r.out)
 	}
+	// How much is in its database came with the lists.
+	if r := w.must(0, "status", "bakery"); !strings.Contains(r.out, "bakery: its database at sqlite holds about ") || rowOf(w.status(), "bakery").Database == nil {
+		t.Errorf("status bakery says:\n%s", r.out)
+	}
 	if r := w.must(1, "drift", "bakery"); !strings.Contains(r.out, "198.51.100.2") || !strings.Contains(r.out, "--adopt") {
 		t.Errorf("drift says:\n%s", r.out)
 	}

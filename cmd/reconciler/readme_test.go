@@ -200,3 +200,11 @@ func get(url, host string) error {
 	_, err = io.Copy(os.Stdout, io.LimitReader(res.Body, 1<<20))
 	return err
 }
+
+// The README says how long what was replaced serves on: nobody can set that, so that it is read there.
+func TestREADMETellsHowLongTheReplacedSideServes(t *testing.T) {
+	text := strings.Join(strings.Fields(readAll(t, "../../README.md")), " ")
+	if soakTime != 10*time.Minute || !strings.Contains(text, "for the records' time to live and ten minutes more") {
+		t.Errorf("it serves for %s more, and the README says something else", soakTime)
+	}
+}

@@ -160,7 +160,7 @@ func codeOf(v reconcile.Overview) error {
 func (a *app) printOverview(v reconcile.Overview, next bool) {
 	rows := make([]report.Client, 0, len(v.Clients))
 	for _, r := range v.Clients {
-		rows = append(rows, clientOf(r))
+		rows = append(rows, a.clientOf(r))
 	}
 	fmt.Fprint(a.out, report.Overview(rows, v.Problems, v.Holds, a.look()))
 	for _, n := range v.Notices {
@@ -170,11 +170,18 @@ func (a *app) printOverview(v reconcile.Overview, next bool) {
 		if next && r.Next != "" && r.Status != string(state.StatusInvalid) && r.Status != string(state.StatusHeld) { // those say it above
 			fmt.Fprintf(a.out, "\n%s: %s\n", report.Line(r.Name), report.Line(r.Next))
 		}
+		if text := a.clientOf(r).Size.Line(); next && text != "" {
+			fmt.Fprintf(a.out, "\n%s: %s\n", report.Line(r.Name), text)
+		}
 	}
 }
 
-func clientOf(r reconcile.Row) report.Client {
-	return report.Client{Name: r.Name, Status: r.Status, Health: r.Health, URL: r.URL, Commit: r.Commit, Because: r.Why(), Next: r.Next}
+func (a *app) clientOf(r reconcile.Row) report.Client {
+	c := report.Client{Name: r.Name, Status: r.Status, Health: r.Health, URL: r.URL, Commit: r.Commit, Because: r.Why(), Next: r.Next}
+	if d := r.Database; d != nil {
+		c.Size = report.Size{Provider: d.Provider, ID: d.ID, Bytes: d.Bytes, Seen: a.age(d.SeenAt)}
+	}
+	return c
 }
 
 func (a *app) historyCommand() *cobra.Command {
@@ -234,7 +241,7 @@ then the last pass step by step, and what is on record.`,
 		if json {
 			return a.json(d)
 		}
-		r := clientOf(d.Row)
+		r := a.clientOf(d.Row)
 		r.Since, r.RetryAt, r.Problem, r.Holds, r.Last = since(d), d.RetryAt, d.Problem, d.Holds, d.Last
 		r.Resources, r.Intents, r.Tombstones = d.Resources, d.Intents, d.Tombstones
 		r.LookAt = d.LookAt

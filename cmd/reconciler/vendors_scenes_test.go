@@ -184,6 +184,44 @@ func TestS19S20S45OverVendors(t *testing.T) {
 	}
 }
 
+// S20: a release of a client behind Cloudflare's proxy, and the one before when it is reverted,
+// takes the copies of its own names out of the cache: not those of others in the zone, and
+// never the whole zone.
+func TestS20CopiesOfItsOwnNamesAreForgotten(t *testing.T) {
+	t.Parallel()
+	proxied := func(name, currency string, more ...string) map[string]string {
+		return map[string]string{"clients/" + name + ".yaml": atVercel(name, append([]string{"database: {provider: none}", "dns: {proxied: true}", "env: {DATABASE_URL: {none: true}, STORE_CURRENCY: " + currency + "}"}, more...)...)}
+	}
+	const alias = "aliases: [shop." + agencyZone + "]"
+	f := newFleet(t, usual(), proxied("bakery", "EUR"))
+	f.commit(proxied("demoshop", "EUR", alias))
+	f.settle("demoshop", "bakery")
+	if got := f.cloudflare.Purged(); len(got) > 0 {
+		t.Errorf("before anybody saw a page %v were purged", got)
+	}
+	want := []string{site("demoshop"), "shop." + agencyZone}
+	slices.Sort(want)
+	purges := func(when string) {
+		t.Helper()
+		before := len(f.cloudflare.Purged())
+		f.settle("demoshop", "bakery")
+		got := f.cloudflare.Purged()[before:]
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("%s: %v were purged, not %v", when, got, want)
+		}
+	}
+	_, first := f.visit(site("demoshop"), "/api/health")
+	change := f.commit(proxied("demoshop", "USD", alias))
+	purges("a release")
+	_, second := f.visit(site("demoshop"), "/api/health")
+	f.git("revert", "--no-edit", change)
+	f.push()
+	purges("the revert")
+	if _, now := f.visit(site("demoshop"), "/api/health"); now != first || second == first {
+		t.Errorf("it serves %s, which was %s and %s", now, first, second)
+	}
+}
+
 // S27: each vendor answers 500 three times, each time to a write: it is looked into and tried
 // again, and one of everything results.
 func TestS27OverVendors(t *testing.T) {

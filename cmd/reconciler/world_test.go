@@ -531,7 +531,22 @@ func (c *calls) writes(n int) []string {
 	return out
 }
 
-func (c *calls) wrap(p provider.Provider) provider.Provider { return logged{p, c} }
+func (c *calls) wrap(p provider.Provider) provider.Provider {
+	if x, is := p.(provider.Purger); is {
+		return loggedPurger{logged{p, c}, x}
+	}
+	return logged{p, c}
+}
+
+// loggedPurger is one that keeps copies of pages, and no databases.
+type loggedPurger struct {
+	provider.Provider
+	purger provider.Purger
+}
+
+func (l loggedPurger) Purge(ctx context.Context, hosts []string) error {
+	return l.purger.Purge(ctx, hosts)
+}
 
 // logged is a provider whose calls are noted.
 type logged struct {

@@ -7,7 +7,6 @@ import (
 	"sort"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -216,9 +215,4 @@ func summary(v state.Verdict) string {
 }
 
 // clip shortens a text to what a commit status takes.
-func clip(text string) string {
-	if utf8.RuneCountInString(text) <= maxReportText {
-		return text
-	}
-	return string([]rune(text)[:maxReportText-1]) + "…"
-}
+func clip(text string) string { return state.ClipWords(text, maxReportText) }

@@ -26,6 +26,7 @@ type Seen struct {
 	Looked   map[state.Ref]bool // what was compared
 	Recorded map[state.Ref]bool // what is on record
 	Rows     []state.Drift      // what differs: Ref, Provider, ID, Field, Before, After, Print, Secret, Written
+	Sizes    []state.Size       // of databases that tell, by Ref
 }
 
 // After returns what is known after a look. l is not changed.
@@ -48,6 +49,7 @@ func After(l state.Looked, s Seen) state.Looked {
 			out.Rows = append(out.Rows, old)
 		}
 	}
+	out.Sizes = sizes(l.Sizes, s)
 	for _, row := range s.Rows {
 		row.Since, row.At, row.Looks = s.At, s.At, 1
 		if i := slices.IndexFunc(l.Rows, func(o state.Drift) bool { return o.Ref == row.Ref && o.Field == row.Field }); i >= 0 {
@@ -67,6 +69,23 @@ func After(l state.Looked, s Seen) state.Looked {
 			return a.Ref.Less(b.Ref)
 		}
 		return out.Rows[i].Field < out.Rows[j].Field
+	})
+	return out
+}
+
+// sizes are those that a look was told, and of databases that told it none what was known.
+func sizes(known []state.Size, s Seen) []state.Size {
+	out := slices.Clone(s.Sizes)
+	for _, old := range known {
+		if s.Recorded[old.Ref] && !slices.ContainsFunc(s.Sizes, func(n state.Size) bool { return n.Ref == old.Ref }) {
+			out = append(out, old)
+		}
+	}
+	slices.SortFunc(out, func(a, b state.Size) int {
+		if a.Ref.Less(b.Ref) {
+			return -1
+		}
+		return 1 // no two have one Ref
 	})
 	return out
 }

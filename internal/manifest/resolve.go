@@ -3,6 +3,7 @@ package manifest
 import (
 	"fmt"
 	"maps"
+	"net/url"
 	"reflect"
 	"sort"
 	"strings"
@@ -416,6 +417,10 @@ func (d *document) providers(e Effective, ctx Context) {
 	case !external && e.Database.External != nil && e.Database.Provider != "":
 		d.node(d.near("database", "external"), "database", "database.external needs provider: external", "")
 	}
+	if host := strange(e); host != "" {
+		d.node(d.near("deployment", "repository"), "repository", fmt.Sprintf("Vercel deploys from GitHub, GitLab and Bitbucket, and the repository (%s) is at %s", d.sourceAt(e.Client), shown(host)),
+			"put it at one of them and install Vercel's app there, or write deployment: {provider: ploi}, which takes any https URL")
+	}
 	if e.Health.Timeout > e.Health.Every {
 		d.node(d.near("health"), "health", fmt.Sprintf("health.timeout (%s) is longer than health.every (%s)", e.Health.Timeout, e.Health.Every), "")
 	}
@@ -425,6 +430,24 @@ func (d *document) providers(e Effective, ctx Context) {
 	if r, floor := e.Database.Retain, p.Limits.MinRetain; !r.Forever && r.For < floor {
 		d.node(d.near("database", "retain"), "limit", fmt.Sprintf("database.retain is %s, and platform.yaml asks for at least %s", r.For, floor), "write retain: "+floor.String())
 	}
+}
+
+// strange is the host of a repository that the site's provider can't deploy from; "": it can.
+// How an adopted site came to be there is its owner's business.
+func strange(e Effective) string {
+	repository := e.Source.Repository
+	if e.Deployment.Provider != "vercel" || !strings.Contains(repository, "://") || e.Adopt["site"].ID != "" {
+		return ""
+	}
+	u, err := url.Parse(repository)
+	if err != nil || u.Host == "" {
+		return repository
+	}
+	switch strings.ToLower(u.Host) {
+	case "github.com", "gitlab.com", "bitbucket.org":
+		return ""
+	}
+	return u.Host
 }
 
 // near is the deepest node on a path that the file has.

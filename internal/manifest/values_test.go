@@ -247,3 +247,27 @@ func TestClaims(t *testing.T) {
 		t.Errorf("got %v, want %v; %v", e.Claims(), want, problems)
 	}
 }
+
+// Vercel deploys from three hosts. A repository elsewhere is said with the manifest, wherever it
+// is inherited from; how an adopted site came to be there is no matter.
+func TestRepositoryThatVercelCantDeploy(t *testing.T) {
+	for _, c := range []struct {
+		provider, repository string
+		adopted              bool
+		want                 string
+	}{
+		{"vercel", "builtin", false, ""}, {"vercel", "agency/storefront", false, ""}, {"vercel", "", false, ""},
+		{"vercel", "https://github.com/agency/storefront.git", false, ""}, {"vercel", "https://GitLab.com/agency/shops/storefront", false, ""}, {"vercel", "https://bitbucket.org/agency/storefront", false, ""},
+		{"vercel", "https://git.agency.example/storefront.git", false, "git.agency.example"}, {"vercel", "https://github.com.agency.example/a/b", false, "github.com.agency.example"},
+		{"vercel", "https://git.agency.example/storefront.git", true, ""}, {"ploi", "https://git.agency.example/storefront.git", false, ""},
+	} {
+		var e Effective
+		e.Deployment.Provider, e.Source.Repository = c.provider, c.repository
+		if c.adopted {
+			e.Adopt = Adopt{"site": {ID: "prj_1"}}
+		}
+		if got := strange(e); got != c.want {
+			t.Errorf("%s of %q: %q, want %q", c.provider, c.repository, got, c.want)
+		}
+	}
+}

@@ -79,7 +79,9 @@
 //
 // A gap is stated for the address record that leads people over to a site whose certificate
 // comes after DNS, and that record alone waits: the new side is built, so that whoever
-// approves finds all else proved, and can see to a certificate before. A name that is on record
+// approves finds all else proved, and can see to a certificate before. The same gap is stated
+// for a host name that moves from one client to another where certificates belong to sites
+// (Traits.PerSite); there the name waits, and its old owner keeps it. A name that is on record
 // as secured has none. Behind a proxy people meet the proxy's certificate, so none is stated.
 // A name that moves between two clients states none either: a host that keeps certificates by
 // site (Ploi) makes a new one then, and a few seconds pass.

@@ -252,7 +252,7 @@ func newHold(p Plan, g GateInput, client state.ClientID, kind state.HoldKind, st
 func reasons(p Plan, steps []int, risk Risk) string {
 	var why []string
 	for _, i := range steps {
-		if s := p.Steps[i]; s.Risk == risk && s.Reason != "" && (risk != RiskGap || s.Action == Update || s.Action == Create) {
+		if s := p.Steps[i]; s.Risk == risk && s.Reason != "" && (risk != RiskGap || s.Gap != "") {
 			why = append(why, s.Reason)
 		}
 	}

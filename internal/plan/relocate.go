@@ -127,7 +127,7 @@ func amount(bytes int64) string {
 	if bytes <= 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (about %d MB)", max(bytes>>20, 1))
+	return " (about " + state.Amount(bytes) + ")"
 }
 
 // movedBy is a move step by step, for people.

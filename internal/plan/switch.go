@@ -52,7 +52,9 @@ func (b *builder) secure() {
 		if !planned && (have.Phase != unreached || have.Adopted || have.Found) {
 			continue // how people served their name before we came is theirs
 		}
-		if !moves {
+		if moves {
+			b.movesBare(&b.steps[n])
+		} else {
 			b.gap(w)
 		}
 		t := b.traits(w.Provider, w.Ref.Kind)
@@ -69,9 +71,23 @@ func (b *builder) gap(w state.Resource) {
 		if s.Wish == nil || !leadsHere(*s.Wish, w.Ref.Host()) || s.Action == Secure || !b.ledElsewhere(*s) {
 			continue
 		}
-		s.Risk = RiskGap
-		s.Reason = w.Provider + " gets its certificate for " + w.Ref.Host() + " once the name leads there: until then, about a minute, HTTPS fails, unless you saw to one there before"
+		s.Risk, s.Gap = RiskGap, untilSecured
+		s.Reason = w.Provider + " gets its certificate for " + w.Ref.Host() + " once the name leads there: until then, " + untilSecured + ", HTTPS fails, unless you saw to one there before"
 	}
+}
+
+// untilSecured is how long a certificate takes that is asked for as soon as it can be had:
+// Let's Encrypt answers within seconds, the host installs it, and we look in between.
+const untilSecured = "about a minute"
+
+// movesBare states the same gap of a host name that moves to another site of a vendor whose
+// certificates belong to sites. A name that had none loses nothing.
+func (b *builder) movesBare(s *Step) {
+	if !b.traits(s.Provider, s.Ref.Kind).PerSite || s.Prior.Phase != "" {
+		return
+	}
+	s.Risk, s.Gap = RiskGap, untilSecured
+	s.Reason = "it moves here from another client, and a certificate at " + s.Provider + " is one site's: until this one has its own for " + s.Ref.Host() + ", " + untilSecured + ", HTTPS fails"
 }
 
 // ledElsewhere says that people are led to another site of the client until an address record

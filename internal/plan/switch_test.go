@@ -98,6 +98,47 @@ func TestS25GapIsStatedWhereTheCertificateComesAfterDNS(t *testing.T) {
 	}
 }
 
+// S24: where certificates belong to sites, a host name that moves to another client's site is
+// without one there until it has a new one: the plan of the move states that, held, as that of
+// a switch does. Where they don't, or there was none, nothing is stated.
+func TestS24GapOfAMovedNameIsStated(t *testing.T) {
+	plans := func(own bool, change func(*plan.ClientInput), more ...func(*manifest.Effective)) plan.Plan {
+		alias := func(e *manifest.Effective) { e.Hosts = append(e.Hosts, "www.example") }
+		had := settledBy(t, client(t, shop("bakery", append(more, at("vercel"), alias)...)), late)
+		takes := settledBy(t, client(t, shop("florist", append(more, at("vercel"))...)), late)
+		had, takes = becomes(t, had, shop("bakery", append(more, at("vercel"))...)), becomes(t, takes, shop("florist", append(more, at("vercel"), alias)...))
+		if change != nil {
+			change(&had)
+		}
+		return plan.Calculate(with(input(had, takes), "vercel", state.KindDomain, func(t *state.Traits) { t.AfterDNS, t.PerSite = true, own }))
+	}
+	unsecured := func(c *plan.ClientInput) {
+		for i := range c.Recorded {
+			if c.Recorded[i].Ref.Kind == state.KindDomain {
+				c.Recorded[i].Phase = "unreached"
+			}
+		}
+	}
+	const moves = "move domain/www.example@vercel"
+	p := plans(true, nil)
+	s := find(t, p, moves+" !gap")
+	if s.Gap != "about a minute" || !strings.Contains(s.Reason, "about a minute, HTTPS fails") || !after(p, find(t, p, "secure domain/www.example@vercel").Key(), s.Key()) {
+		t.Errorf("%q: %s", s.Gap, s.Reason)
+	}
+	gated, holds := plan.Gate(p, plan.GateInput{Now: now})
+	if len(holds) != 1 || !strings.Contains(holds[0].Reason, "until this one has its own for www.example, about a minute, HTTPS fails") {
+		t.Errorf("the holds are %+v", holds)
+	}
+	for _, s := range gated.Steps {
+		if names := plan.Leads(s.Ref, "www.example"); names && s.Action.Writes() && s.Held == "" && !s.Blocked {
+			t.Errorf("%s runs", line(s))
+		}
+	}
+	find(t, plans(false, nil), moves+" !traffic")
+	find(t, plans(true, unsecured), moves+" !traffic")
+	find(t, plans(true, nil, proxied), moves+" !traffic")
+}
+
 // settledBy is the client after everything that it wishes was done, with other vendors.
 func settledBy(t *testing.T, c plan.ClientInput, in func(plan.ClientInput) plan.Input) plan.ClientInput {
 	t.Helper()

@@ -126,6 +126,7 @@ type Step struct {
 	Fields     []Field   `json:"fields,omitempty"`
 	Reason     string    `json:"reason"` // a sentence part: "manifest is new", "env STORE_CURRENCY changed"
 	Risk       Risk      `json:"risk,omitempty"`
+	Gap        string    `json:"gap,omitempty"`  // of a RiskGap, how long it is; "": nobody knows
 	Undo       string    `json:"undo,omitempty"` // a sentence: how it is taken back
 	Calls      int       `json:"calls"`
 	Needs      []string  `json:"needs,omitempty"`     // Keys of steps that must be done first; sorted

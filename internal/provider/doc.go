@@ -27,7 +27,8 @@
 //
 // A host name whose certificate takes DNS to lead to its site (Traits.AfterDNS) is Unreached
 // until then. It can be used like a Ready one: its address record is set, and then Update is
-// called with the same wish, until the object is another than Unreached.
+// called with the same wish, until the object is another than Unreached. Where that certificate
+// is its site's alone (Traits.PerSite), a name that moves to another site is without one at first.
 //
 // A provider may do more: write data out (Dumper), list what others made (Lister), mark it
 // (Marker), check its account (Checker), forget copies of pages (Purger).

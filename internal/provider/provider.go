@@ -93,7 +93,7 @@ type Object struct {
 	Message    string   // why Failed, what to do for Manual; untrusted text
 	Log        []string // build log so far, bounded; untrusted text
 	Frozen     bool     // of a database that can be moved: its client can't write (Mover); false also where nobody can tell
-	Bytes      int64    // about how much a database holds, of one that was asked for by id; 0: not told
+	Bytes      int64    // about how much a database holds; told of one that is asked for by id, in lists where that costs no more; 0: not told
 }
 
 // Query asks for one object: by ID where it is known, else by Name (and Wish for

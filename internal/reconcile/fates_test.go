@@ -73,6 +73,35 @@ func TestClientThatIsPassedWhileAHeadIsJudged(t *testing.T) {
 	}
 }
 
+// P12: what a pull request showed is done by a pass that ends while the next head is judged:
+// it is no matter of that head, and nothing that nobody proposed waits for it.
+func TestP12ReviewThatIsDoneWhileAHeadIsJudged(t *testing.T) {
+	_, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", "aliases: [www.bakery.example]"), "clients/shop.yaml": client("shop")})
+	id := w.id("bakery")
+	files := map[string]string{"clients/bakery.yaml": client("bakery", "env: {COLOUR: red}", "aliases: [www.bakery.example]")}
+	w.merge(w.proposed(1, files).Head, files)
+	if w.stored(id).Review == nil {
+		t.Fatal("nothing is on record of what was shown")
+	}
+	w.engine.At = func(p reconcile.Point) {
+		if p == reconcile.PointRead {
+			w.engine.At = nil
+			w.pass(id)
+		}
+	}
+	// The head is about bakery, too, though not about what it wishes.
+	w.pass(w.push(map[string]string{"clients/bakery.yaml": "", "clients/ba/bakery.yaml": files["clients/bakery.yaml"]})...)
+	if r := w.stored(id).Review; r != nil {
+		t.Errorf("what is done is still to be held against what was shown: %+v", r)
+	}
+	w.apply(map[string]string{"clients/ba/bakery.yaml": client("bakery", "env: {COLOUR: red}")})
+	w.want("bakery", state.StatusActive)
+	if holds := w.waits(state.HoldRisk); len(holds) > 0 {
+		t.Errorf("a push that nobody proposed waits: %+v", holds)
+	}
+}
+
 // P8: somebody asks for a pass while one is under way, and the process dies when that has
 // ended: the next start knows of it.
 func TestP8WhoeverAsksDuringAPassIsHeard(t *testing.T) {
@@ -256,4 +285,13 @@ func TestP7ASecondWishOfOneHeadIsANewerOne(t *testing.T) {
 	if o, _ := v.world.Object(serving); o.Mark.Client != a {
 		t.Errorf("shop.example is served by %q", o.Mark.Client)
 	}
+}
+
+// stored is a client as it is on record.
+func (w *world) stored(id state.ClientID) (c state.Client) {
+	w.t.Helper()
+	if err := w.store.View(func(tx store.Tx) (err error) { c, _, err = store.Client(tx, id); return err }); err != nil {
+		w.t.Fatal(err)
+	}
+	return c
 }

@@ -359,7 +359,7 @@ func (e *Engine) verdict(tx store.Tx, m *member, c state.Client, end ending) err
 		return err
 	}
 	if n := v.Tally(); total(n) <= accept.MaxClientReports {
-		r := state.Report{Subject: "commit/" + commit + "/client/" + c.Name, State: stateOf(end.word), Text: report.Clip(orElse(end.because, end.word), report.MaxStatus), Detail: end.because, URL: c.URL, At: e.Now()}
+		r := state.Report{Subject: "commit/" + commit + "/client/" + c.Name, State: stateOf(end.word), Text: report.ClipWords(orElse(end.because, end.word), report.MaxStatus), Detail: end.because, URL: c.URL, At: e.Now()}
 		if _, err := store.AddReport(tx, r); err != nil {
 			return err
 		}
@@ -389,7 +389,7 @@ func (e *Engine) waitTold(tx store.Tx, m *member, c state.Client, end ending, wa
 		return err
 	}
 	if fate == "pending" && end.waits != waited && total(v.Tally()) <= accept.MaxClientReports {
-		r := state.Report{Subject: "commit/" + commit + "/client/" + c.Name, State: "pending", Text: report.Clip(end.because, report.MaxStatus), Detail: end.because, URL: c.URL, At: e.Now()}
+		r := state.Report{Subject: "commit/" + commit + "/client/" + c.Name, State: "pending", Text: report.ClipWords(end.because, report.MaxStatus), Detail: end.because, URL: c.URL, At: e.Now()}
 		if _, err := store.AddReport(tx, r); err != nil {
 			return err
 		}

@@ -124,12 +124,7 @@ func (r *lookRun) one(ctx context.Context, s *survey, l state.Looked) error {
 		r.out.Seen++
 	}
 	if len(saw.result.Rows) == 0 && len(l.Rows) == 0 && len(l.Mends) == 0 {
-		if l.Failed != "" && l.Failed == saw.result.Failed && l.Seq == saw.result.Seq {
-			l.Tried = r.at
-		} else {
-			l = drift.After(l, saw.result)
-		}
-		if r.quiet = append(r.quiet, l); len(r.quiet) >= lookBatch {
+		if r.quiet = append(r.quiet, drift.After(l, saw.result)); len(r.quiet) >= lookBatch {
 			return r.flush()
 		}
 		return nil
@@ -308,7 +303,7 @@ func (e *Engine) tell(tx store.Tx, c state.Client, was state.Looked, now *state.
 	}
 	now.Told = told
 	word, text, detail := drift.Report(now.Rows, c.Name)
-	_, err := store.AddReport(tx, state.Report{Subject: "client/" + c.Name + "/drift", State: word, Text: report.Clip(text, report.MaxStatus), Detail: detail, URL: c.URL, At: at})
+	_, err := store.AddReport(tx, state.Report{Subject: "client/" + c.Name + "/drift", State: word, Text: report.ClipWords(text, report.MaxStatus), Detail: detail, URL: c.URL, At: at})
 	errs.add(err)
 	return errs.err
 }

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -132,5 +133,52 @@ func TestS41PausesOnARateLimit(t *testing.T) {
 	}
 	if n := calls(); n != 1 || w.row("a").LastLook.IsZero() {
 		t.Errorf("after its time: %d calls", n)
+	}
+}
+
+// How much is in a client's database comes with a look, costs no call, is shown with its age,
+// stays where a later look is not told, and is not that of another database.
+func TestLooksTellHowMuchADatabaseHolds(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/shop.yaml": client("shop")})
+	w.look()
+	if d := w.row("shop").Database; d != nil {
+		t.Errorf("nobody told, and it says %+v", d)
+	}
+	id := v.of(state.KindDatabase)
+	holds := func(bytes int64) { v.world.Edit(id, func(o *provider.Object) { o.Bytes = bytes }) }
+	holds(40 << 20)
+	v.world.ForgetCalls()
+	w.look()
+	told := w.clock.Now()
+	want := reconcile.Database{Provider: "railway", ID: id, Bytes: 40 << 20, SeenAt: told}
+	if d := w.row("shop").Database; d == nil || *d != want {
+		t.Errorf("the row has %+v, not %+v", d, want)
+	}
+	if n := v.world.Counts(""); n.Reads != 3 || n.Writes > 0 {
+		t.Errorf("a look with sizes costs %+v", n)
+	}
+	holds(0)
+	v.world.Set(v.of(state.KindDomain), "host", "other.example") // and the slow way of a look, too
+	w.look()
+	d := w.detail("shop")
+	if d.Database == nil || *d.Database != want {
+		t.Errorf("a look that is not told has %+v", d.Database)
+	}
+	text, err := json.Marshal(d)
+	if err != nil || !strings.Contains(string(text), `"database":{"provider":"railway","id":"`+id+`","bytes":41943040,"seenAt":"`) {
+		t.Errorf("%s %v", text, err)
+	}
+	holds(50 << 20)
+	w.look()
+	if d := w.row("shop").Database; d == nil || d.Bytes != 50<<20 || !d.SeenAt.Equal(w.clock.Now()) {
+		t.Errorf("a later look has %+v", d)
+	}
+	v.world.Edit(id, func(o *provider.Object) {
+		o.Bytes, o.Mark = 90<<20, provider.Mark{Installation: "deadbeef", Client: "thief", Generation: 1}
+	})
+	w.look()
+	if d := w.row("shop").Database; d == nil || d.Bytes != 50<<20 {
+		t.Errorf("somebody else's database is shown: %+v", d)
 	}
 }

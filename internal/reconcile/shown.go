@@ -30,7 +30,8 @@ type shownRecord struct {
 	deployment string
 	updated    int64
 	providers  []string
-	payments   *Payments // never changed
+	payments   *Payments  // never changed
+	databases  []Database // in use, without what looks know
 }
 
 // wishShown returns what people are shown of a client's wish, as far as its manifest
@@ -50,8 +51,8 @@ func (s *shown) wishShown(c state.Client, rules *accept.Resolver) shownWish {
 	return *w
 }
 
-// recordShown returns who keeps something of a client, sorted, and how far its account for
-// payments is.
+// recordShown returns who keeps something of a client, sorted, how far its account for
+// payments is, and which databases it uses.
 func (s *shown) recordShown(tx store.Tx, c state.Client) (shownRecord, error) {
 	r := &s.record
 	// Only passes and purges change what is on record; a settled client that is active
@@ -64,7 +65,7 @@ func (s *shown) recordShown(tx store.Tx, c state.Client) (shownRecord, error) {
 	if err != nil {
 		return shownRecord{}, err
 	}
-	out := shownRecord{c.Deployment, c.UpdatedAt.UnixNano(), providersOf(have), paymentsOf(have)}
+	out := shownRecord{c.Deployment, c.UpdatedAt.UnixNano(), providersOf(have), paymentsOf(have), databasesOf(have)}
 	*r = shownRecord{}
 	if quiet {
 		*r = out
@@ -80,5 +81,16 @@ func providersOf(have []state.Resource) []string {
 		}
 	}
 	slices.Sort(out)
+	return out
+}
+
+// databasesOf are those that are in use: one, but for a moment in which one moves.
+func databasesOf(have []state.Resource) []Database {
+	var out []Database
+	for _, r := range have {
+		if r.Ref.Kind == state.KindDatabase && r.Real() && !r.Retained() {
+			out = append(out, Database{Provider: r.Provider, ID: r.ID})
+		}
+	}
 	return out
 }

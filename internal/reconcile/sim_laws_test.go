@@ -455,6 +455,7 @@ func (s *story) finish() {
 	s.accountsStay()
 	s.plantedStay()
 	s.settledNow()
+	s.keptAsSaid()
 }
 
 // heeded: a vendor that said when is asked by nobody before that.

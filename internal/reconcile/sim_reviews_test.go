@@ -77,10 +77,13 @@ func (j judge) Judge(ctx context.Context, p reconcile.Proposal) (reconcile.Judge
 	s := j.s
 	s.say("judge %s onto %s", p.Commit[36:], p.Base[36:])
 	alone := !s.besides
-	before, at := s.allWritten(alone), s.world.clock.Now()
+	before, at, opened := s.allWritten(alone), s.world.clock.Now(), s.opened.Load()
 	out, err := j.Engine.Judge(ctx, p)
 	if after := s.allWritten(alone); after != before && s.world.clock.Now().Equal(at) {
 		s.broken("P2: judging %s writes: %s, and was %s", p.Commit[36:], after, before)
+	}
+	if alone && s.opened.Load() != opened { // whoever writes waits for it, and a full disk would stop it
+		s.broken("P2: judging %s opens a transaction to write", p.Commit[36:])
 	}
 	s.leaks("a judgement", fmt.Sprintf("%+v", out))
 	if p.Static && (len(out.Changes) > 0 || len(out.Shown) > 0) {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,6 +96,7 @@ type story struct {
 	unmade    map[string]bool         // losses by name: whether nothing of the client was made then
 	still     map[state.ClientID]bool // who is paused in the pass that runs
 	overtaken map[state.ClientID]bool // who got a newer wish while its pass runs
+	opened    atomic.Int64            // transactions of the engine that may write
 	gone      map[state.Ref]bool      // steps of the passes that run, by what they are about, that began when their client was removed
 	meddled   map[state.ClientID]bool // of whom a person changed something at a vendor
 	pulls     proposals
@@ -281,7 +283,7 @@ func (s *story) start(t *testing.T) {
 		w.unfit = s.chaos.probe
 		w.change = func(e *reconcile.Engine) {
 			e.Guard = guard
-			e.Store = mortal{w.store, s.chaos}
+			e.Store = counted{mortal{w.store, s.chaos}, &s.opened}
 			e.Runner.Store, e.Runner.Parallel = e.Store, s.parallel
 			e.Runner.Scratch = s.scratch
 			e.Runner.Elapsed = func() time.Duration { return w.clock.Real().Sub(began) }

@@ -165,7 +165,7 @@ func (s *survey) look(ctx context.Context, id state.ClientID, at time.Time) (*se
 				continue
 			}
 			if o, listed := l.objects[string(r.Ref.Kind)+"/"+r.ID]; listed && len(s.e.findings(r, values[r.Ref], o)) == 0 {
-				out.result.Looked[r.Ref], out.objects[r.Ref] = true, o
+				s.saw(&out, r, o)
 				continue
 			}
 		}
@@ -184,6 +184,14 @@ func (s *survey) look(ctx context.Context, id state.ClientID, at time.Time) (*se
 		}
 	}
 	return &out, nil
+}
+
+// saw notes an object that is there. How much is in somebody else's database is no matter.
+func (s *survey) saw(out *seen, r state.Resource, o provider.Object) {
+	out.result.Looked[r.Ref], out.objects[r.Ref] = true, o
+	if r.Ref.Kind == state.KindDatabase && o.Bytes > 0 && s.e.foreign(r, o) == "" {
+		out.result.Sizes = append(out.result.Sizes, state.Size{Ref: r.Ref, ID: r.ID, Bytes: o.Bytes, At: out.result.At})
+	}
 }
 
 func (o *seen) fails(at, why string) {
@@ -216,7 +224,7 @@ func (s *survey) single(ctx context.Context, out *seen, r state.Resource, values
 		out.result.Rows = append(out.result.Rows, row)
 		return
 	}
-	out.objects[r.Ref] = found[0]
+	s.saw(out, r, found[0])
 	for _, f := range s.e.findings(r, values, found[0]) {
 		row.Field, row.Before, row.After, row.Print, row.Secret = f.Field, f.Before, f.After, f.Print, f.Secret
 		out.result.Rows = append(out.result.Rows, row)

@@ -37,6 +37,7 @@ type Row struct {
 	Uptime          float64   `json:"uptime"`            // share of good probes, 0 to 1
 	PullRequest     string    `json:"pullRequest"`
 	Payments        *Payments `json:"payments,omitempty"` // nil: it takes none
+	Database        *Database `json:"database,omitempty"` // nil: it has none, or how much is in it is not known
 
 	Advice []Part `json:"-"` // Next, taken apart
 }
@@ -54,6 +55,26 @@ func (r Row) Why() string {
 	default:
 		return fmt.Sprintf("changed outside: %s and %d more", r.Drift[0], n-1)
 	}
+}
+
+// Database is how much is in the database that a client uses, as the scheduled looks see it.
+type Database struct {
+	Provider string    `json:"provider"`
+	ID       string    `json:"id"`
+	Bytes    int64     `json:"bytes"` // about
+	SeenAt   time.Time `json:"seenAt"`
+}
+
+// sizeOf says how much is in a database that is in use, nil where no look was told that.
+func sizeOf(used []Database, known []state.Size) *Database {
+	for _, d := range used {
+		for _, s := range known {
+			if s.ID == d.ID {
+				return &Database{d.Provider, d.ID, s.Bytes, s.At}
+			}
+		}
+	}
+	return nil
 }
 
 // plainRow is a Row as its fields are; rowJSON as scripts see it: a time that never was
@@ -194,7 +215,7 @@ func hasRow(rows []Row, name string) bool {
 // values comes from them.
 func (e *Engine) rowOf(c state.Client, looked state.Looked, record shownRecord, wish shownWish, holds []string) Row {
 	r := Row{ID: string(c.ID), Name: c.Name, Status: string(c.Status), Health: string(c.Health), URL: c.URL, Commit: c.Commit, Deployment: c.Deployment, Because: c.Because, Next: c.Next,
-		Drift: []string{}, LastLook: looked.At, AdminURL: c.AdminURL, Providers: slices.Clone(record.providers), Payments: record.payments, Domain: wish.host, Plan: wish.plan, Template: wish.template, LastDeployedAt: c.DeployedAt, LastHealthCheck: c.HealthAt}
+		Drift: []string{}, LastLook: looked.At, AdminURL: c.AdminURL, Providers: slices.Clone(record.providers), Payments: record.payments, Database: sizeOf(record.databases, looked.Sizes), Domain: wish.host, Plan: wish.plan, Template: wish.template, LastDeployedAt: c.DeployedAt, LastHealthCheck: c.HealthAt}
 	if e.Here != nil {
 		r.URL, r.AdminURL = e.Here(r.URL), e.Here(r.AdminURL)
 	}
@@ -274,7 +295,7 @@ func (e *Engine) Detail(name string) (Detail, error) {
 			d.DriftRows = append(d.DriftRows, r)
 		}
 		d.LookFailed = looked.Failed
-		d.Row = e.rowOf(c, looked, shownRecord{providers: providersOf(d.Resources), payments: paymentsOf(d.Resources)}, s.wishShown(c, wishes), holdsOf(holds)[c.ID])
+		d.Row = e.rowOf(c, looked, shownRecord{providers: providersOf(d.Resources), payments: paymentsOf(d.Resources), databases: databasesOf(d.Resources)}, s.wishShown(c, wishes), holdsOf(holds)[c.ID])
 		if d.Tombstones, err = store.Tombstones(tx, c.ID); err != nil {
 			return err
 		}

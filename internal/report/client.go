@@ -24,6 +24,24 @@ type Client struct {
 	Drift                             []Drift
 	LastLook                          string // how long ago the schedule looked at all of it
 	LookFailed                        string // why the last look saw not all
+	Size                              Size   // of its database
+}
+
+// Size is how much is in a client's database; Bytes 0: not known.
+type Size struct {
+	Provider, ID string
+	Bytes        int64
+	Seen         string // how long ago
+}
+
+func (s Size) text() string { return "about " + state.Amount(s.Bytes) + ", seen " + Line(s.Seen) }
+
+// Line is a sentence about a client's database, "" where its size is not known.
+func (s Size) Line() string {
+	if s.Bytes == 0 {
+		return ""
+	}
+	return "its database at " + Line(s.Provider) + " holds " + s.text()
 }
 
 // Drift is something of a client that is not as recorded.
@@ -259,6 +277,8 @@ func (c Client) onRecord(o Options) string {
 			case r.Ref.Kind == state.KindPayments:
 				note = "out of use; it is its owner's"
 			}
+		} else if r.Ref.Kind == state.KindDatabase && r.ID == c.Size.ID && c.Size.Bytes > 0 {
+			note = strings.TrimPrefix(note+"; "+c.Size.text(), "; ")
 		}
 		rows = append(rows, []string{string(r.Ref.Kind), r.Ref.Name, r.Provider, orDash(r.ID), note})
 	}

@@ -166,7 +166,7 @@ func (o Outcome) Line() string {
 	if !o.Good && o.cause != "" {
 		text = strings.TrimSuffix(text, ".") + ": " + Line(o.cause)
 	}
-	return Clip(text, MaxStatus)
+	return ClipWords(text, MaxStatus)
 }
 
 // Terminal is the outcome for a terminal.

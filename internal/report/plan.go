@@ -33,6 +33,7 @@ type Step struct {
 	Provider   string       `json:"provider"`
 	Reason     string       `json:"reason"`
 	Risk       string       `json:"risk"`
+	Gap        string       `json:"gap,omitempty"` // of the risk gap: how long, in words; "": nobody knows
 	Undo       string       `json:"undo"`
 	Calls      int          `json:"calls"`
 	Fields     []plan.Field `json:"fields"`
@@ -69,7 +70,7 @@ func Printed(p plan.Plan, of []string, names map[state.ClientID]string) Plan {
 			fields = []plan.Field{}
 		}
 		out.Changes[i].Steps = append(out.Changes[i].Steps, Step{Step: plan.StepName(s.Number), Action: string(s.Action), Ref: refOf(s.Ref),
-			Provider: s.Provider, Reason: s.Reason, Risk: string(s.Risk), Undo: s.Undo, Calls: s.Calls, Fields: fields, PurgeAfter: s.PurgeAfter, Held: s.Held})
+			Provider: s.Provider, Reason: s.Reason, Risk: string(s.Risk), Gap: s.Gap, Undo: s.Undo, Calls: s.Calls, Fields: fields, PurgeAfter: s.PurgeAfter, Held: s.Held})
 	}
 	sort.SliceStable(out.Changes, func(i, j int) bool { return out.Changes[i].Client < out.Changes[j].Client })
 	for _, q := range p.Problems {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -128,6 +129,13 @@ func TestConsequences(t *testing.T) {
 	step := func(a plan.Action, r string, risk plan.Risk) Step {
 		return Step{Action: string(a), Ref: r, Risk: string(risk)}
 	}
+	gap := func(r string) Step {
+		return Step{Action: string(plan.Update), Ref: r, Risk: string(plan.RiskGap), Gap: "about a minute"}
+	}
+	table := pulled(Plan{Changes: []Change{{Client: "shop", Steps: []Step{gap("record/A x")}}}}).Markdown()
+	if strings.Count(table, "about a minute") != 2 || !strings.Contains(table, "| **about a minute**, see below |") {
+		t.Errorf("the table and the sentence say different things:\n%s", table)
+	}
 	for _, c := range []struct {
 		name  string
 		steps []Step
@@ -141,7 +149,9 @@ func TestConsequences(t *testing.T) {
 		{"found site", []Step{step(plan.Forget, "site/local", "")}, "Its site stays where it is: it was there before us."},
 		{"return", []Step{step(plan.Return, "database/main", ""), step(plan.Create, "site/local", "")}, "shop goes live now. Its database returns with its data."},
 		{"purge", []Step{step(plan.Purge, "database/main", plan.RiskData)}, "Its database is erased now. Nothing brings it back."},
-		{"gap", []Step{step(plan.Replace, "domain/x@y", plan.RiskGap)}, "There is a time without service; the step says how long."},
+		{"gap", []Step{step(plan.Replace, "domain/x@y", plan.RiskGap)}, "There is a time without service (nobody knows how long); the step says why."},
+		{"stated gap", []Step{gap("record/A x"), gap("record/A www.x")}, "There is a time without service (about a minute); the step says why."},
+		{"two gaps", []Step{gap("record/A x"), step(plan.Replace, "domain/x@y", plan.RiskGap)}, "There is a time without service (nobody knows how long); the step says why."},
 		{"data", []Step{step(plan.Update, "database/main", plan.RiskData)}, "Data may become unreachable or be erased."},
 	} {
 		var got []string
@@ -189,6 +199,55 @@ func TestStatus(t *testing.T) {
 	long := state.Verdict{Invalid: []state.FileProblem{{Path: strings.Repeat("ü", 10_000)}}}
 	if got := Status(long, nil); utf8.RuneCountInString(got) != MaxStatus {
 		t.Errorf("a long status has %d characters", utf8.RuneCountInString(got))
+	}
+}
+
+// A status that has no room for all ends with a whole word, and names whole clients: fewer of
+// them before one is cut.
+func TestStatusIsCutAtAWord(t *testing.T) {
+	name := func(id state.ClientID) string { return string(id) }
+	many := func(n int) state.Verdict {
+		v := state.Verdict{Clients: map[state.ClientID]string{}, Invalid: []state.FileProblem{{Path: "clients/kontoret-i-goteborg.yaml", Line: 12, Column: 3}}}
+		for i := range n {
+			v.Clients[state.ClientID(fmt.Sprintf("the-shop-of-a-very-long-name-number-%02d", i))] = []string{"failed", "held", "pending"}[i%3]
+		}
+		return v
+	}
+	for n, want := range map[int]string{
+		2:  "failed: the-shop-of-a-very-long-name-number-00; invalid: clients/kontoret-i-goteborg.yaml:12:3; 1 held",
+		12: "4 failed; invalid: clients/kontoret-i-goteborg.yaml:12:3; 4 held; 4 pending",
+	} {
+		v := many(n)
+		if n == 2 {
+			delete(v.Clients, "the-shop-of-a-very-long-name-number-01")
+			v.Clients["a"] = "held"
+			want = strings.Replace(want, "1 held", "held: a", 1)
+		}
+		if got := Status(v, name); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+	one := state.Verdict{Clients: map[state.ClientID]string{"a": "held", "b": "held", "c": "held", "d": "failed", "e": "failed"}}
+	long := func(id state.ClientID) string { return string(id) + strings.Repeat("-name", 6) }
+	if got := Status(one, long); got != "failed: "+long("d")+", "+long("e")+"; held: "+long("a")+" and 2 more" && got != "failed: "+long("d")+" and 1 more; held: "+long("a")+" and 2 more" {
+		t.Errorf("%q", got)
+	}
+	text := "the plan could not be made: cloudflare answered a question about the zone agency.example with something that nobody understands, twice, and gave no reason for it at all"
+	for n := 1; n < 200; n++ {
+		got := ClipWords(text, n)
+		whole, cut := strings.CutSuffix(got, "…")
+		if utf8.RuneCountInString(got) > n || cut == (got == text) || !strings.HasPrefix(text, whole) {
+			t.Fatalf("%d: %q", n, got)
+		}
+		if rest := text[len(whole):]; n > 40 && cut && !strings.ContainsAny(rest[:1], " ,:") {
+			t.Errorf("%d: %q ends within a word", n, got)
+		}
+	}
+	if got := ClipWords(strings.Repeat("ü", 300), 140); utf8.RuneCountInString(got) != 140 {
+		t.Errorf("a word that is too long: %q", got)
+	}
+	if got := statusLine(stateFailure, text).Text; !strings.HasSuffix(got, "nobody understands, twice, and…") {
+		t.Errorf("a status line: %q", got)
 	}
 }
 
@@ -371,6 +430,15 @@ func TestWhyTellsDrift(t *testing.T) {
 	}
 	if strings.Contains(got, "\x1b") {
 		t.Error("a provider's words move the cursor")
+	}
+	main := state.Ref{Client: "c", Kind: state.KindDatabase, Name: "main"}
+	c.Resources = []state.Resource{{Ref: main, Provider: "postgres", ID: "shop.1"}, {Ref: main, Provider: "postgres", ID: "shop.0"}}
+	if why := c.Why(Options{}); strings.Contains(why, "about") || c.Size.Line() != "" {
+		t.Errorf("a size that nobody was told:\n%s", why)
+	}
+	c.Size = Size{Provider: "postgres", ID: "shop.1", Bytes: 12<<30 + 400<<20, Seen: "12m ago"}
+	if why := c.Why(Options{}); strings.Count(why, "about 12.3 GB, seen 12m ago") != 1 || c.Size.Line() != "its database at postgres holds about 12.3 GB, seen 12m ago" {
+		t.Errorf("the size of one database: %q\n%s", c.Size.Line(), why)
 	}
 	if quiet := (Client{Name: "demoshop", Status: "active"}).Why(Options{}); strings.Contains(quiet, "ooked") {
 		t.Errorf("without a look:\n%s", quiet)

@@ -20,12 +20,14 @@ const (
 	stateError   = "error"
 )
 
-func statusLine(state, text string) StatusLine { return StatusLine{state, Clip(Line(text), MaxStatus)} }
+func statusLine(state, text string) StatusLine {
+	return StatusLine{state, ClipWords(Line(text), MaxStatus)}
+}
 
 // squeezed is head and tail, with as much of head as there is room for.
 func squeezed(state, head, tail string) StatusLine {
 	tail = Line(tail)
-	return StatusLine{state, Clip(Line(head), MaxStatus-len([]rune(tail))) + tail}
+	return StatusLine{state, ClipWords(Line(head), MaxStatus-len([]rune(tail))) + tail}
 }
 
 // Validate is the status reconciler/validate of the head.
@@ -77,7 +79,7 @@ func (p PullPlan) whyFailed() string {
 	if p.RetryAt.IsZero() {
 		return text
 	}
-	return Clip(Line(text), MaxStatus-40) + "; tried again at " + p.RetryAt.UTC().Format("15:04 UTC")
+	return ClipWords(Line(text), MaxStatus-40) + "; tried again at " + p.RetryAt.UTC().Format("15:04 UTC")
 }
 
 // Status is the status reconciler/plan of the head.
@@ -116,7 +118,7 @@ func (p PullPlan) planned() StatusLine {
 	switch {
 	case clientsOf(planning) == 1:
 		state = stateFailure
-		parts = append(parts, strings.TrimPrefix(Clip(Line(planning[0].Client), 40)+": "+Clip(Line(planning[0].Text), 60), ": "))
+		parts = append(parts, strings.TrimPrefix(Clip(Line(planning[0].Client), 40)+": "+ClipWords(Line(planning[0].Text), 60), ": "))
 	case len(planning) > 0:
 		state = stateFailure
 		parts = append(parts, count(clientsOf(planning), "client")+" can't be planned")
@@ -203,7 +205,7 @@ func (r Running) Progress() StatusLine {
 		}
 	}
 	if r.Trouble != "" {
-		return squeezed(statePending, text, "; "+Clip(Line(r.Trouble), maxTrouble))
+		return squeezed(statePending, text, "; "+ClipWords(Line(r.Trouble), maxTrouble))
 	}
 	return statusLine(statePending, text)
 }

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/width"
+
+	"github.com/compassdigital/reconciler/internal/state"
 )
 
 // maxText is the longest piece of their text that is shown, in characters.
@@ -74,6 +76,9 @@ func Clip(s string, n int) string {
 	}
 	return s[:i] + "…"
 }
+
+// ClipWords shortens a sentence to n characters: see state.ClipWords.
+func ClipWords(s string, n int) string { return state.ClipWords(s, n) }
 
 // breaker stands in what GitHub turns into links, mentions or pictures in text that is
 // already rendered: a zero-width space, which nobody sees.

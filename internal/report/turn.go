@@ -234,7 +234,7 @@ func (c Change) downtime() string {
 	case f.offline:
 		return "**offline from the merge on**"
 	case f.gap:
-		return "**some time**, see below"
+		return "**" + Text(cell(f.howLong())) + "**, see below"
 	case len(f.moves) > 0:
 		return "**writes fail** while it is copied"
 	case f.mail:

@@ -4,6 +4,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/compassdigital/reconciler/internal/state"
 )
@@ -15,8 +16,8 @@ const MaxStatus = 140
 const maxNamed = 2
 
 // Status is a verdict in at most MaxStatus characters: what needs somebody first, by
-// name; what went well as a number, or by name if it is the only one. name may be nil,
-// or return "", where names are not known.
+// name; what went well as a number, or by name if it is the only one. Where the names have no
+// room fewer are said, whole ones. name may be nil, or return "", where names are not known.
 func Status(v state.Verdict, name func(state.ClientID) string) string {
 	by := map[string][]string{}
 	newer := map[string]bool{}
@@ -41,28 +42,41 @@ func Status(v state.Verdict, name func(state.ClientID) string) string {
 	if files := invalidFiles(v.Invalid); len(files) > 0 {
 		by["invalid"] = files
 	}
-	var parts []string
+	tail := ""
+	if v.Waits != "" && len(by["pending"]) > 0 {
+		tail = "; " + WaitingFor(v.Waits)
+	}
+	text := ""
+	for most := maxNamed; most >= 0; most-- {
+		parts := fateParts(by, newer, total, len(v.Clients), most)
+		if text = Line(strings.Join(parts, "; ")); len(parts) == 0 {
+			return "no client changes"
+		}
+		if utf8.RuneCountInString(text+tail) <= MaxStatus {
+			break
+		}
+	}
+	return squeezed("", text, tail).Text
+}
+
+// fateParts are how many met each fate, and who they are, where that matters: at most so many
+// by name.
+func fateParts(by map[string][]string, newer map[string]bool, total, clients, most int) (parts []string) {
 	for _, fate := range []string{"failed", "invalid", "held", "pending", "superseded", "paused", "succeeded"} {
 		who := by[fate]
 		switch {
 		case len(who) == 0:
-		case fate == "superseded" && len(who) == len(v.Clients) && len(newer) == 1:
+		case fate == "superseded" && len(who) == clients && len(newer) == 1:
 			parts = append(parts, strings.TrimSpace("superseded by "+short(only(newer))))
 		case len(who) == 1 && total == 1 && who[0] != "" && fate != "invalid":
 			parts = append(parts, who[0]+" "+fate)
-		case fate == "pending" || fate == "superseded" || fate == "paused" || fate == "succeeded" || !named(who):
+		case fate == "pending" || fate == "superseded" || fate == "paused" || fate == "succeeded" || !named(who) || most == 0 && len(who) > 1:
 			parts = append(parts, strconv.Itoa(len(who))+" "+fate)
 		default:
-			parts = append(parts, fate+": "+list(who))
+			parts = append(parts, fate+": "+list(who, most))
 		}
 	}
-	if len(parts) == 0 {
-		return "no client changes"
-	}
-	if v.Waits != "" && len(by["pending"]) > 0 {
-		return squeezed("", strings.Join(parts, "; "), "; "+WaitingFor(v.Waits)).Text
-	}
-	return Clip(Line(strings.Join(parts, "; ")), MaxStatus)
+	return parts
 }
 
 // WaitingFor is what keeps somebody, where that is a provider.
@@ -98,10 +112,10 @@ func named(who []string) bool {
 }
 
 // list names the first few in their order.
-func list(who []string) string {
+func list(who []string, most int) string {
 	sort.Strings(who)
-	if len(who) > maxNamed {
-		return strings.Join(who[:maxNamed], ", ") + " and " + strconv.Itoa(len(who)-maxNamed) + " more"
+	if most = max(most, 1); len(who) > most {
+		return strings.Join(who[:most], ", ") + " and " + strconv.Itoa(len(who)-most) + " more"
 	}
 	return strings.Join(who, ", ")
 }

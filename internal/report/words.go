@@ -145,7 +145,7 @@ func consequences(c Change, at setting) []sentence {
 		add(true, say("Mail may stop arriving."))
 	}
 	if f.gap {
-		add(true, say("There is a time without service; the step says how long."))
+		add(true, say("There is a time without service ("), quote(f.howLong()), say("); the step says why."))
 	}
 	for _, s := range f.moves[:min(maxTold, len(f.moves))] {
 		add(true, say("Its "+kindWord(s.Ref)+" moves to "), quote(s.Provider), say(": writes fail while it is copied, and until the site was deployed anew; the step says more."))
@@ -174,6 +174,15 @@ type facts struct {
 	stops, retained, returned      []Step
 	purged, left, moves            []Step
 	holds                          []string
+	long                           string // how long the gap is; "": not known
+}
+
+// howLong is how long nobody serves, in the words of the step that says so.
+func (f facts) howLong() string {
+	if f.long == "" {
+		return "nobody knows how long"
+	}
+	return f.long
 }
 
 func factsOf(c Change) facts {
@@ -210,7 +219,12 @@ func factsOf(c Change) facts {
 			}
 		}
 		f.mail = f.mail || s.Risk == string(plan.RiskMail)
-		f.gap = f.gap || s.Risk == string(plan.RiskGap)
+		if s.Risk == string(plan.RiskGap) {
+			if f.gap && s.Gap != f.long {
+				s.Gap = "" // two of different length: the longer one is not known
+			}
+			f.gap, f.long = true, s.Gap
+		}
 		f.data = f.data || s.Risk == string(plan.RiskData)
 		if s.Held != "" && !seen[s.Held] {
 			seen[s.Held] = true

@@ -107,7 +107,7 @@ func (r *Reviewer) deliver(ctx context.Context, t state.Report) error {
 
 // status is a report as a commit status.
 func status(context string, t state.Report, url string) forge.Status {
-	return forge.Status{Context: "reconciler/" + context, State: forge.State(t.State), Description: report.Clip(report.Line(t.Text), forge.MaxDescription), URL: url}
+	return forge.Status{Context: "reconciler/" + context, State: forge.State(t.State), Description: report.ClipWords(report.Line(t.Text), forge.MaxDescription), URL: url}
 }
 
 // pull reads a record by its number as a subject has it.
@@ -291,7 +291,7 @@ func (r *Reviewer) deployment(ctx context.Context, head, name string, t state.Re
 	} else if d, err = r.Forge.CreateDeployment(ctx, forge.Deployment{Commit: head, Environment: name, Task: deployTask}, "reconciler"); err != nil {
 		return err
 	}
-	s := forge.DeploymentStatus{Description: report.Clip(report.Line(t.Text), forge.MaxDescription), Environment: name, URL: r.site(t.URL), LogURL: r.page(r.Pages.Client, name)}
+	s := forge.DeploymentStatus{Description: report.ClipWords(report.Line(t.Text), forge.MaxDescription), Environment: name, URL: r.site(t.URL), LogURL: r.page(r.Pages.Client, name)}
 	switch forge.State(t.State) {
 	case forge.Pending:
 		s.State = forge.InProgress

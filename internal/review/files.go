@@ -39,7 +39,7 @@ func marks(p state.Pull, c report.PullPlan, validate report.StatusLine, url stri
 			if q.Hint != "" {
 				text += "\n" + q.Hint
 			}
-			w.Check.Annotations = append(w.Check.Annotations, forge.Annotation{Path: q.Path, Line: q.Line, Column: q.Column, Warning: q.Warning, Title: report.Clip(report.Line(q.Text), 100), Message: text})
+			w.Check.Annotations = append(w.Check.Annotations, forge.Annotation{Path: q.Path, Line: q.Line, Column: q.Column, Warning: q.Warning, Title: report.ClipWords(report.Line(q.Text), 100), Message: text})
 		}
 		if body, ok := report.Suggestion(q, q.Repair); ok && !q.Warning && len(w.Suggestions) < maxSuggestions {
 			w.Suggestions = append(w.Suggestions, forge.Suggestion{Pull: p.Number, Commit: p.Head, Path: q.Path, Line: q.Line, Body: body})

@@ -1,6 +1,9 @@
 package state
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Looked is what the scheduled looks know of one client.
 type Looked struct {
@@ -14,6 +17,7 @@ type Looked struct {
 	Seq   uint64  `json:"seq,omitempty"`
 	Rows  []Drift `json:"rows,omitempty"`  // by Ref and field
 	Mends []Mend  `json:"mends,omitempty"` // of the last day, oldest first
+	Sizes []Size  `json:"sizes,omitempty"` // of its databases, by Ref
 	// Told is what was last reported of the rows; "": nothing.
 	Told string `json:"told,omitempty"`
 }
@@ -57,4 +61,26 @@ type Mend struct {
 	Ref   Ref       `json:"ref"`
 	Field string    `json:"field"`
 	At    time.Time `json:"at"`
+}
+
+// Size is about how much a database holds, as the last look that was told so saw it.
+type Size struct {
+	Ref   Ref       `json:"ref"`
+	ID    string    `json:"id"` // the database's
+	Bytes int64     `json:"bytes"`
+	At    time.Time `json:"at"`
+}
+
+// Amount is so many bytes for people, in units of 1024: 24 kB, 7 MB, 12.4 GB. What is not
+// nothing is never shown as nothing.
+func Amount(bytes int64) string {
+	switch {
+	case bytes >= 10<<30:
+		return fmt.Sprintf("%d.%d GB", bytes>>30, bytes&(1<<30-1)*10>>30)
+	case bytes >= 1<<20:
+		return fmt.Sprintf("%d MB", bytes>>20)
+	case bytes > 0:
+		return fmt.Sprintf("%d kB", max(bytes>>10, 1))
+	}
+	return "0 kB"
 }

@@ -21,6 +21,9 @@ type Traits struct {
 	// AfterDNS: of host names, that what one is served with (its certificate) can be had only
 	// once DNS leads to its site. It is made unreached (provider.Unreached), and secured then.
 	AfterDNS bool
+	// PerSite, with AfterDNS: it belongs to the site, so that a host name that moves to another
+	// site of this vendor is without it there at first.
+	PerSite bool
 	// Copies: of records, that pages behind a proxied one are kept as copies, which have to be
 	// forgotten when another release serves (provider.Purger).
 	Copies bool

@@ -64,7 +64,8 @@ func fleet() *known {
 	row := reconcile.Row{ID: "demoshop-1a2b3c", Name: "demoshop", Status: "active", Health: "healthy", URL: "https://demoshop.example", Commit: "7ff877c0aa", Deployment: "d1",
 		Because: "a reason", Next: "a hint", Advice: []reconcile.Part{{Words: "a hint: ", Typed: "reconciler retry demoshop"}, {Words: ", or wait"}}, Drift: []string{"record A demoshop.example"}, Domain: "demoshop.example", AdminURL: "https://demoshop.example/admin", Plan: "starter", Template: "ecommerce",
 		Providers: []string{"local", "sqlite"}, LastDeployedAt: someday(1), LastHealthCheck: someday(2), LastLook: someday(3), Uptime: 0.5, PullRequest: "12",
-		Payments: &reconcile.Payments{Provider: "stripe", Account: "acct_1Shop", Needs: "a bank account", SeenAt: someday(3)}}
+		Payments: &reconcile.Payments{Provider: "stripe", Account: "acct_1Shop", Needs: "a bank account", SeenAt: someday(3)},
+		Database: &reconcile.Database{Provider: "sqlite", ID: "db-1", Bytes: 7 << 20, SeenAt: someday(3)}}
 	never := reconcile.Row{Name: "newshop", Status: "invalid", Health: "unknown", Because: `plan can't be "startre"`, Drift: []string{}, Providers: []string{}}
 	ref := state.Ref{Client: "demoshop-1a2b3c", Kind: state.KindDatabase, Name: "main"}
 	problem := state.FileProblem{Path: "clients/newshop.yaml", Client: "newshop", Line: 7, Column: 7, Rule: "enum", Text: `plan can't be "startre"`, Hint: "did you mean starter?"}

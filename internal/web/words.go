@@ -21,7 +21,7 @@ const maxLines = 200
 // lines, class, link or a path, and nothing else.
 func (s *server) words() template.FuncMap {
 	return template.FuncMap{
-		"line": report.Line, "lines": lines, "short": short, "when": when, "class": class, "link": mayLink, "clientPath": clientPath, "deploymentPath": deploymentPath,
+		"line": report.Line, "lines": lines, "short": short, "amount": state.Amount, "when": when, "class": class, "link": mayLink, "clientPath": clientPath, "deploymentPath": deploymentPath,
 		"site": func(name string) string {
 			if s.Site == nil {
 				return ""

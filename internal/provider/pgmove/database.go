@@ -39,7 +39,7 @@ type Database struct {
 	Keeper   *pgconn.Config // freezes, reads and compares; with its password
 	Loads    *pgconn.Config // the owner's own way in; with its password
 	TLS      []string       // environment of pg_dump and pg_restore: how they connect as Keeper and Loads do
-	Dumper   string         // "": pg_dump, found on the PATH
+	Dumper   string         // "": pg_dump of the server's version, or the PATH's (Find)
 	Restorer string         // "": pg_restore
 }
 

@@ -27,6 +27,11 @@
 //
 // # Design
 //
+// pg_dump refuses a server that is newer than itself. pg_restore reads no archive of a newer
+// pg_dump, and of 17 and newer it sets transaction_timeout, at which a server before 17 ends
+// the load. So Find takes the oldest version that is not older than the server: a move goes to
+// an equal or newer one, so that what loads is never older than what dumped.
+//
 // What the freeze holds against. A database's owner can't be kept from writing by anything
 // that a statement says and that leaves reading: what is revoked from an owner it grants to
 // itself again, and a setting it can set off (SET, BEGIN READ WRITE, ALTER ROLE). It would take

@@ -16,12 +16,20 @@ const (
 // Freeze is provider.Mover's.
 func (d Database) Freeze(ctx context.Context) error {
 	const op = "freeze"
-	for _, p := range [][2]string{{"pg_dump", d.Dumper}, {"pg_restore", d.Restorer}} { // what can't be copied is not frozen
-		if _, err := d.find(op, p[0], p[1]); err != nil {
-			return err
-		}
-	}
 	return d.with(ctx, op, "the database could not be frozen", func(s session) error {
+		if _, err := d.find(ctx, op, PgDump, d.Dumper, s.version()); err != nil {
+			return err // what can't be copied is not frozen
+		}
+		if p := Find(ctx, PgRestore, d.Restorer, s.version()); p.Lacks != "" {
+			// Nothing is loaded into the one that is full: its copy's server may be newer.
+			n, err := inIt(ctx, s)
+			if err != nil {
+				return err
+			}
+			if p.Path == "" || n == "0" {
+				return d.fail(provider.Unsupported, op, p.Lacks+": "+p.Install, nil)
+			}
+		}
 		if err := d.set(ctx, s, "SET default_transaction_read_only = on"); err != nil {
 			return err
 		}

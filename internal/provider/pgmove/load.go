@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -26,18 +25,32 @@ const (
 
 // Dump writes an archive of pg_dump's to path, over whatever is there.
 func (d Database) Dump(ctx context.Context, path string) error {
-	_, err := d.run(ctx, "dump", "pg_dump", d.Dumper, d.Keeper, maxLog, "--no-password", "--format=custom", "--file="+path)
+	const op = "dump"
+	program := ""
+	err := d.with(ctx, op, "the server could not be asked for its version", func(s session) (err error) {
+		program, err = d.find(ctx, op, PgDump, d.Dumper, s.version())
+		return err
+	})
+	if err == nil {
+		_, err = d.run(ctx, op, PgDump, program, d.Keeper, maxLog, "--no-password", "--format=custom", "--file="+path)
+	}
 	return err
 }
 
 // Load is provider.Mover's.
 func (d Database) Load(ctx context.Context, path string) error {
 	const op = "load"
-	if err := d.with(ctx, op, "the database could not be made ready", func(s session) error { return d.clear(ctx, s, op) }); err != nil {
+	program := ""
+	if err := d.with(ctx, op, "the database could not be made ready", func(s session) (err error) {
+		if program, err = d.find(ctx, op, PgRestore, d.Restorer, s.version()); err != nil {
+			return err
+		}
+		return d.clear(ctx, s, op)
+	}); err != nil {
 		return err
 	}
 	// A list of what is in the archive, without what the owner may not do and need not.
-	said, err := d.run(ctx, op, "pg_restore", d.Restorer, nil, maxList, "--list", path)
+	said, err := d.run(ctx, op, PgRestore, program, nil, maxList, "--list", path)
 	if err != nil {
 		return err
 	}
@@ -51,7 +64,7 @@ func (d Database) Load(ctx context.Context, path string) error {
 	if err := os.WriteFile(list, []byte(strings.Join(kept, "\n")), 0o600); err != nil {
 		return d.fail(provider.Transient, op, "nothing can be written beside the dump", err)
 	}
-	_, err = d.run(ctx, op, "pg_restore", d.Restorer, d.Loads, maxLog, "--no-password", "--single-transaction", "--no-owner", "--no-acl", "--no-publications", "--no-subscriptions",
+	_, err = d.run(ctx, op, PgRestore, program, d.Loads, maxLog, "--no-password", "--single-transaction", "--no-owner", "--no-acl", "--no-publications", "--no-subscriptions",
 		"--no-security-labels", "--no-tablespaces", "--use-list="+list, "--dbname=", path)
 	if gone := os.Remove(list); err == nil {
 		err = gone
@@ -65,13 +78,10 @@ func (d Database) clear(ctx context.Context, s session, op string) error {
 	if err != nil {
 		return err
 	}
-	rows, err := s.read(ctx, `SELECT ((SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e'))
-+ (SELECT count(*) FROM pg_namespace WHERE nspname NOT IN ('information_schema', 'public') AND nspname !~ '^pg_') + (SELECT count(*) FROM pg_largeobject_metadata))::text`)
+	n, err := inIt(ctx, s)
 	if err != nil {
 		return err
 	}
-	n := string(rows[0][0])
 	if n != "0" && !frozen {
 		return d.fail(provider.Conflict, op, "the database that was to be filled is in use: "+n+" tables and the like are in it, and they are no copy of ours; nothing was changed", nil)
 	}
@@ -82,6 +92,17 @@ AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass A
 		return err
 	}
 	return d.empty(ctx)
+}
+
+// inIt is how many tables and the like are in a database.
+func inIt(ctx context.Context, s session) (string, error) {
+	rows, err := s.read(ctx, `SELECT ((SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e'))
++ (SELECT count(*) FROM pg_namespace WHERE nspname NOT IN ('information_schema', 'public') AND nspname !~ '^pg_') + (SELECT count(*) FROM pg_largeobject_metadata))::text`)
+	if err != nil {
+		return "", err
+	}
+	return string(rows[0][0]), nil
 }
 
 // empty takes all away that is the owner's, as the owner. What belongs to a superuser the
@@ -105,25 +126,18 @@ PERFORM lo_unlink(oid) FROM pg_largeobject_metadata;
 CREATE SCHEMA public; `+grant+`; END $clear$`)
 }
 
-// find is where a program is.
-func (d Database) find(op, word, program string) (string, error) {
-	if program == "" {
-		program = word
+// find is where the program is that works with a server of a version.
+func (d Database) find(ctx context.Context, op, word, given string, server int) (string, error) {
+	p := Find(ctx, word, given, server)
+	if p.Lacks != "" {
+		return "", d.fail(provider.Unsupported, op, p.Lacks+": "+p.Install, nil)
 	}
-	path, err := exec.LookPath(program)
-	if err != nil {
-		return "", d.fail(provider.Unsupported, op, fmt.Sprintf("%s is not on this machine: install PostgreSQL's client programs (Debian: postgresql-client), of the server's version or newer", word), err)
-	}
-	return path, nil
+	return p.Path, nil
 }
 
 // run runs one of PostgreSQL's programs. What it has to know stands in its environment, which
 // only our own user can read: an argument would show in the list of processes.
-func (d Database) run(ctx context.Context, op, word, program string, as *pgconn.Config, most int, args ...string) (string, error) {
-	path, err := d.find(op, word, program)
-	if err != nil {
-		return "", err
-	}
+func (d Database) run(ctx context.Context, op, word, path string, as *pgconn.Config, most int, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Env = []string{"LC_ALL=C", "PATH=/usr/local/bin:/usr/bin:/bin"}
 	if as != nil {
@@ -134,7 +148,7 @@ func (d Database) run(ctx context.Context, op, word, program string, as *pgconn.
 	}
 	said, wrong := &bounded{most: most}, &bounded{most: maxLog}
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = said, wrong, stopTime
-	err = cmd.Run()
+	err := cmd.Run()
 	switch {
 	case err == nil && said.cut:
 		return "", d.fail(provider.Unsupported, op, word+" says more than is read: the database has too many parts", nil)

@@ -49,7 +49,8 @@
 // server. A domain that is bound is therefore Unreached, with the attribute certificate saying
 // none; where DNS leads to the server already, when it is bound or at an update, one is asked
 // for, for it and the site's other names that lead there; then it is Progressing until that
-// is active. Renewals are the vendor's. A name that is proxied elsewhere stays Unreached: DNS
+// is active. A certificate is one site's (PerSite): a name that moves to another site has none
+// there at first. Renewals are the vendor's. A name that is proxied elsewhere stays Unreached: DNS
 // answers with the proxy.
 //
 // # Promises

@@ -3,10 +3,10 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"os/exec"
 	"strings"
 
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/pgmove"
 )
 
 var _ provider.Checker = (*Provider)(nil)
@@ -46,10 +46,27 @@ func (p *Provider) Check(ctx context.Context) []provider.Finding {
 		f.Hint = "once, for each: REVOKE CONNECT ON DATABASE … FROM PUBLIC (README)"
 		out = append(out, f)
 	}
-	if _, err := exec.LookPath(p.dumper); err != nil {
-		f := provider.Well("there is no %s here", p.dumper)
-		f.Hint = "`reconciler dump` needs it on the PATH, of the server's version or newer"
-		out = append(out, f)
+	return append(out, p.checkPrograms(ctx, version)...)
+}
+
+// checkPrograms says which of PostgreSQL's programs work with the server. Who wants databases to
+// be written out before they are erased can't do without: nothing would be erased.
+func (p *Provider) checkPrograms(ctx context.Context, server int) (out []provider.Finding) {
+	for _, x := range []struct{ word, given, use string }{
+		{pgmove.PgDump, p.dumper, "`reconciler dump` and moves need it"}, {pgmove.PgRestore, p.restorer, "moves to this server need it"}} {
+		program := pgmove.Find(ctx, x.word, x.given, server)
+		switch {
+		case program.Lacks != "" && x.word == pgmove.PgDump && p.dumps != "":
+			out = append(out, provider.Wrong(program.Install+"; providers.postgres.dumps needs it: nothing is erased without", "%s", program.Lacks))
+		case program.Lacks != "":
+			f := provider.Well("%s", program.Lacks)
+			f.Hint = x.use + ": " + program.Install
+			out = append(out, f)
+		case program.Version == 0:
+			out = append(out, provider.Well("%s is here, and does not say of which version", x.word))
+		default:
+			out = append(out, provider.Well("%s is here, of PostgreSQL %d", x.word, program.Version))
+		}
 	}
 	return out
 }

@@ -1,9 +1,14 @@
 package postgres
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/pgmove"
 	"github.com/compassdigital/reconciler/internal/provider/postgres/postgrestest"
 )
 
@@ -46,5 +51,41 @@ func TestCheck(t *testing.T) {
 	}
 	if after, now := there(t, "%"); len(after) != len(before) || len(now) != len(roles) {
 		t.Errorf("%v and %v; before %v and %v", after, now, before, roles)
+	}
+}
+
+// A check says which of the server's programs are here, and that nothing can be erased while
+// databases are to be written out first and can't.
+func TestCheckOfThePrograms(t *testing.T) {
+	s := running(t)
+	old := filepath.Join(t.TempDir(), "pg_dump")
+	if err := os.WriteFile(old, []byte("#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.24'\n"), 0o700); err != nil { //nolint:gosec // it is run
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		dumper, dumps, want string
+		wrong               bool
+	}{
+		"it is here":       {filepath.Join(s.Programs(), "pg_dump"), "", "pg_dump is here, of PostgreSQL ", false},
+		"too old":          {old, "", "pg_dump is of PostgreSQL 9, older than the server's ", false},
+		"too old to erase": {old, t.TempDir(), "pg_dump is of PostgreSQL 9, older than the server's ", true},
+		"none":             {"pg_dump-that-nobody-has", "", "pg_dump is not on this machine", false},
+	} {
+		p := open(t, s)
+		p.dumper, p.restorer, p.dumps = c.dumper, filepath.Join(s.Programs(), "pg_restore"), c.dumps
+		found := p.Check(t.Context())
+		i := slices.IndexFunc(found, func(f provider.Finding) bool { return strings.HasPrefix(f.Text, c.want) })
+		if i < 0 || found[i].OK == c.wrong || (found[i].Hint == "") != (name == "it is here") {
+			t.Errorf("%s: %+v", name, found)
+		}
+		if !slices.ContainsFunc(found, func(f provider.Finding) bool {
+			return f.OK && strings.HasPrefix(f.Text, "pg_restore is here, of PostgreSQL ")
+		}) {
+			t.Errorf("%s: %+v", name, found)
+		}
+	}
+	// Without a word about the program, that of the server's own version is found where there is one.
+	if p := pgmove.Find(t.Context(), pgmove.PgDump, "", 15); strings.HasSuffix(s.Programs(), "/postgresql/15/bin") && (p.Path != filepath.Join(s.Programs(), "pg_dump") || p.Version != 15) {
+		t.Errorf("of several %+v is taken", p)
 	}
 }

@@ -47,6 +47,9 @@
 // complete or an error, over nothing. With Options.Dumps, Delete does so first, and what can't be
 // written out is not erased; whoever writes to it in between writes to what goes.
 //
+// A look by id tells how much a database holds; so does the list, in the same connection, where
+// the server works that out within five seconds for all of them: else the list tells no sizes.
+//
 // # Refusals
 //
 // Names that the server would cut (63 bytes). Anything without our mark: a database or a

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/pgmove"
 )
 
 const (
@@ -33,18 +34,18 @@ func (p *Provider) Dump(ctx context.Context, id, path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return p.fail(provider.Conflict, op, fmt.Sprintf("%s exists; name a file that does not", clean(path)), nil)
 	}
-	name, err := p.nameOf(ctx, op, id)
+	name, server, err := p.nameOf(ctx, op, id)
 	if err != nil {
 		return err
 	}
-	return p.writeOut(ctx, op, name, path)
+	return p.writeOut(ctx, op, server, name, path)
 }
 
 // keep writes a database that is about to be erased out to a file of its own; where that fails
 // it is not erased. What is not ours, half made or gone needs no file. The file's name ends
 // with the server's time: a database that another try wrote out may have changed since.
 func (p *Provider) keep(ctx context.Context, op, id string) error {
-	name, at := "", ""
+	name, at, server := "", "", 0
 	err := p.with(ctx, op, "the database could not be looked up", func(ctx context.Context, s session) error {
 		found, err := look(ctx, s, id)
 		if err != nil {
@@ -58,6 +59,7 @@ func (p *Provider) keep(ctx context.Context, op, id string) error {
 		if name == "" {
 			return nil
 		}
+		server = s.version()
 		now, err := s.read(ctx, "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD\"T\"HH24MISS.US\"Z\"')")
 		if err == nil {
 			at = string(now[0][0])
@@ -70,14 +72,14 @@ func (p *Provider) keep(ctx context.Context, op, id string) error {
 	if err := os.MkdirAll(p.dumps, 0o700); err != nil {
 		return p.fail(provider.Denied, op, fmt.Sprintf("%s can't be made, where the database is written to before it is erased", clean(p.dumps)), err)
 	}
-	return p.writeOut(ctx, op, name, filepath.Join(p.dumps, name+"-"+at+".dump"))
+	return p.writeOut(ctx, op, server, name, filepath.Join(p.dumps, name+"-"+at+".dump"))
 }
 
-// writeOut writes a database to a new file.
-func (p *Provider) writeOut(ctx context.Context, op, name, path string) error {
-	program, err := exec.LookPath(p.dumper)
-	if err != nil {
-		return p.fail(provider.Unsupported, op, fmt.Sprintf("%s is not on this machine: install PostgreSQL's client programs (Debian: postgresql-client), of the server's version or newer", clean(p.dumper)), err)
+// writeOut writes a database of a server of some version to a new file.
+func (p *Provider) writeOut(ctx context.Context, op string, server int, name, path string) error {
+	program := pgmove.Find(ctx, pgmove.PgDump, p.dumper, server)
+	if program.Lacks != "" {
+		return p.fail(provider.Unsupported, op, program.Lacks+": "+program.Install, nil)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".dump-*")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -89,7 +91,7 @@ func (p *Provider) writeOut(ctx context.Context, op, name, path string) error {
 	tmp := f.Name()
 	err = f.Close()
 	if err == nil {
-		err = p.pgDump(ctx, op, program, name, tmp)
+		err = p.pgDump(ctx, op, program.Path, name, tmp)
 	}
 	if err == nil {
 		err = place(tmp, path)
@@ -109,14 +111,14 @@ func (p *Provider) writeOut(ctx context.Context, op, name, path string) error {
 	return p.fail(provider.Transient, op, "the dump could not be put in its place", err)
 }
 
-// nameOf is the database that an id names.
-func (p *Provider) nameOf(ctx context.Context, op, id string) (name string, err error) {
+// nameOf is the database that an id names, and its server's version.
+func (p *Provider) nameOf(ctx context.Context, op, id string) (name string, server int, err error) {
 	gone := p.fail(provider.NotFound, op, fmt.Sprintf("database %s is not here", clean(id)), nil)
 	if ctx.Err() != nil {
-		return "", p.fail(provider.Transient, op, "the call was given up before it began", context.Cause(ctx))
+		return "", 0, p.fail(provider.Transient, op, "the call was given up before it began", context.Cause(ctx))
 	}
 	if !sayable(id) {
-		return "", gone
+		return "", 0, gone
 	}
 	err = p.with(ctx, op, "the database could not be looked up", func(ctx context.Context, s session) error {
 		found, err := look(ctx, s, id)
@@ -125,13 +127,13 @@ func (p *Provider) nameOf(ctx context.Context, op, id string) (name string, err 
 		}
 		for _, e := range found {
 			if e.hasID(id) && e.shown() {
-				name = e.name
+				name, server = e.name, s.version()
 				return nil
 			}
 		}
 		return gone
 	})
-	return name, err
+	return name, server, err
 }
 
 // pgDump runs the program. What it has to know stands in its environment, which only our

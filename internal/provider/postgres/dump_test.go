@@ -63,6 +63,7 @@ func TestP10ADumpThatFails(t *testing.T) {
 		want          provider.ErrorKind
 	}{
 		"none":      {"pg_dump-that-nobody-has", "postgresql-client", provider.Unsupported},
+		"too old":   {script("older", "echo 'pg_dump (PostgreSQL) 9.6.24'\n"), "older than the server's", provider.Unsupported},
 		"refuses":   {script("refuses", "echo \"pg_dump: error: server version: 99; pg_dump version: 1 $*\" >&2; echo \"password $PGPASSWORD\"; exit 1\n"), "server version: 99", provider.Transient},
 		"dies":      {script("dies", "kill -9 $$\n"), "pg_dump failed", provider.Transient},
 		"babbles":   {script("babbles", "yes \"$PGPASSWORD\" | head -c 1000000 >&2; exit 1\n"), "pg_dump failed", provider.Transient},

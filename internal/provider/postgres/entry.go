@@ -8,7 +8,10 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/compassdigital/reconciler/internal/provider"
 )
@@ -187,6 +190,38 @@ func sizeOf(ctx context.Context, s session, name string) (int64, error) {
 		return 0, err
 	}
 	return strconv.ParseInt(string(rows[0][0]), 10, 64)
+}
+
+// sizesTime is how long the server may take for the sizes of all databases: it asks the disk
+// about every file of each.
+const sizesTime = 5 * time.Second
+
+// sizes are how many bytes an installation's databases take, by name, for which the
+// administrator may ask. A server that refuses, or takes longer, tells none: a list is not worse
+// for that. Nothing else may be asked over the connection then.
+func sizes(ctx context.Context, s session, installation string) (map[string]int64, error) {
+	if _, err := s.read(ctx, "SELECT set_config('statement_timeout', $1, false)", milliseconds(sizesTime)); err != nil {
+		return nil, err
+	}
+	rows, err := s.read(ctx, `SELECT d.datname, pg_database_size(d.oid)::text FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba AND r.rolname = d.datname
+JOIN pg_shdescription c ON c.objoid = r.oid AND c.classoid = 'pg_authid'::regclass
+WHERE starts_with(c.description, 'reconciler:' || $1 || '/') AND has_database_privilege(d.oid, 'CONNECT') LIMIT `+strconv.Itoa(maxOwned), installation)
+	var refused *pgconn.PgError
+	switch {
+	case errors.As(err, &refused) && refused.SeverityUnlocalized == "ERROR":
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	out := make(map[string]int64, len(rows))
+	for _, r := range rows {
+		n, err := strconv.ParseInt(string(r[1]), 10, 64)
+		if err != nil {
+			continue // it went meanwhile
+		}
+		out[string(r[0])] = n
+	}
+	return out, nil
 }
 
 // errTooMany: a list that would not be complete is an error.

@@ -197,4 +197,46 @@ func TestALesserAdministratorMoves(t *testing.T) {
 			t.Errorf("%d bytes of %s", found[0].Bytes, o.ID)
 		}
 	}
+	all, err := p.Owned(t.Context(), "0badcafe")
+	if err != nil || len(all) != 2 {
+		t.Fatal(all, err)
+	}
+	for _, o := range all {
+		if alone := observe(t, p, provider.Query{ID: o.ID}); o.Bytes < 1<<20 || o.Bytes != alone[0].Bytes {
+			t.Errorf("the list says that %s has %d bytes, it alone %d", o.ID, o.Bytes, alone[0].Bytes)
+		}
+	}
+}
+
+// A program that does not work with the server is said before anything is frozen: of the one that
+// is to be filled pg_restore, of the full one pg_dump.
+func TestNothingIsFrozenThatCantBeCopied(t *testing.T) {
+	p := movers(t)
+	old, fresh := create(t, p, wish("full")), create(t, p, wish("fresh"))
+	works(t, old)
+	program := func(name, version string) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte("#!/bin/sh\necho '"+name+" (PostgreSQL) "+version+"'\n"), 0o700); err != nil { //nolint:gosec // it is run
+			t.Fatal(err)
+		}
+		return path
+	}
+	dumper, restorer := p.dumper, p.restorer
+	p.restorer = program("pg_restore", "9.6.24")
+	wantKind(t, p.Freeze(t.Context(), fresh.ID), provider.Unsupported)
+	if err := p.Freeze(t.Context(), old.ID); err != nil { // its copy's server may be another
+		t.Error(err)
+	}
+	if err := p.Thaw(t.Context(), old.ID); err != nil {
+		t.Fatal(err)
+	}
+	p.restorer, p.dumper = restorer, program("pg_dump", "9.6.24")
+	for _, o := range []provider.Object{old, fresh} {
+		wantKind(t, p.Freeze(t.Context(), o.ID), provider.Unsupported)
+		if found := observe(t, p, provider.Query{ID: o.ID}); found[0].Frozen {
+			t.Errorf("%s is frozen", o.ID)
+		}
+	}
+	p.dumper = dumper
+	works(t, old)
 }

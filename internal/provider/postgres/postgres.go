@@ -46,9 +46,11 @@ type Options struct {
 	Key state.Secret
 	// ConnectionLimit is how many connections each client's role may have. 0: 20.
 	ConnectionLimit int
-	// PgDump is the program that writes databases out. "": pg_dump, found on the PATH.
+	// PgDump is the program that writes databases out. "": pg_dump
+	// of the server's version, or the PATH's (pgmove.Find).
 	PgDump string
-	// PgRestore is the program that loads what was written out. "": pg_restore, found on the PATH.
+	// PgRestore is the program that loads what was written out. "":
+	// pg_restore, likewise.
 	PgRestore string
 	// Dumps is the folder that Delete writes a database to before it erases it; "": it doesn't.
 	Dumps string
@@ -85,9 +87,6 @@ func New(o Options) (*Provider, error) {
 	}
 	if o.ConnectionLimit == 0 {
 		o.ConnectionLimit = defaultLimit
-	}
-	if o.PgDump == "" {
-		o.PgDump = "pg_dump"
 	}
 	p := &Provider{server: s, key: o.Key, limit: o.ConnectionLimit, dumper: o.PgDump, restorer: o.PgRestore, dumps: o.Dumps, slots: make(chan struct{}, maxConnections)}
 	p.dial = p.connect
@@ -150,7 +149,7 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) (out []provide
 	return out, err
 }
 
-// Owned implements provider.Reader.
+// Owned implements provider.Reader. Sizes come with it, where the server tells them in time.
 func (p *Provider) Owned(ctx context.Context, installation string) (out []provider.Object, err error) {
 	const op = "observe"
 	if err := p.ready(ctx, op, state.KindDatabase); err != nil {
@@ -164,9 +163,15 @@ func (p *Provider) Owned(ctx context.Context, installation string) (out []provid
 		if err != nil {
 			return err
 		}
+		size, err := sizes(ctx, s, installation)
+		if err != nil {
+			return err
+		}
 		for _, e := range all {
 			if e.shown() {
-				out = append(out, p.object(e))
+				o := p.object(e)
+				o.Bytes = size[e.name]
+				out = append(out, o)
 			}
 		}
 		return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/url"
+	"os"
 	"strconv"
 
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -114,6 +115,9 @@ func (p *Provider) object(stem string, m meta) provider.Object {
 	dsn := state.NewSecret(u.String())
 	o := provider.Object{ID: m.id, Kind: state.KindDatabase, Name: m.name, Mark: m.mark, Phase: provider.Ready,
 		Outputs: []provider.Output{{Name: "id", Text: m.id}, {Name: "host", Text: "localhost"}, {Name: "url", Secret: &dsn}}}
+	if info, err := os.Stat(p.path(stem)); err == nil {
+		o.Bytes = info.Size()
+	}
 	if m.known {
 		for _, k := range kept() {
 			o.Attributes = append(o.Attributes, provider.Observed{Name: k, Text: m.attributes[k]})

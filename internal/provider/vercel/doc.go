@@ -49,11 +49,25 @@
 // # Refusals
 //
 // Files of one's own: what is deployed is a Git ref, so that a commit says what serves; from files
-// comes only the builtin source, for first steps. Repositories that are not at GitHub, GitLab or Bitbucket; a site with a server; a start
+// comes only the builtin source, for first steps. Repositories that are not at GitHub, GitLab or
+// Bitbucket (a manifest that asks for that is invalid already); a site with a server; a start
 // command (Vercel has none, it is ignored); `migrate` without a build command of one's own, for
 // the migration runs in front of it in the build, which is before the promotion.
 //
 // # Design
+//
+// The tree of a commit of any repository could be uploaded file by file and deployed (POST
+// /v2/files, then `files`). It isn't: a commit of a storefront has thousands of files, each a
+// call of its own below the limits of an account; Vercel would know nothing of the commit, so
+// that its own dashboard could not say what serves; and our resolver reads names of commits of
+// other repositories, not their trees. Who keeps a repository elsewhere mirrors it to GitHub, or
+// deploys it with another host.
+//
+// A build's log is polled, at every look at the deployment: at most five seconds late, one
+// short request below the limits that hold for all others. The events of a deployment can be
+// followed, too (follow=1, application/stream+json). That would be a request that lives as long
+// as a build, for each build, apart from the transport's time limits and retries, and takes a
+// verb that the contract has not.
 //
 // Deployments are staged by a setting of the project (autoAssignCustomDomains: false), which a
 // person can change, and which ending a pause changes. So every deployment sets it first. The
