@@ -66,7 +66,7 @@ var plantedBugs = []planted{
 	{"a freeze is not kept", "plan/gate.go", "		if !g.Now.Before(w.From) && g.Now.Before(w.To) {", "		if !g.Now.Before(w.From) && g.Now.Before(w.From) {"},
 	{"a paused client is written", "plan/gate.go", "		if (g.Paused[s.Ref.Client] || g.Paused[s.From.Client]) && !(", "		if len(p.Steps) == 0 && !("},
 	{"a vendor that said when is asked before", "apply/step.go", "if until := provider.UntilOf(err); !until.IsZero() {", "if until := provider.UntilOf(err); until.IsZero() {"},
-	{"a vendor's limit is for one call alone", "provider/heed.go", "	if h.now().Before(until) {", "	if h.now().Before(until) && op == \"dump\" {"},
+	{"a vendor's limit is for one call alone", "provider/heed.go", "	if now.Before(until) {", "	if now.Before(until) && op == \"dump\" {"},
 	// Words.
 	{"success is told before all is done", "accept/verdict.go", "	if n[FatePending] > 0 {\n		v.State", "	if n[FatePending] > 1 {\n		v.State"},
 	{"a whole folder that is put back is not noticed", "reconcile/poll.go", " && e.behind(ctx, in.Clients) {", " && in.Head == \"\" && e.behind(ctx, in.Clients) {"},
@@ -92,6 +92,11 @@ var plantedBugs = []planted{
 	{"what a merge made by itself counts as planned", "accept/guard.go", "			touched = c.Own\n", "			touched = nil\n"},
 	{"a head that was overtaken is pending for ever", "review/sync.go", "			if ok && now.Head != p.Head && now.Head != now.Planned && !headed(now, latest, false) {", "			if now.Head == \"\" {"},
 	{"a database's password is recorded in plain text", "apply/resolve.go", "		outs[out.Name] = state.SecretValue(ref)", "		outs[out.Name] = state.SecretValue(ref)\n		outs[out.Name+\"Text\"] = state.Lit(out.Secret.Reveal())"},
+	// Pages, payments, a clock that is set.
+	{"a list ends with its first page", "provider/pages.go", "		if r.total = page.Total; page.Last || r.moved {", "		if r.total = page.Total; r.pages > 0 {"},
+	{"an account goes with its client", "plan/remove.go", "		case t.Data && r.Real():", "		case t.Data && r.Real() && r.Ref.Kind != state.KindPayments:"},
+	{"an account does not return with its client", "plan/converge.go", "	case have.Retained() && (w.Ref.Kind != state.KindAdmin ||", "	case have.Retained() && w.Ref.Kind != state.KindPayments && (w.Ref.Kind != state.KindAdmin ||"},
+	{"a pause is believed though the clock was set back", "provider/heed.go", "	if h.until.Sub(now) > maxPause {", "	if h.until.Sub(now) > 10_000*maxPause {"},
 }
 
 // foundBefore are seeds that found bugs for which many have to be played. They are tried

@@ -81,6 +81,9 @@ func (s *story) written(c memory.Call) {
 			s.broken("paused: %s is written: %s", who, c)
 		}
 		if c.Verb == memory.Delete {
+			if c.Kind == state.KindPayments {
+				s.broken("P5: an account is its owner's, and is deleted: %s", c)
+			}
 			s.askedFor(c)
 		} else {
 			s.inOrder(c)
@@ -99,11 +102,11 @@ func (s *story) askedFor(c memory.Call) {
 	if !ok || !ours(o) {
 		return
 	}
-	client, now := s.client(o.Mark.Client), s.world.clock.Now()
+	client := s.client(o.Mark.Client)
 	switch {
 	case client.Removed:
 		for _, t := range s.tombstones(client.ID) {
-			if t.Part == "" && !t.Done && (t.Held != "" || t.Waits != "" || now.Before(client.RemovedAt.Add(s.guard.RemoveAfter))) && client.RollingBack == "" {
+			if t.Part == "" && !t.Done && (t.Held != "" || t.Waits != "" || s.goesTooEarly(t, client.RemovedAt)) && client.RollingBack == "" {
 				s.broken("P5: the removal of %s waits, and it is carried out: %s; %+v", client.ID, c, t)
 			}
 		}
@@ -338,6 +341,7 @@ func (s *story) stillServed(when string) {
 // noticed follows the engine when it accepted a head.
 func (s *story) noticed() {
 	s.notMade()
+	s.removalsSeen()
 	head := s.engine.Head()
 	if head == s.accepted || head == "" {
 		return
@@ -447,6 +451,8 @@ func (s *story) finish() {
 	s.guarded()
 	s.noneLost()
 	s.dataStays()
+	s.keepsLongEnough()
+	s.accountsStay()
 	s.plantedStay()
 	s.settledNow()
 	s.keptAsSaid()
@@ -462,7 +468,7 @@ func (s *story) heeded() {
 // once: never two live objects of ours for the same client, kind and name (I1).
 func (s *story) once() {
 	seen := map[string]string{}
-	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare", "resend"} {
+	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare", "resend", stripe} {
 		for _, o := range s.vendors.world.Objects(name) {
 			if o.Mark.Installation != lawInstallation {
 				continue
@@ -496,9 +502,9 @@ func (s *story) noneLost() {
 	for _, r := range s.allResources() {
 		known[r.ID] = true
 	}
-	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
+	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare", stripe} {
 		for _, o := range s.vendors.world.Objects(name) {
-			if o.Mark.Installation == lawInstallation && !s.likeIDs[attribute(o, "site")] && !s.planted[attribute(o, "site")] && !s.planted[o.ID] && !known[o.ID] && !named[name+" "+string(o.Kind)+" "+o.Name] {
+			if o.Mark.Installation == lawInstallation && !s.leftToItsOwner(o) && !s.likeIDs[attribute(o, "site")] && !s.planted[attribute(o, "site")] && !s.planted[o.ID] && !known[o.ID] && !named[name+" "+string(o.Kind)+" "+o.Name] {
 				s.Fatalf("I2: %s %s %q of %s is on no record", name, o.Kind, o.ID, o.Mark.Client)
 			}
 		}
@@ -549,6 +555,9 @@ func (s *story) dataStays() {
 		}
 		if !s.purging[k.client] {
 			s.Fatalf("I4: the database %s of %s is gone", id, k.client)
+		}
+		if by := s.early(id); by > 0 {
+			s.Fatalf("P5: the database %s of %s was erased %s too early", id, k.client, by)
 		}
 		k.purged = true
 	}
