@@ -205,7 +205,7 @@ func (p *pass) shown(files []string) bool {
 }
 
 // reviewed says that every commit that touched these files is one that a plan was made of;
-// of a merge no plan was made of what is its own.
+// no plan was made of what is its own (see Commit).
 func (p *pass) reviewed(files []string) bool {
 	if len(p.in.Commits) == 0 {
 		return false

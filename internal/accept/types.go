@@ -24,7 +24,8 @@ type Commit struct {
 	// file of the range.
 	Paths []string
 	// Own are the files of a merge that are not what Git makes of its parents: somebody
-	// settled a conflict, or changed something on the way.
+	// settled a conflict, or changed something on the way. Of a commit that a plan was made
+	// of they are those that the plan is not about.
 	Own []string
 }
 

@@ -172,6 +172,32 @@ func TestRuleAdoptionNothingAdoptedIsDeleted(t *testing.T) {
 	}
 }
 
+// P5: a removal that is cut off anywhere leaves of an adopted site nothing that the next pass
+// takes for ours; nor does a manifest that asks for no site any more.
+func TestP5NothingOfAnAdoptedSiteIsDeleted(t *testing.T) {
+	_, c := pass(t, client(t, shop("shop", adopter)))
+	c = becomes(t, c, shop("shop", adopter, func(e *manifest.Effective) { e.Settings = map[string]any{"theme": "dark"} }))
+	_, c = pass(t, c) // a release of our own serves there now
+	none := becomes(t, c, shop("shop", func(e *manifest.Effective) {
+		e.Deployment.Provider, e.Host, e.Domain, e.Aliases = "none", "", "", nil
+	}))
+	for name, in := range map[string]plan.ClientInput{"gone": removed(c), "without a site": none} {
+		p := plan.Calculate(input(in))
+		find(t, p, "forget site/local")
+		for _, stuck := range p.Steps {
+			cut := p
+			cut.Steps = slices.DeleteFunc(slices.Clone(p.Steps), func(s plan.Step) bool { return s.Key() == stuck.Key() || after(p, s.Key(), stuck.Key()) })
+			next := in
+			next.Recorded = plan.Model(in.Recorded, cut, now)
+			for _, s := range slices.Concat(p.Steps, plan.Calculate(input(next)).Steps) {
+				if s.Action == plan.Delete {
+					t.Errorf("%s, and %s does not come to its end: %s", name, line(stuck), line(s))
+				}
+			}
+		}
+	}
+}
+
 // RuleAdoption: existing values are kept; a changed DATABASE_URL or generated secret is
 // held, anything else is a change like any other.
 func TestRuleAdoptionEnvironment(t *testing.T) {

@@ -125,6 +125,8 @@ func (b *builder) part(r state.Resource) {
 		b.retain(r)
 	case r.Ref.Kind == state.KindAdmin:
 		b.user(r, "the manifest no longer asks for it; the user stays")
+	case b.theirs(r):
+		b.forget(r, "the manifest no longer asks for it; what serves there stays")
 	default:
 		b.drop(r, "the manifest no longer asks for it", true)
 	}
@@ -184,8 +186,20 @@ func (b *builder) removalOrder() []state.Resource {
 	return all
 }
 
+// forget takes an object off the record. A site that is not ours, and what is part of it, goes
+// off it in the order in which ours would be deleted, the site last: its record says whose the
+// rest is (see theirs), also when a pass is cut off. Nothing of it goes before its names have:
+// whoever returns until then is as it was.
 func (b *builder) forget(r state.Resource, reason string) {
-	b.add(Step{Number: Number(r.Ref.Kind), Action: Forget, Ref: r.Ref, Provider: r.Provider, Prior: &r, Reason: reason, Undo: "it is recorded again"})
+	s := b.add(Step{Number: Number(r.Ref.Kind), Action: Forget, Ref: r.Ref, Provider: r.Provider, Prior: &r, Reason: reason, Undo: "it is recorded again"})
+	if r.Ref.Kind != state.KindSite && !b.theirs(r) {
+		return
+	}
+	for _, o := range b.steps {
+		if o.Ref != r.Ref && o.Risk != RiskMail && (o.Action == Delete || o.Action == Forget) && removalRank(o.Ref.Kind) < removalRank(r.Ref.Kind) {
+			s.needs(o.Key())
+		}
+	}
 }
 
 // user lets a user stay in its database, on record for as long as that is: when the

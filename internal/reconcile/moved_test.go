@@ -57,6 +57,33 @@ func (v *vendors) twoHosts(c *clock) []provider.Provider {
 		open("ploi", "203.0.113.8", memory.Hosting()), open("cloudflare", "", memory.DNS())}
 }
 
+// P8: a record moved to a newcomer with its name, the newcomer failed and was taken back, after
+// the old owner had come to its end. The record is the old owner's again, and still to go: the
+// next try finds it where it was.
+func TestP8MoveThatIsTakenBackCanBeMadeAgain(t *testing.T) {
+	v, w := newVendors(t)
+	const note = "dns: {records: [{type: TXT, name: note, content: hello}]}"
+	w.apply(map[string]string{"clients/a.yaml": client("a", note)})
+	broken := false
+	v.faults.Do(memory.Before, func(c memory.Call) bool {
+		return c.Verb == memory.Create && c.Kind == state.KindDeployment && strings.HasPrefix(string(c.Client), "b-")
+	}, 1, func(context.Context, memory.Call) error {
+		broken = true
+		return memory.Fail(provider.Invalid, "the build is broken")
+	})
+	w.apply(map[string]string{"clients/a.yaml": strings.Replace(client("a", note), "domain: a", "domain: z", 1), "clients/b.yaml": strings.Replace(client("b", note), "domain: b", "domain: a", 1)})
+	if !broken {
+		t.Fatal("nothing failed")
+	}
+	w.want("a", state.StatusActive)
+	w.want("b", state.StatusActive)
+	for _, o := range v.world.Objects("cloudflare") {
+		if strings.Contains(o.Name, "note.a.") && !strings.HasPrefix(string(o.Mark.Client), "b-") {
+			t.Errorf("%s is of %s", o.Name, o.Mark.Client)
+		}
+	}
+}
+
 // S24 between two hosts: only the address record moves, and the old host lets the name
 // go after that, however long the new owner takes.
 func TestS24MoveBetweenHosts(t *testing.T) {

@@ -51,7 +51,9 @@ func brought(p state.Pull, now map[string]string) bool {
 
 // reviewed tells accept what was shown: by file, which says what a removal needs; by step,
 // for what bears a risk; and by commit, so that what was pushed after a plan, or beside it,
-// is not taken for shown.
+// is not taken for shown. A plan is of what its head and the accepted one differ in: what its
+// head does to a file that was accepted only later (it grew from a head that was not accepted
+// yet) no plan knows, and that counts as pushed after it.
 func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 	parents := make(map[string][]string, len(in.Commits))
 	for _, c := range in.Commits {
@@ -59,6 +61,7 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 	}
 	in.Shown = map[string]bool{}
 	made, content := map[string]bool{}, map[string]bool{} // commits, and files, that plans were made of
+	about := map[string]bool{}                            // files that plans are about, whatever became of them
 	var merges []string                                   // of pull requests that were merged as they were planned
 	for _, p := range pulls {
 		planned := !p.Static && p.Planned != ""
@@ -72,14 +75,15 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 		}
 		for path, blob := range p.Files {
 			r.Paths = append(r.Paths, path)
-			content[path] = content[path] || planned && brought(p, now)
+			content[path], about[path] = content[path] || planned && brought(p, now), about[path] || planned
 			if got, changed := now[path]; planned && changed && got == blob {
 				in.Shown[path] = true
 			}
 		}
 		in.Reviews = append(in.Reviews, r)
 	}
-	held := maps.Clone(made) // by the heads of plans
+	unknown := func(path string) bool { _, changed := now[path]; return changed && !about[path] } // to every plan
+	held := maps.Clone(made)                                                                      // by the heads of plans
 	for _, id := range merges {
 		made[id] = true
 	}
@@ -87,9 +91,12 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 		// A merge is as good as what it merged, but for what it made of that by itself; a squash, and
 		// what a rebase made, by its files.
 		merge := len(c.Parents) == 2 && (made[c.Parents[0]] || made[c.Parents[1]])
-		in.Commits[i].Own = slices.DeleteFunc(slices.Clone(c.Own), func(path string) bool { return held[c.ID] || content[path] })
 		in.Commits[i].Reviewed = held[c.ID] || (made[c.ID] || merge) && (c.Paths != nil || len(c.Parents) < 2) ||
 			len(c.Parents) < 2 && c.Paths != nil && !slices.ContainsFunc(c.Paths, func(path string) bool { return !content[path] })
+		in.Commits[i].Own = slices.DeleteFunc(slices.Clone(c.Own), func(path string) bool { return held[c.ID] && !unknown(path) || content[path] })
+		if len(c.Parents) < 2 && in.Commits[i].Reviewed {
+			in.Commits[i].Own = slices.DeleteFunc(slices.Clone(c.Paths), func(path string) bool { return !unknown(path) })
+		}
 	}
 	b := branchOf(in.Head, in.Commits, parents)
 	for i, p := range pulls {
@@ -101,16 +108,16 @@ func reviewed(in *accept.Input, pulls []state.Pull, now map[string]string) {
 }
 
 // unseen are the files of what a pull request brought and its plan was not made of: it was
-// pushed after the plan, or never planned, or a merge made it by itself.
+// pushed after the plan, or never planned, or a merge made it by itself, or no plan is about it.
 func unseen(in *accept.Input, own map[string]bool, now map[string]string) []string {
 	files := map[string]bool{}
 	for _, c := range in.Commits {
 		merge := len(c.Parents) > 1 // it brings files of others, too
-		if !own[c.ID] || c.Reviewed && !merge {
+		if !own[c.ID] {
 			continue
 		}
 		touched := c.Paths
-		if merge {
+		if merge || c.Reviewed {
 			touched = c.Own
 		}
 		if c.Paths == nil && !c.Reviewed { // any of the range

@@ -163,8 +163,9 @@ func TestP12WhatAMergeMadeByItself(t *testing.T) {
 		t.Errorf("its files are %v, want %v", got, want)
 	}
 	// Of what was settled as it was on the branch nothing came.
+	pushed.Reviews = nil
 	reviewed(&pushed, []state.Pull{later}, map[string]string{mine: "new", other: "new"})
-	if got, want := pushed.Reviews[len(pushed.Reviews)-1].Paths, []string{mine, other}; !slices.Equal(got, want) {
+	if got, want := pushed.Reviews[0].Paths, []string{mine, other}; !slices.Equal(got, want) {
 		t.Errorf("its files are %v, want %v", got, want)
 	}
 	// That it came out as it was planned counts, however that was done.
@@ -172,6 +173,44 @@ func TestP12WhatAMergeMadeByItself(t *testing.T) {
 	in.Commits[1].Own = []string{other}
 	if reviewed(&in, []state.Pull{pull}, now); len(in.Commits[1].Own) > 0 {
 		t.Errorf("no plan was made of %v", in.Commits[1].Own)
+	}
+}
+
+// A pull request that grew from a head which was not accepted yet: its plan is onto the one that
+// was, and knows nothing of a client that came between and that it takes away. That was not
+// reviewed, however it is merged; what the plan is about was.
+func TestP12WhatNoPlanIsAboutWasNotReviewed(t *testing.T) {
+	const mine, between = "clients/bakery.yaml", "clients/between.yaml"
+	both := []string{mine, between}
+	pull := state.Pull{Number: 1, Merged: true, Head: "h", Planned: "h", Files: map[string]string{mine: "new"}, Shown: []string{"print", "~class"}}
+	squashed := pull
+	squashed.MergeCommit = "s"
+	for name, c := range map[string]struct {
+		pull    state.Pull
+		commits []accept.Commit
+	}{
+		"a merge":  {pull, []accept.Commit{{ID: "h", Paths: both, Parents: []string{"base"}}, {ID: "m", Paths: both, Parents: []string{"base", "h"}}}},
+		"a squash": {squashed, []accept.Commit{{ID: "s", Paths: both, Parents: []string{"base"}}}},
+		"a merge that another one took in": {pull, []accept.Commit{{ID: "h", Paths: both, Parents: []string{"h0", "base"}, Own: both},
+			{ID: "m", Paths: both, Parents: []string{"base", "h"}}}},
+	} {
+		in := accept.Input{Head: "m", Commits: slices.Clone(c.commits)}
+		reviewed(&in, []state.Pull{c.pull}, map[string]string{mine: "new", between: ""})
+		if got := in.Reviews[0].Paths; !slices.Equal(got, both) {
+			t.Errorf("%s: it brought %v", name, got)
+		}
+		if got := in.Commits[0]; !got.Reviewed || !slices.Equal(got.Own, []string{between}) {
+			t.Errorf("%s: a plan was made of all but %v", name, got.Own)
+		}
+		// Where nothing came of it, or another plan is about it, it is no matter.
+		other := state.Pull{Number: 2, Head: "x", Planned: "x", Files: map[string]string{between: "as it was"}}
+		for _, now := range []map[string]string{{mine: "new"}, {mine: "new", between: ""}} {
+			in = accept.Input{Head: "m", Commits: slices.Clone(c.commits)}
+			reviewed(&in, []state.Pull{c.pull, other}, now)
+			if got := in.Commits[0].Own; len(got) > 0 {
+				t.Errorf("%s: no plan was made of %v", name, got)
+			}
+		}
 	}
 }
 

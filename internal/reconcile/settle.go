@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/compassdigital/reconciler/internal/apply"
@@ -31,7 +32,10 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 				p, err = apply.Back(tx, m.client)
 				return err
 			})
-			return p, err
+			if err != nil {
+				return p, err
+			}
+			return p, e.goesAgain(m.client.ID, p)
 		},
 		func() (plan.Plan, error) { return e.buildAgain(ctx, g, m), nil },
 		func() (plan.Plan, error) { return e.backOut(g, m, keep), nil },
@@ -75,6 +79,41 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 	}
 	e.at(PointRolledBack)
 	return e.rolledBack(g, m, result, why, lost, keep)
+}
+
+// goesAgain opens the proofs of what an undo gives back to another client: that one may have
+// ended with the move, its removal done. Without its proof what comes back would stay, and
+// whoever wishes it would find another client's mark there for ever. It comes before the undo,
+// so that none is forgotten when the process dies; where nothing comes back, the next pass
+// closes it.
+func (e *Engine) goesAgain(own state.ClientID, p plan.Plan) error {
+	back := map[state.ClientID][]state.Resource{}
+	for _, s := range p.Steps {
+		if s.Action == plan.Move && s.Ref.Client != own && s.Wish != nil {
+			back[s.Ref.Client] = append(back[s.Ref.Client], *s.Wish)
+		}
+	}
+	if len(back) == 0 {
+		return nil
+	}
+	return e.Store.Update(func(tx store.Tx) error {
+		for _, id := range slices.Sorted(maps.Keys(back)) {
+			stones, err := store.Tombstones(tx, id)
+			if err != nil {
+				return err
+			}
+			for _, t := range stones {
+				if !t.Done || !plan.Left(t, back[id]) {
+					continue
+				}
+				t.Done = false
+				if err := store.PutTombstone(tx, t); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // rolledBack ends a failed pass whose undo is done, as far as it can be: lost says why

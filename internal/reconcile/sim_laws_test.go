@@ -92,7 +92,15 @@ func (s *story) written(c memory.Call) {
 		return
 	}
 	s.stillServed("after " + c.String())
+	s.noteHanded()
 	s.servesWhatWasShown(c.String())
+}
+
+// waits says that the removal of a client that is gone waits: for an approval, a file or a date.
+func (s *story) waits(c state.Client) bool {
+	return slices.ContainsFunc(s.tombstones(c.ID), func(t state.Tombstone) bool {
+		return t.Part == "" && !t.Done && (t.Held != "" || t.Waits != "" || s.goesTooEarly(t, c.RemovedAt))
+	})
 }
 
 // askedFor: nothing of ours is deleted while its removal waits for anything, and the site
@@ -104,13 +112,11 @@ func (s *story) askedFor(c memory.Call) {
 	}
 	client := s.client(o.Mark.Client)
 	switch {
+	case s.goneThen(client.ID, c.ID): // a step that began before ends: P7 is "at the border of a step"
 	case client.Removed:
-		for _, t := range s.tombstones(client.ID) {
-			if t.Part == "" && !t.Done && (t.Held != "" || t.Waits != "" || s.goesTooEarly(t, client.RemovedAt)) && client.RollingBack == "" {
-				s.broken("P5: the removal of %s waits, and it is carried out: %s; %+v", client.ID, c, t)
-			}
+		if s.waits(client) && client.RollingBack == "" {
+			s.broken("P5: the removal of %s waits, and it is carried out: %s; %+v", client.ID, c, s.tombstones(client.ID))
 		}
-	case s.goneThen(client.ID, c.ID):
 	case o.Kind == state.KindRecord && client.RollingBack == "" && client.Name != "f" && s.stillSaid(client, o):
 		s.broken("P5: %s lives and wishes it, and its record is deleted: %s", client.ID, c)
 	case o.Kind == state.KindSite && client.EverDeployed && client.RollingBack == "" && client.Name != "f":
@@ -122,7 +128,8 @@ func (s *story) askedFor(c memory.Call) {
 
 // begins notes whether a step's client is removed as the step begins.
 func (s *story) begins(step plan.Step) {
-	gone := s.client(step.Ref.Client).Removed
+	c := s.client(step.Ref.Client)
+	gone := c.Removed && !s.waits(c)
 	s.telling.Lock()
 	defer s.telling.Unlock()
 	if s.gone != nil {
@@ -282,6 +289,21 @@ func (s *story) handedOver(host string, from state.ClientID, release string) boo
 	})
 }
 
+// noteHanded keeps in mind which names went to another client: whose they are by now is no
+// matter of the one before, also when the wish goes on to give them to a third one.
+func (s *story) noteHanded() {
+	for host, owner := range s.up {
+		now := s.version(host)
+		o, _ := s.vendors.world.Object(now.id)
+		switch {
+		case o.Mark.Client == owner:
+			delete(s.handed, host)
+		case !s.handed[host] && s.handedOver(host, owner, now.id):
+			s.handed[host] = true
+		}
+	}
+}
+
 // stillOld: of a failed update it is said that the old version still runs, and it does.
 func (s *story) stillOld(ids []state.ClientID) {
 	for _, id := range ids {
@@ -291,7 +313,7 @@ func (s *story) stillOld(ids []state.ClientID) {
 		}
 		for host, owner := range s.up {
 			old, now := s.old[host], s.version(host)
-			if owner != id || old.id == "" || s.handedOver(host, id, now.id) {
+			if owner != id || old.id == "" || s.handed[host] || s.handedOver(host, id, now.id) {
 				continue
 			}
 			if s.inPlace {
@@ -388,8 +410,9 @@ func (s *story) noticed() {
 func (s *story) wished(tree manifests, host string, owner state.ClientID, clients []state.Client) bool {
 	good := manifests{specs: map[string]spec{}}
 	known, name, refused := map[string]bool{}, "", map[string]bool{}
-	for n, x := range tree.specs { // it says that it was somebody who is still there
-		_, refused[n] = tree.specs[x.previously]
+	for n, x := range tree.specs { // it says that it was somebody who is still there, or who never was
+		_, there := tree.specs[x.previously]
+		refused[n] = there || x.previously != "" && !slices.ContainsFunc(clients, func(c state.Client) bool { return c.Name == x.previously || slices.Contains(c.Former, x.previously) })
 	}
 	for _, c := range clients {
 		if !c.Removed && slices.Contains(c.Former, tree.specs[c.Name].previously) {
@@ -573,7 +596,8 @@ func (s *story) copies(o provider.Object) bool {
 	own := false
 	for _, r := range s.resources(o.Mark.Client) {
 		if r.Ref.Kind == state.KindDatabase && r.Ref.Name == plan.MainDatabase {
-			own = r.ID != o.ID && s.data[r.ID] != nil
+			_, there := s.vendors.world.Object(r.ID) // perhaps made in this very event, and not seen before
+			own = r.ID != o.ID && there
 		}
 	}
 	return own

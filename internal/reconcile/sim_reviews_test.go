@@ -30,9 +30,7 @@ type reviewLaws struct {
 	// later are files that were brought, by pull requests or by nobody's push, and that were
 	// not taken over so far: they were invalid, and may become valid by what others do.
 	later map[string]*bringing
-	// beside are, by client that the last head touched, the pull requests of its range whose
-	// plans were about files that it has its wish from.
-	beside map[state.ClientID]map[int]bool
+	good  string // the last template that was accepted and not broken: whoever has it gets nothing new with it
 	// may are all files of ranges in which a pull request may have brought something.
 	may map[string]string
 }
@@ -40,8 +38,9 @@ type reviewLaws struct {
 // bringing is how pull requests brought a wish.
 type bringing struct {
 	by      map[int]bool
-	beside  map[int]bool // of what is taken over later: of the same range, and their plans were about it
+	beside  map[int]bool // of what is taken over later: all of the ranges until then
 	blob    string       // of what is taken over later
+	at      string       // the head that brought what is taken over later
 	partial bool         // not all that was merged was merged as it was planned
 }
 
@@ -63,7 +62,7 @@ type served struct {
 }
 
 func newReviewLaws() reviewLaws {
-	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, beside: map[state.ClientID]map[int]bool{}, before: map[string]look{}}
+	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, before: map[string]look{}}
 }
 
 // judge is the engine as the reviewer sees it. Judging writes nothing anywhere (P2), and a
@@ -149,6 +148,11 @@ func (s *story) allWritten(alone bool) string {
 // client's wish, and whether as they were planned.
 func (s *story) brought(from, head string, clients []state.Client) {
 	l := &s.pulls.laws
+	defer func() {
+		if now := s.trees[head].template; refOf(now) != "" {
+			l.good = now
+		}
+	}()
 	if from == "" || !s.repo.descends(from, head) {
 		for _, c := range clients {
 			l.maybe[c.ID] = true
@@ -171,7 +175,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		}
 		if strings.HasPrefix(p, "clients/") && r.now[p] != "" {
 			by := r.bringers(p)
-			l.later[p] = &bringing{by: by, beside: r.showed(s, p), blob: r.now[p], partial: r.bad[p] || r.unplanned(by)}
+			l.later[p] = &bringing{by: by, beside: map[int]bool{}, blob: r.now[p], at: head, partial: r.bad[p] || r.unplanned(by)}
 		}
 	}
 	for n := range r.sure { // a plan onto an older head is about files, too, that an earlier range brought
@@ -181,7 +185,9 @@ func (s *story) brought(from, head string, clients []state.Client) {
 			}
 		}
 	}
-	clear(l.beside)
+	for _, b := range l.later {
+		maps.Copy(b.beside, r.all())
+	}
 	for _, c := range clients {
 		if s.touchedBy(c, head) {
 			s.bind(r, c)
@@ -203,12 +209,15 @@ type landed struct {
 	whole   map[int]bool // merged as they were planned, or all that was planned is there
 	asSeen  map[int]bool // merged with the head that was planned
 	planned map[int]bool // a plan is of what the range brought, or of all that is there
-	any     bool         // a pull request may have brought something
+	// perhaps are those whose plan the range holds, and a look that was cut off left open whether
+	// that is on record: what they showed may run, and nothing waits for it.
+	perhaps map[int]bool
+	any     bool // a pull request may have brought something
 }
 
 func (s *story) rangeOf(from, head string) *landed {
 	r := &landed{head: head, ids: map[string]bool{}, now: map[string]string{}, files: map[int]map[string]bool{}, bad: map[string]bool{}, covered: map[string]bool{},
-		sure: map[int]bool{}, byGit: map[int]bool{}, whole: map[int]bool{}, asSeen: map[int]bool{}, planned: map[int]bool{}}
+		sure: map[int]bool{}, byGit: map[int]bool{}, whole: map[int]bool{}, asSeen: map[int]bool{}, planned: map[int]bool{}, perhaps: map[int]bool{}}
 	for _, c := range s.repo.history(from, head) {
 		r.ids[c.ID] = true
 	}
@@ -226,6 +235,14 @@ func (s *story) rangeOf(from, head string) *landed {
 			}
 		}
 	}
+	about := map[string]bool{} // files that plans are about
+	for n := range r.sure {
+		if kept := s.pulls.kept[n]; kept != nil && !kept.static {
+			for p := range kept.files {
+				about[p] = true
+			}
+		}
+	}
 	for i := slices.Index(s.heads, from) + 1; i <= slices.Index(s.heads, head); i++ {
 		c := s.pulls.by[s.heads[i]]
 		r.any = r.any || c != nil
@@ -239,7 +256,12 @@ func (s *story) rangeOf(from, head string) *landed {
 					r.add(c.number, p)
 				}
 				planned = planned || r.asSeen[c.number]
+				if whole := s.heads[i] == c.state.MergeCommit; whole && !about[p] { // its plan was onto a head that did not have what it does this to
+					r.add(c.number, p)
+					planned = false
+				}
 			}
+			planned = planned || c != nil && r.perhaps[c.number]
 			if slices.Contains(s.repo.own[s.heads[i]], p) { // no plan is of what somebody made of it at the merge
 				planned = false
 			}
@@ -270,6 +292,11 @@ func (s *story) known(r *landed, from string, c *change) {
 	}
 	kept, t := s.pulls.kept[c.number], s.pulls.told[c.number]
 	there := t.Number != 0 && (t.Open || t.Merged)
+	if t.Number == 0 {
+		r.perhaps[c.number] = slices.ContainsFunc(s.pulls.plans[c.number], func(sh *shown) bool {
+			return !sh.static && (r.ids[sh.head] || sh.head == c.landed && r.ids[c.state.MergeCommit] || madeOf(sh, r.now))
+		})
+	}
 	same := there && madeOf(kept, r.now) && !s.broughtBefore(c.number, r.head) // what a head brought shows nothing of what comes back later
 	byGit := there && (r.ids[t.Head] || t.MergeCommit != "" && r.ids[t.MergeCommit])
 	if byGit || same {
@@ -308,12 +335,16 @@ func (r *landed) bringers(paths ...string) map[int]bool {
 	return out
 }
 
-// showed are the pull requests whose plans were about one of the files.
-func (r *landed) showed(s *story, paths ...string) map[int]bool {
+// all are the pull requests of a range, and those that may be. "A step runs if an equal step
+// was reviewed in the accepted range": whichever files the plan was about that showed it. A
+// plan onto an older head shows what others brought, too, and what everybody inherits.
+func (r *landed) all() map[int]bool {
 	out := map[int]bool{}
 	for n := range r.sure {
-		kept := s.pulls.kept[n]
-		if slices.ContainsFunc(paths, func(p string) bool { _, its := kept.fileOf(p); return its }) {
+		out[n] = true
+	}
+	for n, may := range r.perhaps {
+		if may {
 			out[n] = true
 		}
 	}
@@ -331,26 +362,24 @@ func (r *landed) unplanned(set map[int]bool) bool {
 	return false
 }
 
-// bind notes whose wish it is that the client got. A plan onto an older head showed what
-// others brought, too, and was reviewed in the range: what it showed runs, whosever the wish.
+// bind notes whose wish it is that the client got. What other plans of the range showed runs,
+// too.
 func (s *story) bind(r *landed, c state.Client) {
 	l := &s.pulls.laws
 	l.maybe[c.ID] = l.maybe[c.ID] || r.any || l.may[c.Path] == c.Blob
-	own := s.filesOfClient(c, r.now, !c.Removed && refOf(s.trees[r.head].template) != "")
+	template := s.trees[r.head].template
+	own := s.filesOfClient(c, r.now, !c.Removed && refOf(template) != "" && template != l.good)
 	set := r.bringers(own...)
 	partial := r.unplanned(set) || slices.ContainsFunc(own, func(p string) bool { return r.bad[p] })
 	if _, its := r.now[c.Path]; its {
 		delete(l.later, c.Path)
 	}
-	showed := r.showed(s, append(slices.Clone(own), "platform.yaml")...) // everybody has something of it
-	l.beside[c.ID] = showed
 	b := l.bound[c.ID]
 	if len(set) == 0 {
 		if late := l.later[c.Path]; late == nil || late.blob != c.Blob || len(late.by) == 0 { // else it is theirs: see takenLater
-			l.nobodys(c.ID, s.lookOf(s.trees[r.head], c))
-		}
-		if b != nil && b.partial {
-			maps.Copy(b.by, showed)
+			l.nobodys(c.ID, s.lookOf(s.trees[r.head], c), r.all())
+		} else if b != nil && b.partial {
+			maps.Copy(b.by, r.all())
 		}
 		return
 	}
@@ -358,16 +387,16 @@ func (s *story) bind(r *landed, c state.Client) {
 		b = &bringing{by: map[int]bool{}}
 		l.bound[c.ID] = b
 	}
-	maps.Copy(b.by, set)
-	maps.Copy(b.by, showed)
+	maps.Copy(b.by, r.all())
 	b.partial = b.partial || partial
 	s.say("    the wish of %s is of pull requests %v, as planned: %v", c.ID, slices.Sorted(maps.Keys(set)), !b.partial)
 }
 
 // nobodys notes that a client got a wish that nobody proposed: the guard alone decides, but
-// where what was brought before was not all planned.
-func (l *reviewLaws) nobodys(id state.ClientID, x look) {
+// where what was brought before was not all planned: there what plans of its range showed runs.
+func (l *reviewLaws) nobodys(id state.ClientID, x look, of map[int]bool) {
 	if b := l.bound[id]; b != nil && b.partial {
+		maps.Copy(b.by, of)
 		return
 	}
 	delete(l.bound, id)
@@ -412,7 +441,8 @@ func (s *story) touchedBy(c state.Client, head string) bool {
 }
 
 // filesOfClient are those of the changed files that a client's wish comes from. A template
-// that is broken is not, and who goes needs none.
+// that is broken is not, nor one that is again what it was before it broke, and who goes needs
+// none.
 func (s *story) filesOfClient(c state.Client, now map[string]string, template bool) []string {
 	var out []string
 	for p := range now {
@@ -460,21 +490,31 @@ func (s *story) recordedAccepted(number int, head string) {
 }
 
 // shownBefore: what bears a risk runs, for a client whose wish pull requests brought, when
-// a plan of theirs showed it, or somebody approved it (P12).
+// a plan of theirs showed it, or somebody approved it (P12). A pass that judges the head again
+// makes files valid in its middle.
 func (s *story) shownBefore(step plan.Step) {
-	b, c := s.pulls.laws.bound[step.Ref.Client], s.client(step.Ref.Client)
-	if b == nil || step.Risk != plan.RiskTraffic && step.Risk != plan.RiskOffline || c.RollingBack != "" || s.pulls.laws.let[c.ID][letKey(step.Key())] {
-		return
-	}
-	key := stepOf(step.Client, string(step.Action), string(step.Ref.Kind)+"/"+step.Ref.Name)
-	for n := range b.by {
-		for _, sh := range s.pulls.plans[n] {
-			if sh.steps[key] >= step.Risk.Rank() {
-				return
-			}
+	if s.pulls.on && !s.wasShown(step) {
+		if s.takenLater(); !s.wasShown(step) {
+			s.broken("P12: %s runs with the risk %s, and no plan of pull requests %v showed it", keyOf(step), step.Risk, slices.Sorted(maps.Keys(s.pulls.laws.bound[step.Ref.Client].by)))
 		}
 	}
-	s.broken("P12: %s runs with the risk %s, and no plan of pull requests %v showed it", key, step.Risk, slices.Sorted(maps.Keys(b.by)))
+}
+
+func keyOf(s plan.Step) string {
+	return stepOf(s.Client, string(s.Action), string(s.Ref.Kind)+"/"+s.Ref.Name)
+}
+
+func (s *story) wasShown(step plan.Step) bool {
+	b, c := s.pulls.laws.bound[step.Ref.Client], s.client(step.Ref.Client)
+	if b == nil || step.Risk != plan.RiskTraffic && step.Risk != plan.RiskOffline || c.RollingBack != "" || s.pulls.laws.let[c.ID][letKey(step.Key())] {
+		return true
+	}
+	for n := range b.by {
+		if slices.ContainsFunc(s.pulls.plans[n], func(sh *shown) bool { return sh.steps[keyOf(step)] >= step.Risk.Rank() }) {
+			return true
+		}
+	}
+	return false
 }
 
 // servesWhatWasShown: what people see of a client whose wish pull requests brought changes
@@ -489,35 +529,46 @@ func (s *story) servesWhatWasShown(when string) {
 		if l.serves[host] = now; now == was || now.owner == "" || now.owner != was.owner {
 			continue // that a name moves is a step of its own
 		}
-		b, c := l.bound[now.owner], s.client(now.owner)
+		c := s.client(now.owner)
 		if back, ok := l.before[host]; c.Status == state.StatusFailed && ok && back == now.look {
 			continue // a release that was built again to put it back, and comes by now
 		} else if !ok {
 			l.before[host] = was.look
 		}
-		if b == nil || c.RollingBack != "" || len(l.let[now.owner]) > 0 {
+		if c.RollingBack != "" || len(l.let[now.owner]) > 0 || s.saidSo(c, now.look, was.look) {
 			continue
 		}
-		said := now.each(was.look)
-		also := func(x look) {
-			for i, same := range now.each(x) {
-				said[i] = said[i] || same
-			}
-		}
-		for x := range l.pushed[now.owner] {
-			also(x)
-		}
-		for n := range b.by {
-			for _, sh := range s.pulls.plans[n] {
-				if !sh.static {
-					also(s.lookOf(sh.tree, c))
-				}
-			}
-		}
-		if said != [3]bool{true, true, true} {
-			s.broken("P12: %s shows %v after %s, was %v, and no plan of pull requests %v said so", host, now, when, was, slices.Sorted(maps.Keys(b.by)))
+		if s.takenLater(); !s.saidSo(c, now.look, was.look) {
+			s.broken("P12: %s shows %v after %s, was %v, and no plan of pull requests %v said so", host, now, when, was, slices.Sorted(maps.Keys(l.bound[c.ID].by)))
 		}
 	}
+}
+
+// saidSo: every part of what people see of a client is what it was, or what somebody pushed
+// that nobody proposed, or what a plan said.
+func (s *story) saidSo(c state.Client, now, was look) bool {
+	l := &s.pulls.laws
+	b := l.bound[c.ID]
+	if b == nil {
+		return true
+	}
+	said := now.each(was)
+	also := func(x look) {
+		for i, same := range now.each(x) {
+			said[i] = said[i] || same
+		}
+	}
+	for x := range l.pushed[c.ID] {
+		also(x)
+	}
+	for n := range b.by {
+		for _, sh := range s.pulls.plans[n] {
+			if !sh.static {
+				also(s.lookOf(sh.tree, c))
+			}
+		}
+	}
+	return said == [3]bool{true, true, true}
 }
 
 // sees is what people see at a host; nobody's where that can't be told.
@@ -590,16 +641,15 @@ func (s *story) reviewed() {
 				delete(l.let, c.ID)
 			}
 			delete(l.pushed, c.ID)
-			delete(l.beside, c.ID)
 			maps.DeleteFunc(l.before, func(host string, _ look) bool { return s.up[host] == c.ID || s.up[host] == "" })
 		}
 	}
 }
 
 // takenLater binds what was invalid when it was brought, and is taken over by now: also what
-// nobody proposed, which frees from what was brought before as any push does. The design: "A
-// step runs if an equal step was reviewed in the accepted range"; so what the other plans of
-// the range in which the file was brought showed of it belongs to it, as with a valid file.
+// nobody proposed, which frees from what was brought before as any push does. What the other
+// plans of the range in which the file was brought, and of those until it was taken over, showed
+// belongs to it, as with a valid file.
 func (s *story) takenLater() {
 	l := &s.pulls.laws
 	for _, c := range s.clients() {
@@ -613,13 +663,15 @@ func (s *story) takenLater() {
 		if len(b.by) == 0 { // a push that nobody proposed; c.Commit says that it gave c this wish
 			if c.Commit == s.accepted {
 				delete(l.later, c.Path)
-				l.nobodys(c.ID, s.lookOf(s.trees[s.accepted], c))
+				l.nobodys(c.ID, s.lookOf(s.trees[s.accepted], c), b.beside)
 			}
 			continue
 		}
 		delete(l.later, c.Path)
 		l.maybe[c.ID] = true
-		maps.Copy(b.by, l.beside[c.ID])
+		if slices.Index(s.heads, c.Commit) < slices.Index(s.heads, b.at) {
+			continue // the file is another one, and the wish is what it was
+		}
 		maps.Copy(b.by, b.beside)
 		l.push(c.ID, look{unseen, unseen, refOf(s.trees[s.accepted].template)}) // what it inherits is that of now
 		if have := l.bound[c.ID]; have != nil {

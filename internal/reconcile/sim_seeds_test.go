@@ -66,6 +66,10 @@ var onceRed = []struct {
 	{3207379, "an approval was forgotten, whose step waited for its client's file"},
 	{3121216, "a plan that found no room counted as shown"},
 	{1020416, "a person purged what a schedule had been told to ask for later"},
+	{10003346, "a plan that a look showed which was cut off after it counted as nobody's"},
+	{11046281, "a wish that another file left as it was counted as that of who brought the file"},
+	{11083095, "who returned before its names had gone had lost the record of its adopted site's environment"},
+	{11083949, "a step that began before a removal waited counted as carried out while it waited"},
 }
 
 // onceRedHostile are such seeds of hostile histories.

@@ -60,9 +60,10 @@ const (
 	meanFaults  = 3   // over all runs
 	shrinkTries = 600 // runs that shrinking may take
 	simProgress = 30 * time.Second
-	simFewCells = 20_000  // runs from which on nine in ten of the fault points must have been hit
-	simAllCells = 500_000 // runs from which on each must have been
-	manyRunsGC  = 4000    // a run lives for milliseconds: most of its garbage need not be looked for
+	simFewCells = 20_000           // runs from which on nine in ten of the fault points must have been hit
+	simAllCells = 500_000          // runs from which on each must have been
+	runLimit    = 10 * time.Minute // a run lives for milliseconds: one that takes so long does not end
+	manyRunsGC  = 4000             // most garbage of so short runs need not be looked for
 )
 
 // outcome is what came of a run.
@@ -143,7 +144,7 @@ func TestSim(t *testing.T) {
 					return
 				}
 				seed := first + uint64(n)
-				o := play(t, seeded(seed))
+				o := played(t, seed)
 				if *simVerbose {
 					t.Logf("seed %d\n%s", seed, strings.Join(o.log, "\n"))
 				}
@@ -153,6 +154,17 @@ func TestSim(t *testing.T) {
 	}
 	wg.Wait()
 	sum.end(t)
+}
+
+// played is the run of a seed. One that does not end ends the program, and says which one it
+// was: nobody would wait for it, and where it is only its stacks say.
+func played(t *testing.T, seed uint64) outcome {
+	limit := time.AfterFunc(runLimit, func() {
+		debug.SetTraceback("all")
+		panic(fmt.Sprintf("seed %d goes on for %s\n%s", seed, runLimit, repeat(seed)))
+	})
+	defer limit.Stop()
+	return play(t, seeded(seed))
 }
 
 // A seed repeats its run: everything that happened, in its order.
@@ -226,8 +238,17 @@ func tellFailure(t *testing.T, seed uint64, o outcome) {
 		small = p
 		return true
 	})
-	t.Errorf("seed %d: %s\n\nThe smallest run that fails so (%d events of %d):\n%s\n%s\n\nRepeat the run: make sim SEED=%d SEEDS=1",
-		seed, o.failed, small.events, o.events, strings.Join(small.log, "\n"), small.failed, seed)
+	t.Errorf("seed %d: %s\n\nThe smallest run that fails so (%d events of %d):\n%s\n%s\n\n%s",
+		seed, o.failed, small.events, o.events, strings.Join(small.log, "\n"), small.failed, repeat(seed))
+}
+
+// repeat says how a run is played again.
+func repeat(seed uint64) string {
+	hostile := ""
+	if *simHostile {
+		hostile = " HOSTILE=yes"
+	}
+	return fmt.Sprintf("Repeat the run: make sim SEED=%d SEEDS=1%s", seed, hostile)
 }
 
 func (s *simSum) end(t *testing.T) {
