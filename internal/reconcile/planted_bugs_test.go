@@ -130,6 +130,14 @@ var plantedElsewhere = []elsewhere{
 	{planted{"what was shown binds when its wish is done", "reconcile/end.go", "			c.Review = nil // what it showed is done; other causes than its commit are not its matter", "			c.Review = m.client.Review"}, "reconcile", "TestP12APushLetsNothingRunThatWaits"},
 	{planted{"what becomes valid later is not the pull request's that brought it", "accept/review.go", "		if q.Path == path && q.Blob == blob && q.Review != nil {", "		if q.Path == \"\" {"}, "reconcile", "TestP12WhatBecomesValidLaterWaits"},
 	{planted{"a removal counts as shown where its file was to change", "reconcile/reviews.go", "planned && changed && got == blob", "planned && changed && (got == blob || blob != \"\")"}, "reconcile", "TestP12WhatARangeBrought"},
+	{planted{"a redirect is put back to a name that was let go", "apply/write.go", "		if name != \"\" && u.Prior.Ref.Kind == state.KindDomain &&", "		if name == goes.Provider && u.Prior.Ref.Kind == state.KindDomain &&"}, "reconcile", "TestS24RedirectIsNotPutBackToANameThatIsGone"},
+	// Pages, a clock that is set.
+	{planted{"a list ends where a page fails", "provider/pages.go", "		page, err := read(ctx, r.pages+1)\n		if err != nil {", "		page, err := read(ctx, r.pages+1)\n		if err != nil && r.pages > 0 {\n			return nil\n		}\n		if err != nil {"}, "provider", "TestPagesOfAListThatMoves"},
+	{planted{"one reading of a list that may move is believed", "provider/pages.go", "		if !r.moved && (r.pages == 1 || before != nil", "		if !r.moved && (r.pages >= 1 || before != nil"}, "provider", "TestPagesOfAListThatMoves"},
+	{planted{"a clock that was set back is not noticed", "reconcile/clock.go", "	back := e.latest.Sub(now) > clockSlack", "	back := now.IsZero() && e.latest.Sub(now) > clockSlack"}, "reconcile", "TestTheClockIsSetBack"},
+	{planted{"dates of kept data are moved with the clock", "reconcile/clock.go", "		if notLater(&r.UpdatedAt, now) {", "		if kept := notLater(&r.PurgeAfter, now); notLater(&r.UpdatedAt, now) || kept {"}, "reconcile", "TestTheClockIsSetBack"},
+	{planted{"looks are counted by a clock that is set", "apply/looked.go", "	if r.Elapsed != nil {", "	if r.Elapsed != nil && r.Now().IsZero() {"}, "apply", "TestP3LooksAreFarEnoughApartWhateverTheClockShows"},
+	{planted{"looks of an earlier process count", "apply/settle.go", "		if !known {", "		if !known && i.Looks < 0 {"}, "apply", "TestP3LooksOfAnEarlierProcessDoNotCount"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

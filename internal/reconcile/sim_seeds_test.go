@@ -84,9 +84,22 @@ var onceRedHostile = []struct {
 	{1033860, "a name went at its date without asking who waits for it, as a newer head was held as a whole"},
 }
 
+// onceRedSince are such seeds of the world as it is.
+var onceRedSince = []struct {
+	seed uint64
+	was  string
+}{
+	{13013292, "a name that redirects was led back to one that had been let go before"},
+}
+
 func TestSimSeedsThatWereRed(t *testing.T) {
 	for _, c := range onceRed {
 		if o := playWith(t, seeded(c.seed), func(s *story) { s.before = true }); o.failed != "" {
+			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
+		}
+	}
+	for _, c := range onceRedSince {
+		if o := playAs(t, seeded(c.seed), false); o.failed != "" {
 			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
 		}
 	}
