@@ -86,7 +86,38 @@ func latestOf(tx store.Tx, clients []state.Client) (time.Time, error) {
 	for _, h := range last {
 		later(h.At)
 	}
+	if err != nil {
+		return out, err
+	}
+	gone, err := store.Tombstones(tx, "")
+	for _, t := range gone {
+		if !t.Done {
+			later(t.At)
+		}
+	}
+	if err != nil {
+		return out, err
+	}
+	err = latestTold(tx, later)
 	return out, err
+}
+
+// latestTold is latestOf of what is to be told, and of pull requests: nothing else is written
+// while clients are at rest.
+func latestTold(tx store.Tx, later func(time.Time)) error {
+	reports, err := store.Reports(tx)
+	for _, r := range reports {
+		later(r.At)
+	}
+	if err != nil {
+		return err
+	}
+	pulls, err := store.Pulls(tx)
+	for _, p := range pulls {
+		later(p.HeadAt)
+		later(p.ClosedAt)
+	}
+	return err
 }
 
 // redate moves to now what waits for a date that was noted when the clock was ahead. What a

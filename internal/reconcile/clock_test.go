@@ -82,6 +82,27 @@ func TestTheClockIsSetBack(t *testing.T) {
 	}
 }
 
+// P9: the clock is ahead while everybody is at rest and somebody refuses to be told; it is set
+// back while the program is down. What is to be told waits for no date of then.
+func TestP9TheClockIsSetBackBeforeAStart(t *testing.T) {
+	_, w := newVendors(t)
+	w.apply(map[string]string{"clients/shop.yaml": client("shop")})
+	const ahead = 9 * 24 * time.Hour
+	w.clock.jump(ahead)
+	if err := w.engine.Deliver(t.Context(), func(context.Context, state.Report) error { return errors.New("the forge is down") }); err == nil {
+		t.Fatal("nothing was to be told")
+	}
+	w.clock.jump(-ahead)
+	w.restart()
+	w.poll()
+	w.clock.add(time.Minute)
+	told := map[string]string{}
+	err := w.engine.Deliver(t.Context(), func(_ context.Context, r state.Report) error { told[r.Subject] = r.State; return nil })
+	if got := told["commit/"+w.engine.Head()]; err != nil || got != "success" {
+		t.Errorf("told %q: %v", got, err)
+	}
+}
+
 // purgeDate is until when a client's database is kept.
 func (w *world) purgeDate(name string) time.Time {
 	w.t.Helper()
