@@ -89,6 +89,7 @@ var onceRedSince = []struct {
 	seed uint64
 	was  string
 }{
+	{13106232, "what a plan had shown counted for nothing when a push came over it, though its wish was not done"},
 	{13112054, "what was to be told waited for a date of when the clock was ahead, as only that was dated then"},
 	{13013292, "a name that redirects was led back to one that had been let go before"},
 }
