@@ -49,6 +49,11 @@
 //
 // # Design
 //
+// The clock of this machine may be set between two looks into an uncertain create. So how far
+// apart looks are, and how long a build or a probe may take, is counted by Runner.Elapsed, which
+// nobody sets; looks of an earlier process don't count, and after a restart such a create is
+// looked for across the whole lag once more.
+//
 // A wait of a deployment is not an intent: its id is recorded before the first poll,
 // so a restart polls on. The audit record and the client's status are written by
 // reconcile in one transaction at the end of the pass; the plan's Record step only

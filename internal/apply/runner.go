@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/plan"
@@ -73,18 +74,24 @@ type Runner struct {
 	Marker       func(name string, kind state.Kind) (provider.Marker, bool)
 	Installation string
 	Now          func() time.Time
-	Sleep        func(ctx context.Context, d time.Duration) error
-	Jitter       func(d time.Duration) time.Duration
-	NewSecret    func() (state.Secret, error)
-	Fingerprint  func(state.Secret) string
-	Conceal      func(state.Secret)              // told what a provider's words must not repeat; nil: nobody listens
-	At           func(b Border, step plan.Step)  // nil outside tests
-	Emit         func(Event)                     // nil: nobody listens
-	Parallel     int                             // steps at once in one group; 1 runs them in plan order
-	Scratch      string                          // a folder that nobody else reads: databases are written out there on their way
-	Room         func(dir string) (uint64, bool) // how many bytes fit below a folder, which need not be there; false: unknown. nil: nobody looks
+	// Elapsed is how long this process has been running, by a clock that nobody sets: what is
+	// waited for within a process is counted by it. nil: by differences of Now, which is as good
+	// where Now is time.Now.
+	Elapsed     func() time.Duration
+	Sleep       func(ctx context.Context, d time.Duration) error
+	Jitter      func(d time.Duration) time.Duration
+	NewSecret   func() (state.Secret, error)
+	Fingerprint func(state.Secret) string
+	Conceal     func(state.Secret)              // told what a provider's words must not repeat; nil: nobody listens
+	At          func(b Border, step plan.Step)  // nil outside tests
+	Emit        func(Event)                     // nil: nobody listens
+	Parallel    int                             // steps at once in one group; 1 runs them in plan order
+	Scratch     string                          // a folder that nobody else reads: databases are written out there on their way
+	Room        func(dir string) (uint64, bool) // how many bytes fit below a folder, which need not be there; false: unknown. nil: nobody looks
 
 	refused refused
+	looked  looked
+	first   atomic.Pointer[time.Time] // what Now said when it was first asked how long this process has been running
 }
 
 // Job is one pass over one group of clients.

@@ -58,9 +58,13 @@ func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent) (happene
 		return false, err
 	}
 	for {
-		if wait := i.LookAt.Sub(r.Now()); wait > 0 {
+		wait, known := r.looked.wait(i, r.elapsed())
+		if !known {
+			i.Looks = 0
+		}
+		if wait > 0 {
 			if wait > maxStepWait {
-				return false, &errWait{at: i.LookAt, err: fmt.Errorf("looking again for %s %s at %s later: its lists may be late", i.Ref.Kind, i.Name, i.Provider)}
+				return false, &errWait{at: r.Now().Add(wait), err: fmt.Errorf("looking again for %s %s at %s later: its lists may be late", i.Ref.Kind, i.Name, i.Provider)}
 			}
 			if err := r.Sleep(ctx, wait); err != nil {
 				return false, err
@@ -70,7 +74,11 @@ func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent) (happene
 		if err != nil {
 			return false, lookRefused(err)
 		}
-		d := journal.Settle(i, seen(objects, w, i), traits, r.Now())
+		now := r.Now()
+		d := journal.Settle(i, seen(objects, w, i), traits, now)
+		if d.Kind != journal.LookAgain {
+			r.looked.forget(i)
+		}
 		switch d.Kind {
 		case journal.Done, journal.Found:
 			return true, r.update(func(tx store.Tx) error {
@@ -94,6 +102,7 @@ func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent) (happene
 			return false, err
 		case journal.LookAgain:
 			i.Looks, i.LookAt = i.Looks+1, d.At
+			r.looked.note(i, r.elapsed(), d.At.Sub(now))
 			if err := r.update(func(tx store.Tx) error { return store.PutIntent(tx, i) }); err != nil {
 				return false, err
 			}

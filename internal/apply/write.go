@@ -287,26 +287,28 @@ func (r *Runner) remove(ctx context.Context, job Job, s plan.Step) (string, erro
 	return byHand(have), nil
 }
 
-// noWayBack forgets what could be put back to a site that stops serving now, or to one at
-// which the name is bound no more: the new one was proved before the old one goes, and
-// whatever fails from here on leaves it serving.
+// noWayBack forgets what could be put back to a site that stops serving now, to one at which
+// the name is bound no more, or to a name that nothing is left of: the new one was proved
+// before the old one goes, and whatever fails from here on leaves it serving.
 func noWayBack(tx store.Tx, job Job, goes state.Resource) error {
-	site, host := goes.Ref, ""
+	var site state.Ref
 	switch goes.Ref.Kind {
 	case state.KindSite:
+		site = goes.Ref
 	case state.KindTraffic, state.KindDomain:
-		v, _ := goes.Attributes.Get("site")
-		if v.Ref == nil {
-			return nil
+		if v, _ := goes.Attributes.Get("site"); v.Ref != nil {
+			site = *v.Ref
 		}
-		if site = *v.Ref; goes.Ref.Kind == state.KindDomain {
-			host = goes.Ref.Host()
-		}
-	default:
-		return nil
+	}
+	name, err := lastOfName(tx, goes.Ref)
+	if err != nil || site.IsZero() && name == "" {
+		return err
 	}
 	lost := func(u state.Undo) bool {
-		return refersTo(u.Prior, site) && (host == "" || plan.Leads(u.Prior.Ref, host))
+		if name != "" && u.Prior.Ref.Kind == state.KindDomain && u.Prior.Attributes.Literal("redirect") == name {
+			return true
+		}
+		return !site.IsZero() && refersTo(u.Prior, site) && (goes.Ref.Kind != state.KindDomain || plan.Leads(u.Prior.Ref, goes.Ref.Host()))
 	}
 	for id := range job.Clients {
 		c, ok, err := store.Client(tx, id)
@@ -323,6 +325,28 @@ func noWayBack(tx store.Tx, job Job, goes state.Resource) error {
 		}
 	}
 	return nil
+}
+
+// lastOfName is the host name that leads nowhere once goes is deleted: its client has it at
+// no other host of sites, or no other address record of it; "": there is none.
+func lastOfName(tx store.Tx, goes state.Ref) (string, error) {
+	name := goes.Host()
+	if goes.Kind == state.KindRecord {
+		_, name, _ = strings.Cut(goes.Name, " ")
+	}
+	if !plan.Leads(goes, name) {
+		return "", nil
+	}
+	all, err := store.Resources(tx, goes.Client)
+	if err != nil {
+		return "", err
+	}
+	if slices.ContainsFunc(all, func(r state.Resource) bool {
+		return r.Real() && r.Ref.Kind == goes.Kind && r.Ref != goes && plan.Leads(r.Ref, name)
+	}) {
+		return "", nil
+	}
+	return name, nil
 }
 
 func refersTo(r state.Resource, to state.Ref) bool {
@@ -507,6 +531,7 @@ func (r *Runner) notYetListed(ctx context.Context, job Job, i *journal.Intent) e
 		return err
 	}
 	i.Looks = journal.SettleLooks // the last look decides
+	r.looked.note(*i, r.elapsed(), 0)
 	if again := r.refused.take(i.Ref); again || traits.ListLag <= 0 {
 		return nil
 	}
@@ -516,6 +541,7 @@ func (r *Runner) notYetListed(ctx context.Context, job Job, i *journal.Intent) e
 	}
 	if len(objects) == 0 {
 		i.LookAt, i.Conflict = r.Now().Add(traits.ListLag), true
+		r.looked.note(*i, r.elapsed(), traits.ListLag)
 	}
 	return nil
 }

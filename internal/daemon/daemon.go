@@ -271,11 +271,8 @@ func (d *Daemon) poll(ctx context.Context) error {
 	if d.OnPoll != nil {
 		d.OnPoll(err)
 	}
-	if err != nil {
-		return err
-	}
-	d.queue.Add(reconcile.CauseCommit, ids...)
-	return nil
+	d.queue.Add(reconcile.CauseCommit, ids...) // also where the branch can't be read: who waited for a date that moved
+	return err
 }
 
 // Sync polls now and returns the poll's error; the passes follow in the workers.

@@ -131,6 +131,9 @@ func TestAfter(t *testing.T) {
 	if same := After(l, saw(later, found("b"))); same.Rows[0].Looks != 2 || !same.Rows[0].Since.Equal(day) {
 		t.Errorf("%+v", same.Rows)
 	}
+	if back := After(l, saw(day.AddDate(-1, 0, 0), found("b"))); back.Rows[0].Looks != 2 {
+		t.Error("a look after the clock was set back is no other look")
+	}
 	if other := After(l, saw(later, found("c"))); other.Rows[0].Looks != 1 || !other.Rows[0].Since.Equal(later) {
 		t.Errorf("%+v", other.Rows)
 	}

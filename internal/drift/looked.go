@@ -57,7 +57,7 @@ func After(l state.Looked, s Seen) state.Looked {
 			row.Fight = old.Fight && !anew
 			if old.Print == row.Print && old.Written.Equal(row.Written) {
 				row.Since, row.Looks, row.Mend = old.Since, old.Looks, old.Mend
-				if s.At.After(old.At) {
+				if !s.At.Equal(old.At) { // another look, whatever the clock said
 					row.Looks++
 				}
 			}

@@ -71,6 +71,11 @@
 //
 // # Design
 //
+// Complete or an error: where a vendor numbers the pages of a list, what is made or deleted
+// between two of them moves the others, and a total does not tell when as many came as went.
+// Pages reads such a list until two readings in a row agree; a list of one page is read once.
+// Where a vendor says from which object on a page goes, nothing moves, and one reading does.
+//
 // Await is not a verb: Create returns early and Observe by id says how far it is,
 // so that a restarted daemon goes on waiting with what it recorded.
 //

@@ -128,10 +128,14 @@ func (h heedingPurger) Purge(ctx context.Context, hosts []string) (err error) {
 
 // call makes one call, or says until when none is to be made.
 func (h *heeding) call(op string, do func() error) error {
+	now := h.now()
 	h.mu.Lock()
+	if h.until.Sub(now) > maxPause {
+		h.until = time.Time{} // the clock was set back since
+	}
 	until := h.until
 	h.mu.Unlock()
-	if h.now().Before(until) {
+	if now.Before(until) {
 		return &Error{Kind: RateLimited, Provider: h.Name(), Op: op, Message: "it asked for a pause until " + until.UTC().Format("15:04:05 MST"), Until: until}
 	}
 	err := do()

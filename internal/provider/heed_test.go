@@ -55,6 +55,29 @@ func TestHeed(t *testing.T) {
 	}
 }
 
+// A clock that is set back makes no pause longer, and the next one is kept to.
+func TestHeedWhenTheClockIsSetBack(t *testing.T) {
+	now := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
+	clock := func() time.Time { return now }
+	faults := &memory.Faults{}
+	p := provider.Heed(memory.New(memory.Options{Name: "host", Fault: faults.Hook, Now: clock}), clock)
+	call := func() error { _, err := p.Owned(t.Context(), "0badcafe"); return err }
+	faults.On(memory.Before, nil, 1, memory.RateLimited(now.Add(time.Minute)))
+	if err := call(); provider.KindOf(err) != provider.RateLimited {
+		t.Fatal(err)
+	}
+	now = now.AddDate(0, 0, -9)
+	if err := call(); err != nil {
+		t.Errorf("set back: %v", err)
+	}
+	faults.On(memory.Before, nil, 1, memory.RateLimited(now.Add(time.Minute)))
+	for range 2 {
+		if err := call(); provider.KindOf(err) != provider.RateLimited || !provider.UntilOf(err).Equal(now.Add(time.Minute)) {
+			t.Errorf("another pause: %v", err)
+		}
+	}
+}
+
 // A vendor with a limit for each call is not stopped as a whole.
 func TestHeedLeavesWhoIsLimitedByCall(t *testing.T) {
 	p := byCall{memory.New(memory.Options{Name: "host", World: memory.NewWorld(time.Now), Now: time.Now})}

@@ -26,6 +26,7 @@ func (e *Engine) Deliver(ctx context.Context, sink func(context.Context, state.R
 	if !e.told.CompareAndSwap(true, false) {
 		return nil // nothing was added since the outbox was empty: not even a read
 	}
+	e.seesTime()
 	var waiting []state.Report
 	err := e.Store.View(func(tx store.Tx) (err error) {
 		waiting, err = store.Reports(tx)

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,6 +125,7 @@ type Engine struct {
 	asked      bool      // whether the state is behind what the providers show was asked since the start: see behind.go
 	recheck    bool      // the accepted head is to be judged once more: what was invalid may be valid now
 	judged     time.Time // when a head was judged last
+	latest     time.Time // that the clock showed: see clock.go
 	refreshing refreshing
 }
 
@@ -205,7 +207,7 @@ func (e *Engine) Start() ([]Due, error) {
 	var claims []state.Claim
 	var base state.Baseline
 	var ok, old bool
-	var since time.Time
+	var since, latest time.Time
 	var cut map[state.ClientID]bool
 	err := e.Store.View(func(tx store.Tx) (err error) {
 		if since, old, err = store.Restored(tx); err != nil {
@@ -220,6 +222,9 @@ func (e *Engine) Start() ([]Due, error) {
 		if claims, err = store.Claims(tx); err != nil {
 			return err
 		}
+		if latest, err = latestOf(tx, clients); err != nil {
+			return err
+		}
 		base, ok, err = store.Baseline(tx)
 		return err
 	})
@@ -227,6 +232,7 @@ func (e *Engine) Start() ([]Due, error) {
 		return nil, fmt.Errorf("start: %w", err)
 	}
 	e.mu.Lock()
+	e.latest = latest
 	e.read = map[state.ClientID]readWish{}
 	e.seq, e.logs = map[state.ClientID]uint64{}, map[string][]state.LogLine{}
 	for _, c := range clients {
@@ -240,7 +246,10 @@ func (e *Engine) Start() ([]Due, error) {
 	e.restored, e.restoredAt = old, since
 	e.recheck = true // templates, defaults or this program may be others than at the last stop
 	e.mu.Unlock()
-	clients, err = e.suspects(clients)
+	woken, err := e.keepTime()
+	if err == nil {
+		clients, err = e.suspects(clients)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("start: %w", err)
 	}
@@ -248,6 +257,8 @@ func (e *Engine) Start() ([]Due, error) {
 	for _, c := range clients {
 		switch {
 		case c.Crashes > 0 && c.Quarantined.IsZero(): // whether it was the one is found out now
+			due = append(due, Due{Client: c.ID})
+		case slices.Contains(woken, c.ID):
 			due = append(due, Due{Client: c.ID})
 		case !c.RetryAt.IsZero():
 			due = append(due, Due{c.ID, c.RetryAt})

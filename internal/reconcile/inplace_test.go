@@ -214,3 +214,34 @@ func TestS24NameIsNotLedBackToWhereItIsGone(t *testing.T) {
 		}
 	}
 }
+
+// A client's domain changes. The name that redirects to it follows, the old domain goes, and a
+// newer commit comes in between; what that one wishes fails. The name is not led back to where
+// nothing is any more: to a domain that was let go, or whose address record was.
+func TestS24RedirectIsNotPutBackToANameThatIsGone(t *testing.T) {
+	for _, gone := range []state.Kind{state.KindRecord, state.KindDomain} {
+		v, w := newVendors(t)
+		const alias = "aliases: [www.bakery.example]"
+		moved := strings.Replace(client("bakery", alias), "\ndomain: bakery", "\ndomain: bread", 1)
+		w.apply(map[string]string{"clients/bakery.yaml": client("bakery", alias)})
+		v.faults.Do(memory.After, memory.Is(memory.Delete, gone), 1, func(context.Context, memory.Call) error {
+			w.push(map[string]string{"clients/bakery.yaml": moved + "env: {COLOUR: green}\n"})
+			return nil
+		})
+		v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 0, memory.Fail(provider.Invalid, "the build is broken"))
+		w.apply(map[string]string{"clients/bakery.yaml": moved})
+		if r := w.want("bakery", state.StatusFailed); !strings.Contains(r.Because, "the build is broken") {
+			t.Errorf("%s: it says %q", gone, r.Because)
+		}
+		for _, host := range []string{"bread.agency.example", "www.bakery.example"} {
+			if _, up := v.world.Serves(host); !up {
+				t.Errorf("%s: nothing serves at %s", gone, host)
+			}
+		}
+		for _, o := range v.world.Objects("vercel") {
+			if to := attribute(o, "redirect"); o.Kind == state.KindDomain && to != "" && len(v.world.Resolves(to)) == 0 {
+				t.Errorf("%s: %s leads to %s, which has no address", gone, o.Name, to)
+			}
+		}
+	}
+}

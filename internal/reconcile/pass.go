@@ -45,6 +45,11 @@ func (e *Engine) Pass(ctx context.Context, id state.ClientID, cause Cause) (done
 	if e.old() {
 		return Done{Clients: ids, At: e.Now().Add(firstRetry)}, nil // a poll comes first
 	}
+	woken, err := e.keepTime()
+	if err != nil {
+		return Done{}, fmt.Errorf("pass %s: %w", id, err)
+	}
+	defer func() { done.Also = append(done.Also, woken...) }()
 	giveBack, ok := e.takeTurn(id, ids)
 	if !ok {
 		return Done{Clients: ids, At: e.Now().Add(firstRetry)}, nil // somebody who crashed the program passes alone: who ends that makes it due earlier

@@ -66,7 +66,7 @@ var plantedBugs = []planted{
 	{"a freeze is not kept", "plan/gate.go", "		if !g.Now.Before(w.From) && g.Now.Before(w.To) {", "		if !g.Now.Before(w.From) && g.Now.Before(w.From) {"},
 	{"a paused client is written", "plan/gate.go", "		if (g.Paused[s.Ref.Client] || g.Paused[s.From.Client]) && !(", "		if len(p.Steps) == 0 && !("},
 	{"a vendor that said when is asked before", "apply/step.go", "if until := provider.UntilOf(err); !until.IsZero() {", "if until := provider.UntilOf(err); until.IsZero() {"},
-	{"a vendor's limit is for one call alone", "provider/heed.go", "	if h.now().Before(until) {", "	if h.now().Before(until) && op == \"dump\" {"},
+	{"a vendor's limit is for one call alone", "provider/heed.go", "	if now.Before(until) {", "	if now.Before(until) && op == \"dump\" {"},
 	// Words.
 	{"success is told before all is done", "accept/verdict.go", "	if n[FatePending] > 0 {\n		v.State", "	if n[FatePending] > 1 {\n		v.State"},
 	{"a whole folder that is put back is not noticed", "reconcile/poll.go", " && e.behind(ctx, in.Clients) {", " && in.Head == \"\" && e.behind(ctx, in.Clients) {"},
@@ -92,6 +92,11 @@ var plantedBugs = []planted{
 	{"what a merge made by itself counts as planned", "accept/guard.go", "			touched = c.Own\n", "			touched = nil\n"},
 	{"a head that was overtaken is pending for ever", "review/sync.go", "			if ok && now.Head != p.Head && now.Head != now.Planned && !headed(now, latest, false) {", "			if now.Head == \"\" {"},
 	{"a database's password is recorded in plain text", "apply/resolve.go", "		outs[out.Name] = state.SecretValue(ref)", "		outs[out.Name] = state.SecretValue(ref)\n		outs[out.Name+\"Text\"] = state.Lit(out.Secret.Reveal())"},
+	// Pages, payments, a clock that is set.
+	{"a list ends with its first page", "provider/pages.go", "		if r.total = page.Total; page.Last || r.moved {", "		if r.total = page.Total; r.pages > 0 {"},
+	{"an account goes with its client", "plan/remove.go", "		case t.Data && r.Real():", "		case t.Data && r.Real() && r.Ref.Kind != state.KindPayments:"},
+	{"an account does not return with its client", "plan/converge.go", "	case have.Retained() && (w.Ref.Kind != state.KindAdmin ||", "	case have.Retained() && w.Ref.Kind != state.KindPayments && (w.Ref.Kind != state.KindAdmin ||"},
+	{"a pause is believed though the clock was set back", "provider/heed.go", "	if h.until.Sub(now) > maxPause {", "	if h.until.Sub(now) > 10_000*maxPause {"},
 }
 
 // foundBefore are seeds that found bugs for which many have to be played. They are tried
@@ -104,8 +109,8 @@ var foundBefore = map[string]int{
 	"what was adopted is forgotten to be":                308,
 	"the guard does not count names":                     406,
 	"records by hand take the place of ours unseen":      548,
-	"what was pushed after a plan counts as planned":     559,
-	"what was pushed after a plan is nobody's":           559,
+	"what was pushed after a plan counts as planned":     1589,
+	"what was pushed after a plan is nobody's":           479,
 	"what is of a class runs though not all was planned": 9056,
 }
 
@@ -125,6 +130,14 @@ var plantedElsewhere = []elsewhere{
 	{planted{"what was shown binds when its wish is done", "reconcile/end.go", "			c.Review = nil // what it showed is done; other causes than its commit are not its matter", "			c.Review = m.client.Review"}, "reconcile", "TestP12APushLetsNothingRunThatWaits"},
 	{planted{"what becomes valid later is not the pull request's that brought it", "accept/review.go", "		if q.Path == path && q.Blob == blob && q.Review != nil {", "		if q.Path == \"\" {"}, "reconcile", "TestP12WhatBecomesValidLaterWaits"},
 	{planted{"a removal counts as shown where its file was to change", "reconcile/reviews.go", "planned && changed && got == blob", "planned && changed && (got == blob || blob != \"\")"}, "reconcile", "TestP12WhatARangeBrought"},
+	{planted{"a redirect is put back to a name that was let go", "apply/write.go", "		if name != \"\" && u.Prior.Ref.Kind == state.KindDomain &&", "		if name == goes.Provider && u.Prior.Ref.Kind == state.KindDomain &&"}, "reconcile", "TestS24RedirectIsNotPutBackToANameThatIsGone"},
+	// Pages, a clock that is set.
+	{planted{"a list ends where a page fails", "provider/pages.go", "		page, err := read(ctx, r.pages+1)\n		if err != nil {", "		page, err := read(ctx, r.pages+1)\n		if err != nil && r.pages > 0 {\n			return nil\n		}\n		if err != nil {"}, "provider", "TestPagesOfAListThatMoves"},
+	{planted{"one reading of a list that may move is believed", "provider/pages.go", "		if !r.moved && (r.pages == 1 || before != nil", "		if !r.moved && (r.pages >= 1 || before != nil"}, "provider", "TestPagesOfAListThatMoves"},
+	{planted{"a clock that was set back is not noticed", "reconcile/clock.go", "	back := e.latest.Sub(now) > clockSlack", "	back := now.IsZero() && e.latest.Sub(now) > clockSlack"}, "reconcile", "TestTheClockIsSetBack"},
+	{planted{"dates of kept data are moved with the clock", "reconcile/clock.go", "		if notLater(&r.UpdatedAt, now) {", "		if kept := notLater(&r.PurgeAfter, now); notLater(&r.UpdatedAt, now) || kept {"}, "reconcile", "TestTheClockIsSetBack"},
+	{planted{"looks are counted by a clock that is set", "apply/looked.go", "	if r.Elapsed != nil {", "	if r.Elapsed != nil && r.Now().IsZero() {"}, "apply", "TestP3LooksAreFarEnoughApartWhateverTheClockShows"},
+	{planted{"looks of an earlier process count", "apply/settle.go", "		if !known {", "		if !known && i.Looks < 0 {"}, "apply", "TestP3LooksOfAnEarlierProcessDoNotCount"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

@@ -18,7 +18,14 @@ import (
 // the clients that need a pass. An unchanged branch costs one ls-remote: no parse, no
 // read or write of the state, no provider call.
 func (e *Engine) Poll(ctx context.Context) ([]state.ClientID, error) {
+	woken, err := e.keepTime()
+	if err != nil {
+		return nil, fmt.Errorf("poll: %w", err)
+	}
 	ids, err := e.poll(ctx)
+	if len(woken) > 0 {
+		ids = append(slices.Clone(ids), slices.DeleteFunc(woken, func(id state.ClientID) bool { return slices.Contains(ids, id) })...)
+	}
 	if err != nil || len(ids) == 0 || e.Sources == nil {
 		return ids, err
 	}

@@ -53,6 +53,11 @@ type chaos struct {
 
 	until map[string]time.Time // when a vendor said that a write may come again, of the pass or purge that runs
 
+	world      *memory.World
+	moves      bool                // others make and delete objects between two pages of a list
+	neighbours map[string][]string // their objects, by vendor
+	settled    int                 // and how many there were
+
 	write func(memory.Call)   // told of every write, before and after its effect
 	early func(memory.Call)   // told of a write that comes before that
 	late  func(time.Duration) // lets time pass in the middle of a call
@@ -131,6 +136,7 @@ func (c *chaos) hook(_ context.Context, call memory.Call) error {
 			return c.later(call, errKilled)
 		}
 	}
+	c.between(call)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.rate == 0 && len(c.ambush) == 0 {
@@ -141,6 +147,9 @@ func (c *chaos) hook(_ context.Context, call memory.Call) error {
 		panic("a bug in the client of " + call.Provider)
 	}
 	how, err := c.fault(call)
+	if err != nil && call.Page > 1 {
+		c.hit(pageFails)
+	}
 	if how != "" {
 		c.hit(fmt.Sprintf("%s: %s %s", how, call.Verb, call.Kind))
 	}
@@ -245,7 +254,8 @@ func faultPoints() []string {
 	for _, k := range faultKinds {
 		points = append(points, fmt.Sprintf("%s: %s %s", later, memory.Create, k))
 	}
-	return append(points, "killed before a commit", "killed after a commit", "no room", "repository away", "a file can't be read", "older head shown", "report refused", panics, "state lost", "older state put back", diedAccepting, forgeAway)
+	return append(points, "killed before a commit", "killed after a commit", "no room", "repository away", "a file can't be read", "older head shown", "report refused", panics, "state lost", "older state put back", diedAccepting, forgeAway,
+		listMoves, pageFails, jumped(1), jumped(-1))
 }
 
 // faultKinds are those whose calls fail.

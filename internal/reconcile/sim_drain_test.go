@@ -37,7 +37,7 @@ func (s *story) end() {
 func (s *story) drain() {
 	s.say("--- drain")
 	s.begin()
-	s.chaos.ambush = nil
+	s.chaos.ambush, s.chaos.moves = nil, false
 	s.chaos.rate, s.chaos.full, s.chaos.away, s.chaos.builds, s.chaos.sick = 0, 0, 0, false, false
 	for _, name := range hosts {
 		s.vendors.world.Down(name, nil)
@@ -67,6 +67,9 @@ func (s *story) drain() {
 		s.Fatalf("%v", err)
 	}
 	s.secrets, s.cleanNow = append(s.secrets, lastSecret), map[state.ClientID]bool{}
+	if s.clocks.jumps && s.besidesN(1, "set back at last") == 1 { // and nobody waits for dates of before
+		s.jump(-strides[s.besidesN(len(strides)-1, "stride")])
+	}
 	s.reopen()
 	s.mend()
 	s.rest()
@@ -360,6 +363,9 @@ func (s *story) fulfilled() {
 		if x.db != "none" {
 			expect(x.db, state.KindDatabase, "")
 		}
+		if x.pays {
+			expect(stripe, state.KindPayments, "")
+		}
 		if x.host != "none" {
 			expect(x.host, state.KindSite, "")
 			expect(x.host, state.KindEnvironment, "")
@@ -391,7 +397,7 @@ func (s *story) fulfilled() {
 		}
 	}
 	have := map[string]bool{}
-	for _, owner := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
+	for _, owner := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare", stripe} {
 		for _, o := range s.vendors.world.Objects(owner) {
 			what, client := "", o.Mark.Client
 			used, isFound := found[o.ID]
@@ -409,6 +415,9 @@ func (s *story) fulfilled() {
 			key := fmt.Sprintf("%s %s %s %s", client, owner, o.Kind, what)
 			if s.planted[o.ID] && !want[key] {
 				continue
+			}
+			if o.Kind == state.KindPayments && !want[key] {
+				continue // it stays, whoever its client is
 			}
 			if o.Kind == state.KindDatabase && !want[key] {
 				if s.retained(o.ID) {

@@ -1,22 +1,58 @@
 package reconcile_test
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+	"slices"
+)
 
 // draws are the decisions of a run: made from a seed, or those of an earlier run, some of
 // which shrinking took out or made smaller. They are kept by event, so that an event can
 // be taken out and the others stay as they were.
+//
+// What was added to the world later draws from a stream of its own, beside: so the seeds
+// that were kept before that (sim_seeds_test.go) draw what they drew then. Zeros of that
+// stream are a world without what was added.
 type draws struct {
-	rng    *rand.Rand // nil: what the script says, and zeros after it
-	script [][]int
-	made   [][]int
+	rng, besides *rand.Rand // nil: what the script says, and zeros after it
+	script       [][]int
+	made, beside [][]int
 }
 
-func seeded(seed uint64) *draws { return &draws{rng: rand.New(rand.NewPCG(seed, 0x5eed))} }
+// apart stands in a script between the decisions of an event and those beside.
+const apart = -1
+
+func seeded(seed uint64) *draws {
+	return &draws{rng: rand.New(rand.NewPCG(seed, 0x5eed)), besides: rand.New(rand.NewPCG(seed, 0xbe51de5))}
+}
 
 func scripted(script [][]int) *draws { return &draws{script: script} }
 
 // begin begins another event.
-func (d *draws) begin() { d.made = append(d.made, nil) }
+func (d *draws) begin() { d.made, d.beside = append(d.made, nil), append(d.beside, nil) }
+
+// record are all decisions, as a script.
+func (d *draws) record() [][]int {
+	out := make([][]int, len(d.made))
+	for i := range d.made {
+		out[i] = slices.Clone(d.made[i])
+		if len(d.beside[i]) > 0 {
+			out[i] = append(append(out[i], apart), d.beside[i]...)
+		}
+	}
+	return out
+}
+
+// scriptOf is what the script says of an event: its decisions, and those beside.
+func (d *draws) scriptOf(event int) (made, beside []int) {
+	if event >= len(d.script) {
+		return nil, nil
+	}
+	row := d.script[event]
+	if i := slices.Index(row, apart); i >= 0 {
+		return row[:i], row[i+1:]
+	}
+	return row, nil
+}
 
 // n is a number from 0 to most.
 func (d *draws) n(most int) int {
@@ -25,10 +61,25 @@ func (d *draws) n(most int) int {
 	switch {
 	case d.rng != nil:
 		x = d.rng.IntN(most + 1)
-	case event < len(d.script) && at < len(d.script[event]):
-		x = d.script[event][at] % (most + 1)
+	default:
+		if made, _ := d.scriptOf(event); at < len(made) {
+			x = made[at] % (most + 1)
+		}
 	}
 	d.made[event] = append(d.made[event], x)
+	return x
+}
+
+// besidesN is n of the stream beside.
+func (d *draws) besidesN(most int) int {
+	event := len(d.made) - 1
+	at, x := len(d.beside[event]), 0
+	if d.besides != nil {
+		x = d.besides.IntN(most + 1)
+	} else if _, beside := d.scriptOf(event); at < len(beside) {
+		x = beside[at] % (most + 1)
+	}
+	d.beside[event] = append(d.beside[event], x)
 	return x
 }
 

@@ -59,7 +59,8 @@ func mergeSpec(b, o, t spec, clash *bool) spec {
 		colour: three(b.colour, o.colour, t.colour, clash), theme: three(b.theme, o.theme, t.theme, clash), host: three(b.host, o.host, t.host, clash), db: three(b.db, o.db, t.db, clash),
 		records: three(b.records, o.records, t.records, clash), previously: three(b.previously, o.previously, t.previously, clash), reuse: three(b.reuse, o.reuse, t.reuse, clash),
 		paused: three(b.paused, o.paused, t.paused, clash), keep: three(b.keep, o.keep, t.keep, clash), secret: three(b.secret, o.secret, t.secret, clash), note: three(b.note, o.note, t.note, clash),
-		broken: three(b.broken, o.broken, t.broken, clash), adopts: three(b.adopts, o.adopts, t.adopts, clash), byHand: three(b.byHand, o.byHand, t.byHand, clash), heals: three(b.heals, o.heals, t.heals, clash)}
+		broken: three(b.broken, o.broken, t.broken, clash), adopts: three(b.adopts, o.adopts, t.adopts, clash), byHand: three(b.byHand, o.byHand, t.byHand, clash), heals: three(b.heals, o.heals, t.heals, clash),
+		pays: three(b.pays, o.pays, t.pays, clash)}
 }
 
 // gitOf is what the reviewer asks of Git.

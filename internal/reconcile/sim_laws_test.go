@@ -81,6 +81,9 @@ func (s *story) written(c memory.Call) {
 			s.broken("paused: %s is written: %s", who, c)
 		}
 		if c.Verb == memory.Delete {
+			if c.Kind == state.KindPayments {
+				s.broken("P5: an account is its owner's, and is deleted: %s", c)
+			}
 			s.askedFor(c)
 		} else {
 			s.inOrder(c)
@@ -96,7 +99,7 @@ func (s *story) written(c memory.Call) {
 // waits says that the removal of a client that is gone waits: for an approval, a file or a date.
 func (s *story) waits(c state.Client) bool {
 	return slices.ContainsFunc(s.tombstones(c.ID), func(t state.Tombstone) bool {
-		return t.Part == "" && !t.Done && (t.Held != "" || t.Waits != "" || s.world.clock.Now().Before(c.RemovedAt.Add(s.guard.RemoveAfter)))
+		return t.Part == "" && !t.Done && (t.Held != "" || t.Waits != "" || s.goesTooEarly(t, c.RemovedAt))
 	})
 }
 
@@ -360,6 +363,7 @@ func (s *story) stillServed(when string) {
 // noticed follows the engine when it accepted a head.
 func (s *story) noticed() {
 	s.notMade()
+	s.removalsSeen()
 	head := s.engine.Head()
 	if head == s.accepted || head == "" {
 		return
@@ -470,6 +474,8 @@ func (s *story) finish() {
 	s.guarded()
 	s.noneLost()
 	s.dataStays()
+	s.keepsLongEnough()
+	s.accountsStay()
 	s.plantedStay()
 	s.settledNow()
 	s.keptAsSaid()
@@ -485,7 +491,7 @@ func (s *story) heeded() {
 // once: never two live objects of ours for the same client, kind and name (I1).
 func (s *story) once() {
 	seen := map[string]string{}
-	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare", "resend"} {
+	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare", "resend", stripe} {
 		for _, o := range s.vendors.world.Objects(name) {
 			if o.Mark.Installation != lawInstallation {
 				continue
@@ -519,9 +525,9 @@ func (s *story) noneLost() {
 	for _, r := range s.allResources() {
 		known[r.ID] = true
 	}
-	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare"} {
+	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare", stripe} {
 		for _, o := range s.vendors.world.Objects(name) {
-			if o.Mark.Installation == lawInstallation && !s.likeIDs[attribute(o, "site")] && !s.planted[attribute(o, "site")] && !s.planted[o.ID] && !known[o.ID] && !named[name+" "+string(o.Kind)+" "+o.Name] {
+			if o.Mark.Installation == lawInstallation && !s.leftToItsOwner(o) && !s.likeIDs[attribute(o, "site")] && !s.planted[attribute(o, "site")] && !s.planted[o.ID] && !known[o.ID] && !named[name+" "+string(o.Kind)+" "+o.Name] {
 				s.Fatalf("I2: %s %s %q of %s is on no record", name, o.Kind, o.ID, o.Mark.Client)
 			}
 		}
@@ -572,6 +578,9 @@ func (s *story) dataStays() {
 		}
 		if !s.purging[k.client] {
 			s.Fatalf("I4: the database %s of %s is gone", id, k.client)
+		}
+		if by := s.early(id); by > 0 {
+			s.Fatalf("P5: the database %s of %s was erased %s too early", id, k.client, by)
 		}
 		k.purged = true
 	}

@@ -123,7 +123,7 @@ func (s *story) pullEvent() {
 	case "close":
 		if c := s.openOne(); c != nil {
 			s.say("pull request %d is closed", c.number)
-			c.state.Open, c.state.UpdatedAt = false, s.world.clock.Now()
+			c.state.Open, c.state.UpdatedAt = false, s.world.clock.Real()
 		}
 	case "away":
 		s.pulls.away = !s.pulls.away
@@ -193,7 +193,7 @@ func (s *story) grow(c *change, before manifests, parent string) {
 func (s *story) add(c *change, before, tree manifests, id string) {
 	c.commits, c.trees, c.since = append(c.commits, id), append(c.trees, tree), append(c.since, before)
 	s.pulls.by[id] = c
-	c.state.Head, c.state.UpdatedAt = id, s.world.clock.Now()
+	c.state.Head, c.state.UpdatedAt = id, s.world.clock.Real()
 	s.say("    its head is %s", id[36:])
 }
 
@@ -245,7 +245,7 @@ func (s *story) merge(c *change) {
 	if clash {
 		s.say("pull request %d conflicts", c.number)
 		if s.odds(2, "given up") {
-			c.state.Open, c.state.UpdatedAt = false, s.world.clock.Now()
+			c.state.Open, c.state.UpdatedAt = false, s.world.clock.Real()
 		}
 		return
 	}
@@ -273,7 +273,7 @@ func (s *story) merge(c *change) {
 		}
 	}
 	c.landed = c.head()
-	c.state.Open, c.state.Merged, c.state.MergeCommit, c.state.UpdatedAt = false, true, s.newest(), s.world.clock.Now()
+	c.state.Open, c.state.Merged, c.state.MergeCommit, c.state.UpdatedAt = false, true, s.newest(), s.world.clock.Real()
 }
 
 // atTheMerge is what somebody who merges on his own machine changes on the way, in some of the
@@ -339,7 +339,7 @@ func (s *story) askForPlan() {
 		return
 	}
 	s.say("somebody asks for the plan of %d", c.number)
-	now := s.world.clock.Now()
+	now := s.world.clock.Real()
 	s.pulls.comments = append(s.pulls.comments, forge.Comment{ID: int64(len(s.pulls.comments) + 1), Pull: c.number, Author: "dana", AuthorID: 7, Body: "/reconciler plan " + c.head(), CreatedAt: now, UpdatedAt: now})
 }
 

@@ -19,6 +19,9 @@ type reviewLaws struct {
 	removals bool // those that no pull request showed are held
 	// bound are, by client whose wish is not done yet, the pull requests that brought it.
 	bound map[state.ClientID]*bringing
+	// undone are, by such a client, those over which a push came that nobody proposed: an
+	// equal step was reviewed, and its wish is not done.
+	undone map[state.ClientID]map[int]bool
 	// maybe are clients of whose wish a pull request may have brought something.
 	maybe map[state.ClientID]bool
 	// let are the steps that somebody approved, by client and key.
@@ -62,7 +65,7 @@ type served struct {
 }
 
 func newReviewLaws() reviewLaws {
-	return reviewLaws{bound: map[state.ClientID]*bringing{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, before: map[string]look{}}
+	return reviewLaws{bound: map[state.ClientID]*bringing{}, undone: map[state.ClientID]map[int]bool{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, before: map[string]look{}}
 }
 
 // judge is the engine as the reviewer sees it. Judging writes nothing anywhere (P2), and a
@@ -159,6 +162,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		}
 		l.may = maps.Clone(s.repo.trees[head])
 		l.bound = map[state.ClientID]*bringing{}
+		clear(l.undone)
 		return
 	}
 	r := s.rangeOf(from, head)
@@ -385,7 +389,7 @@ func (s *story) bind(r *landed, c state.Client) {
 	}
 	if b == nil {
 		b = &bringing{by: map[int]bool{}}
-		l.bound[c.ID] = b
+		l.binds(c.ID, b)
 	}
 	maps.Copy(b.by, r.all())
 	b.partial = b.partial || partial
@@ -399,8 +403,20 @@ func (l *reviewLaws) nobodys(id state.ClientID, x look, of map[int]bool) {
 		maps.Copy(b.by, of)
 		return
 	}
+	if b := l.bound[id]; b != nil {
+		if l.undone[id] == nil {
+			l.undone[id] = map[int]bool{}
+		}
+		maps.Copy(l.undone[id], b.by)
+	}
 	delete(l.bound, id)
 	l.push(id, x)
+}
+
+// binds notes who brought the wish of a client that was nobody's.
+func (l *reviewLaws) binds(id state.ClientID, b *bringing) {
+	maps.Copy(b.by, l.undone[id])
+	l.bound[id] = b
 }
 
 // push notes what a push brought that nobody proposed.
@@ -634,6 +650,7 @@ func (s *story) reviewed() {
 	for _, c := range s.clients() {
 		if c.Settled && !waits[c.ID] && (c.Status == state.StatusActive && c.Converged == c.WishHash || c.Status == state.StatusRetained) {
 			delete(l.bound, c.ID)
+			delete(l.undone, c.ID)
 			delete(l.maybe, c.ID)
 			// "`approve` binds exactly those steps; it is used once, within 24 hours": what is still to
 			// be taken away may wait for the client's file, and then has its approval still.
@@ -678,7 +695,7 @@ func (s *story) takenLater() {
 			maps.Copy(have.by, b.by)
 			have.partial = have.partial || b.partial
 		} else {
-			l.bound[c.ID] = b
+			l.binds(c.ID, b)
 		}
 		s.say("    the wish of %s is of pull requests %v by now, as planned: %v", c.ID, slices.Sorted(maps.Keys(b.by)), !l.bound[c.ID].partial)
 	}

@@ -105,6 +105,11 @@ type story struct {
 	besides   bool                    // something else happens beside passes
 	backup    string                  // a copy of the state; "": none
 	knewThen  map[state.ClientID]bool // who was on record then
+
+	before bool // the world is as it was when the seeds of onceRed were kept
+	clocks clockwork
+	pages  map[string]paging // by vendor
+	paid   paid
 }
 
 // retention is how long data is kept where nothing else is said.
@@ -258,6 +263,8 @@ func (s *story) start(t *testing.T) {
 	s.propose()
 	guard.ReviewedOnly = s.pulls.laws.removals
 	s.guard = guard
+	s.paginate()
+	s.takePayments()
 	s.inPlace = s.odds(3, "deploys in place")
 	late, hidden := s.odds(3, "late deletes"), s.odds(3, "write-only values")
 	s.hidden = hidden
@@ -273,6 +280,7 @@ func (s *story) start(t *testing.T) {
 	s.world = newWorldOver(lawTB{t, s}, func(w *world) {
 		s.world = w
 		w.key = strings.Repeat("5eed", 16)
+		began := w.clock.Real()
 		s.vendors.clock, s.chaos.now, s.chaos.late = w.clock, w.clock.Now, w.clock.add
 		w.unfit = s.chaos.probe
 		w.change = func(e *reconcile.Engine) {
@@ -280,6 +288,7 @@ func (s *story) start(t *testing.T) {
 			e.Store = counted{mortal{w.store, s.chaos}, &s.opened}
 			e.Runner.Store, e.Runner.Parallel = e.Store, s.parallel
 			e.Runner.Scratch = s.scratch
+			e.Runner.Elapsed = func() time.Duration { return w.clock.Real().Sub(began) }
 			if s.mailed {
 				e.Mail = "resend"
 			}
@@ -307,9 +316,11 @@ func (s *story) start(t *testing.T) {
 			}
 		}
 	}, func(c *clock) []provider.Provider {
-		s.vendors.world = memory.NewWorld(c.Now)
+		s.vendors.world = memory.NewWorld(c.Real)
+		s.chaos.world = s.vendors.world
 		open := func(name string, kinds map[state.Kind]provider.Traits) provider.Provider {
-			o := memory.Options{Name: name, World: s.vendors.world, Kinds: memory.Change(kinds, unkind[name]), Fault: s.chaos.hook, Sleep: c.Sleep, Build: s.chaos.build, LateDeletes: late}
+			o := memory.Options{Name: name, World: s.vendors.world, Kinds: memory.Change(kinds, unkind[name]), Fault: s.chaos.hook, Sleep: c.Sleep, Local: c.Now, Build: s.chaos.build, LateDeletes: late,
+				Page: s.pages[name].size, NewestFirst: s.pages[name].newest}
 			if name == "ploi" {
 				o.Address = addresses[name]
 				o.Kinds = memory.Change(o.Kinds, func(k state.Kind, t *provider.Traits) {
@@ -328,7 +339,8 @@ func (s *story) start(t *testing.T) {
 		}
 		unkind["resend"] = func(state.Kind, *provider.Traits) {}
 		s.budgets()
-		return append(external.Providers(external.Options{Now: c.Now, Lookup: s.lookup}),
+		unkind[stripe] = memory.Unkind(time.Minute)
+		return append(append(external.Providers(external.Options{Now: c.Now, Lookup: s.lookup}), s.keeper(open)...),
 			open("railway", s.databases()), open("postgres", s.databases()), open("vercel", memory.Hosting()),
 			open("ploi", memory.Hosting()), open("cloudflare", memory.DNS()), open("resend", memory.Mail()))
 	})
@@ -337,12 +349,14 @@ func (s *story) start(t *testing.T) {
 	s.trees[s.repo.order[0]], s.heads = begun, []string{s.repo.order[0]}
 	s.chaos.write = s.written
 	s.chaos.early = func(c memory.Call) { s.broken("limits: the vendor said when, and is asked before: %s", c) }
+	s.neighbourly()
 	s.lookAlikes()
 	s.plant()
 	if s.odds(2, "weather from the start") {
 		s.weather()
 	}
 	s.lieInWait()
+	s.wind()
 	first := s.n(3, "first clients")
 	if s.hostile {
 		first = len(fleetNames)
@@ -371,7 +385,7 @@ func (s *story) budgets() {
 	for i, name := range hosts {
 		h := fnv.New32a()
 		_, _ = fmt.Fprint(h, i, s.draws.made[0])
-		if n := int(h.Sum32() % 90); s.parallel > 1 && n < 60 {
+		if n := int(h.Sum32() % 90); s.parallel > 1 && n < 60 && s.pages[name].size == 0 {
 			s.vendors.world.Limit(name, memory.Limit{Calls: leastBudget + n, Per: time.Minute})
 		}
 	}
@@ -461,6 +475,7 @@ func (s *story) fresh(name string) spec {
 	if s.odds(5, "reuse") {
 		x.reuse = s.one([]string{"fresh", "retained"}, "reuse")
 	}
+	x.pays = s.paid.on && s.besidesN(2, "payments") > 0
 	return x
 }
 
@@ -551,6 +566,9 @@ func (s *story) edit() {
 	case "touch":
 		x.note++
 	}
+	if s.paid.on && s.besidesN(4, "payments") == 4 {
+		x.pays = !x.pays
+	}
 	s.tree.specs[name] = x
 }
 
@@ -614,6 +632,7 @@ func (s *story) event() {
 	}
 	what := s.one(w, "event")
 	s.events++
+	s.clockJumps()
 	s.begin()
 	switch what {
 	case "commit":
@@ -930,6 +949,11 @@ func (s *story) meddle() {
 	}
 	o := ours[s.n(len(ours)-1, "object")]
 	takes := s.odds(2, "delete")
+	if o.Kind == state.KindPayments { // its owner does what is asked; one that was closed is a matter of its own
+		s.say("by hand: account %s is complete", o.ID)
+		s.vendors.world.Done(o.ID)
+		return
+	}
 	if o.Kind == state.KindDatabase && takes && (s.n(3, "really") > 0 || s.movers) { // who puts one back knows nothing of a freeze
 		return
 	}
@@ -1010,6 +1034,7 @@ func (s *story) erase(name string) {
 	for _, c := range s.clients() {
 		if c.Name == name && c.Removed {
 			s.purging[c.ID] = true
+			s.letErase(c.ID)
 		}
 	}
 	s.person(name)

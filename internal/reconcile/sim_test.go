@@ -21,6 +21,24 @@ import (
 // misbehave, people that commit and meddle, a disk that fills up and a process that dies.
 // Everything that could differ between two runs comes from a seed: a seed repeats its run.
 //
+// What is unkind in it, and where:
+//
+//	commits of every kind, reverts, force pushes, an emptied tree   story.makeCommit, edit; hostileCommit
+//	pull requests, merged in every way                              sim_pulls_test.go, sim_forge_test.go
+//	lists that are late, names given twice                          memory.Unkind, Options.LateDeletes, in start
+//	lists in pages that fail and move                               sim_pages_test.go
+//	limits, refusals, lost and late answers, late creates           chaos.fault, comesLater; budgets
+//	outages of vendors, of the repository, of the forge, of a disk  event, remote, mortal
+//	look-alikes, unmarked and of another installation               lookAlikes, byte-equal by likeShot
+//	what lived before, databases that move, accounts for payments   sim_adopt_test.go, sim_move_test.go, sim_payments_test.go
+//	people who change and delete at vendors                         meddle
+//	a process that dies between any two effects, a panic            chaos.tick, hook
+//	sinks of reports that refuse, or take and don't say so          deliver
+//	a clock that is set                                             sim_clock_test.go
+//	a state that is lost, or older than what there is               sim_loss_test.go
+//
+// A run with too few events or faults fails (play), and so do all of them together (simSum.end).
+//
 // `go test` plays the same few seeds each time, so that a red test is the fault of the
 // change. `make sim` plays others: SEEDS says how many, SEED which one first.
 var (
@@ -93,7 +111,7 @@ func playWith(t *testing.T, d *draws, kind func(*story)) (o outcome) {
 			if !s.ending {
 				d.begin()
 			}
-			o.log, o.draws, o.events, o.faults, o.cells = s.log, d.made, s.events, s.faults, s.cells
+			o.log, o.draws, o.events, o.faults, o.cells = s.log, d.record(), s.events, s.faults, s.cells
 		}()
 		s.play(t)
 	})

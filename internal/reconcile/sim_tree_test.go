@@ -25,6 +25,7 @@ type spec struct {
 	adopts       string // what lived before: "database", "both"
 	byHand       bool   // its records are set by people
 	heals        bool   // what people change is put back by itself
+	pays         bool   // it takes payments
 }
 
 // label is a domain as its host name.
@@ -110,6 +111,9 @@ func (s spec) text() string {
 	}
 	if s.heals {
 		line("drift: {default: heal}")
+	}
+	if p := s.payments(); p != "" {
+		line("%s", p)
 	}
 	if s.paused {
 		line("paused: true")

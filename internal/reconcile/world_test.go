@@ -234,15 +234,23 @@ func (r *repository) Tree(_ context.Context, rev string) (string, []accept.File,
 	return rev, out, nil
 }
 
-// clock is a time that only tests move.
+// clock is a time that only tests move, and what this machine shows of it.
 type clock struct {
-	mu  sync.Mutex
-	now time.Time
+	mu   sync.Mutex
+	now  time.Time     // as it is, and as vendors have it
+	skew time.Duration // of this machine's clock
 }
 
 func newClock() *clock { return &clock{now: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)} }
 
-func (c *clock) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.now }
+// Now is what this machine's clock shows.
+func (c *clock) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.now.Add(c.skew) }
+
+// Real is the time as it is elsewhere.
+func (c *clock) Real() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.now }
+
+// jump moves this machine's clock alone.
+func (c *clock) jump(d time.Duration) { c.mu.Lock(); c.skew += d; c.mu.Unlock() }
 
 func (c *clock) add(d time.Duration) { c.mu.Lock(); c.now = c.now.Add(d); c.mu.Unlock() }
 

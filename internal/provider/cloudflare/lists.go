@@ -2,6 +2,7 @@ package cloudflare
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -18,7 +19,6 @@ const (
 	namePage  = 100
 	listPage  = 1000 // records a page: some 600 KB, 3 MB of the longest texts
 	maxListed = 50_000
-	listTries = 3 // of one that changes while it is read
 	// listAge is how long a zone's list answers for its records.
 	listAge = 15 * time.Second
 	// So many looks by id within a while are asked one by one; then the list is read.
@@ -210,20 +210,10 @@ func (p *Provider) readList(ctx context.Context, zone string, z *listed) {
 }
 
 // records reads a list of a zone's records: complete, or an error. One that changes while it
-// is read is read again.
+// is read is read again (provider.Pages).
 func (p *Provider) records(ctx context.Context, zone string, filter url.Values, each int) ([]record, error) {
-	for range listTries {
-		all, whole, err := p.readPages(ctx, zone, filter, each)
-		if err != nil || whole {
-			return all, err
-		}
-	}
-	return nil, transient("its records change faster than they can be listed")
-}
-
-func (p *Provider) readPages(ctx context.Context, zone string, filter url.Values, each int) (all []record, whole bool, err error) {
-	seen, total := map[string]bool{}, -1
-	for n := 1; ; n++ {
+	read := 0
+	all, err := provider.Pages(ctx, maxListed/each+1, func(ctx context.Context, n int) (provider.Page[record], error) {
 		q := url.Values{"page": {strconv.Itoa(n)}, "per_page": {strconv.Itoa(each)}}
 		for name, values := range filter {
 			q[name] = values
@@ -232,33 +222,29 @@ func (p *Provider) readPages(ctx context.Context, zone string, filter url.Values
 		info, err := p.call(ctx, "observe", http.MethodGet, recordPath(zone), q, nil, &part)
 		if err != nil {
 			if provider.KindOf(err) == provider.NotFound {
-				return nil, false, transient("it does not know the path of the zone: " + messageOf(err))
+				return provider.Page[record]{}, transient("it does not know the path of the zone: " + messageOf(err))
 			}
-			return nil, false, err
+			return provider.Page[record]{}, err
 		}
 		for _, r := range part {
 			if err := r.sound(); err != nil {
-				return nil, false, transient(err.Error())
-			}
-			if !seen[r.ID] {
-				seen[r.ID] = true
-				all = append(all, r)
+				return provider.Page[record]{}, transient(err.Error())
 			}
 		}
-		if info.told && total < 0 {
-			total = info.total
+		if n == 1 {
+			read = 0
 		}
-		switch {
-		case info.told && info.total != total:
-			return nil, false, nil // what was on a later page may be on an earlier one by now
-		case len(all) > maxListed:
-			return nil, false, &provider.Error{Kind: provider.Unsupported, Provider: Name, Op: "observe", Message: fmt.Sprintf("a list has more than %d records", maxListed)}
-		case !info.told && len(part) < each:
-			return all, true, nil
-		case info.told && len(all) >= info.total:
-			return all, len(all) == info.total, nil
-		case len(part) < each:
-			return nil, false, nil // it ended before all were told
+		read += len(part)
+		if !info.told {
+			return provider.Page[record]{Items: part, Total: -1, Last: len(part) < each}, nil
 		}
+		return provider.Page[record]{Items: part, Total: info.total, Last: read >= info.total || len(part) < each}, nil
+	}, func(r record) string { return r.ID })
+	switch {
+	case errors.Is(err, provider.ErrLong), len(all) > maxListed:
+		return nil, &provider.Error{Kind: provider.Unsupported, Provider: Name, Op: "observe", Message: fmt.Sprintf("a list has more than %d records", maxListed)}
+	case errors.Is(err, provider.ErrMoves):
+		return nil, transient("its records change faster than they can be listed")
 	}
+	return all, err
 }

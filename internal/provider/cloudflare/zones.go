@@ -2,6 +2,7 @@ package cloudflare
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -102,28 +103,35 @@ func (p *Provider) readZones(ctx context.Context) ([]zone, error) {
 		}
 		return []zone{z}, nil
 	}
-	var out []zone
-	for n := 1; n <= maxZonePages; n++ {
+	read := 0
+	out, err := provider.Pages(ctx, maxZonePages, func(ctx context.Context, n int) (provider.Page[zone], error) {
 		var part []zone
 		info, err := p.call(ctx, "observe", http.MethodGet, "/zones", url.Values{"page": {strconv.Itoa(n)}, "per_page": {strconv.Itoa(zonesAPage)}}, nil, &part)
 		if err != nil {
-			return nil, err
+			return provider.Page[zone]{}, err
 		}
-		for _, z := range part {
-			z.Name = strings.ToLower(z.Name)
-			if err := z.sound(); err != nil {
-				return nil, transient(err.Error())
+		for i := range part {
+			part[i].Name = strings.ToLower(part[i].Name)
+			if err := part[i].sound(); err != nil {
+				return provider.Page[zone]{}, transient(err.Error())
 			}
-			out = append(out, z)
 		}
-		if len(part) < zonesAPage && (!info.told || len(out) >= info.total) || info.told && len(out) >= info.total {
-			return out, nil
+		if n == 1 {
+			read = 0
 		}
-		if len(part) == 0 {
-			return nil, transient("its list of zones ends before all are told")
+		read += len(part)
+		if !info.told {
+			return provider.Page[zone]{Items: part, Total: -1, Last: len(part) < zonesAPage}, nil
 		}
+		return provider.Page[zone]{Items: part, Total: info.total, Last: read >= info.total || len(part) == 0}, nil
+	}, func(z zone) string { return z.ID })
+	switch {
+	case errors.Is(err, provider.ErrLong):
+		return nil, &provider.Error{Kind: provider.Invalid, Provider: Name, Op: "observe", Message: fmt.Sprintf("the token sees more than %d zones: give one that sees fewer, or set providers.cloudflare.zoneID", maxZones)}
+	case errors.Is(err, provider.ErrMoves):
+		return nil, transient("its list of zones ends before all are told, or changes faster than it can be read")
 	}
-	return nil, &provider.Error{Kind: provider.Invalid, Provider: Name, Op: "observe", Message: fmt.Sprintf("the token sees more than %d zones: give one that sees fewer, or set providers.cloudflare.zoneID", maxZones)}
+	return out, err
 }
 
 // zoneOf is the zone that a name is in: the one with the longest name.

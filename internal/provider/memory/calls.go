@@ -56,6 +56,7 @@ type Call struct {
 	Name     string         // of a wish or a look-up by name
 	ID       string         // of a look-up by id, an update, a delete; of what a create made, After it
 	Client   state.ClientID // whose wish it is, where the call says so
+	Page     int            // of a list, the first is 1; 0: it has none
 	At       time.Time
 	Moment   Moment // for the hook
 	Err      error  // how it ended, for the log and After
@@ -122,17 +123,31 @@ func (w *World) note(c Call) {
 	w.counts[c.Provider] = n
 }
 
+// ahead is how much later it is by the clock of whoever calls.
+func (p *Provider) ahead() time.Duration { return p.o.Local().Sub(p.w.now()) }
+
 // pauses notes the time before which a provider said that it wants no call.
-func (w *World) pauses(c Call) {
+func (w *World) pauses(c Call, ahead time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if until := provider.UntilOf(c.Err); provider.KindOf(c.Err) == provider.RateLimited && until.After(w.told[c.Provider]) {
+	if provider.KindOf(c.Err) != provider.RateLimited {
+		return
+	}
+	if until := provider.UntilOf(c.Err).Add(-ahead); until.After(w.told[c.Provider]) {
 		w.told[c.Provider] = until
 	}
 }
 
+// Forgive forgets the times before which providers want no call: the clock of whoever calls
+// was set, and nobody can count by it.
+func (w *World) Forgive() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.told)
+}
+
 // Early are the calls that were made before the time that their provider had given. Who was
-// under way when it said so is not among them.
+// under way when it said so is not among them, nor are the pages of a list.
 func (w *World) Early() []Call {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -168,7 +183,7 @@ func (p *Provider) gate(c Call) error {
 	w := p.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if c.At.Before(w.told[p.o.Name]) && len(w.early) < maxCalls {
+	if c.At.Before(w.told[p.o.Name]) && c.Page == 0 && len(w.early) < maxCalls {
 		w.early = append(w.early, c)
 	}
 	return w.down[p.o.Name]
@@ -187,7 +202,7 @@ func (p *Provider) budget() error {
 	if end := win.from.Add(limit.Per); !now.Before(end) {
 		win = window{from: now}
 	} else if win.n >= limit.Calls {
-		return RateLimited(end)
+		return RateLimited(end.Add(p.ahead()))
 	}
 	win.n++
 	w.windows[p.o.Name] = win
@@ -203,7 +218,7 @@ func (p *Provider) call(ctx context.Context, c Call, effect func(*Call) error) (
 		err = p.dress(c, err, happened)
 		c.Err = err
 		p.w.note(c)
-		p.w.pauses(c)
+		p.w.pauses(c, p.ahead())
 	}()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

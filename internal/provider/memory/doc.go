@@ -9,7 +9,9 @@
 // It is as unkind as a vendor. Lists and look-ups by name are late by Traits.ListLag
 // while reads by id are not; names may be given twice; strangers' objects may be there
 // (Seed); builds take looks and time, and some fail; people change and delete things
-// by hand (Edit, Remove); a site takes what is inside it along when it goes.
+// by hand (Edit, Remove); a site takes what is inside it along when it goes. Lists come in
+// pages (Options.Page), each a call by itself, and what is made or deleted between two of them
+// shifts those that come after.
 //
 // Faults come from a hook that is asked at each call, once before its effect and once
 // after: an error before it means that nothing happened, one after it that the answer

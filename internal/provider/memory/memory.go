@@ -34,10 +34,18 @@ type Options struct {
 	Address string
 	// WriteOnly are attributes that it doesn't give back; "env.*" are all that begin so.
 	WriteOnly map[state.Kind][]string
+	// Page is how many objects a page of a list has; 0: all of them. The lists of sites,
+	// databases and accounts hold those of everybody, and who looks for a name reads them all.
+	Page int
+	// NewestFirst is the order of its lists.
+	NewestFirst bool
 	// LateDeletes lets late lists show what is gone, too.
 	LateDeletes bool
 	// Now is the clock of a world of its own. nil: time.Now.
 	Now func() time.Time
+	// Local is the clock of whoever calls: what the vendor says of when to come again is by
+	// it, as one that is told a span counts. nil: the World's.
+	Local func() time.Time
 	// Sleep lets time pass. nil: a timer.
 	Sleep func(context.Context, time.Duration) error
 }
@@ -80,6 +88,9 @@ func New(o Options) *Provider {
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}
+	if o.Local == nil {
+		o.Local = o.World.now
+	}
 	if o.Limit.Calls > 0 {
 		o.World.Limit(o.Name, o.Limit)
 	}
@@ -112,49 +123,47 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) (out []provide
 	if q.Wish != nil {
 		c.Client = q.Wish.Ref.Client
 	}
-	err = p.call(ctx, c, func(*Call) error {
-		if q.ID != "" {
+	if q.ID != "" {
+		err = p.call(ctx, c, func(*Call) error {
 			if o, ok := p.have(q.Kind, q.ID); ok {
 				o.looks++
 				out = append(out, p.give(o))
 			}
 			return nil
+		})
+		if err != nil {
+			return nil, err
 		}
-		var like []provider.Input
-		if q.Wish != nil {
-			like = q.Wish.Inputs
-		}
-		if q.Name == "" {
-			for _, o := range p.hanging(q.Kind, get(like, "site")) {
-				out = append(out, p.give(o))
-			}
-			return nil
-		}
-		key := nameKey(p.o.Name, q.Kind, q.Name, like)
-		for _, o := range p.listed(key) {
-			out = append(out, p.give(o))
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
+		return out, nil
 	}
-	return out, nil
+	var like []provider.Input
+	if q.Wish != nil {
+		like = q.Wish.Inputs
+	}
+	if q.Name == "" {
+		return p.list(ctx, c, func() []*object { return p.hanging(q.Kind, get(like, "site")) })
+	}
+	key := nameKey(p.o.Name, q.Kind, q.Name, like)
+	if p.o.Page == 0 || !everybodys(q.Kind) {
+		return p.list(ctx, c, func() []*object { return p.listed(key) })
+	}
+	all, err := p.list(ctx, c, func() []*object { return p.listed("kind " + p.o.Name + " " + string(q.Kind)) })
+	return slices.DeleteFunc(all, func(o provider.Object) bool { return nameKey(p.o.Name, q.Kind, o.Name, o.Attributes) != key }), err
 }
 
 // Owned implements provider.Reader: sorted by kind, name and id.
-func (p *Provider) Owned(ctx context.Context, installation string) (out []provider.Object, err error) {
-	err = p.call(ctx, Call{Verb: Owned}, func(*Call) error {
+func (p *Provider) Owned(ctx context.Context, installation string) ([]provider.Object, error) {
+	key := "mark " + p.o.Name + " " + installation
+	if p.o.Page > 0 {
+		key = "all " + p.o.Name
+	}
+	out, err := p.list(ctx, Call{Verb: Owned}, func() []*object {
 		if installation == "" {
 			return nil
 		}
-		for _, o := range p.listed("mark " + p.o.Name + " " + installation) {
-			if p.kinds[o.Kind].Marks {
-				out = append(out, p.give(o))
-			}
-		}
-		return nil
+		return p.listed(key)
 	})
+	out = slices.DeleteFunc(out, func(o provider.Object) bool { return !p.kinds[o.Kind].Marks || o.Mark.Installation != installation })
 	if err != nil {
 		return nil, err
 	}
@@ -180,6 +189,9 @@ func (p *Provider) Create(ctx context.Context, w provider.Wish) (provider.Object
 		}
 		if traits.Manual {
 			o.Phase, o.Message = provider.Manual, fmt.Sprintf("make the %s %s at %s", w.Ref.Kind, quote(w.Name), p.o.Name)
+		}
+		if o.Kind == state.KindPayments {
+			o.Phase, o.Message = provider.Manual, "its owner has to finish it at "+p.o.Name
 		}
 		if o.Kind == state.KindDeployment {
 			for _, e := range p.w.of("site " + get(w.Inputs, "site")) {
@@ -250,11 +262,12 @@ func (p *Provider) Mark(ctx context.Context, kind state.Kind, id string, m provi
 	})
 }
 
-// Delete implements provider.Provider. What is inside a site or a database goes with it.
+// Delete implements provider.Provider. What is inside a site or a database goes with it; an
+// account for taking money stays, as it is its owner's.
 func (p *Provider) Delete(ctx context.Context, kind state.Kind, id string) error {
 	return p.call(ctx, Call{Verb: Delete, Kind: kind, ID: id}, func(c *Call) error {
 		o, ok := p.have(kind, id)
-		if !ok {
+		if !ok || kind == state.KindPayments {
 			return nil
 		}
 		c.Name = o.Name

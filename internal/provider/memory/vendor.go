@@ -47,6 +47,12 @@ func DNS() map[state.Kind]provider.Traits {
 	return map[state.Kind]provider.Traits{state.KindRecord: with(func(t *provider.Traits) { t.Serving, t.Replace = true, []string{"name", "type"} })}
 }
 
+// Payments are the traits of a keeper of accounts for taking money. The address that an owner
+// is told of counts at the creation.
+func Payments() map[state.Kind]provider.Traits {
+	return map[state.Kind]provider.Traits{state.KindPayments: with(func(t *provider.Traits) { t.Data, t.Replace, t.Once = true, []string{"country"}, []string{"email"} })}
+}
+
 // Mail are the traits of a sender of mail.
 func Mail() map[state.Kind]provider.Traits {
 	return map[state.Kind]provider.Traits{state.KindMail: unique()}
@@ -55,7 +61,7 @@ func Mail() map[state.Kind]provider.Traits {
 // Everything is all of them.
 func Everything() map[state.Kind]provider.Traits {
 	out := Hosting()
-	for _, more := range []map[state.Kind]provider.Traits{Databases(), DNS(), Mail()} {
+	for _, more := range []map[state.Kind]provider.Traits{Databases(), DNS(), Mail(), Payments()} {
 		maps.Copy(out, more)
 	}
 	return out

@@ -131,6 +131,9 @@ func (o *object) keys() []string {
 	if o.Kind != state.KindSite && o.Kind != state.KindAdmin {
 		keys = append(keys, "site "+get(o.Attributes, "site"))
 	}
+	if everybodys(o.Kind) {
+		keys = append(keys, "kind "+o.owner+" "+string(o.Kind))
+	}
 	switch o.Kind {
 	case state.KindAdmin:
 		keys = append(keys, "database "+get(o.Attributes, "database"))

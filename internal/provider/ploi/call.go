@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -138,32 +139,53 @@ func (p *Provider) write(ctx context.Context, op, method, path string, in, out a
 	return err
 }
 
-// list reads all pages of a list, or as many as it takes until enough says so.
-func list[T any](ctx context.Context, p *Provider, path string, query url.Values, enough func(T) bool) ([]T, error) {
-	if query == nil {
-		query = url.Values{}
+// errEnough ends a list at the page that had what was looked for.
+var errEnough = errors.New("found")
+
+// list reads all pages of a list (provider.Pages: it may move meanwhile), or as many as it
+// takes until enough says so.
+func list[T any](ctx context.Context, p *Provider, path string, query url.Values, enough func(T) bool, id func(T) string) ([]T, error) {
+	q := maps.Clone(query)
+	if q == nil {
+		q = url.Values{}
 	}
-	query.Set("per_page", strconv.Itoa(perPage))
-	var out []T
-	for n := 1; n <= maxPages; n++ {
-		if n > 1 {
-			query.Set("page", strconv.Itoa(n))
+	q.Set("per_page", strconv.Itoa(perPage))
+	var found []T
+	out, err := provider.Pages(ctx, maxPages, func(ctx context.Context, n int) (provider.Page[T], error) {
+		if q.Del("page"); n > 1 {
+			q.Set("page", strconv.Itoa(n))
 		}
 		var got page[T]
-		found, err := p.read(ctx, path, query, &got)
-		if err != nil {
-			return nil, err
+		there, err := p.read(ctx, path, q, &got)
+		switch {
+		case err != nil:
+			return provider.Page[T]{}, err
+		case !there:
+			return provider.Page[T]{}, fail(opObserve, provider.Denied, "Ploi has no "+path+" for this token: is the server's id right?")
+		case enough != nil && slices.ContainsFunc(got.Data, enough):
+			found = got.Data
+			return provider.Page[T]{}, errEnough
 		}
-		if !found {
-			return nil, fail(opObserve, provider.Denied, "Ploi has no "+path+" for this token: is the server's id right?")
+		is := provider.Page[T]{Items: got.Data, Total: -1, Last: n >= got.Meta.LastPage || len(got.Data) == 0}
+		if t := got.Meta.Total; t != nil {
+			is.Total = *t
 		}
-		out = append(out, got.Data...)
-		if n >= got.Meta.LastPage || len(got.Data) == 0 || enough != nil && slices.ContainsFunc(got.Data, enough) {
-			return out, nil
-		}
+		return is, nil
+	}, id)
+	switch {
+	case errors.Is(err, errEnough):
+		return found, nil
+	case errors.Is(err, provider.ErrLong):
+		return nil, fail(opObserve, provider.Transient, "its list of "+path+" has more than "+strconv.Itoa(maxPages)+" pages")
+	case errors.Is(err, provider.ErrMoves):
+		return nil, fail(opObserve, provider.Transient, "its list of "+path+" changes faster than it can be read")
 	}
-	return nil, fail(opObserve, provider.Transient, "its list of "+path+" has more than "+strconv.Itoa(maxPages)+" pages")
+	return out, err
 }
+
+// siteNumber and certificateNumber tell items of lists apart.
+func siteNumber(s site) string               { return strconv.FormatInt(s.ID, 10) }
+func certificateNumber(c certificate) string { return strconv.FormatInt(c.ID, 10) }
 
 // ready refuses what can't be done before anything is.
 func ready(ctx context.Context, op string, kind state.Kind) error {

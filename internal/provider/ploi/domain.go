@@ -56,7 +56,7 @@ func domainObject(at siteID, host string) *provider.Object {
 
 // certificates are those of a site.
 func (p *Provider) certificates(ctx context.Context, at siteID) ([]certificate, error) {
-	return list[certificate](ctx, p, at.path()+"/certificates", nil, nil)
+	return list[certificate](ctx, p, at.path()+"/certificates", nil, nil, certificateNumber)
 }
 
 // covers says that a certificate is for a host name. The vendor's pages show one domain; of

@@ -20,7 +20,7 @@ func (p *Provider) Owned(ctx context.Context, installation string) ([]provider.O
 	}
 	var out []provider.Object
 	for _, number := range p.order {
-		rows, err := list[site](ctx, p, "/servers/"+number+"/sites", nil, nil)
+		rows, err := list[site](ctx, p, "/servers/"+number+"/sites", nil, nil, siteNumber)
 		if err != nil {
 			return nil, err
 		}

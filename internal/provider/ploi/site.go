@@ -173,7 +173,7 @@ func (p *Provider) sitesNamed(ctx context.Context, q provider.Query) ([]provider
 	var out []provider.Object
 	for _, number := range servers {
 		is := func(s site) bool { return s.Domain == root }
-		rows, err := list(ctx, p, "/servers/"+number+"/sites", url.Values{"search": {root}}, is)
+		rows, err := list(ctx, p, "/servers/"+number+"/sites", url.Values{"search": {root}}, is, siteNumber)
 		if err != nil {
 			return nil, err
 		}

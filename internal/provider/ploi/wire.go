@@ -92,7 +92,8 @@ type one[T any] struct {
 type page[T any] struct {
 	Data []T `json:"data"`
 	Meta struct {
-		LastPage int `json:"last_page"`
+		LastPage int  `json:"last_page"`
+		Total    *int `json:"total"`
 	} `json:"meta"`
 }
 
