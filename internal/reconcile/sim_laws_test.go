@@ -406,7 +406,8 @@ func (s *story) noticed() {
 }
 
 // wished says that the tree asks for the host as it is served: by its owner, or by one
-// other client that is there already and takes it over.
+// other client that is there already and takes it over. A file that is refused asks for nothing:
+// its client's last good one does.
 func (s *story) wished(tree manifests, host string, owner state.ClientID, clients []state.Client) bool {
 	good := manifests{specs: map[string]spec{}}
 	known, name, refused := map[string]bool{}, "", map[string]bool{}
@@ -425,14 +426,14 @@ func (s *story) wished(tree manifests, host string, owner state.ClientID, client
 			name = c.Name
 		}
 		known[c.Name] = c.EverDeployed && !c.Removed
-		if ok && (x.broken || refused[c.Name]) && !c.Removed {
+		if ok && (x.invalid() || refused[c.Name]) && !c.Removed {
 			if x, ok = s.bySpec[c.Blob]; ok {
 				good.specs[c.Name] = x
 			}
 		}
 	}
 	for n, x := range tree.specs {
-		if !x.broken && !refused[n] {
+		if !x.invalid() && !refused[n] {
 			good.specs[n] = x
 		}
 	}

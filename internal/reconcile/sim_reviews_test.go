@@ -137,14 +137,15 @@ func stepOf(client, action, ref string) string {
 	return client + ": " + action + " " + ref
 }
 
-// allWritten is what vendors have, and how often the store was written.
+// allWritten is what vendors have, and how often the store was written. How far a vendor has
+// built something is not in it: that goes on while it is looked at, and a plan may look.
 func (s *story) allWritten(alone bool) string {
 	if !alone {
 		return ""
 	}
 	var now store.Moment
 	s.view(func(tx store.Tx) error { _, now, _ = tx.Since("meta", nil); return nil })
-	return fmt.Sprintf("%v\n%s", now, s.vendors.world.Snapshot(nil))
+	return fmt.Sprintf("%v\n%s", now, s.vendors.world.Written())
 }
 
 // brought follows the engine when it accepted a head: which pull requests brought which
@@ -473,7 +474,7 @@ func (s *story) filesOfClient(c state.Client, now map[string]string, template bo
 
 func (s *story) lookOf(m manifests, c state.Client) look {
 	x, ok := m.specs[c.Name]
-	if !ok || x.broken {
+	if !ok || x.invalid() {
 		x = s.bySpec[c.Blob]
 	}
 	return look{x.colour, x.theme, refOf(m.template)}

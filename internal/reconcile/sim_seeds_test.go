@@ -93,6 +93,8 @@ var onceRedSince = []struct {
 	{13112054, "what was to be told waited for a date of when the clock was ahead, as only that was dated then"},
 	{20008853, "an uncertain create of who goes waited for a person, as somebody else had made the equal record meanwhile"},
 	{20018094, "what a cut off move had made counted as in the place of the database that a person deleted later"},
+	{20083201, "a vendor that went on building while a plan was made counted as written"},
+	{20091806, "a file that names a host twice, and is refused, counted as one that asks for it"},
 	{13013292, "a name that redirects was led back to one that had been let go before"},
 }
 

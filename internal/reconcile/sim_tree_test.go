@@ -55,6 +55,10 @@ func (s spec) claims() []string {
 	return out
 }
 
+// invalid says that the file is refused whatever else is there: it can't be read, or it names
+// a host twice (two clients swapped their domains, and one redirects from the other's).
+func (s spec) invalid() bool { return s.broken || slices.Contains(s.aliases, label(s.domain)) }
+
 // with adds what is not in the list.
 func with(list []string, x string) []string {
 	if slices.Contains(list, x) {

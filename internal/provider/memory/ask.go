@@ -53,24 +53,37 @@ func (w *World) Object(id string) (provider.Object, bool) {
 func (w *World) Snapshot(match func(provider.Object) bool) string {
 	var b strings.Builder
 	for _, o := range w.Objects("") {
-		if match != nil && !match(o) {
-			continue
-		}
-		fmt.Fprintf(&b, "%s %q %q mark %v phase %s %q\n", o.Kind, o.Name, o.ID, o.Mark, o.Phase, o.Message)
-		for _, a := range o.Attributes {
-			fmt.Fprintf(&b, "  %q = %s\n", a.Name, shown(a))
-		}
-		for _, a := range o.Outputs {
-			fmt.Fprintf(&b, "  %q -> %s\n", a.Name, shown(provider.Input(a)))
-		}
-		if w.Frozen(o.ID) {
-			b.WriteString("  frozen\n")
-		}
-		for _, row := range w.Rows(o.ID) {
-			fmt.Fprintf(&b, "  row %q\n", row)
+		if match == nil || match(o) {
+			w.print(&b, o, fmt.Sprintf(" phase %s %q", o.Phase, o.Message))
 		}
 	}
 	return b.String()
+}
+
+// Written is a Snapshot of everything but for how far it is built, which goes on by looking
+// alone: equal texts mean that nobody wrote.
+func (w *World) Written() string {
+	var b strings.Builder
+	for _, o := range w.Objects("") {
+		w.print(&b, o, "")
+	}
+	return b.String()
+}
+
+func (w *World) print(b *strings.Builder, o provider.Object, phase string) {
+	fmt.Fprintf(b, "%s %q %q mark %v%s\n", o.Kind, o.Name, o.ID, o.Mark, phase)
+	for _, a := range o.Attributes {
+		fmt.Fprintf(b, "  %q = %s\n", a.Name, shown(a))
+	}
+	for _, a := range o.Outputs {
+		fmt.Fprintf(b, "  %q -> %s\n", a.Name, shown(provider.Input(a)))
+	}
+	if w.Frozen(o.ID) {
+		b.WriteString("  frozen\n")
+	}
+	for _, row := range w.Rows(o.ID) {
+		fmt.Fprintf(b, "  row %q\n", row)
+	}
 }
 
 func shown(i provider.Input) string {
