@@ -73,7 +73,7 @@ func (p *Provider) keep(ctx context.Context, op, id string) error {
 	}
 	if err == nil {
 		p.tidy(id, file)
-		provider.Tell(ctx, "it was written out before, to %s, which stays until somebody deletes it", path)
+		provider.Tell(ctx, "a dump of it stays in %s until somebody deletes it", path)
 	}
 	return err
 }

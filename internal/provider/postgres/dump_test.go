@@ -313,7 +313,7 @@ func TestP5WrittenOutWhereItCanBe(t *testing.T) {
 	p.dumper = program
 	said, err := erase(o)
 	kept := files()
-	if err != nil || len(kept) != 1 || !strings.Contains(said, "written out before, to "+kept[0]) {
+	if err != nil || len(kept) != 1 || !strings.Contains(said, "a dump of it stays in "+kept[0]) {
 		t.Fatalf("%v; said %q, written: %v", err, said, kept)
 	}
 	for path, want := range map[string]os.FileMode{dir: 0o700, kept[0]: 0o600} {
