@@ -107,7 +107,7 @@ func (p *Provider) doomed(ctx context.Context, op, id string) (d doomed, err err
 
 // fits says that the disk has room for a dump. It is smaller than the database as a rule:
 // compressed, and without indexes. What is compressed already (pictures in a bytea) takes a little
-// more, since it is written out in hexadecimal first.
+// more, since it is written out in hexadecimal first: an eighth is more than that.
 func (p *Provider) fits(op string, d doomed) error {
 	if p.room == nil {
 		return nil
