@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -69,7 +70,11 @@ func (p *Provider) keep(ctx context.Context, op, id string) error {
 	err = p.kept(d.name).Dump(ctx, path)
 	var pe *provider.Error
 	if errors.As(err, &pe) {
-		return &provider.Error{Kind: pe.Kind, Provider: Name, Op: op, Code: pe.Code, Message: "it could not be written out, and is not erased: " + pe.Message, Err: err}
+		kind := pe.Kind
+		if here := (*fs.PathError)(nil); errors.As(err, &here) {
+			kind = provider.Unsupported
+		}
+		return &provider.Error{Kind: kind, Provider: Name, Op: op, Code: pe.Code, Message: "it could not be written out, and is not erased: " + pe.Message, Err: err}
 	}
 	if err == nil {
 		p.tidy(id, file)

@@ -260,9 +260,10 @@ func TestP5WrittenOutWhereItCanBe(t *testing.T) {
 	s := running(t)
 	dir := filepath.Join(t.TempDir(), "state", "dumps")
 	free := uint64(1 << 40)
+	var p *Provider
 	p, err := New(Options{DSN: state.NewSecret(s.DSN()), Key: state.NewSecret(testKey), PgDump: filepath.Join(s.Programs(), "pg_dump"), Dumps: dir, GoesWithout: true,
 		Room: func(of string) (uint64, bool) {
-			if of != dir {
+			if of != p.dumps {
 				t.Errorf("the room of %s is asked for", of)
 			}
 			return free, free != 0
@@ -310,7 +311,10 @@ func TestP5WrittenOutWhereItCanBe(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "is not erased: pg_dump failed: pg_dump: error: could not write") || len(files()) != 0 {
 		t.Errorf("%v; written: %v", err, files())
 	}
-	p.dumper = program
+	p.dumper, p.dumps = program, filepath.Join(refuses, "dumps") // below a file
+	_, err = erase(o)
+	wantKind(t, err, provider.Unsupported) // Denied would keep everybody from the server
+	p.dumps = dir
 	said, err := erase(o)
 	kept := files()
 	if err != nil || len(kept) != 1 || !strings.Contains(said, "a dump of it stays in "+kept[0]) {
