@@ -219,6 +219,25 @@ func (s *story) notMade() {
 	}
 }
 
+// countFleet keeps in mind how many the guard measures against, when they were most: who
+// lives and was let in, and who went within a day. A head is judged again when a name gets
+// free or an approval comes, and may let others in then: so it is not told by the head alone.
+func (s *story) countFleet() {
+	fleet, waits := 0, map[state.ClientID]bool{}
+	for _, h := range s.holds() {
+		for _, id := range h.Clients {
+			waits[id] = waits[id] || h.Kind == state.HoldCreates
+		}
+	}
+	since := s.world.clock.Now().Add(-accept.Window)
+	for _, c := range s.clients() {
+		if !c.Removed && !waits[c.ID] || c.Removed && c.RemovedAt.After(since) {
+			fleet++
+		}
+	}
+	s.most = max(s.most, fleet)
+}
+
 // lossOf names what one commit took from one client.
 func lossOf(t state.Tombstone) string { return string(t.Client) + " " + t.Part + " " + t.Commit }
 
@@ -363,6 +382,7 @@ func (s *story) stillServed(when string) {
 // noticed follows the engine when it accepted a head.
 func (s *story) noticed() {
 	s.notMade()
+	s.countFleet()
 	s.removalsSeen()
 	head := s.engine.Head()
 	if head == s.accepted || head == "" {
@@ -383,13 +403,6 @@ func (s *story) noticed() {
 			s.living++
 		}
 	}
-	fleet := s.living
-	for _, c := range clients {
-		if c.Removed && c.RemovedAt.After(s.world.clock.Now().Add(-accept.Window)) {
-			fleet++
-		}
-	}
-	s.most = max(s.most, fleet)
 	for _, c := range clients {
 		x, had := old.specs[c.Name]
 		y, has := now.specs[c.Name]
@@ -448,6 +461,7 @@ func (s *story) wished(tree manifests, host string, owner state.ClientID, client
 // middle checks what must hold between any two passes.
 func (s *story) middle() {
 	s.noticed()
+	s.guarded()
 	s.reviewed()
 	if len(s.bad) > 0 {
 		s.Fatalf("%s", strings.Join(s.bad, "\n"))
@@ -471,7 +485,6 @@ func (s *story) finish() {
 	}
 	s.heeded()
 	s.once()
-	s.guarded()
 	s.noneLost()
 	s.dataStays()
 	s.keepsLongEnough()
@@ -481,7 +494,8 @@ func (s *story) finish() {
 	s.keptAsSaid()
 }
 
-// heeded: a vendor that said when is asked by nobody before that.
+// heeded: a vendor that said when is asked by nobody before that, where provider.Heed is
+// around it; elsewhere no step asks again before that (chaos.asksAnew).
 func (s *story) heeded() {
 	if early := s.vendors.world.Early(); s.parallel > 1 && len(early) > 0 {
 		s.Fatalf("limits: the vendor said when, and is asked before: %s at %s", early[0], early[0].At.Format("15:04:05"))

@@ -86,7 +86,7 @@ type story struct {
 	froze    map[state.ClientID]bool // whom the pass that runs must not change
 	thawed   map[state.ClientID]bool // whose changes in a freeze somebody approved; see coming
 	living   int                     // clients that were not removed when the last head was accepted
-	most     int                     // that were not, or were within a day, when they were most
+	most     int                     // that the guard measured against when they were most
 	told     map[string]string       // what was reported last, by subject
 
 	guard     accept.Guard
@@ -302,6 +302,7 @@ func (s *story) start(t *testing.T) {
 				if ev.State == "running" {
 					s.newestWins(ev.Step)
 					s.begins(ev.Step)
+					s.chaos.asksAnew()
 					s.shownBefore(ev.Step)
 					s.turns.yield("step " + ev.Step.Key())
 				}
@@ -1001,17 +1002,8 @@ func (s *story) setSecret() {
 	s.wants(ids...)
 }
 
-// asksAnew lets a vendor be asked though it said when: one pass, or one purge, knows what it
-// was told. Between them whoever calls vendors sees to it (provider.Heed): see heeded.
-func (s *story) asksAnew() {
-	if !s.besides {
-		clear(s.chaos.until)
-	}
-}
-
 func (s *story) purge() {
 	s.say("purge what is due")
-	s.asksAnew()
 	for _, c := range s.clients() {
 		due := false
 		for _, r := range s.resources(c.ID) {
@@ -1031,7 +1023,6 @@ func (s *story) purge() {
 
 func (s *story) erase(name string) {
 	s.say("purge %s", name)
-	s.asksAnew()
 	for _, c := range s.clients() {
 		if c.Name == name && c.Removed {
 			s.purging[c.ID] = true
@@ -1165,7 +1156,6 @@ func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 		maps.Copy(s.froze, s.frozen(s.engine.Group(id)))
 		maps.Copy(s.still, s.pausedOf(s.engine.Group(id)))
 	}
-	s.asksAnew()
 	type ended struct {
 		d   reconcile.Done
 		err error
