@@ -234,7 +234,7 @@ func (r *Runner) record(job Job, s plan.Step) (string, error) {
 			if have.Retained() {
 				return nil
 			}
-			have.RetainedAt, have.PurgeAfter = r.Now(), s.PurgeAfter
+			have.RetainedAt, have.PurgeAfter, have.Ahead = r.Now(), s.PurgeAfter, 0
 		case plan.Return:
 			if _, erasing, err := store.Intent(tx, s.Ref); err != nil || erasing {
 				if err == nil {
@@ -242,7 +242,7 @@ func (r *Runner) record(job Job, s plan.Step) (string, error) {
 				}
 				return err
 			}
-			have.RetainedAt, have.PurgeAfter = time.Time{}, time.Time{}
+			have.RetainedAt, have.PurgeAfter, have.Ahead = time.Time{}, time.Time{}, 0
 		}
 		have.Commit = job.Commit
 		return store.PutResource(tx, have)

@@ -25,8 +25,8 @@ func Switched(had, comes state.Resource, now, purgeAfter time.Time) (main, besid
 	main, beside = comes, had
 	main.Ref, beside.Ref = had.Ref, Beside(had.Ref, had.Provider)
 	beside.Copy = !comes.Copy // what is left on the way back was never more than a copy
-	main.Copy, main.Agreed, main.RetainedAt, main.PurgeAfter = false, false, time.Time{}, time.Time{}
-	beside.RetainedAt, beside.PurgeAfter = now, purgeAfter
+	main.Copy, main.Agreed, main.RetainedAt, main.PurgeAfter, main.Ahead = false, false, time.Time{}, time.Time{}, 0
+	beside.RetainedAt, beside.PurgeAfter, beside.Ahead = now, purgeAfter, 0
 	return main, beside
 }
 
@@ -157,7 +157,7 @@ func (b *builder) copyPlace(w state.Resource, ref state.Ref, there state.Resourc
 		b.create(wish, &there, "it is gone at "+w.Provider+", and nothing was in it that is not in the old one")
 	case there.Retained():
 		back := there
-		back.RetainedAt, back.PurgeAfter = time.Time{}, time.Time{}
+		back.RetainedAt, back.PurgeAfter, back.Ahead = time.Time{}, time.Time{}, 0
 		b.add(Step{Number: Number(w.Ref.Kind), Action: Return, Ref: ref, Provider: w.Provider, Wish: &back, Prior: &there, Reason: "an earlier move made it", Undo: "it is retained again"})
 	case there.Phase == unfinished:
 		b.update(wish, there, nil, "its making was cut off")
