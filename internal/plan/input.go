@@ -74,6 +74,7 @@ type GateInput struct {
 	Freeze    []Window
 	Paused    map[state.ClientID]bool // plans are shown, nothing is written
 	Taking    map[state.ClientID]bool // paused, and somebody asked to record what exists of it
+	Removed   map[state.ClientID]bool // their manifests are gone: what is planned is that
 }
 
 // Window is a freeze.

@@ -90,7 +90,7 @@ func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.C
 		if !h.Approvable {
 			return fmt.Errorf("%w: %s; %s", ErrRefused, h.Reason, h.Act)
 		}
-		a := state.Approval{Fingerprint: h.Fingerprint, By: by, At: e.Now()}
+		a := state.Approval{Fingerprint: h.Fingerprint, By: by, At: e.Now(), Client: h.Client}
 		if err := store.PutApproval(tx, a); err != nil {
 			return err
 		}

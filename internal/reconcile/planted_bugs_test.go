@@ -131,6 +131,8 @@ var plantedElsewhere = []elsewhere{
 	{planted{"what becomes valid later is not the pull request's that brought it", "accept/review.go", "		if q.Path == path && q.Blob == blob && q.Review != nil {", "		if q.Path == \"\" {"}, "reconcile", "TestP12WhatBecomesValidLaterWaits"},
 	{planted{"a removal counts as shown where its file was to change", "reconcile/reviews.go", "planned && changed && got == blob", "planned && changed && (got == blob || blob != \"\")"}, "reconcile", "TestP12WhatARangeBrought"},
 	{planted{"a redirect is put back to a name that was let go", "apply/write.go", "		if name != \"\" && u.Prior.Ref.Kind == state.KindDomain &&", "		if name == goes.Provider && u.Prior.Ref.Kind == state.KindDomain &&"}, "reconcile", "TestS24RedirectIsNotPutBackToANameThatIsGone"},
+	{planted{"an approval outlives its client", "plan/gate.go", "		if a.Client == of.Ref.Client && !a.Ended ||", "		if a.Client != \"\" ||"}, "reconcile", "TestRuleReviewApprovalEndsWithItsClient"},
+	{planted{"what was approved of a removal serves who comes back", "reconcile/poll.go", "	if err != nil || !ok || was.Removed == c.Removed {", "	if err != nil || !ok || was.Removed || !c.Removed {"}, "reconcile", "TestRuleReviewApprovalOfARemoval"},
 	// Pages, a clock that is set.
 	{planted{"a list ends where a page fails", "provider/pages.go", "		page, err := read(ctx, r.pages+1)\n		if err != nil {", "		page, err := read(ctx, r.pages+1)\n		if err != nil && r.pages > 0 {\n			return nil\n		}\n		if err != nil {"}, "provider", "TestPagesOfAListThatMoves"},
 	{planted{"one reading of a list that may move is believed", "provider/pages.go", "		if !r.moved && (r.pages == 1 || before != nil", "		if !r.moved && (r.pages >= 1 || before != nil"}, "provider", "TestPagesOfAListThatMoves"},
