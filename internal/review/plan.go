@@ -224,7 +224,7 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 		return err
 	}
 	p.Static = p.Fork && p.Asked != p.Head
-	p.Files = filesOf(m)
+	p.Files, p.Commits = filesOf(m), m.Commits
 	if len(m.Conflicts) > 0 {
 		p.Clients, p.Shown, p.Sources, p.Waits, p.Taken, p.Moving, p.Static, p.New = nil, nil, nil, nil, "", false, true, 0 // nothing was shown
 		for path := range p.Files {
