@@ -52,6 +52,21 @@ func (s *story) clockJumps() {
 	s.jump(d)
 }
 
+// jumpWithin sets the clock in the middle of some passes, before or after the effect of a write.
+func (s *story) jumpWithin() {
+	if s.chaos.jumpIn = 0; !s.clocks.jumps || s.parallel > 1 || s.chaos.dice(6, "a jump within") > 0 {
+		return
+	}
+	d := strides[s.chaos.dice(len(strides), "stride within")]
+	if s.chaos.dice(2, "back within") > 0 {
+		d = -d
+	}
+	s.chaos.jumpIn, s.chaos.jump = 1+s.chaos.dice(12, "a jump in"), func() {
+		s.hit("clock set within a pass")
+		s.jump(d)
+	}
+}
+
 func (s *story) jump(d time.Duration) {
 	s.say("the clock jumps by %s", d)
 	s.hit(jumped(d))
