@@ -234,7 +234,8 @@ func (r *Runner) record(job Job, s plan.Step) (string, error) {
 			if have.Retained() {
 				return nil
 			}
-			have.RetainedAt, have.PurgeAfter, have.Ahead = r.Now(), s.PurgeAfter, 0
+			now := r.Now()
+			have.RetainedAt, have.PurgeAfter, have.Ahead = now, s.Until(now), 0
 		case plan.Return:
 			if _, erasing, err := store.Intent(tx, s.Ref); err != nil || erasing {
 				if err == nil {
@@ -262,7 +263,7 @@ func (r *Runner) record(job Job, s plan.Step) (string, error) {
 	case s.Action == plan.Retain && s.PurgeAfter.IsZero():
 		return "kept for ever", nil
 	case s.Action == plan.Retain:
-		return "kept until " + s.PurgeAfter.UTC().Format("2 January 2006"), nil
+		return "kept until " + s.Until(r.Now()).UTC().Format("2 January 2006"), nil
 	}
 	return "", nil
 }

@@ -19,6 +19,15 @@ func Beside(database state.Ref, provider string) state.Ref {
 	return database
 }
 
+// Until is until when data is kept that is taken out of use now: for its whole time from then on,
+// though the clock was set forward since the plan was made. Zero: for ever.
+func (s Step) Until(now time.Time) time.Time {
+	if at := now.Add(s.Keep); !s.PurgeAfter.IsZero() && at.After(s.PurgeAfter) {
+		return at
+	}
+	return s.PurgeAfter
+}
+
 // Switched is what is on record after a database's move: the copy in the database's place, and
 // what was there before out of use. It works in both directions.
 func Switched(had, comes state.Resource, now, purgeAfter time.Time) (main, beside state.Resource) {
@@ -103,7 +112,7 @@ func (b *builder) relocate(w, have state.Resource) {
 		Undo:  "as long as nothing was written to the new one, the old one serves again; else it stays as it is, and that is said",
 		Calls: to.ObserveCalls + b.traits(have.Provider, w.Ref.Kind).ObserveCalls}
 	if !b.c.RetainForever {
-		s.PurgeAfter = b.in.Now.Add(b.c.Retain)
+		s.PurgeAfter, s.Keep = b.in.Now.Add(b.c.Retain), b.c.Retain
 	}
 	s.Fields = movedBy(have.Provider, w.Provider, s.PurgeAfter)
 	s.Reason = fmt.Sprintf("database.provider changes from %s to %s; writes fail while it is copied%s, %d minutes at most, and until the site was deployed anew", have.Provider, w.Provider, amount(b.c.Looks[w.Ref].Bytes), int(CopyTime.Minutes()))

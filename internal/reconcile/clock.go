@@ -20,7 +20,9 @@ import (
 // long a build may take, and until when data is kept. While the program runs, both clocks are
 // compared; what this machine's was put forward, dates of purges are put off (putOff). While it
 // is down nothing is compared: that more passed than mostDown since anything was noted is not
-// believed. So data is kept longer by as much as a machine slept or the program was down; whoever
+// believed. (Both clocks are compared before a pass, a purge or a poll, and as a pass ends. What
+// nobody sees is a clock that is set in the middle of a pass whose process dies before its end,
+// and after something else was noted.) So data is kept longer by as much as a machine slept or the program was down; whoever
 // wants it gone says `purge`.
 //
 // Set back, a date that was noted before lies further away, by as much; who waits for it would

@@ -188,6 +188,46 @@ func TestP5AClockThatIsSetForwardErasesNothing(t *testing.T) {
 	}
 }
 
+// P5: the clock is set forward at any write of the pass that takes a client away, and the program
+// is started anew right after: its data is kept for its whole time.
+func TestP5AClockThatIsSetWithinAPassErasesNothing(t *testing.T) {
+	const day = 24 * time.Hour
+	for n, more := 1, true; more; n++ {
+		v, w := newVendors(t)
+		began := w.clock.Real()
+		w.change = func(e *reconcile.Engine) {
+			e.Runner.Elapsed = func() time.Duration { return w.clock.Real().Sub(began) }
+		}
+		w.restart()
+		w.apply(map[string]string{"clients/old.yaml": client("old"), "clients/bare.yaml": client("bare", "database: {provider: none}", "env: {DATABASE_URL: {none: true}}")})
+		db, writes := w.database("old"), 0
+		v.faults.Do(memory.Before, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(context.Context, memory.Call) error {
+			if writes++; writes == n {
+				w.clock.jump(60 * day)
+			}
+			return nil
+		})
+		w.apply(map[string]string{"clients/old.yaml": ""})
+		more = n <= writes
+		w.want("old", state.StatusRetained)
+		v.faults.Clear()
+		w.restart()
+		for range 29 {
+			if done, err := w.purge(); err != nil || len(done) > 0 {
+				t.Fatalf("set at write %d: purged after %s: %v %v", n, w.clock.Real().Sub(began), done, err)
+			}
+			w.clock.add(day)
+		}
+		w.clock.add(70 * day)
+		if _, err := w.purge(); err != nil {
+			t.Fatal(err)
+		}
+		if _, there := v.world.Object(db); there {
+			t.Errorf("set at write %d: it is never erased: %s, and it is %s", n, w.purgeDate("old"), w.clock.Now())
+		}
+	}
+}
+
 // purgeDate is until when a client's database is kept.
 func (w *world) purgeDate(name string) time.Time {
 	w.t.Helper()

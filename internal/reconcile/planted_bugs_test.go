@@ -45,7 +45,7 @@ var plantedBugs = []planted{
 	// Data.
 	{"a removed client's database is deleted", "plan/remove.go", "		case t.Data && r.Real():", "		case t.Data && !r.Real():"},
 	{"a dropped database is deleted", "plan/remove.go", "	case b.traits(r.Provider, r.Ref.Kind).Data:", "	case r.Ref.Kind == state.KindMail:"},
-	{"data is kept for a day", "plan/remove.go", "		s.PurgeAfter = b.in.Now.Add(b.c.Retain)", "		s.PurgeAfter = b.in.Now.AddDate(0, 0, 1)"},
+	{"data is kept for a day", "plan/remove.go", "		s.PurgeAfter, s.Keep = b.in.Now.Add(b.c.Retain), b.c.Retain", "		s.PurgeAfter = b.in.Now.AddDate(0, 0, 1)"},
 	{"a returned database stays retained", "apply/step.go", "			have.RetainedAt, have.PurgeAfter, have.Ahead = time.Time{}, time.Time{}, 0", "			have.PurgeAfter = time.Time{}"},
 	{"an empty database takes the place of one that is gone", "plan/converge.go", "		case b.c.Looks[r.Ref].Gone:\n			b.problem(state.HoldData", "		case b.c.Looks[r.Ref].Gone && b.in.Keep < 0:\n			b.problem(state.HoldData"},
 	// Removals and history.
