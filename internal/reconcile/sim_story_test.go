@@ -1019,6 +1019,10 @@ func (s *story) purge() {
 	}
 	_, err := s.engine.PurgeDue(s.ctx())
 	s.fine(err)
+	if !s.before { // the same schedule forgets what is outdated
+		_, err := s.engine.Prune(s.ctx())
+		s.fine(err)
+	}
 }
 
 func (s *story) erase(name string) {
@@ -1156,6 +1160,7 @@ func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 		maps.Copy(s.froze, s.frozen(s.engine.Group(id)))
 		maps.Copy(s.still, s.pausedOf(s.engine.Group(id)))
 	}
+	s.jumpWithin()
 	type ended struct {
 		d   reconcile.Done
 		err error
