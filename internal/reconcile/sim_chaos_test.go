@@ -50,6 +50,7 @@ type chaos struct {
 
 	wait      int // writes to go until something happens in the middle of a pass
 	meanwhile func()
+	atEnd     bool // it happens when a pass is about to be ended
 
 	until map[string]time.Time // when a vendor said that a write may come again, of the pass or purge that runs
 

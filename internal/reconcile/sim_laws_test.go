@@ -135,6 +135,9 @@ func (s *story) begins(step plan.Step) {
 	if s.gone != nil {
 		s.gone[step.Ref] = gone
 	}
+	if s.begun != nil && c.RollingBack == "" {
+		s.begun[c.ID] = true
+	}
 }
 
 // goneThen says that what is deleted is deleted by a step that began when its client was
