@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -24,41 +25,91 @@ func (s *story) plotted() {
 }
 
 // plotEvents is how many events a plot is: some commits, polls and passes.
-const plotEvents = 4
+const plotEvents = 5
 
 // plot is one of them.
 func (s *story) plot() {
 	s.events += plotEvents - 1
-	plots := []func(){s.swapAndGo, s.asItEnds}
+	most := 1
 	if s.pulls.on {
-		plots = append(plots, s.slipIn, s.slipIn)
+		most = 3
 	}
-	plots[s.n(len(plots)-1, "plot")]()
+	switch s.n(most, "plot") {
+	case 0:
+		s.asItEnds()
+	case 1:
+		s.calmly(s.swapAndGo)
+	default:
+		s.calmly(s.slipIn)
+	}
 }
 
-// somebodyAtWork draws a client that people come to, and of which nothing is to be done; "": nobody.
-func (s *story) somebodyAtWork() string {
-	var names []string
+// calmly lets something happen while nothing goes wrong outside.
+func (s *story) calmly(what func()) {
+	c := s.chaos
+	defer func(rate, full, away int, builds, sick bool, ambush map[string]bool) {
+		c.rate, c.full, c.away, c.builds, c.sick, c.ambush = rate, full, away, builds, sick, ambush
+	}(c.rate, c.full, c.away, c.builds, c.sick, c.ambush)
+	c.rate, c.full, c.away, c.builds, c.sick, c.ambush = 0, 0, 0, false, false, nil
+	for _, name := range hosts {
+		s.vendors.world.Down(name, nil)
+	}
+	s.pulls.away = false
+	what()
+}
+
+// atWork are clients that people come to, and of which nothing is to be done, sorted.
+func (s *story) atWork() (names []string) {
 	for _, c := range s.clients() {
 		x, there := s.tree.specs[c.Name]
 		if there && !c.Removed && c.Settled && c.Status == state.StatusActive && c.Converged == c.WishHash && x.host != "none" && !x.broken && !x.paused {
 			names = append(names, c.Name)
 		}
 	}
-	if slices.Sort(names); len(names) == 0 {
-		return ""
+	slices.Sort(names)
+	return names
+}
+
+// some draws a client at work, and another one, where there are two. Where there are not, what
+// keeps them from it is mended once, as far as a commit does that, and others come.
+func (s *story) some() (one, other string, ok bool) {
+	names := s.atWork()
+	if len(names) < 2 {
+		s.tree.freeze = freeze{}
+		if refOf(s.tree.template) == "" {
+			s.tree.template = template
+		}
+		for _, n := range fleetNames {
+			x, there := s.tree.specs[n]
+			switch {
+			case there:
+				x.broken, x.paused, x.previously = false, false, ""
+				s.tree.specs[n] = x
+			case len(s.tree.specs) < 3:
+				s.tree.specs[n] = spec{name: n, domain: n, colour: fleetColours[0], host: "vercel", db: "none"}
+			}
+		}
+		s.commit(false)
+		s.pollNow()
+		s.passDue(6)
+		s.later(10 * time.Minute)
+		s.passDue(6)
+		if names = s.atWork(); len(names) < 2 {
+			return "", "", false
+		}
 	}
-	return s.one(names, "who")
+	one = s.one(names, "who")
+	return one, s.one(slices.DeleteFunc(names, func(n string) bool { return n == one }), "who else"), true
 }
 
 // slipIn lets something that no plan showed come with what one did: a push after the plan. In
 // some another pull request of the same client, planned before that, comes after it.
 func (s *story) slipIn() {
-	name := s.somebodyAtWork()
-	if name == "" {
-		s.passDue(6)
+	name, _, ok := s.some()
+	if !ok {
 		return
 	}
+	s.say("something slips in with a change of %s", name)
 	x := s.tree.specs[name]
 	colour := func(by int) func(*spec) {
 		to := fleetColours[(max(0, slices.Index(fleetColours, x.colour))+by)%len(fleetColours)]
@@ -109,18 +160,27 @@ func (s *story) change(name string, change func(*spec)) {
 // swapAndGo lets two clients swap their names, and one go in the middle of that: names of the
 // other may redirect to the one that went to it.
 func (s *story) swapAndGo() {
-	a, b := s.somebodyAtWork(), s.somebodyAtWork()
-	if a == b {
-		s.passDue(6)
+	a, b, ok := s.some()
+	if !ok {
 		return
 	}
+	s.say("%s and %s swap their names, and %s goes", a, b, a)
 	x, y := s.tree.specs[a], s.tree.specs[b]
-	if len(y.aliases) == 0 || s.odds(3, "another alias") {
-		y.aliases = []string{s.one(fleetAliases, "alias")}
+	if len(y.aliases) == 0 {
+		free := slices.DeleteFunc(slices.Clone(fleetAliases), func(alias string) bool {
+			return slices.ContainsFunc(s.tree.names(), func(n string) bool { return slices.Contains(s.tree.specs[n].claims(), alias) })
+		})
+		if len(free) == 0 {
+			return
+		}
+		y.aliases = []string{s.one(free, "alias")}
 		s.tree.specs[b] = y
 		s.commit(false)
 		s.pollNow()
 		s.passDue(6)
+		if !slices.Contains(s.atWork(), b) {
+			return
+		}
 	}
 	x.domain, y.domain = y.domain, x.domain
 	s.tree.specs[a], s.tree.specs[b] = x, y
@@ -128,7 +188,7 @@ func (s *story) swapAndGo() {
 	s.pollNow()
 	delete(s.tree.specs, a)
 	s.commit(false)
-	s.chaos.wait = 1 + s.n(8, "after")
+	s.chaos.wait = 1 + s.n(5, "after")
 	s.chaos.meanwhile = s.overtake
 	s.passDue(6)
 	s.chaos.wait = 0
