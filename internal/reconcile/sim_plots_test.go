@@ -86,7 +86,7 @@ func (s *story) some() (one, other string, ok bool) {
 				x.broken, x.paused, x.previously = false, false, ""
 				s.tree.specs[n] = x
 			case len(s.tree.specs) < 3:
-				s.tree.specs[n] = spec{name: n, domain: n, colour: fleetColours[0], host: "vercel", db: "none"}
+				s.tree.specs[n] = spec{name: n, domain: n, colour: fleetColours[0], host: s.one([]string{"vercel", "ploi"}, "host"), db: "none"}
 			}
 		}
 		s.commit(false)
@@ -94,12 +94,19 @@ func (s *story) some() (one, other string, ok bool) {
 		s.passDue(6)
 		s.later(10 * time.Minute)
 		s.passDue(6)
+		s.sofar()
 		if names = s.atWork(); len(names) < 2 {
 			return "", "", false
 		}
 	}
 	one = s.one(names, "who")
 	return one, s.one(slices.DeleteFunc(names, func(n string) bool { return n == one }), "who else"), true
+}
+
+// sofar ends an event in the middle of a plot: the laws take in what people come to by now.
+func (s *story) sofar() {
+	s.finish()
+	s.begin()
 }
 
 // slipIn lets something that no plan showed come with what one did: a push after the plan. In
@@ -116,8 +123,8 @@ func (s *story) slipIn() {
 		return func(x *spec) { x.colour = to }
 	}
 	shown := colour(1)
-	if s.odds(2, "another host") {
-		shown = func(x *spec) { x.host = map[string]string{"vercel": "ploi", "ploi": "vercel"}[x.host] }
+	if x.host == "ploi" && s.odds(2, "another host") { // the other way there is a time without service, which waits in any case
+		shown = func(x *spec) { x.host = "vercel" }
 	}
 	first, second := s.proposeFor(name, shown), (*change)(nil)
 	if s.odds(2, "another one") {
@@ -178,7 +185,7 @@ func (s *story) swapAndGo() {
 		s.commit(false)
 		s.pollNow()
 		s.passDue(6)
-		if !slices.Contains(s.atWork(), b) {
+		if s.sofar(); !slices.Contains(s.atWork(), b) {
 			return
 		}
 	}
@@ -187,6 +194,8 @@ func (s *story) swapAndGo() {
 	s.commit(false)
 	s.pollNow()
 	delete(s.tree.specs, a)
+	y.note++ // so that what is done for it is cut off, too
+	s.tree.specs[b] = y
 	s.commit(false)
 	s.chaos.wait = 1 + s.n(5, "after")
 	s.chaos.meanwhile = s.overtake
