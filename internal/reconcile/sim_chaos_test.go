@@ -52,6 +52,7 @@ type chaos struct {
 	meanwhile func()
 	jumpIn    int // writes to go until the clock is set in the middle of a pass
 	jump      func()
+	atEnd     bool // it happens when a pass is about to be ended
 
 	until map[string]time.Time // when a vendor said that a write may come again, of the step that runs
 

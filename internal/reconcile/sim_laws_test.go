@@ -135,6 +135,9 @@ func (s *story) begins(step plan.Step) {
 	if s.gone != nil {
 		s.gone[step.Ref] = gone
 	}
+	if s.begun != nil && c.RollingBack == "" {
+		s.begun[c.ID] = true
+	}
 }
 
 // goneThen says that what is deleted is deleted by a step that began when its client was
@@ -455,7 +458,21 @@ func (s *story) wished(tree manifests, host string, owner state.ClientID, client
 			claims++
 		}
 	}
-	return slices.Contains(who, name) || len(who) == 1 && claims == 1 && known[who[0]]
+	return slices.Contains(who, name) || len(who) == 1 && claims == 1 && known[who[0]] && s.getsAll(who[0], good, clients)
+}
+
+// getsAll says that no name that the client asks for is another one's, or another one's too:
+// else its file is refused, and takes nothing over.
+func (s *story) getsAll(name string, tree manifests, clients []state.Client) bool {
+	for n, x := range tree.specs {
+		for _, host := range x.claims() {
+			had := slices.ContainsFunc(clients, func(c state.Client) bool { return c.Name == name && s.up[host] == c.ID })
+			if n != name && !had && slices.Contains(tree.specs[name].claims(), host) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // middle checks what must hold between any two passes.
