@@ -39,7 +39,7 @@ func TestDegradedFromTheThirdFailedProbeOn(t *testing.T) {
 		if err := w.engine.ProbeAll(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if health := string(w.row("shop").Health); health != probe.health || told("degraded") != probe.degraded || told("recovered") != probe.recovered {
+		if health := w.row("shop").Health; health != probe.health || told("degraded") != probe.degraded || told("recovered") != probe.recovered {
 			t.Errorf("probe %d: %s, told degraded %d times, recovered %d times; want %+v", i, health, told("degraded"), told("recovered"), probe)
 		}
 	}
