@@ -53,7 +53,8 @@ type LogLine struct {
 // Feed is where the lines of one build come from.
 type Feed struct {
 	// Read gives the lines since a time (epoch milliseconds; 0: from the beginning), at most Most.
-	Read func(ctx context.Context, since int64) ([]LogLine, error)
+	// failed says that they could not be read, whether or not that is worth an error.
+	Read func(ctx context.Context, since int64) (lines []LogLine, failed bool, err error)
 	Most int
 	// Stream hands on lines since a time as they are written. It returns nil where the vendor
 	// ended it, and an error of kind Transient where it broke; any other: it is refused.
@@ -126,8 +127,8 @@ func (f *Follow) Look(ctx context.Context, over bool, feed Feed) error {
 	if !reads {
 		return nil
 	}
-	lines, err := feed.Read(ctx, since)
-	if err != nil {
+	lines, failed, err := feed.Read(ctx, since)
+	if failed || err != nil {
 		return err
 	}
 	fresh := 0
