@@ -136,6 +136,7 @@ func (v *Vercel) createDeployment(c call) (answer, *refusal) {
 	}
 	v.put(x)
 	v.is.Deployments.Put(d.ID, d)
+	v.write(d)
 	return answer{status: 200, body: d.show()}, nil
 }
 

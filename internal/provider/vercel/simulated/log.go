@@ -143,16 +143,22 @@ func (v *Vercel) wake() {
 	v.woken = make(chan struct{})
 }
 
-// Say lets a build write a line now. It says whether it is being built.
-func (v *Vercel) Say(id, text string) bool {
+// Say lets the builds of a project write a line now. It says whether one is being built.
+func (v *Vercel) Say(idOrName, text string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	d, ok := v.is.Deployments.Get(id)
-	if !ok || d.State != "BUILDING" {
+	x, n := v.find(idOrName)
+	if n != nil {
 		return false
 	}
-	d.say(v.o.Now(), text)
-	v.is.Deployments.Put(id, d)
+	said := false
+	for _, d := range v.is.Deployments.All() {
+		if d.Project == x.ID && d.State == "BUILDING" {
+			d.say(v.o.Now(), text)
+			v.is.Deployments.Put(d.ID, d)
+			said = true
+		}
+	}
 	v.wake()
-	return true
+	return said
 }
