@@ -47,7 +47,6 @@ func CutAfter(lines int) Effect { return Effect{name: "cut", lines: lines, then:
 // StallAfter keeps back what comes after so many lines of an answer, until who asked is gone.
 func StallAfter(lines int) Effect {
 	return Effect{name: "stall", lines: lines, then: func(w http.ResponseWriter, r *http.Request) {
-		_ = http.NewResponseController(w).Flush() // what was sent so far arrives
 		<-r.Context().Done()
 		cut(w, r)
 	}}
@@ -180,6 +179,7 @@ func (s *stopping) Write(data []byte) (int, error) {
 	for i, b := range data {
 		if s.left == 0 {
 			_, _ = s.ResponseWriter.Write(data[:i]) // who asked may be gone
+			_ = http.NewResponseController(s.ResponseWriter).Flush()
 			s.then(s.ResponseWriter, s.r)
 		}
 		if b == '\n' {
