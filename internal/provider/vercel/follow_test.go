@@ -1,7 +1,6 @@
 package vercel_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -25,7 +24,7 @@ const patience = time.Minute
 type follower struct {
 	t     *testing.T
 	w     *world
-	ctx   context.Context
+	see   func() ([]provider.Object, error)
 	d     provider.Object
 	lines chan string
 	end   func()
@@ -45,7 +44,10 @@ func builds(t *testing.T, k *contract.Contract, o simulated.Options) *follower {
 	w.took()
 	f := &follower{t: t, w: w, d: d, lines: make(chan string, 100)}
 	ctx, following := provider.Following(t.Context(), d.ID, func(line string) { f.lines <- line })
-	f.ctx, f.end = ctx, sync.OnceFunc(following.End)
+	f.see = func() ([]provider.Object, error) {
+		return w.Observe(ctx, provider.Query{Kind: state.KindDeployment, ID: d.ID})
+	}
+	f.end = sync.OnceFunc(following.End)
 	t.Cleanup(f.end)
 	return f
 }
@@ -53,7 +55,7 @@ func builds(t *testing.T, k *contract.Contract, o simulated.Options) *follower {
 // look looks at the build. Its lines come on their own way.
 func (f *follower) look() provider.Phase {
 	f.t.Helper()
-	found, err := f.w.Observe(f.ctx, provider.Query{Kind: state.KindDeployment, ID: f.d.ID})
+	found, err := f.see()
 	if err != nil || len(found) != 1 || found[0].Log != nil {
 		f.t.Fatalf("look: %v, %v", found, err)
 	}
