@@ -9,6 +9,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/apply"
 	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -282,6 +283,48 @@ func TestRuleUncertainCreatesArriveLate(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// P3: a create whose answer was lost arrives late, and meanwhile a person made the equal record.
+// Theirs is used only once ours can't come any more: else ours would be on no record.
+func TestP3UncertainCreateArrivesBesideAnEqualOne(t *testing.T) {
+	twin := start(t)
+	twin.wants(shop("bakery"))
+	twin.converged()
+	theirs, _ := twin.vendor.Object(twin.on("bakery", state.KindRecord).ID)
+	theirs.ID, theirs.Mark = "theirs", provider.Mark{}
+	left := 1
+	w := start(t, func(w *world) {
+		w.change = func(k state.Kind, t *provider.Traits) { t.UniqueName = k != state.KindRecord }
+		w.options = func(o *memory.Options) {
+			hook := o.Fault
+			o.Fault = func(ctx context.Context, c memory.Call) error {
+				if ctx.Value(slow{}) != nil {
+					return nil // it was sent long ago
+				}
+				return hook(ctx, c)
+			}
+		}
+		w.wrap = func(p provider.Provider) provider.Provider {
+			return slow{p, w, state.KindRecord, 4 * time.Second, &left}
+		}
+	})
+	w.at = func(b apply.Border, s plan.Step) {
+		if b == apply.AfterCall && s.Ref.Kind == state.KindRecord && left == 0 {
+			w.at = nil
+			w.vendor.Seed("dns", theirs)
+		}
+	}
+	w.wants(shop("bakery"))
+	w.converged()
+	w.clock.move(time.Hour)
+	w.checkRecord()
+	if have := w.on("bakery", state.KindRecord); have.ID == "theirs" || have.Found {
+		t.Errorf("theirs is used: %+v", have)
+	}
+	if _, there := w.vendor.Object("theirs"); !there || w.at != nil {
+		t.Error("theirs is not there")
 	}
 }
 

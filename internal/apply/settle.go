@@ -101,7 +101,7 @@ func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent) (happene
 			}
 			return false, err
 		case journal.LookAgain:
-			i.Looks, i.LookAt = i.Looks+1, d.At
+			i.Looks, i.LookAt, i.Parked = i.Looks+1, d.At, ""
 			r.looked.note(i, r.elapsed(), d.At.Sub(now))
 			if err := r.update(func(tx store.Tx) error { return store.PutIntent(tx, i) }); err != nil {
 				return false, err

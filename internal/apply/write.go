@@ -274,17 +274,25 @@ func (r *Runner) remove(ctx context.Context, job Job, s plan.Step) (string, erro
 		return "", err
 	}
 	r.at(AfterIntent, s)
-	err = p.Delete(ctx, s.Ref.Kind, have.ID)
+	var told []string
+	err = p.Delete(provider.Listening(ctx, func(text string) {
+		if len(told) < maxRemarks {
+			told = append(told, text)
+		}
+	}), s.Ref.Kind, have.ID)
 	r.at(AfterCall, s)
 	if err != nil && provider.KindOf(err) != provider.NotFound {
 		err = r.failed(ctx, job, s, i, err)
 	} else {
 		err = r.done(job, s, i, nil)
 	}
-	if err != nil || !traits.Manual {
+	switch {
+	case err != nil:
 		return "", err
+	case traits.Manual:
+		return byHand(have), nil
 	}
-	return byHand(have), nil
+	return strings.Join(told, "; "), nil
 }
 
 // noWayBack forgets what could be put back to a site that stops serving now, to one at which

@@ -65,6 +65,11 @@ func Settle(i Intent, seen []Seen, t state.Traits, now time.Time) Decision {
 	return settleCreate(i, seen, t, now)
 }
 
+// settleCreate: a vendor that has a place for a mark writes it with the create (package
+// provider). So what does not bear ours there says nothing of what we sent: that may still come,
+// beside it. Once the lag is over nothing comes any more; then one that is what we wish may be
+// used, as found, but never one that holds data. Whatever else is there is left to the step,
+// which looks before it writes: what is not wished any more is in nobody's way.
 func settleCreate(i Intent, seen []Seen, t state.Traits, now time.Time) Decision {
 	ours := -1
 	for n, s := range seen {
@@ -79,33 +84,29 @@ func settleCreate(i Intent, seen []Seen, t state.Traits, now time.Time) Decision
 	if ours >= 0 {
 		return Decision{Kind: Done, Object: ours}
 	}
-	if len(seen) > 0 {
-		return settleStranger(i, seen, t)
+	if len(seen) > 0 && !t.Marks {
+		return settleBare(i, seen, t)
 	}
 	if i.Looks+1 >= SettleLooks {
+		if equal, equals, marked := strangers(seen); equals == 1 && !marked && !t.Data {
+			return Decision{Kind: Found, Object: equal}
+		}
 		return Decision{Kind: NotDone}
 	}
 	return Decision{Kind: LookAgain, At: now.Add(max(t.ListLag, minLag) / (SettleLooks - 1))}
 }
 
-// settleStranger: objects of that name that do not bear our mark. Somebody else's mark
-// ends it. Where the vendor has no place for a mark, the one object is ours if our
-// intent followed an observed absence. Else only one that is what we wish may be used,
-// as found, and never one that holds data.
-func settleStranger(i Intent, seen []Seen, t state.Traits) Decision {
-	equal, equals := -1, 0
-	for n, s := range seen {
-		if s.Marked {
-			return Decision{Kind: Park, Reason: fmt.Sprintf("%s %s at %s bears another mark", i.Ref.Kind, i.Name, i.Provider)}
-		}
-		if s.Equal {
-			equal, equals = n, equals+1
-		}
-	}
+// settleBare: objects of that name at a vendor that has no place for a mark. The one object is
+// ours if our intent followed an observed absence. Else only one that is what we wish may be
+// used, as found, and never one that holds data.
+func settleBare(i Intent, seen []Seen, t state.Traits) Decision {
+	equal, equals, marked := strangers(seen)
 	switch {
-	case !t.Marks && i.Absent && len(seen) == 1:
+	case marked:
+		return Decision{Kind: Park, Reason: fmt.Sprintf("%s %s at %s bears another mark", i.Ref.Kind, i.Name, i.Provider)}
+	case i.Absent && len(seen) == 1:
 		return Decision{Kind: Done}
-	case !t.Marks && i.Absent:
+	case i.Absent:
 		return Decision{Kind: Park, Reason: fmt.Sprintf("%d objects named %s at %s, and none can bear a mark", len(seen), i.Name, i.Provider)}
 	case equals == 1 && !t.Data:
 		return Decision{Kind: Found, Object: equal}
@@ -113,4 +114,18 @@ func settleStranger(i Intent, seen []Seen, t state.Traits) Decision {
 		return Decision{Kind: Park, Reason: fmt.Sprintf("%d equal objects at %s could be %s %s", equals, i.Provider, i.Ref.Kind, i.Name)}
 	}
 	return Decision{Kind: Park, Reason: fmt.Sprintf("%s %s exists at %s without our mark", i.Ref.Kind, i.Name, i.Provider)}
+}
+
+// strangers says which of the objects without our mark is what we wish, how many are, and
+// whether one bears somebody else's mark.
+func strangers(seen []Seen) (equal, equals int, marked bool) {
+	for n, s := range seen {
+		switch {
+		case s.Marked:
+			marked = true
+		case s.Equal:
+			equal, equals = n, equals+1
+		}
+	}
+	return equal, equals, marked
 }

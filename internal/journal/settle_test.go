@@ -25,12 +25,13 @@ var (
 
 // RuleUncertainCreates. What becomes of a create whose answer was lost:
 //
-//	looked ─┬─ one of ours ───────────────────────────── done
-//	        ├─ two of ours ───────────────────────────── park
-//	        ├─ another's mark ────────────────────────── park
-//	        ├─ unmarked ─┬─ no marks there, was absent ─ one: done; two: park
-//	        │            └─ else ─────────────────────── one equal, no data: found; else park
-//	        └─ nothing ───────────────────────────────── look again twice across the lag, then not done
+//	looked ─┬─ one of ours ─────────────── done
+//	        ├─ two of ours ─────────────── park
+//	        ├─ others', no marks there ─┬─ was absent ── one: done; two: park
+//	        │                           └─ else ──────── one equal, no data: found; else park
+//	        └─ nothing, or others', ────── look again twice across the lag; then
+//	           where marks are          ├─ one equal without a mark, no data: found
+//	                                    └─ else: not done, and whatever is there is the step's to judge
 func TestSettleCreate(t *testing.T) {
 	unique, marks := state.Traits{UniqueName: true, Marks: true}, state.Traits{Marks: true}
 	bare, uniqueBare := state.Traits{}, state.Traits{UniqueName: true}
@@ -63,18 +64,24 @@ func TestSettleCreate(t *testing.T) {
 		{"ours beside an unmarked", marks, []Seen{other, ours}, 0, false, Done, 1, 0},
 		{"two of ours", marks, []Seen{ours, ours}, 0, false, Park, 0, 0},
 		{"two of ours, unique", unique, []Seen{ours, other, ours}, 0, false, Park, 0, 0},
-		{"another's", marks, []Seen{theirs}, 0, false, Park, 0, 0},
-		{"another's, equal", unique, []Seen{theirsToo}, 0, false, Park, 0, 0},
+		{"another's", marks, []Seen{theirs}, 0, false, LookAgain, 0, time.Second},
+		{"another's, late lists", late, []Seen{theirs}, 1, false, LookAgain, 0, 30 * time.Second},
+		{"another's, third look", marks, []Seen{theirs}, 2, false, NotDone, 0, 0},
+		{"another's, equal, third look", unique, []Seen{theirsToo}, 2, false, NotDone, 0, 0},
+		{"another's, the vendor said conflict", late, []Seen{theirs}, SettleLooks, false, NotDone, 0, 0},
 		{"another's where no marks are", bare, []Seen{theirs}, 0, false, Park, 0, 0},
-		{"another's beside an equal one", marks, []Seen{equal, theirs}, 0, false, Park, 0, 0},
+		{"another's beside an equal one, third look", marks, []Seen{equal, theirs}, 2, false, NotDone, 0, 0},
 		{"one, no marks, was absent", bare, []Seen{other}, 0, false, Done, 0, 0},
 		{"one, no marks, was not looked at", bare, []Seen{other}, 0, true, Park, 0, 0},
 		{"equal, no marks, was not looked at", bare, []Seen{equal}, 0, true, Found, 0, 0},
 		{"two, no marks", bare, []Seen{other, equal}, 0, false, Park, 0, 0},
-		{"unmarked where marks are", marks, []Seen{other}, 0, false, Park, 0, 0},
-		{"equal and unmarked", marks, []Seen{other, equal}, 0, false, Found, 1, 0},
-		{"two equal and unmarked", marks, []Seen{equal, equal}, 0, false, Park, 0, 0},
-		{"equal, unmarked, data", data, []Seen{equal}, 0, false, Park, 0, 0},
+		{"unmarked where marks are", marks, []Seen{other}, 0, false, LookAgain, 0, time.Second},
+		{"unmarked where marks are, third look", marks, []Seen{other}, 2, false, NotDone, 0, 0},
+		{"equal and unmarked", marks, []Seen{other, equal}, 0, false, LookAgain, 0, time.Second},
+		{"equal and unmarked, third look", marks, []Seen{other, equal}, 2, false, Found, 1, 0},
+		{"equal and unmarked, the vendor said conflict", late, []Seen{equal}, SettleLooks, false, Found, 0, 0},
+		{"two equal and unmarked, third look", marks, []Seen{equal, equal}, 2, false, NotDone, 0, 0},
+		{"equal, unmarked, data, third look", data, []Seen{equal}, 2, false, NotDone, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			i := intent(OpCreate)
@@ -145,11 +152,11 @@ func TestP3SettleNeverTwiceNeverTheirs(t *testing.T) {
 				}
 				switch d.Kind {
 				case NotDone:
-					if len(seen) > 0 || looks+1 < SettleLooks {
+					if mine > 0 || len(seen) > 0 && !traits.Marks || looks+1 < SettleLooks {
 						t.Fatalf("it would be created twice, or lost: %s", what)
 					}
 				case LookAgain:
-					if len(seen) > 0 || !d.At.After(now) {
+					if mine > 0 || len(seen) > 0 && !traits.Marks || !d.At.After(now) {
 						t.Fatalf("it looks again without need, or at once: %s", what)
 					}
 				case Done:
@@ -161,9 +168,15 @@ func TestP3SettleNeverTwiceNeverTheirs(t *testing.T) {
 					if s := seen[d.Object]; s.Marked || !s.Equal || traits.Data || foreign > 0 || mine > 0 {
 						t.Fatalf("it is no equal unmarked object: %s", what)
 					}
+					if traits.Marks && looks+1 < SettleLooks {
+						t.Fatalf("ours may come beside it, and nobody would know of it: %s", what)
+					}
 				case Park:
 					if mine == 1 {
 						t.Fatalf("it parks beside the one that is ours: %s", what)
+					}
+					if mine == 0 && traits.Marks {
+						t.Fatalf("it waits for a person over what others made: %s", what)
 					}
 				}
 				for a, b := 0, len(seen)-1; a < b; a, b = a+1, b-1 { // the order of a list decides nothing

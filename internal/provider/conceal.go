@@ -85,7 +85,8 @@ func (c concealing) Update(ctx context.Context, id string, w Wish) (Object, erro
 
 // Delete implements Provider.
 func (c concealing) Delete(ctx context.Context, kind state.Kind, id string) error {
-	return c.failure(c.Provider.Delete(ctx, kind, id))
+	quiet := Listening(ctx, func(text string) { Tell(ctx, "%s", c.known.Redact(text)) })
+	return c.failure(c.Provider.Delete(quiet, kind, id))
 }
 
 // Dump implements Dumper.

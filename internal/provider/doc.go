@@ -33,6 +33,9 @@
 // A provider may do more: write data out (Dumper), list what others made (Lister), mark it
 // (Marker), check its account (Checker), forget copies of pages (Purger).
 //
+// What a provider has to say of a Delete that goes well, and nobody could see from outside, it
+// tells whoever listens (Tell, Listening): the step's note, and the history of a purge, say it.
+//
 // Package providertest holds these as a conformance suite.
 //
 // A provider refuses: to know other providers, plans, manifests or the store; to

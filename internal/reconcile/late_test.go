@@ -2,9 +2,12 @@ package reconcile_test
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/journal"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
@@ -47,6 +50,76 @@ func TestP3CreateThatOutlivesItsWish(t *testing.T) {
 				if o.Mark != (provider.Mark{}) && !known[o.ID] {
 					t.Errorf("%s %s of %s is on no record", o.Kind, o.ID, o.Mark.Client)
 				}
+			}
+		})
+	}
+}
+
+// P3, rule "Uncertain creates": the process dies over a create that never reaches its vendor,
+// the manifest goes, and meanwhile somebody else made what stands there now. The removal comes to
+// its end without a person, and what is theirs stays as it is.
+func TestP3CreateOfWhoGoesBesideAnothers(t *testing.T) {
+	note := client("bakery", "dns: {records: [{type: TXT, name: note, content: hello}]}")
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": note})
+	twins := v.world.Objects("cloudflare")
+	for name, c := range map[string]struct {
+		kind, content string
+		mark          provider.Mark
+	}{
+		"another client's":                {"TXT", "", provider.Mark{Installation: lawInstallation, Client: "other-000009", Generation: 1}},
+		"another installation's":          {"TXT", "", provider.Mark{Installation: "ffff0000", Client: "other-000009", Generation: 1}},
+		"a person's, and equal":           {"TXT", "", provider.Mark{}},
+		"a person's, where no two can be": {"A", "198.51.100.9", provider.Mark{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			theirs := provider.Object{}
+			for _, o := range twins {
+				if strings.HasPrefix(o.Name, c.kind+" ") {
+					theirs = o
+				}
+			}
+			theirs.ID, theirs.Mark, theirs.Attributes = "theirs", c.mark, slices.Clone(theirs.Attributes)
+			for n := range theirs.Attributes {
+				if theirs.Attributes[n].Name == "content" && c.content != "" {
+					theirs.Attributes[n].Text = c.content
+				}
+			}
+			v, w := newVendors(t)
+			w.change = func(e *reconcile.Engine) { e.Runner.Parallel = 1 } // the database comes first
+			w.restart()
+			ids := w.push(map[string]string{"clients/bakery.yaml": note})
+			ctx, die := context.WithCancel(t.Context())
+			v.faults.Do(memory.Before, func(call memory.Call) bool {
+				return call.Verb == memory.Create && strings.HasPrefix(call.Name, c.kind+" ")
+			}, 1, func(context.Context, memory.Call) error { die(); return memory.Lost() })
+			if _, err := w.engine.Pass(ctx, ids[0], reconcile.CauseCommit); err == nil {
+				t.Fatal("the process was to die")
+			}
+			if open := w.openIntents(); len(open) != 1 {
+				t.Fatalf("%d intents are open", len(open))
+			}
+			v.world.Seed("cloudflare", theirs)
+			is := func(o provider.Object) bool { return o.ID == "theirs" }
+			before := v.world.Snapshot(is)
+			w.repo.commit(map[string]string{"clients/bakery.yaml": "", "clients/other.yaml": client("other")})
+			w.restart()
+			w.pass(w.poll()...)
+			for range 3 { // looks are apart
+				w.clock.add(time.Hour)
+				w.pass(w.due()...)
+			}
+			w.want("bakery", state.StatusRetained)
+			if after := v.world.Snapshot(is); before == "" || after != before {
+				t.Errorf("theirs was\n%s, and is\n%s", before, after)
+			}
+			for _, o := range v.world.Objects("cloudflare") {
+				if o.Mark.Client == ids[0] {
+					t.Errorf("%s of who went is still there", o.ID)
+				}
+			}
+			if open := w.openIntents(); len(open) != 0 {
+				t.Errorf("%d intents are open: %+v", len(open), open[0])
 			}
 		})
 	}
@@ -99,4 +172,17 @@ func TestP8RemovalThatWasLetGoOutlivesTheProcess(t *testing.T) {
 	if due := w.restart(); len(due) != 0 {
 		t.Errorf("all is done, and due are %v", due)
 	}
+}
+
+// openIntents are all of them.
+func (w *world) openIntents() (out []journal.Intent) {
+	w.t.Helper()
+	err := w.store.View(func(tx store.Tx) (err error) {
+		out, err = store.Intents(tx, "")
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return out
 }

@@ -1,10 +1,15 @@
 package reconcile_test
 
 import (
+	"context"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/journal"
+	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
@@ -62,5 +67,114 @@ func TestAFreezeOutlivesNoQuarantine(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// P5, rule "Data": a move made the database that it is to fill, and the process died. Then a person
+// deletes the client's own one. What was made never takes its place: the client is held, and the
+// move comes to its end once its data is back.
+func TestP5ACopyNeverTakesThePlaceOfWhatIsGone(t *testing.T) {
+	for _, at := range []memory.Verb{memory.Freeze, memory.Load, memory.Compare} {
+		t.Run(string(at), func(t *testing.T) {
+			v, w := newMovers(t)
+			w.apply(map[string]string{"clients/shop.yaml": client("shop")})
+			w.want("shop", state.StatusActive)
+			id, own := w.id("shop"), w.ownData("shop")
+			v.world.Write(own.ID, "an order")
+			object, _ := v.world.Object(own.ID)
+			w.apply(map[string]string{"clients/shop.yaml": client("shop", "database: {provider: postgres}")})
+			w.approveMoves()
+			ctx, die := context.WithCancel(t.Context())
+			away := func(fault error) { v.world.Down("railway", fault); v.world.Down("postgres", fault) }
+			v.faults.Do(memory.Before, memory.Is(at, state.KindDatabase), 1, func(context.Context, memory.Call) error {
+				away(memory.Lost()) // what is frozen stays frozen
+				die()
+				return memory.Lost()
+			})
+			if _, err := w.engine.Pass(ctx, id, reconcile.CauseApprove); err == nil {
+				t.Fatal("the process was to die")
+			}
+			away(nil)
+			if made := v.world.Objects("postgres"); w.ownData("shop").ID != own.ID || len(made) != 1 {
+				t.Fatalf("%d databases at postgres; on record is %+v", len(made), w.ownData("shop"))
+			}
+			again := func() {
+				if _, err := w.engine.Retry("shop", "dana"); err != nil {
+					t.Fatal(err)
+				}
+				w.pass(id)
+				w.approveMoves()
+				w.clock.add(time.Hour)
+				w.pass(id)
+			}
+			v.world.Remove(own.ID)
+			w.pass(w.due()...)
+			for range 2 {
+				again()
+				if now := w.ownData("shop"); now.ID != own.ID {
+					t.Fatalf("%s took the place of %s", now.ID, own.ID)
+				}
+			}
+			if r := w.want("shop", state.StatusHeld); !strings.Contains(r.Because, "gone") {
+				t.Errorf("it is held, as %s", r.Because)
+			}
+			v.world.Seed("railway", object)
+			v.world.Write(own.ID, "an order")
+			again()
+			w.want("shop", state.StatusActive)
+			if now := w.ownData("shop"); now.Provider != "postgres" || len(v.world.Rows(now.ID)) != 1 {
+				t.Errorf("it moved to %s %s with %v", now.Provider, now.ID, v.world.Rows(now.ID))
+			}
+		})
+	}
+}
+
+// newMovers is newVendors with two places between which databases move.
+func newMovers(t *testing.T) (*vendors, *world) {
+	t.Helper()
+	v := &vendors{faults: &memory.Faults{}}
+	w := newWorldOver(t, func(w *world) {
+		w.change = func(e *reconcile.Engine) { e.Runner.Scratch = t.TempDir() }
+	}, func(c *clock) []provider.Provider {
+		kinds := memory.Databases()
+		delete(kinds, state.KindAdmin) // who is kept there can't be moved
+		v.clock, v.world = c, memory.NewWorld(c.Now)
+		open := func(name string, kinds map[state.Kind]provider.Traits) provider.Provider {
+			return memory.New(memory.Options{Name: name, World: v.world, Kinds: kinds, Fault: v.faults.Hook, Sleep: c.Sleep})
+		}
+		return []provider.Provider{open("railway", kinds), open("postgres", kinds), open("vercel", memory.Hosting()), open("cloudflare", memory.DNS())}
+	})
+	w.apply(map[string]string{"templates/shop.yaml": strings.Replace(template, "kind: payload, path: /admin", "kind: none", 1)})
+	return v, w
+}
+
+// ownData is what is on record as the client's own one.
+func (w *world) ownData(name string) (r state.Resource) {
+	w.t.Helper()
+	ref := state.Ref{Client: w.id(name), Kind: state.KindDatabase, Name: plan.MainDatabase}
+	err := w.store.View(func(tx store.Tx) (err error) {
+		r, _, err = store.Resource(tx, ref)
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+// approveMoves says yes to every move that waits for it.
+func (w *world) approveMoves() {
+	w.t.Helper()
+	o, err := w.engine.Overview()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, h := range o.Holds {
+		if h.Kind != state.HoldData || !h.Approvable {
+			continue
+		}
+		if _, err := w.engine.Approve(w.t.Context(), h.Fingerprint, "dana"); err != nil {
+			w.t.Fatal(err)
+		}
 	}
 }

@@ -421,10 +421,15 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, now bool, by stri
 		}
 		if s.State == apply.StepDone && s.Step.Action == plan.Purge {
 			text := "%s: %s %s at %s erased"
-			if g.traits[s.Step.Provider][s.Step.Ref.Kind].Manual {
+			manual := g.traits[s.Step.Provider][s.Step.Ref.Kind].Manual
+			if manual {
 				text = "%s: %s %s at %s taken off the record; its data is for its keeper to erase"
 			}
-			texts = append(texts, fmt.Sprintf(text, m.client.Name, s.Step.Ref.Kind, s.Step.Ref.Name, s.Step.Provider))
+			text = fmt.Sprintf(text, m.client.Name, s.Step.Ref.Kind, s.Step.Ref.Name, s.Step.Provider)
+			if !manual && s.Note != "" { // what became of a copy
+				text += "; " + s.Note
+			}
+			texts = append(texts, text)
 		}
 	}
 	err = e.Store.Update(func(tx store.Tx) error {

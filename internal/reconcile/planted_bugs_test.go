@@ -117,6 +117,8 @@ var foundBefore = map[string]int{
 // plantedElsewhere are found by a test of their own. To some of them the simulation comes, too,
 // when thousands of seeds are played.
 var plantedElsewhere = []elsewhere{
+	{planted{"an uncertain create of who goes stops at what others made", "journal/settle.go", "	if len(seen) > 0 && !t.Marks {", "	if len(seen) > 0 {"}, "reconcile", "TestP3CreateOfWhoGoesBesideAnothers"},
+	{planted{"what is equal is used while ours may still come", "journal/settle.go", "	if len(seen) > 0 && !t.Marks {", "	if len(seen) > 0 && (!t.Marks || seen[0].Equal && !seen[0].Marked) {"}, "apply", "TestP3UncertainCreateArrivesBesideAnEqualOne"},
 	{planted{"what a held removal takes away is not judged", "accept/head.go", "for more := p.judge(s, losses, held); len(more) > 0; more = p.judge(s, losses, held) {", "for more := p.judge(s, losses, held); len(more) > 0; more = nil {"}, "accept", "TestRuleGuardJudgesWhatAHoldTakesAway"},
 	{planted{"what was shown is forgotten when the next head is judged", "accept/review.go", "		out.Pulls, out.Shown = append(slices.Clone(before.Pulls), out.Pulls...), append(slices.Clone(before.Shown), out.Shown...)", ""}, "accept", "TestP12RuleReviewOfAWish"},
 	{planted{"a review that is done comes back with the next head", "reconcile/fates.go", "	now.Wakes = awake + judged.Wakes - before.Wakes //", "	now.Wakes, now.Review = awake+judged.Wakes-before.Wakes, judged.Review //"}, "reconcile", "TestP12ReviewThatIsDoneWhileAHeadIsJudged"},

@@ -586,21 +586,26 @@ func (s *story) dataStays() {
 	}
 }
 
-// copies says that an object is what an approved move would fill, and that its client has its
-// own database still: "Moving a database between providers is a plan of its own, held". Here
-// no move comes to its end: see TestP5SimDatabasesMove.
+// copies says that an object is what an approved move would fill, made while its client had its
+// own database: "Moving a database between providers is a plan of its own, held". It stays that
+// when a person deletes the client's own one later, for as long as it is not on record in its place.
+// Here no move comes to its end: see TestP5SimDatabasesMove.
 func (s *story) copies(o provider.Object) bool {
 	if !s.moving[o.Mark.Client] {
 		return false
 	}
-	own := false
 	for _, r := range s.resources(o.Mark.Client) {
-		if r.Ref.Kind == state.KindDatabase && r.Ref.Name == plan.MainDatabase {
-			_, there := s.vendors.world.Object(r.ID) // perhaps made in this very event, and not seen before
-			own = r.ID != o.ID && there
+		if r.Ref.Kind != state.KindDatabase || r.Ref.Name != plan.MainDatabase {
+			continue
+		}
+		if r.ID == o.ID {
+			return false
+		}
+		if _, there := s.vendors.world.Object(r.ID); there { // perhaps made in this very event, and not seen before
+			s.copied[o.ID] = true
 		}
 	}
-	return own
+	return s.copied[o.ID]
 }
 
 // erased follows the erasure of a database that a person had deleted: it may be cut off, and

@@ -92,6 +92,7 @@ type story struct {
 	guard     accept.Guard
 	letGo     map[state.ClientID]bool // whose removal somebody approved
 	moving    map[state.ClientID]bool // whose database somebody let move
+	copied    map[string]bool         // databases that a move made beside their client's own one
 	mailed    bool                    // clients are welcomed by mail
 	names     map[state.ClientID]string
 	unmade    map[string]bool         // losses by name: whether nothing of the client was made then
@@ -230,7 +231,7 @@ func (s *story) start(t *testing.T) {
 	s.handed = map[string]bool{}
 	s.names = map[state.ClientID]string{}
 	s.letGo, s.overtaken, s.unmade = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[string]bool{}
-	s.moving = map[state.ClientID]bool{}
+	s.moving, s.copied = map[state.ClientID]bool{}, map[string]bool{}
 	s.orders, s.served = map[string][]string{}, map[state.ClientID]string{}
 	if s.movers {
 		s.scratch = lawTB{t, s}.TempDir()
