@@ -91,7 +91,8 @@ func counted(n int, one, more string) string {
 func (a *app) purgeCommand() *cobra.Command {
 	c := &cobra.Command{Use: "purge CLIENT", Short: "Erase a removed client's retained data now, before its date", Args: exactly(1), ValidArgsFunction: a.clients(1),
 		Long: `Erase a removed client's retained data now, before its date. It asks for the client's
-name first. Nothing brings the data back; ` + "`reconciler dump`" + ` keeps a copy.`,
+name first. Nothing brings the data back; ` + "`reconciler dump`" + ` keeps a copy. A database on a
+PostgreSQL server of yours is dumped first (providers.postgres.dumps), and it says where to.`,
 		Example: "  reconciler retained\n  reconciler dump bakery bakery.db && reconciler purge bakery"}
 	yes := c.Flags().Bool("yes", false, "don't ask")
 	c.RunE = func(c *cobra.Command, args []string) error {

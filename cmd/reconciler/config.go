@@ -249,7 +249,7 @@ type PostgresConfig struct {
 	DSNFile         string `yaml:"dsnFile"`
 	Host            string `yaml:"host"`            // HOST or HOST:PORT that clients reach it at; empty: the DSN's
 	ConnectionLimit int    `yaml:"connectionLimit"` // of each client; 0: 20
-	Dumps           string `yaml:"dumps"`           // the folder for databases that are erased; empty: none is kept
+	Dumps           string `yaml:"dumps"`           // the folder for databases that are erased; empty: beside the state, where there is a pg_dump; none: none is kept
 }
 
 // ResendConfig is an account at Resend.

@@ -342,7 +342,9 @@ func (c *Config) relativeTo(dir string) {
 	}
 	files(reflect.ValueOf(c).Elem())
 	for _, p := range []*string{&c.State.Path, &c.State.Backup.Dir, &c.Providers.Embedded.Dir, &c.Providers.Postgres.Dumps} {
-		absolute(p)
+		if p != &c.Providers.Postgres.Dumps || *p != noDumps {
+			absolute(p)
+		}
 	}
 	if c.State.KeyFile == "" && c.State.Key.Empty() {
 		c.State.KeyFile = filepath.Join(filepath.Dir(c.State.Path), "key")

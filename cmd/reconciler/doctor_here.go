@@ -122,9 +122,10 @@ func (d *doctor) listen(ctx context.Context) []report.Finding {
 
 // disk looks at the room and at who may write, for every folder that something is kept in.
 func (d *doctor) disk(context.Context) (out []report.Finding) {
+	dumps, _ := d.c.dumps()
 	seen := map[string]bool{}
 	for _, x := range []struct{ what, dir string }{{"state.path", filepath.Dir(d.c.State.Path)}, {"state.backup.dir", d.c.State.Backup.Dir},
-		{"providers.embedded.dir", d.c.Providers.Embedded.Dir}, {"providers.postgres.dumps", d.c.Providers.Postgres.Dumps}} {
+		{"providers.embedded.dir", d.c.Providers.Embedded.Dir}, {"providers.postgres.dumps", dumps}} {
 		if x.dir == "" || seen[x.dir] {
 			continue
 		}

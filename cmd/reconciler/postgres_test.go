@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -83,7 +84,6 @@ func TestAClientOnPostgres(t *testing.T) {
 	w, s := postgresWorld(t, map[string]string{"clients/demoshop.yaml": onPostgres("demoshop"), "clients/bakery.yaml": onPostgres("bakery")})
 	w.now = func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return now }
 	w.configure("guard: {maxDeletes: 10, maxDeletePercent: 100}")
-	w.env["RECONCILER_PROVIDERS_POSTGRES_DUMPS"] = "erased" // beside the configuration
 	w.start()
 	w.active("demoshop", "bakery")
 	var ids []string
@@ -159,15 +159,28 @@ func TestAClientOnPostgres(t *testing.T) {
 	w.mu.Lock()
 	now = now.Add(31 * 24 * time.Hour)
 	w.mu.Unlock()
-	if done, err := w.daemon.program.engine.PurgeDue(t.Context()); err != nil || len(done) != 1 || !strings.HasPrefix(done[0], "demoshop: database") {
+	done, err := w.daemon.program.engine.PurgeDue(t.Context())
+	if err != nil || len(done) != 1 || !strings.HasPrefix(done[0], "demoshop: database") {
 		t.Errorf("purged: %v %v", done, err)
 	}
 	if got := databasesOf(t, s, "demoshop"); len(got) != 0 {
 		t.Errorf("left on the server: %v", got)
 	}
-	kept, err := filepath.Glob(filepath.Join(w.dir, "erased", "demoshop-*.dump"))
-	if err != nil || len(kept) != 1 || !strings.HasPrefix(readAll(t, kept[0]), "PGDMP") {
-		t.Errorf("written out before it was erased: %v, %v", kept, err)
+	// Nobody said anything about dumps: one is beside the state, has every row, and the history says where.
+	kept, err := filepath.Glob(filepath.Join(w.dir, "dumps", "demoshop-*.dump"))
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("written out before it was erased: %v, %v", kept, err)
+	}
+	if r := w.must(0, "history"); !strings.HasSuffix(done[0], "; a dump of it stays in "+kept[0]+" until somebody deletes it") || !strings.Contains(r.out, "erased; a dump of it stays in "+w.dir) {
+		t.Errorf("purged: %v\n%s", done, r.out)
+	}
+	rowsIn(t, s.DSN(), "CREATE DATABASE restored")
+	restored := s.DSNOf(postgrestest.Admin, postgrestest.Password, "restored")
+	if out, err := exec.Command(filepath.Join(s.Programs(), "pg_restore"), "--no-owner", "--no-acl", "--exit-on-error", "--dbname="+restored, kept[0]).CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	if got := rowsIn(t, restored, "SELECT what FROM orders ORDER BY 1"); !slices.Equal(got, []string{"bread", "tea"}) {
+		t.Errorf("rows of the dump: %v", got)
 	}
 	if got := databasesOf(t, s, "bakery"); len(got) != 2 {
 		t.Errorf("of the other client: %v", got)
@@ -312,6 +325,16 @@ func TestPostgresIsNotConfigured(t *testing.T) {
 	readme := strings.Replace("repository: {url: https://git.example/clients.git}\nproviders:\n  postgres:\n"+block, "/etc/reconciler/postgres-dsn", "dsn", 1)
 	if c, err := configIn(t, nil, map[string]string{defaultConfigFile: readme, "dsn": files["dsn"]}); err != nil || c.Providers.Postgres.Host != "db.your-agency.example" || c.Providers.Postgres.ConnectionLimit != 20 || c.Providers.Postgres.Dumps != "/var/backups/erased" {
 		t.Errorf("the README's block: %v", err)
+	}
+	for dumps, want := range map[string]struct {
+		dir   string
+		asked bool
+	}{"": {"/srv/state/dumps", false}, ", dumps: none": {"", true}, ", dumps: /var/erased": {"/var/erased", true}} {
+		text := strings.Replace(files[defaultConfigFile], ", connectionLimit: 5", dumps, 1) + "state: {path: /srv/state/state.db}\n"
+		c, err := configIn(t, nil, map[string]string{defaultConfigFile: text, "dsn": files["dsn"]})
+		if dir, asked := c.dumps(); err != nil || dir != want.dir || asked != want.asked {
+			t.Errorf("dumps %q: %s, %t (%v)", dumps, dir, asked, err)
+		}
 	}
 	c, err := configIn(t, nil, files)
 	if p := c.Providers.Postgres; err != nil || p.DSN.Reveal() != "postgres://ops:pssst@10.0.0.5" || p.Host != "db.example" || p.ConnectionLimit != 5 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -19,19 +20,42 @@ func (c *Config) checkPostgres() []string {
 		return nil
 	}
 	any := state.NewSecret(strings.Repeat("0", 64)) // New calls nobody and derives nothing
-	if _, err := postgres.New(postgres.Options{DSN: x.DSN.Secret, Host: x.Host, Key: any, ConnectionLimit: x.ConnectionLimit, Dumps: x.Dumps}); err != nil {
+	if _, err := postgres.New(c.postgresOptions(any)); err != nil {
 		return []string{"providers.postgres: " + err.Error()}
 	}
 	return nil
 }
 
+// noDumps, in place of a folder, lets databases be erased without a dump.
+const noDumps = "none"
+
+// dumps is the folder that a database on the server is written to before it is erased: beside the
+// state, where nobody named one; "": none is kept, since somebody said so. asked says that the
+// folder was named: without a pg_dump nothing is erased then.
+func (c *Config) dumps() (dir string, asked bool) {
+	switch x := c.Providers.Postgres; {
+	case x.Dumps == noDumps:
+		return "", true
+	case x.Dumps != "":
+		return x.Dumps, true
+	case x.DSN.Empty():
+		return "", false
+	}
+	return filepath.Join(filepath.Dir(c.State.Path), "dumps"), false
+}
+
+func (c *Config) postgresOptions(key state.Secret) postgres.Options {
+	x := c.Providers.Postgres
+	dir, asked := c.dumps()
+	return postgres.Options{DSN: x.DSN.Secret, Host: x.Host, Key: key, ConnectionLimit: x.ConnectionLimit, Dumps: dir, GoesWithout: !asked, Room: roomBelow}
+}
+
 // openPostgres opens the server of databases where one is configured.
 func (p *program) openPostgres(c Config) ([]provider.Provider, error) {
-	x := c.Providers.Postgres
-	if x.DSN.Empty() {
+	if c.Providers.Postgres.DSN.Empty() {
 		return nil, nil
 	}
-	q, err := postgres.New(postgres.Options{DSN: x.DSN.Secret, Host: x.Host, Key: p.keys.Derive("provider postgres"), ConnectionLimit: x.ConnectionLimit, Dumps: x.Dumps})
+	q, err := postgres.New(c.postgresOptions(p.keys.Derive("provider postgres")))
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,8 @@ const (
 	refreshTime = 20 * time.Second
 	// maxLogLines of one build are kept.
 	maxLogLines = 2000
+	// maxRemarks of what a provider says of one delete stand in the step's note.
+	maxRemarks = 4
 )
 
 // Border names a place in a step's protocol. Tests kill the process there.

@@ -155,6 +155,9 @@ func (r *Runner) reached(ctx context.Context, s plan.Step, b between) error {
 		return &provider.Error{Kind: provider.Invalid, Provider: s.Provider, Op: "transfer",
 			Message: fmt.Sprintf("the data was not moved: it runs version %d, and %s version %d; data moves to an equal or newer one", fresh.Version, b.had.Provider, old.Version)}
 	}
+	if fresh.Refuses != "" && !b.back {
+		return &provider.Error{Kind: provider.Unsupported, Provider: s.Provider, Op: "transfer", Message: "the data was not moved: " + fresh.Refuses}
+	}
 	if r.Room != nil && r.Scratch != "" && !b.back { // it is smaller as a rule: it is compressed, and without indexes
 		if free, known := r.Room(r.Scratch); known && free < uint64(max(old.Bytes, 0))+spare {
 			return &provider.Error{Kind: provider.Invalid, Provider: s.Provider, Op: "transfer",
@@ -213,6 +216,9 @@ func (r *Runner) fill(ctx context.Context, job Job, s plan.Step, b between, i jo
 	rows := fmt.Sprintf("%d rows in %d tables and the like are equal at both", old.Rows(), len(old.Parts))
 	if old.Order != fresh.Order {
 		rows += fmt.Sprintf("; texts are sorted by %s now, and by %s at %s", fresh.Order, old.Order, b.had.Provider)
+	}
+	if stays := old.Leaves(); stays != "" && !b.back {
+		rows += fmt.Sprintf("; not taken along from %s: %s", b.had.Provider, stays)
 	}
 	say("%s", rows)
 	return rows, nil
@@ -278,7 +284,8 @@ func (r *Runner) switchOver(job Job, s plan.Step) error {
 		if err != nil {
 			return err
 		}
-		main, beside := plan.Switched(had, comes, r.Now(), s.PurgeAfter)
+		now := r.Now()
+		main, beside := plan.Switched(had, comes, now, s.Until(now))
 		main.Commit, main.UpdatedAt, beside.Commit = job.Commit, r.Now(), job.Commit
 		if main.Run == "" {
 			main.Run = "unknown"

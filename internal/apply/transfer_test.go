@@ -275,6 +275,50 @@ func TestP5AMoveLosesNoSetting(t *testing.T) {
 	m.whole("db2")
 }
 
+// unfilled is a vendor at which nothing can be loaded from this machine, and whose databases have
+// what no copy takes along.
+type unfilled struct {
+	provider.Provider
+	provider.Mover
+	refuses *string
+}
+
+// Content implements provider.Mover.
+func (u unfilled) Content(ctx context.Context, id string) (provider.Content, error) {
+	c, err := u.Mover.Content(ctx, id)
+	c.Refuses, c.Stays = *u.refuses, []string{"publication feed", "what reader may"}
+	return c, err
+}
+
+// What this machine can't load is said before anything is frozen, whoever's server it is that the
+// data leaves; what stays behind is said after the copy.
+func TestP5AMoveIsNotBegunWhereNothingCanBeLoaded(t *testing.T) {
+	refuses := "pg_restore is not on this machine: install it"
+	m := &mover{world: start(t)}
+	m.wrap = func(p provider.Provider) provider.Provider {
+		if mover, can := p.(provider.Mover); can {
+			return unfilled{p, mover, &refuses}
+		}
+		return p
+	}
+	m.restart()
+	m.wants(shop("bakery", noUser))
+	m.converged()
+	m.order()
+	m.wants(shop("bakery", noUser, func(e *manifest.Effective) { e.Database.Provider = "db2" }))
+	out := m.settle(0)
+	if out.state != apply.StepFailed || !strings.Contains(out.err.Error(), "was not moved: "+refuses) || strings.Contains(fmt.Sprint(m.events), "is frozen") {
+		t.Errorf("%s %v", out.state, out.err)
+	}
+	m.whole("db")
+	refuses = ""
+	m.converged()
+	m.whole("db2")
+	if said := "not taken along from db: publication feed, what reader may"; !strings.Contains(fmt.Sprint(m.events), said) {
+		t.Errorf("it does not say %q", said)
+	}
+}
+
 // P6: a copy that would fill the disk, which the state is on, is not begun: nothing is frozen.
 func TestP6AMoveFillsNoDisk(t *testing.T) {
 	m := moving(t)

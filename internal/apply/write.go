@@ -274,17 +274,25 @@ func (r *Runner) remove(ctx context.Context, job Job, s plan.Step) (string, erro
 		return "", err
 	}
 	r.at(AfterIntent, s)
-	err = p.Delete(ctx, s.Ref.Kind, have.ID)
+	var told []string
+	err = p.Delete(provider.Listening(ctx, func(text string) {
+		if len(told) < maxRemarks {
+			told = append(told, text)
+		}
+	}), s.Ref.Kind, have.ID)
 	r.at(AfterCall, s)
 	if err != nil && provider.KindOf(err) != provider.NotFound {
 		err = r.failed(ctx, job, s, i, err)
 	} else {
 		err = r.done(job, s, i, nil)
 	}
-	if err != nil || !traits.Manual {
+	switch {
+	case err != nil:
 		return "", err
+	case traits.Manual:
+		return byHand(have), nil
 	}
-	return byHand(have), nil
+	return strings.Join(told, "; "), nil
 }
 
 // noWayBack forgets what could be put back to a site that stops serving now, to one at which
@@ -531,7 +539,7 @@ func (r *Runner) notYetListed(ctx context.Context, job Job, i *journal.Intent) e
 		return err
 	}
 	i.Looks = journal.SettleLooks // the last look decides
-	r.looked.note(*i, r.elapsed(), 0)
+	r.looked.note(*i, r.Up(), 0)
 	if again := r.refused.take(i.Ref); again || traits.ListLag <= 0 {
 		return nil
 	}
@@ -541,7 +549,7 @@ func (r *Runner) notYetListed(ctx context.Context, job Job, i *journal.Intent) e
 	}
 	if len(objects) == 0 {
 		i.LookAt, i.Conflict = r.Now().Add(traits.ListLag), true
-		r.looked.note(*i, r.elapsed(), traits.ListLag)
+		r.looked.note(*i, r.Up(), traits.ListLag)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 //	old owner's record   old owner's wish    proof at the old owner   new owner wishes it
 //	has it               no longer           client or part removed   moves
 //	has it               no longer           none, or not due         waits for the old owner
+//	has it               no longer           can't be worked out      the old one keeps what serves
 //	has it               still               -                        waits for the old owner
 //	found, not made      -                   -                        like a name of nobody
 //	has it, it is gone   -                   -                        like a name of nobody
@@ -29,7 +30,7 @@ type moves struct {
 type handover struct {
 	host     string
 	from, to state.ClientID
-	there    bool   // the new owner has all of it on record, and ready
+	there    bool   // the new owner has all of it on record, and ready; not where that is unknown
 	keeper   string // who keeps the new owner's record that leads there; "": nobody
 	at       string // the host of sites that it leads to
 }
@@ -106,6 +107,13 @@ func handovers(c ClientInput, hosts map[string][]state.ClientID, ready map[state
 				}
 			}
 			out = append(out, h)
+		}
+	}
+	for _, host := range c.Takes {
+		for _, from := range hosts[host] {
+			if from != c.Client.ID {
+				out = append(out, handover{host: host, from: from, to: c.Client.ID})
+			}
 		}
 	}
 	return out
@@ -236,12 +244,11 @@ func (m moves) join(steps []*Step) {
 			s.Blocked, s.Reason = true, "waiting for "+owner+", which takes a name over and is not ready"
 		}
 	}
-	redirected(steps)
 }
 
-// redirected lets a name go once no name of another client redirects to it any more.
-// (It was the other's before it moved, and the other's pass was cut off since.)
-func redirected(steps []*Step) {
+// redirected lets a name go once no name of another client redirects to it any more, and says
+// that one does. (It was the other's before it moved, and the other's pass was cut off since.)
+func redirected(steps []*Step) (yes bool) {
 	from := map[string][]*Step{} // by the host to which they redirect until now
 	for _, s := range steps {
 		if s.Ref.Kind == state.KindDomain && s.Prior != nil && (s.Action == Update || s.Action == Move) {
@@ -257,9 +264,11 @@ func redirected(steps []*Step) {
 		for _, o := range from[ledTo(s.Ref)] {
 			if o.Ref.Client != s.Ref.Client {
 				s.needs(o.Key())
+				yes = true
 			}
 		}
 	}
+	return yes
 }
 
 // serves says that a removal takes something away that people come by: names that lead

@@ -59,7 +59,7 @@ func (c concealing) Observe(ctx context.Context, q Query) ([]Object, error) {
 	if q.Wish != nil {
 		c.learn(q.Wish.Inputs)
 	}
-	found, err := c.Provider.Observe(ctx, q)
+	found, err := c.Provider.Observe(cleaned(ctx, c.known.Redact), q)
 	return c.objects(found), c.failure(err)
 }
 
@@ -85,7 +85,8 @@ func (c concealing) Update(ctx context.Context, id string, w Wish) (Object, erro
 
 // Delete implements Provider.
 func (c concealing) Delete(ctx context.Context, kind state.Kind, id string) error {
-	return c.failure(c.Provider.Delete(ctx, kind, id))
+	quiet := Listening(ctx, func(text string) { Tell(ctx, "%s", c.known.Redact(text)) })
+	return c.failure(c.Provider.Delete(quiet, kind, id))
 }
 
 // Dump implements Dumper.

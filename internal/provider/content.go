@@ -15,6 +15,11 @@ type Content struct {
 	// database gives its sessions: their names, with a sum of their values. They are no part of
 	// what is compared after a copy, or on the way back.
 	Settings []Part
+	// Stays is what there is that no Dump takes along and a site of its own does not need, in words:
+	// what other roles may do, who reads its changes. Sorted; untrusted text. It is told.
+	Stays []string
+	// Refuses says why nothing can be loaded into it on this machine, and what to do; "": it can.
+	Refuses string
 	// Order is how texts are sorted and which letters are pairs: the engine's word, for people.
 	Order string
 }
@@ -26,6 +31,15 @@ func (c Content) Lacks(other Content) string {
 		if !slices.Contains(other.Settings, s) {
 			out = append(out, Line(s.Name, maxPartName))
 		}
+	}
+	return few(out)
+}
+
+// Leaves names what a copy leaves behind; "" nothing.
+func (c Content) Leaves() string {
+	var out []string
+	for _, s := range c.Stays {
+		out = append(out, Line(s, maxPartName))
 	}
 	return few(out)
 }

@@ -33,6 +33,9 @@
 // A provider may do more: write data out (Dumper), list what others made (Lister), mark it
 // (Marker), check its account (Checker), forget copies of pages (Purger).
 //
+// What a provider has to say of a Delete that goes well, and nobody could see from outside, it
+// tells whoever listens (Tell, Listening): the step's note, and the history of a purge, say it.
+//
 // Package providertest holds these as a conformance suite.
 //
 // A provider refuses: to know other providers, plans, manifests or the store; to
@@ -78,6 +81,12 @@
 //
 // Await is not a verb: Create returns early and Observe by id says how far it is,
 // so that a restarted daemon goes on waiting with what it recorded.
+//
+// A build's log comes with the looks at it (Object.Log). Who waits for a build may hand down, in the
+// context of its looks, where lines go (Following); a provider whose vendor can be followed tells them
+// there between the looks, and leaves Log empty. It is no method of its own: a log belongs to looks, which find
+// what the connection did not bring, and so it passes every decorator, of which Conceal alone has
+// something to do. What Follow does is the same for every vendor, and how far the object is, it never says.
 //
 // Denied stops the provider, not the client: after three in a row (Bar) nobody asks for a
 // minute, then one call tries. Three, since one may be about one zone or one repository.

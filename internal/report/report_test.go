@@ -143,7 +143,9 @@ func TestConsequences(t *testing.T) {
 	}{
 		{"nothing to say", []Step{step(plan.Update, "environment/local", "")}, ""},
 		{"switch of the host", []Step{step(plan.Create, "site/vercel", ""), step(plan.Delete, "site/ploi", "")}, ""},
-		{"alias goes", []Step{step(plan.Delete, "domain/www.shop.example@local", plan.RiskOffline)}, "domain/www.shop.example@local stops answering now. Reverting brings it back."},
+		{"alias goes", []Step{step(plan.Delete, "domain/www.shop.example@local", plan.RiskOffline)}, "www.shop.example stops answering now. Reverting brings it back."},
+		{"a name goes", []Step{step(plan.Delete, "domain/shop.example@local", plan.RiskOffline), step(plan.Delete, "record/A shop.example", plan.RiskOffline), step(plan.Delete, "traffic/local", plan.RiskOffline)},
+			"shop.example stops answering now. traffic/local stops answering now. Reverting brings it back."},
 		{"database goes out of use", []Step{step(plan.Retain, "database/main", "")}, "Its database goes out of use and stays for ever. Reverting brings it back."},
 		{"no database", []Step{step(plan.Delete, "site/local", plan.RiskOffline)}, "shop goes offline now. Reverting brings it back."},
 		{"found site", []Step{step(plan.Forget, "site/local", "")}, "Its site stays where it is: it was there before us."},
@@ -309,7 +311,7 @@ func TestClient(t *testing.T) {
 			{Fingerprint: "88cc", Reason: "ambiguous.", Act: "say database.reuse"}},
 		Last: &state.Deployment{ID: "01JD", Cause: "commit", Commit: "3f9c2ab00112233", State: "failed", Steps: []state.StepRun{
 			{State: "done", Action: "create", Ref: ref("d1", "database", "main"), Provider: "sqlite", Note: "made"}, {State: "failed", Action: "create", Ref: ref("d1", "deployment", "0a1b"), Provider: "local", Error: "no such template"},
-			{State: "waiting", Action: "create", Ref: ref("d1", "record", "A shop.example"), Provider: "cloudflare"}, {State: "parked", Action: "create", Ref: ref("d1", "site", "ploi"), Provider: "ploi"}}},
+			{State: "waiting", Action: "create", Ref: ref("d1", "record", "A shop.example"), Provider: "cloudflare"}, {State: "parked", Action: "create", Ref: ref("d1", "site", "ploi"), Provider: "ploi"}, {Number: plan.StepRecord, State: "pending", Action: "record", Ref: state.Ref{Client: "d1"}}}},
 		Since: day(1), Intents: []string{"create database main"},
 		Tombstones: []state.Tombstone{{Part: "domain/www.shop.example@local", Held: "77aa00112233"}, {Part: "record/MX shop.example", Waits: "clients/a.yaml"}, {NotUntil: day(22)}, {Part: "mail/x", Held: "x", Done: true}},
 		Resources:  []state.Resource{{Ref: ref("d1", "database", "main"), Provider: "sqlite", ID: "db-1", RetainedAt: day(1), PurgeAfter: day(22)}, {Ref: ref("d1", "site", "local"), Provider: "local", ID: "demoshop"}}}

@@ -90,6 +90,15 @@ func (d Database) content(ctx context.Context, s session) (out provider.Content,
 	for _, r := range rows {
 		out.Parts = append(out.Parts, provider.Part{Name: string(r[0]), Sum: string(r[1])})
 	}
+	if rows, err = s.read(ctx, left, d.Owner); err != nil {
+		return out, err
+	}
+	for _, r := range rows {
+		out.Stays = append(out.Stays, string(r[0]))
+	}
+	if p := Find(ctx, PgRestore, d.Restorer, s.version()); p.Lacks != "" {
+		out.Refuses = p.Lacks + ": " + p.Install // of one that is only left it says nothing: its copy's server is another
+	}
 	v, err := one(pictures)
 	if err != nil {
 		return out, err

@@ -11,8 +11,9 @@
 //	Thaw     the reverse: the settings go, and the sessions that had them end
 //	Content  every table's rows: their number, and a sum of their texts' MD5; every
 //	         sequence's state; the large objects, bytes included; what there is beside rows
-//	         (columns, constraints, indexes, views, functions, triggers, policies …): at one
-//	         moment (repeatable read)
+//	         (columns, constraints, indexes, views, functions, triggers, policies, comments …):
+//	         at one moment (repeatable read); what no dump takes along, and why this machine
+//	         could load nothing into it
 //	Dump     pg_dump's archive, complete or an error, over nothing
 //	Load     pg_restore in one transaction, as the owner
 //
@@ -21,7 +22,9 @@
 // A row that is added, changed or lost shows in Content, and so does a table, column, view,
 // function or the like that is lost or of another kind. A Load that fails or is cut off has
 // loaded nothing, but what was there before is gone. Load takes only what is empty or frozen.
-// No password is an argument of a program or stands in an error.
+// No password is an argument of a program or stands in an error; of what a program says that
+// failed neither rows nor values are told: what the server quotes is left out, but for names.
+// What a client's own function says without quotes is told.
 //
 // # Refusals
 //
@@ -33,7 +36,9 @@
 // pg_dump refuses a server that is newer than itself. pg_restore reads no archive of a newer
 // pg_dump, and of 17 and newer it sets transaction_timeout, at which a server before 17 ends
 // the load. So Find takes the oldest version that is not older than the server: a move goes to
-// an equal or newer one, so that what loads is never older than what dumped.
+// an equal or newer one, so that what loads is never older than what dumped. That nothing can be
+// loaded is part of Content (Refuses), which is read before anything is frozen, and not of
+// Freeze: which of two is left and which is filled does not show by what is in them.
 //
 // What the freeze holds against. A database's owner can't be kept from writing by anything
 // that a statement says and that leaves reading: what is revoked from an owner it grants to
@@ -48,8 +53,8 @@
 // versions lay them out differently. The sum is of 64 bits of each MD5, added up as
 // numbers: no order, no overflow, and two rows that swap values show. What is beside rows is
 // compared by its names and properties, and not as the server prints it: a view's text differs
-// between versions, and one that pg_restore made is the one that pg_dump read. Comments and
-// what an extension's own tables hold are not compared.
+// between versions, and one that pg_restore made is the one that pg_dump read. What an
+// extension's own tables hold is not compared, nor are comments on extensions.
 //
 // A dump is loaded by pg_restore itself, never as a script by psql: the names in it are the
 // client's, and psql has commands that run programs (CVE-2025-8714). It is loaded as the owner:
@@ -62,5 +67,6 @@
 // that sort texts otherwise (Order) hold the same rows, so that it is told and no obstacle.
 //
 // Privileges and owners are left out, as the roles they name are another server's; so are
-// publications, subscriptions and what says where files lie.
+// publications, subscriptions and what says where files lie. What other roles may, publications and
+// subscriptions are told (Stays), after the copy: a site of its own connects as the owner, who may all.
 package pgmove

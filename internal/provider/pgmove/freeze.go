@@ -20,16 +20,6 @@ func (d Database) Freeze(ctx context.Context) error {
 		if _, err := d.find(ctx, op, PgDump, d.Dumper, s.version()); err != nil {
 			return err // what can't be copied is not frozen
 		}
-		if p := Find(ctx, PgRestore, d.Restorer, s.version()); p.Lacks != "" {
-			// Nothing is loaded into the one that is full: its copy's server may be newer.
-			n, err := inIt(ctx, s)
-			if err != nil {
-				return err
-			}
-			if p.Path == "" || n == "0" {
-				return d.fail(provider.Unsupported, op, p.Lacks+": "+p.Install, nil)
-			}
-		}
 		if err := d.set(ctx, s, "SET default_transaction_read_only = on"); err != nil {
 			return err
 		}

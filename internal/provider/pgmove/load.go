@@ -44,7 +44,7 @@ func (d Database) Load(ctx context.Context, path string) error {
 	}
 	var kept []string
 	for _, line := range strings.Split(said, "\n") {
-		if !extensionComment.MatchString(line) {
+		if !leftOut.MatchString(line) {
 			kept = append(kept, line)
 		}
 	}
@@ -60,9 +60,9 @@ func (d Database) Load(ctx context.Context, path string) error {
 	return err
 }
 
-// extensionComment is a line of an archive's list: ID; OIDs, what it is. A name that a client
-// chose stands behind that.
-var extensionComment = regexp.MustCompile(`^\d+; \d+ \d+ COMMENT - EXTENSION `)
+// leftOut is a line of an archive's list: ID; OIDs, what it is. A name that a client chose stands
+// behind that. The comments are of what the owner does not own, or is not copied.
+var leftOut = regexp.MustCompile(`^\d+; \d+ \d+ COMMENT - (EXTENSION|PUBLICATION|SUBSCRIPTION) `)
 
 // clear freezes a database and takes away what an earlier copy left in it.
 func (d Database) clear(ctx context.Context, s session, op string) error {
@@ -149,7 +149,7 @@ func (d Database) run(ctx context.Context, op, word, path string, as *pgconn.Con
 	case ctx.Err() != nil:
 		return "", d.fail(provider.Transient, op, word+" was given up", context.Cause(ctx))
 	}
-	text := ownWords(filepath.Base(path), wrong.b.String())
+	text := told(filepath.Base(path), wrong.b.String())
 	if as != nil && as.Password != "" {
 		text = strings.ReplaceAll(text, as.Password, "…")
 	}
@@ -159,23 +159,6 @@ func (d Database) run(ctx context.Context, op, word, path string, as *pgconn.Con
 		kind = provider.Transient // it was killed, or never ran; what is wrong with a dump is never the wish
 	}
 	return "", d.fail(kind, op, word+" failed: "+provider.Line(text, maxTold), err)
-}
-
-// ownWords are the lines of what a program said that it begins with its name: they say what failed
-// and why. Behind them stand the statement, and the row at which it failed, which are the
-// client's and its customers'. Of a program that speaks otherwise, a linker's words say, all is
-// kept.
-func ownWords(program, text string) string {
-	var own []string
-	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, program+": ") {
-			own = append(own, line)
-		}
-	}
-	if len(own) == 0 {
-		return text
-	}
-	return strings.Join(own, "")
 }
 
 // bounded keeps the beginning of what is written into it.

@@ -29,6 +29,9 @@ UNION ALL SELECT 'operators', s || '.' || oprname FROM pg_operator o JOIN n ON n
 UNION ALL SELECT 'text search configurations', s || '.' || cfgname FROM pg_ts_config g JOIN n ON n.oid = cfgnamespace WHERE NOT EXISTS (SELECT FROM e WHERE classid = 'pg_ts_config'::regclass AND objid = g.oid)
 UNION ALL SELECT 'statistics', s || '.' || stxname FROM pg_statistic_ext JOIN n ON n.oid = stxnamespace
 UNION ALL SELECT 'event triggers', concat_ws(' ', evtname, evtevent, evtenabled) FROM pg_event_trigger v WHERE NOT EXISTS (SELECT FROM e WHERE classid = 'pg_event_trigger'::regclass AND objid = v.oid)
+UNION ALL SELECT 'comments', concat_ws(' ', classoid::regclass, (pg_identify_object(classoid, objoid, objsubid)).identity, description) FROM pg_description x
+ WHERE (objoid >= 16384 OR classoid = 'pg_namespace'::regclass AND objoid = (SELECT oid FROM pg_namespace WHERE nspname = 'public')) AND description <> 'standard public schema'
+ AND classoid NOT IN ('pg_extension'::regclass, 'pg_publication'::regclass, 'pg_subscription'::regclass) AND NOT EXISTS (SELECT FROM e WHERE e.classid = x.classoid AND e.objid = x.objoid)
 UNION ALL SELECT 'foreign servers', srvname::text FROM pg_foreign_server v WHERE NOT EXISTS (SELECT FROM e WHERE classid = 'pg_foreign_server'::regclass AND objid = v.oid))
 SELECT what, count(*)::text || ' ' || md5(convert_to(string_agg(name, E'\n' ORDER BY name COLLATE "C"), 'UTF8')) FROM parts GROUP BY what`
 
@@ -44,3 +47,26 @@ const settings = `
 SELECT split_part(x, '=', 1) || CASE WHEN setrole = 0 THEN ' of the database' ELSE ' of its owner' END, md5(convert_to(x, 'UTF8'))
 FROM pg_db_role_setting, unnest(setconfig) x, (SELECT oid FROM pg_database WHERE datname = current_database()) d
 WHERE setdatabase IN (0, d.oid) AND (setrole = 0 AND setdatabase <> 0 OR setrole = (SELECT oid FROM pg_roles WHERE rolname::text = $1)) AND x NOT LIKE 'default_transaction_read_only=%' ORDER BY 1, 2`
+
+// left is what a database has and no copy takes along, though a site of its own works without: what
+// other roles than its owner may do there, beyond what everybody may by default; who follows its
+// changes. A role that is named comes once, however much it may.
+const left = `
+WITH e AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
+o(class, id, kind, owner, acl) AS (
+SELECT 'pg_class'::regclass, oid, CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner, relacl FROM pg_class
+UNION ALL SELECT 'pg_class'::regclass, attrelid, 'c', relowner, attacl FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+UNION ALL SELECT 'pg_proc'::regclass, oid, 'f', proowner, proacl FROM pg_proc
+UNION ALL SELECT 'pg_namespace'::regclass, oid, 'n', nspowner, nspacl FROM pg_namespace
+UNION ALL SELECT 'pg_type'::regclass, oid, 'T', typowner, typacl FROM pg_type
+UNION ALL SELECT 'pg_largeobject'::regclass, oid, 'L', lomowner, lomacl FROM pg_largeobject_metadata),
+g AS (SELECT o.class, o.id, o.owner, x.grantee FROM o, LATERAL (
+ (SELECT grantee, privilege_type FROM aclexplode(acl) EXCEPT SELECT grantee, privilege_type FROM aclexplode(acldefault(kind, owner)))
+ UNION ALL (SELECT grantee, privilege_type FROM aclexplode(acldefault(kind, owner)) EXCEPT SELECT grantee, privilege_type FROM aclexplode(acl))) x
+ WHERE acl IS NOT NULL AND NOT EXISTS (SELECT FROM e WHERE e.classid = o.class AND e.objid = o.id))
+SELECT DISTINCT what FROM (
+SELECT CASE grantee WHEN 0 THEN 'what everybody may' ELSE 'what ' || pg_get_userbyid(grantee) || ' may' END FROM g
+ WHERE grantee <> owner AND pg_get_userbyid(grantee) <> $1 AND (id >= 16384 OR id = (SELECT oid FROM pg_namespace WHERE nspname = 'public')) AND (grantee <> 0 OR class <> 'pg_namespace'::regclass)
+UNION ALL SELECT 'default privileges' FROM pg_default_acl
+UNION ALL SELECT 'publication ' || pubname FROM pg_publication
+UNION ALL SELECT 'subscription ' || subname FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())) l(what) ORDER BY 1 LIMIT 100`

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -10,6 +11,9 @@ import (
 )
 
 var _ provider.Checker = (*Provider)(nil)
+
+// maxDumps is how many files of the folder of dumps a check looks at.
+const maxDumps = 10_000
 
 // maxOpen is how many databases that are open to everybody a check names.
 const maxOpen = 10
@@ -51,18 +55,48 @@ func (p *Provider) Check(ctx context.Context) []provider.Finding {
 		f.Hint = "once, for each: REVOKE CONNECT ON DATABASE … FROM PUBLIC (README)"
 		out = append(out, f)
 	}
-	return append(out, p.checkPrograms(ctx, version)...)
+	return append(append(out, p.checkPrograms(ctx, version)...), p.checkDumps()...)
 }
 
-// checkPrograms says which of PostgreSQL's programs work with the server. Who wants databases to
-// be written out before they are erased can't do without: nothing would be erased.
+// checkDumps says how many erased databases are still there as dumps: nobody else deletes them.
+func (p *Provider) checkDumps() []provider.Finding {
+	if p.dumps == "" {
+		return nil
+	}
+	dir, err := os.Open(p.dumps)
+	if err != nil {
+		return nil // none was written yet, or the look at the disk says why
+	}
+	defer func() { _ = dir.Close() }()  // it was only read
+	entries, _ := dir.ReadDir(maxDumps) // as far as it can be read
+	n, more := 0, ""
+	for _, e := range entries {
+		if dumped.MatchString(e.Name()) {
+			n++
+		}
+	}
+	if len(entries) == maxDumps {
+		more = " or more"
+	}
+	if n == 0 {
+		return nil
+	}
+	return []provider.Finding{provider.Well("dumps of erased databases in %s, which stay until somebody deletes them: %d%s", clean(p.dumps), n, more)}
+}
+
+// checkPrograms says which of PostgreSQL's programs work with the server. Who named a folder for
+// databases that are erased can't do without: nothing would be erased.
 func (p *Provider) checkPrograms(ctx context.Context, server int) (out []provider.Finding) {
 	for _, x := range []struct{ word, given, use string }{
 		{pgmove.PgDump, p.dumper, "`reconciler dump` and moves need it"}, {pgmove.PgRestore, p.restorer, "moves to this server need it"}} {
 		program := pgmove.Find(ctx, x.word, x.given, server)
 		switch {
-		case program.Lacks != "" && x.word == pgmove.PgDump && p.dumps != "":
+		case program.Lacks != "" && x.word == pgmove.PgDump && p.dumps != "" && !p.goesWithout:
 			out = append(out, provider.Wrong(program.Install+"; providers.postgres.dumps needs it: nothing is erased without", "%s", program.Lacks))
+		case program.Lacks != "" && x.word == pgmove.PgDump && p.dumps != "":
+			f := provider.Well("%s: databases are erased without a dump", program.Lacks)
+			f.Hint = program.Install + "; or say providers.postgres.dumps: none, if that is meant, or name a folder there: without pg_dump nothing is erased then"
+			out = append(out, f)
 		case program.Lacks != "":
 			f := provider.Well("%s", program.Lacks)
 			f.Hint = x.use + ": " + program.Install

@@ -70,15 +70,16 @@ func TestCheckOfThePrograms(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		dumper, dumps, want string
-		wrong               bool
+		without, wrong      bool
 	}{
-		"it is here":       {filepath.Join(s.Programs(), "pg_dump"), "", "pg_dump is here, of PostgreSQL ", false},
-		"too old":          {old, "", "pg_dump is of PostgreSQL 9, older than the server's ", false},
-		"too old to erase": {old, t.TempDir(), "pg_dump is of PostgreSQL 9, older than the server's ", true},
-		"none":             {"pg_dump-that-nobody-has", "", "pg_dump is not on this machine", false},
+		"it is here":       {filepath.Join(s.Programs(), "pg_dump"), "", "pg_dump is here, of PostgreSQL ", false, false},
+		"too old":          {old, "", "pg_dump is of PostgreSQL 9, older than the server's ", false, false},
+		"too old to erase": {old, t.TempDir(), "pg_dump is of PostgreSQL 9, older than the server's ", false, true},
+		"none":             {"pg_dump-that-nobody-has", "", "pg_dump is not on this machine", false, false},
+		"none, by default": {"pg_dump-that-nobody-has", t.TempDir(), "pg_dump is not on this machine: databases are erased without a dump", true, false},
 	} {
 		p := open(t, s)
-		p.dumper, p.restorer, p.dumps = c.dumper, filepath.Join(s.Programs(), "pg_restore"), c.dumps
+		p.dumper, p.restorer, p.dumps, p.goesWithout = c.dumper, filepath.Join(s.Programs(), "pg_restore"), c.dumps, c.without
 		found := p.Check(t.Context())
 		i := slices.IndexFunc(found, func(f provider.Finding) bool { return strings.HasPrefix(f.Text, c.want) })
 		if i < 0 || found[i].OK == c.wrong || (found[i].Hint == "") != (name == "it is here") {

@@ -252,3 +252,91 @@ func TestADumpOfEachTryWouldFillTheDisk(t *testing.T) {
 		t.Errorf("written: %v, of %d", ours, len(entries))
 	}
 }
+
+// Without a word about it a database is written out where a pg_dump is there, else it is erased
+// without, and that is said; a disk without room keeps it, and so does a dump that fails. Whoever
+// wants no dumps gets none.
+func TestP5WrittenOutWhereItCanBe(t *testing.T) {
+	s := running(t)
+	dir := filepath.Join(t.TempDir(), "state", "dumps")
+	free := uint64(1 << 40)
+	var p *Provider
+	p, err := New(Options{DSN: state.NewSecret(s.DSN()), Key: state.NewSecret(testKey), PgDump: filepath.Join(s.Programs(), "pg_dump"), Dumps: dir, GoesWithout: true,
+		Room: func(of string) (uint64, bool) {
+			if of != p.dumps {
+				t.Errorf("the room of %s is asked for", of)
+			}
+			return free, free != 0
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	erase := func(o provider.Object) (said string, err error) {
+		t.Helper()
+		ctx := provider.Listening(t.Context(), func(text string) { said += text })
+		err = p.Delete(ctx, state.KindDatabase, o.ID)
+		quiet(t, err)
+		if there := len(observe(t, p, provider.Query{ID: o.ID})) == 1; there != (err != nil) {
+			t.Errorf("it is there: %t, and Delete says: %v", there, err)
+		}
+		return said, err
+	}
+	files := func() []string {
+		t.Helper()
+		all, err := filepath.Glob(filepath.Join(dir, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	o := create(t, p, wish("shop"))
+	works(t, o)
+
+	// No room: the database's size counts, and what the disk keeps free.
+	free = spare + uint64(observe(t, p, provider.Query{ID: o.ID})[0].Bytes)
+	_, err = erase(o)
+	wantKind(t, err, provider.Unsupported)
+	if err == nil || !strings.Contains(err.Error(), "MB are left there; make room") || len(files()) != 0 {
+		t.Errorf("%v; written: %v", err, files())
+	}
+	free = 0 // unknown
+	refuses := filepath.Join(t.TempDir(), "pg_dump")
+	if err := os.WriteFile(refuses, []byte("#!/bin/sh\necho \"pg_dump: error: could not write to output file: No space left on device\" >&2; exit 1\n"), 0o700); err != nil { //nolint:gosec // it is run
+		t.Fatal(err)
+	}
+	program := p.dumper
+	p.dumper = refuses
+	_, err = erase(o)
+	wantKind(t, err, provider.Transient)
+	if err == nil || !strings.Contains(err.Error(), "is not erased: pg_dump failed: pg_dump: error: could not write") || len(files()) != 0 {
+		t.Errorf("%v; written: %v", err, files())
+	}
+	p.dumper, p.dumps = program, filepath.Join(refuses, "dumps") // below a file
+	_, err = erase(o)
+	wantKind(t, err, provider.Unsupported) // Denied would keep everybody from the server
+	p.dumps = dir
+	said, err := erase(o)
+	kept := files()
+	if err != nil || len(kept) != 1 || !strings.Contains(said, "a dump of it stays in "+kept[0]) {
+		t.Fatalf("%v; said %q, written: %v", err, said, kept)
+	}
+	for path, want := range map[string]os.FileMode{dir: 0o700, kept[0]: 0o600} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, want %v", path, info.Mode(), want)
+		}
+	}
+	if found := p.checkDumps(); len(found) != 1 || !found[0].OK || !strings.HasSuffix(found[0].Text, "deletes them: 1") {
+		t.Errorf("a check says %+v", found)
+	}
+
+	// No program that works with the server, and nobody who asked for dumps.
+	p.dumper = "pg_dump-that-nobody-has"
+	if said, err := erase(create(t, p, wish("shop"))); err != nil || !strings.Contains(said, "no dump of it is left: pg_dump is not on this machine") || len(files()) != 1 {
+		t.Errorf("%v; said %q, written: %v", err, said, files())
+	}
+	// Dumps are off.
+	p.dumper, p.dumps = program, ""
+	if said, err := erase(create(t, p, wish("shop"))); err != nil || said != "" || len(files()) != 1 {
+		t.Errorf("%v; said %q, written: %v", err, said, files())
+	}
+}

@@ -107,7 +107,7 @@ func TestFreezeAndThaw(t *testing.T) {
 		t.Errorf("%s settings are left", left[0])
 	}
 	wantKind(t, p.Freeze(t.Context(), "shop-0badcafe.00000000"), provider.NotFound)
-	p.restorer = "pg_restore-that-nobody-has" // what can't be copied is not frozen
+	p.dumper = "pg_dump-that-nobody-has" // what can't be copied is not frozen
 	wantKind(t, p.Freeze(t.Context(), o.ID), provider.Unsupported)
 	works(t, o)
 }
@@ -223,7 +223,7 @@ func TestALesserAdministratorMoves(t *testing.T) {
 }
 
 // A program that does not work with the server is said before anything is frozen: of the one that
-// is to be filled pg_restore, of the full one pg_dump.
+// is to be filled pg_restore, of the one that is left pg_dump, whether anything is in that or not.
 func TestNothingIsFrozenThatCantBeCopied(t *testing.T) {
 	p := movers(t)
 	old, fresh := create(t, p, wish("full")), create(t, p, wish("fresh"))
@@ -237,14 +237,21 @@ func TestNothingIsFrozenThatCantBeCopied(t *testing.T) {
 	}
 	dumper, restorer := p.dumper, p.restorer
 	p.restorer = program("pg_restore", "9.6.24")
-	wantKind(t, p.Freeze(t.Context(), fresh.ID), provider.Unsupported)
-	if err := p.Freeze(t.Context(), old.ID); err != nil { // its copy's server may be another
-		t.Error(err)
+	if c := content(t, p, fresh.ID); !strings.HasPrefix(c.Refuses, "pg_restore is of PostgreSQL 9, older than the server's") || !strings.Contains(c.Refuses, "install") {
+		t.Errorf("it takes a copy, or says why not: %q", c.Refuses)
 	}
-	if err := p.Thaw(t.Context(), old.ID); err != nil {
-		t.Fatal(err)
+	for _, o := range []provider.Object{old, fresh} { // their copy's server may be another
+		if err := p.Freeze(t.Context(), o.ID); err != nil {
+			t.Error(err)
+		}
+		if err := p.Thaw(t.Context(), o.ID); err != nil {
+			t.Fatal(err)
+		}
 	}
-	p.restorer, p.dumper = restorer, program("pg_dump", "9.6.24")
+	if p.restorer = restorer; content(t, p, fresh.ID).Refuses != "" {
+		t.Error("the server's own pg_restore does not do")
+	}
+	p.dumper = program("pg_dump", "9.6.24")
 	for _, o := range []provider.Object{old, fresh} {
 		wantKind(t, p.Freeze(t.Context(), o.ID), provider.Unsupported)
 		if found := observe(t, p, provider.Query{ID: o.ID}); found[0].Frozen {

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/postgres/postgrestest"
 )
 
 // Databases are compared as administrator, and what is in them is the client's: a table that
@@ -75,13 +76,36 @@ func TestWhatACopyLacksShows(t *testing.T) {
 	if d := content(t, p, old.ID).Differs(before); d != "" {
 		t.Fatalf("the copy differs: %s", d)
 	}
+	// What stays is told, and no difference.
+	reader := "reader of " + cutName(old.ID)
+	ask(t, theServer.DSN(), "CREATE ROLE "+identifier(reader))
+	t.Cleanup(func() { ask(t, theServer.DSN(), "DROP ROLE "+identifier(reader)) })
+	t.Cleanup(func() { ask(t, ownerless(t, old), "DROP OWNED BY "+identifier(reader)) })
+	ask(t, urlOf(old), "GRANT SELECT ON orders, more TO "+identifier(reader)+"; GRANT USAGE ON SCHEMA stock TO "+identifier(reader)+`;
+REVOKE ALL ON FUNCTION twice FROM PUBLIC; CREATE PUBLICATION feed FOR TABLE orders; COMMENT ON PUBLICATION feed IS 'x'; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO `+identifier(reader))
+	granted := content(t, p, old.ID)
+	if left := strings.Join(granted.Stays, "|"); left != "default privileges|publication feed|what everybody may|what "+reader+" may" || len(before.Stays) != 0 {
+		t.Errorf("left behind are %q, of a copy %q", left, before.Stays)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Dump(t.Context(), old.ID, path); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Load(t.Context(), fresh.ID, path); err != nil {
+		t.Fatal(err)
+	}
+	if before = content(t, p, fresh.ID); granted.Differs(before) != "" || len(before.Stays) != 0 {
+		t.Errorf("the second copy differs: %s; with it came %q", granted.Differs(before), before.Stays)
+	}
 	// Several at once, each in a part of its own.
 	for _, round := range []map[string]string{
 		{"large objects": "SELECT lo_put(4711, 1099999, 'x')", "triggers": "DROP TRIGGER notes ON more", "functions": "CREATE OR REPLACE FUNCTION twice(i int) RETURNS int LANGUAGE sql AS 'SELECT 3 * i'", "policies": "DROP POLICY mine ON secretive",
 			"indexes": "DROP INDEX by_n", "constraints": "ALTER TABLE more DROP CONSTRAINT few", "columns": "ALTER TABLE more ALTER n DROP DEFAULT", "rules": "DROP RULE quiet ON more", "types": "DROP DOMAIN percent", "views": "DROP VIEW seen",
 			"tables": "ALTER TABLE secretive DISABLE ROW LEVEL SECURITY", "schemas": "CREATE SCHEMA nothing", "materialized views": "DROP MATERIALIZED VIEW sums", "statistics": "DROP STATISTICS both_n",
 			"text search configurations": "DROP TEXT SEARCH CONFIGURATION shop", "operators": "DROP OPERATOR === (int, int)", "public.odds": "UPDATE odds SET f = 0 WHERE f = '-0'", "public.pairs": "UPDATE pairs SET other = 4"},
-		{"large objects": "SELECT lo_put(4712, 0, 'x')", "functions": "DROP FUNCTION noted", "columns": "ALTER TABLE more ALTER n DROP NOT NULL", "tables": "ALTER TABLE cache SET LOGGED", "types": "ALTER TYPE stock.size ADD VALUE 'xl'",
+		{"large objects": "SELECT lo_put(4712, 0, 'x')", "comments": "COMMENT ON TABLE orders IS 'other words'", "functions": "DROP FUNCTION noted", "columns": "ALTER TABLE more ALTER n DROP NOT NULL", "tables": "ALTER TABLE cache SET LOGGED", "types": "ALTER TYPE stock.size ADD VALUE 'xl'",
 			"constraints": "ALTER TABLE links ALTER CONSTRAINT links_id_fkey NOT DEFERRABLE"},
 		{"large objects": "SELECT lo_unlink(4712)", "columns": "ALTER TABLE more ALTER twice DROP EXPRESSION", "tables": "ALTER TABLE parted DETACH PARTITION parted_1", "types": "DROP TYPE span"},
 		{"columns": `ALTER TABLE stock."odd "" name" ALTER id DROP IDENTITY`},
@@ -144,4 +168,10 @@ func TestP10ALoadThatFailsTellsNoRow(t *testing.T) {
 			t.Errorf("it says: %v", err)
 		}
 	}
+}
+
+// ownerless is the administrator's address of a database.
+func ownerless(t *testing.T, o provider.Object) string {
+	t.Helper()
+	return theServer.DSNOf(postgrestest.Admin, postgrestest.Password, cutName(o.ID))
 }

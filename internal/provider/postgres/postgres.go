@@ -54,18 +54,26 @@ type Options struct {
 	PgRestore string
 	// Dumps is the folder that Delete writes a database to before it erases it; "": it doesn't.
 	Dumps string
+	// GoesWithout lets Delete erase without a dump where no pg_dump on this machine suits the
+	// server, and say so. A dump that fails keeps the database all the same.
+	GoesWithout bool
+	// Room is how many bytes fit below a folder, which need not be there; false: unknown. nil:
+	// nobody looks.
+	Room func(dir string) (uint64, bool)
 }
 
 // Provider keeps databases on one server. Make it with New.
 type Provider struct {
-	server   server
-	key      state.Secret
-	limit    int
-	dumper   string
-	restorer string
-	dumps    string
-	slots    chan struct{} // one for each connection that is open
-	dial     func(ctx context.Context) (session, error)
+	server      server
+	key         state.Secret
+	limit       int
+	dumper      string
+	restorer    string
+	dumps       string
+	goesWithout bool
+	room        func(dir string) (uint64, bool)
+	slots       chan struct{} // one for each connection that is open
+	dial        func(ctx context.Context) (session, error)
 }
 
 var (
@@ -88,7 +96,8 @@ func New(o Options) (*Provider, error) {
 	if o.ConnectionLimit == 0 {
 		o.ConnectionLimit = defaultLimit
 	}
-	p := &Provider{server: s, key: o.Key, limit: o.ConnectionLimit, dumper: o.PgDump, restorer: o.PgRestore, dumps: o.Dumps, slots: make(chan struct{}, maxConnections)}
+	p := &Provider{server: s, key: o.Key, limit: o.ConnectionLimit, dumper: o.PgDump, restorer: o.PgRestore, dumps: o.Dumps,
+		goesWithout: o.GoesWithout, room: o.Room, slots: make(chan struct{}, maxConnections)}
 	p.dial = p.connect
 	return p, nil
 }
