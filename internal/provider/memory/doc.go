@@ -18,7 +18,7 @@
 // was lost; Late is a create that comes to be when its caller has gone. Down, Limit and
 // Latency do the same for whole vendors.
 //
-// What a test asks afterwards is the World: Objects, Snapshot, Serves, Resolves, Rows,
+// What a test asks afterwards is the World: Objects, Snapshot, Written, Serves, Resolves, Rows,
 // BuiltWith, how many calls it took, and which of them came too Early.
 //
 // # Promises

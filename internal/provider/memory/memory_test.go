@@ -164,6 +164,7 @@ func TestBuilds(t *testing.T) {
 	}
 	_, err := p.Create(ctx, traffic(good))
 	wantKind(t, err, provider.Transient) // still being built
+	snapshot, written := p.World().Snapshot(nil), p.World().Written()
 	if o := observe(t, p, state.KindDeployment, good); o.Phase != provider.Progressing || len(o.Log) != 1 {
 		t.Errorf("first look: %s %q", o.Phase, o.Log)
 	}
@@ -175,6 +176,9 @@ func TestBuilds(t *testing.T) {
 	if o := observe(t, p, state.KindDeployment, good); o.Phase != provider.Ready || len(o.Log) != 2 {
 		t.Errorf("built: %s %q", o.Phase, o.Log)
 	}
+	if p.World().Snapshot(nil) == snapshot || p.World().Written() != written {
+		t.Error("who looks while it is built counts as one who writes, or it is not seen to be built")
+	}
 	observe(t, p, state.KindDeployment, bad)
 	if o := observe(t, p, state.KindDeployment, bad); o.Phase != provider.Failed || o.Message != "exit 1" {
 		t.Errorf("broken: %s %q", o.Phase, o.Message)
@@ -182,6 +186,9 @@ func TestBuilds(t *testing.T) {
 	_, err = p.Create(ctx, traffic(bad))
 	wantKind(t, err, provider.Invalid)
 	create(t, p, traffic(good))
+	if p.World().Written() == written {
+		t.Error("who creates counts as one who does not write")
+	}
 	wantKind(t, p.Delete(ctx, state.KindDeployment, good), provider.Invalid) // it serves
 }
 
