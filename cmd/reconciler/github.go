@@ -269,6 +269,11 @@ func (g *pulls) Merged(ctx context.Context, number int, base, head string) (revi
 	if err != nil {
 		return out, err
 	}
+	commits, err := g.repo.git.Commits(ctx, base, head, mostRebased)
+	if err != nil {
+		return out, err
+	}
+	out.Commits = len(commits)
 	if len(m.Conflicts) > 0 {
 		if files, ok := g.made(ctx, number, base, head); ok {
 			out.Files = files
@@ -280,6 +285,9 @@ func (g *pulls) Merged(ctx context.Context, number int, base, head string) (revi
 	out.Files, err = g.over(ctx, at, m)
 	return out, err
 }
+
+// mostRebased is how many commits GitHub rebases at most.
+const mostRebased = 100
 
 // Changed implements review.Git.
 func (g *pulls) Changed(ctx context.Context, from, to string) (paths []string, rules bool, err error) {

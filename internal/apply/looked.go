@@ -8,8 +8,8 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
-// elapsed is how long this process has been running.
-func (r *Runner) elapsed() time.Duration {
+// Up is how long this process has been running, by a clock that nobody sets.
+func (r *Runner) Up() time.Duration {
 	if r.Elapsed != nil {
 		return r.Elapsed()
 	}

@@ -58,7 +58,7 @@ func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent) (happene
 		return false, err
 	}
 	for {
-		wait, known := r.looked.wait(i, r.elapsed())
+		wait, known := r.looked.wait(i, r.Up())
 		if !known {
 			i.Looks = 0
 		}
@@ -102,7 +102,7 @@ func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent) (happene
 			return false, err
 		case journal.LookAgain:
 			i.Looks, i.LookAt, i.Parked = i.Looks+1, d.At, ""
-			r.looked.note(i, r.elapsed(), d.At.Sub(now))
+			r.looked.note(i, r.Up(), d.At.Sub(now))
 			if err := r.update(func(tx store.Tx) error { return store.PutIntent(tx, i) }); err != nil {
 				return false, err
 			}

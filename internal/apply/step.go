@@ -234,7 +234,8 @@ func (r *Runner) record(job Job, s plan.Step) (string, error) {
 			if have.Retained() {
 				return nil
 			}
-			have.RetainedAt, have.PurgeAfter = r.Now(), s.PurgeAfter
+			now := r.Now()
+			have.RetainedAt, have.PurgeAfter, have.Ahead = now, s.Until(now), 0
 		case plan.Return:
 			if _, erasing, err := store.Intent(tx, s.Ref); err != nil || erasing {
 				if err == nil {
@@ -242,7 +243,7 @@ func (r *Runner) record(job Job, s plan.Step) (string, error) {
 				}
 				return err
 			}
-			have.RetainedAt, have.PurgeAfter = time.Time{}, time.Time{}
+			have.RetainedAt, have.PurgeAfter, have.Ahead = time.Time{}, time.Time{}, 0
 		}
 		have.Commit = job.Commit
 		return store.PutResource(tx, have)
@@ -262,7 +263,7 @@ func (r *Runner) record(job Job, s plan.Step) (string, error) {
 	case s.Action == plan.Retain && s.PurgeAfter.IsZero():
 		return "kept for ever", nil
 	case s.Action == plan.Retain:
-		return "kept until " + s.PurgeAfter.UTC().Format("2 January 2006"), nil
+		return "kept until " + s.Until(r.Now()).UTC().Format("2 January 2006"), nil
 	}
 	return "", nil
 }

@@ -284,7 +284,8 @@ func (r *Runner) switchOver(job Job, s plan.Step) error {
 		if err != nil {
 			return err
 		}
-		main, beside := plan.Switched(had, comes, r.Now(), s.PurgeAfter)
+		now := r.Now()
+		main, beside := plan.Switched(had, comes, now, s.Until(now))
 		main.Commit, main.UpdatedAt, beside.Commit = job.Commit, r.Now(), job.Commit
 		if main.Run == "" {
 			main.Run = "unknown"

@@ -54,7 +54,7 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 	if err := r.conceal(s.Ref.Client); err != nil {
 		return "", err
 	}
-	age, since, lines := max(0, r.Now().Sub(have.UpdatedAt)), r.elapsed(), &tail{}
+	age, since, lines := max(0, r.Now().Sub(have.UpdatedAt)), r.Up(), &tail{}
 	for poll := firstPoll; ; poll = min(poll*2, maxPoll) {
 		objects, err := p.Observe(ctx, provider.Query{Kind: s.Ref.Kind, ID: have.ID})
 		if ctx.Err() != nil {
@@ -86,7 +86,7 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 				return "", &errWait{err: &askError{orElse(objects[0].Message, fmt.Sprintf("make the %s %s at %s", have.Ref.Kind, have.Name, have.Provider))}}
 			case provider.Progressing:
 				if have.Phase == string(provider.Manual) { // it was done: from now on it is a matter of time
-					have.Phase, have.Message, have.UpdatedAt, age, since = string(provider.Progressing), "", r.Now(), 0, r.elapsed()
+					have.Phase, have.Message, have.UpdatedAt, age, since = string(provider.Progressing), "", r.Now(), 0, r.Up()
 					if err := r.update(func(tx store.Tx) error { return store.PutResource(tx, have) }); err != nil {
 						return "", err
 					}
@@ -100,7 +100,7 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 				over = orElse(provider.Line(objects[0].Message, maxLogLine), fmt.Sprintf("the %s failed, and %s does not say why", have.Ref.Kind, have.Provider))
 			}
 		}
-		if over == "" && age+r.elapsed()-since >= limit {
+		if over == "" && age+r.Up()-since >= limit {
 			over = fmt.Sprintf("the %s was not ready after %s", have.Ref.Kind, limit)
 		}
 		if over != "" {
@@ -241,7 +241,7 @@ func (r *Runner) probe(ctx context.Context, job Job, s plan.Step) (string, error
 			return "it has no address of its own; the public one is asked later", nil
 		}
 	}
-	since := r.elapsed()
+	since := r.Up()
 	for poll := firstPoll; ; poll = min(poll*2, maxPoll) {
 		err := job.Probe(ctx, t)
 		if err == nil {
@@ -258,7 +258,7 @@ func (r *Runner) probe(ctx context.Context, job Job, s plan.Step) (string, error
 		} else if manual && s.Outside {
 			return "", &errWait{err: &askError{fmt.Sprintf("%sThe site does not answer well at %s yet: %v", ask, t.URL, err)}}
 		}
-		if r.elapsed()-since >= defaultProbe {
+		if r.Up()-since >= defaultProbe {
 			return "", &provider.Error{Kind: provider.Invalid, Provider: "health", Op: "probe", Message: err.Error(), Err: err}
 		}
 		if err := r.Sleep(ctx, poll); err != nil {

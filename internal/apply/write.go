@@ -539,7 +539,7 @@ func (r *Runner) notYetListed(ctx context.Context, job Job, i *journal.Intent) e
 		return err
 	}
 	i.Looks = journal.SettleLooks // the last look decides
-	r.looked.note(*i, r.elapsed(), 0)
+	r.looked.note(*i, r.Up(), 0)
 	if again := r.refused.take(i.Ref); again || traits.ListLag <= 0 {
 		return nil
 	}
@@ -549,7 +549,7 @@ func (r *Runner) notYetListed(ctx context.Context, job Job, i *journal.Intent) e
 	}
 	if len(objects) == 0 {
 		i.LookAt, i.Conflict = r.Now().Add(traits.ListLag), true
-		r.looked.note(*i, r.elapsed(), traits.ListLag)
+		r.looked.note(*i, r.Up(), traits.ListLag)
 	}
 	return nil
 }

@@ -53,6 +53,9 @@ type Daemon struct {
 	Workers   int // passes at once
 	Schedules []Schedule
 	Now       func() time.Time
+	// Clock is the time of day that schedules go by; nil: time.Now. Waits for it take as long as
+	// they take, whatever it shows.
+	Clock func() time.Time
 	// Every is the pause between polls.
 	Every time.Duration
 	// Before runs once, when the engine has read what is on record and before the first

@@ -4,8 +4,9 @@
 //
 // Everything that happens outside (a poll tick, a push, a button, a date) only puts a
 // key into the Queue: a client's id with a cause, no data. Workers take keys and run
-// passes, one a group at a time. Schedules (robfig/cron, UTC) probe, look for drift,
-// purge and deliver; one that was missed while the program was down is caught up once.
+// passes, one a group at a time. Schedules (read by robfig/cron, UTC) probe, look for drift,
+// purge and deliver; one that was missed while the program was down is caught up once, and a clock that is set
+// makes none stop, or come more than once.
 // Commands talk to the daemon over a socket beside the state file (Control, Listen, Call).
 //
 // It promises: a trigger over the fleet keeps no single client waiting, and is itself

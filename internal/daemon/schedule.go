@@ -64,16 +64,27 @@ func missed(s cron.Schedule, last, now time.Time) bool {
 	return !last.IsZero() && !next.IsZero() && !next.After(now)
 }
 
-// startSchedules starts cron and returns what stops it and waits for running jobs. A
-// job that is still running when its time comes again is left out that time; one that
+// lookAgain is how long a schedule's time is waited for at once. The clock may be set meanwhile: a
+// wait as long as it was at its begin would last for a year where it was set back by one.
+const lookAgain = time.Minute
+
+// entry is a schedule that can be read, with its job.
+type entry struct {
+	when cron.Schedule
+	job  cron.Job // left out while it runs, and what panics in it is logged
+	next time.Time
+}
+
+// startSchedules starts what runs schedules and returns what stops it and waits for running
+// jobs. A job that is still running when its time comes again is left out that time; one that
 // panics is logged. Jobs that only look end with soft, others with hard.
 func (d *Daemon) startSchedules(soft, hard context.Context) (stop func()) {
 	logger := cronLog{d.Log}
 	// Recover stands inside: a panic that went through SkipIfStillRunning would leave the
 	// job marked as running for ever.
-	c := cron.New(cron.WithLocation(time.UTC), cron.WithLogger(logger),
-		cron.WithChain(cron.SkipIfStillRunning(logger), cron.Recover(logger)))
+	chain := cron.NewChain(cron.SkipIfStillRunning(logger), cron.Recover(logger))
 	var wg sync.WaitGroup
+	var entries []*entry
 	for _, s := range d.Schedules {
 		when, err := parseSpec(s.Spec)
 		if err != nil {
@@ -84,7 +95,8 @@ func (d *Daemon) startSchedules(soft, hard context.Context) (stop func()) {
 		if s.Looks {
 			ctx = soft
 		}
-		id := c.Schedule(when, cron.FuncJob(func() { d.runSchedule(ctx, s) }))
+		e := &entry{when: when, job: chain.Then(cron.FuncJob(func() { d.runSchedule(ctx, s) }))}
+		entries = append(entries, e)
 		if !s.Remember {
 			continue
 		}
@@ -93,12 +105,50 @@ func (d *Daemon) startSchedules(soft, hard context.Context) (stop func()) {
 			d.Log.Error("schedule's last run can't be read", "schedule", s.Name, "error", err)
 		}
 		if due {
-			job := c.Entry(id).WrappedJob // the wrapped one: no overlap with its next time
-			wg.Go(job.Run)
+			wg.Go(e.job.Run) // the wrapped one: no overlap with its next time
 		}
 	}
-	c.Start()
-	return func() { <-c.Stop().Done(); wg.Wait() }
+	quit := make(chan struct{})
+	wg.Go(func() { d.keepSchedules(entries, quit, &wg) })
+	return func() { close(quit); wg.Wait() }
+}
+
+// keepSchedules starts jobs when their time comes, by the time of day. A clock that is set
+// forward makes each run once at most; set back, each comes at its next time as it is now.
+func (d *Daemon) keepSchedules(entries []*entry, quit <-chan struct{}, wg *sync.WaitGroup) {
+	if len(entries) == 0 {
+		return
+	}
+	clock := d.Clock
+	if clock == nil {
+		clock = time.Now
+	}
+	var last time.Time
+	for {
+		now := clock().UTC().Round(0) // without what differences of times in one process go by
+		back := last.Sub(now) >= lookAgain
+		last = now
+		wait := lookAgain
+		for _, e := range entries {
+			if !e.next.IsZero() && !e.next.After(now) {
+				wg.Go(e.job.Run)
+				e.next = time.Time{}
+			}
+			if e.next.IsZero() || back {
+				e.next = e.when.Next(now)
+			}
+			if !e.next.IsZero() { // else it does not come in the next years
+				wait = min(wait, e.next.Sub(now))
+			}
+		}
+		timer := time.NewTimer(max(wait, 0))
+		select {
+		case <-quit:
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+	}
 }
 
 // catchUp says whether a schedule's time passed while the program was down. One that
@@ -113,7 +163,7 @@ func (d *Daemon) catchUp(name string, when cron.Schedule) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if last.IsZero() {
+	if last.IsZero() || last.After(d.Now()) { // the clock was set back since
 		return false, d.ran(name)
 	}
 	return missed(when, last, d.Now()), nil

@@ -165,6 +165,64 @@ func TestScheduleOfAProgramThatIsRestartedOften(t *testing.T) {
 	})
 }
 
+// The clock is set, forth and back, by an hour or years. No schedule stops for that, and none
+// runs more than once for it.
+func TestSchedulesWhileTheClockIsSet(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, c := range []struct {
+		spec        string
+		jump        time.Duration
+		least, most int32 // runs in the two days after it
+	}{
+		{"@daily", 60 * day, 2, 3}, {"@daily", 10 * 365 * day, 2, 3}, {"@daily", -200 * day, 2, 2}, {"@daily", -10 * 365 * day, 2, 2}, {"@daily", -time.Hour, 1, 2},
+		{"@every 6h", 60 * day, 8, 9}, {"@every 6h", -10 * 365 * day, 7, 8},
+		{"@every 5m", 400 * day, 576, 577}, {"@every 5m", -400 * day, 575, 576},
+		{"30 2 * * *", -30 * 365 * day, 2, 2}, {"0 4 1 * *", 60 * day, 1, 2},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var ahead atomic.Int64
+			d, _ := newDaemon(&engine{})
+			d.Clock = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+			d.Now = d.Clock
+			var n atomic.Int32
+			d.Schedules = []Schedule{{Name: "it", Spec: c.spec, Remember: true, Run: func(context.Context) error { n.Add(1); return nil }}}
+			if _, err := run(t, d, func() {
+				time.Sleep(30 * time.Hour)
+				before := n.Load()
+				ahead.Add(int64(c.jump))
+				time.Sleep(2*day + time.Minute)
+				if got := n.Load() - before; got < c.least || got > c.most {
+					t.Errorf("%s: %d runs in two days after a jump by %s", c.spec, got, c.jump)
+				}
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A run that was noted when the clock was ahead keeps no later one from being caught up.
+func TestScheduleNotedInTheFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := &runs{}
+		if err := store.PutLastRun(kept, "backup", time.Now().Add(365*24*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for range 10 {
+			d, _ := newDaemon(&engine{})
+			d.Store = kept
+			d.Schedules = []Schedule{{Name: "backup", Spec: "@every 6h", Remember: true, Run: func(context.Context) error { n++; return nil }}}
+			if _, err := run(t, d, func() { time.Sleep(4 * time.Hour) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n != 4 {
+			t.Errorf("%d runs in 40 hours, want 4", n)
+		}
+	})
+}
+
 // A stop cuts off what only looks, and gives time to what changes something; neither is
 // told as a failure or noted as a run.
 func TestStopEndsSchedules(t *testing.T) {

@@ -27,7 +27,9 @@ const (
 	firstRetry  = time.Minute      // doubled each time, to maxRetry
 	maxRetry    = time.Hour
 	giveUpAfter = 48 * time.Hour
-	maxBecause  = 600 // characters
+	giveUpTries = 8              // at least: the clock may have been set forward
+	maxPutOff   = 24 * time.Hour // whoever says that he wants no mail for longer is asked daily
+	maxBecause  = 600            // characters
 )
 
 // Notifier makes bulletins and has them mailed.
@@ -260,7 +262,7 @@ func (n *Notifier) deliver(ctx context.Context) error {
 	}
 	var errs []error
 	for _, b := range is.Bulletins {
-		if n.Now().Before(b.Again) {
+		if wait := b.Again.Sub(n.Now()); wait > 0 && wait <= maxPutOff { // else the clock was set back since
 			continue
 		}
 		l := report.Notices(b, n.Base)
@@ -301,7 +303,7 @@ func (n *Notifier) outcome(b *state.Bulletin, to string, err error) (gone bool) 
 	switch {
 	case kind == provider.Conflict: // it was sent
 		return done()
-	case kind == provider.Invalid, kind == provider.Unsupported, now.Sub(b.At) > giveUpAfter:
+	case kind == provider.Invalid, kind == provider.Unsupported, now.Sub(b.At) > giveUpAfter && b.Tries >= giveUpTries:
 		n.Log.Warn("somebody is not told", "bulletin", b.Seq, "error", err)
 		return done()
 	case kind == provider.Uncertain && !slices.Contains(b.Unsure, to):

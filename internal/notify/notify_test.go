@@ -288,3 +288,28 @@ func TestWhoCannotBeReachedIsGivenUp(t *testing.T) {
 	d.run(120)
 	d.want()
 }
+
+// The clock is set while a mail can't be sent: whoever is to be told is told, no later because
+// it went back by years, and is not given up because it went forth.
+func TestTheClockIsSetWhileAMailWaits(t *testing.T) {
+	for _, jump := range []time.Duration{60 * 24 * time.Hour, -60 * 24 * time.Hour, -20 * 365 * 24 * time.Hour} {
+		d := newDesk(t)
+		d.put("onda", nil)
+		d.run(2)
+		d.fail = func(string) error { return &provider.Error{Kind: provider.Transient, Provider: "box", Message: "503"} }
+		d.put("onda", failed)
+		d.run(20)
+		d.at = d.at.Add(jump)
+		d.run(5)
+		d.fail = nil
+		d.run(60)
+		d.want("onda failed")
+		d.put("onda", nil)
+		d.run(20)
+		d.want("onda failed", "onda is well again")
+		d.put("onda", failed)
+		d.at = d.at.Add(-jump)
+		d.run(20)
+		d.want("onda failed", "onda is well again", "onda failed")
+	}
+}

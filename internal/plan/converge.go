@@ -202,7 +202,7 @@ func (b *builder) comeBack(w, have state.Resource) {
 		return
 	}
 	wish := have
-	wish.RetainedAt, wish.PurgeAfter = state.Resource{}.RetainedAt, state.Resource{}.PurgeAfter
+	wish.RetainedAt, wish.PurgeAfter, wish.Ahead = state.Resource{}.RetainedAt, state.Resource{}.PurgeAfter, 0
 	b.add(Step{Number: Number(w.Ref.Kind), Action: Return, Ref: w.Ref, Provider: w.Provider, Wish: &wish, Prior: &have, Reason: "the client returns, and its data with it", Undo: "it is retained again"})
 	if w.Ref.Kind == state.KindPayments && have.Adopted {
 		return

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -26,8 +27,9 @@ import (
 //
 // A hold belongs to its client and steps. One that is there already stays as it is
 // while its steps do, whatever later commits add: those make holds of their own. An
-// approval lets exactly the steps of its hold run, within state.ApprovalLife; they
-// bear its fingerprint in Approved, and whoever runs them marks it as used.
+// approval lets exactly the steps of its hold run, within state.ApprovalLife, for as long as
+// its client is not removed; they bear its fingerprint in Approved, and whoever runs them
+// marks it as used.
 func Gate(p Plan, g GateInput) (Plan, []state.Hold) {
 	p.Steps = append([]Step(nil), p.Steps...)
 	byKind := map[state.ClientID]map[state.HoldKind][]int{}
@@ -48,7 +50,7 @@ func Gate(p Plan, g GateInput) (Plan, []state.Hold) {
 		for _, kind := range []state.HoldKind{state.HoldFreeze, state.HoldMail, state.HoldData, state.HoldRisk} {
 			for _, steps := range split(p, g, client, kind, byKind[client][kind]) {
 				h := newHold(p, g, client, kind, steps)
-				ok := approved(h.Fingerprint, g)
+				ok := approved(h.Fingerprint, p.Steps[steps[0]], g)
 				for _, i := range steps {
 					if ok {
 						p.Steps[i].Approved = append(append([]string(nil), p.Steps[i].Approved...), h.Fingerprint)
@@ -94,7 +96,7 @@ func split(p Plan, g GateInput, client state.ClientID, kind state.HoldKind, step
 		return nil
 	}
 	// All of them together: nothing changed, or an approval was given before the hold.
-	if known(holdPrint(p, kind, steps), g) {
+	if known(holdPrint(p, kind, steps), p.Steps[steps[0]], g) {
 		return [][]int{steps}
 	}
 	var out [][]int
@@ -114,13 +116,13 @@ func split(p Plan, g GateInput, client state.ClientID, kind state.HoldKind, step
 	return out
 }
 
-func known(fingerprint string, g GateInput) bool {
+func known(fingerprint string, of Step, g GateInput) bool {
 	for _, h := range g.Holds {
 		if h.Fingerprint == fingerprint {
 			return true
 		}
 	}
-	return approved(fingerprint, g)
+	return approved(fingerprint, of, g)
 }
 
 func sortedHolds(all []state.Hold) []state.Hold {
@@ -262,9 +264,15 @@ func reasons(p Plan, steps []int, risk Risk) string {
 	return " (" + listWords(why) + ")"
 }
 
-func approved(fingerprint string, g GateInput) bool {
+// approved says that an approval lets a hold's steps run, of which this is one. It ends with the
+// client that it was given for: another one of the same name, and the same one that comes back,
+// ask for their own, though their steps are equal.
+func approved(fingerprint string, of Step, g GateInput) bool {
 	for _, a := range g.Approvals {
-		if a.Fingerprint == fingerprint && a.Used.IsZero() && g.Now.Sub(a.At) < state.ApprovalLife {
+		if a.Fingerprint != fingerprint || !a.Used.IsZero() || g.Now.Sub(a.At) >= state.ApprovalLife {
+			continue
+		}
+		if a.Client == of.Ref.Client && !a.Ended || a.Client == "" && (g.Removed[of.Ref.Client] || !slices.Contains(a.Removed, of.Client)) {
 			return true
 		}
 	}

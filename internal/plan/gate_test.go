@@ -228,8 +228,21 @@ func TestRuleReviewHoldsAndApprovals(t *testing.T) {
 		"used":    {Now: now, Approvals: []state.Approval{{Fingerprint: mx.Fingerprint, At: now, Used: now}}},
 		"late":    {Now: now.Add(state.ApprovalLife), Approvals: approve},
 		"another": {Now: now, Approvals: []state.Approval{{Fingerprint: "000000000000", At: now}}},
+		"one of another client of the name that was removed": {Now: now, Approvals: []state.Approval{{Fingerprint: mx.Fingerprint, At: now, Client: "shop-0"}}},
+		"one of before it was removed":                       {Now: now, Approvals: []state.Approval{{Fingerprint: mx.Fingerprint, At: now, Client: mx.Client, Ended: true}}},
+		"one given early, before the name was removed":       {Now: now, Approvals: []state.Approval{{Fingerprint: mx.Fingerprint, At: now, Removed: []string{"shop"}}}},
 	} {
 		if p, holds := plan.Gate(first, g); len(holds) != 1 || len(p.Used()) > 0 {
+			t.Errorf("%s approval: holds %v, used %v", name, holds, p.Used())
+		}
+	}
+	for name, g := range map[string]plan.GateInput{
+		"the client's": {Approvals: []state.Approval{{Fingerprint: mx.Fingerprint, At: now, Client: mx.Client}}},
+		"one given early, and another name was removed":  {Approvals: []state.Approval{{Fingerprint: mx.Fingerprint, At: now, Removed: []string{"other"}}}},
+		"one given early, of the removal that came then": {Removed: map[state.ClientID]bool{mx.Client: true}, Approvals: []state.Approval{{Fingerprint: mx.Fingerprint, At: now, Removed: []string{"shop"}}}},
+	} {
+		g.Now = now
+		if p, holds := plan.Gate(first, g); len(holds) != 0 || len(p.Used()) != 1 {
 			t.Errorf("%s approval: holds %v, used %v", name, holds, p.Used())
 		}
 	}

@@ -40,7 +40,10 @@ type ClientInput struct {
 	// Problems that desired found (unset secrets, unconfigured providers): the
 	// client is not planned.
 	Problems []Problem
-	Health   bool // probes are wanted (false: none at the platform)
+	// Takes are host names that it takes over from others, by the ledger, where its Wish does not
+	// say so as it could not be worked out whole.
+	Takes  []string
+	Health bool // probes are wanted (false: none at the platform)
 	// Retention of the database in effect; Forever wins.
 	Retain        time.Duration
 	RetainForever bool
@@ -74,6 +77,7 @@ type GateInput struct {
 	Freeze    []Window
 	Paused    map[state.ClientID]bool // plans are shown, nothing is written
 	Taking    map[state.ClientID]bool // paused, and somebody asked to record what exists of it
+	Removed   map[state.ClientID]bool // their manifests are gone: what is planned is that
 }
 
 // Window is a freeze.

@@ -52,11 +52,11 @@ func Model(recorded []state.Resource, p Plan, now time.Time) []state.Resource {
 			}
 		case Retain:
 			r := have[s.Ref]
-			r.RetainedAt, r.PurgeAfter = now, s.PurgeAfter
+			r.RetainedAt, r.PurgeAfter, r.Ahead = now, s.PurgeAfter, 0
 			have[s.Ref] = r
 		case Return:
 			r := have[s.Ref]
-			r.RetainedAt, r.PurgeAfter = time.Time{}, time.Time{}
+			r.RetainedAt, r.PurgeAfter, r.Ahead = time.Time{}, time.Time{}, 0
 			have[s.Ref] = r
 		case Await, Secure:
 			if r, ok := have[s.Ref]; ok {

@@ -13,6 +13,7 @@ import (
 //	old owner's record   old owner's wish    proof at the old owner   new owner wishes it
 //	has it               no longer           client or part removed   moves
 //	has it               no longer           none, or not due         waits for the old owner
+//	has it               no longer           can't be worked out      the old one keeps what serves
 //	has it               still               -                        waits for the old owner
 //	found, not made      -                   -                        like a name of nobody
 //	has it, it is gone   -                   -                        like a name of nobody
@@ -29,7 +30,7 @@ type moves struct {
 type handover struct {
 	host     string
 	from, to state.ClientID
-	there    bool   // the new owner has all of it on record, and ready
+	there    bool   // the new owner has all of it on record, and ready; not where that is unknown
 	keeper   string // who keeps the new owner's record that leads there; "": nobody
 	at       string // the host of sites that it leads to
 }
@@ -106,6 +107,13 @@ func handovers(c ClientInput, hosts map[string][]state.ClientID, ready map[state
 				}
 			}
 			out = append(out, h)
+		}
+	}
+	for _, host := range c.Takes {
+		for _, from := range hosts[host] {
+			if from != c.Client.ID {
+				out = append(out, handover{host: host, from: from, to: c.Client.ID})
+			}
 		}
 	}
 	return out

@@ -19,14 +19,23 @@ func Beside(database state.Ref, provider string) state.Ref {
 	return database
 }
 
+// Until is until when data is kept that is taken out of use now: for its whole time from then on,
+// though the clock was set forward since the plan was made. Zero: for ever.
+func (s Step) Until(now time.Time) time.Time {
+	if at := now.Add(s.Keep); !s.PurgeAfter.IsZero() && at.After(s.PurgeAfter) {
+		return at
+	}
+	return s.PurgeAfter
+}
+
 // Switched is what is on record after a database's move: the copy in the database's place, and
 // what was there before out of use. It works in both directions.
 func Switched(had, comes state.Resource, now, purgeAfter time.Time) (main, beside state.Resource) {
 	main, beside = comes, had
 	main.Ref, beside.Ref = had.Ref, Beside(had.Ref, had.Provider)
 	beside.Copy = !comes.Copy // what is left on the way back was never more than a copy
-	main.Copy, main.Agreed, main.RetainedAt, main.PurgeAfter = false, false, time.Time{}, time.Time{}
-	beside.RetainedAt, beside.PurgeAfter = now, purgeAfter
+	main.Copy, main.Agreed, main.RetainedAt, main.PurgeAfter, main.Ahead = false, false, time.Time{}, time.Time{}, 0
+	beside.RetainedAt, beside.PurgeAfter, beside.Ahead = now, purgeAfter, 0
 	return main, beside
 }
 
@@ -103,7 +112,7 @@ func (b *builder) relocate(w, have state.Resource) {
 		Undo:  "as long as nothing was written to the new one, the old one serves again; else it stays as it is, and that is said",
 		Calls: to.ObserveCalls + b.traits(have.Provider, w.Ref.Kind).ObserveCalls}
 	if !b.c.RetainForever {
-		s.PurgeAfter = b.in.Now.Add(b.c.Retain)
+		s.PurgeAfter, s.Keep = b.in.Now.Add(b.c.Retain), b.c.Retain
 	}
 	s.Fields = movedBy(have.Provider, w.Provider, s.PurgeAfter)
 	s.Reason = fmt.Sprintf("database.provider changes from %s to %s; writes fail while it is copied%s, %d minutes at most, and until the site was deployed anew", have.Provider, w.Provider, amount(b.c.Looks[w.Ref].Bytes), int(CopyTime.Minutes()))
@@ -157,7 +166,7 @@ func (b *builder) copyPlace(w state.Resource, ref state.Ref, there state.Resourc
 		b.create(wish, &there, "it is gone at "+w.Provider+", and nothing was in it that is not in the old one")
 	case there.Retained():
 		back := there
-		back.RetainedAt, back.PurgeAfter = time.Time{}, time.Time{}
+		back.RetainedAt, back.PurgeAfter, back.Ahead = time.Time{}, time.Time{}, 0
 		b.add(Step{Number: Number(w.Ref.Kind), Action: Return, Ref: ref, Provider: w.Provider, Wish: &back, Prior: &there, Reason: "an earlier move made it", Undo: "it is retained again"})
 	case there.Phase == unfinished:
 		b.update(wish, there, nil, "its making was cut off")

@@ -220,7 +220,7 @@ func (b *builder) retain(r state.Resource) *Step {
 		return b.add(s)
 	}
 	if !b.c.RetainForever && !r.Adopted && !r.Found { // what we did not make no date erases
-		s.PurgeAfter = b.in.Now.Add(b.c.Retain)
+		s.PurgeAfter, s.Keep = b.in.Now.Add(b.c.Retain), b.c.Retain
 	}
 	return b.add(s)
 }

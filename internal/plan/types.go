@@ -133,6 +133,8 @@ type Step struct {
 	URL        string    `json:"url,omitempty"`       // probe: "" is the client's public address, else an output Value's text at run time
 	Outside    bool      `json:"outside,omitempty"`   // probe: through the public name
 	PurgeAfter time.Time `json:"purgeAfter,omitzero"` // retain, transfer; zero: for ever
+	// Keep is how long that is from when it is carried out: see Until.
+	Keep time.Duration `json:"keep,omitempty"`
 	// NotBefore is of a step that comes later: then, or where it is zero, After the names have
 	// moved, which the same plan does.
 	NotBefore time.Time     `json:"notBefore,omitzero"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,6 +101,130 @@ func TestP9TheClockIsSetBackBeforeAStart(t *testing.T) {
 	err := w.engine.Deliver(t.Context(), func(_ context.Context, r state.Report) error { told[r.Subject] = r.State; return nil })
 	if got := told["commit/"+w.engine.Head()]; err != nil || got != "success" {
 		t.Errorf("told %q: %v", got, err)
+	}
+}
+
+// P5: data is kept for its whole time, though this machine's clock is set forward by more than
+// that: while the program runs, while it is down, and again and again. A clock that was put back
+// meanwhile, or that began in the past as on a machine without one of its own, keeps nothing for
+// longer than it was wrong. A person may erase it at once.
+func TestP5AClockThatIsSetForwardErasesNothing(t *testing.T) {
+	const day = 24 * time.Hour
+	type event struct {
+		jump, real time.Duration
+		down       bool // the program is started anew after the jump
+	}
+	for _, c := range []struct {
+		name   string
+		events []event
+		least  time.Duration // when it is erased, in true time since it went
+		most   time.Duration
+	}{
+		{"by 60 days", []event{{60 * day, 0, false}}, 30 * day, 32 * day},
+		{"by 60 days while it is down", []event{{60 * day, 0, true}}, 30 * day, 32 * day},
+		{"seen, and cut off", []event{{60 * day, 0, false}, {0, time.Minute, true}, {0, time.Minute, true}}, 30 * day, 32 * day},
+		{"by 20 days, three times", []event{{20 * day, day, false}, {20 * day, day, true}, {20 * day, day, false}}, 30 * day, 34 * day},
+		{"forward, and right again", []event{{60 * day, day, false}, {-60 * day, day, false}}, 30 * day, 32 * day},
+		{"forward, and right again while it is down", []event{{60 * day, day, true}, {-60 * day, day, true}, {0, day, true}}, 30 * day, 36 * day},
+		{"it begins in 1970, and is put right", []event{{-56 * 365 * day, time.Hour, true}, {56 * 365 * day, time.Hour, false}}, 30 * day, 33 * day},
+		{"it began in 1970 at every start", []event{
+			{-56 * 365 * day, time.Hour, true}, {56 * 365 * day, time.Hour, false},
+			{-56 * 365 * day, time.Hour, true}, {56 * 365 * day, time.Hour, false},
+			{60 * day, time.Hour, false}}, 30 * day, 33 * day},
+		{"nobody runs it for 60 days", []event{{0, 60 * day, true}}, 89 * day, 91 * day},
+	} {
+		v, w := newVendors(t)
+		began := w.clock.Real()
+		w.change = func(e *reconcile.Engine) {
+			e.Runner.Elapsed = func() time.Duration { return w.clock.Real().Sub(began) }
+		}
+		w.restart()
+		w.apply(map[string]string{"clients/old.yaml": client("old"), "clients/bare.yaml": client("bare", "database: {provider: none}", "env: {DATABASE_URL: {none: true}}")})
+		db := w.database("old")
+		w.apply(map[string]string{"clients/old.yaml": ""})
+		w.want("old", state.StatusRetained)
+		went, erased := w.clock.Real(), false
+		purges := func() {
+			if _, err := w.purge(); err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			_, there := v.world.Object(db)
+			if kept := w.clock.Real().Sub(went); !there && !erased {
+				erased = true
+				if kept < c.least || kept > c.most {
+					t.Errorf("%s: it was kept for %s", c.name, kept)
+				}
+			}
+		}
+		for _, x := range c.events {
+			w.clock.jump(x.jump)
+			if x.down {
+				w.clock.add(x.real)
+				w.restart()
+			} else {
+				w.poll()
+				w.clock.add(x.real)
+			}
+			purges()
+		}
+		for range 100 {
+			w.clock.add(day)
+			purges()
+		}
+		if !erased {
+			t.Errorf("%s: it is never erased: it is kept until %s, and it is %s", c.name, w.purgeDate("old"), w.clock.Now())
+		}
+	}
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/old.yaml": client("old"), "clients/bare.yaml": client("bare", "database: {provider: none}", "env: {DATABASE_URL: {none: true}}")})
+	w.apply(map[string]string{"clients/old.yaml": ""})
+	w.clock.jump(60 * day)
+	w.restart()
+	if h, err := w.engine.History("old", 1); err != nil || len(h) != 1 || h[0].What != "put off" || !strings.Contains(h[0].Text, "database is kept until") {
+		t.Errorf("the history says %+v: %v", h, err)
+	}
+	if _, err := w.engine.PurgeNow(t.Context(), "old", "dana"); err != nil || len(v.world.Objects("railway")) != 0 {
+		t.Errorf("it can't be erased by a person: %v", err)
+	}
+}
+
+// P5: the clock is set forward at any write of the pass that takes a client away, and the program
+// is started anew right after: its data is kept for its whole time.
+func TestP5AClockThatIsSetWithinAPassErasesNothing(t *testing.T) {
+	const day = 24 * time.Hour
+	for n, more := 1, true; more; n++ {
+		v, w := newVendors(t)
+		began := w.clock.Real()
+		w.change = func(e *reconcile.Engine) {
+			e.Runner.Elapsed = func() time.Duration { return w.clock.Real().Sub(began) }
+		}
+		w.restart()
+		w.apply(map[string]string{"clients/old.yaml": client("old"), "clients/bare.yaml": client("bare", "database: {provider: none}", "env: {DATABASE_URL: {none: true}}")})
+		db, writes := w.database("old"), 0
+		v.faults.Do(memory.Before, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(context.Context, memory.Call) error {
+			if writes++; writes == n {
+				w.clock.jump(60 * day)
+			}
+			return nil
+		})
+		w.apply(map[string]string{"clients/old.yaml": ""})
+		more = n <= writes
+		w.want("old", state.StatusRetained)
+		v.faults.Clear()
+		w.restart()
+		for range 29 {
+			if done, err := w.purge(); err != nil || len(done) > 0 {
+				t.Fatalf("set at write %d: purged after %s: %v %v", n, w.clock.Real().Sub(began), done, err)
+			}
+			w.clock.add(day)
+		}
+		w.clock.add(70 * day)
+		if _, err := w.purge(); err != nil {
+			t.Fatal(err)
+		}
+		if _, there := v.world.Object(db); there {
+			t.Errorf("set at write %d: it is never erased: %s, and it is %s", n, w.purgeDate("old"), w.clock.Now())
+		}
 	}
 }
 

@@ -27,7 +27,8 @@
 //	rebuild.go  a lost state, made anew from Git and marks (package rebuild decides)
 //	restored.go an older state that was put back, compared before anything acts on it
 //	witness.go  what the providers show of ours, read only
-//	clock.go    this machine's clock was set: what waits for no date of before, and what stays
+//	clock.go    this machine's clock was set: what waits for no date of before, what stays, and what
+//	            is put off
 //	poison.go   passes that run into an error of this program, or end the process
 //	turns.go    who may pass beside whom after a crash
 //

@@ -96,6 +96,8 @@ type Engine struct {
 	claims    store.Memo[state.Claim]
 	pulls     store.Memo[state.Pull]
 
+	timing gate // held while it is found out whether the clock was set, and what is recorded is prepared for it
+
 	whoHas  sync.Mutex              // held while somebody looks for who else has an object
 	namers  store.Memo[store.Namer] // with whoHas held
 	holders store.Memo[store.Holder]
@@ -122,10 +124,12 @@ type Engine struct {
 	marking    sync.Mutex              // held while marks of who is under way change
 	restored   bool                    // the state is an older copy: see restored.go
 	restoredAt time.Time
-	asked      bool      // whether the state is behind what the providers show was asked since the start: see behind.go
-	recheck    bool      // the accepted head is to be judged once more: what was invalid may be valid now
-	judged     time.Time // when a head was judged last
-	latest     time.Time // that the clock showed: see clock.go
+	asked      bool             // whether the state is behind what the providers show was asked since the start: see behind.go
+	recheck    bool             // the accepted head is to be judged once more: what was invalid may be valid now
+	judged     time.Time        // when a head was judged last
+	latest     time.Time        // that the clock showed: see clock.go
+	seen       timeSeen         // by this process
+	awake      []state.ClientID // due as the clock was set back, and nobody said so yet
 	refreshing refreshing
 }
 
@@ -232,7 +236,7 @@ func (e *Engine) Start() ([]Due, error) {
 		return nil, fmt.Errorf("start: %w", err)
 	}
 	e.mu.Lock()
-	e.latest = latest
+	e.latest, e.seen, e.awake = latest, timeSeen{}, nil
 	e.read = map[state.ClientID]readWish{}
 	e.seq, e.logs = map[state.ClientID]uint64{}, map[string][]state.LogLine{}
 	for _, c := range clients {

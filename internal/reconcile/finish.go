@@ -35,6 +35,11 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 	if end.quiet {
 		lines = nil
 	}
+	// The clock may have been set while the pass ran: what is written now would hide that from a
+	// start that comes next.
+	if _, err := e.readTime(); err != nil {
+		return Done{}, err
+	}
 	e.at(PointEnd)
 	err := e.Store.Update(func(tx store.Tx) error {
 		done = Done{Clients: g.ids, At: end.at}

@@ -51,6 +51,7 @@ type member struct {
 	asRecorded []state.Drift               // rows that a look right now does not see any more
 	resolved   bool                        // its source's commit was worked out now
 	removed    bool                        // a tombstone for the whole client is due
+	takes      []string                    // host names that it takes over, where its wish is not known whole
 	keeps      []string                    // host names that go to a member that is left alone, and stay until then
 	worked     bool                        // this pass has begun for it
 	later      []plan.Step                 // what comes later by the plan that was calculated last
@@ -164,7 +165,7 @@ func (e *Engine) reload(g *group) error {
 	}
 	for _, m := range g.members {
 		if f := byID[m.client.ID]; f != nil {
-			f.worked, f.effective, f.wish, f.problems, f.later = m.worked, m.effective, m.wish, m.problems, m.later
+			f.worked, f.effective, f.wish, f.problems, f.takes, f.later = m.worked, m.effective, m.wish, m.problems, m.takes, m.later
 			f.client.Wakes = m.client.Wakes // whoever asked since the pass began asked for another one
 			*m = *f
 		}
@@ -223,13 +224,37 @@ func (g *group) intents() bool {
 	return false
 }
 
-// wish resolves what every member of the group asks for. The error is a *apply.Panicked.
+// wish resolves what every member of the group asks for. The error is a *apply.Panicked, or the
+// store's.
 func (e *Engine) wish(g *group) error {
 	wishes, _ := e.resolver()
 	g.freeze = windows(wishes.Platform())
 	for _, m := range g.members {
 		if err := e.contain(m.client.ID, func() error { e.wishOf(m); return nil }); err != nil {
 			return err
+		}
+	}
+	return e.takes(g)
+}
+
+// takes says of members whose wish is not known whole which names they take over from others
+// of the group: those keep what serves them until somebody else does.
+func (e *Engine) takes(g *group) error {
+	unknown := func(m *member) bool { return len(m.problems) > 0 && !m.client.Removed && !m.quarantined() }
+	if len(g.members) < 2 || !slices.ContainsFunc(g.members, unknown) {
+		return nil
+	}
+	var claims []state.Claim
+	err := e.Store.View(func(tx store.Tx) (err error) { claims, err = store.Claims(tx); return err })
+	if err != nil {
+		return fmt.Errorf("read who takes names over: %w", err)
+	}
+	for _, m := range g.members {
+		m.takes = nil
+		for _, c := range claims {
+			if host, is := strings.CutPrefix(c.Key, "host:"); is && c.Client == m.client.ID && len(c.From) > 0 && unknown(m) {
+				m.takes = append(m.takes, host)
+			}
 		}
 	}
 	return nil
@@ -290,7 +315,7 @@ func windows(p *manifest.Platform) []plan.Window {
 
 // input is what planning reads of the member.
 func (m *member) input() plan.ClientInput {
-	in := plan.ClientInput{Client: m.client, Wish: m.wish, Removed: m.removed, Recorded: m.recorded, Looks: m.looks, Tombstones: m.tombstones,
+	in := plan.ClientInput{Client: m.client, Wish: m.wish, Takes: m.takes, Removed: m.removed, Recorded: m.recorded, Looks: m.looks, Tombstones: m.tombstones,
 		Problems: m.problems, Health: true, Retain: m.effective.Database.Retain.For.Std(), RetainForever: m.effective.Database.Retain.Forever, Reuse: m.effective.Database.Reuse, Host: m.effective.Host}
 	for _, t := range m.tombstones {
 		if (t.Part != "" && !strings.HasPrefix(t.Part, string(state.KindDatabase)+"/")) || t.Retain == "" {
@@ -323,7 +348,7 @@ func (m *member) commit() string {
 // gate is what decides which steps wait.
 func (g *group) gate(now time.Time) plan.GateInput {
 	in := plan.GateInput{Now: now, Approvals: g.approvals, Freeze: g.freeze, Paused: map[state.ClientID]bool{}, Taking: map[state.ClientID]bool{},
-		Reviewed: map[state.ClientID]map[string]bool{}}
+		Removed: map[state.ClientID]bool{}, Reviewed: map[state.ClientID]map[string]bool{}}
 	for _, m := range g.members {
 		if r := m.client.Review; r != nil {
 			shown := make(map[string]bool, len(r.Shown))
@@ -332,6 +357,7 @@ func (g *group) gate(now time.Time) plan.GateInput {
 			}
 			in.Reviewed[m.client.ID] = shown
 		}
+		in.Removed[m.client.ID] = m.client.Removed
 		in.Taking[m.client.ID] = g.taking && !m.client.Removed && len(m.effective.Adopt) > 0
 		in.Paused[m.client.ID] = m.client.Paused || (m.effective.Paused && !m.client.Removed)
 		for _, h := range g.holds {

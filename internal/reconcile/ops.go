@@ -90,7 +90,7 @@ func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.C
 		if !h.Approvable {
 			return fmt.Errorf("%w: %s; %s", ErrRefused, h.Reason, h.Act)
 		}
-		a := state.Approval{Fingerprint: h.Fingerprint, By: by, At: e.Now()}
+		a := state.Approval{Fingerprint: h.Fingerprint, By: by, At: e.Now(), Client: h.Client}
 		if err := store.PutApproval(tx, a); err != nil {
 			return err
 		}
@@ -274,15 +274,20 @@ func (e *Engine) PurgeDue(ctx context.Context) ([]string, error) {
 	if e.old() {
 		return nil, fmt.Errorf("purge: %w", ErrRestored)
 	}
+	// The clock may be set at any time: what comes after is judged by what it showed then.
+	now, err := e.readTime()
+	if err != nil {
+		return nil, fmt.Errorf("purge: %w", err)
+	}
 	var ids []state.ClientID
-	err := e.Store.View(func(tx store.Tx) error {
+	err = e.Store.View(func(tx store.Tx) error {
 		ids = nil
 		all, err := store.AllResources(tx)
 		if err != nil {
 			return err
 		}
 		for _, r := range all {
-			if r.Retained() && !r.PurgeAfter.IsZero() && !e.Now().Before(r.PurgeAfter) && !slices.Contains(ids, r.Ref.Client) {
+			if r.Retained() && !r.PurgeAfter.IsZero() && !now.Before(r.PurgeAfter) && !slices.Contains(ids, r.Ref.Client) {
 				ids = append(ids, r.Ref.Client)
 			}
 		}
@@ -299,7 +304,7 @@ func (e *Engine) PurgeDue(ctx context.Context) ([]string, error) {
 			continue // it is passed just now; the next run comes to it
 		}
 		var texts []string
-		err := e.contain(id, func() (err error) { texts, err = e.purge(ctx, id, false, "schedule"); return err })
+		err := e.contain(id, func() (err error) { texts, err = e.purge(ctx, id, now, "schedule"); return err })
 		leave()
 		out = append(out, texts...)
 		if ctx.Err() != nil {
@@ -332,7 +337,7 @@ func (e *Engine) PurgeNow(ctx context.Context, name, by string) ([]string, error
 	}
 	defer leave()
 	var texts []string
-	err = e.contain(c.ID, func() (err error) { texts, err = e.purge(ctx, c.ID, true, by); return err })
+	err = e.contain(c.ID, func() (err error) { texts, err = e.purge(ctx, c.ID, time.Time{}, by); return err })
 	return texts, err
 }
 
@@ -363,8 +368,10 @@ func (e *Engine) fileWaits(ctx context.Context, c state.Client) bool {
 	return false
 }
 
-// purge works on a client that the caller entered. It reads what there is anew.
-func (e *Engine) purge(ctx context.Context, id state.ClientID, now bool, by string) ([]string, error) {
+// purge works on a client that the caller entered, and erases what is kept until before then;
+// a zero time: everything, as a person asked. It reads what there is anew.
+func (e *Engine) purge(ctx context.Context, id state.ClientID, then time.Time, by string) ([]string, error) {
+	now := then.IsZero()
 	g, err := e.load([]state.ClientID{id})
 	if err != nil || len(g.members) == 0 {
 		return nil, err
@@ -399,7 +406,10 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, now bool, by stri
 	if len(m.problems) > 0 {
 		m.wish = nil // not known whole
 	}
-	steps := plan.Purges(m.client, m.wish, recorded, g.now)
+	if now {
+		then = g.now
+	}
+	steps := plan.Purges(m.client, m.wish, recorded, then)
 	if len(steps) == 0 {
 		return nil, nil
 	}

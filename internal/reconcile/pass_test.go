@@ -761,6 +761,89 @@ func TestRuleReviewApprovedBeforeTheMerge(t *testing.T) {
 	w.want("a", state.StatusHeld) // the approval was used
 }
 
+// Review and hold: an approval ends with the client that it was given for. A new client of its
+// name that asks for an equal step waits for its own, and so does the same client that comes
+// back; the removal of one does not wait once more for what was approved of it before the merge.
+func TestRuleReviewApprovalEndsWithItsClient(t *testing.T) {
+	const holidays = "apiVersion: reconciler/v1\nkind: Platform\nfreeze: [{from: 2026-11-24T08:00, to: 2026-11-25T05:00, zone: UTC, reason: holidays}]\n"
+	site := "deployment: {provider: none}"
+	for _, c := range []struct {
+		name        string
+		early       bool // it is approved once more after the removal, before anything is held
+		back        string
+		back2, want state.Status
+	}{
+		{"another client of the name", false, strings.Replace(client("e", site), "domain: e\n", "domain: b\n", 1), state.StatusHeld, state.StatusActive},
+		{"the same file", false, client("e", site), state.StatusHeld, state.StatusActive},
+		{"the same file, approved for its return", true, client("e", site), state.StatusActive, state.StatusActive},
+	} {
+		v, w := newVendors(t)
+		w.apply(map[string]string{"platform.yaml": holidays, "clients/old.yaml": client("old", site)})
+		w.pass(w.push(map[string]string{"clients/e.yaml": client("e", site)})...)
+		w.want("e", state.StatusHeld)
+		approve := func(name string) {
+			t.Helper()
+			if _, err := w.engine.Approve(t.Context(), w.detail(name).Holds[0].Fingerprint, "dana"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		print := w.detail("e").Holds[0].Fingerprint
+		approve("e")
+		w.pass(w.push(map[string]string{"clients/e.yaml": ""})...) // before it could be used
+		if c.early {
+			if _, err := w.engine.Approve(t.Context(), print, "dana"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.apply(map[string]string{"clients/e.yaml": c.back})
+		w.want("e", c.back2)
+		if n := len(v.world.Objects("railway")); n != map[state.Status]int{state.StatusActive: 1}[c.back2] {
+			t.Errorf("%s: %d databases", c.name, n)
+		}
+		if c.back2 == state.StatusHeld {
+			if now := w.detail("e").Holds[0].Fingerprint; now != print {
+				t.Errorf("%s: the step is another one: %s, and was %s", c.name, now, print)
+			}
+			approve("e")
+			w.pass(state.ClientID(w.detail("e").ID))
+		}
+		w.want("e", c.want)
+	}
+}
+
+// P5, review and hold: what was approved of a removal before the merge serves it; not the client
+// that comes back instead.
+func TestRuleReviewApprovalOfARemoval(t *testing.T) {
+	v, w := newVendors(t)
+	mail := "dns: {records: [{type: MX, name: \"@\", content: mx.a.example, priority: 10}]}"
+	with, other := client("a", mail), client("b")
+	w.apply(map[string]string{"clients/a.yaml": with, "clients/b.yaml": other})
+	w.apply(map[string]string{"clients/a.yaml": ""})
+	print := w.detail("a").Holds[0].Fingerprint
+	w.apply(map[string]string{"clients/a.yaml": with})
+	w.clock.add(25 * time.Hour) // the guard counts a day
+	if _, err := w.engine.Approve(t.Context(), print, "dana"); err != nil {
+		t.Fatal(err)
+	}
+	v.world.ForgetCalls()
+	w.apply(map[string]string{"clients/a.yaml": ""})
+	w.want("a", state.StatusRetained)
+
+	// One that is approved while it is removed, and comes back: what it drops is asked for.
+	w.apply(map[string]string{"clients/a.yaml": with})
+	w.want("a", state.StatusActive)
+	w.clock.add(25 * time.Hour)
+	w.apply(map[string]string{"clients/a.yaml": ""})
+	if _, err := w.engine.Approve(t.Context(), w.detail("a").Holds[0].Fingerprint, "dana"); err != nil {
+		t.Fatal(err)
+	}
+	w.push(map[string]string{"clients/a.yaml": client("a")}) // before it passed
+	w.pass(state.ClientID(w.detail("a").ID))
+	if holds := w.detail("a").Holds; len(holds) != 1 || holds[0].Kind != state.HoldMail {
+		t.Errorf("held: %+v", holds)
+	}
+}
+
 // An approval whose steps did not begin, because the provider was down, serves again.
 func TestRuleReviewApprovalOutlivesAnOutage(t *testing.T) {
 	v, w := newVendors(t)

@@ -421,6 +421,33 @@ func sameFiles(a, b state.Baseline) bool {
 	return true
 }
 
+// endApprovals ends with a client that is removed now what was approved of it and did not run;
+// with one that comes back, what was approved of its removal.
+func endApprovals(tx store.Tx, c state.Client) error {
+	was, ok, err := store.Client(tx, c.ID)
+	if err != nil || !ok || was.Removed == c.Removed {
+		return err
+	}
+	all, err := store.Approvals(tx)
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		switch {
+		case a.Client == c.ID && !a.Ended: // one that is in use, too: it may be given back
+			a.Ended = true
+		case a.Client == "" && c.Removed && c.RemovedAt.Sub(a.At) < state.ApprovalLife && !slices.Contains(a.Removed, was.Name):
+			a.Removed = append(a.Removed, was.Name)
+		default:
+			continue
+		}
+		if err := store.PutApproval(tx, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // write puts a result into the store, all of it or nothing.
 func write(tx store.Tx, r accept.Result) error {
 	var errs firstError
@@ -437,6 +464,7 @@ func write(tx store.Tx, r accept.Result) error {
 		errs.add(store.PutTombstone(tx, t))
 	}
 	for _, c := range r.Clients {
+		errs.add(endApprovals(tx, c))
 		errs.add(store.PutClient(tx, c))
 	}
 	for _, key := range r.FreeClaims {

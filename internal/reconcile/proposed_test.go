@@ -265,6 +265,39 @@ func TestP12PushesBesideASquash(t *testing.T) {
 	}
 }
 
+// P12: a rebase makes each commit anew. One gave a client a name, the next took it back, and the
+// branch got the same name meanwhile: of the rebase only what takes it back is left, which no
+// plan showed. It waits; of a squash, and of a merge, nothing of it comes.
+func TestP12RebaseOfWhatWasTakenBack(t *testing.T) {
+	for _, how := range []string{"rebase", "squash", "merge"} {
+		v, w := newVendors(t)
+		without, with := client("a"), client("a", "aliases: [www.a.example]")
+		w.apply(map[string]string{"clients/a.yaml": without, "clients/b.yaml": client("b")})
+		files := map[string]string{"clients/b.yaml": client("b", "env: {COLOUR: red}")}
+		p := w.proposed(1, files)
+		p.Commits = 3 // gives a its alias, takes it back, changes b
+		w.apply(map[string]string{"clients/a.yaml": with})
+		w.want("a", state.StatusActive)
+		switch how {
+		case "rebase":
+			w.repo.commit(map[string]string{"clients/a.yaml": without})
+			p.MergeCommit = w.repo.commit(files)
+		case "squash":
+			p.MergeCommit = w.repo.commit(files)
+		case "merge":
+			p.MergeCommit = w.repo.commit(files, p.Head)
+		}
+		p.Open, p.Merged = false, true
+		w.putPull(p)
+		w.pass(w.poll()...)
+		w.want("b", state.StatusActive)
+		w.want("a", map[bool]state.Status{true: state.StatusHeld, false: state.StatusActive}[how == "rebase"])
+		if _, ok := v.world.Serves("www.a.example"); !ok {
+			t.Errorf("%s: www.a.example is down, and no plan showed it: %+v", how, w.row("a"))
+		}
+	}
+}
+
 // P12: of a pull request that conflicted no plan knows the files. When it is rebased, only its
 // last commit is known to be its own, and those before may be: what bears a risk waits.
 func TestP12RebaseOfWhatConflicted(t *testing.T) {

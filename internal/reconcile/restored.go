@@ -265,9 +265,9 @@ func (m *remembered) forget(now time.Time) {
 			continue
 		}
 		if !r.PurgeAfter.IsZero() {
-			r.PurgeAfter = now.Add(max(r.PurgeAfter.Sub(r.RetainedAt), 0))
+			r.PurgeAfter = now.Add(max(r.PurgeAfter.Sub(r.RetainedAt)-max(r.Ahead, 0), 0))
 		}
-		r.RetainedAt = now
+		r.RetainedAt, r.Ahead = now, 0
 	}
 }
 

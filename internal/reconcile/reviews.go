@@ -169,12 +169,15 @@ func branchOf(head string, commits []accept.Commit, parents map[string][]string)
 
 // own are the commits that a pull request brought: what was merged with its head, also what
 // was pushed onto it since it was seen. Of a squash that is one commit. Of a rebase only the
-// last is known, and nobody can tell how many before are its own: where its newest head was
-// never planned, or could not be as it conflicted, all that were made on the branch before may be.
+// last is known, and those before may be its own: as many as it had itself; where its newest
+// head was never planned, or could not be as it conflicted, all that were made on the branch
+// before. What they do to files of no plan is not what was shown: a rebase makes anew what one
+// of its commits did and a later one took back, and leaves out what the branch has already. So
+// what somebody pushed right before a squash of several commits counts as its own, too.
 func (b branch) own(p state.Pull) map[string]bool {
-	own := map[string]bool{}
+	own, most := map[string]bool{}, max(p.Commits, 1)
 	for c := p.MergeCommit; c != "" && len(b.parents[c]) == 1; c = b.parents[c][0] {
-		if own[c] = true; p.Planned == p.Head && !conflicted(p) {
+		if own[c] = true; p.Planned == p.Head && !conflicted(p) && len(own) >= most {
 			break // its plan knows its files
 		}
 	}

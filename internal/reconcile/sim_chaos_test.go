@@ -50,6 +50,8 @@ type chaos struct {
 
 	wait      int // writes to go until something happens in the middle of a pass
 	meanwhile func()
+	jumpIn    int // writes to go until the clock is set in the middle of a pass
+	jump      func()
 
 	until map[string]time.Time // when a vendor said that a write may come again, of the pass or purge that runs
 
@@ -130,6 +132,11 @@ func (c *chaos) hook(_ context.Context, call memory.Call) error {
 		if c.wait > 0 && call.Moment == memory.Before {
 			if c.wait--; c.wait == 0 {
 				c.turns.alone(c.meanwhile)
+			}
+		}
+		if c.jumpIn > 0 {
+			if c.jumpIn--; c.jumpIn == 0 {
+				c.turns.alone(c.jump)
 			}
 		}
 		if c.tick(fmt.Sprintf("%s the effect of %s %s", call.Moment, call.Verb, call.Kind)) {

@@ -9,15 +9,15 @@ import (
 // clockwork is how this machine's clock goes in a run.
 type clockwork struct {
 	jumps bool // it is set now and then: a machine slept, NTP found out, a person erred
-	// What is kept after its client: from when on, as it is elsewhere, and by how much the
-	// clock was put forward since.
+	// What is kept after its client: from when on, as it is elsewhere.
 	kept map[string]*keptFrom
-	// gone are removals, by what was lost, in the same way.
+	// gone are removals, by what was lost: since when, and by how much the clock was put forward
+	// after that.
 	gone map[string]*keptFrom
 	any  bool // it jumped
 }
 
-// keptFrom is when the keeping of a database began.
+// keptFrom is when the keeping of a database began, or a removal.
 type keptFrom struct {
 	at    time.Time
 	ahead time.Duration
@@ -50,6 +50,21 @@ func (s *story) clockJumps() {
 		d = -d
 	}
 	s.jump(d)
+}
+
+// jumpWithin sets the clock in the middle of some passes, before or after the effect of a write.
+func (s *story) jumpWithin() {
+	if s.chaos.jumpIn = 0; !s.clocks.jumps || s.parallel > 1 || s.chaos.dice(6, "a jump within") > 0 {
+		return
+	}
+	d := strides[s.chaos.dice(len(strides), "stride within")]
+	if s.chaos.dice(2, "back within") > 0 {
+		d = -d
+	}
+	s.chaos.jumpIn, s.chaos.jump = 1+s.chaos.dice(12, "a jump in"), func() {
+		s.hit("clock set within a pass")
+		s.jump(d)
+	}
 }
 
 func (s *story) jump(d time.Duration) {
@@ -98,8 +113,8 @@ func (s *story) goesTooEarly(t state.Tombstone, removed time.Time) bool {
 	return k != nil && s.guard.RemoveAfter > 0 && s.world.clock.Real().Sub(k.at)+k.ahead < s.guard.RemoveAfter-removalSlack
 }
 
-// keepsLongEnough: data is kept as long as was promised, by the time as it is; no earlier than
-// by how much this machine's clock was put forward (P5).
+// keepsLongEnough: data is kept as long as was promised, by the time as it is, whatever this
+// machine's clock shows (P5).
 func (s *story) keepsLongEnough() {
 	for _, r := range s.allResources() {
 		switch {
@@ -125,8 +140,9 @@ func (s *story) early(id string) time.Duration {
 	if k == nil {
 		return 0
 	}
-	return max(0, retention-keptSlack-s.world.clock.Real().Sub(k.at)-k.ahead)
+	return max(0, retention-keptSlack-s.world.clock.Real().Sub(k.at))
 }
 
-// keptSlack is how much later than the engine the laws see that a keeping began.
+// keptSlack is how much later than the engine the laws see that a keeping began, and by how much
+// the clock may have been set forward while it was down without anybody seeing it.
 const keptSlack = 24 * time.Hour

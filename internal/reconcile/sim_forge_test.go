@@ -104,7 +104,7 @@ func (g gitOf) Merged(_ context.Context, number int, base, head string) (review.
 		}
 		tree, clash = mergeOf(s.trees[at], s.trees[base], c.tree())
 	}
-	out := review.Merged{At: filesOf(s.trees[base]), Files: filesOf(tree)}
+	out := review.Merged{At: filesOf(s.trees[base]), Files: filesOf(tree), Commits: len(c.commits)}
 	if clash { // it is looked at, and nothing is shown
 		out.Conflicts = []string{"clients"}
 		s.pulls.plans[number] = append(s.pulls.plans[number], &shown{head: head, static: true})

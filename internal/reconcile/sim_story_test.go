@@ -1027,6 +1027,10 @@ func (s *story) purge() {
 	}
 	_, err := s.engine.PurgeDue(s.ctx())
 	s.fine(err)
+	if !s.before { // the same schedule forgets what is outdated
+		_, err := s.engine.Prune(s.ctx())
+		s.fine(err)
+	}
 }
 
 func (s *story) erase(name string) {
@@ -1166,6 +1170,7 @@ func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 		maps.Copy(s.still, s.pausedOf(s.engine.Group(id)))
 	}
 	s.asksAnew()
+	s.jumpWithin()
 	type ended struct {
 		d   reconcile.Done
 		err error

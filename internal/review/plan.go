@@ -101,7 +101,8 @@ func (r *Reviewer) due(p state.Pull, base string, among *openPulls) (now bool, a
 		}
 	}
 	switch {
-	case p.RetryAt.After(r.Now()):
+	// Nothing is put off for longer than maxRetry: else the clock was set back since.
+	case p.RetryAt.After(r.Now()) && p.RetryAt.Sub(r.Now()) <= maxRetry:
 		return false, p.RetryAt, nil
 	case p.Wanted || p.Planned == "" || !p.RetryAt.IsZero():
 		return true, at, nil
@@ -134,7 +135,7 @@ func (r *Reviewer) justAccepted(p state.Pull) (bool, error) {
 		v, _, err = store.VerdictHead(tx, p.Accepted[len(p.Accepted)-1])
 		return err
 	})
-	return r.Now().Sub(v.At) < acceptedPatience, err
+	return r.Now().Sub(v.At).Abs() < acceptedPatience, err // of a head in the future: the clock was set back since
 }
 
 // moving says that a client of a pull request is at work, or was at some time since then:
@@ -223,7 +224,7 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 		return err
 	}
 	p.Static = p.Fork && p.Asked != p.Head
-	p.Files = filesOf(m)
+	p.Files, p.Commits = filesOf(m), m.Commits
 	if len(m.Conflicts) > 0 {
 		p.Clients, p.Shown, p.Sources, p.Waits, p.Taken, p.Moving, p.Static, p.New = nil, nil, nil, nil, "", false, true, 0 // nothing was shown
 		for path := range p.Files {

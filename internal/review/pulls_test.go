@@ -296,6 +296,24 @@ func TestP9FailuresAreToldAndNotRepeated(t *testing.T) {
 	d.wantStatus(head, "validate", forge.Success, "")
 }
 
+// P9: the clock was ahead when a plan failed, and only its next try tells so after a start: that
+// is not waited for.
+func TestP9NextTryIsNotWaitedForWhenTheClockIsSetBack(t *testing.T) {
+	for _, ahead := range []time.Duration{time.Hour, 9 * 24 * time.Hour, 20 * 365 * 24 * time.Hour} {
+		d := newDesk(t)
+		d.broken = errors.New("the repository is away")
+		head := d.open(1, "one", "bakery")
+		d.look()
+		d.later(ahead)
+		d.look()
+		d.later(-ahead)
+		d.broken = nil
+		d.later(maxRetry)
+		d.look()
+		d.wantStatus(head, "plan", forge.Success, "bakery")
+	}
+}
+
 // A head that failed, was left and comes back has statuses that end.
 func TestP9TheSameFailureAfterAnotherHead(t *testing.T) {
 	d := newDesk(t)

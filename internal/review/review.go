@@ -66,6 +66,7 @@ type Git interface {
 type Merged struct {
 	At, Files []accept.File // before and after
 	Conflicts []string      // paths that both sides changed; Files are then not all
+	Commits   int           // that the head has and the base has not; 0: not known
 }
 
 // Actions are what a comment may ask for.

@@ -31,7 +31,7 @@ func (r *Reviewer) unseen(ctx context.Context) error {
 	}
 	asked := 0
 	for _, v := range heads {
-		if asked >= maxAskedCommits || r.Now().Sub(v.At) < askAfter {
+		if asked >= maxAskedCommits || r.Now().Sub(v.At).Abs() < askAfter {
 			return nil
 		}
 		found, n, err := r.broughtUnseen(ctx, v, known)

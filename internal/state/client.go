@@ -248,6 +248,13 @@ type Approval struct {
 	By          string    `json:"by"`
 	At          time.Time `json:"at"`
 	Used        time.Time `json:"used,omitzero"`
+	// Client is whose hold it was given for; "": it was given before there was one.
+	Client ClientID `json:"client,omitempty"`
+	// Ended: that client was removed since, or came back. It lets nothing run any more.
+	Ended bool `json:"ended,omitempty"`
+	// Removed are the names of clients that were removed since it was given, before there was a
+	// hold: of who bears one now it lets nothing run, but the removal that it may be about.
+	Removed []string `json:"removed,omitempty"`
 }
 
 // ApprovalLife is how long an approval waits to be used.

@@ -42,6 +42,9 @@ type Pull struct {
 	// Files are the paths that the merge changes, with the blob they have after it ("": gone;
 	// Unmerged: a conflict keeps it from being merged, and other files may not be here).
 	Files map[string]string `json:"files,omitempty"`
+	// Commits is how many commits Planned has that Base has not: as many, at most, does a rebase
+	// make. 0: not known.
+	Commits int `json:"commits,omitempty"`
 	// Clients are those that it changes, by name.
 	Clients []PullClient `json:"clients,omitempty"`
 	// Shown are the prints of the steps that a plan of the pull request showed, of its newest

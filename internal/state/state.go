@@ -201,9 +201,12 @@ type Resource struct {
 	// Retained data: taken out of use at, to be purged not before.
 	RetainedAt time.Time `json:"retainedAt,omitzero"`
 	PurgeAfter time.Time `json:"purgeAfter,omitzero"` // zero with RetainedAt set: kept for ever
-	UpdatedAt  time.Time `json:"updatedAt,omitzero"`
-	ObservedAt time.Time `json:"observedAt,omitzero"`
-	Commit     string    `json:"commit,omitempty"` // that caused the last write
+	// Ahead is by how much this machine's clock was set forward since then, for all that the
+	// program knows; negative: back. PurgeAfter has been moved by it where it is forward.
+	Ahead      time.Duration `json:"ahead,omitempty"`
+	UpdatedAt  time.Time     `json:"updatedAt,omitzero"`
+	ObservedAt time.Time     `json:"observedAt,omitzero"`
+	Commit     string        `json:"commit,omitempty"` // that caused the last write
 }
 
 // Real says that the resource exists at its provider as far as we know.

@@ -612,5 +612,19 @@ func LastRun(tx Tx, schedule string) (time.Time, bool, error) {
 	return get[time.Time](tx, bucketRuns, schedule)
 }
 
+// LastRuns are all that PutLastRun noted, by name.
+func LastRuns(tx Tx) (map[string]time.Time, error) {
+	out := map[string]time.Time{}
+	err := tx.Each(bucketRuns, "", func(name string, decode func(any) error) error {
+		var at time.Time
+		if err := decode(&at); err != nil {
+			return fmt.Errorf("read %s %s: %w", bucketRuns, shown(name), err)
+		}
+		out[name] = at
+		return nil
+	})
+	return out, err
+}
+
 // PutLastRun notes a schedule's run.
 func PutLastRun(tx Tx, schedule string, at time.Time) error { return put(tx, bucketRuns, schedule, at) }

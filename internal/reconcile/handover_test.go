@@ -1,0 +1,191 @@
+package reconcile_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/memory"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// Make before break: nothing of a name's old owner goes before the new one serves it, whatever
+// keeps that: nobody can read what it asks for, a person has to do or approve something, or it
+// fails again and again. What the name is served by meanwhile, and for as long as it lasts, is
+// the old owner's site. When it is over the name moves, and the old side goes.
+func TestP5TheOldOwnerServesUntilTheNewOneDoes(t *testing.T) {
+	const host = "shop.agency.example"
+	named := func(name, domain string, more ...string) string {
+		return strings.Replace(client(name, more...), "domain: "+name, "domain: "+domain, 1)
+	}
+	type story struct {
+		v *vendors
+		w *world
+	}
+	push := func(files map[string]string) func(story) {
+		return func(s story) { s.w.apply(files) }
+	}
+	for _, c := range []struct {
+		name  string
+		new   string // its manifest
+		first func(story)
+		begin func(story) // after the head was accepted, before anybody passes
+		mend  func(story)
+	}{
+		{name: "a secret is not set", new: named("new", "shop", "env: {MOLLIE: {secret: mollie}}"), mend: func(s story) {
+			_, ids, err := s.w.engine.SetSecret("new", "mollie", state.NewSecret("an-invented-value"), s.w.keys.Fingerprint, "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.w.pass(ids...)
+		}},
+		{name: "a provider is not configured", new: named("new", "shop"), begin: func(s story) {
+			s.w.change = func(e *reconcile.Engine) {
+				configured := e.Configured
+				e.Configured = func(name string, kind state.Kind) bool { return kind != state.KindSite && configured(name, kind) }
+			}
+			s.w.restart()
+		}, mend: func(s story) {
+			s.w.change = nil
+			s.w.pass(s.w.due()...)
+			for _, name := range []string{"new", "old"} {
+				id, err := s.w.engine.Retry(name, "dana")
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.w.pass(id)
+			}
+		}},
+		{name: "an older program does not know what was accepted", new: named("new", "shop"), begin: func(s story) {
+			s.w.rewrite("new", "template: shop", "template: shop\nlater: than this program")
+		}, mend: func(s story) {
+			s.w.rewrite("new", "\nlater: than this program", "")
+			id, err := s.w.engine.Retry("new", "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.w.pass(id)
+		}},
+		{name: "its manifest says paused", new: named("new", "shop", "paused: true"), mend: push(map[string]string{"clients/new.yaml": named("new", "shop")})},
+		{name: "somebody paused it", new: named("new", "shop"), begin: func(s story) {
+			if _, err := s.w.engine.SetPaused("new", true, "dana"); err != nil {
+				t.Fatal(err)
+			}
+		}, mend: func(s story) {
+			id, err := s.w.engine.SetPaused("new", false, "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.w.pass(id)
+		}},
+		{name: "changes are frozen", new: named("new", "shop"), first: push(map[string]string{
+			"platform.yaml": "apiVersion: reconciler/v1\nkind: Platform\nfreeze: [{from: 2026-11-24T10:00, to: 2026-11-26T08:00, zone: UTC}]\n"}),
+			begin: func(s story) { s.w.clock.add(2 * time.Hour) }, mend: func(s story) { s.w.clock.add(48 * time.Hour); s.w.pass(s.w.id("new")) }},
+		{name: "there are too many new clients", new: named("new", "shop"),
+			first: func(s story) {
+				s.w.change = func(e *reconcile.Engine) { e.Guard.MaxCreates = 1 }
+				s.w.restart()
+				s.w.clock.add(25 * time.Hour)
+				s.w.apply(map[string]string{"clients/x.yaml": client("x")})
+			},
+			mend: func(s story) {
+				for _, h := range s.w.overview().Holds {
+					ids, err := s.w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+					if err != nil {
+						t.Fatal(err)
+					}
+					s.w.pass(ids...)
+				}
+			}},
+		{name: "its site can't be made", new: named("new", "shop"), begin: func(s story) {
+			s.v.faults.On(memory.Before, memory.Is(memory.Create, state.KindSite), 0, memory.Fail(provider.Invalid, "no such server"))
+		}, mend: func(s story) {
+			s.v.faults.Clear()
+			id, err := s.w.engine.Retry("new", "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.w.pass(id)
+		}},
+		{name: "it never answers well", new: named("new", "shop"), begin: func(s story) {
+			s.w.unfit = func(string) error { return errors.New("503") }
+		}, mend: func(s story) {
+			s.w.unfit = nil
+			id, err := s.w.engine.Retry("new", "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.w.pass(id)
+		}},
+	} {
+		for _, goes := range []string{"", named("old", "other")} { // the old owner is removed, or has another name
+			v, w := newVendors(t)
+			s := story{v, w}
+			w.apply(map[string]string{"clients/old.yaml": named("old", "shop"), "clients/bystander.yaml": client("bystander")})
+			if c.first != nil {
+				c.first(s)
+			}
+			old, _ := v.world.Serves(host)
+			serves := func(when string) {
+				t.Helper()
+				if now, ok := v.world.Serves(host); !ok || now != old || len(v.world.Resolves(host)) == 0 {
+					t.Errorf("%s, the old owner's file is %q: %s, the name is served by %q: old %+v, new %+v", c.name, goes, when, now, w.row("old"), w.row("new"))
+				}
+			}
+			new := c.new
+			if goes == "" {
+				new += "\ndatabase: {reuse: fresh}\n"
+			}
+			ids := w.push(map[string]string{"clients/old.yaml": goes, "clients/new.yaml": new})
+			if c.begin != nil {
+				c.begin(s)
+			}
+			w.pass(ids...)
+			serves("at first")
+			for range 6 {
+				w.clock.add(20 * time.Minute)
+				w.pass(w.id("old"), w.id("new"))
+				serves("later")
+			}
+			w.clock.add(3 * time.Hour)
+			w.pass(w.due()...)
+			serves("after a start")
+			if t.Failed() {
+				break
+			}
+			c.mend(s)
+			for range 4 {
+				w.clock.add(30 * time.Minute)
+				w.pass(w.due()...)
+			}
+			w.want("new", state.StatusActive)
+			now, ok := v.world.Serves(host)
+			if o, _ := v.world.Object(now); !ok || o.Mark.Client != w.id("new") || len(v.world.Resolves(host)) == 0 {
+				t.Errorf("%s: in the end the name is served by %q: %+v", c.name, now, w.row("new"))
+			}
+			w.want("old", map[bool]state.Status{true: state.StatusRetained, false: state.StatusActive}[goes == ""])
+		}
+	}
+}
+
+// rewrite changes what is on record of a client's accepted manifest, and starts anew.
+func (w *world) rewrite(name, old, new string) {
+	w.t.Helper()
+	err := w.store.Update(func(tx store.Tx) error {
+		c, ok, err := store.ClientByName(tx, name)
+		if err != nil || !ok || !strings.Contains(string(c.Manifest), old) {
+			return fmt.Errorf("%s is not on record so: %w", name, err)
+		}
+		c.Manifest = []byte(strings.Replace(string(c.Manifest), old, new, 1))
+		return store.PutClient(tx, c)
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.restart()
+}
