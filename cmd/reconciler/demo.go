@@ -45,8 +45,8 @@ Everything is in a folder of its own, which is removed at the end; --keep or --d
 	c.Flags().StringVar(&o.dns, "dns", "127.0.0.1:8053", "`address` of DNS, or the next free port")
 	c.Flags().BoolVar(&o.keep, "keep", false, "keep the folder at the end")
 	c.Flags().StringVar(&o.fail, "fail", "", "make a `step` fail once: database, project, dns, environment or deploy")
-	c.Flags().StringVar(&o.providers, "providers", "", "`embedded` or simulated (default embedded, or what --data was begun with)")
-	c.Flags().StringArrayVar(&o.faults, "fault", nil, "let a simulated `vendor` fail: cloudflare:503:30s, vercel:429:3, ploi:lose-answer")
+	c.Flags().StringVar(&o.providers, "providers", "", "`kind` of providers, embedded or simulated (default: as --data began, else embedded)")
+	c.Flags().StringArrayVar(&o.faults, "fault", nil, "`fault` of a simulated vendor: cloudflare:503:30s, vercel:429:3, ploi:lose-answer")
 	_ = c.RegisterFlagCompletionFunc("providers", fixed("embedded", "simulated")) // the flag is there
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if _, err := failOnce(nil, o.fail); err != nil {

@@ -86,7 +86,7 @@ func (p *progress) event(e apply.Event) {
 	if !shown {
 		return // what begins or is left out shows by what ends
 	}
-	text := strings.TrimRight(fmt.Sprintf("%s %-14s %-12s %s %s", mark, client, name, e.Step.Action, e.Step.Ref.Name), " ")
+	text := strings.TrimRight(fmt.Sprintf("%s %-14s %-12s %s %s", mark, client, name, e.Step.Action, e.Step.Ref.Part()), " ")
 	if e.State == "log" {
 		text = fmt.Sprintf("%s %-14s %-12s %s", mark, client, name, e.Text)
 	} else {

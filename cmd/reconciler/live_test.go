@@ -129,29 +129,29 @@ func TestLiveView(t *testing.T) {
 	// What has ended stays as a line above.
 	event("demoshop", "database", "done", 1, 3*time.Second, "")
 	event("demoshop", "deployment", "log", 5, 0, "Rendered /")
-	s.shows("✓ demoshop       database     create main (3s)", "| demoshop       deploy       Rendered /", "► demoshop       project create  3s", "► bakery         project create  3s")
+	s.shows("✓ demoshop       database     create database/main (3s)", "| demoshop       deploy       Rendered /", "► demoshop       project create  3s", "► bakery         project create  3s")
 
 	// The terminal becomes narrower: old lines break, the new ones fit, nothing is lost.
 	s.width = 30
 	tick(time.Second)
-	s.shows("✓ demoshop       database     create main (3s)", "| demoshop       deploy       Rendered /", "► demoshop       project cre…", "► bakery         project cre…")
+	s.shows("✓ demoshop       database     create database/main (3s)", "| demoshop       deploy       Rendered /", "► demoshop       project cre…", "► bakery         project cre…")
 	s.width = 80
 
 	// A log of several lines, and lines that try to write elsewhere.
 	_, _ = p.Write([]byte("WRN one\nWRN two\n"))
 	event("bakery", "site", "failed", 2, time.Second, "refused\x1b[2J\nby the vendor")
-	want := []string{"✓ demoshop       database     create main (3s)", "| demoshop       deploy       Rendered /", "WRN one", "WRN two",
-		`✗ bakery         project      create main (1s): refused\u001b[2J by the vendor`}
+	want := []string{"✓ demoshop       database     create database/main (3s)", "| demoshop       deploy       Rendered /", "WRN one", "WRN two",
+		`✗ bakery         project      create site/main (1s): refused\u001b[2J by the vendor`}
 	s.shows(append(want, "► demoshop       project create  4s", "► bakery         …")...)
 	tick(time.Second)
 	s.shows(append(want, "► demoshop       project create  5s")...)
 
 	// It tries again: still under way. Then it ends for now.
 	event("demoshop", "site", "waiting", 2, 0, "try 2 of 4")
-	want = append(want, "… demoshop       project      create main: try 2 of 4")
+	want = append(want, "… demoshop       project      create site/main: try 2 of 4")
 	s.shows(append(want, "► demoshop       project create  5s")...)
 	event("demoshop", "site", "waiting", 2, 9*time.Second, "rate limited")
-	want = append(want, "… demoshop       project      create main (9s): rate limited")
+	want = append(want, "… demoshop       project      create site/main (9s): rate limited")
 	tick(time.Second)
 	s.shows(want...)
 
@@ -177,7 +177,7 @@ func TestProgressInAPipe(t *testing.T) {
 	p.event(apply.Event{Step: step, State: "running"})
 	p.event(apply.Event{Step: step, State: "done", Took: 1200 * time.Millisecond})
 	p.close()
-	if got, want := out.String(), "✓ demoshop       database     create main (1.2s)\n"; got != want {
+	if got, want := out.String(), "✓ demoshop       database     create database/main (1.2s)\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -97,7 +97,18 @@ func TestLogsFollowABuildAtVercel(t *testing.T) {
 	w.start()
 	w.until("a deployment has begun", func() bool { return rowOf(w.status(), "demoshop").Deployment != "" })
 	out, ended := w.follow("demoshop")
+	next()
+	w.until("the build has begun", func() bool { return strings.Contains(out.String(), "Running build") })
+	for _, name := range w.sim.Names() { // nobody looks meanwhile
+		if !w.sim.Say(name, "said between looks") {
+			t.Error("nothing is built")
+		}
+	}
+	w.until("a line between two looks", func() bool { return strings.Contains(out.String(), "said between looks") })
 	w.wantFollowed(out, ended, "Installing dependencies...", "Deployment completed", &hidden, next, free)
+	if strings.Count(out.String(), "said between looks") != 1 {
+		t.Errorf("it is told again:\n%s", out)
+	}
 	if !strings.Contains(out.String(), "PAYLOAD_SECRET="+state.Redacted) || !strings.Contains(out.String(), "forged") {
 		t.Errorf("lines are missing:\n%s", out)
 	}

@@ -20,6 +20,9 @@ func (p *program) pages() (http.Handler, error) {
 	if p.sims != nil {
 		o.Vendors = simulatedPath + "/"
 	}
+	if p.forge != nil {
+		o.Forge = forgePath + "/"
+	}
 	if p.front != nil {
 		o.Site = func(name string) string { return "/sites/" + name + "/" }
 	}

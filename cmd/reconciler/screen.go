@@ -113,7 +113,7 @@ func (s *screen) event(e apply.Event) {
 	if !shown || e.State == "log" || e.State != "failed" && !s.steps {
 		return
 	}
-	text := fmt.Sprintf("  %s %-14s %-12s %-7s %s", mark, name, plan.StepName(e.Step.Number), e.Step.Action, e.Step.Ref.Name)
+	text := fmt.Sprintf("  %s %-14s %-12s %-7s %s", mark, name, plan.StepName(e.Step.Number), e.Step.Action, e.Step.Ref.Part())
 	if e.Took >= 100*time.Millisecond {
 		text += fmt.Sprintf(" (%s)", e.Took.Round(100*time.Millisecond))
 	}

@@ -67,6 +67,7 @@
 // regroup the holds; it comes to rest after a few.
 //
 // The guard counts a client whose removal is held as lost, and measures against
-// the fleet at the start of its 24 hours. A client that waits in a creates hold
-// has nothing to lose and is not counted.
+// the fleet with those who went within its 24 hours. A client that waits in a creates
+// hold has nothing to lose and is no part of the fleet: a commit that renames without
+// saying so brings as many files as it takes away, and would raise its own limit.
 package accept

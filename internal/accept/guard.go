@@ -299,8 +299,10 @@ func (p *pass) judge(s *settled, losses []loss, already map[state.ClientID]strin
 }
 
 // lately counts the clients that lost something within Window, this range's
-// with them, and the fleet at its start. What returned is not counted: its
-// tombstones are void.
+// with them, and the fleet that they are of: who lives, and who went within it.
+// What returned is not counted: its tombstones are void. Nor is who waits in a
+// creates hold, on either side: nothing is made of them, and files that nobody let
+// in must not let more of the others go.
 func (p *pass) lately(s *settled, losses []loss) (lost, fleet int) {
 	gone := map[state.ClientID]bool{}
 	since := p.in.Now.Add(-Window)
@@ -314,14 +316,14 @@ func (p *pass) lately(s *settled, losses []loss) (lost, fleet int) {
 	for i := range p.clients {
 		c := &p.clients[i]
 		id := c.ID
-		if !c.Removed {
+		switch {
+		case p.neverBegun(id):
+			delete(gone, id)
+		case !c.Removed:
 			fleet++
-		} else if c.RemovedAt.After(since) {
+		case c.RemovedAt.After(since):
 			fleet++
 			gone[id] = gone[id] || !p.comesBack(s, id)
-		}
-		if p.neverBegun(id) {
-			delete(gone, id)
 		}
 	}
 	for _, l := range losses {

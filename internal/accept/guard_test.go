@@ -370,3 +370,24 @@ func TestRuleGuardCountsWhoCantReturn(t *testing.T) {
 		t.Error("two clients are gone within a day, and the guard allows one")
 	}
 }
+
+// Guard: who waits to be let in is no part of the fleet, so that it does not let more of the
+// others go. Once it was let in it is.
+func TestRuleGuardMeasuresAgainstWhoWasLetIn(t *testing.T) {
+	w := strict(t, 20) // two a day
+	w.guard.MaxDeletes, w.guard.MaxCreates = 100, 5
+	fresh := m{}
+	for _, n := range []string{"n0", "n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"} {
+		fresh[cpath(n)] = client(n, n)
+	}
+	w.push(fresh)
+	waits := w.hold(state.HoldCreates).Fingerprint
+	w.push(gone("c000", "c001", "c002"))
+	equal(t, "due", w.dueParts(), []string{})
+	h := w.hold(state.HoldGuard)
+	contains(t, "reason", h.Reason, "3 clients would lose their manifest, database or host name within 24 hours; the guard allows 2 of 20")
+	w.push(m{cpath("c000"): client("c000", "c000"), cpath("c001"): client("c001", "c001"), cpath("c002"): client("c002", "c002")})
+	w.approve(waits)
+	w.push(gone("c000", "c001", "c002"))
+	equal(t, "due of 30", w.dueParts(), []string{"c000", "c001", "c002"})
+}

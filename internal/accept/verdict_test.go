@@ -25,7 +25,7 @@ func TestS05RuleVerdictBadAmongGood(t *testing.T) {
 	equal(t, "the others converge", len(r.Touched), 9)
 	c := w.named("c004")
 	equal(t, "keeps its last good version", []any{c.Blob, c.WishHash, string(c.Manifest)}, []any{bad.Blob, bad.WishHash, string(bad.Manifest)})
-	contains(t, "why", c.Because, cpath("c004")+":3:1: this is not valid YAML")
+	contains(t, "why", c.Because, cpath("c004")+":3:7: this [ is not closed")
 	contains(t, "why", c.Because, "Its last good version stays.")
 	equal(t, "fate", r.Verdict.Clients[c.ID], FateInvalid)
 	contains(t, "summary", r.Reports[0].Text, "invalid: clients/c004.yaml")

@@ -3,6 +3,7 @@ package apply
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -15,6 +16,8 @@ const maxLogLine = 400
 // tail is what was told of a build log.
 type tail struct {
 	last []string // as it was seen last
+
+	mu   sync.Mutex // looks tell lines, and who follows a log
 	told int
 }
 
@@ -26,20 +29,28 @@ func (r *Runner) logs(job Job, s plan.Step, all []string, t *tail) {
 	}
 	fresh := after(t.last, all)
 	t.last = all
-	tell := func(text string) {
-		t.told++
-		r.emit(Event{Client: s.Ref.Client, Deployment: job.Deployment[s.Ref.Client], Step: s, State: "log", Text: text})
-	}
 	for _, text := range fresh {
-		switch {
-		case t.told < maxLogLines:
-			tell(provider.Line(text, maxLogLine))
-		case t.told == maxLogLines:
-			tell("the rest of the log is at " + s.Provider)
-		default:
+		if !r.logLine(job, s, text, t) {
 			return
 		}
 	}
+}
+
+// logLine hands on one line of a build log, and says whether there may be more.
+func (r *Runner) logLine(job Job, s plan.Step, text string, t *tail) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.told < maxLogLines:
+		text = provider.Line(text, maxLogLine)
+	case t.told == maxLogLines:
+		text = "the rest of the log is at " + s.Provider
+	default:
+		return false
+	}
+	t.told++
+	r.emit(Event{Client: s.Ref.Client, Deployment: job.Deployment[s.Ref.Client], Step: s, State: "log", Text: text})
+	return true
 }
 
 // after are the lines of a log that are not in what was seen of it. Some vendors show a log

@@ -55,7 +55,8 @@
 // looked for across the whole lag once more.
 //
 // A wait of a deployment is not an intent: its id is recorded before the first poll,
-// so a restart polls on. The audit record and the client's status are written by
+// so a restart polls on. Its log comes with the looks, or between them where the vendor's can be
+// followed (provider.Following). The audit record and the client's status are written by
 // reconcile in one transaction at the end of the pass; the plan's Record step only
 // shows that it will happen (and ends an adoption).
 //

@@ -55,6 +55,10 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 		return "", err
 	}
 	age, since, lines := max(0, r.Now().Sub(have.UpdatedAt)), r.Up(), &tail{}
+	// Where the vendor's log can be followed, its lines come between the looks. How far the object is,
+	// looks alone say.
+	ctx, follow := provider.Following(ctx, have.ID, func(text string) { r.logLine(job, s, text, lines) })
+	defer follow.End()
 	for poll := firstPoll; ; poll = min(poll*2, maxPoll) {
 		objects, err := p.Observe(ctx, provider.Query{Kind: s.Ref.Kind, ID: have.ID})
 		if ctx.Err() != nil {

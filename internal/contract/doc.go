@@ -11,6 +11,9 @@
 // Description.Uncut names; how many exchanges were judged stands in the test's log and can be
 // asked (Judged), so that a test can insist that some were (Some).
 //
+// A stream (application/stream+json) passes as it comes, both ways; each whole line of it is judged by the
+// description's schema once it is over, however it ends.
+//
 // It refuses to need the description: where it is not there (RECONCILER_SPECS, or shared/specs
 // beside the project), exchanges pass, and the test's log says so. Payload publishes none: what
 // is known of it is written by hand and always there.

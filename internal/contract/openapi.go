@@ -156,6 +156,10 @@ func (w wrapped) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if isStream(a.Header) {
+		a.Body = &watched{ReadCloser: a.Body, over: func(got []byte) { w.c.judge(r, sent, a.StatusCode, a.Header, got, w.requests) }}
+		return a, nil
+	}
 	got, err := keep(&a.Body)
 	if err != nil {
 		return nil, err
@@ -176,17 +180,21 @@ func (c *Contract) Handler(h http.Handler) http.Handler {
 			c.tb.Errorf("%s %s: its body broke off: %v", r.Method, r.URL.Path, err)
 			return
 		}
-		method, address := r.Method, *r.URL
-		a := httptest.NewRecorder()
-		h.ServeHTTP(a, r)
-		for name, values := range a.Header() {
-			w.Header()[name] = values
-		}
-		got := bytes.Clone(a.Body.Bytes())
 		asked := r.Clone(r.Context())
-		asked.Method, asked.URL = method, &address
-		c.judge(asked, sent, a.Code, a.Header(), got, false)
-		w.WriteHeader(a.Code)
+		to := &streaming{ResponseRecorder: httptest.NewRecorder(), to: w}
+		defer func() { // a stream may be cut
+			if to.open {
+				c.judge(asked, sent, to.Code, to.Header(), to.Body.Bytes(), false)
+			}
+		}()
+		h.ServeHTTP(to, r)
+		if to.open {
+			return
+		}
+		got := bytes.Clone(to.Body.Bytes())
+		c.judge(asked, sent, to.Code, to.Header(), got, false)
+		maps.Copy(w.Header(), to.Header())
+		w.WriteHeader(to.Code)
 		_, _ = w.Write(got) // who asked may be gone
 	})
 }
@@ -221,6 +229,9 @@ func (a *answered) WriteHeader(status int) {
 	a.status = status
 	a.ResponseWriter.WriteHeader(status)
 }
+
+// Unwrap is for http.ResponseController: what is sent as it comes is flushed.
+func (a *answered) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // keep reads a body and puts it back.
 func keep(body *io.ReadCloser) ([]byte, error) {
@@ -281,6 +292,10 @@ func (c *Contract) judge(r *http.Request, sent []byte, status int, header http.H
 	}
 	if found.Operation.Responses.Status(status) == nil {
 		c.undescribed(what, status, got)
+		return
+	}
+	if isStream(header) {
+		c.judgeLines(what, found.Operation.Responses.Status(status).Value.Content, got)
 		return
 	}
 	if len(got) == 0 && found.Operation.Responses.Status(status).Value.Content == nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -14,8 +15,15 @@ import (
 // into decodes a mapping into a struct value. partial leaves required keys out of it.
 func (d *document) into(n *yaml.Node, v reflect.Value, at string, partial bool) {
 	if n.Kind != yaml.MappingNode {
-		d.node(n, "type", fmt.Sprintf("%s must be keys with values", name(at)), "")
+		hint := "its keys are: " + some(specs[v.Type()].keys)
+		if k, _, ok := strings.Cut(n.Value, ":"); ok && n.Kind == yaml.ScalarNode && slices.Contains(specs[v.Type()].keys, k) {
+			hint = spaceAfterColon
+		}
+		d.node(n, "type", fmt.Sprintf("%s must be keys with values", name(at)), hint)
 		return
+	}
+	if at == "" {
+		d.top = v.Type()
 	}
 	s := specs[v.Type()]
 	seen := map[string]bool{}

@@ -25,6 +25,11 @@
 // named or looks like a secret, to its last line, and the values of unknown keys.
 // Comments and broken text are searched for pasted secrets as well.
 //
+// Where the library refuses a text it names a line at best, often the one at which it gave up,
+// in an error text, and no place at all for an alias without an anchor. So slip.go looks for the
+// first typical slip itself, in one pass over the lines: what a manifest is written in has none
+// (that is tested), and only where it finds none does the library's line count.
+//
 // Numbers that versions of YAML read differently (010, 0x10, .nan) are refused where
 // a number is meant; below env every spelling is kept.
 //

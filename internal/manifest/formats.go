@@ -64,7 +64,7 @@ var (
 // text reads a scalar as text, within its field's rules.
 func (d *document) text(n *yaml.Node, f Field, at string) (string, bool) {
 	if n.Kind != yaml.ScalarNode {
-		d.node(n, "type", at+" must be text", "")
+		d.node(n, "type", at+" must be text", "write one value there")
 		return "", false
 	}
 	raw := f.Format == "decimal" || f.Format == "date" || f.Format == "localtime"

@@ -3,6 +3,7 @@ package manifest
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -107,11 +108,20 @@ func (d *document) unknown(k *yaml.Node, at string, t reflect.Type) {
 			hint = "it is " + below + " here"
 		}
 	}
+	if k, _, ok := strings.Cut(k.Value, ":"); ok && hint == "" && slices.Contains(s.keys, k) {
+		hint = spaceAfterColon
+	}
+	if top := specs[d.top]; hint == "" && at != "" && top != nil && slices.Contains(top.keys, k.Value) {
+		hint = k.Value + " belongs to the top of the file: take its indentation away"
+	}
 	if hint == "" {
 		hint = "a newer version may know it; here are: " + some(s.keys)
 	}
 	d.node(k, "unknown-key", fmt.Sprintf("%s has no key %s", name(at), key(k.Value)), hint)
 }
+
+// spaceAfterColon is what to do about key:value, which is one word.
+const spaceAfterColon = "write a space after the colon"
 
 // below is the paths of the keys one level down that are called k.
 func (s *spec) below(k string) string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 
@@ -30,6 +31,7 @@ type document struct {
 	told     map[int]bool          // lines whose secret was told of
 	root     *yaml.Node            // the mapping; nil when the file can't be read
 	tree     *yaml.Node            // what was parsed, nil for nothing
+	top      reflect.Type          // what the file describes
 	client   string
 	sound    bool // every value passed its rules already; what doesn't fit its place is left out all the same
 	problems Problems

@@ -157,6 +157,9 @@ var syntaxLine = regexp.MustCompile(`line ([0-9]+)`)
 // grammar matches what the library's parser, not its scanner, says.
 var grammar = regexp.MustCompile(`did not find expected (',' or|key|'-' indicator|node content|<)`)
 
+// notYAML is what is said where no cause is found.
+const notYAML = "this is not valid YAML"
+
 // syntax tells of text that isn't YAML, in words of ours: the library's may quote.
 func (d *document) syntax(err error) {
 	line := 1
@@ -170,22 +173,16 @@ func (d *document) syntax(err error) {
 	for line > 1 && strings.TrimSpace(d.lines[line-1]) == "" {
 		line--
 	}
-	text := d.lines[line-1]
-	column := len(text) - len(strings.TrimLeft(text, " \t")) + 1
-	hint := "check indentation, colons and quotes on this line and the one before"
-	switch {
-	case strings.HasPrefix(strings.TrimLeft(text, " "), "\t"):
-		hint = "indent with spaces: YAML refuses tabs"
-	case strings.Count(text, `"`)%2 == 1 || strings.Count(text, "'")%2 == 1:
-		hint = "a quotation mark is missing"
-	case strings.Count(text, "[") != strings.Count(text, "]") || strings.Count(text, "{") != strings.Count(text, "}"):
-		hint = "a bracket is missing"
-	case strings.Count(text, ": ") > 1:
-		hint = "put a value that holds a colon in quotes"
+	p := slip{line: line, column: firstColumn(d.lines, line), rule: "syntax", text: notYAML, hint: "check indentation, colons and quotes on this line and the one before"}
+	if found := findSlip(d.lines); found != nil {
+		p = *found
 	}
-	d.at(line, column, "syntax", "this is not valid YAML", hint)
-	if !d.unsafe(line) {
-		d.problems[len(d.problems)-1].Snippet = cut(text, column)
+	d.at(p.line, p.column, p.rule, p.text, p.hint)
+	if !d.unsafe(p.line) {
+		last := &d.problems[len(d.problems)-1]
+		if last.Snippet = cut(d.lines[p.line-1], p.column); last.Snippet == d.lines[p.line-1] {
+			last.Repair = p.repair
+		}
 	}
 }
 

@@ -89,7 +89,8 @@ func (c *Calculation) Plan() Plan {
 		p.Problems, p.Later = append(p.Problems, part.problems...), append(p.Later, part.later...)
 	}
 	placed := len(steps)
-	if c.moves.join(steps); c.moves.any() || circle {
+	c.moves.join(steps)
+	if led := len(c.clients) > 1 && redirected(steps); led || c.moves.any() || circle {
 		placed = order(steps) // else no step needs one of another client, and each client's are in order
 	}
 	for _, s := range steps[placed:] { // a circle: shown as it is, nothing of it can run

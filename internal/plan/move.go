@@ -244,12 +244,11 @@ func (m moves) join(steps []*Step) {
 			s.Blocked, s.Reason = true, "waiting for "+owner+", which takes a name over and is not ready"
 		}
 	}
-	redirected(steps)
 }
 
-// redirected lets a name go once no name of another client redirects to it any more.
-// (It was the other's before it moved, and the other's pass was cut off since.)
-func redirected(steps []*Step) {
+// redirected lets a name go once no name of another client redirects to it any more, and says
+// that one does. (It was the other's before it moved, and the other's pass was cut off since.)
+func redirected(steps []*Step) (yes bool) {
 	from := map[string][]*Step{} // by the host to which they redirect until now
 	for _, s := range steps {
 		if s.Ref.Kind == state.KindDomain && s.Prior != nil && (s.Action == Update || s.Action == Move) {
@@ -265,9 +264,11 @@ func redirected(steps []*Step) {
 		for _, o := range from[ledTo(s.Ref)] {
 			if o.Ref.Client != s.Ref.Client {
 				s.needs(o.Key())
+				yes = true
 			}
 		}
 	}
+	return yes
 }
 
 // serves says that a removal takes something away that people come by: names that lead

@@ -255,6 +255,23 @@ func TestS24NameGoesAfterThoseThatRedirectToIt(t *testing.T) {
 			t.Errorf("%s does not wait for %s", line(s), line(led))
 		}
 	}
+	// Also when every name has moved, and only that is left to do.
+	has := becomes(t, settled(t, shop("beta", hosts("alpha.example"))), shop("beta", hosts("alpha.example")))
+	for i, r := range has.Recorded {
+		for j, a := range r.Attributes {
+			if r.Ref.Kind == state.KindDomain && a.Name == "redirect" && a.Value.Literal == "alpha.example" {
+				has.Recorded[i].Attributes = slices.Clone(r.Attributes)
+				has.Recorded[i].Attributes[j].Value = state.Lit("old.example")
+			}
+		}
+	}
+	gone := removed(alpha)
+	gone.Recorded = slices.DeleteFunc(slices.Clone(gone.Recorded), func(r state.Resource) bool { return plan.Leads(r.Ref, "alpha.example") })
+	p = plan.Calculate(input(gone, has))
+	led = find(t, p, "update domain/www.example@local !traffic")
+	if s := find(t, p, "delete domain/old.example@local !offline"); !after(p, s.Key(), led.Key()) {
+		t.Errorf("%s does not wait for %s when all has moved", line(s), line(led))
+	}
 }
 
 // A name is taken from another client only by a site of which somebody saw that it is there:

@@ -59,7 +59,7 @@ func (c concealing) Observe(ctx context.Context, q Query) ([]Object, error) {
 	if q.Wish != nil {
 		c.learn(q.Wish.Inputs)
 	}
-	found, err := c.Provider.Observe(ctx, q)
+	found, err := c.Provider.Observe(cleaned(ctx, c.known.Redact), q)
 	return c.objects(found), c.failure(err)
 }
 

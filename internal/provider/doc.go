@@ -82,6 +82,12 @@
 // Await is not a verb: Create returns early and Observe by id says how far it is,
 // so that a restarted daemon goes on waiting with what it recorded.
 //
+// A build's log comes with the looks at it (Object.Log). Who waits for a build may hand down, in the
+// context of its looks, where lines go (Following); a provider whose vendor can be followed tells them
+// there between the looks, and leaves Log empty. It is no method of its own: a log belongs to looks, which find
+// what the connection did not bring, and so it passes every decorator, of which Conceal alone has
+// something to do. What Follow does is the same for every vendor, and how far the object is, it never says.
+//
 // Denied stops the provider, not the client: after three in a row (Bar) nobody asks for a
 // minute, then one call tries. Three, since one may be about one zone or one repository.
 package provider

@@ -91,7 +91,7 @@ type Object struct {
 	Outputs    []Output
 	Phase      Phase
 	Message    string   // why Failed, what to do for Manual; untrusted text
-	Log        []string // build log so far, bounded; untrusted text
+	Log        []string // build log so far, bounded; untrusted text; none where a Follow has it
 	Frozen     bool     // of a database that can be moved: its client can't write (Mover); false also where nobody can tell
 	Bytes      int64    // about how much a database holds; told of one that is asked for by id, in lists where that costs no more; 0: not told
 }

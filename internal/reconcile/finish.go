@@ -520,14 +520,17 @@ func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
 }
 
 // holdsHost says that the client still has the claimed host on record: bound to its site,
-// or leading there.
+// leading there, or as what another name of its redirects to. Who gives it away passes with
+// its new owner until then: that one may go, and its names wait for those that redirect to
+// them (plan.redirected).
 func holdsHost(tx store.Tx, id state.ClientID, key string) (bool, error) {
 	have, err := store.Resources(tx, id)
 	if err != nil {
 		return false, err
 	}
 	for _, r := range have {
-		if plan.Leads(r.Ref, strings.TrimPrefix(key, "host:")) {
+		host := strings.TrimPrefix(key, "host:")
+		if plan.Leads(r.Ref, host) || r.Ref.Kind == state.KindDomain && r.Real() && r.Attributes.Literal("redirect") == host {
 			return true, nil
 		}
 	}

@@ -179,7 +179,10 @@ func (e *Engine) blame(id state.ClientID, why string, sure bool, count func(*sta
 	}
 	seen := m.client
 	n := count(&seen)
-	end := ending{status: m.client.Status, what: "interrupted", cut: true, because: fmt.Sprintf("%s, %s in a row; it is tried again", why, times(n))}
+	end := ending{status: m.client.Status, what: "interrupted", cut: true, because: why + "; it is tried again"}
+	if n > 1 {
+		end.because = fmt.Sprintf("%s, %s in a row; it is tried again", why, times(n))
+	}
 	if n >= maxCrashes && sure {
 		end = ending{status: state.StatusFailed, what: "failed", word: "failed", settled: true, cut: true, fault: true,
 			because: fmt.Sprintf("%sin quarantine since %s: %s, %s in a row", leftAlone(m), e.Now().UTC().Format("2 January 2006 15:04 MST"), why, times(n)),

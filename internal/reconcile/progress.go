@@ -33,7 +33,7 @@ func (e *Engine) Progress(ev apply.Event) {
 }
 
 func line(ev apply.Event) string {
-	name, what := plan.StepName(ev.Step.Number), strings.TrimSpace(string(ev.Step.Action)+" "+ev.Step.Ref.Name) // the record has no name
+	name, what := plan.StepName(ev.Step.Number), strings.TrimSpace(string(ev.Step.Action)+" "+ev.Step.Ref.Part()) // the record has no name
 	switch {
 	case ev.State == "log":
 		return ev.Text

@@ -52,8 +52,9 @@ type chaos struct {
 	meanwhile func()
 	jumpIn    int // writes to go until the clock is set in the middle of a pass
 	jump      func()
+	atEnd     bool // it happens when a pass is about to be ended
 
-	until map[string]time.Time // when a vendor said that a write may come again, of the pass or purge that runs
+	until map[string]time.Time // when a vendor said that a write may come again, of the step that runs
 
 	world      *memory.World
 	moves      bool                // others make and delete objects between two pages of a list
@@ -63,6 +64,17 @@ type chaos struct {
 	write func(memory.Call)   // told of every write, before and after its effect
 	early func(memory.Call)   // told of a write that comes before that
 	late  func(time.Duration) // lets time pass in the middle of a call
+}
+
+// asksAnew lets a vendor be asked though it said when: a step knows what it was told, and
+// tries again no sooner. What other steps were told, also of a pass whose changes are put back
+// now, is known to the decorator that the program has around its vendors (the design: "the
+// contract, error kinds, decorators (limits, metrics)"). Where it is around these, all calls
+// are held against what was said: see heeded.
+func (c *chaos) asksAnew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.until)
 }
 
 // dice is a number below n for a thing that happens for the count-th time.

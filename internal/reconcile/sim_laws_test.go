@@ -135,6 +135,9 @@ func (s *story) begins(step plan.Step) {
 	if s.gone != nil {
 		s.gone[step.Ref] = gone
 	}
+	if s.begun != nil && c.RollingBack == "" {
+		s.begun[c.ID] = true
+	}
 }
 
 // goneThen says that what is deleted is deleted by a step that began when its client was
@@ -217,6 +220,25 @@ func (s *story) notMade() {
 			s.unmade[lossOf(t)] = s.client(t.Client).Deployment == "" && len(s.resources(t.Client)) == 0
 		}
 	}
+}
+
+// countFleet keeps in mind how many the guard measures against, when they were most: who
+// lives and was let in, and who went within a day. A head is judged again when a name gets
+// free or an approval comes, and may let others in then: so it is not told by the head alone.
+func (s *story) countFleet() {
+	fleet, waits := 0, map[state.ClientID]bool{}
+	for _, h := range s.holds() {
+		for _, id := range h.Clients {
+			waits[id] = waits[id] || h.Kind == state.HoldCreates
+		}
+	}
+	since := s.world.clock.Now().Add(-accept.Window)
+	for _, c := range s.clients() {
+		if !c.Removed && !waits[c.ID] || c.Removed && c.RemovedAt.After(since) {
+			fleet++
+		}
+	}
+	s.most = max(s.most, fleet)
 }
 
 // lossOf names what one commit took from one client.
@@ -363,6 +385,7 @@ func (s *story) stillServed(when string) {
 // noticed follows the engine when it accepted a head.
 func (s *story) noticed() {
 	s.notMade()
+	s.countFleet()
 	s.removalsSeen()
 	head := s.engine.Head()
 	if head == s.accepted || head == "" {
@@ -383,13 +406,6 @@ func (s *story) noticed() {
 			s.living++
 		}
 	}
-	fleet := s.living
-	for _, c := range clients {
-		if c.Removed && c.RemovedAt.After(s.world.clock.Now().Add(-accept.Window)) {
-			fleet++
-		}
-	}
-	s.most = max(s.most, fleet)
 	for _, c := range clients {
 		x, had := old.specs[c.Name]
 		y, has := now.specs[c.Name]
@@ -442,12 +458,27 @@ func (s *story) wished(tree manifests, host string, owner state.ClientID, client
 			claims++
 		}
 	}
-	return slices.Contains(who, name) || len(who) == 1 && claims == 1 && known[who[0]]
+	return slices.Contains(who, name) || len(who) == 1 && claims == 1 && known[who[0]] && s.getsAll(who[0], good, clients)
+}
+
+// getsAll says that no name that the client asks for is another one's, or another one's too:
+// else its file is refused, and takes nothing over.
+func (s *story) getsAll(name string, tree manifests, clients []state.Client) bool {
+	for n, x := range tree.specs {
+		for _, host := range x.claims() {
+			had := slices.ContainsFunc(clients, func(c state.Client) bool { return c.Name == name && s.up[host] == c.ID })
+			if n != name && !had && slices.Contains(tree.specs[name].claims(), host) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // middle checks what must hold between any two passes.
 func (s *story) middle() {
 	s.noticed()
+	s.guarded()
 	s.reviewed()
 	if len(s.bad) > 0 {
 		s.Fatalf("%s", strings.Join(s.bad, "\n"))
@@ -471,7 +502,6 @@ func (s *story) finish() {
 	}
 	s.heeded()
 	s.once()
-	s.guarded()
 	s.noneLost()
 	s.dataStays()
 	s.keepsLongEnough()
@@ -481,7 +511,8 @@ func (s *story) finish() {
 	s.keptAsSaid()
 }
 
-// heeded: a vendor that said when is asked by nobody before that.
+// heeded: a vendor that said when is asked by nobody before that, where provider.Heed is
+// around it; elsewhere no step asks again before that (chaos.asksAnew).
 func (s *story) heeded() {
 	if early := s.vendors.world.Early(); s.parallel > 1 && len(early) > 0 {
 		s.Fatalf("limits: the vendor said when, and is asked before: %s at %s", early[0], early[0].At.Format("15:04:05"))

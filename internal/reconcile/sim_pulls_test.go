@@ -161,11 +161,17 @@ func (s *story) openPull() *change {
 	if s.odds(4, "of an older head") {
 		at = s.heads[s.n(len(s.heads)-1, "head")]
 	}
-	c := &change{number: len(s.pulls.all) + 1, fork: s.odds(6, "fork"), at: at}
+	c := s.newPull(at, s.odds(6, "fork"))
+	s.grow(c, s.trees[at], at)
+	return c
+}
+
+// newPull is one that has no commit so far.
+func (s *story) newPull(at string, fork bool) *change {
+	c := &change{number: len(s.pulls.all) + 1, fork: fork, at: at}
 	c.state = forge.Pull{Number: c.number, Title: fmt.Sprintf("Change %d", c.number), Author: "sam", HeadRef: fmt.Sprintf("change-%d", c.number), BaseRef: "main", Fork: c.fork, Open: true}
 	s.pulls.all = append(s.pulls.all, c)
 	s.say("pull request %d fork=%v at %s", c.number, c.fork, at[36:])
-	s.grow(c, s.trees[at], at)
 	return c
 }
 
@@ -177,11 +183,18 @@ func (s *story) push(c *change) {
 
 // grow makes a commit with one or two edits on a pull request's branch.
 func (s *story) grow(c *change, before manifests, parent string) {
+	s.growBy(c, before, parent, func() {
+		for range 1 + s.n(1, "edits") {
+			s.edit()
+		}
+	})
+}
+
+// growBy makes a commit of what changes the tree.
+func (s *story) growBy(c *change, before manifests, parent string, edits func()) {
 	mine := s.tree
 	s.tree = before.clone()
-	for range 1 + s.n(1, "edits") {
-		s.edit()
-	}
+	edits()
 	tree := s.tree
 	s.tree = mine
 	change := s.changes(before, tree)

@@ -86,7 +86,7 @@ type story struct {
 	froze    map[state.ClientID]bool // whom the pass that runs must not change
 	thawed   map[state.ClientID]bool // whose changes in a freeze somebody approved; see coming
 	living   int                     // clients that were not removed when the last head was accepted
-	most     int                     // that were not, or were within a day, when they were most
+	most     int                     // that the guard measured against when they were most
 	told     map[string]string       // what was reported last, by subject
 
 	guard     accept.Guard
@@ -99,6 +99,10 @@ type story struct {
 	still     map[state.ClientID]bool // who is paused in the pass that runs
 	overtaken map[state.ClientID]bool // who got a newer wish while its pass runs
 	opened    atomic.Int64            // transactions of the engine that may write
+	begun     map[state.ClientID]bool // of whom a step of the pass that runs has begun
+	behind    map[state.ClientID]bool // who got a newer wish since: the pass that runs is of the older one
+	passing   []state.ClientID        // the group that passes, where it is one alone
+	plots     bool                    // see sim_plots_test.go
 	gone      map[state.Ref]bool      // steps of the passes that run, by what they are about, that began when their client was removed
 	meddled   map[state.ClientID]bool // of whom a person changed something at a vendor
 	pulls     proposals
@@ -262,6 +266,7 @@ func (s *story) start(t *testing.T) {
 			RemoveAfter: time.Duration(s.n(1, "removeAfter")) * time.Hour}
 	}
 	s.propose()
+	s.plotted()
 	guard.ReviewedOnly = s.pulls.laws.removals
 	s.guard = guard
 	s.paginate()
@@ -294,6 +299,7 @@ func (s *story) start(t *testing.T) {
 				e.Mail = "resend"
 			}
 			e.Soak = simSoak
+			e.At = s.atPoint
 			e.Repo = remote{w.repo, s.chaos}
 			s.reviewWith(e)
 			e.Underway, e.Redact = work, known.Redact
@@ -302,6 +308,7 @@ func (s *story) start(t *testing.T) {
 				if ev.State == "running" {
 					s.newestWins(ev.Step)
 					s.begins(ev.Step)
+					s.chaos.asksAnew()
 					s.shownBefore(ev.Step)
 					s.turns.yield("step " + ev.Step.Key())
 				}
@@ -631,6 +638,9 @@ func (s *story) event() {
 	if s.pulls.on {
 		w = append(w, "pull", "pull", "pull", "pull", "pull", "pull", "pull", "pull", "pull", "pull")
 	}
+	if s.plots {
+		w = append(w, "plot", "plot", "plot", "plot", "plot", "plot")
+	}
 	what := s.one(w, "event")
 	s.events++
 	s.clockJumps()
@@ -643,6 +653,8 @@ func (s *story) event() {
 		}
 	case "pull":
 		s.pullEvent()
+	case "plot":
+		s.plot()
 	case "data":
 		s.moveData()
 	case "poll":
@@ -775,7 +787,7 @@ func (s *story) overtake() {
 	s.pollNow()
 	for _, c := range s.clients() {
 		if seq, ok := before[c.ID]; ok && c.Seq > seq {
-			s.overtaken[c.ID] = true
+			s.overtaken[c.ID], s.behind[c.ID] = true, s.begun[c.ID]
 		}
 	}
 }
@@ -1001,17 +1013,8 @@ func (s *story) setSecret() {
 	s.wants(ids...)
 }
 
-// asksAnew lets a vendor be asked though it said when: one pass, or one purge, knows what it
-// was told. Between them whoever calls vendors sees to it (provider.Heed): see heeded.
-func (s *story) asksAnew() {
-	if !s.besides {
-		clear(s.chaos.until)
-	}
-}
-
 func (s *story) purge() {
 	s.say("purge what is due")
-	s.asksAnew()
 	for _, c := range s.clients() {
 		due := false
 		for _, r := range s.resources(c.ID) {
@@ -1035,7 +1038,6 @@ func (s *story) purge() {
 
 func (s *story) erase(name string) {
 	s.say("purge %s", name)
-	s.asksAnew()
 	for _, c := range s.clients() {
 		if c.Name == name && c.Removed {
 			s.purging[c.ID] = true
@@ -1161,6 +1163,7 @@ func (s *story) passOne(id state.ClientID) { s.passAll([]state.ClientID{id}, nil
 // something else happens.
 func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 	s.froze, s.still, s.overtaken, s.gone = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[state.Ref]bool{}
+	s.begun, s.behind, s.passing = map[state.ClientID]bool{}, map[state.ClientID]bool{}, nil
 	defer func() { s.froze, s.still, s.overtaken = nil, nil, map[state.ClientID]bool{} }()
 	for _, id := range ids {
 		for _, other := range s.engine.Group(id) {
@@ -1169,7 +1172,6 @@ func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 		maps.Copy(s.froze, s.frozen(s.engine.Group(id)))
 		maps.Copy(s.still, s.pausedOf(s.engine.Group(id)))
 	}
-	s.asksAnew()
 	s.jumpWithin()
 	type ended struct {
 		d   reconcile.Done
@@ -1179,6 +1181,7 @@ func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 	s.noteOld()
 	ctx := s.ctx()
 	if len(ids) == 1 && meanwhile == nil {
+		s.passing = s.engine.Group(ids[0])
 		ends[0].d, ends[0].err = s.engine.Pass(ctx, ids[0], reconcile.CauseCommit)
 	} else {
 		var wg sync.WaitGroup
@@ -1200,6 +1203,9 @@ func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 	}
 	if len(s.overtaken) == 0 && meanwhile == nil && !s.chaos.gone() {
 		s.stillOld(ids)
+	}
+	if !s.chaos.gone() {
+		s.notAtRest()
 	}
 	for i, id := range ids {
 		s.passed(id, ends[i].d, ends[i].err)

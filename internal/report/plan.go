@@ -69,7 +69,7 @@ func Printed(p plan.Plan, of []string, names map[state.ClientID]string) Plan {
 		if fields == nil {
 			fields = []plan.Field{}
 		}
-		out.Changes[i].Steps = append(out.Changes[i].Steps, Step{Step: plan.StepName(s.Number), Action: string(s.Action), Ref: refOf(s.Ref),
+		out.Changes[i].Steps = append(out.Changes[i].Steps, Step{Step: plan.StepName(s.Number), Action: string(s.Action), Ref: s.Ref.Part(),
 			Provider: s.Provider, Reason: s.Reason, Risk: string(s.Risk), Gap: s.Gap, Undo: s.Undo, Calls: s.Calls, Fields: fields, PurgeAfter: s.PurgeAfter, Held: s.Held})
 	}
 	sort.SliceStable(out.Changes, func(i, j int) bool { return out.Changes[i].Client < out.Changes[j].Client })
@@ -80,14 +80,6 @@ func Printed(p plan.Plan, of []string, names map[state.ClientID]string) Plan {
 		out.Problems = append(out.Problems, Problem{Client: w.Name, Text: w.Text, Hint: w.Act, Warning: true})
 	}
 	return out
-}
-
-// refOf is kind/name; a step about the client as a whole has none.
-func refOf(r state.Ref) string {
-	if r.Kind == "" {
-		return ""
-	}
-	return string(r.Kind) + "/" + r.Name
 }
 
 // Failed says that something is wrong enough to stop it; a warning is not.

@@ -90,6 +90,21 @@ func TestPullPlan(t *testing.T) {
 }
 
 // The states of the one comment, and its statuses in each of them.
+// Where the same happens to all, the first line says it.
+func TestPullPlanOfManyAlike(t *testing.T) {
+	p := PullPlan{Stage: StagePlanned, Head: "d9d1eebd9d1eebd9d1eebd9d1eebd9d1eebd9d1e"}
+	for _, name := range []string{"a", "b", "c"} {
+		p.Plan.Changes = append(p.Plan.Changes, Change{Client: name, Steps: []Step{{Step: "project", Action: "create", Ref: "site/local", Provider: "local"}}})
+	}
+	if got := p.verdict(); got != "3 clients change: all are new." {
+		t.Errorf("all new: %q", got)
+	}
+	p.Plan.Changes[2].Steps[0].Action = "update"
+	if got := p.verdict(); got != "3 clients change." {
+		t.Errorf("two new: %q", got)
+	}
+}
+
 func TestPullPlanStages(t *testing.T) {
 	bad := invalid()
 	bad.Hint = "did you mean professional?"

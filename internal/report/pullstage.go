@@ -50,9 +50,25 @@ func (p PullPlan) verdict() string {
 		return out + ": " + Text(cell(c.Client)) + " " + turnOf(c, p.Clients[c.Client]).happens(1) + "."
 	}
 	if loud == "" {
+		if t, all := p.alike(); all && t != turnChanged {
+			return out + ": all " + t.happens(n) + "."
+		}
 		return out + "."
 	}
 	return out + ": **" + loud + " when this is merged.**"
+}
+
+// alike is what happens to every client, where that is the same.
+func (p PullPlan) alike() (t turn, all bool) {
+	for i, c := range p.Plan.Changes {
+		switch u := turnOf(c, p.Clients[c.Client]); {
+		case i == 0:
+			t = u
+		case u != t:
+			return t, false
+		}
+	}
+	return t, len(p.Plan.Changes) > 0
 }
 
 // loud says what people would notice, by name where few are meant; "": nothing.

@@ -24,7 +24,7 @@ func (p PullPlan) ranked() (all []Change, risky int) {
 	return all, risky
 }
 
-const rowHead = "\n| Client | What happens | Data at risk | Downtime | Undo | Time |\n|---|---|---|---|---|---|\n"
+const rowHead = "\n| Client | What happens | Data at risk | Downtime | Undo | Effort |\n|---|---|---|---|---|---|\n"
 
 // row is a client's row of the table.
 func (p PullPlan) row(c Change) string {

@@ -143,7 +143,9 @@ func TestConsequences(t *testing.T) {
 	}{
 		{"nothing to say", []Step{step(plan.Update, "environment/local", "")}, ""},
 		{"switch of the host", []Step{step(plan.Create, "site/vercel", ""), step(plan.Delete, "site/ploi", "")}, ""},
-		{"alias goes", []Step{step(plan.Delete, "domain/www.shop.example@local", plan.RiskOffline)}, "domain/www.shop.example@local stops answering now. Reverting brings it back."},
+		{"alias goes", []Step{step(plan.Delete, "domain/www.shop.example@local", plan.RiskOffline)}, "www.shop.example stops answering now. Reverting brings it back."},
+		{"a name goes", []Step{step(plan.Delete, "domain/shop.example@local", plan.RiskOffline), step(plan.Delete, "record/A shop.example", plan.RiskOffline), step(plan.Delete, "traffic/local", plan.RiskOffline)},
+			"shop.example stops answering now. traffic/local stops answering now. Reverting brings it back."},
 		{"database goes out of use", []Step{step(plan.Retain, "database/main", "")}, "Its database goes out of use and stays for ever. Reverting brings it back."},
 		{"no database", []Step{step(plan.Delete, "site/local", plan.RiskOffline)}, "shop goes offline now. Reverting brings it back."},
 		{"found site", []Step{step(plan.Forget, "site/local", "")}, "Its site stays where it is: it was there before us."},

@@ -2,6 +2,7 @@ package report
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -104,12 +105,12 @@ func consequences(c Change, at setting) []sentence {
 		add(false, say("Its "+kindWord(s.Ref)+" returns"+with))
 	}
 	if !f.offline {
-		for i, s := range f.stops {
+		for i, name := range f.stops {
 			if i == maxTold {
 				add(true, say(strconv.Itoa(len(f.stops)-maxTold)+" more stop answering."))
 				break
 			}
-			add(true, quote(s.Ref), say(" stops answering "+at.when+"."))
+			add(true, quote(name), say(" stops answering "+at.when+"."))
 		}
 	}
 	for _, s := range f.retained[:min(maxTold, len(f.retained))] {
@@ -171,8 +172,9 @@ func consequences(c Change, at setting) []sentence {
 // facts are what the sentences are made from.
 type facts struct {
 	offline, live, mail, gap, data bool
-	stops, retained, returned      []Step
+	retained, returned             []Step
 	purged, left, moves            []Step
+	stops                          []string // names that no longer answer
 	holds                          []string
 	long                           string // how long the gap is; "": not known
 }
@@ -199,7 +201,9 @@ func factsOf(c Change) facts {
 			case kind == state.KindSite:
 				f.offline = true
 			default:
-				f.stops = append(f.stops, s)
+				if name := stoppedName(s.Ref); !slices.Contains(f.stops, name) { // its domain and its record are one name
+					f.stops = append(f.stops, name)
+				}
 			}
 		case plan.Retain:
 			if kind != state.KindAdmin { // it stays with its database
@@ -241,6 +245,25 @@ func hasAction(c Change, a plan.Action, k state.Kind) bool {
 		}
 	}
 	return false
+}
+
+// stoppedName is the name that no longer answers without a domain or a record; else the Ref itself.
+func stoppedName(ref string) string {
+	_, name, _ := strings.Cut(ref, "/")
+	switch kindOf(ref) {
+	case state.KindDomain:
+		name, _, _ = strings.Cut(name, "@")
+	case state.KindRecord: // A shop.example
+		if words := strings.Fields(name); len(words) > 1 {
+			name = words[1]
+		}
+	default:
+		return ref
+	}
+	if name == "" {
+		return ref
+	}
+	return name
 }
 
 func kindOf(ref string) state.Kind { k, _, _ := strings.Cut(ref, "/"); return state.Kind(k) }

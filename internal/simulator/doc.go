@@ -6,7 +6,8 @@
 // A simulated vendor (provider/NAME/simulated) is an http.Handler with state that speaks the
 // vendor's API as it is published. It keeps its objects in Tables, counts calls by Limits,
 // and is wrapped in Faults, by which a test or a user asks for what goes wrong: a refusal, a
-// request that never arrives, an answer that never comes, a page in place of JSON.
+// request that never arrives, an answer that never comes, one that is cut or kept back in its
+// middle, a page in place of JSON.
 //
 // It promises: the same requests at the same times give the same answers and ids; what is not
 // asked for does not go wrong. What a vendor refuses for a reason (a name that is taken, a plan that is used up, a

@@ -18,6 +18,8 @@ type Effect struct {
 	name    string
 	before  http.HandlerFunc // in place of the vendor; nil: the vendor works
 	instead http.HandlerFunc // in place of its answer; nil: the answer is sent
+	lines   int              // of its answer that are sent, where then goes wrong
+	then    http.HandlerFunc // after so many lines; nil: nothing
 }
 
 // String names the effect.
@@ -38,6 +40,17 @@ func LoseRequest() Effect { return Effect{name: "request lost", before: cut} }
 
 // LoseAnswer cuts the connection after the vendor worked.
 func LoseAnswer() Effect { return Effect{name: "answer lost", instead: cut} }
+
+// CutAfter cuts the connection in the middle of an answer, after so many lines.
+func CutAfter(lines int) Effect { return Effect{name: "cut", lines: lines, then: cut} }
+
+// StallAfter keeps back what comes after so many lines of an answer, until who asked is gone.
+func StallAfter(lines int) Effect {
+	return Effect{name: "stall", lines: lines, then: func(w http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		cut(w, r)
+	}}
+}
 
 func cut(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
@@ -144,12 +157,40 @@ func (f *Faults) Handler(vendor http.Handler) http.Handler {
 			vendor.ServeHTTP(w, r)
 		case effect.before != nil:
 			effect.before(w, r)
+		case effect.then != nil:
+			vendor.ServeHTTP(&stopping{w, r, effect.lines, effect.then}, r)
 		default:
 			vendor.ServeHTTP(nowhere{}, r)
 			effect.instead(w, r)
 		}
 	})
 }
+
+// stopping lets so many lines pass.
+type stopping struct {
+	http.ResponseWriter
+	r    *http.Request
+	left int
+	then http.HandlerFunc
+}
+
+// Write implements http.ResponseWriter.
+func (s *stopping) Write(data []byte) (int, error) {
+	for i, b := range data {
+		if s.left == 0 {
+			_, _ = s.ResponseWriter.Write(data[:i]) // who asked may be gone
+			_ = http.NewResponseController(s.ResponseWriter).Flush()
+			s.then(s.ResponseWriter, s.r)
+		}
+		if b == '\n' {
+			s.left--
+		}
+	}
+	return s.ResponseWriter.Write(data)
+}
+
+// Unwrap is for http.ResponseController: answers that are sent as they come are flushed.
+func (s *stopping) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
 // nowhere is where a lost answer goes.
 type nowhere struct{}

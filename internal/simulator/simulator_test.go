@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -69,6 +70,45 @@ func TestFaults(t *testing.T) {
 	faults.Clear()
 	if got := ask("GET", "/pages", "well"); got != "200  well" {
 		t.Errorf("cleared: %q", got)
+	}
+}
+
+// An answer is cut or kept back in its middle: what stands before that arrives.
+func TestFaultsWithinAnAnswer(t *testing.T) {
+	var faults Faults
+	server := httptest.NewServer(faults.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for _, l := range []string{"a\nb", "\n", "c\nd\n"} {
+			_, _ = io.WriteString(w, l)
+			_ = http.NewResponseController(w).Flush()
+		}
+	})))
+	defer server.Close()
+	faults.Add(Fault{Do: CutAfter(3)}, Fault{Do: StallAfter(1)}, Fault{Do: CutAfter(4)})
+	for i, c := range []struct {
+		gives string
+		whole bool
+	}{{"a\nb\nc\n", false}, {"a\n", false}, {"a\nb\nc\nd\n", true}, {"a\nb\nc\nd\n", true}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, len(c.gives))
+		if _, err := io.ReadFull(a.Body, got); err != nil {
+			t.Errorf("%d: %v", i, err)
+		}
+		if i == 1 {
+			cancel() // it would last
+		}
+		_, err = io.ReadAll(a.Body)
+		cancel()
+		if _ = a.Body.Close(); string(got) != c.gives || (err == nil) != c.whole {
+			t.Errorf("%d: %q, %v", i, got, err)
+		}
 	}
 }
 

@@ -43,6 +43,15 @@ type Ref struct {
 // String is client/kind/name.
 func (r Ref) String() string { return string(r.Client) + "/" + string(r.Kind) + "/" + r.Name }
 
+// Part is kind/name, as plans show it: which part of its client it is. The client as a whole has
+// none.
+func (r Ref) Part() string {
+	if r.Kind == "" {
+		return ""
+	}
+	return string(r.Kind) + "/" + r.Name
+}
+
 // Less orders Refs by client, kind, name.
 func (r Ref) Less(o Ref) bool {
 	if r.Client != o.Client {

@@ -40,6 +40,7 @@ type Options struct {
 	Reviews   Reviews                   // nil: no pull requests are read
 	Mail      func() ([]Message, error) // newest first; nil: no mailbox
 	Vendors   string                    // path of a page about simulated vendors; "": there are none
+	Forge     string                    // path of the forge's page of pull requests, where it is on this address, too; or ""
 	Ready     func() error              // why the daemon is not ready; nil: it is
 	Log       *slog.Logger
 	PublicURL string                   // address at which people find the pages, beside loopback ones; or ""

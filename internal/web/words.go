@@ -30,6 +30,7 @@ func (s *server) words() template.FuncMap {
 		},
 		"mailbox":   func() bool { return s.Mail != nil },
 		"vendors":   func() string { return s.Vendors },
+		"forge":     func() string { return s.Forge },
 		"reviewing": func() bool { return s.Reviews != nil }, "pullPath": pullPath, "commitPath": commitPath, "fateWord": fateWord,
 		"kind":     func(r state.Ref) string { return report.Line(string(r.Kind)) },
 		"retained": state.Resource.Retained, "holdAdvice": holdAdvice,

@@ -87,7 +87,7 @@ func (c *Client) Do(ctx context.Context, k Call) (Answer, error) {
 	}
 	r, err := c.request(ctx, k)
 	if err != nil {
-		return Answer{}, c.fail(k, provider.Invalid, "the request can't be written", err)
+		return Answer{}, c.unwritten(k, err)
 	}
 	response, err := c.HTTP.Do(r)
 	if err != nil {
@@ -147,6 +147,10 @@ func (c *Client) request(ctx context.Context, k Call) (*http.Request, error) {
 		r.Header.Set("Authorization", "Bearer "+c.Token.Reveal())
 	}
 	return r, nil
+}
+
+func (c *Client) unwritten(k Call, err error) error {
+	return c.fail(k, provider.Invalid, "the request can't be written", err)
 }
 
 // lost is a call to which no answer came.

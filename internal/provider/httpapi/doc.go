@@ -20,6 +20,11 @@
 // Below a vendor's library, whose errors lose what came, Noting is the transport: it writes an
 // exchange down in a Note, and Judge says by it what Do would.
 //
+// Lines is for an answer that lasts, as a build's log that is followed: each line is handed on when it
+// comes. In place of the client's time limit it has one for silence and one for the whole; a line and
+// the whole are bounded; it is asked once; and it takes one of the transport's places (AtOnce) only until
+// the answer begins.
+//
 // It promises: one request a call, never a repeat; bodies of at most 4 MiB; no redirect to
 // another host, and none of a write; no token in an error or an address; vendor text is one
 // bounded line. It refuses to wait and to repeat: that is the transport's below it (reads

@@ -121,7 +121,7 @@ func NewTransport(o Options) *Transport {
 // RoundTrip implements http.RoundTripper. Its errors are *provider.Error where nothing was
 // sent, and the base's otherwise.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	reading := t.reads(r)
+	reading := t.reads(r) && !once(r)
 	for try := 1; ; try++ {
 		a, err := t.once(r, try)
 		again, wait := t.again(a, err, try)

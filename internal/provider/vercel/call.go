@@ -35,18 +35,27 @@ const (
 
 // do makes one call for the team.
 func (p *Provider) do(ctx context.Context, k httpapi.Call, out any) error {
+	k.Out = out
+	return p.limitedCall(k, func(k httpapi.Call) error {
+		_, err := p.api.Do(ctx, k)
+		return err
+	})
+}
+
+// limitedCall lets a call for the team go out unless its endpoint is at its limit.
+func (p *Provider) limitedCall(k httpapi.Call, call func(httpapi.Call) error) error {
 	q := url.Values{}
 	maps.Copy(q, k.Query)
 	// The user's own address takes no team, and a team's names its own.
 	if p.team != "" && k.Path != "/v2/user" && !strings.HasPrefix(k.Path, "/v2/teams/") {
 		q.Set("teamId", p.team)
 	}
-	k.Query, k.Out = q, out
+	k.Query = q
 	at := endpoint(k.Method, k.Path)
 	if err := p.limited(at, k.Op); err != nil {
 		return err
 	}
-	_, err := p.api.Do(ctx, k)
+	err := call(k)
 	if until := provider.UntilOf(err); !until.IsZero() && provider.KindOf(err) == provider.RateLimited {
 		p.mu.Lock()
 		p.until[at] = until

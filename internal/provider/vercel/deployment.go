@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,12 +22,10 @@ const (
 	metaWord = "reconciler:" // begins those that keep an attribute
 )
 
-// Limits of what is told of a build.
+// Limits of a deployment.
 const (
-	maxLog     = 1000     // lines, the first of a log
-	maxLogLine = 16 << 10 // characters; who tells it cuts it, once secrets are out of it
-	freshFor   = 2 * time.Minute
-	maxCommand = 256 // characters, by the published description
+	freshFor   = 2 * time.Minute // after its build a look reads the log
+	maxCommand = 256             // characters, by the published description
 )
 
 // maxMeta is the longest attribute that a deployment's meta keeps, in bytes: settings may be
@@ -158,7 +155,10 @@ func (p *Provider) observeDeployment(ctx context.Context, q provider.Query) ([]p
 			return nil, err
 		}
 		o := d.object()
-		if o.Phase != provider.Ready || p.now().Sub(time.UnixMilli(int64(d.ReadyAt))) < freshFor {
+		switch f := provider.FollowOf(ctx, d.id()); {
+		case f != nil:
+			err = f.Look(ctx, o.Phase != provider.Progressing, p.feed(d.id()))
+		case o.Phase != provider.Ready || p.now().Sub(time.UnixMilli(int64(d.ReadyAt))) < freshFor:
 			o.Log, err = p.log(ctx, d.id())
 		}
 		return []provider.Object{o}, err
@@ -191,38 +191,6 @@ func (p *Provider) serving(ctx context.Context, site string) ([]provider.Object,
 		return nil, err
 	}
 	return []provider.Object{d.object()}, nil
-}
-
-// event is one line of a build. What it says is in its payload, or beside it.
-type event struct {
-	Text    string `json:"text"`
-	Payload struct {
-		Text string `json:"text"`
-	} `json:"payload"`
-}
-
-// log reads what a build said so far. One that can't be read is no reason not to say how far
-// the build is, unless the caller is gone.
-func (p *Provider) log(ctx context.Context, id string) ([]string, error) {
-	var all []event
-	query := url.Values{"builds": {"1"}, "direction": {"forward"}, "follow": {"0"}, "limit": {strconv.Itoa(maxLog)}}
-	if err := p.do(ctx, httpapi.Call{Op: observing, Method: http.MethodGet, Path: "/v3/deployments/" + id + "/events", Query: query}, &all); err != nil {
-		if ctx.Err() != nil || provider.KindOf(err) == provider.Denied {
-			return nil, err
-		}
-		return nil, nil
-	}
-	var out []string
-	for _, e := range all[:min(len(all), maxLog)] {
-		line := e.Text
-		if line == "" {
-			line = e.Payload.Text
-		}
-		if line = provider.Line(line, maxLogLine); line != "" {
-			out = append(out, line)
-		}
-	}
-	return out, nil
 }
 
 func (p *Provider) createDeployment(ctx context.Context, w provider.Wish) (provider.Object, error) {

@@ -63,11 +63,15 @@
 // other repositories, not their trees. Who keeps a repository elsewhere mirrors it to GitHub, or
 // deploys it with another host.
 //
-// A build's log is polled, at every look at the deployment: at most five seconds late, one
-// short request below the limits that hold for all others. The events of a deployment can be
-// followed, too (follow=1, application/stream+json). That would be a request that lives as long
-// as a build, for each build, apart from the transport's time limits and retries, and takes a
-// verb that the contract has not.
+// A build's log is followed over one connection (follow=1, application/stream+json), by what who waits
+// hands down in the context (provider.Follow): it counts as one call, takes none of the transport's
+// places once its answer has begun, and lives for half an hour at most, two minutes without a line, 4 MiB.
+// It never says how far a build is: Vercel's own command asks for the state beside it, too, and whether
+// the stream ends with the build nobody promises. So a look at the end reads the log once more, and tells what
+// the stream did not bring; events are told apart by their ids. Whether `since` includes its
+// moment is not documented: a connection goes on a second before the last line. limit=-1 is all
+// lines, by the description; Vercel's command sends none. Who only looks (nobody waits) reads a log with the
+// look, as it is then.
 //
 // Deployments are staged by a setting of the project (autoAssignCustomDomains: false), which a
 // person can change, and which ending a pause changes. So every deployment sets it first. The

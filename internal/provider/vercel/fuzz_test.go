@@ -3,8 +3,10 @@ package vercel
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +100,38 @@ func FuzzAnswers(f *testing.F) {
 			check(fmt.Sprintf("update %s", w.Ref.Kind), id, []provider.Object{o}, err)
 			owned, err := p.Owned(t.Context(), "0badcafe")
 			check("owned", "", owned, err)
+		}
+	})
+}
+
+// Law: of whatever a stream says, each line that is told is one, clean and bounded, has a time that can
+// be asked for again, and is the same when it comes a second time.
+func FuzzEvents(f *testing.F) {
+	for _, seed := range []string{
+		`{"type":"stdout","created":1,"payload":{"id":"1","text":"a"}}` + "\n" + `{"id":"2","created":1e300,"text":"\u001b[2J\u202eb"}`,
+		`[{"id":"1","text":"a"},null,{"created":-1}]` + "\r\n\n" + `null`, `{"id":"1","text":"` + strings.Repeat("long ", 9000) + `"}`, `"text"`, `{`, `<html>`, "",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		told := func() (out []provider.LogLine) {
+			answer := roundTrip(func() *http.Response {
+				return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
+			})
+			p := New(Options{Token: state.NewSecret("invented"), HTTP: &http.Client{Transport: answer}, Now: time.Now})
+			if err := p.feed("dpl_x").Stream(t.Context(), 0, func(l provider.LogLine) { out = append(out, l) }); err != nil && provider.KindOf(err) != provider.Transient {
+				t.Errorf("%v", err)
+			}
+			return out
+		}
+		first := told()
+		if again := told(); !slices.Equal(first, again) {
+			t.Errorf("%d lines, and then %d: they are not the same", len(first), len(again))
+		}
+		for _, l := range first {
+			if l.ID == "" || l.At < 0 || l.At > maxMoment || len(l.Text) > 4*maxLogLine || !utf8.ValidString(l.Text) || strings.ContainsAny(l.Text, "\n\x1b\u202e") {
+				t.Errorf("%.100q at %d: %.300q", l.ID, l.At, l.Text)
+			}
 		}
 	})
 }

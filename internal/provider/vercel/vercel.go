@@ -56,8 +56,10 @@ func New(o Options) *Provider {
 // Name implements provider.Provider.
 func (p *Provider) Name() string { return Name }
 
-// Traits implements provider.Provider. A deployment that is being built costs one call more
-// for each look: its log.
+// Traits implements provider.Provider. A deployment that is waited for costs two calls more than
+// its looks: the connection that follows its log while it is built, and the log at its end
+// (testdata/calls/follow.txt). Where it can't be followed, or nobody waits, each look at a build costs one
+// more: its log.
 func (p *Provider) Traits() map[state.Kind]provider.Traits {
 	return map[state.Kind]provider.Traits{
 		state.KindSite: {Serving: true, UniqueName: true, Marks: true, ListLag: listLag,

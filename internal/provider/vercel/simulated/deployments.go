@@ -3,7 +3,6 @@ package simulated
 import (
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -21,6 +20,9 @@ type deployment struct {
 	Env                    map[string]string
 	Files                  map[string]string
 	Git                    map[string]any
+	Written                []line // of its log
+	Usual                  int    // of the usual lines of a build, those that are written
+	Closed                 bool   // its log says how it ended
 }
 
 // advance lets happen what is due: builds end, and production is pointed at what was asked.
@@ -28,6 +30,7 @@ func (v *Vercel) advance() {
 	now := v.o.Now()
 	v.certify(now)
 	for _, d := range v.is.Deployments.All() {
+		d = v.write(d)
 		if d.State != "BUILDING" || d.Polls < v.o.BuildPolls || now.Sub(time.UnixMilli(d.Begun)) < v.o.BuildTime {
 			continue
 		}
@@ -37,7 +40,7 @@ func (v *Vercel) advance() {
 		} else if d.Target == "production" {
 			d.Substate = "STAGED"
 		}
-		v.is.Deployments.Put(d.ID, d)
+		d = v.write(d)
 		if x, ok := v.is.Projects.Get(d.Project); ok && d.State == "READY" && d.Target == "production" && d.AutoAssign && !x.Paused {
 			v.assign(x, d.ID)
 		}
@@ -133,7 +136,8 @@ func (v *Vercel) createDeployment(c call) (answer, *refusal) {
 	}
 	v.put(x)
 	v.is.Deployments.Put(d.ID, d)
-	return answer{200, d.show()}, nil
+	v.write(d)
+	return answer{status: 200, body: d.show()}, nil
 }
 
 // show is a deployment asked for by its id.
@@ -197,7 +201,7 @@ func (v *Vercel) getDeployment(c call) (answer, *refusal) {
 		d.Polls++
 		v.is.Deployments.Put(d.ID, d)
 	}
-	return answer{200, d.show()}, nil
+	return answer{status: 200, body: d.show()}, nil
 }
 
 func (v *Vercel) deleteDeployment(c call) (answer, *refusal) {
@@ -206,7 +210,7 @@ func (v *Vercel) deleteDeployment(c call) (answer, *refusal) {
 		return answer{}, n
 	}
 	v.is.Deployments.Delete(d.ID)
-	return answer{200, map[string]any{"uid": d.ID, "state": "DELETED"}}, nil
+	return answer{status: 200, body: map[string]any{"uid": d.ID, "state": "DELETED"}}, nil
 }
 
 func (v *Vercel) listDeployments(c call) (answer, *refusal) {
@@ -231,33 +235,7 @@ func (v *Vercel) listDeployments(c call) (answer, *refusal) {
 	for _, d := range page {
 		shown = append(shown, d.listed())
 	}
-	return answer{200, map[string]any{"deployments": shown, "pagination": map[string]any{"count": len(shown), "next": next, "prev": nil}}}, nil
-}
-
-// events are the lines of a build so far.
-func (v *Vercel) events(c call) (answer, *refusal) {
-	d, n := v.at(c)
-	if n != nil {
-		return answer{}, n
-	}
-	lines := []string{"Running build in Washington, D.C., USA (East) – iad1", "Installing dependencies...", "Building " + d.Name}
-	if v.o.Log != nil {
-		lines = append(lines, v.o.Log(v.served(d, d.URL))...)
-	}
-	switch d.State {
-	case "READY":
-		lines = append(lines, "Build Completed in /vercel/output", "Deployment completed")
-	case "ERROR":
-		lines = append(lines, d.Error)
-	default:
-		lines = lines[:min(len(lines), 1+d.Polls)]
-	}
-	out := []any{}
-	for i, line := range lines {
-		out = append(out, map[string]any{"type": "stdout", "created": d.Created + int64(i),
-			"payload": map[string]any{"deploymentId": d.ID, "id": d.ID + "-" + strconv.Itoa(i), "date": d.Created, "serial": d.ID, "text": line, "info": map[string]any{"type": "build", "name": "bld_" + d.ID[4:]}}})
-	}
-	return answer{200, out}, nil
+	return answer{status: 200, body: map[string]any{"deployments": shown, "pagination": map[string]any{"count": len(shown), "next": next, "prev": nil}}}, nil
 }
 
 func (v *Vercel) aliases(c call) (answer, *refusal) {
@@ -271,7 +249,7 @@ func (v *Vercel) aliases(c call) (answer, *refusal) {
 			out = append(out, map[string]any{"uid": "als_" + alias, "alias": alias, "created": time.UnixMilli(d.Created).UTC().Format(time.RFC3339), "redirect": nil})
 		}
 	}
-	return answer{200, map[string]any{"aliases": out}}, nil
+	return answer{status: 200, body: map[string]any{"aliases": out}}, nil
 }
 
 // promote asks for production to be pointed at a deployment; a rollback takes only one that
@@ -320,5 +298,5 @@ func (v *Vercel) promoteAliases(c call) (answer, *refusal) {
 			out = append(out, map[string]any{"status": map[bool]string{true: "completed", false: "pending"}[r.Done], "alias": alias, "id": "als_" + alias})
 		}
 	}
-	return answer{200, map[string]any{"aliases": out, "pagination": map[string]any{"count": len(out), "next": nil, "prev": nil}}}, nil
+	return answer{status: 200, body: map[string]any{"aliases": out, "pagination": map[string]any{"count": len(out), "next": nil, "prev": nil}}}, nil
 }

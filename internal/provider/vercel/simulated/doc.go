@@ -16,6 +16,7 @@
 // is 402; a project whose newest production deployment failed gets no domain; a variable that is there is refused inside of a 201; sensitive values
 // are never given back; a host name that another account uses has to be verified; production
 // follows a new deployment by itself unless the project says no; ending a pause says yes.
+// A build writes its log as its time passes and it is looked at; who follows it has each line as it is written.
 // Its answers fit the published description.
 //
 // # Refusals

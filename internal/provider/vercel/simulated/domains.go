@@ -118,7 +118,7 @@ func (v *Vercel) addDomain(c call) (answer, *refusal) {
 		return answer{}, n
 	}
 	v.is.Domains.Put(host, d)
-	return answer{200, d.show()}, nil
+	return answer{status: 200, body: d.show()}, nil
 }
 
 // broken says that a project's latest production deployment failed.
@@ -149,7 +149,7 @@ func (v *Vercel) listDomains(c call) (answer, *refusal) {
 	for _, d := range page {
 		shown = append(shown, d.show())
 	}
-	return answer{200, map[string]any{"domains": shown, "pagination": map[string]any{"count": len(shown), "next": next, "prev": nil}}}, nil
+	return answer{status: 200, body: map[string]any{"domains": shown, "pagination": map[string]any{"count": len(shown), "next": next, "prev": nil}}}, nil
 }
 
 func (v *Vercel) getDomain(c call) (answer, *refusal) {
@@ -157,7 +157,7 @@ func (v *Vercel) getDomain(c call) (answer, *refusal) {
 	if n != nil {
 		return answer{}, n
 	}
-	return answer{200, d.show()}, nil
+	return answer{status: 200, body: d.show()}, nil
 }
 
 func (v *Vercel) editDomain(c call) (answer, *refusal) {
@@ -174,7 +174,7 @@ func (v *Vercel) editDomain(c call) (answer, *refusal) {
 	}
 	d.Updated = v.stamp()
 	v.is.Domains.Put(d.Name, d)
-	return answer{200, d.show()}, nil
+	return answer{status: 200, body: d.show()}, nil
 }
 
 func (v *Vercel) removeDomain(c call) (answer, *refusal) {
@@ -183,7 +183,7 @@ func (v *Vercel) removeDomain(c call) (answer, *refusal) {
 		return answer{}, n
 	}
 	v.is.Domains.Delete(d.Name)
-	return answer{200, map[string]any{}}, nil
+	return answer{status: 200, body: map[string]any{}}, nil
 }
 
 func (v *Vercel) verifyDomain(c call) (answer, *refusal) {
@@ -196,7 +196,7 @@ func (v *Vercel) verifyDomain(c call) (answer, *refusal) {
 	}
 	d.Verified, d.Updated = true, v.stamp()
 	v.is.Domains.Put(d.Name, d)
-	return answer{200, d.show()}, nil
+	return answer{status: 200, body: d.show()}, nil
 }
 
 func (v *Vercel) moveDomain(c call) (answer, *refusal) {
@@ -217,7 +217,7 @@ func (v *Vercel) moveDomain(c call) (answer, *refusal) {
 		return answer{}, n
 	}
 	v.is.Domains.Put(d.Name, d)
-	return answer{200, d.show()}, nil
+	return answer{status: 200, body: d.show()}, nil
 }
 
 // Address is that of the edge: where A records lead.
@@ -265,5 +265,5 @@ func (v *Vercel) domainConfig(c call) (answer, *refusal) {
 	if bound {
 		out["configuredBy"] = "A"
 	}
-	return answer{200, out}, nil
+	return answer{status: 200, body: out}, nil
 }

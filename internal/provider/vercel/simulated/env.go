@@ -101,7 +101,7 @@ func (v *Vercel) listEnv(c call) (answer, *refusal) {
 	for _, e := range x.Env {
 		all = append(all, e.show(c.URL.Query().Get("decrypt") == "true"))
 	}
-	return answer{200, map[string]any{"envs": all}}, nil
+	return answer{status: 200, body: map[string]any{"envs": all}}, nil
 }
 
 func (v *Vercel) createEnv(c call) (answer, *refusal) {
@@ -135,9 +135,9 @@ func (v *Vercel) createEnv(c call) (answer, *refusal) {
 	}
 	v.put(x)
 	if !list {
-		return answer{201, map[string]any{"created": created[0], "failed": failed}}, nil
+		return answer{status: 201, body: map[string]any{"created": created[0], "failed": failed}}, nil
 	}
-	return answer{201, map[string]any{"created": created, "failed": failed}}, nil
+	return answer{status: 201, body: map[string]any{"created": created, "failed": failed}}, nil
 }
 
 // env finds a variable of a project by its id.
@@ -180,7 +180,7 @@ func (v *Vercel) editEnv(c call) (answer, *refusal) {
 	e.Updated = v.stamp()
 	x.Env[i] = e
 	v.put(x)
-	return answer{200, e.show(true)}, nil
+	return answer{status: 200, body: e.show(true)}, nil
 }
 
 func (v *Vercel) deleteEnv(c call) (answer, *refusal) {
@@ -191,5 +191,5 @@ func (v *Vercel) deleteEnv(c call) (answer, *refusal) {
 	gone := x.Env[i]
 	x.Env = slices.Delete(x.Env, i, i+1)
 	v.put(x)
-	return answer{200, gone.show(true)}, nil
+	return answer{status: 200, body: gone.show(true)}, nil
 }

@@ -100,7 +100,7 @@ func (v *Vercel) Snapshot(idOrName string) string {
 	all := []any{x}
 	for _, d := range v.is.Deployments.All() {
 		if d.Project == x.ID {
-			d.Polls = 0 // looks are no change
+			d.Polls, d.Written, d.Usual, d.Closed = 0, nil, 0, false // looks are no change
 			all = append(all, d)
 		}
 	}

@@ -96,7 +96,7 @@ func (v *Vercel) listProjects(c call) (answer, *refusal) {
 	for _, x := range page {
 		shown = append(shown, v.showProject(x))
 	}
-	return answer{200, map[string]any{"projects": shown, "pagination": map[string]any{"count": len(shown), "next": next, "prev": nil}}}, nil
+	return answer{status: 200, body: map[string]any{"projects": shown, "pagination": map[string]any{"count": len(shown), "next": next, "prev": nil}}}, nil
 }
 
 func goodName(s string) bool {
@@ -133,7 +133,7 @@ func (v *Vercel) createProject(c call) (answer, *refusal) {
 	}
 	v.put(x)
 	x, _ = v.is.Projects.Get(x.ID)
-	return answer{200, v.showProject(x)}, nil
+	return answer{status: 200, body: v.showProject(x)}, nil
 }
 
 func (v *Vercel) getProject(c call) (answer, *refusal) {
@@ -141,7 +141,7 @@ func (v *Vercel) getProject(c call) (answer, *refusal) {
 	if n != nil {
 		return answer{}, n
 	}
-	return answer{200, v.showProject(x)}, nil
+	return answer{status: 200, body: v.showProject(x)}, nil
 }
 
 func (v *Vercel) updateProject(c call) (answer, *refusal) {
@@ -173,7 +173,7 @@ func (v *Vercel) updateProject(c call) (answer, *refusal) {
 		x.Name = *in.Name
 	}
 	v.put(x)
-	return answer{200, v.showProject(x)}, nil
+	return answer{status: 200, body: v.showProject(x)}, nil
 }
 
 func (v *Vercel) deleteProject(c call) (answer, *refusal) {
@@ -209,7 +209,7 @@ func (v *Vercel) linkProject(c call) (answer, *refusal) {
 		x.Link = &link{in.Type, in.Repo}
 	}
 	v.put(x)
-	return answer{200, v.showProject(x)}, nil
+	return answer{status: 200, body: v.showProject(x)}, nil
 }
 
 // pause stops a project serving, or ends that; both change whether domains follow a new

@@ -60,7 +60,8 @@ type Vercel struct {
 	mu     sync.Mutex
 	limits map[string]*simulator.Limit
 	is     world
-	failed error // of the last write of the file
+	failed error         // of the last write of the file
+	woken  chan struct{} // closed at the next change: who follows a log looks
 }
 
 // world is all that is kept.
@@ -83,7 +84,7 @@ func New(o Options) (*Vercel, error) {
 		o.Now = time.Now
 	}
 	lag := func() time.Duration { return o.Lag }
-	v := &Vercel{o: o, limits: map[string]*simulator.Limit{}, is: world{IDs: simulator.IDs{Seed: "vercel"}, Claimed: map[string]bool{}, TXT: map[string][]string{}, Quota: map[string]int{}, Certs: map[string]int64{},
+	v := &Vercel{o: o, limits: map[string]*simulator.Limit{}, woken: make(chan struct{}), is: world{IDs: simulator.IDs{Seed: "vercel"}, Claimed: map[string]bool{}, TXT: map[string][]string{}, Quota: map[string]int{}, Certs: map[string]int64{},
 		Projects: simulator.NewTable[project](o.Now, lag), Deployments: simulator.NewTable[deployment](o.Now, lag), Domains: simulator.NewTable[hostOf](o.Now, lag)}}
 	if err := simulator.Load(o.File, &v.is); err != nil {
 		return nil, fmt.Errorf("open the simulated Vercel: %w", err)
@@ -123,6 +124,7 @@ type call struct {
 type answer struct {
 	status int
 	body   any
+	stream func(http.ResponseWriter, *http.Request) // in place of both: it lasts, and takes the lock by itself
 }
 
 // refusal is an error body of Vercel's.
@@ -143,7 +145,7 @@ func (n *refusal) answer() answer {
 	for k, x := range n.more {
 		e[k] = x
 	}
-	return answer{n.status, map[string]any{"error": e}}
+	return answer{status: n.status, body: map[string]any{"error": e}}
 }
 
 type handler func(c call) (answer, *refusal)
@@ -194,31 +196,39 @@ func (v *Vercel) handle(pattern string, h handler, w http.ResponseWriter, r *htt
 		send(w, no(413, "payload_too_large", "The request is too large").answer())
 		return
 	}
+	if a := v.answer(pattern, h, w, call{r, body}); a.stream != nil {
+		a.stream(w, r)
+	} else {
+		send(w, a)
+	}
+}
+
+// answer is what a call comes to.
+func (v *Vercel) answer(pattern string, h handler, w http.ResponseWriter, c call) answer {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if n := v.authorized(pattern, r); n != nil {
-		send(w, n.answer())
-		return
+	if n := v.authorized(pattern, c.Request); n != nil {
+		return n.answer()
 	}
 	if n := v.limited(pattern, w); n != nil {
-		send(w, n.answer())
-		return
+		return n.answer()
 	}
 	v.advance()
 	var a answer
-	n := v.barred(pattern, r)
+	n := v.barred(pattern, c.Request)
 	if n == nil {
-		a, n = h(call{r, body})
+		a, n = h(c)
 	}
 	if n != nil {
 		a = n.answer()
 	}
-	if r.Method != http.MethodGet || v.o.BuildPolls > 0 {
+	v.wake()
+	if c.Method != http.MethodGet || v.o.BuildPolls > 0 {
 		if err := simulator.Save(v.o.File, v.is); err != nil && v.failed == nil {
 			v.failed = err
 		}
 	}
-	send(w, a)
+	return a
 }
 
 func send(w http.ResponseWriter, a answer) {
@@ -309,7 +319,7 @@ func (v *Vercel) stamp() int64 {
 }
 
 func (v *Vercel) user(call) (answer, *refusal) {
-	return answer{200, map[string]any{"user": map[string]any{"limited": true, "id": "usr_simulated", "email": "ops@agency.example", "name": "Ops", "username": "ops",
+	return answer{status: 200, body: map[string]any{"user": map[string]any{"limited": true, "id": "usr_simulated", "email": "ops@agency.example", "name": "Ops", "username": "ops",
 		"avatar": nil, "defaultTeamId": orNull(v.o.Team)}}}, nil
 }
 
@@ -322,7 +332,7 @@ func (v *Vercel) team(c call) (answer, *refusal) {
 	if v.o.Team == "" || c.PathValue("team") != v.o.Team {
 		return answer{}, no(403, "forbidden", "Not authorized to access the team")
 	}
-	return answer{200, v.oneTeam()}, nil
+	return answer{status: 200, body: v.oneTeam()}, nil
 }
 
 func (v *Vercel) teams(call) (answer, *refusal) {
@@ -330,7 +340,7 @@ func (v *Vercel) teams(call) (answer, *refusal) {
 	if v.o.Team != "" {
 		all = append(all, v.oneTeam())
 	}
-	return answer{200, map[string]any{"teams": all, "pagination": map[string]any{"count": len(all), "next": nil, "prev": nil}}}, nil
+	return answer{status: 200, body: map[string]any{"teams": all, "pagination": map[string]any{"count": len(all), "next": nil, "prev": nil}}}, nil
 }
 
 func orNull(s string) any {
