@@ -69,8 +69,7 @@ func scenes() []crashScene {
 				}
 			}
 		}
-		w.names++
-		s := shop{Name: fmt.Sprintf("shop%d", w.names), Currency: w.currency(""), At: w.at()}
+		s := w.fresh()
 		w.shops[s.Name] = s
 		return applyArgs, w.commit(s.Name)
 	}
@@ -191,8 +190,7 @@ func (w *crashWorld) one(but ...string) (shop, error) {
 		case try > 3:
 			return shop{}, fmt.Errorf("no client becomes active: %+v", rec.clients)
 		}
-		w.names++
-		s := shop{Name: fmt.Sprintf("shop%d", w.names), Currency: w.currency(""), At: w.at()}
+		s := w.fresh()
 		w.shops[s.Name] = s
 		if err := w.commit(s.Name); err != nil {
 			return shop{}, err

@@ -105,11 +105,12 @@ func (w *crashWorld) check(settled bool) (truth, error) {
 		return t, err
 	}
 	bad = append(append(bad, misfits...), w.compared(rec, t)...)
+	bad = append(bad, w.leftAlone(rec, t)...)
 	recorded := map[string]bool{}
 	for _, r := range rec.resources {
-		sent := r.Ref.Kind == state.KindMail && r.ID == "before" // is all that a comparison knows of it
+		sent := (r.Ref.Kind == state.KindMail || r.Ref.Kind == state.KindAdmin) && r.ID == "before" // is all that a comparison knows of it
 		if r.Real() && !sent && !partAtVendor(r) {
-			recorded[r.Provider+" "+string(r.Ref.Kind)+" "+r.ID] = true
+			recorded[r.Provider+" "+string(r.Ref.Kind)+" "+theirID(r)] = true
 		}
 	}
 	databases := map[string]bool{}
@@ -125,7 +126,8 @@ func (w *crashWorld) check(settled bool) (truth, error) {
 		case recorded[id], intent, rec.restored: // what is older knows less, until it was compared
 		case o.Late && !settled: // a look was earlier; it is found, or made and there already
 		case o.Kind == state.KindMail: // what was sent is taken off the record with its client
-		case o.Kind == state.KindAdmin && databases[o.Inside]: // off the record before its database is erased, with which it goes
+		case o.Kind == state.KindAdmin && databases[o.Inside] && !rec.misses(o): // off the record before its database is erased, with which it goes
+		case o.Kind == state.KindPayments && !rec.knows(o.Mark.Client): // its owner's, and its client is forgotten
 		default:
 			bad = append(bad, "I2: an orphan: "+id+" "+o.Name)
 		}

@@ -2,24 +2,119 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/payload"
+	"github.com/compassdigital/reconciler/internal/provider/resend"
+	"github.com/compassdigital/reconciler/internal/provider/stripe"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
+// theirID is a vendor's own id of what is on record.
+func theirID(r state.Resource) string {
+	if r.Provider == payload.Name {
+		return userOf(r.ID)
+	}
+	return r.ID
+}
+
+// knows says that a client is on record.
+func (r record) knows(id state.ClientID) bool {
+	return slices.ContainsFunc(r.clients, func(c state.Client) bool { return c.ID == id })
+}
+
+// misses says that a user of a site at a vendor is on no record, though its client is served: it
+// went off it with its database, or was taken as made by a comparison.
+func (r record) misses(user ownedObject) bool {
+	for _, x := range r.resources {
+		if x.Ref.Client == user.Mark.Client && x.Ref.Kind == state.KindAdmin && x.ID == "before" {
+			return false
+		}
+	}
+	return user.Owner == payload.Name && slices.ContainsFunc(r.clients, func(c state.Client) bool {
+		return c.ID == user.Mark.Client && !c.Removed && c.Settled && c.Status == state.StatusActive
+	})
+}
+
+// leftAlone wants the account of whoever was removed to stay as it was when all of it was done,
+// until somebody wishes that client again.
+func (w *crashWorld) leftAlone(rec record, t truth) (bad []string) {
+	rests, names := map[state.ClientID]bool{}, map[state.ClientID]string{}
+	for _, c := range rec.clients {
+		names[c.ID] = c.Name
+		rests[c.ID] = c.Removed && c.Status == state.StatusRetained && w.gone[c.Name]
+	}
+	for _, i := range rec.intents {
+		rests[i.Ref.Client] = false
+	}
+	left := map[string]string{}
+	for _, o := range t.Objects {
+		if o.Kind != state.KindPayments || o.Owner != stripe.Name || o.Late {
+			continue
+		}
+		name := cmp.Or(names[o.Mark.Client], string(o.Mark.Client)[:strings.LastIndex(string(o.Mark.Client), "-")])
+		_, wished := w.shops[name]
+		was, is := w.left[o.ID]
+		switch {
+		case wished:
+			continue
+		case is && was != o.Now:
+			bad = append(bad, "P5: the account of "+name+", which was removed, was\n"+was+"\nand is\n"+o.Now)
+			fallthrough
+		case is || rests[o.Mark.Client]:
+			left[o.ID] = cmp.Or(was, o.Now)
+		}
+	}
+	w.left = left
+	return bad
+}
+
+// clientOf is who bears a name.
+func (r record) clientOf(name string) state.ClientID {
+	for _, c := range r.clients {
+		if c.Name == name {
+			return c.ID
+		}
+	}
+	return ""
+}
+
+// accountForm asks Stripe for an account, as ours are.
+func accountForm(m provider.Mark) string {
+	form := url.Values{"country": {"NL"}, "metadata[reconciler]": {m.Text()}, "metadata[reconciler_name]": {provider.ObjectName(m, state.Ref{Client: m.Client, Kind: state.KindPayments, Name: "main"})}}
+	for name, value := range map[string]string{"fees][payer": "account", "losses][payments": "stripe", "requirement_collection": "stripe", "stripe_dashboard][type": "full"} {
+		form.Set("controller["+name+"]", value)
+	}
+	return form.Encode()
+}
+
 // The control of what is compared at simulated vendors: something twice, an orphan, a
-// look-alike that is gone, what is on record and not there, and a request that does not fit
-// the vendor's description are seen; one that broke off is none.
+// look-alike that is gone, what is on record and not there, an account that is gone or was
+// changed after its client went, a second user of a site, a mail that was sent again, and a
+// request that does not fit the vendor's description are seen; one that broke off is none.
 func TestCrashCheckSeesVendors(t *testing.T) {
 	t.Parallel()
 	w := newCrashWorld(t, 12, hostSpec{Vendors: map[string]string{}})
-	w.shops[keeper], w.shops["shop1"] = shop{Name: keeper, Currency: "EUR"}, shop{Name: "shop1", Currency: "CHF", At: "ploi"}
-	if err := w.commit(keeper, "shop1"); err != nil {
+	w.shops[keeper], w.shops["shop1"] = shop{Name: keeper, Currency: "EUR", Tier: "standard"}, shop{Name: "shop1", Currency: "CHF", At: "ploi", User: true, Tier: "premium"}
+	w.shops["shop2"] = shop{Name: "shop2", Currency: "SEK", Tier: "standard"}
+	if err := w.commit(keeper, "shop1", "shop2"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.settle(); err != nil {
+		t.Fatal(err)
+	}
+	delete(w.shops, "shop2")
+	if err := w.commit("shop2"); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.settle(); err != nil {
@@ -29,17 +124,36 @@ func TestCrashCheckSeesVendors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var at, site, database string
+	var at, site, database, user string
+	accounts, mails := map[string]string{}, 0
 	for _, r := range rec.resources {
 		switch {
 		case r.Provider == "ploi" && r.Ref.Kind == state.KindSite:
 			_, site, _ = strings.Cut(r.ID, "/")
 		case r.Provider == "railway":
 			database = provider.ObjectName(provider.Mark{Installation: rec.installation, Client: r.Ref.Client, Generation: 1}, r.Ref)
+		case r.Provider == stripe.Name:
+			accounts[string(r.Ref.Client)[:strings.LastIndex(string(r.Ref.Client), "-")]] = r.ID
+		case r.Provider == payload.Name:
+			user = userOf(r.ID)
+		case r.Provider == resend.Name:
+			mails++
 		}
 	}
 	if err := w.host.ask(t.Context(), "/vendors", nil, &at); err != nil {
 		t.Fatal(err)
+	}
+	if len(accounts) != 3 || user == "" || mails < 2 {
+		t.Fatalf("on record are the accounts %v, the user %q and %d mails", accounts, user, mails)
+	}
+	var truth truth
+	if err := w.host.ask(t.Context(), "/truth?installation="+rec.installation, nil, &truth); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range truth.Objects {
+		if o.Owner == payload.Name && (o.ID != user || o.Inside == "") || o.Owner == stripe.Name && !slices.Contains(slices.Collect(maps.Values(accounts)), o.ID) {
+			t.Errorf("there is %+v", o)
+		}
 	}
 	send := func(method, path, token, body string) {
 		t.Helper()
@@ -48,8 +162,14 @@ func TestCrashCheckSeesVendors(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header.Set("Authorization", "Bearer "+w.place.env[token])
-		if body != "" {
+		switch {
+		case strings.HasPrefix(body, "{"):
 			r.Header.Set("Content-Type", "application/json")
+		case body != "":
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+		if strings.HasSuffix(path, "/emails") {
+			r.Header.Set("Idempotency-Key", "shop1-welcome")
 		}
 		a, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
 		if err != nil {
@@ -63,6 +183,19 @@ func TestCrashCheckSeesVendors(t *testing.T) {
 	send(http.MethodPost, "railway/graphql/v2", "RAILWAY_API_KEY", `{"query":"mutation { projectCreate(input: {name: \"`+database+`\"}) { id } }"}`)
 	send(http.MethodPost, "cloudflare/client/v4/zones/"+(&vendorSet{}).zone()+"/dns_records", "CLOUDFLARE_API_TOKEN",
 		`{"type":"A","name":"ghost.localhost","content":"192.0.2.1","ttl":300,"comment":"`+provider.Mark{Installation: rec.installation, Client: "ghost-000000", Generation: 1}.Text()+`"}`)
+	mark := provider.Mark{Installation: rec.installation, Client: rec.clientOf("shop1"), Generation: 1}
+	for range 2 {
+		send(http.MethodPost, "stripe/v1/accounts", "STRIPE_API_KEY", accountForm(mark))
+		send(http.MethodPost, "resend/emails", "RESEND_API_KEY", `{"from":"ops@localhost","to":["dana@shop1.example"],"subject":"Welcome","text":"Welcome"}`)
+		if err := w.host.pass(t.Context(), 25*time.Hour); err != nil { // Resend forgot the key
+			t.Fatal(err)
+		}
+	}
+	send(http.MethodPost, "stripe/v1/accounts/"+accounts["shop2"], "STRIPE_API_KEY", "metadata[reconciler_tier]=premium")
+	send(http.MethodDelete, "stripe/v1/accounts/"+accounts[keeper], "STRIPE_API_KEY", "")
+	if err := w.host.ask(t.Context(), "/strangers", nil, nil); err != nil {
+		t.Fatal(err)
+	}
 	send(http.MethodDelete, "ploi/api/servers/1/sites/"+site, "PLOI_API_TOKEN", "")
 	send(http.MethodDelete, "ploi/api/servers/1/sites/48001", "PLOI_API_TOKEN", "") // the first that was planted
 	if misfits, err := w.host.judged.misfits(); err != nil || len(misfits) > 0 {
@@ -83,7 +216,9 @@ func TestCrashCheckSeesVendors(t *testing.T) {
 	if err == nil {
 		t.Fatal("nothing is seen")
 	}
-	for _, want := range []string{"I1: 2 times at railway: database " + database, "I2: an orphan: cloudflare record", "I5: the look-alike ploi site", "there is no parameter \"colour\"", "on record, and not there: ploi site 1/" + site} {
+	for _, want := range []string{"I1: 2 times at railway: database " + database, "I2: an orphan: cloudflare record", "I5: the look-alike ploi site", "there is no parameter \"colour\"",
+		"I1: 2 times at stripe: payments ", "I2: an orphan: stripe payments acct_", "P5: the account " + accounts[keeper] + " is gone", "on record, and not there: stripe payments " + accounts[keeper], "P5: the account of shop2",
+		"I1: 2 times at payload: admin shop1-", "I2: an orphan: payload admin ", "I1: 2 times at resend: mail shop1-welcome", "on record, and not there: ploi site 1/" + site} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("not seen: %s, in\n%.2000s", want, err)
 		}

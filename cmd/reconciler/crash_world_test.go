@@ -37,7 +37,8 @@ type crashWorld struct {
 	shops map[string]shop // the branch
 	known map[string]shop // the last of every name that there was
 	names int
-	gone  map[string]bool // clients that were wished by nobody since databases were asked for
+	left  map[string]string // the accounts of whoever was removed, as they were when that was done
+	gone  map[string]bool   // clients that were wished by nobody since databases were asked for
 	// accepted are the names that the program knew at the last check.
 	accepted map[string]bool
 	former   map[string]bool // names of clients that were renamed: they don't come back
@@ -61,6 +62,8 @@ type shop struct {
 	Broken    bool   // the file can't be read
 	Fails     bool   // its build fails
 	At        string // ploi or vercel, with its database at railway and its names at cloudflare; "": none of them
+	User      bool   // its site is Payload's, at one of them
+	Tier      string // it takes payments, at Stripe; "": it does not
 }
 
 func (s shop) text() string {
@@ -79,6 +82,9 @@ func (s shop) text() string {
 	if len(dns) > 0 {
 		lines = append(lines, "dns: {"+strings.Join(dns, ", ")+"}")
 	}
+	if s.Tier != "" {
+		lines = append(lines, "payments: {enabled: true, country: NL, pricingTier: "+s.Tier+"}")
+	}
 	if s.Long {
 		lines = append(lines, "notes: "+strings.Repeat("long ", 1500))
 	}
@@ -93,7 +99,11 @@ func (s shop) text() string {
 	}
 	text := manifestOf(s.Name, lines...)
 	if s.At != "" {
-		text = strings.Replace(text, "template: ecommerce", "template: storefront", 1)
+		template := "template: storefront"
+		if s.User {
+			template = "template: cms"
+		}
+		text = strings.Replace(text, "template: ecommerce", template, 1)
 	}
 	return text
 }
@@ -101,6 +111,11 @@ func (s shop) text() string {
 // storefrontTemplate is the template of sites at vendors, whose administrators are their own.
 func storefrontTemplate() string {
 	return strings.NewReplacer("name: ecommerce", "name: storefront", "source: {repository: builtin, ref: v1, directory: ecommerce}", "source: {repository: compassdigital/storefront, ref: v1}", "admin: {kind: payload, path: /admin}", "admin: {kind: none}").Replace(shopTemplate)
+}
+
+// cmsTemplate is the template of Payload sites at vendors.
+func cmsTemplate() string {
+	return strings.NewReplacer("name: storefront", "name: cms", "admin: {kind: none}", "admin: {kind: payload, path: /admin}").Replace(storefrontTemplate())
 }
 
 func (s shop) hosts() []string {
@@ -156,7 +171,7 @@ func newCrashWorldAt(t testing.TB, states string, seed uint64, spec hostSpec) *c
 	if w.git, err = gitserver.New(filepath.Join(w.dir, "git")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.git.Create("clients", "main", map[string]string{"templates/ecommerce.yaml": shopTemplate, "templates/storefront.yaml": storefrontTemplate(), "README.md": "clients\n"}, "Begin"); err != nil {
+	if _, err := w.git.Create("clients", "main", map[string]string{"templates/ecommerce.yaml": shopTemplate, "templates/storefront.yaml": storefrontTemplate(), "templates/cms.yaml": cmsTemplate(), "README.md": "clients\n"}, "Begin"); err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(w.git)
@@ -184,12 +199,26 @@ func newCrashWorldAt(t testing.TB, states string, seed uint64, spec hostSpec) *c
 	return w
 }
 
-// at is where a new client is: with vendors, every other one at one of them.
-func (w *crashWorld) at() string {
-	if !w.vendors {
-		return ""
+// fresh is a new client: with vendors every other one is at one of them, some of those are
+// Payload sites, and some of all take payments.
+func (w *crashWorld) fresh() shop {
+	w.names++
+	s := shop{Name: fmt.Sprintf("shop%d", w.names), Currency: w.currency("")}
+	if w.vendors {
+		s.At = []string{"", "ploi", "", "vercel"}[w.names%4]
+		s.User = s.At != "" && w.names%8 < 4
+		s.Tier = w.tier("")
 	}
-	return []string{"", "ploi", "", "vercel"}[w.names%4]
+	return s
+}
+
+// tier is another one than it was, or none.
+func (w *crashWorld) tier(was string) string {
+	for {
+		if t := []string{"", "standard", "premium"}[w.rng.IntN(3)]; t != was || t == "" {
+			return t
+		}
+	}
 }
 
 // path is where something of the world is; what begins with the state's name, where states are.
@@ -280,6 +309,10 @@ func (w *crashWorld) change() error {
 	case 10, 11:
 		s.Alias = !s.Alias
 	case 12, 13:
+		if w.vendors && w.rng.IntN(2) == 0 {
+			s.Tier = w.tier(s.Tier)
+			break
+		}
 		s.Note = fmt.Sprintf("note%d", w.rng.IntN(1000))
 	default:
 		s.Currency = w.currency(s.Currency)
@@ -311,8 +344,8 @@ func (w *crashWorld) add() error {
 		w.shops[s.Name] = s
 		return w.commit(s.Name)
 	}
-	w.names++
-	s := shop{Name: fmt.Sprintf("shop%d", w.names), Currency: w.currency(""), Alias: w.rng.IntN(3) == 0, Fails: w.rng.IntN(8) == 0, At: w.at()}
+	s := w.fresh()
+	s.Alias, s.Fails = w.rng.IntN(3) == 0, w.rng.IntN(8) == 0
 	w.shops[s.Name] = s
 	return w.commit(s.Name)
 }

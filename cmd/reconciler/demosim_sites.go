@@ -60,6 +60,12 @@ func newPayloadSites(dir string, now func() time.Time, faults *simulator.Faults)
 	return s, nil
 }
 
+// siteKey names the users of a database without its password.
+func siteKey(database string) string {
+	sum := sha256.Sum256([]byte(database))
+	return hex.EncodeToString(sum[:8])
+}
+
 // open returns the users of a database. The lock is held, or nobody else is there yet.
 func (s *payloadSites) open(key string) (*payloadsim.Payload, error) {
 	if site := s.all[key]; site != nil {
@@ -87,9 +93,8 @@ func (s *payloadSites) at(database string, page http.Handler) http.Handler {
 			page.ServeHTTP(w, r)
 			return
 		}
-		sum := sha256.Sum256([]byte(database))
 		s.mu.Lock()
-		site, err := s.open(hex.EncodeToString(sum[:8]))
+		site, err := s.open(siteKey(database))
 		s.mu.Unlock()
 		switch {
 		case err != nil:

@@ -113,6 +113,7 @@ type ownedObject struct {
 	Name   string
 	Mark   provider.Mark
 	Inside string // of a user: the database that it goes with
+	Now    string // of an account: what it says
 	Late   bool   // it was made once its caller was dead
 }
 
@@ -149,6 +150,7 @@ func hostMain(text string) error {
 	mux.HandleFunc("/clock", h.time)
 	mux.HandleFunc("/serves", h.serves)
 	mux.HandleFunc("/dns", h.dns)
+	mux.HandleFunc("/strangers", h.strangers)
 	mux.HandleFunc("/vendors", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(h.vendors.at) })
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: patience}
 	go func() {

@@ -19,8 +19,12 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/cloudflare"
+	"github.com/compassdigital/reconciler/internal/provider/payload"
 	"github.com/compassdigital/reconciler/internal/provider/ploi"
 	railwaysim "github.com/compassdigital/reconciler/internal/provider/railway/simulated"
+	"github.com/compassdigital/reconciler/internal/provider/resend"
+	"github.com/compassdigital/reconciler/internal/provider/stripe"
+	stripesim "github.com/compassdigital/reconciler/internal/provider/stripe/simulated"
 	"github.com/compassdigital/reconciler/internal/provider/vercel"
 	"github.com/compassdigital/reconciler/internal/state"
 )
@@ -45,6 +49,7 @@ type hostedVendors struct {
 	mu   sync.Mutex      // around each write and what is noted of it
 	late map[string]bool // objects that were made once their caller was dead
 	told map[string]bool // databases of which it was told that they are gone
+	had  map[string]bool // accounts that there were, none of which ever goes
 }
 
 // openVendors starts them.
@@ -61,10 +66,12 @@ func (h *host) openVendors() error {
 	if err != nil {
 		return err
 	}
-	v := &hostedVendors{set: set, at: "http://" + l.Addr().String(), likes: set.likes(), witness: said, judge: map[string]func(http.Handler) http.Handler{}, late: map[string]bool{}, told: map[string]bool{}}
+	v := &hostedVendors{set: set, at: "http://" + l.Addr().String(), likes: set.likes(), witness: said, judge: map[string]func(http.Handler) http.Handler{}, late: map[string]bool{}, told: map[string]bool{}, had: map[string]bool{}}
 	h.vendors = v
 	mux := http.NewServeMux()
-	for name, x := range set.apis() {
+	apis := set.apis()
+	apis[payload.Name] = vendorAPI{api: set.atSites()}
+	for name, x := range apis {
 		v.judge[name] = judge(said, name)
 		mux.HandleFunc("/by/{caller}/"+name+"/", func(w http.ResponseWriter, r *http.Request) { h.vendorCall(w, r, name, x.api) })
 	}
@@ -85,8 +92,11 @@ func (h *host) vendorCall(w http.ResponseWriter, r *http.Request, name string, a
 	asked.Body = readerOf(body)
 	asked.URL.Path = strings.TrimPrefix(r.URL.Path, "/by/"+r.PathValue("caller")+"/"+name)
 	writes := r.Method != http.MethodGet
-	if name == "railway" {
+	switch name {
+	case "railway":
 		writes = railwaysim.Mutations(asked, body)
+	case payload.Name: // a login only tells whose a user is
+		writes = writes && !strings.HasSuffix(asked.URL.Path, "/login")
 	}
 	answer := httptest.NewRecorder()
 	h.vendors.judge[name](http.HandlerFunc(func(w http.ResponseWriter, asked *http.Request) {
@@ -158,6 +168,12 @@ func (v *hostedVendors) objects(installation string) (out []ownedObject) {
 			add(cloudflare.Name, v.set.zone()+"/"+r.ID, state.KindRecord, name, provider.ParseMark(word))
 		}
 	}
+	for _, o := range slices.Concat(v.accounts(), v.users(installation), v.mails()) {
+		if o.Mark.Installation == installation && installation != "" {
+			o.Late = v.late[o.Owner+" "+o.ID]
+			out = append(out, o)
+		}
+	}
 	return out
 }
 
@@ -192,6 +208,15 @@ func (v *hostedVendors) ids() map[string]bool {
 	for _, r := range v.set.cloudflare.Records(v.set.zone()) {
 		out[cloudflare.Name+" "+v.set.zone()+"/"+r.ID] = true
 	}
+	for _, a := range v.set.stripe.Accounts() {
+		out[stripe.Name+" "+a.ID] = true
+	}
+	for _, u := range v.set.payload.users() {
+		out[payload.Name+" "+u.ID] = true
+	}
+	for _, m := range v.set.resend.Sent() {
+		out[resend.Name+" "+m.ID] = true
+	}
 	return out
 }
 
@@ -203,12 +228,17 @@ func (v *hostedVendors) tell(t *truth, installation string) {
 	seen := map[string]int{}
 	objects := v.objects(installation)
 	for _, o := range objects {
+		if o.Kind == state.KindMail {
+			continue // its name may be mailed again some days later
+		}
 		key := fmt.Sprint(o.Owner, ": ", o.Kind, " ", o.Name, " of ", o.Mark.Client)
 		if seen[key]++; seen[key] == 2 {
 			t.Bad = append(t.Bad, "I1: 2 times at "+key)
 		}
 	}
 	t.Objects = append(t.Objects, objects...)
+	t.Bad = append(t.Bad, v.twice()...)
+	t.Bad = append(t.Bad, v.closed()...)
 	for _, p := range v.set.railway.Projects() {
 		if p.Services > 1 || p.Volumes > 1 || p.Proxies > 1 {
 			t.Bad = append(t.Bad, fmt.Sprintf("I1: at railway: %s has %d services, %d volumes, %d proxies", p.Name, p.Services, p.Volumes, p.Proxies))
@@ -259,9 +289,10 @@ func (r *remote) lookUp(ctx context.Context, recordType, name string) (out []str
 
 // vendorEnv adds where the vendors are to a program's environment, with its own number.
 func vendorEnv(env func(string) string, at string) func(string) string {
-	mine := map[string]string{"RECONCILER_PROVIDERS_VERCEL_TEAM_ID": agencyTeam, "RECONCILER_PROVIDERS_PLOI_SERVER_ID": "1"}
-	for name, path := range map[string]string{"cloudflare": "/client/v4", "ploi": "/api", "vercel": "", "railway": "/graphql/v2"} {
-		mine[apiVariable(name)] = at + "/by/" + strconv.Itoa(os.Getpid()) + "/" + name + path
+	mine := map[string]string{"RECONCILER_PROVIDERS_VERCEL_TEAM_ID": agencyTeam, "RECONCILER_PROVIDERS_PLOI_SERVER_ID": "1",
+		"RECONCILER_PROVIDERS_STRIPE_PLATFORM": stripesim.Platform, "RECONCILER_PROVIDERS_RESEND_FROM": "Agency <ops@localhost>"}
+	for name, path := range map[string]string{"cloudflare": "/client/v4", "ploi": "/api", "vercel": "", "railway": "/graphql/v2", "stripe": "", "resend": ""} {
+		mine[apiVariable(name)] = byMe(at, name) + path
 	}
 	return func(name string) string {
 		if text, is := mine[name]; is {
@@ -271,15 +302,21 @@ func vendorEnv(env func(string) string, at string) func(string) string {
 	}
 }
 
-// vendorsOf opens the program's own clients of a host's vendors.
-func vendorsOf(c Config, r *remote, clock *quickClock, sleep func(context.Context, time.Duration) error) (out []provider.Provider, err error) {
-	p := &program{config: c, vendors: newVendors(), now: clock.Now, sleep: sleep, quick: true, public: r.lookUp, standIn: true, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	for _, open := range []func(Config) ([]provider.Provider, error){p.openRailway, p.openPloi, p.openCloudflare, p.openVercel} {
+// byMe is a vendor's address at a host, for calls of this process.
+func byMe(at, vendor string) string { return at + "/by/" + strconv.Itoa(os.Getpid()) + "/" + vendor }
+
+// vendorsOf opens the program's own clients of a host's vendors. sites is who asks Payload: it
+// finds sites in the store that it is given.
+func vendorsOf(c Config, r *remote, at string, clock *quickClock, sleep func(context.Context, time.Duration) error) (out []provider.Provider, sites *program, err error) {
+	p := &program{config: c, vendors: newVendors(), now: clock.Now, sleep: sleep, quick: true, public: r.lookUp, standIn: true, log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		reach: func(http.RoundTripper) http.RoundTripper { return atHost(byMe(at, payload.Name)) }}
+	for _, open := range []func(Config) ([]provider.Provider, error){p.openRailway, p.openPloi, p.openCloudflare, p.openVercel, p.openStripe, p.openResend} {
 		vendor, err := open(c)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		out = append(out, vendor...)
 	}
-	return out, nil // their connections go with the process
+	users, err := p.openPayload(c)
+	return append(out, users), p, err // their connections go with the process
 }

@@ -58,21 +58,23 @@ func remoteMain(socket string, args []string) int {
 	if vendors != "" {
 		env, clock.haste = vendorEnv(env, vendors), 100 // they work in the background, and are waited for
 	}
+	var sites *program
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: env, now: clock.Now, sleep: wait,
 		providers: func(ctx context.Context, c Config) ([]provider.Provider, error) {
 			all, err := r.providers(ctx)
 			if err != nil || vendors == "" {
 				return all, err
 			}
-			more, err := vendorsOf(c, r, clock, wait)
+			more, at, err := vendorsOf(c, r, vendors, clock, wait)
+			sites = at
 			return append(all, more...), err
 		},
 		wired: func(p *program) {
 			photograph(p, os.Getenv(photoVariable))
-			if vendors != "" {
-				p.engine.ResolveRef = resolved
-			}
 			watch(p, r, told)
+			if sites != nil {
+				sites.store, p.engine.Mail, p.engine.ResolveRef = p.store, sites.mailer, resolved
+			}
 		}}
 	return a.run(context.Background(), args)
 }

@@ -198,7 +198,7 @@ func TestPaymentsFromFirstToLast(t *testing.T) {
 	if r.Payments == nil || r.Payments.Ready || r.Payments.Account != account.ID || !strings.Contains(r.Payments.Needs, "a bank account") {
 		t.Fatalf("status: %+v", r.Payments)
 	}
-	if out := w.must(0, "status").out; !strings.Contains(out, "payments: The owner has to finish at Stripe") {
+	if out := w.must(0, "status").out; !strings.Contains(out, "payments: the owner has to finish at Stripe") {
 		t.Errorf("status says\n%s", out)
 	}
 

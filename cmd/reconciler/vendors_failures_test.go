@@ -113,7 +113,7 @@ func TestS31OverVendors(t *testing.T) {
 	f.settle("keeper")
 	f.minutes(3)
 	f.faults["cloudflare"].Add(simulator.Fault{Times: -1, Do: simulator.Refuse(503, pageType(), "<html>503</html>")})
-	f.commit(map[string]string{"clients/demoshop.yaml": atPloi("demoshop"), "clients/bakery.yaml": atVercel("bakery"), "clients/florist.yaml": strings.Replace(atPloi("florist", "dns: {provider: none}"), "domain: florist", "domain: shop.florist.example", 1)})
+	f.commit(map[string]string{"clients/demoshop.yaml": paying(atPloi)("demoshop"), "clients/bakery.yaml": atVercel("bakery", shopPays), "clients/florist.yaml": strings.Replace(atPloi("florist", "dns: {provider: none}"), "domain: florist", "domain: shop.florist.example", 1)})
 	from, anew := f.now(), false
 	for f.now().Sub(from) < 30*time.Minute {
 		v := f.apply()
@@ -146,7 +146,7 @@ func TestS31OverVendors(t *testing.T) {
 		t.Errorf("notices: %q", v.Notices)
 	}
 	built := f.things()
-	for _, want := range []string{"vercel project bakery", "ploi site demoshop", "railway project demoshop with 1, 1, 1, 1"} {
+	for _, want := range []string{"stripe account demoshop", "stripe account bakery", "payload dana@demoshop.example", "vercel project bakery", "ploi site demoshop", "railway project demoshop with 1, 1, 1, 1"} {
 		if !slices.Contains(built, want) {
 			t.Errorf("%s is not there meanwhile", want)
 		}
@@ -173,8 +173,8 @@ func TestS31OverVendors(t *testing.T) {
 		t.Errorf("notices: %q", v.Notices)
 	}
 	f.minutes(15)
-	f.wantThings("after the outage", slices.Concat([]string{"resend ops@" + agencyZone + " cloudflare does not answer", "resend ops@" + agencyZone + " cloudflare is back"}, wholeOf("ploi", "demoshop"), wholeOf("vercel", "bakery"), wholeOf("vercel", "keeper"),
-		[]string{"ploi site florist", "railway project florist with 1, 1, 1, 1", "resend dana@florist.example Shop florist is ready"})...)
+	f.wantThings("after the outage", slices.Concat([]string{"resend ops@" + agencyZone + " cloudflare does not answer", "resend ops@" + agencyZone + " cloudflare is back"}, wholeOf("ploi", "demoshop"), paysAndUser("demoshop"), wholeOf("vercel", "bakery"), wholeOf("vercel", "keeper"),
+		[]string{"stripe account bakery", "ploi site florist", "railway project florist with 1, 1, 1, 1", "resend dana@florist.example Shop florist is ready"})...)
 }
 
 // S32: Cloudflare answers 429 with Retry-After 54 while 200 clients are due. Nobody calls it
@@ -202,7 +202,7 @@ func TestS32OverVendors(t *testing.T) {
 	f.commit(note("two"))
 	n := f.sent.len()
 	f.apply()
-	f.commit(map[string]string{"clients/demoshop.yaml": atPloi("demoshop")})
+	f.commit(map[string]string{"clients/demoshop.yaml": paying(atPloi)("demoshop")})
 	f.apply()
 	const inFlight = time.Second // what was under way when it said so
 	var said time.Time
@@ -215,7 +215,7 @@ func TestS32OverVendors(t *testing.T) {
 			t.Errorf("%s %s after it said 54 s", x, x.At.Sub(said))
 		}
 	}
-	if got := f.things(); !slices.Contains(got, "ploi site demoshop") || !slices.Contains(got, "railway project demoshop with 1, 1, 1, 1") {
+	if got := f.things(); !slices.Contains(got, "stripe account demoshop") || !slices.Contains(got, "ploi site demoshop") || !slices.Contains(got, "railway project demoshop with 1, 1, 1, 1") {
 		t.Errorf("the new client waits for who does not need it: %q", got)
 	}
 	f.clock.add(54 * time.Second)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ import (
 
 // S24: a name goes from one client to another in one commit, at each host and from one host to
 // the other. Somebody answers for it at every request that is made meanwhile; where the new one
-// can't be made ready the name stays.
+// can't be made ready the name stays. The clients' accounts for payments are not touched by it.
 func TestS24OverVendors(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -27,7 +28,7 @@ func TestS24OverVendors(t *testing.T) {
 			t.Parallel()
 			const shared = "shop." + agencyZone
 			alias := "aliases: [" + shared + "]"
-			light := []string{"database: {provider: none}", "env: {DATABASE_URL: {none: true}}"}
+			light := []string{"database: {provider: none}", "env: {DATABASE_URL: {none: true}}", shopPays}
 			client := func(at func(string, ...string) string, name string, more ...string) string {
 				return at(name, append(slices.Clone(light), more...)...)
 			}
@@ -40,6 +41,7 @@ func TestS24OverVendors(t *testing.T) {
 				}
 			}
 			answers("before")
+			accounts := f.stripe.Accounts()
 			for vendor, faults := range f.faults { // a look at every request
 				faults.Add(simulator.Fault{Times: -1, Do: simulator.LoseAnswer(), Match: func(r *http.Request, _ []byte) bool {
 					answers("before " + vendor + " " + r.Method + " " + r.URL.Path)
@@ -73,6 +75,9 @@ func TestS24OverVendors(t *testing.T) {
 			}
 			f.settle("a", "b")
 			answers("in the end")
+			if got := f.stripe.Accounts(); len(got) != 4 || !reflect.DeepEqual(got, accounts) { // and two look-alikes
+				t.Errorf("the accounts are\n%+v\nand were\n%+v", got, accounts)
+			}
 			records := 0
 			for _, r := range f.cloudflare.Records(f.zone()) {
 				if r.Name == shared {
@@ -250,13 +255,19 @@ func TestS43OverVendors(t *testing.T) {
 }
 
 // S44: a site answers 500 for three checks: degraded, told once; then well again, told once;
-// the uptime is right.
+// the uptime is right. Its account for payments and its first user are not touched by it.
 func TestS44OverVendors(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, usual(), map[string]string{"clients/demoshop.yaml": atPloi("demoshop"), "clients/bakery.yaml": atVercel("bakery")})
+	f := newFleet(t, usual(), map[string]string{"clients/demoshop.yaml": paying(atPloi)("demoshop"), "clients/bakery.yaml": atVercel("bakery")})
 	f.configure("notify: {mail: [ops@" + agencyZone + "]}\npublicURL: https://reconciler." + agencyZone + "\n")
 	f.start()
 	f.settle("demoshop", "bakery")
+	accounts, users := f.stripe.Accounts(), f.payload.users()
+	defer func() {
+		if a, u := f.stripe.Accounts(), f.payload.users(); len(a) != 3 || len(u) != 1 || !reflect.DeepEqual(a, accounts) || !reflect.DeepEqual(u, users) {
+			t.Errorf("accounts and users are\n%+v\n%+v\nand were\n%+v\n%+v", a, u, accounts, users)
+		}
+	}()
 	for _, s := range f.ploi.Sites() {
 		if whose(s.Domain) == "demoshop" && !strings.Contains(s.Domain, "ffffff") {
 			f.ploi.Edit(s.ID, func(s *ploisim.Site) { s.Pages.Sick = true })

@@ -154,6 +154,17 @@ func (f *vendorSet) front(host string) http.Handler {
 	return f.vercel.Front()
 }
 
+// atSites is what answers at the names of all sites.
+func (f *vendorSet) atSites() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		front := f.front(r.Host)
+		if front == nil {
+			panic(http.ErrAbortHandler) // no such name
+		}
+		front.ServeHTTP(w, r)
+	})
+}
+
 // visit asks for a page as a visitor does, over HTTPS.
 func (f *vendorSet) visit(host, path string) (int, string) {
 	front := f.front(host)

@@ -132,13 +132,7 @@ func (f *fleet) open(t *testing.T, k kindness) {
 		t.Cleanup(server.Close)
 		f.env[apiVariable(name)] = server.URL + v.path
 	}
-	sites := httptest.NewServer(f.sent.note("payload", f.now, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		front := f.front(r.Host)
-		if front == nil {
-			panic(http.ErrAbortHandler) // no such name
-		}
-		front.ServeHTTP(w, r)
-	})))
+	sites := httptest.NewServer(f.sent.note("payload", f.now, f.atSites()))
 	t.Cleanup(sites.Close)
 	f.reach = func(http.RoundTripper) http.RoundTripper { return atSite(sites.Listener.Addr().String()) }
 	f.env["RECONCILER_PROVIDERS_STRIPE_PLATFORM"] = stripesim.Platform

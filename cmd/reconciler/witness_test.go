@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -74,6 +75,7 @@ func (w *witness) line(kind, text string) {
 }
 
 func (w *witness) Helper()                      {}
+func (w *witness) Context() context.Context     { return context.Background() }
 func (w *witness) Cleanup(f func())             { w.last = append(w.last, f) }
 func (w *witness) Log(a ...any)                 { w.line(saidLine, fmt.Sprint(a...)) }
 func (w *witness) Logf(format string, a ...any) { w.line(saidLine, fmt.Sprintf(format, a...)) }

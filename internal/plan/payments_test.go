@@ -40,7 +40,7 @@ func TestPaymentsAreMadeAndNotWaitedFor(t *testing.T) {
 	}
 	// Its owner has not finished: that is no reason for a pass.
 	open := alter(settled(t, shop("shop", takesPayments)), state.KindPayments, func(r *state.Resource) {
-		r.Phase, r.Message = "manual", "The owner has to finish at Stripe: a bank account"
+		r.Phase, r.Message = "manual", "the owner has to finish at Stripe: a bank account"
 	})
 	if p := plan.Calculate(input(open)); !p.Empty() {
 		t.Errorf("planned: %s", onlyWriting(p))

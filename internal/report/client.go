@@ -241,6 +241,14 @@ func (c Client) drift(o Options) string {
 
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
+// StepWhat is what a step is about; of one that is about no resource, as the record is, its word.
+func StepWhat(s state.StepRun) string {
+	if s.Ref.Kind == "" {
+		return stepWord(s)
+	}
+	return string(s.Ref.Kind) + " " + s.Ref.Name
+}
+
 func (c Client) lastPass(o Options) string {
 	if c.Last == nil {
 		return ""
@@ -252,7 +260,7 @@ func (c Client) lastPass(o Options) string {
 		if s.Error != "" {
 			note = strings.TrimPrefix(note+"; "+s.Error, "; ")
 		}
-		rows = append(rows, []string{s.State, s.Action, string(s.Ref.Kind) + " " + s.Ref.Name, orDash(s.Provider), note})
+		rows = append(rows, []string{s.State, s.Action, StepWhat(s), orDash(s.Provider), note})
 	}
 	if len(rows) == 0 {
 		return head

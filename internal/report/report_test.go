@@ -311,7 +311,7 @@ func TestClient(t *testing.T) {
 			{Fingerprint: "88cc", Reason: "ambiguous.", Act: "say database.reuse"}},
 		Last: &state.Deployment{ID: "01JD", Cause: "commit", Commit: "3f9c2ab00112233", State: "failed", Steps: []state.StepRun{
 			{State: "done", Action: "create", Ref: ref("d1", "database", "main"), Provider: "sqlite", Note: "made"}, {State: "failed", Action: "create", Ref: ref("d1", "deployment", "0a1b"), Provider: "local", Error: "no such template"},
-			{State: "waiting", Action: "create", Ref: ref("d1", "record", "A shop.example"), Provider: "cloudflare"}, {State: "parked", Action: "create", Ref: ref("d1", "site", "ploi"), Provider: "ploi"}}},
+			{State: "waiting", Action: "create", Ref: ref("d1", "record", "A shop.example"), Provider: "cloudflare"}, {State: "parked", Action: "create", Ref: ref("d1", "site", "ploi"), Provider: "ploi"}, {Number: plan.StepRecord, State: "pending", Action: "record", Ref: state.Ref{Client: "d1"}}}},
 		Since: day(1), Intents: []string{"create database main"},
 		Tombstones: []state.Tombstone{{Part: "domain/www.shop.example@local", Held: "77aa00112233"}, {Part: "record/MX shop.example", Waits: "clients/a.yaml"}, {NotUntil: day(22)}, {Part: "mail/x", Held: "x", Done: true}},
 		Resources:  []state.Resource{{Ref: ref("d1", "database", "main"), Provider: "sqlite", ID: "db-1", RetainedAt: day(1), PurgeAfter: day(22)}, {Ref: ref("d1", "site", "local"), Provider: "local", ID: "demoshop"}}}

@@ -32,6 +32,7 @@ func (s *server) words() template.FuncMap {
 		"vendors":   func() string { return s.Vendors },
 		"forge":     func() string { return s.Forge },
 		"reviewing": func() bool { return s.Reviews != nil }, "pullPath": pullPath, "commitPath": commitPath, "fateWord": fateWord,
+		"stepWhat": func(s state.StepRun) string { return report.Line(report.StepWhat(s)) },
 		"kind":     func(r state.Ref) string { return report.Line(string(r.Kind)) },
 		"retained": state.Resource.Retained, "holdAdvice": holdAdvice,
 	}

@@ -177,7 +177,7 @@ func (r requirements) wanting() string {
 	var parts []string
 	switch due := r.due(); {
 	case due != "":
-		parts = append(parts, "The owner has to finish at Stripe: "+due)
+		parts = append(parts, "the owner has to finish at Stripe: "+due)
 	case len(r.Pending) > 0:
 		parts = append(parts, "Stripe is checking what it was told")
 	default:
@@ -198,7 +198,7 @@ func (r requirements) soon() string {
 	if due == "" {
 		return ""
 	}
-	text := "Payments work; Stripe wants to know more: " + due
+	text := "Stripe wants to know more, while payments go on: " + due
 	if r.CurrentDeadline > 0 && r.CurrentDeadline < 1<<33 {
 		text += ", until " + time.Unix(r.CurrentDeadline, 0).UTC().Format(time.DateOnly)
 	}

@@ -34,7 +34,7 @@ func TestPhaseFollowsWhatIsDue(t *testing.T) {
 	step("new", nil, provider.Manual, "a bank account, the acceptance of Stripe's terms; some of it is overdue", "")
 	step("half", w.vendor.Fulfil(o.ID, "external_account", "business_type"), provider.Manual, "terms", "bank account")
 	step("all", w.vendor.Fulfil(o.ID), provider.Ready, "", "")
-	step("more", w.vendor.Demand(o.ID, "individual.verification.document"), provider.Ready, "Payments work; Stripe wants to know more: individual: verification document", "overdue")
+	step("more", w.vendor.Demand(o.ID, "individual.verification.document"), provider.Ready, "Stripe wants to know more, while payments go on: individual: verification document", "overdue")
 	step("stopped", w.vendor.Disable(o.ID, "rejected.fraud"), provider.Manual, "Stripe rejected the account (rejected.fraud)", "")
 	step("listed", w.vendor.Disable(o.ID, "listed"), provider.Manual, "Stripe's reason: listed", "")
 	step("on again", w.vendor.Disable(o.ID, ""), provider.Ready, "document", "")
@@ -52,10 +52,10 @@ func TestWordsOfRequirements(t *testing.T) {
 	}{
 		"nothing":    {requirements{}, "Stripe has not enabled payments and payouts yet"},
 		"checking":   {requirements{Pending: []string{"x"}, DisabledReason: "requirements.pending_verification"}, "Stripe is checking what it was told; Stripe is still checking"},
-		"both lists": {requirements{CurrentlyDue: []string{"tos_acceptance.ip", "tos_acceptance.date"}, PastDue: []string{"tos_acceptance.date"}}, "The owner has to finish at Stripe: the acceptance of Stripe's terms; some of it is overdue"},
-		"a person":   {requirements{CurrentlyDue: []string{"person_8UayFKIMRJklog.first_name"}, DisabledReason: "platform_paused"}, "The owner has to finish at Stripe: a person: first name; the platform paused the account"},
-		"hostile":    {requirements{CurrentlyDue: []string{"", "a\n## b\u202e", "\x00"}, DisabledReason: "<script>\n"}, "The owner has to finish at Stripe: a ## b; Stripe's reason: <script>"},
-		"overdue":    {requirements{CurrentlyDue: []string{"company.name"}, DisabledReason: "requirements.past_due"}, "The owner has to finish at Stripe: company: name; nothing works until then"},
+		"both lists": {requirements{CurrentlyDue: []string{"tos_acceptance.ip", "tos_acceptance.date"}, PastDue: []string{"tos_acceptance.date"}}, "the owner has to finish at Stripe: the acceptance of Stripe's terms; some of it is overdue"},
+		"a person":   {requirements{CurrentlyDue: []string{"person_8UayFKIMRJklog.first_name"}, DisabledReason: "platform_paused"}, "the owner has to finish at Stripe: a person: first name; the platform paused the account"},
+		"hostile":    {requirements{CurrentlyDue: []string{"", "a\n## b\u202e", "\x00"}, DisabledReason: "<script>\n"}, "the owner has to finish at Stripe: a ## b; Stripe's reason: <script>"},
+		"overdue":    {requirements{CurrentlyDue: []string{"company.name"}, DisabledReason: "requirements.past_due"}, "the owner has to finish at Stripe: company: name; nothing works until then"},
 	} {
 		if got := c.r.wanting(); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

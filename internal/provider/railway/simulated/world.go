@@ -185,6 +185,7 @@ type Project struct {
 	Deleted                                          bool
 	Services, Volumes, Proxies, Deployments, Backups int
 	Variables                                        map[string]string // of its first service, as they were given
+	URL                                              string            `json:"-"` // of its first service's database, from outside
 }
 
 // Projects are all, oldest first.
@@ -198,7 +199,7 @@ func (r *Railway) Projects() (out []Project) {
 				continue
 			}
 			if x.Services++; x.Variables == nil {
-				x.Variables = s.Variables
+				x.Variables, x.URL = s.Variables, r.rendered(s)["DATABASE_PUBLIC_URL"]
 			}
 			x.Proxies += len(r.proxies(s.ID))
 			x.Deployments += len(r.builds(s.ID))
