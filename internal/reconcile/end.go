@@ -281,9 +281,7 @@ func (e *Engine) success(g *group, m *member) ending {
 	}
 	end.change = func(c *state.Client) {
 		c.Failures, c.FailedStep, c.Undo, c.Run, c.RollingBack = 0, "", nil, "", ""
-		if c.Seq == m.client.Seq {
-			c.Review = nil // what it showed is done; other causes than its commit are not its matter
-		}
+		m.wishDone(c)
 		if m.removed {
 			c.EverDeployed, c.URL, c.AdminURL, c.Health = false, "", "", ""
 			return
@@ -297,6 +295,15 @@ func (e *Engine) success(g *group, m *member) ending {
 		}
 	}
 	return end
+}
+
+// wishDone ends what pull requests showed of a wish that is done. A newer wish has its own, and
+// who was made due during the pass is not done: a record of another client went, say, that
+// answered for one that a person has yet to set.
+func (m *member) wishDone(c *state.Client) {
+	if c.Seq == m.client.Seq && c.Wakes == m.client.Wakes {
+		c.Review = nil // what it showed is done; other causes than its commit are not its matter
+	}
 }
 
 // failed ends a pass that cannot go on by itself: what serves is put back, a first
@@ -524,9 +531,7 @@ func (e *Engine) rests(g *group, m *member) (Done, error) {
 		end.change = func(c *state.Client) {
 			c.Failures, c.FailedStep, c.Undo, c.Run = 0, "", nil, ""
 			c.EverDeployed, c.Converged, c.URL = true, m.client.WishHash, e.PublicURL(m.effective.Host)
-			if c.Seq == m.client.Seq {
-				c.Review = nil
-			}
+			m.wishDone(c)
 		}
 	}
 	if end.status == state.StatusActive {

@@ -139,6 +139,43 @@ func TestP12APushLetsNothingRunThatWaits(t *testing.T) {
 	w.want("a", state.StatusActive)
 }
 
+// P12: what no plan showed waits until the wish is done, and it is not while a person has yet to
+// set a record: that our own of another client, which answered for it, goes in the very pass
+// that did all else ends nothing.
+func TestP12AWishIsNotDoneWhileARecordIsAskedFor(t *testing.T) {
+	s := newVendorsByHand(t)
+	v, w := s.vendors, s.world
+	w.apply(map[string]string{"clients/b.yaml": client("b", "aliases: [shop.example]")})
+	a := func(more ...string) string {
+		return client("a", append(more, "aliases: [shop.example]", "dns: {provider: external}")...)
+	}
+	p := w.proposed(1, map[string]string{"clients/a.yaml": a()})
+	w.repo.commit(map[string]string{"clients/b.yaml": client("b")})
+	files := map[string]string{"clients/a.yaml": a("notes: pushed")}
+	w.pass(w.merge(w.repo.branch(files, p.Head), files)...)
+	for _, r := range s.asked() { // a's own name; shop.example leads to its host by our record
+		s.setByHand(r)
+	}
+	w.pass(w.id("a"))
+	for _, kind := range []state.HoldKind{state.HoldData, state.HoldRisk} { // that ours goes, that the name moves
+		for _, h := range w.waits(kind) {
+			ids, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.pass(ids...)
+		}
+	}
+	if r := w.row("a"); !strings.Contains(r.Because, "Set the record A shop.example") {
+		t.Fatalf("a: %+v", r)
+	}
+	was, _ := v.world.Serves("a.agency.example")
+	w.apply(map[string]string{"templates/shop.yaml": strings.Replace(template, "ref: v1", "ref: v2", 1)})
+	if now, _ := v.world.Serves("a.agency.example"); now != was || was == "" || len(w.waits(state.HoldRisk)) != 1 {
+		t.Errorf("a.agency.example is served by %s, was %s; waits: %+v", now, was, w.waits(state.HoldRisk))
+	}
+}
+
 // P12: a template that a pull request changed after its plan is what its clients' new wish
 // comes from, too, where their own files were pushed beside it.
 func TestP12AnInheritedChangeWaitsToo(t *testing.T) {

@@ -94,6 +94,8 @@ var onceRedSince = []struct {
 	{20021422, "what a step of a failed pass was told of limits counted as known to what puts its changes back"},
 	{20033821, "who waits to be let in raised how many may lose something in a day; and of whom a second judgement of a head let in nobody knew"},
 	{20008853, "an uncertain create of who goes waited for a person, as somebody else had made the equal record meanwhile"},
+	{20070540, "of a rebase of what came to nothing only the last commit counted as its own"},
+	{20127864, "what no plan had shown counted as done in the pass in which a record went that answered for one which a person had yet to set"},
 	{20018094, "what a cut off move had made counted as in the place of the database that a person deleted later"},
 	{20083201, "a vendor that went on building while a plan was made counted as written"},
 	{20091806, "a file that names a host twice, and is refused, counted as one that asks for it"},
