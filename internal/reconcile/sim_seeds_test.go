@@ -95,6 +95,8 @@ var onceRedSince = []struct {
 	{20033821, "who waits to be let in raised how many may lose something in a day; and of whom a second judgement of a head let in nobody knew"},
 	{20008853, "an uncertain create of who goes waited for a person, as somebody else had made the equal record meanwhile"},
 	{20018094, "what a cut off move had made counted as in the place of the database that a person deleted later"},
+	{20143107, "what the guard had let go days apart, by the clock, counted as lost in one once the clock was set back"},
+	{20144442, "so it did for a removal that waited for a file of its commits meanwhile"},
 	{13013292, "a name that redirects was led back to one that had been let go before"},
 }
 
