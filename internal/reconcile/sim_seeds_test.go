@@ -99,6 +99,8 @@ var onceRedSince = []struct {
 	{20018094, "what a cut off move had made counted as in the place of the database that a person deleted later"},
 	{20083201, "a vendor that went on building while a plan was made counted as written"},
 	{20091806, "a file that names a host twice, and is refused, counted as one that asks for it"},
+	{20143107, "what the guard had let go days apart, by the clock, counted as lost in one once the clock was set back"},
+	{20144442, "so it did for a removal that waited for a file of its commits meanwhile"},
 	{13013292, "a name that redirects was led back to one that had been let go before"},
 }
 

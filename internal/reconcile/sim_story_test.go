@@ -96,6 +96,7 @@ type story struct {
 	mailed    bool                    // clients are welcomed by mail
 	names     map[state.ClientID]string
 	unmade    map[string]bool         // losses by name: whether nothing of the client was made then
+	free      map[string]bool         // losses by name that nothing held when the law of the guard looked last
 	still     map[state.ClientID]bool // who is paused in the pass that runs
 	overtaken map[state.ClientID]bool // who got a newer wish while its pass runs
 	opened    atomic.Int64            // transactions of the engine that may write
