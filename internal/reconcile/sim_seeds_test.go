@@ -96,6 +96,8 @@ var onceRedSince = []struct {
 	{20008853, "an uncertain create of who goes waited for a person, as somebody else had made the equal record meanwhile"},
 	{20018094, "what a cut off move had made counted as in the place of the database that a person deleted later"},
 	{13013292, "a name that redirects was led back to one that had been let go before"},
+	{20207458, "what a plan had shown counted for nothing when a push took it back in its own range, though that wish was not done"},
+	{20212466, "what a plan had shown of a client whose file was away for a moment counted for nothing when it went for good"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
