@@ -176,6 +176,44 @@ func TestP12AWishIsNotDoneWhileARecordIsAskedFor(t *testing.T) {
 	}
 }
 
+// P12: "a step runs if an equal step was reviewed in the accepted range", and until a wish is done
+// the next one's range goes on from it: what a merged plan showed, a push took back and a later pull
+// request does without a plan runs, whether or not somebody polled in between. When the push was
+// carried out, it is over, and the step waits.
+func TestP12WhatWasShownCountsUntilTheWishIsDone(t *testing.T) {
+	with, without := client("a", "aliases: [www.a.example]"), client("a")
+	for _, c := range []struct {
+		name         string
+		polled, done bool
+		want         state.Status
+	}{
+		{"one range", false, false, state.StatusActive},
+		{"two ranges", true, false, state.StatusActive},
+		{"done in between", true, true, state.StatusHeld},
+	} {
+		v, w := newVendors(t)
+		w.apply(map[string]string{"clients/a.yaml": with})
+		one := map[string]string{"clients/a.yaml": without}
+		w.repo.commit(one, w.proposed(1, one).Head)
+		w.repo.commit(map[string]string{"clients/a.yaml": with + "notes: pushed\n"})
+		var due []state.ClientID
+		if c.polled {
+			due = w.poll()
+		}
+		if c.done {
+			w.pass(due...)
+			w.want("a", state.StatusActive)
+		}
+		two := w.proposed(2, map[string]string{"clients/a.yaml": with + "notes: planned\n"})
+		files := map[string]string{"clients/a.yaml": without + "notes: later\n"}
+		w.pass(w.merge(w.repo.branch(files, two.Head), files)...)
+		w.want("a", c.want)
+		if _, up := v.world.Serves("www.a.example"); up != c.done {
+			t.Errorf("%s: the name is up: %v", c.name, up)
+		}
+	}
+}
+
 // P12: a template that a pull request changed after its plan is what its clients' new wish
 // comes from, too, where their own files were pushed beside it.
 func TestP12AnInheritedChangeWaitsToo(t *testing.T) {

@@ -19,8 +19,8 @@ type reviewLaws struct {
 	removals bool // those that no pull request showed are held
 	// bound are, by client whose wish is not done yet, the pull requests that brought it.
 	bound map[state.ClientID]*bringing
-	// undone are, by such a client, those over which a push came that nobody proposed: an
-	// equal step was reviewed, and its wish is not done.
+	// undone are, by such a client, those over or beside which a push came that nobody proposed:
+	// an equal step was reviewed, and its wish is not done.
 	undone map[state.ClientID]map[int]bool
 	// maybe are clients of whose wish a pull request may have brought something.
 	maybe map[state.ClientID]bool
@@ -399,15 +399,20 @@ func (s *story) bind(r *landed, c state.Client) {
 
 // nobodys notes that a client got a wish that nobody proposed: the guard alone decides, but
 // where what was brought before was not all planned: there what plans of its range showed runs.
+// "A step runs if an equal step was reviewed in the accepted range": until this wish is done, the
+// next one's range goes on from it, and what was shown before the push, in its own range or in one
+// before, counts for who brings the next one. When somebody polled in between is no matter.
 func (l *reviewLaws) nobodys(id state.ClientID, x look, of map[int]bool) {
-	if b := l.bound[id]; b != nil && b.partial {
+	b := l.bound[id]
+	if b != nil && b.partial {
 		maps.Copy(b.by, of)
 		return
 	}
-	if b := l.bound[id]; b != nil {
-		if l.undone[id] == nil {
-			l.undone[id] = map[int]bool{}
-		}
+	if l.undone[id] == nil {
+		l.undone[id] = map[int]bool{}
+	}
+	maps.Copy(l.undone[id], of)
+	if b != nil {
 		maps.Copy(l.undone[id], b.by)
 	}
 	delete(l.bound, id)

@@ -102,6 +102,8 @@ var onceRedSince = []struct {
 	{20143107, "what the guard had let go days apart, by the clock, counted as lost in one once the clock was set back"},
 	{20144442, "so it did for a removal that waited for a file of its commits meanwhile"},
 	{13013292, "a name that redirects was led back to one that had been let go before"},
+	{20207458, "what a plan had shown counted for nothing when a push took it back in its own range, though that wish was not done"},
+	{20212466, "what a plan had shown of a client whose file was away for a moment counted for nothing when it went for good"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
