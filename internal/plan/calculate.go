@@ -90,7 +90,8 @@ func (c *Calculation) Plan() Plan {
 	}
 	placed := len(steps)
 	c.moves.join(steps)
-	if led := len(c.clients) > 1 && redirected(steps); led || c.moves.any() || circle {
+	led := len(c.clients) > 1 && redirected(steps)
+	if turns := len(c.clients) > 1 && c.moves.answered(c.clients, steps); led || turns || c.moves.any() || circle {
 		placed = order(steps) // else no step needs one of another client, and each client's are in order
 	}
 	for _, s := range steps[placed:] { // a circle: shown as it is, nothing of it can run

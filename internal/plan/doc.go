@@ -86,6 +86,12 @@
 // A name that moves between two clients states none either: a host that keeps certificates by
 // site (Ploi) makes a new one then, and a few seconds pass.
 //
+// A name that people come by redirects to one that another client gives away only once that one
+// has let it go: until then DNS may answer with both, and his site is not for them. While his
+// removal is not planned (he waits for a guard, a date, a file), it waits and says for whom. Where
+// two clients exchange their names one of the two would wait for ever, and waits for nothing. Where
+// a person takes a record away, nothing tells us that he did.
+//
 // A user is retained with the database that it is in, goes off the record with it, and
 // is led to the new site when its client returns: lists that are late would show it to
 // nobody, and it would be made twice.

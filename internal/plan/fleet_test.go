@@ -365,3 +365,38 @@ func TestS24MovesNewBeforeOld(t *testing.T) {
 		t.Error("no generated fleet moved a name: the property says nothing")
 	}
 }
+
+// S24: an alias is led to a name that another client gives away only once that one has let it go;
+// where his removal is not planned it waits and says for whom. Of two that exchange their names
+// one waits: no circle.
+func TestS24RedirectWaitsForTheOldOwner(t *testing.T) {
+	elsewhere := func(e *manifest.Effective) { e.Deployment.Provider, e.DNS.Provider = "vercel", "external" }
+	hosts := func(names ...string) func(*manifest.Effective) {
+		return func(e *manifest.Effective) { e.Host, e.Hosts = names[0], names }
+	}
+	const turns, alsoTurns = "update domain/www.d.example@local !traffic", "update domain/www.c.example@vercel !traffic"
+	d := becomes(t, settled(t, shop("d", hosts("d.example", "www.d.example"))), shop("d", hosts("c.example", "www.d.example")))
+	had := settled(t, shop("c", elsewhere))
+	gives := becomes(t, had, shop("c", elsewhere, hosts("n.example")))
+	gone := []string{"delete record/A c.example", "delete domain/c.example@vercel !offline"} // where a person keeps the record, nothing is taken away
+	p := plan.Calculate(input(d, gives))
+	for _, g := range gone {
+		if !after(p, find(t, p, turns).Key(), find(t, p, g).Key()) {
+			t.Errorf("the alias does not wait for %q: %v", g, lines(p))
+		}
+	}
+
+	waits := gives
+	waits.Tombstones = nil
+	p = plan.Calculate(input(d, waits))
+	if s := find(t, p, turns+" blocked"); s.Reason != "waiting for c, which still has c.example" {
+		t.Errorf("it is said %q", s.Reason)
+	}
+
+	p = plan.Calculate(input(d, becomes(t, settled(t, shop("c", elsewhere, hosts("c.example", "www.c.example"))), shop("c", elsewhere, hosts("d.example", "www.c.example")))))
+	one := after(p, find(t, p, turns).Key(), find(t, p, gone[0]).Key())
+	other := after(p, find(t, p, alsoTurns).Key(), find(t, p, "delete record/A d.example !offline").Key())
+	if one == other {
+		t.Errorf("d's alias waits: %v, c's: %v", one, other)
+	}
+}

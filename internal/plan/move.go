@@ -271,6 +271,80 @@ func redirected(steps []*Step) (yes bool) {
 	return yes
 }
 
+// answered lets a name that people come by redirect to another only once no other client has that
+// one on record any more: bound to his site, or leading there. (The new owner's is made before the
+// old one's goes. Where they are at two hosts, or two keep their records, DNS answers with both
+// until then, and what is at the old owner's site is not for who comes by this name.) It says that
+// one waits so. Of those that would wait for each other, as the names of two clients that exchange
+// theirs, the later waits for nothing.
+func (m moves) answered(clients []ClientInput, steps []*Step) (yes bool) {
+	for _, s := range steps {
+		to := turnsTo(s)
+		if to == "" {
+			continue
+		}
+		for _, c := range clients {
+			for _, r := range c.Recorded {
+				_, goes := m.goes[r.Ref] // its own step leads it here
+				if goes || c.Client.ID == s.Ref.Client || !Leads(r.Ref, to) || !r.Real() || r.Found || c.Looks[r.Ref].Gone {
+					continue
+				}
+				if r.Ref.Kind == state.KindRecord && !address(r) {
+					continue // it leads to no site of ours
+				}
+				switch end := endOf(steps, r.Ref); {
+				case end == nil:
+					s.Blocked, s.Reason = true, "waiting for "+c.Client.Name+", which still has "+to
+				case !needed(steps, end, s):
+					s.needs(end.Key())
+					yes = true
+				}
+			}
+		}
+	}
+	return yes
+}
+
+// turnsTo is the name to which one that people come by is to redirect anew; "": none.
+func turnsTo(s *Step) string {
+	if s.Ref.Kind != state.KindDomain || s.Action != Update || s.Wish == nil || s.Prior == nil {
+		return ""
+	}
+	to := s.Wish.Attributes.Literal("redirect")
+	if to == s.Prior.Attributes.Literal("redirect") {
+		return ""
+	}
+	return to
+}
+
+// endOf is the step that takes something off the record; nil: none does.
+func endOf(steps []*Step, r state.Ref) *Step {
+	for _, s := range steps {
+		if s.Ref == r && (s.Action == Delete || s.Action == Forget) {
+			return s
+		}
+	}
+	return nil
+}
+
+// needed says that a step needs another one, over however many between them.
+func needed(steps []*Step, by, what *Step) bool {
+	of := map[string]*Step{}
+	for _, s := range steps {
+		of[s.Key()] = s
+	}
+	seen, next := map[string]bool{}, []string{by.Key()}
+	for len(next) > 0 {
+		k := next[len(next)-1]
+		next = next[:len(next)-1]
+		if s := of[k]; s != nil && !seen[k] {
+			seen[k] = true
+			next = append(next, s.Needs...)
+		}
+	}
+	return seen[what.Key()]
+}
+
 // serves says that a removal takes something away that people come by: names that lead
 // to the site, and all below them. A name that moves may redirect to one that goes.
 func serves(s *Step) bool {

@@ -196,13 +196,15 @@ func (e *Engine) waiting(g *group, m *member, result apply.Result, at *apply.Ste
 
 // waitsFor ends a pass of which steps need another client's, which has not come so far.
 func (e *Engine) waitsFor(g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
-	n, who := m.client.Failures+1, "another client"
+	n, who, why := m.client.Failures+1, "another client", "takes a name over and is not ready"
 	for _, r := range result.Steps {
 		if r.Step.Ref.Client != m.client.ID && r.State != apply.StepDone && slices.Contains(at.Step.Needs, r.Step.Key()) {
-			who = r.Step.Client
+			if who = r.Step.Client; r.Step.Action == plan.Delete || r.Step.Action == plan.Forget {
+				why = "still has a name that it gives away"
+			}
 		}
 	}
-	return e.finish(g, m, &result, ending{status: m.client.Status, because: "waiting for " + who + ", which takes a name over and is not ready", at: e.later(n, time.Time{}),
+	return e.finish(g, m, &result, ending{status: m.client.Status, because: "waiting for " + who + ", which " + why, at: e.later(n, time.Time{}),
 		word: "pending", audit: "waiting", step: at.Step.Key(), change: func(c *state.Client) { c.Failures = n }})
 }
 

@@ -693,6 +693,55 @@ func TestRedirectWaitsForAPerson(t *testing.T) {
 	}
 }
 
+// A name goes from one client, at whose records a person sees, to another at another host, whose alias
+// redirects to it from then on. DNS answers with both until the first has let go, which waits for
+// the record of his new name here: the alias is not led there meanwhile, and it is said why.
+func TestS24RedirectWaitsForTheOldOwner(t *testing.T) {
+	s := newVendorsByHand(t)
+	v, w := s.vendors, s.world
+	old := client("c", "deployment: {provider: ploi}", "dns: {provider: external}")
+	has := client("d", "aliases: [shop.example]")
+	ids := w.push(map[string]string{"clients/c.yaml": old, "clients/d.yaml": has})
+	w.pass(ids...)
+	for _, r := range s.asked() {
+		s.setByHand(r)
+	}
+	w.pass(ids...)
+	w.want("c", state.StatusActive)
+	w.want("d", state.StatusActive)
+	d := w.id("d")
+	shows := func(when string) {
+		t.Helper()
+		release, _ := v.world.Serves("shop.example")
+		if o, _ := v.world.Object(release); o.Mark.Client != d {
+			t.Errorf("shop.example shows the site of %q %s", o.Mark.Client, when)
+		}
+	}
+	v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(_ context.Context, call memory.Call) error {
+		shows("after " + call.String())
+		return nil
+	})
+	ids = w.push(map[string]string{"clients/c.yaml": strings.Replace(old, "domain: c", "domain: n", 1), "clients/d.yaml": strings.Replace(has, "domain: d", "domain: c", 1)})
+	for range 2 {
+		w.pass(ids...)
+		if r := w.row("d"); r.Because != "waiting for c, which still has a name that it gives away" {
+			t.Errorf("d is %s: %q", r.Status, r.Because)
+		}
+	}
+	for _, r := range s.asked() {
+		s.setByHand(r)
+	}
+	w.pass(w.id("c"))
+	w.want("c", state.StatusActive)
+	w.want("d", state.StatusActive)
+	shows("in the end")
+	for _, o := range v.world.Objects("vercel") {
+		if to := attribute(o, "redirect"); o.Name == "shop.example" && to != "c.agency.example" {
+			t.Errorf("in the end shop.example redirects to %q", to)
+		}
+	}
+}
+
 // Records that people set take the place of ours: DNS answers with ours until they are
 // gone, so nobody can see that the others are set. It says so, and waits for an approval.
 func TestSwitchToRecordsByHandIsHeld(t *testing.T) {

@@ -92,7 +92,7 @@ var onceRedSince = []struct {
 	{13106232, "what a plan had shown counted for nothing when a push came over it, though its wish was not done"},
 	{13112054, "what was to be told waited for a date of when the clock was ahead, as only that was dated then"},
 	{20021422, "what a step of a failed pass was told of limits counted as known to what puts its changes back"},
-	{20033821, "who waits to be let in raised how many may lose something in a day; and of whom a second judgement of a head let in nobody knew"},
+	{20033821, "who waits to be let in raised how many may lose something in a day; and of whom a second judgement of a head let in nobody knew; and a name was led to one that another client still had at another host"},
 	{20008853, "an uncertain create of who goes waited for a person, as somebody else had made the equal record meanwhile"},
 	{20070540, "of a rebase of what came to nothing only the last commit counted as its own"},
 	{20127864, "what no plan had shown counted as done in the pass in which a record went that answered for one which a person had yet to set"},
