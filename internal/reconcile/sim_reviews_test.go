@@ -464,12 +464,13 @@ func (s *story) touchedBy(c state.Client, head string) bool {
 
 // filesOfClient are those of the changed files that a client's wish comes from. A template
 // that is broken is not, nor one that is again what it was before it broke, and who goes needs
-// none.
+// none. The file of a former name is its own where it gets its new name with this head, as the
+// rename takes that one away; later, or as it goes itself, it is whoever else's has the name by then.
 func (s *story) filesOfClient(c state.Client, now map[string]string, template bool) []string {
 	var out []string
 	for p := range now {
 		name := strings.TrimSuffix(strings.TrimPrefix(p, "clients/"), ".yaml")
-		if template && p == "templates/shop.yaml" || name == c.Name || slices.Contains(c.Former, name) && now[p] == "" {
+		if template && p == "templates/shop.yaml" || name == c.Name || !c.Removed && name == s.names[c.ID] && now[p] == "" {
 			out = append(out, p)
 		}
 	}
