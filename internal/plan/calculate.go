@@ -294,13 +294,25 @@ func (b *builder) finish() []Step {
 
 // leadsOver says that a step leads people who were at another site to the client's: what they
 // see there is the wished release, and nothing else of the plan that bears a risk says which,
-// as nobody is served by a site that is new.
+// as nobody is served by a site that is new. A record that is gone led them there, too: caches
+// have it, and a wildcard of the zone may say the same. One of another type is another resource.
 func (b *builder) leadsOver(s *Step) bool {
-	if s.Wish == nil || s.Prior == nil || b.site.IsZero() {
+	if s.Wish == nil || b.site.IsZero() || leadsToSite(*s.Wish) != b.site {
 		return false
 	}
-	now, was := leadsToSite(*s.Wish), leadsToSite(*s.Prior)
-	return now == b.site && !was.IsZero() && was != now
+	elsewhere := func(r state.Resource) bool { to := leadsToSite(r); return !to.IsZero() && to != b.site }
+	if s.Prior != nil {
+		return elsewhere(*s.Prior)
+	}
+	if s.Ref.Kind != state.KindRecord {
+		return false
+	}
+	for _, r := range b.sortedRecord() {
+		if r.Ref.Kind == state.KindRecord && r.Real() && elsewhere(r) && r.Attributes.Literal("name") == s.Wish.Attributes.Literal("name") {
+			return true
+		}
+	}
+	return false
 }
 
 // leadsToSite is the site that a name leads to; zero: none, or it is no name.

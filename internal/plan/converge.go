@@ -175,6 +175,9 @@ func (b *builder) create(w state.Resource, prior *state.Resource, reason string)
 	if old, serves := b.serving(); serves && !t.Promotable && SameHost(old, w) {
 		s.Risk = RiskTraffic // nobody has to promote it
 	}
+	if t.Serving && b.leadsOver(&s) {
+		s.Risk = RiskTraffic // as if it were changed
+	}
 	b.add(s)
 }
 

@@ -86,6 +86,10 @@
 // A name that moves between two clients states none either: a host that keeps certificates by
 // site (Ploi) makes a new one then, and a few seconds pass.
 //
+// What leads people over to another site of the client's has the risk "traffic", and its release,
+// also where the record is made and not changed: the one before is gone at the vendor, or of
+// another type. What was shown as a change, and is gone since, runs as it was shown.
+//
 // A name that people come by redirects to one that another client gives away only once that one
 // has let it go: until then DNS may answer with both, and his site is not for them. While his
 // removal is not planned (he waits for a guard, a date, a file), it waits and says for whom. Where

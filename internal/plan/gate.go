@@ -180,8 +180,14 @@ func holdsOf(s Step, g GateInput) []state.HoldKind {
 }
 
 // reviewed says that the step was shown, with this risk or a higher one; where its class
-// was, any of that class.
+// was, any of that class. What is gone since it was shown as changed is made as it was shown.
 func reviewed(s Step, g GateInput) bool {
+	if s.Action == Create && s.Prior != nil {
+		changed := s
+		if changed.Action = Update; reviewed(changed, g) {
+			return true
+		}
+	}
 	for _, r := range []Risk{RiskTraffic, RiskOffline, RiskMail, RiskGap, RiskData} {
 		as := s
 		if as.Risk = r; r.Rank() >= s.Risk.Rank() && (g.Reviewed[s.Ref.Client][StepPrint(as)] || g.Reviewed[s.Ref.Client][ClassPrint(as)]) {

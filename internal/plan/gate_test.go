@@ -437,6 +437,54 @@ func TestP12LeadingPeopleToANewSiteBindsItsRelease(t *testing.T) {
 	}
 }
 
+// P12: so does a record that is made where one led to the site before: that one is gone at the
+// vendor, or of another type. What was shown as a change of a record that goes before it runs
+// was shown.
+func TestP12LeadingPeopleToANewSiteByAnotherRecord(t *testing.T) {
+	over := func(c plan.ClientInput, theme string, change func(*plan.ClientInput)) plan.Step {
+		t.Helper()
+		c = becomes(t, c, shop("shop", func(e *manifest.Effective) {
+			e.Deployment.Provider = "vercel"
+			e.Settings = map[string]any{"theme": theme}
+		}))
+		change(&c)
+		p := plan.Calculate(input(c))
+		i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Ref.Kind == state.KindRecord && s.Action != plan.Delete })
+		if i < 0 {
+			t.Fatalf("no step leads people over: %v", lines(p))
+		}
+		return p.Steps[i]
+	}
+	gone := func(c *plan.ClientInput) {
+		for _, r := range c.Recorded {
+			if r.Ref.Kind == state.KindRecord {
+				c.Looks = map[state.Ref]plan.Look{r.Ref: {Gone: true}}
+			}
+		}
+	}
+	another := func(c *plan.ClientInput) {
+		*c = alter(*c, state.KindRecord, func(r *state.Resource) { r.Ref.Name = "AAAA" + strings.TrimPrefix(r.Ref.Name, "A") })
+	}
+	c := settled(t, shop("shop"))
+	for name, change := range map[string]func(*plan.ClientInput){"gone": gone, "another type": another} {
+		dark, light := over(c, "dark", change), over(c, "light", change)
+		if dark.Action != plan.Create || dark.Risk != plan.RiskTraffic {
+			t.Errorf("%s: %s %s with the risk %q", name, dark.Action, dark.Ref, dark.Risk)
+		}
+		if plan.StepPrint(dark) == plan.StepPrint(light) {
+			t.Errorf("%s: a review of the one lets the other run", name)
+		}
+	}
+	shown, now := over(c, "dark", func(*plan.ClientInput) {}), over(c, "dark", gone)
+	for theme, held := range map[string]bool{"dark": false, "light": true} {
+		reviewed := map[state.ClientID]map[string]bool{c.Client.ID: {plan.StepPrint(over(c, theme, func(*plan.ClientInput) {})): true}}
+		p, _ := plan.Gate(plan.Plan{Steps: []plan.Step{now}}, plan.GateInput{Reviewed: reviewed})
+		if shown.Action != plan.Update || (p.Steps[0].Held != "") != held {
+			t.Errorf("%s was shown: held is %t", theme, !held)
+		}
+	}
+}
+
 // Rule "Adoption": of a paused client what only records what exists runs while somebody asks for
 // it, and nothing else does.
 func TestRuleAdoptionOfThePaused(t *testing.T) {

@@ -68,7 +68,7 @@ func (b *builder) secure() {
 func (b *builder) gap(w state.Resource) {
 	for i := range b.steps {
 		s := &b.steps[i]
-		if s.Wish == nil || !leadsHere(*s.Wish, w.Ref.Host()) || s.Action == Secure || !b.ledElsewhere(*s) {
+		if s.Wish == nil || !leadsHere(*s.Wish, w.Ref.Host()) || s.Action == Secure || !b.leadsOver(s) {
 			continue
 		}
 		s.Risk, s.Gap = RiskGap, untilSecured
@@ -88,24 +88,6 @@ func (b *builder) movesBare(s *Step) {
 	}
 	s.Risk, s.Gap = RiskGap, untilSecured
 	s.Reason = "it moves here from another client, and a certificate at " + s.Provider + " is one site's: until this one has its own for " + s.Ref.Host() + ", " + untilSecured + ", HTTPS fails"
-}
-
-// ledElsewhere says that people are led to another site of the client until an address record
-// is written.
-func (b *builder) ledElsewhere(s Step) bool {
-	if b.leadsOver(&s) {
-		return true
-	}
-	if s.Prior != nil {
-		return false
-	}
-	for _, r := range b.sortedRecord() { // a record of another type is another resource
-		to := leadsToSite(r)
-		if r.Ref.Kind == state.KindRecord && r.Real() && !to.IsZero() && to != b.site && r.Attributes.Literal("name") == s.Wish.Attributes.Literal("name") {
-			return true
-		}
-	}
-	return false
 }
 
 // refresh lets copies of pages be forgotten when another release answers.

@@ -532,8 +532,16 @@ func (s *story) wasShown(step plan.Step) bool {
 	if b == nil || step.Risk != plan.RiskTraffic && step.Risk != plan.RiskOffline || c.RollingBack != "" || s.pulls.laws.let[c.ID][letKey(step.Key())] {
 		return true
 	}
+	keys := []string{keyOf(step)}
+	if step.Action == plan.Create && step.Prior != nil { // "the same or less risky": it was shown as changed, and is gone since
+		changed := step
+		changed.Action = plan.Update
+		keys = append(keys, keyOf(changed))
+	}
 	for n := range b.by {
-		if slices.ContainsFunc(s.pulls.plans[n], func(sh *shown) bool { return sh.steps[keyOf(step)] >= step.Risk.Rank() }) {
+		if slices.ContainsFunc(s.pulls.plans[n], func(sh *shown) bool {
+			return slices.ContainsFunc(keys, func(k string) bool { return sh.steps[k] >= step.Risk.Rank() })
+		}) {
 			return true
 		}
 	}
