@@ -41,7 +41,7 @@
 // What pull requests showed of a wish belongs to it until it is done (review.go). What was
 // merged otherwise than it was planned makes it partial: then exactly the steps that were
 // shown may run, whatever is pushed on top. Of a file that is not valid it is kept with the
-// file's problem, for when others make it valid.
+// file's problem, for when others make it valid; whoever changes the file before adds to that.
 //
 // A change that many inherit runs in waves (NextWave): one at a time until one went
 // well, then a tenth, then the rest. That is stricter than "one" by a sick first

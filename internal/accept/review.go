@@ -85,5 +85,25 @@ func (w *writer) late(path, blob string) *state.Review {
 	return nil
 }
 
+// earlier is what was shown of the wish before, with what pull requests showed of a version of
+// the file that was not valid and that the range has changed since: what they brought may be in
+// the new one, too, as in that of a wish that is not done.
+func (w *writer) earlier(path string, before *state.Review) *state.Review {
+	if w.in.Baseline == nil || !w.changed[path] {
+		return before
+	}
+	for _, q := range w.in.Baseline.Problems {
+		if q.Path != path || q.Review == nil {
+			continue
+		}
+		if before == nil {
+			return q.Review
+		}
+		return &state.Review{Pulls: append(slices.Clone(before.Pulls), q.Review.Pulls...), Shown: append(slices.Clone(before.Shown), q.Review.Shown...),
+			Sources: merged(before.Sources, q.Review.Sources), Partial: before.Partial || q.Review.Partial}
+	}
+	return before
+}
+
 // isClass says that a print stands for steps of a class: see plan.ClassPrint.
 func isClass(print string) bool { return strings.HasPrefix(print, "~") }

@@ -191,7 +191,7 @@ func (w *writer) touch(k *candidate, c *state.Client, was state.Client) {
 	c.Settled, c.Waits, c.Failures = false, "", 0
 	c.RetryAt = time.Time{}
 	anew(c)
-	c.Review = w.review(append([]string{k.path, was.Path}, w.inheritedBy(k, was)...), w.late(k.path, k.blob), was.Review)
+	c.Review = w.review(append([]string{k.path, was.Path}, w.inheritedBy(k, was)...), w.late(k.path, k.blob), w.earlier(k.path, was.Review))
 	if c.Status == state.StatusFailed {
 		c.Status, c.Because = state.StatusPending, ""
 	}

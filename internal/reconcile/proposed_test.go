@@ -284,6 +284,62 @@ func TestP12WhatBecomesValidLaterWaits(t *testing.T) {
 	w.want("a", state.StatusActive)
 }
 
+// P12: what a pull request brought that no plan showed waits, too, when its file was not valid
+// and another pull request, merged as it was planned, or a push changed it before it was. Of what
+// nobody proposed the guard alone decides.
+func TestP12WhatWasRefusedAndChangedSinceWaits(t *testing.T) {
+	at := func(domain string, more ...string) map[string]string {
+		return map[string]string{"clients/a.yaml": strings.Replace(client("a", more...), "domain: a\n", "domain: "+domain+"\n", 1)}
+	}
+	for name, tt := range map[string]struct {
+		proposed, planned bool // the first, which is refused
+		second            bool // it is a pull request
+		shows             bool // what the first brought
+	}{
+		"no plan, then a pull request": {true, false, true, false},
+		"no plan, then a push":         {true, false, false, false},
+		"two pull requests":            {true, true, true, true},
+		"a push, then a pull request":  {false, false, true, true},
+	} {
+		v, w := newVendors(t)
+		w.engine.Guard.ReviewedOnly = true
+		w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+		w.apply(map[string]string{"clients/a.yaml": at("b")["clients/a.yaml"], "clients/b.yaml": ""}) // b's removal is held
+		first, both := at("b", "env: {COLOUR: blue}"), at("b", "env: {COLOUR: blue}", "settings: {theme: dark}")
+		p := w.proposed(1, at("b", "env: {COLOUR: red}"))
+		if tt.planned {
+			p = w.proposed(1, first)
+		}
+		q := w.proposed(2, at("b", "settings: {theme: dark}"))
+		if tt.planned {
+			w.pass(w.merge(p.Head, first)...)
+		} else if tt.proposed {
+			w.pass(w.merge(w.repo.branch(first, p.Head), first)...)
+		} else {
+			w.apply(first)
+		}
+		if r := w.row("a"); !strings.Contains(r.Because, "Its last good version stays") {
+			t.Fatalf("%s: %+v", name, r)
+		}
+		if tt.second {
+			w.pass(w.merge(q.Head, both)...)
+		} else {
+			w.apply(both)
+		}
+		for _, h := range w.waits(state.HoldGuard) {
+			ids, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.pass(ids...)
+		}
+		d, ok := v.world.Serves("a.agency.example")
+		if blue := v.world.BuiltWith(d)["COLOUR"] == "blue"; !ok || blue != tt.shows {
+			t.Errorf("%s: up %t, blue %t: %s", name, ok, blue, w.row("a").Because)
+		}
+	}
+}
+
 // P12: a head that is judged again gives a client a second wish; what pull requests showed
 // of that is not that of the first.
 func TestP12ASecondWishOfOneHeadWaitsToo(t *testing.T) {

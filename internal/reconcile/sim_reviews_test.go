@@ -45,6 +45,22 @@ type bringing struct {
 	blob    string       // of what is taken over later
 	at      string       // the head that brought what is taken over later
 	partial bool         // not all that was merged was merged as it was planned
+	pushed  []look       // of what is taken over later: earlier versions that nobody proposed
+	taken   bool         // it was taken over, and gave nobody another wish
+}
+
+// over lets what is taken over later take the place of an earlier version that was not: what
+// brought that may be in it, too, as with a wish that is not done. See bind and nobodys.
+func (b *bringing) over(was *bringing, its look) {
+	maps.Copy(b.beside, was.by)
+	maps.Copy(b.beside, was.beside)
+	b.pushed = slices.Clone(was.pushed)
+	if len(was.by) == 0 {
+		b.pushed = append(b.pushed, its)
+	} else if was.partial {
+		maps.Copy(b.by, was.by)
+		b.partial = true
+	}
 }
 
 // look is what people see of a site. A site of no theme has the theme "".
@@ -174,13 +190,22 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		s.recordedAccepted(n, head)
 	}
 	for p := range r.now {
+		was := l.later[p]
+		if was != nil && was.taken {
+			was = nil
+		}
 		delete(l.later, p)
-		if delete(l.may, p); r.any {
+		if delete(l.may, p); r.any || was != nil && len(was.by) > 0 {
 			l.may[p] = r.now[p]
 		}
 		if strings.HasPrefix(p, "clients/") && r.now[p] != "" {
 			by := r.bringers(p)
-			l.later[p] = &bringing{by: by, beside: map[int]bool{}, blob: r.now[p], at: head, partial: r.bad[p] || r.unplanned(by)}
+			b := &bringing{by: by, beside: map[int]bool{}, blob: r.now[p], at: head, partial: r.bad[p] || r.unplanned(by)}
+			if was != nil {
+				x := s.bySpec[was.blob]
+				b.over(was, look{x.colour, x.theme, refOf(s.trees[was.at].template)})
+			}
+			l.later[p] = b
 		}
 	}
 	for n := range r.sure { // a plan onto an older head is about files, too, that an earlier range brought
@@ -192,6 +217,11 @@ func (s *story) brought(from, head string, clients []state.Client) {
 	}
 	for _, b := range l.later {
 		maps.Copy(b.beside, r.all())
+	}
+	for _, c := range s.clients() {
+		if b := l.later[c.Path]; b != nil && b.blob == c.Blob && !c.Removed {
+			b.taken = true
+		}
 	}
 	for _, c := range clients {
 		if s.touchedBy(c, head) {
@@ -376,15 +406,26 @@ func (s *story) bind(r *landed, c state.Client) {
 	own := s.filesOfClient(c, r.now, !c.Removed && refOf(template) != "" && template != l.good)
 	set := r.bringers(own...)
 	partial := r.unplanned(set) || slices.ContainsFunc(own, func(p string) bool { return r.bad[p] })
+	before := map[int]bool{} // who brought versions of its file that were not taken over
 	if _, its := r.now[c.Path]; its {
+		if late := l.later[c.Path]; late != nil {
+			maps.Copy(set, late.by)
+			maps.Copy(before, late.beside)
+			partial = partial || late.partial && len(late.by) > 0
+			for _, x := range late.pushed {
+				l.push(c.ID, x)
+			}
+		}
 		delete(l.later, c.Path)
 	}
+	all := r.all()
+	maps.Copy(all, before)
 	b := l.bound[c.ID]
 	if len(set) == 0 {
 		if late := l.later[c.Path]; late == nil || late.blob != c.Blob || len(late.by) == 0 { // else it is theirs: see takenLater
-			l.nobodys(c.ID, s.lookOf(s.trees[r.head], c), r.all())
+			l.nobodys(c.ID, s.lookOf(s.trees[r.head], c), all)
 		} else if b != nil && b.partial {
-			maps.Copy(b.by, r.all())
+			maps.Copy(b.by, all)
 		}
 		return
 	}
@@ -392,7 +433,7 @@ func (s *story) bind(r *landed, c state.Client) {
 		b = &bringing{by: map[int]bool{}}
 		l.binds(c.ID, b)
 	}
-	maps.Copy(b.by, r.all())
+	maps.Copy(b.by, all)
 	b.partial = b.partial || partial
 	s.say("    the wish of %s is of pull requests %v, as planned: %v", c.ID, slices.Sorted(maps.Keys(set)), !b.partial)
 }
@@ -692,9 +733,12 @@ func (s *story) takenLater() {
 		if b == nil || b.blob != c.Blob || c.Removed {
 			continue
 		}
-		if len(b.by) == 0 { // a push that nobody proposed; c.Commit says that it gave c this wish
+		if b.taken = true; len(b.by) == 0 { // a push that nobody proposed; c.Commit says that it gave c this wish
 			if c.Commit == s.accepted {
 				delete(l.later, c.Path)
+				for _, x := range b.pushed {
+					l.push(c.ID, x)
+				}
 				l.nobodys(c.ID, s.lookOf(s.trees[s.accepted], c), b.beside)
 			}
 			continue
@@ -703,6 +747,9 @@ func (s *story) takenLater() {
 		l.maybe[c.ID] = true
 		if slices.Index(s.heads, c.Commit) < slices.Index(s.heads, b.at) {
 			continue // the file is another one, and the wish is what it was
+		}
+		for _, x := range b.pushed {
+			l.push(c.ID, x)
 		}
 		maps.Copy(b.by, b.beside)
 		l.push(c.ID, look{unseen, unseen, refOf(s.trees[s.accepted].template)}) // what it inherits is that of now

@@ -105,6 +105,7 @@ var onceRedSince = []struct {
 	{20207458, "what a plan had shown counted for nothing when a push took it back in its own range, though that wish was not done"},
 	{21008816, "the file of a name that a client had once, and another one has by now, counted as his own as both went"},
 	{22022589, "a record that was made where one was gone led to a new site, and its release, and bore no risk"},
+	{22023931, "what a pull request brought that no plan showed counted for nothing when its file was not valid and another one changed it before it was"},
 	{20212466, "what a plan had shown of a client whose file was away for a moment counted for nothing when it went for good"},
 }
 
