@@ -36,6 +36,9 @@ type reviewLaws struct {
 	good  string // the last template that was accepted and not broken: whoever has it gets nothing new with it
 	// may are all files of ranges in which a pull request may have brought something.
 	may map[string]string
+	// refused are those of them that nobody's wish is of so far: whoever changes them adds to what
+	// was brought before.
+	refused map[string]bool
 }
 
 // bringing is how pull requests brought a wish.
@@ -81,7 +84,7 @@ type served struct {
 }
 
 func newReviewLaws() reviewLaws {
-	return reviewLaws{bound: map[state.ClientID]*bringing{}, undone: map[state.ClientID]map[int]bool{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, before: map[string]look{}}
+	return reviewLaws{bound: map[state.ClientID]*bringing{}, undone: map[state.ClientID]map[int]bool{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, refused: map[string]bool{}, before: map[string]look{}}
 }
 
 // judge is the engine as the reviewer sees it. Judging writes nothing anywhere (P2), and a
@@ -169,6 +172,10 @@ func (s *story) allWritten(alone bool) string {
 func (s *story) brought(from, head string, clients []state.Client) {
 	l := &s.pulls.laws
 	defer func() {
+		for p, blob := range l.may {
+			l.refused[p] = blob != ""
+		}
+		s.taken()
 		if now := s.trees[head].template; refOf(now) != "" {
 			l.good = now
 		}
@@ -195,7 +202,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 			was = nil
 		}
 		delete(l.later, p)
-		if delete(l.may, p); r.any || was != nil && len(was.by) > 0 {
+		if delete(l.may, p); r.any || l.refused[p] {
 			l.may[p] = r.now[p]
 		}
 		if strings.HasPrefix(p, "clients/") && r.now[p] != "" {
@@ -218,14 +225,22 @@ func (s *story) brought(from, head string, clients []state.Client) {
 	for _, b := range l.later {
 		maps.Copy(b.beside, r.all())
 	}
+	for _, c := range clients {
+		if s.touchedBy(c, head) {
+			s.bind(r, c)
+		}
+	}
+}
+
+// taken notes which files are somebody's wish by now.
+func (s *story) taken() {
+	l := &s.pulls.laws
 	for _, c := range s.clients() {
 		if b := l.later[c.Path]; b != nil && b.blob == c.Blob && !c.Removed {
 			b.taken = true
 		}
-	}
-	for _, c := range clients {
-		if s.touchedBy(c, head) {
-			s.bind(r, c)
+		if l.may[c.Path] == c.Blob && !c.Removed {
+			delete(l.refused, c.Path)
 		}
 	}
 }
@@ -407,14 +422,12 @@ func (s *story) bind(r *landed, c state.Client) {
 	set := r.bringers(own...)
 	partial := r.unplanned(set) || slices.ContainsFunc(own, func(p string) bool { return r.bad[p] })
 	before := map[int]bool{} // who brought versions of its file that were not taken over
-	if _, its := r.now[c.Path]; its {
-		if late := l.later[c.Path]; late != nil {
-			maps.Copy(set, late.by)
-			maps.Copy(before, late.beside)
-			partial = partial || late.partial && len(late.by) > 0
-			for _, x := range late.pushed {
-				l.push(c.ID, x)
-			}
+	if late := l.later[c.Path]; late != nil && late.at == r.head && late.blob == c.Blob {
+		maps.Copy(set, late.by)
+		maps.Copy(before, late.beside)
+		partial = partial || late.partial && len(late.by) > 0
+		for _, x := range late.pushed {
+			l.push(c.ID, x)
 		}
 		delete(l.later, c.Path)
 	}
@@ -725,6 +738,7 @@ func (s *story) reviewed() {
 // belongs to it, as with a valid file.
 func (s *story) takenLater() {
 	l := &s.pulls.laws
+	s.taken()
 	for _, c := range s.clients() {
 		b := l.later[c.Path]
 		if c.Accepted == s.accepted && l.may[c.Path] == c.Blob && c.Converged != c.WishHash {
@@ -733,7 +747,7 @@ func (s *story) takenLater() {
 		if b == nil || b.blob != c.Blob || c.Removed {
 			continue
 		}
-		if b.taken = true; len(b.by) == 0 { // a push that nobody proposed; c.Commit says that it gave c this wish
+		if len(b.by) == 0 { // a push that nobody proposed; c.Commit says that it gave c this wish
 			if c.Commit == s.accepted {
 				delete(l.later, c.Path)
 				for _, x := range b.pushed {
