@@ -261,7 +261,15 @@ func (p *pass) comeBack(k *candidate, carried map[state.ClientID]bool) {
 	}
 	p.newest(formers)
 	for _, id := range append(ids, formers...) {
-		if !p.hasData(id) || reuse == reuseFresh {
+		if !p.hasData(id) {
+			continue
+		}
+		if reuse == reuseFresh {
+			if old := p.clients.get(id); p.adoptsSame(old, k) {
+				k.bad("adopt", fmt.Sprintf("database.reuse says fresh, and adopt.database names %s, which the %s that was removed still has", k.eff.Adopt[adoptsData].ID, old.Name),
+					"say database.reuse: retained (that database), or take it out of adopt (a new one)")
+				return
+			}
 			continue
 		}
 		if reuse == reuseRetained {
@@ -274,6 +282,20 @@ func (p *pass) comeBack(k *candidate, carried map[state.ClientID]bool) {
 		k.reuse = id
 		return
 	}
+}
+
+// adoptsData is what a manifest calls a database in `adopt:`.
+const adoptsData = "database"
+
+// adoptsSame says that the file adopts the database that the removed client's last good version
+// adopted.
+func (p *pass) adoptsSame(c state.Client, k *candidate) bool {
+	id := k.eff.Adopt[adoptsData].ID
+	if id == "" {
+		return false
+	}
+	e, problems := p.old.Client(c)
+	return !problems.Failed() && e.Adopt[adoptsData].ID == id && e.Database.Provider == k.eff.Database.Provider
 }
 
 // hasData says that a removed client has a database, or may have: its removal is

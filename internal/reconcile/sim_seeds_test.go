@@ -105,6 +105,7 @@ var onceRedSince = []struct {
 	{20207458, "what a plan had shown counted for nothing when a push took it back in its own range, though that wish was not done"},
 	{21008816, "the file of a name that a client had once, and another one has by now, counted as his own as both went"},
 	{22020110, "the clock was set back while a client passed, which then waited for the date of a removal that the pass had read before"},
+	{22007922, "nobody took the adopted database out of a file whose former client of that name keeps it"},
 	{20212466, "what a plan had shown of a client whose file was away for a moment counted for nothing when it went for good"},
 }
 
