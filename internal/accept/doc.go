@@ -52,8 +52,8 @@
 // is asked for again with every head: a removal that can still be taken back keeps
 // its names. A newcomer that takes a name with retained data is invalid until it
 // says whose it is: nothing can be approved there, so its commit's verdict ends. One that says
-// fresh, and names in adopt.database what the former client adopted and still has, contradicts
-// itself and is invalid: as a client of its own it could only be held, and of that client
+// fresh, and names in `adopt:` what the former client adopted and still has, contradicts itself
+// and is invalid: as a client of its own it could only be held, and of that client
 // database.reuse: retained would ask for nothing any more.
 //
 // Whose a returning name is, the domain of the last good version tells, and until the removal

@@ -265,9 +265,9 @@ func (p *pass) comeBack(k *candidate, carried map[state.ClientID]bool) {
 			continue
 		}
 		if reuse == reuseFresh {
-			if old := p.clients.get(id); p.adoptsSame(old, k) {
-				k.bad("adopt", fmt.Sprintf("database.reuse says fresh, and adopt.database names %s, which the %s that was removed still has", k.eff.Adopt[adoptsData].ID, old.Name),
-					"say database.reuse: retained (that database), or take it out of adopt (a new one)")
+			if what := p.adoptsSame(id, k); what != "" {
+				k.bad("adopt", fmt.Sprintf("database.reuse says fresh, and adopt.%s names what the %s that was removed still has", what, p.clients.get(id).Name),
+					"say database.reuse: retained (it comes back, with all that was kept of it), or take that out of adopt")
 				return
 			}
 			continue
@@ -284,18 +284,23 @@ func (p *pass) comeBack(k *candidate, carried map[state.ClientID]bool) {
 	}
 }
 
-// adoptsData is what a manifest calls a database in `adopt:`.
-const adoptsData = "database"
-
-// adoptsSame says that the file adopts the database that the removed client's last good version
-// adopted.
-func (p *pass) adoptsSame(c state.Client, k *candidate) bool {
-	id := k.eff.Adopt[adoptsData].ID
-	if id == "" {
-		return false
+// adoptsSame is what the file adopts that the removed client's last good version adopted, and
+// that is kept for it, as only these are; "": nothing.
+func (p *pass) adoptsSame(id state.ClientID, k *candidate) string {
+	if len(k.eff.Adopt) == 0 {
+		return ""
 	}
-	e, problems := p.old.Client(c)
-	return !problems.Failed() && e.Adopt[adoptsData].ID == id && e.Database.Provider == k.eff.Database.Provider
+	e, problems := p.old.Client(p.clients.get(id))
+	if problems.Failed() {
+		return ""
+	}
+	for _, what := range []string{"database", "payments"} {
+		names, ok := k.eff.Adopt[what]
+		if ok && e.Adopt[what] == names && (what != "database" || e.Database.Provider == k.eff.Database.Provider) {
+			return what
+		}
+	}
+	return ""
 }
 
 // hasData says that a removed client has a database, or may have: its removal is

@@ -48,7 +48,7 @@ func (b *builder) checkAdopted() {
 		switch {
 		case other.left:
 			act := "take it out of `adopt:`, or wait until " + other.name + " has gone"
-			if w.Ref.Kind == state.KindDatabase {
+			if w.Ref.Kind == state.KindDatabase || w.Ref.Kind == state.KindPayments {
 				act = "take it out of `adopt:`; or, to go on as the " + other.name + " that was removed, remove this file, and once it has gone add " + other.name + " with `database.reuse: retained`"
 			}
 			b.problem(hold, act, "adopt.%s names %s at %s, which the %s that was removed still has: an object belongs to one client", w.Ref.Kind, w.AdoptID, w.Provider, other.name)

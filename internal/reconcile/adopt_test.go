@@ -202,7 +202,7 @@ func TestRuleAdoptionOfWhatARemovedClientLeft(t *testing.T) {
 
 	w.apply(other("tavern", "fresh"))
 	o, err := w.engine.Overview()
-	if err != nil || len(o.Problems) != 1 || !strings.Contains(o.Problems[0].Text, "adopt.database names data-1") {
+	if err != nil || len(o.Problems) != 1 || !strings.Contains(o.Problems[0].Text, "adopt.database names what the tavern that was removed still has") {
 		t.Errorf("a new client that names what the former one has: %+v %v", o.Problems, err)
 	}
 	w.apply(other("tavern", "retained"))
