@@ -99,9 +99,9 @@ func common(ctx context.Context, in reader, a, b string) (base plumbing.Hash, be
 	return best, behind, err
 }
 
-// believe works out when the commits of a pull request were made: never before those they
-// were made on. A stranger's clock, set back by years, would else have the whole history of
-// the branch looked at.
+// believe works out when the commits of a pull request were made: after those they were made
+// on. A stranger's clock, set back by years, would else have the whole history of the branch
+// looked at; and of two commits of one second the later is to be looked at first.
 func believe(in reader, head plumbing.Hash, dates map[plumbing.Hash]time.Time) error {
 	type visit struct {
 		c    *object.Commit
@@ -123,7 +123,7 @@ func believe(in reader, head plumbing.Hash, dates map[plumbing.Hash]time.Time) e
 		return c.Committer.When, nil
 	}
 	later := func(v visit, at time.Time) {
-		if at.After(dates[v.c.Hash]) {
+		if at = at.Add(time.Nanosecond); at.After(dates[v.c.Hash]) {
 			dates[v.c.Hash] = at
 		}
 	}
