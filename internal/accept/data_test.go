@@ -1,6 +1,7 @@
 package accept
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/compassdigital/reconciler/internal/state"
@@ -163,4 +164,43 @@ func TestRuleDataReturnsToTheNameThatItStillHas(t *testing.T) {
 	swap()
 	w.push(m{cpath("alpha"): alpha, cpath("beta"): client("beta", "elsewhere")})
 	w.hold(state.HoldReuse)
+}
+
+// Who begins afresh takes nothing over that is kept for the former client of the name. Anything
+// else it may adopt.
+func TestRuleAdoptionOfWhatTheFormerClientHas(t *testing.T) {
+	with := func(adopt string) string { return "adopt: {" + adopt + "}" }
+	for _, c := range []struct{ was, now, refused string }{
+		{"database: {id: d1}", "database: {id: d1}", "adopt.database"},
+		{"payments: {account: a1}", "payments: {account: a1}", "adopt.payments"},
+		{"database: {id: d1}", "database: {id: d2}", ""},
+		{"database: {id: d1}", "site: {id: d1}", ""},
+		{"site: {id: s1}", "site: {id: s1}", ""},
+	} {
+		w := fleet(t, "other")
+		extra := func(a string) []string {
+			if strings.Contains(a, "payments") {
+				return []string{with(a), "payments: {enabled: true}"}
+			}
+			return []string{with(a)}
+		}
+		w.push(m{cpath("demoshop"): client("demoshop", "demoshop", extra(c.was)...)})
+		w.settle()
+		old := w.named("demoshop").ID
+		w.push(m{cpath("demoshop"): ""})
+		w.finish()
+		file := func(reuse string) m {
+			return m{cpath("demoshop"): client("demoshop", "elsewhere", append(extra(c.now), "database: {reuse: "+reuse+"}")...)}
+		}
+		w.push(file("fresh"))
+		if c.refused == "" {
+			equal(t, c.now+": a new client", w.named("demoshop").ID != old, true)
+			continue
+		}
+		equal(t, c.now+": nobody", w.has("demoshop"), false)
+		equal(t, c.now+": problems", len(w.base.Problems), 1)
+		contains(t, "problem", w.base.Problems[0].Text, c.refused)
+		w.push(file("retained"))
+		equal(t, c.now+": the same client", w.named("demoshop").ID, old)
+	}
 }

@@ -51,7 +51,10 @@
 // A name that was asked for and can't be had is a problem of the file that asks, and
 // is asked for again with every head: a removal that can still be taken back keeps
 // its names. A newcomer that takes a name with retained data is invalid until it
-// says whose it is: nothing can be approved there, so its commit's verdict ends.
+// says whose it is: nothing can be approved there, so its commit's verdict ends. One that says
+// fresh, and names in `adopt:` what the former client adopted and still has, contradicts itself
+// and is invalid: as a client of its own it could only be held, and of that client
+// database.reuse: retained would ask for nothing any more.
 //
 // Whose a returning name is, the domain of the last good version tells, and until the removal
 // is carried out the ledger, too: a name that was given on and never moved is still the client's.

@@ -261,7 +261,15 @@ func (p *pass) comeBack(k *candidate, carried map[state.ClientID]bool) {
 	}
 	p.newest(formers)
 	for _, id := range append(ids, formers...) {
-		if !p.hasData(id) || reuse == reuseFresh {
+		if !p.hasData(id) {
+			continue
+		}
+		if reuse == reuseFresh {
+			if what := p.adoptsSame(id, k); what != "" {
+				k.bad("adopt", fmt.Sprintf("database.reuse says fresh, and adopt.%s names what the %s that was removed still has", what, p.clients.get(id).Name),
+					"say database.reuse: retained (it comes back, with all that was kept of it), or take that out of adopt")
+				return
+			}
 			continue
 		}
 		if reuse == reuseRetained {
@@ -274,6 +282,25 @@ func (p *pass) comeBack(k *candidate, carried map[state.ClientID]bool) {
 		k.reuse = id
 		return
 	}
+}
+
+// adoptsSame is what the file adopts that the removed client's last good version adopted, and
+// that is kept for it, as only these are; "": nothing.
+func (p *pass) adoptsSame(id state.ClientID, k *candidate) string {
+	if len(k.eff.Adopt) == 0 {
+		return ""
+	}
+	e, problems := p.old.Client(p.clients.get(id))
+	if problems.Failed() {
+		return ""
+	}
+	for _, what := range []string{"database", "payments"} {
+		names, ok := k.eff.Adopt[what]
+		if ok && e.Adopt[what] == names && (what != "database" || e.Database.Provider == k.eff.Database.Provider) {
+			return what
+		}
+	}
+	return ""
 }
 
 // hasData says that a removed client has a database, or may have: its removal is

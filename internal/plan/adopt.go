@@ -14,6 +14,8 @@ import (
 //	adopt: names it          no or yes     gone          the client is held: it is never created
 //	adopt: names it          as another id -             the client is held
 //	adopt: names it twice    by nobody     -             both clients are held; else the newcomer
+//	adopt: names it          by a removed  -             the client is held: it takes nothing that is kept
+//	                         client                      for another one, also one of its own name
 //	part of an adopted site  no            there, -      adopt
 //	part of an adopted site  no            gone          nothing; planned like any other afterwards
 //	part of an adopted site  no            foreign, two  the client is held
@@ -40,12 +42,18 @@ func (b *builder) checkAdopted() {
 			hold = state.HoldData
 		}
 		have, other := b.recorded[w.Ref], b.twice[string(b.c.Client.ID)+"\x00"+objectKey(w.Provider, w.Ref.Kind, w.AdoptID)]
-		if other == "" {
-			other = b.c.Looks[w.Ref].Other
+		if other.name == "" {
+			other = rival{name: b.c.Looks[w.Ref].Other, left: b.c.Looks[w.Ref].Left}
 		}
 		switch {
-		case other != "":
-			b.problem(hold, "take it out of one of the two"+again, "adopt.%s names %s at %s, and so does %s: an object belongs to one client", w.Ref.Kind, w.AdoptID, w.Provider, other)
+		case other.left:
+			act := "take it out of `adopt:`, or wait until " + other.name + " has gone"
+			if w.Ref.Kind == state.KindDatabase || w.Ref.Kind == state.KindPayments {
+				act = "take it out of `adopt:`; or, to go on as the " + other.name + " that was removed, remove this file, and once it has gone add " + other.name + " with `database.reuse: retained`"
+			}
+			b.problem(hold, act, "adopt.%s names %s at %s, which the %s that was removed still has: an object belongs to one client", w.Ref.Kind, w.AdoptID, w.Provider, other.name)
+		case other.name != "":
+			b.problem(hold, "take it out of one of the two"+again, "adopt.%s names %s at %s, and so does %s: an object belongs to one client", w.Ref.Kind, w.AdoptID, w.Provider, other.name)
 		case have.Real() && have.Provider == w.Provider && have.ID != w.AdoptID:
 			b.problem(hold, "put back `adopt."+string(w.Ref.Kind)+": "+have.ID+"`, or take it out", "adopt.%s names %s, and the client has %s", w.Ref.Kind, w.AdoptID, have.ID)
 		case b.c.Looks[w.Ref].Gone:
@@ -305,9 +313,15 @@ func objectKey(provider string, k state.Kind, id string) string {
 	return provider + "\x00" + string(k) + "\x00" + id
 }
 
-// adoptedTwice maps client and object to the name of another client that has it or
-// names it, too. Who has it on record keeps it.
-func adoptedTwice(clients []ClientInput) map[string]string {
+// rival is another client that has an object on record, or names it, too.
+type rival struct {
+	name string
+	left bool // it was removed: its record stays as long as its data
+}
+
+// adoptedTwice maps client and object to another client that has it or names it, too. Who has
+// it on record keeps it.
+func adoptedTwice(clients []ClientInput) map[string]rival {
 	if len(clients) < 2 {
 		return nil
 	}
@@ -330,7 +344,7 @@ func adoptedTwice(clients []ClientInput) map[string]string {
 			}
 		}
 	}
-	twice := map[string]string{}
+	twice := map[string]rival{}
 	for k, all := range names {
 		owner, owned := has[k]
 		for _, n := range all {
@@ -343,7 +357,7 @@ func adoptedTwice(clients []ClientInput) map[string]string {
 				}
 			}
 			if other >= 0 && other != n {
-				twice[string(clients[n].Client.ID)+"\x00"+k] = clients[other].Client.Name
+				twice[string(clients[n].Client.ID)+"\x00"+k] = rival{clients[other].Client.Name, clients[other].Client.Removed}
 			}
 		}
 	}

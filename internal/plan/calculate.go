@@ -26,7 +26,7 @@ type Calculation struct {
 	in      Input
 	clients []ClientInput // by id
 	moves   moves
-	twice   map[string]string
+	twice   map[string]rival
 	parts   []part
 }
 
@@ -119,8 +119,8 @@ type builder struct {
 	problems []Problem
 	// Refs of the wish.
 	site, traffic, deployment state.Ref
-	proved                    string            // key of the probe from outside
-	twice                     map[string]string // see adoptedTwice
+	proved                    string           // key of the probe from outside
+	twice                     map[string]rival // see adoptedTwice
 	wishOrder, recordOrder    []state.Resource
 	restated                  restated
 }

@@ -20,6 +20,7 @@ type Look struct {
 	Equal   bool   // it is what we would make
 	Count   int    // objects found; more than one is a conflict
 	Other   string // of what `adopt:` names: the client that has it on record or names it, too
+	Left    bool   // that client was removed, and has it on record still
 	// Differs lists recorded attributes whose real value is another one: drift.
 	Differs []Field
 	// Bytes is about how much a recorded database holds; 0: not known.

@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -172,6 +173,41 @@ func TestP3AdoptionRaces(t *testing.T) {
 	}
 	if all.Snapshot(nil) != before {
 		t.Errorf("written:\n%s", all.Snapshot(nil))
+	}
+}
+
+// Rule "Adoption", P3: an adopted database that a client left is kept for it. Nobody else adopts
+// it, also nobody of its name who says that he begins anew; both are told how to get it back, and
+// that works.
+func TestRuleAdoptionOfWhatARemovedClientLeft(t *testing.T) {
+	_, w := adoptable(t, "site-1")
+	const line, anew = "adopt: {database: {id: data-1}}", "domain: elsewhere\ndatabase: {reuse: "
+	has := func(name string) bool {
+		return slices.ContainsFunc(w.detail(name).Resources, func(r state.Resource) bool { return r.ID == "data-1" })
+	}
+	other := func(name, reuse string) map[string]string {
+		return map[string]string{"clients/" + name + ".yaml": strings.Replace(client(name, line), "domain: "+name, anew+reuse+"}", 1)}
+	}
+	w.apply(map[string]string{"clients/tavern.yaml": client("tavern", line), "clients/neighbour.yaml": client("neighbour")})
+	first := w.id("tavern")
+	w.apply(map[string]string{"clients/tavern.yaml": ""})
+	w.want("tavern", state.StatusRetained)
+
+	w.apply(map[string]string{"clients/copycat.yaml": client("copycat", line)})
+	r := w.want("copycat", state.StatusHeld)
+	if d := w.detail("copycat"); has("copycat") || !strings.Contains(r.Because, "which the tavern that was removed still has") || !strings.Contains(d.Next, "add tavern with `database.reuse: retained`") {
+		t.Errorf("copycat has %v: %s; %s", d.Resources, r.Because, d.Next)
+	}
+	w.apply(map[string]string{"clients/copycat.yaml": ""})
+
+	w.apply(other("tavern", "fresh"))
+	o, err := w.engine.Overview()
+	if err != nil || len(o.Problems) != 1 || !strings.Contains(o.Problems[0].Text, "adopt.database names what the tavern that was removed still has") {
+		t.Errorf("a new client that names what the former one has: %+v %v", o.Problems, err)
+	}
+	w.apply(other("tavern", "retained"))
+	if id := w.id("tavern"); id != first || !has("tavern") {
+		t.Errorf("%s came back, it was %s: %v", id, first, w.detail("tavern").Resources)
 	}
 }
 

@@ -27,7 +27,8 @@ import (
 //
 // Set back, a date that was noted before lies further away, by as much; who waits for it would
 // wait for a year where it was set back by a year. So that is noticed, by the latest time that
-// was seen, and what lies in the future and can't is moved to now (redate). Two kinds of dates
+// was seen, and what lies in the future and can't is moved to now (redate); so is the date at which
+// a client comes back whose pass ran meanwhile (datedNow). Two kinds of dates
 // stay, as nothing bad comes of waiting for them: until when data is kept, and what the guard
 // counts within a day, which a person can approve. A clock that is put right again after that
 // puts no purge off.
@@ -103,6 +104,7 @@ func (e *Engine) readTime() (time.Time, error) {
 		e.latest = now
 	}
 	if back {
+		e.backs++
 		e.told.Store(true)
 		e.awake = append(e.awake, slices.DeleteFunc(woken, func(id state.ClientID) bool { return slices.Contains(e.awake, id) })...)
 	}
@@ -165,6 +167,23 @@ func putOff(tx store.Tx, ahead time.Duration, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// setBack is how often the clock was found to be set back so far.
+func (e *Engine) setBack() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.backs
+}
+
+// datedNow is when the group of a pass comes back that would at the given date. A date that was
+// worked out of what was read before the clock was set back is none by now: what on record waits
+// for one was redated, and of that another pass works it out anew.
+func (e *Engine) datedNow(g *group, at time.Time) time.Time {
+	if e.setBack() != g.backs {
+		notLater(&at, e.Now())
+	}
+	return at
 }
 
 // seesTime notes what time it is, of who writes dates and can't say who is due.

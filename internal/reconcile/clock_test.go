@@ -243,3 +243,49 @@ func (w *world) purgeDate(name string) time.Time {
 	}
 	return at
 }
+
+// The clock is set back at any write of a pass whose client waits for the removal of a part of it.
+// It comes back as soon as that part may go, counted from then, and not at the date that the pass
+// had read before.
+func TestTheClockIsSetBackWithinAPass(t *testing.T) {
+	for n, more := 1, true; more; n++ {
+		v, w := newVendors(t)
+		w.change = func(e *reconcile.Engine) { e.Guard.RemoveAfter = time.Hour }
+		w.restart()
+		w.apply(map[string]string{"clients/shop.yaml": client("shop", "aliases: [www.shop.example]")})
+		w.apply(map[string]string{"clients/shop.yaml": client("shop")})
+		writes := 0
+		v.faults.Do(memory.Before, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(context.Context, memory.Call) error {
+			if writes++; writes == n {
+				w.clock.jump(-26 * time.Hour)
+			}
+			return nil
+		})
+		ids := w.push(map[string]string{"clients/shop.yaml": client("shop", "env: {COLOUR: red}")})
+		comes := w.clock.Now()
+		for range 5 { // it comes back whenever it said
+			if comes.IsZero() || comes.After(w.clock.Now()) {
+				break
+			}
+			done, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if comes = done.At; done.Again {
+				comes = w.clock.Now()
+			}
+		}
+		more = n <= writes
+		if wait := comes.Sub(w.clock.Now()); wait <= 0 || wait > time.Hour {
+			t.Errorf("set at write %d: it comes back after %s", n, wait)
+		}
+		if _, ok := v.world.Serves("www.shop.example"); !ok {
+			t.Errorf("set at write %d: the removal came early", n)
+		}
+		w.clock.add(61 * time.Minute)
+		w.pass(ids...)
+		if _, ok := v.world.Serves("www.shop.example"); ok {
+			t.Errorf("set at write %d: the removal never came", n)
+		}
+	}
+}

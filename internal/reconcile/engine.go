@@ -130,6 +130,7 @@ type Engine struct {
 	latest     time.Time        // that the clock showed: see clock.go
 	seen       timeSeen         // by this process
 	awake      []state.ClientID // due as the clock was set back, and nobody said so yet
+	backs      int              // how often this process found it set back
 	refreshing refreshing
 }
 

@@ -40,6 +40,7 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 	if _, err := e.readTime(); err != nil {
 		return Done{}, err
 	}
+	end.at = e.datedNow(g, end.at)
 	e.at(PointEnd)
 	err := e.Store.Update(func(tx store.Tx) error {
 		done = Done{Clients: g.ids, At: end.at}

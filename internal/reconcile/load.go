@@ -23,6 +23,7 @@ type group struct {
 	ids       []state.ClientID
 	members   []*member
 	now       time.Time
+	backs     int // how often the clock had been set back when the pass began
 	head      string
 	traits    map[string]map[state.Kind]state.Traits
 	holds     []state.Hold
@@ -60,7 +61,7 @@ type member struct {
 
 // load reads the group in one moment.
 func (e *Engine) load(ids []state.ClientID) (*group, error) {
-	g := &group{ids: ids, now: e.Now(), head: e.Head(), traits: e.traits()}
+	g := &group{ids: ids, now: e.Now(), backs: e.setBack(), head: e.Head(), traits: e.traits()}
 	err := e.Store.View(func(tx store.Tx) (err error) {
 		if g.holds, err = store.Holds(tx); err != nil {
 			return err

@@ -24,6 +24,7 @@ func recordedObject(r state.Resource) object { return object{r.Provider, r.Ref.K
 // object each sees the other, however close together they pass.
 type rivals struct {
 	names map[object]string
+	left  map[object]bool // by a client that was removed
 	err   error
 }
 
@@ -41,14 +42,14 @@ func (e *Engine) rivals(m *member, adopt []state.Resource) rivals {
 	var named []state.Client
 	e.whoHas.Lock()
 	out.err = e.Store.View(func(tx store.Tx) error {
-		out.names, named = map[object]string{}, nil
+		out.names, out.left, named = map[object]string{}, map[object]bool{}, nil
 		clients, err := store.NamersAgain(tx, &e.namers)
 		if err != nil {
 			return err
 		}
-		name := map[state.ClientID]string{}
+		name, removed := map[state.ClientID]string{}, map[state.ClientID]bool{}
 		for _, c := range clients {
-			name[c.ID] = c.Name
+			name[c.ID], removed[c.ID] = c.Name, c.Removed
 			if c.ID == m.client.ID || c.Removed || !mayName(c.Manifest, ids) {
 				continue
 			}
@@ -63,7 +64,8 @@ func (e *Engine) rivals(m *member, adopt []state.Resource) rivals {
 		all, err := store.HoldersAgain(tx, &e.holders)
 		for _, r := range all {
 			if r.ID != "" && r.Ref.Client != m.client.ID {
-				out.names[object{r.Provider, r.Ref.Kind, r.ID}] = name[r.Ref.Client]
+				o := object{r.Provider, r.Ref.Kind, r.ID}
+				out.names[o], out.left[o] = name[r.Ref.Client], removed[r.Ref.Client]
 			}
 		}
 		return err
@@ -111,11 +113,12 @@ func (r rivals) settle(l *plan.Look, w state.Resource) {
 	if id == "" {
 		id = l.ID
 	}
-	other := r.names[object{w.Provider, w.Ref.Kind, id}]
+	o := object{w.Provider, w.Ref.Kind, id}
+	other := r.names[o]
 	switch {
 	case id == "" || other == "":
 	case w.AdoptID != "":
-		l.Other = other
+		l.Other, l.Left = other, r.left[o]
 	case l.Foreign == "":
 		l.Foreign = other
 	}

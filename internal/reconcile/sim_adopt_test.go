@@ -86,8 +86,11 @@ func (s *story) adoptable() {
 		return
 	}
 	has := map[string]bool{}
+	lives, kept := false, false // for a client that was removed, and doesn't come back while f is another one
 	for _, c := range s.clients() {
+		lives = lives || c.Name == "f" && !c.Removed
 		for _, r := range s.resources(c.ID) {
+			kept = kept || c.Removed && r.ID == "data-1"
 			if c.Name == "f" { // one that goes may return in time
 				has[string(r.Ref.Kind)] = true
 				has[r.ID] = true
@@ -95,7 +98,7 @@ func (s *story) adoptable() {
 		}
 	}
 	if ok {
-		if has["database"] && !has["data-1"] || has["site"] && !has["site-1"] || !s.planted["data-1"] {
+		if has["database"] && !has["data-1"] || has["site"] && !has["site-1"] || !s.planted["data-1"] || lives && kept {
 			x.adopts = ""
 		}
 		s.tree.specs["f"] = x

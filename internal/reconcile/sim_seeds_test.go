@@ -106,6 +106,8 @@ var onceRedSince = []struct {
 	{21008816, "the file of a name that a client had once, and another one has by now, counted as his own as both went"},
 	{22022589, "a record that was made where one was gone led to a new site, and its release, and bore no risk"},
 	{22023931, "what a pull request brought that no plan showed counted for nothing when its file was not valid and another one changed it before it was"},
+	{22020110, "the clock was set back while a client passed, which then waited for the date of a removal that the pass had read before"},
+	{22007922, "nobody took the adopted database out of a file whose former client of that name keeps it"},
 	{20212466, "what a plan had shown of a client whose file was away for a moment counted for nothing when it went for good"},
 }
 
