@@ -150,16 +150,7 @@ func TestSchedules(t *testing.T) {
 func TestScheduleOfAProgramThatIsRestartedOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kept := &runs{}
-		n := 0
-		for range 10 {
-			d, _ := newDaemon(&engine{})
-			d.Store = kept
-			d.Schedules = []Schedule{{Name: "backup", Spec: "@every 6h", Remember: true, Run: func(context.Context) error { n++; return nil }}}
-			if _, err := run(t, d, func() { time.Sleep(4 * time.Hour) }); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if n != 4 { // at the starts 8, 16, 24 and 32 hours after the first
+		if n := restartedOften(t, kept); n != 4 { // at the starts 8, 16, 24 and 32 hours after the first
 			t.Errorf("%d runs in 40 hours, want 4", n)
 		}
 	})
@@ -208,16 +199,7 @@ func TestScheduleNotedInTheFuture(t *testing.T) {
 		if err := store.PutLastRun(kept, "backup", time.Now().Add(365*24*time.Hour)); err != nil {
 			t.Fatal(err)
 		}
-		n := 0
-		for range 10 {
-			d, _ := newDaemon(&engine{})
-			d.Store = kept
-			d.Schedules = []Schedule{{Name: "backup", Spec: "@every 6h", Remember: true, Run: func(context.Context) error { n++; return nil }}}
-			if _, err := run(t, d, func() { time.Sleep(4 * time.Hour) }); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if n != 4 {
+		if n := restartedOften(t, kept); n != 4 {
 			t.Errorf("%d runs in 40 hours, want 4", n)
 		}
 	})
@@ -255,4 +237,19 @@ func TestStopEndsSchedules(t *testing.T) {
 			})
 		})
 	}
+}
+
+// restartedOften says how often a schedule of six hours ran in a program that is started ten
+// times and runs for four hours each time.
+func restartedOften(t *testing.T, kept *runs) (n int) {
+	t.Helper()
+	for range 10 {
+		d, _ := newDaemon(&engine{})
+		d.Store = kept
+		d.Schedules = []Schedule{{Name: "backup", Spec: "@every 6h", Remember: true, Run: func(context.Context) error { n++; return nil }}}
+		if _, err := run(t, d, func() { time.Sleep(4 * time.Hour) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return n
 }

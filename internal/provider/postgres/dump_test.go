@@ -152,14 +152,7 @@ func TestP5WrittenOutBeforeItIsErased(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := func() []string {
-		t.Helper()
-		all, err := filepath.Glob(filepath.Join(dir, "*"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return all
-	}
+	files := func() []string { return filesIn(t, dir) }
 	o := create(t, p, wish("shop"))
 	works(t, o)
 	ask(t, urlOf(o), "INSERT INTO orders (what) SELECT 'order ' || n FROM generate_series(1, 1000) n")
@@ -281,14 +274,7 @@ func TestP5WrittenOutWhereItCanBe(t *testing.T) {
 		}
 		return said, err
 	}
-	files := func() []string {
-		t.Helper()
-		all, err := filepath.Glob(filepath.Join(dir, "*"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return all
-	}
+	files := func() []string { return filesIn(t, dir) }
 	o := create(t, p, wish("shop"))
 	works(t, o)
 
@@ -339,4 +325,14 @@ func TestP5WrittenOutWhereItCanBe(t *testing.T) {
 	if said, err := erase(create(t, p, wish("shop"))); err != nil || said != "" || len(files()) != 1 {
 		t.Errorf("%v; said %q, written: %v", err, said, files())
 	}
+}
+
+// filesIn lists what is in a folder.
+func filesIn(t *testing.T, dir string) []string {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
