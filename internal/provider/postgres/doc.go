@@ -38,6 +38,10 @@
 //	2 DROP DATABASE WITH (FORCE)            it is gone
 //	3 DROP ROLE                             nothing is left
 //
+// A DROP DATABASE that is broken off leaves a database that the server calls invalid: nobody can
+// connect to it, nothing can be written out of it, and only another DROP DATABASE ends it. So a
+// Delete goes on without a dump there; the one that began it has made its own.
+//
 // Who works at a name holds an advisory lock, so that two processes make one database; a
 // connection that broke in the middle of a statement holds it until the server is done.
 // What nobody went on with for an hour (its client left Git) is taken away by a later

@@ -44,7 +44,7 @@ type doomed struct {
 }
 
 // keep writes a database that is about to be erased out to a file of its own; where that fails
-// it is not erased. What is not ours, half made or gone needs no file. The file is called by the
+// it is not erased. What is not ours, half made, gone or torn needs no file. The file is called by the
 // database's id and the server's time: a database that another try wrote out may have changed
 // since. What that wrote goes then, or a purge that fails for weeks would fill the disk.
 func (p *Provider) keep(ctx context.Context, op, id string) error {
@@ -91,7 +91,7 @@ func (p *Provider) doomed(ctx context.Context, op, id string) (d doomed, err err
 			return err
 		}
 		for _, e := range found {
-			if e.hasID(id) && e.ours() && e.database && e.shown() {
+			if e.hasID(id) && e.ours() && e.database && e.shown() && !e.torn {
 				d.name = e.name
 			}
 		}

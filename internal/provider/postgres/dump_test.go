@@ -327,6 +327,48 @@ func TestP5WrittenOutWhereItCanBe(t *testing.T) {
 	}
 }
 
+// P5, P8: a DROP DATABASE that is broken off leaves a database that lets nobody connect, so that no
+// dump can be made of it. The next Delete ends it, where dumps are asked for, too; before that, a
+// look says so and gives no url. One that a sweep left is no obstacle to a create.
+func TestP8ADropThatIsBrokenOff(t *testing.T) {
+	s := running(t)
+	p, err := New(Options{DSN: state.NewSecret(s.DSN()), Key: state.NewSecret(testKey), PgDump: filepath.Join(s.Programs(), "pg_dump"), Dumps: filepath.Join(t.TempDir(), "dumps")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What the server itself writes before it begins to remove files.
+	tear := func(name string) {
+		ask(t, s.DSN(), "UPDATE pg_database SET datconnlimit = -2 WHERE datname = '"+name+"'")
+	}
+	o := create(t, p, wish("shop"))
+	name, _, _ := cutID(o.ID)
+	tear(name)
+	found := observe(t, p, provider.Query{ID: o.ID})
+	if len(found) != 1 || found[0].Phase != provider.Failed || urlOf(found[0]) != "" || !strings.Contains(found[0].Message, "broken off") {
+		t.Errorf("a look shows %+v", found)
+	}
+	if all, err := p.Existing(t.Context()); err != nil || slices.ContainsFunc(all, func(x provider.Object) bool { return x.ID == o.ID }) {
+		t.Errorf("it is offered to adopt: %v (%v)", all, err)
+	}
+	if err := p.Delete(t.Context(), state.KindDatabase, o.ID); err != nil {
+		t.Fatal(err)
+	}
+	if databases, roles := there(t, name); len(databases)+len(roles) != 0 {
+		t.Errorf("left: %v %v", databases, roles)
+	}
+	if kept := filesIn(t, p.dumps); len(kept) != 0 {
+		t.Errorf("written: %v", kept)
+	}
+
+	half := open(t, s)
+	breaks(half, &fault{at: 9})
+	if _, err := half.Create(t.Context(), wish("half")); !errors.Is(err, errBroken) {
+		t.Fatal(err)
+	}
+	tear("half-0badcafe")
+	works(t, create(t, p, wish("half")))
+}
+
 // filesIn lists what is in a folder.
 func filesIn(t *testing.T, dir string) []string {
 	t.Helper()

@@ -98,6 +98,7 @@ type entry struct {
 	oid      string
 	open     bool // it lets people connect
 	frozen   bool // they can only read; see package pgmove
+	torn     bool // a DROP DATABASE of it was broken off: nobody can connect any more, and only another one ends it
 	mine     bool // it is owned by the role of its name
 	comment  note // the database's: its owner can change it, so that it proves nothing alone
 	roleIs   bool // there is a role of the name
@@ -150,10 +151,11 @@ func sayable(word string) bool {
 }
 
 // entries joins databases and roles by name. It reads system catalogs only, so that any
-// role may ask.
+// role may ask. A connection limit of -2 is how the server marks a torn one (its manual, pg_database;
+// since 11.21, 12.16, 13.12, 14.9, 15.4).
 const entries = `
 SELECT coalesce(d.datname, r.rolname), d.oid::text, d.datallowconn::text, (r.oid = d.datdba)::text, left(dc.description, 16384), r.oid::text, left(rc.description, 16384),
-EXISTS (SELECT FROM pg_db_role_setting x WHERE x.setdatabase = d.oid AND x.setrole = 0 AND 'default_transaction_read_only=on' = ANY (x.setconfig))::text
+EXISTS (SELECT FROM pg_db_role_setting x WHERE x.setdatabase = d.oid AND x.setrole = 0 AND 'default_transaction_read_only=on' = ANY (x.setconfig))::text, (d.datconnlimit = -2)::text
 FROM pg_database d
 FULL JOIN pg_roles r ON r.rolname = d.datname
 LEFT JOIN pg_shdescription dc ON dc.objoid = d.oid AND dc.classoid = 'pg_database'::regclass
@@ -238,7 +240,7 @@ func list(ctx context.Context, s session, sql string, most int, args ...string) 
 	out := make([]entry, len(rows))
 	for i, r := range rows {
 		out[i] = entry{name: string(r[0]), database: r[1] != nil, oid: string(r[1]), open: string(r[2]) == "true", mine: string(r[3]) == "true",
-			comment: parseNote(string(r[4])), roleIs: r[5] != nil, role: parseNote(string(r[6])), frozen: string(r[7]) == "true"}
+			comment: parseNote(string(r[4])), roleIs: r[5] != nil, role: parseNote(string(r[6])), frozen: string(r[7]) == "true", torn: string(r[8]) == "true"}
 	}
 	return out, nil
 }

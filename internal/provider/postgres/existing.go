@@ -26,7 +26,7 @@ func (p *Provider) Existing(ctx context.Context) (out []provider.Object, err err
 			return err
 		}
 		for _, e := range all {
-			if !e.shown() {
+			if !e.shown() || e.torn {
 				continue
 			}
 			o := p.object(e)

@@ -200,6 +200,8 @@ func (p *Provider) object(e entry) provider.Object {
 	switch {
 	case e.goneHalf():
 		o.Phase, o.Message = provider.Failed, "it is erased; only its role is left"
+	case e.torn:
+		o.Phase, o.Message = provider.Failed, "it was being dropped, and that was broken off: the server lets nobody connect to it any more"
 	case n.key != p.keyCheck():
 		o.Message = "its password was made under another key of this program; the next change sets a new one"
 	default:

@@ -131,6 +131,12 @@ func (p *Provider) begin(ctx context.Context, s session, e entry, n note) (entry
 		return e, err
 	}
 	e.roleIs, e.role = true, n
+	if e.torn { // by a sweep that broke off
+		if err := s.write(ctx, "DROP DATABASE "+role); err != nil {
+			return e, begun(err)
+		}
+		e.database, e.torn = false, false
+	}
 	if e.database {
 		return e, nil
 	}
