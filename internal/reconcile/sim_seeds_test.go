@@ -109,6 +109,8 @@ var onceRedSince = []struct {
 	{22020110, "the clock was set back while a client passed, which then waited for the date of a removal that the pass had read before"},
 	{22007922, "nobody took the adopted database out of a file whose former client of that name keeps it"},
 	{20212466, "what a plan had shown of a client whose file was away for a moment counted for nothing when it went for good"},
+	{24040385, "a file asked for the database where one had it that went under its name, not where whoever has the name now has it"},
+	{31002875, "a name went back to whoever had come to its end without it, as its new owner failed at a later commit"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
