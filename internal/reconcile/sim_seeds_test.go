@@ -109,6 +109,7 @@ var onceRedSince = []struct {
 	{22020110, "the clock was set back while a client passed, which then waited for the date of a removal that the pass had read before"},
 	{22007922, "nobody took the adopted database out of a file whose former client of that name keeps it"},
 	{20212466, "what a plan had shown of a client whose file was away for a moment counted for nothing when it went for good"},
+	{24041625, "a name went that another client's alias redirected to, as that one was held and nothing led it on"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
