@@ -110,6 +110,7 @@ var onceRedSince = []struct {
 	{22007922, "nobody took the adopted database out of a file whose former client of that name keeps it"},
 	{20212466, "what a plan had shown of a client whose file was away for a moment counted for nothing when it went for good"},
 	{24041625, "a name went that another client's alias redirected to, as that one was held and nothing led it on"},
+	{51002264, "a name that redirects to one whose record is gone counted as served, by the side that its client had left"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
