@@ -255,6 +255,9 @@ func (e *Engine) Start() ([]Due, error) {
 	if err == nil {
 		clients, err = e.suspects(clients)
 	}
+	if err == nil {
+		err = e.cutOffPasses(clients)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("start: %w", err)
 	}
