@@ -13,8 +13,8 @@ import (
 // A pass's audit record says "running" while this process is at work on it, and never else.
 // One that ended without a word is told as what it is, "interrupted": by the next start where
 // the process died, by the client's next pass where it lived on (the disk was full). The
-// next pass that begins anything names itself in it. A client's newest record is the
-// only one that can be running, so that nobody looks through the others.
+// pass that goes on names itself in it. Of a client only the newest record can be running,
+// so that nobody looks through the others.
 
 // The states of an audit record that others than its pass give it.
 const (
@@ -24,8 +24,9 @@ const (
 
 // Why a pass has no end.
 const (
-	noEnd    = "it ended without a result"
+	noEnd    = "it ended without a result; the log says why"
 	diedIn   = "the program ended while it was at work on it"
+	ofBefore = "how it ended is not on record" // of a record that an older version left running
 	copiedIn = "the state is an older copy, made while it was at work; how it went on is not known here"
 )
 
@@ -57,24 +58,20 @@ func (e *Engine) closeAudit(tx store.Tx, m *member, result *apply.Result, end en
 	return store.PutDeployment(tx, d)
 }
 
-// cutAudit ends the record of a pass that ended without a word, with the end of the pass that
-// looked after it. What became of a rollback that was gone on with is how the failed pass ended.
+// cutAudit notes in the record of a pass that was cut off how that is told, or what became of it
+// where it failed and a later pass went on with its undo.
 func (m *member) cutAudit(tx store.Tx, id string, end ending, now time.Time) error {
 	d, ok, err := store.Deployment(tx, id)
-	if err != nil || !ok {
-		return err
-	}
-	undone := m.client.RollingBack != "" && !end.cut && end.audit != ""
 	switch {
-	case undone && (d.State == auditRunning || d.State == auditInterrupted):
-		d.State, d.Ended, d.Error, d.Next = end.audit, now, end.because, end.next
-	case d.State != auditRunning:
-		return nil
-	case end.cut:
+	case err != nil || !ok:
+		return err
+	case end.cut != "" && d.State == auditRunning:
 		d.Next = end.next
-		err = interrupt(tx, &d, end.because, now)
+		err = interrupt(tx, &d, end.cut, now)
+	case end.cut == "" && end.audit != "" && m.client.RollingBack != "" && d.State == auditInterrupted:
+		d.State, d.Ended, d.Error, d.Next = end.audit, now, end.because, end.next
 	default:
-		err = interrupt(tx, &d, noEnd, now)
+		return nil
 	}
 	if err != nil {
 		return err
@@ -83,29 +80,20 @@ func (m *member) cutAudit(tx store.Tx, id string, end ending, now time.Time) err
 }
 
 // wentOn names in the record of a pass that was cut off the one that goes on.
-func wentOn(tx store.Tx, last, next string, now time.Time) error {
+func wentOn(tx store.Tx, last, next string) error {
 	d, ok, err := store.Deployment(tx, last)
-	if err != nil || !ok || last == next {
+	if err != nil || !ok || last == next || d.State != auditInterrupted || d.ContinuedBy != "" {
 		return err
-	}
-	if d.State == auditRunning {
-		if err := interrupt(tx, &d, noEnd, now); err != nil {
-			return err
-		}
-	}
-	if d.State != auditInterrupted || d.ContinuedBy != "" {
-		return nil
 	}
 	d.ContinuedBy = next
 	return store.PutDeployment(tx, d)
 }
 
-// cutOffPasses ends the records of passes that a process before this one left running, of
-// whom nothing else is known: it lost its power, or was ended after a stop had taken too
-// long; or the state is a copy. It is called while nobody passes.
-func (e *Engine) cutOffPasses(clients []state.Client) error {
+// endLeft ends the records of these clients' passes that are told as running, and are not. It
+// is called while nobody else passes them. Where there is none, nothing is written.
+func (e *Engine) endLeft(clients []state.Client, why string) (found bool, err error) {
 	var left []string
-	err := e.Store.View(func(tx store.Tx) error {
+	err = e.Store.View(func(tx store.Tx) error {
 		left = nil
 		for _, c := range clients {
 			d, ok, err := store.Deployment(tx, c.Deployment)
@@ -118,45 +106,52 @@ func (e *Engine) cutOffPasses(clients []state.Client) error {
 		}
 		return nil
 	})
-	if err != nil || len(left) == 0 {
-		return err
+	if err == nil && len(left) > 0 {
+		err = e.Store.Update(func(tx store.Tx) error { return endRunning(tx, left, why, e.Now()) })
 	}
-	why := diedIn
-	if e.old() {
-		why = copiedIn
-	}
-	err = e.Store.Update(func(tx store.Tx) error {
-		for _, id := range left {
-			d, _, err := store.Deployment(tx, id)
-			if err != nil {
-				return err
-			}
-			if err := interrupt(tx, &d, why, e.Now()); err != nil {
-				return err
-			}
-			if err := store.PutDeployment(tx, d); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 	if err != nil {
-		return fmt.Errorf("end the records of passes that were cut off: %w", err)
+		return false, fmt.Errorf("end the records of passes that were cut off: %w", err)
+	}
+	return len(left) > 0, nil
+}
+
+// endRunning ends the records among these that are told as running.
+func endRunning(tx store.Tx, ids []string, why string, now time.Time) error {
+	for _, id := range ids {
+		d, ok, err := store.Deployment(tx, id)
+		if err != nil {
+			return err
+		}
+		if !ok || d.State != auditRunning {
+			continue
+		}
+		if err := interrupt(tx, &d, why, now); err != nil {
+			return err
+		}
+		if err := store.PutDeployment(tx, d); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// interrupt ends a running record of which nobody knows more.
+// interrupt ends a running record of which nobody knows more. An approval serves once more
+// where none of the steps that it let run was begun.
 func interrupt(tx store.Tx, d *state.Deployment, why string, now time.Time) error {
 	d.State, d.Ended, d.Error = auditInterrupted, now, why
+	begun := map[string]bool{}
 	for i := range d.Steps {
-		how, err := stepNow(tx, d.Steps[i], d.Started)
+		s := &d.Steps[i]
+		how, err := stepNow(tx, *s, d.Started)
 		if err != nil {
 			return err
 		}
-		d.Steps[i].State = how
+		s.State = how
+		for _, a := range s.Approved {
+			begun[a] = begun[a] || how != stepToDo
+		}
 	}
-	return nil
+	return unused(tx, begun)
 }
 
 // stepNow is how far a step came whose pass nobody heard of again, by what is on record. An

@@ -31,7 +31,7 @@ type ending struct {
 	waits   string    // the provider that it waits for
 	fault   bool      // it failed by an error of this program
 	quiet   bool      // it said all this before: its progress lines are not kept
-	cut     bool      // nobody knows how the pass went: it ran into an error of this program
+	cut     string    // nobody knows how the pass went, and why: it ran into an error of this program, or that died
 	change  func(*state.Client)
 }
 

@@ -256,7 +256,11 @@ func (e *Engine) Start() ([]Due, error) {
 		clients, err = e.suspects(clients)
 	}
 	if err == nil {
-		err = e.cutOffPasses(clients)
+		why := diedIn
+		if old {
+			why = copiedIn
+		}
+		_, err = e.endLeft(clients, why)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("start: %w", err)

@@ -19,7 +19,7 @@ import (
 // may have been accepted meanwhile, and stays.
 func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (Done, error) {
 	var done Done
-	if m.quarantined() && !end.cut {
+	if m.quarantined() && end.cut == "" {
 		return Done{Clients: g.ids}, nil // others of its group passed; nothing of it was worked on
 	}
 	if end.settled {
@@ -219,6 +219,11 @@ func (m *member) giveBack(tx store.Tx, result *apply.Result) error {
 			begun[a] = begun[a] || r.State == apply.StepDone || r.State == apply.StepFailed
 		}
 	}
+	return unused(tx, begun)
+}
+
+// unused makes approvals as if they had never let anything run, but for those that did.
+func unused(tx store.Tx, begun map[string]bool) error {
 	for fingerprint, yes := range begun {
 		if yes {
 			continue

@@ -187,12 +187,12 @@ func (e *Engine) blame(id state.ClientID, why string, sure bool, count func(*sta
 	}
 	seen := m.client
 	n := count(&seen)
-	end := ending{status: m.client.Status, what: "interrupted", cut: true, audit: auditInterrupted}
+	end := ending{status: m.client.Status, what: "interrupted", cut: why}
 	if n > 1 {
 		why += fmt.Sprintf(", %s in a row", times(n))
 	}
 	if n >= maxCrashes && sure {
-		end = ending{status: state.StatusFailed, what: "failed", word: "failed", settled: true, cut: true, fault: true,
+		end = ending{status: state.StatusFailed, what: "failed", word: "failed", settled: true, cut: end.cut, fault: true,
 			because: fmt.Sprintf("%sin quarantine since %s: %s", leftAlone(m), e.Now().UTC().Format("2 January 2006 15:04 MST"), why),
 			next:    "nothing of it is tried until `reconciler retry " + m.client.Name + "`, or a commit that changes it; report the error, the log has it"}
 	} else if seen.Panics > m.client.Panics {
@@ -231,9 +231,9 @@ func againAfterDeath(n int, alone bool) string {
 	case n >= maxCrashes-1:
 		return "it is tried again by itself, once no other client is worked on"
 	case alone:
-		return "it is tried again at once when the program runs"
+		return "it is tried again as soon as the program runs"
 	}
-	return "they are tried again at once when the program runs, one after the other"
+	return "they are tried again as soon as the program runs, one after the other"
 }
 
 // leftAlone is what a quarantine says first. What the last try came to nobody knows, and

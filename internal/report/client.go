@@ -254,7 +254,7 @@ func (c Client) lastPass(o Options) string {
 		return ""
 	}
 	head := "\nLast pass " + Line(c.Last.ID) + " (" + Line(c.Last.Cause) + ", commit " + Line(short(c.Last.Commit)) + "): " + Line(c.Last.State)
-	if c.Last.State == "interrupted" && c.Last.Error != c.Because {
+	if c.Last.State == "interrupted" && !strings.HasPrefix(c.Because, c.Last.Error) {
 		head += ", as " + Line(c.Last.Error)
 	}
 	head += "\n"

@@ -284,6 +284,9 @@ type StepRun struct {
 	Ended    time.Time `json:"ended,omitzero"`
 	Note     string    `json:"note,omitempty"`
 	Error    string    `json:"error,omitempty"`
+	// Approved are the fingerprints of the approvals that let it run, of a pass that is under way
+	// or was cut off.
+	Approved []string `json:"approved,omitempty"`
 }
 
 // Deployment is the audit record of one pass that changed something. Append-only
