@@ -151,6 +151,10 @@ func interrupt(tx store.Tx, d *state.Deployment, why string, now time.Time) erro
 			begun[a] = begun[a] || how != stepToDo
 		}
 	}
+	// Who reads its lines hears why they end.
+	if _, err := store.AddLog(tx, state.LogLine{Deployment: d.ID, At: now, Text: auditInterrupted + ": " + why}); err != nil {
+		return err
+	}
 	return unused(tx, begun)
 }
 
