@@ -264,7 +264,7 @@ func since(d reconcile.Detail) time.Time {
 		state.StatusHeld: "held", state.StatusPaused: "paused", state.StatusInvalid: "invalid"}
 	word, ok := said[state.Status(d.Status)]
 	if !ok {
-		if d.Last != nil && d.Last.Ended.IsZero() {
+		if d.Last != nil && (d.Last.Ended.IsZero() || d.Last.State == "interrupted") {
 			return d.Last.Started
 		}
 		return time.Time{}

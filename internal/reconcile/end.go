@@ -31,7 +31,7 @@ type ending struct {
 	waits   string    // the provider that it waits for
 	fault   bool      // it failed by an error of this program
 	quiet   bool      // it said all this before: its progress lines are not kept
-	cut     bool      // nobody knows how the pass went: it ran into an error of this program
+	cut     string    // nobody knows how the pass went, and why: it ran into an error of this program, or that died
 	change  func(*state.Client)
 }
 
@@ -382,12 +382,12 @@ func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []stat
 		return e.finish(g, m, result, ending{status: state.StatusHeld, because: h.Reason, next: h.Act, settled: true, at: h.Until, word: "held", what: "held", audit: "held"})
 	}
 	if why.Waits != "" {
-		return e.goesOn(g, m, ending{because: why.Reason, waits: why.Waits}, time.Time{})
+		return e.goesOn(g, m, result, ending{because: why.Reason, waits: why.Waits}, time.Time{})
 	}
 	if strings.HasPrefix(why.Reason, "waiting for ") { // it says so itself
-		return e.goesOn(g, m, ending{because: why.Reason}, time.Time{})
+		return e.goesOn(g, m, result, ending{because: why.Reason}, time.Time{})
 	}
-	return e.goesOn(g, m, ending{because: "waiting: " + why.Reason}, time.Time{})
+	return e.goesOn(g, m, result, ending{because: "waiting: " + why.Reason}, time.Time{})
 }
 
 // resume says how a paused client goes on. A removed one may have lost its name to
@@ -401,17 +401,21 @@ func (m *member) resume() string {
 
 // waitFor ends a pass that goes on by itself later.
 func (e *Engine) waitFor(g *group, m *member, what string, err error) (Done, error) {
-	return e.goesOn(g, m, ending{because: what + ": " + sentence(err), waits: waitsOn(err), at: e.soon(m.client.Failures+1, apply.RetryAt(err), err)}, time.Time{})
+	return e.goesOn(g, m, nil, ending{because: what + ": " + sentence(err), waits: waitsOn(err), at: e.soon(m.client.Failures+1, apply.RetryAt(err), err)}, time.Time{})
 }
 
 // goesOn ends a pass with what keeps it from going on now; it does later, not before at.
-func (e *Engine) goesOn(g *group, m *member, end ending, at time.Time) (Done, error) {
+// result is what it did so far, nil: nothing.
+func (e *Engine) goesOn(g *group, m *member, result *apply.Result, end ending, at time.Time) (Done, error) {
 	n := m.client.Failures + 1
+	if result != nil {
+		end.audit = "waiting"
+	}
 	if end.status, end.word = m.client.Status, "pending"; end.at.IsZero() {
 		end.at = e.later(n, at)
 	}
 	end.change = func(c *state.Client) { c.Failures = n }
-	return e.finish(g, m, nil, end)
+	return e.finish(g, m, result, end)
 }
 
 // waitsOn is the provider that an error makes somebody wait for; "": none does.

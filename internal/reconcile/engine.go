@@ -255,6 +255,13 @@ func (e *Engine) Start() ([]Due, error) {
 	if err == nil {
 		clients, err = e.suspects(clients)
 	}
+	if err == nil {
+		why := diedIn
+		if old {
+			why = copiedIn
+		}
+		_, err = e.endLeft(clients, why)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("start: %w", err)
 	}

@@ -19,7 +19,7 @@ import (
 // may have been accepted meanwhile, and stays.
 func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (Done, error) {
 	var done Done
-	if m.quarantined() && !end.cut {
+	if m.quarantined() && end.cut == "" {
 		return Done{Clients: g.ids}, nil // others of its group passed; nothing of it was worked on
 	}
 	if end.settled {
@@ -72,9 +72,8 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		if m.worked && result != nil {
 			errs.add(e.closeAudit(tx, m, result, end, now))
 			errs.add(m.giveBack(tx, result))
-		}
-		if end.cut && end.audit != "" {
-			errs.add(cutAudit(tx, c.Deployment, end, now))
+		} else {
+			errs.add(m.cutAudit(tx, c.Deployment, end, now))
 		}
 		for _, l := range lines {
 			_, err := store.AddLog(tx, l)
@@ -220,6 +219,11 @@ func (m *member) giveBack(tx store.Tx, result *apply.Result) error {
 			begun[a] = begun[a] || r.State == apply.StepDone || r.State == apply.StepFailed
 		}
 	}
+	return unused(tx, begun)
+}
+
+// unused makes approvals as if they had never let anything run, but for those that did.
+func unused(tx store.Tx, begun map[string]bool) error {
 	for fingerprint, yes := range begun {
 		if yes {
 			continue
@@ -287,38 +291,6 @@ func (e *Engine) gone(tx store.Tx, c state.Client, newer bool) error {
 		}
 	}
 	return store.DeleteClient(tx, c)
-}
-
-// closeAudit writes how every step went.
-func (e *Engine) closeAudit(tx store.Tx, m *member, result *apply.Result, end ending, now time.Time) error {
-	d, ok, err := store.Deployment(tx, m.client.Deployment)
-	if err != nil || !ok {
-		return err
-	}
-	d.Steps = nil
-	for _, r := range result.Of(m.client.ID) {
-		run := state.StepRun{Number: r.Step.Number, Step: r.Step.Key(), Action: string(r.Step.Action), Ref: r.Step.Ref, Provider: r.Step.Provider,
-			State: string(r.State), Attempt: r.Tries, Started: r.Started, Ended: r.Ended, Note: r.Note}
-		if r.Err != nil {
-			run.Error = sentence(r.Err)
-		}
-		d.Steps = append(d.Steps, run)
-	}
-	d.State, d.Ended, d.Next = end.audit, now, end.next
-	if end.audit != "succeeded" {
-		d.Error = end.because
-	}
-	return store.PutDeployment(tx, d)
-}
-
-// cutAudit ends the record of a pass of which nobody knows how its steps went.
-func cutAudit(tx store.Tx, id string, end ending, now time.Time) error {
-	d, ok, err := store.Deployment(tx, id)
-	if err != nil || !ok || d.State != "running" {
-		return err
-	}
-	d.State, d.Ended, d.Error, d.Next = end.audit, now, end.because, end.next
-	return store.PutDeployment(tx, d)
 }
 
 // tombstonesDone marks those whose removal the pass completed.

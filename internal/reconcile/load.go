@@ -150,6 +150,15 @@ func (e *Engine) ahead(g *group) bool {
 	return false
 }
 
+// clients are the members' records.
+func (g *group) clients() []state.Client {
+	out := make([]state.Client, 0, len(g.members))
+	for _, m := range g.members {
+		out = append(out, m.client)
+	}
+	return out
+}
+
 // reload reads the group again, keeping the wish.
 func (e *Engine) reload(g *group) error {
 	fresh, err := e.load(g.ids)

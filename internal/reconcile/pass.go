@@ -89,7 +89,14 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 	if g.untouchable() && !g.freezes() {
 		return done, nil
 	}
-	// What an earlier pass left open comes first: uncertain writes, half a rollback.
+	// What an earlier pass left open comes first: its record, uncertain writes, half a rollback.
+	if left, err := e.endLeft(g.clients(), noEnd); err != nil {
+		return done, fmt.Errorf("pass %s: %w", id, err)
+	} else if left {
+		if err := e.reload(g); err != nil {
+			return done, err
+		}
+	}
 	if over, d, err := e.unfinished(ctx, g); over || err != nil {
 		return d, err
 	}
@@ -278,6 +285,9 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 			if c.Run == "" {
 				c.Run = runID // a pass that was cut off, or waited, goes on under its own name
 			}
+			if err := wentOn(tx, c.Deployment, d.ID); err != nil {
+				return err
+			}
 			m.client.Run, m.client.Deployment = c.Run, d.ID
 			c.Deployment, c.Settled, c.Attempts, c.Status = d.ID, false, c.Attempts+1, m.busy()
 			c.Because, c.UpdatedAt, c.RetryAt = "", g.now, time.Time{}
@@ -329,10 +339,10 @@ func (e *Engine) runID() (string, error) {
 // audit is the record of this pass as it begins.
 func (m *member) audit(p plan.Plan, run string, cause Cause, now time.Time) state.Deployment {
 	d := state.Deployment{ID: run + "-" + string(m.client.ID), Client: m.client.ID, Name: m.client.Name, Commit: m.commit(), Cause: string(cause),
-		Fingerprint: plan.Fingerprint(p, m.client.ID), State: "running", Started: now}
+		Fingerprint: plan.Fingerprint(p, m.client.ID), State: auditRunning, Started: now}
 	for _, s := range p.Steps {
 		if s.Ref.Client == m.client.ID {
-			d.Steps = append(d.Steps, state.StepRun{Number: s.Number, Step: s.Key(), Action: string(s.Action), Ref: s.Ref, Provider: s.Provider, State: "pending"})
+			d.Steps = append(d.Steps, state.StepRun{Number: s.Number, Step: s.Key(), Action: string(s.Action), Ref: s.Ref, Provider: s.Provider, State: stepToDo, Approved: s.Approved})
 		}
 	}
 	return d

@@ -146,6 +146,8 @@ var plantedElsewhere = []elsewhere{
 	{planted{"what was approved of a removal serves who comes back", "reconcile/poll.go", "	if err != nil || !ok || was.Removed == c.Removed {", "	if err != nil || !ok || was.Removed || !c.Removed {"}, "reconcile", "TestRuleReviewApprovalOfARemoval"},
 	{planted{"what nobody can read takes no name over", "plan/move.go", "	for _, host := range c.Takes {", "	for _, host := range c.Takes[:0] {"}, "reconcile", "TestP5TheOldOwnerServesUntilTheNewOneDoes"},
 	{planted{"of a rebase the last commit alone is the pull request's", "reconcile/reviews.go", "!conflicted(p) && len(own) >= most {", "!conflicted(p) && len(own) <= most {"}, "reconcile", "TestP12RebaseOfWhatWasTakenBack"},
+	{planted{"a pass that was cut off is running for ever", "reconcile/engine.go", "		_, err = e.endLeft(clients, why)", "		_ = why"}, "reconcile", "TestP8PassThatWasCutOffIsToldSo"},
+	{planted{"an approval is lost with the pass that was cut off", "reconcile/audit.go", "begun[a] || how != stepToDo", "begun[a] || how != \"\""}, "reconcile", "TestP8ApprovalOfAPassThatWasCutOff"},
 	// Pages, a clock that is set.
 	{planted{"a list ends where a page fails", "provider/pages.go", "		page, err := read(ctx, r.pages+1)\n		if err != nil {", "		page, err := read(ctx, r.pages+1)\n		if err != nil && r.pages > 0 {\n			return nil\n		}\n		if err != nil {"}, "provider", "TestPagesOfAListThatMoves"},
 	{planted{"one reading of a list that may move is believed", "provider/pages.go", "		if !r.moved && (r.pages == 1 || before != nil", "		if !r.moved && (r.pages >= 1 || before != nil"}, "provider", "TestPagesOfAListThatMoves"},

@@ -126,8 +126,16 @@ func (e *Engine) crashed(left []state.ClientID) error {
 	for _, id := range left {
 		alone = alone && slices.Contains(e.Group(left[0]), id)
 	}
+	why := "this program died while it was at work on it"
+	switch others := len(left) - 1; {
+	case alone:
+	case others == 1:
+		why += " and another client"
+	default:
+		why += fmt.Sprintf(" and %d others", others)
+	}
 	for _, id := range left {
-		_, err := e.blame(id, "this program died while it was at work on it", alone, func(c *state.Client) int { c.Crashes++; return c.Crashes })
+		_, err := e.blame(id, why, alone, func(c *state.Client) int { c.Crashes++; return c.Crashes })
 		if err != nil {
 			return err
 		}
@@ -179,19 +187,19 @@ func (e *Engine) blame(id state.ClientID, why string, sure bool, count func(*sta
 	}
 	seen := m.client
 	n := count(&seen)
-	end := ending{status: m.client.Status, what: "interrupted", cut: true, because: why + "; it is tried again"}
+	end := ending{status: m.client.Status, what: "interrupted", cut: why}
 	if n > 1 {
-		end.because = fmt.Sprintf("%s, %s in a row; it is tried again", why, times(n))
+		why += fmt.Sprintf(", %s in a row", times(n))
 	}
 	if n >= maxCrashes && sure {
-		end = ending{status: state.StatusFailed, what: "failed", word: "failed", settled: true, cut: true, fault: true,
-			because: fmt.Sprintf("%sin quarantine since %s: %s, %s in a row", leftAlone(m), e.Now().UTC().Format("2 January 2006 15:04 MST"), why, times(n)),
+		end = ending{status: state.StatusFailed, what: "failed", word: "failed", settled: true, cut: end.cut, fault: true,
+			because: fmt.Sprintf("%sin quarantine since %s: %s", leftAlone(m), e.Now().UTC().Format("2 January 2006 15:04 MST"), why),
 			next:    "nothing of it is tried until `reconciler retry " + m.client.Name + "`, or a commit that changes it; report the error, the log has it"}
 	} else if seen.Panics > m.client.Panics {
 		end.at = e.later(n, time.Time{})
-	}
-	if end.settled || !end.at.IsZero() { // else the start goes on with it at once
-		end.audit = "interrupted"
+		end.because = why + "; it is tried again at " + end.at.UTC().Format("15:04:05 MST")
+	} else {
+		end.because = why + "; " + againAfterDeath(n, sure)
 	}
 	end.change = func(c *state.Client) {
 		count(c)
@@ -214,6 +222,18 @@ func (e *Engine) blame(id state.ClientID, why string, sure bool, count func(*sta
 		})
 	})
 	return Done{Clients: g.ids, At: end.at}, err
+}
+
+// againAfterDeath says when a client is tried again that was under way when the program died.
+// It has no time of day: all of them are due with the start, but in turn (see turns).
+func againAfterDeath(n int, alone bool) string {
+	switch {
+	case n >= maxCrashes-1:
+		return "it is tried again by itself, once no other client is worked on"
+	case alone:
+		return "it is tried again as soon as the program runs"
+	}
+	return "they are tried again as soon as the program runs, one after the other"
 }
 
 // leftAlone is what a quarantine says first. What the last try came to nobody knows, and

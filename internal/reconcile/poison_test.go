@@ -362,7 +362,7 @@ func TestC20SuspectsPassOneByOne(t *testing.T) {
 	if left, err := w.marks().Left(); err != nil || len(left) > 0 {
 		t.Fatalf("marks are left after they were counted: %v, %v", left, err)
 	}
-	if r := w.row("b"); !strings.Contains(r.Because, "died while it was at work on it; it is tried again") {
+	if r := w.row("b"); !strings.Contains(r.Because, "died while it was at work on it and 2 others; they are tried again as soon as the program runs, one after the other") {
 		t.Errorf("b says %q", r.Because)
 	}
 	// While a is at work, b waits and free does not.

@@ -114,18 +114,37 @@ func (e *Engine) pruneRuns(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	kept, before := map[state.ClientID]int{}, ""
-	var gone []string
+	var gone, running []string
 	err = pages(e, ctx, func(tx store.Tx) ([]state.Deployment, error) { return store.DeploymentsBefore(tx, before, pruneLook) }, func(d state.Deployment) {
 		before = d.ID
 		current, on := clients[d.Client]
 		if kept[d.Client]++; current != d.ID && (kept[d.Client] > keptRuns || !on && e.Now().Sub(d.Started) > goneFor) {
 			gone = append(gone, d.ID)
+		} else if current != d.ID && d.State == auditRunning {
+			running = append(running, d.ID)
 		}
 	})
 	if err != nil {
 		return 0, err
 	}
+	if _, err := forget(e, ctx, running, e.endOld); err != nil {
+		return 0, err
+	}
 	return forget(e, ctx, gone, store.DeleteDeployment)
+}
+
+// endOld ends a record that an older version of this program left running. Who passes by now
+// has a record that is its client's newest.
+func (e *Engine) endOld(tx store.Tx, id string) error {
+	d, _, err := store.Deployment(tx, id)
+	if err != nil {
+		return err
+	}
+	c, _, err := store.Client(tx, d.Client)
+	if err != nil || c.Deployment == id {
+		return err
+	}
+	return endRunning(tx, []string{id}, ofBefore, e.Now())
 }
 
 // pruneHistory forgets lines of the history over what is kept of a client. What people did is

@@ -110,6 +110,19 @@ func (s *story) atRest() {
 	if got := s.writes(); len(got) > 0 {
 		s.Fatalf("another round writes: %v", got)
 	}
+	s.nobodyPasses()
+}
+
+// nobodyPasses: where nobody is at work no pass is told as running, whatever became of the
+// process that began it.
+func (s *story) nobodyPasses() {
+	all, err := s.engine.Deployments("", 10_000)
+	s.fine(err)
+	for _, d := range all {
+		if d.State == "running" || d.Ended.IsZero() {
+			s.Fatalf("nobody is at work on it, and the pass %s of %s is told as %q", d.ID, d.Client, d.State)
+		}
+	}
 }
 
 func (s *story) ownerOf(o provider.Object) string {

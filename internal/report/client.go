@@ -253,7 +253,11 @@ func (c Client) lastPass(o Options) string {
 	if c.Last == nil {
 		return ""
 	}
-	head := "\nLast pass " + Line(c.Last.ID) + " (" + Line(c.Last.Cause) + ", commit " + Line(short(c.Last.Commit)) + "): " + Line(c.Last.State) + "\n"
+	head := "\nLast pass " + Line(c.Last.ID) + " (" + Line(c.Last.Cause) + ", commit " + Line(short(c.Last.Commit)) + "): " + Line(c.Last.State)
+	if c.Last.State == "interrupted" && !strings.HasPrefix(c.Because, c.Last.Error) {
+		head += ", as " + Line(c.Last.Error)
+	}
+	head += "\n"
 	var rows [][]string
 	for _, s := range c.Last.Steps {
 		note := s.Note

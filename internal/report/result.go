@@ -43,6 +43,9 @@ func (c ClientResult) fate() string { return state.FateWord(c.Fate) }
 // Outcome is how it ended, or that it has not.
 func (c ClientResult) Outcome() Outcome {
 	d := c.Run
+	if d.State == "interrupted" { // its end is not that of the client, which says it itself
+		d.Error, d.Next = "", ""
+	}
 	switch word := c.fate(); word {
 	case "pending":
 		if d.State == "" || d.State == "running" {
@@ -67,7 +70,7 @@ func (c ClientResult) Outcome() Outcome {
 	case "held":
 		d.State = "held"
 	case "failed":
-		if d.State == "" || d.State == "running" || d.State == "succeeded" {
+		if d.State == "" || d.State == "running" || d.State == "interrupted" || d.State == "succeeded" {
 			d.State = "failed"
 		}
 	}
@@ -96,7 +99,7 @@ func stepOf(n int) string {
 // Status is the status reconciler/client/NAME.
 func (c ClientResult) Status() StatusLine {
 	took := ""
-	if d := c.Run.Ended.Sub(c.Run.Started); !c.Run.Ended.IsZero() && !c.Run.Started.IsZero() && d > 0 {
+	if d := c.Run.Ended.Sub(c.Run.Started); c.Run.State != "interrupted" && !c.Run.Ended.IsZero() && !c.Run.Started.IsZero() && d > 0 {
 		took = " in " + Took(d)
 	}
 	text := strings.TrimSuffix(c.Outcome().Line(), ".")

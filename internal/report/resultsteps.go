@@ -20,7 +20,7 @@ type group struct {
 
 // stateRank orders the states of steps, the worst last.
 func stateRank(s string) int {
-	for i, k := range []string{"", "done", "skipped", "undone", "superseded", "pending", "running", "waiting", "parked", "failed"} {
+	for i, k := range []string{"", "done", "skipped", "undone", "superseded", "pending", "running", "unknown", "waiting", "parked", "failed"} {
 		if s == k {
 			return i
 		}
@@ -119,6 +119,8 @@ func resultOf(s string) string {
 		return "…&nbsp;waits"
 	case "running":
 		return "▶&nbsp;running"
+	case "unknown":
+		return "?&nbsp;not&nbsp;known"
 	case "skipped", "pending", "superseded":
 		return notBegun
 	case "undone":

@@ -278,12 +278,15 @@ type StepRun struct {
 	Action   string    `json:"action"`
 	Ref      Ref       `json:"ref"`
 	Provider string    `json:"provider,omitempty"`
-	State    string    `json:"state"` // running | done | failed | waiting | skipped | undone
+	State    string    `json:"state"` // pending | running | done | failed | waiting | skipped | undone | unknown
 	Attempt  int       `json:"attempt,omitempty"`
 	Started  time.Time `json:"started,omitzero"`
 	Ended    time.Time `json:"ended,omitzero"`
 	Note     string    `json:"note,omitempty"`
 	Error    string    `json:"error,omitempty"`
+	// Approved are the fingerprints of the approvals that let it run, of a pass that is under way
+	// or was cut off.
+	Approved []string `json:"approved,omitempty"`
 }
 
 // Deployment is the audit record of one pass that changed something. Append-only
@@ -296,13 +299,15 @@ type Deployment struct {
 	Cause       string    `json:"cause"` // commit | retry | approve | secret | drift | schedule | start
 	By          string    `json:"by,omitempty"`
 	Fingerprint string    `json:"fingerprint"`
-	State       string    `json:"state"` // running | succeeded | failed | superseded | rolled back | held
+	State       string    `json:"state"` // running | succeeded | failed | superseded | rolled back | held | waiting | interrupted
 	Started     time.Time `json:"started"`
 	Ended       time.Time `json:"ended,omitzero"`
 	Steps       []StepRun `json:"steps"`
 	Error       string    `json:"error,omitempty"`
 	Next        string    `json:"next,omitempty"`   // the one thing to do
 	Source      string    `json:"source,omitempty"` // deployed source commit/ref
+	// ContinuedBy is, of one that was interrupted, the ID of its client's next, which went on.
+	ContinuedBy string `json:"continuedBy,omitempty"`
 }
 
 // LogLine is one line of a deployment's progress.

@@ -59,7 +59,7 @@ func statuses() []string {
 
 // class is the style of a word of ours; other words have none.
 func class(word string) string {
-	others := []string{"healthy", "progressing", "degraded", "running", "succeeded", "done", "waiting", "skipped", "undone", "manual"}
+	others := []string{"healthy", "progressing", "degraded", "running", "succeeded", "done", "waiting", "interrupted", "skipped", "undone", "manual"}
 	if slices.Contains(statuses(), word) || slices.Contains(others, word) {
 		return word
 	}
