@@ -109,6 +109,7 @@ var onceRedSince = []struct {
 	{22020110, "the clock was set back while a client passed, which then waited for the date of a removal that the pass had read before"},
 	{22007922, "nobody took the adopted database out of a file whose former client of that name keeps it"},
 	{20212466, "what a plan had shown of a client whose file was away for a moment counted for nothing when it went for good"},
+	{24048843, "a purge that a person asked for and a vendor refused counted as the beginning of a new keeping"},
 	{24009244, "what came for one client while the failure of another of its group was taken back was neither tried nor left to another pass"},
 }
 
