@@ -165,6 +165,52 @@ func TestPassBetweenACommitAndMemory(t *testing.T) {
 	}
 }
 
+// P7: so it is with one that first looks into what an earlier pass left open, and reads the client
+// again after that.
+func TestP7LookBetweenACommitAndMemory(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(coloured("red"))
+	id := w.id("bakery")
+	environment := memory.Is(memory.Observe, state.KindEnvironment)
+	v.faults.Do(memory.After, memory.Is(memory.Update, state.KindEnvironment), 1, func(context.Context, memory.Call) error {
+		v.faults.On(memory.Before, environment, 0, memory.Fail(provider.Transient, "503 service unavailable"))
+		return memory.Fail(provider.Uncertain, "the answer was lost")
+	})
+	w.apply(coloured("green"))
+	v.faults.Clear()
+	accepted, looked, polled := make(chan struct{}), make(chan struct{}), make(chan error)
+	v.faults.Do(memory.Before, environment, 1, func(context.Context, memory.Call) error {
+		w.engine.At = func(p reconcile.Point) {
+			if p == reconcile.PointAccepted {
+				w.engine.At = nil
+				close(accepted)
+				<-looked
+			}
+		}
+		w.repo.commit(map[string]string{"templates/shop.yaml": strings.ReplaceAll(template, "ref: v1", "ref: v2")})
+		go func() {
+			_, err := w.engine.Poll(context.WithoutCancel(t.Context()))
+			polled <- err
+		}()
+		<-accepted
+		return nil
+	})
+	d, err := w.engine.Pass(t.Context(), id, reconcile.CauseCommit)
+	close(looked)
+	if err != nil || !d.Again {
+		t.Errorf("it is to come again: %+v, %v", d, err)
+	}
+	if err := <-polled; err != nil {
+		t.Fatal(err)
+	}
+	w.pass(w.due()...)
+	w.want("bakery", state.StatusActive)
+	serving, _ := v.world.Serves("bakery.agency.example")
+	if o, _ := v.world.Object(serving); attribute(o, "ref") != "v2" {
+		t.Errorf("it serves %q", attribute(o, "ref"))
+	}
+}
+
 // P7, P8: a newer wish comes while a failed one is taken back, or while the program is dead
 // over that. It was not tried: it neither fails with the other nor is left.
 func TestP7NewerWishDuringARollback(t *testing.T) {
