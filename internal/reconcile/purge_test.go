@@ -129,6 +129,40 @@ func TestP5RefusedPurgeLeavesTheDate(t *testing.T) {
 	}
 }
 
+// P5: a head is committed that gives a client its database back by the template, and is not in memory
+// yet, as a schedule comes for it: that is asked for again, and stays.
+func TestP5PurgeBetweenACommitAndMemory(t *testing.T) {
+	v, w := newVendors(t)
+	without := strings.Replace(template, "DATABASE_URL: {from: database.url}, ", "", 1) + "defaults: {database: {provider: none}}\n"
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	id := w.database("a")
+	w.apply(map[string]string{"templates/shop.yaml": without})
+	for _, h := range w.overview().Holds {
+		touched, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(touched...)
+	}
+	w.want("a", state.StatusActive)
+	w.clock.add(month)
+	w.engine.At = func(p reconcile.Point) {
+		if p == reconcile.PointAccepted {
+			w.engine.At = nil
+			if done, err := w.purge(); err != nil || len(done) > 0 {
+				t.Errorf("purged %v, %v", done, err)
+			}
+		}
+	}
+	w.apply(map[string]string{"templates/shop.yaml": template})
+	if w.want("a", state.StatusActive); w.engine.At != nil || w.database("a") != id {
+		t.Errorf("its database is %q, and was %q", w.database("a"), id)
+	}
+	if _, there := v.world.Object(id); !there {
+		t.Error("it is erased")
+	}
+}
+
 // P6: what can't be erased stops no other.
 func TestP6PurgeOneNeverBlocksAnother(t *testing.T) {
 	v, w := newVendors(t)
