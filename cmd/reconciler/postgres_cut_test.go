@@ -135,7 +135,7 @@ func TestP3TheConnectionToPostgresBreaks(t *testing.T) {
 	now = now.Add(31 * 24 * time.Hour)
 	w.mu.Unlock()
 	var done []string
-	for range 5 {
+	for range 10 { // one may find the server still at work at what was cut off
 		gone, err := w.daemon.program.engine.PurgeDue(t.Context())
 		if err != nil {
 			t.Log(err)

@@ -42,6 +42,8 @@
 // merged otherwise than it was planned makes it partial: then exactly the steps that were
 // shown may run, whatever is pushed on top. Of a file that is not valid it is kept with the
 // file's problem, for when others make it valid; whoever changes the file before adds to that.
+// Only the version that the file's client has all along holds nothing of it: giving that back
+// binds nobody to what was refused, whatever else its commits change.
 //
 // A change that many inherit runs in waves (NextWave): one at a time until one went
 // well, then a tenth, then the rest. That is stricter than "one" by a sick first

@@ -331,7 +331,7 @@ func (w *writer) baseline() {
 	for _, file := range keys(w.problems) {
 		for i, q := range w.problems[file] {
 			if i == 0 { // it is the file's
-				q.Review = w.review([]string{file}, w.late(file, q.Blob), w.earlier(file, nil))
+				q.Review = w.review([]string{file}, w.late(file, q.Blob), w.earlier(file, q.Blob, nil))
 			}
 			w.base.Problems = append(w.base.Problems, q)
 		}

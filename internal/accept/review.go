@@ -87,9 +87,13 @@ func (w *writer) late(path, blob string) *state.Review {
 
 // earlier is what was shown of the wish before, with what pull requests showed of a version of
 // the file that was not valid and that the range has changed since: what they brought may be in
-// the new one, too, as in that of a wish that is not done.
-func (w *writer) earlier(path string, before *state.Review) *state.Review {
+// the new one, too, as in that of a wish that is not done. In the version that the client of the
+// file has all along it is not.
+func (w *writer) earlier(path, blob string, before *state.Review) *state.Review {
 	if w.in.Baseline == nil || !w.changed[path] {
+		return before
+	}
+	if id, ok := w.byName[nameOf(path)]; ok && w.clients.get(id).Blob == blob {
 		return before
 	}
 	for _, q := range w.in.Baseline.Problems {

@@ -191,11 +191,7 @@ func (w *writer) touch(k *candidate, c *state.Client, was state.Client) {
 	c.Settled, c.Waits, c.Failures = false, "", 0
 	c.RetryAt = time.Time{}
 	anew(c)
-	before := was.Review
-	if k.blob != was.Blob { // else nothing that was refused since is in it
-		before = w.earlier(k.path, before)
-	}
-	c.Review = w.review(append([]string{k.path, was.Path}, w.inheritedBy(k, was)...), w.late(k.path, k.blob), before)
+	c.Review = w.review(append([]string{k.path, was.Path}, w.inheritedBy(k, was)...), w.late(k.path, k.blob), w.earlier(k.path, k.blob, was.Review))
 	if c.Status == state.StatusFailed {
 		c.Status, c.Because = state.StatusPending, ""
 	}

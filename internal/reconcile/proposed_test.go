@@ -340,6 +340,43 @@ func TestP12WhatWasRefusedAndChangedSinceWaits(t *testing.T) {
 	}
 }
 
+// P12: the version of a file that its client has all along holds nothing of those that were
+// refused since: whoever gives it back brings nothing of what no plan showed. Whose client was
+// removed has no version any more.
+func TestP12WhoGivesBackTheGoodVersionBringsNothingThatWasRefused(t *testing.T) {
+	second := strings.Replace(template, "ref: v1", "ref: v2", 1)
+	reserved := "apiVersion: reconciler/v1\nkind: Platform\nreserved: [a]\n"
+	for name, tt := range map[string]struct {
+		removed bool
+		pushed  []map[string]string
+		want    state.Status
+	}{
+		"with a template": {pushed: []map[string]string{{"clients/a.yaml": client("a"), "templates/shop.yaml": second}}, want: state.StatusActive},
+		"before it is changed": {pushed: []map[string]string{{"clients/a.yaml": client("a"), "platform.yaml": reserved},
+			{"clients/a.yaml": client("a", "env: {COLOUR: blue}"), "platform.yaml": ""}}, want: state.StatusActive},
+		"not at all":       {pushed: []map[string]string{{"clients/a.yaml": client("a", "notes: pushed"), "templates/shop.yaml": second}}, want: state.StatusHeld},
+		"of a removed one": {removed: true, pushed: []map[string]string{{"clients/a.yaml": client("a"), "templates/shop.yaml": second}}, want: state.StatusHeld},
+	} {
+		v, w := newVendors(t)
+		w.engine.Guard.ReviewedOnly = true
+		w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+		if tt.removed {
+			w.apply(map[string]string{"clients/a.yaml": ""}) // no plan showed that: it is held
+		}
+		p := w.proposed(1, map[string]string{"clients/a.yaml": client("a", "notes: planned")})
+		files := map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}", "nonsense: 1")}
+		w.pass(w.merge(w.repo.branch(files, p.Head), files)...)
+		was, ok := v.world.Serves("a.agency.example")
+		for _, files := range tt.pushed {
+			w.apply(files)
+		}
+		now, up := v.world.Serves("a.agency.example")
+		if waits := now == was; !ok || !up || w.row("a").Status != string(tt.want) || waits != (tt.want == state.StatusHeld) || waits != (len(w.waits(state.HoldRisk)) == 1) {
+			t.Errorf("%s: %+v, served by %s, was %s; waits: %+v", name, w.row("a"), now, was, w.waits(state.HoldRisk))
+		}
+	}
+}
+
 // P12: a head that is judged again gives a client a second wish; what pull requests showed
 // of that is not that of the first.
 func TestP12ASecondWishOfOneHeadWaitsToo(t *testing.T) {

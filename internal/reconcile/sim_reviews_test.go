@@ -49,12 +49,18 @@ type bringing struct {
 	at      string       // the head that brought what is taken over later
 	partial bool         // not all that was merged was merged as it was planned
 	pushed  []look       // of what is taken over later: earlier versions that nobody proposed
+	instead string       // of what is taken over later: the file as it was before all that was not
 	taken   bool         // it was taken over, and gave nobody another wish
 }
 
 // over lets what is taken over later take the place of an earlier version that was not: what
-// brought that may be in it, too, as with a wish that is not done. See bind and nobodys.
+// brought that may be in it, too, as with a wish that is not done. See bind and nobodys. Nothing of
+// it is in the file as it was before, which its client has all along: who gives that back, and
+// changes a template beside it, does what none of them brought.
 func (b *bringing) over(was *bringing, its look) {
+	if b.instead = was.instead; b.blob == b.instead {
+		return
+	}
 	maps.Copy(b.beside, was.by)
 	maps.Copy(b.beside, was.beside)
 	b.pushed = slices.Clone(was.pushed)
@@ -207,7 +213,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		}
 		if strings.HasPrefix(p, "clients/") && r.now[p] != "" {
 			by := r.bringers(p)
-			b := &bringing{by: by, beside: map[int]bool{}, blob: r.now[p], at: head, partial: r.bad[p] || r.unplanned(by)}
+			b := &bringing{by: by, beside: map[int]bool{}, blob: r.now[p], at: head, partial: r.bad[p] || r.unplanned(by), instead: s.repo.trees[from][p]}
 			if was != nil {
 				x := s.bySpec[was.blob]
 				b.over(was, look{x.colour, x.theme, refOf(s.trees[was.at].template)})
