@@ -28,8 +28,10 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 	why, lost := m.client.RollingBack, ""
 	for _, next := range []func() (plan.Plan, error){
 		func() (p plan.Plan, err error) {
+			c := m.client
+			c.Undo = slices.DeleteFunc(slices.Clone(c.Undo), g.keptByTaker)
 			err = e.Store.View(func(tx store.Tx) (err error) {
-				p, err = apply.Back(tx, m.client)
+				p, err = apply.Back(tx, c)
 				return err
 			})
 			if err != nil {
@@ -77,6 +79,16 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 	}
 	e.at(PointRolledBack)
 	return e.rolledBack(g, m, result, why, lost, keep)
+}
+
+// keptByTaker says that what a failed client took over is not given back: whoever had it does
+// not pass with it any more. "A name that changes its owner in one commit is one plan over both
+// clients", and the undo of that plan is over both; the old owner has come to its end since,
+// without the name, and no commit touched it. To have it back it would have to let it go once
+// more, which nobody would make it do, and somebody else may be at work on it.
+func (g *group) keptByTaker(u state.Undo) bool {
+	had := u.Prior.Ref.Client
+	return had != u.Ref.Client && !slices.Contains(g.ids, had)
 }
 
 // goesAgain opens the proofs of what an undo gives back to another client: that one may have
@@ -205,8 +217,9 @@ func (e *Engine) brokenIn(ctx context.Context, g *group, m *member, have state.R
 	return err == nil && len(found) == 0
 }
 
-// backOut is the plan that removes what this run created, in reverse. The database is
-// retained by it, never deleted.
+// backOut is the plan that removes what this run created, in reverse, and names that it took
+// over for good: they would lead to a site that is gone. The database is retained by it, never
+// deleted.
 func (e *Engine) backOut(g *group, m *member, keep bool) plan.Plan {
 	if keep {
 		return plan.Plan{}
@@ -215,7 +228,8 @@ func (e *Engine) backOut(g *group, m *member, keep bool) plan.Plan {
 	in.Wish, in.Removed, in.Problems, in.Looks, in.Recorded = nil, true, nil, nil, nil
 	in.Tombstones = []state.Tombstone{{Client: m.client.ID, Name: m.client.Name, Commit: m.client.Commit, At: g.now}}
 	for _, r := range m.recorded {
-		if r.Run == m.client.Run && !r.Found && !r.Adopted {
+		taken := slices.ContainsFunc(m.client.Undo, func(u state.Undo) bool { return u.Ref == r.Ref && g.keptByTaker(u) })
+		if (r.Run == m.client.Run || taken) && !r.Found && !r.Adopted {
 			in.Recorded = append(in.Recorded, r)
 		}
 	}

@@ -155,15 +155,13 @@ func (s *story) mend() {
 				}
 			}
 			x.aliases = aliases
-			for _, c := range s.clients() {
-				if c.Name == n {
-					for _, r := range s.resources(c.ID) {
-						if r.Ref.Kind == state.KindDatabase && r.Ref.Name == "main" && r.Real() && x.db != "none" {
-							x.db = r.Provider
-						}
-						if r.Ref.Kind == state.KindRecord && r.Found { // what was found is not replaced
-							x.byHand = false
-						}
+			for _, c := range s.meant(n) {
+				for _, r := range s.resources(c.ID) {
+					if r.Ref.Kind == state.KindDatabase && r.Ref.Name == "main" && r.Real() && x.db != "none" {
+						x.db = r.Provider
+					}
+					if r.Ref.Kind == state.KindRecord && r.Found { // what was found is not replaced
+						x.byHand = false
 					}
 				}
 			}
@@ -179,6 +177,25 @@ func (s *story) mend() {
 		s.world.clock.add(2 * time.Hour) // what waits for removeAfter goes
 		s.quiet()
 	}
+}
+
+// meant are whom a file of that name is about: the client that has the name, or those that went
+// with it and may return. One that went says nothing of the file of who has its name since.
+func (s *story) meant(name string) []state.Client {
+	var lives, went []state.Client
+	for _, c := range s.clients() {
+		switch {
+		case c.Name != name:
+		case c.Removed:
+			went = append(went, c)
+		default:
+			lives = append(lives, c)
+		}
+	}
+	if len(lives) > 0 {
+		return lives
+	}
+	return went
 }
 
 // uncommitted says that the tree differs from the branch's head.

@@ -115,6 +115,8 @@ var onceRedSince = []struct {
 	{20212466, "what a plan had shown of a client whose file was away for a moment counted for nothing when it went for good"},
 	{24048843, "a purge that a person asked for and a vendor refused counted as the beginning of a new keeping"},
 	{24009244, "what came for one client while the failure of another of its group was taken back was neither tried nor left to another pass"},
+	{24040385, "a file asked for the database where one had it that went under its name, not where whoever has the name now has it"},
+	{31002875, "a name went back to whoever had come to its end without it, as its new owner failed at a later commit"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
