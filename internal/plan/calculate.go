@@ -90,7 +90,7 @@ func (c *Calculation) Plan() Plan {
 	}
 	placed := len(steps)
 	c.moves.join(steps)
-	led := len(c.clients) > 1 && redirected(steps)
+	led := len(c.clients) > 1 && redirected(c.clients, steps)
 	if turns := len(c.clients) > 1 && c.moves.answered(c.clients, steps); led || turns || c.moves.any() || circle {
 		placed = order(steps) // else no step needs one of another client, and each client's are in order
 	}

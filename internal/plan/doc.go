@@ -96,6 +96,10 @@
 // two clients exchange their names one of the two would wait for ever, and waits for nothing. Where
 // a person takes a record away, nothing tells us that he did.
 //
+// A name goes once none of another client's redirects to it: it was that one's before the two
+// exchanged theirs. While nothing leads that one on, as its client can't be planned, the name
+// waits and says for whom.
+//
 // A user is retained with the database that it is in, goes off the record with it, and
 // is led to the new site when its client returns: lists that are late would show it to
 // nobody, and it would be made twice.

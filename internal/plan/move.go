@@ -248,27 +248,51 @@ func (m moves) join(steps []*Step) {
 
 // redirected lets a name go once no name of another client redirects to it any more, and says
 // that one does. (It was the other's before it moved, and the other's pass was cut off since.)
-func redirected(steps []*Step) (yes bool) {
-	from := map[string][]*Step{} // by the host to which they redirect until now
+// While nothing leads that one on, as its client can't be planned or is to be asked first, the
+// name stays: people still come by it.
+func redirected(clients []ClientInput, steps []*Step) (yes bool) {
+	goes, led := map[string][]*Step{}, map[state.Ref]*Step{} // by host; by what is on record
 	for _, s := range steps {
-		if s.Ref.Kind == state.KindDomain && s.Prior != nil && (s.Action == Update || s.Action == Move) {
-			if to := s.Prior.Attributes.Literal("redirect"); to != "" && s.Wish.Attributes.Literal("redirect") != to {
-				from[to] = append(from[to], s)
-			}
+		switch host := ledTo(s.Ref); {
+		case s.Action == Delete && host != "":
+			goes[host] = append(goes[host], s)
+			led[s.Ref] = s
+		case s.Action == Move:
+			led[s.From] = s
+		case s.Ref.Kind == state.KindDomain && (s.Action.Writes() && s.Action != Secure || s.Action == Adopt || s.Action == Forget):
+			led[s.Ref] = s
 		}
 	}
-	for _, s := range steps {
-		if s.Action != Delete {
-			continue
-		}
-		for _, o := range from[ledTo(s.Ref)] {
-			if o.Ref.Client != s.Ref.Client {
-				s.needs(o.Key())
-				yes = true
+	if len(goes) == 0 {
+		return false
+	}
+	wish := map[state.ClientID][]state.Resource{}
+	for _, c := range clients {
+		wish[c.Client.ID] = c.Wish
+	}
+	for _, c := range clients {
+		for _, r := range c.Recorded {
+			to := r.Attributes.Literal("redirect")
+			if to == "" || r.Ref.Kind != state.KindDomain || !r.Real() || c.Looks[r.Ref].Gone {
+				continue
+			}
+			for _, s := range goes[to] {
+				switch on := led[r.Ref]; {
+				case on == nil && s.Ref.Client != c.Client.ID && !bound(c.Recorded, to) && !bound(wish[s.Ref.Client], to):
+					s.Blocked, s.Reason = true, "waiting for "+c.Client.Name+", whose "+r.Ref.Host()+" still redirects to "+to
+				case on != nil && s.Ref.Client != on.Ref.Client && on.Wish != nil && on.Wish.Attributes.Literal("redirect") != to:
+					s.needs(on.Key())
+					yes = true
+				}
 			}
 		}
 	}
 	return yes
+}
+
+// bound says that a host name is among a client's resources.
+func bound(all []state.Resource, host string) bool {
+	return slices.ContainsFunc(all, func(r state.Resource) bool { return r.Ref.Kind == state.KindDomain && r.Ref.Host() == host })
 }
 
 // answered lets a name that people come by redirect to another only once no other client has that

@@ -272,6 +272,20 @@ func TestS24NameGoesAfterThoseThatRedirectToIt(t *testing.T) {
 	if s := find(t, p, "delete domain/old.example@local !offline"); !after(p, s.Key(), led.Key()) {
 		t.Errorf("%s does not wait for %s when all has moved", line(s), line(led))
 	}
+	// Also while nothing leads it on, as its client can't be planned.
+	has.Problems = []plan.Problem{{Client: has.Client.ID, Name: "beta", Text: "the secret mollie is not set"}}
+	p = plan.Calculate(input(gone, has))
+	for _, goes := range []string{"delete domain/old.example@local !offline blocked", "delete record/A old.example !offline blocked"} {
+		if s := find(t, p, goes); s.Reason != "waiting for beta, whose www.example still redirects to old.example" {
+			t.Errorf("%s: %s", line(s), s.Reason)
+		}
+	}
+	// Not for a name that is its client's own, whoever has it, too; nor for one that stays at another host.
+	own := settled(t, shop("own", hosts("alpha.example")))
+	own.Problems = has.Problems
+	if s := find(t, plan.Calculate(input(removed(alpha), own)), "delete domain/alpha.example@local !offline"); s.Blocked {
+		t.Errorf("%s: %s", line(s), s.Reason)
+	}
 }
 
 // A name is taken from another client only by a site of which somebody saw that it is there:

@@ -381,6 +381,9 @@ func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []stat
 	if why.Waits != "" {
 		return e.goesOn(g, m, ending{because: why.Reason, waits: why.Waits}, time.Time{})
 	}
+	if strings.HasPrefix(why.Reason, "waiting for ") { // it says so itself
+		return e.goesOn(g, m, ending{because: why.Reason}, time.Time{})
+	}
 	return e.goesOn(g, m, ending{because: "waiting: " + why.Reason}, time.Time{})
 }
 

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -188,4 +189,41 @@ func (w *world) rewrite(name, old, new string) {
 		w.t.Fatal(err)
 	}
 	w.restart()
+}
+
+// Make before break: two clients swapped their names, and the one goes before the other's alias was
+// led on, which nothing does while the other can't be planned. The alias redirects to what is the first
+// one's by now, and that stays until it does so no more.
+func TestS24RedirectedNameStaysUpWhileNothingLeadsItOn(t *testing.T) {
+	v, w := newVendors(t)
+	named := func(name, domain string, more ...string) string {
+		return strings.Replace(client(name, more...), "domain: "+name, "domain: "+domain, 1)
+	}
+	const alias = "aliases: [shop.example]"
+	w.apply(map[string]string{"clients/a.yaml": client("a", alias), "clients/c.yaml": client("c")})
+	v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(_ context.Context, c memory.Call) error {
+		if _, ok := v.world.Serves("shop.example"); !ok {
+			t.Errorf("shop.example is down after %s", c)
+		}
+		return nil
+	})
+	v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == "shop.example" }, 0, memory.Fail(provider.Transient, "503 service unavailable"))
+	ids := w.push(map[string]string{"clients/a.yaml": named("a", "c", alias), "clients/c.yaml": named("c", "a")})
+	if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
+		t.Fatal(err)
+	}
+	w.apply(map[string]string{"clients/a.yaml": named("a", "c", alias, "env: {MOLLIE: {secret: mollie}}"), "clients/c.yaml": ""})
+	w.pass(w.due()...)
+	w.want("a", state.StatusFailed)
+	if r := w.want("c", state.StatusDeleting); r.Because != "waiting for a, whose shop.example still redirects to a.agency.example" {
+		t.Errorf("c: %s", r.Because)
+	}
+	v.faults.Clear()
+	w.apply(map[string]string{"clients/a.yaml": named("a", "c", alias)})
+	w.want("a", state.StatusActive)
+	w.want("c", state.StatusRetained)
+	d, _ := v.world.Serves("shop.example")
+	if o, _ := v.world.Object(d); o.Mark.Client != w.id("a") {
+		t.Errorf("shop.example is served by %q", o.Mark.Client)
+	}
 }

@@ -71,7 +71,7 @@ var plantedBugs = []planted{
 	{"success is told before all is done", "accept/verdict.go", "	if n[FatePending] > 0 {\n		v.State", "	if n[FatePending] > 1 {\n		v.State"},
 	{"a whole folder that is put back is not noticed", "reconcile/poll.go", " && e.behind(ctx, in.Clients) {", " && in.Head == \"\" && e.behind(ctx, in.Clients) {"},
 	{"a report that was refused is forgotten", "reconcile/deliver.go", "			tried = append(tried, r)", "			gone = append(gone, r.Seq)"},
-	{"a name goes before those that redirect to it", "plan/calculate.go", "len(c.clients) > 1 && redirected(steps)", "len(c.clients) > 1 && redirected(nil)"},
+	{"a name goes before those that redirect to it", "plan/calculate.go", "len(c.clients) > 1 && redirected(c.clients, steps)", "len(c.clients) > 1 && redirected(c.clients, nil)"},
 	{"a vendor's words show a secret", "provider/conceal.go", "	return c.objects(found), c.failure(err)\n}\n\n// Owned", "	return found, err\n}\n\n// Owned"},
 	// Pull requests.
 	{"a pull request counts as merged that was not", "reconcile/reviews.go", "		if commits[p.Head] ||", "		if p.Number > 0 || commits[p.Head] ||"},

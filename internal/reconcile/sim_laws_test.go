@@ -278,7 +278,15 @@ func (s *story) client(id state.ClientID) state.Client {
 // still leads there if it did.
 func (s *story) serves(host string) bool {
 	_, ok := s.vendors.world.Serves(host)
-	return ok && (!s.led[host] || len(s.vendors.world.Resolves(host)) > 0)
+	return ok && s.leads(host)
+}
+
+// leads says that the name, and the one that it redirects to, still lead somewhere if they did:
+// where the record of one is gone nobody comes to a site, whoever has the name bound. (Of a name
+// without a record the world takes it that others keep that, and that it leads to the first site that
+// has it bound. A client that goes has the side that it left at another host there still.)
+func (s *story) leads(host string) bool {
+	return !slices.ContainsFunc(s.vendors.world.Way(host), func(h string) bool { return s.led[h] && len(s.vendors.world.Resolves(h)) == 0 })
 }
 
 // noteOld notes what serves each host as a pass begins, unless an update of its client is

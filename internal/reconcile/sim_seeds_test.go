@@ -117,6 +117,8 @@ var onceRedSince = []struct {
 	{24009244, "what came for one client while the failure of another of its group was taken back was neither tried nor left to another pass"},
 	{24040385, "a file asked for the database where one had it that went under its name, not where whoever has the name now has it"},
 	{31002875, "a name went back to whoever had come to its end without it, as its new owner failed at a later commit"},
+	{24041625, "a name went that another client's alias redirected to, as that one was held and nothing led it on"},
+	{51002264, "a name that redirects to one whose record is gone counted as served, by the side that its client had left"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {

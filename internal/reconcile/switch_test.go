@@ -126,3 +126,35 @@ func TestFailedBuildWhereTheHostDeploysInPlace(t *testing.T) {
 		})
 	}
 }
+
+// A client goes that still has the side which it left at another host, as a name there waited. That
+// name redirects to one that leads to the new side: once the record of that is gone, people who come
+// by the first come nowhere. So the runs' laws see it, though the world leads them to the old side,
+// which has the name bound for a moment more (see story.leads).
+func TestSimARedirectToANameWhoseRecordIsGoneLeadsNowhere(t *testing.T) {
+	const host, alias = "a.agency.example", "shop.example"
+	s := newVendorsByHand(t)
+	v, w := s.vendors, s.world
+	w.change = func(e *reconcile.Engine) { e.Guard.RemoveAfter = time.Hour }
+	w.restart()
+	w.apply(map[string]string{"clients/a.yaml": client("a", "deployment: {provider: ploi}", "aliases: ["+alias+"]"), "clients/b.yaml": client("b")})
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	w.want("a", state.StatusActive)
+	fresh, ok := v.world.Serves(alias)
+	if !ok || !slices.ContainsFunc(v.world.Objects("vercel"), func(o provider.Object) bool { return o.ID == fresh }) {
+		t.Fatalf("%s is served by %q", alias, fresh)
+	}
+	s.led = map[string]bool{host: true, alias: true}
+	w.apply(map[string]string{"clients/a.yaml": ""})
+	if !s.serves(alias) {
+		t.Errorf("%s is down while its client's removal waits", alias)
+	}
+	for _, o := range v.world.Objects("cloudflare") {
+		if o.Name == "A "+host {
+			v.world.Remove(o.ID) // as the removal does first
+		}
+	}
+	if release, ok := v.world.Serves(alias); !ok || release == fresh || s.serves(alias) {
+		t.Errorf("%s is served by %q; people come to it: %v", alias, release, s.serves(alias))
+	}
+}

@@ -133,18 +133,35 @@ const maxHops = 5
 func (w *World) Serves(host string) (deployment string, ok bool) {
 	w.lock()
 	defer w.mu.Unlock()
+	_, d := w.way(host)
+	if d == nil {
+		return "", false
+	}
+	return w.serving(get(d.Attributes, "site"))
+}
+
+// Way is over which host names people come who ask for one: itself first, then what it redirects
+// to.
+func (w *World) Way(host string) []string {
+	w.lock()
+	defer w.mu.Unlock()
+	hosts, _ := w.way(host)
+	return hosts
+}
+
+// way also says which domain object is at the end; nil: the way ends nowhere.
+func (w *World) way(host string) (hosts []string, end *object) {
 	for range maxHops {
+		hosts = append(hosts, strings.ToLower(host))
 		d := w.bound(strings.ToLower(host))
 		if d == nil {
-			return "", false
+			return hosts, nil
 		}
-		if to := get(d.Attributes, "redirect"); to != "" {
-			host = to
-			continue
+		if host = get(d.Attributes, "redirect"); host == "" {
+			return hosts, d
 		}
-		return w.serving(get(d.Attributes, "site"))
 	}
-	return "", false
+	return hosts, nil
 }
 
 // Answers says that a site serves a deployment that is ready.
