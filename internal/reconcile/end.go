@@ -318,15 +318,12 @@ func (e *Engine) failed(ctx context.Context, g *group, m *member, result apply.R
 			return err
 		}
 		c.RollingBack, c.RollingSeq, c.FailedStep, c.Fault = why.text, m.client.Seq, why.step, apply.Fault(at.Err)
-		wakes := m.client.Wakes
-		m.client = c
-		m.client.Wakes = wakes
 		return store.PutClient(tx, c)
 	})
 	if err != nil {
 		return Done{}, fmt.Errorf("note the failure of %s: %w", m.client.Name, err)
 	}
-	if err := e.reload(g); err != nil {
+	if err := e.reread(g); err != nil {
 		return Done{}, err
 	}
 	_, d, err := e.rollBack(ctx, g, m, &result)

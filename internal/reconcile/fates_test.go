@@ -165,6 +165,52 @@ func TestPassBetweenACommitAndMemory(t *testing.T) {
 	}
 }
 
+// P7: so it is with one that first looks into what an earlier pass left open, and reads the client
+// again after that.
+func TestP7LookBetweenACommitAndMemory(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(coloured("red"))
+	id := w.id("bakery")
+	environment := memory.Is(memory.Observe, state.KindEnvironment)
+	v.faults.Do(memory.After, memory.Is(memory.Update, state.KindEnvironment), 1, func(context.Context, memory.Call) error {
+		v.faults.On(memory.Before, environment, 0, memory.Fail(provider.Transient, "503 service unavailable"))
+		return memory.Fail(provider.Uncertain, "the answer was lost")
+	})
+	w.apply(coloured("green"))
+	v.faults.Clear()
+	accepted, looked, polled := make(chan struct{}), make(chan struct{}), make(chan error)
+	v.faults.Do(memory.Before, environment, 1, func(context.Context, memory.Call) error {
+		w.engine.At = func(p reconcile.Point) {
+			if p == reconcile.PointAccepted {
+				w.engine.At = nil
+				close(accepted)
+				<-looked
+			}
+		}
+		w.repo.commit(map[string]string{"templates/shop.yaml": strings.ReplaceAll(template, "ref: v1", "ref: v2")})
+		go func() {
+			_, err := w.engine.Poll(context.WithoutCancel(t.Context()))
+			polled <- err
+		}()
+		<-accepted
+		return nil
+	})
+	d, err := w.engine.Pass(t.Context(), id, reconcile.CauseCommit)
+	close(looked)
+	if err != nil || !d.Again {
+		t.Errorf("it is to come again: %+v, %v", d, err)
+	}
+	if err := <-polled; err != nil {
+		t.Fatal(err)
+	}
+	w.pass(w.due()...)
+	w.want("bakery", state.StatusActive)
+	serving, _ := v.world.Serves("bakery.agency.example")
+	if o, _ := v.world.Object(serving); attribute(o, "ref") != "v2" {
+		t.Errorf("it serves %q", attribute(o, "ref"))
+	}
+}
+
 // P7, P8: a newer wish comes while a failed one is taken back, or while the program is dead
 // over that. It was not tried: it neither fails with the other nor is left.
 func TestP7NewerWishDuringARollback(t *testing.T) {
@@ -203,6 +249,65 @@ func TestP7NewerWishDuringARollback(t *testing.T) {
 		w.pass(w.due()...)
 		if r := w.want("bakery", state.StatusActive); v.colour("bakery.agency.example") != "blue" {
 			t.Errorf("dies %v: it serves the %s version: %s", dies, v.colour("bakery.agency.example"), r.Because)
+		}
+	}
+}
+
+// P5, P7, P9: a name moves between two clients, which pass together. One of them fails, and while that
+// is taken back the other one gets a newer wish, or goes. Nobody worked on that: however the older
+// one came out, it is neither done nor failed, and another pass's.
+func TestP7NewerWishWhileAnotherIsTakenBack(t *testing.T) {
+	at := func(name, domain, colour string) string {
+		return strings.Replace(client(name, "env: {COLOUR: "+colour+"}"), "domain: "+name+"\n", "domain: "+domain+"\n", 1)
+	}
+	for _, c := range []struct {
+		name  string
+		fails []string
+		goes  bool
+	}{
+		{"done", []string{"a"}, false}, {"done, and it goes", []string{"a"}, true},
+		{"failed", []string{"a", "b"}, false}, {"failed, and it goes", []string{"a", "b"}, true},
+	} {
+		v, w := newVendors(t)
+		w.apply(map[string]string{"clients/a.yaml": at("a", "a", "red"), "clients/b.yaml": at("b", "b", "red"), "clients/z.yaml": client("z")})
+		a, b := w.id("a"), w.id("b")
+		for _, name := range c.fails {
+			v.faults.On(memory.Before, func(call memory.Call) bool {
+				o, _ := v.world.Object(call.ID)
+				return call.Verb == memory.Update && call.Kind == state.KindTraffic && o.Mark.Client == w.id(name)
+			}, 1, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+		}
+		w.push(map[string]string{"clients/a.yaml": at("a", "n", "green"), "clients/b.yaml": at("b", "a", "green")})
+		newest := map[string]string{"clients/b.yaml": at("b", "a", "blue")}
+		if c.goes {
+			newest["clients/b.yaml"] = ""
+		}
+		w.engine.At = func(p reconcile.Point) {
+			if p == reconcile.PointRollback {
+				w.engine.At = nil
+				w.push(newest)
+			}
+		}
+		if d, err := w.engine.Pass(t.Context(), a, reconcile.CauseCommit); err != nil || !d.Again || !slices.Contains(d.Clients, b) {
+			t.Errorf("%s: they are to come again: %+v, %v", c.name, d, err)
+		}
+		if w.engine.At != nil {
+			t.Fatalf("%s: nothing was taken back", c.name)
+		}
+		if fate, verdict := w.fate("b"); fate != "pending" || verdict != "pending" {
+			t.Errorf("%s: what was not tried came to %q, %q", c.name, fate, verdict)
+		}
+		due := w.due()
+		if !slices.Contains(due, b) {
+			t.Errorf("%s: the next start does not find the newer wish", c.name)
+		}
+		w.pass(due...)
+		_, up := v.world.Serves("a.agency.example")
+		switch {
+		case c.goes && (up || w.want("b", state.StatusRetained).Because == ""):
+			t.Errorf("%s: what was to go serves still", c.name)
+		case !c.goes && (w.want("b", state.StatusActive).Because != "" || v.colour("a.agency.example") != "blue"):
+			t.Errorf("%s: it serves the %s version", c.name, v.colour("a.agency.example"))
 		}
 	}
 }

@@ -184,6 +184,30 @@ func (e *Engine) reload(g *group) error {
 	return nil
 }
 
+// reread is reload as a pass ends: what was planned is done, or failed. Of a member that got a newer
+// wish since (that it goes is one, too) nothing is taken in but what is on record of its work and
+// of its objects. What it wishes now was not worked on: it is another pass's, and neither done
+// nor failed with this one (P7).
+func (e *Engine) reread(g *group) error {
+	planned := map[state.ClientID]member{}
+	for _, m := range g.members {
+		planned[m.client.ID] = *m
+	}
+	if err := e.reload(g); err != nil {
+		return err
+	}
+	for _, m := range g.members {
+		was, now := planned[m.client.ID], m.client
+		if now.Seq <= was.client.Seq {
+			continue
+		}
+		m.client, m.allTombs, m.tombstones, m.removed = was.client, was.allTombs, was.tombstones, was.removed
+		m.client.RollingBack, m.client.RollingSeq, m.client.Undo = now.RollingBack, now.RollingSeq, now.Undo
+		m.client.FailedStep, m.client.Fault, m.client.Run = now.FailedStep, now.Fault, now.Run
+	}
+	return nil
+}
+
 // bound says that a hold of new clients, or of a change of many, keeps a member from
 // its pass.
 func (g *group) bound() bool {

@@ -377,6 +377,9 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, then time.Time, b
 		return nil, err
 	}
 	m := g.members[0]
+	if !now && e.ahead(g) {
+		return nil, nil // what it inherits may ask for it again, and is known in a moment
+	}
 	if now && !m.client.Removed {
 		return nil, fmt.Errorf("%w: %s came back meanwhile", ErrRefused, m.client.Name)
 	}

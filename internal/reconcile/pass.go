@@ -100,6 +100,10 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 	if over, d, err := e.unfinished(ctx, g); over || err != nil {
 		return d, err
 	}
+	if e.ahead(g) { // the group was read again since
+		done.Again = true
+		return done, nil
+	}
 	if g.untouchable() {
 		return done, nil
 	}

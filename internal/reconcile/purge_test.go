@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -84,6 +85,81 @@ func TestRuleDataPurgeOfAPart(t *testing.T) {
 	}
 	if w.database("b") != ids["b"] || w.database("a") != "" {
 		t.Errorf("on record: a %q, b %q, want %q", w.database("a"), w.database("b"), ids["b"])
+	}
+}
+
+// P5: a purge that a person asked for and a vendor refused is over. No schedule goes on with it:
+// what is there still is kept until the date that it had, and what was adopted has none.
+func TestP5RefusedPurgeLeavesTheDate(t *testing.T) {
+	for _, adopted := range []bool{false, true} {
+		v, w := newVendors(t)
+		text := client("a")
+		if adopted {
+			v.world.Seed("railway", provider.Object{ID: "data-1", Kind: state.KindDatabase, Name: "old"})
+			text = client("a", "adopt: {database: {id: data-1}}")
+		}
+		w.apply(map[string]string{"clients/a.yaml": text, "clients/b.yaml": client("b")})
+		id := w.database("a")
+		w.apply(map[string]string{"clients/a.yaml": ""})
+		kept, err := w.engine.Retained()
+		if err != nil || len(kept) != 1 || kept[0].ID != id {
+			t.Fatalf("adopted %v: kept %+v, %v", adopted, kept, err)
+		}
+		v.faults.On(memory.Before, memory.Is(memory.Delete, state.KindDatabase), 1, memory.Fail(provider.Denied, "the token was revoked"))
+		if _, err := w.engine.PurgeNow(t.Context(), "a", "dana"); err == nil {
+			t.Fatalf("adopted %v: it was to be refused", adopted)
+		}
+		if now, err := w.engine.Retained(); err != nil || !slices.Equal(now, kept) {
+			t.Errorf("adopted %v: kept %+v, and was %+v (%v)", adopted, now, kept, err)
+		}
+		purges := func(after time.Duration) bool {
+			w.clock.add(after)
+			if _, err := w.purge(); err != nil {
+				t.Error(err)
+			}
+			_, there := v.world.Object(id)
+			return !there
+		}
+		if purges(29 * 24 * time.Hour) {
+			t.Errorf("adopted %v: erased before its date", adopted)
+		}
+		if purges(2*24*time.Hour) == adopted {
+			t.Errorf("adopted %v: at its date it is there: %v", adopted, adopted)
+		}
+	}
+}
+
+// P5: a head is committed that gives a client its database back by the template, and is not in memory
+// yet, as a schedule comes for it: that is asked for again, and stays.
+func TestP5PurgeBetweenACommitAndMemory(t *testing.T) {
+	v, w := newVendors(t)
+	without := strings.Replace(template, "DATABASE_URL: {from: database.url}, ", "", 1) + "defaults: {database: {provider: none}}\n"
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	id := w.database("a")
+	w.apply(map[string]string{"templates/shop.yaml": without})
+	for _, h := range w.overview().Holds {
+		touched, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(touched...)
+	}
+	w.want("a", state.StatusActive)
+	w.clock.add(month)
+	w.engine.At = func(p reconcile.Point) {
+		if p == reconcile.PointAccepted {
+			w.engine.At = nil
+			if done, err := w.purge(); err != nil || len(done) > 0 {
+				t.Errorf("purged %v, %v", done, err)
+			}
+		}
+	}
+	w.apply(map[string]string{"templates/shop.yaml": template})
+	if w.want("a", state.StatusActive); w.engine.At != nil || w.database("a") != id {
+		t.Errorf("its database is %q, and was %q", w.database("a"), id)
+	}
+	if _, there := v.world.Object(id); !there {
+		t.Error("it is erased")
 	}
 }
 

@@ -73,11 +73,9 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 				word: "pending", audit: "failed", waits: waitsOn(at.Err), fault: m.client.Fault, change: func(c *state.Client) { c.Failures = n }})
 			return true, d, err
 		}
-		worked := m.worked
-		if err := e.reload(g); err != nil {
+		if err := e.reread(g); err != nil {
 			return true, d, err
 		}
-		m.worked = worked
 	}
 	e.at(PointRolledBack)
 	return e.rolledBack(g, m, result, why, lost, keep)
@@ -139,7 +137,7 @@ func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost
 		text = why + "; what it changed can't be put back: " + lost
 	}
 	done := func(c *state.Client) { c.RollingBack, c.RollingSeq, c.Undo, c.Run = "", 0, nil, "" }
-	if failed := m.client.RollingSeq; failed > 0 && m.client.Seq > failed { // while it was taken back, or the program was away
+	if failed := m.client.RollingSeq; failed > 0 && (m.client.Seq > failed || e.newer(m)) { // while the program was away, or it was taken back
 		d, err := e.finish(g, m, result, ending{status: m.client.Status, because: text + "; a newer commit replaced that wish", what: "failed", audit: audit, change: done})
 		return true, d, err
 	}

@@ -21,6 +21,7 @@ type clockwork struct {
 type keptFrom struct {
 	at    time.Time
 	ahead time.Duration
+	asked bool // a person has it erased, in this event
 }
 
 // besides draws from the stream of what was added later; nothing in a world as it was before.
@@ -114,8 +115,12 @@ func (s *story) goesTooEarly(t state.Tombstone, removed time.Time) bool {
 }
 
 // keepsLongEnough: data is kept as long as was promised, by the time as it is, whatever this
-// machine's clock shows (P5).
+// machine's clock shows (P5). What a person let erase is over with its event: nobody carries an order
+// out later that a vendor refused, and what is there still is kept until the date that it had.
 func (s *story) keepsLongEnough() {
+	for _, k := range s.clocks.kept {
+		k.asked = false
+	}
 	for _, r := range s.allResources() {
 		switch {
 		case r.Ref.Kind != state.KindDatabase:
@@ -130,14 +135,16 @@ func (s *story) keepsLongEnough() {
 // letErase lets a person have erased what a client left.
 func (s *story) letErase(id state.ClientID) {
 	for _, r := range s.resources(id) {
-		delete(s.clocks.kept, r.ID)
+		if k := s.clocks.kept[r.ID]; k != nil {
+			k.asked = true
+		}
 	}
 }
 
 // early says by how much a database that is gone was kept too short; zero: it was not.
 func (s *story) early(id string) time.Duration {
 	k := s.clocks.kept[id]
-	if k == nil {
+	if k == nil || k.asked {
 		return 0
 	}
 	return max(0, retention-keptSlack-s.world.clock.Real().Sub(k.at))

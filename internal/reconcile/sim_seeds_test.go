@@ -113,6 +113,8 @@ var onceRedSince = []struct {
 	{22020110, "the clock was set back while a client passed, which then waited for the date of a removal that the pass had read before"},
 	{22007922, "nobody took the adopted database out of a file whose former client of that name keeps it"},
 	{20212466, "what a plan had shown of a client whose file was away for a moment counted for nothing when it went for good"},
+	{24048843, "a purge that a person asked for and a vendor refused counted as the beginning of a new keeping"},
+	{24009244, "what came for one client while the failure of another of its group was taken back was neither tried nor left to another pass"},
 	{24040385, "a file asked for the database where one had it that went under its name, not where whoever has the name now has it"},
 	{31002875, "a name went back to whoever had come to its end without it, as its new owner failed at a later commit"},
 	{24041625, "a name went that another client's alias redirected to, as that one was held and nothing led it on"},
