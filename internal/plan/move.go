@@ -88,6 +88,30 @@ func findMoves(clients []ClientInput) moves {
 	return m
 }
 
+// Gives says that a client still has a name, or a record, that another one wishes and does not
+// have: it is to move, or waits for something. Of whose wish can't be worked out it may be any
+// that is let go.
+func Gives(from, to ClientInput) bool {
+	if len(to.Problems) > 0 {
+		lets := letsGo(from)
+		return slices.ContainsFunc(from.Recorded, func(r state.Resource) bool {
+			return movable(r.Ref.Kind) && r.Real() && !r.Found && lets(r.Ref)
+		})
+	}
+	m := findMoves([]ClientInput{from, to})
+	for old := range m.goes {
+		if old.Client == from.Client.ID {
+			return true
+		}
+	}
+	for w := range m.kept {
+		if w.Client == to.Client.ID {
+			return true
+		}
+	}
+	return false
+}
+
 // handovers are the names of others, let go, that the client wishes.
 func handovers(c ClientInput, hosts map[string][]state.ClientID, ready map[state.Ref]bool) []handover {
 	var out []handover

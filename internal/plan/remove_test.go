@@ -234,6 +234,38 @@ func TestProofIsNeededUntilTheNameHasMoved(t *testing.T) {
 	}
 }
 
+// Two clients pass together until nothing of the one is still to move to the other.
+func TestRuleSharedKeysWhatIsStillToMove(t *testing.T) {
+	has := func(e *manifest.Effective) {
+		e.Host, e.Hosts = "note.example", []string{"note.example"}
+		e.DNS.Records = []manifest.Record{{Type: "TXT", Name: "note", Content: "there"}}
+	}
+	alpha := becomes(t, settled(t, shop("alpha", has)), shop("alpha"))
+	taker := becomes(t, settled(t, shop("beta")), shop("beta", has))
+	unknown, other := taker, becomes(t, settled(t, shop("beta")), shop("beta"))
+	unknown.Problems = []plan.Problem{{Client: unknown.Client.ID, Text: "the secret mollie is not set"}}
+	keeps := alpha
+	keeps.Tombstones = nil
+	moved, done := plan.Calculate(input(alpha, taker)), alpha
+	done.Recorded = plan.Model(alpha.Recorded, moved, now)
+	for _, c := range []struct {
+		name     string
+		from, to plan.ClientInput
+		want     bool
+	}{
+		{"it is to move", alpha, taker, true},
+		{"it is not to go yet", keeps, taker, true},
+		{"nobody asks for it", alpha, other, false},
+		{"nobody knows who asks for it", alpha, unknown, true},
+		{"nothing of it is to go", settled(t, shop("alpha")), unknown, false},
+		{"it has moved", done, taker, false},
+	} {
+		if got := plan.Gives(c.from, c.to); got != c.want {
+			t.Errorf("%s: %t, want %t", c.name, got, c.want)
+		}
+	}
+}
+
 // S24: a name that another client's name redirects to goes after that one was led on. It
 // was the other's until it moved, and the other's pass was cut off since.
 func TestS24NameGoesAfterThoseThatRedirectToIt(t *testing.T) {

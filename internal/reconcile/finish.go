@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -443,8 +444,10 @@ func nameIn(tx store.Tx) func(state.ClientID) string {
 	}
 }
 
-// letGo ends the joining of clients whose name has moved, and returns them: one that was
-// joined to somebody who had to wait has waited with him, and passes alone from here on.
+// letGo ends the joining of clients whose name has moved, with all that moves beside it, and
+// returns them: one that was joined to somebody who had to wait has waited with him, and passes
+// alone from here on. Of clients outside of the group it knows no wish, and leaves them to their own
+// pass.
 func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
 	if len(g.ids) < 2 {
 		return nil, nil
@@ -460,11 +463,19 @@ func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
 		for _, c := range claims {
 			var have []state.ClientID
 			for _, id := range c.From {
+				if !slices.Contains(g.ids, id) || !slices.Contains(g.ids, c.Client) {
+					have = append(have, id)
+					continue
+				}
 				holds, err := holdsHost(tx, id, c.Key)
 				if err != nil {
 					return err
 				}
-				if holds {
+				gives, err := g.gives(tx, id, c.Client)
+				if err != nil {
+					return err
+				}
+				if holds || gives {
 					have = append(have, id)
 				} else {
 					free = append(free, id, c.Client)
@@ -508,6 +519,25 @@ func holdsHost(tx store.Tx, id state.ClientID, key string) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// gives says that records that lead nowhere, as MX and TXT, are still to move from one client to
+// another, beside their name: each would find the other's in its way when it passes alone, and two
+// that swap theirs for good.
+func (g *group) gives(tx store.Tx, from, to state.ClientID) (bool, error) {
+	in := map[state.ClientID]plan.ClientInput{}
+	for _, m := range g.members {
+		if id := m.client.ID; id == from || id == to {
+			have, err := store.Resources(tx, id)
+			if err != nil {
+				return false, err
+			}
+			i := m.input()
+			i.Recorded = have
+			in[id] = i
+		}
+	}
+	return len(in) == 2 && plan.Gives(in[from], in[to]), nil
 }
 
 // keepHolds replaces the clients' holds of the kinds that planning makes by those of

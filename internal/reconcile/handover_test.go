@@ -227,3 +227,39 @@ func TestS24RedirectedNameStaysUpWhileNothingLeadsItOn(t *testing.T) {
 		t.Errorf("shop.example is served by %q", o.Mark.Client)
 	}
 }
+
+// A name that changes its owner is one plan over both clients, with the records beside it: here two
+// without a site swap theirs while one is paused. Each has an equal TXT record at the name that the
+// other one gets: they pass together until both have moved, or each would stand in the other's way
+// for good.
+func TestRuleSharedKeysRecordsMoveWithTheirName(t *testing.T) {
+	v, w := newVendors(t)
+	named := func(name, domain string) string {
+		return strings.Replace(client(name, "deployment: {provider: none}", "dns: {records: [{type: TXT, name: note, content: there}]}"), "domain: "+name, "domain: "+domain, 1)
+	}
+	w.apply(map[string]string{"clients/a.yaml": named("a", "a"), "clients/c.yaml": named("c", "c"), "clients/z.yaml": client("z")})
+	if _, err := w.engine.SetPaused("a", true, "dana"); err != nil {
+		t.Fatal(err)
+	}
+	w.apply(map[string]string{"clients/a.yaml": named("a", "c"), "clients/c.yaml": named("c", "a")})
+	w.pass(w.due()...) // also of those that a start finds
+	w.want("a", state.StatusPaused)
+	if r := w.row("c"); r.Status == string(state.StatusHeld) {
+		t.Errorf("c waits for nobody but a: %s", r.Because)
+	}
+	id, err := w.engine.SetPaused("a", false, "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	w.want("a", state.StatusActive)
+	w.want("c", state.StatusActive)
+	for _, o := range v.world.Objects("cloudflare") {
+		if name := attribute(o, "name"); name == "note.a.agency.example" && o.Mark.Client != w.id("c") || name == "note.c.agency.example" && o.Mark.Client != w.id("a") {
+			t.Errorf("%s is of %s", name, o.Mark.Client)
+		}
+	}
+	if got := w.engine.Group(w.id("a")); len(got) != 1 {
+		t.Errorf("%v pass together when all has moved", got)
+	}
+}
