@@ -263,3 +263,32 @@ func TestRuleSharedKeysRecordsMoveWithTheirName(t *testing.T) {
 		t.Errorf("%v pass together when all has moved", got)
 	}
 }
+
+// P5: a name went to a client that is held since, for something else, and the one that had it went.
+// Its file asks for the name again, and does not say whose database it wants: refused, it asks for
+// nothing. The name is the new owner's, who lets it go with a later commit of its own.
+func TestP5ARefusedFileKeepsNoNameOfOthers(t *testing.T) {
+	v, w := newVendors(t)
+	named := func(name, domain string, more ...string) string {
+		return strings.Replace(client(name, more...), "domain: "+name, "domain: "+domain, 1)
+	}
+	const mail = `dns: {records: [{type: MX, name: "@", content: mx.example, priority: 10}]}`
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/c.yaml": client("c", mail), "clients/z.yaml": client("z")})
+	w.apply(map[string]string{"clients/a.yaml": named("a", "b"), "clients/c.yaml": named("c", "a", mail)})
+	w.want("c", state.StatusHeld)
+	served := func() bool { return len(v.world.Resolves("a.agency.example")) > 0 }
+	w.apply(map[string]string{"clients/a.yaml": ""})
+	w.want("a", state.StatusRetained)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	if o, err := w.engine.Overview(); err != nil || len(o.Problems) != 1 || o.Problems[0].Path != "clients/a.yaml" {
+		t.Errorf("the file is not refused: %+v, %v", o.Problems, err)
+	}
+	if !served() {
+		t.Error("what c has went with a")
+	}
+	w.apply(map[string]string{"clients/c.yaml": named("c", "c-own", mail)})
+	w.want("a", state.StatusRetained)
+	if served() {
+		t.Error("c let the name go, and it is served for a file that nobody accepted")
+	}
+}

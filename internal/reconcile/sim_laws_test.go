@@ -328,8 +328,9 @@ func (s *story) handedOver(host string, from state.ClientID, release string) boo
 	})
 }
 
-// noteHanded keeps in mind which names went to another client: whose they are by now is no
-// matter of the one before, also when the wish goes on to give them to a third one.
+// noteHanded keeps in mind which names went to another client, and to whom: whose they are by now
+// is no matter of the one before, also when the wish goes on to give them to a third one. A name of
+// his that redirects to one that went stays his own.
 func (s *story) noteHanded() {
 	for host, owner := range s.up {
 		now := s.version(host)
@@ -337,8 +338,11 @@ func (s *story) noteHanded() {
 		switch {
 		case o.Mark.Client == owner:
 			delete(s.handed, host)
-		case !s.handed[host] && s.handedOver(host, owner, now.id):
-			s.handed[host] = true
+		case s.handedOver(host, owner, now.id):
+			s.handed[host] = owner
+			if x := s.bySpec[s.client(o.Mark.Client).Blob]; slices.Contains(x.hosts(), host) {
+				s.handed[host] = o.Mark.Client
+			}
 		}
 	}
 }
@@ -352,7 +356,7 @@ func (s *story) stillOld(ids []state.ClientID) {
 		}
 		for host, owner := range s.up {
 			old, now := s.old[host], s.version(host)
-			if owner != id || old.id == "" || s.handed[host] || s.handedOver(host, id, now.id) {
+			if owner != id || old.id == "" || s.handed[host] != "" || s.handedOver(host, id, now.id) {
 				continue
 			}
 			if s.inPlace {
@@ -433,6 +437,9 @@ func (s *story) noticed() {
 		s.names[c.ID] = c.Name
 	}
 	for host, id := range s.up {
+		if to, went := s.handed[host]; went {
+			id = to // that one keeps it or lets it go, though it never came to rest, as where its mail waited
+		}
 		if !s.wished(now, host, id, clients) {
 			s.excused[host] = true
 		}
@@ -711,6 +718,7 @@ func (s *story) settledNow() {
 				}
 				s.up[host], s.led[host] = c.ID, len(s.vendors.world.Resolves(host)) > 0
 				delete(s.excused, host)
+				delete(s.handed, host)
 			}
 		}
 	}

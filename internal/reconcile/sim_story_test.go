@@ -73,7 +73,7 @@ type story struct {
 	up       map[string]state.ClientID // hosts that were served, and by whom
 	led      map[string]bool           // hosts that a record led to
 	old      map[string]version        // what a host was served by before the update under way
-	handed   map[string]bool           // hosts that went to another client since; see noteHanded
+	handed   map[string]state.ClientID // hosts that went to another client since, and whose they are; see noteHanded
 	gaps     map[string]bool           // hosts whose time without service somebody approved
 	excused  map[string]bool           // hosts that may go down
 	secrets  []string
@@ -233,7 +233,7 @@ func (s *story) start(t *testing.T) {
 	s.likeIDs, s.data, s.clean, s.up = map[string]bool{}, map[string]*kept{}, map[state.ClientID]bool{}, map[string]state.ClientID{}
 	s.excused, s.told, s.cleanNow, s.thawed = map[string]bool{}, map[string]string{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
 	s.meddled, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]version{}
-	s.handed = map[string]bool{}
+	s.handed = map[string]state.ClientID{}
 	s.names = map[state.ClientID]string{}
 	s.letGo, s.overtaken, s.unmade = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[string]bool{}
 	s.moving, s.copied = map[state.ClientID]bool{}, map[string]bool{}
