@@ -121,6 +121,7 @@ var onceRedSince = []struct {
 	{51002264, "a name that redirects to one whose record is gone counted as served, by the side that its client had left"},
 	{26011767, "a name counted as wished for the refused file of who had it once, when its new owner, who had not come to rest, let it go"},
 	{26015338, "two clients without a site swapped their names while one was paused, and passed alone before the records beside them had moved"},
+	{25013484, "what a name showed when its client had it before counted as what people saw when it had come back"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {

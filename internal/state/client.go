@@ -266,8 +266,8 @@ type Claim struct {
 	Key    string   `json:"key"` // host:shop.example
 	Client ClientID `json:"client"`
 	Since  string   `json:"since,omitempty"` // commit
-	// From are those who had it before and have it still, until it has moved: all pass
-	// as one group. A name may be given on before it has arrived.
+	// From are those who had it before and have it still, or records that move with it, until that
+	// has moved: all pass as one group. A name may be given on before it has arrived.
 	From []ClientID `json:"from,omitempty"`
 }
 
