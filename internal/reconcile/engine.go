@@ -321,7 +321,7 @@ func (e *Engine) setBaseline(b state.Baseline) {
 }
 
 // setPartners is called with mu held. Claims that have come from somebody join the
-// two until the name has moved.
+// two until the name has moved, with the records beside it.
 func (e *Engine) setPartners(claims []state.Claim) {
 	e.partners = map[state.ClientID][]state.ClientID{}
 	e.addPartners(claims)
