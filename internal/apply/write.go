@@ -112,7 +112,7 @@ func (r *Runner) begin(job Job, s plan.Step, i journal.Intent, check func(provid
 			return i, w, err
 		}
 	}
-	i.Key, i.Run, i.Step, i.Ref, i.From, i.Provider = s.Ref.String(), job.Run, s.Key(), s.Ref, s.From, s.Provider
+	i.Key, i.Run, i.Step, i.Ref, i.From, i.Provider = s.Ref.String(), job.run(s.Ref.Client), s.Key(), s.Ref, s.From, s.Provider
 	i.Name, i.Commit, i.At, i.Prior = w.Name, job.Commit, r.Now(), s.Prior
 	r.at(BeforeIntent, s)
 	err = r.update(func(tx store.Tx) error {
@@ -252,7 +252,7 @@ func (r *Runner) remove(ctx context.Context, job Job, s plan.Step) (string, erro
 	if err != nil {
 		return "", err
 	}
-	i := journal.Intent{Op: journal.OpDelete, ObjectID: have.ID, Key: s.Ref.String(), Run: job.Run, Step: s.Key(), Ref: s.Ref,
+	i := journal.Intent{Op: journal.OpDelete, ObjectID: have.ID, Key: s.Ref.String(), Run: job.run(s.Ref.Client), Step: s.Key(), Ref: s.Ref,
 		Provider: have.Provider, Name: have.Name, Prior: &have, Commit: job.Commit, At: r.Now()}
 	r.at(BeforeIntent, s)
 	var back *errWait

@@ -311,7 +311,6 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 	for _, m := range g.members {
 		if work[m.client.ID] {
 			m.worked, m.client.Status = true, m.busy()
-			job.Run = m.client.Run
 			job.Clients[m.client.ID] = m.client
 			job.Deployment[m.client.ID] = m.client.Deployment
 		}
