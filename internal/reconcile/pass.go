@@ -202,17 +202,8 @@ func (e *Engine) unfinished(ctx context.Context, g *group) (over bool, d Done, e
 		if m.client.RollingBack == "" || m.quarantined() {
 			continue
 		}
-		err := e.contain(m.client.ID, func() (err error) { over, d, err = e.rollBack(ctx, g, m, nil); return err })
-		if over || err != nil {
-			return true, d, err
-		}
-		// What the client wishes now may be another thing than what failed.
-		if err := e.reload(g); err != nil {
-			return true, d, err
-		}
-		if m.client.Status == state.StatusFailed && m.client.Settled {
-			return true, Done{Clients: g.ids}, nil
-		}
+		err := e.contain(m.client.ID, func() (err error) { d, err = e.rollBack(ctx, g, m, nil); return err })
+		return true, d, err // what the client wishes now may be another thing than what failed: another pass's
 	}
 	return false, d, nil
 }
