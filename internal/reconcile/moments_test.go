@@ -6,7 +6,9 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
+	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // at is a client's manifest with a host name and a colour.
@@ -21,7 +23,7 @@ func TestP3TakesBackUnderItsOwnName(t *testing.T) {
 	w.apply(map[string]string{"clients/b.yaml": at("b", "b", "red")})
 	v.faults.On(memory.Before, memory.Is(memory.Update, state.KindEnvironment), 0, memory.Fail(provider.Transient, "503 service unavailable"))
 	id := w.push(map[string]string{"clients/b.yaml": at("b", "b", "green")})[0]
-	if _, err := w.engine.Pass(t.Context(), id, "commit"); err != nil {
+	if _, err := w.engine.Pass(t.Context(), id, reconcile.CauseCommit); err != nil {
 		t.Fatal(err)
 	}
 	if w.stored(id).Run == "" {
@@ -39,5 +41,62 @@ func TestP3TakesBackUnderItsOwnName(t *testing.T) {
 		if r.Ref.Kind != state.KindDatabase && r.Ref.Kind != state.KindAdmin {
 			t.Errorf("%s %s is left", r.Ref.Kind, r.Name)
 		}
+	}
+}
+
+// told is a store that says when something was written, before whoever wrote it hears of it.
+type told struct {
+	store.Store
+	written func()
+}
+
+func (s *told) Update(fn func(store.Tx) error) error {
+	err := s.Store.Update(fn)
+	if s.written != nil {
+		s.written()
+	}
+	return err
+}
+
+// P5: as two clients end their passing together, a head is accepted by which two others begin to.
+func TestP5WhoJoinsWhileOthersPart(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": at("a", "a", "red"), "clients/b.yaml": at("b", "b", "red"), "clients/x.yaml": at("x", "x", "red"), "clients/y.yaml": at("y", "y", "red")})
+	a, b, y := w.id("a"), w.id("b"), w.id("y")
+	w.push(map[string]string{"clients/a.yaml": at("a", "b", "red"), "clients/b.yaml": at("b", "n", "red")})
+	s := &told{Store: w.store}
+	w.engine.Store = s
+	s.written = func() {
+		claims := 0
+		if err := w.store.View(func(tx store.Tx) error {
+			all, err := store.Claims(tx)
+			for _, c := range all {
+				claims += len(c.From)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if claims == 0 { // they were let go, and nobody knows yet
+			s.written = nil
+			w.push(map[string]string{"clients/x.yaml": at("x", "y", "red"), "clients/y.yaml": at("y", "m", "red")})
+		}
+	}
+	w.pass(a)
+	if s.written != nil {
+		t.Fatal("nobody was let go")
+	}
+	if got := w.engine.Group(y); len(got) != 2 {
+		t.Errorf("%v passes alone", got)
+	}
+	if got := w.engine.Group(b); len(got) != 1 {
+		w.pass(b)
+		if got := w.engine.Group(b); len(got) != 1 {
+			t.Errorf("%v still pass together", got)
+		}
+	}
+	w.pass(y)
+	if o, _ := v.world.Object(first(v.world.Serves("y.agency.example"))); o.Mark.Client != w.id("x") {
+		t.Errorf("the name leads to %q", o.Mark.Client)
 	}
 }

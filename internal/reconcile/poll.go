@@ -384,6 +384,7 @@ func (e *Engine) commit(head string, in accept.Input, r accept.Result) error {
 			e.setBaseline(*r.Baseline)
 		}
 	}
+	e.joined++
 	e.addPartners(r.Claims)
 	return nil
 }
