@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -43,6 +44,43 @@ func TestP3TakesBackUnderItsOwnName(t *testing.T) {
 		}
 	}
 }
+
+// begins tells when somebody's work begins: nothing is read yet, and who passes together is known.
+type begins func(state.ClientID)
+
+func (b begins) Begin(id state.ClientID) error   { b(id); return nil }
+func (b begins) End(state.ClientID) error        { return nil }
+func (b begins) Left() ([]state.ClientID, error) { return nil, nil }
+
+// P5, P7: a pass waits for a look that is at its client. Until its turn comes a head is accepted by which
+// the client's name moves to another one: they pass together from then on, or the name would serve
+// nobody in between.
+func TestP5WhoWaitsForItsTurnPassesWithWhoJoined(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": at("a", "a", "red"), "clients/b.yaml": at("b", "b", "red")})
+	b, accepted := w.id("b"), false
+	w.engine.Underway = begins(func(state.ClientID) {
+		if !accepted {
+			accepted = true
+			w.push(map[string]string{"clients/a.yaml": at("a", "b", "red"), "clients/b.yaml": at("b", "n", "red")})
+		}
+	})
+	d, err := w.engine.Pass(t.Context(), b, reconcile.CauseRetry)
+	if err != nil || !accepted || !d.Again {
+		t.Errorf("it is to come again: %+v, %v", d, err)
+	}
+	if serving, _ := v.world.Serves("b.agency.example"); serving == "" {
+		t.Error("its old name serves nobody")
+	}
+	w.pass(b)
+	if o, _ := v.world.Object(first(v.world.Serves("b.agency.example"))); o.Mark.Client != w.id("a") {
+		t.Errorf("the name leads to %q", o.Mark.Client)
+	}
+	w.want("a", state.StatusActive)
+	w.want("b", state.StatusActive)
+}
+
+func first(s string, _ bool) string { return s }
 
 // told is a store that says when something was written, before whoever wrote it hears of it.
 type told struct {
@@ -98,5 +136,51 @@ func TestP5WhoJoinsWhileOthersPart(t *testing.T) {
 	w.pass(y)
 	if o, _ := v.world.Object(first(v.world.Serves("y.agency.example"))); o.Mark.Client != w.id("x") {
 		t.Errorf("the name leads to %q", o.Mark.Client)
+	}
+}
+
+// P12: a fingerprint is approved while the pass that comes to it looks at the world: that waits for its
+// hold, which comes a moment later, and lets it go.
+func TestP12ApprovedWhileThePassLooks(t *testing.T) {
+	held := func(approve string) []state.Hold {
+		v, w := newVendors(t)
+		w.apply(map[string]string{"clients/a.yaml": client("a", `dns: {records: [{type: MX, name: "@", content: mx.example, priority: 10}]}`)})
+		v.faults.Do(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Observe }, 1, func(context.Context, memory.Call) error {
+			if approve == "" {
+				return nil
+			}
+			_, err := w.engine.Approve(t.Context(), approve, "dana")
+			approve = ""
+			return err
+		})
+		w.apply(map[string]string{"clients/a.yaml": client("a")})
+		if approve != "" {
+			t.Fatal("it did not look")
+		}
+		return w.overview().Holds
+	}
+	waits := held("")
+	if len(waits) != 1 {
+		t.Fatalf("%+v waits", waits)
+	}
+	if still := held(waits[0].Fingerprint); len(still) > 0 {
+		t.Errorf("it waits: %s", still[0].Reason)
+	}
+}
+
+// A client is paused while its pass looks at the world, before anything of it is begun: nothing is.
+func TestPausedWhileThePassLooks(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(coloured("red"))
+	id := w.push(coloured("green"))[0]
+	v.faults.Do(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Observe }, 1, func(context.Context, memory.Call) error {
+		_, err := w.engine.SetPaused("bakery", true, "dana")
+		return err
+	})
+	v.world.ForgetCalls()
+	w.pass(id)
+	w.want("bakery", state.StatusPaused)
+	if calls := v.writes(); len(calls) > 0 || v.colour("bakery.agency.example") != "red" {
+		t.Errorf("paused, and then: %v", calls)
 	}
 }
