@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -136,6 +137,69 @@ func TestP5WhoJoinsWhileOthersPart(t *testing.T) {
 	w.pass(y)
 	if o, _ := v.world.Object(first(v.world.Serves("y.agency.example"))); o.Mark.Client != w.id("x") {
 		t.Errorf("the name leads to %q", o.Mark.Client)
+	}
+}
+
+// P7: a change that many inherit goes on in waves. The first client of it ends while a head is judged
+// that takes another one out of it: the others follow all the same.
+func TestP7AWaveEndsWhileAHeadIsJudged(t *testing.T) {
+	v, w := newVendors(t)
+	w.engine.Guard.MaxChanged = 3
+	files := map[string]string{}
+	for i := range 8 {
+		files[fmt.Sprintf("clients/c%d.yaml", i)] = client(fmt.Sprintf("c%d", i))
+	}
+	w.apply(files)
+	one := w.push(map[string]string{"templates/shop.yaml": strings.Replace(template, "ref: v1", "ref: v2", 1)})
+	if len(one) != 1 {
+		t.Fatalf("%v go first", one)
+	}
+	var next []state.ClientID
+	w.engine.At = func(p reconcile.Point) {
+		if p == reconcile.PointAccept {
+			w.engine.At = nil
+			d, err := w.engine.Pass(t.Context(), one[0], reconcile.CauseCommit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			next = d.Also
+		}
+	}
+	w.pass(append(w.push(map[string]string{"clients/c7.yaml": client("c7", "env: {COLOUR: blue}")}), next...)...)
+	if o := w.overview(); len(o.Holds) > 0 {
+		t.Errorf("some wait: %s", o.Holds[0].Reason)
+	}
+	for i := range 8 {
+		o, _ := v.world.Object(first(v.world.Serves(fmt.Sprintf("c%d.agency.example", i))))
+		if attribute(o, "ref") != "v2" {
+			t.Errorf("c%d serves %q", i, attribute(o, "ref"))
+		}
+	}
+}
+
+// P1, P5: a client comes back while its removal is done, and a head is judged: it has its names again,
+// and nobody else gets them.
+func TestP1BackWhileItsRemovalEnds(t *testing.T) {
+	_, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+	a := w.id("a")
+	w.push(map[string]string{"clients/a.yaml": ""})
+	w.engine.At = func(p reconcile.Point) {
+		if p == reconcile.PointAccept {
+			w.engine.At = nil
+			if _, err := w.engine.Pass(t.Context(), a, reconcile.CauseCommit); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	if w.id("a") != a {
+		t.Fatalf("it is %s, and was %s", w.id("a"), a)
+	}
+	w.want("a", state.StatusActive)
+	w.apply(map[string]string{"clients/thief.yaml": at("thief", "a", "red")})
+	if w.row("thief").Status != "invalid" {
+		t.Errorf("somebody else was given its name: %+v", w.row("thief"))
 	}
 }
 

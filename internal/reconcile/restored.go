@@ -43,8 +43,9 @@ func (e *Engine) catch(ctx context.Context, head string, in accept.Input) ([]sta
 	e.mu.Lock()
 	since := e.restoredAt
 	e.mu.Unlock()
-	in.Approvals = slices.DeleteFunc(in.Approvals, func(a state.Approval) bool { return a.At.Before(since) }) // it may have been used
-	r, doubts := e.accepted(in, found)
+	asked := in
+	asked.Approvals = slices.DeleteFunc(slices.Clone(in.Approvals), func(a state.Approval) bool { return a.At.Before(since) }) // it may have been used
+	r, doubts := e.accepted(asked, found)
 	if err := e.commit(head, in, r); err != nil {
 		return nil, fmt.Errorf("accept %s: %w", head, err)
 	}
