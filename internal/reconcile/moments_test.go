@@ -248,3 +248,50 @@ func TestPausedWhileThePassLooks(t *testing.T) {
 		t.Errorf("paused, and then: %v", calls)
 	}
 }
+
+// compares is a repository that says when the whole tree is asked for: what is on record was read.
+type compares struct {
+	*repository
+	asked func()
+}
+
+func (r compares) Range(ctx context.Context, from, head string) (reconcile.Range, error) {
+	if from == "" {
+		r.asked()
+	}
+	return r.repository.Range(ctx, from, head)
+}
+
+// S34: a client is paused while a state that was put back is compared with the providers: it stays
+// paused.
+func TestS34PausedWhileItIsCompared(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(coloured("red"))
+	backup := w.onDisk()
+	w.apply(coloured("green"))
+	paused := false
+	w.change = func(e *reconcile.Engine) {
+		e.Repo = compares{w.repo, func() {
+			if paused {
+				return
+			}
+			paused = true
+			if _, err := w.engine.SetPaused("bakery", true, "dana"); err != nil {
+				t.Fatal(err)
+			}
+		}}
+	}
+	w.putBack(backup)
+	for range 3 {
+		if ids, err := w.engine.Poll(t.Context()); err == nil { // else the next one compares again
+			w.pass(ids...)
+		}
+	}
+	if !paused {
+		t.Fatal("nothing was compared")
+	}
+	w.want("bakery", state.StatusPaused)
+	if c := v.colour("bakery.agency.example"); c != "green" {
+		t.Errorf("it serves the %s version", c)
+	}
+}

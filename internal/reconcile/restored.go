@@ -368,6 +368,12 @@ func (e *Engine) catchUp(head string, since time.Time, found []rebuild.Found, wr
 	now, traits := e.Now(), e.traits()
 	err := e.Store.Update(func(tx store.Tx) error {
 		var errs firstError
+		for _, was := range have.clients { // who was paused, say, stays so
+			c, ok, err := store.Client(tx, was.ID)
+			if errs.add(err); ok && c.Wakes != was.Wakes {
+				errs.add(fmt.Errorf("%w: something was asked of %s while it was compared; it is compared again", ErrRestored, c.Name))
+			}
+		}
 		// Retention restarts for what no mark shows, too.
 		for _, all := range have.resources {
 			for _, r := range all {
