@@ -366,7 +366,8 @@ func refersTo(r state.Resource, to state.Ref) bool {
 	return false
 }
 
-// stillAbsent refuses to erase what was asked for again since the purge was planned.
+// stillAbsent refuses to erase what was asked for again since the purge was planned, or may be: by a
+// version of its file that can't be accepted, or as somebody wants the client left alone.
 func stillAbsent(tx store.Tx, job Job, s plan.Step) error {
 	have, ok, err := store.Resource(tx, s.Ref)
 	if err != nil {
@@ -377,8 +378,9 @@ func stillAbsent(tx store.Tx, job Job, s plan.Step) error {
 		return err
 	}
 	was := job.Clients[s.Ref.Client]
-	if !ok || !have.Retained() || !known || c.Removed != was.Removed || c.Seq != was.Seq {
-		return &errWait{err: fmt.Errorf("%s was asked for again: it is not erased", s.Ref)}
+	if !ok || !have.Retained() || !known || c.Removed != was.Removed || c.Seq != was.Seq ||
+		!c.Removed && (c.InvalidBlob != was.InvalidBlob || c.Paused != was.Paused) {
+		return &errWait{err: fmt.Errorf("%s was asked for again, or may be: it is not erased", s.Ref)}
 	}
 	return nil
 }

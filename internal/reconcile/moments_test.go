@@ -295,3 +295,38 @@ func TestS34PausedWhileItIsCompared(t *testing.T) {
 		t.Errorf("it serves the %s version", c)
 	}
 }
+
+// P5: what a purge is about to erase, by its date, may be asked for again by then: by a file that is not
+// valid yet, or of a client that is to be left alone.
+func TestP5PurgeOfWhatMayBeAskedForAgain(t *testing.T) {
+	none := client("a", "database: {provider: none}", "env: {DATABASE_URL: {none: true}}")
+	for name, c := range map[string]struct {
+		without string // its file as it drops the database
+		then    func(*world)
+	}{
+		"its file is back, and invalid": {"", func(w *world) { w.push(map[string]string{"clients/a.yaml": client("a", "plan: no such one")}) }},
+		"its file is invalid":           {none, func(w *world) { w.push(map[string]string{"clients/a.yaml": client("a", "plan: no such one")}) }},
+		"it is paused": {none, func(w *world) {
+			if _, err := w.engine.SetPaused("a", true, "dana"); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		v, w := newVendors(t)
+		w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+		db := w.database("a")
+		w.apply(map[string]string{"clients/a.yaml": c.without})
+		w.clock.add(month)
+		begun := false
+		w.engine.At = func(p reconcile.Point) {
+			if p == reconcile.PointPurge {
+				w.engine.At, begun = nil, true
+				c.then(w)
+			}
+		}
+		done, _ := w.purge()
+		if _, there := v.world.Object(db); !begun || !there || len(done) > 0 {
+			t.Errorf("%s: begun %v, there %v, told %v", name, begun, there, done)
+		}
+	}
+}
