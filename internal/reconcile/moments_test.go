@@ -330,3 +330,28 @@ func TestP5PurgeOfWhatMayBeAskedForAgain(t *testing.T) {
 		}
 	}
 }
+
+// C20, P7: a newer wish is accepted as a client is about to be left alone, for the third panic over its
+// older one: nobody tried the newer one yet.
+func TestC20NewerWishAsAClientIsLeftAlone(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(coloured("red"))
+	v.faults.Do(memory.Before, memory.Is(memory.Update, state.KindEnvironment), 3, func(context.Context, memory.Call) error { panic("boom") })
+	id := w.push(coloured("green"))[0]
+	for range 2 {
+		if _, err := w.engine.Pass(t.Context(), id, reconcile.CauseCommit); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.engine.At = func(p reconcile.Point) {
+		if p == reconcile.PointEnd {
+			w.engine.At = nil
+			w.push(coloured("blue"))
+		}
+	}
+	w.pass(id)
+	w.want("bakery", state.StatusActive)
+	if c := v.colour("bakery.agency.example"); w.engine.At != nil || c != "blue" {
+		t.Errorf("it serves the %s version", c)
+	}
+}
