@@ -83,13 +83,13 @@ func TestP5WhoWaitsForItsTurnPassesWithWhoJoined(t *testing.T) {
 
 func first(s string, _ bool) string { return s }
 
-// told is a store that says when something was written, before whoever wrote it hears of it.
-type told struct {
+// overheard is a store that says when something was written, before whoever wrote it hears of it.
+type overheard struct {
 	store.Store
 	written func()
 }
 
-func (s *told) Update(fn func(store.Tx) error) error {
+func (s *overheard) Update(fn func(store.Tx) error) error {
 	err := s.Store.Update(fn)
 	if s.written != nil {
 		s.written()
@@ -103,7 +103,7 @@ func TestP5WhoJoinsWhileOthersPart(t *testing.T) {
 	w.apply(map[string]string{"clients/a.yaml": at("a", "a", "red"), "clients/b.yaml": at("b", "b", "red"), "clients/x.yaml": at("x", "x", "red"), "clients/y.yaml": at("y", "y", "red")})
 	a, b, y := w.id("a"), w.id("b"), w.id("y")
 	w.push(map[string]string{"clients/a.yaml": at("a", "b", "red"), "clients/b.yaml": at("b", "n", "red")})
-	s := &told{Store: w.store}
+	s := &overheard{Store: w.store}
 	w.engine.Store = s
 	s.written = func() {
 		claims := 0
