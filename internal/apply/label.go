@@ -34,7 +34,7 @@ func (r *Runner) label(ctx context.Context, job Job, s plan.Step) (string, error
 		return "", &errWait{anew: true, err: fmt.Errorf("%s is not on record as adopted any more", s.Ref)}
 	}
 	mark := r.mark(job, s.Ref.Client)
-	i := journal.Intent{Op: journal.OpMark, Key: s.Ref.String(), Run: job.Run, Step: s.Key(), Ref: s.Ref, Provider: s.Provider,
+	i := journal.Intent{Op: journal.OpMark, Key: s.Ref.String(), Run: job.run(s.Ref.Client), Step: s.Key(), Ref: s.Ref, Provider: s.Provider,
 		Name: have.Name, ObjectID: have.ID, Mark: mark.Text(), Commit: job.Commit, At: r.Now()}
 	r.at(BeforeIntent, s)
 	if err := r.update(func(tx store.Tx) error { return announce(tx, i) }); err != nil {

@@ -206,7 +206,7 @@ func (r *Runner) put(tx store.Tx, job Job, providerName string, res state.Resour
 	res.Generation, res.Commit = max(generation, 1), job.Commit
 	res.UpdatedAt, res.ObservedAt = r.Now(), r.Now()
 	if res.Run == "" {
-		res.Run = job.Run
+		res.Run = job.run(res.Ref.Client)
 	}
 	res.Site = ""
 	for _, ref := range res.References() {

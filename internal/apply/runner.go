@@ -100,7 +100,7 @@ type Runner struct {
 type Job struct {
 	Plan       plan.Plan
 	Clients    map[state.ClientID]state.Client
-	Run        string
+	Run        string                    // for clients that have none of their own
 	Deployment map[state.ClientID]string // audit record by client
 	Commit     string
 	Await      map[state.ClientID]time.Duration // 0: defaultAwait
@@ -109,6 +109,15 @@ type Job struct {
 	Probe func(ctx context.Context, t Target) error
 	// Superseded says that a newer wish of the client was accepted.
 	Superseded func(state.ClientID) bool
+}
+
+// run is the pass under whose name a client's objects are made: its own, where one that was cut
+// off goes on under its name. Each of a group takes back what is its own.
+func (j Job) run(id state.ClientID) string {
+	if own := j.Clients[id].Run; own != "" {
+		return own
+	}
+	return j.Run
 }
 
 // StepState is how a step ended.

@@ -53,7 +53,7 @@ func (r *Runner) transfer(ctx context.Context, job Job, s plan.Step) (string, er
 	if err != nil {
 		return "", err
 	}
-	i := journal.Intent{Op: journal.OpTransfer, Key: s.Ref.String(), Run: job.Run, Step: s.Key(), Ref: s.Ref, From: s.From, Provider: b.had.Provider, Name: b.had.Name,
+	i := journal.Intent{Op: journal.OpTransfer, Key: s.Ref.String(), Run: job.run(s.Ref.Client), Step: s.Key(), Ref: s.Ref, From: s.From, Provider: b.had.Provider, Name: b.had.Name,
 		ObjectID: b.had.ID, Prior: &b.had, Commit: job.Commit, At: r.Now()}
 	r.at(BeforeIntent, s)
 	err = r.update(func(tx store.Tx) error {

@@ -112,7 +112,7 @@ func (r *Runner) begin(job Job, s plan.Step, i journal.Intent, check func(provid
 			return i, w, err
 		}
 	}
-	i.Key, i.Run, i.Step, i.Ref, i.From, i.Provider = s.Ref.String(), job.Run, s.Key(), s.Ref, s.From, s.Provider
+	i.Key, i.Run, i.Step, i.Ref, i.From, i.Provider = s.Ref.String(), job.run(s.Ref.Client), s.Key(), s.Ref, s.From, s.Provider
 	i.Name, i.Commit, i.At, i.Prior = w.Name, job.Commit, r.Now(), s.Prior
 	r.at(BeforeIntent, s)
 	err = r.update(func(tx store.Tx) error {
@@ -252,7 +252,7 @@ func (r *Runner) remove(ctx context.Context, job Job, s plan.Step) (string, erro
 	if err != nil {
 		return "", err
 	}
-	i := journal.Intent{Op: journal.OpDelete, ObjectID: have.ID, Key: s.Ref.String(), Run: job.Run, Step: s.Key(), Ref: s.Ref,
+	i := journal.Intent{Op: journal.OpDelete, ObjectID: have.ID, Key: s.Ref.String(), Run: job.run(s.Ref.Client), Step: s.Key(), Ref: s.Ref,
 		Provider: have.Provider, Name: have.Name, Prior: &have, Commit: job.Commit, At: r.Now()}
 	r.at(BeforeIntent, s)
 	var back *errWait
@@ -366,7 +366,8 @@ func refersTo(r state.Resource, to state.Ref) bool {
 	return false
 }
 
-// stillAbsent refuses to erase what was asked for again since the purge was planned.
+// stillAbsent refuses to erase what was asked for again since the purge was planned, or may be: by a
+// version of its file that can't be accepted, or as somebody wants the client left alone.
 func stillAbsent(tx store.Tx, job Job, s plan.Step) error {
 	have, ok, err := store.Resource(tx, s.Ref)
 	if err != nil {
@@ -377,8 +378,9 @@ func stillAbsent(tx store.Tx, job Job, s plan.Step) error {
 		return err
 	}
 	was := job.Clients[s.Ref.Client]
-	if !ok || !have.Retained() || !known || c.Removed != was.Removed || c.Seq != was.Seq {
-		return &errWait{err: fmt.Errorf("%s was asked for again: it is not erased", s.Ref)}
+	if !ok || !have.Retained() || !known || c.Removed != was.Removed || c.Seq != was.Seq ||
+		!c.Removed && (c.InvalidBlob != was.InvalidBlob || c.Paused != was.Paused) {
+		return &errWait{err: fmt.Errorf("%s was asked for again, or may be: it is not erased", s.Ref)}
 	}
 	return nil
 }

@@ -326,8 +326,7 @@ func (e *Engine) failed(ctx context.Context, g *group, m *member, result apply.R
 	if err := e.reread(g); err != nil {
 		return Done{}, err
 	}
-	_, d, err := e.rollBack(ctx, g, m, &result)
-	return d, err
+	return e.rollBack(ctx, g, m, &result)
 }
 
 type failure struct{ text, step string }

@@ -110,6 +110,7 @@ type Engine struct {
 	wishes     *accept.Resolver                    // the baseline's templates, platform file and defaults, decoded
 	seq        map[state.ClientID]uint64           // newest accepted wish: what supersedes
 	partners   map[state.ClientID][]state.ClientID // clients joined by a name that moves
+	joined     int                                 // how often a head joined clients
 	logs       map[string][]state.LogLine          // progress that is not written yet, by deployment
 	stats      Stats
 	stopping   bool

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
@@ -10,6 +11,33 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
+
+// errOutdated: what a head was judged by is not so any more.
+var errOutdated = errors.New("what is recorded changed while the head was judged")
+
+// maxJudged is how often a head is judged in a row, when what is recorded changes meanwhile;
+// then the next poll does.
+const maxJudged = 5
+
+// sameAsRead says that holds, removals and approvals are what they were when in was read: passes
+// and people change them while a head is judged. A wave that has ended, a removal that was let go or done
+// (its names are free since), an approval that was given: to write a judgement over that would
+// take it back, and nobody would do it again.
+func sameAsRead(tx store.Tx, in accept.Input) error {
+	holds, err := store.Holds(tx)
+	if err != nil {
+		return err
+	}
+	stones, err := store.Tombstones(tx, "")
+	if err != nil {
+		return err
+	}
+	approvals, err := store.Approvals(tx)
+	if err == nil && !(reflect.DeepEqual(holds, in.Holds) && reflect.DeepEqual(stones, in.Tombstones) && reflect.DeepEqual(approvals, in.Approvals)) {
+		err = errOutdated
+	}
+	return err
+}
 
 // onTop puts what a judgement changed of the clients that it read on top of what they are by
 // now: passes and people wrote them while the head was judged. Who is touched has a newer

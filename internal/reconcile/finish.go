@@ -452,6 +452,9 @@ func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
 	if len(g.ids) < 2 {
 		return nil, nil
 	}
+	e.mu.Lock()
+	joined := e.joined
+	e.mu.Unlock()
 	var left []state.Claim
 	var free []state.ClientID
 	err := e.Store.Update(func(tx store.Tx) error {
@@ -499,7 +502,9 @@ func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.setPartners(left)
+	if e.joined == joined { // else a head joined others, perhaps since; whose names have moved pass together once more
+		e.setPartners(left)
+	}
 	return free, nil
 }
 

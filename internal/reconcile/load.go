@@ -137,13 +137,14 @@ func newMember(c state.Client, own, shared []state.SecretRef, now time.Time) *me
 	return m
 }
 
-// ahead says that the group was read with wishes of a head that was committed just now, and
-// that is not in memory yet: what they inherit would be taken from the head before.
+// ahead says that the group was not read as it is in memory: with wishes of a head that was committed
+// just now, and is not in memory yet, so that what they inherit would be taken from the head before;
+// or with wishes that have newer ones by now, so that it would be taken from the head after.
 func (e *Engine) ahead(g *group) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, m := range g.members {
-		if m.client.Seq > e.seq[m.client.ID] {
+		if m.client.Seq != e.seq[m.client.ID] {
 			return true
 		}
 	}

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -40,6 +41,9 @@ func (e *Engine) mend(ctx context.Context, g *group) (over bool, d Done, err err
 	}
 	p, holds := plan.Gate(p, g.gate(e.Now()))
 	job, run, err := e.begin(g, p, holds, CauseDrift)
+	if errors.Is(err, errAsked) {
+		return true, Done{Clients: g.ids, Again: true}, nil
+	}
 	if err != nil {
 		return true, d, err
 	}

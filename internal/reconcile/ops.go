@@ -421,6 +421,9 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, then time.Time, b
 		return nil, err
 	}
 	job := g.job(e, plan.Plan{Steps: steps}, run)
+	if newer := job.Superseded; m.client.Removed && !now { // one may take as long as a dump of it
+		job.Superseded = func(id state.ClientID) bool { return newer(id) || e.fileWaits(ctx, m.client) }
+	}
 	e.at(PointPurge)
 	r, err := e.Runner.Run(ctx, job)
 	if err != nil {

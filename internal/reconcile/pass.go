@@ -2,7 +2,9 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -82,7 +84,7 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 	}
 	done := Done{Clients: ids}
 	g.taking = cause == CauseAdopt
-	if e.ahead(g) {
+	if e.ahead(g) || !slices.Equal(ids, e.Group(id)) { // who joined while it waited for its turn was not waited for
 		done.Again = true
 		return done, nil
 	}
@@ -125,6 +127,10 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 	if err := e.wish(g); err != nil {
 		return done, err
 	}
+	if e.ahead(g) {
+		done.Again = true
+		return done, nil
+	}
 	e.count(func(s *Stats) { s.Plans++ })
 	if over, d, err := e.mend(ctx, g); over || err != nil {
 		return d, err
@@ -149,6 +155,10 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 	}
 	p, holds := plan.Gate(p, g.gate(e.Now()))
 	job, run, err := e.begin(g, p, holds, cause)
+	if errors.Is(err, errAsked) {
+		done.Again = true
+		return done, nil
+	}
 	if err != nil {
 		return Done{}, err
 	}
@@ -202,17 +212,8 @@ func (e *Engine) unfinished(ctx context.Context, g *group) (over bool, d Done, e
 		if m.client.RollingBack == "" || m.quarantined() {
 			continue
 		}
-		err := e.contain(m.client.ID, func() (err error) { over, d, err = e.rollBack(ctx, g, m, nil); return err })
-		if over || err != nil {
-			return true, d, err
-		}
-		// What the client wishes now may be another thing than what failed.
-		if err := e.reload(g); err != nil {
-			return true, d, err
-		}
-		if m.client.Status == state.StatusFailed && m.client.Settled {
-			return true, Done{Clients: g.ids}, nil
-		}
+		err := e.contain(m.client.ID, func() (err error) { d, err = e.rollBack(ctx, g, m, nil); return err })
+		return true, d, err // what the client wishes now may be another thing than what failed: another pass's
 	}
 	return false, d, nil
 }
@@ -250,8 +251,13 @@ func (g *group) later(p plan.Plan) {
 	}
 }
 
+// errAsked: while a pass was planned, which takes as long as the world is looked at, a client of it got a
+// newer wish, or somebody wanted something of it: paused it, approved what is about to wait. Nothing
+// was begun, and another pass plans with that.
+var errAsked = errors.New("somebody asked for something else meanwhile")
+
 // begin opens the pass: audit records, statuses, used approvals, holds. run is false
-// when nothing of the plan may run now.
+// when nothing of the plan may run now. errAsked: another pass has to plan.
 func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (job apply.Job, run bool, err error) {
 	runID, err := e.runID()
 	if err != nil {
@@ -266,18 +272,21 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 	}
 	e.at(PointBegin)
 	err = e.Store.Update(func(tx store.Tx) error {
+		if err := g.approvedSince(tx, holds); err != nil {
+			return err
+		}
 		if err := e.keepHolds(tx, g, p, holds); err != nil {
 			return err
 		}
 		for _, m := range g.members {
-			if !work[m.client.ID] {
-				continue
-			}
 			c, ok, err := store.Client(tx, m.client.ID)
 			if err != nil {
 				return err
 			}
-			if !ok {
+			if ok && (c.Seq != m.client.Seq || c.Wakes != m.client.Wakes) {
+				return errAsked
+			}
+			if !ok || !work[m.client.ID] {
 				continue
 			}
 			d, err := m.goOn(tx, m.audit(p, runID, cause, g.now))
@@ -311,12 +320,25 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 	for _, m := range g.members {
 		if work[m.client.ID] {
 			m.worked, m.client.Status = true, m.busy()
-			job.Run = m.client.Run
 			job.Clients[m.client.ID] = m.client
 			job.Deployment[m.client.ID] = m.client.Deployment
 		}
 	}
 	return job, run, nil
+}
+
+// approvedSince says that a hold was approved, by its whole fingerprint, that is only about to be made.
+func (g *group) approvedSince(tx store.Tx, holds []state.Hold) error {
+	for _, h := range holds {
+		a, ok, err := store.Approval(tx, h.Fingerprint)
+		if err != nil {
+			return err
+		}
+		if ok && !slices.ContainsFunc(g.approvals, func(was state.Approval) bool { return was.Fingerprint == a.Fingerprint && was.At.Equal(a.At) }) {
+			return errAsked
+		}
+	}
+	return nil
 }
 
 // goOn takes the audit record of the same plan up again where it had to wait: asking

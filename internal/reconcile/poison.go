@@ -203,8 +203,8 @@ func (e *Engine) blame(id state.ClientID, why string, sure bool, count func(*sta
 	}
 	end.change = func(c *state.Client) {
 		count(c)
-		c.LookWanted = true // it may have done what is not on record
-		if end.settled {
+		c.LookWanted = true                       // it may have done what is not on record
+		if end.settled && c.Seq == m.client.Seq { // a newer wish was not tried yet
 			c.Quarantined, c.Fault = e.Now(), true
 		}
 	}

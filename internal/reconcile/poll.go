@@ -103,8 +103,19 @@ func (e *Engine) judgeFirst(g *group) bool {
 }
 
 // accept reads what lies between the last accepted head and this one, lets package
-// accept judge it, and commits the judgement as one transaction.
-func (e *Engine) accept(ctx context.Context, head string) ([]state.ClientID, error) {
+// accept judge it, and commits the judgement as one transaction. A judgement of what is not
+// so any more is made anew.
+func (e *Engine) accept(ctx context.Context, head string) (touched []state.ClientID, err error) {
+	for range maxJudged {
+		if touched, err = e.judgeNow(ctx, head); !errors.Is(err, errOutdated) {
+			break
+		}
+	}
+	return touched, err
+}
+
+// judgeNow is accept, once.
+func (e *Engine) judgeNow(ctx context.Context, head string) ([]state.ClientID, error) {
 	in, err := e.acceptInput(ctx, head)
 	if err != nil {
 		return nil, fmt.Errorf("accept %s: %w", head, err)
@@ -327,6 +338,9 @@ func (e *Engine) commit(head string, in accept.Input, r accept.Result) error {
 	judged := r
 	err := e.Store.Update(func(tx store.Tx) (err error) {
 		r = judged
+		if err := sameAsRead(tx, in); err != nil {
+			return err
+		}
 		if err := keepFates(tx, in.Verdicts, &r, e.Now()); err != nil {
 			return err
 		}
@@ -384,6 +398,7 @@ func (e *Engine) commit(head string, in accept.Input, r accept.Result) error {
 			e.setBaseline(*r.Baseline)
 		}
 	}
+	e.joined++
 	e.addPartners(r.Claims)
 	return nil
 }

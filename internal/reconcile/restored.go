@@ -43,8 +43,9 @@ func (e *Engine) catch(ctx context.Context, head string, in accept.Input) ([]sta
 	e.mu.Lock()
 	since := e.restoredAt
 	e.mu.Unlock()
-	in.Approvals = slices.DeleteFunc(in.Approvals, func(a state.Approval) bool { return a.At.Before(since) }) // it may have been used
-	r, doubts := e.accepted(in, found)
+	asked := in
+	asked.Approvals = slices.DeleteFunc(slices.Clone(in.Approvals), func(a state.Approval) bool { return a.At.Before(since) }) // it may have been used
+	r, doubts := e.accepted(asked, found)
 	if err := e.commit(head, in, r); err != nil {
 		return nil, fmt.Errorf("accept %s: %w", head, err)
 	}
@@ -367,6 +368,12 @@ func (e *Engine) catchUp(head string, since time.Time, found []rebuild.Found, wr
 	now, traits := e.Now(), e.traits()
 	err := e.Store.Update(func(tx store.Tx) error {
 		var errs firstError
+		for _, was := range have.clients { // who was paused, say, stays so
+			c, ok, err := store.Client(tx, was.ID)
+			if errs.add(err); ok && c.Wakes != was.Wakes {
+				errs.add(fmt.Errorf("%w: something was asked of %s while it was compared; it is compared again", ErrRestored, c.Name))
+			}
+		}
 		// Retention restarts for what no mark shows, too.
 		for _, all := range have.resources {
 			for _, r := range all {

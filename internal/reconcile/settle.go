@@ -16,12 +16,12 @@ import (
 // rollBack takes back what a failed pass changed, as far as the rules say: what serves
 // is put back, built again where its host can't promote it; a first provisioning that nobody wants kept is removed in reverse, its
 // database retained; a deployment that failed goes. It runs through the same protocol
-// as every plan, so that a crash in its middle is gone on from. over says that the pass
-// ends here; result is that of the failed pass, nil when an earlier one left it.
-func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *apply.Result) (over bool, d Done, err error) {
+// as every plan, so that a crash in its middle is gone on from. The pass ends with it;
+// result is that of the failed pass, nil when an earlier one left it.
+func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *apply.Result) (Done, error) {
 	if len(m.effective.Name) == 0 {
 		if err := e.wish(g); err != nil {
-			return true, d, err
+			return Done{}, err
 		}
 	}
 	keep := m.client.EverDeployed || m.effective.OnFailure == "keep"
@@ -45,7 +45,7 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 	} {
 		p, err := next()
 		if err != nil {
-			return true, d, fmt.Errorf("roll back %s: %w", m.client.Name, err)
+			return Done{}, fmt.Errorf("roll back %s: %w", m.client.Name, err)
 		}
 		if len(p.Steps) == 0 {
 			continue
@@ -55,7 +55,7 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 		e.at(PointRollback)
 		r, err := e.Runner.Run(ctx, job)
 		if err != nil {
-			return true, d, fmt.Errorf("roll back %s: %w", m.client.Name, err)
+			return Done{}, fmt.Errorf("roll back %s: %w", m.client.Name, err)
 		}
 		if result != nil {
 			result.Steps = append(result.Steps, undone(r)...)
@@ -69,12 +69,11 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 			lost = sentence(at.Err)
 		default:
 			n := m.client.Failures + 1
-			d, err := e.finish(g, m, result, ending{status: m.client.Status, because: why + "; taking back waits: " + sentence(at.Err), at: e.later(n, at.RetryAt),
+			return e.finish(g, m, result, ending{status: m.client.Status, because: why + "; taking back waits: " + sentence(at.Err), at: e.later(n, at.RetryAt),
 				word: "pending", audit: "failed", waits: waitsOn(at.Err), fault: m.client.Fault, change: func(c *state.Client) { c.Failures = n }})
-			return true, d, err
 		}
 		if err := e.reread(g); err != nil {
-			return true, d, err
+			return Done{}, err
 		}
 	}
 	e.at(PointRolledBack)
@@ -128,7 +127,7 @@ func (e *Engine) goesAgain(own state.ClientID, p plan.Plan) error {
 
 // rolledBack ends a failed pass whose undo is done, as far as it can be: lost says why
 // something could not be put back.
-func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost string, keep bool) (bool, Done, error) {
+func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost string, keep bool) (Done, error) {
 	audit, text := "failed", stillWorks(m)+why
 	if !keep {
 		audit = "rolled back"
@@ -138,16 +137,14 @@ func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost
 	}
 	done := func(c *state.Client) { c.RollingBack, c.RollingSeq, c.Undo, c.Run = "", 0, nil, "" }
 	if failed := m.client.RollingSeq; failed > 0 && (m.client.Seq > failed || e.newer(m)) { // while the program was away, or it was taken back
-		d, err := e.finish(g, m, result, ending{status: m.client.Status, because: text + "; a newer commit replaced that wish", what: "failed", audit: audit, change: done})
-		return true, d, err
+		return e.finish(g, m, result, ending{status: m.client.Status, because: text + "; a newer commit replaced that wish", what: "failed", audit: audit, change: done})
 	}
 	next := "mend the manifest, or `reconciler retry " + m.client.Name + "`"
 	if m.client.Fault {
 		next = "`reconciler retry " + m.client.Name + "`; the manifest is not to blame"
 	}
-	d, err := e.finish(g, m, result, ending{status: state.StatusFailed, because: text, next: next,
+	return e.finish(g, m, result, ending{status: state.StatusFailed, because: text, next: next,
 		settled: true, word: "failed", what: "failed", audit: audit, fault: m.client.Fault, change: done})
-	return true, d, err
 }
 
 // stillWorks is what a failure says first. Of what goes, some may be gone.

@@ -250,6 +250,10 @@ func (e *Engine) judge(id state.ClientID, t *Taken) error {
 		t.Because = cmp.Or(t.Because, err.Error())
 		return nil
 	}
+	if e.ahead(g) {
+		t.Because = cmp.Or(t.Because, "a newer commit is being accepted")
+		return nil
+	}
 	for _, r := range m.recorded {
 		if r.Real() && (r.Adopted || r.Found) {
 			t.Recorded++
