@@ -709,6 +709,9 @@ func (s *story) settledNow() {
 				if got := s.vendors.world.BuiltWith(d)["COLOUR"]; got != x.colour && !s.meddled[c.ID] {
 					s.Fatalf("I8: %s is active and at rest, and %s is built with the colour %q, not %q", c.ID, host, got, x.colour)
 				}
+				if s.up[host] != c.ID {
+					s.comesUp(host)
+				}
 				s.up[host], s.led[host] = c.ID, len(s.vendors.world.Resolves(host)) > 0
 				delete(s.excused, host)
 			}

@@ -285,6 +285,11 @@ func (s *story) merge(c *change) {
 			s.land(false, c)
 		}
 	}
+	s.merged(c)
+}
+
+// merged notes that a pull request landed.
+func (s *story) merged(c *change) {
 	c.landed = c.head()
 	c.state.Open, c.state.Merged, c.state.MergeCommit, c.state.UpdatedAt = false, true, s.newest(), s.world.clock.Real()
 }

@@ -646,6 +646,15 @@ func (s *story) servesWhatWasShown(when string) {
 	}
 }
 
+// comesUp notes what people see at a host that comes up, so that from the first write on it is
+// asked what changes that. What it showed when it was up before is no matter, though it was the
+// same client's: nobody saw it in between, and "that a name moves is a step of its own", back, too.
+func (s *story) comesUp(host string) {
+	if s.pulls.on {
+		s.pulls.laws.serves[host] = s.sees(host)
+	}
+}
+
 // saidSo: every part of what people see of a client is what it was, or what somebody pushed
 // that nobody proposed, or what a plan said.
 func (s *story) saidSo(c state.Client, now, was look) bool {
