@@ -239,11 +239,13 @@ func (s *story) brought(from, head string, clients []state.Client) {
 }
 
 // formers are the files that a new one says it was, and that the range took away: what was
-// refused there it may hold, whoever has its name ("An id is the client, a name is an attribute").
+// refused there it may hold, whoever has its name ("A client has an immutable id").
+// "`previously` may name only a client": a file of whom none ever was is nobody's former one.
 func (s *story) formers(r *landed, path string) (out []string) {
 	x, is := s.bySpec[r.now[path]]
 	was := "clients/" + x.previously + ".yaml"
-	if blob, changed := r.now[was]; is && x.previously != "" && changed && blob == "" {
+	known := slices.Contains(slices.Collect(maps.Values(s.names)), x.previously)
+	if blob, changed := r.now[was]; is && known && changed && blob == "" {
 		out = append(out, was)
 	}
 	return out
