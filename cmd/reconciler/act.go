@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/compassdigital/reconciler/internal/daemon"
+	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 )
 
@@ -130,17 +131,30 @@ PostgreSQL server of yours is dumped first (providers.postgres.dumps), and it sa
 func (a *app) dumpCommand() *cobra.Command {
 	return &cobra.Command{Use: "dump CLIENT FILE", Short: "Write a client's database to a file", Args: exactly(2), ValidArgsFunction: a.clients(1),
 		Long: `Write a client's database to a file, also while it is retained. The file must not be there, and
-only its owner may read it: of SQLite a database, of PostgreSQL an archive for pg_restore.`,
+only its owner may read it: of SQLite a database, of PostgreSQL an archive for pg_restore.
+Until it is complete it is a file .dump-… in that folder: what a dump that was killed left of it
+is told by the next one, and stays until somebody deletes it.`,
 		Example: "  reconciler dump demoshop demoshop.db",
 		RunE: func(c *cobra.Command, args []string) error {
 			path, err := filepath.Abs(args[1])
 			if err != nil {
 				return fmt.Errorf("dump: %w", err)
 			}
-			if _, err := a.ask(c.Context(), daemon.Ask{Op: "dump", Name: args[0], Path: path}, nil); err != nil {
+			_, err = a.ask(c.Context(), daemon.Ask{Op: "dump", Name: args[0], Path: path}, nil)
+			a.tellUnfinished(filepath.Dir(path))
+			if err != nil {
 				return err
 			}
 			fmt.Fprintf(a.out, "%s: its database is in %s\n", args[0], path)
 			return nil
 		}}
+}
+
+// tellUnfinished tells of what dumps that were cut off left in a folder. It is a person's: nothing
+// is deleted there.
+func (a *app) tellUnfinished(dir string) {
+	left, _ := filepath.Glob(filepath.Join(dir, provider.UnfinishedDump+"*")) // a folder that reads as a pattern tells of nothing
+	for _, path := range left {
+		fmt.Fprintf(a.err, "%s is what a dump that was cut off left, if no other one is writing it: delete it.\n", safe(path))
+	}
 }

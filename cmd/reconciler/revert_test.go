@@ -99,6 +99,29 @@ func (w *world) resources(name string, kind state.Kind) []state.Resource {
 	return out
 }
 
+// A dump that was killed leaves what it had written in a person's folder: the next one there tells
+// of it, whether it can write or not, and deletes nothing.
+func TestDumpTellsOfWhatAnotherLeft(t *testing.T) {
+	w := newWorld(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery")})
+	w.apply()
+	dir := t.TempDir()
+	if r := w.must(0, "dump", "bakery", filepath.Join(dir, "first.db")); r.err != "" {
+		t.Errorf("where nothing is left: %s", r.err)
+	}
+	left := filepath.Join(dir, ".dump-1234")
+	if err := os.WriteFile(left, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, exit := range map[string]int{"first.db": 1, "second.db": 0} {
+		if r := w.must(exit, "dump", "bakery", filepath.Join(dir, file)); !strings.Contains(r.err, left+" is what a dump that was cut off left") {
+			t.Errorf("%s: it says %s", file, r.err)
+		}
+	}
+	if string(readAll(t, left)) != "half" {
+		t.Error("what is in a person's folder is changed")
+	}
+}
+
 // S20: a reverted change promotes the earlier deployment; nothing is built, the
 // environment is the old set, the site answers.
 func TestS20RevertOfAChange(t *testing.T) {

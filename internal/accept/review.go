@@ -86,9 +86,9 @@ func (w *writer) late(path, blob string) *state.Review {
 }
 
 // earlier is what was shown of the wish before, with what pull requests showed of a version of
-// the file that was not valid and that the range has changed since: what they brought may be in
-// the new one, too, as in that of a wish that is not done. In the version that the client of the
-// file has all along it is not.
+// the file that was not valid and that the range has changed since, there or where it was before:
+// what they brought may be in the new one, too, as in that of a wish that is not done. In the
+// version that the client of the file has all along it is not.
 func (w *writer) earlier(path, blob string, before *state.Review) *state.Review {
 	if w.in.Baseline == nil || !w.changed[path] {
 		return before
@@ -97,16 +97,38 @@ func (w *writer) earlier(path, blob string, before *state.Review) *state.Review 
 		return before
 	}
 	for _, q := range w.in.Baseline.Problems {
-		if q.Path != path || q.Review == nil {
-			continue
+		switch {
+		case q.Review == nil || q.Path != path && !(w.deleted[q.Path] && w.wasNamed(path, nameOf(q.Path))):
+		case before == nil:
+			before = q.Review
+		default:
+			before = &state.Review{Pulls: append(slices.Clone(before.Pulls), q.Review.Pulls...), Shown: append(slices.Clone(before.Shown), q.Review.Shown...),
+				Sources: merged(before.Sources, q.Review.Sources), Partial: before.Partial || q.Review.Partial}
 		}
-		if before == nil {
-			return q.Review
-		}
-		return &state.Review{Pulls: append(slices.Clone(before.Pulls), q.Review.Pulls...), Shown: append(slices.Clone(before.Shown), q.Review.Shown...),
-			Sources: merged(before.Sources, q.Review.Sources), Partial: before.Partial || q.Review.Partial}
 	}
 	return before
+}
+
+// wasNamed says that a file may be what one of that name became, which the range took away: it
+// moved to another folder, or it says so; what can't be read, and is nobody's so far, may say so
+// of whoever's removal waits for it.
+func (w *writer) wasNamed(path, name string) bool {
+	if name == nameOf(path) {
+		return true
+	}
+	i := slices.IndexFunc(w.files, func(k *candidate) bool { return k.path == path })
+	if _, known := w.byName[nameOf(path)]; known || i < 0 {
+		return false
+	}
+	if k := w.files[i]; k.hash != "" {
+		return k.from == name
+	}
+	for _, t := range w.stones {
+		if t.Part == "" && t.Name == name && slices.Contains(WaitsFor(t), path) {
+			return true
+		}
+	}
+	return false
 }
 
 // isClass says that a print stands for steps of a class: see plan.ClassPrint.

@@ -146,8 +146,12 @@ type Provider interface {
 type Dumper interface {
 	// Dump writes the database's content to path, complete or an error: over nothing that is
 	// there, and readable by its owner alone.
+	// A file whose name begins with UnfinishedDump is what it has written so far, in the folder of path.
 	Dump(ctx context.Context, id, path string) error
 }
+
+// UnfinishedDump begins the name of a dump on its way; a process that was killed leaves the file.
+const UnfinishedDump = ".dump-"
 
 // Mover is implemented by providers whose databases can be moved to another provider. Their
 // traits name the Engine; content moves between equal ones.

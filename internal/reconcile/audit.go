@@ -96,12 +96,12 @@ func (e *Engine) endLeft(clients []state.Client, why string) (found bool, err er
 	err = e.Store.View(func(tx store.Tx) error {
 		left = nil
 		for _, c := range clients {
-			d, ok, err := store.Deployment(tx, c.Deployment)
+			is, ok, err := store.DeploymentState(tx, c.Deployment)
 			if err != nil {
 				return err
 			}
-			if ok && d.State == auditRunning {
-				left = append(left, d.ID)
+			if ok && is == auditRunning {
+				left = append(left, c.Deployment)
 			}
 		}
 		return nil

@@ -340,6 +340,38 @@ func TestP12WhatWasRefusedAndChangedSinceWaits(t *testing.T) {
 	}
 }
 
+// P12: what was refused at one place binds at another one, too: the file moves to another folder,
+// or its client gets another name, at once or by a file that is refused first.
+func TestP12WhatWasRefusedElsewhereWaits(t *testing.T) {
+	second := strings.Replace(template, "ref: v1", "ref: v2", 1)
+	renamed := strings.Replace(client("c", "previously: [a]"), "domain: c\n", "domain: a\n", 1)
+	for name, tt := range map[string]struct {
+		is     string
+		pushed []map[string]string
+	}{
+		"it stays": {"a", []map[string]string{{"clients/a.yaml": client("a", "notes: pushed"), "templates/shop.yaml": second}}},
+		"it moves": {"a", []map[string]string{{"clients/a.yaml": "", "clients/eu/a.yaml": client("a", "notes: pushed"), "templates/shop.yaml": second}}},
+		"it moves, and is still refused": {"a", []map[string]string{{"clients/a.yaml": "", "clients/eu/a.yaml": client("a", "nonsense: 2")},
+			{"clients/eu/a.yaml": client("a", "notes: pushed"), "templates/shop.yaml": second}}},
+		"another name": {"c", []map[string]string{{"clients/a.yaml": "", "clients/c.yaml": renamed, "templates/shop.yaml": second}}},
+		"another name, refused first": {"c", []map[string]string{{"clients/a.yaml": "", "clients/c.yaml": renamed + "nonsense: 2\n"},
+			{"clients/c.yaml": renamed, "templates/shop.yaml": second}}},
+	} {
+		v, w := newVendors(t)
+		w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+		p := w.proposed(1, map[string]string{"clients/a.yaml": client("a", "notes: planned")})
+		files := map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}", "nonsense: 1")}
+		w.pass(w.merge(w.repo.branch(files, p.Head), files)...)
+		was, ok := v.world.Serves("a.agency.example")
+		for _, files := range tt.pushed {
+			w.apply(files)
+		}
+		if now, up := v.world.Serves("a.agency.example"); !ok || !up || now != was || w.row(tt.is).Status != string(state.StatusHeld) || len(w.waits(state.HoldRisk)) != 1 {
+			t.Errorf("%s: %+v, served by %s, was %s; waits: %+v", name, w.row(tt.is), now, was, w.waits(state.HoldRisk))
+		}
+	}
+}
+
 // P12: the version of a file that its client has all along holds nothing of those that were
 // refused since: whoever gives it back brings nothing of what no plan showed. Whose client was
 // removed has no version any more.

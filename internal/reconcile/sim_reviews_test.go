@@ -63,7 +63,7 @@ func (b *bringing) over(was *bringing, its look) {
 	}
 	maps.Copy(b.beside, was.by)
 	maps.Copy(b.beside, was.beside)
-	b.pushed = slices.Clone(was.pushed)
+	b.pushed = append(b.pushed, was.pushed...)
 	if len(was.by) == 0 {
 		b.pushed = append(b.pushed, its)
 	} else if was.partial {
@@ -202,21 +202,21 @@ func (s *story) brought(from, head string, clients []state.Client) {
 	for _, n := range slices.Sorted(maps.Keys(r.sure)) {
 		s.recordedAccepted(n, head)
 	}
+	later := maps.Clone(l.later) // a rename takes one of the files away
 	for p := range r.now {
-		was := l.later[p]
-		if was != nil && was.taken {
-			was = nil
-		}
 		delete(l.later, p)
-		if delete(l.may, p); r.any || l.refused[p] {
+		formers := s.formers(r, p)
+		if delete(l.may, p); r.any || slices.ContainsFunc(append(formers, p), func(f string) bool { return l.refused[f] }) {
 			l.may[p] = r.now[p]
 		}
 		if strings.HasPrefix(p, "clients/") && r.now[p] != "" {
 			by := r.bringers(p)
 			b := &bringing{by: by, beside: map[int]bool{}, blob: r.now[p], at: head, partial: r.bad[p] || r.unplanned(by), instead: s.repo.trees[from][p]}
-			if was != nil {
-				x := s.bySpec[was.blob]
-				b.over(was, look{x.colour, x.theme, refOf(s.trees[was.at].template)})
+			for _, f := range append(formers, p) {
+				if was := later[f]; was != nil && !was.taken {
+					x := s.bySpec[was.blob]
+					b.over(was, look{x.colour, x.theme, refOf(s.trees[was.at].template)})
+				}
 			}
 			l.later[p] = b
 		}
@@ -236,6 +236,19 @@ func (s *story) brought(from, head string, clients []state.Client) {
 			s.bind(r, c)
 		}
 	}
+}
+
+// formers are the files that a new one says it was, and that the range took away: what was
+// refused there it may hold, whoever has its name ("A client has an immutable id").
+// "`previously` may name only a client": a file of whom none ever was is nobody's former one.
+func (s *story) formers(r *landed, path string) (out []string) {
+	x, is := s.bySpec[r.now[path]]
+	was := "clients/" + x.previously + ".yaml"
+	known := slices.Contains(slices.Collect(maps.Values(s.names)), x.previously)
+	if blob, changed := r.now[was]; is && known && changed && blob == "" {
+		out = append(out, was)
+	}
+	return out
 }
 
 // taken notes which files are somebody's wish by now.

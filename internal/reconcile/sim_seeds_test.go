@@ -118,6 +118,7 @@ var onceRedSince = []struct {
 	{24040385, "a file asked for the database where one had it that went under its name, not where whoever has the name now has it"},
 	{31002875, "a name went back to whoever had come to its end without it, as its new owner failed at a later commit"},
 	{24041625, "a name went that another client's alias redirected to, as that one was held and nothing led it on"},
+	{64100554, "a file that says it was one of whom no client ever was counted as what was refused there"},
 	{51002264, "a name that redirects to one whose record is gone counted as served, by the side that its client had left"},
 	{26011767, "a name counted as wished for the refused file of who had it once, when its new owner, who had not come to rest, let it go"},
 	{26015338, "two clients without a site swapped their names while one was paused, and passed alone before the records beside them had moved"},

@@ -346,6 +346,15 @@ func Deployment(tx Tx, id string) (state.Deployment, bool, error) {
 	return get[state.Deployment](tx, bucketDeployments, id)
 }
 
+// DeploymentState is the state of an audit record: a start asks for that of every client, and
+// reads no steps for it.
+func DeploymentState(tx Tx, id string) (string, bool, error) {
+	d, ok, err := get[struct {
+		State string `json:"state"`
+	}](tx, bucketDeployments, id)
+	return d.State, ok, err
+}
+
 // Deployments returns the newest audit records first; client "" for everybody.
 func Deployments(tx Tx, client state.ClientID, limit int) ([]state.Deployment, error) {
 	return last(tx, bucketDeployments, "", limit, func(d state.Deployment) bool { return client == "" || d.Client == client })

@@ -32,7 +32,7 @@ func (d Database) Dump(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), temporary+"*") // 0600
+	f, err := os.CreateTemp(filepath.Dir(path), provider.UnfinishedDump+"*") // 0600
 	if errors.Is(err, fs.ErrNotExist) {
 		return d.fail(provider.NotFound, op, fmt.Sprintf("the folder of %s is not here", provider.Line(path, maxShown)), err)
 	}
@@ -61,13 +61,6 @@ func (d Database) Dump(ctx context.Context, path string) error {
 	}
 	return d.fail(provider.Transient, op, "the dump could not be put in its place", err)
 }
-
-// temporary begins the name of a file that is not complete yet.
-const temporary = ".dump-"
-
-// Unfinished says that a file's name is that of a dump on its way; a process that was killed
-// leaves it.
-func Unfinished(name string) bool { return strings.HasPrefix(name, temporary) }
 
 // place gives a finished file its name, never over anything. Where the disk knows no
 // links, the look before is all there is.

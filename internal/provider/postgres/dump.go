@@ -56,6 +56,7 @@ func (p *Provider) keep(ctx context.Context, op, id string) error {
 		provider.Tell(ctx, "no dump of it is left: %s (`reconciler doctor` says what to install)", program.Lacks)
 		return nil
 	}
+	p.dropLeft(time.Now()) // before the room is looked at: what was left may be what takes it
 	if err := p.fits(op, d); err != nil {
 		return err
 	}
@@ -136,25 +137,32 @@ var (
 	dumped = regexp.MustCompile(`.-\d{8}T\d{6}\.\d{6}Z\.dump$`)
 )
 
-// tidy removes the dumps that earlier tries made of the same database, now that file is there, and
-// what killed processes left. What can't be removed is left to the next one: the database is
-// written out, and that counts.
-func (p *Provider) tidy(id, file string) {
-	newest, err := os.Stat(filepath.Join(p.dumps, file))
-	if err != nil {
-		return
-	}
-	entries, _ := os.ReadDir(p.dumps) // as far as it can be read
-	for _, e := range entries {
+// dropLeft removes what killed processes left of dumps that were on their way in our own folder. What
+// can't be removed is left to the next purge.
+func (p *Provider) dropLeft(now time.Time) {
+	for _, e := range p.written() {
 		info, err := e.Info()
-		if err != nil || !info.Mode().IsRegular() || e.Name() == file {
-			continue
-		}
-		rest, same := strings.CutPrefix(e.Name(), id)
-		if same && triedAt.MatchString(rest) || pgmove.Unfinished(e.Name()) && newest.ModTime().Sub(info.ModTime()) > abandonedAfter {
+		if err == nil && info.Mode().IsRegular() && strings.HasPrefix(e.Name(), provider.UnfinishedDump) && now.Sub(info.ModTime()) > abandonedAfter {
 			_ = os.Remove(filepath.Join(p.dumps, e.Name()))
 		}
 	}
+}
+
+// tidy removes the dumps that earlier tries made of the same database, now that file is there. What
+// can't be removed is left to the next one: the database is written out, and that counts.
+func (p *Provider) tidy(id, file string) {
+	for _, e := range p.written() {
+		rest, same := strings.CutPrefix(e.Name(), id)
+		if same && triedAt.MatchString(rest) && e.Type().IsRegular() && e.Name() != file {
+			_ = os.Remove(filepath.Join(p.dumps, e.Name()))
+		}
+	}
+}
+
+// written is what the folder of dumps has, as far as it can be read.
+func (p *Provider) written() []fs.DirEntry {
+	entries, _ := os.ReadDir(p.dumps)
+	return entries
 }
 
 // nameOf is the database that an id names.

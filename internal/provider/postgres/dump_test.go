@@ -194,8 +194,8 @@ func TestP5WrittenOutBeforeItIsErased(t *testing.T) {
 }
 
 // A purge that fails after its dump is tried again, perhaps for weeks: the newest dump of a database
-// takes the place of the one before, and what a killed process left half written goes. Other
-// databases' dumps stay.
+// takes the place of the one before, and what a killed process left half written goes, before the
+// room for another one is looked at. Other databases' dumps stay.
 func TestADumpOfEachTryWouldFillTheDisk(t *testing.T) {
 	s := running(t)
 	p := lesser(t, "ops")
@@ -218,6 +218,12 @@ func TestADumpOfEachTryWouldFillTheDisk(t *testing.T) {
 	for _, file := range kept[1:] {
 		put(file, 9000*time.Hour)
 	}
+	p.room = func(string) (uint64, bool) { return 1, true }
+	wantKind(t, p.Delete(t.Context(), state.KindDatabase, o.ID), provider.Unsupported)
+	if _, err := os.Lstat(filepath.Join(p.dumps, ".dump-1")); err == nil {
+		t.Error("what was left takes the room of what is to come")
+	}
+	p.room = nil
 	looks, err := pgx.Connect(t.Context(), strings.TrimSuffix(s.DSN(), "/postgres")+"/"+name)
 	if err != nil {
 		t.Fatal(err)

@@ -313,7 +313,7 @@ func (p *Provider) Dump(ctx context.Context, id, path string) error {
 }
 
 func dump(ctx context.Context, db *sql.DB, path string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".dump-*")
+	f, err := os.CreateTemp(filepath.Dir(path), provider.UnfinishedDump+"*")
 	if err != nil {
 		return err
 	}
