@@ -117,7 +117,7 @@ func TestDumpTellsOfWhatAnotherLeft(t *testing.T) {
 			t.Errorf("%s: it says %s", file, r.err)
 		}
 	}
-	if string(readAll(t, left)) != "half" {
+	if readAll(t, left) != "half" {
 		t.Error("what is in a person's folder is changed")
 	}
 }
