@@ -21,7 +21,8 @@ func (w *writer) inheritedBy(k *candidate, was state.Client) []string {
 // brought one before, when it was not valid, and with what was shown of the wish before, if
 // that is not done yet; nil: none brought anything. Where not all was merged as it was
 // planned, exactly what was shown goes on, and a push that nobody proposed changes nothing
-// of that.
+// of that. Whose plan is about files that are what they were before the range brought nothing of
+// them (a conflict that was settled as the branch had it): it only adds to what others brought.
 func (w *writer) review(files []string, late, before *state.Review) *state.Review {
 	var out *state.Review
 	whole := !slices.ContainsFunc(files, func(f string) bool { return w.changed[f] }) || w.reviewed(files)
@@ -29,8 +30,11 @@ func (w *writer) review(files []string, late, before *state.Review) *state.Revie
 		out = &state.Review{Pulls: slices.Clone(late.Pulls), Shown: slices.Clone(late.Shown), Sources: maps.Clone(late.Sources)}
 		whole = whole && !late.Partial
 	}
+	brought := late != nil || before != nil && before.Partial || slices.ContainsFunc(w.in.Reviews, func(r Review) bool {
+		return slices.ContainsFunc(files, func(f string) bool { return w.changed[f] && slices.Contains(r.Paths, f) })
+	})
 	for _, r := range w.in.Reviews {
-		if !slices.ContainsFunc(files, func(f string) bool { return f != "" && slices.Contains(r.Paths, f) }) {
+		if !brought || !slices.ContainsFunc(files, func(f string) bool { return f != "" && slices.Contains(r.Paths, f) }) {
 			continue
 		}
 		if out == nil {

@@ -53,3 +53,34 @@ func TestP12RuleReviewOfAWish(t *testing.T) {
 		})
 	}
 }
+
+// Whose plan is about a file that is what it was before the range brought nothing of it. What it
+// showed only adds to what others brought.
+func TestP12RuleReviewOfWhatIsAsItWas(t *testing.T) {
+	const mine, shop = "clients/bakery.yaml", "templates/shop.yaml"
+	about := Review{Pull: 1, Paths: []string{mine}, Shown: []string{"a"}, Whole: true}
+	theirs := Review{Pull: 2, Paths: []string{shop}, Shown: []string{"b"}, Whole: true}
+	commits := []Commit{{ID: "1", Paths: []string{shop}, Reviewed: true}}
+	brought := &state.Review{Pulls: []int{9}, Shown: []string{"z"}}
+	partial := &state.Review{Pulls: []int{9}, Shown: []string{"z"}, Partial: true}
+	tests := map[string]struct {
+		reviews      []Review
+		late, before *state.Review
+		want         *state.Review
+	}{
+		"nobody's":                       {[]Review{about}, nil, nil, nil},
+		"over a wish that is not done":   {[]Review{about}, nil, brought, nil},
+		"and not as it was planned":      {[]Review{about}, nil, partial, &state.Review{Pulls: []int{9, 1}, Shown: []string{"a", "z"}, Partial: true}},
+		"refused, and brought before":    {[]Review{about}, brought, nil, &state.Review{Pulls: []int{9, 1}, Shown: []string{"z", "a"}}},
+		"beside who changes a template":  {[]Review{about, theirs}, nil, nil, &state.Review{Pulls: []int{1, 2}, Shown: []string{"a", "b"}}},
+		"who changes a template, by one": {[]Review{theirs}, nil, nil, &state.Review{Pulls: []int{2}, Shown: []string{"b"}}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := &writer{pass: &pass{in: Input{Reviews: tt.reviews, Commits: commits}, changed: map[string]bool{shop: true}}}
+			if got := w.review([]string{mine, shop}, tt.late, tt.before); !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("got %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}

@@ -180,3 +180,26 @@ func TestThreat01AThousandProposals(t *testing.T) {
 		t.Errorf("a poll writes nothing: %v", err)
 	}
 }
+
+// P12: a pull request conflicted with a file that somebody had pushed broken, and the merge left
+// that as the branch had it. It brought nothing of the file, and who mends that waits for nobody;
+// where the merge made something else of it, what becomes of that was not shown.
+func TestP12WhatAMergeLeftAsItWasIsNotItsOwn(t *testing.T) {
+	for _, left := range []bool{true, false} {
+		_, w := newVendors(t)
+		w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [www.a.example]"), "clients/b.yaml": client("b")})
+		p := w.proposed(1, map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}"), "clients/b.yaml": client("b", "notes: one")})
+		w.apply(map[string]string{"clients/a.yaml": client("a", "no: such")}) // pushed
+		files := map[string]string{"clients/b.yaml": client("b", "notes: one")}
+		if !left {
+			files["clients/a.yaml"] = client("a", "no: way")
+		}
+		p.Files, p.Shown, p.Static = map[string]string{"clients/a.yaml": state.Unmerged}, nil, true
+		p.Open, p.Merged, p.MergeCommit = false, true, w.repo.commit(files, p.Head)
+		w.putPull(p)
+		w.pass(w.poll()...)
+		w.want("b", state.StatusActive)
+		w.apply(map[string]string{"clients/a.yaml": client("a")}) // pushed: the alias goes
+		w.want("a", map[bool]state.Status{true: state.StatusActive, false: state.StatusHeld}[left])
+	}
+}
