@@ -286,7 +286,12 @@ func (s *story) serves(host string) bool {
 // without a record the world takes it that others keep that, and that it leads to the first site that
 // has it bound. A client that goes has the side that it left at another host there still.)
 func (s *story) leads(host string) bool {
-	return !slices.ContainsFunc(s.vendors.world.Way(host), func(h string) bool { return s.led[h] && len(s.vendors.world.Resolves(h)) == 0 })
+	return len(s.cut(host)) == 0
+}
+
+// cut are the names on the way of people who ask for the host that led somewhere and don't now.
+func (s *story) cut(host string) []string {
+	return slices.DeleteFunc(s.vendors.world.Way(host), func(h string) bool { return !s.led[h] || len(s.vendors.world.Resolves(h)) > 0 })
 }
 
 // noteOld notes what serves each host as a pass begins, unless an update of its client is
@@ -390,13 +395,14 @@ func (s *story) putBack(c state.Client) {
 	}
 }
 
-// stillServed: what was served and is still wished goes on being served (I5).
+// stillServed: what was served and is still wished goes on being served (I5). Where somebody
+// agreed to a time without a name, what redirects to it is away as long.
 func (s *story) stillServed(when string) {
 	for _, host := range slices.Sorted(maps.Keys(s.up)) {
 		if s.serves(host) {
 			continue
 		}
-		if !s.excused[host] && !s.gaps[host] {
+		if !s.excused[host] && !s.gaps[host] && !slices.ContainsFunc(s.cut(host), func(h string) bool { return s.gaps[h] }) {
 			s.broken("I5: %s of %s was served, is still wished, and is down %s", host, s.up[host], when)
 		}
 		delete(s.up, host)

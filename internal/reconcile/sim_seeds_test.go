@@ -124,6 +124,7 @@ var onceRedSince = []struct {
 	{26015338, "two clients without a site swapped their names while one was paused, and passed alone before the records beside them had moved"},
 	{25013484, "what a name showed when its client had it before counted as what people saw when it had come back"},
 	{7707, "a file that a merge left as it was counted as what the pull request that it conflicted with had brought"},
+	{100004613, "an alias redirected to a name to whose time without service a person had agreed"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
