@@ -172,13 +172,20 @@ func (b *builder) create(w state.Resource, prior *state.Resource, reason string)
 	t := b.traits(w.Provider, w.Ref.Kind)
 	s := Step{Number: Number(w.Ref.Kind), Action: Create, Ref: w.Ref, Provider: w.Provider, Wish: &w, Prior: prior, Fields: diff(state.Resource{}, w),
 		Reason: reason, Undo: undoOfCreate(w, t), Calls: t.ObserveCalls + t.CreateCalls}
-	if old, serves := b.serving(); serves && !t.Promotable && SameHost(old, w) {
-		s.Risk = RiskTraffic // nobody has to promote it
-	}
+	s.Risk = b.builtOver(w, t)
 	if t.Serving && b.leadsOver(&s) {
 		s.Risk = RiskTraffic // as if it were changed
 	}
 	b.add(s)
+}
+
+// builtOver is the risk of building a release where it serves as soon as it is built: nobody has
+// to promote it.
+func (b *builder) builtOver(w state.Resource, t state.Traits) Risk {
+	if old, serves := b.serving(); serves && !t.Promotable && SameHost(old, w) {
+		return RiskTraffic
+	}
+	return RiskNone
 }
 
 func undoOfCreate(w state.Resource, t state.Traits) string {
@@ -340,7 +347,7 @@ func (b *builder) replace(w, have state.Resource, fields []Field, reason string)
 	}
 	t := b.traits(w.Provider, w.Ref.Kind)
 	s := Step{Number: Number(w.Ref.Kind), Action: Replace, Ref: w.Ref, Provider: w.Provider, Wish: &w, Prior: &have, Fields: fields, Reason: reason,
-		Undo: "the earlier one is made again", Calls: t.ObserveCalls + t.DeleteCalls + t.CreateCalls}
+		Undo: "the earlier one is made again", Calls: t.ObserveCalls + t.DeleteCalls + t.CreateCalls, Risk: b.builtOver(w, t)}
 	// Where a person makes the new one, nobody serves until that is done.
 	if t.Serving || b.traits(have.Provider, w.Ref.Kind).Serving {
 		s.Risk = RiskGap

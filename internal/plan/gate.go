@@ -180,14 +180,28 @@ func holdsOf(s Step, g GateInput) []state.HoldKind {
 }
 
 // reviewed says that the step was shown, with this risk or a higher one; where its class
-// was, any of that class. What is gone since it was shown as changed is made as it was shown.
+// was, any of that class. What is gone since it was shown as changed is made as it was shown, and
+// so is a release that was tried meanwhile, or of which what was left is gone.
 func reviewed(s Step, g GateInput) bool {
-	if s.Action == Create && s.Prior != nil {
-		changed := s
-		if changed.Action = Update; reviewed(changed, g) {
-			return true
-		}
+	if shown(s, g) {
+		return true
 	}
+	as := s
+	switch {
+	case s.Ref.Kind == state.KindDeployment && s.Action == Replace:
+		as.Action = Create
+	case s.Ref.Kind == state.KindDeployment && s.Action == Create:
+		as.Action = Replace
+	case s.Action == Create && s.Prior != nil:
+		as.Action = Update
+	default:
+		return false
+	}
+	return shown(as, g)
+}
+
+// shown is reviewed of the step as it is.
+func shown(s Step, g GateInput) bool {
 	for _, r := range []Risk{RiskTraffic, RiskOffline, RiskMail, RiskGap, RiskData} {
 		as := s
 		if as.Risk = r; r.Rank() >= s.Risk.Rank() && (g.Reviewed[s.Ref.Client][StepPrint(as)] || g.Reviewed[s.Ref.Client][ClassPrint(as)]) {

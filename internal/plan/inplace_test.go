@@ -32,6 +32,20 @@ func TestReleasesThatServeAtOnceBearTheRisk(t *testing.T) {
 		t.Errorf("another release, promoted: %v", got)
 	}
 
+	// So does building one anew that was there before and was overtaken, or whose try failed.
+	for _, r := range []state.Resource{{Overtaken: true}, {Phase: "failed"}} {
+		third := becomes(t, second, dark)
+		w := third.Wish[slices.IndexFunc(third.Wish, func(r state.Resource) bool { return r.Ref.Kind == state.KindDeployment })]
+		w.ID, w.Overtaken, w.Phase = "dep-2", r.Overtaken, r.Phase
+		third.Recorded = append(slices.Clone(third.Recorded), w)
+		if got := changes(inPlace(third)); !slices.Contains(got, "replace deployment !traffic") {
+			t.Errorf("a release that was there, %+v: %v", r, got)
+		}
+		if got := changes(plan.Calculate(input(third))); !slices.Contains(got, "replace deployment") {
+			t.Errorf("a release that was there, promoted, %+v: %v", r, got)
+		}
+	}
+
 	// Of a class are releases of whatever.
 	p := inPlace(second)
 	i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Ref.Kind == state.KindDeployment })

@@ -125,6 +125,8 @@ var onceRedSince = []struct {
 	{25013484, "what a name showed when its client had it before counted as what people saw when it had come back"},
 	{7707, "a file that a merge left as it was counted as what the pull request that it conflicted with had brought"},
 	{100004613, "an alias redirected to a name to whose time without service a person had agreed"},
+	{100008271, "a database that came back was changed by hand before, and what differs was put back as the record of its client's name went with another client"},
+	{100011646, "a release that was there before was built anew where it serves at once, without the risk of that"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {

@@ -1226,7 +1226,9 @@ func (s *story) passed(id state.ClientID, d reconcile.Done, err error) {
 	}
 	s.wants(d.Also...)
 	for _, other := range d.Clients {
-		if c := s.client(other); c.LookWanted || c.Attempts > 0 { // what an error of ours cut off is looked at as a whole
+		// What an error of ours cut off is looked at as a whole, and so is who has to come to rest anew (the
+		// record that its name led there by went with another client).
+		if c := s.client(other); c.LookWanted || c.Attempts > 0 || !c.Settled {
 			s.cleanNow[other] = false
 		}
 	}
