@@ -68,7 +68,7 @@ func (b *builder) resource(w state.Resource) {
 		b.problem(state.HoldParked, "delete the wrong one at "+w.Provider+", then `reconciler retry "+b.c.Client.Name+"`", "%d objects at %s could be %s %s", look.Count, w.Provider, w.Ref.Kind, w.Ref.Name)
 	case (!ok || !have.Real()) && b.lives(w.Ref.Kind):
 		// an adopted site has its users, and they need no welcome
-	case !ok || !have.Real():
+	case !ok || !have.Real() || b.comesFrom(w.Ref):
 		b.absent(w, look)
 	case have.Retained() && w.Ref.Kind == state.KindPayments && look.Gone:
 		b.create(w, &have, "it was closed at "+w.Provider+" while it was out of use")

@@ -17,6 +17,8 @@ import (
 //	has it               still               -                        waits for the old owner
 //	found, not made      -                   -                        like a name of nobody
 //	has it, it is gone   -                   -                        like a name of nobody
+//
+// A new owner that has it on record from before, where it is gone, wishes it like any other.
 type moves struct {
 	to   map[state.Ref]state.Resource // wished Ref → what the old owner has on record
 	goes map[state.Ref]state.ClientID // recorded Ref → its new owner
@@ -69,7 +71,9 @@ func findMoves(clients []ClientInput) moves {
 		}
 		recorded, ready := map[state.Ref]bool{}, map[state.Ref]bool{}
 		for _, r := range c.Recorded {
-			recorded[r.Ref], ready[r.Ref] = r.Real(), r.Real() && (r.Phase == "" || r.Phase == unreached)
+			look := c.Looks[r.Ref]
+			recorded[r.Ref] = r.Real() && !look.Gone
+			ready[r.Ref] = recorded[r.Ref] && look.Failed == "" && (r.Phase == "" || r.Phase == unreached)
 		}
 		m.over = append(m.over, handovers(c, hosts, ready)...)
 		for _, w := range c.Wish {
@@ -207,12 +211,17 @@ func letsGo(c ClientInput) func(state.Ref) bool {
 func movable(k state.Kind) bool { return k == state.KindDomain || k == state.KindRecord }
 
 // nameOf is what two clients can't both have: the provider's kind and name.
-func nameOf(r state.Resource) string {
-	name := r.Ref.Name
-	if r.Ref.Kind == state.KindDomain {
-		name = r.Ref.Host()
+func nameOf(r state.Resource) string { return r.Provider + "\x00" + Named(r.Ref) }
+
+// Named is the name or record that a resource is, whosever it is and wherever; "": it is none.
+func Named(r state.Ref) string {
+	switch {
+	case !movable(r.Kind):
+		return ""
+	case r.Kind == state.KindDomain:
+		return string(r.Kind) + "\x00" + r.Host()
 	}
-	return r.Provider + "\x00" + string(r.Ref.Kind) + "\x00" + name
+	return string(r.Kind) + "\x00" + r.Name
 }
 
 // move plans the change of owner.

@@ -171,6 +171,20 @@ func TestS24OldOwnerWaitsForOneThatIsNotReady(t *testing.T) {
 	}
 }
 
+// Both have a name on record: the new owner had it before, and may have it no more. Where it is gone it moves to
+// him, and where nobody could look it stays.
+func TestS24NewOwnerHasItOnRecord(t *testing.T) {
+	beta := takes(t, "alpha.example")
+	beta.Recorded = plan.Model(beta.Recorded, plan.Calculate(input(beta)), now)
+	alpha := removed(settled(t, shop("alpha")))
+	find(t, plan.Calculate(input(alpha, looked(beta, state.KindDomain, plan.Look{}))), "delete domain/alpha.example@local !offline")
+	find(t, plan.Calculate(input(alpha, looked(beta, state.KindDomain, plan.Look{Gone: true}))), "move domain/alpha.example@local !traffic")
+	s := find(t, plan.Calculate(input(alpha, looked(beta, state.KindDomain, plan.Look{Failed: "503"}))), "delete domain/alpha.example@local !offline blocked")
+	if s.Reason != "waiting for beta, which takes a name over and is not ready" {
+		t.Error(s.Reason)
+	}
+}
+
 // A name that its owner has not let go of is waited for: held removal, or none at all.
 func TestNameThatIsNotFree(t *testing.T) {
 	alpha := becomes(t, settled(t, shop("alpha")), shop("alpha", func(e *manifest.Effective) { e.Host, e.Hosts = "new.example", []string{"new.example"} }))

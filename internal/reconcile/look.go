@@ -30,8 +30,12 @@ func (g *group) looksWanted() bool {
 // changed. A look that fails blocks that resource's steps and no others.
 func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 	touched, planned := map[state.ClientID]bool{}, map[state.Ref]bool{}
+	goes := map[string]bool{} // names that somebody lets go
 	for _, s := range p.Steps {
 		touched[s.Ref.Client], planned[s.Ref] = true, true
+		if name := plan.Named(s.Ref); name != "" && s.Action == plan.Delete {
+			goes[name] = true
+		}
 		if !s.From.IsZero() {
 			touched[s.From.Client] = true // what moves must be there
 		}
@@ -39,16 +43,17 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 	for _, q := range p.Problems {
 		touched[q.Client] = touched[q.Client] || q.Hold == state.HoldParked // what was found may say by now what is wished
 	}
-	unread := e.compared(g, func(m *member) bool { return touched[m.client.ID] || m.client.LookWanted || m.client.Attempts > 0 })
+	wanted := func(m *member) bool {
+		return !m.quarantined() && (touched[m.client.ID] || m.client.LookWanted || m.client.Attempts > 0)
+	}
+	unread := e.compared(g, wanted)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	slots := make(chan struct{}, lookParallel)
 	for _, m := range g.members {
-		if m.quarantined() || !touched[m.client.ID] && !m.client.LookWanted && m.client.Attempts == 0 {
-			continue
-		}
 		for _, r := range m.recorded {
-			if !worthALook(r, m.wish, planned[r.Ref]) {
+			also := !m.quarantined() && goes[plan.Named(r.Ref)] // it has that on record, too, and may have it no more
+			if !wanted(m) && !also || !worthALook(r, m.wish, planned[r.Ref]) {
 				continue
 			}
 			wg.Add(1)
@@ -66,6 +71,9 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 				}))
 				if l.Gone && !planned[r.Ref] && r.Ref.Kind != state.KindDatabase && m.ignores(r.Ref.Kind, state.FieldGone, g.now) {
 					return // it is left gone
+				}
+				if !wanted(m) {
+					l.Differs = nil // nothing asks to change it
 				}
 				mu.Lock()
 				m.looks[r.Ref] = g.saw(l, p)

@@ -152,6 +152,62 @@ func TestMoveOfWhatIsGone(t *testing.T) {
 	}
 }
 
+// S24: a name was gone at the vendor, its old owner could not take it off his record, as the vendor refused to
+// delete anything, and its new owner made it anew. It goes back to the old one, who has it on record still: it
+// moves to him, and is served all the time, also where nothing else of him changes and he was at rest meanwhile.
+func TestS24NameGoesBackToWhoHasItOnRecord(t *testing.T) {
+	led := func(name, to string) string { return strings.Replace(client(name), "domain: "+name, "domain: "+to, 1) }
+	const alias = "aliases: [shop.example]"
+	for _, c := range []struct {
+		name, host string
+		has, gives string // files of a
+		takes, not string // and of c
+		rests      bool
+	}{
+		{"its domain", "c.agency.example", led("a", "c"), client("a"), client("c"), "", false},
+		{"an alias", "shop.example", client("a", alias), client("a"), client("c", alias), client("c"), false},
+		{"an alias of who was at rest", "shop.example", client("a", alias), client("a"), client("c", alias), client("c"), true},
+		{"an alias of who was at rest, and the other goes", "shop.example", client("a", alias), client("a"), client("c", alias), "", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v, w := newVendorsWith(t)
+			servedBy := func(name string) {
+				t.Helper()
+				d, _ := v.world.Serves(c.host)
+				if o, _ := v.world.Object(d); o.Mark.Client != w.id(name) {
+					t.Fatalf("%s is served by %q, want %s", c.host, o.Mark.Client, name)
+				}
+			}
+			w.apply(map[string]string{"clients/a.yaml": c.has})
+			for _, o := range v.world.Objects("") {
+				if strings.Contains(o.Name, c.host) {
+					v.world.Remove(o.ID)
+				}
+			}
+			v.faults.On(memory.Before, func(call memory.Call) bool { return call.Verb == memory.Delete }, 0, memory.Fail(provider.Denied, "the token was revoked"))
+			ids := w.push(map[string]string{"clients/a.yaml": c.gives, "clients/c.yaml": c.takes})
+			if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
+				t.Fatal(err)
+			}
+			servedBy("c")
+			if c.rests { // nothing goes while its file is invalid
+				w.apply(map[string]string{"clients/a.yaml": c.gives + "unknown: [1]\n"})
+				w.pass(ids[0])
+			}
+			v.faults.Clear()
+			v.faults.Do(memory.After, func(call memory.Call) bool { return call.Verb.Writes() }, 0, func(_ context.Context, call memory.Call) error {
+				if _, ok := v.world.Serves(c.host); !ok {
+					t.Errorf("%s is down after %s", c.host, call)
+				}
+				return nil
+			})
+			w.apply(map[string]string{"clients/a.yaml": c.has, "clients/c.yaml": c.not})
+			w.want("a", state.StatusActive)
+			servedBy("a")
+		})
+	}
+}
+
 // A member of a group for which there is nothing to do ends with the group's pass, also
 // when the others wait: nothing else would end it. And a name that two removed clients
 // bore leads to the one that is left.
