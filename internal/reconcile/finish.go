@@ -266,10 +266,15 @@ func (e *Engine) gone(tx store.Tx, c state.Client, newer bool) error {
 		return err
 	}
 	for _, cl := range claims {
-		if cl.Client == c.ID {
-			if err := store.DeleteClaim(tx, cl.Key); err != nil {
-				return err
-			}
+		if cl.Client != c.ID {
+			continue
+		}
+		end := store.DeleteClaim(tx, cl.Key)
+		if cl.Client = ""; cl.Joins() {
+			end = store.PutClaim(tx, cl)
+		}
+		if end != nil {
+			return end
 		}
 	}
 	retained := false
@@ -466,7 +471,7 @@ func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
 		for _, c := range claims {
 			var have []state.ClientID
 			for _, id := range c.From {
-				if !slices.Contains(g.ids, id) || !slices.Contains(g.ids, c.Client) {
+				if !slices.Contains(g.ids, id) || c.Client != "" && !slices.Contains(g.ids, c.Client) {
 					have = append(have, id)
 					continue
 				}
@@ -481,18 +486,26 @@ func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
 				if holds || gives {
 					have = append(have, id)
 				} else {
-					free = append(free, id, c.Client)
+					free = append(free, id)
+					if c.Client != "" {
+						free = append(free, c.Client)
+					}
 				}
 			}
-			if len(have) > 0 {
-				left = append(left, state.Claim{Key: c.Key, Client: c.Client, From: have})
+			was := len(c.From)
+			if c.From = have; c.Joins() {
+				left = append(left, c)
 			}
-			if len(have) == len(c.From) {
+			if len(have) == was {
 				continue
 			}
-			c.From = have
-			if err := store.PutClaim(tx, c); err != nil {
-				return err
+			end := store.PutClaim(tx, c)
+			if c.Client == "" && !c.Joins() {
+				free = append(free, have...)
+				end = store.DeleteClaim(tx, c.Key)
+			}
+			if end != nil {
+				return end
 			}
 		}
 		return nil
