@@ -269,12 +269,9 @@ func (e *Engine) gone(tx store.Tx, c state.Client, newer bool) error {
 		if cl.Client != c.ID {
 			continue
 		}
-		end := store.DeleteClaim(tx, cl.Key)
-		if cl.Client = ""; cl.Joins() {
-			end = store.PutClaim(tx, cl)
-		}
-		if end != nil {
-			return end
+		cl.Client = "" // of those who had the name before it, one may have it still, and another's alias redirect there
+		if err := keepClaim(tx, cl); err != nil {
+			return err
 		}
 	}
 	retained := false
@@ -499,13 +496,11 @@ func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
 			if len(have) == was {
 				continue
 			}
-			end := store.PutClaim(tx, c)
-			if c.Client == "" && !c.Joins() {
+			if !c.Joins() {
 				free = append(free, have...)
-				end = store.DeleteClaim(tx, c.Key)
 			}
-			if end != nil {
-				return end
+			if err := keepClaim(tx, c); err != nil {
+				return err
 			}
 		}
 		return nil
@@ -519,6 +514,15 @@ func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
 		e.setPartners(left)
 	}
 	return free, nil
+}
+
+// keepClaim writes a claim as it is now: its name is free, and off the ledger, when it is nobody's and
+// lets nobody pass together.
+func keepClaim(tx store.Tx, c state.Claim) error {
+	if c.Client == "" && !c.Joins() {
+		return store.DeleteClaim(tx, c.Key)
+	}
+	return store.PutClaim(tx, c)
 }
 
 // holdsHost says that the client still has the claimed host on record: bound to its site,
