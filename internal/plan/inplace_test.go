@@ -44,6 +44,21 @@ func TestReleasesThatServeAtOnceBearTheRisk(t *testing.T) {
 		if got := changes(plan.Calculate(input(third))); !slices.Contains(got, "replace deployment") {
 			t.Errorf("a release that was there, promoted, %+v: %v", r, got)
 		}
+
+		// Whoever saw it made for the first time saw this, and nobody else did.
+		for theme, held := range map[string]bool{"dark": false, "light": true} {
+			about := shop("shop", func(e *manifest.Effective) { e.Settings = map[string]any{"theme": theme} })
+			shown := inPlace(becomes(t, settled(t, shop("shop")), about))
+			prints := map[string]bool{}
+			for _, print := range plan.Prints(shown) {
+				prints[print] = true
+			}
+			p, _ := plan.Gate(inPlace(third), plan.GateInput{Now: now, Reviewed: map[state.ClientID]map[string]bool{third.Client.ID: prints}})
+			i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Action == plan.Replace })
+			if (p.Steps[i].Held != "") != held {
+				t.Errorf("a release that was there, %+v, of which %s was shown: held is %t", r, theme, !held)
+			}
+		}
 	}
 
 	// Of a class are releases of whatever.

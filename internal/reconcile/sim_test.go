@@ -48,6 +48,7 @@ var (
 	simWorkers = flag.Int("sim.workers", runtime.GOMAXPROCS(0), "runs at once")
 	simShrink  = flag.Bool("sim.shrink", true, "look for a smaller run that fails in the same way")
 	simFailed  = flag.Int("sim.failures", 3, "stop after so many red runs")
+	simReds    = flag.Int("sim.reds", 0, "so many red runs are told and fail nothing: a search through other seeds, where each is to be mended and none is this change's fault")
 	simHostile = flag.Bool("sim.hostile", false, "histories that take away what they can, without anybody who approves")
 	simVerbose = flag.Bool("sim.v", false, "print the story of each run")
 )
@@ -140,7 +141,7 @@ func TestSim(t *testing.T) {
 				n := next.n
 				next.n++
 				next.Unlock()
-				if n >= *simSeeds && time.Since(sum.begun) >= *simFor || sum.failed() >= *simFailed {
+				if n >= *simSeeds && time.Since(sum.begun) >= *simFor || sum.failed() >= *simFailed+*simReds {
 					return
 				}
 				seed := first + uint64(n)
@@ -223,11 +224,11 @@ func (s *simSum) add(t *testing.T, seed uint64, o outcome) {
 	}
 }
 
-// tellFailure shrinks a run and tells its story.
+// tellFailure shrinks a run and tells its story. More of them than are borne fail (end).
 func tellFailure(t *testing.T, seed uint64, o outcome) {
 	small := o
 	if !*simShrink {
-		t.Errorf("seed %d: %s", seed, o.failed)
+		t.Logf("seed %d: %s", seed, o.failed)
 		return
 	}
 	shrink(o.draws, shrinkTries, func(script [][]int) bool {
@@ -238,7 +239,7 @@ func tellFailure(t *testing.T, seed uint64, o outcome) {
 		small = p
 		return true
 	})
-	t.Errorf("seed %d: %s\n\nThe smallest run that fails so (%d events of %d):\n%s\n%s\n\n%s",
+	t.Logf("seed %d: %s\n\nThe smallest run that fails so (%d events of %d):\n%s\n%s\n\n%s",
 		seed, o.failed, small.events, o.events, strings.Join(small.log, "\n"), small.failed, repeat(seed))
 }
 
@@ -262,6 +263,9 @@ func (s *simSum) end(t *testing.T) {
 	t.Logf("%d runs in %s (%.1f ms each), %d failed; %d events (%.1f a run), %d faults (%.1f a run), %d fault points hit %d times",
 		s.runs, took.Round(time.Millisecond), took.Seconds()*1000/float64(max(1, s.runs)), s.failures, s.events, float64(s.events)/float64(max(1, s.runs)),
 		s.faults, float64(s.faults)/float64(max(1, s.runs)), len(s.cells), points)
+	if s.failures > *simReds {
+		t.Errorf("%d of %d runs were red; %d are borne", s.failures, s.runs, *simReds)
+	}
 	if s.runs >= simFew && s.failures == 0 && (s.events < meanEvents*s.runs || s.faults < meanFaults*s.runs) {
 		t.Errorf("that is no proof: %d events and %d faults a run are asked for", meanEvents, meanFaults)
 	}
