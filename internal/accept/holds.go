@@ -265,7 +265,14 @@ func (w *writer) ledger() {
 		}
 	}
 	for _, key := range keys(w.freed) {
-		if _, taken := w.claimed[key]; !taken {
+		if _, taken := w.claimed[key]; taken {
+			continue
+		}
+		have, _ := w.claims.find(key)
+		left := state.Claim{Key: key, Since: have.Since, From: before(have, "")}
+		if left.Joins() {
+			w.res.Claims = append(w.res.Claims, left)
+		} else {
 			w.res.FreeClaims = append(w.res.FreeClaims, key)
 		}
 	}
@@ -282,7 +289,9 @@ func before(c state.Claim, next state.ClientID) []state.ClientID {
 	return out
 }
 
-// free lets a claim go when it is the client's.
+// free lets a claim go when it is the client's. Those who had the name before, and may have it
+// still, pass together with him until they have not: what the name of one redirects to may go
+// with the other.
 func (w *writer) free(id state.ClientID, key string) {
 	if have, ok := w.claims.find(key); ok && have.Client == id {
 		w.freed[key] = true

@@ -33,7 +33,9 @@
 //	turns.go    who may pass beside whom after a crash
 //
 // A pass is about a group: clients joined by a name that moves between them, usually
-// one. Whoever calls runs one pass a group at a time (Group says who belongs).
+// one. Whoever calls runs one pass a group at a time (Group says who belongs). They stay
+// joined when nobody asks for the name any more, until it has gone: one may still have it,
+// and another's alias redirect to it.
 //
 // Judging a new head reads all clients and claims. The engine keeps them from head to head
 // in a store.Memo, so that one changed manifest costs as much among ten thousand clients

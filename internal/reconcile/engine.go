@@ -328,12 +328,20 @@ func (e *Engine) setPartners(claims []state.Claim) {
 	e.addPartners(claims)
 }
 
-// addPartners joins those who have a name with those who get it.
+// addPartners joins those who have a name with those who get it; where nobody does any more, with
+// each other.
 func (e *Engine) addPartners(claims []state.Claim) {
 	for _, c := range claims {
-		for _, from := range c.From {
-			e.partners[c.Client] = append(e.partners[c.Client], from)
-			e.partners[from] = append(e.partners[from], c.Client)
+		if !c.Joins() {
+			continue
+		}
+		to, all := c.Client, c.From
+		if to == "" {
+			to, all = all[0], all[1:]
+		}
+		for _, from := range all {
+			e.partners[to] = append(e.partners[to], from)
+			e.partners[from] = append(e.partners[from], to)
 		}
 	}
 }

@@ -266,10 +266,12 @@ func (e *Engine) gone(tx store.Tx, c state.Client, newer bool) error {
 		return err
 	}
 	for _, cl := range claims {
-		if cl.Client == c.ID {
-			if err := store.DeleteClaim(tx, cl.Key); err != nil {
-				return err
-			}
+		if cl.Client != c.ID {
+			continue
+		}
+		cl.Client = "" // of those who had the name before it, one may have it still, and another's alias redirect there
+		if err := keepClaim(tx, cl); err != nil {
+			return err
 		}
 	}
 	retained := false
@@ -466,7 +468,7 @@ func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
 		for _, c := range claims {
 			var have []state.ClientID
 			for _, id := range c.From {
-				if !slices.Contains(g.ids, id) || !slices.Contains(g.ids, c.Client) {
+				if !slices.Contains(g.ids, id) || c.Client != "" && !slices.Contains(g.ids, c.Client) {
 					have = append(have, id)
 					continue
 				}
@@ -481,17 +483,23 @@ func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
 				if holds || gives {
 					have = append(have, id)
 				} else {
-					free = append(free, id, c.Client)
+					free = append(free, id)
+					if c.Client != "" {
+						free = append(free, c.Client)
+					}
 				}
 			}
-			if len(have) > 0 {
-				left = append(left, state.Claim{Key: c.Key, Client: c.Client, From: have})
+			was := len(c.From)
+			if c.From = have; c.Joins() {
+				left = append(left, c)
 			}
-			if len(have) == len(c.From) {
+			if len(have) == was {
 				continue
 			}
-			c.From = have
-			if err := store.PutClaim(tx, c); err != nil {
+			if !c.Joins() {
+				free = append(free, have...)
+			}
+			if err := keepClaim(tx, c); err != nil {
 				return err
 			}
 		}
@@ -506,6 +514,15 @@ func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
 		e.setPartners(left)
 	}
 	return free, nil
+}
+
+// keepClaim writes a claim as it is now: its name is free, and off the ledger, when it is nobody's and
+// lets nobody pass together.
+func keepClaim(tx store.Tx, c state.Claim) error {
+	if c.Client == "" && !c.Joins() {
+		return store.DeleteClaim(tx, c.Key)
+	}
+	return store.PutClaim(tx, c)
 }
 
 // holdsHost says that the client still has the claimed host on record: bound to its site,

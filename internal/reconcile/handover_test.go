@@ -228,6 +228,79 @@ func TestS24RedirectedNameStaysUpWhileNothingLeadsItOn(t *testing.T) {
 	}
 }
 
+// Make before break: nobody asks any more for a name that another client's alias redirects to, as its next
+// owner went before it had it, or as the ledger let it go after a day. It stays for the alias all the same,
+// until that one is led on: who still has it and who redirects there go on passing together.
+func TestS24RedirectedNameStaysUpThoughNobodyAsksForIt(t *testing.T) {
+	const alias, unset = "aliases: [shop.example]", "env: {MOLLIE: {secret: mollie}}"
+	named := func(name, domain string, more ...string) string {
+		return strings.Replace(client(name, more...), "domain: "+name, "domain: "+domain, 1)
+	}
+	for name, free := range map[string]func(*world){
+		"its next owner is gone": func(w *world) {
+			w.push(map[string]string{"clients/a.yaml": named("a", "d"), "clients/e.yaml": named("e", "c")})
+			w.apply(map[string]string{"clients/e.yaml": ""})
+		},
+		"for a day": func(w *world) {
+			w.apply(map[string]string{"clients/a.yaml": named("a", "d")})
+			w.clock.add(25 * time.Hour)
+			w.apply(map[string]string{"clients/e.yaml": ""})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, w := newVendors(t)
+			w.change = func(e *reconcile.Engine) { e.Guard.MaxDeletes, e.Guard.MaxDeletePercent = 10, 100 }
+			w.restart()
+			w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/c.yaml": client("c", alias), "clients/e.yaml": client("e")})
+			v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(_ context.Context, c memory.Call) error {
+				if _, ok := v.world.Serves("shop.example"); !ok {
+					t.Errorf("shop.example is down after %s", c)
+				}
+				for _, host := range v.world.Way("shop.example") {
+					if len(v.world.Resolves(host)) == 0 {
+						t.Errorf("%s, on the way of shop.example, leads nowhere after %s", host, c)
+					}
+				}
+				return nil
+			})
+			v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == "shop.example" }, 0, memory.Fail(provider.Transient, "503 service unavailable"))
+			ids := w.push(map[string]string{"clients/a.yaml": named("a", "c"), "clients/c.yaml": named("c", "b", alias)})
+			if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
+				t.Fatal(err)
+			}
+			w.apply(map[string]string{"clients/c.yaml": named("c", "b", alias, unset)})
+			free(w)
+			for range 3 {
+				w.pass(w.due()...) // also of those that a start finds
+			}
+			w.want("e", state.StatusRetained)
+			w.want("c", state.StatusFailed)
+			if r := w.row("a"); r.Because != "waiting for c, whose shop.example still redirects to c.agency.example" {
+				t.Errorf("a: %s, %s", r.Status, r.Because)
+			}
+			v.faults.Clear()
+			w.apply(map[string]string{"clients/c.yaml": named("c", "b", alias)})
+			w.want("a", state.StatusActive)
+			w.want("c", state.StatusActive)
+			if got := v.world.Resolves("c.agency.example"); len(got) != 0 {
+				t.Errorf("nobody asks for c.agency.example, which leads to %v", got)
+			}
+			err := w.store.View(func(tx store.Tx) error {
+				if c, ok, err := store.Claim(tx, "host:c.agency.example"); err != nil || ok {
+					t.Errorf("the name is nobody's, and on the ledger: %+v, %v", c, err)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := w.engine.Group(w.id("a")); len(got) != 1 {
+				t.Errorf("%v pass together when nothing is left to do", got)
+			}
+		})
+	}
+}
+
 // A name that changes its owner is one plan over both clients, with the records beside it: here two
 // without a site swap theirs while one is paused. Each has an equal TXT record at the name that the
 // other one gets: they pass together until both have moved, or each would stand in the other's way

@@ -121,6 +121,8 @@ var foundBefore = map[string]int{
 // plantedElsewhere are found by a test of their own. To some of them the simulation comes, too,
 // when thousands of seeds are played.
 var plantedElsewhere = []elsewhere{
+	{planted{"who goes parts those who had a name before it", "reconcile/finish.go", "		if err := keepClaim(tx, cl); err != nil {", "		if err := store.DeleteClaim(tx, cl.Key); err != nil {"}, "reconcile", "TestS24RedirectedNameStaysUpThoughNobodyAsksForIt"},
+	{planted{"a name that nobody asks for in a day parts those who have it", "accept/holds.go", "		if left.Joins() {", "		if left.Client != \"\" {"}, "reconcile", "TestS24RedirectedNameStaysUpThoughNobodyAsksForIt"},
 	{planted{"an uncertain create of who goes stops at what others made", "journal/settle.go", "	if len(seen) > 0 && !t.Marks {", "	if len(seen) > 0 {"}, "reconcile", "TestP3CreateOfWhoGoesBesideAnothers"},
 	{planted{"what is equal is used while ours may still come", "journal/settle.go", "	if len(seen) > 0 && !t.Marks {", "	if len(seen) > 0 && (!t.Marks || seen[0].Equal && !seen[0].Marked) {"}, "apply", "TestP3UncertainCreateArrivesBesideAnEqualOne"},
 	{planted{"what a held removal takes away is not judged", "accept/head.go", "for more := p.judge(s, losses, held); len(more) > 0; more = p.judge(s, losses, held) {", "for more := p.judge(s, losses, held); len(more) > 0; more = nil {"}, "accept", "TestRuleGuardJudgesWhatAHoldTakesAway"},

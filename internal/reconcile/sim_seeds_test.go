@@ -126,6 +126,7 @@ var onceRedSince = []struct {
 	{7707, "a file that a merge left as it was counted as what the pull request that it conflicted with had brought"},
 	{100004613, "an alias redirected to a name to whose time without service a person had agreed"},
 	{100008271, "a database that came back was changed by hand before, and what differs was put back as the record of its client's name went with another client"},
+	{100015915, "a name went that another client's alias redirected to, as its next owner had gone and nobody passed with who had it"},
 	{100011646, "a release that was there before was built anew where it serves at once, without the risk of that"},
 	{100020479, "a name was not given back to a client that had it on record still, where it was gone and another had made it anew"},
 }

@@ -432,10 +432,10 @@ func (r *Reviewer) taken(p state.Pull) (string, error) {
 		out = nil
 		for _, h := range hosts {
 			claim, ok, err := store.Claim(tx, "host:"+h)
-			if err != nil || !ok {
-				if err != nil {
-					return err
-				}
+			if err != nil {
+				return err
+			}
+			if !ok || claim.Client == "" {
 				continue
 			}
 			c, _, err := store.Client(tx, claim.Client)

@@ -263,12 +263,17 @@ const ApprovalLife = 24 * time.Hour
 // Claim is one line of the ledger of shared keys: who owns a host name or a
 // vendor-wide name.
 type Claim struct {
-	Key    string   `json:"key"` // host:shop.example
-	Client ClientID `json:"client"`
+	Key    string   `json:"key"`             // host:shop.example
+	Client ClientID `json:"client"`          // "": nobody's any more, and those in From still pass as one group
 	Since  string   `json:"since,omitempty"` // commit
 	// From are those who had it before and have it still, or records that move with it, until that
 	// has moved: all pass as one group. A name may be given on before it has arrived.
 	From []ClientID `json:"from,omitempty"`
+}
+
+// Joins says that the claim lets clients pass together.
+func (c Claim) Joins() bool {
+	return c.Client != "" && len(c.From) > 0 || len(c.From) > 1
 }
 
 // StepRun is one step of a Deployment as it went.
