@@ -359,13 +359,20 @@ func (p *pass) voided(s *settled, t state.Tombstone) bool {
 	return false
 }
 
-// holdRemovals holds exactly these, unless that was approved already.
+// holdRemovals holds exactly these, unless that was approved already: these as they are, or, at this
+// very head, each of them with others. (Of those that one hold binds, some are accepted and wait, and
+// some are not valid before the names that they take are free.)
 func (p *pass) holdRemovals(losses []loss, why string) map[state.ClientID]string {
+	losses = slices.DeleteFunc(slices.Clone(losses), p.letGoAlready)
+	if len(losses) == 0 {
+		return nil
+	}
 	parts := []string{"removals"}
 	h := state.Hold{Kind: state.HoldGuard, Commit: p.in.Head, NewHead: p.in.Head, Approvable: true, At: p.in.Now}
 	for _, l := range losses {
 		for _, t := range l.stones {
 			parts = append(parts, string(t.Client), t.Part, t.Blob)
+			h.Removals = append(h.Removals, removal(t))
 		}
 		h.Clients = append(h.Clients, l.client.ID)
 	}
@@ -383,6 +390,25 @@ func (p *pass) holdRemovals(losses []loss, why string) map[state.ClientID]string
 		held[id] = h.Fingerprint
 	}
 	return held
+}
+
+// removal is what one removal takes from whom, and by which version of a file.
+func removal(t state.Tombstone) string {
+	return strings.Join([]string{string(t.Client), t.Part, t.Blob}, " ")
+}
+
+// RemovalOf says that one of state.Hold.Removals is of one of the clients.
+func RemovalOf(removal string, clients []state.ClientID) bool {
+	id, _, _ := strings.Cut(removal, " ")
+	return slices.Contains(clients, state.ClientID(id))
+}
+
+// letGoAlready says that somebody approved all that is lost when it was held at this head.
+func (p *pass) letGoAlready(l loss) bool {
+	return slices.ContainsFunc(p.in.Approvals, func(a state.Approval) bool {
+		return a.Head == p.in.Head && p.in.Now.Sub(a.At) <= state.ApprovalLife &&
+			!slices.ContainsFunc(l.stones, func(t state.Tombstone) bool { return !slices.Contains(a.Removals, removal(t)) })
+	})
 }
 
 // bind marks the removals that are held.

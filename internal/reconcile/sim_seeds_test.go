@@ -128,6 +128,7 @@ var onceRedSince = []struct {
 	{100008271, "a database that came back was changed by hand before, and what differs was put back as the record of its client's name went with another client"},
 	{100015915, "a name went that another client's alias redirected to, as its next owner had gone and nobody passed with who had it"},
 	{100011646, "a release that was there before was built anew where it serves at once, without the risk of that"},
+	{80201068, "of removals that one approval let go some were asked about once more, and a name went that only their clients wished"},
 	{100020479, "a name was not given back to a client that had it on record still, where it was gone and another had made it anew"},
 }
 

@@ -224,6 +224,8 @@ type Hold struct {
 	Until       time.Time  `json:"until,omitzero"` // ends by itself (freeze, removeAfter)
 	Approvable  bool       `json:"approvable"`     // false: only a change of the manifest helps
 	At          time.Time  `json:"at"`
+	// Removals are what is held of removals, for the Approval of that.
+	Removals []string `json:"removals,omitempty"`
 	// Waves is how far a fleet's change has come (HoldFleet only); Clients are then
 	// those that still wait, in the order in which they follow.
 	Waves *Waves `json:"waves,omitempty"`
@@ -255,6 +257,11 @@ type Approval struct {
 	// Removed are the names of clients that were removed since it was given, before there was a
 	// hold: of who bears one now it lets nothing run, but the removal that it may be about.
 	Removed []string `json:"removed,omitempty"`
+	// Removals are what it lets go, where the hold was of removals: those that could not be accepted
+	// then, as they were held for each other's names, are let go with the others, by the head Head and
+	// by no other.
+	Removals []string `json:"removals,omitempty"`
+	Head     string   `json:"head,omitempty"`
 }
 
 // ApprovalLife is how long an approval waits to be used.
