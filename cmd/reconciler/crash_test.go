@@ -24,10 +24,11 @@ var (
 )
 
 const (
-	crashWorlds  = 2               // side by side
-	crashLife    = 150             // kills that a world lives through
-	recoverySoon = 5 * time.Second // of 99 in 100 starts
-	manyStarts   = 500
+	crashWorlds   = 2               // side by side
+	crashProgress = time.Minute     // between lines that say how far it is
+	crashLife     = 150             // kills that a world lives through
+	recoverySoon  = 5 * time.Second // of 99 in 100 starts
+	manyStarts    = 500
 )
 
 // crashCount is what a run of kills came to.
@@ -44,6 +45,7 @@ type crashCount struct {
 	runs    int
 	cut     int // starts that were killed before they recovered
 	began   time.Time
+	told    time.Time
 	settled int // worlds that came to their end
 	checks  int
 	wanted  int
@@ -74,6 +76,10 @@ func (c *crashCount) note(e crashEnd, how string, afterKill bool) {
 		c.how[how]++
 	} else {
 		c.missed++
+	}
+	if time.Since(c.began) > crashProgress && time.Since(c.told) > crashProgress {
+		c.told = time.Now()
+		fmt.Fprintf(os.Stderr, "crash: %d kills of a process at work, %s\n", c.kills, time.Since(c.began).Round(time.Second))
 	}
 	switch {
 	case !afterKill:
