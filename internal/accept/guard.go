@@ -359,29 +359,19 @@ func (p *pass) voided(s *settled, t state.Tombstone) bool {
 	return false
 }
 
-// holdRemovals holds exactly these, unless that was approved already: these as they are, or, at this
-// very head, each of them with others. (Of those that one hold binds, some are accepted and wait, and
-// some are not valid before the names that they take are free.)
+// holdRemovals holds exactly these, unless that was approved already: as they are, or with others that
+// were accepted before them (letGoAlready).
 func (p *pass) holdRemovals(losses []loss, why string) map[state.ClientID]string {
-	losses = slices.DeleteFunc(slices.Clone(losses), p.letGoAlready)
-	if len(losses) == 0 {
-		return nil
-	}
-	parts := []string{"removals"}
-	h := state.Hold{Kind: state.HoldGuard, Commit: p.in.Head, NewHead: p.in.Head, Approvable: true, At: p.in.Now}
-	for _, l := range losses {
-		for _, t := range l.stones {
-			parts = append(parts, string(t.Client), t.Part, t.Blob)
-			h.Removals = append(h.Removals, removal(t))
-		}
-		h.Clients = append(h.Clients, l.client.ID)
-	}
-	h.Fingerprint = fingerprint(parts...)
-	if a, ok := approved(p.in.Approvals, h.Fingerprint, p.in.Now); ok {
+	if a, ok := approved(p.in.Approvals, removalsHold(p.in, losses).Fingerprint, p.in.Now); ok {
 		p.use(a)
 		p.note(state.Client{}, "approved", why)
 		return nil
 	}
+	losses = slices.DeleteFunc(slices.Clone(losses), p.letGoAlready)
+	if len(losses) == 0 {
+		return nil
+	}
+	h := removalsHold(p.in, losses)
 	h.Reason = "Removals wait: " + why + "."
 	h.Act = "Approve " + h.Fingerprint + ", or revert."
 	p.newHolds = append(p.newHolds, h)
@@ -392,21 +382,32 @@ func (p *pass) holdRemovals(losses []loss, why string) map[state.ClientID]string
 	return held
 }
 
+// removalsHold binds exactly what is lost.
+func removalsHold(in Input, losses []loss) state.Hold {
+	h := state.Hold{Kind: state.HoldGuard, Commit: in.Head, NewHead: in.Head, Approvable: true, At: in.Now}
+	parts := []string{"removals"}
+	for _, l := range losses {
+		for _, t := range l.stones {
+			parts = append(parts, string(t.Client), t.Part, t.Blob)
+			h.Removals = append(h.Removals, removal(t))
+		}
+		h.Clients = append(h.Clients, l.client.ID)
+	}
+	h.Fingerprint = fingerprint(parts...)
+	return h
+}
+
 // removal is what one removal takes from whom, and by which version of a file.
 func removal(t state.Tombstone) string {
 	return strings.Join([]string{string(t.Client), t.Part, t.Blob}, " ")
 }
 
-// RemovalOf says that one of state.Hold.Removals is of one of the clients.
-func RemovalOf(removal string, clients []state.ClientID) bool {
-	id, _, _ := strings.Cut(removal, " ")
-	return slices.Contains(clients, state.ClientID(id))
-}
-
-// letGoAlready says that somebody approved all that is lost when it was held at this head.
+// letGoAlready says that a hold of this head bound all that is lost, and was approved. (Of those that one
+// hold binds, some are accepted and wait for the approval, which they use; others are not valid before the
+// names that they take are free, and are let go by it as soon as they are.)
 func (p *pass) letGoAlready(l loss) bool {
 	return slices.ContainsFunc(p.in.Approvals, func(a state.Approval) bool {
-		return a.Head == p.in.Head && p.in.Now.Sub(a.At) <= state.ApprovalLife &&
+		return a.Head == p.in.Head && !a.Used.IsZero() && !a.Ended && p.in.Now.Sub(a.At) <= state.ApprovalLife &&
 			!slices.ContainsFunc(l.stones, func(t state.Tombstone) bool { return !slices.Contains(a.Removals, removal(t)) })
 	})
 }

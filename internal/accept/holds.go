@@ -115,6 +115,11 @@ func (w *writer) fleet() {
 // for as long as they bind something.
 func (w *writer) standing() {
 	for _, h := range w.newHolds {
+		accepted := map[string]bool{}
+		for _, t := range w.stones {
+			accepted[removal(t)] = t.Held == h.Fingerprint
+		}
+		h.Removals = slices.DeleteFunc(h.Removals, func(r string) bool { return accepted[r] })
 		w.hold(h)
 	}
 	for _, h := range w.in.Holds {

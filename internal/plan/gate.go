@@ -183,21 +183,17 @@ func holdsOf(s Step, g GateInput) []state.HoldKind {
 // was, any of that class. What is gone since it was shown as changed is made as it was shown, and
 // so is a release that was tried meanwhile, or of which what was left is gone.
 func reviewed(s Step, g GateInput) bool {
-	if shown(s, g) {
-		return true
-	}
-	as := s
+	as := []Action{s.Action}
 	switch {
 	case s.Ref.Kind == state.KindDeployment && s.Action == Replace:
-		as.Action = Create
+		as = append(as, Create)
 	case s.Ref.Kind == state.KindDeployment && s.Action == Create:
-		as.Action = Replace
-	case s.Action == Create && s.Prior != nil:
-		as.Action = Update
-	default:
-		return false
+		as = append(as, Replace)
 	}
-	return shown(as, g)
+	if s.Action == Create && s.Prior != nil {
+		as = append(as, Update)
+	}
+	return slices.ContainsFunc(as, func(a Action) bool { s.Action = a; return shown(s, g) })
 }
 
 // shown is reviewed of the step as it is.

@@ -90,12 +90,7 @@ func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.C
 		if !h.Approvable {
 			return fmt.Errorf("%w: %s; %s", ErrRefused, h.Reason, h.Act)
 		}
-		a := state.Approval{Fingerprint: h.Fingerprint, By: by, At: e.Now(), Client: h.Client, Head: h.NewHead}
-		for _, r := range h.Removals {
-			if accept.RemovalOf(r, h.Clients) { // others were taken out of the hold since
-				a.Removals = append(a.Removals, r)
-			}
-		}
+		a := state.Approval{Fingerprint: h.Fingerprint, By: by, At: e.Now(), Client: h.Client, Removals: h.Removals, Head: h.NewHead}
 		if err := store.PutApproval(tx, a); err != nil {
 			return err
 		}

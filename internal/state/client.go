@@ -224,7 +224,8 @@ type Hold struct {
 	Until       time.Time  `json:"until,omitzero"` // ends by itself (freeze, removeAfter)
 	Approvable  bool       `json:"approvable"`     // false: only a change of the manifest helps
 	At          time.Time  `json:"at"`
-	// Removals are what is held of removals, for the Approval of that.
+	// Removals are those that it holds and that are not accepted yet: their clients take names that others
+	// of the hold let go.
 	Removals []string `json:"removals,omitempty"`
 	// Waves is how far a fleet's change has come (HoldFleet only); Clients are then
 	// those that still wait, in the order in which they follow.
@@ -257,9 +258,7 @@ type Approval struct {
 	// Removed are the names of clients that were removed since it was given, before there was a
 	// hold: of who bears one now it lets nothing run, but the removal that it may be about.
 	Removed []string `json:"removed,omitempty"`
-	// Removals are what it lets go, where the hold was of removals: those that could not be accepted
-	// then, as they were held for each other's names, are let go with the others, by the head Head and
-	// by no other.
+	// Removals are the hold's: they are let go when they are accepted, at the head Head and at no other.
 	Removals []string `json:"removals,omitempty"`
 	Head     string   `json:"head,omitempty"`
 }
