@@ -136,7 +136,7 @@ func (s *screen) look() {
 	defer s.mu.Unlock()
 	problems := map[string]bool{}
 	for _, p := range v.Problems {
-		text := fmt.Sprintf("✗ %s:%d:%d: %s", p.Path, p.Line, p.Column, p.Text)
+		text := "✗ " + p.Place() + ": " + p.Text
 		problems[text] = true
 		if !s.problems[text] {
 			s.say(text)

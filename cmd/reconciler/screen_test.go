@@ -18,6 +18,7 @@ func TestTheScreenSaysItOnce(t *testing.T) {
 		Problems: []state.FileProblem{
 			{Path: "clients/demoshop.yaml", Client: "demoshop", Line: 7, Column: 7, Text: `plan can't be "startre"`, Hint: "did you mean starter?"},
 			{Path: "clients/newshop.yaml", Client: "newshop", Line: 9, Column: 1, Text: "this is not valid YAML", Hint: "a bracket is missing"},
+			{Path: "clients/other.yaml", Client: "other", Text: "demoshop.example is still demoshop's: its removal is held", Hint: "approve 9f3a"},
 		},
 		Holds: []state.Hold{{Fingerprint: "9f3a", Reason: "Removals wait.", Act: "Approve 9f3a, or revert."}, {Fingerprint: "77bb", Reason: "Mail may stop.", Act: "A revert takes it back."}},
 		Clients: []reconcile.Row{
@@ -33,6 +34,7 @@ func TestTheScreenSaysItOnce(t *testing.T) {
 	want := []string{
 		`✗ clients/demoshop.yaml:7:7: plan can't be "startre"`, "    did you mean starter?",
 		"✗ clients/newshop.yaml:9:1: this is not valid YAML", "    a bracket is missing",
+		"✗ clients/other.yaml: demoshop.example is still demoshop's: its removal is held", "    approve 9f3a",
 		"‖ held: Removals wait.", "    Approve 9f3a, or revert.", "‖ held: Mail may stop.", "    A revert takes it back. 77bb",
 		"✓ demoshop       active   http://demoshop.localhost  its file is invalid (see above). Its last good version stays.",
 		"✗ newshop        invalid  its file is invalid (see above)",

@@ -386,13 +386,7 @@ func (w *writer) ambiguous(k *candidate) {
 func reusePrint(file string, id state.ClientID) string { return fingerprint("reuse", file, string(id)) }
 
 // describe is a problem in one line.
-func describe(q state.FileProblem) string {
-	at := q.Path
-	if q.Line > 0 {
-		at += fmt.Sprintf(":%d:%d", q.Line, q.Column)
-	}
-	return at + ": " + q.Text
-}
+func describe(q state.FileProblem) string { return q.Place() + ": " + q.Text }
 
 // waiting looks again at the removals that wait for a file, and at those whose client's own
 // file is back and invalid: that is an error and never an absence, also of whom an earlier

@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -382,6 +383,9 @@ func TestP5OneApprovalOfRemovalsThatAreHeldForEachOther(t *testing.T) {
 				ids, err := w.engine.Approve(t.Context(), o.Holds[0].Fingerprint, "dana")
 				if err != nil {
 					t.Fatal(err)
+				}
+				if once := slices.Compact(slices.Sorted(slices.Values(ids))); len(once) != len(ids) {
+					t.Errorf("more go on than there are: %v", ids)
 				}
 				w.pass(ids...)
 				if o, _ = w.engine.Overview(); len(o.Holds) != 0 {

@@ -140,8 +140,10 @@ func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.C
 		return touched, nil // the head that is on record is an old one: the next poll judges the branch's
 	}
 	if base != nil && (result.Again || len(accept.Retry(base)) > 0) {
-		more, err := e.judgeAgain(ctx)
-		return append(touched, more...), err
+		more, err := e.judgeAgain(ctx) // who was let go may be among them
+		touched = append(slices.Clone(touched), more...)
+		slices.Sort(touched)
+		return slices.Compact(touched), err
 	}
 	return touched, nil
 }

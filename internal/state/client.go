@@ -1,6 +1,7 @@
 package state
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -170,6 +171,14 @@ type FileProblem struct {
 	Hint   string `json:"hint,omitempty"`
 	// Review is what pull requests showed of the file: it may become valid by what others do.
 	Review *Review `json:"review,omitempty"`
+}
+
+// Place is the file, with line and column where one of its lines is meant.
+func (p FileProblem) Place() string {
+	if p.Line == 0 {
+		return p.Path
+	}
+	return fmt.Sprintf("%s:%d:%d", p.Path, p.Line, p.Column)
 }
 
 // Tombstone is proof that an accepted commit's range removed a client or a part
