@@ -255,9 +255,15 @@ func (w *writer) bind(h state.Hold) {
 		if h.Kind != state.HoldFleet && w.fate[id] == FatePending && !w.get(id).Removed {
 			w.fate[id] = FateHeld
 		}
-		if !w.get(id).Removed {
-			delete(w.touched, id)
+		c := w.get(id)
+		if c.Removed {
+			continue
 		}
+		if h.Kind == state.HoldRebuild && w.touched[id] && c.InvalidBlob == "" {
+			c.Status, c.Because, c.Next = state.StatusHeld, h.Reason, h.Act
+			w.set(c)
+		}
+		delete(w.touched, id)
 	}
 }
 

@@ -179,13 +179,18 @@ type Mover interface {
 type ReadOnly struct {
 	observe func(context.Context, Query) ([]Object, error)
 	owned   func(context.Context, string) ([]Object, error)
+	content func(context.Context, string) (Content, error) // nil: its databases can't be moved
 	traits  map[state.Kind]Traits
 	name    string
 }
 
 // NewReadOnly takes p's reading half.
 func NewReadOnly(p Provider) ReadOnly {
-	return ReadOnly{observe: p.Observe, owned: p.Owned, traits: p.Traits(), name: p.Name()}
+	r := ReadOnly{observe: p.Observe, owned: p.Owned, traits: p.Traits(), name: p.Name()}
+	if m, can := p.(Mover); can {
+		r.content = m.Content
+	}
+	return r
 }
 
 // Name is the provider's.
@@ -200,4 +205,13 @@ func (r ReadOnly) Observe(ctx context.Context, q Query) ([]Object, error) { retu
 // Owned is the provider's.
 func (r ReadOnly) Owned(ctx context.Context, installation string) ([]Object, error) {
 	return r.owned(ctx, installation)
+}
+
+// Content is Mover's; known is false where the provider's databases can't be moved.
+func (r ReadOnly) Content(ctx context.Context, id string) (c Content, known bool, err error) {
+	if r.content == nil {
+		return c, false, nil
+	}
+	c, err = r.content(ctx, id)
+	return c, true, err
 }

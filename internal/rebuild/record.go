@@ -24,6 +24,9 @@ type Input struct {
 	Traits   map[string]map[state.Kind]state.Traits
 	// Beside are objects that others refer to and that are not put on record here.
 	Beside map[state.Ref]Found
+	// Bare says of a database that it is known to hold nothing: of two, that one is a copy that
+	// was never filled. nil: of none is it known.
+	Bare func(Found) bool
 	// Adopted are the ids of objects that some manifest named in `adopt:` at some time.
 	Adopted map[string]bool
 	// Secret returns a stored secret; version 0 is the newest.
@@ -132,23 +135,32 @@ func (r *record) place() {
 }
 
 // moved places two databases of a client at two providers: its data was moved, or was about to
-// be. The one that its client can write to is its own; where that does not tell them apart,
-// the one where the manifest wants it, once a person has looked. The other one is kept beside
-// it (plan.Beside), without a date.
+// be. The one that its client can write to is its own. Where that does not tell them apart, the
+// copy was not switched to, and the one that holds something is; where both do, or nobody knows,
+// the one where the manifest wants it. A person looks first, in any case. The other one is kept
+// beside it (plan.Beside), without a date.
 func (r *record) moved(ref state.Ref, a, b Found) {
 	keeps := r.in.Keeps
 	if w, wished := r.wished[ref]; wished {
 		keeps = w.Provider
 	}
-	if a.Frozen && !b.Frozen || keeps == b.Provider && a.Frozen == b.Frozen {
+	swap, holds := keeps == b.Provider, ""
+	if a.Frozen != b.Frozen {
+		swap = a.Frozen
+	} else if bare := r.bare(a); bare != r.bare(b) {
+		swap, holds = bare, ", which is not empty as the other one is,"
+	}
+	if swap {
 		a, b = b, a
 	}
 	left := r.named(state.KindDatabase, ref.Name+"@"+b.Provider)
 	r.of[ref], r.of[left] = a, b
 	r.ids[string(a.Kind)+" "+a.ID], r.ids[string(b.Kind)+" "+b.ID] = ref.Name, left.Name
-	r.out.Doubts = append(r.out.Doubts, fmt.Sprintf("its data was moved between %s (%s) and %s (%s), or was about to be: see which one the site uses before you approve; %s would count as its own",
-		b.Provider, b.ID, a.Provider, a.ID, a.Provider))
+	r.out.Doubts = append(r.out.Doubts, fmt.Sprintf("its data was moved between %s (%s) and %s (%s), or was about to be: see which one the site uses before you approve; %s%s would count as its own",
+		b.Provider, b.ID, a.Provider, a.ID, a.Provider, holds))
 }
+
+func (r *record) bare(f Found) bool { return r.in.Bare != nil && r.in.Bare(f) }
 
 // beside says that a Ref is of a database that a move left.
 func beside(ref state.Ref) bool {

@@ -178,3 +178,52 @@ func (w *world) approveMoves() {
 		}
 	}
 }
+
+// S43, P5: a move came to nothing before anything was frozen, and the client was removed. Then the
+// state is lost: of its two databases, neither frozen, the one with the data counts as its own,
+// nothing of it goes by a date, and it does not come back before somebody has looked.
+func TestS43OfTwoDatabasesTheEmptyOneIsNotItsOwn(t *testing.T) {
+	v, w := newMovers(t)
+	with := func(keeper string) map[string]string {
+		return map[string]string{"clients/shop.yaml": client("shop", "database: {provider: "+keeper+", retain: 40d}"), "clients/other.yaml": client("other")}
+	}
+	w.apply(with("railway"))
+	w.want("shop", state.StatusActive)
+	id, own := w.id("shop"), w.ownData("shop")
+	v.world.Write(own.ID, "an order")
+	w.apply(with("postgres"))
+	v.faults.Do(memory.Before, memory.Is(memory.Freeze, state.KindDatabase), 1, func(context.Context, memory.Call) error {
+		return memory.Fail(provider.Transient, "503 service unavailable")
+	})
+	w.approveMoves()
+	w.pass(id)
+	if r := w.want("shop", state.StatusFailed); len(v.world.Objects("postgres")) != 1 || !strings.Contains(r.Because, "the data was not moved") {
+		t.Fatalf("the move was to fail with its copy made: %s", r.Because)
+	}
+	w.apply(map[string]string{"clients/shop.yaml": ""})
+	w.want("shop", state.StatusRetained)
+
+	w.rebuild(v)
+	if now := w.ownData("shop"); now.ID != own.ID || !now.PurgeAfter.IsZero() {
+		t.Errorf("its own is %s, until %v; it was %s", now.ID, now.PurgeAfter, own.ID)
+	}
+	w.want("shop", state.StatusRetained)
+	w.apply(with("railway"))
+	r := w.want("shop", state.StatusHeld)
+	if !strings.Contains(r.Because, "railway, which is not empty as the other one is, would count as its own") {
+		t.Errorf("it waits, as %s", r.Because)
+	}
+	holds := w.detail("shop").Holds
+	if len(holds) != 1 {
+		t.Fatalf("holds: %+v", holds)
+	}
+	ids, err := w.engine.Approve(t.Context(), holds[0].Fingerprint, "ops")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(ids...)
+	w.want("shop", state.StatusActive)
+	if now := w.ownData("shop"); now.ID != own.ID || now.Retained() || len(v.world.Rows(own.ID)) != 1 {
+		t.Errorf("it came back with %+v", now)
+	}
+}

@@ -119,7 +119,12 @@ func (e *Engine) orphan(ctx context.Context, w witness, o orphan) (remembered, R
 	}
 	m.client.Settled, m.client.LookWanted = true, false
 	row := RebuiltClient{Name: c.Name, ID: c.ID, Resources: len(m.out.Resources), What: "orphan"}
+	m.hold(e, o.head) // it counts when the client comes back
+	unsure := len(m.holds) > 0
 	text, d, forever := o.retain(e)
+	if unsure {
+		text, forever = "forever", true
+	}
 	called := c.Name
 	if o.taken {
 		called = string(c.ID)
@@ -127,13 +132,16 @@ func (e *Engine) orphan(ctx context.Context, w witness, o orphan) (remembered, R
 	stone := state.Tombstone{Client: c.ID, Name: c.Name, Commit: commit, Blob: c.Blob, Retain: text}
 	if onlyData(o.found) {
 		row.What = "retained"
-		m.client.Status = state.StatusRetained
+		m.client.Status, m.client.Next = state.StatusRetained, ""
 		m.client.Because = "its manifest was removed in " + shortCommit(commit) + "; its retention began anew when the state was rebuilt"
 		if o.good.removed == "" {
 			m.client.Because = "no commit is known that removed its manifest: it is kept until somebody says `reconciler purge " + called + "`"
 		} else {
 			stone.Done = true
 			m.stones = append(m.stones, stone)
+		}
+		if unsure {
+			m.client.Because = "its manifest is gone, and what is left of it wants a look: it is kept until somebody says `reconciler purge " + called + "`"
 		}
 		for i := range m.out.Resources {
 			r := &m.out.Resources[i]

@@ -42,7 +42,8 @@ type remembered struct {
 func (e *Engine) remember(ctx context.Context, w witness, m memory) (remembered, error) {
 	c := m.client
 	mark := provider.Mark{Installation: w.installation, Client: c.ID, Generation: max(c.Generation, 1)}
-	in := rebuild.Input{Keeps: m.keeps, Mark: mark, Found: m.found, Recorded: m.recorded, Traits: e.traits(), Adopted: m.adopted, Secret: e.secret, Fingerprint: e.Runner.Fingerprint, Now: e.Now()}
+	in := rebuild.Input{Keeps: m.keeps, Mark: mark, Found: m.found, Recorded: m.recorded, Traits: e.traits(), Adopted: m.adopted, Secret: e.secret, Fingerprint: e.Runner.Fingerprint, Now: e.Now(),
+		Bare: func(f rebuild.Found) bool { return w.bare(ctx, f) }}
 	if m.effective != nil {
 		c = e.sourceAsBuilt(c, *m.effective, m.found)
 		in.Wish, _ = desired.Resources(e.desiredInput(c, *m.effective, e.secretsAsSeen(c, *m.effective, m)))
@@ -190,6 +191,9 @@ func (m *remembered) hold(e *Engine, head string) {
 		h := state.Hold{Kind: state.HoldRebuild, Client: c.ID, Clients: []state.ClientID{c.ID}, Commit: head, NewHead: head, Approvable: true, At: e.Now()}
 		h.Fingerprint = printOf(append([]string{"doubt", string(c.ID)}, m.out.Doubts...)...)
 		h.Reason = c.Name + " waits: " + strings.Join(m.out.Doubts, "; ") + "."
+		if c.Removed {
+			h.Reason = c.Name + " does not come back unasked: " + strings.Join(m.out.Doubts, "; ") + "."
+		}
 		h.Act = "Settle it there, or `reconciler approve " + h.Fingerprint + "` to go on with what is on record; `reconciler why " + c.Name + "` shows that."
 		c.Status, c.Because, c.Next, c.Settled = state.StatusHeld, h.Reason, h.Act, true
 		m.holds = append(m.holds, h)

@@ -103,6 +103,21 @@ func (w witness) of(ctx context.Context, r provider.ReadOnly) ([]rebuild.Found, 
 	return out, nil
 }
 
+// bare says that a database holds nothing at all. Nobody knows it of one that can't be read in
+// a look's time, or whose keeper moves none.
+func (w witness) bare(ctx context.Context, f rebuild.Found) bool {
+	for _, r := range w.readers {
+		if r.Name() != f.Provider {
+			continue
+		}
+		looking, cancel := context.WithTimeout(ctx, lookTimeout)
+		defer cancel()
+		c, known, err := r.Content(looking, f.ID)
+		return known && err == nil && len(c.Parts) == 0
+	}
+	return false
+}
+
 // unmarked looks for what the wish asks for and no mark shows: where a vendor has no place
 // for a mark, an object of ours is told by its name; and a record that is there as it is
 // wished, and is nobody's, is used as it is.
