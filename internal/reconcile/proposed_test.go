@@ -372,6 +372,48 @@ func TestP12WhatWasRefusedElsewhereWaits(t *testing.T) {
 	}
 }
 
+// P12: a file can say that it was a client which its own commits remove, and then what was refused
+// of that one binds. Of one that an earlier commit removed it says it in vain: what comes so is
+// another client, which says so (`database.reuse: fresh`), and nothing of that one's refused return is its own.
+func TestP12WhatWasRefusedIsNotThatOfANewClient(t *testing.T) {
+	at := func(more ...string) map[string]string {
+		return map[string]string{"clients/a.yaml": "", "clients/c.yaml": strings.Replace(client("c", more...), "domain: c\n", "domain: a\n", 1)}
+	}
+	for name, tt := range map[string]struct {
+		removed bool // by an earlier commit
+		said    string
+		want    state.Status
+	}{
+		"removed with it":         {false, "nonsense: 2", state.StatusHeld},
+		"removed before":          {true, "notes: said", state.StatusActive},
+		"removed before, refused": {true, "nonsense: 2", state.StatusActive},
+	} {
+		v, w := newVendors(t)
+		w.engine.Guard.ReviewedOnly = true
+		w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+		if tt.removed {
+			w.apply(map[string]string{"clients/a.yaml": ""}) // no plan showed that: it is held
+		}
+		p := w.proposed(1, map[string]string{"clients/a.yaml": client("a", "notes: planned")})
+		files := map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}", "nonsense: 1")}
+		w.pass(w.merge(w.repo.branch(files, p.Head), files)...)
+		was, ok := v.world.Serves("a.agency.example")
+		w.apply(at("previously: [a]", tt.said))
+		w.apply(at("database: {reuse: fresh}"))
+		for _, h := range w.waits(state.HoldGuard) {
+			ids, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.pass(ids...)
+		}
+		now, up := v.world.Serves("a.agency.example")
+		if waits := now == was; !ok || !up || w.row("c").Status != string(tt.want) || waits != (tt.want == state.StatusHeld) || waits != (len(w.waits(state.HoldRisk)) == 1) {
+			t.Errorf("%s: %+v, served by %s, was %s; waits: %+v", name, w.row("c"), now, was, w.waits(state.HoldRisk))
+		}
+	}
+}
+
 // P12: the version of a file that its client has all along holds nothing of those that were
 // refused since: whoever gives it back brings nothing of what no plan showed. Whose client was
 // removed has no version any more.

@@ -18,7 +18,8 @@ const moveRuns = 25
 
 // moveOnceRed is onceRed, of runs in which databases move.
 var moveOnceRed = []uint64{
-	1740, // of a client that was gone, the copy that was never filled counted as its own
+	1740,      // of a client that was gone, the copy that was never filled counted as its own
+	300001243, // of a client that was gone, what was refused of its return counted as that of a new one that was said to be it
 }
 
 // P3, P5, P8: databases move between two providers while everything else goes wrong. Whatever

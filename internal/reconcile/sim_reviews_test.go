@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -240,15 +241,27 @@ func (s *story) brought(from, head string, clients []state.Client) {
 
 // formers are the files that a new one says it was, and that the range took away: what was
 // refused there it may hold, whoever has its name ("A client has an immutable id").
-// "`previously` may name only a client": a file of whom none ever was is nobody's former one.
+// "`previously` may name only a client that is removed in the same range of commits": a file of
+// whom none ever was is nobody's former one, nor is that of a client whom an earlier range took
+// away, but for one that the removal waits for. Whoever comes so is another client, and what was
+// brought of that one's return is not its own.
 func (s *story) formers(r *landed, path string) (out []string) {
 	x, is := s.bySpec[r.now[path]]
 	was := "clients/" + x.previously + ".yaml"
-	known := slices.Contains(slices.Collect(maps.Values(s.names)), x.previously)
+	known := slices.ContainsFunc(s.clients(), func(c state.Client) bool {
+		return s.names[c.ID] == x.previously && (s.touchedBy(c, r.head) || s.waitsForFile(c, path))
+	})
 	if blob, changed := r.now[was]; is && known && changed && blob == "" {
 		out = append(out, was)
 	}
 	return out
+}
+
+// waitsForFile says that the removal of a client waits for a file.
+func (s *story) waitsForFile(c state.Client, path string) bool {
+	return slices.ContainsFunc(s.tombstones(c.ID), func(t state.Tombstone) bool {
+		return t.Part == "" && !t.Done && slices.Contains(accept.WaitsFor(t), path)
+	})
 }
 
 // taken notes which files are somebody's wish by now.
