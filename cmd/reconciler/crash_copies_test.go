@@ -229,10 +229,23 @@ func (w *crashWorld) compared(rec record, t truth) (bad []string) {
 // lostSecret is what people are told of one that an older state does not know.
 var lostSecret = regexp.MustCompile("which was lost with an earlier state and is in use; .* `reconciler secret rm (\\S+) --client (\\S+)`")
 
-// obey does what an overview asks people for: it has lost secrets made anew, approves what
-// can be, and makes the state anew where only that helps.
+// firstThere is what people are told of a site whose user nobody on record made: of one whose
+// password was lost with a state, too.
+const firstThere = "Delete that user in the site's database"
+
+// obey does what an overview asks people for: it has lost secrets made anew, deletes users
+// whose passwords were lost, approves what can be, and makes the state anew where only that helps.
 func (w *crashWorld) obey(v reconcile.Overview) error {
 	for _, r := range v.Clients {
+		if strings.Contains(r.Because, firstThere) {
+			w.say("delete the users of %s", r.ID)
+			if err := w.host.ask(context.Background(), "/emptied", r.ID, nil); err != nil {
+				return err
+			}
+			if _, _, err := w.command("retry", r.ID); err != nil {
+				return err
+			}
+		}
 		if m := lostSecret.FindStringSubmatch(r.Because); m != nil {
 			w.say("lost: %s of %s", m[1], m[2])
 			if _, _, err := w.command("secret", "rm", m[1], "--client", m[2]); err != nil { // it may be done, and not tried again yet

@@ -229,3 +229,35 @@ func TestCrashCheckSeesVendors(t *testing.T) {
 	}
 	w.host.judged.known = len(misfits)
 }
+
+// S43: the state is lost, and with it the password of the user of a site whose data is retained. The
+// client comes back, and people are told of that user: once he is deleted it comes to its end.
+func TestS43TheLastPasswordIsLost(t *testing.T) {
+	t.Parallel()
+	w := newCrashWorld(t, 14, hostSpec{Builds: 1, Vendors: map[string]string{}})
+	settle := func(what string, changed ...string) {
+		t.Helper()
+		for _, name := range changed {
+			if err := w.commit(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.settle(); err != nil {
+			t.Fatalf("%s: %v\n%s", what, err, strings.Join(w.log, "\n"))
+		}
+	}
+	has := shop{Name: "shop1", Currency: "EUR", At: "vercel", User: true}
+	w.shops[keeper], w.shops["shop1"] = shop{Name: keeper, Currency: "EUR"}, has
+	settle("both", keeper, "shop1")
+	delete(w.shops, "shop1")
+	settle("it goes", "shop1")
+	if err := w.rebuild("it is lost"); err != nil {
+		t.Fatal(err)
+	}
+	settle("the state is made anew")
+	w.shops["shop1"] = has
+	settle("it is back", "shop1")
+	if !slices.ContainsFunc(w.log, func(s string) bool { return strings.Contains(s, "delete the users of shop1-") }) {
+		t.Errorf("nobody was told of its user:\n%s", strings.Join(w.log, "\n"))
+	}
+}

@@ -73,6 +73,29 @@ func (h *host) strangers(w http.ResponseWriter, _ *http.Request) {
 	_, _ = fmt.Fprint(w, "{}") // who asked may be gone
 }
 
+// emptied deletes the users of a client's sites in their databases, as people do who are told that
+// somebody else was there first.
+func (h *host) emptied(w http.ResponseWriter, r *http.Request) {
+	var who state.ClientID
+	err := json.NewDecoder(r.Body).Decode(&who)
+	s := h.vendors.set.payload
+	for _, p := range h.vendors.set.railway.Projects() {
+		if err != nil || p.Deleted || !strings.HasPrefix(p.Name, string(who)+"-") {
+			continue
+		}
+		s.mu.Lock()
+		if site := s.all[siteKey(p.URL)]; site != nil {
+			err = site.Drop()
+		}
+		s.mu.Unlock()
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	_, _ = fmt.Fprint(w, "{}")
+}
+
 // mails are those that bear a client's tags.
 func (v *hostedVendors) mails() (out []ownedObject) {
 	for _, m := range v.set.resend.Sent() {

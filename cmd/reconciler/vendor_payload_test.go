@@ -196,6 +196,25 @@ func TestFirstUserOfAPayloadSite(t *testing.T) {
 	if got := w.took(); count(got, "POST /api/users/first-register") != 0 {
 		t.Errorf("asked %v", got)
 	}
+
+	// A stranger who has the address that the manifest names: wrong passwords lock a user, so
+	// ours is tried once by a process, whoever asks again.
+	site = w.serve("pastry")
+	if err := site.Add("dana@pastry.example", "a stranger's own password", false); err != nil {
+		t.Fatal(err)
+	}
+	w.commit(map[string]string{"clients/pastry.yaml": manifestOf("pastry")})
+	for range 3 {
+		code, out = w.pass()
+		w.clock.add(2 * time.Minute)
+	}
+	d = w.why("pastry")
+	if code != 3 || d.Status != string(state.StatusHeld) || !strings.Contains(d.Because, "somebody else was first to register at ") {
+		t.Errorf("exit code %d, %s: %s\n%s", code, d.Status, d.Because, out)
+	}
+	if u := site.Users()[0]; u.Attempts > 3 || !u.LockUntil.IsZero() { // once in each process
+		t.Errorf("%d wrong passwords, locked until %s", u.Attempts, u.LockUntil)
+	}
 }
 
 func count(calls []string, prefix string) (n int) {

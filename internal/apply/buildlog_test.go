@@ -32,10 +32,11 @@ func TestLogsAreBounded(t *testing.T) {
 	var told []string
 	r := &Runner{Now: time.Now, Emit: func(e Event) { told = append(told, e.Text) }}
 	s, seen := plan.Step{Provider: "ploi"}, &tail{}
-	for n := 1; n < 100; n++ {
-		all := make([]string, 100*n)
+	line := strings.Repeat("x", 10_000) + "\x1b[2J"
+	for n := 1; n < 10; n++ {
+		all := make([]string, n*(maxLogLines/8+1))
 		for i := range all {
-			all[i] = strings.Repeat("x", 10_000) + "\x1b[2J"
+			all[i] = line
 		}
 		r.logs(Job{}, s, all, seen)
 		r.logs(Job{}, s, nil, seen) // it could not be read

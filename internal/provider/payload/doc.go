@@ -16,7 +16,8 @@
 //
 //	login answers 200     it is ours, by an earlier call
 //	401                   a control login, with an address that nobody has, is asked, too:
-//	  the same errors     somebody else's: that pair is not there
+//	  the same errors     somebody else's: that pair is not there, and it is not tried again for
+//	                      ten minutes, since wrong passwords lock whoever is there
 //	  other errors        the user is locked by wrong passwords: Transient, for ten minutes
 //
 // Payload answers a locked user with the status of a wrong password, in words that depend on

@@ -2,12 +2,15 @@ package payload
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -16,8 +19,9 @@ import (
 
 const (
 	// lockTime is how long Payload locks a user (auth.lockTime, if nobody changed it).
-	lockTime  = 10 * time.Minute
-	maxLocked = 1000 // users that are known to be locked
+	lockTime = 10 * time.Minute
+	// maxLocked is how many users are known to be locked, and how many passwords to be wrong.
+	maxLocked = 1000
 	// controlPassword goes with an address that nobody has.
 	controlPassword = "nobody has this one"
 )
@@ -34,10 +38,14 @@ func (s site) login(ctx context.Context, in pair, t target) (user string, status
 }
 
 // whose says whether the wish's user is there. At most one login at its address, and one at
-// an address that nobody has.
+// an address that nobody has; none while a wrong password is known to be one, since wrong ones
+// lock whoever is there.
 func (s site) whose(ctx context.Context, op string, t target) (user string, ours bool, err error) {
-	if until := s.p.lockedUntil(s, t); !until.IsZero() {
+	if until := s.p.locked.until(s.user(t), s.p.now()); !until.IsZero() {
 		return "", false, s.lockedError(op, until)
+	}
+	if !s.p.wrong.until(s.pair(t), s.p.now()).IsZero() {
+		return "", false, nil
 	}
 	user, status, a := s.login(ctx, pair{t.id.email, t.password.Reveal()}, t)
 	switch {
@@ -68,11 +76,10 @@ func (s site) wrongOrLocked(ctx context.Context, op string, t target, a httpapi.
 	case status != http.StatusUnauthorized || !plainly || !too:
 		return fail(provider.Transient, op, s.host+" has users, and its answers to a login do not tell whose they are", nil)
 	case slices.Equal(said, compared):
+		s.p.wrong.note(s.pair(t), s.p.now(), lockTime)
 		return nil
 	}
-	until := s.p.now().Add(lockTime)
-	s.p.lock(s, t, until)
-	return s.lockedError(op, until)
+	return s.lockedError(op, s.p.locked.note(s.user(t), s.p.now(), lockTime))
 }
 
 func (s site) lockedError(op string, until time.Time) error {
@@ -102,26 +109,46 @@ func (s site) user(t target) string {
 	return s.client.Base + s.collection + " " + strings.ToLower(t.id.email)
 }
 
-// lock remembers that a user is locked. Of more than maxLocked the rest is asked again.
-func (p *Provider) lock(s site, t target, until time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := p.now()
-	maps.DeleteFunc(p.locked, func(_ string, at time.Time) bool { return !at.After(now) })
-	if len(p.locked) < maxLocked {
-		p.locked[s.user(t)] = until
-	}
+// pair names a user together with our password, which it does not hold.
+func (s site) pair(t target) string {
+	sum := sha256.Sum256([]byte(t.password.Reveal()))
+	return s.user(t) + " " + hex.EncodeToString(sum[:])
 }
 
-// lockedUntil is when a locked user may be asked again; zero: at once.
-func (p *Provider) lockedUntil(s site, t target) time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	until := p.locked[s.user(t)]
-	if !until.After(p.now()) {
-		return time.Time{}
+// times are what counts until some time. Of more than maxLocked the rest is asked again.
+type times struct {
+	mu sync.Mutex
+	at map[string]time.Time
+}
+
+func (x *times) note(what string, now time.Time, d time.Duration) (until time.Time) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	maps.DeleteFunc(x.at, func(_ string, at time.Time) bool { return !at.After(now) })
+	until = now.Add(d)
+	if x.at == nil {
+		x.at = map[string]time.Time{}
+	}
+	if len(x.at) < maxLocked {
+		x.at[what] = until
 	}
 	return until
 }
 
-func (p *Provider) isLocked(s site, t target) bool { return !p.lockedUntil(s, t).IsZero() }
+// forget ends it.
+func (x *times) forget(what string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.at, what)
+}
+
+// until is when that is over; zero: it doesn't count. A clock that was set back ends it.
+func (x *times) until(what string, now time.Time) time.Time {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	at := x.at[what]
+	if !at.After(now) || at.Sub(now) > lockTime {
+		return time.Time{}
+	}
+	return at
+}

@@ -149,8 +149,8 @@ func TestLockedIsNoConflict(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			stranger := w.wish("site-1", input("password", "a guess of somebody"))
-			for range 5 {
+			for n := range 5 {
+				stranger := w.wish("site-1", input("password", fmt.Sprint("a guess of somebody ", n)))
 				if found := look(t, other, stranger); len(found) != 0 {
 					t.Fatalf("a guess finds %v", found)
 				}
@@ -181,6 +181,39 @@ func TestLockedIsNoConflict(t *testing.T) {
 	}
 }
 
+// Whoever has our address and another password is not locked by looks for ours: it is tried once
+// in ten minutes. Once he is deleted ours is made, and known though its answer is lost.
+func TestAWrongPasswordIsTriedOnce(t *testing.T) {
+	w := start(t)
+	p, wish, site := w.open(), w.wish("site-1"), w.site("site-1")
+	if err := site.Add(testEmail, "a stranger's password", false); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		for range 9 {
+			if found := look(t, p, wish); len(found) != 0 {
+				t.Fatalf("found %v", found)
+			}
+			_, err := p.Create(t.Context(), wish)
+			wantKind(t, "create", err, provider.Conflict)
+			w.clock.move(time.Minute)
+		}
+		w.clock.move(time.Minute)
+	}
+	if u := site.Users()[0]; u.Attempts != 4 || !u.LockUntil.IsZero() {
+		t.Errorf("%d wrong passwords in 40 minutes, locked until %s", u.Attempts, u.LockUntil)
+	}
+	if err := site.Drop(); err != nil {
+		t.Fatal(err)
+	}
+	w.faults.Add(simulator.Fault{Path: firstPath, Do: simulator.LoseAnswer()}, simulator.Fault{Path: loginPath, Do: simulator.LoseAnswer()})
+	_, err := p.Create(t.Context(), wish)
+	wantKind(t, "create with its answers lost", err, provider.Uncertain)
+	if found := look(t, p, wish); len(found) != 1 {
+		t.Errorf("found %v", found)
+	}
+}
+
 // Known locks are bounded, and end.
 func TestLocksAreBounded(t *testing.T) {
 	w := start(t)
@@ -195,16 +228,16 @@ func TestLocksAreBounded(t *testing.T) {
 	}
 	for n := range maxLocked + 10 {
 		s, made := tried(n)
-		p.lock(s, made, w.clock.Now().Add(lockTime))
+		p.locked.note(s.user(made), w.clock.Now(), lockTime)
 	}
-	if len(p.locked) != maxLocked {
-		t.Errorf("%d are remembered", len(p.locked))
+	if len(p.locked.at) != maxLocked {
+		t.Errorf("%d are remembered", len(p.locked.at))
 	}
 	w.clock.move(lockTime)
 	s, made := tried(maxLocked + 20)
-	p.lock(s, made, w.clock.Now().Add(lockTime))
-	if len(p.locked) != 1 || !p.isLocked(s, made) {
-		t.Errorf("%d are remembered after their time", len(p.locked))
+	p.locked.note(s.user(made), w.clock.Now(), lockTime)
+	if len(p.locked.at) != 1 || p.locked.until(s.user(made), w.clock.Now()).IsZero() {
+		t.Errorf("%d are remembered after their time", len(p.locked.at))
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -38,8 +37,8 @@ type Provider struct {
 	now   func() time.Time
 	where func(ctx context.Context, site string) (string, error)
 
-	mu     sync.Mutex
-	locked map[string]time.Time // user at a site → until when it is not asked
+	locked times // users at a site, who are not asked until then
+	wrong  times // passwords that are not theirs, which are not tried until then
 }
 
 var _ provider.Provider = (*Provider)(nil)
@@ -61,7 +60,7 @@ func New(o Options) (*Provider, error) {
 	if client.Timeout == 0 {
 		client.Timeout = callTime
 	}
-	return &Provider{http: &client, now: o.Now, where: o.Where, locked: map[string]time.Time{}}, nil
+	return &Provider{http: &client, now: o.Now, where: o.Where}, nil
 }
 
 // Name implements provider.Provider.

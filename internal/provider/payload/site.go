@@ -159,6 +159,7 @@ type pair struct {
 // register makes the first user, and returns its id.
 func (s site) register(ctx context.Context, op string, t target) (string, error) {
 	var out entrance
+	s.p.wrong.forget(s.pair(t)) // of somebody who was there before
 	a, err := s.ask(ctx, httpapi.Call{Op: "create", Method: http.MethodPost, Path: s.collection + "/first-register", In: pair{t.id.email, t.password.Reveal()}, Out: &out})
 	switch {
 	case err != nil && err.Kind != provider.Uncertain:
@@ -185,7 +186,7 @@ func (s site) register(ctx context.Context, op string, t target) (string, error)
 // lost looks once whether a user whom no answer confirmed is there. Where that does not show
 // him he may be on his way still.
 func (s site) lost(ctx context.Context, op string, t target, message string, e *provider.Error) (string, error) {
-	if ctx.Err() == nil && !s.p.isLocked(s, t) {
+	if ctx.Err() == nil && s.p.locked.until(s.user(t), s.p.now()).IsZero() {
 		if user, status, _ := s.login(ctx, pair{t.id.email, t.password.Reveal()}, t); status == http.StatusOK && user != "" {
 			return user, nil
 		}
@@ -245,7 +246,7 @@ func (s site) taken(ctx context.Context, op string, t target) error {
 	case ours:
 		return fail(provider.Conflict, op, "the user is there already, by an earlier call", nil)
 	}
-	return fail(provider.Conflict, op, fmt.Sprintf("somebody else was first to register at %s. Nobody should have been there: find out who it was. Delete that user in the site's database, then `reconciler retry`; "+
+	return fail(provider.Conflict, op, fmt.Sprintf("somebody else was first to register at %s, or a state that was lost made that user: find out who it was. Delete that user in the site's database, then `reconciler retry`; "+
 		"or, if it is to stay, take `admin` off the template, or give the client an empty database", s.host), nil)
 }
 
