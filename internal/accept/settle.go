@@ -190,9 +190,10 @@ func (p *pass) keeps(s *settled, id state.ClientID, host string) bool {
 		}
 		return p.stillWaits(s, id, HostPart+"/"+strings.TrimPrefix(host, "host:"))
 	}
-	switch {
-	case p.letGo(id, host):
-		return p.stillWaits(s, id, HostPart+"/"+strings.TrimPrefix(host, "host:"))
+	if p.letGo(id, host) && !p.stillWaits(s, id, HostPart+"/"+strings.TrimPrefix(host, "host:")) {
+		return false
+	}
+	switch { // who goes with all it has asks for nobody's word about a part of it
 	case p.gone(s, id):
 		// A removal that can still be taken back keeps its names.
 		return held || p.notUntil().After(p.in.Now) || p.waitingFor(s) != ""

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -65,7 +66,14 @@ func TestP4UntouchedClientsAreNotWritten(t *testing.T) {
 		t.Fatalf("the fleet was made with %d writes", begun)
 	}
 	touches, idle := 0, 0
+	eyes := &story{world: w} // it remembers what it read
+	begin := time.Now()
+	said := begin
 	for n := range *fleetCommits {
+		if time.Since(said) > time.Minute {
+			said = time.Now()
+			fmt.Fprintf(os.Stderr, "fleet: %d commits, %s\n", n, time.Since(begin).Round(time.Second))
+		}
 		old := maps.Clone(tree)
 		for range 1 + rng.IntN(3) {
 			fleetEdit(rng, names, tree)
@@ -93,14 +101,14 @@ func TestP4UntouchedClientsAreNotWritten(t *testing.T) {
 			touched[name] = true
 		}
 		note := func() {
-			for _, c := range w.everybody() {
+			for _, c := range eyes.clients() {
 				if touched[c.Name] || slices.ContainsFunc(c.Former, func(f string) bool { return touched[f] }) {
 					ids[c.ID] = true
 				}
 			}
 		}
 		note()
-		for _, id := range w.waiting() { // what an earlier commit took away waits for a file that this one may mend
+		for _, id := range eyes.unfinished() { // what an earlier commit took away waits for a file that this one may mend
 			ids[id] = true
 		}
 		wrote = wrote[:0]
@@ -144,12 +152,9 @@ func (w *world) invalid() (out []string) {
 	return out
 }
 
-// waiting are the clients of which a removal is not carried out yet, or that wait for a
+// unfinished are the clients of which a removal is not carried out yet, or that wait for a
 // name of another one.
-func (w *world) waiting() (out []state.ClientID) {
-	w.t.Helper()
-	var s story
-	s.world = w
+func (s *story) unfinished() (out []state.ClientID) {
 	for _, t := range s.allTombstones() {
 		if !t.Done {
 			out = append(out, t.Client)

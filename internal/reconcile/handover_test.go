@@ -365,3 +365,40 @@ func TestP5ARefusedFileKeepsNoNameOfOthers(t *testing.T) {
 		t.Error("c let the name go, and it is served for a file that nobody accepted")
 	}
 }
+
+// P5, S24: that a client gives a name on is held, and then it is removed as a whole. Whoever lets
+// it go lets its names go, too: the one that asked for that name has it before it goes.
+func TestP5WhoGoesWithAHeldPartGivesItsNameOnFirst(t *testing.T) {
+	v, w := newVendors(t)
+	w.engine.Guard.ReviewedOnly = true
+	const host = "x.example"
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/c.yaml": client("c", "aliases: ["+host+"]")})
+	v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(_ context.Context, c memory.Call) error {
+		if _, ok := v.world.Serves(host); !ok {
+			t.Errorf("%s is down after %s %s", host, c.Verb, c.Kind)
+		}
+		return nil
+	})
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: ["+host+"]"), "clients/c.yaml": client("c")})
+	w.apply(map[string]string{"clients/c.yaml": ""})
+	holds := w.waits(state.HoldGuard)
+	if len(holds) != 2 {
+		t.Fatalf("holds: %+v", holds)
+	}
+	for _, h := range holds {
+		if !strings.Contains(h.Reason, "removal of c.") { // the whole client's
+			continue
+		}
+		ids, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(ids...)
+		w.pass(w.due()...)
+	}
+	w.want("a", state.StatusActive)
+	w.want("c", state.StatusRetained)
+	if holds := w.waits(state.HoldGuard); len(holds) > 0 {
+		t.Errorf("it is still asked about: %+v", holds)
+	}
+}

@@ -130,6 +130,7 @@ var onceRedSince = []struct {
 	{100011646, "a release that was there before was built anew where it serves at once, without the risk of that"},
 	{80201068, "of removals that one approval let go some were asked about once more, and a name went that only their clients wished"},
 	{100020479, "a name was not given back to a client that had it on record still, where it was gone and another had made it anew"},
+	{200005486, "a client went whole with a name that it was to give on, as only that part of it was still held"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
