@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,11 +107,11 @@ func (w *crashWorld) check(settled bool) (truth, error) {
 	}
 	bad = append(append(bad, misfits...), w.compared(rec, t)...)
 	bad = append(bad, w.leftAlone(rec, t)...)
-	recorded := map[string]bool{}
+	recorded := map[string]state.Resource{}
 	for _, r := range rec.resources {
 		sent := (r.Ref.Kind == state.KindMail || r.Ref.Kind == state.KindAdmin) && r.ID == "before" // is all that a comparison knows of it
 		if r.Real() && !sent && !partAtVendor(r) {
-			recorded[r.Provider+" "+string(r.Ref.Kind)+" "+theirID(r)] = true
+			recorded[r.Provider+" "+string(r.Ref.Kind)+" "+theirID(r)] = r
 		}
 	}
 	databases := map[string]bool{}
@@ -122,8 +123,9 @@ func (w *crashWorld) check(settled bool) (truth, error) {
 		intent := slices.ContainsFunc(rec.intents, func(i journal.Intent) bool {
 			return i.Provider == o.Owner && i.Ref.Kind == o.Kind && (i.Name == o.Name || i.ObjectID == o.ID)
 		})
+		_, on := recorded[id]
 		switch {
-		case recorded[id], intent, rec.restored: // what is older knows less, until it was compared
+		case on, intent, rec.restored: // what is older knows less, until it was compared
 		case o.Late && !settled: // a look was earlier; it is found, or made and there already
 		case o.Kind == state.KindMail: // what was sent is taken off the record with its client
 		case o.Kind == state.KindAdmin && databases[o.Inside] && !rec.misses(o): // off the record before its database is erased, with which it goes
@@ -134,8 +136,8 @@ func (w *crashWorld) check(settled bool) (truth, error) {
 		delete(recorded, id)
 	}
 	if settled {
-		for id := range recorded {
-			bad = append(bad, "on record, and not there: "+id)
+		for id, r := range recorded {
+			bad = append(bad, fmt.Sprintf("on record, and not there: %s, which is %s of %s, last written %s by %s", id, r.Ref, rec.told(r.Ref.Client), r.UpdatedAt.Format(time.RFC3339), cmp.Or(r.Run, "?")))
 		}
 		for _, c := range rec.clients {
 			if c.Removed && !slices.ContainsFunc(rec.resources, func(r state.Resource) bool { return r.Ref.Client == c.ID }) {

@@ -47,7 +47,7 @@ func (r record) misses(user ownedObject) bool {
 }
 
 // leftAlone wants the account of whoever was removed to stay as it was when all of it was done,
-// until somebody wishes that client again.
+// until somebody wishes that client again, though it may be gone once more by the next check.
 func (w *crashWorld) leftAlone(rec record, t truth) (bad []string) {
 	rests, names := map[state.ClientID]bool{}, map[state.ClientID]string{}
 	for _, c := range rec.clients {
@@ -66,7 +66,7 @@ func (w *crashWorld) leftAlone(rec record, t truth) (bad []string) {
 		_, wished := w.shops[name]
 		was, is := w.left[o.ID]
 		switch {
-		case wished:
+		case wished, w.back[name]:
 			continue
 		case is && was != o.Now:
 			bad = append(bad, "P5: the account of "+name+", which was removed, was\n"+was+"\nand is\n"+o.Now)
@@ -75,8 +75,18 @@ func (w *crashWorld) leftAlone(rec record, t truth) (bad []string) {
 			left[o.ID] = cmp.Or(was, o.Now)
 		}
 	}
-	w.left = left
+	w.left, w.back = left, map[string]bool{}
 	return bad
+}
+
+// told names a client for people, and says how it is.
+func (r record) told(id state.ClientID) string {
+	for _, c := range r.clients {
+		if c.ID == id {
+			return fmt.Sprintf("%s (%s, removed %v): %s", id, c.Status, c.Removed, c.Because)
+		}
+	}
+	return string(id) + " (on no record)"
 }
 
 // clientOf is who bears a name.

@@ -38,6 +38,7 @@ type crashWorld struct {
 	known map[string]shop // the last of every name that there was
 	names int
 	left  map[string]string // the accounts of whoever was removed, as they were when that was done
+	back  map[string]bool   // who was wished since the last check
 	gone  map[string]bool   // clients that were wished by nobody since databases were asked for
 	// accepted are the names that the program knew at the last check.
 	accepted map[string]bool
@@ -161,7 +162,7 @@ func newCrashWorld(t testing.TB, seed uint64, spec hostSpec) *crashWorld {
 // newCrashWorldAt keeps the state in a folder of its own; "": with all the rest.
 func newCrashWorldAt(t testing.TB, states string, seed uint64, spec hostSpec) *crashWorld {
 	t.Helper()
-	w := &crashWorld{t: t, dir: shortDir(t), states: states, seed: seed, rng: rand.New(rand.NewPCG(seed, 2)), shops: map[string]shop{}, known: map[string]shop{}, gone: map[string]bool{}, former: map[string]bool{}}
+	w := &crashWorld{t: t, dir: shortDir(t), states: states, seed: seed, rng: rand.New(rand.NewPCG(seed, 2)), shops: map[string]shop{}, known: map[string]shop{}, gone: map[string]bool{}, back: map[string]bool{}, former: map[string]bool{}}
 	w.place = scene(t, w.dir)
 	w.place.ears.states = states
 	w.place.ears.given["first/key"] = true // of a first start
@@ -252,7 +253,7 @@ func (w *crashWorld) commit(changed ...string) error {
 			}
 			continue
 		}
-		w.known[name] = s
+		w.known[name], w.back[name] = s, true
 		text := s.text()
 		files[path] = &text
 	}

@@ -121,7 +121,7 @@ func TestP2AWriteDoesNotCompile(t *testing.T) {
 	for _, x := range []any{provider.ReadOnly{}, &provider.ReadOnly{}} {
 		for i := range reflect.TypeOf(x).NumMethod() {
 			switch n := reflect.TypeOf(x).Method(i).Name; n {
-			case "Name", "Traits", "Observe", "Owned":
+			case "Name", "Traits", "Observe", "Owned", "Content":
 			default:
 				t.Errorf("ReadOnly has the method %s", n)
 			}
