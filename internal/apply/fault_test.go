@@ -131,8 +131,8 @@ func TestP3CreatesOnceWhateverGoesWrong(t *testing.T) {
 					if x.ends == apply.StepParked && v.lag > time.Minute {
 						x.ends = "" // by the time that its lists can be trusted, there is nothing
 					}
-					if k == state.KindMail && x.name == "invalid" {
-						x.ends = "" // nothing waits for a mail that is refused; the next pass sends it
+					if k == state.KindMail && (x.name == "invalid" || x.name == "conflict about nothing") {
+						x.ends = "" // nothing waits for a mail that is refused; the next pass sends it, unless one of its name was sent
 					}
 					w.check(x)
 				})
@@ -164,7 +164,13 @@ func (w *world) check(x trouble) {
 			n++
 		}
 	}
-	if want := len(w.recorded(idOf("bakery"))); n != want {
+	want := 0
+	for _, r := range w.recorded(idOf("bakery")) {
+		if !sentBefore(r) {
+			want++
+		}
+	}
+	if n != want {
 		w.t.Errorf("%d objects, %d on record", n, want)
 	}
 }
