@@ -109,7 +109,7 @@ func (w *crashWorld) check(settled bool) (truth, error) {
 	bad = append(bad, w.leftAlone(rec, t)...)
 	recorded := map[string]state.Resource{}
 	for _, r := range rec.resources {
-		sent := (r.Ref.Kind == state.KindMail || r.Ref.Kind == state.KindAdmin) && r.ID == "before" // is all that a comparison knows of it
+		sent := (r.Ref.Kind == state.KindMail || r.Ref.Kind == state.KindAdmin) && r.ID == state.DoneBefore // is all that a comparison knows of it
 		if r.Real() && !sent && !partAtVendor(r) {
 			recorded[r.Provider+" "+string(r.Ref.Kind)+" "+theirID(r)] = r
 		}

@@ -37,7 +37,7 @@ func (r record) knows(id state.ClientID) bool {
 // went off it with its database, or was taken as made by a comparison.
 func (r record) misses(user ownedObject) bool {
 	for _, x := range r.resources {
-		if x.Ref.Client == user.Mark.Client && x.Ref.Kind == state.KindAdmin && x.ID == "before" {
+		if x.Ref.Client == user.Mark.Client && x.Ref.Kind == state.KindAdmin && x.ID == state.DoneBefore {
 			return false
 		}
 	}

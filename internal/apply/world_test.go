@@ -647,7 +647,9 @@ func (w *world) checkRecord() {
 }
 
 // sentBefore is a mail of which its keeper says that it was sent, and shows none.
-func sentBefore(r state.Resource) bool { return r.Ref.Kind == state.KindMail && r.ID == "before" }
+func sentBefore(r state.Resource) bool {
+	return r.Ref.Kind == state.KindMail && r.ID == state.DoneBefore
+}
 
 // left says that the object is what a client leaves behind when it goes.
 func (w *world) left(o provider.Object) bool {

@@ -522,7 +522,7 @@ func (r *Runner) failed(ctx context.Context, job Job, s plan.Step, i journal.Int
 		return nil
 	case kind == provider.Conflict && i.Ref.Kind == state.KindMail:
 		// Sent is sent: by a state that was lost, which had other words for it.
-		return r.done(job, s, i, &provider.Object{ID: sentBefore, Kind: state.KindMail, Name: i.Name, Phase: provider.Ready, Message: "a mail of that name was sent before: it is not sent again"})
+		return r.done(job, s, i, &provider.Object{ID: state.DoneBefore, Kind: state.KindMail, Name: i.Name, Phase: provider.Ready, Message: "a mail of that name was sent before: it is not sent again"})
 	case kind == provider.Conflict:
 		return err
 	}
@@ -533,9 +533,6 @@ func (r *Runner) failed(ctx context.Context, job Job, s plan.Step, i journal.Int
 	}
 	return &provider.Error{Kind: provider.Transient, Provider: s.Provider, Op: string(i.Op), Message: said + "; a look shows that nothing happened", Err: err}
 }
-
-// sentBefore is the id of a mail of which nobody knows another one (rebuild.Record has the same).
-const sentBefore = "before"
 
 // notYetListed lets the look that follows a conflict wait until lists show what the
 // vendor itself says is there: an earlier create of ours, whose answer was lost. Where

@@ -135,20 +135,20 @@ func (r *record) place() {
 }
 
 // moved places two databases of a client at two providers: its data was moved, or was about to
-// be. The one that its client can write to is its own. Where that does not tell them apart, the
-// copy was not switched to, and the one that holds something is; where both do, or nobody knows,
-// the one where the manifest wants it. A person looks first, in any case. The other one is kept
-// beside it (plan.Beside), without a date.
+// be. The one that its client can write to is its own. Where that does not tell them apart, one
+// that is known to be empty is a copy that nothing was moved to; where none is, or both are, the
+// one where the manifest wants it is its own. A person looks first, in any case. The other one is
+// kept beside it (plan.Beside), without a date.
 func (r *record) moved(ref state.Ref, a, b Found) {
 	keeps := r.in.Keeps
 	if w, wished := r.wished[ref]; wished {
 		keeps = w.Provider
 	}
-	swap, holds := keeps == b.Provider, ""
+	swap, why := keeps == b.Provider, ""
 	if a.Frozen != b.Frozen {
 		swap = a.Frozen
 	} else if bare := r.bare(a); bare != r.bare(b) {
-		swap, holds = bare, ", which is not empty as the other one is,"
+		swap, why = bare, ": the other one is empty"
 	}
 	if swap {
 		a, b = b, a
@@ -156,8 +156,8 @@ func (r *record) moved(ref state.Ref, a, b Found) {
 	left := r.named(state.KindDatabase, ref.Name+"@"+b.Provider)
 	r.of[ref], r.of[left] = a, b
 	r.ids[string(a.Kind)+" "+a.ID], r.ids[string(b.Kind)+" "+b.ID] = ref.Name, left.Name
-	r.out.Doubts = append(r.out.Doubts, fmt.Sprintf("its data was moved between %s (%s) and %s (%s), or was about to be: see which one the site uses before you approve; %s%s would count as its own",
-		b.Provider, b.ID, a.Provider, a.ID, a.Provider, holds))
+	r.out.Doubts = append(r.out.Doubts, fmt.Sprintf("its data was moved between %s (%s) and %s (%s), or was about to be: see which one its data is in before you approve; %s would count as its own%s",
+		b.Provider, b.ID, a.Provider, a.ID, a.Provider, why))
 }
 
 func (r *record) bare(f Found) bool { return r.in.Bare != nil && r.in.Bare(f) }
@@ -439,7 +439,7 @@ func (r *record) sent() {
 		if _, had := r.had[w.Ref]; had {
 			continue
 		}
-		w.ID, w.Run, w.Message, w.UpdatedAt = "before", unknownRun, "taken as done: the client was served already", r.in.Now
+		w.ID, w.Run, w.Message, w.UpdatedAt = state.DoneBefore, unknownRun, "taken as done: the client was served already", r.in.Now
 		w.Generation = r.in.Mark.Generation
 		r.out.Resources = append(r.out.Resources, w)
 	}

@@ -372,6 +372,22 @@ func TestP12WhatWasRefusedElsewhereWaits(t *testing.T) {
 	}
 }
 
+// refusedAtTheMerge is a world of a and b in which a pull request planned a change of a, and what
+// was merged of it is refused. removed: a removal of a, which no plan showed, was held before.
+func refusedAtTheMerge(t *testing.T, removed bool) (*vendors, *world) {
+	t.Helper()
+	v, w := newVendors(t)
+	w.engine.Guard.ReviewedOnly = true
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+	if removed {
+		w.apply(map[string]string{"clients/a.yaml": ""})
+	}
+	p := w.proposed(1, map[string]string{"clients/a.yaml": client("a", "notes: planned")})
+	files := map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}", "nonsense: 1")}
+	w.pass(w.merge(w.repo.branch(files, p.Head), files)...)
+	return v, w
+}
+
 // P12: a file can say that it was a client which its own commits remove, and then what was refused
 // of that one binds. Of one that an earlier commit removed it says it in vain: what comes so is
 // another client, which says so (`database.reuse: fresh`), and nothing of that one's refused return is its own.
@@ -388,15 +404,7 @@ func TestP12WhatWasRefusedIsNotThatOfANewClient(t *testing.T) {
 		"removed before":          {true, "notes: said", state.StatusActive},
 		"removed before, refused": {true, "nonsense: 2", state.StatusActive},
 	} {
-		v, w := newVendors(t)
-		w.engine.Guard.ReviewedOnly = true
-		w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
-		if tt.removed {
-			w.apply(map[string]string{"clients/a.yaml": ""}) // no plan showed that: it is held
-		}
-		p := w.proposed(1, map[string]string{"clients/a.yaml": client("a", "notes: planned")})
-		files := map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}", "nonsense: 1")}
-		w.pass(w.merge(w.repo.branch(files, p.Head), files)...)
+		v, w := refusedAtTheMerge(t, tt.removed)
 		was, ok := v.world.Serves("a.agency.example")
 		w.apply(at("previously: [a]", tt.said))
 		w.apply(at("database: {reuse: fresh}"))
@@ -431,15 +439,7 @@ func TestP12WhoGivesBackTheGoodVersionBringsNothingThatWasRefused(t *testing.T) 
 		"not at all":       {pushed: []map[string]string{{"clients/a.yaml": client("a", "notes: pushed"), "templates/shop.yaml": second}}, want: state.StatusHeld},
 		"of a removed one": {removed: true, pushed: []map[string]string{{"clients/a.yaml": client("a"), "templates/shop.yaml": second}}, want: state.StatusHeld},
 	} {
-		v, w := newVendors(t)
-		w.engine.Guard.ReviewedOnly = true
-		w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
-		if tt.removed {
-			w.apply(map[string]string{"clients/a.yaml": ""}) // no plan showed that: it is held
-		}
-		p := w.proposed(1, map[string]string{"clients/a.yaml": client("a", "notes: planned")})
-		files := map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}", "nonsense: 1")}
-		w.pass(w.merge(w.repo.branch(files, p.Head), files)...)
+		v, w := refusedAtTheMerge(t, tt.removed)
 		was, ok := v.world.Serves("a.agency.example")
 		for _, files := range tt.pushed {
 			w.apply(files)

@@ -218,6 +218,10 @@ type Resource struct {
 	Commit     string        `json:"commit,omitempty"` // that caused the last write
 }
 
+// DoneBefore is the ID of a mail that was sent, or of a user who was made, of whom nothing else is
+// known: a state that was lost had the provider's own.
+const DoneBefore = "before"
+
 // Real says that the resource exists at its provider as far as we know.
 func (r Resource) Real() bool { return r.ID != "" }
 

@@ -239,6 +239,10 @@ func TestLocksAreBounded(t *testing.T) {
 	if len(p.locked.at) != 1 || p.locked.until(s.user(made), w.clock.Now()).IsZero() {
 		t.Errorf("%d are remembered after their time", len(p.locked.at))
 	}
+	w.clock.move(-time.Hour)
+	if until := p.locked.until(s.user(made), w.clock.Now()); !until.IsZero() {
+		t.Errorf("a clock that was set back by an hour keeps a lock of ten minutes until %s", until)
+	}
 }
 
 // The engine looks before it makes a password: nobody of ours can be there, and no site is asked.
