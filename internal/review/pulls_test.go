@@ -634,6 +634,42 @@ func TestOldPullRequestsAreForgotten(t *testing.T) {
 	})
 }
 
+// P9: a pull request was closed before anybody planned it, and nobody came to tell its end until
+// long after it would be forgotten: no status of its head stays pending.
+func TestP9OldPullRequestsAreToldFirst(t *testing.T) {
+	d := newDesk(t)
+	head := d.open(1, "one", "bakery")
+	see := func() {
+		t.Helper()
+		if err := d.see(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	see()
+	p := d.forge.pulls[1]
+	p.Open = false
+	d.forge.pulls[1] = p
+	see()
+	d.later(keepPulls + time.Hour)
+	see()
+	d.look()
+	last := map[string]forge.State{}
+	for _, s := range d.forge.statuses[head] {
+		last[s.Context] = s.State
+	}
+	if len(last) != 2 || slices.Contains(slices.Collect(maps.Values(last)), forge.Pending) {
+		t.Errorf("statuses of its head: %v", last)
+	}
+	d.look()
+	d.view(func(tx store.Tx) error {
+		all, err := store.Pulls(tx)
+		if len(all) > 0 {
+			t.Errorf("kept: %+v", all)
+		}
+		return err
+	})
+}
+
 // What is told is in one order, whatever the order of maps.
 func TestStatusesAreInOrder(t *testing.T) {
 	for range 20 {

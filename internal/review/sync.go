@@ -115,7 +115,7 @@ func (r *Reviewer) keep(changed, known []state.Pull) error {
 			continue
 		}
 		age := r.Now().Sub(p.ClosedAt)
-		if age > keepPulls {
+		if age > keepPulls && !p.Wanted { // else its end is still to be told
 			old = append(old, p.Number)
 		} else if age > keepFiles && len(p.Files)+len(p.Shown) > 0 && (!p.Merged || len(p.Accepted) > 0) { // else the head that brings it is still to come
 			p.Files, p.Shown, p.Sources = nil, nil, nil
