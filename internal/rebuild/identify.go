@@ -56,24 +56,28 @@ type Wisher struct {
 	Name   string
 	Hosts  []string // that it asks for
 	Former []string // names that it says it had
+	Once   []string // names that an earlier version of it said it had
 	Site   bool     // it asks for a site
+	Data   bool     // it asks for a database
 	Fresh  bool     // database.reuse: fresh: an earlier client of its name is another one
 }
 
-// Identity is the client id that a manifest belongs to.
+// Identity is the client id that a manifest belongs to, or that none is known to, and why that
+// is not sure.
 type Identity struct {
-	ID         state.ClientID
-	Generation int
-	Told       bool   // the objects themselves say so, not the name alone
-	Doubt      string // why it is not sure
+	ID         state.ClientID // "": what may be its was found to be another one's
+	Generation int            // 0: the same
+	Told       bool           // the objects themselves say so, not the name alone
+	Doubt      string         // why it is not sure
 }
 
 // Evidence, the strongest first. What an object says of its client was written by us with
 // the client's last change; the name in an id is that of the day when it was minted.
 const (
-	byLabel = 4
-	byHost  = 2
-	byName  = 1
+	byLabel = 8
+	byHost  = 4
+	byName  = 2
+	byOnce  = 1 // by a name that an earlier version of the manifest said it had
 )
 
 // suffix is how long the random part of a client id is, with its hyphen.
@@ -135,8 +139,11 @@ func (t traces) fits(w Wisher) int {
 	if slices.ContainsFunc(w.Hosts, func(h string) bool { return h != "" && t.hosts[h] }) {
 		n += byHost
 	}
-	if name := NameOf(t.id); name == w.Name || slices.Contains(w.Former, name) {
+	switch name := NameOf(t.id); {
+	case name == w.Name || slices.Contains(w.Former, name):
 		n += byName
+	case slices.Contains(w.Once, name) && (w.Data || !t.onlyData):
+		n += byOnce
 	}
 	return n
 }
@@ -186,13 +193,30 @@ func Identify(wishers []Wisher, found []Found) (map[string]Identity, []state.Cli
 			}
 		}
 		switch {
-		case id.Doubt != "" || p.score > byName || !p.t.onlyData:
+		case id.Doubt != "" || p.score > byName:
+		case p.score == byOnce:
+			id.Doubt = fmt.Sprintf("nothing says that what bears the mark of %s is this client's, but that an earlier version of its manifest said it was called %s before", p.t.id, NameOf(p.t.id))
+		case !p.t.onlyData:
 		case p.w.Fresh:
 			id.Doubt = fmt.Sprintf("nothing but the name says that the data of %s is this client's, and its manifest says database.reuse: fresh", p.t.id)
 		case p.w.Site:
 			id.Doubt = fmt.Sprintf("only data bears the mark of %s, and nothing but the name says that it is this client's", p.t.id)
 		}
 		of[p.w.Name], taken[p.t.id] = id, p.w.Name
+	}
+	// Data that nothing but a name gives to one may be that of another one of whom nothing else is
+	// known: then neither goes on unasked, so that no empty database takes the place of a full one.
+	for _, p := range pairs {
+		by := taken[p.t.id]
+		if _, has := of[p.w.Name]; has || !p.w.Data || !p.t.onlyData || by == "" || of[by].Told {
+			continue
+		}
+		id := of[by]
+		if id.Doubt == "" {
+			id.Doubt = fmt.Sprintf("nothing but the name says that the data of %s is this client's, and %s had that name, too", p.t.id, p.w.Name)
+			of[by] = id
+		}
+		of[p.w.Name] = Identity{Doubt: fmt.Sprintf("the data of %s may be its, and counts as that of %s, of which as little is known", p.t.id, by)}
 	}
 	var rest []state.ClientID
 	for _, t := range all {

@@ -133,8 +133,8 @@ type rebuilder struct {
 	who      map[string]rebuild.Identity
 	rest     []state.ClientID // that no manifest belongs to
 	rules    []state.FileProblem
-	adopted  map[string]bool // ids that were ever adopted
-	base     string          // domain of the platform
+	said     said   // by any version of the manifests
+	base     string // domain of the platform
 	writes   []remembered
 	unmarked []state.ClientID // nothing bears their mark
 }
@@ -150,7 +150,7 @@ func (b *rebuilder) run() error {
 	if walk, err = b.e.past(b.ctx, b.head, b.in.Changes); err != nil {
 		return err
 	}
-	if b.adopted, err = b.e.everAdopted(b.ctx, b.head, b.in.Changes); err != nil {
+	if b.said, err = b.e.everSaid(b.ctx, b.head, b.in.Changes); err != nil {
 		return err
 	}
 	b.in.Guard.MaxCreates = len(b.in.Files) + 1 // most of them are no new clients; see creates
@@ -282,12 +282,21 @@ func (b *rebuilder) identify(first accept.Result) {
 		wishers = append(wishers, w)
 	}
 	sort.Slice(wishers, func(i, j int) bool { return wishers[i].Name < wishers[j].Name })
+	for i := range wishers {
+		wishers[i].Once = b.said.once(wishers[i].Name)
+	}
 	b.who, b.rest = rebuild.Identify(wishers, b.found)
+	for name, id := range b.who {
+		if id.ID == "" {
+			id.ID = b.e.clientID(name)
+			b.who[name] = id
+		}
+	}
 }
 
 func wisher(e manifest.Effective) rebuild.Wisher {
 	p := e.Deployment.Provider
-	return rebuild.Wisher{Name: e.Name, Hosts: e.Hosts, Former: e.Previously, Site: p != "" && p != "none", Fresh: e.Database.Reuse == "fresh"}
+	return rebuild.Wisher{Name: e.Name, Hosts: e.Hosts, Former: e.Previously, Site: p != "" && p != "none", Data: e.Database.Provider != "" && e.Database.Provider != "none", Fresh: e.Database.Reuse == "fresh"}
 }
 
 // clients records what is there of every client that has a manifest.
@@ -371,10 +380,17 @@ func (b *rebuilder) claim(id state.ClientID, eff manifest.Effective) {
 func (b *rebuilder) client(c state.Client, eff manifest.Effective) error {
 	id, known := b.who[c.Name]
 	row := RebuiltClient{Name: c.Name, ID: c.ID, What: "new", Text: "nothing bears its mark: it will be made"}
-	if !known {
-		b.unmarked = append(b.unmarked, c.ID)
+	if !known || id.Generation == 0 {
 		c.CreatedAt = b.e.Now()
-		b.writes = append(b.writes, remembered{client: c})
+		m := remembered{client: c}
+		if known {
+			m.out.Doubts = []string{id.Doubt}
+			m.hold(b.e, b.head)
+			row.Text = m.client.Because
+		} else {
+			b.unmarked = append(b.unmarked, c.ID)
+		}
+		b.writes = append(b.writes, m)
 		b.out.Clients = append(b.out.Clients, row)
 		b.missing(c, eff, nil)
 		return nil
@@ -383,7 +399,7 @@ func (b *rebuilder) client(c state.Client, eff manifest.Effective) error {
 	if n := rebuild.NameOf(c.ID); n != c.Name && !slices.Contains(c.Former, n) {
 		c.Former = append([]string{n}, c.Former...)
 	}
-	m, err := b.e.remember(b.ctx, b.w, memory{client: c, effective: &eff, found: rebuild.Of(b.found, c.ID), adopted: b.adopted})
+	m, err := b.e.remember(b.ctx, b.w, memory{client: c, effective: &eff, found: rebuild.Of(b.found, c.ID), adopted: b.said.adopted})
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func (b *rebuilder) orphans() error {
 		return err
 	}
 	for _, id := range b.rest {
-		o := orphan{id: id, found: rebuild.Of(b.found, id), good: good[rebuild.NameOf(id)], head: b.head, base: b.result.Baseline, taken: living[rebuild.NameOf(id)], adopted: b.adopted}
+		o := orphan{id: id, found: rebuild.Of(b.found, id), good: good[rebuild.NameOf(id)], head: b.head, base: b.result.Baseline, taken: living[rebuild.NameOf(id)], adopted: b.said.adopted}
 		if o.file, err = b.e.fileOf(b.ctx, o, b.in.Changes, living); err != nil {
 			return err
 		}

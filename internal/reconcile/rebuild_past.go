@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 
@@ -201,47 +202,71 @@ func (p *past) find(ctx context.Context, names map[string]bool, want func(lastGo
 	return out, nil
 }
 
-// everAdopted are the ids that any version of any manifest named in `adopt:`. That an
-// object was adopted was in the state alone, and nothing else tells it from one of ours
-// once it was changed and bears our mark.
-func (e *Engine) everAdopted(ctx context.Context, head string, changes []accept.Change) (map[string]bool, error) {
+// said is what versions of manifests ever said that was in the state alone when they did not say
+// it any more.
+type said struct {
+	// adopted are the ids that any `adopt:` named: nothing else tells an object that was adopted
+	// from one of ours once it was changed and bears our mark.
+	adopted map[string]bool
+	// former are, for the name of each file, those that it named as `previously:`.
+	former map[string][]string
+}
+
+// everSaid reads every version of every manifest.
+func (e *Engine) everSaid(ctx context.Context, head string, changes []accept.Change) (said, error) {
+	out, read := said{adopted: map[string]bool{}, former: map[string][]string{}}, map[string]bool{}
 	p, err := e.past(ctx, head, changes)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	out, read := map[string]bool{}, map[string]bool{}
 	look := func(file, blob string) error {
-		if blob == "" || read[blob] || p.layout.Classify(file) != manifest.ClassClient {
+		if blob == "" || read[file+blob] || p.layout.Classify(file) != manifest.ClassClient {
 			return nil
 		}
-		read[blob] = true
+		read[file+blob] = true
 		f, err := p.read(ctx, file, blob)
-		if err != nil || f.Err != "" || !bytes.Contains(f.Data, []byte("adopt")) {
+		if err != nil || f.Err != "" || !bytes.Contains(f.Data, []byte("adopt")) && !bytes.Contains(f.Data, []byte("previously")) {
 			return err
 		}
 		m, _ := manifest.DecodeClient(file, f.Data) // what it names counts, whatever else it says
 		for _, named := range m.Adopt {
-			out[named.ID] = true
+			out.adopted[named.ID] = true
 		}
+		out.former[fileName(file)] = append(out.former[fileName(file)], m.Previously...)
 		return nil
 	}
 	for _, file := range sortedPaths(p.tree) {
 		if err := look(file, p.tree[file]); err != nil {
-			return nil, err
+			return out, err
 		}
 	}
 	for {
 		ok, err := p.back(ctx)
 		if err != nil || !ok {
-			delete(out, "")
+			delete(out.adopted, "")
 			return out, err
 		}
 		for _, file := range sortedPaths(p.changed) {
 			if err := look(file, p.tree[file]); err != nil {
-				return nil, err
+				return out, err
 			}
 		}
 	}
+}
+
+// once are the names that the client of a manifest may have had before, by what versions of
+// manifests said: its own, and those of the names that they named.
+func (s said) once(name string) []string {
+	var out []string
+	for next := []string{name}; len(next) > 0; next = next[1:] {
+		for _, n := range s.former[next[0]] {
+			if n != name && !slices.Contains(out, n) {
+				out, next = append(out, n), append(next, n)
+			}
+		}
+	}
+	sort.Strings(out)
+	return out
 }
 
 // goodRules puts the newest versions that can be read in the place of a template or

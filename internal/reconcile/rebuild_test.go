@@ -492,6 +492,78 @@ func TestS43Uncertain(t *testing.T) {
 	w.want("a", state.StatusActive)
 }
 
+// S43: of who was renamed long ago, and has nothing but a database, no version of a manifest
+// at the head says what it was called. An earlier one does: a person looks, and its data stays
+// its own, also where its name is another client's by then.
+func TestS43RenamedLongAgo(t *testing.T) {
+	const data = "deployment: {provider: none}"
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a", data)})
+	id := state.ClientID(w.detail("a").ID)
+	db := v.byKind(t, id, state.KindDatabase)
+	w.apply(map[string]string{"clients/a.yaml": "", "clients/b.yaml": client("b", data, "previously: [a]")})
+	w.apply(map[string]string{"clients/b.yaml": "", "clients/c.yaml": client("c", data, "previously: [b]")})
+	w.apply(map[string]string{"clients/c.yaml": client("c", data)})
+	w.apply(map[string]string{"clients/a.yaml": client("a", data, "database: {reuse: fresh}")})
+	w.want("a", state.StatusActive)
+	young := state.ClientID(w.detail("a").ID)
+	if got := w.want("c", state.StatusActive); state.ClientID(got.ID) != id || young == id {
+		t.Fatalf("c is %s, a is %s", got.ID, young)
+	}
+	w.rebuild(v)
+	w.pass(append(w.due(), id, young)...)
+	if got := v.writes(); len(got) > 0 {
+		t.Errorf("writes: %v", got)
+	}
+	c := w.want("c", state.StatusHeld)
+	if state.ClientID(c.ID) != id || !strings.Contains(c.Because, "called a before") {
+		t.Errorf("c: %s %s", c.ID, c.Because)
+	}
+	if a := w.detail("a"); state.ClientID(a.ID) != young {
+		t.Errorf("a: %s %s", a.ID, a.Because)
+	}
+	ids, err := w.engine.Approve(t.Context(), w.detail("c").Holds[0].Fingerprint, "ops")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(ids...)
+	w.want("c", state.StatusActive)
+	if got := v.byKind(t, id, state.KindDatabase); got.ID != db.ID || len(v.writes()) > 0 {
+		t.Errorf("another database: %s, and writes: %v", got.ID, v.writes())
+	}
+}
+
+// S43: where only one has data, and either of two may be who it belongs to, nothing empty is
+// made for the other one unasked.
+func TestS43OneOfTwoHadTheData(t *testing.T) {
+	const data = "deployment: {provider: none}"
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a", data)})
+	id := state.ClientID(w.detail("a").ID)
+	w.apply(map[string]string{"clients/a.yaml": "", "clients/c.yaml": client("c", data, "previously: [a]")})
+	w.repo.commit(map[string]string{"clients/a.yaml": client("a", data, "database: {reuse: fresh}")}) // never seen by the state that is lost
+	w.rebuild(v)
+	a, c := w.want("a", state.StatusHeld), w.want("c", state.StatusHeld)
+	w.pass(append(w.due(), id, state.ClientID(a.ID), state.ClientID(c.ID))...)
+	if got := v.writes(); len(got) > 0 {
+		t.Errorf("writes: %v", got)
+	}
+	for _, d := range []reconcile.Detail{w.detail("a"), w.detail("c")} {
+		if d.Status != string(state.StatusHeld) || len(d.Holds) != 1 || !d.Holds[0].Approvable {
+			t.Fatalf("%s: %s, %+v", d.Name, d.Status, d.Holds)
+		}
+		ids, err := w.engine.Approve(t.Context(), d.Holds[0].Fingerprint, "ops")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(ids...)
+		w.want(d.Name, state.StatusActive)
+	}
+	if v.byKind(t, id, state.KindDatabase).ID == "" {
+		t.Error("its data went")
+	}
+}
+
 // S43: vendors whose lists are late, and show what is gone, are waited for: nothing is made
 // twice, and nothing that is gone is on record.
 func TestS43LateLists(t *testing.T) {

@@ -84,15 +84,18 @@ func (e *Engine) accepted(in accept.Input, found []rebuild.Found) (accept.Result
 	mint := in.NewID
 	of := map[state.ClientID]rebuild.Identity{}
 	in.NewID = func(name string) state.ClientID {
-		if id, ok := who[name]; ok {
-			of[id.ID] = id
-			return id.ID
+		id, ok := who[name]
+		if id.ID == "" {
+			id.ID = mint(name)
 		}
-		return mint(name)
+		if ok {
+			of[id.ID] = id
+		}
+		return id.ID
 	}
 	r := accept.Head(in)
 	for i, c := range r.Clients {
-		if id, ok := of[c.ID]; ok {
+		if id, ok := of[c.ID]; ok && id.Generation > 0 {
 			r.Clients[i].Generation = id.Generation
 		}
 	}
@@ -112,9 +115,11 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 	}
 	var adopted map[string]bool
 	if !have.knows(found) { // else the record says what was adopted, and the history need not be read
-		if adopted, err = e.everAdopted(ctx, head, whole.Changes); err != nil {
+		ever, err := e.everSaid(ctx, head, whole.Changes)
+		if err != nil {
 			return nil, fmt.Errorf("compare with the providers: %w", err)
 		}
+		adopted = ever.adopted
 	}
 	wishes, base := e.resolver()
 	w := e.witness()
@@ -238,7 +243,7 @@ func (r oldRecord) others(wishes *accept.Resolver, found []rebuild.Found) map[st
 	who, _ := rebuild.Identify(wishers, found)
 	out := map[state.ClientID]state.ClientID{}
 	for name, id := range who {
-		if id.ID != of[name] && (id.Told || !known[id.ID]) { // data of an unknown client may be its data
+		if id.ID != "" && id.ID != of[name] && (id.Told || !known[id.ID]) { // data of an unknown client may be its data
 			out[of[name]] = id.ID
 		}
 	}

@@ -131,6 +131,8 @@ var onceRedSince = []struct {
 	{80201068, "of removals that one approval let go some were asked about once more, and a name went that only their clients wished"},
 	{100020479, "a name was not given back to a client that had it on record still, where it was gone and another had made it anew"},
 	{200005486, "a client went whole with a name that it was to give on, as only that part of it was still held"},
+	{210022914, "a client that was renamed long ago, and has nothing but a database, was made anew after a loss of the state, as its name was another one's"},
+	{210028294, "the same, with nobody of its earlier name"},
 	{210127514, "a pull request that ended was forgotten after three months in which nobody told its end, and a status stayed pending"},
 }
 
