@@ -8,11 +8,15 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/journal"
+	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/payload"
 	"github.com/compassdigital/reconciler/internal/provider/resend"
@@ -270,4 +274,63 @@ func TestS43TheLastPasswordIsLost(t *testing.T) {
 	if !slices.ContainsFunc(w.log, func(s string) bool { return strings.Contains(s, "delete the users of shop1-") }) {
 		t.Errorf("nobody was told of its user:\n%s", strings.Join(w.log, "\n"))
 	}
+}
+
+// P8: the program died while it made a site's first user, and a copy of that state is put back when
+// the client, and with it the site, is gone. Nobody is left to ask about that user: the copy is no
+// obstacle to what the client comes to, and he is known again when it comes back.
+func TestP8NobodyIsLeftToAskAboutAUser(t *testing.T) {
+	t.Parallel()
+	w := newCrashWorld(t, 15, hostSpec{Builds: 1, Vendors: map[string]string{}})
+	settle := func(what string) {
+		t.Helper()
+		if err := w.settle(); err != nil {
+			t.Fatalf("%s: %v\n%s", what, err, strings.Join(w.log, "\n"))
+		}
+	}
+	has := shop{Name: "shop1", Currency: "EUR", At: "ploi"}
+	w.shops[keeper], w.shops["shop1"] = shop{Name: keeper, Currency: "EUR"}, has
+	change := func(names ...string) {
+		t.Helper()
+		if err := w.commit(names...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(keeper, "shop1")
+	settle("both are made")
+	has.User = true
+	w.shops["shop1"] = has
+	change("shop1")
+	half := func() bool {
+		rec, err := w.read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(rec.intents, func(i journal.Intent) bool { return i.Ref.Kind == state.KindAdmin })
+	}
+	for n := 1; !half(); n++ {
+		r, err := w.begin(string(apply.AfterCall)+"/"+string(plan.Create)+":1", "apply")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, err := r.wait(0, nil); err != nil || !e.killed {
+			t.Fatalf("start %d was not killed as it made something: %+v %v\n%s%s", n, e, err, r.out, r.errOut)
+		}
+	}
+	file, err := os.ReadFile(w.path("state.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	settle("its user is made")
+	delete(w.shops, "shop1")
+	change("shop1")
+	settle("it goes")
+	if err := os.WriteFile(w.path("state.db"), file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.older = &older{open: true, data: map[string]string{}}
+	settle("the copy is put back")
+	w.shops["shop1"] = has
+	change("shop1")
+	settle("it is back")
 }

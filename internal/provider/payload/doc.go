@@ -33,6 +33,10 @@
 // address, and an object that can bear no mark would be taken for what our own lost create
 // has made. Create is refused then, with Conflict and a sentence that says what to do.
 //
+// A wish without any address (not with an empty one) is that of a deployment that is not on record
+// any more: nobody is left to ask, and nothing is found. A user who was made after all lives in the
+// site's database, stays or goes with it, and is found where that has an address again.
+//
 // An id holds what does not depend on a host: name, site, API path, collection, the user's id
 // and his address. Addresses of deployments go, and then lead to whoever has them next. So by id
 // a look knows only what was true when the user was made, until it has an address: of the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -95,6 +96,9 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) ([]provider.Ob
 	}
 	if q.ID != "" {
 		return p.byID(ctx, q)
+	}
+	if q.Wish != nil && !slices.ContainsFunc(q.Wish.Inputs, func(in provider.Input) bool { return in.Name == "url" }) {
+		return nil, nil // where it was to be made is gone: see the package's words on looks
 	}
 	if q.Wish == nil || q.Wish.Get("url") == "" {
 		_, problem := addressOf("")

@@ -2,6 +2,7 @@ package payload
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -290,5 +291,21 @@ func TestCreateAsksForTheMail(t *testing.T) {
 		if (o.Message == "") != (c.said == "") || !strings.Contains(o.Message, c.said) || strings.ContainsAny(o.Message, "\n\x1b") || strings.Contains(o.Message, testPassword) {
 			t.Errorf("%s: %q", name, o.Message)
 		}
+	}
+}
+
+// Where a user was to be made may be gone from the record: nobody is left to ask, and nothing is
+// found. A site that has no address yet is another matter: that is said, with what gives it one.
+func TestALookWithoutAnAddress(t *testing.T) {
+	w := start(t)
+	p, wish := w.open(), w.wish("site-1")
+	create(t, p, wish)
+	_, err := p.Observe(t.Context(), provider.Query{Kind: state.KindAdmin, Wish: new(w.wish("site-1", input("url", "")))})
+	wantKind(t, "an empty address", err, provider.Invalid)
+	w.asked()
+	wish.Inputs = slices.DeleteFunc(wish.Inputs, func(in provider.Input) bool { return in.Name == "url" })
+	found := look(t, p, wish)
+	if calls := w.asked(); len(found) > 0 || len(calls) > 0 {
+		t.Errorf("found %v, asked %v", found, calls)
 	}
 }
