@@ -97,8 +97,9 @@
 // a person takes a record away, nothing tells us that he did.
 //
 // A name goes once none of another client's redirects to it: it was that one's before the two
-// exchanged theirs. While nothing leads that one on, as its client can't be planned, the name
-// waits and says for whom.
+// exchanged theirs. Where that one moves to another host meanwhile, it does so once its record
+// leads there. While nothing leads it on, as its client can't be planned, the name waits and
+// says for whom.
 //
 // A user is retained with the database that it is in, goes off the record with it, and
 // is led to the new site when its client returns: lists that are late would show it to

@@ -285,7 +285,11 @@ func (m moves) join(steps []*Step) {
 // name stays: people still come by it.
 func redirected(clients []ClientInput, steps []*Step) (yes bool) {
 	goes, led := map[string][]*Step{}, map[state.Ref]*Step{} // by host; by what is on record
+	turned := map[state.Ref]*Step{}                          // by client and host: its address records that a switch turns to the other side
 	for _, s := range steps {
+		if s.Ref.Kind == state.KindRecord && (s.Action == Update || s.Action == Create) {
+			turned[state.Ref{Client: s.Ref.Client, Kind: state.KindRecord, Name: ledTo(s.Ref)}] = s
+		}
 		switch host := ledTo(s.Ref); {
 		case s.Action == Delete && host != "":
 			goes[host] = append(goes[host], s)
@@ -310,7 +314,10 @@ func redirected(clients []ClientInput, steps []*Step) (yes bool) {
 				continue
 			}
 			for _, s := range goes[to] {
-				switch on := led[r.Ref]; {
+				switch on, away := led[r.Ref], turned[state.Ref{Client: c.Client.ID, Kind: state.KindRecord, Name: r.Ref.Host()}]; {
+				case away != nil && (on == nil || on.Wish == nil) && s.Ref.Client != c.Client.ID:
+					s.needs(away.Key()) // what redirects there is at the side that is left
+					yes = true
 				case on == nil && s.Ref.Client != c.Client.ID && !bound(c.Recorded, to) && !bound(wish[s.Ref.Client], to):
 					s.Blocked, s.Reason = true, "waiting for "+c.Client.Name+", whose "+r.Ref.Host()+" still redirects to "+to
 				case on != nil && s.Ref.Client != on.Ref.Client && on.Wish != nil && on.Wish.Attributes.Literal("redirect") != to:

@@ -228,6 +228,38 @@ func TestS24RedirectedNameStaysUpWhileNothingLeadsItOn(t *testing.T) {
 	}
 }
 
+// Make before break: two clients swap their names, and before the alias of the one was led on it moves to
+// another host, and the other one goes. What its alias redirects to at the host that it leaves stays until
+// the alias leads to the new one.
+func TestS24RedirectedNameStaysUpWhileItsAliasMovesToAnotherHost(t *testing.T) {
+	v, w := newVendorsWith(t)
+	named := func(name, domain string, more ...string) string {
+		return strings.Replace(client(name, more...), "domain: "+name, "domain: "+domain, 1)
+	}
+	const alias, left = "aliases: [shop.example]", "deployment: {provider: ploi}"
+	w.apply(map[string]string{"clients/b.yaml": client("b"), "clients/c.yaml": client("c", left, alias)})
+	v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == "shop.example" }, 0, memory.Fail(provider.Transient, "503 service unavailable"))
+	ids := w.push(map[string]string{"clients/b.yaml": named("b", "c"), "clients/c.yaml": named("c", "b", left, alias)})
+	if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
+		t.Fatal(err)
+	}
+	v.faults.Clear()
+	v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(_ context.Context, c memory.Call) error {
+		for _, host := range v.world.Way("shop.example") {
+			if len(v.world.Resolves(host)) == 0 {
+				t.Errorf("%s, on the way of shop.example, leads nowhere after %s", host, c)
+			}
+		}
+		return nil
+	})
+	w.apply(map[string]string{"clients/b.yaml": "", "clients/c.yaml": named("c", "b", alias)})
+	w.want("b", state.StatusRetained)
+	w.want("c", state.StatusActive)
+	if got := v.world.Resolves("c.agency.example"); len(got) != 0 {
+		t.Errorf("nobody asks for c.agency.example, which leads to %v", got)
+	}
+}
+
 // Make before break: nobody asks any more for a name that another client's alias redirects to, as its next
 // owner went before it had it, or as the ledger let it go after a day. It stays for the alias all the same,
 // until that one is led on: who still has it and who redirects there go on passing together.

@@ -463,8 +463,8 @@ func (s *story) wished(tree manifests, host string, owner state.ClientID, client
 		refused[n] = there || x.previously != "" && !slices.ContainsFunc(clients, func(c state.Client) bool { return c.Name == x.previously || slices.Contains(c.Former, x.previously) })
 	}
 	for _, c := range clients {
-		if !c.Removed && slices.Contains(c.Former, tree.specs[c.Name].previously) {
-			refused[c.Name] = false
+		if was := tree.specs[c.Name].previously; !c.Removed && was != "" { // who is a client already can't become another one
+			refused[c.Name] = !slices.Contains(c.Former, was)
 		}
 	}
 	for _, c := range clients {
@@ -493,9 +493,17 @@ func (s *story) wished(tree manifests, host string, owner state.ClientID, client
 	return slices.Contains(who, name) || len(who) == 1 && claims == 1 && known[who[0]] && s.getsAll(who[0], good, clients)
 }
 
-// getsAll says that no name that the client asks for is another one's, or another one's too:
-// else its file is refused, and takes nothing over.
+// getsAll says that no name that the client asks for is another one's, or another one's too, or
+// that of one whose removal waits for an approval: else its file is refused, and takes nothing over.
 func (s *story) getsAll(name string, tree manifests, clients []state.Client) bool {
+	for _, h := range s.holds() {
+		for _, host := range tree.specs[name].claims() {
+			id := s.up[host]
+			if _, there := tree.specs[s.names[id]]; h.Kind == state.HoldGuard && slices.Contains(h.Clients, id) && !there {
+				return false
+			}
+		}
+	}
 	for n, x := range tree.specs {
 		for _, host := range x.claims() {
 			had := slices.ContainsFunc(clients, func(c state.Client) bool { return c.Name == name && s.up[host] == c.ID })

@@ -133,6 +133,9 @@ var onceRedSince = []struct {
 	{200005486, "a client went whole with a name that it was to give on, as only that part of it was still held"},
 	{210022914, "a client that was renamed long ago, and has nothing but a database, was made anew after a loss of the state, as its name was another one's"},
 	{210028294, "the same, with nobody of its earlier name"},
+	{210130517, "a name that another client's alias redirected to went before that alias had moved to another host"},
+	{210122697, "a file that waited for a removal that was held counted as one that takes over a name"},
+	{210012556, "a file in which a client says that it was another one, and is refused for that, counted as one that takes over its name"},
 	{210127514, "a pull request that ended was forgotten after three months in which nobody told its end, and a status stayed pending"},
 }
 
