@@ -227,3 +227,47 @@ func TestS43OfTwoDatabasesTheEmptyOneIsNotItsOwn(t *testing.T) {
 		t.Errorf("it came back with %+v", now)
 	}
 }
+
+// S43, P5: the same, and a copy of the state from before the move is put back: it knows of one
+// database. Nothing of either goes by a date, and the client does not come back before somebody
+// has looked.
+func TestS43ACopyThatKnowsOneOfTwoDatabases(t *testing.T) {
+	v, w := newMovers(t)
+	with := func(keeper string) map[string]string {
+		return map[string]string{"clients/shop.yaml": client("shop", "database: {provider: "+keeper+", retain: 40d}"), "clients/other.yaml": client("other")}
+	}
+	w.apply(with("railway"))
+	w.want("shop", state.StatusActive)
+	own := w.ownData("shop")
+	v.world.Write(own.ID, "an order")
+	w.apply(map[string]string{"clients/shop.yaml": ""})
+	w.want("shop", state.StatusRetained)
+	copied := w.backup()
+	w.apply(with("railway"))
+	w.apply(with("postgres"))
+	v.faults.Do(memory.Before, memory.Is(memory.Freeze, state.KindDatabase), 1, func(context.Context, memory.Call) error {
+		return memory.Fail(provider.Transient, "503 service unavailable")
+	})
+	w.approveMoves()
+	w.pass(w.id("shop"))
+	w.want("shop", state.StatusFailed)
+	w.apply(map[string]string{"clients/shop.yaml": ""})
+	w.want("shop", state.StatusRetained)
+
+	w.restore(copied)
+	w.apply(nil)
+	if now := w.ownData("shop"); now.ID != own.ID || !now.PurgeAfter.IsZero() {
+		t.Errorf("its own is %s, until %v; it was %s", now.ID, now.PurgeAfter, own.ID)
+	}
+	if r := w.want("shop", state.StatusRetained); !strings.Contains(r.Because, "wants a look") {
+		t.Errorf("it says %q", r.Because)
+	}
+	w.clock.add(50 * 24 * time.Hour)
+	if _, err := w.engine.PurgeDue(t.Context()); err != nil || len(v.world.Rows(own.ID)) != 1 {
+		t.Fatalf("its data went by a date: %v", err)
+	}
+	w.apply(with("railway"))
+	if r := w.want("shop", state.StatusHeld); !strings.Contains(r.Because, "which one its data is in") {
+		t.Errorf("it waits, as %s", r.Because)
+	}
+}

@@ -71,6 +71,11 @@ type orphan struct {
 	adopted map[string]bool
 }
 
+// wantsALook is what is said of a client that is gone, and of whose data it is not sure which is its own.
+func wantsALook(called string) string {
+	return "its manifest is gone, and what is left of it wants a look: it is kept until somebody says `reconciler purge " + called + "`"
+}
+
 // onlyData says that nothing but what is retained is left of a client.
 func onlyData(found []rebuild.Found) bool {
 	for _, f := range found {
@@ -141,7 +146,7 @@ func (e *Engine) orphan(ctx context.Context, w witness, o orphan) (remembered, R
 			m.stones = append(m.stones, stone)
 		}
 		if unsure {
-			m.client.Because = "its manifest is gone, and what is left of it wants a look: it is kept until somebody says `reconciler purge " + called + "`"
+			m.client.Because = wantsALook(called)
 		}
 		for i := range m.out.Resources {
 			r := &m.out.Resources[i]

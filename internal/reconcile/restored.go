@@ -142,9 +142,8 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 		if d := doubts[c.ID].Doubt; d != "" {
 			one.out.Doubts = append([]string{d}, one.out.Doubts...)
 		}
-		if c.Removed {
-			one.out.Doubts = nil // its removal, or a person, decides; its status stays
-			one.client.Status, one.client.Because, one.client.Next, one.client.Settled, one.client.LookWanted = c.Status, c.Because, c.Next, c.Settled, c.LookWanted
+		if c.Removed && !onlyData(m.found) {
+			one.out.Doubts = nil // its removal, or a person, decides
 		}
 		id, other := others[c.ID]
 		if other = other && e.unlike(one); other {
@@ -154,6 +153,10 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 			one.out.Unwished = nil // a later version of its file may ask for them
 		}
 		one.hold(e, head)
+		if c.Removed { // its status stays; what is held counts when it comes back
+			one.client.Status, one.client.Because, one.client.Next, one.client.Settled, one.client.LookWanted = c.Status, c.Because, c.Next, c.Settled, c.LookWanted
+			one.undated()
+		}
 		if other {
 			one.rebuildInstead()
 		} else {
@@ -257,6 +260,17 @@ func (m *remembered) rebuildInstead() {
 		h := &m.holds[i]
 		h.Approvable, h.Act = false, "Nothing of it is changed. Move this state away and run `reconciler rebuild`, which goes by Git and the marks alone."
 		m.client.Because, m.client.Next = h.Reason, h.Act
+	}
+}
+
+// undated keeps the data of a client that is gone for ever where it is not sure which is its own.
+func (m *remembered) undated() {
+	if len(m.out.Doubts) == 0 {
+		return
+	}
+	m.client.Because = wantsALook(m.client.Name)
+	for i := range m.out.Resources {
+		m.out.Resources[i].PurgeAfter = time.Time{}
 	}
 }
 
