@@ -50,14 +50,19 @@ race-rest:
 
 # In these four what passes is told in short, and with how many exchanges were judged.
 race-engine: # whatever providers does not run, but for the program
-	@.ci/tested engine $(RACE) -v $$($(GO) list ./... | grep -v -e '/cmd/reconciler$$' -e '/internal/provider/' -e '/internal/\($(ALONE)\)$$') ./internal/provider/httpapi
+	@.ci/tested engine $(RACE) -v -skip '^($(PLAYED))$$' $$($(GO) list ./... | grep -v -e '/cmd/reconciler$$' -e '/internal/provider/' -e '/internal/\($(ALONE)\)$$') ./internal/provider/httpapi
 
 # Packages that work out one thing from another, and start nothing beside it: there is no race in
 # them to detect (TestNothingRunsBesideThese).
 ALONE = accept\|plan\|report\|schema\|state
 
+# Long runs of the engine that play one thing after another, at four times the cost under the race
+# detector. There `make test` has TestSim, which plays of the same kind, and `make race` all of them.
+PLAYED = TestSimSeedsThatWereRed|TestSimRepeats|TestI14AYear|TestP11OneChangeAmongMany|TestThreat01AThousandProposals
+
 providers: # and those
-	@.ci/tested providers $(GO) test -v -timeout $(LIMIT) $$($(GO) list ./internal/... | grep -e '/internal/provider/' -e '/internal/\($(ALONE)\)$$')
+	@$(GO) test -timeout $(LIMIT) ./internal/reconcile -run '^($(PLAYED))$$' || failed=1; \
+	.ci/tested providers $(GO) test -v -timeout $(LIMIT) $$($(GO) list ./internal/... | grep -e '/internal/provider/' -e '/internal/\($(ALONE)\)$$') && exit $${failed:-0}
 
 program-s:
 	@.ci/tested program-s $(GO) test -v -timeout $(LIMIT) ./cmd/reconciler -run '^TestS[0-9]'

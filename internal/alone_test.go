@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -48,6 +49,35 @@ func TestNothingRunsBesideThese(t *testing.T) {
 				}
 				return true
 			})
+		}
+	}
+}
+
+// Runs that `make test` plays without the race detector are there by name, and nowhere else: a
+// test of that name in another package would be left out.
+func TestWhatIsPlayedIsThere(t *testing.T) {
+	makefile, err := os.ReadFile("../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := regexp.MustCompile(`(?m)^PLAYED = (.+)$`).FindSubmatch(makefile)
+	if list == nil {
+		t.Fatal("the Makefile names none")
+	}
+	for _, name := range strings.Split(string(list[1]), "|") {
+		var in []string
+		err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			if strings.Contains(string(data), "\nfunc "+name+"(t *testing.T)") {
+				in = append(in, filepath.Base(filepath.Dir(path)))
+			}
+			return err
+		})
+		if err != nil || len(in) != 1 || in[0] != "reconcile" {
+			t.Errorf("%s is in %v, not in reconcile alone: %v", name, in, err)
 		}
 	}
 }
