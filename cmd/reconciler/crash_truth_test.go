@@ -131,7 +131,7 @@ func (w *crashWorld) check(settled bool) (truth, error) {
 		case o.Kind == state.KindAdmin && databases[o.Inside] && !rec.misses(o): // off the record before its database is erased, with which it goes
 		case o.Kind == state.KindPayments && !rec.knows(o.Mark.Client): // its owner's, and its client is forgotten
 		default:
-			bad = append(bad, "I2: an orphan: "+id+" "+o.Name)
+			bad = append(bad, "I2: an orphan: "+id+" "+o.Name+", whose client is "+rec.told(o.Mark.Client)+"; before it was "+w.last.knew(o))
 		}
 		delete(recorded, id)
 	}
@@ -154,10 +154,30 @@ func (w *crashWorld) check(settled bool) (truth, error) {
 			bad = append(bad, "P5: the database of "+client+" was erased, and its manifest never went")
 		}
 	}
+	w.last = rec
 	if len(bad) > 0 {
 		return t, errors.New(strings.Join(bad, "\n"))
 	}
 	return t, nil
+}
+
+// knew is what the record says of an object, in words for whom it was lost since.
+func (r record) knew(o ownedObject) string {
+	said := "on no record"
+	for _, x := range r.resources {
+		if x.Provider == o.Owner && x.Ref.Kind == o.Kind && x.ID == o.ID {
+			said = fmt.Sprintf("%s, last written by %s", x.Ref, cmp.Or(x.Run, "?"))
+		}
+	}
+	for _, i := range r.intents {
+		if i.Provider == o.Owner && i.Ref.Kind == o.Kind && (i.Name == o.Name || i.ObjectID == o.ID) {
+			said += fmt.Sprintf(", under way: %s of run %s, sent %s, %d looks", i.Op, i.Run, i.At.Format(time.RFC3339Nano), i.Looks)
+		}
+	}
+	if r.restored {
+		said += ", in an older copy"
+	}
+	return said
 }
 
 // partAtVendor says that a resource is part of an object at a simulated vendor, which has no

@@ -42,6 +42,7 @@ type crashWorld struct {
 	gone  map[string]bool   // clients that were wished by nobody since databases were asked for
 	// accepted are the names that the program knew at the last check.
 	accepted map[string]bool
+	last     record          // what the program knew then
 	former   map[string]bool // names of clients that were renamed: they don't come back
 
 	pid       int     // the last process
