@@ -15,15 +15,7 @@ import (
 // Packages that `make test` tests without the race detector start nothing beside themselves, nor do
 // their tests.
 func TestNothingRunsBesideThese(t *testing.T) {
-	makefile, err := os.ReadFile("../Makefile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	list := regexp.MustCompile(`(?m)^ALONE = (.+)$`).FindSubmatch(makefile)
-	if list == nil {
-		t.Fatal("the Makefile names none")
-	}
-	for _, name := range strings.Split(string(list[1]), `\|`) {
+	for _, name := range named(t, "ALONE", `\|`) {
 		files, err := filepath.Glob(filepath.Join(name, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Errorf("there is no package %s: %v", name, err)
@@ -56,15 +48,7 @@ func TestNothingRunsBesideThese(t *testing.T) {
 // Runs that `make test` plays without the race detector are there by name, and nowhere else: a
 // test of that name in another package would be left out.
 func TestWhatIsPlayedIsThere(t *testing.T) {
-	makefile, err := os.ReadFile("../Makefile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	list := regexp.MustCompile(`(?m)^PLAYED = (.+)$`).FindSubmatch(makefile)
-	if list == nil {
-		t.Fatal("the Makefile names none")
-	}
-	for _, name := range strings.Split(string(list[1]), "|") {
+	for _, name := range named(t, "PLAYED", "|") {
 		var in []string
 		err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, "_test.go") {
@@ -80,4 +64,18 @@ func TestWhatIsPlayedIsThere(t *testing.T) {
 			t.Errorf("%s is in %v, not in reconcile alone: %v", name, in, err)
 		}
 	}
+}
+
+// named are the words of a list in the Makefile.
+func named(t *testing.T, list, separator string) []string {
+	t.Helper()
+	makefile, err := os.ReadFile("../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := regexp.MustCompile(`(?m)^` + list + ` = (.+)$`).FindSubmatch(makefile)
+	if words == nil {
+		t.Fatalf("the Makefile has no %s", list)
+	}
+	return strings.Split(string(words[1]), separator)
 }

@@ -315,7 +315,7 @@ func redirected(clients []ClientInput, steps []*Step) (yes bool) {
 			}
 			for _, s := range goes[to] {
 				switch on, away := led[r.Ref], turned[state.Ref{Client: c.Client.ID, Kind: state.KindRecord, Name: r.Ref.Host()}]; {
-				case away != nil && (on == nil || on.Wish == nil) && s.Ref.Client != c.Client.ID:
+				case away != nil && (on == nil || on.Wish == nil) && s.Ref.Client != c.Client.ID && !wishes(c, r.Ref):
 					s.needs(away.Key()) // what redirects there is at the side that is left
 					yes = true
 				case on == nil && s.Ref.Client != c.Client.ID && !bound(c.Recorded, to) && !bound(wish[s.Ref.Client], to):
@@ -328,6 +328,11 @@ func redirected(clients []ClientInput, steps []*Step) (yes bool) {
 		}
 	}
 	return yes
+}
+
+// wishes says that the client's wish has the resource; a name at a host that it leaves it has not.
+func wishes(c ClientInput, ref state.Ref) bool {
+	return slices.ContainsFunc(c.Wish, func(w state.Resource) bool { return w.Ref == ref })
 }
 
 // bound says that a host name is among a client's resources.

@@ -155,7 +155,7 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 		one.hold(e, head)
 		if c.Removed { // its status stays; what is held counts when it comes back
 			one.client.Status, one.client.Because, one.client.Next, one.client.Settled, one.client.LookWanted = c.Status, c.Because, c.Next, c.Settled, c.LookWanted
-			one.undated()
+			one.undated(have.called)
 		}
 		if other {
 			one.rebuildInstead()
@@ -231,6 +231,14 @@ func (r oldRecord) knows(found []rebuild.Found) bool {
 	return !slices.ContainsFunc(found, func(f rebuild.Found) bool { return !on[object{f.Provider, f.Kind, f.ID}] })
 }
 
+// called is the word by which a command finds a client: its id, where another one has its name.
+func (r oldRecord) called(c state.Client) string {
+	if slices.ContainsFunc(r.clients, func(o state.Client) bool { return o.ID != c.ID && o.Name == c.Name && !o.Removed }) {
+		return string(c.ID)
+	}
+	return c.Name
+}
+
 // others are the clients on record whose manifest is by now another client's, as the
 // objects tell: names were taken afresh, or changed hands, since.
 func (r oldRecord) others(wishes *accept.Resolver, found []rebuild.Found) map[state.ClientID]state.ClientID {
@@ -264,11 +272,11 @@ func (m *remembered) rebuildInstead() {
 }
 
 // undated keeps the data of a client that is gone for ever where it is not sure which is its own.
-func (m *remembered) undated() {
+func (m *remembered) undated(called func(state.Client) string) {
 	if len(m.out.Doubts) == 0 {
 		return
 	}
-	m.client.Because = wantsALook(m.client.Name)
+	m.client.Because = wantsALook(called(m.client))
 	for i := range m.out.Resources {
 		m.out.Resources[i].PurgeAfter = time.Time{}
 	}
