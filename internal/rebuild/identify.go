@@ -195,7 +195,7 @@ func Identify(wishers []Wisher, found []Found) (map[string]Identity, []state.Cli
 		switch {
 		case id.Doubt != "" || p.score > byName:
 		case p.score == byOnce:
-			id.Doubt = fmt.Sprintf("nothing says that what bears the mark of %s is this client's, but that an earlier version of its manifest said it was called %s before", p.t.id, NameOf(p.t.id))
+			id.Doubt = fmt.Sprintf("an earlier version of its manifest says that it was called %s before, and nothing else says that what bears the mark of %s is this client's", NameOf(p.t.id), p.t.id)
 		case !p.t.onlyData:
 		case p.w.Fresh:
 			id.Doubt = fmt.Sprintf("nothing but the name says that the data of %s is this client's, and its manifest says database.reuse: fresh", p.t.id)
