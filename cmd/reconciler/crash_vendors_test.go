@@ -334,3 +334,45 @@ func TestP8NobodyIsLeftToAskAboutAUser(t *testing.T) {
 	change("shop1")
 	settle("it is back")
 }
+
+// P8 and P4: the program is killed as soon as a site's removal was asked for. One that its vendor is still
+// deleting, in the background, is on record until it is gone, so that one whose deletion came to
+// nothing is known.
+func TestP8KilledWhileASiteIsDeleted(t *testing.T) {
+	t.Parallel()
+	w := newCrashWorld(t, 17, hostSpec{Builds: 1, Vendors: map[string]string{}, Work: 3 * time.Second})
+	w.shops[keeper], w.shops["shop1"] = shop{Name: keeper, Currency: "EUR"}, shop{Name: "shop1", Currency: "EUR", At: "ploi"}
+	if err := w.commit(keeper, "shop1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.settle(); err != nil {
+		t.Fatalf("both are made: %v\n%s", err, strings.Join(w.log, "\n"))
+	}
+	delete(w.shops, "shop1")
+	if err := w.commit("shop1"); err != nil {
+		t.Fatal(err)
+	}
+	apply := func(killed armed) {
+		t.Helper()
+		if err := w.host.ask(t.Context(), "/arm", killed, nil); err != nil {
+			t.Fatal(err)
+		}
+		r, err := w.begin("", "apply")
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := r.wait(0, nil)
+		if err != nil || e.killed != (killed.N > 0) {
+			t.Fatalf("killed %v: %v\n%s", e.killed, err, r.errOut)
+		}
+		if _, err := w.check(false); err != nil {
+			t.Fatalf("%v\n%s", err, strings.Join(w.log, "\n"))
+		}
+	}
+	site := "48003" // the first beside those that were planted
+	apply(armed{N: 1, Moment: "after", Only: "DELETE /api/servers/1/sites/" + site})
+	apply(armed{})
+	if err := w.settle(); err != nil {
+		t.Fatalf("it is gone: %v\n%s", err, strings.Join(w.log, "\n"))
+	}
+}

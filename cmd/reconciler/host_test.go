@@ -44,6 +44,7 @@ type hostSpec struct {
 	NoLikes bool // nothing is there from the start
 	// Vendors are the tokens of simulated vendors, which are there beside the providers; nil: none are.
 	Vendors map[string]string
+	Work    time.Duration // at simulated vendors: what they do in the background takes so long; 0: 300 ms
 }
 
 // host serves providers and keeps the truth about them.
@@ -91,6 +92,7 @@ type like struct {
 type armed struct {
 	N      int
 	Moment string // before its effect, or after it
+	Only   string // counts requests that a simulated vendor is sent like this: METHOD PATH; "": every write
 }
 
 // truth is what the host knows.
@@ -312,7 +314,7 @@ func (h *host) call(w http.ResponseWriter, r *http.Request) {
 	n := 0
 	if writes {
 		p.writing <- struct{}{}
-		n = h.begins("before", caller)
+		n = h.begins("before", "", caller)
 	}
 	h.pause()
 	found, err := h.effect(p, c) // whatever became of the caller
@@ -368,10 +370,10 @@ func (h *host) effect(p *hosted, c wireCall) (found []provider.Object, err error
 }
 
 // begins and ends kill the caller where Arm said so.
-func (h *host) begins(moment string, caller int) int {
+func (h *host) begins(moment, request string, caller int) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.armed.N == 0 {
+	if h.armed.N == 0 || h.armed.Only != "" && h.armed.Only != request {
 		return 0
 	}
 	h.armed.N--

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -58,7 +59,7 @@ func (h *host) openVendors() error {
 	if err != nil {
 		return err
 	}
-	set, err := newVendorSet(h.clock.Now, kindness{lag: h.spec.Lag, work: 300 * time.Millisecond, build: time.Second}, "localhost", h.spec.Vendors, said.over)
+	set, err := newVendorSet(h.clock.Now, kindness{lag: h.spec.Lag, work: cmp.Or(h.spec.Work, 300*time.Millisecond), build: time.Second}, "localhost", h.spec.Vendors, said.over)
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func (h *host) vendorCall(w http.ResponseWriter, r *http.Request, name string, a
 		}
 		h.vendors.mu.Lock()
 		defer h.vendors.mu.Unlock()
-		n := h.begins("before", caller)
+		n := h.begins("before", asked.Method+" "+asked.URL.Path, caller)
 		h.pause()
 		was := h.vendors.ids()
 		api.ServeHTTP(w, asked)

@@ -25,7 +25,7 @@ func (p *Provider) Owned(ctx context.Context, installation string) ([]provider.O
 			return nil, err
 		}
 		for _, s := range rows {
-			if s.Status == statusDeleting || s.ID <= 0 || installation == "" {
+			if s.ID <= 0 || installation == "" {
 				continue
 			}
 			more, err := p.ownedOf(ctx, siteID{number, strconv.FormatInt(s.ID, 10)}, s, installation)
@@ -51,8 +51,14 @@ func (p *Provider) ownedOf(ctx context.Context, at siteID, s site, installation 
 	if mark.IsZero() {
 		mark = h.mark
 	}
-	if !mark.IsZero() && mark.Installation != installation {
+	leaves := s.Status == statusDeleting // it is there until it is gone, and has nothing that can be read
+	if !mark.IsZero() && mark.Installation != installation || leaves && mark.IsZero() {
 		return nil, nil
+	}
+	if leaves {
+		o, err := p.siteObject(ctx, at, s)
+		o.Mark, o.Name = mark, provider.ObjectName(mark, state.Ref{Kind: state.KindSite})
+		return []provider.Object{o}, err
 	}
 	f, there, err := p.getEnv(ctx, at)
 	if err != nil {

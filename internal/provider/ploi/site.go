@@ -28,6 +28,9 @@ const (
 	statusDeleting  = "deleting"
 )
 
+// deletingLook is how long a site that is being deleted is left alone between looks.
+const deletingLook = 5 * time.Second
+
 // settled says that the vendor works at nothing.
 func (s site) settled() bool {
 	return s.Status == statusActive || s.Status == statusFailed || s.Status == statusSuspended
@@ -35,26 +38,37 @@ func (s site) settled() bool {
 
 // getSite reads a site; nil: it is not there, or on its way out.
 func (p *Provider) getSite(ctx context.Context, at siteID) (*site, error) {
+	s, err := p.anySite(ctx, at)
+	if err != nil || s == nil || s.Status == statusDeleting {
+		return nil, err
+	}
+	return s, nil
+}
+
+// anySite reads a site; nil: it is not there.
+func (p *Provider) anySite(ctx context.Context, at siteID) (*site, error) {
 	var got one[site]
 	found, err := p.read(ctx, at.path(), nil, &got)
 	if err != nil || !found {
 		return nil, err
 	}
-	s := got.Data
-	if strconv.FormatInt(s.ID, 10) != at.site {
+	if strconv.FormatInt(got.Data.ID, 10) != at.site {
 		return nil, fail(opObserve, provider.Transient, "asked for site "+at.String()+", it answered with another one")
 	}
-	if s.Status == statusDeleting {
-		return nil, nil
-	}
-	return &s, nil
+	return &got.Data, nil
 }
 
-// seeSite is the site as an object; nil: it is not there.
+// seeSite is the site as an object; nil: it is not there. Of one that is being deleted nobody
+// can tell yet: its deletion may come to nothing.
 func (p *Provider) seeSite(ctx context.Context, at siteID) (*provider.Object, error) {
-	s, err := p.getSite(ctx, at)
+	s, err := p.anySite(ctx, at)
 	if err != nil || s == nil {
 		return nil, err
+	}
+	if s.Status == statusDeleting {
+		e := fail(opObserve, provider.Transient, "site "+at.String()+" is being deleted there")
+		e.Until = p.o.Now().Add(deletingLook)
+		return nil, e
 	}
 	o, err := p.siteObject(ctx, at, *s)
 	if err != nil {

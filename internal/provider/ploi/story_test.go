@@ -452,6 +452,43 @@ func TestASuspendedSiteAsksForAPerson(t *testing.T) {
 	}
 }
 
+// P4: a site that the vendor is deleting is there until it is gone. Whether it will be is not known
+// yet, and whoever asks for all that is ours is told of it.
+func TestASiteThatIsBeingDeletedIsNotGone(t *testing.T) {
+	w := newWorld(t, simulated.Options{})
+	c := w.client(1)
+	turn := func(status string) {
+		w.vendor.Edit(w.only().ID, func(s *simulated.Site) { s.Status = status })
+	}
+	owned := func() (kinds []string) {
+		t.Helper()
+		all, err := w.p.Owned(t.Context(), mark("shop-000001").Installation)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range all {
+			kinds = append(kinds, string(o.Kind)+" "+o.ID)
+		}
+		return kinds
+	}
+	before := owned()
+	turn("deleting")
+	_, err := w.p.Observe(t.Context(), provider.Query{Kind: state.KindSite, ID: c.site.ID})
+	if e := w.failed(err, provider.Transient); !e.Until.After(w.clock.Now()) || !strings.Contains(e.Message, "being deleted") {
+		t.Errorf("until %s: %s", e.Until, e.Message)
+	}
+	if got, want := owned(), []string{"site " + c.site.ID}; !slices.Equal(got, want) {
+		t.Errorf("of ours there are %q, want %q", got, want)
+	}
+	turn("active") // it came to nothing
+	if got := owned(); !slices.Equal(got, before) {
+		t.Errorf("of ours there are %q, want %q", got, before)
+	}
+	if _, there := w.see(state.KindSite, c.site.ID); !there {
+		t.Error("the site is not seen any more")
+	}
+}
+
 // Check says in words whether the account can be used; one server that is not there hides no
 // other.
 func TestCheckSaysWhatIsWrong(t *testing.T) {
