@@ -28,13 +28,13 @@ test: fmt vet ## format, go vet, all tests, the engine's with the race detector 
 # The parts are told apart by name, so that none is left out: scenarios by their first digit,
 # and whatever is no scenario. Under the race detector they and the providers' cost four times
 # as much, which is a job of its own.
-race: ## all tests with the race detector, the program's and the providers', too (some fifteen minutes)
+race: vet ## all tests with the race detector, the program's and the providers', too (some fifteen minutes)
 	@$(MAKE) --no-print-directory --output-sync=target --keep-going -j4 race-rooms race-s0 race-s3 race-rest
 
 .PHONY: race-rooms race-s0 race-s3 race-rest race-engine providers program-s program-rest
-# A limit is for what hangs, not for a machine that is half as fast or has other work to do.
+# What is tested was vetted as a whole. A limit is for what hangs, not for a machine that is half as fast or has other work to do.
 LIMIT = 40m
-RACE = $(GO) test -race -timeout $(LIMIT)
+RACE = $(GO) test -race -vet=off -timeout $(LIMIT)
 
 race-rooms:
 	$(RACE) $$($(GO) list ./... | grep -v '/cmd/reconciler$$')
@@ -48,7 +48,7 @@ race-s3:
 race-rest:
 	$(RACE) ./cmd/reconciler -skip '^TestS[0-9]'
 
-# In these four what passes is told in short, and with how many exchanges were judged.
+# In these four, which come after `go vet`, what passes is told in short, and with how many exchanges were judged.
 race-engine: # whatever providers does not run, but for the program
 	@.ci/tested engine $(RACE) -v -skip '^($(PLAYED))$$' $$($(GO) list ./... | grep -v -e '/cmd/reconciler$$' -e '/internal/provider/' -e '/internal/\($(ALONE)\)$$') ./internal/provider/httpapi
 
@@ -61,14 +61,14 @@ ALONE = accept\|plan\|report\|schema\|state
 PLAYED = TestSimSeedsThatWereRed|TestSimRepeats|TestI14AYear|TestP11OneChangeAmongMany|TestThreat01AThousandProposals
 
 providers: # and those
-	@$(GO) test -timeout $(LIMIT) ./internal/reconcile -run '^($(PLAYED))$$' || failed=1; \
-	.ci/tested providers $(GO) test -v -timeout $(LIMIT) $$($(GO) list ./internal/... | grep -e '/internal/provider/' -e '/internal/\($(ALONE)\)$$') && exit $${failed:-0}
+	@$(GO) test -vet=off -timeout $(LIMIT) ./internal/reconcile -run '^($(PLAYED))$$' || failed=1; \
+	.ci/tested providers $(GO) test -v -vet=off -timeout $(LIMIT) $$($(GO) list ./internal/... | grep -e '/internal/provider/' -e '/internal/\($(ALONE)\)$$') && exit $${failed:-0}
 
 program-s:
-	@.ci/tested program-s $(GO) test -v -timeout $(LIMIT) ./cmd/reconciler -run '^TestS[0-9]'
+	@.ci/tested program-s $(GO) test -v -vet=off -timeout $(LIMIT) ./cmd/reconciler -run '^TestS[0-9]'
 
 program-rest:
-	@.ci/tested program-rest $(GO) test -v -timeout $(LIMIT) ./cmd/reconciler -skip '^TestS[0-9]'
+	@.ci/tested program-rest $(GO) test -v -vet=off -timeout $(LIMIT) ./cmd/reconciler -skip '^TestS[0-9]'
 
 specs: ## where the vendors' published descriptions are, by which tests judge what is said to and by vendors
 	@out=$$($(GO) test ./internal/contract -run '^TestSpecs$$' -v -count=1) || failed=1; \
@@ -120,8 +120,8 @@ planted-few: ## plant three that are found at once
 fleet: ## COMMITS= random commits on CLIENTS= clients: nobody else is written
 	$(GO) test ./internal/reconcile -run '^TestP4Untouched' -v -count=1 -timeout 24h -fleet.commits=$(COMMITS) -fleet.clients=$(CLIENTS)
 
-crash: ## kill the program KILLS times at random and EACH times at every named point
-	$(GO) test ./cmd/reconciler -run '^TestP8(RandomKills|KilledAtEveryPoint)$$' -v -timeout 6h -args -crash.kills=$(KILLS) -crash.each=$(EACH) -crash.seed=$(SEED)
+crash: ## kill the program KILLS times at random and EACH times at every named point (0: not there)
+	$(GO) test ./cmd/reconciler -run '^TestP8(RandomKills$(if $(filter-out 0,$(EACH)),|KilledAtEveryPoint))$$' -v -timeout 6h -args -crash.kills=$(KILLS) -crash.each=$(EACH) -crash.seed=$(SEED)
 
 power: ## IMAGES images of the state file at a power loss, each opened and read; the program goes on from RUNS
 	$(GO) test ./internal/bolt -run '^TestP8PowerLoss$$' -v -timeout 6h -args -power.images=$(IMAGES) -power.seed=$(SEED)
