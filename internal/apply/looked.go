@@ -18,7 +18,7 @@ func (r *Runner) Up() time.Duration {
 	return now.Sub(*r.first.Load())
 }
 
-// looked are the looks of this process into uncertain creates. That a create did not happen
+// looked are the looks of this process into uncertain writes. That a write did not happen
 // is concluded from looks that are far enough apart (journal.SettleLooks), and how far they
 // are a clock that is set between them does not tell: it would make a second object of one
 // that lists don't show yet. So looks are counted by Runner.Elapsed, and those of an earlier

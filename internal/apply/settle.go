@@ -64,7 +64,7 @@ func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent) (happene
 		}
 		if wait > 0 {
 			if wait > maxStepWait {
-				return false, &errWait{at: r.Now().Add(wait), err: fmt.Errorf("looking again for %s %s at %s later: its lists may be late", i.Ref.Kind, i.Name, i.Provider)}
+				return false, &errWait{at: r.Now().Add(wait), err: fmt.Errorf("looking again for %s %s at %s later: what was sent may come late, and so may its lists", i.Ref.Kind, i.Name, i.Provider)}
 			}
 			if err := r.Sleep(ctx, wait); err != nil {
 				return false, err

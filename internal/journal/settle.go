@@ -7,11 +7,12 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
-// SettleLooks is how many looks must find nothing before a create is taken for one that
+// SettleLooks is how many looks must find nothing before a write is taken for one that
 // did not happen.
 const SettleLooks = 3
 
-// minLag is the time over which the looks are spread when the vendor states none.
+// minLag is the time over which the looks are spread when the vendor states none, and that a
+// request is under way at most.
 const minLag = 2 * time.Second
 
 // Seen is one object that the look found.
@@ -50,7 +51,7 @@ func Settle(i Intent, seen []Seen, t state.Traits, now time.Time) Decision {
 		if len(seen) == 0 {
 			return Decision{Kind: Done, Object: -1}
 		}
-		return Decision{Kind: NotDone}
+		return settleUnseen(i, now)
 	case OpMark:
 		if len(seen) > 0 && seen[0].Ours {
 			return Decision{Kind: Done}
@@ -60,9 +61,22 @@ func Settle(i Intent, seen []Seen, t state.Traits, now time.Time) Decision {
 		if len(seen) > 0 && seen[0].Equal {
 			return Decision{Kind: Done}
 		}
-		return Decision{Kind: NotDone}
+		if len(seen) == 0 {
+			return Decision{Kind: NotDone} // nothing is left that it could change
+		}
+		return settleUnseen(i, now)
 	}
 	return settleCreate(i, seen, t, now)
+}
+
+// settleUnseen: a look by id shows at once what happened, and a request may still be under way
+// at the vendor when whoever sent it is gone. Taken for one that did not happen it would undo
+// what is written meanwhile: delete what somebody wishes again, say.
+func settleUnseen(i Intent, now time.Time) Decision {
+	if i.Looks+1 >= SettleLooks {
+		return Decision{Kind: NotDone}
+	}
+	return Decision{Kind: LookAgain, At: now.Add(minLag / (SettleLooks - 1))}
 }
 
 // settleCreate: a vendor that has a place for a mark writes it with the create (package

@@ -102,15 +102,21 @@ func TestSettleCreate(t *testing.T) {
 
 func TestSettleUpdateAndDelete(t *testing.T) {
 	for _, c := range []struct {
-		op   Op
-		seen []Seen
-		want Kind
+		op    Op
+		seen  []Seen
+		looks int // before
+		want  Kind
 	}{
-		{OpUpdate, nil, NotDone}, {OpUpdate, []Seen{other}, NotDone}, {OpUpdate, []Seen{equal}, Done}, {OpUpdate, []Seen{{Ours: true, Marked: true, Equal: true}}, Done},
-		{OpDelete, nil, Done}, {OpDelete, []Seen{ours}, NotDone},
+		{OpUpdate, nil, 0, NotDone}, {OpUpdate, []Seen{other}, 0, LookAgain}, {OpUpdate, []Seen{other}, 1, LookAgain}, {OpUpdate, []Seen{other}, 2, NotDone},
+		{OpUpdate, []Seen{equal}, 0, Done}, {OpUpdate, []Seen{{Ours: true, Marked: true, Equal: true}}, 2, Done},
+		{OpDelete, nil, 0, Done}, {OpDelete, []Seen{ours}, 0, LookAgain}, {OpDelete, []Seen{ours}, 1, LookAgain}, {OpDelete, []Seen{ours}, 2, NotDone},
+		{OpMark, []Seen{ours}, 0, Done}, {OpMark, []Seen{other}, 0, NotDone},
 	} {
-		if d := Settle(intent(c.op), c.seen, state.Traits{Marks: true}, now); d.Kind != c.want {
-			t.Errorf("%s with %v: %s, want %s", c.op, c.seen, d.Kind, c.want)
+		i := intent(c.op)
+		i.Looks = c.looks
+		d := Settle(i, c.seen, state.Traits{Marks: true, ListLag: time.Hour}, now) // lists have no part in it
+		if d.Kind != c.want || d.Kind == LookAgain && d.At != now.Add(time.Second) {
+			t.Errorf("%s with %v after %d looks: %s at %s, want %s", c.op, c.seen, c.looks, d.Kind, d.At, c.want)
 		}
 	}
 }

@@ -55,6 +55,66 @@ func TestP3CreateThatOutlivesItsWish(t *testing.T) {
 	}
 }
 
+// P5: the process dies over a delete, or an update, that its vendor ends later, and by the time
+// that it starts again something else is wished. What was sent before does not undo what is
+// written now: all that is on record is there, as it is on record.
+func TestP5WriteThatOutlivesItsWish(t *testing.T) {
+	has := func(text string) string { return client("bakery", "env: {STORE_NAME: "+text+"}") }
+	for name, c := range map[string]struct {
+		match func(memory.Call) bool
+		now   string // what is wished when it dies
+		then  string
+	}{
+		"a record is deleted":           {memory.Is(memory.Delete, state.KindRecord), "", has("first")},
+		"a site is deleted":             {memory.Is(memory.Delete, state.KindSite), "", has("first")},
+		"an environment is changed":     {memory.Is(memory.Update, state.KindEnvironment), has("second"), has("third")},
+		"an environment is put back":    {memory.Is(memory.Update, state.KindEnvironment), has("second"), has("first")},
+		"traffic goes to a new release": {memory.Is(memory.Update, state.KindTraffic), has("second"), has("first")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, w := newVendors(t)
+			w.apply(map[string]string{"clients/bakery.yaml": has("first"), "clients/other.yaml": client("other")})
+			ids := w.push(map[string]string{"clients/bakery.yaml": c.now})
+			ctx, die := context.WithCancel(t.Context())
+			died := false
+			v.faults.Do(memory.Before, c.match, 1, func(context.Context, memory.Call) error {
+				die()
+				died = true
+				return memory.Late(time.Second, context.Canceled)
+			})
+			if _, err := w.engine.Pass(ctx, ids[0], reconcile.CauseCommit); err == nil || !died {
+				t.Fatalf("the process was to die: %v", err)
+			}
+			w.repo.commit(map[string]string{"clients/bakery.yaml": c.then})
+			w.restart()
+			w.pass(w.poll()...)
+			w.clock.add(time.Hour)
+			there := map[string]provider.Object{}
+			for _, o := range v.world.Objects("") {
+				there[o.ID] = o
+			}
+			err := w.store.View(func(tx store.Tx) error {
+				all, err := store.AllResources(tx)
+				for _, r := range all {
+					o, is := there[r.ID]
+					if !is && r.Real() {
+						t.Errorf("%s is on record, and not there", r.Ref)
+					}
+					for _, a := range o.Attributes {
+						if has, ok := r.Attributes.Get(a.Name); ok && has.Secret == nil && has.Ref == nil && has.Literal != a.Reveal() {
+							t.Errorf("%s of %s is %q, on record %q", a.Name, r.Ref, a.Reveal(), has.Literal)
+						}
+					}
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
 // P3, rule "Uncertain creates": the process dies over a create that never reaches its vendor,
 // the manifest goes, and meanwhile somebody else made what stands there now. The removal comes to
 // its end without a person, and what is theirs stays as it is.

@@ -184,14 +184,17 @@ func (c *chaos) later(call memory.Call, err error) error {
 	return c.comesLater(call, err)
 }
 
-// comesLater lets some creates whose sender has gone, or has given up, come to be after
-// that: within the time that their vendor states. It is called with mu held.
+// comesLater lets some writes whose sender has gone, or has given up, come to be after that:
+// creates within the time that their vendor states, others soon. It is called with mu held.
 func (c *chaos) comesLater(call memory.Call, err error) error {
 	what := fmt.Sprintf("later %s %s", call, call.Client)
-	if call.Moment != memory.Before || call.Verb != memory.Create || c.dice(2, what) == 0 {
+	if call.Moment != memory.Before || !call.Verb.Writes() || c.dice(2, what) == 0 {
 		return err
 	}
-	within := max(c.lag[call.Provider], leastLag)
+	within := leastLag
+	if call.Verb == memory.Create {
+		within = max(c.lag[call.Provider], leastLag)
+	}
 	c.hit(fmt.Sprintf("%s: %s %s", later, call.Verb, call.Kind))
 	return memory.Late(time.Duration(c.dice(int(within/time.Millisecond), what+" after"))*time.Millisecond, err)
 }
@@ -271,7 +274,10 @@ func (c *chaos) fault(call memory.Call) (string, error) {
 func faultPoints() []string {
 	points := placesOfFaults()
 	for _, k := range faultKinds {
-		points = append(points, fmt.Sprintf("%s: %s %s", later, memory.Create, k))
+		points = append(points, fmt.Sprintf("%s: %s %s", later, memory.Create, k), fmt.Sprintf("%s: %s %s", later, memory.Delete, k))
+		if k != state.KindDeployment && k != state.KindAdmin {
+			points = append(points, fmt.Sprintf("%s: %s %s", later, memory.Update, k))
+		}
 	}
 	return append(points, "killed before a commit", "killed after a commit", "no room", "repository away", "a file can't be read", "older head shown", "report refused", panics, "state lost", "older state put back", diedAccepting, forgeAway,
 		listMoves, pageFails, jumped(1), jumped(-1))

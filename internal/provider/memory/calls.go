@@ -233,7 +233,7 @@ func (p *Provider) call(ctx context.Context, c Call, effect func(*Call) error) (
 		return err
 	}
 	if err := p.hook(ctx, c, Before); err != nil {
-		if late := (*lateError)(nil); errors.As(err, &late) && c.Verb == Create {
+		if late := (*lateError)(nil); errors.As(err, &late) && c.Verb.Writes() {
 			p.arrives(late.after, c, effect)
 			happened = true
 		}

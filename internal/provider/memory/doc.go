@@ -15,7 +15,7 @@
 //
 // Faults come from a hook that is asked at each call, once before its effect and once
 // after: an error before it means that nothing happened, one after it that the answer
-// was lost; Late is a create that comes to be when its caller has gone. Down, Limit and
+// was lost; Late is a write that happens when its caller has gone. Down, Limit and
 // Latency do the same for whole vendors.
 //
 // What a test asks afterwards is the World: Objects, Snapshot, Written, Serves, Resolves, Rows,

@@ -25,8 +25,8 @@ func RateLimited(until time.Time) error {
 // arrived, After one an answer that never did: the caller can't tell.
 func Lost() error { return Fail(provider.Uncertain, "the connection was closed before an answer came") }
 
-// Late is what a hook returns Before a create that comes to be later, when nobody waits for
-// its answer any more: the caller gets err. It is sent now, and lists show it ListLag after
+// Late is what a hook returns Before a write that happens later, when nobody waits for its
+// answer any more: the caller gets err. A create is sent now, and lists show it ListLag after
 // that, if it has come to be by then.
 func Late(after time.Duration, err error) error { return &lateError{after, err} }
 

@@ -57,7 +57,7 @@ type ghost struct {
 	until time.Time
 }
 
-// arrival is a create of which nobody waits for the answer any more.
+// arrival is a write of which nobody waits for the answer any more.
 type arrival struct {
 	at, sent time.Time
 	p        *Provider
@@ -77,8 +77,8 @@ func (w *World) lock() {
 			left = append(left, a)
 			continue
 		}
-		if a.effect(&a.call) != nil {
-			continue // refused, and nobody hears of it
+		if a.effect(&a.call) != nil || a.call.Verb != Create {
+			continue // refused, and nobody hears of it; or done
 		}
 		o := w.objects[a.call.ID]
 		// Lists are late by a time that counts from when it was sent.
