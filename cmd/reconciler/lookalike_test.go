@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -71,10 +72,16 @@ func (w *world) files() map[string][32]byte {
 	out := map[string][32]byte{}
 	for _, dir := range []string{"databases", "sites", "dns"} {
 		err := filepath.WalkDir(filepath.Join(w.dir, dir), func(path string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil // a site is being built, and what is half written has its name by now
+			}
 			if err != nil || d.IsDir() || strings.HasSuffix(path, "-shm") || strings.HasSuffix(path, "-wal") {
 				return err
 			}
 			data, err := os.ReadFile(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
 			out[path] = sha256.Sum256(data)
 			return err
 		})

@@ -30,9 +30,9 @@ var plantedBugs = []planted{
 	{"the outcome is lost", "apply/write.go", "	return r.put(tx, job, i.Provider, res, *o, generationOf(job, i.Ref))\n}", "	return nil\n}"},
 	{"an outcome that can't be written is forgotten", "apply/step.go", "		return &journalError{err}\n	}\n	return nil\n}\n\n// step runs", "		return nil\n	}\n	return nil\n}\n\n// step runs"},
 	{"an uncertain create is repeated", "apply/write.go", "	if kind != provider.Uncertain && (kind", "	if kind == provider.Uncertain || (kind"},
-	{"one look decides that a create did not happen", "journal/settle.go", "	if i.Looks+1 >= SettleLooks {", "	if i.Looks >= 0 {"},
-	{"one look decides that a create of a unique name did not happen", "journal/settle.go", "	if i.Looks+1 >= SettleLooks {", "	if t.UniqueName || i.Looks+1 >= SettleLooks {"},
-	{"an uncertain delete is taken for done", "journal/settle.go", "		return Decision{Kind: NotDone}\n	case OpMark:", "		return Decision{Kind: Done, Object: -1}\n	case OpMark:"},
+	{"one look decides that a create did not happen", "journal/settle.go", "	if i.Looks+1 >= SettleLooks {\n		if equal", "	if i.Looks >= 0 {\n		if equal"},
+	{"one look decides that a create of a unique name did not happen", "journal/settle.go", "	if i.Looks+1 >= SettleLooks {\n		if equal", "	if t.UniqueName || i.Looks+1 >= SettleLooks {\n		if equal"},
+	{"an uncertain delete is taken for done", "journal/settle.go", "		return settleUnseen(i, now)\n	case OpMark:", "		return Decision{Kind: Done, Object: -1}\n	case OpMark:"},
 	{"an uncertain update is taken for done", "journal/settle.go", "		if len(seen) > 0 && seen[0].Equal {", "		if len(seen) > 0 {"},
 	{"what a failed update changed is not put back", "apply/write.go", "		if err := noteUndo(tx, s); err != nil {", "		if err := error(nil); err != nil {"},
 	{"open intents are not looked into", "reconcile/pass.go", "		if len(open) == 0 {", "		if len(open) >= 0 {"},
@@ -171,6 +171,7 @@ var plantedElsewhere = []elsewhere{
 	{planted{"the next try of a plan is waited for whenever it is", "review/plan.go", "	case p.RetryAt.After(r.Now()) && p.RetryAt.Sub(r.Now()) <= maxRetry:", "	case p.RetryAt.After(r.Now()):"}, "review", "TestP9NextTryIsNotWaitedForWhenTheClockIsSetBack"},
 	{planted{"dates of kept data are moved with the clock", "reconcile/clock.go", "		if notLater(&r.UpdatedAt, now) {", "		if kept := notLater(&r.PurgeAfter, now); notLater(&r.UpdatedAt, now) || kept {"}, "reconcile", "TestTheClockIsSetBack"},
 	{planted{"looks are counted by a clock that is set", "apply/looked.go", "	if r.Elapsed != nil {", "	if r.Elapsed != nil && r.Now().IsZero() {"}, "apply", "TestP3LooksAreFarEnoughApartWhateverTheClockShows"},
+	{planted{"one look decides that a delete or an update did not happen", "journal/settle.go", "	if i.Looks+1 >= SettleLooks {\n		return", "	if i.Looks >= 0 {\n		return"}, "reconcile", "TestP5WriteThatOutlivesItsWish"},
 	{planted{"looks of an earlier process count", "apply/settle.go", "		if !known {", "		if !known && i.Looks < 0 {"}, "apply", "TestP3LooksOfAnEarlierProcessDoNotCount"},
 }
 
