@@ -28,9 +28,6 @@ const (
 	statusDeleting  = "deleting"
 )
 
-// deletingLook is how long a site that is being deleted is left alone between looks.
-const deletingLook = 5 * time.Second
-
 // settled says that the vendor works at nothing.
 func (s site) settled() bool {
 	return s.Status == statusActive || s.Status == statusFailed || s.Status == statusSuspended
@@ -66,9 +63,7 @@ func (p *Provider) seeSite(ctx context.Context, at siteID) (*provider.Object, er
 		return nil, err
 	}
 	if s.Status == statusDeleting {
-		e := fail(opObserve, provider.Transient, "site "+at.String()+" is being deleted there")
-		e.Until = p.o.Now().Add(deletingLook)
-		return nil, e
+		return nil, fail(opObserve, provider.Transient, "site "+at.String()+" is being deleted there")
 	}
 	o, err := p.siteObject(ctx, at, *s)
 	if err != nil {

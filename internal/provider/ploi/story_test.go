@@ -474,8 +474,8 @@ func TestASiteThatIsBeingDeletedIsNotGone(t *testing.T) {
 	before := owned()
 	turn("deleting")
 	_, err := w.p.Observe(t.Context(), provider.Query{Kind: state.KindSite, ID: c.site.ID})
-	if e := w.failed(err, provider.Transient); !e.Until.After(w.clock.Now()) || !strings.Contains(e.Message, "being deleted") {
-		t.Errorf("until %s: %s", e.Until, e.Message)
+	if e := w.failed(err, provider.Transient); !strings.Contains(e.Message, "being deleted") {
+		t.Error(e.Message)
 	}
 	if got, want := owned(), []string{"site " + c.site.ID}; !slices.Equal(got, want) {
 		t.Errorf("of ours there are %q, want %q", got, want)
