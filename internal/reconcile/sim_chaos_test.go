@@ -64,6 +64,7 @@ type chaos struct {
 	write func(memory.Call)   // told of every write, before and after its effect
 	early func(memory.Call)   // told of a write that comes before that
 	late  func(time.Duration) // lets time pass in the middle of a call
+	sent  func(memory.Call)   // told of a write that comes to be later
 }
 
 // asksAnew lets a vendor be asked though it said when: a step knows what it was told, and
@@ -196,6 +197,9 @@ func (c *chaos) comesLater(call memory.Call, err error) error {
 		within = max(c.lag[call.Provider], leastLag)
 	}
 	c.hit(fmt.Sprintf("%s: %s %s", later, call.Verb, call.Kind))
+	if c.sent != nil {
+		c.sent(call)
+	}
 	return memory.Late(time.Duration(c.dice(int(within/time.Millisecond), what+" after"))*time.Millisecond, err)
 }
 

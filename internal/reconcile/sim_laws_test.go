@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/journal"
@@ -639,6 +640,11 @@ func (s *story) dataStays() {
 			s.Fatalf("I4: %s has the rows %v, want %v", o.ID, got, k.rows)
 		}
 	}
+	for id, at := range s.purges {
+		if there[id] && s.world.clock.Real().Sub(at) > leastLag {
+			delete(s.purges, id) // it did not come to be
+		}
+	}
 	for id, k := range s.data {
 		if there[id] || k.byHand || k.purged {
 			if k.byHand {
@@ -646,13 +652,23 @@ func (s *story) dataStays() {
 			}
 			continue
 		}
-		if !s.purging[k.client] {
+		if !s.purging[k.client] && s.purges[id].IsZero() {
 			s.Fatalf("I4: the database %s of %s is gone", id, k.client)
 		}
 		if by := s.early(id); by > 0 {
 			s.Fatalf("P5: the database %s of %s was erased %s too early", id, k.client, by)
 		}
 		k.purged = true
+	}
+}
+
+// sent follows purges that a vendor carries out when nobody waits for its answer any more.
+func (s *story) sent(c memory.Call) {
+	if k := s.data[c.ID]; c.Verb == memory.Delete && k != nil && s.purging[k.client] {
+		if s.purges == nil {
+			s.purges = map[string]time.Time{}
+		}
+		s.purges[c.ID] = s.world.clock.Real()
 	}
 }
 

@@ -84,6 +84,15 @@ var onceRedHostile = []struct {
 	{1033860, "a name went at its date without asking who waits for it, as a newer head was held as a whole"},
 }
 
+// onceRedHostileSince are those of the world as it is.
+var onceRedHostileSince = []struct {
+	seed uint64
+	was  string
+}{
+	{410020428, "a purge that its vendor carried out when the pass that had sent it was over counted as one that nobody had asked for"},
+	{410048086, "the same"},
+}
+
 // onceRedSince are such seeds of the world as it is.
 var onceRedSince = []struct {
 	seed uint64
@@ -152,6 +161,11 @@ func TestSimSeedsThatWereRed(t *testing.T) {
 	}
 	for _, c := range onceRedHostile {
 		if o := playWith(t, seeded(c.seed), func(s *story) { s.before, s.hostile = true, true }); o.failed != "" {
+			t.Errorf("hostile seed %d (%s): %s", c.seed, c.was, o.failed)
+		}
+	}
+	for _, c := range onceRedHostileSince {
+		if o := playWith(t, seeded(c.seed), func(s *story) { s.hostile = true }); o.failed != "" {
 			t.Errorf("hostile seed %d (%s): %s", c.seed, c.was, o.failed)
 		}
 	}

@@ -68,6 +68,7 @@ type story struct {
 	likeIDs  map[string]bool
 	data     map[string]*kept          // databases of ours, by id
 	purging  map[state.ClientID]bool   // who may lose data in this event
+	purges   map[string]time.Time      // databases whose purge was sent and may happen soon after, by object
 	clean    map[state.ClientID]bool   // settled, and nobody asked for anything since
 	cleanNow map[state.ClientID]bool   // clean when this event began
 	up       map[string]state.ClientID // hosts that were served, and by whom
@@ -356,7 +357,7 @@ func (s *story) start(t *testing.T) {
 	begun := s.tree.clone()
 	begun.template = template
 	s.trees[s.repo.order[0]], s.heads = begun, []string{s.repo.order[0]}
-	s.chaos.write = s.written
+	s.chaos.write, s.chaos.sent = s.written, s.sent
 	s.chaos.early = func(c memory.Call) { s.broken("limits: the vendor said when, and is asked before: %s", c) }
 	s.neighbourly()
 	s.lookAlikes()
