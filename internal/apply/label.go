@@ -37,7 +37,7 @@ func (r *Runner) label(ctx context.Context, job Job, s plan.Step) (string, error
 	i := journal.Intent{Op: journal.OpMark, Key: s.Ref.String(), Run: job.run(s.Ref.Client), Step: s.Key(), Ref: s.Ref, Provider: s.Provider,
 		Name: have.Name, ObjectID: have.ID, Mark: mark.Text(), Commit: job.Commit, At: r.Now()}
 	r.at(BeforeIntent, s)
-	if err := r.update(func(tx store.Tx) error { return announce(tx, i) }); err != nil {
+	if err := r.update(func(tx store.Tx) error { return announce(tx, job, i) }); err != nil {
 		return "", err
 	}
 	r.at(AfterIntent, s)

@@ -42,12 +42,17 @@ type journalError struct{ err error }
 func (e *journalError) Error() string { return "journal: " + e.err.Error() }
 func (e *journalError) Unwrap() error { return e.err }
 
-// update runs fn in a transaction; its failure ends the pass.
+// update runs fn in a transaction; its failure ends the pass, but for errSuperseded, which is
+// no failure of the store.
 func (r *Runner) update(fn func(store.Tx) error) error {
-	if err := r.Store.Update(fn); err != nil {
-		return &journalError{err}
+	err := r.Store.Update(fn)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errSuperseded):
+		return errSuperseded
 	}
-	return nil
+	return &journalError{err}
 }
 
 // step runs one step to its end, with retries. The error is the journal's or ctx's.

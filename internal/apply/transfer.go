@@ -68,7 +68,7 @@ func (r *Runner) transfer(ctx context.Context, job Job, s plan.Step) (string, er
 		if err := store.PutResource(tx, comes); err != nil {
 			return err
 		}
-		return announce(tx, i)
+		return announce(tx, job, i)
 	})
 	if err != nil {
 		return "", err

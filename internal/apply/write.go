@@ -132,7 +132,7 @@ func (r *Runner) begin(job Job, s plan.Step, i journal.Intent, check func(provid
 		if err := noteUndo(tx, s); err != nil {
 			return err
 		}
-		return announce(tx, i)
+		return announce(tx, job, i)
 	})
 	if err == nil {
 		r.at(AfterIntent, s)
@@ -140,8 +140,16 @@ func (r *Runner) begin(job Job, s plan.Step, i journal.Intent, check func(provid
 	return i, w, err
 }
 
-// announce commits an intent. A write is never sent before the last one is settled.
-func announce(tx store.Tx, i journal.Intent) error {
+// announce commits an intent. A write is never sent before the last one is settled, nor of a
+// wish in whose place a newer one was committed, unless it puts back what a pass did.
+func announce(tx store.Tx, job Job, i journal.Intent) error {
+	c, known, err := store.Client(tx, i.Ref.Client)
+	if err != nil {
+		return err
+	}
+	if was, is := job.Clients[i.Ref.Client]; known && is && job.Superseded != nil && c.Seq > was.Seq {
+		return errSuperseded
+	}
 	open, ok, err := store.Intent(tx, i.Ref)
 	if err != nil {
 		return err
@@ -265,7 +273,7 @@ func (r *Runner) remove(ctx context.Context, job Job, s plan.Step) (string, erro
 		if err := noWayBack(tx, job, have); err != nil {
 			return err
 		}
-		return announce(tx, i)
+		return announce(tx, job, i)
 	})
 	if errors.As(err, &back) {
 		return "", back
@@ -575,5 +583,8 @@ func (r *Runner) unsettled(ctx context.Context, job Job, s plan.Step) (happened 
 		return false, nil
 	}
 	happened, err = r.settle(ctx, job, i)
+	if err == nil && !happened && job.Superseded != nil && job.Superseded(s.Ref.Client) {
+		return false, errSuperseded // looks take time, and nothing is sent of a wish that is none any more
+	}
 	return happened && i.Step == s.Key() && s.Action != plan.Replace, err
 }

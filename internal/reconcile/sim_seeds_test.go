@@ -91,6 +91,7 @@ var onceRedHostileSince = []struct {
 }{
 	{410020428, "a purge that its vendor carried out when the pass that had sent it was over counted as one that nobody had asked for"},
 	{410048086, "the same"},
+	{420049670, "a step of a removal began and deleted a site just when its client's return was committed"},
 }
 
 // onceRedSince are such seeds of the world as it is.
