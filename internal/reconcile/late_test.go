@@ -95,13 +95,21 @@ func TestP5WriteThatOutlivesItsWish(t *testing.T) {
 			}
 			err := w.store.View(func(tx store.Tx) error {
 				all, err := store.AllResources(tx)
+				outputs := map[state.Ref]map[string]state.Value{}
+				for _, r := range all {
+					outputs[r.Ref] = r.Outputs
+				}
 				for _, r := range all {
 					o, is := there[r.ID]
 					if !is && r.Real() {
 						t.Errorf("%s is on record, and not there", r.Ref)
 					}
 					for _, a := range o.Attributes {
-						if has, ok := r.Attributes.Get(a.Name); ok && has.Secret == nil && has.Ref == nil && has.Literal != a.Reveal() {
+						has, ok := r.Attributes.Get(a.Name)
+						if has.Ref != nil {
+							has = outputs[*has.Ref][has.Output]
+						}
+						if ok && has.Secret == nil && has.Literal != a.Reveal() {
 							t.Errorf("%s of %s is %q, on record %q", a.Name, r.Ref, a.Reveal(), has.Literal)
 						}
 					}
