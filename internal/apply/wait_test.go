@@ -259,6 +259,34 @@ func TestP7SupersededAtAnyBorder(t *testing.T) {
 	}
 }
 
+// P7: a newer wish is committed between the border of a step and its write, and the pass did not
+// hear of it yet. Nothing is sent of the older one; what is put back goes on.
+func TestP7NothingIsSentOnceANewerWishIsCommitted(t *testing.T) {
+	for _, back := range []bool{false, true} {
+		w := start(t)
+		c := w.wants(shop("bakery"))
+		if !back {
+			w.newer = func(state.ClientID) bool { return false }
+		}
+		w.at = func(b apply.Border, s plan.Step) {
+			if b == apply.BeforeIntent && s.Action.Writes() {
+				w.update(func(tx store.Tx) error {
+					now, _, err := store.Client(tx, c.client.ID)
+					now.Seq++
+					return errors.Join(err, store.PutClient(tx, now))
+				})
+			}
+		}
+		out, err := w.pass(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if made := len(w.vendor.Objects("")); back != (made > 0) || !back && out.state != apply.StepSuperseded {
+			t.Errorf("putting back %v: %d objects were made, and it ends %s: %v", back, made, out.state, out.err)
+		}
+	}
+}
+
 // What a person makes: the pass waits with what to do, whatever the kind; a later pass
 // looks and goes on.
 func TestManualWaitsForAPersonOfEveryKind(t *testing.T) {

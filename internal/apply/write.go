@@ -583,8 +583,5 @@ func (r *Runner) unsettled(ctx context.Context, job Job, s plan.Step) (happened 
 		return false, nil
 	}
 	happened, err = r.settle(ctx, job, i)
-	if err == nil && !happened && job.Superseded != nil && job.Superseded(s.Ref.Client) {
-		return false, errSuperseded // looks take time, and nothing is sent of a wish that is none any more
-	}
 	return happened && i.Step == s.Key() && s.Action != plan.Replace, err
 }

@@ -172,6 +172,7 @@ var plantedElsewhere = []elsewhere{
 	{planted{"dates of kept data are moved with the clock", "reconcile/clock.go", "		if notLater(&r.UpdatedAt, now) {", "		if kept := notLater(&r.PurgeAfter, now); notLater(&r.UpdatedAt, now) || kept {"}, "reconcile", "TestTheClockIsSetBack"},
 	{planted{"looks are counted by a clock that is set", "apply/looked.go", "	if r.Elapsed != nil {", "	if r.Elapsed != nil && r.Now().IsZero() {"}, "apply", "TestP3LooksAreFarEnoughApartWhateverTheClockShows"},
 	{planted{"one look decides that a delete or an update did not happen", "journal/settle.go", "	if i.Looks+1 >= SettleLooks {\n		return", "	if i.Looks >= 0 {\n		return"}, "reconcile", "TestP5WriteThatOutlivesItsWish"},
+	{planted{"a write of a wish that is none any more is announced", "apply/write.go", "job.Superseded != nil && c.Seq > was.Seq {", "job.Superseded != nil && c.Seq < was.Seq {"}, "apply", "TestP7NothingIsSentOnceANewerWishIsCommitted"},
 	{planted{"looks of an earlier process count", "apply/settle.go", "		if !known {", "		if !known && i.Looks < 0 {"}, "apply", "TestP3LooksOfAnEarlierProcessDoNotCount"},
 }
 
