@@ -26,9 +26,9 @@ type elsewhere struct {
 // plantedBugs are found by the simulation: see planted_test.go.
 var plantedBugs = []planted{
 	// The journal.
-	{"the intent is not written before the call", "apply/write.go", "		return announce(tx, i)\n	})\n	if err == nil {", "		return nil\n	})\n	if err == nil {"},
+	{"the intent is not written before the call", "apply/write.go", "		return announce(tx, job, i)\n	})\n	if err == nil {", "		return nil\n	})\n	if err == nil {"},
 	{"the outcome is lost", "apply/write.go", "	return r.put(tx, job, i.Provider, res, *o, generationOf(job, i.Ref))\n}", "	return nil\n}"},
-	{"an outcome that can't be written is forgotten", "apply/step.go", "		return &journalError{err}\n	}\n	return nil\n}\n\n// step runs", "		return nil\n	}\n	return nil\n}\n\n// step runs"},
+	{"an outcome that can't be written is forgotten", "apply/step.go", "	return &journalError{err}\n}\n\n// step runs", "	return nil\n}\n\n// step runs"},
 	{"an uncertain create is repeated", "apply/write.go", "	if kind != provider.Uncertain && (kind", "	if kind == provider.Uncertain || (kind"},
 	{"one look decides that a create did not happen", "journal/settle.go", "	if i.Looks+1 >= SettleLooks {\n		if equal", "	if i.Looks >= 0 {\n		if equal"},
 	{"one look decides that a create of a unique name did not happen", "journal/settle.go", "	if i.Looks+1 >= SettleLooks {\n		if equal", "	if t.UniqueName || i.Looks+1 >= SettleLooks {\n		if equal"},
