@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -41,11 +42,34 @@ func ask(t *testing.T, dsn, sql string, args ...any) []string {
 
 func tryAsk(dsn, sql string, args ...any) ([]string, error) {
 	ctx := context.Background()
+	if theServer != nil && dsn == theServer.DSN() {
+		asking.Lock()
+		defer asking.Unlock()
+		if asks == nil || asks.Ping(ctx) != nil { // the server was stopped since
+			c, err := pgx.Connect(ctx, dsn)
+			if err != nil {
+				return nil, err
+			}
+			asks = c
+		}
+		return askOver(ctx, asks, sql, args)
+	}
 	c, err := pgx.Connect(ctx, dsn)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = c.Close(ctx) }()
+	return askOver(ctx, c, sql, args)
+}
+
+// asks is the one connection over which tests ask the server as its administrator: to begin one
+// costs the server more than most questions.
+var (
+	asking sync.Mutex
+	asks   *pgx.Conn
+)
+
+func askOver(ctx context.Context, c *pgx.Conn, sql string, args []any) ([]string, error) {
 	rows, err := c.Query(ctx, sql, append([]any{pgx.QueryExecModeSimpleProtocol}, args...)...)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"testing"
@@ -26,6 +27,9 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	if theServer != nil {
+		if asks != nil {
+			_ = asks.Close(context.Background()) // the server goes
+		}
 		if err := theServer.Close(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
