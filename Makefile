@@ -22,18 +22,18 @@ build: ## both binaries, static, into bin/
 # Tests have small heaps and make much garbage: collected less often, they take a tenth less time.
 test race: export GOGC ?= 400
 test: fmt vet ## format, go vet, all tests, the engine's with the race detector (some eight minutes)
-	@sums=$$(mktemp -d); JUDGED=$$sums $(MAKE) --no-print-directory --output-sync=target --keep-going -j4 race-engine providers program-s program-rest; failed=$$?; \
+	@sums=$$(mktemp -d); JUDGED=$$sums $(MAKE) --no-print-directory --output-sync=target --keep-going -j5 program-rest program-promises program-s race-engine providers; failed=$$?; \
 	cat $$sums/* | awk '{ n += $$1; none += $$2 } END { print n+0 " exchanges with vendors in all were held against published descriptions" (none ? ", which are not all there (make specs)" : "") }'; \
 	rm -r $$sums; exit $$failed
 
 # The program's own tests wait more than they work, so they run in parts beside the rooms'.
-# The parts are told apart by name, so that none is left out: scenarios by their first digit,
-# and whatever is no scenario. Under the race detector they and the providers' cost four times
+# The parts are told apart by name, so that none is left out: scenarios (under the race detector by
+# their first digit), promises, and whatever is neither. Under the race detector they and the providers' cost four times
 # as much, which is a job of its own.
 race: vet ## all tests with the race detector, the program's and the providers', too (some fifteen minutes)
 	@$(MAKE) --no-print-directory --output-sync=target --keep-going -j4 race-rooms race-s0 race-s3 race-rest
 
-.PHONY: race-rooms race-s0 race-s3 race-rest race-engine providers program-s program-rest
+.PHONY: race-rooms race-s0 race-s3 race-rest race-engine providers program-s program-promises program-rest
 # What is tested was vetted as a whole. A limit is for what hangs, not for a machine that is half as fast or has other work to do.
 LIMIT = 40m
 RACE = $(GO) test -race -vet=off -timeout $(LIMIT)
@@ -70,8 +70,11 @@ providers: # and those
 program-s:
 	@.ci/tested program-s $(GO) test -v -vet=off -timeout $(LIMIT) ./cmd/reconciler -run '^TestS[0-9]'
 
+program-promises:
+	@.ci/tested program-promises $(GO) test -v -vet=off -timeout $(LIMIT) ./cmd/reconciler -run '^TestP[0-9]'
+
 program-rest:
-	@.ci/tested program-rest $(GO) test -v -vet=off -timeout $(LIMIT) ./cmd/reconciler -skip '^TestS[0-9]'
+	@.ci/tested program-rest $(GO) test -v -vet=off -timeout $(LIMIT) ./cmd/reconciler -skip '^Test[PS][0-9]'
 
 specs: ## where the vendors' published descriptions are, by which tests judge what is said to and by vendors
 	@out=$$($(GO) test ./internal/contract -run '^TestSpecs$$' -v -count=1) || failed=1; \
