@@ -115,8 +115,9 @@ func (s *story) goesTooEarly(t state.Tombstone, removed time.Time) bool {
 }
 
 // keepsLongEnough: data is kept as long as was promised, by the time as it is, whatever this
-// machine's clock shows (P5). What a person let erase is over with its event: nobody carries an order
-// out later that a vendor refused, and what is there still is kept until the date that it had.
+// machine's clock shows (P5). What a person let erase is over with its event, but for a delete that
+// was sent and comes to be soon after: nobody carries an order out later that a vendor refused, and
+// what is there still is kept until the date that it had.
 func (s *story) keepsLongEnough() {
 	for _, k := range s.clocks.kept {
 		k.asked = false
@@ -144,7 +145,7 @@ func (s *story) letErase(id state.ClientID) {
 // early says by how much a database that is gone was kept too short; zero: it was not.
 func (s *story) early(id string) time.Duration {
 	k := s.clocks.kept[id]
-	if k == nil || k.asked {
+	if k == nil || k.asked || !s.purges[id].IsZero() {
 		return 0
 	}
 	return max(0, retention-keptSlack-s.world.clock.Real().Sub(k.at))

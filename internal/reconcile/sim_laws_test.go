@@ -641,7 +641,7 @@ func (s *story) dataStays() {
 		}
 	}
 	for id, at := range s.purges {
-		if there[id] && s.world.clock.Real().Sub(at) > leastLag {
+		if (there[id] || s.planted[id]) && s.world.clock.Real().Sub(at) > leastLag {
 			delete(s.purges, id) // it did not come to be
 		}
 	}
@@ -664,7 +664,8 @@ func (s *story) dataStays() {
 
 // sent follows purges that a vendor carries out when nobody waits for its answer any more.
 func (s *story) sent(c memory.Call) {
-	if k := s.data[c.ID]; c.Verb == memory.Delete && k != nil && s.purging[k.client] {
+	k := s.data[c.ID]
+	if c.Verb == memory.Delete && (k != nil && s.purging[k.client] || s.planted[c.ID] && len(s.purging) > 0) {
 		if s.purges == nil {
 			s.purges = map[string]time.Time{}
 		}

@@ -192,6 +192,8 @@ func (s *story) brought(from, head string, clients []state.Client) {
 			l.maybe[c.ID] = true
 		}
 		l.may = maps.Clone(s.repo.trees[head])
+		// What was refused and is another file by now, or none, an approved head brought.
+		maps.DeleteFunc(l.later, func(p string, b *bringing) bool { return s.repo.trees[head][p] != b.blob })
 		l.bound = map[state.ClientID]*bringing{}
 		clear(l.undone)
 		return

@@ -147,6 +147,9 @@ var onceRedSince = []struct {
 	{210122697, "a file that waited for a removal that was held counted as one that takes over a name"},
 	{210012556, "a file in which a client says that it was another one, and is refused for that, counted as one that takes over its name"},
 	{210127514, "a pull request that ended was forgotten after three months in which nobody told its end, and a status stayed pending"},
+	{922610815308, "a purge that a person asked for, and that its vendor carried out when the process that had sent it was dead, counted as too early"},
+	{922610819675, "so it counted, of an adopted database, as one that nobody had asked for"},
+	{922610818427, "what a pull request brought that was refused counted as its own still when an approved head had another file in its place"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {
