@@ -306,9 +306,11 @@ func (r *Runner) seal(tx store.Tx, ref state.SecretRef, text state.Secret, from 
 }
 
 // noteUndo keeps what s is about to change on the client, so that a failure of the
-// pass, or the start after a crash, puts it back. Each Ref's first state counts.
-func noteUndo(tx store.Tx, s plan.Step) error {
-	if s.Prior == nil || !putBack(s.Ref.Kind) && s.Action != plan.Transfer {
+// pass, or the start after a crash, puts it back. Each Ref's first state counts. What is put
+// back stays so, whoever has it then: of an exchange of names that fails for both, each gets back
+// what it had, and the second undo does not undo the first.
+func noteUndo(tx store.Tx, job Job, s plan.Step) error {
+	if s.Prior == nil || job.PutsBack || !putBack(s.Ref.Kind) && s.Action != plan.Transfer {
 		return nil
 	}
 	prior := *s.Prior

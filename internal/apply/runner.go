@@ -107,8 +107,16 @@ type Job struct {
 	PublicURL  map[state.ClientID]string
 	// Probe asks a site for a good answer once; nil: no health check is wished.
 	Probe func(ctx context.Context, t Target) error
-	// Superseded says that a newer wish of the client was accepted.
+	// Superseded says that a newer wish of the client was accepted; nil: none ever is.
 	Superseded func(state.ClientID) bool
+	// PutsBack says that the job undoes what another one did: it goes on whatever is wished by
+	// then, and is not undone itself.
+	PutsBack bool
+}
+
+// superseded says that nothing more is to be begun for a client.
+func (j Job) superseded(id state.ClientID) bool {
+	return !j.PutsBack && j.Superseded != nil && j.Superseded(id)
 }
 
 // run is the pass under whose name a client's objects are made: its own, where one that was cut

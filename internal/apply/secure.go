@@ -39,7 +39,7 @@ func (r *Runner) secure(ctx context.Context, job Job, s plan.Step) (string, erro
 		if try == callAttempts {
 			return "", &errWait{err: fmt.Errorf("%s", orElse(have.Message, fmt.Sprintf("DNS does not lead %s to %s yet", s.Ref.Host(), s.Provider)))}
 		}
-		if job.Superseded != nil && job.Superseded(s.Ref.Client) {
+		if job.superseded(s.Ref.Client) {
 			return "", errSuperseded
 		}
 		if err := r.Sleep(ctx, r.Jitter(firstBackOff<<(try-1))); err != nil {

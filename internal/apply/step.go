@@ -115,7 +115,7 @@ func (r *Runner) again(ctx context.Context, job Job, s plan.Step, err error, tri
 	default:
 		return false
 	}
-	if job.Superseded != nil && job.Superseded(s.Ref.Client) {
+	if job.superseded(s.Ref.Client) {
 		return false
 	}
 	r.emit(Event{Client: s.Ref.Client, Deployment: job.Deployment[s.Ref.Client], Step: s, State: "waiting", Attempt: tries,

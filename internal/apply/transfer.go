@@ -57,7 +57,7 @@ func (r *Runner) transfer(ctx context.Context, job Job, s plan.Step) (string, er
 		ObjectID: b.had.ID, Prior: &b.had, Commit: job.Commit, At: r.Now()}
 	r.at(BeforeIntent, s)
 	err = r.update(func(tx store.Tx) error {
-		if err := noteUndo(tx, s); err != nil {
+		if err := noteUndo(tx, job, s); err != nil {
 			return err
 		}
 		comes, _, err := store.Resource(tx, s.From)

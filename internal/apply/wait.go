@@ -110,7 +110,7 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 		if over != "" {
 			return "", r.phaseFailed(have, over)
 		}
-		if job.Superseded != nil && job.Superseded(s.Ref.Client) {
+		if job.superseded(s.Ref.Client) {
 			return "", errSuperseded
 		}
 		if err := r.Sleep(ctx, poll); err != nil {
@@ -254,7 +254,7 @@ func (r *Runner) probe(ctx context.Context, job Job, s plan.Step) (string, error
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
 		}
-		if job.Superseded != nil && job.Superseded(s.Ref.Client) {
+		if job.superseded(s.Ref.Client) {
 			return "", errSuperseded
 		}
 		if ask, manual, e := r.keeper(s); e != nil {

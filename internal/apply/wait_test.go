@@ -265,9 +265,7 @@ func TestP7NothingIsSentOnceANewerWishIsCommitted(t *testing.T) {
 	for _, back := range []bool{false, true} {
 		w := start(t)
 		c := w.wants(shop("bakery"))
-		if !back {
-			w.newer = func(state.ClientID) bool { return false }
-		}
+		w.putsBack = back
 		w.at = func(b apply.Border, s plan.Step) {
 			if b == apply.BeforeIntent && s.Action.Writes() {
 				w.update(func(tx store.Tx) error {

@@ -39,7 +39,7 @@ func (w *walk) ready(s plan.Step) (may bool, ended StepState) {
 	if w.stopped[s.Ref.Client] {
 		return false, StepSkipped
 	}
-	if w.job.Superseded != nil && w.job.Superseded(s.Ref.Client) {
+	if w.job.superseded(s.Ref.Client) {
 		return false, StepSuperseded
 	}
 	return true, ""

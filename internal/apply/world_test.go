@@ -149,20 +149,21 @@ type world struct {
 	wrap     func(provider.Provider) provider.Provider
 	parallel int
 
-	real    bool        // on a real disk
-	disk    store.Store // what is there whatever is wrong with it
-	journal *journalOf
-	runner  *apply.Runner
-	all     map[string]provider.Provider
-	clients []*who
-	probe   func(context.Context, apply.Target) error
-	newer   func(state.ClientID) bool
-	at      func(apply.Border, plan.Step)
-	secrets int
-	fixed   bool // generated secrets are the same in every run
-	passes  int
-	read    reading
-	cut     bool // the last pass did not come to its end
+	real     bool        // on a real disk
+	disk     store.Store // what is there whatever is wrong with it
+	journal  *journalOf
+	runner   *apply.Runner
+	all      map[string]provider.Provider
+	clients  []*who
+	probe    func(context.Context, apply.Target) error
+	newer    func(state.ClientID) bool
+	putsBack bool
+	at       func(apply.Border, plan.Step)
+	secrets  int
+	fixed    bool // generated secrets are the same in every run
+	passes   int
+	read     reading
+	cut      bool // the last pass did not come to its end
 
 	mu     sync.Mutex
 	events []apply.Event
@@ -470,7 +471,7 @@ func (w *world) plan(looks map[state.Ref]plan.Look) plan.Plan {
 func (w *world) job(p plan.Plan) apply.Job {
 	w.t.Helper()
 	j := apply.Job{Plan: p, Clients: map[state.ClientID]state.Client{}, Run: fmt.Sprintf("run-%d", w.passes), Deployment: map[state.ClientID]string{}, Commit: "c0ffee",
-		PublicURL: map[state.ClientID]string{}, Probe: w.probe, Superseded: w.newer}
+		PublicURL: map[state.ClientID]string{}, Probe: w.probe, Superseded: w.newer, PutsBack: w.putsBack}
 	for _, c := range w.clients {
 		w.view(func(tx store.Tx) error {
 			now, _, err := store.Client(tx, c.client.ID)

@@ -129,7 +129,7 @@ func (r *Runner) begin(job Job, s plan.Step, i journal.Intent, check func(provid
 			}
 			w = again
 		}
-		if err := noteUndo(tx, s); err != nil {
+		if err := noteUndo(tx, job, s); err != nil {
 			return err
 		}
 		return announce(tx, job, i)
@@ -147,7 +147,7 @@ func announce(tx store.Tx, job Job, i journal.Intent) error {
 	if err != nil {
 		return err
 	}
-	if was, is := job.Clients[i.Ref.Client]; known && is && job.Superseded != nil && c.Seq > was.Seq {
+	if was, is := job.Clients[i.Ref.Client]; known && is && !job.PutsBack && c.Seq > was.Seq {
 		return errSuperseded
 	}
 	open, ok, err := store.Intent(tx, i.Ref)

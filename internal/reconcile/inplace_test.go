@@ -2,10 +2,12 @@ package reconcile_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
@@ -211,6 +213,61 @@ func TestS24NameIsNotLedBackToWhereItIsGone(t *testing.T) {
 	for _, host := range []string{"bakery.agency.example", "cakes.agency.example"} {
 		if _, up := v.world.Serves(host); !up {
 			t.Errorf("nothing serves at %s", host)
+		}
+	}
+}
+
+// Two clients swap their names, and neither answers well with its new one. Each gets back what it
+// had: to take the one's failure back gives the other its old name, and the other's own undo leaves
+// that alone. Nothing is left that a later failure of either would put back once more.
+func TestP5SwapThatFailsForBothIsPutBack(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
+	hosts := []string{"bakery.agency.example", "cakes.agency.example"}
+	before := map[string]string{}
+	for _, host := range hosts {
+		before[host], _ = v.world.Serves(host)
+	}
+	check := w.engine.Check
+	swap := func(name, domain string) string {
+		return strings.Replace(client(name), "\ndomain: "+name, "\ndomain: "+domain, 1)
+	}
+	ids := w.push(map[string]string{"clients/bakery.yaml": swap("bakery", "cakes"), "clients/cakes.yaml": swap("cakes", "bakery")})
+	w.engine.Check = func(context.Context, string, manifest.Health) error { return errors.New("it answers 500") }
+	backAsTheyWere := func(when string) {
+		t.Helper()
+		for _, host := range hosts {
+			if now, up := v.world.Serves(host); !up || now != before[host] {
+				t.Errorf("%s: %s is served by %q, and was by %q", when, host, now, before[host])
+			}
+		}
+		for _, name := range []string{"bakery", "cakes"} {
+			w.want(name, state.StatusFailed)
+			if c := w.stored(w.id(name)); len(c.Undo) > 0 {
+				t.Errorf("%s: of %s is put back the next time: %v", when, name, c.Undo)
+			}
+		}
+	}
+	w.pass(ids...)
+	backAsTheyWere("failed")
+	for _, name := range []string{"bakery", "cakes"} {
+		if _, err := w.engine.Retry(name, "dana"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.pass(ids...)
+	backAsTheyWere("failed again")
+	w.engine.Check = check
+	for _, name := range []string{"bakery", "cakes"} {
+		if _, err := w.engine.Retry(name, "dana"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.pass(ids...)
+	for i, name := range []string{"bakery", "cakes"} {
+		w.want(name, state.StatusActive)
+		if now, _ := v.world.Serves(hosts[i]); now != before[hosts[1-i]] {
+			t.Errorf("retried: %s is served by %q", hosts[i], now)
 		}
 	}
 }

@@ -34,7 +34,7 @@ var plantedBugs = []planted{
 	{"one look decides that a create of a unique name did not happen", "journal/settle.go", "	if i.Looks+1 >= SettleLooks {\n		if equal", "	if t.UniqueName || i.Looks+1 >= SettleLooks {\n		if equal"},
 	{"an uncertain delete is taken for done", "journal/settle.go", "		return settleUnseen(i, now)\n	case OpMark:", "		return Decision{Kind: Done, Object: -1}\n	case OpMark:"},
 	{"an uncertain update is taken for done", "journal/settle.go", "		if len(seen) > 0 && seen[0].Equal {", "		if len(seen) > 0 {"},
-	{"what a failed update changed is not put back", "apply/write.go", "		if err := noteUndo(tx, s); err != nil {", "		if err := error(nil); err != nil {"},
+	{"what a failed update changed is not put back", "apply/write.go", "		if err := noteUndo(tx, job, s); err != nil {", "		if err := error(nil); err != nil {"},
 	{"open intents are not looked into", "reconcile/pass.go", "		if len(open) == 0 {", "		if len(open) >= 0 {"},
 	{"a failed delete is taken for done", "apply/write.go", "	if err != nil && provider.KindOf(err) != provider.NotFound {", "	if err != nil && provider.KindOf(err) == provider.Uncertain {"},
 	// What is whose.
@@ -172,7 +172,8 @@ var plantedElsewhere = []elsewhere{
 	{planted{"dates of kept data are moved with the clock", "reconcile/clock.go", "		if notLater(&r.UpdatedAt, now) {", "		if kept := notLater(&r.PurgeAfter, now); notLater(&r.UpdatedAt, now) || kept {"}, "reconcile", "TestTheClockIsSetBack"},
 	{planted{"looks are counted by a clock that is set", "apply/looked.go", "	if r.Elapsed != nil {", "	if r.Elapsed != nil && r.Now().IsZero() {"}, "apply", "TestP3LooksAreFarEnoughApartWhateverTheClockShows"},
 	{planted{"one look decides that a delete or an update did not happen", "journal/settle.go", "	if i.Looks+1 >= SettleLooks {\n		return", "	if i.Looks >= 0 {\n		return"}, "reconcile", "TestP5WriteThatOutlivesItsWish"},
-	{planted{"a write of a wish that is none any more is announced", "apply/write.go", "job.Superseded != nil && c.Seq > was.Seq {", "job.Superseded != nil && c.Seq < was.Seq {"}, "apply", "TestP7NothingIsSentOnceANewerWishIsCommitted"},
+	{planted{"what is put back is put back once more", "apply/resolve.go", "	if s.Prior == nil || job.PutsBack || !", "	if s.Prior == nil || !"}, "reconcile", "TestP5SwapThatFailsForBothIsPutBack"},
+	{planted{"a write of a wish that is none any more is announced", "apply/write.go", "!job.PutsBack && c.Seq > was.Seq {", "!job.PutsBack && c.Seq < was.Seq {"}, "apply", "TestP7NothingIsSentOnceANewerWishIsCommitted"},
 	{planted{"looks of an earlier process count", "apply/settle.go", "		if !known {", "		if !known && i.Looks < 0 {"}, "apply", "TestP3LooksOfAnEarlierProcessDoNotCount"},
 }
 

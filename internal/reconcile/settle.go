@@ -51,7 +51,7 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 			continue
 		}
 		job := g.job(e, p, m.client.Run)
-		job.Superseded = nil // an undo is never left halfway
+		job.PutsBack = true // an undo is never left halfway
 		e.at(PointRollback)
 		r, err := e.Runner.Run(ctx, job)
 		if err != nil {

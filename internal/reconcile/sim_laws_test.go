@@ -548,7 +548,17 @@ func (s *story) finish() {
 	s.accountsStay()
 	s.plantedStay()
 	s.settledNow()
+	s.undone()
 	s.keptAsSaid()
+}
+
+// undone: at whom no pass is at work, there is nothing that a later failure would put back.
+func (s *story) undone() {
+	for _, c := range s.clients() {
+		if c.Run == "" && c.RollingBack == "" && len(c.Undo) > 0 {
+			s.Fatalf("P5: no pass is at work at %s, and %s is to be put back", c.ID, c.Undo[0].Ref)
+		}
+	}
 }
 
 // heeded: a vendor that said when is asked by nobody before that, where provider.Heed is

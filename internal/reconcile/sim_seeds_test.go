@@ -149,6 +149,7 @@ var onceRedSince = []struct {
 	{210127514, "a pull request that ended was forgotten after three months in which nobody told its end, and a status stayed pending"},
 	{922610815308, "a purge that a person asked for, and that its vendor carried out when the process that had sent it was dead, counted as too early"},
 	{922610819675, "so it counted, of an adopted database, as one that nobody had asked for"},
+	{500900824, "of a swap of names that failed for both, what the one's undo gave back the other's took away again"},
 	{922610818427, "what a pull request brought that was refused counted as its own still when an approved head had another file in its place"},
 }
 
