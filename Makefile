@@ -21,7 +21,7 @@ build: ## both binaries, static, into bin/
 
 # Tests have small heaps and make much garbage: collected less often, they take a tenth less time.
 test race: export GOGC ?= 400
-test: fmt vet ## format, go vet, all tests, the engine's with the race detector (some eight minutes)
+test: fmt vet ## format, go vet, all tests, the engine's with the race detector (eight minutes or more)
 	@sums=$$(mktemp -d); JUDGED=$$sums $(MAKE) --no-print-directory --output-sync=target --keep-going -j5 program-rest program-promises program-s race-engine providers; failed=$$?; \
 	cat $$sums/* | awk '{ n += $$1; none += $$2 } END { print n+0 " exchanges with vendors in all were held against published descriptions" (none ? ", which are not all there (make specs)" : "") }'; \
 	rm -r $$sums; exit $$failed
