@@ -67,7 +67,7 @@ func (s *story) adopt() {
 func (s *story) plantedStay() {
 	for id := range s.planted {
 		if _, ok := s.vendors.world.Object(id); !ok {
-			if id == "data-1" && (len(s.purging) > 0 || !s.purges[id].IsZero()) {
+			if s.losing[id] || !s.purges[id].IsZero() {
 				delete(s.planted, id) // a person said so
 				continue
 			}

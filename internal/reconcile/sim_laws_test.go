@@ -60,7 +60,17 @@ func (s *story) person(name string) {
 }
 
 func (s *story) begin() {
-	s.cleanNow, s.purging = maps.Clone(s.clean), map[state.ClientID]bool{}
+	s.cleanNow, s.purging, s.losing = maps.Clone(s.clean), map[state.ClientID]bool{}, map[string]bool{}
+}
+
+// mayLose lets a client lose its data in this event, also what it adopted and bears no mark of ours.
+func (s *story) mayLose(id state.ClientID) {
+	s.purging[id] = true
+	for _, r := range s.resources(id) {
+		if r.Ref.Kind == state.KindDatabase {
+			s.losing[r.ID] = true
+		}
+	}
 }
 
 // written is told of every write, before its effect and after it.
@@ -674,8 +684,7 @@ func (s *story) dataStays() {
 
 // sent follows purges that a vendor carries out when nobody waits for its answer any more.
 func (s *story) sent(c memory.Call) {
-	k := s.data[c.ID]
-	if c.Verb == memory.Delete && (k != nil && s.purging[k.client] || s.planted[c.ID] && len(s.purging) > 0) {
+	if c.Verb == memory.Delete && s.losing[c.ID] {
 		if s.purges == nil {
 			s.purges = map[string]time.Time{}
 		}

@@ -68,6 +68,7 @@ type story struct {
 	likeIDs  map[string]bool
 	data     map[string]*kept          // databases of ours, by id
 	purging  map[state.ClientID]bool   // who may lose data in this event
+	losing   map[string]bool           // and which databases, by object
 	purges   map[string]time.Time      // databases whose purge was sent and may happen soon after, by object
 	clean    map[state.ClientID]bool   // settled, and nobody asked for anything since
 	cleanNow map[state.ClientID]bool   // clean when this event began
@@ -1024,7 +1025,7 @@ func (s *story) purge() {
 			due = due || r.Retained() && !r.PurgeAfter.IsZero() && !now.Before(r.PurgeAfter) && !now.Before(r.RetainedAt.Add(retention))
 		}
 		if due {
-			s.purging[c.ID] = true
+			s.mayLose(c.ID)
 		}
 		if due || c.Removed {
 			s.clean[c.ID], s.cleanNow[c.ID] = false, false
@@ -1042,7 +1043,7 @@ func (s *story) erase(name string) {
 	s.say("purge %s", name)
 	for _, c := range s.clients() {
 		if c.Name == name && c.Removed {
-			s.purging[c.ID] = true
+			s.mayLose(c.ID)
 			s.letErase(c.ID)
 		}
 	}
