@@ -121,6 +121,34 @@ func TestSettleUpdateAndDelete(t *testing.T) {
 	}
 }
 
+// An update that wishes what was there already shows nothing of itself: what is equal may be what
+// was there before, and the write may still come, over what is sent next.
+func TestSettleUpdateThatChangesNothing(t *testing.T) {
+	was, other := resource("here"), resource("there")
+	for _, c := range []struct {
+		name  string
+		prior *state.Resource
+		from  state.Ref
+		looks int
+		want  Kind
+	}{
+		{"as it was", &was, state.Ref{}, 0, LookAgain}, {"as it was, third look", &was, state.Ref{}, 2, Done},
+		{"nothing known before", nil, state.Ref{}, 0, LookAgain}, {"changed", &other, state.Ref{}, 0, Done},
+		{"moved", &was, state.Ref{Client: "b-000002", Kind: state.KindDomain, Name: "x"}, 0, Done},
+	} {
+		i := intent(OpUpdate)
+		wish := resource("here")
+		i.Wish, i.Prior, i.From, i.Looks = &wish, c.prior, c.from, c.looks
+		if d := Settle(i, []Seen{equal}, state.Traits{Marks: true}, now); d.Kind != c.want || d.Kind == LookAgain && d.At != now.Add(time.Second) {
+			t.Errorf("%s: %s at %s, want %s", c.name, d.Kind, d.At, c.want)
+		}
+	}
+}
+
+func resource(content string) state.Resource {
+	return state.Resource{Ref: state.Ref{Client: "a-000001", Kind: state.KindDomain, Name: "x"}, Attributes: state.Attributes{{Name: "content", Value: state.Value{Literal: content}}}}
+}
+
 // P3 over everything that a look may show, up to three objects, at every vendor.
 func TestP3SettleNeverTwiceNeverTheirs(t *testing.T) {
 	kinds := []Seen{ours, theirs, theirsToo, equal, other}

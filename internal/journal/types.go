@@ -47,3 +47,9 @@ type Intent struct {
 	Conflict bool `json:"conflict,omitempty"`
 	Again    int  `json:"again,omitempty"` // times that it was sent anew after settled looks
 }
+
+// repeats says of an update that it wishes what was there already, as that which asks for a name's
+// certificate: a look can't tell whether it came, and what comes late would undo what is sent next.
+func (i Intent) repeats() bool {
+	return i.From.IsZero() && i.Wish != nil && (i.Prior == nil || i.Prior.Attributes.Canonical() == i.Wish.Attributes.Canonical())
+}

@@ -24,7 +24,8 @@ import (
 //	everything else          -             -             nothing; planned afterwards, but for users and mail
 //
 // Later, a host name that an adopted site has and that is not on record (the manifest
-// dropped it, and wishes it again) was there before us, too: it is adopted like the rest.
+// dropped it, and wishes it again) was there before us, too: it is adopted like the rest. So are
+// its environment and its traffic, which a removal that was cut off has taken off the record.
 //
 // Parts of a site are its environment, the release that serves, traffic, host names and
 // their address records, also those that the manifest writes out. They have no id in the manifest: the look finds them by the
@@ -103,12 +104,12 @@ func (b *builder) adopting() bool {
 	return false
 }
 
-// again are the host names that an adopted site may have from before us, and that are not
-// on record.
+// again are the parts that an adopted site may have from before us, and that are not on record.
 func (b *builder) again() []state.Resource {
 	var out []state.Resource
 	for _, w := range b.sortedWish() {
-		if w.Ref.Kind != state.KindDomain || b.recorded[w.Ref].Real() {
+		part := w.Ref.Kind == state.KindDomain || w.Ref.Kind == state.KindEnvironment || w.Ref.Kind == state.KindTraffic
+		if !part || b.recorded[w.Ref].Real() {
 			continue
 		}
 		if _, moves := b.moves.to[w.Ref]; moves {

@@ -13,6 +13,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // adoptable opens vendors of whom one doesn't give back what variables say, and puts a
@@ -107,6 +108,48 @@ func TestRuleAdoptionGoesOn(t *testing.T) {
 	w.apply(map[string]string{"templates/shop.yaml": storyTemplate("v2", "")})
 	if r := w.want("bakery", state.StatusHeld); !strings.Contains(r.Because, "of an adopted site changes") {
 		t.Errorf("bakery is held: %s", r.Because)
+	}
+	if all.Snapshot(nil) != before {
+		t.Errorf("written before an approval:\n%s", all.Snapshot(nil))
+	}
+}
+
+// Rule "Adoption": a removal that was cut off has taken parts of an adopted site off the record, and
+// the client comes back. They are adopted again: its variables are not written over unasked, and its
+// traffic, which the site has, is not made once more.
+func TestRuleAdoptionOfPartsAgain(t *testing.T) {
+	all, w := adoptable(t, "site-1")
+	before := all.Snapshot(nil)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", adoptLine)})
+	w.want("bakery", state.StatusHeld)
+	id := w.id("bakery")
+	if err := w.store.Update(func(tx store.Tx) error {
+		for _, k := range []state.Kind{state.KindEnvironment, state.KindTraffic} {
+			if err := store.DeleteResource(tx, state.Ref{Client: id, Kind: k, Name: "vercel"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.engine.Retry("bakery", "dana"); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	if r := w.want("bakery", state.StatusHeld); !strings.Contains(r.Because, "of an adopted site changes") {
+		t.Errorf("bakery is held: %s", r.Because)
+	}
+	on := map[state.Kind]string{}
+	d, err := w.engine.Detail("bakery")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range d.Resources {
+		on[x.Ref.Kind] = x.ID
+	}
+	if on[state.KindEnvironment] != "env-1" || on[state.KindTraffic] != "tra-1" {
+		t.Errorf("on record are %v", on)
 	}
 	if all.Snapshot(nil) != before {
 		t.Errorf("written before an approval:\n%s", all.Snapshot(nil))

@@ -38,12 +38,19 @@ type ending struct {
 // end decides, from how the steps ended, how the pass ended for every client.
 func (e *Engine) end(ctx context.Context, g *group, job apply.Job, holds []state.Hold, result apply.Result) (Done, error) {
 	done := Done{Clients: g.ids}
+	if err := e.together(g, result); err != nil {
+		return done, err
+	}
 	for _, m := range g.members {
 		var d Done
 		err := e.contain(m.client.ID, func() (err error) {
-			if m.worked {
-				d, err = e.endOf(ctx, g, m, job, holds, result)
-			} else {
+			_, fails := g.fails[m.client.ID]
+			switch {
+			case fails: // what serves is put back, a first provisioning is taken back in reverse if the manifest says so
+				d, err = e.rollBack(ctx, g, m, &result)
+			case m.worked:
+				d, err = e.endOf(g, m, job, holds, result)
+			default:
 				d, err = e.idle(g, m, job.Plan, holds)
 			}
 			return err
@@ -91,14 +98,11 @@ func (d *Done) join(o Done) {
 	d.Recheck = d.Recheck || o.Recheck
 }
 
-func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, holds []state.Hold, result apply.Result) (Done, error) {
+func (e *Engine) endOf(g *group, m *member, job apply.Job, holds []state.Hold, result apply.Result) (Done, error) {
 	st, at := result.Worst(m.client.ID)
 	switch st {
 	case apply.StepFailed:
-		if onlyLeft(m, result) {
-			return e.leftOver(g, m, result, at)
-		}
-		return e.failed(ctx, g, m, result, at)
+		return e.leftOver(g, m, result, at)
 	case apply.StepParked:
 		return e.finish(g, m, &result, ending{status: state.StatusHeld, because: sentence(at.Err), next: "settle it at the provider, then `reconciler retry " + m.client.Name + "`",
 			settled: true, word: "held", what: "held", audit: "held", step: at.Step.Key()})
@@ -121,6 +125,9 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 		// It only recorded what exists; what the wish changes of it is planned now.
 		return e.finish(g, m, &result, ending{status: m.client.Status, audit: "succeeded", what: "adopted", because: "recorded what exists",
 			change: func(c *state.Client) { c.Failures, c.EverDeployed = 0, true }})
+	}
+	if who := g.open[m.client.ID]; who != "" {
+		return e.goesOn(g, m, &result, openWith(who), time.Time{})
 	}
 	end := e.success(g, m)
 	if g.mending {
@@ -307,29 +314,6 @@ func (m *member) wishDone(c *state.Client) {
 		c.Review = nil // what it showed is done; other causes than its commit are not its matter
 	}
 }
-
-// failed ends a pass that cannot go on by itself: what serves is put back, a first
-// provisioning is taken back in reverse if the manifest says so.
-func (e *Engine) failed(ctx context.Context, g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
-	why := failure{text: sentence(at.Err), step: at.Step.Key()}
-	err := e.Store.Update(func(tx store.Tx) error {
-		c, ok, err := store.Client(tx, m.client.ID)
-		if err != nil || !ok {
-			return err
-		}
-		c.RollingBack, c.RollingSeq, c.FailedStep, c.Fault = why.text, m.client.Seq, why.step, apply.Fault(at.Err)
-		return store.PutClient(tx, c)
-	})
-	if err != nil {
-		return Done{}, fmt.Errorf("note the failure of %s: %w", m.client.Name, err)
-	}
-	if err := e.reread(g); err != nil {
-		return Done{}, err
-	}
-	return e.rollBack(ctx, g, m, &result)
-}
-
-type failure struct{ text, step string }
 
 // waits ends a pass in which nothing may run now.
 func (e *Engine) waits(g *group, p plan.Plan, holds []state.Hold) (Done, error) {
@@ -532,6 +516,8 @@ func (e *Engine) rests(g *group, m *member) (Done, error) {
 		}
 	case m.client.Paused || m.effective.Paused:
 		end.status, end.because = state.StatusPaused, "paused"
+	case g.open[m.client.ID] != "":
+		return e.goesOn(g, m, nil, openWith(g.open[m.client.ID]), time.Time{})
 	default:
 		end.change = func(c *state.Client) {
 			c.Failures, c.FailedStep, c.Undo, c.Run = 0, "", nil, ""

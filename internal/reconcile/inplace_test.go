@@ -272,6 +272,107 @@ func TestP5SwapThatFailsForBothIsPutBack(t *testing.T) {
 	}
 }
 
+// Two clients swap their names, and one of them does not answer well with its new one. The other
+// gives back what it took, or the one that failed would answer by no name at all; once the failure is
+// mended, the swap is done by a retry of that one alone.
+func TestS24SwapThatFailsForOneIsPutBackForBoth(t *testing.T) {
+	for i, bad := range []string{"bakery", "cakes"} {
+		v, w := newVendors(t)
+		w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
+		hosts := []string{"bakery.agency.example", "cakes.agency.example"}
+		before := map[string]string{}
+		for _, host := range hosts {
+			before[host], _ = v.world.Serves(host)
+		}
+		swap := func(name, domain string) string {
+			return strings.Replace(client(name), "\ndomain: "+name, "\ndomain: "+domain, 1)
+		}
+		ids := w.push(map[string]string{"clients/bakery.yaml": swap("bakery", "cakes"), "clients/cakes.yaml": swap("cakes", "bakery")})
+		check := w.engine.Check
+		w.engine.Check = func(_ context.Context, url string, _ manifest.Health) error {
+			if strings.Contains(url, hosts[1-i]) {
+				return errors.New("it answers 500")
+			}
+			return nil
+		}
+		w.pass(ids...)
+		for _, host := range hosts {
+			if now, up := v.world.Serves(host); !up || now != before[host] {
+				t.Errorf("%s fails: %s is served by %q, and was by %q", bad, host, now, before[host])
+			}
+		}
+		for _, name := range []string{"bakery", "cakes"} {
+			r := w.want(name, state.StatusFailed)
+			if !strings.HasPrefix(r.Because, "Your site still runs the old version. ") || !strings.Contains(r.Because, "it answers 500") {
+				t.Errorf("%s fails, and %s says %q", bad, name, r.Because)
+			}
+			if told := strings.Contains(r.Because, bad+", whose name it takes, failed"); told == (name == bad) {
+				t.Errorf("%s fails, and %s says %q", bad, name, r.Because)
+			}
+			if c := w.stored(w.id(name)); len(c.Undo) > 0 || c.RollingBack != "" {
+				t.Errorf("%s fails: of %s is put back the next time: %v", bad, name, c.Undo)
+			}
+		}
+		w.engine.Check = check
+		id, err := w.engine.Retry(bad, "dana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(id)
+		for j, name := range []string{"bakery", "cakes"} {
+			w.want(name, state.StatusActive)
+			if now, _ := v.world.Serves(hosts[j]); now != before[hosts[1-j]] {
+				t.Errorf("%s failed, and was retried: %s is served by %q", bad, hosts[j], now)
+			}
+		}
+	}
+}
+
+// Two clients swap their names. One is done at once, the other waits for its vendor: until it is
+// through, the first one is not, and when it fails in the end, both are put back.
+func TestS24SwapIsThroughForBothOrForNone(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		v, w := newVendors(t)
+		alias := "aliases: [www.cakes.example]"
+		w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes", alias)})
+		hosts := []string{"bakery.agency.example", "cakes.agency.example"}
+		var before, want [2]string
+		for i, host := range hosts {
+			before[i], _ = v.world.Serves(host)
+		}
+		swap := func(text, name, domain string) string {
+			return strings.Replace(text, "\ndomain: "+name, "\ndomain: "+domain, 1)
+		}
+		late := func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == "www.cakes.example" }
+		v.faults.On(memory.Before, late, 0, memory.Fail(provider.Transient, "try again later"))
+		ids := w.push(map[string]string{"clients/bakery.yaml": swap(client("bakery"), "bakery", "cakes"), "clients/cakes.yaml": swap(client("cakes", alias), "cakes", "bakery")})
+		if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
+			t.Fatal(err)
+		}
+		r := w.want("bakery", state.StatusDeploying)
+		if !strings.Contains(r.Because, "cakes, whose name it took, is not through") {
+			t.Errorf("it says %q", r.Because)
+		}
+		v.faults.Clear()
+		status := state.StatusActive
+		if want = [2]string{before[1], before[0]}; fails {
+			v.faults.On(memory.Before, late, 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+			want, status = before, state.StatusFailed
+		}
+		w.clock.add(time.Hour)
+		w.pass(ids...)
+		for i, name := range []string{"bakery", "cakes"} {
+			w.want(name, status)
+			if now, _ := v.world.Serves(hosts[i]); now != want[i] {
+				t.Errorf("%s: %s is served by %q", status, hosts[i], now)
+			}
+			if c := w.stored(w.id(name)); len(c.Undo) > 0 {
+				t.Errorf("%s: of %s is put back the next time: %v", status, name, c.Undo)
+			}
+		}
+	}
+}
+
 // A client's domain changes. The name that redirects to it follows, the old domain goes, and a
 // newer commit comes in between; what that one wishes fails. The name is not led back to where
 // nothing is any more: to a domain that was let go, or whose address record was.

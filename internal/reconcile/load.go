@@ -33,6 +33,9 @@ type group struct {
 	panicked  *apply.Panicked // what a look ran into: its client's
 	taking    bool            // somebody asked to record what exists, of paused clients, too
 	mending   bool            // the pass puts back what looks found, and nothing else
+
+	fails map[state.ClientID]failure // who fails in the end, and by what
+	open  map[state.ClientID]string  // who has all that it wishes, and waits for this client with which it fails
 }
 
 // member is one client of the group.

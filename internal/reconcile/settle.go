@@ -140,6 +140,9 @@ func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost
 		return e.finish(g, m, result, ending{status: m.client.Status, because: text + "; a newer commit replaced that wish", what: "failed", audit: audit, change: done})
 	}
 	next := "mend the manifest, or `reconciler retry " + m.client.Name + "`"
+	if m.client.FailedStep == "" {
+		next = "mend what failed, or `reconciler retry " + m.client.Name + "`" // another one's
+	}
 	if m.client.Fault {
 		next = "`reconciler retry " + m.client.Name + "`; the manifest is not to blame"
 	}
@@ -147,9 +150,10 @@ func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost
 		settled: true, word: "failed", what: "failed", audit: audit, fault: m.client.Fault, change: done})
 }
 
-// stillWorks is what a failure says first. Of what goes, some may be gone.
+// stillWorks is what a failure says first, where a version serves. Of what goes, some may be gone.
 func stillWorks(m *member) string {
-	if m.client.EverDeployed && !m.client.Removed {
+	serves := slices.ContainsFunc(m.recorded, func(r state.Resource) bool { return r.Ref.Kind == state.KindTraffic && r.Real() })
+	if serves && m.client.EverDeployed && !m.client.Removed {
 		return "Your site still runs the old version. "
 	}
 	return ""

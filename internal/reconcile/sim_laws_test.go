@@ -384,6 +384,32 @@ func (s *story) stillOld(ids []state.ClientID) {
 		}
 		s.putBack(c)
 	}
+	for _, id := range ids {
+		if c := s.client(id); c.Status == state.StatusFailed && !c.Removed && c.RollingBack == "" && !s.meddled[id] {
+			s.keepsAName(id)
+		}
+	}
+}
+
+// keepsAName: who answered by names as the pass began, and failed in it, answers by one of them, or by
+// another: of two that swap their names, the one gives back what it took when the other fails.
+func (s *story) keepsAName(id state.ClientID) {
+	answered := false
+	for host, owner := range s.up {
+		o, _ := s.vendors.world.Object(s.old[host].id)
+		answered = answered || owner == id && o.Mark.Client == id
+	}
+	if !answered {
+		return
+	}
+	for _, r := range s.resources(id) {
+		if d, ok := s.vendors.world.Serves(r.Ref.Host()); r.Ref.Kind == state.KindDomain && ok {
+			if o, _ := s.vendors.world.Object(d); o.Mark.Client == id {
+				return
+			}
+		}
+	}
+	s.broken("S24: the update of %s failed, and it answers by no name", id)
 }
 
 // putBack: the environment of a client whose update failed is that of what serves, so that
