@@ -36,6 +36,9 @@ func Gate(p Plan, g GateInput) (Plan, []state.Hold) {
 	for i, s := range p.Steps {
 		if (g.Paused[s.Ref.Client] || g.Paused[s.From.Client]) && !(g.Taking[s.Ref.Client] && p.takes(s)) { // what moves is taken from somebody, too
 			p.Steps[i].Blocked, p.Steps[i].Reason = true, "paused: "+s.Reason
+			if !g.Paused[s.Ref.Client] {
+				p.Steps[i].Reason = "waiting for " + s.FromClient + ", which is paused and gives this on"
+			}
 			continue
 		}
 		for _, kind := range holdsOf(s, g) {

@@ -318,6 +318,13 @@ func redirected(clients []ClientInput, steps []*Step) (yes bool) {
 				case away != nil && (on == nil || on.Wish == nil) && s.Ref.Client != c.Client.ID && !wishes(c, r.Ref):
 					s.needs(away.Key()) // what redirects there is at the side that is left
 					yes = true
+				case on != nil && on.Action == Delete && s.Ref.Client == c.Client.ID:
+					for _, own := range goes[r.Ref.Host()] { // of two names of its own that go, what redirects goes first: another one may have it
+						if own.Ref.Client == c.Client.ID && !needed(steps, own, s) {
+							s.needs(own.Key())
+							yes = true
+						}
+					}
 				case on == nil && s.Ref.Client != c.Client.ID && !bound(c.Recorded, to) && !bound(wish[s.Ref.Client], to):
 					s.Blocked, s.Reason = true, "waiting for "+c.Client.Name+", whose "+r.Ref.Host()+" still redirects to "+to
 				case on != nil && s.Ref.Client != on.Ref.Client && on.Wish != nil && on.Wish.Attributes.Literal("redirect") != to:

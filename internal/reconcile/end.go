@@ -345,6 +345,11 @@ func (e *Engine) idle(g *group, m *member, p plan.Plan, holds []state.Hold) (Don
 	if why, blocked := blockedBy(p, m.client.ID); blocked {
 		return e.stopped(g, m, nil, holds, why)
 	}
+	for _, s := range p.Steps {
+		if s.Blocked && s.From.Client == m.client.ID && s.From != s.Ref && m.client.Removed && m.client.Paused {
+			return e.stopped(g, m, nil, holds, s) // all that is left of it goes to another client, and waits
+		}
+	}
 	return e.rests(g, m)
 }
 

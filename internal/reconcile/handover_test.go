@@ -349,7 +349,7 @@ func TestRuleSharedKeysRecordsMoveWithTheirName(t *testing.T) {
 	w.apply(map[string]string{"clients/a.yaml": named("a", "c"), "clients/c.yaml": named("c", "a")})
 	w.pass(w.due()...) // also of those that a start finds
 	w.want("a", state.StatusPaused)
-	if r := w.row("c"); r.Status == string(state.StatusHeld) {
+	if r := w.row("c"); r.Status == string(state.StatusHeld) || !strings.HasPrefix(r.Because, "waiting for a, which is paused") {
 		t.Errorf("c waits for nobody but a: %s", r.Because)
 	}
 	id, err := w.engine.SetPaused("a", false, "dana")
@@ -367,6 +367,34 @@ func TestRuleSharedKeysRecordsMoveWithTheirName(t *testing.T) {
 	if got := w.engine.Group(w.id("a")); len(got) != 1 {
 		t.Errorf("%v pass together when all has moved", got)
 	}
+}
+
+// A client that a person paused is removed, and another one takes all that it has. It waits, and so
+// does the other: each says for whom, and the one who paused is told how to go on.
+func TestPausedClientThatIsRemovedGivesNothingOn(t *testing.T) {
+	_, w := newVendors(t)
+	named := func(name string, more ...string) string { // nothing but records
+		return strings.Replace(client(name, append(more, "deployment: {provider: none}", "dns: {records: [{type: TXT, name: note, content: there}]}")...), "domain: "+name, "domain: a", 1)
+	}
+	w.apply(map[string]string{"clients/a.yaml": named("a", "database: {provider: none}", "env: {DATABASE_URL: {none: true}}"), "clients/z.yaml": client("z")})
+	a := w.id("a")
+	if _, err := w.engine.SetPaused("a", true, "dana"); err != nil {
+		t.Fatal(err)
+	}
+	w.apply(map[string]string{"clients/a.yaml": "", "clients/c.yaml": named("c", "database: {provider: railway, reuse: fresh}")})
+	w.pass(w.due()...)
+	if c := w.stored(a); c.Status != state.StatusPaused || c.Next != "`reconciler resume "+string(a)+"`" {
+		t.Errorf("a is %s: %s; %s", c.Status, c.Because, c.Next)
+	}
+	if r := w.row("c"); !strings.HasPrefix(r.Because, "waiting for a, which is paused") {
+		t.Errorf("c says %q", r.Because)
+	}
+	id, err := w.engine.SetPaused(string(a), false, "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	w.want("c", state.StatusActive)
 }
 
 // P5: a name went to a client that is held since, for something else, and the one that had it went.

@@ -98,6 +98,7 @@ func (s *story) wroteNothing(when string) {
 func (s *story) rebuilt() bool {
 	s.say("--- lose the state")
 	before := s.lives()
+	s.were = before
 	s.lose()
 	s.vendors.world.ForgetCalls()
 	out, err := s.engine.Rebuild(s.ctx(), "dana")
@@ -130,7 +131,9 @@ func (s *story) rebuilt() bool {
 			s.Fatalf("S43: a rebuilt state plans something: %v", got)
 		}
 	}
-	s.rest()
+	if s.rest(); s.anotherClients() {
+		return false
+	}
 	s.fulfilled()
 	return true
 }
@@ -205,11 +208,21 @@ func (s *story) everybodyAsked() {
 	s.clean, s.cleanNow, s.up = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[string]state.ClientID{}
 }
 
-// anotherClients says that a hold wants another way out than an approval.
+// anotherClients says that a hold wants another way out than an approval: whoever looks, as it asks
+// them to, sees also where a lost state's guess of whose data it is, by a name alone, is wrong.
 func (s *story) anotherClients() bool {
+	lives := s.lives()
 	for _, h := range s.holds() {
-		if h.Kind == state.HoldRebuild && (!h.Approvable || len(h.Steps) == 1 && h.Steps[0] == accept.OlderWish) {
+		if h.Kind != state.HoldRebuild {
+			continue
+		}
+		if !h.Approvable || len(h.Steps) == 1 && h.Steps[0] == accept.OlderWish {
 			return true
+		}
+		for name, was := range s.were {
+			if id := lives[name]; id != was && slices.Contains(append([]state.ClientID{h.Client}, h.Clients...), id) {
+				return true
+			}
 		}
 	}
 	return false

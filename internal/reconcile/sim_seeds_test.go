@@ -151,6 +151,13 @@ var onceRedSince = []struct {
 	{922610819675, "so it counted, of an adopted database, as one that nobody had asked for"},
 	{500900824, "of a swap of names that failed for both, what the one's undo gave back the other's took away again"},
 	{922610818427, "what a pull request brought that was refused counted as its own still when an approved head had another file in its place"},
+	{2267, "an update that changed nothing, and was cut off, came late, over the move of the name that it was about"},
+	{510009831, "of an adopted site whose client's removal was cut off the traffic was to be made once more when that came back"},
+	{510013765, "a person approved that a client is another one, of which a lost state knew nothing but the name"},
+	{602807836650, "a client was paused and removed, and whoever takes its names waited without a word of whom to resume"},
+	{511009315, "so it did for one that has nothing but records"},
+	{602807834644, "of two names of a client that went, the one to which the other redirects went first, and another client had that one"},
+	{511019213, "so it did where their client was removed"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {

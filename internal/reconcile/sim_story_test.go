@@ -75,6 +75,7 @@ type story struct {
 	up       map[string]state.ClientID // hosts that were served, and by whom
 	led      map[string]bool           // hosts that a record led to
 	old      map[string]version        // what a host was served by before the update under way
+	were     map[string]state.ClientID // who had each name when the state was lost
 	handed   map[string]state.ClientID // hosts that went to another client since, and whose they are; see noteHanded
 	gaps     map[string]bool           // hosts whose time without service somebody approved
 	excused  map[string]bool           // hosts that may go down
