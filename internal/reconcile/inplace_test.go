@@ -168,28 +168,40 @@ func TestFailedUpdateWhereTheHostDeploysInPlace(t *testing.T) {
 }
 
 // P8: the process dies between the delete and the create of the earlier version that is built
-// again. The next start knows what it was made of, and builds it.
+// again, or while that is built. The next start knows what it was made of, and builds it; it says that
+// the old version runs once that is done.
 func TestP8PutBackIsCutOffWhereTheHostDeploysInPlace(t *testing.T) {
-	for _, moment := range []memory.Moment{memory.Before, memory.After} {
+	for _, cut := range []struct {
+		moment memory.Moment
+		verb   memory.Verb
+		nth    int // the green version is created first
+	}{{memory.Before, memory.Delete, 1}, {memory.After, memory.Delete, 1}, {memory.After, memory.Create, 2}} {
 		v, w := newInPlace(t)
 		w.apply(coloured("red"))
 		v.faults.On(memory.Before, memory.Is(memory.Update, state.KindTraffic), 1, memory.Fail(provider.Invalid, "the plan's quota is used up"))
 		ctx, die := context.WithCancel(t.Context())
-		v.faults.Do(moment, memory.Is(memory.Delete, state.KindDeployment), 1, func(context.Context, memory.Call) error {
+		n := 0
+		v.faults.Do(cut.moment, memory.Is(cut.verb, state.KindDeployment), cut.nth, func(context.Context, memory.Call) error {
+			if n++; n < cut.nth {
+				return nil
+			}
 			die()
 			return memory.Lost()
 		})
+		v.builds = func(provider.Wish) memory.Build { return memory.Build{Takes: time.Minute} }
 		if _, err := w.engine.Pass(ctx, w.push(coloured("green"))[0], reconcile.CauseCommit); err == nil {
 			t.Fatal("the process was to die")
 		}
 		v.faults.Clear()
-		w.pass(ids(w.restart())...)
-		for range 10 { // what became of the delete is looked into
-			w.clock.add(time.Hour)
+		for range 10 { // what became of the write is looked into
 			w.pass(ids(w.restart())...)
+			if r := w.row("bakery"); r.Status == string(state.StatusFailed) && v.colour("bakery.agency.example") != "red" {
+				t.Errorf("%s %s: it serves the %s version, and says %q", cut.moment, cut.verb, v.colour("bakery.agency.example"), r.Because)
+			}
+			w.clock.add(time.Hour)
 		}
 		if r := w.want("bakery", state.StatusFailed); v.colour("bakery.agency.example") != "red" {
-			t.Errorf("%s: it serves the %s version, and says %q", moment, v.colour("bakery.agency.example"), r.Because)
+			t.Errorf("%s %s: it serves the %s version, and says %q", cut.moment, cut.verb, v.colour("bakery.agency.example"), r.Because)
 		}
 	}
 }

@@ -177,18 +177,24 @@ func (e *Engine) buildAgain(ctx context.Context, g *group, m *member) (p plan.Pl
 				p.Steps = append(p.Steps, plan.Step{Number: plan.StepDeploy, Action: plan.Delete, Ref: have.Ref, Client: m.client.Name, Provider: have.Provider, Prior: &have,
 					Reason: "put back: " + m.client.RollingBack, Undo: "nothing: this is the undo"})
 			}
+			again := plan.Step{Number: plan.StepMonitor, Action: plan.Await, Ref: have.Ref, Client: m.client.Name, Provider: have.Provider,
+				Reason: "until it is built", Undo: "nothing: it only waits"}
 			action := plan.Replace
-			if have.Ref == *to.Ref && !have.Overtaken && e.brokenIn(ctx, g, m, have) {
+			switch is := have.Ref == *to.Ref; {
+			case is && plan.Comes(have, g.traits[have.Provider][have.Ref.Kind]): // begun by a process that died since
+				p.Steps = append(p.Steps, again)
+				continue
+			case is && !have.Overtaken && e.brokenIn(ctx, g, m, have):
 				action = plan.Create
-			} else if have.Ref != *to.Ref || have.Adopted || !have.Overtaken {
+			case !is || have.Adopted || !have.Overtaken:
 				continue
 			}
 			wish := have
 			wish.Overtaken, wish.ID = false, ""
 			made := plan.Step{Number: plan.StepDeploy, Action: action, Ref: have.Ref, Client: m.client.Name, Provider: have.Provider, Wish: &wish, Prior: &have,
 				Reason: "put back: " + m.client.RollingBack, Undo: "nothing: this is the undo"}
-			p.Steps = append(p.Steps, made, plan.Step{Number: plan.StepMonitor, Action: plan.Await, Ref: have.Ref, Client: m.client.Name, Provider: have.Provider,
-				Reason: "until it is built", Undo: "nothing: it only waits", Needs: []string{made.Key()}})
+			again.Needs = []string{made.Key()}
+			p.Steps = append(p.Steps, made, again)
 		}
 	}
 	return p

@@ -456,6 +456,7 @@ func (s *story) noticed() {
 	if head == s.accepted || head == "" {
 		return
 	}
+	s.servesWhatWasShown("by the head before") // what a vendor carried out late is none of this one's
 	old, now := s.trees[s.accepted], s.trees[head]
 	clients := s.clients()
 	if s.accepted != "" && !s.approved && (!s.repo.descends(s.accepted, head) || len(now.specs) == 0 && s.living > 0) {

@@ -1076,6 +1076,9 @@ func (s *story) approveOne(h state.Hold) {
 	}
 	if h.Kind == state.HoldFreeze {
 		s.thawed[h.Client] = true
+		if !s.stillHeld(h.Fingerprint) { // it counts as given before its hold: for whoever comes by that name, with the same steps
+			s.thawed[coming(s.names[h.Client])] = true
+		}
 		delete(s.froze, h.Client) // who passes just now may go on, too
 	}
 	for _, id := range append(slices.Clone(h.Clients), h.Client) {
