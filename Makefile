@@ -23,18 +23,17 @@ build: ## both binaries, static, into bin/
 # CPU under the race detector, the program's scenarios a fiftieth.
 test race: export GOGC ?= 400
 test: fmt vet ## format, go vet, all tests, the engine's with the race detector (eight minutes or more)
-	@sums=$$(mktemp -d); JUDGED=$$sums $(MAKE) --no-print-directory --output-sync=target --keep-going -j5 program-rest program-promises program-s race-engine providers; failed=$$?; \
+	@sums=$$(mktemp -d); JUDGED=$$sums $(MAKE) --no-print-directory --output-sync=target --keep-going -j5 program-rest program-promises program-s race-engine rooms; failed=$$?; \
 	cat $$sums/* | awk '{ n += $$1; none += $$2 } END { print n+0 " exchanges with vendors in all were held against published descriptions" (none ? ", which are not all there (make specs)" : "") }'; \
 	rm -r $$sums; exit $$failed
 
-# The program's own tests wait more than they work, so they run in parts beside the rooms'.
-# The parts are told apart by name, so that none is left out: scenarios (under the race detector by
-# their first digit), promises, and whatever is neither. Under the race detector they and the
-# providers' cost four times as much, which is a job of its own.
+# The program's own tests wait more than they work, so they run in parts beside the rooms'. The
+# parts are told apart by name, so that none is left out (TestPartsMissNoTest): scenarios (under the
+# race detector by their first digit), promises, and whatever is neither.
 race: vet ## all tests with the race detector, the program's and the providers', too (some fifteen minutes)
 	@$(MAKE) --no-print-directory --output-sync=target --keep-going -j4 race-rooms race-s0 race-s3 race-rest
 
-.PHONY: race-rooms race-s0 race-s3 race-rest race-engine providers program-s program-promises program-rest
+.PHONY: race-rooms race-s0 race-s3 race-rest race-engine rooms program-s program-promises program-rest
 # What is tested was vetted as a whole. A limit is for what hangs, not for a machine that is half as fast or has other work to do.
 LIMIT = 40m
 RACE = $(GO) test -race -vet=off -timeout $(LIMIT)
@@ -51,22 +50,23 @@ race-s3:
 race-rest:
 	$(RACE) ./cmd/reconciler -skip '^TestS[0-9]'
 
-# In these four, which come after `go vet`, what passes is told in short, and with how many exchanges were judged.
-race-engine: # whatever providers does not run, but for the program
-	@.ci/tested engine $(RACE) -v -skip '^($(PLAYED))$$' $$($(GO) list ./... | grep -v -e '/cmd/reconciler$$' -e '/internal/provider/' -e '/internal/\($(ALONE)\)$$') ./internal/provider/httpapi
+# What these run was vetted before. What passes is told in short, and of the rooms' and the program's
+# tests how many exchanges were judged.
+race-engine:
+	@$(RACE) -skip '^($(PLAYED))$$' $(addprefix ./internal/,$(ENGINE))
 
-# Packages that work out one thing from another, and start nothing beside it: there is no race in
-# them to detect (TestNothingRunsBesideThese).
-ALONE = accept\|plan\|report\|schema\|state
+# What `make test` tests with the race detector: whatever plans, writes and remembers, many clients
+# at a time. Everything else has it in `make race`, which costs three times as much.
+ENGINE = apply bolt daemon drift health journal reconcile secret
 
-# Long runs that play one thing after another, which cost three to ten times as much under the race
-# detector, and the packages that have them. There `make test` has shorter ones, and `make race` all.
-PLAYED_IN = apply|bolt|github|manifest|reconcile|source|takeover
-PLAYED = TestSimSeedsThatWereRed|TestSimRepeats|TestP5SimDatabasesMove|TestI14AYear|TestP11OneChangeAmongMany|TestThreat01AThousandProposals|TestP3CreatesOnceWhateverGoesWrong|TestP3UpdatesWhateverGoesWrong|TestP3DeletesWhateverGoesWrong|TestP3StoreFailsAnywhere|TestP3P8RandomWorldsConverge|TestP8KilledAtAnyBorder|TestP8KilledInsideAnyCall|TestP8CancelledAnywhere|TestTheTestStorePassesTheSuite|TestP8PowerLoss|TestP8Rekey|TestSpoiledPages|TestMutatedPayloads|TestHostileFiles|TestSlipsStandWhereTheyWereMade|TestHostileForks|TestP11OneFileAmongTenThousand|TestHostileExport
+# Long runs of theirs that play one thing after another, which cost three to ten times as much under
+# the race detector. There `make test` has shorter ones, and `make race` all.
+PLAYED_IN = apply|bolt|reconcile
+PLAYED = TestSimSeedsThatWereRed|TestSimRepeats|TestP5SimDatabasesMove|TestI14AYear|TestP11OneChangeAmongMany|TestThreat01AThousandProposals|TestP3CreatesOnceWhateverGoesWrong|TestP3UpdatesWhateverGoesWrong|TestP3DeletesWhateverGoesWrong|TestP3StoreFailsAnywhere|TestP3P8RandomWorldsConverge|TestP8KilledAtAnyBorder|TestP8KilledInsideAnyCall|TestP8CancelledAnywhere|TestTheTestStorePassesTheSuite|TestP8PowerLoss|TestP8Rekey|TestP5TheOldOwnerServesUntilTheNewOneDoes|TestRuleGuardWaves|TestP4UntouchedClientsAreNotWritten|TestExternalRecordsWait|TestS41BudgetSpreadsLooks
 
-providers: # and those
+rooms: # and whatever else there is, but for the program
 	@$(GO) test -vet=off -timeout $(LIMIT) $(patsubst %,./internal/%,$(subst |, ,$(PLAYED_IN))) -run '^($(PLAYED))$$' || failed=1; \
-	.ci/tested providers $(GO) test -v -vet=off -timeout $(LIMIT) $$($(GO) list ./internal/... | grep -e '/internal/provider/' -e '/internal/\($(ALONE)\)$$') && exit $${failed:-0}
+	.ci/tested rooms $(GO) test -v -vet=off -timeout $(LIMIT) $$($(GO) list ./... | grep -v -e '/cmd/reconciler$$' $(foreach room,$(ENGINE),-e '/internal/$(room)$$')) && exit $${failed:-0}
 
 program-s:
 	@.ci/tested program-s $(GO) test -v -vet=off -timeout $(LIMIT) ./cmd/reconciler -run '^TestS[0-9]'

@@ -67,8 +67,42 @@ func Gate(p Plan, g GateInput) (Plan, []state.Hold) {
 			}
 		}
 	}
-	block(p.Steps)
+	for block(p.Steps); exchange(p.Steps, g); block(p.Steps) {
+	}
 	return p, holds
+}
+
+// exchange lets a name stay with a client that lives while one of the names that this client is to
+// answer by instead waits, for an approval say, and says that one does so anew: of two clients that
+// swap their names neither is to be without one meanwhile.
+func exchange(steps []Step, g GateInput) (anew bool) {
+	waits := map[state.ClientID]string{}
+	for i := range steps {
+		s := &steps[i]
+		if (s.Held != "" || s.Blocked) && s.Wish != nil && answersBy(s) {
+			waits[s.Ref.Client] = s.Client
+		}
+	}
+	for i := range steps {
+		s := &steps[i]
+		who, does := waits[s.From.Client]
+		if !does || s.Action != Move || s.From.Client == s.Ref.Client || s.Held != "" || s.Blocked || g.Removed[s.From.Client] || !answersBy(s) {
+			continue
+		}
+		s.Blocked, s.Reason, anew = true, "waiting for "+who+", whose new name waits itself", true
+	}
+	return anew
+}
+
+// answersBy says that a step leads people who come by a name to its client's site.
+func answersBy(s *Step) bool {
+	switch {
+	case s.Action != Create && s.Action != Update && s.Action != Move && s.Action != Replace:
+		return false
+	case s.Ref.Kind == state.KindDomain:
+		return s.Wish.Attributes.Literal("redirect") == ""
+	}
+	return s.Ref.Kind == state.KindRecord && address(*s.Wish)
 }
 
 // takes says that a step only records what exists.

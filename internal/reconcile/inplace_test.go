@@ -385,6 +385,53 @@ func TestS24SwapIsThroughForBothOrForNone(t *testing.T) {
 	}
 }
 
+// Two clients at two hosts swap their names, and one of them is asked about first: its host gets a
+// certificate once the name leads there. Until then neither name moves, or it would answer by none.
+func TestS24SwapWaitsForBothNames(t *testing.T) {
+	v := &vendors{faults: &memory.Faults{}}
+	w := newWorldWith(t, func(c *clock) []provider.Provider {
+		all := v.twoHosts(c)
+		late := memory.Change(memory.Hosting(), func(k state.Kind, t *provider.Traits) { t.AfterDNS = k == state.KindDomain })
+		all[2] = memory.New(memory.Options{Name: "ploi", World: v.world, Kinds: late, Fault: v.faults.Hook, Sleep: c.Sleep, Address: "203.0.113.8"})
+		return all
+	})
+	ploi := "deployment: {provider: ploi}"
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", ploi), "clients/cakes.yaml": client("cakes")})
+	hosts := []string{"bakery.agency.example", "cakes.agency.example"}
+	var before [2]string
+	for i, host := range hosts {
+		before[i], _ = v.world.Serves(host)
+	}
+	swap := func(text, name, domain string) string {
+		return strings.Replace(text, "\ndomain: "+name, "\ndomain: "+domain, 1)
+	}
+	ids := w.push(map[string]string{"clients/bakery.yaml": swap(client("bakery", ploi), "bakery", "cakes"), "clients/cakes.yaml": swap(client("cakes"), "cakes", "bakery")})
+	if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
+		t.Fatal(err)
+	}
+	for i, host := range hosts {
+		if now, _ := v.world.Serves(host); now != before[i] {
+			t.Errorf("nobody has approved it, and %s is served by %q", host, now)
+		}
+	}
+	if r := w.row("cakes"); r.Because != "waiting for bakery, whose new name waits itself" {
+		t.Errorf("cakes says %q", r.Because)
+	}
+	for _, h := range w.waits(state.HoldData) {
+		ids, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(ids...)
+	}
+	for i, name := range []string{"bakery", "cakes"} {
+		w.want(name, state.StatusActive)
+		if now, _ := v.world.Serves(hosts[i]); now != before[1-i] {
+			t.Errorf("approved: %s is served by %q", hosts[i], now)
+		}
+	}
+}
+
 // A client's domain changes. The name that redirects to it follows, the old domain goes, and a
 // newer commit comes in between; what that one wishes fails. The name is not led back to where
 // nothing is any more: to a domain that was let go, or whose address record was.

@@ -1,9 +1,6 @@
 package internal_test
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,35 +10,45 @@ import (
 	"testing"
 )
 
-// Packages that `make test` tests without the race detector start nothing beside themselves, nor do
-// their tests.
-func TestNothingRunsBesideThese(t *testing.T) {
-	for _, name := range named(t, "ALONE", `\|`) {
-		files, err := filepath.Glob(filepath.Join(name, "*.go"))
-		if err != nil || len(files) == 0 {
-			t.Errorf("there is no package %s: %v", name, err)
+// The tests of the program run in parts, by name: each in one of `make test`'s, and in one of `make race`'s.
+func TestPartsMissNoTest(t *testing.T) {
+	makefile, err := os.ReadFile("../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("../cmd/reconciler/*_test.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there are no tests of the program: %v", err)
+	}
+	names := map[string]bool{}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
 		}
-		for _, file := range files {
-			f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, i := range f.Imports {
-				if path := strings.Trim(i.Path.Value, `"`); path == "sync" || path == "golang.org/x/sync/errgroup" {
-					t.Errorf("%s imports %s", file, path)
+		for _, m := range regexp.MustCompile(`(?m)^func (Test[A-Za-z0-9_]*)\(t \*testing\.T\)`).FindAllSubmatch(data, -1) {
+			names[string(m[1])] = true
+		}
+	}
+	if len(names) < 100 {
+		t.Fatalf("there are %d tests of the program", len(names))
+	}
+	for _, target := range []string{"program-", "race-"} {
+		parts := regexp.MustCompile(`(?m)^`+target+`[a-z0-9]+:\n\t.* \./cmd/reconciler (-run|-skip) '(.+)'$`).FindAllSubmatch(makefile, -1)
+		if len(parts) != 3 {
+			t.Fatalf("%s: %d parts", target, len(parts))
+		}
+		for name := range names {
+			in := 0
+			for _, p := range parts {
+				pattern := regexp.MustCompile(strings.ReplaceAll(string(p[2]), "$$", "$"))
+				if pattern.MatchString(name) == (string(p[1]) == "-run") {
+					in++
 				}
 			}
-			ast.Inspect(f, func(n ast.Node) bool {
-				switch n := n.(type) {
-				case *ast.GoStmt:
-					t.Errorf("%s starts something beside itself", file)
-				case *ast.SelectorExpr:
-					if n.Sel.Name == "Parallel" {
-						t.Errorf("%s has tests that run beside each other", file)
-					}
-				}
-				return true
-			})
+			if in != 1 {
+				t.Errorf("%s runs in %d of the parts %s", name, in, target)
+			}
 		}
 	}
 }
