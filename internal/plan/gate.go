@@ -86,10 +86,11 @@ func exchange(steps []Step, g GateInput) (anew bool) {
 	for i := range steps {
 		s := &steps[i]
 		who, does := waits[s.From.Client]
-		if !does || s.Action != Move || s.From.Client == s.Ref.Client || s.Held != "" || s.Blocked || g.Removed[s.From.Client] || !answersBy(s) {
+		if !does || s.Action != Move || s.From.Client == s.Ref.Client || s.Held != "" || g.Removed[s.From.Client] || g.Paused[s.Ref.Client] || g.Paused[s.From.Client] || !answersBy(s) {
 			continue
 		}
-		s.Blocked, s.Reason, anew = true, "waiting for "+who+", whose new name waits itself", true
+		anew = anew || !s.Blocked
+		s.Blocked, s.Reason = true, "waiting for "+who+", whose new name waits itself"
 	}
 	return anew
 }

@@ -235,8 +235,9 @@ func (b *builder) move(w, old state.Resource) {
 // any says that steps of one client may need those of another.
 func (m moves) any() bool { return len(m.goes) > 0 || len(m.over) > 0 }
 
-// join lets the old owner's removals wait until its names have moved: the new one is
-// ready, the name moves, then the old one lets go. While the new owner can't be
+// join lets the old owner's removals wait until its names have moved: both are ready, so that an
+// old one that gets another name instead is without one as short as can be, the name moves, then
+// the old one lets go. While the new owner can't be
 // planned, the old one keeps what serves. (Where the two are at different hosts only the
 // address record moves, and where their records are kept by others not even that: the
 // old one's wait until the new one's lead to its site.)
@@ -245,10 +246,17 @@ func (m moves) join(steps []*Step) {
 		return
 	}
 	keys, planned := map[state.ClientID][]string{}, map[state.Ref]bool{}
+	proofs := map[state.ClientID]string{} // of new versions, before they serve
+	for _, s := range steps {
+		if s.Action == Probe && !s.Outside {
+			proofs[s.Ref.Client] = s.Key()
+		}
+	}
 	for _, s := range steps {
 		if s.Action == Move {
 			keys[s.From.Client] = append(keys[s.From.Client], s.Key())
 			planned[s.From] = true
+			s.needs(proofs[s.From.Client])
 		}
 	}
 	waits := map[state.ClientID]string{}

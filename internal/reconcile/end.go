@@ -206,8 +206,11 @@ func (e *Engine) waitsFor(g *group, m *member, result apply.Result, at *apply.St
 	n, who, why := m.client.Failures+1, "another client", "takes a name over and is not ready"
 	for _, r := range result.Steps {
 		if r.Step.Ref.Client != m.client.ID && r.State != apply.StepDone && slices.Contains(at.Step.Needs, r.Step.Key()) {
-			if who = r.Step.Client; r.Step.Action == plan.Delete || r.Step.Action == plan.Forget {
+			switch who = r.Step.Client; {
+			case r.Step.Action == plan.Delete || r.Step.Action == plan.Forget:
 				why = "still has a name that it gives away"
+			case at.Step.From.Client == r.Step.Ref.Client:
+				why = "gives a name on and is not ready itself"
 			}
 		}
 	}

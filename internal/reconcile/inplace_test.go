@@ -385,6 +385,80 @@ func TestS24SwapIsThroughForBothOrForNone(t *testing.T) {
 	}
 }
 
+// Two clients swap their names, and the new version of one of them is not well, which is seen before
+// it serves. Neither name moves, not for a moment, and both say why.
+func TestS24SwapMovesNothingBeforeBothAreReady(t *testing.T) {
+	for _, bad := range []string{"bakery", "cakes"} {
+		v, w := newVendors(t)
+		w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
+		swap := func(name, domain string) string {
+			return strings.Replace(client(name), "\ndomain: "+name, "\ndomain: "+domain, 1) + "env: {COLOUR: blue}\n"
+		}
+		v.faults.On(memory.Before, func(c memory.Call) bool {
+			return c.Verb == memory.Create && c.Kind == state.KindDeployment && strings.HasPrefix(c.Name, bad)
+		}, 0, memory.Fail(provider.Invalid, "the build is broken"))
+		moved := 0
+		v.faults.Do(memory.After, func(c memory.Call) bool {
+			return c.Verb == memory.Update && (c.Kind == state.KindRecord || c.Kind == state.KindDomain)
+		}, 0, func(context.Context, memory.Call) error {
+			moved++
+			return nil
+		})
+		ids := w.push(map[string]string{"clients/bakery.yaml": swap("bakery", "cakes"), "clients/cakes.yaml": swap("cakes", "bakery")})
+		for range 3 {
+			w.pass(ids...)
+			w.clock.add(2 * time.Hour)
+			ids = w.due()
+		}
+		if moved > 0 {
+			t.Errorf("%s is broken, and %d times something moved", bad, moved)
+		}
+		for _, name := range []string{"bakery", "cakes"} {
+			if r := w.want(name, state.StatusFailed); !strings.Contains(r.Because, "the build is broken") {
+				t.Errorf("%s is broken, and %s says %q", bad, name, r.Because)
+			}
+		}
+		if got := v.colour("bakery.agency.example") + v.colour("cakes.agency.example"); got != "" {
+			t.Errorf("%s is broken, and the colour %q is served", bad, got)
+		}
+	}
+}
+
+// An update fails, and the environment that it changed can't be put back. The next try fails, too:
+// it is put back then, to what the version that serves was built with.
+func TestEnvironmentIsPutBackOnceItCanBe(t *testing.T) {
+	v, w := newVendors(t)
+	environment := func() string {
+		for _, o := range v.world.Objects("vercel") {
+			if o.Kind == state.KindEnvironment {
+				return attribute(o, "env.COLOUR")
+			}
+		}
+		return ""
+	}
+	w.apply(coloured("red"))
+	updates := 0
+	v.faults.Do(memory.Before, memory.Is(memory.Update, state.KindEnvironment), 0, func(context.Context, memory.Call) error {
+		if updates++; updates == 2 {
+			return memory.Fail(provider.Invalid, "the plan's quota is used up")
+		}
+		return nil
+	})
+	w.unfit = func(string) error { return errAway }
+	w.apply(coloured("green"))
+	if r := w.want("bakery", state.StatusFailed); !strings.Contains(r.Because, "can't be put back") || environment() != "green" {
+		t.Fatalf("the environment is %q, and it says %q", environment(), r.Because)
+	}
+	id, err := w.engine.Retry("bakery", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	if r := w.want("bakery", state.StatusFailed); environment() != "red" || v.colour("bakery.agency.example") != "red" {
+		t.Errorf("the environment is %q, the site %q, and it says %q", environment(), v.colour("bakery.agency.example"), r.Because)
+	}
+}
+
 // Two clients at two hosts swap their names, and one of them is asked about first: its host gets a
 // certificate once the name leads there. Until then neither name moves, or it would answer by none.
 func TestS24SwapWaitsForBothNames(t *testing.T) {

@@ -180,6 +180,8 @@ var plantedElsewhere = []elsewhere{
 	{planted{"who goes and is paused counts as gone", "reconcile/end.go", "m.client.Removed && m.client.Paused {\n			return e.stopped(", "m.client.Removed && m == nil {\n			return e.stopped("}, "reconcile", "TestPausedClientThatIsRemovedGivesNothingOn"},
 	{planted{"what is being built to put it back counts as built", "reconcile/settle.go", "case is && plan.Comes(have, g.traits[have.Provider][have.Ref.Kind]):", "case is && have.ID == \"\":"}, "reconcile", "TestP8PutBackIsCutOffWhereTheHostDeploysInPlace"},
 	{planted{"a name moves from who waits for its new one", "plan/gate.go", "for block(p.Steps); exchange(p.Steps, g); block(p.Steps) {", "for block(p.Steps); exchange(nil, g); block(p.Steps) {"}, "reconcile", "TestS24SwapWaitsForBothNames"},
+	{planted{"a name moves before who gives it on is ready", "plan/move.go", "			s.needs(proofs[s.From.Client])\n", ""}, "reconcile", "TestS24SwapMovesNothingBeforeBothAreReady"},
+	{planted{"an environment that could not be put back never is", "reconcile/settle.go", "return lost == \"\" || u.Ref.Kind", "return lost != m.client.Name || u.Ref.Kind"}, "reconcile", "TestEnvironmentIsPutBackOnceItCanBe"},
 	{planted{"what is put back is put back once more", "apply/resolve.go", "	if s.Prior == nil || job.PutsBack || !", "	if s.Prior == nil || !"}, "reconcile", "TestP5SwapThatFailsForBothIsPutBack"},
 	{planted{"a write of a wish that is none any more is announced", "apply/write.go", "!job.PutsBack && c.Seq > was.Seq {", "!job.PutsBack && c.Seq < was.Seq {"}, "apply", "TestP7NothingIsSentOnceANewerWishIsCommitted"},
 	{planted{"looks of an earlier process count", "apply/settle.go", "		if !known {", "		if !known && i.Looks < 0 {"}, "apply", "TestP3LooksOfAnEarlierProcessDoNotCount"},

@@ -135,7 +135,17 @@ func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost
 	if lost != "" {
 		text = why + "; what it changed can't be put back: " + lost
 	}
-	done := func(c *state.Client) { c.RollingBack, c.RollingSeq, c.Undo, c.Run = "", 0, nil, "" }
+	done := func(c *state.Client) {
+		c.RollingBack, c.RollingSeq, c.Run = "", 0, ""
+		// An environment that could not be put back is when the next try fails: what serves was built with
+		// the one before, whatever is on record by then.
+		c.Undo = slices.DeleteFunc(slices.Clone(c.Undo), func(u state.Undo) bool {
+			return lost == "" || u.Ref.Kind != state.KindEnvironment || u.Prior.Ref != u.Ref
+		})
+		if len(c.Undo) == 0 {
+			c.Undo = nil
+		}
+	}
 	if failed := m.client.RollingSeq; failed > 0 && (m.client.Seq > failed || e.newer(m)) { // while the program was away, or it was taken back
 		return e.finish(g, m, result, ending{status: m.client.Status, because: text + "; a newer commit replaced that wish", what: "failed", audit: audit, change: done})
 	}

@@ -589,10 +589,12 @@ func (s *story) finish() {
 	s.keptAsSaid()
 }
 
-// undone: at whom no pass is at work, there is nothing that a later failure would put back.
+// undone: at whom no pass is at work, there is nothing that a later failure would put back, but for
+// an environment that could not be.
 func (s *story) undone() {
 	for _, c := range s.clients() {
-		if c.Run == "" && c.RollingBack == "" && len(c.Undo) > 0 {
+		lost := c.Status != state.StatusActive && c.Status != state.StatusRetained // something failed since it was at rest
+		if c.Run == "" && c.RollingBack == "" && slices.ContainsFunc(c.Undo, func(u state.Undo) bool { return !lost || u.Ref.Kind != state.KindEnvironment }) {
 			s.Fatalf("P5: no pass is at work at %s, and %s is to be put back", c.ID, c.Undo[0].Ref)
 		}
 	}

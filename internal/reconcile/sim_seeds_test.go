@@ -159,6 +159,7 @@ var onceRedSince = []struct {
 	{602807834644, "of two names of a client that went, the one to which the other redirects went first, and another client had that one"},
 	{511019213, "so it did where their client was removed"},
 	{530009140, "of two that swap their names one waited for an approval, and the other had taken its name by then"},
+	{540006898, "an environment that could not be put back was not when the next try failed"},
 	{520017989, "a release that was being built again to put it back, when the process died, counted as built"},
 	{520019704, "an approval that came when its hold was gone counted, of who came by that name since, as none"},
 	{520020788, "what a vendor carried out late counted as what the next head brought"},

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -34,7 +35,7 @@ func (e *Engine) together(g *group, result apply.Result) error {
 		}
 	}
 	if len(g.members) > 1 && len(g.fails)+len(atIt) > 0 {
-		x, err := e.exchanged(g)
+		x, err := e.exchanged(g, result)
 		if err != nil {
 			return err
 		}
@@ -62,12 +63,13 @@ func openWith(who string) ending {
 
 // exchange is what the members of a group took from each other, as it is on record.
 type exchange struct {
-	undo map[state.ClientID][]state.Undo     // what would be put back
-	have map[state.ClientID][]state.Resource // what is on record
+	result apply.Result
+	undo   map[state.ClientID][]state.Undo     // what would be put back
+	have   map[state.ClientID][]state.Resource // what is on record
 }
 
-func (e *Engine) exchanged(g *group) (exchange, error) {
-	x := exchange{undo: map[state.ClientID][]state.Undo{}, have: map[state.ClientID][]state.Resource{}}
+func (e *Engine) exchanged(g *group, result apply.Result) (exchange, error) {
+	x := exchange{result: result, undo: map[state.ClientID][]state.Undo{}, have: map[state.ClientID][]state.Resource{}}
 	err := e.Store.View(func(tx store.Tx) error {
 		for _, m := range g.members {
 			c, _, err := store.Client(tx, m.client.ID)
@@ -101,9 +103,13 @@ func (x exchange) with(g *group, m *member, meant func(state.ClientID) bool) *st
 	return nil
 }
 
-// took says that something which would be put back was another client's before.
+// took says that something which would be put back was another client's before, or was to be
+// taken now, and that one was not ready.
 func (x exchange) took(by, from state.ClientID) bool {
-	return by != from && slices.ContainsFunc(x.undo[by], func(u state.Undo) bool { return u.Prior.Ref.Client == from })
+	return by != from && (slices.ContainsFunc(x.undo[by], func(u state.Undo) bool { return u.Prior.Ref.Client == from }) ||
+		slices.ContainsFunc(x.result.Steps, func(r apply.StepResult) bool {
+			return r.State == apply.StepSkipped && r.Step.Action == plan.Move && r.Step.Ref.Client == by && r.Step.From.Client == from
+		}))
 }
 
 // hasNameBefore says that a member would answer by a name once all is put back: by one that it
