@@ -266,6 +266,7 @@ func (s *story) rest() {
 		}
 		s.approveAll()
 		if round%6 == 5 {
+			s.lostSecrets() // also of who became valid only now
 			for _, c := range s.clients() {
 				s.removeByHand(c)
 				if (c.Settled || !c.Quarantined.IsZero()) && (c.Status == state.StatusFailed || c.Status == state.StatusHeld || c.Status == state.StatusPaused) {

@@ -385,8 +385,8 @@ func (s *story) stillOld(ids []state.ClientID) {
 		s.putBack(c)
 	}
 	for _, id := range ids {
-		if c := s.client(id); c.Status == state.StatusFailed && !c.Removed && c.RollingBack == "" && !s.meddled[id] {
-			s.keepsAName(id)
+		if c := s.client(id); c.Status == state.StatusFailed && !c.Removed && c.RollingBack == "" && c.Quarantined.IsZero() && !s.meddled[id] {
+			s.keepsAName(id) // who is in quarantine is left as the death of the program left it
 		}
 	}
 }

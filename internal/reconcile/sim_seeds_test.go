@@ -160,6 +160,8 @@ var onceRedSince = []struct {
 	{511019213, "so it did where their client was removed"},
 	{530009140, "of two that swap their names one waited for an approval, and the other had taken its name by then"},
 	{540006898, "an environment that could not be put back was not when the next try failed"},
+	{550032673, "who was put into quarantine in the middle of a swap of names counted as one that failed"},
+	{550039432, "what a lost state forgot was given back to nobody who became valid only after that"},
 	{520017989, "a release that was being built again to put it back, when the process died, counted as built"},
 	{520019704, "an approval that came when its hold was gone counted, of who came by that name since, as none"},
 	{520020788, "what a vendor carried out late counted as what the next head brought"},
