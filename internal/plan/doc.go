@@ -96,6 +96,11 @@
 // two clients exchange their names one of the two would wait for ever, and waits for nothing. Where
 // a person takes a record away, nothing tells us that he did.
 //
+// A name moves to another client once both are ready: the new owner's version, and the one that
+// the old owner gets with its other name, are proved on their own addresses. It stays while one of
+// the names that the old owner is to answer by instead waits (Gate): of two that exchange theirs,
+// neither is without one meanwhile. Who gives up two names gives up first what redirects to the other.
+//
 // A name goes once none of another client's redirects to it: it was that one's before the two
 // exchanged theirs. Where that one moves to another host meanwhile, it does so once its record
 // leads there. While nothing leads it on, as its client can't be planned, the name waits and

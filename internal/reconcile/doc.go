@@ -7,6 +7,7 @@
 //	load.go     what a pass reads, in one moment
 //	look.go     look before you change
 //	end.go      how a pass ended: one transaction for status, audit, verdict, report
+//	together.go who fails with whom, where names moved between them
 //	settle.go   what an earlier pass left open: uncertain writes, half a rollback
 //	ops.go      what people ask for: approve, retry, pause, resume, purge
 //	takeover.go what paused clients adopt: recorded and marked when a person confirms it

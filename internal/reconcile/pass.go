@@ -208,14 +208,22 @@ func (e *Engine) unfinished(ctx context.Context, g *group) (over bool, d Done, e
 			return true, d, err
 		}
 	}
-	for _, m := range g.members {
-		if m.client.RollingBack == "" || m.quarantined() {
+	// Who failed together is put back together. What a client wishes now may be another thing than
+	// what failed: another pass's.
+	d.Clients = g.ids
+	for _, id := range g.ids {
+		n := slices.IndexFunc(g.members, func(m *member) bool { return m.client.ID == id })
+		if n < 0 || g.members[n].client.RollingBack == "" || g.members[n].quarantined() {
 			continue
 		}
-		err := e.contain(m.client.ID, func() (err error) { d, err = e.rollBack(ctx, g, m, nil); return err })
-		return true, d, err // what the client wishes now may be another thing than what failed: another pass's
+		var one Done
+		err := e.contain(id, func() (err error) { one, err = e.rollBack(ctx, g, g.members[n], nil); return err })
+		if d.join(one); err != nil {
+			return true, d, err
+		}
+		over = true
 	}
-	return false, d, nil
+	return over, d, nil
 }
 
 // calculate plans the group from what was loaded and looked at.

@@ -125,7 +125,8 @@ func (s *story) askedFor(c memory.Call) {
 	switch {
 	case s.goneThen(client.ID, c.ID): // a step that began before ends: P7 is "at the border of a step"
 	case client.Removed:
-		if s.waits(client) && client.RollingBack == "" {
+		if s.waits(client) && client.RollingBack == "" && !s.then(s.lived, client.ID, c.ID) { // that a part goes may have begun, too
+
 			s.broken("P5: the removal of %s waits, and it is carried out: %s; %+v", client.ID, c, s.tombstones(client.ID))
 		}
 	case o.Kind == state.KindRecord && client.RollingBack == "" && client.Name != "f" && s.stillSaid(client, o):
@@ -144,7 +145,7 @@ func (s *story) begins(step plan.Step) {
 	s.telling.Lock()
 	defer s.telling.Unlock()
 	if s.gone != nil {
-		s.gone[step.Ref] = gone
+		s.gone[step.Ref], s.lived[step.Ref] = gone, !c.Removed
 	}
 	if s.begun != nil && c.RollingBack == "" {
 		s.begun[c.ID] = true
@@ -153,11 +154,14 @@ func (s *story) begins(step plan.Step) {
 
 // goneThen says that what is deleted is deleted by a step that began when its client was
 // removed, though it is back by now: "the newest commit wins, at the border of a step".
-func (s *story) goneThen(client state.ClientID, id string) bool {
+func (s *story) goneThen(client state.ClientID, id string) bool { return s.then(s.gone, client, id) }
+
+// then says what was noted of an object as the last step of it began.
+func (s *story) then(noted map[state.Ref]bool, client state.ClientID, id string) bool {
 	all := s.resources(client)
 	s.telling.Lock()
 	defer s.telling.Unlock()
-	return slices.ContainsFunc(all, func(r state.Resource) bool { return r.ID == id && s.gone[r.Ref] })
+	return slices.ContainsFunc(all, func(r state.Resource) bool { return r.ID == id && noted[r.Ref] })
 }
 
 // stillSaid says that the client's manifest asks for the MX or TXT record as it is.

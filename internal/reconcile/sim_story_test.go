@@ -108,6 +108,7 @@ type story struct {
 	passing   []state.ClientID        // the group that passes, where it is one alone
 	plots     bool                    // see sim_plots_test.go
 	gone      map[state.Ref]bool      // steps of the passes that run, by what they are about, that began when their client was removed
+	lived     map[state.Ref]bool      // those that began when it lived
 	meddled   map[state.ClientID]bool // of whom a person changed something at a vendor
 	pulls     proposals
 	died      bool                    // and what is looked at now is what it left
@@ -1170,6 +1171,7 @@ func (s *story) passOne(id state.ClientID) { s.passAll([]state.ClientID{id}, nil
 // something else happens.
 func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 	s.froze, s.still, s.overtaken, s.gone = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[state.Ref]bool{}
+	s.lived = map[state.Ref]bool{}
 	s.begun, s.behind, s.passing = map[state.ClientID]bool{}, map[state.ClientID]bool{}, nil
 	defer func() { s.froze, s.still, s.overtaken = nil, nil, map[state.ClientID]bool{} }()
 	for _, id := range ids {

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/compassdigital/reconciler/internal/apply"
@@ -39,17 +40,16 @@ func (e *Engine) together(g *group, result apply.Result) error {
 		if err != nil {
 			return err
 		}
-		for again := true; again; {
-			again = false
-			for _, m := range g.members {
-				if from := x.with(g, m, func(id state.ClientID) bool { _, fails := g.fails[id]; return fails }); from != nil {
-					g.fails[m.client.ID], again = failure{text: from.Name + ", whose name it takes, failed: " + g.fails[from.ID].text}, true
-				}
-			}
+		failed := map[state.ClientID]bool{}
+		for id := range g.fails {
+			failed[id] = true
 		}
-		for _, m := range g.members {
-			if from := x.with(g, m, func(id state.ClientID) bool { return atIt[id] }); from != nil {
-				g.open[m.client.ID] = from.Name
+		for _, y := range x.with(g, failed) {
+			g.fails[y.id] = failure{text: y.from.Name + ", whose name it takes, failed: " + g.fails[y.from.ID].text}
+		}
+		for _, y := range x.with(g, atIt) {
+			if _, fails := g.fails[y.id]; !fails {
+				g.open[y.id] = y.from.Name
 			}
 		}
 	}
@@ -89,18 +89,46 @@ func (e *Engine) exchanged(g *group, result apply.Result) (exchange, error) {
 	return x, nil
 }
 
-// with is the client, one of those meant, from which a member that does not fail so far took a name
-// and can give it back; nil: none is.
-func (x exchange) with(g *group, m *member, meant func(state.ClientID) bool) *state.Client {
-	if _, fails := g.fails[m.client.ID]; fails || m.removed || m.quarantined() {
-		return nil
-	}
-	for _, from := range g.members {
-		if !from.removed && meant(from.client.ID) && x.took(m.client.ID, from.client.ID) && x.hasNameBefore(m, meant) {
-			return &from.client
+// tie is a client that goes back with another, from which it took a name.
+type tie struct {
+	id   state.ClientID
+	from *state.Client
+}
+
+// with are the members that go back when these do: who took a name from one of them, who took one
+// from those, and so on, each after the one that it took from. Who would have no name then does not.
+func (x exchange) with(g *group, these map[state.ClientID]bool) []tie {
+	stays := map[state.ClientID]bool{}
+	for {
+		var ties []tie
+		back := maps.Clone(these)
+		for again := true; again; {
+			again = false
+			for _, m := range g.members {
+				id := m.client.ID
+				if back[id] || stays[id] || m.removed || m.quarantined() {
+					continue
+				}
+				for _, from := range g.members {
+					if back[from.client.ID] && !from.removed && x.took(id, from.client.ID) {
+						ties, again, back[id] = append(ties, tie{id, &from.client}), true, true
+						break
+					}
+				}
+			}
+		}
+		all := len(stays)
+		for _, y := range ties {
+			m := g.members[slices.IndexFunc(g.members, func(m *member) bool { return m.client.ID == y.id })]
+			if !x.hasNameBefore(m, back) {
+				stays[y.id] = true
+				break // whoever took from it may stay, too
+			}
+		}
+		if len(stays) == all {
+			return ties
 		}
 	}
-	return nil
 }
 
 // took says that something which would be put back was another client's before, or was to be
@@ -113,8 +141,8 @@ func (x exchange) took(by, from state.ClientID) bool {
 }
 
 // hasNameBefore says that a member would answer by a name once all is put back: by one that it
-// still has, or by one that those who fail give back to it. Who was not made yet needs none.
-func (x exchange) hasNameBefore(m *member, gives func(state.ClientID) bool) bool {
+// still has, or by one that those who go back give back to it. Who was not made yet needs none.
+func (x exchange) hasNameBefore(m *member, back map[state.ClientID]bool) bool {
 	id := m.client.ID
 	taken := func(r state.Ref) bool {
 		return slices.ContainsFunc(x.undo[id], func(u state.Undo) bool { return u.Ref == r && u.Prior.Ref.Client != id })
@@ -125,7 +153,7 @@ func (x exchange) hasNameBefore(m *member, gives func(state.ClientID) bool) bool
 		return true
 	}
 	for other, undo := range x.undo {
-		if gives(other) && slices.ContainsFunc(undo, func(u state.Undo) bool { return u.Prior.Ref.Kind == state.KindDomain && u.Prior.Ref.Client == id }) {
+		if back[other] && slices.ContainsFunc(undo, func(u state.Undo) bool { return u.Prior.Ref.Kind == state.KindDomain && u.Prior.Ref.Client == id }) {
 			return true
 		}
 	}
