@@ -460,7 +460,14 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, then time.Time, b
 		if err != nil || !ok || !c.Removed {
 			return err
 		}
-		return e.gone(tx, c, false)
+		if err := e.gone(tx, c, false); err != nil {
+			return err
+		}
+		if _, left, err := store.Client(tx, id); err != nil || left || c.Settled {
+			return err
+		}
+		// A pass of it waited, to look into a write perhaps: nobody comes back to tell its end.
+		return e.verdict(tx, m, c, ending{because: "its data is erased", word: "succeeded"})
 	})
 	if err != nil {
 		return texts, err

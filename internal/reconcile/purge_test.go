@@ -37,6 +37,48 @@ func (w *world) database(name string) string {
 	return ""
 }
 
+// P9: a client's data was being erased when the answer was lost, and its pass waits to look what became
+// of that. The next purge ends it: the client is nobody any more, and its commit does not stay pending.
+func TestP9PurgeEndsAPassThatWaited(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a", "deployment: {provider: none}"), "clients/z.yaml": client("z")})
+	w.apply(map[string]string{"clients/a.yaml": ""})
+	w.want("a", state.StatusRetained)
+	a := w.id("a")
+	w.clock.add(time.Hour)
+	purge, cut := context.WithCancel(t.Context())
+	v.faults.Do(memory.Before, memory.Is(memory.Delete, state.KindDatabase), 1, func(context.Context, memory.Call) error {
+		cut()
+		return memory.Lost()
+	})
+	if _, err := w.engine.PurgeNow(purge, "a", "dana"); err == nil {
+		t.Fatal("the answer was to be lost")
+	}
+	v.faults.Clear()
+	v.world.Down("railway", memory.Fail(provider.Transient, "503 service unavailable"))
+	if _, err := w.engine.Pass(t.Context(), a, reconcile.CauseStart); err != nil {
+		t.Fatal(err)
+	}
+	fate := func() (s string) {
+		w.view(func(tx store.Tx) error {
+			verdict, _, err := store.Verdict(tx, w.engine.Head())
+			s = verdict.State
+			return err
+		})
+		return s
+	}
+	if got := fate(); got != "pending" {
+		t.Fatalf("while it waits its commit is %q", got)
+	}
+	v.world.Down("railway", nil)
+	if _, err := w.engine.PurgeNow(t.Context(), "a", "dana"); err != nil {
+		t.Fatal(err)
+	}
+	if got := fate(); got != "success" {
+		t.Errorf("it is gone, and its commit is %q", got)
+	}
+}
+
 // P5, rule, data: a database that a living client's manifest dropped is retained, and
 // erased after its date; not before, not while the client is paused or its file is
 // invalid, and not when it is asked for again.

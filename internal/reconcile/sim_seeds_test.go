@@ -166,6 +166,7 @@ var onceRedSince = []struct {
 	{24680896056, "of three that pass their names on in a circle the one that had the failed one's name kept it"},
 	{560007645, "a name moved from a client whose own new one could not be planned"},
 	{560010648, "that a part goes had begun when its client was removed, and counted as against the removal that waits"},
+	{560011524, "a purge ended what a pass waited for, and the client's commit stayed pending"},
 	{520017989, "a release that was being built again to put it back, when the process died, counted as built"},
 	{520019704, "an approval that came when its hold was gone counted, of who came by that name since, as none"},
 	{520020788, "what a vendor carried out late counted as what the next head brought"},
