@@ -185,3 +185,16 @@ func FuzzDoors(f *testing.F) {
 		checkPlan(t, s)
 	})
 }
+
+// An address may be a link up to the length that a host and a path of ours can have.
+func TestAddressesThatMayBeLinks(t *testing.T) {
+	host, path := strings.Repeat("a", 253), strings.Repeat("b", 200)
+	for address, want := range map[string]bool{
+		"https://" + host: true, "https://" + host + "a": false, "http://" + host + ":8080/" + path: true, "https://a.example/" + path + "b": false,
+		"https://": false, "https:///x": false, "https://a.example:123456": false, "https://a.example/x?y": false, "https://A.example": false, "ftp://a.example": false, "https://a.example/x y": false,
+	} {
+		if mayFollow(address) != want {
+			t.Errorf("%.80s: may be a link %v", address, !want)
+		}
+	}
+}

@@ -26,11 +26,16 @@ const (
 	address
 )
 
-// follow is what may be a link: a web address in plain characters, without a query, not longer than
-// maxLink. (Counted in the pattern, that would take a tenth of every start to compile.)
-var follow = regexp.MustCompile(`^https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?$`)
+// follow is what may be a link, where it is not too long: a web address in plain characters, without
+// a query.
+var follow = regexp.MustCompile(`^https?://([a-z0-9.-]+)(?::[0-9]{1,5})?(?:/([A-Za-z0-9._/-]*))?$`)
 
-const maxLink = 460 // bytes
+// mayFollow says that an address may be a link: its host has 253 characters at most, its path 200 and a
+// slash. (Counted in the pattern, that would take a tenth of every start to compile.)
+func mayFollow(address string) bool {
+	m := follow.FindStringSubmatch(address)
+	return m != nil && len(m[1]) <= 253 && len(m[2]) <= 200
+}
 
 func say(s string) span   { return span{ours, s} }
 func quote(s string) span { return span{theirs, s} }
@@ -67,7 +72,7 @@ func (s sentence) markdown() string {
 		case theirs:
 			b.WriteString(Text(p.text))
 		case address:
-			if len(p.text) <= maxLink && follow.MatchString(p.text) {
+			if mayFollow(p.text) {
 				b.WriteString("<" + p.text + ">")
 			} else {
 				b.WriteString(Text(p.text))
