@@ -55,14 +55,14 @@ race-rest:
 race-engine:
 	@$(RACE) -skip '^($(PLAYED))$$' $(addprefix ./internal/,$(ENGINE))
 
-# What `make test` tests with the race detector: whatever plans, writes and remembers, many clients
-# at a time. Everything else has it in `make race`, which costs three times as much.
-ENGINE = apply bolt daemon drift health journal reconcile secret
+# What `make test` tests with the race detector: whatever the daemon does many of at a time. What it
+# doesn't, and simulators, have it in `make race`, which costs three times as much.
+ENGINE = apply bolt daemon drift github health journal notify reconcile review secret source web
 
 # Long runs of theirs that play one thing after another, which cost three to ten times as much under
 # the race detector. There `make test` has shorter ones, and `make race` all.
-PLAYED_IN = apply|bolt|reconcile
-PLAYED = TestSimSeedsThatWereRed|TestSimRepeats|TestP5SimDatabasesMove|TestI14AYear|TestP11OneChangeAmongMany|TestThreat01AThousandProposals|TestP3CreatesOnceWhateverGoesWrong|TestP3UpdatesWhateverGoesWrong|TestP3DeletesWhateverGoesWrong|TestP3StoreFailsAnywhere|TestP3P8RandomWorldsConverge|TestP8KilledAtAnyBorder|TestP8KilledInsideAnyCall|TestP8CancelledAnywhere|TestTheTestStorePassesTheSuite|TestP8PowerLoss|TestP8Rekey|TestP5TheOldOwnerServesUntilTheNewOneDoes|TestRuleGuardWaves|TestP4UntouchedClientsAreNotWritten|TestExternalRecordsWait|TestS41BudgetSpreadsLooks
+PLAYED_IN = apply|bolt|github|reconcile|source
+PLAYED = TestSimSeedsThatWereRed|TestSimRepeats|TestP5SimDatabasesMove|TestI14AYear|TestP11OneChangeAmongMany|TestThreat01AThousandProposals|TestP3CreatesOnceWhateverGoesWrong|TestP3UpdatesWhateverGoesWrong|TestP3DeletesWhateverGoesWrong|TestP3StoreFailsAnywhere|TestP3P8RandomWorldsConverge|TestP8KilledAtAnyBorder|TestP8KilledInsideAnyCall|TestP8CancelledAnywhere|TestTheTestStorePassesTheSuite|TestP8PowerLoss|TestP8Rekey|TestSpoiledPages|TestMutatedPayloads|TestHostileForks|TestP11OneFileAmongTenThousand|TestP5TheOldOwnerServesUntilTheNewOneDoes|TestRuleGuardWaves|TestP4UntouchedClientsAreNotWritten|TestExternalRecordsWait|TestS41BudgetSpreadsLooks
 
 rooms: # and whatever else there is, but for the program
 	@$(GO) test -vet=off -timeout $(LIMIT) $(patsubst %,./internal/%,$(subst |, ,$(PLAYED_IN))) -run '^($(PLAYED))$$' || failed=1; \
