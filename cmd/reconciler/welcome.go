@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -118,7 +119,7 @@ func startedAs(env func(string) string) string {
 	if err != nil {
 		return "reconciler"
 	}
-	if dir, err := os.Getwd(); err == nil && strings.Contains(exe, "go-build") && filepath.Base(filepath.Dir(exe)) == "exe" { // go run
+	if dir, err := os.Getwd(); err == nil && madeByGoRun(exe) {
 		return "go -C " + quoted(dir) + " run ./cmd/reconciler"
 	}
 	for _, dir := range filepath.SplitList(env("PATH")) {
@@ -128,6 +129,15 @@ func startedAs(env func(string) string) string {
 	}
 	return quoted(exe)
 }
+
+// madeByGoRun says that `go run` made the program: for this start, or an earlier one, whose program
+// Go keeps in its cache.
+func madeByGoRun(exe string) bool {
+	dir := filepath.Base(filepath.Dir(exe))
+	return strings.Contains(exe, "go-build") && dir == "exe" || keptByGo.MatchString(dir)
+}
+
+var keptByGo = regexp.MustCompile(`^[0-9a-f]{64}-d$`) // a folder of Go's cache, by the program's digest
 
 // quoted is a word for a shell.
 func quoted(s string) string {

@@ -119,6 +119,19 @@ func get(t *testing.T, h http.Handler, path string) string {
 	return w.Body.String()
 }
 
+// A name that a client is to get and has not got is another's: the dashboard's link is called as what
+// it leads to. On this machine a site may be a path, which says nothing of its name.
+func TestDashboardLinksSayWhereTheyLead(t *testing.T) {
+	for address, want := range map[string]string{"https://demoshop.example": ">demoshop.example</a>", "https://old.example": ">old.example</a>",
+		"http://old.localhost:8080/": ">old.localhost</a>", "http://127.0.0.1:8080/sites/demoshop/": ">demoshop.example</a>"} {
+		k := fleet()
+		k.overview.Clients[0].URL = address
+		if page := get(t, handler(t, Options{Read: k}), "/"); !strings.Contains(page, `<a href="`+address+`"`+want) {
+			t.Errorf("%s: the link is not called %s", address, want)
+		}
+	}
+}
+
 // The names in these answers are what scripts rely on.
 func TestShapesOfTheAPI(t *testing.T) {
 	h := handler(t, Options{Read: fleet()})

@@ -21,7 +21,7 @@ const maxLines = 200
 // lines, class, link or a path, and nothing else.
 func (s *server) words() template.FuncMap {
 	return template.FuncMap{
-		"line": report.Line, "lines": lines, "short": short, "amount": state.Amount, "when": when, "class": class, "link": mayLink, "clientPath": clientPath, "deploymentPath": deploymentPath,
+		"line": report.Line, "lines": lines, "short": short, "amount": state.Amount, "when": when, "class": class, "link": mayLink, "answersBy": answersBy, "clientPath": clientPath, "deploymentPath": deploymentPath,
 		"site": func(name string) string {
 			if s.Site == nil {
 				return ""
@@ -69,6 +69,16 @@ func class(word string) string {
 // clientPath is where a client's page is. Longer names than there are lead nowhere.
 func clientPath(name string) string {
 	return "/clients/" + url.PathEscape(name[:min(len(name), maxName)])
+}
+
+// answersBy is the name that a client's address has; the one that its manifest wishes, where the
+// address is a path on this machine. The wished one may not have come to be, and be another's still.
+func answersBy(address, wished string) string {
+	at, err := url.Parse(address)
+	if err != nil || at.Hostname() == "" || strings.Trim(at.Path, "/") != "" {
+		return wished
+	}
+	return at.Hostname()
 }
 
 // deploymentPath is where an audit record is.
