@@ -67,15 +67,15 @@ func Gate(p Plan, g GateInput) (Plan, []state.Hold) {
 			}
 		}
 	}
-	for block(p.Steps); exchange(p, g); block(p.Steps) {
+	for block(p.Steps); keepNames(p, g); block(p.Steps) {
 	}
 	return p, holds
 }
 
-// exchange lets a name stay with a client that lives while one of the names that this client is to
+// keepNames lets a name stay with a client that lives while one of the names that this client is to
 // answer by instead waits, for an approval say, or can't be planned, and says that one does so anew: of
 // two clients that swap their names neither is to be without one meanwhile.
-func exchange(p Plan, g GateInput) (anew bool) {
+func keepNames(p Plan, g GateInput) (anew bool) {
 	steps, waits := p.Steps, map[state.ClientID]string{}
 	for _, problem := range p.Problems {
 		waits[problem.Client] = problem.Name

@@ -206,6 +206,23 @@ func TestP8PutBackIsCutOffWhereTheHostDeploysInPlace(t *testing.T) {
 	}
 }
 
+// swapped are the manifests of two clients that swap their names, each with a line more.
+func swapped(bakery, cakes string) map[string]string {
+	return map[string]string{
+		"clients/bakery.yaml": strings.Replace(client("bakery", bakery), "\ndomain: bakery", "\ndomain: cakes", 1),
+		"clients/cakes.yaml":  strings.Replace(client("cakes", cakes), "\ndomain: cakes", "\ndomain: bakery", 1),
+	}
+}
+
+// swapping are the two names of those, and what serves them before.
+func (v *vendors) swapping() (hosts, before [2]string) {
+	hosts = [2]string{"bakery.agency.example", "cakes.agency.example"}
+	for i, host := range hosts {
+		before[i], _ = v.world.Serves(host)
+	}
+	return hosts, before
+}
+
 // Two clients at two hosts swap their names. One has its new name, its old host has let the
 // old one go; the other fails at something later. Its new name is not led back to where it
 // is bound no more.
@@ -213,11 +230,8 @@ func TestS24NameIsNotLedBackToWhereItIsGone(t *testing.T) {
 	v, w := newVendorsWith(t)
 	ploi, alias := "deployment: {provider: ploi}", "aliases: [www.cakes.example]"
 	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", ploi), "clients/cakes.yaml": client("cakes", alias)})
-	swap := func(text, name, domain string) string {
-		return strings.Replace(text, "\ndomain: "+name, "\ndomain: "+domain, 1)
-	}
 	v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == "www.cakes.example" }, 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
-	ids := w.push(map[string]string{"clients/bakery.yaml": swap(client("bakery", ploi), "bakery", "cakes"), "clients/cakes.yaml": swap(client("cakes", alias), "cakes", "bakery")})
+	ids := w.push(swapped(ploi, alias))
 	if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
 		t.Fatal(err)
 	}
@@ -235,22 +249,15 @@ func TestS24NameIsNotLedBackToWhereItIsGone(t *testing.T) {
 func TestP5SwapThatFailsForBothIsPutBack(t *testing.T) {
 	v, w := newVendors(t)
 	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
-	hosts := []string{"bakery.agency.example", "cakes.agency.example"}
-	before := map[string]string{}
-	for _, host := range hosts {
-		before[host], _ = v.world.Serves(host)
-	}
+	hosts, before := v.swapping()
 	check := w.engine.Check
-	swap := func(name, domain string) string {
-		return strings.Replace(client(name), "\ndomain: "+name, "\ndomain: "+domain, 1)
-	}
-	ids := w.push(map[string]string{"clients/bakery.yaml": swap("bakery", "cakes"), "clients/cakes.yaml": swap("cakes", "bakery")})
+	ids := w.push(swapped("", ""))
 	w.engine.Check = func(context.Context, string, manifest.Health) error { return errors.New("it answers 500") }
 	backAsTheyWere := func(when string) {
 		t.Helper()
-		for _, host := range hosts {
-			if now, up := v.world.Serves(host); !up || now != before[host] {
-				t.Errorf("%s: %s is served by %q, and was by %q", when, host, now, before[host])
+		for i, host := range hosts {
+			if now, up := v.world.Serves(host); !up || now != before[i] {
+				t.Errorf("%s: %s is served by %q, and was by %q", when, host, now, before[i])
 			}
 		}
 		for _, name := range []string{"bakery", "cakes"} {
@@ -278,7 +285,7 @@ func TestP5SwapThatFailsForBothIsPutBack(t *testing.T) {
 	w.pass(ids...)
 	for i, name := range []string{"bakery", "cakes"} {
 		w.want(name, state.StatusActive)
-		if now, _ := v.world.Serves(hosts[i]); now != before[hosts[1-i]] {
+		if now, _ := v.world.Serves(hosts[i]); now != before[1-i] {
 			t.Errorf("retried: %s is served by %q", hosts[i], now)
 		}
 	}
@@ -291,15 +298,8 @@ func TestS24SwapThatFailsForOneIsPutBackForBoth(t *testing.T) {
 	for i, bad := range []string{"bakery", "cakes"} {
 		v, w := newVendors(t)
 		w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
-		hosts := []string{"bakery.agency.example", "cakes.agency.example"}
-		before := map[string]string{}
-		for _, host := range hosts {
-			before[host], _ = v.world.Serves(host)
-		}
-		swap := func(name, domain string) string {
-			return strings.Replace(client(name), "\ndomain: "+name, "\ndomain: "+domain, 1)
-		}
-		ids := w.push(map[string]string{"clients/bakery.yaml": swap("bakery", "cakes"), "clients/cakes.yaml": swap("cakes", "bakery")})
+		hosts, before := v.swapping()
+		ids := w.push(swapped("", ""))
 		check := w.engine.Check
 		w.engine.Check = func(_ context.Context, url string, _ manifest.Health) error {
 			if strings.Contains(url, hosts[1-i]) {
@@ -308,9 +308,9 @@ func TestS24SwapThatFailsForOneIsPutBackForBoth(t *testing.T) {
 			return nil
 		}
 		w.pass(ids...)
-		for _, host := range hosts {
-			if now, up := v.world.Serves(host); !up || now != before[host] {
-				t.Errorf("%s fails: %s is served by %q, and was by %q", bad, host, now, before[host])
+		for j, host := range hosts {
+			if now, up := v.world.Serves(host); !up || now != before[j] {
+				t.Errorf("%s fails: %s is served by %q, and was by %q", bad, host, now, before[j])
 			}
 		}
 		for _, name := range []string{"bakery", "cakes"} {
@@ -333,7 +333,7 @@ func TestS24SwapThatFailsForOneIsPutBackForBoth(t *testing.T) {
 		w.pass(id)
 		for j, name := range []string{"bakery", "cakes"} {
 			w.want(name, state.StatusActive)
-			if now, _ := v.world.Serves(hosts[j]); now != before[hosts[1-j]] {
+			if now, _ := v.world.Serves(hosts[j]); now != before[1-j] {
 				t.Errorf("%s failed, and was retried: %s is served by %q", bad, hosts[j], now)
 			}
 		}
@@ -347,17 +347,11 @@ func TestS24SwapIsThroughForBothOrForNone(t *testing.T) {
 		v, w := newVendors(t)
 		alias := "aliases: [www.cakes.example]"
 		w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes", alias)})
-		hosts := []string{"bakery.agency.example", "cakes.agency.example"}
-		var before, want [2]string
-		for i, host := range hosts {
-			before[i], _ = v.world.Serves(host)
-		}
-		swap := func(text, name, domain string) string {
-			return strings.Replace(text, "\ndomain: "+name, "\ndomain: "+domain, 1)
-		}
+		hosts, before := v.swapping()
+		want := [2]string{before[1], before[0]}
 		late := func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == "www.cakes.example" }
 		v.faults.On(memory.Before, late, 0, memory.Fail(provider.Transient, "try again later"))
-		ids := w.push(map[string]string{"clients/bakery.yaml": swap(client("bakery"), "bakery", "cakes"), "clients/cakes.yaml": swap(client("cakes", alias), "cakes", "bakery")})
+		ids := w.push(swapped("", alias))
 		if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
 			t.Fatal(err)
 		}
@@ -367,7 +361,7 @@ func TestS24SwapIsThroughForBothOrForNone(t *testing.T) {
 		}
 		v.faults.Clear()
 		status := state.StatusActive
-		if want = [2]string{before[1], before[0]}; fails {
+		if fails {
 			v.faults.On(memory.Before, late, 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
 			want, status = before, state.StatusFailed
 		}
@@ -391,9 +385,6 @@ func TestS24SwapMovesNothingBeforeBothAreReady(t *testing.T) {
 	for _, bad := range []string{"bakery", "cakes"} {
 		v, w := newVendors(t)
 		w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
-		swap := func(name, domain string) string {
-			return strings.Replace(client(name), "\ndomain: "+name, "\ndomain: "+domain, 1) + "env: {COLOUR: blue}\n"
-		}
 		v.faults.On(memory.Before, func(c memory.Call) bool {
 			return c.Verb == memory.Create && c.Kind == state.KindDeployment && strings.HasPrefix(c.Name, bad)
 		}, 0, memory.Fail(provider.Invalid, "the build is broken"))
@@ -404,7 +395,7 @@ func TestS24SwapMovesNothingBeforeBothAreReady(t *testing.T) {
 			moved++
 			return nil
 		})
-		ids := w.push(map[string]string{"clients/bakery.yaml": swap("bakery", "cakes"), "clients/cakes.yaml": swap("cakes", "bakery")})
+		ids := w.push(swapped("env: {COLOUR: blue}", "env: {COLOUR: blue}"))
 		for range 3 {
 			w.pass(ids...)
 			w.clock.add(2 * time.Hour)
@@ -471,15 +462,8 @@ func TestS24SwapWaitsForBothNames(t *testing.T) {
 	})
 	ploi := "deployment: {provider: ploi}"
 	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", ploi), "clients/cakes.yaml": client("cakes")})
-	hosts := []string{"bakery.agency.example", "cakes.agency.example"}
-	var before [2]string
-	for i, host := range hosts {
-		before[i], _ = v.world.Serves(host)
-	}
-	swap := func(text, name, domain string) string {
-		return strings.Replace(text, "\ndomain: "+name, "\ndomain: "+domain, 1)
-	}
-	ids := w.push(map[string]string{"clients/bakery.yaml": swap(client("bakery", ploi), "bakery", "cakes"), "clients/cakes.yaml": swap(client("cakes"), "cakes", "bakery")})
+	hosts, before := v.swapping()
+	ids := w.push(swapped(ploi, ""))
 	if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
 		t.Fatal(err)
 	}

@@ -44,10 +44,10 @@ func (e *Engine) together(g *group, result apply.Result) error {
 		for id := range g.fails {
 			failed[id] = true
 		}
-		for _, y := range x.with(g, failed) {
+		for _, y := range x.goBackWith(g, failed) {
 			g.fails[y.id] = failure{text: y.from.Name + ", whose name it takes, failed: " + g.fails[y.from.ID].text}
 		}
-		for _, y := range x.with(g, atIt) {
+		for _, y := range x.goBackWith(g, atIt) {
 			if _, fails := g.fails[y.id]; !fails {
 				g.open[y.id] = y.from.Name
 			}
@@ -95,9 +95,9 @@ type tie struct {
 	from *state.Client
 }
 
-// with are the members that go back when these do: who took a name from one of them, who took one
+// goBackWith are the members that go back when these do: who took a name from one of them, who took one
 // from those, and so on, each after the one that it took from. Who would have no name then does not.
-func (x exchange) with(g *group, these map[state.ClientID]bool) []tie {
+func (x exchange) goBackWith(g *group, these map[state.ClientID]bool) []tie {
 	stays := map[state.ClientID]bool{}
 	for {
 		var ties []tie
@@ -144,11 +144,11 @@ func (x exchange) took(by, from state.ClientID) bool {
 // still has, or by one that those who go back give back to it. Who was not made yet needs none.
 func (x exchange) hasNameBefore(m *member, back map[state.ClientID]bool) bool {
 	id := m.client.ID
-	taken := func(r state.Ref) bool {
+	another := func(r state.Ref) bool {
 		return slices.ContainsFunc(x.undo[id], func(u state.Undo) bool { return u.Ref == r && u.Prior.Ref.Client != id })
 	}
 	if !m.client.EverDeployed || slices.ContainsFunc(x.have[id], func(r state.Resource) bool {
-		return r.Ref.Kind == state.KindDomain && r.Real() && r.Run != m.client.Run && !taken(r.Ref)
+		return r.Ref.Kind == state.KindDomain && r.Real() && r.Run != m.client.Run && !another(r.Ref)
 	}) {
 		return true
 	}
