@@ -246,14 +246,17 @@ func (s *story) brought(from, head string, clients []state.Client) {
 // "`previously` may name only a client that is removed in the same range of commits": a file of
 // whom none ever was is nobody's former one, nor is that of a client whom an earlier range took
 // away, but for one that the removal waits for. Whoever comes so is another client, and what was
-// brought of that one's return is not its own.
+// brought of that one's return is not its own. Who is a client already can't become another one.
 func (s *story) formers(r *landed, path string) (out []string) {
 	x, is := s.bySpec[r.now[path]]
 	was := "clients/" + x.previously + ".yaml"
 	known := slices.ContainsFunc(s.clients(), func(c state.Client) bool {
 		return s.names[c.ID] == x.previously && (s.touchedBy(c, r.head) || s.waitsForFile(c, path))
 	})
-	if blob, changed := r.now[was]; is && known && changed && blob == "" {
+	already := slices.ContainsFunc(s.clients(), func(c state.Client) bool {
+		return "clients/"+c.Name+".yaml" == path && !c.Removed && !slices.Contains(c.Former, x.previously)
+	})
+	if blob, changed := r.now[was]; is && known && !already && changed && blob == "" {
 		out = append(out, was)
 	}
 	return out

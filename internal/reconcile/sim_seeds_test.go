@@ -167,6 +167,7 @@ var onceRedSince = []struct {
 	{560007645, "a name moved from a client whose own new one could not be planned"},
 	{560010648, "that a part goes had begun when its client was removed, and counted as against the removal that waits"},
 	{560011524, "a purge ended what a pass waited for, and the client's commit stayed pending"},
+	{560012186, "what a pull request had brought counted as that of a client whose file said that it was another one, and was refused for that"},
 	{520017989, "a release that was being built again to put it back, when the process died, counted as built"},
 	{520019704, "an approval that came when its hold was gone counted, of who came by that name since, as none"},
 	{520020788, "what a vendor carried out late counted as what the next head brought"},
