@@ -389,6 +389,32 @@ func (m moves) answered(clients []ClientInput, steps []*Step) (yes bool) {
 	return yes
 }
 
+// wantedBack lets a name that its client took from another one in a pass that was cut off, and lets go
+// by now, stay until that one is through: if it fails it gets the name back, and may have no other. It
+// says that one waits so.
+func wantedBack(clients []ClientInput, steps []*Step) (yes bool) {
+	atIt := map[state.ClientID]bool{}
+	for _, c := range clients {
+		atIt[c.Client.ID] = c.Client.Run != "" && !c.Removed
+	}
+	for _, c := range clients {
+		for _, u := range c.Client.Undo {
+			from := u.Prior.Ref.Client
+			end := endOf(steps, u.Ref)
+			if from == c.Client.ID || !atIt[from] || end == nil {
+				continue
+			}
+			for _, s := range steps {
+				if s.Ref.Client == from && !s.Action.Ends() && !needed(steps, s, end) {
+					end.needs(s.Key())
+					yes = true
+				}
+			}
+		}
+	}
+	return yes
+}
+
 // turnsTo is the name to which one that people come by is to redirect anew; "": none.
 func turnsTo(s *Step) string {
 	if s.Ref.Kind != state.KindDomain || s.Action != Update || s.Wish == nil || s.Prior == nil {

@@ -190,3 +190,16 @@ func TestS43RecordDoubts(t *testing.T) {
 		t.Errorf("unwished: %v", out.Unwished)
 	}
 }
+
+// S34: a site that was adopted, or found, when the copy was made is gone since, and one that the
+// program made is in its place. A removal takes that one away.
+func TestS34WhatTookThePlaceOfTheAdopted(t *testing.T) {
+	for _, id := range []string{"s0", "s1"} {
+		in := input()
+		in.Adopted = map[string]bool{"s0": true}
+		in.Recorded = []state.Resource{{Ref: state.Ref{Client: in.Client.ID, Kind: state.KindSite, Name: "ploi"}, Provider: "ploi", ID: id, Adopted: true, Found: true}}
+		if site := of(Record(in), state.KindSite); site.ID != "s1" || site.Adopted != (id == "s1") || site.Found != (id == "s1") {
+			t.Errorf("%s was adopted, and on record is %q, adopted: %v, found: %v", id, site.ID, site.Adopted, site.Found)
+		}
+	}
+}

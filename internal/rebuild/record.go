@@ -284,10 +284,13 @@ func (r *record) shell(ref state.Ref) state.Resource {
 	if wished {
 		res.After = w.After
 	}
-	res.Provider, res.ID, res.Name, res.ObservedAt, res.Site = f.Provider, f.ID, f.Name, r.in.Now, ""
+	if res.ID != f.ID { // that what was here before was somebody else's says nothing of what is in its place
+		res.Found, res.Adopted = false, false
+	}
 	// What lived before us, and what hangs on it, is never deleted: nobody knows any more
 	// what of it we made.
 	res.Adopted = res.Adopted || f.Lived(r.in.Adopted) != ""
+	res.Provider, res.ID, res.Name, res.ObservedAt, res.Site = f.Provider, f.ID, f.Name, r.in.Now, ""
 	res.Generation = max(f.Mark.Generation, r.in.Mark.Generation, 1)
 	res.Phase, res.Message = "", f.Message
 	if f.Phase != provider.Ready && f.Phase != "" {

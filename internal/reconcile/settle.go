@@ -29,7 +29,7 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 	for _, next := range []func() (plan.Plan, error){
 		func() (p plan.Plan, err error) {
 			c := m.client
-			c.Undo = slices.DeleteFunc(slices.Clone(c.Undo), g.keptByTaker)
+			c.Undo = append(slices.DeleteFunc(slices.Clone(c.Undo), g.keptByTaker), g.withWhoGoes(c.ID)...)
 			err = e.Store.View(func(tx store.Tx) (err error) {
 				p, err = apply.Back(tx, c)
 				return err
@@ -37,7 +37,7 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 			if err != nil {
 				return p, err
 			}
-			return p, e.goesAgain(m.client.ID, p)
+			return p, e.goesAgain(p)
 		},
 		func() (plan.Plan, error) { return e.buildAgain(ctx, g, m), nil },
 		func() (plan.Plan, error) { return e.backOut(g, m, keep), nil },
@@ -84,21 +84,35 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 // not pass with it any more. "A name that changes its owner in one commit is one plan over both
 // clients", and the undo of that plan is over both; the old owner has come to its end since,
 // without the name, and no commit touched it. To have it back it would have to let it go once
-// more, which nobody would make it do, and somebody else may be at work on it.
+// more, which nobody would make it do, and somebody else may be at work on it. Nor does who is removed
+// give anything back, that failed to go: no old version of it is to run, and it may have waited for
+// days.
 func (g *group) keptByTaker(u state.Undo) bool {
-	had := u.Prior.Ref.Client
-	return had != u.Ref.Client && !slices.Contains(g.ids, had)
+	had, by := u.Prior.Ref.Client, u.Ref.Client
+	return had != by && (!slices.Contains(g.ids, had) || slices.ContainsFunc(g.members, func(m *member) bool { return m.client.ID == by && m.removed }))
 }
 
-// goesAgain opens the proofs of what an undo gives back to another client: that one may have
+// withWhoGoes is what a client gets back, as it fails, that a member took from it and is removed since.
+func (g *group) withWhoGoes(id state.ClientID) (back []state.Undo) {
+	for _, m := range g.members {
+		for _, u := range m.client.Undo {
+			if m.removed && u.Prior.Ref.Client == id && u.Ref.Client != id {
+				back = append(back, u)
+			}
+		}
+	}
+	return back
+}
+
+// goesAgain opens the proofs of what an undo gives back to the client that had it: that one may have
 // ended with the move, its removal done. Without its proof what comes back would stay, and
 // whoever wishes it would find another client's mark there for ever. It comes before the undo,
 // so that none is forgotten when the process dies; where nothing comes back, the next pass
 // closes it.
-func (e *Engine) goesAgain(own state.ClientID, p plan.Plan) error {
+func (e *Engine) goesAgain(p plan.Plan) error {
 	back := map[state.ClientID][]state.Resource{}
 	for _, s := range p.Steps {
-		if s.Action == plan.Move && s.Ref.Client != own && s.Wish != nil {
+		if s.Action == plan.Move && s.Ref.Client != s.From.Client && s.Wish != nil {
 			back[s.Ref.Client] = append(back[s.Ref.Client], *s.Wish)
 		}
 	}

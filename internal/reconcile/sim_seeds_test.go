@@ -171,6 +171,9 @@ var onceRedSince = []struct {
 	{520017989, "a release that was being built again to put it back, when the process died, counted as built"},
 	{520019704, "an approval that came when its hold was gone counted, of who came by that name since, as none"},
 	{520020788, "what a vendor carried out late counted as what the next head brought"},
+	{580002192, "who was removed, and failed to go, gave a name back to one that was through without it"},
+	{581021854, "a name that its last wisher lets go, and that waits for an approval, counted as free for who asks for it"},
+	{581029162, "an older state took what the program had made since, in the place of what it had found, for found"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {

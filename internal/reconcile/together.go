@@ -31,7 +31,7 @@ func (e *Engine) together(g *group, result apply.Result) error {
 		case !m.worked || m.quarantined():
 		case st == apply.StepFailed && !onlyLeft(m, result):
 			g.fails[m.client.ID] = failure{text: sentence(at.Err), step: at.Step.Key(), fault: apply.Fault(at.Err)}
-		case st == apply.StepWaiting || st == apply.StepSkipped:
+		case st == apply.StepWaiting || st == apply.StepSkipped || st == apply.StepSuperseded:
 			atIt[m.client.ID] = true
 		}
 	}

@@ -1,0 +1,112 @@
+package reconcile_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/memory"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// Two clients swap their names, and a newer commit removes one of them when both names have moved.
+// Its removal fails. The name that it took is not given back to the other one, which is through with
+// what it wishes and would have to let it go once more.
+func TestS24WhoGoesGivesNoNameBackToWhoIsThrough(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
+	hosts, _ := v.swapping()
+	cakes := w.id("cakes")
+	v.removesOnceMoved(w, "cakes", hosts[0])
+	v.faults.On(memory.Before, memory.Is(memory.Delete, state.KindDomain), 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+	back := 0
+	v.faults.Do(memory.Before, func(c memory.Call) bool {
+		return c.Verb == memory.Update && c.Name == hosts[0] && c.Client == w.id("bakery")
+	}, 0, func(context.Context, memory.Call) error {
+		back++
+		return nil
+	})
+	ids := w.push(swapped("", ""))
+	for range 3 {
+		w.pass(ids...)
+		w.clock.add(2 * w.engine.Soak)
+		ids = w.due()
+	}
+	if c := w.stored(cakes); c.Status != state.StatusFailed || back > 0 {
+		t.Errorf("cakes is %s (%s), and %d times its name was given back", c.Status, c.Because, back)
+	}
+	w.want("bakery", state.StatusActive)
+	v.faults.Clear()
+	if _, err := w.engine.Retry(string(cakes), "dana"); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(cakes)
+	if _, up := v.world.Serves(hosts[0]); up {
+		t.Errorf("cakes is gone, and something serves at %s", hosts[0])
+	}
+	if _, up := v.world.Serves(hosts[1]); !up {
+		t.Errorf("nothing serves at %s", hosts[1])
+	}
+}
+
+// Two clients swap their names, a newer commit removes one of them when both names have moved, and
+// the other one fails with what that commit wishes of it. It gets its old name back from the one that
+// goes, which has kept it so long.
+func TestS24WhoGoesGivesTheNameBackToWhoFails(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
+	hosts, before := v.swapping()
+	v.removesOnceMoved(w, "cakes", hosts[0], "env: {COLOUR: blue}")
+	w.unfit = func(string) error {
+		if v.colour(hosts[1]) == "blue" { // all else is done, and cakes has let go what it may by then
+			return errAway
+		}
+		return nil
+	}
+	ids := w.push(swapped("", ""))
+	for range 4 {
+		w.pass(ids...)
+		w.clock.add(2 * w.engine.Soak)
+		ids = w.due()
+		if now, _ := v.world.Serves(hosts[0]); now != before[0] {
+			t.Errorf("%s is served by %q, and was by %q", hosts[0], now, before[0])
+		}
+		if _, up := v.world.Serves(hosts[1]); !up {
+			t.Errorf("nothing serves at %s", hosts[1])
+		}
+	}
+	w.want("bakery", state.StatusFailed)
+	w.unfit = nil
+	id, err := w.engine.Retry("bakery", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	w.want("bakery", state.StatusActive)
+	for range 2 {
+		w.clock.add(2 * w.engine.Soak)
+		w.pass(w.due()...)
+	}
+	if v.colour(hosts[1]) != "blue" {
+		t.Errorf("%s is served by %q", hosts[1], v.colour(hosts[1]))
+	}
+	if _, up := v.world.Serves(hosts[0]); up {
+		t.Errorf("cakes is gone, and something serves at %s", hosts[0])
+	}
+}
+
+// removesOnceMoved pushes the removal of a client, and more of the other one, once that client has a
+// name that moves to it.
+func (v *vendors) removesOnceMoved(w *world, name, host string, more ...string) {
+	v.faults.Do(memory.After, func(c memory.Call) bool {
+		return c.Verb == memory.Update && c.Kind == state.KindDomain && c.Name == host && c.Client == w.id(name)
+	}, 1, func(context.Context, memory.Call) error {
+		files := swapped("", "")
+		files["clients/"+name+".yaml"] = ""
+		for _, line := range more {
+			files["clients/bakery.yaml"] += line + "\n"
+		}
+		w.push(files)
+		return nil
+	})
+}
