@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -168,11 +169,9 @@ func (s *story) mend() {
 				}
 			}
 			x.aliases = aliases
+			x.db = s.whereDataIs(n)
 			for _, c := range s.meant(n) {
 				for _, r := range s.resources(c.ID) {
-					if r.Ref.Kind == state.KindDatabase && r.Ref.Name == "main" && r.Real() && x.db != "none" {
-						x.db = r.Provider
-					}
 					if r.Ref.Kind == state.KindRecord && r.Found { // what was found is not replaced
 						x.byHand = false
 					}
@@ -209,6 +208,36 @@ func (s *story) meant(name string) []state.Client {
 		return lives
 	}
 	return went
+}
+
+// whereDataIs is the vendor that has the data of whom a file is about, if it asks for any: data
+// moves in other runs than these.
+func (s *story) whereDataIs(name string) string {
+	at := s.tree.specs[name].db
+	for _, c := range s.meant(name) {
+		for _, r := range s.resources(c.ID) {
+			if r.Ref.Kind == state.KindDatabase && r.Ref.Name == plan.MainDatabase && r.Real() && at != "none" {
+				at = r.Provider
+			}
+		}
+	}
+	return at
+}
+
+// createdLate lets files ask for data where it is that came to be after the file asked for
+// another place.
+func (s *story) createdLate() {
+	late := false
+	for _, n := range s.tree.names() {
+		x := s.tree.specs[n]
+		if at := s.whereDataIs(n); at != x.db && !s.movers {
+			x.db, late = at, true
+			s.tree.specs[n] = x
+		}
+	}
+	if late {
+		s.commit(false)
+	}
 }
 
 // uncommitted says that the tree differs from the branch's head.
@@ -253,6 +282,7 @@ func (s *story) quiet() {
 // rest lets time pass and people approve and retry, until nothing is open.
 func (s *story) rest() {
 	for round := range 80 {
+		s.createdLate()
 		s.pollNow()
 		s.quiet()
 		s.finish()

@@ -537,13 +537,18 @@ func (s *story) wished(tree manifests, host string, owner state.ClientID, client
 
 // getsAll says that no name that the client asks for is another one's, or another one's too, or
 // that of one whose removal waits for an approval, or that another one wished, and whose removal there
-// waits so: else its file is refused, and takes nothing over.
+// waits: else its file is refused, and takes nothing over.
 func (s *story) getsAll(name string, tree manifests, clients []state.Client) bool {
 	for _, c := range clients {
 		for _, t := range s.tombstones(c.ID) {
 			part, _, _ := strings.Cut(t.Part, "@")
 			host, is := strings.CutPrefix(part, "domain/")
-			if is && !t.Done && t.Held != "" && c.Name != name && slices.Contains(tree.specs[name].claims(), host) {
+			goes := []string{host}
+			if t.Part == "" {
+				goes, is = s.bySpec[c.Blob].claims(), true
+			}
+			asks := func(host string) bool { return slices.Contains(tree.specs[name].claims(), host) }
+			if is && !t.Done && (t.Held != "" || t.Waits != "") && c.Name != name && slices.ContainsFunc(goes, asks) {
 				return false
 			}
 		}

@@ -173,6 +173,9 @@ var onceRedSince = []struct {
 	{520020788, "what a vendor carried out late counted as what the next head brought"},
 	{580002192, "who was removed, and failed to go, gave a name back to one that was through without it"},
 	{581021854, "a name that its last wisher lets go, and that waits for an approval, counted as free for who asks for it"},
+	{582050115, "so did one of who goes, and whose removal waits for a file"},
+	{582056301, "the date of a purge was read before the purge put it right, as the clock had been set back"},
+	{582079424, "data that came to be late, where its file asked for it no more, was to move where nothing can"},
 	{581029162, "an older state took what the program had made since, in the place of what it had found, for found"},
 }
 

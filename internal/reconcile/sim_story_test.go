@@ -1024,6 +1024,10 @@ func (s *story) purge() {
 		due := false
 		for _, r := range s.resources(c.ID) {
 			now := s.world.clock.Now()
+			if s.clocks.any { // the date on record is put right by the purge; that it is not too early is seen after it
+				due = due || r.Retained() && !r.PurgeAfter.IsZero() && s.early(r.ID) == 0
+				continue
+			}
 			due = due || r.Retained() && !r.PurgeAfter.IsZero() && !now.Before(r.PurgeAfter) && !now.Before(r.RetainedAt.Add(retention))
 		}
 		if due {
