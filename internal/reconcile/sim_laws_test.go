@@ -709,7 +709,7 @@ func (s *story) dataStays() {
 		}
 	}
 	for id, at := range s.purges {
-		if (there[id] || s.planted[id]) && s.world.clock.Real().Sub(at) > leastLag {
+		if _, stays := s.vendors.world.Object(id); stays && s.world.clock.Real().Sub(at) > leastLag {
 			delete(s.purges, id) // it did not come to be
 		}
 	}

@@ -176,6 +176,7 @@ var onceRedSince = []struct {
 	{582050115, "so did one of who goes, and whose removal waits for a file"},
 	{582056301, "the date of a purge was read before the purge put it right, as the clock had been set back"},
 	{582079424, "data that came to be late, where its file asked for it no more, was to move where nothing can"},
+	{583027734, "a purge that a person asked for, and that came late to what lived before us, counted as nobody's"},
 	{581029162, "an older state took what the program had made since, in the place of what it had found, for found"},
 }
 
