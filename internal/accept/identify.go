@@ -248,7 +248,7 @@ func (p *pass) comeBack(k *candidate, carried map[state.ClientID]bool) {
 	reuse := k.eff.Database.Reuse
 	for _, id := range ids {
 		c := p.clients.get(id)
-		if (p.sameHost(c, k) || p.stillHas(c, k)) && !(reuse == reuseFresh && p.saidReuse(c) != reuseFresh) {
+		if t, ok := p.whole(id); ok && !t.Done && c.LivedOn || (p.sameHost(c, k) || p.stillHas(c, k)) && !(reuse == reuseFresh && p.saidReuse(c) != reuseFresh) {
 			k.who, k.client = returned, c
 			return
 		}

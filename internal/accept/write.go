@@ -270,7 +270,7 @@ func (w *writer) revive(k *candidate, c state.Client) state.Client {
 		}
 	}
 	if c.Removed {
-		c.Removed, c.RemovedAt = false, time.Time{}
+		c.Removed, c.RemovedAt, c.LivedOn = false, time.Time{}, false
 		c.Status, c.Because = state.StatusPending, ""
 	}
 	return c

@@ -170,11 +170,20 @@ func (r Result) Of(id state.ClientID) []StepResult {
 // Worst is the client's state over all its steps: the one that decides what happens
 // next, and the step that it came from.
 func (r Result) Worst(id state.ClientID) (StepState, *StepResult) {
+	return r.worst(func(s plan.Step) bool { return s.Ref.Client == id })
+}
+
+// WorstOfAll is that of all the steps: an undo gives names back to other clients, too.
+func (r Result) WorstOfAll() (StepState, *StepResult) {
+	return r.worst(func(plan.Step) bool { return true })
+}
+
+func (r Result) worst(of func(plan.Step) bool) (StepState, *StepResult) {
 	rank := map[StepState]int{StepDone: 0, StepSkipped: 1, StepWaiting: 2, StepSuperseded: 3, StepParked: 4, StepFailed: 5}
 	best, at := StepDone, (*StepResult)(nil)
 	for i := range r.Steps {
 		s := &r.Steps[i]
-		if s.Step.Ref.Client == id && rank[s.State] > rank[best] {
+		if of(s.Step) && rank[s.State] > rank[best] {
 			best, at = s.State, s
 		}
 	}

@@ -389,26 +389,41 @@ func (m moves) answered(clients []ClientInput, steps []*Step) (yes bool) {
 	return yes
 }
 
-// wantedBack lets a name that its client took from another one in a pass that was cut off, and lets go
-// by now, stay until that one is through: if it fails it gets the name back, and may have no other. It
-// says that one waits so.
-func wantedBack(clients []ClientInput, steps []*Step) (yes bool) {
+// throughFirst lets who takes a name keep all that people come by, until the one that had the name is
+// through: if that one fails, both go back to what they had. The name may move now, or have moved in a
+// pass that was cut off. It says that something waits so.
+func throughFirst(clients []ClientInput, steps []*Step) (yes bool) {
+	takes := map[state.ClientID]map[state.ClientID]bool{} // who, from whom
+	note := func(who, from state.ClientID) {
+		if takes[who] == nil {
+			takes[who] = map[state.ClientID]bool{}
+		}
+		takes[who][from] = who != from
+	}
 	atIt := map[state.ClientID]bool{}
 	for _, c := range clients {
 		atIt[c.Client.ID] = c.Client.Run != "" && !c.Removed
 	}
 	for _, c := range clients {
 		for _, u := range c.Client.Undo {
-			from := u.Prior.Ref.Client
-			end := endOf(steps, u.Ref)
-			if from == c.Client.ID || !atIt[from] || end == nil {
-				continue
+			if from := u.Prior.Ref.Client; atIt[from] {
+				note(c.Client.ID, from)
 			}
-			for _, s := range steps {
-				if s.Ref.Client == from && !s.Action.Ends() && !needed(steps, s, end) {
-					end.needs(s.Key())
-					yes = true
-				}
+		}
+	}
+	for _, s := range steps {
+		if s.Action == Move {
+			note(s.Ref.Client, s.From.Client)
+		}
+	}
+	for _, end := range steps {
+		if len(takes[end.Ref.Client]) == 0 || end.Action != Delete && end.Action != Retain || !serves(end) {
+			continue
+		}
+		for _, s := range steps {
+			if takes[end.Ref.Client][s.Ref.Client] && !s.Action.Ends() && s.Action != Retain && !needed(steps, s, end) {
+				end.needs(s.Key())
+				yes = true
 			}
 		}
 	}

@@ -41,16 +41,26 @@ func (e *Engine) end(ctx context.Context, g *group, job apply.Job, holds []state
 	if err := e.together(g, result); err != nil {
 		return done, err
 	}
+	var failed []*member
 	for _, m := range g.members {
+		if _, fails := g.fails[m.client.ID]; fails { // what serves is put back, a first provisioning is taken back in reverse if the manifest says so
+			failed = append(failed, m)
+		}
+	}
+	d, err := e.rollBack(ctx, g, failed, &result)
+	done.join(d)
+	if err != nil {
+		return done, err
+	}
+	for _, m := range g.members {
+		if slices.Contains(failed, m) {
+			continue
+		}
 		var d Done
 		err := e.contain(m.client.ID, func() (err error) {
-			_, fails := g.fails[m.client.ID]
-			switch {
-			case fails: // what serves is put back, a first provisioning is taken back in reverse if the manifest says so
-				d, err = e.rollBack(ctx, g, m, &result)
-			case m.worked:
+			if m.worked {
 				d, err = e.endOf(g, m, job, holds, result)
-			default:
+			} else {
 				d, err = e.idle(g, m, job.Plan, holds)
 			}
 			return err

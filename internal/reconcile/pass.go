@@ -210,20 +210,15 @@ func (e *Engine) unfinished(ctx context.Context, g *group) (over bool, d Done, e
 	}
 	// Who failed together is put back together. What a client wishes now may be another thing than
 	// what failed: another pass's.
-	d.Clients = g.ids
-	for _, id := range g.ids {
-		n := slices.IndexFunc(g.members, func(m *member) bool { return m.client.ID == id })
-		if n < 0 || g.members[n].client.RollingBack == "" || g.members[n].quarantined() {
-			continue
+	var failed []*member
+	for _, m := range g.members {
+		if m.client.RollingBack != "" && !m.quarantined() {
+			failed = append(failed, m)
 		}
-		var one Done
-		err := e.contain(id, func() (err error) { one, err = e.rollBack(ctx, g, g.members[n], nil); return err })
-		if d.join(one); err != nil {
-			return true, d, err
-		}
-		over = true
 	}
-	return over, d, nil
+	d, err = e.rollBack(ctx, g, failed, nil)
+	d.Clients = g.ids
+	return len(failed) > 0, d, err
 }
 
 // calculate plans the group from what was loaded and looked at.

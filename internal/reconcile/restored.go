@@ -45,6 +45,15 @@ func (e *Engine) catch(ctx context.Context, head string, in accept.Input) ([]sta
 	e.mu.Unlock()
 	asked := in
 	asked.Approvals = slices.DeleteFunc(slices.Clone(in.Approvals), func(a state.Approval) bool { return a.At.Before(since) }) // it may have been used
+	have, err := e.onOldRecord()
+	if err != nil {
+		return nil, err
+	}
+	livedOn := have.livedOn(found)
+	asked.Clients = slices.Clone(in.Clients)
+	for i, c := range asked.Clients {
+		asked.Clients[i].LivedOn = c.LivedOn || livedOn[c.ID]
+	}
 	r, doubts := e.accepted(asked, found)
 	if err := e.commit(head, in, r); err != nil {
 		return nil, fmt.Errorf("accept %s: %w", head, err)
@@ -125,7 +134,9 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 	w := e.witness()
 	others := have.others(wishes, found)
 	var writes []remembered
+	livedOn := have.livedOn(found)
 	for _, c := range have.clients {
+		c.LivedOn = c.Removed && (c.LivedOn || livedOn[c.ID])
 		if c.Removed && (e.fileWaits(ctx, c) || !onlyData(rebuild.Of(found, c.ID))) { // it may have lived on since: no date of the copy counts
 			for i := range have.resources[c.ID] {
 				have.resources[c.ID][i].PurgeAfter = time.Time{}
@@ -229,6 +240,25 @@ func (r oldRecord) knows(found []rebuild.Found) bool {
 		}
 	}
 	return !slices.ContainsFunc(found, func(f rebuild.Found) bool { return !on[object{f.Provider, f.Kind, f.ID}] })
+}
+
+// livedOn are the removed clients that were deployed since: nobody deploys who is removed. (Not who had
+// something under way when the copy was made: that may have come late.)
+func (r oldRecord) livedOn(found []rebuild.Found) map[state.ClientID]bool {
+	out := map[state.ClientID]bool{}
+	for _, c := range r.clients {
+		if !c.Removed || slices.ContainsFunc(r.intents, func(i journal.Intent) bool { return i.Ref.Client == c.ID }) {
+			continue
+		}
+		on := map[object]bool{}
+		for _, x := range r.resources[c.ID] {
+			on[recordedObject(x)] = true
+		}
+		out[c.ID] = slices.ContainsFunc(found, func(f rebuild.Found) bool {
+			return f.Mark.Client == c.ID && f.Kind == state.KindDeployment && !on[object{f.Provider, f.Kind, f.ID}]
+		})
+	}
+	return out
 }
 
 // called is the word by which a command finds a client: its id, where another one has its name.

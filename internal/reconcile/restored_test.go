@@ -312,3 +312,31 @@ func TestS34WholeFolderThatKnowsOnlyTheName(t *testing.T) {
 		t.Errorf("the objects of %s are there, and something is made:\n%s\nwrites %v", shop, otherThan(now, before), v.writes())
 	}
 }
+
+// S34: an older state says of a client that it is removed, as it was when the copy was made, and its
+// removal waited. It came back since, was deployed, and its file says `reuse: fresh` by now, which
+// meant nothing to who lives. It is who it was: its site is not taken away for an empty one.
+func TestS34OlderStateTookWhoCameBackForGone(t *testing.T) {
+	v, w := newVendors(t)
+	w.change = func(e *reconcile.Engine) { e.Guard.RemoveAfter = time.Hour }
+	w.restart()
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
+	id := w.id("bakery")
+	w.apply(map[string]string{"clients/bakery.yaml": ""})
+	data := w.onDisk()
+	w.poll()
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", "env: {COLOUR: blue}")})
+	w.want("bakery", state.StatusActive)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", "env: {COLOUR: blue}", "database: {reuse: fresh}")})
+	before, _ := v.world.Serves("bakery.agency.example")
+	w.pass(ids(w.putBack(data))...)
+	w.pass(w.poll()...)
+	for range 2 {
+		w.clock.add(2 * time.Hour)
+		w.pass(w.due()...)
+	}
+	w.want("bakery", state.StatusActive)
+	if now, _ := v.world.Serves("bakery.agency.example"); w.id("bakery") != id || now != before {
+		t.Errorf("bakery is %s, and was %s; it is served by %q, and was by %q", w.id("bakery"), id, now, before)
+	}
+}

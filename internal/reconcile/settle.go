@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/apply"
 	"github.com/compassdigital/reconciler/internal/plan"
@@ -13,15 +14,34 @@ import (
 	"github.com/compassdigital/reconciler/internal/store"
 )
 
-// rollBack takes back what a failed pass changed, as far as the rules say: what serves
+// rollBack takes back what a failed pass changed of who failed, as far as the rules say: what serves
 // is put back, built again where its host can't promote it; a first provisioning that nobody wants kept is removed in reverse, its
 // database retained; a deployment that failed goes. It runs through the same protocol
-// as every plan, so that a crash in its middle is gone on from. The pass ends with it;
+// as every plan, so that a crash in its middle is gone on from. The pass ends with it, for all of them
+// once it is done for all: whose name another one still has is not at its end.
 // result is that of the failed pass, nil when an earlier one left it.
-func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *apply.Result) (Done, error) {
+func (e *Engine) rollBack(ctx context.Context, g *group, failed []*member, result *apply.Result) (done Done, err error) {
+	ends := make([]func() (Done, error), len(failed))
+	for i, m := range failed {
+		if err := e.contain(m.client.ID, func() (err error) { ends[i], err = e.takeBack(ctx, g, m, result); return err }); err != nil {
+			return done, err
+		}
+	}
+	for i, m := range failed {
+		var d Done
+		if err := e.contain(m.client.ID, func() (err error) { d, err = ends[i](); return err }); err != nil {
+			return done, err
+		}
+		done.join(d)
+	}
+	return done, nil
+}
+
+// takeBack is rollBack for one of those; end ends its pass.
+func (e *Engine) takeBack(ctx context.Context, g *group, m *member, result *apply.Result) (end func() (Done, error), err error) {
 	if len(m.effective.Name) == 0 {
 		if err := e.wish(g); err != nil {
-			return Done{}, err
+			return nil, err
 		}
 	}
 	keep := m.client.EverDeployed || m.effective.OnFailure == "keep"
@@ -29,7 +49,7 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 	for _, next := range []func() (plan.Plan, error){
 		func() (p plan.Plan, err error) {
 			c := m.client
-			c.Undo = append(slices.DeleteFunc(slices.Clone(c.Undo), g.keptByTaker), g.withWhoGoes(c.ID)...)
+			c.Undo = append(slices.DeleteFunc(slices.Clone(c.Undo), func(u state.Undo) bool { return g.keptByTaker(u) || g.leadsNowhere(u) }), g.withWhoGoes(c.ID)...)
 			err = e.Store.View(func(tx store.Tx) (err error) {
 				p, err = apply.Back(tx, c)
 				return err
@@ -45,7 +65,7 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 	} {
 		p, err := next()
 		if err != nil {
-			return Done{}, fmt.Errorf("roll back %s: %w", m.client.Name, err)
+			return nil, fmt.Errorf("roll back %s: %w", m.client.Name, err)
 		}
 		if len(p.Steps) == 0 {
 			continue
@@ -55,12 +75,12 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 		e.at(PointRollback)
 		r, err := e.Runner.Run(ctx, job)
 		if err != nil {
-			return Done{}, fmt.Errorf("roll back %s: %w", m.client.Name, err)
+			return nil, fmt.Errorf("roll back %s: %w", m.client.Name, err)
 		}
 		if result != nil {
 			result.Steps = append(result.Steps, undone(r)...)
 		}
-		st, at := r.Worst(m.client.ID)
+		st, at := r.WorstOfAll()
 		switch {
 		case st == apply.StepDone:
 		case st == apply.StepFailed, st == apply.StepParked, apply.Anew(at.Err):
@@ -68,16 +88,41 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 			// keep the client from everything else. A retry plans from what there is.
 			lost = sentence(at.Err)
 		default:
-			n := m.client.Failures + 1
-			return e.finish(g, m, result, ending{status: m.client.Status, because: why + "; taking back waits: " + sentence(at.Err), at: e.later(n, at.RetryAt),
-				word: "pending", audit: "failed", waits: waitsOn(at.Err), fault: m.client.Fault, change: func(c *state.Client) { c.Failures = n }})
+			return func() (Done, error) {
+				return e.backWaits(g, m, result, ending{because: why + "; taking back waits: " + sentence(at.Err), waits: waitsOn(at.Err)}, at.RetryAt)
+			}, nil
 		}
 		if err := e.reread(g); err != nil {
-			return Done{}, err
+			return nil, err
 		}
 	}
-	e.at(PointRolledBack)
-	return e.rolledBack(g, m, result, why, lost, keep)
+	return func() (Done, error) {
+		if who := g.hasNameOf(m); who != "" {
+			return e.backWaits(g, m, result, ending{because: why + "; taking back waits for " + who + ", which still has its name"}, time.Time{})
+		}
+		e.at(PointRolledBack)
+		return e.rolledBack(g, m, result, why, lost, keep)
+	}, nil
+}
+
+// backWaits ends a pass whose undo is not done, and goes on later.
+func (e *Engine) backWaits(g *group, m *member, result *apply.Result, end ending, at time.Time) (Done, error) {
+	n := m.client.Failures + 1
+	end.status, end.at, end.word, end.audit, end.fault = m.client.Status, e.later(n, at), "pending", "failed", m.client.Fault
+	end.change = func(c *state.Client) { c.Failures = n }
+	return e.finish(g, m, result, end)
+}
+
+// hasNameOf is who still has a name of a member that it is to give back; "": nobody.
+func (g *group) hasNameOf(m *member) string {
+	for _, o := range g.members {
+		for _, u := range o.client.Undo {
+			if o != m && o.client.RollingBack != "" && u.Prior.Ref.Client == m.client.ID && slices.ContainsFunc(o.recorded, func(r state.Resource) bool { return r.Ref == u.Ref && r.Real() }) {
+				return o.client.Name
+			}
+		}
+	}
+	return ""
 }
 
 // keptByTaker says that what a failed client took over is not given back: whoever had it does
@@ -90,6 +135,24 @@ func (e *Engine) rollBack(ctx context.Context, g *group, m *member, result *appl
 func (g *group) keptByTaker(u state.Undo) bool {
 	had, by := u.Prior.Ref.Client, u.Ref.Client
 	return had != by && (!slices.Contains(g.ids, had) || slices.ContainsFunc(g.members, func(m *member) bool { return m.client.ID == by && m.removed }))
+}
+
+// leadsNowhere says that a name would redirect again to one that its client does not have any more, and
+// does not get back: whoever took that one may be gone with it.
+func (g *group) leadsNowhere(u state.Undo) bool {
+	id, to := u.Prior.Ref.Client, u.Prior.Attributes.Literal("redirect")
+	if to == "" || u.Prior.Ref.Kind != state.KindDomain {
+		return false
+	}
+	for _, m := range g.members {
+		has := func(r state.Resource) bool {
+			return r.Ref.Client == id && r.Ref.Kind == state.KindDomain && r.Ref.Host() == to
+		}
+		if slices.ContainsFunc(m.recorded, has) || slices.ContainsFunc(m.client.Undo, func(u state.Undo) bool { return has(u.Prior) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // withWhoGoes is what a client gets back, as it fails, that a member took from it and is removed since.

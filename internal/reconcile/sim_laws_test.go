@@ -369,9 +369,19 @@ func (s *story) noteHanded() {
 
 // stillOld: of a failed update it is said that the old version still runs, and it does.
 func (s *story) stillOld(ids []state.ClientID) {
+	defer func() {
+		for _, id := range ids {
+			switch c := s.client(id); {
+			case strings.Contains(c.Because, "what it changed can't be put back"):
+				s.lostBefore[id] = true
+			case c.Status == state.StatusActive:
+				delete(s.lostBefore, id)
+			}
+		}
+	}()
 	for _, id := range ids {
 		c := s.client(id)
-		if c.Status != state.StatusFailed || !strings.HasPrefix(c.Because, "Your site still runs the old version") || s.meddled[id] {
+		if c.Status != state.StatusFailed || !strings.HasPrefix(c.Because, "Your site still runs the old version") || s.meddled[id] || s.lostBefore[id] {
 			continue
 		}
 		for host, owner := range s.up {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/rebuild"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -28,6 +29,10 @@ func (s *story) backUp() {
 	s.backup, s.knewThen = path, map[state.ClientID]bool{}
 	for _, id := range s.ids() {
 		s.knewThen[id] = true
+	}
+	s.namesThen = map[string]bool{}
+	for name := range s.lives() {
+		s.namesThen[name] = true
 	}
 }
 
@@ -123,9 +128,18 @@ func (s *story) rebuilt() bool {
 	s.quiet()
 	if !s.odd() {
 		// Users are not looked at, and one may still name a site that was made anew; of releases
-		// nobody knows which are the youngest.
+		// nobody knows which are the youngest. Of whom only an account is left, and whose name Git does
+		// not explain, nobody knows who it was.
+		anew := ""
+		for name, id := range s.lives() {
+			if was := before[name]; was != "" && was != id && s.tree.specs[name].host == "none" {
+				anew += " create payments " + string(id)
+			}
+		}
 		got := slices.DeleteFunc(s.writes(), func(call string) bool {
-			return strings.Contains(call, " admin ") || strings.Contains(call, "delete deployment ")
+			_, account, _ := strings.Cut(call, stripe)
+			account, _, _ = strings.Cut(account, "-"+lawInstallation)
+			return strings.Contains(call, " admin ") || strings.Contains(call, "delete deployment ") || account != "" && strings.Contains(anew, account)
 		})
 		if len(got) > 0 {
 			s.Fatalf("S43: a rebuilt state plans something: %v", got)
@@ -143,7 +157,8 @@ func (s *story) rebuilt() bool {
 func (s *story) restored() {
 	s.say("--- put the copy back")
 	before := s.lives()
-	whole := s.odds(3, "with its marker") && slices.ContainsFunc(slices.Collect(maps.Values(before)), func(id state.ClientID) bool { return !s.knewThen[id] && s.made(id) })
+	// (A file of whom the copy has under that name is its own by that, and nobody is made anew.)
+	whole := s.odds(3, "with its marker") && slices.ContainsFunc(slices.Collect(maps.Values(before)), func(id state.ClientID) bool { return !s.knewThen[id] && !s.namesThen[rebuild.NameOf(id)] && s.made(id) })
 	s.vendors.world.ForgetCalls()
 	s.queue = map[state.ClientID]time.Time{}
 	put := s.restore

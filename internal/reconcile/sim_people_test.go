@@ -106,7 +106,7 @@ func (s *story) frozen(group []state.ClientID) map[state.ClientID]bool {
 	for _, c := range s.clients() {
 		for _, id := range group {
 			building := slices.ContainsFunc(s.resources(id), func(r state.Resource) bool { return r.Phase != "" })
-			if c.ID == id && c.Run == "" && c.RollingBack == "" && !s.letFreeze(c) && !building {
+			if c.ID == id && c.Run == "" && c.RollingBack == "" && !s.letFreeze(c) && !building && !s.lostBefore[id] {
 				out[id] = true
 			}
 		}

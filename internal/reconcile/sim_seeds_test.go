@@ -177,6 +177,14 @@ var onceRedSince = []struct {
 	{582056301, "the date of a purge was read before the purge put it right, as the clock had been set back"},
 	{582079424, "data that came to be late, where its file asked for it no more, was to move where nothing can"},
 	{583027734, "a purge that a person asked for, and that came late to what lived before us, counted as nobody's"},
+	{584030873, "a name that could not be given back for a while never was, and its client was told that its old version runs"},
+	{584039828, "whom only an account was left of, and Git says nothing of its name, was to be known after a loss"},
+	{584048030, "of three that pass their names on the first one let its own go, and the second one failed"},
+	{584096354, "an older state took who had come back for gone, as its file says by now that it is another one"},
+	{585015397, "a name that came back to a site of which a person had taken a part, meanwhile, counted as taken down"},
+	{585019904, "a copy that nothing tells was to be found out, as nobody is made anew"},
+	{585025104, "who could not be put back was, in a freeze, when it failed once more, and that counted as a change"},
+	{585025308, "a name was led back to one that had gone with another client"},
 	{581029162, "an older state took what the program had made since, in the place of what it had found, for found"},
 }
 

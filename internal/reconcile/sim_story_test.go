@@ -57,40 +57,41 @@ type story struct {
 	looking        sync.Mutex // glasses
 	glasses        glasses
 
-	tree     manifests            // the branch
-	trees    map[string]manifests // by head
-	heads    []string
-	queue    map[state.ClientID]time.Time // whom the daemon would pass, and when
-	accepted string                       // the head that was accepted at the last check
-	approved bool                         // a history hold was approved since the last check
-	bySpec   map[string]spec              // by blob
-	likes    string                       // the look-alikes, as they were
-	likeIDs  map[string]bool
-	data     map[string]*kept          // databases of ours, by id
-	purging  map[state.ClientID]bool   // who may lose data in this event
-	losing   map[string]bool           // and which databases, by object
-	purges   map[string]time.Time      // databases whose purge was sent and may happen soon after, by object
-	clean    map[state.ClientID]bool   // settled, and nobody asked for anything since
-	cleanNow map[state.ClientID]bool   // clean when this event began
-	up       map[string]state.ClientID // hosts that were served, and by whom
-	led      map[string]bool           // hosts that a record led to
-	old      map[string]version        // what a host was served by before the update under way
-	were     map[string]state.ClientID // who had each name when the state was lost
-	handed   map[string]state.ClientID // hosts that went to another client since, and whose they are; see noteHanded
-	gaps     map[string]bool           // hosts whose time without service somebody approved
-	excused  map[string]bool           // hosts that may go down
-	secrets  []string
-	minted   int
-	inPlace  bool                    // ploi has one release at a time
-	hidden   bool                    // the hosts don't give environments back
-	bad      []string                // what was broken in the middle of an event
-	planted  map[string]bool         // what lived before us, by id
-	parallel int                     // steps at once
-	froze    map[state.ClientID]bool // whom the pass that runs must not change
-	thawed   map[state.ClientID]bool // whose changes in a freeze somebody approved; see coming
-	living   int                     // clients that were not removed when the last head was accepted
-	most     int                     // that the guard measured against when they were most
-	told     map[string]string       // what was reported last, by subject
+	tree       manifests            // the branch
+	trees      map[string]manifests // by head
+	heads      []string
+	queue      map[state.ClientID]time.Time // whom the daemon would pass, and when
+	accepted   string                       // the head that was accepted at the last check
+	approved   bool                         // a history hold was approved since the last check
+	bySpec     map[string]spec              // by blob
+	likes      string                       // the look-alikes, as they were
+	likeIDs    map[string]bool
+	data       map[string]*kept          // databases of ours, by id
+	purging    map[state.ClientID]bool   // who may lose data in this event
+	losing     map[string]bool           // and which databases, by object
+	purges     map[string]time.Time      // databases whose purge was sent and may happen soon after, by object
+	clean      map[state.ClientID]bool   // settled, and nobody asked for anything since
+	cleanNow   map[state.ClientID]bool   // clean when this event began
+	up         map[string]state.ClientID // hosts that were served, and by whom
+	led        map[string]bool           // hosts that a record led to
+	old        map[string]version        // what a host was served by before the update under way
+	were       map[string]state.ClientID // who had each name when the state was lost
+	handed     map[string]state.ClientID // hosts that went to another client since, and whose they are; see noteHanded
+	gaps       map[string]bool           // hosts whose time without service somebody approved
+	excused    map[string]bool           // hosts that may go down
+	secrets    []string
+	minted     int
+	inPlace    bool                    // ploi has one release at a time
+	hidden     bool                    // the hosts don't give environments back
+	bad        []string                // what was broken in the middle of an event
+	planted    map[string]bool         // what lived before us, by id
+	parallel   int                     // steps at once
+	lostBefore map[state.ClientID]bool // who failed, and could not be put back: when it fails again it is, to what served before
+	froze      map[state.ClientID]bool // whom the pass that runs must not change
+	thawed     map[state.ClientID]bool // whose changes in a freeze somebody approved; see coming
+	living     int                     // clients that were not removed when the last head was accepted
+	most       int                     // that the guard measured against when they were most
+	told       map[string]string       // what was reported last, by subject
 
 	guard     accept.Guard
 	letGo     map[state.ClientID]bool // whose removal somebody approved
@@ -115,6 +116,7 @@ type story struct {
 	besides   bool                    // something else happens beside passes
 	backup    string                  // a copy of the state; "": none
 	knewThen  map[state.ClientID]bool // who was on record then
+	namesThen map[string]bool         // and as what, of who lived
 
 	before bool // the world is as it was when the seeds of onceRed were kept
 	clocks clockwork
@@ -240,6 +242,7 @@ func (s *story) start(t *testing.T) {
 	s.handed = map[string]state.ClientID{}
 	s.names = map[state.ClientID]string{}
 	s.letGo, s.overtaken, s.unmade = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[string]bool{}
+	s.lostBefore = map[state.ClientID]bool{}
 	s.moving, s.copied = map[state.ClientID]bool{}, map[string]bool{}
 	s.orders, s.served = map[string][]string{}, map[state.ClientID]string{}
 	if s.movers {
@@ -984,6 +987,11 @@ func (s *story) meddle() {
 			k.purged = !slices.ContainsFunc(s.resources(k.client), func(r state.Resource) bool { return r.ID == o.ID })
 		}
 		s.vendors.world.Remove(o.ID)
+		for host, id := range s.up { // one that another client has just now may come back to where this is missing
+			if id == o.Mark.Client && (o.Kind == state.KindSite || o.Kind == state.KindDeployment || o.Kind == state.KindTraffic) {
+				delete(s.up, host)
+			}
+		}
 	} else {
 		attribute := map[state.Kind]string{state.KindRecord: "ttl", state.KindSite: "label", state.KindEnvironment: "env.COLOUR", state.KindDomain: "redirect", state.KindDatabase: "access"}[o.Kind]
 		if attribute == "" || s.hidden && o.Kind == state.KindEnvironment {

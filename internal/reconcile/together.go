@@ -148,7 +148,7 @@ func (x exchange) hasNameBefore(m *member, back map[state.ClientID]bool) bool {
 		return slices.ContainsFunc(x.undo[id], func(u state.Undo) bool { return u.Ref == r && u.Prior.Ref.Client != id })
 	}
 	if !m.client.EverDeployed || slices.ContainsFunc(x.have[id], func(r state.Resource) bool {
-		return r.Ref.Kind == state.KindDomain && r.Real() && r.Run != m.client.Run && !another(r.Ref)
+		return r.Ref.Kind == state.KindDomain && r.Real() && r.Run != m.client.Run && r.Attributes.Literal("redirect") == "" && !another(r.Ref)
 	}) {
 		return true
 	}

@@ -2,10 +2,13 @@ package reconcile_test
 
 import (
 	"context"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
+	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -92,6 +95,96 @@ func TestS24WhoGoesGivesTheNameBackToWhoFails(t *testing.T) {
 	}
 	if _, up := v.world.Serves(hosts[0]); up {
 		t.Errorf("cakes is gone, and something serves at %s", hosts[0])
+	}
+}
+
+// Three clients pass their names on: the bakery takes that of cakes, cakes that of a third one, which
+// is removed. Cakes fails. The bakery gives back what it took, and has kept its own so long, which
+// nobody takes over.
+func TestS24WhoPassesNamesOnKeepsItsOwnUntilAllAreThrough(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes"), "clients/deli.yaml": client("deli")})
+	hosts, before := v.swapping()
+	broken := true
+	w.unfit = func(url string) error {
+		if broken && strings.Contains(url, "deli.agency.example") {
+			return errAway
+		}
+		return nil
+	}
+	ids := w.push(map[string]string{
+		"clients/bakery.yaml": strings.Replace(client("bakery"), "\ndomain: bakery", "\ndomain: cakes", 1),
+		"clients/cakes.yaml":  strings.Replace(client("cakes"), "\ndomain: cakes", "\ndomain: deli", 1),
+		"clients/deli.yaml":   "",
+	})
+	for range 3 {
+		w.pass(ids...)
+		w.clock.add(2 * w.engine.Soak)
+		ids = w.due()
+	}
+	for i, host := range hosts {
+		if now, _ := v.world.Serves(host); now != before[i] {
+			t.Errorf("%s is served by %q, and was by %q", host, now, before[i])
+		}
+	}
+	w.want("bakery", state.StatusFailed)
+	broken = false
+	id, err := w.engine.Retry("cakes", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	w.clock.add(2 * w.engine.Soak)
+	w.pass(w.due()...)
+	for _, name := range []string{"bakery", "cakes"} {
+		w.want(name, state.StatusActive)
+	}
+	if now, _ := v.world.Serves(hosts[1]); now != before[0] {
+		t.Errorf("%s is served by %q", hosts[1], now)
+	}
+	if now, _ := v.world.Serves("deli.agency.example"); now != before[1] {
+		t.Errorf("deli.agency.example is served by %q", now)
+	}
+	if _, up := v.world.Serves(hosts[0]); up {
+		t.Errorf("nobody wishes %s, and something serves there", hosts[0])
+	}
+}
+
+// Two clients swap their names, and one of them fails when both have moved. A name can't be given back
+// for a while: nobody is told as failed, with its old version running, before it answers by its own.
+func TestS24NameIsGivenBackBeforeAnybodyIsToldAsFailed(t *testing.T) {
+	for i, bad := range []string{"bakery", "cakes"} {
+		v, w := newVendors(t)
+		w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
+		hosts, before := v.swapping()
+		w.unfit = func(url string) error {
+			if !strings.Contains(url, hosts[1-i]) {
+				return nil
+			}
+			v.faults.On(memory.Before, memory.Is(memory.Update, state.KindDomain), 0, memory.Fail(provider.Transient, "try again later"))
+			return errAway
+		}
+		ids := w.push(swapped("", ""))
+		if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"bakery", "cakes"} {
+			if r := w.want(name, state.StatusDeploying); !strings.Contains(r.Because, "taking back waits") {
+				t.Errorf("%s is broken, and %s says %q", bad, name, r.Because)
+			}
+		}
+		v.faults.Clear()
+		w.clock.add(time.Hour)
+		w.pass(ids[0])
+		for j, name := range []string{"bakery", "cakes"} {
+			w.want(name, state.StatusFailed)
+			if now, _ := v.world.Serves(hosts[j]); now != before[j] {
+				t.Errorf("%s is broken: %s is served by %q, and was by %q", bad, hosts[j], now, before[j])
+			}
+			if c := w.stored(w.id(name)); len(c.Undo) > 0 {
+				t.Errorf("%s is broken: of %s is put back the next time: %v", bad, name, c.Undo)
+			}
+		}
 	}
 }
 

@@ -64,6 +64,9 @@ type Client struct {
 
 	Removed   bool      `json:"removed,omitempty"` // the manifest is gone (a tombstone says by what)
 	RemovedAt time.Time `json:"removedAt,omitzero"`
+	// LivedOn says that an older state, which was put back, has it as removed, and that it was deployed
+	// since: it came back, and a file of its name is its own, whatever that says of reuse by now.
+	LivedOn bool `json:"livedOn,omitempty"`
 
 	Status       Status    `json:"status"`
 	Paused       bool      `json:"paused,omitempty"`    // by command; the manifest's own `paused` is in the wish
