@@ -629,6 +629,11 @@ func (s *story) wasShown(step plan.Step) bool {
 		changed.Action = plan.Update
 		keys = append(keys, keyOf(changed))
 	}
+	if step.Ref.Kind == state.KindDeployment && step.Action == plan.Replace { // "the same": it was shown as made, and tried since
+		made := step
+		made.Action = plan.Create
+		keys = append(keys, keyOf(made))
+	}
 	for n := range b.by {
 		if slices.ContainsFunc(s.pulls.plans[n], func(sh *shown) bool {
 			return slices.ContainsFunc(keys, func(k string) bool { return sh.steps[k] >= step.Risk.Rank() })

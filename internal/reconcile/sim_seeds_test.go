@@ -185,6 +185,7 @@ var onceRedSince = []struct {
 	{585019904, "a copy that nothing tells was to be found out, as nobody is made anew"},
 	{585025104, "who could not be put back was, in a freeze, when it failed once more, and that counted as a change"},
 	{585025308, "a name was led back to one that had gone with another client"},
+	{586011066, "a release that was shown, tried and is made once more counted as another step"},
 	{581029162, "an older state took what the program had made since, in the place of what it had found, for found"},
 }
 
