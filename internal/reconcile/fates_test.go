@@ -263,11 +263,18 @@ func TestP7NewerWishWhileAnotherIsTakenBack(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		fails []string
+		gives bool // to the one that fails, and is done itself; else it takes that one's name, and fails with it
 		goes  bool
 	}{
-		{"done", []string{"a"}, false}, {"done, and it goes", []string{"a"}, true},
-		{"failed", []string{"a", "b"}, false}, {"failed, and it goes", []string{"a", "b"}, true},
+		{"done", []string{"a"}, true, false}, {"done, and it goes", []string{"a"}, true, true},
+		{"failed with it", []string{"a"}, false, false}, {"failed with it, and it goes", []string{"a"}, false, true},
+		{"failed", []string{"a", "b"}, false, false}, {"failed, and it goes", []string{"a", "b"}, false, true},
 	} {
+		of := map[string]string{"a": "n", "b": "a"}
+		if c.gives {
+			of = map[string]string{"a": "b", "b": "n"}
+		}
+		host := of["b"] + ".agency.example"
 		v, w := newVendors(t)
 		w.apply(map[string]string{"clients/a.yaml": at("a", "a", "red"), "clients/b.yaml": at("b", "b", "red"), "clients/z.yaml": client("z")})
 		a, b := w.id("a"), w.id("b")
@@ -277,8 +284,8 @@ func TestP7NewerWishWhileAnotherIsTakenBack(t *testing.T) {
 				return call.Verb == memory.Update && call.Kind == state.KindTraffic && o.Mark.Client == w.id(name)
 			}, 1, memory.Fail(provider.Invalid, "the plan's quota is used up"))
 		}
-		w.push(map[string]string{"clients/a.yaml": at("a", "n", "green"), "clients/b.yaml": at("b", "a", "green")})
-		newest := map[string]string{"clients/b.yaml": at("b", "a", "blue")}
+		w.push(map[string]string{"clients/a.yaml": at("a", of["a"], "green"), "clients/b.yaml": at("b", of["b"], "green")})
+		newest := map[string]string{"clients/b.yaml": at("b", of["b"], "blue")}
 		if c.goes {
 			newest["clients/b.yaml"] = ""
 		}
@@ -302,12 +309,12 @@ func TestP7NewerWishWhileAnotherIsTakenBack(t *testing.T) {
 			t.Errorf("%s: the next start does not find the newer wish", c.name)
 		}
 		w.pass(due...)
-		_, up := v.world.Serves("a.agency.example")
+		_, up := v.world.Serves(host)
 		switch {
 		case c.goes && (up || w.want("b", state.StatusRetained).Because == ""):
 			t.Errorf("%s: what was to go serves still", c.name)
-		case !c.goes && (w.want("b", state.StatusActive).Because != "" || v.colour("a.agency.example") != "blue"):
-			t.Errorf("%s: it serves the %s version", c.name, v.colour("a.agency.example"))
+		case !c.goes && (w.want("b", state.StatusActive).Because != "" || v.colour(host) != "blue"):
+			t.Errorf("%s: it serves the %s version", c.name, v.colour(host))
 		}
 	}
 }

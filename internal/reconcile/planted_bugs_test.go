@@ -192,7 +192,7 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a name moves before who gives it on is ready", "plan/move.go", "			s.needs(proofs[s.From.Client])\n", ""}, "reconcile", "TestS24SwapMovesNothingBeforeBothAreReady"},
 	{planted{"an environment that could not be put back never is", "reconcile/settle.go", "return lost == \"\" || u.Ref.Kind", "return lost != m.client.Name || u.Ref.Kind"}, "reconcile", "TestEnvironmentIsPutBackOnceItCanBe"},
 	{planted{"a purge leaves its client's commit pending", "reconcile/ops.go", "err != nil || left || c.Settled {", "err != nil || left || c.Removed {"}, "reconcile", "TestP9PurgeEndsAPassThatWaited"},
-	{planted{"what is put back is put back once more", "apply/resolve.go", "	if s.Prior == nil || job.PutsBack || !", "	if s.Prior == nil || !"}, "reconcile", "TestP5SwapThatFailsForBothIsPutBack"},
+	{planted{"what is put back is put back once more", "apply/resolve.go", "	if s.Prior == nil || job.PutsBack || !", "	if s.Prior == nil || !"}, "reconcile", "TestS24NameThatGoesBackIsNotPutBackOnceMore"},
 	{planted{"a write of a wish that is none any more is announced", "apply/write.go", "!job.PutsBack && c.Seq > was.Seq {", "!job.PutsBack && c.Seq < was.Seq {"}, "apply", "TestP7NothingIsSentOnceANewerWishIsCommitted"},
 	{planted{"looks of an earlier process count", "apply/settle.go", "		if !known {", "		if !known && i.Looks < 0 {"}, "apply", "TestP3LooksOfAnEarlierProcessDoNotCount"},
 }

@@ -188,6 +188,33 @@ func TestS24NameIsGivenBackBeforeAnybodyIsToldAsFailed(t *testing.T) {
 	}
 }
 
+// A client takes a name from one that has another one by now, and fails with it. The name goes back;
+// of the one that is done nothing is left that a later failure would put back.
+func TestS24NameThatGoesBackIsNotPutBackOnceMore(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
+	w.unfit = func(url string) error {
+		if strings.Contains(url, "bakery.agency.example") {
+			return errAway
+		}
+		return nil
+	}
+	w.apply(map[string]string{
+		"clients/bakery.yaml": strings.Replace(client("bakery"), "\ndomain: bakery", "\ndomain: bread", 1),
+		"clients/cakes.yaml":  strings.Replace(client("cakes"), "\ndomain: cakes", "\ndomain: bakery", 1),
+	})
+	w.want("bakery", state.StatusActive)
+	w.want("cakes", state.StatusFailed)
+	if c := w.stored(w.id("bakery")); len(c.Undo) > 0 {
+		t.Errorf("of bakery, which is done, is put back the next time: %v", c.Undo)
+	}
+	for _, host := range []string{"bread.agency.example", "cakes.agency.example"} {
+		if _, up := v.world.Serves(host); !up {
+			t.Errorf("nothing serves at %s", host)
+		}
+	}
+}
+
 // removesOnceMoved pushes the removal of a client, and more of the other one, once that client has a
 // name that moves to it.
 func (v *vendors) removesOnceMoved(w *world, name, host string, more ...string) {
