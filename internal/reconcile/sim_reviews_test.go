@@ -381,7 +381,7 @@ func (s *story) known(r *landed, from string, c *change) {
 	there := t.Number != 0 && (t.Open || t.Merged)
 	if t.Number == 0 {
 		r.perhaps[c.number] = slices.ContainsFunc(s.pulls.plans[c.number], func(sh *shown) bool {
-			return !sh.static && (r.ids[sh.head] || sh.head == c.landed && r.ids[c.state.MergeCommit] || madeOf(sh, r.now))
+			return !sh.static && (r.ids[sh.head] || r.ids[c.state.MergeCommit] || madeOf(sh, r.now))
 		})
 	}
 	same := there && madeOf(kept, r.now) && !s.broughtBefore(c.number, r.head) // what a head brought shows nothing of what comes back later

@@ -186,6 +186,7 @@ var onceRedSince = []struct {
 	{585025104, "who could not be put back was, in a freeze, when it failed once more, and that counted as a change"},
 	{585025308, "a name was led back to one that had gone with another client"},
 	{586011066, "a release that was shown, tried and is made once more counted as another step"},
+	{586033105, "whether a look that was cut off had noted a merge, nobody knows: what its plans showed counted as not shown"},
 	{581029162, "an older state took what the program had made since, in the place of what it had found, for found"},
 }
 
