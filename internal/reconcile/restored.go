@@ -245,18 +245,20 @@ func (r oldRecord) knows(found []rebuild.Found) bool {
 // livedOn are the removed clients that were deployed since: nobody deploys who is removed. (Not who had
 // something under way when the copy was made: that may have come late.)
 func (r oldRecord) livedOn(found []rebuild.Found) map[state.ClientID]bool {
-	out := map[state.ClientID]bool{}
+	out, removed, on := map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[object]bool{}
 	for _, c := range r.clients {
-		if !c.Removed || slices.ContainsFunc(r.intents, func(i journal.Intent) bool { return i.Ref.Client == c.ID }) {
-			continue
-		}
-		on := map[object]bool{}
+		removed[c.ID] = c.Removed
 		for _, x := range r.resources[c.ID] {
 			on[recordedObject(x)] = true
 		}
-		out[c.ID] = slices.ContainsFunc(found, func(f rebuild.Found) bool {
-			return f.Mark.Client == c.ID && f.Kind == state.KindDeployment && !on[object{f.Provider, f.Kind, f.ID}]
-		})
+	}
+	for _, i := range r.intents {
+		delete(removed, i.Ref.Client)
+	}
+	for _, f := range found {
+		if f.Kind == state.KindDeployment && removed[f.Mark.Client] && !on[object{f.Provider, f.Kind, f.ID}] {
+			out[f.Mark.Client] = true
+		}
 	}
 	return out
 }
