@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sort"
 
 	"github.com/compassdigital/reconciler/internal/plan"
@@ -327,11 +328,19 @@ func noteUndo(tx store.Tx, job Job, s plan.Step) error {
 		return err
 	}
 	for _, u := range c.Undo {
-		if u.Ref == s.Ref {
+		if u.Ref == s.Ref && !u.Kept {
 			return nil
 		}
 	}
-	c.Undo = append(c.Undo, state.Undo{Ref: s.Ref, From: s.From, Prior: prior})
+	u := state.Undo{Ref: s.Ref, From: s.From, Prior: prior}
+	if had := prior.Ref.Client; had != c.ID {
+		owner, ok, err := store.Client(tx, had)
+		if err != nil {
+			return err
+		}
+		u.Kept = ok && owner.Through()
+	}
+	c.Undo = append(slices.DeleteFunc(slices.Clone(c.Undo), func(u state.Undo) bool { return u.Ref == s.Ref }), u)
 	return store.PutClient(tx, c)
 }
 

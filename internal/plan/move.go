@@ -406,7 +406,7 @@ func throughFirst(clients []ClientInput, steps []*Step) (yes bool) {
 	}
 	for _, c := range clients {
 		for _, u := range c.Client.Undo {
-			if from := u.Prior.Ref.Client; atIt[from] {
+			if from := u.Prior.Ref.Client; atIt[from] && !u.Kept {
 				note(c.Client.ID, from)
 			}
 		}

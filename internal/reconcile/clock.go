@@ -105,6 +105,7 @@ func (e *Engine) readTime() (time.Time, error) {
 	}
 	if back {
 		e.backs++
+		notLater(&e.judged, now) // what was redated may lie before it, and was not judged at its date
 		e.told.Store(true)
 		e.awake = append(e.awake, slices.DeleteFunc(woken, func(id state.ClientID) bool { return slices.Contains(e.awake, id) })...)
 	}

@@ -38,7 +38,7 @@ type ending struct {
 // end decides, from how the steps ended, how the pass ended for every client.
 func (e *Engine) end(ctx context.Context, g *group, job apply.Job, holds []state.Hold, result apply.Result) (Done, error) {
 	done := Done{Clients: g.ids}
-	if err := e.together(g, result); err != nil {
+	if err := e.together(g, job.Plan, holds, result); err != nil {
 		return done, err
 	}
 	var failed []*member
@@ -331,6 +331,9 @@ func (m *member) wishDone(c *state.Client) {
 // waits ends a pass in which nothing may run now.
 func (e *Engine) waits(g *group, p plan.Plan, holds []state.Hold) (Done, error) {
 	done := Done{Clients: g.ids}
+	if err := e.together(g, p, holds, apply.Result{}); err != nil {
+		return done, err
+	}
 	for _, m := range g.members {
 		d, err := e.idle(g, m, p, holds)
 		if err != nil {

@@ -62,6 +62,11 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		if end.change != nil {
 			end.change(&c)
 		}
+		if c.Through() {
+			if err := g.throughWithout(tx, c.ID); err != nil {
+				return err
+			}
+		}
 		if newer {
 			c.Waits = "" // nobody was told that the newer wish waits
 		}
@@ -621,4 +626,26 @@ func (g *group) has(id state.ClientID) bool {
 		}
 	}
 	return false
+}
+
+// throughWithout notes that a client came to its end without what members took from it that are not at
+// theirs: they keep that.
+func (g *group) throughWithout(tx store.Tx, id state.ClientID) error {
+	for _, m := range g.members {
+		c, ok, err := store.Client(tx, m.client.ID)
+		if err != nil {
+			return err
+		}
+		if !ok || !slices.ContainsFunc(c.Undo, func(u state.Undo) bool { return u.Had(id) }) {
+			continue
+		}
+		c.Undo = slices.Clone(c.Undo)
+		for i, u := range c.Undo {
+			c.Undo[i].Kept = u.Kept || u.Had(id)
+		}
+		if err := store.PutClient(tx, c); err != nil {
+			return err
+		}
+	}
+	return nil
 }

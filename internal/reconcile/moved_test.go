@@ -301,14 +301,16 @@ func TestRulePartGoesAtItsDate(t *testing.T) {
 
 // S24: a client that is removed at a date gives its name to who wishes it by then, and may
 // not have it before: the name is up all the time, also where a newer head is held as a whole
-// by then.
+// by then, and where the clock is set back meanwhile and the removal waits anew.
 func TestS24NameMovesAtItsOwnersDate(t *testing.T) {
 	for _, held := range []bool{false, true} {
-		t.Run(fmt.Sprint("a newer head is held: ", held), func(t *testing.T) { nameMovesAtItsDate(t, held) })
+		for _, set := range []time.Duration{0, -26 * time.Hour} {
+			t.Run(fmt.Sprintf("a newer head is held: %v, the clock is set by %s", held, set), func(t *testing.T) { nameMovesAtItsDate(t, held, set) })
+		}
 	}
 }
 
-func nameMovesAtItsDate(t *testing.T, held bool) {
+func nameMovesAtItsDate(t *testing.T, held bool, set time.Duration) {
 	v, w := newVendors(t)
 	w.change = func(e *reconcile.Engine) { e.Guard.RemoveAfter = time.Hour }
 	w.restart()
@@ -320,6 +322,9 @@ func nameMovesAtItsDate(t *testing.T, held bool) {
 	id := state.ClientID(w.detail("a").ID)
 	if got, want := w.detail("a").RetryAt, w.clock.Now().Add(time.Hour); !got.Equal(want) {
 		t.Fatalf("a goes on at %s, want %s", got, want)
+	}
+	if w.clock.jump(set); set != 0 {
+		w.poll()
 	}
 	w.clock.add(time.Hour)
 	if held {

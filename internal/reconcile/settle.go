@@ -117,7 +117,7 @@ func (e *Engine) backWaits(g *group, m *member, result *apply.Result, end ending
 func (g *group) hasNameOf(m *member) string {
 	for _, o := range g.members {
 		for _, u := range o.client.Undo {
-			if o != m && o.client.RollingBack != "" && u.Prior.Ref.Client == m.client.ID && slices.ContainsFunc(o.recorded, func(r state.Resource) bool { return r.Ref == u.Ref && r.Real() }) {
+			if o != m && o.client.RollingBack != "" && u.Had(m.client.ID) && slices.ContainsFunc(o.recorded, func(r state.Resource) bool { return r.Ref == u.Ref && r.Real() }) {
 				return o.client.Name
 			}
 		}
@@ -125,16 +125,15 @@ func (g *group) hasNameOf(m *member) string {
 	return ""
 }
 
-// keptByTaker says that what a failed client took over is not given back: whoever had it does
-// not pass with it any more. "A name that changes its owner in one commit is one plan over both
-// clients", and the undo of that plan is over both; the old owner has come to its end since,
-// without the name, and no commit touched it. To have it back it would have to let it go once
-// more, which nobody would make it do, and somebody else may be at work on it. Nor does who is removed
-// give anything back, that failed to go: no old version of it is to run, and it may have waited for
-// days.
+// keptByTaker says that what a failed client took over is not given back: whoever had it came to its
+// end without it (see state.Undo), or does not pass with it any more. "A name that changes its owner in
+// one commit is one plan over both clients", and the undo of that plan is over both, until one of them
+// is through. To have it back that one would have to let it go once more, which nobody would make it
+// do, and somebody else may be at work on it. Nor does who is removed give anything back, that failed to
+// go: no old version of it is to run, and it may have waited for days.
 func (g *group) keptByTaker(u state.Undo) bool {
 	had, by := u.Prior.Ref.Client, u.Ref.Client
-	return had != by && (!slices.Contains(g.ids, had) || slices.ContainsFunc(g.members, func(m *member) bool { return m.client.ID == by && m.removed }))
+	return had != by && (u.Kept || !slices.Contains(g.ids, had) || slices.ContainsFunc(g.members, func(m *member) bool { return m.client.ID == by && m.removed }))
 }
 
 // leadsNowhere says that a name would redirect again to one that its client does not have any more, and
@@ -148,7 +147,7 @@ func (g *group) leadsNowhere(u state.Undo) bool {
 		has := func(r state.Resource) bool {
 			return r.Ref.Client == id && r.Ref.Kind == state.KindDomain && r.Ref.Host() == to
 		}
-		if slices.ContainsFunc(m.recorded, has) || slices.ContainsFunc(m.client.Undo, func(u state.Undo) bool { return has(u.Prior) }) {
+		if slices.ContainsFunc(m.recorded, has) || slices.ContainsFunc(m.client.Undo, func(u state.Undo) bool { return !u.Kept && has(u.Prior) }) {
 			return false
 		}
 	}
@@ -159,7 +158,7 @@ func (g *group) leadsNowhere(u state.Undo) bool {
 func (g *group) withWhoGoes(id state.ClientID) (back []state.Undo) {
 	for _, m := range g.members {
 		for _, u := range m.client.Undo {
-			if m.removed && u.Prior.Ref.Client == id && u.Ref.Client != id {
+			if m.removed && u.Had(id) {
 				back = append(back, u)
 			}
 		}

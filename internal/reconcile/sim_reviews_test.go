@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -315,19 +316,11 @@ func (s *story) rangeOf(from, head string) *landed {
 		s.known(r, from, c)
 	}
 	content := map[string]bool{} // files that are what a plan was made of, all of whose are
-	for n := range r.sure {
-		if kept := s.pulls.kept[n]; kept != nil && !kept.static && madeOf(kept, r.now) {
-			for p := range kept.files {
-				content[p] = true
-			}
-		}
-	}
-	about := map[string]bool{} // files that plans are about
-	for n := range r.sure {
-		if kept := s.pulls.kept[n]; kept != nil && !kept.static {
-			for p := range kept.files {
-				about[p] = true
-			}
+	about := map[string]bool{}   // files that plans are about
+	for _, sh := range s.plansOf(r) {
+		all := madeOf(sh, r.now)
+		for p := range sh.files {
+			content[p], about[p] = content[p] || all, true
 		}
 	}
 	for i := slices.Index(s.heads, from) + 1; i <= slices.Index(s.heads, head); i++ {
@@ -357,19 +350,34 @@ func (s *story) rangeOf(from, head string) *landed {
 	}
 	// What a plan was made of, and is there as it was planned, was shown, whoever else changed
 	// it in between; so was a file of a plan whose head was merged, whatever was pushed onto it.
-	for n := range r.sure {
-		kept := s.pulls.kept[n]
-		if kept == nil || kept.static {
-			continue
-		}
-		all := r.whole[n] && madeOf(kept, r.now)
-		for p, blob := range kept.files {
-			if got, changed := r.now[p]; all || r.byGit[n] && r.ids[kept.head] && changed && got == blob {
+	for n, sh := range s.plansOf(r) {
+		all := madeOf(sh, r.now) && (r.whole[n] || r.perhaps[n])
+		for p, blob := range sh.files {
+			if got, changed := r.now[p]; all || (r.byGit[n] || r.perhaps[n]) && r.ids[sh.head] && changed && got == blob {
 				r.bad[p] = false
 			}
 		}
 	}
 	return r
+}
+
+// plansOf are the plans that a range brought, by pull request: those on record, and those that
+// may be.
+func (s *story) plansOf(r *landed) iter.Seq2[int, *shown] {
+	return func(yield func(int, *shown) bool) {
+		for n := range r.sure {
+			if kept := s.pulls.kept[n]; kept != nil && !kept.static && !yield(n, kept) {
+				return
+			}
+		}
+		for n, may := range r.perhaps {
+			for _, sh := range s.pulls.plans[n] {
+				if may && !sh.static && !yield(n, sh) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // known notes what Git alone tells of a pull request.
@@ -383,6 +391,9 @@ func (s *story) known(r *landed, from string, c *change) {
 		r.perhaps[c.number] = slices.ContainsFunc(s.pulls.plans[c.number], func(sh *shown) bool {
 			return !sh.static && (r.ids[sh.head] || r.ids[c.state.MergeCommit] || madeOf(sh, r.now))
 		})
+		for _, sh := range s.pulls.plans[c.number] { // whoever else brought that, it may have been shown
+			r.covers(s, from, sh)
+		}
 	}
 	same := there && madeOf(kept, r.now) && !s.broughtBefore(c.number, r.head) // what a head brought shows nothing of what comes back later
 	byGit := there && (r.ids[t.Head] || t.MergeCommit != "" && r.ids[t.MergeCommit])
@@ -392,15 +403,23 @@ func (s *story) known(r *landed, from string, c *change) {
 		r.whole[c.number] = r.asSeen[c.number] || kept != nil && !kept.static && same
 		r.planned[c.number] = r.whole[c.number] || kept != nil && !kept.static && r.ids[kept.head]
 	}
-	if kept != nil && !kept.static && byGit && r.ids[kept.head] {
-		for _, m := range s.repo.history(from, kept.head) {
-			r.covered[m.ID] = true
-		}
+	if byGit {
+		r.covers(s, from, kept)
 	}
 	if same {
 		for p := range kept.files {
 			r.add(c.number, p)
 		}
+	}
+}
+
+// covers notes the commits that a plan was made of, if the range holds its head.
+func (r *landed) covers(s *story, from string, sh *shown) {
+	if sh == nil || sh.static || !r.ids[sh.head] {
+		return
+	}
+	for _, m := range s.repo.history(from, sh.head) {
+		r.covered[m.ID] = true
 	}
 }
 

@@ -91,6 +91,7 @@ var onceRedHostileSince = []struct {
 }{
 	{410020428, "a purge that its vendor carried out when the pass that had sent it was over counted as one that nobody had asked for"},
 	{410048086, "the same"},
+	{440034833, "the clock was set back, and nobody judged once more who waits for the name of one that went at its date"},
 	{420049670, "a step of a removal began and deleted a site just when its client's return was committed"},
 }
 
@@ -187,6 +188,9 @@ var onceRedSince = []struct {
 	{585025308, "a name was led back to one that had gone with another client"},
 	{586011066, "a release that was shown, tried and is made once more counted as another step"},
 	{586033105, "whether a look that was cut off had noted a merge, nobody knows: what its plans showed counted as not shown"},
+	{586072494, "what a plan had shown counted as not shown, as the look that told it was followed by one that was cut off"},
+	{590040746, "so it did where that one's process died"},
+	{591013006, "who took a name was through, and its own was led back to it when the other one failed"},
 	{581029162, "an older state took what the program had made since, in the place of what it had found, for found"},
 }
 

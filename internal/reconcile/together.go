@@ -23,12 +23,16 @@ type failure struct {
 // that is still at it, is not through before that one is. (Not who would have no name to go back to:
 // at another host the old one may have been let go since.) All who fail are noted at once: a process
 // that dies before the first of them is put back goes on with all.
-func (e *Engine) together(g *group, result apply.Result) error {
+func (e *Engine) together(g *group, p plan.Plan, holds []state.Hold, result apply.Result) error {
 	g.fails, g.open = map[state.ClientID]failure{}, map[state.ClientID]string{}
 	atIt := map[state.ClientID]bool{}
 	for _, m := range g.members {
 		switch st, at := result.Worst(m.client.ID); {
-		case !m.worked || m.quarantined():
+		case m.quarantined():
+		case !m.worked:
+			if m.waitsForVendor(p, holds) {
+				atIt[m.client.ID] = true
+			}
 		case st == apply.StepFailed && !onlyLeft(m, result):
 			g.fails[m.client.ID] = failure{text: sentence(at.Err), step: at.Step.Key(), fault: apply.Fault(at.Err)}
 		case st == apply.StepWaiting || st == apply.StepSkipped || st == apply.StepSuperseded:
@@ -54,6 +58,18 @@ func (e *Engine) together(g *group, result apply.Result) error {
 		}
 	}
 	return e.noteFailures(g)
+}
+
+// waitsForVendor says that a member began to carry out its wish, and that nothing of it ran now as a
+// vendor does not answer. (Not who waits for a person, or for what another client still has.)
+func (m *member) waitsForVendor(p plan.Plan, holds []state.Hold) bool {
+	switch {
+	case m.client.Run == "" || m.removed || m.client.Paused || m.effective.Paused:
+	case slices.ContainsFunc(holds, func(h state.Hold) bool { return h.Client == m.client.ID }):
+	default:
+		return slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Ref.Client == m.client.ID && s.Blocked && s.Waits != "" })
+	}
+	return false
 }
 
 // openWith ends a pass for a member that has all that it wishes before the one whose name it took.
@@ -134,7 +150,7 @@ func (x exchange) goBackWith(g *group, these map[state.ClientID]bool) []tie {
 // took says that something which would be put back was another client's before, or was to be
 // taken now, and that one was not ready.
 func (x exchange) took(by, from state.ClientID) bool {
-	return by != from && (slices.ContainsFunc(x.undo[by], func(u state.Undo) bool { return u.Prior.Ref.Client == from }) ||
+	return by != from && (slices.ContainsFunc(x.undo[by], func(u state.Undo) bool { return u.Had(from) }) ||
 		slices.ContainsFunc(x.result.Steps, func(r apply.StepResult) bool {
 			return r.State == apply.StepSkipped && r.Step.Action == plan.Move && r.Step.Ref.Client == by && r.Step.From.Client == from
 		}))
@@ -145,7 +161,7 @@ func (x exchange) took(by, from state.ClientID) bool {
 func (x exchange) hasNameBefore(m *member, back map[state.ClientID]bool) bool {
 	id := m.client.ID
 	another := func(r state.Ref) bool {
-		return slices.ContainsFunc(x.undo[id], func(u state.Undo) bool { return u.Ref == r && u.Prior.Ref.Client != id })
+		return slices.ContainsFunc(x.undo[id], func(u state.Undo) bool { return u.Ref == r && u.Prior.Ref.Client != id && !u.Kept })
 	}
 	if !m.client.EverDeployed || slices.ContainsFunc(x.have[id], func(r state.Resource) bool {
 		return r.Ref.Kind == state.KindDomain && r.Real() && r.Run != m.client.Run && r.Attributes.Literal("redirect") == "" && !another(r.Ref)
@@ -153,7 +169,9 @@ func (x exchange) hasNameBefore(m *member, back map[state.ClientID]bool) bool {
 		return true
 	}
 	for other, undo := range x.undo {
-		if back[other] && slices.ContainsFunc(undo, func(u state.Undo) bool { return u.Prior.Ref.Kind == state.KindDomain && u.Prior.Ref.Client == id }) {
+		if back[other] && slices.ContainsFunc(undo, func(u state.Undo) bool {
+			return u.Prior.Ref.Kind == state.KindDomain && u.Prior.Ref.Client == id && !u.Kept
+		}) {
 			return true
 		}
 	}

@@ -230,3 +230,75 @@ func (v *vendors) removesOnceMoved(w *world, name, host string, more ...string) 
 		return nil
 	})
 }
+
+// Two clients swap their names. One has its new one, and its vendor can't even be asked about the other
+// one for a while: the first is not through so long. When the other one fails, both get back what they had.
+func TestS24WhoTookANameIsNotThroughWhileTheOtherOneCantBeLookedAt(t *testing.T) {
+	v, w, alias, ids := swapThatWaits(t)
+	hosts := [2]string{"bakery.agency.example", "cakes.agency.example"}
+	v.faults.Clear()
+	cakes := w.id("cakes")
+	v.faults.On(memory.Before, memory.Is(memory.Observe), 0, memory.RateLimited(w.clock.Now().Add(24*time.Hour)))
+	w.clock.add(10 * time.Minute)
+	w.pass(ids...)
+	if r := w.want("bakery", state.StatusDeploying); !strings.Contains(r.Because, "cakes, whose name it took, is not through") {
+		t.Errorf("bakery says %q", r.Because)
+	}
+	v.faults.Clear()
+	v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == alias }, 0, memory.Fail(provider.Invalid, "no such thing"))
+	w.clock.add(25 * time.Hour)
+	w.pass(cakes)
+	for i, name := range []string{"bakery", "cakes"} {
+		w.want(name, state.StatusFailed)
+		d, _ := v.world.Serves(hosts[i])
+		if o, _ := v.world.Object(d); o.Mark.Client != w.id(name) {
+			t.Errorf("%s is served by %q, not by %s", hosts[i], d, name)
+		}
+	}
+}
+
+// Two clients swap their names, and one of them is paused in the middle: the other one is through. Then
+// both fail with what a template brings. Each keeps the name that it took: the one that is through has
+// no other any more.
+func TestS24WhatWasTakenFromWhoIsThroughIsKept(t *testing.T) {
+	v, w, alias, ids := swapThatWaits(t)
+	hosts := [2]string{"bakery.agency.example", "cakes.agency.example"}
+	if _, err := w.engine.SetPaused("cakes", true, "dana"); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.add(10 * time.Minute)
+	w.pass(ids...)
+	w.want("bakery", state.StatusActive)
+	w.want("cakes", state.StatusPaused)
+	if _, err := w.engine.SetPaused("cakes", false, "dana"); err != nil {
+		t.Fatal(err)
+	}
+	v.faults.Clear()
+	w.unfit = func(string) error { return errAway }
+	files := swapped("env: {COLOUR: blue}", "aliases: ["+alias+"]")
+	w.pass(w.push(files)...)
+	for i, name := range []string{"cakes", "bakery"} { // the other way round
+		w.want(name, state.StatusFailed)
+		d, _ := v.world.Serves(hosts[i])
+		if o, _ := v.world.Object(d); o.Mark.Client != w.id(name) {
+			t.Errorf("%s is served by %q, not by %s", hosts[i], d, name)
+		}
+	}
+}
+
+// swapThatWaits are two clients that swap their names: the bakery has its new one, and cakes waits for its
+// vendor, which does not change its alias.
+func swapThatWaits(t *testing.T) (v *vendors, w *world, alias string, ids []state.ClientID) {
+	v, w = newVendors(t)
+	alias = "www.cakes.example"
+	aliases := "aliases: [" + alias + "]"
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes", aliases)})
+	v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == alias }, 0, memory.Fail(provider.Transient, "try again later"))
+	ids = w.push(swapped("", aliases))
+	if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
+		t.Fatal(err)
+	}
+	w.want("bakery", state.StatusDeploying)
+	w.want("cakes", state.StatusDeploying)
+	return v, w, alias, ids
+}

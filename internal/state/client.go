@@ -127,12 +127,22 @@ type Client struct {
 	UpdatedAt  time.Time `json:"updatedAt,omitzero"`
 }
 
+// Through says that a client came to the end of what it was at.
+func (c Client) Through() bool {
+	return c.Settled && c.Run == "" && (c.Status == StatusActive || c.Status == StatusFailed || c.Status == StatusRetained)
+}
+
 // Undo is one thing to put back.
 type Undo struct {
 	Ref   Ref      `json:"ref"`
 	From  Ref      `json:"from,omitzero"` // it was moved from there
 	Prior Resource `json:"prior"`
+	// Kept: the other client that had it came to its end without it since, and does not get it back.
+	Kept bool `json:"kept,omitempty"`
 }
+
+// Had says that something which would be put back was that other client's.
+func (u Undo) Had(id ClientID) bool { return u.Prior.Ref.Client == id && u.Ref.Client != id && !u.Kept }
 
 // Baseline is the last accepted head of the tracked branch.
 type Baseline struct {
