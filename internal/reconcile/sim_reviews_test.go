@@ -676,7 +676,8 @@ func (s *story) servesWhatWasShown(when string) {
 			continue // that a name moves is a step of its own
 		}
 		c := s.client(now.owner)
-		if back, ok := l.before[host]; c.Status == state.StatusFailed && ok && back == now.look {
+		failed := c.Status == state.StatusFailed || s.engine.Head() != s.accepted // with the head before; what it is now is of this one
+		if back, ok := l.before[host]; failed && ok && back == now.look {
 			continue // a release that was built again to put it back, and comes by now
 		} else if !ok {
 			l.before[host] = was.look

@@ -190,6 +190,7 @@ var onceRedSince = []struct {
 	{586033105, "whether a look that was cut off had noted a merge, nobody knows: what its plans showed counted as not shown"},
 	{586072494, "what a plan had shown counted as not shown, as the look that told it was followed by one that was cut off"},
 	{590040746, "so it did where that one's process died"},
+	{591059043, "a release that was built again to put it back came late, when another head had made its client due"},
 	{591013006, "who took a name was through, and its own was led back to it when the other one failed"},
 	{581029162, "an older state took what the program had made since, in the place of what it had found, for found"},
 }
