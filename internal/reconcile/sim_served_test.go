@@ -1,0 +1,259 @@
+package reconcile_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// serves says that people reach a site at the host: something serves there, and the name
+// still leads there if it did.
+func (s *story) serves(host string) bool {
+	_, ok := s.vendors.world.Serves(host)
+	return ok && s.leads(host)
+}
+
+// leads says that the name, and the one that it redirects to, still lead somewhere if they did:
+// where the record of one is gone nobody comes to a site, whoever has the name bound. (Of a name
+// without a record the world takes it that others keep that, and that it leads to the first site that
+// has it bound. A client that goes has the side that it left at another host there still.)
+func (s *story) leads(host string) bool {
+	return len(s.cut(host)) == 0
+}
+
+// cut are the names on the way of people who ask for the host that led somewhere and don't now.
+func (s *story) cut(host string) []string {
+	return slices.DeleteFunc(s.vendors.world.Way(host), func(h string) bool { return !s.led[h] || len(s.vendors.world.Resolves(h)) > 0 })
+}
+
+// noteOld notes what serves each host as a pass begins, unless an update of its client is
+// under way: then the old version is what served before that.
+func (s *story) noteOld() {
+	for host, owner := range s.up {
+		if c := s.client(owner); len(c.Undo) == 0 && c.RollingBack == "" && c.Run == "" || s.old[host].id == "" {
+			s.old[host] = s.version(host)
+		}
+	}
+}
+
+// version is what a host is served by.
+type version struct {
+	id string
+	look
+}
+
+func (s *story) version(host string) version {
+	d, _ := s.vendors.world.Serves(host)
+	o, _ := s.vendors.world.Object(d)
+	return version{d, look{s.vendors.world.BuiltWith(d)["COLOUR"], themeOf(attribute(o, "settings")), attribute(o, "ref")}}
+}
+
+// handedOver says that the wish gives the host, or the one that it redirects to, to another
+// client, and that it has it: what becomes of the one before is no matter to people who come
+// by the name. (Of two that swap their names one may fail when the other has got its new one.
+// Its own new name is taken back then, and names that redirect to its old one lead to the
+// other's site until it is mended.)
+func (s *story) handedOver(host string, from state.ClientID, release string) bool {
+	o, _ := s.vendors.world.Object(release)
+	x, known := s.bySpec[s.client(o.Mark.Client).Blob]
+	if o.Mark.Client == from || !known {
+		return false
+	}
+	hosts := x.hosts()
+	return slices.Contains(hosts, host) || slices.ContainsFunc(s.vendors.world.Objects(""), func(d provider.Object) bool {
+		return d.Kind == state.KindDomain && d.Mark.Client == from && attribute(d, "host") == host && slices.Contains(hosts, attribute(d, "redirect"))
+	})
+}
+
+// noteHanded keeps in mind which names went to another client, and to whom: whose they are by now
+// is no matter of the one before, also when the wish goes on to give them to a third one. A name of
+// his that redirects to one that went stays his own.
+func (s *story) noteHanded() {
+	for host, owner := range s.up {
+		now := s.version(host)
+		o, _ := s.vendors.world.Object(now.id)
+		switch {
+		case o.Mark.Client == owner:
+			delete(s.handed, host)
+		case s.handedOver(host, owner, now.id):
+			s.handed[host] = owner
+			if x := s.bySpec[s.client(o.Mark.Client).Blob]; slices.Contains(x.hosts(), host) {
+				s.handed[host] = o.Mark.Client
+			}
+		}
+	}
+}
+
+// stillOld: of a failed update it is said that the old version still runs, and it does.
+func (s *story) stillOld(ids []state.ClientID) {
+	defer func() {
+		for _, id := range ids {
+			switch c := s.client(id); {
+			case strings.Contains(c.Because, "what it changed can't be put back"):
+				s.lostBefore[id] = true
+			case c.Status == state.StatusActive:
+				delete(s.lostBefore, id)
+			}
+		}
+	}()
+	for _, id := range ids {
+		c := s.client(id)
+		if c.Status != state.StatusFailed || !strings.HasPrefix(c.Because, "Your site still runs the old version") || s.meddled[id] || s.lostBefore[id] {
+			continue
+		}
+		for host, owner := range s.up {
+			old, now := s.old[host], s.version(host)
+			if owner != id || old.id == "" || s.handed[host] != "" || s.handedOver(host, id, now.id) {
+				continue
+			}
+			if s.inPlace {
+				old.id, now.id = "", "" // it is built again
+			}
+			if now != old {
+				s.broken("I5: the update of %s failed, and %s is served by %s, not by %s", id, host, now, old)
+			}
+		}
+		s.putBack(c)
+	}
+	for _, id := range ids {
+		if c := s.client(id); c.Status == state.StatusFailed && !c.Removed && c.RollingBack == "" && c.Quarantined.IsZero() && !s.meddled[id] {
+			s.keepsAName(id) // who is in quarantine is left as the death of the program left it
+		}
+	}
+}
+
+// keepsAName: who answered by names as the pass began, and failed in it, answers by one of them, or by
+// another: of two that swap their names, the one gives back what it took when the other fails.
+func (s *story) keepsAName(id state.ClientID) {
+	answered := false
+	for host, owner := range s.up {
+		o, _ := s.vendors.world.Object(s.old[host].id)
+		answered = answered || owner == id && o.Mark.Client == id
+	}
+	if !answered {
+		return
+	}
+	for _, r := range s.resources(id) {
+		if d, ok := s.vendors.world.Serves(r.Ref.Host()); r.Ref.Kind == state.KindDomain && ok {
+			if o, _ := s.vendors.world.Object(d); o.Mark.Client == id {
+				return
+			}
+		}
+	}
+	s.broken("S24: the update of %s failed, and it answers by no name", id)
+}
+
+// putBack: the environment of a client whose update failed is that of what serves, so that
+// the next build is one of the old version, too.
+func (s *story) putBack(c state.Client) {
+	for host, owner := range s.up {
+		d, ok := s.vendors.world.Serves(host)
+		release, _ := s.vendors.world.Object(d)
+		if owner != c.ID || !ok || release.Mark.Client != c.ID {
+			continue
+		}
+		for _, o := range s.vendors.world.Objects("") {
+			if o.Kind != state.KindEnvironment || o.Mark.Client != c.ID || attribute(o, "site") != attribute(release, "site") {
+				continue
+			}
+			if now, old := attribute(o, "env.COLOUR"), s.vendors.world.BuiltWith(d)["COLOUR"]; now != old {
+				s.broken("I5: the update of %s failed, and its environment has the colour %q, not %q", c.ID, now, old)
+			}
+		}
+	}
+}
+
+// stillServed: what was served and is still wished goes on being served (I5). Where somebody
+// agreed to a time without a name, what redirects to it is away as long.
+func (s *story) stillServed(when string) {
+	for _, host := range slices.Sorted(maps.Keys(s.up)) {
+		if s.serves(host) {
+			continue
+		}
+		if !s.excused[host] && !s.gaps[host] && !slices.ContainsFunc(s.cut(host), func(h string) bool { return s.gaps[h] }) {
+			s.broken("I5: %s of %s was served, is still wished, and is down %s", host, s.up[host], when)
+		}
+		delete(s.up, host)
+	}
+}
+
+// wished says that the tree asks for the host as it is served: by its owner, or by one
+// other client that is there already and takes it over. A file that is refused asks for nothing:
+// its client's last good one does.
+func (s *story) wished(tree manifests, host string, owner state.ClientID, clients []state.Client) bool {
+	good := manifests{specs: map[string]spec{}}
+	known, name, refused := map[string]bool{}, "", map[string]bool{}
+	for n, x := range tree.specs { // it says that it was somebody who is still there, or who never was
+		_, there := tree.specs[x.previously]
+		refused[n] = there || x.previously != "" && !slices.ContainsFunc(clients, func(c state.Client) bool { return c.Name == x.previously || slices.Contains(c.Former, x.previously) })
+	}
+	for _, c := range clients {
+		if was := tree.specs[c.Name].previously; !c.Removed && was != "" { // who is a client already can't become another one
+			refused[c.Name] = !slices.Contains(c.Former, was)
+		}
+	}
+	for _, c := range clients {
+		x, ok := tree.specs[c.Name]
+		if c.ID == owner {
+			name = c.Name
+		}
+		known[c.Name] = c.EverDeployed && !c.Removed
+		if ok && (x.invalid() || refused[c.Name]) && !c.Removed {
+			if x, ok = s.bySpec[c.Blob]; ok {
+				good.specs[c.Name] = x
+			}
+		}
+	}
+	for n, x := range tree.specs {
+		if !x.invalid() && !refused[n] {
+			good.specs[n] = x
+		}
+	}
+	who, claims := good.wishing(host), 0
+	for _, x := range good.specs { // one without a site claims its names, too, and keeps them from others
+		if slices.Contains(x.claims(), host) {
+			claims++
+		}
+	}
+	return slices.Contains(who, name) || len(who) == 1 && claims == 1 && known[who[0]] && s.getsAll(who[0], good, clients)
+}
+
+// getsAll says that no name that the client asks for is another one's, or another one's too, or
+// that of one whose removal waits for an approval, or that another one wished, and whose removal there
+// waits: else its file is refused, and takes nothing over.
+func (s *story) getsAll(name string, tree manifests, clients []state.Client) bool {
+	for _, c := range clients {
+		for _, t := range s.tombstones(c.ID) {
+			part, _, _ := strings.Cut(t.Part, "@")
+			host, is := strings.CutPrefix(part, "domain/")
+			goes := []string{host}
+			if t.Part == "" {
+				goes, is = s.bySpec[c.Blob].claims(), true
+			}
+			asks := func(host string) bool { return slices.Contains(tree.specs[name].claims(), host) }
+			if is && !t.Done && (t.Held != "" || t.Waits != "") && c.Name != name && slices.ContainsFunc(goes, asks) {
+				return false
+			}
+		}
+	}
+	for _, h := range s.holds() {
+		for _, host := range tree.specs[name].claims() {
+			id := s.up[host]
+			if _, there := tree.specs[s.names[id]]; h.Kind == state.HoldGuard && slices.Contains(h.Clients, id) && !there {
+				return false
+			}
+		}
+	}
+	for n, x := range tree.specs {
+		for _, host := range x.claims() {
+			had := slices.ContainsFunc(clients, func(c state.Client) bool { return c.Name == name && s.up[host] == c.ID })
+			if n != name && !had && slices.Contains(tree.specs[name].claims(), host) {
+				return false
+			}
+		}
+	}
+	return true
+}
