@@ -31,6 +31,7 @@ test: fmt vet ## format, go vet, all tests, the engine's with the race detector 
 # parts are told apart by name, so that none is left out (TestPartsMissNoTest): scenarios (under the
 # race detector by their first digit), promises, and whatever is neither.
 race: vet ## all tests with the race detector, the program's and the providers', too (some fifteen minutes)
+	@$(GO) build -race ./... # once, not four times at once
 	@$(MAKE) --no-print-directory --output-sync=target --keep-going -j4 race-rooms race-s0 race-s3 race-rest
 
 .PHONY: race-rooms race-s0 race-s3 race-rest race-engine rooms program-s program-promises program-rest
@@ -115,8 +116,8 @@ PLANTED ?= 10000
 # How long each fuzz target searches. What it finds is put into its testdata/fuzz.
 FUZZTIME ?= 1m
 
-sim: ## random runs of the engine against its laws: SEEDS=n, SEED=first, FOR=at least so long, HOSTILE=yes, REDS=so many red ones fail nothing
-	$(GO) test ./internal/reconcile -run '^TestSim$$' -v -count=1 -timeout 24h -sim.seeds=$(SEEDS) -sim.seed=$(SEED) -sim.for=$(FOR) -sim.reds=$(REDS) $(if $(HOSTILE),-sim.hostile)
+sim: ## random runs of the engine against its laws: SEEDS=n, SEED=first, FOR=at least so long, HOSTILE=yes, NAMES=yes (names pass from client to client), REDS=so many red ones fail nothing
+	$(GO) test ./internal/reconcile -run '^TestSim$$' -v -count=1 -timeout 24h -sim.seeds=$(SEEDS) -sim.seed=$(SEED) -sim.for=$(FOR) -sim.reds=$(REDS) $(if $(HOSTILE),-sim.hostile) $(if $(NAMES),-sim.names)
 
 planted: ## plant bugs, each by itself, and let the simulation find them; ONLY='a name|another' plants some
 	$(GO) test -tags planted ./internal/reconcile -run '^TestPlantedBugsAreFound$$' -v -count=1 -timeout 24h -planted.only='$(ONLY)' -planted.seeds=$(PLANTED)

@@ -21,6 +21,9 @@ func (s *story) event() {
 	if s.movers {
 		w = []string{"commit", "data", "data", "data", "data", "data", "data", "all", "all", "together", "any", "approve", "retry", "pause", "secret", "purge", "time", "time", "weather", "outage", "hand", "restart", "kill", "kill", "die at it", "observe", "overtake", "overtake"}
 	}
+	if s.namers {
+		w = []string{"commit", "names", "names", "names", "names", "poll", "pass", "pass", "all", "all", "all", "together", "together", "any", "approve", "approve", "retry", "time", "time", "time", "weather", "outage", "hand", "restart", "kill", "ambush", "ambush", "die at it", "observe", "overtake"}
+	}
 	if s.pulls.on {
 		w = append(w, "pull", "pull", "pull", "pull", "pull", "pull", "pull", "pull", "pull", "pull")
 	}
@@ -43,6 +46,12 @@ func (s *story) event() {
 		s.plot()
 	case "data":
 		s.moveData()
+	case "names":
+		s.passNamesOn()
+		s.pollNow()
+		if s.n(2, "pass") > 0 {
+			s.passDue(6)
+		}
 	case "poll":
 		s.pollNow()
 	case "pass":

@@ -26,28 +26,37 @@ var moveOnceRed = []uint64{
 // was written while a client's database took it is in the client's database, no other one takes
 // anything, and none stays frozen but under an open intent.
 func TestP5SimDatabasesMove(t *testing.T) {
-	runs, seeds := moveRuns, slices.Clone(moveOnceRed)
+	runs, moved := 0, 0
+	playSome(t, moveRuns, moveOnceRed, func(s *story) { s.movers = true }, func(o outcome) { runs, moved = runs+1, moved+o.cells["moved"] })
+	t.Logf("%d runs, %d databases moved", runs, moved)
+	if moved < runs/10 {
+		t.Errorf("that is no proof: %d moves in %d runs", moved, runs)
+	}
+}
+
+// playSome plays runs of a kind: those of a plain `go test`, and seeds that were red once, or as many as
+// are asked for. The first red one fails the test, with the smallest run that fails so.
+func playSome(t *testing.T, runs int, seeds []uint64, kind func(*story), came func(outcome)) {
+	seeds = slices.Clone(seeds)
 	if *simSeeds != simFew {
 		runs, seeds = *simSeeds, nil
 	}
 	for n := range runs {
 		seeds = append(seeds, *simSeed+uint64(n))
 	}
-	moved := 0
-	movers := func(s *story) { s.movers = true }
 	for _, seed := range seeds {
-		o := playWith(t, seeded(seed), movers)
+		o := playWith(t, seeded(seed), kind)
 		if *simVerbose {
 			t.Logf("seed %d\n%s", seed, strings.Join(o.log, "\n"))
 		}
-		moved += o.cells["moved"]
+		came(o)
 		if o.failed == "" {
 			continue
 		}
 		small := o
 		if *simShrink {
 			shrink(o.draws, shrinkTries, func(script [][]int) bool {
-				p := playWith(t, scripted(script), movers)
+				p := playWith(t, scripted(script), kind)
 				if p.law() == o.law() {
 					small = p
 				}
@@ -55,10 +64,6 @@ func TestP5SimDatabasesMove(t *testing.T) {
 			})
 		}
 		t.Fatalf("seed %d: %s\n\nThe smallest run that fails so:\n%s\n%s", seed, o.failed, strings.Join(small.log, "\n"), small.failed)
-	}
-	t.Logf("%d runs, %d databases moved", runs, moved)
-	if moved < runs/10 {
-		t.Errorf("that is no proof: %d moves in %d runs", moved, runs)
 	}
 }
 

@@ -21,7 +21,7 @@ const plotRuns = 8
 func (s *story) plotted() {
 	h := fnv.New32a()
 	_, _ = fmt.Fprint(h, "plots", s.draws.made[0])
-	s.plots = h.Sum32()>>16%plotRuns == 0 && !s.before && !s.hostile && !s.movers
+	s.plots = h.Sum32()>>16%plotRuns == 0 && !s.before && !s.hostile && !s.movers && !s.namers
 }
 
 // plotEvents is how many events a plot is: some commits, polls and passes.

@@ -79,8 +79,12 @@ func (s *story) noteHanded() {
 		case o.Mark.Client == owner:
 			delete(s.handed, host)
 		case s.handedOver(host, owner, now.id):
+			was := s.handed[host]
 			s.handed[host] = owner
 			if x := s.bySpec[s.client(o.Mark.Client).Blob]; slices.Contains(x.hosts(), host) {
+				if was != o.Mark.Client {
+					s.passedOn++
+				}
 				s.handed[host] = o.Mark.Client
 			}
 		}

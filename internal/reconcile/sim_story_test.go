@@ -46,6 +46,9 @@ type story struct {
 	cells          map[string]int
 	events, faults int
 	movers         bool                      // databases move; see sim_move_test.go
+	namers         bool                      // names pass from client to client; see sim_names_test.go
+	namedBefore    map[string]spec           // as they were before names passed on the last time
+	passedOn       int                       // how often a name was seen to be another client's
 	orders         map[string][]string       // rows that were taken, by client and generation
 	served         map[state.ClientID]string // the client's database at the last check
 	scratch        string
@@ -364,7 +367,9 @@ func (s *story) start(t *testing.T) {
 	s.chaos.write, s.chaos.sent = s.written, s.sent
 	s.chaos.early = func(c memory.Call) { s.broken("limits: the vendor said when, and is asked before: %s", c) }
 	s.neighbourly()
-	s.lookAlikes()
+	if !s.namers {
+		s.lookAlikes()
+	}
 	s.plant()
 	if s.odds(2, "weather from the start") {
 		s.weather()

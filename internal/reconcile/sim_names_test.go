@@ -1,0 +1,143 @@
+package reconcile_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// nameRuns are the runs in which names pass from client to client, of a plain `go test`. (More of them:
+// make sim NAMES=yes.)
+const nameRuns = 60
+
+// I5, S24: names pass from client to client, in every way in which people do that, while everything else
+// goes wrong. Who is told that its old version runs answers by a name, and what people come by stays up.
+func TestS24SimNamesPassOn(t *testing.T) {
+	runs, names := 0, 0
+	playSome(t, nameRuns, nil, func(s *story) { s.namers = true }, func(o outcome) { runs, names = runs+1, names+o.names })
+	t.Logf("%d runs, %d names passed on", runs, names)
+	if names < runs/4 {
+		t.Errorf("that is no proof: %d names passed on in %d runs", names, runs)
+	}
+}
+
+// passNamesOn lets names pass from client to client in one commit: two swap theirs, three pass them
+// on in a circle or in a row, an alias becomes another one's own name. Who has part in it may get a new
+// version, too, or break, or go.
+func (s *story) passNamesOn() {
+	s.peopled()
+	who := s.whoHasNames()
+	if s.namedBefore != nil && len(s.atWork()) < len(who) && s.n(3, "before they are through") > 0 {
+		s.later(10 * time.Minute)
+		return
+	}
+	pick := func() (name string) {
+		n := s.n(len(who)-1, "who")
+		name = who[n]
+		who = slices.Delete(who, n, n+1)
+		return name
+	}
+	in := []string{pick(), pick()}
+	how := s.one([]string{"swap", "swap", "swap", "circle", "row", "alias", "back"}, "how")
+	if len(who) > 0 && (how == "circle" || how == "row") {
+		in = append(in, pick())
+	}
+	specs := make([]spec, len(in))
+	for i, name := range in {
+		specs[i] = s.tree.specs[name]
+	}
+	s.say("names pass on: %s of %s", how, strings.Join(in, ", "))
+	if was := s.namedBefore; how == "back" && was != nil { // as the last one found it
+		for name, x := range was {
+			s.change(name, func(y *spec) { y.domain, y.aliases = x.domain, x.aliases })
+		}
+		s.namedBefore = nil
+		s.commit(false)
+		return
+	}
+	s.namedBefore = map[string]spec{}
+	for i, name := range in {
+		s.namedBefore[name] = specs[i]
+	}
+	last := len(in) - 1
+	switch first := specs[0].domain; how {
+	case "alias":
+		if y := &specs[last]; len(y.aliases) > 0 {
+			specs[0].domain = y.aliases[0]
+			y.aliases = slices.Clone(y.aliases[1:])
+			if s.odds(2, "in exchange") {
+				y.aliases = append(y.aliases, label(first))
+			}
+			break
+		}
+		fallthrough
+	default:
+		for i := range last {
+			specs[i].domain = specs[i+1].domain
+		}
+		if specs[last].domain = first; how == "row" {
+			specs[last].domain = s.one(fleetDomains, "domain")
+		}
+	}
+	for i, name := range in {
+		x := &specs[i]
+		switch s.n(9, "also") {
+		case 5, 6:
+			x.colour = s.one(fleetColours, "colour")
+		case 7:
+			x.aliases = []string{s.one(fleetAliases, "alias")}
+		case 8:
+			x.host = s.one([]string{"vercel", "ploi"}, "host")
+		case 9:
+			x.broken = !x.broken
+		}
+		if s.tree.specs[name] = *x; i == last && how == "row" && s.odds(3, "goes") {
+			delete(s.tree.specs, name)
+		}
+	}
+	if s.odds(8, "template") {
+		s.tree.template = s.templated(s.one([]string{template, storyTemplate("v2", "")}, "template"))
+	}
+	s.commit(false)
+}
+
+// peopled sees to three clients that have names; at first they are brought up while nothing goes wrong.
+func (s *story) peopled() {
+	first := s.namedBefore == nil && len(s.atWork()) < 3
+	for _, name := range fleetNames {
+		if len(s.whoHasNames()) >= 3 {
+			break
+		}
+		if _, there := s.tree.specs[name]; !there {
+			s.tree.specs[name] = spec{name: name, domain: name, colour: s.one(fleetColours, "colour"), host: s.one([]string{"vercel", "ploi"}, "host"), db: "none"}
+		}
+	}
+	if !first {
+		return
+	}
+	s.calmly(func() {
+		for _, name := range s.tree.names() {
+			s.change(name, func(x *spec) {
+				x.broken, x.paused, x.previously, x.secret, x.byHand = false, false, "", false, false
+				if x.host == "none" {
+					x.host = "vercel"
+				}
+			})
+		}
+		s.tree.freeze = freeze{}
+		s.commit(false)
+		for range 3 {
+			s.pollNow()
+			s.passDue(6)
+			s.later(10 * time.Minute)
+		}
+		s.sofar()
+	})
+}
+
+// whoHasNames are the clients that names pass between. (Not who adopts what lived before: those names are
+// bound there, without our mark, until it has.)
+func (s *story) whoHasNames() []string {
+	return slices.DeleteFunc(s.tree.names(), func(name string) bool { return s.tree.specs[name].adopts != "" })
+}
