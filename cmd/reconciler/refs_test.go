@@ -102,6 +102,8 @@ func (s *storefront) newProxy(to string) string {
 			return
 		}
 		s.carried.Add(1)
+		tunnels.Add(1) // closing the server waits for no connection that was taken from it
+		defer tunnels.Done()
 		out, err := net.Dial("tcp", to)
 		if err != nil {
 			http.Error(w, "nobody there", http.StatusBadGateway)

@@ -35,7 +35,8 @@ type ending struct {
 	change  func(*state.Client)
 }
 
-// end decides, from how the steps ended, how the pass ended for every client.
+// end decides, from how the steps ended, how the pass ended for every client. Without any, nothing may run
+// now.
 func (e *Engine) end(ctx context.Context, g *group, job apply.Job, holds []state.Hold, result apply.Result) (Done, error) {
 	done := Done{Clients: g.ids}
 	if err := e.together(g, job.Plan, holds, result); err != nil {
@@ -326,24 +327,6 @@ func (m *member) wishDone(c *state.Client) {
 	if c.Seq == m.client.Seq && c.Wakes == m.client.Wakes {
 		c.Review = nil // what it showed is done; other causes than its commit are not its matter
 	}
-}
-
-// waits ends a pass in which nothing may run now.
-func (e *Engine) waits(g *group, p plan.Plan, holds []state.Hold) (Done, error) {
-	done := Done{Clients: g.ids}
-	if err := e.together(g, p, holds, apply.Result{}); err != nil {
-		return done, err
-	}
-	for _, m := range g.members {
-		d, err := e.idle(g, m, p, holds)
-		if err != nil {
-			return done, err
-		}
-		done.join(d)
-	}
-	free, err := e.letGo(g)
-	done.Also = append(done.Also, free...)
-	return done, err
 }
 
 // idle ends a pass for a member of which nothing ran: it waits, or there is nothing to

@@ -47,14 +47,12 @@ func (e *Engine) mend(ctx context.Context, g *group) (over bool, d Done, err err
 	if err != nil {
 		return true, d, err
 	}
-	if !run {
-		d, err := e.waits(g, p, holds)
-		return true, d, err
-	}
-	result, err := e.Runner.Run(ctx, job)
-	if err != nil {
-		e.flushLogs(job)
-		return true, d, fmt.Errorf("mend %s: %w", m.client.Name, err)
+	var result apply.Result
+	if run {
+		if result, err = e.Runner.Run(ctx, job); err != nil {
+			e.flushLogs(job)
+			return true, d, fmt.Errorf("mend %s: %w", m.client.Name, err)
+		}
 	}
 	d, err = e.end(ctx, g, job, holds, result)
 	return true, d, err

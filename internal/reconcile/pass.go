@@ -162,13 +162,12 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 	if err != nil {
 		return Done{}, err
 	}
-	if !run {
-		return e.waits(g, p, holds)
-	}
-	result, err := e.Runner.Run(ctx, job)
-	if err != nil {
-		e.flushLogs(job)
-		return Done{}, fmt.Errorf("pass %s: %w", id, err)
+	var result apply.Result
+	if run {
+		if result, err = e.Runner.Run(ctx, job); err != nil {
+			e.flushLogs(job)
+			return Done{}, fmt.Errorf("pass %s: %w", id, err)
+		}
 	}
 	return e.end(ctx, g, job, holds, result)
 }

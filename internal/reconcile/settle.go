@@ -18,11 +18,22 @@ import (
 // is put back, built again where its host can't promote it; a first provisioning that nobody wants kept is removed in reverse, its
 // database retained; a deployment that failed goes. It runs through the same protocol
 // as every plan, so that a crash in its middle is gone on from. The pass ends with it, for all of them
-// once it is done for all: whose name another one still has is not at its end.
+// once it is done for all: whose name another one still has is not at its end. Nor is anything put back
+// before it is known what became of every write: a later one of two could come first.
 // result is that of the failed pass, nil when an earlier one left it.
 func (e *Engine) rollBack(ctx context.Context, g *group, failed []*member, result *apply.Result) (done Done, err error) {
 	ends := make([]func() (Done, error), len(failed))
+	uncertain, err := e.uncertain(failed)
+	if err != nil {
+		return done, err
+	}
 	for i, m := range failed {
+		if uncertain {
+			ends[i] = func() (Done, error) {
+				return e.backWaits(g, m, result, ending{because: m.client.RollingBack + "; taking back waits until it is known what became of a write"}, time.Time{})
+			}
+			continue
+		}
 		if err := e.contain(m.client.ID, func() (err error) { ends[i], err = e.takeBack(ctx, g, m, result); return err }); err != nil {
 			return done, err
 		}
@@ -35,6 +46,28 @@ func (e *Engine) rollBack(ctx context.Context, g *group, failed []*member, resul
 		done.join(d)
 	}
 	return done, nil
+}
+
+// uncertain says that of a write of one of them nobody knows what became of it: another client of the group
+// failed meanwhile.
+func (e *Engine) uncertain(failed []*member) (yes bool, err error) {
+	if len(failed) < 2 {
+		return false, nil
+	}
+	err = e.Store.View(func(tx store.Tx) error {
+		for _, m := range failed {
+			open, err := store.Intents(tx, m.client.ID)
+			if err != nil {
+				return err
+			}
+			yes = yes || len(open) > 0
+		}
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("what became of its writes: %w", err)
+	}
+	return yes, nil
 }
 
 // takeBack is rollBack for one of those; end ends its pass.
@@ -97,8 +130,10 @@ func (e *Engine) takeBack(ctx context.Context, g *group, m *member, result *appl
 		}
 	}
 	return func() (Done, error) {
-		if who := g.hasNameOf(m); who != "" {
+		if who, name, back := g.hasNameOf(m); back {
 			return e.backWaits(g, m, result, ending{because: why + "; taking back waits for " + who + ", which still has its name"}, time.Time{})
+		} else if who != "" && lost == "" {
+			lost = who + " still has " + name + ", and can't give it back"
 		}
 		e.at(PointRolledBack)
 		return e.rolledBack(g, m, result, why, lost, keep)
@@ -113,27 +148,43 @@ func (e *Engine) backWaits(g *group, m *member, result *apply.Result, end ending
 	return e.finish(g, m, result, end)
 }
 
-// hasNameOf is who still has a name of a member that it is to give back; "": nobody.
-func (g *group) hasNameOf(m *member) string {
+// hasNameOf is who still has a name of a member that it was to give back, and which; "": nobody. back says
+// that it is about to.
+func (g *group) hasNameOf(m *member) (who, name string, back bool) {
 	for _, o := range g.members {
 		for _, u := range o.client.Undo {
-			if o != m && o.client.RollingBack != "" && u.Had(m.client.ID) && slices.ContainsFunc(o.recorded, func(r state.Resource) bool { return r.Ref == u.Ref && r.Real() }) {
-				return o.client.Name
+			if o == m || !u.Had(m.client.ID) || !slices.ContainsFunc(o.recorded, func(r state.Resource) bool { return r.Ref == u.Ref && r.Real() }) {
+				continue
 			}
+			if o.client.RollingBack != "" {
+				return o.client.Name, u.Ref.Host(), true
+			}
+			who, name = o.client.Name, u.Ref.Host()
 		}
 	}
-	return ""
+	return who, name, false
 }
 
 // keptByTaker says that what a failed client took over is not given back: whoever had it came to its
 // end without it (see state.Undo), or does not pass with it any more. "A name that changes its owner in
 // one commit is one plan over both clients", and the undo of that plan is over both, until one of them
 // is through. To have it back that one would have to let it go once more, which nobody would make it
-// do, and somebody else may be at work on it. Nor does who is removed give anything back, that failed to
-// go: no old version of it is to run, and it may have waited for days.
+// do, and somebody else may be at work on it. Nor is anything given back to who is in quarantine: that one
+// keeps what it took itself, and nothing of it is worked on. Nor does who is removed give anything back,
+// that failed to go: no old version of it is to run, and it may have waited for days.
 func (g *group) keptByTaker(u state.Undo) bool {
 	had, by := u.Prior.Ref.Client, u.Ref.Client
-	return had != by && (u.Kept || !slices.Contains(g.ids, had) || slices.ContainsFunc(g.members, func(m *member) bool { return m.client.ID == by && m.removed }))
+	if had == by {
+		return false
+	}
+	passes := false
+	for _, m := range g.members {
+		passes = passes || m.client.ID == had && !m.client.Through() && !m.quarantined()
+		if m.client.ID == by && m.removed {
+			return true
+		}
+	}
+	return u.Kept || !passes
 }
 
 // leadsNowhere says that a name would redirect again to one that its client does not have any more, and
@@ -214,8 +265,11 @@ func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost
 	done := func(c *state.Client) {
 		c.RollingBack, c.RollingSeq, c.Run = "", 0, ""
 		// An environment that could not be put back is when the next try fails: what serves was built with
-		// the one before, whatever is on record by then.
+		// the one before, whatever is on record by then. So is a name that could not be given back.
 		c.Undo = slices.DeleteFunc(slices.Clone(c.Undo), func(u state.Undo) bool {
+			if u.Prior.Ref.Client != u.Ref.Client {
+				return lost == "" || g.keptByTaker(u) || !slices.ContainsFunc(m.recorded, func(r state.Resource) bool { return r.Ref == u.Ref && r.Real() })
+			}
 			return lost == "" || u.Ref.Kind != state.KindEnvironment || u.Prior.Ref != u.Ref
 		})
 		if len(c.Undo) == 0 {

@@ -123,7 +123,8 @@ func (s *story) stillOld(ids []state.ClientID) {
 		s.putBack(c)
 	}
 	for _, id := range ids {
-		if c := s.client(id); c.Status == state.StatusFailed && !c.Removed && c.RollingBack == "" && c.Quarantined.IsZero() && !s.meddled[id] {
+		told := strings.Contains(s.client(id).Because, ", and can't give it back") // the vendor of who has its name refuses that
+		if c := s.client(id); c.Status == state.StatusFailed && !c.Removed && c.RollingBack == "" && c.Quarantined.IsZero() && !s.meddled[id] && !told {
 			s.keepsAName(id) // who is in quarantine is left as the death of the program left it
 		}
 	}

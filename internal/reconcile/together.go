@@ -25,7 +25,7 @@ type failure struct {
 // that dies before the first of them is put back goes on with all.
 func (e *Engine) together(g *group, p plan.Plan, holds []state.Hold, result apply.Result) error {
 	g.fails, g.open = map[state.ClientID]failure{}, map[state.ClientID]string{}
-	atIt := map[state.ClientID]bool{}
+	atIt, stuck := map[state.ClientID]bool{}, map[state.ClientID]string{}
 	for _, m := range g.members {
 		switch st, at := result.Worst(m.client.ID); {
 		case m.quarantined():
@@ -33,16 +33,24 @@ func (e *Engine) together(g *group, p plan.Plan, holds []state.Hold, result appl
 			if m.waitsForVendor(p, holds) {
 				atIt[m.client.ID] = true
 			}
+			if why := m.problem(p); why != "" {
+				stuck[m.client.ID] = why
+			}
 		case st == apply.StepFailed && !onlyLeft(m, result):
 			g.fails[m.client.ID] = failure{text: sentence(at.Err), step: at.Step.Key(), fault: apply.Fault(at.Err)}
 		case st == apply.StepWaiting || st == apply.StepSkipped || st == apply.StepSuperseded:
 			atIt[m.client.ID] = true
 		}
 	}
-	if len(g.members) > 1 && len(g.fails)+len(atIt) > 0 {
+	if len(g.members) > 1 && len(g.fails)+len(atIt)+len(stuck) > 0 {
 		x, err := e.exchanged(g, result)
 		if err != nil {
 			return err
+		}
+		for id, why := range stuck {
+			if x.halfway(id) {
+				g.fails[id] = failure{text: why}
+			}
 		}
 		failed := map[state.ClientID]bool{}
 		for id := range g.fails {
@@ -58,6 +66,16 @@ func (e *Engine) together(g *group, p plan.Plan, holds []state.Hold, result appl
 		}
 	}
 	return e.noteFailures(g)
+}
+
+// problem is why a member that began to carry out its wish can't go on with it: a newer wish is not to
+// be carried out as it stands. "": nothing, or a person decides.
+func (m *member) problem(p plan.Plan) string {
+	i := slices.IndexFunc(p.Problems, func(q plan.Problem) bool { return q.Client == m.client.ID && q.Hold == "" })
+	if i < 0 || m.client.Run == "" || m.removed || !m.client.EverDeployed {
+		return ""
+	}
+	return p.Problems[i].Text
 }
 
 // waitsForVendor says that a member began to carry out its wish, and that nothing of it ran now as a
@@ -154,6 +172,19 @@ func (x exchange) took(by, from state.ClientID) bool {
 		slices.ContainsFunc(x.result.Steps, func(r apply.StepResult) bool {
 			return r.State == apply.StepSkipped && r.Step.Action == plan.Move && r.Step.Ref.Client == by && r.Step.From.Client == from
 		}))
+}
+
+// halfway says that a client took something from another one, or another one from it, that would be put
+// back: what it answers by is not decided.
+func (x exchange) halfway(id state.ClientID) bool {
+	for by, undo := range x.undo {
+		for _, u := range undo {
+			if !u.Kept && u.Prior.Ref.Client != by && (by == id || u.Prior.Ref.Client == id) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // hasNameBefore says that a member would answer by a name once all is put back: by one that it

@@ -188,6 +188,51 @@ func TestS24NameIsGivenBackBeforeAnybodyIsToldAsFailed(t *testing.T) {
 	}
 }
 
+// Two clients swap their names, and one of them fails when both have moved. The other one's vendor refuses to
+// give its name back: the one that failed answers by none, and is told who has it. Nobody says that its old
+// version runs. Once the vendor does it again, a retry brings the swap to its end.
+func TestS24WhoCantHaveItsNameBackIsToldWhy(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
+	hosts, before := v.swapping()
+	w.unfit = func(url string) error {
+		if !strings.Contains(url, hosts[1]) { // the bakery's new one
+			return nil
+		}
+		v.faults.On(memory.Before, func(c memory.Call) bool {
+			return c.Verb == memory.Update && c.Kind == state.KindDomain && c.Name == hosts[0]
+		}, 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+		return errAway
+	}
+	w.pass(w.push(swapped("", ""))...)
+	w.clock.add(time.Hour)
+	w.pass(w.due()...)
+	if r := w.want("bakery", state.StatusFailed); !strings.Contains(r.Because, "cakes still has "+hosts[0]+", and can't give it back") || strings.Contains(r.Because, "old version") {
+		t.Errorf("bakery says %q", r.Because)
+	}
+	if r := w.want("cakes", state.StatusFailed); !strings.Contains(r.Because, "can't be put back") {
+		t.Errorf("cakes says %q", r.Because)
+	}
+	v.faults.Clear()
+	w.unfit = nil
+	for _, name := range []string{"bakery", "cakes"} {
+		id, err := w.engine.Retry(name, "dana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(id)
+	}
+	for i, name := range []string{"bakery", "cakes"} {
+		w.want(name, state.StatusActive)
+		if now, _ := v.world.Serves(hosts[i]); now != before[1-i] {
+			t.Errorf("%s is served by %q", hosts[i], now)
+		}
+		if c := w.stored(w.id(name)); len(c.Undo) > 0 {
+			t.Errorf("of %s is put back the next time: %v", name, c.Undo)
+		}
+	}
+}
+
 // A client takes a name from one that has another one by now, and fails with it. The name goes back;
 // of the one that is done nothing is left that a later failure would put back.
 func TestS24NameThatGoesBackIsNotPutBackOnceMore(t *testing.T) {

@@ -127,9 +127,9 @@ type Client struct {
 	UpdatedAt  time.Time `json:"updatedAt,omitzero"`
 }
 
-// Through says that a client came to the end of what it was at.
+// Through says that a client has come to all that it wishes, and that nothing of it goes back any more.
 func (c Client) Through() bool {
-	return c.Settled && c.Run == "" && (c.Status == StatusActive || c.Status == StatusFailed || c.Status == StatusRetained)
+	return c.Settled && c.Run == "" && (c.Status == StatusActive || c.Status == StatusRetained)
 }
 
 // Undo is one thing to put back.
