@@ -183,7 +183,11 @@ func (e *Engine) leftOver(g *group, m *member, result apply.Result, at *apply.St
 			next: "mend the site, then `reconciler retry " + m.client.Name + "`; a revert leads people back", settled: true, word: "failed", what: "failed", audit: "failed", step: at.Step.Key(), fault: apply.Fault(at.Err),
 			change: func(c *state.Client) { c.FailedStep, c.Undo, c.Run = at.Step.Key(), nil, "" }})
 	}
-	return e.finish(g, m, &result, ending{status: state.StatusFailed, because: "Your site runs the new version. What is no longer wished can't be removed: " + sentence(at.Err),
+	runs := "Your site runs the new version. "
+	if !slices.ContainsFunc(m.wish, func(r state.Resource) bool { return r.Ref.Kind == state.KindTraffic }) {
+		runs = "" // it wishes none
+	}
+	return e.finish(g, m, &result, ending{status: state.StatusFailed, because: runs + "What is no longer wished can't be removed: " + sentence(at.Err),
 		next: "settle it at the provider, then `reconciler retry " + m.client.Name + "`", settled: true, word: "failed", what: "failed", audit: "failed", step: at.Step.Key(), fault: apply.Fault(at.Err),
 		change: func(c *state.Client) { c.FailedStep, c.Undo, c.Run = at.Step.Key(), nil, "" }})
 }
@@ -283,12 +287,34 @@ func byHand(g *group, m *member, result apply.Result) string {
 
 // blockedBy is the first of the client's steps that waits.
 func blockedBy(p plan.Plan, id state.ClientID) (s plan.Step, blocked bool) {
-	for _, s := range p.Steps {
-		if s.Ref.Client == id && (s.Held != "" || s.Blocked) {
-			return s, true
+	i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Ref.Client == id && (s.Held != "" || s.Blocked) })
+	if i < 0 {
+		return s, false
+	}
+	if s = p.Steps[i]; s.Held == "" && s.Waits == "" && !strings.HasPrefix(s.Reason, "waiting for ") {
+		if other := waitsForAnother(p, s); other != "" {
+			s.Reason = "waiting for " + other + ", which waits itself"
 		}
 	}
-	return s, false
+	return s, true
+}
+
+// waitsForAnother is the client for whose steps a blocked one waits, by way of whatever it needs; "": none.
+func waitsForAnother(p plan.Plan, s plan.Step) string {
+	seen := map[string]bool{}
+	for todo := s.Needs; len(todo) > 0; {
+		key := todo[0]
+		todo = todo[1:]
+		i := slices.IndexFunc(p.Steps, func(o plan.Step) bool { return o.Key() == key })
+		if i < 0 || seen[key] {
+			continue
+		}
+		if seen[key] = true; p.Steps[i].Ref.Client != s.Ref.Client && (p.Steps[i].Blocked || p.Steps[i].Held != "") {
+			return p.Steps[i].Client
+		}
+		todo = append(slices.Clone(todo), p.Steps[i].Needs...)
+	}
+	return ""
 }
 
 // success is the end of a pass whose steps are all done.

@@ -435,6 +435,9 @@ func (s *story) wasShown(step plan.Step) bool {
 	if b == nil || step.Risk != plan.RiskTraffic && step.Risk != plan.RiskOffline || c.RollingBack != "" || s.pulls.laws.let[c.ID][letKey(step.Key())] {
 		return true
 	}
+	if c.Removed && s.letGo[c.ID] { // that the whole of it goes somebody approved
+		return true
+	}
 	keys := []string{keyOf(step)}
 	if step.Action == plan.Create && step.Prior != nil { // "the same or less risky": it was shown as changed, and is gone since
 		changed := step

@@ -124,7 +124,8 @@ func (s *story) stillOld(ids []state.ClientID) {
 	}
 	for _, id := range ids {
 		told := strings.Contains(s.client(id).Because, ", and can't give it back") // the vendor of who has its name refuses that
-		if c := s.client(id); c.Status == state.StatusFailed && !c.Removed && c.RollingBack == "" && c.Quarantined.IsZero() && !s.meddled[id] && !told {
+		told = told || s.bySpec[s.client(id).Blob].host == "none"
+		if c := s.client(id); c.Status == state.StatusFailed && c.Settled && !c.Removed && c.RollingBack == "" && c.Quarantined.IsZero() && !s.meddled[id] && !told {
 			s.keepsAName(id) // who is in quarantine is left as the death of the program left it
 		}
 	}
@@ -191,9 +192,12 @@ func (s *story) stillServed(when string) {
 func (s *story) wished(tree manifests, host string, owner state.ClientID, clients []state.Client) bool {
 	good := manifests{specs: map[string]spec{}}
 	known, name, refused := map[string]bool{}, "", map[string]bool{}
-	for n, x := range tree.specs { // it says that it was somebody who is still there, or who never was
+	for n, x := range tree.specs { // it says that it was somebody who is still there, or who never was, or went before
 		_, there := tree.specs[x.previously]
-		refused[n] = there || x.previously != "" && !slices.ContainsFunc(clients, func(c state.Client) bool { return c.Name == x.previously || slices.Contains(c.Former, x.previously) })
+		refused[n] = there || x.previously != "" && !slices.ContainsFunc(clients, func(c state.Client) bool {
+			goes := !c.Removed || s.touchedBy(c, s.engine.Head()) || s.waitsForFile(c, "clients/"+n+".yaml")
+			return c.Name == x.previously && goes || slices.Contains(c.Former, x.previously)
+		})
 	}
 	for _, c := range clients {
 		if was := tree.specs[c.Name].previously; !c.Removed && was != "" { // who is a client already can't become another one
@@ -247,7 +251,8 @@ func (s *story) getsAll(name string, tree manifests, clients []state.Client) boo
 	for _, h := range s.holds() {
 		for _, host := range tree.specs[name].claims() {
 			id := s.up[host]
-			if _, there := tree.specs[s.names[id]]; h.Kind == state.HoldGuard && slices.Contains(h.Clients, id) && !there {
+			x, there := tree.specs[s.names[id]]
+			if goes := !there || s.names[id] != name && !slices.Contains(x.claims(), host); h.Kind == state.HoldGuard && slices.Contains(h.Clients, id) && goes {
 				return false
 			}
 		}

@@ -188,15 +188,15 @@ func TestS24NameIsGivenBackBeforeAnybodyIsToldAsFailed(t *testing.T) {
 	}
 }
 
-// Two clients swap their names, and one of them fails when both have moved. The other one's vendor refuses to
-// give its name back: the one that failed answers by none, and is told who has it. Nobody says that its old
-// version runs. Once the vendor does it again, a retry brings the swap to its end.
+// Two clients swap their names, and one of them fails when both have moved. Its vendor refuses to give the
+// other one's name back: that one answers by none, and is told who has it. Nobody says that its old version
+// runs. Once the vendor does it again, a retry brings the swap to its end.
 func TestS24WhoCantHaveItsNameBackIsToldWhy(t *testing.T) {
 	v, w := newVendors(t)
 	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
 	hosts, before := v.swapping()
 	w.unfit = func(url string) error {
-		if !strings.Contains(url, hosts[1]) { // the bakery's new one
+		if !strings.Contains(url, hosts[0]) { // the new one of cakes
 			return nil
 		}
 		v.faults.On(memory.Before, func(c memory.Call) bool {
@@ -295,6 +295,24 @@ func TestS24WhoTookANameIsNotThroughWhileTheOtherOneCantBeLookedAt(t *testing.T)
 	w.pass(cakes)
 	for i, name := range []string{"bakery", "cakes"} {
 		w.want(name, state.StatusFailed)
+		d, _ := v.world.Serves(hosts[i])
+		if o, _ := v.world.Object(d); o.Mark.Client != w.id(name) {
+			t.Errorf("%s is served by %q, not by %s", hosts[i], d, name)
+		}
+	}
+}
+
+// Two clients swap their names, and a newer commit comes in the middle of that which can't be carried out:
+// it asks for a secret that is not there. Both get back what they had, as nobody knows when it will be.
+func TestS24NewerWishThatCantBeInTheMiddleOfASwap(t *testing.T) {
+	v, w, alias, _ := swapThatWaits(t)
+	hosts := [2]string{"bakery.agency.example", "cakes.agency.example"}
+	v.faults.Clear()
+	w.pass(w.push(swapped("", "aliases: ["+alias+"]\nenv: {KEY: {secret: shared/key}}"))...)
+	for i, name := range []string{"bakery", "cakes"} {
+		if r := w.want(name, state.StatusFailed); !strings.Contains(r.Because, "shared/key") {
+			t.Errorf("%s says %q", name, r.Because)
+		}
 		d, _ := v.world.Serves(hosts[i])
 		if o, _ := v.world.Object(d); o.Mark.Client != w.id(name) {
 			t.Errorf("%s is served by %q, not by %s", hosts[i], d, name)
