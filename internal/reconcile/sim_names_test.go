@@ -150,8 +150,8 @@ func (s *story) peopled() {
 	})
 }
 
-// whoHasNames are the clients that names pass between. (Not who adopts what lived before: those names are
-// bound there, without our mark, until it has.)
+// whoHasNames are the clients that names pass between. (Not f, which may adopt what lived before us: that
+// site's names are bound there, without our mark, until it has; and they go with the site that has them.)
 func (s *story) whoHasNames() []string {
-	return slices.DeleteFunc(s.tree.names(), func(name string) bool { return s.tree.specs[name].adopts != "" })
+	return slices.DeleteFunc(s.tree.names(), func(name string) bool { return name == "f" })
 }
