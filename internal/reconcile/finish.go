@@ -451,7 +451,7 @@ func nameIn(tx store.Tx) func(state.ClientID) string {
 	}
 }
 
-// letGo ends the joining of clients whose name has moved, with all that moves beside it, and
+// letGo ends the joining of clients whose name has moved for good, with all that moves beside it, and
 // returns them: one that was joined to somebody who had to wait has waited with him, and passes
 // alone from here on. Of clients outside of the group it knows no wish, and leaves them to their own
 // pass.
@@ -485,7 +485,12 @@ func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
 				if err != nil {
 					return err
 				}
-				if holds || gives {
+				to, _, err := store.Client(tx, c.Client)
+				if err != nil {
+					return err
+				}
+				mayGoBack := slices.ContainsFunc(to.Undo, func(u state.Undo) bool { return u.Had(id) })
+				if holds || gives || mayGoBack {
 					have = append(have, id)
 				} else {
 					free = append(free, id)

@@ -181,6 +181,7 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a newer wish that can't be leaves a swap as it is", "reconcile/together.go", "			if x.halfway(id) {", "			if x.halfway(id) && why == \"\" {"}, "reconcile", "TestS24NewerWishThatCantBeInTheMiddleOfASwap"},
 	{planted{"what is given back goes to who is in quarantine", "reconcile/settle.go", "!m.client.Through() && !m.quarantined()", "!m.client.Through()"}, "reconcile", "TestS24SimNamesPassOn"},
 	{planted{"what nobody knows of is put back before it comes", "reconcile/settle.go", "	if len(failed) < 2 {\n", "	if len(failed) < 200 {\n"}, "reconcile", "TestS24SimNamesPassOn"},
+	{planted{"whose name has moved passes alone, though it may go back", "reconcile/finish.go", "if holds || gives || mayGoBack {", "if holds || gives || mayGoBack && was == 0 {"}, "reconcile", "TestS24WhoPassesNamesOnStaysTogetherUntilAllAreThrough"},
 	{planted{"what was taken from who is through is given back", "reconcile/finish.go", "		if c.Through() {", "		if false {"}, "reconcile", "TestS24WhatWasTakenFromWhoIsThroughIsKept"},
 	{planted{"who passes names on lets its own go at once", "plan/move.go", "		if s.Action == Move {\n			note(", "		if s.Action == Move && s == nil {\n			note("}, "reconcile", "TestS24WhoPassesNamesOnKeepsItsOwnUntilAllAreThrough"},
 	{planted{"what goes back to another client is not waited for", "reconcile/settle.go", "r.WorstOfAll()", "r.Worst(m.client.ID)"}, "reconcile", "TestS24NameIsGivenBackBeforeAnybodyIsToldAsFailed"},

@@ -20,6 +20,7 @@ var nameOnceRed = []uint64{
 	710019270, // what a person had let go counted as shown by no plan
 	710021575, // who wished no site any more counted as one that answers by no name
 	710022422, // of a swap an update of which nobody knew was put back before it came
+	722004375, // whose name had moved passed alone, though it may have gone back
 	720004547, // who waits for one in quarantine counted as one that failed
 	710023367, // a file that says who it was, of one that had gone before, counted as one that asks for a name
 	710023664, // so did one that asks for a name, too, that another client may not lose

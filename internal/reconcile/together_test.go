@@ -302,6 +302,42 @@ func TestS24WhoTookANameIsNotThroughWhileTheOtherOneCantBeLookedAt(t *testing.T)
 	}
 }
 
+// Clients pass their names on: cakes takes the bakery's, and the bakery that of the deli, which is through.
+// Both wait for their vendor, and the name of the first two has moved. They stay together: the bakery
+// fails in the end, and has its name back.
+func TestS24WhoPassesNamesOnStaysTogetherUntilAllAreThrough(t *testing.T) {
+	v, w := newVendors(t)
+	const alias = "aliases: [www.cakes.example]"
+	named := func(name, domain string, more ...string) string {
+		return strings.Replace(client(name, more...), "domain: "+name, "domain: "+domain, 1)
+	}
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes", alias), "clients/deli.yaml": client("deli")})
+	takes := func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == "deli.agency.example" }
+	later := memory.Fail(provider.Transient, "try again later")
+	v.faults.On(memory.Before, takes, 0, later)
+	v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == "www.cakes.example" }, 0, later)
+	w.pass(w.push(map[string]string{"clients/bakery.yaml": named("bakery", "deli"), "clients/cakes.yaml": named("cakes", "bakery", alias), "clients/deli.yaml": named("deli", "bread")})...)
+	w.want("deli", state.StatusActive)
+	for _, name := range []string{"bakery", "cakes"} {
+		w.want(name, state.StatusDeploying)
+	}
+	d, _ := v.world.Serves("bakery.agency.example")
+	if o, _ := v.world.Object(d); o.Mark.Client != w.id("cakes") {
+		t.Fatalf("its name has not moved: the test shows nothing: %q", d)
+	}
+	v.faults.Clear()
+	v.faults.On(memory.Before, takes, 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+	w.clock.add(time.Hour)
+	w.pass(w.id("bakery"))
+	for _, name := range []string{"bakery", "cakes"} {
+		w.want(name, state.StatusFailed)
+		d, _ := v.world.Serves(name + ".agency.example")
+		if o, _ := v.world.Object(d); o.Mark.Client != w.id(name) {
+			t.Errorf("%s is served by %q", name, d)
+		}
+	}
+}
+
 // Two clients swap their names, and a newer commit comes in the middle of that which can't be carried out:
 // it asks for a secret that is not there. Both get back what they had, as nobody knows when it will be.
 func TestS24NewerWishThatCantBeInTheMiddleOfASwap(t *testing.T) {
