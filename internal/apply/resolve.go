@@ -339,6 +339,11 @@ func noteUndo(tx store.Tx, job Job, s plan.Step) error {
 			return err
 		}
 		u.Kept = ok && owner.Through()
+		for _, o := range owner.Undo {
+			if o.Ref == prior.Ref && !o.Kept { // it goes back to where it was before that one had it
+				u.Prior = o.Prior
+			}
+		}
 	}
 	c.Undo = append(slices.DeleteFunc(slices.Clone(c.Undo), func(u state.Undo) bool { return u.Ref == s.Ref }), u)
 	return store.PutClient(tx, c)

@@ -36,6 +36,7 @@ type group struct {
 
 	fails map[state.ClientID]failure // who fails in the end, and by what
 	open  map[state.ClientID]string  // who has all that it wishes, and waits for this client with which it fails
+	lost  map[state.ClientID]bool    // whom something could not be put back of, for good
 }
 
 // member is one client of the group.

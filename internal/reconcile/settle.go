@@ -23,6 +23,7 @@ import (
 // result is that of the failed pass, nil when an earlier one left it.
 func (e *Engine) rollBack(ctx context.Context, g *group, failed []*member, result *apply.Result) (done Done, err error) {
 	ends := make([]func() (Done, error), len(failed))
+	g.lost = map[state.ClientID]bool{}
 	uncertain, err := e.uncertain(failed)
 	if err != nil {
 		return done, err
@@ -119,7 +120,7 @@ func (e *Engine) takeBack(ctx context.Context, g *group, m *member, result *appl
 		case st == apply.StepFailed, st == apply.StepParked, apply.Anew(at.Err):
 			// What was there before is gone, or the vendor refuses it: trying for ever would
 			// keep the client from everything else. A retry plans from what there is.
-			lost = sentence(at.Err)
+			lost, g.lost[m.client.ID] = sentence(at.Err), true
 		default:
 			return func() (Done, error) {
 				return e.backWaits(g, m, result, ending{because: why + "; taking back waits: " + sentence(at.Err), waits: waitsOn(at.Err)}, at.RetryAt)
@@ -156,7 +157,7 @@ func (g *group) hasNameOf(m *member) (who, name string, back bool) {
 			if o == m || !u.Had(m.client.ID) || !slices.ContainsFunc(o.recorded, func(r state.Resource) bool { return r.Ref == u.Ref && r.Real() }) {
 				continue
 			}
-			if o.client.RollingBack != "" {
+			if o.client.RollingBack != "" && !g.lost[o.client.ID] {
 				return o.client.Name, u.Ref.Host(), true
 			}
 			who, name = o.client.Name, u.Ref.Host()

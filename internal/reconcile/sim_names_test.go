@@ -20,6 +20,10 @@ var nameOnceRed = []uint64{
 	710019270, // what a person had let go counted as shown by no plan
 	710021575, // who wished no site any more counted as one that answers by no name
 	710022422, // of a swap an update of which nobody knew was put back before it came
+	722010633, // of two that can't be given their names back each waited for the other
+	722012056, // what a client gave back to another one's wish, and lost so, it got back when that failed
+	722019628, // a name that goes back from where a person took the traffic away counted as led to nothing
+	723003977, // what a person deleted was mended in the pass of its group
 	722004375, // whose name had moved passed alone, though it may have gone back
 	720004547, // who waits for one in quarantine counted as one that failed
 	710023367, // a file that says who it was, of one that had gone before, counted as one that asks for a name

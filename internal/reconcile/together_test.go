@@ -338,6 +338,42 @@ func TestS24WhoPassesNamesOnStaysTogetherUntilAllAreThrough(t *testing.T) {
 	}
 }
 
+// Two clients swap their names. When one name has moved, a newer commit gives it back to who had it, and
+// the other one takes that of a third. All that fails in the end: each has the name that it had first.
+func TestS24NameThatCameBackStaysWhenTheRestFails(t *testing.T) {
+	v, w := newVendors(t)
+	named := func(name, domain string) string {
+		return strings.Replace(client(name), "domain: "+name, "domain: "+domain, 1)
+	}
+	names := []string{"bakery", "cakes", "deli"}
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes"), "clients/deli.yaml": client("deli")})
+	hosts, _ := v.swapping()
+	v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == hosts[0] }, 0, memory.Fail(provider.Transient, "try again later"))
+	w.pass(w.push(swapped("", ""))...)
+	d, _ := v.world.Serves(hosts[1])
+	if o, _ := v.world.Object(d); o.Mark.Client != w.id("bakery") {
+		t.Fatalf("its name has not moved: the test shows nothing: %q", d)
+	}
+	v.faults.Clear()
+	v.faults.On(memory.Before, func(c memory.Call) bool {
+		return c.Verb == memory.Update && c.Kind == state.KindRecord && strings.HasSuffix(c.Name, hosts[0])
+	}, 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+	ids := w.push(map[string]string{"clients/bakery.yaml": named("bakery", "deli"), "clients/cakes.yaml": client("cakes"), "clients/deli.yaml": named("deli", "bakery")})
+	for range 3 {
+		w.pass(ids...)
+		w.clock.add(time.Hour)
+		ids = w.due()
+	}
+	w.want("bakery", state.StatusFailed)
+	w.want("deli", state.StatusFailed)
+	for _, name := range names {
+		d, _ := v.world.Serves(name + ".agency.example")
+		if o, _ := v.world.Object(d); o.Mark.Client != w.id(name) {
+			t.Errorf("%s is served by %q", name, d)
+		}
+	}
+}
+
 // Two clients swap their names, and a newer commit comes in the middle of that which can't be carried out:
 // it asks for a secret that is not there. Both get back what they had, as nobody knows when it will be.
 func TestS24NewerWishThatCantBeInTheMiddleOfASwap(t *testing.T) {
