@@ -23,6 +23,7 @@ var nameOnceRed = []uint64{
 	722010633, // of two that can't be given their names back each waited for the other
 	722012056, // what a client gave back to another one's wish, and lost so, it got back when that failed
 	722019628, // a name that goes back from where a person took the traffic away counted as led to nothing
+	724010197, // what a file asks for that is refused for another one's clash counted as wished
 	723003977, // what a person deleted was mended in the pass of its group
 	722004375, // whose name had moved passed alone, though it may have gone back
 	720004547, // who waits for one in quarantine counted as one that failed

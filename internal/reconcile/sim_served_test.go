@@ -227,7 +227,31 @@ func (s *story) wished(tree manifests, host string, owner state.ClientID, client
 			claims++
 		}
 	}
-	return slices.Contains(who, name) || len(who) == 1 && claims == 1 && known[who[0]] && s.getsAll(who[0], good, clients)
+	return slices.Contains(who, name) || len(who) == 1 && claims == 1 && known[who[0]] && s.getsAll(who[0], s.unclashed(good, who[0], clients), clients)
+}
+
+// unclashed is the tree in which other clients that ask for a name which is nobody's of them, and which
+// others ask for, too, are as they were: their files are refused.
+func (s *story) unclashed(tree manifests, but string, clients []state.Client) manifests {
+	out := manifests{specs: maps.Clone(tree.specs)}
+	for n, x := range tree.specs {
+		for m, y := range tree.specs {
+			clash := n != m && n != but && slices.ContainsFunc(x.claims(), func(host string) bool {
+				owner := s.names[s.up[host]]
+				return owner != n && owner != m && slices.Contains(y.claims(), host)
+			})
+			if !clash {
+				continue
+			}
+			delete(out.specs, n)
+			for _, c := range clients {
+				if was, ok := s.bySpec[c.Blob]; ok && c.Name == n && !c.Removed {
+					out.specs[n] = was
+				}
+			}
+		}
+	}
+	return out
 }
 
 // getsAll says that no name that the client asks for is another one's, or another one's too, or
