@@ -289,6 +289,23 @@ func (s *story) client(id state.ClientID) state.Client {
 	return s.glasses.clients.values[string(id)]
 }
 
+// oneEach: of two living clients no two accepted files ask for the same name.
+func (s *story) oneEach(clients []state.Client) {
+	asks := map[string]state.ClientID{}
+	for _, c := range clients {
+		x, known := s.bySpec[c.Blob]
+		if !known || c.Removed {
+			continue
+		}
+		for _, host := range x.claims() {
+			if other, taken := asks[host]; taken {
+				s.broken("P3: %s and %s both ask for %s, and both files were accepted", other, c.ID, host)
+			}
+			asks[host] = c.ID
+		}
+	}
+}
+
 // noticed follows the engine when it accepted a head.
 func (s *story) noticed() {
 	s.notMade()
@@ -309,6 +326,7 @@ func (s *story) noticed() {
 		s.brought(s.accepted, head, clients)
 		s.removalsShown(s.accepted, head, clients)
 	}
+	s.oneEach(clients)
 	s.accepted, s.approved, s.living = head, false, 0
 	for _, c := range clients {
 		if !c.Removed {
