@@ -334,11 +334,17 @@ func noteUndo(tx store.Tx, job Job, s plan.Step) error {
 	}
 	u := state.Undo{Ref: s.Ref, From: s.From, Prior: prior}
 	if had := prior.Ref.Client; had != c.ID {
-		owner, ok, err := store.Client(tx, had)
+		owner, _, err := store.Client(tx, had)
 		if err != nil {
 			return err
 		}
-		u.Kept = ok && owner.Through()
+		if owner.Through() {
+			answers, err := answersElse(tx, c.ID, had, s.Ref.Host())
+			if err != nil {
+				return err
+			}
+			u.Kept = !answers
+		}
 		for _, o := range owner.Undo {
 			if o.Ref == prior.Ref && !o.Kept { // it goes back to where it was before that one had it
 				u.Prior = o.Prior
@@ -347,6 +353,28 @@ func noteUndo(tx store.Tx, job Job, s plan.Step) error {
 	}
 	c.Undo = append(slices.DeleteFunc(slices.Clone(c.Undo), func(u state.Undo) bool { return u.Ref == s.Ref }), u)
 	return store.PutClient(tx, c)
+}
+
+// answersElse says that a client has a name of its own besides one that it takes from another client, and
+// that one has not taken it from it: it would answer by it if the name went back.
+func answersElse(tx store.Tx, id, from state.ClientID, taken string) (bool, error) {
+	have, err := store.Resources(tx, id)
+	if err != nil {
+		return false, err
+	}
+	theirs, err := store.Resources(tx, from)
+	if err != nil {
+		return false, err
+	}
+	for _, r := range have {
+		if r.Ref.Kind != state.KindDomain || !r.Real() || r.Ref.Host() == taken || r.Attributes.Literal("redirect") != "" {
+			continue
+		}
+		if !slices.ContainsFunc(theirs, func(o state.Resource) bool { return plan.Leads(o.Ref, r.Ref.Host()) }) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // putBack says which kinds a failed update puts back: what serves, and what the next

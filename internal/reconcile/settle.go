@@ -180,7 +180,7 @@ func (g *group) keptByTaker(u state.Undo) bool {
 	}
 	passes := false
 	for _, m := range g.members {
-		passes = passes || m.client.ID == had && !m.client.Through() && !m.quarantined()
+		passes = passes || m.client.ID == had && !m.quarantined()
 		if m.client.ID == by && m.removed {
 			return true
 		}
