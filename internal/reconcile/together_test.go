@@ -253,6 +253,10 @@ func TestS24NameThatGoesBackIsNotPutBackOnceMore(t *testing.T) {
 	if c := w.stored(w.id("bakery")); len(c.Undo) > 0 {
 		t.Errorf("of bakery, which is done, is put back the next time: %v", c.Undo)
 	}
+	d, _ := v.world.Serves("bakery.agency.example") // apply passes each of them, so cakes was tried twice
+	if o, _ := v.world.Object(d); o.Mark.Client != w.id("bakery") {
+		t.Errorf("bakery.agency.example is served by %q, and cakes does not answer there", d)
+	}
 	for _, host := range []string{"bread.agency.example", "cakes.agency.example"} {
 		if _, up := v.world.Serves(host); !up {
 			t.Errorf("nothing serves at %s", host)
