@@ -253,10 +253,7 @@ func TestS24NameThatGoesBackIsNotPutBackOnceMore(t *testing.T) {
 	if c := w.stored(w.id("bakery")); len(c.Undo) > 0 {
 		t.Errorf("of bakery, which is done, is put back the next time: %v", c.Undo)
 	}
-	d, _ := v.world.Serves("bakery.agency.example") // apply passes each of them, so cakes was tried twice
-	if o, _ := v.world.Object(d); o.Mark.Client != w.id("bakery") {
-		t.Errorf("bakery.agency.example is served by %q, and cakes does not answer there", d)
-	}
+	v.serves(w, "bakery.agency.example", "bakery") // apply passes each of them, so cakes was tried twice
 	for _, host := range []string{"bread.agency.example", "cakes.agency.example"} {
 		if _, up := v.world.Serves(host); !up {
 			t.Errorf("nothing serves at %s", host)
@@ -299,10 +296,7 @@ func TestS24WhoTookANameIsNotThroughWhileTheOtherOneCantBeLookedAt(t *testing.T)
 	w.pass(cakes)
 	for i, name := range []string{"bakery", "cakes"} {
 		w.want(name, state.StatusFailed)
-		d, _ := v.world.Serves(hosts[i])
-		if o, _ := v.world.Object(d); o.Mark.Client != w.id(name) {
-			t.Errorf("%s is served by %q, not by %s", hosts[i], d, name)
-		}
+		v.serves(w, hosts[i], name)
 	}
 }
 
@@ -335,10 +329,7 @@ func TestS24WhoPassesNamesOnStaysTogetherUntilAllAreThrough(t *testing.T) {
 	w.pass(w.id("bakery"))
 	for _, name := range []string{"bakery", "cakes"} {
 		w.want(name, state.StatusFailed)
-		d, _ := v.world.Serves(name + ".agency.example")
-		if o, _ := v.world.Object(d); o.Mark.Client != w.id(name) {
-			t.Errorf("%s is served by %q", name, d)
-		}
+		v.serves(w, name+".agency.example", name)
 	}
 }
 
@@ -371,10 +362,7 @@ func TestS24NameThatCameBackStaysWhenTheRestFails(t *testing.T) {
 	w.want("bakery", state.StatusFailed)
 	w.want("deli", state.StatusFailed)
 	for _, name := range names {
-		d, _ := v.world.Serves(name + ".agency.example")
-		if o, _ := v.world.Object(d); o.Mark.Client != w.id(name) {
-			t.Errorf("%s is served by %q", name, d)
-		}
+		v.serves(w, name+".agency.example", name)
 	}
 }
 
@@ -389,10 +377,7 @@ func TestS24NewerWishThatCantBeInTheMiddleOfASwap(t *testing.T) {
 		if r := w.want(name, state.StatusFailed); !strings.Contains(r.Because, "shared/key") {
 			t.Errorf("%s says %q", name, r.Because)
 		}
-		d, _ := v.world.Serves(hosts[i])
-		if o, _ := v.world.Object(d); o.Mark.Client != w.id(name) {
-			t.Errorf("%s is served by %q, not by %s", hosts[i], d, name)
-		}
+		v.serves(w, hosts[i], name)
 	}
 }
 
@@ -418,10 +403,7 @@ func TestS24WhatWasTakenFromWhoIsThroughIsKept(t *testing.T) {
 	w.pass(w.push(files)...)
 	for i, name := range []string{"cakes", "bakery"} { // the other way round
 		w.want(name, state.StatusFailed)
-		d, _ := v.world.Serves(hosts[i])
-		if o, _ := v.world.Object(d); o.Mark.Client != w.id(name) {
-			t.Errorf("%s is served by %q, not by %s", hosts[i], d, name)
-		}
+		v.serves(w, hosts[i], name)
 	}
 }
 
@@ -440,4 +422,13 @@ func swapThatWaits(t *testing.T) (v *vendors, w *world, alias string, ids []stat
 	w.want("bakery", state.StatusDeploying)
 	w.want("cakes", state.StatusDeploying)
 	return v, w, alias, ids
+}
+
+// serves says that people who come by a name reach a client's site.
+func (v *vendors) serves(w *world, host, name string) {
+	w.t.Helper()
+	d, _ := v.world.Serves(host)
+	if o, _ := v.world.Object(d); o.Mark.Client != w.id(name) {
+		w.t.Errorf("%s is served by %q of %q, not by %s", host, d, o.Mark.Client, name)
+	}
 }
