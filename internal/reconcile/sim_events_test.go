@@ -326,7 +326,10 @@ func (s *story) approveAny() {
 
 func (s *story) approveOne(h state.Hold) {
 	s.say("approve %s %s %s: %s", h.Kind, h.Fingerprint, h.Client, h.Reason)
-	s.approved = s.approved || h.Kind == state.HoldHistory
+	if h.Kind == state.HoldHistory {
+		s.approved = true
+		s.mayChange() // a head is accepted, as with a poll
+	}
 	if h.Kind == state.HoldGuard || h.Kind == state.HoldRebuild {
 		for _, id := range append(slices.Clone(h.Clients), h.Client) {
 			s.letGo[id] = true

@@ -200,8 +200,12 @@ func (s *story) wished(tree manifests, host string, owner state.ClientID, client
 		})
 	}
 	for _, c := range clients {
-		if was := tree.specs[c.Name].previously; !c.Removed && was != "" { // who is a client already can't become another one
+		x, back := tree.specs[c.Name]
+		if was := x.previously; !c.Removed && was != "" { // who is a client already can't become another one
 			refused[c.Name] = !slices.Contains(c.Former, was)
+		}
+		if c.Removed && back && x.reuse == "" && slices.ContainsFunc(s.resources(c.ID), func(r state.Resource) bool { return r.Ref.Kind == state.KindDatabase }) {
+			refused[c.Name] = true // it has to say whether it is the same one
 		}
 	}
 	for _, c := range clients {
