@@ -57,7 +57,7 @@ func (s *story) drain() {
 		who := s.tree.wishing("c.agency.example")
 		useful := len(who) == 1 && s.tree.specs[who[0]].host == "vercel"
 		if o, _ := s.vendors.world.Object(id); o.Name != "A c.agency.example" || !o.Mark.IsZero() || !useful {
-			s.vendors.world.Remove(id)
+			s.ownerTakes(id)
 		}
 	}
 	s.likes = s.likeShot()
@@ -550,4 +550,18 @@ func (s *story) heard() {
 		}
 	}
 	s.headsEnd()
+}
+
+// ownerTakes lets the owner of an object that lived before us take it away. Who used it, as it was equal,
+// loses what is there, perhaps before people are led to it.
+func (s *story) ownerTakes(id string) {
+	for _, c := range s.clients() {
+		if slices.ContainsFunc(s.resources(c.ID), func(r state.Resource) bool { return r.ID == id && r.Found }) {
+			s.meddled[c.ID] = true
+			for host, owner := range s.up {
+				s.excused[host] = s.excused[host] || owner == c.ID
+			}
+		}
+	}
+	s.vendors.world.Remove(id)
 }

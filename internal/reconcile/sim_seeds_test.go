@@ -191,6 +191,7 @@ var onceRedSince = []struct {
 	{586072494, "what a plan had shown counted as not shown, as the look that told it was followed by one that was cut off"},
 	{590040746, "so it did where that one's process died"},
 	{591059043, "a release that was built again to put it back came late, when another head had made its client due"},
+	{597007333, "whose site's owner took it away, who had it as it was equal, counted as taken down by us"},
 	{593040314, "a client that an approved head frees was to be left alone, as it was paused when its pass began"},
 	{593059850, "a file that came back, and was refused as it did not say whose data it has, counted as one that asks for a name"},
 	{591013006, "who took a name was through, and its own was led back to it when the other one failed"},
