@@ -374,6 +374,17 @@ func TestLeftOverIsNotRolledBack(t *testing.T) {
 	}
 }
 
+// Who wishes no site any more, and whose old one can't be removed, is not told that one runs.
+func TestLeftOverOfWhoWishesNoSite(t *testing.T) {
+	v, w := newVendorsWith(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	v.faults.On(memory.Before, memory.Is(memory.Delete, state.KindSite), 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+	w.apply(map[string]string{"clients/a.yaml": client("a", "deployment: {provider: none}")})
+	if r := w.want("a", state.StatusFailed); !strings.HasPrefix(r.Because, "What is no longer wished can't be removed: ") {
+		t.Errorf("%q", r.Because)
+	}
+}
+
 // Make before break: a host that was replaced goes on serving a name whose removal waits,
 // and goes with it.
 func TestReplacedHostKeepsANameThatWaits(t *testing.T) {
