@@ -261,7 +261,7 @@ func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost
 		audit = "rolled back"
 	}
 	if lost != "" {
-		text = why + "; what it changed can't be put back: " + lost
+		text = why + "; " + state.NotPutBack + lost
 	}
 	done := func(c *state.Client) {
 		c.RollingBack, c.RollingSeq, c.Run = "", 0, ""

@@ -73,6 +73,9 @@ func Result(c state.Client, d state.Deployment, kept []state.Resource) Outcome {
 		}
 		o.works = stillWorks(c, d)
 	}
+	for _, s := range o.works { // once is enough
+		o.cause = strings.TrimPrefix(o.cause, s.terminal()+" ")
+	}
 	return o
 }
 
@@ -91,6 +94,10 @@ func stillWorks(c state.Client, d state.Deployment) []sentence {
 		return one("Its data is kept.")
 	case c.RollingBack != "":
 		return one("What had been changed is being put back; nothing is lost.")
+	case strings.Contains(c.Because, state.NotPutBack):
+		return nil // what runs, the cause says
+	case c.EverDeployed && leftOver(d) && !strings.HasPrefix(c.Because, "Your site runs"):
+		return nil // it wishes none
 	case c.EverDeployed && leftOver(d):
 		return one("Your site runs the new version.")
 	case c.EverDeployed && c.Health == state.Degraded:

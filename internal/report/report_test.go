@@ -287,6 +287,30 @@ func TestFailureSaysFirstWhatWorks(t *testing.T) {
 	}
 }
 
+// What still works is said once, and only where it does.
+func TestFailureClaimsNothingThatDoesNotWork(t *testing.T) {
+	remove := []state.StepRun{{Step: "traffic", Action: "update", State: "done"}, {Step: "site", Action: "delete", State: "failed"}}
+	for _, c := range []struct {
+		because string
+		steps   []state.StepRun
+		says    map[string]int // how often
+	}{
+		{"Your site still runs the old version. the build failed", nil, map[string]int{"still runs the old version": 1, "the build failed": 1}},
+		{"the build failed; " + state.NotPutBack + "bakery still has demoshop.example", nil, map[string]int{"still runs": 0, "can't be put back": 1}},
+		{"Your site runs the new version. What it replaced could not be removed", remove, map[string]int{"Your site": 1, "runs the new version": 1, "could not be removed": 1}},
+		{"What it wishes no more could not be removed", remove, map[string]int{"Your site": 0, "could not be removed": 1}},
+	} {
+		o := Result(state.Client{Name: "demoshop", EverDeployed: true, Because: c.because}, state.Deployment{State: "failed", Error: c.because, Steps: c.steps}, nil)
+		for _, text := range []string{o.Terminal(Options{}), o.Markdown()} {
+			for what, times := range c.says {
+				if n := strings.Count(text, what); n != times {
+					t.Errorf("%q is said %d times, not %d, in:\n%s", what, n, times, text)
+				}
+			}
+		}
+	}
+}
+
 func TestProblem(t *testing.T) {
 	long := strings.Repeat("x", 400) + "BAD" + strings.Repeat("y", 400)
 	var b strings.Builder

@@ -127,6 +127,9 @@ type Client struct {
 	UpdatedAt  time.Time `json:"updatedAt,omitzero"`
 }
 
+// NotPutBack stands in why a client failed, before what keeps its old version from being what runs.
+const NotPutBack = "what it changed can't be put back: "
+
 // Through says that a client has come to all that it wishes, and that nothing of it goes back any more.
 func (c Client) Through() bool {
 	return c.Settled && c.Run == "" && (c.Status == StatusActive || c.Status == StatusRetained)
