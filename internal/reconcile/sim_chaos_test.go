@@ -57,6 +57,7 @@ type chaos struct {
 	until map[string]time.Time // when a vendor said that a write may come again, of the step that runs
 
 	world      *memory.World
+	moving     sync.Mutex
 	moves      bool                // others make and delete objects between two pages of a list
 	neighbours map[string][]string // their objects, by vendor
 	settled    int                 // and how many there were

@@ -58,6 +58,8 @@ func (c *chaos) between(call memory.Call) {
 	if n >= 3 {
 		return
 	}
+	c.moving.Lock() // two vendors' lists may move at once
+	defer c.moving.Unlock()
 	c.hit(listMoves)
 	if all := c.neighbours[call.Provider]; n < 2 && len(all) > 0 {
 		c.world.Remove(all[0])
