@@ -236,6 +236,9 @@ func (s *story) meddle() {
 			k.purged = !slices.ContainsFunc(s.resources(k.client), func(r state.Resource) bool { return r.ID == o.ID })
 		}
 		s.vendors.world.Remove(o.ID)
+		if o.Kind == state.KindDomain {
+			s.unbound[attribute(o, "host")] = true
+		}
 		for host, id := range s.up { // one that another client has just now may come back to where this is missing
 			if id == o.Mark.Client && (o.Kind == state.KindSite || o.Kind == state.KindDeployment || o.Kind == state.KindTraffic) {
 				delete(s.up, host)

@@ -185,16 +185,24 @@ func (s *story) stillSaid(c state.Client, o provider.Object) bool {
 	return false
 }
 
-// inOrder: a name is led to a site once it is bound there and something serves (I7).
+// inOrder: a name is led to a site once it is bound there and something serves (I7). One that a
+// person took off its site may be led back before anybody has seen that.
 func (s *story) inOrder(c memory.Call) {
 	host, ok := strings.CutPrefix(c.Name, "A ")
 	if had, there := s.vendors.world.Object(c.ID); c.Kind != state.KindRecord || !ok || there && had.Mark.Client == c.Client || s.meddled[c.Client] {
 		return
 	}
+	bound := false
 	for _, o := range s.vendors.world.Objects("") {
-		if o.Kind == state.KindDomain && attribute(o, "host") == host && (s.vendors.world.Answers(attribute(o, "site")) || s.meddled[o.Mark.Client]) {
+		if o.Kind != state.KindDomain || attribute(o, "host") != host {
+			continue
+		}
+		if bound = true; s.vendors.world.Answers(attribute(o, "site")) || s.meddled[o.Mark.Client] {
 			return
 		}
+	}
+	if !bound && s.unbound[host] {
+		return
 	}
 	s.broken("I7: the name leads where nothing serves: %s", c)
 }

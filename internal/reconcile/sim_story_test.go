@@ -112,6 +112,7 @@ type story struct {
 	gone      map[state.Ref]bool      // steps of the passes that run, by what they are about, that began when their client was removed
 	lived     map[state.Ref]bool      // those that began when it lived
 	meddled   map[state.ClientID]bool // of whom a person changed something at a vendor
+	unbound   map[string]bool         // host names that a person took off a site at its host
 	pulls     proposals
 	died      bool                    // and what is looked at now is what it left
 	besides   bool                    // something else happens beside passes
@@ -239,7 +240,7 @@ func (s *story) start(t *testing.T) {
 	s.trees, s.queue, s.bySpec = map[string]manifests{}, map[state.ClientID]time.Time{}, map[string]spec{}
 	s.likeIDs, s.data, s.clean, s.up = map[string]bool{}, map[string]*kept{}, map[state.ClientID]bool{}, map[string]state.ClientID{}
 	s.excused, s.told, s.cleanNow, s.thawed = map[string]bool{}, map[string]string{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
-	s.meddled, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]version{}
+	s.meddled, s.unbound, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]version{}
 	s.handed = map[string]state.ClientID{}
 	s.names = map[state.ClientID]string{}
 	s.letGo, s.overtaken, s.unmade = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[string]bool{}
