@@ -97,6 +97,7 @@ type traces struct {
 	id            state.ClientID
 	generation    int
 	labels, hosts map[string]bool
+	data          bool // a database is among them
 	onlyData      bool
 }
 
@@ -112,6 +113,7 @@ func trace(found []Found) []traces {
 			by[t.id] = t
 		}
 		t.generation = max(t.generation, f.Mark.Generation)
+		t.data = t.data || f.Kind == state.KindDatabase
 		t.onlyData = t.onlyData && (f.Kind == state.KindDatabase || f.Kind == state.KindAdmin || f.Kind == state.KindMail || f.Kind == state.KindPayments)
 		switch f.Kind {
 		case state.KindSite:
@@ -208,7 +210,7 @@ func Identify(wishers []Wisher, found []Found) (map[string]Identity, []state.Cli
 	// known: then neither goes on unasked, so that no empty database takes the place of a full one.
 	for _, p := range pairs {
 		by := taken[p.t.id]
-		if _, has := of[p.w.Name]; has || !p.w.Data || !p.t.onlyData || by == "" || of[by].Told {
+		if _, has := of[p.w.Name]; has || !p.w.Data || !(p.t.data || p.t.onlyData) || by == "" || of[by].Told {
 			continue
 		}
 		id := of[by]
