@@ -104,7 +104,8 @@ func (e *Engine) plan(ctx context.Context, out *Judgement, wishes []manifest.Eff
 	g.holds, g.approvals, g.freeze = holds, approvals, windows(rules.Platform())
 	p := e.calculate(g)
 	if n := touched(p); n > 0 && n <= maxPreviewLooks {
-		p = e.lookedAt(ctx, g, p)
+		e.look(ctx, g, p)
+		p = e.calculate(g)
 		out.LookedAt = g.looked
 	}
 	// What would wait shows in its steps; no hold is made.

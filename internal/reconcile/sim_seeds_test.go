@@ -195,7 +195,6 @@ var onceRedSince = []struct {
 	{593040314, "a client that an approved head frees was to be left alone, as it was paused when its pass began"},
 	{593059850, "a file that came back, and was refused as it did not say whose data it has, counted as one that asks for a name"},
 	{600347168, "a name that a person took off its site while it was about to go back counted as led to nothing by us"},
-	{600475018, "a user that a person deleted was updated in vain for ever, as only the plan after the look changed it"},
 	{600434743, "data of a lost state that counted as that of one that had its name before, for which a record stood, was no reason to ask before an empty database was made"},
 	{591013006, "who took a name was through, and its own was led back to it when the other one failed"},
 	{581029162, "an older state took what the program had made since, in the place of what it had found, for found"},
