@@ -58,7 +58,7 @@ func (c ClientResult) Outcome() Outcome {
 		}
 		return o
 	case "invalid":
-		o := Outcome{headline: sentence{true, []span{quote(c.Client.Name), say(" was not changed: its file is invalid.")}}, cause: c.Client.Because, next: c.Client.Next}
+		o := Outcome{headline: sentence{true, []span{quote(c.Client.Name), say(" was not changed: its file is invalid.")}}, cause: strings.TrimSuffix(c.Client.Because, lastGood), next: c.Client.Next}
 		if c.Client.EverDeployed {
 			o.works = []sentence{{false, []span{say("Its last good version stays.")}}}
 		}
