@@ -311,6 +311,15 @@ func TestFailureClaimsNothingThatDoesNotWork(t *testing.T) {
 	}
 }
 
+// An invalid file's result says once that what serves stays.
+func TestInvalidSaysOnceWhatStays(t *testing.T) {
+	c := state.Client{Name: "bad", EverDeployed: true, Because: "clients/bad.yaml:3:7: plan can't be \"startre\"" + lastGood}
+	text := ClientResult{Client: c, Fate: "invalid"}.Outcome().Markdown()
+	if strings.Count(text, "last good version stays") != 1 || !strings.Contains(text, "startre") {
+		t.Errorf("it says:\n%s", text)
+	}
+}
+
 func TestProblem(t *testing.T) {
 	long := strings.Repeat("x", 400) + "BAD" + strings.Repeat("y", 400)
 	var b strings.Builder
