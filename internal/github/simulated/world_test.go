@@ -1,6 +1,7 @@
 package simulated
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -151,7 +152,15 @@ func (s *scene) judged() http.RoundTripper { return lazily{s} }
 type lazily struct{ *scene }
 
 func (l lazily) RoundTrip(r *http.Request) (*http.Response, error) {
-	return l.contract().Wrap(&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	res, err := l.contract().Wrap(&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	// The library of the App leaves a body open.
+	body, err := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	return res, err
 }
 
 // as is a client with a token.
