@@ -179,11 +179,24 @@ func (b *builder) create(w state.Resource, prior *state.Resource, reason string)
 	b.add(s)
 }
 
-// builtOver is the risk of building a release where it serves as soon as it is built: nobody has
-// to promote it.
+// builtOver is the risk of building a release where it serves as soon as it is built, and nobody
+// has to promote it: it takes the place of the one that traffic leads to, or of another one that was
+// built since and that traffic could not be led to.
 func (b *builder) builtOver(w state.Resource, t state.Traits) Risk {
-	if old, serves := b.serving(); serves && !t.Promotable && SameHost(old, w) {
-		return RiskTraffic
+	if t.Promotable {
+		return RiskNone
+	}
+	for _, traffic := range b.sortedRecord() {
+		to, _ := traffic.Attributes.Get("deployment")
+		if traffic.Ref.Kind != state.KindTraffic || traffic.Provider != w.Provider || to.Ref == nil {
+			continue
+		}
+		for _, r := range b.recorded {
+			led := r.Ref == *to.Ref
+			if led && r.Ref == w.Ref && r.Overtaken || SameHost(r, w) && (led || r.Real() && r.Phase == "" && !r.Overtaken) {
+				return RiskTraffic
+			}
+		}
 	}
 	return RiskNone
 }

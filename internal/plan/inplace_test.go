@@ -61,6 +61,27 @@ func TestReleasesThatServeAtOnceBearTheRisk(t *testing.T) {
 		}
 	}
 
+	// So does going back to the one that traffic leads to by the record, where another one was built
+	// since: people see that one. Where none was, nothing changes.
+	deployment := func(r state.Resource) bool { return r.Ref.Kind == state.KindDeployment }
+	for _, built := range []bool{true, false} {
+		back := becomes(t, settled(t, shop("shop")), shop("shop"))
+		back.Recorded = slices.Clone(back.Recorded)
+		back.Recorded[slices.IndexFunc(back.Recorded, deployment)].Overtaken = built
+		w := second.Wish[slices.IndexFunc(second.Wish, deployment)]
+		if w.ID = "dep-2"; built {
+			back.Recorded = append(back.Recorded, w)
+		}
+		if got := changes(inPlace(back)); slices.Contains(got, "replace deployment !traffic") != built || len(got) > 0 != built {
+			t.Errorf("the release on record, with another one built since: %t, is wished again: %v", built, got)
+		}
+		// Its own was taken away to build it again, and the process died: what was built since serves.
+		back.Recorded = slices.DeleteFunc(back.Recorded, func(r state.Resource) bool { return deployment(r) && r.Ref != w.Ref })
+		if got := changes(inPlace(back)); slices.Contains(got, "create deployment !traffic") != built {
+			t.Errorf("a release that is off the record, with another one built since: %t, is wished again: %v", built, got)
+		}
+	}
+
 	// Of a class are releases of whatever.
 	p := inPlace(second)
 	i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Ref.Kind == state.KindDeployment })

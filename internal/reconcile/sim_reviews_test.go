@@ -196,6 +196,11 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		maps.DeleteFunc(l.later, func(p string, b *bringing) bool { return s.repo.trees[head][p] != b.blob })
 		l.bound = map[state.ClientID]*bringing{}
 		clear(l.undone)
+		if from != "" { // its plans were about what the head before had, too, and who approved it let that run
+			for _, c := range clients {
+				l.undone[c.ID] = s.rangeOf(from, head).all()
+			}
+		}
 		return
 	}
 	r := s.rangeOf(from, head)
