@@ -39,6 +39,29 @@ func sameAsRead(tx store.Tx, in accept.Input) error {
 	return err
 }
 
+// endsAgain says that a judgement, made of in, ends all that waits for what its head asks of
+// anew. Where a pass of an older head began to wait meanwhile for what had failed when in was read
+// (somebody asked for another try), it does not: nobody would end that any more.
+func endsAgain(tx store.Tx, in accept.Input, r accept.Result) error {
+	if r.Verdict == nil {
+		return nil
+	}
+	waits := func(fate string) bool { return fate == accept.FatePending || fate == accept.FateHeld }
+	was := map[string]state.Verdict{}
+	for _, v := range in.Verdicts {
+		was[v.Commit] = v
+	}
+	open, err := store.Verdicts(tx, func(v state.Verdict) bool { return v.Commit != r.Verdict.Commit && accept.Open(v) })
+	for _, v := range open {
+		for id, fate := range v.Clients {
+			if anew := r.Verdict.Clients[id]; waits(fate) && !waits(was[v.Commit].Clients[id]) && anew != "" && anew != accept.FateInvalid {
+				return errOutdated
+			}
+		}
+	}
+	return err
+}
+
 // onTop puts what a judgement changed of the clients that it read on top of what they are by
 // now: passes and people wrote them while the head was judged. Who is touched has a newer
 // wish, or goes on, and is not at rest, whatever a pass of the older one came to.

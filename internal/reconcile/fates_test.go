@@ -46,6 +46,50 @@ func TestP9PassThatEndsWhileAHeadIsJudged(t *testing.T) {
 	}
 }
 
+// P9: what had failed is tried again while the next head is judged, and waits: that head takes
+// over what it asked for, as if it had waited before.
+func TestP9FailedClientThatIsTriedAgainWhileAHeadIsJudged(t *testing.T) {
+	v, w := newVendors(t)
+	refuse := func(kind provider.ErrorKind, times int) {
+		v.faults.Do(memory.Before, memory.Is(memory.Create, state.KindDeployment), times, func(context.Context, memory.Call) error {
+			return &provider.Error{Kind: kind, Provider: "vercel", Op: "create", Message: "no"}
+		})
+	}
+	refuse(provider.Invalid, 1)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery")})
+	w.want("bakery", state.StatusFailed)
+	first, bakery := w.engine.Head(), w.id("bakery")
+	w.engine.At = func(p reconcile.Point) {
+		if p == reconcile.PointRead {
+			w.engine.At = nil
+			refuse(provider.Transient, 9)
+			if _, err := w.engine.Retry("bakery", "dana"); err != nil {
+				t.Error(err)
+			}
+			if _, err := w.engine.Pass(t.Context(), bakery, reconcile.CauseRetry); err != nil {
+				t.Error(err)
+			}
+			if got := w.fateIn(first, bakery); got != "pending" {
+				t.Errorf("while the next head is judged it is %q", got)
+			}
+		}
+	}
+	w.pass(w.push(map[string]string{"clients/bakery.yaml": client("bakery", "env: {COLOUR: red}")})...)
+	if got := w.fateIn(first, bakery); got != "superseded by "+w.engine.Head() {
+		t.Errorf("of the first head it is %q", got)
+	}
+}
+
+// fateIn is what became of a client's wish of a commit.
+func (w *world) fateIn(commit string, id state.ClientID) (fate string) {
+	w.t.Helper()
+	err := w.store.View(func(tx store.Tx) (err error) { fate, _, err = store.Fate(tx, commit, id); return err })
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return fate
+}
+
 // A pass ends while a head is judged that says something else of its client: what the pass
 // came to stays on record.
 func TestClientThatIsPassedWhileAHeadIsJudged(t *testing.T) {

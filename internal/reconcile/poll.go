@@ -341,6 +341,9 @@ func (e *Engine) commit(head string, in accept.Input, r accept.Result) error {
 		if err := sameAsRead(tx, in); err != nil {
 			return err
 		}
+		if err := endsAgain(tx, in, r); err != nil {
+			return err
+		}
 		if err := keepFates(tx, in.Verdicts, &r, e.Now()); err != nil {
 			return err
 		}
