@@ -304,7 +304,7 @@ func (c *Contract) judge(r *http.Request, sent []byte, status int, header http.H
 	out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: status, Header: header, Options: options}
 	out.SetBodyBytes(got)
 	if err := openapi3filter.ValidateResponse(context.Background(), out); err != nil {
-		c.tb.Errorf("%s: the answer does not fit: %v", what, err)
+		c.tb.Errorf("%s: the answer does not fit: %v (%s answered %.80q)", what, err, r.Host, got)
 	}
 }
 

@@ -25,6 +25,29 @@ func (g *group) looksWanted() bool {
 	return false
 }
 
+// lookedAt is the plan once what it changes was looked at. A user that only this one changes is looked
+// at then: one that is gone would be updated in vain for ever.
+func (e *Engine) lookedAt(ctx context.Context, g *group, p plan.Plan) plan.Plan {
+	for range 2 {
+		e.look(ctx, g, p)
+		if p = e.calculate(g); g.panicked != nil || !g.unseen(p) {
+			break
+		}
+	}
+	p.LookedAt = g.looked
+	return p
+}
+
+// unseen says that the plan changes a user that was not looked at.
+func (g *group) unseen(p plan.Plan) bool {
+	return slices.ContainsFunc(p.Steps, func(s plan.Step) bool {
+		if s.Ref.Kind != state.KindAdmin || s.Prior == nil || !s.Prior.Real() {
+			return false
+		}
+		return !slices.ContainsFunc(g.members, func(m *member) bool { _, is := m.looks[s.Ref]; return is })
+	})
+}
+
 // look observes what is recorded of the clients that the plan is about to change, so
 // that the plan is about the world. Earlier releases are left out: nothing of them is
 // changed. A look that fails blocks that resource's steps and no others.

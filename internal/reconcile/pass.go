@@ -139,12 +139,9 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 	if p.Empty() && !g.looksWanted() {
 		return e.settled(ctx, g)
 	}
-	e.look(ctx, g, p)
-	if g.panicked != nil {
+	if p = e.lookedAt(ctx, g, p); g.panicked != nil {
 		return done, g.panicked
 	}
-	p = e.calculate(g)
-	p.LookedAt = g.looked
 	if p.Empty() {
 		return e.settled(ctx, g)
 	}

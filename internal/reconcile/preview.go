@@ -104,8 +104,7 @@ func (e *Engine) plan(ctx context.Context, out *Judgement, wishes []manifest.Eff
 	g.holds, g.approvals, g.freeze = holds, approvals, windows(rules.Platform())
 	p := e.calculate(g)
 	if n := touched(p); n > 0 && n <= maxPreviewLooks {
-		e.look(ctx, g, p)
-		p = e.calculate(g)
+		p = e.lookedAt(ctx, g, p)
 		out.LookedAt = g.looked
 	}
 	// What would wait shows in its steps; no hold is made.

@@ -256,13 +256,10 @@ func (e *Engine) PlanOf(ctx context.Context, id state.ClientID) (report.Plan, er
 	if err := e.wish(g); err != nil {
 		return report.Plan{}, fmt.Errorf("plan %s: %w", id, err)
 	}
-	p := e.calculate(g)
-	e.look(ctx, g, p)
+	p := e.lookedAt(ctx, g, e.calculate(g))
 	if g.panicked != nil {
 		return report.Plan{}, g.panicked
 	}
-	p = e.calculate(g)
-	p.LookedAt = g.looked
 	p, _ = plan.Gate(p, g.gate(e.Now()))
 	return report.Of(p, g.names()), nil
 }

@@ -196,6 +196,10 @@ var onceRedSince = []struct {
 	{593059850, "a file that came back, and was refused as it did not say whose data it has, counted as one that asks for a name"},
 	{600347168, "a name that a person took off its site while it was about to go back counted as led to nothing by us"},
 	{600434743, "data of a lost state that counted as that of one that had its name before, for which a record stood, was no reason to ask before an empty database was made"},
+	{600475018, "a user that a person deleted was updated in vain for ever, as only the plan after the look changed it"},
+	{600408621, "what a plan had shown of a history that somebody approved since counted as not shown"},
+	{600455552, "at a host that serves what was built last, going back to the release on record, which another one had taken the place of, counted as no risk"},
+	{29029375419, "a client that had failed was tried again while the next head was judged, and stayed pending in the verdict before"},
 	{591013006, "who took a name was through, and its own was led back to it when the other one failed"},
 	{581029162, "an older state took what the program had made since, in the place of what it had found, for found"},
 }
