@@ -373,7 +373,7 @@ func (p *pass) holdRemovals(losses []loss, why string) map[state.ClientID]string
 	}
 	h := removalsHold(p.in, losses)
 	h.Reason = "Removals wait: " + why + "."
-	h.Act = "Approve " + h.Fingerprint + ", or revert."
+	h.Act = "`reconciler approve " + h.Fingerprint + "`, or revert."
 	p.newHolds = append(p.newHolds, h)
 	held := map[state.ClientID]string{}
 	for _, id := range h.Clients {

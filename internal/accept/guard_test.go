@@ -47,7 +47,7 @@ func TestS37RuleGuardBulk(t *testing.T) {
 	h := w.hold(state.HoldGuard)
 	equal(t, "held", len(h.Clients), 30)
 	contains(t, "reason", h.Reason, "30 clients would lose their manifest, database or host name within 24 hours; the guard allows 3 of 100")
-	contains(t, "act", h.Act, "Approve "+h.Fingerprint)
+	contains(t, "act", h.Act, "`reconciler approve "+h.Fingerprint+"`")
 	for _, n := range numbered(35)[30:] {
 		equal(t, n, r.Verdict.Clients[w.named(n).ID], FatePending)
 	}

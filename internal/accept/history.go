@@ -79,7 +79,7 @@ func (p *pass) history() (state.Hold, bool) {
 		}
 		h.Fingerprint, h.Clients = fingerprint(parts...), gone
 		h.Reason = fmt.Sprintf("Nothing changes: %s. %s would lose their manifest.", why, count(len(gone), "client"))
-		h.Act = "Put the branch back, or approve " + h.Fingerprint + "."
+		h.Act = "Put the branch back, or `reconciler approve " + h.Fingerprint + "` to take over what it is now."
 	}
 	held := why != ""
 	if held {

@@ -46,7 +46,7 @@ func (w *writer) creates() {
 	}
 	h.Fingerprint = fingerprint(parts...)
 	h.Reason = fmt.Sprintf("%s in 24 hours; the guard allows %d.", count(lately+len(fresh), "new client"), limit)
-	h.Act = "Approve " + h.Fingerprint + "."
+	h.Act = "`reconciler approve " + h.Fingerprint + "` lets them begin."
 	if w.in.EmptyState {
 		h.Reason, h.Act = fmt.Sprintf("First start: %s, none known.", count(len(fresh), "client")), "Adopt, or approve "+h.Fingerprint+"."
 	}

@@ -254,7 +254,7 @@ func (p *pass) taken(s *settled, id state.ClientID, host string) (text, hint str
 	}
 	switch {
 	case print != "":
-		return fmt.Sprintf("%s is still %s's: its removal is held", host, c.Name), "approve " + print
+		return fmt.Sprintf("%s is still %s's: its removal is held", host, c.Name), "`reconciler approve " + print + "` lets it go"
 	case waits:
 		return fmt.Sprintf("%s is still %s's: its removal waits", host, c.Name), "it is free when that is done"
 	}

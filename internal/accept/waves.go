@@ -114,7 +114,7 @@ func say(h *state.Hold) {
 	}
 	which := map[int]string{stageOne: "one", stageTenth: "a tenth", stageRest: "the rest"}[v.Stage]
 	h.Reason = fmt.Sprintf("%s touches %s; wave %d of 3 (%s): %d under way, %s, %d to follow.", v.What, count(v.Total, "client"), v.Stage, which, len(v.Out), went(*v), len(h.Clients))
-	h.Act = "The others follow when that went well and the sites answer; approve " + h.Fingerprint + " for all at once."
+	h.Act = "The others follow when that went well and the sites answer; `reconciler approve " + h.Fingerprint + "` lets all begin at once."
 	if len(h.Clients) == 0 {
 		h.Act = "Nobody waits any more; after three failures those that have not begun are called back."
 	}
@@ -266,7 +266,7 @@ func begun(c state.Client) bool {
 func (in WaveInput) sayHalted(h *state.Hold) {
 	v := *h.Waves
 	h.Reason = fmt.Sprintf("%s failed on %s of %d; %s wait, %d went well.", v.What, orElse(in.failed(v), "three"), v.Total, count(len(h.Clients), "client"), v.Good)
-	h.Act = "Mend it, or approve " + h.Fingerprint + " to go on with the others."
+	h.Act = "Mend it, or `reconciler approve " + h.Fingerprint + "` to go on with the others."
 }
 
 func orElse(s, other string) string {

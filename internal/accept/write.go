@@ -103,7 +103,7 @@ func (w *writer) removals() {
 		w.fate[c.ID] = FatePending
 		switch {
 		case t.Held != "":
-			c.Status, c.Because, w.fate[c.ID] = state.StatusHeld, "Its removal waits: approve "+t.Held+", or revert.", FateHeld
+			c.Status, c.Because, w.fate[c.ID] = state.StatusHeld, "Its removal waits: `reconciler approve "+t.Held+"`, or revert.", FateHeld
 		case t.Waits != "":
 			c.Status, c.Because, w.fate[c.ID] = state.StatusHeld, "Its removal waits until "+strings.Join(WaitsFor(t), ", ")+" is valid.", FateHeld
 		case t.NotUntil.After(w.in.Now):

@@ -36,7 +36,7 @@ func (b *rebuilder) creates() {
 	}
 	h.Fingerprint = printOf(parts...)
 	h.Reason = fmt.Sprintf("Nothing bears the mark of %d clients that have a manifest; the guard lets %d begin in a day.", len(b.unmarked), limit)
-	h.Act = "Is a provider missing in the configuration? Else approve " + h.Fingerprint + "."
+	h.Act = "Is a provider missing in the configuration? Else `reconciler approve " + h.Fingerprint + "`."
 	for i := range b.writes {
 		c := &b.writes[i].client
 		if slices.Contains(b.unmarked, c.ID) {

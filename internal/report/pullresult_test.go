@@ -147,3 +147,12 @@ func TestApplyStatus(t *testing.T) {
 		}
 	}
 }
+
+// What is changed, and changed back as the rest failed, is named once, with what came of it.
+func TestStepThatIsTakenBackIsNamedOnce(t *testing.T) {
+	was := state.StepRun{Number: 3, Action: "update", Ref: ref("d1", "environment", "local"), State: "undone"}
+	rows := ClientResult{Run: state.Deployment{Steps: []state.StepRun{was, was}}}.rows()
+	if strings.Count(rows, "update environment") != 1 || !strings.Contains(rows, "taken&nbsp;back") {
+		t.Error(rows)
+	}
+}

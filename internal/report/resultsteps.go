@@ -46,8 +46,9 @@ func groups(d state.Deployment) []group {
 		if s.Ended.After(g.ended) {
 			g.ended = s.Ended
 		}
-		if plan.Action(s.Action) != plan.Record {
-			g.what = append(g.what, Text(cell(s.Action))+" "+Text(cell(string(s.Ref.Kind)))+" "+Code(cell(s.Ref.Name)))
+		what := Text(cell(s.Action)) + " " + Text(cell(string(s.Ref.Kind))) + " " + Code(cell(s.Ref.Name))
+		if plan.Action(s.Action) != plan.Record && !slices.Contains(g.what, what) { // what was changed, and changed back, says its result
+			g.what = append(g.what, what)
 		}
 		note := ""
 		switch {
