@@ -194,11 +194,15 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		l.may = maps.Clone(s.repo.trees[head])
 		// What was refused and is another file by now, or none, an approved head brought.
 		maps.DeleteFunc(l.later, func(p string, b *bringing) bool { return s.repo.trees[head][p] != b.blob })
+		// What plans had shown of a wish that is not done yet, and what those of the history that somebody
+		// approved showed, counts on for who brings the next one: see nobodys.
+		for id, b := range l.bound {
+			l.goesOn(id, b.by)
+		}
 		l.bound = map[state.ClientID]*bringing{}
-		clear(l.undone)
-		if from != "" { // its plans were about what the head before had, too, and who approved it let that run
-			for _, c := range clients {
-				l.undone[c.ID] = s.rangeOf(from, head).all()
+		for _, c := range clients {
+			if from != "" {
+				l.goesOn(c.ID, s.rangeOf(from, head).all())
 			}
 		}
 		return
@@ -337,15 +341,20 @@ func (l *reviewLaws) nobodys(id state.ClientID, x look, of map[int]bool) {
 		maps.Copy(b.by, of)
 		return
 	}
+	l.goesOn(id, of)
+	if b != nil {
+		l.goesOn(id, b.by)
+	}
+	delete(l.bound, id)
+	l.push(id, x)
+}
+
+// goesOn notes whose plans count on for who brings a client's next wish, until this one is done.
+func (l *reviewLaws) goesOn(id state.ClientID, of map[int]bool) {
 	if l.undone[id] == nil {
 		l.undone[id] = map[int]bool{}
 	}
 	maps.Copy(l.undone[id], of)
-	if b != nil {
-		maps.Copy(l.undone[id], b.by)
-	}
-	delete(l.bound, id)
-	l.push(id, x)
 }
 
 // binds notes who brought the wish of a client that was nobody's.

@@ -198,6 +198,7 @@ var onceRedSince = []struct {
 	{600434743, "data of a lost state that counted as that of one that had its name before, for which a record stood, was no reason to ask before an empty database was made"},
 	{600475018, "a user that a person deleted was updated in vain for ever, as only the plan after the look changed it"},
 	{600408621, "what a plan had shown of a history that somebody approved since counted as not shown"},
+	{602035625, "so did what one had shown of a wish that was not done when somebody approved a history"},
 	{600455552, "at a host that serves what was built last, going back to the release on record, which another one had taken the place of, counted as no risk"},
 	{29029375419, "a client that had failed was tried again while the next head was judged, and stayed pending in the verdict before"},
 	{591013006, "who took a name was through, and its own was led back to it when the other one failed"},

@@ -148,16 +148,42 @@ func (r *Reviewer) prepare() {
 	r.once.Do(func() { r.hint = make(chan struct{}, 1) })
 }
 
+// trouble is what was said last of what goes wrong again and again.
+type trouble struct {
+	words string // "": nothing goes wrong
+	said  time.Time
+}
+
+// saidAgain is when the same trouble is said once more.
+const saidAgain = time.Hour
+
+// news says that an error, or that there is none any more, is worth a line in the log.
+func (t *trouble) news(err error, now time.Time) bool {
+	words := ""
+	if err != nil {
+		words = err.Error()
+	}
+	if words == t.words && (words == "" || now.Sub(t.said) < saidAgain) {
+		return false
+	}
+	t.words, t.said = words, now
+	return true
+}
+
 // Run looks now, at every hint, and at least every so often, until ctx ends.
 func (r *Reviewer) Run(ctx context.Context, every time.Duration) {
 	r.prepare()
+	var last trouble
 	for {
 		next, err := r.Sync(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil {
+		switch news := last.news(err, r.Now()); {
+		case news && err != nil:
 			r.Log.Warn("pull requests can't be looked at; it is tried again", "error", err)
+		case news:
+			r.Log.Info("pull requests are looked at again")
 		}
 		pause := every
 		if !next.IsZero() {
