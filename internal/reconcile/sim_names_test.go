@@ -28,6 +28,8 @@ var nameOnceRed = []uint64{
 	722004375, // whose name had moved passed alone, though it may have gone back
 	720004547, // who waits for one in quarantine counted as one that failed
 	710023367, // a file that says who it was, of one that had gone before, counted as one that asks for a name
+	732007151, // a release that a person took away while it was built again, to put it back, was waited for, for good
+	732015190, // a release that was shown as made anew, and gone since, counted as not shown
 	710023664, // so did one that asks for a name, too, that another client may not lose
 }
 

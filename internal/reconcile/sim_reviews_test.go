@@ -458,10 +458,13 @@ func (s *story) wasShown(step plan.Step) bool {
 		changed.Action = plan.Update
 		keys = append(keys, keyOf(changed))
 	}
-	if step.Ref.Kind == state.KindDeployment && step.Action == plan.Replace { // "the same": it was shown as made, and tried since
-		made := step
-		made.Action = plan.Create
-		keys = append(keys, keyOf(made))
+	if step.Ref.Kind == state.KindDeployment { // "the same": it was shown as made, and tried since, or as made anew, and is gone
+		for as, a := range map[plan.Action]plan.Action{plan.Replace: plan.Create, plan.Create: plan.Replace} {
+			if made := step; step.Action == as {
+				made.Action = a
+				keys = append(keys, keyOf(made))
+			}
+		}
 	}
 	for n := range b.by {
 		if slices.ContainsFunc(s.pulls.plans[n], func(sh *shown) bool {
