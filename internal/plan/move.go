@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -390,8 +391,8 @@ func (m moves) answered(clients []ClientInput, steps []*Step) (yes bool) {
 }
 
 // throughFirst lets who takes a name keep all that people come by, until the one that had the name is
-// through: if that one fails, both go back to what they had. The name may move now, or have moved in a
-// pass that was cut off. It says that something waits so.
+// through, and the one that this one takes a name from, and so on: if one of them fails, all go back to
+// what they had. The name may move now, or have moved in a pass that was cut off. It says that something waits so.
 func throughFirst(clients []ClientInput, steps []*Step) (yes bool) {
 	takes := map[state.ClientID]map[state.ClientID]bool{} // who, from whom
 	note := func(who, from state.ClientID) {
@@ -414,6 +415,16 @@ func throughFirst(clients []ClientInput, steps []*Step) (yes bool) {
 	for _, s := range steps {
 		if s.Action == Move {
 			note(s.Ref.Client, s.From.Client)
+		}
+	}
+	for who := range takes {
+		for todo := slices.Collect(maps.Keys(takes[who])); len(todo) > 0; todo = todo[1:] {
+			for from, does := range takes[todo[0]] {
+				if _, known := takes[who][from]; !known && from != who && does {
+					takes[who][from] = true
+					todo = append(todo, from)
+				}
+			}
 		}
 	}
 	for _, end := range steps {
