@@ -235,12 +235,19 @@ func (s *story) meddle() {
 			// Nobody knew of one whose create had no outcome yet, and nothing used it.
 			k.purged = !slices.ContainsFunc(s.resources(k.client), func(r state.Resource) bool { return r.ID == o.ID })
 		}
-		s.vendors.world.Remove(o.ID)
-		if o.Kind == state.KindDomain {
-			s.unbound[attribute(o, "host")] = true
+		for _, d := range s.vendors.world.Objects("") { // a site takes its names with it
+			if d.Kind == state.KindDomain && (d.ID == o.ID || attribute(d, "site") == o.ID) {
+				s.unbound[attribute(d, "host")] = true
+			}
 		}
+		served := map[string]bool{}
+		for host := range s.up {
+			served[host] = s.serves(host)
+		}
+		s.vendors.world.Remove(o.ID)
 		for host, id := range s.up { // one that another client has just now may come back to where this is missing
-			if id == o.Mark.Client && (o.Kind == state.KindSite || o.Kind == state.KindDeployment || o.Kind == state.KindTraffic) {
+			serving := o.Kind == state.KindSite || o.Kind == state.KindDeployment || o.Kind == state.KindTraffic
+			if serving && (id == o.Mark.Client || served[host] && !s.serves(host)) { // it may come by what was deleted in the middle of a swap
 				delete(s.up, host)
 			}
 		}

@@ -30,6 +30,11 @@ var nameOnceRed = []uint64{
 	710023367, // a file that says who it was, of one that had gone before, counted as one that asks for a name
 	732007151, // a release that a person took away while it was built again, to put it back, was waited for, for good
 	732015190, // a release that was shown as made anew, and gone since, counted as not shown
+	732093785, // of three that pass names on the first let its own go before the third was through, and had none when that failed
+	732111308, // so it did where it was a row
+	732063187, // a name that a late write led to a site whose release a person had taken away counted as taken down by us
+	732072790, // a name that went with a site that a person deleted counted as led to nothing by us
+	732138701, // so did one that was to go back from there
 	710023664, // so did one that asks for a name, too, that another client may not lose
 }
 

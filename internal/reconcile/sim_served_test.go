@@ -179,11 +179,19 @@ func (s *story) stillServed(when string) {
 		if s.serves(host) {
 			continue
 		}
-		if !s.excused[host] && !s.gaps[host] && !slices.ContainsFunc(s.cut(host), func(h string) bool { return s.gaps[h] }) {
+		if !s.excused[host] && !s.gaps[host] && !s.cameToNothing(host) && !slices.ContainsFunc(s.cut(host), func(h string) bool { return s.gaps[h] }) {
 			s.broken("I5: %s of %s was served, is still wished, and is down %s", host, s.up[host], when)
 		}
 		delete(s.up, host)
 	}
+}
+
+// cameToNothing says that the name is at a client's site of which a person took away what serves: a
+// write of a process that died may lead it there late, as in the middle of a swap that is not wished any more.
+func (s *story) cameToNothing(host string) bool {
+	return slices.ContainsFunc(s.vendors.world.Objects(""), func(o provider.Object) bool {
+		return o.Kind == state.KindDomain && attribute(o, "host") == host && s.meddled[o.Mark.Client] && !s.vendors.world.Answers(attribute(o, "site"))
+	})
 }
 
 // wished says that the tree asks for the host as it is served: by its owner, or by one
