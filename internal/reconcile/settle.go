@@ -136,6 +136,9 @@ func (e *Engine) takeBack(ctx context.Context, g *group, m *member, result *appl
 		} else if who != "" && lost == "" {
 			lost = who + " still has " + name + ", and can't give it back"
 		}
+		if lost == "" { // by a pass whose end could not be recorded, say
+			lost = g.builtOver(m)
+		}
 		e.at(PointRolledBack)
 		return e.rolledBack(g, m, result, why, lost, keep)
 	}, nil
@@ -339,6 +342,25 @@ func (e *Engine) buildAgain(ctx context.Context, g *group, m *member) (p plan.Pl
 		}
 	}
 	return p
+}
+
+// builtOver says that what was to serve again, where the host serves what was built last, could not be
+// built; "": it was.
+func (g *group) builtOver(m *member) string {
+	for _, t := range m.recorded {
+		to, _ := t.Attributes.Get("deployment")
+		if t.Ref.Kind != state.KindTraffic || !t.Real() || to.Ref == nil || m.client.Removed || g.traits[t.Provider][state.KindDeployment].Promotable {
+			continue
+		}
+		there := slices.ContainsFunc(m.recorded, func(r state.Resource) bool { return r.Ref == *to.Ref && r.Real() && !r.Overtaken })
+		newer := slices.ContainsFunc(m.recorded, func(r state.Resource) bool {
+			return r.Ref.Kind == state.KindDeployment && r.Provider == t.Provider && r.Real() && r.Ref != *to.Ref && r.Phase == ""
+		})
+		if !there && newer {
+			return "the earlier release is gone at " + t.Provider + ", and could not be built again"
+		}
+	}
+	return ""
 }
 
 // brokenIn says that another release failed to be built in a release's place, and that this one

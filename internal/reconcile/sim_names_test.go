@@ -35,6 +35,7 @@ var nameOnceRed = []uint64{
 	732063187, // a name that a late write led to a site whose release a person had taken away counted as taken down by us
 	732072790, // a name that went with a site that a person deleted counted as led to nothing by us
 	732138701, // so did one that was to go back from there
+	732101759, // what could not be built again was forgotten with the end of its pass, and "still runs the old version" was told
 	710023664, // so did one that asks for a name, too, that another client may not lose
 }
 
