@@ -83,7 +83,10 @@ func (e *Engine) takeBack(ctx context.Context, g *group, m *member, result *appl
 	for _, next := range []func() (plan.Plan, error){
 		func() (p plan.Plan, err error) {
 			c := m.client
-			c.Undo = append(slices.DeleteFunc(slices.Clone(c.Undo), func(u state.Undo) bool { return g.keptByTaker(u) || g.leadsNowhere(u) }), g.withWhoGoes(c.ID)...)
+			nameless := g.nameless(m)
+			c.Undo = append(slices.DeleteFunc(slices.Clone(c.Undo), func(u state.Undo) bool {
+				return g.keptByTaker(u) || g.leadsNowhere(u) || nameless && u.Prior.Ref.Client != c.ID
+			}), g.withWhoGoes(c.ID)...)
 			err = e.Store.View(func(tx store.Tx) (err error) {
 				p, err = apply.Back(tx, c)
 				return err
@@ -189,6 +192,41 @@ func (g *group) keptByTaker(u state.Undo) bool {
 		}
 	}
 	return u.Kept || !passes
+}
+
+// nameless says that a failed client would answer by no name once it gave back what it took: what it had
+// is let go of for good, and nobody has it any more who could give it back. Then it keeps that.
+func (g *group) nameless(m *member) bool {
+	gives := func(host string) bool {
+		return slices.ContainsFunc(m.client.Undo, func(u state.Undo) bool {
+			return u.Prior.Ref.Client != m.client.ID && plan.Leads(u.Ref, host) && !g.keptByTaker(u)
+		})
+	}
+	taken := func(host string) bool { // its record leads to another one
+		return slices.ContainsFunc(g.members, func(o *member) bool {
+			return o != m && slices.ContainsFunc(o.recorded, func(r state.Resource) bool {
+				return r.Ref.Kind == state.KindRecord && r.Real() && plan.Leads(r.Ref, host)
+			})
+		})
+	}
+	answers := false
+	for _, r := range m.recorded {
+		if r.Ref.Kind != state.KindDomain || !r.Real() || r.Attributes.Literal("redirect") != "" {
+			continue
+		}
+		switch host := r.Ref.Host(); {
+		case gives(host):
+			answers = true
+		case !taken(host):
+			return false
+		}
+	}
+	for _, o := range g.members {
+		if slices.ContainsFunc(o.client.Undo, func(u state.Undo) bool { return u.Had(m.client.ID) && !g.keptByTaker(u) }) {
+			return false
+		}
+	}
+	return answers
 }
 
 // leadsNowhere says that a name would redirect again to one that its client does not have any more, and

@@ -36,6 +36,7 @@ var nameOnceRed = []uint64{
 	732072790, // a name that went with a site that a person deleted counted as led to nothing by us
 	732138701, // so did one that was to go back from there
 	732101759, // what could not be built again was forgotten with the end of its pass, and "still runs the old version" was told
+	732040020, // who could get no name back gave away the one that it had taken
 	710023664, // so did one that asks for a name, too, that another client may not lose
 }
 
