@@ -197,6 +197,9 @@ func (g *group) keptByTaker(u state.Undo) bool {
 // nameless says that a failed client would answer by no name once it gave back what it took: what it had
 // is let go of for good, and nobody has it any more who could give it back. Then it keeps that.
 func (g *group) nameless(m *member) bool {
+	if !m.client.EverDeployed {
+		return false // nobody knows it by a name
+	}
 	gives := func(host string) bool {
 		return slices.ContainsFunc(m.client.Undo, func(u state.Undo) bool {
 			return u.Prior.Ref.Client != m.client.ID && plan.Leads(u.Ref, host) && !g.keptByTaker(u)

@@ -37,6 +37,7 @@ var nameOnceRed = []uint64{
 	732138701, // so did one that was to go back from there
 	732101759, // what could not be built again was forgotten with the end of its pass, and "still runs the old version" was told
 	732040020, // who could get no name back gave away the one that it had taken
+	733015904, // a new client, which has none to go back to, kept one, and was taken down with it
 	710023664, // so did one that asks for a name, too, that another client may not lose
 }
 
