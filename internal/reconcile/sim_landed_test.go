@@ -3,6 +3,8 @@ package reconcile_test
 import (
 	"iter"
 	"slices"
+
+	"github.com/compassdigital/reconciler/internal/accept"
 )
 
 // landed is what lies between two heads, as the people know who did it.
@@ -57,7 +59,7 @@ func (s *story) rangeOf(from, head string) *landed {
 				if its || !r.asSeen[c.number] && !r.covered[s.heads[i]] && !seen { // "What was reviewed is what runs": else its plan, or that of another one that holds it, showed what becomes of it
 					r.add(c.number, p)
 				}
-				planned = planned || r.asSeen[c.number]
+				planned = planned || r.asSeen[c.number] || s.mergedAsCovered(r, from, s.heads[i], p)
 				if whole := s.heads[i] == c.state.MergeCommit; whole && !about[p] { // its plan was onto a head that did not have what it does this to
 					r.add(c.number, p)
 					planned = false
@@ -81,6 +83,18 @@ func (s *story) rangeOf(from, head string) *landed {
 		}
 	}
 	return r
+}
+
+// mergedAsCovered says that a merge brought a file as commits made it of which plans were made, all of
+// them: what was pushed after the plan is about other files.
+func (s *story) mergedAsCovered(r *landed, from, merge, path string) bool {
+	return len(s.repo.parents[merge]) == 2 && !slices.ContainsFunc(s.repo.history(from, merge), func(m accept.Commit) bool {
+		touched := m.Paths
+		if len(m.Parents) == 2 { // it brings what others made
+			touched = m.Own
+		}
+		return !r.covered[m.ID] && slices.Contains(touched, path)
+	})
 }
 
 // plansOf are the plans that a range brought, by pull request: those on record, and those that

@@ -38,6 +38,7 @@ var nameOnceRed = []uint64{
 	732101759, // what could not be built again was forgotten with the end of its pass, and "still runs the old version" was told
 	732040020, // who could get no name back gave away the one that it had taken
 	733015904, // a new client, which has none to go back to, kept one, and was taken down with it
+	732042614, // a file that Git merged of two that plans were made of counted as one that no plan is of
 	710023664, // so did one that asks for a name, too, that another client may not lose
 }
 
