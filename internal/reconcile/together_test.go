@@ -407,6 +407,39 @@ func TestS24WhatWasTakenFromWhoIsThroughIsKept(t *testing.T) {
 	}
 }
 
+// Three pass their names on in a row. Two are through, and the first one waits for its vendor, when all
+// fail with what a template brings: who is through gets nothing back, as nobody would make it let go of
+// that once more. The first one keeps what it took, and has its own name still.
+func TestS24WhoIsThroughGetsNothingBack(t *testing.T) {
+	v, w := newVendors(t)
+	row := func(more string, domains ...string) map[string]string {
+		files := map[string]string{}
+		for i, name := range []string{"bakery", "cakes", "pies"} {
+			lines := []string{more}
+			if name == "bakery" {
+				lines = append(lines, "aliases: [www.bakery.example]")
+			}
+			files["clients/"+name+".yaml"] = strings.Replace(client(name, lines...), "\ndomain: "+name, "\ndomain: "+domains[i], 1)
+		}
+		return files
+	}
+	w.apply(row("", "bakery", "cakes", "pies"))
+	v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == "www.bakery.example" }, 0, memory.Fail(provider.Transient, "try again later"))
+	ids := w.push(row("", "cakes", "pies", "tarts"))
+	if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
+		t.Fatal(err)
+	}
+	w.want("bakery", state.StatusDeploying)
+	w.want("cakes", state.StatusActive)
+	v.faults.Clear()
+	w.unfit = func(string) error { return errAway }
+	w.pass(w.push(row("env: {COLOUR: blue}", "cakes", "pies", "tarts"))...)
+	for host, name := range map[string]string{"bakery": "bakery", "cakes": "bakery", "pies": "cakes", "tarts": "pies"} {
+		w.want(name, state.StatusFailed)
+		v.serves(w, host+".agency.example", name)
+	}
+}
+
 // swapThatWaits are two clients that swap their names: the bakery has its new one, and cakes waits for its
 // vendor, which does not change its alias.
 func swapThatWaits(t *testing.T) (v *vendors, w *world, alias string, ids []state.ClientID) {
