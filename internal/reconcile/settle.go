@@ -140,7 +140,7 @@ func (e *Engine) takeBack(ctx context.Context, g *group, m *member, result *appl
 			lost = who + " still has " + name + ", and can't give it back"
 		}
 		if lost == "" { // by a pass whose end could not be recorded, say
-			lost = g.builtOver(m)
+			lost = g.notBuiltAgain(m)
 		}
 		e.at(PointRolledBack)
 		return e.rolledBack(g, m, result, why, lost, keep)
@@ -385,9 +385,9 @@ func (e *Engine) buildAgain(ctx context.Context, g *group, m *member) (p plan.Pl
 	return p
 }
 
-// builtOver says that what was to serve again, where the host serves what was built last, could not be
+// notBuiltAgain says that what was to serve again, where the host serves what was built last, could not be
 // built; "": it was.
-func (g *group) builtOver(m *member) string {
+func (g *group) notBuiltAgain(m *member) string {
 	for _, t := range m.recorded {
 		to, _ := t.Attributes.Get("deployment")
 		if t.Ref.Kind != state.KindTraffic || !t.Real() || to.Ref == nil || m.client.Removed || g.traits[t.Provider][state.KindDeployment].Promotable {
