@@ -122,11 +122,14 @@ func (b *builder) relocate(w, have state.Resource) {
 	case ok && there.Real() && there.Agreed && !there.Retained():
 		s.Risk = RiskTraffic // somebody said yes to it before the copy's database was made
 	}
+	look := b.c.Looks[w.Ref]
 	if !back {
-		s.needs(b.copyPlace(w, ref, there))
+		s.needs(b.copyPlace(w, ref, there, look))
 	}
-	if look := b.c.Looks[w.Ref]; look.Failed != "" {
+	if look.Failed != "" {
+		said := s.Reason // whoever is asked reads it all the same
 		s.waitFor(have.Provider, look.Failed)
+		s.Reason = said + "; " + s.Reason
 	}
 	b.add(s)
 }
@@ -155,8 +158,9 @@ func movedBy(from, to string, until time.Time) []Field {
 }
 
 // copyPlace plans the database that is to be filled, and returns the step that the copy
-// waits for.
-func (b *builder) copyPlace(w state.Resource, ref state.Ref, there state.Resource) string {
+// waits for. Nothing is made while the old one can't be seen: it may be gone, and then no
+// empty one is made.
+func (b *builder) copyPlace(w state.Resource, ref state.Ref, there state.Resource, old Look) string {
 	wish := w
 	wish.Ref, wish.Copy, wish.Agreed = ref, true, true
 	switch look := b.c.Looks[ref]; {
@@ -179,6 +183,9 @@ func (b *builder) copyPlace(w state.Resource, ref state.Ref, there state.Resourc
 	s := &b.steps[len(b.steps)-1]
 	if !there.Agreed {
 		s.Risk = RiskData // nothing of the move is begun before somebody said yes to it
+	}
+	if old.Failed != "" {
+		s.waitFor(b.recorded[w.Ref].Provider, old.Failed)
 	}
 	return s.Key()
 }

@@ -196,6 +196,27 @@ func contains(all []string, one string) bool {
 	return false
 }
 
+// While the old database can't be looked at nothing of a move is begun, also when somebody said yes to
+// it: it may be gone, and no empty one takes its place. Whoever is asked reads of the freeze all the same.
+func TestMoveWaitsUntilTheOldOneIsSeen(t *testing.T) {
+	c := moving(t)
+	c.Looks = map[state.Ref]plan.Look{{Client: c.Client.ID, Kind: state.KindDatabase, Name: "main"}: {Failed: "503 service unavailable"}}
+	p := plan.Calculate(input(c))
+	_, holds := plan.Gate(p, plan.GateInput{Now: now})
+	if len(holds) != 1 || !strings.Contains(holds[0].Reason, "writes fail") || !strings.Contains(holds[0].Reason, "waiting for pg1: 503") {
+		t.Fatalf("holds: %+v", holds)
+	}
+	free, left := plan.Gate(p, plan.GateInput{Now: now, Approvals: []state.Approval{{Fingerprint: holds[0].Fingerprint, At: now}}})
+	if len(left) != 0 {
+		t.Fatalf("held after the approval: %+v", left)
+	}
+	for _, s := range free.Steps {
+		if s.Ref.Kind == state.KindDatabase && (!s.Blocked || s.Waits != "pg1") {
+			t.Errorf("%s goes on: %+v", s.Key(), s)
+		}
+	}
+}
+
 // What can't be moved is held, as ever.
 func TestMoveThatCannotBe(t *testing.T) {
 	for name, c := range map[string]plan.ClientInput{

@@ -469,3 +469,21 @@ func TestP5WhoGoesWithAHeldPartGivesItsNameOnFirst(t *testing.T) {
 		t.Errorf("it is still asked about: %+v", holds)
 	}
 }
+
+// S24: a client goes, and another one takes its name; its site can't be taken down yet. It comes back under a
+// name of its own, which fails: its version runs, and no name leads there. That is said.
+func TestS24WhoComesBackWithoutANameIsToldSo(t *testing.T) {
+	v, w := newVendors(t)
+	led := func(name, to string) string { return strings.Replace(client(name), "domain: "+name, "domain: "+to, 1) }
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
+	v.faults.On(memory.Before, func(c memory.Call) bool {
+		return c.Verb == memory.Delete && c.Kind == state.KindTraffic
+	}, 0, memory.Fail(provider.Denied, "the token was revoked"))
+	w.apply(map[string]string{"clients/bakery.yaml": "", "clients/cakes.yaml": led("cakes", "bakery")})
+	w.want("cakes", state.StatusActive)
+	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDomain), 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+	w.apply(map[string]string{"clients/bakery.yaml": led("bakery", "bread") + "database: {reuse: retained}\n"})
+	if r := w.want("bakery", state.StatusFailed); r.Because != state.RunsUnnamed+" vercel: the plan's quota is used up" {
+		t.Errorf("it says %q", r.Because)
+	}
+}

@@ -335,13 +335,19 @@ func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost
 		settled: true, word: "failed", what: "failed", audit: audit, fault: m.client.Fault, change: done})
 }
 
-// stillWorks is what a failure says first, where a version serves. Of what goes, some may be gone.
+// stillWorks is what a failure says first, where a version serves. Of what goes, some may be gone;
+// who comes back may have lost its names to others meanwhile.
 func stillWorks(m *member) string {
-	serves := slices.ContainsFunc(m.recorded, func(r state.Resource) bool { return r.Ref.Kind == state.KindTraffic && r.Real() })
-	if serves && m.client.EverDeployed && !m.client.Removed {
-		return "Your site still runs the old version. "
+	has := func(is func(state.Resource) bool) bool {
+		return slices.ContainsFunc(m.recorded, func(r state.Resource) bool { return r.Real() && is(r) })
 	}
-	return ""
+	switch {
+	case !m.client.EverDeployed, m.client.Removed, !has(func(r state.Resource) bool { return r.Ref.Kind == state.KindTraffic }):
+		return ""
+	case m.effective.Host != "" && !has(func(r state.Resource) bool { return r.Ref.Kind == state.KindDomain }):
+		return state.RunsUnnamed + " "
+	}
+	return "Your site still runs the old version. "
 }
 
 // buildAgain is the plan that makes the release serve again that traffic leads to, by the

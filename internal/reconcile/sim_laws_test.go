@@ -589,6 +589,9 @@ func (s *story) settledNow() {
 	}
 	clients := s.clients()
 	for _, c := range clients {
+		if c.Removed || c.Status == state.StatusActive {
+			s.wasGone[c.ID] = c.Removed
+		}
 		x, in := tree.specs[c.Name]
 		rest := c.Settled && c.RetryAt.IsZero() && !c.LookWanted && !waits[c.ID] && c.RollingBack == ""
 		unsent := s.mailed && !slices.ContainsFunc(s.resources(c.ID), func(r state.Resource) bool { return r.Ref.Kind == state.KindMail })

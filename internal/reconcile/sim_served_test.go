@@ -124,6 +124,7 @@ func (s *story) stillOld(ids []state.ClientID) {
 	}
 	for _, id := range ids {
 		told := strings.Contains(s.client(id).Because, ", and can't give it back") // the vendor of who has its name refuses that
+		told = told || strings.HasPrefix(s.client(id).Because, state.RunsUnnamed) && s.wasGone[id]
 		told = told || s.bySpec[s.client(id).Blob].host == "none"
 		if c := s.client(id); c.Status == state.StatusFailed && c.Settled && !c.Removed && c.RollingBack == "" && c.Quarantined.IsZero() && !s.meddled[id] && !told {
 			s.keepsAName(id) // who is in quarantine is left as the death of the program left it
@@ -199,7 +200,7 @@ func (s *story) cameToNothing(host string) bool {
 // its client's last good one does.
 func (s *story) wished(tree manifests, host string, owner state.ClientID, clients []state.Client) bool {
 	good := manifests{specs: map[string]spec{}}
-	known, name, refused := map[string]bool{}, "", map[string]bool{}
+	known, name, had, refused := map[string]bool{}, "", false, map[string]bool{}
 	for n, x := range tree.specs { // it says that it was somebody who is still there, or who never was, or went before
 		_, there := tree.specs[x.previously]
 		refused[n] = there || x.previously != "" && !slices.ContainsFunc(clients, func(c state.Client) bool {
@@ -218,8 +219,8 @@ func (s *story) wished(tree manifests, host string, owner state.ClientID, client
 	}
 	for _, c := range clients {
 		x, ok := tree.specs[c.Name]
-		if c.ID == owner {
-			name = c.Name
+		if c.ID == owner { // by its last good wish the name may be on its way to another one
+			name, had = c.Name, slices.Contains(s.bySpec[c.Blob].claims(), host)
 		}
 		known[c.Name] = c.EverDeployed && !c.Removed
 		if ok && (x.invalid() || refused[c.Name]) && !c.Removed {
@@ -239,7 +240,7 @@ func (s *story) wished(tree manifests, host string, owner state.ClientID, client
 			claims++
 		}
 	}
-	return slices.Contains(who, name) || len(who) == 1 && claims == 1 && known[who[0]] && s.getsAll(who[0], s.unclashed(good, who[0], clients), clients)
+	return slices.Contains(who, name) && (had || claims == 1) || len(who) == 1 && claims == 1 && known[who[0]] && s.getsAll(who[0], s.unclashed(good, who[0], clients), clients)
 }
 
 // unclashed is the tree in which other clients that ask for a name which is nobody's of them, and which
@@ -248,7 +249,7 @@ func (s *story) unclashed(tree manifests, but string, clients []state.Client) ma
 	out := manifests{specs: maps.Clone(tree.specs)}
 	for n, x := range tree.specs {
 		for m, y := range tree.specs {
-			clash := n != m && n != but && slices.ContainsFunc(x.claims(), func(host string) bool {
+			clash := n != m && n != but && m != but && slices.ContainsFunc(x.claims(), func(host string) bool {
 				owner := s.names[s.up[host]]
 				return owner != n && owner != m && slices.Contains(y.claims(), host)
 			})

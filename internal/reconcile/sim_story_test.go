@@ -88,6 +88,7 @@ type story struct {
 	planted    map[string]bool         // what lived before us, by id
 	parallel   int                     // steps at once
 	lostBefore map[state.ClientID]bool // who failed, and could not be put back: when it fails again it is, to what served before
+	wasGone    map[state.ClientID]bool // who was removed, and was not active since: its names may be others' by now
 	froze      map[state.ClientID]bool // whom the pass that runs must not change
 	thawed     map[state.ClientID]bool // whose changes in a freeze somebody approved; see coming
 	living     int                     // clients that were not removed when the last head was accepted
@@ -244,7 +245,7 @@ func (s *story) start(t *testing.T) {
 	s.handed = map[string]state.ClientID{}
 	s.names = map[state.ClientID]string{}
 	s.letGo, s.overtaken, s.unmade = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[string]bool{}
-	s.lostBefore = map[state.ClientID]bool{}
+	s.lostBefore, s.wasGone = map[state.ClientID]bool{}, map[state.ClientID]bool{}
 	s.moving, s.copied = map[state.ClientID]bool{}, map[string]bool{}
 	s.orders, s.served = map[string][]string{}, map[state.ClientID]string{}
 	if s.movers {

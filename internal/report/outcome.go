@@ -100,6 +100,8 @@ func stillWorks(c state.Client, d state.Deployment) []sentence {
 		return nil // it wishes none
 	case c.EverDeployed && leftOver(d):
 		return one("Your site runs the new version.")
+	case c.EverDeployed && strings.HasPrefix(c.Because, state.RunsUnnamed):
+		return one(state.RunsUnnamed)
 	case c.EverDeployed && c.Health == state.Degraded:
 		return one("Your site runs the old version, which does not answer as it should.")
 	case c.EverDeployed:

@@ -296,6 +296,7 @@ func TestFailureClaimsNothingThatDoesNotWork(t *testing.T) {
 		says    map[string]int // how often
 	}{
 		{"Your site still runs the old version. the build failed", nil, map[string]int{"still runs the old version": 1, "the build failed": 1}},
+		{state.RunsUnnamed + " the build failed", nil, map[string]int{"old version": 1, "answers by no name": 1, "the build failed": 1}},
 		{"the build failed; " + state.NotPutBack + "bakery still has demoshop.example", nil, map[string]int{"still runs": 0, "can't be put back": 1}},
 		{"Your site runs the new version. What it replaced could not be removed", remove, map[string]int{"Your site": 1, "runs the new version": 1, "could not be removed": 1}},
 		{"What it wishes no more could not be removed", remove, map[string]int{"Your site": 0, "could not be removed": 1}},

@@ -130,6 +130,10 @@ type Client struct {
 // NotPutBack stands in why a client failed, before what keeps its old version from being what runs.
 const NotPutBack = "what it changed can't be put back: "
 
+// RunsUnnamed is what the failure of a client says first whose version runs, and to which no name leads:
+// one that comes back while others have taken its names, say.
+const RunsUnnamed = "Your site still runs the old version, and answers by no name."
+
 // Through says that a client has come to all that it wishes, and that nothing of it goes back any more.
 func (c Client) Through() bool {
 	return c.Settled && c.Run == "" && (c.Status == StatusActive || c.Status == StatusRetained)
