@@ -77,7 +77,7 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 				poll = max(poll, until.Sub(r.Now()))
 			}
 		case len(objects) == 0:
-			return "", &errWait{err: fmt.Errorf("%s %s is gone at %s; the next pass makes it anew", have.Ref.Kind, have.ID, have.Provider), anew: true}
+			return "", &errWait{err: fmt.Errorf("%s %s is gone at %s; the next try makes it anew", have.Ref.Kind, have.ID, have.Provider), anew: true}
 		default:
 			r.logs(job, s, objects[0].Log, lines)
 			switch objects[0].Phase {

@@ -64,7 +64,7 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 		if len(only) > 0 && p.Client != "" && !slices.Contains(only, p.Client) {
 			continue // another client's mistake is no matter of this plan
 		}
-		out.Problems = append(out.Problems, report.Problem{Client: p.Client, Path: p.Path, Line: p.Line, Column: p.Column, Text: p.Text, Hint: p.Hint, Source: p.Snippet, Warning: p.Warning, Repair: p.Repair})
+		out.Problems = append(out.Problems, problemOf(p))
 	}
 	g, err := e.plan(ctx, &out, wishes, bad, only)
 	if err == nil && len(only) > 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/manifest"
@@ -47,7 +48,8 @@ func (e *Engine) Judge(ctx context.Context, p Proposal) (Judgement, error) {
 	if err != nil {
 		return out, err
 	}
-	out.Problems, out.Clients = append(out.Problems, t.problems...), t.clients
+	out.Problems, out.Clients = t.told(nil), t.clients
+	files := len(out.Problems)
 	if p.Static || len(t.clients) == 0 && !t.inherited {
 		return out, nil
 	}
@@ -69,8 +71,47 @@ func (e *Engine) Judge(ctx context.Context, p Proposal) (Judgement, error) {
 		out.Clients = withPlanned(out)
 	}
 	r, err := e.wouldWait(p, t)
+	out.Problems = append(t.told(t.refused(r)), out.Problems[files:]...)
 	out.Waits, out.New, out.Room = append(r.Holds, out.Waits...), r.New, r.Room
 	return out, err
+}
+
+// refused is what only the state tells of its files: that a name is still another client's, whose removal
+// was merged before, or that data is kept under it, and the file does not say whose that is. What waits for
+// a hold of its own is told with that.
+func (t weighed) refused(r accept.Result) (out []state.FileProblem) {
+	if r.Baseline == nil {
+		return nil
+	}
+	for _, q := range r.Baseline.Problems {
+		changed := slices.ContainsFunc(t.changes, func(ch accept.Change) bool { return ch.Path == q.Path })
+		own := slices.ContainsFunc(r.Holds, func(h state.Hold) bool { return h.Fingerprint != "" && strings.Contains(q.Hint, h.Fingerprint) })
+		if changed && !own && !t.bad[q.Client] && !t.bad[fileName(q.Path)] {
+			out = append(out, q)
+		}
+	}
+	return out
+}
+
+// told are the problems of its files. What was only warned of, and is refused, is said once.
+func (t weighed) told(refused []state.FileProblem) []report.Problem {
+	out := []report.Problem{}
+	for _, q := range t.problems {
+		if !q.Warning || !slices.ContainsFunc(refused, func(r state.FileProblem) bool { return r.Path == q.Path && r.Rule == q.Rule }) {
+			out = append(out, problemOf(q))
+		}
+	}
+	for _, q := range refused {
+		if strings.Contains(q.Text, ": its removal ") { // no commit tells that it is done
+			q.Hint += "; comment `/reconciler plan` after that"
+		}
+		out = append(out, report.Problem{Client: q.Client, Path: q.Path, Line: q.Line, Column: q.Column, Text: q.Text, Hint: q.Hint})
+	}
+	return out
+}
+
+func problemOf(q manifest.Problem) report.Problem {
+	return report.Problem{Client: q.Client, Path: q.Path, Line: q.Line, Column: q.Column, Text: q.Text, Hint: q.Hint, Source: q.Snippet, Warning: q.Warning, Repair: q.Repair}
 }
 
 // withPlanned are the clients that a plan of everybody changes, beside those that it knew.
@@ -93,7 +134,7 @@ func withPlanned(j Judgement) []state.PullClient {
 // weighed is a proposal whose files were judged.
 type weighed struct {
 	wishes    []manifest.Effective
-	problems  []report.Problem
+	problems  manifest.Problems
 	bad       map[string]bool // clients whose files can't be accepted
 	clients   []state.PullClient
 	former    []string // names that its clients had
@@ -144,7 +185,7 @@ func (e *Engine) weigh(p Proposal) (weighed, error) {
 	e.count(func(s *Stats) { s.Parses += len(p.Merged) })
 	for _, ch := range t.changes {
 		if f := merged[ch.Path]; f.Err != "" {
-			t.problems = append(t.problems, report.Problem{Path: f.Path, Text: f.Err})
+			t.problems = append(t.problems, manifest.Problem{Path: f.Path, Text: f.Err})
 			t.bad[fileName(f.Path)] = true
 		}
 	}
@@ -158,7 +199,7 @@ func (e *Engine) weigh(p Proposal) (weighed, error) {
 		if q.Rule == manifest.RuleRemoved {
 			continue // the plan says it, with its steps
 		}
-		t.problems = append(t.problems, report.Problem{Client: q.Client, Path: q.Path, Line: q.Line, Column: q.Column, Text: q.Text, Hint: q.Hint, Source: q.Snippet, Warning: q.Warning, Repair: q.Repair})
+		t.problems = append(t.problems, q)
 	}
 	t.wishes = slices.DeleteFunc(t.wishes, func(w manifest.Effective) bool { return t.bad[w.Name] })
 	t.touched(layout, merged)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -201,5 +202,56 @@ func TestP12WhatAMergeLeftAsItWasIsNotItsOwn(t *testing.T) {
 		w.want("b", state.StatusActive)
 		w.apply(map[string]string{"clients/a.yaml": client("a")}) // pushed: the alias goes
 		w.want("a", map[bool]state.Status{true: state.StatusActive, false: state.StatusHeld}[left])
+	}
+}
+
+// What only the state tells of a file is said before it is merged, once, and not after that: a name that is still
+// another client's, whose removal was merged and waits; data that is kept under its name; a former name that
+// nobody had. What the proposal itself makes wait is told with its hold.
+func TestProposalIsToldWhatTheStateRefuses(t *testing.T) {
+	_, w := newVendors(t)
+	w.engine.Guard.MaxDeletes = 1
+	led := func(name, to string) string {
+		return strings.Replace(client(name), "domain: "+name, "domain: "+to, 1)
+	}
+	files := map[string]string{}
+	for _, name := range []string{"bakery", "cakes", "demo", "eggs", "figs", "gifts"} {
+		files["clients/"+name+".yaml"] = client(name)
+	}
+	w.apply(files)
+	judge := func(files map[string]string) reconcile.Judgement {
+		t.Helper()
+		base, at, err := w.repo.Tree(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		head := w.repo.branch(files, base)
+		_, merged, err := w.repo.Tree(t.Context(), head)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j, err := w.engine.Judge(t.Context(), reconcile.Proposal{Commit: head, Base: base, Branch: "main", At: at, Merged: merged})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return j
+	}
+	refuses := func(files map[string]string, because string) {
+		t.Helper()
+		if j := judge(files); len(j.Problems) != 1 || j.Problems[0].Warning || !strings.Contains(j.Problems[0].Text, because) {
+			t.Errorf("it says %+v, want %q", j.Problems, because)
+		}
+	}
+	w.apply(map[string]string{"clients/bakery.yaml": ""})
+	refuses(map[string]string{"clients/bakery.yaml": led("bakery", "bread")}, "doesn't say whether it is the same client")
+	refuses(map[string]string{"clients/new.yaml": client("new", "previously: [never]")}, "nobody here is called never")
+	two := map[string]string{"clients/cakes.yaml": "", "clients/demo.yaml": "", "clients/eggs.yaml": led("eggs", "cakes")}
+	if j := judge(two); len(j.Problems) != 0 || len(j.Waits) == 0 {
+		t.Errorf("what waits by itself: %+v, %d holds", j.Problems, len(j.Waits))
+	}
+	w.apply(two)
+	refuses(map[string]string{"clients/figs.yaml": led("figs", "demo")}, "demo.agency.example is still demo's: its removal is held")
+	if j := judge(map[string]string{"clients/gifts.yaml": led("gifts", "presents")}); len(j.Problems) != 0 {
+		t.Errorf("nothing is wrong with it: %+v", j.Problems)
 	}
 }

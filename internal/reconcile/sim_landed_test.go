@@ -66,8 +66,8 @@ func (s *story) rangeOf(from, head string) *landed {
 				}
 			}
 			planned = planned || c != nil && r.perhaps[c.number]
-			if slices.Contains(s.repo.own[s.heads[i]], p) { // no plan is of what somebody made of it at the merge
-				planned = false
+			if slices.Contains(s.repo.own[s.heads[i]], p) && !(r.covered[s.heads[i]] && about[p]) {
+				planned = false // no plan is of what somebody made of it at the merge, but one whose head grew from that
 			}
 			r.bad[p] = r.bad[p] || !planned
 		}

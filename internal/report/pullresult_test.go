@@ -71,6 +71,23 @@ func fiveResults() PullResult {
 	return PullResult{Commit: headSHA, Clients: []ClientResult{good("atelier"), stopped("demoshop"), removed, heldResult("mailshop"), over}, Took: 163 * time.Second, Link: "https://ops.example/commits/3f9c2ab"}
 }
 
+// What is wrong with a file is said once, also where it waits for the removal of another client. A fate
+// whose cause is not among the problems that are shown keeps its part.
+func TestPullResultSaysOnceWhatIsWrongWithAFile(t *testing.T) {
+	because := "shop.example is still bakery's: its removal is held"
+	wrong := ClientResult{Client: state.Client{Name: "demoshop", EverDeployed: true, Because: "clients/demoshop.yaml: " + because}, Fate: "invalid"}
+	r := PullResult{Commit: headSHA, Clients: []ClientResult{wrong, heldResult("bakery")},
+		Problems: []Problem{{Client: "demoshop", Path: "clients/demoshop.yaml", Text: because, Hint: "`reconciler approve 3f9c` lets it go"}}}
+	text := r.Markdown()
+	if strings.Count(text, because) != 1 || !strings.Contains(text, "invalid; its last good version stays") {
+		t.Errorf("it says:\n%s", text)
+	}
+	r.Problems[0].Warning = true
+	if text := r.Markdown(); !strings.Contains(text, "**Cause:**") {
+		t.Errorf("only warned of, and its cause is missing:\n%s", text)
+	}
+}
+
 func TestPullResult(t *testing.T) {
 	one := PullResult{Commit: headSHA, Clients: []ClientResult{good("demoshop")}, Took: 163 * time.Second, Link: "https://ops.example/commits/3f9c2ab"}
 	fail := one

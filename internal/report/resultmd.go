@@ -40,7 +40,12 @@ func (c ClientResult) word() string {
 		return "waits for somebody"
 	case "pending":
 		return "under way"
-	case "failed", "invalid", "paused":
+	case "invalid":
+		if c.Client.EverDeployed {
+			return "invalid; its last good version stays"
+		}
+		return fate
+	case "failed", "paused":
 		return fate
 	case "superseded":
 		return "overtaken"
@@ -94,6 +99,7 @@ func (r PullResult) many(s *sheet, all []ClientResult) {
 	for bad < len(all) && trouble(all[bad].fate()) {
 		bad++
 	}
+	told := map[string]bool{} // whose file's problems are all that there is to say
 	for i, q := range r.Problems {
 		if i >= maxProblems {
 			s.count("problems", len(r.Problems)-maxProblems)
@@ -104,6 +110,7 @@ func (r PullResult) many(s *sheet, all []ClientResult) {
 			rank = rankFirst
 		}
 		s.add(rank, "problems", q.block(r.Repo))
+		told[q.Client] = told[q.Client] || !q.Warning
 	}
 	s.rest("problems", "problems")
 	few := len(all)-bad <= maxPlain
@@ -123,12 +130,15 @@ func (r PullResult) many(s *sheet, all []ClientResult) {
 	for _, h := range common {
 		s.add(rankRisky, "", "\n#### ⏸️ "+count(h.clients, "client")+" wait together\n"+actOn(h.Hold)+approvalRule)
 	}
-	told, open := 0, 0
+	sections, open := 0, 0
 	for _, c := range all[:bad] {
+		if c.fate() == "invalid" && told[c.Client.Name] {
+			continue // it has its row
+		}
 		if c = c.without(common); c.fate() == "held" && len(c.Holds) == 0 && c.Now == nil && len(common) > 0 {
 			continue // told above; it has its row
 		}
-		if told++; told > maxTroubled {
+		if sections++; sections > maxTroubled {
 			s.count("troubled", 1)
 			continue
 		}

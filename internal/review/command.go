@@ -302,19 +302,33 @@ func (r *Reviewer) approve(ctx context.Context, p state.Pull, c forge.Comment, o
 	return answered{outcome: "done", reply: report.ReplyApproved(c.ID, fingerprint, p.Head, steps, r.Now().Add(state.ApprovalLife)), text: "approve " + fingerprint}, err
 }
 
-// inPlan is the whole fingerprint of something that waits in the plan that was told, with
-// its steps, where it is steps of one client; "" for none, or several.
+// inPlan is the whole fingerprint of something that waits in the plan that was told, or of
+// what a problem of it waits for, with its steps, where it is steps of one client; "" for none, or several.
 func (r *Reviewer) inPlan(p state.Pull, fingerprint string) (string, []report.Step, error) {
 	if len(fingerprint) < minPrefix {
 		return "", nil, nil
 	}
 	var plan report.Plan
-	if err := r.Store.View(func(tx store.Tx) (err error) { plan, err = PlanOf(tx, p.Number); return err }); err != nil {
+	var holds []state.Hold
+	err := r.Store.View(func(tx store.Tx) (err error) {
+		if plan, err = PlanOf(tx, p.Number); err != nil {
+			return err
+		}
+		holds, err = store.Holds(tx)
+		return err
+	})
+	if err != nil {
 		return "", nil, err
+	}
+	waits := slices.Clone(p.Waits)
+	for _, h := range holds {
+		if slices.ContainsFunc(plan.Problems, func(q report.Problem) bool { return strings.Contains(q.Hint, "approve "+h.Fingerprint+"`") }) {
+			waits = append(waits, h.Fingerprint)
+		}
 	}
 	steps := map[string][]report.Step{}
 	var found []string
-	for _, print := range p.Waits {
+	for _, print := range waits {
 		if strings.HasPrefix(print, fingerprint) && !slices.Contains(found, print) {
 			found = append(found, print)
 		}

@@ -205,6 +205,14 @@ func TestRuleCommands(t *testing.T) {
 			j.Waits = []state.Hold{{Fingerprint: "abcdefabcdef", Approvable: true, Reason: "many"}, {Fingerprint: "abcd00000000", Reason: "never"}}
 			d.judge[h] = j
 		}, asked: "approve abcdefabcdef by github:dana", reply: "Approved", text: "approve abcdefabcdef"},
+		"approve of what a file waits for": {body: "approve abcd", before: func(d *desk) {
+			h := d.open(1, "two", "bakery")
+			j := d.judge[h]
+			j.Problems = []report.Problem{{Client: "bakery", Path: "clients/bakery.yaml", Text: "cakes.example is still cakes's: its removal is held", Hint: "`reconciler approve abcdefabcdef` lets it go"}}
+			d.judge[h] = j
+			d.hold("abcdefabcdef")
+		}, asked: "approve abcdefabcdef by github:dana", reply: "Approved", text: "approve abcdefabcdef"},
+		"approve of what another one waits for": {body: "approve abcd", before: func(d *desk) { d.hold("abcdefabcdef") }, reply: "Not done", text: string(report.RefusedUnknownHold)},
 		"approve of what is final": {body: "approve " + full, before: func(d *desk) { d.refuse[full] = reconcile.ErrRefused }, reply: "Not done", text: string(report.RefusedFinal)},
 		"help":                     {body: "help", reply: "/reconciler retry", text: "help"},
 		"nothing":                  {body: "", reply: "/reconciler retry", text: "help"},
@@ -241,6 +249,15 @@ func TestRuleCommands(t *testing.T) {
 				return err
 			})
 		})
+	}
+}
+
+// hold is something that waits since an earlier head.
+func (d *desk) hold(fingerprint string) {
+	d.Helper()
+	h := state.Hold{Fingerprint: fingerprint, Kind: state.HoldGuard, Approvable: true, Reason: "removals wait"}
+	if err := d.Store.Update(func(tx store.Tx) error { return store.PutHold(tx, h) }); err != nil {
+		d.Fatal(err)
 	}
 }
 
