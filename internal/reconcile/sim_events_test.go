@@ -262,11 +262,15 @@ func (s *story) meddle() {
 	s.tookDown()
 }
 
-// tookDown forgets the hosts that a person took down.
+// tookDown forgets the hosts that a person took down, and that they led anywhere: another name may come
+// to lead to one of them, as where a swap is put back.
 func (s *story) tookDown() {
 	for host := range s.up {
 		if !s.serves(host) {
 			delete(s.up, host)
+			if len(s.vendors.world.Resolves(host)) == 0 {
+				delete(s.led, host)
+			}
 		}
 	}
 }

@@ -38,6 +38,7 @@ var nameOnceRed = []uint64{
 	732101759, // what could not be built again was forgotten with the end of its pass, and "still runs the old version" was told
 	732040020, // who could get no name back gave away the one that it had taken
 	733015904, // a new client, which has none to go back to, kept one, and was taken down with it
+	735038934, // a swap was put back to a name whose record a person had deleted: what redirects there counted as down by our own doing
 	735015275, // what somebody made of a merge by hand counted as planned by nobody, though a later plan was made of it
 	732057553, // the file of who takes a name, refused for another name that two ask for, counted as a wish
 	732100510, // so did that of who wishes its old name again, which is another one's by now, and which a third one asks for, too
