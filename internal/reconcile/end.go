@@ -126,7 +126,14 @@ func (e *Engine) endOf(g *group, m *member, job apply.Job, holds []state.Hold, r
 		return e.waiting(g, m, result, at)
 	}
 	if why, blocked := blockedBy(job.Plan, m.client.ID); blocked {
-		return e.stopped(g, m, &result, holds, why)
+		var serves func(*state.Client)
+		if g.open[m.client.ID] == "" && onlyHeldLeft(job.Plan, m, result) {
+			serves = func(c *state.Client) {
+				c.Failures, c.FailedStep, c.Undo, c.Run = 0, "", nil, ""
+				e.serves(m, c)
+			}
+		}
+		return e.stopped(g, m, &result, holds, why, serves)
 	}
 	if st == apply.StepSkipped {
 		// Nothing of its own went wrong: another client of the group takes a name over, and can't yet.
@@ -175,6 +182,19 @@ func onlyLeft(m *member, result apply.Result) bool {
 	return m.client.EverDeployed && !m.removed && (proved || goes && !changed)
 }
 
+// onlyHeldLeft says so where what is to be taken away waits for a person: for days, maybe. What fails after
+// that goes back to what serves now. (Not where it waits for another client, too: see throughFirst.)
+func onlyHeldLeft(p plan.Plan, m *member, result apply.Result) bool {
+	waits := slices.ContainsFunc(p.Steps, func(s plan.Step) bool {
+		others := s.Waits != "" || strings.HasPrefix(s.Reason, "waiting for ") || waitsForAnother(p, s) != ""
+		return s.Ref.Client == m.client.ID && (s.Blocked || s.Held != "") && (!s.Action.Ends() || s.Held == "" && others)
+	})
+	skipped := slices.ContainsFunc(result.Of(m.client.ID), func(r apply.StepResult) bool {
+		return r.State != apply.StepDone && !r.Step.Blocked && r.Step.Held == ""
+	})
+	return !waits && !skipped && onlyLeft(m, result)
+}
+
 // leftOver ends a pass after which something stays that should be gone. Nothing is put
 // back: the new version was proved, and some of the old may be gone.
 func (e *Engine) leftOver(g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
@@ -189,7 +209,10 @@ func (e *Engine) leftOver(g *group, m *member, result apply.Result, at *apply.St
 	}
 	return e.finish(g, m, &result, ending{status: state.StatusFailed, because: runs + "What is no longer wished can't be removed: " + sentence(at.Err),
 		next: "settle it at the provider, then `reconciler retry " + m.client.Name + "`", settled: true, word: "failed", what: "failed", audit: "failed", step: at.Step.Key(), fault: apply.Fault(at.Err),
-		change: func(c *state.Client) { c.FailedStep, c.Undo, c.Run = at.Step.Key(), nil, "" }})
+		change: func(c *state.Client) {
+			c.FailedStep, c.Undo, c.Run = at.Step.Key(), nil, ""
+			e.serves(m, c)
+		}})
 }
 
 // waiting ends a pass of which steps wait. What a person has to do is said in full, is
@@ -335,15 +358,20 @@ func (e *Engine) success(g *group, m *member) ending {
 			c.EverDeployed, c.URL, c.AdminURL, c.Health = false, "", "", ""
 			return
 		}
-		c.EverDeployed, c.DeployedAt, c.Converged = true, e.Now(), m.client.WishHash
+		e.serves(m, c)
+		c.Converged = m.client.WishHash
 		c.Health, c.HealthAt, c.HealthBad = state.Healthy, e.Now(), 0
-		c.URL = e.PublicURL(m.effective.Host)
-		c.AdminURL = ""
-		if p := m.effective.AdminPanel.Path; p != "" {
-			c.AdminURL = strings.TrimSuffix(c.URL, "/") + p
-		}
 	}
 	return end
+}
+
+// serves notes that what a client wishes is what serves, and where.
+func (e *Engine) serves(m *member, c *state.Client) {
+	c.EverDeployed, c.DeployedAt = true, e.Now()
+	c.URL, c.AdminURL = e.PublicURL(m.effective.Host), ""
+	if p := m.effective.AdminPanel.Path; p != "" {
+		c.AdminURL = strings.TrimSuffix(c.URL, "/") + p
+	}
 }
 
 // wishDone ends what pull requests showed of a wish that is done. A newer wish has its own, and
@@ -368,19 +396,19 @@ func (e *Engine) idle(g *group, m *member, p plan.Plan, holds []state.Hold) (Don
 		return e.finish(g, m, nil, ending{status: state.StatusFailed, because: problem.Text, next: problem.Act, settled: true, word: "failed", what: "failed"})
 	}
 	if why, blocked := blockedBy(p, m.client.ID); blocked {
-		return e.stopped(g, m, nil, holds, why)
+		return e.stopped(g, m, nil, holds, why, nil)
 	}
 	for _, s := range p.Steps {
 		if s.Blocked && s.From.Client == m.client.ID && s.From != s.Ref && m.client.Removed && m.client.Paused {
-			return e.stopped(g, m, nil, holds, s) // all that is left of it goes to another client, and waits
+			return e.stopped(g, m, nil, holds, s, nil) // all that is left of it goes to another client, and waits
 		}
 	}
 	return e.rests(g, m)
 }
 
 // stopped ends a pass that waits for a person, a date or a provider; why is a step that
-// does.
-func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []state.Hold, why plan.Step) (Done, error) {
+// does. serves notes what serves where nothing but what it replaced is left; else it is nil.
+func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []state.Hold, why plan.Step, serves func(*state.Client)) (Done, error) {
 	if m.client.Paused || (m.effective.Paused && !m.client.Removed) {
 		return e.finish(g, m, result, ending{status: state.StatusPaused, because: "paused: changes are planned and wait", next: m.resume(),
 			settled: true, word: "paused", what: "paused", audit: "held"})
@@ -389,7 +417,7 @@ func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []stat
 		if h.Client != m.client.ID {
 			continue
 		}
-		return e.finish(g, m, result, ending{status: state.StatusHeld, because: h.Reason, next: h.Act, settled: true, at: h.Until, word: "held", what: "held", audit: "held"})
+		return e.finish(g, m, result, ending{status: state.StatusHeld, because: h.Reason, next: h.Act, settled: true, at: h.Until, word: "held", what: "held", audit: "held", change: serves})
 	}
 	if why.Waits != "" {
 		return e.goesOn(g, m, result, ending{because: why.Reason, waits: why.Waits}, time.Time{})

@@ -979,3 +979,30 @@ func TestApprovalLeavesTheHeldHead(t *testing.T) {
 		t.Errorf("held before: %v, after: %v", before, after)
 	}
 }
+
+// P8: a client's domain changes, and that its old mail record goes waits for an approval, for days maybe. All
+// else of it is done and proved: what fails after that is taken back to there, and no further.
+func TestWhatOnlyWaitsToRemoveIsNotPutBack(t *testing.T) {
+	v, w := newVendors(t)
+	mx := "dns: {records: [{type: MX, name: \"@\", content: mx.example, priority: 10}]}"
+	moved := func(more ...string) string {
+		return strings.Replace(client("bakery", append(more, mx)...), "domain: bakery", "domain: bread", 1)
+	}
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", mx)})
+	serves := func(when string) {
+		t.Helper()
+		d, _ := v.world.Serves("bread.agency.example")
+		if o, _ := v.world.Object(d); o.Mark.Client != w.id("bakery") || v.world.BuiltWith(d)["COLOUR"] != "green" {
+			t.Errorf("%s: bread.agency.example is served by %q, built with %v", when, d, v.world.BuiltWith(d))
+		}
+	}
+	w.apply(map[string]string{"clients/bakery.yaml": moved("env: {COLOUR: green}")})
+	if r := w.want("bakery", state.StatusHeld); !strings.Contains(r.Because, "mail may stop arriving") || !strings.Contains(r.URL, "bread") {
+		t.Errorf("it says %q at %s", r.Because, r.URL)
+	}
+	serves("held")
+	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 0, memory.Fail(provider.Invalid, "the build is broken"))
+	w.apply(map[string]string{"clients/bakery.yaml": moved("env: {COLOUR: blue}")})
+	w.want("bakery", state.StatusFailed)
+	serves("failed")
+}
