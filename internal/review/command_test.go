@@ -213,10 +213,10 @@ func TestRuleCommands(t *testing.T) {
 			d.hold("abcdefabcdef")
 		}, asked: "approve abcdefabcdef by github:dana", reply: "Approved", text: "approve abcdefabcdef"},
 		"approve of what another one waits for": {body: "approve abcd", before: func(d *desk) { d.hold("abcdefabcdef") }, reply: "Not done", text: string(report.RefusedUnknownHold)},
-		"approve of what is final": {body: "approve " + full, before: func(d *desk) { d.refuse[full] = reconcile.ErrRefused }, reply: "Not done", text: string(report.RefusedFinal)},
-		"help":                     {body: "help", reply: "/reconciler retry", text: "help"},
-		"nothing":                  {body: "", reply: "/reconciler retry", text: "help"},
-		"nonsense":                 {body: "destroy", reply: "/reconciler help", text: "no such command"},
+		"approve of what is final":              {body: "approve " + full, before: func(d *desk) { d.refuse[full] = reconcile.ErrRefused }, reply: "Not done", text: string(report.RefusedFinal)},
+		"help":                                  {body: "help", reply: "/reconciler retry", text: "help"},
+		"nothing":                               {body: "", reply: "/reconciler retry", text: "help"},
+		"nonsense":                              {body: "destroy", reply: "/reconciler help", text: "no such command"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
