@@ -314,6 +314,12 @@ func TestMergeAsGitDoes(t *testing.T) {
 		fork := stream(fmt.Sprint("fork", n), "", first)
 		ours, _ := side(first, "the base")
 		theirs, _ := side(first, "the head")
+		switch n { // one that has conflicts, and one that has none, whatever is drawn
+		case 1:
+			ours["clients/z.yaml"], theirs["clients/z.yaml"] = "changed by the base\n", "changed by the head\n"
+		case 2:
+			theirs = first
+		}
 		base, head := stream("main", fork, ours), stream(fmt.Sprint("pull", n), fork, theirs)
 		fetch(t, r)
 		if err := r.FetchRef(t.Context(), fmt.Sprint("refs/heads/pull", n), head); err != nil {
