@@ -465,15 +465,20 @@ func (s *story) noneLost() {
 // dataStays: no database goes but by a purge after its date with its client absent, and
 // none takes the place of another (I4).
 func (s *story) dataStays() {
-	there := map[string]bool{}
 	if s.movers {
 		s.dataMoves()
 	}
+	var ours []provider.Object
+	there := map[string]bool{}
 	for _, o := range s.vendors.world.Objects("") {
-		if o.Kind != state.KindDatabase || s.planted[o.ID] || o.Mark.Installation != lawInstallation {
-			continue
+		if o.Kind == state.KindDatabase && !s.planted[o.ID] && o.Mark.Installation == lawInstallation {
+			ours, there[o.ID] = append(ours, o), true
 		}
-		there[o.ID] = true
+	}
+	// First what is gone: a purge whose sender died comes to its end in the pass that waits for
+	// it, and makes another one then.
+	s.dataGoes(there)
+	for _, o := range ours {
 		k := s.data[o.ID]
 		if s.movers {
 			s.data[o.ID] = &kept{client: o.Mark.Client, generation: o.Mark.Generation, object: o, rows: s.vendors.world.Rows(o.ID)}
@@ -497,6 +502,10 @@ func (s *story) dataStays() {
 			s.Fatalf("I4: %s has the rows %v, want %v", o.ID, got, k.rows)
 		}
 	}
+}
+
+// dataGoes: of what is gone each was purged, by whom it may be and no earlier than it may be.
+func (s *story) dataGoes(there map[string]bool) {
 	for id, at := range s.purges {
 		if _, stays := s.vendors.world.Object(id); stays && s.world.clock.Real().Sub(at) > leastLag {
 			delete(s.purges, id) // it did not come to be
