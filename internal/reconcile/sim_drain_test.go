@@ -154,7 +154,7 @@ func (s *story) mend() {
 			x.broken, x.paused = false, false
 			if round > 0 && bad[n] != "" {
 				s.say("%s: %s", n, bad[n])
-				x.previously, x.reuse, x.note = "", []string{"fresh", "retained"}[(round/2)%2], x.note+1
+				x.previously, x.reuse, x.note = "", reuseAfter(x.reuse, bad[n], round), x.note+1
 			}
 			var aliases []string
 			if used[label(x.domain)] != "" {
@@ -189,6 +189,20 @@ func (s *story) mend() {
 		s.world.clock.add(2 * time.Hour) // what waits for removeAfter goes
 		s.quiet()
 	}
+}
+
+// reuseAfter is what a person writes who reads why a file is invalid; where that says nothing
+// of what was kept, they try the one and the other.
+func reuseAfter(reuse, problem string, round int) string {
+	switch {
+	case strings.Contains(problem, "a rename that doesn't say so"):
+		return "fresh"
+	case strings.Contains(problem, "database.reuse says fresh"):
+		return "retained"
+	case strings.Contains(problem, "its removal waits"):
+		return reuse
+	}
+	return []string{"fresh", "retained"}[(round/2)%2]
 }
 
 // meant are whom a file of that name is about: the client that has the name, or those that went
@@ -319,19 +333,28 @@ func (s *story) rest() {
 	s.Fatalf("it doesn't come to rest: %v; queue %v", s.open(), s.queue)
 }
 
-// removeByHand does what a client's hold asks for: what is not ours to delete, a person does.
+// removeByHand does what a client's hold asks for: what is not ours to delete, a person does. So
+// does one who said that a file is another client's than the one that an older state has as
+// removed: what that one made since bears its mark, and is in the other one's way.
 func (s *story) removeByHand(c state.Client) {
-	if !strings.Contains(c.Because, "not ours to delete") && !strings.Contains(c.Because, " exists: ") {
-		return
-	}
+	theirs := strings.Contains(c.Because, "not ours to delete") || strings.Contains(c.Because, " exists: ")
+	earlier := s.cells["older state put back"] > 0 && strings.Contains(c.Because, "settle there whose it is")
 	for _, o := range s.vendors.world.Objects("") {
-		if o.Kind != state.KindDatabase && o.Kind != state.KindSite && strings.Contains(c.Because, o.ID) {
+		if o.Kind == state.KindDatabase || o.Kind == state.KindSite {
+			continue
+		}
+		if theirs && strings.Contains(c.Because, o.ID) || earlier && strings.Contains(c.Because, fmt.Sprintf("%s %s at ", o.Kind, o.Name)) && s.went(o.Mark) {
 			s.say("by hand: remove %s", o.ID)
 			s.vendors.world.Remove(o.ID)
 			delete(s.planted, o.ID)
 			s.tookDown()
 		}
 	}
+}
+
+// went says that a mark is a removed client's.
+func (s *story) went(m provider.Mark) bool {
+	return m.Installation == lawInstallation && slices.ContainsFunc(s.clients(), func(c state.Client) bool { return c.ID == m.Client && c.Removed })
 }
 
 func (s *story) stillHeld(fingerprint string) bool {
