@@ -136,7 +136,8 @@ func (s *story) known(r *landed, from string, c *change) {
 	if byGit || same {
 		r.sure[c.number], r.byGit[c.number] = true, byGit
 		r.asSeen[c.number] = kept != nil && !kept.static && c.landed != "" && kept.head == c.landed
-		r.whole[c.number] = r.asSeen[c.number] || kept != nil && !kept.static && same
+		// Where Git says that it was merged, what is as it was planned was shown, though a head brought as much before.
+		r.whole[c.number] = r.asSeen[c.number] || kept != nil && !kept.static && madeOf(kept, r.now)
 		r.planned[c.number] = r.whole[c.number] || kept != nil && !kept.static && r.ids[kept.head]
 	}
 	if byGit {

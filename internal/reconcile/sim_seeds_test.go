@@ -202,6 +202,8 @@ var onceRedSince = []struct {
 	{606083023, "a purge that came to its end in the pass that made another database counted as nobody's"},
 	{606176395, "whoever mended two files said the same of what was kept in both, and each was told another thing"},
 	{606211114, "nobody took away what a client had made that an older state had as removed, and whose file was said to be another one's"},
+	{606212259, "a rebase of what a plan was made of counted as unplanned, as a head had brought as much before"},
+	{606258837, "who asks for the name that was let go in the middle of a swap counted as having it"},
 	{604060415, "of a move that somebody had approved the empty database was made while the old one could not be seen, which was gone"},
 	{602035625, "so did what one had shown of a wish that was not done when somebody approved a history"},
 	{600455552, "at a host that serves what was built last, going back to the release on record, which another one had taken the place of, counted as no risk"},

@@ -297,10 +297,18 @@ func (s *story) getsAll(name string, tree manifests, clients []state.Client) boo
 	for n, x := range tree.specs {
 		for _, host := range x.claims() {
 			had := slices.ContainsFunc(clients, func(c state.Client) bool { return c.Name == name && s.up[host] == c.ID })
-			if n != name && !had && slices.Contains(tree.specs[name].claims(), host) {
+			passed := s.asksFor(n, host, clients) && !s.asksFor(name, host, clients) // and is on its way
+			if n != name && (!had || passed) && slices.Contains(tree.specs[name].claims(), host) {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// asksFor says that the last good wish of a client that lives asks for the name.
+func (s *story) asksFor(name, host string, clients []state.Client) bool {
+	return slices.ContainsFunc(clients, func(c state.Client) bool {
+		return c.Name == name && !c.Removed && slices.Contains(s.bySpec[c.Blob].claims(), host)
+	})
 }
