@@ -9,9 +9,9 @@ import (
 	"github.com/compassdigital/reconciler/internal/store"
 )
 
-// servesAgain says that a release which another one overtook is there, and whoever overtook it
-// is not: somebody deleted that, and the host went back to what it had. Then the record says
-// so, too; to build it anew would take it away first, perhaps for good. Where that can't be
+// servesAgain says that a release which another one overtook is there, and no other one of its
+// site is: somebody deleted what overtook it, and the host went back to what it had. Then the record
+// says so, too; to build it anew would take it away first, perhaps for good. Where that can't be
 // seen the record counts.
 func (r *Runner) servesAgain(ctx context.Context, have state.Resource) (bool, error) {
 	var all []state.Resource
@@ -24,7 +24,7 @@ func (r *Runner) servesAgain(ctx context.Context, have state.Resource) (bool, er
 		return false, err
 	}
 	for _, o := range all {
-		if o.Ref != have.Ref && (!plan.SameHost(have, o) || !o.Real() || o.Phase != "" || o.Overtaken) {
+		if o.Ref != have.Ref && (!plan.SameHost(have, o) || !o.Real() || o.Phase != "") {
 			continue
 		}
 		found, err := p.Observe(ctx, provider.Query{Kind: o.Ref.Kind, ID: o.ID})

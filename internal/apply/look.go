@@ -161,12 +161,17 @@ func (r *Runner) take(ctx context.Context, job Job, s plan.Step, w provider.Wish
 	if !t.equal {
 		res.Attributes, other = asSeen(*s.Wish, w, t.object, traits)
 	}
-	err = r.update(func(tx store.Tx) error {
+	err = r.update(func(tx store.Tx) (err error) {
+		if res.Overtaken, err = doubtServes(tx, res, traits); err != nil {
+			return err
+		}
 		return r.put(tx, job, s.Provider, res, t.object, generationOf(job, s.Ref))
 	})
 	switch {
 	case err != nil:
 		return "", err
+	case res.Overtaken:
+		return "", &errWait{anew: true, err: fmt.Errorf("%s is at %s already, which serves what was built last, and may have built another one since; the next pass builds it again", w.Name, s.Provider)}
 	case t.found:
 		return "found at " + s.Provider + " and used; it was not made here, so it is never changed and stays when the client goes", nil
 	case s.Ref.Kind == state.KindMail:
@@ -178,6 +183,28 @@ func (r *Runner) take(ctx context.Context, job Job, s plan.Step, w provider.Wish
 	}
 	note, err := r.change(ctx, job, s)
 	return join("was there already and was changed", note), err
+}
+
+// doubtServes says that a release which was there already, unknown to us (an older state was put
+// back, say), may not be what its site serves: the host serves what was built last, and another
+// one is on record as that. Which of the two is younger the host does not tell, so that both count
+// as overtaken: whichever is wished is built again.
+func doubtServes(tx store.Tx, res state.Resource, t state.Traits) (bool, error) {
+	if res.Ref.Kind != state.KindDeployment || t.Promotable || t.Manual || res.Found {
+		return false, nil
+	}
+	all, err := store.Resources(tx, res.Ref.Client)
+	doubt := false
+	for _, o := range all {
+		if !plan.SameHost(res, o) || !o.Real() || o.Phase != "" || o.Overtaken {
+			continue
+		}
+		doubt, o.Overtaken = true, true
+		if err := store.PutResource(tx, o); err != nil {
+			return false, err
+		}
+	}
+	return doubt, err
 }
 
 // asSeen are the attributes of an object that differs from its wish, as far as a look

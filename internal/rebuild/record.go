@@ -88,6 +88,7 @@ func Record(in Input) Output {
 	for i := range r.out.Resources {
 		r.attributes(&r.out.Resources[i])
 	}
+	r.overtake()
 	r.sent()
 	r.lost()
 	r.missing()
@@ -285,7 +286,7 @@ func (r *record) shell(ref state.Ref) state.Resource {
 		res.After = w.After
 	}
 	if res.ID != f.ID { // that what was here before was somebody else's says nothing of what is in its place
-		res.Found, res.Adopted = false, false
+		res.Found, res.Adopted, res.Overtaken = false, false, false
 	}
 	// What lived before us, and what hangs on it, is never deleted: nobody knows any more
 	// what of it we made.
@@ -319,6 +320,36 @@ func (r *record) shell(ref state.Ref) state.Resource {
 		r.released = true
 	}
 	return res
+}
+
+// overtake says which releases of a site another one overtook, where the host serves what was
+// built last: all but the one that its traffic leads to. What an older state says of that counts
+// where nothing was built since.
+func (r *record) overtake() {
+	all := r.out.Resources
+	for _, traffic := range all {
+		to, _ := traffic.Attributes.Get("deployment")
+		site, _ := traffic.Attributes.Get("site")
+		t := r.in.Traits[traffic.Provider][state.KindDeployment]
+		if traffic.Ref.Kind != state.KindTraffic || to.Ref == nil || site.Ref == nil || t.Promotable || t.Manual {
+			continue
+		}
+		serves, since := false, false // it is there; and any of them is none of an older state's
+		var releases []int
+		for i, o := range all {
+			at, _ := o.Attributes.Get("site")
+			if o.Ref.Kind != state.KindDeployment || o.Phase != "" || at.Ref == nil || *at.Ref != *site.Ref {
+				continue
+			}
+			releases = append(releases, i)
+			serves, since = serves || o.Ref == *to.Ref, since || r.had[o.Ref].ID != o.ID
+		}
+		for _, i := range releases {
+			if serves && since {
+				all[i].Overtaken = all[i].Ref != *to.Ref
+			}
+		}
+	}
 }
 
 // replaced says that the wish itself says what becomes of a resource that it does not ask

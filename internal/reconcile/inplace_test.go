@@ -520,3 +520,37 @@ func TestS24RedirectIsNotPutBackToANameThatIsGone(t *testing.T) {
 		}
 	}
 }
+
+// An older copy of the state is put back, which does not know what was built since. What is wished
+// is what is served, also where a release of that name is there already and another one was built
+// after it, whether the copy is known as older or not.
+func TestOlderCopyWhereTheHostDeploysInPlace(t *testing.T) {
+	for name, put := range map[string]func(*world, string){
+		"by the command": func(w *world, copied string) { w.restore(copied) },
+		"by hand":        func(w *world, copied string) { w.restoreWhole(copied) },
+	} {
+		for _, colours := range [][]string{{"green", "red", "green"}, {"red", "green"}, {"blue", "green", "red", "blue"}} {
+			if name == "by hand" && colours[0] == "red" {
+				continue // what it says is what is wished: nothing is looked for
+			}
+			t.Run(name+" "+colours[0], func(t *testing.T) {
+				v, w := newInPlace(t)
+				w.apply(coloured("red"))
+				copied := w.backup()
+				w.apply(coloured("green"))
+				put(w, copied)
+				for _, colour := range colours {
+					w.apply(coloured(colour))
+					for range 2 { // what is there already takes another plan
+						w.clock.add(time.Hour)
+						w.pass(w.due()...)
+					}
+					w.want("bakery", state.StatusActive)
+					if got := v.colour("bakery.agency.example"); got != colour {
+						t.Fatalf("it serves the %s version, and the %s one is wished", got, colour)
+					}
+				}
+			})
+		}
+	}
+}

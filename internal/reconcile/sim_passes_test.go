@@ -97,6 +97,7 @@ func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 	}
 	ends := make([]ended, len(ids))
 	s.noteOld()
+	s.pulls.laws.over = map[state.ClientID]bool{}
 	ctx := s.ctx()
 	if len(ids) == 1 && meanwhile == nil {
 		s.passing = s.engine.Group(ids[0])
@@ -150,6 +151,9 @@ func (s *story) passed(id state.ClientID, d reconcile.Done, err error) {
 		}
 	}
 	s.noticed()
+	for _, other := range d.Clients {
+		s.doneBefore(other)
+	}
 	s.reviewed()
 	if d.Recheck && s.engine.RecheckWanted() {
 		s.pollNow()

@@ -20,6 +20,8 @@ type reviewLaws struct {
 	removals bool // those that no pull request showed are held
 	// bound are, by client whose wish is not done yet, the pull requests that brought it.
 	bound map[state.ClientID]*bringing
+	// over are those whose wish got a push in its place in this event, not all of it planned.
+	over map[state.ClientID]bool
 	// undone are, by such a client, those over or beside which a push came that nobody proposed:
 	// an equal step was reviewed, and its wish is not done.
 	undone map[state.ClientID]map[int]bool
@@ -91,7 +93,7 @@ type served struct {
 }
 
 func newReviewLaws() reviewLaws {
-	return reviewLaws{bound: map[state.ClientID]*bringing{}, undone: map[state.ClientID]map[int]bool{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, refused: map[string]bool{}, before: map[string]look{}}
+	return reviewLaws{bound: map[state.ClientID]*bringing{}, over: map[state.ClientID]bool{}, undone: map[state.ClientID]map[int]bool{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, refused: map[string]bool{}, before: map[string]look{}}
 }
 
 // judge is the engine as the reviewer sees it. Judging writes nothing anywhere (P2), and a
@@ -339,6 +341,7 @@ func (l *reviewLaws) nobodys(id state.ClientID, x look, of map[int]bool) {
 	b := l.bound[id]
 	if b != nil && b.partial {
 		maps.Copy(b.by, of)
+		l.over[id] = true
 		return
 	}
 	l.goesOn(id, of)
@@ -606,13 +609,39 @@ func (s *story) reviewed() {
 			delete(l.undone, c.ID)
 			delete(l.maybe, c.ID)
 			// "`approve` binds exactly those steps; it is used once, within 24 hours": what is still to
-			// be taken away may wait for the client's file, and then has its approval still.
-			if !slices.ContainsFunc(s.tombstones(c.ID), func(t state.Tombstone) bool { return !t.Done }) {
+			// be taken away may wait for the client's file, and then has its approval still, as has what
+			// another commit took back before it ran, and one brings again.
+			if !s.unspent(c.ID) && !slices.ContainsFunc(s.tombstones(c.ID), func(t state.Tombstone) bool { return !t.Done }) {
 				delete(l.let, c.ID)
 			}
 			delete(l.pushed, c.ID)
 			maps.DeleteFunc(l.before, func(host string, _ look) bool { return s.up[host] == c.ID || s.up[host] == "" })
 		}
+	}
+}
+
+// unspent says that somebody approved what the client waited for, and nothing was done by that so far.
+func (s *story) unspent(id state.ClientID) bool {
+	var all []state.Approval
+	s.view(func(tx store.Tx) (err error) { all, err = store.Approvals(tx); return err })
+	return slices.ContainsFunc(all, func(a state.Approval) bool {
+		return a.Client == id && a.Used.IsZero() && !a.Ended && s.world.clock.Now().Sub(a.At) < state.ApprovalLife
+	})
+}
+
+// doneBefore: a pass that carried a wish out while another head was accepted may have ended before
+// that, and then the push stands for itself.
+func (s *story) doneBefore(id state.ClientID) {
+	l := &s.pulls.laws
+	if !l.over[id] {
+		return
+	}
+	all, err := s.engine.Deployments("", 10_000)
+	s.fine(err)
+	i := slices.IndexFunc(all, func(d state.Deployment) bool { return d.Client == id }) // the youngest first
+	if i >= 0 && all[i].State == "succeeded" && all[i].Commit != s.accepted {
+		delete(l.bound, id)
+		delete(l.undone, id)
 	}
 }
 
