@@ -302,6 +302,9 @@ func TestS34OlderBackupLooksFirst(t *testing.T) {
 	w.commit(map[string]string{"clients/later.yaml": manifestOf("later"), "clients/demoshop.yaml": manifestOf("demoshop", "env: {STORE_CURRENCY: CHF}")})
 	w.active("demoshop", "bakery", "later")
 	later := w.id("later")
+	if r := w.cli("restore", backup); r.code != 1 || !strings.Contains(r.err, "restore "+backup+" --replace") {
+		t.Errorf("a state is there: exit code %d: %s%s", r.code, r.out, r.err)
+	}
 	r := w.must(0, "restore", backup, "--replace")
 	if !strings.Contains(r.out, "compares it with what the providers show") {
 		t.Errorf("restore says %s", r.out)

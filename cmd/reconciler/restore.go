@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -37,7 +38,11 @@ func (a *app) restoreCommand() *cobra.Command {
 			fmt.Fprintf(a.out, "Restored %s; what was there is in %s\n%s\n", conf.State.Path, kept, looksFirst)
 			return nil
 		}
-		if err := bolt.Restore(args[0], conf.State.Path, keys); err != nil {
+		err = bolt.Restore(args[0], conf.State.Path, keys)
+		if errors.Is(err, bolt.ErrExists) {
+			return fmt.Errorf("%w; `reconciler restore %s --replace` moves it aside and keeps it", err, args[0])
+		}
+		if err != nil {
 			return err
 		}
 		fmt.Fprintf(a.out, "Restored %s\n%s\n", conf.State.Path, looksFirst)

@@ -122,7 +122,7 @@ func restore(from, to string, keys *secret.Keys, over bool) (kept string, err er
 		return fail(err)
 	}
 	if there && !over {
-		return fail(fmt.Errorf("%w: move it away first, or say that it may be replaced", ErrExists))
+		return fail(ErrExists)
 	}
 	temp := to + ".restore"
 	defer func() { _ = os.Remove(temp) }() // gone already once renamed
