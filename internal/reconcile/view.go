@@ -118,7 +118,7 @@ func (e *Engine) Overview() (Overview, error) {
 		out.Notices = e.Notices()
 	}
 	if e.old() {
-		out.Notices = append(out.Notices, "the state is an older copy that was put back, older than what the providers show; nothing is changed until the two are compared, which the next poll does")
+		out.Notices = append(out.Notices, "the state is an older copy that was put back, older than what the providers show; nothing is changed until the two are compared, which the next poll does. That takes about a minute, as what vendors list may be late")
 	}
 	wishes, base := e.resolver()
 	e.showing.Lock()
