@@ -97,7 +97,9 @@ func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 	}
 	ends := make([]ended, len(ids))
 	s.noteOld()
-	s.pulls.laws.over = map[state.ClientID]bool{}
+	if s.pulls.on {
+		s.beginsPasses()
+	}
 	ctx := s.ctx()
 	if len(ids) == 1 && meanwhile == nil {
 		s.passing = s.engine.Group(ids[0])

@@ -20,6 +20,8 @@ type reviewLaws struct {
 	removals bool // those that no pull request showed are held
 	// bound are, by client whose wish is not done yet, the pull requests that brought it.
 	bound map[state.ClientID]*bringing
+	// passing are the heads that gave those their wish of whom passes were begun.
+	passing map[state.ClientID]string
 	// over are those whose wish got a push in its place in this event, not all of it planned.
 	over map[state.ClientID]bool
 	// undone are, by such a client, those over or beside which a push came that nobody proposed:
@@ -27,8 +29,8 @@ type reviewLaws struct {
 	undone map[state.ClientID]map[int]bool
 	// maybe are clients of whose wish a pull request may have brought something.
 	maybe map[state.ClientID]bool
-	// let are the steps that somebody approved, by client and key.
-	let map[state.ClientID]map[string]bool
+	// let are the steps that somebody approved, by client and key: the approval's fingerprint.
+	let map[state.ClientID]map[string]string
 	// pushed are the versions that pushes brought that nobody proposed, by client.
 	pushed map[state.ClientID]map[look]bool
 	serves map[string]served // by host that is up
@@ -93,7 +95,7 @@ type served struct {
 }
 
 func newReviewLaws() reviewLaws {
-	return reviewLaws{bound: map[state.ClientID]*bringing{}, over: map[state.ClientID]bool{}, undone: map[state.ClientID]map[int]bool{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]bool{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, refused: map[string]bool{}, before: map[string]look{}}
+	return reviewLaws{bound: map[state.ClientID]*bringing{}, over: map[state.ClientID]bool{}, undone: map[state.ClientID]map[int]bool{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]string{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, refused: map[string]bool{}, before: map[string]look{}}
 }
 
 // judge is the engine as the reviewer sees it. Judging writes nothing anywhere (P2), and a
@@ -449,7 +451,7 @@ func keyOf(s plan.Step) string {
 
 func (s *story) wasShown(step plan.Step) bool {
 	b, c := s.pulls.laws.bound[step.Ref.Client], s.client(step.Ref.Client)
-	if b == nil || step.Risk != plan.RiskTraffic && step.Risk != plan.RiskOffline || c.RollingBack != "" || s.pulls.laws.let[c.ID][letKey(step.Key())] {
+	if b == nil || step.Risk != plan.RiskTraffic && step.Risk != plan.RiskOffline || c.RollingBack != "" || s.pulls.laws.let[c.ID][letKey(step.Key())] != "" {
 		return true
 	}
 	if c.Removed && s.letGo[c.ID] { // that the whole of it goes somebody approved
@@ -578,10 +580,10 @@ func (s *story) letBy(h state.Hold) {
 		return
 	}
 	if l.let[h.Client] == nil {
-		l.let[h.Client] = map[string]bool{}
+		l.let[h.Client] = map[string]string{}
 	}
 	for _, key := range h.Steps {
-		l.let[h.Client][letKey(key)] = true
+		l.let[h.Client][letKey(key)] = h.Fingerprint
 	}
 }
 
@@ -611,8 +613,8 @@ func (s *story) reviewed() {
 			// "`approve` binds exactly those steps; it is used once, within 24 hours": what is still to
 			// be taken away may wait for the client's file, and then has its approval still, as has what
 			// another commit took back before it ran, and one brings again.
-			if !s.unspent(c.ID) && !slices.ContainsFunc(s.tombstones(c.ID), func(t state.Tombstone) bool { return !t.Done }) {
-				delete(l.let, c.ID)
+			if !slices.ContainsFunc(s.tombstones(c.ID), func(t state.Tombstone) bool { return !t.Done }) {
+				maps.DeleteFunc(l.let[c.ID], func(_, fingerprint string) bool { return !s.unspent(c.ID, fingerprint) })
 			}
 			delete(l.pushed, c.ID)
 			maps.DeleteFunc(l.before, func(host string, _ look) bool { return s.up[host] == c.ID || s.up[host] == "" })
@@ -620,26 +622,35 @@ func (s *story) reviewed() {
 	}
 }
 
-// unspent says that somebody approved what the client waited for, and nothing was done by that so far.
-func (s *story) unspent(id state.ClientID) bool {
-	var all []state.Approval
-	s.view(func(tx store.Tx) (err error) { all, err = store.Approvals(tx); return err })
-	return slices.ContainsFunc(all, func(a state.Approval) bool {
-		return a.Client == id && a.Used.IsZero() && !a.Ended && s.world.clock.Now().Sub(a.At) < state.ApprovalLife
+// unspent says that nothing was done by an approval so far.
+func (s *story) unspent(id state.ClientID, fingerprint string) (is bool) {
+	s.view(func(tx store.Tx) error {
+		a, ok, err := store.Approval(tx, fingerprint)
+		is = ok && a.Client == id && a.Used.IsZero() && !a.Ended && s.world.clock.Now().Sub(a.At) < state.ApprovalLife
+		return err
 	})
+	return is
 }
 
-// doneBefore: a pass that carried a wish out while another head was accepted may have ended before
-// that, and then the push stands for itself.
+// beginsPasses notes what passes are begun of.
+func (s *story) beginsPasses() {
+	l := &s.pulls.laws
+	l.over, l.passing = map[state.ClientID]bool{}, map[state.ClientID]string{}
+	for _, c := range s.clients() {
+		l.passing[c.ID] = c.Commit
+	}
+}
+
+// doneBefore: of a pass that ran while another head was accepted the verdict of its own tells that it
+// had carried its wish out before that, and then the push stands for itself.
 func (s *story) doneBefore(id state.ClientID) {
 	l := &s.pulls.laws
 	if !l.over[id] {
 		return
 	}
-	all, err := s.engine.Deployments("", 10_000)
-	s.fine(err)
-	i := slices.IndexFunc(all, func(d state.Deployment) bool { return d.Client == id }) // the youngest first
-	if i >= 0 && all[i].State == "succeeded" && all[i].Commit != s.accepted {
+	fate := ""
+	s.view(func(tx store.Tx) (err error) { fate, _, err = store.Fate(tx, l.passing[id], id); return err })
+	if fate == accept.FateSucceeded { // else it would be superseded
 		delete(l.bound, id)
 		delete(l.undone, id)
 	}
