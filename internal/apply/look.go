@@ -162,7 +162,7 @@ func (r *Runner) take(ctx context.Context, job Job, s plan.Step, w provider.Wish
 		res.Attributes, other = asSeen(*s.Wish, w, t.object, traits)
 	}
 	err = r.update(func(tx store.Tx) (err error) {
-		if res.Overtaken, err = doubtServes(tx, res, traits); err != nil {
+		if res.Overtaken, err = orderUnknown(tx, res, traits); err != nil {
 			return err
 		}
 		return r.put(tx, job, s.Provider, res, t.object, generationOf(job, s.Ref))
@@ -185,26 +185,29 @@ func (r *Runner) take(ctx context.Context, job Job, s plan.Step, w provider.Wish
 	return join("was there already and was changed", note), err
 }
 
-// doubtServes says that a release which was there already, unknown to us (an older state was put
-// back, say), may not be what its site serves: the host serves what was built last, and another
-// one is on record as that. Which of the two is younger the host does not tell, so that both count
-// as overtaken: whichever is wished is built again.
-func doubtServes(tx store.Tx, res state.Resource, t state.Traits) (bool, error) {
+// orderUnknown says that a release which was there already, and not on record (an older state was put
+// back, say), may not be what its site serves: the host serves what was built last, and another one
+// is on record as that. Which of the two is younger the host does not tell. It puts on record that
+// the other one is overtaken, too, so that whichever is wished is built again.
+func orderUnknown(tx store.Tx, res state.Resource, t state.Traits) (bool, error) {
 	if res.Ref.Kind != state.KindDeployment || t.Promotable || t.Manual || res.Found {
 		return false, nil
 	}
 	all, err := store.Resources(tx, res.Ref.Client)
-	doubt := false
+	if err != nil {
+		return false, err
+	}
+	unknown := false
 	for _, o := range all {
 		if !plan.SameHost(res, o) || !o.Real() || o.Phase != "" || o.Overtaken {
 			continue
 		}
-		doubt, o.Overtaken = true, true
+		unknown, o.Overtaken = true, true
 		if err := store.PutResource(tx, o); err != nil {
 			return false, err
 		}
 	}
-	return doubt, err
+	return unknown, nil
 }
 
 // asSeen are the attributes of an object that differs from its wish, as far as a look

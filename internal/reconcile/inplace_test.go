@@ -521,13 +521,14 @@ func TestS24RedirectIsNotPutBackToANameThatIsGone(t *testing.T) {
 	}
 }
 
-// An older copy of the state is put back, which does not know what was built since. What is wished
-// is what is served, also where a release of that name is there already and another one was built
+// An older copy of the state is put back, which does not know what was built since, or it is lost. What is
+// wished is what is served, also where a release of that name is there already and another one was built
 // after it, whether the copy is known as older or not.
 func TestOlderCopyWhereTheHostDeploysInPlace(t *testing.T) {
-	for name, put := range map[string]func(*world, string){
-		"by the command": func(w *world, copied string) { w.restore(copied) },
-		"by hand":        func(w *world, copied string) { w.restoreWhole(copied) },
+	for name, put := range map[string]func(*vendors, *world, string){
+		"by the command": func(_ *vendors, w *world, copied string) { w.restore(copied) },
+		"by hand":        func(_ *vendors, w *world, copied string) { w.restoreWhole(copied) },
+		"lost":           func(v *vendors, w *world, _ string) { w.rebuild(v) },
 	} {
 		for _, colours := range [][]string{{"green", "red", "green"}, {"red", "green"}, {"blue", "green", "red", "blue"}} {
 			if name == "by hand" && colours[0] == "red" {
@@ -538,7 +539,7 @@ func TestOlderCopyWhereTheHostDeploysInPlace(t *testing.T) {
 				w.apply(coloured("red"))
 				copied := w.backup()
 				w.apply(coloured("green"))
-				put(w, copied)
+				put(v, w, copied)
 				for _, colour := range colours {
 					w.apply(coloured(colour))
 					for range 2 { // what is there already takes another plan

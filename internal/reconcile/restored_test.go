@@ -127,6 +127,29 @@ func TestS34RestartIsNoRestore(t *testing.T) {
 	}
 }
 
+// S34: status says until when nothing is changed, and how long that takes: as long as the latest list.
+func TestS34StatusTellsTheWait(t *testing.T) {
+	for lag, says := range map[time.Duration]string{0: "which the next poll does", 90 * time.Second: "It waits 1 min 30 s first", time.Hour: "It waits 10 min first"} {
+		w := newWorldWith(t, func(c *clock) []provider.Provider {
+			open := func(name string, kinds map[state.Kind]provider.Traits) provider.Provider {
+				return memory.New(memory.Options{Name: name, World: memory.NewWorld(c.Now), Kinds: kinds, Sleep: c.Sleep})
+			}
+			late := memory.Change(memory.Hosting(), func(_ state.Kind, t *provider.Traits) { t.ListLag = lag })
+			return []provider.Provider{open("railway", memory.Databases()), open("vercel", late), open("cloudflare", memory.DNS())}
+		})
+		w.push(map[string]string{"clients/a.yaml": client("a")})
+		w.restore(w.backup())
+		if n := w.overview().Notices; len(n) != 1 || !strings.Contains(n[0], says) || lag == 0 && strings.Contains(n[0], "waits") {
+			t.Errorf("lists are late by %s: %q", lag, n)
+		}
+		before := w.clock.Now()
+		w.poll()
+		if n, took := w.overview().Notices, w.clock.Now().Sub(before); len(n) > 0 || took != min(lag, 10*time.Minute) {
+			t.Errorf("compared after %s: %q", took, n)
+		}
+	}
+}
+
 // S34: approvals lapse, and retention begins anew: an older copy knows an earlier date.
 func TestS34OlderStateForgetsApprovalsAndDates(t *testing.T) {
 	v, w := newVendors(t)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/drift"
+	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -118,7 +119,11 @@ func (e *Engine) Overview() (Overview, error) {
 		out.Notices = e.Notices()
 	}
 	if e.old() {
-		out.Notices = append(out.Notices, "the state is an older copy that was put back, older than what the providers show; nothing is changed until the two are compared, which the next poll does. That takes about a minute, as what vendors list may be late")
+		text := "the state is an older copy that was put back, older than what the providers show; nothing is changed until the two are compared, which the next poll does"
+		if lag := e.witness().lag(); lag > 0 {
+			text += ". It waits " + report.Took(lag) + " first, as what providers list may be so late"
+		}
+		out.Notices = append(out.Notices, text)
 	}
 	wishes, base := e.resolver()
 	e.showing.Lock()

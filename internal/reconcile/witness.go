@@ -36,14 +36,8 @@ func (e *Engine) witness() witness {
 // so it waits until they show what was made before it began, and reads what they show by
 // its id: what is gone by now is left out.
 func (w witness) all(ctx context.Context) ([]rebuild.Found, error) {
-	lag := time.Duration(0)
-	for _, r := range w.readers {
-		for _, t := range r.Traits() {
-			lag = max(lag, t.ListLag)
-		}
-	}
-	if lag > 0 && w.sleep != nil {
-		if err := w.sleep(ctx, min(lag, maxLag)); err != nil {
+	if lag := w.lag(); lag > 0 && w.sleep != nil {
+		if err := w.sleep(ctx, lag); err != nil {
 			return nil, err
 		}
 	}
@@ -72,6 +66,16 @@ func (w witness) all(ctx context.Context) ([]rebuild.Found, error) {
 		return a.ID < b.ID
 	})
 	return out, nil
+}
+
+// lag is how late a list may be.
+func (w witness) lag() (most time.Duration) {
+	for _, r := range w.readers {
+		for _, t := range r.Traits() {
+			most = max(most, t.ListLag)
+		}
+	}
+	return min(most, maxLag)
 }
 
 func (w witness) of(ctx context.Context, r provider.ReadOnly) ([]rebuild.Found, error) {
