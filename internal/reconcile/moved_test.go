@@ -1006,3 +1006,17 @@ func TestWhatOnlyWaitsToRemoveIsNotPutBack(t *testing.T) {
 	w.want("bakery", state.StatusFailed)
 	serves("failed")
 }
+
+// P9: a client's domain changes, and its old record can't be removed. The new address is what people are told.
+func TestWhatCantBeRemovedIsNotWhereItIs(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery")})
+	v.faults.On(memory.Before, memory.Is(memory.Delete, state.KindRecord), 0, memory.Fail(provider.Invalid, "the zone is locked"))
+	w.apply(map[string]string{"clients/bakery.yaml": strings.Replace(client("bakery"), "domain: bakery", "domain: bread", 1)})
+	if r := w.want("bakery", state.StatusFailed); !strings.Contains(r.Because, "can't be removed") || !strings.Contains(r.URL, "bread") {
+		t.Errorf("it says %q at %s", r.Because, r.URL)
+	}
+	if d, _ := v.world.Serves("bread.agency.example"); d == "" {
+		t.Error("the new address is not served")
+	}
+}
