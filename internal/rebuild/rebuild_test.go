@@ -206,3 +206,56 @@ func TestS34WhatTookThePlaceOfTheAdopted(t *testing.T) {
 		}
 	}
 }
+
+// Where a host serves what was built last, the site's traffic tells which release another one
+// overtook, but where nothing was built since an older state: that knows it. What was built again has
+// not been overtaken by what it was before.
+func TestS43WhichReleaseServes(t *testing.T) {
+	for name, c := range map[string]struct {
+		promotable bool
+		traffic    string   // the release that it leads to; "": there is none
+		recorded   []string // release, its id, and whether it is overtaken
+		want       []string // who is overtaken
+	}{
+		"lost":                               {false, "green", nil, []string{"red"}},
+		"lost, and led back":                 {false, "red", nil, []string{"green"}},
+		"built since":                        {false, "green", []string{"red r1"}, []string{"red"}},
+		"built since, and led back":          {false, "red", []string{"red r1 overtaken"}, []string{"green"}},
+		"nothing since, and it is not noted": {false, "red", []string{"red r1 overtaken", "green g1"}, []string{"red"}},
+		"built again":                        {false, "", []string{"red r0 overtaken"}, nil},
+		"led where nobody knows":             {false, "blue", []string{"red r1 overtaken"}, []string{"red"}},
+		"the one that it leads to failed":    {false, "failed", nil, nil},
+		"a host that leads to any":           {true, "green", nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := input()
+			in.Traits = map[string]map[state.Kind]state.Traits{"ploi": {state.KindDeployment: {Promotable: c.promotable}}}
+			prefix := "a-00000a-00c0ffee-"
+			in.Found = append(in.Found, found("ploi", state.KindDeployment, in.Mark, "r1", prefix+"red", "site", "s1"), found("ploi", state.KindDeployment, in.Mark, "g1", prefix+"green", "site", "s1"))
+			if c.traffic != "" {
+				to := map[string]string{"red": "r1", "green": "g1", "failed": "g1", "blue": "b1"}[c.traffic]
+				if c.traffic == "failed" {
+					in.Found[len(in.Found)-1].Phase = provider.Failed
+				}
+				in.Found = append(in.Found, found("ploi", state.KindTraffic, in.Mark, "t1", "a-00000a-00c0ffee", "site", "s1", "deployment", to))
+			}
+			for _, r := range c.recorded {
+				f := strings.Fields(r)
+				in.Recorded = append(in.Recorded, state.Resource{Ref: state.Ref{Client: in.Client.ID, Kind: state.KindDeployment, Name: f[0]}, Provider: "ploi", ID: f[1], Overtaken: len(f) > 2})
+			}
+			var got []string
+			releases := 0
+			for _, r := range Record(in).Resources {
+				if r.Ref.Kind == state.KindDeployment {
+					releases++
+					if r.Overtaken {
+						got = append(got, r.Ref.Name)
+					}
+				}
+			}
+			if releases != 2 || !slices.Equal(got, c.want) {
+				t.Errorf("of %d releases %v are overtaken, want %v", releases, got, c.want)
+			}
+		})
+	}
+}
