@@ -423,9 +423,27 @@ func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []stat
 		return e.goesOn(g, m, result, ending{because: why.Reason, waits: why.Waits}, time.Time{})
 	}
 	if strings.HasPrefix(why.Reason, "waiting for ") { // it says so itself
-		return e.goesOn(g, m, result, ending{because: why.Reason}, time.Time{})
+		end := ending{because: why.Reason}
+		if files := g.removalsWaitFor(); len(files) > 0 {
+			end.because += "; what is to be removed waits until " + strings.Join(files, ", ") + " is valid"
+			end.next = "mend " + strings.Join(files, ", ")
+		}
+		return e.goesOn(g, m, result, end, time.Time{})
 	}
 	return e.goesOn(g, m, result, ending{because: "waiting: " + why.Reason}, time.Time{})
+}
+
+// removalsWaitFor are the invalid files that something waits for before the group may let it go, sorted.
+func (g *group) removalsWaitFor() (files []string) {
+	for _, m := range g.members {
+		for _, t := range m.allTombs {
+			if !t.Done {
+				files = append(files, accept.WaitsFor(t)...)
+			}
+		}
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
 }
 
 // resume says how a paused client goes on. A removed one may have lost its name to

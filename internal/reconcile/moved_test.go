@@ -1020,3 +1020,35 @@ func TestWhatCantBeRemovedIsNotWhereItIs(t *testing.T) {
 		t.Error("the new address is not served")
 	}
 }
+
+// S24: two swap their names, and a file of the same commit is invalid: it may be who a name is let go for. Both say
+// which one they wait for, and go on once it is mended.
+func TestS24SwapBesideAnInvalidFileSaysWhatItWaitsFor(t *testing.T) {
+	v, w := newVendors(t)
+	swapped := func(name, domain string) string {
+		return strings.Replace(client(name), "domain: "+name, "domain: "+domain, 1)
+	}
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
+	w.apply(map[string]string{"clients/bakery.yaml": swapped("bakery", "cakes"), "clients/cakes.yaml": swapped("cakes", "bakery"), "clients/bad.yaml": "kind: ["})
+	for _, h := range w.overview().Holds {
+		if _, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.pass(w.poll()...)
+	w.pass(w.due()...)
+	for _, name := range []string{"bakery", "cakes"} {
+		if r := w.row(name); !strings.HasSuffix(r.Because, "what is to be removed waits until clients/bad.yaml is valid") || r.Next != "mend clients/bad.yaml" {
+			t.Errorf("%s is %s: %q; next %q", name, r.Status, r.Because, r.Next)
+		}
+	}
+	w.apply(map[string]string{"clients/bad.yaml": ""})
+	w.pass(w.due()...)
+	for name, host := range map[string]string{"bakery": "cakes.agency.example", "cakes": "bakery.agency.example"} {
+		w.want(name, state.StatusActive)
+		d, _ := v.world.Serves(host)
+		if o, _ := v.world.Object(d); o.Mark.Client != w.id(name) {
+			t.Errorf("%s is served by %q", host, d)
+		}
+	}
+}

@@ -214,7 +214,7 @@ func (p PullPlan) next(s *sheet) {
 	var b strings.Builder
 	switch {
 	case len(files) > 0:
-		b.WriteString("Fix " + verb(len(files), "the problem", "the problems") + " above and push; it is planned again by itself. If this is merged as it is, the rest goes on and an invalid file's client keeps its last good version.\n")
+		b.WriteString("Fix " + verb(len(files), "the problem", "the problems") + " above and push; it is planned again by itself. If this is merged as it is, an invalid file's client keeps its last good version, what is to be removed waits until the file is valid, and the rest goes on.\n")
 	case len(planning) > 0:
 		b.WriteString("Mend what is said above, then comment `/reconciler plan`, or push. If this is merged as it is, those clients wait and the rest goes on.\n")
 	case len(p.Plan.Changes) > 0:
