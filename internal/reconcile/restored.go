@@ -464,7 +464,12 @@ func (e *Engine) catchUp(head string, since time.Time, found []rebuild.Found, wr
 				errs.add(store.DeleteApproval(tx, a.Fingerprint))
 			}
 		}
-		_, err := store.AddHistory(tx, state.Entry{At: now, Commit: head, What: "restored",
+		// So would one that a comment asked for, and so would anything else that was said before.
+		seen, known, err := store.CommentsSeen(tx)
+		if errs.add(err); known && seen.Before(since) {
+			errs.add(store.PutCommentsSeen(tx, since))
+		}
+		_, err = store.AddHistory(tx, state.Entry{At: now, Commit: head, What: "restored",
 			Text: "the state is an older copy that was put back; it was compared with what the providers show, and every client is looked at"})
 		errs.add(err)
 		errs.add(store.DeleteRestored(tx))

@@ -159,14 +159,25 @@ func TestS34OlderStateForgetsApprovalsAndDates(t *testing.T) {
 	if _, err := w.engine.Approve(t.Context(), "0123456789ab", "ops"); err != nil {
 		t.Fatal(err)
 	}
+	seen := func() (at time.Time) { // up to when comments were
+		w.view(func(tx store.Tx) (err error) { at, _, err = store.CommentsSeen(tx); return err })
+		return at
+	}
+	if err := w.store.Update(func(tx store.Tx) error { return store.PutCommentsSeen(tx, w.clock.Now()) }); err != nil {
+		t.Fatal(err)
+	}
 	backup := w.backup()
 	w.clock.add(10 * 24 * time.Hour)
 	w.apply(map[string]string{"clients/b.yaml": client("b", "database: {retain: 20d}")})
 	w.clock.add(5 * 24 * time.Hour)
 	w.apply(map[string]string{"clients/b.yaml": ""}) // kept until day 35
 	w.restore(backup)
+	put := w.clock.Now()
 	w.clock.add(6 * 24 * time.Hour) // day 21: the older copy would erase it
 	w.pass(w.poll()...)
+	if !seen().Equal(put) {
+		t.Errorf("comments are looked at since %s, and the copy was put back at %s", seen(), put)
+	}
 	if _, err := w.engine.PurgeDue(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -58,9 +58,19 @@ func parse(body string) (o order, is bool) {
 // commands looks at the comments that are new, and carries out what they command.
 func (r *Reviewer) commands(ctx context.Context) error {
 	var since time.Time
-	var known bool
-	if err := r.Store.View(func(tx store.Tx) (err error) { since, known, err = store.CommentsSeen(tx); return err }); err != nil {
+	var known, older bool
+	err := r.Store.View(func(tx store.Tx) (err error) {
+		if _, older, err = store.Restored(tx); err != nil {
+			return err
+		}
+		since, known, err = store.CommentsSeen(tx)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("read what comments were seen: %w", err)
+	}
+	if older { // what was said before it was put back may have been carried out: see where it is compared
+		return nil
 	}
 	if !known { // what was said before we came is nobody's command to us
 		return r.Store.Update(func(tx store.Tx) error { return store.PutCommentsSeen(tx, r.Now()) })

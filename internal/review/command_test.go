@@ -261,6 +261,30 @@ func (d *desk) hold(fingerprint string) {
 	}
 }
 
+// S34: nothing that a comment asks for is done on an older state that is not compared yet: it may have
+// been done before, and an approval would serve twice.
+func TestS34OlderStateDoesNothingThatWasAsked(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	update := func(f func(tx store.Tx) error) {
+		t.Helper()
+		if err := d.Store.Update(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	update(func(tx store.Tx) error { return store.PutRestored(tx, d.time) })
+	d.comment("dana", 1, "/reconciler retry bakery")
+	d.look()
+	if len(d.asked) > 0 {
+		t.Errorf("not compared: %q", d.asked)
+	}
+	update(store.DeleteRestored)
+	if d.look(); !slices.Equal(d.asked, []string{"retry bakery by github:dana"}) {
+		t.Errorf("compared: %q", d.asked)
+	}
+}
+
 // An approval is of the head that was planned: what was pushed since and not planned yet is
 // not approved, whatever the plan of before showed.
 func TestRuleApproveIsBoundToTheHead(t *testing.T) {

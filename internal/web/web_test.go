@@ -132,6 +132,17 @@ func TestDashboardLinksSayWhereTheyLead(t *testing.T) {
 	}
 }
 
+// What is said of the installation stands on the page, above who is well.
+func TestDashboardTellsOfTheInstallation(t *testing.T) {
+	k := fleet()
+	k.overview.Notices = []string{"the state is an older copy <b>"}
+	page := get(t, handler(t, Options{Read: k}), "/")
+	says, rows := strings.Index(page, "the state is an older copy &lt;b&gt;"), strings.Index(page, "<table>")
+	if says < 0 || says > rows {
+		t.Errorf("it says so at %d, and the clients are at %d", says, rows)
+	}
+}
+
 // The names in these answers are what scripts rely on.
 func TestShapesOfTheAPI(t *testing.T) {
 	h := handler(t, Options{Read: fleet()})
