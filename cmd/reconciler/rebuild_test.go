@@ -302,7 +302,7 @@ func TestS34OlderBackupLooksFirst(t *testing.T) {
 	w.commit(map[string]string{"clients/later.yaml": manifestOf("later"), "clients/demoshop.yaml": manifestOf("demoshop", "env: {STORE_CURRENCY: CHF}")})
 	w.active("demoshop", "bakery", "later")
 	later := w.id("later")
-	if r := w.cli("restore", backup); r.code != 1 || !strings.Contains(r.err, "restore "+backup+" --replace") {
+	if r := w.cli("restore", backup); r.code != 1 || !strings.Contains(r.err, "the same command with --replace") {
 		t.Errorf("a state is there: exit code %d: %s%s", r.code, r.out, r.err)
 	}
 	r := w.must(0, "restore", backup, "--replace")
@@ -310,7 +310,14 @@ func TestS34OlderBackupLooksFirst(t *testing.T) {
 		t.Errorf("restore says %s", r.out)
 	}
 	n := w.calls.len()
+	const older = "the state is an older copy that was put back"
+	if r := w.must(0, "apply"); strings.Count(r.err, older) != 1 {
+		t.Errorf("apply does not say once why nothing happens at first:\n%s", r.err)
+	}
 	w.active("demoshop", "bakery", "later")
+	if r := w.must(0, "apply"); strings.Contains(r.err, older) {
+		t.Errorf("apply says it of a state that was compared:\n%s", r.err)
+	}
 	if got := w.calls.writes(n); len(got) > 0 {
 		t.Errorf("writes: %v", got)
 	}

@@ -40,7 +40,7 @@ func (a *app) restoreCommand() *cobra.Command {
 		}
 		err = bolt.Restore(args[0], conf.State.Path, keys)
 		if errors.Is(err, bolt.ErrExists) {
-			return fmt.Errorf("%w; `reconciler restore %s --replace` moves it aside and keeps it", err, args[0])
+			return fmt.Errorf("%w; the same command with --replace moves it aside and keeps it", err)
 		}
 		if err != nil {
 			return err

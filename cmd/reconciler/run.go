@@ -75,6 +75,21 @@ func (a *app) warnings(w io.Writer) *slog.Logger {
 	return slog.New(tint.NewTextHandler(w, &tint.Options{Level: slog.LevelWarn, TimeFormat: time.TimeOnly, NoColor: !terminal(a.err) || a.env("NO_COLOR") != ""}))
 }
 
+// before is what comes before the first pass: secrets are taken in, and the log says what is to
+// be known of the installation. On an older state that was put back nothing happens for a while.
+func (p *program) before(ctx context.Context) {
+	if err := p.refreshSecrets(ctx); err != nil {
+		p.log.Error("secrets can't be taken in; it is tried again", "error", err)
+	}
+	v, err := p.engine.Overview()
+	if err != nil {
+		return // the poll says it
+	}
+	for _, n := range v.Notices {
+		p.log.Warn(n)
+	}
+}
+
 // serve runs the daemon with its servers until ctx ends. ready is called when
 // everything listens.
 func (p *program) serve(ctx context.Context, ready func() error) error {

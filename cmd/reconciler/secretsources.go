@@ -70,11 +70,6 @@ func (p *program) openSecretSources(c Config, environ func() []string) error {
 		return err
 	}
 	p.engine.Sources = set
-	p.daemon.Before = func(ctx context.Context) {
-		if err := p.refreshSecrets(ctx); err != nil {
-			p.log.Error("secrets can't be taken in; it is tried again", "error", err)
-		}
-	}
 	return nil
 }
 

@@ -390,7 +390,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 	if err != nil {
 		return err
 	}
-	p.daemon = &daemon.Daemon{Engine: p.engine, Store: p.store, Log: p.log, Workers: c.Workers, Now: p.now, Every: every, Schedules: p.schedules(c)}
+	p.daemon = &daemon.Daemon{Engine: p.engine, Store: p.store, Log: p.log, Workers: c.Workers, Now: p.now, Every: every, Schedules: p.schedules(c), Before: p.before}
 	return p.openForge(c, layout, repo)
 }
 
