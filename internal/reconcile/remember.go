@@ -55,7 +55,7 @@ func (e *Engine) remember(ctx context.Context, w witness, m memory) (remembered,
 	}
 	in.Client = c
 	out := rebuild.Record(in)
-	if more, err := w.unmarked(ctx, mark, in.Wish, append(slices.Clone(out.Resources), m.recorded...)); err != nil {
+	if more, err := w.unmarked(ctx, mark, in.Wish, m.recorded, out.Resources); err != nil {
 		return remembered{}, err
 	} else if len(more) > 0 {
 		in.Found = append(slices.Clone(in.Found), more...)

@@ -150,6 +150,53 @@ func TestS34StatusTellsTheWait(t *testing.T) {
 	}
 }
 
+// S34: since the copy a site was made anew, at a vendor whose host names have no place for a mark.
+// They are looked for where they are now, and are what the program made.
+func TestS34OlderStateFindsNamesOfASiteThatWasMadeAnew(t *testing.T) {
+	for _, known := range []bool{false, true} { // to the copy
+		var vendor *memory.World
+		w := newWorldWith(t, func(c *clock) []provider.Provider {
+			vendor = memory.NewWorld(c.Now)
+			bare := memory.Change(memory.Hosting(), func(k state.Kind, t *provider.Traits) { t.Marks = k != state.KindDomain })
+			open := func(name string, kinds map[state.Kind]provider.Traits) provider.Provider {
+				return memory.New(memory.Options{Name: name, World: vendor, Kinds: kinds, Sleep: c.Sleep})
+			}
+			return []provider.Provider{open("railway", memory.Databases()), open("vercel", bare), open("cloudflare", memory.DNS())}
+		})
+		site := func() string {
+			for _, o := range vendor.Objects("vercel") {
+				if o.Kind == state.KindSite {
+					return o.ID
+				}
+			}
+			return ""
+		}
+		first := map[string]string{"clients/a.yaml": client("a")}
+		if !known {
+			first["clients/a.yaml"] = client("a", "deployment: {provider: none}")
+		}
+		w.apply(first)
+		copied := w.backup()
+		vendor.Remove(site())
+		w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: green}")})
+		w.want("a", state.StatusActive)
+		w.restore(copied)
+		w.poll()
+		w.view(func(tx store.Tx) error {
+			all, err := store.Resources(tx, w.id("a"))
+			for _, r := range all {
+				if want := memory.DomainID(site(), "a.agency.example"); r.Ref.Kind == state.KindDomain && (r.ID != want || r.Found) {
+					t.Errorf("known to the copy %v: on record is the name %q (found: %v), and it is %q", known, r.ID, r.Found, want)
+				}
+			}
+			if n := slices.IndexFunc(all, func(r state.Resource) bool { return r.Ref.Kind == state.KindDomain && r.Real() }); n < 0 {
+				t.Errorf("known to the copy %v: the name is on no record", known)
+			}
+			return err
+		})
+	}
+}
+
 // S34: approvals lapse, and retention begins anew: an older copy knows an earlier date.
 func TestS34OlderStateForgetsApprovalsAndDates(t *testing.T) {
 	v, w := newVendors(t)

@@ -12,6 +12,14 @@ import (
 // oldHost is a name of the site that was there before us.
 const oldHost = "www.f.example"
 
+// oldDomain is the id of that name there.
+func (s *story) oldDomain() string {
+	if s.bare {
+		return memory.DomainID("site-1", oldHost)
+	}
+	return "dom-1"
+}
+
 // plant puts a site and its database there that lived before us. A client f may adopt
 // them; whatever happens, nobody deletes them.
 func (s *story) plant() {
@@ -34,7 +42,7 @@ func (s *story) plant() {
 	seed("vercel", "env-1", state.KindEnvironment, nil, "site", "site-1", "env.DATABASE_URL", "postgres://hidden", "env.LEGACY", "kept")
 	seed("vercel", "rel-1", state.KindDeployment, nil, "site", "site-1", "ref", "v1", "template", "shop")
 	seed("vercel", "tra-1", state.KindTraffic, nil, "site", "site-1", "deployment", "rel-1")
-	seed("vercel", "dom-1", state.KindDomain, nil, "site", "site-1", "host", oldHost, "redirect", "")
+	seed("vercel", s.oldDomain(), state.KindDomain, nil, "site", "site-1", "host", oldHost, "redirect", "")
 	seed("cloudflare", "rec-1", state.KindRecord, nil, "type", "A", "name", oldHost, "content", "203.0.113.7", "ttl", "300")
 	if s.odds(2, "adopted at once") {
 		s.adopt()
@@ -104,10 +112,10 @@ func (s *story) adoptable() {
 		s.tree.specs["f"] = x
 	}
 	for n, y := range s.tree.specs { // its old name is nobody else's
-		if n != "f" || !has["dom-1"] && y.adopts != "both" {
+		if n != "f" || !has[s.oldDomain()] && y.adopts != "both" {
 			y.aliases = slices.DeleteFunc(slices.Clone(y.aliases), func(a string) bool { return a == oldHost })
 			s.tree.specs[n] = y
 		}
 	}
-	s.say("f adopts %q; has %v", x.adopts, fmt.Sprint(has["data-1"], has["site-1"], has["dom-1"]))
+	s.say("f adopts %q; has %v", x.adopts, fmt.Sprint(has["data-1"], has["site-1"], has[s.oldDomain()]))
 }

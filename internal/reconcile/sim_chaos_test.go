@@ -65,6 +65,7 @@ type chaos struct {
 	write func(memory.Call)   // told of every write, before and after its effect
 	early func(memory.Call)   // told of a write that comes before that
 	late  func(time.Duration) // lets time pass in the middle of a call
+	rival func(memory.Call)   // may let somebody else make what a create is about to make
 	sent  func(memory.Call)   // told of a write that comes to be later
 }
 
@@ -91,10 +92,12 @@ func (c *chaos) dice(n int, what string) int {
 	return int(x % uint64(n))
 }
 
-func (c *chaos) turn(n int) int {
+func (c *chaos) turn(n int) int { return c.roll(n, "turn") }
+
+func (c *chaos) roll(n int, what string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.dice(n, "turn")
+	return c.dice(n, what)
 }
 
 // tick is a place where the process may die. It says that it is dead.
@@ -156,6 +159,9 @@ func (c *chaos) hook(_ context.Context, call memory.Call) error {
 		if c.tick(fmt.Sprintf("%s the effect of %s %s", call.Moment, call.Verb, call.Kind)) {
 			return c.later(call, errKilled)
 		}
+	}
+	if c.rival != nil && call.Moment == memory.Before && call.Verb == memory.Create {
+		c.rival(call)
 	}
 	c.between(call)
 	c.mu.Lock()
@@ -283,6 +289,9 @@ func faultPoints() []string {
 		if k != state.KindDeployment && k != state.KindAdmin {
 			points = append(points, fmt.Sprintf("%s: %s %s", later, memory.Update, k))
 		}
+	}
+	for _, k := range rivalKinds {
+		points = append(points, faster+string(k))
 	}
 	return append(points, "killed before a commit", "killed after a commit", "no room", "repository away", "a file can't be read", "older head shown", "report refused", panics, "state lost", "older state put back", diedAccepting, forgeAway,
 		listMoves, pageFails, jumped(1), jumped(-1))

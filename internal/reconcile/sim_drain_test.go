@@ -38,7 +38,7 @@ func (s *story) end() {
 func (s *story) drain() {
 	s.say("--- drain")
 	s.begin()
-	s.chaos.ambush, s.chaos.moves = nil, false
+	s.chaos.ambush, s.chaos.moves, s.chaos.rival = nil, false, nil
 	s.chaos.rate, s.chaos.full, s.chaos.away, s.chaos.builds, s.chaos.sick = 0, 0, 0, false, false
 	for _, name := range hosts {
 		s.vendors.world.Down(name, nil)
@@ -343,7 +343,8 @@ func (s *story) removeByHand(c state.Client) {
 		if o.Kind == state.KindDatabase || o.Kind == state.KindSite {
 			continue
 		}
-		if theirs && strings.Contains(c.Because, o.ID) || earlier && strings.Contains(c.Because, fmt.Sprintf("%s %s at ", o.Kind, o.Name)) && s.went(o.Mark) {
+		taken := o.Kind == state.KindDomain && strings.Contains(c.Because, fmt.Sprintf("another site has %q", o.Name)) && s.planted[attribute(o, "site")]
+		if taken || theirs && strings.Contains(c.Because, o.ID) || earlier && strings.Contains(c.Because, fmt.Sprintf("%s %s at ", o.Kind, o.Name)) && s.went(o.Mark) {
 			s.say("by hand: remove %s", o.ID)
 			s.vendors.world.Remove(o.ID)
 			delete(s.planted, o.ID)

@@ -170,6 +170,9 @@ func (s *story) restored() {
 	}
 	s.hit("older state put back")
 	s.accepted, s.approved = s.engine.Head(), false
+	for _, t := range s.allTombstones() { // what was let go before the copy was made was judged then
+		s.free[lossOf(t)] = s.free[lossOf(t)] || t.Held == ""
+	}
 	s.begin()
 	s.everybodyAsked()
 	if !whole {

@@ -222,7 +222,7 @@ func TestSimSeedsThatWereRed(t *testing.T) {
 		}
 	}
 	for _, c := range onceRedSince {
-		if o := playAs(t, seeded(c.seed), false); o.failed != "" {
+		if o := playWith(t, seeded(c.seed), func(s *story) { s.plain = true }); o.failed != "" {
 			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
 		}
 	}
@@ -232,7 +232,7 @@ func TestSimSeedsThatWereRed(t *testing.T) {
 		}
 	}
 	for _, c := range onceRedHostileSince {
-		if o := playWith(t, seeded(c.seed), func(s *story) { s.hostile = true }); o.failed != "" {
+		if o := playWith(t, seeded(c.seed), func(s *story) { s.plain, s.hostile = true, true }); o.failed != "" {
 			t.Errorf("hostile seed %d (%s): %s", c.seed, c.was, o.failed)
 		}
 	}

@@ -67,6 +67,8 @@ type story struct {
 	bySpec     map[string]spec              // by blob
 	likes      string                       // the look-alikes, as they were
 	likeIDs    map[string]bool
+	bare       bool                      // vendors have no place for a mark on a domain or a user; see sim_rivals_test.go
+	rivalry    uint32                    // decides who is faster than we are
 	data       map[string]*kept          // databases of ours, by id
 	purging    map[state.ClientID]bool   // who may lose data in this event
 	losing     map[string]bool           // and which databases, by object
@@ -122,6 +124,7 @@ type story struct {
 	namesThen map[string]bool         // and as what, of who lived
 
 	before bool // the world is as it was when the seeds of onceRed were kept
+	plain  bool // so it is when those of onceRedSince, names and hostile histories were kept: see sim_rivals_test.go
 	clocks clockwork
 	pages  map[string]paging // by vendor
 	paid   paid
@@ -278,6 +281,7 @@ func (s *story) start(t *testing.T) {
 	}
 	s.propose()
 	s.plotted()
+	s.vendorsAsTheyAre(unkind)
 	guard.ReviewedOnly = s.pulls.laws.removals
 	s.guard = guard
 	s.paginate()

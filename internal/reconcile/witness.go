@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"sync"
@@ -124,16 +125,23 @@ func (w witness) bare(ctx context.Context, f rebuild.Found) bool {
 
 // unmarked looks for what the wish asks for and no mark shows: where a vendor has no place
 // for a mark, an object of ours is told by its name; and a record that is there as it is
-// wished, and is nobody's, is used as it is.
-func (w witness) unmarked(ctx context.Context, mark provider.Mark, wish []state.Resource, have []state.Resource) ([]rebuild.Found, error) {
-	known := map[state.Ref]state.Resource{}
-	for _, h := range have {
+// wished, and is nobody's, is used as it is. What an older state says of one counts, unless it
+// lived in what was made anew since.
+func (w witness) unmarked(ctx context.Context, mark provider.Mark, wish, recorded, found []state.Resource) ([]rebuild.Found, error) {
+	known, anew := map[state.Ref]state.Resource{}, map[state.Ref]bool{}
+	for _, h := range recorded {
 		known[h.Ref] = h
+	}
+	for _, f := range found {
+		anew[f.Ref] = known[f.Ref].ID != f.ID
+		known[f.Ref] = f
 	}
 	var out []rebuild.Found
 	for _, res := range wish {
 		r, t, ok := w.reader(res)
-		if _, there := known[res.Ref]; there || !ok || t.Manual || res.AdoptID != "" || res.Ref.Kind == state.KindMail || (t.Marks && res.Ref.Kind != state.KindRecord) {
+		_, there := known[res.Ref]
+		there = there && !slices.ContainsFunc(res.Attributes, func(a state.Attribute) bool { return a.Value.Ref != nil && anew[*a.Value.Ref] })
+		if there || !ok || t.Manual || res.AdoptID != "" || res.Ref.Kind == state.KindMail || (t.Marks && res.Ref.Kind != state.KindRecord) {
 			continue
 		}
 		asked := provider.Wish{Ref: res.Ref, Name: provider.ObjectName(mark, res.Ref), Mark: mark, Inputs: inputs(res, known)}

@@ -145,7 +145,13 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) (out []provide
 	}
 	key := nameKey(p.o.Name, q.Kind, q.Name, like)
 	if p.o.Page == 0 || !everybodys(q.Kind) {
-		return p.list(ctx, c, func() []*object { return p.listed(key) })
+		return p.list(ctx, c, func() []*object {
+			out := p.listed(key)
+			if p.bareDomain(q.Kind) && q.Wish != nil { // a word in a list of its site's
+				out = slices.DeleteFunc(out, func(o *object) bool { return get(o.Attributes, "site") != get(like, "site") })
+			}
+			return out
+		})
 	}
 	all, err := p.list(ctx, c, func() []*object { return p.listed("kind " + p.o.Name + " " + string(q.Kind)) })
 	return slices.DeleteFunc(all, func(o provider.Object) bool { return nameKey(p.o.Name, q.Kind, o.Name, o.Attributes) != key }), err
@@ -181,7 +187,7 @@ func (p *Provider) Create(ctx context.Context, w provider.Wish) (provider.Object
 		now, traits := p.w.now(), p.kinds[w.Ref.Kind]
 		p.w.seq++
 		o := &object{owner: p.o.Name, seq: p.w.seq, visible: now.Add(traits.ListLag), begun: now, promotes: traits.Promotable,
-			Object: provider.Object{ID: p.w.mint(p.o.Name, w.Ref.Kind, w.Name), Kind: w.Ref.Kind, Phase: provider.Ready}}
+			Object: provider.Object{ID: p.idOf(w), Kind: w.Ref.Kind, Phase: provider.Ready}}
 		if p.o.Build != nil {
 			if o.build = p.o.Build(w); o.build.Looks > 0 || o.build.Takes > 0 || o.build.Fails != "" {
 				o.Phase = provider.Progressing
@@ -232,6 +238,9 @@ func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (out 
 		p.w.drop(o)
 		site := get(o.Attributes, "site")
 		p.fill(o, w)
+		if p.bareDomain(o.Kind) {
+			o.ID = p.idOf(w) // it may be in another list now
+		}
 		p.reach(o, site)
 		p.w.add(o)
 		out = p.give(o)

@@ -82,6 +82,19 @@ func Unkind(lag time.Duration) func(state.Kind, *provider.Traits) {
 	return func(_ state.Kind, t *provider.Traits) { t.UniqueName, t.ListLag = false, lag }
 }
 
+// idOf is a new object's id. A word in a list has none of its own: it is called by the list and the word.
+func (p *Provider) idOf(w provider.Wish) string {
+	if p.bareDomain(w.Ref.Kind) {
+		return DomainID(get(w.Inputs, "site"), w.Name)
+	}
+	return p.w.mint(p.o.Name, w.Ref.Kind, w.Name)
+}
+
+// DomainID is the id of a host name of a site, where a domain has no place for a mark.
+func DomainID(site, host string) string { return site + "/" + host }
+
+func (p *Provider) bareDomain(k state.Kind) bool { return k == state.KindDomain && !p.kinds[k].Marks }
+
 // have is the object of an id, if it is this provider's and of the kind.
 func (p *Provider) have(kind state.Kind, id string) (*object, bool) {
 	o, ok := p.w.objects[id]
@@ -122,10 +135,7 @@ func (p *Provider) hanging(kind state.Kind, site string) []*object {
 
 // fill puts what a wish says into an object.
 func (p *Provider) fill(o *object, w provider.Wish) {
-	o.Name, o.Attributes = w.Name, sorted(w.Inputs)
-	if p.kinds[o.Kind].Marks {
-		o.Mark = w.Mark
-	}
+	o.Name, o.Attributes, o.Mark = w.Name, sorted(w.Inputs), w.Mark
 }
 
 // outputs are what an object gives to others; they never change.
@@ -160,6 +170,9 @@ func password(id string) string {
 func (p *Provider) give(o *object) provider.Object {
 	out := p.w.show(o)
 	out.Frozen = p.w.frozen[o.ID]
+	if !p.kinds[o.Kind].Marks {
+		out.Mark = provider.Mark{} // whose it is, only the world knows
+	}
 	hidden := p.o.WriteOnly[o.Kind]
 	out.Attributes = slices.DeleteFunc(out.Attributes, func(a provider.Input) bool {
 		return slices.ContainsFunc(hidden, func(h string) bool {
@@ -205,6 +218,9 @@ func (p *Provider) check(w provider.Wish, id string) error {
 	if p.kinds[kind].UniqueName || kind == state.KindDomain {
 		for _, other := range p.w.of(nameKey(p.o.Name, kind, w.Name, w.Inputs)) {
 			// A name may have several records, and each once.
+			if p.bareDomain(kind) && get(other.Attributes, "site") != get(w.Inputs, "site") && other.ID != id {
+				return invalid("another site has %s", quote(w.Name))
+			}
 			if other.ID != id && (kind != state.KindRecord || get(other.Attributes, "content") == get(w.Inputs, "content")) {
 				return conflict("%s %s exists: %s", kind, quote(w.Name), other.ID)
 			}

@@ -216,7 +216,10 @@ func (w *World) goes(o *object, lag time.Duration) {
 // Seed puts an object there that no provider made: somebody else's, or ours from
 // before. It is visible at once. An empty ID is minted; an empty Phase is Ready. It
 // returns the id.
-func (w *World) Seed(owner string, o provider.Object) string {
+func (w *World) Seed(owner string, o provider.Object) string { return w.Settle(owner, o, 0) }
+
+// Settle is Seed of an object that lists show only after lag.
+func (w *World) Settle(owner string, o provider.Object, lag time.Duration) string {
 	w.lock()
 	defer w.mu.Unlock()
 	if o.ID == "" {
@@ -229,7 +232,7 @@ func (w *World) Seed(owner string, o provider.Object) string {
 		w.drop(old)
 	}
 	w.seq++
-	x := &object{Object: copyOf(o), owner: owner, seq: w.seq, promotes: true}
+	x := &object{Object: copyOf(o), owner: owner, seq: w.seq, promotes: true, visible: w.now().Add(lag)}
 	x.Attributes = sorted(x.Attributes)
 	w.add(x)
 	return o.ID
