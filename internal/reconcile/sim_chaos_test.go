@@ -37,6 +37,7 @@ type chaos struct {
 	full   int  // of a hundred commits so many find no room
 	away   int  // of a hundred requests to the repository so many fail, or show an older head
 	builds bool // builds are slow, and some fail
+	broken bool // all builds fail
 	sick   bool // half of the sites fail their probes
 	seen   map[string]int
 
@@ -332,6 +333,9 @@ func (c *chaos) build(w provider.Wish) memory.Build {
 		if in.Secret != nil && !strings.HasPrefix(in.Reveal(), "very-secret") {
 			c.given[string(w.Ref.Client)] = append(c.given[string(w.Ref.Client)], in.Reveal())
 		}
+	}
+	if c.broken && w.Ref.Kind == state.KindDeployment {
+		return memory.Build{Fails: "the build is broken"}
 	}
 	if !c.builds || w.Ref.Kind != "deployment" {
 		return memory.Build{}

@@ -320,6 +320,7 @@ func (s *story) noticed() {
 	s.countFleet()
 	s.guarded()
 	s.removalsSeen()
+	s.wavesWait()
 	head := s.engine.Head()
 	if head == s.accepted || head == "" {
 		return
@@ -452,6 +453,9 @@ func (s *story) noneLost() {
 	}
 	for _, r := range s.allResources() {
 		known[r.ID] = true
+		if s.bare && r.Ref.Kind == state.KindDomain && r.Real() { // it may have moved, and nobody heard: an update finds it
+			named[r.Provider+" "+string(r.Ref.Kind)+" "+r.Ref.Host()] = true
+		}
 	}
 	for _, name := range []string{"railway", "postgres", "vercel", "ploi", "cloudflare", stripe} {
 		for _, o := range s.vendors.world.Objects(name) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // plotRuns is in how many runs one has plots: several things that people do one after the
@@ -34,11 +35,16 @@ func (s *story) plot() {
 	if s.pulls.on {
 		most = 3
 	}
-	switch s.n(most, "plot") {
-	case 0:
+	if !s.plain {
+		most++
+	}
+	switch n := s.n(most, "plot"); {
+	case n == 0:
 		s.asItEnds()
-	case 1:
+	case n == 1:
 		s.calmly(s.swapAndGo)
+	case n == most && !s.plain:
+		s.calmly(s.breaksAll)
 	default:
 		s.calmly(s.slipIn)
 	}
@@ -201,6 +207,87 @@ func (s *story) swapAndGo() {
 	s.chaos.meanwhile = s.overtake
 	s.passDue(6)
 	s.chaos.wait = 0
+}
+
+// breaksAll lets a template come whose every build fails, to as many clients as there can be: a
+// change of more than the guard lets change at once goes in waves, and halts.
+func (s *story) breaksAll() {
+	if _, _, ok := s.some(); !ok {
+		return
+	}
+	for _, n := range fleetNames {
+		if _, there := s.tree.specs[n]; !there && len(s.tree.specs) < 6 {
+			s.tree.specs[n] = spec{name: n, domain: n, colour: fleetColours[0], host: s.one([]string{"vercel", "ploi"}, "host"), db: "none"}
+		}
+	}
+	round := func(n int) {
+		for range n {
+			s.pollNow()
+			s.passDue(6)
+			s.later(10 * time.Minute)
+			s.sofar()
+		}
+	}
+	s.commit(false)
+	round(2)
+	ref := "v3"
+	if refOf(s.tree.template) == ref {
+		ref = "v4"
+	}
+	s.say("a template comes that breaks every build")
+	s.chaos.broken = true
+	s.tree.template = s.templated(storyTemplate(ref, ""))
+	s.commit(false)
+	round(2 + s.n(6, "rounds"))
+	if s.odds(3, "dies") {
+		s.reopen()
+		round(2)
+	}
+	switch s.n(3, "what now") {
+	case 0: // it is taken back
+		s.tree.template = s.templated(storyTemplate("v2", ""))
+		s.commit(false)
+	case 1: // somebody lets all of it go
+		s.approveAny()
+	case 2: // or retries one
+		if names := s.clientNames(); len(names) > 0 {
+			s.ask(s.one(names, "name"), s.engine.Retry)
+		}
+	}
+	s.chaos.broken = s.odds(4, "still broken")
+	round(2)
+	s.chaos.broken = false
+}
+
+// wavesWait: of whom a change of the fleet waits nothing is built for it; once it is halted nobody
+// begins any more, unless somebody says so or a commit makes it another wish (S53).
+func (s *story) wavesWait() {
+	now := map[string]map[state.ClientID]uint64{}
+	var approved []string
+	s.view(func(tx store.Tx) error {
+		all, err := store.Approvals(tx)
+		for _, a := range all {
+			approved = append(approved, a.Fingerprint)
+		}
+		return err
+	})
+	for _, h := range s.holds() {
+		if h.Waves == nil || !h.Waves.Halted {
+			continue
+		}
+		s.hit("a change of the fleet is halted")
+		now[h.Fingerprint] = map[state.ClientID]uint64{}
+		for _, id := range h.Clients {
+			now[h.Fingerprint][id] = s.client(id).Seq
+		}
+		for id, seq := range s.halted[h.Fingerprint] {
+			c := s.client(id)
+			if _, waits := now[h.Fingerprint][id]; !waits && !c.Removed && c.Seq == seq && !slices.Contains(approved, h.Fingerprint) {
+				s.broken("S53: %s waited for a change that is halted, and began", id)
+			}
+		}
+	}
+	s.halted = now
 }
 
 // asItEnds accepts a client's next commit as the pass of the one before ends.

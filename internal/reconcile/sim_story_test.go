@@ -67,21 +67,22 @@ type story struct {
 	bySpec     map[string]spec              // by blob
 	likes      string                       // the look-alikes, as they were
 	likeIDs    map[string]bool
-	bare       bool                      // vendors have no place for a mark on a domain or a user; see sim_rivals_test.go
-	rivalry    uint32                    // decides who is faster than we are
-	data       map[string]*kept          // databases of ours, by id
-	purging    map[state.ClientID]bool   // who may lose data in this event
-	losing     map[string]bool           // and which databases, by object
-	purges     map[string]time.Time      // databases whose purge was sent and may happen soon after, by object
-	clean      map[state.ClientID]bool   // settled, and nobody asked for anything since
-	cleanNow   map[state.ClientID]bool   // clean when this event began
-	up         map[string]state.ClientID // hosts that were served, and by whom
-	led        map[string]bool           // hosts that a record led to
-	old        map[string]version        // what a host was served by before the update under way
-	were       map[string]state.ClientID // who had each name when the state was lost
-	handed     map[string]state.ClientID // hosts that went to another client since, and whose they are; see noteHanded
-	gaps       map[string]bool           // hosts whose time without service somebody approved
-	excused    map[string]bool           // hosts that may go down
+	bare       bool                                 // vendors have no place for a mark on a domain or a user; see sim_rivals_test.go
+	halted     map[string]map[state.ClientID]uint64 // who waits for a change of the fleet that is halted, by its fingerprint, with what each wishes
+	rivalry    uint32                               // decides who is faster than we are
+	data       map[string]*kept                     // databases of ours, by id
+	purging    map[state.ClientID]bool              // who may lose data in this event
+	losing     map[string]bool                      // and which databases, by object
+	purges     map[string]time.Time                 // databases whose purge was sent and may happen soon after, by object
+	clean      map[state.ClientID]bool              // settled, and nobody asked for anything since
+	cleanNow   map[state.ClientID]bool              // clean when this event began
+	up         map[string]state.ClientID            // hosts that were served, and by whom
+	led        map[string]bool                      // hosts that a record led to
+	old        map[string]version                   // what a host was served by before the update under way
+	were       map[string]state.ClientID            // who had each name when the state was lost
+	handed     map[string]state.ClientID            // hosts that went to another client since, and whose they are; see noteHanded
+	gaps       map[string]bool                      // hosts whose time without service somebody approved
+	excused    map[string]bool                      // hosts that may go down
 	secrets    []string
 	minted     int
 	inPlace    bool                    // ploi has one release at a time

@@ -224,6 +224,10 @@ func (p *Provider) Create(ctx context.Context, w provider.Wish) (provider.Object
 func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (out provider.Object, err error) {
 	err = p.call(ctx, Call{Verb: Update, Kind: w.Ref.Kind, Name: w.Name, ID: id, Client: w.Ref.Client}, func(*Call) error {
 		o, ok := p.have(w.Ref.Kind, id)
+		if !ok && p.bareDomain(w.Ref.Kind) && strings.HasSuffix(id, "/"+w.Name) { // it may have moved already, and nobody heard
+			id = p.idOf(w)
+			o, ok = p.have(w.Ref.Kind, id)
+		}
 		if !ok {
 			return Fail(provider.NotFound, fmt.Sprintf("%s %s is not here", w.Ref.Kind, quote(id)))
 		}
