@@ -151,7 +151,10 @@ func (r *Runner) lookFor(ctx context.Context, job Job, p provider.Provider, i jo
 	if err != nil {
 		return nil, w, asRead(err)
 	}
-	return objects, w, nil
+	if len(objects) == 0 && i.Op == journal.OpUpdate && i.Wish != nil && !p.Traits()[i.Ref.Kind].Marks { // it may be in another site now, which is part of its id
+		objects, err = r.find(ctx, p, w)
+	}
+	return objects, w, err
 }
 
 // shown says that the provider reports all that was wished. Whether an object has values

@@ -44,7 +44,7 @@ type Decision struct {
 }
 
 // Settle decides what became of the write that i announced, from what a look just
-// found: by name for a create, by id for an update or delete.
+// found: by name for a create, by id for a delete, by id or else by name for an update.
 func Settle(i Intent, seen []Seen, t state.Traits, now time.Time) Decision {
 	switch i.Op {
 	case OpDelete:
@@ -61,8 +61,11 @@ func Settle(i Intent, seen []Seen, t state.Traits, now time.Time) Decision {
 		if len(seen) > 0 && seen[0].Equal && (!i.repeats() || i.Looks+1 >= SettleLooks) {
 			return Decision{Kind: Done}
 		}
-		if len(seen) == 0 {
+		if len(seen) == 0 && (t.Marks || i.Looks+1 >= SettleLooks) {
 			return Decision{Kind: NotDone} // nothing is left that it could change
+		}
+		if len(seen) == 0 { // looked for by its name, too, as it may have another id now
+			return Decision{Kind: LookAgain, At: now.Add(max(t.ListLag, minLag) / (SettleLooks - 1))}
 		}
 		return settleUnseen(i, now)
 	}

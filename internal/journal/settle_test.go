@@ -121,6 +121,24 @@ func TestSettleUpdateAndDelete(t *testing.T) {
 	}
 }
 
+// Where an object has no place for a mark its id may name the site that it was in: what is not there
+// any more is looked for by its name, for as long as that may be late.
+func TestSettleUpdateOfWhatMayHaveMoved(t *testing.T) {
+	for _, c := range []struct {
+		seen  []Seen
+		looks int
+		want  Kind
+		in    time.Duration
+	}{{nil, 0, LookAgain, 30 * time.Second}, {nil, 1, LookAgain, 30 * time.Second}, {nil, 2, NotDone, 0}, {[]Seen{equal}, 0, Done, 0}} {
+		i := intent(OpUpdate)
+		i.Looks = c.looks
+		d := Settle(i, c.seen, state.Traits{ListLag: time.Minute}, now)
+		if d.Kind != c.want || d.Kind == LookAgain && d.At != now.Add(c.in) {
+			t.Errorf("%v after %d looks: %s at %s, want %s", c.seen, c.looks, d.Kind, d.At, c.want)
+		}
+	}
+}
+
 // An update that wishes what was there already shows nothing of itself: what is equal may be what
 // was there before, and the write may still come, over what is sent next.
 func TestSettleUpdateThatChangesNothing(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // newInPlace is newVendors with a host that serves what was built last.
@@ -375,6 +376,60 @@ func TestS24SwapIsThroughForBothOrForNone(t *testing.T) {
 			if c := w.stored(w.id(name)); len(c.Undo) > 0 {
 				t.Errorf("%s: of %s is put back the next time: %v", status, name, c.Undo)
 			}
+		}
+	}
+}
+
+// Two clients swap their names at a vendor whose host names have no place for a mark, and whose ids
+// name the site. The answer to the move of one is lost, and before anybody looks the swap is taken
+// back. What moved is known to have: it moves back, and nothing stays where it went.
+func TestS24NameWhoseMoveNobodyHeardOfIsFound(t *testing.T) {
+	v := &vendors{faults: &memory.Faults{}}
+	w := newWorldWith(t, func(c *clock) []provider.Provider {
+		v.clock, v.world = c, memory.NewWorld(c.Now)
+		bare := memory.Change(memory.Hosting(), func(k state.Kind, t *provider.Traits) { t.Marks = k != state.KindDomain })
+		open := func(name string, kinds map[state.Kind]provider.Traits) provider.Provider {
+			return memory.New(memory.Options{Name: name, World: v.world, Kinds: kinds, Fault: v.faults.Hook, Sleep: c.Sleep})
+		}
+		return []provider.Provider{open("railway", memory.Databases()), open("vercel", bare), open("cloudflare", memory.DNS())}
+	})
+	before := map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")}
+	w.apply(before)
+	_, served := v.swapping()
+	ids := w.push(swapped("", ""))
+	ctx, die := context.WithCancel(t.Context())
+	v.faults.Do(memory.After, memory.Is(memory.Update, state.KindDomain), 1, func(context.Context, memory.Call) error {
+		die()
+		return memory.Lost()
+	})
+	_, _ = w.engine.Pass(ctx, ids[0], reconcile.CauseCommit)
+	w.restart()
+	w.apply(before)
+	for range 2 {
+		w.clock.add(time.Hour)
+		w.pass(w.due()...)
+	}
+	for i, host := range []string{"bakery.agency.example", "cakes.agency.example"} {
+		if now, up := v.world.Serves(host); !up || now != served[i] {
+			t.Errorf("%s is served by %q, and was by %q", host, now, served[i])
+		}
+	}
+	known := map[string]bool{}
+	for _, name := range []string{"bakery", "cakes"} {
+		w.want(name, state.StatusActive)
+		w.view(func(tx store.Tx) error {
+			all, err := store.Resources(tx, w.id(name))
+			for _, r := range all {
+				if known[r.ID] = true; r.Found {
+					t.Errorf("%s has what the program made for found: %s %s", name, r.Ref.Kind, r.ID)
+				}
+			}
+			return err
+		})
+	}
+	for _, o := range v.world.Objects("vercel") {
+		if o.Kind == state.KindDomain && !known[o.ID] {
+			t.Errorf("on no record: %s", o.ID)
 		}
 	}
 }

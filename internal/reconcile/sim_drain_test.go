@@ -348,6 +348,8 @@ func (s *story) removeByHand(c state.Client) {
 			s.say("by hand: remove %s", o.ID)
 			s.vendors.world.Remove(o.ID)
 			delete(s.planted, o.ID)
+			delete(s.likeIDs, o.ID)
+			s.likes = s.likeShot()
 			s.tookDown()
 		}
 	}

@@ -13,7 +13,8 @@ import (
 )
 
 // Objects are all objects, or those of one provider when owner is given, sorted by
-// kind, name and id. They are as they are now, whatever lists show.
+// kind, name and id. They are as they are now, whatever lists show. The mark of one that has no
+// place for a mark, which its vendor tells nobody, is that of the wish that made it.
 func (w *World) Objects(owner string) []provider.Object {
 	w.lock()
 	defer w.mu.Unlock()
@@ -71,6 +72,9 @@ func (w *World) Written() string {
 }
 
 func (w *World) print(b *strings.Builder, o provider.Object, phase string) {
+	if w.bare(o.ID) {
+		o.Mark = provider.Mark{}
+	}
 	fmt.Fprintf(b, "%s %q %q mark %v%s\n", o.Kind, o.Name, o.ID, o.Mark, phase)
 	for _, a := range o.Attributes {
 		fmt.Fprintf(b, "  %q = %s\n", a.Name, shown(a))
@@ -84,6 +88,14 @@ func (w *World) print(b *strings.Builder, o provider.Object, phase string) {
 	for _, row := range w.Rows(o.ID) {
 		fmt.Fprintf(b, "  row %q\n", row)
 	}
+}
+
+// bare says that an object has no place for a mark.
+func (w *World) bare(id string) bool {
+	w.lock()
+	defer w.mu.Unlock()
+	o, ok := w.objects[id]
+	return ok && o.bare
 }
 
 func shown(i provider.Input) string {

@@ -135,7 +135,7 @@ func (p *Provider) hanging(kind state.Kind, site string) []*object {
 
 // fill puts what a wish says into an object.
 func (p *Provider) fill(o *object, w provider.Wish) {
-	o.Name, o.Attributes, o.Mark = w.Name, sorted(w.Inputs), w.Mark
+	o.Name, o.Attributes, o.Mark, o.bare = w.Name, sorted(w.Inputs), w.Mark, !p.kinds[o.Kind].Marks
 }
 
 // outputs are what an object gives to others; they never change.
@@ -171,7 +171,7 @@ func (p *Provider) give(o *object) provider.Object {
 	out := p.w.show(o)
 	out.Frozen = p.w.frozen[o.ID]
 	if !p.kinds[o.Kind].Marks {
-		out.Mark = provider.Mark{} // whose it is, only the world knows
+		out.Mark = provider.Mark{}
 	}
 	hidden := p.o.WriteOnly[o.Kind]
 	out.Attributes = slices.DeleteFunc(out.Attributes, func(a provider.Input) bool {

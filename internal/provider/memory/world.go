@@ -49,6 +49,7 @@ type object struct {
 	looks    int
 	promotes bool // a deployment serves only when traffic names it
 	built    []provider.Input
+	bare     bool // it has no place for a mark: Mark says whose wish made it, which its vendor tells nobody
 }
 
 // ghost is a deleted object that late lists still show.
