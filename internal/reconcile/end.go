@@ -126,14 +126,7 @@ func (e *Engine) endOf(g *group, m *member, job apply.Job, holds []state.Hold, r
 		return e.waiting(g, m, result, at)
 	}
 	if why, blocked := blockedBy(job.Plan, m.client.ID); blocked {
-		var serves func(*state.Client)
-		if g.open[m.client.ID] == "" && onlyHeldLeft(job.Plan, m, result) {
-			serves = func(c *state.Client) {
-				c.Failures, c.FailedStep, c.Undo, c.Run = 0, "", nil, ""
-				e.serves(m, c)
-			}
-		}
-		return e.stopped(g, m, &result, holds, why, serves)
+		return e.stopped(g, m, &result, holds, why, e.isLive(g, m, job.Plan, result))
 	}
 	if st == apply.StepSkipped {
 		// Nothing of its own went wrong: another client of the group takes a name over, and can't yet.
@@ -193,6 +186,18 @@ func onlyHeldLeft(p plan.Plan, m *member, result apply.Result) bool {
 		return r.State != apply.StepDone && !r.Step.Blocked && r.Step.Held == ""
 	})
 	return !waits && !skipped && onlyLeft(m, result)
+}
+
+// isLive is what is noted of a client of whose wish only that is left: what it replaced, which waits for
+// a person; nil: more is left, or the one whose name it took is not through.
+func (e *Engine) isLive(g *group, m *member, p plan.Plan, result apply.Result) func(*state.Client) {
+	if g.open[m.client.ID] != "" || !onlyHeldLeft(p, m, result) {
+		return nil
+	}
+	return func(c *state.Client) {
+		c.Failures, c.FailedStep, c.Undo, c.Run = 0, "", nil, ""
+		e.serves(m, c)
+	}
 }
 
 // leftOver ends a pass after which something stays that should be gone. Nothing is put
@@ -396,7 +401,11 @@ func (e *Engine) idle(g *group, m *member, p plan.Plan, holds []state.Hold) (Don
 		return e.finish(g, m, nil, ending{status: state.StatusFailed, because: problem.Text, next: problem.Act, settled: true, word: "failed", what: "failed"})
 	}
 	if why, blocked := blockedBy(p, m.client.ID); blocked {
-		return e.stopped(g, m, nil, holds, why, nil)
+		var live func(*state.Client)
+		if len(m.client.Undo) > 0 { // it was all done before: it waited for the one whose name it took
+			live = e.isLive(g, m, p, apply.Result{})
+		}
+		return e.stopped(g, m, nil, holds, why, live)
 	}
 	for _, s := range p.Steps {
 		if s.Blocked && s.From.Client == m.client.ID && s.From != s.Ref && m.client.Removed && m.client.Paused {

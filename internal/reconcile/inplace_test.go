@@ -380,6 +380,50 @@ func TestS24SwapIsThroughForBothOrForNone(t *testing.T) {
 	}
 }
 
+// Two clients swap their names. One has all that it wishes, and the mail that its old name got waits for
+// a person before it goes; the other waits for its vendor, and fails in the end. Both are put back. When
+// it comes through instead, the first one is through with it, and a later failure goes back no further.
+func TestS24SwapOfWhichOnlyMailWaitsIsNotThroughBeforeTheOther(t *testing.T) {
+	const mail = `dns: {records: [{type: MX, name: "@", content: mx.example, priority: 10}]}`
+	for _, fails := range []bool{true, false} {
+		v, w := newVendors(t)
+		w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes", mail)})
+		hosts, before := v.swapping()
+		late := func(c memory.Call) bool {
+			return c.Verb == memory.Update && c.Kind == state.KindDomain && c.Name == hosts[1]
+		}
+		v.faults.On(memory.Before, late, 1, memory.Fail(provider.Denied, "the token was revoked"))
+		ids := w.push(swapped("", mail))
+		if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
+			t.Fatal(err)
+		}
+		if c := w.stored(w.id("cakes")); c.Status != state.StatusHeld || len(c.Undo) == 0 {
+			t.Errorf("cakes is %s, and %d things would be put back", c.Status, len(c.Undo))
+		}
+		if fails {
+			v.faults.On(memory.Before, late, 1, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+		}
+		w.clock.add(time.Hour)
+		w.pass(w.due()...)
+		w.clock.add(time.Hour)
+		w.pass(w.due()...)
+		for i, host := range hosts {
+			want := before[1-i]
+			if fails {
+				want = before[i]
+			}
+			if now, up := v.world.Serves(host); !up || now != want {
+				t.Errorf("fails %v: %s is served by %q, want %q", fails, host, now, want)
+			}
+		}
+		for _, name := range []string{"bakery", "cakes"} {
+			if c := w.stored(w.id(name)); len(c.Undo) > 0 || c.Run != "" {
+				t.Errorf("fails %v: of %s (%s) would be put back the next time: %v", fails, name, c.Status, c.Undo)
+			}
+		}
+	}
+}
+
 // Two clients swap their names at a vendor whose host names have no place for a mark, and whose ids
 // name the site. The answer to the move of one is lost, and before anybody looks the swap is taken
 // back. What moved is known to have: it moves back, and nothing stays where it went.

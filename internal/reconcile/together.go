@@ -38,6 +38,7 @@ func (e *Engine) together(g *group, p plan.Plan, holds []state.Hold, result appl
 			}
 		case st == apply.StepFailed && !onlyLeft(m, result):
 			g.fails[m.client.ID] = failure{text: sentence(at.Err), step: at.Step.Key(), fault: apply.Fault(at.Err)}
+		case st == apply.StepSkipped && onlyHeldLeft(p, m, result): // for good, if the others are through
 		case st == apply.StepWaiting || st == apply.StepSkipped || st == apply.StepSuperseded:
 			atIt[m.client.ID] = true
 		}
