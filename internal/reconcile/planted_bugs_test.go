@@ -70,6 +70,7 @@ var plantedBugs = []planted{
 	// Words.
 	{"success is told before all is done", "accept/verdict.go", "	if n[FatePending] > 0 {\n		v.State", "	if n[FatePending] > 1 {\n		v.State"},
 	{"a whole folder that is put back is not noticed", "reconcile/poll.go", " && e.behind(ctx, in.Clients) {", " && in.Head == \"\" && e.behind(ctx, in.Clients) {"},
+	{"a halted change of the fleet goes on", "accept/waves.go", "	if v.Halted {\n		return nil, false", "	if v.Halted && v.Total < 0 {\n		return nil, false"},
 	{"a report that was refused is forgotten", "reconcile/deliver.go", "			tried = append(tried, r)", "			gone = append(gone, r.Seq)"},
 	{"a name goes before those that redirect to it", "plan/calculate.go", "len(c.clients) > 1 && redirected(c.clients, steps)", "len(c.clients) > 1 && redirected(c.clients, nil)"},
 	{"a vendor's words show a secret", "provider/conceal.go", "	return c.objects(found), c.failure(err)\n}\n\n// Owned", "	return found, err\n}\n\n// Owned"},
@@ -179,11 +180,11 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a name goes that may be wanted back", "plan/move.go", "if from := u.Prior.Ref.Client; atIt[from] && !u.Kept {", "if from := u.Prior.Ref.Client; atIt[from] && !u.Kept && len(takes) > 0 {"}, "reconcile", "TestS24WhoGoesGivesTheNameBackToWhoFails"},
 	{planted{"who took a name is through while the other one can't be looked at", "reconcile/together.go", "			if m.waitsForVendor(p, holds) {", "			if false {"}, "reconcile", "TestS24WhoTookANameIsNotThroughWhileTheOtherOneCantBeLookedAt"},
 	{planted{"a newer wish that can't be leaves a swap as it is", "reconcile/together.go", "			if x.halfway(id) {", "			if x.halfway(id) && why == \"\" {"}, "reconcile", "TestS24NewerWishThatCantBeInTheMiddleOfASwap"},
-	{planted{"what is given back goes to who is in quarantine", "reconcile/settle.go", "m.client.ID == had && !m.quarantined()", "m.client.ID == had"}, "reconcile", "TestS24SimNamesPassOn"},
-	{planted{"what nobody knows of is put back before it comes", "reconcile/settle.go", "	if len(failed) < 2 {\n", "	if len(failed) < 200 {\n"}, "reconcile", "TestS24SimNamesPassOn"},
+	{planted{"what is given back goes to who is in quarantine", "reconcile/settle.go", "m.client.ID == had && !m.quarantined()", "m.client.ID == had"}, "reconcile", "TestS24SimNamesThatWereRed"},
+	{planted{"what nobody knows of is put back before it comes", "reconcile/settle.go", "	if len(failed) < 2 {\n", "	if len(failed) < 200 {\n"}, "reconcile", "TestS24SimNamesThatWereRed"},
 	{planted{"whose name has moved passes alone, though it may go back", "reconcile/finish.go", "if holds || gives || mayGoBack {", "if holds || gives || mayGoBack && len(claims) == 0 {"}, "reconcile", "TestS24WhoPassesNamesOnStaysTogetherUntilAllAreThrough"},
-	{planted{"what came back goes where it was in between", "apply/resolve.go", "			if o.Ref == prior.Ref && !o.Kept {", "			if o.Ref == prior.Ref && !o.Kept && false {"}, "reconcile", "TestS24SimNamesPassOn"},
-	{planted{"two that can't have their names back wait for each other", "reconcile/settle.go", "o.client.RollingBack != \"\" && !g.lost[o.client.ID] {", "o.client.RollingBack != \"\" {"}, "reconcile", "TestS24SimNamesPassOn"},
+	{planted{"what came back goes where it was in between", "apply/resolve.go", "			if o.Ref == prior.Ref && !o.Kept {", "			if o.Ref == prior.Ref && !o.Kept && false {"}, "reconcile", "TestS24SimNamesThatWereRed"},
+	{planted{"two that can't have their names back wait for each other", "reconcile/settle.go", "o.client.RollingBack != \"\" && !g.lost[o.client.ID] {", "o.client.RollingBack != \"\" {"}, "reconcile", "TestS24SimNamesThatWereRed"},
 	{planted{"what was taken from who is through is given back", "reconcile/finish.go", "		if c.Through() {", "		if false {"}, "reconcile", "TestS24WhoIsThroughGetsNothingBack"},
 	{planted{"who passes names on lets its own go at once", "plan/move.go", "		if s.Action == Move {\n			note(", "		if s.Action == Move && s == nil {\n			note("}, "reconcile", "TestS24WhoPassesNamesOnKeepsItsOwnUntilAllAreThrough"},
 	{planted{"what goes back to another client is not waited for", "reconcile/settle.go", "r.WorstOfAll()", "r.Worst(m.client.ID)"}, "reconcile", "TestS24NameIsGivenBackBeforeAnybodyIsToldAsFailed"},
@@ -191,7 +192,7 @@ var plantedElsewhere = []elsewhere{
 	{planted{"who can't have its name back is told that its old version runs", "reconcile/settle.go", "} else if who != \"\" && lost == \"\" {", "} else if who != \"\" && name == \"\" {"}, "reconcile", "TestS24WhoCantHaveItsNameBackIsToldWhy"},
 	{planted{"who came back, and has no name, is told that its old version runs", "reconcile/settle.go", "case m.effective.Host != \"\" && !has(", "case m.effective.Host == \"-\" && !has("}, "reconcile", "TestS24WhoComesBackWithoutANameIsToldSo"},
 	{planted{"a move is begun while the old database can't be seen", "plan/relocate.go", "	if old.Failed != \"\" {", "	if old.Failed == \"-\" {"}, "plan", "TestMoveWaitsUntilTheOldOneIsSeen"},
-	{planted{"what serves while a removal waits is put back with what comes later", "reconcile/end.go", "c.Failures, c.FailedStep, c.Undo, c.Run = 0, \"\", nil, \"\"\n				e.serves(", "c.Failures, c.FailedStep, c.Run = 0, \"\", c.Run\n				e.serves("}, "reconcile", "TestWhatOnlyWaitsToRemoveIsNotPutBack"},
+	{planted{"what serves while a removal waits is put back with what comes later", "reconcile/end.go", "c.Failures, c.FailedStep, c.Undo, c.Run = 0, \"\", nil, \"\"\n		e.serves(", "c.Failures, c.FailedStep, c.Run = 0, \"\", c.Run\n		e.serves("}, "reconcile", "TestWhatOnlyWaitsToRemoveIsNotPutBack"},
 	{planted{"a release that was there already counts as what is served", "apply/look.go", "unknown, o.Overtaken = true, true", "unknown, o.Overtaken = false, true"}, "reconcile", "TestOlderCopyWhereTheHostDeploysInPlace"},
 	{planted{"a release serves again beside another one", "apply/inplace.go", "o.Phase != \"\") {", "o.Phase != \"\" || o.Overtaken) {"}, "reconcile", "TestOlderCopyWhereTheHostDeploysInPlace"},
 	{planted{"an older state says which release serves", "rebuild/record.go", "if serves && since {", "if serves && !since {"}, "rebuild", "TestS43WhichReleaseServes"},
@@ -210,6 +211,10 @@ var plantedElsewhere = []elsewhere{
 	{planted{"what is put back is put back once more", "apply/resolve.go", "	if s.Prior == nil || job.PutsBack || !", "	if s.Prior == nil || !"}, "reconcile", "TestS24NameThatGoesBackIsNotPutBackOnceMore"},
 	{planted{"a write of a wish that is none any more is announced", "apply/write.go", "!job.PutsBack && c.Seq > was.Seq {", "!job.PutsBack && c.Seq < was.Seq {"}, "apply", "TestP7NothingIsSentOnceANewerWishIsCommitted"},
 	{planted{"looks of an earlier process count", "apply/settle.go", "		if !known {", "		if !known && i.Looks < 0 {"}, "apply", "TestP3LooksOfAnEarlierProcessDoNotCount"},
+	{planted{"a name is not looked for where a move has brought it", "apply/settle.go", "i.Op == journal.OpUpdate && i.Wish != nil && !p.Traits()", "i.Op == journal.OpUpdate && i.Wish == nil && !p.Traits()"}, "reconcile", "TestS24NameWhoseMoveNobodyHeardOfIsFound"},
+	{planted{"who waits only for mail is through before the one whose name it took", "reconcile/together.go", "		case st == apply.StepSkipped && onlyHeldLeft(p, m, result): // for good, if the others are through\n", ""}, "reconcile", "TestS24SwapOfWhichOnlyMailWaitsIsNotThroughBeforeTheOther"},
+	{planted{"who waited for the other is never through, as mail waits", "reconcile/end.go", "		if len(m.client.Undo) > 0 { // it was", "		if len(m.client.Undo) < 0 { // it was"}, "reconcile", "TestS24SwapOfWhichOnlyMailWaitsIsNotThroughBeforeTheOther"},
+	{planted{"an older state knows the names of a site that was made anew", "reconcile/witness.go", "		anew[f.Ref] = known[f.Ref].ID != f.ID\n", ""}, "reconcile", "TestS34OlderStateFindsNamesOfASiteThatWasMadeAnew"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

@@ -344,7 +344,10 @@ func stillWorks(m *member) string {
 	switch {
 	case !m.client.EverDeployed, m.client.Removed, !has(func(r state.Resource) bool { return r.Ref.Kind == state.KindTraffic }):
 		return ""
-	case m.effective.Host != "" && !has(func(r state.Resource) bool { return r.Ref.Kind == state.KindDomain }):
+	case m.effective.Host != "" && !has(func(r state.Resource) bool {
+		to := r.Attributes.Literal("redirect") // to another one of its names, which may be another client's by now
+		return r.Ref.Kind == state.KindDomain && (to == "" || has(func(o state.Resource) bool { return o.Ref.Kind == state.KindDomain && o.Ref.Host() == to }))
+	}):
 		return state.RunsUnnamed + " "
 	}
 	return "Your site still runs the old version. "
