@@ -43,6 +43,10 @@ func (d *document) reference(k, n *yaml.Node, v *EnvValue, at string) {
 	}
 	switch k.Value {
 	case "secret":
+		if n.Tag != "!!str" {
+			d.node(n, "type", at+": a secret's name is text", "put it in quotes")
+			return
+		}
 		if !secretRef.MatchString(s) {
 			d.node(n, "secret", at+": a secret is named with small letters, digits and hyphens", "{secret: NAME} is this client's own, {secret: shared/NAME} everybody's; nothing else can be named")
 			return

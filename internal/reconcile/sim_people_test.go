@@ -31,7 +31,8 @@ func (s *story) lookup(_ context.Context, kind, name string) ([]string, error) {
 	return out, nil
 }
 
-// asked are the records that people are asked to set and have not, by id.
+// asked are the records that people are asked to set and have not, by id. (Also one that was there when
+// it was looked for, and that its owner took away since, where a host says that DNS does not lead to it.)
 func (s *story) asked() []url.Values {
 	var out []url.Values
 	for _, id := range s.ids() {
@@ -44,7 +45,8 @@ func (s *story) asked() []url.Values {
 				continue
 			}
 			_, query, ok := strings.Cut(r.ID, "?")
-			if r.Provider != "external" || r.Phase != string(provider.Manual) || !ok {
+			unled := strings.Contains(s.client(id).Because, "DNS does not lead here")
+			if r.Provider != "external" || r.Phase != string(provider.Manual) && !unled || !ok {
 				continue
 			}
 			v, err := url.ParseQuery(query)
