@@ -47,6 +47,15 @@ var nameOnceRed = []uint64{
 	710023664, // so did one that asks for a name, too, that another client may not lose
 }
 
+// nameOnceRedAmongRivals is onceRedAmongRivals, of those.
+var nameOnceRedAmongRivals = []uint64{
+	739000445, // what its owner made and a person took away, as it was in a client's way, counted as changed by us
+	739004718, // a name was not looked for where a move had brought it, of which nobody had heard, and stayed there for good
+	739005993, // so it was, and who had lost it that way answered by none
+	739024186, // who waited only for mail to go was through before the one with which it had swapped names, and gave none back
+	739029819, // so it was, of whom the other one went
+}
+
 // I5, S24: names pass from client to client, in every way in which people do that, while everything else
 // goes wrong. Who is told that its old version runs answers by a name, and what people come by stays up.
 func TestS24SimNamesPassOn(t *testing.T) {
@@ -59,6 +68,11 @@ func TestS24SimNamesPassOn(t *testing.T) {
 }
 
 func TestS24SimNamesThatWereRed(t *testing.T) {
+	for _, seed := range nameOnceRedAmongRivals {
+		if o := playWith(t, seeded(seed), func(s *story) { s.namers = true }); o.failed != "" {
+			t.Errorf("names, seed %d: %s", seed, o.failed)
+		}
+	}
 	for _, seed := range nameOnceRed {
 		if o := playWith(t, seeded(seed), func(s *story) { s.namers, s.plain = true, true }); o.failed != "" {
 			t.Errorf("names, seed %d: %s", seed, o.failed)
