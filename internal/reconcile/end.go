@@ -373,10 +373,18 @@ func (e *Engine) success(g *group, m *member) ending {
 // serves notes that what a client wishes is what serves, and where.
 func (e *Engine) serves(m *member, c *state.Client) {
 	c.EverDeployed, c.DeployedAt = true, e.Now()
-	c.URL, c.AdminURL = e.PublicURL(m.effective.Host), ""
-	if p := m.effective.AdminPanel.Path; p != "" {
+	c.URL, c.AdminURL = e.urlOf(m), ""
+	if p := m.effective.AdminPanel.Path; p != "" && c.URL != "" {
 		c.AdminURL = strings.TrimSuffix(c.URL, "/") + p
 	}
+}
+
+// urlOf is where people find a client; "": it wishes no site.
+func (e *Engine) urlOf(m *member) string {
+	if !slices.ContainsFunc(m.wish, func(r state.Resource) bool { return r.Ref.Kind == state.KindSite }) {
+		return ""
+	}
+	return e.PublicURL(m.effective.Host)
 }
 
 // wishDone ends what pull requests showed of a wish that is done. A newer wish has its own, and
@@ -606,7 +614,7 @@ func (e *Engine) rests(g *group, m *member) (Done, error) {
 	default:
 		end.change = func(c *state.Client) {
 			c.Failures, c.FailedStep, c.Undo, c.Run = 0, "", nil, ""
-			c.EverDeployed, c.Converged, c.URL = true, m.client.WishHash, e.PublicURL(m.effective.Host)
+			c.EverDeployed, c.Converged, c.URL = true, m.client.WishHash, e.urlOf(m)
 			m.wishDone(c)
 		}
 	}

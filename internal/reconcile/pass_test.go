@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
@@ -48,6 +49,30 @@ func (v *vendors) writes() []string {
 		}
 	}
 	return out
+}
+
+// A client without a site has no address, and nobody asks after its health; with one it has.
+func TestClientWithoutASiteHasNoAddress(t *testing.T) {
+	_, w := newVendors(t)
+	asked := 0
+	w.engine.Check = func(context.Context, string, manifest.Health) error { asked++; return errors.New("nothing is there") }
+	w.apply(map[string]string{"clients/a.yaml": client("a", "deployment: {provider: none}")})
+	if r := w.want("a", state.StatusActive); r.URL != "" || r.Health == "degraded" {
+		t.Errorf("it is at %q, and %s", r.URL, r.Health)
+	}
+	for range 3 {
+		if err := w.engine.ProbeAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := w.want("a", state.StatusActive); asked > 0 || r.Health == "degraded" {
+		t.Errorf("asked %d times, and %s", asked, r.Health)
+	}
+	w.engine.Check = func(context.Context, string, manifest.Health) error { return nil }
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	if r := w.want("a", state.StatusActive); r.URL != "https://a.agency.example" {
+		t.Errorf("it has a site now, and is at %q", r.URL)
+	}
 }
 
 func TestProvisionChangeRemoveReturn(t *testing.T) {

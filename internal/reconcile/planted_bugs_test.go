@@ -214,6 +214,8 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a name is not looked for where a move has brought it", "apply/settle.go", "i.Op == journal.OpUpdate && i.Wish != nil && !p.Traits()", "i.Op == journal.OpUpdate && i.Wish == nil && !p.Traits()"}, "reconcile", "TestS24NameWhoseMoveNobodyHeardOfIsFound"},
 	{planted{"who waits only for mail is through before the one whose name it took", "reconcile/together.go", "		case st == apply.StepSkipped && onlyHeldLeft(p, m, result): // for good, if the others are through\n", ""}, "reconcile", "TestS24SwapOfWhichOnlyMailWaitsIsNotThroughBeforeTheOther"},
 	{planted{"who waited for the other is never through, as mail waits", "reconcile/end.go", "		if len(m.client.Undo) > 0 { // it was", "		if len(m.client.Undo) < 0 { // it was"}, "reconcile", "TestS24SwapOfWhichOnlyMailWaitsIsNotThroughBeforeTheOther"},
+	{planted{"who never had a name keeps the one that it took as it failed", "reconcile/settle.go", "if !m.client.EverDeployed || m.client.URL == \"\" {", "if !m.client.EverDeployed {"}, "reconcile", "TestS24SimNamesThatWereRed"},
+	{planted{"a client without a site has an address", "reconcile/end.go", "r.Ref.Kind == state.KindSite }) {\n		return \"\"", "r.Ref.Kind == state.KindSite }) && m == nil {\n		return \"\""}, "reconcile", "TestClientWithoutASiteHasNoAddress"},
 	{planted{"an older state knows the names of a site that was made anew", "reconcile/witness.go", "		anew[f.Ref] = known[f.Ref].ID != f.ID\n", ""}, "reconcile", "TestS34OlderStateFindsNamesOfASiteThatWasMadeAnew"},
 }
 

@@ -75,7 +75,7 @@ func (e *Engine) remember(ctx context.Context, w witness, m memory) (remembered,
 		sites = sites || r.Ref.Kind == state.KindSite
 	}
 	c.EverDeployed = c.EverDeployed || serves || (m.effective != nil && !sites && len(out.Resources) > 0)
-	if c.EverDeployed && m.effective != nil {
+	if c.EverDeployed && m.effective != nil && sites {
 		c.URL = e.PublicURL(m.effective.Host)
 		if p := m.effective.AdminPanel.Path; p != "" {
 			c.AdminURL = strings.TrimSuffix(c.URL, "/") + p

@@ -197,7 +197,7 @@ func (g *group) keptByTaker(u state.Undo) bool {
 // nameless says that a failed client would answer by no name once it gave back what it took: what it had
 // is let go of for good, and nobody has it any more who could give it back. Then it keeps that.
 func (g *group) nameless(m *member) bool {
-	if !m.client.EverDeployed {
+	if !m.client.EverDeployed || m.client.URL == "" {
 		return false // nobody knows it by a name
 	}
 	gives := func(host string) bool {

@@ -52,6 +52,7 @@ var nameOnceRedAmongRivals = []uint64{
 	739000445, // what its owner made and a person took away, as it was in a client's way, counted as changed by us
 	739004718, // a name was not looked for where a move had brought it, of which nobody had heard, and stayed there for good
 	739005993, // so it was, and who had lost it that way answered by none
+	739016196, // who never had a name kept the one that it took as it failed, and whose that was answered by none
 	739024186, // who waited only for mail to go was through before the one with which it had swapped names, and gave none back
 	739029819, // so it was, of whom the other one went
 }

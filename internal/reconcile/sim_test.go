@@ -26,10 +26,13 @@ import (
 //	commits of every kind, reverts, force pushes, an emptied tree   story.makeCommit, edit; hostileCommit
 //	pull requests, merged in every way                              sim_pulls_test.go, sim_forge_test.go
 //	lists that are late, names given twice                          memory.Unkind, Options.LateDeletes, in start
+//	vendors with the traits of those that the program speaks with   sim_rivals_test.go, in one of three runs
+//	others who are faster                                           sim_rivals_test.go
 //	lists in pages that fail and move                               sim_pages_test.go
 //	limits, refusals, lost and late answers, late creates           chaos.fault, comesLater; budgets
 //	outages of vendors, of the repository, of the forge, of a disk  event, remote, mortal
 //	look-alikes, unmarked and of another installation               lookAlikes, byte-equal by likeShot
+//	a template that breaks every build, halted waves                breaksAll, held to wavesWait
 //	what lived before, databases that move, accounts for payments   sim_adopt_test.go, sim_move_test.go, sim_payments_test.go
 //	people who change and delete at vendors                         meddle
 //	a process that dies between any two effects, a panic            chaos.tick, hook
