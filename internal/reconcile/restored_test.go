@@ -197,6 +197,32 @@ func TestS34OlderStateFindsNamesOfASiteThatWasMadeAnew(t *testing.T) {
 	}
 }
 
+// S43: the state is lost, and beside a record of ours there is one that says the same, of somebody
+// else's. Ours is found by its mark, and the other one is nobody's matter.
+func TestS43EqualRecordBesideOurs(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	var ours provider.Object
+	for _, o := range v.world.Objects("cloudflare") {
+		ours = o
+	}
+	theirs := ours
+	theirs.ID, theirs.Mark = "", provider.Mark{}
+	v.world.Seed("cloudflare", theirs)
+	w.rebuild(v)
+	w.pass(w.id("a"))
+	w.want("a", state.StatusActive)
+	w.view(func(tx store.Tx) error {
+		all, err := store.Resources(tx, w.id("a"))
+		for _, r := range all {
+			if r.Ref.Kind == state.KindRecord && (r.ID != ours.ID || r.Found) {
+				t.Errorf("on record is %s (found: %v), and ours is %s", r.ID, r.Found, ours.ID)
+			}
+		}
+		return err
+	})
+}
+
 // S34: approvals lapse, and retention begins anew: an older copy knows an earlier date.
 func TestS34OlderStateForgetsApprovalsAndDates(t *testing.T) {
 	v, w := newVendors(t)

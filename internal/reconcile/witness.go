@@ -128,20 +128,20 @@ func (w witness) bare(ctx context.Context, f rebuild.Found) bool {
 // wished, and is nobody's, is used as it is. What an older state says of one counts, unless it
 // lived in what was made anew since.
 func (w witness) unmarked(ctx context.Context, mark provider.Mark, wish, recorded, found []state.Resource) ([]rebuild.Found, error) {
-	known, anew := map[state.Ref]state.Resource{}, map[state.Ref]bool{}
+	known, seen, anew := map[state.Ref]state.Resource{}, map[state.Ref]bool{}, map[state.Ref]bool{}
 	for _, h := range recorded {
 		known[h.Ref] = h
 	}
 	for _, f := range found {
 		anew[f.Ref] = known[f.Ref].ID != f.ID
-		known[f.Ref] = f
+		known[f.Ref], seen[f.Ref] = f, true
 	}
 	var out []rebuild.Found
 	for _, res := range wish {
 		r, t, ok := w.reader(res)
 		_, there := known[res.Ref]
 		there = there && !slices.ContainsFunc(res.Attributes, func(a state.Attribute) bool { return a.Value.Ref != nil && anew[*a.Value.Ref] })
-		if there || !ok || t.Manual || res.AdoptID != "" || res.Ref.Kind == state.KindMail || (t.Marks && res.Ref.Kind != state.KindRecord) {
+		if there || seen[res.Ref] || !ok || t.Manual || res.AdoptID != "" || res.Ref.Kind == state.KindMail || (t.Marks && res.Ref.Kind != state.KindRecord) {
 			continue
 		}
 		asked := provider.Wish{Ref: res.Ref, Name: provider.ObjectName(mark, res.Ref), Mark: mark, Inputs: inputs(res, known)}
