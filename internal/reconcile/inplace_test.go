@@ -549,6 +549,44 @@ func TestEnvironmentIsPutBackOnceItCanBe(t *testing.T) {
 	}
 }
 
+// An update fails after it serves, and what served before can't be put back. The next one fails, too: the
+// environment stays that of what serves now.
+func TestEnvironmentOfWhatServesStays(t *testing.T) {
+	v, w := newVendors(t)
+	environment := func() string {
+		for _, o := range v.world.Objects("vercel") {
+			if o.Kind == state.KindEnvironment {
+				return attribute(o, "env.COLOUR")
+			}
+		}
+		return ""
+	}
+	w.apply(coloured("red"))
+	moves := 0
+	v.faults.Do(memory.Before, memory.Is(memory.Update, state.KindTraffic), 0, func(context.Context, memory.Call) error {
+		if moves++; moves == 2 {
+			return memory.Fail(provider.Invalid, "the plan's quota is used up")
+		}
+		return nil
+	})
+	w.unfit = func(url string) error {
+		if strings.Contains(url, "bakery.agency.example") {
+			return errAway
+		}
+		return nil
+	}
+	w.apply(coloured("green"))
+	if r := w.want("bakery", state.StatusFailed); !strings.Contains(r.Because, "can't be put back") || v.colour("bakery.agency.example") != "green" {
+		t.Fatalf("the site is %q, and it says %q", v.colour("bakery.agency.example"), r.Because)
+	}
+	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 0, memory.Fail(provider.Invalid, "the build is broken"))
+	w.apply(coloured("blue"))
+	w.want("bakery", state.StatusFailed)
+	if got, serves := environment(), v.colour("bakery.agency.example"); got != serves || serves != "green" {
+		t.Errorf("the environment is %q, and the site %q", got, serves)
+	}
+}
+
 // Two clients at two hosts swap their names, and one of them is asked about first: its host gets a
 // certificate once the name leads there. Until then neither name moves, or it would answer by none.
 func TestS24SwapWaitsForBothNames(t *testing.T) {

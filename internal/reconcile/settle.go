@@ -310,12 +310,14 @@ func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost
 	done := func(c *state.Client) {
 		c.RollingBack, c.RollingSeq, c.Run = "", 0, ""
 		// An environment that could not be put back is when the next try fails: what serves was built with
-		// the one before, whatever is on record by then. So is a name that could not be given back.
+		// the one before, whatever is on record by then, unless that could not be put back either. So is a
+		// name that could not be given back.
+		newer := slices.ContainsFunc(c.Undo, func(u state.Undo) bool { return m.servesNewer(u) })
 		c.Undo = slices.DeleteFunc(slices.Clone(c.Undo), func(u state.Undo) bool {
 			if u.Prior.Ref.Client != u.Ref.Client {
 				return lost == "" || g.keptByTaker(u) || !slices.ContainsFunc(m.recorded, func(r state.Resource) bool { return r.Ref == u.Ref && r.Real() })
 			}
-			return lost == "" || u.Ref.Kind != state.KindEnvironment || u.Prior.Ref != u.Ref
+			return lost == "" || newer || u.Ref.Kind != state.KindEnvironment || u.Prior.Ref != u.Ref
 		})
 		if len(c.Undo) == 0 {
 			c.Undo = nil
@@ -333,6 +335,18 @@ func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost
 	}
 	return e.finish(g, m, result, ending{status: state.StatusFailed, because: text, next: next,
 		settled: true, word: "failed", what: "failed", audit: audit, fault: m.client.Fault, change: done})
+}
+
+// servesNewer says that traffic was not put back: it leads to what was built since.
+func (m *member) servesNewer(u state.Undo) bool {
+	if u.Ref.Kind != state.KindTraffic || u.Prior.Ref != u.Ref {
+		return false
+	}
+	was, _ := u.Prior.Attributes.Get("deployment")
+	return slices.ContainsFunc(m.recorded, func(r state.Resource) bool {
+		now, _ := r.Attributes.Get("deployment")
+		return r.Ref == u.Ref && r.Real() && !now.Equal(was)
+	})
 }
 
 // stillWorks is what a failure says first, where a version serves. Of what goes, some may be gone;
