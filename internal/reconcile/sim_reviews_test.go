@@ -318,7 +318,12 @@ func (s *story) bind(r *landed, c state.Client) {
 	maps.Copy(all, before)
 	b := l.bound[c.ID]
 	if len(set) == 0 {
-		if late := l.later[c.Path]; late == nil || late.blob != c.Blob || len(late.by) == 0 { // else it is theirs: see takenLater
+		late := l.later[c.Path]
+		if late != nil && late.blob == c.Blob && late.taken { // its client had it all along: what changes is what it inherits
+			delete(l.later, c.Path)
+			late = nil
+		}
+		if late == nil || late.blob != c.Blob || len(late.by) == 0 { // else it is theirs: see takenLater
 			l.nobodys(c.ID, s.lookOf(s.trees[r.head], c), all)
 		} else if b != nil && b.partial {
 			maps.Copy(b.by, all)

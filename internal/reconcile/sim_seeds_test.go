@@ -221,6 +221,7 @@ var onceRedAmongRivals = []struct {
 	was  string
 }{
 	{616000741, "a name that had moved, of which nobody had heard, counted as on no record, though the next update finds it"},
+	{621004974, "a file that its client had all along counted as who brought it by now, as a push changed what it inherits"},
 	{621029631, "what served could not be put back, and its environment went back to that of the version before as the next update failed"},
 	{618008688, "nobody set a record by hand that had been there when it was looked for, and whose owner took it away since"},
 }
