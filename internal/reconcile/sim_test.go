@@ -99,10 +99,6 @@ func play(t *testing.T, d *draws) outcome {
 	return playWith(t, d, func(s *story) { s.hostile, s.namers = *simHostile, *simNames })
 }
 
-func playAs(t *testing.T, d *draws, hostile bool) (o outcome) {
-	return playWith(t, d, func(s *story) { s.hostile = hostile })
-}
-
 func playWith(t *testing.T, d *draws, kind func(*story)) (o outcome) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &story{draws: d, cells: map[string]int{}}
