@@ -169,7 +169,7 @@ func (r *rooms) play(t *testing.T, bug planted, first, last int) (int, string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := playAs(t, seeded(uint64(n)), false)
+		o := playWith(t, seeded(uint64(n)), func(*story) {})
 		if o.failed == "" {
 			return n, m[2]
 		}
