@@ -514,18 +514,20 @@ func TestS24SwapMovesNothingBeforeBothAreReady(t *testing.T) {
 	}
 }
 
+// environment is the colour in the environment of the one site at vercel.
+func (v *vendors) environment() string {
+	for _, o := range v.world.Objects("vercel") {
+		if o.Kind == state.KindEnvironment {
+			return attribute(o, "env.COLOUR")
+		}
+	}
+	return ""
+}
+
 // An update fails, and the environment that it changed can't be put back. The next try fails, too:
 // it is put back then, to what the version that serves was built with.
 func TestEnvironmentIsPutBackOnceItCanBe(t *testing.T) {
 	v, w := newVendors(t)
-	environment := func() string {
-		for _, o := range v.world.Objects("vercel") {
-			if o.Kind == state.KindEnvironment {
-				return attribute(o, "env.COLOUR")
-			}
-		}
-		return ""
-	}
 	w.apply(coloured("red"))
 	updates := 0
 	v.faults.Do(memory.Before, memory.Is(memory.Update, state.KindEnvironment), 0, func(context.Context, memory.Call) error {
@@ -536,16 +538,16 @@ func TestEnvironmentIsPutBackOnceItCanBe(t *testing.T) {
 	})
 	w.unfit = func(string) error { return errAway }
 	w.apply(coloured("green"))
-	if r := w.want("bakery", state.StatusFailed); !strings.Contains(r.Because, "can't be put back") || environment() != "green" {
-		t.Fatalf("the environment is %q, and it says %q", environment(), r.Because)
+	if r := w.want("bakery", state.StatusFailed); !strings.Contains(r.Because, "can't be put back") || v.environment() != "green" {
+		t.Fatalf("the environment is %q, and it says %q", v.environment(), r.Because)
 	}
 	id, err := w.engine.Retry("bakery", "dana")
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.pass(id)
-	if r := w.want("bakery", state.StatusFailed); environment() != "red" || v.colour("bakery.agency.example") != "red" {
-		t.Errorf("the environment is %q, the site %q, and it says %q", environment(), v.colour("bakery.agency.example"), r.Because)
+	if r := w.want("bakery", state.StatusFailed); v.environment() != "red" || v.colour("bakery.agency.example") != "red" {
+		t.Errorf("the environment is %q, the site %q, and it says %q", v.environment(), v.colour("bakery.agency.example"), r.Because)
 	}
 }
 
@@ -553,14 +555,6 @@ func TestEnvironmentIsPutBackOnceItCanBe(t *testing.T) {
 // environment stays that of what serves now.
 func TestEnvironmentOfWhatServesStays(t *testing.T) {
 	v, w := newVendors(t)
-	environment := func() string {
-		for _, o := range v.world.Objects("vercel") {
-			if o.Kind == state.KindEnvironment {
-				return attribute(o, "env.COLOUR")
-			}
-		}
-		return ""
-	}
 	w.apply(coloured("red"))
 	moves := 0
 	v.faults.Do(memory.Before, memory.Is(memory.Update, state.KindTraffic), 0, func(context.Context, memory.Call) error {
@@ -582,7 +576,7 @@ func TestEnvironmentOfWhatServesStays(t *testing.T) {
 	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 0, memory.Fail(provider.Invalid, "the build is broken"))
 	w.apply(coloured("blue"))
 	w.want("bakery", state.StatusFailed)
-	if got, serves := environment(), v.colour("bakery.agency.example"); got != serves || serves != "green" {
+	if got, serves := v.environment(), v.colour("bakery.agency.example"); got != serves || serves != "green" {
 		t.Errorf("the environment is %q, and the site %q", got, serves)
 	}
 }
