@@ -216,7 +216,8 @@ var plantedElsewhere = []elsewhere{
 	{planted{"who waited for the other is never through, as mail waits", "reconcile/end.go", "		if len(m.client.Undo) > 0 { // it was", "		if len(m.client.Undo) < 0 { // it was"}, "reconcile", "TestS24SwapOfWhichOnlyMailWaitsIsNotThroughBeforeTheOther"},
 	{planted{"the environment goes back where what serves does not", "reconcile/settle.go", "lost == \"\" || newer || u.Ref.Kind", "lost == \"\" || newer && u.Kept || u.Ref.Kind"}, "reconcile", "TestEnvironmentOfWhatServesStays"},
 	{planted{"what is found by its mark is looked for once more by its name", "reconcile/witness.go", "		if there || seen[res.Ref] || !ok", "		if there || !ok"}, "reconcile", "TestS43EqualRecordBesideOurs"},
-	{planted{"who never had a name keeps the one that it took as it failed", "reconcile/settle.go", "if !m.client.EverDeployed || m.client.URL == \"\" {", "if !m.client.EverDeployed {"}, "reconcile", "TestS24SimNamesThatWereRed"},
+	{planted{"who never had a name keeps the one that it took as it failed", "reconcile/settle.go", "	if !m.knownByName() {\n", "	if !m.client.EverDeployed {\n"}, "reconcile", "TestS24SimNamesThatWereRed"},
+	{planted{"who never had a name keeps the one that it took as the other failed", "reconcile/together.go", "if !m.knownByName() || ", "if !m.client.EverDeployed || "}, "reconcile", "TestS24WhoNeverHadANameGivesBackTheOneThatItTook"},
 	{planted{"a client without a site has an address", "reconcile/end.go", "r.Ref.Kind == state.KindSite }) {\n		return \"\"", "r.Ref.Kind == state.KindSite }) && m == nil {\n		return \"\""}, "reconcile", "TestClientWithoutASiteHasNoAddress"},
 	{planted{"an older state knows the names of a site that was made anew", "reconcile/witness.go", "		anew[f.Ref] = known[f.Ref].ID != f.ID\n", ""}, "reconcile", "TestS34OlderStateFindsNamesOfASiteThatWasMadeAnew"},
 }

@@ -194,11 +194,14 @@ func (g *group) keptByTaker(u state.Undo) bool {
 	return u.Kept || !passes
 }
 
+// knownByName says that people came by a name to a client: it was through with one.
+func (m *member) knownByName() bool { return m.client.EverDeployed && m.client.URL != "" }
+
 // nameless says that a failed client would answer by no name once it gave back what it took: what it had
 // is let go of for good, and nobody has it any more who could give it back. Then it keeps that.
 func (g *group) nameless(m *member) bool {
-	if !m.client.EverDeployed || m.client.URL == "" {
-		return false // nobody knows it by a name
+	if !m.knownByName() {
+		return false
 	}
 	gives := func(host string) bool {
 		return slices.ContainsFunc(m.client.Undo, func(u state.Undo) bool {

@@ -55,6 +55,7 @@ var nameOnceRedAmongRivals = []uint64{
 	739016196, // who never had a name kept the one that it took as it failed, and whose that was answered by none
 	739024186, // who waited only for mail to go was through before the one with which it had swapped names, and gave none back
 	739029819, // so it was, of whom the other one went
+	739030164, // who never had a name kept the one that it took as the one that had it failed
 }
 
 // I5, S24: names pass from client to client, in every way in which people do that, while everything else

@@ -189,13 +189,13 @@ func (x exchange) halfway(id state.ClientID) bool {
 }
 
 // hasNameBefore says that a member would answer by a name once all is put back: by one that it
-// still has, or by one that those who go back give back to it. Who was not made yet needs none.
+// still has, or by one that those who go back give back to it. Who is known by none needs none.
 func (x exchange) hasNameBefore(m *member, back map[state.ClientID]bool) bool {
 	id := m.client.ID
 	another := func(r state.Ref) bool {
 		return slices.ContainsFunc(x.undo[id], func(u state.Undo) bool { return u.Ref == r && u.Prior.Ref.Client != id && !u.Kept })
 	}
-	if !m.client.EverDeployed || slices.ContainsFunc(x.have[id], func(r state.Resource) bool {
+	if !m.knownByName() || slices.ContainsFunc(x.have[id], func(r state.Resource) bool {
 		return r.Ref.Kind == state.KindDomain && r.Real() && r.Run != m.client.Run && r.Attributes.Literal("redirect") == "" && !another(r.Ref)
 	}) {
 		return true

@@ -465,3 +465,24 @@ func (v *vendors) serves(w *world, host, name string) {
 		w.t.Errorf("%s is served by %q of %q, not by %s", host, d, o.Mark.Client, name)
 	}
 }
+
+// A client could not have its first name. It takes that of another one, which asks for that first name
+// instead and can't have it either: that one gets its own back, and the first answers by none, as before.
+func TestS24WhoNeverHadANameGivesBackTheOneThatItTook(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", "deployment: {provider: none}", "dns: {provider: none}"), "clients/cakes.yaml": client("cakes")})
+	v.faults.On(memory.Before, func(c memory.Call) bool {
+		return c.Verb == memory.Create && c.Kind == state.KindDomain && strings.Contains(c.Name, "bakery.agency.example")
+	}, 0, memory.Fail(provider.Invalid, "another account has this name"))
+	w.pass(w.push(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})...)
+	w.want("bakery", state.StatusFailed)
+	ids := w.push(swapped("", ""))
+	for range 3 {
+		w.pass(ids...)
+		w.clock.add(time.Hour)
+		ids = w.due()
+	}
+	w.want("bakery", state.StatusFailed)
+	w.want("cakes", state.StatusFailed)
+	v.serves(w, "cakes.agency.example", "cakes")
+}
