@@ -9,9 +9,9 @@ import (
 )
 
 // inheritedBy are the changed templates and platform file that a client may have its new
-// wish from.
+// wish from: who comes back has all of it from them, whatever they were when it went.
 func (w *writer) inheritedBy(k *candidate, was state.Client) []string {
-	if k.inherited || k.eff.TemplateBlob != was.TemplateBlob || w.now.platform != was.PlatformBlob {
+	if k.inherited || was.Removed || k.eff.TemplateBlob != was.TemplateBlob || w.now.platform != was.PlatformBlob {
 		return w.inherits
 	}
 	return nil

@@ -84,3 +84,19 @@ func TestP12RuleReviewOfWhatIsAsItWas(t *testing.T) {
 		})
 	}
 }
+
+// Who comes back has its new wish from the templates as they are, though one is again what it was when it
+// went: a plan onto the head before showed it as that head had it.
+func TestP12WhoComesBackHasAllOfItFromTheTemplates(t *testing.T) {
+	w := &writer{pass: &pass{inherits: []string{"templates/shop.yaml"}, now: &Resolver{}}}
+	k := &candidate{}
+	k.eff.TemplateBlob = "v1"
+	for _, tt := range []struct {
+		was  state.Client
+		want int
+	}{{state.Client{TemplateBlob: "v1"}, 0}, {state.Client{TemplateBlob: "v2"}, 1}, {state.Client{TemplateBlob: "v1", Removed: true}, 1}} {
+		if got := w.inheritedBy(k, tt.was); len(got) != tt.want {
+			t.Errorf("of %+v: %v", tt.was, got)
+		}
+	}
+}

@@ -305,7 +305,8 @@ func (r *Runner) remove(ctx context.Context, job Job, s plan.Step) (string, erro
 
 // noWayBack forgets what could be put back to a site that stops serving now, to one at which
 // the name is bound no more, or to a name that nothing is left of: the new one was proved
-// before the old one goes, and whatever fails from here on leaves it serving.
+// before the old one goes, and whatever fails from here on leaves it serving. So a client whose own
+// name goes keeps what it took from others: they are through (see plan: throughFirst).
 func noWayBack(tx store.Tx, job Job, goes state.Resource) error {
 	var site state.Ref
 	switch goes.Ref.Kind {
@@ -332,7 +333,13 @@ func noWayBack(tx store.Tx, job Job, goes state.Resource) error {
 			return err
 		}
 		left := slices.DeleteFunc(slices.Clone(c.Undo), lost)
-		if !ok || len(left) == len(c.Undo) {
+		kept := false
+		for i, u := range left {
+			if name != "" && goes.Ref.Client == id && !c.Removed && !job.PutsBack && u.Prior.Ref.Client != id && !u.Kept {
+				left[i].Kept, kept = true, true
+			}
+		}
+		if !ok || !kept && len(left) == len(c.Undo) {
 			continue
 		}
 		c.Undo = left

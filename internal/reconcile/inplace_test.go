@@ -168,6 +168,40 @@ func TestFailedUpdateWhereTheHostDeploysInPlace(t *testing.T) {
 	}
 }
 
+// An update fails at such a host once it serves, and the environment can't be put back: the earlier version is not
+// built again from the new one's. It is once the next try has failed, and the environment can be put back.
+func TestEarlierVersionIsNotBuiltFromAnotherEnvironment(t *testing.T) {
+	v, w := newInPlace(t)
+	w.apply(coloured("red"))
+	updates := 0
+	v.faults.Do(memory.Before, memory.Is(memory.Update, state.KindEnvironment), 0, func(context.Context, memory.Call) error {
+		if updates++; updates == 2 {
+			return memory.Fail(provider.Invalid, "the plan's quota is used up")
+		}
+		return nil
+	})
+	made := 0
+	v.faults.Do(memory.Before, memory.Is(memory.Create, state.KindDeployment), 0, func(context.Context, memory.Call) error { made++; return nil })
+	w.unfit = func(string) error {
+		if v.colour("bakery.agency.example") == "green" {
+			return errAway
+		}
+		return nil
+	}
+	w.apply(coloured("green"))
+	if r := w.want("bakery", state.StatusFailed); made != 1 || !strings.Contains(r.Because, "can't be put back") {
+		t.Errorf("%d were built, it serves the %s version of the environment %s, and says %q", made, v.colour("bakery.agency.example"), v.environment(), r.Because)
+	}
+	id, err := w.engine.Retry("bakery", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	if r := w.want("bakery", state.StatusFailed); v.environment() != "red" || v.colour("bakery.agency.example") != "red" {
+		t.Errorf("it serves the %s version of the environment %s, and says %q", v.colour("bakery.agency.example"), v.environment(), r.Because)
+	}
+}
+
 // P8: the process dies between the delete and the create of the earlier version that is built
 // again, or while that is built. The next start knows what it was made of, and builds it; it says that
 // the old version runs once that is done.

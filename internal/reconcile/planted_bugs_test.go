@@ -139,7 +139,7 @@ var plantedElsewhere = []elsewhere{
 	// No action of today's planner has the risk traffic in one plan and offline in another, and
 	// the risks above those wait whatever was shown: so no run comes to it.
 	{planted{"a riskier step runs than was shown", "plan/gate.go", "r.Rank() >= s.Risk.Rank() && (g.Reviewed", "r.Rank() >= 0 && (g.Reviewed"}, "plan", "TestRuleReviewGate"},
-	{planted{"an inherited change is not the pull request's that brought it", "accept/review.go", "	if k.inherited || k.eff.TemplateBlob != was.TemplateBlob || w.now.platform != was.PlatformBlob {", "	if k.inherited && w.in.Head == \"\" {"}, "reconcile", "TestP12AnInheritedChangeWaitsToo"},
+	{planted{"an inherited change is not the pull request's that brought it", "accept/review.go", "	if k.inherited || was.Removed || k.eff.TemplateBlob != was.TemplateBlob || w.now.platform != was.PlatformBlob {", "	if k.inherited && w.in.Head == \"\" {"}, "reconcile", "TestP12AnInheritedChangeWaitsToo"},
 	{planted{"the old side goes before the new one is proved", "plan/remove.go", "	s.needs(b.proved, b.find(Probe, b.deployment))\n	if k, ok := b.key(b.traffic); ok {\n		s.needs(k)\n	}\n	for _, o := range b.steps {\n		if comesBefore(o, r.Ref.Kind) {\n			s.needs(o.Key())\n		}\n	}", ""}, "reconcile", "TestS25OldSideStaysWhileTheNewOneIsUnwell"},
 	{planted{"what was shown binds when its wish is done", "reconcile/end.go", "		c.Review = nil // what it showed is done; other causes than its commit are not its matter", "		c.Review = m.client.Review"}, "reconcile", "TestP12APushLetsNothingRunThatWaits"},
 	{planted{"what becomes valid later is not the pull request's that brought it", "accept/review.go", "		if q.Path == path && q.Blob == blob && q.Review != nil {", "		if q.Path == \"\" {"}, "reconcile", "TestP12WhatBecomesValidLaterWaits"},
@@ -218,6 +218,10 @@ var plantedElsewhere = []elsewhere{
 	{planted{"what is found by its mark is looked for once more by its name", "reconcile/witness.go", "		if there || seen[res.Ref] || !ok", "		if there || !ok"}, "reconcile", "TestS43EqualRecordBesideOurs"},
 	{planted{"who never had a name keeps the one that it took as it failed", "reconcile/settle.go", "	if !m.knownByName() {\n", "	if !m.client.EverDeployed {\n"}, "reconcile", "TestS24SimNamesThatWereRed"},
 	{planted{"who never had a name keeps the one that it took as the other failed", "reconcile/together.go", "if !m.knownByName() || ", "if !m.client.EverDeployed || "}, "reconcile", "TestS24WhoNeverHadANameGivesBackTheOneThatItTook"},
+	{planted{"who took a name gives it back though its own one goes", "apply/write.go", "if name != \"\" && goes.Ref.Client == id && !c.Removed", "if name == \"\" && goes.Ref.Client == id && !c.Removed"}, "reconcile", "TestS24WhoseOwnNameGoesKeepsTheOneThatItTook"},
+	{planted{"who is paused fails with another one", "reconcile/together.go", " || m.client.Run == \"\" { // none", " { // none"}, "reconcile", "TestS24WhoIsPausedDoesNotFailWithAnother"},
+	{planted{"what served is built again from another environment", "reconcile/settle.go", "if !m.environmentBack() {", "if e == nil {"}, "reconcile", "TestEarlierVersionIsNotBuiltFromAnotherEnvironment"},
+	{planted{"who comes back brings a template that no plan showed", "accept/review.go", "k.inherited || was.Removed || ", "k.inherited || "}, "accept", "TestP12WhoComesBackHasAllOfItFromTheTemplates"},
 	{planted{"a client without a site has an address", "reconcile/end.go", "r.Ref.Kind == state.KindSite }) {\n		return \"\"", "r.Ref.Kind == state.KindSite }) && m == nil {\n		return \"\""}, "reconcile", "TestClientWithoutASiteHasNoAddress"},
 	{planted{"an older state knows the names of a site that was made anew", "reconcile/witness.go", "		anew[f.Ref] = known[f.Ref].ID != f.ID\n", ""}, "reconcile", "TestS34OlderStateFindsNamesOfASiteThatWasMadeAnew"},
 }

@@ -96,7 +96,12 @@ func (e *Engine) takeBack(ctx context.Context, g *group, m *member, result *appl
 			}
 			return p, e.goesAgain(p)
 		},
-		func() (plan.Plan, error) { return e.buildAgain(ctx, g, m), nil },
+		func() (p plan.Plan, err error) {
+			if !m.environmentBack() { // it would be another one
+				return p, nil
+			}
+			return e.buildAgain(ctx, g, m), nil
+		},
 		func() (plan.Plan, error) { return e.backOut(g, m, keep), nil },
 		func() (plan.Plan, error) { return apply.Failed(m.recorded), nil },
 	} {
@@ -409,6 +414,15 @@ func (e *Engine) buildAgain(ctx context.Context, g *group, m *member) (p plan.Pl
 		}
 	}
 	return p
+}
+
+// environmentBack says that every environment is on record as it was before, where one is to be put back.
+func (m *member) environmentBack() bool {
+	return !slices.ContainsFunc(m.client.Undo, func(u state.Undo) bool {
+		return u.Ref.Kind == state.KindEnvironment && u.Prior.Ref == u.Ref && slices.ContainsFunc(m.recorded, func(r state.Resource) bool {
+			return r.Ref == u.Ref && r.Real() && r.Attributes.Canonical() != u.Prior.Attributes.Canonical()
+		})
+	})
 }
 
 // notBuiltAgain says that what was to serve again, where the host serves what was built last, could not be

@@ -56,6 +56,14 @@ var nameOnceRedAmongRivals = []uint64{
 	739024186, // who waited only for mail to go was through before the one with which it had swapped names, and gave none back
 	739029819, // so it was, of whom the other one went
 	739030164, // who never had a name kept the one that it took as the one that had it failed
+	739048473, // who had taken a name gave it back though its own had gone, as a later wish failed, and answered by none
+	739050473, // who was paused, and had begun nothing, was taken back with the one whose name it was to take
+	739052912, // what served before was built again from the environment that could not be put back, and counted as the old version
+	739053882, // who came back brought a template that no plan had shown, and that was as it had been when it went
+	739054390, // a file that is refused for a name that another one asks for, which is refused, too, counted as a wish
+	739065907, // a record that somebody else had set beside ours counted as taken down by us
+	739081664, // a file that is refused, as what another one without a site gives away is held, counted as a wish
+	739068946, // what a name led to in the middle of a swap counted as what was to be put back
 }
 
 // I5, S24: names pass from client to client, in every way in which people do that, while everything else

@@ -108,6 +108,7 @@ func (s *story) rival(call memory.Call) {
 	s.likeIDs[id] = !inOurs // else it goes with its site
 	s.say("somebody is faster: %s %s %q marked %v: %s", call.Provider, call.Kind, call.Name, theirs, id)
 	s.likes = s.likeShot()
+	s.tookDown() // a record beside ours, or in its place, may lead elsewhere
 }
 
 // siteOf is the site that a domain is about to be bound to, if it is ours.

@@ -30,11 +30,14 @@ func (s *story) cut(host string) []string {
 }
 
 // noteOld notes what serves each host as a pass begins, unless an update of its client is
-// under way: then the old version is what served before that.
+// under way, or one of a client that took the host from it: then the old version is what served before that.
 func (s *story) noteOld() {
 	for host, owner := range s.up {
-		if c := s.client(owner); len(c.Undo) == 0 && c.RollingBack == "" && c.Run == "" || s.old[host].id == "" {
-			s.old[host] = s.version(host)
+		now := s.version(host)
+		o, _ := s.vendors.world.Object(now.id)
+		taken := slices.ContainsFunc(s.client(o.Mark.Client).Undo, func(u state.Undo) bool { return u.Had(owner) })
+		if c := s.client(owner); !taken && len(c.Undo) == 0 && c.RollingBack == "" && c.Run == "" || s.old[host].id == "" {
+			s.old[host] = now
 		}
 	}
 }
@@ -240,10 +243,10 @@ func (s *story) wished(tree manifests, host string, owner state.ClientID, client
 			claims++
 		}
 	}
-	return slices.Contains(who, name) && (had || claims == 1) || len(who) == 1 && claims == 1 && known[who[0]] && s.getsAll(who[0], s.unclashed(good, who[0], clients), clients)
+	return slices.Contains(who, name) && (had || claims == 1) || len(who) == 1 && claims == 1 && known[who[0]] && s.getsAll(who[0], good, clients) && s.getsAll(who[0], s.unclashed(good, who[0], clients), clients)
 }
 
-// unclashed is the tree in which other clients that ask for a name which is nobody's of them, and which
+// unclashed is the tree, as what one asks for is shared out after all that clashes at once, in which other clients that ask for a name which is nobody's of them, and which
 // others ask for, too, are as they were: their files are refused.
 func (s *story) unclashed(tree manifests, but string, clients []state.Client) manifests {
 	out := manifests{specs: maps.Clone(tree.specs)}
@@ -288,6 +291,11 @@ func (s *story) getsAll(name string, tree manifests, clients []state.Client) boo
 	for _, h := range s.holds() {
 		for _, host := range tree.specs[name].claims() {
 			id := s.up[host]
+			for _, c := range clients { // one without a site has its name, too
+				if id == "" && !c.Removed && slices.Contains(s.bySpec[c.Blob].claims(), host) {
+					id = c.ID
+				}
+			}
 			x, there := tree.specs[s.names[id]]
 			if goes := !there || s.names[id] != name && !slices.Contains(x.claims(), host); h.Kind == state.HoldGuard && slices.Contains(h.Clients, id) && goes {
 				return false

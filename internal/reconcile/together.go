@@ -141,7 +141,7 @@ func (x exchange) goBackWith(g *group, these map[state.ClientID]bool) []tie {
 			again = false
 			for _, m := range g.members {
 				id := m.client.ID
-				if back[id] || stays[id] || m.removed || m.quarantined() {
+				if back[id] || stays[id] || m.removed || m.quarantined() || m.client.Run == "" { // none of its wish is begun: it may be paused
 					continue
 				}
 				for _, from := range g.members {

@@ -486,3 +486,52 @@ func TestS24WhoNeverHadANameGivesBackTheOneThatItTook(t *testing.T) {
 	w.want("cakes", state.StatusFailed)
 	v.serves(w, "cakes.agency.example", "cakes")
 }
+
+// A client takes an alias of another one, and its own name goes: this program dies as it does. Then both wish
+// something else, and fail. The one keeps the name that it took, as it would answer by none: the other is
+// through without it.
+func TestS24WhoseOwnNameGoesKeepsTheOneThatItTook(t *testing.T) {
+	const www = "www.bakery.example"
+	v, w := newVendors(t)
+	named := func(name, domain string, more ...string) string {
+		return strings.Replace(client(name, more...), "\ndomain: "+name, "\ndomain: "+domain, 1)
+	}
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", "aliases: ["+www+"]"), "clients/cakes.yaml": client("cakes")})
+	ids := w.push(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": named("cakes", www)})
+	ctx, die := context.WithCancel(t.Context())
+	v.faults.Do(memory.Before, memory.Is(memory.Delete, state.KindDomain), 1, func(context.Context, memory.Call) error {
+		die()
+		return memory.Lost()
+	})
+	_, _ = w.engine.Pass(ctx, ids[0], reconcile.CauseCommit)
+	if len(v.world.Resolves("cakes.agency.example")) > 0 {
+		t.Fatal("its own name has not begun to go: the test shows nothing")
+	}
+	w.restart()
+	w.unfit = func(string) error { return errAway }
+	ids = w.push(map[string]string{"clients/bakery.yaml": named("bakery", www, "env: {COLOUR: green}"), "clients/cakes.yaml": named("cakes", "bakery")})
+	for range 3 {
+		w.pass(ids...)
+		w.clock.add(time.Hour)
+		ids = w.due()
+	}
+	w.want("bakery", state.StatusFailed)
+	v.serves(w, www, "cakes")
+	v.serves(w, "bakery.agency.example", "bakery")
+}
+
+// A client that is paused is to take the name of another one once it goes on. That one fails: the paused one
+// is left as it is, with what it says.
+func TestS24WhoIsPausedDoesNotFailWithAnother(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
+	w.unfit = func(string) error { return errAway }
+	files := swapped("env: {COLOUR: green}", "paused: true")
+	files["clients/bakery.yaml"] = strings.Replace(files["clients/bakery.yaml"], "\ndomain: cakes", "\ndomain: deli", 1)
+	w.apply(files)
+	w.want("bakery", state.StatusFailed)
+	w.want("cakes", state.StatusPaused)
+	for _, name := range []string{"bakery", "cakes"} {
+		v.serves(w, name+".agency.example", name)
+	}
+}
