@@ -323,6 +323,7 @@ func (s *story) noticed() {
 	s.wavesWait()
 	head := s.engine.Head()
 	if head == s.accepted || head == "" {
+		s.refusedSince()
 		return
 	}
 	s.servesWhatWasShown("by the head before") // what a vendor carried out late is none of this one's
@@ -355,6 +356,16 @@ func (s *story) noticed() {
 			id = to // that one keeps it or lets it go, though it never came to rest, as where its mail waited
 		}
 		if !s.wished(now, host, id, clients) {
+			s.excused[host] = true
+		}
+	}
+}
+
+// refusedSince excuses the names of who goes, and whose names a file asks for that was refused as the head was
+// judged again: when the time came at which the removal is no longer put off, it was held for what else it gives away.
+func (s *story) refusedSince() {
+	for host, id := range s.up {
+		if s.client(id).Removed && s.handed[host] == "" && !s.excused[host] && !s.wished(s.trees[s.accepted], host, id, s.clients()) {
 			s.excused[host] = true
 		}
 	}
