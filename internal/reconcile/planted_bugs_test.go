@@ -37,6 +37,7 @@ var plantedBugs = []planted{
 	{"what a failed update changed is not put back", "apply/write.go", "		if err := noteUndo(tx, job, s); err != nil {", "		if err := error(nil); err != nil {"},
 	{"open intents are not looked into", "reconcile/pass.go", "		if len(open) == 0 {", "		if len(open) >= 0 {"},
 	{"a failed delete is taken for done", "apply/write.go", "	if err != nil && provider.KindOf(err) != provider.NotFound {", "	if err != nil && provider.KindOf(err) == provider.Uncertain {"},
+	{"a command is carried out once more after a death", "review/command.go", "r.carriedOut(begun, p, c, o)", "r.carriedOut(state.Command{}, p, c, o)"},
 	// What is whose.
 	{"a look takes an object without our mark", "apply/look.go", "		if o.Mark == w.Mark && !o.Mark.IsZero() {\n			if ours >= 0 {", "		if o.Mark == w.Mark || o.Mark.IsZero() {\n			if ours >= 0 {"},
 	{"no look before a create", "apply/write.go", "		return r.look(ctx, p, traits, s, w)", "		_ = traits\n		return nil"},
@@ -219,6 +220,8 @@ var plantedElsewhere = []elsewhere{
 	{planted{"who never had a name keeps the one that it took as it failed", "reconcile/settle.go", "	if !m.knownByName() {\n", "	if !m.client.EverDeployed {\n"}, "reconcile", "TestS24SimNamesThatWereRed"},
 	{planted{"who never had a name keeps the one that it took as the other failed", "reconcile/together.go", "if !m.knownByName() || ", "if !m.client.EverDeployed || "}, "reconcile", "TestS24WhoNeverHadANameGivesBackTheOneThatItTook"},
 	{planted{"who took a name gives it back though its own one goes", "apply/write.go", "if name != \"\" && goes.Ref.Client == id && !c.Removed", "if name == \"\" && goes.Ref.Client == id && !c.Removed"}, "reconcile", "TestS24WhoseOwnNameGoesKeepsTheOneThatItTook"},
+	{planted{"a record that a person has yet to set leads somewhere", "reconcile/settle.go", " && r.Phase != string(provider.Manual) && plan.Leads(r.Ref, host)", " && plan.Leads(r.Ref, host)"}, "reconcile", "TestS24RecordThatNobodyHasSetLeadsNowhere"},
+	{planted{"a comment is heard before its pull request is known", "review/sync.go", "	if listing {\n", "	if listing || err != nil {\n"}, "review", "TestCommandOnAPullRequestThatIsOpenedMeanwhile"},
 	{planted{"who is paused fails with another one", "reconcile/together.go", " || m.client.Run == \"\" { // none", " { // none"}, "reconcile", "TestS24WhoIsPausedDoesNotFailWithAnother"},
 	{planted{"what served is built again from another environment", "reconcile/settle.go", "if !m.environmentBack() {", "if e == nil {"}, "reconcile", "TestEarlierVersionIsNotBuiltFromAnotherEnvironment"},
 	{planted{"who comes back brings a template that no plan showed", "accept/review.go", "k.inherited || was.Removed || ", "k.inherited || "}, "accept", "TestP12WhoComesBackHasAllOfItFromTheTemplates"},

@@ -213,10 +213,10 @@ func (g *group) nameless(m *member) bool {
 			return u.Prior.Ref.Client != m.client.ID && plan.Leads(u.Ref, host) && !g.keptByTaker(u)
 		})
 	}
-	taken := func(host string) bool { // its record leads to another one
+	taken := func(host string) bool { // its record leads to another one: not one that a person has yet to set
 		return slices.ContainsFunc(g.members, func(o *member) bool {
 			return o != m && slices.ContainsFunc(o.recorded, func(r state.Resource) bool {
-				return r.Ref.Kind == state.KindRecord && r.Real() && plan.Leads(r.Ref, host)
+				return r.Ref.Kind == state.KindRecord && r.Real() && r.Phase != string(provider.Manual) && plan.Leads(r.Ref, host)
 			})
 		})
 	}

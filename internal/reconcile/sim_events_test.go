@@ -70,7 +70,9 @@ func (s *story) event() {
 		s.approveAny()
 	case "retry":
 		if names := s.clientNames(); len(names) > 0 {
-			s.ask(s.one(names, "name"), s.engine.Retry)
+			if name := s.one(names, "name"); !s.byComment("retry") || !s.comment("retry "+name) {
+				s.ask(name, s.engine.Retry)
+			}
 		}
 	case "pause":
 		if names := s.clientNames(); len(names) > 0 {
@@ -335,10 +337,27 @@ func (s *story) approveAny() {
 	if len(o.Holds) == 0 {
 		return
 	}
-	s.approveOne(o.Holds[s.n(len(o.Holds)-1, "hold")])
+	s.asksToApprove(o.Holds[s.n(len(o.Holds)-1, "hold")])
+}
+
+// asksToApprove approves a hold, in a comment or at the command line.
+func (s *story) asksToApprove(h state.Hold) {
+	if s.byComment("approve") && s.comment("approve "+h.Fingerprint) {
+		return
+	}
+	s.approveOne(h)
 }
 
 func (s *story) approveOne(h state.Hold) {
+	s.lets(h)
+	ids, err := s.engine.Approve(s.ctx(), h.Fingerprint, "dana")
+	s.fine(err)
+	s.wants(ids...)
+	s.noticed()
+}
+
+// lets notes what an approval of a hold lets be done.
+func (s *story) lets(h state.Hold) {
 	s.say("approve %s %s %s: %s", h.Kind, h.Fingerprint, h.Client, h.Reason)
 	if h.Kind == state.HoldHistory {
 		s.approved = true
@@ -375,8 +394,4 @@ func (s *story) approveOne(h state.Hold) {
 			}
 		}
 	}
-	ids, err := s.engine.Approve(s.ctx(), h.Fingerprint, "dana")
-	s.fine(err)
-	s.wants(ids...)
-	s.noticed()
 }

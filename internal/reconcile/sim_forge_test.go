@@ -133,7 +133,14 @@ func (h hub) Me(context.Context) (forge.Identity, error) {
 	return forge.Identity{Login: "reconciler", ID: 1}, h.fails()
 }
 
-func (h hub) Permission(context.Context, string) (forge.Permission, error) {
+func (h hub) Permission(_ context.Context, login string) (forge.Permission, error) {
+	if strings.HasPrefix(login, "stranger") {
+		return forge.Read, h.fails()
+	}
+	if h.s.pulls.commands["github:"+login] != nil && h.s.chaos.roll(100, "permission of "+login) < h.s.chaos.rate {
+		h.s.hit(forgeAway)
+		return forge.None, fmt.Errorf("who may: %w", forge.ErrAway)
+	}
 	return forge.Write, h.fails()
 }
 

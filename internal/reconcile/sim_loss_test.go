@@ -105,6 +105,7 @@ func (s *story) rebuilt() bool {
 	before := s.lives()
 	s.were = before
 	s.lose()
+	s.unheard()
 	s.vendors.world.ForgetCalls()
 	out, err := s.engine.Rebuild(s.ctx(), "dana")
 	s.wroteNothing("a rebuild writes")
@@ -169,6 +170,7 @@ func (s *story) restored() {
 		s.queue[d.Client] = d.At
 	}
 	s.hit("older state put back")
+	s.unheard()
 	s.accepted, s.approved = s.engine.Head(), false
 	for _, t := range s.allTombstones() { // what was let go before the copy was made was judged then
 		s.free[lossOf(t)] = s.free[lossOf(t)] || t.Held == ""

@@ -22,6 +22,7 @@ type proposals struct {
 	all      []*change
 	away     bool // the forge does not answer
 	comments []forge.Comment
+	commands map[string]*command // by who wrote the comment: see sim_commands_test.go
 	reviewer *review.Reviewer
 
 	by     map[string]*change // by commit: its own, and those that landed
@@ -76,7 +77,7 @@ func (s *story) reviewWith(e *reconcile.Engine) {
 		return
 	}
 	s.pulls.reviewer = &review.Reviewer{Engine: judge{e, s}, Git: gitOf{s}, Forge: hub{s: s}, Store: e.Store, Branch: "main", Now: s.world.clock.Now,
-		Quiet: time.Minute, Patience: time.Hour}
+		Quiet: time.Minute, Patience: time.Hour, Actions: s.obeyed()}
 }
 
 // pullEvent is something that people do with pull requests.
@@ -373,7 +374,7 @@ func (s *story) approveBefore() {
 		return
 	}
 	waits := open[s.n(len(open)-1, "plan")].waits
-	s.approveOne(waits[s.n(len(waits)-1, "hold")])
+	s.asksToApprove(waits[s.n(len(waits)-1, "hold")])
 }
 
 // lookAtPulls lets the reviewer look at the forge once, and plan what is due.
@@ -399,6 +400,7 @@ func (s *story) planAll() {
 			s.Fatalf("pull requests are planned without end: %v", err)
 		}
 		if next.IsZero() {
+			s.answered()
 			return
 		}
 		s.world.clock.add(max(next.Sub(s.world.clock.Now()), time.Minute))

@@ -535,3 +535,32 @@ func TestS24WhoIsPausedDoesNotFailWithAnother(t *testing.T) {
 		v.serves(w, name+".agency.example", name)
 	}
 }
+
+// Two clients swap their names, and one of them is to have its new one by a record that a person sets. Nobody
+// has set it when that one fails: both get back what they had, and the other one's name led to it all along.
+func TestS24RecordThatNobodyHasSetLeadsNowhere(t *testing.T) {
+	s := newVendorsByHand(t)
+	v, w := s.vendors, s.world
+	ploi := "deployment: {provider: ploi}"
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes", ploi)})
+	files := swapped("", ploi+"\ndns: {provider: external}")
+	ids := w.push(files)
+	if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.asked()) == 0 {
+		t.Fatalf("nobody is asked for a record: %s", w.row("cakes").Because)
+	}
+	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 0, memory.Fail(provider.Invalid, "the build is broken"))
+	ids = w.push(map[string]string{"clients/cakes.yaml": strings.TrimSpace(files["clients/cakes.yaml"]) + "\nenv: {COLOUR: green}\n"})
+	for range 3 {
+		w.pass(ids...)
+		w.clock.add(time.Hour)
+		ids = w.due()
+	}
+	w.want("bakery", state.StatusFailed)
+	w.want("cakes", state.StatusFailed)
+	for _, name := range []string{"bakery", "cakes"} {
+		v.serves(w, name+".agency.example", name)
+	}
+}

@@ -55,33 +55,42 @@ func parse(body string) (o order, is bool) {
 	return o, true
 }
 
-// commands looks at the comments that are new, and carries out what they command.
-func (r *Reviewer) commands(ctx context.Context) error {
-	var since time.Time
+// heard are the comments that are new since a time.
+type heard struct {
+	since    time.Time
+	comments []forge.Comment
+}
+
+// listen lists the comments that are new.
+func (r *Reviewer) listen(ctx context.Context) (h heard, err error) {
 	var known, older bool
-	err := r.Store.View(func(tx store.Tx) (err error) {
+	err = r.Store.View(func(tx store.Tx) (err error) {
 		if _, older, err = store.Restored(tx); err != nil {
 			return err
 		}
-		since, known, err = store.CommentsSeen(tx)
+		h.since, known, err = store.CommentsSeen(tx)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("read what comments were seen: %w", err)
+		return h, fmt.Errorf("read what comments were seen: %w", err)
 	}
 	if older { // what was said before it was put back may have been carried out: see where it is compared
-		return nil
+		return h, nil
 	}
 	if !known { // what was said before we came is nobody's command to us
-		return r.Store.Update(func(tx store.Tx) error { return store.PutCommentsSeen(tx, r.Now()) })
+		return h, r.Store.Update(func(tx store.Tx) error { return store.PutCommentsSeen(tx, r.Now()) })
 	}
-	all, err := r.Forge.CommentsSince(ctx, since.Add(-overlapping))
-	if err != nil {
-		return fmt.Errorf("list comments: %w", err)
+	if h.comments, err = r.Forge.CommentsSince(ctx, h.since.Add(-overlapping)); err != nil {
+		return heard{}, fmt.Errorf("list comments: %w", err)
 	}
-	last := since
+	return h, nil
+}
+
+// commands carries out what comments command. Their pull requests were looked at after them.
+func (r *Reviewer) commands(ctx context.Context, said heard) error {
+	last := said.since
 	var errs []error
-	for _, c := range all {
+	for _, c := range said.comments {
 		if err := r.obey(ctx, c); err != nil {
 			errs = append(errs, fmt.Errorf("comment %d: %w", c.ID, err))
 			var limit *forge.Limited
@@ -93,7 +102,7 @@ func (r *Reviewer) commands(ctx context.Context) error {
 			last = c.UpdatedAt
 		}
 	}
-	if last.After(since) {
+	if last.After(said.since) {
 		errs = append(errs, r.Store.Update(func(tx store.Tx) error {
 			if err := forgetCommands(tx, r.Now()); err != nil {
 				return err

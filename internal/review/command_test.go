@@ -364,6 +364,41 @@ func TestCommandsOfBefore(t *testing.T) {
 	}
 }
 
+// Somebody opens a pull request, and commands something there at once, between two answers of the forge, or while
+// it lists no pull requests: it is carried out, once.
+func TestCommandOnAPullRequestThatIsOpenedMeanwhile(t *testing.T) {
+	for _, away := range []bool{false, true} {
+		d := newDesk(t)
+		d.open(2, "two", "dairy")
+		d.look()
+		d.later(time.Minute)
+		opened, listed := false, 0
+		d.forge.fault = func(method string, _ ...any) error {
+			if method == "CommentsSince" && !opened {
+				opened = true
+				d.open(1, "one", "bakery")
+				d.forge.add("dana", 4, 1, "/reconciler retry bakery")
+				later := d.time.Add(10 * time.Second)
+				d.forge.add("dana", 4, 2, "/reconciler help")
+				d.forge.comments[len(d.forge.comments)-1].CreatedAt, d.forge.comments[len(d.forge.comments)-1].UpdatedAt = later, later
+			}
+			if method == "Open" && away {
+				if listed++; listed == 1 {
+					return forge.ErrAway
+				}
+			}
+			return nil
+		}
+		for range 3 {
+			_, _ = d.Sync(t.Context())
+			d.later(time.Minute)
+		}
+		if want := []string{"retry bakery by github:dana"}; !slices.Equal(d.asked, want) {
+			t.Errorf("away %v: asked: %q", away, d.asked)
+		}
+	}
+}
+
 // Commands are kept for a while, so that none is carried out twice, and then forgotten.
 func TestCommandsAreForgotten(t *testing.T) {
 	d := newDesk(t)

@@ -641,7 +641,7 @@ func TestP9OldPullRequestsAreToldFirst(t *testing.T) {
 	head := d.open(1, "one", "bakery")
 	see := func() {
 		t.Helper()
-		if err := d.see(t.Context()); err != nil {
+		if _, err := d.see(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

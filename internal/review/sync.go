@@ -19,7 +19,12 @@ import (
 func (r *Reviewer) Sync(ctx context.Context) (next time.Time, err error) {
 	r.looking.Lock()
 	defer r.looking.Unlock()
-	errs := []error{r.see(ctx), r.unseen(ctx), r.commands(ctx)}
+	said, listed := r.listen(ctx) // first: one on a pull request that the list after it lacks is on none that counts
+	listing, err := r.see(ctx)
+	errs := []error{err, r.unseen(ctx), listed}
+	if listing {
+		errs = append(errs, r.commands(ctx, said))
+	}
 	for _, n := range r.askedAgain() {
 		errs = append(errs, r.again(n))
 	}
@@ -35,15 +40,15 @@ func (r *Reviewer) Sync(ctx context.Context) (next time.Time, err error) {
 	return next, errors.Join(append(errs, err)...)
 }
 
-// see takes over what the forge says of pull requests.
-func (r *Reviewer) see(ctx context.Context) error {
+// see takes over what the forge says of pull requests; listed says that those which are open are on record.
+func (r *Reviewer) see(ctx context.Context) (listed bool, err error) {
 	open, err := r.Forge.Open(ctx, r.Branch)
 	if err != nil {
-		return fmt.Errorf("list pull requests: %w", err)
+		return false, fmt.Errorf("list pull requests: %w", err)
 	}
 	var known []state.Pull
 	if err := r.Store.View(func(tx store.Tx) (err error) { known, err = r.pulls(tx); return err }); err != nil {
-		return fmt.Errorf("read pull requests: %w", err)
+		return false, fmt.Errorf("read pull requests: %w", err)
 	}
 	had := map[int]state.Pull{}
 	for _, p := range known {
@@ -80,7 +85,8 @@ func (r *Reviewer) see(ctx context.Context) error {
 		}
 		changed = append(changed, now)
 	}
-	return errors.Join(append(errs, r.keep(changed, known))...)
+	err = r.keep(changed, known)
+	return err == nil, errors.Join(append(errs, err)...)
 }
 
 // same says that nothing of a pull request changed that is kept of it.
