@@ -294,7 +294,7 @@ func faultPoints() []string {
 	for _, k := range rivalKinds {
 		points = append(points, faster+string(k))
 	}
-	return append(points, "killed before a commit", "killed after a commit", "no room", "repository away", "a file can't be read", "older head shown", "report refused", panics, "state lost", "older state put back", diedAccepting, forgeAway, commanded,
+	return append(points, "killed before a commit", "killed after a commit", "no room", "repository away", "a file can't be read", "older head shown", "report refused", panics, "state lost", "older state put back", diedAccepting, forgeAway, commanded, stopped,
 		listMoves, pageFails, jumped(1), jumped(-1))
 }
 

@@ -29,8 +29,11 @@ const commanded = "a comment commands"
 // so that no run draws more for it.
 func (s *story) byComment(what string) bool {
 	p := &s.pulls
-	return p.on && !s.before && !s.plain && !s.wordless && s.hash("by comment", what)%2 == 0
+	return p.on && s.laterWorld() && s.hash("by comment", what)%2 == 0
 }
+
+// laterWorld says that people command by comments, and stop the program.
+func (s *story) laterWorld() bool { return !s.before && !s.plain && !s.wordless }
 
 // hash is a number that follows from what was drawn so far, and from what is asked.
 func (s *story) hash(what ...any) uint32 {

@@ -224,11 +224,32 @@ func (s *story) together() {
 		}
 	}
 	if s.odds(3, "dies") {
-		s.chaos.kill = 1 + s.n(60, "after")
+		after := 1 + s.n(60, "after")
+		if s.laterWorld() && s.hash("is stopped")%2 == 0 {
+			s.chaos.wait, s.chaos.meanwhile = 1+after/6, s.stop
+		} else {
+			s.chaos.kill = after
+		}
 	}
 	s.say("together: %v", ids)
 	s.passAll(ids, meanwhile)
-	s.chaos.kill = 0
+	s.chaos.kill, s.chaos.wait = 0, 0
+	if !s.chaos.gone() && s.engine.Stopping() {
+		s.reopen()
+	}
+}
+
+// stopped is the fault point: the program is asked to end in the middle of a pass.
+const stopped = "stopped in a pass"
+
+// stop asks the program to end, and starts it once its passes have: at the next step's border. It is no crash.
+func (s *story) stop() {
+	s.say("is stopped")
+	s.hit(stopped)
+	s.engine.Stop()
+	if left, _ := s.engine.Underway.Left(); len(left) > 0 {
+		s.broken("P8: the program was stopped, and %v would count as who made it crash", left)
+	}
 }
 
 func (s *story) makeCommit() {

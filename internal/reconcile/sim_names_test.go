@@ -67,6 +67,11 @@ var nameOnceRedAmongRivals = []uint64{
 	739068946, // what a name led to in the middle of a swap counted as what was to be put back
 }
 
+// nameOnceRedOfLate are those since comments command, and the program is stopped.
+var nameOnceRedOfLate = []uint64{
+	739100292, // an approval by a comment that could not be ended at once was given once more after somebody else had given it
+}
+
 // I5, S24: names pass from client to client, in every way in which people do that, while everything else
 // goes wrong. Who is told that its old version runs answers by a name, and what people come by stays up.
 func TestS24SimNamesPassOn(t *testing.T) {
@@ -79,6 +84,11 @@ func TestS24SimNamesPassOn(t *testing.T) {
 }
 
 func TestS24SimNamesThatWereRed(t *testing.T) {
+	for _, seed := range nameOnceRedOfLate {
+		if o := playWith(t, seeded(seed), func(s *story) { s.namers = true }); o.failed != "" {
+			t.Errorf("names, seed %d: %s", seed, o.failed)
+		}
+	}
 	for _, seed := range nameOnceRedAmongRivals {
 		if o := playWith(t, seeded(seed), func(s *story) { s.namers, s.wordless = true, true }); o.failed != "" {
 			t.Errorf("names, seed %d: %s", seed, o.failed)

@@ -126,7 +126,7 @@ type story struct {
 
 	before bool // the world is as it was when the seeds of onceRed were kept
 	plain  bool // so it is when those of onceRedSince, names and hostile histories were kept: see sim_rivals_test.go
-	// wordless: nobody commands by comments, as when those that were red among rivals first were kept.
+	// wordless: nobody commands by comments or stops the program, as when those that were red among rivals first were kept.
 	wordless bool
 
 	clocks clockwork

@@ -200,8 +200,12 @@ func (r *Reviewer) carriedOut(begun state.Command, p state.Pull, c forge.Comment
 	err = r.Store.View(func(tx store.Tx) error {
 		if o.verb == "approve" {
 			all, err := store.Approvals(tx)
-			for _, k := range all {
-				if len(o.arg) >= minPrefix && strings.HasPrefix(k.Fingerprint, o.arg) && k.By == by && !k.At.Before(begun.At) {
+			if err != nil {
+				return err
+			}
+			holds, err := store.Holds(tx)
+			for _, k := range all { // who approved the same since has done it, too
+				if len(o.arg) >= minPrefix && strings.HasPrefix(k.Fingerprint, o.arg) && !k.At.Before(begun.At) && (k.By == by || !waitsElse(holds, o.arg, k.Fingerprint)) {
 					was = true
 					a = answered{outcome: "done", reply: report.ReplyApproved(c.ID, k.Fingerprint, p.Head, nil, k.At.Add(state.ApprovalLife)), text: "approve " + k.Fingerprint}
 				}
@@ -221,6 +225,13 @@ func (r *Reviewer) carriedOut(begun state.Command, p state.Pull, c forge.Comment
 		return a, false, fmt.Errorf("look whether it was carried out: %w", err)
 	}
 	return a, was, nil
+}
+
+// waitsElse says that something else waits under a prefix than what has the fingerprint.
+func waitsElse(holds []state.Hold, prefix, fingerprint string) bool {
+	return slices.ContainsFunc(holds, func(h state.Hold) bool {
+		return strings.HasPrefix(h.Fingerprint, prefix) && h.Fingerprint != fingerprint
+	})
 }
 
 // record is what is kept of a command.

@@ -553,6 +553,12 @@ func TestP8CommandCarriedOutBeforeADeath(t *testing.T) {
 			d.update(func(tx store.Tx) error {
 				return store.PutApproval(tx, state.Approval{Fingerprint: "0123456789ab", By: "github:robin", At: d.time})
 			})
+		}, 1, "Approved: `0123456789ab`"},
+		"something else approved by another": {"/reconciler approve 0123", func(d *desk) {
+			d.update(func(tx store.Tx) error {
+				return errors.Join(store.PutApproval(tx, state.Approval{Fingerprint: "0123456789ab", By: "github:robin", At: d.time}),
+					store.PutHold(tx, state.Hold{Fingerprint: "0123ffffffff", Kind: state.HoldRisk, Client: "bakery-1"}))
+			})
 		}, 2, "Nothing waits under that fingerprint"},
 		"approved long before": {"/reconciler approve 0123", func(d *desk) {
 			d.update(func(tx store.Tx) error {
