@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
@@ -561,6 +563,34 @@ func TestRuleSecretsInUseAreNotForgotten(t *testing.T) {
 		if err := w.engine.RemoveSecret(of, "mollie", "dana"); err != nil {
 			t.Errorf("nobody uses %q's any more: %v", of, err)
 		}
+	}
+}
+
+// A client no longer asks for a secret, and its new version is being built: until that is through, the secret is
+// in use by what would be put back, and it is.
+func TestRuleSecretsOfWhatWouldBePutBackAreNotForgotten(t *testing.T) {
+	v, w := newVendors(t)
+	files := func(more string) map[string]string {
+		return map[string]string{"clients/bakery.yaml": client("bakery", more)}
+	}
+	w.apply(files("env: {COLOUR: red, KEY: {secret: shared/mollie}}"))
+	_, ids, err := w.engine.SetSecret("", "mollie", state.NewSecret("x"), w.keys.Fingerprint, "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(ids...)
+	w.want("bakery", state.StatusActive)
+	asked := error(nil)
+	v.faults.Do(memory.Before, memory.Is(memory.Create, state.KindDeployment), 1, func(context.Context, memory.Call) error {
+		asked = w.engine.RemoveSecret("", "mollie", "dana")
+		return memory.Fail(provider.Invalid, "the build is broken")
+	})
+	w.apply(files("env: {COLOUR: green}"))
+	if !errors.Is(asked, reconcile.ErrRefused) || !strings.Contains(asked.Error(), "in use by bakery") {
+		t.Errorf("it is forgotten in the middle of a change: %v", asked)
+	}
+	if r := w.want("bakery", state.StatusFailed); strings.Contains(r.Because, "can't be put back") || v.environment() != "red" {
+		t.Errorf("the environment is %q, and it says %q", v.environment(), r.Because)
 	}
 }
 

@@ -187,7 +187,7 @@ func uses(eff manifest.Effective, ref state.SecretRef) bool {
 }
 
 // RemoveSecret forgets every version of a secret that nobody uses: no accepted manifest
-// names it, and nothing on record was made with it. A lost one, which nobody can read any
+// names it, and nothing on record was made with it, nor is to be put back if what is under way fails. A lost one, which nobody can read any
 // more, may go all the same: another one is made in its place.
 func (e *Engine) RemoveSecret(client, name, by string) error {
 	name = strings.TrimPrefix(name, "shared/")
@@ -230,7 +230,11 @@ func (e *Engine) unused(tx store.Tx, ref state.SecretRef) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range have {
+	back, err := putBackFor(tx, ref.Scope)
+	if err != nil {
+		return err
+	}
+	for _, r := range append(back, have...) {
 		for _, a := range r.Attributes {
 			if s := a.Value.Secret; s == nil || s.Scope != ref.Scope || s.Name != ref.Name {
 				continue
@@ -256,6 +260,20 @@ func recordedFor(tx store.Tx, scope string) ([]state.Resource, error) {
 		return store.Resources(tx, id)
 	}
 	return store.AllResources(tx)
+}
+
+// putBackFor is what a failure of what is under way would put back, of the clients that may use a secret of
+// the scope.
+func putBackFor(tx store.Tx, scope string) (out []state.Resource, err error) {
+	all, err := store.Clients(tx)
+	for _, c := range all {
+		for _, u := range c.Undo {
+			if id := ownerOf(scope); id == "" || id == c.ID {
+				out = append(out, u.Prior)
+			}
+		}
+	}
+	return out, err
 }
 
 // namedFew lists a few names, and counts the others.

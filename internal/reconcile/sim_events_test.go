@@ -89,6 +89,10 @@ func (s *story) event() {
 		at[s.n(len(at)-1, "at")]()
 		s.chaos.kill = 0
 	case "secret":
+		if s.laterWorld() && s.hash("secret removed")%4 == 0 {
+			s.removeSecret()
+			break
+		}
 		s.setSecret()
 	case "purge":
 		s.purge()
@@ -289,6 +293,23 @@ func (s *story) setSecret() {
 	_, ids, err := s.engine.SetSecret("", "key", state.NewSecret(value), s.keys.Fingerprint, "dana")
 	s.fine(err)
 	s.wants(ids...)
+}
+
+// removeSecret lets a person take the shared secret away, which is refused while somebody uses it.
+func (s *story) removeSecret() {
+	err := s.engine.RemoveSecret("", "key", "dana")
+	s.say("remove the shared secret: %v", err)
+	if err == nil {
+		for _, id := range s.ids() {
+			for _, u := range s.client(id).Undo {
+				for _, a := range u.Prior.Attributes {
+					if x := a.Value.Secret; x != nil && x.Name == "key" {
+						s.broken("the secret of what would be put back of %s is gone", id)
+					}
+				}
+			}
+		}
+	}
 }
 
 func (s *story) purge() {

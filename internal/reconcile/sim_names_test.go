@@ -69,6 +69,8 @@ var nameOnceRedAmongRivals = []uint64{
 
 // nameOnceRedOfLate are those since comments command, and the program is stopped.
 var nameOnceRedOfLate = []uint64{
+	739117843, // what a comment had asked for, and was not noted as done, was done once more five weeks later
+	739113710, // what a host had let go of, as the new version was proved at another one, counted as what serves after a later failure
 	739100292, // an approval by a comment that could not be ended at once was given once more after somebody else had given it
 }
 

@@ -30,16 +30,25 @@ func (s *story) cut(host string) []string {
 }
 
 // noteOld notes what serves each host as a pass begins, unless an update of its client is
-// under way, or one of a client that took the host from it: then the old version is what served before that.
+// under way, or one of a client that took the host from it: then the old version is what served before that, until
+// the host that it is at has let the name go, which it does when the new one serves.
 func (s *story) noteOld() {
 	for host, owner := range s.up {
 		now := s.version(host)
 		o, _ := s.vendors.world.Object(now.id)
 		taken := slices.ContainsFunc(s.client(o.Mark.Client).Undo, func(u state.Undo) bool { return u.Had(owner) })
-		if c := s.client(owner); !taken && len(c.Undo) == 0 && c.RollingBack == "" && c.Run == "" || s.old[host].id == "" {
+		if c := s.client(owner); o.Mark.Client == owner && s.letGoBy(s.old[host].id, host) || !taken && len(c.Undo) == 0 && c.RollingBack == "" && c.Run == "" || s.old[host].id == "" {
 			s.old[host] = now
 		}
 	}
+}
+
+// letGoBy says that the site of a release has the host no more.
+func (s *story) letGoBy(release, host string) bool {
+	o, there := s.vendors.world.Object(release)
+	return there && !slices.ContainsFunc(s.vendors.world.Objects(""), func(d provider.Object) bool {
+		return d.Kind == state.KindDomain && attribute(d, "host") == host && attribute(d, "site") == attribute(o, "site")
+	})
 }
 
 // version is what a host is served by.

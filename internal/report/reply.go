@@ -56,6 +56,7 @@ const (
 	RefusedFinal       Refusal = "No approval helps here: what waits needs a change of the manifest."
 	RefusedClosed      Refusal = "This pull request is closed."
 	RefusedNotHead     Refusal = "That commit is not this pull request's head; a plan is made of the head only, named in full."
+	RefusedOld         Refusal = "This was asked for more than a day ago, and this program did not come to it before. Please comment again if it is still meant."
 	RefusedBusy        Refusal = "Too much is asked for at the moment. Please comment again in a few minutes."
 	RefusedTrouble     Refusal = "It could not be looked up at the moment. Please comment again in a few minutes."
 )

@@ -169,6 +169,9 @@ func (r *Reviewer) obey(ctx context.Context, c forge.Comment) error {
 		} else if was {
 			return r.note(p, c, o, a)
 		}
+		if r.Now().Sub(c.CreatedAt) > state.ApprovalLife { // as long as an approval is good for
+			return r.note(p, c, o, r.refuse(c, o, report.RefusedOld))
+		}
 		if begun.Comment == 0 {
 			err := r.Store.Update(func(tx store.Tx) error {
 				return store.PutCommand(tx, r.record(p, c, o, answered{outcome: outcomeBegun}))

@@ -364,6 +364,30 @@ func TestCommandsOfBefore(t *testing.T) {
 	}
 }
 
+// What was commanded more than a day before anybody came to it is not carried out: it is asked for again.
+func TestP12CommandsOfLongAgo(t *testing.T) {
+	for _, body := range []string{"/reconciler retry bakery", "/reconciler approve 0123456789ab"} {
+		for _, after := range []time.Duration{23 * time.Hour, 25 * time.Hour} {
+			d := newDesk(t)
+			d.open(1, "one", "bakery")
+			d.look()
+			d.mergeAt(1, commitID("merge"))
+			d.accept(commitID("merge"), nil, map[string]string{"bakery": "held"}, 1)
+			d.look()
+			d.later(time.Minute)
+			d.comment("dana", 1, body)
+			d.later(after)
+			d.look()
+			if old := after > state.ApprovalLife; (len(d.asked) == 0) != old {
+				t.Errorf("%s, after %s: asked %q", body, after, d.asked)
+			}
+			if r := d.said(1, report.KindReply); len(r) != 1 || contains(r[0], string(report.RefusedOld)) != (after > state.ApprovalLife) {
+				t.Errorf("%s, after %s: replies %q", body, after, r)
+			}
+		}
+	}
+}
+
 // Somebody opens a pull request, and commands something there at once, between two answers of the forge, or while
 // it lists no pull requests: it is carried out, once.
 func TestCommandOnAPullRequestThatIsOpenedMeanwhile(t *testing.T) {
