@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
 )
@@ -37,16 +38,19 @@ func (s *story) noteOld() {
 		now := s.version(host)
 		o, _ := s.vendors.world.Object(now.id)
 		taken := slices.ContainsFunc(s.client(o.Mark.Client).Undo, func(u state.Undo) bool { return u.Had(owner) })
-		if c := s.client(owner); o.Mark.Client == owner && s.letGoBy(s.old[host].id, host) || !taken && len(c.Undo) == 0 && c.RollingBack == "" && c.Run == "" || s.old[host].id == "" {
+		c := s.client(owner)
+		back := slices.ContainsFunc(c.Undo, func(u state.Undo) bool { return u.Prior.Ref.Client == owner && plan.Leads(u.Prior.Ref, host) })
+		if o.Mark.Client == owner && !back && s.letGoBy(s.old[host].id, host, now.id) || !taken && len(c.Undo) == 0 && c.RollingBack == "" && c.Run == "" || s.old[host].id == "" {
 			s.old[host] = now
 		}
 	}
 }
 
-// letGoBy says that the site of a release has the host no more.
-func (s *story) letGoBy(release, host string) bool {
+// letGoBy says that the site of a release has the host no more, and that the newer one is at another vendor.
+func (s *story) letGoBy(release, host, newer string) bool {
 	o, there := s.vendors.world.Object(release)
-	return there && !slices.ContainsFunc(s.vendors.world.Objects(""), func(d provider.Object) bool {
+	at := func(id string) string { return strings.Join(strings.SplitN(id, "-", 3)[:2], "-") }
+	return there && newer != "" && at(newer) != at(release) && !slices.ContainsFunc(s.vendors.world.Objects(""), func(d provider.Object) bool {
 		return d.Kind == state.KindDomain && attribute(d, "host") == host && attribute(d, "site") == attribute(o, "site")
 	})
 }
