@@ -270,7 +270,7 @@ func (r *Runner) remove(ctx context.Context, job Job, s plan.Step) (string, erro
 				return err
 			}
 		}
-		if err := noWayBack(tx, job, have); err != nil {
+		if err := noWayBack(tx, job, s, have); err != nil {
 			return err
 		}
 		return announce(tx, job, i)
@@ -306,8 +306,8 @@ func (r *Runner) remove(ctx context.Context, job Job, s plan.Step) (string, erro
 // noWayBack forgets what could be put back to a site that stops serving now, to one at which
 // the name is bound no more, or to a name that nothing is left of: the new one was proved
 // before the old one goes, and whatever fails from here on leaves it serving. So a client whose own
-// name goes keeps what it took from others: they are through (see plan: throughFirst).
-func noWayBack(tx store.Tx, job Job, goes state.Resource) error {
+// name goes keeps what it took from one who is through by then (see plan: throughFirst).
+func noWayBack(tx store.Tx, job Job, s plan.Step, goes state.Resource) error {
 	var site state.Ref
 	switch goes.Ref.Kind {
 	case state.KindSite:
@@ -335,7 +335,8 @@ func noWayBack(tx store.Tx, job Job, goes state.Resource) error {
 		left := slices.DeleteFunc(slices.Clone(c.Undo), lost)
 		kept := false
 		for i, u := range left {
-			if name != "" && goes.Ref.Client == id && !c.Removed && !job.PutsBack && u.Prior.Ref.Client != id && !u.Kept {
+			own := name != "" && goes.Ref.Client == id && !c.Removed && !job.PutsBack
+			if had := u.Prior.Ref.Client; own && had != id && !u.Kept && comesAfter(job.Plan, s, had) {
 				left[i].Kept, kept = true, true
 			}
 		}
@@ -348,6 +349,23 @@ func noWayBack(tx store.Tx, job Job, goes state.Resource) error {
 		}
 	}
 	return nil
+}
+
+// comesAfter says that a step comes after all that a client does by the plan, but for what it takes away itself.
+func comesAfter(p plan.Plan, s plan.Step, id state.ClientID) bool {
+	of, before := map[string]plan.Step{}, map[string]bool{}
+	for _, o := range p.Steps {
+		of[o.Key()] = o
+	}
+	for todo := slices.Clone(s.Needs); len(todo) > 0; todo = todo[1:] {
+		if key := todo[0]; !before[key] {
+			before[key] = true
+			todo = append(todo, of[key].Needs...)
+		}
+	}
+	return !slices.ContainsFunc(p.Steps, func(o plan.Step) bool {
+		return o.Ref.Client == id && !o.Action.Ends() && o.Action != plan.Retain && !before[o.Key()]
+	})
 }
 
 // lastOfName is the host name that leads nowhere once goes is deleted: its client has it at

@@ -135,7 +135,7 @@ func (s *story) commandOf(by, what string) *command {
 
 func (s *story) carriedOut(k *command, by string) {
 	s.hit(commanded)
-	if k.done++; k.done > 1 {
+	if k.done++; k.done > 1 && !s.clocks.any { // what was approved since is told by its date
 		s.broken("P12: %s commanded %q, and it is done %d times", by, k.text, k.done)
 	}
 }

@@ -271,12 +271,11 @@ func (s *story) meddle() {
 // tookDown forgets the hosts that a person took down, and that they led anywhere: another name may come
 // to lead to one of them, as where a swap is put back.
 func (s *story) tookDown() {
-	for host := range s.up {
-		if !s.serves(host) {
-			delete(s.up, host)
-			if len(s.vendors.world.Resolves(host)) == 0 {
-				delete(s.led, host)
-			}
+	down := slices.DeleteFunc(slices.Collect(maps.Keys(s.up)), s.serves) // all of them, before any is forgotten that others redirect to
+	for _, host := range down {
+		delete(s.up, host)
+		if len(s.vendors.world.Resolves(host)) == 0 {
+			delete(s.led, host)
 		}
 	}
 }

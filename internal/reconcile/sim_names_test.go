@@ -69,6 +69,11 @@ var nameOnceRedAmongRivals = []uint64{
 
 // nameOnceRedOfLate are those since comments command, and the program is stopped.
 var nameOnceRedOfLate = []uint64{
+	739123144, // what was built again in the place of what had failed, and served once its pass was over, counted as what a plan did not show
+	739124334, // what had served a name that came back from who goes counted as what served before
+	739134129, // an approval that a comment gave, and somebody else once more as the clock had been set back, counted as given twice
+	739139527, // of two names that a person took down at once one counted as up, by the order in which they were looked at
+	739143323, // who had never been through kept a name that it took as its own one went, and the name went with it
 	739117843, // what a comment had asked for, and was not noted as done, was done once more five weeks later
 	739113710, // what a host had let go of, as the new version was proved at another one, counted as what serves after a later failure
 	739100292, // an approval by a comment that could not be ended at once was given once more after somebody else had given it

@@ -127,6 +127,7 @@ func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 	}
 	if !s.chaos.gone() {
 		s.notAtRest()
+		s.servesWhatWasShown("as the passes ended") // what was built in place of something else may serve by now
 	}
 	for i, id := range ids {
 		s.passed(id, ends[i].d, ends[i].err)

@@ -499,7 +499,8 @@ func (s *story) servesWhatWasShown(when string) {
 			continue // that a name moves is a step of its own
 		}
 		c := s.client(now.owner)
-		failed := c.Status == state.StatusFailed || s.engine.Head() != s.accepted // with the head before; what it is now is of this one
+		failed := c.Status == state.StatusFailed || s.engine.Head() != s.accepted || // with the head before; what it is now is of this one
+			strings.HasSuffix(c.Because, "; a newer commit replaced that wish")
 		if back, ok := l.before[host]; failed && ok && back == now.look {
 			continue // a release that was built again to put it back, and comes by now
 		} else if !ok {

@@ -59,12 +59,13 @@ func (s *story) letGoBy(release, host, newer string) bool {
 type version struct {
 	id string
 	look
+	of state.ClientID // whose it is
 }
 
 func (s *story) version(host string) version {
 	d, _ := s.vendors.world.Serves(host)
 	o, _ := s.vendors.world.Object(d)
-	return version{d, look{s.vendors.world.BuiltWith(d)["COLOUR"], themeOf(attribute(o, "settings")), attribute(o, "ref")}}
+	return version{d, look{s.vendors.world.BuiltWith(d)["COLOUR"], themeOf(attribute(o, "settings")), attribute(o, "ref")}, o.Mark.Client}
 }
 
 // handedOver says that the wish gives the host, or the one that it redirects to, to another
@@ -127,6 +128,9 @@ func (s *story) stillOld(ids []state.ClientID) {
 		for host, owner := range s.up {
 			old, now := s.old[host], s.version(host)
 			if owner != id || old.id == "" || s.handed[host] != "" || s.handedOver(host, id, now.id) {
+				continue
+			}
+			if old.of != id && s.client(old.of).Removed { // who goes gets nothing back
 				continue
 			}
 			if s.inPlace {
