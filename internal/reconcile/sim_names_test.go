@@ -71,6 +71,7 @@ var nameOnceRedAmongRivals = []uint64{
 var nameOnceRedOfLate = []uint64{
 	739123144, // what was built again in the place of what had failed, and served once its pass was over, counted as what a plan did not show
 	739124334, // what had served a name that came back from who goes counted as what served before
+	739147733, // who came back in the middle of its removal, and failed, counted as told that its old version runs
 	739134129, // an approval that a comment gave, and somebody else once more as the clock had been set back, counted as given twice
 	739139527, // of two names that a person took down at once one counted as up, by the order in which they were looked at
 	739143323, // who had never been through kept a name that it took as its own one went, and the name went with it

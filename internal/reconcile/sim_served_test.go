@@ -144,7 +144,8 @@ func (s *story) stillOld(ids []state.ClientID) {
 	}
 	for _, id := range ids {
 		told := strings.Contains(s.client(id).Because, ", and can't give it back") // the vendor of who has its name refuses that
-		told = told || strings.HasPrefix(s.client(id).Because, state.RunsUnnamed) && s.wasGone[id]
+		runs := strings.HasPrefix(s.client(id).Because, "Your site still runs") && !strings.HasPrefix(s.client(id).Because, state.RunsUnnamed)
+		told = told || s.wasGone[id] && !runs
 		told = told || s.bySpec[s.client(id).Blob].host == "none"
 		if c := s.client(id); c.Status == state.StatusFailed && c.Settled && !c.Removed && c.RollingBack == "" && c.Quarantined.IsZero() && !s.meddled[id] && !told {
 			s.keepsAName(id) // who is in quarantine is left as the death of the program left it
