@@ -226,7 +226,20 @@ var onceRedAmongRivals = []struct {
 	{618008688, "nobody set a record by hand that had been there when it was looked for, and whose owner took it away since"},
 }
 
+// onceRedOfLate are those since comments command, and the program is stopped (sim_commands_test.go).
+var onceRedOfLate = []struct {
+	seed uint64
+	was  string
+}{
+	{908602011615, "the environment of a site that waits for an approval before it goes counted as that of what serves"},
+}
+
 func TestSimSeedsThatWereRed(t *testing.T) {
+	for _, c := range onceRedOfLate {
+		if o := playWith(t, seeded(c.seed), func(*story) {}); o.failed != "" {
+			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
+		}
+	}
 	for _, c := range onceRedAmongRivals {
 		if o := playWith(t, seeded(c.seed), func(s *story) { s.wordless = true }); o.failed != "" {
 			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)

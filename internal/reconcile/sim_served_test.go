@@ -180,7 +180,7 @@ func (s *story) putBack(c state.Client) {
 	for host, owner := range s.up {
 		d, ok := s.vendors.world.Serves(host)
 		release, _ := s.vendors.world.Object(d)
-		if owner != c.ID || !ok || release.Mark.Client != c.ID {
+		if owner != c.ID || !ok || release.Mark.Client != c.ID || s.excused[host] { // what goes has an end of its own
 			continue
 		}
 		for _, o := range s.vendors.world.Objects("") {
