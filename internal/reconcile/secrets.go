@@ -187,8 +187,9 @@ func uses(eff manifest.Effective, ref state.SecretRef) bool {
 }
 
 // RemoveSecret forgets every version of a secret that nobody uses: no accepted manifest
-// names it, and nothing on record was made with it, nor is to be put back if what is under way fails. A lost one, which nobody can read any
-// more, may go all the same: another one is made in its place.
+// names it, nothing on record was made with it, and nothing that was would be put back if what
+// is under way fails. A lost one, which nobody can read any more, may go all the same: another
+// one is made in its place.
 func (e *Engine) RemoveSecret(client, name, by string) error {
 	name = strings.TrimPrefix(name, "shared/")
 	return e.Store.Update(func(tx store.Tx) error {

@@ -50,7 +50,7 @@ type Refusal string
 // The refusals.
 const (
 	RefusedUnknownHold Refusal = "Nothing waits under that fingerprint: it was approved already, it went with a newer plan, or it is another installation's."
-	RefusedStaleHead   Refusal = "The branch has a newer head than the one that the comment speaks of; look at the plan of that one first."
+	RefusedStaleHead   Refusal = "This pull request's head is not planned yet; look at its plan first."
 	RefusedNotWaiting  Refusal = "That client has nothing to try again: nothing of it failed or waits."
 	RefusedNoClient    Refusal = "There is no client of that name."
 	RefusedFinal       Refusal = "No approval helps here: what waits needs a change of the manifest."
