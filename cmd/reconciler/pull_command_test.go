@@ -168,7 +168,7 @@ func TestApproveBeforeTheMerge(t *testing.T) {
 		early := h.say(n, "robin", "/reconciler approve "+print)
 		h.sync()
 		h.look()
-		h.answered(n, early, "newer head")
+		h.answered(n, early, "is not planned yet")
 		h.clock.add(time.Minute)
 		h.look()
 		if body := h.wantComment(n, "plan", "/reconciler approve "); strings.Contains(body, "approve "+print) {
