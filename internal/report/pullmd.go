@@ -25,9 +25,14 @@ const (
 	maxDiffSteps = 4
 )
 
-// onMerge is how a plan speaks on a pull request.
-func onMerge() setting {
-	return setting{when: "when this is merged", approve: "/reconciler approve"}
+// onMerge is how a plan speaks on a pull request. What is to be removed waits until every
+// file is valid.
+func (p PullPlan) onMerge() setting {
+	at := setting{when: "when this is merged", goes: "when this is merged", approve: "/reconciler approve"}
+	if files, _ := p.problems(); len(files) > 0 {
+		at.goes = "when this is mended and merged"
+	}
+	return at
 }
 
 // Markdown is the plan comment: the marker, the verdict, a table of the clients, what is
@@ -357,9 +362,9 @@ func (p PullPlan) age() string {
 }
 
 // said is what a change means, in sentences.
-func (c Change) said() string {
+func (c Change) said(at setting) string {
 	var words []string
-	for _, s := range consequences(c, onMerge()) {
+	for _, s := range consequences(c, at) {
 		words = append(words, s.markdown())
 	}
 	return strings.Join(words, " ")

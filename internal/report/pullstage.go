@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -55,7 +56,21 @@ func (p PullPlan) verdict() string {
 		}
 		return out + "."
 	}
-	return out + ": **" + loud + " when this is merged.**"
+	at := p.onMerge()
+	if p.onlyGoes() {
+		return out + ": **" + loud + " " + at.goes + ".**"
+	}
+	return out + ": **" + loud + " " + at.when + ".**"
+}
+
+// onlyGoes says that all that people would notice is that something goes.
+func (p PullPlan) onlyGoes() bool {
+	for t, who := range p.risks() {
+		if len(who) > 0 && !slices.Contains([]turn{turnErased, turnMail, turnOffline, turnStops}, turn(t)) {
+			return false
+		}
+	}
+	return true
 }
 
 // alike is what happens to every client, where that is the same.

@@ -14,9 +14,9 @@ const (
 )
 
 // brief is what a risky client's change means; it is told whatever else has to go.
-func (c Change) brief() string {
+func (c Change) brief(at setting) string {
 	out := "\n#### ⚠️ " + Text(cell(c.Client)) + "\n"
-	if said := c.said(); said != "" {
+	if said := c.said(at); said != "" {
 		out += "\n" + said + "\n"
 	}
 	return out

@@ -126,7 +126,7 @@ func changed(parts map[string]int) string {
 func (p PullPlan) risky(s *sheet) {
 	all, risky := p.ranked()
 	for _, c := range all[:min(maxRisky, risky)] {
-		s.add(rankRisky, "risky", c.brief())
+		s.add(rankRisky, "risky", c.brief(p.onMerge()))
 		s.either(rankSteps, c.fold(), c.noSteps())
 	}
 	s.count("risky", risky-maxRisky)
@@ -150,7 +150,7 @@ func (p PullPlan) details(s *sheet) {
 	}
 	for _, c := range plain {
 		inside := c.rows()
-		if said := c.said(); said != "" {
+		if said := c.said(p.onMerge()); said != "" {
 			inside = said + "\n" + inside
 		}
 		s.add(rankDetail, "details", folded(summaryCode(c.Client)+": "+c.summary(), inside))

@@ -125,7 +125,7 @@ func TestWordsOfAMove(t *testing.T) {
 }
 
 func TestConsequences(t *testing.T) {
-	at := setting{when: "now", approve: "approve"}
+	at := setting{when: "now", goes: "now", approve: "approve"}
 	step := func(a plan.Action, r string, risk plan.Risk) Step {
 		return Step{Action: string(a), Ref: r, Risk: string(risk)}
 	}

@@ -95,7 +95,7 @@ func (p Plan) Terminal(o Options) string {
 func (c Change) terminal(o Options) string {
 	var b strings.Builder
 	b.WriteString(o.bold(Line(c.Client)) + "  " + count(len(c.Steps), "step") + ", " + count(c.calls(), "call") + ", plan " + Line(c.Fingerprint) + "\n")
-	for _, s := range consequences(c, setting{when: "when this is applied", approve: "reconciler approve"}) {
+	for _, s := range consequences(c, setting{when: "when this is applied", goes: "when this is applied", approve: "reconciler approve"}) {
 		line := s.terminal()
 		if s.strong {
 			line = o.red(line)

@@ -87,8 +87,9 @@ func (s sentence) markdown() string {
 	return b.String()
 }
 
-// setting is the place where a plan is shown: when it runs, and what approves it there.
-type setting struct{ when, approve string }
+// setting is the place where a plan is shown: when it runs, when what goes does, and what
+// approves it there.
+type setting struct{ when, goes, approve string }
 
 // maxTold is how many holds, or resources of a kind, are told one by one.
 const maxTold = 5
@@ -101,7 +102,7 @@ func consequences(c Change, at setting) []sentence {
 	f := factsOf(c)
 	switch {
 	case f.offline:
-		add(true, quote(c.Client), say(" goes offline "+at.when+"."))
+		add(true, quote(c.Client), say(" goes offline "+at.goes+"."))
 	case f.live:
 		add(false, quote(c.Client), say(" goes live "+at.when+"."))
 	}
@@ -118,7 +119,7 @@ func consequences(c Change, at setting) []sentence {
 				add(true, say(strconv.Itoa(len(f.stops)-maxTold)+" more stop answering."))
 				break
 			}
-			add(true, quote(name), say(" stops answering "+at.when+"."))
+			add(true, quote(name), say(" stops answering "+at.goes+"."))
 		}
 	}
 	for _, s := range f.retained[:min(maxTold, len(f.retained))] {
@@ -148,7 +149,7 @@ func consequences(c Change, at setting) []sentence {
 		add(false, say("Its "+kindWord(s.Ref)+" stays where it is: it was there before us."))
 	}
 	for _, s := range f.purged[:min(maxTold, len(f.purged))] {
-		add(true, say("Its "+kindWord(s.Ref)+" is erased "+at.when+". Nothing brings it back."))
+		add(true, say("Its "+kindWord(s.Ref)+" is erased "+at.goes+". Nothing brings it back."))
 	}
 	if f.mail {
 		add(true, say("Mail may stop arriving."))
