@@ -211,6 +211,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		}
 		return
 	}
+	s.takenLaterAt(from)
 	r := s.rangeOf(from, head)
 	if s.died && len(r.sure) > 0 {
 		s.hit(diedAccepting)
@@ -666,24 +667,28 @@ func (s *story) doneBefore(id state.ClientID) {
 // nobody proposed, which frees from what was brought before as any push does. What the other
 // plans of the range in which the file was brought, and of those until it was taken over, showed
 // belongs to it, as with a valid file.
-func (s *story) takenLater() {
+func (s *story) takenLater() { s.takenLaterAt(s.accepted) }
+
+// takenLaterAt is takenLater of a head that was accepted, judged again, and may have been followed by
+// another one since.
+func (s *story) takenLaterAt(accepted string) {
 	l := &s.pulls.laws
 	s.taken()
 	for _, c := range s.clients() {
 		b := l.later[c.Path]
-		if c.Accepted == s.accepted && l.may[c.Path] == c.Blob && c.Converged != c.WishHash {
+		if c.Accepted == accepted && l.may[c.Path] == c.Blob && c.Converged != c.WishHash {
 			l.maybe[c.ID] = true // it may have become valid just now
 		}
 		if b == nil || b.blob != c.Blob || c.Removed {
 			continue
 		}
 		if len(b.by) == 0 { // a push that nobody proposed; c.Commit says that it gave c this wish
-			if c.Commit == s.accepted {
+			if c.Commit == accepted {
 				delete(l.later, c.Path)
 				for _, x := range b.pushed {
 					l.push(c.ID, x)
 				}
-				l.nobodys(c.ID, s.lookOf(s.trees[s.accepted], c), b.beside)
+				l.nobodys(c.ID, s.lookOf(s.trees[accepted], c), b.beside)
 			}
 			continue
 		}
@@ -696,7 +701,7 @@ func (s *story) takenLater() {
 			l.push(c.ID, x)
 		}
 		maps.Copy(b.by, b.beside)
-		l.push(c.ID, look{unseen, unseen, refOf(s.trees[s.accepted].template)}) // what it inherits is that of now
+		l.push(c.ID, look{unseen, unseen, refOf(s.trees[accepted].template)}) // what it inherits is that of now
 		if have := l.bound[c.ID]; have != nil {
 			maps.Copy(have.by, b.by)
 			have.partial = have.partial || b.partial

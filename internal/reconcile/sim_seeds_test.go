@@ -232,6 +232,7 @@ var onceRedOfLate = []struct {
 	was  string
 }{
 	{908602011615, "the environment of a site that waits for an approval before it goes counted as that of what serves"},
+	{624074661, "who took a name was through while the other one waited for a person, and gave none back as that one failed"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {

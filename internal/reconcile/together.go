@@ -20,9 +20,9 @@ type failure struct {
 // together finds who fails, by a step of its own or with another: a name that changes its owner in
 // one commit is one plan over both clients. Who took a name from a client that fails gives it back,
 // or that one's old version would answer by none; who has all that it wishes, and took a name from one
-// that is still at it, is not through before that one is. (Not who would have no name to go back to:
-// at another host the old one may have been let go since.) All who fail are noted at once: a process
-// that dies before the first of them is put back goes on with all.
+// that is still at it, or waits for a person to decide, is not through before that one is. (Not who would
+// have no name to go back to: at another host the old one may have been let go since.) All who fail are
+// noted at once: a process that dies before the first of them is put back goes on with all.
 func (e *Engine) together(g *group, p plan.Plan, holds []state.Hold, result apply.Result) error {
 	g.fails, g.open = map[state.ClientID]failure{}, map[state.ClientID]string{}
 	atIt, stuck := map[state.ClientID]bool{}, map[state.ClientID]string{}
@@ -39,7 +39,7 @@ func (e *Engine) together(g *group, p plan.Plan, holds []state.Hold, result appl
 		case st == apply.StepFailed && !onlyLeft(m, result):
 			g.fails[m.client.ID] = failure{text: sentence(at.Err), step: at.Step.Key(), fault: apply.Fault(at.Err)}
 		case st == apply.StepSkipped && onlyHeldLeft(p, m, result): // for good, if the others are through
-		case st == apply.StepWaiting || st == apply.StepSkipped || st == apply.StepSuperseded:
+		case st == apply.StepWaiting || st == apply.StepSkipped || st == apply.StepSuperseded || st == apply.StepParked:
 			atIt[m.client.ID] = true
 		}
 	}

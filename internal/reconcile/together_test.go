@@ -564,3 +564,34 @@ func TestS24RecordThatNobodyHasSetLeadsNowhere(t *testing.T) {
 		v.serves(w, name+".agency.example", name)
 	}
 }
+
+// Two clients swap their names. At the name that one of them is to have there was a record before us, which
+// leads to the other one's host: it waits for a person, who says whose that is. The other one has all that
+// it wishes, as its own name is wished back in vain. It is not through while the first one waits: that one
+// fails in the end, and has its name back.
+func TestS24WhoTookANameIsNotThroughWhileTheOtherOneWaitsForAPerson(t *testing.T) {
+	v, w := newVendorsWith(t)
+	v.world.Settle("cloudflare", provider.Object{Kind: state.KindRecord, Name: "A cakes.agency.example", Attributes: []provider.Input{
+		{Name: "type", Text: "A"}, {Name: "name", Text: "cakes.agency.example"}, {Name: "content", Text: "203.0.113.7"}, {Name: "ttl", Text: "300"}}}, 0)
+	ploi := "deployment: {provider: ploi}"
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", ploi), "clients/cakes.yaml": client("cakes")})
+	hosts, before := v.swapping()
+	w.apply(swapped(ploi, ""))
+	if r := w.want("bakery", state.StatusHeld); !strings.Contains(r.Because, "A cakes.agency.example exists at cloudflare without our mark") {
+		t.Fatalf("bakery says %q", r.Because)
+	}
+	w.apply(map[string]string{"clients/cakes.yaml": client("cakes")}) // the bakery's by now: invalid
+	for range 2 {
+		w.pass(w.id("cakes"))
+		w.clock.add(time.Hour)
+	}
+	if r := w.row("cakes"); !strings.Contains(r.Because, "bakery, whose name it took, is not through") {
+		t.Errorf("cakes is %s: %s", r.Status, r.Because)
+	}
+	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 0, memory.Fail(provider.Invalid, "the build is broken"))
+	w.pass(w.push(map[string]string{"clients/bakery.yaml": strings.Replace(client("bakery", ploi, "env: {COLOUR: green}"), "\ndomain: bakery", "\ndomain: cakes", 1)})...)
+	w.want("bakery", state.StatusFailed)
+	if now, _ := v.world.Serves(hosts[0]); now != before[0] {
+		t.Errorf("%s is served by %q, and was by %q", hosts[0], now, before[0])
+	}
+}
