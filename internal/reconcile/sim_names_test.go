@@ -69,6 +69,7 @@ var nameOnceRedAmongRivals = []uint64{
 
 // nameOnceRedOfLate are those since comments command, and the program is stopped.
 var nameOnceRedOfLate = []uint64{
+	739172183, // a pull request counted before it was noted since when comments are heard, and a command on it had no answer
 	739155360, // a file that an approval let in between two heads counted as one that no pull request brought
 	739123144, // what was built again in the place of what had failed, and served once its pass was over, counted as what a plan did not show
 	739124334, // what had served a name that came back from who goes counted as what served before

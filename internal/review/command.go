@@ -59,6 +59,7 @@ func parse(body string) (o order, is bool) {
 type heard struct {
 	since    time.Time
 	comments []forge.Comment
+	deaf     bool // since when we listen could not be noted
 }
 
 // listen lists the comments that are new.
@@ -78,7 +79,8 @@ func (r *Reviewer) listen(ctx context.Context) (h heard, err error) {
 		return h, nil
 	}
 	if !known { // what was said before we came is nobody's command to us
-		return h, r.Store.Update(func(tx store.Tx) error { return store.PutCommentsSeen(tx, r.Now()) })
+		err := r.Store.Update(func(tx store.Tx) error { return store.PutCommentsSeen(tx, r.Now()) })
+		return heard{deaf: err != nil}, err
 	}
 	if h.comments, err = r.Forge.CommentsSince(ctx, h.since.Add(-overlapping)); err != nil {
 		return heard{}, fmt.Errorf("list comments: %w", err)

@@ -423,6 +423,48 @@ func TestCommandOnAPullRequestThatIsOpenedMeanwhile(t *testing.T) {
 	}
 }
 
+// The disk is full when the forge is looked at for the first time. No pull request counts before it is
+// noted since when comments are heard: a command on one that does is carried out.
+func TestCommandAfterAFirstLookThatFoundNoRoom(t *testing.T) {
+	d := newDesk(t, func(d *desk) {
+		d.open(1, "one", "bakery")
+		s := d.Store
+		d.Store = fullStore{s}
+		if _, err := d.Sync(t.Context()); !errors.Is(err, store.ErrFull) {
+			t.Errorf("the first look: %v", err)
+		}
+		d.Store = s
+		d.view(func(tx store.Tx) error {
+			if p, ok, err := store.Pull(tx, 1); ok || err != nil {
+				t.Errorf("it counts: %+v, %v", p, err)
+			}
+			return nil
+		})
+	})
+	d.comment("dana", 1, "/reconciler retry bakery")
+	d.look()
+	if want := []string{"retry bakery by github:dana"}; !slices.Equal(d.asked, want) {
+		t.Errorf("asked: %q", d.asked)
+	}
+}
+
+// fullStore has room for pull requests, and none for the time since when comments are heard.
+type fullStore struct{ store.Store }
+
+func (s fullStore) Update(fn func(store.Tx) error) error {
+	return s.Store.Update(func(tx store.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		if _, known, err := store.CommentsSeen(tx); err != nil {
+			return err
+		} else if known {
+			return store.ErrFull
+		}
+		return nil
+	})
+}
+
 // Commands are kept for a while, so that none is carried out twice, and then forgotten.
 func TestCommandsAreForgotten(t *testing.T) {
 	d := newDesk(t)

@@ -20,6 +20,9 @@ func (r *Reviewer) Sync(ctx context.Context) (next time.Time, err error) {
 	r.looking.Lock()
 	defer r.looking.Unlock()
 	said, listed := r.listen(ctx) // first: one on a pull request that the list after it lacks is on none that counts
+	if said.deaf {                // nor does a pull request count before we listen: what is said on it would pass unheard
+		return next, listed
+	}
 	listing, err := r.see(ctx)
 	errs := []error{err, r.unseen(ctx), listed}
 	if listing {
