@@ -58,7 +58,7 @@ func Settle(i Intent, seen []Seen, t state.Traits, now time.Time) Decision {
 		}
 		return Decision{Kind: NotDone} // written late it is written once more: the same
 	case OpUpdate:
-		if len(seen) > 0 && seen[0].Equal && (!i.repeats() || i.Looks+1 >= SettleLooks) {
+		if len(seen) > 0 && (seen[0].Equal || i.handsOver() && seen[0].Ours) && (!i.repeats() || i.Looks+1 >= SettleLooks) {
 			return Decision{Kind: Done}
 		}
 		if len(seen) == 0 && (t.Marks || i.Looks+1 >= SettleLooks) {

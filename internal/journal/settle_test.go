@@ -139,6 +139,25 @@ func TestSettleUpdateOfWhatMayHaveMoved(t *testing.T) {
 	}
 }
 
+// What is given to another client has that one's mark once it is, also where a person changed it since: it
+// has not to be as it was wished.
+func TestSettleMoveThatAPersonChanged(t *testing.T) {
+	i := intent(OpUpdate)
+	for _, c := range []struct {
+		from string
+		seen Seen
+		want Kind
+	}{
+		{"cafe-1a2b", ours, Done}, {"cafe-1a2b", theirs, LookAgain}, {"cafe-1a2b", other, LookAgain},
+		{"shop-1a2b", ours, LookAgain}, // it had that mark before
+	} {
+		i.From = state.Ref{Client: state.ClientID(c.from), Kind: state.KindRecord, Name: "A shop.example"}
+		if got := Settle(i, []Seen{c.seen}, state.Traits{Marks: true}, now); got.Kind != c.want {
+			t.Errorf("from %s, %+v is seen: %s, want %s", c.from, c.seen, got.Kind, c.want)
+		}
+	}
+}
+
 // An update that wishes what was there already shows nothing of itself: what is equal may be what
 // was there before, and the write may still come, over what is sent next.
 func TestSettleUpdateThatChangesNothing(t *testing.T) {

@@ -48,6 +48,10 @@ type Intent struct {
 	Again    int  `json:"again,omitempty"` // times that it was sent anew after settled looks
 }
 
+// handsOver says of an update that it gives something to another client: that one's mark is on it once
+// it is done, whatever a person changes of it meanwhile.
+func (i Intent) handsOver() bool { return !i.From.IsZero() && i.From.Client != i.Ref.Client }
+
 // repeats says of an update that it wishes what was there already, as that which asks for a name's
 // certificate: a look can't tell whether it came, and what comes late would undo what is sent next.
 func (i Intent) repeats() bool {

@@ -244,6 +244,9 @@ const stopped = "stopped in a pass"
 
 // stop asks the program to end, and starts it once its passes have: at the next step's border. It is no crash.
 func (s *story) stop() {
+	if s.chaos.gone() { // it died in another pass, as this call went out
+		return
+	}
 	s.say("is stopped")
 	s.hit(stopped)
 	s.engine.Stop()

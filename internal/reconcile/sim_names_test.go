@@ -69,6 +69,9 @@ var nameOnceRedAmongRivals = []uint64{
 
 // nameOnceRedOfLate are those since comments command, and the program is stopped.
 var nameOnceRedOfLate = []uint64{
+	739176093, // a record that moved as the program died, and that a person changed then, counted as not moved, and kept the mark of whose it was not
+	739177496, // a file that is its client's wish since before counted as taken over with what another head changed of that
+	739178139, // a program that died as it was asked to end counted as one that left marks of who was under way
 	739172183, // a pull request counted before it was noted since when comments are heard, and a command on it had no answer
 	739155360, // a file that an approval let in between two heads counted as one that no pull request brought
 	739123144, // what was built again in the place of what had failed, and served once its pass was over, counted as what a plan did not show

@@ -211,7 +211,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		}
 		return
 	}
-	s.takenLaterAt(from)
+	s.takenLaterAt(from, slices.DeleteFunc(s.clients(), func(c state.Client) bool { return c.Accepted != from }))
 	r := s.rangeOf(from, head)
 	if s.died && len(r.sure) > 0 {
 		s.hit(diedAccepting)
@@ -667,14 +667,14 @@ func (s *story) doneBefore(id state.ClientID) {
 // nobody proposed, which frees from what was brought before as any push does. What the other
 // plans of the range in which the file was brought, and of those until it was taken over, showed
 // belongs to it, as with a valid file.
-func (s *story) takenLater() { s.takenLaterAt(s.accepted) }
+func (s *story) takenLater() { s.takenLaterAt(s.accepted, s.clients()) }
 
-// takenLaterAt is takenLater of a head that was accepted, judged again, and may have been followed by
-// another one since.
-func (s *story) takenLaterAt(accepted string) {
+// takenLaterAt is takenLater of a head that was judged again, and of clients that got their wish by that:
+// another one may have followed it since.
+func (s *story) takenLaterAt(accepted string, clients []state.Client) {
 	l := &s.pulls.laws
 	s.taken()
-	for _, c := range s.clients() {
+	for _, c := range clients {
 		b := l.later[c.Path]
 		if c.Accepted == accepted && l.may[c.Path] == c.Blob && c.Converged != c.WishHash {
 			l.maybe[c.ID] = true // it may have become valid just now
