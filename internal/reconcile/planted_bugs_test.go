@@ -33,7 +33,7 @@ var plantedBugs = []planted{
 	{"one look decides that a create did not happen", "journal/settle.go", "	if i.Looks+1 >= SettleLooks {\n		if equal", "	if i.Looks >= 0 {\n		if equal"},
 	{"one look decides that a create of a unique name did not happen", "journal/settle.go", "	if i.Looks+1 >= SettleLooks {\n		if equal", "	if t.UniqueName || i.Looks+1 >= SettleLooks {\n		if equal"},
 	{"an uncertain delete is taken for done", "journal/settle.go", "		return settleUnseen(i, now)\n	case OpMark:", "		return Decision{Kind: Done, Object: -1}\n	case OpMark:"},
-	{"an uncertain update is taken for done", "journal/settle.go", "		if len(seen) > 0 && seen[0].Equal && (", "		if len(seen) > 0 && ("},
+	{"an uncertain update is taken for done", "journal/settle.go", "		if len(seen) > 0 && (seen[0].Equal || i.handsOver() && seen[0].Ours) && (", "		if len(seen) > 0 && ("},
 	{"what a failed update changed is not put back", "apply/write.go", "		if err := noteUndo(tx, job, s); err != nil {", "		if err := error(nil); err != nil {"},
 	{"open intents are not looked into", "reconcile/pass.go", "		if len(open) == 0 {", "		if len(open) >= 0 {"},
 	{"a failed delete is taken for done", "apply/write.go", "	if err != nil && provider.KindOf(err) != provider.NotFound {", "	if err != nil && provider.KindOf(err) == provider.Uncertain {"},
