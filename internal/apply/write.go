@@ -321,8 +321,12 @@ func noWayBack(tx store.Tx, job Job, s plan.Step, goes state.Resource) error {
 	if err != nil || site.IsZero() && name == "" {
 		return err
 	}
+	had, err := hadElse(tx, job, goes.Ref, name)
+	if err != nil {
+		return err
+	}
 	lost := func(u state.Undo) bool {
-		if name != "" && u.Prior.Ref.Kind == state.KindDomain && u.Prior.Attributes.Literal("redirect") == name {
+		if name != "" && !had && u.Prior.Ref.Kind == state.KindDomain && u.Prior.Attributes.Literal("redirect") == name {
 			return true
 		}
 		return !site.IsZero() && refersTo(u.Prior, site) && (goes.Ref.Kind != state.KindDomain || plan.Leads(u.Prior.Ref, goes.Ref.Host()))
@@ -349,6 +353,23 @@ func noWayBack(tx store.Tx, job Job, s plan.Step, goes state.Resource) error {
 		}
 	}
 	return nil
+}
+
+// hadElse says that another client of the plan has a host name: of two that exchange theirs, say, while a
+// third one that was to have it, and is not any more, lets it go.
+func hadElse(tx store.Tx, job Job, goes state.Ref, name string) (bool, error) {
+	for id := range job.Clients {
+		all, err := store.Resources(tx, id)
+		if err != nil {
+			return false, err
+		}
+		if id != goes.Client && slices.ContainsFunc(all, func(r state.Resource) bool {
+			return r.Real() && r.Ref.Kind == state.KindDomain && r.Ref.Host() == name
+		}) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // comesAfter says that a step comes after all that a client does by the plan, but for what it takes away itself.

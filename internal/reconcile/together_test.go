@@ -595,3 +595,52 @@ func TestS24WhoTookANameIsNotThroughWhileTheOtherOneWaitsForAPerson(t *testing.T
 		t.Errorf("%s is served by %q, and was by %q", hosts[0], now, before[0])
 	}
 }
+
+// Three clients are to pass their names on, and what that needs of DNS can't be had for now. The next commit has
+// two of them swap theirs, and the third one keep its own: it lets go where the first one's name was to come.
+// Then the two fail. The first one's name leads to it again, and so does its alias.
+func TestS24AliasRedirectsAgainToTheNameThatAThirdOneLetGo(t *testing.T) {
+	const alias = "www.bakery.example"
+	v, w := newVendorsWith(t)
+	named := func(name, domain string, more ...string) string {
+		return strings.Replace(client(name, more...), "\ndomain: "+name, "\ndomain: "+domain, 1)
+	}
+	files := func(bakery, cakes, deli string) map[string]string {
+		return map[string]string{"clients/bakery.yaml": named("bakery", bakery, "aliases: ["+alias+"]"), "clients/cakes.yaml": named("cakes", cakes),
+			"clients/deli.yaml": named("deli", deli, "deployment: {provider: ploi}")}
+	}
+	w.apply(files("bakery", "cakes", "deli"))
+	v.serves(w, alias, "bakery")
+	v.faults.On(memory.Before, memory.Is(memory.Update, state.KindRecord), 0, memory.Fail(provider.Transient, "try again later"))
+	ids := w.push(files("deli", "cakes", "bakery"))
+	if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(strings.Join(v.writes(), "\n"), "ploi create domain bakery.agency.example") {
+		t.Fatalf("the deli was not to have the bakery's name: %s", v.writes())
+	}
+	v.faults.Clear()
+	w.unfit = func(string) error {
+		if v.redirects(alias) == "cakes.agency.example" {
+			return errAway
+		}
+		return nil
+	}
+	w.apply(files("cakes", "bakery", "deli"))
+	w.want("bakery", state.StatusFailed)
+	w.want("cakes", state.StatusFailed)
+	w.want("deli", state.StatusActive)
+	for host, name := range map[string]string{"bakery.agency.example": "bakery", alias: "bakery", "cakes.agency.example": "cakes"} {
+		v.serves(w, host, name)
+	}
+}
+
+// redirects is the name to which another one redirects.
+func (v *vendors) redirects(host string) string {
+	for _, o := range v.world.Objects("vercel") {
+		if o.Kind == state.KindDomain && attribute(o, "host") == host {
+			return attribute(o, "redirect")
+		}
+	}
+	return ""
+}
