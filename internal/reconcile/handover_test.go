@@ -487,3 +487,25 @@ func TestS24WhoComesBackWithoutANameIsToldSo(t *testing.T) {
 		t.Errorf("it says %q", r.Because)
 	}
 }
+
+// S24: a client goes, its name's record passes to another client at another host, and where it had the name itself
+// it is still bound when it comes back, and fails. No name leads to it, and that is said.
+func TestS24WhoComesBackWithoutARecordIsToldSo(t *testing.T) {
+	v, w := newVendorsWith(t)
+	ploi := "deployment: {provider: ploi}"
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes", ploi)})
+	v.faults.On(memory.Before, func(c memory.Call) bool {
+		return c.Verb == memory.Delete && c.Provider == "vercel"
+	}, 0, memory.Fail(provider.Denied, "the token was revoked"))
+	files := swapped("", ploi)
+	files["clients/bakery.yaml"] = ""
+	if _, err := w.engine.Pass(t.Context(), w.push(files)[0], reconcile.CauseCommit); err != nil {
+		t.Fatal(err)
+	}
+	v.serves(w, "bakery.agency.example", "cakes")
+	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 0, memory.Fail(provider.Invalid, "the build is broken"))
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", "env: {COLOUR: green}", "database: {reuse: retained}"), "clients/cakes.yaml": client("cakes", ploi)})
+	if r := w.want("bakery", state.StatusFailed); !strings.HasPrefix(r.Because, state.RunsUnnamed) {
+		t.Errorf("it says %q", r.Because)
+	}
+}

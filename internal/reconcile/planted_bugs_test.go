@@ -230,6 +230,7 @@ var plantedElsewhere = []elsewhere{
 	{planted{"who took a name is through while the other one waits for a person", "reconcile/together.go", " || st == apply.StepParked:", ":"}, "reconcile", "TestS24WhoTookANameIsNotThroughWhileTheOtherOneWaitsForAPerson"},
 	{planted{"a pull request counts before comments are heard", "review/sync.go", "	if said.deaf {", "	if said.deaf && listed == nil {"}, "review", "TestCommandAfterAFirstLookThatFoundNoRoom"},
 	{planted{"a move that a person changed since counts as none", "journal/settle.go", "(seen[0].Equal || i.handsOver() && seen[0].Ours)", "seen[0].Equal"}, "journal", "TestSettleMoveThatAPersonChanged"},
+	{planted{"a name whose record is another client's counts as one that answers", "reconcile/settle.go", "r.Ref.Kind == state.KindDomain && !g.ledElsewhere(m, r.Ref.Host()) && (to", "r.Ref.Kind == state.KindDomain && (to"}, "reconcile", "TestS24WhoComesBackWithoutARecordIsToldSo"},
 	{planted{"what redirects to a name that another one has is not put back", "apply/write.go", "		if name != \"\" && !had && u.Prior", "		if name != \"\" && u.Prior"}, "reconcile", "TestS24AliasRedirectsAgainToTheNameThatAThirdOneLetGo"},
 	{planted{"what served is built again from another environment", "reconcile/settle.go", "if !m.environmentBack() {", "if e == nil {"}, "reconcile", "TestEarlierVersionIsNotBuiltFromAnotherEnvironment"},
 	{planted{"who comes back brings a template that no plan showed", "accept/review.go", "k.inherited || was.Removed || ", "k.inherited || "}, "accept", "TestP12WhoComesBackHasAllOfItFromTheTemplates"},

@@ -213,13 +213,6 @@ func (g *group) nameless(m *member) bool {
 			return u.Prior.Ref.Client != m.client.ID && plan.Leads(u.Ref, host) && !g.keptByTaker(u)
 		})
 	}
-	taken := func(host string) bool { // its record leads to another one: not one that a person has yet to set
-		return slices.ContainsFunc(g.members, func(o *member) bool {
-			return o != m && slices.ContainsFunc(o.recorded, func(r state.Resource) bool {
-				return r.Ref.Kind == state.KindRecord && r.Real() && r.Phase != string(provider.Manual) && plan.Leads(r.Ref, host)
-			})
-		})
-	}
 	answers := false
 	for _, r := range m.recorded {
 		if r.Ref.Kind != state.KindDomain || !r.Real() || r.Attributes.Literal("redirect") != "" {
@@ -228,7 +221,7 @@ func (g *group) nameless(m *member) bool {
 		switch host := r.Ref.Host(); {
 		case gives(host):
 			answers = true
-		case !taken(host):
+		case !g.ledElsewhere(m, host):
 			return false
 		}
 	}
@@ -238,6 +231,16 @@ func (g *group) nameless(m *member) bool {
 		}
 	}
 	return answers
+}
+
+// ledElsewhere says that a name's record is another client's, and leads to that one: not one that a person
+// has yet to set.
+func (g *group) ledElsewhere(m *member, host string) bool {
+	return slices.ContainsFunc(g.members, func(o *member) bool {
+		return o != m && slices.ContainsFunc(o.recorded, func(r state.Resource) bool {
+			return r.Ref.Kind == state.KindRecord && r.Real() && r.Phase != string(provider.Manual) && plan.Leads(r.Ref, host)
+		})
+	})
 }
 
 // leadsNowhere says that a name would redirect again to one that its client does not have any more, and
@@ -308,7 +311,7 @@ func (e *Engine) goesAgain(p plan.Plan) error {
 // rolledBack ends a failed pass whose undo is done, as far as it can be: lost says why
 // something could not be put back.
 func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost string, keep bool) (Done, error) {
-	audit, text := "failed", stillWorks(m)+why
+	audit, text := "failed", g.stillWorks(m)+why
 	if !keep {
 		audit = "rolled back"
 	}
@@ -358,8 +361,8 @@ func (m *member) servesNewer(u state.Undo) bool {
 }
 
 // stillWorks is what a failure says first, where a version serves. Of what goes, some may be gone;
-// who comes back may have lost its names to others meanwhile.
-func stillWorks(m *member) string {
+// who comes back may have lost its names to others meanwhile, or what leads to them.
+func (g *group) stillWorks(m *member) string {
 	has := func(is func(state.Resource) bool) bool {
 		return slices.ContainsFunc(m.recorded, func(r state.Resource) bool { return r.Real() && is(r) })
 	}
@@ -368,7 +371,7 @@ func stillWorks(m *member) string {
 		return ""
 	case m.effective.Host != "" && !has(func(r state.Resource) bool {
 		to := r.Attributes.Literal("redirect") // to another one of its names, which may be another client's by now
-		return r.Ref.Kind == state.KindDomain && (to == "" || has(func(o state.Resource) bool { return o.Ref.Kind == state.KindDomain && o.Ref.Host() == to }))
+		return r.Ref.Kind == state.KindDomain && !g.ledElsewhere(m, r.Ref.Host()) && (to == "" || has(func(o state.Resource) bool { return o.Ref.Kind == state.KindDomain && o.Ref.Host() == to }))
 	}):
 		return state.RunsUnnamed + " "
 	}
