@@ -34,8 +34,12 @@ func Back(tx store.Tx, c state.Client) (plan.Plan, error) {
 		for _, s := range moved {
 			prior = plan.Repointed(prior, s.From, s.Ref) // once it is put back
 		}
-		if now.Ref == prior.Ref && now.Attributes.Canonical() == prior.Attributes.Canonical() {
-			continue
+		_, open, err := store.Intent(tx, u.Ref)
+		if err != nil {
+			return p, err
+		}
+		if !open && now.Ref == prior.Ref && now.Attributes.Canonical() == prior.Attributes.Canonical() {
+			continue // as it was, and nothing is under way that may change it yet
 		}
 		s := plan.Step{Number: numberOf(prior.Ref.Kind), Action: plan.Update, Ref: prior.Ref, Provider: prior.Provider, Wish: &prior, Prior: &now,
 			Reason: "put back: " + c.RollingBack, Undo: "nothing: this is the undo"}

@@ -720,3 +720,33 @@ func TestOlderCopyWhereTheHostDeploysInPlace(t *testing.T) {
 		}
 	}
 }
+
+// The request that changes an environment comes late, nobody hears whether it did, and what is done beside it fails
+// for good. The environment is not taken for what it was before: once its host answers it is put back.
+func TestEnvironmentIsPutBackThoughItsChangeComesLate(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(coloured("red"))
+	sent := false
+	v.faults.Do(memory.Before, memory.Is(memory.Update, state.KindEnvironment), 1, func(context.Context, memory.Call) error {
+		sent = true
+		return memory.Late(30*time.Second, memory.Lost())
+	})
+	v.faults.Do(memory.Before, memory.Is(memory.Observe, state.KindEnvironment), 0, func(context.Context, memory.Call) error {
+		if sent {
+			return memory.Fail(provider.Denied, "the token was revoked")
+		}
+		return nil
+	})
+	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindRecord), 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+	files := coloured("green")
+	files["clients/bakery.yaml"] += "dns: {records: [{type: TXT, name: note, content: hello}]}\n"
+	if _, err := w.engine.Pass(t.Context(), w.push(files)[0], reconcile.CauseCommit); err != nil {
+		t.Fatal(err)
+	}
+	v.faults.Clear()
+	w.clock.add(time.Hour)
+	w.pass(w.id("bakery"))
+	if r := w.want("bakery", state.StatusFailed); !sent || v.environment() != "red" {
+		t.Errorf("the environment is %q, and it says %q", v.environment(), r.Because)
+	}
+}
