@@ -89,7 +89,7 @@ func keepNames(p Plan, g GateInput) (anew bool) {
 	for i := range steps {
 		s := &steps[i]
 		who, does := waits[s.From.Client]
-		if !does || s.Action != Move || s.From.Client == s.Ref.Client || s.Held != "" || g.Removed[s.From.Client] || g.Paused[s.Ref.Client] || g.Paused[s.From.Client] || !answersBy(s) {
+		if !does || s.Action != Move || s.From.Client == s.Ref.Client || s.Held != "" || g.Removed[s.From.Client] || g.Paused[s.Ref.Client] || g.Paused[s.From.Client] || !answered(s) {
 			continue
 		}
 		anew = anew || !s.Blocked
@@ -107,6 +107,18 @@ func answersBy(s *Step) bool {
 		return s.Wish.Attributes.Literal("redirect") == ""
 	}
 	return s.Ref.Kind == state.KindRecord && address(*s.Wish)
+}
+
+// answered says that a step takes what led people who came by a name to another client's site, also where it
+// is to redirect them from now on.
+func answered(s *Step) bool {
+	switch {
+	case s.Prior == nil:
+		return answersBy(s)
+	case s.Ref.Kind == state.KindDomain:
+		return s.Prior.Attributes.Literal("redirect") == ""
+	}
+	return s.Ref.Kind == state.KindRecord && address(*s.Prior)
 }
 
 // takes says that a step only records what exists.

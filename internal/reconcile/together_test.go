@@ -644,3 +644,20 @@ func (v *vendors) redirects(host string) string {
 	}
 	return ""
 }
+
+// A new client is to have another one's name as an alias, and that one's new name can't be planned: it lacks a
+// secret. Its old name leads to its site all the time, though it would only redirect from now on.
+func TestS24NameThatIsToRedirectStaysWhileTheNewOneCantBePlanned(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery")})
+	const host = "bakery.agency.example"
+	w.apply(map[string]string{"clients/bakery.yaml": strings.Replace(client("bakery", "env: {KEY: {secret: shared/key}}"), "\ndomain: bakery", "\ndomain: x.example", 1),
+		"clients/cakes.yaml": client("cakes", "aliases: ["+host+"]")})
+	if r := w.want("bakery", state.StatusFailed); !strings.Contains(r.Because, "shared/key") {
+		t.Errorf("bakery says %q", r.Because)
+	}
+	v.serves(w, host, "bakery")
+	if r := w.row("cakes"); r.Because != "waiting for bakery, whose new name waits itself" {
+		t.Errorf("cakes is %s: %s", r.Status, r.Because)
+	}
+}
