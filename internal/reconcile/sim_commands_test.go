@@ -20,6 +20,8 @@ type command struct {
 	may    bool // who wrote it may write, and nobody changed it since
 	done   int  // how often it was carried out
 	before bool // of a state that was lost, or that an older copy was put in the place of
+	// hold is what waited under the fingerprint as it was written: by now it may wait with more, under another one.
+	hold state.Hold
 }
 
 // commanded is the fault point: a command was carried out.
@@ -71,6 +73,9 @@ func (s *story) comment(text string) bool {
 	case 1:
 		c.UpdatedAt, k.may = now.Add(time.Second), false
 	}
+	if verb, print, _ := strings.Cut(text, " "); verb == "approve" {
+		k.hold, _ = s.heldAs(print)
+	}
 	s.say("%s comments on pull request %d, changed=%v: %s", c.Author, on, !c.UpdatedAt.Equal(now), c.Body)
 	s.pulls.comments = append(s.pulls.comments, c)
 	if s.pulls.commands == nil {
@@ -91,6 +96,8 @@ func (s *story) obeyed() review.Actions {
 			k := s.commandOf(by, "approve "+fingerprint)
 			if h, ok := s.heldAs(fingerprint); ok {
 				s.lets(h)
+			} else if k.hold.Fingerprint != "" {
+				s.lets(k.hold)
 			}
 			ids, err := s.engine.Approve(ctx, fingerprint, by)
 			s.view(func(tx store.Tx) error {

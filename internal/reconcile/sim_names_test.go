@@ -69,6 +69,7 @@ var nameOnceRedAmongRivals = []uint64{
 
 // nameOnceRedOfLate are those since comments command, and the program is stopped.
 var nameOnceRedOfLate = []uint64{
+	739184774, // what waited with more by the time its approval was heard counted as not approved
 	739207024, // a name became another client's alias while the new one of its client could not be planned, and that one answered by none
 	739194947, // the environment of who failed counted as that of before while its change was still to come
 	739193976, // who came back, and whose name's record was another client's, was told that its old version runs, and answered by none
