@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/compassdigital/reconciler/internal/plan"
@@ -37,7 +38,7 @@ func (r *Runner) secure(ctx context.Context, job Job, s plan.Step) (string, erro
 			return note, nil
 		}
 		if try == callAttempts {
-			return "", &errWait{err: fmt.Errorf("%s", orElse(have.Message, fmt.Sprintf("DNS does not lead %s to %s yet", s.Ref.Host(), s.Provider)))}
+			return "", &errWait{err: &unledError{orElse(have.Message, fmt.Sprintf("DNS does not lead %s to %s yet", s.Ref.Host(), s.Provider))}}
 		}
 		if job.superseded(s.Ref.Client) {
 			return "", errSuperseded
@@ -46,6 +47,20 @@ func (r *Runner) secure(ctx context.Context, job Job, s plan.Step) (string, erro
 			return "", err
 		}
 	}
+}
+
+// unledError is what a vendor says of a host name that DNS does not lead to it yet.
+type unledError struct{ text string }
+
+func (e *unledError) Error() string { return e.text }
+
+// Unled says that a step waits until DNS leads its host name to its vendor, in that one's words.
+func Unled(err error) (says string, ok bool) {
+	var u *unledError
+	if errors.As(err, &u) {
+		return u.text, true
+	}
+	return "", false
 }
 
 // onRecord reads what is on record of a resource.

@@ -69,6 +69,9 @@ func TestANameIsSecuredOnceDNSLeadsThere(t *testing.T) {
 					if slow == 9 && border == "" && (err != nil || out.state != apply.StepWaiting || !strings.Contains(fmt.Sprint(out.err), "DNS leads elsewhere")) {
 						t.Errorf("while DNS is slow it is %s: %v, %v", out.state, out.err, err)
 					}
+					if says, is := apply.Unled(out.err); is != (out.state == apply.StepWaiting) || is && says != "DNS leads elsewhere" {
+						t.Errorf("%s: that DNS does not lead there is %v, in the words %q", out.state, is, says)
+					}
 				}()
 				w.converged()
 				if r := w.on("bakery", state.KindDomain); r.Phase != "" || !w.vendor.Secure("host", "bakery.example") {

@@ -60,7 +60,7 @@ func (e *Engine) end(ctx context.Context, g *group, job apply.Job, holds []state
 		var d Done
 		err := e.contain(m.client.ID, func() (err error) {
 			if m.worked {
-				d, err = e.endOf(g, m, job, holds, result)
+				d, err = e.endOf(ctx, g, m, job, holds, result)
 			} else {
 				d, err = e.idle(g, m, job.Plan, holds)
 			}
@@ -109,7 +109,7 @@ func (d *Done) join(o Done) {
 	d.Recheck = d.Recheck || o.Recheck
 }
 
-func (e *Engine) endOf(g *group, m *member, job apply.Job, holds []state.Hold, result apply.Result) (Done, error) {
+func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, holds []state.Hold, result apply.Result) (Done, error) {
 	st, at := result.Worst(m.client.ID)
 	switch st {
 	case apply.StepFailed:
@@ -123,7 +123,7 @@ func (e *Engine) endOf(g *group, m *member, job apply.Job, holds []state.Hold, r
 		}
 		return e.finish(g, m, &result, ending{status: m.client.Status, because: "a newer commit replaced this wish", audit: "superseded", what: "superseded"})
 	case apply.StepWaiting:
-		return e.waiting(g, m, result, at)
+		return e.waiting(ctx, g, m, result, at)
 	}
 	if why, blocked := blockedBy(job.Plan, m.client.ID); blocked {
 		return e.stopped(g, m, &result, holds, why, e.isLive(g, m, job.Plan, result))
@@ -222,18 +222,29 @@ func (e *Engine) leftOver(g *group, m *member, result apply.Result, at *apply.St
 
 // waiting ends a pass of which steps wait. What a person has to do is said in full, is
 // told once, and is looked for again with a growing pause.
-func (e *Engine) waiting(g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
+func (e *Engine) waiting(ctx context.Context, g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
 	n := m.client.Failures + 1
 	end := ending{status: m.client.Status, because: waitingFor(at.Err), waits: waitsOn(at.Err), at: e.soon(n, at.RetryAt, at.Err), word: "pending", audit: "waiting",
 		step: at.Step.Key(), change: func(c *state.Client) { c.Failures = n }}
-	var asked []string
+	var asked, late []string
 	for _, r := range result.Of(m.client.ID) {
-		if what, is := apply.Asked(r.Err); is && r.State == apply.StepWaiting {
+		if r.State != apply.StepWaiting {
+			continue
+		}
+		if what, is := apply.Asked(r.Err); is {
 			asked = append(asked, what)
 		}
+		if says, is := apply.Unled(r.Err); is {
+			ask, text := e.unled(ctx, g, m, r.Step, says)
+			asked, late = append(asked, ask...), append(late, text)
+		}
+	}
+	if _, is := apply.Unled(at.Err); is {
+		sort.Strings(late)
+		end.because = "waiting: " + strings.Join(late, "; ")
 	}
 	sort.Strings(asked) // a plan's order changes with what is done; what is left does not
-	if len(asked) > 0 {
+	if asked = slices.Compact(asked); len(asked) > 0 {
 		end.because = "waiting for a person: " + strings.Join(asked, ". ")
 		end.waits = ""
 		end.next, end.word = "do that; it goes on by itself once it is seen, or at once with `reconciler retry "+m.client.Name+"`", "held"

@@ -32,7 +32,8 @@ func (s *story) lookup(_ context.Context, kind, name string) ([]string, error) {
 }
 
 // asked are the records that people are asked to set and have not, by id. (Also one that was there when
-// it was looked for, and that its owner took away since, where a host says that DNS does not lead to it.)
+// it was looked for, and that its owner took away since, where a host says that DNS does not lead to it: it is
+// asked for again.)
 func (s *story) asked() []url.Values {
 	var out []url.Values
 	for _, id := range s.ids() {
@@ -45,8 +46,8 @@ func (s *story) asked() []url.Values {
 				continue
 			}
 			_, query, ok := strings.Cut(r.ID, "?")
-			unled := strings.Contains(s.client(id).Because, "DNS does not lead here")
-			if r.Provider != "external" || r.Phase != string(provider.Manual) && !unled || !ok {
+			again := strings.Contains(s.client(id).Because, "Set the record "+r.Ref.Name+" →")
+			if r.Provider != "external" || r.Phase != string(provider.Manual) && !again || !ok {
 				continue
 			}
 			v, err := url.ParseQuery(query)
