@@ -12,6 +12,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/daemon"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/report"
 )
 
 func (a *app) retryCommand() *cobra.Command {
@@ -56,12 +57,12 @@ An approval binds exactly the steps that the hold showed, is used once, and laps
 24 hours.`,
 		Example: "  reconciler approve 9f3a51c20b7e",
 		RunE: func(c *cobra.Command, args []string) error {
-			var n int
-			by, err := a.ask(c.Context(), daemon.Ask{Op: "approve", Name: args[0]}, &n)
+			var told report.Approval
+			by, err := a.ask(c.Context(), daemon.Ask{Op: "approve", Name: args[0]}, &told)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(a.out, "Approved; %s.\n", counted(n, "client goes on", "clients go on"))
+			fmt.Fprintln(a.out, told.Text())
 			a.later(by)
 			return nil
 		}}

@@ -82,13 +82,13 @@ func (p *program) openForge(c Config, layout manifest.Layout, repo *repository) 
 				}
 				return err
 			},
-			Approve: func(ctx context.Context, fingerprint, by string) error {
-				ids, err := p.engine.Approve(ctx, fingerprint, by)
+			Approve: func(ctx context.Context, fingerprint, by string) (report.Approval, error) {
+				ids, told, err := p.engine.ApproveTold(ctx, fingerprint, by)
 				p.daemon.Queue().Add(reconcile.CauseApprove, ids...)
 				if err == nil {
 					p.daemon.Hint() // a head that was held is judged again
 				}
-				return err
+				return told, err
 			},
 		}}
 	p.daemon.Schedules = append(p.daemon.Schedules, daemon.Schedule{Name: "statuses", Spec: "@every 1h", Run: p.reviewer.Watch, Remember: true})

@@ -120,12 +120,12 @@ func (c *Control) change(ctx context.Context, a Ask) (any, error) {
 	e := c.Engine
 	switch a.Op {
 	case "approve":
-		ids, err := e.Approve(ctx, a.Name, a.By)
+		ids, told, err := e.ApproveTold(ctx, a.Name, a.By)
 		c.add(reconcile.CauseApprove, ids...)
 		if err == nil && c.Daemon != nil {
 			c.Daemon.Hint() // what was approved may be the head itself
 		}
-		return len(ids), err
+		return told, err
 	case "retry":
 		id, err := e.Retry(a.Name, a.By)
 		if err == nil {

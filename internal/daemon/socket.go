@@ -26,7 +26,7 @@ import (
 const (
 	// protocol is raised when a program and a daemon of before and after would
 	// misunderstand each other.
-	protocol = 1
+	protocol = 2
 	// maxAsk bounds a request and an answer: a tree of 10,000 manifests fits.
 	maxAsk = 256 << 20
 	// askTimeout is how long a caller may take to send its request.

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -159,16 +160,16 @@ func TestControlAnswers(t *testing.T) {
 }
 
 func TestControlRefuses(t *testing.T) {
-	c := &Control{Log: quiet()}
+	c, ours := &Control{Log: quiet()}, strconv.Itoa(protocol)
 	for _, r := range []struct {
 		name, method, spoken, body string
 		status                     int
 		says                       string
 	}{
-		{"a look", "GET", "1", "", 405, "POST only"},
-		{"another version", "POST", "2", `{"op":"backup"}`, 400, "another version"},
+		{"a look", "GET", ours, "", 405, "POST only"},
+		{"another version", "POST", "1", `{"op":"backup"}`, 400, "another version"},
 		{"a version from before there were any", "POST", "", `{"op":"backup"}`, 400, "another version"},
-		{"half a request", "POST", "1", `{"op":`, 400, "read the request"},
+		{"half a request", "POST", ours, `{"op":`, 400, "read the request"},
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			req := httptest.NewRequest(r.method, "http://daemon/", strings.NewReader(r.body))
@@ -188,7 +189,7 @@ func TestControlRefuses(t *testing.T) {
 func TestControlBoundsRequests(t *testing.T) {
 	body := &counting{r: io.MultiReader(strings.NewReader(`{"op":"`), endless{})}
 	req := httptest.NewRequest(http.MethodPost, "http://daemon/", body)
-	req.Header.Set(protocolField, "1")
+	req.Header.Set(protocolField, strconv.Itoa(protocol))
 	w := httptest.NewRecorder()
 	(&Control{Log: quiet(), most: 1 << 20}).ServeHTTP(w, req)
 	if w.Code != http.StatusBadRequest || body.n > 2<<20 {
@@ -221,7 +222,7 @@ func TestASlowCallerHoldsNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = c.Close() })
-		if _, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: daemon\r\nReconciler-Protocol: 1\r\nContent-Length: 100\r\n\r\n{"); err != nil {
+		if _, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: daemon\r\n"+protocolField+": "+strconv.Itoa(protocol)+"\r\nContent-Length: 100\r\n\r\n{"); err != nil {
 			t.Fatal(err)
 		}
 	}

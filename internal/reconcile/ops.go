@@ -15,6 +15,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -71,6 +72,43 @@ func (e *Engine) clientByName(tx store.Tx, name string) (state.Client, error) {
 // the hold named, is used once, and lapses after 24 hours. A whole fingerprint may be
 // approved before anything is held under it: it then lets its steps run at once.
 func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.ClientID, error) {
+	ids, _, err := e.ApproveTold(ctx, fingerprint, by)
+	return ids, err
+}
+
+// ApproveTold is Approve, with what is told of it.
+func (e *Engine) ApproveTold(ctx context.Context, fingerprint, by string) (ids []state.ClientID, told report.Approval, err error) {
+	var was underPrint
+	if ids, err = e.approve(ctx, fingerprint, by, &was); err != nil {
+		return ids, told, err
+	}
+	var names []string
+	err = e.Store.View(func(tx store.Tx) error {
+		names = nil
+		for _, id := range ids {
+			c, _, err := store.Client(tx, id)
+			if err != nil {
+				return err
+			}
+			names = append(names, orElse(c.Name, string(id))) // one that was removed and has gone meanwhile has none
+		}
+		return nil
+	})
+	if err != nil {
+		return ids, told, fmt.Errorf("it is approved; who goes on: %w", err)
+	}
+	sort.Strings(names)
+	return ids, report.Approved(was.held, was.approval, names, e.Now()), nil
+}
+
+// underPrint is what there was under a fingerprint before it was approved.
+type underPrint struct {
+	held     bool
+	approval state.Approval // the zero value: none
+}
+
+// approve is Approve; was gets what there was before.
+func (e *Engine) approve(ctx context.Context, fingerprint, by string, was *underPrint) ([]state.ClientID, error) {
 	if len(fingerprint) < minPrefix {
 		return nil, fmt.Errorf("%w: give at least %d characters of the fingerprint", ErrNoHold, minPrefix)
 	}
@@ -80,8 +118,12 @@ func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.C
 	err := e.Store.Update(func(tx store.Tx) error {
 		touched, history, result = nil, false, accept.Result{}
 		h, err := findHold(tx, fingerprint)
+		was.held = err == nil
 		if errors.Is(err, ErrNoHold) && isWhole(fingerprint) {
 			// It may be given before the merge: it waits for its hold.
+			if was.approval, _, err = store.Approval(tx, fingerprint); err != nil {
+				return err
+			}
 			return store.PutApproval(tx, state.Approval{Fingerprint: fingerprint, By: by, At: e.Now()})
 		}
 		if err != nil {
@@ -89,6 +131,9 @@ func (e *Engine) Approve(ctx context.Context, fingerprint, by string) ([]state.C
 		}
 		if !h.Approvable {
 			return fmt.Errorf("%w: %s; %s", ErrRefused, h.Reason, h.Act)
+		}
+		if was.approval, _, err = store.Approval(tx, h.Fingerprint); err != nil {
+			return err
 		}
 		a := state.Approval{Fingerprint: h.Fingerprint, By: by, At: e.Now(), Client: h.Client, Removals: h.Removals, Head: h.NewHead}
 		if err := store.PutApproval(tx, a); err != nil {
@@ -195,6 +240,13 @@ func findHold(tx store.Tx, prefix string) (state.Hold, error) {
 	case 1:
 		return found[0], nil
 	case 0:
+		approvals, err := store.Approvals(tx)
+		if err != nil {
+			return state.Hold{}, err
+		}
+		if i := slices.IndexFunc(approvals, func(a state.Approval) bool { return strings.HasPrefix(a.Fingerprint, prefix) && !a.Used.IsZero() }); i >= 0 {
+			return state.Hold{}, fmt.Errorf("%w: %s was %s", ErrNoHold, prefix, report.Used(approvals[i]))
+		}
 		return state.Hold{}, fmt.Errorf("%w: %s; `reconciler status` shows what is held", ErrNoHold, prefix)
 	}
 	return state.Hold{}, fmt.Errorf("%w: %s fits %d holds, give more of it", ErrNoHold, prefix, len(found))

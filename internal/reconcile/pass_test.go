@@ -786,6 +786,40 @@ func TestRuleReviewApprovedBeforeTheMerge(t *testing.T) {
 	w.want("a", state.StatusHeld) // the approval was used
 }
 
+// Who approves what was approved, and is done, is told so: by its whole fingerprint, which is good for what
+// comes to wait under it, as ever, and by its first characters, which name nothing that waits.
+func TestRuleReviewApprovedOnceMore(t *testing.T) {
+	_, w := newVendors(t)
+	mail := "dns: {records: [{type: MX, name: \"@\", content: mx.a.example, priority: 10}]}"
+	w.apply(map[string]string{"clients/a.yaml": client("a", mail)})
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	print := w.detail("a").Holds[0].Fingerprint
+	approve := func(want string) (ids []state.ClientID) {
+		t.Helper()
+		ids, told, err := w.engine.ApproveTold(t.Context(), print, "dana")
+		if err != nil || told.Text() != want {
+			t.Errorf("%v, %q; want %q", err, told.Text(), want)
+		}
+		return ids
+	}
+	at := w.clock.Now().UTC().Format("2 January 2006 15:04 UTC")
+	approve("Approved; 1 client goes on: a.")
+	ids := approve("Approved already, by dana on " + at + "; 1 client goes on: a.")
+	w.pass(ids...)
+	w.want("a", state.StatusActive)
+	if _, err := w.engine.Approve(t.Context(), print[:6], "dana"); !errors.Is(err, reconcile.ErrNoHold) || !strings.HasSuffix(err.Error(), print[:6]+" was approved already, by dana on "+at+", and used: nothing waits for it any more") {
+		t.Errorf("by its first characters: %v", err)
+	}
+	const comes = " What comes to wait under it within 24 hours runs, once."
+	if ids := approve("Approved already, by dana on " + at + ", and used: nothing waits for it any more." + comes); len(ids) > 0 {
+		t.Errorf("due are %v", ids)
+	}
+	approve("Approved already, by dana on " + at + "; nothing waits for it now." + comes)
+	w.apply(map[string]string{"clients/a.yaml": client("a", mail)})
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	w.want("a", state.StatusActive) // it let the same run once more
+}
+
 // Review and hold: an approval ends with the client that it was given for. A new client of its
 // name that asks for an equal step waits for its own, and so does the same client that comes
 // back; the removal of one does not wait once more for what was approved of it before the merge.

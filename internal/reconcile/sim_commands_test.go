@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/forge"
+	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/review"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
@@ -92,14 +93,14 @@ func (s *story) comment(text string) bool {
 // and once (P12), whatever dies or is put back in between.
 func (s *story) obeyed() review.Actions {
 	return review.Actions{
-		Approve: func(ctx context.Context, fingerprint, by string) error {
+		Approve: func(ctx context.Context, fingerprint, by string) (report.Approval, error) {
 			k := s.commandOf(by, "approve "+fingerprint)
 			if h, ok := s.heldAs(fingerprint); ok {
 				s.lets(h)
 			} else if k.hold.Fingerprint != "" {
 				s.lets(k.hold)
 			}
-			ids, err := s.engine.Approve(ctx, fingerprint, by)
+			ids, told, err := s.engine.ApproveTold(ctx, fingerprint, by)
 			s.view(func(tx store.Tx) error {
 				all, err := store.Approvals(tx)
 				if slices.ContainsFunc(all, func(a state.Approval) bool { return a.By == by && a.At.Equal(s.world.clock.Now()) }) {
@@ -109,7 +110,7 @@ func (s *story) obeyed() review.Actions {
 			})
 			s.wants(ids...)
 			s.noticed()
-			return err
+			return told, err
 		},
 		Retry: func(_ context.Context, name, by string) error {
 			k := s.commandOf(by, "retry "+name)

@@ -35,7 +35,8 @@ func TestMarkers(t *testing.T) {
 func TestReplies(t *testing.T) {
 	steps := []Step{{Action: "delete", Ref: "record/MX mailshop.example"}, {Action: "create", Ref: "database/main"}}
 	all := []string{ReplyDenied(1), ReplyUnknown(2, "destroy everything"), ReplyMisused(3, "retry"), ReplyHelp(4), ReplyPlanning(5, headSHA), ReplyRefused(6, "plan 3f9c2ab", RefusedNotHead), ReplyRefused(7, "approve 77bb", RefusedUnknownHold),
-		ReplyRefused(8, "approve 77bb", RefusedStaleHead), ReplyRefused(9, "retry demoshop", RefusedNotWaiting), ReplyRefused(13, "approve 77bb", RefusedOld), ReplyApproved(10, "9f3a00112233", headSHA, steps, day(2)), ReplyApproved(11, "9f3a00112233", "", nil, time.Time{}), ReplyRetrying(12, "demoshop")}
+		ReplyRefused(8, "approve 77bb", RefusedStaleHead), ReplyRefused(9, "retry demoshop", RefusedNotWaiting), ReplyRefused(13, "approve 77bb", RefusedOld), ReplyApproved(10, "9f3a00112233", headSHA, steps, day(2)), ReplyApproved(11, "9f3a00112233", "", nil, time.Time{}),
+		ReplyNothingWaits(14, "9f3a00112233", Approval{By: "dana", At: day(1), Used: true}, day(2)), ReplyNothingWaits(15, "9f3a00112233", Approval{By: "dana", At: day(1)}, day(2)), ReplyNothingWaits(16, "9f3a00112233", Approval{}, day(2)), ReplyRetrying(12, "demoshop")}
 	if body, ok := Suggestion(invalid(), "plan: professional"); ok {
 		all = append(all, body)
 	}

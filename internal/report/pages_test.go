@@ -50,7 +50,7 @@ func pages(s, url string) map[string]func() string {
 	}
 	out["result of many"] = r.Markdown
 	for name, text := range map[string]string{"unknown": ReplyUnknown(7, s), "misused": ReplyMisused(7, s), "help": ReplyHelp(7), "denied": ReplyDenied(7), "approved": ReplyApproved(7, s, s, p.Changes[0].Steps, day(1)),
-		"refused": ReplyRefused(7, s, RefusedUnknownHold), "retrying": ReplyRetrying(7, s), "planning": ReplyPlanning(7, s)} {
+		"refused": ReplyRefused(7, s, RefusedUnknownHold), "retrying": ReplyRetrying(7, s), "planning": ReplyPlanning(7, s), "nothing waits": ReplyNothingWaits(7, s, Approval{By: s, At: day(1), Used: true}, day(2))} {
 		out[name] = func() string { return text }
 	}
 	if body, ok := Suggestion(p.Problems[0], s); ok {

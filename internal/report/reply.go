@@ -86,6 +86,20 @@ func ReplyApproved(comment int64, fingerprint, head string, steps []Step, until 
 	return reply(comment, text+". If the plan changes before that, it asks anew.")
 }
 
+// ReplyNothingWaits answers an approval under whose fingerprint nothing waits. It is good until then all the
+// same, for what comes to wait there.
+func ReplyNothingWaits(comment int64, fingerprint string, a Approval, until time.Time) string {
+	print := Code(Clip(Line(fingerprint), maxCell))
+	text := "Approved: " + print + ". Nothing waits for it now."
+	switch {
+	case a.Used:
+		text = print + " was approved already, on " + stamp(a.At) + ", and that was used: nothing waits for it any more."
+	case a.By != "":
+		text = print + " was approved already, on " + stamp(a.At) + ". Nothing waits for it now."
+	}
+	return reply(comment, text+" What comes to wait under it runs, once, until "+stamp(until)+".")
+}
+
 // ReplyRetrying says that a client is tried again.
 func ReplyRetrying(comment int64, client string) string {
 	return reply(comment, "Trying "+Code(Clip(Line(client), maxCell))+" again; the result comment shows how it goes.")

@@ -327,14 +327,19 @@ func (r *Reviewer) approve(ctx context.Context, p state.Pull, c forge.Comment, o
 			return r.refuse(c, o, report.RefusedUnknownHold), nil
 		}
 	}
-	err := r.Actions.Approve(ctx, fingerprint, by)
+	told, err := r.Actions.Approve(ctx, fingerprint, by)
 	switch {
 	case errors.Is(err, reconcile.ErrNoHold):
 		return r.refuse(c, o, report.RefusedUnknownHold), nil
 	case errors.Is(err, reconcile.ErrRefused):
 		return r.refuse(c, o, report.RefusedFinal), nil
 	}
-	return answered{outcome: "done", reply: report.ReplyApproved(c.ID, fingerprint, p.Head, steps, r.Now().Add(state.ApprovalLife)), text: "approve " + fingerprint}, err
+	until := r.Now().Add(state.ApprovalLife)
+	said := report.ReplyApproved(c.ID, fingerprint, p.Head, steps, until)
+	if !p.Open && !told.Waited { // else its plan shows what waits
+		said = report.ReplyNothingWaits(c.ID, fingerprint, told, until)
+	}
+	return answered{outcome: "done", reply: said, text: "approve " + fingerprint}, err
 }
 
 // inPlan is the whole fingerprint of something that waits in the plan that was told, or of

@@ -252,6 +252,36 @@ func TestRuleCommands(t *testing.T) {
 	}
 }
 
+// A comment after the merge that approves that under which nothing waits any more is told so, not that steps
+// wait there; what does wait is told as ever.
+func TestApprovalAfterTheMergeSaysWhatWaits(t *testing.T) {
+	const full = "0123456789ab"
+	for name, tt := range map[string]struct {
+		told report.Approval
+		says string
+	}{
+		"it waits":             {report.Approval{Waited: true, Clients: 1}, "Approved: `" + full + "` for `"},
+		"it was used":          {report.Approval{By: "robin", At: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), Used: true}, "`" + full + "` was approved already, on 24 November 2026 12:00 UTC, and that was used: nothing waits for it any more. What comes to wait"},
+		"it was given before":  {report.Approval{By: "robin", At: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}, "`" + full + "` was approved already, on 24 November 2026 12:00 UTC. Nothing waits for it now."},
+		"nothing waits for it": {report.Approval{}, "Approved: `" + full + "`. Nothing waits for it now."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			d.open(1, "one", "bakery")
+			d.look()
+			d.mergeAt(1, commitID("merge"))
+			d.accept(commitID("merge"), nil, map[string]string{"bakery": "succeeded"}, 1)
+			d.look()
+			d.approved = tt.told
+			d.comment("dana", 1, "/reconciler approve "+full)
+			d.look()
+			if r := d.said(1, report.KindReply); len(r) != 1 || !contains(r[0], tt.says) || contains(r[0], "robin") {
+				t.Errorf("replies: %q", r)
+			}
+		})
+	}
+}
+
 // hold is something that waits since an earlier head.
 func (d *desk) hold(fingerprint string) {
 	d.Helper()
@@ -655,7 +685,7 @@ func TestP8CommandCarriedOutBeforeADeath(t *testing.T) {
 					return err
 				}
 				return reconcile.ErrRefused
-			}, Approve: func(context.Context, string, string) error { return act() }}
+			}, Approve: func(context.Context, string, string) (report.Approval, error) { return report.Approval{}, act() }}
 			d.later(time.Minute)
 			comment := d.comment("dana", 1, tt.body)
 			if _, err := d.Sync(t.Context()); !errors.Is(err, died) {

@@ -72,7 +72,7 @@ type Merged struct {
 // Actions are what a comment may ask for.
 type Actions struct {
 	Retry   func(ctx context.Context, client, by string) error
-	Approve func(ctx context.Context, fingerprint, by string) error
+	Approve func(ctx context.Context, fingerprint, by string) (report.Approval, error)
 }
 
 // Pages are addresses of our own pages; each may return "". Site is where a browser finds a

@@ -42,6 +42,7 @@ type desk struct {
 	now         map[state.ClientID]report.Plan // what would run
 	asked       []string                       // what actions were asked for
 	refuse      map[string]error               // of an action, by its argument
+	approved    report.Approval                // what an approval comes to
 	retold      int
 	whileJudged func()
 	misjudges   error
@@ -78,8 +79,10 @@ func newDesk(t testing.TB, before ...func(d *desk)) *desk {
 	}
 	d.Reviewer = &Reviewer{Engine: (*deskEngine)(d), Git: (*deskGit)(d), Forge: d.forge, Store: s, Branch: "main", Web: "https://forge.example/agency/clients", Now: clock, Log: slog.New(slog.NewTextHandler(&d.log, nil)),
 		Quiet: 5 * time.Second, Patience: 15 * time.Second, Actions: Actions{
-			Retry:   func(ctx context.Context, client, by string) error { return act(ctx, "retry", client, by) },
-			Approve: func(ctx context.Context, fp, by string) error { return act(ctx, "approve", fp, by) },
+			Retry: func(ctx context.Context, client, by string) error { return act(ctx, "retry", client, by) },
+			Approve: func(ctx context.Context, fp, by string) (report.Approval, error) {
+				return d.approved, act(ctx, "approve", fp, by)
+			},
 		}}
 	for _, f := range before {
 		f(d)
