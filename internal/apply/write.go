@@ -191,6 +191,9 @@ func (r *Runner) change(ctx context.Context, job Job, s plan.Step) (string, erro
 	case have.Provider != s.Provider:
 		return "", &errWait{anew: true, err: fmt.Errorf("%s is at %s, not at %s; the next pass plans it anew", holder, have.Provider, s.Provider)}
 	}
+	if err := r.newNameIsFree(ctx, job, s); err != nil {
+		return "", err
+	}
 	i, w, err := r.begin(job, s, journal.Intent{Op: journal.OpUpdate, Wish: s.Wish, ObjectID: have.ID}, nil)
 	if err != nil {
 		return "", err
@@ -212,6 +215,44 @@ func (r *Runner) change(ctx context.Context, job Job, s plan.Step) (string, erro
 		return "", err
 	}
 	return r.made(ctx, job, s, "")
+}
+
+// newNameIsFree looks, before a client's name goes to another one, whether what is to lead people to its new one can
+// be made: where somebody else's record is in its place it would answer by none until a person decides.
+func (r *Runner) newNameIsFree(ctx context.Context, job Job, s plan.Step) error {
+	if job.PutsBack || !s.TakesName() {
+		return nil
+	}
+	for _, t := range job.Plan.Steps {
+		if t.Ref.Client != s.From.Client || t.Ref.Kind != state.KindRecord || t.Action != plan.Create || !t.LeadsHere() {
+			continue
+		}
+		if done, err := r.recorded(t); err != nil {
+			return err
+		} else if done {
+			continue
+		}
+		p, traits, err := r.providerOf(t.Provider, t.Ref.Kind)
+		if err != nil {
+			return err
+		}
+		w, _, err := r.resolve(job, *t.Wish)
+		var yet *errUnresolved
+		if errors.As(err, &yet) { // its site is still to be made
+			continue
+		} else if err != nil {
+			return err
+		}
+		var inItsPlace *errPark
+		var ours *takeOver
+		switch err := r.look(ctx, p, traits, t, w); {
+		case errors.As(err, &inItsPlace):
+			return &errWait{err: fmt.Errorf("%s keeps its name until it can have its new one: %v", t.Client, err)}
+		case err != nil && !errors.As(err, &ours):
+			return err
+		}
+	}
+	return nil
 }
 
 // replace deletes and creates under the same Ref. A crash in between leaves a

@@ -82,14 +82,14 @@ func keepNames(p Plan, g GateInput) (anew bool) {
 	}
 	for i := range steps {
 		s := &steps[i]
-		if (s.Held != "" || s.Blocked) && s.Wish != nil && answersBy(s) {
+		if (s.Held != "" || s.Blocked) && s.LeadsHere() {
 			waits[s.Ref.Client] = s.Client
 		}
 	}
 	for i := range steps {
 		s := &steps[i]
 		who, does := waits[s.From.Client]
-		if !does || s.Action != Move || s.From.Client == s.Ref.Client || s.Held != "" || g.Removed[s.From.Client] || g.Paused[s.Ref.Client] || g.Paused[s.From.Client] || !answered(s) {
+		if !does || !s.TakesName() || s.Held != "" || g.Removed[s.From.Client] || g.Paused[s.Ref.Client] || g.Paused[s.From.Client] {
 			continue
 		}
 		anew = anew || !s.Blocked
@@ -98,10 +98,10 @@ func keepNames(p Plan, g GateInput) (anew bool) {
 	return anew
 }
 
-// answersBy says that a step leads people who come by a name to its client's site.
-func answersBy(s *Step) bool {
+// LeadsHere says that a step leads people who come by a name to its client's site.
+func (s Step) LeadsHere() bool {
 	switch {
-	case s.Action != Create && s.Action != Update && s.Action != Move && s.Action != Replace:
+	case s.Wish == nil || s.Action != Create && s.Action != Update && s.Action != Move && s.Action != Replace:
 		return false
 	case s.Ref.Kind == state.KindDomain:
 		return s.Wish.Attributes.Literal("redirect") == ""
@@ -109,12 +109,14 @@ func answersBy(s *Step) bool {
 	return s.Ref.Kind == state.KindRecord && address(*s.Wish)
 }
 
-// answered says that a step takes what led people who came by a name to another client's site, also where it
+// TakesName says that a step takes what led people who came by a name to another client's site, also where it
 // is to redirect them from now on.
-func answered(s *Step) bool {
+func (s Step) TakesName() bool {
 	switch {
+	case s.Action != Move || s.From.Client == s.Ref.Client:
+		return false
 	case s.Prior == nil:
-		return answersBy(s)
+		return s.LeadsHere()
 	case s.Ref.Kind == state.KindDomain:
 		return s.Prior.Attributes.Literal("redirect") == ""
 	}

@@ -565,18 +565,63 @@ func TestS24RecordThatNobodyHasSetLeadsNowhere(t *testing.T) {
 	}
 }
 
-// Two clients swap their names. At the name that one of them is to have there was a record before us, which
-// leads to the other one's host: it waits for a person, who says whose that is. The other one has all that
-// it wishes, as its own name is wished back in vain. It is not through while the first one waits: that one
-// fails in the end, and has its name back.
-func TestS24WhoTookANameIsNotThroughWhileTheOtherOneWaitsForAPerson(t *testing.T) {
-	v, w := newVendorsWith(t)
-	v.world.Settle("cloudflare", provider.Object{Kind: state.KindRecord, Name: "A cakes.agency.example", Attributes: []provider.Input{
-		{Name: "type", Text: "A"}, {Name: "name", Text: "cakes.agency.example"}, {Name: "content", Text: "203.0.113.7"}, {Name: "ttl", Text: "300"}}}, 0)
-	ploi := "deployment: {provider: ploi}"
+// swapWithARecordThatWasThere is two clients of which one's name is led by a record that was there before us, and
+// its id. They are about to swap their names, and the other one is at another host.
+func swapWithARecordThatWasThere(t *testing.T) (v *vendors, w *world, files map[string]string, record provider.Object, id string) {
+	t.Helper()
+	v, w = newVendorsWith(t)
+	record = provider.Object{Kind: state.KindRecord, Name: "A cakes.agency.example", Attributes: []provider.Input{
+		{Name: "type", Text: "A"}, {Name: "name", Text: "cakes.agency.example"}, {Name: "content", Text: "203.0.113.7"}, {Name: "ttl", Text: "300"}}}
+	id = v.world.Seed("cloudflare", record)
+	const ploi = "deployment: {provider: ploi}"
 	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", ploi), "clients/cakes.yaml": client("cakes")})
+	w.want("cakes", state.StatusActive)
+	return v, w, swapped(ploi, ""), record, id
+}
+
+// Two clients swap their names. Where one of them is to have its new one there is a record that was there before us
+// and leads to the other one's host: a person decides whose it is. Both keep what they have until then.
+func TestS24NameStaysWhileTheNewOneIsSomebodyElses(t *testing.T) {
+	v, w, files, _, id := swapWithARecordThatWasThere(t)
+	w.apply(files)
+	const why = "record A cakes.agency.example exists at cloudflare without our mark"
+	if r := w.want("bakery", state.StatusHeld); !strings.Contains(r.Because, why) {
+		t.Errorf("bakery says %q", r.Because)
+	}
+	if r := w.row("cakes"); !strings.HasPrefix(r.Because, "waiting: bakery keeps its name until it can have its new one: "+why) {
+		t.Errorf("cakes is %s: %s", r.Status, r.Because)
+	}
+	for _, name := range []string{"bakery", "cakes"} {
+		v.serves(w, name+".agency.example", name)
+	}
+	v.world.Remove(id)
+	if _, err := w.engine.Retry("bakery", "dana"); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		w.pass(w.due()...)
+		w.clock.add(time.Hour)
+	}
+	for name, host := range map[string]string{"bakery": "cakes.agency.example", "cakes": "bakery.agency.example"} {
+		w.want(name, state.StatusActive)
+		v.serves(w, host, name)
+	}
+}
+
+// Two clients swap their names, and somebody else's record comes where one of them is to have its new one, just as
+// the other one has taken its old one: it waits for a person. The other one has all that it wishes, as its own name is
+// wished back in vain. It is not through while the first one waits: that one fails in the end, and has its name back.
+func TestS24WhoTookANameIsNotThroughWhileTheOtherOneWaitsForAPerson(t *testing.T) {
+	v, w, files, record, id := swapWithARecordThatWasThere(t)
 	hosts, before := v.swapping()
-	w.apply(swapped(ploi, ""))
+	v.world.Remove(id)
+	v.faults.Do(memory.Before, func(c memory.Call) bool {
+		return c.Verb == memory.Update && c.Kind == state.KindRecord && c.Name == "A "+hosts[0]
+	}, 1, func(context.Context, memory.Call) error {
+		v.world.Seed("cloudflare", record)
+		return nil
+	})
+	w.apply(files)
 	if r := w.want("bakery", state.StatusHeld); !strings.Contains(r.Because, "A cakes.agency.example exists at cloudflare without our mark") {
 		t.Fatalf("bakery says %q", r.Because)
 	}
@@ -589,7 +634,7 @@ func TestS24WhoTookANameIsNotThroughWhileTheOtherOneWaitsForAPerson(t *testing.T
 		t.Errorf("cakes is %s: %s", r.Status, r.Because)
 	}
 	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 0, memory.Fail(provider.Invalid, "the build is broken"))
-	w.pass(w.push(map[string]string{"clients/bakery.yaml": strings.Replace(client("bakery", ploi, "env: {COLOUR: green}"), "\ndomain: bakery", "\ndomain: cakes", 1)})...)
+	w.pass(w.push(map[string]string{"clients/bakery.yaml": files["clients/bakery.yaml"] + "env: {COLOUR: green}\n"})...)
 	w.want("bakery", state.StatusFailed)
 	if now, _ := v.world.Serves(hosts[0]); now != before[0] {
 		t.Errorf("%s is served by %q, and was by %q", hosts[0], now, before[0])
