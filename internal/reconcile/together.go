@@ -30,7 +30,7 @@ func (e *Engine) together(g *group, p plan.Plan, holds []state.Hold, result appl
 		switch st, at := result.Worst(m.client.ID); {
 		case m.quarantined():
 		case !m.worked:
-			if m.waitsForVendor(p, holds) {
+			if m.waitsForVendor(p, holds) || m.waitsForName(p) {
 				atIt[m.client.ID] = true
 			}
 			if why := m.problem(p); why != "" {
@@ -89,6 +89,17 @@ func (m *member) waitsForVendor(p plan.Plan, holds []state.Hold) bool {
 		return slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Ref.Client == m.client.ID && s.Blocked && s.Waits != "" })
 	}
 	return false
+}
+
+// waitsForName says that a member began to carry out its wish, and that what is to lead people to it waits, for
+// whatever that may be: an approval, say, or the end of a freeze.
+func (m *member) waitsForName(p plan.Plan) bool {
+	if m.client.Run == "" || m.removed || m.client.Paused || m.effective.Paused {
+		return false
+	}
+	return slices.ContainsFunc(p.Steps, func(s plan.Step) bool {
+		return s.Ref.Client == m.client.ID && (s.Held != "" || s.Blocked) && s.LeadsHere()
+	})
 }
 
 // openWith ends a pass for a member that has all that it wishes before the one whose name it took.

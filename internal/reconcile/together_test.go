@@ -608,37 +608,58 @@ func TestS24NameStaysWhileTheNewOneIsSomebodyElses(t *testing.T) {
 	}
 }
 
-// Two clients swap their names, and somebody else's record comes where one of them is to have its new one, just as
-// the other one has taken its old one: it waits for a person. The other one has all that it wishes, as its own name is
-// wished back in vain. It is not through while the first one waits: that one fails in the end, and has its name back.
-func TestS24WhoTookANameIsNotThroughWhileTheOtherOneWaitsForAPerson(t *testing.T) {
+// takesANameFromWhoHasNone is that swap, of which one has the other's name, and that one can't have its new one for
+// now. The first one's own name is wished back in vain meanwhile, so that it has all that it wishes.
+func takesANameFromWhoHasNone(t *testing.T) (v *vendors, w *world, bakery string, record provider.Object, before string) {
+	t.Helper()
 	v, w, files, record, id := swapWithARecordThatWasThere(t)
-	hosts, before := v.swapping()
+	hosts, serve := v.swapping()
 	v.world.Remove(id)
-	v.faults.Do(memory.Before, func(c memory.Call) bool {
-		return c.Verb == memory.Update && c.Kind == state.KindRecord && c.Name == "A "+hosts[0]
-	}, 1, func(context.Context, memory.Call) error {
-		v.world.Seed("cloudflare", record)
-		return nil
-	})
-	w.apply(files)
-	if r := w.want("bakery", state.StatusHeld); !strings.Contains(r.Because, "A cakes.agency.example exists at cloudflare without our mark") {
-		t.Fatalf("bakery says %q", r.Because)
+	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindRecord), 0, memory.Fail(provider.Denied, "the token was revoked"))
+	if _, err := w.engine.Pass(t.Context(), w.push(files)[0], reconcile.CauseCommit); err != nil {
+		t.Fatal(err)
 	}
-	w.apply(map[string]string{"clients/cakes.yaml": client("cakes")}) // the bakery's by now: invalid
-	for range 2 {
+	v.serves(w, hosts[0], "cakes")
+	v.faults.Clear()
+	return v, w, files["clients/bakery.yaml"], record, serve[0]
+}
+
+// isNotThrough says so of who took a name, and that it goes back as the other one fails.
+func (v *vendors) isNotThrough(w *world, bakery, before string) {
+	w.t.Helper()
+	for range 3 {
 		w.pass(w.id("cakes"))
 		w.clock.add(time.Hour)
 	}
+	w.want("bakery", state.StatusHeld)
 	if r := w.row("cakes"); !strings.Contains(r.Because, "bakery, whose name it took, is not through") {
-		t.Errorf("cakes is %s: %s", r.Status, r.Because)
+		w.t.Errorf("cakes is %s: %s", r.Status, r.Because)
 	}
 	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 0, memory.Fail(provider.Invalid, "the build is broken"))
-	w.pass(w.push(map[string]string{"clients/bakery.yaml": files["clients/bakery.yaml"] + "env: {COLOUR: green}\n"})...)
+	w.clock.add(10 * time.Hour)
+	w.pass(w.push(map[string]string{"clients/bakery.yaml": bakery + "env: {COLOUR: green}\n"})...)
 	w.want("bakery", state.StatusFailed)
-	if now, _ := v.world.Serves(hosts[0]); now != before[0] {
-		t.Errorf("%s is served by %q, and was by %q", hosts[0], now, before[0])
+	if now, _ := v.world.Serves("bakery.agency.example"); now != before {
+		w.t.Errorf("its name is served by %q, and was by %q", now, before)
 	}
+}
+
+// Two clients swap their names, and somebody else's record comes where one of them is to have its new one: it waits for
+// a person. The one that took its name is not through meanwhile: it fails in the end, and has its name back.
+func TestS24WhoTookANameIsNotThroughWhileTheOtherOneWaitsForAPerson(t *testing.T) {
+	v, w, bakery, record, before := takesANameFromWhoHasNone(t)
+	v.world.Seed("cloudflare", record)
+	w.apply(map[string]string{"clients/cakes.yaml": client("cakes")})
+	v.isNotThrough(w, bakery, before)
+}
+
+// Two clients swap their names, and a freeze begins before one of them could have its new one: likewise.
+func TestS24WhoTookANameIsNotThroughWhileTheOtherOneIsFrozen(t *testing.T) {
+	v, w, bakery, _, before := takesANameFromWhoHasNone(t)
+	now := w.clock.Now().UTC()
+	w.apply(map[string]string{"clients/cakes.yaml": client("cakes"), "clients/bakery.yaml": bakery + "notes: frozen\n",
+		"platform.yaml": "apiVersion: reconciler/v1\nkind: Platform\nfreeze: [{from: " + now.Format("2006-01-02T15:04") + ", to: " + now.Add(9*time.Hour).Format("2006-01-02T15:04") + ", zone: UTC, reason: holidays}]\n"})
+	v.isNotThrough(w, bakery, before)
 }
 
 // Three clients are to pass their names on, and what that needs of DNS can't be had for now. The next commit has
