@@ -415,15 +415,9 @@ func hadElse(tx store.Tx, job Job, goes state.Ref, name string) (bool, error) {
 
 // comesAfter says that a step comes after all that a client does by the plan, but for what it takes away itself.
 func comesAfter(p plan.Plan, s plan.Step, id state.ClientID) bool {
-	of, before := map[string]plan.Step{}, map[string]bool{}
-	for _, o := range p.Steps {
-		of[o.Key()] = o
-	}
-	for todo := slices.Clone(s.Needs); len(todo) > 0; todo = todo[1:] {
-		if key := todo[0]; !before[key] {
-			before[key] = true
-			todo = append(todo, of[key].Needs...)
-		}
+	before := map[string]bool{}
+	for _, o := range p.Before(s) {
+		before[o.Key()] = true
 	}
 	return !slices.ContainsFunc(p.Steps, func(o plan.Step) bool {
 		return o.Ref.Client == id && !o.Action.Ends() && o.Action != plan.Retain && !before[o.Key()]

@@ -465,20 +465,34 @@ func endOf(steps []*Step, r state.Ref) *Step {
 
 // needed says that a step needs another one, over however many between them.
 func needed(steps []*Step, by, what *Step) bool {
-	of := map[string]*Step{}
-	for _, s := range steps {
-		of[s.Key()] = s
+	return by.Key() == what.Key() || slices.ContainsFunc(before(steps, by), func(s *Step) bool { return s.Key() == what.Key() })
+}
+
+// Before are the steps that one needs, over however many between them, the nearest first.
+func (p Plan) Before(s Step) []Step {
+	steps := make([]*Step, len(p.Steps))
+	for i := range p.Steps {
+		steps[i] = &p.Steps[i]
 	}
-	seen, next := map[string]bool{}, []string{by.Key()}
-	for len(next) > 0 {
-		k := next[len(next)-1]
-		next = next[:len(next)-1]
-		if s := of[k]; s != nil && !seen[k] {
-			seen[k] = true
-			next = append(next, s.Needs...)
+	var out []Step
+	for _, o := range before(steps, &s) {
+		out = append(out, *o)
+	}
+	return out
+}
+
+func before(steps []*Step, s *Step) (out []*Step) {
+	of, seen := map[string]*Step{}, map[string]bool{}
+	for _, o := range steps {
+		of[o.Key()] = o
+	}
+	for todo := slices.Clone(s.Needs); len(todo) > 0; todo = todo[1:] {
+		if o := of[todo[0]]; o != nil && !seen[todo[0]] {
+			seen[todo[0]] = true
+			out, todo = append(out, o), append(todo, o.Needs...)
 		}
 	}
-	return seen[what.Key()]
+	return out
 }
 
 // serves says that a removal takes something away that people come by: names that lead

@@ -340,18 +340,10 @@ func blockedBy(p plan.Plan, id state.ClientID) (s plan.Step, blocked bool) {
 
 // waitsForAnother is the client for whose steps a blocked one waits, by way of whatever it needs; "": none.
 func waitsForAnother(p plan.Plan, s plan.Step) string {
-	seen := map[string]bool{}
-	for todo := s.Needs; len(todo) > 0; {
-		key := todo[0]
-		todo = todo[1:]
-		i := slices.IndexFunc(p.Steps, func(o plan.Step) bool { return o.Key() == key })
-		if i < 0 || seen[key] {
-			continue
+	for _, o := range p.Before(s) {
+		if o.Ref.Client != s.Ref.Client && (o.Blocked || o.Held != "") {
+			return o.Client
 		}
-		if seen[key] = true; p.Steps[i].Ref.Client != s.Ref.Client && (p.Steps[i].Blocked || p.Steps[i].Held != "") {
-			return p.Steps[i].Client
-		}
-		todo = append(slices.Clone(todo), p.Steps[i].Needs...)
 	}
 	return ""
 }
