@@ -254,9 +254,9 @@ func (p *pass) taken(s *settled, id state.ClientID, host string) (text, hint str
 	}
 	switch {
 	case print != "":
-		return fmt.Sprintf("%s is still %s's: its removal is held", host, c.Name), "`reconciler approve " + print + "` lets it go"
+		return fmt.Sprintf("%s is still %s's%sis held", host, c.Name, state.ItsRemoval), "`reconciler approve " + print + "` lets it go"
 	case waits:
-		return fmt.Sprintf("%s is still %s's: its removal waits", host, c.Name), "it is free when that is done"
+		return fmt.Sprintf("%s is still %s's%swaits", host, c.Name, state.ItsRemoval), "it is free when that is done"
 	}
 	file := c.Path
 	if there := p.present[c.Name]; p.deleted[file] && len(there) > 0 {

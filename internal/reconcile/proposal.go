@@ -102,7 +102,7 @@ func (t weighed) told(refused []state.FileProblem) []report.Problem {
 		}
 	}
 	for _, q := range refused {
-		if strings.Contains(q.Text, ": its removal ") { // no commit tells that it is done
+		if state.AsksInVain(q.Text) { // no commit tells that it is done
 			q.Hint += "; comment `/reconciler plan` after that"
 		}
 		out = append(out, report.Problem{Client: q.Client, Path: q.Path, Line: q.Line, Column: q.Column, Text: q.Text, Hint: q.Hint})

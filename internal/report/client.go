@@ -87,6 +87,9 @@ func heldOr(h state.Hold) string {
 func Beside(because, client string, problems []state.FileProblem, where string) string {
 	for _, p := range problems {
 		if rest, is := says(because, p); is && p.Client == client {
+			if state.AsksInVain(p.Text) {
+				return "what its file asks for waits (" + where + ")" + rest
+			}
 			return "its file is invalid (" + where + ")" + rest
 		}
 	}
@@ -150,7 +153,11 @@ func (c Client) Why(o Options) string {
 		b.WriteString("Goes on by itself" + at(c.RetryAt) + "\n")
 	}
 	if c.Problem != nil {
-		b.WriteString("The file at the head is invalid")
+		if state.AsksInVain(c.Problem.Text) {
+			b.WriteString("What the file at the head asks for waits")
+		} else {
+			b.WriteString("The file at the head is invalid")
+		}
 		if c.Status != string(state.StatusInvalid) || len(c.Resources) > 0 {
 			b.WriteString("; the last good version stays")
 		}

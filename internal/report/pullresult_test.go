@@ -173,3 +173,22 @@ func TestStepThatIsTakenBackIsNamedOnce(t *testing.T) {
 		t.Error(rows)
 	}
 }
+
+// Nothing is wrong with a file that asks for what is still another client's: it waits.
+func TestFileThatAsksInVainWaits(t *testing.T) {
+	q := state.FileProblem{Path: "clients/demoshop.yaml", Client: "demoshop", Text: "shop.example is still bakery's: its removal is held", Hint: "`reconciler approve 3f9c` lets it go"}
+	c := state.Client{Name: "demoshop", Status: state.StatusActive, EverDeployed: true, Because: "clients/demoshop.yaml: " + q.Text + lastGood, Next: q.Hint}
+	for name, text := range map[string]string{
+		"status": Beside(c.Because, c.Name, []state.FileProblem{q}, "see below"),
+		"why":    Client{Name: c.Name, Status: string(c.Status), Because: c.Because, Next: c.Next, Problem: &q}.Why(Options{}),
+		"result": ClientResult{Client: c, Fate: "invalid"}.Outcome().plainHeadline(),
+	} {
+		if strings.Contains(text, "invalid") || !strings.Contains(text, "waits") {
+			t.Errorf("%s: %q", name, text)
+		}
+	}
+	q.Text = "plan: one of free, starter"
+	if got := Beside("clients/demoshop.yaml: "+q.Text+lastGood, c.Name, []state.FileProblem{q}, "see below"); !strings.HasPrefix(got, "its file is invalid (see below)") {
+		t.Errorf("a file with a mistake: %q", got)
+	}
+}

@@ -58,7 +58,11 @@ func (c ClientResult) Outcome() Outcome {
 		}
 		return o
 	case "invalid":
-		o := Outcome{headline: sentence{true, []span{quote(c.Client.Name), say(" was not changed: its file is invalid.")}}, cause: strings.TrimSuffix(c.Client.Because, lastGood), next: c.Client.Next}
+		why := " was not changed: its file is invalid."
+		if state.AsksInVain(c.Client.Because) {
+			why = " was not changed: what its file asks for is still another client's, and waits."
+		}
+		o := Outcome{headline: sentence{true, []span{quote(c.Client.Name), say(why)}}, cause: strings.TrimSuffix(c.Client.Because, lastGood), next: c.Client.Next}
 		if c.Client.EverDeployed {
 			o.works = []sentence{{false, []span{say("Its last good version stays.")}}}
 		}

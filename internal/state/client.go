@@ -193,6 +193,13 @@ type FileProblem struct {
 	Review *Review `json:"review,omitempty"`
 }
 
+// ItsRemoval begins what a file's problem says of a name that it asks for, and that is still another client's.
+const ItsRemoval = ": its removal "
+
+// AsksInVain says that a reason speaks of a name that is still another client's: nothing of the file is to be mended,
+// and what it asks for waits.
+func AsksInVain(because string) bool { return strings.Contains(because, ItsRemoval) }
+
 // Place is the file, with line and column where one of its lines is meant.
 func (p FileProblem) Place() string {
 	if p.Line == 0 {
