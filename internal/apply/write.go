@@ -247,7 +247,7 @@ func (r *Runner) newNameIsFree(ctx context.Context, job Job, s plan.Step) error 
 		var ours *takeOver
 		switch err := r.look(ctx, p, traits, t, w); {
 		case errors.As(err, &inItsPlace):
-			return &errWait{err: fmt.Errorf("%s keeps its name until it can have its new one: %v", t.Client, err)}
+			return &errWait{err: fmt.Errorf("%s keeps its name until it can have its new one: %s", t.Client, inItsPlace.reason)}
 		case err != nil && !errors.As(err, &ours):
 			return err
 		}
