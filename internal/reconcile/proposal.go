@@ -71,26 +71,36 @@ func (e *Engine) Judge(ctx context.Context, p Proposal) (Judgement, error) {
 		out.Clients = withPlanned(out)
 	}
 	r, err := e.wouldWait(p, t)
-	out.Problems = append(t.told(t.refused(r)), out.Problems[files:]...)
+	refused := t.refused(r, t.changed)
+	for i := range refused {
+		if state.AsksInVain(refused[i].Text) { // no commit tells that it is done
+			refused[i].Hint += "; comment `/reconciler plan` after that"
+		}
+	}
+	out.Problems = append(t.told(refused), out.Problems[files:]...)
 	out.Waits, out.New, out.Room = append(r.Holds, out.Waits...), r.New, r.Room
 	return out, err
 }
 
-// refused is what only the state tells of its files: that a name is still another client's, whose removal
-// was merged before, or that data is kept under it, and the file does not say whose that is. What waits for
-// a hold of its own is told with that.
-func (t weighed) refused(r accept.Result) (out []state.FileProblem) {
+// refused is what only the state tells of the files that are asked about: that a name is still another
+// client's, whose removal was merged before, or that data is kept under it, and the file does not say whose
+// that is. What waits for a hold of its own is told with that.
+func (t weighed) refused(r accept.Result, about func(path string) bool) (out []state.FileProblem) {
 	if r.Baseline == nil {
 		return nil
 	}
 	for _, q := range r.Baseline.Problems {
-		changed := slices.ContainsFunc(t.changes, func(ch accept.Change) bool { return ch.Path == q.Path })
 		own := slices.ContainsFunc(r.Holds, func(h state.Hold) bool { return h.Fingerprint != "" && strings.Contains(q.Hint, h.Fingerprint) })
-		if changed && !own && !t.bad[q.Client] && !t.bad[fileName(q.Path)] {
+		if about(q.Path) && !own && !t.bad[q.Client] && !t.bad[fileName(q.Path)] {
 			out = append(out, q)
 		}
 	}
 	return out
+}
+
+// changed says that it changes the file.
+func (t weighed) changed(path string) bool {
+	return slices.ContainsFunc(t.changes, func(ch accept.Change) bool { return ch.Path == path })
 }
 
 // told are the problems of its files. What was only warned of, and is refused, is said once.
@@ -102,9 +112,6 @@ func (t weighed) told(refused []state.FileProblem) []report.Problem {
 		}
 	}
 	for _, q := range refused {
-		if state.AsksInVain(q.Text) { // no commit tells that it is done
-			q.Hint += "; comment `/reconciler plan` after that"
-		}
 		out = append(out, report.Problem{Client: q.Client, Path: q.Path, Line: q.Line, Column: q.Column, Text: q.Text, Hint: q.Hint})
 	}
 	return out
@@ -234,19 +241,17 @@ func (t *weighed) touched(layout manifest.Layout, merged map[string]accept.File)
 
 // wouldWait asks accept what would wait for a person if this were the branch's next head.
 // Where the branch is not at the accepted head, nobody knows.
-func (e *Engine) wouldWait(p Proposal, t weighed) (r accept.Result, err error) {
+func (e *Engine) wouldWait(p Proposal, t weighed) (accept.Result, error) {
+	if _, base := e.resolver(); base != nil && base.Head == p.Base {
+		return e.asNext(*base, p, t)
+	}
+	return accept.Result{}, nil
+}
+
+// asNext is what accept would say of this as the next head after that of base.
+func (e *Engine) asNext(base state.Baseline, p Proposal, t weighed) (r accept.Result, err error) {
 	in := accept.Input{Now: e.Now(), Head: p.Commit, Repository: e.Repository, Branch: e.Branch, Path: e.Path, Program: e.Program, Guard: e.Guard, Defaults: e.Defaults,
-		NewID: func(name string) state.ClientID { return state.ClientID(name + "-new") }, Files: map[string]accept.File{}, Descends: true, Changes: t.changes}
-	e.mu.Lock()
-	if e.baseline != nil {
-		b := *e.baseline
-		in.Baseline = &b
-	}
-	e.mu.Unlock()
-	if in.Baseline == nil || in.Baseline.Head != p.Base {
-		return r, nil
-	}
-	in.Root = in.Baseline.Root
+		NewID: func(name string) state.ClientID { return state.ClientID(name + "-new") }, Files: map[string]accept.File{}, Descends: true, Changes: t.changes, Baseline: &base, Root: base.Root}
 	var paths []string
 	read := map[string]bool{}
 	for _, ch := range t.changes {
