@@ -18,8 +18,9 @@ import (
 func (a *app) planCommand() *cobra.Command {
 	c := &cobra.Command{Use: "plan [CLIENT...]", Short: "What would happen; nothing is changed", ValidArgsFunction: a.clients(many),
 		Long: `What would happen if the branch's head (or --rev, or the files in --dir) were applied now:
-every step with its reason, its risk, the way back and what it would wait for. Nothing is
-changed, anywhere.
+every step with its reason, its risk, the way back and what it would wait for. What only the
+state refuses of a file (a name that is still another client's, say) is told as an error of
+that file, and no step of it. Nothing is changed, anywhere.
 
 Ends with 0, or with 1 when a file is invalid or a client can't be planned; a warning alone
 does not count. With --detailed-exitcode: 0 no change, 2 changes, 1 problems or an error,

@@ -2,8 +2,11 @@ package reconcile
 
 import (
 	"context"
+	"crypto/sha1"
+	"encoding/hex"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -22,9 +25,9 @@ const maxPreviewLooks = 50
 // Preview is a plan that nobody runs, in the form of `plan -o json`.
 type Preview = report.Plan
 
-// PreviewOf says what would happen if the branch had these files now. only limits it
-// to the named clients; none means all. Nothing is written anywhere, and the planner
-// could not.
+// PreviewOf says what would happen if the branch had these files now. What only the state
+// refuses of them is told as accept would, and not planned. only limits it to the named
+// clients; none means all. Nothing is written anywhere, and the planner could not.
 func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.File, only []string) (Preview, error) {
 	out := Judgement{Preview: Preview{Commit: commit, Changes: []report.Change{}, Problems: []report.Problem{}}}
 	var known []state.Client
@@ -32,14 +35,14 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 	if err != nil {
 		return out.Preview, fmt.Errorf("plan: %w", err)
 	}
-	layout, bad := manifest.LayoutOf(e.Path), map[string]bool{}
+	layout, t := manifest.LayoutOf(e.Path), weighed{bad: map[string]bool{}}
 	tree := make([]manifest.File, 0, len(files))
 	for _, f := range files {
 		if f.Err != "" {
 			if layout.Classify(f.Path) == manifest.ClassClient {
-				bad[fileName(f.Path)] = true // it is there: nobody is gone
+				t.bad[fileName(f.Path)] = true // it is there: nobody is gone
 			}
-			out.Problems = append(out.Problems, report.Problem{Path: f.Path, Text: f.Err})
+			t.problems = append(t.problems, manifest.Problem{Path: f.Path, Text: f.Err})
 			continue
 		}
 		tree = append(tree, manifest.File{Path: f.Path, Data: f.Data})
@@ -54,23 +57,113 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 	check := manifest.NewCheck("", layout, tree, nil, e.Defaults, manifest.Ranks(accepted, tree, layout))
 	sideBySide(check.Len(), check.Read)
 	wishes, problems := check.End()
+	t.wishes, t.problems = wishes, append(t.problems, problems...)
 	for _, p := range problems {
 		if !p.Warning {
-			bad[p.Client] = true
+			t.bad[p.Client] = true
 			if layout.Classify(p.Path) == manifest.ClassClient {
-				bad[fileName(p.Path)] = true // it is there, whatever it says
+				t.bad[fileName(p.Path)] = true // it is there, whatever it says
 			}
 		}
-		if len(only) > 0 && p.Client != "" && !slices.Contains(only, p.Client) {
-			continue // another client's mistake is no matter of this plan
-		}
-		out.Problems = append(out.Problems, problemOf(p))
 	}
-	g, err := e.plan(ctx, &out, wishes, bad, only)
+	refused, err := e.unaccepted(&t, commit, files, known)
+	if err != nil {
+		return out.Preview, err
+	}
+	for _, p := range t.told(refused) {
+		if len(only) == 0 || p.Client == "" || slices.Contains(only, p.Client) { // another client's mistake is no matter of this plan
+			out.Problems = append(out.Problems, p)
+		}
+	}
+	g, err := e.plan(ctx, &out, t.wishes, t.bad, only)
 	if err == nil && len(only) > 0 {
 		err = e.checkNames(g, out.Preview, only)
 	}
 	return out.Preview, err
+}
+
+// unaccepted is what only the state refuses of these files, were they the next head's. Who is
+// refused is bad from then on: nothing is planned of it, nor that who it says it was goes.
+// Without an accepted head, or on a state that is not compared yet, nobody knows.
+func (e *Engine) unaccepted(t *weighed, commit string, files []accept.File, known []state.Client) ([]state.FileProblem, error) {
+	_, base := e.resolver()
+	if base == nil || e.old() {
+		return nil, nil
+	}
+	p := Proposal{Commit: commit, Merged: make([]accept.File, len(files))}
+	for i, f := range files {
+		f.Blob = blobOf(f)
+		p.Merged[i] = f
+	}
+	t.changes = since(*base, known, p.Merged)
+	r, err := e.asNext(*base, p, *t)
+	if err != nil {
+		return nil, err
+	}
+	if r.Baseline == nil && !r.Held {
+		r.Baseline = base // nothing differs from it
+	}
+	said := map[string]bool{}
+	for _, q := range t.problems {
+		said[q.Path] = said[q.Path] || !q.Warning
+	}
+	refused := t.refused(r, func(path string) bool { return !said[path] })
+	names := map[string]bool{}
+	for _, q := range refused {
+		names[q.Client] = true
+	}
+	t.wishes = slices.DeleteFunc(t.wishes, func(w manifest.Effective) bool {
+		if !names[w.Name] {
+			return false
+		}
+		t.bad[w.Name] = true
+		for _, was := range w.Previously {
+			t.bad[was] = true
+		}
+		return true
+	})
+	return refused, nil
+}
+
+// since is how these files differ from those of the accepted head.
+func since(base state.Baseline, known []state.Client, files []accept.File) (out []accept.Change) {
+	at := map[string]string{}
+	for _, c := range known {
+		if !c.Removed {
+			at[c.Path] = c.Blob
+		}
+	}
+	for _, f := range base.Templates {
+		at[f.Path] = f.Blob
+	}
+	if base.Platform != nil {
+		at[base.Platform.Path] = base.Platform.Blob
+	}
+	for _, q := range base.Problems { // what is there, in place of the last good version
+		at[q.Path] = q.Blob
+	}
+	for _, f := range files {
+		if was, had := at[f.Path]; !had || was != f.Blob {
+			out = append(out, accept.Change{Path: f.Path, Old: was, New: f.Blob})
+		}
+		delete(at, f.Path)
+	}
+	for path, was := range at {
+		out = append(out, accept.Change{Path: path, Old: was})
+	}
+	sort.Slice(out, func(a, b int) bool { return out[a].Path < out[b].Path })
+	return out
+}
+
+// blobOf is the id that Git has for a file's content: a folder's files bear none.
+func blobOf(f accept.File) string {
+	if f.Blob != "" || f.Err != "" {
+		return f.Blob
+	}
+	h := sha1.New() //nolint:gosec // Git's own ids
+	fmt.Fprintf(h, "blob %d\x00", len(f.Data))
+	_, _ = h.Write(f.Data) // a hash never fails
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // plan adds the plan of some wishes to a preview; only limits it to the named clients,
