@@ -66,7 +66,7 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 			}
 		}
 	}
-	refused, err := e.unaccepted(&t, commit, files, known)
+	refused, as, err := e.unaccepted(&t, commit, files, known)
 	if err != nil {
 		return out.Preview, err
 	}
@@ -75,7 +75,7 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 			out.Problems = append(out.Problems, p)
 		}
 	}
-	g, err := e.plan(ctx, &out, t.wishes, t.bad, only)
+	g, err := e.plan(ctx, &out, t, as, only)
 	if err == nil && len(only) > 0 {
 		err = e.checkNames(g, out.Preview, only)
 	}
@@ -83,12 +83,12 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 }
 
 // unaccepted is what only the state refuses of these files, were they the next head's. Who is
-// refused is bad from then on: nothing is planned of it, nor that who it says it was goes.
-// Without an accepted head, or on a state that is not compared yet, nobody knows.
-func (e *Engine) unaccepted(t *weighed, commit string, files []accept.File, known []state.Client) ([]state.FileProblem, error) {
+// refused is bad from then on: nothing is planned of it, nor that who it says it was goes. as are the
+// clients that these files are. Without an accepted head, or on a state that is not compared yet, nobody knows.
+func (e *Engine) unaccepted(t *weighed, commit string, files []accept.File, known []state.Client) (refused []state.FileProblem, as []state.Client, err error) {
 	_, base := e.resolver()
 	if base == nil || e.old() {
-		return nil, nil
+		return nil, nil, nil
 	}
 	p := Proposal{Commit: commit, Merged: make([]accept.File, len(files))}
 	for i, f := range files {
@@ -98,7 +98,7 @@ func (e *Engine) unaccepted(t *weighed, commit string, files []accept.File, know
 	t.changes = since(*base, known, p.Merged)
 	r, err := e.asNext(*base, p, *t)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if r.Baseline == nil && !r.Held {
 		r.Baseline = base // nothing differs from it
@@ -107,7 +107,7 @@ func (e *Engine) unaccepted(t *weighed, commit string, files []accept.File, know
 	for _, q := range t.problems {
 		said[q.Path] = said[q.Path] || !q.Warning
 	}
-	refused := t.refused(r, func(path string) bool { return !said[path] })
+	refused = t.refused(r, func(path string) bool { return !said[path] })
 	names := map[string]bool{}
 	for _, q := range refused {
 		names[q.Client] = true
@@ -122,7 +122,7 @@ func (e *Engine) unaccepted(t *weighed, commit string, files []accept.File, know
 		}
 		return true
 	})
-	return refused, nil
+	return refused, r.Clients, nil
 }
 
 // since is how these files differ from those of the accepted head.
@@ -166,9 +166,9 @@ func blobOf(f accept.File) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// plan adds the plan of some wishes to a preview; only limits it to the named clients,
-// none means all.
-func (e *Engine) plan(ctx context.Context, out *Judgement, wishes []manifest.Effective, bad map[string]bool, only []string) (*group, error) {
+// plan adds the plan of what was judged to a preview; as are clients that its files are, as far as that is
+// known. only limits it to the named clients, none means all.
+func (e *Engine) plan(ctx context.Context, out *Judgement, t weighed, as []state.Client, only []string) (*group, error) {
 	var known []state.Client
 	var shared []state.SecretRef
 	var holds []state.Hold
@@ -189,7 +189,7 @@ func (e *Engine) plan(ctx context.Context, out *Judgement, wishes []manifest.Eff
 	if err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	g, err := e.imagine(ctx, known, shared, wishes, bad, only)
+	g, err := e.imagine(ctx, known, shared, t, as, only)
 	if err != nil {
 		return nil, err
 	}
@@ -239,11 +239,23 @@ func touched(p plan.Plan) int {
 	return len(set)
 }
 
-// imagine is the group of all clients as they would be with these wishes.
-func (e *Engine) imagine(ctx context.Context, known []state.Client, shared []state.SecretRef, wishes []manifest.Effective, bad map[string]bool, only []string) (*group, error) {
+// imagine is the group of all clients as they would be with these wishes. Whose file it is accept says (as); of
+// the others it is who lives under that name, or went from it last.
+func (e *Engine) imagine(ctx context.Context, known []state.Client, shared []state.SecretRef, t weighed, as []state.Client, only []string) (*group, error) {
+	wishes, bad := t.wishes, t.bad
 	byName, former := map[string]state.Client{}, map[string]state.Client{}
+	ids := map[state.ClientID]bool{}
 	for _, c := range known {
-		byName[c.Name] = c
+		ids[c.ID] = true
+		if have, ok := byName[c.Name]; !ok || have.Removed && (!c.Removed || c.RemovedAt.After(have.RemovedAt)) {
+			byName[c.Name] = c
+		}
+	}
+	anew := map[string]state.Client{}
+	for _, c := range as {
+		if !ids[c.ID] && !c.Removed {
+			anew[c.Name] = state.Client{ID: c.ID, Generation: c.Generation, Status: state.StatusPending}
+		}
 	}
 	wished, renamed := map[string]bool{}, map[string]bool{}
 	for _, w := range wishes {
@@ -276,7 +288,9 @@ func (e *Engine) imagine(ctx context.Context, known []state.Client, shared []sta
 		if f, was := former[w.Name]; !ok && was {
 			c, ok = f, true
 		}
-		if !ok {
+		if is, minted := anew[w.Name]; minted {
+			c = is
+		} else if !ok {
 			c = state.Client{ID: state.ClientID(w.Name + "-new"), Generation: 1, Status: state.StatusPending}
 		}
 		c.Name = w.Name

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -168,4 +169,46 @@ func TestPreviewAtTheHeadSaysWhatStatusSays(t *testing.T) {
 	}
 	w.pass(ids...)
 	w.want("figs", state.StatusActive)
+}
+
+// A client went, its data is kept, and another one comes under its name, which says that it begins afresh. Its plan
+// makes a database of its own, and what was planned is what is done; the plan at the head has nothing of the former one.
+func TestPreviewOfWhoBeginsAfresh(t *testing.T) {
+	_, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
+	w.apply(map[string]string{"clients/bakery.yaml": ""})
+	files := map[string]string{"clients/bakery.yaml": led("bakery", "bread", "database: {reuse: fresh}")}
+	base, at, err := w.repo.Tree(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := w.repo.branch(files, base)
+	_, merged, err := w.repo.Tree(t.Context(), head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := w.engine.Judge(t.Context(), reconcile.Proposal{Commit: head, Base: base, Branch: "main", At: at, Merged: merged})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range map[string]reconcile.Preview{"pull request": j.Preview, "command": w.preview(files)} {
+		if len(p.Changes) != 1 || len(p.Problems) > 0 {
+			t.Fatalf("%s: %+v, %+v", name, p.Changes, p.Problems)
+		}
+		made := false
+		for _, s := range p.Changes[0].Steps {
+			if s.Action == string(plan.Return) {
+				t.Errorf("%s: %s %s: %s", name, s.Action, s.Ref, s.Reason)
+			}
+			made = made || s.Action == string(plan.Create) && strings.HasPrefix(s.Ref, "database/")
+		}
+		if !made {
+			t.Errorf("%s: no database is made: %+v", name, p.Changes[0].Steps)
+		}
+	}
+	w.apply(files)
+	w.want("bakery", state.StatusActive)
+	if p := w.preview(nil); len(p.Changes)+len(p.Problems) > 0 {
+		t.Errorf("at the head: %v, %+v", planned(p), p.Problems)
+	}
 }

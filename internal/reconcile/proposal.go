@@ -62,15 +62,18 @@ func (e *Engine) Judge(ctx context.Context, p Proposal) (Judgement, error) {
 		}
 		only = append(only, t.former...)
 	}
+	r, err := e.wouldWait(p, t)
+	if err != nil {
+		return out, err
+	}
 	if t.inherited || len(only) > 0 {
-		if _, err := e.plan(ctx, &out, t.wishes, t.bad, only); err != nil {
+		if _, err := e.plan(ctx, &out, t, r.Clients, only); err != nil {
 			return out, err
 		}
 	}
 	if t.inherited {
 		out.Clients = withPlanned(out)
 	}
-	r, err := e.wouldWait(p, t)
 	refused := t.refused(r, t.changed)
 	for i := range refused {
 		if state.AsksInVain(refused[i].Text) { // no commit tells that it is done
@@ -79,7 +82,7 @@ func (e *Engine) Judge(ctx context.Context, p Proposal) (Judgement, error) {
 	}
 	out.Problems = append(t.told(refused), out.Problems[files:]...)
 	out.Waits, out.New, out.Room = append(r.Holds, out.Waits...), r.New, r.Room
-	return out, err
+	return out, nil
 }
 
 // refused is what only the state tells of the files that are asked about: that a name is still another
