@@ -213,6 +213,11 @@ func (g *group) nameless(m *member) bool {
 			return u.Prior.Ref.Client != m.client.ID && plan.Leads(u.Ref, host) && !g.keptByTaker(u)
 		})
 	}
+	if slices.ContainsFunc(g.withWhoGoes(m.client.ID), func(u state.Undo) bool {
+		return u.Prior.Ref.Kind == state.KindDomain && u.Prior.Attributes.Literal("redirect") == ""
+	}) {
+		return false
+	}
 	answers := false
 	for _, r := range m.recorded {
 		if r.Ref.Kind != state.KindDomain || !r.Real() || r.Attributes.Literal("redirect") != "" {

@@ -166,7 +166,7 @@ func (x exchange) goBackWith(g *group, these map[state.ClientID]bool) []tie {
 		all := len(stays)
 		for _, y := range ties {
 			m := g.members[slices.IndexFunc(g.members, func(m *member) bool { return m.client.ID == y.id })]
-			if !x.hasNameBefore(m, back) {
+			if !x.hasNameBefore(g, m, back) {
 				stays[y.id] = true
 				break // whoever took from it may stay, too
 			}
@@ -200,8 +200,9 @@ func (x exchange) halfway(id state.ClientID) bool {
 }
 
 // hasNameBefore says that a member would answer by a name once all is put back: by one that it
-// still has, or by one that those who go back give back to it. Who is known by none needs none.
-func (x exchange) hasNameBefore(m *member, back map[state.ClientID]bool) bool {
+// still has, or by one that those who go back give back to it, or who goes (withWhoGoes). Who is known by none
+// needs none.
+func (x exchange) hasNameBefore(g *group, m *member, back map[state.ClientID]bool) bool {
 	id := m.client.ID
 	another := func(r state.Ref) bool {
 		return slices.ContainsFunc(x.undo[id], func(u state.Undo) bool { return u.Ref == r && u.Prior.Ref.Client != id && !u.Kept })
@@ -211,8 +212,8 @@ func (x exchange) hasNameBefore(m *member, back map[state.ClientID]bool) bool {
 	}) {
 		return true
 	}
-	for other, undo := range x.undo {
-		if back[other] && slices.ContainsFunc(undo, func(u state.Undo) bool {
+	for _, other := range g.members {
+		if (back[other.client.ID] || other.removed) && slices.ContainsFunc(x.undo[other.client.ID], func(u state.Undo) bool {
 			return u.Prior.Ref.Kind == state.KindDomain && u.Prior.Ref.Client == id && !u.Kept
 		}) {
 			return true
