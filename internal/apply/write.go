@@ -413,8 +413,12 @@ func hadElse(tx store.Tx, job Job, goes state.Ref, name string) (bool, error) {
 	return false, nil
 }
 
-// comesAfter says that a step comes after all that a client does by the plan, but for what it takes away itself.
+// comesAfter says that a step comes after all that a client does by the plan, but for what it takes away itself. Of
+// whom something can't be planned there is more to come.
 func comesAfter(p plan.Plan, s plan.Step, id state.ClientID) bool {
+	if slices.ContainsFunc(p.Problems, func(q plan.Problem) bool { return q.Client == id }) {
+		return false
+	}
 	before := map[string]bool{}
 	for _, o := range p.Before(s) {
 		before[o.Key()] = true

@@ -730,23 +730,27 @@ func TestS24NameThatIsToRedirectStaysWhileTheNewOneCantBePlanned(t *testing.T) {
 
 // Three clients pass their names on. The first one has lost its own, and can't have its new one for now, when the next
 // commit removes the third one, and what it wishes of the first one can't be. The first one gets its name back from
-// the second, which gets back what the third one took from it.
+// the second, which gets back what the third one took from it, also where an alias of the second one goes meanwhile.
 func TestS24WhoGoesGivesTheNameBackToWhoGivesOneBack(t *testing.T) {
-	v, w := newVendors(t)
-	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes"), "clients/deli.yaml": client("deli")})
-	v.faults.On(memory.Before, func(c memory.Call) bool {
-		return c.Verb == memory.Update && c.Name == "A deli.agency.example"
-	}, 0, memory.Fail(provider.Denied, "the token was revoked"))
-	passed := map[string]string{"clients/bakery.yaml": led("bakery", "deli"), "clients/cakes.yaml": led("cakes", "bakery"), "clients/deli.yaml": led("deli", "cakes")}
-	if _, err := w.engine.Pass(t.Context(), w.push(passed)[0], reconcile.CauseCommit); err != nil {
-		t.Fatal(err)
-	}
-	v.serves(w, "bakery.agency.example", "cakes")
-	v.serves(w, "cakes.agency.example", "deli")
-	v.faults.Clear()
-	w.pass(w.push(map[string]string{"clients/bakery.yaml": led("bakery", "deli", "env: {KEY: {secret: shared/key}}"), "clients/deli.yaml": ""})...)
-	for _, name := range []string{"bakery", "cakes"} {
-		w.want(name, state.StatusFailed)
-		v.serves(w, name+".agency.example", name)
+	for _, alias := range []string{"", "aliases: [www.cakes.example]"} {
+		t.Run(alias, func(t *testing.T) {
+			v, w := newVendors(t)
+			w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes"), "clients/deli.yaml": client("deli")})
+			v.faults.On(memory.Before, func(c memory.Call) bool {
+				return c.Verb == memory.Update && c.Name == "A deli.agency.example"
+			}, 0, memory.Fail(provider.Denied, "the token was revoked"))
+			passed := map[string]string{"clients/bakery.yaml": led("bakery", "deli"), "clients/cakes.yaml": led("cakes", "bakery", alias), "clients/deli.yaml": led("deli", "cakes")}
+			if _, err := w.engine.Pass(t.Context(), w.push(passed)[0], reconcile.CauseCommit); err != nil {
+				t.Fatal(err)
+			}
+			v.serves(w, "bakery.agency.example", "cakes")
+			v.serves(w, "cakes.agency.example", "deli")
+			v.faults.Clear()
+			w.pass(w.push(map[string]string{"clients/bakery.yaml": led("bakery", "deli", "env: {KEY: {secret: shared/key}}"), "clients/cakes.yaml": led("cakes", "bakery"), "clients/deli.yaml": ""})...)
+			for _, name := range []string{"bakery", "cakes"} {
+				w.want(name, state.StatusFailed)
+				v.serves(w, name+".agency.example", name)
+			}
+		})
 	}
 }
