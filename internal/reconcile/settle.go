@@ -327,13 +327,14 @@ func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost
 		c.RollingBack, c.RollingSeq, c.Run = "", 0, ""
 		// An environment that could not be put back is when the next try fails: what serves was built with
 		// the one before, whatever is on record by then, unless that could not be put back either. So is a
-		// name that could not be given back.
+		// name that could not be given back, and what an alias redirected to: that may be given back then.
 		newer := slices.ContainsFunc(c.Undo, func(u state.Undo) bool { return m.servesNewer(u) })
 		c.Undo = slices.DeleteFunc(slices.Clone(c.Undo), func(u state.Undo) bool {
 			if u.Prior.Ref.Client != u.Ref.Client {
 				return lost == "" || g.keptByTaker(u) || !slices.ContainsFunc(m.recorded, func(r state.Resource) bool { return r.Ref == u.Ref && r.Real() })
 			}
-			return lost == "" || newer || u.Ref.Kind != state.KindEnvironment || u.Prior.Ref != u.Ref
+			alias := u.Ref.Kind == state.KindDomain && u.Prior.Attributes.Literal("redirect") != ""
+			return lost == "" || u.Prior.Ref != u.Ref || !alias && (newer || u.Ref.Kind != state.KindEnvironment)
 		})
 		if len(c.Undo) == 0 {
 			c.Undo = nil

@@ -408,12 +408,14 @@ func (s *story) finish() {
 }
 
 // undone: at whom no pass is at work, there is nothing that a later failure would put back, but for
-// an environment that could not be, and a name that another client could not be given back.
+// an environment that could not be, a name that another client could not be given back, and what an alias
+// redirected to.
 func (s *story) undone() {
 	for _, c := range s.clients() {
 		lost := c.Status != state.StatusActive && c.Status != state.StatusRetained // something failed since it was at rest
 		if c.Run == "" && c.RollingBack == "" && slices.ContainsFunc(c.Undo, func(u state.Undo) bool {
-			return !lost || u.Ref.Kind != state.KindEnvironment && u.Prior.Ref.Client == u.Ref.Client
+			alias := u.Ref.Kind == state.KindDomain && u.Prior.Attributes.Literal("redirect") != ""
+			return !lost || u.Ref.Kind != state.KindEnvironment && !alias && u.Prior.Ref.Client == u.Ref.Client
 		}) {
 			s.Fatalf("P5: no pass is at work at %s, and %s is to be put back", c.ID, c.Undo[0].Ref)
 		}

@@ -754,3 +754,40 @@ func TestS24WhoGoesGivesTheNameBackToWhoGivesOneBack(t *testing.T) {
 		})
 	}
 }
+
+// Two clients that swap their names fail, and where the alias of one of them redirected before can't be put back, nor what
+// comes after it: that one keeps the name that it took. It is given back when the next change fails, and the alias
+// redirects to its own client's name again.
+func TestS24AliasRedirectsAgainOnceTheNameCanBeGivenBack(t *testing.T) {
+	const alias = "www.bakery.example"
+	v, w := newVendors(t)
+	aliases := "aliases: [" + alias + "]"
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", aliases), "clients/cakes.yaml": client("cakes")})
+	updates := 0
+	v.faults.Do(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == alias }, 0, func(context.Context, memory.Call) error {
+		if updates++; updates == 2 {
+			return memory.Fail(provider.Invalid, "the plan's quota is used up")
+		}
+		return nil
+	})
+	w.unfit = func(string) error {
+		if v.redirects(alias) == "cakes.agency.example" {
+			return errAway
+		}
+		return nil
+	}
+	files := swapped(aliases, "")
+	if _, err := w.engine.Pass(t.Context(), w.push(files)[0], reconcile.CauseCommit); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.want("bakery", state.StatusFailed); !strings.Contains(r.Because, state.NotPutBack) {
+		t.Fatalf("bakery says %q", r.Because)
+	}
+	w.unfit = nil
+	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 0, memory.Fail(provider.Invalid, "the build is broken"))
+	w.apply(map[string]string{"clients/bakery.yaml": files["clients/bakery.yaml"] + "env: {COLOUR: green}\n"})
+	w.want("bakery", state.StatusFailed)
+	for host, name := range map[string]string{"bakery.agency.example": "bakery", alias: "bakery", "cakes.agency.example": "cakes"} {
+		v.serves(w, host, name)
+	}
+}
