@@ -30,6 +30,25 @@ func (w *world) preview(files map[string]string, only ...string) reconcile.Previ
 	return w.previewOf(head, tree, only...)
 }
 
+// judged is what merging these files would do.
+func (w *world) judged(files map[string]string) reconcile.Judgement {
+	w.t.Helper()
+	base, at, err := w.repo.Tree(w.t.Context(), "")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	head := w.repo.branch(files, base)
+	_, merged, err := w.repo.Tree(w.t.Context(), head)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	j, err := w.engine.Judge(w.t.Context(), reconcile.Proposal{Commit: head, Base: base, Branch: "main", At: at, Merged: merged})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return j
+}
+
 func (w *world) previewOf(commit string, files []accept.File, only ...string) reconcile.Preview {
 	w.t.Helper()
 	p, err := w.engine.PreviewOf(w.t.Context(), commit, files, only)
@@ -178,20 +197,7 @@ func TestPreviewOfWhoBeginsAfresh(t *testing.T) {
 	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
 	w.apply(map[string]string{"clients/bakery.yaml": ""})
 	files := map[string]string{"clients/bakery.yaml": led("bakery", "bread", "database: {reuse: fresh}")}
-	base, at, err := w.repo.Tree(t.Context(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	head := w.repo.branch(files, base)
-	_, merged, err := w.repo.Tree(t.Context(), head)
-	if err != nil {
-		t.Fatal(err)
-	}
-	j, err := w.engine.Judge(t.Context(), reconcile.Proposal{Commit: head, Base: base, Branch: "main", At: at, Merged: merged})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, p := range map[string]reconcile.Preview{"pull request": j.Preview, "command": w.preview(files)} {
+	for name, p := range map[string]reconcile.Preview{"pull request": w.judged(files).Preview, "command": w.preview(files)} {
 		if len(p.Changes) != 1 || len(p.Problems) > 0 {
 			t.Fatalf("%s: %+v, %+v", name, p.Changes, p.Problems)
 		}

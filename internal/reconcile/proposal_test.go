@@ -14,7 +14,6 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/provider"
-	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -219,26 +218,9 @@ func TestProposalIsToldWhatTheStateRefuses(t *testing.T) {
 		files["clients/"+name+".yaml"] = client(name)
 	}
 	w.apply(files)
-	judge := func(files map[string]string) reconcile.Judgement {
-		t.Helper()
-		base, at, err := w.repo.Tree(t.Context(), "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		head := w.repo.branch(files, base)
-		_, merged, err := w.repo.Tree(t.Context(), head)
-		if err != nil {
-			t.Fatal(err)
-		}
-		j, err := w.engine.Judge(t.Context(), reconcile.Proposal{Commit: head, Base: base, Branch: "main", At: at, Merged: merged})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return j
-	}
 	refuses := func(files map[string]string, because string) {
 		t.Helper()
-		if j := judge(files); len(j.Problems) != 1 || j.Problems[0].Warning || !strings.Contains(j.Problems[0].Text, because) {
+		if j := w.judged(files); len(j.Problems) != 1 || j.Problems[0].Warning || !strings.Contains(j.Problems[0].Text, because) {
 			t.Errorf("it says %+v, want %q", j.Problems, because)
 		}
 	}
@@ -246,12 +228,12 @@ func TestProposalIsToldWhatTheStateRefuses(t *testing.T) {
 	refuses(map[string]string{"clients/bakery.yaml": led("bakery", "bread")}, "doesn't say whether it is the same client")
 	refuses(map[string]string{"clients/new.yaml": client("new", "previously: [never]")}, "nobody here is called never")
 	two := map[string]string{"clients/cakes.yaml": "", "clients/demo.yaml": "", "clients/eggs.yaml": led("eggs", "cakes")}
-	if j := judge(two); len(j.Problems) != 0 || len(j.Waits) == 0 {
+	if j := w.judged(two); len(j.Problems) != 0 || len(j.Waits) == 0 {
 		t.Errorf("what waits by itself: %+v, %d holds", j.Problems, len(j.Waits))
 	}
 	w.apply(two)
 	refuses(map[string]string{"clients/figs.yaml": led("figs", "demo")}, "demo.agency.example is still demo's: its removal is held")
-	if j := judge(map[string]string{"clients/gifts.yaml": led("gifts", "presents")}); len(j.Problems) != 0 {
+	if j := w.judged(map[string]string{"clients/gifts.yaml": led("gifts", "presents")}); len(j.Problems) != 0 {
 		t.Errorf("nothing is wrong with it: %+v", j.Problems)
 	}
 }

@@ -13,8 +13,8 @@ type Approval struct {
 	Waited  bool     `json:"waited,omitempty"` // something was held under the fingerprint
 	Clients int      `json:"clients"`          // how many go on now
 	Names   []string `json:"names,omitempty"`  // theirs, the first few
-	// By and At are of the approval that there was for it, Used says that it let something run; "": none
-	// that would still count.
+	// By and At are of the approval that it had before; "": none, or one that has lapsed. Used says that
+	// that one let something run.
 	By   string    `json:"by,omitempty"`
 	At   time.Time `json:"at,omitzero"`
 	Used bool      `json:"used,omitempty"`
