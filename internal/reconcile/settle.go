@@ -238,14 +238,16 @@ func (g *group) nameless(m *member) bool {
 	return answers
 }
 
-// ledElsewhere says that a name's record is another client's, and leads to that one: not one that a person
-// has yet to set.
+// ledElsewhere says that a name's record is another client's, and leads to that one.
 func (g *group) ledElsewhere(m *member, host string) bool {
 	return slices.ContainsFunc(g.members, func(o *member) bool {
-		return o != m && slices.ContainsFunc(o.recorded, func(r state.Resource) bool {
-			return r.Ref.Kind == state.KindRecord && r.Real() && r.Phase != string(provider.Manual) && plan.Leads(r.Ref, host)
-		})
+		return o != m && slices.ContainsFunc(o.recorded, func(r state.Resource) bool { return leadsTo(r, host) })
 	})
+}
+
+// leadsTo says that a record is there that leads a name somewhere: not one that a person has yet to set.
+func leadsTo(r state.Resource, host string) bool {
+	return r.Ref.Kind == state.KindRecord && r.Real() && r.Phase != string(provider.Manual) && plan.Leads(r.Ref, host)
 }
 
 // leadsNowhere says that a name would redirect again to one that its client does not have any more, and

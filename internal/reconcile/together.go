@@ -208,7 +208,8 @@ func (x exchange) hasNameBefore(g *group, m *member, back map[state.ClientID]boo
 		return slices.ContainsFunc(x.undo[id], func(u state.Undo) bool { return u.Ref == r && u.Prior.Ref.Client != id && !u.Kept })
 	}
 	if !m.knownByName() || slices.ContainsFunc(x.have[id], func(r state.Resource) bool {
-		return r.Ref.Kind == state.KindDomain && r.Real() && r.Run != m.client.Run && r.Attributes.Literal("redirect") == "" && !another(r.Ref)
+		return r.Ref.Kind == state.KindDomain && r.Real() && r.Run != m.client.Run && r.Attributes.Literal("redirect") == "" && !another(r.Ref) &&
+			!x.staysElsewhere(g, id, r.Ref.Host(), back)
 	}) {
 		return true
 	}
@@ -220,6 +221,18 @@ func (x exchange) hasNameBefore(g *group, m *member, back map[state.ClientID]boo
 		}
 	}
 	return false
+}
+
+// staysElsewhere says that a name's record is another member's, as in ledElsewhere, and would not be given back.
+func (x exchange) staysElsewhere(g *group, id state.ClientID, host string, back map[state.ClientID]bool) bool {
+	return slices.ContainsFunc(g.members, func(o *member) bool {
+		gives := func(r state.Ref) bool {
+			return (back[o.client.ID] || o.removed) && slices.ContainsFunc(x.undo[o.client.ID], func(u state.Undo) bool {
+				return u.Ref == r && u.Prior.Ref.Client == id && !u.Kept
+			})
+		}
+		return o.client.ID != id && slices.ContainsFunc(x.have[o.client.ID], func(r state.Resource) bool { return leadsTo(r, host) && !gives(r.Ref) })
+	})
 }
 
 // noteFailures writes down who fails by what, before anything is put back.

@@ -791,3 +791,44 @@ func TestS24AliasRedirectsAgainOnceTheNameCanBeGivenBack(t *testing.T) {
 		v.serves(w, host, name)
 	}
 }
+
+// Two clients are to swap their names across hosts, and wait, while a person deletes the record of one of them: the
+// other one makes one of its own, and is through. By the next commit the first one has a third one's name instead,
+// and that one fails. The first one has none to go back to, so it doesn't fail with it, and the third one is told
+// at once that its name is gone.
+func TestS24WhoseNameLeadsElsewhereDoesNotFailWithAnother(t *testing.T) {
+	v, w := newVendorsWith(t)
+	const ploi = "deployment: {provider: ploi}"
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", ploi), "clients/cakes.yaml": client("cakes"), "clients/deli.yaml": client("deli", ploi)})
+	v.faults.On(memory.Before, memory.Is(memory.Update, state.KindEnvironment), 0, memory.Fail(provider.Transient, "try again later"))
+	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindSite), 0, memory.Fail(provider.Transient, "try again later"))
+	w.pass(w.push(map[string]string{"clients/cakes.yaml": led("cakes", "deli", ploi), "clients/deli.yaml": led("deli", "cakes", ploi, "env: {COLOUR: green}")})...)
+	v.faults.Clear()
+	for _, o := range v.world.Objects("cloudflare") {
+		if o.Name == "A cakes.agency.example" {
+			v.world.Remove(o.ID)
+		}
+	}
+	w.unfit = func(url string) error {
+		if strings.Contains(url, "deli.agency.example") {
+			return errAway
+		}
+		return nil
+	}
+	ids := w.push(map[string]string{"clients/bakery.yaml": led("bakery", "deli", ploi), "clients/cakes.yaml": led("cakes", "bakery", ploi)})
+	done, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := w.want("bakery", state.StatusFailed); !strings.Contains(r.Because, "cakes still has A bakery.agency.example, and can't give it back") {
+		t.Errorf("bakery says %q", r.Because)
+	}
+	w.pass(done.Also...)
+	w.want("bakery", state.StatusFailed)
+	for name, host := range map[string]string{"bakery": "deli.agency.example", "cakes": "bakery.agency.example", "deli": "cakes.agency.example"} {
+		v.serves(w, host, name)
+	}
+	for _, name := range []string{"cakes", "deli"} {
+		w.want(name, state.StatusActive)
+	}
+}
