@@ -128,6 +128,7 @@ type Engine struct {
 	asked      bool             // whether the state is behind what the providers show was asked since the start: see behind.go
 	recheck    bool             // the accepted head is to be judged once more: what was invalid may be valid now
 	judged     time.Time        // when a head was judged last
+	looked     time.Time        // when this process read the branch last, and accepted what it has; zero: not yet
 	latest     time.Time        // that the clock showed: see clock.go
 	seen       timeSeen         // by this process
 	awake      []state.ClientID // due as the clock was set back, and nobody said so yet

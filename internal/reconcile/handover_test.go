@@ -491,6 +491,13 @@ func TestS24WhoComesBackWithoutANameIsToldSo(t *testing.T) {
 // S24: a client goes, its name's record passes to another client at another host, and where it had the name itself
 // it is still bound when it comes back, and fails. No name leads to it, and that is said.
 func TestS24WhoComesBackWithoutARecordIsToldSo(t *testing.T) {
+	for _, domain := range []string{"bakery", "another"} {
+		t.Run(domain, func(t *testing.T) { comesBackWithoutARecord(t, domain) })
+	}
+}
+
+func comesBackWithoutARecord(t *testing.T, domain string) {
+	t.Helper()
 	v, w := newVendorsWith(t)
 	ploi := "deployment: {provider: ploi}"
 	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes", ploi)})
@@ -504,8 +511,30 @@ func TestS24WhoComesBackWithoutARecordIsToldSo(t *testing.T) {
 	}
 	v.serves(w, "bakery.agency.example", "cakes")
 	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 0, memory.Fail(provider.Invalid, "the build is broken"))
-	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", "env: {COLOUR: green}", "database: {reuse: retained}"), "clients/cakes.yaml": client("cakes", ploi)})
+	w.apply(map[string]string{"clients/bakery.yaml": led("bakery", domain, "env: {COLOUR: green}", "database: {reuse: retained}"), "clients/cakes.yaml": client("cakes", ploi)})
 	if r := w.want("bakery", state.StatusFailed); !strings.HasPrefix(r.Because, state.RunsUnnamed) {
 		t.Errorf("it says %q", r.Because)
 	}
+}
+
+// A client goes, and its record is gone when its file is back, whose change fails: it is told that it answers by no
+// name. What retries it makes the record anew.
+func TestS24WhoComesBackAfterItsRecordWentIsToldSo(t *testing.T) {
+	v, w := newVendors(t)
+	bare := []string{"database: {provider: none}", "env: {DATABASE_URL: {none: true}}"}
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", bare...), "clients/cakes.yaml": client("cakes", bare...)})
+	v.faults.On(memory.Before, memory.Is(memory.Delete, state.KindDomain), 0, memory.Fail(provider.Denied, "the token was revoked"))
+	w.apply(map[string]string{"clients/bakery.yaml": ""})
+	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 0, memory.Fail(provider.Invalid, "the build is broken"))
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", bare[0], "env: {DATABASE_URL: {none: true}, COLOUR: green}")})
+	if r := w.want("bakery", state.StatusFailed); !strings.HasPrefix(r.Because, state.RunsUnnamed) {
+		t.Errorf("it says %q", r.Because)
+	}
+	v.faults.Clear()
+	if _, err := w.engine.Retry("bakery", "dana"); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(w.id("bakery"))
+	w.want("bakery", state.StatusActive)
+	v.serves(w, "bakery.agency.example", "bakery")
 }

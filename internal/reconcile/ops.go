@@ -470,6 +470,14 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, then time.Time, b
 	if len(steps) == 0 {
 		return nil, nil
 	}
+	switch err := e.fresh(ctx); {
+	case errors.Is(err, ErrStaleHead) && !now:
+		return nil, nil // it is judged in a moment, or waits for a person
+	case errors.Is(err, ErrStaleHead):
+		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
+	case err != nil:
+		return nil, fmt.Errorf("purge %s: %w", m.client.Name, err)
+	}
 	run, err := e.runID()
 	if err != nil {
 		return nil, err

@@ -112,6 +112,13 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 	if g.bound() {
 		return done, nil // whoever lets it go makes it due
 	}
+	if e.unread(g) {
+		if done.Also, err = e.poll(ctx); err != nil {
+			return e.waitForAll(g, "reading the branch, which may ask again for what is to go", err)
+		}
+		done.Again = true // it may be wished by now
+		return done, nil
+	}
 	if e.judgeFirst(g) {
 		if done.Also, err = e.judgeAgain(ctx); err != nil {
 			return e.waitForAll(g, "judging the head once more", err)

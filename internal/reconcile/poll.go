@@ -46,18 +46,64 @@ func (e *Engine) poll(ctx context.Context) ([]state.ClientID, error) {
 	if !e.started() {
 		return nil, ErrNotStarted
 	}
-	head, err := e.Repo.Poll(ctx)
+	now := e.Now()
+	head, same, err := e.readBranch(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("poll: %w", err)
 	}
 	e.mu.Lock()
-	same := e.baseline != nil && e.baseline.Head == head && e.baseline.Repository == e.Repository && e.baseline.Branch == e.Branch && e.baseline.Path == e.Path
 	same = same && !e.recheck && !e.restored && e.refused == "" || (e.refused == head && e.refused != "")
 	e.mu.Unlock()
-	if same {
-		return nil, nil
+	var touched []state.ClientID
+	if !same {
+		if touched, err = e.accept(ctx, head); err != nil {
+			return touched, err
+		}
 	}
-	return e.accept(ctx, head)
+	e.mu.Lock()
+	e.looked = now
+	e.mu.Unlock()
+	return touched, nil
+}
+
+// readBranch reads where the branch is, and says whether that is the head which is accepted.
+func (e *Engine) readBranch(ctx context.Context) (head string, same bool, err error) {
+	if head, err = e.Repo.Poll(ctx); err != nil {
+		return "", false, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	b := e.baseline
+	return head, b != nil && b.Head == head && b.Repository == e.Repository && b.Branch == e.Branch && b.Path == e.Path, nil
+}
+
+// unread says that something of the group is due to go, and that what the branch has was not accepted since it is, or
+// since this program was started: what goes may be back there. "A revert until then costs nothing."
+func (e *Engine) unread(g *group) bool {
+	e.mu.Lock()
+	looked := e.looked
+	e.mu.Unlock()
+	return slices.ContainsFunc(g.members, func(m *member) bool {
+		return slices.ContainsFunc(m.allTombs, func(t state.Tombstone) bool {
+			due := !t.Done && t.Held == "" && t.Waits == "" && !t.NotUntil.After(g.now)
+			return due && (looked.IsZero() || looked.After(g.now) || t.NotUntil.After(looked))
+		})
+	})
+}
+
+// ErrStaleHead: what is to be erased may be asked for again by what the branch has by now.
+var ErrStaleHead = errors.New("the branch has a head that is not accepted")
+
+// fresh reads the branch, and fails where it can't be read, or is not at the accepted head: data is not erased on
+// the word of a head that may be an old one.
+func (e *Engine) fresh(ctx context.Context) error {
+	switch head, same, err := e.readBranch(ctx); {
+	case err != nil:
+		return fmt.Errorf("the branch can't be read, and may ask for it again; nothing is erased until it can be: %w", err)
+	case !same:
+		return fmt.Errorf("%w (%s); nothing is erased until it is", ErrStaleHead, head)
+	}
+	return nil
 }
 
 // ErrNotStarted: what is on record was not read yet. A head that is judged without it

@@ -369,7 +369,7 @@ func (m *member) servesNewer(u state.Undo) bool {
 }
 
 // stillWorks is what a failure says first, where a version serves. Of what goes, some may be gone;
-// who comes back may have lost its names to others meanwhile, or what leads to them.
+// who comes back may have lost its names to others meanwhile, or what leads to them, or its records may be gone.
 func (g *group) stillWorks(m *member) string {
 	has := func(is func(state.Resource) bool) bool {
 		return slices.ContainsFunc(m.recorded, func(r state.Resource) bool { return r.Real() && is(r) })
@@ -379,11 +379,20 @@ func (g *group) stillWorks(m *member) string {
 		return ""
 	case m.effective.Host != "" && !has(func(r state.Resource) bool {
 		to := r.Attributes.Literal("redirect") // to another one of its names, which may be another client's by now
-		return r.Ref.Kind == state.KindDomain && !g.ledElsewhere(m, r.Ref.Host()) && (to == "" || has(func(o state.Resource) bool { return o.Ref.Kind == state.KindDomain && o.Ref.Host() == to }))
+		return r.Ref.Kind == state.KindDomain && !g.ledElsewhere(m, r.Ref.Host()) && !g.unset(m, r.Ref.Host()) && (to == "" || has(func(o state.Resource) bool { return o.Ref.Kind == state.KindDomain && o.Ref.Host() == to }))
 	}):
 		return state.RunsUnnamed + " "
 	}
 	return "Your site still runs the old version. "
+}
+
+// unset says that the record which a client wishes for a name is not there: it went as the client did, which came
+// back since, or can't be made. Of a name that is not wished any more: that it has none, and others would.
+func (g *group) unset(m *member, host string) bool {
+	wished := slices.ContainsFunc(m.wish, func(w state.Resource) bool { return w.Ref.Kind == state.KindDomain && w.Ref.Host() == host })
+	return slices.ContainsFunc(m.wish, func(w state.Resource) bool {
+		return w.Ref.Kind == state.KindRecord && !g.traits[w.Provider][w.Ref.Kind].Manual && (plan.Leads(w.Ref, host) || !wished && plan.Leads(w.Ref, m.effective.Host))
+	}) && !slices.ContainsFunc(m.recorded, func(r state.Resource) bool { return leadsTo(r, host) })
 }
 
 // buildAgain is the plan that makes the release serve again that traffic leads to, by the

@@ -323,7 +323,7 @@ func (s *story) purge() {
 			}
 			due = due || r.Retained() && !r.PurgeAfter.IsZero() && !now.Before(r.PurgeAfter) && !now.Before(r.RetainedAt.Add(retention))
 		}
-		if due {
+		if due && s.upToDate() {
 			s.mayLose(c.ID)
 		}
 		if due || c.Removed {
@@ -338,10 +338,18 @@ func (s *story) purge() {
 	}
 }
 
+// upToDate says that what is accepted is what the branch has, or shows where it may show an older head: else nothing
+// may be erased.
+func (s *story) upToDate() bool {
+	order, at := s.world.repo.order, s.engine.Head()
+	n := len(order)
+	return n > 0 && order[n-1] == at || n > 1 && order[n-2] == at && s.chaos.away > 0
+}
+
 func (s *story) erase(name string) {
 	s.say("purge %s", name)
 	for _, c := range s.clients() {
-		if c.Name == name && c.Removed {
+		if c.Name == name && c.Removed && s.upToDate() {
 			s.mayLose(c.ID)
 			s.letErase(c.ID)
 		}
