@@ -36,7 +36,7 @@ type turns struct {
 	fresh   line      // callers of new clients
 	other   line
 	half    line // who takes no more than half
-	row     int // of fresh ones, since one of the others had its turn
+	row     int  // of fresh ones, since one of the others had its turn
 	waiting int
 	timer   *time.Timer // wakes who waits for a time; nil: none does
 }
