@@ -132,16 +132,16 @@ func (s *survey) reaches(need, planned map[string]int) bool {
 // read makes one call within the budget, at a look's pace. why says that none was made, or
 // that it failed; errAgain that its turn has to be waited for, with nobody entered. cost is
 // what it is charged with where requests can't be counted.
-func (s *survey) read(ctx context.Context, name string, cost int, limit, patience time.Duration, call func(context.Context) error) (why string, again error) {
+func (s *survey) read(ctx context.Context, name string, cost int, patience time.Duration, call func(context.Context) error) (why string, again error) {
 	if h, is := s.stopped[name]; is {
 		return h.why, nil
 	}
 	if !s.asked {
 		ctx = provider.Paced(ctx, provider.Pace{Half: true, Wait: patience})
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
 	ctx, made := provider.Counting(ctx)
+	ctx, stop := untilSilent(ctx, made)
+	defer stop()
 	err := s.e.contain("", func() error { return call(ctx) })
 	until := provider.UntilOf(err)
 	if errors.Is(err, provider.ErrTurn) && patience == 0 && until.Sub(s.e.Now()) <= lookPatience && s.e.Runner.Sleep != nil {
@@ -180,7 +180,7 @@ func (s *survey) limited(name string) bool { return s.stopped[name].now }
 func (s *survey) list(ctx context.Context, i int) {
 	l, name := &listing{objects: map[string]provider.Object{}}, s.readers[i].Name()
 	s.lists[i] = l
-	l.failed, _ = s.read(ctx, name, 1, listTimeout, lookPatience, func(ctx context.Context) error {
+	l.failed, _ = s.read(ctx, name, 1, lookPatience, func(ctx context.Context) error {
 		only := provider.Only(ctx, func(id string, _ provider.Mark) bool { return s.ids[name+"/"+id] })
 		found, err := s.readers[i].Owned(only, s.e.Runner.Installation)
 		for _, o := range found {
@@ -342,11 +342,13 @@ func (s *survey) single(ctx context.Context, out *seen, r state.Resource, values
 		return nil
 	}
 	var found []provider.Object
-	patience, limit := time.Duration(0), lookTimeout
+	patience := time.Duration(0)
 	if s.waited {
-		patience, limit = lookPatience, lookTimeout+lookPatience
+		patience = lookPatience
 	}
-	why, err := s.read(ctx, r.Provider, cost, limit, patience, func(ctx context.Context) (err error) {
+	why, err := s.read(ctx, r.Provider, cost, patience, func(ctx context.Context) (err error) {
+		ctx, cancel := context.WithTimeout(ctx, lookTimeout+patience)
+		defer cancel()
 		found, err = s.readers[i].Observe(ctx, provider.Query{Kind: r.Ref.Kind, ID: r.ID})
 		return err
 	})

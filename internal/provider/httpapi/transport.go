@@ -101,7 +101,7 @@ func NewTransport(o Options) *Transport {
 	if o.Real == nil {
 		o.Real = func(d time.Duration) time.Duration { return d }
 	}
-	t := &Transport{o: o, turns: &turns{now: o.Now, real: o.Real, atOnce: o.AtOnce, most: o.Most, window: o.Window, longest: longestWait}}
+	t := &Transport{o: o, turns: &turns{name: o.Provider, now: o.Now, real: o.Real, atOnce: o.AtOnce, most: o.Most, window: o.Window, longest: longestWait}}
 	t.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name: o.Provider, MaxRequests: 1, Timeout: o.Real(openFor),
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresToOpen },

@@ -20,6 +20,7 @@ const (
 // clients first, so that a bulk edit of a hundred clients delays a new one by a request or
 // two. Who takes no more than half (provider.Pace) comes when nobody else waits.
 type turns struct {
+	name    string // the vendor's
 	now     func() time.Time
 	real    func(time.Duration) time.Duration // see Options.Real
 	atOnce  int
@@ -124,7 +125,11 @@ func (t *turns) enter(ctx context.Context) (leave func(), err error) {
 	t.lineOf(w).add(w)
 	t.waiting++
 	t.let()
+	at := t.opens(now, w.half)
 	t.mu.Unlock()
+	if paced && at.After(now) {
+		provider.Tell(ctx, "%s: its limit is used up until %s; it goes on then", t.name, at.UTC().Format("15:04:05 MST"))
+	}
 	select {
 	case <-w.turn:
 		if w.err != nil {
