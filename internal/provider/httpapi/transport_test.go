@@ -208,8 +208,9 @@ func TestHalfOfAWindow(t *testing.T) {
 			return provider.Paced(provider.For(t.Context(), provider.Caller{Client: "look"}), provider.Pace{Half: true, Wait: wait})
 		}
 		counted, made := provider.Counting(looks(time.Minute))
+		var one sync.Mutex
 		told := ""
-		counted = provider.Listening(counted, func(text string) { told = text })
+		counted = provider.Listening(counted, func(text string) { one.Lock(); told = text; one.Unlock() })
 		var wg sync.WaitGroup
 		for range 5 {
 			wg.Go(func() {
