@@ -122,7 +122,10 @@ func (r *lookRun) one(ctx context.Context, s *survey, l state.Looked) error {
 	err := s.lookAt(ctx, l.Client, func() time.Time { return r.at }, enter, func(saw *seen) error { return r.saw(l, saw) })
 	if errors.Is(err, errLater) {
 		r.out.Left++
-		return nil
+		err = nil
+	}
+	if s.waited { // a run that waits is long: what it saw is not lost with the process
+		err = errors.Join(err, r.flush())
 	}
 	return err
 }
