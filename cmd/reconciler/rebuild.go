@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"github.com/compassdigital/reconciler/internal/bolt"
+	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
@@ -75,7 +77,12 @@ func (a *app) rebuild(ctx context.Context, installation string) (reconcile.Rebui
 	if _, err := p.engine.Start(); err != nil {
 		return reconcile.Rebuilt{}, err
 	}
-	return p.engine.Rebuild(ctx, who())
+	var one sync.Mutex // providers are asked side by side
+	return p.engine.Rebuild(provider.Listening(ctx, func(text string) {
+		one.Lock()
+		defer one.Unlock()
+		fmt.Fprintln(a.err, safe(text))
+	}), who())
 }
 
 // chosen puts the installation that was named in the place of the one that the key says,

@@ -33,6 +33,10 @@
 // A provider may do more: write data out (Dumper), list what others made (Lister), mark it
 // (Marker), check its account (Checker), forget copies of pages (Purger).
 //
+// A list may cost calls for each site, beside its pages (Traits.ListCalls). Who lists for a part
+// of the fleet says so (Only), and what is left out costs none. How calls that nobody waits for go
+// about a vendor's limit is their Pace, which the transport keeps to.
+//
 // What a provider has to say of a Delete that goes well, and nobody could see from outside, it
 // tells whoever listens (Tell, Listening): the step's note, and the history of a purge, say it.
 //

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -139,7 +140,7 @@ func (h *heeding) call(op string, do func() error) error {
 		return &Error{Kind: RateLimited, Provider: h.Name(), Op: op, Message: "it asked for a pause until " + until.UTC().Format("15:04:05 MST"), Until: until}
 	}
 	err := do()
-	if KindOf(err) != RateLimited || err == nil {
+	if KindOf(err) != RateLimited || err == nil || errors.Is(err, ErrTurn) {
 		return err
 	}
 	h.mu.Lock()

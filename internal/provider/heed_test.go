@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,21 @@ func TestHeed(t *testing.T) {
 		if err := calls(); err != nil {
 			t.Errorf("%s: after it: %v", c.said, err)
 		}
+	}
+}
+
+// What is only not a look's turn keeps nobody else waiting.
+func TestHeedKeepsNobodyForAnothersTurn(t *testing.T) {
+	ctx, now := context.Background(), time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
+	clock := func() time.Time { return now }
+	faults := &memory.Faults{}
+	p := provider.Heed(memory.New(memory.Options{Name: "host", World: memory.NewWorld(clock), Fault: faults.Hook, Now: clock}), clock)
+	faults.On(memory.Before, nil, 1, &provider.Error{Kind: provider.RateLimited, Provider: "host", Until: now.Add(time.Minute), Err: provider.ErrTurn})
+	if _, err := p.Owned(ctx, "0badcafe"); !errors.Is(err, provider.ErrTurn) {
+		t.Fatal(err)
+	}
+	if _, err := p.Owned(ctx, "0badcafe"); err != nil {
+		t.Errorf("the next one: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/compassdigital/reconciler/internal/state"
 )
@@ -26,4 +27,23 @@ func ObjectName(m Mark, r state.Ref) string {
 		n += "-" + r.Name
 	}
 	return n
+}
+
+// NamedMark is whose a site of this ObjectName is, zero for any other name. Where anybody can
+// give the name, it proves nothing.
+func NamedMark(name string) Mark {
+	at := strings.LastIndexByte(name, '-')
+	if at <= 0 || at == len(name)-1 {
+		return Mark{}
+	}
+	m := Mark{Installation: name[at+1:], Client: state.ClientID(name[:at]), Generation: 1}
+	if cut := strings.LastIndex(name[:at], "-g"); cut > 0 {
+		if n, err := strconv.Atoi(name[cut+2 : at]); err == nil && n > 1 {
+			m.Client, m.Generation = state.ClientID(name[:cut]), n
+		}
+	}
+	if ObjectName(m, state.Ref{Kind: state.KindSite}) != name {
+		return Mark{}
+	}
+	return m
 }

@@ -121,7 +121,7 @@ type Reader interface {
 	// means absence.
 	Observe(ctx context.Context, q Query) ([]Object, error)
 	// Owned lists every object whose mark names the installation, by whatever the
-	// vendor can list. Complete or an error.
+	// vendor can list. Complete or an error, but for what Only leaves out.
 	Owned(ctx context.Context, installation string) ([]Object, error)
 }
 

@@ -47,7 +47,11 @@ func (e *Engine) AdoptDrift(ctx context.Context, name string) (Adoption, error) 
 	if err != nil || len(turns) == 0 {
 		return out, fmt.Errorf("adopt drift: %w", err)
 	}
-	live, saw, err := e.lookNow(ctx, e.newSurvey(nil), turns[0], lookWait)
+	s, err := e.newSurvey(nil, turns, true)
+	if err != nil {
+		return out, fmt.Errorf("adopt drift: %w", err)
+	}
+	live, saw, err := e.lookNow(ctx, s, turns[0], lookWait)
 	if err != nil {
 		return out, err
 	}

@@ -95,11 +95,13 @@ func (e *Engine) behind(ctx context.Context, clients []state.Client) bool {
 }
 
 // unknown says that the provider holds a site or a database that bears a name of ours, and
-// the mark of somebody who is not known.
+// the mark of somebody who is not known. What is said to be of somebody known costs no call.
+// A pass waits for it, others go on.
 func (w witness) unknown(ctx context.Context, r provider.ReadOnly, known map[state.ClientID]bool) (bool, error) {
-	looking, cancel := context.WithTimeout(ctx, lookTimeout)
+	looking, cancel := context.WithTimeout(provider.Paced(ctx, provider.Pace{Half: true, Wait: lookPatience}), lookTimeout+2*lookPatience)
 	defer cancel()
-	listed, err := r.Owned(looking, w.installation)
+	only := provider.Only(looking, func(_ string, says provider.Mark) bool { return !says.IsZero() && !known[says.Client] })
+	listed, err := r.Owned(only, w.installation)
 	if err != nil {
 		return false, err
 	}

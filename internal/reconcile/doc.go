@@ -19,7 +19,8 @@
 //	view.go     what people are shown
 //	health.go   scheduled probes
 //	looks.go    scheduled looks: who is looked at, what is written and told of it
-//	survey.go   how a look sees: one listing a provider, single reads within a budget
+//	survey.go   how a look sees: one listing a provider, of those whose turn it is, single reads,
+//	            within a budget and half of each vendor's window
 //	mend.go     a pass that puts back what two looks found changed
 //	payments.go how far an account for payments is: looked at when its keeper says that it
 //	            changed, and by the scheduled looks; no pass waits for it

@@ -73,7 +73,10 @@ func (e *Engine) Drift(ctx context.Context, names []string) ([]DriftRow, error) 
 		wait = lookWait
 	}
 	out := []DriftRow{}
-	s := e.newSurvey(paused)
+	s, err := e.newSurvey(paused, turns, len(names) > 0)
+	if err != nil {
+		return nil, fmt.Errorf("drift: %w", err)
+	}
 	for _, known := range turns {
 		rows, err := e.driftOf(ctx, s, known, wait)
 		if err != nil {
@@ -120,6 +123,9 @@ func (e *Engine) driftOf(ctx context.Context, s *survey, known state.Looked, wai
 	return out, nil
 }
 
+// errBusy: somebody else is at the client.
+var errBusy = errors.New("a pass is under way")
+
 // lookNow is what would be known of a client after a look at this moment. Whoever is at
 // the client is waited for that long. One that can't be looked at now keeps what was known,
 // and says why.
@@ -133,26 +139,30 @@ func (e *Engine) lookNow(ctx context.Context, s *survey, known state.Looked, wai
 		return known, nil, fmt.Errorf("drift: %w", err)
 	}
 	blind := &seen{client: c, result: drift.Seen{Failed: "a pass is under way"}}
-	turn, over := context.WithTimeout(ctx, wait)
-	defer over()
-	leave, err := e.enter(turn, []state.ClientID{known.Client})
-	switch {
-	case ctx.Err() != nil && err != nil:
-		return known, nil, context.Cause(ctx)
-	case err != nil:
-		return known, blind, nil
+	enter := func() (func(), error) {
+		turn, over := context.WithTimeout(ctx, wait)
+		defer over()
+		leave, err := e.enter(turn, []state.ClientID{known.Client})
+		switch {
+		case ctx.Err() != nil && err != nil:
+			return nil, context.Cause(ctx)
+		case err != nil:
+			return nil, errBusy
+		}
+		return leave, nil
 	}
-	defer leave()
-	at := e.Now()
-	saw, err := s.look(ctx, known.Client, at)
+	var saw *seen
+	err = s.lookAt(ctx, known.Client, e.Now, enter, func(is *seen) error { saw = is; return nil })
 	switch {
+	case errors.Is(err, errBusy):
+		return known, blind, nil
 	case errors.Is(err, errLater):
-		blind.result.Failed = "it is not looked at now: a write is unsettled, or the budget of this look is used up"
+		blind.result.Failed = "it is not looked at now: a write is unsettled, the budget of this look is used up, or its provider wants no more calls now"
 		return known, blind, nil
 	case err != nil:
 		return known, nil, err
 	}
-	run := &lookRun{e: e, at: at}
+	run := &lookRun{e: e, at: saw.result.At}
 	live := drift.After(known, saw.result)
 	for i := range live.Rows { // it is no look of the schedule
 		live.Rows[i].Looks = 0

@@ -125,6 +125,7 @@ type Engine struct {
 	marking    sync.Mutex              // held while marks of who is under way change
 	restored   bool                    // the state is an older copy: see restored.go
 	restoredAt time.Time
+	comparing  string           // what its comparison with the providers waits for, as it was told last
 	asked      bool             // whether the state is behind what the providers show was asked since the start: see behind.go
 	recheck    bool             // the accepted head is to be judged once more: what was invalid may be valid now
 	judged     time.Time        // when a head was judged last

@@ -18,8 +18,10 @@ const (
 	lookParallel = 8                // looks at once in a pass
 	lookTimeout  = 30 * time.Second // of one look
 	lookWait     = 10 * time.Second // for whoever is at a client that a person asks to look at
-	listTimeout  = 2 * time.Minute  // of one listing in a scheduled look
-	lookCalls    = 500              // calls that one run of scheduled looks makes at a provider
+	lookPatience = 90 * time.Second // that a call of a scheduled look waits for a vendor's next window
+	listSilence  = 2 * time.Minute  // in which a listing makes no request; it may wait for a vendor's next window
+	maxWindows   = 3                // of a vendor that one read waits for, each up to an hour
+	lookCalls    = 500              // requests that one run of scheduled looks makes at a provider
 	lookFailures = 3                // failed reads in a row: a provider is left alone for the rest of the run
 	lookBatch    = 200              // clients whose look found nothing, noted in one transaction
 	maxDriftText = 200              // characters of a value that is shown

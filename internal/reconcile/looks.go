@@ -24,7 +24,7 @@ type Looks struct {
 	Due  []state.ClientID // what is to be mended, or was: a pass each
 	New  []DriftRow       // what was not known before
 	Seen int              // clients whose look was whole
-	Left int              // clients whose turn comes in a later run: no budget, or a pass under way
+	Left int              // clients whose turn comes in a later run: no budget, a pass under way, or a provider wants no more calls
 	// Stopped says of each provider that was left alone for the rest of the run why.
 	Stopped map[string]string
 }
@@ -46,7 +46,10 @@ func (e *Engine) Look(ctx context.Context) (Looks, error) {
 	if err != nil {
 		return out, fmt.Errorf("look: %w", err)
 	}
-	s := e.newSurvey(paused)
+	s, err := e.newSurvey(paused, turns, false)
+	if err != nil {
+		return out, err
+	}
 	run := &lookRun{e: e, at: at, out: &out, quota: e.mendQuota()}
 	for _, l := range turns {
 		if err := run.one(ctx, s, l); err != nil {
@@ -109,20 +112,26 @@ func (r *lookRun) one(ctx context.Context, s *survey, l state.Looked) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	leave, busy := r.e.tryEnter([]state.ClientID{l.Client})
-	if busy != nil {
-		r.out.Left++
-		return nil
+	enter := func() (func(), error) {
+		leave, busy := r.e.tryEnter([]state.ClientID{l.Client})
+		if busy != nil {
+			return nil, errLater
+		}
+		return leave, nil
 	}
-	defer leave()
-	saw, err := s.look(ctx, l.Client, r.at)
-	switch {
-	case errors.Is(err, errLater):
+	err := s.lookAt(ctx, l.Client, func() time.Time { return r.at }, enter, func(saw *seen) error { return r.saw(l, saw) })
+	if errors.Is(err, errLater) {
 		r.out.Left++
-		return nil
-	case err != nil:
-		return err
+		err = nil
 	}
+	if s.waited { // a run that waits is long: what it saw is not lost with the process
+		err = errors.Join(err, r.flush())
+	}
+	return err
+}
+
+// saw notes a look. The client is entered.
+func (r *lookRun) saw(l state.Looked, saw *seen) error {
 	if err := r.e.noteAccounts(saw); err != nil {
 		return err
 	}

@@ -123,6 +123,9 @@ func TestS41PausesOnARateLimit(t *testing.T) {
 	if n := calls(); n != 1 {
 		t.Errorf("%d calls until it said so", n)
 	}
+	if d := w.detail("a"); d.LookFailed != "" || !d.LastLook.IsZero() {
+		t.Errorf("who was not looked at in that run failed: %q", d.LookFailed)
+	}
 	v.faults.Clear()
 	w.restart()
 	if n := calls(); n != 0 {

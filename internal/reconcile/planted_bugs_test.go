@@ -250,6 +250,10 @@ var plantedElsewhere = []elsewhere{
 	{planted{"who comes back brings a template that no plan showed", "accept/review.go", "k.inherited || was.Removed || ", "k.inherited || "}, "accept", "TestP12WhoComesBackHasAllOfItFromTheTemplates"},
 	{planted{"a client without a site has an address", "reconcile/end.go", "r.Ref.Kind == state.KindSite }) {\n		return \"\"", "r.Ref.Kind == state.KindSite }) && m == nil {\n		return \"\""}, "reconcile", "TestClientWithoutASiteHasNoAddress"},
 	{planted{"an older state knows the names of a site that was made anew", "reconcile/witness.go", "		anew[f.Ref] = known[f.Ref].ID != f.ID\n", ""}, "reconcile", "TestS34OlderStateFindsNamesOfASiteThatWasMadeAnew"},
+	{planted{"what a list costs is not charged", "reconcile/survey.go", "	if n := made(); n > 0 {", "	if n := made(); n < 0 {"}, "reconcile", "TestS41WhatAListCostsIsCharged"},
+	{planted{"looks use a window up", "provider/httpapi/turns.go", "half && t.halves >= max(1, t.most/2)", "half && t.halves >= t.most"}, "reconcile", "TestS41LooksAtALargeFleetLeaveHalfOfAWindow"},
+	{planted{"who was not reached as a provider wanted no more calls counts as tried", "reconcile/survey.go", "halt{sentence(err), until, !s.asked}", "halt{sentence(err), until, false}"}, "reconcile", "TestS41PausesOnARateLimit"},
+	{planted{"a rebuild ends with a vendor's first window", "reconcile/witness.go", "provider.Paced(ctx, provider.Pace{Wait: lookPatience})\n	for", "provider.Paced(ctx, provider.Pace{})\n	for"}, "reconcile", "TestS34RebuildWaitsThroughTheWindowsOfVendors"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

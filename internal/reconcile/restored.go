@@ -10,6 +10,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/journal"
 	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/rebuild"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
@@ -36,6 +37,13 @@ func (e *Engine) old() bool {
 // catch accepts a head on a state that was put back, and compares the record with what the
 // providers show. A head that is held as a whole lets everything wait.
 func (e *Engine) catch(ctx context.Context, head string, in accept.Input) ([]state.ClientID, error) {
+	waits := func(text string) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.comparing = text
+	}
+	waits("")
+	ctx = provider.Listening(ctx, waits)
 	found, err := e.witness().all(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w; nothing is changed until it is", ErrRestored, err)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sort"
 	"sync"
+
+	"github.com/compassdigital/reconciler/internal/provider"
 )
 
 // ErrRebuild: the state is empty, and the providers hold objects that bear this
@@ -22,16 +24,15 @@ func (e *Engine) strangers(ctx context.Context) error {
 		err      error
 	}
 	answers := make([]answer, len(e.Providers))
+	w := e.witness()
 	var wg sync.WaitGroup
 	for i, p := range e.Providers {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-			defer cancel()
 			answers[i].provider = p.Name()
 			answers[i].err = e.contain("", func() error {
-				found, err := p.Owned(ctx, e.Runner.Installation)
+				found, err := w.owned(ctx, provider.NewReadOnly(p))
 				answers[i].n = len(found)
 				return err
 			})

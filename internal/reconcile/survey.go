@@ -17,18 +17,24 @@ import (
 	"github.com/compassdigital/reconciler/internal/store"
 )
 
-// survey is one run of looks over many clients. What a provider can list is listed once;
-// single reads are for what no list shows, and for what it shows as gone or different: a
-// list may be late. Each provider has a budget of calls. It holds the reading half of the
-// providers, and nothing that can write.
+// survey is one run of looks over many clients. What a provider can list is listed once, as
+// far as it is of those whose turn it is: a list may cost calls for each site. Single reads
+// are for what no list shows, and for what it shows as gone or different: a list may be late.
+// Each provider has a budget of requests, and of a vendor's window looks take no more than
+// half. It holds the reading half of the providers, and nothing that can write.
 type survey struct {
 	e       *Engine
 	readers []provider.ReadOnly
 	at      map[string]int // provider/kind → reader
 	lists   []*listing     // by reader; nil: not made yet
-	left    map[string]int // calls, by provider
+	left    map[string]int // requests, by provider
 	stopped map[string]halt
-	bad     map[string]int // reads that failed, by provider
+	bad     map[string]int              // reads that failed, by provider
+	asked   bool                        // a person waits: it goes about a vendor's limit as everybody
+	turns   map[state.ClientID]bool     // whose turn it is in this run
+	ids     map[string]bool             // what is recorded of them, by provider/id
+	later   func(context.Context) error // what comes before the look that ended with errAgain
+	waited  bool                        // for a window, for the client that is looked at
 }
 
 // listing is everything of ours that a provider lists.
@@ -41,10 +47,14 @@ type listing struct {
 type halt struct {
 	why   string
 	until time.Time
+	now   bool // it said so in this run, which is not a person's
 }
 
-func (e *Engine) newSurvey(paused map[string]time.Time) *survey {
-	s := &survey{e: e, at: map[string]int{}, lists: make([]*listing, len(e.Providers)), left: map[string]int{}, stopped: map[string]halt{}, bad: map[string]int{}}
+// newSurvey begins a run over clients in the order of their turns. asked: a person named
+// them, and waits.
+func (e *Engine) newSurvey(paused map[string]time.Time, order []state.Looked, asked bool) (*survey, error) {
+	s := &survey{e: e, at: map[string]int{}, lists: make([]*listing, len(e.Providers)), left: map[string]int{}, stopped: map[string]halt{}, bad: map[string]int{},
+		asked: asked, turns: map[state.ClientID]bool{}, ids: map[string]bool{}}
 	for i, p := range e.Providers {
 		s.readers = append(s.readers, provider.NewReadOnly(p))
 		s.left[p.Name()] = lookCalls
@@ -54,45 +64,125 @@ func (e *Engine) newSurvey(paused map[string]time.Time) *survey {
 	}
 	for name, until := range paused {
 		if e.Now().Before(until) {
-			s.stopped[name] = halt{"it asked for a pause until " + until.UTC().Format("15:04:05 MST"), until}
+			s.stopped[name] = halt{why: "it asked for a pause until " + until.UTC().Format("15:04:05 MST"), until: until}
 		}
 	}
-	return s
+	return s, s.choose(order)
 }
 
-// read makes one call within the budget. why says that none was made, or that it failed.
-func (s *survey) read(ctx context.Context, name string, cost int, limit time.Duration, call func(context.Context) error) (why string) {
+// choose says whose turn it is in this run: those first who wait longest, as far as the
+// budget of each provider reaches.
+func (s *survey) choose(order []state.Looked) error {
+	planned := map[string]int{}
+	for _, l := range order {
+		var all []state.Resource
+		open := false
+		err := s.e.Store.View(func(tx store.Tx) error {
+			intents, err := store.Intents(tx, l.Client)
+			if err != nil {
+				return err
+			}
+			open = len(intents) > 0
+			all, err = store.Resources(tx, l.Client)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("look: %w", err)
+		}
+		if open {
+			continue
+		}
+		need := map[string]int{}
+		for _, r := range all {
+			i, ok := s.at[r.Provider+"/"+string(r.Ref.Kind)]
+			if !ok || !inLooks(r, all) {
+				continue
+			}
+			if t := s.readers[i].Traits()[r.Ref.Kind]; t.Marks {
+				need[r.Provider] += t.ListCalls
+			} else {
+				need[r.Provider] += max(1, t.ObserveCalls)
+			}
+		}
+		if !s.reaches(need, planned) {
+			continue
+		}
+		s.turns[l.Client] = true
+		for name, n := range need {
+			planned[name] += n
+		}
+		for _, r := range all {
+			s.ids[r.Provider+"/"+r.ID] = true
+		}
+	}
+	return nil
+}
+
+// reaches says that the budget has room for what a client needs, beside what is planned. One
+// that needs more than a whole budget is looked at as far as it goes.
+func (s *survey) reaches(need, planned map[string]int) bool {
+	for name, n := range need {
+		if _, is := s.stopped[name]; !is && s.left[name]-planned[name] < n && n <= lookCalls {
+			return false
+		}
+	}
+	return true
+}
+
+// read makes one call within the budget, at a look's pace. why says that none was made, or
+// that it failed; errAgain that its turn has to be waited for, with nobody entered. cost is
+// what it is charged with where requests can't be counted.
+func (s *survey) read(ctx context.Context, name string, cost int, patience time.Duration, call func(context.Context) error) (why string, again error) {
 	if h, is := s.stopped[name]; is {
-		return h.why
+		return h.why, nil
+	}
+	if !s.asked {
+		ctx = provider.Paced(ctx, provider.Pace{Half: true, Wait: patience})
+	}
+	ctx, made := provider.Counting(ctx)
+	ctx, stop := untilSilent(ctx, made)
+	defer stop()
+	err := s.e.contain("", func() error { return call(ctx) })
+	until := provider.UntilOf(err)
+	if errors.Is(err, provider.ErrTurn) && patience == 0 && until.Sub(s.e.Now()) <= lookPatience && s.e.Runner.Sleep != nil {
+		s.left[name] -= made()
+		s.later = func(ctx context.Context) error {
+			s.waited = true
+			return s.e.Runner.Sleep(ctx, until.Sub(s.e.Now()))
+		}
+		return "", errAgain
+	}
+	if n := made(); n > 0 {
+		cost = n
 	}
 	s.left[name] -= cost
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	err := s.e.contain("", func() error { return call(ctx) })
 	if err == nil {
 		s.bad[name] = 0
-		return ""
+		return "", nil
 	}
 	s.bad[name]++
 	kind := provider.KindOf(err)
 	switch {
 	case kind == provider.RateLimited:
-		s.stopped[name] = halt{sentence(err), provider.UntilOf(err)}
+		s.stopped[name] = halt{sentence(err), until, !s.asked}
 	case kind == provider.Denied, s.bad[name] >= lookFailures:
 		s.stopped[name] = halt{why: sentence(err)}
 	}
-	return sentence(err)
+	return sentence(err), nil
 }
 
-// list returns what a provider lists, made once.
-func (s *survey) list(ctx context.Context, i int) *listing {
-	if s.lists[i] != nil {
-		return s.lists[i]
-	}
-	l := &listing{objects: map[string]provider.Object{}}
+// limited says that a provider wants no more calls, and said so in this run: a client that
+// was not seen whole is no failure of its own, and keeps its turn.
+func (s *survey) limited(name string) bool { return s.stopped[name].now }
+
+// list asks a provider for what is of those whose turn it is. It may wait through windows:
+// nobody is entered.
+func (s *survey) list(ctx context.Context, i int) {
+	l, name := &listing{objects: map[string]provider.Object{}}, s.readers[i].Name()
 	s.lists[i] = l
-	l.failed = s.read(ctx, s.readers[i].Name(), 1, listTimeout, func(ctx context.Context) error {
-		found, err := s.readers[i].Owned(ctx, s.e.Runner.Installation)
+	l.failed, _ = s.read(ctx, name, 1, lookPatience, func(ctx context.Context) error {
+		only := provider.Only(ctx, func(id string, _ provider.Mark) bool { return s.ids[name+"/"+id] })
+		found, err := s.readers[i].Owned(only, s.e.Runner.Installation)
 		for _, o := range found {
 			l.objects[string(o.Kind)+"/"+o.ID] = o
 		}
@@ -101,7 +191,6 @@ func (s *survey) list(ctx context.Context, i int) *listing {
 		}
 		return err
 	})
-	return l
 }
 
 // seen is what a survey saw of one client.
@@ -112,12 +201,46 @@ type seen struct {
 	result   drift.Seen
 }
 
-// errLater: the client's turn comes in another run.
-var errLater = errors.New("left for the next look")
+// errLater: the client's turn comes in another run. errAgain: it comes once what s.later does
+// is done.
+var (
+	errLater = errors.New("left for the next look")
+	errAgain = errors.New("something comes before this look")
+)
+
+// lookAt enters a client, looks at it, and hands on what it saw before it leaves. What comes
+// before the look is done with nobody entered.
+func (s *survey) lookAt(ctx context.Context, id state.ClientID, at func() time.Time, enter func() (leave func(), err error), then func(*seen) error) error {
+	s.waited = false
+	once := func() error {
+		leave, err := enter()
+		if err != nil {
+			return err
+		}
+		defer leave()
+		saw, err := s.look(ctx, id, at())
+		if err != nil {
+			return err
+		}
+		return then(saw)
+	}
+	for {
+		err := once()
+		if !errors.Is(err, errAgain) {
+			return err
+		}
+		if err := s.later(ctx); err != nil {
+			return fmt.Errorf("look: %w", err)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
 
 // look compares what is recorded of one client with what is there. The caller has
-// entered it, so that no pass changes either. errLater: it is not at rest, or the budget
-// does not reach for all of it.
+// entered it, so that no pass changes either. errLater: it is not at rest, the budget
+// does not reach for all of it, or its provider wants no more calls.
 func (s *survey) look(ctx context.Context, id state.ClientID, at time.Time) (*seen, error) {
 	var out seen
 	var values map[state.Ref][]drift.Value
@@ -142,7 +265,7 @@ func (s *survey) look(ctx context.Context, id state.ClientID, at time.Time) (*se
 	if err != nil {
 		return nil, fmt.Errorf("look: %w", err)
 	}
-	if open || out.client.ID == "" {
+	if open || out.client.ID == "" || !s.turns[id] {
 		return nil, errLater
 	}
 	var single []state.Resource
@@ -159,8 +282,14 @@ func (s *survey) look(ctx context.Context, id state.ClientID, at time.Time) (*se
 		}
 		traits := s.readers[i].Traits()[r.Ref.Kind]
 		if traits.Marks {
-			l := s.list(ctx, i)
-			if l.failed != "" {
+			l := s.lists[i]
+			switch {
+			case l == nil:
+				s.later = func(ctx context.Context) error { s.list(ctx, i); return nil }
+				return nil, errAgain
+			case l.failed != "" && s.limited(r.Provider):
+				return nil, errLater
+			case l.failed != "":
 				out.fails(r.Provider, l.failed)
 				continue
 			}
@@ -172,15 +301,18 @@ func (s *survey) look(ctx context.Context, id state.ClientID, at time.Time) (*se
 		single = append(single, r)
 		need[r.Provider] += max(1, traits.ObserveCalls)
 	}
-	for name, n := range need {
-		if _, is := s.stopped[name]; !is && s.left[name] < n && n <= lookCalls {
-			return nil, errLater
-		}
+	if !s.reaches(need, nil) {
+		return nil, errLater
 	}
 	for _, r := range single {
-		s.single(ctx, &out, r, values[r.Ref])
-		if ctx.Err() != nil {
+		err := s.single(ctx, &out, r, values[r.Ref])
+		switch {
+		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
+		case err != nil:
+			return nil, err
+		case s.limited(r.Provider):
+			return nil, errLater
 		}
 	}
 	return &out, nil
@@ -200,35 +332,46 @@ func (o *seen) fails(at, why string) {
 	}
 }
 
-// single reads one object by its id.
-func (s *survey) single(ctx context.Context, out *seen, r state.Resource, values []drift.Value) {
+// single reads one object by its id. Its turn is waited for with nobody entered, once a
+// client: whoever needs more than one window has waits on.
+func (s *survey) single(ctx context.Context, out *seen, r state.Resource, values []drift.Value) error {
 	i := s.at[r.Provider+"/"+string(r.Ref.Kind)]
 	cost := max(1, s.readers[i].Traits()[r.Ref.Kind].ObserveCalls)
 	if s.left[r.Provider] < cost {
 		out.fails(r.Provider, "the budget of this look is used up")
-		return
+		return nil
 	}
 	var found []provider.Object
-	why := s.read(ctx, r.Provider, cost, lookTimeout, func(ctx context.Context) (err error) {
+	patience := time.Duration(0)
+	if s.waited {
+		patience = lookPatience
+	}
+	why, err := s.read(ctx, r.Provider, cost, patience, func(ctx context.Context) (err error) {
+		ctx, cancel := context.WithTimeout(ctx, lookTimeout+patience)
+		defer cancel()
 		found, err = s.readers[i].Observe(ctx, provider.Query{Kind: r.Ref.Kind, ID: r.ID})
 		return err
 	})
+	if err != nil {
+		return err
+	}
 	if why != "" {
 		out.fails(r.Provider, why)
-		return
+		return nil
 	}
 	out.result.Looked[r.Ref] = true
 	row := state.Drift{Ref: r.Ref, Provider: r.Provider, ID: r.ID, Written: r.UpdatedAt}
 	if len(found) == 0 {
 		row.Field, row.Print = state.FieldGone, state.FieldGone
 		out.result.Rows = append(out.result.Rows, row)
-		return
+		return nil
 	}
 	s.saw(out, r, found[0])
 	for _, f := range s.e.findings(r, values, found[0]) {
 		row.Field, row.Before, row.After, row.Print, row.Secret = f.Field, f.Before, f.After, f.Print, f.Secret
 		out.result.Rows = append(out.result.Rows, row)
 	}
+	return nil
 }
 
 // inLooks says which records are looked at: not mail, not users (who deletes one has a

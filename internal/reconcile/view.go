@@ -123,6 +123,11 @@ func (e *Engine) Overview() (Overview, error) {
 		if lag := e.witness().lag(); lag > 0 {
 			text += ". It waits " + report.Took(lag) + " first, as what providers list may be so late"
 		}
+		e.mu.Lock()
+		if e.comparing != "" {
+			text += ". Last, " + e.comparing
+		}
+		e.mu.Unlock()
 		out.Notices = append(out.Notices, text)
 	}
 	wishes, base := e.resolver()

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -22,15 +23,64 @@ const maxLag = 10 * time.Minute
 type witness struct {
 	readers      []provider.ReadOnly
 	installation string
+	now          func() time.Time
 	sleep        func(context.Context, time.Duration) error
 }
 
 func (e *Engine) witness() witness {
-	w := witness{installation: e.Runner.Installation, sleep: e.Runner.Sleep}
+	w := witness{installation: e.Runner.Installation, now: e.Now, sleep: e.Runner.Sleep}
 	for _, p := range e.Providers {
 		w.readers = append(w.readers, provider.NewReadOnly(p))
 	}
 	return w
+}
+
+// ask makes one reading call. No pass waits for it: where a vendor's limit is used up it goes
+// on with the next window, and says so to whoever listens (provider.Listening).
+func (w witness) ask(ctx context.Context, call func(context.Context) error) error {
+	ctx = provider.Paced(ctx, provider.Pace{Wait: lookPatience})
+	for windows := 1; ; windows++ {
+		err := call(ctx)
+		if !errors.Is(err, provider.ErrTurn) || windows > maxWindows || w.sleep == nil {
+			return err
+		}
+		provider.Tell(ctx, "%s; it goes on then", sentence(err))
+		if err := w.sleep(ctx, provider.UntilOf(err).Sub(w.now())); err != nil {
+			return err
+		}
+	}
+}
+
+// untilSilent returns a context for a listing, which may take many windows of a vendor: it ends
+// when none of its requests, as made counts them, went out for listSilence.
+func untilSilent(ctx context.Context, made func() int) (quiet context.Context, stop func()) {
+	quiet, cancel := context.WithCancelCause(ctx)
+	ticker, done := time.NewTicker(listSilence), make(chan struct{})
+	go func() {
+		defer close(done)
+		for last := 0; ; last = made() {
+			select {
+			case <-quiet.Done():
+				return
+			case <-ticker.C:
+				if made() == last {
+					cancel(context.DeadlineExceeded)
+				}
+			}
+		}
+	}()
+	return quiet, func() { cancel(nil); ticker.Stop(); <-done }
+}
+
+// observe is a reader's Observe, as ask makes it.
+func (w witness) observe(ctx context.Context, r provider.ReadOnly, q provider.Query) (found []provider.Object, err error) {
+	err = w.ask(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, lookTimeout+lookPatience)
+		defer cancel()
+		found, err = r.Observe(ctx, q)
+		return err
+	})
+	return found, err
 }
 
 // all lists what bears this installation's mark: complete, or an error. Lists may be late,
@@ -79,10 +129,20 @@ func (w witness) lag() (most time.Duration) {
 	return min(most, maxLag)
 }
 
+// owned is all of ours that a provider lists.
+func (w witness) owned(ctx context.Context, r provider.ReadOnly) (found []provider.Object, err error) {
+	err = w.ask(ctx, func(ctx context.Context) error {
+		ctx, made := provider.Counting(ctx)
+		ctx, stop := untilSilent(ctx, made)
+		defer stop()
+		found, err = r.Owned(ctx, w.installation)
+		return err
+	})
+	return found, err
+}
+
 func (w witness) of(ctx context.Context, r provider.ReadOnly) ([]rebuild.Found, error) {
-	looking, cancel := context.WithTimeout(ctx, lookTimeout)
-	listed, err := r.Owned(looking, w.installation)
-	cancel()
+	listed, err := w.owned(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -92,9 +152,7 @@ func (w witness) of(ctx context.Context, r provider.ReadOnly) ([]rebuild.Found, 
 			continue
 		}
 		if r.Traits()[o.Kind].ListLag > 0 {
-			looking, cancel := context.WithTimeout(ctx, lookTimeout)
-			now, err := r.Observe(looking, provider.Query{Kind: o.Kind, ID: o.ID})
-			cancel()
+			now, err := w.observe(ctx, r, provider.Query{Kind: o.Kind, ID: o.ID})
 			if err != nil {
 				return nil, err
 			}
@@ -148,9 +206,7 @@ func (w witness) unmarked(ctx context.Context, mark provider.Mark, wish, recorde
 		if len(asked.Inputs) != len(res.Attributes) {
 			continue // not all of the wish is known: nothing could be told to be it
 		}
-		looking, cancel := context.WithTimeout(ctx, lookTimeout)
-		found, err := r.Observe(looking, provider.Query{Kind: res.Ref.Kind, Name: asked.Name, Wish: &asked})
-		cancel()
+		found, err := w.observe(ctx, r, provider.Query{Kind: res.Ref.Kind, Name: asked.Name, Wish: &asked})
 		if err != nil {
 			return nil, fmt.Errorf("look for %s %s at %s: %w", res.Ref.Kind, res.Ref.Name, res.Provider, err)
 		}
@@ -183,9 +239,7 @@ func (w witness) adoptees(ctx context.Context, wish []state.Resource) (map[state
 		if res.AdoptID == "" || !ok {
 			continue
 		}
-		looking, cancel := context.WithTimeout(ctx, lookTimeout)
-		found, err := r.Observe(looking, provider.Query{Kind: res.Ref.Kind, ID: res.AdoptID})
-		cancel()
+		found, err := w.observe(ctx, r, provider.Query{Kind: res.Ref.Kind, ID: res.AdoptID})
 		if err != nil {
 			return nil, fmt.Errorf("look at %s %s at %s: %w", res.Ref.Kind, res.AdoptID, res.Provider, err)
 		}
@@ -211,9 +265,7 @@ func (w witness) gone(ctx context.Context, gone []state.Ref, recorded []state.Re
 		if !ok || t.Manual || !res.Real() || res.Found || res.Adopted || res.Ref.Kind == state.KindMail || seen[recordedObject(res)] {
 			continue
 		}
-		looking, cancel := context.WithTimeout(ctx, lookTimeout)
-		there, err := r.Observe(looking, provider.Query{Kind: res.Ref.Kind, ID: res.ID})
-		cancel()
+		there, err := w.observe(ctx, r, provider.Query{Kind: res.Ref.Kind, ID: res.ID})
 		if err != nil {
 			return gone, fmt.Errorf("look at %s %s at %s: %w", res.Ref.Kind, res.ID, res.Provider, err)
 		}

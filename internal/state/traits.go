@@ -32,4 +32,7 @@ type Traits struct {
 	ListLag time.Duration
 	// Calls that a verb costs, for the plan's count.
 	ObserveCalls, CreateCalls, UpdateCalls, DeleteCalls int
+	// ListCalls are those that a list costs for each object, beside its pages: 0 where the
+	// pages show all.
+	ListCalls int
 }

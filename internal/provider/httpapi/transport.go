@@ -101,7 +101,7 @@ func NewTransport(o Options) *Transport {
 	if o.Real == nil {
 		o.Real = func(d time.Duration) time.Duration { return d }
 	}
-	t := &Transport{o: o, turns: &turns{now: o.Now, real: o.Real, atOnce: o.AtOnce, most: o.Most, window: o.Window, longest: longestWait}}
+	t := &Transport{o: o, turns: &turns{name: o.Provider, now: o.Now, real: o.Real, atOnce: o.AtOnce, most: o.Most, window: o.Window, longest: longestWait}}
 	t.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name: o.Provider, MaxRequests: 1, Timeout: o.Real(openFor),
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresToOpen },
@@ -124,7 +124,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	reading := t.reads(r) && !once(r)
 	for try := 1; ; try++ {
 		a, err := t.once(r, try)
-		again, wait := t.again(a, err, try)
+		again, wait := t.again(r.Context(), a, err, try)
 		if !reading || !again || r.GetBody == nil && r.Body != nil && r.Body != http.NoBody {
 			return a, err
 		}
@@ -165,6 +165,7 @@ func (t *Transport) once(r *http.Request, try int) (*http.Response, error) {
 	if err != nil {
 		return nil, t.unsent(r, &provider.Error{Kind: provider.Transient, Provider: t.o.Provider, Message: "it did not answer lately and is left alone for a moment", Until: t.o.Now().Add(openFor), Err: err})
 	}
+	provider.Count(r.Context())
 	began := t.o.Now()
 	a, err := t.o.Base.RoundTrip(r)
 	e := Exchange{Provider: t.o.Provider, Method: r.Method, Route: Route(r.URL.Path), Took: t.o.Now().Sub(began), Try: try}
@@ -211,9 +212,13 @@ func outage(a *http.Response, err error) bool {
 }
 
 // again says whether a read is worth another try, and after how long.
-func (t *Transport) again(a *http.Response, err error, try int) (bool, time.Duration) {
+func (t *Transport) again(ctx context.Context, a *http.Response, err error, try int) (bool, time.Duration) {
 	if try >= readTries {
 		return false, 0
+	}
+	longest := longestWait
+	if p, paced := provider.PaceOf(ctx); paced {
+		longest = max(longest, p.Wait)
 	}
 	wait := t.o.Jitter(firstBackoff << (2 * (try - 1)))
 	if err != nil {
@@ -223,7 +228,7 @@ func (t *Transport) again(a *http.Response, err error, try int) (bool, time.Dura
 	switch a.StatusCode {
 	case http.StatusTooManyRequests:
 		at := After(a.Header, t.o.Now())
-		if pause := at.Sub(t.o.Now()); !at.IsZero() && pause <= longestWait {
+		if pause := at.Sub(t.o.Now()); !at.IsZero() && pause <= longest {
 			return true, max(pause, wait)
 		}
 		return false, 0

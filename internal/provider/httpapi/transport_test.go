@@ -198,6 +198,50 @@ func TestWindow(t *testing.T) {
 	})
 }
 
+// Looks take no more than half of a window, and come when nobody else waits; one that would
+// wait longer than it has time is told until when, which is no word of the vendor's.
+func TestHalfOfAWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vendor{answer: func(int) (*http.Response, error) { return says(200) }}
+		tr := transportOf(v, func(o *Options) { o.Most, o.Window = 4, time.Minute })
+		looks := func(wait time.Duration) context.Context {
+			return provider.Paced(provider.For(t.Context(), provider.Caller{Client: "look"}), provider.Pace{Half: true, Wait: wait})
+		}
+		counted, made := provider.Counting(looks(time.Minute))
+		var one sync.Mutex
+		told := ""
+		counted = provider.Listening(counted, func(text string) { one.Lock(); told = text; one.Unlock() })
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() {
+				if _, err := send(counted, tr, http.MethodGet); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		_, err := send(looks(0), tr, http.MethodGet)
+		if !errors.Is(err, provider.ErrTurn) || provider.KindOf(err) != provider.RateLimited || time.Until(provider.UntilOf(err)) != time.Minute {
+			t.Errorf("who can't wait: %v until %s", err, provider.UntilOf(err))
+		}
+		for range 2 {
+			if _, err := send(provider.For(t.Context(), provider.Caller{Client: "pass"}), tr, http.MethodPost); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := send(t.Context(), tr, http.MethodPost); provider.KindOf(err) != provider.RateLimited || errors.Is(err, provider.ErrTurn) {
+			t.Errorf("one more than there are: %v", err)
+		}
+		wg.Wait()
+		if got := strings.Join(v.came, " "); got != "look@0 look@0 pass@0 pass@0 look@60 look@60 look@120" || made() != 5 {
+			t.Errorf("came %s; %d counted", got, made())
+		}
+		if told != "vendor: its limit is used up until 00:01:00 UTC; it goes on then" {
+			t.Errorf("told %q", told)
+		}
+	})
+}
+
 // A bulk edit of many clients delays nobody else by more than a turn, a new client least.
 func TestFair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -115,6 +115,28 @@ func TestCallsOfProvisioning(t *testing.T) {
 	}
 	fmt.Fprintf(&b, "one of a hundred by name: %d\n", len(w.calls.take()))
 	golden(t, "calls", b.String())
+
+	owned := func(ctx context.Context) (calls, sites int) {
+		all, err := w.p.Owned(ctx, installation)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range all {
+			if o.Kind == state.KindSite {
+				sites++
+			}
+		}
+		return len(w.calls.take()), sites
+	}
+	each := 0
+	for _, k := range traits {
+		each += k.ListCalls
+	}
+	calls, sites := owned(ctx)
+	fewer, some := owned(provider.Only(ctx, func(id string, says provider.Mark) bool { return id == found[0].ID && says.Client == "c10042" }))
+	if sites < 100 || some != 1 || each != 1 || calls-fewer != (sites-some)*each {
+		t.Errorf("a list of %d sites costs %d calls, of %d of them %d, and the traits say %d for each", sites, calls, some, fewer, each)
+	}
 }
 
 func golden(t *testing.T, name, got string) {

@@ -2,7 +2,6 @@ package ploi
 
 import (
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -106,18 +105,9 @@ func readRoot(domain string) (string, provider.Mark) {
 	if !ok || !words.MatchString(name) {
 		return "", provider.Mark{}
 	}
-	at := strings.LastIndexByte(name, '-')
-	if at <= 0 || at == len(name)-1 {
-		return "", provider.Mark{}
-	}
-	m := provider.Mark{Installation: name[at+1:], Client: state.ClientID(name[:at]), Generation: 1}
-	if cut := strings.LastIndex(name[:at], "-g"); cut > 0 {
-		if n, err := strconv.Atoi(name[cut+2 : at]); err == nil && n > 1 {
-			m.Client, m.Generation = state.ClientID(name[:cut]), n
-		}
-	}
-	if provider.ObjectName(m, state.Ref{Kind: state.KindSite}) != name {
-		return "", provider.Mark{}
+	m := provider.NamedMark(name)
+	if m.IsZero() {
+		return "", m
 	}
 	return name, m
 }

@@ -13,7 +13,7 @@ import (
 // Owned implements provider.Reader. A page of a list shows 50 sites with their deploy
 // scripts: whose a site is that was made or deployed here stands there. One more call a site
 // of ours reads its environment; sites of others are asked for their .env, where an adopted
-// one says that it is ours.
+// one says that it is ours. Those calls are what provider.Only is for.
 func (p *Provider) Owned(ctx context.Context, installation string) ([]provider.Object, error) {
 	if err := ready(ctx, opObserve, ""); err != nil {
 		return nil, err
@@ -50,6 +50,9 @@ func (p *Provider) ownedOf(ctx context.Context, at siteID, s site, installation 
 	h, _ := readScript(string(s.DeployScript))
 	if mark.IsZero() {
 		mark = h.mark
+	}
+	if !provider.Wanted(ctx, at.String(), mark) {
+		return nil, nil
 	}
 	leaves := s.Status == statusDeleting // it is there until it is gone, and has nothing that can be read
 	if !mark.IsZero() && mark.Installation != installation || leaves && mark.IsZero() {

@@ -139,7 +139,7 @@ func (p *Provider) Traits() map[state.Kind]provider.Traits {
 	}
 	return map[state.Kind]provider.Traits{
 		state.KindSite:        of(1, 5, 2, 2, func(t *provider.Traits) { t.Serving, t.Replace = true, []string{"server"} }),
-		state.KindEnvironment: of(1, 3, 3, 3, func(t *provider.Traits) { t.Replace = []string{"site"} }),
+		state.KindEnvironment: of(1, 3, 3, 3, func(t *provider.Traits) { t.ListCalls, t.Replace = 1, []string{"site"} }),
 		// Not Promotable: a release is built where it serves, and serves as soon as it is.
 		state.KindDeployment: of(1, 4, 1, 3, func(t *provider.Traits) {
 			t.Replace = []string{

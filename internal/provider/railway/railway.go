@@ -136,7 +136,7 @@ func (p *Provider) Owned(ctx context.Context, installation string) ([]provider.O
 	}
 	ids, err := p.listed(ctx, func(n projectShort) bool {
 		mark, _ := markIn(n.Description)
-		return mark.Installation == installation
+		return mark.Installation == installation && provider.Wanted(ctx, n.Id, mark)
 	})
 	if err != nil {
 		return nil, err

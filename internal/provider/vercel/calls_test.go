@@ -167,8 +167,17 @@ func TestCallsOfAList(t *testing.T) {
 	if err != nil || len(owned) != many {
 		t.Fatalf("%d, %v", len(owned), err)
 	}
-	if n := len(w.took()); n != 2+2*many {
-		t.Errorf("%d calls for %d projects", n, many)
+	each := 0
+	for _, k := range w.Traits() {
+		each += k.ListCalls
+	}
+	if n := len(w.took()); n != 2+2*many || each != 2 {
+		t.Errorf("%d calls for %d projects, and their traits say %d for each", n, many, each)
+	}
+	some := map[string]bool{owned[3].ID: true, owned[40].ID: true, owned[129].ID: true}
+	only, err := w.Owned(provider.Only(t.Context(), func(id string, says provider.Mark) bool { return some[id] && says.Installation == ours }), ours)
+	if n := len(w.took()); err != nil || len(only) != 3 || !some[only[0].ID] || n != 2+2*3 {
+		t.Errorf("of 3 projects alone: %d calls, %d objects, %v", n, len(only), err)
 	}
 	if owned, err := w.Owned(t.Context(), "deadbeef"); err != nil || len(owned) != 0 {
 		t.Fatalf("%d, %v", len(owned), err)

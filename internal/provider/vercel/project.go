@@ -38,6 +38,14 @@ type spelled struct {
 	Runtime    string `json:"runtime"`
 }
 
+// says is whose it is by what a list shows.
+func (x project) says() provider.Mark {
+	if m := x.Env.mark(); !m.IsZero() {
+		return m
+	}
+	return provider.NamedMark(x.Name)
+}
+
 // projectPath is where a project is.
 func projectPath(version, idOrName string) string { return "/" + version + "/projects/" + idOrName }
 

@@ -63,13 +63,13 @@ func (p *Provider) Name() string { return Name }
 func (p *Provider) Traits() map[state.Kind]provider.Traits {
 	return map[state.Kind]provider.Traits{
 		state.KindSite: {Serving: true, UniqueName: true, Marks: true, ListLag: listLag,
-			ObserveCalls: 2, CreateCalls: 2, UpdateCalls: 3, DeleteCalls: 1},
+			ObserveCalls: 2, CreateCalls: 2, UpdateCalls: 3, DeleteCalls: 1, ListCalls: 1},
 		state.KindEnvironment: {Replace: []string{"site"}, Marks: true, ListLag: listLag,
 			ObserveCalls: 1, CreateCalls: 2, UpdateCalls: 2, DeleteCalls: 2},
 		state.KindDeployment: {Promotable: true, Marks: true, ListLag: listLag,
 			Replace: []string{"collections", "command", "commit", "directory", "displayName", "environment", "features", "install",
 				"migrate", "ref", "repository", "secrets", "settings", "site", "start", "template"},
-			ObserveCalls: 1, CreateCalls: 3, UpdateCalls: 1, DeleteCalls: 1},
+			ObserveCalls: 1, CreateCalls: 3, UpdateCalls: 1, DeleteCalls: 1, ListCalls: 1},
 		state.KindTraffic: {Serving: true, Replace: []string{"site"}, Marks: true, ListLag: listLag,
 			ObserveCalls: 2, CreateCalls: 3, UpdateCalls: 3, DeleteCalls: 2},
 		state.KindDomain: {Serving: true, Replace: []string{"host"}, UniqueName: true, ListLag: listLag, AfterDNS: true,
@@ -155,7 +155,8 @@ func (p *Provider) Owned(ctx context.Context, installation string) ([]provider.O
 		return nil, err
 	}
 	all = slices.DeleteFunc(all, func(x project) bool {
-		return installation == "" || !strings.HasSuffix(x.Name, "-"+installation) && x.Env.mark().Installation != installation
+		return installation == "" || !strings.HasSuffix(x.Name, "-"+installation) && x.Env.mark().Installation != installation ||
+			!provider.Wanted(ctx, x.ID, x.says())
 	})
 	found, errs := make([][]provider.Object, len(all)), make([]error, len(all))
 	next := make(chan int)
