@@ -69,6 +69,8 @@ var nameOnceRedAmongRivals = []uint64{
 
 // nameOnceRedOfLate are those since comments command, and the program is stopped.
 var nameOnceRedOfLate = []uint64{
+	739362819, // who came back when its record was gone, and failed, was told that its old version runs, and answered by none
+	739373369, // a failure that was recorded after its pass counted as none, and what could not be put back as put back
 	739298971, // who had no name to go back to, as its own led to another client, failed with the one whose name it took, and kept that
 	739277938, // a name that could not be given back was, later, and an alias that had followed it stayed with it
 	739264895, // who lost its name did not get it back from who would have got its own from one that was removed

@@ -111,18 +111,21 @@ func (s *story) noteHanded() {
 // stillOld: of a failed update it is said that the old version still runs, and it does.
 func (s *story) stillOld(ids []state.ClientID) {
 	defer func() {
-		for _, id := range ids {
-			switch c := s.client(id); {
+		for _, c := range s.clients() { // of some the end is recorded after their pass
+			switch {
 			case strings.Contains(c.Because, "what it changed can't be put back"):
-				s.lostBefore[id] = true
+				s.lostBefore[c.ID] = true
 			case c.Status == state.StatusActive:
-				delete(s.lostBefore, id)
+				delete(s.lostBefore, c.ID)
 			}
 		}
 	}()
 	for _, id := range ids {
 		c := s.client(id)
 		if c.Status != state.StatusFailed || !strings.HasPrefix(c.Because, "Your site still runs the old version") || s.meddled[id] || s.lostBefore[id] {
+			continue
+		}
+		if s.wasGone[id] && strings.HasPrefix(c.Because, state.RunsUnnamed) { // what led to it went as it did
 			continue
 		}
 		for host, owner := range s.up {
