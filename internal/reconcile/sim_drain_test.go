@@ -64,6 +64,7 @@ func (s *story) drain() {
 	s.tookDown()
 	s.finish()
 	s.begin()
+	s.healsAlone()
 	if _, _, err := s.engine.SetSecret("", "key", state.NewSecret(lastSecret), s.keys.Fingerprint, "dana"); err != nil {
 		s.Fatalf("%v", err)
 	}
@@ -103,6 +104,69 @@ func (s *story) drain() {
 	s.vendors.world.ForgetCalls()
 	s.atRest()
 	s.sealed()
+}
+
+// healsAlone: within a quarter of an hour of the end of all faults whoever only waited for them is through, with
+// nobody's help (I8). Others wait for a person, a date, or one of those.
+func (s *story) healsAlone() {
+	s.reopen()
+	began := s.world.clock.Real()
+	for {
+		s.pollNow()
+		s.quiet()
+		left := 15*time.Minute - s.world.clock.Real().Sub(began) // the clock may be set meanwhile
+		if left <= 0 {
+			break
+		}
+		next := left
+		for _, at := range s.queue {
+			next = min(next, max(at.Sub(s.world.clock.Now()), time.Second))
+		}
+		s.world.clock.add(next)
+	}
+	s.finish()
+	s.begin()
+	stays := map[state.ClientID]bool{}
+	for _, h := range s.holds() {
+		for _, id := range h.Clients {
+			stays[id] = true
+		}
+		stays[h.Client] = true
+	}
+	for _, c := range s.clients() {
+		stays[c.ID] = stays[c.ID] || s.waitsForPeople(c)
+	}
+	others := slices.Contains(slices.Collect(maps.Values(stays)), true)
+	for _, c := range s.clients() {
+		switch {
+		case slices.ContainsFunc(s.engine.Group(c.ID), func(id state.ClientID) bool { return stays[id] }):
+		case c.Settled && !passing(c.Because):
+		case strings.HasPrefix(c.Because, "waiting") && others:
+		case strings.Contains(c.Because, " until ") && c.RetryAt.After(s.world.clock.Now()):
+		default:
+			s.broken("I8: all faults ended a quarter of an hour ago, and %s is %s: %q, to be tried at %s", c.ID, c.Status, c.Because, c.RetryAt)
+		}
+	}
+}
+
+// waitsForPeople says that only a person, or a date, lets a client go on.
+func (s *story) waitsForPeople(c state.Client) bool {
+	if !c.Quarantined.IsZero() || c.Paused {
+		return true
+	}
+	switch c.Status {
+	case state.StatusHeld, state.StatusPaused, state.StatusInvalid:
+		return true
+	case state.StatusFailed:
+		return !passing(c.Because)
+	}
+	return strings.HasPrefix(c.Because, "waiting for a person: ")
+}
+
+// passing says that a reason speaks of what is over by itself.
+func passing(because string) bool {
+	return slices.ContainsFunc([]string{"503", "429", "revoked", "asked for a pause", "no answer", "no room", "an error in this program", "this program died"},
+		func(s string) bool { return strings.Contains(because, s) })
 }
 
 // atRest: whoever is looked at has nothing to do.
