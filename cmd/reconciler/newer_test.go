@@ -88,7 +88,7 @@ func TestNewerStateIsRefused(t *testing.T) {
 		{"secret", "list"}, {"backup", filepath.Join(t.TempDir(), "state.backup")}, {"doctor"}, {"restore", kept, "--replace"}} {
 		r := w.cli(args...)
 		if r.code != 1 {
-			t.Errorf("%v: exit code %d, want 1", args, r.code)
+			t.Fatalf("%v: exit code %d, want 1\n%s%s", args, r.code, r.out, r.err)
 		}
 		said := r.out + r.err
 		if !strings.Contains(said, "a newer version of this program wrote") || !strings.Contains(said, "install that version again") {

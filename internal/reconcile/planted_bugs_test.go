@@ -246,6 +246,10 @@ var plantedElsewhere = []elsewhere{
 	{planted{"who comes back brings a template that no plan showed", "accept/review.go", "k.inherited || was.Removed || ", "k.inherited || "}, "accept", "TestP12WhoComesBackHasAllOfItFromTheTemplates"},
 	{planted{"a client without a site has an address", "reconcile/end.go", "r.Ref.Kind == state.KindSite }) {\n		return \"\"", "r.Ref.Kind == state.KindSite }) && m == nil {\n		return \"\""}, "reconcile", "TestClientWithoutASiteHasNoAddress"},
 	{planted{"an older state knows the names of a site that was made anew", "reconcile/witness.go", "		anew[f.Ref] = known[f.Ref].ID != f.ID\n", ""}, "reconcile", "TestS34OlderStateFindsNamesOfASiteThatWasMadeAnew"},
+	{planted{"a record is kept under another key", "store/pulls.go", "return put(tx, bucketMeta, \"heads\", seq)", "return put(tx, bucketMeta, \"headsAsked\", seq)"}, "bolt", "TestTheShapeOfRecords"},
+	{planted{"a migration loses a record", "bolt/migrate.go", "{\"fields of November 2026\", func(store.Tx) error { return nil }}", "{\"fields of November 2026\", func(tx store.Tx) error { return store.DeleteHold(tx, \"9f3a51c20b7e\") }}"}, "bolt", "TestEverySchemaOpens"},
+	{planted{"a newer version builds everything anew", "desired/desired.go", "	sum := sha256.Sum256([]byte(text))", "	sum := sha256.Sum256([]byte(text + \" \"))"}, "reconcile", "TestEverySchemaGoesOn"},
+	{planted{"a newer state opens", "bolt/open.go", "		if h.Schema > schema {", "		if h.Schema > schema+1 {"}, "../cmd/reconciler", "TestNewerStateIsRefused"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.
