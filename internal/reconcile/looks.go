@@ -47,7 +47,11 @@ func (e *Engine) Look(ctx context.Context) (Looks, error) {
 		return out, fmt.Errorf("look: %w", err)
 	}
 	s := e.newSurvey(paused)
+	if err := e.restLists(s); err != nil {
+		return out, fmt.Errorf("look: %w", err)
+	}
 	run := &lookRun{e: e, at: at, out: &out, quota: e.mendQuota()}
+	e.marked(s, &run.now)
 	for _, l := range turns {
 		if err := run.one(ctx, s, l); err != nil {
 			return out, errors.Join(err, run.flush())
@@ -66,6 +70,7 @@ type lookRun struct {
 	out   *Looks
 	quota int            // clients that may begin to be mended
 	quiet []state.Looked // nothing was found, and nothing was known
+	now   state.ClientID // who is looked at
 }
 
 // lookOrder are the clients to look at, those first who wait longest; ids nil: all.
@@ -115,7 +120,24 @@ func (r *lookRun) one(ctx context.Context, s *survey, l state.Looked) error {
 		return nil
 	}
 	defer leave()
+	var c state.Client
+	if err := r.e.Store.View(func(tx store.Tx) (err error) { c, _, err = store.Client(tx, l.Client); return err }); err != nil {
+		return fmt.Errorf("look: %w", err)
+	}
+	if !c.Quarantined.IsZero() {
+		return nil
+	}
+	end, ok, err := r.e.beside(workLook, l.Client, c.Deaths[workLook])
+	if err != nil || !ok {
+		r.out.Left++
+		return err
+	}
+	r.now = l.Client
 	saw, err := s.look(ctx, l.Client, r.at)
+	end()
+	if err == nil && c.Deaths[workLook] > 0 {
+		err = r.e.Store.Update(func(tx store.Tx) error { return besideWell(tx, l.Client, workLook) })
+	}
 	switch {
 	case errors.Is(err, errLater):
 		r.out.Left++

@@ -118,32 +118,6 @@ func (e *Engine) poisoned(ids []state.ClientID, p *apply.Panicked) (Done, error)
 	return done, nil
 }
 
-// crashed notes that the process before this one died, for those that it was at work on.
-// Of several it may have been any: they try again one at a time, and only who was alone
-// can be the one.
-func (e *Engine) crashed(left []state.ClientID) error {
-	alone := true
-	for _, id := range left {
-		alone = alone && slices.Contains(e.Group(left[0]), id)
-	}
-	why := "this program died while it was at work on it"
-	switch others := len(left) - 1; {
-	case alone:
-	case others == 1:
-		why += " and another client"
-	default:
-		why += fmt.Sprintf(" and %d others", others)
-	}
-	for _, id := range left {
-		_, err := e.blame(id, why, alone, func(c *state.Client) int { c.Crashes++; return c.Crashes })
-		if err != nil {
-			return err
-		}
-	}
-	e.unmark(left)
-	return nil
-}
-
 // suspects reads who was under way when the process before this one died, and who is
 // still suspected because of an earlier death. It returns all clients as they are then.
 func (e *Engine) suspects(clients []state.Client) ([]state.Client, error) {
@@ -153,7 +127,7 @@ func (e *Engine) suspects(clients []state.Client) ([]state.Client, error) {
 			return nil, fmt.Errorf("read who was under way: %w", err)
 		}
 		if len(left) > 0 {
-			if err := e.crashed(left); err != nil {
+			if err := e.died(left); err != nil {
 				return nil, err
 			}
 			err = e.Store.View(func(tx store.Tx) (err error) {
@@ -195,6 +169,9 @@ func (e *Engine) blame(id state.ClientID, why string, sure bool, count func(*sta
 		end = ending{status: state.StatusFailed, what: "failed", word: "failed", settled: true, cut: end.cut, fault: true,
 			because: fmt.Sprintf("%sin quarantine since %s: %s", leftAlone(m), e.Now().UTC().Format("2 January 2006 15:04 MST"), why),
 			next:    "nothing of it is tried until `reconciler retry " + m.client.Name + "`, or a commit that changes it; report the error, the log has it"}
+		if seen.Panics+seen.Crashes == m.client.Panics+m.client.Crashes {
+			end.word = "" // it was no pass: what became of the commit stands
+		}
 	} else if seen.Panics > m.client.Panics {
 		end.at = e.later(n, time.Time{})
 		end.because = why + "; it is tried again at " + end.at.UTC().Format("15:04:05 MST")
