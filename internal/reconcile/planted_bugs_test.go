@@ -250,6 +250,11 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a migration loses a record", "bolt/migrate.go", "{\"fields of November 2026\", func(store.Tx) error { return nil }}", "{\"fields of November 2026\", func(tx store.Tx) error { return store.DeleteHold(tx, \"9f3a51c20b7e\") }}"}, "bolt", "TestEverySchemaOpens"},
 	{planted{"a newer version builds everything anew", "desired/desired.go", "	sum := sha256.Sum256([]byte(text))", "	sum := sha256.Sum256([]byte(text + \" \"))"}, "reconcile", "TestEverySchemaGoesOn"},
 	{planted{"a newer state opens", "bolt/open.go", "		if h.Schema > schema {", "		if h.Schema > schema+1 {"}, "../cmd/reconciler", "TestNewerStateIsRefused"},
+	{planted{"a death at a look is nobody's", "reconcile/looks.go", "r.e.beside(workLook, l.Client, c.Deaths[workLook])", "func() {}, true, error(nil)"}, "reconcile", "TestC20DeathInAList"},
+	{planted{"a death at a probe is nobody's", "reconcile/poison.go", "	for _, mark := range left {\n		work, id := besideOf(mark)\n		does", "	for _, mark := range left {\n		if strings.HasPrefix(string(mark), workProbe) {\n			continue\n		}\n		work, id := besideOf(mark)\n		does"}, "reconcile", "TestC20SuspectsBesidePasses"},
+	{planted{"who was beside others is quarantined", "reconcile/poisonbeside.go", "n >= maxCrashes && sure {", "n >= maxCrashes {"}, "reconcile", "TestC20SuspectsBesidePasses"},
+	{planted{"a proof is made beside others", "reconcile/poisonbeside.go", "	if t.alone || alone && t.running > 0 {", "	if t.alone {"}, "reconcile", "TestC20ProofBesidePasses"},
+	{planted{"a death in a list is a client's", "reconcile/poisonbeside.go", "	l.e.unmark(look)\n", ""}, "reconcile", "TestC20DeathInAList"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

@@ -3,9 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -198,46 +196,4 @@ func (e *Engine) marked(s *survey, now *state.ClientID) {
 	for i, p := range e.Providers {
 		s.readers[i] = provider.NewReadOnly(listed{p, e, now})
 	}
-}
-
-// died notes that the process before this one died, for those that it was at work on. Of several it
-// may have been any: they are tried again one at a time, and only who was alone can be the one.
-func (e *Engine) died(left []state.ClientID) error {
-	alone := true
-	_, first := besideOf(left[0])
-	for _, mark := range left {
-		_, id := besideOf(mark)
-		alone = alone && slices.Contains(e.Group(first), id)
-	}
-	for _, mark := range left {
-		work, id := besideOf(mark)
-		does := "it was at work on it"
-		if work != "" {
-			does = besideDoes[work]
-		}
-		why := "this program died while " + does
-		switch others := len(left) - 1; {
-		case alone:
-		case others == 1 && work == "":
-			why += " and another client"
-		case work == "":
-			why += fmt.Sprintf(" and %d others", others)
-		default:
-			why += ", and was at work on others"
-		}
-		var err error
-		switch {
-		case work == "":
-			_, err = e.blame(id, why, alone, func(c *state.Client) int { c.Crashes++; return c.Crashes })
-		case work == workList:
-			err = e.diedListing(string(id), len(left) == 1)
-		case does != "": // else a later version's
-			err = e.diedBeside(work, id, why, alone)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	e.unmark(left)
-	return nil
 }
