@@ -133,8 +133,7 @@ func (r *lookRun) one(ctx context.Context, s *survey, l state.Looked) error {
 		return err
 	}
 	r.now = l.Client
-	saw, err := s.look(ctx, l.Client, r.at)
-	end()
+	saw, err := func() (*seen, error) { defer end(); return s.look(ctx, l.Client, r.at) }()
 	if err == nil && c.Deaths[workLook] > 0 {
 		err = r.e.Store.Update(func(tx store.Tx) error { return besideWell(tx, l.Client, workLook) })
 	}

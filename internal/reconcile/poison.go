@@ -131,7 +131,7 @@ func (e *Engine) died(left []state.ClientID) error {
 		work, id := besideOf(mark)
 		does := "it was at work on it"
 		if work != "" {
-			does = besideDoes[work]
+			does = besideDoes(work)
 		}
 		why := "this program died while " + does
 		switch others := len(left) - 1; {

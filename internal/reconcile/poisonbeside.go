@@ -20,8 +20,16 @@ const (
 	workList  = "list"  // of everything that a provider has of ours
 )
 
-// besideDoes says what the program did as it died.
-var besideDoes = map[string]string{workLook: "it looked at it", workProbe: "it probed its site"}
+// besideDoes says what the program does at such work on a client; "": it is none that this version knows.
+func besideDoes(work string) string {
+	switch work {
+	case workLook:
+		return "it looked at it"
+	case workProbe:
+		return "it probed its site"
+	}
+	return ""
+}
 
 func besideMark(work, of string) state.ClientID { return state.ClientID(work + " " + of) }
 
