@@ -13,13 +13,15 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/daemon"
+	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
 // poisonVariable says how the process dies when a client whose id begins with "sick" gets
-// its environment: "exit", "kill" or "overflow".
+// its environment: "exit", "kill" or "overflow". "look ID" is SIGKILL when that object is read,
+// "list NAME" when that provider lists, "probe" when the client's site is probed.
 const poisonVariable = "RECONCILER_TEST_POISON"
 
 // poisonOf wraps providers so that they end the process; nil for "".
@@ -41,14 +43,49 @@ func (p poisonous) Create(ctx context.Context, w provider.Wish) (provider.Object
 		case "exit":
 			os.Exit(7)
 		case "kill":
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-			select {}
+			killed()
 		case "overflow":
 			debug.SetMaxStack(64 << 10)
 			overflowed = deeper(0)
 		}
 	}
 	return p.Provider.Create(ctx, w)
+}
+
+func (p poisonous) Observe(ctx context.Context, q provider.Query) ([]provider.Object, error) {
+	if p.how == "look "+q.ID {
+		killed()
+	}
+	return p.Provider.Observe(ctx, q)
+}
+
+func (p poisonous) Owned(ctx context.Context, installation string) ([]provider.Object, error) {
+	if p.how == "list "+p.Name() {
+		killed()
+	}
+	return p.Provider.Owned(ctx, installation)
+}
+
+// poisonProbes ends the process when the client's site is probed.
+func poisonProbes(how string) func(*program) {
+	if how != "probe" {
+		return nil
+	}
+	return func(p *program) {
+		was := p.engine.Check
+		p.engine.Check = func(ctx context.Context, url string, h manifest.Health) error {
+			if strings.Contains(url, "//sick.") {
+				killed()
+			}
+			return was(ctx, url, h)
+		}
+	}
+}
+
+// killed is the process's end.
+func killed() {
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {}
 }
 
 // overflowed is where what never comes back would go.
@@ -177,6 +214,77 @@ func TestC20CrashLoop(t *testing.T) {
 				t.Errorf("the page: %d, quarantine on it %v", code, strings.Contains(page, "in quarantine since"))
 			}
 			w.stop()
+			w.must(0, "retry", "sick")
+			w.active(append(others, "sick")...)
+		})
+	}
+}
+
+// C20: a client at whose scheduled look, or probe, the process dies: it is begun again each time, and
+// after the third the one is quarantined and shown, the others are looked at and probed, nothing dies
+// any more, and retry heals it once the cause is gone.
+func TestC20CrashLoopBesidePasses(t *testing.T) {
+	for _, work := range []string{"look", "probe"} {
+		t.Run(work, func(t *testing.T) {
+			t.Parallel()
+			others := []string{"alike", "well"} // before it and after it in every order by name
+			w := newWorld(t, map[string]string{"clients/sick.yaml": manifestOf("sick"), "clients/alike.yaml": manifestOf("alike"), "clients/well.yaml": manifestOf("well")})
+			w.active(append(others, "sick")...)
+			path := filepath.Join(w.dir, defaultConfigFile)
+			how, died := work, "it probed its site"
+			if work == "look" {
+				w.start()
+				w.byHand("sick.localhost", "192.0.2.99") // what a list shows as another is read by itself
+				how, died = "look "+w.dnsRecord("sick.localhost").ID, "it looked at it"
+				w.stop()
+			}
+			writeAll(t, path, strings.Replace(readAll(t, path), `health: "@every 1h"`, `health: "@every 1s"`, 1))
+			w.everySecond()
+			starts := 0
+			limit, begun := time.Now().Add(patience), w.now()
+			var p *process
+			defer func() {
+				if p != nil {
+					p.kill()
+				}
+			}()
+			for settled := false; !settled; {
+				starts++
+				p = w.daemonProcess(how)
+				for alive := true; alive && !settled; {
+					if time.Now().After(limit) {
+						v, _ := w.asked()
+						t.Fatalf("it does not come to rest in %d starts: %+v", starts, v.Clients)
+					}
+					select {
+					case <-p.ended:
+						alive, p = false, nil
+					case <-time.After(50 * time.Millisecond):
+						v, ok := w.asked()
+						settled = ok && rowOf(v, "sick").Status == string(state.StatusFailed)
+						for _, name := range others {
+							r := rowOf(v, name)
+							at := r.LastHealthCheck
+							if work == "look" {
+								at = r.LastLook
+							}
+							settled = settled && r.Status == string(state.StatusActive) && at.After(begun)
+						}
+					}
+				}
+			}
+			if starts != 4 {
+				t.Errorf("%d starts: three tries end the process, the next start goes on", starts)
+			}
+			v, _ := w.asked()
+			r := rowOf(v, "sick")
+			if !strings.Contains(r.Because, "in quarantine since") || !strings.Contains(r.Because, "this program died while "+died+", 3 times in a row") || !strings.Contains(r.Next, "reconciler retry sick") {
+				t.Errorf("status says %q, next %q", r.Because, r.Next)
+			}
+			if !strings.HasPrefix(v.Verdict, "success") {
+				t.Errorf("the verdict of the commit is %q", v.Verdict)
+			}
+			p.kill()
 			w.must(0, "retry", "sick")
 			w.active(append(others, "sick")...)
 		})

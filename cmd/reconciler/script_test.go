@@ -80,7 +80,7 @@ func quickMain() int {
 	}
 	defer judged.end()
 	c.add(d)
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, now: c.Now, sleep: c.Sleep, quick: true, wrap: poisonOf(os.Getenv(poisonVariable)), over: judged.over}
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, now: c.Now, sleep: c.Sleep, quick: true, wrap: poisonOf(os.Getenv(poisonVariable)), wired: poisonProbes(os.Getenv(poisonVariable)), over: judged.over}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	return a.run(ctx, os.Args[1:])

@@ -23,6 +23,9 @@ func migrations() []migration {
 		{"first schema", func(store.Tx) error { return nil }},
 		// Records of their own, which an older program would not keep beside what it writes.
 		{"pull requests", func(store.Tx) error { return nil }},
+		// Fields that came with a meaning of their own: an older program would drop them, and do
+		// again, or forget, what they say.
+		{"fields of November 2026", func(store.Tx) error { return nil }},
 	}
 }
 

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -17,21 +18,22 @@ const (
 
 // ProbeAll asks every active client's site once, from outside, and records what it
 // saw: degraded after three failures in a row, healthy after one good answer. A change
-// of either stands in the history once. All of it is one transaction.
+// of either stands in the history once. All of it is one transaction, but for those at whose probes the
+// program died.
 func (e *Engine) ProbeAll(ctx context.Context) error {
 	if e.Check == nil {
 		return nil
 	}
-	type seen struct {
-		id  state.ClientID
-		err error
-	}
-	var todo []state.Client
+	var todo, suspects []state.Client
 	err := e.Store.View(func(tx store.Tx) error {
-		todo = nil
+		todo, suspects = nil, nil
 		clients, err := store.Clients(tx)
 		for _, c := range clients {
-			if c.Status == state.StatusActive && c.URL != "" {
+			switch {
+			case c.Status != state.StatusActive || c.URL == "":
+			case c.Deaths[workProbe] > 0:
+				suspects = append(suspects, c)
+			default:
 				todo = append(todo, c)
 			}
 		}
@@ -40,8 +42,22 @@ func (e *Engine) ProbeAll(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}
+	err = e.probe(ctx, todo)
+	for _, c := range suspects { // one at a time, and what the others came to is written
+		err = errors.Join(err, e.probe(ctx, []state.Client{c}))
+	}
+	return err
+}
+
+// probe asks these clients' sites, several at once.
+func (e *Engine) probe(ctx context.Context, todo []state.Client) error {
+	type seen struct {
+		probed bool
+		err    error
+	}
 	wishes, _ := e.resolver()
 	results := make([]seen, len(todo))
+	failed := make([]error, len(todo))
 	slots := make(chan struct{}, probesParallel)
 	var wg sync.WaitGroup
 	for i, c := range todo {
@@ -49,7 +65,12 @@ func (e *Engine) ProbeAll(ctx context.Context) error {
 		slots <- struct{}{}
 		go func() {
 			defer func() { <-slots; wg.Done() }()
-			results[i] = seen{c.ID, e.contain(c.ID, func() error {
+			end, ok, err := e.beside(workProbe, c.ID, c.Deaths[workProbe])
+			if failed[i] = err; !ok {
+				return
+			}
+			defer end()
+			results[i] = seen{true, e.contain(c.ID, func() error {
 				eff, _ := wishes.Client(c)
 				return e.Check(ctx, c.URL, eff.Health)
 			})}
@@ -59,14 +80,21 @@ func (e *Engine) ProbeAll(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return e.Store.Update(func(tx store.Tx) error {
-		for _, s := range results {
-			if err := e.healthOf(tx, s.id, s.err); err != nil {
+	err := e.Store.Update(func(tx store.Tx) error {
+		for i, s := range results {
+			if !s.probed {
+				continue
+			}
+			if err := e.healthOf(tx, todo[i].ID, s.err); err != nil {
+				return err
+			}
+			if err := besideWell(tx, todo[i].ID, workProbe); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	return errors.Join(append(failed, err)...)
 }
 
 func (e *Engine) healthOf(tx store.Tx, id state.ClientID, bad error) error {

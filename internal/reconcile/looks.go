@@ -50,7 +50,11 @@ func (e *Engine) Look(ctx context.Context) (Looks, error) {
 	if err != nil {
 		return out, err
 	}
+	if err := e.restLists(s); err != nil {
+		return out, fmt.Errorf("look: %w", err)
+	}
 	run := &lookRun{e: e, at: at, out: &out, quota: e.mendQuota()}
+	e.marked(s)
 	for _, l := range turns {
 		if err := run.one(ctx, s, l); err != nil {
 			return out, errors.Join(err, run.flush())
@@ -112,15 +116,44 @@ func (r *lookRun) one(ctx context.Context, s *survey, l state.Looked) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	died := 0 // at looks at it, in a row
 	enter := func() (func(), error) {
 		leave, busy := r.e.tryEnter([]state.ClientID{l.Client})
 		if busy != nil {
 			return nil, errLater
 		}
-		return leave, nil
+		var c state.Client
+		err := r.e.Store.View(func(tx store.Tx) (err error) { c, _, err = store.Client(tx, l.Client); return err })
+		died = c.Deaths[workLook]
+		if err == nil && !c.Quarantined.IsZero() {
+			err = errQuarantined
+		}
+		var end func()
+		ok := err == nil
+		if ok {
+			end, ok, err = r.e.beside(workLook, l.Client, died)
+		}
+		if err == nil && !ok {
+			err = errLater
+		}
+		if err != nil {
+			leave()
+			return nil, err
+		}
+		return func() { end(); leave() }, nil
 	}
-	err := s.lookAt(ctx, l.Client, func() time.Time { return r.at }, enter, func(saw *seen) error { return r.saw(l, saw) })
-	if errors.Is(err, errLater) {
+	err := s.lookAt(ctx, l.Client, func() time.Time { return r.at }, enter, func(saw *seen) error {
+		if died > 0 {
+			if err := r.e.Store.Update(func(tx store.Tx) error { return besideWell(tx, l.Client, workLook) }); err != nil {
+				return err
+			}
+		}
+		return r.saw(l, saw)
+	})
+	switch {
+	case errors.Is(err, errQuarantined):
+		err = nil
+	case errors.Is(err, errLater):
 		r.out.Left++
 		err = nil
 	}

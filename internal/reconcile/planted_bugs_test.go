@@ -254,6 +254,15 @@ var plantedElsewhere = []elsewhere{
 	{planted{"looks use a window up", "provider/httpapi/turns.go", "half && t.halves >= max(1, t.most/2)", "half && t.halves >= t.most"}, "reconcile", "TestS41LooksAtALargeFleetLeaveHalfOfAWindow"},
 	{planted{"who was not reached as a provider wanted no more calls counts as tried", "reconcile/survey.go", "halt{sentence(err), until, !s.asked}", "halt{sentence(err), until, false}"}, "reconcile", "TestS41PausesOnARateLimit"},
 	{planted{"a rebuild ends with a vendor's first window", "reconcile/witness.go", "provider.Paced(ctx, provider.Pace{Wait: lookPatience})\n	for", "provider.Paced(ctx, provider.Pace{})\n	for"}, "reconcile", "TestS34RebuildWaitsThroughTheWindowsOfVendors"},
+	{planted{"a record is kept under another key", "store/pulls.go", "return put(tx, bucketMeta, \"heads\", seq)", "return put(tx, bucketMeta, \"headsAsked\", seq)"}, "bolt", "TestTheShapeOfRecords"},
+	{planted{"a migration loses a record", "bolt/migrate.go", "{\"fields of November 2026\", func(store.Tx) error { return nil }}", "{\"fields of November 2026\", func(tx store.Tx) error { return store.DeleteHold(tx, \"9f3a51c20b7e\") }}"}, "bolt", "TestEverySchemaOpens"},
+	{planted{"a newer version builds everything anew", "desired/desired.go", "	sum := sha256.Sum256([]byte(text))", "	sum := sha256.Sum256([]byte(text + \" \"))"}, "reconcile", "TestEverySchemaGoesOn"},
+	{planted{"a newer state opens", "bolt/open.go", "		if h.Schema > schema {", "		if h.Schema > schema+1 {"}, "../cmd/reconciler", "TestNewerStateIsRefused"},
+	{planted{"a death at a look is nobody's", "reconcile/looks.go", "end, ok, err = r.e.beside(workLook, l.Client, died)", "end, ok = func() {}, died >= 0"}, "reconcile", "TestC20DeathAtALookIsOneOfWhoIsLookedAt"},
+	{planted{"a death at a probe is nobody's", "reconcile/poison.go", "	for _, mark := range left {\n		work, id := besideOf(mark)\n		does", "	for _, mark := range left {\n		if strings.HasPrefix(string(mark), workProbe) {\n			continue\n		}\n		work, id := besideOf(mark)\n		does"}, "reconcile", "TestC20SuspectsBesidePasses"},
+	{planted{"who was beside others is quarantined", "reconcile/poisonbeside.go", "n >= maxCrashes && sure {", "n >= maxCrashes {"}, "reconcile", "TestC20SuspectsBesidePasses"},
+	{planted{"a proof is made beside others", "reconcile/poisonbeside.go", "	if t.alone || alone && t.running > 0 {", "	if t.alone {"}, "reconcile", "TestC20ProofBesidePasses"},
+	{planted{"a death in a list is nobody's", "reconcile/poisonbeside.go", "	if err := l.e.mark(list); err != nil {", "	if err := l.e.mark(nil); err != nil {"}, "reconcile", "TestC20DeathInAList"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

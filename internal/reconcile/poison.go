@@ -118,24 +118,40 @@ func (e *Engine) poisoned(ids []state.ClientID, p *apply.Panicked) (Done, error)
 	return done, nil
 }
 
-// crashed notes that the process before this one died, for those that it was at work on.
-// Of several it may have been any: they try again one at a time, and only who was alone
-// can be the one.
-func (e *Engine) crashed(left []state.ClientID) error {
+// died notes that the process before this one died, for those that it was at work on. Of several it
+// may have been any: they are tried again one at a time, and only who was alone can be the one.
+func (e *Engine) died(left []state.ClientID) error {
 	alone := true
-	for _, id := range left {
-		alone = alone && slices.Contains(e.Group(left[0]), id)
+	_, first := besideOf(left[0])
+	for _, mark := range left {
+		_, id := besideOf(mark)
+		alone = alone && slices.Contains(e.Group(first), id)
 	}
-	why := "this program died while it was at work on it"
-	switch others := len(left) - 1; {
-	case alone:
-	case others == 1:
-		why += " and another client"
-	default:
-		why += fmt.Sprintf(" and %d others", others)
-	}
-	for _, id := range left {
-		_, err := e.blame(id, why, alone, func(c *state.Client) int { c.Crashes++; return c.Crashes })
+	for _, mark := range left {
+		work, id := besideOf(mark)
+		does := "it was at work on it"
+		if work != "" {
+			does = besideDoes(work)
+		}
+		why := "this program died while " + does
+		switch others := len(left) - 1; {
+		case alone:
+		case others == 1 && work == "":
+			why += " and another client"
+		case work == "":
+			why += fmt.Sprintf(" and %d others", others)
+		default:
+			why += ", and was at work on others"
+		}
+		var err error
+		switch {
+		case work == "":
+			_, err = e.blame(id, why, alone, func(c *state.Client) int { c.Crashes++; return c.Crashes })
+		case work == workList:
+			err = e.diedListing(string(id), len(left) == 1)
+		case does != "": // else a later version's
+			err = e.diedBeside(work, id, why, alone)
+		}
 		if err != nil {
 			return err
 		}
@@ -153,7 +169,7 @@ func (e *Engine) suspects(clients []state.Client) ([]state.Client, error) {
 			return nil, fmt.Errorf("read who was under way: %w", err)
 		}
 		if len(left) > 0 {
-			if err := e.crashed(left); err != nil {
+			if err := e.died(left); err != nil {
 				return nil, err
 			}
 			err = e.Store.View(func(tx store.Tx) (err error) {
@@ -195,6 +211,9 @@ func (e *Engine) blame(id state.ClientID, why string, sure bool, count func(*sta
 		end = ending{status: state.StatusFailed, what: "failed", word: "failed", settled: true, cut: end.cut, fault: true,
 			because: fmt.Sprintf("%sin quarantine since %s: %s", leftAlone(m), e.Now().UTC().Format("2 January 2006 15:04 MST"), why),
 			next:    "nothing of it is tried until `reconciler retry " + m.client.Name + "`, or a commit that changes it; report the error, the log has it"}
+		if seen.Panics+seen.Crashes == m.client.Panics+m.client.Crashes {
+			end.word = "" // it was no pass: what became of the commit stands
+		}
 	} else if seen.Panics > m.client.Panics {
 		end.at = e.later(n, time.Time{})
 		end.because = why + "; it is tried again at " + end.at.UTC().Format("15:04:05 MST")

@@ -201,11 +201,12 @@ type seen struct {
 	result   drift.Seen
 }
 
-// errLater: the client's turn comes in another run. errAgain: it comes once what s.later does
+// errQuarantined: nobody looks at the client. errLater: its turn comes in another run. errAgain: it comes once what s.later does
 // is done.
 var (
-	errLater = errors.New("left for the next look")
-	errAgain = errors.New("something comes before this look")
+	errLater       = errors.New("left for the next look")
+	errQuarantined = errors.New("in quarantine")
+	errAgain       = errors.New("something comes before this look")
 )
 
 // lookAt enters a client, looks at it, and hands on what it saw before it leaves. What comes

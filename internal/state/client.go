@@ -79,19 +79,21 @@ type Client struct {
 	// Panics counts passes in a row that ran into an error of this program; Crashes, how often
 	// in a row the program died while it was at work on the client. Quarantined is since when
 	// it is left alone because of them; zero: it is not.
-	Panics      int         `json:"panics,omitempty"`
-	Crashes     int         `json:"crashes,omitempty"`
-	Quarantined time.Time   `json:"quarantined,omitzero"`
-	FailedStep  string      `json:"failedStep,omitempty"` // where the last pass stopped
-	Health      HealthState `json:"health,omitempty"`
-	HealthAt    time.Time   `json:"healthAt,omitzero"`
-	HealthBad   int         `json:"healthBad,omitempty"` // failed probes in a row
-	Probes      int         `json:"probes,omitempty"`
-	ProbesGood  int         `json:"probesGood,omitempty"`
-	URL         string      `json:"url,omitempty"`
-	AdminURL    string      `json:"adminUrl,omitempty"`
-	Deployment  string      `json:"deployment,omitempty"` // id of the last Deployment (audit record)
-	DeployedAt  time.Time   `json:"deployedAt,omitzero"`
+	Panics  int `json:"panics,omitempty"`
+	Crashes int `json:"crashes,omitempty"`
+	// Deaths counts how often in a row the program died at other work on the client: look, probe.
+	Deaths      map[string]int `json:"deaths,omitempty"`
+	Quarantined time.Time      `json:"quarantined,omitzero"`
+	FailedStep  string         `json:"failedStep,omitempty"` // where the last pass stopped
+	Health      HealthState    `json:"health,omitempty"`
+	HealthAt    time.Time      `json:"healthAt,omitzero"`
+	HealthBad   int            `json:"healthBad,omitempty"` // failed probes in a row
+	Probes      int            `json:"probes,omitempty"`
+	ProbesGood  int            `json:"probesGood,omitempty"`
+	URL         string         `json:"url,omitempty"`
+	AdminURL    string         `json:"adminUrl,omitempty"`
+	Deployment  string         `json:"deployment,omitempty"` // id of the last Deployment (audit record)
+	DeployedAt  time.Time      `json:"deployedAt,omitzero"`
 	// LookWanted asks the next pass to look at the world even when the record says that nothing is due.
 	LookWanted bool `json:"lookWanted,omitempty"`
 	// Review is what pull requests showed of this wish, until it is done; nil: none brought it.
