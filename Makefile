@@ -129,7 +129,7 @@ fleet: ## COMMITS= random commits on CLIENTS= clients: nobody else is written
 	$(GO) test ./internal/reconcile -run '^TestP4Untouched' -v -count=1 -timeout 24h -fleet.commits=$(COMMITS) -fleet.clients=$(CLIENTS)
 
 crash: ## kill the program KILLS times at random and EACH times at every named point (0: not there)
-	$(GO) test ./cmd/reconciler -run '^TestP8(RandomKills$(if $(filter-out 0,$(EACH)),|KilledAtEveryPoint))$$' -v -timeout 6h -args -crash.kills=$(KILLS) -crash.each=$(EACH) -crash.seed=$(SEED)
+	$(GO) test ./cmd/reconciler -run '^TestP8(RandomKills$(if $(filter-out 0,$(EACH)),|KilledAtEveryPoint(OfAMove)?))$$' -v -timeout 6h -args -crash.kills=$(KILLS) -crash.each=$(EACH) -crash.seed=$(SEED)
 
 power: ## IMAGES images of the state file at a power loss, each opened and read; the program goes on from RUNS
 	$(GO) test ./internal/bolt -run '^TestP8PowerLoss$$' -v -timeout 6h -args -power.images=$(IMAGES) -power.seed=$(SEED)

@@ -28,7 +28,7 @@ const (
 	crashSpares   = 3           // of so many starts after a kill one is left alone until it recovered
 )
 
-// crashPoints are the named points that commits come by.
+// crashPoints are the named points that random commits often come by. All of them have scenes.
 func crashPoints() []string {
 	out := []string{bolt.PointCommit, bolt.PointCommitted}
 	for _, p := range []reconcile.Point{reconcile.PointRead, reconcile.PointAccept, reconcile.PointAccepted, reconcile.PointBegin, reconcile.PointBegun,
