@@ -119,7 +119,7 @@ FUZZTIME ?= 1m
 sim: ## random runs of the engine against its laws: SEEDS=n, SEED=first, FOR=at least so long, HOSTILE=yes, NAMES=yes (names pass from client to client), REDS=so many red ones fail nothing
 	$(GO) test ./internal/reconcile -run '^TestSim$$' -v -count=1 -timeout 24h -sim.seeds=$(SEEDS) -sim.seed=$(SEED) -sim.for=$(FOR) -sim.reds=$(REDS) $(if $(HOSTILE),-sim.hostile) $(if $(NAMES),-sim.names)
 
-planted: ## plant bugs, each by itself, and let the simulation find them; ONLY='a name|another' plants some
+planted: ## plant bugs, each by itself, and let the simulation, or the test that is named there, find them; ONLY='a name|another' plants some
 	$(GO) test -tags planted ./internal/reconcile -run '^TestPlantedBugsAreFound$$' -v -count=1 -timeout 24h -planted.only='$(ONLY)' -planted.seeds=$(PLANTED)
 
 planted-few: ## plant three that are found at once
@@ -129,7 +129,7 @@ fleet: ## COMMITS= random commits on CLIENTS= clients: nobody else is written
 	$(GO) test ./internal/reconcile -run '^TestP4Untouched' -v -count=1 -timeout 24h -fleet.commits=$(COMMITS) -fleet.clients=$(CLIENTS)
 
 crash: ## kill the program KILLS times at random and EACH times at every named point (0: not there)
-	$(GO) test ./cmd/reconciler -run '^TestP8(RandomKills$(if $(filter-out 0,$(EACH)),|KilledAtEveryPoint))$$' -v -timeout 6h -args -crash.kills=$(KILLS) -crash.each=$(EACH) -crash.seed=$(SEED)
+	$(GO) test ./cmd/reconciler -run '^TestP8(RandomKills$(if $(filter-out 0,$(EACH)),|KilledAtEveryPoint(OfAMove)?))$$' -v -timeout 6h -args -crash.kills=$(KILLS) -crash.each=$(EACH) -crash.seed=$(SEED)
 
 power: ## IMAGES images of the state file at a power loss, each opened and read; the program goes on from RUNS
 	$(GO) test ./internal/bolt -run '^TestP8PowerLoss$$' -v -timeout 6h -args -power.images=$(IMAGES) -power.seed=$(SEED)

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -39,12 +40,16 @@ type crashScene struct {
 	vendors bool
 }
 
+// borders are those that steps of an action come by.
 func borders(a plan.Action) (out []string) {
 	for _, b := range []apply.Border{apply.BeforeIntent, apply.AfterIntent, apply.AfterCall, apply.AfterOutcome} {
 		if !a.Writes() && (b == apply.AfterIntent || b == apply.AfterCall) {
 			continue
 		}
 		out = append(out, string(b)+"/"+string(a))
+	}
+	if a == plan.Transfer {
+		out = append(out, string(apply.AfterFreeze)+"/"+string(a), string(apply.AfterLoad)+"/"+string(a))
 	}
 	return out
 }
@@ -146,7 +151,7 @@ func scenes() []crashScene {
 		w.shops[s.Name] = s
 		return applyArgs, w.commit(s.Name)
 	}
-	return []crashScene{
+	return append(actionScenes(), []crashScene{
 		{name: "a new client", ready: create, points: append(append(append(borders(plan.Create), borders(plan.Await)...), append(borders(plan.Probe), borders(plan.Record)...)...),
 			points(reconcile.PointRead, reconcile.PointAccept, reconcile.PointAccepted, reconcile.PointBegin, reconcile.PointBegun, reconcile.PointEnd, reconcile.PointEnded)...)},
 		{name: "a changed client", ready: update, points: append(append(borders(plan.Update), bolt.PointCommit, bolt.PointCommitted), points(reconcile.PointDeliver, reconcile.PointDelivered)...)},
@@ -164,7 +169,7 @@ func scenes() []crashScene {
 		{name: "a new key", ready: (*crashWorld).newKey, after: (*crashWorld).rekeyed, points: []string{bolt.PointRekey, bolt.PointRekeyed}},
 		{name: "a lost state", ready: (*crashWorld).loseState, after: (*crashWorld).rebuilt, lost: true,
 			points: append(points(reconcile.PointLost, reconcile.PointRebuild, reconcile.PointRebuilt), bolt.PointCreate, bolt.PointCommit, bolt.PointCommitted)},
-	}
+	}...)
 }
 
 // keeper is a client that nobody removes: an empty tree would hold everything.
@@ -328,7 +333,7 @@ func TestP8KilledAtEveryPoint(t *testing.T) {
 		}
 	}
 	t.Logf("%d points, %d kills at each", len(named), *crashEach)
-	count.soon(t)
+	count.soon(t, 1)
 }
 
 // sceneLife is how often a world is killed at each of a scene's points: one that grows for
@@ -412,20 +417,52 @@ func (w *crashWorld) killAt(s crashScene, point string, count *crashCount) error
 	if err != nil {
 		return err
 	}
-	count.note(e, "", true)
+	count.note(e, "", crashStart{after: true, spared: true})
 	_, err = w.check(false)
 	return err
 }
 
-// Every named point of the program has a scene.
+var (
+	namedBorder = regexp.MustCompile(`(?m)^\t\w+\s+Border = "([a-z-]+)"`)
+	namedAction = regexp.MustCompile(`(?m)^\t\w+\s+Action = "([a-z-]+)"`)
+)
+
+// wordsIn are what constants of a file say.
+func wordsIn(t *testing.T, file string, constant *regexp.Regexp) (out []string) {
+	t.Helper()
+	for _, m := range constant.FindAllStringSubmatch(readAll(t, file), -1) {
+		out = append(out, m[1])
+	}
+	if len(out) < 6 {
+		t.Fatalf("%s names %v", file, out)
+	}
+	return out
+}
+
+// Every named point of the program has a scene: each border of each action, too.
 func TestP8EveryPointHasAScene(t *testing.T) {
-	have := map[string]bool{}
-	for _, s := range scenes() {
+	have, reached := map[string]bool{}, map[string]bool{}
+	for _, s := range append(scenes(), crashScene{name: "a move", points: borders(plan.Transfer)}) { // see TestP8KilledAtEveryPointOfAMove
 		for n, p := range s.points {
 			if slices.Contains(s.points[:n], p) {
 				t.Errorf("%s is there twice in %s", p, s.name)
 			}
 			have[p] = true
+			border, _, _ := strings.Cut(p, "/")
+			reached[border] = true
+		}
+	}
+	actions := wordsIn(t, "../../internal/plan/types.go", namedAction)
+	for _, b := range wordsIn(t, "../../internal/apply/runner.go", namedBorder) {
+		if !reached[b] { // those that few actions have
+			t.Errorf("no scene comes by %s", b)
+		}
+	}
+	for _, a := range actions {
+		for _, p := range borders(plan.Action(a)) {
+			if !have[p] {
+				t.Errorf("no scene comes by %s", p)
+			}
 		}
 	}
 	for _, p := range crashPoints() {

@@ -24,6 +24,7 @@ type crashRun struct {
 	lines   chan string // what it tells; closed when it ended
 	out     *buffer
 	errOut  *buffer
+	spared  bool // it is left alone until it recovered
 }
 
 // begin starts the program.
@@ -80,13 +81,14 @@ type crashEnd struct {
 	ran       time.Duration
 }
 
-// wait lets the process run until it ends, or until it was killed: at a time (zero: not),
-// or when it is idle, unless more says that there is something to do.
+// wait lets the process run until it ends, or until it was killed: at a time (zero: not; of one
+// that is spared so long after it recovered), or when it is idle, unless more says that there is
+// something to do.
 func (r *crashRun) wait(after time.Duration, more func() bool) (crashEnd, error) {
 	defer r.heard()
 	e := crashEnd{busy: true, open: -1}
 	var timer <-chan time.Time
-	if after > 0 {
+	if after > 0 && !r.spared {
 		timer = time.After(after - time.Since(r.started))
 	}
 	hung := time.NewTimer(patience)
@@ -103,11 +105,14 @@ func (r *crashRun) wait(after time.Duration, more func() bool) (crashEnd, error)
 				_, _ = fmt.Sscan(rest, &e.open)
 			case word == saidSettled:
 				e.recovered, e.how = time.Since(r.started), rest
+				if r.spared && after > 0 {
+					timer = time.After(after)
+				}
 			case word == saidIdle:
 				if e.idle == 0 {
 					e.idle = time.Since(r.started)
 				}
-				if more != nil && more() {
+				if r.spared && e.recovered == 0 || more != nil && more() {
 					continue
 				}
 				if e.busy && r.args[0] == "run" {

@@ -110,7 +110,7 @@ func (w *crashWorld) check(settled bool) (truth, error) {
 	recorded := map[string]state.Resource{}
 	for _, r := range rec.resources {
 		sent := (r.Ref.Kind == state.KindMail || r.Ref.Kind == state.KindAdmin) && r.ID == state.DoneBefore // is all that a comparison knows of it
-		if r.Real() && !sent && !partAtVendor(r) {
+		if r.Real() && !sent && !partAtVendor(r) && !w.byHand[r.Provider+" "+r.ID] {                        // of those the host says that they are there
 			recorded[r.Provider+" "+string(r.Ref.Kind)+" "+theirID(r)] = r
 		}
 	}
@@ -126,6 +126,7 @@ func (w *crashWorld) check(settled bool) (truth, error) {
 		_, on := recorded[id]
 		switch {
 		case on, intent, rec.restored: // what is older knows less, until it was compared
+		case w.byHand[o.Owner+" "+o.ID]: // our mark stays when its client goes
 		case o.Late && !settled: // a look was earlier; it is found, or made and there already
 		case o.Kind == state.KindMail: // what was sent is taken off the record with its client
 		case o.Kind == state.KindAdmin && databases[o.Inside] && !rec.misses(o): // off the record before its database is erased, with which it goes

@@ -44,6 +44,7 @@ type crashWorld struct {
 	accepted map[string]bool
 	last     record          // what the program knew then
 	former   map[string]bool // names of clients that were renamed: they don't come back
+	byHand   map[string]bool // what a person made at vendors, by owner and id
 
 	pid       int     // the last process
 	told      string  // what the last apply said beside its overview
@@ -66,6 +67,10 @@ type shop struct {
 	At        string // ploi or vercel, with its database at railway and its names at cloudflare; "": none of them
 	User      bool   // its site is Payload's, at one of them
 	Tier      string // it takes payments, at Stripe; "": it does not
+	Proxied   bool   // its names are behind Cloudflare's proxy
+	Adopts    hand   // what a person made of it, which it takes over
+	Paused    bool
+	DNS       string // where its names are, though its site is here; "": here
 }
 
 func (s shop) text() string {
@@ -77,6 +82,12 @@ func (s shop) text() string {
 	if s.At != "" {
 		lines = append(lines, "deployment: {provider: "+s.At+"}", "database: {provider: railway}")
 		dns = append(dns, "provider: cloudflare")
+	}
+	if s.DNS != "" {
+		dns = append(dns, "provider: "+s.DNS)
+	}
+	if s.Proxied {
+		dns = append(dns, "proxied: true")
 	}
 	if s.Note != "" {
 		dns = append(dns, "records: [{type: TXT, name: note, content: "+s.Note+"}]")
@@ -95,6 +106,12 @@ func (s shop) text() string {
 	}
 	if s.Fails {
 		lines = append(lines, "settings: {breakBuild: true}")
+	}
+	if s.Adopts.Site != "" {
+		lines = append(lines, fmt.Sprintf("adopt: {site: {id: %q}, database: {id: %q}}", s.Adopts.Site, s.Adopts.Database))
+	}
+	if s.Paused {
+		lines = append(lines, "paused: true")
 	}
 	if s.Broken {
 		lines = append(lines, "nonsense: [")
@@ -163,7 +180,7 @@ func newCrashWorld(t testing.TB, seed uint64, spec hostSpec) *crashWorld {
 // newCrashWorldAt keeps the state in a folder of its own; "": with all the rest.
 func newCrashWorldAt(t testing.TB, states string, seed uint64, spec hostSpec) *crashWorld {
 	t.Helper()
-	w := &crashWorld{t: t, dir: shortDir(t), states: states, seed: seed, rng: rand.New(rand.NewPCG(seed, 2)), shops: map[string]shop{}, known: map[string]shop{}, gone: map[string]bool{}, back: map[string]bool{}, former: map[string]bool{}}
+	w := &crashWorld{t: t, dir: shortDir(t), states: states, seed: seed, rng: rand.New(rand.NewPCG(seed, 2)), shops: map[string]shop{}, known: map[string]shop{}, gone: map[string]bool{}, back: map[string]bool{}, former: map[string]bool{}, byHand: map[string]bool{}}
 	w.place = scene(t, w.dir)
 	w.place.ears.states = states
 	w.place.ears.given["first/key"] = true // of a first start

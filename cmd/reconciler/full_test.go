@@ -83,14 +83,37 @@ func smallFiles(t *testing.T) (fullDisk, string) {
 		}}, shortDir(t)
 }
 
-// aFullDisk is whichever works here, and says which.
-func aFullDisk(t *testing.T) (fullDisk, string) {
+// namespaceVariable says that a test runs in a namespace of its own.
+const namespaceVariable = "RECONCILER_TEST_NAMESPACE"
+
+// aFullDisk is whichever works here, and says which: a tmpfs, else one in a namespace, where
+// somebody may mount who may not elsewhere, else a limit of files' size. here is false where the
+// test was played in a namespace and is over.
+func aFullDisk(t *testing.T) (disk fullDisk, dir string, here bool) {
+	t.Helper()
 	if disk, dir, can := smallDisk(t); can {
-		t.Log("on a small tmpfs")
-		return disk, dir
+		if os.Getenv(namespaceVariable) == "" {
+			t.Log("a full disk is a small tmpfs")
+		}
+		return disk, dir, true
 	}
-	t.Log("no tmpfs can be mounted here: under a limit of files' size")
-	return smallFiles(t)
+	if os.Getenv(namespaceVariable) != "" {
+		t.Fatal("nothing can be mounted in the namespace")
+	}
+	probe := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", shortDir(t)) // it goes with its process
+	if inNamespace(probe) && probe.Run() == nil {
+		c := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+		c.Env = append(os.Environ(), namespaceVariable+"=yes")
+		inNamespace(c)
+		if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+			t.Fatalf("in a namespace: %v\n%s", err, out)
+		}
+		t.Log("a full disk is a small tmpfs in a namespace")
+		return disk, "", false
+	}
+	t.Log("a full disk is a limit of files' size: nothing can be mounted here")
+	disk, dir = smallFiles(t)
+	return disk, dir, true
 }
 
 // limitFiles obeys sizeVariable, in the process that the test started.
@@ -122,7 +145,10 @@ func limitFiles() error {
 // is not lost, it says what is wrong, and reading goes on; once there is room it comes to
 // its end.
 func TestS34DiskFull(t *testing.T) {
-	disk, dir := aFullDisk(t)
+	disk, dir, here := aFullDisk(t)
+	if !here {
+		return
+	}
 	w := newCrashWorldAt(t, dir, 7, hostSpec{})
 	must := func(what string, err error) {
 		t.Helper()
@@ -194,7 +220,10 @@ func TestS34DiskFull(t *testing.T) {
 // S34: a daemon that comes up on a full disk says so, shows what there is, and goes on by
 // itself once there is room.
 func TestS34DaemonOnAFullDisk(t *testing.T) {
-	disk, dir := aFullDisk(t)
+	disk, dir, here := aFullDisk(t)
+	if !here {
+		return
+	}
 	w := newCrashWorldAt(t, dir, 8, hostSpec{})
 	must := func(what string, err error) {
 		t.Helper()

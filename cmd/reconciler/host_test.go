@@ -154,6 +154,7 @@ func hostMain(text string) error {
 	mux.HandleFunc("/dns", h.dns)
 	mux.HandleFunc("/strangers", h.strangers)
 	mux.HandleFunc("/emptied", h.emptied)
+	mux.HandleFunc("/hand", h.hand)
 	mux.HandleFunc("/vendors", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(h.vendors.at) })
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: patience}
 	go func() {

@@ -51,6 +51,7 @@ type hostedVendors struct {
 	late map[string]bool // objects that were made once their caller was dead
 	told map[string]bool // databases of which it was told that they are gone
 	had  map[string]bool // accounts that there were, none of which ever goes
+	hand []hand          // what people made, none of which ever goes
 }
 
 // openVendors starts them.
@@ -240,6 +241,7 @@ func (v *hostedVendors) tell(t *truth, installation string) {
 	t.Objects = append(t.Objects, objects...)
 	t.Bad = append(t.Bad, v.twice()...)
 	t.Bad = append(t.Bad, v.closed()...)
+	t.Bad = append(t.Bad, v.taken()...)
 	for _, p := range v.set.railway.Projects() {
 		if p.Services > 1 || p.Volumes > 1 || p.Proxies > 1 {
 			t.Bad = append(t.Bad, fmt.Sprintf("I1: at railway: %s has %d services, %d volumes, %d proxies", p.Name, p.Services, p.Volumes, p.Proxies))

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -200,7 +201,8 @@ func recovers(p *program, open map[string]journal.Intent, told *teller) {
 	}
 }
 
-// showsWhy says that `why` shows what an open intent waits for, and until when.
+// showsWhy says that `why` shows what an open intent waits for, and until when: a look, another
+// try, or a person, as that of a client in quarantine.
 func showsWhy(p *program, i journal.Intent) bool {
 	d, err := p.engine.Detail(string(i.Ref.Client))
 	if err != nil {
@@ -209,5 +211,5 @@ func showsWhy(p *program, i journal.Intent) bool {
 	if i.LookAt.After(p.now()) && !d.LookAt.IsZero() {
 		return true
 	}
-	return d.Because != "" && (d.RetryAt.After(p.now()) || d.Status == string(state.StatusHeld))
+	return d.Because != "" && (d.RetryAt.After(p.now()) || d.Status == string(state.StatusHeld) || strings.Contains(d.Because, "in quarantine since"))
 }

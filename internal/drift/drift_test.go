@@ -51,7 +51,7 @@ func TestCompare(t *testing.T) {
 func TestPolicy(t *testing.T) {
 	p := manifest.Drift{Default: "heal", Fields: []manifest.DriftRule{
 		{Field: "record.*", Policy: "report"}, {Field: "record.content", Policy: "ignore", Reason: "x", Until: "2026-11-24"},
-		{Field: "env.A", Policy: "report"}, {Field: "database.gone", Policy: "ignore", Reason: "x", Until: "2030-01-01"}}}
+		{Field: "env.A", Policy: "report"}, {Field: "env.C", Policy: "ignore", Reason: "nobody says until when"}, {Field: "database.gone", Policy: "ignore", Reason: "x", Until: "2030-01-01"}}}
 	for _, c := range []struct {
 		kind   state.Kind
 		field  string
@@ -65,6 +65,7 @@ func TestPolicy(t *testing.T) {
 		{state.KindRecord, "ttl", day, "report", false},
 		{state.KindEnvironment, "env.A", day, "report", false},
 		{state.KindEnvironment, "env.B", day, "heal", false},
+		{state.KindEnvironment, "env.C", day, "report", true},
 		{state.KindSite, "label", day, "heal", false},
 		{state.KindDatabase, state.FieldGone, day, "report", false},
 	} {

@@ -226,6 +226,34 @@ func TestS41ChangedBetweenLookAndMend(t *testing.T) {
 	}
 }
 
+// A provider that is away right before a mend shows nothing: nothing is written, and the next
+// looks find what is left.
+func TestS41LookThatFailsBeforeAMend(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/shop.yaml": client("shop", heal, ownA)})
+	id := v.record("A", mailAt)
+	v.world.Set(id, "content", "198.51.100.1")
+	w.look()
+	w.clock.add(time.Hour)
+	l, err := w.engine.Look(t.Context())
+	if err != nil || len(l.Due) != 1 {
+		t.Fatal(l, err)
+	}
+	v.world.ForgetCalls()
+	v.world.Down("cloudflare", memory.Fail(provider.Transient, "503 service unavailable"))
+	if _, err := w.engine.Pass(t.Context(), l.Due[0], reconcile.CauseDrift); err != nil {
+		t.Fatal(err)
+	}
+	v.world.Down("cloudflare", nil)
+	if got := v.writes(); len(got) > 0 || w.row("shop").Status != "active" || v.content(id) != "198.51.100.1" {
+		t.Errorf("writes %v, %s", got, w.row("shop").Status)
+	}
+	w.look()
+	if got := v.content(id); got != "192.0.2.1" {
+		t.Errorf("it is not put back: %s", got)
+	}
+}
+
 // The safe default: drift is reported, once, and left; a retry puts it back.
 func TestS41ReportIsTheDefault(t *testing.T) {
 	v, w := newVendors(t)

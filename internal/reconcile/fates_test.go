@@ -451,3 +451,26 @@ func (w *world) stored(id state.ClientID) (c state.Client) {
 	}
 	return c
 }
+
+// P8, P9: what a pass came to is told when it is written, with the client's record in one
+// transaction: whoever dies before has told nothing.
+func TestP9NothingIsToldBeforeItIsWritten(t *testing.T) {
+	_, w := newVendors(t)
+	ids := w.push(map[string]string{"clients/shop.yaml": client("shop", ownA)})
+	told := map[reconcile.Point]int{}
+	w.engine.At = func(p reconcile.Point) {
+		w.view(func(tx store.Tx) error {
+			all, err := store.Reports(tx)
+			for _, r := range all {
+				if strings.HasPrefix(r.Subject, "commit/") && r.State == "success" {
+					told[p]++
+				}
+			}
+			return err
+		})
+	}
+	w.pass(ids...)
+	if told[reconcile.PointEnd] > 0 || told[reconcile.PointEnded] == 0 {
+		t.Errorf("successes that are told: %v", told)
+	}
+}

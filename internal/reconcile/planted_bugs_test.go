@@ -53,6 +53,8 @@ var plantedBugs = []planted{
 	{"the guard does not count names", "accept/guard.go", "		l.counts = true\n		name :=", "		name :="},
 	{"the guard is off by one", "accept/guard.go", "now > 0 && lost > limit {", "now > 0 && lost > limit+1 {"},
 	{"a rewritten history is accepted", "accept/history.go", "	case !in.Descends:", "	case !in.Descends && in.HeadEmpty:"},
+	{"a stale wish stays after a force push", "accept/identify.go", "	return k.blob == c.Blob && c.InvalidBlob", "	return (k.blob == c.Blob || !p.in.Descends) && c.InvalidBlob"},
+	{"a force push that is held hides every later head", "reconcile/poll.go", "(e.refused == head && e.refused != \"\")", "e.refused != \"\""},
 	{"an empty tree is accepted", "accept/history.go", "	case in.HeadEmpty && living > 0:", "	case in.HeadEmpty && living < 0:"},
 	{"a held removal is carried out", "accept/release.go", "	return t.Held != \"\" || t.Waits != \"\" || t.NotUntil.After(now)", "	return t.Waits != \"\" || t.NotUntil.After(now)"},
 	{"removeAfter is not waited for", "accept/guard.go", "	if after := p.guard().RemoveAfter; after > 0 {", "	if after := p.guard().RemoveAfter; after < 0 {"},
@@ -118,6 +120,7 @@ var foundBefore = map[string]int{
 	"a name goes before those that redirect to it":           357,
 	"a name that is led to a new site shows any release":     967,
 	"what is of a class runs though not all was planned":     9056,
+	"a command is carried out once more after a death":       4531,
 }
 
 // plantedElsewhere are found by a test of their own. To some of them the simulation comes, too,
@@ -263,6 +266,15 @@ var plantedElsewhere = []elsewhere{
 	{planted{"who was beside others is quarantined", "reconcile/poisonbeside.go", "n >= maxCrashes && sure {", "n >= maxCrashes {"}, "reconcile", "TestC20SuspectsBesidePasses"},
 	{planted{"a proof is made beside others", "reconcile/poisonbeside.go", "	if t.alone || alone && t.running > 0 {", "	if t.alone {"}, "reconcile", "TestC20ProofBesidePasses"},
 	{planted{"a death in a list is nobody's", "reconcile/poisonbeside.go", "	if err := l.e.mark(list); err != nil {", "	if err := l.e.mark(nil); err != nil {"}, "reconcile", "TestC20DeathInAList"},
+	{planted{"one look is enough for a mend", "drift/looked.go", "		case row.Looks < LooksBeforeMend:", "		case row.Looks < 1:"}, "reconcile", "TestS41PutBackAfterTwoEqualLooks"},
+	{planted{"another value counts as the same look", "drift/looked.go", "			if old.Print == row.Print && old", "			if old"}, "reconcile", "TestS41AnotherValueBeginsAnewAndRestartsKeepLooks"},
+	{planted{"a fight never stops", "drift/looked.go", "mends(l.Mends, *row, c.Now) >= MendsBeforeFight:", "mends(l.Mends, *row, c.Now) < 0:"}, "reconcile", "TestS41FightStops"},
+	{planted{"a fight ends by itself", "drift/looked.go", "			row.Fight = old.Fight && !anew\n", "			row.Fight = old.Fight && !anew && len(out.Mends) > 0\n"}, "reconcile", "TestS41FightStops"},
+	{planted{"an ignore without end goes on", "drift/policy.go", "	return err != nil || !now", "	return err == nil && !now"}, "drift", "TestPolicy"},
+	{planted{"an ignore outlives its last day", "drift/policy.go", "		if r.Policy == manifest.DriftIgnore && over(r.Until, now) {", "		if r.Policy == manifest.DriftIgnore && r.Until == \"\" && over(r.Until, now) {"}, "reconcile", "TestS41IgnoreEnds"},
+	{planted{"what differs is put back though nobody asked for it", "drift/policy.go", "		out.Policy = manifest.DriftReport\n	}\n	for", "		out.Policy = manifest.DriftHeal\n	}\n	for"}, "reconcile", "TestS41ReportIsTheDefault"},
+	{planted{"a mend puts back what changed since the looks", "reconcile/mend.go", "				case all[i].Print == row.Print:", "				case all[i].Print != \"\":"}, "reconcile", "TestS41ChangedBetweenLookAndMend"},
+	{planted{"a report before its commit: success is told before it is written", "reconcile/finish.go", "	e.at(PointEnd)\n", "	if end.word == \"succeeded\" {\n		if err := e.Store.Update(func(tx store.Tx) error { return e.verdict(tx, m, m.client, end) }); err != nil {\n			return Done{}, err\n		}\n		e.told.Store(true)\n	}\n	e.at(PointEnd)\n"}, "reconcile", "TestP9NothingIsToldBeforeItIsWritten"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.
@@ -280,6 +292,14 @@ func TestPlantedBugsFit(t *testing.T) {
 	}
 	if len(seeds) > 0 {
 		t.Errorf("seeds of no bug: %v", seeds)
+	}
+	text, err := os.ReadFile("../../CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := fmt.Sprintf("| %d bugs planted one by one (one build has them all) are found: %d are the random runs' to find, %d a named test's", len(allPlanted()), len(plantedBugs), len(plantedElsewhere))
+	if !strings.Contains(string(text), said) {
+		t.Errorf("CONTRIBUTING.md does not say %q", said)
 	}
 }
 
