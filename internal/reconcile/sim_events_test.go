@@ -30,6 +30,9 @@ func (s *story) event() {
 	if s.plots {
 		w = append(w, "plot", "plot", "plot", "plot", "plot", "plot")
 	}
+	if s.events >= patience && s.thin() && s.patient() {
+		s.helped()
+	}
 	what := s.one(w, "event")
 	s.events++
 	s.clockJumps()
@@ -153,6 +156,30 @@ func (s *story) event() {
 		s.scheduledLook()
 		s.fine(s.engine.ProbeAll(s.ctx()))
 		s.deliver()
+	}
+	s.finish()
+}
+
+// helped: people see that nothing came of all so far. They set what is missing, approve what waits, and
+// wait for fair weather; where there was no other, it gets rough.
+func (s *story) helped() {
+	s.begin()
+	s.say("somebody helps")
+	if s.faults < leastFaults {
+		s.chaos.seed, s.chaos.rate = uint64(s.hash("rough")), 20
+	}
+	help := func() {
+		s.setSecret()
+		s.pollNow()
+		if !s.hostile {
+			s.approveAny()
+		}
+		s.passDue(6)
+	}
+	if s.effects.Load() < leastWrites {
+		s.calmly(help)
+	} else {
+		help()
 	}
 	s.finish()
 }
