@@ -194,6 +194,9 @@ func (s *story) lieInWait() {
 	for range 12 {
 		s.chaos.ambush[s.one(seldom, "fault point")] = true
 	}
+	for n, more := 0, seldomPlaces(); n < 6 && s.patient(); n++ { // so that no run draws more for it
+		s.chaos.ambush[more[int(s.hash("seldom", n))%len(more)]] = true
+	}
 	s.say("in wait: %s", strings.Join(slices.Sorted(maps.Keys(s.chaos.ambush)), "; "))
 }
 

@@ -24,14 +24,14 @@ type simKind struct {
 type reach struct{ runs, points int }
 
 var (
-	ordinary = simKind{share: 14, repeats: 20, faults: meanFaults, shape: func(*story) {}}
+	ordinary = simKind{share: 14, repeats: 20, faults: meanFaults, reach: []reach{{2000, 50}}, shape: func(*story) {}}
 	namers   = simKind{
-		name: "names", asks: " NAMES=yes", share: 3, repeats: 4, faults: meanFaults, shape: func(s *story) { s.namers = true },
+		name: "names", asks: " NAMES=yes", share: 3, repeats: 4, faults: meanFaults, reach: []reach{{2000, 50}}, shape: func(s *story) { s.namers = true },
 		about: "names passed on", came: func(o outcome) int { return o.names }, oneIn: 4,
 	}
-	hostile = simKind{name: "hostile", asks: " HOSTILE=yes", share: 2, repeats: 4, faults: meanFaults, shape: func(s *story) { s.hostile = true }}
+	hostile = simKind{name: "hostile", asks: " HOSTILE=yes", share: 2, repeats: 4, faults: meanFaults, reach: []reach{{2000, 50}}, shape: func(s *story) { s.hostile = true }}
 	movers  = simKind{
-		name: "moves", asks: " MOVES=yes", share: 1, repeats: 4, faults: meanFaults, shape: func(s *story) { s.movers = true },
+		name: "moves", asks: " MOVES=yes", share: 1, repeats: 4, faults: meanFaults, reach: []reach{{2000, 50}}, shape: func(s *story) { s.movers = true },
 		about: "databases moved", came: func(o outcome) int { return o.cells["moved"] }, oneIn: 10,
 	}
 	simKinds = []simKind{ordinary, namers, hostile, movers}
@@ -87,3 +87,6 @@ func (k simKind) before() string {
 func (k simKind) repeat(seed uint64) string {
 	return fmt.Sprintf("Repeat the run: make sim SEED=%d SEEDS=1%s", seed, k.asks)
 }
+
+// asked are the fault points that many runs of a kind must have hit.
+func (k simKind) asked() []string { return faultPoints() }

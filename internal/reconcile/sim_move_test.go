@@ -42,7 +42,7 @@ func playSome(t *testing.T, k simKind, runs int) {
 		seed := *simSeed + uint64(n)
 		o := played(t, k, seed)
 		if came += k.came(o); o.failed != "" {
-			t.Fatal(k.tell(t, seed, o))
+			t.Fatal(k.tell(t, seed, o, shrinkTries))
 		}
 	}
 	t.Logf("%d runs, %d %s", runs, came, k.about)

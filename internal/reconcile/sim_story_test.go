@@ -67,7 +67,8 @@ type story struct {
 	accepted   string                       // the head that was accepted at the last check
 	approved   bool                         // a history hold was approved since the last check
 	bySpec     map[string]spec              // by blob
-	likes      string                       // the look-alikes, as they were
+	liking     sync.Mutex                   // likes, in the middle of an event
+	likes      map[string]string            // what strangers have, as it was, by id; see sim_strangers_test.go
 	likeIDs    map[string]bool
 	bare       bool                                 // vendors have no place for a mark on a domain or a user; see sim_rivals_test.go
 	halted     map[string]map[state.ClientID]uint64 // who waits for a change of the fleet that is halted, by its fingerprint, with what each wishes
@@ -130,7 +131,8 @@ type story struct {
 	plain  bool // so it is when those of onceRedSince, names and hostile histories were kept: see sim_rivals_test.go
 	// wordless: nobody commands by comments or stops the program, as when those that were red among rivals first were kept.
 	wordless bool
-	// brief: nobody helps a run that is thin, and it ends all the same, as when those of late were kept.
+	// brief: nobody helps a run that is thin, it ends all the same, and nothing waits at seldomPlaces, as when
+	// those of late were kept.
 	brief bool
 
 	clocks clockwork
@@ -261,6 +263,7 @@ func (s *story) odds(in int, what string) bool { return s.n(in-1, what) == in-1 
 // start begins a world.
 func (s *story) start(t *testing.T) {
 	s.trees, s.queue, s.bySpec = map[string]manifests{}, map[state.ClientID]time.Time{}, map[string]spec{}
+	s.likes = map[string]string{}
 	s.likeIDs, s.data, s.clean, s.up = map[string]bool{}, map[string]*kept{}, map[state.ClientID]bool{}, map[string]state.ClientID{}
 	s.excused, s.told, s.cleanNow, s.thawed = map[string]bool{}, map[string]string{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
 	s.meddled, s.unbound, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]version{}
@@ -397,6 +400,7 @@ func (s *story) start(t *testing.T) {
 		s.written(c)
 	}
 	s.chaos.early = func(c memory.Call) { s.broken("limits: the vendor said when, and is asked before: %s", c) }
+	s.chaos.comes, s.chaos.goes = s.comes, s.goes
 	s.neighbourly()
 	if !s.namers {
 		s.lookAlikes()
@@ -493,8 +497,4 @@ func (s *story) lookAlikes() {
 		seed("vercel", provider.Object{Kind: state.KindDomain, Name: "www.b.example", Attributes: text("host", "www.b.example", "site", "another")})
 	}
 	s.likes = s.likeShot()
-}
-
-func (s *story) likeShot() string {
-	return s.vendors.world.Snapshot(func(o provider.Object) bool { return s.likeIDs[o.ID] })
 }

@@ -34,7 +34,7 @@ func (s *simSum) add(t *testing.T, k simKind, seed uint64, o outcome) {
 	}
 	s.count(k, o)
 	if o.failed != "" {
-		t.Log(k.tell(t, seed, o))
+		t.Log(k.tell(t, seed, o, shrinkTries))
 	}
 }
 
@@ -95,13 +95,14 @@ func (s *simSum) red() int {
 	return s.all().red
 }
 
-// tell tells the story of a red run: the smallest one that fails so, and how it is played again.
-func (k simKind) tell(t *testing.T, seed uint64, o outcome) string {
+// tell tells the story of a red run: the smallest one that fails so, of as many as are tried, and how it is
+// played again.
+func (k simKind) tell(t *testing.T, seed uint64, o outcome, tries int) string {
 	if !*simShrink {
 		return fmt.Sprintf("%sseed %d: %s", k.before(), seed, o.failed)
 	}
 	small := o
-	shrink(o.draws, shrinkTries, func(script [][]int) bool {
+	shrink(o.draws, tries, func(script [][]int) bool {
 		p := playWith(t, scripted(script), k.shape)
 		if p.law() != o.law() {
 			return false
@@ -166,7 +167,7 @@ func (s *simSum) points() string {
 
 // missed are the fault points that no run of a kind hit, of so many that are asked for.
 func (k simKind) missed(c *tally) (asked int, missed []string) {
-	for _, point := range faultPoints() {
+	for _, point := range k.asked() {
 		if asked++; c.cells[point] == 0 {
 			missed = append(missed, point)
 		}
