@@ -14,7 +14,7 @@ import (
 )
 
 // moveRuns are the runs in which databases move, of a plain `go test`. (More of them: make sim MOVES=yes.)
-const moveRuns = 25
+const moveRuns = 40
 
 // moveOnceRed is onceRed, of runs in which databases move.
 var moveOnceRed = []uint64{

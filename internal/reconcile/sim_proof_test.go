@@ -90,7 +90,7 @@ func TestSimTellsTheSmallestRun(t *testing.T) {
 func enough(k simKind, all bool) outcome {
 	o := outcome{events: meanEvents, faults: k.faults, writes: leastWrites, names: 1, cells: map[string]int{"moved": 1}}
 	if all {
-		for _, point := range k.asked() {
+		for _, point := range faultPoints() {
 			o.cells[point] = 1
 		}
 	}
@@ -110,8 +110,8 @@ func TestSimIsNoProof(t *testing.T) {
 			"few prove nothing, and need not": {simFew - 2, simFew - 2, func(o *outcome) { o.events = 0 }, ""},
 			"too few events":                  {simMany, 50, func(o *outcome) { o.events = leastEvents }, fmt.Sprintf("%d and %d a run are asked for", meanEvents, k.faults)},
 			"too few faults":                  {simMany, 50, func(o *outcome) { o.faults = leastFaults }, fmt.Sprintf("%d and %d a run are asked for", meanEvents, k.faults)},
-			"a few thin ones":                 {simMany, simMany * mostThin / 100, func(o *outcome) { o.writes = 0 }, ""},
-			"too many thin ones":              {simMany, simMany*mostThin/100 + 1, func(o *outcome) { o.writes = 0 }, "runs were thin"},
+			"a few thin ones":                 {simMany, simMany * k.thin / 100, func(o *outcome) { o.writes = 0 }, ""},
+			"too many thin ones":              {simMany, simMany*k.thin/100 + 1, func(o *outcome) { o.writes = 0 }, "runs were thin"},
 			"nobody came to the end":          {simMany, simMany, func(o *outcome) { o.failed = "X1: red" }, "no run came to its end"},
 			"what they are about":             {simMany, simMany, func(o *outcome) { o.names, o.cells = 0, maps.Clone(o.cells); delete(o.cells, "moved") }, k.about},
 			"few fault points":                {k.reach[0].runs, k.reach[0].runs, func(o *outcome) { o.cells = map[string]int{"moved": 1} }, "fault points were hit by no run"},
@@ -157,7 +157,7 @@ func TestSimSum(t *testing.T) {
 	told := s.summary(8 * time.Second)
 	for _, want := range []string{
 		"8 runs in 8s (1000.0 ms each), 4 failed",
-		"\n2 runs, 1 failed, 0 thin (0 without a fault, 0 without a write); events 20 (20.0 a run), faults 3 (3.0 a run), writes 1 (1.0 a run); ",
+		"\n2 runs, 1 failed, 0 thin (0 without a fault, 0 without a write); events 20 (20.0 a run), faults 6 (6.0 a run), writes 1 (1.0 a run); ",
 		"\nnames, 2 runs, 1 failed", "1 names passed on", "\nhostile, 2 runs", "\nmoves, 2 runs", "1 databases moved", "fault points asked for were hit",
 	} {
 		if !strings.Contains(told, want) {

@@ -137,7 +137,7 @@ func (s *simSum) summary(took time.Duration) string {
 			continue
 		}
 		each := func(n int) string { return fmt.Sprintf("%d (%.1f a run)", n, float64(n)/float64(max(1, c.runs-c.red))) }
-		asked, missed := k.missed(c)
+		asked, missed := c.missed()
 		about := ""
 		if k.about != "" {
 			about = fmt.Sprintf(", %d %s", c.came, k.about)
@@ -165,9 +165,9 @@ func (s *simSum) points() string {
 	return b.String()
 }
 
-// missed are the fault points that no run of a kind hit, of so many that are asked for.
-func (k simKind) missed(c *tally) (asked int, missed []string) {
-	for _, point := range k.asked() {
+// missed are the fault points that no run hit, of so many that are asked for.
+func (c *tally) missed() (asked int, missed []string) {
+	for _, point := range faultPoints() {
 		if asked++; c.cells[point] == 0 {
 			missed = append(missed, point)
 		}
@@ -191,10 +191,8 @@ func (s *simSum) lacks(reds int) (why []string) {
 	return why
 }
 
-// most of the runs of a kind that may be thin, of a hundred.
-const mostThin = 5
-
-// simMany are runs whose means chance has no part in any more: of fewer, four fifths are asked for.
+// simMany are runs whose means chance has no part in any more: of fewer, four fifths are asked for, and
+// twice as many may be thin.
 const simMany = 1000
 
 func (k simKind) lacks(c *tally) (why []string) {
@@ -202,11 +200,9 @@ func (k simKind) lacks(c *tally) (why []string) {
 		return nil
 	}
 	whole := c.runs - c.red
-	least := func(mean int) int {
-		if whole < simMany {
-			return mean * whole * 4 / 5
-		}
-		return mean * whole
+	least, most := func(mean int) int { return mean * whole }, k.thin
+	if whole < simMany {
+		least, most = func(mean int) int { return mean * whole * 4 / 5 }, 2*k.thin
 	}
 	if whole == 0 {
 		return []string{"no run came to its end"}
@@ -214,13 +210,13 @@ func (k simKind) lacks(c *tally) (why []string) {
 	if c.events < least(meanEvents) || c.faults < least(k.faults) {
 		why = append(why, fmt.Sprintf("%d events and %d faults in %d runs; %d and %d a run are asked for", c.events, c.faults, whole, meanEvents, k.faults))
 	}
-	if c.thin*100 > mostThin*whole {
-		why = append(why, fmt.Sprintf("%d of %d runs were thin; %d of a hundred may be", c.thin, whole, mostThin))
+	if c.thin*100 > most*whole {
+		why = append(why, fmt.Sprintf("%d of %d runs were thin; %d of a hundred may be", c.thin, whole, most))
 	}
 	if k.about != "" && c.came*k.oneIn < whole {
 		why = append(why, fmt.Sprintf("%d %s in %d runs; one in %d is asked for", c.came, k.about, whole, k.oneIn))
 	}
-	asked, missed := k.missed(c)
+	asked, missed := c.missed()
 	for _, r := range k.reach {
 		if c.runs >= r.runs && (asked-len(missed))*100 < r.points*asked {
 			why = append(why, fmt.Sprintf("%d of %d fault points were hit by no run", len(missed), asked))

@@ -66,7 +66,6 @@ const (
 	patience    = 12  // events after which people help a run that is thin
 	mostEvents  = 36  // of a run that goes on for being thin: as many as the longest other one
 	meanEvents  = 20  // over all runs
-	meanFaults  = 3   // over all runs
 	shrinkTries = 600 // runs that shrinking may take
 	simProgress = 30 * time.Second
 	runLimit    = 10 * time.Minute // a run lives for milliseconds: one that takes so long does not end
