@@ -26,7 +26,7 @@ type simKind struct {
 type reach struct{ runs, points int }
 
 var (
-	ordinary = simKind{share: 14, repeats: 20, faults: 6, thin: 6, reach: []reach{{100, 20}, {1400, 60}, {5000, 80}, {20_000, 90}, {500_000, 100}}, shape: func(*story) {}}
+	ordinary = simKind{share: 14, repeats: 20, faults: 6, thin: 6, reach: []reach{{100, 20}, {1400, 65}, {2000, 72}, {5000, 80}, {20_000, 90}, {500_000, 100}}, shape: func(*story) {}}
 	namers   = simKind{
 		name: "names", asks: " NAMES=yes", share: 3, repeats: 4, faults: 8, thin: 5, reach: []reach{{100, 25}, {300, 40}, {1200, 70}}, shape: func(s *story) { s.namers = true },
 		about: "names passed on", came: func(o outcome) int { return o.names }, oneIn: 8,
