@@ -63,7 +63,7 @@ ENGINE = apply bolt daemon drift github health journal notify reconcile review s
 # Long runs of theirs that play one thing after another, which cost three to ten times as much under
 # the race detector. There `make test` has shorter ones, and `make race` all.
 PLAYED_IN = apply|bolt|github|reconcile|source
-PLAYED = TestSimSeedsThatWereRed|TestSimRepeats|TestP5SimDatabasesMove|TestI14AYear|TestP11OneChangeAmongMany|TestThreat01AThousandProposals|TestP3CreatesOnceWhateverGoesWrong|TestP3UpdatesWhateverGoesWrong|TestP3DeletesWhateverGoesWrong|TestP3StoreFailsAnywhere|TestP3P8RandomWorldsConverge|TestP8KilledAtAnyBorder|TestP8KilledInsideAnyCall|TestP8CancelledAnywhere|TestTheTestStorePassesTheSuite|TestP8PowerLoss|TestP8Rekey|TestSpoiledPages|TestMutatedPayloads|TestHostileForks|TestP11OneFileAmongTenThousand|TestP5TheOldOwnerServesUntilTheNewOneDoes|TestRuleGuardWaves|TestP4UntouchedClientsAreNotWritten|TestExternalRecordsWait|TestS41BudgetSpreadsLooks
+PLAYED = TestSimSeedsThatWereRed|TestSimRepeats|TestSimTellsTheSmallestRun|TestP5SimDatabasesMove|TestI14AYear|TestP11OneChangeAmongMany|TestThreat01AThousandProposals|TestP3CreatesOnceWhateverGoesWrong|TestP3UpdatesWhateverGoesWrong|TestP3DeletesWhateverGoesWrong|TestP3StoreFailsAnywhere|TestP3P8RandomWorldsConverge|TestP8KilledAtAnyBorder|TestP8KilledInsideAnyCall|TestP8CancelledAnywhere|TestTheTestStorePassesTheSuite|TestP8PowerLoss|TestP8Rekey|TestSpoiledPages|TestMutatedPayloads|TestHostileForks|TestP11OneFileAmongTenThousand|TestP5TheOldOwnerServesUntilTheNewOneDoes|TestRuleGuardWaves|TestP4UntouchedClientsAreNotWritten|TestExternalRecordsWait|TestS41BudgetSpreadsLooks
 
 rooms: # and whatever else there is, but for the program
 	@$(GO) test -vet=off -timeout $(LIMIT) $(patsubst %,./internal/%,$(subst |, ,$(PLAYED_IN))) -run '^($(PLAYED))$$' || failed=1; \
@@ -116,8 +116,8 @@ PLANTED ?= 10000
 # How long each fuzz target searches. What it finds is put into its testdata/fuzz.
 FUZZTIME ?= 1m
 
-sim: ## random runs of the engine against its laws: SEEDS=n, SEED=first, FOR=at least so long, HOSTILE=yes, NAMES=yes (names pass from client to client), REDS=so many red ones fail nothing
-	$(GO) test ./internal/reconcile -run '^TestSim$$' -v -count=1 -timeout 24h -sim.seeds=$(SEEDS) -sim.seed=$(SEED) -sim.for=$(FOR) -sim.reds=$(REDS) $(if $(HOSTILE),-sim.hostile) $(if $(NAMES),-sim.names)
+sim: ## random runs of the engine against its laws: SEEDS=n, SEED=first, FOR=at least so long, HOSTILE=yes, NAMES=yes (names pass from client to client), MOVES=yes (databases move), MIXED=yes (some of each), REDS=so many red ones fail nothing
+	$(GO) test ./internal/reconcile -run '^TestSim$$' -v -count=1 -timeout 24h -sim.seeds=$(SEEDS) -sim.seed=$(SEED) -sim.for=$(FOR) -sim.reds=$(REDS) $(if $(HOSTILE),-sim.hostile) $(if $(NAMES),-sim.names) $(if $(MOVES),-sim.moves) $(if $(MIXED),-sim.mixed)
 
 planted: ## plant bugs, each by itself, and let the simulation, or the test that is named there, find them; ONLY='a name|another' plants some
 	$(GO) test -tags planted ./internal/reconcile -run '^TestPlantedBugsAreFound$$' -v -count=1 -timeout 24h -planted.only='$(ONLY)' -planted.seeds=$(PLANTED)

@@ -62,6 +62,8 @@ type chaos struct {
 	moves      bool                // others make and delete objects between two pages of a list
 	neighbours map[string][]string // their objects, by vendor
 	settled    int                 // and how many there were
+	comes      func(id string)     // told of each that is made
+	goes       func(id string)     // and of each that its owner is about to take away
 
 	write func(memory.Call)   // told of every write, before and after its effect
 	early func(memory.Call)   // told of a write that comes before that
@@ -284,7 +286,7 @@ func (c *chaos) fault(call memory.Call) (string, error) {
 
 // faultPoints are what many runs must have hit at least once.
 func faultPoints() []string {
-	points := placesOfFaults()
+	points := append(placesOfFaults(), seldomPlaces()...)
 	for _, k := range faultKinds {
 		points = append(points, fmt.Sprintf("%s: %s %s", later, memory.Create, k), fmt.Sprintf("%s: %s %s", later, memory.Delete, k))
 		if k != state.KindDeployment && k != state.KindAdmin {
@@ -322,6 +324,44 @@ func placesOfFaults() (out []string) {
 			out = append(out, fmt.Sprintf("%s: %s %s", how, memory.Observe, k))
 		}
 	}
+	return out
+}
+
+// seldomPlaces are those that hardly any run comes by when something goes wrong, or to which something
+// goes wrong by itself: something waits there besides.
+func seldomPlaces() (out []string) {
+	border := func(a plan.Action, k state.Kind, at ...apply.Border) {
+		for _, b := range at {
+			out = append(out, fmt.Sprintf("killed %s of %s %s", b, a, k))
+		}
+	}
+	all := []apply.Border{apply.BeforeIntent, apply.AfterIntent, apply.AfterCall, apply.AfterOutcome}
+	for _, k := range faultKinds {
+		if k != state.KindDeployment && k != state.KindAdmin {
+			border(plan.Update, k, all...)
+		}
+		if k == state.KindDatabase {
+			border(plan.Purge, k, all...) // nothing else deletes it
+		} else {
+			border(plan.Delete, k, all...)
+		}
+	}
+	call := func(v memory.Verb, k state.Kind) {
+		for _, how := range slices.Concat(whatFails[memory.Before], whatFails[memory.After]) {
+			out = append(out, fmt.Sprintf("%s: %s %s", how, v, k))
+		}
+		for _, m := range []memory.Moment{memory.Before, memory.After} {
+			out = append(out, fmt.Sprintf("killed %s the effect of %s %s", m, v, k))
+		}
+	}
+	call(memory.Create, state.KindMail)
+	call(memory.Create, state.KindPayments)
+	call(memory.Update, state.KindPayments) // neither is deleted
+	border(plan.Create, state.KindMail, all...)
+	border(plan.Create, state.KindPayments, all...)
+	border(plan.Update, state.KindPayments, all...)
+	border(plan.Retain, state.KindPayments, apply.BeforeIntent, apply.AfterOutcome) // nothing is called
+	border(plan.Return, state.KindPayments, apply.BeforeIntent, apply.AfterOutcome)
 	return out
 }
 

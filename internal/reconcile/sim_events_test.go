@@ -30,6 +30,9 @@ func (s *story) event() {
 	if s.plots {
 		w = append(w, "plot", "plot", "plot", "plot", "plot", "plot")
 	}
+	if s.events >= patience && s.thin() && s.patient() {
+		s.helped()
+	}
 	what := s.one(w, "event")
 	s.events++
 	s.clockJumps()
@@ -157,6 +160,30 @@ func (s *story) event() {
 	s.finish()
 }
 
+// helped: people see that nothing came of all so far. They set what is missing, approve what waits, and
+// wait for fair weather; where there was no other, it gets rough.
+func (s *story) helped() {
+	s.begin()
+	s.say("somebody helps")
+	if s.faults < leastFaults {
+		s.chaos.seed, s.chaos.rate = uint64(s.hash("rough")), 20
+	}
+	help := func() {
+		s.setSecret()
+		s.pollNow()
+		if !s.hostile {
+			s.approveAny()
+		}
+		s.passDue(6)
+	}
+	if s.effects.Load() < leastWrites {
+		s.calmly(help)
+	} else {
+		help()
+	}
+	s.finish()
+}
+
 // lieInWait lets something go wrong where the program comes by one day: calls that are
 // seldom made fail as often as others so.
 func (s *story) lieInWait() {
@@ -166,6 +193,9 @@ func (s *story) lieInWait() {
 	s.chaos.ambush = map[string]bool{}
 	for range 12 {
 		s.chaos.ambush[s.one(seldom, "fault point")] = true
+	}
+	for n, more := 0, seldomPlaces(); n < 6 && s.patient(); n++ { // so that no run draws more for it
+		s.chaos.ambush[more[int(s.hash("seldom", n))%len(more)]] = true
 	}
 	s.say("in wait: %s", strings.Join(slices.Sorted(maps.Keys(s.chaos.ambush)), "; "))
 }

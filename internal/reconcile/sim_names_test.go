@@ -98,17 +98,12 @@ var nameOnceRedOfLate = []uint64{
 // I5, S24: names pass from client to client, in every way in which people do that, while everything else
 // goes wrong. Who is told that its old version runs answers by a name, and what people come by stays up.
 func TestS24SimNamesPassOn(t *testing.T) {
-	runs, names := 0, 0
-	playSome(t, nameRuns, nil, func(s *story) { s.namers = true }, func(o outcome) { runs, names = runs+1, names+o.names })
-	t.Logf("%d runs, %d names passed on", runs, names)
-	if names < runs/4 {
-		t.Errorf("that is no proof: %d names passed on in %d runs", names, runs)
-	}
+	playSome(t, namers, nameRuns)
 }
 
 func TestS24SimNamesThatWereRed(t *testing.T) {
 	for _, seed := range nameOnceRedOfLate {
-		if o := playWith(t, seeded(seed), func(s *story) { s.namers = true }); o.failed != "" {
+		if o := playWith(t, seeded(seed), func(s *story) { s.namers, s.brief = true, true }); o.failed != "" {
 			t.Errorf("names, seed %d: %s", seed, o.failed)
 		}
 	}

@@ -62,6 +62,7 @@ func (c *chaos) between(call memory.Call) {
 	defer c.moving.Unlock()
 	c.hit(listMoves)
 	if all := c.neighbours[call.Provider]; n < 2 && len(all) > 0 {
+		c.goes(all[0])
 		c.world.Remove(all[0])
 		c.neighbours[call.Provider] = all[1:]
 	}
@@ -81,5 +82,7 @@ func (c *chaos) settles(at string) {
 	if kind == state.KindRecord {
 		o.Attributes = []provider.Input{{Name: "content", Text: "theirs"}, {Name: "name", Text: o.Name + ".example"}, {Name: "type", Text: "TXT"}}
 	}
-	c.neighbours[at] = append(c.neighbours[at], c.world.Seed(at, o))
+	id := c.world.Seed(at, o)
+	c.neighbours[at] = append(c.neighbours[at], id)
+	c.comes(id)
 }

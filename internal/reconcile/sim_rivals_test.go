@@ -107,7 +107,9 @@ func (s *story) rival(call memory.Call) {
 	id := s.vendors.world.Settle(call.Provider, o, s.chaos.lag[call.Provider])
 	s.likeIDs[id] = !inOurs // else it goes with its site
 	s.say("somebody is faster: %s %s %q marked %v: %s", call.Provider, call.Kind, call.Name, theirs, id)
-	s.likes = s.likeShot()
+	if !inOurs {
+		s.comes(id)
+	}
 	s.tookDown() // a record beside ours, or in its place, may lead elsewhere
 }
 
