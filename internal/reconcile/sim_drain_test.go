@@ -165,9 +165,10 @@ func (s *story) waitsForPeople(c state.Client) bool {
 	return strings.HasPrefix(c.Because, "waiting for a person: ")
 }
 
-// passing says that a reason speaks of what is over by itself.
+// passing says that a reason speaks of what is over by itself. (A move of data stands still while it goes on, at a
+// time that a person chose: one that failed is not begun again without one.)
 func passing(because string) bool {
-	return slices.ContainsFunc([]string{"503", "429", "revoked", "asked for a pause", "no answer", "no room", "an error in this program", "this program died"},
+	return !strings.Contains(because, "the data was not moved") && slices.ContainsFunc([]string{"503", "429", "revoked", "asked for a pause", "no answer", "no room", "an error in this program", "this program died"},
 		func(s string) bool { return strings.Contains(because, s) })
 }
 
