@@ -371,7 +371,7 @@ func (s *story) purge() {
 // upToDate says that what is accepted is what the branch has, or shows where it may show an older head: else nothing
 // may be erased.
 func (s *story) upToDate() bool {
-	order, at := s.world.repo.order, s.engine.Head()
+	order, at := s.repo.order, s.engine.Head()
 	n := len(order)
 	return n > 0 && order[n-1] == at || n > 1 && order[n-2] == at && s.chaos.away > 0
 }
