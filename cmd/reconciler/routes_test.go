@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -13,6 +14,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/compassdigital/reconciler/internal/simulator"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // routes are what the program's sources register on its address.
@@ -187,14 +192,74 @@ func TestP10TheLookSeesEveryRoute(t *testing.T) {
 	for route := range excepted {
 		t.Errorf("there is no route %s to be left out", route)
 	}
-	d.end()
+	// A vendor repeats what it should not, on the way to payments.
+	d.p.sims.faults["stripe"].Add(simulator.Fault{Method: http.MethodPost, Path: "/v1/account_links", Times: -1, Do: simulator.Refuse(http.StatusBadRequest, nil, fmt.Sprintf(`{"error": {"type": "invalid_request_error", "message": "not %s"}}`, leak))})
+	d.end() // looks around again
 	found, err := d.leaks()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, sink := range []string{"page localhost/pulls/", "page localhost/pulls/1", "page localhost" + forgePath + "/", "page localhost" + forge + "/pull/1", "page localhost" + forge + "/pull/1/files"} {
+	for _, sink := range []string{"page localhost/pulls/", "page localhost/pulls/1", "page localhost/clients/timmerhout/payments", "page localhost" + forgePath + "/", "page localhost" + forge + "/pull/1", "page localhost" + forge + "/pull/1/files"} {
 		if !slices.ContainsFunc(found, func(f string) bool { return strings.HasPrefix(f, sink+" holds the leak (") }) {
 			t.Errorf("not found: %s; but %q", sink, found)
 		}
+	}
+}
+
+// P10, the control of what is kept of proposals and commits and shown of them: a leak in the plan,
+// which is packed, in the proposal, a verdict or a deployment is found where it is kept and on each
+// page, in a proposal's whole plan, too.
+func TestP10LeaksInProposalsAreFound(t *testing.T) {
+	h := newHub(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery")})
+	h.ears.leaky = true // as planned
+	leak := invented("leak in a plan")
+	h.plant("the leak", leak)
+	h.look()
+	h.active("bakery")
+	n := h.propose("words", map[string]string{"clients/bakery.yaml": manifestOf("bakery", "env: {WORDS: "+leak[:40]+"}")})
+	h.look()
+	commit := h.git("rev-parse", "HEAD")
+	var deployment string
+	err := h.daemon.program.store.Update(func(tx store.Tx) error {
+		p, _, err := store.Pull(tx, n)
+		if err != nil {
+			return err
+		}
+		p.Title = leak
+		v, is, err := store.Verdict(tx, commit)
+		if err != nil || !is {
+			return fmt.Errorf("no verdict: %w", err)
+		}
+		v.Invalid = append(v.Invalid, state.FileProblem{Path: "clients/x.yaml", Text: "it says " + leak})
+		d, err := store.Deployments(tx, "", 1)
+		if err != nil || len(d) == 0 {
+			return fmt.Errorf("no deployment: %w", err)
+		}
+		d[0].Error, deployment = leak, d[0].ID
+		return errors.Join(store.PutPull(tx, p), store.PutVerdict(tx, v), store.PutDeployment(tx, d[0]))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.stop() // looks around
+	found, err := h.leaks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sink := range []string{"record of plans", "record of pulls", "record of verdicts", "page localhost/pulls/", fmt.Sprintf("page localhost/pulls/%d", n), fmt.Sprintf("page localhost/api/pulls/%d/plan", n),
+		"page localhost/commits/" + commit, "page localhost/api/deployments/" + deployment, "what GitHub is sent"} {
+		if !slices.ContainsFunc(found, func(f string) bool { return strings.HasPrefix(f, sink+" holds the leak (") }) {
+			t.Errorf("not found: %s; but %q", sink, found)
+		}
+	}
+}
+
+// The sources of routes are read as they are written.
+func TestRegisteredReadsRoutes(t *testing.T) {
+	dir := t.TempDir()
+	writeAll(t, filepath.Join(dir, "x.go"), "package x\nconst at = `/things`\nfunc f() {\n\tmux.Handle(at+`/`+name+`/{id}`, nil)\n\tmux.HandleFunc(`GET `+at, nil)\n\tother(at, nil)\n}\n")
+	found, err := registered(dir, []string{filepath.Join(dir, "x.go")})
+	if want := []string{"/things/{name}/{id}", "GET /things"}; err != nil || !slices.Equal(found, want) {
+		t.Errorf("%q %v", found, err)
 	}
 }
