@@ -70,7 +70,11 @@ func (d *demo) up(args ...string) {
 	d.until("the screen is complete", func() bool { return strings.Contains(d.out.String(), "Ctrl-C stops") })
 	d.base = d.said(`dashboard +(http://\S+)/\n`)[1]
 	d.git = d.said(`Git +(http://\S+)\n`)[1]
-	d.data = d.said(`All of it runs on this machine, in (\S+) `)[1]
+	if i := slices.Index(args, "--data"); i >= 0 {
+		d.data = args[i+1]
+	} else {
+		d.data = d.said(`All of it runs on this machine, in (\S+) `)[1]
+	}
 	d.curl = d.said(`\n  curl (http://\S+)\n`)[1]
 	if strings.Contains(d.out.String(), "are simulated") {
 		return
