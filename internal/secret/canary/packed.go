@@ -34,9 +34,9 @@ type opener struct {
 	out  [][]byte
 }
 
-var (
-	gzipBegins   = []byte("\x1f\x8b\x08")
-	base64Begins = []byte("H4sI") // of the same
+const (
+	gzipBegins   = "\x1f\x8b\x08"
+	base64Begins = "H4sI" // of the same
 )
 
 func (o *opener) open(data []byte, depth int) {
@@ -44,21 +44,22 @@ func (o *opener) open(data []byte, depth int) {
 		return
 	}
 	for i := 0; i+len(base64Begins) <= len(data); i++ {
-		at := bytes.NewReader(data[i:])
-		switch {
-		case bytes.HasPrefix(data[i:], gzipBegins):
+		switch next := data[i:]; {
+		case next[0] == gzipBegins[0] && bytes.HasPrefix(next, []byte(gzipBegins)):
+			at := bytes.NewReader(next)
 			if z, err := gzip.NewReader(at); err == nil {
 				z.Multistream(false)
 				if o.keep(z, depth) {
 					i = len(data) - at.Len() - 1
 				}
 			}
-		case data[i] == 0x78 && (int(data[i])<<8|int(data[i+1]))%31 == 0:
+		case next[0] == 0x78 && (int(next[0])<<8|int(next[1]))%31 == 0:
+			at := bytes.NewReader(next)
 			if z, err := zlib.NewReader(at); err == nil && o.keep(z, depth) {
 				i = len(data) - at.Len() - 1
 			}
-		case bytes.HasPrefix(data[i:], base64Begins):
-			text, n := plain(data[i:])
+		case next[0] == base64Begins[0] && bytes.HasPrefix(next, []byte(base64Begins)):
+			text, n := plain(next)
 			o.open(text, depth+1)
 			i += n - 1
 		}
