@@ -3,11 +3,14 @@ package internal_test
 import (
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"gopkg.in/yaml.v3"
 )
@@ -152,6 +155,111 @@ func TestCIRunsWhatDotCIRuns(t *testing.T) {
 	}) {
 		t.Errorf("no job plays other random runs: %q", runs)
 	}
+}
+
+// What is asked of every change in numbers can't be lowered unseen: 2,000 random runs that are the
+// same each time, at least three minutes and 2,000 runs of others, with no more than six red ones told
+// as nobody's fault, 200 kills; and each says how many there were. What make would really run is read,
+// so that a default of the Makefile counts as well.
+func TestCIAsksForEnough(t *testing.T) {
+	script, err := os.ReadFile("../.ci/run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := regexp.MustCompile(`(?m)^OTHERS=\$\{OTHERS:-(\S+)\}$`).FindAllStringSubmatch(string(script), -1)
+	if len(others) != 1 {
+		t.Fatalf("for how long others are played: %q", others)
+	}
+	// One way to less is there, and says when: twenty minutes are gone before it.
+	shorter := regexp.MustCompile(`(?m)^\s*OTHERS=(\S+)$`).FindAllStringSubmatch(strings.ReplaceAll(string(script), others[0][0], ""), -1)
+	if len(shorter) != 1 || shorter[0][1] != "1m" || !strings.Contains(string(script), "-gt 1200 ]; then\n\tOTHERS=1m\nfi") {
+		t.Errorf("there is another way to play less: %q", shorter)
+	}
+	if !strings.Contains(string(script), `kills >"$told" 2>&1 &`) || !strings.Contains(string(script), "\ncat \"$told\"\n") {
+		t.Errorf("it does not print what the kills said:\n%s", script)
+	}
+	for _, m := range regexp.MustCompile(`\|\| true|\|\| :|set \+e`).FindAllString(string(script), -1) {
+		t.Errorf(".ci/run goes on after a failure: %s", m)
+	}
+	var ci workflow
+	readYAML(t, "../.github/workflows/ci.yml", &ci)
+	var jobs []string
+	for _, job := range ci.Jobs {
+		for _, step := range job.Steps {
+			if step.Run != "" && job.If == "" {
+				jobs = append(jobs, step.Run)
+			}
+		}
+	}
+	var ours []string
+	for _, m := range regexp.MustCompile(`(?m)^\s*(make .*)$`).FindAllStringSubmatch(string(script), -1) {
+		ours = append(ours, strings.ReplaceAll(m[1], `"$OTHERS"`, others[0][1]))
+	}
+	for where, runs := range map[string][]string{"ci.yml": jobs, ".ci/run": ours} {
+		same, other, kills := false, false, false
+		for _, run := range runs {
+			if !strings.HasPrefix(run, "make sim") && !strings.HasPrefix(run, "make crash") {
+				continue
+			}
+			command := wouldRun(t, run)
+			n := func(flag string) int {
+				m := regexp.MustCompile(` -` + flag + `=(\d+)(?: |$)`).FindStringSubmatch(command)
+				if m == nil {
+					return -1
+				}
+				n, err := strconv.Atoi(m[1])
+				if err != nil {
+					t.Fatal(err)
+				}
+				return n
+			}
+			if !strings.Contains(command, " -v ") {
+				t.Errorf("%s: %q says nothing of how many there were: %s", where, run, command)
+			}
+			if strings.HasPrefix(run, "make crash") {
+				kills = kills || n(`crash\.kills`) >= 200 && strings.Contains(command, "RandomKills")
+				continue
+			}
+			lasts := regexp.MustCompile(` -sim\.for=(\S+)`).FindStringSubmatch(command)
+			if lasts == nil {
+				t.Fatalf("%s: %s", where, command)
+			}
+			last, err := time.ParseDuration(lasts[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			enough := n(`sim\.seeds`) >= 2000 && strings.Contains(command, "-run '^TestSim$'")
+			same = same || enough && n(`sim\.seed`) == 1 && n(`sim\.reds`) == 0
+			other = other || enough && n(`sim\.seed`) == 0 && last >= 3*time.Minute && n(`sim\.reds`) <= 6
+		}
+		if !same || !other || !kills {
+			t.Errorf("%s asks for the same 2,000 runs: %t, three minutes and 2,000 of others: %t, 200 kills: %t: %q", where, same, other, kills, runs)
+		}
+	}
+	// And what runs then prints its count, whatever comes of it.
+	for file, words := range map[string]string{"reconcile/sim_test.go": `t.Logf("%d runs in %s`, "../cmd/reconciler/crash_test.go": `t.Logf("%d kills of a process at work in %s`} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), words) {
+			t.Errorf("%s does not say %s", file, words)
+		}
+	}
+}
+
+// wouldRun is what a line of make would run.
+func wouldRun(t *testing.T, run string) string {
+	t.Helper()
+	words := strings.Fields(run)
+	c := exec.CommandContext(t.Context(), words[0], append([]string{"-n", "--no-print-directory"}, words[1:]...)...)
+	c.Dir = ".."
+	c.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")} // a default is not what somebody set
+	out, err := c.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", run, err, out)
+	}
+	return string(out)
 }
 
 // The examples call what is there, with inputs that it has, and may no more than read.

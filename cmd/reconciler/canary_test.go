@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -30,7 +31,9 @@ import (
 type ears struct {
 	mu   sync.Mutex
 	said []heard
-	own  canary.Trap // what the test planted itself, beside what is always planted
+	own  canary.Trap // what was planted
+	// planted counts it: a look for nothing proves nothing.
+	planted int
 	// leaky says that a test planted leaks and looked for them by itself.
 	leaky bool
 	// given are files that are the test's own, by name below the world's folder.
@@ -57,6 +60,7 @@ func (w *world) hear(sink, text string) {
 func (w *world) plant(whose, value string) {
 	w.ears.mu.Lock()
 	defer w.ears.mu.Unlock()
+	w.ears.planted++
 	w.ears.own.Plant(whose, value)
 }
 
@@ -102,10 +106,62 @@ func (w *world) learn(tx store.Tx) error {
 	return nil
 }
 
+// plantConfig plants the secrets that the configuration holds: the demonstration makes some up.
+func (w *world) plantConfig() {
+	c, err := loadConfig(filepath.Join(w.dir, defaultConfigFile), func(string) string { return "" })
+	if err != nil {
+		w.t.Errorf("P10: %v", err)
+		return
+	}
+	if w.ears.given == nil {
+		w.ears.given = map[string]bool{}
+	}
+	w.ears.given[defaultConfigFile] = true
+	w.plantIn("the configuration", reflect.ValueOf(c))
+}
+
+// plantIn plants every secret in a value.
+func (w *world) plantIn(whose string, v reflect.Value) {
+	if !v.CanInterface() {
+		return
+	}
+	if s, is := v.Interface().(state.Secret); is {
+		w.plantWhole("a secret of "+whose, s.Reveal())
+		w.plant("a secret of "+whose, strings.TrimPrefix(s.Reveal(), "simulated-"))
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			w.plantIn(whose, v.Field(i))
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			w.plantIn(whose, v.Index(i))
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			w.plantIn(whose, v.MapIndex(key))
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			w.plantIn(whose, v.Elem())
+		}
+	}
+}
+
 // finds are leaks that were found, each once.
 type finds []string
 
 func (f *finds) look(own *canary.Trap, sink string, data []byte) {
+	f.flat(own, sink, data)
+	for _, inner := range canary.Unpacked(data) {
+		f.flat(own, sink, inner)
+	}
+}
+
+// flat is look without what is packed.
+func (f *finds) flat(own *canary.Trap, sink string, data []byte) {
 	for _, x := range own.Find(data) {
 		if text := fmt.Sprintf("%s holds %s (%s)", sink, x.Whose, x.Spelling); !slices.Contains(*f, text) {
 			*f = append(*f, text)
@@ -155,6 +211,9 @@ func (w *world) lying(out *finds) error {
 		}
 		err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 			if err != nil || !d.Type().IsRegular() {
+				if p == dir && errors.Is(err, fs.ErrNotExist) {
+					return nil // taken away with all that was in it
+				}
 				return err
 			}
 			name, err := filepath.Rel(dir, p)
@@ -171,7 +230,11 @@ func (w *world) lying(out *finds) error {
 			}
 			data, err := os.ReadFile(p)
 			w.ears.seen[p] = is
-			out.look(&w.ears.own, "file "+filepath.ToSlash(name), data)
+			if sink := "file " + filepath.ToSlash(name); strings.HasPrefix(name, "mirror"+string(filepath.Separator)) {
+				out.flat(&w.ears.own, sink, data) // packed is what was fetched, and a test committed
+			} else {
+				out.look(&w.ears.own, sink, data)
+			}
 			return err
 		})
 		if err != nil {
@@ -282,7 +345,7 @@ func scene(t testing.TB, dir string) *world {
 
 // P10, at the end of every end-to-end test.
 func (w *world) wantNoLeak() {
-	if w.ears.leaky || !exists(w.dir) {
+	if w.ears.leaky {
 		return
 	}
 	found, err := w.leaks()
@@ -292,6 +355,20 @@ func (w *world) wantNoLeak() {
 	for _, f := range found {
 		w.t.Errorf("P10: %s", f)
 	}
+	if w.ears.planted == 0 {
+		w.t.Error("P10: no secret is known to look for")
+	}
+}
+
+// heardLeaks looks through what was heard by now, for what is planted by now.
+func (w *world) heardLeaks() []string {
+	w.ears.mu.Lock()
+	defer w.ears.mu.Unlock()
+	var out finds
+	for _, h := range w.ears.said {
+		out.look(&w.ears.own, h.sink, []byte(h.text))
+	}
+	return out
 }
 
 // P10, the control: a leak in each kind of sink and each spelling is found, all of them.

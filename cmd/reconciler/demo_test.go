@@ -36,7 +36,7 @@ type demo struct {
 	base, data, git, curl string // as they stand on its screen
 	dns, name             string
 	env                   []string // beside a person's
-	pages                 buffer   // all that was answered
+	seen                  *world   // what came out, and its state and key as they were before its end
 }
 
 // aPerson's environment: Git and a name, nothing of this machine's.
@@ -48,9 +48,13 @@ func aPerson(temp string) []string {
 // startDemo starts it and waits until it says what to try.
 func startDemo(t *testing.T, temp string, args ...string) *demo {
 	t.Helper()
-	d := &demo{t: t, temp: temp, out: &buffer{}, gone: make(chan struct{})}
+	d := newDemo(t, temp)
 	d.up(args...)
 	return d
+}
+
+func newDemo(t *testing.T, temp string) *demo {
+	return &demo{t: t, temp: temp, out: &buffer{}, gone: make(chan struct{}), seen: &world{t: t, now: time.Now}}
 }
 
 // up starts it and waits until it says what to try.
@@ -66,7 +70,11 @@ func (d *demo) up(args ...string) {
 	d.until("the screen is complete", func() bool { return strings.Contains(d.out.String(), "Ctrl-C stops") })
 	d.base = d.said(`dashboard +(http://\S+)/\n`)[1]
 	d.git = d.said(`Git +(http://\S+)\n`)[1]
-	d.data = d.said(`All of it runs on this machine, in (\S+) `)[1]
+	if i := slices.Index(args, "--data"); i >= 0 {
+		d.data = args[i+1]
+	} else {
+		d.data = d.said(`All of it runs on this machine, in (\S+) `)[1]
+	}
 	d.curl = d.said(`\n  curl (http://\S+)\n`)[1]
 	if strings.Contains(d.out.String(), "are simulated") {
 		return
@@ -91,11 +99,31 @@ func (d *demo) begin(args ...string) {
 	t.Cleanup(func() {
 		_ = d.cmd.Process.Kill() // gone already, when all went well
 		<-d.gone
-		left := &world{t: t, dir: d.data, now: time.Now} // where it keeps its folder
-		left.hear("screen", d.out.String())
-		left.hear("page", d.pages.String())
-		left.wantNoLeak()
+		d.seen.hear("screen", d.out.String())
+		if exists(d.data) {
+			d.seen.dir = d.data
+			d.seen.plantConfig()
+		}
+		d.seen.wantNoLeak()
 	})
+}
+
+// look asks for all that it shows, and copies what is needed to know its secrets: it may take
+// its folder away when it ends.
+func (d *demo) look() {
+	d.t.Helper()
+	at := strings.TrimPrefix(d.base, "http://")
+	_, port, _ := net.SplitHostPort(at)
+	l := survey{plant: d.seen.plantWhole, ours: func(host string) bool { return host == at || host == "localhost:"+port },
+		ask: func(path string) (answer, error) { return d.seen.askAt(at, "localhost", path) }}
+	if _, err := l.around(); err != nil {
+		d.t.Fatal(err)
+	}
+	d.seen.dir = d.t.TempDir()
+	for _, name := range []string{"state.db", "key", defaultConfigFile} {
+		writeAll(d.t, filepath.Join(d.seen.dir, name), readAll(d.t, filepath.Join(d.data, name)))
+	}
+	d.seen.plantConfig()
 }
 
 // said finds something on the screen.
@@ -126,6 +154,9 @@ func (d *demo) until(what string, is func() bool) {
 // end ends the process and returns its exit code.
 func (d *demo) end(sig syscall.Signal) int {
 	d.t.Helper()
+	if d.base != "" { // it was up
+		d.look()
+	}
 	if err := d.cmd.Process.Signal(sig); err != nil {
 		d.t.Fatal(err)
 	}
@@ -148,6 +179,7 @@ func (d *demo) sh(dir, commands string) string {
 	if err != nil {
 		d.t.Fatalf("%s\n%v\n%s\nscreen:\n%s", commands, err, out, d.out.String())
 	}
+	d.seen.hear("shell", string(out))
 	return string(out)
 }
 
@@ -163,7 +195,7 @@ func (d *demo) get(url string) (int, string) {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	_, _ = d.pages.Write(body) // into memory
+	d.seen.hear("page "+url, string(body))
 	return res.StatusCode, string(body)
 }
 
@@ -309,6 +341,39 @@ func TestS49FirstRun(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(temp, "reconciler-demo-*"))
 	if err != nil || len(left) > 0 || !strings.Contains(d.out.String(), "nothing is left") {
 		t.Errorf("left over: %v %v\n%s", left, err, d.out.String())
+	}
+}
+
+// P10, the control where the folder is taken away: a leak on the screen, on a page, and in what a
+// command said is found, of what the program made up itself.
+func TestP10LeaksOfTheFirstRunAreFound(t *testing.T) {
+	d := startDemo(t, t.TempDir())
+	if code := d.end(syscall.SIGTERM); code != 0 || exists(d.data) {
+		t.Fatalf("it ended with %d; its folder is there: %t", code, exists(d.data))
+	}
+	d.seen.ears.leaky = true // as planned
+	c, err := loadConfig(filepath.Join(d.seen.dir, defaultConfigFile), func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := d.seen.unsealed()
+	if err != nil || len(made) == 0 {
+		t.Fatalf("%d records: %v", len(made), err)
+	}
+	for _, sink := range []string{"screen", "page /", "shell"} {
+		d.seen.hear(sink, "the token is "+c.GitHub.Token.Reveal())
+	}
+	found, err := d.seen.leaks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sink := range []string{"screen", "page /", "shell"} {
+		if !slices.Contains(found, sink+" holds a secret of the configuration (plain)") {
+			t.Errorf("not found: %s; but %q", sink, found)
+		}
+	}
+	if d.seen.ears.planted < 10 { // databases' passwords and what was generated, too
+		t.Errorf("only %d secrets are known", d.seen.ears.planted)
 	}
 }
 

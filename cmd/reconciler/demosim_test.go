@@ -64,9 +64,16 @@ func startSimulated(t *testing.T, data string, clock *quickClock, faults ...stri
 }
 
 func (d *simulatedDemo) end() {
+	if d.p != nil {
+		d.lookAroundOf(d.p)
+		d.plantConfig()
+	}
 	d.stop()
 	if d.p == nil {
 		return
+	}
+	for _, m := range d.p.sims.resend.Sent() {
+		d.hear("mail", m.Subject+m.Text+m.HTML)
 	}
 	if err := <-d.ended; err != nil && !errors.Is(err, context.Canceled) {
 		d.t.Error(err)
@@ -330,11 +337,14 @@ func TestP8DemoOnSimulatedVendorsIsKilled(t *testing.T) {
 	temp := t.TempDir()
 	data := filepath.Join(temp, "demo")
 	quick := func(ahead string) *demo {
-		return &demo{t: t, temp: temp, out: &buffer{}, gone: make(chan struct{}), env: []string{"RECONCILER_TEST_MAIN=quick", aheadOf + "=" + ahead}}
+		d := newDemo(t, temp)
+		d.env = []string{"RECONCILER_TEST_MAIN=quick", aheadOf + "=" + ahead}
+		return d
 	}
 	first, again := quick("0s"), quick("1h")
 	first.begin("--providers", "simulated", "--data", data, "--listen", "127.0.0.1:0")
 	first.until("the first one is up", func() bool { return strings.Contains(first.out.String(), "✓ fieldnotes") })
+	first.data = data
 	first.end(syscall.SIGKILL)
 	again.up("--data", data)
 	for name, status := range again.status() {

@@ -82,7 +82,11 @@ func newClinic(t *testing.T) *clinic {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.servers[name] = httptest.NewServer(c.noting(name, c.faults[name].Handler(underContract(t, name, vendor))))
+		api := c.noting(name, c.faults[name].Handler(underContract(t, name, vendor)))
+		if name == "resend" {
+			api = c.hearsMail(api)
+		}
+		c.servers[name] = httptest.NewServer(api)
 		t.Cleanup(c.servers[name].Close)
 	}
 	for name, value := range map[string]string{"CLOUDFLARE_API_URL": c.servers["cloudflare"].URL + "/client/v4", "VERCEL_API_URL": c.servers["vercel"].URL, "VERCEL_TEAM_ID": c.team,

@@ -62,6 +62,7 @@ type host struct {
 		*rand.Rand
 	}
 	flying atomic.Int64
+	mailed atomic.Int64 // through a simulated Resend
 
 	mu     sync.Mutex
 	truth  truth

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,6 +95,12 @@ func (h *host) vendorCall(w http.ResponseWriter, r *http.Request, name string, a
 	asked.Body = readerOf(body)
 	asked.URL.Path = strings.TrimPrefix(r.URL.Path, "/by/"+r.PathValue("caller")+"/"+name)
 	writes := r.Method != http.MethodGet
+	if writes && name == resend.Name {
+		if err := h.keepMail(body); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+	}
 	switch name {
 	case "railway":
 		writes = railwaysim.Mutations(asked, body)
@@ -138,6 +145,16 @@ func (h *host) vendorCall(w http.ResponseWriter, r *http.Request, name string, a
 	}
 	w.WriteHeader(answer.Code)
 	_, _ = w.Write(answer.Body.Bytes()) // a caller that is gone doesn't listen
+}
+
+// keepMail puts what is mailed into a file of its own beside the host's socket, where the look for
+// leaks finds it.
+func (h *host) keepMail(body []byte) error {
+	dir := filepath.Join(filepath.Dir(h.spec.Socket), "mailed")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, strconv.FormatInt(h.mailed.Add(1), 10)), body, 0o600)
 }
 
 // objects are the sites, databases and records with an installation's mark, from the vendors'

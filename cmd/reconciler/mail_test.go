@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"mime/quotedprintable"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -27,13 +31,90 @@ func resendWorld(t *testing.T, files map[string]string, o simulated.Options) (*w
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(underContract(t, "resend", vendor))
+	server := httptest.NewServer(w.hearsMail(underContract(t, "resend", vendor)))
 	t.Cleanup(server.Close)
 	w.plant("the key of Resend", apiKey)
 	w.env["RESEND_API_KEY"] = apiKey
 	w.env["RECONCILER_PROVIDERS_RESEND_API_URL"] = server.URL
 	w.env["RECONCILER_PROVIDERS_RESEND_FROM"] = "Acme <ops@acme.example>"
 	return w, vendor, faults
+}
+
+// hearsMail stands before a Resend, and hears what is mailed, whatever becomes of it.
+func (w *world) hearsMail(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler) // who sent it is gone
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if r.Method != http.MethodGet {
+			w.hear("mail", r.URL.String()+"\n"+string(body))
+		}
+		next.ServeHTTP(rw, r)
+	})
+}
+
+// smtpWorld is an installation whose mail goes through a mail server, where it is heard.
+func smtpWorld(t *testing.T, files map[string]string, o smtptest.Options) (*world, *smtptest.Server) {
+	t.Helper()
+	w := newWorld(t, files)
+	o.Heard = func(m smtptest.Mail) {
+		w.hear("mail", m.From+"\n"+m.To+"\n"+string(m.Data))
+		text, _ := io.ReadAll(quotedprintable.NewReader(bytes.NewReader(m.Data))) // as much of it as is
+		w.hear("mail", string(text))
+	}
+	s := smtptest.Start(t, o)
+	set := map[string]string{"HOST": s.Host(), "PORT": fmt.Sprint(s.Port()), "FROM": "ops@acme.example", "TLS": "none"}
+	if o.Username != "" {
+		w.plant("the password of the mail server", o.Password)
+		set["USERNAME"], set["PASSWORD"] = o.Username, o.Password
+	}
+	for k, v := range set {
+		w.env["RECONCILER_PROVIDERS_SMTP_"+k] = v
+	}
+	return w, s
+}
+
+// P10, the control of what is mailed: what a mail repeats is found, through either way, though the
+// mail is refused.
+func TestP10LeaksInMailsAreFound(t *testing.T) {
+	leak := invented("leak in a mail")
+	named := map[string]string{"clients/onda.yaml": strings.Replace(manifestOf("onda"), "Shop onda", "Shop "+leak, 1)}
+	resend, _, faults := resendWorld(t, named, simulated.Options{})
+	faults.Add(simulator.Fault{Method: http.MethodPost, Times: -1, Do: simulator.Refuse(403, nil, simulated.Refusal(403, "validation_error", "not to them"))})
+	mailed, server := smtpWorld(t, named, smtptest.Options{})
+	server.Fail(smtptest.Fault{Stage: smtptest.Dot, Reply: "550 5.7.1 not to them"})
+	for name, w := range map[string]*world{"Resend": resend, "a mail server": mailed} {
+		w.ears.leaky = true // as planned
+		w.plant("the leak", leak)
+		w.apply()
+		if found := w.heardLeaks(); !slices.ContainsFunc(found, func(f string) bool { return strings.HasPrefix(f, "mail holds the leak (") }) {
+			t.Errorf("%s: not found; but %q", name, found)
+		}
+	}
+}
+
+// P10: no test of the program has a Resend or a mail server that nobody hears.
+func TestP10EveryMailIsHeard(t *testing.T) {
+	files, err := filepath.Glob("*_test.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no tests", err)
+	}
+	// Where each is opened: there it is heard, too.
+	opened := map[string]string{"mail_test.go": "hearsMail(", "vendors_set_test.go": "apis()", "doctor_test.go": "hearsMail("}
+	for _, file := range files {
+		text := readAll(t, file)
+		opens := strings.Contains(text, "provider/resend/simulated\"") || strings.Contains(text, "provider/smtp/smtptest\"")
+		if opens && (opened[file] == "" || !strings.Contains(text, opened[file])) {
+			t.Errorf("%s opens a way to mail", file)
+		}
+	}
+	for _, served := range []string{"vendors_world_test.go", "host_vendors_test.go"} { // who serve a set
+		if text := readAll(t, served); !strings.Contains(text, "hearsMail(") && !strings.Contains(text, "keepMail(") {
+			t.Errorf("%s serves a set of vendors, and hears no mail", served)
+		}
+	}
 }
 
 // P3: a client is welcomed once, though the answers of the first tries are lost.
@@ -65,12 +146,7 @@ func TestAKeyOfResendAloneSaysNothing(t *testing.T) {
 
 // P3: the same through a mail server, whose answer is lost for good: the mail counts as sent.
 func TestP3AWelcomeOverSMTPIsMailedOnce(t *testing.T) {
-	s := smtptest.Start(t, smtptest.Options{Username: "ops", Password: "invented-smtp-word-51c"})
-	w := newWorld(t, map[string]string{"clients/onda.yaml": manifestOf("onda"), "clients/brio.yaml": manifestOf("brio")})
-	w.plant("the password of the mail server", "invented-smtp-word-51c")
-	for k, v := range map[string]string{"HOST": s.Host(), "PORT": fmt.Sprint(s.Port()), "USERNAME": "ops", "PASSWORD": "invented-smtp-word-51c", "FROM": "ops@acme.example", "TLS": "none"} {
-		w.env["RECONCILER_PROVIDERS_SMTP_"+k] = v
-	}
+	w, s := smtpWorld(t, map[string]string{"clients/onda.yaml": manifestOf("onda"), "clients/brio.yaml": manifestOf("brio")}, smtptest.Options{Username: "ops", Password: "invented-smtp-word-51c"})
 	s.Fail(smtptest.Fault{Stage: smtptest.Dot, Lose: true}, smtptest.Fault{Stage: smtptest.RCPT, Reply: "450 greylisted"})
 	w.active("onda", "brio")
 	to := map[string]int{}
@@ -98,7 +174,6 @@ func TestThoseWhoRunItAreToldByMail(t *testing.T) {
 	w.active("onda", "brio")
 	told := func() (out []string) {
 		for _, m := range vendor.Sent() {
-			w.hear("mail", m.Subject+m.Text+m.HTML)
 			if strings.Contains(m.Key, "notice-") {
 				out = append(out, m.To[0]+": "+m.Subject)
 			}
@@ -158,7 +233,7 @@ func TestThoseWhoRunItAreToldWhenTheMailIsBack(t *testing.T) {
 	w.active("onda")
 	told := func() (out []string) {
 		for _, m := range vendor.Sent() {
-			if w.hear("mail", m.Subject+m.Text+m.HTML); strings.Contains(m.Key, "notice-") {
+			if strings.Contains(m.Key, "notice-") {
 				out = append(out, m.Subject)
 			}
 		}
@@ -190,11 +265,7 @@ func TestThoseWhoRunItAreToldWhenTheMailIsBack(t *testing.T) {
 // A mail that is refused takes no site back: the client is there, and its next change mails
 // to the address that was mended.
 func TestARefusedMailTakesNothingBack(t *testing.T) {
-	s := smtptest.Start(t, smtptest.Options{})
-	w := newWorld(t, map[string]string{"clients/onda.yaml": manifestOf("onda")})
-	for k, v := range map[string]string{"HOST": s.Host(), "PORT": fmt.Sprint(s.Port()), "FROM": "ops@acme.example", "TLS": "none"} {
-		w.env["RECONCILER_PROVIDERS_SMTP_"+k] = v
-	}
+	w, s := smtpWorld(t, map[string]string{"clients/onda.yaml": manifestOf("onda")}, smtptest.Options{})
 	s.Fail(smtptest.Fault{Stage: smtptest.RCPT, Reply: "550 5.1.1 nobody of that name"})
 	w.active("onda")
 	if got := s.Mails(); len(got) != 0 {

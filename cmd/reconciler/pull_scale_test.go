@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -82,16 +81,11 @@ func TestS06Huge(t *testing.T) {
 // whole is an answer of our own pages, however long.
 func (h *hub) whole(path string) string {
 	h.t.Helper()
-	res, err := http.Get("http://" + h.daemon.program.listensAt() + path)
-	if err != nil {
-		h.t.Fatal(err)
+	code, body := h.get("localhost", path)
+	if code != http.StatusOK {
+		h.t.Fatalf("%s: %d %.200s", path, code, body)
 	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, 64<<20))
-	if err != nil || res.StatusCode != http.StatusOK {
-		h.t.Fatalf("%s: %d %v %.200s", path, res.StatusCode, err, body)
-	}
-	return string(body)
+	return body
 }
 
 // spent counts the program's writes, by kind, after the first n.

@@ -12,13 +12,17 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/compassdigital/reconciler/internal/secret/canary"
 )
 
 var update = flag.Bool("update", false, "write the scripts' expected output")
@@ -100,8 +104,44 @@ providers: {embedded: {dir: ".", dns: "127.0.0.1:0"}}
 // $WORK/clients.git, with a template in it; $WORK/agency is a clone, with the script's own
 // files below agency/, which `push MESSAGE` commits and pushes.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:           "testdata/script",
+	runScripts(t, "testdata/script", func(place *world) {
+		for _, f := range place.heardLeaks() {
+			place.t.Errorf("P10: %s", f)
+		}
+	})
+}
+
+// P10, the control: what a command of a script says on either output, before its end or after it,
+// is found, when it says what is in its environment or what the program made.
+func TestP10LeaksOfScriptsAreFound(t *testing.T) {
+	dir := t.TempDir()
+	writeAll(t, filepath.Join(dir, "leaks.txtar"), `# Early, and on the one output.
+exec sh -c 'printenv PLOI_API_TOKEN'
+# Later, on the other one.
+! exec sh -c 'printenv STRIPE_API_KEY >&2; exit 1'
+# In the background.
+exec sh -c 'printenv VERCEL_API_TOKEN' &
+wait
+exits 0 status
+`)
+	var found []string
+	t.Run("script", func(t *testing.T) {
+		runScripts(t, dir, func(place *world) { found = append(found, place.heardLeaks()...) })
+	})
+	for _, name := range []string{"PLOI_API_TOKEN", "STRIPE_API_KEY", "VERCEL_API_TOKEN"} {
+		if !slices.Contains(found, "what the commands said holds "+name+" (plain)") {
+			t.Errorf("not found: %s; but %q", name, found)
+		}
+	}
+}
+
+// runScripts runs the scripts of a folder. What their commands said is heard by the script's
+// place, once all secrets of it are known.
+func runScripts(t *testing.T, dir string, over func(place *world)) {
+	t.Helper()
+	var places sync.Map // by script
+	canary.Scripts(t, testscript.Params{
+		Dir:           dir,
 		UpdateScripts: *update,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
@@ -120,6 +160,7 @@ func TestScripts(t *testing.T) {
 				e.Setenv(k, v)
 			}
 			e.Defer(place.wantNoLeak)
+			places.Store(e.T(), place)
 			listen := ownAddress(t)
 			bare, work := filepath.Join(e.WorkDir, "clients.git"), filepath.Join(e.WorkDir, "agency")
 			if err := os.WriteFile(filepath.Join(e.WorkDir, defaultConfigFile), fmt.Appendf(nil, scriptConfig, bare, listen), 0o600); err != nil {
@@ -142,6 +183,11 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "push": push, "plain": plain, "started": started},
+	}, func(script testscript.T, text string) {
+		if place, is := places.Load(script); is {
+			place.(*world).hear("what the commands said", text)
+			over(place.(*world))
+		}
 	})
 }
 

@@ -290,7 +290,6 @@ func TestS44OverVendors(t *testing.T) {
 	}
 	told := func() (out []string) {
 		for _, m := range f.resend.Sent() {
-			f.hear("mail", m.Subject+m.Text+m.HTML)
 			if strings.HasPrefix(m.To[0], "ops@") {
 				out = append(out, m.Subject)
 			}

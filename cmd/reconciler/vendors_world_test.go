@@ -19,6 +19,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/provider/httpapi"
 	"github.com/compassdigital/reconciler/internal/provider/railway"
+	"github.com/compassdigital/reconciler/internal/provider/resend"
 	stripesim "github.com/compassdigital/reconciler/internal/provider/stripe/simulated"
 	"github.com/compassdigital/reconciler/internal/state"
 )
@@ -128,7 +129,11 @@ func (f *fleet) open(t *testing.T, k kindness) {
 		t.Fatal(err)
 	}
 	for name, v := range f.apis() {
-		server := httptest.NewServer(f.sent.note(name, f.now, f.faults[name].Handler(underContract(t, name, v.api))))
+		api := f.sent.note(name, f.now, f.faults[name].Handler(underContract(t, name, v.api)))
+		if name == resend.Name {
+			api = f.hearsMail(api)
+		}
+		server := httptest.NewServer(api)
 		t.Cleanup(server.Close)
 		f.env[apiVariable(name)] = server.URL + v.path
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -408,23 +407,6 @@ func (w *world) stop() {
 	}
 }
 
-// lookAround asks for what the daemon shows on its address, for the look at the end: what a
-// test itself does not read leaks as well.
-func (w *world) lookAround() {
-	const some = 3 // clients; all are told in the same words
-	paths := []string{"/", "/api/clients", "/api/deployments", "/mail/", "/metrics"}
-	if v, err := w.daemon.program.engine.Overview(); err == nil {
-		for _, r := range v.Clients[:min(len(v.Clients), some)] {
-			paths = append(paths, "/clients/"+r.Name, "/api/clients/"+r.Name)
-		}
-	}
-	for _, path := range paths {
-		if _, _, err := w.tryGet("localhost", path); err != nil {
-			return // it shows nothing, or not any more
-		}
-	}
-}
-
 // get asks the running daemon's address for a host's page.
 func (w *world) get(host, path string) (int, string) {
 	w.t.Helper()
@@ -436,25 +418,8 @@ func (w *world) get(host, path string) (int, string) {
 }
 
 func (w *world) tryGet(host, path string) (int, string, error) {
-	at := w.daemon.program.listensAt()
-	req, err := http.NewRequest(http.MethodGet, "http://"+at+path, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	_, port, err := net.SplitHostPort(at)
-	if err != nil {
-		return 0, "", err
-	}
-	req.Host = net.JoinHostPort(host, port)
-	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	res, err := c.Do(req)
-	if err != nil {
-		return 0, "", err
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	w.hear("page "+host+path, string(body))
-	return res.StatusCode, string(body), err
+	a, err := w.askAt(w.daemon.program.listensAt(), host, path)
+	return a.code, a.body, err
 }
 
 // resolve asks the embedded DNS server; empty: it has no such name.

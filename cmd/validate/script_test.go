@@ -4,10 +4,15 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +21,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/rogpeppe/go-internal/testscript"
 	"gopkg.in/yaml.v3"
+
+	"github.com/compassdigital/reconciler/internal/secret/canary"
 )
 
 var update = flag.Bool("update", false, "write the scripts' expected output")
@@ -30,9 +37,43 @@ func TestMain(m *testing.M) {
 
 // Every script has a valid tree in $WORK/tree, with what it brings itself over it.
 func TestScripts(t *testing.T) {
+	runScripts(t, "testdata/script", func(t testing.TB, found []string) {
+		for _, f := range found {
+			t.Errorf("P10: %s", f)
+		}
+	})
+}
+
+// P10, the control: a token of the environment and a secret of a tree are found on both outputs,
+// and in files.
+func TestP10LeaksOfScriptsAreFound(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "leaks.txtar"), []byte(`exec sh -c 'printenv GH_TOKEN'
+# Later.
+! exec sh -c 'echo sk_live_51NqXkJ2eZvKYlo2CxWmTg8Rb4 >&2; exit 1'
+exec sh -c 'printenv GITHUB_TOKEN | base64 >$WORK/summary.md'
+-- secrets --
+sk_live_51NqXkJ2eZvKYlo2CxWmTg8Rb4
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	t.Run("script", func(t *testing.T) { runScripts(t, dir, func(_ testing.TB, found []string) { all = found }) })
+	for _, want := range []string{"what the commands said holds GH_TOKEN (plain)", "what the commands said holds a secret of the tree (plain)", "file summary.md holds GITHUB_TOKEN (base64 after 0 bytes)"} {
+		if !slices.Contains(all, want) {
+			t.Errorf("not found: %s; but %q", want, all)
+		}
+	}
+}
+
+// runScripts runs the scripts of a folder. over gets what came out of each that may be nowhere:
+// the tokens of its environment, and what its file secrets lists.
+func runScripts(t *testing.T, dir string, over func(t testing.TB, found []string)) {
+	t.Helper()
 	step := workflowStep(t, "Validate")
-	testscript.Run(t, testscript.Params{
-		Dir:           "testdata/script",
+	var ears sync.Map // by script
+	canary.Scripts(t, testscript.Params{
+		Dir:           dir,
 		UpdateScripts: *update,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
@@ -55,6 +96,16 @@ func TestScripts(t *testing.T) {
 				}
 			}
 			e.Cd = filepath.Join(e.WorkDir, "tree")
+			heard := &ear{given: map[string]bool{}}
+			for _, name := range []string{"GITHUB_TOKEN", "GH_TOKEN", "RECONCILER_GITHUB_TOKEN", "RECONCILER_REPOSITORY_TOKEN"} {
+				e.Setenv(name, canary.Value(name))
+				heard.trap.Plant(name, canary.Value(name))
+			}
+			if err := heard.begin(e.WorkDir); err != nil {
+				return err
+			}
+			ears.Store(e.T(), heard)
+			e.Defer(func() { heard.files(e.T().(testing.TB), e.WorkDir) })
 			return os.WriteFile(filepath.Join(e.WorkDir, "validate.sh"), []byte(step), 0o644)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -64,6 +115,70 @@ func TestScripts(t *testing.T) {
 			"orphan":   orphan,
 			"fifo":     fifo,
 		},
+	}, func(script testscript.T, text string) {
+		if heard, is := ears.Load(script); is {
+			heard.(*ear).look("what the commands said", []byte(text))
+			over(script.(testing.TB), heard.(*ear).found)
+		}
+	})
+}
+
+// ear looks through what comes out of a script.
+type ear struct {
+	trap  canary.Trap
+	given map[string]bool // what is in files that are the script's own
+	found []string
+}
+
+// begin notes the files of a script, and plants what its secrets lists.
+func (e *ear) begin(dir string) error {
+	secrets, err := os.ReadFile(filepath.Join(dir, "secrets"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for line := range strings.Lines(string(secrets)) {
+		e.trap.Plant("a secret of the tree", strings.TrimSpace(line))
+	}
+	return walk(dir, func(_ string, data []byte) { e.given[string(data)] = true })
+}
+
+// files looks through the files that a script left, but for those that hold what it brought.
+func (e *ear) files(t testing.TB, dir string) {
+	t.Helper()
+	err := walk(dir, func(name string, data []byte) {
+		if !e.given[string(data)] && !strings.Contains(name, ".git/") {
+			e.look("file "+name, data)
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// look also looks into what is packed.
+func (e *ear) look(sink string, data []byte) {
+	for _, text := range append(canary.Unpacked(data), data) {
+		for _, f := range e.trap.Find(text) {
+			if words := fmt.Sprintf("%s holds %s (%s)", sink, f.Whose, f.Spelling); !slices.Contains(e.found, words) {
+				e.found = append(e.found, words)
+			}
+		}
+	}
+}
+
+// walk reads every ordinary file below a folder.
+func walk(dir string, do func(name string, data []byte)) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		do(filepath.ToSlash(name), data)
+		return err
 	})
 }
 

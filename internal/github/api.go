@@ -324,11 +324,17 @@ func list[T, U any](get func(gh.ListOptions) ([]T, *gh.Response, error), of func
 	return nil, away("its answer is larger than 4 MiB")
 }
 
+// noList is an answer that has no list where one was asked for: not the same as an empty one.
+func noList() *fault { return away("its answer can't be read: there is no list in it") }
+
 func listBy[T, U any](size int, get func(gh.ListOptions) ([]T, *gh.Response, error), of func(T) (U, int, error)) ([]U, error) {
 	var out []U
 	total := 0
 	for page, turned := 1, 0; ; turned++ {
 		items, r, err := get(gh.ListOptions{Page: page, PerPage: size})
+		if err == nil && items == nil {
+			err = noList()
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -65,6 +65,9 @@ func (a *API) bare(ctx context.Context, c forge.Check) (int64, error) {
 	all, _, err := a.client.Checks.ListCheckRunsForRef(ctx, a.owner, a.repo, c.Commit, &gh.ListCheckRunsOptions{
 		CheckName: &c.Name, Filter: &latest, AppID: &a.appID, ListOptions: gh.ListOptions{PerPage: perPage},
 	})
+	if err == nil && all.CheckRuns == nil {
+		err = noList()
+	}
 	if err != nil {
 		return 0, err
 	}

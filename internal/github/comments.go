@@ -46,6 +46,9 @@ func (a *API) CommentsSince(ctx context.Context, since time.Time) ([]forge.Comme
 			page, size = 1, max(size/4, perPage/20) // what was read is known by seen
 			continue
 		}
+		if err == nil && got == nil {
+			err = noList()
+		}
 		if err != nil {
 			return nil, fail(ctx, op, err)
 		}

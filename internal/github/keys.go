@@ -201,7 +201,7 @@ func (k *appKeys) uninstalled(err error) error {
 		return l
 	case !errors.As(err, &f):
 		return away("its token can't be read")
-	case f.code == http.StatusNotFound || f.code == http.StatusUnprocessableEntity:
+	case errors.Is(f, forge.ErrNotFound) || f.code == http.StatusUnprocessableEntity:
 		k.installed, k.installation = nil, k.app.InstallationID // it may have been installed anew
 		return &fault{kind: forge.ErrDenied, code: f.code, words: fmt.Sprintf("the GitHub App is not installed for %s/%s", k.owner, k.repo)}
 	}

@@ -100,6 +100,9 @@ func (a *API) failed(ctx context.Context, h hookAt, since time.Time) ([]int64, e
 	cursor := ""
 	for range maxDeliveryPages {
 		page, next, err := a.deliveries(ctx, h, cursor)
+		if err == nil && page == nil {
+			err = noList()
+		}
 		if err != nil {
 			return nil, err
 		}

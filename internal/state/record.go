@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -45,22 +46,23 @@ func RecordContent(recordType, content string) string {
 	return content
 }
 
-// recordHost is a host name as DNS compares it.
+// recordHost is a host name as DNS compares it. One that no host can have (bytes that are no
+// text, two dots at the end) stays as it is.
 func recordHost(name string) string {
-	if name == "." {
-		return name
-	}
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
-	for i := range len(name) {
-		if name[i] < 0x80 {
+	host := strings.ToLower(strings.TrimSuffix(name, "."))
+	for i := range len(host) {
+		if host[i] < 0x80 {
 			continue
 		}
-		if ascii, err := idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.Transitional(false)).ToASCII(name); err == nil {
-			return ascii
+		if ascii, err := idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.Transitional(false)).ToASCII(host); err == nil {
+			host = strings.TrimSuffix(ascii, ".") // there are more dots than that of ASCII
 		}
 		break
 	}
-	return name
+	if host == "" || strings.HasSuffix(host, ".") || !utf8.ValidString(name) {
+		return name
+	}
+	return host
 }
 
 func plainNumber(text string) string {

@@ -31,6 +31,10 @@ func TestRecordContent(t *testing.T) {
 		{"TXT", `"` + long[:255] + `" "` + long[255:] + `"`, long},
 		{"TXT", long, long},
 		{"LOC", "AS IS.", "AS IS."},
+		{"CNAME", "A..", "A.."},
+		{"CNAME", ".", "."},
+		{"CNAME", "Ü.example\u3002", "xn--tda.example"},
+		{"MX", "\xbe.Example.", "\xbe.Example."},
 	} {
 		if got := RecordContent(c.kind, c.is); got != c.want {
 			t.Errorf("%s %s: %s, want %s", c.kind, c.is, got, c.want)

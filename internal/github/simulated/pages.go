@@ -52,9 +52,9 @@ func (f *Forge) Pages() (http.Handler, error) {
 	})
 	const at = "/{owner}/{repo}"
 	mux.HandleFunc("GET /{$}", p.overview)
-	for _, same := range []string{"", "/{$}", "/pulls"} {
-		mux.HandleFunc("GET "+at+same, p.ours(p.overview))
-	}
+	mux.HandleFunc("GET "+at, p.ours(p.overview))
+	mux.HandleFunc("GET "+at+"/{$}", p.ours(p.overview))
+	mux.HandleFunc("GET "+at+"/pulls", p.ours(p.overview))
 	mux.HandleFunc("GET "+at+"/pull/{number}", p.ours(p.pull))
 	mux.HandleFunc("GET "+at+"/pull/{number}/files", p.ours(p.pull))
 	mux.HandleFunc("GET "+at+"/commits/{branch...}", p.ours(p.commits))

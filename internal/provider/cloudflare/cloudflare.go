@@ -105,7 +105,7 @@ func New(o Options) (*Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open cloudflare: %w", err)
 	}
-	return &Provider{o: o, api: api, judge: &httpapi.Client{Provider: Name, Now: o.Now, Classify: classify},
+	return &Provider{o: o, api: api, judge: &httpapi.Client{Provider: Name, Token: o.Token, Now: o.Now, Classify: classify},
 		zones: zones{reading: make(chan struct{}, 1)}, lists: newLists(), unseen: newUnseen(), gather: newGather()}, nil
 }
 

@@ -25,6 +25,7 @@ const (
 	maxMessage = 300       // characters of a vendor's words
 	maxPause   = time.Hour // of what a vendor asks for
 	maxHops    = 3         // redirects of a read, within the host
+	piece      = 9         // bytes of a token that give it away; of a key Stripe shows sk_live_
 )
 
 // Client is one account at one vendor. Its fields are set once; it is safe for concurrent use.
@@ -191,10 +192,10 @@ func (c *Client) refused(k Call, a Answer) error {
 	if e.Kind == "" {
 		e.Kind = c.kind(k, a.Status)
 	}
-	if e.Message = provider.Line(e.Message, maxMessage); e.Message == "" {
+	if e.Message = provider.Line(c.unsaid(e.Message), maxMessage); e.Message == "" {
 		e.Message = fmt.Sprintf("it answered %d %s", a.Status, http.StatusText(a.Status))
 	}
-	e.Code = provider.Line(e.Code, maxMessage)
+	e.Code = provider.Line(c.unsaid(e.Code), maxMessage)
 	if e.Kind == provider.RateLimited && e.Until.IsZero() {
 		e.Until = After(a.Header, c.Now())
 	}
@@ -202,6 +203,21 @@ func (c *Client) refused(k Call, a Answer) error {
 		e.Until = most
 	}
 	return e
+}
+
+// unsaid is a vendor's words, or none where they hold a piece of the token that was sent: some
+// vendor, or who stands in its place, repeats what it refuses.
+func (c *Client) unsaid(words string) string {
+	token := c.Token.Reveal()
+	if token == "" {
+		return words
+	}
+	for i := 0; i == 0 || i+piece <= len(token); i++ {
+		if strings.Contains(words, token[i:min(i+piece, len(token))]) {
+			return ""
+		}
+	}
+	return words
 }
 
 func (c *Client) kind(k Call, status int) provider.ErrorKind {

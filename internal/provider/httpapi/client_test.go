@@ -211,3 +211,29 @@ func TestFailedAndForm(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// P10: what a vendor repeats of the token is in no error, whole or in pieces, and its other words
+// are.
+func TestP10NoTokenInErrors(t *testing.T) {
+	for words, want := range map[string]string{
+		"your key " + token + " is bad":        "vendor observe: denied: it answered 401 Unauthorized",
+		"your key " + token[3:15] + "… is bad": "vendor observe: denied: it answered 401 Unauthorized",
+		"Invalid key: inven****":               "vendor observe: denied: Invalid key: inven****",
+	} {
+		for _, body := range []map[string]string{{"message": words}, {"message": words, "code": words}} {
+			answer, err := json.Marshal(map[string]any{"error": body})
+			if err != nil {
+				t.Fatal(err)
+			}
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusUnauthorized)
+				_, _ = w.Write(answer)
+			}))
+			_, err = clientOf(server.URL).Do(t.Context(), Call{Op: "observe", Method: http.MethodGet, Path: "/x"})
+			server.Close()
+			if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(fmt.Sprintf("%v %+v", err, err), token[3:15]) {
+				t.Errorf("%s: %v", words, err)
+			}
+		}
+	}
+}

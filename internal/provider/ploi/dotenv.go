@@ -18,6 +18,7 @@ type statement struct {
 	text  string
 	name  string // "": no variable
 	value string // as it reads
+	open  bool   // the value begins with a quote that never ends
 }
 
 var (
@@ -49,6 +50,7 @@ func cut(text string) []statement {
 				s.text = text[:end]
 			} else {
 				s.value = bare(s.text[len(m[0]):])
+				s.open = strings.HasPrefix(s.value, `"`) || strings.HasPrefix(s.value, "'") || strings.HasPrefix(s.value, "`")
 			}
 		}
 		out = append(out, s)
@@ -136,33 +138,49 @@ func checkPair(v pair) error {
 // splice sets variables (each name once) and takes others away. A variable that stands there
 // already is changed where it stands; what has its value already keeps its spelling; one
 // that stands there several times is left once. New ones come at the end, in their order.
+// What has quotes comes before a quote that never ends: else it would end it.
 func splice(text string, set []pair, drop []string) string {
-	var b strings.Builder
+	var out []string
 	done := map[string]bool{}
+	before := -1 // where such a quote is
+	keep := func(s statement) {
+		if s.open && before < 0 {
+			before = len(out)
+		}
+		out = append(out, s.text)
+	}
+	write := func(v pair) {
+		done[v.name] = true
+		line := v.name + "=" + enquote(v.value) + "\n"
+		if before >= 0 && strings.ContainsAny(line, "\"'`") {
+			out = slices.Insert(out, before, line)
+			before++
+			return
+		}
+		if n := len(out); n > 0 && !strings.HasSuffix(out[n-1], "\n") {
+			out[n-1] += "\n"
+		}
+		out = append(out, line)
+	}
 	for _, s := range cut(text) {
 		at := slices.IndexFunc(set, func(v pair) bool { return v.name == s.name })
 		switch {
 		case s.name == "" || at < 0 && !slices.Contains(drop, s.name):
-			b.WriteString(s.text)
+			keep(s)
 		case at < 0 || done[s.name]:
 		case s.value == set[at].value:
 			done[s.name] = true
-			b.WriteString(s.text)
+			keep(s)
 		default:
-			done[s.name] = true
-			b.WriteString(s.name + "=" + enquote(set[at].value) + "\n")
+			write(set[at])
 		}
 	}
 	for _, v := range set {
-		if done[v.name] {
-			continue
+		if !done[v.name] {
+			write(v)
 		}
-		if n := b.Len(); n > 0 && b.String()[n-1] != '\n' {
-			b.WriteByte('\n')
-		}
-		b.WriteString(v.name + "=" + enquote(v.value) + "\n")
 	}
-	return b.String()
+	return strings.Join(out, "")
 }
 
 // valueOf is what a variable says: where it stands several times, the first.

@@ -17,6 +17,22 @@ func TestSplice(t *testing.T) {
 	}
 }
 
+// A foreign quote that never ends is not ended by what is set: that would take lines away from
+// whoever reads the file.
+func TestSpliceEndsNoForeignQuote(t *testing.T) {
+	for _, c := range []struct{ before, value, want string }{
+		{"A=\"\nC=1\n", "say \"hi\"", "B='say \"hi\"'\nA=\"\nC=1\n"},
+		{"X=1\nA='x\nB=1\nC=1", "it's", "X=1\nB=\"it's\"\nA='x\nC=1"},
+		{"A=\"x\n", "plain", "A=\"x\nB=plain\n"},
+		{"A=\"x", "plain", "A=\"x\nB=plain\n"},
+		{"B=\"x\nC=1\n", "it's", "B=\"it's\"\nC=1\n"},
+	} {
+		if got := splice(c.before, []pair{{"B", c.value}}, nil); got != c.want {
+			t.Errorf("%q with %q: %q, want %q", c.before, c.value, got, c.want)
+		}
+	}
+}
+
 // Laws: the statements are the file; foreign ones stay as they are, in their order; what is
 // set reads back, what is dropped is gone; again changes nothing.
 func FuzzSplice(f *testing.F) {

@@ -8,5 +8,5 @@
 // It promises: eight bytes of a planted value in a row are found, wherever they begin and
 // whatever stands around them; a find names whose value it was and how it was spelled, and
 // never shows it. It refuses values shorter than four bytes, which ordinary text would
-// hold, and finds nothing that was compressed or sealed.
+// hold, and finds nothing that was sealed. What is packed is searched once Unpacked opened it.
 package canary

@@ -33,6 +33,8 @@ type Options struct {
 	StartTLS           bool
 	Username, Password string   // "": nobody has to log in
 	Auth               []string // ways that are offered; nil: PLAIN
+	// Heard is told of every mail that came whole, kept or not; nil: nobody is.
+	Heard func(Mail)
 }
 
 // Stages of a talk, for Faults.
@@ -364,6 +366,9 @@ func (t *talk) data() error {
 		data.WriteString(strings.TrimPrefix(line, ".") + "\r\n")
 	}
 	m := Mail{From: t.from, To: t.to, Data: data.Bytes(), Secure: t.secure, User: t.user}
+	if t.s.o.Heard != nil {
+		t.s.o.Heard(m)
+	}
 	t.s.mu.Lock()
 	keep, lose := true, false
 	for _, f := range t.s.faults {
