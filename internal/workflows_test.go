@@ -237,7 +237,7 @@ func TestCIAsksForEnough(t *testing.T) {
 		}
 	}
 	// And what runs then prints its count, whatever comes of it.
-	for file, words := range map[string]string{"reconcile/sim_test.go": `t.Logf("%d runs in %s`, "../cmd/reconciler/crash_test.go": `t.Logf("%d kills of a process at work in %s`} {
+	for file, words := range map[string]string{"reconcile/sim_sum_test.go": `fmt.Sprintf("%d runs in %s`, "../cmd/reconciler/crash_count_test.go": `t.Logf("%d kills of a process at work in %s`} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
