@@ -123,6 +123,7 @@ type Engine struct {
 	turns      turns
 	crashy     map[state.ClientID]bool // who has crashes or panics on record and is not quarantined
 	marking    sync.Mutex              // held while marks of who is under way change
+	marks      map[state.ClientID]bool // made by this process, with marking held: passes, and work beside them
 	restored   bool                    // the state is an older copy: see restored.go
 	restoredAt time.Time
 	comparing  string           // what its comparison with the providers waits for, as it was told last
@@ -446,12 +447,8 @@ func (e *Engine) superseded(id state.ClientID, seq uint64) bool {
 func (e *Engine) Stop() {
 	e.mu.Lock()
 	e.stopping = true
-	var busy []state.ClientID
-	for id := range e.atWork {
-		busy = append(busy, id)
-	}
 	e.mu.Unlock()
-	e.unmark(busy)
+	e.unmarkAll()
 }
 
 func (e *Engine) newer(m *member) bool {

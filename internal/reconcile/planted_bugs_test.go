@@ -261,6 +261,7 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a migration loses a record", "bolt/migrate.go", "{\"fields of November 2026\", func(store.Tx) error { return nil }}", "{\"fields of November 2026\", func(tx store.Tx) error { return store.DeleteHold(tx, \"9f3a51c20b7e\") }}"}, "bolt", "TestEverySchemaOpens"},
 	{planted{"a newer version builds everything anew", "desired/desired.go", "	sum := sha256.Sum256([]byte(text))", "	sum := sha256.Sum256([]byte(text + \" \"))"}, "reconcile", "TestEverySchemaGoesOn"},
 	{planted{"a newer state opens", "bolt/open.go", "		if h.Schema > schema {", "		if h.Schema > schema+1 {"}, "../cmd/reconciler", "TestNewerStateIsRefused"},
+	{planted{"a stop in a look counts as a death", "reconcile/turns.go", "	e.unmark(left)\n", "	e.unmark(left[:0])\n"}, "reconcile", "TestC20StopLeavesNoMarkOfWorkBesidePasses"},
 	{planted{"a death at a look is nobody's", "reconcile/looks.go", "end, ok, err = r.e.beside(workLook, l.Client, died)", "end, ok = func() {}, died >= 0"}, "reconcile", "TestC20DeathAtALookIsOneOfWhoIsLookedAt"},
 	{planted{"a death at a probe is nobody's", "reconcile/poison.go", "	for _, mark := range left {\n		work, id := besideOf(mark)\n		does", "	for _, mark := range left {\n		if strings.HasPrefix(string(mark), workProbe) {\n			continue\n		}\n		work, id := besideOf(mark)\n		does"}, "reconcile", "TestC20SuspectsBesidePasses"},
 	{planted{"who was beside others is quarantined", "reconcile/poisonbeside.go", "n >= maxCrashes && sure {", "n >= maxCrashes {"}, "reconcile", "TestC20SuspectsBesidePasses"},

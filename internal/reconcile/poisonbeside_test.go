@@ -153,17 +153,68 @@ func TestC20ProofBesidePasses(t *testing.T) {
 	}
 }
 
+// The program is asked to end in the middle of a provider's list, of a look or of a probe: what is cut off then is
+// no crash, and no mark of it is left.
+func TestC20StopLeavesNoMarkOfWorkBesidePasses(t *testing.T) {
+	for _, work := range []string{"list", "look", "probe"} {
+		t.Run(work, func(t *testing.T) {
+			v, w := newVendors(t)
+			w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+			w.change = func(e *reconcile.Engine) { e.Underway = w.marks() }
+			w.restart()
+			stops := 0
+			stop := func() {
+				if before, err := w.marks().Left(); err != nil || len(before) == 0 || !strings.HasPrefix(string(before[0]), work+" ") {
+					t.Errorf("in it there were the marks %q, %v", before, err)
+				}
+				stops++
+				w.engine.Stop()
+				if left, err := w.marks().Left(); err != nil || len(left) > 0 {
+					t.Errorf("marks are left: %q, %v", left, err)
+				}
+			}
+			does := "look"
+			switch work {
+			case "list", "look":
+				verb := memory.Owned
+				if work == "look" {
+					verb = memory.Observe
+					v.takeAway(w, "b")
+				}
+				v.faults.Do(memory.Before, memory.Is(verb), 1, func(context.Context, memory.Call) error { stop(); return nil })
+			default:
+				does = "probe"
+				w.unfit = func(string) error {
+					if stops == 0 {
+						stop()
+					}
+					return nil
+				}
+			}
+			w.does(does)
+			if stops != 1 {
+				t.Errorf("it was stopped %d times", stops)
+			}
+		})
+	}
+}
+
+// takeAway removes the DNS records of a client by hand: what a list shows no more is read once more.
+func (v *vendors) takeAway(w *world, name string) {
+	for _, o := range v.world.Objects("cloudflare") {
+		if o.Mark.Client == w.id(name) {
+			v.world.Remove(o.ID)
+		}
+	}
+}
+
 // Whoever is looked at bears the mark of that, and of nothing else, while single reads of it are made.
 func TestC20DeathAtALookIsOneOfWhoIsLookedAt(t *testing.T) {
 	v, w := newVendors(t)
 	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
 	w.change = func(e *reconcile.Engine) { e.Underway = w.marks() }
 	w.restart()
-	for _, o := range v.world.Objects("cloudflare") {
-		if o.Mark.Client == w.id("b") {
-			v.world.Remove(o.ID) // what a list shows no more is read once more
-		}
-	}
+	v.takeAway(w, "b")
 	var marks []state.ClientID
 	v.faults.Do(memory.Before, memory.Is(memory.Observe), 1, func(context.Context, memory.Call) (err error) {
 		marks, err = w.marks().Left()

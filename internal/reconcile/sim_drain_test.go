@@ -135,8 +135,11 @@ func (s *story) healsAlone() {
 		}
 		stays[h.Client] = true
 	}
+	o, err := s.engine.Overview()
+	s.fine(err)
 	for _, c := range s.clients() {
-		stays[c.ID] = stays[c.ID] || s.waitsForPeople(c)
+		invalid := slices.ContainsFunc(o.Problems, func(p state.FileProblem) bool { return p.Path == c.Path }) // its last good wish may ask for what is another's by now
+		stays[c.ID] = stays[c.ID] || invalid || s.waitsForPeople(c)
 	}
 	others := slices.Contains(slices.Collect(maps.Values(stays)), true)
 	for _, c := range s.clients() {

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/compassdigital/reconciler/internal/state"
@@ -132,6 +133,10 @@ func (e *Engine) mark(ids []state.ClientID) error {
 		if err := e.Underway.Begin(id); err != nil {
 			return fmt.Errorf("note that %s is under way: %w", id, err)
 		}
+		if e.marks == nil {
+			e.marks = map[state.ClientID]bool{}
+		}
+		e.marks[id] = true
 	}
 	return nil
 }
@@ -145,5 +150,14 @@ func (e *Engine) unmark(ids []state.ClientID) {
 	defer e.marking.Unlock()
 	for _, id := range ids {
 		_ = e.Underway.End(id)
+		delete(e.marks, id)
 	}
+}
+
+// unmarkAll takes back what this process has marked: what is cut off from now on is no crash.
+func (e *Engine) unmarkAll() {
+	e.marking.Lock()
+	left := slices.Collect(maps.Keys(e.marks))
+	e.marking.Unlock()
+	e.unmark(left)
 }
