@@ -195,12 +195,12 @@ func TestS41AnotherValueBeginsAnewAndRestartsKeepLooks(t *testing.T) {
 	}
 }
 
-// The value is looked at once more right before it is put back: what is another by then
-// waits for two equal looks of its own.
-func TestS41ChangedBetweenLookAndMend(t *testing.T) {
-	v, w := newVendors(t)
+// dueForAMend is a client whose record, by its id, a person changed, as two looks saw: its next pass puts it back.
+func dueForAMend(t *testing.T) (v *vendors, w *world, id string, shop state.ClientID) {
+	t.Helper()
+	v, w = newVendors(t)
 	w.apply(map[string]string{"clients/shop.yaml": client("shop", heal, ownA)})
-	id := v.record("A", mailAt)
+	id = v.record("A", mailAt)
 	v.world.Set(id, "content", "198.51.100.1")
 	w.look()
 	w.clock.add(time.Hour)
@@ -208,9 +208,16 @@ func TestS41ChangedBetweenLookAndMend(t *testing.T) {
 	if err != nil || len(l.Due) != 1 {
 		t.Fatal(l, err)
 	}
+	return v, w, id, l.Due[0]
+}
+
+// The value is looked at once more right before it is put back: what is another by then
+// waits for two equal looks of its own.
+func TestS41ChangedBetweenLookAndMend(t *testing.T) {
+	v, w, id, shop := dueForAMend(t)
 	v.world.Set(id, "content", "198.51.100.2")
 	v.world.ForgetCalls()
-	if _, err := w.engine.Pass(t.Context(), l.Due[0], reconcile.CauseDrift); err != nil {
+	if _, err := w.engine.Pass(t.Context(), shop, reconcile.CauseDrift); err != nil {
 		t.Fatal(err)
 	}
 	if got := v.writes(); len(got) > 0 || w.row("shop").Status != "active" {
@@ -229,19 +236,10 @@ func TestS41ChangedBetweenLookAndMend(t *testing.T) {
 // A provider that is away right before a mend shows nothing: nothing is written, and the next
 // looks find what is left.
 func TestS41LookThatFailsBeforeAMend(t *testing.T) {
-	v, w := newVendors(t)
-	w.apply(map[string]string{"clients/shop.yaml": client("shop", heal, ownA)})
-	id := v.record("A", mailAt)
-	v.world.Set(id, "content", "198.51.100.1")
-	w.look()
-	w.clock.add(time.Hour)
-	l, err := w.engine.Look(t.Context())
-	if err != nil || len(l.Due) != 1 {
-		t.Fatal(l, err)
-	}
+	v, w, id, shop := dueForAMend(t)
 	v.world.ForgetCalls()
 	v.world.Down("cloudflare", memory.Fail(provider.Transient, "503 service unavailable"))
-	if _, err := w.engine.Pass(t.Context(), l.Due[0], reconcile.CauseDrift); err != nil {
+	if _, err := w.engine.Pass(t.Context(), shop, reconcile.CauseDrift); err != nil {
 		t.Fatal(err)
 	}
 	v.world.Down("cloudflare", nil)

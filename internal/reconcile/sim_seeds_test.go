@@ -235,7 +235,21 @@ var onceRedOfLate = []struct {
 	{624074661, "who took a name was through while the other one waited for a person, and gave none back as that one failed"},
 }
 
+// onceRedInFull are those since thin runs are helped, and whoever waited for faults goes on alone.
+var onceRedInFull = []struct {
+	seed uint64
+	was  string
+}{
+	{626073838, "a stop in the middle of a look, or of a provider's list, was left to count as a death there"},
+	{626142746, "whose file asks for a name that is another's counted as somebody who waits for the end of faults"},
+}
+
 func TestSimSeedsThatWereRed(t *testing.T) {
+	for _, c := range onceRedInFull {
+		if o := playWith(t, seeded(c.seed), func(*story) {}); o.failed != "" {
+			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
+		}
+	}
 	for _, c := range onceRedOfLate {
 		if o := playWith(t, seeded(c.seed), func(s *story) { s.brief = true }); o.failed != "" {
 			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
