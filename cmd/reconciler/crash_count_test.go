@@ -29,6 +29,7 @@ type crashCount struct {
 	comparing int            // kills of processes that were to compare one
 	approvals int
 	rebuilds  int
+	bad       []string // why worlds failed
 }
 
 func newCrashCount(wanted int) *crashCount {
@@ -39,6 +40,13 @@ func (c *crashCount) enough() bool {
 	c.Lock()
 	defer c.Unlock()
 	return c.kills >= c.wanted || c.runs > 6*c.wanted+100
+}
+
+// failed notes why a world failed: it is said once more at the end, below what it went through.
+func (c *crashCount) failed(why string) {
+	c.Lock()
+	defer c.Unlock()
+	c.bad = append(c.bad, why)
 }
 
 // note counts how a process ended that was to be killed.
@@ -81,6 +89,9 @@ func (c *crashCount) report(t *testing.T) {
 		t.Logf("recovery of %s: %s", g.name, figures(c.of(g)))
 	}
 	t.Logf("starts with nothing to recover: %s; slow is more than %s", figures(c.of(nothingOpen)), c.slow())
+	for _, why := range c.bad {
+		t.Logf("failed: %s", why)
+	}
 }
 
 func tally(m map[string]int) string {

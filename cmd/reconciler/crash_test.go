@@ -93,7 +93,9 @@ func killWorld(t *testing.T, seed uint64, count *crashCount) {
 	k := &killer{w: w, count: count, busy: 150 * time.Millisecond, writes: 12}
 	err := k.run()
 	if err != nil {
-		t.Fatalf("-crash.seed=%d (%+v): %v\n%s", seed, spec, err, strings.Join(w.log, "\n"))
+		why := fmt.Sprintf("-crash.seed=%d (%+v): %v", seed, spec, err)
+		count.failed(why)
+		t.Fatalf("%s\n%s", why, strings.Join(w.log, "\n"))
 	}
 }
 

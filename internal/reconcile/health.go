@@ -65,7 +65,7 @@ func (e *Engine) probe(ctx context.Context, todo []state.Client) error {
 		slots <- struct{}{}
 		go func() {
 			defer func() { <-slots; wg.Done() }()
-			end, ok, err := e.beside(workProbe, c.ID, c.Deaths[workProbe])
+			end, ok, err := e.beside(workProbe, string(c.ID), c.Deaths[workProbe])
 			if failed[i] = err; !ok {
 				return
 			}

@@ -54,7 +54,7 @@ func (e *Engine) Look(ctx context.Context) (Looks, error) {
 		return out, fmt.Errorf("look: %w", err)
 	}
 	run := &lookRun{e: e, at: at, out: &out, quota: e.mendQuota()}
-	e.marked(s)
+	s.marks = true
 	for _, l := range turns {
 		if err := run.one(ctx, s, l); err != nil {
 			return out, errors.Join(err, run.flush())
@@ -131,7 +131,7 @@ func (r *lookRun) one(ctx context.Context, s *survey, l state.Looked) error {
 		var end func()
 		ok := err == nil
 		if ok {
-			end, ok, err = r.e.beside(workLook, l.Client, died)
+			end, ok, err = r.e.beside(workLook, string(l.Client), died)
 		}
 		if err == nil && !ok {
 			err = errLater

@@ -1,12 +1,10 @@
 package reconcile
 
 import (
-	"context"
 	"maps"
 	"strings"
 	"time"
 
-	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -41,10 +39,10 @@ func besideOf(mark state.ClientID) (work string, of state.ClientID) {
 	return work, state.ClientID(id)
 }
 
-// beside begins work on a client beside its passes. deaths is how often in a row the program died
-// at such work on it: from twice on nobody else is worked on meanwhile, so that the third time is
-// proof. ok is false where it is not its turn; it comes in a later run.
-func (e *Engine) beside(work string, id state.ClientID, deaths int) (end func(), ok bool, err error) {
+// beside begins work on a client beside its passes, or a provider's list. deaths is how often in a
+// row the program died at such work on it: from twice on nothing else is worked on meanwhile, so that
+// the third time is proof. ok is false where it is not its turn; it comes in a later run.
+func (e *Engine) beside(work, of string, deaths int) (end func(), ok bool, err error) {
 	if e.Underway == nil {
 		return func() {}, true, nil
 	}
@@ -60,7 +58,7 @@ func (e *Engine) beside(work string, id state.ClientID, deaths int) (end func(),
 		defer e.mu.Unlock()
 		e.turns.endBeside(alone)
 	}
-	mark := []state.ClientID{besideMark(work, string(id))}
+	mark := []state.ClientID{besideMark(work, of)}
 	if err := e.mark(mark); err != nil {
 		giveBack()
 		return nil, false, err
@@ -172,29 +170,4 @@ func (e *Engine) restLists(s *survey) error {
 		}
 		return nil
 	})
-}
-
-// listed is a provider whose lists are marked as such: nobody is looked at meanwhile.
-type listed struct {
-	provider.Provider
-	e *Engine
-}
-
-func (l listed) Owned(ctx context.Context, installation string) ([]provider.Object, error) {
-	list := []state.ClientID{besideMark(workList, l.Name())}
-	if err := l.e.mark(list); err != nil {
-		return nil, err
-	}
-	defer l.e.unmark(list)
-	return l.Provider.Owned(ctx, installation)
-}
-
-// marked lets a survey mark its lists.
-func (e *Engine) marked(s *survey) {
-	if e.Underway == nil {
-		return
-	}
-	for i, p := range e.Providers {
-		s.readers[i] = provider.NewReadOnly(listed{p, e})
-	}
 }

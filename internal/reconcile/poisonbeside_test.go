@@ -154,6 +154,45 @@ func TestC20ProofBesidePasses(t *testing.T) {
 	}
 }
 
+// C20: neither is the proof made while a provider's list is read, nor is a list read meanwhile: the next run does.
+func TestC20ProofBesideNoList(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/sick.yaml": client("sick"), "clients/well.yaml": client("well")})
+	w.change = func(e *reconcile.Engine) { e.Underway = w.marks() }
+	w.restart()
+	w.dies("probe", "sick")
+	w.dies("probe", "sick")
+	asked := 0
+	w.engine.Check = func(ctx context.Context, url string, _ manifest.Health) error {
+		if strings.Contains(url, "sick") {
+			asked++
+			v.world.ForgetCalls()
+			w.does("look")
+			if calls := v.world.Calls(); len(calls) > 0 {
+				t.Errorf("beside the proof there is %v", calls)
+			}
+		}
+		return nil
+	}
+	v.faults.Do(memory.Before, memory.Is(memory.Owned), 1, func(context.Context, memory.Call) error {
+		w.does("probe")
+		if asked > 0 {
+			t.Error("the proof is made beside a list")
+		}
+		return nil
+	})
+	w.does("look")
+	w.does("probe")
+	if asked != 1 {
+		t.Errorf("sick was probed %d times once no list was read", asked)
+	}
+	v.world.ForgetCalls()
+	w.does("look")
+	if len(v.world.Calls()) == 0 {
+		t.Error("after the proof nobody is looked at")
+	}
+}
+
 // The program is asked to end in the middle of a provider's list, of a look or of a probe: what is cut off then is
 // no crash, and no mark of it is left.
 func TestC20StopLeavesNoMarkOfWorkBesidePasses(t *testing.T) {

@@ -35,6 +35,7 @@ type survey struct {
 	ids     map[string]bool             // what is recorded of them, by provider/id
 	later   func(context.Context) error // what comes before the look that ended with errAgain
 	waited  bool                        // for a window, for the client that is looked at
+	marks   bool                        // a death at a list is to be known as one
 }
 
 // listing is everything of ours that a provider lists.
@@ -176,8 +177,18 @@ func (s *survey) read(ctx context.Context, name string, cost int, patience time.
 func (s *survey) limited(name string) bool { return s.stopped[name].now }
 
 // list asks a provider for what is of those whose turn it is. It may wait through windows:
-// nobody is entered.
-func (s *survey) list(ctx context.Context, i int) {
+// nobody is entered. errLater: somebody is worked on alone.
+func (s *survey) list(ctx context.Context, i int) error {
+	if s.marks {
+		end, ok, err := s.e.beside(workList, s.readers[i].Name(), 0)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return errLater
+		}
+		defer end()
+	}
 	l, name := &listing{objects: map[string]provider.Object{}}, s.readers[i].Name()
 	s.lists[i] = l
 	l.failed, _ = s.read(ctx, name, 1, lookPatience, func(ctx context.Context) error {
@@ -191,6 +202,7 @@ func (s *survey) list(ctx context.Context, i int) {
 		}
 		return err
 	})
+	return nil
 }
 
 // seen is what a survey saw of one client.
@@ -286,7 +298,7 @@ func (s *survey) look(ctx context.Context, id state.ClientID, at time.Time) (*se
 			l := s.lists[i]
 			switch {
 			case l == nil:
-				s.later = func(ctx context.Context) error { s.list(ctx, i); return nil }
+				s.later = func(ctx context.Context) error { return s.list(ctx, i) }
 				return nil, errAgain
 			case l.failed != "" && s.limited(r.Provider):
 				return nil, errLater
