@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/forge"
 )
 
 // landed is what lies between two heads, as the people know who did it.
@@ -21,7 +22,7 @@ type landed struct {
 	whole   map[int]bool // merged as they were planned, or all that was planned is there
 	asSeen  map[int]bool // merged with the head that was planned
 	planned map[int]bool // a plan is of what the range brought, or of all that is there
-	// perhaps are those whose plan the range holds, and a look that was cut off left open whether
+	// perhaps are those whose plan the range holds, and a look that was cut off, or goes on, leaves open whether
 	// that is on record: what they showed may run, and nothing waits for it.
 	perhaps map[int]bool
 	any     bool // a pull request may have brought something
@@ -122,6 +123,9 @@ func (s *story) known(r *landed, from string, c *change) {
 		r.any = r.any || madeOf(sh, r.now)
 	}
 	kept, t := s.pulls.kept[c.number], s.pulls.told[c.number]
+	if now, is := s.pulls.saying[c.number]; is && (now.Open != t.Open || now.Merged != t.Merged || now.Head != t.Head || now.MergeCommit != t.MergeCommit) {
+		kept, t = nil, forge.Pull{} // a command of this very look accepts the head, before or after that is on record
+	}
 	there := t.Number != 0 && (t.Open || t.Merged)
 	if t.Number == 0 {
 		r.perhaps[c.number] = slices.ContainsFunc(s.pulls.plans[c.number], func(sh *shown) bool {

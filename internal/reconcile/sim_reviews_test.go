@@ -186,7 +186,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		for p, blob := range l.may {
 			l.refused[p] = blob != ""
 		}
-		s.taken()
+		s.taken(s.clients())
 		if now := s.trees[head].template; refOf(now) != "" {
 			l.good = now
 		}
@@ -223,7 +223,7 @@ func (s *story) brought(from, head string, clients []state.Client) {
 	for p := range r.now {
 		delete(l.later, p)
 		formers := s.formers(r, p)
-		if delete(l.may, p); r.any || slices.ContainsFunc(append(formers, p), func(f string) bool { return l.refused[f] }) {
+		if delete(l.may, p); r.any || s.perhapsNamed(r, p) || slices.ContainsFunc(append(formers, p), func(f string) bool { return l.refused[f] }) {
 			l.may[p] = r.now[p]
 		}
 		if strings.HasPrefix(p, "clients/") && r.now[p] != "" {
@@ -276,6 +276,20 @@ func (s *story) formers(r *landed, path string) (out []string) {
 	return out
 }
 
+// perhapsNamed says that a new file may hold what was refused in one that the range took away: where it
+// can't be read, whom it says to have been is not known, and then what was brought waits.
+func (s *story) perhapsNamed(r *landed, path string) bool {
+	already := slices.ContainsFunc(s.clients(), func(c state.Client) bool {
+		return "clients/"+c.Name+".yaml" == path && !c.Removed && !s.touchedBy(c, r.head)
+	})
+	for p, blob := range r.now {
+		if blob == "" && s.pulls.laws.refused[p] && r.now[path] != "" && !already {
+			return true
+		}
+	}
+	return false
+}
+
 // waitsForFile says that the removal of a client waits for a file.
 func (s *story) waitsForFile(c state.Client, path string) bool {
 	return slices.ContainsFunc(s.tombstones(c.ID), func(t state.Tombstone) bool {
@@ -283,10 +297,10 @@ func (s *story) waitsForFile(c state.Client, path string) bool {
 	})
 }
 
-// taken notes which files are somebody's wish by now.
-func (s *story) taken() {
+// taken notes which files are the wish of one of these by now.
+func (s *story) taken(clients []state.Client) {
 	l := &s.pulls.laws
-	for _, c := range s.clients() {
+	for _, c := range clients {
 		if b := l.later[c.Path]; b != nil && b.blob == c.Blob && !c.Removed {
 			b.taken = true
 		}
@@ -673,7 +687,7 @@ func (s *story) takenLater() { s.takenLaterAt(s.accepted, s.clients()) }
 // another one may have followed it since.
 func (s *story) takenLaterAt(accepted string, clients []state.Client) {
 	l := &s.pulls.laws
-	s.taken()
+	s.taken(clients)
 	for _, c := range clients {
 		b := l.later[c.Path]
 		if c.Accepted == accepted && l.may[c.Path] == c.Blob && c.Converged != c.WishHash {

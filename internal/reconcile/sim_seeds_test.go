@@ -241,6 +241,9 @@ var onceRedInFull = []struct {
 	was  string
 }{
 	{626073838, "a stop in the middle of a look, or of a provider's list, was left to count as a death there"},
+	{626061862, "a file that became valid with a head counted as its client's all along, so that what plans had shown of it did not count"},
+	{626019092, "a file that can't be read, and may be what a removed client with a refused file became, counted as brought by nobody"},
+	{626135341, "a pull request counted as open in the very look that saw it closed, and approved the head that holds its content"},
 	{626142746, "whose file asks for a name that is another's counted as somebody who waits for the end of faults"},
 }
 
