@@ -87,8 +87,12 @@ type StateConfig struct {
 type BackupConfig struct {
 	Every string `yaml:"every"`
 	Keep  int    `yaml:"keep"`
-	Dir   string `yaml:"dir"`
+	Dir   string `yaml:"dir"` // left out: backups/ beside the state; none: none is made, and as read it is ""
 }
+
+// nowhere, in place of a folder, keeps nothing: no backups of the state, or no dumps of databases
+// that are erased.
+const nowhere = "none"
 
 // GitHubConfig is the repository whose pull requests are read, and where statuses and
 // comments go.

@@ -135,6 +135,16 @@ func TestConfigShapes(t *testing.T) {
 	}
 }
 
+// Backups are made where nobody asked for them, and not where somebody asked for none.
+func TestConfigOfBackups(t *testing.T) {
+	for asked, want := range map[string]string{"": "/s/backups", ", backup: {every: 1h}": "/s/backups", ", backup: {dir: none}": "", ", backup: {dir: /b}": "/b"} {
+		c, err := configIn(t, nil, map[string]string{defaultConfigFile: "repository: {url: https://git.example/a.git}\nstate: {path: /s/state.db" + asked + "}\n"})
+		if err != nil || c.State.Backup.Dir != want {
+			t.Errorf("%q: backups in %q, want %q: %v", asked, c.State.Backup.Dir, want, err)
+		}
+	}
+}
+
 // P10: a password without quotes that begins like an alias is not repeated.
 func TestP10ConfigRepeatsNoPassword(t *testing.T) {
 	for _, text := range []string{"state: {key: *hunter22}\n", "state:\n  key: &a [*a, hunter22]\n", "workers: !!int hunter22\n", "state: {key: !!float hunter22}\n"} {

@@ -342,9 +342,15 @@ func (c *Config) relativeTo(dir string) {
 	}
 	files(reflect.ValueOf(c).Elem())
 	for _, p := range []*string{&c.State.Path, &c.State.Backup.Dir, &c.Providers.Embedded.Dir, &c.Providers.Postgres.Dumps} {
-		if p != &c.Providers.Postgres.Dumps || *p != noDumps {
+		if *p != nowhere {
 			absolute(p)
 		}
+	}
+	switch b := &c.State.Backup; b.Dir {
+	case "":
+		b.Dir = filepath.Join(filepath.Dir(c.State.Path), "backups")
+	case nowhere:
+		b.Dir = ""
 	}
 	if c.State.KeyFile == "" && c.State.Key.Empty() {
 		c.State.KeyFile = filepath.Join(filepath.Dir(c.State.Path), "key")

@@ -335,7 +335,7 @@ func TestS34BackupsBySchedule(t *testing.T) {
 	w := newWorld(t, map[string]string{"clients/demoshop.yaml": manifestOf("demoshop")})
 	w.configure("")
 	conf := filepath.Join(w.dir, defaultConfigFile)
-	writeAll(t, conf, strings.Replace(readAll(t, conf), "keyFile: key}", "keyFile: key, backup: {every: 6h, keep: 2, dir: backups}}", 1))
+	writeAll(t, conf, strings.Replace(readAll(t, conf), "keyFile: key}", "keyFile: key, backup: {every: 6h, keep: 2}}", 1)) // beside the state, where no folder is named
 	dir := filepath.Join(w.dir, "backups")
 	w.start()
 	w.active("demoshop")

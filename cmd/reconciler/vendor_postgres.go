@@ -26,15 +26,12 @@ func (c *Config) checkPostgres() []string {
 	return nil
 }
 
-// noDumps, in place of a folder, lets databases be erased without a dump.
-const noDumps = "none"
-
 // dumps is the folder that a database on the server is written to before it is erased: beside the
 // state, where nobody named one; "": none is kept, since somebody said so. asked says that the
 // folder was named: without a pg_dump nothing is erased then.
 func (c *Config) dumps() (dir string, asked bool) {
 	switch x := c.Providers.Postgres; {
-	case x.Dumps == noDumps:
+	case x.Dumps == nowhere:
 		return "", true
 	case x.Dumps != "":
 		return x.Dumps, true
