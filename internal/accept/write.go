@@ -148,11 +148,11 @@ func (w *writer) accept(k *candidate) {
 	if !k.inherited {
 		c.Path, c.Blob, c.Manifest = k.path, k.blob, k.data
 		if c.InvalidBlob != "" {
-			c.InvalidBlob, c.Because = "", ""
+			valid(&c)
 			w.goOn(&c)
 		}
 	} else if c.InvalidBlob == c.Blob {
-		c.InvalidBlob, c.Because = "", ""
+		valid(&c)
 	}
 	c.Accepted, c.TemplateBlob, c.PlatformBlob = w.in.Head, k.eff.TemplateBlob, w.now.platform
 	for _, key := range k.wants {
@@ -216,7 +216,7 @@ func (w *writer) keep(k *candidate) {
 		return
 	}
 	if c.InvalidBlob != "" {
-		c.InvalidBlob, c.Because = "", ""
+		valid(&c)
 		w.goOn(&c)
 	}
 	c.Path = k.path
@@ -357,12 +357,25 @@ func (w *writer) refuse(k *candidate, problems []state.FileProblem) {
 		return // its file is invalid too: that is said already
 	}
 	c.InvalidBlob, c.Path = mark, file
-	c.Because = describe(problems[0]) + ". Its last good version stays."
+	why := describe(problems[0]) + lastGoodStays
+	if c.Because == "" || strings.HasSuffix(c.Because, lastGoodStays) { // else why it failed, say, or is in quarantine, goes on being said: the problem is in the list of them, too
+		c.Because = why
+	}
 	if w.fate[c.ID] == "" {
 		w.fate[c.ID] = FateInvalid // else its last good version changes all the same
 	}
 	w.set(c)
-	w.note(c, "invalid", c.Because)
+	w.note(c, "invalid", why)
+}
+
+// lastGoodStays ends what is said of a client whose file at the head is invalid, where there is nothing else to say.
+const lastGoodStays = ". Its last good version stays."
+
+// valid takes back that a client's file is invalid.
+func valid(c *state.Client) {
+	if c.InvalidBlob = ""; strings.HasSuffix(c.Because, lastGoodStays) {
+		c.Because = ""
+	}
 }
 
 // ruleReuse is broken by a file that does not say whose database it wants.

@@ -477,6 +477,35 @@ func TestC20NobodyIsBlamedWrongly(t *testing.T) {
 	}
 }
 
+// C20: a file that is invalid hides from nobody that its client is in quarantine, or why it failed, and one that is put back ends
+// neither.
+func TestC20InvalidFileHidesNoQuarantine(t *testing.T) {
+	_, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+	for range 3 {
+		w.crash(w.id("a"))
+	}
+	for _, file := range []string{"name: [\n", client("a")} {
+		w.apply(map[string]string{"clients/a.yaml": file})
+		r := w.want("a", state.StatusFailed)
+		if !strings.HasPrefix(r.Because, "Your site is left as it is. in quarantine since") || !strings.Contains(r.Next, "reconciler retry a") {
+			t.Errorf("of %q: because %q, next %q", file, r.Because, r.Next)
+		}
+		if p := w.detail("a").Problem; (p != nil) != (file == "name: [\n") {
+			t.Errorf("of %q: the problem %+v", file, p)
+		}
+	}
+	// Of whom nothing else is to be said it is said, and not once the file is put back.
+	for _, file := range []string{"name: [\n", client("b")} {
+		w.apply(map[string]string{"clients/b.yaml": file})
+		if r := w.want("b", state.StatusActive); strings.HasSuffix(r.Because, "Its last good version stays.") != (file == "name: [\n") || file != "name: [\n" && r.Because != "" {
+			t.Errorf("of %q: because %q", file, r.Because)
+		}
+	}
+	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: blue}")})
+	w.want("a", state.StatusActive)
+}
+
 // C20, P6: who passes together with a client in quarantine, because a name moves between
 // them, goes on with all that does not need it.
 func TestC20PartnersGoOn(t *testing.T) {
