@@ -594,6 +594,38 @@ func TestRuleSecretsOfWhatWouldBePutBackAreNotForgotten(t *testing.T) {
 	}
 }
 
+// The same of who is removed in the middle of a rollback: that goes on, and needs it.
+func TestRuleSecretsOfARollbackAreNotForgotten(t *testing.T) {
+	v, w := newVendors(t)
+	files := func(more string) map[string]string {
+		return map[string]string{"clients/bakery.yaml": client("bakery", more)}
+	}
+	w.apply(files("env: {COLOUR: red, KEY: {secret: shared/mollie}}"))
+	_, ids, err := w.engine.SetSecret("", "mollie", state.NewSecret("x"), w.keys.Fingerprint, "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(ids...)
+	asked, failed := error(nil), false
+	v.faults.Do(memory.Before, memory.Is(memory.Create, state.KindDeployment), 1, func(context.Context, memory.Call) error {
+		failed = true
+		return memory.Fail(provider.Invalid, "the build is broken")
+	})
+	v.faults.Do(memory.Before, func(c memory.Call) bool { return failed && c.Verb == memory.Update && c.Kind == state.KindEnvironment }, 1, func(context.Context, memory.Call) error {
+		ids = w.push(map[string]string{"clients/bakery.yaml": "", "clients/other.yaml": client("other")})
+		asked = w.engine.RemoveSecret("", "mollie", "dana")
+		return nil
+	})
+	w.apply(files("env: {COLOUR: green}"))
+	if !errors.Is(asked, reconcile.ErrRefused) || !strings.Contains(asked.Error(), "in use by bakery") {
+		t.Errorf("it is forgotten in the middle of a rollback: %v", asked)
+	}
+	w.pass(ids...)
+	if err := w.engine.RemoveSecret("", "mollie", "dana"); err != nil {
+		t.Errorf("once it was removed: %v", err)
+	}
+}
+
 // S43: what the sources have is there again after the state was lost, and nothing is built
 // for it: the values are those that the sites have.
 func TestS43SecretsFromSources(t *testing.T) {

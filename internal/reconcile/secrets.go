@@ -244,7 +244,7 @@ func (e *Engine) unused(tx store.Tx, ref state.SecretRef) error {
 			if err != nil {
 				return err
 			}
-			if ok && !c.Removed {
+			if ok && (!c.Removed || c.RollingBack != "") {
 				names[c.Name] = true
 			}
 		}

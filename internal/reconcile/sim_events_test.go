@@ -329,11 +329,14 @@ func (s *story) removeSecret() {
 	err := s.engine.RemoveSecret("", "key", "dana")
 	s.say("remove the shared secret: %v", err)
 	if err == nil {
-		for _, id := range s.ids() {
-			for _, u := range s.client(id).Undo {
+		for _, c := range s.clients() {
+			if c.Removed && c.RollingBack == "" {
+				continue // of what is being taken away nothing is put back
+			}
+			for _, u := range c.Undo {
 				for _, a := range u.Prior.Attributes {
 					if x := a.Value.Secret; x != nil && x.Name == "key" {
-						s.broken("the secret of what would be put back of %s is gone", id)
+						s.broken("the secret of what would be put back of %s is gone", c.ID)
 					}
 				}
 			}

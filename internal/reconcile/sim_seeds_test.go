@@ -244,6 +244,7 @@ var onceRedInFull = []struct {
 	{626061862, "a file that became valid with a head counted as its client's all along, so that what plans had shown of it did not count"},
 	{626019092, "a file that can't be read, and may be what a removed client with a refused file became, counted as brought by nobody"},
 	{626135341, "a pull request counted as open in the very look that saw it closed, and approved the head that holds its content"},
+	{627014458, "the secret of a client that is being taken away counted as one that would be put back"},
 	{626142746, "whose file asks for a name that is another's counted as somebody who waits for the end of faults"},
 }
 
