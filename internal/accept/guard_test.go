@@ -289,6 +289,7 @@ func TestRuleGuardMaxCreates(t *testing.T) {
 	r = w.push(m{cpath("n2"): client("n2", "n2", "env: {A: b}")})
 	equal(t, "touched", touched(r, w), []string{})
 	equal(t, "fate", r.Verdict.Clients[w.named("n2").ID], FateHeld)
+	held := r.Verdict.Commit
 	// Who never began has nothing to lose and needs no guard.
 	w.guard.MaxDeletes, w.guard.MaxDeletePercent = 0, 0
 	w.push(gone("n3", "alpha"))
@@ -296,6 +297,12 @@ func TestRuleGuardMaxCreates(t *testing.T) {
 	r = w.approve(h.Fingerprint)
 	equal(t, "approved", touched(r, w), []string{"n2"})
 	equal(t, "status", w.named("n2").Status, state.StatusPending)
+	// What was told of it was an end: that it goes on is told, too.
+	var told []string
+	for _, x := range r.Reports {
+		told = append(told, x.Subject+" "+x.State+": "+x.Text)
+	}
+	equal(t, "told", told, []string{"commit/" + held + " pending: 1 client to do", "commit/" + held + "/client/n2 pending: approved"})
 	equal(t, "holds", len(w.holds), 0)
 	// A day later there is room again.
 	w.now = w.now.Add(25 * time.Hour)

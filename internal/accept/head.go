@@ -43,7 +43,7 @@ func head(in Input, broken map[string]string) Result {
 		losses = p.losses(s)
 	}
 	p.bind(losses, held)
-	w := &writer{pass: p, s: s, losses: losses, put: map[state.ClientID]state.Client{}, touched: map[state.ClientID]bool{}, fate: map[state.ClientID]string{}}
+	w := &writer{pass: p, s: s, losses: losses, put: map[state.ClientID]state.Client{}, touched: map[state.ClientID]bool{}, fate: map[state.ClientID]string{}, refused: map[state.ClientID]string{}}
 	return w.write()
 }
 

@@ -166,16 +166,17 @@ func (r *release) result() Result {
 	r.res.LiftHolds = []string{r.in.Hold.Fingerprint}
 	r.res.Touched = sortedIDs(r.touched)
 	for _, v := range r.in.Verdicts {
-		changed := false
+		var goOn []state.ClientID
 		v.Clients = copyFates(v.Clients)
-		for id, free := range r.freed {
-			if free && v.Clients[id] == FateHeld {
-				v.Clients[id], changed = FatePending, true
+		for _, id := range sortedIDs(r.freed) {
+			if v.Clients[id] == FateHeld {
+				v.Clients[id], goOn = FatePending, append(goOn, id)
 			}
 		}
-		if changed {
+		if len(goOn) > 0 {
 			Conclude(&v, r.in.Now)
 			r.res.Verdicts = append(r.res.Verdicts, v)
+			r.tell(v, goOn)
 		}
 	}
 	sort.Slice(r.res.Verdicts, func(i, j int) bool { return r.res.Verdicts[i].Seq < r.res.Verdicts[j].Seq })
@@ -184,6 +185,17 @@ func (r *release) result() Result {
 		r.res.Clients = append(r.res.Clients, r.clients[id])
 	}
 	return r.res
+}
+
+// tell says that what waited goes on: what was told of it before was an end.
+func (r *release) tell(v state.Verdict, goOn []state.ClientID) {
+	r.res.Reports = append(r.res.Reports, state.Report{Subject: "commit/" + v.Commit, State: v.State, Text: clip(summary(v)), At: r.in.Now})
+	if len(v.Clients) > MaxClientReports {
+		return
+	}
+	for _, id := range goOn {
+		r.res.Reports = append(r.res.Reports, state.Report{Subject: "commit/" + v.Commit + "/client/" + r.clients[id].Name, State: "pending", Text: "approved", At: r.in.Now})
+	}
 }
 
 func sortedIDs(m map[state.ClientID]bool) []state.ClientID {

@@ -2,6 +2,7 @@ package accept
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -100,6 +101,10 @@ func TestP5RuleRemovalGoesOnWhenTheFileIsMended(t *testing.T) {
 			equal(t, "this head's verdict", here, false)
 			v := w.verdicts[first.Verdict.Commit]
 			equal(t, "fate", v.Clients[id], FatePending)
+			// What was told of it was an end: that it goes on is told, too.
+			equal(t, "told", slices.ContainsFunc(r.Reports, func(x state.Report) bool {
+				return x.Subject == "commit/"+first.Verdict.Commit && x.State == "pending" && x.Text == "1 client to do, invalid: clients/new.yaml"
+			}), true)
 			v.Clients[id] = FateSucceeded
 			Conclude(&v, w.now)
 			equal(t, "ended", v.Ended.IsZero(), false)

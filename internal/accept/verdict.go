@@ -121,17 +121,17 @@ func (w *writer) older() {
 		if v.Commit == w.in.Head {
 			continue
 		}
-		changed, over := false, []state.ClientID{}
+		was, changed, over := v.State, false, []state.ClientID{}
 		v.Clients = copyFates(v.Clients)
-		for id, was := range v.Clients {
+		for id, fate := range v.Clients {
 			anew := w.fate[id] != "" && w.fate[id] != FateInvalid
 			switch {
-			case anew && (was == FatePending || was == FateHeld):
+			case anew && (fate == FatePending || fate == FateHeld):
 				v.Clients[id] = FateSuperseded + " " + w.in.Head
 				over = append(over, id)
-			case w.goesOn[id] == v.Commit && was == FateHeld:
+			case w.goesOn[id] == v.Commit && fate == FateHeld:
 				v.Clients[id] = FatePending
-			case w.waitsNow[id] == v.Commit && was == FatePending:
+			case w.waitsNow[id] == v.Commit && fate == FatePending:
 				v.Clients[id] = FateHeld
 			default:
 				continue
@@ -150,8 +150,12 @@ func (w *writer) older() {
 		for _, id := range over { // by the name that it had then
 			w.res.Reports = append(w.res.Reports, state.Report{Subject: "commit/" + v.Commit + "/client/" + w.clients.get(id).Name, State: "success", Text: clip("superseded by " + short(w.in.Head)), At: w.in.Now})
 		}
-		if v.State != "pending" {
-			w.res.Reports = append(w.res.Reports, state.Report{Subject: "commit/" + v.Commit, State: v.State, Text: clip("superseded by " + short(w.in.Head)), At: w.in.Now})
+		text := "superseded by " + short(w.in.Head)
+		if v.State == "pending" { // what was let go of it goes on
+			text = summary(v)
+		}
+		if v.State != "pending" || was != "pending" {
+			w.res.Reports = append(w.res.Reports, state.Report{Subject: "commit/" + v.Commit, State: v.State, Text: clip(text), At: w.in.Now})
 		}
 	}
 }
@@ -175,10 +179,11 @@ func (w *writer) report(v state.Verdict) {
 		case FateHeld:
 			r.State, r.Text, r.Detail = "failure", clip(orElse(c.Because, "held")), c.Because
 		case FateInvalid:
-			r.State, r.Text, r.Detail = "failure", clip(c.Because), c.Because
+			r.State, r.Text, r.Detail = "failure", clip(w.refused[id]), w.refused[id]
 		case FatePending:
 			if c.InvalidBlob != "" {
-				r.Text, r.Detail = clip(c.Because), c.Because
+				why := orElse(w.refused[id], c.Because)
+				r.Text, r.Detail = clip(why), why
 			}
 		}
 		w.res.Reports = append(w.res.Reports, r)

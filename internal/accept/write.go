@@ -30,6 +30,7 @@ type writer struct {
 	put     map[state.ClientID]state.Client
 	touched map[state.ClientID]bool
 	fate    map[state.ClientID]string
+	refused map[state.ClientID]string // what is wrong with the file of a client
 	invalid []state.FileProblem
 	holds   map[string]state.Hold
 	lift    map[string]bool
@@ -366,6 +367,7 @@ func (w *writer) refuse(k *candidate, problems []state.FileProblem) {
 	}
 	w.set(c)
 	w.note(c, "invalid", why)
+	w.refused[c.ID] = why
 }
 
 // lastGoodStays ends what is said of a client whose file at the head is invalid, where there is nothing else to say.

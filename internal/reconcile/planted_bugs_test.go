@@ -70,7 +70,9 @@ var plantedBugs = []planted{
 	{"a paused client is written", "plan/gate.go", "		if (g.Paused[s.Ref.Client] || g.Paused[s.From.Client]) && !(", "		if len(p.Steps) == 0 && !("},
 	{"a vendor that said when is asked before", "apply/step.go", "if until := provider.UntilOf(err); !until.IsZero() {", "if until := provider.UntilOf(err); until.IsZero() {"},
 	{"a vendor's limit is for one call alone", "provider/heed.go", "	if now.Before(until) {", "	if now.Before(until) && op == \"dump\" {"},
+	{"a purge does not wait for a pass", "reconcile/ops.go", "		leave, busy := e.tryEnter([]state.ClientID{id})\n", "		leave, busy := e.tryEnter(nil)\n"},
 	// Words.
+	{"that it goes on is not told of what was approved", "accept/release.go", "			r.tell(v, goOn)\n", ""},
 	{"success is told before all is done", "accept/verdict.go", "	if n[FatePending] > 0 {\n		v.State", "	if n[FatePending] > 1 {\n		v.State"},
 	{"a whole folder that is put back is not noticed", "reconcile/poll.go", " && e.behind(ctx, in.Clients) {", " && in.Head == \"\" && e.behind(ctx, in.Clients) {"},
 	{"a halted change of the fleet goes on", "accept/waves.go", "	if v.Halted {\n		return nil, false", "	if v.Halted && v.Total < 0 {\n		return nil, false"},

@@ -491,6 +491,19 @@ func TestC20InvalidFileHidesNoQuarantine(t *testing.T) {
 		if !strings.HasPrefix(r.Because, "Your site is left as it is. in quarantine since") || !strings.Contains(r.Next, "reconciler retry a") {
 			t.Errorf("of %q: because %q, next %q", file, r.Because, r.Next)
 		}
+		told := ""
+		w.view(func(tx store.Tx) error {
+			all, err := store.Reports(tx)
+			for _, r := range all {
+				if r.Subject == "commit/"+w.engine.Head()+"/client/a" {
+					told = r.State + ": " + r.Text
+				}
+			}
+			return err
+		})
+		if want := "failure: clients/a.yaml:1:7: this [ is not closed. Its last good version stays."; file == "name: [\n" && told != want {
+			t.Errorf("told of its commit: %q, want %q", told, want)
+		}
 		if p := w.detail("a").Problem; (p != nil) != (file == "name: [\n") {
 			t.Errorf("of %q: the problem %+v", file, p)
 		}

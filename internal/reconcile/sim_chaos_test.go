@@ -65,11 +65,11 @@ type chaos struct {
 	comes      func(id string)     // told of each that is made
 	goes       func(id string)     // and of each that its owner is about to take away
 
-	write func(memory.Call)   // told of every write, before and after its effect
-	early func(memory.Call)   // told of a write that comes before that
-	late  func(time.Duration) // lets time pass in the middle of a call
-	rival func(memory.Call)   // may let somebody else make what a create is about to make
-	sent  func(memory.Call)   // told of a write that comes to be later
+	write func(context.Context, memory.Call) // told of every write, before and after its effect
+	early func(memory.Call)                  // told of a write that comes before that
+	late  func(time.Duration)                // lets time pass in the middle of a call
+	rival func(memory.Call)                  // may let somebody else make what a create is about to make
+	sent  func(memory.Call)                  // told of a write that comes to be later
 }
 
 // asksAnew lets a vendor be asked though it said when: a step knows what it was told, and
@@ -139,13 +139,13 @@ func (c *chaos) at(b apply.Border, s plan.Step) {
 }
 
 // hook is what the vendors ask at every call.
-func (c *chaos) hook(_ context.Context, call memory.Call) error {
+func (c *chaos) hook(ctx context.Context, call memory.Call) error {
 	if c.gone() {
 		return errKilled
 	}
 	c.turns.yield(string(call.Moment) + " " + string(call.Client) + " " + call.String())
 	if call.Verb.Writes() {
-		c.write(call)
+		c.write(ctx, call)
 		if call.Moment == memory.Before && c.now().Before(c.until[call.String()]) {
 			c.early(call)
 		}

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -622,6 +623,33 @@ func (s *story) hears(r state.Report) {
 	s.leaks("a report", fmt.Sprintf("%+v", r))
 	s.truthful(r)
 	s.told[r.Subject] = r.State
+}
+
+// noneAbsent: what a commit came to was told, or its report waits to be delivered: no commit is silently
+// absent (I10), whenever the program died.
+func (s *story) noneAbsent() {
+	waits := map[string]string{} // the newest of each subject
+	var verdicts []state.Verdict
+	s.view(func(tx store.Tx) error {
+		reports, err := store.Reports(tx)
+		if err != nil {
+			return err
+		}
+		for _, r := range reports {
+			waits[r.Subject] = r.State
+		}
+		verdicts, err = store.Verdicts(tx, func(state.Verdict) bool { return true })
+		return err
+	})
+	for _, h := range s.holds() { // of a head that is shown again and waits as a whole that is said, until it is over
+		verdicts = slices.DeleteFunc(verdicts, func(v state.Verdict) bool { return h.Kind == state.HoldHistory && v.Commit == h.NewHead })
+	}
+	for _, v := range verdicts {
+		subject := "commit/" + v.Commit
+		if got := cmp.Or(waits[subject], s.told[subject]); got != v.State {
+			s.broken("I10: the verdict of %s is %s, people were told %q, and %q waits", v.Commit[36:], v.State, s.told[subject], waits[subject])
+		}
+	}
 }
 
 // heard: every verdict was reported, and its last report says what it came to (P9).

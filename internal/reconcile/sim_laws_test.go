@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -74,14 +75,14 @@ func (s *story) mayLose(id state.ClientID) {
 }
 
 // written is told of every write, before its effect and after it.
-func (s *story) written(c memory.Call) {
+func (s *story) written(ctx context.Context, c memory.Call) {
 	if c.Moment == memory.Before {
 		who := c.Client
-		if o, ok := s.vendors.world.Object(c.ID); ok {
-			if who == "" {
-				who = o.Mark.Client
-			}
+		o, ok := s.vendors.world.Object(c.ID)
+		if ok && who == "" {
+			who = o.Mark.Client
 		}
+		s.whoWrites(ctx, c, o)
 		if mended := s.meddled[who] && len(s.passing) > 1; who != "" && s.cleanNow[who] && !mended { // what a person changed is seen in the pass of its group
 			s.broken("I6: nothing touched %s, and it is written: %s", who, c)
 		}

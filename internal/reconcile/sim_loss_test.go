@@ -157,6 +157,7 @@ func (s *story) rebuilt() bool {
 // and the end is what it was.
 func (s *story) restored() {
 	s.say("--- put the copy back")
+	s.older = true
 	before := s.lives()
 	// (A file of whom the copy has under that name is its own by that, and nobody is made anew.)
 	whole := s.odds(3, "with its marker") && slices.ContainsFunc(slices.Collect(maps.Values(before)), func(id state.ClientID) bool { return !s.knewThen[id] && !s.namesThen[rebuild.NameOf(id)] && s.made(id) })

@@ -103,13 +103,13 @@ func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 	ctx := s.ctx()
 	if len(ids) == 1 && meanwhile == nil {
 		s.passing = s.engine.Group(ids[0])
-		ends[0].d, ends[0].err = s.engine.Pass(ctx, ids[0], reconcile.CauseCommit)
+		ends[0].d, ends[0].err = s.pass(ctx, ids[0])
 	} else {
 		var wg sync.WaitGroup
 		for i, id := range ids {
 			wg.Go(func() {
 				s.turns.yield("pass " + string(id))
-				ends[i].d, ends[i].err = s.engine.Pass(ctx, id, reconcile.CauseCommit)
+				ends[i].d, ends[i].err = s.pass(ctx, id)
 			})
 		}
 		if meanwhile != nil {
@@ -206,4 +206,5 @@ func (s *story) deliver() {
 		return nil
 	})
 	s.fine(err)
+	s.noneAbsent()
 }

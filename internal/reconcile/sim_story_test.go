@@ -110,6 +110,7 @@ type story struct {
 	unmade    map[string]bool         // losses by name: whether nothing of the client was made then
 	free      map[string]bool         // losses by name that nothing held when the law of the guard looked last
 	still     map[state.ClientID]bool // who is paused in the pass that runs
+	holders   holders
 	overtaken map[state.ClientID]bool // who got a newer wish while its pass runs
 	opened    atomic.Int64            // transactions of the engine that may write
 	begun     map[state.ClientID]bool // of whom a step of the pass that runs has begun
@@ -125,6 +126,7 @@ type story struct {
 	besides   bool                    // something else happens beside passes
 	backup    string                  // a copy of the state; "": none
 	knewThen  map[state.ClientID]bool // who was on record then
+	older     bool                    // a copy was put back
 	namesThen map[string]bool         // and as what, of who lived
 
 	before bool // the world is as it was when the seeds of onceRed were kept
@@ -269,6 +271,7 @@ func (s *story) start(t *testing.T) {
 	s.meddled, s.unbound, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]version{}
 	s.handed = map[string]state.ClientID{}
 	s.names = map[state.ClientID]string{}
+	s.holders.last = map[state.ClientID]*holder{}
 	s.letGo, s.overtaken, s.unmade = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[string]bool{}
 	s.lostBefore, s.wasGone = map[state.ClientID]bool{}, map[state.ClientID]bool{}
 	s.moving, s.copied = map[state.ClientID]bool{}, map[string]bool{}
@@ -393,11 +396,11 @@ func (s *story) start(t *testing.T) {
 	begun.template = template
 	s.trees[s.repo.order[0]], s.heads = begun, []string{s.repo.order[0]}
 	s.chaos.sent = s.sent
-	s.chaos.write = func(c memory.Call) {
+	s.chaos.write = func(ctx context.Context, c memory.Call) {
 		if c.Moment == memory.After {
 			s.effects.Add(1)
 		}
-		s.written(c)
+		s.written(ctx, c)
 	}
 	s.chaos.early = func(c memory.Call) { s.broken("limits: the vendor said when, and is asked before: %s", c) }
 	s.chaos.comes, s.chaos.goes = s.comes, s.goes
