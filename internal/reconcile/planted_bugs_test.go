@@ -72,6 +72,7 @@ var plantedBugs = []planted{
 	{"a vendor's limit is for one call alone", "provider/heed.go", "	if now.Before(until) {", "	if now.Before(until) && op == \"dump\" {"},
 	{"a purge does not wait for a pass", "reconcile/ops.go", "		leave, busy := e.tryEnter([]state.ClientID{id})\n", "		leave, busy := e.tryEnter(nil)\n"},
 	// Words.
+	{"of what is invalid nobody is told", "accept/write.go", "	if len(w.problems[file]) == 0 {\n", "	if len(w.problems[file]) == 0 && !w.changed[file] {\n"},
 	{"that it goes on is not told of what was approved", "accept/release.go", "			r.tell(v, goOn)\n", ""},
 	{"success is told before all is done", "accept/verdict.go", "	if n[FatePending] > 0 {\n		v.State", "	if n[FatePending] > 1 {\n		v.State"},
 	{"a whole folder that is put back is not noticed", "reconcile/poll.go", " && e.behind(ctx, in.Clients) {", " && in.Head == \"\" && e.behind(ctx, in.Clients) {"},

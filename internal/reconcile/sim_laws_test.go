@@ -315,6 +315,32 @@ func (s *story) oneEach(clients []state.Client) {
 	}
 }
 
+// failsClosed: what can't be read is nobody's wish, and is said (I13).
+func (s *story) failsClosed(now manifests, clients []state.Client) {
+	var said []state.FileProblem
+	s.view(func(tx store.Tx) error {
+		b, _, err := store.Baseline(tx)
+		said = b.Problems
+		return err
+	})
+	shown := func(path string) bool {
+		return slices.ContainsFunc(said, func(p state.FileProblem) bool { return p.Path == path && p.Text != "" })
+	}
+	for _, name := range slices.Sorted(maps.Keys(now.specs)) {
+		if path := "clients/" + name + ".yaml"; now.specs[name].invalid() && !shown(path) {
+			s.broken("I13: %s can't be read, and nobody is told", path)
+		}
+	}
+	if path := "templates/shop.yaml"; refOf(now.template) == "" && !shown(path) {
+		s.broken("I13: %s can't be read, and nobody is told", path)
+	}
+	for _, c := range clients {
+		if x := s.bySpec[c.Blob]; x.invalid() {
+			s.broken("I13: the wish of %s is a file that can't be read: %s", c.ID, x.text())
+		}
+	}
+}
+
 // noticed follows the engine when it accepted a head.
 func (s *story) noticed() {
 	s.notMade()
@@ -338,6 +364,7 @@ func (s *story) noticed() {
 		s.removalsShown(s.accepted, head, clients)
 	}
 	s.oneEach(clients)
+	s.failsClosed(now, clients)
 	s.accepted, s.approved, s.living = head, false, 0
 	for _, c := range clients {
 		if !c.Removed {
