@@ -70,7 +70,6 @@ var plantedBugs = []planted{
 	{"a paused client is written", "plan/gate.go", "		if (g.Paused[s.Ref.Client] || g.Paused[s.From.Client]) && !(", "		if len(p.Steps) == 0 && !("},
 	{"a vendor that said when is asked before", "apply/step.go", "if until := provider.UntilOf(err); !until.IsZero() {", "if until := provider.UntilOf(err); until.IsZero() {"},
 	{"a vendor's limit is for one call alone", "provider/heed.go", "	if now.Before(until) {", "	if now.Before(until) && op == \"dump\" {"},
-	{"a purge does not wait for a pass", "reconcile/ops.go", "		leave, busy := e.tryEnter([]state.ClientID{id})\n", "		leave, busy := e.tryEnter(nil)\n"},
 	// Words.
 	{"of what is invalid nobody is told", "accept/write.go", "	if len(w.problems[file]) == 0 {\n", "	if len(w.problems[file]) == 0 && !w.changed[file] {\n"},
 	{"that it goes on is not told of what was approved", "accept/release.go", "			r.tell(v, goOn)\n", ""},
