@@ -129,6 +129,9 @@ func (d *doctor) disk(context.Context) (out []report.Finding) {
 		if x.dir == "" || seen[x.dir] {
 			continue
 		}
+		if _, err := os.Stat(x.dir); seen[filepath.Dir(x.dir)] && errors.Is(err, fs.ErrNotExist) {
+			continue // it will be made in one that was looked at
+		}
 		seen[x.dir] = true
 		out = append(out, folder(x.what, x.dir))
 	}
