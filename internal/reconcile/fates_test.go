@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
@@ -88,6 +89,61 @@ func (w *world) fateIn(commit string, id state.ClientID) (fate string) {
 		w.t.Fatal(err)
 	}
 	return fate
+}
+
+// Once what waited is approved, its commit is pending again: the pass that follows may take long. Where something else of the
+// client waits, it stays as it is, and so does that of a client in quarantine.
+func TestApprovedCommitGoesOn(t *testing.T) {
+	_, w := newVendors(t)
+	mx := "dns: {records: [{type: MX, name: \"@\", content: mx.example, priority: 10}]}"
+	w.apply(map[string]string{"clients/a.yaml": client("a", mx), "clients/b.yaml": client("b", mx)})
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+	told := func(of string) (text string) {
+		w.view(func(tx store.Tx) error {
+			all, err := store.Reports(tx)
+			for _, r := range all {
+				if r.Subject == "commit/"+w.engine.Head()+of {
+					text = r.State + ": " + r.Text
+				}
+			}
+			return err
+		})
+		return text
+	}
+	if got := told(""); !strings.HasPrefix(got, "failure: held: a, b") {
+		t.Fatalf("before it was told %q", got)
+	}
+	for range 3 {
+		w.crash(w.id("b"))
+	}
+	for _, name := range []string{"a", "b"} {
+		holds := w.detail(name).Holds
+		if len(holds) != 1 || holds[0].Kind != state.HoldMail {
+			t.Fatalf("%s waits for %+v", name, holds)
+		}
+		if _, err := w.engine.Approve(t.Context(), holds[0].Fingerprint, "dana"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if fate, verdict := w.fate("a"); fate != accept.FatePending || verdict != "pending" {
+		t.Errorf("approved, it is %s, and its commit %s", fate, verdict)
+	}
+	if got := told(""); !strings.HasPrefix(got, "pending: ") {
+		t.Errorf("of the commit people are told %q", got)
+	}
+	if got := told("/client/a"); got != "pending: approved" {
+		t.Errorf("of the client people are told %q", got)
+	}
+	if fate, _ := w.fate("b"); fate == accept.FatePending {
+		t.Error("nothing is tried of b, and it is pending")
+	}
+	w.pass(w.id("a"))
+	if fate, _ := w.fate("a"); fate != accept.FateSucceeded {
+		t.Errorf("it ended as %s", fate)
+	}
+	if got := told("/client/a"); !strings.HasPrefix(got, "success: ") {
+		t.Errorf("of the client people are told %q", got)
+	}
 }
 
 // A pass ends while a head is judged that says something else of its client: what the pass

@@ -151,7 +151,10 @@ func (e *Engine) approve(ctx context.Context, fingerprint, by string, was *under
 			return err
 		case planned(h.Kind):
 			touched = []state.ClientID{h.Client}
-			return e.wake(tx, h.Client, func(*state.Client) {})
+			if err := e.wake(tx, h.Client, func(*state.Client) {}); err != nil {
+				return err
+			}
+			return e.tellApproved(tx, h)
 		}
 		in := accept.ReleaseInput{Now: e.Now(), Hold: h, Approval: a}
 		if err := releaseInput(tx, &in); err != nil {
@@ -262,6 +265,31 @@ func (e *Engine) wake(tx store.Tx, id state.ClientID, change func(*state.Client)
 	c.Wakes++
 	change(&c)
 	return store.PutClient(tx, c)
+}
+
+// tellApproved tells of a client's commit that it goes on, since what the hold bound was approved: that it waits was
+// an end, and the pass that follows may take long. Who waits for something else as well does not.
+func (e *Engine) tellApproved(tx store.Tx, approved state.Hold) error {
+	m := &member{}
+	var err error
+	if m.client, _, err = store.Client(tx, approved.Client); err != nil {
+		return err
+	}
+	if m.allTombs, err = store.Tombstones(tx, approved.Client); err != nil {
+		return err
+	}
+	holds, err := store.Holds(tx)
+	if err != nil {
+		return err
+	}
+	others := slices.ContainsFunc(holds, func(h state.Hold) bool {
+		return h.Fingerprint != approved.Fingerprint && (h.Client == approved.Client || slices.Contains(h.Clients, approved.Client))
+	})
+	fate, _, err := store.Fate(tx, m.commit(), approved.Client)
+	if err != nil || others || fate != accept.FateHeld || m.quarantined() {
+		return err
+	}
+	return e.verdict(tx, m, m.client, ending{word: accept.FatePending, because: "approved"})
 }
 
 // Retry makes a client due again at once, from the step at which it stopped, after a

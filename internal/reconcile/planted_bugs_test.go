@@ -265,6 +265,7 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a newer state opens", "bolt/open.go", "		if h.Schema > schema {", "		if h.Schema > schema+1 {"}, "../cmd/reconciler", "TestNewerStateIsRefused"},
 	{planted{"an invalid file hides a quarantine", "accept/write.go", "	if c.Because == \"\" || strings.HasSuffix(c.Because, lastGoodStays) {", "	if c.Because != why {"}, "reconcile", "TestC20InvalidFileHidesNoQuarantine"},
 	{planted{"the secret of a rollback is forgotten", "reconcile/secrets.go", "			if ok && (!c.Removed || c.RollingBack != \"\") {", "			if ok && !c.Removed {"}, "reconcile", "TestRuleSecretsOfARollbackAreNotForgotten"},
+	{planted{"that an approved step goes on is not told", "reconcile/ops.go", "			return e.tellApproved(tx, h)\n", "			return nil\n"}, "reconcile", "TestApprovedCommitGoesOn"},
 	{planted{"a stop in a look counts as a death", "reconcile/turns.go", "	e.unmark(left)\n", "	e.unmark(left[:0])\n"}, "reconcile", "TestC20StopLeavesNoMarkOfWorkBesidePasses"},
 	{planted{"a death at a look is nobody's", "reconcile/looks.go", "end, ok, err = r.e.beside(workLook, string(l.Client), died)", "end, ok = func() {}, died >= 0"}, "reconcile", "TestC20DeathAtALookIsOneOfWhoIsLookedAt"},
 	{planted{"a death at a probe is nobody's", "reconcile/poison.go", "	for _, mark := range left {\n		work, id := besideOf(mark)\n		does", "	for _, mark := range left {\n		if strings.HasPrefix(string(mark), workProbe) {\n			continue\n		}\n		work, id := besideOf(mark)\n		does"}, "reconcile", "TestC20SuspectsBesidePasses"},
