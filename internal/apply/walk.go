@@ -1,8 +1,10 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -104,7 +106,7 @@ func (w *walk) sideBySide(ctx context.Context) (Result, error) {
 	done := make(chan finished)
 	begun := make([]bool, len(w.results))
 	running, left := 0, len(w.results)
-	var fatal []error
+	var fatal []finished
 	for left > 0 {
 		progress := false
 		for i, s := range w.job.Plan.Steps {
@@ -140,10 +142,16 @@ func (w *walk) sideBySide(ctx context.Context) (Result, error) {
 		running--
 		left--
 		if f.err != nil {
-			fatal = append(fatal, f.err)
+			fatal = append(fatal, f)
 			continue
 		}
 		w.end(f.index, f.result)
 	}
-	return Result{w.results}, errors.Join(fatal...)
+	// In the order of the plan, not of time: of several the first one is whose it was.
+	slices.SortFunc(fatal, func(a, b finished) int { return cmp.Compare(a.index, b.index) })
+	var errs []error
+	for _, f := range fatal {
+		errs = append(errs, f.err)
+	}
+	return Result{w.results}, errors.Join(errs...)
 }

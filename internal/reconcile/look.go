@@ -128,7 +128,7 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 func (g *group) saw(l plan.Look, p *apply.Panicked) plan.Look {
 	if p != nil {
 		l = plan.Look{Ref: l.Ref, Failed: p.Error()}
-		if g.panicked == nil {
+		if g.panicked == nil || p.Client < g.panicked.Client { // of several not the one that came first
 			g.panicked = p
 		}
 	}
