@@ -143,6 +143,11 @@ func TestConfigOfBackups(t *testing.T) {
 			t.Errorf("%q: backups in %q, want %q: %v", asked, c.State.Backup.Dir, want, err)
 		}
 	}
+	// What is no folder to leave out may be called so.
+	c, err := configIn(t, nil, map[string]string{defaultConfigFile: "repository: {url: https://git.example/a.git}\nstate: {path: none}\n"})
+	if err != nil || !filepath.IsAbs(c.State.Path) {
+		t.Errorf("the state is at %q: %v", c.State.Path, err)
+	}
 }
 
 // P10: a password without quotes that begins like an alias is not repeated.

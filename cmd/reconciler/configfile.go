@@ -341,7 +341,10 @@ func (c *Config) relativeTo(dir string) {
 		}
 	}
 	files(reflect.ValueOf(c).Elem())
-	for _, p := range []*string{&c.State.Path, &c.State.Backup.Dir, &c.Providers.Embedded.Dir, &c.Providers.Postgres.Dumps} {
+	for _, p := range []*string{&c.State.Path, &c.Providers.Embedded.Dir} {
+		absolute(p)
+	}
+	for _, p := range []*string{&c.State.Backup.Dir, &c.Providers.Postgres.Dumps} {
 		if *p != nowhere {
 			absolute(p)
 		}

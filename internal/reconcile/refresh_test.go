@@ -566,26 +566,30 @@ func TestRuleSecretsInUseAreNotForgotten(t *testing.T) {
 	}
 }
 
-// A client no longer asks for a secret, and its new version is being built: until that is through, the secret is
-// in use by what would be put back, and it is.
-func TestRuleSecretsOfWhatWouldBePutBackAreNotForgotten(t *testing.T) {
+// redWithMollie has a client, bakery, that is red and uses a secret of everybody's.
+func redWithMollie(t *testing.T) (*vendors, *world) {
+	t.Helper()
 	v, w := newVendors(t)
-	files := func(more string) map[string]string {
-		return map[string]string{"clients/bakery.yaml": client("bakery", more)}
-	}
-	w.apply(files("env: {COLOUR: red, KEY: {secret: shared/mollie}}"))
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", "env: {COLOUR: red, KEY: {secret: shared/mollie}}")})
 	_, ids, err := w.engine.SetSecret("", "mollie", state.NewSecret("x"), w.keys.Fingerprint, "dana")
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.pass(ids...)
+	return v, w
+}
+
+// A client no longer asks for a secret, and its new version is being built: until that is through, the secret is
+// in use by what would be put back, and it is.
+func TestRuleSecretsOfWhatWouldBePutBackAreNotForgotten(t *testing.T) {
+	v, w := redWithMollie(t)
 	w.want("bakery", state.StatusActive)
 	asked := error(nil)
 	v.faults.Do(memory.Before, memory.Is(memory.Create, state.KindDeployment), 1, func(context.Context, memory.Call) error {
 		asked = w.engine.RemoveSecret("", "mollie", "dana")
 		return memory.Fail(provider.Invalid, "the build is broken")
 	})
-	w.apply(files("env: {COLOUR: green}"))
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", "env: {COLOUR: green}")})
 	if !errors.Is(asked, reconcile.ErrRefused) || !strings.Contains(asked.Error(), "in use by bakery") {
 		t.Errorf("it is forgotten in the middle of a change: %v", asked)
 	}
@@ -596,17 +600,10 @@ func TestRuleSecretsOfWhatWouldBePutBackAreNotForgotten(t *testing.T) {
 
 // The same of who is removed in the middle of a rollback: that goes on, and needs it.
 func TestRuleSecretsOfARollbackAreNotForgotten(t *testing.T) {
-	v, w := newVendors(t)
-	files := func(more string) map[string]string {
-		return map[string]string{"clients/bakery.yaml": client("bakery", more)}
-	}
-	w.apply(files("env: {COLOUR: red, KEY: {secret: shared/mollie}}"))
-	_, ids, err := w.engine.SetSecret("", "mollie", state.NewSecret("x"), w.keys.Fingerprint, "dana")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.pass(ids...)
-	asked, failed := error(nil), false
+	v, w := redWithMollie(t)
+	var asked error
+	var ids []state.ClientID
+	failed := false
 	v.faults.Do(memory.Before, memory.Is(memory.Create, state.KindDeployment), 1, func(context.Context, memory.Call) error {
 		failed = true
 		return memory.Fail(provider.Invalid, "the build is broken")
@@ -616,7 +613,7 @@ func TestRuleSecretsOfARollbackAreNotForgotten(t *testing.T) {
 		asked = w.engine.RemoveSecret("", "mollie", "dana")
 		return nil
 	})
-	w.apply(files("env: {COLOUR: green}"))
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", "env: {COLOUR: green}")})
 	if !errors.Is(asked, reconcile.ErrRefused) || !strings.Contains(asked.Error(), "in use by bakery") {
 		t.Errorf("it is forgotten in the middle of a rollback: %v", asked)
 	}
