@@ -449,6 +449,32 @@ func TestP9SquashOfWhatNobodyPlanned(t *testing.T) {
 	}
 }
 
+// A head that brought several merges was told before the forge said which commits they are:
+// each of them has its status all the same, once.
+func TestP9MergeCommitThatIsKnownLater(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	merge, head := commitID("merge"), commitID("head")
+	d.accept(head, []string{merge}, map[string]string{"bakery": "succeeded"}, 1)
+	if err := d.tell(); err != nil {
+		t.Fatal(err)
+	}
+	d.wantStatus(head, "apply", forge.Success, "1 client up to date")
+	d.mergeAt(1, merge)
+	d.look()
+	d.wantStatus(merge, "apply", forge.Success, "1 client up to date")
+	if all := d.said(1, report.KindResult); len(all) != 1 {
+		t.Errorf("results: %q", all)
+	}
+	told := d.writes()
+	d.later(time.Hour)
+	d.look()
+	if n := d.writes(); n != told {
+		t.Errorf("%d more writes", n-told)
+	}
+}
+
 // A pull request that was opened and merged between two looks is told its result all the same.
 func TestP9OpenedAndMergedUnseen(t *testing.T) {
 	d := newDesk(t)

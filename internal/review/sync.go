@@ -161,7 +161,7 @@ func (r *Reviewer) keep(changed, known []state.Pull) error {
 			if ok {
 				p.Accepted, p.HeldBy, p.Comment, p.Result, p.ResultSaid = now.Accepted, now.HeldBy, now.Comment, now.Result, now.ResultSaid
 			}
-			if err := r.merged(tx, &p); err != nil {
+			if err := r.merged(tx, &p, now.MergeCommit); err != nil {
 				return err
 			}
 			waits := p.Open && p.Head != p.Planned && (!ok || now.Head != p.Head) && !headed(p, latest, true)
@@ -202,10 +202,11 @@ func (r *Reviewer) overtaken(tx store.Tx, p state.Pull, by string) error {
 	return nil
 }
 
-// merged finds the verdict of a pull request that the forge says was merged, where Git
-// alone did not tell: a squash of what nobody had planned yet.
-func (r *Reviewer) merged(tx store.Tx, p *state.Pull) error {
-	if !p.Merged || p.MergeCommit == "" || len(p.Accepted) > 0 {
+// merged ties a pull request that the forge says was merged to its verdict, where Git alone
+// did not tell: a squash of what nobody had planned yet. A verdict that was told before the
+// merge commit was known is told once more, as that commit has none.
+func (r *Reviewer) merged(tx store.Tx, p *state.Pull, was string) error {
+	if !p.Merged || p.MergeCommit == "" || len(p.Accepted) > 0 && was == p.MergeCommit {
 		return nil
 	}
 	heads, err := store.VerdictHeads(tx)
@@ -213,10 +214,16 @@ func (r *Reviewer) merged(tx store.Tx, p *state.Pull) error {
 		return err
 	}
 	for _, v := range heads {
-		if v.Commit == p.MergeCommit || slices.Contains(v.Commits, p.MergeCommit) {
-			p.Accepted = []string{v.Commit}
-			return r.report(tx, state.Report{Subject: "commit/" + v.Commit, State: v.State, Text: report.Status(v, nil)})
+		if v.Commit != p.MergeCommit && !slices.Contains(v.Commits, p.MergeCommit) {
+			continue
 		}
+		switch {
+		case len(p.Accepted) == 0:
+			p.Accepted = []string{v.Commit}
+		case v.Commit == p.MergeCommit || !slices.Contains(p.Accepted, v.Commit):
+			return nil
+		}
+		return r.report(tx, state.Report{Subject: "commit/" + v.Commit, State: v.State, Text: report.Status(v, nil)})
 	}
 	return nil
 }

@@ -143,7 +143,7 @@ func (r *Reviewer) explain(tx store.Tx, v state.Verdict) error {
 		if p.MergeCommit == "" || p.MergeCommit != v.Commit && !slices.Contains(v.Commits, p.MergeCommit) || len(p.Accepted) > 0 {
 			continue
 		}
-		if err := r.merged(tx, &p); err != nil {
+		if err := r.merged(tx, &p, p.MergeCommit); err != nil {
 			return err
 		}
 		if err := store.PutPull(tx, p); err != nil {
