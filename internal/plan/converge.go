@@ -173,7 +173,7 @@ func (b *builder) create(w state.Resource, prior *state.Resource, reason string)
 	s := Step{Number: Number(w.Ref.Kind), Action: Create, Ref: w.Ref, Provider: w.Provider, Wish: &w, Prior: prior, Fields: diff(state.Resource{}, w),
 		Reason: reason, Undo: undoOfCreate(w, t), Calls: t.ObserveCalls + t.CreateCalls}
 	s.Risk = b.builtOver(w, t)
-	if t.Serving && b.leadsOver(&s) {
+	if b.leadsOver(&s) {
 		s.Risk = RiskTraffic // as if it were changed
 	}
 	b.add(s)
@@ -334,7 +334,7 @@ func (b *builder) update(w, have state.Resource, fields []Field, reason string) 
 	s := Step{Number: Number(w.Ref.Kind), Action: Update, Ref: w.Ref, Provider: w.Provider, Wish: &w, Prior: &have, Fields: fields, Reason: reason,
 		Undo: "it is changed back", Calls: t.ObserveCalls + t.UpdateCalls}
 	quiet := only(fields, "ttl") || only(fields, "label") // nobody is served another thing
-	if t.Serving && !quiet {
+	if (t.Serving || b.leadsOver(&s)) && !quiet {         // who sets a record by hand leads people over, too
 		s.Risk = RiskTraffic
 	}
 	if b.mail(have) && !quiet {

@@ -410,12 +410,19 @@ func TestRuleReviewClass(t *testing.T) {
 
 // P12: what leads people to another site of the client's shows them the release that is
 // there. Its site is new and serves nobody so far: nothing else of the plan bears a risk. So
-// the review of that step binds the release.
+// the review of that step binds the release, also where a person sets the record at another
+// DNS host.
 func TestP12LeadingPeopleToANewSiteBindsItsRelease(t *testing.T) {
+	for _, dns := range []string{"localdns", "external"} {
+		t.Run(dns, func(t *testing.T) { leadsPeopleOver(t, dns) })
+	}
+}
+
+func leadsPeopleOver(t *testing.T, dns string) {
 	over := func(c plan.ClientInput, theme string) plan.Step {
 		t.Helper()
 		p := plan.Calculate(input(becomes(t, c, shop("shop", func(e *manifest.Effective) {
-			e.Deployment.Provider = "vercel"
+			e.Deployment.Provider, e.DNS.Provider = "vercel", dns
 			e.Settings = map[string]any{"theme": theme}
 		}))))
 		i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Ref.Kind == state.KindRecord && s.Action == plan.Update })
@@ -424,7 +431,7 @@ func TestP12LeadingPeopleToANewSiteBindsItsRelease(t *testing.T) {
 		}
 		return p.Steps[i]
 	}
-	c := settled(t, shop("shop"))
+	c := settled(t, shop("shop", func(e *manifest.Effective) { e.DNS.Provider = dns }))
 	dark, light := over(c, "dark"), over(c, "light")
 	if plan.StepPrint(dark) == plan.StepPrint(light) {
 		t.Error("a review of the one lets the other run")
@@ -441,10 +448,16 @@ func TestP12LeadingPeopleToANewSiteBindsItsRelease(t *testing.T) {
 // vendor, or of another type. What was shown as a change of a record that goes before it runs
 // was shown.
 func TestP12LeadingPeopleToANewSiteByAnotherRecord(t *testing.T) {
+	for _, dns := range []string{"localdns", "external"} {
+		t.Run(dns, func(t *testing.T) { leadsPeopleOverByAnotherRecord(t, dns) })
+	}
+}
+
+func leadsPeopleOverByAnotherRecord(t *testing.T, dns string) {
 	over := func(c plan.ClientInput, theme string, change func(*plan.ClientInput)) plan.Step {
 		t.Helper()
 		c = becomes(t, c, shop("shop", func(e *manifest.Effective) {
-			e.Deployment.Provider = "vercel"
+			e.Deployment.Provider, e.DNS.Provider = "vercel", dns
 			e.Settings = map[string]any{"theme": theme}
 		}))
 		change(&c)
@@ -465,7 +478,7 @@ func TestP12LeadingPeopleToANewSiteByAnotherRecord(t *testing.T) {
 	another := func(c *plan.ClientInput) {
 		*c = alter(*c, state.KindRecord, func(r *state.Resource) { r.Ref.Name = "AAAA" + strings.TrimPrefix(r.Ref.Name, "A") })
 	}
-	c := settled(t, shop("shop"))
+	c := settled(t, shop("shop", func(e *manifest.Effective) { e.DNS.Provider = dns }))
 	for name, change := range map[string]func(*plan.ClientInput){"gone": gone, "another type": another} {
 		dark, light := over(c, "dark", change), over(c, "light", change)
 		if dark.Action != plan.Create || dark.Risk != plan.RiskTraffic {

@@ -233,6 +233,7 @@ var plantedElsewhere = []elsewhere{
 	{planted{"who took a name keeps it before the one that had it is through", "apply/write.go", " && comesAfter(job.Plan, s, had) {", " && had != s.Ref.Client {"}, "reconcile", "TestS24SimNamesThatWereRed"},
 	{planted{"who is paused fails with another one", "reconcile/together.go", " || m.client.Run == \"\" { // none", " { // none"}, "reconcile", "TestS24WhoIsPausedDoesNotFailWithAnother"},
 	{planted{"who took a name is through while the other one waits for a person", "reconcile/together.go", " || st == apply.StepParked:", ":"}, "reconcile", "TestS24WhoTookANameIsNotThroughWhileTheOtherOneWaitsForAPerson"},
+	{planted{"a record that a person sets leads to any release", "plan/converge.go", "if (t.Serving || b.leadsOver(&s)) && !quiet {", "if t.Serving && !quiet {"}, "plan", "TestP12LeadingPeopleToANewSiteBindsItsRelease"},
 	{planted{"a merge commit that is known later is told nothing", "review/sync.go", "len(p.Accepted) > 0 && was == p.MergeCommit {", "len(p.Accepted) > 0 {"}, "review", "TestP9MergeCommitThatIsKnownLater"},
 	{planted{"a pull request counts before comments are heard", "review/sync.go", "	if said.deaf {", "	if said.deaf && listed == nil {"}, "review", "TestCommandAfterAFirstLookThatFoundNoRoom"},
 	{planted{"a move that a person changed since counts as none", "journal/settle.go", "(seen[0].Equal || i.handsOver() && seen[0].Ours)", "seen[0].Equal"}, "journal", "TestSettleMoveThatAPersonChanged"},

@@ -245,6 +245,7 @@ var onceRedInFull = []struct {
 	{626019092, "a file that can't be read, and may be what a removed client with a refused file became, counted as brought by nobody"},
 	{626135341, "a pull request counted as open in the very look that saw it closed, and approved the head that holds its content"},
 	{627014458, "the secret of a client that is being taken away counted as one that would be put back"},
+	{299633458353, "that a person leads a name to a new site bore no risk, so that a release that nobody had reviewed was led to"},
 	{626142746, "whose file asks for a name that is another's counted as somebody who waits for the end of faults"},
 }
 
