@@ -15,6 +15,9 @@ type clockwork struct {
 	// after that.
 	gone map[string]*keptFrom
 	any  bool // it jumped
+	// back is how far it was set back in all by less than a vendor's longest pause (an hour): such a
+	// pause is kept to, and lasts so much longer.
+	back time.Duration
 }
 
 // keptFrom is when the keeping of a database began, or a removal.
@@ -78,6 +81,9 @@ func (s *story) jump(d time.Duration) {
 	clear(s.chaos.until) // whoever is told to wait for so long, and sees that time pass, does no wrong
 	s.vendors.world.Forgive()
 	s.clocks.any = true
+	if d < 0 && d > -time.Hour {
+		s.clocks.back -= d
+	}
 	for _, all := range []map[string]*keptFrom{s.clocks.kept, s.clocks.gone} {
 		for _, k := range all {
 			k.ahead += max(d, 0)

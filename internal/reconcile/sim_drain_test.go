@@ -117,7 +117,7 @@ func (s *story) healsAlone() {
 	for {
 		s.pollNow()
 		s.quiet()
-		left := 15*time.Minute - s.world.clock.Real().Sub(began) // the clock may be set meanwhile
+		left := 15*time.Minute + s.clocks.back - s.world.clock.Real().Sub(began) // the clock may be set meanwhile
 		if left <= 0 {
 			break
 		}

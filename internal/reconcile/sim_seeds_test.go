@@ -246,6 +246,7 @@ var onceRedInFull = []struct {
 	{626135341, "a pull request counted as open in the very look that saw it closed, and approved the head that holds its content"},
 	{627014458, "the secret of a client that is being taken away counted as one that would be put back"},
 	{299633458353, "that a person leads a name to a new site bore no risk, so that a release that nobody had reviewed was led to"},
+	{632039537, "a vendor's pause of a minute lasted for twelve more, as the clock was set back by so much, and counted as a wait without an end"},
 	{626142746, "whose file asks for a name that is another's counted as somebody who waits for the end of faults"},
 }
 
