@@ -334,7 +334,8 @@ func (b *builder) update(w, have state.Resource, fields []Field, reason string) 
 	s := Step{Number: Number(w.Ref.Kind), Action: Update, Ref: w.Ref, Provider: w.Provider, Wish: &w, Prior: &have, Fields: fields, Reason: reason,
 		Undo: "it is changed back", Calls: t.ObserveCalls + t.UpdateCalls}
 	quiet := only(fields, "ttl") || only(fields, "label") // nobody is served another thing
-	if (t.Serving || b.leadsOver(&s)) && !quiet {         // who sets a record by hand leads people over, too
+	// Who sets a record by hand leads people over, too.
+	if (t.Serving || b.leadsOver(&s)) && !quiet {
 		s.Risk = RiskTraffic
 	}
 	if b.mail(have) && !quiet {
