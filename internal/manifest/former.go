@@ -82,20 +82,21 @@ func recorded(key string) bool {
 	return false
 }
 
-// unknown tells of a key that isn't known, and which may be meant.
-func (d *document) unknown(k *yaml.Node, at string, t reflect.Type) {
+// unknown tells of a key that isn't known, and returns the one of the same level that the hint
+// says is meant; "": none.
+func (d *document) unknown(k *yaml.Node, at string, t reflect.Type) (meant string) {
 	if len(d.problems) >= maxProblems {
-		return
+		return ""
 	}
 	s := specs[t]
 	hint := ""
 	if t == reflect.TypeFor[Client]() {
 		plain := strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(k.Value))
-		switch meant := didYouMean(k.Value, s.keys); {
+		switch likely := didYouMean(k.Value, s.keys); {
 		case recorded(plain):
 			hint = "remove it: the program finds it out and records it"
-		case meant != "" && !isFormer(plain):
-			hint = meant
+		case likely != "" && !isFormer(plain):
+			hint = likely
 		case formerName(plain) != "":
 			hint = "it is " + formerName(plain) + " here"
 		}
@@ -109,7 +110,7 @@ func (d *document) unknown(k *yaml.Node, at string, t reflect.Type) {
 		}
 	}
 	if k, _, ok := strings.Cut(k.Value, ":"); ok && hint == "" && slices.Contains(s.keys, k) {
-		hint = spaceAfterColon
+		hint, meant = spaceAfterColon, k
 	}
 	if top := specs[d.top]; hint == "" && at != "" && top != nil && slices.Contains(top.keys, k.Value) {
 		hint = k.Value + " belongs to the top of the file: take its indentation away"
@@ -118,6 +119,10 @@ func (d *document) unknown(k *yaml.Node, at string, t reflect.Type) {
 		hint = "a newer version may know it; here are: " + some(s.keys)
 	}
 	d.node(k, "unknown-key", fmt.Sprintf("%s has no key %s", name(at), key(k.Value)), hint)
+	if said, ok := strings.CutPrefix(hint, meanFront); ok {
+		meant = strings.TrimSuffix(said, meanEnd)
+	}
+	return meant
 }
 
 // spaceAfterColon is what to do about key:value, which is one word.
