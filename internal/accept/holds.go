@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"slices"
 	"sort"
-	"strings"
 
 	"github.com/compassdigital/reconciler/internal/state"
 )
@@ -310,9 +309,9 @@ func (w *writer) free(id state.ClientID, key string) {
 }
 
 // forget frees the names of what is gone, and drops tombstones of host names that
-// the guard doesn't need any more. Until then a name that was let go stays with
-// its last owner, and whoever asks for it gets it from there, so that both pass as
-// one group.
+// neither the guard needs any more nor who has the name still. Until then a name that was
+// let go stays with its last owner, and whoever asks for it gets it from there, so that both
+// pass as one group.
 func (w *writer) forget() {
 	gone := map[state.ClientID]bool{}
 	for _, t := range w.in.Tombstones {
@@ -327,10 +326,10 @@ func (w *writer) forget() {
 		case t.Part == "" && t.Done && w.get(t.Client).Removed:
 			gone[t.Client] = true
 		case !isHost(t):
-		case !t.At.After(w.in.Now.Add(-Window)):
+		case !t.At.After(w.in.Now.Add(-Window)) && !w.stillHas(t.Client, hostOf(t)):
 			w.void[key] = t
 			delete(w.stones, key)
-			w.free(t.Client, "host:"+strings.TrimPrefix(t.Part, HostPart+"/"))
+			w.free(t.Client, "host:"+hostOf(t))
 		case !t.Done:
 			t.Done = true
 			w.stones[key] = t
@@ -343,6 +342,16 @@ func (w *writer) forget() {
 			}
 		}
 	}
+}
+
+// stillHas says that the removal of a name that the client let go is not carried out: it may be
+// paused, or wait for an approval, for however long.
+func (w *writer) stillHas(id state.ClientID, host string) bool {
+	return slices.ContainsFunc(w.tombs[id], func(t state.Tombstone) bool {
+		name, is := domainOf(t.Part)
+		_, void := w.void[stoneKey(t)]
+		return !t.Done && !void && (t.Part == "" || is && name == host)
+	})
 }
 
 // baseline finishes the new baseline; none when it is the old one.

@@ -1,6 +1,7 @@
 package accept
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -349,7 +350,30 @@ func TestRuleIdentityRenameAcrossALostTemplate(t *testing.T) {
 	if _, let := w.tombs[stoneKey(state.Tombstone{Client: id, Part: HostPart + "/alpha.agency.example"})]; !let {
 		t.Errorf("nothing says that alpha.agency.example is let go: %v", w.tombs)
 	}
+	w.finish()
 	w.now = w.now.Add(25 * time.Hour)
 	w.head()
 	equal(t, "nobody's", w.owner("alpha.agency.example"), "")
+}
+
+// A name that was let go, by who is paused, say, stays with its last owner until that has carried
+// it out, for however long: whoever asks for it gets it from there.
+func TestRuleIdentityNameThatIsLetGoAndStillThere(t *testing.T) {
+	w := fleet(t, "alpha", "beta")
+	alpha := w.named("alpha").ID
+	w.push(m{cpath("alpha"): client("alpha", "other")})
+	for range 3 {
+		w.now = w.now.Add(25 * time.Hour)
+		w.push(m{cpath("gamma"): client("gamma", "gamma", fmt.Sprintf("env: {NOW: %q}", w.now))})
+	}
+	equal(t, "it is alpha's", w.owner("alpha.agency.example"), "alpha")
+	w.push(m{cpath("beta"): client("beta", "beta", "aliases: [alpha.agency.example]")})
+	equal(t, "problems", len(w.base.Problems), 0)
+	equal(t, "owner", w.owner("alpha.agency.example"), "beta")
+	same(t, "from", w.claims["host:alpha.agency.example"].From, []state.ClientID{alpha})
+	w.push(m{cpath("alpha"): client("alpha", "third")}) // "other" is let go, and then carried out
+	w.finish()
+	w.now = w.now.Add(25 * time.Hour)
+	w.head()
+	equal(t, "nobody's", w.owner("other.agency.example"), "")
 }

@@ -30,6 +30,9 @@ func Due(tombstones []state.Tombstone, now time.Time) []state.Tombstone {
 // isHost says that the tombstone only remembers a host name that was let go.
 func isHost(t state.Tombstone) bool { return strings.HasPrefix(t.Part, HostPart+"/") }
 
+// hostOf is the name of such a one.
+func hostOf(t state.Tombstone) string { return strings.TrimPrefix(t.Part, HostPart+"/") }
+
 // Bound returns the hold that keeps a client from its pass: it waits in a
 // creates hold, or behind the first of a fleet's change, or a rebuild is not sure of it.
 func Bound(holds []state.Hold, id state.ClientID) (state.Hold, bool) {

@@ -27,6 +27,10 @@ type Look struct {
 	Bytes int64
 	// Says is what a recorded DNS record says, by attribute, whole: it is known by that.
 	Says map[string]string
+	// Also is where else DNS leads the name of a record that a person keeps; Asks is what they are to
+	// do where that is not there, or not any more.
+	Also []string
+	Asks string
 }
 
 // ClientInput is one client of the group.

@@ -36,6 +36,7 @@ type handover struct {
 	there    bool   // the new owner has all of it on record, and ready; not where that is unknown
 	keeper   string // who keeps the new owner's record that leads there; "": nobody
 	at       string // the host of sites that it leads to
+	led      string // what a person is to do as DNS leads people to the old owner, too; "": nothing that was seen
 }
 
 // findMoves pairs what one client has and lets go with what another one wishes and
@@ -76,7 +77,7 @@ func findMoves(clients []ClientInput) moves {
 			recorded[r.Ref] = r.Real() && !look.Gone
 			ready[r.Ref] = recorded[r.Ref] && look.Failed == "" && (r.Phase == "" || r.Phase == unreached)
 		}
-		m.over = append(m.over, handovers(c, hosts, ready)...)
+		m.over = append(m.over, handovers(c, clients, hosts, ready)...)
 		for _, w := range c.Wish {
 			if !movable(w.Ref.Kind) || recorded[w.Ref] {
 				continue
@@ -118,7 +119,7 @@ func Gives(from, to ClientInput) bool {
 }
 
 // handovers are the names of others, let go, that the client wishes.
-func handovers(c ClientInput, hosts map[string][]state.ClientID, ready map[state.Ref]bool) []handover {
+func handovers(c ClientInput, clients []ClientInput, hosts map[string][]state.ClientID, ready map[state.Ref]bool) []handover {
 	var out []handover
 	for _, w := range c.Wish {
 		if w.Ref.Kind != state.KindDomain {
@@ -133,6 +134,9 @@ func handovers(c ClientInput, hosts map[string][]state.ClientID, ready map[state
 				h.there = h.there && (ready[o.Ref] || !Leads(o.Ref, h.host))
 				if o.Ref.Kind == state.KindRecord && Leads(o.Ref, h.host) {
 					h.keeper, h.at = o.Provider, leadsTo(o)
+					if look := c.Looks[o.Ref]; look.Asks == "" || ready[o.Ref] { // else its own step asks for it
+						h.led = led(o.Ref, look, leftBy(clients, from, h))
+					}
 				}
 			}
 			out = append(out, h)
@@ -142,6 +146,25 @@ func handovers(c ClientInput, hosts map[string][]state.ClientID, ready map[state
 		for _, from := range hosts[host] {
 			if from != c.Client.ID {
 				out = append(out, handover{host: host, from: from, to: c.Client.ID})
+			}
+		}
+	}
+	return out
+}
+
+// leftBy are the places of the old owner's sites, where a person has to take the record away that leads
+// there: a record of its own goes with the name.
+func leftBy(clients []ClientInput, from state.ClientID, h handover) (out []string) {
+	for _, c := range clients {
+		if c.Client.ID != from {
+			continue
+		}
+		for _, r := range c.Recorded {
+			switch {
+			case r.Ref.Kind == state.KindRecord && Leads(r.Ref, h.host) && r.Real() && r.Provider != h.keeper:
+				return nil
+			case r.Ref.Kind == state.KindSite:
+				out = append(out, whereAt(r)...)
 			}
 		}
 	}
@@ -260,13 +283,16 @@ func (m moves) join(steps []*Step) {
 			s.needs(proofs[s.From.Client])
 		}
 	}
-	waits := map[state.ClientID]string{}
+	waits, asks := map[state.ClientID]string{}, map[state.ClientID]string{}
 	for from, to := range m.goes {
 		if have, ok := waits[from.Client]; !planned[from] && (!ok || m.name[to] < have) {
 			waits[from.Client] = m.name[to]
 		}
 	}
 	for _, h := range m.over {
+		if h.led != "" && (asks[h.from] == "" || h.led < asks[h.from]) {
+			asks[h.from] = h.led
+		}
 		begun := false
 		for _, s := range steps {
 			if s.Ref.Client == h.to && s.Action != Delete && s.Action != Forget && Leads(s.Ref, h.host) {
@@ -284,6 +310,8 @@ func (m moves) join(steps []*Step) {
 		s.needs(keys[s.Ref.Client]...)
 		if owner, ok := waits[s.Ref.Client]; ok {
 			s.Blocked, s.Reason = true, "waiting for "+owner+", which takes a name over and is not ready"
+		} else if what := asks[s.Ref.Client]; what != "" {
+			s.Blocked, s.Reason = true, "waiting for a person, as DNS leads people here still: "+what
 		}
 	}
 }

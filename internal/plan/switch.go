@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -109,9 +111,11 @@ func (b *builder) refresh() {
 }
 
 // soak says how long the side of the site that was replaced still serves those who learned
-// its address before: until a time, or, where this plan moves the names, after that.
+// its address before: until a time, or, where this plan moves the names, after that. A side that
+// DNS leads people to still is looked at again after as long.
 func (b *builder) soak() (after time.Duration, until time.Time, is bool) {
-	if b.in.Soak <= 0 || b.site.IsZero() {
+	led := b.stillLed() != ""
+	if b.in.Soak <= 0 && !led || b.site.IsZero() {
 		return 0, until, false
 	}
 	ttl, moved, moves := time.Duration(0), time.Time{}, false
@@ -136,8 +140,61 @@ func (b *builder) soak() (after time.Duration, until time.Time, is bool) {
 	if moves {
 		return after, time.Time{}, true
 	}
-	until = moved.Add(after)
+	if until = moved.Add(after); led && !b.in.Now.Before(until) {
+		until = b.in.Now.Add(after)
+	}
 	return after, until, b.in.Now.Before(until)
+}
+
+// stillLed is why what serves at the side that was replaced stays: DNS leads people there, beside the record
+// that was set for this one, or in its place, and what a person is to do then; or nobody can see now where a
+// name leads. "": nothing keeps it.
+func (b *builder) stillLed() string {
+	var left []string
+	for _, r := range b.sortedRecord() {
+		if r.Ref.Kind == state.KindSite && b.replaced(r) {
+			left = append(left, whereAt(r)...)
+		}
+	}
+	for _, w := range b.sortedWish() {
+		if w.Ref.Kind != state.KindRecord || leadsToSite(w) != b.site || len(left) == 0 {
+			continue
+		}
+		look := b.c.Looks[w.Ref]
+		if look.Failed != "" {
+			return "where " + w.Ref.Name + " leads can't be seen now: " + look.Failed
+		}
+		if what := led(w.Ref, look, left); what != "" {
+			return "DNS leads people there still: " + what
+		}
+	}
+	return ""
+}
+
+// led is what a person is to do as DNS leads a record's name to one of these places; "": it does not.
+func led(record state.Ref, l Look, at []string) string {
+	for _, p := range at {
+		switch {
+		case !slices.Contains(l.Also, p):
+		case l.Asks != "":
+			return l.Asks
+		default:
+			return "take the record " + record.Name + " → " + p + " away at your DNS host"
+		}
+	}
+	return ""
+}
+
+// whereAt is where a name leads that leads to a site, as Look.Also has them: its address, and its name at its
+// host.
+func whereAt(site state.Resource) (out []string) {
+	if a, err := netip.ParseAddr(site.Outputs["address"].Literal); err == nil {
+		out = append(out, a.Unmap().String())
+	}
+	if host := site.Outputs["host"].Literal; host != "" {
+		out = append(out, strings.ToLower(strings.TrimSuffix(host, ".")))
+	}
+	return out
 }
 
 // unknownTTL is that of a record that others keep, or whose vendor chooses (ttl 1).
@@ -170,8 +227,10 @@ func (b *builder) goesLater(r state.Resource, after time.Duration, until time.Ti
 	_, known := b.byRef[r.Ref]
 	b.replacedGoes(r)
 	for _, s := range b.steps[n:] {
-		s.Client, s.Needs, s.After, s.NotBefore = b.c.Client.Name, nil, after, until
-		s.Reason += "; it serves for " + short(after) + " after the names have moved"
+		s.Client, s.Needs, s.After, s.NotBefore, s.Led = b.c.Client.Name, nil, after, until, b.stillLed()
+		if s.Reason += "; it serves for " + short(after) + " after the names have moved"; s.Led != "" {
+			s.Reason += ", and longer: " + s.Led
+		}
 		b.later = append(b.later, s)
 	}
 	if b.steps = b.steps[:n]; !known {

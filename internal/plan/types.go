@@ -139,6 +139,9 @@ type Step struct {
 	// moved, which the same plan does.
 	NotBefore time.Time     `json:"notBefore,omitzero"`
 	After     time.Duration `json:"after,omitempty"`
+	// Led is why a step that comes later does not come yet, and what a person is to do before: DNS leads
+	// people still to what it takes away, say.
+	Led string `json:"led,omitempty"`
 	// Held is the fingerprint of the hold that the step waits for; a step that
 	// needs a held one waits too, with the same Held and Blocked set.
 	Held    string `json:"held,omitempty"`

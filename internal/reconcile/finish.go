@@ -163,6 +163,9 @@ func (m *member) saysLater() string {
 		return ""
 	}
 	s := m.later[0]
+	if s.Led != "" {
+		return "what it replaced at " + s.Provider + " serves on: " + s.Led
+	}
 	text := "what it replaced at " + s.Provider + " serves on for those who learned its address before, "
 	if s.NotBefore.IsZero() {
 		return text + "and goes " + s.After.String() + " from now"
@@ -526,9 +529,20 @@ func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
 	return free, nil
 }
 
-// keepClaim writes a claim as it is now: its name is free, and off the ledger, when it is nobody's and
-// lets nobody pass together.
+// keepClaim writes a claim as it is now. That of nobody which lets nobody pass together is that of the
+// one who let the name go before, and may have it still: whoever gets it next gets it from there. Else
+// the name is free, and off the ledger.
 func keepClaim(tx store.Tx, c state.Claim) error {
+	if c.Client == "" && len(c.From) == 1 {
+		tombs, err := store.Tombstones(tx, c.From[0])
+		if err != nil {
+			return err
+		}
+		part := accept.HostPart + "/" + strings.TrimPrefix(c.Key, "host:")
+		if slices.ContainsFunc(tombs, func(t state.Tombstone) bool { return t.Part == part }) { // it is freed with that
+			c.Client, c.From = c.From[0], nil
+		}
+	}
 	if c.Client == "" && !c.Joins() {
 		return store.DeleteClaim(tx, c.Key)
 	}

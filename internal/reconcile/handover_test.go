@@ -324,6 +324,7 @@ func TestS24RedirectedNameStaysUpThoughNobodyAsksForIt(t *testing.T) {
 			if got := v.world.Resolves("c.agency.example"); len(got) != 0 {
 				t.Errorf("nobody asks for c.agency.example, which leads to %v", got)
 			}
+			w.apply(map[string]string{"clients/g.yaml": client("g")}) // the next head frees it
 			err := w.store.View(func(tx store.Tx) error {
 				if c, ok, err := store.Claim(tx, "host:c.agency.example"); err != nil || ok {
 					t.Errorf("the name is nobody's, and on the ledger: %+v, %v", c, err)
@@ -537,4 +538,90 @@ func TestS24WhoComesBackAfterItsRecordWentIsToldSo(t *testing.T) {
 	w.pass(w.id("bakery"))
 	w.want("bakery", state.StatusActive)
 	v.serves(w, "bakery.agency.example", "bakery")
+}
+
+// Who gives a name away and is paused still has it days later, and passes with whoever gets it then: the one
+// waits for the other, and where a person sets the new owner's record, at the same host of sites, the
+// old one's is not taken away unseen.
+func TestS24NameOfWhoIsPausedForDays(t *testing.T) {
+	for _, how := range []string{"dns: {provider: external}", "dns: {provider: cloudflare}"} {
+		s := newVendorsByHand(t)
+		v, w := s.vendors, s.world
+		alias := "aliases: [shop.example]"
+		w.apply(map[string]string{"clients/a.yaml": client("a", alias), "clients/b.yaml": client("b", how), "clients/z.yaml": client("z", "deployment: {provider: none}")})
+		if _, err := w.engine.SetPaused("a", true, "dana"); err != nil {
+			t.Fatal(err)
+		}
+		w.apply(map[string]string{"clients/a.yaml": client("a")})
+		for range 3 {
+			for _, r := range s.asked() {
+				s.setByHand(r)
+			}
+			w.pass(w.id("b"))
+			w.clock.add(25 * time.Hour)
+			w.apply(map[string]string{"clients/z.yaml": client("z", "deployment: {provider: none}", fmt.Sprintf("env: {NOW: %q}", w.clock.Now()))})
+		}
+		w.want("a", state.StatusPaused)
+		w.want("b", state.StatusActive)
+		v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(_ context.Context, c memory.Call) error {
+			if _, ok := v.world.Serves("shop.example"); !ok {
+				t.Errorf("%s: shop.example is down after %s", how, c)
+			}
+			return nil
+		})
+		w.apply(map[string]string{"clients/b.yaml": client("b", alias, how)})
+		if r := w.row("b"); !strings.HasPrefix(r.Because, "waiting for a, which is paused") {
+			t.Errorf("%s: b is %s: %q", how, r.Status, r.Because)
+		}
+		id, err := w.engine.SetPaused("a", false, "dana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(id)
+		if by, held := strings.Contains(how, "external"), w.waits(state.HoldData); len(held) > 0 != by || by && !strings.Contains(held[0].Reason, "time without service") {
+			t.Errorf("%s: holds %+v", how, held)
+		} else if !by {
+			w.want("a", state.StatusActive)
+			w.want("b", state.StatusActive)
+		}
+		d, _ := v.world.Serves("shop.example")
+		if o, _ := v.world.Object(d); o.Mark.Client != w.id("b") {
+			t.Errorf("%s: shop.example is served by %q", how, o.Mark.Client)
+		}
+	}
+}
+
+// Who gets a name from one that is paused goes before it has it: the name is that one's again, and
+// whoever gets it next gets it from there.
+func TestS24NameOfWhoIsPausedOutlivesWhoWasToHaveIt(t *testing.T) {
+	v, w := newVendors(t)
+	alias := "aliases: [shop.example]"
+	w.apply(map[string]string{"clients/a.yaml": client("a", alias), "clients/b.yaml": client("b"), "clients/c.yaml": client("c")})
+	if _, err := w.engine.SetPaused("a", true, "dana"); err != nil {
+		t.Fatal(err)
+	}
+	v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(_ context.Context, c memory.Call) error {
+		if _, ok := v.world.Serves("shop.example"); !ok {
+			t.Errorf("shop.example is down after %s", c)
+		}
+		return nil
+	})
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b", alias)})
+	w.apply(map[string]string{"clients/b.yaml": ""})
+	w.want("b", state.StatusRetained)
+	w.apply(map[string]string{"clients/c.yaml": client("c", alias)})
+	if r := w.row("c"); !strings.HasPrefix(r.Because, "waiting for a, which is paused") {
+		t.Errorf("c is %s: %q", r.Status, r.Because)
+	}
+	id, err := w.engine.SetPaused("a", false, "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	w.want("a", state.StatusActive)
+	w.want("c", state.StatusActive)
+	d, _ := v.world.Serves("shop.example")
+	if o, _ := v.world.Object(d); o.Mark.Client != w.id("c") {
+		t.Errorf("shop.example is served by %q", o.Mark.Client)
+	}
 }

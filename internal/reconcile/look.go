@@ -54,10 +54,14 @@ func (g *group) unseen(p plan.Plan) bool {
 func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 	touched, planned := map[state.ClientID]bool{}, map[state.Ref]bool{}
 	goes := map[string]bool{} // names that somebody lets go
+	var hosts []string        // of those, the host names
 	for _, s := range p.Steps {
 		touched[s.Ref.Client], planned[s.Ref] = true, true
 		if name := plan.Named(s.Ref); name != "" && s.Action == plan.Delete {
 			goes[name] = true
+			if s.Ref.Kind == state.KindDomain {
+				hosts = append(hosts, s.Ref.Host())
+			}
 		}
 		if !s.From.IsZero() {
 			touched[s.From.Client] = true // what moves must be there
@@ -75,7 +79,8 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 	slots := make(chan struct{}, lookParallel)
 	for _, m := range g.members {
 		for _, r := range m.recorded {
-			also := !m.quarantined() && goes[plan.Named(r.Ref)] // it has that on record, too, and may have it no more
+			also := !m.quarantined() && (goes[plan.Named(r.Ref)] || // it has that on record, too, and may have it no more
+				g.traits[r.Provider][r.Ref.Kind].Manual && slices.ContainsFunc(hosts, func(h string) bool { return plan.Leads(r.Ref, h) })) // where does DNS lead people?
 			if !wanted(m) && !also || !worthALook(r, m.wish, planned[r.Ref]) {
 				continue
 			}
@@ -185,7 +190,10 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) plan.L
 		l.Gone = true
 	default:
 		l.Differs = e.differs(m, r, objects[0])
-		l.Bytes = objects[0].Bytes
+		l.Bytes, l.Also = objects[0].Bytes, objects[0].Also
+		if objects[0].Phase == provider.Manual {
+			l.Asks = objects[0].Message
+		}
 		if r.Ref.Kind == state.KindRecord && e.foreign(r, objects[0]) == "" {
 			l.Says = map[string]string{}
 			for _, a := range objects[0].Attributes {

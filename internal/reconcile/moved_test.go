@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -810,6 +811,139 @@ func TestS24RedirectWaitsForTheOldOwner(t *testing.T) {
 	for _, o := range v.world.Objects("vercel") {
 		if to := attribute(o, "redirect"); o.Name == "shop.example" && to != "c.agency.example" {
 			t.Errorf("in the end shop.example redirects to %q", to)
+		}
+	}
+}
+
+// setBeside is setByHand of somebody who forgets the record that was there.
+func (s *story) setBeside(v url.Values) {
+	s.vendors.world.Seed(outside, provider.Object{Kind: state.KindRecord, Name: v.Get("type") + " " + v.Get("name"), Attributes: []provider.Input{
+		{Name: "type", Text: v.Get("type")}, {Name: "name", Text: v.Get("name")}, {Name: "content", Text: v.Get("content")}}})
+}
+
+// forgotten takes the record away.
+func (s *story) forgotten(content string) {
+	for _, o := range s.vendors.world.Objects(outside) {
+		if attribute(o, "content") == content {
+			s.vendors.world.Remove(o.ID)
+		}
+	}
+}
+
+// Make before break: a site moves to another host, and a person keeps its record, and sets the new one beside the
+// old one, or sets the old one again, or DNS can't be asked. What it replaced stays for as long as DNS
+// leads people there, and it is said what to do.
+func TestOldSideStaysWhileDNSLeadsThere(t *testing.T) {
+	set := url.Values{"type": {"A"}, "name": {"c.agency.example"}, "content": {"203.0.113.7"}}
+	for _, c := range []struct {
+		how, says string
+		do, mend  func(*story)
+	}{
+		{"beside the old one", "what it replaced at ploi serves on: DNS leads people there still: take the record A c.agency.example → 203.0.113.8 away at your DNS host",
+			func(s *story) { s.setBeside(set) }, func(s *story) { s.forgotten("203.0.113.8") }},
+		{"and the old one again", "what it replaced at ploi serves on: DNS leads people there still: Set the record A c.agency.example → 203.0.113.7 at your DNS host; now it is 203.0.113.8",
+			func(s *story) {
+				s.setByHand(set)
+				s.world.pass(s.world.id("c"))
+				s.setByHand(url.Values{"type": {"A"}, "name": {"c.agency.example"}, "content": {"203.0.113.8"}})
+			}, func(s *story) { s.setByHand(set) }},
+		{"nobody can ask", "what it replaced at ploi serves on: where A c.agency.example leads can't be seen now: ",
+			func(s *story) { s.setByHand(set); s.world.pass(s.world.id("c")); s.deaf = true }, func(s *story) { s.deaf = false }},
+	} {
+		t.Run(c.how, func(t *testing.T) {
+			s := newVendorsByHand(t)
+			v, w := s.vendors, s.world
+			w.change = func(e *reconcile.Engine) { e.Soak = 10 * time.Minute }
+			w.restart()
+			at := func(host string) string {
+				return client("c", "deployment: {provider: "+host+"}", "dns: {provider: external}")
+			}
+			ids := w.push(map[string]string{"clients/c.yaml": at("ploi")})
+			w.pass(ids...)
+			for _, r := range s.asked() {
+				s.setByHand(r)
+			}
+			w.pass(ids...)
+			w.want("c", state.StatusActive)
+			v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(_ context.Context, c memory.Call) error {
+				if _, ok := v.world.Serves("c.agency.example"); !ok {
+					t.Errorf("c.agency.example is down after %s", c)
+				}
+				return nil
+			})
+			w.apply(map[string]string{"clients/c.yaml": at("vercel")})
+			c.do(s)
+			for range 3 {
+				w.pass(ids...)
+				w.clock.add(20 * time.Minute)
+			}
+			sites := func(host string) (n int) {
+				for _, o := range v.world.Objects(host) {
+					if o.Kind == state.KindSite {
+						n++
+					}
+				}
+				return n
+			}
+			if r := w.want("c", state.StatusActive); sites("ploi") != 1 || !strings.HasPrefix(r.Because, c.says) {
+				t.Errorf("%d sites at ploi; c: %s", sites("ploi"), r.Because)
+			}
+			c.mend(s)
+			for range 2 {
+				w.pass(w.due()...)
+				w.clock.add(20 * time.Minute)
+			}
+			if r := w.want("c", state.StatusActive); sites("ploi") != 0 || sites("vercel") != 1 || r.Because != "" {
+				t.Errorf("in the end %d sites at ploi, %d at vercel; c: %s", sites("ploi"), sites("vercel"), r.Because)
+			}
+		})
+	}
+}
+
+// The same where the name goes to another client at another host, and people keep the records of both.
+func TestS24OldOwnerKeepsANameWhileDNSLeadsThere(t *testing.T) {
+	s := newVendorsByHand(t)
+	v, w := s.vendors, s.world
+	b, a := []string{"deployment: {provider: ploi}", "dns: {provider: external}"}, "dns: {provider: external}"
+	ids := w.push(map[string]string{"clients/b.yaml": client("b", append(b, "aliases: [shop.example]")...), "clients/a.yaml": client("a", a)})
+	for range 2 {
+		w.pass(ids...)
+		for _, r := range s.asked() {
+			s.setByHand(r)
+		}
+	}
+	w.pass(ids...)
+	w.want("a", state.StatusActive)
+	w.want("b", state.StatusActive)
+	v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(_ context.Context, c memory.Call) error {
+		if _, ok := v.world.Serves("shop.example"); !ok {
+			t.Errorf("shop.example is down after %s", c)
+		}
+		return nil
+	})
+	ids = w.push(map[string]string{"clients/b.yaml": client("b", b...), "clients/a.yaml": client("a", a, "aliases: [shop.example]")})
+	for range 3 {
+		w.pass(ids...)
+		for _, r := range s.asked() {
+			s.setBeside(r)
+		}
+	}
+	w.want("a", state.StatusActive)
+	const says = "waiting for a person, as DNS leads people here still: take the record A shop.example → 203.0.113.8 away at your DNS host"
+	if r := w.row("b"); r.Because != says {
+		t.Errorf("b is %s: %q", r.Status, r.Because)
+	}
+	for _, o := range v.world.Objects(outside) {
+		if attribute(o, "name") == "shop.example" && attribute(o, "content") == "203.0.113.8" {
+			v.world.Remove(o.ID)
+		}
+	}
+	w.pass(w.id("b"))
+	w.want("a", state.StatusActive)
+	w.want("b", state.StatusActive)
+	for _, o := range v.world.Objects("ploi") {
+		if strings.Contains(o.Name, "shop.example") {
+			t.Errorf("b still has %s", o.Name)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -17,6 +18,9 @@ const outside = "outside"
 
 // lookup answers as DNS does: with every record that there is, whoever keeps it.
 func (s *story) lookup(_ context.Context, kind, name string) ([]string, error) {
+	if s.deaf {
+		return nil, errors.New("no server answers")
+	}
 	var out []string
 	for _, o := range s.vendors.world.Objects("") {
 		if o.Kind != state.KindRecord || attribute(o, "type") != kind || attribute(o, "name") != name {

@@ -67,6 +67,7 @@ type story struct {
 	accepted   string                       // the head that was accepted at the last check
 	approved   bool                         // a history hold was approved since the last check
 	bySpec     map[string]spec              // by blob
+	deaf       bool                         // DNS can't be asked
 	liking     sync.Mutex                   // likes, in the middle of an event
 	likes      map[string]string            // what strangers have, as it was, by id; see sim_strangers_test.go
 	likeIDs    map[string]bool

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -136,6 +137,32 @@ func TestRecordSaysWhatIsThereNow(t *testing.T) {
 	o := create(t, open(z), record("A", "demoshop.example", "203.0.113.7"))
 	if !strings.Contains(o.Message, "now it is 198.51.100.1[2J xxx") || len(o.Message) > 500 {
 		t.Errorf("message %.200q, %d bytes", o.Message, len(o.Message))
+	}
+}
+
+// Where else DNS leads a name is told, be its record there or not.
+func TestRecordSaysWhereElseTheNameLeads(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		wish provider.Wish
+		dns  map[string][]string
+		also []string
+	}{
+		{"another address, too", record("A", "demoshop.example", "203.0.113.7"), map[string][]string{"A demoshop.example": {"198.51.100.1", "203.0.113.7"}}, []string{"198.51.100.1"}},
+		{"others alone", record("AAAA", "demoshop.example", "2001:db8::7"), map[string][]string{"AAAA demoshop.example": {"2001:db8:0::9", "2001:db8::8"}}, []string{"2001:db8::8", "2001:db8::9"}},
+		{"nowhere", record("A", "demoshop.example", "203.0.113.7"), nil, nil},
+		{"there alone", record("A", "demoshop.example", "203.0.113.7"), map[string][]string{"A demoshop.example": {"203.0.113.7"}}, nil},
+		{"another host's name", record("CNAME", "www.demoshop.example", "new.example"), map[string][]string{"CNAME www.demoshop.example": {"Old.example."}}, []string{"old.example"}},
+		{"a chain", record("CNAME", "www.demoshop.example", "new.example"),
+			map[string][]string{"CNAME www.demoshop.example": {"cdn.example"}, "A www.demoshop.example": {"192.0.2.1"}, "A new.example": {"192.0.2.1"}}, nil},
+		{"flattened", record("CNAME", "demoshop.example", "new.example"), map[string][]string{"A demoshop.example": {"192.0.2.2"}, "A new.example": {"192.0.2.1"}}, []string{"192.0.2.2"}},
+		{"behind a proxy", record("A", "demoshop.example", "203.0.113.7", providertest.Text("proxied", "true")), map[string][]string{"A demoshop.example": {"192.0.2.1"}}, nil},
+		{"records that a name may have several of", record("TXT", "demoshop.example", "v=spf1 -all"), map[string][]string{"TXT demoshop.example": {"v=spf1 +all", "203.0.113.7"}}, nil},
+	} {
+		p := open(&zone{records: c.dns})
+		if o := observe(t, p, state.KindRecord, create(t, p, c.wish).ID); !slices.Equal(o.Also, c.also) {
+			t.Errorf("%s: %q, want %q", c.name, o.Also, c.also)
+		}
 	}
 }
 

@@ -53,6 +53,7 @@ func (p *Provider) look(ctx context.Context, o *provider.Object, r record) error
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	there, now, err := p.set(ctx, r)
+	o.Also = r.beside(there, now)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		o.Phase = provider.Ready // taken on trust: nobody can look
@@ -67,6 +68,25 @@ func (p *Provider) look(ctx context.Context, o *provider.Object, r record) error
 		o.Message += "; now it is " + word(strings.Join(now, ", "))
 	}
 	return nil
+}
+
+// beside is where else DNS leads the record's name: nobody took the earlier record away, or this one is not
+// set, or not any more. Of a name behind a proxy that is not seen from here.
+func (r record) beside(there bool, now []string) (out []string) {
+	if r.proxied || r.content == "" {
+		return nil
+	}
+	for _, have := range now {
+		switch a, err := netip.ParseAddr(have); {
+		case same(r.kind, have, r.content):
+		case (r.kind == "A" || r.kind == "AAAA" || r.kind == "CNAME" && !there) && err == nil:
+			out = append(out, a.Unmap().String())
+		case r.kind == "CNAME" && !there:
+			out = append(out, plain(have))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // set says whether the record is there, and what there is.
@@ -99,6 +119,9 @@ func (p *Provider) set(ctx context.Context, r record) (bool, []string, error) {
 	theirs, err := p.o.Lookup(ctx, "A", plain(r.content))
 	slices.Sort(mine)
 	slices.Sort(theirs)
+	if len(now) == 0 {
+		now = mine
+	}
 	return err == nil && slices.Equal(mine, theirs), now, err
 }
 
