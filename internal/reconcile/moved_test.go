@@ -844,11 +844,11 @@ func TestOldSideStaysWhileDNSLeadsThere(t *testing.T) {
 		{"and the old one again", "what it replaced at ploi serves on: DNS leads people there still: Set the record A c.agency.example → 203.0.113.7 at your DNS host; now it is 203.0.113.8",
 			func(s *story) {
 				s.setByHand(set)
-				s.world.pass(s.world.id("c"))
+				s.world.pass(s.id("c"))
 				s.setByHand(url.Values{"type": {"A"}, "name": {"c.agency.example"}, "content": {"203.0.113.8"}})
 			}, func(s *story) { s.setByHand(set) }},
 		{"nobody can ask", "what it replaced at ploi serves on: where A c.agency.example leads can't be seen now: ",
-			func(s *story) { s.setByHand(set); s.world.pass(s.world.id("c")); s.deaf = true }, func(s *story) { s.deaf = false }},
+			func(s *story) { s.setByHand(set); s.world.pass(s.id("c")); s.deaf = true }, func(s *story) { s.deaf = false }},
 	} {
 		t.Run(c.how, func(t *testing.T) {
 			s := newVendorsByHand(t)
