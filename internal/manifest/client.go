@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +31,7 @@ func decodeClient(file string, data []byte) (Client, *document) {
 	}
 	d.into(d.root, reflect.ValueOf(&c).Elem(), "", false)
 	d.fileName(c.Name)
-	if n := find(d.root, "contact"); n != nil && n.Kind == yaml.MappingNode && said(n, "email") == nil {
+	if n := find(d.root, "contact"); n != nil && n.Kind == yaml.MappingNode && said(n, "email") == nil && !slices.Contains(d.meant, "contact.email") {
 		d.node(n, "required", "contact.email is missing", "add email: owner@example.org")
 	}
 	for i, p := range c.Previously {
@@ -63,7 +64,7 @@ func decodeTemplate(file string, data []byte) (Template, *document) {
 			d.within(allowed, "feature", "features.allowed", "defaults", "enabledFeatures")
 		}
 		d.within(t.Collections.Disableable, "collection", "collections.disableable", "defaults", "disabledCollections")
-		if n := find(d.root, "source"); n != nil && n.Kind == yaml.MappingNode && said(n, "repository") == nil {
+		if n := find(d.root, "source"); n != nil && n.Kind == yaml.MappingNode && said(n, "repository") == nil && !slices.Contains(d.meant, "source.repository") {
 			d.node(n, "required", "source.repository is missing", "OWNER/NAME, an https URL, or builtin")
 		}
 	}

@@ -26,7 +26,7 @@ func (d *document) into(n *yaml.Node, v reflect.Value, at string, partial bool) 
 		d.top = v.Type()
 	}
 	s := specs[v.Type()]
-	seen, meant := map[string]bool{}, map[string]bool{}
+	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, value := n.Content[i], n.Content[i+1]
 		if seen[k.Value] {
@@ -36,7 +36,9 @@ func (d *document) into(n *yaml.Node, v reflect.Value, at string, partial bool) 
 		seen[k.Value] = true
 		index, ok := s.byKey[k.Value]
 		if !ok {
-			meant[d.unknown(k, at, v.Type())] = true
+			if meant := d.unknown(k, at, v.Type()); meant != "" {
+				d.meant = append(d.meant, join(at, meant))
+			}
 			continue
 		}
 		f := s.fields[index]
@@ -46,7 +48,7 @@ func (d *document) into(n *yaml.Node, v reflect.Value, at string, partial bool) 
 		return
 	}
 	for _, f := range s.fields {
-		if f.Required && !seen[f.Key] && !meant[f.Key] { // one slip is one problem
+		if f.Required && !seen[f.Key] && !slices.Contains(d.meant, join(at, f.Key)) { // one slip is one problem
 			d.node(n, "required", fmt.Sprintf("%s is missing", join(at, f.Key)), strings.TrimSpace("add "+f.Key+": "+example(f)))
 		}
 	}

@@ -33,7 +33,8 @@ type document struct {
 	tree     *yaml.Node            // what was parsed, nil for nothing
 	top      reflect.Type          // what the file describes
 	client   string
-	sound    bool // every value passed its rules already; what doesn't fit its place is left out all the same
+	meant    []string // paths of keys that are there by another spelling
+	sound    bool     // every value passed its rules already; what doesn't fit its place is left out all the same
 	problems Problems
 }
 
