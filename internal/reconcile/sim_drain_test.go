@@ -373,8 +373,9 @@ func (s *story) rest() {
 		s.finish()
 		s.begin()
 		for _, v := range s.asked() {
-			s.setByHand(v)
+			s.forgetful(v)
 		}
+		s.tidy()
 		open := s.open()
 		if len(open) == 0 && len(s.queue) == 0 || s.anotherClients() {
 			return

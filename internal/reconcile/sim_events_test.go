@@ -121,7 +121,7 @@ func (s *story) event() {
 		s.meddle()
 	case "person":
 		if all := s.asked(); len(all) > 0 {
-			s.setByHand(all[s.n(len(all)-1, "asked")])
+			s.forgetful(all[s.n(len(all)-1, "asked")])
 		}
 	case "restart":
 		s.say("restart")

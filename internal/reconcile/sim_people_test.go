@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -79,6 +80,33 @@ func (s *story) setByHand(v url.Values) {
 		}
 	}
 	s.vendors.world.Seed(outside, o)
+}
+
+// forgetful lets a person do it who leaves the record that was there beside the new one, at times.
+func (s *story) forgetful(v url.Values) {
+	if v.Get("type") != "A" || s.besidesN(2, "beside the old one") != 2 {
+		s.setByHand(v)
+		return
+	}
+	s.say("by hand: beside what is there, set A %s %s", v.Get("name"), v.Get("content"))
+	s.setBeside(v)
+}
+
+// takeAway are the records that status says a person is to take away.
+var takeAway = regexp.MustCompile(`take the record A (\S+) → (\S+) away at your DNS host`)
+
+// tidy lets people take away what status says.
+func (s *story) tidy() {
+	for _, c := range s.clients() {
+		for _, m := range takeAway.FindAllStringSubmatch(c.Because, -1) {
+			for _, o := range s.vendors.world.Objects(outside) {
+				if attribute(o, "name") == m[1] && attribute(o, "content") == m[2] {
+					s.say("by hand: take A %s %s away", m[1], m[2])
+					s.vendors.world.Remove(o.ID)
+				}
+			}
+		}
+	}
 }
 
 // freeze is a window of platform.yaml.
