@@ -111,8 +111,8 @@ func (b *builder) refresh() {
 }
 
 // soak says how long the side of the site that was replaced still serves those who learned
-// its address before: until a time, or, where this plan moves the names, after that. A side that
-// DNS leads people to still is looked at again after as long.
+// its address before: until a time, or, where this plan moves the names, after that. Where DNS
+// leads people there still that is looked at again, more and more seldom.
 func (b *builder) soak() (after time.Duration, until time.Time, is bool) {
 	led := b.stillLed() != ""
 	if b.in.Soak <= 0 && !led || b.site.IsZero() {
@@ -141,7 +141,7 @@ func (b *builder) soak() (after time.Duration, until time.Time, is bool) {
 		return after, time.Time{}, true
 	}
 	if until = moved.Add(after); led && !b.in.Now.Before(until) {
-		until = b.in.Now.Add(after)
+		until = b.in.Now.Add(max(after, min(b.in.Now.Sub(moved)/4, maxLed)))
 	}
 	return after, until, b.in.Now.Before(until)
 }
@@ -196,6 +196,9 @@ func whereAt(site state.Resource) (out []string) {
 	}
 	return out
 }
+
+// maxLed is how seldom it is looked at, at most, whether DNS leads people still to what was replaced.
+const maxLed = 6 * time.Hour
 
 // unknownTTL is that of a record that others keep, or whose vendor chooses (ttl 1).
 const unknownTTL = 5 * time.Minute

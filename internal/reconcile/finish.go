@@ -28,6 +28,9 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 	}
 	if end.settled && end.status == state.StatusActive {
 		end.at = m.comesLater(end.at, e.Now())
+		if end.next == "" && len(m.later) > 0 && m.later[0].Led != "" {
+			end.next = "it goes by itself once that is seen to be otherwise, or at once then with `reconciler retry " + m.client.Name + "`"
+		}
 	}
 	if g.mending {
 		end.word = "" // the commit is not what it was about

@@ -885,14 +885,20 @@ func TestOldSideStaysWhileDNSLeadsThere(t *testing.T) {
 				}
 				return n
 			}
-			if r := w.want("c", state.StatusActive); sites("ploi") != 1 || !strings.HasPrefix(r.Because, c.says) {
-				t.Errorf("%d sites at ploi; c: %s", sites("ploi"), r.Because)
+			if r := w.want("c", state.StatusActive); sites("ploi") != 1 || !strings.HasPrefix(r.Because, c.says) || !strings.HasSuffix(r.Next, "`reconciler retry c`") {
+				t.Errorf("%d sites at ploi; c: %s; %s", sites("ploi"), r.Because, r.Next)
+			}
+			w.clock.add(10 * 24 * time.Hour)
+			w.pass(ids...)
+			if next := w.next().Sub(w.clock.Now()); next != 6*time.Hour {
+				t.Errorf("after ten days it is looked at again in %s", next)
 			}
 			c.mend(s)
-			for range 2 {
-				w.pass(w.due()...)
-				w.clock.add(20 * time.Minute)
+			id, err := w.engine.Retry("c", "dana")
+			if err != nil {
+				t.Fatal(err)
 			}
+			w.pass(id)
 			if r := w.want("c", state.StatusActive); sites("ploi") != 0 || sites("vercel") != 1 || r.Because != "" {
 				t.Errorf("in the end %d sites at ploi, %d at vercel; c: %s", sites("ploi"), sites("vercel"), r.Because)
 			}
