@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/state"
@@ -222,6 +223,15 @@ func (p Plan) Adopting(client state.ClientID) bool {
 		}
 	}
 	return false
+}
+
+// Of is what of a plan is about these clients, calculated with all the others that it is about.
+func (p Plan) Of(ids []state.ClientID) Plan {
+	other := func(s Step) bool { return !slices.Contains(ids, s.Ref.Client) }
+	p.Steps, p.Later = slices.DeleteFunc(slices.Clone(p.Steps), other), slices.DeleteFunc(slices.Clone(p.Later), other)
+	p.Problems = slices.DeleteFunc(slices.Clone(p.Problems), func(q Problem) bool { return !slices.Contains(ids, q.Client) })
+	p.Warnings = slices.DeleteFunc(slices.Clone(p.Warnings), func(q Warning) bool { return !slices.Contains(ids, q.Client) })
+	return p
 }
 
 // Empty says that there is nothing to do and nothing wrong.

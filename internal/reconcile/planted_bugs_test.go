@@ -237,6 +237,7 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a name is free once whoever was to have it is gone", "reconcile/finish.go", "c.Client == \"\" && len(c.From) == 1 {", "c.Client == \"\" && len(c.From) < 0 {"}, "reconcile", "TestS24NameOfWhoIsPausedOutlivesWhoWasToHaveIt"},
 	{planted{"what was replaced goes while DNS leads people there", "plan/switch.go", "led := b.stillLed() != \"\"", "led := b.stillLed() == \"-\""}, "reconcile", "TestOldSideStaysWhileDNSLeadsThere"},
 	{planted{"a name's old owner lets it go while DNS leads people there", "plan/move.go", "asks[s.Ref.Client]; what != \"\" {", "asks[s.Ref.Client]; what == \"-\" {"}, "reconcile", "TestS24OldOwnerKeepsANameWhileDNSLeadsThere"},
+	{planted{"a plan does not know who has a name from before", "reconcile/preview.go", "	if len(only) > 0 {\n		if err := e.givers(", "	if len(only) < 0 {\n		if err := e.givers("}, "reconcile", "TestP12NameOfWhoIsPausedIsShownAsAMove"},
 	{planted{"a record that a person sets leads to any release", "plan/converge.go", "if (t.Serving || b.leadsOver(&s)) && !quiet {", "if t.Serving && !quiet {"}, "plan", "TestP12LeadingPeopleToANewSiteBindsItsRelease"},
 	{planted{"a merge commit that is known later is told nothing", "review/sync.go", "len(p.Accepted) > 0 && was == p.MergeCommit {", "len(p.Accepted) > 0 {"}, "review", "TestP9MergeCommitThatIsKnownLater"},
 	{planted{"a pull request counts before comments are heard", "review/sync.go", "	if said.deaf {", "	if said.deaf && listed == nil {"}, "review", "TestCommandAfterAFirstLookThatFoundNoRoom"},

@@ -173,8 +173,12 @@ func (e *Engine) plan(ctx context.Context, out *Judgement, t weighed, as []state
 	var shared []state.SecretRef
 	var holds []state.Hold
 	var approvals []state.Approval
+	var claims []state.Claim
 	err := e.Store.View(func(tx store.Tx) (err error) {
 		if known, err = store.Clients(tx); err != nil {
+			return err
+		}
+		if claims, err = store.Claims(tx); err != nil {
 			return err
 		}
 		if shared, err = store.Secrets(tx, "shared"); err != nil {
@@ -193,6 +197,12 @@ func (e *Engine) plan(ctx context.Context, out *Judgement, t weighed, as []state
 	if err != nil {
 		return nil, err
 	}
+	about := slices.Clone(g.ids)
+	if len(only) > 0 {
+		if err := e.givers(ctx, g, known, claims, shared, t); err != nil {
+			return nil, err
+		}
+	}
 	rules, _ := e.resolver()
 	g.holds, g.approvals, g.freeze = holds, approvals, windows(rules.Platform())
 	p := e.calculate(g)
@@ -202,6 +212,10 @@ func (e *Engine) plan(ctx context.Context, out *Judgement, t weighed, as []state
 	}
 	// What would wait shows in its steps; no hold is made.
 	p, out.Waits = plan.Gate(p, g.gate(g.now))
+	if len(about) < len(g.ids) {
+		p = p.Of(about)
+		out.Waits = slices.DeleteFunc(out.Waits, func(h state.Hold) bool { return h.Client != "" && !slices.Contains(about, h.Client) })
+	}
 	prints := make([]string, len(p.Steps))
 	sideBySide(len(prints), func(i int) { prints[i] = plan.StepPrint(p.Steps[i]) })
 	told := report.Printed(p, prints, g.names())
@@ -317,6 +331,40 @@ func (e *Engine) imagine(ctx context.Context, known []state.Client, shared []sta
 		}
 	}
 	return g, nil
+}
+
+// givers adds to a group who has a name that one of it asks for, by a head that was accepted before, with the
+// wish that it has: the name is to move, and waits for what keeps its owner from letting it go.
+func (e *Engine) givers(ctx context.Context, g *group, known []state.Client, claims []state.Claim, shared []state.SecretRef, t weighed) error {
+	have := map[string]state.Claim{}
+	for _, c := range claims {
+		have[c.Key] = c
+	}
+	for n, asked := 0, len(g.members); n < len(g.members) && len(g.members) < asked+maxGroup; n++ { // also of those who join
+		for _, w := range g.members[n].wish {
+			if w.Ref.Kind != state.KindDomain {
+				continue
+			}
+			claim := have["host:"+w.Ref.Host()]
+			for _, id := range append(slices.Clone(claim.From), claim.Client) {
+				i := slices.IndexFunc(known, func(c state.Client) bool { return c.ID == id })
+				if i < 0 || slices.Contains(g.ids, id) {
+					continue
+				}
+				m, err := e.onRecord(known[i], shared, g.now)
+				if err != nil {
+					return err
+				}
+				if w := slices.IndexFunc(t.wishes, func(w manifest.Effective) bool { return w.Name == m.client.Name }); w >= 0 && !m.client.Removed {
+					e.imagined(ctx, m, &t.wishes[w], g.now)
+				} else if e.contain(id, func() error { e.wishOf(m); return nil }) != nil {
+					continue // a pass finds that out, and says it
+				}
+				g.members, g.ids = append(g.members, m), append(g.ids, id)
+			}
+		}
+	}
+	return nil
 }
 
 // onRecord is a client with what is on record of it, under the name that it would have.

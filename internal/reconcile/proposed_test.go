@@ -2,7 +2,9 @@ package reconcile_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -554,4 +556,61 @@ func TestP12RebaseOfWhatConflicted(t *testing.T) {
 	w.pass(w.poll()...)
 	w.want("a", state.StatusHeld)
 	w.want("b", state.StatusActive)
+}
+
+// P2, P12: a name that a client gave away by an earlier commit, and has still as it is paused, is shown as one that
+// moves from there, to whom a pull request gives it now; nothing else of that client is. What was shown runs when
+// the other one goes on, and asks nobody.
+func TestP12NameOfWhoIsPausedIsShownAsAMove(t *testing.T) {
+	v, w := newVendors(t)
+	alias := "aliases: [shop.example]"
+	w.apply(map[string]string{"clients/a.yaml": client("a", alias, "env: {COLOUR: red}"), "clients/b.yaml": client("b"), "clients/z.yaml": client("z")})
+	if _, err := w.engine.SetPaused("a", true, "dana"); err != nil {
+		t.Fatal(err)
+	}
+	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: blue}")})
+	files := map[string]string{"clients/b.yaml": client("b", alias)}
+	base, at, err := w.repo.Tree(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := w.repo.branch(files, base)
+	_, merged, err := w.repo.Tree(t.Context(), head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := w.engine.Judge(t.Context(), reconcile.Proposal{Commit: head, Base: base, Branch: "main", At: at, Merged: merged})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone, err := w.engine.PreviewOf(t.Context(), head, merged, []string{"b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []reconcile.Preview{j.Preview, alone} {
+		var lines []string
+		for _, c := range p.Changes {
+			for _, s := range c.Steps {
+				if s.Action != "probe" && s.Action != "record" {
+					lines = append(lines, fmt.Sprintf("%s: %s %s !%s %s", c.Client, s.Action, s.Ref, s.Risk, s.Reason))
+				}
+			}
+		}
+		want := []string{"b: move domain/shop.example@vercel !traffic waiting for a, which is paused and gives this on", "b: move record/A shop.example !traffic waiting for a, which is paused and gives this on"}
+		if !slices.Equal(lines, want) {
+			t.Errorf("shown: %s", strings.Join(lines, "\n"))
+		}
+	}
+	w.pass(w.merge(w.proposed(1, files).Head, files)...)
+	id, err := w.engine.SetPaused("a", false, "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	w.want("a", state.StatusActive)
+	w.want("b", state.StatusActive)
+	d, _ := v.world.Serves("shop.example")
+	if o, _ := v.world.Object(d); o.Mark.Client != w.id("b") {
+		t.Errorf("shop.example is served by %q", o.Mark.Client)
+	}
 }
