@@ -30,6 +30,14 @@ func (b *builder) leftovers() {
 		case b.replaced(r) && soaks:
 			b.goesLater(r, after, until)
 		case b.replaced(r):
+			n := len(b.steps)
+			if provider, why := b.whereUnknown(); provider != "" {
+				b.replacedGoes(r)
+				for i := range b.steps[n:] {
+					b.steps[n+i].waitFor(provider, why)
+				}
+				continue
+			}
 			b.watched()
 			b.replacedGoes(r)
 		case !b.proofs[partOf(r.Ref)] && !b.withSite(r):

@@ -146,9 +146,8 @@ func (b *builder) soak() (after time.Duration, until time.Time, is bool) {
 	return after, until, b.in.Now.Before(until)
 }
 
-// stillLed is why what serves at the side that was replaced stays: DNS leads people there, beside the record
-// that was set for this one, or in its place, and what a person is to do then; or nobody can see now where a
-// name leads. "": nothing keeps it.
+// stillLed is what a person is to do as DNS leads people to the side that was replaced, beside the record
+// that was set for this one, or in its place: what serves there stays until then. "": nothing that was seen.
 func (b *builder) stillLed() string {
 	var left []string
 	for _, r := range b.sortedRecord() {
@@ -157,18 +156,23 @@ func (b *builder) stillLed() string {
 		}
 	}
 	for _, w := range b.sortedWish() {
-		if w.Ref.Kind != state.KindRecord || leadsToSite(w) != b.site || len(left) == 0 {
-			continue
-		}
-		look := b.c.Looks[w.Ref]
-		if look.Failed != "" {
-			return "where " + w.Ref.Name + " leads can't be seen now: " + look.Failed
-		}
-		if what := led(w.Ref, look, left); what != "" {
-			return "DNS leads people there still: " + what
+		if w.Ref.Kind == state.KindRecord && leadsToSite(w) == b.site {
+			if what := led(w.Ref, b.c.Looks[w.Ref], left); what != "" {
+				return "DNS leads people there still: " + what
+			}
 		}
 	}
 	return ""
+}
+
+// whereUnknown is a record of which nobody can see now where it leads, and at which provider; "": none.
+func (b *builder) whereUnknown() (provider, why string) {
+	for _, w := range b.sortedWish() {
+		if look := b.c.Looks[w.Ref]; w.Ref.Kind == state.KindRecord && leadsToSite(w) == b.site && look.Failed != "" {
+			return w.Provider, "where " + w.Ref.Name + " leads can't be seen: " + look.Failed
+		}
+	}
+	return "", ""
 }
 
 // led is what a person is to do as DNS leads a record's name to one of these places; "": it does not.

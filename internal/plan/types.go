@@ -141,7 +141,7 @@ type Step struct {
 	NotBefore time.Time     `json:"notBefore,omitzero"`
 	After     time.Duration `json:"after,omitempty"`
 	// Led is why a step that comes later does not come yet, and what a person is to do before: DNS leads
-	// people still to what it takes away, say.
+	// people still to what it takes away.
 	Led string `json:"led,omitempty"`
 	// Held is the fingerprint of the hold that the step waits for; a step that
 	// needs a held one waits too, with the same Held and Blocked set.

@@ -39,6 +39,7 @@ type Step struct {
 	Fields     []plan.Field `json:"fields"`
 	PurgeAfter time.Time    `json:"purgeAfter,omitzero"` // retain; zero: for ever
 	Held       string       `json:"held,omitempty"`      // the hold that it waits for
+	Blocked    bool         `json:"blocked,omitempty"`   // it waits for what its reason says
 }
 
 // Of is a plan with the names of its clients, sorted by them. Commit and LookedAt are
@@ -70,7 +71,7 @@ func Printed(p plan.Plan, of []string, names map[state.ClientID]string) Plan {
 			fields = []plan.Field{}
 		}
 		out.Changes[i].Steps = append(out.Changes[i].Steps, Step{Step: plan.StepName(s.Number), Action: string(s.Action), Ref: s.Ref.Part(),
-			Provider: s.Provider, Reason: s.Reason, Risk: string(s.Risk), Gap: s.Gap, Undo: s.Undo, Calls: s.Calls, Fields: fields, PurgeAfter: s.PurgeAfter, Held: s.Held})
+			Provider: s.Provider, Reason: s.Reason, Risk: string(s.Risk), Gap: s.Gap, Undo: s.Undo, Calls: s.Calls, Fields: fields, PurgeAfter: s.PurgeAfter, Held: s.Held, Blocked: s.Blocked && s.Held == ""})
 	}
 	sort.SliceStable(out.Changes, func(i, j int) bool { return out.Changes[i].Client < out.Changes[j].Client })
 	for _, q := range p.Problems {

@@ -135,13 +135,17 @@ func TestPullPlanStages(t *testing.T) {
 		frozen.Plan.Changes[0].Steps[i].Held = "77bb00112233"
 	}
 	frozen.Holds = []state.Hold{{Fingerprint: "77bb00112233", Reason: "changes are frozen until 2 January 2027 08:00 UTC (holidays)", Until: time.Date(2027, 1, 2, 8, 0, 0, 0, time.UTC), Approvable: true}}
+	waits := step(plan.StepDNS, plan.Move, "record/A shop.example", "cloudflare", "waiting for bakery, which is paused and gives this on", 2)
+	paused := step(plan.StepEnvironment, plan.Update, "environment/vercel", "vercel", "paused: env COLOUR changed", 2)
+	waits.Blocked, paused.Blocked = true, true
+	waiting := pulled(Plan{LookedAt: day(1), Changes: []Change{{Client: "demoshop", Steps: []Step{waits}}, {Client: "florist", Steps: []Step{paused}}}})
 	var md, lines strings.Builder
 	for _, c := range []struct {
 		name string
 		p    PullPlan
 	}{
 		{"planning", PullPlan{Stage: StagePlanning, Head: headSHA, Files: 2}}, {"nothing", pulled(Plan{})}, {"some invalid", some}, {"all invalid", onlyBad}, {"others", others}, {"base moved", moved}, {"outdated", outdated},
-		{"conflict", conflict}, {"fork", fork}, {"valid fork", good}, {"failed", failed}, {"frozen", frozen}, {"closed", closed}, {"merged", merged},
+		{"conflict", conflict}, {"fork", fork}, {"valid fork", good}, {"failed", failed}, {"frozen", frozen}, {"waiting", waiting}, {"closed", closed}, {"merged", merged},
 	} {
 		fmt.Fprintf(&md, "%s\n\n---\n\n", c.p.Markdown())
 		v, s := c.p.Validate(), c.p.Status()

@@ -150,7 +150,12 @@ func (c Change) what(a About) string {
 			add("only its record changes")
 		}
 	}
-	if len(f.holds) > 0 {
+	switch who, is := strings.CutPrefix(f.waits, "waiting for "); {
+	case is:
+		add("**part of it waits** for " + Text(cell(who)))
+	case f.waits != "" && strings.HasPrefix(f.waits, "paused"):
+		add("**waits**: it is paused")
+	case len(f.holds) > 0 || f.waits != "":
 		add("**part of it waits**")
 	}
 	if len(out) == 0 {

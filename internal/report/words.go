@@ -186,6 +186,7 @@ type facts struct {
 	stops                          []string // names that no longer answer
 	holds                          []string
 	long                           string // how long the gap is; "": not known
+	waits                          string // why a step waits for something else than an approval; "": none does
 }
 
 // howLong is how long nobody serves, in the words of the step that says so.
@@ -239,6 +240,9 @@ func factsOf(c Change) facts {
 			f.gap, f.long = true, s.Gap
 		}
 		f.data = f.data || s.Risk == string(plan.RiskData)
+		if s.Blocked && f.waits == "" {
+			f.waits = s.Reason
+		}
 		if s.Held != "" && !seen[s.Held] {
 			seen[s.Held] = true
 			f.holds = append(f.holds, s.Held)
