@@ -276,11 +276,12 @@ func (s *story) meddle() {
 				s.unbound[attribute(d, "host")] = true
 			}
 		}
-		served := map[string]bool{}
+		served, seen := map[string]bool{}, s.seen()
 		for host := range s.up {
 			served[host] = s.serves(host)
 		}
 		s.vendors.world.Remove(o.ID)
+		s.byPerson(seen)
 		for host, id := range s.up { // one that another client has just now may come back to where this is missing
 			serving := o.Kind == state.KindSite || o.Kind == state.KindDeployment || o.Kind == state.KindTraffic
 			if serving && (id == o.Mark.Client || served[host] && !s.serves(host)) { // it may come by what was deleted in the middle of a swap

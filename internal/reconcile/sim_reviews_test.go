@@ -35,6 +35,7 @@ type reviewLaws struct {
 	pushed map[state.ClientID]map[look]bool
 	serves map[string]served // by host that is up
 	before map[string]look   // by host: what people saw before the wish that is not done
+	away   map[string]served // by host: what they saw until a person took its record away, which may be put back
 	// later are files that were brought, by pull requests or by nobody's push, and that were
 	// not taken over so far: they were invalid, and may become valid by what others do.
 	later map[string]*bringing
@@ -95,7 +96,7 @@ type served struct {
 }
 
 func newReviewLaws() reviewLaws {
-	return reviewLaws{bound: map[state.ClientID]*bringing{}, over: map[state.ClientID]bool{}, undone: map[state.ClientID]map[int]bool{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]string{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, refused: map[string]bool{}, before: map[string]look{}}
+	return reviewLaws{bound: map[state.ClientID]*bringing{}, over: map[state.ClientID]bool{}, undone: map[state.ClientID]map[int]bool{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]string{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, refused: map[string]bool{}, before: map[string]look{}, away: map[string]served{}}
 }
 
 // judge is the engine as the reviewer sees it. Judging writes nothing anywhere (P2), and a
@@ -510,7 +511,7 @@ func (s *story) servesWhatWasShown(when string) {
 	}
 	for _, host := range slices.Sorted(maps.Keys(s.up)) {
 		now, was := s.sees(host), l.serves[host]
-		if l.serves[host] = now; now == was || now.owner == "" || now.owner != was.owner {
+		if l.serves[host] = now; now == was || now.owner == "" || now.owner != was.owner || now == l.away[host] {
 			continue // that a name moves is a step of its own
 		}
 		c := s.client(now.owner)
@@ -536,6 +537,25 @@ func (s *story) servesWhatWasShown(when string) {
 func (s *story) comesUp(host string) {
 	if s.pulls.on {
 		s.pulls.laws.serves[host] = s.sees(host)
+	}
+}
+
+// seen is what people see at the hosts that are up.
+func (s *story) seen() map[string]served {
+	out := map[string]served{}
+	for host := range s.up {
+		out[host] = s.sees(host)
+	}
+	return out
+}
+
+// byPerson notes what people see once a person took away what led a host there, and what they saw before:
+// neither that nor its return is anything that a plan says.
+func (s *story) byPerson(before map[string]served) {
+	for host, was := range before {
+		if now := s.sees(host); s.pulls.on && now != was {
+			s.pulls.laws.serves[host], s.pulls.laws.away[host] = now, was
+		}
 	}
 }
 
