@@ -216,7 +216,11 @@ func (s *story) together() {
 			meanwhile = func() { s.ask(name, s.engine.Retry) }
 		}
 	case 8:
-		meanwhile = s.lookAtPulls
+		meanwhile = func() {
+			s.pulls.aside = true
+			s.lookAtPulls()
+			s.pulls.aside = false
+		}
 	case 9:
 		if c := s.openOne(); c != nil {
 			s.merge(c)

@@ -139,8 +139,9 @@ func (s *story) healsAlone() {
 	o, err := s.engine.Overview()
 	s.fine(err)
 	for _, c := range s.clients() {
-		invalid := slices.ContainsFunc(o.Problems, func(p state.FileProblem) bool { return p.Path == c.Path }) // its last good wish may ask for what is another's by now
-		stays[c.ID] = stays[c.ID] || invalid || s.waitsForPeople(c)
+		invalid := slices.ContainsFunc(o.Problems, func(p state.FileProblem) bool { return p.Path == c.Path })            // its last good wish may ask for what is another's by now
+		file := slices.ContainsFunc(s.tombstones(c.ID), func(t state.Tombstone) bool { return !t.Done && t.Waits != "" }) // whatever is invalid there
+		stays[c.ID] = stays[c.ID] || invalid || file || s.waitsForPeople(c)
 	}
 	others := slices.Contains(slices.Collect(maps.Values(stays)), true)
 	for _, c := range s.clients() {

@@ -126,6 +126,9 @@ func (s *story) known(r *landed, from string, c *change) {
 	if now, is := s.pulls.saying[c.number]; is && (now.Open != t.Open || now.Merged != t.Merged || now.Head != t.Head || now.MergeCommit != t.MergeCommit) {
 		kept, t = nil, forge.Pull{} // a command of this very look accepts the head, before or after that is on record
 	}
+	if s.pulls.beside[c.number] { // a pass may have accepted the head before that look, or after it
+		kept, t = nil, forge.Pull{}
+	}
 	there := t.Number != 0 && (t.Open || t.Merged)
 	if t.Number == 0 {
 		r.perhaps[c.number] = slices.ContainsFunc(s.pulls.plans[c.number], func(sh *shown) bool {

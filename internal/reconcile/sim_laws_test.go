@@ -62,6 +62,7 @@ func (s *story) person(name string) {
 
 func (s *story) begin() {
 	s.cleanNow, s.purging, s.losing = maps.Clone(s.clean), map[state.ClientID]bool{}, map[string]bool{}
+	s.pulls.beside = map[int]bool{}
 }
 
 // mayLose lets a client lose its data in this event, also what it adopted and bears no mark of ours.

@@ -30,6 +30,8 @@ type proposals struct {
 	saying map[int]forge.Pull // in the look that goes on
 	plans  map[int][]*shown   // all that were made of each
 	kept   map[int]*shown     // the last one of looks that came to their end
+	aside  bool               // a look goes on beside passes, which may accept a head
+	beside map[int]bool       // of which such a look of this event was the first to see what is on record
 	trees  map[string]manifests
 	laws   reviewLaws
 }
@@ -423,9 +425,14 @@ func (s *story) looked(whole bool) {
 	p := &s.pulls
 	for n, was := range p.saying {
 		if whole {
+			first := p.told[n].Number == 0
 			p.told[n] = was
 			if all := p.plans[n]; len(all) > 0 && s.planKept(n, all[len(all)-1].head) {
+				first = first || p.kept[n] != all[len(all)-1]
 				p.kept[n] = all[len(all)-1]
+			}
+			if p.aside && first {
+				p.beside[n] = true
 			}
 		} else {
 			delete(p.told, n)
