@@ -573,20 +573,15 @@ func TestS24NameOfWhoIsPausedForDays(t *testing.T) {
 		if r := w.row("b"); !strings.HasPrefix(r.Because, "waiting for a, which is paused") {
 			t.Errorf("%s: b is %s: %q", how, r.Status, r.Because)
 		}
-		id, err := w.engine.SetPaused("a", false, "dana")
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.pass(id)
+		w.resume("a")
 		if by, held := strings.Contains(how, "external"), w.waits(state.HoldData); len(held) > 0 != by || by && !strings.Contains(held[0].Reason, "time without service") {
 			t.Errorf("%s: holds %+v", how, held)
 		} else if !by {
 			w.want("a", state.StatusActive)
 			w.want("b", state.StatusActive)
 		}
-		d, _ := v.world.Serves("shop.example")
-		if o, _ := v.world.Object(d); o.Mark.Client != w.id("b") {
-			t.Errorf("%s: shop.example is served by %q", how, o.Mark.Client)
+		if by := v.servedBy("shop.example"); by != w.id("b") {
+			t.Errorf("%s: shop.example is served by %q", how, by)
 		}
 	}
 }
@@ -613,15 +608,10 @@ func TestS24NameOfWhoIsPausedOutlivesWhoWasToHaveIt(t *testing.T) {
 	if r := w.row("c"); !strings.HasPrefix(r.Because, "waiting for a, which is paused") {
 		t.Errorf("c is %s: %q", r.Status, r.Because)
 	}
-	id, err := w.engine.SetPaused("a", false, "dana")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.pass(id)
+	w.resume("a")
 	w.want("a", state.StatusActive)
 	w.want("c", state.StatusActive)
-	d, _ := v.world.Serves("shop.example")
-	if o, _ := v.world.Object(d); o.Mark.Client != w.id("c") {
-		t.Errorf("shop.example is served by %q", o.Mark.Client)
+	if by := v.servedBy("shop.example"); by != w.id("c") {
+		t.Errorf("shop.example is served by %q", by)
 	}
 }

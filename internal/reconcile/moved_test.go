@@ -58,6 +58,13 @@ func (v *vendors) twoHosts(c *clock) []provider.Provider {
 		open("ploi", "203.0.113.8", memory.Hosting()), open("cloudflare", "", memory.DNS())}
 }
 
+// servedBy is whose site a host shows; "": nobody's.
+func (v *vendors) servedBy(host string) state.ClientID {
+	d, _ := v.world.Serves(host)
+	o, _ := v.world.Object(d)
+	return o.Mark.Client
+}
+
 // P8: a record moved to a newcomer with its name, the newcomer failed and was taken back, after
 // the old owner had come to its end. The record is the old owner's again, and still to go: the
 // next try finds it where it was.

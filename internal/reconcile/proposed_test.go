@@ -602,15 +602,10 @@ func TestP12NameOfWhoIsPausedIsShownAsAMove(t *testing.T) {
 		}
 	}
 	w.pass(w.merge(w.proposed(1, files).Head, files)...)
-	id, err := w.engine.SetPaused("a", false, "dana")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.pass(id)
+	w.resume("a")
 	w.want("a", state.StatusActive)
 	w.want("b", state.StatusActive)
-	d, _ := v.world.Serves("shop.example")
-	if o, _ := v.world.Object(d); o.Mark.Client != w.id("b") {
-		t.Errorf("shop.example is served by %q", o.Mark.Client)
+	if by := v.servedBy("shop.example"); by != w.id("b") {
+		t.Errorf("shop.example is served by %q", by)
 	}
 }

@@ -428,6 +428,16 @@ func (w *world) apply(files map[string]string) {
 	w.pass(w.push(files)...)
 }
 
+// resume lets a paused client go on, and passes it.
+func (w *world) resume(name string) {
+	w.t.Helper()
+	id, err := w.engine.SetPaused(name, false, "dana")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.pass(id)
+}
+
 func (w *world) row(name string) reconcile.Row {
 	w.t.Helper()
 	v, err := w.engine.Overview()
