@@ -118,6 +118,11 @@
 //
 // A look that fails blocks its provider's steps, and beside them those that lead a name anew
 // to what it did not see, whoever keeps the name: making comes before breaking.
+// Where nobody can see where a name leads, what was replaced at its old host waits as well.
+//
+// What was replaced goes after the records' time to live and a soak, and not while DNS leads people
+// there: a record that a person keeps may stand beside the one that was asked for, or be set back.
+// People are served by the new side meanwhile.
 //
 // A client that goes while one comes that looks like it is a warning, not a problem:
 // what shares a host is refused where manifests are accepted.
