@@ -19,6 +19,7 @@ import (
 // The states of an audit record that others than its pass give it.
 const (
 	auditRunning     = "running"
+	auditSucceeded   = "succeeded"
 	auditInterrupted = "interrupted"
 )
 
@@ -52,7 +53,7 @@ func (e *Engine) closeAudit(tx store.Tx, m *member, result *apply.Result, end en
 		d.Steps = append(d.Steps, run)
 	}
 	d.State, d.Ended, d.Next = end.audit, now, end.next
-	if end.audit != "succeeded" {
+	if end.audit != auditSucceeded {
 		d.Error = end.because
 	}
 	return store.PutDeployment(tx, d)

@@ -31,6 +31,7 @@
 //	witness.go  what the providers show of ours, read only
 //	clock.go    this machine's clock was set: what waits for no date of before, what stays, and what
 //	            is put off
+//	upgrade.go  what only a new version of this program would make otherwise waits
 //	poison.go   passes that run into an error of this program, or end the process
 //	turns.go    who may pass beside whom after a crash
 //

@@ -134,7 +134,7 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 	}
 	if job.Plan.Adopting(m.client.ID) {
 		// It only recorded what exists; what the wish changes of it is planned now.
-		return e.finish(g, m, &result, ending{status: m.client.Status, audit: "succeeded", what: "adopted", because: "recorded what exists",
+		return e.finish(g, m, &result, ending{status: m.client.Status, audit: auditSucceeded, what: "adopted", because: "recorded what exists",
 			change: func(c *state.Client) { c.Failures, c.EverDeployed = 0, true }})
 	}
 	if who := g.open[m.client.ID]; who != "" {
@@ -350,7 +350,7 @@ func waitsForAnother(p plan.Plan, s plan.Step) string {
 
 // success is the end of a pass whose steps are all done.
 func (e *Engine) success(g *group, m *member) ending {
-	end := ending{status: state.StatusActive, settled: true, word: "succeeded", what: "succeeded", audit: "succeeded"}
+	end := ending{status: state.StatusActive, settled: true, word: "succeeded", what: "succeeded", audit: auditSucceeded}
 	if m.removed {
 		end.status, end.because = state.StatusRetained, "the manifest was removed"
 	}

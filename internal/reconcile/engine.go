@@ -266,6 +266,9 @@ func (e *Engine) Start() ([]Due, error) {
 		}
 		_, err = e.endLeft(clients, why)
 	}
+	if err == nil && !old {
+		err = e.upgraded(clients)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("start: %w", err)
 	}

@@ -194,9 +194,6 @@ func (e *Engine) nextWave(tx store.Tx, id state.ClientID) ([]state.ClientID, err
 	if err != nil {
 		return nil, err
 	}
-	if err := followed(tx, holds, id); err != nil {
-		return nil, err
-	}
 	return e.inWave(tx, holds, id)
 }
 

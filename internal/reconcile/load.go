@@ -59,6 +59,7 @@ type member struct {
 	takes      []string                    // host names that it takes over, where its wish is not known whole
 	keeps      []string                    // host names that go to a member that is left alone, and stay until then
 	worked     bool                        // this pass has begun for it
+	stays      bool                        // in an upgrade's hold: what is on record is its wish
 	later      []plan.Step                 // what comes later by the plan that was calculated last
 	now        time.Time
 }
@@ -180,7 +181,7 @@ func (e *Engine) reload(g *group) error {
 	}
 	for _, m := range g.members {
 		if f := byID[m.client.ID]; f != nil {
-			f.worked, f.effective, f.wish, f.problems, f.takes, f.later = m.worked, m.effective, m.wish, m.problems, m.takes, m.later
+			f.worked, f.stays, f.effective, f.wish, f.problems, f.takes, f.later = m.worked, m.stays, m.effective, m.wish, m.problems, m.takes, m.later
 			f.client.Wakes = m.client.Wakes // whoever asked since the pass began asked for another one
 			*m = *f
 		}
@@ -318,6 +319,10 @@ func (e *Engine) wishOf(m *member) {
 	}
 	all, bad := desired.Resources(e.desiredInput(m.client, eff, m.secrets))
 	m.wish = plan.StillAdopted(all, m.recorded)
+	if m.stays {
+		m.wish = m.asMade()
+		return
+	}
 	for _, b := range bad {
 		m.problems = append(m.problems, plan.Problem{Client: m.client.ID, Name: m.client.Name, Text: b.Text, Act: b.Act})
 	}

@@ -121,17 +121,7 @@ func (e *Engine) lookAgain(ctx context.Context, g *group, m *member) bool {
 // alone.
 func (e *Engine) putBack(g *group, m *member) plan.Plan {
 	in := m.input()
-	by := map[state.Ref]state.Resource{}
-	for _, r := range m.recorded {
-		by[r.Ref] = r
-	}
-	in.Wish = []state.Resource{}
-	for _, w := range m.wish {
-		if have, ok := by[w.Ref]; ok && have.Real() && !have.Retained() {
-			w.Provider, w.Attributes = have.Provider, have.Attributes
-			in.Wish = append(in.Wish, w)
-		}
-	}
+	in.Wish = m.asMade()
 	p := plan.Calculate(plan.Input{Commit: g.head, Now: g.now, Traits: g.traits, Keep: e.Keep, Clients: []plan.ClientInput{in}})
 	p.LookedAt = e.Now()
 	return plan.Only(p, func(r state.Ref) bool { _, is := m.looks[r]; return is })

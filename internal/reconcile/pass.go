@@ -84,6 +84,7 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 	}
 	done := Done{Clients: ids}
 	g.taking = cause == CauseAdopt
+	g.keepAsMade()
 	if e.ahead(g) || !slices.Equal(ids, e.Group(id)) { // who joined while it waited for its turn was not waited for
 		done.Again = true
 		return done, nil
@@ -238,7 +239,7 @@ func (e *Engine) calculate(g *group) plan.Plan {
 			panic(err)
 		}
 	})
-	p := c.Plan()
+	p := g.unasked(c.Plan())
 	g.later(p)
 	return p
 }

@@ -439,57 +439,6 @@ func TestRuleSecrets(t *testing.T) {
 	}
 }
 
-// Versions: what only a newer program would make otherwise waits, visibly, for the
-// client's next commit or for an approval.
-func TestRuleVersionsUpgradeWaits(t *testing.T) {
-	v, w := newVendors(t)
-	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b"), "clients/c.yaml": client("c")})
-	w.want("a", state.StatusActive)
-	v.world.ForgetCalls()
-	w.change = func(e *reconcile.Engine) {
-		e.Program = "0.2.0"
-		e.Point = map[string]string{"vercel": "CNAME"} // the newer program leads names to a host
-	}
-	if due := w.restart(); len(due) > 0 {
-		t.Errorf("due after an upgrade: %v", due)
-	}
-	w.pass(w.poll()...)
-	if got := v.writes(); len(got) > 0 {
-		t.Fatalf("writes: %v", got)
-	}
-	o, err := w.engine.Overview()
-	if err != nil || len(o.Holds) != 1 || o.Holds[0].Kind != state.HoldUpgrade || !strings.Contains(o.Holds[0].Reason, "Version 0.2.0 would change what version 0.1.0 made of 3 clients") {
-		t.Fatalf("holds: %+v %v", o.Holds, err)
-	}
-	if len(v.world.Resolves("a.agency.example")) != 1 {
-		t.Error("a is not served as before")
-	}
-	// A commit of one's own brings one along, and takes it out of the hold.
-	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: red}")})
-	if o, err = w.engine.Overview(); err != nil || len(o.Holds) != 1 || len(o.Holds[0].Clients) != 2 {
-		t.Fatalf("holds: %+v %v", o.Holds, err)
-	}
-	for _, d := range w.restart() {
-		t.Errorf("due after another start: %v", d)
-	}
-	w.pass(w.poll()...)
-	v.world.ForgetCalls()
-	ids, err := w.engine.Approve(t.Context(), o.Holds[0].Fingerprint, "dana")
-	if err != nil || len(ids) != 2 {
-		t.Fatalf("%v %v", ids, err)
-	}
-	w.pass(ids...)
-	for _, name := range []string{"b", "c"} {
-		w.want(name, state.StatusActive)
-	}
-	if len(v.writes()) == 0 {
-		t.Error("nothing was changed by the approved upgrade")
-	}
-	if o, err = w.engine.Overview(); err != nil || len(o.Holds) != 0 {
-		t.Errorf("holds: %+v %v", o.Holds, err)
-	}
-}
-
 // A pass that is interrupted at any border and started again ends as an undisturbed one.
 func TestP8StoppedAtEveryStep(t *testing.T) {
 	clean := func() string {

@@ -289,6 +289,13 @@ var plantedElsewhere = []elsewhere{
 	{planted{"what differs is put back though nobody asked for it", "drift/policy.go", "		out.Policy = manifest.DriftReport\n	}\n	for", "		out.Policy = manifest.DriftHeal\n	}\n	for"}, "reconcile", "TestS41ReportIsTheDefault"},
 	{planted{"a mend puts back what changed since the looks", "reconcile/mend.go", "				case all[i].Print == row.Print:", "				case all[i].Print != \"\":"}, "reconcile", "TestS41ChangedBetweenLookAndMend"},
 	{planted{"a report before its commit: success is told before it is written", "reconcile/finish.go", "	e.at(PointEnd)\n", "	if end.word == \"succeeded\" {\n		if err := e.Store.Update(func(tx store.Tx) error { return e.verdict(tx, m, m.client, end) }); err != nil {\n			return Done{}, err\n		}\n		e.told.Store(true)\n	}\n	e.at(PointEnd)\n"}, "reconcile", "TestP9NothingIsToldBeforeItIsWritten"},
+	{planted{"whatever wakes a client brings an upgrade along", "reconcile/upgrade.go", "		g.members[0].stays = stays(", "		g.members[0].stays = false && stays("}, "reconcile", "TestRuleVersionsUpgradeWaitsWhateverWakesAClient"},
+	{planted{"a pass comes before an upgrade is judged", "reconcile/engine.go", "	if err == nil && !old {\n		err = e.upgraded", "	if err == nil && old {\n		err = e.upgraded"}, "reconcile", "TestRuleVersionsUpgradeWaits"},
+	{planted{"an upgrade keeps a client from its next commit", "reconcile/poll.go", "followed(tx, newWishes(in.Clients, r.Clients))", "followed(tx, newWishes(nil, r.Clients))"}, "reconcile", "TestRuleVersionsUpgradeWaits"},
+	{planted{"an upgrade keeps a client from a secret's new version", "reconcile/secrets.go", "followed(tx, ids)", "followed(tx, ids[:0])"}, "reconcile", "TestRuleVersionsUpgradeComesWithASecret"},
+	{planted{"an upgrade keeps what is to go", "reconcile/upgrade.go", "			return seen && wished || slices", "			return seen && wished || false && slices"}, "reconcile", "TestRuleVersionsUpgradeKeepsNothingThatWasAskedFor"},
+	{planted{"an upgrade finds at rest who is half the way back", "reconcile/upgrade.go", "	return last.State == auditSucceeded, err", "	return last.State != \"\", err"}, "reconcile", "TestRuleVersionsUpgradeGoesBackTheWholeWay"},
+	{planted{"an upgrade does not wait on a state that was put back", "reconcile/restored.go", "		r.Baseline.Version = in.Baseline.Version", "		r.Baseline.Version = e.Program"}, "reconcile", "TestRuleVersionsUpgradeWaitsAfterARestore"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

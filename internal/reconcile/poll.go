@@ -182,21 +182,6 @@ func (e *Engine) judgeNow(ctx context.Context, head string) ([]state.ClientID, e
 		}
 		return e.catch(ctx, head, in)
 	}
-	if b := in.Baseline; b != nil && b.Version != "" && b.Version != e.Program && !r.Held {
-		hold, err := e.upgrade(in.Clients, b.Version, head)
-		if err != nil {
-			return nil, fmt.Errorf("accept %s: what version %s makes otherwise: %w", head, e.Program, err)
-		}
-		for _, h := range in.Holds {
-			if h.Kind == state.HoldUpgrade {
-				r.LiftHolds = append(r.LiftHolds, h.Fingerprint)
-			}
-		}
-		if hold != nil {
-			r.Holds = append(r.Holds, *hold)
-			r.History = append(r.History, state.Entry{At: e.Now(), Commit: head, What: "held", Text: hold.Reason})
-		}
-	}
 	if err := e.commit(head, in, r); err != nil {
 		return nil, fmt.Errorf("accept %s: %w", head, err)
 	}
@@ -397,6 +382,9 @@ func (e *Engine) commit(head string, in accept.Input, r accept.Result) error {
 			return err
 		}
 		if err := write(tx, r); err != nil {
+			return err
+		}
+		if err := followed(tx, newWishes(in.Clients, r.Clients)); err != nil {
 			return err
 		}
 		for _, c := range fresh {

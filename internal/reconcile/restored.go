@@ -63,6 +63,9 @@ func (e *Engine) catch(ctx context.Context, head string, in accept.Input) ([]sta
 		asked.Clients[i].LivedOn = c.LivedOn || livedOn[c.ID]
 	}
 	r, doubts := e.accepted(asked, found)
+	if in.Baseline != nil && r.Baseline != nil {
+		r.Baseline.Version = in.Baseline.Version // what this version makes otherwise is judged with what the providers show
+	}
 	if err := e.commit(head, in, r); err != nil {
 		return nil, fmt.Errorf("accept %s: %w", head, err)
 	}

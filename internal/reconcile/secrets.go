@@ -84,6 +84,13 @@ func (e *Engine) usersOf(tx store.Tx, refs ...state.SecretRef) (now []state.Clie
 	if err != nil || len(users) == 0 {
 		return nil, 0, err
 	}
+	ids := make([]state.ClientID, len(users))
+	for i, c := range users {
+		ids[i] = c.ID
+	}
+	if err := followed(tx, ids); err != nil {
+		return nil, 0, err
+	}
 	wishes, _ := e.resolver()
 	guard := e.Guard
 	if p := wishes.Platform(); p != nil {

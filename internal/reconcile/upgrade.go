@@ -14,19 +14,81 @@ import (
 	"github.com/compassdigital/reconciler/internal/store"
 )
 
-// upgrade is the hold of what only this version of the program would make otherwise:
-// settled clients whose plan is not empty although nobody asked for a change. They stay
-// as they are until their next commit, or until it is approved. nil: nothing differs.
+// upgraded is called at a start, before any pass: where another version of the program was
+// here last, whoever would be made otherwise now waits in a hold.
+func (e *Engine) upgraded(clients []state.Client) error {
+	e.mu.Lock()
+	base := e.baseline
+	e.mu.Unlock()
+	if base == nil || base.Version == "" || base.Version == e.Program {
+		return nil
+	}
+	hold, err := e.upgrade(clients, base.Version, base.Head)
+	if err != nil {
+		return fmt.Errorf("what version %s makes otherwise: %w", e.Program, err)
+	}
+	now := *base
+	now.Version = e.Program
+	err = e.Store.Update(func(tx store.Tx) error {
+		holds, err := store.Holds(tx)
+		if err != nil {
+			return err
+		}
+		var errs firstError
+		for _, h := range holds {
+			if h.Kind == state.HoldUpgrade { // of a version that is here no more
+				errs.add(store.DeleteHold(tx, h.Fingerprint))
+			}
+		}
+		if hold != nil {
+			errs.add(store.PutHold(tx, *hold))
+			_, err := store.AddHistory(tx, state.Entry{At: hold.At, Commit: base.Head, What: "held", Text: hold.Reason})
+			errs.add(err)
+		}
+		errs.add(store.PutBaseline(tx, now))
+		return errs.err
+	})
+	if err != nil {
+		return fmt.Errorf("hold what version %s makes otherwise: %w", e.Program, err)
+	}
+	e.mu.Lock()
+	e.baseline = &now
+	e.mu.Unlock()
+	return nil
+}
+
+// atRest says that a client has all that it wishes: what is planned of it comes from this program alone. It
+// may be paused, and somebody may have asked for a look, or a look found something to put back.
+func (e *Engine) atRest(m *member) (bool, error) {
+	c := m.client
+	if c.Settled && c.Status == state.StatusActive {
+		return true, nil
+	}
+	if c.Converged == "" || c.Converged != c.WishHash || !c.Settled && !c.LookWanted && len(m.marked()) == 0 {
+		return false, nil
+	}
+	// It may have gone half the way to another wish, and back to this one.
+	var last state.Deployment
+	err := e.Store.View(func(tx store.Tx) (err error) { last, _, err = store.Deployment(tx, c.Deployment); return err })
+	return last.State == auditSucceeded, err
+}
+
+// upgrade is the hold of what only this version of the program would make otherwise: clients at rest whose
+// plan is not empty although nobody asked for a change. nil: nothing differs.
 func (e *Engine) upgrade(clients []state.Client, was, head string) (*state.Hold, error) {
 	prints := make([]string, len(clients))
 	errs := make([]error, len(clients))
 	sideBySide(len(clients), func(i int) {
 		c := clients[i]
-		if c.Removed || !c.Settled || c.Status != state.StatusActive {
+		if c.Removed {
 			return
 		}
 		g, err := e.load([]state.ClientID{c.ID})
-		if errs[i] = err; err != nil {
+		if errs[i] = err; err != nil || len(g.members) == 0 {
+			return
+		}
+		rests, err := e.atRest(g.members[0])
+		if errs[i] = err; err != nil || !rests {
 			return
 		}
 		// What runs into an error of this program is told by the client's own pass, and keeps
@@ -57,7 +119,7 @@ func (e *Engine) upgrade(clients []state.Client, was, head string) (*state.Hold,
 	}
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))
 	h.Fingerprint = hex.EncodeToString(sum[:6])
-	h.Reason = fmt.Sprintf("Version %s would change what version %s made of %d clients. They stay as they are; each follows with its next commit.", e.Program, was, len(h.Clients))
+	h.Reason = fmt.Sprintf("Version %s would change what version %s made of %d clients. They stay as they are; each follows with its next commit, or a new version of a secret that it uses.", e.Program, was, len(h.Clients))
 	h.Act = "`reconciler plan` shows the changes; `reconciler approve " + h.Fingerprint + "` lets them run."
 	return h, nil
 }
@@ -98,18 +160,92 @@ func (e *Engine) follow(tx store.Tx, h state.Hold, a state.Approval) ([]state.Cl
 	return now, store.DeleteHold(tx, h.Fingerprint)
 }
 
-// followed takes a client that was passed out of an upgrade's hold: nothing of it waits
-// any more.
-func followed(tx store.Tx, holds []state.Hold, id state.ClientID) error {
+// followed takes clients that wish something else by now out of an upgrade's hold: they are
+// made by this version from then on.
+func followed(tx store.Tx, ids []state.ClientID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	holds, err := store.Holds(tx)
+	if err != nil {
+		return err
+	}
 	for _, h := range holds {
-		if h.Kind != state.HoldUpgrade || !slices.Contains(h.Clients, id) {
+		n := len(h.Clients)
+		if h.Kind != state.HoldUpgrade {
 			continue
 		}
-		h.Clients = slices.DeleteFunc(slices.Clone(h.Clients), func(c state.ClientID) bool { return c == id })
-		if len(h.Clients) == 0 {
-			return store.DeleteHold(tx, h.Fingerprint)
+		h.Clients = slices.DeleteFunc(slices.Clone(h.Clients), func(c state.ClientID) bool { return slices.Contains(ids, c) })
+		switch {
+		case len(h.Clients) == n:
+		case len(h.Clients) == 0:
+			err = store.DeleteHold(tx, h.Fingerprint)
+		default:
+			err = store.PutHold(tx, h)
 		}
-		return store.PutHold(tx, h)
+		if err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// newWishes are the clients that got another wish.
+func newWishes(before, now []state.Client) (out []state.ClientID) {
+	seq := make(map[state.ClientID]uint64, len(before))
+	for _, c := range before {
+		seq[c.ID] = c.Seq
+	}
+	for _, c := range now {
+		if was, ok := seq[c.ID]; ok && c.Seq > was {
+			out = append(out, c.ID)
+		}
+	}
+	return out
+}
+
+// stays says that a client waits in an upgrade's hold. Whatever wakes it (a look that found
+// something changed, `retry`, `resume`), it stays as it was made: its wish is its record.
+func stays(holds []state.Hold, id state.ClientID) bool {
+	return slices.ContainsFunc(holds, func(h state.Hold) bool { return h.Kind == state.HoldUpgrade && slices.Contains(h.Clients, id) })
+}
+
+// keepAsMade says of a client that passes by itself whether it stays as it was made. One that passes with others
+// is part of what a commit asked for.
+func (g *group) keepAsMade() {
+	if len(g.members) == 1 {
+		g.members[0].stays = stays(g.holds, g.members[0].client.ID)
+	}
+}
+
+// asMade is what is wished of that which is on record, as it is on record.
+func (m *member) asMade() []state.Resource {
+	by := map[state.Ref]state.Resource{}
+	for _, r := range m.recorded {
+		by[r.Ref] = r
+	}
+	out := []state.Resource{}
+	for _, w := range m.wish {
+		if have, ok := by[w.Ref]; ok && have.Real() && !have.Retained() {
+			w.Provider, w.Attributes = have.Provider, have.Attributes
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// unasked takes out of a plan what nobody asked for of clients that stay as they were made: all but what
+// was seen to be otherwise than it is on record, and removals that are due.
+func (g *group) unasked(p plan.Plan) plan.Plan {
+	for _, m := range g.members {
+		if !m.stays {
+			continue
+		}
+		p = plan.Only(p, func(r state.Ref) bool {
+			_, seen := m.looks[r]
+			wished := slices.ContainsFunc(m.wish, func(w state.Resource) bool { return w.Ref == r })
+			return seen && wished || slices.ContainsFunc(m.tombstones, func(t state.Tombstone) bool { return t.Part == string(r.Kind)+"/"+r.Name })
+		})
+	}
+	return p
 }
