@@ -212,7 +212,11 @@ func (s *story) brought(from, head string, clients []state.Client) {
 		}
 		return
 	}
-	s.takenLaterAt(from, slices.DeleteFunc(s.clients(), func(c state.Client) bool { return c.Accepted != from }))
+	// Who has a version that this head has no more got it by a judgement before, as by an approval, whatever else
+	// the client inherits of this head.
+	s.takenLaterAt(from, slices.DeleteFunc(s.clients(), func(c state.Client) bool {
+		return c.Accepted != from && s.repo.trees[head][c.Path] == c.Blob
+	}))
 	r := s.rangeOf(from, head)
 	if s.died && len(r.sure) > 0 {
 		s.hit(diedAccepting)
