@@ -122,6 +122,7 @@ type story struct {
 	lived     map[state.Ref]bool      // those that began when it lived
 	meddled   map[state.ClientID]bool // of whom a person changed something at a vendor
 	unbound   map[string]bool         // host names that a person took off a site at its host
+	unlike    map[string]bool         // domains without a mark that a person changed before it was known that we had made or moved them
 	pulls     proposals
 	died      bool                    // and what is looked at now is what it left
 	besides   bool                    // something else happens beside passes
@@ -269,6 +270,7 @@ func (s *story) start(t *testing.T) {
 	s.likes = map[string]string{}
 	s.likeIDs, s.data, s.clean, s.up = map[string]bool{}, map[string]*kept{}, map[state.ClientID]bool{}, map[string]state.ClientID{}
 	s.excused, s.told, s.cleanNow, s.thawed = map[string]bool{}, map[string]string{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
+	s.unlike = map[string]bool{}
 	s.meddled, s.unbound, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]version{}
 	s.handed = map[string]state.ClientID{}
 	s.names = map[state.ClientID]string{}
