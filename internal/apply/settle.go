@@ -199,11 +199,17 @@ func seen(objects []provider.Object, w provider.Wish, i journal.Intent) []journa
 	out := make([]journal.Seen, len(objects))
 	for n, o := range objects {
 		out[n] = journal.Seen{ID: o.ID, Marked: !o.Mark.IsZero(), Ours: !o.Mark.IsZero() && o.Mark == w.Mark, Equal: i.Wish != nil && equal(w, o) && (i.Op != journal.OpUpdate || shown(w, o))}
+		out[n].Moved = i.Op == journal.OpUpdate && o.ID != i.ObjectID && isAt(o, w.Get("site"))
 		if i.Op == journal.OpUpdate && (takesAway(i, o) || (!o.Mark.IsZero() && o.Mark != w.Mark)) {
 			out[n].Equal = false // it still has what was to go, or the mark of whose it was
 		}
 	}
 	return out
+}
+
+// isAt says that an object is part of a site.
+func isAt(o provider.Object, site string) bool {
+	return site != "" && slices.ContainsFunc(o.Attributes, func(a provider.Observed) bool { return a.Name == "site" && a.Reveal() == site })
 }
 
 // takesAway says that the object still has something that the update was to take away.

@@ -22,6 +22,9 @@ const (
 // payload is the administration whose site makes its own first user, and who asks it to.
 const payload = "payload"
 
+// Welcome is the name of the mail that a client's administrator gets when its site is ready.
+const Welcome = "welcome"
+
 // defaultTTL of records that don't say one, in seconds: short enough for a move.
 const defaultTTL = 300
 
@@ -279,7 +282,7 @@ func (b *builder) addMail(site string) {
 			text += fmt.Sprintf("You are its first administrator, as %s. Choose your password at %s/forgot.\n", e.Admin.Email, strings.TrimSuffix(at, "/"))
 		}
 	}
-	b.add(b.ref(state.KindMail, "welcome"), b.in.Mail, map[string]state.Value{"to": state.Lit(e.Admin.Email),
+	b.add(b.ref(state.KindMail, Welcome), b.in.Mail, map[string]state.Value{"to": state.Lit(e.Admin.Email),
 		"subject": state.Lit(e.DisplayName + " is ready"), "text": state.Lit(text)}, b.ref(state.KindTraffic, site))
 }
 

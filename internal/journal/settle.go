@@ -21,6 +21,7 @@ type Seen struct {
 	Ours   bool // it bears this intent's mark
 	Marked bool // it bears some mark
 	Equal  bool // it is what the intent wished (update)
+	Moved  bool // it is where the intent wished it, which is part of its id, and it is there no more where it was (update)
 }
 
 // Kind of decision.
@@ -58,7 +59,7 @@ func Settle(i Intent, seen []Seen, t state.Traits, now time.Time) Decision {
 		}
 		return Decision{Kind: NotDone} // written late it is written once more: the same
 	case OpUpdate:
-		if len(seen) > 0 && (seen[0].Equal || i.handsOver() && seen[0].Ours) && (!i.repeats() || i.Looks+1 >= SettleLooks) {
+		if len(seen) > 0 && (seen[0].Equal || seen[0].Moved || i.handsOver() && seen[0].Ours) && (!i.repeats() || i.Looks+1 >= SettleLooks) {
 			return Decision{Kind: Done}
 		}
 		if len(seen) == 0 && (t.Marks || i.Looks+1 >= SettleLooks) {

@@ -129,7 +129,7 @@ func TestSettleUpdateOfWhatMayHaveMoved(t *testing.T) {
 		looks int
 		want  Kind
 		in    time.Duration
-	}{{nil, 0, LookAgain, 30 * time.Second}, {nil, 1, LookAgain, 30 * time.Second}, {nil, 2, NotDone, 0}, {[]Seen{equal}, 0, Done, 0}} {
+	}{{nil, 0, LookAgain, 30 * time.Second}, {nil, 1, LookAgain, 30 * time.Second}, {nil, 2, NotDone, 0}, {[]Seen{equal}, 0, Done, 0}, {[]Seen{{ID: "there", Moved: true}}, 0, Done, 0}, {[]Seen{other}, 2, NotDone, 0}} {
 		i := intent(OpUpdate)
 		i.Looks = c.looks
 		d := Settle(i, c.seen, state.Traits{ListLag: time.Minute}, now)

@@ -80,11 +80,16 @@ func (b *builder) redirects(domain *Step) {
 	}
 	to := domain.Wish.Attributes.Literal("redirect")
 	for _, w := range b.sortedWish() {
-		leads := w.Ref.Kind == state.KindDomain && w.Ref.Host() == to || w.Ref.Kind == state.KindRecord && address(w) && w.Attributes.Literal("name") == to
-		if k, ok := b.key(w.Ref); ok && to != "" && leads {
+		if k, ok := b.key(w.Ref); ok && to != "" && reachedBy(w, to) {
 			domain.needs(k)
 		}
 	}
+}
+
+// reachedBy says that a wished resource is what people come to the site by at a name: the name bound there, or
+// its address record.
+func reachedBy(w state.Resource, name string) bool {
+	return w.Ref.Kind == state.KindDomain && w.Ref.Host() == name || w.Ref.Kind == state.KindRecord && address(w) && w.Attributes.Literal("name") == name
 }
 
 // address says that a record step leads people to the site.

@@ -431,7 +431,8 @@ func (b *builder) release() {
 
 // unsure lets names of other clients stay where they are while nobody could see whether the
 // site that takes them over still serves: it is on record, and may have been changed by hand.
-// A name of the client's own is not led there either, where no record of ours led it so far.
+// A name of the client's own is not led there either, where no record of ours led it so far. One that people
+// come by redirects anew only to a name of which it was seen that it leads to the site.
 //
 // A release is built from the environment as it is at its host, likewise.
 func (b *builder) unsure() {
@@ -444,12 +445,16 @@ func (b *builder) unsure() {
 	}
 	for i := range b.steps {
 		s := &b.steps[i]
-		leads := b.leadsAnew(s)
-		if !leads && (s.Action != Move || s.From.Client == s.Ref.Client) {
+		leads, moves, to := b.leadsAnew(s), s.Action == Move && s.From.Client != s.Ref.Client, turnsTo(s)
+		if moves && s.Ref.Kind == state.KindDomain {
+			to = s.Wish.Attributes.Literal("redirect")
+		}
+		if !leads && !moves && to == "" {
 			continue
 		}
 		for _, w := range b.sortedWish() {
-			part := w.Ref == b.site || w.Ref == b.deployment || w.Ref == b.traffic || leads && w.Ref.Kind == state.KindDomain && w.Ref.Host() == s.Wish.Attributes.Literal("name")
+			part := (leads || moves) && (w.Ref == b.site || w.Ref == b.deployment || w.Ref == b.traffic) ||
+				leads && w.Ref.Kind == state.KindDomain && w.Ref.Host() == s.Wish.Attributes.Literal("name") || to != "" && reachedBy(w, to)
 			if look := b.c.Looks[w.Ref]; part && look.Failed != "" {
 				s.waitFor(w.Provider, look.Failed)
 			}

@@ -117,7 +117,8 @@
 // nothing, kept without a date when it is not wished any more. An adopted one is never changed.
 //
 // A look that fails blocks its provider's steps, and beside them those that lead a name anew
-// to what it did not see, whoever keeps the name: making comes before breaking.
+// to what it did not see, whoever keeps the name, or redirect one that people come by to it:
+// making comes before breaking.
 // Where nobody can see where a name leads, what was replaced at its old host waits as well.
 //
 // What was replaced goes after the records' time to live and a soak, and not while DNS leads people

@@ -32,6 +32,7 @@
 //	clock.go    this machine's clock was set: what waits for no date of before, what stays, and what
 //	            is put off
 //	upgrade.go  what only a new version of this program would make otherwise waits
+//	welcome.go  who was served before anything sent mail needs no welcome
 //	poison.go   passes that run into an error of this program, or end the process
 //	turns.go    who may pass beside whom after a crash
 //

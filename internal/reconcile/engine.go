@@ -267,6 +267,9 @@ func (e *Engine) Start() ([]Due, error) {
 		_, err = e.endLeft(clients, why)
 	}
 	if err == nil && !old {
+		err = e.welcomed(clients)
+	}
+	if err == nil && !old {
 		err = e.upgraded(clients)
 	}
 	if err != nil {

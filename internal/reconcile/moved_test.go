@@ -1200,3 +1200,54 @@ func TestS24SwapBesideAnInvalidFileSaysWhatItWaitsFor(t *testing.T) {
 		}
 	}
 }
+
+// A name that people come by redirects anew only to one of which it was seen that it leads to the site: it
+// was made in a pass that was cut off, and somebody may have changed it since.
+func TestNameRedirectsAnewOnlyToWhatIsSeen(t *testing.T) {
+	for _, kind := range []state.Kind{state.KindDomain, state.KindRecord} {
+		v, w := newVendors(t)
+		alias, serves := "aliases: [www.shop.example]", func(when string) {
+			t.Helper()
+			if _, ok := v.world.Serves("www.shop.example"); !ok {
+				t.Errorf("%s: www.shop.example is down %s", kind, when)
+			}
+		}
+		w.apply(map[string]string{"clients/a.yaml": client("a", alias)})
+		serves("at first")
+		ids := w.push(map[string]string{"clients/a.yaml": strings.Replace(client("a", alias), "domain: a\n", "domain: a-new\n", 1)})
+		v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Update && c.Kind == state.KindDomain }, 0, memory.Fail(provider.Transient, "503 service unavailable"))
+		w.pass(ids...)
+		v.faults.Clear()
+		made := ""
+		for _, o := range v.world.Objects("") {
+			if o.Kind == kind && (get(o, "host") == "a-new.agency.example" || get(o, "name") == "a-new.agency.example") {
+				made = o.ID
+			}
+		}
+		if made == "" || w.row("a").Status == string(state.StatusActive) {
+			t.Fatalf("%s: %q, a is %s: %s", kind, made, w.row("a").Status, w.row("a").Because)
+		}
+		if kind == state.KindDomain {
+			v.world.Set(made, "redirect", "elsewhere.example")
+		} else {
+			v.world.Remove(made)
+		}
+		v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Observe && c.ID == made }, 0, memory.Fail(provider.Transient, "503 service unavailable"))
+		w.clock.add(time.Hour)
+		w.pass(ids...)
+		serves("after a pass that did not see what it redirects to")
+		if r := w.row("a"); !strings.HasPrefix(r.Because, "waiting for ") {
+			t.Errorf("%s: a is %s: %s", kind, r.Status, r.Because)
+		}
+		v.faults.Clear()
+		w.clock.add(time.Hour)
+		w.pass(ids...)
+		w.want("a", state.StatusActive)
+		serves("in the end")
+		for _, o := range v.world.Objects("vercel") {
+			if get(o, "host") == "www.shop.example" && get(o, "redirect") != "a-new.agency.example" {
+				t.Errorf("%s: www.shop.example redirects to %q", kind, get(o, "redirect"))
+			}
+		}
+	}
+}

@@ -417,7 +417,7 @@ func (s *story) removeByHand(c state.Client) {
 			continue
 		}
 		taken := o.Kind == state.KindDomain && strings.Contains(c.Because, fmt.Sprintf("another site has %q", o.Name)) && s.planted[attribute(o, "site")]
-		if taken || (theirs || s.unlike[o.ID]) && strings.Contains(c.Because, o.ID) || earlier && strings.Contains(c.Because, fmt.Sprintf("%s %s at ", o.Kind, o.Name)) && s.went(o.Mark) {
+		if taken || theirs && strings.Contains(c.Because, o.ID) || earlier && strings.Contains(c.Because, fmt.Sprintf("%s %s at ", o.Kind, o.Name)) && s.went(o.Mark) {
 			s.say("by hand: remove %s", o.ID)
 			s.vendors.world.Remove(o.ID)
 			delete(s.planted, o.ID)

@@ -295,11 +295,6 @@ func (s *story) meddle() {
 		}
 		s.say("by hand: %s of %s %s", attribute, o.Kind, o.ID)
 		s.vendors.world.Set(o.ID, attribute, "59")
-		// "A name without our mark is ours only if our own intent followed an observed absence; else it is a
-		// conflict, for adopt": of one that moved, nothing tells that it is the one which we moved.
-		if s.bare && o.Kind == state.KindDomain && !slices.ContainsFunc(s.allResources(), func(r state.Resource) bool { return r.ID == o.ID }) {
-			s.unlike[o.ID] = true
-		}
 	}
 	s.tookDown()
 }

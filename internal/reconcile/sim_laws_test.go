@@ -502,7 +502,7 @@ func (s *story) noneLost() {
 			if o.Kind == state.KindAdmin && s.bare && known[attribute(o, "database")] {
 				continue // it goes with its database
 			}
-			if o.Mark.Installation == lawInstallation && !s.leftToItsOwner(o) && !s.likeIDs[attribute(o, "site")] && !s.planted[attribute(o, "site")] && !s.planted[o.ID] && !s.unlike[o.ID] && !known[o.ID] && !named[name+" "+string(o.Kind)+" "+o.Name] {
+			if o.Mark.Installation == lawInstallation && !s.leftToItsOwner(o) && !s.likeIDs[attribute(o, "site")] && !s.planted[attribute(o, "site")] && !s.planted[o.ID] && !known[o.ID] && !named[name+" "+string(o.Kind)+" "+o.Name] {
 				s.Fatalf("I2: %s %s %q of %s is on no record", name, o.Kind, o.ID, o.Mark.Client)
 			}
 		}

@@ -39,6 +39,8 @@ func (s *story) plot() {
 		most++
 	}
 	switch n := s.n(most, "plot"); {
+	case s.laterWorld() && !s.unled && s.hash("led")%4 == 0:
+		s.calmly(s.leftBeside)
 	case n == 0:
 		s.asItEnds()
 	case n == 1:

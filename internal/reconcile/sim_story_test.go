@@ -122,7 +122,6 @@ type story struct {
 	lived     map[state.Ref]bool      // those that began when it lived
 	meddled   map[state.ClientID]bool // of whom a person changed something at a vendor
 	unbound   map[string]bool         // host names that a person took off a site at its host
-	unlike    map[string]bool         // domains without a mark that a person changed before it was known that we had made or moved them
 	pulls     proposals
 	died      bool                    // and what is looked at now is what it left
 	besides   bool                    // something else happens beside passes
@@ -135,6 +134,8 @@ type story struct {
 	plain  bool // so it is when those of onceRedSince, names and hostile histories were kept: see sim_rivals_test.go
 	// wordless: nobody commands by comments or stops the program, as when those that were red among rivals first were kept.
 	wordless bool
+	// unled: nobody leaves old records in a plot, as when the first that were red in full were kept.
+	unled bool
 	// brief: nobody helps a run that is thin, it ends all the same, and nothing waits at seldomPlaces, as when
 	// those of late were kept.
 	brief bool
@@ -270,7 +271,6 @@ func (s *story) start(t *testing.T) {
 	s.likes = map[string]string{}
 	s.likeIDs, s.data, s.clean, s.up = map[string]bool{}, map[string]*kept{}, map[state.ClientID]bool{}, map[string]state.ClientID{}
 	s.excused, s.told, s.cleanNow, s.thawed = map[string]bool{}, map[string]string{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
-	s.unlike = map[string]bool{}
 	s.meddled, s.unbound, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]version{}
 	s.handed = map[string]state.ClientID{}
 	s.names = map[state.ClientID]string{}
@@ -403,6 +403,7 @@ func (s *story) start(t *testing.T) {
 		if c.Moment == memory.After {
 			s.effects.Add(1)
 		}
+		s.ledStays(c)
 		s.written(ctx, c)
 	}
 	s.chaos.early = func(c memory.Call) { s.broken("limits: the vendor said when, and is asked before: %s", c) }

@@ -637,3 +637,6 @@ func LastRuns(tx Tx) (map[string]time.Time, error) {
 
 // PutLastRun notes a schedule's run.
 func PutLastRun(tx Tx, schedule string, at time.Time) error { return put(tx, bucketRuns, schedule, at) }
+
+// DeleteLastRun forgets it.
+func DeleteLastRun(tx Tx, schedule string) error { return tx.Delete(bucketRuns, schedule) }
