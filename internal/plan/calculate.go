@@ -89,7 +89,7 @@ func (c *Calculation) Plan() Plan {
 		p.Problems, p.Later = append(p.Problems, part.problems...), append(p.Later, part.later...)
 	}
 	placed := len(steps)
-	c.moves.join(steps)
+	c.moves.join(steps, c.in.Traits)
 	led := len(c.clients) > 1 && redirected(c.clients, steps)
 	turns := len(c.clients) > 1 && c.moves.answered(c.clients, steps)
 	if waits := len(c.clients) > 1 && throughFirst(c.clients, steps); led || turns || waits || c.moves.any() || circle {

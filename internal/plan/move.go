@@ -37,6 +37,7 @@ type handover struct {
 	keeper   string // who keeps the new owner's record that leads there; "": nobody
 	at       string // the host of sites that it leads to
 	led      string // what a person is to do as DNS leads people to the old owner, too; "": nothing that was seen
+	unseen   bool   // a record of people's may lead to the old owner's site
 }
 
 // findMoves pairs what one client has and lets go with what another one wishes and
@@ -134,8 +135,10 @@ func handovers(c ClientInput, clients []ClientInput, hosts map[string][]state.Cl
 				h.there = h.there && (ready[o.Ref] || !Leads(o.Ref, h.host))
 				if o.Ref.Kind == state.KindRecord && Leads(o.Ref, h.host) {
 					h.keeper, h.at = o.Provider, leadsTo(o)
-					if look := c.Looks[o.Ref]; look.Asks == "" || ready[o.Ref] { // else its own step asks for it
-						h.led = led(o.Ref, look, leftBy(clients, from, h))
+					left := leftBy(clients, from, h)
+					look, seen := c.Looks[o.Ref]
+					if h.unseen = !seen && len(left) > 0; look.Asks == "" || ready[o.Ref] { // else its own step asks for it
+						h.led = led(o.Ref, look, left)
 					}
 				}
 			}
@@ -265,7 +268,10 @@ func (m moves) any() bool { return len(m.goes) > 0 || len(m.over) > 0 }
 // planned, the old one keeps what serves. (Where the two are at different hosts only the
 // address record moves, and where their records are kept by others not even that: the
 // old one's wait until the new one's lead to its site.)
-func (m moves) join(steps []*Step) {
+//
+// A record that a person keeps may be there before its step, beside the one that leads to the old owner: its first
+// look, in the next pass, says so. Until then what serves there stays.
+func (m moves) join(steps []*Step, traits map[string]map[state.Kind]state.Traits) {
 	if !m.any() {
 		return
 	}
@@ -283,7 +289,7 @@ func (m moves) join(steps []*Step) {
 			s.needs(proofs[s.From.Client])
 		}
 	}
-	waits, asks := map[state.ClientID]string{}, map[state.ClientID]string{}
+	waits, asks, looks := map[state.ClientID]string{}, map[state.ClientID]string{}, map[state.ClientID]*Step{}
 	for from, to := range m.goes {
 		if have, ok := waits[from.Client]; !planned[from] && (!ok || m.name[to] < have) {
 			waits[from.Client] = m.name[to]
@@ -297,6 +303,9 @@ func (m moves) join(steps []*Step) {
 		for _, s := range steps {
 			if s.Ref.Client == h.to && s.Action != Delete && s.Action != Forget && Leads(s.Ref, h.host) {
 				keys[h.from], begun = append(keys[h.from], s.Key()), true
+				if h.unseen && traits[s.Provider][s.Ref.Kind].Manual {
+					looks[h.from] = s
+				}
 			}
 		}
 		if have, ok := waits[h.from]; !begun && !h.there && (!ok || m.name[h.to] < have) {
@@ -312,6 +321,8 @@ func (m moves) join(steps []*Step) {
 			s.Blocked, s.Reason = true, "waiting for "+owner+", which takes a name over and is not ready"
 		} else if what := asks[s.Ref.Client]; what != "" {
 			s.Blocked, s.Reason = true, "waiting for a person, as DNS leads people here still: "+what
+		} else if record := looks[s.Ref.Client]; record != nil {
+			s.waitFor(record.Provider, "whether DNS leads people here still is seen once "+record.Ref.Name+" is set")
 		}
 	}
 }

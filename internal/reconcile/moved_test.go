@@ -916,6 +916,12 @@ func TestOldSideStaysWhileDNSLeadsThere(t *testing.T) {
 
 // The same where the name goes to another client at another host, and people keep the records of both.
 func TestS24OldOwnerKeepsANameWhileDNSLeadsThere(t *testing.T) {
+	for _, before := range []bool{false, true} {
+		t.Run(fmt.Sprintf("the new record is there before: %v", before), func(t *testing.T) { oldOwnerKeeps(t, before) })
+	}
+}
+
+func oldOwnerKeeps(t *testing.T, before bool) {
 	s := newVendorsByHand(t)
 	v, w := s.vendors, s.world
 	b, a := []string{"deployment: {provider: ploi}", "dns: {provider: external}"}, "dns: {provider: external}"
@@ -935,6 +941,11 @@ func TestS24OldOwnerKeepsANameWhileDNSLeadsThere(t *testing.T) {
 		}
 		return nil
 	})
+	for _, o := range v.world.Objects(outside) {
+		if before && attribute(o, "name") == "a.agency.example" {
+			s.setBeside(url.Values{"type": {"A"}, "name": {"shop.example"}, "content": {attribute(o, "content")}})
+		}
+	}
 	ids = w.push(map[string]string{"clients/b.yaml": client("b", b...), "clients/a.yaml": client("a", a, "aliases: [shop.example]")})
 	for range 3 {
 		w.pass(ids...)

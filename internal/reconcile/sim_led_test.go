@@ -69,6 +69,9 @@ func (s *story) ledStays(c memory.Call) {
 		return
 	}
 	for _, w := range s.clients() {
+		if w.ID != owner.ID && !s.bySpec[owner.Blob].byHand {
+			continue // a record of its own led there, too, and goes with the name: DNS answered for both
+		}
 		x, known := s.bySpec[w.Blob]
 		if known && !w.Removed && w.RollingBack == "" && x.byHand && x.host != c.Provider && slices.Contains(x.hosts(), host) {
 			s.broken("a person's record leads %s to %s, and its side there goes; it is %s's, at %s", host, c.Provider, w.ID, x.host)
