@@ -167,7 +167,7 @@ func (s *story) waitsForPeople(c state.Client) bool {
 	case state.StatusFailed:
 		return !passing(c.Because)
 	}
-	return strings.HasPrefix(c.Because, "waiting for a person: ")
+	return strings.HasPrefix(c.Because, "waiting for a person: ") || strings.HasPrefix(c.Because, "waiting for a person, ")
 }
 
 // passing says that a reason speaks of what is over by itself. (A move of data stands still while it goes on, at a

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"net/url"
 	"slices"
 	"time"
 
@@ -9,52 +10,78 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
-// leftBeside moves a site to another host, and whoever sets its records leaves the old ones beside the new ones.
+// leftBeside moves a site to another host, or one of its names to another client's at another host, and whoever sets
+// the records leaves the old ones beside the new ones. Some set those before the commit.
 func (s *story) leftBeside() {
-	a, _, ok := s.some()
+	a, b, ok := s.some()
 	if !ok {
 		return
 	}
-	x := s.tree.specs[a]
-	s.say("%s moves to another host, and its old records are left", a)
-	round := func(after time.Duration, set func(v map[string][]string)) {
-		s.pollNow()
-		s.passDue(6)
-		s.approveAll() // a name may be away meanwhile
-		s.passDue(6)
-		for _, v := range s.asked() {
-			set(v)
+	hands, before := s.besidesN(1, "to another client") == 1, s.besidesN(1, "before the commit") == 1
+	s.say("%s moves to another host (or a name of it, to %s: %v), and its old records are left; the new ones are set before: %v", a, b, hands, before)
+	other := map[string]string{"vercel": "ploi", "ploi": "vercel"}
+	x, y := s.tree.specs[a], s.tree.specs[b]
+	if x.byHand = true; hands {
+		y.byHand, y.host = true, other[x.host]
+		free := slices.DeleteFunc(slices.Clone(fleetAliases), func(alias string) bool {
+			return slices.ContainsFunc(s.tree.names(), func(n string) bool { return n != a && slices.Contains(s.tree.specs[n].claims(), alias) })
+		})
+		if len(free) == 0 {
+			return
 		}
-		s.later(after)
-		s.passDue(6)
-		s.sofar()
+		if len(x.aliases) == 0 {
+			x.aliases = free[:1]
+		}
 	}
-	byHand := func(v map[string][]string) { s.setByHand(v) }
-	if !x.byHand {
-		x.byHand = true
-		s.tree.specs[a] = x
-		s.commit(false)
-		round(10*time.Minute, byHand)
-		round(10*time.Minute, byHand)
-	}
-	if x = s.tree.specs[a]; !slices.Contains(s.atWork(), a) {
+	s.tree.specs[a], s.tree.specs[b] = x, y
+	s.commit(false)
+	s.doAsAsked(10*time.Minute, s.setByHand)
+	s.doAsAsked(10*time.Minute, s.setByHand)
+	at := s.atWork()
+	if x, y = s.tree.specs[a], s.tree.specs[b]; !slices.Contains(at, a) || hands && (!slices.Contains(at, b) || len(x.aliases) == 0) {
 		return
 	}
-	x.host = map[string]string{"vercel": "ploi", "ploi": "vercel"}[x.host]
-	s.tree.specs[a] = x
-	s.commit(false)
-	beside := func(v map[string][]string) {
-		if slices.Equal(v["type"], []string{"A"}) {
-			s.say("by hand: beside what is there, set A %s", v["name"])
-			s.setBeside(v)
-		} else {
-			s.setByHand(v)
+	moves, to := x.hosts(), other[x.host]
+	if hands {
+		moves = x.aliases[:1]
+		x.aliases, y.aliases = x.aliases[1:], append(slices.Clone(y.aliases), moves[0])
+	} else {
+		x.host = to
+	}
+	for _, host := range moves {
+		if before {
+			s.setBeside(url.Values{"type": {"A"}, "name": {host}, "content": {addresses[to]}})
 		}
 	}
-	round(10*time.Minute, beside)
-	for _, after := range []time.Duration{20 * time.Minute, time.Hour, 7 * time.Hour} {
-		round(after, beside)
+	s.tree.specs[a], s.tree.specs[b] = x, y
+	s.commit(false)
+	for _, after := range []time.Duration{10 * time.Minute, 20 * time.Minute, time.Hour, 7 * time.Hour} {
+		s.doAsAsked(after, s.leaves)
 	}
+}
+
+// leaves sets a record, and leaves those that were there.
+func (s *story) leaves(v url.Values) {
+	if v.Get("type") != "A" {
+		s.setByHand(v)
+		return
+	}
+	s.say("by hand: beside what is there, set A %s", v.Get("name"))
+	s.setBeside(v)
+}
+
+// doAsAsked passes whoever is due, approves what waits, and lets people set the records that they are asked for.
+func (s *story) doAsAsked(after time.Duration, set func(url.Values)) {
+	s.pollNow()
+	s.passDue(6)
+	s.approveAll() // a name may be away meanwhile
+	s.passDue(6)
+	for _, v := range s.asked() {
+		set(v)
+	}
+	s.later(after)
+	s.passDue(6)
+	s.sofar()
 }
 
 // ledStays: what serves a name stays for as long as a record that a person keeps leads people there, also once
