@@ -58,19 +58,18 @@ func (e *Engine) upgraded(clients []state.Client) error {
 }
 
 // atRest says that a client has all that it wishes: what is planned of it comes from this program alone. It
-// may be paused, and somebody may have asked for a look, or a look found something to put back.
-func (e *Engine) atRest(m *member) (bool, error) {
+// may be paused, and somebody may have asked for a look, or a look found something to put back. Who went half the
+// way to another wish, and back to the one before, has a pass under way.
+func (m *member) atRest() bool {
 	c := m.client
-	if c.Settled && c.Status == state.StatusActive {
-		return true, nil
+	switch {
+	case c.Removed:
+		return false
+	case c.Settled && c.Status == state.StatusActive:
+		return true
 	}
-	if c.Converged == "" || c.Converged != c.WishHash || !c.Settled && !c.LookWanted && len(m.marked()) == 0 {
-		return false, nil
-	}
-	// It may have gone half the way to another wish, and back to this one.
-	var last state.Deployment
-	err := e.Store.View(func(tx store.Tx) (err error) { last, _, err = store.Deployment(tx, c.Deployment); return err })
-	return last.State == auditSucceeded, err
+	underway := c.Run != "" || c.RollingBack != "" || len(c.Undo) > 0
+	return !underway && c.Converged != "" && c.Converged == c.WishHash && (c.Settled || c.LookWanted || len(m.marked()) > 0)
 }
 
 // upgrade is the hold of what only this version of the program would make otherwise: clients at rest whose
@@ -80,15 +79,8 @@ func (e *Engine) upgrade(clients []state.Client, was, head string) (*state.Hold,
 	errs := make([]error, len(clients))
 	sideBySide(len(clients), func(i int) {
 		c := clients[i]
-		if c.Removed {
-			return
-		}
 		g, err := e.load([]state.ClientID{c.ID})
-		if errs[i] = err; err != nil || len(g.members) == 0 {
-			return
-		}
-		rests, err := e.atRest(g.members[0])
-		if errs[i] = err; err != nil || !rests {
+		if errs[i] = err; err != nil || len(g.members) == 0 || !g.members[0].atRest() {
 			return
 		}
 		// What runs into an error of this program is told by the client's own pass, and keeps

@@ -2,7 +2,10 @@ package reconcile_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -344,5 +347,174 @@ func TestRuleVersionsUpgradeIsCutOff(t *testing.T) {
 	}
 	if o, err = w.engine.Overview(); err != nil || len(o.Holds) > 0 {
 		t.Errorf("%+v %v", o.Holds, err)
+	}
+}
+
+// Whatever happens in whatever order, before and after an upgrade: a client is made as the newer version makes it
+// only once somebody asked for something of it, and in the end, when all is approved, everybody is.
+func TestRuleVersionsUpgradeInAnyOrder(t *testing.T) {
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { upgradeInAnyOrder(t, rand.New(rand.NewPCG(seed, 1))) })
+	}
+}
+
+func upgradeInAnyOrder(t *testing.T, r *rand.Rand) {
+	v, w := newVendors(t)
+	names := []string{"a", "b", "c", "d", "e"}
+	guard := func(e *reconcile.Engine) { e.Guard.MaxChanged = 1 + r.IntN(6) }
+	w.change = guard
+	w.restart()
+	file := func(n string, x int) string {
+		return client(n, heal, "dns: {records: [{type: A, name: mail, content: 192.0.2.1}]}", fmt.Sprintf("env: {COLOUR: c%d, KEY: {secret: shared/mollie}}", x))
+	}
+	secrets := 0
+	set := func() []state.ClientID {
+		secrets++
+		_, ids, err := w.engine.SetSecret("", "mollie", state.NewSecret(fmt.Sprintf("some-value-%d", secrets)), w.keys.Fingerprint, "dana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ids
+	}
+	set()
+	files := map[string]string{}
+	for _, n := range names {
+		files["clients/"+n+".yaml"] = file(n, 0)
+	}
+	w.apply(files)
+	asked, newer, colour := map[string]bool{}, false, 0 // who may be made anew
+	pass := func(ids ...state.ClientID) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		if r.IntN(4) == 0 { // the program dies at a write
+			n := 1 + r.IntN(3)
+			v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(context.Context, memory.Call) error {
+				if n--; n == 0 {
+					cancel()
+					return memory.Lost()
+				}
+				return nil
+			})
+			defer v.faults.Clear()
+		}
+		for _, id := range ids {
+			if _, err := w.engine.Pass(ctx, id, reconcile.CauseRetry); err != nil && ctx.Err() == nil {
+				t.Fatal(err)
+			}
+		}
+		if ctx.Err() != nil {
+			v.faults.Clear()
+			for _, d := range w.restart() {
+				w.pass(d.Client)
+			}
+		}
+	}
+	say := []string{}
+	for range 25 {
+		n := names[r.IntN(len(names))]
+		op := r.IntN(10)
+		say = append(say, fmt.Sprintf("%d %s", op, n))
+		switch op {
+		case 0:
+			id, err := w.engine.Retry(n, "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			pass(id)
+		case 1, 2:
+			id, err := w.engine.SetPaused(n, op == 1, "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			pass(id)
+		case 3:
+			if id := v.record("A", "mail."+n+".agency.example"); id != "" {
+				v.world.Set(id, "content", "198.51.100.9")
+			}
+		case 4:
+			w.clock.add(time.Hour)
+			looks, err := w.engine.Look(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			pass(looks.Due...)
+		case 5:
+			for _, d := range w.restart() {
+				pass(d.Client)
+			}
+			pass(w.poll()...)
+		case 6:
+			colour++
+			asked[n] = true
+			pass(w.push(map[string]string{"clients/" + n + ".yaml": file(n, colour)})...)
+		case 7:
+			if r.IntN(4) == 0 {
+				for _, x := range names {
+					asked[x] = true
+				}
+				pass(set()...)
+			}
+		case 8:
+			if !newer {
+				clear(asked)
+				// Who is not at rest by now is carried out as it is wished then.
+				for _, x := range names {
+					if c := w.stored(w.id(x)); !c.Settled || c.Status != state.StatusActive && c.Converged != c.WishHash {
+						asked[x] = true
+					}
+				}
+			}
+			newer = true
+			w.change = func(e *reconcile.Engine) { guard(e); newerProgram(e) }
+			for _, d := range w.restart() {
+				pass(d.Client)
+			}
+		case 9:
+			w.clock.add(10 * time.Minute)
+			for _, x := range names {
+				pass(w.id(x))
+			}
+		}
+		for _, x := range names {
+			if v.record("CNAME", x+".agency.example") != "" && !asked[x] {
+				t.Fatalf("after %v %s is led otherwise, and nobody asked for it", say, x)
+			}
+			if _, ok := v.world.Serves(x + ".agency.example"); !ok {
+				t.Fatalf("after %v %s is down", say, x)
+			}
+		}
+	}
+	w.change = func(e *reconcile.Engine) { guard(e); newerProgram(e) }
+	w.restart()
+	for range 30 {
+		w.pass(w.poll()...)
+		for _, n := range names {
+			id, err := w.engine.SetPaused(n, false, "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.pass(id)
+		}
+		o, err := w.engine.Overview()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range o.Holds {
+			ids, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+			if err != nil && !errors.Is(err, reconcile.ErrNoHold) {
+				t.Fatal(err)
+			}
+			w.pass(ids...)
+		}
+		w.clock.add(10 * time.Minute)
+		if len(o.Holds) == 0 {
+			break
+		}
+	}
+	for _, n := range names {
+		w.want(n, state.StatusActive)
+		if v.record("CNAME", n+".agency.example") == "" {
+			t.Errorf("after %v %s is made as the older version made it", say, n)
+		}
 	}
 }
