@@ -85,19 +85,23 @@ func (s *story) doAsAsked(after time.Duration, set func(url.Values)) {
 }
 
 // ledStays: what serves a name stays for as long as a record that a person keeps leads people there, also once
-// the name is served at another host: it is the one of the two that whoever asks DNS may come to.
+// the name is served at another host: it is the one of the two that whoever asks DNS may come to. Where the name goes to
+// another client, and a record of ours led to the old owner's site, it goes with the name: DNS answered for both.
 func (s *story) ledStays(c memory.Call) {
-	if c.Moment != memory.Before || c.Verb != memory.Delete || c.Kind != state.KindDomain || s.chaos.gone() {
+	if c.Moment != memory.Before || c.Verb != memory.Delete || s.chaos.gone() {
 		return
 	}
 	o, _ := s.vendors.world.Object(c.ID)
+	if c.Kind == state.KindRecord {
+		s.ours[o.Mark.Client] = append(s.ours[o.Mark.Client], attribute(o, "name"))
+	}
 	host, owner := attribute(o, "host"), s.client(o.Mark.Client)
-	if host == "" || owner.Removed || owner.RollingBack != "" || !s.vendors.world.Answers(attribute(o, "site")) || !s.ledByHand(host, addresses[c.Provider]) {
+	if c.Kind != state.KindDomain || host == "" || owner.Removed || owner.RollingBack != "" || !s.vendors.world.Answers(attribute(o, "site")) || !s.ledByHand(host, addresses[c.Provider]) {
 		return
 	}
 	for _, w := range s.clients() {
-		if w.ID != owner.ID && !s.bySpec[owner.Blob].byHand {
-			continue // a record of its own led there, too, and goes with the name: DNS answered for both
+		if w.ID != owner.ID && slices.Contains(s.ours[owner.ID], host) {
+			continue
 		}
 		x, known := s.bySpec[w.Blob]
 		if known && !w.Removed && w.RollingBack == "" && x.byHand && x.host != c.Provider && slices.Contains(x.hosts(), host) {

@@ -112,16 +112,17 @@ type story struct {
 	free      map[string]bool         // losses by name that nothing held when the law of the guard looked last
 	still     map[state.ClientID]bool // who is paused in the pass that runs
 	holders   holders
-	overtaken map[state.ClientID]bool // who got a newer wish while its pass runs
-	opened    atomic.Int64            // transactions of the engine that may write
-	begun     map[state.ClientID]bool // of whom a step of the pass that runs has begun
-	behind    map[state.ClientID]bool // who got a newer wish since: the pass that runs is of the older one
-	passing   []state.ClientID        // the group that passes, where it is one alone
-	plots     bool                    // see sim_plots_test.go
-	gone      map[state.Ref]bool      // steps of the passes that run, by what they are about, that began when their client was removed
-	lived     map[state.Ref]bool      // those that began when it lived
-	meddled   map[state.ClientID]bool // of whom a person changed something at a vendor
-	unbound   map[string]bool         // host names that a person took off a site at its host
+	overtaken map[state.ClientID]bool     // who got a newer wish while its pass runs
+	opened    atomic.Int64                // transactions of the engine that may write
+	begun     map[state.ClientID]bool     // of whom a step of the pass that runs has begun
+	behind    map[state.ClientID]bool     // who got a newer wish since: the pass that runs is of the older one
+	passing   []state.ClientID            // the group that passes, where it is one alone
+	plots     bool                        // see sim_plots_test.go
+	gone      map[state.Ref]bool          // steps of the passes that run, by what they are about, that began when their client was removed
+	lived     map[state.Ref]bool          // those that began when it lived
+	meddled   map[state.ClientID]bool     // of whom a person changed something at a vendor
+	unbound   map[string]bool             // host names that a person took off a site at its host
+	ours      map[state.ClientID][]string // names of which we took a record away
 	pulls     proposals
 	died      bool                    // and what is looked at now is what it left
 	besides   bool                    // something else happens beside passes
@@ -271,6 +272,7 @@ func (s *story) start(t *testing.T) {
 	s.likes = map[string]string{}
 	s.likeIDs, s.data, s.clean, s.up = map[string]bool{}, map[string]*kept{}, map[state.ClientID]bool{}, map[string]state.ClientID{}
 	s.excused, s.told, s.cleanNow, s.thawed = map[string]bool{}, map[string]string{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
+	s.ours = map[state.ClientID][]string{}
 	s.meddled, s.unbound, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]version{}
 	s.handed = map[string]state.ClientID{}
 	s.names = map[state.ClientID]string{}
