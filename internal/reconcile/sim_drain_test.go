@@ -678,11 +678,11 @@ func (s *story) heard() {
 	s.headsEnd()
 }
 
-// ownerTakes lets the owner of an object that lived before us take it away. Who used it, as it was equal,
-// loses what is there, perhaps before people are led to it.
+// ownerTakes lets the owner of an object that lived before us take it away. Who used it, as it was equal, or took
+// it for its own, as it came in the middle of its create and bears no mark, loses what is there, perhaps before people are led to it.
 func (s *story) ownerTakes(id string) {
 	for _, c := range s.clients() {
-		if slices.ContainsFunc(s.resources(c.ID), func(r state.Resource) bool { return r.ID == id && r.Found }) {
+		if slices.ContainsFunc(s.resources(c.ID), func(r state.Resource) bool { return r.ID == id }) {
 			s.meddled[c.ID] = true
 			for host, owner := range s.up {
 				s.excused[host] = s.excused[host] || owner == c.ID

@@ -256,7 +256,22 @@ var onceRedInFull = []struct {
 	{626142746, "whose file asks for a name that is another's counted as somebody who waits for the end of faults"},
 }
 
+// onceRedWithOldRecords are those since people leave old records in a plot (sim_led_test.go).
+var onceRedWithOldRecords = []struct {
+	seed uint64
+	was  string
+}{
+	{637900341, "who waits for a person to take a record away counted as somebody who waits for the end of faults"},
+	{967, "an old owner's record, which we took away, counted as a person's"},
+	{638043850, "whose domain somebody took away who had made it in the middle of a create counted as untouched"},
+}
+
 func TestSimSeedsThatWereRed(t *testing.T) {
+	for _, c := range onceRedWithOldRecords {
+		if o := playWith(t, seeded(c.seed), func(*story) {}); o.failed != "" {
+			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
+		}
+	}
 	for _, c := range onceRedInFull {
 		if o := playWith(t, seeded(c.seed), func(s *story) { s.unled = true }); o.failed != "" {
 			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
