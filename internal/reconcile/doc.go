@@ -52,6 +52,13 @@
 // three deaths of the process of which it was proved alone, and the client is left alone
 // until somebody says `retry` or commits another wish of it.
 //
+// # Design
+//
+// What only a new version of this program would make otherwise waits, beside a commit and an approval, for a new
+// version of a secret that the client uses: to keep a leaked one in use until somebody approves an upgrade would be worse.
+// A client that passes with others, as a name moves between them, is part of what their commit asks for, and waits
+// for neither. A change of the configuration alone is no upgrade.
+//
 // It refuses to know vendors, files, sockets or schedules: it owns the small ports
 // that it needs (Repository, and the store's and providers' contracts).
 package reconcile

@@ -384,7 +384,7 @@ func (e *Engine) commit(head string, in accept.Input, r accept.Result) error {
 		if err := write(tx, r); err != nil {
 			return err
 		}
-		if err := followed(tx, newWishes(in.Clients, r.Clients)); err != nil {
+		if err := followed(tx, newWishes(in.Holds, in.Clients, r.Clients)); err != nil {
 			return err
 		}
 		for _, c := range fresh {

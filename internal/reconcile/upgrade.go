@@ -182,8 +182,12 @@ func followed(tx store.Tx, ids []state.ClientID) error {
 	return nil
 }
 
-// newWishes are the clients that got another wish.
-func newWishes(before, now []state.Client) (out []state.ClientID) {
+// newWishes are the clients that got another wish, where an upgrade's hold waits for that; else nobody is
+// looked through: a head costs as much as it changes.
+func newWishes(holds []state.Hold, before, now []state.Client) (out []state.ClientID) {
+	if !slices.ContainsFunc(holds, func(h state.Hold) bool { return h.Kind == state.HoldUpgrade }) {
+		return nil
+	}
 	seq := make(map[state.ClientID]uint64, len(before))
 	for _, c := range before {
 		seq[c.ID] = c.Seq
@@ -236,7 +240,7 @@ func (g *group) unasked(p plan.Plan) plan.Plan {
 		p = plan.Only(p, func(r state.Ref) bool {
 			_, seen := m.looks[r]
 			wished := slices.ContainsFunc(m.wish, func(w state.Resource) bool { return w.Ref == r })
-			return seen && wished || slices.ContainsFunc(m.tombstones, func(t state.Tombstone) bool { return t.Part == string(r.Kind)+"/"+r.Name })
+			return seen && wished || slices.ContainsFunc(m.tombstones, func(t state.Tombstone) bool { return t.Part == r.Part() })
 		})
 	}
 	return p
