@@ -300,6 +300,9 @@ var plantedElsewhere = []elsewhere{
 	{planted{"an upgrade keeps what is to go", "reconcile/upgrade.go", "			return seen && wished || slices", "			return seen && wished || false && slices"}, "reconcile", "TestRuleVersionsUpgradeKeepsNothingThatWasAskedFor"},
 	{planted{"an upgrade finds at rest who is half the way back", "reconcile/upgrade.go", "	return !underway && c.Converged", "	return (!underway || underway) && c.Converged"}, "reconcile", "TestRuleVersionsUpgradeGoesBackTheWholeWay"},
 	{planted{"an upgrade does not wait on a state that was put back", "reconcile/restored.go", "		r.Baseline.Version = in.Baseline.Version", "		r.Baseline.Version = e.Program"}, "reconcile", "TestRuleVersionsUpgradeWaitsAfterARestore"},
+	{planted{"a name that only its record tells of is on no record", "reconcile/witness.go", "		if r.Ref.Kind == state.KindRecord && !r.Found {", "		if r.Ref.Kind == state.KindRecord && r.Found {"}, "reconcile", "TestS34NameThatOnlyItsRecordTellsOf"},
+	{planted{"a name of the site that is left is on no record", "reconcile/witness.go", "		if r.Ref.Kind == state.KindDomain {\n			hosts", "		if r.Ref.Kind == state.KindSite {\n			hosts"}, "reconcile", "TestS34NameThatOnlyItsRecordTellsOf"},
+	{planted{"what an invalid file does not ask for stays for ever", "reconcile/restored.go", "		one.hold(e, head)\n		if c.Removed {", "		if c.InvalidBlob != \"\" {\n			one.out.Unwished = nil\n		}\n		one.hold(e, head)\n		if c.Removed {"}, "reconcile", "TestS34NameThatOnlyItsRecordTellsOf"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

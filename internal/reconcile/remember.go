@@ -208,7 +208,11 @@ func (m *remembered) hold(e *Engine, head string) {
 		h.Steps, names = append(h.Steps, part), append(names, string(ref.Kind)+" "+ref.Name)
 	}
 	h.Fingerprint = printOf(append([]string{"unwished", string(c.ID)}, h.Steps...)...)
-	h.Reason = fmt.Sprintf("%s of %s bear our mark, and its manifest does not ask for them; no commit is known that took them out.", strings.Join(names, ", "), c.Name)
+	file := "its manifest does"
+	if c.InvalidBlob != "" {
+		file = "the last manifest of it that was accepted does"
+	}
+	h.Reason = fmt.Sprintf("%s of %s bear our mark, and %s not ask for them; no commit is known that took them out.", strings.Join(names, ", "), c.Name, file)
 	h.Act = "They stay as they are; `reconciler approve " + h.Fingerprint + "` lets them go, or the manifest asks for them."
 	for _, part := range h.Steps {
 		m.stones = append(m.stones, state.Tombstone{Client: c.ID, Name: c.Name, Part: part, Commit: head, Held: h.Fingerprint})

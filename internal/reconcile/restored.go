@@ -171,9 +171,6 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 		if other = other && e.unlike(one); other {
 			one.out.Doubts = []string{fmt.Sprintf("what serves it, or its data, bears the mark of %s: the name is another client's since the copy was made", id)}
 		}
-		if c.InvalidBlob != "" {
-			one.out.Unwished = nil // a later version of its file may ask for them
-		}
 		one.hold(e, head)
 		if c.Removed { // its status stays; what is held counts when it comes back
 			one.client.Status, one.client.Because, one.client.Next, one.client.Settled, one.client.LookWanted = c.Status, c.Because, c.Next, c.Settled, c.LookWanted
@@ -224,7 +221,8 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 // record is the older state's, and what is there may be a later one.
 func (e *Engine) holdOlderWish(m *remembered, head string) {
 	c := &m.client
-	if c.InvalidBlob == "" || c.Removed || len(m.holds) > 0 || !e.unlike(*m) {
+	binds := func(h state.Hold) bool { return len(h.Clients) > 0 }
+	if c.InvalidBlob == "" || c.Removed || slices.ContainsFunc(m.holds, binds) || !e.unlike(*m) {
 		return
 	}
 	h := state.Hold{Kind: state.HoldRebuild, Client: c.ID, Clients: []state.ClientID{c.ID}, Steps: []string{accept.OlderWish}, Commit: head, NewHead: head, Approvable: true, At: e.Now(),

@@ -154,15 +154,7 @@ func TestS34StatusTellsTheWait(t *testing.T) {
 // They are looked for where they are now, and are what the program made.
 func TestS34OlderStateFindsNamesOfASiteThatWasMadeAnew(t *testing.T) {
 	for _, known := range []bool{false, true} { // to the copy
-		var vendor *memory.World
-		w := newWorldWith(t, func(c *clock) []provider.Provider {
-			vendor = memory.NewWorld(c.Now)
-			bare := memory.Change(memory.Hosting(), func(k state.Kind, t *provider.Traits) { t.Marks = k != state.KindDomain })
-			open := func(name string, kinds map[state.Kind]provider.Traits) provider.Provider {
-				return memory.New(memory.Options{Name: name, World: vendor, Kinds: kinds, Sleep: c.Sleep})
-			}
-			return []provider.Provider{open("railway", memory.Databases()), open("vercel", bare), open("cloudflare", memory.DNS())}
-		})
+		vendor, w := bareHosts(t)
 		site := func() string {
 			for _, o := range vendor.Objects("vercel") {
 				if o.Kind == state.KindSite {
@@ -195,6 +187,106 @@ func TestS34OlderStateFindsNamesOfASiteThatWasMadeAnew(t *testing.T) {
 			return err
 		})
 	}
+}
+
+// bareHosts is a world whose host has no place for a mark on host names, as Vercel has none.
+func bareHosts(t *testing.T) (*memory.World, *world) {
+	var vendor *memory.World
+	w := newWorldWith(t, func(c *clock) []provider.Provider {
+		vendor = memory.NewWorld(c.Now)
+		bare := memory.Change(memory.Hosting(), func(k state.Kind, t *provider.Traits) { t.Marks = k != state.KindDomain })
+		open := func(name string, kinds map[state.Kind]provider.Traits) provider.Provider {
+			return memory.New(memory.Options{Name: name, World: vendor, Kinds: kinds, Sleep: c.Sleep})
+		}
+		return []provider.Provider{open("railway", memory.Databases()), open("vercel", bare), open("ploi", memory.Hosting()), open("cloudflare", memory.DNS())}
+	})
+	return vendor, w
+}
+
+// hostNames are those that sites have at a vendor.
+func hostNames(world *memory.World) (names []string) {
+	for _, o := range world.Objects("vercel") {
+		if o.Kind == state.KindDomain {
+			names = append(names, o.Name)
+		}
+	}
+	return names
+}
+
+// S34, S43: a host name bears no mark at the vendor, and the wish that is acted on does not ask for it: a later
+// one did, that an older copy does not know, or an earlier one did, and the state is lost. Its record in DNS is
+// marked, so it is ours where that record is, and goes when nobody asks for it.
+func TestS34NameThatOnlyItsRecordTellsOf(t *testing.T) {
+	t.Run("older copy", func(t *testing.T) {
+		world, w := bareHosts(t)
+		w.apply(map[string]string{"clients/a.yaml": client("a")})
+		copied := w.backup()
+		w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [www.a.example]")})
+		w.want("a", state.StatusActive)
+		w.push(map[string]string{"clients/a.yaml": "name: ["})
+		w.restore(copied)
+		w.pass(w.poll()...)
+		w.wantOwnName("www.a.example")
+		w.apply(map[string]string{"clients/a.yaml": client("a")})
+		w.letGo("a")
+		if got := hostNames(world); !slices.Equal(got, []string{"a.agency.example"}) {
+			t.Errorf("served: %v", got)
+		}
+	})
+	t.Run("lost state, and the site moves", func(t *testing.T) {
+		world, w := bareHosts(t)
+		w.apply(map[string]string{"clients/a.yaml": client("a")})
+		w.push(map[string]string{"clients/a.yaml": client("a", "deployment: {provider: ploi}")})
+		for _, o := range world.Objects("cloudflare") {
+			world.Remove(o.ID) // its record tells nothing, either
+		}
+		w.lose()
+		if _, err := w.engine.Rebuild(t.Context(), "ops"); err != nil {
+			t.Fatal(err)
+		}
+		w.wantOwnName("a.agency.example")
+	})
+	t.Run("lost state", func(t *testing.T) {
+		world, w := bareHosts(t)
+		w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [www.a.example]")})
+		w.push(map[string]string{"clients/a.yaml": client("a")}) // not carried out when the state is lost
+		w.lose()
+		if _, err := w.engine.Rebuild(t.Context(), "ops"); err != nil {
+			t.Fatal(err)
+		}
+		w.wantOwnName("www.a.example")
+		w.letGo("a")
+		if got := hostNames(world); !slices.Equal(got, []string{"a.agency.example"}) {
+			t.Errorf("served: %v", got)
+		}
+	})
+}
+
+// wantOwnName wants a host name of client a on record, as made by us.
+func (w *world) wantOwnName(host string) {
+	w.t.Helper()
+	w.view(func(tx store.Tx) error {
+		all, err := store.Resources(tx, w.id("a"))
+		if !slices.ContainsFunc(all, func(r state.Resource) bool {
+			return r.Ref.Kind == state.KindDomain && r.Ref.Host() == host && r.Real() && !r.Found
+		}) {
+			w.t.Errorf("%s is on no record", host)
+		}
+		return err
+	})
+}
+
+// letGo approves what waits of a client, and carries it out.
+func (w *world) letGo(name string) {
+	w.t.Helper()
+	for _, h := range w.overview().Holds {
+		if _, err := w.engine.Approve(w.t.Context(), h.Fingerprint, "dana"); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.pass(w.poll()...)
+	w.pass(w.id(name))
+	w.want(name, state.StatusActive)
 }
 
 // S43: the state is lost, and beside a record of ours there is one that says the same, of somebody

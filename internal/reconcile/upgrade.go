@@ -111,7 +111,11 @@ func (e *Engine) upgrade(clients []state.Client, was, head string) (*state.Hold,
 	}
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))
 	h.Fingerprint = hex.EncodeToString(sum[:6])
-	h.Reason = fmt.Sprintf("Version %s would change what version %s made of %d clients. They stay as they are; each follows with its next commit, or a new version of a secret that it uses.", e.Program, was, len(h.Clients))
+	whom := fmt.Sprintf("%d clients. They stay as they are; each", len(h.Clients))
+	if len(h.Clients) == 1 {
+		whom = "1 client. It stays as it is, and"
+	}
+	h.Reason = fmt.Sprintf("Version %s would change what version %s made of %s follows with its next commit, or a new version of a secret that it uses.", e.Program, was, whom)
 	h.Act = "`reconciler plan` shows the changes; `reconciler approve " + h.Fingerprint + "` lets them run."
 	return h, nil
 }

@@ -75,6 +75,18 @@ func newerProgram(e *reconcile.Engine) {
 	e.Point = map[string]string{"vercel": "CNAME"}
 }
 
+// An upgrade that changes one client says it of one.
+func TestRuleVersionsUpgradeOfOneClient(t *testing.T) {
+	_, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	w.change = newerProgram
+	w.restart()
+	w.poll()
+	if h := w.overview().Holds; len(h) != 1 || !strings.Contains(h[0].Reason, "made of 1 client. It stays as it is, and follows with its next commit") {
+		t.Errorf("holds: %+v", h)
+	}
+}
+
 // upgradeWaits is whom an upgrade's hold has, by name.
 func (w *world) upgradeWaits() (names []string) {
 	w.t.Helper()

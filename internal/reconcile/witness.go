@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -184,7 +185,7 @@ func (w witness) bare(ctx context.Context, f rebuild.Found) bool {
 // unmarked looks for what the wish asks for and no mark shows: where a vendor has no place
 // for a mark, an object of ours is told by its name; and a record that is there as it is
 // wished, and is nobody's, is used as it is. What an older state says of one counts, unless it
-// lived in what was made anew since.
+// lived in what was made anew since. So it does for host names that the wish has not there (beside).
 func (w witness) unmarked(ctx context.Context, mark provider.Mark, wish, recorded, found []state.Resource) ([]rebuild.Found, error) {
 	known, seen, anew := map[state.Ref]state.Resource{}, map[state.Ref]bool{}, map[state.Ref]bool{}
 	for _, h := range recorded {
@@ -195,7 +196,7 @@ func (w witness) unmarked(ctx context.Context, mark provider.Mark, wish, recorde
 		known[f.Ref], seen[f.Ref] = f, true
 	}
 	var out []rebuild.Found
-	for _, res := range wish {
+	for _, res := range append(slices.Clone(wish), w.beside(wish, found)...) {
 		r, t, ok := w.reader(res)
 		_, there := known[res.Ref]
 		there = there && !slices.ContainsFunc(res.Attributes, func(a state.Attribute) bool { return a.Value.Ref != nil && anew[*a.Value.Ref] })
@@ -229,6 +230,42 @@ func (w witness) unmarked(ctx context.Context, mark provider.Mark, wish, recorde
 		out = append(out, rebuild.Found{Provider: r.Name(), Object: o})
 	}
 	return out, nil
+}
+
+// beside are the host names that the client's sites may have and that its wish does not ask for there, at a
+// host that has no place for their marks: those of its own records in DNS, which are marked, and those of its
+// wish, on a site that it leaves. A wish that was not carried out yet, or a later one, may have put them there.
+func (w witness) beside(wish, found []state.Resource) (names []state.Resource) {
+	asked, hosts := map[state.Ref]bool{}, []string{}
+	for _, r := range wish {
+		asked[r.Ref] = true
+		if r.Ref.Kind == state.KindDomain {
+			hosts = append(hosts, r.Ref.Host())
+		}
+	}
+	for _, r := range found {
+		if r.Ref.Kind == state.KindRecord && !r.Found {
+			hosts = append(hosts, strings.TrimSuffix(strings.ToLower(r.Attributes.Literal("name")), "."))
+		}
+	}
+	slices.Sort(hosts)
+	hosts = slices.Compact(hosts)
+	for _, site := range found {
+		at := state.Resource{Ref: state.Ref{Client: site.Ref.Client, Kind: state.KindDomain}, Provider: site.Provider}
+		if _, t, ok := w.reader(at); site.Ref.Kind != state.KindSite || !ok || t.Marks || site.Found || site.Adopted {
+			continue
+		}
+		for _, host := range hosts {
+			at.Ref.Name = host + "@" + site.Ref.Name
+			if host == "" || asked[at.Ref] {
+				continue
+			}
+			name := at
+			name.Attributes = state.Attributes{{Name: "host", Value: state.Lit(host)}, {Name: "redirect", Value: state.Lit("")}, {Name: "site", Value: state.OutputOf(site.Ref, "id")}}
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // adoptees are the objects that `adopt:` names, for what refers to them.
