@@ -21,6 +21,9 @@ func (s *story) leftBeside() {
 	s.say("%s moves to another host (or a name of it, to %s: %v), and its old records are left; the new ones are set before: %v", a, b, hands, before)
 	other := map[string]string{"vercel": "ploi", "ploi": "vercel"}
 	x, y := s.tree.specs[a], s.tree.specs[b]
+	if x.adopts == "both" || y.adopts == "both" {
+		return // a site that lived before is where it is
+	}
 	if x.byHand = true; hands {
 		y.byHand, y.host = true, other[x.host]
 		free := slices.DeleteFunc(slices.Clone(fleetAliases), func(alias string) bool {

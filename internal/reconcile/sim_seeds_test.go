@@ -264,6 +264,8 @@ var onceRedWithOldRecords = []struct {
 	{637900341, "who waits for a person to take a record away counted as somebody who waits for the end of faults"},
 	{967, "an old owner's record, which we took away, counted as a person's"},
 	{638043850, "whose domain somebody took away who had made it in the middle of a create counted as untouched"},
+	{641025782, "a forgotten record leads an alias to the side that was left, which redirects to a name that the commit gave up"},
+	{641028629, "who adopts a site was moved to another host, which a plot then waited for"},
 	{638070691, "a name that bears no mark, of a wish that an older copy does not know, was on no record"},
 }
 

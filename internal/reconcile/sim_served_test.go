@@ -204,11 +204,24 @@ func (s *story) stillServed(when string) {
 		if s.serves(host) {
 			continue
 		}
-		if !s.excused[host] && !s.gaps[host] && !s.cameToNothing(host) && !slices.ContainsFunc(s.cut(host), func(h string) bool { return s.gaps[h] }) {
+		if !s.excused[host] && !s.gaps[host] && !s.cameToNothing(host) && !s.leftWithItsName(host) && !slices.ContainsFunc(s.cut(host), func(h string) bool { return s.gaps[h] }) {
 			s.broken("I5: %s of %s was served, is still wished, and is down %s", host, s.up[host], when)
 		}
 		delete(s.up, host)
 	}
+}
+
+// leftWithItsName says that DNS leads a name to the side that its client left as well, as a person forgot a record,
+// and that it redirects there to one that the same commit gave up: that goes at once.
+func (s *story) leftWithItsName(host string) bool {
+	c := s.client(s.up[host])
+	x, known := s.bySpec[c.Blob]
+	return known && slices.ContainsFunc([]string{"vercel", "ploi"}, func(at string) bool {
+		return at != x.host && s.ledByHand(host, addresses[at]) && slices.ContainsFunc(s.vendors.world.Objects(at), func(o provider.Object) bool {
+			to := attribute(o, "redirect")
+			return o.Kind == state.KindDomain && o.Mark.Client == c.ID && attribute(o, "host") == host && to != "" && !slices.Contains(x.hosts(), to)
+		})
+	})
 }
 
 // cameToNothing says that the name is at a client's site of which a person took away what serves: a
