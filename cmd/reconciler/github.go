@@ -122,7 +122,7 @@ func (p *program) noted() func(github.Hint) {
 		if h.Branch == p.config.Repository.Branch {
 			branch.ask()
 		}
-		if h.Rerun && h.Pull > 0 {
+		if h.Rerun {
 			p.reviewer.Again(h.Pull)
 		}
 		pulls.ask()

@@ -366,7 +366,7 @@ func (p *program) wire(c Config, in state.Installation, providers []provider.Pro
 		Check:      probe, NewID: hex6, Now: p.now, Jitter: jitter, At: func(at reconcile.Point) { p.fail(string(at), "") },
 		Underway: underway.Folder(c.State.Path + ".underway"), Redact: known.Redact,
 		OnPanic: func(e *apply.Panicked) {
-			p.log.Error("pass ran into an error in this program", "client", e.Client, "panic", e.Text, "stack", string(e.Stack))
+			p.log.Error("a pass, or a plan, ran into an error in this program", "client", e.Client, "panic", e.Text, "stack", string(e.Stack))
 		},
 	}
 	p.engine.Mail = p.mailer

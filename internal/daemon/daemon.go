@@ -293,7 +293,7 @@ func (d *Daemon) work(ctx, hard context.Context) {
 		if err != nil {
 			return
 		}
-		d.pass(hard, t.Client, t.Cause)
+		d.pass(hard, t)
 		if d.OnPass != nil {
 			d.OnPass()
 		}
@@ -313,9 +313,10 @@ func (d *Daemon) contain(what string, f func() error) (err error) {
 }
 
 // pass runs one pass and puts back what it leaves to do.
-func (d *Daemon) pass(ctx context.Context, id state.ClientID, cause reconcile.Cause) {
+func (d *Daemon) pass(ctx context.Context, t Taken) {
 	var done reconcile.Done
-	err := d.contain("pass", func() (err error) { done, err = d.Engine.Pass(ctx, id, cause); return err })
+	id := t.Client
+	err := d.contain("pass", func() (err error) { done, err = d.Engine.Pass(ctx, id, t.Cause); return err })
 	if ctx.Err() != nil || d.Engine.Stopping() {
 		return // the next start goes on
 	}
@@ -327,7 +328,9 @@ func (d *Daemon) pass(ctx context.Context, id state.ClientID, cause reconcile.Ca
 			d.unfinished.first = err
 		}
 		d.unfinished.Unlock()
-		d.queue.AddAt(d.Now().Add(crashPause), id)
+		for _, c := range t.Group { // it was to serve all of them, and they may not pass together any more
+			d.queue.AddAt(d.Now().Add(crashPause), c)
+		}
 		return
 	}
 	if done.Recheck && d.Engine.RecheckWanted() {

@@ -120,6 +120,34 @@ func TestP6APanicCostsItsPassOnly(t *testing.T) {
 	})
 }
 
+// Two who pass together were due, both, and their pass ended without a result. Each of them is tried
+// again, also where they do not pass together any more.
+func TestP6WhoWasDueBesideAFailedPassIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var apart atomic.Bool
+		e := &engine{due: []reconcile.Due{{Client: "a"}, {Client: "b"}}}
+		e.group = func(id state.ClientID) []state.ClientID {
+			if apart.Load() {
+				return []state.ClientID{id}
+			}
+			return []state.ClientID{"a", "b"}
+		}
+		e.pass = func(context.Context, state.ClientID, reconcile.Cause) (reconcile.Done, error) {
+			if apart.Swap(true) {
+				return reconcile.Done{}, nil
+			}
+			return reconcile.Done{}, errors.New("no room")
+		}
+		d, _ := newDaemon(e)
+		if _, err := run(t, d, func() { time.Sleep(2 * crashPause) }); err != nil {
+			t.Error(err)
+		}
+		if got := e.passes(); !slices.Contains(got, "b") {
+			t.Errorf("passes %q: b was due, and nobody came back to it", got)
+		}
+	})
+}
+
 func TestPollRestsWhileItFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()

@@ -560,6 +560,7 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, then time.Time, b
 	if err != nil {
 		return texts, err
 	}
+	e.told.Store(true)
 	_, stuck := r.Worst(id)
 	if stuck != nil && stuck.Err != nil {
 		return texts, fmt.Errorf("purge %s: %w", m.client.Name, stuck.Err)

@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,43 @@ import (
 // of says that a call is about the client of a name.
 func of(name string, match func(memory.Call) bool) func(memory.Call) bool {
 	return func(c memory.Call) bool { return match(c) && strings.Contains(fmt.Sprintf("%+v", c), name) }
+}
+
+// P6: what a pull request makes this program run into is an error of its plan, told to the log with
+// its place, and ends nothing: the program would meet it again at its next start.
+func TestP6PanicInAPullRequestsPlan(t *testing.T) {
+	for name, plant := range map[string]func(e *reconcile.Engine, on *atomic.Bool){
+		"reading the source": func(e *reconcile.Engine, on *atomic.Bool) {
+			e.ResolveRef = func(context.Context, string, string) (string, error) { return "0123", boom(on) }
+		},
+		"the wish": sickURL,
+	} {
+		_, w := newVendors(t)
+		var on atomic.Bool
+		w.apply(map[string]string{"clients/sick.yaml": client("sick"), "clients/well.yaml": client("well")})
+		plant(w.engine, &on)
+		told := 0
+		w.engine.OnPanic = func(p *apply.Panicked) {
+			if told++; !strings.Contains(string(p.Stack), "poison_test.go") {
+				t.Errorf("%s: the log would not say where it was:\n%s", name, p.Stack)
+			}
+		}
+		base, at, err := w.repo.Tree(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		head := w.repo.branch(map[string]string{"clients/sick.yaml": client("sick", "env: {COLOUR: red}", "deployment: {repository: agency/poison, ref: v9}")}, base)
+		_, merged, err := w.repo.Tree(t.Context(), head)
+		if err != nil {
+			t.Fatal(err)
+		}
+		on.Store(true)
+		var ours *apply.Panicked
+		_, err = w.engine.Judge(t.Context(), reconcile.Proposal{Commit: head, Base: base, Branch: "main", At: at, Merged: merged})
+		if !errors.As(err, &ours) || told != 1 {
+			t.Errorf("%s: it ends with %v, and the log is told %d times", name, err, told)
+		}
+	}
 }
 
 // C20, P6: wherever in a pass this program runs into an error of its own, it is that

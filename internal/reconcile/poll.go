@@ -224,6 +224,9 @@ func (e *Engine) acceptInput(ctx context.Context, head string) (accept.Input, er
 		if pulls, err = reviews(tx, rg, &e.pulls); err != nil {
 			return err
 		}
+		if err := untold(tx, pulls); err != nil {
+			return err
+		}
 		if in.Clients, err = store.ClientsAgain(tx, &e.clients); err != nil {
 			return err
 		}

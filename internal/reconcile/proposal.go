@@ -41,8 +41,18 @@ type Judgement struct {
 }
 
 // Judge says what merging a proposal would do, by the rules of the branch. Nothing is
-// written anywhere, and the planner could not.
-func (e *Engine) Judge(ctx context.Context, p Proposal) (Judgement, error) {
+// written anywhere, and the planner could not. An error in this program that it runs into is an
+// *apply.Panicked, and told: what anybody proposes ends nothing.
+func (e *Engine) Judge(ctx context.Context, p Proposal) (out Judgement, err error) {
+	err = e.contain("", func() (err error) { out, err = e.weighAll(ctx, p); return err })
+	if p := panicOf(err); p != nil && e.OnPanic != nil {
+		e.OnPanic(p)
+	}
+	return out, err
+}
+
+// weighAll is Judge.
+func (e *Engine) weighAll(ctx context.Context, p Proposal) (Judgement, error) {
 	out := Judgement{Preview: Preview{Commit: p.Commit, Changes: []report.Change{}, Problems: []report.Problem{}}}
 	t, err := e.weigh(p)
 	if err != nil {

@@ -118,6 +118,32 @@ func TestP12WhatWasNeverPlannedWaits(t *testing.T) {
 	}
 }
 
+// P12: a plan that the forge would not take (a limit, an outage, a permission that is missing)
+// nobody has seen: the branch moved since the one that people see, and what is riskier by that
+// waits, however it is merged. One that is merely next in the outbox counts.
+func TestP12PlanThatCouldNotBeToldWasNotShown(t *testing.T) {
+	for _, what := range []string{"pull/1/plan", "head/%s/plan"} {
+		for tries, want := range map[int]state.Status{0: state.StatusActive, 3: state.StatusHeld} {
+			_, w := newVendors(t)
+			w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [www.a.example]")})
+			files := map[string]string{"clients/a.yaml": client("a")}
+			p := w.proposed(1, files)
+			if strings.Contains(what, "%s") {
+				what = fmt.Sprintf(what, p.Head)
+			}
+			err := w.store.Update(func(tx store.Tx) error {
+				_, err := store.AddReport(tx, state.Report{Subject: what, State: "success", Text: "1 client changes", Detail: "the plan", Tries: tries, At: w.clock.Now()})
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.pass(w.merge(p.Head, files)...)
+			w.want("a", want)
+		}
+	}
+}
+
 // P12: a push that nobody proposed does not let run what a pull request brought before and
 // no plan showed; once that is done, pushes go on as ever.
 func TestP12APushLetsNothingRunThatWaits(t *testing.T) {

@@ -71,11 +71,21 @@ func TestP9PurgeEndsAPassThatWaited(t *testing.T) {
 		t.Fatalf("while it waits its commit is %q", got)
 	}
 	v.world.Down("railway", nil)
+	told := map[string]string{}
+	tell := func() {
+		if err := w.engine.Deliver(t.Context(), func(_ context.Context, r state.Report) error { told[r.Subject] = r.State; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tell()
 	if _, err := w.engine.PurgeNow(t.Context(), "a", "dana"); err != nil {
 		t.Fatal(err)
 	}
 	if got := fate(); got != "success" {
 		t.Errorf("it is gone, and its commit is %q", got)
+	}
+	if tell(); told["commit/"+w.engine.Head()] != "success" {
+		t.Errorf("it is gone, and people are told of its commit %q", told["commit/"+w.engine.Head()])
 	}
 }
 

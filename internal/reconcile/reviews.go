@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -37,6 +38,29 @@ func reviews(tx store.Tx, rg Range, read *store.Memo[state.Pull]) ([]state.Pull,
 		}
 	}
 	return out, nil
+}
+
+// untold takes those plans for none that the forge would not take yet: what waits in the outbox and
+// was refused there (a limit, an outage, a permission that is missing) nobody has seen, whatever an
+// earlier plan of the same head showed. What is merely next counts: it is said within seconds.
+func untold(tx store.Tx, pulls []state.Pull) error {
+	if len(pulls) == 0 {
+		return nil
+	}
+	all, err := store.Reports(tx)
+	if err != nil {
+		return err
+	}
+	refused := map[string]bool{}
+	for _, r := range all {
+		refused[r.Subject] = refused[r.Subject] || r.Tries > 0
+	}
+	for i, p := range pulls {
+		if refused[fmt.Sprintf("pull/%d/plan", p.Number)] || refused["head/"+p.Planned+"/plan"] {
+			pulls[i].Static, pulls[i].Shown, pulls[i].Sources = true, nil, nil
+		}
+	}
+	return nil
 }
 
 // brought says that a range made of every file of a pull request what its plan was made of.

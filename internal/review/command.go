@@ -90,17 +90,22 @@ func (r *Reviewer) listen(ctx context.Context) (h heard, err error) {
 
 // commands carries out what comments command. Their pull requests were looked at after them.
 func (r *Reviewer) commands(ctx context.Context, said heard) error {
-	last := said.since
+	last, later := said.since, false
 	var errs []error
 	for _, c := range said.comments {
-		if err := r.obey(ctx, c); err != nil {
+		err := r.contain("a comment's command", func() error { return r.obey(ctx, c) })
+		if errors.Is(err, errNotKnown) { // it is listed again, when its pull request may be known
+			later = true
+			continue
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("comment %d: %w", c.ID, err))
 			var limit *forge.Limited
 			if ctx.Err() != nil || errors.Is(err, forge.ErrAway) || errors.As(err, &limit) {
 				break // so would the others
 			}
 		}
-		if len(errs) == 0 && c.UpdatedAt.After(last) { // else it is listed again
+		if len(errs) == 0 && !later && c.UpdatedAt.After(last) { // else it is listed again
 			last = c.UpdatedAt
 		}
 	}
@@ -130,6 +135,10 @@ func forgetCommands(tx store.Tx, now time.Time) error {
 	return nil
 }
 
+// errNotKnown: a comment commands on what is no pull request on record, and the forge was not asked
+// yet which ones an accepted head brought: it may be one that nobody saw open.
+var errNotKnown = errors.New("the pull request may be one that is not known yet")
+
 // obey carries out one comment, once.
 func (r *Reviewer) obey(ctx context.Context, c forge.Comment) error {
 	o, is := parse(c.Body)
@@ -147,6 +156,9 @@ func (r *Reviewer) obey(ctx context.Context, c forge.Comment) error {
 		p, found, err = store.Pull(tx, c.Pull)
 		return err
 	})
+	if err == nil && !done && !found && r.asking && r.Now().Sub(c.CreatedAt) <= state.ApprovalLife {
+		return errNotKnown
+	}
 	if err != nil || done || !found {
 		return err // an issue's comment, or one on a pull request into another branch
 	}

@@ -710,3 +710,39 @@ func TestP8CommandCarriedOutBeforeADeath(t *testing.T) {
 		})
 	}
 }
+
+// A pull request was opened and merged while nobody looked, and somebody commands on it before the
+// forge is asked which ones a head brought, or while it can't say: that is carried out, once, when it
+// is known.
+func TestCommandOnAPullRequestThatNobodySawOpen(t *testing.T) {
+	for _, away := range []bool{false, true} {
+		d := newDesk(t)
+		d.accept(commitID("first"), nil, map[string]string{"old": "succeeded"})
+		d.look()
+		d.open(1, "one", "bakery")
+		commit := commitID("merge")
+		d.mergeAt(1, commit)
+		d.accept(commit, []string{commitID("one")}, map[string]string{"bakery": "failed"})
+		if away {
+			d.later(time.Minute)
+			d.forge.fault = func(method string, _ ...any) error {
+				if method == "PullsOf" {
+					return forge.ErrAway
+				}
+				return nil
+			}
+		}
+		d.comment("dana", 1, "/reconciler retry bakery")
+		d.later(5 * time.Second)
+		d.comment("rosa", 7, "thanks!") // on an issue: another comment follows it
+		_, _ = d.Sync(t.Context())
+		d.forge.fault = nil
+		for range 3 {
+			d.later(time.Minute)
+			d.look()
+		}
+		if want := []string{"retry bakery by github:dana"}; !slices.Equal(d.asked, want) {
+			t.Errorf("away %v: asked: %q", away, d.asked)
+		}
+	}
+}

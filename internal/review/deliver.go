@@ -215,15 +215,19 @@ func (r *Reviewer) verdict(ctx context.Context, head string, t state.Report) err
 			told = append(told, p.MergeCommit)
 		}
 	}
+	var denied error
 	for _, commit := range told {
-		if err := r.onCommit(ctx, commit, r.Forge.SetStatus(ctx, commit, s)); err != nil {
+		err := r.onCommit(ctx, commit, r.Forge.SetStatus(ctx, commit, s))
+		if errors.Is(err, forge.ErrDenied) { // it is this permission that we lack: comments may be allowed
+			denied = err
+		} else if err != nil {
 			return err
 		}
 	}
 	if err := r.waits(ctx, head); err != nil {
 		return err
 	}
-	return r.results(ctx, head, pulls)
+	return errors.Join(r.results(ctx, head, pulls), denied)
 }
 
 // broughtBy are the pull requests that an accepted head brought, and its verdict without
@@ -264,7 +268,9 @@ func (r *Reviewer) client(ctx context.Context, head, name string, t state.Report
 	if t, err = r.clientWorded(head, name, t); err != nil {
 		return err
 	}
-	if err := r.onCommit(ctx, head, r.Forge.SetStatus(ctx, head, status("client/"+name, t, url))); err != nil {
+	if err := r.onCommit(ctx, head, r.Forge.SetStatus(ctx, head, status("client/"+name, t, url))); errors.Is(err, forge.ErrDenied) {
+		return errors.Join(r.results(ctx, head, pulls), err)
+	} else if err != nil {
 		return err
 	}
 	if forge.State(t.State) != forge.Pending || clients <= maxProgress {

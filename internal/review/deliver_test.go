@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/forge"
 	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -845,5 +846,81 @@ func TestUnseenAreAskedForLittleByLittle(t *testing.T) {
 	}
 	if before != 4*maxAskedCommits {
 		t.Errorf("asked %d times", before)
+	}
+}
+
+// P9: two pull requests were merged between two looks, and the head has more clients than are told one
+// by one. Of the one whose client has come to its end people are told then: the others may wait for a
+// provider, or a person, for long.
+func TestP9ResultOfWhatEndedBesideMany(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	fates, others := map[string]string{"bakery": "failed"}, []string{}
+	for n := range accept.MaxClientReports + 1 {
+		others = append(others, fmt.Sprintf("s%02d", n))
+		fates[others[n]] = "pending"
+	}
+	d.open(2, "two", others...)
+	d.look()
+	d.mergeAt(1, commitID("merge"))
+	d.mergeAt(2, commitID("merge2"))
+	d.accept(commitID("merge2"), []string{commitID("one"), commitID("merge"), commitID("two")}, fates, 1, 2)
+	d.update(func(tx store.Tx) error { // as the engine tells of many
+		all, err := store.Reports(tx)
+		for _, r := range all {
+			err = errors.Join(err, store.DeleteReport(tx, r.Seq))
+		}
+		_, err2 := store.AddReport(tx, state.Report{Subject: "commit/" + commitID("merge2"), State: "pending", Text: "22 clients to do", At: d.time})
+		return errors.Join(err, err2)
+	})
+	comes := func(to string) {
+		d.update(func(tx store.Tx) error {
+			v, err := store.PutFate(tx, commitID("merge2"), "bakery-1", to)
+			return errors.Join(err, store.PutVerdictHead(tx, v))
+		})
+	}
+	comes("pending")
+	d.look()
+	if all := d.said(1, report.KindResult); len(all) > 0 {
+		t.Fatalf("nothing has ended, and the result is %q", all)
+	}
+	comes("failed")
+	d.look()
+	if all := d.said(1, report.KindResult); len(all) != 1 || !contains(all[0], "bakery") {
+		t.Errorf("its client failed, and the result is %q", all)
+	}
+	if all := d.said(2, report.KindResult); len(all) > 0 {
+		t.Errorf("a result of what has not ended: %q", all)
+	}
+	if d.look(); len(d.outbox()) > 0 || d.forge.calls["CreateComment"] != 3 {
+		t.Errorf("told again and again: %d comments, and %d more are to be told", d.forge.calls["CreateComment"], len(d.outbox()))
+	}
+}
+
+// P9: a token that may not write statuses keeps no result from being told: the rest goes on. What is
+// denied waits, and is told when it is granted.
+func TestP9DeniedStatusKeepsNoResult(t *testing.T) {
+	d, commit := merged(t, "failed")
+	d.forge.fault = func(method string, _ ...any) error {
+		if method == "SetStatus" {
+			return forge.ErrDenied
+		}
+		return nil
+	}
+	d.sync()
+	for range 3 {
+		if err := d.tell(); !errors.Is(err, forge.ErrDenied) {
+			t.Fatalf("what is denied: %v", err)
+		}
+	}
+	if all := d.said(1, report.KindResult); len(all) != 1 || !contains(all[0], "bakery") {
+		t.Errorf("results: %q", all)
+	}
+	d.forge.fault = nil
+	d.look()
+	d.wantStatus(commit, "apply", forge.Failure, "")
+	d.wantStatus(commit, "client/bakery", forge.Failure, "")
+	if n := d.forge.calls["CreateComment"] + d.forge.calls["EditComment"]; n != 2 {
+		t.Errorf("comments were written %d times", n)
 	}
 }

@@ -49,7 +49,17 @@ func (r *Reviewer) planDue(ctx context.Context) (next time.Time, err error) {
 	if base == "" {
 		return next, nil // there is no branch to merge into yet
 	}
-	slices.SortStableFunc(all, func(a, b state.Pull) int { return a.HeadAt.Compare(b.HeadAt) })
+	// A head that nobody planned, and what somebody asked for, does not wait behind what a branch that
+	// moved has planned anew: that may be more than is planned before it moves again.
+	waits := func(p state.Pull) int {
+		if p.Wanted || p.Open && p.Planned != p.Head {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(all, func(a, b state.Pull) int {
+		return cmp.Or(cmp.Compare(waits(a), waits(b)), a.HeadAt.Compare(b.HeadAt))
+	})
 	among := beside(all)
 	var errs []error
 	left, until := maxPlans, r.Now().Add(maxPlanning)
@@ -69,7 +79,7 @@ func (r *Reviewer) planDue(ctx context.Context) (next time.Time, err error) {
 		if left--; left < 0 || r.Now().After(until) {
 			return sooner(next, r.Now()), errors.Join(errs...)
 		}
-		if err := r.plan(ctx, p, base, among); err != nil {
+		if err := r.contain("what comes of a plan", func() error { return r.plan(ctx, p, base, among) }); err != nil {
 			errs = append(errs, fmt.Errorf("plan pull request %d: %w", p.Number, err))
 			continue // it comes again with the next look: nobody knows when it can be
 		}
@@ -169,7 +179,7 @@ func (r *Reviewer) plan(ctx context.Context, p state.Pull, base string, among *o
 	}
 	v := view{comment: report.PullPlan{Stage: report.StagePlanned, Head: p.Head, Base: base, Repo: r.repoOf(p), Link: r.pullURL(p)}}
 	before, blank := p, v
-	err := r.judge(ctx, &p, base, &v)
+	err := r.contain("a plan", func() error { return r.judge(ctx, &p, base, &v) })
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

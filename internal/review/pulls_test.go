@@ -943,3 +943,75 @@ func TestPlansInOneLook(t *testing.T) {
 		t.Errorf("%d plans", len(d.judged))
 	}
 }
+
+// P6: an error in this program that one pull request brings to light costs that one its plan, and
+// says so: the others are planned, and nothing ends the program, which would meet it again at its
+// next start.
+func TestP6APanicCostsItsPullRequestOnly(t *testing.T) {
+	d := newDesk(t)
+	sick, well := d.open(1, "one", "bakery"), d.open(2, "two", "dairy")
+	d.whileJudged = func() {
+		if d.judged[len(d.judged)-1].Commit == sick {
+			panic("a nil map of s3cret")
+		}
+	}
+	d.look()
+	d.wantStatus(well, "plan", forge.Success, "")
+	d.wantStatus(sick, "plan", forge.Error, "error in this program")
+	if s := d.status(sick, "plan"); strings.Contains(s.Description, "s3cret") {
+		t.Errorf("what it ran into is told to people: %q", s.Description)
+	}
+	if !strings.Contains(d.log.String(), "pulls_test.go") {
+		t.Errorf("the log does not say where it was:\n%s", d.log.String())
+	}
+	d.whileJudged = nil
+	d.later(maxRetry)
+	d.look()
+	d.wantStatus(sick, "plan", forge.Success, "")
+}
+
+// A branch that moves again and again has old pull requests planned anew. A head that nobody has
+// planned yet does not wait behind them.
+func TestP9NewHeadDoesNotWaitBehindOldOnes(t *testing.T) {
+	d := newDesk(t)
+	for n := range 3 {
+		d.open(n+1, fmt.Sprintf("old%d", n), fmt.Sprintf("old%d", n))
+	}
+	d.look()
+	d.rules = true // a template changes with each head of the branch: all plans are made again
+	d.whileJudged = func() { d.later(maxPlanning) }
+	fresh := d.open(9, "fresh", "fresh")
+	for n := range 6 {
+		d.head = commitID(fmt.Sprintf("base%d", n))
+		d.sync()
+		if err := d.tell(); err != nil {
+			t.Fatal(err)
+		}
+		d.later(time.Second)
+	}
+	d.wantStatus(fresh, "plan", forge.Success, "")
+}
+
+// Somebody asks at the forge for a check again. Where it names no pull request (a fork's, a head of
+// several) those are meant; and whoever asks waits for no date of a failure.
+func TestChecksAreAskedForAgain(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	fork := d.propose(forge.Pull{Number: 2, Title: "A stranger's", Author: "rosa", Fork: true}, "two", "dairy")
+	d.look()
+	judged := len(d.judged)
+	d.Again(0)
+	d.look()
+	if got := d.judged[judged:]; len(got) != 1 || got[0].Commit != fork {
+		t.Errorf("a fork's check was asked for again, and %d plans were made", len(got))
+	}
+	d.broken = errors.New("no repository")
+	head := d.open(1, "six", "bakery")
+	d.later(time.Minute)
+	d.look()
+	d.wantStatus(head, "plan", forge.Error, "")
+	d.broken = nil
+	d.Again(1)
+	d.look()
+	d.wantStatus(head, "plan", forge.Success, "")
+}

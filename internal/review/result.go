@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/forge"
 	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
@@ -39,6 +41,75 @@ func (r *Reviewer) results(ctx context.Context, head string, pulls []state.Pull)
 		}
 	}
 	return nil
+}
+
+// besideMany: of a head with more clients than are told one by one nobody says that one has come
+// to its end. The result of a pull request whose own clients all have does not wait for the others,
+// which may wait for a provider, or a person, for long.
+func (r *Reviewer) besideMany(ctx context.Context) error {
+	var due []state.Pull
+	err := r.Store.View(func(tx store.Tx) error {
+		due = nil
+		all, err := r.pulls(tx)
+		if err != nil {
+			return err
+		}
+		for _, p := range all {
+			if len(p.Accepted) == 0 || p.ResultSaid != "" || len(p.Clients) == 0 || len(p.Clients) > accept.MaxClientReports {
+				continue // it was told, or is told at the end
+			}
+			head := p.Accepted[len(p.Accepted)-1]
+			v, ok, err := store.VerdictHead(tx, head)
+			if err != nil {
+				return err
+			}
+			if !ok || v.State != string(forge.Pending) || count(v.Tally()) <= accept.MaxClientReports {
+				continue
+			}
+			ended, open, err := fatesOf(tx, p, head)
+			if err != nil {
+				return err
+			}
+			if ended > 0 && open == 0 {
+				due = append(due, p)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("look for results to tell: %w", err)
+	}
+	for _, p := range due {
+		c, ended, err := r.result(ctx, p, p.Accepted[len(p.Accepted)-1], false)
+		if err == nil && ended && len(c.Clients)+len(c.Problems) > 0 {
+			err = r.tellLater(p.Number)
+		}
+		if err != nil {
+			return fmt.Errorf("tell the result of pull request %d: %w", p.Number, err)
+		}
+	}
+	return nil
+}
+
+// fatesOf is how many clients of a pull request have come to their end in a head, and how many have not.
+func fatesOf(tx store.Tx, p state.Pull, head string) (ended, open int, err error) {
+	for _, pc := range p.Clients {
+		c, ok, err := store.ClientByName(tx, pc.Name)
+		if err != nil {
+			return 0, 0, err
+		}
+		fate, touched, err := store.Fate(tx, head, c.ID)
+		switch {
+		case err != nil:
+			return 0, 0, err
+		case !ok || !touched:
+		case state.FateWord(fate) == string(forge.Pending):
+			open++
+		default:
+			ended++
+		}
+	}
+	return ended, open, nil
 }
 
 // tellLater has a result told when it can be.

@@ -2,8 +2,11 @@ package review
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -108,6 +111,7 @@ type Reviewer struct {
 	hint    chan struct{}
 	looking sync.Mutex // one look at a time
 	there   bool       // the forge answered the last one
+	asking  bool       // which pull requests accepted heads brought was not asked of all yet
 	known   kept       // what pull requests were when they were read last
 	me      identity
 }
@@ -121,8 +125,8 @@ func (r *Reviewer) Hint() {
 	}
 }
 
-// Again says that somebody at the forge asked for a pull request's checks once more. It
-// never blocks; of very many the rest is left out.
+// Again says that somebody at the forge asked for a pull request's checks once more; 0: for those of one
+// that the forge does not name. It never blocks; of very many the rest is left out.
 func (r *Reviewer) Again(number int) {
 	r.asked.Lock()
 	if r.anew == nil {
@@ -170,12 +174,28 @@ func (t *trouble) news(err error, now time.Time) bool {
 	return true
 }
 
+// errOurs is an error in this program, in words for people.
+var errOurs = errors.New("an error in this program; its log says where")
+
+// contain turns a panic into an error: it costs what ran into it, and nothing else. Else it would
+// end the program, which would meet it again at its next start: pull requests stay.
+func (r *Reviewer) contain(what string, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.Log.Error(what+" panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = errOurs
+		}
+	}()
+	return f()
+}
+
 // Run looks now, at every hint, and at least every so often, until ctx ends.
 func (r *Reviewer) Run(ctx context.Context, every time.Duration) {
 	r.prepare()
 	var last trouble
 	for {
-		next, err := r.Sync(ctx)
+		var next time.Time
+		err := r.contain("a look at pull requests", func() (err error) { next, err = r.Sync(ctx); return err })
 		if ctx.Err() != nil {
 			return
 		}

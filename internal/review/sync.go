@@ -29,8 +29,13 @@ func (r *Reviewer) Sync(ctx context.Context) (next time.Time, err error) {
 		errs = append(errs, r.commands(ctx, said))
 	}
 	for _, n := range r.askedAgain() {
-		errs = append(errs, r.again(n))
+		if n == 0 {
+			errs = append(errs, r.unnamed())
+		} else {
+			errs = append(errs, r.again(n))
+		}
 	}
+	errs = append(errs, r.besideMany(ctx))
 	there := errs[0] == nil
 	if there && !r.there {
 		r.Engine.Retell() // nobody waits longer than the outage

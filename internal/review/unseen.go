@@ -26,6 +26,7 @@ const (
 // before the first look is not asked for.
 func (r *Reviewer) unseen(ctx context.Context) error {
 	heads, known, err := r.notAsked()
+	r.asking = err != nil || len(heads) > 0
 	if err != nil || len(heads) == 0 {
 		return err
 	}
@@ -63,6 +64,7 @@ func (r *Reviewer) unseen(ctx context.Context) error {
 			return fmt.Errorf("note the pull requests of %s: %w", v.Commit, err)
 		}
 	}
+	r.asking = len(heads) == maxAskedHeads
 	return nil
 }
 

@@ -197,7 +197,23 @@ func (r *Reviewer) hangs(ctx context.Context, commit string, contexts ...string)
 	return slices.ContainsFunc(contexts, func(c string) bool { return !told["reconciler/"+c] }), nil
 }
 
-// again has a pull request planned and told once more.
+// unnamed has those planned and told once more that a forge does not name when somebody asks for a
+// check of theirs: forks', and those that share their head with another one.
+func (r *Reviewer) unnamed() error {
+	var all []state.Pull
+	if err := r.Store.View(func(tx store.Tx) (err error) { all, err = r.pulls(tx); return err }); err != nil {
+		return fmt.Errorf("read pull requests: %w", err)
+	}
+	var errs []error
+	for _, p := range all {
+		if p.Open && (p.Fork || headed(p, all, false)) {
+			errs = append(errs, r.again(p.Number))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// again has a pull request planned and told once more, now.
 func (r *Reviewer) again(number int) error {
 	defer r.Hint()
 	return r.Store.Update(func(tx store.Tx) error {
@@ -205,7 +221,7 @@ func (r *Reviewer) again(number int) error {
 		if err != nil || !ok {
 			return err
 		}
-		p.Wanted, p.Said = true, ""
+		p.Wanted, p.Said, p.RetryAt = true, "", time.Time{}
 		return store.PutPull(tx, p)
 	})
 }
