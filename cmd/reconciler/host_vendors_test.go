@@ -170,7 +170,7 @@ func (v *hostedVendors) objects(installation string) (out []ownedObject) {
 		add(ploi.Name, "1/"+strconv.Itoa(s.ID), state.KindSite, name, markOfName(name, installation))
 	}
 	for _, name := range v.set.vercel.Projects() {
-		add(vercel.Name, v.set.projectID(name), state.KindSite, name, provider.ParseMark(v.set.vercel.Env(name, "production")["RECONCILER_MARK"]))
+		add(vercel.Name, v.set.projectID(name), state.KindSite, name, provider.ParseMark(v.set.vercel.Env(name, "development")["RECONCILER_MARK"]))
 	}
 	for _, p := range v.set.railway.Projects() {
 		if !p.Deleted {

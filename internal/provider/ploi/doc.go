@@ -26,7 +26,8 @@
 // shows. RECONCILER_KEYS names the variables that we set, with * behind secret ones: what is
 // not named there stays byte for byte, and is no part of the environment. A variable that
 // stood there before and is wished becomes ours where it stands. Writes at one site wait for
-// each other; a .env that shows neither what was nor what was written is Uncertain.
+// each other; a .env that shows neither what was nor what was written is Uncertain. A file that is
+// not shown may be on its way: of a site that holds anything, that is believed after a minute.
 //
 // # Deployments
 //

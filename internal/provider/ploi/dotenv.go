@@ -24,6 +24,7 @@ type statement struct {
 var (
 	variables = regexp.MustCompile(`^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.]*)[ \t]*=[ \t]*`)
 	plain     = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]*$`)
+	expands   = regexp.MustCompile(`\$[A-Za-z0-9_{]`)
 	ourNames  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]{0,199}$`)
 )
 
@@ -110,11 +111,15 @@ func bare(text string) string {
 }
 
 // enquote writes a value so that it reads back, in the plainest form that does: single
-// quotes mean the same to every reader of such files, escapes in double quotes don't.
+// quotes mean the same to most readers of such files, escapes in double quotes don't. But for
+// a dollar before a name: Next.js takes the two for another variable's value whatever the quotes
+// are, unless a backslash stands before it, which shells and phpdotenv understand in double quotes.
 func enquote(value string) string {
 	switch {
 	case plain.MatchString(value):
 		return value
+	case expands.MatchString(value) && !strings.ContainsAny(value, "\"\\`\n\r"):
+		return `"` + strings.ReplaceAll(value, "$", `\$`) + `"`
 	case !strings.ContainsAny(value, "'\n\r"):
 		return "'" + value + "'"
 	}

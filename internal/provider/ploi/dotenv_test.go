@@ -17,6 +17,29 @@ func TestSplice(t *testing.T) {
 	}
 }
 
+// Next.js takes $NAME for the value of another variable, in single quotes, too, and reads \$ as a
+// dollar in every kind of quotes (@next/env 16.4.6: 'pa$$w0rd' is "pa$", "pa\$\$w0rd" is pa$$w0rd). So do
+// shells and phpdotenv read double quotes.
+func TestADollarIsNoOtherVariable(t *testing.T) {
+	for value, want := range map[string]string{
+		"pa$$w0rd":   `"pa\$\$w0rd"`,
+		"abc$DEF":    `"abc\$DEF"`,
+		"${x}":       `"\${x}"`,
+		"it's $5":    `"it's \$5"`,
+		"5 $":        `'5 $'`,
+		"a$/b":       `'a$/b'`,
+		`{"a":"$x"}`: `'{"a":"$x"}'`, // no spelling is read alike by all
+		"`x` $y":     "'`x` $y'",     // a shell would run it
+	} {
+		if got := enquote(value); got != want {
+			t.Errorf("%q is written as %s, want %s", value, got, want)
+		}
+		if all := cut("A=" + enquote(value) + "\n"); len(all) != 1 || all[0].value != value {
+			t.Errorf("%q reads back as %+v", value, all)
+		}
+	}
+}
+
 // A foreign quote that never ends is not ended by what is set: that would take lines away from
 // whoever reads the file.
 func TestSpliceEndsNoForeignQuote(t *testing.T) {

@@ -120,6 +120,31 @@ func (p *Provider) getEnv(ctx context.Context, at siteID) (f env, there bool, er
 	return readEnv(text), true, nil
 }
 
+// sureEnv is getEnv for who writes the whole file: that there is none is believed once it has been
+// so for as long as the vendor takes to write one. It answers 404 then, too. A site that we made
+// and that was never deployed holds nothing that could be lost.
+func (p *Provider) sureEnv(ctx context.Context, op string, at siteID) (f env, there bool, err error) {
+	if f, there, err = p.getEnv(ctx, at); err != nil || there {
+		return f, there, err
+	}
+	s, err := p.getSite(ctx, at)
+	if err != nil || s == nil {
+		return f, false, err
+	}
+	if _, mark := readRoot(s.Domain); !mark.IsZero() && lastDeploy(*s) == never {
+		return f, false, nil
+	}
+	for _, wait := range delays() {
+		if err := p.o.Sleep(ctx, wait); err != nil {
+			return f, false, gaveUp(ctx, op)
+		}
+		if f, there, err = p.getEnv(ctx, at); err != nil || there {
+			return f, there, err
+		}
+	}
+	return f, false, nil
+}
+
 // seeEnvironment is the environment as an object; nil: there is none.
 //
 // On a site that was made here, an environment is there once its variables are written
@@ -179,7 +204,7 @@ func wished(w provider.Wish) (set []pair, keys []key, err error) {
 
 // makeEnvironment writes a site's variables into its .env, beside those that are there.
 func (p *Provider) makeEnvironment(ctx context.Context, at siteID, w provider.Wish) (provider.Object, error) {
-	f, there, err := p.getEnv(ctx, at)
+	f, there, err := p.sureEnv(ctx, opCreate, at)
 	if err != nil {
 		return provider.Object{}, err
 	}
@@ -243,7 +268,7 @@ func (p *Provider) putVariables(ctx context.Context, op string, at siteID, f env
 // markEnv writes whose a site is that was not made here. The variables that it has then are
 // those that were taken over with it.
 func (p *Provider) markEnv(ctx context.Context, at siteID, m provider.Mark) error {
-	f, _, err := p.getEnv(ctx, at)
+	f, _, err := p.sureEnv(ctx, opUpdate, at)
 	if err != nil {
 		return err
 	}

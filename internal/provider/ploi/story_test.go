@@ -415,6 +415,42 @@ func TestAnAdoptedSiteIsMarkedInItsEnvironment(t *testing.T) {
 	w.fails(secondOf(w.p.Update(ctx, id, x)), provider.Conflict)
 }
 
+// The vendor writes a .env in the background, and answers 404 for a while: that is no site without a
+// file, and what others wrote there is not overwritten.
+func TestAFileThatDoesNotShowIsNotOverwritten(t *testing.T) {
+	const text = "# hand-made\nAPP_KEY='k'\n"
+	ctx := context.Background()
+	hidden := func(w *world, times int) {
+		w.faults.Add(simulator.Fault{Method: http.MethodGet, Path: "/api/servers/*/sites/*/env", Times: times,
+			Do: simulator.Refuse(http.StatusNotFound, http.Header{"Content-Type": {"application/json"}}, `{"message":"Not found."}`)})
+	}
+	for name, do := range map[string]func(*world, string) error{
+		"marked": func(w *world, id string) error {
+			hidden(w, 3)
+			return w.p.Mark(ctx, state.KindSite, id, mark("c00001"))
+		},
+		"updated": func(w *world, id string) error {
+			hidden(w, 3)
+			return secondOf(w.p.Update(ctx, id, siteWish("c00001")))
+		},
+		"given an environment": func(w *world, id string) error {
+			hidden(w, 3)
+			return secondOf(w.p.Create(ctx, wish(state.KindEnvironment, "c00001", "ploi", "site", id, "env.STORE", "EUR")))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, simulated.Options{})
+			id := fmt.Sprintf("1/%d", w.vendor.Seed("shop.example", text, "git pull\n"))
+			if err := do(w, id); err != nil && provider.KindOf(err) != provider.Transient {
+				t.Error(err)
+			}
+			if got := w.only().Env.Text(); !strings.HasPrefix(got, text) {
+				t.Errorf("the .env is\n%s", got)
+			}
+		})
+	}
+}
+
 // S54: sites of others, marked and unmarked, are byte-equal after all that is done beside them.
 func TestS54LookAlikesStay(t *testing.T) {
 	w := newWorld(t, simulated.Options{})

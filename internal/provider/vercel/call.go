@@ -30,7 +30,9 @@ const (
 	pageSize = 100 // the most that a list gives at once
 	maxPages = 500 // of one list
 	atOnce   = 4   // projects whose inside Owned reads side by side
-	maxID    = 120 // characters of an id or a name in a path
+	// frontReadings is how often the front of a list of projects that moves is read.
+	frontReadings = 6
+	maxID         = 120 // characters of an id or a name in a path
 )
 
 // do makes one call for the team.

@@ -3,11 +3,14 @@ package vercel_test
 import (
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/providertest"
@@ -171,18 +174,18 @@ func TestCallsOfAList(t *testing.T) {
 	for _, k := range w.Traits() {
 		each += k.ListCalls
 	}
-	if n := len(w.took()); n != 2+2*many || each != 2 {
+	if n := len(w.took()); n != 3+2*many || each != 2 {
 		t.Errorf("%d calls for %d projects, and their traits say %d for each", n, many, each)
 	}
 	some := map[string]bool{owned[3].ID: true, owned[40].ID: true, owned[129].ID: true}
 	only, err := w.Owned(provider.Only(t.Context(), func(id string, says provider.Mark) bool { return some[id] && says.Installation == ours }), ours)
-	if n := len(w.took()); err != nil || len(only) != 3 || !some[only[0].ID] || n != 2+2*3 {
+	if n := len(w.took()); err != nil || len(only) != 3 || !some[only[0].ID] || n != 3+2*3 {
 		t.Errorf("of 3 projects alone: %d calls, %d objects, %v", n, len(only), err)
 	}
 	if owned, err := w.Owned(t.Context(), "deadbeef"); err != nil || len(owned) != 0 {
 		t.Fatalf("%d, %v", len(owned), err)
 	}
-	if n := len(w.took()); n != 2 {
+	if n := len(w.took()); n != 3 {
 		t.Errorf("%d calls where nothing is ours", n)
 	}
 	k.Some(t)
@@ -207,6 +210,44 @@ func TestCallsOfManyVariables(t *testing.T) {
 	}
 	if calls := w.took(); len(calls) != 2+4 {
 		t.Errorf("%d calls to take four away: %q", len(calls), calls)
+	}
+	k.Some(t)
+}
+
+// moving lets something happen before a list's second page is asked for.
+type moving struct {
+	base http.RoundTripper
+	do   func()
+}
+
+func (m *moving) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Path == "/v10/projects" && r.URL.Query().Get("from") != "" && m.do != nil {
+		m.do()
+		m.do = nil
+	}
+	return m.base.RoundTrip(r)
+}
+
+// A project that is changed while the list is read goes to its front, which was read before: it is
+// in the list all the same.
+func TestAListThatMoves(t *testing.T) {
+	k := published(t)
+	w := open(t, k, simulated.Options{})
+	const many = 130
+	var first string
+	for n := range many {
+		if o := w.must(t, wishSite(n)); n == 0 { // the one that nobody changed for longest
+			first = o.ID
+		}
+		w.clock.Move(time.Second)
+	}
+	p := w.provider(&moving{k.Wrap(&http.Transport{DisableKeepAlives: true}), func() {
+		w.clock.Move(time.Second)
+		w.sim.Edit(first, "A", "1", "plain", "", "preview") // as a person does, or a deployment
+	}})
+	owned, err := p.Owned(t.Context(), ours)
+	if err != nil || len(owned) != many || !slices.ContainsFunc(owned, func(o provider.Object) bool { return o.ID == first }) {
+		t.Errorf("%d of %d are there, %v", len(owned), many, err)
 	}
 	k.Some(t)
 }

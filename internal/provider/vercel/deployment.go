@@ -248,8 +248,30 @@ func (p *Provider) lead(ctx context.Context, site string, r release) (x project,
 		return x, refuse(creating, provider.Invalid, "the release can't be written down")
 	}
 	defer p.lock(site)()
-	err = p.upsert(ctx, creating, site, []map[string]any{variable(varRelease, string(said))})
+	one := []map[string]any{variable(varRelease, string(said))}
+	if err = p.upsert(ctx, creating, site, one); err != nil && provider.KindOf(err) == provider.Invalid && p.freed(ctx, site) {
+		err = p.upsert(ctx, creating, site, one)
+	}
 	return x, as(as(before(err), provider.NotFound, provider.Invalid), provider.Conflict, provider.Invalid)
+}
+
+// freed takes a release's variable away that was made sensitive meanwhile: it can't be set to
+// anything else. It says whether it did.
+func (p *Provider) freed(ctx context.Context, site string) bool {
+	vars, err := p.variables(ctx, creating, site)
+	if err != nil {
+		return false
+	}
+	done := false
+	for _, s := range vars {
+		if s.Key == varRelease && s.Type == sensitive && s.GitBranch == "" {
+			if p.removeVariable(ctx, creating, site, s.ID) != nil {
+				return false
+			}
+			done = true
+		}
+	}
+	return done
 }
 
 // settingsOf are the commands of a build. null: Vercel finds out.

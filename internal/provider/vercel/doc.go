@@ -18,9 +18,11 @@
 // more). An adopted project keeps its name: it is in Owned only where Vercel lists variables with
 // projects, which the description allows and nobody promises; its id is in the manifest.
 // RECONCILER_ENVIRONMENT is the same proof for the set of variables, a deployment's
-// meta for the deployment; traffic is as much ours as its project is. Mark writes the first
-// alone: what hangs on an adopted project is as much ours as that is. A domain has no place
-// for a mark: that one is ours only our own intent can say.
+// meta for the deployment; traffic is as much ours as its project is. These are for development, of
+// which nothing is built here: a team may have all that is for production kept as sensitive, and
+// never given back, whatever it is sent as. Mark writes the first alone: what hangs on an adopted
+// project is as much ours as that is. A domain has no place for a mark: that one is ours only our
+// own intent can say.
 //
 //	RECONCILER_SITE     label, repository and runtime as they were wished
 //	RECONCILER_RELEASE  what a deployment hands to its build: name, template, features, settings

@@ -29,7 +29,12 @@ const (
 	sensitive = "sensitive" // never is
 )
 
-const production = "production"
+const (
+	production = "production"
+	// development is where our own notes are: a team may have all that is for production and for
+	// previews kept as sensitive, whatever it is sent as.
+	development = "development"
+)
 
 // maxVariables is how many of a project are read.
 const maxVariables = 5000
@@ -62,13 +67,15 @@ func (o *oneOrAll) UnmarshalJSON(data []byte) error {
 // variables are those of one project.
 type variables []stored
 
-// get returns one of ours.
-func (v variables) get(key string) (stored, bool) {
-	i := slices.IndexFunc(v, func(s stored) bool { return s.Key == key && s.GitBranch == "" })
-	if i < 0 {
-		return stored{}, false
+// get returns one of ours. One that was written for production, before they were written for
+// development, may be an older one.
+func (v variables) get(key string) (found stored, ok bool) {
+	for _, s := range v {
+		if s.Key == key && s.GitBranch == "" && (!ok || slices.Contains(s.Target, development)) {
+			found, ok = s, true
+		}
 	}
-	return v[i], true
+	return found, ok
 }
 
 // mark is the project's.
@@ -161,9 +168,16 @@ func environmentObject(project, name string, vars variables) (o provider.Object,
 	return o, true
 }
 
-// variable is one as it is sent when a project is made.
+// variable is one as it is sent.
 func variable(key, value string) map[string]any {
 	return map[string]any{"key": key, "value": value, "type": plain, "target": []string{production}}
+}
+
+// remark is a variable that is a note of ours: no build needs it, and it has to be read again.
+func remark(key, value string) map[string]any {
+	out := variable(key, value)
+	out["target"] = []string{development}
+	return out
 }
 
 // wished are the variables of a wish, by the order of its inputs.
@@ -238,7 +252,7 @@ func (p *Provider) replace(ctx context.Context, op, id string, w provider.Wish, 
 			return provider.Object{}, err
 		}
 	}
-	bulk := []map[string]any{variable(varEnvironment, w.Mark.Text())}
+	bulk := []map[string]any{remark(varEnvironment, w.Mark.Text())}
 	shown := variables{{Key: varEnvironment, Value: w.Mark.Text(), Type: plain, Target: oneOrAll{production}}}
 	for _, in := range want {
 		one := variable(in.Name, in.Reveal())
@@ -339,8 +353,10 @@ func (p *Provider) deleteEnvironment(ctx context.Context, id string) error {
 	}
 	all := vars.set()
 	for _, key := range []string{varRelease, varEnvironment} { // our word goes last
-		if s, ok := vars.get(key); ok {
-			all = append(all, s)
+		for _, s := range vars {
+			if s.Key == key && s.GitBranch == "" {
+				all = append(all, s)
+			}
 		}
 	}
 	for _, s := range all {

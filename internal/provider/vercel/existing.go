@@ -104,7 +104,7 @@ func (p *Provider) domains(ctx context.Context, project string) ([]domain, error
 	return out, err
 }
 
-// Mark implements provider.Marker: one variable of the project, for production, which no
+// Mark implements provider.Marker: one variable of the project, for development, which no
 // build is begun for.
 func (p *Provider) Mark(ctx context.Context, kind state.Kind, id string, m provider.Mark) error {
 	if kind != state.KindSite {
@@ -124,5 +124,5 @@ func (p *Provider) Mark(ctx context.Context, kind state.Kind, id string, m provi
 	case !has.IsZero():
 		return refuse(updating, provider.Conflict, "the project bears the mark of %q", has.Text())
 	}
-	return p.upsert(ctx, updating, id, []map[string]any{variable(varMark, m.Text())})
+	return p.upsert(ctx, updating, id, []map[string]any{remark(varMark, m.Text())})
 }

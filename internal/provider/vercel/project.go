@@ -25,6 +25,7 @@ type project struct {
 	NodeVersion string            `json:"nodeVersion"`
 	Link        *link             `json:"link"`
 	Paused      bool              `json:"paused"`
+	UpdatedAt   float64           `json:"updatedAt"` // epoch milliseconds
 	Targets     map[string]target `json:"targets"`
 	Request     *aliasRequest     `json:"lastAliasRequest"`
 	Env         variables         `json:"env"` // where a list has them: the description allows it
@@ -69,26 +70,42 @@ func (p *Provider) project(ctx context.Context, op, idOrName string) (*project, 
 	return &x, nil
 }
 
-// projects lists all of them.
+// projects lists all of them. A list is by when a project was changed last, the newest first, so
+// that one which is changed while it is read goes to the front, which was read before. So of
+// several pages the front is read again, down to a project that has not changed since.
 func (p *Provider) projects(ctx context.Context) ([]project, error) {
 	var out []project
-	seen := map[string]bool{} // one that is changed meanwhile comes up again
-	err := p.all(ctx, "/v10/projects", nil, "from", func() (any, func() token) {
-		var a struct {
-			Projects   []project `json:"projects"`
-			Pagination page      `json:"pagination"`
-		}
-		return &a, func() token {
-			for _, x := range a.Projects {
-				if isProject(x.ID) && !seen[x.ID] {
-					seen[x.ID] = true
-					out = append(out, x)
-				}
+	seen := map[string]float64{} // when each was changed last
+	read := func(front bool) (pages int, err error) {
+		err = p.all(ctx, "/v10/projects", nil, "from", func() (any, func() token) {
+			var a struct {
+				Projects   []project `json:"projects"`
+				Pagination page      `json:"pagination"`
 			}
-			return a.Pagination.Next
+			return &a, func() token {
+				pages++
+				rested := false
+				for _, x := range a.Projects {
+					at, known := seen[x.ID]
+					rested = rested || known && at == x.UpdatedAt
+					if seen[x.ID] = x.UpdatedAt; isProject(x.ID) && !known {
+						out = append(out, x)
+					}
+				}
+				if front && rested {
+					return ""
+				}
+				return a.Pagination.Next
+			}
+		})
+		return pages, err
+	}
+	for n := range frontReadings {
+		if pages, err := read(n > 0); err != nil || pages == 1 {
+			return out, err
 		}
-	})
-	return out, err
+	}
+	return nil, refuse(observing, provider.Transient, "its list of projects changes faster than it can be read")
 }
 
 func (p *Provider) observeSite(ctx context.Context, q provider.Query) ([]provider.Object, error) {
@@ -165,7 +182,7 @@ func readSite(op string, w provider.Wish) (s siteWish, err error) {
 	if err != nil {
 		return s, refuse(op, provider.Invalid, "the site can't be written down")
 	}
-	s.vars = []map[string]any{variable(varMark, w.Mark.Text()), variable(varSite, string(said))}
+	s.vars = []map[string]any{remark(varMark, w.Mark.Text()), remark(varSite, string(said))}
 	return s, nil
 }
 

@@ -26,14 +26,28 @@ type aliasRequest struct {
 // staged is a deployment that never served.
 const staged = "STAGED"
 
-// serves is the deployment that production is at; "": none. One that is only staged is the
-// newest, and does not serve.
-func (x project) serves() string {
+// pointed is the deployment that production is at, be the project paused or not; "": none. One that
+// is only staged is the newest, and does not serve.
+func (x project) pointed() string {
 	t := x.Targets[production]
-	if x.Paused || t.Substate == staged {
+	if t.Substate == staged {
 		return ""
 	}
 	return t.ID
+}
+
+// serves is the deployment that production is at; "": none.
+func (x project) serves() string {
+	if x.Paused {
+		return ""
+	}
+	return x.pointed()
+}
+
+// leaves says that production is on its way to another deployment.
+func (x project) leaves(id string) bool {
+	r := x.Request
+	return r != nil && r.To != id && r.Status != "succeeded" && r.Status != "failed" && r.Status != "skipped"
 }
 
 // trafficObject says what serves, or what was asked to. ok is false where nothing does.
@@ -128,10 +142,12 @@ func (p *Provider) point(ctx context.Context, op string, x *project, w provider.
 		return provider.Object{}, refuse(op, provider.Transient, "deployment %s is still being built", id)
 	}
 	path := projectPath("v10", x.ID) + "/promote/" + id
-	switch serves := x.serves(); {
-	case serves == id && (x.Request == nil || x.Request.To == id || x.Request.Status == "succeeded"):
-		path = "" // it is there, and on its way nowhere else
-	case d.Substate == "PROMOTED" && serves != "":
+	switch at := x.pointed(); {
+	case at == id && x.leaves(id):
+		return provider.Object{}, refuse(op, provider.Transient, "production is still on its way to deployment %s", provider.Line(x.Request.To, maxID))
+	case at == id:
+		path = "" // it is there, and on its way nowhere else: to ask for it again is refused, for ever
+	case d.Substate == "PROMOTED" && at != "":
 		path = projectPath("v1", x.ID) + "/rollback/" + id
 	}
 	if path != "" {

@@ -1,6 +1,7 @@
 package vercel_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -279,7 +280,7 @@ func TestS54LookAlikes(t *testing.T) {
 	k := published(t)
 	w := open(t, k, simulated.Options{})
 	theirs := w.must(t, wishSite(1)) // has our name …
-	w.sim.Edit(theirs.ID, "RECONCILER_MARK", "reconciler:deadbeef/shop1-1a2b3c/1", "plain", "", "production")
+	w.sim.Edit(theirs.ID, "RECONCILER_MARK", "reconciler:deadbeef/shop1-1a2b3c/1", "plain", "", "development")
 	bare := w.must(t, wishSite(2)) // … and another one no mark at all
 	w.sim.Edit(bare.ID, "RECONCILER_MARK", "", "", "")
 	before := w.sim.Snapshot(theirs.ID) + w.sim.Snapshot(bare.ID)
@@ -327,5 +328,85 @@ func TestDomainIsReachedOnceDNSLeadsThere(t *testing.T) {
 	faults.Clear()
 	o, err = w.Update(t.Context(), o.ID, wish)
 	phase("here", provider.Ready, true)
+	k.Some(t)
+}
+
+// A team may enforce sensitive variables: what is sent as plain for production is never given
+// back. Whose a project is, and what it was wished as, is known all the same.
+func TestATeamThatEnforcesSensitiveVariables(t *testing.T) {
+	k := published(t)
+	w := open(t, k, simulated.Options{Sensitive: true})
+	site := w.must(t, wishSite(1))
+	env := w.must(t, wishEnv(1, site.ID, text("env.STORE", "EUR")))
+	if site.Mark != wishSite(1).Mark || env.Mark != wishSite(1).Mark {
+		t.Errorf("a look shows the marks %v and %v", site.Mark, env.Mark)
+	}
+	if !slices.Contains(site.Attributes, text("label", wishSite(1).Get("label"))) {
+		t.Errorf("a look shows %v", site.Attributes)
+	}
+	if found, err := byName(t.Context(), w, wishSite(1)); err != nil || len(found) != 1 || found[0].Mark != wishSite(1).Mark {
+		t.Errorf("by its name there is %v, %v", found, err)
+	}
+	if owned, err := w.Owned(t.Context(), ours); err != nil || len(owned) != 2 {
+		t.Errorf("ours are %v, %v", owned, err)
+	}
+	if _, err := w.Update(t.Context(), env.ID, wishEnv(1, site.ID, text("env.STORE", "USD"))); err != nil {
+		t.Error(err)
+	}
+	if got := w.sim.Env(site.ID, "production"); got["STORE"] != "USD" || got["KEY"] != "pssst-a-key" {
+		t.Errorf("the variables are %v", got)
+	}
+	id := w.sim.Seed("old-shop", "agency/storefront", nil, nil)
+	m := provider.Mark{Installation: ours, Client: "c00002", Generation: 1}
+	if err := w.Mark(t.Context(), state.KindSite, id, m); err != nil {
+		t.Error(err)
+	}
+	if found, err := w.Observe(t.Context(), provider.Query{Kind: state.KindSite, ID: id}); err != nil || len(found) != 1 || found[0].Mark != m {
+		t.Errorf("what was adopted is %v, %v", found, err)
+	}
+	w.provision(t, 3)
+	k.Some(t)
+}
+
+// Somebody makes all variables for production sensitive, which a team can do at once: what a
+// release is made of is written all the same, and marks stay readable.
+func TestVariablesThatWereMadeSensitive(t *testing.T) {
+	k := published(t)
+	w := open(t, k, simulated.Options{})
+	c := w.provision(t, 1)
+	for key, value := range w.sim.Env(c.site.ID, "production") {
+		w.sim.Edit(c.site.ID, key, value, "sensitive", "", "production")
+	}
+	if o := w.one(t, state.KindSite, c.site.ID); o.Mark != c.site.Mark {
+		t.Errorf("a look shows the mark %v", o.Mark)
+	}
+	next := w.must(t, wishRelease(1, c.site.ID, "bbbbbbbbbbbb"))
+	if _, err := w.Update(t.Context(), c.traffic.ID, wishTraffic(1, c.site.ID, next.ID)); err != nil {
+		t.Error(err)
+	}
+	if _, err := w.Update(t.Context(), c.env.ID, wishEnv(1, c.site.ID, text("env.STORE", "USD"))); err != nil {
+		t.Error(err)
+	}
+	k.Some(t)
+}
+
+// A project that was marked for production, as an older version of this program did, is ours.
+func TestAnOlderMark(t *testing.T) {
+	k := published(t)
+	w := open(t, k, simulated.Options{})
+	site := w.must(t, wishSite(1))
+	w.sim.Edit(site.ID, "RECONCILER_MARK", "", "", "")
+	w.sim.Edit(site.ID, "RECONCILER_MARK", site.Mark.Text(), "plain", "", "production")
+	if o := w.one(t, state.KindSite, site.ID); o.Mark != site.Mark {
+		t.Errorf("a look shows the mark %v", o.Mark)
+	}
+	next := wishSite(1)
+	next.Mark.Generation++
+	if _, err := w.Update(t.Context(), site.ID, next); err != nil {
+		t.Error(err)
+	}
+	if o := w.one(t, state.KindSite, site.ID); o.Mark != next.Mark {
+		t.Errorf("a look shows the mark %v", o.Mark)
+	}
 	k.Some(t)
 }

@@ -273,6 +273,12 @@ func (v *Vercel) promote(c call) (answer, *refusal) {
 		return answer{}, no(422, "invalid_rollback_target", "The deployment was never in production")
 	case x.Request != nil && !x.Request.Done:
 		return answer{}, no(409, "conflict", "Another request to assign aliases is in progress")
+	case x.Production == d.ID && d.Substate == "PROMOTED": // inkeep/agents#2375
+		status := 409
+		if kind == "rollback" {
+			status = 422
+		}
+		return answer{}, no(status, "conflict", "The provided deploymentId is already the current production deployment")
 	}
 	now := v.stamp()
 	x.Request = &request{From: x.Production, To: d.ID, Type: kind, Asked: now, Due: v.o.Now().UnixMilli() + v.o.PointTime.Milliseconds()}

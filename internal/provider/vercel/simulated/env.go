@@ -38,6 +38,9 @@ func (v *Vercel) addEnv(x *project, in envIn, upsert bool) *refusal {
 	if in.Type == "" {
 		in.Type = "plain"
 	}
+	if v.o.Sensitive && !slices.Contains(in.Target, "development") {
+		in.Type = "sensitive"
+	}
 	switch {
 	case in.Key == "" || len(in.Target) == 0:
 		return no(400, "bad_request", "Invalid request: `key` and `target` are needed")
@@ -173,6 +176,9 @@ func (v *Vercel) editEnv(c call) (answer, *refusal) {
 	}
 	if in.Target != nil {
 		e.Target = in.Target
+	}
+	if v.o.Sensitive && !slices.Contains(e.Target, "development") {
+		e.Type = "sensitive"
 	}
 	if e.Type == "sensitive" && slices.Contains(e.Target, "development") {
 		return answer{}, no(400, "bad_request", "You cannot set a Sensitive Environment Variable's target to development.")

@@ -34,6 +34,9 @@ type Options struct {
 	Limits map[string]simulator.Limit
 	// MaxProjects and MaxDeployments (a day) are quotas of the plan; 0: none.
 	MaxProjects, MaxDeployments int
+	// Sensitive is a team whose owner enforces sensitive variables: whatever they are sent as,
+	// those for production and previews are never given back.
+	Sensitive bool
 	// DNS gives the addresses of a host name: one that leads here gets its certificate. nil: all
 	// names lead here.
 	DNS func(host string) []string
