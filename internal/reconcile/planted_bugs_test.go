@@ -303,6 +303,15 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a name that only its record tells of is on no record", "reconcile/witness.go", "		if r.Ref.Kind == state.KindRecord && !r.Found {", "		if r.Ref.Kind == state.KindRecord && r.Found {"}, "reconcile", "TestS34NameThatOnlyItsRecordTellsOf"},
 	{planted{"a name of the site that is left is on no record", "reconcile/witness.go", "		if r.Ref.Kind == state.KindDomain {\n			hosts", "		if r.Ref.Kind == state.KindSite {\n			hosts"}, "reconcile", "TestS34NameThatOnlyItsRecordTellsOf"},
 	{planted{"what an invalid file does not ask for stays for ever", "reconcile/restored.go", "		one.hold(e, head)\n		if c.Removed {", "		if c.InvalidBlob != \"\" {\n			one.out.Unwished = nil\n		}\n		one.hold(e, head)\n		if c.Removed {"}, "reconcile", "TestS34NameThatOnlyItsRecordTellsOf"},
+	{planted{"a pull request's plan ends the program", "reconcile/proposal.go", "	err = e.contain(\"\", func() (err error) { out, err = e.weighAll(ctx, p); return err })", "	out, err = e.weighAll(ctx, p)"}, "reconcile", "TestP6PanicInAPullRequestsPlan"},
+	{planted{"a plan that the forge would not take was shown", "reconcile/reviews.go", "		if refused[fmt.Sprintf", "		if false && refused[fmt.Sprintf"}, "reconcile", "TestP12PlanThatCouldNotBeToldWasNotShown"},
+	{planted{"a new head waits behind old ones", "review/plan.go", "cmp.Or(cmp.Compare(waits(a), waits(b)), a", "cmp.Or(0*waits(a)*waits(b), a"}, "review", "TestP9NewHeadDoesNotWaitBehindOldOnes"},
+	{planted{"a result waits for everybody else's clients", "review/result.go", "			if ended > 0 && open == 0 {", "			if ended > 0 && open < 0 {"}, "review", "TestP9ResultOfWhatEndedBesideMany"},
+	{planted{"of two whose pass failed one is tried again", "daemon/daemon.go", "		for _, c := range t.Group {", "		for _, c := range t.Group[:1] {"}, "daemon", "TestP6WhoWasDueBesideAFailedPassIsTriedAgain"},
+	{planted{"Vercel's notes can't be read back", "provider/vercel/environment.go", "	out[\"target\"] = []string{development}", "	out[\"target\"] = []string{production}"}, "provider/vercel", "TestATeamThatEnforcesSensitiveVariables"},
+	{planted{"a paused project is asked to promote what it has", "provider/vercel/traffic.go", "	case at == id:\n		path", "	case at == id && !x.Paused:\n		path"}, "provider/vercel", "TestTrafficGoesAndComesBack"},
+	{planted{"a list of projects that moves is read once", "provider/vercel/project.go", "err != nil || pages == 1 {", "err != nil || pages >= 1 {"}, "provider/vercel", "TestAListThatMoves"},
+	{planted{"a file that does not show is overwritten", "provider/ploi/environment.go", "	if f, there, err = p.getEnv(ctx, at); err != nil || there {\n		return f, there, err\n	}\n	s, err", "	if f, there, err = p.getEnv(ctx, at); err != nil || there || !there {\n		return f, there, err\n	}\n	s, err"}, "provider/ploi", "TestAFileThatDoesNotShowIsNotOverwritten"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.
