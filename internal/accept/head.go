@@ -84,6 +84,7 @@ type pass struct {
 	present   map[string][]string // client name → paths at the head, of changed and tried files
 	changed   map[string]bool     // paths of Changes
 	evaluated map[string]bool     // paths that were looked at
+	namesakes map[string]bool     // names that several files had at the baseline, and no client's own
 
 	base     *state.Baseline // the new one
 	old, now *Resolver
@@ -162,7 +163,7 @@ func newPass(in Input) *pass {
 		removed: map[string][]state.ClientID{}, former: map[string][]state.ClientID{},
 		claims: ledger(in.Claims), unbegun: map[state.ClientID]bool{}, tombs: map[state.ClientID][]state.Tombstone{},
 		deleted: map[string]bool{}, present: map[string][]string{}, changed: map[string]bool{}, evaluated: map[string]bool{},
-		stale: map[string]bool{}, problems: map[string][]state.FileProblem{},
+		namesakes: map[string]bool{}, stale: map[string]bool{}, problems: map[string][]state.FileProblem{},
 		fallbacks: map[state.ClientID]*candidate{}, heldBy: map[state.ClientID]string{},
 	}
 	// A store hands them over in this order.
@@ -268,6 +269,9 @@ func (p *pass) evaluate(there map[string]bool) {
 		return
 	}
 	for _, q := range p.in.Baseline.Problems {
+		if q.Rule == ruleNamesake {
+			p.namesakes[nameOf(q.Path)] = true
+		}
 		if !p.evaluated[q.Path] {
 			p.problems[q.Path] = append(p.problems[q.Path], q)
 			if p.layout.Classify(q.Path) == manifest.ClassClient {

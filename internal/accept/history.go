@@ -126,7 +126,7 @@ func (p *pass) vanished() []state.ClientID {
 		if c.Removed {
 			continue
 		}
-		if p.in.HeadEmpty || p.deleted[c.Path] && len(p.present[c.Name]) == 0 {
+		if p.in.HeadEmpty || p.left(*c) && len(p.present[c.Name]) == 0 {
 			out = append(out, id)
 		}
 	}

@@ -64,8 +64,17 @@ func (p *pass) resolve(k *candidate) {
 // going says that the range took the client's manifest away, whatever else it says.
 func (p *pass) going(id state.ClientID) bool {
 	c, ok := p.clients.find(id)
-	return ok && !c.Removed && p.deleted[c.Path] && len(p.present[c.Name]) == 0
+	return ok && !c.Removed && p.left(c) && len(p.present[c.Name]) == 0
 }
+
+// left says that the client's manifest is no more where it was: the range took it away, or an earlier one
+// did, which has several files of its name in that one's place, so that nobody knows which of them it is.
+func (p *pass) left(c state.Client) bool {
+	return p.deleted[c.Path] || p.namesakes[c.Name] && !slices.Contains(p.present[c.Name], c.Path)
+}
+
+// ruleNamesake is broken by files of one name of which none is the client's so far.
+const ruleNamesake = "namesake"
 
 // linked says that the file may still say what became of the client: the client
 // goes in this range, or its removal waits for this file.
@@ -144,14 +153,14 @@ func (p *pass) alone(k *candidate) bool {
 		if c.Path == k.path {
 			return true
 		}
-		if !p.deleted[c.Path] {
+		if !p.left(c) {
 			k.bad("name", fmt.Sprintf("%s is the manifest of %s", c.Path, k.name), "one of the two has to go")
 			return false
 		}
 	}
 	others := p.present[k.name]
 	if len(others) > 1 {
-		k.bad("name", "more than one file is named "+k.name+": "+strings.Join(others, ", "), "one of them has to go")
+		k.bad(ruleNamesake, "more than one file is named "+k.name+": "+strings.Join(others, ", "), "one of them has to go")
 		return false
 	}
 	return true

@@ -259,7 +259,7 @@ func (p *pass) taken(s *settled, id state.ClientID, host string) (text, hint str
 		return fmt.Sprintf("%s is still %s's%swaits", host, c.Name, state.ItsRemoval), "it is free when that is done"
 	}
 	file := c.Path
-	if there := p.present[c.Name]; p.deleted[file] && len(there) > 0 {
+	if there := p.present[c.Name]; p.left(c) && len(there) > 0 {
 		file = there[0] // it was moved
 	}
 	return fmt.Sprintf("%s belongs to %s", host, c.Name), "choose another name, or take it out of " + file + " in the same commit"

@@ -34,6 +34,46 @@ func Spread(g Guard, what, version string, clients []state.Client, now time.Time
 	return spread(g.MaxChanged, active, what, "", clients, func(state.ClientID) string { return version }, now)
 }
 
+// Overtake takes clients that a later change reaches, which has no head of its own, out of the holds of earlier
+// ones, as a head does: a client waits in one of them, or nobody's pass would let it go. Who waits in one that
+// was stopped stays there, for a person, and gets the later change with it. It returns who is left to be spread,
+// and whether some waited: then they go in waves, however few they are. Touched begin now in what is left of the
+// earlier ones.
+func Overtake(holds []state.Hold, clients []state.Client) (left []state.Client, waited bool, res Result) {
+	left = slices.Clone(clients)
+	reached := func(id state.ClientID) bool {
+		return slices.ContainsFunc(left, func(c state.Client) bool { return c.ID == id })
+	}
+	for _, h := range holds {
+		if h.Kind == state.HoldFleet && (h.Waves == nil || h.Waves.Halted) {
+			left = slices.DeleteFunc(left, func(c state.Client) bool { return slices.Contains(h.Clients, c.ID) })
+		}
+	}
+	for _, h := range holds {
+		if h.Kind != state.HoldFleet || h.Waves == nil {
+			continue
+		}
+		v := *h.Waves
+		out := func(ids []state.ClientID) []state.ClientID { return slices.DeleteFunc(slices.Clone(ids), reached) }
+		had := len(h.Clients) + len(v.Out) + len(v.Failed) + len(v.Well)
+		waited = waited || slices.ContainsFunc(h.Clients, reached)
+		h.Clients, v.Out, v.Failed, v.Well = out(h.Clients), out(v.Out), out(v.Failed), out(v.Well)
+		if had == len(h.Clients)+len(v.Out)+len(v.Failed)+len(v.Well) {
+			continue
+		}
+		h.Waves = &v
+		next, over := advance(&h)
+		if over {
+			res.LiftHolds = append(res.LiftHolds, h.Fingerprint)
+			continue
+		}
+		say(&h)
+		res.Touched = append(res.Touched, next...)
+		res.Holds = append(res.Holds, h)
+	}
+	return left, waited, res
+}
+
 func spread(limit, active int, what, commit string, clients []state.Client, hash func(state.ClientID) string, now time.Time) ([]state.ClientID, *state.Hold) {
 	clients = slices.Clone(clients)
 	sort.Slice(clients, func(i, j int) bool {
@@ -72,7 +112,7 @@ func tells(c state.Client) int {
 	switch {
 	case !isActive(c):
 		return 0
-	case c.Paused || c.Status != state.StatusActive || c.InvalidBlob != "":
+	case c.Paused || c.Status != state.StatusActive || c.InvalidBlob != "" || !c.Settled: // it may wait for somebody
 		return 1
 	}
 	return 2
@@ -153,7 +193,8 @@ type WaveInput struct {
 // go and has not begun waits again, and only an approval goes on.
 //
 // A pass has ended when the record is settled: active is well, failed is failed;
-// held, paused, removed or changed by a later commit says nothing. Who went well and is
+// held, paused, removed or changed by a later commit says nothing, but who is held until a date has not ended
+// before. Who went well and is
 // degraded while the change is under way has failed; who was degraded before the change,
 // and its pass did not mend it, says nothing. What is written is the result of the
 // records alone, so it may be called again at any time.
@@ -223,6 +264,8 @@ func (in WaveInput) note(commit string, v *state.Waves, id state.ClientID) bool 
 	case gone:
 	case !c.Settled, failed && bad, well && good:
 		return false
+	case waitsForDate(c):
+		return false // it tells then how it went
 	}
 	without := func(ids []state.ClientID) []state.ClientID {
 		return slices.DeleteFunc(ids, func(other state.ClientID) bool { return other == id })
@@ -242,6 +285,12 @@ func (in WaveInput) note(commit string, v *state.Waves, id state.ClientID) bool 
 		v.Well = append(v.Well, id)
 	}
 	return true
+}
+
+// waitsForDate says that a client is held until a date, the end of a freeze say, and goes on by itself then: its pass
+// is yet to come.
+func waitsForDate(c state.Client) bool {
+	return c.Status == state.StatusHeld && !c.RetryAt.IsZero()
 }
 
 // callBack puts those that were let go and have not begun back to the front.

@@ -245,6 +245,9 @@ func (r *Runner) put(tx store.Tx, job Job, providerName string, res state.Resour
 		}
 		outs[out.Name] = state.SecretValue(ref)
 	}
+	if err := readdressed(tx, res, outs); err != nil {
+		return err
+	}
 	res.Outputs = outs
 	if !res.Adopted {
 		var err error
@@ -256,6 +259,54 @@ func (r *Runner) put(tx store.Tx, job Job, providerName string, res state.Resour
 		return err
 	}
 	return store.PutResource(tx, res)
+}
+
+// readdressed notes of the client's environments that they say what a database gave until now, where it
+// gives something else, so that every later plan changes them; and of its releases that they were built
+// with that, so that none of them is promoted again.
+func readdressed(tx store.Tx, was state.Resource, gives map[string]state.Value) error {
+	if was.Ref.Kind != state.KindDatabase {
+		return nil
+	}
+	changed := map[string]state.Value{}
+	for name, v := range was.Outputs {
+		if now, ok := gives[name]; ok && !now.Equal(v) {
+			changed[name] = v
+		}
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	all, err := store.Resources(tx, was.Ref.Client)
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		is := false
+		switch r.Ref.Kind {
+		case state.KindEnvironment:
+			r.Attributes = slices.Clone(r.Attributes)
+			for i, a := range r.Attributes {
+				if a.Value.Ref == nil || *a.Value.Ref != was.Ref {
+					continue
+				}
+				if v, ok := changed[a.Value.Output]; ok {
+					r.Attributes[i].Value, is = v, true
+				}
+			}
+		case state.KindDeployment:
+			if is = r.Database == was.ID && was.ID != ""; is {
+				r.Database += " before"
+			}
+		}
+		if !is {
+			continue
+		}
+		if err := store.PutResource(tx, r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // overtake notes of the client's earlier deployments that the host serves another one now,

@@ -259,15 +259,19 @@ func (r *Runner) newNameIsFree(ctx context.Context, job Job, s plan.Step) error 
 // record that lacks the object, which the next plan creates.
 func (r *Runner) replace(ctx context.Context, job Job, s plan.Step) (string, error) {
 	var have state.Resource
+	var all []state.Resource
 	var ok bool
 	err := r.Store.View(func(tx store.Tx) (err error) {
-		have, ok, err = store.Resource(tx, s.Ref)
+		if have, ok, err = store.Resource(tx, s.Ref); err != nil {
+			return err
+		}
+		all, err = store.Resources(tx, s.Ref.Client)
 		return err
 	})
 	if err != nil {
 		return "", &journalError{err}
 	}
-	other := have.Phase == "failed" || have.Provider != s.Provider || have.Attributes.Canonical() != s.Wish.Attributes.Canonical()
+	other := plan.BuiltElsewhere(have, all) || have.Phase == "failed" || have.Provider != s.Provider || have.Attributes.Canonical() != s.Wish.Attributes.Canonical()
 	if ok && have.Real() && have.Overtaken && !other {
 		if again, err := r.servesAgain(ctx, have); again || err != nil {
 			return "whoever overtook it is gone, and it serves again", err

@@ -68,9 +68,14 @@ func (b *builder) built(env map[string]state.Value) (names, versions string) {
 		}
 	}
 	for _, v := range env { // where its database is: an address of another one is another release
-		if v.Ref != nil && v.Ref.Kind == state.KindDatabase {
-			counted["database"] = state.Lit(b.in.Effective.Database.Provider)
+		if v.Ref == nil || v.Ref.Kind != state.KindDatabase {
+			continue
 		}
+		at := b.in.Effective.Database.Provider
+		if a := b.in.Effective.Database.Access; a != "" && a != "public" { // and one from within has another address
+			at += " " + a
+		}
+		counted["database"] = state.Lit(at)
 	}
 	for _, n := range b.takenAway() {
 		counted["env."+n] = state.Lit(none)

@@ -20,6 +20,7 @@ func (d *document) records(c Client, n *yaml.Node, at string) {
 	}
 	seen := map[string]bool{}
 	types := map[string]string{} // name → CNAME or other
+	addresses := map[string]bool{}
 	for i, r := range c.DNS.Records {
 		if i >= len(list.Content) || r.Type == "" || r.Name == "" || r.Content == "" {
 			continue // told of already
@@ -48,6 +49,12 @@ func (d *document) records(c Client, n *yaml.Node, at string) {
 			say("", "duplicate", " is in the list already", "remove it")
 		} else {
 			seen[id] = true
+		}
+		if address := r.Type + " " + lower; r.Type == "A" || r.Type == "AAAA" {
+			if addresses[address] {
+				say("content", "record", ": "+r.Name+" has an address of this type already, and a name has one of each", "give the other one a name of its own")
+			}
+			addresses[address] = true
 		}
 		kind := "other"
 		if r.Type == "CNAME" {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/compassdigital/reconciler/internal/state"
@@ -302,6 +303,10 @@ func (b *builder) anew(w, have state.Resource) string {
 			if w.Ref.Kind == state.KindEnvironment { // a user was copied with the rest
 				return a.Name
 			}
+		case planned && b.steps[n].reaches():
+			if w.Ref.Kind == state.KindEnvironment {
+				return a.Name
+			}
 		case planned && (b.steps[n].Action == Replace || b.steps[n].Action == Create && b.steps[n].Prior != nil):
 			return a.Name
 		case a.Value.Ref.Kind != state.KindSite: // of what an adopted environment refers to nobody knows whether it was ever there
@@ -310,6 +315,14 @@ func (b *builder) anew(w, have state.Resource) string {
 		}
 	}
 	return ""
+}
+
+// untilDeployed is how long a site has the address that its database had before: as long as it is built.
+const untilDeployed = "a few minutes"
+
+// reaches says that a step changes from where a database is reached: it has another address then.
+func (s Step) reaches() bool {
+	return s.Ref.Kind == state.KindDatabase && s.Action == Update && slices.ContainsFunc(s.Fields, func(f Field) bool { return f.Name == "access" })
 }
 
 // bereft names an attribute that can't be changed in place and refers to something that is
@@ -340,6 +353,10 @@ func (b *builder) update(w, have state.Resource, fields []Field, reason string) 
 	}
 	if b.mail(have) && !quiet {
 		s.Risk = RiskMail
+	}
+	if _, served := b.serving(); served && s.reaches() && have.Attributes.Literal("access") != w.Attributes.Literal("access") {
+		s.Risk, s.Gap = RiskGap, untilDeployed
+		s.Reason = "its address changes with that: until the site was deployed with the new one, " + untilDeployed + ", it can't reach its data"
 	}
 	if vars := b.inherited(w, have); len(vars) > 0 {
 		s.Risk, s.Reason = RiskData, listWords(vars)+" of an adopted site changes"

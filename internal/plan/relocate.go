@@ -223,23 +223,32 @@ func (b *builder) copyLeft(r state.Resource) {
 // elsewhereBuilt says that a release was built with the address of a database that is not
 // the client's any more: it is never promoted again. One that serves, serves.
 func (b *builder) elsewhereBuilt(have state.Resource) bool {
-	if have.Ref.Kind != state.KindDeployment || have.Database == "" && !b.movedAway() {
+	if serving, ok := b.serving(); have.Ref.Kind != state.KindDeployment || ok && serving.Ref == have.Ref {
 		return false
 	}
-	db := b.recorded[state.Ref{Client: have.Ref.Client, Kind: state.KindDatabase, Name: MainDatabase}]
-	serving, ok := b.serving()
-	return db.Real() && db.ID != have.Database && (!ok || serving.Ref != have.Ref)
+	n, planned := b.byRef[state.Ref{Client: have.Ref.Client, Kind: state.KindDatabase, Name: MainDatabase}]
+	return planned && b.steps[n].Action == Create || BuiltElsewhere(have, b.c.Recorded)
 }
 
-// movedAway says that a database is on record that a move left: of a release of which nobody
-// knows which one it was built with, it may be that one.
-func (b *builder) movedAway() bool {
-	for _, r := range b.recorded {
-		if r.Ref.Kind == state.KindDatabase && r.Ref.Name != MainDatabase && r.Real() && !r.Copy {
-			return true
+// BuiltElsewhere says that a release was built with the address of a database that is not the one
+// among what its client has on record. Where a move left one, that may be the one of a release of which nobody
+// knows which it was built with.
+func BuiltElsewhere(release state.Resource, recorded []state.Resource) bool {
+	if release.Ref.Kind != state.KindDeployment {
+		return false
+	}
+	var own string
+	left := false
+	for _, r := range recorded {
+		switch {
+		case r.Ref.Kind != state.KindDatabase || !r.Real():
+		case r.Ref.Name == MainDatabase:
+			own = r.ID
+		default:
+			left = left || !r.Copy
 		}
 	}
-	return false
+	return own != "" && own != release.Database && (release.Database != "" || left)
 }
 
 // MainDatabase is the name of a client's own database.

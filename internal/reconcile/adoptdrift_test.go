@@ -601,6 +601,8 @@ func TestS41AdoptDriftAddsWhatIsNotSaid(t *testing.T) {
 		}
 		i := slices.IndexFunc(files, func(f accept.File) bool { return f.Path == a.Path })
 		w.apply(map[string]string{a.Path: applied(t, a.Path, string(files[i].Data), a.Patch)})
+		w.approveMoves() // another access is another address
+		w.pass(w.id(name))
 		w.want(name, state.StatusActive)
 		if rows, err := w.engine.Drift(t.Context(), []string{name}); err != nil || len(rows) > 0 {
 			t.Errorf("after the merge: %+v, %v", rows, err)

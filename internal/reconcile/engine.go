@@ -116,6 +116,7 @@ type Engine struct {
 	stopping   bool
 	atWork     map[state.ClientID]chan struct{} // closed when whoever works on the client leaves it
 	refused    string                           // head that is held as a whole: asked for again only when it moves or is approved
+	refusedHas map[string]bool                  // of whom it has another file
 	read       map[state.ClientID]readWish      // wishes that were accepted and have not passed yet
 	told       atomic.Bool                      // reports may wait in the outbox
 	delivering sync.Mutex                       // held while the outbox is handed to the sink

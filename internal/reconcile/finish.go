@@ -216,7 +216,23 @@ func (e *Engine) inWave(tx store.Tx, holds []state.Hold, id state.ClientID) ([]s
 			return v, ok
 		}})
 	errs.add(write(tx, r))
+	errs.add(e.begins(tx, r.Touched))
 	return r.Touched, errs.err
+}
+
+// begins makes those due whom a change reaches now and who have passed already, with somebody whom they are joined
+// with: the change waits to hear of them.
+func (e *Engine) begins(tx store.Tx, ids []state.ClientID) error {
+	for _, id := range ids {
+		c, ok, err := store.Client(tx, id)
+		if err == nil && ok && c.Settled {
+			err = e.wake(tx, id, func(*state.Client) {})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // giveBack lets an approval serve once more when none of the steps that it let run came

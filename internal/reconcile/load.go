@@ -215,10 +215,14 @@ func (e *Engine) reread(g *group) error {
 }
 
 // bound says that a hold of new clients, or of a change of many, keeps a member from
-// its pass.
+// its pass. Who is joined with one whom such a change has reached goes with it: each would
+// wait for the other.
 func (g *group) bound() bool {
+	reached := func(h state.Hold) bool {
+		return h.Waves != nil && slices.ContainsFunc(g.members, func(m *member) bool { return slices.Contains(h.Waves.Out, m.client.ID) })
+	}
 	for _, m := range g.members {
-		if _, is := accept.Bound(g.holds, m.client.ID); is && !m.client.Removed {
+		if h, is := accept.Bound(g.holds, m.client.ID); is && !m.client.Removed && !reached(h) {
 			return true
 		}
 	}

@@ -485,6 +485,11 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, then time.Time, b
 	if err := e.wish(g); err != nil {
 		return nil, err
 	}
+	for i, r := range recorded {
+		if !now {
+			recorded[i].PurgeAfter = e.keptUntil(m.client, m.effective, r)
+		}
+	}
 	if !m.client.Removed && (m.client.InvalidBlob != "" || m.client.Paused || m.effective.Paused) {
 		return nil, nil // its file may ask for it again, or nobody may touch it
 	}
@@ -568,6 +573,29 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, then time.Time, b
 	return texts, nil
 }
 
+// keptUntil is until when a database that is out of use is kept; zero: for ever. Its date is that of the day on
+// which it was taken out of use: since then its manifest may say a longer time, or the platform's floor be another.
+func (e *Engine) keptUntil(c state.Client, said manifest.Effective, r state.Resource) time.Time {
+	if r.Ref.Kind != state.KindDatabase || !r.Retained() || r.PurgeAfter.IsZero() {
+		return r.PurgeAfter
+	}
+	keep := time.Duration(0)
+	if !c.Removed {
+		if said.Database.Retain.Forever {
+			return time.Time{}
+		}
+		keep = said.Database.Retain.For.Std()
+	}
+	wishes, _ := e.resolver()
+	if p := wishes.Platform(); p != nil {
+		keep = max(keep, p.Limits.MinRetain.Std())
+	}
+	if at := r.RetainedAt.Add(keep); at.After(r.PurgeAfter) {
+		return at
+	}
+	return r.PurgeAfter
+}
+
 // Dump writes a client's database to a file.
 func (e *Engine) Dump(ctx context.Context, name, path string) error {
 	var db state.Resource
@@ -618,7 +646,11 @@ func (e *Engine) Retained() ([]Kept, error) {
 			if err != nil {
 				return err
 			}
-			out = append(out, Kept{Client: c.Name, Kind: string(r.Ref.Kind), Provider: r.Provider, ID: r.ID, Since: r.RetainedAt, Until: r.PurgeAfter})
+			var said manifest.Effective
+			if !c.Removed {
+				said, _ = e.effective(c)
+			}
+			out = append(out, Kept{Client: c.Name, Kind: string(r.Ref.Kind), Provider: r.Provider, ID: r.ID, Since: r.RetainedAt, Until: e.keptUntil(c, said, r)})
 		}
 		return nil
 	})

@@ -120,6 +120,9 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 		done.Again = true // it may be wished by now
 		return done, nil
 	}
+	if e.headHeld(g) {
+		return e.waitForAll(g, "nothing goes", errHeadHeld)
+	}
 	if e.judgeFirst(g) {
 		if done.Also, err = e.judgeAgain(ctx); err != nil {
 			return e.waitForAll(g, "judging the head once more", err)

@@ -312,6 +312,19 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a paused project is asked to promote what it has", "provider/vercel/traffic.go", "	case at == id:\n		path", "	case at == id && !x.Paused:\n		path"}, "provider/vercel", "TestTrafficGoesAndComesBack"},
 	{planted{"a list of projects that moves is read once", "provider/vercel/project.go", "err != nil || pages == 1 {", "err != nil || pages >= 1 {"}, "provider/vercel", "TestAListThatMoves"},
 	{planted{"a file that does not show is overwritten", "provider/ploi/environment.go", "	if f, there, err = p.getEnv(ctx, at); err != nil || there {\n		return f, there, err\n	}\n	s, err", "	if f, there, err = p.getEnv(ctx, at); err != nil || there || !there {\n		return f, there, err\n	}\n	s, err"}, "provider/ploi", "TestAFileThatDoesNotShowIsNotOverwritten"},
+	{planted{"who waits for the end of a freeze counts as through", "accept/waves.go", "	case waitsForDate(c):", "	case false && waitsForDate(c):"}, "reconcile", "TestS53WavesOutliveAFreeze"},
+	{planted{"who waits in one change waits in the next as well", "reconcile/secrets.go", "accept.Overtake(holds, clients)", "accept.Overtake(holds[:0], clients)"}, "reconcile", "TestRuleTwoSecretsRightAfterEachOther"},
+	{planted{"a change that has reached one keeps whom it is joined with", "reconcile/load.go", "!m.client.Removed && !reached(h) {", "!m.client.Removed && (!reached(h) || reached(h)) {"}, "reconcile", "TestS53WaveReachesTheJoined"},
+	{planted{"what is asked for again goes while the head is held", "reconcile/pass.go", "	if e.headHeld(g) {", "	if g == nil && e.headHeld(g) {"}, "reconcile", "TestP5NothingGoesWhileTheHeadIsHeld"},
+	{planted{"a rebuild forgets whose names in sources were", "reconcile/rebuild_write.go", "		if first.Name != n || len(all) > 1 {", "		if first.Name != n && len(all) < 1 {"}, "reconcile", "TestS43NamesInSourcesStayTheirClients"},
+	{planted{"who has yet to get a secret waits for an upgrade", "reconcile/upgrade.go", "			if g.members[0].rotated() {", "			if g == nil && g.members[0].rotated() {"}, "reconcile", "TestRuleVersionsUpgradeAfterASecretOfThePaused"},
+	{planted{"what is kept goes by the date of its first day", "reconcile/ops.go", "		if !now {\n			recorded[i]", "		if now && !now {\n			recorded[i]"}, "reconcile", "TestP5KeptAsLongAsItIsSaid"},
+	{planted{"a release is kept that was built with another database", "apply/write.go", "	other := plan.BuiltElsewhere(have, all) ||", "	other := len(all) < 0 ||"}, "reconcile", "TestReleaseOfAMoveThereAndBack"},
+	{planted{"a release of an erased database is promoted", "plan/relocate.go", "	return planned && b.steps[n].Action == Create ||", "	return planned && b.steps[n].Action == Create && n < 0 ||"}, "reconcile", "TestReleaseOfADatabaseThatWasErased"},
+	{planted{"a site keeps its database's earlier address", "apply/resolve.go", "	if was.Ref.Kind != state.KindDatabase {\n		return nil\n	}\n	changed", "	if was.Ref.Kind != \"\" {\n		return nil\n	}\n	changed"}, "reconcile", "TestSiteFollowsItsDatabasesAddress"},
+	{planted{"a file in two folders is nobody's for ever", "accept/identify.go", "	return p.deleted[c.Path] || p.namesakes[c.Name] &&", "	return p.deleted[c.Path] || p.namesakes[c.Name] && c.Removed &&"}, "reconcile", "TestRuleFileInTwoFolders"},
+	{planted{"none takes nothing away", "manifest/resolve.go", "		e.Env[name] = EnvValue{None: true}", "		_ = name"}, "reconcile", "TestRuleAdoptionNoneTakesAwayWhatAnAdoptedSiteHad"},
+	{planted{"of two addresses of a name one is dropped", "manifest/records.go", "			if addresses[address] {", "			if addresses[address] && lower == \"\" {"}, "reconcile", "TestTwoAddressesOfOneName"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

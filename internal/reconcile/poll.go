@@ -91,6 +91,51 @@ func (e *Engine) unread(g *group) bool {
 	})
 }
 
+// errHeadHeld: a head is not judged until a person has accepted what the branch is now, or it is put back.
+var errHeadHeld = errors.New("what the branch has by now is held as a whole, and asks for it again; it goes once the branch is put back, or what that is now is approved and does not ask for it")
+
+// headHeld says that something of the group is due to go, and that the branch has a head that is held as a whole in
+// which its client's file is there again, or is another one: history was rewritten to take the removal back, say.
+func (e *Engine) headHeld(g *group) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.refused != "" && slices.ContainsFunc(g.members, func(m *member) bool {
+		return e.refusedHas[m.client.Name] && slices.ContainsFunc(m.allTombs, func(t state.Tombstone) bool {
+			return !t.Done && t.Held == "" && t.Waits == "" && !t.NotUntil.After(g.now)
+		})
+	})
+}
+
+// has are the names of clients, and their former ones, whose files a head has that differ from the accepted ones.
+func has(in accept.Input) map[string]bool {
+	out := map[string]bool{}
+	for _, c := range in.Changes {
+		if c.New == "" {
+			continue
+		}
+		out[fileName(c.Path)] = true
+		if f := in.Files[c.Path]; f.Err == "" && manifest.LayoutOf(in.Path).Classify(c.Path) == manifest.ClassClient {
+			m, _ := manifest.DecodeClient(c.Path, f.Data)
+			for _, former := range m.Previously {
+				out[former] = true
+			}
+		}
+	}
+	return out
+}
+
+// withWaiting adds those of whom something is due to go: they waited for the head (headHeld).
+func withWaiting(touched []state.ClientID, in accept.Input) []state.ClientID {
+	out := slices.Clone(touched)
+	for _, t := range accept.Due(in.Tombstones, in.Now) {
+		if !t.Done {
+			out = append(out, t.Client)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // ErrStaleHead: what is to be erased may be asked for again by what the branch has by now.
 var ErrStaleHead = errors.New("the branch has a head that is not accepted")
 
@@ -175,6 +220,9 @@ func (e *Engine) judgeNow(ctx context.Context, head string) ([]state.ClientID, e
 	if e.old() {
 		return e.catch(ctx, head, in)
 	}
+	e.mu.Lock()
+	held := e.refused != ""
+	e.mu.Unlock()
 	r := accept.Head(in)
 	if in.Baseline != nil && !e.askedAll() && unheardOf(in, r) && e.behind(ctx, in.Clients) {
 		if err := e.takeForOld(); err != nil {
@@ -189,6 +237,9 @@ func (e *Engine) judgeNow(ctx context.Context, head string) ([]state.ClientID, e
 		e.mu.Lock()
 		e.judged = in.Now
 		e.mu.Unlock()
+	}
+	if held && !r.Held {
+		return withWaiting(r.Touched, in), nil
 	}
 	return r.Touched, nil
 }
@@ -415,9 +466,9 @@ func (e *Engine) commit(head string, in accept.Input, r accept.Result) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.refreshing.again = e.refreshing.again || e.Sources != nil && renames(in.Clients, r.Clients)
-	e.refused, e.recheck = "", false
+	e.refused, e.refusedHas, e.recheck = "", nil, false
 	if r.Held {
-		e.refused = head
+		e.refused, e.refusedHas = head, has(in)
 	}
 	for _, c := range r.Clients {
 		e.seq[c.ID] = max(e.seq[c.ID], c.Seq)

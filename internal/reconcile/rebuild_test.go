@@ -655,6 +655,8 @@ func TestS43Adopted(t *testing.T) {
 	w.apply(map[string]string{"clients/a.yaml": client("a", "adopt: {database: {id: data-1}}"), "clients/b.yaml": client("b")})
 	w.want("a", state.StatusActive)
 	w.apply(map[string]string{"clients/a.yaml": client("a", "database: {access: private}", "adopt: {database: {id: data-1}}")}) // now it bears our mark
+	w.approveMoves()
+	w.pass(w.id("a"))
 	w.want("a", state.StatusActive)
 	a := state.ClientID(w.detail("a").ID)
 	if o, _ := v.world.Object(db); o.Mark.Client != a {

@@ -1,11 +1,13 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sort"
 
 	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/rebuild"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -116,6 +118,11 @@ func (b *rebuilder) commit() error {
 				return err
 			}
 		}
+		for name, id := range b.bearers() { // each its own key: the order shows nowhere
+			if err := store.PutSecretOwner(tx, name, id); err != nil {
+				return err
+			}
+		}
 		if err := store.DeleteRestored(tx); err != nil { // of an empty copy that was put back before
 			return err
 		}
@@ -124,4 +131,31 @@ func (b *rebuilder) commit() error {
 		}
 		return write(tx, r)
 	})
+}
+
+// bearers are, of the names that a client had and has no more, or that several had, who had it first: what is
+// under it in sources of secrets stays that one's, as it was, and is not handed on to who bears it now.
+func (b *rebuilder) bearers() map[string]state.ClientID {
+	minted := map[string][]state.Client{}
+	for _, m := range b.writes {
+		n := rebuild.NameOf(m.client.ID)
+		minted[n] = append(minted[n], m.client)
+	}
+	out := map[string]state.ClientID{}
+	for n, all := range minted {
+		first := slices.MinFunc(all, func(x, y state.Client) int {
+			return cmp.Or(cmp.Compare(max(x.Generation, 1), max(y.Generation, 1)), cmp.Compare(x.ID, y.ID))
+		})
+		if first.Name != n || len(all) > 1 {
+			out[n] = first.ID
+		}
+	}
+	for _, m := range b.writes { // sorted by id
+		for _, n := range m.client.Former {
+			if _, is := out[n]; !is && len(minted[n]) == 0 && n != m.client.Name {
+				out[n] = m.client.ID
+			}
+		}
+	}
+	return out
 }

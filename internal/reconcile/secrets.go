@@ -91,17 +91,9 @@ func (e *Engine) usersOf(tx store.Tx, refs ...state.SecretRef) (now []state.Clie
 	if err := followed(tx, ids); err != nil {
 		return nil, 0, err
 	}
-	wishes, _ := e.resolver()
-	guard := e.Guard
-	if p := wishes.Platform(); p != nil {
-		guard = guard.Tightened(p.Guard)
-	}
 	what, version := versionOf(refs)
-	now, hold := accept.Spread(guard, what, version, users, e.Now())
-	if hold != nil {
-		if err := store.PutHold(tx, *hold); err != nil {
-			return nil, 0, err
-		}
+	if now, err = e.spread(tx, what, version, users); err != nil {
+		return nil, 0, err
 	}
 	for _, c := range users {
 		if err := e.wake(tx, c.ID, func(c *state.Client) { c.LookWanted = c.LookWanted || c.Status == state.StatusFailed }); err != nil {
@@ -109,6 +101,37 @@ func (e *Engine) usersOf(tx store.Tx, refs ...state.SecretRef) (now []state.Clie
 		}
 	}
 	return now, len(users), nil
+}
+
+// spread lets a change begin that has no head of its own, and returns who goes now: in waves, where it reaches more
+// active clients than the guard allows, or some that wait in those of an earlier change.
+func (e *Engine) spread(tx store.Tx, what, version string, clients []state.Client) ([]state.ClientID, error) {
+	wishes, _ := e.resolver()
+	guard := e.Guard
+	if p := wishes.Platform(); p != nil {
+		guard = guard.Tightened(p.Guard)
+	}
+	holds, err := store.Holds(tx)
+	if err != nil {
+		return nil, err
+	}
+	left, waited, earlier := accept.Overtake(holds, clients)
+	if err := write(tx, earlier); err != nil {
+		return nil, err
+	}
+	if err := e.begins(tx, earlier.Touched); err != nil {
+		return nil, err
+	}
+	if waited {
+		guard.MaxChanged = 0
+	}
+	now, hold := accept.Spread(guard, what, version, left, e.Now())
+	if hold != nil {
+		if err := store.PutHold(tx, *hold); err != nil {
+			return nil, err
+		}
+	}
+	return append(now, earlier.Touched...), nil
 }
 
 // versionOf is what one change of secrets is called, and what tells it from the next.

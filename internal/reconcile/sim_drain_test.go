@@ -139,9 +139,10 @@ func (s *story) healsAlone() {
 	o, err := s.engine.Overview()
 	s.fine(err)
 	for _, c := range s.clients() {
-		invalid := slices.ContainsFunc(o.Problems, func(p state.FileProblem) bool { return p.Path == c.Path })            // its last good wish may ask for what is another's by now
-		file := slices.ContainsFunc(s.tombstones(c.ID), func(t state.Tombstone) bool { return !t.Done && t.Waits != "" }) // whatever is invalid there
-		stays[c.ID] = stays[c.ID] || invalid || file || s.waitsForPeople(c)
+		invalid := slices.ContainsFunc(o.Problems, func(p state.FileProblem) bool { return p.Path == c.Path })                                                   // its last good wish may ask for what is another's by now
+		file := slices.ContainsFunc(s.tombstones(c.ID), func(t state.Tombstone) bool { return !t.Done && t.Waits != "" })                                        // whatever is invalid there
+		head := strings.HasPrefix(c.Because, "nothing goes: ") && slices.ContainsFunc(s.holds(), func(h state.Hold) bool { return h.Kind == state.HoldHistory }) // something is to go, and the branch was rewritten
+		stays[c.ID] = stays[c.ID] || invalid || file || head || s.waitsForPeople(c)
 	}
 	others := slices.Contains(slices.Collect(maps.Values(stays)), true)
 	for _, c := range s.clients() {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
@@ -72,6 +71,24 @@ func (m *member) atRest() bool {
 	return !underway && c.Converged != "" && c.Converged == c.WishHash && (c.Settled || c.LookWanted || len(m.marked()) > 0)
 }
 
+// rotated says that a secret of the wish has a newer version than the one that what is on record was made
+// with: the client is paused, frozen or failed, and has yet to get it.
+func (m *member) rotated() bool {
+	made := map[state.Ref]state.Attributes{}
+	for _, r := range m.recorded {
+		if r.Real() && !r.Retained() {
+			made[r.Ref] = r.Attributes
+		}
+	}
+	return slices.ContainsFunc(m.wish, func(w state.Resource) bool {
+		return slices.ContainsFunc(w.Attributes, func(a state.Attribute) bool {
+			was, _ := made[w.Ref].Get(a.Name)
+			now := a.Value.Secret
+			return now != nil && was.Secret != nil && was.Secret.Scope == now.Scope && was.Secret.Name == now.Name && was.Secret.Version < now.Version
+		})
+	})
+}
+
 // upgrade is the hold of what only this version of the program would make otherwise: clients at rest whose
 // plan is not empty although nobody asked for a change. nil: nothing differs.
 func (e *Engine) upgrade(clients []state.Client, was, head string) (*state.Hold, error) {
@@ -88,6 +105,9 @@ func (e *Engine) upgrade(clients []state.Client, was, head string) (*state.Hold,
 		_ = e.contain(c.ID, func() error {
 			if err := e.wish(g); err != nil {
 				return err
+			}
+			if g.members[0].rotated() {
+				return nil // somebody asked for that; what this version makes otherwise comes with it
 			}
 			if p := e.calculate(g); len(p.Steps)+len(p.Problems) > 0 {
 				prints[i] = plan.Fingerprint(p, c.ID)
@@ -133,16 +153,9 @@ func (e *Engine) follow(tx store.Tx, h state.Hold, a state.Approval) ([]state.Cl
 			clients = append(clients, c)
 		}
 	}
-	guard := e.Guard
-	wishes, _ := e.resolver()
-	if p := wishes.Platform(); p != nil {
-		guard = guard.Tightened(p.Guard)
-	}
-	now, hold := accept.Spread(guard, "Version "+e.Program, h.Fingerprint, clients, e.Now())
-	if hold != nil {
-		if err := store.PutHold(tx, *hold); err != nil {
-			return nil, err
-		}
+	now, err := e.spread(tx, "Version "+e.Program, h.Fingerprint, clients)
+	if err != nil {
+		return nil, err
 	}
 	for _, c := range clients {
 		if err := e.wake(tx, c.ID, func(*state.Client) {}); err != nil {
