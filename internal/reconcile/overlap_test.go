@@ -131,6 +131,25 @@ func TestS43NamesInSourcesStayTheirClients(t *testing.T) {
 
 // What waits for its date is not taken down while the branch is not what was accepted.
 func TestP5NothingGoesWhileTheHeadIsHeld(t *testing.T) {
+	t.Run("approved", func(t *testing.T) {
+		w := heldWhileSomethingGoes(t)
+		ids, err := w.engine.Approve(t.Context(), w.waits(state.HoldHistory)[0].Fingerprint, "dana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(ids...)
+		w.want("a", state.StatusActive)
+	})
+	t.Run("put back", func(t *testing.T) {
+		w := heldWhileSomethingGoes(t)
+		w.repo.order = w.repo.order[:len(w.repo.order)-1]
+		w.pass(w.poll()...)
+		w.want("a", state.StatusRetained)
+	})
+}
+
+// heldWhileSomethingGoes is a world in which a removed client's date has come, and a head is held that has its file.
+func heldWhileSomethingGoes(t *testing.T) *world {
 	v, w := newVendors(t)
 	w.change = func(e *reconcile.Engine) { e.Guard.RemoveAfter = time.Hour }
 	w.restart()
@@ -148,12 +167,7 @@ func TestP5NothingGoesWhileTheHeadIsHeld(t *testing.T) {
 	if r := w.row("a"); !strings.Contains(r.Because, "held as a whole") {
 		t.Errorf("it is not said: %s %s", r.Status, r.Because)
 	}
-	ids, err := w.engine.Approve(t.Context(), w.waits(state.HoldHistory)[0].Fingerprint, "dana")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.pass(ids...)
-	w.want("a", state.StatusActive)
+	return w
 }
 
 // Two new versions, one right after the other, of what more clients use than may change at once.

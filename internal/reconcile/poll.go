@@ -52,11 +52,15 @@ func (e *Engine) poll(ctx context.Context) ([]state.ClientID, error) {
 		return nil, fmt.Errorf("poll: %w", err)
 	}
 	e.mu.Lock()
+	held := e.refused != ""
 	same = same && !e.recheck && !e.restored && e.refused == "" || (e.refused == head && e.refused != "")
 	e.mu.Unlock()
 	var touched []state.ClientID
 	if !same {
-		if touched, err = e.accept(ctx, head); err != nil {
+		if touched, err = e.accept(ctx, head); err == nil && held {
+			touched, err = e.withWaiting(touched)
+		}
+		if err != nil {
 			return touched, err
 		}
 	}
@@ -124,16 +128,28 @@ func has(in accept.Input) map[string]bool {
 	return out
 }
 
-// withWaiting adds those of whom something is due to go: they waited for the head (headHeld).
-func withWaiting(touched []state.ClientID, in accept.Input) []state.ClientID {
+// withWaiting adds those of whom something is due to go, once no head is held as a whole any more: they waited for
+// that (headHeld).
+func (e *Engine) withWaiting(touched []state.ClientID) ([]state.ClientID, error) {
+	e.mu.Lock()
+	held := e.refused != ""
+	e.mu.Unlock()
+	if held {
+		return touched, nil
+	}
+	var all []state.Tombstone
+	err := e.Store.View(func(tx store.Tx) (err error) { all, err = store.Tombstones(tx, ""); return err })
+	if err != nil {
+		return touched, fmt.Errorf("read what is to go: %w", err)
+	}
 	out := slices.Clone(touched)
-	for _, t := range accept.Due(in.Tombstones, in.Now) {
+	for _, t := range accept.Due(all, e.Now()) {
 		if !t.Done {
 			out = append(out, t.Client)
 		}
 	}
 	slices.Sort(out)
-	return slices.Compact(out)
+	return slices.Compact(out), nil
 }
 
 // ErrStaleHead: what is to be erased may be asked for again by what the branch has by now.
@@ -220,9 +236,6 @@ func (e *Engine) judgeNow(ctx context.Context, head string) ([]state.ClientID, e
 	if e.old() {
 		return e.catch(ctx, head, in)
 	}
-	e.mu.Lock()
-	held := e.refused != ""
-	e.mu.Unlock()
 	r := accept.Head(in)
 	if in.Baseline != nil && !e.askedAll() && unheardOf(in, r) && e.behind(ctx, in.Clients) {
 		if err := e.takeForOld(); err != nil {
@@ -237,9 +250,6 @@ func (e *Engine) judgeNow(ctx context.Context, head string) ([]state.ClientID, e
 		e.mu.Lock()
 		e.judged = in.Now
 		e.mu.Unlock()
-	}
-	if held && !r.Held {
-		return withWaiting(r.Touched, in), nil
 	}
 	return r.Touched, nil
 }

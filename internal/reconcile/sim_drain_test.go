@@ -484,6 +484,26 @@ func (s *story) open() []string {
 	return out
 }
 
+// mainData is the id of a client's own database, as it is on record.
+func (s *story) mainData(id state.ClientID) string {
+	for _, r := range s.resources(id) {
+		if r.Ref.Kind == state.KindDatabase && r.Ref.Name == plan.MainDatabase {
+			return r.ID
+		}
+	}
+	return ""
+}
+
+// sharedKey is the newest version of the shared secret.
+func (s *story) sharedKey() (text string) {
+	s.view(func(tx store.Tx) error {
+		rec, _, err := store.Secret(tx, "shared", "key", 0)
+		text = string(rec.Text)
+		return err
+	})
+	return text
+}
+
 // look lets everybody be looked at.
 func (s *story) look(why string) {
 	s.say("a look that %s", why)
@@ -541,6 +561,13 @@ func (s *story) fulfilled() {
 			o, _ := s.vendors.world.Object(d)
 			if got := s.vendors.world.BuiltWith(d)["COLOUR"]; !ok || d != "rel-1" && o.Mark.Client != c.ID || got != x.colour {
 				s.Fatalf("%s is served by %q of %s (%v) with the colour %q, want %s and %q", h, d, o.Mark.Client, ok, got, c.ID, x.colour)
+			}
+			// What was adopted bears no mark: once the state is lost, somebody who lets another one take its place is asked first.
+			if got, data := s.vendors.world.BuiltWith(d)["DATABASE_URL"], s.mainData(c.ID); x.db != "none" && x.adopts == "" && d != "rel-1" && !strings.Contains(got, "-data-1@") && !strings.Contains(got, "@"+data+".") && !strings.Contains(got, "-"+data+"@") {
+				s.Fatalf("%s asks for its data at %q, and the database of %s is %s", h, got, c.ID, data)
+			}
+			if got, newest := s.vendors.world.BuiltWith(d)["KEY"], s.sharedKey(); x.secret && d != "rel-1" && got != newest {
+				s.Fatalf("%s of %s runs with the secret %q, and the newest is %q", h, c.ID, got, newest)
 			}
 		}
 		for _, r := range x.records {
