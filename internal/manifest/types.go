@@ -76,8 +76,8 @@ type Deployment struct {
 // Database says where the data lives.
 type Database struct {
 	Provider string       `yaml:"provider,omitempty" enum:"railway,postgres,sqlite,external,none" doc:"Who keeps the database."` // railway | postgres | sqlite | external | none
-	Retain   Retain       `yaml:"retain,omitempty" default:"30d" doc:"How long the database is kept after the client goes: a duration or forever."`
-	Access   string       `yaml:"access,omitempty" enum:"public,private" default:"public" doc:"Whether the database can be reached from outside the provider."` // public | private
+	Retain   Retain       `yaml:"retain,omitempty" default:"30d" doc:"How long the database is kept after the client goes, or leaves it out: a duration or forever, as it is said by then."`
+	Access   string       `yaml:"access,omitempty" enum:"public,private" default:"public" doc:"Whether the database can be reached from outside the provider. Another access is another address: of a client that is served the change waits for an approval."` // public | private
 	Reuse    string       `yaml:"reuse,omitempty" enum:"retained,fresh" doc:"Which database a name gets that had one before."`                                  // retained | fresh | ""
 	External *ExternalURL `yaml:"external,omitempty" doc:"The database that somebody else keeps, with provider: external."`
 }
@@ -91,7 +91,7 @@ type ExternalURL struct {
 type DNS struct {
 	Provider string   `yaml:"provider,omitempty" enum:"cloudflare,local,external,none" doc:"Who answers; external prints the records to set and waits for them."` // cloudflare | local | external | none
 	Proxied  bool     `yaml:"proxied,omitempty" doc:"true: through the provider's proxy."`
-	Records  []Record `yaml:"records,omitempty" max:"200" doc:"Further records; the name @ is the client's domain."`
+	Records  []Record `yaml:"records,omitempty" max:"200" doc:"Further records; the name @ is the client's domain. A name has one address of each type."`
 }
 
 // Record is an extra DNS record; "@" is the client's domain.
