@@ -78,7 +78,7 @@ type Database struct {
 	Provider string       `yaml:"provider,omitempty" enum:"railway,postgres,sqlite,external,none" doc:"Who keeps the database."` // railway | postgres | sqlite | external | none
 	Retain   Retain       `yaml:"retain,omitempty" default:"30d" doc:"How long the database is kept after the client goes, or leaves it out: a duration or forever, as it is said by then."`
 	Access   string       `yaml:"access,omitempty" enum:"public,private" default:"public" doc:"Whether the database can be reached from outside the provider. Another access is another address: of a client that is served the change waits for an approval."` // public | private
-	Reuse    string       `yaml:"reuse,omitempty" enum:"retained,fresh" doc:"Which database a name gets that had one before."`                                  // retained | fresh | ""
+	Reuse    string       `yaml:"reuse,omitempty" enum:"retained,fresh" doc:"Which database a name gets that had one before."`                                                                                                                                  // retained | fresh | ""
 	External *ExternalURL `yaml:"external,omitempty" doc:"The database that somebody else keeps, with provider: external."`
 }
 
