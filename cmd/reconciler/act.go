@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -141,14 +142,28 @@ is told by the next one, and stays until somebody deletes it.`,
 			if err != nil {
 				return fmt.Errorf("dump: %w", err)
 			}
-			_, err = a.ask(c.Context(), daemon.Ask{Op: "dump", Name: args[0], Path: path}, nil)
+			err = a.askFile(c.Context(), daemon.Ask{Op: "dump", Name: args[0], Path: path})
 			a.tellUnfinished(filepath.Dir(path))
 			if err != nil {
 				return err
 			}
 			fmt.Fprintf(a.out, "%s: its database is in %s\n", args[0], path)
+			a.tellNamesakes(c.Context(), args[0])
 			return nil
 		}}
+}
+
+// tellNamesakes tells of retained databases whose clients had a name before the one that answers to it.
+func (a *app) tellNamesakes(ctx context.Context, name string) {
+	var kept []reconcile.Kept
+	if _, err := a.ask(ctx, daemon.Ask{Op: "retained"}, &kept); err != nil {
+		return // the dump is there
+	}
+	for _, k := range kept {
+		if k.Client == name && k.As != "" {
+			fmt.Fprintf(a.err, "That is the database of the client that is called so now. An earlier one's is retained: `reconciler dump %s FILE`.\n", safe(k.As))
+		}
+	}
 }
 
 // tellUnfinished tells of what dumps that were cut off left in a folder. It is a person's: nothing

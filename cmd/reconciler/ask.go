@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -113,6 +114,21 @@ func (a *app) askOnce(ctx context.Context, q daemon.Ask, out any) (byDaemon bool
 		return false, fmt.Errorf("read the answer: %w", err)
 	}
 	return false, json.Unmarshal(data, out)
+}
+
+// askFile is ask for what writes a file, and looks that it is there: a daemon may have folders
+// of its own (PrivateTmp in its unit, a container), and what it wrote there goes with it.
+func (a *app) askFile(ctx context.Context, q daemon.Ask) error {
+	was, _ := os.Stat(q.Path) // nil: it is not there, or nobody here can say
+	byDaemon, err := a.ask(ctx, q, nil)
+	if err != nil || !byDaemon {
+		return err
+	}
+	is, err := os.Stat(q.Path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && was != nil && os.SameFile(was, is) {
+		return fmt.Errorf("%s: the daemon wrote %s where this command doesn't see it: a /tmp of its own (PrivateTmp in its unit), or another container. It may be gone when the daemon stops: name a folder that both see", q.Op, q.Path)
+	}
+	return nil
 }
 
 // many clients may be named.

@@ -59,7 +59,7 @@ func (a *app) backupCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("back up: %w", err)
 			}
-			if _, err := a.ask(c.Context(), daemon.Ask{Op: "backup", Path: path}, nil); err != nil {
+			if err := a.askFile(c.Context(), daemon.Ask{Op: "backup", Path: path}); err != nil {
 				return err
 			}
 			fmt.Fprintf(a.out, "The state is in %s. It holds no client's database and not the key that opens it: keep those too.\n", path)

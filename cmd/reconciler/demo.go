@@ -28,6 +28,12 @@ import (
 // demoRepository is the name of the demo's repository.
 const demoRepository = "clients"
 
+// What a demo's folder has: its repositories, and its state.
+const (
+	demoGit   = "git"
+	demoState = "state.db"
+)
+
 func (a *app) demoCommand() *cobra.Command {
 	c := &cobra.Command{Use: "demo", Short: "The whole thing on embedded parts, without an account; prints what to try", Args: noArgs,
 		Long: `The whole thing on embedded parts, without an account and without a network: a Git
@@ -111,7 +117,7 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 		}
 		*address = free
 	}
-	git, err := gitserver.New(filepath.Join(o.dir, "git"))
+	git, err := gitserver.New(filepath.Join(o.dir, demoGit))
 	if err != nil {
 		return err
 	}
@@ -347,8 +353,8 @@ func demoConfig(path string, o demoOptions, sims *simulations) (Config, error) {
 		return Config{}, fmt.Errorf("demo: %w", err)
 	}
 	text, err := yaml.Marshal(map[string]any{
-		"repository": map[string]any{"url": filepath.Join(o.dir, "git", demoRepository+".git"), "branch": "main", "path": "clients", "poll": "@every 5s"},
-		"state":      map[string]any{"path": "state.db", "keyFile": "key"},
+		"repository": map[string]any{"url": filepath.Join(o.dir, demoGit, demoRepository+".git"), "branch": "main", "path": "clients", "poll": "@every 5s"},
+		"state":      map[string]any{"path": demoState, "keyFile": "key"},
 		"listen":     o.listen,
 		"platform":   map[string]any{"baseDomain": "localhost", "defaults": defaults},
 		"guard":      map[string]any{"maxCreates": 50},

@@ -111,6 +111,13 @@ func (o demoOptions) simulated() bool { return o.providers == "simulated" }
 // choose settles which providers it is: a demo goes on with those that it was begun with.
 func (o *demoOptions) choose(dir string) error {
 	begun := ""
+	if dir != "" && !exists(filepath.Join(dir, demoGit, demoRepository+".git")) { // a demo makes it first
+		for _, name := range []string{defaultConfigFile, demoState} {
+			if exists(filepath.Join(dir, name)) {
+				return usageError{filepath.Join(dir, name) + " is no demo's, and a demo has its own there: name another folder"}
+			}
+		}
+	}
 	if dir != "" && exists(filepath.Join(dir, defaultConfigFile)) {
 		begun = "embedded"
 		if exists(filepath.Join(dir, simulatedDir)) {

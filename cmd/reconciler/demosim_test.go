@@ -432,6 +432,9 @@ func TestDemoFaults(t *testing.T) {
 			t.Errorf("%v: exit code %d, %s", args, code, out.String())
 		}
 	}
+	if err := os.MkdirAll(filepath.Join(dir, demoGit, demoRepository+".git"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	writeAll(t, filepath.Join(dir, defaultConfigFile), "")
 	o := demoOptions{providers: "simulated"}
 	if err := o.choose(dir); err == nil || !strings.Contains(err.Error(), "embedded providers: name another folder") {

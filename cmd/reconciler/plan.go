@@ -82,12 +82,16 @@ func readDir(dir, clients string) ([]accept.File, error) {
 	if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(layout.Clients))); err != nil {
 		return nil, usageError{fmt.Sprintf("--dir %s: there is no %s in it", dir, layout.Clients)}
 	}
+	root, err := filepath.EvalSymlinks(dir) // a link that is named is followed; the walk follows none
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", dir, err)
+	}
 	out := []accept.File{}
-	err := filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
+	err = filepath.WalkDir(root, func(p string, d os.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(dir, p)
+		rel, err := filepath.Rel(root, p)
 		if err != nil {
 			return err
 		}

@@ -38,6 +38,16 @@ sources outside (secrets.sources in reconciler.yaml): what a source has counts.`
 	root.PersistentFlags().BoolVar(&coming, "new", false, "with --client: one whose manifest is not merged yet")
 	root.PersistentFlags().StringVar(&client, "client", "", "the `client` that it belongs to; without it, everybody's ({secret: shared/NAME})")
 	_ = root.RegisterFlagCompletionFunc("client", a.clients(many)) // the flag is there
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		switch {
+		case client != "":
+		case c.Flags().Changed("client"): // a script's empty variable must not mean everybody
+			return usageError{"--client names nobody; leave it out for everybody's ({secret: shared/NAME})"}
+		case coming:
+			return usageError{"--new goes with --client: whose secret is it?"}
+		}
+		return nil
+	}
 	set := &cobra.Command{Use: "set NAME", Short: "Store a new version; the value is read from the terminal or a pipe", Args: nameOnly,
 		Long: `Store a new version of a secret. The value is asked for on a terminal, where it does not
 show, or read from a pipe; never from the command line, which others can see. Clients that

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -308,7 +309,7 @@ func (a *app) retainedCommand() *cobra.Command {
 			if !k.Until.IsZero() {
 				until = when(k.Until)
 			}
-			rows = append(rows, []string{k.Client, k.Kind, k.Provider, k.ID, when(k.Since), until})
+			rows = append(rows, []string{cmp.Or(k.As, k.Client), k.Kind, k.Provider, k.ID, when(k.Since), until})
 		}
 		a.table([]string{"CLIENT", "KIND", "AT", "ID", "SINCE", "KEPT UNTIL"}, rows)
 		return nil

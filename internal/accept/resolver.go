@@ -133,6 +133,13 @@ func (r *Resolver) guard() manifest.Guard {
 	return r.base.Platform.Guard
 }
 
+func (r *Resolver) freezes() []manifest.Freeze {
+	if r.base.Platform == nil {
+		return nil
+	}
+	return r.base.Platform.Freeze
+}
+
 // nameOf is the name that a file's path says.
 func nameOf(file string) string { return strings.TrimSuffix(path.Base(file), ".yaml") }
 

@@ -62,6 +62,7 @@ func (w *writer) write() Result {
 	w.creates()
 	w.fleet()
 	w.standing()
+	w.thaw()
 	w.baseline()
 	w.ledger()
 	w.verdict()
@@ -436,6 +437,32 @@ func (w *writer) waiting() {
 			t.Waits = waits
 			w.loosen(t)
 		}
+	}
+}
+
+// thaw lets those look again who wait for the end of a freeze, once the platform file says another one, or none. It
+// is no wish of theirs: in a wave they stay under way.
+func (w *writer) thaw() {
+	if slices.Equal(w.old.freezes(), w.now.freezes()) {
+		return
+	}
+	var holds []state.Hold
+	for _, h := range w.in.Holds {
+		if _, again := w.holds[h.Fingerprint]; !again && !w.lift[h.Fingerprint] {
+			holds = append(holds, h)
+		}
+	}
+	for _, h := range w.holds {
+		holds = append(holds, h)
+	}
+	for _, h := range w.in.Holds {
+		c := w.get(h.Client)
+		if _, bound := Bound(holds, c.ID); h.Kind != state.HoldFreeze || c.ID == "" || bound {
+			continue
+		}
+		wake(&c)
+		w.set(c)
+		w.touched[c.ID] = true
 	}
 }
 

@@ -226,6 +226,9 @@ func (r *Runner) put(tx store.Tx, job Job, providerName string, res state.Resour
 			return err
 		}
 		res.Database = db.ID
+		if res.Payments, err = accountIn(tx, res.Ref.Client); err != nil {
+			return err
+		}
 	}
 	res.Phase, res.Message = "", o.Message // of a ready one too: it may say what is left to a person
 	if o.Phase != provider.Ready {
@@ -259,6 +262,23 @@ func (r *Runner) put(tx store.Tx, job Job, providerName string, res state.Resour
 		return err
 	}
 	return store.PutResource(tx, res)
+}
+
+// accountIn is the account for payments of which a client's environment speaks; "": of none.
+func accountIn(tx store.Tx, id state.ClientID) (string, error) {
+	all, err := store.Resources(tx, id)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range all {
+		for _, a := range r.Attributes {
+			if r.Ref.Kind == state.KindEnvironment && a.Value.Ref != nil && a.Value.Ref.Kind == state.KindPayments {
+				account, _, err := store.Resource(tx, *a.Value.Ref)
+				return account.ID, err
+			}
+		}
+	}
+	return "", nil
 }
 
 // readdressed notes of the client's environments that they say what a database gave until now, where it
@@ -383,7 +403,7 @@ func noteUndo(tx store.Tx, job Job, s plan.Step) error {
 			return nil
 		}
 	}
-	u := state.Undo{Ref: s.Ref, From: s.From, Prior: prior}
+	u := state.Undo{Ref: s.Ref, From: s.From, Prior: prior, Replaced: s.Action == plan.Replace}
 	if had := prior.Ref.Client; had != c.ID {
 		owner, _, err := store.Client(tx, had)
 		if err != nil {

@@ -27,7 +27,7 @@ func Back(tx store.Tx, c state.Client) (plan.Plan, error) {
 		if err != nil {
 			return p, err
 		}
-		if !ok {
+		if !ok && !u.Replaced {
 			continue // it never came to the change, or it is gone: nothing to put back
 		}
 		prior := u.Prior
@@ -38,12 +38,18 @@ func Back(tx store.Tx, c state.Client) (plan.Plan, error) {
 		if err != nil {
 			return p, err
 		}
-		if !open && now.Ref == prior.Ref && now.Attributes.Canonical() == prior.Attributes.Canonical() {
+		if !open && now.Ref == prior.Ref && now.Provider == prior.Provider && now.Attributes.Canonical() == prior.Attributes.Canonical() {
 			continue // as it was, and nothing is under way that may change it yet
 		}
 		s := plan.Step{Number: numberOf(prior.Ref.Kind), Action: plan.Update, Ref: prior.Ref, Provider: prior.Provider, Wish: &prior, Prior: &now,
 			Reason: "put back: " + c.RollingBack, Undo: "nothing: this is the undo"}
-		if prior.Ref != u.Ref {
+		wish := state.Resource{Ref: prior.Ref, Provider: prior.Provider, Attributes: prior.Attributes, After: prior.After}
+		switch {
+		case !ok:
+			s.Action, s.Wish, s.Prior = plan.Create, &wish, nil
+		case u.Replaced && now.Provider != prior.Provider:
+			s.Action, s.Wish = plan.Replace, &wish
+		case prior.Ref != u.Ref:
 			s.Action, s.From = plan.Move, u.Ref
 		}
 		if n := len(p.Steps); n > 0 {

@@ -318,6 +318,13 @@ func (r *Runner) remove(ctx context.Context, job Job, s plan.Step) (string, erro
 		if err := noWayBack(tx, job, s, have); err != nil {
 			return err
 		}
+		if s.Action == plan.Replace && s.Ref.Kind == state.KindRecord && have.Provider != s.Provider && !traits.Manual {
+			was := s // what another vendor refuses, or what fails beside it, is put back where it was
+			was.Prior = &have
+			if err := noteUndo(tx, job, was); err != nil {
+				return err
+			}
+		}
 		return announce(tx, job, i)
 	})
 	if errors.As(err, &back) {

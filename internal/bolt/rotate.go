@@ -3,6 +3,7 @@ package bolt
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -21,9 +22,12 @@ const part = ".part"
 var ourBackup = regexp.MustCompile(`^state-\d{8}T\d{6}Z\.backup$`)
 
 // BackupTo writes a backup to a file, while the state is in use. It bears its name once
-// it is whole, on the disk, and was opened: every record of it. What had the name before
-// stays until then.
+// it is whole, on the disk, and was opened: every record of it. A backup that had
+// the name before stays until then; what is no backup is refused, and stays.
 func (s *Store) BackupTo(path string) error {
+	if err := replaceable(path); err != nil {
+		return fmt.Errorf("back up state: %w", err)
+	}
 	temp := path + part
 	defer func() { _ = os.Remove(temp) }() // gone already once renamed
 	f, err := os.OpenFile(temp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
@@ -46,6 +50,35 @@ func (s *Store) BackupTo(path string) error {
 	}
 	s.at(PointBackedUp)
 	return nil
+}
+
+// replaceable refuses a path at which there is something else than a backup: the state itself,
+// say, its key, or a folder.
+func replaceable(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.IsDir():
+		return fmt.Errorf("%s is a folder: name a file in it", path)
+	case info.Mode().IsRegular() && info.Size() == 0:
+		return nil // nothing is lost
+	case info.Mode().IsRegular():
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }() // only read
+		first := make([]byte, len(backupFirst))
+		if n, err := io.ReadFull(f, first); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return err
+		} else if string(first[:n]) == backupFirst {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is there already, and no backup: name another file", path)
 }
 
 // BackupInto makes a backup in a folder and drops the oldest beyond keep, of those that it

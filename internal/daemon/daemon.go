@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -341,6 +342,12 @@ func (d *Daemon) pass(ctx context.Context, t Taken) {
 	group := done.Clients
 	if len(group) == 0 {
 		group = []state.ClientID{id}
+	} else {
+		for _, c := range t.Group { // who was let go between its turn and its pass was to be served by it
+			if !slices.Contains(group, c) {
+				d.queue.Add(t.Cause, c)
+			}
+		}
 	}
 	switch {
 	case done.Again:

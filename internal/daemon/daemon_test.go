@@ -317,3 +317,30 @@ func TestBeforeTheFirstPass(t *testing.T) {
 		t.Errorf("passed: %v", got)
 	}
 }
+
+// P6: two clients are due and pass together; as their turn comes others let go of a name by which they were joined,
+// and the pass is one's alone. The other one is not forgotten.
+func TestP6WhoPartsBetweenTurnAndPassIsServed(t *testing.T) {
+	joined := true
+	e := &engine{due: []reconcile.Due{{Client: "a"}, {Client: "b"}}}
+	group := func(id state.ClientID) []state.ClientID {
+		if joined {
+			return []state.ClientID{"a", "b"}
+		}
+		return []state.ClientID{id}
+	}
+	e.group = group
+	e.pass = func(_ context.Context, id state.ClientID, _ reconcile.Cause) (reconcile.Done, error) {
+		joined = false
+		return reconcile.Done{Clients: group(id)}, nil
+	}
+	d, _ := newDaemon(e)
+	d.Workers = 1
+	if err := d.Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := e.passes()
+	if slices.Sort(got); !slices.Equal(got, []state.ClientID{"a", "b"}) {
+		t.Errorf("passed: %v", got)
+	}
+}

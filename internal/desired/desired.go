@@ -42,6 +42,7 @@ type Input struct {
 	Mail       string            // provider of mail, "" for none
 	PublicURL  string            // of the client's host
 	Outside    bool              // secrets are read from sources outside, too
+	User       string            // address of the site's first user, if one was made already
 }
 
 // Problem is why a wish cannot be had, and what to do.
@@ -278,7 +279,11 @@ func (b *builder) addMail(site string) {
 	if e.AdminPanel.Path != "" && e.AdminPanel.Kind != none {
 		at := strings.TrimSuffix(b.in.PublicURL, "/") + e.AdminPanel.Path
 		text += fmt.Sprintf("\nThe administration is at %s.\n", at)
-		if b.adminAt(e.Deployment.Provider) == payload { // nobody knows the password that was made
+		switch user := b.in.User; {
+		case b.adminAt(e.Deployment.Provider) != payload:
+		case user != "" && user != e.Admin.Email: // made by an earlier try, for whom the manifest named then
+			text += fmt.Sprintf("Its first administrator is %s, whose password is chosen at %s/forgot. The address can be changed there, after the login.\n", user, strings.TrimSuffix(at, "/"))
+		default: // nobody knows the password that was made
 			text += fmt.Sprintf("You are its first administrator, as %s. Choose your password at %s/forgot.\n", e.Admin.Email, strings.TrimSuffix(at, "/"))
 		}
 	}

@@ -82,7 +82,7 @@ func (b *builder) resource(w state.Resource) {
 	case have.Phase == "failed" && w.Ref.Kind == state.KindDeployment:
 		b.replace(w, have, nil, "the last try failed")
 	case b.elsewhereBuilt(have):
-		b.replace(w, have, nil, "it was built with another database")
+		b.replace(w, have, nil, "it was built with another database, or another account for payments")
 	case have.Overtaken:
 		b.replace(w, have, nil, w.Provider+" serves what was built last, and that is another one")
 	case have.Provider != w.Provider:
@@ -341,6 +341,14 @@ func (b *builder) bereft(w state.Resource) string {
 
 func (b *builder) update(w, have state.Resource, fields []Field, reason string) {
 	t := b.traits(w.Provider, w.Ref.Kind)
+	if was, ok := have.Attributes.Get("email"); ok && w.Ref.Kind == state.KindAdmin && contains(t.Once, "email") { // it stays who it is
+		w.Attributes = slices.Clone(w.Attributes)
+		for i, a := range w.Attributes {
+			if a.Name == "email" {
+				w.Attributes[i].Value = was
+			}
+		}
+	}
 	if reason == "" {
 		reason = listWords(names(fields)) + " changed"
 	}
@@ -356,6 +364,7 @@ func (b *builder) update(w, have state.Resource, fields []Field, reason string) 
 	}
 	if _, served := b.serving(); served && s.reaches() && have.Attributes.Literal("access") != w.Attributes.Literal("access") {
 		s.Risk, s.Gap = RiskGap, untilDeployed
+		s.Undo = "nothing by itself: a revert changes it again, and deploys the site with the address that it has then"
 		s.Reason = "its address changes with that: until the site was deployed with the new one, " + untilDeployed + ", it can't reach its data"
 	}
 	if vars := b.inherited(w, have); len(vars) > 0 {

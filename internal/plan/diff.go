@@ -21,12 +21,12 @@ func diff(have, wish state.Resource) []Field {
 			out = append(out, Field{Name: a[i].Name, Before: show(a[i].Value), Secret: a[i].Value.Secret != nil})
 			i++
 		case i >= len(a) || w[j].Name < a[i].Name:
-			if !w[j].Value.Equal(state.Lit("")) {
+			if !w[j].Value.Equal(state.Lit("")) && !sameServer(wish.Ref.Kind, state.Attribute{Name: w[j].Name}, w[j]) {
 				out = append(out, Field{Name: w[j].Name, After: show(w[j].Value), Secret: w[j].Value.Secret != nil})
 			}
 			j++
 		default:
-			if !a[i].Value.Equal(w[j].Value) {
+			if !a[i].Value.Equal(w[j].Value) && !sameServer(wish.Ref.Kind, a[i], w[j]) {
 				out = append(out, Field{Name: w[j].Name, Before: show(a[i].Value), After: show(w[j].Value), Secret: a[i].Value.Secret != nil || w[j].Value.Secret != nil})
 			}
 			i++
@@ -34,6 +34,16 @@ func diff(have, wish state.Resource) []Field {
 		}
 	}
 	return out
+}
+
+// defaultServer is what the server is called that a manifest means which names none.
+const defaultServer = "default"
+
+// sameServer says that two values of a site name one server, of which one leaves its name out.
+func sameServer(k state.Kind, a, b state.Attribute) bool {
+	const server = "server"
+	named := func(x state.Attribute) bool { return x.Value.Literal != "" && x.Value.Literal != defaultServer }
+	return k == state.KindSite && a.Name == server && b.Name == server && !named(a) && !named(b)
 }
 
 // diff is the same without what counts at the creation only.

@@ -45,7 +45,8 @@
 // thawed by whoever froze it, whatever happens in between, and steps can be held, superseded or
 // planned anew. Its fields say what it does, in order. Both the making and the Transfer are
 // held; an approval holds for one freeze (Agreed), and a move that was cut off asks again.
-// Releases that were built with another database are never promoted (Resource.Database), and
+// Releases that were built with another database, or another account for payments, are never promoted
+// (Resource.Database, Resource.Payments), and
 // where the database is counts among what a release is made of. A copy that nobody wishes any
 // more is retained as any data is; wished again, it is emptied and filled anew: what is in a copy
 // is in the old one, too, as it never served. There is no way back to a provider at which an

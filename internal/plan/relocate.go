@@ -221,17 +221,23 @@ func (b *builder) copyLeft(r state.Resource) {
 }
 
 // elsewhereBuilt says that a release was built with the address of a database that is not
-// the client's any more: it is never promoted again. One that serves, serves.
+// the client's any more, or with an account for payments that isn't: it is never promoted again. One
+// that serves, serves.
 func (b *builder) elsewhereBuilt(have state.Resource) bool {
 	if serving, ok := b.serving(); have.Ref.Kind != state.KindDeployment || ok && serving.Ref == have.Ref {
 		return false
 	}
-	n, planned := b.byRef[state.Ref{Client: have.Ref.Client, Kind: state.KindDatabase, Name: MainDatabase}]
-	return planned && b.steps[n].Action == Create || BuiltElsewhere(have, b.c.Recorded)
+	for _, of := range []state.Ref{{Client: have.Ref.Client, Kind: state.KindDatabase, Name: MainDatabase}, {Client: have.Ref.Client, Kind: state.KindPayments, Name: MainAccount}} {
+		n, planned := b.byRef[of]
+		if planned && b.steps[n].Action == Create && (of.Kind == state.KindDatabase || have.Payments != "") {
+			return true
+		}
+	}
+	return BuiltElsewhere(have, b.c.Recorded)
 }
 
-// BuiltElsewhere says that a release was built with the address of a database that is not the one
-// among what its client has on record. Where a move left one, that may be the one of a release of which nobody
+// BuiltElsewhere says that a release was built with the address of a database, or with an account for payments,
+// that is not the one among what its client has on record. Where a move left one, that may be the one of a release of which nobody
 // knows which it was built with.
 func BuiltElsewhere(release state.Resource, recorded []state.Resource) bool {
 	if release.Ref.Kind != state.KindDeployment {
@@ -241,6 +247,8 @@ func BuiltElsewhere(release state.Resource, recorded []state.Resource) bool {
 	left := false
 	for _, r := range recorded {
 		switch {
+		case r.Ref.Kind == state.KindPayments && r.Real() && !r.Retained() && release.Payments != "" && release.Payments != r.ID:
+			return true
 		case r.Ref.Kind != state.KindDatabase || !r.Real():
 		case r.Ref.Name == MainDatabase:
 			own = r.ID
@@ -253,3 +261,6 @@ func BuiltElsewhere(release state.Resource, recorded []state.Resource) bool {
 
 // MainDatabase is the name of a client's own database.
 const MainDatabase = "main"
+
+// MainAccount is the name of a client's account for payments.
+const MainAccount = "main"

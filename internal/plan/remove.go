@@ -162,7 +162,7 @@ func (b *builder) drop(r state.Resource, reason string, asked bool) {
 		s.needs(k)
 	}
 	for _, o := range b.steps {
-		if comesBefore(o, r.Ref.Kind) {
+		if o.Risk != RiskMail && comesBefore(o, r.Ref.Kind) {
 			s.needs(o.Key())
 		}
 	}

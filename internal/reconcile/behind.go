@@ -111,8 +111,14 @@ func (w witness) unknown(ctx context.Context, r provider.ReadOnly, known map[sta
 			continue
 		}
 		now, err := r.Observe(looking, provider.Query{Kind: o.Kind, ID: o.ID}) // lists may be late
-		if err != nil || len(now) > 0 {
-			return len(now) > 0, err
+		if err != nil {
+			return false, err
+		}
+		if len(now) == 0 {
+			continue
+		}
+		if known, err := w.onRecord(o.Mark.Client); err != nil || !known { // else it was accepted, and made, while this was listed
+			return err == nil, err
 		}
 	}
 	return false, nil

@@ -647,18 +647,22 @@ func gone(all []state.Tombstone) bool {
 // held says why a removed client is still there.
 func (m *member) held() (s state.Status, word, because, next string, at time.Time) {
 	s, word = state.StatusHeld, "held"
+	runs := "; the site still runs"
+	if !slices.ContainsFunc(m.recorded, func(r state.Resource) bool { return r.Ref.Kind == state.KindSite && r.Real() }) {
+		runs = "" // it has gone, and what is left of the removal waits
+	}
 	for _, t := range m.allTombs {
 		switch {
 		case t.Part != "" || t.Done:
 		case t.Held != "":
-			return s, word, "its removal is held by the guard; the site still runs", "`reconciler approve " + t.Held + "`, or put the manifest back", at
+			return s, word, "its removal is held by the guard" + runs, "`reconciler approve " + t.Held + "`, or put the manifest back", at
 		case t.Waits != "":
-			return s, word, "its removal waits: " + t.Waits + " of the same commits is invalid; the site still runs", "mend " + t.Waits, at
+			return s, word, "its removal waits: " + t.Waits + " of the same commits is invalid" + runs, "mend " + t.Waits, at
 		case !t.NotUntil.IsZero():
-			return s, word, "its removal waits until " + t.NotUntil.UTC().Format("2 January 2006 15:04 MST") + "; the site still runs", "a revert until then costs nothing", t.NotUntil
+			return s, word, "its removal waits until " + t.NotUntil.UTC().Format("2 January 2006 15:04 MST") + runs, "a revert until then costs nothing", t.NotUntil
 		}
 	}
-	return s, word, "its removal waits; the site still runs", "", at
+	return s, word, "its removal waits" + runs, "", at
 }
 
 // sentence is an error as people read it: a provider's own words first.

@@ -95,6 +95,7 @@ type Engine struct {
 	clients   store.Memo[state.Client] // for judging a head; with accepting held
 	claims    store.Memo[state.Claim]
 	pulls     store.Memo[state.Pull]
+	again     bool // the accepted head is judged once more, and a newer one stays held; with accepting held
 
 	timing gate // held while it is found out whether the clock was set, and what is recorded is prepared for it
 
@@ -116,7 +117,7 @@ type Engine struct {
 	stopping   bool
 	atWork     map[state.ClientID]chan struct{} // closed when whoever works on the client leaves it
 	refused    string                           // head that is held as a whole: asked for again only when it moves or is approved
-	refusedHas map[string]bool                  // of whom it has another file
+	refusedHas map[string]bool                  // of whom it has another file; nil: no head is held
 	read       map[state.ClientID]readWish      // wishes that were accepted and have not passed yet
 	told       atomic.Bool                      // reports may wait in the outbox
 	delivering sync.Mutex                       // held while the outbox is handed to the sink
@@ -130,11 +131,13 @@ type Engine struct {
 	comparing  string           // what its comparison with the providers waits for, as it was told last
 	asked      bool             // whether the state is behind what the providers show was asked since the start: see behind.go
 	recheck    bool             // the accepted head is to be judged once more: what was invalid may be valid now
+	wanted     int              // how often somebody asked for that
+	judging    int              // how often, when the head that is judged was read
 	judged     time.Time        // when a head was judged last
 	looked     time.Time        // when this process read the branch last, and accepted what it has; zero: not yet
 	latest     time.Time        // that the clock showed: see clock.go
 	seen       timeSeen         // by this process
-	awake      []state.ClientID // due as the clock was set back, and nobody said so yet
+	awake      []state.ClientID // due as the clock was set back, or by a pass that no queue asked for, and nobody said so yet
 	backs      int              // how often this process found it set back
 	refreshing refreshing
 }

@@ -65,6 +65,9 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		if end.change != nil {
 			end.change(&c)
 		}
+		if result != nil && m.servesFirst(c, *result, end) {
+			e.serves(m, &c)
+		}
 		if c.Through() {
 			if err := g.throughWithout(tx, c.ID); err != nil {
 				return err
@@ -126,6 +129,18 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		e.forget(m.client.ID)
 	}
 	return done, nil
+}
+
+// servesFirst says that a new client's site was proved from outside in a pass that is not through, and by a name that
+// it took from nobody: what fails later (an account for payments, say) is no reason to take the site back.
+func (m *member) servesFirst(c state.Client, result apply.Result, end ending) bool {
+	if c.EverDeployed || c.Removed || m.removed || end.audit != "waiting" && end.audit != "held" && end.audit != "superseded" && end.audit != "interrupted" ||
+		slices.ContainsFunc(c.Undo, func(u state.Undo) bool { return u.Prior.Ref.Client != c.ID }) {
+		return false
+	}
+	return slices.ContainsFunc(result.Of(c.ID), func(r apply.StepResult) bool {
+		return r.Step.Action == plan.Probe && r.Step.Outside && r.State == apply.StepDone
+	})
 }
 
 // wakes is when a settled client passes again by itself: at the given time, or earlier

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/compassdigital/reconciler/internal/state"
@@ -16,7 +17,7 @@ const (
 	probesParallel = 16
 )
 
-// ProbeAll asks every active client's site once, from outside, and records what it
+// ProbeAll asks every client's site that serves once, from outside, and records what it
 // saw: degraded after three failures in a row, healthy after one good answer. A change
 // of either stands in the history once. All of it is one transaction, but for those at whose probes the
 // program died.
@@ -30,7 +31,7 @@ func (e *Engine) ProbeAll(ctx context.Context) error {
 		clients, err := store.Clients(tx)
 		for _, c := range clients {
 			switch {
-			case c.Status != state.StatusActive || c.URL == "":
+			case !probed(c):
 			case c.Deaths[workProbe] > 0:
 				suspects = append(suspects, c)
 			default:
@@ -47,6 +48,21 @@ func (e *Engine) ProbeAll(ctx context.Context) error {
 		err = errors.Join(err, e.probe(ctx, []state.Client{c}))
 	}
 	return err
+}
+
+// probed says that a client's site is asked: also that of who failed or is held, whose version before serves on. (Not
+// of who is on the way, paused or in quarantine, or whose names may be another one's by now.)
+func probed(c state.Client) bool {
+	switch c.Status {
+	case state.StatusActive:
+	case state.StatusFailed, state.StatusHeld:
+		if !c.EverDeployed || c.Removed || !c.Quarantined.IsZero() || strings.HasPrefix(c.Because, state.RunsUnnamed) {
+			return false
+		}
+	default:
+		return false
+	}
+	return c.URL != ""
 }
 
 // probe asks these clients' sites, several at once.
@@ -72,7 +88,15 @@ func (e *Engine) probe(ctx context.Context, todo []state.Client) error {
 			defer end()
 			results[i] = seen{true, e.contain(c.ID, func() error {
 				eff, _ := wishes.Client(c)
-				return e.Check(ctx, c.URL, eff.Health)
+				err := e.Check(ctx, c.URL, eff.Health)
+				if err != nil && c.Status != state.StatusActive {
+					before := eff.Health // that of a wish which may not serve yet
+					before.Path, before.Status, before.Contains = "/", 200, ""
+					if e.Check(ctx, c.URL, before) == nil {
+						return nil
+					}
+				}
+				return err
 			})}
 		}()
 	}
@@ -99,7 +123,7 @@ func (e *Engine) probe(ctx context.Context, todo []state.Client) error {
 
 func (e *Engine) healthOf(tx store.Tx, id state.ClientID, bad error) error {
 	c, ok, err := store.Client(tx, id)
-	if err != nil || !ok || c.Status != state.StatusActive {
+	if err != nil || !ok || !probed(c) {
 		return err
 	}
 	was := c.Health
@@ -121,7 +145,7 @@ func (e *Engine) healthOf(tx store.Tx, id state.ClientID, bad error) error {
 			return err
 		}
 	}
-	if err := store.PutClient(tx, c); err != nil || (was == state.Degraded) == (c.Health == state.Degraded) {
+	if err := store.PutClient(tx, c); err != nil || (was == state.Degraded) == (c.Health == state.Degraded) || c.Status != state.StatusActive {
 		return err
 	}
 	holds, err := store.Holds(tx)

@@ -321,7 +321,13 @@ func (e *Engine) wishOf(m *member) {
 		m.problems = append(m.problems, plan.Problem{Client: m.client.ID, Name: m.client.Name, Text: problems[0].Text, Act: problems[0].Hint})
 		return
 	}
-	all, bad := desired.Resources(e.desiredInput(m.client, eff, m.secrets))
+	in := e.desiredInput(m.client, eff, m.secrets)
+	for _, r := range m.recorded {
+		if r.Ref.Kind == state.KindAdmin && r.Real() {
+			in.User = r.Attributes.Literal("email")
+		}
+	}
+	all, bad := desired.Resources(in)
 	m.wish = plan.StillAdopted(all, m.recorded)
 	if m.stays {
 		m.wish = m.asMade()

@@ -178,6 +178,7 @@ func (e *Engine) approve(ctx context.Context, fingerprint, by string, was *under
 	}
 	if history {
 		e.refused, e.recheck = "", true
+		e.wanted++
 	}
 	base := e.baseline
 	e.mu.Unlock()
@@ -199,12 +200,7 @@ func (e *Engine) approve(ctx context.Context, fingerprint, by string, was *under
 // judgeAgain judges the accepted head once more: what was invalid because of what was held
 // may be valid now. A newer head that is held as a whole stays so.
 func (e *Engine) judgeAgain(ctx context.Context) ([]state.ClientID, error) {
-	e.accepting.Lock()
-	e.mu.Lock()
-	newer := e.refused != ""
-	e.mu.Unlock()
-	touched, err := e.accept(ctx, e.Head())
-	e.accepting.Unlock()
+	touched, newer, err := e.judgeAccepted(ctx)
 	if err != nil || !newer {
 		return touched, err
 	}
@@ -212,6 +208,19 @@ func (e *Engine) judgeAgain(ctx context.Context) ([]state.ClientID, error) {
 		touched = append(touched, more...)
 	}
 	return touched, nil
+}
+
+// judgeAccepted judges the accepted head; newer says that a later one is held as a whole.
+func (e *Engine) judgeAccepted(ctx context.Context) (touched []state.ClientID, newer bool, err error) {
+	e.accepting.Lock()
+	defer e.accepting.Unlock() // also where it runs into an error of this program
+	e.mu.Lock()
+	newer = e.refused != "" || e.refusedHas != nil
+	e.mu.Unlock()
+	e.again = newer
+	defer func() { e.again = false }()
+	touched, err = e.accept(ctx, e.Head())
+	return touched, newer, err
 }
 
 func releaseInput(tx store.Tx, in *accept.ReleaseInput) (err error) {
@@ -411,7 +420,12 @@ func (e *Engine) PurgeNow(ctx context.Context, name, by string) ([]string, error
 		return nil, err
 	}
 	if !c.Removed {
-		return nil, fmt.Errorf("%w: %s is not removed; only what no manifest wishes any more can be purged", ErrRefused, name)
+		err := fmt.Errorf("%w: %s is not removed; only what no manifest wishes any more can be purged", ErrRefused, name)
+		kept, _ := e.Retained() // it is refused in any case
+		if i := slices.IndexFunc(kept, func(k Kept) bool { return k.Client == c.Name && k.As != "" }); i >= 0 {
+			err = fmt.Errorf("%w. An earlier client of that name has retained data: `reconciler purge %s`", err, kept[i].As)
+		}
+		return nil, err
 	}
 	leave, err := e.enter(ctx, []state.ClientID{c.ID})
 	if err != nil {
@@ -638,6 +652,7 @@ func (e *Engine) Retained() ([]Kept, error) {
 		if err != nil {
 			return err
 		}
+		byName := map[string]state.ClientID{} // whom clientByName finds
 		for _, r := range all {
 			if !r.Retained() || r.Ref.Kind == state.KindAdmin { // it stays with its database
 				continue
@@ -646,11 +661,22 @@ func (e *Engine) Retained() ([]Kept, error) {
 			if err != nil {
 				return err
 			}
+			if _, known := byName[c.Name]; !known && c.Removed {
+				answers, err := e.clientByName(tx, c.Name)
+				if err != nil {
+					return err
+				}
+				byName[c.Name] = answers.ID
+			}
+			as := ""
+			if c.Removed && byName[c.Name] != c.ID {
+				as = string(c.ID)
+			}
 			var said manifest.Effective
 			if !c.Removed {
 				said, _ = e.effective(c)
 			}
-			out = append(out, Kept{Client: c.Name, Kind: string(r.Ref.Kind), Provider: r.Provider, ID: r.ID, Since: r.RetainedAt, Until: e.keptUntil(c, said, r)})
+			out = append(out, Kept{Client: c.Name, As: as, Kind: string(r.Ref.Kind), Provider: r.Provider, ID: r.ID, Since: r.RetainedAt, Until: e.keptUntil(c, said, r)})
 		}
 		return nil
 	})
@@ -669,6 +695,7 @@ func (e *Engine) Retained() ([]Kept, error) {
 // Kept is one line of `retained`.
 type Kept struct {
 	Client   string    `json:"client"`
+	As       string    `json:"as,omitempty"` // its id, by which commands find it: another client answers to its name
 	Kind     string    `json:"kind"`
 	Provider string    `json:"provider"`
 	ID       string    `json:"id"`

@@ -52,7 +52,7 @@ func (e *Engine) poll(ctx context.Context) ([]state.ClientID, error) {
 		return nil, fmt.Errorf("poll: %w", err)
 	}
 	e.mu.Lock()
-	held := e.refused != ""
+	held := e.refused != "" || e.refusedHas != nil
 	same = same && !e.recheck && !e.restored && e.refused == "" || (e.refused == head && e.refused != "")
 	e.mu.Unlock()
 	var touched []state.ClientID
@@ -103,7 +103,7 @@ var errHeadHeld = errors.New("what the branch has by now is held as a whole, and
 func (e *Engine) headHeld(g *group) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.refused != "" && slices.ContainsFunc(g.members, func(m *member) bool {
+	return slices.ContainsFunc(g.members, func(m *member) bool {
 		return e.refusedHas[m.client.Name] && slices.ContainsFunc(m.allTombs, func(t state.Tombstone) bool {
 			return !t.Done && t.Held == "" && t.Waits == "" && !t.NotUntil.After(g.now)
 		})
@@ -187,6 +187,7 @@ func (e *Engine) RecheckWanted() bool {
 		return false
 	}
 	e.recheck = true
+	e.wanted++
 	return true
 }
 
@@ -262,6 +263,7 @@ func (e *Engine) acceptInput(ctx context.Context, head string) (accept.Input, er
 		b := *e.baseline
 		in.Baseline = &b
 	}
+	e.judging = e.wanted
 	e.mu.Unlock()
 	from := ""
 	if in.Baseline != nil {
@@ -476,9 +478,15 @@ func (e *Engine) commit(head string, in accept.Input, r accept.Result) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.refreshing.again = e.refreshing.again || e.Sources != nil && renames(in.Clients, r.Clients)
-	e.refused, e.refusedHas, e.recheck = "", nil, false
+	e.refused, e.recheck = "", e.wanted != e.judging // who asked since it was read is not answered
+	if !e.again {
+		e.refusedHas = nil
+	}
 	if r.Held {
-		e.refused, e.refusedHas = head, has(in)
+		e.refusedHas = has(in)
+		if !e.recheck {
+			e.refused = head
+		}
 	}
 	for _, c := range r.Clients {
 		e.seq[c.ID] = max(e.seq[c.ID], c.Seq)

@@ -382,8 +382,24 @@ func (g *group) stillWorks(m *member) string {
 		return r.Ref.Kind == state.KindDomain && !g.ledElsewhere(m, r.Ref.Host()) && !g.unset(m, r.Ref.Host()) && (to == "" || has(func(o state.Resource) bool { return o.Ref.Kind == state.KindDomain && o.Ref.Host() == to }))
 	}):
 		return state.RunsUnnamed + " "
+	case m.apart():
+		return state.RunsApart + " "
 	}
 	return "Your site still runs the old version. "
+}
+
+// apart says that what serves was built with an address that its database does not have any more: that
+// changed, and nothing puts it back.
+func (m *member) apart() bool {
+	for _, t := range m.recorded {
+		to, _ := t.Attributes.Get("deployment")
+		if t.Ref.Kind == state.KindTraffic && t.Real() && to.Ref != nil && slices.ContainsFunc(m.recorded, func(r state.Resource) bool {
+			return r.Ref == *to.Ref && r.Database != "" && plan.BuiltElsewhere(r, m.recorded)
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // unset says that the record which a client wishes for a name is not there: it went as the client did, which came

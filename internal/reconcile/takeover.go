@@ -154,6 +154,7 @@ func (e *Engine) take(ctx context.Context, c state.Client, by string) (Taken, er
 	}
 	for range maxTakes {
 		done, err := e.Pass(ctx, c.ID, CauseAdopt)
+		e.alsoDue(done)
 		if err != nil {
 			return t, err
 		}
@@ -168,6 +169,24 @@ func (e *Engine) take(ctx context.Context, c state.Client, by string) (Taken, er
 		return t, err
 	}
 	return t, e.judge(c.ID, &t)
+}
+
+// alsoDue keeps who is due by a pass that no queue asked for, until somebody says so (see keepTime).
+func (e *Engine) alsoDue(done Done) {
+	due := done.Also
+	if !done.At.IsZero() {
+		due = slices.Concat(due, done.Clients)
+	}
+	if done.Recheck {
+		e.RecheckWanted()
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, id := range due {
+		if !slices.Contains(e.awake, id) {
+			e.awake = append(e.awake, id)
+		}
+	}
 }
 
 // seenAll spares the next pass a look at what this one has just recorded and did not change.

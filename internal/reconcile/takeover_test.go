@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
@@ -130,4 +131,23 @@ type refusing struct{}
 
 func (refusing) Mark(context.Context, state.Kind, string, provider.Mark) error {
 	return memory.Fail(provider.Invalid, "comments can't be longer")
+}
+
+// P6: the clock was set back, and somebody confirms an adoption before anybody else comes to see that: who waited for a
+// date of before is due all the same.
+func TestP6AdoptionIsConfirmedAsTheClockWasSetBack(t *testing.T) {
+	all, w := adoptable(t, "site-1")
+	confirms(w)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", quiet)})
+	all.Down("railway", &provider.Error{Kind: provider.Transient, Provider: "railway", Op: "create", Message: "503 service unavailable"})
+	shop := w.push(map[string]string{"clients/shop.yaml": client("shop")})[0]
+	if d, err := w.engine.Pass(t.Context(), shop, reconcile.CauseCommit); err != nil || d.At.IsZero() {
+		t.Fatalf("it does not wait: %+v, %v", d, err)
+	}
+	all.Down("railway", nil)
+	w.clock.jump(-365 * 24 * time.Hour) // what its queue waits for comes in a year
+	confirmed(t, w, "bakery")
+	if due := w.poll(); !slices.Contains(due, shop) {
+		t.Errorf("due: %v", due)
+	}
 }

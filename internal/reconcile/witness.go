@@ -14,6 +14,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/rebuild"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // maxLag bounds how long a witness lets late lists catch up.
@@ -26,10 +27,15 @@ type witness struct {
 	installation string
 	now          func() time.Time
 	sleep        func(context.Context, time.Duration) error
+	onRecord     func(state.ClientID) (bool, error) // by now
 }
 
 func (e *Engine) witness() witness {
 	w := witness{installation: e.Runner.Installation, now: e.Now, sleep: e.Runner.Sleep}
+	w.onRecord = func(id state.ClientID) (ok bool, err error) {
+		err = e.Store.View(func(tx store.Tx) error { _, ok, err = store.Client(tx, id); return err })
+		return ok, err
+	}
 	for _, p := range e.Providers {
 		w.readers = append(w.readers, provider.NewReadOnly(p))
 	}

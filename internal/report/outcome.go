@@ -102,6 +102,8 @@ func stillWorks(c state.Client, d state.Deployment) []sentence {
 		return one("Your site runs the new version.")
 	case c.EverDeployed && strings.HasPrefix(c.Because, state.RunsUnnamed):
 		return one(state.RunsUnnamed)
+	case c.EverDeployed && strings.HasPrefix(c.Because, state.RunsApart):
+		return one(state.RunsApart)
 	case c.EverDeployed && c.Health == state.Degraded:
 		return one("Your site runs the old version, which does not answer as it should.")
 	case c.EverDeployed:

@@ -136,6 +136,9 @@ const NotPutBack = "what it changed can't be put back: "
 // one that comes back while others have taken its names, say.
 const RunsUnnamed = "Your site still runs the old version, and answers by no name."
 
+// RunsApart is the same of one whose version was built with an address that its database does not have any more.
+const RunsApart = "Your site still runs the old version, and can't reach its data: its database has another address by now."
+
 // Through says that a client has come to all that it wishes, and that nothing of it goes back any more.
 func (c Client) Through() bool {
 	return c.Settled && c.Run == "" && (c.Status == StatusActive || c.Status == StatusRetained)
@@ -148,6 +151,8 @@ type Undo struct {
 	Prior Resource `json:"prior"`
 	// Kept: the other client that had it came to its end without it since, and does not get it back.
 	Kept bool `json:"kept,omitempty"`
+	// Replaced: it was taken away at its provider, to be made at another one.
+	Replaced bool `json:"replaced,omitempty"`
 }
 
 // Had says that something which would be put back was that other client's.

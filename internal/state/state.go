@@ -207,6 +207,9 @@ type Resource struct {
 	// Database is the ID of its client's database when a deployment was made: it may hold its
 	// address. "": it has none, or that is not known.
 	Database string `json:"database,omitempty"`
+	// Payments is the ID of the account for payments that a deployment was built with. "": with none, or
+	// that is not known.
+	Payments string `json:"payments,omitempty"`
 	// Retained data: taken out of use at, to be purged not before.
 	RetainedAt time.Time `json:"retainedAt,omitzero"`
 	PurgeAfter time.Time `json:"purgeAfter,omitzero"` // zero with RetainedAt set: kept for ever

@@ -35,6 +35,7 @@
 //
 // It is the authority for every name, because a client's host may be any: the start of
 // authority is the root's. NS records are data; they delegate nothing. `proxied` is
-// kept and means nothing here. Two records that answer the same are a Conflict,
+// kept and means nothing here. A plan makes first and deletes last: an address that is made where a CNAME
+// is, or the other way round, takes the place of the one that bears its very mark. Two records that answer the same are a Conflict,
 // because a zone can't hold both.
 package localdns

@@ -163,7 +163,33 @@ func (p *Provider) Create(ctx context.Context, w provider.Wish) (provider.Object
 	if p.zone.count >= maxRecords { // only writers change it
 		return provider.Object{}, refuse("create", invalidf("%d records are kept, and no more", maxRecords))
 	}
-	return p.put("create", p.mint(), w)
+	way := p.instead(w)
+	o, err := p.put("create", p.mint(), w, way...)
+	for _, id := range way {
+		if err == nil {
+			err = p.remove(id)
+		}
+	}
+	return o, err
+}
+
+// instead are the addresses and the CNAME of the wish's name that bear its very mark and can't stand beside
+// it: a plan makes first and deletes last, and the name is never without an answer.
+func (p *Provider) instead(w provider.Wish) []string {
+	rr, err := parse(w.Inputs)
+	if err != nil || w.Mark.IsZero() {
+		return nil
+	}
+	leads := func(kind uint16) bool { return kind == dns.TypeA || kind == dns.TypeAAAA || kind == dns.TypeCNAME }
+	kind := rr.Header().Rrtype
+	var out []string
+	for _, e := range p.zone.names[rr.Header().Name] {
+		other := e.rr.Header().Rrtype
+		if o, ok := p.table.Get(e.id); ok && o.Mark == w.Mark && kind != other && leads(kind) && leads(other) && (kind == dns.TypeCNAME || other == dns.TypeCNAME) {
+			out = append(out, e.id)
+		}
+	}
+	return out
 }
 
 // Update implements provider.Provider.
@@ -182,8 +208,8 @@ func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (prov
 	return p.put("update", id, w)
 }
 
-// put checks and stores the record of a wish under an id, for a writer.
-func (p *Provider) put(op, id string, w provider.Wish) (provider.Object, error) {
+// put checks and stores the record of a wish under an id, for a writer. Those that are to go count no more.
+func (p *Provider) put(op, id string, w provider.Wish, going ...string) (provider.Object, error) {
 	if w.Name == "" || len(w.Name) > 512 {
 		return provider.Object{}, refuse(op, invalid("a name has 1 to 512 bytes"))
 	}
@@ -192,7 +218,7 @@ func (p *Provider) put(op, id string, w provider.Wish) (provider.Object, error) 
 		if err := p.take(p.at(rr.Header().Name)...); err != nil {
 			return provider.Object{}, unused(op, err)
 		}
-		err = p.zone.check(id, rr)
+		err = p.zone.check(rr, append(going, id)...)
 	}
 	if err != nil {
 		return provider.Object{}, refuse(op, err)
@@ -213,6 +239,11 @@ func (p *Provider) Delete(ctx context.Context, kind state.Kind, id string) error
 	}
 	p.writing.Lock()
 	defer p.writing.Unlock()
+	return p.remove(id)
+}
+
+// remove takes a record away, for a writer.
+func (p *Provider) remove(id string) error {
 	o, ok := p.table.Get(id)
 	if !ok {
 		return nil

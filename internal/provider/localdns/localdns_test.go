@@ -277,6 +277,8 @@ func TestRecordsThatCannotBe(t *testing.T) {
 	p := begin(t, t.TempDir())
 	create(t, p, record("A", "shop.example", "192.0.2.7"))
 	create(t, p, record("CNAME", "www.shop.example", "shop.example"))
+	theirs := record("CNAME", "shop.example", "other.example") // only ours gives way
+	theirs.Mark.Client = "other"
 	for _, c := range []struct {
 		w    provider.Wish
 		kind provider.ErrorKind
@@ -286,7 +288,7 @@ func TestRecordsThatCannotBe(t *testing.T) {
 		{record("A", "x.example", "shop.example"), provider.Invalid, "not an IPv4 address"},
 		{record("AAAA", "x.example", "192.0.2.7"), provider.Invalid, "not an IPv6 address"},
 		{record("AAAA", "x.example", "::ffff:192.0.2.7"), provider.Invalid, "not an IPv6 address"},
-		{record("CNAME", "shop.example", "other.example"), provider.Invalid, "a CNAME can't stand beside"},
+		{theirs, provider.Invalid, "a CNAME can't stand beside"},
 		{record("TXT", "WWW.shop.example.", "x"), provider.Invalid, "has a CNAME"},
 		{record("CNAME", "www.shop.example", "other.example"), provider.Conflict, "exists"},
 		{record("CNAME", "me.example", "ME.example."), provider.Invalid, "points at itself"},

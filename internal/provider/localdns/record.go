@@ -335,12 +335,12 @@ func (z *zone) drop(id string, name string) {
 	}
 }
 
-// check says whether a record may stand beside the others of its name.
-func (z *zone) check(id string, rr dns.RR) error {
+// check says whether a record may stand beside the others of its name, but for some of them.
+func (z *zone) check(rr dns.RR, but ...string) error {
 	name, kind := rr.Header().Name, rr.Header().Rrtype
 	beside := 0
 	for _, e := range z.names[name] {
-		if e.id == id {
+		if slices.Contains(but, e.id) {
 			continue
 		}
 		beside++
