@@ -39,7 +39,7 @@ func actionScenes() []crashScene {
 			return applyArgs, w.commit(s.Name)
 		}},
 		{name: "another release behind a proxy", vendors: true, points: borders(plan.Refresh), ready: at("proxied vercel", next)},
-		{name: "names that come back from Cloudflare", vendors: true, points: borders(plan.Replace), ready: (*crashWorld).namesBack},
+		{name: "names that go to Cloudflare and come back", vendors: true, points: borders(plan.Replace), ready: (*crashWorld).namesGo, after: (*crashWorld).namesBack},
 		{name: "a client that is taken over", vendors: true, points: append(borders(plan.Adopt), borders(plan.Mark)...), ready: (*crashWorld).takeOver, after: (*crashWorld).takenOver},
 		{name: "a client that was taken over goes", vendors: true, points: borders(plan.Forget), ready: func(w *crashWorld) ([]string, error) {
 			if _, err := w.takeOver(); err != nil {
@@ -59,14 +59,14 @@ func actionScenes() []crashScene {
 	}
 }
 
-// namesBack is a client whose names are at Cloudflare, and come back from there.
-func (w *crashWorld) namesBack() ([]string, error) {
+// namesGo is a client whose names go to Cloudflare, where nobody is led to its site: they are put back.
+func (w *crashWorld) namesGo() ([]string, error) {
 	if err := w.makeRoom(); err != nil {
 		return nil, err
 	}
 	w.names++
 	s := shop{Name: fmt.Sprintf("shop%d", w.names), Currency: "EUR"}
-	for _, s.DNS = range []string{"", "cloudflare", ""} {
+	for _, s.DNS = range []string{"", "cloudflare"} {
 		w.shops[s.Name] = s
 		if err := w.commit(s.Name); err != nil {
 			return nil, err
@@ -78,14 +78,24 @@ func (w *crashWorld) namesBack() ([]string, error) {
 		if err := w.obey(v); err != nil {
 			return nil, err
 		}
-		if s.DNS == "" {
-			continue // of the last one the command is killed
+	}
+	return applyArgs, nil // the last one is killed
+}
+
+// namesBack takes the commits back that asked for it.
+func (w *crashWorld) namesBack() error {
+	for _, name := range w.alive() {
+		s := w.shops[name]
+		if s.DNS != "cloudflare" {
+			continue
 		}
-		if _, err := w.overview(); err != nil {
-			return nil, err
+		s.DNS = ""
+		w.shops[name] = s
+		if err := w.commit(name); err != nil {
+			return err
 		}
 	}
-	return applyArgs, nil
+	return nil
 }
 
 // makeRoom removes whom a new client would make too many.

@@ -11,17 +11,8 @@ import (
 // template said the same, don't count.
 func (e Effective) Hash() string {
 	e.Previously, e.TemplateBlob, e.SourceAt = nil, "", ""
-	var taken Env // an adopted site may have them
-	for name, v := range e.Env {
-		if v.None {
-			if taken == nil {
-				taken = Env{}
-			}
-			taken[name] = v
-		}
-	}
 	// Said once more, as worked out, by Hosts, Features and Environment.
-	e.Domain, e.Aliases, e.EnabledFeatures, e.Env = "", nil, nil, taken
+	e.Domain, e.Aliases, e.EnabledFeatures, e.Env = "", nil, nil, nil
 	data, err := json.Marshal(e) // sorts the keys of maps
 	if err != nil {
 		data = []byte(err.Error()) // unreachable: settings are plain values

@@ -128,15 +128,10 @@ func (d *document) resolve(c Client, ctx Context) Effective {
 	e.SourceAt = d.sourceAt(e.Client)
 	e.fill(ctx)
 	e.Environment = own(under.env, c.Env)
-	taken := takenAway(under.env, c.Env)
 	d.hosts(&e, ctx)
 	d.features(&e, t, ctx.Platform)
 	d.providers(e, ctx)
 	e.tidy()
-	e.Env = maps.Clone(e.Environment)
-	for _, name := range taken {
-		e.Env[name] = EnvValue{None: true}
-	}
 	return e
 }
 
@@ -266,6 +261,7 @@ func (e *Effective) tidy() {
 	if e.Payments != nil && *e.Payments == (Payments{}) {
 		e.Payments = nil
 	}
+	e.Env = e.Environment
 }
 
 // environment lays the variables that a template's clients inherit: the template's
@@ -300,20 +296,6 @@ func own(under, env Env) Env {
 			delete(out, name)
 		}
 	}
-	return out
-}
-
-// takenAway are the variables that are not to be there, sorted: what a layer gives, or an adopted site had.
-func takenAway(under, env Env) []string {
-	var out []string
-	for _, all := range []Env{under, env} {
-		for name, v := range all {
-			if over, said := env[name]; v.None && (!said || over.None) && !contains(out, name) {
-				out = append(out, name)
-			}
-		}
-	}
-	sort.Strings(out)
 	return out
 }
 
