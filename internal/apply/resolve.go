@@ -281,6 +281,10 @@ func accountIn(tx store.Tx, id state.ClientID) (string, error) {
 	return "", nil
 }
 
+// formerly stands behind the id of a release's database whose address is another one since the release was made: the
+// two ids differ then, as where it was built with another database (plan.BuiltElsewhere).
+const formerly = " before"
+
 // readdressed notes of the client's environments that they say what a database gave until now, where it
 // gives something else, so that every later plan changes them; and of its releases that they were built
 // with that, so that none of them is promoted again.
@@ -316,7 +320,7 @@ func readdressed(tx store.Tx, was state.Resource, gives map[string]state.Value) 
 			}
 		case state.KindDeployment:
 			if is = r.Database == was.ID && was.ID != ""; is {
-				r.Database += " before"
+				r.Database += formerly
 			}
 		}
 		if !is {

@@ -59,6 +59,14 @@
 // A client that passes with others, as a name moves between them, is part of what their commit asks for, and waits
 // for neither. A change of the configuration alone is no upgrade.
 //
+// A plan that the forge refused to take shows nothing (P12): whoever merges on an earlier one is asked again, also about
+// what that one showed. First tries count as told, as a merge may follow within the second.
+//
+// A removal waits longer than its date while the branch has a head that is held as a whole and has that client's file.
+//
+// Data is kept until the latest of the date that it was retained with, what its living client's manifest says by now, and
+// the platform's floor by now. A later date is never undone by the earlier one.
+//
 // It refuses to know vendors, files, sockets or schedules: it owns the small ports
 // that it needs (Repository, and the store's and providers' contracts).
 package reconcile
