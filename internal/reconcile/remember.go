@@ -27,6 +27,7 @@ type memory struct {
 	recorded  []state.Resource    // by an older state
 	secrets   []state.SecretRef   // that are stored: the client's own and everybody's
 	adopted   map[string]bool     // ids that some manifest adopted at some time
+	leave     []string            // host names that a head took out of its wish
 }
 
 // remembered is what is to be written of one client.
@@ -55,7 +56,7 @@ func (e *Engine) remember(ctx context.Context, w witness, m memory) (remembered,
 	}
 	in.Client = c
 	out := rebuild.Record(in)
-	if more, err := w.unmarked(ctx, mark, in.Wish, m.recorded, out.Resources); err != nil {
+	if more, err := w.unmarked(ctx, mark, in.Wish, m.recorded, out.Resources, m.leave); err != nil {
 		return remembered{}, err
 	} else if len(more) > 0 {
 		in.Found = append(slices.Clone(in.Found), more...)

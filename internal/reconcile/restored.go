@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
@@ -153,7 +154,7 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 				have.resources[c.ID][i].PurgeAfter = time.Time{}
 			}
 		}
-		m := memory{client: c, adopted: adopted, found: rebuild.Of(found, c.ID), recorded: have.resources[c.ID], secrets: append(slices.Clone(have.secrets[string(c.ID)]), have.secrets["shared"]...)}
+		m := memory{client: c, adopted: adopted, found: rebuild.Of(found, c.ID), recorded: have.resources[c.ID], leave: have.leave[c.ID], secrets: append(slices.Clone(have.secrets[string(c.ID)]), have.secrets["shared"]...)}
 		if eff, problems := wishes.Client(c); len(c.Manifest) > 0 && !c.Removed && !problems.Failed() {
 			m.effective = &eff
 		}
@@ -347,11 +348,12 @@ type oldRecord struct {
 	secrets   map[string][]state.SecretRef // by scope
 	intents   []journal.Intent
 	approvals []state.Approval
-	gone      []state.Ref // asked for by nobody, and not there any more
+	gone      []state.Ref                 // asked for by nobody, and not there any more
+	leave     map[state.ClientID][]string // host names that a head took out of a client's wish
 }
 
 func (e *Engine) onOldRecord() (oldRecord, error) {
-	r := oldRecord{resources: map[state.ClientID][]state.Resource{}, secrets: map[string][]state.SecretRef{}}
+	r := oldRecord{resources: map[state.ClientID][]state.Resource{}, secrets: map[string][]state.SecretRef{}, leave: map[state.ClientID][]string{}}
 	err := e.Store.View(func(tx store.Tx) (err error) {
 		if r.clients, err = store.Clients(tx); err != nil {
 			return err
@@ -372,6 +374,15 @@ func (e *Engine) onOldRecord() (oldRecord, error) {
 		}
 		if r.intents, err = store.Intents(tx, ""); err != nil {
 			return err
+		}
+		stones, err := store.Tombstones(tx, "")
+		if err != nil {
+			return err
+		}
+		for _, t := range stones {
+			if name, is := strings.CutPrefix(t.Part, string(state.KindDomain)+"/"); is && !t.Done {
+				r.leave[t.Client] = append(r.leave[t.Client], state.Ref{Name: name}.Host())
+			}
 		}
 		r.approvals, err = store.Approvals(tx)
 		return err

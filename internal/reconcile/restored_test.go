@@ -215,7 +215,7 @@ func hostNames(world *memory.World) (names []string) {
 
 // S34, S43: a host name bears no mark at the vendor, and the wish that is acted on does not ask for it: a later
 // one did, that an older copy does not know, or an earlier one did, and the state is lost. Its record in DNS is
-// marked, so it is ours where that record is, and goes when nobody asks for it.
+// marked, so it is ours where that record is, and goes when nobody asks for it. So is one that the wish asked for before.
 func TestS34NameThatOnlyItsRecordTellsOf(t *testing.T) {
 	t.Run("older copy", func(t *testing.T) {
 		world, w := bareHosts(t)
@@ -232,6 +232,23 @@ func TestS34NameThatOnlyItsRecordTellsOf(t *testing.T) {
 		if got := hostNames(world); !slices.Equal(got, []string{"a.agency.example"}) {
 			t.Errorf("served: %v", got)
 		}
+	})
+	t.Run("older copy, whose wish was not carried out", func(t *testing.T) {
+		world, w := bareHosts(t)
+		w.apply(map[string]string{"clients/a.yaml": client("a")})
+		due := w.push(map[string]string{"clients/a.yaml": client("a", "aliases: [www.a.example]")})
+		copied := w.backup()
+		w.pass(due...)
+		if got := hostNames(world); !slices.Contains(got, "www.a.example") {
+			t.Fatalf("served: %v", got)
+		}
+		for _, o := range world.Objects("cloudflare") {
+			world.Remove(o.ID) // as where people set the records
+		}
+		w.push(map[string]string{"clients/a.yaml": client("a")})
+		w.restore(copied)
+		w.pass(w.poll()...)
+		w.wantOwnName("www.a.example")
 	})
 	t.Run("lost state, and the site moves", func(t *testing.T) {
 		world, w := bareHosts(t)

@@ -267,6 +267,7 @@ var onceRedWithOldRecords = []struct {
 	{641025782, "a forgotten record leads an alias to the side that was left, which redirects to a name that the commit gave up"},
 	{641028629, "who adopts a site was moved to another host, which a plot then waited for"},
 	{638070691, "a name that bears no mark, of a wish that an older copy does not know, was on no record"},
+	{644038741, "so was one that an older copy's wish asks for, and the head no more, as no record leads to it"},
 }
 
 func TestSimSeedsThatWereRed(t *testing.T) {

@@ -192,7 +192,8 @@ func (w witness) bare(ctx context.Context, f rebuild.Found) bool {
 // for a mark, an object of ours is told by its name; and a record that is there as it is
 // wished, and is nobody's, is used as it is. What an older state says of one counts, unless it
 // lived in what was made anew since. So it does for host names that the wish has not there (beside).
-func (w witness) unmarked(ctx context.Context, mark provider.Mark, wish, recorded, found []state.Resource) ([]rebuild.Found, error) {
+// leave are the host names that its wish asked for earlier.
+func (w witness) unmarked(ctx context.Context, mark provider.Mark, wish, recorded, found []state.Resource, leave []string) ([]rebuild.Found, error) {
 	known, seen, anew := map[state.Ref]state.Resource{}, map[state.Ref]bool{}, map[state.Ref]bool{}
 	for _, h := range recorded {
 		known[h.Ref] = h
@@ -202,7 +203,7 @@ func (w witness) unmarked(ctx context.Context, mark provider.Mark, wish, recorde
 		known[f.Ref], seen[f.Ref] = f, true
 	}
 	var out []rebuild.Found
-	for _, res := range append(slices.Clone(wish), w.beside(wish, found)...) {
+	for _, res := range append(slices.Clone(wish), w.beside(wish, found, leave)...) {
 		r, t, ok := w.reader(res)
 		_, there := known[res.Ref]
 		there = there && !slices.ContainsFunc(res.Attributes, func(a state.Attribute) bool { return a.Value.Ref != nil && anew[*a.Value.Ref] })
@@ -239,10 +240,11 @@ func (w witness) unmarked(ctx context.Context, mark provider.Mark, wish, recorde
 }
 
 // beside are the host names that the client's sites may have and that its wish does not ask for there, at a
-// host that has no place for their marks: those of its own records in DNS, which are marked, and those of its
-// wish, on a site that it leaves. A wish that was not carried out yet, or a later one, may have put them there.
-func (w witness) beside(wish, found []state.Resource) (names []state.Resource) {
-	asked, hosts := map[state.Ref]bool{}, []string{}
+// host that has no place for their marks: those of its own records in DNS, which are marked, those of its
+// wish, on a site that it leaves, and those that its wish asked for before (leave). A wish that was not carried out
+// yet, or a later one, may have put them there.
+func (w witness) beside(wish, found []state.Resource, leave []string) (names []state.Resource) {
+	asked, hosts := map[state.Ref]bool{}, slices.Clone(leave)
 	for _, r := range wish {
 		asked[r.Ref] = true
 		if r.Ref.Kind == state.KindDomain {
