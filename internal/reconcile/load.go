@@ -375,10 +375,15 @@ func (m *member) input() plan.ClientInput {
 		if (t.Part != "" && !strings.HasPrefix(t.Part, string(state.KindDatabase)+"/")) || t.Retain == "" {
 			continue
 		}
-		if t.Retain == "forever" {
+		d, err := manifest.ParseDuration(t.Retain)
+		switch {
+		case t.Retain == "forever":
 			in.RetainForever = true
-		} else if d, err := manifest.ParseDuration(t.Retain); err == nil {
+		case err != nil:
+		case m.client.Removed:
 			in.Retain, in.RetainForever = d.Std(), false
+		default: // its manifest says by now how long, and what it said before counts if that is longer
+			in.Retain = max(in.Retain, d.Std())
 		}
 	}
 	if m.client.Removed && !m.removed {

@@ -1,10 +1,12 @@
 package reconcile_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // P5: what is kept is kept as long as its manifest says by now, and never less than the platform's floor.
@@ -38,6 +40,24 @@ func TestP5KeptAsLongAsItIsSaid(t *testing.T) {
 			if want := map[string]int{"the manifest": 0, "the platform": 2}[what]; err != nil || len(erased) != want {
 				t.Errorf("at last erased %v, %v", erased, err)
 			}
+		})
+	}
+}
+
+// P5: the commit that leaves a database out says how long it is kept, too: so it is kept, and so the plan says.
+func TestP5KeptAsTheCommitSaysThatLeavesItOut(t *testing.T) {
+	_, w := newVendors(t)
+	for name, retain := range map[string]string{"longer": "60d", "ever": "forever", "shorter": "10d"} {
+		w.apply(map[string]string{"clients/" + name + ".yaml": client(name)})
+		w.apply(map[string]string{"clients/" + name + ".yaml": client(name, "database: {provider: none, retain: "+retain+"}", "env: {DATABASE_URL: {none: true}}")})
+		w.want(name, state.StatusActive)
+		until := map[string]time.Time{"longer": w.clock.Now().Add(60 * 24 * time.Hour), "shorter": w.clock.Now().Add(30 * 24 * time.Hour)}[name]
+		w.view(func(tx store.Tx) error {
+			all, err := store.Resources(tx, w.id(name))
+			if r := all[slices.IndexFunc(all, func(r state.Resource) bool { return r.Ref.Kind == state.KindDatabase })]; !r.Retained() || !r.PurgeAfter.Equal(until) {
+				t.Errorf("%s is kept until %s, want %s", name, r.PurgeAfter, until)
+			}
+			return err
 		})
 	}
 }

@@ -151,10 +151,10 @@ func (s *story) letErase(id state.ClientID) {
 // early says by how much a database that is gone was kept too short; zero: it was not.
 func (s *story) early(id string) time.Duration {
 	k := s.clocks.kept[id]
-	if k == nil || k.asked || !s.purges[id].IsZero() {
+	if k == nil || k.asked || s.data[id] == nil || !s.purges[id].IsZero() {
 		return 0
 	}
-	return max(0, retention-keptSlack-s.world.clock.Real().Sub(k.at))
+	return max(0, s.keepsFor(s.data[id].client)-keptSlack-s.world.clock.Real().Sub(k.at))
 }
 
 // keptSlack is how much later than the engine the laws see that a keeping began, and by how much

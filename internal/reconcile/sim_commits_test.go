@@ -35,7 +35,7 @@ func (s *story) fresh(name string) spec {
 		x.reuse = s.one([]string{"fresh", "retained"}, "reuse")
 	}
 	x.pays = s.paid.on && s.besidesN(2, "payments") > 0
-	return x
+	return s.enriched(x)
 }
 
 // edit is one change of the tree.
@@ -114,6 +114,10 @@ func (s *story) edit() {
 	case "database":
 		x.db = s.one([]string{"railway", "railway", "postgres", "none"}, "database")
 	case "template":
+		if s.rich && s.tree.blog != "" && s.besidesN(1, "blog") == 1 {
+			s.tree.blog = []string{blogTemplate("w1"), blogTemplate("w2"), "kind: [\n"}[s.besidesN(2, "text")]
+			return
+		}
 		s.tree.template = s.templated(s.one([]string{template, storyTemplate("v2", ""), storyTemplate("v1", "defaults: {health: {path: /up}}\n"), "kind: [\n"}, "template"))
 		return
 	case "adopt":
@@ -127,6 +131,9 @@ func (s *story) edit() {
 	}
 	if s.paid.on && s.besidesN(4, "payments") == 4 {
 		x.pays = !x.pays
+	}
+	if s.rich && s.besidesN(2, "more") == 2 {
+		x = s.enriched(x)
 	}
 	s.tree.specs[name] = x
 }
@@ -164,8 +171,8 @@ func (s *story) changes(from, to manifests) map[string]string {
 			out[p] = ""
 		}
 	}
-	for n, x := range to.specs {
-		s.bySpec[blobOf(now["clients/"+n+".yaml"])] = x
+	for _, x := range to.specs {
+		s.bySpec[blobOf(now[x.path()])] = x
 	}
 	return out
 }

@@ -209,6 +209,9 @@ func (s *story) ownerOf(o provider.Object) string {
 // mend makes every file of the tree valid.
 func (s *story) mend() {
 	s.tree.template, s.tree.freeze = s.templated(storyTemplate("v9", "")), freeze{}
+	if s.tree.blog != "" {
+		s.tree.blog = blogTemplate("w9")
+	}
 	for round := 0; ; round++ {
 		s.approveAll()
 		used := map[string]string{}
@@ -216,7 +219,7 @@ func (s *story) mend() {
 		o, err := s.engine.Overview()
 		s.fine(err)
 		for _, p := range o.Problems {
-			bad[strings.TrimSuffix(strings.TrimPrefix(p.Path, "clients/"), ".yaml")] = p.Text
+			bad[clientOf(p.Path)] = p.Text
 		}
 		if round == 8 {
 			s.Fatalf("the tree can't be made valid: %v; head %s of %s; holds %+v", bad, s.engine.Head(), s.heads[len(s.heads)-1], o.Holds)
@@ -385,6 +388,7 @@ func (s *story) rest() {
 		s.approveAll()
 		if round%6 == 5 {
 			s.lostSecrets() // also of who became valid only now
+			s.lackOwn()
 			for _, c := range s.clients() {
 				s.removeByHand(c)
 				if (c.Settled || !c.Quarantined.IsZero()) && (c.Status == state.StatusFailed || c.Status == state.StatusHeld || c.Status == state.StatusPaused) {
@@ -566,21 +570,16 @@ func (s *story) fulfilled() {
 			if got, data := s.vendors.world.BuiltWith(d)["DATABASE_URL"], s.mainData(c.ID); x.db != "none" && x.adopts == "" && d != "rel-1" && !strings.Contains(got, "-data-1@") && !strings.Contains(got, "@"+data+".") && !strings.Contains(got, "-"+data+"@") {
 				s.Fatalf("%s asks for its data at %q, and the database of %s is %s", h, got, c.ID, data)
 			}
+			if got, newest := s.vendors.world.BuiltWith(d)["OWN"], s.ownKey(c.ID); x.own && d != "rel-1" && got != newest {
+				s.Fatalf("%s of %s runs with the own secret %q, and the newest is %q", h, c.ID, got, newest)
+			}
 			if got, newest := s.vendors.world.BuiltWith(d)["KEY"], s.sharedKey(); x.secret && d != "rel-1" && got != newest {
 				s.Fatalf("%s of %s runs with the secret %q, and the newest is %q", h, c.ID, got, newest)
 			}
 		}
-		for _, r := range x.records {
-			switch {
-			case x.byHand:
-			case strings.Contains(r, "TXT"):
-				content := "hello"
-				if strings.Contains(r, "there") {
-					content = "there"
-				}
-				expect("cloudflare", state.KindRecord, "TXT note."+label(x.domain)+" "+content)
-			default:
-				expect("cloudflare", state.KindRecord, "MX "+label(x.domain)+" mx.example")
+		for _, r := range x.said() {
+			if kind, name, content := record(r, x.domain); !x.byHand {
+				expect("cloudflare", state.KindRecord, kind+" "+name+" "+content)
 			}
 		}
 	}

@@ -92,6 +92,12 @@ func (s *story) event() {
 		at[s.n(len(at)-1, "at")]()
 		s.chaos.kill = 0
 	case "secret":
+		if s.rich && s.besidesN(1, "own") == 1 {
+			if all := s.clients(); len(all) > 0 {
+				s.setOwn(all[s.besidesN(len(all)-1, "whose")])
+			}
+			break
+		}
 		if s.laterWorld() && s.hash("secret removed")%4 == 0 {
 			s.removeSecret()
 			break
@@ -355,7 +361,7 @@ func (s *story) purge() {
 				due = due || r.Retained() && !r.PurgeAfter.IsZero() && s.early(r.ID) == 0
 				continue
 			}
-			due = due || r.Retained() && !r.PurgeAfter.IsZero() && !now.Before(r.PurgeAfter) && !now.Before(r.RetainedAt.Add(retention))
+			due = due || r.Retained() && !r.PurgeAfter.IsZero() && !now.Before(r.PurgeAfter) && !now.Before(r.RetainedAt.Add(s.keepsFor(c.ID)))
 		}
 		if due && s.upToDate() {
 			s.mayLose(c.ID)

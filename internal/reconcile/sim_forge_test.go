@@ -27,7 +27,7 @@ func three[T any](base, ours, theirs T, clash *bool) T {
 
 // mergeOf merges two trees as Git does, with a field for a line.
 func mergeOf(base, ours, theirs manifests) (out manifests, clash bool) {
-	out = manifests{specs: map[string]spec{}, template: three(base.template, ours.template, theirs.template, &clash), freeze: three(base.freeze, ours.freeze, theirs.freeze, &clash)}
+	out = manifests{specs: map[string]spec{}, template: three(base.template, ours.template, theirs.template, &clash), freeze: three(base.freeze, ours.freeze, theirs.freeze, &clash), blog: ours.blog}
 	for _, n := range fleetAndOld {
 		b, inBase := base.specs[n]
 		o, inOurs := ours.specs[n]
@@ -60,7 +60,8 @@ func mergeSpec(b, o, t spec, clash *bool) spec {
 		records: three(b.records, o.records, t.records, clash), previously: three(b.previously, o.previously, t.previously, clash), reuse: three(b.reuse, o.reuse, t.reuse, clash),
 		paused: three(b.paused, o.paused, t.paused, clash), keep: three(b.keep, o.keep, t.keep, clash), secret: three(b.secret, o.secret, t.secret, clash), note: three(b.note, o.note, t.note, clash),
 		broken: three(b.broken, o.broken, t.broken, clash), adopts: three(b.adopts, o.adopts, t.adopts, clash), byHand: three(b.byHand, o.byHand, t.byHand, clash), heals: three(b.heals, o.heals, t.heals, clash),
-		pays: three(b.pays, o.pays, t.pays, clash)}
+		pays: three(b.pays, o.pays, t.pays, clash), retain: three(b.retain, o.retain, t.retain, clash), more: three(b.more, o.more, t.more, clash),
+		private: three(b.private, o.private, t.private, clash), own: three(b.own, o.own, t.own, clash)}
 }
 
 // gitOf is what the reviewer asks of Git.

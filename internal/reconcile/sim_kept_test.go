@@ -28,6 +28,16 @@ func (s *story) keptAsSaid() {
 			s.Fatalf("I4: %s is active and at rest, and its database %s is on record as taken away", c.ID, r.ID)
 		}
 	}
+	if !s.rich {
+		return
+	}
+	all, err := s.engine.Retained()
+	s.fine(err)
+	for _, k := range all { // the date that people are told
+		if d := s.data[k.ID]; d != nil && s.clean[d.client] && !k.Until.IsZero() && k.Until.Before(k.Since.Add(s.keepsFor(d.client)-longestPass)) {
+			s.Fatalf("I4: %s of %s, taken away %s, is told to be kept until %s, and its file says %q", k.ID, k.Client, k.Since.Format("02 15:04"), k.Until.Format("2006-01-02 15:04"), s.bySpec[s.client(d.client).Blob].retain)
+		}
+	}
 }
 
 // longestPass is longer than any pass takes here.

@@ -80,7 +80,7 @@ func (s *story) sameIDs(before map[string]state.ClientID, knewThen map[state.Cli
 	}
 	refused := map[string]bool{}
 	for _, p := range o.Problems {
-		refused[strings.TrimSuffix(strings.TrimPrefix(p.Path, "clients/"), ".yaml")] = true
+		refused[clientOf(p.Path)] = true
 	}
 	for name, id := range s.lives() {
 		x := s.tree.specs[name]
@@ -209,6 +209,7 @@ func (s *story) restored() {
 	s.quiet()
 	s.knows("", "key", lastSecret)
 	s.lostSecrets()
+	s.lackOwn()
 	if o, err := s.engine.Overview(); err != nil || len(o.Problems) > 0 {
 		s.mend()
 	}

@@ -5,7 +5,6 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/forge"
@@ -322,7 +321,7 @@ func (s *story) atTheMerge(c *change, tree *manifests, clash bool) (own []string
 		paths = slices.Sorted(maps.Keys(tree.files()))
 	}
 	for _, p := range paths {
-		name := strings.TrimSuffix(strings.TrimPrefix(p, "clients/"), ".yaml")
+		name := clientOf(p)
 		if x, there := tree.specs[name]; there {
 			x.colour = fleetColours[(slices.Index(fleetColours, x.colour)+1)%len(fleetColours)]
 			*tree = tree.clone()

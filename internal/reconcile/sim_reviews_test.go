@@ -416,7 +416,7 @@ func (s *story) touchedBy(c state.Client, head string) bool {
 func (s *story) filesOfClient(c state.Client, now map[string]string, template bool) []string {
 	var out []string
 	for p := range now {
-		name := strings.TrimSuffix(strings.TrimPrefix(p, "clients/"), ".yaml")
+		name := clientOf(p)
 		if template && p == "templates/shop.yaml" || name == c.Name || !c.Removed && name == s.names[c.ID] && now[p] == "" {
 			out = append(out, p)
 		}

@@ -241,7 +241,7 @@ func (s *story) wished(tree manifests, host string, owner state.ClientID, client
 	for n, x := range tree.specs { // it says that it was somebody who is still there, or who never was, or went before
 		_, there := tree.specs[x.previously]
 		refused[n] = there || x.previously != "" && !slices.ContainsFunc(clients, func(c state.Client) bool {
-			goes := !c.Removed || s.touchedBy(c, s.engine.Head()) || s.waitsForFile(c, "clients/"+n+".yaml")
+			goes := !c.Removed || s.touchedBy(c, s.engine.Head()) || s.waitsForFile(c, x.path())
 			return c.Name == x.previously && goes || slices.Contains(c.Former, x.previously)
 		})
 	}

@@ -140,6 +140,9 @@ type story struct {
 	// brief: nobody helps a run that is thin, it ends all the same, and nothing waits at seldomPlaces, as when
 	// those of late were kept.
 	brief bool
+	// sparse: manifests say no more than they did when those that were red with old records were kept.
+	sparse bool
+	rich   bool // see sim_rich_test.go
 
 	clocks clockwork
 	pages  map[string]paging // by vendor
@@ -316,6 +319,7 @@ func (s *story) start(t *testing.T) {
 	s.guard = guard
 	s.paginate()
 	s.takePayments()
+	s.enrich()
 	s.inPlace = s.odds(3, "deploys in place")
 	late, hidden := s.odds(3, "late deletes"), s.odds(3, "write-only values")
 	s.hidden = hidden

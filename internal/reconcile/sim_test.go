@@ -28,6 +28,7 @@ import (
 //	lists in pages that fail and move                               sim_pages_test.go
 //	limits, refusals, lost and late answers, late creates           chaos.fault, comesLater; budgets
 //	outages of vendors, of the repository, of the forge, of a disk  event, remote, mortal
+//	manifests that say more, in one of three runs                   sim_rich_test.go
 //	look-alikes, unmarked and of another installation               lookAlikes, byte-equal by strangersStay
 //	a template that breaks every build, halted waves                breaksAll, held to wavesWait
 //	what lived before, databases that move, accounts for payments   sim_adopt_test.go, sim_move_test.go, sim_payments_test.go

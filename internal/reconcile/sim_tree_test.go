@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"sort"
 	"strings"
@@ -26,6 +27,10 @@ type spec struct {
 	byHand       bool   // its records are set by people
 	heals        bool   // what people change is put back by itself
 	pays         bool   // it takes payments
+
+	// See sim_rich_test.go.
+	retain, folder, more string
+	private, own, blog   bool
 }
 
 // label is a domain as its host name.
@@ -67,10 +72,32 @@ func with(list []string, x string) []string {
 	return append(list, x)
 }
 
+// template is the name of the template.
+func (s spec) template() string {
+	if s.blog {
+		return "blog"
+	}
+	return "shop"
+}
+
+// said are all records.
+func (s spec) said() []string {
+	if s.more == "" {
+		return s.records
+	}
+	return append(slices.Clone(s.records), s.more)
+}
+
+// path is the manifest's file.
+func (s spec) path() string { return "clients/" + s.folder + s.name + ".yaml" }
+
+// clientOf is the name of whom a file is about.
+func clientOf(file string) string { return strings.TrimSuffix(path.Base(file), ".yaml") }
+
 func (s spec) text() string {
 	var b strings.Builder
 	line := func(format string, a ...any) { fmt.Fprintf(&b, format+"\n", a...) }
-	line("apiVersion: reconciler/v1\nkind: Client\nname: %s\ndomain: %s\ntemplate: shop\ncontact: {email: owner@%s.example}", s.name, s.domain, s.name)
+	line("apiVersion: reconciler/v1\nkind: Client\nname: %s\ndomain: %s\ntemplate: %s\ncontact: {email: owner@%s.example}", s.name, s.domain, s.template(), s.name)
 	if len(s.aliases) > 0 {
 		line("aliases: [%s]", strings.Join(s.aliases, ", "))
 	}
@@ -79,13 +106,19 @@ func (s spec) text() string {
 	if s.reuse != "" {
 		db += ", reuse: " + s.reuse
 	}
+	if s.retain != "" {
+		db += ", retain: " + s.retain
+	}
+	if s.private {
+		db += ", access: private"
+	}
 	line("database: {%s}", db)
 	var dns []string
 	if s.byHand {
 		dns = append(dns, "provider: external")
 	}
-	if len(s.records) > 0 {
-		dns = append(dns, "records: ["+strings.Join(s.records, ", ")+"]")
+	if all := s.said(); len(all) > 0 {
+		dns = append(dns, "records: ["+strings.Join(all, ", ")+"]")
 	}
 	if len(dns) > 0 {
 		line("dns: {%s}", strings.Join(dns, ", "))
@@ -93,6 +126,9 @@ func (s spec) text() string {
 	env := "COLOUR: " + s.colour
 	if s.secret {
 		env += ", KEY: {secret: shared/key}"
+	}
+	if s.own {
+		env += ", OWN: {secret: own}"
 	}
 	if s.db == "none" {
 		env += ", DATABASE_URL: {none: true}"
@@ -136,6 +172,7 @@ type manifests struct {
 	specs    map[string]spec
 	template string
 	freeze   freeze
+	blog     string // the second template; "": none
 }
 
 func (f manifests) clone() manifests {
@@ -144,7 +181,7 @@ func (f manifests) clone() manifests {
 		s.aliases, s.records = slices.Clone(s.aliases), slices.Clone(s.records)
 		specs[n] = s
 	}
-	return manifests{specs, f.template, f.freeze}
+	return manifests{specs, f.template, f.freeze, f.blog}
 }
 
 func (f manifests) names() []string { return slices.Sorted(maps.Keys(f.specs)) }
@@ -154,8 +191,11 @@ func (f manifests) files() map[string]string {
 	if text := f.freeze.text(); text != "" {
 		out["platform.yaml"] = text
 	}
-	for n, s := range f.specs {
-		out["clients/"+n+".yaml"] = s.text()
+	if f.blog != "" {
+		out["templates/blog.yaml"] = f.blog
+	}
+	for _, s := range f.specs {
+		out[s.path()] = s.text()
 	}
 	return out
 }
