@@ -222,14 +222,25 @@ func (p *pass) reviewed(files []string) bool {
 	return true
 }
 
-// retain is what the last good version says, never less than the platform's
-// floor before and after. What can't be read any more is kept for ever.
+// retain is what the last good version says, never less than the platform's floor before and after, nor than
+// what a valid one says that came after it and went in the same range. What can't be read any more is kept for ever.
 func (p *pass) retain(c state.Client) string {
 	e, ok := p.before(c)
 	if !ok || e.Database.Retain.Forever {
 		return "forever"
 	}
-	return max(e.Database.Retain.For, p.old.minRetain(), p.now.minRetain()).String()
+	keep := max(e.Database.Retain.For, p.old.minRetain(), p.now.minRetain())
+	if f, is := p.in.Last[c.Path]; is && f.Err == "" {
+		last, problems := p.now.File(f.Path, f.Data)
+		switch {
+		case problems.Failed():
+		case last.Database.Retain.Forever:
+			return "forever"
+		default:
+			keep = max(keep, last.Database.Retain.For)
+		}
+	}
+	return keep.String()
 }
 
 // waitingFor lists the files of the range that are invalid at the head, and those

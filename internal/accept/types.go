@@ -81,6 +81,10 @@ type Input struct {
 	// is there but not regular, and every path of Retry.
 	Files map[string]File
 
+	// Last are what manifests said last that the range took away, by path, where that was accepted by no
+	// head: a file can be changed and removed between two looks.
+	Last map[string]File
+
 	Reviews []Review // of pull requests that the range brought, by number
 	// Shown are the paths at which the head has just what the plan of a pull request was made
 	// of, be it nothing.

@@ -336,10 +336,11 @@ func (b *builder) theirs(r state.Resource) bool {
 	return ok && (site.Found || site.Adopted)
 }
 
-// isHost says that a name is the client's own ("@"): one of those on record, or wished.
+// isHost says that a name is the client's own ("@"): one of those on record, or wished, or one that it
+// let go and that something of it still has.
 // Of a client without a site, or of one whose provisioning was cut off, no host is on
-// record: there its manifest says it, and where nothing does, any name that is no service's
-// counts.
+// record: there its manifest says it, and where nothing does, or the name is not below that one, as its
+// own was another one before, any name that is no service's counts.
 func (b *builder) isHost(name string) bool {
 	any := false
 	for _, refs := range []map[state.Ref]state.Resource{b.recorded, b.wished} {
@@ -352,10 +353,16 @@ func (b *builder) isHost(name string) bool {
 			}
 		}
 	}
+	for part := range b.proofs { // the name may be gone, and its mail still wait for an approval
+		host, is := strings.CutPrefix(part, string(state.KindDomain)+"/"+name)
+		if is && strings.HasPrefix(host, "@") {
+			return true
+		}
+	}
 	if any {
 		return false
 	}
-	return name == b.c.Host || b.c.Host == "" && !strings.HasPrefix(name, "_")
+	return name == b.c.Host || !strings.HasPrefix(name, "_") && (b.c.Host == "" || !strings.HasSuffix(name, "."+b.c.Host))
 }
 
 // Left says that something that the tombstone names is still on record and in use: its

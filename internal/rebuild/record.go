@@ -161,6 +161,23 @@ func (r *record) moved(ref state.Ref, a, b Found) {
 		b.Provider, b.ID, a.Provider, a.ID, a.Provider, why))
 }
 
+// movedSince says that an older state has a database as the client's own that it can't write to, and another
+// one that it can, and that is not known to be empty: its data was moved there since.
+func (r *record) movedSince() bool {
+	own := r.had[r.named(state.KindDatabase, "main")]
+	frozen, other := false, false
+	for _, f := range r.in.Found {
+		switch is := f.Provider == own.Provider && f.ID == own.ID; {
+		case f.Kind != state.KindDatabase:
+		case is:
+			frozen = f.Frozen
+		default:
+			other = other || !f.Frozen && !r.bare(f)
+		}
+	}
+	return frozen && other
+}
+
 func (r *record) bare(f Found) bool { return r.in.Bare != nil && r.in.Bare(f) }
 
 // beside says that a Ref is of a database that a move left.
@@ -175,7 +192,7 @@ func (r *record) named(k state.Kind, name string) state.Ref {
 // ref is what an object is called here.
 func (r *record) ref(f Found) state.Ref {
 	for _, h := range r.in.Recorded {
-		if h.Ref.Kind == f.Kind && h.Provider == f.Provider && h.ID == f.ID {
+		if h.Ref.Kind == f.Kind && h.Provider == f.Provider && h.ID == f.ID && !(f.Kind == state.KindDatabase && r.movedSince()) {
 			return h.Ref
 		}
 	}

@@ -109,6 +109,9 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		}
 		if end.status == state.StatusRetained && end.settled {
 			done.Recheck = true
+			if err := e.dated(tx, c, m.effective); err != nil {
+				return err
+			}
 			if err := e.gone(tx, c, newer); err != nil {
 				return err
 			}

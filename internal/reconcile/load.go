@@ -371,20 +371,11 @@ func windows(p *manifest.Platform) []plan.Window {
 func (m *member) input() plan.ClientInput {
 	in := plan.ClientInput{Client: m.client, Wish: m.wish, Takes: m.takes, Removed: m.removed, Recorded: m.recorded, Looks: m.looks, Tombstones: m.tombstones,
 		Problems: m.problems, Health: true, Retain: m.effective.Database.Retain.For.Std(), RetainForever: m.effective.Database.Retain.Forever, Reuse: m.effective.Database.Reuse, Host: m.effective.Host}
-	for _, t := range m.tombstones {
-		if (t.Part != "" && !strings.HasPrefix(t.Part, string(state.KindDatabase)+"/")) || t.Retain == "" {
-			continue
+	if keep, forever, said := longest(m.tombstones); said {
+		if !m.client.Removed { // it says by now how long, and what it said before counts where that is longer
+			keep, forever = max(keep, in.Retain), forever || in.RetainForever
 		}
-		d, err := manifest.ParseDuration(t.Retain)
-		switch {
-		case t.Retain == "forever":
-			in.RetainForever = true
-		case err != nil:
-		case m.client.Removed:
-			in.Retain, in.RetainForever = d.Std(), false
-		default: // its manifest says by now how long, and what it said before counts if that is longer
-			in.Retain = max(in.Retain, d.Std())
-		}
+		in.Retain, in.RetainForever = keep, forever
 	}
 	if m.client.Removed && !m.removed {
 		// Nothing may go yet, or all that had to go has gone. What is on record is still
@@ -392,6 +383,28 @@ func (m *member) input() plan.ClientInput {
 		in.Wish = nil
 	}
 	return in
+}
+
+// longest is for how long data is kept at least that these take out of use. Of a client that goes the manifest may
+// have said another time since its database was taken out.
+func longest(tombs []state.Tombstone) (keep time.Duration, forever, said bool) {
+	for _, t := range tombs {
+		k, f, says := retainOf(t)
+		keep, forever, said = max(keep, k), forever || f, said || says
+	}
+	return keep, forever, said
+}
+
+// retainOf is for how long the data is kept that was taken out of use by this; says: it speaks of data.
+func retainOf(t state.Tombstone) (keep time.Duration, forever, says bool) {
+	if t.Part != "" && !strings.HasPrefix(t.Part, string(state.KindDatabase)+"/") {
+		return 0, false, false
+	}
+	if t.Retain == "forever" {
+		return 0, true, true
+	}
+	d, err := manifest.ParseDuration(t.Retain)
+	return d.Std(), false, t.Retain != "" && err == nil
 }
 
 // commit is the one that the pass serves.

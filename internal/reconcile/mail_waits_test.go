@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/state"
 )
@@ -46,5 +47,50 @@ func TestRuleRemovalThatWaitsForMailSaysWhatRuns(t *testing.T) {
 	w.apply(map[string]string{"clients/shop.yaml": client("shop", "colour: red")})
 	if r := w.want("shop", state.StatusHeld); strings.Contains(r.Because, "still runs") {
 		t.Errorf("%s", r.Because)
+	}
+}
+
+// Taking away mail: a client's own name is another one now. What carries mail at the one before waits for an approval,
+// its TXT too, however often the client passes; and so it does where the client goes meanwhile, or has no site.
+func TestRuleMailOfAnEarlierNameWaits(t *testing.T) {
+	const mail = `dns: {records: [{type: MX, name: "@", content: mx.example.net, priority: 10}, {type: TXT, name: "@", content: "v=spf1 mx -all"}]}`
+	for what, site := range map[string]string{"a site": "", "no site": "deployment: {provider: none}"} {
+		t.Run(what, func(t *testing.T) {
+			v, w := newVendors(t)
+			left := func(when string) {
+				t.Helper()
+				n := 0
+				for _, x := range v.world.Objects("cloudflare") {
+					if get(x, "name") == "shop.agency.example" {
+						n++
+					}
+				}
+				if n != 2 {
+					t.Fatalf("%s: %d records of two are left at the earlier name", when, n)
+				}
+			}
+			again := func() {
+				t.Helper()
+				w.clock.add(48 * time.Hour)
+				w.poll()
+				id, err := w.engine.Retry("shop", "dana")
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.pass(id)
+			}
+			before := client("shop", mail, site)
+			w.apply(map[string]string{"clients/shop.yaml": before, "clients/other.yaml": client("other")})
+			w.apply(map[string]string{"clients/shop.yaml": strings.Replace(before, "domain: shop", "domain: store", 1)})
+			left("the name changed")
+			again()
+			left("it passed again")
+			w.want("shop", state.StatusHeld)
+			w.apply(map[string]string{"clients/shop.yaml": ""})
+			left("the client goes")
+			again()
+			left("it passed again")
+			w.want("shop", state.StatusHeld)
+		})
 	}
 }

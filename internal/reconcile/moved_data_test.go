@@ -271,3 +271,62 @@ func TestS43ACopyThatKnowsOneOfTwoDatabases(t *testing.T) {
 		t.Errorf("it waits, as %s", r.Because)
 	}
 }
+
+// S34, P5: the first try of a move fails, the second one does not, and a copy of the state from in between is put back: it knows
+// both databases, and takes the one that was left for the client's own. A person looks first, and nothing of what was
+// written since goes: neither by a copy over it, nor by a date.
+func TestS34ACopyThatHasTheOneThatWasLeft(t *testing.T) {
+	v, w := newMovers(t)
+	with := func(keeper string) map[string]string {
+		return map[string]string{"clients/shop.yaml": client("shop", "database: {provider: "+keeper+"}"), "clients/other.yaml": client("other")}
+	}
+	w.apply(with("railway"))
+	v.world.Write(w.ownData("shop").ID, "an order")
+	w.apply(with("postgres"))
+	v.faults.Do(memory.Before, memory.Is(memory.Freeze, state.KindDatabase), 1, func(context.Context, memory.Call) error {
+		return memory.Fail(provider.Transient, "503 service unavailable")
+	})
+	again := func() {
+		t.Helper()
+		w.approveMoves()
+		if _, err := w.engine.Retry("shop", "dana"); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(w.id("shop"))
+	}
+	again()
+	w.want("shop", state.StatusFailed)
+	copied := w.backup()
+	again()
+	again()
+	w.want("shop", state.StatusActive)
+	own := w.ownData("shop")
+	if own.Provider != "postgres" {
+		t.Fatalf("it is at %s", own.Provider)
+	}
+	v.world.Write(own.ID, "a later order")
+
+	w.restore(copied)
+	w.apply(nil)
+	if r := w.want("shop", state.StatusHeld); !strings.Contains(r.Because, "postgres would count as its own") {
+		t.Errorf("it waits, as %s", r.Because)
+	}
+	again()
+	for _, h := range w.detail("shop").Holds {
+		ids, err := w.engine.Approve(t.Context(), h.Fingerprint, "dana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(ids...)
+	}
+	again()
+	w.want("shop", state.StatusActive)
+	w.clock.add(100 * 24 * time.Hour)
+	w.poll()
+	if erased, err := w.engine.PurgeDue(t.Context()); err != nil || len(erased) > 0 {
+		t.Errorf("erased %v, %v", erased, err)
+	}
+	if now := w.ownData("shop"); now.ID != own.ID || len(v.world.Rows(own.ID)) != 2 {
+		t.Errorf("its own is %s with %v, it was %s", now.ID, v.world.Rows(now.ID), own.ID)
+	}
+}

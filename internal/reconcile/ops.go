@@ -501,7 +501,7 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, then time.Time, b
 	}
 	for i, r := range recorded {
 		if !now {
-			recorded[i].PurgeAfter = e.keptUntil(m.client, m.effective, r)
+			recorded[i].PurgeAfter = e.keptUntil(m.client, m.effective, m.allTombs, r)
 		}
 	}
 	if !m.client.Removed && (m.client.InvalidBlob != "" || m.client.Paused || m.effective.Paused) {
@@ -588,26 +588,63 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, then time.Time, b
 }
 
 // keptUntil is until when a database that is out of use is kept; zero: for ever. Its date is that of the day on
-// which it was taken out of use: since then its manifest may say a longer time, or the platform's floor be another.
-func (e *Engine) keptUntil(c state.Client, said manifest.Effective, r state.Resource) time.Time {
+// which it was taken out of use: since then its manifest may say a longer time, or the platform's floor be another. And
+// it may have been asked for again, and taken out once more, without coming back into use in between (gone: what was taken out).
+func (e *Engine) keptUntil(c state.Client, said manifest.Effective, gone []state.Tombstone, r state.Resource) time.Time {
 	if r.Ref.Kind != state.KindDatabase || !r.Retained() || r.PurgeAfter.IsZero() {
 		return r.PurgeAfter
 	}
-	keep := time.Duration(0)
+	until := r.PurgeAfter
+	atLeast := func(since time.Time, keep time.Duration) {
+		if at := since.Add(keep + max(r.Ahead, 0)); at.After(until) { // put off as its own date is: see clock.go
+			until = at
+		}
+	}
 	if !c.Removed {
 		if said.Database.Retain.Forever {
 			return time.Time{}
 		}
-		keep = said.Database.Retain.For.Std()
+		atLeast(r.RetainedAt, said.Database.Retain.For.Std())
 	}
 	wishes, _ := e.resolver()
 	if p := wishes.Platform(); p != nil {
-		keep = max(keep, p.Limits.MinRetain.Std())
+		atLeast(r.RetainedAt, p.Limits.MinRetain.Std())
 	}
-	if at := r.RetainedAt.Add(keep); at.After(r.PurgeAfter) {
-		return at
+	for _, t := range gone {
+		keep, forever, says := retainOf(t)
+		switch {
+		case forever:
+			return time.Time{}
+		case says && r.Ref.Name == plan.MainDatabase && (t.Part != "" || said.Database.Provider != "none"):
+			atLeast(t.At, keep) // it was asked for until then
+		case says:
+			atLeast(r.RetainedAt, keep)
+		}
 	}
-	return r.PurgeAfter
+	return until
+}
+
+// dated writes until when what is left of a removed client is kept.
+func (e *Engine) dated(tx store.Tx, c state.Client, said manifest.Effective) error {
+	have, err := store.Resources(tx, c.ID)
+	if err != nil {
+		return err
+	}
+	gone, err := store.Tombstones(tx, c.ID)
+	if err != nil {
+		return err
+	}
+	for _, r := range have {
+		until := e.keptUntil(c, said, gone, r)
+		if until.Equal(r.PurgeAfter) {
+			continue
+		}
+		r.PurgeAfter = until
+		if err := store.PutResource(tx, r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Dump writes a client's database to a file.
@@ -672,11 +709,12 @@ func (e *Engine) Retained() ([]Kept, error) {
 			if c.Removed && byName[c.Name] != c.ID {
 				as = string(c.ID)
 			}
-			var said manifest.Effective
-			if !c.Removed {
-				said, _ = e.effective(c)
+			said, _ := e.effective(c)
+			gone, err := store.Tombstones(tx, c.ID)
+			if err != nil {
+				return err
 			}
-			out = append(out, Kept{Client: c.Name, As: as, Kind: string(r.Ref.Kind), Provider: r.Provider, ID: r.ID, Since: r.RetainedAt, Until: e.keptUntil(c, said, r)})
+			out = append(out, Kept{Client: c.Name, As: as, Kind: string(r.Ref.Kind), Provider: r.Provider, ID: r.ID, Since: r.RetainedAt, Until: e.keptUntil(c, said, gone, r)})
 		}
 		return nil
 	})

@@ -306,7 +306,49 @@ func (e *Engine) acceptInput(ctx context.Context, head string) (accept.Input, er
 		now[c.Path] = c.New
 	}
 	reviewed(&in, pulls, now)
+	if in.Last, err = e.lastVersions(ctx, from, head, rg); err != nil {
+		return in, err
+	}
 	return in, e.readFiles(ctx, &in, rg.Odd)
+}
+
+// lastVersions are what manifests said last that the range took away, where it is not what they said at the head
+// before: a head in between had it, which nobody looked at.
+func (e *Engine) lastVersions(ctx context.Context, from, head string, rg Range) (map[string]accept.File, error) {
+	a, ok := e.Repo.(Ancestry)
+	away, layout := map[string]string{}, manifest.LayoutOf(e.Path)
+	for _, c := range rg.Changes {
+		if c.New == "" && c.Old != "" && layout.Classify(c.Path) == manifest.ClassClient {
+			away[c.Path] = c.Old
+		}
+	}
+	if !ok || len(away) == 0 || len(rg.Commits) < 2 || !rg.Descends || rg.Whole {
+		return nil, nil
+	}
+	heads, err := a.Ancestors(ctx, head, min(len(rg.Commits)+1, maxPast))
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]accept.File{}
+	for i := 0; i+1 < len(heads) && heads[i] != from && len(away) > 0; i++ {
+		one, err := e.Repo.Range(ctx, heads[i+1], heads[i])
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range one.Changes {
+			was, is := away[c.Path]
+			if !is || c.New != "" {
+				continue
+			}
+			if delete(away, c.Path); c.Old == was {
+				continue
+			}
+			if out[c.Path], err = e.Repo.Read(ctx, c.Path, c.Old); err != nil {
+				return nil, fmt.Errorf("read %s as it was before it went: %w", c.Path, err)
+			}
+		}
+	}
+	return out, nil
 }
 
 // onRecordNow adds what is on record to what accept reads; clients and claims unless they

@@ -438,10 +438,10 @@ func (e *Engine) catchUp(head string, since time.Time, found []rebuild.Found, wr
 	for _, f := range found {
 		owner[object{f.Provider, f.Kind, f.ID}] = f.Mark.Client
 	}
-	seen := map[state.Ref]bool{}
+	seen, as := map[state.Ref]bool{}, map[object]state.Ref{}
 	for _, m := range writes {
 		for _, r := range m.out.Resources {
-			seen[r.Ref] = true
+			seen[r.Ref], as[recordedObject(r)] = true, r.Ref
 		}
 	}
 	now, traits := e.Now(), e.traits()
@@ -459,6 +459,8 @@ func (e *Engine) catchUp(head string, since time.Time, found []rebuild.Found, wr
 				switch is, marked := owner[recordedObject(r)]; {
 				case marked && is != r.Ref.Client:
 					errs.add(store.DeleteResource(tx, r.Ref)) // it moved to another client since
+				case !seen[r.Ref] && r.Ref.Kind == state.KindDatabase && as[recordedObject(r)].Kind == r.Ref.Kind:
+					errs.add(store.DeleteResource(tx, r.Ref)) // data was moved since, and it is on record as the other one of the two
 				case !seen[r.Ref] && r.Retained():
 					one := remembered{out: rebuild.Output{Resources: []state.Resource{r}}}
 					one.forget(now)

@@ -61,3 +61,141 @@ func TestP5KeptAsTheCommitSaysThatLeavesItOut(t *testing.T) {
 		})
 	}
 }
+
+const noData = "env: {DATABASE_URL: {none: true}}"
+
+// P5: a database is out of use, its manifest says afterwards that it is kept longer, and goes: what it said last counts.
+func TestP5KeptAsTheManifestThatWentSaid(t *testing.T) {
+	for retain, days := range map[string]int{"forever": 0, "90d": 90} {
+		t.Run(retain, func(t *testing.T) {
+			_, w := newVendors(t)
+			w.apply(map[string]string{"clients/shop.yaml": client("shop"), "clients/other.yaml": client("other")})
+			w.apply(map[string]string{"clients/shop.yaml": client("shop", "database: {provider: none}", noData)})
+			since := w.clock.Now()
+			w.apply(map[string]string{"clients/shop.yaml": client("shop", "database: {provider: none, retain: "+retain+"}", noData)})
+			w.clock.add(time.Hour)
+			w.apply(map[string]string{"clients/shop.yaml": ""})
+			w.want("shop", state.StatusRetained)
+			var want time.Time
+			if days > 0 {
+				want = since.AddDate(0, 0, days)
+			}
+			w.keptUntil("shop", want)
+			w.clock.add(31 * 24 * time.Hour)
+			w.poll()
+			if erased, err := w.engine.PurgeDue(t.Context()); err != nil || len(erased) > 0 {
+				t.Errorf("erased %v, %v", erased, err)
+			}
+			w.clock.add(60 * 24 * time.Hour)
+			w.poll()
+			if erased, err := w.engine.PurgeDue(t.Context()); err != nil || (len(erased) > 0) != (days > 0) {
+				t.Errorf("at last erased %v, %v", erased, err)
+			}
+		})
+	}
+}
+
+// P5: who takes a database out of use has thirty days, also where it was out of use before, and did not come back into
+// use when it was asked for again: a freeze was on, its client was paused, or failed.
+func TestP5AskedForAgainAndTakenOutOnceMore(t *testing.T) {
+	away := map[string]string{"its client goes": "", "it alone": client("shop", "database: {provider: none}", noData)}
+	for what, out := range away {
+		for how, again := range map[string]string{"in a freeze": client("shop"), "paused": client("shop", "paused: true"), "failed": client("shop", "env: {KEY: {secret: nobody-set-it}}")} {
+			t.Run(what+", "+how, func(t *testing.T) {
+				_, w := newVendors(t)
+				w.apply(map[string]string{"clients/shop.yaml": client("shop"), "clients/other.yaml": client("other")})
+				id := w.ownData("shop").ID
+				w.apply(map[string]string{"clients/shop.yaml": out})
+				w.clock.add(20 * 24 * time.Hour)
+				files := map[string]string{"clients/shop.yaml": again}
+				if how == "in a freeze" {
+					files["platform.yaml"] = "apiVersion: reconciler/v1\nkind: Platform\nfreeze: [{from: 2020-01-01T00:00, to: 2036-01-01T00:00, reason: holidays}]\n"
+				}
+				w.apply(files)
+				w.clock.add(20 * 24 * time.Hour)
+				since := w.clock.Now()
+				w.apply(map[string]string{"clients/shop.yaml": out})
+				w.keptUntil("shop", since.AddDate(0, 0, 30))
+				w.clock.add(24 * time.Hour)
+				w.poll()
+				if erased, err := w.engine.PurgeDue(t.Context()); err != nil || len(erased) > 0 {
+					t.Fatalf("erased %v, %v", erased, err)
+				}
+				w.apply(map[string]string{"clients/shop.yaml": client("shop"), "platform.yaml": ""})
+				w.want("shop", state.StatusActive)
+				if now := w.ownData("shop"); now.Retained() || now.ID != id {
+					t.Errorf("it came back with %s, it had %s", now.ID, id)
+				}
+			})
+		}
+	}
+}
+
+// P5: the clock of this machine is set forward: what was said later is put off as the date is that data was retained with.
+func TestP5WhatWasSaidLaterIsPutOffToo(t *testing.T) {
+	_, w := newVendors(t)
+	w.apply(map[string]string{"clients/shop.yaml": client("shop"), "clients/other.yaml": client("other")})
+	w.apply(map[string]string{"clients/shop.yaml": client("shop", "database: {provider: none}", noData)})
+	w.apply(map[string]string{"clients/shop.yaml": client("shop", "database: {provider: none, retain: 90d}", noData)})
+	until := w.clock.Now().AddDate(0, 0, 90)
+	const ahead = 365 * 24 * time.Hour
+	w.clock.jump(ahead)
+	w.restart()
+	w.poll()
+	w.keptUntil("shop", until.Add(ahead))
+}
+
+// P5: a paused client's database is left out, its manifest says then that it is kept for ever, and goes: nothing of that was carried out
+// when it goes on. What it said last counts.
+func TestP5LongestOfWhatWaited(t *testing.T) {
+	_, w := newVendors(t)
+	w.apply(map[string]string{"clients/shop.yaml": client("shop"), "clients/other.yaml": client("other")})
+	if _, err := w.engine.SetPaused("shop", true, "dana"); err != nil {
+		t.Fatal(err)
+	}
+	w.apply(map[string]string{"clients/shop.yaml": client("shop", "database: {provider: none}", noData)})
+	w.apply(map[string]string{"clients/shop.yaml": client("shop", "database: {provider: none, retain: forever}", noData)})
+	w.apply(map[string]string{"clients/shop.yaml": ""})
+	w.resume("shop")
+	w.want("shop", state.StatusRetained)
+	w.keptUntil("shop", time.Time{})
+	for _, s := range w.passes("shop")[0].Steps {
+		if s.Ref.Kind == state.KindDatabase && s.Note != "kept for ever" {
+			t.Errorf("%s is told as %q", s.Step, s.Note)
+		}
+	}
+}
+
+// S51, P5: a manifest says how long its data is kept, and goes, before anybody looks: the program was down, say. It is as if each head
+// had been seen.
+func TestS51RetainThatWasSaidJustBeforeItWent(t *testing.T) {
+	for retain, days := range map[string]int{"forever": 0, "90d": 90, "90 days or so": 30} {
+		t.Run(retain, func(t *testing.T) {
+			_, w := newVendors(t)
+			w.apply(map[string]string{"clients/shop.yaml": client("shop"), "clients/other.yaml": client("other")})
+			w.repo.commit(map[string]string{"clients/shop.yaml": client("shop", "database: {retain: "+retain+"}")})
+			w.repo.commit(map[string]string{"README.md": "of clients"})
+			w.repo.commit(map[string]string{"clients/shop.yaml": ""})
+			w.apply(map[string]string{"clients/other.yaml": client("other", "env: {A: b}")})
+			w.want("shop", state.StatusRetained)
+			var want time.Time
+			if days > 0 {
+				want = w.clock.Now().AddDate(0, 0, days)
+			}
+			w.keptUntil("shop", want)
+		})
+	}
+}
+
+// keptUntil checks until when a client's database is kept, zero: for ever, as `retained` says it, and of a client
+// that is gone as its record does, which people are told of.
+func (w *world) keptUntil(name string, want time.Time) {
+	w.t.Helper()
+	kept, err := w.engine.Retained()
+	if err != nil || len(kept) != 1 || kept[0].Client != name || kept[0].Until.Sub(want).Abs() > time.Minute {
+		w.t.Errorf("kept: %v, %v; want until %v", kept, err, want)
+	}
+	if now := w.ownData(name); w.row(name).Status == string(state.StatusRetained) && now.PurgeAfter.Sub(want).Abs() > time.Minute {
+		w.t.Errorf("on record it is kept until %v; want %v", now.PurgeAfter, want)
+	}
+}
