@@ -275,12 +275,12 @@ func (g *pulls) Merged(ctx context.Context, number int, base, head string) (revi
 	}
 	out.Commits = len(commits)
 	if len(m.Conflicts) > 0 {
-		if files, ok := g.made(ctx, number, base, head); ok {
-			out.Files = files
+		made, ok := g.made(ctx, number, base, head)
+		if !ok {
+			out.Conflicts = m.Conflicts
 			return out, nil
 		}
-		out.Conflicts = m.Conflicts
-		return out, nil
+		m = made
 	}
 	out.Files, err = g.over(ctx, at, m)
 	return out, err
@@ -320,19 +320,26 @@ func (g *pulls) branch(ctx context.Context, base string) ([]accept.File, error) 
 	return files, nil
 }
 
-// made is the tree of the forge's own merge.
-func (g *pulls) made(ctx context.Context, number int, base, head string) ([]accept.File, bool) {
+// made is the forge's own merge.
+func (g *pulls) made(ctx context.Context, number int, base, head string) (m source.Merged, ok bool) {
 	ref := "refs/pull/" + strconv.Itoa(number) + "/merge"
 	refs, err := g.repo.git.Refs(ctx, ref)
 	if err != nil || refs[ref] == "" || g.repo.git.FetchRef(ctx, ref, refs[ref]) != nil {
-		return nil, false
+		return m, false
 	}
 	parents, err := g.repo.git.Parents(ctx, refs[ref])
 	if err != nil || !slices.Equal(parents, []string{base, head}) {
-		return nil, false
+		return m, false
 	}
-	_, files, err := g.repo.Tree(ctx, refs[ref])
-	return files, err == nil
+	if m.Changes, err = g.repo.git.Diff(ctx, base, refs[ref]); err == nil {
+		m.Strays, err = g.repo.git.Strays(ctx, base, refs[ref])
+	}
+	for _, c := range slices.Concat(m.Changes, m.Strays) {
+		if c.New != "" {
+			m.Files = append(m.Files, source.MergedFile{Path: c.Path, Blob: c.New, Regular: !source.Irregular(c.New)})
+		}
+	}
+	return m, err == nil
 }
 
 // over lays a merge's changes over the branch's files.

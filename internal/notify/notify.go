@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"sort"
+	"strings"
 	"sync"
 	"time"
 
@@ -133,8 +134,30 @@ func (n *Notifier) judge(c state.Client, bad map[string]subject, good map[string
 	default: // under way, paused, gone: no news by itself
 		return
 	}
+	if sick := runs(&is, c); sick {
+		cause += " degraded"
+	}
 	sum := sha256.Sum256([]byte(cause))
 	bad[key] = subject{key: key, cause: hex.EncodeToString(sum[:8]), notice: is}
+}
+
+// runs has a notice of who failed or waits say what its site runs, where that is not what such a notice says
+// by itself; sick says that the site does not answer.
+func runs(is *state.Notice, c state.Client) (sick bool) {
+	if !c.EverDeployed || c.Removed || c.Status == state.StatusActive {
+		return false
+	}
+	if first, why, said := strings.Cut(c.Because, ". "); said && strings.HasPrefix(first, "Your site ") {
+		is.Runs, is.Because = first+".", why
+	}
+	if strings.Contains(c.Because, state.NotPutBack) {
+		is.Runs = "What it runs by now the cause says."
+	}
+	if c.Health != state.Degraded || is.Runs == state.RunsUnnamed || !c.Quarantined.IsZero() { // the last two are not asked after
+		return false
+	}
+	is.Runs = strings.TrimSpace(is.Runs + " Its site does not answer as it should.")
+	return true
 }
 
 // gather makes a bulletin of what is new, if it is time for one.
@@ -246,6 +269,7 @@ func (n *Notifier) bulletin(seq uint64, now time.Time, news map[string]state.Not
 	for _, x := range all {
 		b.Counts[x.Word]++
 		if len(b.Notices) < maxShown {
+			x.Runs = report.Clip(n.Redact(x.Runs), maxBecause)
 			x.Because, x.Next = report.Clip(n.Redact(x.Because), maxBecause), report.Clip(n.Redact(x.Next), maxBecause)
 			b.Notices = append(b.Notices, x)
 		}

@@ -230,6 +230,48 @@ func TestHolds(t *testing.T) {
 	d.want("Clients: 2 held", "onda is well again")
 }
 
+// The site of who waits, or failed, goes down meanwhile: that is told, and so is its end. Before it was told it is
+// not said that it runs.
+func TestS44SickWhileItWaitsOrFailed(t *testing.T) {
+	held := func(c *state.Client) {
+		c.Status, c.Because, c.Next = state.StatusHeld, "changes are frozen until 2 January 2027", "nothing"
+	}
+	for word, is := range map[string]func(*state.Client){"waits for you": held, "failed": failed} {
+		d := newDesk(t)
+		d.put("onda", is)
+		d.run(30)
+		d.put("onda", func(c *state.Client) { is(c); c.Health = state.Degraded })
+		d.run(60)
+		d.want("onda "+word, "onda "+word)
+		if text := d.texts[len(d.texts)-2]; !strings.Contains(text, "does not answer as it should") || strings.Contains(text, "as before") || strings.Contains(text, "still runs") {
+			t.Errorf("%s", text)
+		}
+		d.put("onda", is)
+		d.run(60)
+		d.put("onda", nil)
+		d.run(60)
+		d.want("onda "+word, "onda "+word, "onda "+word, "onda is well again")
+	}
+}
+
+// What runs after a failure is said as it is known, once.
+func TestAMailSaysWhatRuns(t *testing.T) {
+	for because, want := range map[string]string{
+		"Your site still runs the old version. the build failed":                "Your site still runs the old version.\nWhy: the build failed\n",
+		state.RunsUnnamed + " the build failed":                                 state.RunsUnnamed + "\nWhy: the build failed\n",
+		"Your site runs the new version. What it replaced could not be removed": "Your site runs the new version.\nWhy: What it replaced could not be removed\n",
+		"the probe failed; " + state.NotPutBack + "the build failed":            "What it runs by now the cause says.\nWhy: the probe failed; ",
+		"the build failed": "The site still runs its last good version.\nWhy: the build failed\n",
+	} {
+		d := newDesk(t)
+		d.put("onda", func(c *state.Client) { failed(c); c.Because = because })
+		d.run(30)
+		if len(d.texts) == 0 || !strings.Contains(d.texts[0], "onda failed\n"+want) {
+			t.Errorf("%q: %q", because, d.texts)
+		}
+	}
+}
+
 // A bulletin arrives once at each, whatever fails on its way, across a restart.
 func TestABulletinArrivesOnce(t *testing.T) {
 	d := newDesk(t, "ops@acme.example", "kim@acme.example", "gone@acme.example")

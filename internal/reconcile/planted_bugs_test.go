@@ -82,7 +82,7 @@ var plantedBugs = []planted{
 	{"a name goes before those that redirect to it", "plan/calculate.go", "len(c.clients) > 1 && redirected(c.clients, steps)", "len(c.clients) > 1 && redirected(c.clients, nil)"},
 	{"a vendor's words show a secret", "provider/conceal.go", "	return c.objects(found), c.failure(err)\n}\n\n// Owned", "	return found, err\n}\n\n// Owned"},
 	// Pull requests.
-	{"a pull request counts as merged that was not", "reconcile/reviews.go", "		if commits[p.Head] ||", "		if p.Number > 0 || commits[p.Head] ||"},
+	{"a pull request counts as merged that was not", "reconcile/reviews.go", "		if commits[p.Head] && !again ||", "		if p.Number > 0 || commits[p.Head] && !again ||"},
 	{"what was pushed after a plan counts as planned", "reconcile/reviews.go", "			within(parents, p.Planned, made)", "			within(parents, in.Head, made)"},
 	{"what was pushed after a plan is nobody's", "reconcile/reviews.go", "		r.Paths = append(r.Paths, unseen(in, b.own(p), now)...)", "		_ = b.own(p)"},
 	{"what a stranger sent counts as planned", "reconcile/reviews.go", "		planned := !p.Static && p.Planned", "		planned := p.Planned"},
@@ -349,6 +349,12 @@ var plantedElsewhere = []elsewhere{
 	{planted{"mail at an earlier name goes unasked where there is no site", "plan/remove.go", "	return name == b.c.Host || !strings.HasPrefix(name, \"_\") && (b.c.Host == \"\" ||", "	return name == b.c.Host || !strings.HasPrefix(name, \"_\") && b.c.Host == \"\" && (b.c.Host == \"\" ||"}, "reconcile", "TestRuleMailOfAnEarlierNameWaits"},
 	{planted{"an older copy takes the database that was left for its client's", "rebuild/record.go", "	return frozen && other\n", "	return frozen && !frozen && other\n"}, "reconcile", "TestS34ACopyThatHasTheOneThatWasLeft"},
 	{planted{"an older copy has one database twice", "reconcile/restored.go", "				case !seen[r.Ref] && r.Ref.Kind == state.KindDatabase &&", "				case !seen[r.Ref] && r.Ref.Kind == \"\" &&"}, "reconcile", "TestS34ACopyThatHasTheOneThatWasLeft"},
+	{planted{"what was squashed is brought once more by the branch that goes on", "reconcile/reviews.go", "len(p.Accepted) > 0 && p.MergeCommit != \"\" && ", "len(p.Accepted) > 0 && p.MergeCommit == \"-\" && "}, "reconcile", "TestP12WhatARangeBrought"},
+	{planted{"who waits or failed is not said to be sick", "notify/notify.go", "sick := runs(&is, c); sick {", "sick := runs(&is, c); sick && c.Removed {"}, "notify", "TestS44SickWhileItWaitsOrFailed"},
+	{planted{"a pull request that was closed stays so", "review/unseen.go", "if was.Open || was.Merged {", "if was.Number != 0 {"}, "review", "TestP9ClosedThenMergedUnseen"},
+	{planted{"a template's plan knows no client that came since", "review/plan.go", "len(changed) > 0 && changesRules(p) {", "len(changed) < 0 && changesRules(p) {"}, "review", "TestS04RulesArePlannedOntoNewClients"},
+	{planted{"what is gone stays active at the forge", "review/deliver.go", "		if gone { // only", "		if gone && runs { // only"}, "review", "TestDeploymentOfWhatIsGone"},
+	{planted{"a comment of another account is tried for ever", "review/deliver.go", "			denied = err // or", "			return err // or"}, "review", "TestP9CommentOfAnAccountOfBefore"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

@@ -33,7 +33,9 @@ func reviews(tx store.Tx, rg Range, read *store.Memo[state.Pull]) ([]state.Pull,
 		if !p.Open && !p.Merged {
 			continue
 		}
-		if commits[p.Head] || p.MergeCommit != "" && commits[p.MergeCommit] || len(p.Accepted) == 0 && brought(p, now) {
+		// A branch that was squashed and grew on brings its commits once more with the next merge: that is the next one's.
+		again := len(p.Accepted) > 0 && p.MergeCommit != "" && !commits[p.MergeCommit]
+		if commits[p.Head] && !again || p.MergeCommit != "" && commits[p.MergeCommit] || len(p.Accepted) == 0 && brought(p, now) {
 			out = append(out, p)
 		}
 	}

@@ -80,9 +80,10 @@ func TestP12WhatARangeBrought(t *testing.T) {
 		"a part of it":                               {with(func(p *state.Pull) { p.Files[other] = "new" }), squash, false, false, nil, nil},
 		"one without files":                          {with(func(p *state.Pull) { p.Files = nil }), squash, false, false, nil, nil},
 		// What was merged long ago shows nothing of what comes back today.
-		"one that another head brought":  {with(func(p *state.Pull) { p.Open, p.Merged, p.MergeCommit, p.Accepted = false, true, "s0", []string{"s0"} }), squash, false, false, nil, nil},
-		"one whose content came already": {with(func(p *state.Pull) { p.Accepted = []string{"s0"} }), squash, false, false, nil, nil},
-		"and then is merged":             {with(func(p *state.Pull) { p.Accepted = []string{"s0"} }), merge, true, true, []string{mine}, []string{"h", "m"}},
+		"one that another head brought": {with(func(p *state.Pull) { p.Open, p.Merged, p.MergeCommit, p.Accepted = false, true, "s0", []string{"s0"} }), squash, false, false, nil, nil},
+		"one that a squash brought, whose commits another one's merge brings once more": {with(func(p *state.Pull) { p.Open, p.Merged, p.MergeCommit, p.Accepted = false, true, "s0", []string{"s0"} }), merge, false, false, nil, nil},
+		"one whose content came already":                                                {with(func(p *state.Pull) { p.Accepted = []string{"s0"} }), squash, false, false, nil, nil},
+		"and then is merged":                                                            {with(func(p *state.Pull) { p.Accepted = []string{"s0"} }), merge, true, true, []string{mine}, []string{"h", "m"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -138,8 +138,9 @@ func (s *story) known(r *landed, from string, c *change) {
 			r.covers(s, from, sh)
 		}
 	}
-	same := there && madeOf(kept, r.now) && !s.broughtBefore(c.number, r.head) // what a head brought shows nothing of what comes back later
-	byGit := there && (r.ids[t.Head] || t.MergeCommit != "" && r.ids[t.MergeCommit])
+	same := there && madeOf(kept, r.now) && !s.broughtBefore(c.number, r.head)                 // what a head brought shows nothing of what comes back later
+	again := t.MergeCommit != "" && !r.ids[t.MergeCommit] && s.broughtBefore(c.number, r.head) // its commits come with another one's merge
+	byGit := there && (r.ids[t.Head] && !again || t.MergeCommit != "" && r.ids[t.MergeCommit])
 	if byGit || same {
 		r.sure[c.number], r.byGit[c.number] = true, byGit
 		r.asSeen[c.number] = kept != nil && !kept.static && c.landed != "" && kept.head == c.landed

@@ -116,6 +116,8 @@ func works(n state.Notice) string {
 		return "The site is online, and nothing is left to do."
 	case n.Removed:
 		return "It is being taken down; its data stays."
+	case n.Runs != "":
+		return Line(n.Runs)
 	case n.Word == state.NoticeDegraded:
 		return "Its data and its last version are in place."
 	case n.Word == state.NoticeHeld && n.Online:

@@ -133,15 +133,22 @@ func (r *Reviewer) sticky(ctx context.Context, p state.Pull, kind, body string) 
 		}
 		return &p.Comment
 	}
-	if known := *id(&p); known != 0 {
+	known := *id(&p)
+	var denied error
+	if known != 0 {
 		err := r.Forge.EditComment(ctx, known, body)
-		if !errors.Is(err, forge.ErrNotFound) { // else somebody deleted it
+		if errors.Is(err, forge.ErrDenied) {
+			denied = err // or it is another account's, of before the credentials were changed
+		} else if !errors.Is(err, forge.ErrNotFound) { // else somebody deleted it
 			return err
 		}
 	}
 	is, err := r.find(ctx, p.Number, func(k string, _ int64) bool { return k == kind })
 	if err != nil {
 		return err
+	}
+	if denied != nil && is == known {
+		return denied
 	}
 	if is != 0 {
 		err = r.Forge.EditComment(ctx, is, body)
@@ -303,10 +310,20 @@ func (r *Reviewer) deployment(ctx context.Context, head, name string, t state.Re
 		s.State = forge.InProgress
 	case forge.Success:
 		s.State = forge.DeploymentSuccess
-		if runs, err := r.runs(head, name); err != nil {
+		runs, gone, err := r.runs(head, name)
+		if err != nil {
 			return err
-		} else if !runs {
-			s.State, s.URL = forge.DeploymentInactive, ""
+		}
+		if !runs {
+			s.URL = ""
+		}
+		if gone { // only a success ends the former ones, which would count as active for ever
+			if err := r.Forge.SetDeployment(ctx, d.ID, s); err != nil {
+				return err
+			}
+		}
+		if !runs {
+			s.State = forge.DeploymentInactive
 		}
 	case forge.Failure:
 		s.State = forge.DeploymentFailure
@@ -317,18 +334,20 @@ func (r *Reviewer) deployment(ctx context.Context, head, name string, t state.Re
 }
 
 // runs says that a head is what a client's site runs: it is neither gone, nor paused, nor did
-// a later head overtake this one before it was applied.
-func (r *Reviewer) runs(head, name string) (runs bool, err error) {
+// a later head overtake this one before it was applied. gone says that nothing of it is served.
+func (r *Reviewer) runs(head, name string) (runs, gone bool, err error) {
 	err = r.Store.View(func(tx store.Tx) error {
+		runs, gone = false, false
 		c, ok, err := store.ClientByName(tx, name)
-		if err != nil || !ok || c.Removed {
+		if gone = err == nil && !ok; err != nil || gone {
 			return err
 		}
 		fate, _, err := store.Fate(tx, head, c.ID)
-		runs = fate != "paused" && !strings.HasPrefix(fate, "superseded")
+		ended := fate != "paused" && !strings.HasPrefix(fate, "superseded")
+		runs, gone = ended && !c.Removed, ended && c.Removed
 		return err
 	})
-	return runs, err
+	return runs, gone, err
 }
 
 const (

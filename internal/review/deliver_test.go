@@ -298,6 +298,48 @@ func TestCommentIsFoundByMarkerAndAuthor(t *testing.T) {
 }
 
 // A comment that somebody deleted is written anew when there is something to say, and when
+// The credentials are those of another account by now (an App in the place of a token): GitHub may refuse to have the
+// comment of the one before changed. What is to be told is told in one of our own, and changed there from then on.
+func TestP9CommentOfAnAccountOfBefore(t *testing.T) {
+	d := newDesk(t)
+	d.open(1, "one", "bakery")
+	d.look()
+	d.forge.me = forge.Identity{Login: "app[bot]", ID: 77, App: true}
+	d.Reviewer.me.is = nil // the program was started anew
+	d.forge.fault = func(method string, args ...any) error {
+		if method != "EditComment" {
+			return nil
+		}
+		for _, c := range d.forge.comments {
+			if c.ID == args[0] && c.AuthorID != d.forge.me.ID {
+				return fmt.Errorf("edit: %w", forge.ErrDenied)
+			}
+		}
+		return nil
+	}
+	for _, head := range []string{"two", "three"} {
+		d.open(1, head, "bakery", "dairy"+head)
+		d.later(time.Minute)
+		d.look()
+		if all := d.said(1, report.KindPlan); len(all) != 1 || !contains(all[0], "dairy"+head) {
+			t.Errorf("plans: %q", all)
+		}
+	}
+	// Who may not comment at all is told so.
+	d.forge.fault = func(method string, _ ...any) error {
+		if method == "EditComment" || method == "CreateComment" {
+			return fmt.Errorf("%s: %w", method, forge.ErrDenied)
+		}
+		return nil
+	}
+	d.open(1, "four", "bakery")
+	d.later(time.Minute)
+	d.sync()
+	if err := d.tell(); !errors.Is(err, forge.ErrDenied) || len(d.outbox()) == 0 {
+		t.Errorf("%v, %d reports left", err, len(d.outbox()))
+	}
+}
+
 // somebody asks for a plan.
 func TestDeletedComment(t *testing.T) {
 	d := newDesk(t)
@@ -386,6 +428,34 @@ func TestDeploymentOfWhatDidNotRun(t *testing.T) {
 		if told := d.forge.states[d.forge.deployments[i].ID]; len(told) == 0 || told[len(told)-1].State != want {
 			t.Errorf("%s: %+v, want %s", fate, told, want)
 		}
+	}
+}
+
+// A client that is gone has no deployment that counts as active at the forge, of whatever head.
+func TestDeploymentOfWhatIsGone(t *testing.T) {
+	d, _ := merged(t, "succeeded")
+	d.look()
+	active := func() (out []string) {
+		for _, one := range d.forge.deployments {
+			if told := d.forge.states[one.ID]; len(told) > 0 && told[len(told)-1].State == forge.DeploymentSuccess {
+				out = append(out, one.Environment)
+			}
+		}
+		return out
+	}
+	if got := active(); !slices.Equal(got, []string{"bakery"}) {
+		t.Fatalf("active: %q", got)
+	}
+	d.later(time.Hour)
+	d.accept(commitID("gone"), nil, map[string]string{"bakery": "succeeded"})
+	d.update(func(tx store.Tx) error {
+		c, _, err := store.ClientByName(tx, "bakery")
+		c.Removed, c.Status = true, state.StatusRetained
+		return errors.Join(err, store.PutClient(tx, c))
+	})
+	d.look()
+	if got := active(); len(got) > 0 {
+		t.Errorf("active: %q; its site is gone", got)
 	}
 }
 
@@ -503,6 +573,40 @@ func TestP9OpenedAndMergedUnseen(t *testing.T) {
 	d.look() // a forge may not know yet what it merged
 	if d.forge.calls["PullsOf"] != asked {
 		t.Error("it is asked again and again")
+	}
+}
+
+// A pull request that was closed, opened again and merged between two looks is told its result all the
+// same, and its plan says no more that nothing was changed.
+func TestP9ClosedThenMergedUnseen(t *testing.T) {
+	d := newDesk(t)
+	d.accept(commitID("first"), nil, map[string]string{"old": "succeeded"})
+	d.look()
+	head := d.open(1, "one", "bakery")
+	d.look()
+	p := d.forge.pulls[1]
+	p.Open = false
+	d.forge.pulls[1] = p
+	d.look()
+	commit := commitID("merge")
+	d.mergeAt(1, commit)
+	d.accept(commit, []string{head}, map[string]string{"bakery": "succeeded"})
+	d.later(time.Minute)
+	d.look()
+	if r := d.record(1); !r.Merged || !slices.Equal(r.Accepted, []string{commit}) {
+		t.Errorf("%+v", r)
+	}
+	if all := d.said(1, report.KindResult); len(all) != 1 || !contains(all[0], "bakery") {
+		t.Errorf("results: %q", all)
+	}
+	if all := d.said(1, report.KindPlan); len(all) != 1 || contains(all[0], "Nothing was changed") {
+		t.Errorf("plan: %q", all)
+	}
+	told := d.writes()
+	d.later(time.Hour)
+	d.look()
+	if n := d.writes(); n != told {
+		t.Errorf("%d more writes", n-told)
 	}
 }
 

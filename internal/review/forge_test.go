@@ -266,6 +266,15 @@ func (f *fakeForge) SetDeployment(_ context.Context, id int64, s forge.Deploymen
 		return err
 	}
 	f.states[id] = append(f.states[id], s)
+	if s.State == forge.DeploymentSuccess { // former ones of its environment end then
+		of := func(d forge.Deployment) bool { return d.ID == id }
+		at := f.deployments[slices.IndexFunc(f.deployments, of)]
+		for _, d := range f.deployments {
+			if told := f.states[d.ID]; d.ID != id && d.Environment == at.Environment && len(told) > 0 && told[len(told)-1].State == forge.DeploymentSuccess {
+				f.states[d.ID] = append(told, forge.DeploymentStatus{State: forge.DeploymentInactive})
+			}
+		}
+	}
 	return f.leave("SetDeployment", id, s)
 }
 

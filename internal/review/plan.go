@@ -366,7 +366,7 @@ func cause(err error) string {
 // stays says that a branch that moved changes nothing of a pull request's plan: it touched
 // none of its files, no rules, and nobody took a name that it asks for. Its record then
 // says so, and nobody is told. Nor did the branch get so many new clients that the guard
-// would hold those that it brings.
+// would hold those that it brings. What changes rules itself is planned onto every change.
 func (r *Reviewer) stays(ctx context.Context, p state.Pull, base string, among *openPulls) (bool, error) {
 	if p.Wanted || p.Moving || p.Head != p.Planned || p.Base == base || !p.RetryAt.IsZero() {
 		return false, nil
@@ -382,7 +382,7 @@ func (r *Reviewer) stays(ctx context.Context, p state.Pull, base string, among *
 		its[c.Name] = true
 	}
 	changed, rules, err := r.Git.Changed(ctx, p.Base, base)
-	if err != nil || rules {
+	if err != nil || rules || len(changed) > 0 && changesRules(p) { // they are about clients that it does not know yet, too
 		return false, err
 	}
 	for _, file := range changed {
@@ -404,6 +404,16 @@ func (r *Reviewer) stays(ctx context.Context, p state.Pull, base string, among *
 	}
 	p.Base = base
 	return true, r.Store.Update(func(tx store.Tx) error { return r.put(tx, p) })
+}
+
+// changesRules says that a pull request changes a template or the platform file, by their names.
+func changesRules(p state.Pull) bool {
+	for file := range p.Files {
+		if path.Base(path.Dir(file)) == "templates" || path.Base(file) == "platform.yaml" {
+			return true
+		}
+	}
+	return false
 }
 
 // newcomers counts the clients among files of the branch that are new since one of its heads

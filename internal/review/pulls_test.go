@@ -476,6 +476,30 @@ func TestRemovalsArePlannedOntoEveryBase(t *testing.T) {
 	}
 }
 
+// A template's change is about every client that has it, also about one that the branch gets meanwhile: the plan says so.
+func TestS04RulesArePlannedOntoNewClients(t *testing.T) {
+	for _, file := range []string{"templates/shop.yaml", "platform.yaml"} {
+		d := newDesk(t)
+		head := d.open(1, "one")
+		j, m := d.judge[head], d.merged[head]
+		j.Clients = []state.PullClient{{Name: "bakery"}} // that has the template
+		m.Files = append(m.Files, accept.File{Path: file, Data: []byte("other")})
+		d.judge[head], d.merged[head] = j, m
+		d.look()
+		judged := len(d.judged)
+		d.head, d.changed = commitID("readme"), nil
+		d.look()
+		if n := len(d.judged) - judged; n != 0 {
+			t.Errorf("%s: planned %d times more, of a base that changed nothing", file, n)
+		}
+		d.head, d.changed = commitID("next"), []string{"clients/new.yaml"}
+		d.look()
+		if n := len(d.judged) - judged; n != 1 {
+			t.Errorf("%s: planned %d times more", file, n)
+		}
+	}
+}
+
 // Two pull requests of one client, or one host name, name each other; and not when one ends.
 func TestRuleOverlaps(t *testing.T) {
 	same := func(host string, name string) func(d *desk, head string) {

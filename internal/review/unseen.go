@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/forge"
+	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -20,8 +21,8 @@ const (
 	askAfter        = 20 * time.Second // a forge may not know at once what it merged
 )
 
-// unseen finds the merged pull requests of accepted heads that nobody saw open: opened and
-// merged between two looks, or while we were away. Which commits a head brought Git says; the
+// unseen finds the merged pull requests of accepted heads that nobody saw open: opened, or opened
+// again, and merged between two looks, or while we were away. Which commits a head brought Git says; the
 // forge is asked once for those that no pull request on record explains. What was accepted
 // before the first look is not asked for.
 func (r *Reviewer) unseen(ctx context.Context) error {
@@ -42,17 +43,23 @@ func (r *Reviewer) unseen(ctx context.Context) error {
 		}
 		err = r.write(func(tx store.Tx) error {
 			for _, f := range found {
-				_, known, err := store.Pull(tx, f.Number)
+				was, _, err := store.Pull(tx, f.Number)
 				if err != nil {
 					return err
 				}
-				if known {
+				if was.Open || was.Merged {
 					continue
 				}
-				p := r.seen(state.Pull{}, f)
-				p.ClosedAt = r.Now()
+				p := r.seen(was, f)
+				p.ClosedAt, p.Planned = r.Now(), "" // of one that was closed before, its plan was let go then
 				if err := store.PutPull(tx, p); err != nil {
 					return err
+				}
+				if was.Told { // that it was closed without a merge
+					text := report.PullPlan{Stage: report.StageMerged, Head: p.Head, Merged: p.MergeCommit, Result: r.page(r.Pages.Commit, p.MergeCommit)}.Markdown()
+					if err := r.report(tx, state.Report{Subject: fmt.Sprintf("pull/%d/%s", p.Number, report.KindPlan), State: string(forge.Success), Text: "merged", Detail: text}); err != nil {
+						return err
+					}
 				}
 			}
 			if err := r.explain(tx, v); err != nil {
@@ -95,7 +102,9 @@ func (r *Reviewer) notAsked() (heads []state.Verdict, known map[string]bool, err
 		pulls, err := r.pulls(tx)
 		known = map[string]bool{}
 		for _, p := range pulls {
-			known[p.Head], known[p.MergeCommit] = true, true
+			if p.Open || p.Merged { // one that was closed may have been opened again, and merged, since
+				known[p.Head], known[p.MergeCommit] = true, true
+			}
 		}
 		return err
 	})

@@ -22,6 +22,7 @@ type Notice struct {
 	Word    NoticeWord `json:"word"`
 	Online  bool       `json:"online,omitempty"`  // some deployment of it succeeded
 	Removed bool       `json:"removed,omitempty"` // its manifest is gone
+	Runs    string     `json:"runs,omitempty"`    // what its site runs, where the word does not say it
 	Because string     `json:"because,omitempty"`
 	Next    string     `json:"next,omitempty"`
 	At      time.Time  `json:"at"`

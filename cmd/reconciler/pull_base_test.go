@@ -1,0 +1,153 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/compassdigital/reconciler/internal/github/simulated"
+	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/source"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// A file is moved into a folder on the branch while a pull request changes it: the forge merges that (Git knows the
+// rename), so the plan is of the forge's own merge, and no conflict is told. A merge of an older base is not taken.
+func TestS04MergeResultOfARename(t *testing.T) {
+	w := &world{t: t, work: t.TempDir()}
+	dir, git, commit := w.work, w.git, w.commitFiles
+	git("init", "-q", "-b", "main")
+	commit(map[string]string{"clients/alpha.yaml": manifestOf("alpha"), "clients/beta.yaml": manifestOf("beta")})
+	git("checkout", "-q", "-b", "change")
+	head := commit(map[string]string{"clients/alpha.yaml": manifestOf("alpha") + "# more\n"})
+	git("checkout", "-q", "main")
+	git("mv", "clients/beta.yaml", "clients/gamma.yaml")
+	older := commit(nil)
+	merge := func(base string) {
+		git("checkout", "-q", "--detach", base)
+		git("merge", "-q", "--no-ff", "-m", "merge", head)
+		git("update-ref", "refs/pull/1/merge", "HEAD")
+	}
+	merge(older)
+	git("checkout", "-q", "main")
+	base := commit(map[string]string{"clients/alpha.yaml": "", "clients/al/alpha.yaml": manifestOf("alpha")})
+	git("update-ref", "refs/pull/1/head", head)
+
+	mirror, err := source.Open(source.Options{URL: dir, Branch: "main", Path: "clients", Dir: filepath.Join(t.TempDir(), "mirror")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mirror.Close()
+	r := &repository{mirror, manifest.LayoutOf("clients")}
+	if err := mirror.Fetch(t.Context(), base); err != nil {
+		t.Fatal(err)
+	}
+	g := &pulls{repo: r}
+	if err := g.Bring(t.Context(), 1, head); err != nil {
+		t.Fatal(err)
+	}
+	m, err := g.Merged(t.Context(), 1, base, head)
+	if err != nil || len(m.Conflicts) != 1 {
+		t.Errorf("of an older merge: conflicts %q, %v", m.Conflicts, err)
+	}
+	merge(base)
+	m, err = g.Merged(t.Context(), 1, base, head)
+	if err != nil || len(m.Conflicts) > 0 {
+		t.Fatalf("conflicts %q, %v", m.Conflicts, err)
+	}
+	has := map[string]string{}
+	for _, f := range m.Files {
+		has[f.Path] = string(f.Data)
+	}
+	if _, old := has["clients/alpha.yaml"]; old || !strings.Contains(has["clients/al/alpha.yaml"], "# more") || has["clients/gamma.yaml"] == "" {
+		t.Errorf("%q", has)
+	}
+}
+
+// A pull request changes a template, and the branch gets a client that has it: the plan says what the merge changes
+// of that one, too.
+func TestS04RulesMeetNewClients(t *testing.T) {
+	h := newHub(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery")})
+	h.look()
+	h.look()
+	tmpl := h.git("show", "HEAD:templates/ecommerce.yaml")
+	m := h.propose("rules", map[string]string{"templates/ecommerce.yaml": strings.Replace(tmpl, "env: {", "env: {EXTRA: one, ", 1) + "\n"})
+	h.look()
+	h.look()
+	if !strings.Contains(h.wantComment(m, "plan", "bakery"), "1 client changes") {
+		t.Error(h.wantComment(m, "plan", "bakery"))
+	}
+	if _, err := h.gh.Push("main", filesFor(map[string]string{"clients/late.yaml": manifestOf("late")}), "late", "robin"); err != nil {
+		t.Fatal(err)
+	}
+	h.look()
+	h.active("late")
+	h.look()
+	if s := h.wantComment(m, "plan", "late"); !strings.Contains(s, "2 clients change") {
+		t.Error(s)
+	}
+}
+
+// A branch was squashed into main and goes on: its next merge brings the first one's commits once more. That is no
+// result of the first pull request, whose own stays as it is told.
+func TestP9ResultOfABranchThatGoesOn(t *testing.T) {
+	shop := func(a, theme string) map[string]string {
+		return map[string]string{"clients/bakery.yaml": manifestOf("bakery", "env: {A: "+a+"}", "# a\n# b\n# c\n# d", "settings: {theme: "+theme+"}")}
+	}
+	h := newHub(t, shop("one", "dark"))
+	h.look()
+	one := h.propose("one", shop("two", "dark"))
+	h.look()
+	h.git("fetch", "-q", "origin")
+	h.git("checkout", "-q", "-b", "two", "origin/one")
+	h.write(shop("two", "light"))
+	h.git("commit", "-q", "-am", "two")
+	h.git("push", "-q", "origin", "two")
+	two, err := h.gh.OpenPull(simulated.Proposal{Head: "two", Title: "two", Author: "dana"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.look()
+	h.merge(one, simulated.Squash)
+	h.look()
+	first := h.wantComment(one, "result", "bakery is live")
+	h.merge(two, simulated.MergeCommit)
+	h.look()
+	if now := h.wantComment(one, "result"); now != first {
+		t.Errorf("was:\n%s\nis:\n%s", first, now)
+	}
+	h.wantComment(two, "result", "bakery is live")
+}
+
+// P5: with `guard.removals: reviewed` a removal that was shown, merged and taken back is not shown once more by the
+// commits of that time, when somebody merges the branch, which went on, and pushes that.
+func TestP5RemovalThatAnEarlierMergeShowed(t *testing.T) {
+	h := newHub(t, map[string]string{"clients/a.yaml": bare("a"), "clients/b.yaml": bare("b"),
+		"platform.yaml": "apiVersion: reconciler/v1\nkind: Platform\nguard: {removals: reviewed}\n"}, func(_ *hub, _ *simulated.Options, config *[]string) {
+		*config = append(*config, "guard: {maxDeletes: 10, maxDeletePercent: 100}")
+	})
+	h.look()
+	n := h.propose("gone", map[string]string{"clients/a.yaml": ""})
+	h.look()
+	h.merge(n, simulated.Squash)
+	h.look()
+	if r := rowOf(h.status(), "a"); r.Status != string(state.StatusRetained) {
+		t.Fatalf("a is %s: %s", r.Status, r.Because)
+	}
+	if _, err := h.gh.Push("main", filesFor(map[string]string{"clients/a.yaml": bare("a")}), "Revert", "robin"); err != nil {
+		t.Fatal(err)
+	}
+	h.look()
+	h.active("a")
+	h.git("fetch", "-q", "origin")
+	h.git("checkout", "-q", "-B", "gone", "origin/gone")
+	h.write(map[string]string{"clients/b.yaml": bare("b", "notes: more")})
+	h.git("commit", "-q", "-am", "more")
+	h.git("checkout", "-q", "-B", "main", "origin/main")
+	h.git("merge", "-q", "--no-ff", "-m", "merge", "gone")
+	h.git("push", "-q", "origin", "main")
+	h.look()
+	if r := rowOf(h.status(), "a"); r.Status != string(state.StatusHeld) {
+		t.Errorf("a is %s: %s", r.Status, r.Because)
+	}
+}
