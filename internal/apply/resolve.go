@@ -333,6 +333,12 @@ func readdressed(tx store.Tx, was state.Resource, gives map[string]state.Value) 
 	return nil
 }
 
+// Readdressed records what a database gives by now: its address was changed at its vendor, by others.
+func (r *Runner) Readdressed(job Job, have state.Resource, o provider.Object) error {
+	have.Readdressed++
+	return r.phase(job, have, o)
+}
+
 // overtake notes of the client's earlier deployments that the host serves another one now,
 // where it serves what was built last.
 func (r *Runner) overtake(tx store.Tx, built state.Resource) error {

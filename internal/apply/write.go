@@ -532,7 +532,7 @@ func (r *Runner) outcome(tx store.Tx, job Job, i journal.Intent, o *provider.Obj
 		return err
 	}
 	if changed := ok && i.Op == journal.OpUpdate; changed {
-		res.Run, res.Adopted, res.Outputs = have.Run, have.Adopted, have.Outputs
+		res.Run, res.Adopted, res.Outputs, res.Readdressed = have.Run, have.Adopted, have.Outputs, have.Readdressed
 		if res.Run == "" {
 			res.Run = "unknown" // made by an earlier pass: a rollback of this one leaves it
 		}

@@ -43,6 +43,8 @@ type Input struct {
 	PublicURL  string            // of the client's host
 	Outside    bool              // secrets are read from sources outside, too
 	User       string            // address of the site's first user, if one was made already
+	// Readdressed is how often the address of its database was changed at the vendor.
+	Readdressed int
 }
 
 // Problem is why a wish cannot be had, and what to do.

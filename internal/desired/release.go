@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/compassdigital/reconciler/internal/manifest"
@@ -74,6 +75,9 @@ func (b *builder) built(env map[string]state.Value) (names, versions string) {
 		at := b.in.Effective.Database.Provider
 		if a := b.in.Effective.Database.Access; a != "" && a != "public" { // and one from within has another address
 			at += " " + a
+		}
+		if n := b.in.Readdressed; n > 0 {
+			at += " " + strconv.Itoa(n)
 		}
 		counted["database"] = state.Lit(at)
 	}

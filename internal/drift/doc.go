@@ -16,6 +16,9 @@
 // why it can't be). Three mends of a field within a day are a fight: it is left alone
 // until a person says how to go on.
 //
+// Where a client's own database is reached (its output url) is compared like an attribute, though
+// nobody wishes it: what is found is taken over by the client's next pass, never put back.
+//
 // # Promises
 //
 // The same input gives the same answer. A value that is a secret, or looks like one,

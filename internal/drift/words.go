@@ -48,6 +48,8 @@ func Next(row state.Drift, client string) string {
 		retry += ", `reconciler drift " + client + " --adopt` takes it over or says why it can't"
 	}
 	switch {
+	case row.Ref.Kind == state.KindDatabase && row.Field == "url" && row.Policy != manifest.DriftIgnore:
+		return "`reconciler retry " + client + "` deploys the site with it"
 	case row.Fight:
 		return fmt.Sprintf("it was put back %d times within a day, and somebody or something changes it again: find out who, then `reconciler retry %s`, or take it over or ignore it with a commit", MendsBeforeFight, client)
 	case row.Mend && row.Ref.Kind == state.KindDatabase:

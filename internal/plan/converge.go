@@ -231,10 +231,14 @@ func (b *builder) comeBack(w, have state.Resource) {
 	if w.Ref.Kind == state.KindPayments && have.Adopted {
 		return
 	}
-	if fields := b.diff(have, w); len(fields) > 0 || have.Phase == unfinished {
+	if fields := b.diff(have, w); len(fields) > 0 || have.Phase == unfinished || have.Phase == "failed" && w.Ref.Kind == state.KindDatabase {
 		back, reason := b.made(w.Ref), ""
-		if len(fields) == 0 {
+		switch {
+		case len(fields) > 0:
+		case have.Phase == unfinished:
 			reason = "its making was cut off"
+		default:
+			reason = "the last try failed"
 		}
 		b.update(w, have, fields, reason)
 		n := len(b.steps) - 1
@@ -258,6 +262,8 @@ func (b *builder) compare(w, have state.Resource, look Look) {
 		case have.Found:
 		case have.Phase == unfinished:
 			b.update(w, have, nil, "its making was cut off")
+		case have.Phase == "failed" && w.Ref.Kind == state.KindDatabase:
+			b.update(w, have, nil, "the last try failed")
 		case len(look.Differs) > 0:
 			b.update(w, have, look.Differs, "it was changed outside")
 		case name != "" && !contains(b.traits(w.Provider, w.Ref.Kind).Replace, name):
@@ -284,6 +290,9 @@ func (b *builder) compare(w, have state.Resource, look Look) {
 		}
 		b.replace(w, have, fields, f.Name+" can't be changed in place")
 		return
+	}
+	if look.Readdresses {
+		fields = append(fields, Field{Name: otherAddress, After: "made anew, with another password"})
 	}
 	b.update(w, have, fields, "")
 }
@@ -320,9 +329,12 @@ func (b *builder) anew(w, have state.Resource) string {
 // untilDeployed is how long a site has the address that its database had before: as long as it is built.
 const untilDeployed = "a few minutes"
 
-// reaches says that a step changes from where a database is reached: it has another address then.
+// otherAddress is a database's in the fields of a step that gives it another one though nothing wishes that.
+const otherAddress = "address"
+
+// reaches says that a step changes from where a database is reached, or how: it has another address then.
 func (s Step) reaches() bool {
-	return s.Ref.Kind == state.KindDatabase && s.Action == Update && slices.ContainsFunc(s.Fields, func(f Field) bool { return f.Name == "access" })
+	return s.Ref.Kind == state.KindDatabase && s.Action == Update && slices.ContainsFunc(s.Fields, func(f Field) bool { return f.Name == "access" || f.Name == otherAddress })
 }
 
 // bereft names an attribute that can't be changed in place and refers to something that is
@@ -362,7 +374,7 @@ func (b *builder) update(w, have state.Resource, fields []Field, reason string) 
 	if b.mail(have) && !quiet {
 		s.Risk = RiskMail
 	}
-	if _, served := b.serving(); served && s.reaches() && have.Attributes.Literal("access") != w.Attributes.Literal("access") {
+	if _, served := b.serving(); served && s.reaches() && (have.Attributes.Literal("access") != w.Attributes.Literal("access") || b.c.Looks[w.Ref].Readdresses) {
 		s.Risk, s.Gap = RiskGap, untilDeployed
 		s.Undo = "nothing by itself: a revert changes it again, and deploys the site with the address that it has then"
 		s.Reason = "its address changes with that: until the site was deployed with the new one, " + untilDeployed + ", it can't reach its data"

@@ -16,6 +16,7 @@ type moving struct {
 	*memory.Provider
 	access map[string]string
 	turns  map[string]int
+	anew   bool // the password is not known any more: the next change makes another one
 }
 
 func (m *moving) show(o provider.Object) provider.Object {
@@ -36,6 +37,9 @@ func (m *moving) show(o provider.Object) provider.Object {
 	out := o
 	out.Outputs = nil
 	for _, x := range o.Outputs {
+		if x.Name == "url" && m.anew {
+			continue // nobody knows it any more
+		}
 		if x.Name == "url" {
 			x.Secret = &url
 		}
@@ -51,6 +55,10 @@ func (m *moving) Create(ctx context.Context, w provider.Wish) (provider.Object, 
 
 func (m *moving) Update(ctx context.Context, id string, w provider.Wish) (provider.Object, error) {
 	o, err := m.Provider.Update(ctx, id, w)
+	if m.anew && err == nil && o.Kind == state.KindDatabase {
+		m.turns[id]++
+		m.anew = false
+	}
 	return m.show(o), err
 }
 

@@ -688,3 +688,19 @@ func TestP9CommitOverAHeldMend(t *testing.T) {
 	w.look()
 	w.want("shop", state.StatusHeld) // the database is still gone
 }
+
+// P6: a record whose zone its customer took elsewhere is refused at each look. What was changed of others is found, and
+// put back, all the same: the provider showed them in the same run.
+func TestP6RefusedObjectStopsNobodyElsesLook(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/aaa.yaml": client("aaa", heal, ownA), "clients/shop.yaml": client("shop", heal, ownA)})
+	away, mine := v.record("A", "mail.aaa.agency.example"), v.record("A", mailAt)
+	v.world.Set(away, "content", "198.51.100.9")
+	v.world.Set(mine, "content", "198.51.100.9")
+	v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Observe && c.ID == away }, -1, memory.Fail(provider.Denied, "403 unauthorized to access requested resource"))
+	w.look()
+	w.look()
+	if got := v.content(mine); got != "192.0.2.1" {
+		t.Errorf("it says %s after two looks", got)
+	}
+}

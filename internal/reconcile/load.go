@@ -14,6 +14,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/journal"
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/plan"
+	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -51,6 +52,7 @@ type member struct {
 	intents    []journal.Intent
 	secrets    map[string]state.SecretRef
 	looks      map[state.Ref]plan.Look
+	gives      []provider.Object           // databases whose address is not the one on record
 	looked     state.Looked                // what scheduled looks know
 	values     map[state.Ref][]drift.Value // of what is recorded
 	asRecorded []state.Drift               // rows that a look right now does not see any more
@@ -325,6 +327,9 @@ func (e *Engine) wishOf(m *member) {
 	for _, r := range m.recorded {
 		if r.Ref.Kind == state.KindAdmin && r.Real() {
 			in.User = r.Attributes.Literal("email")
+		}
+		if ownData(r) {
+			in.Readdressed = r.Readdressed
 		}
 	}
 	all, bad := desired.Resources(in)

@@ -3,10 +3,12 @@ package reconcile
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
 	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/drift"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -89,11 +91,12 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 			go func() {
 				defer func() { <-slots; wg.Done() }()
 				l := plan.Look{Ref: r.Ref}
+				var gives []provider.Object
 				p := panicOf(e.contain(m.client.ID, func() error {
 					if unread != nil {
 						l.Failed = unread.Error()
 					} else {
-						l = e.lookAt(ctx, m, r)
+						l, gives = e.lookAt(ctx, m, r)
 					}
 					return nil
 				}))
@@ -104,7 +107,7 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 					l.Differs = nil // nothing asks to change it
 				}
 				mu.Lock()
-				m.looks[r.Ref] = g.saw(l, p)
+				m.looks[r.Ref], m.gives = g.saw(l, p), append(m.gives, gives...)
 				mu.Unlock()
 			}()
 		}
@@ -172,13 +175,33 @@ func worthALook(r state.Resource, wish []state.Resource, planned bool) bool {
 	return false
 }
 
-// lookAt observes one recorded resource.
-func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) plan.Look {
-	l := plan.Look{Ref: r.Ref}
+// readdress takes over where databases are by now: somebody gave one another password, or a public address
+// anew, at its vendor, and what is built from here on is to find it. taken: another pass has to plan.
+func (e *Engine) readdress(g *group) (taken bool, err error) {
+	for _, m := range g.members {
+		for _, o := range m.gives {
+			for _, r := range m.recorded {
+				if r.ID != o.ID || !ownData(r) || m.client.Removed {
+					continue
+				}
+				if err := e.Runner.Readdressed(g.job(e, plan.Plan{}, ""), r, o); err != nil {
+					return false, fmt.Errorf("note where the database of %s is: %w", m.client.Name, err)
+				}
+				taken = true
+			}
+		}
+	}
+	return taken, nil
+}
+
+// lookAt observes one recorded resource. gives is what it is, where that is a database that has another address than
+// the one on record.
+func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) (l plan.Look, gives []provider.Object) {
+	l = plan.Look{Ref: r.Ref}
 	p, ok := e.Runner.Provider(r.Provider, r.Ref.Kind)
 	if !ok {
 		l.Failed = "provider " + r.Provider + " is not configured"
-		return l
+		return l, nil
 	}
 	ctx, cancel := context.WithTimeout(provider.For(ctx, provider.Caller{Client: m.client.ID, New: !m.client.EverDeployed}), lookTimeout)
 	defer cancel()
@@ -190,6 +213,12 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) plan.L
 		l.Gone = true
 	default:
 		l.Differs = e.differs(m, r, objects[0])
+		if slices.ContainsFunc(e.findings(r, m.values[r.Ref], objects[0]), func(f drift.Finding) bool {
+			return r.Ref.Kind == state.KindDatabase && f.Field == fieldAddress
+		}) {
+			gives = objects[:1]
+		}
+		l.Readdresses = hidden(r, objects[0])
 		l.Bytes, l.Also = objects[0].Bytes, objects[0].Also
 		if objects[0].Phase == provider.Manual {
 			l.Asks = objects[0].Message
@@ -201,7 +230,13 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) plan.L
 			}
 		}
 	}
-	return l
+	return l, gives
+}
+
+// hidden says that a database no longer gives the address that is on record, and runs.
+func hidden(r state.Resource, o provider.Object) bool {
+	_, known := r.Outputs[fieldAddress]
+	return known && ownData(r) && o.Phase == provider.Ready && !slices.ContainsFunc(o.Outputs, func(x provider.Output) bool { return x.Name == fieldAddress })
 }
 
 // lookFor looks for an object that a manifest names in `adopt:`, or that is part of a

@@ -153,6 +153,9 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 	if p = e.lookedAt(ctx, g, p); g.panicked != nil {
 		return done, g.panicked
 	}
+	if done.Again, err = e.readdress(g); done.Again || err != nil {
+		return done, err
+	}
 	if p.Empty() {
 		return e.settled(ctx, g)
 	}

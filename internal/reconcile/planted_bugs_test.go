@@ -44,7 +44,7 @@ var plantedBugs = []planted{
 	{"a look takes an object without our mark", "apply/look.go", "		if o.Mark == w.Mark && !o.Mark.IsZero() {\n			if ours >= 0 {", "		if o.Mark == w.Mark || o.Mark.IsZero() {\n			if ours >= 0 {"},
 	{"no look before a create", "apply/write.go", "		return r.look(ctx, p, traits, s, w)", "		_ = traits\n		return nil"},
 	{"what was found is recorded as made", "apply/look.go", "	res.Found = t.found", "	res.Found = false"},
-	{"what was adopted is forgotten to be", "apply/write.go", "		res.Run, res.Adopted, res.Outputs = have.Run, have.Adopted, have.Outputs", "		res.Run, res.Outputs = have.Run, have.Outputs"},
+	{"what was adopted is forgotten to be", "apply/write.go", "		res.Run, res.Adopted, res.Outputs, res.Readdressed = have.Run, have.Adopted, have.Outputs, have.Readdressed", "		res.Run, res.Outputs, res.Readdressed = have.Run, have.Outputs, have.Readdressed"},
 	// Data.
 	{"a removed client's database is deleted", "plan/remove.go", "		case t.Data && r.Real():", "		case t.Data && !r.Real():"},
 	{"a dropped database is deleted", "plan/remove.go", "	case b.traits(r.Provider, r.Ref.Kind).Data:", "	case r.Ref.Kind == state.KindMail:"},
@@ -355,6 +355,15 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a template's plan knows no client that came since", "review/plan.go", "len(changed) > 0 && changesRules(p) {", "len(changed) < 0 && changesRules(p) {"}, "review", "TestS04RulesArePlannedOntoNewClients"},
 	{planted{"what is gone stays active at the forge", "review/deliver.go", "		if gone { // only", "		if gone && runs { // only"}, "review", "TestDeploymentOfWhatIsGone"},
 	{planted{"a comment of another account is tried for ever", "review/deliver.go", "			denied = err // or", "			return err // or"}, "review", "TestP9CommentOfAnAccountOfBefore"},
+	{planted{"a database's new address is not taken over", "reconcile/pass.go", "	if done.Again, err = e.readdress(g); done", "	if done.Again, err = false, nil; done"}, "reconcile", "TestRuleADatabaseThatWasReaddressedAtItsVendor"},
+	{planted{"a look does not see where a database is", "reconcile/survey.go", "ownData(r) && o.Phase == provider.Ready {\n			out = append", "ownData(r) && o.Phase == provider.Failed {\n			out = append"}, "reconcile", "TestRuleADatabaseThatWasReaddressedAtItsVendor"},
+	{planted{"a release is served on whose database is elsewhere by now", "desired/release.go", "		if n := b.in.Readdressed; n > 0 {", "		if n := b.in.Readdressed; n < 0 {"}, "reconcile", "TestRuleADatabaseThatWasReaddressedAtItsVendor"},
+	{planted{"a new password comes with the commit after", "plan/converge.go", "	if look.Readdresses {", "	if look.Readdresses && look.Gone {"}, "reconcile", "TestRuleAChangeThatReaddressesADatabase"},
+	{planted{"one refused object ends everybody's look", "reconcile/survey.go", "	case own && (kind", "	case !own && own && (kind"}, "reconcile", "TestP6RefusedObjectStopsNobodyElsesLook"},
+	{planted{"a deployment that failed stays", "provider/railway/make.go", "	if d.deployment != nil && ended(d", "	if d.deployment != nil && d.making && ended(d"}, "provider/railway", "TestS28DeploymentThatFailedIsStartedAgain"},
+	{planted{"a database that failed is only waited for", "plan/converge.go", "		case have.Phase == \"failed\" && w.Ref.Kind == state.KindDatabase:\n			b.update", "		case have.Phase == \"failed\" && w.Ref.Kind == state.KindMail:\n			b.update"}, "provider/railway", "TestS28DeploymentThatFailedIsStartedAgain"},
+	{planted{"a zone that is not seen is the token's matter", "provider/cloudflare/zones.go", "	if !ok || e.Kind != provider.Denied || p.o", "	if !ok || e.Kind == provider.Denied || p.o"}, "provider/cloudflare", "TestP6ZoneThatIsNotSeenAnyMore"},
+	{planted{"an address's password is told by itself", "secret/redactor.go", "len(password) >= minPassword {", "len(password) < 0 {"}, "secret", "TestP10PasswordOfAnAddress"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

@@ -132,8 +132,9 @@ func (s *survey) reaches(need, planned map[string]int) bool {
 
 // read makes one call within the budget, at a look's pace. why says that none was made, or
 // that it failed; errAgain that its turn has to be waited for, with nobody entered. cost is
-// what it is charged with where requests can't be counted.
-func (s *survey) read(ctx context.Context, name string, cost int, patience time.Duration, call func(context.Context) error) (why string, again error) {
+// what it is charged with where requests can't be counted. own: its provider showed others in
+// this run, so that what it refuses is the object's own matter.
+func (s *survey) read(ctx context.Context, name string, own bool, cost int, patience time.Duration, call func(context.Context) error) (why string, again error) {
 	if h, is := s.stopped[name]; is {
 		return h.why, nil
 	}
@@ -166,6 +167,8 @@ func (s *survey) read(ctx context.Context, name string, cost int, patience time.
 	switch {
 	case kind == provider.RateLimited:
 		s.stopped[name] = halt{sentence(err), until, !s.asked}
+	case own && (kind == provider.Denied || kind == provider.Invalid):
+		s.bad[name]-- // of one zone, or one project, say: nobody else's look ends by it
 	case kind == provider.Denied, s.bad[name] >= lookFailures:
 		s.stopped[name] = halt{why: sentence(err)}
 	}
@@ -191,7 +194,7 @@ func (s *survey) list(ctx context.Context, i int) error {
 	}
 	l, name := &listing{objects: map[string]provider.Object{}}, s.readers[i].Name()
 	s.lists[i] = l
-	l.failed, _ = s.read(ctx, name, 1, lookPatience, func(ctx context.Context) error {
+	l.failed, _ = s.read(ctx, name, false, 1, lookPatience, func(ctx context.Context) error {
 		only := provider.Only(ctx, func(id string, _ provider.Mark) bool { return s.ids[name+"/"+id] })
 		found, err := s.readers[i].Owned(only, s.e.Runner.Installation)
 		for _, o := range found {
@@ -359,7 +362,8 @@ func (s *survey) single(ctx context.Context, out *seen, r state.Resource, values
 	if s.waited {
 		patience = lookPatience
 	}
-	why, err := s.read(ctx, r.Provider, cost, patience, func(ctx context.Context) (err error) {
+	listed := s.lists[i] != nil && s.lists[i].failed == ""
+	why, err := s.read(ctx, r.Provider, listed, cost, patience, func(ctx context.Context) (err error) {
 		ctx, cancel := context.WithTimeout(ctx, lookTimeout+patience)
 		defer cancel()
 		found, err = s.readers[i].Observe(ctx, provider.Query{Kind: r.Ref.Kind, ID: r.ID})
@@ -444,8 +448,27 @@ func (e *Engine) recordedValues(tx store.Tx, all []state.Resource) (map[state.Re
 				out[r.Ref] = append(out[r.Ref], v)
 			}
 		}
+		if at, known := r.Outputs[fieldAddress]; known && ownData(r) && at.Secret != nil {
+			v, ok, err := e.recordedValue(tx, r.Ref.Kind, state.Attribute{Name: fieldAddress, Value: at}, by)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				out[r.Ref] = append(out[r.Ref], v)
+			}
+		}
 	}
 	return out, nil
+}
+
+// fieldAddress is the output of a database by which its client reaches it. It is no attribute: nobody
+// wishes it, and somebody may change it at the vendor.
+const fieldAddress = "url"
+
+// ownData says that a record is the database that its client uses.
+func ownData(r state.Resource) bool {
+	_, wished := r.Attributes.Get(fieldAddress) // of one that is nowhere kept by us
+	return r.Ref.Kind == state.KindDatabase && r.Ref.Name == plan.MainDatabase && r.Real() && !r.Retained() && !wished
 }
 
 func (e *Engine) recordedValue(tx store.Tx, kind state.Kind, a state.Attribute, by map[state.Ref]state.Resource) (drift.Value, bool, error) {
@@ -483,6 +506,11 @@ func (e *Engine) foundValues(r state.Resource, o provider.Object) []drift.Value 
 	for _, a := range o.Attributes {
 		out = append(out, e.value(r.Ref.Kind, a.Name, a.Reveal(), a.Secret != nil))
 	}
+	for _, x := range o.Outputs {
+		if x.Name == fieldAddress && x.Secret != nil && ownData(r) && o.Phase == provider.Ready {
+			out = append(out, e.value(r.Ref.Kind, x.Name, x.Secret.Reveal(), true))
+		}
+	}
 	return out
 }
 
@@ -515,6 +543,9 @@ func plainly(kind state.Kind, name, text string) string {
 func (e *Engine) differs(m *member, r state.Resource, o provider.Object) []plan.Field {
 	var out []plan.Field
 	for _, f := range e.findings(r, m.values[r.Ref], o) {
+		if r.Ref.Kind == state.KindDatabase && f.Field == fieldAddress {
+			continue // it is taken over: see readdress
+		}
 		v, known := r.Attributes.Get(f.Field)
 		literal := known && v.Secret == nil && v.Ref == nil
 		if f.After == "" && !literal || f.Before == "" && !known || f.Field == state.FieldForeign {

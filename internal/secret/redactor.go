@@ -30,6 +30,9 @@ const (
 	// minLine is the shortest line of a secret of several lines (a private key) that
 	// is looked for by itself.
 	minLine = 16
+	// minPassword is the shortest password of an address (postgres://user:password@host) that is
+	// looked for by itself: shorter ones may be words.
+	minPassword = 10
 	// minInner is the shortest base64 that is looked for inside of longer base64.
 	minInner = 10
 	// anchors is how many places of a text are tried for the one to find it by.
@@ -44,7 +47,7 @@ const (
 // state.Redacted. Safe for concurrent use; the zero value is ready.
 //
 // It is the second line: the first is that secrets are of a type that cannot print
-// itself. It cannot know what was never added, nor a part of a secret.
+// itself. It cannot know what was never added, nor a part of a secret but those that pieces names.
 type Redactor struct {
 	mu sync.RWMutex
 	// Two generations bound the memory: when the new one is half of the limit, the old
@@ -91,12 +94,19 @@ func (r *Redactor) Add(s state.Secret) {
 	}
 }
 
-// pieces are the texts to look for: the secret, and the lines of one that has several.
+// pieces are the texts to look for: the secret, the lines of one that has several, and the password
+// of one that is an address.
 func pieces(text string) []string {
 	var out []string
 	for lines := range strings.Lines(text) {
 		if line := strings.TrimSpace(lines); len(line) >= minLine && line != text {
 			out = append(out, cut(line)...)
+		}
+	}
+	// A program that can't connect, or says how it is set up, tells the password of an address by itself.
+	if u, err := url.Parse(strings.TrimSpace(text)); err == nil && u.User != nil {
+		if password, _ := u.User.Password(); len(password) >= minPassword {
+			out = append(out, cut(password)...)
 		}
 	}
 	out = append(out, cut(text)...)

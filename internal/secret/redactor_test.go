@@ -202,3 +202,17 @@ func meetsRedacted(s string) bool {
 	}
 	return false
 }
+
+// P10: a build log that prints how a site connects has the password of its address by itself. One that is a word stays.
+func TestP10PasswordOfAnAddress(t *testing.T) {
+	r := redactorOf("postgres://app:Tr0ub4dor%26horse@db.example:5432/app?sslmode=require\n", "postgresql://postgres:postgres@db.example/app")
+	for _, text := range []string{"{ host: 'db.example', user: 'app', password: 'Tr0ub4dor&horse' }", "PGPASSWORD=Tr0ub4dor%26horse", `{"password":"Tr0ub4dor\u0026horse"}`} {
+		if got := r.Redact(text); strings.Contains(got, "Tr0ub4dor") || !strings.Contains(got, state.Redacted) {
+			t.Errorf("%q stays as %q", text, got)
+		}
+	}
+	const words = "postgres at db.example does not answer"
+	if got := r.Redact(words); got != words {
+		t.Errorf("%q became %q", words, got)
+	}
+}

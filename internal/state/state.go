@@ -210,6 +210,9 @@ type Resource struct {
 	// Payments is the ID of the account for payments that a deployment was built with. "": with none, or
 	// that is not known.
 	Payments string `json:"payments,omitempty"`
+	// Readdressed is how often a database's address was changed at its vendor, by others: releases from before have
+	// another one.
+	Readdressed int `json:"readdressed,omitempty"`
 	// Retained data: taken out of use at, to be purged not before.
 	RetainedAt time.Time `json:"retainedAt,omitzero"`
 	PurgeAfter time.Time `json:"purgeAfter,omitzero"` // zero with RetainedAt set: kept for ever

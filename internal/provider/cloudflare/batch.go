@@ -128,16 +128,16 @@ func (p *Provider) alone(ctx context.Context, zone string, c *change) (r record,
 	default:
 		_, err = p.call(ctx, c.op, http.MethodPatch, recordPath(zone, c.id), nil, c.body, &r)
 	}
-	return p.checked(zone, c, r, err)
+	return p.checked(ctx, zone, c, r, err)
 }
 
 // checked says whether an answer is about the change.
-func (p *Provider) checked(zone string, c *change, r record, err error) (record, error) {
+func (p *Provider) checked(ctx context.Context, zone string, c *change, r record, err error) (record, error) {
 	if provider.KindOf(err) == provider.NotFound && err != nil && codeOf(err) != codeNoRecord {
 		return record{}, &provider.Error{Kind: provider.Transient, Provider: Name, Op: c.op, Message: "it does not know the path of the record: " + messageOf(err), Err: err}
 	}
 	if err != nil {
-		return record{}, as(c.op, err)
+		return record{}, as(c.op, p.ofZone(ctx, zone, err))
 	}
 	if c.body.Type == "" {
 		p.lists.exactly(zone+"/"+c.id, p.o.Now())
@@ -200,15 +200,15 @@ func (p *Provider) together(ctx context.Context, zone string, all []*change) {
 	out, err := p.batch(ctx, "update", zone, in)
 	if err == nil {
 		for _, c := range deletes {
-			r, err := p.checked(zone, c, record{}, nil)
+			r, err := p.checked(ctx, zone, c, record{}, nil)
 			c.done <- outcome{r, err}
 		}
 		for i, c := range patches {
-			r, err := p.checked(zone, c, out.Patches[i], nil)
+			r, err := p.checked(ctx, zone, c, out.Patches[i], nil)
 			c.done <- outcome{r, err}
 		}
 		for i, c := range posts {
-			r, err := p.checked(zone, c, out.Posts[i], nil)
+			r, err := p.checked(ctx, zone, c, out.Posts[i], nil)
 			c.done <- outcome{r, err}
 		}
 		return
@@ -220,7 +220,7 @@ func (p *Provider) together(ctx context.Context, zone string, all []*change) {
 				r, err := p.alone(ctx, zone, c)
 				c.done <- outcome{r, err}
 			default:
-				c.done <- outcome{err: as(c.op, err)}
+				c.done <- outcome{err: as(c.op, p.ofZone(ctx, zone, err))}
 			}
 		}
 	}

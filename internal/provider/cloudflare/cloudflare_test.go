@@ -406,3 +406,22 @@ func TestTheTransportsOwnWord(t *testing.T) {
 		t.Errorf("until %s", provider.UntilOf(err))
 	}
 }
+
+// P6: a zone that the token sees no more (its customer took the domain elsewhere) is its clients' matter, and no
+// refusal of the token, which would stop everybody. A token that is refused is.
+func TestP6ZoneThatIsNotSeenAnyMore(t *testing.T) {
+	for _, moment := range []time.Duration{-1, 0} {
+		w := newWorld(t, setup{moment: moment})
+		o := w.create(wish("A", "a.shops.example", "192.0.2.1"))
+		if err := w.vendor.Change(shopID, func(z *simulated.Zone) { z.Hidden = true }); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.add(zonesAgain + listLag)
+		const says = "is not one that the token sees"
+		_, err := w.p.Observe(t.Context(), provider.Query{Kind: state.KindRecord, ID: o.ID})
+		w.fails(err, provider.Invalid, says)
+		_, err = w.p.Update(t.Context(), o.ID, wish("A", "a.shops.example", "192.0.2.2"))
+		w.fails(err, provider.Invalid, says)
+		w.fails(w.p.Delete(t.Context(), state.KindRecord, o.ID), provider.Invalid, says)
+	}
+}

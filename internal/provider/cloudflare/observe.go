@@ -72,7 +72,7 @@ func (p *Provider) named(ctx context.Context, name string) ([]provider.Object, e
 // byID reads one record. It may come from a list of the last seconds (lists.go).
 func (p *Provider) byID(ctx context.Context, zoneID, id string) (record, bool, error) {
 	if r, ok, err := p.fromList(ctx, zoneID, id); ok || err != nil {
-		return r, ok, err
+		return r, ok, p.ofZone(ctx, zoneID, err)
 	}
 	var r record
 	_, err := p.call(ctx, "observe", http.MethodGet, recordPath(zoneID, id), nil, nil, &r)
@@ -83,7 +83,7 @@ func (p *Provider) byID(ctx context.Context, zoneID, id string) (record, bool, e
 		return record{}, false, transient("it does not know the path of the record: " + messageOf(err))
 	}
 	if err != nil {
-		return record{}, false, err
+		return record{}, false, p.ofZone(ctx, zoneID, err)
 	}
 	if r.sound() != nil || r.ID != id {
 		return record{}, false, transient("its answer is not the record that was asked for")

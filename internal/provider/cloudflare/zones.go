@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -179,6 +180,23 @@ func (p *Provider) zoneByID(ctx context.Context, op, id string) (zone, bool, err
 		}
 	}
 	return zone{}, false, nil
+}
+
+// ofZone is an error about a zone's records. Where the token is accepted, and sees others but not that zone, it is that
+// zone's matter: its customer took the domain elsewhere, say. Denied would stop everybody.
+func (p *Provider) ofZone(ctx context.Context, id string, err error) error {
+	e, ok := errorOf(err)
+	if !ok || e.Kind != provider.Denied || p.o.ZoneID != "" {
+		return err
+	}
+	all, failed := p.zoneList(ctx, e.Op, zonesAgain)
+	if failed != nil || len(all) == 0 || slices.ContainsFunc(all, func(z zone) bool { return z.ID == id }) {
+		return err
+	}
+	out := *e
+	out.Kind, out.Err = provider.Invalid, err
+	out.Message = "the zone " + id + " is not one that the token sees any more: give the token that zone, or bring the domain back to this account"
+	return &out
 }
 
 // refusal is an Invalid of our own.

@@ -315,6 +315,11 @@ func under(s DeploymentStatus) bool {
 	return !running(s)
 }
 
+// ended says that a deployment came to nothing, or is over.
+func ended(s DeploymentStatus) bool {
+	return !running(s) && !under(s) && s != DeploymentStatusNeedsApproval
+}
+
 // phase is how far a database is, before its variables are read.
 func (d *database) phase(now time.Time) (provider.Phase, string) {
 	late := func(what string) (provider.Phase, string) {

@@ -463,3 +463,31 @@ func TestP3ALookThatTakesItsTime(t *testing.T) {
 		t.Errorf("%v: there is %+v", err, all)
 	}
 }
+
+// S28, S31: the first deployment comes to nothing (its image could not be fetched, say). The next try starts another one,
+// also after a restart.
+func TestS28DeploymentThatFailedIsStartedAgain(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		e := start(t).engine(public)
+		e.at = func(b apply.Border) {
+			if b == apply.AfterCall {
+				e.vendor.End(e.vendor.Projects()[0].ID, "FAILED")
+				e.at = nil
+			}
+		}
+		if _, err := e.pass(); err == nil {
+			t.Fatal("it did not fail")
+		}
+		if restart {
+			e.restart()
+		}
+		e.converge()
+		recorded, _ := e.recorded()
+		if len(recorded) != 1 || recorded[0].Phase != "" || recorded[0].Outputs["url"].Secret == nil {
+			t.Errorf("restart %v: on record: %+v", restart, recorded)
+		}
+		if all := e.vendor.Projects(); len(all) != 1 || all[0].Services != 1 || all[0].Volumes != 1 || all[0].Proxies != 1 || all[0].Deployments != 2 {
+			t.Errorf("restart %v: at Railway: %+v", restart, all)
+		}
+	}
+}

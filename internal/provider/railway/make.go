@@ -239,9 +239,12 @@ func (p *Provider) putMark(ctx context.Context, k *work, d *database) error {
 	return err
 }
 
-// putDeployment starts what is not running, or what runs without a proxy that was made since.
+// putDeployment starts what is not running, or what runs without a proxy that was made since. One that came to nothing
+// (an image that could not be fetched, say) is started again: Railway does not by itself.
 func (p *Provider) putDeployment(ctx context.Context, k *work, d *database) error {
-	if d.deployment != nil {
+	if d.deployment != nil && ended(d.deployment.Status) {
+		p.shows(d, partDeployment)
+	} else if d.deployment != nil {
 		waits := func(x proxy) bool { return x.SyncStatus == "CREATING" && later(x.CreatedAt, d.deployment.CreatedAt) }
 		if !slices.ContainsFunc(d.proxies, waits) || under(d.deployment.Status) {
 			p.shows(d, partDeployment)
