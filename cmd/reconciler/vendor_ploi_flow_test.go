@@ -29,6 +29,7 @@ type agency struct {
 	server  *httptest.Server
 	built   []string // the .env of every deployment
 	resolve bool     // by asking the repository
+	unfit   string   // a host that does not answer well
 }
 
 func newAgency(t *testing.T, files map[string]string, doubts simulated.Doubts, change ...func(*simulated.Options)) *agency {
@@ -78,7 +79,7 @@ func (a *agency) probe(_ context.Context, base string, h manifest.Health) error 
 	if err != nil {
 		return err
 	}
-	if code, page := a.visit(u.Hostname(), h.Path); code != http.StatusOK {
+	if code, page := a.visit(u.Hostname(), h.Path); u.Hostname() == a.unfit || code != http.StatusOK {
 		return fmt.Errorf("%s answers %d: %s", base, code, page)
 	}
 	return nil

@@ -57,7 +57,7 @@ func (r *Runner) look(ctx context.Context, p provider.Provider, traits state.Tra
 		return &takeOver{object: seen[same], found: true, equal: true}
 	}
 	if len(seen) > 0 {
-		return &errPark{fmt.Sprintf("%s %s exists at %s without our mark (%s); name it in `adopt:` or remove it there", s.Ref.Kind, w.Name, s.Provider, seen[0].ID)}
+		return &errPark{fmt.Sprintf("%s %s exists at %s without our mark (%s); %s there", s.Ref.Kind, w.Name, s.Provider, seen[0].ID, plan.WithoutMark(s.Ref.Kind))}
 	}
 	return nil
 }

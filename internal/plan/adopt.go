@@ -13,6 +13,8 @@ import (
 //	adopt: names it          no            there, -      adopt: recorded, nothing is written
 //	adopt: names it          no or yes     gone          the client is held: it is never created
 //	adopt: names it          as another id -             the client is held
+//	adopt: names it          no            another    the client is held: a record of another name or type is
+//	                                       record     never made into it, and is not ours to delete
 //	adopt: names it twice    by nobody     -             both clients are held; else the newcomer
 //	adopt: names it          by a removed  -             the client is held: it takes nothing that is kept
 //	                         client                      for another one, also one of its own name
@@ -61,8 +63,31 @@ func (b *builder) checkAdopted() {
 			b.problem(hold, "mend the id, or restore it at "+w.Provider+again, "adopt.%s names %s, which is not at %s; what is adopted is never created", w.Ref.Kind, w.AdoptID, w.Provider)
 		case b.c.Looks[w.Ref].Foreign != "":
 			b.problem(state.HoldParked, "settle at "+w.Provider+" whose it is"+again, "%s %s at %s belongs to %s: it is not ours to adopt", w.Ref.Kind, w.AdoptID, w.Provider, b.c.Looks[w.Ref].Foreign)
+		case !b.adopted(w) && b.anotherRecord(w) != "":
+			b.problem(state.HoldParked, "name the id of that one, or take it out of `adopt:`", "adopt.record names %s, which is %s at %s, and not %s: it names the record of the client's own name", w.AdoptID, b.anotherRecord(w), w.Provider, w.Ref.Name)
 		}
 	}
+}
+
+// WithoutMark is what to do about an object that is in the way and that nobody marked: `adopt:` can name some kinds,
+// and of records the one of the client's own name. What follows says where.
+func WithoutMark(k state.Kind) string {
+	switch k {
+	case state.KindSite, state.KindDatabase, state.KindPayments:
+		return "name it in `adopt:`, or remove it"
+	case state.KindRecord:
+		return "name it in `adopt:` if it is that of the client's own name, else remove it"
+	}
+	return "remove it"
+}
+
+// anotherRecord is what a record that `adopt:` names is called, where that is of another name or type than the wished one.
+func (b *builder) anotherRecord(w state.Resource) string {
+	is := b.c.Looks[w.Ref].Says
+	if w.Ref.Kind != state.KindRecord || is["name"] == "" || is["name"] == w.Attributes.Literal("name") && is["type"] == w.Attributes.Literal("type") {
+		return ""
+	}
+	return is["type"] + " " + is["name"]
 }
 
 // Adopting is the phase of what `adopt:` names until the first pass is through: one that
@@ -279,7 +304,21 @@ func (b *builder) lives(k state.Kind) bool {
 			}
 		}
 	}
-	return false
+	return b.lived() && (k == state.KindMail || b.dataElsewhere())
+}
+
+// lived says that the client had a site or a database from before us, which is off the record by now:
+// its site moved to another host, say.
+func (b *builder) lived() bool {
+	return slices.ContainsFunc(b.c.Client.Lived, func(object string) bool {
+		return strings.Contains(object, "/"+string(state.KindSite)+"/") || strings.Contains(object, "/"+string(state.KindDatabase)+"/")
+	})
+}
+
+// dataElsewhere says that somebody else keeps the client's database, and with it the users that are in it.
+func (b *builder) dataElsewhere() bool {
+	w, wished := b.wished[state.Ref{Client: b.c.Client.ID, Kind: state.KindDatabase, Name: MainDatabase}]
+	return wished && b.traits(w.Provider, w.Ref.Kind).Manual
 }
 
 // inherited lists the variables of an adopted environment whose change may cut the site

@@ -134,7 +134,7 @@ func (b *builder) absent(w state.Resource, look Look) {
 			b.use(w, look.ID)
 			return
 		}
-		b.problem(state.HoldParked, "name it in `adopt:`, or remove it at "+w.Provider+", then `reconciler retry "+b.c.Client.Name+"`", "%s %s exists at %s without our mark", w.Ref.Kind, w.Ref.Name, w.Provider)
+		b.problem(state.HoldParked, WithoutMark(w.Ref.Kind)+" at "+w.Provider+", then `reconciler retry "+b.c.Client.Name+"`", "%s %s exists at %s without our mark", w.Ref.Kind, w.Ref.Name, w.Provider)
 		return
 	}
 	b.create(w, nil, b.whyNew(w))
@@ -392,6 +392,10 @@ func (b *builder) update(w, have state.Resource, fields []Field, reason string) 
 }
 
 func (b *builder) replace(w, have state.Resource, fields []Field, reason string) {
+	if have.Adopted && w.Ref.Kind == state.KindDeployment { // that one stays at its host, and this one is made beside it
+		b.create(w, &have, reason)
+		return
+	}
 	if have.Found || have.Adopted {
 		b.problem(state.HoldParked, "put it back, or remove "+have.ID+" at "+have.Provider+" yourself, then `reconciler retry "+b.c.Client.Name+"`",
 			"%s, which takes a new %s in place of %s, and that is not ours to delete", reason, w.Ref.Kind, have.ID)

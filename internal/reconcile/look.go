@@ -224,10 +224,7 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) (l pla
 			l.Asks = objects[0].Message
 		}
 		if r.Ref.Kind == state.KindRecord && e.foreign(r, objects[0]) == "" {
-			l.Says = map[string]string{}
-			for _, a := range objects[0].Attributes {
-				l.Says[a.Name] = plainly(r.Ref.Kind, a.Name, a.Reveal())
-			}
+			l.Says = saysOf(objects[0])
 		}
 	}
 	return l, gives
@@ -237,6 +234,15 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) (l pla
 func hidden(r state.Resource, o provider.Object) bool {
 	_, known := r.Outputs[fieldAddress]
 	return known && ownData(r) && o.Phase == provider.Ready && !slices.ContainsFunc(o.Outputs, func(x provider.Output) bool { return x.Name == fieldAddress })
+}
+
+// saysOf is what a record says, by attribute.
+func saysOf(o provider.Object) map[string]string {
+	out := map[string]string{}
+	for _, a := range o.Attributes {
+		out[a.Name] = plainly(o.Kind, a.Name, a.Reveal())
+	}
+	return out
 }
 
 // lookFor looks for an object that a manifest names in `adopt:`, or that is part of a
@@ -267,6 +273,9 @@ func (e *Engine) lookFor(ctx context.Context, m *member, w state.Resource) plan.
 	default:
 		o := objects[0]
 		l.Found, l.ID, l.Count, l.Ours = true, o.ID, len(objects), o.Mark == mark
+		if w.AdoptID != "" && w.Ref.Kind == state.KindRecord {
+			l.Says = saysOf(o)
+		}
 		if !o.Mark.IsZero() && !l.Ours {
 			l.Foreign = o.Mark.Installation + "/" + string(o.Mark.Client)
 		} else if at := elsewhere(q.Wish, o); at != "" {

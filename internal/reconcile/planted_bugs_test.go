@@ -364,6 +364,11 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a database that failed is only waited for", "plan/converge.go", "		case have.Phase == \"failed\" && w.Ref.Kind == state.KindDatabase:\n			b.update", "		case have.Phase == \"failed\" && w.Ref.Kind == state.KindMail:\n			b.update"}, "provider/railway", "TestS28DeploymentThatFailedIsStartedAgain"},
 	{planted{"a zone that is not seen is the token's matter", "provider/cloudflare/zones.go", "	if !ok || e.Kind != provider.Denied || p.o", "	if !ok || e.Kind == provider.Denied || p.o"}, "provider/cloudflare", "TestP6ZoneThatIsNotSeenAnyMore"},
 	{planted{"an address's password is told by itself", "secret/redactor.go", "len(password) >= minPassword {", "len(password) < 0 {"}, "secret", "TestP10PasswordOfAnAddress"},
+	{planted{"traffic goes back before what it leads to is built", "reconcile/settle.go", "			return last != g.servesLast(u.Prior) ||", "			return last ||"}, "reconcile", "TestAChangeThatIsUnfitFromOutsideIsPutBackInPlace"},
+	{planted{"what was adopted with a site is not built again", "reconcile/settle.go", "have.Adopted && have.Ref.Name != plan.AdoptedName:", "have.Adopted && have.Ref.Name == plan.AdoptedName:"}, "reconcile", "TestAChangeThatIsUnfitFromOutsideIsPutBackInPlace"},
+	{planted{"a release that was adopted is in the way for ever", "plan/converge.go", "	if have.Adopted && w.Ref.Kind == state.KindDeployment {", "	if have.Adopted && w.Ref.Kind == state.KindMail {"}, "reconcile", "TestS20RevertOfAnAdoptedSiteWaitsForItsHost"},
+	{planted{"whose adopted site is gone gets a welcome", "plan/adopt.go", "	return b.lived() && (", "	return b.lived() && k == \"\" && ("}, "reconcile", "TestRuleAdoptionNobodyIsWelcomedAfterTheSiteMoved"},
+	{planted{"a record is adopted as another one", "plan/adopt.go", "		case !b.adopted(w) && b.anotherRecord(w) != \"\":", "		case b.adopted(w) && b.anotherRecord(w) != \"\":"}, "reconcile", "TestRuleAdoptionOfAnotherRecord"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -80,28 +81,33 @@ func (e *Engine) takeBack(ctx context.Context, g *group, m *member, result *appl
 	}
 	keep := m.client.EverDeployed || m.effective.OnFailure == "keep"
 	why, lost := m.client.RollingBack, ""
+	undo := func(last bool) (p plan.Plan, err error) {
+		c := m.client
+		nameless := g.nameless(m)
+		c.Undo = slices.DeleteFunc(slices.Clone(c.Undo), func(u state.Undo) bool {
+			return last != g.servesLast(u.Prior) || g.keptByTaker(u) || g.leadsNowhere(u) || nameless && u.Prior.Ref.Client != c.ID
+		})
+		if !last {
+			c.Undo = append(c.Undo, g.withWhoGoes(c.ID)...)
+		}
+		err = e.Store.View(func(tx store.Tx) (err error) {
+			p, err = apply.Back(tx, c)
+			return err
+		})
+		if err != nil {
+			return p, err
+		}
+		return p, e.goesAgain(p)
+	}
 	for _, next := range []func() (plan.Plan, error){
-		func() (p plan.Plan, err error) {
-			c := m.client
-			nameless := g.nameless(m)
-			c.Undo = append(slices.DeleteFunc(slices.Clone(c.Undo), func(u state.Undo) bool {
-				return g.keptByTaker(u) || g.leadsNowhere(u) || nameless && u.Prior.Ref.Client != c.ID
-			}), g.withWhoGoes(c.ID)...)
-			err = e.Store.View(func(tx store.Tx) (err error) {
-				p, err = apply.Back(tx, c)
-				return err
-			})
-			if err != nil {
-				return p, err
-			}
-			return p, e.goesAgain(p)
-		},
+		func() (plan.Plan, error) { return undo(false) },
 		func() (p plan.Plan, err error) {
 			if !m.environmentBack() { // it would be another one
 				return p, nil
 			}
 			return e.buildAgain(ctx, g, m), nil
 		},
+		func() (plan.Plan, error) { return undo(true) }, // a host that serves what was built last refuses it before that
 		func() (plan.Plan, error) { return e.backOut(g, m, keep), nil },
 		func() (plan.Plan, error) { return apply.Failed(m.recorded), nil },
 	} {
@@ -128,7 +134,7 @@ func (e *Engine) takeBack(ctx context.Context, g *group, m *member, result *appl
 		case st == apply.StepFailed, st == apply.StepParked, apply.Anew(at.Err):
 			// What was there before is gone, or the vendor refuses it: trying for ever would
 			// keep the client from everything else. A retry plans from what there is.
-			lost, g.lost[m.client.ID] = sentence(at.Err), true
+			lost, g.lost[m.client.ID] = cmp.Or(lost, sentence(at.Err)), true
 		default:
 			return func() (Done, error) {
 				return e.backWaits(g, m, result, ending{because: why + "; taking back waits: " + sentence(at.Err), waits: waitsOn(at.Err)}, at.RetryAt)
@@ -411,6 +417,12 @@ func (g *group) unset(m *member, host string) bool {
 	}) && !slices.ContainsFunc(m.recorded, func(r state.Resource) bool { return leadsTo(r, host) })
 }
 
+// servesLast says that it is the traffic of a host that serves what was built last.
+func (g *group) servesLast(r state.Resource) bool {
+	t := g.traits[r.Provider][state.KindDeployment]
+	return r.Ref.Kind == state.KindTraffic && !t.Promotable && !t.Manual
+}
+
 // buildAgain is the plan that makes the release serve again that traffic leads to, by the
 // record, where the host serves what was built last: that is what failed. One that is still
 // being built there goes.
@@ -421,6 +433,11 @@ func (g *group) unset(m *member, host string) bool {
 func (e *Engine) buildAgain(ctx context.Context, g *group, m *member) (p plan.Plan) {
 	for _, t := range m.recorded {
 		to, _ := t.Attributes.Get("deployment")
+		for _, u := range m.client.Undo { // it is put back afterwards
+			if u.Ref == t.Ref && u.Prior.Ref == t.Ref && g.servesLast(t) {
+				to, _ = u.Prior.Attributes.Get("deployment")
+			}
+		}
 		if t.Ref.Kind != state.KindTraffic || !t.Real() || to.Ref == nil || m.client.Removed {
 			continue
 		}
@@ -438,11 +455,13 @@ func (e *Engine) buildAgain(ctx context.Context, g *group, m *member) (p plan.Pl
 				continue
 			case is && !have.Overtaken && e.brokenIn(ctx, g, m, have):
 				action = plan.Create
+			case is && have.Overtaken && have.Adopted && have.Ref.Name != plan.AdoptedName:
+				action = plan.Create // the one that was adopted is nobody's to delete; of one that differed nobody knows what it was made of
 			case !is || have.Adopted || !have.Overtaken:
 				continue
 			}
 			wish := have
-			wish.Overtaken, wish.ID = false, ""
+			wish.Overtaken, wish.ID, wish.Adopted = false, "", false
 			made := plan.Step{Number: plan.StepDeploy, Action: action, Ref: have.Ref, Client: m.client.Name, Provider: have.Provider, Wish: &wish, Prior: &have,
 				Reason: "put back: " + m.client.RollingBack, Undo: "nothing: this is the undo"}
 			again.Needs = []string{made.Key()}

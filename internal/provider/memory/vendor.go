@@ -268,8 +268,21 @@ func (p *Provider) checkTraffic(w provider.Wish) error {
 	case provider.Progressing:
 		return Fail(provider.Transient, "deployment "+d.ID+" is still being built")
 	case provider.Ready:
+		if last := p.builtLast(get(w.Inputs, "site")); !p.kinds[state.KindDeployment].Promotable && last != d.ID {
+			return invalid("%s serves what was built last, and that is %s, not %s", p.o.Name, last, d.ID)
+		}
 		return nil
 	default:
 		return invalid("deployment %s is %s: %s", d.ID, now.Phase, now.Message)
 	}
+}
+
+// builtLast is the release of a site that was built last, of those that are here.
+func (p *Provider) builtLast(site string) (id string) {
+	for _, o := range p.w.of("site " + site) {
+		if o.Kind == state.KindDeployment && p.w.show(o).Phase == provider.Ready {
+			id = o.ID
+		}
+	}
+	return id
 }
