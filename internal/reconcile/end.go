@@ -30,6 +30,7 @@ type ending struct {
 	step    string    // where it stopped
 	waits   string    // the provider that it waits for
 	fault   bool      // it failed by an error of this program
+	lacks   bool      // it failed as it can't be planned: what its wish needs is not there
 	quiet   bool      // it said all this before: its progress lines are not kept
 	cut     string    // nobody knows how the pass went, and why: it ran into an error of this program, or that died
 	change  func(*state.Client)
@@ -354,10 +355,8 @@ func (e *Engine) success(g *group, m *member) ending {
 	if m.removed {
 		end.status, end.because = state.StatusRetained, "the manifest was removed"
 	}
-	for _, t := range m.allTombs {
-		if t.Part != "" && t.Held != "" && !t.Done && !m.removed {
-			end.word, end.because, end.next = "held", "all else is done; that "+t.Part+" goes waits for an approval", "`reconciler approve "+t.Held+"`, or put it back"
-		}
+	if because, next := m.partWaits(); because != "" {
+		end.word, end.because, end.next = "held", because, next
 	}
 	end.change = func(c *state.Client) {
 		c.Failures, c.FailedStep, c.Undo, c.Run, c.RollingBack = 0, "", nil, "", ""
@@ -371,6 +370,26 @@ func (e *Engine) success(g *group, m *member) ending {
 		c.Health, c.HealthAt, c.HealthBad = state.Healthy, e.Now(), 0
 	}
 	return end
+}
+
+// partWaits says of a client that has all that it wishes which part of it is to go and waits, and what to do; "":
+// none does.
+func (m *member) partWaits() (because, next string) {
+	for _, t := range m.allTombs {
+		if t.Part == "" || t.Done || m.client.Removed || m.removed || !plan.Left(t, m.recorded) {
+			continue
+		}
+		goes := "all else is done; that " + t.Part + " goes waits "
+		switch {
+		case t.Held != "":
+			return goes + "for an approval", "`reconciler approve " + t.Held + "`, or put it back"
+		case t.Waits != "":
+			return goes + "until " + strings.Join(accept.WaitsFor(t), ", ") + " is valid", "mend " + strings.Join(accept.WaitsFor(t), ", ")
+		case t.NotUntil.After(m.now):
+			return goes + "until " + t.NotUntil.UTC().Format("2 January 2006 15:04 MST"), "a revert until then costs nothing"
+		}
+	}
+	return "", ""
 }
 
 // serves notes that what a client wishes is what serves, and where.
@@ -409,7 +428,10 @@ func (e *Engine) idle(g *group, m *member, p plan.Plan, holds []state.Hold) (Don
 		case problem.Hold != "":
 			return e.finish(g, m, nil, ending{status: state.StatusHeld, because: problem.Text, next: problem.Act, settled: true, word: "held", what: "held"})
 		}
-		return e.finish(g, m, nil, ending{status: state.StatusFailed, because: problem.Text, next: problem.Act, settled: true, word: "failed", what: "failed"})
+		if c := m.client; c.Settled && c.Unplanned && c.Status == state.StatusFailed && c.Because == problem.Text {
+			return Done{Clients: g.ids}, nil // a start tried again, and nothing changed
+		}
+		return e.finish(g, m, nil, ending{status: state.StatusFailed, because: problem.Text, next: problem.Act, settled: true, word: "failed", what: "failed", lacks: true})
 	}
 	if why, blocked := blockedBy(p, m.client.ID); blocked {
 		var live func(*state.Client)
@@ -622,7 +644,11 @@ func (e *Engine) rests(g *group, m *member) (Done, error) {
 		}
 	}
 	if end.status == state.StatusActive {
-		end.because = m.saysLater()
+		if end.because, end.next = m.partWaits(); end.because != "" {
+			end.word = "held"
+		} else {
+			end.because = m.saysLater()
+		}
 	}
 	if at := m.comesLater(m.wakes(end.at), e.Now()); m.client.Settled && !m.client.LookWanted && m.client.Status == end.status && m.client.RetryAt.Equal(at) {
 		return Done{Clients: g.ids, At: at}, nil

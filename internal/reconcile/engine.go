@@ -288,7 +288,7 @@ func (e *Engine) Start() ([]Due, error) {
 			due = append(due, Due{Client: c.ID})
 		case !c.RetryAt.IsZero():
 			due = append(due, Due{c.ID, c.RetryAt})
-		case !c.Settled, cut[c.ID]:
+		case !c.Settled, cut[c.ID], c.Unplanned: // what one lacked, the configuration may have by now
 			due = append(due, Due{Client: c.ID})
 		}
 	}

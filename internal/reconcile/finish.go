@@ -57,7 +57,7 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		woken, look := c.Wakes != m.client.Wakes, c.LookWanted // by somebody who wants another pass
 		now := e.Now()
 		c.Status, c.Because, c.UpdatedAt, c.Attempts, c.LookWanted = end.status, end.because, now, 0, !end.settled && m.worked
-		c.Next, c.Waits, c.Fault = end.next, end.waits, end.fault
+		c.Next, c.Waits, c.Fault, c.Unplanned = end.next, end.waits, end.fault, end.lacks
 		c.Settled, c.RetryAt = end.settled && !newer, end.at
 		if end.step != "" {
 			c.FailedStep = end.step
@@ -340,7 +340,7 @@ func (e *Engine) gone(tx store.Tx, c state.Client, newer bool) error {
 
 // tombstonesDone marks those whose removal the pass completed.
 func tombstonesDone(tx store.Tx, m *member, end ending) error {
-	if end.word != "succeeded" {
+	if end.word != "succeeded" && !(end.settled && end.status == state.StatusActive) { // there another part waits
 		return nil
 	}
 	now, err := store.Tombstones(tx, m.client.ID)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/journal"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
@@ -192,6 +193,7 @@ func (e *Engine) unfinished(ctx context.Context, g *group) (over bool, d Done, e
 		if m.quarantined() {
 			open = m.transfers() // left alone, but not with a frozen database
 		}
+		open = e.reachable(open)
 		if len(open) == 0 {
 			continue
 		}
@@ -229,6 +231,19 @@ func (e *Engine) unfinished(ctx context.Context, g *group) (over bool, d Done, e
 	d, err = e.rollBack(ctx, g, failed, nil)
 	d.Clients = g.ids
 	return len(failed) > 0, d, err
+}
+
+// reachable are the intents that can be looked into. What became of a write at a host that is not configured any more
+// nobody can see, and nothing is sent there: it waits for that host, and nothing else of its client does. (A database or
+// a record has its Ref at every provider: a write at another one would take the place of the intent.)
+func (e *Engine) reachable(open []journal.Intent) []journal.Intent {
+	return slices.DeleteFunc(slices.Clone(open), func(i journal.Intent) bool {
+		switch i.Ref.Kind {
+		case state.KindSite, state.KindEnvironment, state.KindDeployment, state.KindTraffic, state.KindDomain:
+			return e.away(i.Provider)
+		}
+		return false
+	})
 }
 
 // calculate plans the group from what was loaded and looked at.

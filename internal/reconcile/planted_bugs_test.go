@@ -369,6 +369,11 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a release that was adopted is in the way for ever", "plan/converge.go", "	if have.Adopted && w.Ref.Kind == state.KindDeployment {", "	if have.Adopted && w.Ref.Kind == state.KindMail {"}, "reconcile", "TestS20RevertOfAnAdoptedSiteWaitsForItsHost"},
 	{planted{"whose adopted site is gone gets a welcome", "plan/adopt.go", "	return b.lived() && (", "	return b.lived() && k == \"\" && ("}, "reconcile", "TestRuleAdoptionNobodyIsWelcomedAfterTheSiteMoved"},
 	{planted{"a record is adopted as another one", "plan/adopt.go", "		case !b.adopted(w) && b.anotherRecord(w) != \"\":", "		case b.adopted(w) && b.anotherRecord(w) != \"\":"}, "reconcile", "TestRuleAdoptionOfAnotherRecord"},
+	{planted{"who lacked a provider waits for retry", "reconcile/engine.go", "!c.Settled, cut[c.ID], c.Unplanned:", "!c.Settled, cut[c.ID]:"}, "reconcile", "TestRuleWhoLacksAProviderGoesOnOnceItIsConfigured"},
+	{planted{"what is at a provider that is away is no part of a wish", "reconcile/poll.go", "	in.Configured = e.keptOrAway\n", ""}, "reconcile", "TestP1WhatIsLetGoWhileItsProviderIsNotConfiguredGoes"},
+	{planted{"a part that waits is told as done", "reconcile/end.go", "		if end.because, end.next = m.partWaits(); end.because != \"\" {", "		if end.because = \"\"; end.because != \"\" {"}, "reconcile", "TestP9APartThatWaitsIsNotToldAsDone"},
+	{planted{"the old version is said to run where mail alone waits", "report/outcome.go", "d.State == \"held\" && onlyLeft(d):", "d.State == \"held\" && onlyLeft(d) && d.Error == \"-\":"}, "reconcile", "TestP9WhatIsDoneButForMailIsNotToldAsTheOldVersion"},
+	{planted{"a write at a host that is gone holds all", "reconcile/pass.go", "		open = e.reachable(open)\n", ""}, "reconcile", "TestP6AWriteAtAProviderThatIsGoneHoldsNothingElse"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

@@ -10,6 +10,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/desired"
 	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -447,12 +448,25 @@ func (e *Engine) readFiles(ctx context.Context, in *accept.Input, odd map[string
 
 // parts are the kind/name of what a wish consists of.
 func (e *Engine) parts(c state.Client, eff manifest.Effective) []string {
-	all, _ := desired.Resources(e.desiredInput(c, eff, nil))
+	in := e.desiredInput(c, eff, nil)
+	in.Configured = e.keptOrAway
+	all, _ := desired.Resources(in)
 	var out []string
 	for _, r := range all {
 		out = append(out, string(r.Ref.Kind)+"/"+r.Ref.Name)
 	}
 	return out
+}
+
+// keptOrAway is Configured for what a wish consists of: what is at a provider that is not configured just now is
+// there all the same, and goes once the manifest does not ask for it.
+func (e *Engine) keptOrAway(name string, kind state.Kind) bool {
+	return e.Configured(name, kind) || e.away(name)
+}
+
+// away says that a provider is not configured.
+func (e *Engine) away(name string) bool {
+	return !slices.ContainsFunc(e.Providers, func(p provider.Provider) bool { return p.Name() == name })
 }
 
 func (e *Engine) clientID(name string) state.ClientID {

@@ -96,6 +96,8 @@ func stillWorks(c state.Client, d state.Deployment) []sentence {
 		return one("What had been changed is being put back; nothing is lost.")
 	case strings.Contains(c.Because, state.NotPutBack):
 		return nil // what runs, the cause says
+	case c.EverDeployed && d.State == "held" && onlyLeft(d):
+		return one("All else is done.")
 	case c.EverDeployed && leftOver(d) && !strings.HasPrefix(c.Because, "Your site runs"):
 		return nil // it wishes none
 	case c.EverDeployed && leftOver(d):
@@ -152,12 +154,17 @@ func failedStep(d state.Deployment) *state.StepRun {
 
 // leftOver says that only what was replaced could not be removed.
 func leftOver(d state.Deployment) bool {
+	return failedStep(d) != nil && onlyLeft(d)
+}
+
+// onlyLeft says that all that is wished was done, and that only what is to be taken away waits.
+func onlyLeft(d state.Deployment) bool {
 	for _, s := range d.Steps {
 		if s.State != "done" && !plan.Action(s.Action).Ends() {
 			return false
 		}
 	}
-	return failedStep(d) != nil
+	return len(d.Steps) > 0
 }
 
 func keptSentence(r state.Resource) sentence {

@@ -110,6 +110,9 @@ type Client struct {
 	// Fault says that what it failed by is an error of this program: nothing that a
 	// manifest could mend, or somebody at a provider.
 	Fault bool `json:"fault,omitempty"`
+	// Unplanned: it failed before any step, as something that its wish needs is not there: a provider is not
+	// configured, say. The next start tries again.
+	Unplanned bool `json:"unplanned,omitempty"`
 	// RollingSeq is the Seq of the wish that failed, while it is being taken back: a newer one
 	// was not tried. 0: not known.
 	RollingSeq uint64 `json:"rollingSeq,omitempty"`
