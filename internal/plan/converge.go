@@ -392,7 +392,8 @@ func (b *builder) update(w, have state.Resource, fields []Field, reason string) 
 }
 
 func (b *builder) replace(w, have state.Resource, fields []Field, reason string) {
-	if have.Adopted && w.Ref.Kind == state.KindDeployment { // that one stays at its host, and this one is made beside it
+	another := slices.ContainsFunc(fields, func(f Field) bool { return f.Name == "site" })
+	if have.Adopted && w.Ref.Kind == state.KindDeployment && !another { // that one stays at its site, and this one is made beside it
 		b.create(w, &have, reason)
 		return
 	}
