@@ -137,6 +137,9 @@ func handovers(c ClientInput, clients []ClientInput, hosts map[string][]state.Cl
 					h.keeper, h.at = o.Provider, leadsTo(o)
 					left := leftBy(clients, from, h)
 					look, seen := c.Looks[o.Ref]
+					if slices.ContainsFunc(c.Recorded, func(r state.Resource) bool { return r.Ref == o.Ref && r.Provider != o.Provider }) {
+						look, seen = Look{}, false // that one is of the record that this one takes the place of
+					}
 					if h.unseen = !seen && len(left) > 0; look.Asks == "" || ready[o.Ref] { // else its own step asks for it
 						h.led = led(o.Ref, look, left)
 					}

@@ -270,7 +270,20 @@ var onceRedWithOldRecords = []struct {
 	{644038741, "so was one that an older copy's wish asks for, and the head no more, as no record leads to it"},
 }
 
+// onceRedRich are those since manifests say more (sim_rich_test.go).
+var onceRedRich = []struct {
+	seed uint64
+	was  string
+}{
+	{20262293, "a look at the record of ours that a person's is to take the place of told that nothing leads to the old owner's side"},
+}
+
 func TestSimSeedsThatWereRed(t *testing.T) {
+	for _, c := range onceRedRich {
+		if o := playWith(t, seeded(c.seed), func(*story) {}); o.failed != "" {
+			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
+		}
+	}
 	for _, c := range onceRedWithOldRecords {
 		if o := playWith(t, seeded(c.seed), func(s *story) { s.sparse = true }); o.failed != "" {
 			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
