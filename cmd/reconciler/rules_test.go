@@ -219,6 +219,9 @@ func TestRuleValuesDescriptionsDeployNothing(t *testing.T) {
 	if v := w.verdict(commit); v.State != "success" {
 		t.Errorf("verdict %+v", v)
 	}
+	if _, page := w.get("localhost", "/clients/demoshop"); !strings.Contains(page, "49.00 EUR") || !strings.Contains(page, "labels.team") || !strings.Contains(page, "free text") {
+		t.Errorf("the page shows nothing of it:\n%s", page)
+	}
 }
 
 // Rule, values: environment values keep their spelling until they are at the site.

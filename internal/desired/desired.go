@@ -189,7 +189,7 @@ func (b *builder) value(name string, v manifest.EnvValue) (state.Value, bool) {
 	case v.Secret != "":
 		return b.secret(name, v.Secret)
 	case v.Generate != "":
-		return state.SecretValue(state.SecretRef{Scope: string(b.in.Client.ID), Name: "generated/" + name, Version: 1}), true
+		return state.SecretValue(b.generated(name)), true
 	case v.From == "database.url":
 		if b.database.IsZero() {
 			b.problem("choose a database provider, or take the variable away with {none: true}", "%s comes from database.url, and the client has no database", name)
@@ -222,6 +222,15 @@ func (b *builder) value(name string, v manifest.EnvValue) (state.Value, bool) {
 	return state.Lit(v.Literal), true
 }
 
+// generated is a secret that is made here: its first version, or the one that was made after a person had that forgotten.
+func (b *builder) generated(name string) state.SecretRef {
+	ref := state.SecretRef{Scope: string(b.in.Client.ID), Name: "generated/" + name, Version: 1}
+	if have, ok := b.in.Secrets[ref.Scope+"/"+ref.Name]; ok {
+		ref.Version = have.Version
+	}
+	return ref
+}
+
 func (b *builder) secret(name, secret string) (state.Value, bool) {
 	scope, act := string(b.in.Client.ID), fmt.Sprintf("reconciler secret set %s --client %s", secret, b.in.Effective.Name)
 	bare := secret
@@ -248,7 +257,7 @@ func (b *builder) addAdmin(host string, deployment state.Ref) {
 	if keeper == "" {
 		return
 	}
-	password := state.SecretRef{Scope: string(b.in.Client.ID), Name: "generated/admin-password", Version: 1}
+	password := b.generated("admin-password")
 	attributes := map[string]state.Value{"email": state.Lit(e.Admin.Email), "password": state.SecretValue(password),
 		"database": state.OutputOf(b.database, "id"), "site": state.OutputOf(b.site, "id"), "path": state.Lit(e.AdminPanel.Path)}
 	if keeper == payload { // at the release's own address, before strangers are led there

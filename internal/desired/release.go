@@ -40,6 +40,9 @@ func (b *builder) addRelease(host string, siteID state.Value, env map[string]sta
 		"migrate": state.Lit(e.Migrate), "settings": state.Lit(b.settings()), "features": state.Lit(list(e.Features)), "collections": state.Lit(list(e.DisabledCollections)),
 		"displayName": state.Lit(e.DisplayName),
 	}
+	if r := e.Build.Runtime; r != "" { // what the site has is what the next build takes
+		release["runtime"] = state.Lit(r)
+	}
 	if spec := SourceSpec(e); spec != "" && b.in.Client.SourceSpec == spec && b.in.Client.SourceCommit != "" {
 		release["commit"] = state.Lit(b.in.Client.SourceCommit)
 	}

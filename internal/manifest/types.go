@@ -137,7 +137,7 @@ type Health struct {
 	Path     string   `yaml:"path,omitempty" format:"path" default:"/" doc:"Below the site's address."`
 	Status   int      `yaml:"status,omitempty" least:"100" most:"599" default:"200" doc:"The expected status."`
 	Contains string   `yaml:"contains,omitempty" format:"text" max:"200" doc:"A text that the answer holds."`
-	Every    Duration `yaml:"every,omitempty" least:"10s" most:"1d" default:"5m" doc:"How often it is probed."`
+	Every    Duration `yaml:"every,omitempty" least:"10s" most:"1d" default:"5m" doc:"How often it is probed, as far as schedules.health asks that often."`
 	Timeout  Duration `yaml:"timeout,omitempty" least:"1s" most:"1m" default:"10s" doc:"How long an answer may take."`
 }
 

@@ -106,7 +106,7 @@ func (n *Notifier) read() (reading, error) {
 		}
 		clients, err := store.ClientsAgain(tx, &n.memo)
 		for _, c := range clients {
-			n.judge(c, is.bad, is.good)
+			n.judge(c, is.was, is.bad, is.good)
 		}
 		return err
 	})
@@ -115,23 +115,24 @@ func (n *Notifier) read() (reading, error) {
 }
 
 // judge says where a client stands.
-func (n *Notifier) judge(c state.Client, bad map[string]subject, good map[string]state.Notice) {
+func (n *Notifier) judge(c state.Client, was state.Notices, bad map[string]subject, good map[string]state.Notice) {
 	is := state.Notice{Name: c.Name, Online: c.EverDeployed, Removed: c.Removed, Because: c.Because, Next: c.Next, At: n.Now()}
 	key := "client/" + string(c.ID)
 	var cause string
+	paused := c.Status == state.StatusPaused && c.EverDeployed && !c.Removed // its site is asked after
 	switch {
 	case c.Status == state.StatusFailed:
 		is.Word, cause = state.NoticeFailed, c.Commit+" "+c.FailedStep
 	case c.Status == state.StatusHeld:
 		is.Word, cause = state.NoticeHeld, c.Commit+" "+c.Because
-	case c.Status == state.StatusActive && c.Health == state.Degraded:
+	case (c.Status == state.StatusActive || paused) && c.Health == state.Degraded:
 		is.Word, cause = state.NoticeDegraded, "health"
 		is.Because, is.Next = "its site did not answer as its manifest says, several times in a row", "look at the site's own log, or revert what changed last; `reconciler why "+c.Name+"` says more"
-	case c.Status == state.StatusActive:
+	case c.Status == state.StatusActive, paused && was.Told[key].Word == state.NoticeDegraded:
 		is.Word, is.Because, is.Next = state.NoticeRecovered, "", ""
 		good[key] = is
 		return
-	default: // under way, paused, gone: no news by itself
+	default: // under way, paused and well, gone: no news by itself
 		return
 	}
 	if sick := runs(&is, c); sick {
@@ -144,7 +145,7 @@ func (n *Notifier) judge(c state.Client, bad map[string]subject, good map[string
 // runs has a notice of who failed or waits say what its site runs, where that is not what such a notice says
 // by itself; sick says that the site does not answer.
 func runs(is *state.Notice, c state.Client) (sick bool) {
-	if !c.EverDeployed || c.Removed || c.Status == state.StatusActive {
+	if !c.EverDeployed || c.Removed || is.Word == state.NoticeDegraded {
 		return false
 	}
 	if first, why, said := strings.Cut(c.Because, ". "); said && strings.HasPrefix(first, "Your site ") {

@@ -355,3 +355,24 @@ func TestTheClockIsSetWhileAMailWaits(t *testing.T) {
 		d.want("onda failed", "onda is well again", "onda failed")
 	}
 }
+
+// A paused client's site serves on: when it goes down, and when it is well again, that is told. That a client which
+// failed is paused is no news.
+func TestS44SickWhileItIsPaused(t *testing.T) {
+	paused := func(c *state.Client) { c.Status, c.Because = state.StatusPaused, "paused" }
+	d := newDesk(t)
+	d.put("onda", failed)
+	d.run(60)
+	d.put("onda", paused)
+	d.run(60)
+	d.want("onda failed")
+	d.put("onda", func(c *state.Client) { paused(c); c.Health = state.Degraded })
+	d.run(60)
+	d.want("onda failed", "onda does not answer as it should")
+	d.put("onda", paused)
+	d.run(60)
+	d.want("onda failed", "onda does not answer as it should", "onda is well again")
+	d.put("onda", nil)
+	d.run(60)
+	d.want("onda failed", "onda does not answer as it should", "onda is well again")
+}

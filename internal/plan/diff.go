@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/compassdigital/reconciler/internal/state"
 )
@@ -21,7 +22,7 @@ func diff(have, wish state.Resource) []Field {
 			out = append(out, Field{Name: a[i].Name, Before: show(a[i].Value), Secret: a[i].Value.Secret != nil})
 			i++
 		case i >= len(a) || w[j].Name < a[i].Name:
-			if !w[j].Value.Equal(state.Lit("")) && !sameServer(wish.Ref.Kind, state.Attribute{Name: w[j].Name}, w[j]) {
+			if (isVariable(w[j]) || !w[j].Value.Equal(state.Lit(""))) && !sameServer(wish.Ref.Kind, state.Attribute{Name: w[j].Name}, w[j]) {
 				out = append(out, Field{Name: w[j].Name, After: show(w[j].Value), Secret: w[j].Value.Secret != nil})
 			}
 			j++
@@ -35,6 +36,9 @@ func diff(have, wish state.Resource) []Field {
 	}
 	return out
 }
+
+// isVariable says that an attribute is one of a site's variables: an empty one is there, and is not the same as none.
+func isVariable(a state.Attribute) bool { return strings.HasPrefix(a.Name, "env.") }
 
 // defaultServer is what the server is called that a manifest means which names none.
 const defaultServer = "default"

@@ -141,7 +141,7 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 	if who := g.open[m.client.ID]; who != "" {
 		return e.goesOn(g, m, &result, openWith(who), time.Time{})
 	}
-	end := e.success(g, m)
+	end := e.success(g, m, &result)
 	if g.mending {
 		end.what = "" // each row says that it was put back
 		end.change = func(c *state.Client) { c.Failures, c.FailedStep, c.Undo, c.Run, c.RollingBack = 0, "", nil, "", "" }
@@ -349,8 +349,8 @@ func waitsForAnother(p plan.Plan, s plan.Step) string {
 	return ""
 }
 
-// success is the end of a pass whose steps are all done.
-func (e *Engine) success(g *group, m *member) ending {
+// success is the end of a pass whose steps are all done. A site that was degraded stays so unless the pass asked it.
+func (e *Engine) success(g *group, m *member, result *apply.Result) ending {
 	end := ending{status: state.StatusActive, settled: true, word: "succeeded", what: "succeeded", audit: auditSucceeded}
 	if m.removed {
 		end.status, end.because = state.StatusRetained, "the manifest was removed"
@@ -367,9 +367,18 @@ func (e *Engine) success(g *group, m *member) ending {
 		}
 		e.serves(m, c)
 		c.Converged = m.client.WishHash
-		c.Health, c.HealthAt, c.HealthBad = state.Healthy, e.Now(), 0
+		if c.Health != state.Degraded || c.URL == "" || answered(m, result) {
+			c.Health, c.HealthAt, c.HealthBad = state.Healthy, e.Now(), 0
+		}
 	}
 	return end
+}
+
+// answered says that a pass asked the client's site from outside, and that it answered as it should.
+func answered(m *member, result *apply.Result) bool {
+	return result != nil && slices.ContainsFunc(result.Of(m.client.ID), func(r apply.StepResult) bool {
+		return r.Step.Action == plan.Probe && r.Step.Outside && r.State == apply.StepDone
+	})
 }
 
 // partWaits says of a client that has all that it wishes which part of it is to go and waits, and what to do; "":
@@ -624,7 +633,7 @@ func (e *Engine) rests(g *group, m *member) (Done, error) {
 	case m.client.Removed && !m.removed && !gone(m.allTombs):
 		end.status, end.word, end.because, end.next, end.at = m.held()
 	case m.client.Removed:
-		end = e.success(g, m)
+		end = e.success(g, m, nil)
 		end.what = ""
 		end.status, end.because = state.StatusRetained, "the manifest was removed"
 		m.removed = true

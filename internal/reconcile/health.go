@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -15,6 +17,8 @@ import (
 const (
 	degradedAfter  = 3 // failed probes in a row
 	probesParallel = 16
+	// usualProbe is the default of health.every: who says no more than that is asked whenever the schedule says.
+	usualProbe = 5 * time.Minute
 )
 
 // ProbeAll asks every client's site that serves once, from outside, and records what it
@@ -50,12 +54,12 @@ func (e *Engine) ProbeAll(ctx context.Context) error {
 	return err
 }
 
-// probed says that a client's site is asked: also that of who failed or is held, whose version before serves on. (Not
-// of who is on the way, paused or in quarantine, or whose names may be another one's by now.)
+// probed says that a client's site is asked: also that of who failed, is held or paused, whose version before serves
+// on. (Not of who is on the way or in quarantine, or whose names may be another one's by now.)
 func probed(c state.Client) bool {
 	switch c.Status {
 	case state.StatusActive:
-	case state.StatusFailed, state.StatusHeld:
+	case state.StatusFailed, state.StatusHeld, state.StatusPaused:
 		if !c.EverDeployed || c.Removed || !c.Quarantined.IsZero() || strings.HasPrefix(c.Because, state.RunsUnnamed) {
 			return false
 		}
@@ -63,6 +67,13 @@ func probed(c state.Client) bool {
 		return false
 	}
 	return c.URL != ""
+}
+
+// probeDue says that a site is asked at this tick of the schedule: it is at each one, unless its manifest asks for less
+// than is usual (health.every), and it was asked not that long ago. A tick may be a little early.
+func (e *Engine) probeDue(c state.Client, h manifest.Health) bool {
+	every, age := h.Every.Std(), e.Now().Sub(c.HealthAt)
+	return every <= usualProbe || age < 0 || age >= every-every/10
 }
 
 // probe asks these clients' sites, several at once.
@@ -86,8 +97,12 @@ func (e *Engine) probe(ctx context.Context, todo []state.Client) error {
 				return
 			}
 			defer end()
-			results[i] = seen{true, e.contain(c.ID, func() error {
+			asked := true
+			err = e.contain(c.ID, func() error {
 				eff, _ := wishes.Client(c)
+				if asked = e.probeDue(c, eff.Health); !asked {
+					return nil
+				}
 				err := e.Check(ctx, c.URL, eff.Health)
 				if err != nil && c.Status != state.StatusActive {
 					before := eff.Health // that of a wish which may not serve yet
@@ -97,7 +112,8 @@ func (e *Engine) probe(ctx context.Context, todo []state.Client) error {
 					}
 				}
 				return err
-			})}
+			})
+			results[i] = seen{asked, err}
 		}()
 	}
 	wg.Wait()

@@ -329,7 +329,7 @@ var plantedElsewhere = []elsewhere{
 	{planted{"of two addresses of a name one is dropped", "manifest/records.go", "			if addresses[address] {", "			if addresses[address] && lower == \"\" {"}, "reconcile", "TestTwoAddressesOfOneName"},
 	{planted{"a shop is built with a closed account", "plan/relocate.go", "release.Payments != \"\" && release.Payments != r.ID:", "release.Payments != \"\" && release.Payments == \"\":"}, "reconcile", "TestP5AShopIsBuiltWithTheAccountThatItHas"},
 	{planted{"a site that serves is taken back for what is beside it", "reconcile/finish.go", "		if result != nil && m.servesFirst(c, *result, end) {", "		if result == nil && m.servesFirst(c, *result, end) {"}, "reconcile", "TestRuleAShopThatServesIsNotTakenBackForItsAccount"},
-	{planted{"who failed or is held is not asked after", "reconcile/health.go", "	case state.StatusFailed, state.StatusHeld:", "	case state.StatusRetained:"}, "reconcile", "TestS44WhoFailedOrIsHeldIsAskedAfterToo"},
+	{planted{"who failed or is held is not asked after", "reconcile/health.go", "	case state.StatusFailed, state.StatusHeld, state.StatusPaused:", "	case state.StatusRetained:"}, "reconcile", "TestS44WhoFailedOrIsHeldIsAskedAfterToo"},
 	{planted{"the welcome says that somebody else is the first user", "reconcile/load.go", "			in.User = r.Attributes.Literal(\"email\")", "			in.User = \"\""}, "reconcile", "TestP3TheWelcomeSaysWhoTheFirstUserIs"},
 	{planted{"what another provider refuses is not put back", "apply/write.go", "		if s.Action == plan.Replace && s.Ref.Kind == state.KindRecord", "		if s.Action == plan.Purge && s.Ref.Kind == state.KindRecord"}, "reconcile", "TestRuleADNSProviderThatRefusesTakesNothingDown"},
 	{planted{"a freeze that is taken back goes on", "accept/write.go", "	w.standing()\n	w.thaw()\n", "	w.standing()\n"}, "reconcile", "TestRuleFreezeIsTakenBack"},
@@ -374,6 +374,14 @@ var plantedElsewhere = []elsewhere{
 	{planted{"what is at a provider that is away is no part of a wish", "reconcile/poll.go", "	in.Configured = e.keptOrAway\n", ""}, "reconcile", "TestP1WhatIsLetGoWhileItsProviderIsNotConfiguredGoes"},
 	{planted{"a part that waits is told as done", "reconcile/end.go", "		if end.because, end.next = m.partWaits(); end.because != \"\" {", "		if end.because = \"\"; end.because != \"\" {"}, "reconcile", "TestP9APartThatWaitsIsNotToldAsDone"},
 	{planted{"the old version is said to run where mail alone waits", "report/outcome.go", "d.State == \"held\" && onlyLeft(d):", "d.State == \"held\" && onlyLeft(d) && d.Error == \"-\":"}, "reconcile", "TestP9WhatIsDoneButForMailIsNotToldAsTheOldVersion"},
+	{planted{"a change that asks nothing makes a site well", "reconcile/end.go", "if c.Health != state.Degraded || c.URL == \"\" ||", "if c.Health != state.Degraded || c.URL != \"\" ||"}, "reconcile", "TestS44AChangeThatAsksNothingMakesNobodyWell"},
+	{planted{"who is paused is not asked after", "reconcile/health.go", "	case state.StatusFailed, state.StatusHeld, state.StatusPaused:", "	case state.StatusFailed, state.StatusHeld:"}, "reconcile", "TestS44WhoIsPausedIsAskedAfterToo"},
+	{planted{"who is paused and sick is not said to be", "notify/notify.go", "	case (c.Status == state.StatusActive || paused) && c", "	case c.Status == state.StatusActive && c"}, "notify", "TestS44SickWhileItIsPaused"},
+	{planted{"a site stays built for the runtime before", "desired/release.go", "r != \"\" { // what the site has", "r == \"-\" { // what the site has"}, "reconcile", "TestRuleAnotherRuntimeIsAnotherRelease"},
+	{planted{"an empty variable is none", "plan/diff.go", "			if (isVariable(w[j]) || !w", "			if (!w"}, "reconcile", "TestRuleValuesAnEmptyVariableIsSet"},
+	{planted{"a release with a secret that was forgotten is promoted", "reconcile/secrets.go", "ref.Version, ref.Fingerprint = ref.Version+1, e", "ref.Version, ref.Fingerprint = ref.Version, e"}, "reconcile", "TestRuleAGeneratedSecretThatWasForgottenIsMadeAnew"},
+	{planted{"a site is probed at every tick", "reconcile/health.go", "	return every <= usualProbe ||", "	return every > 0 ||"}, "reconcile", "TestS44HowOftenASiteIsProbed"},
+	{planted{"what is described is not shown", "reconcile/view.go", "		d.Described = describedIn(eff)\n", "		_ = eff\n"}, "reconcile", "TestRuleValuesDescriptionsAreShown"},
 	{planted{"a write at a host that is gone holds all", "reconcile/pass.go", "		open = e.reachable(open)\n", ""}, "reconcile", "TestP6AWriteAtAProviderThatIsGoneHoldsNothingElse"},
 }
 

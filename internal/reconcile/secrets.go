@@ -218,8 +218,8 @@ func uses(eff manifest.Effective, ref state.SecretRef) bool {
 
 // RemoveSecret forgets every version of a secret that nobody uses: no accepted manifest
 // names it, nothing on record was made with it, and nothing that was would be put back if what
-// is under way fails. A lost one, which nobody can read any more, may go all the same: another
-// one is made in its place.
+// is under way fails. A lost one, which nobody can read any more, may go all the same. Of one that
+// is made here another one is made in its place.
 func (e *Engine) RemoveSecret(client, name, by string) error {
 	name = strings.TrimPrefix(name, "shared/")
 	return e.Store.Update(func(tx store.Tx) error {
@@ -242,8 +242,22 @@ func (e *Engine) RemoveSecret(client, name, by string) error {
 		if _, err := store.AddHistory(tx, state.Entry{At: e.Now(), Client: ownerOf(scope), Name: client, By: by, What: "secret removed", Text: "secret " + name}); err != nil {
 			return err
 		}
-		return store.DeleteSecret(tx, scope, name)
+		if err := store.DeleteSecret(tx, scope, name); err != nil || !strings.HasPrefix(name, generated) {
+			return err
+		}
+		return e.anotherOf(tx, have.Ref)
 	})
+}
+
+// anotherOf makes the next version of a secret that is made here, in place of what was forgotten: a release that was
+// built with that one goes by its version, and is no release of the new one.
+func (e *Engine) anotherOf(tx store.Tx, ref state.SecretRef) error {
+	value, err := e.Runner.NewSecret()
+	if err != nil {
+		return fmt.Errorf("make another %s: %w", ref.Name, err)
+	}
+	ref.Version, ref.Fingerprint = ref.Version+1, e.Runner.Fingerprint(value)
+	return store.PutSecret(tx, store.SecretRecord{Ref: ref, Text: []byte(value.Reveal()), At: e.Now(), From: "generated"})
 }
 
 // unused refuses what somebody uses: a manifest that was accepted names it, or what is on

@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/drift"
+	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
@@ -274,6 +277,32 @@ type Facts struct {
 	Problem    *state.FileProblem `json:"problem,omitempty"`
 	DriftRows  []DriftRow         `json:"driftRows,omitempty"`  // ignored ones with them
 	LookFailed string             `json:"lookFailed,omitempty"` // why the last look saw not all
+	Described  []Described        `json:"described,omitempty"`  // what its manifest only describes
+}
+
+// Described is a field of a manifest that nothing is made of.
+type Described struct {
+	Field string `json:"field"`
+	Text  string `json:"text"`
+}
+
+// describedIn are these fields of a manifest, as far as they say something.
+func describedIn(eff manifest.Effective) (out []Described) {
+	add := func(field, text string) {
+		if text != "" {
+			out = append(out, Described{field, text})
+		}
+	}
+	if b := eff.Billing; b != nil {
+		add("billing.status", b.Status)
+		add("billing.monthlyFee", strings.TrimSpace(b.MonthlyFee+" "+b.Currency))
+		add("billing.nextDate", b.NextDate)
+	}
+	for _, name := range slices.Sorted(maps.Keys(eff.Labels)) {
+		add("labels."+name, eff.Labels[name])
+	}
+	add("notes", eff.Notes)
+	return out
 }
 
 // Detail returns one client: what is recorded, what waits, what happened last.
@@ -305,6 +334,8 @@ func (e *Engine) Detail(name string) (Detail, error) {
 			d.DriftRows = append(d.DriftRows, r)
 		}
 		d.LookFailed = looked.Failed
+		eff, _ := wishes.Client(c)
+		d.Described = describedIn(eff)
 		d.Row = e.rowOf(c, looked, shownRecord{providers: providersOf(d.Resources), payments: paymentsOf(d.Resources), databases: databasesOf(d.Resources)}, s.wishShown(c, wishes), holdsOf(holds)[c.ID])
 		if d.Tombstones, err = store.Tombstones(tx, c.ID); err != nil {
 			return err
