@@ -30,12 +30,13 @@ type agency struct {
 	built   []string // the .env of every deployment
 	resolve bool     // by asking the repository
 	unfit   string   // a host that does not answer well
+	servers map[string]string
 }
 
 func newAgency(t *testing.T, files map[string]string, doubts simulated.Doubts, change ...func(*simulated.Options)) *agency {
 	t.Helper()
 	files["templates/ecommerce.yaml"] = strings.Replace(shopTemplate, "source: {repository: builtin, ref: v1, directory: ecommerce}", "source: {repository: compassdigital/storefront, ref: v1.4.2}", 1)
-	a := &agency{world: newWorld(t, files)}
+	a := &agency{world: newWorld(t, files), servers: map[string]string{"web-1": "1"}}
 	o := simulated.Options{Now: a.now, Work: 2 * time.Second, Write: 2 * time.Second, BuildTime: 10 * time.Second, Lag: 10 * time.Second, Doubts: doubts,
 		Build: func(_, script, env string) ([]string, bool) {
 			a.built = append(a.built, env)
@@ -69,7 +70,7 @@ func (a *agency) open(_ context.Context, _ Config) ([]provider.Provider, error) 
 		_, _ = databases.Close(), records.Close() // the test is over
 	})
 	sites, err := ploi.New(ploi.Options{Base: a.server.URL + "/api", Token: state.NewSecret(a.env["PLOI_API_TOKEN"]), HTTP: httpapi.NewHTTP(&http.Transport{DisableKeepAlives: true}, time.Minute),
-		Servers: map[string]string{"web-1": "1"}, Now: a.now, Sleep: a.clock.Sleep, Resolve: func(context.Context, string) ([]string, error) { return []string{"203.0.113.10"}, nil }})
+		Servers: a.servers, Now: a.now, Sleep: a.clock.Sleep, Resolve: func(context.Context, string) ([]string, error) { return []string{"203.0.113.10"}, nil }})
 	return []provider.Provider{databases, records, provider.Heed(sites, a.now)}, err
 }
 

@@ -36,7 +36,9 @@
 //
 // Beside the parts that a wish has, a tombstone may name "host/NAME": that the
 // client let this host name go. It deletes nothing (Due leaves it out); it is
-// how the guard counts, and how the ledger knows when the name is free.
+// how the guard counts, and how the ledger knows when the name is free. Beside
+// those who lose a name it counts, in this range, who keeps it and answers there
+// no more: its site goes, or the address that leads there, and nothing comes instead.
 //
 // What pull requests showed of a wish belongs to it until it is done (review.go). What was
 // merged otherwise than it was planned makes it partial: then exactly the steps that were

@@ -136,6 +136,9 @@ func (p *pass) partLoss(s *settled, c state.Client, k *candidate) loss {
 		if strings.HasPrefix(part, string(state.KindDatabase)+"/") {
 			l.counts, later = true, p.notUntil()
 		}
+		if host, _ := answers(part); goesDark(part, kept) && slices.Contains(k.wants, "host:"+host) {
+			l.counts = true // it keeps the name, and answers there no more
+		}
 		l.stones = append(l.stones, p.stone(c, part, l.files))
 	}
 	l.stones = append(l.stones, p.stillBound(c, l, moved)...)
@@ -146,6 +149,29 @@ func (p *pass) partLoss(s *settled, c state.Client, k *candidate) loss {
 	}
 	sort.Slice(l.stones, func(i, j int) bool { return l.stones[i].Part < l.stones[j].Part })
 	return l
+}
+
+// goesDark says that a part which goes is a host name at its site, or the address that leads there, and that
+// nothing takes its place.
+func goesDark(part string, kept []string) bool {
+	host, at := answers(part)
+	return host != "" && !slices.ContainsFunc(kept, func(k string) bool {
+		h, where := answers(k)
+		return h == host && where == at
+	})
+}
+
+// answers is the host name of a part by which it is answered, and which of the two the part is; "": it is no such part.
+func answers(part string) (host string, kind state.Kind) {
+	if name, ok := domainOf(part); ok {
+		return name, state.KindDomain
+	}
+	for _, t := range []string{"A", "AAAA", "CNAME"} {
+		if name, ok := strings.CutPrefix(part, string(state.KindRecord)+"/"+t+" "); ok {
+			return name, state.KindRecord
+		}
+	}
+	return "", ""
 }
 
 // stillBound takes back what an earlier head let go of a name that goes now, where its old

@@ -82,6 +82,7 @@ func (w *writer) verdict() {
 	}
 	v.Clients = copyFates(v.Clients)
 	maps.Copy(v.Clients, fates)
+	maps.DeleteFunc(v.Clients, func(_ state.ClientID, fate string) bool { return fate == "" })
 	if !again {
 		for _, c := range w.in.Commits {
 			v.Commits = append(v.Commits, c.ID)
@@ -180,6 +181,10 @@ func (w *writer) report(v state.Verdict) {
 			r.State, r.Text, r.Detail = "failure", clip(orElse(c.Because, "held")), c.Because
 		case FateInvalid:
 			r.State, r.Text, r.Detail = "failure", clip(w.refused[id]), w.refused[id]
+		case FateFailed:
+			r.State, r.Text, r.Detail = "failure", clip(c.Because), c.Because
+		case FateSucceeded, "":
+			r.State, r.Text = "success", "its file is valid again; nothing changes"
 		case FatePending:
 			if c.InvalidBlob != "" {
 				why := orElse(w.refused[id], c.Because)

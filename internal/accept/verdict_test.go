@@ -266,3 +266,25 @@ func TestRuleVerdictTextFits(t *testing.T) {
 	}
 	equal(t, "cut", cut >= 2, true)
 }
+
+// The configuration makes files invalid (a default is gone), and is mended: the head's verdict says so no more.
+func TestP9WhatTheConfigurationMadeInvalidIsValidAgain(t *testing.T) {
+	w := fleet(t, "alpha", "beta")
+	w.push(m{cpath("beta"): client("beta", "beta", "env: {A: b}")})
+	w.settle()
+	equal(t, "before", w.verdicts[w.base.Head].State, "success")
+	was := w.defaults.BaseDomain
+	w.defaults.BaseDomain = ""
+	w.again()
+	equal(t, "broken", w.verdicts[w.base.Head].State, "failure")
+	w.defaults.BaseDomain = was
+	r := w.again()
+	w.passAll(r.Touched, state.StatusActive)
+	w.settle()
+	v := w.verdicts[w.base.Head]
+	equal(t, "mended", []any{v.State, len(v.Invalid), v.Tally()[FateInvalid], v.Tally()[FateSucceeded]}, []any{"success", 0, 0, 1})
+	for _, of := range r.Reports {
+		equal(t, of.Subject, of.State, "success")
+	}
+	equal(t, "again", w.again().Touched, []state.ClientID{})
+}

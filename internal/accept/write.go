@@ -152,9 +152,11 @@ func (w *writer) accept(k *candidate) {
 		if c.InvalidBlob != "" {
 			valid(&c)
 			w.goOn(&c)
+			w.takeBack(c)
 		}
 	} else if c.InvalidBlob == c.Blob {
 		valid(&c)
+		w.takeBack(c)
 	}
 	c.Accepted, c.TemplateBlob, c.PlatformBlob = w.in.Head, k.eff.TemplateBlob, w.now.platform
 	for _, key := range k.wants {
@@ -220,9 +222,32 @@ func (w *writer) keep(k *candidate) {
 	if c.InvalidBlob != "" {
 		valid(&c)
 		w.goOn(&c)
+		w.takeBack(c)
 	}
 	c.Path = k.path
 	w.set(c)
+}
+
+// takeBack takes out of the head's verdict that a client's file is invalid, where the head is judged once more and
+// it is valid: the configuration was mended, say. No pass of that head follows where its wish is what it was.
+func (w *writer) takeBack(c state.Client) {
+	for _, v := range w.in.Verdicts {
+		if v.Commit != w.in.Head || v.Clients[c.ID] != FateInvalid {
+			continue
+		}
+		switch {
+		case c.Commit != w.in.Head: // the head asked for nothing of it
+			w.fate[c.ID] = ""
+		case c.Status == state.StatusFailed:
+			w.fate[c.ID] = FateFailed
+		case c.Status == state.StatusHeld:
+			w.fate[c.ID] = FateHeld
+		case !c.Settled:
+			w.fate[c.ID] = FatePending
+		default:
+			w.fate[c.ID] = FateSucceeded
+		}
+	}
 }
 
 // goOn lets a client pass whose file is valid again, if parts of it are still to be removed:

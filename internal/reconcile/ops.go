@@ -12,6 +12,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/journal"
 	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -533,6 +534,7 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, then time.Time, b
 	if newer := job.Superseded; m.client.Removed && !now { // one may take as long as a dump of it
 		job.Superseded = func(id state.ClientID) bool { return newer(id) || e.fileWaits(ctx, m.client) }
 	}
+	missing := e.missing(ctx, m, steps)
 	e.at(PointPurge)
 	r, err := e.Runner.Run(ctx, job)
 	if err != nil {
@@ -547,8 +549,11 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, then time.Time, b
 		if s.State == apply.StepDone && s.Step.Action == plan.Purge {
 			text := "%s: %s %s at %s erased"
 			manual := g.traits[s.Step.Provider][s.Step.Ref.Kind].Manual
-			if manual {
+			switch {
+			case manual:
 				text = "%s: %s %s at %s taken off the record; its data is for its keeper to erase"
+			case missing[s.Step.Ref]:
+				text = "%s: %s %s at %s was not there any more and is taken off the record; nothing was erased: if its account or server is another one by now, its data is where it was"
 			}
 			text = fmt.Sprintf(text, m.client.Name, s.Step.Ref.Kind, s.Step.Ref.Name, s.Step.Provider)
 			if !manual && s.Note != "" { // what became of a copy
@@ -585,6 +590,23 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, then time.Time, b
 		return texts, fmt.Errorf("purge %s: %w", m.client.Name, stuck.Err)
 	}
 	return texts, nil
+}
+
+// missing are the objects of a purge that are not there before it begins: whoever reads that data was erased is told
+// the truth. What a look can't tell, and what an earlier try may have erased, is not among them.
+func (e *Engine) missing(ctx context.Context, m *member, steps []plan.Step) map[state.Ref]bool {
+	out := map[state.Ref]bool{}
+	for _, s := range steps {
+		i := slices.IndexFunc(m.recorded, func(r state.Resource) bool { return r.Ref == s.Ref && r.Real() })
+		p, ok := e.Runner.Provider(s.Provider, s.Ref.Kind)
+		tried := slices.ContainsFunc(m.intents, func(in journal.Intent) bool { return in.Ref == s.Ref })
+		if i < 0 || !ok || tried || s.Action != plan.Purge {
+			continue
+		}
+		found, err := provider.NewReadOnly(p).Observe(ctx, provider.Query{Kind: s.Ref.Kind, ID: m.recorded[i].ID})
+		out[s.Ref] = err == nil && len(found) == 0
+	}
+	return out
 }
 
 // keptUntil is until when a database that is out of use is kept; zero: for ever. Its date is that of the day on

@@ -411,3 +411,29 @@ func dueIDs(due []reconcile.Due) (out []state.ClientID) {
 	}
 	return out
 }
+
+// A purge of what is not at the vendor (somebody erased it there, or the configuration names another account or
+// server, and the data is at the one before) does not say that it was erased.
+func TestP5PurgeOfWhatIsNotThereSaysSo(t *testing.T) {
+	for _, byHand := range []bool{true, false} {
+		v, w := newVendors(t)
+		w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+		db := w.database("a")
+		w.apply(map[string]string{"clients/a.yaml": ""})
+		v.world.Remove(db) // as if the account were another one
+		w.clock.add(month)
+		var done []string
+		var err error
+		if byHand {
+			done, err = w.engine.PurgeNow(t.Context(), "a", "dana")
+		} else {
+			done, err = w.purge()
+		}
+		if err != nil || len(done) != 1 || !strings.Contains(done[0], "nothing was erased") || strings.HasSuffix(done[0], " erased") {
+			t.Errorf("by hand %t: purged %q, %v", byHand, done, err)
+		}
+		if kept, err := w.engine.Retained(); err != nil || len(kept) > 0 {
+			t.Errorf("it is on record for ever: %+v, %v", kept, err)
+		}
+	}
+}

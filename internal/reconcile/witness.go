@@ -215,6 +215,9 @@ func (w witness) unmarked(ctx context.Context, mark provider.Mark, wish, recorde
 			continue // not all of the wish is known: nothing could be told to be it
 		}
 		found, err := w.observe(ctx, r, provider.Query{Kind: res.Ref.Kind, Name: asked.Name, Wish: &asked})
+		if refused(err) {
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("look for %s %s at %s: %w", res.Ref.Kind, res.Ref.Name, res.Provider, err)
 		}
@@ -311,6 +314,9 @@ func (w witness) gone(ctx context.Context, gone []state.Ref, recorded []state.Re
 			continue
 		}
 		there, err := w.observe(ctx, r, provider.Query{Kind: res.Ref.Kind, ID: res.ID})
+		if refused(err) {
+			continue // it is not known to be gone
+		}
 		if err != nil {
 			return gone, fmt.Errorf("look at %s %s at %s: %w", res.Ref.Kind, res.ID, res.Provider, err)
 		}
@@ -320,6 +326,10 @@ func (w witness) gone(ctx context.Context, gone []state.Ref, recorded []state.Re
 	}
 	return gone, nil
 }
+
+// refused says that a vendor can't be asked about this one object, now or later: its zone is not one that the token
+// sees any more, say. That is its client's matter, and keeps nobody else waiting.
+func refused(err error) bool { return provider.KindOf(err) == provider.Invalid }
 
 func (w witness) reader(res state.Resource) (provider.ReadOnly, provider.Traits, bool) {
 	for _, r := range w.readers {

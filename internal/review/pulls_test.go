@@ -1039,3 +1039,52 @@ func TestChecksAreAskedForAgain(t *testing.T) {
 	d.look()
 	d.wantStatus(head, "plan", forge.Success, "")
 }
+
+// The installation follows another repository by now, whose pull requests have the numbers of the one before: each
+// is one of its own, with its plan and its result.
+func TestP9NumbersOfAnotherRepository(t *testing.T) {
+	for _, seen := range []bool{true, false} {
+		t.Run(fmt.Sprintf("seen open %t", seen), func(t *testing.T) {
+			d := newDesk(t)
+			first := d.open(1, "one", "bakery")
+			d.look()
+			d.mergeAt(1, commitID("merge"))
+			d.accept(commitID("merge"), []string{first}, map[string]string{"bakery": "succeeded"}, 1)
+			d.later(time.Minute)
+			d.look()
+
+			clock := func() time.Time { return d.time }
+			d.forge = newForge(clock)
+			d.forge.next = 5000
+			d.Forge = d.forge
+			d.later(time.Hour)
+			d.look()
+			d.open(1, "two", "florist")
+			p := d.forge.pulls[1]
+			p.URL = "https://forge.example/agency/sites/pull/1"
+			d.forge.pulls[1] = p
+			if seen {
+				d.look()
+				d.later(time.Minute)
+				d.look()
+				if all := d.said(1, report.KindPlan); len(all) != 1 || !contains(all[0], "florist") {
+					t.Errorf("plans: %q", all)
+				}
+			}
+			squash := commitID("squash")
+			d.mergeAt(1, squash)
+			if seen {
+				d.sync()
+			}
+			d.accept(squash, nil, map[string]string{"florist": "succeeded"})
+			d.later(time.Minute)
+			d.look()
+			if r := d.record(1); !r.Merged || !slices.Equal(r.Accepted, []string{squash}) {
+				t.Errorf("it is on record as %+v", r)
+			}
+			if all := d.said(1, report.KindResult); len(all) != 1 || !contains(all[0], "florist") {
+				t.Errorf("results: %q", all)
+			}
+		})
+	}
+}

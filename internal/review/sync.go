@@ -67,6 +67,9 @@ func (r *Reviewer) see(ctx context.Context) (listed bool, err error) {
 	for _, f := range open {
 		is[f.Number] = true
 		p, ok := had[f.Number]
+		if another(p, f) {
+			p, ok = state.Pull{}, false
+		}
 		if now := r.seen(p, f); !ok || !same(p, now) {
 			changed = append(changed, now)
 		}
@@ -84,6 +87,11 @@ func (r *Reviewer) see(ctx context.Context) (listed bool, err error) {
 		if err != nil {
 			f = forge.Pull{Number: p.Number, Title: p.Title, Author: p.Author, Head: p.Head, URL: p.URL, Fork: p.Fork}
 		}
+		if another(p, f) { // nobody is told there
+			p.Open, p.Told, p.Wanted, p.ClosedAt = false, false, false, r.Now()
+			changed = append(changed, p)
+			continue
+		}
 		if f.BaseRef != "" && f.BaseRef != r.Branch { // it asks for another branch now
 			f.Open, f.Merged, f.MergeCommit = false, false, ""
 		}
@@ -95,6 +103,14 @@ func (r *Reviewer) see(ctx context.Context) (listed bool, err error) {
 	}
 	err = r.keep(changed, known)
 	return err == nil, errors.Join(append(errs, err)...)
+}
+
+// another says that a record of the number is of another repository's pull request: the configuration names
+// another one since. One whose repository was renamed has another address, and its head.
+func another(p state.Pull, f forge.Pull) bool { return other(p, f.URL, f.Head) }
+
+func other(p state.Pull, url, head string) bool {
+	return p.URL != "" && url != "" && p.URL != url && p.Head != head
 }
 
 // same says that nothing of a pull request changed that is kept of it.
@@ -157,6 +173,9 @@ func (r *Reviewer) keep(changed, known []state.Pull) error {
 			now, ok, err := store.Pull(tx, p.Number)
 			if err != nil {
 				return err
+			}
+			if ok = ok && !other(now, p.URL, p.Head); !ok {
+				now = state.Pull{}
 			}
 			if ok && now.Head != p.Head && now.Head != now.Planned && !headed(now, latest, false) {
 				if err := r.overtaken(tx, now, p.Head); err != nil {

@@ -47,6 +47,9 @@ func (r *Reviewer) unseen(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
+				if another(was, f) {
+					was = state.Pull{}
+				}
 				if was.Open || was.Merged {
 					continue
 				}

@@ -13,6 +13,9 @@
 //	traffic      1/48211/traffic             a line of them
 //	domain       1/48211/domain/HOST         one of its aliases; it bears no mark
 //
+// What is on a server that the configuration names no more is not gone: every call about it is refused, until the
+// server is named again.
+//
 // Everything at the vendor is done in the background and told by `status`. A word that is
 // new means that something goes on. A site that was made by others (adopted) is marked by
 // RECONCILER_MARK in its .env; until then all of its .env is its environment, and what

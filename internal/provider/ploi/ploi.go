@@ -175,8 +175,8 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) ([]provider.Ob
 	if !ok {
 		return nil, nil
 	}
-	if _, ours := p.names[at.server]; !ours {
-		return nil, nil
+	if err := p.named(at.siteID, opObserve); err != nil {
+		return nil, err
 	}
 	switch q.Kind {
 	case state.KindSite:
@@ -198,6 +198,15 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) ([]provider.Ob
 		return nil, nil
 	}
 	return []provider.Object{*o}, nil
+}
+
+// named refuses what is on a server that the configuration does not name any more, or under another
+// number: nobody knows whether it is there, and it is not gone.
+func (p *Provider) named(at siteID, op string) error {
+	if _, is := p.names[at.server]; is {
+		return nil
+	}
+	return fail(op, provider.Invalid, "server "+at.server+" is in providers.ploi.servers no more: name it there as before, until nothing of ours is on it (site "+at.site+")")
 }
 
 // partOf is the id of the part of a site that a query by name asks for.
@@ -252,8 +261,11 @@ func (p *Provider) Update(ctx context.Context, object string, w provider.Wish) (
 		return provider.Object{}, err
 	}
 	at, ok := parse(w.Ref.Kind, object)
-	if _, ours := p.names[at.server]; !ok || !ours {
+	if !ok {
 		return provider.Object{}, p.absent(w.Ref.Kind, object)
+	}
+	if err := p.named(at.siteID, opUpdate); err != nil {
+		return provider.Object{}, err
 	}
 	leave, err := p.locks.enter(ctx, at.siteID, opUpdate)
 	if err != nil {
@@ -280,8 +292,11 @@ func (p *Provider) Delete(ctx context.Context, kind state.Kind, object string) e
 		return err
 	}
 	at, ok := parse(kind, object)
-	if _, ours := p.names[at.server]; !ok || !ours {
+	if !ok {
 		return nil
+	}
+	if err := p.named(at.siteID, opDelete); err != nil {
+		return err
 	}
 	leave, err := p.locks.enter(ctx, at.siteID, opDelete)
 	if err != nil {
