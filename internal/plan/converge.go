@@ -318,12 +318,19 @@ func (b *builder) anew(w, have state.Resource) string {
 			}
 		case planned && (b.steps[n].Action == Replace || b.steps[n].Action == Create && b.steps[n].Prior != nil):
 			return a.Name
+		case w.Ref.Kind == state.KindEnvironment && a.Value.Ref.Kind == state.KindDatabase && unready(b.recorded[*a.Value.Ref]):
+			return a.Name // its address may be another one once it is
 		case a.Value.Ref.Kind != state.KindSite: // of what an adopted environment refers to nobody knows whether it was ever there
 		case planned && b.steps[n].Action == Create, site.Real() && have.Site != "" && have.Site != site.ID:
 			return a.Name
 		}
 	}
 	return ""
+}
+
+// unready says of a database on record that its last change was not through when it was last seen.
+func unready(r state.Resource) bool {
+	return r.Real() && (r.Phase == "failed" || r.Phase == unfinished || pending(r))
 }
 
 // untilDeployed is how long a site has the address that its database had before: as long as it is built.
@@ -442,6 +449,9 @@ func (b *builder) await() {
 		}
 		t := b.traits(w.Provider, w.Ref.Kind)
 		n, planned := b.byRef[w.Ref]
+		if have := b.recorded[w.Ref]; have.Phase == "failed" && !have.Adopted && !have.Found && b.late(w) {
+			continue // it is asked for again (secure): nobody else would
+		}
 		made := planned && t.Manual && b.steps[n].Action.Writes()
 		if have, ok := b.recorded[w.Ref]; made || (ok && !planned && !have.Retained() && (pending(have) || have.Phase == "failed")) {
 			b.add(Step{Number: Number(w.Ref.Kind), Action: Await, Ref: w.Ref, Provider: w.Provider, Reason: "until it is there", Undo: "nothing: it only waits", Calls: t.ObserveCalls})

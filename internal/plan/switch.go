@@ -37,8 +37,8 @@ func (b *builder) late(w state.Resource) bool {
 	return w.Attributes.Literal("redirect") == ""
 }
 
-// secure plans what comes after DNS: a host name that is bound now, or was and had to wait, is
-// secured once its record leads here. Where people are led here from another site, and
+// secure plans what comes after DNS: a host name that is bound now, or was and had to wait, or was refused its
+// certificate, is secured once its record leads here. Where people are led here from another site, and
 // what they are to be served with is not there before, there is a gap: it is stated, and held.
 func (b *builder) secure() {
 	for _, w := range b.sortedWish() {
@@ -51,7 +51,7 @@ func (b *builder) secure() {
 			moves = b.steps[n].Action == Move
 			planned = moves || b.steps[n].Action == Create || b.steps[n].Action == Replace
 		}
-		if !planned && (have.Phase != unreached || have.Adopted || have.Found) {
+		if !planned && (have.Phase != unreached && have.Phase != "failed" || have.Adopted || have.Found) {
 			continue // how people served their name before we came is theirs
 		}
 		if moves {

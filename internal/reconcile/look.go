@@ -214,7 +214,7 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) (l pla
 	default:
 		l.Differs = e.differs(m, r, objects[0])
 		if slices.ContainsFunc(e.findings(r, m.values[r.Ref], objects[0]), func(f drift.Finding) bool {
-			return r.Ref.Kind == state.KindDatabase && f.Field == fieldAddress
+			return r.Ref.Kind == state.KindDatabase && r.Phase == "" && f.Field == fieldAddress // else it is the one that we asked for, and it comes late
 		}) {
 			gives = objects[:1]
 		}

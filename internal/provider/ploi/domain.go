@@ -43,7 +43,10 @@ func (p *Provider) seeDomain(ctx context.Context, at id) (*provider.Object, erro
 		return nil, err
 	}
 	o := domainObject(at.siteID, at.word)
-	secured(o, all)
+	if secured(o, all); o.Phase == provider.Failed && !p.leadsHere(ctx, at.siteID, at.word) {
+		o = domainObject(at.siteID, at.word)
+		secured(o, nil) // it was refused while DNS led elsewhere, as it does now
+	}
 	return o, nil
 }
 
@@ -201,10 +204,13 @@ func (p *Provider) changeDomain(ctx context.Context, at id, w provider.Wish) (pr
 		return provider.Object{}, err
 	}
 	o := domainObject(to.siteID, host)
+	leads := p.leadsHere(ctx, to.siteID, host)
 	open := slices.ContainsFunc(all, func(c certificate) bool {
 		return c.covers(host) && c.Status != certificateFailed && c.Status != certificateDeleting
 	})
-	if !open && p.leadsHere(ctx, to.siteID, host) {
+	if !open && !leads {
+		all = nil
+	} else if !open {
 		c, err := p.certify(ctx, opUpdate, to.siteID, host, *a)
 		if err != nil {
 			return provider.Object{}, err
@@ -236,6 +242,9 @@ func (p *Provider) move(ctx context.Context, at id, to siteID, from *aliases) (*
 		}
 		added, err := p.addAlias(ctx, opUpdate, to, at.word)
 		if k := provider.KindOf(err); err != nil && (k == provider.Invalid || k == provider.Conflict) {
+			if err := p.parts(ctx, opUpdate, at, *from); err != nil {
+				return nil, err
+			}
 			if err := p.dropAlias(ctx, opUpdate, at); err != nil {
 				return nil, err
 			}
@@ -249,11 +258,39 @@ func (p *Provider) move(ctx context.Context, at id, to siteID, from *aliases) (*
 		now = &added
 	}
 	if bound {
+		if err := p.parts(ctx, opUpdate, at, *from); err != nil {
+			return nil, err
+		}
 		if err := p.dropAlias(ctx, opUpdate, at); err != nil {
 			return nil, because(opUpdate, provider.Uncertain, "the name is bound to both sites", err)
 		}
 	}
 	return now, nil
+}
+
+// parts sees to it, before a name goes, that the others of the site don't depend on a certificate that is for it, too:
+// Let's Encrypt renews one for all of its names, or not at all.
+func (p *Provider) parts(ctx context.Context, op string, at id, a aliases) error {
+	a.Aliases = slices.DeleteFunc(slices.Clone(a.Aliases), func(x string) bool { return strings.EqualFold(x, at.word) })
+	all, err := p.certificates(ctx, at.siteID)
+	if err != nil {
+		return err
+	}
+	for _, host := range a.Aliases {
+		shared, own := false, false
+		for _, c := range all {
+			both := c.covers(host) && c.covers(at.word)
+			shared = shared || both && c.Status == certificateActive
+			own = own || !both && c.covers(host) && c.Status != certificateFailed && c.Status != certificateDeleting // asked for by an earlier try
+		}
+		if shared && !own && p.leadsHere(ctx, at.siteID, host) {
+			if _, err := p.certify(ctx, op, at.siteID, host, a); provider.KindOf(err) != provider.Invalid { // a refusal keeps no name from going
+				return err
+			}
+			return nil
+		}
+	}
+	return nil
 }
 
 func (p *Provider) dropAlias(ctx context.Context, op string, at id) error {
@@ -268,6 +305,9 @@ func (p *Provider) unbind(ctx context.Context, at id) error {
 	}
 	if strings.EqualFold(string(a.Main), at.word) {
 		return fail(opDelete, provider.Invalid, quote(at.word)+" is the site's root domain at Ploi and can't be taken away")
+	}
+	if err := p.parts(ctx, opDelete, at, *a); err != nil {
+		return err
 	}
 	return p.dropAlias(ctx, opDelete, at)
 }

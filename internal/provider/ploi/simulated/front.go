@@ -73,8 +73,15 @@ func (v *Vendor) Secure(host string) bool {
 	defer v.mu.Unlock()
 	s := v.at443(host)
 	return s != nil && slices.ContainsFunc(s.Certs, func(c *cert) bool {
-		return c.Status == "active" && slices.Contains(strings.Split(c.Domain, ","), host)
+		return c.Status == "active" && v.o.Now().Before(c.Until.Add(certLife)) && slices.Contains(strings.Split(c.Domain, ","), host)
 	})
+}
+
+// Forbid lets a host name's CAA records forbid Let's Encrypt, or allow it again.
+func (v *Vendor) Forbid(host string, on bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.forbids[host] = on
 }
 
 // Sites are copies of all sites, for who wants to see what became of them.

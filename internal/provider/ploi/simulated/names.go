@@ -19,17 +19,29 @@ type cert struct {
 	Created time.Time `json:"created"`
 }
 
-// settleCert ends the issuing of a certificate: DNS must lead each of its names here.
+// A certificate is good for so long, and renewed so long before its end, as Let's Encrypt and certbot have it.
+const (
+	certLife  = 90 * 24 * time.Hour
+	certRenew = 30 * 24 * time.Hour
+)
+
+// settleCert ends the issuing of a certificate: DNS must lead each of its names here. It is renewed by the
+// same rule, and ends where it can't be.
 func (v *Vendor) settleCert(s *Site, c *cert) {
-	if c.Status != "created" || v.o.Now().Before(c.Until) {
-		return
-	}
-	c.Status = "active"
-	for _, host := range strings.Split(c.Domain, ",") {
-		if !v.leads(s, host) {
-			c.Status = "failed"
+	now := v.o.Now()
+	switch {
+	case c.Status == "created" && !now.Before(c.Until):
+		if c.Status = "failed"; v.issues(s, c) {
+			c.Status = "active"
 		}
+	case c.Status == "active" && !now.Before(c.Until.Add(certLife-certRenew)) && v.issues(s, c):
+		c.Until = now
 	}
+}
+
+// issues says that Let's Encrypt gives a certificate for all of its names.
+func (v *Vendor) issues(s *Site, c *cert) bool {
+	return !slices.ContainsFunc(strings.Split(c.Domain, ","), func(host string) bool { return !v.leads(s, host) || v.forbids[host] })
 }
 
 func (v *Vendor) leads(s *Site, host string) bool {
@@ -40,7 +52,7 @@ func (v *Vendor) leads(s *Site, host string) bool {
 func (c *cert) show(s *Site) object {
 	o := object{"id": c.ID, "status": c.Status, "domain": c.Domain, "site_id": s.ID, "server_id": s.Server, "type": "letsencrypt", "expires_at": nil, "created_at": stamp(c.Created)}
 	if c.Status == "active" {
-		o["expires_at"] = stamp(c.Until.AddDate(0, 0, 90))
+		o["expires_at"] = stamp(c.Until.Add(certLife))
 	}
 	return o
 }

@@ -78,6 +78,8 @@ type Vendor struct {
 	limit simulator.Limit
 	away  time.Time // it is maintained until then
 	world world
+	// forbids are host names whose CAA records keep Let's Encrypt out.
+	forbids map[string]bool
 }
 
 // world is what outlives the process.
@@ -98,7 +100,7 @@ func New(o Options) (*Vendor, error) {
 	if o.Issue == 0 {
 		o.Issue = issuing
 	}
-	v := &Vendor{o: o, mux: http.NewServeMux()}
+	v := &Vendor{o: o, mux: http.NewServeMux(), forbids: map[string]bool{}}
 	lag := func() time.Duration { return o.Lag }
 	v.world = world{IDs: simulator.IDs{Seed: "ploi", N: 48_000}, Sites: simulator.NewTable[*Site](o.Now, lag), Databases: simulator.NewTable[*database](o.Now, lag)}
 	if err := simulator.Load(o.File, &v.world); err != nil {
