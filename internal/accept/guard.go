@@ -399,16 +399,18 @@ func (p *pass) voided(s *settled, t state.Tombstone) bool {
 // holdRemovals holds exactly these, unless that was approved already: as they are, or with others that
 // were accepted before them (letGoAlready).
 func (p *pass) holdRemovals(losses []loss, why string) map[state.ClientID]string {
-	if a, ok := approved(p.in.Approvals, removalsHold(p.in, losses).Fingerprint, p.in.Now); ok {
-		p.use(a)
-		p.note(state.Client{}, "approved", why)
+	left := slices.DeleteFunc(slices.Clone(losses), p.letGoAlready)
+	for _, all := range [][]loss{losses, left} { // of those that were held before, some may be let go by now: what is left has a hold of its own
+		if a, ok := approved(p.in.Approvals, removalsHold(p.in, all).Fingerprint, p.in.Now); ok {
+			p.use(a)
+			p.note(state.Client{}, "approved", why)
+			return nil
+		}
+	}
+	if len(left) == 0 {
 		return nil
 	}
-	losses = slices.DeleteFunc(slices.Clone(losses), p.letGoAlready)
-	if len(losses) == 0 {
-		return nil
-	}
-	h := removalsHold(p.in, losses)
+	h := removalsHold(p.in, left)
 	h.Reason = "Removals wait: " + why + "."
 	h.Act = "`reconciler approve " + h.Fingerprint + "`, or revert."
 	p.newHolds = append(p.newHolds, h)

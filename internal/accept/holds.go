@@ -228,7 +228,9 @@ func (w *writer) surf(h state.Hold) {
 	}
 	h.Waves = &v
 	next, over := advance(&h)
-	say(&h)
+	if say(&h); v.Halted {
+		WaveInput{Client: w.clients.find}.sayHalted(&h)
+	}
 	for _, id := range next {
 		w.touched[id] = true
 	}

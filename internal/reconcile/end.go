@@ -652,17 +652,19 @@ func (e *Engine) rests(g *group, m *member) (Done, error) {
 			m.wishDone(c)
 		}
 	}
+	anew := false // it waits for something else than it said, or for nothing any more: another client took a name of it over, say
 	if end.status == state.StatusActive {
 		if end.because, end.next = m.partWaits(); end.because != "" {
-			end.word = "held"
+			end.word, anew = "held", m.client.Next != end.next
 		} else {
 			end.because = m.saysLater()
 		}
+		anew = (anew || m.client.Because != end.because) && m.client.InvalidBlob == ""
 	}
-	if at := m.comesLater(m.wakes(end.at), e.Now()); m.client.Settled && !m.client.LookWanted && m.client.Status == end.status && m.client.RetryAt.Equal(at) {
+	if at := m.comesLater(m.wakes(end.at), e.Now()); m.client.Settled && !m.client.LookWanted && m.client.Status == end.status && m.client.RetryAt.Equal(at) && !anew {
 		return Done{Clients: g.ids, At: at}, nil
 	}
-	if m.client.Settled && m.client.Status == end.status && end.status != state.StatusRetained {
+	if m.client.Settled && m.client.Status == end.status && end.status != state.StatusRetained && !anew {
 		end.word = ""
 	}
 	return e.finish(g, m, nil, end)
@@ -696,6 +698,9 @@ func (m *member) held() (s state.Status, word, because, next string, at time.Tim
 		case !t.NotUntil.IsZero():
 			return s, word, "its removal waits until " + t.NotUntil.UTC().Format("2 January 2006 15:04 MST") + runs, "a revert until then costs nothing", t.NotUntil
 		}
+	}
+	if len(m.keeps) > 0 {
+		return s, word, "its removal waits: " + m.saysLater() + runs, m.keptFor.client.Next, at
 	}
 	return s, word, "its removal waits" + runs, "", at
 }

@@ -179,7 +179,7 @@ func (m *member) comesLater(at, now time.Time) time.Time {
 func (m *member) saysLater() string {
 	switch {
 	case len(m.keeps) > 0:
-		return strings.Join(m.keeps, ", ") + " still leads here: whoever takes it over is in quarantine"
+		return strings.Join(m.keeps, ", ") + " still leads here: " + m.keptWhy()
 	case len(m.later) == 0:
 		return ""
 	}

@@ -60,6 +60,8 @@ type member struct {
 	removed    bool                        // a tombstone for the whole client is due
 	takes      []string                    // host names that it takes over, where its wish is not known whole
 	keeps      []string                    // host names that go to a member that is left alone, and stay until then
+	keptFor    *member                     // one of those that it keeps them for
+	unbegun    bool                        // it waits in a hold of new clients
 	worked     bool                        // this pass has begun for it
 	stays      bool                        // in an upgrade's hold: what is on record is its wish
 	later      []plan.Step                 // what comes later by the plan that was calculated last
@@ -86,6 +88,8 @@ func (e *Engine) load(ids []state.ClientID) (*group, error) {
 				return err
 			}
 			if ok {
+				h, bound := accept.Bound(g.holds, id)
+				m.unbegun = bound && h.Kind == state.HoldCreates && !m.client.Removed
 				g.members = append(g.members, m)
 			}
 		}
@@ -216,7 +220,7 @@ func (e *Engine) reread(g *group) error {
 	return nil
 }
 
-// bound says that a hold of new clients, or of a change of many, keeps a member from
+// bound says that a hold of a change of many, or of a rebuild, keeps a member from
 // its pass. Who is joined with one whom such a change has reached goes with it: each would
 // wait for the other.
 func (g *group) bound() bool {
@@ -224,7 +228,7 @@ func (g *group) bound() bool {
 		return h.Waves != nil && slices.ContainsFunc(g.members, func(m *member) bool { return slices.Contains(h.Waves.Out, m.client.ID) })
 	}
 	for _, m := range g.members {
-		if h, is := accept.Bound(g.holds, m.client.ID); is && !m.client.Removed && !reached(h) {
+		if h, is := accept.Bound(g.holds, m.client.ID); is && !m.quarantined() && !m.client.Removed && !reached(h) {
 			return true
 		}
 	}

@@ -91,6 +91,51 @@ func TestP9APartThatWaitsIsNotToldAsDone(t *testing.T) {
 	}
 }
 
+// P9: an alias is dropped and waits for its date, and somebody else asks for it meanwhile, who gets it then. The commit that dropped it
+// is done with that.
+func TestP9APartThatAnotherTakesOverAtItsDateIsDone(t *testing.T) {
+	const host = "www.a.example"
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: ["+host+"]"), "clients/b.yaml": client("b")})
+	w.guarded(accept.Guard{MaxDeletes: 9, MaxDeletePercent: 100, MaxChanged: 25, MaxCreates: 100, RemoveAfter: time.Hour})
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	dropped := w.engine.Head()
+	w.apply(map[string]string{"clients/b.yaml": client("b", "aliases: ["+host+"]")})
+	if got := w.fateIn(dropped, w.id("a")); got != accept.FateHeld || v.servedBy(host) != w.id("a") {
+		t.Fatalf("its commit is %q, and %s is served by %q", got, host, v.servedBy(host))
+	}
+	w.clock.add(time.Hour)
+	w.pass(w.due()...)
+	if v.servedBy(host) != w.id("b") {
+		t.Errorf("%s is served by %q", host, v.servedBy(host))
+	}
+	if r, got := w.want("a", state.StatusActive), w.fateIn(dropped, w.id("a")); got != accept.FateSucceeded || r.Because != "" {
+		t.Errorf("its commit is %q, and it says %q", got, r.Because)
+	}
+}
+
+// P9: what goes is held by the guard, and waits for an invalid file of its commit, too. Approved, it waits for the file alone, and says so.
+func TestP9APartThatIsApprovedSaysWhatItWaitsForStill(t *testing.T) {
+	named := func(name string) string { return client(name, "aliases: [www."+name+".example]") }
+	_, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": named("a"), "clients/b.yaml": named("b"), "clients/c.yaml": client("c")})
+	w.guarded(accept.Guard{MaxDeletes: 1, MaxDeletePercent: 100, MaxChanged: 25, MaxCreates: 100})
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b"), "clients/c.yaml": client("c", "colour: red")})
+	if r := w.want("a", state.StatusActive); !strings.Contains(r.Next, "reconciler approve") {
+		t.Fatalf("to do is %q", r.Next)
+	}
+	w.approveHolds(state.HoldGuard)
+	for _, name := range []string{"a", "b"} {
+		if r := w.want(name, state.StatusActive); !strings.Contains(r.Because, "waits until clients/c.yaml is valid") || r.Next != "mend clients/c.yaml" {
+			t.Errorf("%s: it says %q, and to do is %q", name, r.Because, r.Next)
+		}
+	}
+	w.apply(map[string]string{"clients/c.yaml": client("c")})
+	if r := w.want("a", state.StatusActive); r.Because != "" || r.Next != "" {
+		t.Errorf("in the end it says %q, and to do is %q", r.Because, r.Next)
+	}
+}
+
 // A change is done, but for a record of mail that waits for an approval: nobody is told that the old version still runs.
 func TestP9WhatIsDoneButForMailIsNotToldAsTheOldVersion(t *testing.T) {
 	v, w := newVendors(t)

@@ -389,6 +389,11 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a site is probed at every tick", "reconcile/health.go", "	return every <= usualProbe ||", "	return every > 0 ||"}, "reconcile", "TestS44HowOftenASiteIsProbed"},
 	{planted{"what is described is not shown", "reconcile/view.go", "		d.Described = describedIn(eff)\n", "		_ = eff\n"}, "reconcile", "TestRuleValuesDescriptionsAreShown"},
 	{planted{"a write at a host that is gone holds all", "reconcile/pass.go", "		open = e.reachable(open)\n", ""}, "reconcile", "TestP6AWriteAtAProviderThatIsGoneHoldsNothingElse"},
+	{planted{"who gives a name to a new client that waits, waits with it", "reconcile/load.go", "m.unbegun = bound && h.Kind == state.HoldCreates && !m.client.Removed", "m.unbegun = bound && h.Kind == state.HoldHistory && !m.client.Removed"}, "reconcile", "TestP6WhoGivesANameToANewClientThatWaitsGoesOn"},
+	{planted{"what is left of a hold can't be approved", "accept/guard.go", "range [][]loss{losses, left}", "range [][]loss{losses}"}, "reconcile", "TestRuleGuardWhatIsLeftOfAHoldCanBeApproved"},
+	{planted{"what another took over at its date is held for ever", "reconcile/end.go", "end.status != state.StatusRetained && !anew {", "end.status != state.StatusRetained {"}, "reconcile", "TestP9APartThatAnotherTakesOverAtItsDateIsDone"},
+	{planted{"what is approved says that it waits for that", "reconcile/end.go", "m.client.RetryAt.Equal(at) && !anew {", "m.client.RetryAt.Equal(at) {"}, "reconcile", "TestP9APartThatIsApprovedSaysWhatItWaitsForStill"},
+	{planted{"a stopped change counts who has left it", "accept/holds.go", "if say(&h); v.Halted {", "if say(&h); v.Halted && v.What == \"\" {"}, "reconcile", "TestS53AHaltedChangeSaysWhoWaitsStill"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

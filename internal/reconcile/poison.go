@@ -35,8 +35,9 @@ func panicOf(err error) *apply.Panicked {
 	return p
 }
 
-// quarantined says that nothing of the client is worked on.
-func (m *member) quarantined() bool { return !m.client.Quarantined.IsZero() }
+// quarantined says that nothing of the client is worked on: it is left alone, or is a new one that waits with others
+// for an approval. Whoever it is joined with goes on.
+func (m *member) quarantined() bool { return !m.client.Quarantined.IsZero() || m.unbegun }
 
 // aside is why nothing of a quarantined client is planned, for those of its group who
 // wait for it.
@@ -61,7 +62,7 @@ func (g *group) keepNames(tx store.Tx) error {
 			host, is := strings.CutPrefix(c.Key, "host:")
 			to := slices.IndexFunc(g.members, func(o *member) bool { return o.client.ID == c.Client && o.quarantined() })
 			if is && to >= 0 && c.Client != m.client.ID && slices.Contains(c.From, m.client.ID) {
-				m.keeps = append(m.keeps, host)
+				m.keeps, m.keptFor = append(m.keeps, host), g.members[to]
 			}
 		}
 		if len(m.keeps) > 0 {
@@ -69,6 +70,14 @@ func (g *group) keepNames(tx store.Tx) error {
 		}
 	}
 	return nil
+}
+
+// keptWhy says what the names wait for that the client keeps for others.
+func (m *member) keptWhy() string {
+	if m.keptFor.unbegun {
+		return m.keptFor.client.Name + ", which takes it over, waits: " + m.keptFor.client.Because
+	}
+	return "whoever takes it over is in quarantine"
 }
 
 // serves says that a removal would take away what serves a name that is kept for a member
