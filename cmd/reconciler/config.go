@@ -21,7 +21,7 @@ import (
 
 // Config is reconciler.yaml. Every field can come from the environment: the path in
 // capitals with underscores behind RECONCILER_ (RECONCILER_REPOSITORY_URL for
-// repository.url, RECONCILER_STATE_KEY_FILE for state.keyFile); lists and maps as YAML, a
+// repository.url, RECONCILER_STATE_KEY_FILE, or …_KEYFILE, for state.keyFile); lists and maps as YAML, a
 // list of texts also with commas. The environment wins over the file; the names that
 // people have in their .env already (PLOI_API_TOKEN …, see oldNames) stand behind it.
 //
@@ -320,7 +320,7 @@ func (s *sealed) UnmarshalYAML(n *yaml.Node) error {
 	if n.Kind != yaml.ScalarNode {
 		return fmt.Errorf("line %d: a secret is one text", n.Line)
 	}
-	s.Secret, s.given = state.NewSecret(n.Value), true
+	s.Secret, s.given = state.NewSecret(strings.TrimRight(n.Value, "\r\n")), true // a block of YAML ends with one
 	return nil
 }
 
@@ -364,8 +364,8 @@ func (c *Config) check() []string {
 		bad("network.allowPrivate: %v", err)
 	}
 	out = append(out, slices.Concat(c.checkNetwork(), c.checkPostgres(), c.checkPloi(), c.checkRailway(), c.checkCloudflare(), c.checkVercel(), c.checkStripe(), c.Providers.checkMail(c.blocks), c.Notify.check())...)
-	if d := c.Platform.BaseDomain; strings.ContainsAny(d, "/: ") {
-		bad("platform.baseDomain is %q: it is a host name, without a scheme, a port or a path", d)
+	if d := c.Platform.BaseDomain; strings.ContainsAny(d, "/: *") {
+		bad("platform.baseDomain is %q: it is a host name, without a scheme, a port, a path or a pattern", d)
 	}
 	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https") {
 		bad("publicURL is not an address: write https://reconciler.your-agency.example")
@@ -425,7 +425,9 @@ func (c *Config) notices() []string {
 	unused("network.resolvers", len(c.Network.Resolvers) > 0 && !c.asksCloudflare())
 	d, there := c.Platform.Defaults, c.configured()
 	for _, x := range []struct{ field, name string }{{"deployment", d.Deployment}, {"database", d.Database}, {"dns", d.DNS}} {
-		if is, known := there[x.name]; known && !is {
+		if instead := noProvider(x.field, x.name); instead != "" {
+			out = append(out, fmt.Sprintf("platform.defaults.%s is %s, which is not read: %s", x.field, x.name, instead))
+		} else if is, known := there[x.name]; known && !is {
 			out = append(out, fmt.Sprintf("platform.defaults.%s is %s, which is not configured: clients that don't name another provider can't be planned", x.field, x.name))
 		}
 	}
@@ -433,6 +435,21 @@ func (c *Config) notices() []string {
 		out = append(out, "there is a token of Ploi and no server: name them in providers.ploi.servers, or one in PLOI_SERVER_ID")
 	}
 	return out
+}
+
+// noProvider says what to write in the place of a default that no manifest may say either; ""
+// where it is one.
+func noProvider(field, name string) string {
+	t, _ := reflect.TypeFor[manifest.Client]().FieldByName(map[string]string{"deployment": "Deployment", "database": "Database", "dns": "DNS"}[field])
+	p, _ := t.Type.FieldByName("Provider")
+	names := strings.Split(p.Tag.Get("enum"), ",")
+	switch {
+	case name == "" || slices.Contains(names, name):
+		return ""
+	case meant(name, names) != "":
+		return "did you mean " + meant(name, names) + "?"
+	}
+	return "it is one of " + strings.Join(names, ", ")
 }
 
 // configured says of each provider that needs an account or a place whether it has that.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -203,11 +204,12 @@ func yamlName(f reflect.StructField) string {
 	return name
 }
 
-// fromEnv sets every field that the environment names.
+// fromEnv sets every field that the environment names. As with a file, space around a value
+// and the line end that many secrets are stored with are no part of it.
 func fromEnv(v reflect.Value, name string, env func(string) string) (wrong []string) {
 	for t := range fieldsOf(v.Type()) {
 		f, key := v.FieldByIndex(t.Index), name+"_"+upper(yamlName(t))
-		text := env(key)
+		text := strings.TrimSpace(cmp.Or(env(key), env(name+"_"+strings.ToUpper(yamlName(t))))) // MAX_DELETES, or MAXDELETES
 		switch x := f.Addr().Interface().(type) {
 		case *sealed:
 			if text != "" {
@@ -215,7 +217,7 @@ func fromEnv(v reflect.Value, name string, env func(string) string) (wrong []str
 			}
 			continue
 		case *[]string:
-			if text != "" && !strings.HasPrefix(strings.TrimSpace(text), "[") {
+			if text != "" && !strings.HasPrefix(text, "[") {
 				*x = strings.Split(text, ",")
 				continue
 			}
@@ -281,7 +283,7 @@ func (c *Config) oldNames(env func(string) string) {
 		{"RESEND_API_KEY", &p.Resend.APIKey, p.Resend.APIKeyFile},
 		{"STRIPE_API_KEY", &p.Stripe.APIKey, p.Stripe.APIKeyFile},
 	} {
-		if v := env(s.name); v != "" && s.to.Empty() && s.file == "" {
+		if v := strings.TrimSpace(env(s.name)); v != "" && s.to.Empty() && s.file == "" {
 			s.to.Secret = state.NewSecret(v)
 		}
 	}
@@ -295,13 +297,14 @@ func (c *Config) oldNames(env func(string) string) {
 		{"VERCEL_ORG_ID", &p.Vercel.TeamID}, // the older name of the same
 		{"DEFAULT_DEPLOYMENT_PROVIDER", &c.Platform.Defaults.Deployment},
 	} {
-		if v := env(s.name); v != "" && *s.to == "" {
+		if v := strings.TrimSpace(env(s.name)); v != "" && *s.to == "" {
 			*s.to = v
 		}
 	}
 	if v := env("PLATFORM_BASE_URL"); v != "" && c.Platform.BaseDomain == "" {
 		c.Platform.BaseDomain = hostOf(v)
 	}
+	c.Platform.BaseDomain = strings.TrimSuffix(c.Platform.BaseDomain, ".") // as a zone file has it
 }
 
 // hostOf is the host name of a domain or a URL.

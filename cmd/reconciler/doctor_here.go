@@ -40,6 +40,10 @@ func (d *doctor) lookAtKey() ([]report.Finding, *secret.Keys) {
 	case err == nil:
 		return []report.Finding{ok(about, "%s is there, and its owner's alone", file)}, keys
 	case errors.Is(err, secret.ErrNoKey) && failed == nil && !expected:
+		if f := folder("state.keyFile", filepath.Dir(file)); f.Level == report.Fail {
+			f.About = about
+			return []report.Finding{f}, nil
+		}
 		return []report.Finding{ok(about, "there is none yet: the first run makes %s; keep a copy of it elsewhere then", file)}, nil
 	case errors.Is(err, secret.ErrNoKey):
 		return []report.Finding{bad(about, "bring the key back from where you keep its copy", "%s is gone, and the state can't be read without it", file)}, nil

@@ -242,6 +242,8 @@ func (d *doctor) defaults(keeps map[state.Kind][]string) (out []report.Finding) 
 	}{{"deployment", x.Deployment, state.KindSite, "local"}, {"database", x.Database, state.KindDatabase, "sqlite"}, {"dns", x.DNS, state.KindRecord, "local"}} {
 		switch {
 		case f.is == "" || f.is == "external" || f.is == "none" || slices.Contains(keeps[f.kind], f.is) || embedded && f.is == f.embedded:
+		case noProvider(f.field, f.is) != "":
+			out = append(out, bad("defaults", noProvider(f.field, f.is), "platform.defaults.%s is %s, which no provider is called: clients that name no other are invalid", f.field, f.is))
 		default:
 			out = append(out, bad("defaults", "add providers."+f.is+", or choose another default", "platform.defaults.%s is %s, which is not configured: clients that name no other can't be planned", f.field, f.is))
 		}

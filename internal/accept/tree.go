@@ -188,6 +188,7 @@ func fileProblems(path, blob, client string, problems manifest.Problems) []state
 
 // misnamed lists what looks like a manifest and isn't read.
 func (p *pass) misnamed() {
+	none := len(p.in.Clients) == 0 && len(p.paths(manifest.ClassClient)) == 0 // nothing is where they are looked for
 	for _, file := range p.paths(manifest.ClassMisnamed, manifest.ClassOther) {
 		if p.deleted[file] {
 			continue
@@ -196,10 +197,13 @@ func (p *pass) misnamed() {
 		if p.layout.Classify(file) == manifest.ClassOther && !manifest.SaysClient(f.Data) {
 			continue
 		}
-		proper := p.layout.Proper(file)
+		proper, or := p.layout.Proper(file), ""
 		if p.layout.Classify(file) == manifest.ClassOther {
 			proper = path.Join(p.in.Path, path.Base(proper))
+			if none {
+				or = ", or set repository.path to " + path.Dir(file) + " if manifests are there"
+			}
 		}
-		p.problems[file] = []state.FileProblem{{Path: file, Blob: f.Blob, Rule: "name", Text: "looks like a manifest and is not read", Hint: "name it " + proper}}
+		p.problems[file] = []state.FileProblem{{Path: file, Blob: f.Blob, Rule: "name", Text: "looks like a manifest and is not read", Hint: "name it " + proper + or}}
 	}
 }

@@ -88,6 +88,18 @@ func TestRuleVerdictOfTouchedClientsOnly(t *testing.T) {
 	}
 }
 
+// Nothing is where manifests are looked for: the way is another path, not other names for all of them.
+func TestRuleVerdictLooksInTheWrongFolder(t *testing.T) {
+	for file, is := range map[string]string{"kunden/new.yaml": "kunden", "new.yaml": ".", "a/b/new.yaml": "a/b"} {
+		w := fleet(t)
+		r := w.push(m{file: client("new", "new")})
+		equal(t, file, r.Verdict.Invalid[0].Hint, "name it clients/new.yaml, or set repository.path to "+is+" if manifests are there")
+	}
+	w := fleet(t)
+	r := w.push(m{"kunden/new.yaml": client("new", "new"), cpath("alpha"): client("alpha", "alpha")})
+	equal(t, "beside one that is", r.Verdict.Invalid[0].Hint, "name it clients/new.yaml")
+}
+
 func TestRuleVerdictLookAlikes(t *testing.T) {
 	cases := map[string]string{
 		"clients/new.yml":        "name it clients/new.yaml",
