@@ -695,7 +695,7 @@ func (m *member) held() (s state.Status, word, because, next string, at time.Tim
 			return s, word, "its removal is held by the guard" + runs, "`reconciler approve " + t.Held + "`, or put the manifest back", at
 		case t.Waits != "":
 			return s, word, "its removal waits: " + t.Waits + " of the same commits is invalid" + runs, "mend " + t.Waits, at
-		case !t.NotUntil.IsZero():
+		case t.NotUntil.After(m.now):
 			return s, word, "its removal waits until " + t.NotUntil.UTC().Format("2 January 2006 15:04 MST") + runs, "a revert until then costs nothing", t.NotUntil
 		}
 	}

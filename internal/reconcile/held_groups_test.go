@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -136,5 +137,27 @@ func TestS53AHaltedChangeSaysWhoWaitsStill(t *testing.T) {
 	w.apply(map[string]string{"clients/d.yaml": "", "clients/e.yaml": client("e", "labels: {team: shops}"), "clients/a.yaml": client("a", "deployment: {ref: v1}")})
 	if h := w.waits(state.HoldFleet)[0]; !strings.Contains(h.Reason, "failed on b, c of 7; 2 clients wait") {
 		t.Errorf("it says %q", h.Reason)
+	}
+}
+
+// P6: a removal waited for its date, and the name goes to a new client that waits for an approval when that comes: it says so,
+// and nobody tries again and again.
+func TestP6ARemovalWhoseDateHasComeWaitsForWhoTakesItsName(t *testing.T) {
+	_, w := newVendors(t)
+	w.apply(map[string]string{"clients/old.yaml": strings.Replace(client("old"), "domain: old", "domain: shop.example", 1), "clients/other.yaml": client("other")})
+	w.guarded(accept.Guard{MaxDeletes: 9, MaxDeletePercent: 100, MaxChanged: 25, MaxCreates: 2, RemoveAfter: time.Hour})
+	w.apply(map[string]string{"clients/old.yaml": ""})
+	id := w.id("old")
+	w.clock.add(30 * time.Minute)
+	w.apply(map[string]string{"clients/new.yaml": strings.Replace(client("new", "database: {reuse: fresh}"), "domain: new", "domain: shop.example", 1)})
+	w.clock.add(time.Hour)
+	w.pass(w.poll()...)
+	w.pass(id)
+	done, err := w.engine.Pass(t.Context(), id, reconcile.CauseCommit)
+	if err != nil || !done.At.IsZero() && done.At.Before(w.clock.Now()) {
+		t.Errorf("it is to pass at %s, and it is %s: %v", done.At, w.clock.Now(), err)
+	}
+	if r := w.want("old", state.StatusHeld); !strings.Contains(r.Because, "new, which takes it over, waits") {
+		t.Errorf("it says %q", r.Because)
 	}
 }
