@@ -305,7 +305,7 @@ func TestP9CommentOfAnAccountOfBefore(t *testing.T) {
 	d.open(1, "one", "bakery")
 	d.look()
 	d.forge.me = forge.Identity{Login: "app[bot]", ID: 77, App: true}
-	d.Reviewer.me.is = nil // the program was started anew
+	d.me.is = nil // the program was started anew
 	d.forge.fault = func(method string, args ...any) error {
 		if method != "EditComment" {
 			return nil
