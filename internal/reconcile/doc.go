@@ -64,6 +64,9 @@
 //
 // A removal waits longer than its date while the branch has a head that is held as a whole and has that client's file.
 //
+// A name or a database that a commit takes away, and that waits for an approval, a date or a file, keeps that commit's
+// verdict at held until it has gone, as the removal of a whole client does: "success" would say that it is gone.
+//
 // Data is kept until the latest of the date that it was retained with, what its living client's manifest says by now, or
 // said last before it went, and the platform's floor by now. A later date is never undone by the earlier one. What was asked
 // for again in between is kept for its whole time from when it was taken out of use last, though it never came back into use.
