@@ -211,7 +211,7 @@ func TestThoseWhoRunItAreToldByMail(t *testing.T) {
 		t.Errorf("told %q, want %q", got, want)
 	}
 	for _, m := range vendor.Sent() {
-		if m.Subject == "onda failed" && (!strings.Contains(m.Text, "The site still runs its last good version.\nWhy: ") || !strings.Contains(m.Text, "https://reconciler.acme.example/clients/onda")) {
+		if m.Subject == "onda failed" && (!strings.Contains(m.Text, "Your site still runs the old version.\nWhy: ") || !strings.Contains(m.Text, "https://reconciler.acme.example/clients/onda")) {
 			t.Errorf("%s", m.Text)
 		}
 	}
