@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -153,8 +154,14 @@ func TestRuleAGeneratedSecretThatWasForgottenIsMadeAnew(t *testing.T) {
 // everybody else at each tick.
 func TestS44HowOftenASiteIsProbed(t *testing.T) {
 	_, w := newVendors(t)
+	var mu sync.Mutex // several are asked at once
 	asked := map[string]int{}
-	w.engine.Check = func(_ context.Context, url string, _ manifest.Health) error { asked[url]++; return nil }
+	w.engine.Check = func(_ context.Context, url string, _ manifest.Health) error {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[url]++
+		return nil
+	}
 	w.apply(map[string]string{"clients/hourly.yaml": client("hourly", "health: {every: 1h}"), "clients/usual.yaml": client("usual"), "clients/often.yaml": client("often", "health: {every: 30s}")})
 	clear(asked)
 	for range 36 { // three hours
