@@ -45,7 +45,7 @@ func TestRuleGuardHoldsSitesThatGoOffline(t *testing.T) {
 			change(w, false)
 			v := w.apply()
 			there(true)
-			if len(v.Holds) != 1 || v.Holds[0].Kind != state.HoldGuard {
+			if len(v.Holds) != 1 || v.Holds[0].Kind != state.HoldGuard || !strings.Contains(v.Holds[0].Reason, "or go offline, within 24 hours") {
 				t.Fatalf("holds: %+v", v.Holds)
 			}
 			change(w, true)

@@ -16,7 +16,8 @@ type loss struct {
 	client state.Client
 	files  []string // that took it away
 	stones []state.Tombstone
-	counts bool // its manifest, database or a host name: the guard counts it
+	counts bool // its manifest, database or a host name, or that it answers there: the guard counts it
+	dark   bool // it keeps a host name, and answers there no more
 }
 
 // Tightened is the guard with what a platform file says: it may only tighten.
@@ -137,7 +138,7 @@ func (p *pass) partLoss(s *settled, c state.Client, k *candidate) loss {
 			l.counts, later = true, p.notUntil()
 		}
 		if host, _ := answers(part); goesDark(part, kept) && slices.Contains(k.wants, "host:"+host) {
-			l.counts = true // it keeps the name, and answers there no more
+			l.counts, l.dark = true, true
 		}
 		l.stones = append(l.stones, p.stone(c, part, l.files))
 	}
@@ -318,7 +319,11 @@ func (p *pass) judge(s *settled, losses []loss, already map[state.ClientID]strin
 		}
 	}
 	if limit := g.Deletes(fleet); now > 0 && lost > limit {
-		return p.holdRemovals(losses, fmt.Sprintf("%s would lose their manifest, database or host name within 24 hours; the guard allows %d of %d", count(lost, "client"), limit, fleet))
+		what := "lose their manifest, database or host name"
+		if slices.ContainsFunc(losses, func(l loss) bool { return l.dark }) {
+			what += ", or go offline,"
+		}
+		return p.holdRemovals(losses, fmt.Sprintf("%s would %s within 24 hours; the guard allows %d of %d", count(lost, "client"), what, limit, fleet))
 	}
 	if !g.ReviewedOnly {
 		return nil

@@ -80,7 +80,7 @@ func TestRuleAChangeThatReaddressesADatabase(t *testing.T) {
 // Somebody takes a database's public address away at its vendor: that is drift of access, and no release is built with the
 // address from within, which no site reaches.
 func TestRuleADatabaseWhoseAccessWasChangedAtItsVendor(t *testing.T) {
-	v, w, _ := newMoving(t)
+	v, w, m := newMoving(t)
 	w.apply(map[string]string{"clients/bakery.yaml": client("bakery")})
 	w.want("bakery", state.StatusActive)
 	db := v.of(state.KindDatabase)
@@ -91,4 +91,5 @@ func TestRuleADatabaseWhoseAccessWasChangedAtItsVendor(t *testing.T) {
 	if got := v.world.BuiltWith(d)["DATABASE_URL"]; strings.Contains(got, "private") {
 		t.Errorf("the site was built with %s", got)
 	}
+	m.asks(v, w, "put back")
 }
