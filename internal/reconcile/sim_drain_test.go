@@ -149,12 +149,19 @@ func (s *story) healsAlone() {
 		switch {
 		case slices.ContainsFunc(s.engine.Group(c.ID), func(id state.ClientID) bool { return stays[id] }):
 		case c.Settled && !passing(c.Because):
-		case strings.HasPrefix(c.Because, "waiting") && others:
-		case strings.Contains(c.Because, " until ") && c.RetryAt.After(s.world.clock.Now()):
+		case strings.HasPrefix(c.Because, "waiting") && (others || slices.ContainsFunc(s.clients(), func(o state.Client) bool {
+			return strings.HasPrefix(c.Because, "waiting for "+o.Name+", ") && s.dated(o)
+		})):
+		case s.dated(c):
 		default:
 			s.broken("I8: all faults ended a quarter of an hour ago, and %s is %s: %q, to be tried at %s", c.ID, c.Status, c.Because, c.RetryAt)
 		}
 	}
+}
+
+// dated says that a client waits for a date that is to come.
+func (s *story) dated(c state.Client) bool {
+	return strings.Contains(c.Because, " until ") && c.RetryAt.After(s.world.clock.Now())
 }
 
 // waitsForPeople says that only a person, or a date, lets a client go on.

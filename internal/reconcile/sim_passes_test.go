@@ -175,7 +175,7 @@ func (s *story) passed(id state.ClientID, d reconcile.Done, err error) {
 		s.say("    removal of %q by %s held=%q waits=%q until=%s done=%v", t.Part, t.Commit[36:], t.Held, t.Waits, t.NotUntil.Format("02 15:04"), t.Done)
 	}
 	for _, c := range s.clients() {
-		if c.ID == id {
+		if c.ID == id || slices.Contains(d.Clients, c.ID) {
 			s.say("    %s %s settled=%v retry=%s: %s", c.Name, c.Status, c.Settled, c.RetryAt.Format("02 15:04:05"), c.Because)
 		}
 	}

@@ -275,6 +275,7 @@ var onceRedRich = []struct {
 	seed uint64
 	was  string
 }{
+	{645040632, "who waits for a name that goes at its date, with another client's database, was not taken for one who waits for a date"},
 	{20262293, "a look at the record of ours that a person's is to take the place of told that nothing leads to the old owner's side"},
 }
 
