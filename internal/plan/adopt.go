@@ -217,7 +217,7 @@ func (b *builder) adopt() {
 		s := b.add(Step{Number: Number(w.Ref.Kind), Action: Adopt, Ref: w.Ref, Provider: w.Provider, Wish: &w, Calls: b.traits(w.Provider, w.Ref.Kind).ObserveCalls,
 			Reason: reason, Undo: "it is taken off the record; it stays as it is"})
 		if look.Failed != "" {
-			s.waitFor(w.Provider, look.Failed)
+			s.WaitFor(w.Provider, look.Failed)
 		}
 	}
 	environment := state.Ref{Client: b.c.Client.ID, Kind: state.KindEnvironment, Name: b.site.Name}

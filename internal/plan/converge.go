@@ -96,7 +96,7 @@ func (b *builder) resource(w state.Resource) {
 	}
 	if look.Failed != "" {
 		if n, planned := b.byRef[w.Ref]; planned {
-			b.steps[n].waitFor(w.Provider, look.Failed)
+			b.steps[n].WaitFor(w.Provider, look.Failed)
 		}
 	}
 }
@@ -120,7 +120,7 @@ func (b *builder) absent(w state.Resource, look Look) {
 	if why, ok := b.restated.waits[w.Ref]; ok {
 		b.create(w, nil, b.whyNew(w))
 		n := b.byRef[w.Ref]
-		b.steps[n].waitFor(w.Provider, why)
+		b.steps[n].WaitFor(w.Provider, why)
 		return
 	}
 	if owner, ok := b.moves.kept[w.Ref]; ok {
@@ -493,7 +493,7 @@ func (b *builder) unsure() {
 		look := b.c.Looks[w.Ref]
 		n, planned := b.byRef[b.deployment]
 		if w.Ref.Kind == state.KindEnvironment && look.Failed != "" && planned {
-			b.steps[n].waitFor(w.Provider, look.Failed)
+			b.steps[n].WaitFor(w.Provider, look.Failed)
 		}
 	}
 	for i := range b.steps {
@@ -509,7 +509,7 @@ func (b *builder) unsure() {
 			part := (leads || moves) && (w.Ref == b.site || w.Ref == b.deployment || w.Ref == b.traffic) ||
 				leads && w.Ref.Kind == state.KindDomain && w.Ref.Host() == s.Wish.Attributes.Literal("name") || to != "" && reachedBy(w, to)
 			if look := b.c.Looks[w.Ref]; part && look.Failed != "" {
-				s.waitFor(w.Provider, look.Failed)
+				s.WaitFor(w.Provider, look.Failed)
 			}
 		}
 	}

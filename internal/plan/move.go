@@ -325,7 +325,7 @@ func (m moves) join(steps []*Step, traits map[string]map[state.Kind]state.Traits
 		} else if what := asks[s.Ref.Client]; what != "" {
 			s.Blocked, s.Reason = true, "waiting for a person, as DNS leads people here still: "+what
 		} else if record := looks[s.Ref.Client]; record != nil {
-			s.waitFor(record.Provider, "whether DNS leads people here still is seen once "+record.Ref.Name+" is set")
+			s.WaitFor(record.Provider, "whether DNS leads people here still is seen once "+record.Ref.Name+" is set")
 		}
 	}
 }

@@ -128,7 +128,7 @@ func (b *builder) relocate(w, have state.Resource) {
 	}
 	if look.Failed != "" {
 		said := s.Reason // whoever is asked reads it all the same
-		s.waitFor(have.Provider, look.Failed)
+		s.WaitFor(have.Provider, look.Failed)
 		s.Reason = said + "; " + s.Reason
 	}
 	b.add(s)
@@ -185,7 +185,7 @@ func (b *builder) copyPlace(w state.Resource, ref state.Ref, there state.Resourc
 		s.Risk = RiskData // nothing of the move is begun before somebody said yes to it
 	}
 	if old.Failed != "" {
-		s.waitFor(b.recorded[w.Ref].Provider, old.Failed)
+		s.WaitFor(b.recorded[w.Ref].Provider, old.Failed)
 	}
 	return s.Key()
 }

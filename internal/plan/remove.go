@@ -34,7 +34,7 @@ func (b *builder) leftovers() {
 			if provider, why := b.whereUnknown(); provider != "" {
 				b.replacedGoes(r)
 				for i := range b.steps[n:] {
-					b.steps[n+i].waitFor(provider, why)
+					b.steps[n+i].WaitFor(provider, why)
 				}
 				continue
 			}

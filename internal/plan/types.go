@@ -154,8 +154,8 @@ type Step struct {
 	Approved []string `json:"approved,omitempty"`
 }
 
-// waitFor blocks a step until a provider can be looked at.
-func (s *Step) waitFor(provider, why string) {
+// WaitFor blocks a step until a provider can be looked at.
+func (s *Step) WaitFor(provider, why string) {
 	s.Blocked, s.Waits, s.Reason = true, provider, "waiting for "+provider+": "+why
 }
 

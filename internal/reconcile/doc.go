@@ -67,6 +67,10 @@
 // A name or a database that a commit takes away, and that waits for an approval, a date or a file, keeps that commit's
 // verdict at held until it has gone, as the removal of a whole client does: "success" would say that it is gone.
 //
+// A vendor that doesn't answer keeps what became of a write to itself, maybe for hours. Its client is planned beside that
+// where it passes alone and puts nothing back: all steps at that vendor wait, and whatever was written. (Of clients that
+// pass together the write may decide who has a name; what is put back may come first of two writes.)
+//
 // Data is kept until the latest of the date that it was retained with, what its living client's manifest says by now, or
 // said last before it went, and the platform's floor by now. A later date is never undone by the earlier one. What was asked
 // for again in between is kept for its whole time from when it was taken out of use last, though it never came back into use.

@@ -24,6 +24,11 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		return Done{Clients: g.ids}, nil // others of its group passed; nothing of it was worked on
 	}
 	if end.settled {
+		if g.silent != nil { // it is looked into whatever became of the rest
+			if at := e.soon(m.client.Failures+1, apply.RetryAt(g.silent), g.silent); end.at.IsZero() || at.Before(end.at) {
+				end.at = at
+			}
+		}
 		end.at = m.wakes(end.at)
 	}
 	if end.settled && end.status == state.StatusActive {

@@ -33,6 +33,7 @@ type group struct {
 	looked    time.Time
 	panicked  *apply.Panicked // what a look ran into: its client's
 	taking    bool            // somebody asked to record what exists, of paused clients, too
+	silent    error           // why a vendor doesn't tell what became of a write: the pass goes on beside it
 	mending   bool            // the pass puts back what looks found, and nothing else
 
 	fails map[state.ClientID]failure // who fails in the end, and by what

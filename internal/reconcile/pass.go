@@ -1,9 +1,11 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"time"
@@ -108,11 +110,11 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 		done.Again = true
 		return done, nil
 	}
-	if g.untouchable() {
+	if g.untouchable() || g.bound() { // whoever lets it go makes it due
+		if g.silent != nil {
+			return e.waitForAll(g, uncertainWrite, g.silent)
+		}
 		return done, nil
-	}
-	if g.bound() {
-		return done, nil // whoever lets it go makes it due
 	}
 	if e.unread(g) {
 		if done.Also, err = e.poll(ctx); err != nil {
@@ -166,6 +168,9 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 		}
 	}
 	p, holds := plan.Gate(p, g.gate(e.Now()))
+	if g.silent != nil && !slices.ContainsFunc(p.Steps, runs) {
+		return e.waitForAll(g, uncertainWrite, g.silent)
+	}
 	job, run, err := e.begin(g, p, holds, cause)
 	if errors.Is(err, errAsked) {
 		done.Again = true
@@ -211,14 +216,20 @@ func (e *Engine) unfinished(ctx context.Context, g *group) (over bool, d Done, e
 			d, err := e.park(g, m, err)
 			return true, d, err
 		default:
-			d, err := e.waitFor(g, m, "looking into an uncertain write", err)
-			return true, d, err
+			if g.silent = err; !g.alone() {
+				d, err := e.waitFor(g, m, uncertainWrite, err)
+				return true, d, err
+			}
 		}
 	}
 	if g.intents() {
 		if err := e.reload(g); err != nil {
 			return true, d, err
 		}
+	}
+	if g.silent != nil && !e.allAt(waitsOn(g.silent), g.members[0].intents) {
+		d, err := e.waitForAll(g, uncertainWrite, g.silent)
+		return true, d, err
 	}
 	// Who failed together is put back together. What a client wishes now may be another thing than
 	// what failed: another pass's.
@@ -231,6 +242,46 @@ func (e *Engine) unfinished(ctx context.Context, g *group) (over bool, d Done, e
 	d, err = e.rollBack(ctx, g, failed, nil)
 	d.Clients = g.ids
 	return len(failed) > 0, d, err
+}
+
+// uncertainWrite is what somebody does of whose write nobody knows what became of it.
+const uncertainWrite = "looking into an uncertain write"
+
+// alone says that a pass is one client's, and puts nothing back: what its vendor doesn't tell of one write is
+// no matter for its steps elsewhere (see leaveOpen). Of clients that pass together the write may decide who has a name.
+func (g *group) alone() bool { return len(g.members) == 1 && g.members[0].client.RollingBack == "" }
+
+// allAt says that all that is open is at one vendor, and no move of data is among it.
+func (e *Engine) allAt(vendor string, open []journal.Intent) bool {
+	return vendor != "" && !slices.ContainsFunc(e.reachable(open), func(i journal.Intent) bool { return i.Provider != vendor || i.Op == journal.OpTransfer })
+}
+
+// leaveOpen is a plan beside writes of which the vendor, which doesn't answer, tells nothing: all its own steps wait for it,
+// those of whatever was written, and a step for each that has none, so that the pass is not over before that
+// is known. The others go on (P6).
+func (e *Engine) leaveOpen(g *group, p plan.Plan) plan.Plan {
+	if g.silent == nil {
+		return p
+	}
+	vendor, m := waitsOn(g.silent), g.members[0]
+	why := uncertainWrite + ": " + sentence(g.silent)
+	open := map[state.Ref]bool{}
+	for _, i := range e.reachable(m.intents) {
+		open[i.Ref] = true
+	}
+	p.Steps = slices.Clone(p.Steps)
+	for i, s := range p.Steps {
+		if open[s.Ref] || s.Provider == vendor {
+			p.Steps[i].WaitFor(vendor, why)
+		}
+		delete(open, s.Ref)
+	}
+	for _, ref := range slices.SortedFunc(maps.Keys(open), func(a, b state.Ref) int { return cmp.Compare(a.String(), b.String()) }) {
+		s := plan.Step{Number: plan.Number(ref.Kind), Action: plan.Await, Ref: ref, Client: m.client.Name, Provider: vendor, Undo: "nothing: it only waits"}
+		s.WaitFor(vendor, why)
+		p.Steps = append(p.Steps, s)
+	}
+	return p
 }
 
 // reachable are the intents that can be looked into. What became of a write at a host that is not configured any more
@@ -260,7 +311,7 @@ func (e *Engine) calculate(g *group) plan.Plan {
 			panic(err)
 		}
 	})
-	p := g.unasked(c.Plan())
+	p := e.leaveOpen(g, g.unasked(c.Plan()))
 	g.later(p)
 	return p
 }
@@ -294,7 +345,7 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 	job = g.job(e, p, runID)
 	work := map[state.ClientID]bool{}
 	for _, s := range p.Steps {
-		if s.Held == "" && !s.Blocked && s.Action != plan.Record {
+		if runs(s) {
 			work[s.Ref.Client], run = true, true
 		}
 	}
@@ -354,6 +405,9 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 	}
 	return job, run, nil
 }
+
+// runs says that a step is carried out now.
+func runs(s plan.Step) bool { return s.Held == "" && !s.Blocked && s.Action != plan.Record }
 
 // approvedSince says that a hold was approved, by its whole fingerprint, that is only about to be made.
 func (g *group) approvedSince(tx store.Tx, holds []state.Hold) error {

@@ -25,7 +25,7 @@ import (
 func (e *Engine) rollBack(ctx context.Context, g *group, failed []*member, result *apply.Result) (done Done, err error) {
 	ends := make([]func() (Done, error), len(failed))
 	g.lost = map[state.ClientID]bool{}
-	uncertain, err := e.uncertain(failed)
+	uncertain, err := e.uncertain(g, failed)
 	if err != nil {
 		return done, err
 	}
@@ -51,9 +51,9 @@ func (e *Engine) rollBack(ctx context.Context, g *group, failed []*member, resul
 }
 
 // uncertain says that of a write of one of them nobody knows what became of it: another client of the group
-// failed meanwhile.
-func (e *Engine) uncertain(failed []*member) (yes bool, err error) {
-	if len(failed) < 2 {
+// failed meanwhile, or the pass went on beside it.
+func (e *Engine) uncertain(g *group, failed []*member) (yes bool, err error) {
+	if len(failed) < 2 && g.silent == nil {
 		return false, nil
 	}
 	err = e.Store.View(func(tx store.Tx) error {
