@@ -2,11 +2,13 @@ package main
 
 import (
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider/railway/simulated"
+	"github.com/compassdigital/reconciler/internal/state"
 )
 
 // Railway is opened where the configuration asks for it, with the key from wherever.
@@ -77,5 +79,45 @@ func TestRailwayThroughTheProgram(t *testing.T) {
 	w.must(0, "purge", "demoshop", "--yes")
 	if all := vendor.Projects(); len(all) != 1 || !all[0].Deleted || all[0].Backups != 1 {
 		t.Errorf("it is not erased after a backup: %+v", all)
+	}
+}
+
+// P5: somebody deletes a database's service in its project at Railway, as people do there; the project stays. The
+// database is gone, made here or adopted: its client is held before anything is written, by the next commit as by the
+// scheduled looks, and goes on once it was restored.
+func TestP5DatabaseWhoseServiceIsGoneAtRailwayHoldsItsClient(t *testing.T) {
+	f := newFleet(t, usual(), map[string]string{"clients/keeper.yaml": atVercel("keeper"), "clients/bakery.yaml": atVercel("bakery"), "clients/florist.yaml": atVercel("florist")})
+	old, _ := f.railway.Seed("the tavern's", "since 2019", "1234567890abcdef")
+	tavern := func(more ...string) string {
+		return atVercel("tavern", append([]string{"adopt: {database: {id: " + old + "}}"}, more...)...)
+	}
+	f.commit(map[string]string{"clients/tavern.yaml": tavern()})
+	f.settle("keeper", "bakery", "florist", "tavern")
+	f.clock.add(time.Hour) // nothing is late by now
+	for _, name := range []string{"bakery", "florist", "tavern"} {
+		f.railway.Drop(f.resources(name, state.KindDatabase)[0].ID)
+	}
+	held := func(name string) {
+		t.Helper()
+		if r := f.why(name); r.Status != string(state.StatusHeld) || !strings.Contains(r.Because, "is gone at railway") || !strings.Contains(r.Next, "restore it at railway") {
+			t.Errorf("%s is %s: %s; %s", name, r.Status, r.Because, r.Next)
+		}
+	}
+	n := f.sent.len()
+	f.commit(map[string]string{"clients/bakery.yaml": atVercel("bakery", "env: {STORE_CURRENCY: EUR}"), "clients/tavern.yaml": tavern("env: {STORE_CURRENCY: EUR}")})
+	f.apply()
+	held("bakery")
+	held("tavern")
+	f.start()
+	for range 3 { // of a client that nobody touches
+		f.clock.add(25 * time.Hour)
+		if err := f.daemon.program.watchDrift(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.apply()
+	}
+	held("florist")
+	if got := slices.DeleteFunc(f.sent.writes(n), func(x string) bool { return strings.HasPrefix(x, "resend") }); len(got) > 0 {
+		t.Errorf("writes: %q", got)
 	}
 }

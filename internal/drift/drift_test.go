@@ -259,6 +259,11 @@ func TestWords(t *testing.T) {
 	if word, text, detail := Report([]state.Drift{{Ref: ref, Field: "content", Policy: "ignore"}}, "shop"); word != "success" || detail != "" || !strings.Contains(text, "as recorded") {
 		t.Errorf("what is ignored is told: %s %s %s", word, text, detail)
 	}
+	// P5: an empty database never takes the place of one that is gone, and nobody is told so at the first look either.
+	lost := state.Drift{Ref: state.Ref{Client: ref.Client, Kind: state.KindDatabase, Name: "main"}, Provider: "railway", Field: state.FieldGone, Policy: "report"}
+	if got := Next(lost, "shop"); got != "restore it at railway, then `reconciler retry shop`" {
+		t.Errorf("of a database that is gone: %q", got)
+	}
 }
 
 func TestPatch(t *testing.T) {

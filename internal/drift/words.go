@@ -52,7 +52,7 @@ func Next(row state.Drift, client string) string {
 		return "`reconciler retry " + client + "` deploys the site with it"
 	case row.Fight:
 		return fmt.Sprintf("it was put back %d times within a day, and somebody or something changes it again: find out who, then `reconciler retry %s`, or take it over or ignore it with a commit", MendsBeforeFight, client)
-	case row.Mend && row.Ref.Kind == state.KindDatabase:
+	case row.Ref.Kind == state.KindDatabase && (row.Mend || row.Field == state.FieldGone): // an empty one never takes its place
 		return "restore it at " + row.Provider + ", then `reconciler retry " + client + "`"
 	case row.Mend:
 		return "it is being put back"

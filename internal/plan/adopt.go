@@ -57,7 +57,7 @@ func (b *builder) checkAdopted() {
 			b.problem(hold, act, "adopt.%s names %s at %s, which the %s that was removed still has: an object belongs to one client", w.Ref.Kind, w.AdoptID, w.Provider, other.name)
 		case other.name != "":
 			b.problem(hold, "take it out of one of the two"+again, "adopt.%s names %s at %s, and so does %s: an object belongs to one client", w.Ref.Kind, w.AdoptID, w.Provider, other.name)
-		case have.Real() && have.Provider == w.Provider && have.ID != w.AdoptID:
+		case have.Real() && have.Provider == w.Provider && have.ID != w.AdoptID && !strings.HasSuffix(have.ID, "/"+w.AdoptID): // a provider may take an id without what holds it: a record's zone
 			b.problem(hold, "put back `adopt."+string(w.Ref.Kind)+": "+have.ID+"`, or take it out", "adopt.%s names %s, and the client has %s", w.Ref.Kind, w.AdoptID, have.ID)
 		case b.c.Looks[w.Ref].Gone:
 			b.problem(hold, "mend the id, or restore it at "+w.Provider+again, "adopt.%s names %s, which is not at %s; what is adopted is never created", w.Ref.Kind, w.AdoptID, w.Provider)

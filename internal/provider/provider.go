@@ -92,6 +92,7 @@ type Object struct {
 	Phase      Phase
 	Message    string   // why Failed, what to do for Manual; untrusted text
 	Log        []string // build log so far, bounded; untrusted text; none where a Follow has it
+	Lost       bool     // of a database: what held its data is gone at the vendor, though its frame (a project, say) is there still
 	Frozen     bool     // of a database that can be moved: its client can't write (Mover); false also where nobody can tell
 	Also       []string // of a record that others keep, and that leads a name: where else DNS leads it, be the record there or not: addresses, or the target of a CNAME; sorted; untrusted text
 	Bytes      int64    // about how much a database holds; told of one that is asked for by id, in lists where that costs no more; 0: not told

@@ -36,7 +36,7 @@ func (f Found) get(name string) string {
 // Lived names an object that was there before us, as state.Client.Lived does: it was adopted
 // at some time, or its site was. "": it was not.
 func (f Found) Lived(adopted map[string]bool) string {
-	if adopted[f.ID] || f.Kind != state.KindRecord && adopted[f.get("site")] {
+	if adopted[f.ID] || adopted[f.ID[strings.LastIndexByte(f.ID, '/')+1:]] || f.Kind != state.KindRecord && adopted[f.get("site")] {
 		return f.Provider + "/" + string(f.Kind) + "/" + f.ID
 	}
 	return ""

@@ -209,7 +209,7 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) (l pla
 	switch {
 	case err != nil:
 		l.Failed = err.Error()
-	case len(objects) == 0:
+	case len(objects) == 0 || objects[0].Lost:
 		l.Gone = true
 	default:
 		l.Differs = e.differs(m, r, objects[0])
@@ -268,7 +268,7 @@ func (e *Engine) lookFor(ctx context.Context, m *member, w state.Resource) plan.
 	switch {
 	case err != nil:
 		l.Failed = err.Error()
-	case len(objects) == 0:
+	case len(objects) == 0 || objects[0].Lost:
 		l.Gone = true
 	default:
 		o := objects[0]

@@ -96,7 +96,7 @@ func (e *Engine) lookAgain(ctx context.Context, g *group, m *member) bool {
 		if err != nil {
 			return false
 		}
-		l := plan.Look{Ref: r.Ref, Gone: len(found) == 0}
+		l := plan.Look{Ref: r.Ref, Gone: len(found) == 0 || found[0].Lost}
 		if l.Gone && !slices.ContainsFunc(rows, func(d state.Drift) bool { return d.Field == state.FieldGone }) {
 			continue
 		}

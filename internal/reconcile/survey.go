@@ -309,7 +309,7 @@ func (s *survey) look(ctx context.Context, id state.ClientID, at time.Time) (*se
 				out.fails(r.Provider, l.failed)
 				continue
 			}
-			if o, listed := l.objects[string(r.Ref.Kind)+"/"+r.ID]; listed && len(s.e.findings(r, values[r.Ref], o)) == 0 {
+			if o, listed := l.objects[string(r.Ref.Kind)+"/"+r.ID]; listed && !o.Lost && len(s.e.findings(r, values[r.Ref], o)) == 0 {
 				s.saw(&out, r, o)
 				continue
 			}
@@ -378,7 +378,7 @@ func (s *survey) single(ctx context.Context, out *seen, r state.Resource, values
 	}
 	out.result.Looked[r.Ref] = true
 	row := state.Drift{Ref: r.Ref, Provider: r.Provider, ID: r.ID, Written: r.UpdatedAt}
-	if len(found) == 0 {
+	if len(found) == 0 || found[0].Lost {
 		row.Field, row.Print = state.FieldGone, state.FieldGone
 		out.result.Rows = append(out.result.Rows, row)
 		return nil

@@ -347,10 +347,22 @@ func (d *database) phase(now time.Time) (provider.Phase, string) {
 	return provider.Ready, ""
 }
 
+// lost says that what held the data was deleted in the project. One that people made may never have had a volume.
+func (d *database) lost(now time.Time) bool {
+	switch {
+	case d.making || now.Sub(d.created) < settling:
+		return false
+	case d.service == "":
+		return true
+	}
+	return d.volume == nil && d.deployment != nil && running(d.deployment.Status) && !d.mark.IsZero() && provider.NamedMark(d.name) == d.mark
+}
+
 // object is the database as the engine sees it. What it gives is told once it is ready.
 func (d *database) object(now time.Time) provider.Object {
 	o := provider.Object{ID: d.id, Kind: state.KindDatabase, Name: d.name, Mark: d.mark, Outputs: []provider.Output{{Name: "id", Text: d.id}}}
 	o.Phase, o.Message = d.phase(now)
+	o.Lost = d.lost(now)
 	if o.Phase != provider.Ready {
 		return o
 	}
