@@ -151,3 +151,137 @@ func TestP5RemovalThatAnEarlierMergeShowed(t *testing.T) {
 		t.Errorf("a is %s: %s", r.Status, r.Because)
 	}
 }
+
+// P9: somebody merged the same as a pull request has, which goes on then: its own merge has its own result, also where
+// the branch is looked at before GitHub. What it showed counts as shown, and nothing waits for a person.
+func TestP9ResultOfWhatWentOnAfterTheSameWasMerged(t *testing.T) {
+	chf := "env: {STORE_CURRENCY: CHF}"
+	h := newHub(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery"), "clients/cafe.yaml": manifestOf("cafe"), "clients/onda.yaml": bare("onda"),
+		"platform.yaml": "apiVersion: reconciler/v1\nkind: Platform\nguard: {removals: reviewed}\n"})
+	h.look()
+	one := h.propose("one", map[string]string{"clients/bakery.yaml": manifestOf("bakery", chf)})
+	h.look()
+	two := h.propose("two", map[string]string{"clients/bakery.yaml": manifestOf("bakery", chf)})
+	h.look()
+	h.merge(one, simulated.Squash)
+	h.look()
+	h.pushTo("two", map[string]string{"clients/cafe.yaml": manifestOf("cafe", chf), "clients/onda.yaml": ""})
+	h.clock.add(patience)
+	h.look()
+	h.wantComment(two, "plan", "cafe", "onda")
+	h.merge(two, simulated.Squash)
+	if err := h.daemon.program.daemon.Settle(t.Context()); err != nil { // the branch first
+		t.Fatal(err)
+	}
+	h.look()
+	h.wantComment(two, "result", "cafe", "onda")
+	if r := rowOf(h.status(), "onda"); r.Status != string(state.StatusRetained) {
+		t.Errorf("onda is %s: %s", r.Status, r.Because)
+	}
+}
+
+// P9: what is merged and taken back between two looks has a result: its plan said that one comes.
+func TestP9ResultOfWhatWasTakenBack(t *testing.T) {
+	h := newHub(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery")})
+	h.look()
+	n := h.propose("one", map[string]string{"clients/bakery.yaml": manifestOf("bakery", "env: {STORE_CURRENCY: CHF}")})
+	h.look()
+	h.wantComment(n, "plan", "the result comes as a comment here")
+	h.merge(n, simulated.Squash)
+	back, err := h.gh.Revert(n, "robin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.merge(back, simulated.MergeCommit)
+	h.look()
+	h.clock.add(patience)
+	h.look()
+	h.wantComment(n, "result", "No client changed", "taken back")
+	if c := h.gh.Comments(back); len(c) > 0 { // nobody planned it
+		t.Errorf("comments: %+v", c)
+	}
+}
+
+// P9: two pull requests are merged between two looks, one of which renames the client that the other one changes: each
+// has a result, and neither says before that they claim one name.
+func TestP9ResultOfWhatWasRenamedBesideIt(t *testing.T) {
+	lines := strings.Repeat("# a line between\n", 6)
+	h := newHub(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery", lines)})
+	h.look()
+	one := h.propose("one", map[string]string{"clients/bakery.yaml": manifestOf("bakery", lines, "env: {STORE_CURRENCY: CHF}")})
+	h.look()
+	renamed := strings.Replace(manifestOf("bakery", lines), "name: bakery\n", "name: bread\npreviously: [bakery]\n", 1)
+	two := h.propose("two", map[string]string{"clients/bakery.yaml": "", "clients/bread.yaml": renamed})
+	h.look()
+	for _, n := range []int{one, two} {
+		if s := h.wantComment(n, "plan", "changes `bakery`, too"); strings.Contains(s, "claims") {
+			t.Errorf("#%d:\n%s", n, s)
+		}
+	}
+	h.git("fetch", "-q", "origin")
+	h.git("checkout", "-q", "-B", "main", "origin/main")
+	h.git("merge", "-q", "--no-ff", "-m", "one", "origin/one")
+	h.git("merge", "-q", "--no-ff", "-m", "two", "origin/two") // git knows the rename
+	h.git("push", "-q", "origin", "main")
+	h.look()
+	h.clock.add(patience)
+	h.look()
+	h.wantComment(one, "result", "bread")
+	h.wantComment(two, "result", "bread")
+}
+
+// P9: a template is taken away that clients have, and merged all the same: the pull request is told what became of it.
+func TestP9ResultOfATemplateThatIsGone(t *testing.T) {
+	h := newHub(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery")})
+	h.look()
+	n := h.propose("gone", map[string]string{"templates/ecommerce.yaml": ""})
+	h.look()
+	h.wantComment(n, "plan", "there is no template")
+	commit := h.merge(n, simulated.Squash)
+	h.look()
+	h.wantStatus(commit, "apply", "failure", "clients/bakery.yaml")
+	h.wantComment(n, "result", "there is no template", "its last good version stays")
+}
+
+// With `guard.removals: reviewed` the plan of a pull request that removes a client shows that: it doesn't say that the
+// removal would wait as nobody showed it, and none waits.
+func TestRuleGuardReviewedIsNotToldToWait(t *testing.T) {
+	h := newHub(t, map[string]string{"clients/a.yaml": bare("a"), "clients/b.yaml": bare("b"), "clients/c.yaml": bare("c"),
+		"platform.yaml": "apiVersion: reconciler/v1\nkind: Platform\nguard: {removals: reviewed}\n"})
+	h.look()
+	n := h.propose("gone", map[string]string{"clients/a.yaml": ""})
+	h.look()
+	if s := h.wantComment(n, "plan", "a"); strings.Contains(s, "would wait") || strings.Contains(s, "no pull request showed") {
+		t.Errorf("it is shown here:\n%s", s)
+	}
+	if s := h.statusOf(h.headOf(n), "plan"); s.State != "success" || strings.Contains(s.Description, "wait") {
+		t.Errorf("the status: %+v", s)
+	}
+	h.merge(n, simulated.Squash)
+	h.look()
+	if r := rowOf(h.status(), "a"); r.Status != string(state.StatusRetained) {
+		t.Errorf("a is %s: %s", r.Status, r.Because)
+	}
+	// What is too much for the guard is told to wait as before.
+	n = h.propose("all", map[string]string{"clients/b.yaml": "", "clients/c.yaml": ""})
+	h.look()
+	h.wantComment(n, "plan", "would wait", "/reconciler approve ")
+}
+
+// S10: two pull requests claim one name and are merged between two looks: both files are invalid, as both plans say.
+func TestS10SameDomainMergedAtOnce(t *testing.T) {
+	h := newHub(t, map[string]string{"clients/bakery.yaml": manifestOf("bakery")})
+	h.look()
+	one := h.propose("one", map[string]string{"clients/bakery.yaml": manifestOf("bakery", "aliases: [cafe.localhost]")})
+	h.look()
+	two := h.propose("two", map[string]string{"clients/cafe.yaml": manifestOf("cafe")})
+	h.look()
+	for _, n := range []int{one, two} {
+		h.wantComment(n, "plan", "claims `cafe.localhost`, too", "where both are merged at once, both files are")
+	}
+	h.merge(one, simulated.MergeCommit)
+	h.merge(two, simulated.MergeCommit)
+	h.look()
+	h.wantComment(one, "result", "bakery has an invalid file")
+	h.wantComment(two, "result", "1 file is invalid", "clients/cafe.yaml")
+}

@@ -275,6 +275,10 @@ func (e *Engine) asNext(base state.Baseline, p Proposal, t weighed) (r accept.Re
 		read[path] = true
 	}
 	in.Commits = []accept.Commit{{ID: p.Commit, Reviewed: true, Paths: paths}}
+	in.Shown = map[string]bool{} // by this very plan
+	for _, path := range paths {
+		in.Shown[path] = true
+	}
 	for _, f := range p.Merged {
 		if read[f.Path] {
 			in.Files[f.Path] = f

@@ -237,3 +237,13 @@ func TestProposalIsToldWhatTheStateRefuses(t *testing.T) {
 		t.Errorf("nothing is wrong with it: %+v", j.Problems)
 	}
 }
+
+// With `guard.removals: reviewed` the plan that shows a removal does not say that nobody showed it.
+func TestRuleGuardReviewedIsShownByThePlan(t *testing.T) {
+	_, w := newVendors(t)
+	w.engine.Guard.ReviewedOnly = true
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes"), "clients/demo.yaml": client("demo")})
+	if j := w.judged(map[string]string{"clients/bakery.yaml": ""}); len(j.Changes) != 1 || len(j.Waits) != 0 {
+		t.Errorf("%d changes; what waits: %+v", len(j.Changes), j.Waits)
+	}
+}

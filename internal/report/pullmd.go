@@ -124,7 +124,7 @@ func (p PullPlan) others(s *sheet) {
 		}
 		switch {
 		case o.Host != "":
-			s.add(rankNote, "others", "\n⚠️ **"+who+" claims "+Code(cell(o.Host))+", too.** Only one client can have it: whoever is merged first keeps it, and the other's file is invalid then.\n")
+			s.add(rankNote, "others", "\n⚠️ **"+who+" claims "+Code(cell(o.Host))+", too.** Only one client can have it: whoever is merged first keeps it, and the other's file is invalid then; where both are merged at once, both files are.\n")
 		default:
 			s.add(rankNote, "others", "\n⚠️ "+who+" changes "+Code(cell(o.Client))+", too. When one of them is merged, the other is planned again and says what changed.\n")
 		}

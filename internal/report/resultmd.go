@@ -93,6 +93,7 @@ const tooLong = "\nWhat there is to say is too long to show here.\n"
 func (r PullResult) many(s *sheet, all []ClientResult) {
 	s.frame(MarkResult + "\n### " + r.verdict() + "\n")
 	if len(all) == 0 && len(r.Problems) == 0 {
+		s.add(rankNote, "notes", "\nThe branch had this already, or it was taken back, when the merge was looked at. Every site runs as before.\n")
 		return
 	}
 	bad := 0

@@ -64,6 +64,9 @@ func overlap(p, q state.Pull) []report.Other {
 				out = append(out, report.Other{Number: q.Number, URL: q.URL, Title: q.Title, Client: a.Name})
 				continue
 			}
+			if touches(q, a.Name) || touches(p, b.Name) { // it is renamed, or gives the name away there: that it changes is told
+				continue
+			}
 			for _, h := range a.Hosts {
 				if slices.Contains(b.Hosts, h) {
 					out = append(out, report.Other{Number: q.Number, URL: q.URL, Title: q.Title, Host: h})
@@ -72,6 +75,11 @@ func overlap(p, q state.Pull) []report.Other {
 		}
 	}
 	return out
+}
+
+// touches says that a pull request changes a client of that name.
+func touches(p state.Pull, name string) bool {
+	return slices.ContainsFunc(p.Clients, func(c state.PullClient) bool { return c.Name == name })
 }
 
 // digestOf tells equal overlaps.

@@ -203,7 +203,7 @@ func (r *Reviewer) plan(ctx context.Context, p state.Pull, base string, among *o
 		}
 	} else {
 		p.Failures, p.RetryAt, p.Wanted = 0, time.Time{}, false
-		p.Planned, p.Base, p.PlannedAt = p.Head, base, r.Now()
+		p.Planned, p.Base, p.PlannedAt, v.made = p.Head, base, r.Now(), true
 	}
 	v.comment.Others = among.others(p)
 	p.Others = digestOf(v.comment.Others)
@@ -222,6 +222,7 @@ type view struct {
 	since   report.Plan // the one before, of another base
 	earlier []byte      // the same packed, if it is to be kept; empty: forgotten
 	turned  bool        // earlier is to be written
+	made    bool        // it was judged now
 }
 
 // judge fetches, merges and judges.
@@ -507,6 +508,11 @@ func (r *Reviewer) tell(p, before state.Pull, v view, shared bool) error {
 		if err := r.put(tx, p); err != nil {
 			return err
 		}
+		if v.made {
+			if err := goesOn(tx, p); err != nil {
+				return err
+			}
+		}
 		if v.whole != nil {
 			if err := store.PutPullPlan(tx, p.Number, v.whole); err != nil {
 				return err
@@ -566,6 +572,24 @@ func (r *Reviewer) put(tx store.Tx, p state.Pull) error {
 		p.Accepted, p.HeldBy, p.Comment, p.Result, p.ResultSaid = now.Accepted, now.HeldBy, now.Comment, now.Result, now.ResultSaid
 	}
 	return store.PutPull(tx, p)
+}
+
+// goesOn lets the heads go that brought a pull request, where it is open all the same and was planned onto what
+// they made of the branch (somebody pushed what it had then, or merged the same): what it asks for now is to come yet.
+func goesOn(tx store.Tx, p state.Pull) error {
+	now, ok, err := store.Pull(tx, p.Number)
+	if err != nil || !ok || len(now.Accepted) == 0 {
+		return err
+	}
+	had, _, err := store.VerdictHead(tx, now.Accepted[len(now.Accepted)-1]) // one that is forgotten was long ago
+	if err != nil {
+		return err
+	}
+	if base, known, err := store.VerdictHead(tx, p.Base); err != nil || !known || base.Seq < had.Seq {
+		return err
+	}
+	now.Accepted = nil
+	return store.PutPull(tx, now)
 }
 
 func digest(parts ...string) string {

@@ -141,8 +141,14 @@ func (r *Reviewer) resultAgain(ctx context.Context, p state.Pull) error {
 // said already. only says that the head brought no other.
 func (r *Reviewer) tellResult(ctx context.Context, p state.Pull, head string, only bool) error {
 	c, ended, err := r.result(ctx, p, head, only && p.Planned != p.Head)
-	if err != nil || !ended || len(c.Clients)+len(c.Problems) == 0 {
+	if err != nil || !ended {
 		return err
+	}
+	if len(c.Clients)+len(c.Problems) == 0 { // whoever was shown changes was told that a result comes
+		var shown report.Plan
+		if err := r.Store.View(func(tx store.Tx) error { shown, err = PlanOf(tx, p.Number); return err }); err != nil || len(shown.Changes) == 0 {
+			return err
+		}
 	}
 	return r.sayResult(ctx, p, c.Markdown())
 }
@@ -178,9 +184,17 @@ func (r *Reviewer) result(ctx context.Context, p state.Pull, head string, alone 
 		if err != nil || !ok {
 			return err
 		}
-		unplanned := unplannedIn(p, v)
+		if reviewed, err = PlanOf(tx, p.Number); err != nil {
+			return err
+		}
+		more := unplannedIn(p, v)
+		for _, q := range reviewed.Problems { // a template that it changes, or takes away, makes others' files invalid
+			if _, its := p.Files[q.Path]; !its && !q.Warning && changesRules(p) {
+				more[nameIn(q.Path)] = true
+			}
+		}
 		for _, q := range v.Invalid {
-			if _, its := p.Files[q.Path]; its || alone || unplanned[nameIn(q.Path)] {
+			if _, its := p.Files[q.Path]; its || alone || more[nameIn(q.Path)] {
 				out.Problems = append(out.Problems, report.Problem{Client: q.Client, Path: q.Path, Line: q.Line, Column: q.Column, Text: q.Text, Hint: q.Hint})
 			}
 		}
@@ -189,7 +203,7 @@ func (r *Reviewer) result(ctx context.Context, p state.Pull, head string, alone 
 			return err
 		}
 		var began, last time.Time
-		its, err := clientsOf(tx, p, v, alone, unplanned)
+		its, err := clientsOf(tx, p, v, alone, more)
 		if err != nil {
 			return err
 		}
@@ -216,8 +230,7 @@ func (r *Reviewer) result(ctx context.Context, p state.Pull, head string, alone 
 		if last.After(began) {
 			out.Took = last.Sub(began)
 		}
-		reviewed, err = PlanOf(tx, p.Number)
-		return err
+		return nil
 	})
 	if err != nil || !ended {
 		return out, ended, err
@@ -233,8 +246,9 @@ func (r *Reviewer) result(ctx context.Context, p state.Pull, head string, alone 
 // unplannedIn are whose files a pull request changed that nobody came to plan as it was
 // merged, by the commits that its merge brought. Of a rebase only the last is known.
 func unplannedIn(p state.Pull, v state.Verdict) map[string]bool {
+	names := map[string]bool{}
 	if p.Planned == p.Head || p.MergeCommit == "" {
-		return nil
+		return names
 	}
 	landed := map[string]state.Landed{}
 	for _, c := range v.Landed {
@@ -242,9 +256,8 @@ func unplannedIn(p state.Pull, v state.Verdict) map[string]bool {
 	}
 	merge, known := landed[p.MergeCommit]
 	if !known {
-		return nil
+		return names
 	}
-	names := map[string]bool{}
 	add := func(c state.Landed) {
 		for _, n := range c.Names {
 			names[n] = true
@@ -278,11 +291,8 @@ func unplannedIn(p state.Pull, v state.Verdict) map[string]bool {
 }
 
 // clientsOf are the clients of a head that a pull request is about, by name.
-func clientsOf(tx store.Tx, p state.Pull, v state.Verdict, alone bool, unplanned map[string]bool) (out []state.Client, err error) {
-	names := maps.Clone(unplanned)
-	if names == nil {
-		names = map[string]bool{}
-	}
+func clientsOf(tx store.Tx, p state.Pull, v state.Verdict, alone bool, more map[string]bool) (out []state.Client, err error) {
+	names := maps.Clone(more)
 	for _, c := range p.Clients {
 		names[c.Name] = true
 	}
@@ -291,7 +301,7 @@ func clientsOf(tx store.Tx, p state.Pull, v state.Verdict, alone bool, unplanned
 		if err != nil {
 			return nil, err
 		}
-		if ok && (alone || names[c.Name]) {
+		if ok && (alone || names[c.Name] || slices.ContainsFunc(c.Former, func(n string) bool { return names[n] })) { // renamed beside it, or since
 			out = append(out, c)
 		}
 	}
@@ -338,7 +348,7 @@ func (r *Reviewer) difference(ctx context.Context, c *report.ClientResult, revie
 		return err
 	}
 	for i := range reviewed.Changes {
-		if reviewed.Changes[i].Client == c.Client.Name {
+		if n := reviewed.Changes[i].Client; n == c.Client.Name || slices.Contains(c.Client.Former, n) {
 			c.Reviewed = &reviewed.Changes[i]
 		}
 	}

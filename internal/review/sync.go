@@ -237,13 +237,19 @@ func (r *Reviewer) merged(tx store.Tx, p *state.Pull, was string) error {
 	if err != nil {
 		return err
 	}
+	var newest uint64 // of those that brought it
+	for _, v := range heads {
+		if slices.Contains(p.Accepted, v.Commit) {
+			newest = max(newest, v.Seq)
+		}
+	}
 	for _, v := range heads {
 		if v.Commit != p.MergeCommit && !slices.Contains(v.Commits, p.MergeCommit) {
 			continue
 		}
 		switch {
-		case len(p.Accepted) == 0:
-			p.Accepted = []string{v.Commit}
+		case v.Seq > newest: // none did, or an earlier one had as much as it had then
+			p.Accepted = append(slices.Clone(p.Accepted), v.Commit)
 		case v.Commit == p.MergeCommit || !slices.Contains(p.Accepted, v.Commit):
 			return nil
 		}
