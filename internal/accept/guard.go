@@ -103,7 +103,7 @@ func (p *pass) wholeLoss(c state.Client) loss {
 
 func (p *pass) partLoss(s *settled, c state.Client, k *candidate) loss {
 	l := loss{client: c, files: []string{k.path}}
-	if k.inherited {
+	if p.follows(k) {
 		l.files = p.inherits
 	}
 	if k.who == renamed {

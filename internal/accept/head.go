@@ -130,6 +130,12 @@ const (
 
 func (k *candidate) valid() bool { return len(k.problems) == 0 && k.reuse == "" }
 
+// follows says that what the client wishes otherwise it inherits: its file says what its last good version says. That
+// is a file, too, which was not valid for a while as its template, say, was not what it needs, or which was only moved.
+func (p *pass) follows(k *candidate) bool {
+	return k.inherited || len(p.inherits) > 0 && k.who == existing && k.blob == k.client.Blob
+}
+
 // known are all clients by id, and ledger all claims by key: sorted lists, because there
 // are many and one head looks up few of them. Neither is changed.
 type (

@@ -182,7 +182,7 @@ func (w *writer) moved(k *candidate, was state.Client) bool {
 	if k.hash == was.WishHash {
 		return false
 	}
-	if !k.inherited {
+	if !w.follows(k) {
 		return true
 	}
 	e, ok := w.before(was)
@@ -200,7 +200,7 @@ func (w *writer) touch(k *candidate, c *state.Client, was state.Client) {
 		c.Status, c.Because = state.StatusPending, ""
 	}
 	w.fate[c.ID] = FatePending
-	if k.inherited {
+	if w.follows(k) {
 		w.wave = append(w.wave, c.ID)
 		return
 	}

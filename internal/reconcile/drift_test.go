@@ -620,6 +620,26 @@ func TestS41DeletedRecordIsMadeAgain(t *testing.T) {
 	w.want("shop", state.StatusActive)
 }
 
+// A release was found gone, and another one serves by now: of the one before nothing is told any more.
+func TestS41ReleaseThatServesNoMoreIsNotTold(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/shop.yaml": client("shop")})
+	old := v.of(state.KindDeployment)
+	was, _ := v.world.Object(old)
+	v.world.Remove(old)
+	w.look()
+	if row := w.the("shop"); row.What != "gone" {
+		t.Errorf("%+v", row)
+	}
+	v.world.Seed("vercel", was) // it is there again
+	w.apply(map[string]string{"clients/shop.yaml": client("shop", "settings: {theme: dark}")})
+	w.want("shop", state.StatusActive)
+	w.look()
+	if rows := w.detail("shop").DriftRows; len(rows) > 0 {
+		t.Errorf("told still: %+v", rows)
+	}
+}
+
 // The guard: one run lets no more clients be mended than a shared change may touch.
 func TestRuleGuardBoundsMends(t *testing.T) {
 	v, w := newVendors(t)

@@ -381,6 +381,11 @@ var plantedElsewhere = []elsewhere{
 	{planted{"who lacked a provider waits for retry", "reconcile/engine.go", "!c.Settled, cut[c.ID], c.Unplanned:", "!c.Settled, cut[c.ID]:"}, "reconcile", "TestRuleWhoLacksAProviderGoesOnOnceItIsConfigured"},
 	{planted{"what is at a provider that is away is no part of a wish", "reconcile/poll.go", "	in.Configured = e.keptOrAway\n", ""}, "reconcile", "TestP1WhatIsLetGoWhileItsProviderIsNotConfiguredGoes"},
 	{planted{"a site on a server that is named no more is gone", "provider/ploi/ploi.go", "	if err := p.named(at.siteID, opDelete); err != nil {\n		return err\n	}\n", "	if err := p.named(at.siteID, opDelete); err != nil {\n		return nil\n	}\n"}, "../cmd/reconciler", "TestP3SiteOnAServerThatIsNamedNoMore"},
+	{planted{"a project of a team that is not named is gone", "provider/vercel/call.go", "	if isGone(err) {\n		return p.unlessElsewhere(", "	if isGone(err) && k.Op == \"\" {\n		return p.unlessElsewhere("}, "../cmd/reconciler", "TestP3ProjectsOfATeamThatIsNotNamed"},
+	{planted{"what serves is gone while a release is only written down", "provider/ploi/deployment.go", "	case err == nil && before && !began:", "	case err == nil && before && began && !began:"}, "../cmd/reconciler", "TestS41WhatServesWhileDeployingIsRefused"},
+	{planted{"a refused permission is told without its name", "provider/ploi/call.go", "http.StatusForbidden && f.Error == \"\":", "http.StatusForbidden && f.Error != \"\":"}, "../cmd/reconciler", "TestS41WhatServesWhileDeployingIsRefused"},
+	{planted{"a release that serves no more is told as gone", "reconcile/survey.go", "		if looked || r.Ref.Kind != state.KindDeployment {", "		if looked || r.Ref.Kind != \"\" {"}, "reconcile", "TestS41ReleaseThatServesNoMoreIsNotTold"},
+	{planted{"why Vercel says nothing of a name is not told", "provider/vercel/domain.go", "\" there: \"+messageOf(err)", "\" there\""}, "../cmd/reconciler", "TestRuleANameThatVercelDoesNotSpeakOf"},
 	{planted{"the guard lets sites go offline whose names stay", "accept/guard.go", "goesDark(part, kept) && slices.Contains(k.wants", "goesDark(part, kept) && !slices.Contains(k.wants"}, "../cmd/reconciler", "TestRuleGuardHoldsSitesThatGoOffline"},
 	{planted{"another repository's pull request is one of before", "review/sync.go", "		if another(p, f) {\n			p, ok", "		if another(p, f) && p.Open {\n			p, ok"}, "review", "TestP9NumbersOfAnotherRepository"},
 	{planted{"what was invalid for a while stays so in the verdict", "accept/write.go", "v.Clients[c.ID] != FateInvalid {\n			continue", "v.Clients[c.ID] == FateInvalid {\n			continue"}, "accept", "TestP9WhatTheConfigurationMadeInvalidIsValidAgain"},
@@ -407,6 +412,9 @@ var plantedElsewhere = []elsewhere{
 	{planted{"what another took over at its date is held for ever", "reconcile/end.go", "end.status != state.StatusRetained && !anew {", "end.status != state.StatusRetained {"}, "reconcile", "TestP9APartThatAnotherTakesOverAtItsDateIsDone"},
 	{planted{"what is approved says that it waits for that", "reconcile/end.go", "m.client.RetryAt.Equal(at) && !anew {", "m.client.RetryAt.Equal(at) {"}, "reconcile", "TestP9APartThatIsApprovedSaysWhatItWaitsForStill"},
 	{planted{"a stopped change counts who has left it", "accept/holds.go", "if say(&h); v.Halted {", "if say(&h); v.Halted && v.What == \"\" {"}, "reconcile", "TestS53AHaltedChangeSaysWhoWaitsStill"},
+	{planted{"who was not valid for a while gets a template's change beside the waves", "accept/head.go", "len(p.inherits) > 0 && k.who == existing", "len(p.inherits) < 0 && k.who == existing"}, "reconcile", "TestS53AMendedTemplateGoesInWaves"},
+	{planted{"a second server locks who names none", "provider/ploi/site.go", "w.Get(\"server\") != \"\" && (err != nil", "(err != nil"}, "../cmd/reconciler", "TestRuleASecondServerAtPloi"},
+	{planted{"who asks for no server is told that it changed", "drift/compare.go", "kind == state.KindSite && r.Name == \"server\" && r.Text == \"\"", "kind == state.KindSite && r.Name == \"server\" && r.Text == \"-\""}, "../cmd/reconciler", "TestRuleASecondServerAtPloi"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

@@ -287,8 +287,11 @@ func (s *survey) look(ctx context.Context, id state.ClientID, at time.Time) (*se
 	var single []state.Resource
 	need := map[string]int{}
 	for _, r := range out.recorded {
-		out.result.Recorded[r.Ref] = true
-		if !inLooks(r, out.recorded) {
+		looked := inLooks(r, out.recorded)
+		if looked || r.Ref.Kind != state.KindDeployment { // of a release that serves no more nothing is said any more
+			out.result.Recorded[r.Ref] = true
+		}
+		if !looked {
 			continue
 		}
 		i, ok := s.at[r.Provider+"/"+string(r.Ref.Kind)]

@@ -106,6 +106,8 @@ func (p *Provider) classify(a httpapi.Answer) *provider.Error {
 		e.Kind = provider.RateLimited
 	case a.Status < 300: // see Failed in startDeploy
 		e.Kind = provider.Invalid
+	case a.Status == http.StatusForbidden && f.Error == "": // a plan that has no API says so in error
+		e.Err = errForbidden
 	}
 	if e.Kind == provider.RateLimited && a.Header.Get("Retry-After") == "" {
 		e.Until = p.o.Now().Add(pause)
@@ -122,6 +124,30 @@ func refusedFields(err error) []string {
 	return strings.Split(strings.TrimPrefix(e.Code, fieldsCode), ",")
 }
 
+// errForbidden is the cause of what the token is accepted for, and may not do.
+var errForbidden = errors.New("the token lacks a permission")
+
+// permission says which one a refused call needs: Ploi's own words don't.
+func permission(method, path string, err error) error {
+	var e *provider.Error
+	if !errors.As(err, &e) || !errors.Is(e.Err, errForbidden) {
+		return err
+	}
+	what := ""
+	for word := range strings.SplitSeq(path, "/") {
+		if strings.Trim(word, "0123456789") != "" {
+			what = word
+		}
+	}
+	out := *e
+	verb := "write"
+	if method == http.MethodGet {
+		verb = "read"
+	}
+	out.Message = strings.TrimRight(e.Message, ".") + ": the token may not " + verb + " " + what + "; make one that may at ploi.io under Profile, API keys, and set providers.ploi.apiToken"
+	return &out
+}
+
 func agent() http.Header { return http.Header{"User-Agent": {"reconciler"}} }
 
 // read makes a reading call. found is false for what is not there.
@@ -130,13 +156,13 @@ func (p *Provider) read(ctx context.Context, path string, query url.Values, out 
 	if err != nil && provider.KindOf(err) == provider.NotFound {
 		return false, nil
 	}
-	return err == nil, err
+	return err == nil, permission(http.MethodGet, path, err)
 }
 
 // write makes a writing call.
 func (p *Provider) write(ctx context.Context, op, method, path string, in, out any) error {
 	_, err := p.api.Do(ctx, httpapi.Call{Op: op, Method: method, Path: path, Header: agent(), In: in, Out: out})
-	return err
+	return permission(method, path, err)
 }
 
 // errEnough ends a list at the page that had what was looked for.

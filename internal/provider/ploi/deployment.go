@@ -46,12 +46,16 @@ func (p *Provider) seeDeployment(ctx context.Context, at id) (*provider.Object, 
 	if h.release == "" {
 		return p.seeAdopted(ctx, at, *s, h)
 	}
-	if at.word != "" && at.word != h.release {
+	before := at.word != "" && at.word != h.release
+	if before && at.word != h.serves {
 		return nil, nil
 	}
 	o := deploymentObject(at.siteID, *s, h)
 	began, err := p.progress(ctx, at.siteID, *s, h, o)
-	if err != nil || !began {
+	switch {
+	case err == nil && before && !began: // the script names a release that was never begun: what served before it does so still
+		return deploymentObject(at.siteID, *s, header{mark: h.mark, release: h.serves}), nil
+	case err != nil || before || !began:
 		return nil, err
 	}
 	if o.Phase != provider.Progressing && o.Log == nil && p.lagging(o.ID) {
@@ -382,7 +386,7 @@ func (p *Provider) startDeploy(ctx context.Context, at siteID) error {
 		return json.Unmarshal(a.Body, &f) == nil && f.Error != ""
 	}})
 	if err == nil || provider.KindOf(err) != provider.Invalid {
-		return err
+		return permission(http.MethodPost, at.path()+"/deploy", err)
 	}
 	if s, e := p.getSite(ctx, at); e == nil && s != nil && !s.settled() {
 		return because(opCreate, provider.Transient, "the site is being deployed already", err)

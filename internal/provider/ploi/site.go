@@ -154,10 +154,14 @@ func (p *Provider) serverNamed(name, op string) (string, error) {
 	if name == "" && len(p.order) == 1 {
 		return p.order[0], nil
 	}
+	asked := name
 	if name == "" {
 		name = "default"
 	}
 	number, ok := p.o.Servers[name]
+	if !ok && asked == "" {
+		return "", fail(op, provider.Invalid, "deployment.server is not said, and there are several in providers.ploi.servers: say which, or call the one that is meant then `default` there")
+	}
 	if !ok {
 		return "", fail(op, provider.Invalid, fmt.Sprintf("no server is named %s in providers.ploi.servers", quote(name)))
 	}
@@ -323,7 +327,7 @@ func (p *Provider) changeSite(ctx context.Context, at siteID, w provider.Wish) (
 	if s == nil {
 		return provider.Object{}, p.absent(w.Ref.Kind, at.String())
 	}
-	if number, err := p.serverOf(w, opUpdate); err != nil || number != at.server {
+	if number, err := p.serverOf(w, opUpdate); w.Get("server") != "" && (err != nil || number != at.server) { // one that asks for none stays where it is
 		return provider.Object{}, fail(opUpdate, provider.Invalid, "a site stays on its server; another one is another site")
 	}
 	if repository := w.Get("repository"); hosted(repository) {

@@ -554,7 +554,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 		{"/api/user", simulator.Refuse(http.StatusTooManyRequests, http.Header{"Retry-After": {"40"}}, ""), []string{"-Ploi takes no more requests until "}},
 		{"/api/user", simulator.Refuse(http.StatusOK, http.Header{"Content-Type": {"text/html"}}, "<html>"), []string{"-Ploi does not answer as it should: its answer is text/html"}},
 		{"/api/servers/1", simulator.Refuse(http.StatusNotFound, json, `{"message":"Not found."}`), []string{me, "-server web-1 (1): the account has none of that id"}},
-		{"/api/servers/1", simulator.Refuse(http.StatusForbidden, json, `{"message":"This action is unauthorized."}`), []string{me, "-server web-1 (1): This action is unauthorized."}},
+		{"/api/servers/1", simulator.Refuse(http.StatusForbidden, json, `{"message":"This action is unauthorized."}`), []string{me, "-server web-1 (1): This action is unauthorized: the token may not read servers"}},
 		{"/api/servers/1", simulator.Refuse(http.StatusOK, json, `{"data":{"id":1,"status":"building"}}`), []string{me, `-server web-1 (1) is "building"`}},
 	} {
 		w.faults.Add(simulator.Fault{Path: f.path, Do: f.do})

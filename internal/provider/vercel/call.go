@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -33,24 +34,81 @@ const (
 	// frontReadings is how often the front of a list of projects that moves is read.
 	frontReadings = 6
 	maxID         = 120 // characters of an id or a name in a path
+	maxTeams      = 20  // in which a project that is not there is looked for
 )
+
+// ofTeam is the parameter that says whose an object is.
+const ofTeam = "teamId"
 
 // do makes one call for the team.
 func (p *Provider) do(ctx context.Context, k httpapi.Call, out any) error {
 	k.Out = out
+	err := p.asked(ctx, k)
+	if isGone(err) {
+		return p.unlessElsewhere(ctx, k, err)
+	}
+	return err
+}
+
+func (p *Provider) asked(ctx context.Context, k httpapi.Call) error {
 	return p.limitedCall(k, func(k httpapi.Call) error {
 		_, err := p.api.Do(ctx, k)
 		return err
 	})
 }
 
+// unlessElsewhere looks for a project, or a deployment, that is not there among what else the token sees: that of another
+// team, and of no team. Whoever is asked in the wrong one says 404 of each project, and what is only out of sight is not gone: it
+// would be made a second time, or taken off the record while it serves. A token that may not list teams sees no others.
+func (p *Provider) unlessElsewhere(ctx context.Context, k httpapi.Call, gone error) error {
+	what, at := "project", strings.TrimSuffix(k.Path, "/env")
+	id := path.Base(at)
+	switch {
+	case isProject(id):
+		at = projectPath("v9", id)
+	case strings.HasPrefix(at, "/v13/deployments/"):
+		what = "deployment"
+	default:
+		return gone
+	}
+	var a struct {
+		Teams []struct{ ID, Name string }
+	}
+	err := p.asked(ctx, httpapi.Call{Op: k.Op, Method: http.MethodGet, Path: "/v2/teams", Query: url.Values{"limit": {strconv.Itoa(maxTeams)}}, Out: &a})
+	switch kind := provider.KindOf(err); {
+	case err != nil && kind != provider.Denied && kind != provider.NotFound:
+		return before(err)
+	case p.team != "":
+		a.Teams = append(a.Teams, struct{ ID, Name string }{Name: "no team"})
+	}
+	for _, team := range a.Teams[:min(len(a.Teams), maxTeams+1)] {
+		if team.ID == p.team {
+			continue
+		}
+		var x struct{ ID string }
+		err := p.asked(ctx, httpapi.Call{Op: k.Op, Method: http.MethodGet, Path: at, Query: url.Values{ofTeam: {team.ID}}, Out: &x})
+		switch kind := provider.KindOf(err); {
+		case err == nil && x.ID == id && team.ID == "":
+			return refuse(k.Op, provider.Denied, "the %s %s is one of no team, and is asked for in the team %s: take providers.vercel.teamID out", what, id, p.team)
+		case err == nil && x.ID == id:
+			return refuse(k.Op, provider.Denied, "the %s %s is in the team %q, where it is not asked for: set providers.vercel.teamID to %s", what, id, team.Name, team.ID)
+		case err != nil && kind != provider.Denied && kind != provider.NotFound:
+			return before(err)
+		}
+	}
+	return gone
+}
+
 // limitedCall lets a call for the team go out unless its endpoint is at its limit.
 func (p *Provider) limitedCall(k httpapi.Call, call func(httpapi.Call) error) error {
 	q := url.Values{}
 	maps.Copy(q, k.Query)
-	// The user's own address takes no team, and a team's names its own.
-	if p.team != "" && k.Path != "/v2/user" && !strings.HasPrefix(k.Path, "/v2/teams/") {
-		q.Set("teamId", p.team)
+	// The user's own address takes no team, nor does the list of teams, and a team's names its own.
+	switch {
+	case q.Has(ofTeam) && q.Get(ofTeam) == "":
+		q.Del(ofTeam)
+	case !q.Has(ofTeam) && p.team != "" && k.Path != "/v2/user" && k.Path != "/v2/teams" && !strings.HasPrefix(k.Path, "/v2/teams/"):
+		q.Set(ofTeam, p.team)
 	}
 	k.Query = q
 	at := endpoint(k.Method, k.Path)

@@ -84,6 +84,9 @@ func (p *Provider) observeDomain(ctx context.Context, q provider.Query) ([]provi
 		return nil, nil
 	}
 	d, err := p.domain(ctx, observing, project, host)
+	if d == nil && err == nil && q.ID != "" {
+		_, err = p.project(ctx, observing, project) // in the team that is asked?
+	}
 	if d == nil || err != nil {
 		return nil, err
 	}
@@ -157,7 +160,9 @@ func (p *Provider) reached(ctx context.Context, op string, d domain) provider.Ob
 	o := d.object()
 	err := p.do(ctx, httpapi.Call{Op: op, Method: http.MethodGet, Path: "/v6/domains/" + d.Name + "/config"}, &config)
 	switch {
-	case err != nil || config.Misconfigured == nil:
+	case err != nil: // a token that may not ask waits for ever: people are told why
+		o.Phase, o.Message = provider.Unreached, "Vercel did not say whether DNS leads "+provider.Line(d.Name, 253)+" there: "+messageOf(err)
+	case config.Misconfigured == nil:
 		o.Phase, o.Message = provider.Unreached, "Vercel did not say whether DNS leads "+provider.Line(d.Name, 253)+" there"
 	case *config.Misconfigured:
 		o.Phase, o.Message = provider.Unreached, "DNS does not lead "+provider.Line(d.Name, 253)+" to Vercel yet, which gets its certificate then"
@@ -211,7 +216,7 @@ func (p *Provider) deleteDomain(ctx context.Context, id string) error {
 	}
 	err := p.do(ctx, httpapi.Call{Op: deleting, Method: http.MethodDelete, Path: domainPath("v9", project, host)}, nil)
 	if isGone(err) {
-		return nil
+		_, err = p.project(ctx, deleting, project)
 	}
 	return err
 }

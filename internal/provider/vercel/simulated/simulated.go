@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ type Options struct {
 	File   string        // "": nothing outlives the process
 	Token  string        // "": any
 	Team   string        // team_…; "": the token's own account
+	Others []string      // teams that the token is of, too, and that have nothing
 	// A build is done after both: so much time, and so many reads of the deployment.
 	BuildTime  time.Duration
 	BuildPolls int
@@ -284,10 +286,10 @@ func (v *Vercel) authorized(pattern string, r *http.Request) *refusal {
 	if strings.Contains(pattern, "/v2/user") || strings.Contains(pattern, "/v2/teams") {
 		return nil
 	}
-	switch team := r.URL.Query().Get("teamId"); team {
-	case v.o.Team:
+	switch team := r.URL.Query().Get("teamId"); {
+	case team == v.o.Team:
 		return nil
-	case "":
+	case team == "", slices.Contains(v.o.Others, team):
 		return notFound("Resource") // the token's own account has nothing
 	default:
 		return no(403, "forbidden", "Not authorized: Trying to access resource under scope %q. You must re-authenticate to this scope or use a token with access to this scope.", team)
@@ -326,22 +328,25 @@ func (v *Vercel) user(call) (answer, *refusal) {
 		"avatar": nil, "defaultTeamId": orNull(v.o.Team)}}}, nil
 }
 
-func (v *Vercel) oneTeam() map[string]any {
-	return map[string]any{"id": v.o.Team, "slug": "agency", "name": "Agency", "avatar": nil, "creatorId": "usr_simulated", "updatedAt": 1, "createdAt": 1, "description": nil, "stagingPrefix": "agency",
-		"membership": map[string]any{"confirmed": true, "role": "MEMBER", "createdAt": 1, "created": 1, "confirmedAt": 1, "uid": "usr_simulated", "teamId": v.o.Team}}
+func (v *Vercel) oneTeam(id string) map[string]any {
+	return map[string]any{"id": id, "slug": "agency", "name": "Agency", "avatar": nil, "creatorId": "usr_simulated", "updatedAt": 1, "createdAt": 1, "description": nil, "stagingPrefix": "agency",
+		"membership": map[string]any{"confirmed": true, "role": "MEMBER", "createdAt": 1, "created": 1, "confirmedAt": 1, "uid": "usr_simulated", "teamId": id}}
 }
 
 func (v *Vercel) team(c call) (answer, *refusal) {
-	if v.o.Team == "" || c.PathValue("team") != v.o.Team {
+	id := c.PathValue("team")
+	if id != v.o.Team && !slices.Contains(v.o.Others, id) {
 		return answer{}, no(403, "forbidden", "Not authorized to access the team")
 	}
-	return answer{status: 200, body: v.oneTeam()}, nil
+	return answer{status: 200, body: v.oneTeam(id)}, nil
 }
 
 func (v *Vercel) teams(call) (answer, *refusal) {
 	all := []any{}
-	if v.o.Team != "" {
-		all = append(all, v.oneTeam())
+	for _, id := range append([]string{v.o.Team}, v.o.Others...) {
+		if id != "" {
+			all = append(all, v.oneTeam(id))
+		}
 	}
 	return answer{status: 200, body: map[string]any{"teams": all, "pagination": map[string]any{"count": len(all), "next": nil, "prev": nil}}}, nil
 }
