@@ -74,7 +74,7 @@ func (b *builder) resource(w state.Resource) {
 	case have.Retained() && w.Ref.Kind == state.KindPayments && look.Gone:
 		b.create(w, &have, "it was closed at "+w.Provider+" while it was out of use")
 	case have.Retained() && (w.Ref.Kind != state.KindAdmin || have.Provider == w.Provider && !look.Gone):
-		b.comeBack(w, have)
+		b.comeBack(w, have, look)
 	case w.Ref.Kind == state.KindMail:
 		// sent once
 	case look.Gone:
@@ -217,7 +217,7 @@ func undoOfCreate(w state.Resource, t state.Traits) string {
 }
 
 // comeBack puts retained data back into use.
-func (b *builder) comeBack(w, have state.Resource) {
+func (b *builder) comeBack(w, have state.Resource, look Look) {
 	if have.Provider != w.Provider {
 		return // checkData has said it
 	}
@@ -231,10 +231,19 @@ func (b *builder) comeBack(w, have state.Resource) {
 	if w.Ref.Kind == state.KindPayments && have.Adopted {
 		return
 	}
-	if fields := b.diff(have, w); len(fields) > 0 || have.Phase == unfinished || have.Phase == "failed" && w.Ref.Kind == state.KindDatabase {
-		back, reason := b.made(w.Ref), ""
+	fields, reason := b.diff(have, w), ""
+	if b.heldAsData(w, fields) {
+		return
+	}
+	if len(fields) == 0 && len(look.Differs) > 0 {
+		fields, reason = look.Differs, "it was changed outside"
+	}
+	if len(fields) > 0 || look.Broken != "" || have.Phase == unfinished || have.Phase == "failed" && w.Ref.Kind == state.KindDatabase {
+		back := b.made(w.Ref)
 		switch {
 		case len(fields) > 0:
+		case look.Broken != "":
+			reason = notRunning + look.Broken
 		case have.Phase == unfinished:
 			reason = "its making was cut off"
 		default:
@@ -246,6 +255,9 @@ func (b *builder) comeBack(w, have state.Resource) {
 		b.byRef[w.Ref] = n // what needs the data waits for both
 	}
 }
+
+// notRunning begins why a database is changed that nobody wishes another way.
+const notRunning = "it does not run: "
 
 // unfinished is the phase of what was made in part (provider.Unfinished): an update makes the
 // rest.
@@ -264,6 +276,8 @@ func (b *builder) compare(w, have state.Resource, look Look) {
 			b.update(w, have, nil, "its making was cut off")
 		case have.Phase == "failed" && w.Ref.Kind == state.KindDatabase:
 			b.update(w, have, nil, "the last try failed")
+		case look.Broken != "":
+			b.update(w, have, nil, notRunning+look.Broken)
 		case len(look.Differs) > 0:
 			b.update(w, have, look.Differs, "it was changed outside")
 		case name != "" && !contains(b.traits(w.Provider, w.Ref.Kind).Replace, name):
@@ -279,14 +293,13 @@ func (b *builder) compare(w, have state.Resource, look Look) {
 		}
 		return
 	}
+	if b.heldAsData(w, fields) {
+		return
+	}
 	t := b.traits(w.Provider, w.Ref.Kind)
 	for _, f := range fields {
 		if !contains(t.Replace, f.Name) {
 			continue
-		}
-		if t.Data {
-			b.problem(state.HoldData, "put back "+f.Name, "%s of the %s changes, which %s can only do with a new one; data is never replaced by something empty", f.Name, w.Ref.Kind, w.Provider)
-			return
 		}
 		b.replace(w, have, fields, f.Name+" can't be changed in place")
 		return
@@ -295,6 +308,23 @@ func (b *builder) compare(w, have state.Resource, look Look) {
 		fields = append(fields, Field{Name: otherAddress, After: "made anew, with another password"})
 	}
 	b.update(w, have, fields, "")
+}
+
+// heldAsData holds the client where a change of data can only be made with a new one.
+func (b *builder) heldAsData(w state.Resource, fields []Field) bool {
+	t := b.traits(w.Provider, w.Ref.Kind)
+	for _, f := range fields {
+		if !t.Data || !contains(t.Replace, f.Name) {
+			continue
+		}
+		act := "put back " + f.Name
+		if w.Ref.Kind == state.KindPayments {
+			act += "; for another account close this one at " + w.Provider + ", leave `payments` out in one commit, and say it again in the next"
+		}
+		b.problem(state.HoldData, act, "%s of the %s changes, which %s can only do with a new one; data is never replaced by something empty", f.Name, w.Ref.Kind, w.Provider)
+		return true
+	}
+	return false
 }
 
 // anew names an attribute of something that is there and refers to what is made now, or

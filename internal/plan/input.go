@@ -23,6 +23,8 @@ type Look struct {
 	Left    bool   // that client was removed, and has it on record still
 	// Differs lists recorded attributes whose real value is another one: drift.
 	Differs []Field
+	// Broken is why a database that is there and was through does not run; "": it does, or that is not known.
+	Broken string
 	// Readdresses: the next change of a recorded database gives it another address, as its password can only be made anew.
 	Readdresses bool
 	// Bytes is about how much a recorded database holds; 0: not known.

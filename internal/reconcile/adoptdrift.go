@@ -66,7 +66,7 @@ func (e *Engine) AdoptDrift(ctx context.Context, name string) (Adoption, error) 
 	if problems.Failed() {
 		return out, fmt.Errorf("%w: %s: %s", ErrRefused, c.Path, problems[0].Text)
 	}
-	a := &adopting{e: e, in: e.desiredInput(c, eff, nil), text: c.Manifest, saw: saw}
+	a := &adopting{e: e, in: e.desiredInput(c, eff, nil, nil), text: c.Manifest, saw: saw}
 	a.was, _ = desired.Resources(a.in)
 	out.Path = c.Path
 	rows := drift.Open(live.Rows)

@@ -328,16 +328,7 @@ func (e *Engine) wishOf(m *member) {
 		m.problems = append(m.problems, plan.Problem{Client: m.client.ID, Name: m.client.Name, Text: problems[0].Text, Act: problems[0].Hint})
 		return
 	}
-	in := e.desiredInput(m.client, eff, m.secrets)
-	for _, r := range m.recorded {
-		if r.Ref.Kind == state.KindAdmin && r.Real() {
-			in.User = r.Attributes.Literal("email")
-		}
-		if ownData(r) {
-			in.Readdressed = r.Readdressed
-		}
-	}
-	all, bad := desired.Resources(in)
+	all, bad := desired.Resources(e.desiredInput(m.client, eff, m.secrets, m.recorded))
 	m.wish = plan.StillAdopted(all, m.recorded)
 	if m.stays {
 		m.wish = m.asMade()
@@ -348,8 +339,41 @@ func (e *Engine) wishOf(m *member) {
 	}
 }
 
-func (e *Engine) desiredInput(c state.Client, eff manifest.Effective, secrets map[string]state.SecretRef) desired.Input {
-	return desired.Input{Client: c, Effective: eff, Secrets: secrets, Configured: e.Configured, Point: e.Point, Mail: e.Mail, PublicURL: e.PublicURL(eff.Host), Outside: e.Sources != nil}
+// desiredInput is what a client's wish is made of. recorded is what it has; nil where no more than which parts there are
+// counts.
+func (e *Engine) desiredInput(c state.Client, eff manifest.Effective, secrets map[string]state.SecretRef, recorded []state.Resource) desired.Input {
+	in := desired.Input{Client: c, Effective: eff, Secrets: secrets, Configured: e.Configured, Point: e.Point, Mail: e.Mail, PublicURL: e.PublicURL(eff.Host), Outside: e.Sources != nil}
+	for _, r := range recorded {
+		if r.Ref.Kind == state.KindAdmin && r.Real() {
+			in.User = r.Attributes.Literal("email")
+		}
+		if ownData(inUse(r)) {
+			in.Readdressed = r.Readdressed
+		}
+	}
+	return in
+}
+
+// inUse is a record as it is once its client has it again.
+func inUse(r state.Resource) state.Resource {
+	r.RetainedAt = time.Time{}
+	return r
+}
+
+// returns says that a record is out of use, and that its client's wish takes it back.
+func (m *member) returns(r state.Resource) bool {
+	return r.Retained() && slices.ContainsFunc(m.wish, func(w state.Resource) bool { return w.Ref == r.Ref && w.Provider == r.Provider })
+}
+
+// asWished are the records of what the wish takes back as they are then, and the others as they are.
+func (m *member) asWished() []state.Resource {
+	out := slices.Clone(m.recorded)
+	for n, r := range out {
+		if m.returns(r) {
+			out[n] = inUse(r)
+		}
+	}
+	return out
 }
 
 // windows are the platform's freezes.

@@ -11,6 +11,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/drift"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -70,7 +71,7 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 		}
 	}
 	for _, q := range p.Problems {
-		touched[q.Client] = touched[q.Client] || q.Hold == state.HoldParked // what was found may say by now what is wished
+		touched[q.Client] = touched[q.Client] || q.Hold == state.HoldParked || q.Hold == state.HoldData // what was found may say by now what is wished, or be gone
 	}
 	wanted := func(m *member) bool {
 		return !m.quarantined() && (touched[m.client.ID] || m.client.LookWanted || m.client.Attempts > 0)
@@ -80,7 +81,7 @@ func (e *Engine) look(ctx context.Context, g *group, p plan.Plan) {
 	var mu sync.Mutex
 	slots := make(chan struct{}, lookParallel)
 	for _, m := range g.members {
-		for _, r := range m.recorded {
+		for _, r := range m.asWished() {
 			also := !m.quarantined() && (goes[plan.Named(r.Ref)] || // it has that on record, too, and may have it no more
 				g.traits[r.Provider][r.Ref.Kind].Manual && slices.ContainsFunc(hosts, func(h string) bool { return plan.Leads(r.Ref, h) })) // where does DNS lead people?
 			if !wanted(m) && !also || !worthALook(r, m.wish, planned[r.Ref]) {
@@ -150,7 +151,7 @@ func (e *Engine) compared(g *group, wanted func(*member) bool) error {
 			if !wanted(m) {
 				continue
 			}
-			if m.values, err = e.recordedValues(tx, m.recorded); err != nil {
+			if m.values, err = e.recordedValues(tx, m.asWished()); err != nil {
 				return err
 			}
 		}
@@ -181,7 +182,7 @@ func (e *Engine) readdress(g *group) (taken bool, err error) {
 	for _, m := range g.members {
 		for _, o := range m.gives {
 			for _, r := range m.recorded {
-				if r.ID != o.ID || !ownData(r) || m.client.Removed {
+				if r.ID != o.ID || !ownData(inUse(r)) || m.client.Removed {
 					continue
 				}
 				if err := e.Runner.Readdressed(g.job(e, plan.Plan{}, ""), r, o); err != nil {
@@ -218,6 +219,7 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) (l pla
 		}) {
 			gives = objects[:1]
 		}
+		l.Broken = e.broken(r, objects[0])
 		l.Readdresses = hidden(r, objects[0])
 		l.Bytes, l.Also = objects[0].Bytes, objects[0].Also
 		if objects[0].Phase == provider.Manual {
@@ -228,6 +230,14 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) (l pla
 		}
 	}
 	return l, gives
+}
+
+// broken is why a database that its client uses does not run, though it did.
+func (e *Engine) broken(r state.Resource, o provider.Object) string {
+	if !ownData(r) || r.Phase != "" || o.Phase != provider.Failed || e.foreign(r, o) != "" {
+		return ""
+	}
+	return cmp.Or(report.Line(o.Message), "it does not run")
 }
 
 // hidden says that a database no longer gives the address that is on record, and runs.

@@ -448,7 +448,7 @@ func (e *Engine) readFiles(ctx context.Context, in *accept.Input, odd map[string
 
 // parts are the kind/name of what a wish consists of.
 func (e *Engine) parts(c state.Client, eff manifest.Effective) []string {
-	in := e.desiredInput(c, eff, nil)
+	in := e.desiredInput(c, eff, nil, nil)
 	in.Configured = e.keptOrAway
 	all, _ := desired.Resources(in)
 	var out []string

@@ -411,7 +411,7 @@ func (e *Engine) imagined(ctx context.Context, m *member, w *manifest.Effective,
 	case problem != nil:
 		m.problems = append(m.problems, *problem)
 	}
-	all, problems := desired.Resources(e.desiredInput(m.client, *w, m.secrets))
+	all, problems := desired.Resources(e.desiredInput(m.client, *w, m.secrets, m.recorded))
 	m.wish = plan.StillAdopted(all, m.recorded)
 	for _, p := range problems {
 		act := p.Act
@@ -421,7 +421,7 @@ func (e *Engine) imagined(ctx context.Context, m *member, w *manifest.Effective,
 		m.problems = append(m.problems, plan.Problem{Client: c.ID, Name: c.Name, Text: p.Text, Act: act})
 	}
 	if len(m.client.Manifest) > 0 {
-		old, _ := desired.Resources(e.desiredInput(m.client, before, m.secrets))
+		old, _ := desired.Resources(e.desiredInput(m.client, before, m.secrets, m.recorded))
 		for _, part := range desired.Parts(old, all) {
 			tomb(part)
 		}

@@ -47,7 +47,7 @@ func (e *Engine) remember(ctx context.Context, w witness, m memory) (remembered,
 		Bare: func(f rebuild.Found) bool { return w.bare(ctx, f) }}
 	if m.effective != nil {
 		c = e.sourceAsBuilt(c, *m.effective, m.found)
-		in.Wish, _ = desired.Resources(e.desiredInput(c, *m.effective, e.secretsAsSeen(c, *m.effective, m)))
+		in.Wish, _ = desired.Resources(e.desiredInput(c, *m.effective, e.secretsAsSeen(c, *m.effective, m), m.recorded))
 		var err error
 		if in.Beside, err = w.adoptees(ctx, in.Wish); err != nil {
 			return remembered{}, err

@@ -75,7 +75,7 @@ func (e *Engine) rivals(m *member, adopt []state.Resource) rivals {
 		var wish []state.Resource
 		if err := e.contain(c.ID, func() error {
 			if eff, problems := e.effective(c); !problems.Failed() && len(eff.Adopt) > 0 {
-				wish, _ = desired.Resources(e.desiredInput(c, eff, nil))
+				wish, _ = desired.Resources(e.desiredInput(c, eff, nil, nil))
 			}
 			return nil
 		}); err != nil {

@@ -419,7 +419,11 @@ func (e *Engine) findings(r state.Resource, recorded []drift.Value, o provider.O
 	if whose := e.foreign(r, o); whose != "" {
 		return []drift.Finding{{Field: state.FieldForeign, After: whose, Print: whose}}
 	}
-	return drift.Compare(r.Ref.Kind, recorded, e.foundValues(r, o))
+	out := drift.Compare(r.Ref.Kind, recorded, e.foundValues(r, o))
+	if why := e.broken(r, o); why != "" {
+		out = append(out, drift.Finding{Field: state.FieldBroken, After: why, Print: why})
+	}
+	return out
 }
 
 // foreign says whose mark an object bears, "" when it is ours or nobody's.

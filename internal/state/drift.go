@@ -28,7 +28,7 @@ type Drift struct {
 	Ref      Ref    `json:"ref"`
 	Provider string `json:"provider"`
 	ID       string `json:"id"`    // the object's
-	Field    string `json:"field"` // the attribute; FieldGone, FieldForeign
+	Field    string `json:"field"` // the attribute; FieldGone, FieldBroken, FieldForeign
 	Before   string `json:"before,omitempty"`
 	After    string `json:"after,omitempty"`
 	Print    string `json:"print,omitempty"` // of what was found: equal looks have equal ones
@@ -53,6 +53,7 @@ type Drift struct {
 // Fields of Drift that are no attributes.
 const (
 	FieldGone    = "gone"    // the object is not there any more
+	FieldBroken  = "broken"  // a database is there, and does not run
 	FieldForeign = "foreign" // it bears somebody else's mark now
 )
 

@@ -262,3 +262,17 @@ func TestOneGoesWhileManyAreRead(t *testing.T) {
 		t.Errorf("nothing can be read: %v, %v", owned, err)
 	}
 }
+
+// P3: the token is another account's when the program starts, and the configuration names the workspace that is meant.
+// Nothing is said to be gone, or to be deleted, by an account that was never there.
+func TestP3NothingIsGoneOfAnotherAccountsToken(t *testing.T) {
+	const there = "8a1f7d5e-0000-4000-8000-000000000001" // of the agency's
+	w := start(t, func(o *simulated.Options) { o.Workspace = "Private" })
+	p := w.open(func(o *Options) { o.Workspace = "Agency" })
+	_, err := p.Observe(context.Background(), provider.Query{Kind: state.KindDatabase, ID: there})
+	for name, err := range map[string]error{"look": err, "delete": p.Delete(context.Background(), state.KindDatabase, there)} {
+		if provider.KindOf(err) != provider.Denied {
+			t.Errorf("%s: %v; want it denied", name, err)
+		}
+	}
+}

@@ -164,6 +164,11 @@ func (p *Provider) databases(ctx context.Context, ids []string) ([]*database, er
 	for _, id := range ids {
 		n := slices.IndexFunc(got.ProjectsByIds, func(n projectNode) bool { return n.Id == id })
 		if n < 0 {
+			if p.wanted != "" { // the one that the configuration names, not any that the token sees
+				if _, err := p.inWorkspace(ctx); err != nil {
+					return nil, err
+				}
+			}
 			if !p.sees(got.ApiToken.Workspaces) {
 				return nil, p.fail(provider.Denied, opObserve, "the token does not see the workspace any more, so that nobody can say what is there", nil)
 			}

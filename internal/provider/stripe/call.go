@@ -14,6 +14,9 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
+// inUse is Stripe's code of a call whose key another one has that is under way.
+const inUse = "idempotency_key_in_use"
+
 const accountsPath = "/v1/accounts"
 
 // errNoAccess is the cause of an answer that an account is not there, or not for this key:
@@ -43,6 +46,9 @@ func classify(a httpapi.Answer) *provider.Error {
 		e.Kind = provider.Invalid
 	case said.Error.Type == "idempotency_error": // an earlier call had this key
 		e.Kind = provider.Conflict
+		if e.Code != inUse {
+			e.Message += freeAgain
+		}
 	case said.Error.Code == "lock_timeout": // 429: somebody else is at the account
 		e.Kind = provider.Transient
 	case a.Status == http.StatusPaymentRequired: // "the parameters were valid but the request failed"

@@ -149,12 +149,15 @@ func (p *Provider) Create(ctx context.Context, w provider.Wish) (provider.Object
 	case err != nil:
 		return provider.Object{}, err
 	case answer.Header.Get(replayed) == "true":
-		return provider.Object{}, p.fail(provider.Conflict, opCreate, "an earlier call made an account of this name", nil)
+		return provider.Object{}, p.fail(provider.Conflict, opCreate, "an earlier call made an account of this name"+freeAgain, nil)
 	case !a.good():
 		return provider.Object{}, p.odd(opCreate)
 	}
 	return a.object(), nil
 }
+
+// freeAgain is what to do where that account does not show: Stripe remembers the call, whatever became of the account.
+const freeAgain = " (where that account was closed, Stripe makes another one a day after the first call, and no sooner)"
 
 // Update implements provider.Provider.
 func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (provider.Object, error) {

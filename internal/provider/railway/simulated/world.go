@@ -280,3 +280,41 @@ func (r *Railway) Seed(name, description, password string) (id, url string) {
 	r.world.Builds.Put(b.ID, b)
 	return p.ID, r.rendered(s)["DATABASE_PUBLIC_URL"]
 }
+
+// Set gives a variable of a project's services another value, as a person does at its page: its
+// container has it from the next deployment on, and whoever asks for variables at once.
+func (r *Railway) Set(project, name, value string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.world.Services.All() {
+		if s.Project == project {
+			s.Variables[name] = value
+		}
+	}
+}
+
+// CloseOff takes the public addresses of a project's services away, as a person does at its page.
+func (r *Railway) CloseOff(project string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.world.Services.All() {
+		for _, p := range r.proxies(s.ID) {
+			if s.Project == project {
+				r.world.Proxies.Delete(p.ID)
+			}
+		}
+	}
+}
+
+// Schedule has a project deleted in 48 hours, as a person does at its page, or not any more.
+func (r *Railway) Schedule(project string, deleted bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, ok := r.world.Projects.Get(project)
+	if !ok {
+		return
+	}
+	if p.Deleted = (time.Time{}); deleted {
+		p.Deleted = r.o.Now()
+	}
+}
