@@ -1,10 +1,14 @@
 package main
 
 import (
+	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	ploisim "github.com/compassdigital/reconciler/internal/provider/ploi/simulated"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -42,6 +46,84 @@ func TestS28CertificateThatWasRefusedIsAskedForAgain(t *testing.T) {
 				t.Error("the name has no certificate")
 			}
 		})
+	}
+}
+
+// The certificate of a name at Ploi is gone: somebody deleted it there, or it could not be renewed in time. That is reported,
+// and another one is asked for by `retry`, and by whatever else is done at the client.
+func TestRuleACertificateThatIsGoneAtPloiIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	const second = "shop." + agencyZone
+	manifest := atPloi("a", withoutDatabase("aliases: ["+second+"]")...)
+	for name, gone := range map[string]func(*fleet){
+		"deleted": func(f *fleet) {
+			f.ofPloi("a", func(s *ploisim.Site) {
+				for _, c := range slices.Clone(s.Certs) {
+					f.askPloi(http.MethodDelete, fmt.Sprintf("/servers/1/sites/%d/certificates/%d", s.ID, c.ID))
+				}
+			})
+		},
+		"not renewed": func(f *fleet) {
+			f.ploi.Forbid(site("a"), true)
+			f.ploi.Forbid(second, true)
+			for range 8 { // the vendor tries now and then
+				f.clock.add(15 * 24 * time.Hour)
+				f.ploi.Secure(second)
+			}
+			f.ploi.Forbid(site("a"), false)
+			f.ploi.Forbid(second, false)
+		},
+	} {
+		for act, do := range map[string]func(*fleet){
+			"retried": func(f *fleet) { f.must(0, "retry", "a") },
+			"committed": func(f *fleet) {
+				f.commit(map[string]string{"clients/a.yaml": strings.Replace(manifest, "Shop a", "Another", 1)})
+			},
+		} {
+			t.Run(name+" and "+act, func(t *testing.T) {
+				t.Parallel()
+				f := newFleet(t, usual(), map[string]string{"clients/a.yaml": manifest})
+				f.settle("a")
+				gone(f)
+				if f.ploi.Secure(site("a")) || f.ploi.Secure(second) {
+					t.Fatal("the names have a certificate")
+				}
+				if r := f.cli("drift", "a"); r.code != 1 || !strings.Contains(r.out, "certificate") {
+					t.Errorf("drift ends with %d\n%s", r.code, r.out)
+				}
+				do(f)
+				f.settle("a")
+				if !f.ploi.Secure(site("a")) || !f.ploi.Secure(second) {
+					t.Error("a name has no certificate")
+				}
+				if r := f.cli("drift", "a"); r.code != 0 {
+					t.Errorf("afterwards drift ends with %d\n%s", r.code, r.out)
+				}
+			})
+		}
+	}
+}
+
+// ofPloi changes a client's site at Ploi, or looks at it.
+func (f *fleet) ofPloi(name string, change func(*ploisim.Site)) {
+	for _, s := range f.ploi.Sites() {
+		if whose(s.Domain) == name {
+			change(&s)
+		}
+	}
+}
+
+// askPloi asks with the installation's token, as a person's program does.
+func (f *fleet) askPloi(method, path string) {
+	f.t.Helper()
+	r := mustRequest(f.t, method, f.env[apiVariable("ploi")]+path, "")
+	r.Header.Set("Authorization", "Bearer "+f.env["PLOI_API_TOKEN"])
+	a, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	if err != nil || a.StatusCode != http.StatusOK {
+		f.t.Fatal(a, err)
+	}
+	if err := a.Body.Close(); err != nil {
+		f.t.Fatal(err)
 	}
 }
 

@@ -339,6 +339,11 @@ func (r *Runner) Readdressed(job Job, have state.Resource, o provider.Object) er
 	return r.phase(job, have, o)
 }
 
+// Noted takes over how far something is by now at its vendor.
+func (r *Runner) Noted(job Job, have state.Resource, o provider.Object) error {
+	return r.phase(job, have, o)
+}
+
 // overtake notes of the client's earlier deployments that the host serves another one now,
 // where it serves what was built last.
 func (r *Runner) overtake(tx store.Tx, built state.Resource) error {

@@ -177,16 +177,23 @@ func worthALook(r state.Resource, wish []state.Resource, planned bool) bool {
 }
 
 // readdress takes over where databases are by now: somebody gave one another password, or a public address
-// anew, at its vendor, and what is built from here on is to find it. taken: another pass has to plan.
+// anew, at its vendor, and what is built from here on is to find it. A host name that lost its certificate is noted, so that one
+// is asked for. taken: another pass has to plan.
 func (e *Engine) readdress(g *group) (taken bool, err error) {
 	for _, m := range g.members {
 		for _, o := range m.gives {
 			for _, r := range m.recorded {
-				if r.ID != o.ID || !ownData(inUse(r)) || m.client.Removed {
+				if r.ID != o.ID || r.Ref.Kind != o.Kind || m.client.Removed {
 					continue
 				}
-				if err := e.Runner.Readdressed(g.job(e, plan.Plan{}, ""), r, o); err != nil {
-					return false, fmt.Errorf("note where the database of %s is: %w", m.client.Name, err)
+				note := e.Runner.Noted
+				if ownData(inUse(r)) {
+					note = e.Runner.Readdressed
+				} else if !e.bare(r, o) {
+					continue
+				}
+				if err := note(g.job(e, plan.Plan{}, ""), r, o); err != nil {
+					return false, fmt.Errorf("note how %s of %s is: %w", r.Ref.Kind, m.client.Name, err)
 				}
 				taken = true
 			}
@@ -196,7 +203,7 @@ func (e *Engine) readdress(g *group) (taken bool, err error) {
 }
 
 // lookAt observes one recorded resource. gives is what it is, where that is a database that has another address than
-// the one on record.
+// the one on record, or a host name that lost its certificate.
 func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) (l plan.Look, gives []provider.Object) {
 	l = plan.Look{Ref: r.Ref}
 	p, ok := e.Runner.Provider(r.Provider, r.Ref.Kind)
@@ -220,6 +227,9 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) (l pla
 			gives = objects[:1]
 		}
 		l.Broken = e.broken(r, objects[0])
+		if e.bare(r, objects[0]) {
+			gives = objects[:1]
+		}
 		l.Readdresses = hidden(r, objects[0])
 		l.Bytes, l.Also = objects[0].Bytes, objects[0].Also
 		if objects[0].Phase == provider.Manual {

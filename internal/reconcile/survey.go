@@ -423,7 +423,23 @@ func (e *Engine) findings(r state.Resource, recorded []drift.Value, o provider.O
 	if why := e.broken(r, o); why != "" {
 		out = append(out, drift.Finding{Field: state.FieldBroken, After: why, Print: why})
 	}
+	if e.bare(r, o) {
+		out = append(out, drift.Finding{Field: fieldCertificate, Before: "there", After: "none", Print: "none"})
+	}
 	return out
+}
+
+// fieldCertificate is what a host name is served with. Nobody wishes it: it comes with the name.
+const fieldCertificate = "certificate"
+
+// bare says that a host name that we secured has no certificate any more at a vendor where it is the site's own: somebody
+// deleted it there, or it could not be renewed.
+func (e *Engine) bare(r state.Resource, o provider.Object) bool {
+	if r.Ref.Kind != state.KindDomain || !r.Real() || r.Phase != "" || r.Adopted || r.Found || o.Phase != provider.Unreached && o.Phase != provider.Failed {
+		return false
+	}
+	p, ok := e.Runner.Provider(r.Provider, r.Ref.Kind)
+	return ok && p.Traits()[r.Ref.Kind].PerSite
 }
 
 // foreign says whose mark an object bears, "" when it is ours or nobody's.

@@ -47,7 +47,7 @@ func (p *Provider) seeDeployment(ctx context.Context, at id) (*provider.Object, 
 		return p.seeAdopted(ctx, at, *s, h)
 	}
 	before := at.word != "" && at.word != h.release
-	if before && at.word != h.serves {
+	if before && at.word != h.serves || uninstalled(*s) {
 		return nil, nil
 	}
 	o := deploymentObject(at.siteID, *s, h)
@@ -63,6 +63,9 @@ func (p *Provider) seeDeployment(ctx context.Context, at id) (*provider.Object, 
 	}
 	return o, nil
 }
+
+// uninstalled says that a site's repository was taken away, and what was built of it with that.
+func uninstalled(s site) bool { return !s.HasRepository && s.settled() }
 
 // seeAdopted is what serves a site that was deployed by others, as a release.
 func (p *Provider) seeAdopted(ctx context.Context, at id, s site, h header) (*provider.Object, error) {
@@ -438,6 +441,9 @@ func gone(err error) error {
 func (p *Provider) partsOfRow(ctx context.Context, at siteID, s site) ([]provider.Object, error) {
 	h, _ := readScript(string(s.DeployScript))
 	var out []provider.Object
+	if uninstalled(s) {
+		return nil, nil
+	}
 	if h.release != "" {
 		o := deploymentObject(at, s, h)
 		began, err := p.progress(ctx, at, s, h, o)

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -57,9 +58,13 @@ func domainObject(at siteID, host string) *provider.Object {
 	return &o
 }
 
-// certificates are those of a site.
+// certificates are those of a site that have not run out.
 func (p *Provider) certificates(ctx context.Context, at siteID) ([]certificate, error) {
-	return list[certificate](ctx, p, at.path()+"/certificates", nil, nil, certificateNumber)
+	all, err := list[certificate](ctx, p, at.path()+"/certificates", nil, nil, certificateNumber)
+	return slices.DeleteFunc(all, func(c certificate) bool {
+		until, err := time.Parse(time.DateTime, string(c.Until)) // in a zone that it does not say
+		return err == nil && p.o.Now().Sub(until) > 24*time.Hour
+	}), err
 }
 
 // covers says that a certificate is for a host name. The vendor's pages show one domain; of

@@ -214,6 +214,9 @@ func (p *Provider) makeEnvironment(ctx context.Context, at siteID, w provider.Wi
 	f, err = p.putVariables(ctx, opCreate, at, f, w)
 	if err != nil && !there && refusedFile(err) {
 		// The vendor writes only a file that is there, and this one comes with the repository.
+		if s, failed := p.getSite(ctx, at); failed == nil && s != nil && s.HasRepository && lastDeploy(*s) != never {
+			return provider.Object{}, because(opCreate, provider.Invalid, "the .env of site "+at.String()+" was deleted, and Ploi writes only one that is there: save one there, with a line in it", err)
+		}
 		return provider.Object{}, because(opCreate, provider.Transient, "the site has no .env yet; it comes with its repository", err)
 	}
 	if err != nil {
@@ -350,6 +353,29 @@ func (p *Provider) putEnv(ctx context.Context, op string, at siteID, f env, set 
 		p.awaits(at, set, drop)
 		return now, because(op, provider.Uncertain, "its .env does not show what was written", err)
 	}
+}
+
+// restoreEnv puts a .env back as it was, where a repository that went took it along, or another one brought its own.
+func (p *Provider) restoreEnv(ctx context.Context, at siteID, was env) error {
+	now, _, err := p.getEnv(ctx, at)
+	if err != nil || now.text == was.text || len(was.text) < len(emptyFile) {
+		return err
+	}
+	if err := p.write(ctx, opUpdate, http.MethodPatch, at.path()+"/env", map[string]string{"content": was.text}, nil); err != nil {
+		return because(opUpdate, provider.Uncertain, "its .env went with its repository", err)
+	}
+	for n, waits := 0, delays(); now.text != was.text; n++ {
+		if n >= len(waits) {
+			return fail(opUpdate, provider.Uncertain, "its .env went with its repository, and does not show again")
+		}
+		if err := p.o.Sleep(ctx, waits[n]); err != nil {
+			return because(opUpdate, provider.Uncertain, "its .env went with its repository", gaveUp(ctx, opUpdate))
+		}
+		if now, _, err = p.getEnv(ctx, at); err != nil {
+			return because(opUpdate, provider.Uncertain, "its .env went with its repository", err)
+		}
+	}
+	return nil
 }
 
 // pending is what was sent to a .env and did not show.

@@ -352,6 +352,8 @@ func (p *Provider) changeSite(ctx context.Context, at siteID, w provider.Wish) (
 
 // changeRepository installs the repository where there is none, or another one.
 func (p *Provider) changeRepository(ctx context.Context, at siteID, s site, repository string) (*site, error) {
+	var was env
+	var there bool
 	// What is being made or installed may be what an earlier call asked for.
 	if !s.settled() && s.Status != statusDeploying {
 		seen, err := p.waitFor(ctx, at, site.settled)
@@ -368,6 +370,9 @@ func (p *Provider) changeRepository(ctx context.Context, at siteID, s site, repo
 		if s.Status == statusDeploying {
 			return nil, fail(opUpdate, provider.Transient, "the site is being deployed; its repository is changed after that")
 		}
+		if was, there, err = p.getEnv(ctx, at); err != nil {
+			return nil, err
+		}
 		if err := p.write(ctx, opUpdate, http.MethodDelete, at.path()+"/repository", nil, nil); err != nil {
 			return nil, err
 		}
@@ -382,6 +387,9 @@ func (p *Provider) changeRepository(ctx context.Context, at siteID, s site, repo
 	seen, err := p.waitFor(ctx, at, site.settled)
 	if err != nil || seen == nil {
 		return nil, because(opUpdate, provider.Uncertain, "the repository is being installed", err)
+	}
+	if there {
+		return seen, p.restoreEnv(ctx, at, was)
 	}
 	return seen, nil
 }

@@ -22,7 +22,7 @@ func (p *Provider) seeTraffic(ctx context.Context, at siteID) (*provider.Object,
 		}
 		return trafficObject(at, header{}, d.ID), nil
 	}
-	if h.serves == "" {
+	if h.serves == "" || uninstalled(*s) {
 		return nil, nil
 	}
 	serves := h.serves

@@ -76,6 +76,7 @@ type certificate struct {
 	ID     int64 `json:"id"`
 	Status word  `json:"status"`
 	Domain word  `json:"domain"`
+	Until  word  `json:"expires_at"`
 }
 
 type logEntry struct {

@@ -26,7 +26,7 @@ const (
 )
 
 // settleCert ends the issuing of a certificate: DNS must lead each of its names here. It is renewed by the
-// same rule, and ends where it can't be.
+// same rule, and ends where it can't be: nobody renews what has run out.
 func (v *Vendor) settleCert(s *Site, c *cert) {
 	now := v.o.Now()
 	switch {
@@ -34,7 +34,7 @@ func (v *Vendor) settleCert(s *Site, c *cert) {
 		if c.Status = "failed"; v.issues(s, c) {
 			c.Status = "active"
 		}
-	case c.Status == "active" && !now.Before(c.Until.Add(certLife-certRenew)) && v.issues(s, c):
+	case c.Status == "active" && !now.Before(c.Until.Add(certLife-certRenew)) && now.Before(c.Until.Add(certLife)) && v.issues(s, c):
 		c.Until = now
 	}
 }

@@ -53,7 +53,7 @@ type Options struct {
 type Doubts struct {
 	NoSearch     bool // lists ignore `search`
 	EnvAsData    bool // the .env comes as a text below data
-	EnvWithRepo  bool // there is no .env before a repository is installed
+	EnvWithRepo  bool // there is no .env before a repository is installed, and none once it is taken away
 	NullAnswers  bool // writes that say nothing else answer null
 	Created      bool // 201 where 200 or 201 is not known
 	DeployedLate bool // last_deploy_at is when a deployment has succeeded, not when it begins

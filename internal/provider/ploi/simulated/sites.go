@@ -95,7 +95,10 @@ func (v *Vendor) settle(s *Site) {
 		s.EnvThere = true
 		s.Script.Now = "cd /home/ploi/" + s.Domain + "\ngit pull origin " + j.To.Branch + "\n"
 	case "uninstall":
-		s.Status, s.Repository = "active", nil
+		s.Status, s.Repository, s.Pages = "active", nil, Pages{}
+		if v.o.Doubts.EnvWithRepo { // it goes as it came
+			s.EnvThere, s.Env = false, late{}
+		}
 	case "delete":
 		v.world.Sites.Delete(strconv.Itoa(s.ID))
 	case "deploy":
