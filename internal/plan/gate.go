@@ -50,7 +50,7 @@ func Gate(p Plan, g GateInput) (Plan, []state.Hold) {
 	}
 	var holds []state.Hold
 	for _, client := range sortedClients(byKind) {
-		for _, kind := range []state.HoldKind{state.HoldFreeze, state.HoldMail, state.HoldData, state.HoldRisk} {
+		for _, kind := range []state.HoldKind{state.HoldFreeze, state.HoldMail, state.HoldLeft, state.HoldData, state.HoldRisk} {
 			for _, steps := range split(p, g, client, kind, byKind[client][kind]) {
 				h := newHold(p, g, client, kind, steps)
 				ok := approved(h.Fingerprint, p.Steps[steps[0]], g)
@@ -224,6 +224,8 @@ func holdsOf(s Step, g GateInput) []state.HoldKind {
 		out = append(out, state.HoldFreeze)
 	}
 	switch {
+	case s.Risk == RiskLeft:
+		out = append(out, state.HoldLeft)
 	case s.Risk == RiskMail:
 		out = append(out, state.HoldMail)
 	case s.Risk == RiskData || s.Risk == RiskGap:
@@ -253,7 +255,7 @@ func reviewed(s Step, g GateInput) bool {
 
 // shown is reviewed of the step as it is.
 func shown(s Step, g GateInput) bool {
-	for _, r := range []Risk{RiskTraffic, RiskOffline, RiskMail, RiskGap, RiskData} {
+	for _, r := range []Risk{RiskTraffic, RiskOffline, RiskLeft, RiskMail, RiskGap, RiskData} {
 		as := s
 		if as.Risk = r; r.Rank() >= s.Risk.Rank() && (g.Reviewed[s.Ref.Client][StepPrint(as)] || g.Reviewed[s.Ref.Client][ClassPrint(as)]) {
 			return true
@@ -301,6 +303,8 @@ func newHold(p Plan, g GateInput, client state.ClientID, kind state.HoldKind, st
 		h.Act = "it goes on by itself then, or now with `reconciler approve " + h.Fingerprint + "`"
 	case state.HoldMail:
 		h.Reason = "mail may stop arriving: " + listWords(what)
+	case state.HoldLeft:
+		h.Reason, h.Act = left(p, steps), "`reconciler approve "+h.Fingerprint+"` leaves it there and lets all else go; or do as it says, then `reconciler retry "+p.Steps[steps[0]].Client+"`"
 	case state.HoldData:
 		h.Reason = "there would be a time without service: " + listWords(what) + reasons(p, steps, RiskGap)
 		if risk == RiskData {
@@ -318,6 +322,16 @@ func newHold(p Plan, g GateInput, client state.ClientID, kind state.HoldKind, st
 		h.Act = "`reconciler approve " + h.Fingerprint + "` lets it run; a revert takes it back"
 	}
 	return h
+}
+
+// left is what stays where nobody here can take it away, and why, for people.
+func left(p Plan, steps []int) string {
+	var what []string
+	for _, i := range steps {
+		what = append(what, string(p.Steps[i].Ref.Kind)+" "+p.Steps[i].Ref.Name)
+	}
+	s := p.Steps[steps[0]]
+	return listWords(what) + " stays at " + s.Provider + ": " + s.Reason
 }
 
 // reasons are why steps of a risk are planned, for people. Of a gap: what it is; that

@@ -9,8 +9,10 @@ import (
 // Look is what a look at the world said of one resource. Without one, the planner
 // goes by the record.
 type Look struct {
-	Ref    state.Ref
-	Gone   bool   // recorded or named in `adopt:`, and not there (any more)
+	Ref  state.Ref
+	Gone bool // recorded or named in `adopt:`, and not there (any more)
+	// Away is why it can't be taken away by us any more, of a look that failed: what holds it is another account's.
+	Away   string
 	Failed string // the look failed: this resource's steps wait; the text is for people
 	// For a resource that is not recorded:
 	Found   bool   // an object of that name or content exists

@@ -157,6 +157,7 @@ func (b *builder) drop(r state.Resource, reason string, asked bool) {
 	if b.mail(r) {
 		s.Risk = RiskMail
 	}
+	b.stays(&s)
 	s.needs(b.proved, b.find(Probe, b.deployment))
 	if k, ok := b.key(b.traffic); ok {
 		s.needs(k)
@@ -167,6 +168,14 @@ func (b *builder) drop(r state.Resource, reason string, asked bool) {
 		}
 	}
 	b.add(s)
+}
+
+// stays lets a person say that something may stay which can't be taken away: what holds it is another account's by now, as
+// the zone of a customer who left with the domain. It goes off the record then, and all that waits for it goes on.
+func (b *builder) stays(s *Step) {
+	if why := b.c.Looks[s.Ref].Away; why != "" {
+		s.Action, s.Risk, s.Calls, s.Reason, s.Undo = Forget, RiskLeft, 0, why, "it is recorded again"
+	}
 }
 
 // comesBefore: names go before traffic, traffic before releases, those before the
@@ -274,6 +283,7 @@ func (b *builder) remove() {
 			if b.mail(r) {
 				s.Risk = RiskMail
 			}
+			b.stays(s)
 		}
 		for _, o := range b.steps {
 			if o.Ref != r.Ref && o.Risk != RiskMail && removalRank(o.Ref.Kind) < removalRank(r.Ref.Kind) {

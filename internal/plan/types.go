@@ -78,6 +78,7 @@ const (
 	RiskNone    Risk = ""        // reversible, nobody notices
 	RiskTraffic Risk = "traffic" // a different version or address serves afterwards
 	RiskOffline Risk = "offline" // something stops answering
+	RiskLeft    Risk = "left"    // something stays that nobody here can take away any more; always held
 	RiskMail    Risk = "mail"    // mail may stop arriving; always held
 	RiskGap     Risk = "gap"     // a stated time without service; always held
 	RiskData    Risk = "data"    // data may become unreachable or be erased; held
@@ -90,12 +91,14 @@ func (r Risk) Rank() int {
 		return 1
 	case RiskOffline:
 		return 2
-	case RiskMail:
+	case RiskLeft:
 		return 3
-	case RiskGap:
+	case RiskMail:
 		return 4
-	case RiskData:
+	case RiskGap:
 		return 5
+	case RiskData:
+		return 6
 	}
 	return 0
 }

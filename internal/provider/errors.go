@@ -31,6 +31,7 @@ type Error struct {
 	Message  string
 	Code     string // the vendor's code, such as 81053
 	Until    time.Time
+	Away     bool  // of a look: what holds the object (a DNS zone, say) is not this account's any more, so nothing there can be changed
 	Err      error // cause for errors.Is/As; its text is not shown
 }
 

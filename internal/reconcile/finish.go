@@ -671,7 +671,7 @@ func (e *Engine) letGoOfHolds(g *group) error {
 
 func planned(k state.HoldKind) bool {
 	switch k {
-	case state.HoldRisk, state.HoldMail, state.HoldData, state.HoldFreeze, state.HoldParked:
+	case state.HoldRisk, state.HoldMail, state.HoldLeft, state.HoldData, state.HoldFreeze, state.HoldParked:
 		return true
 	}
 	return false

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -217,6 +218,10 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) (l pla
 	switch {
 	case err != nil:
 		l.Failed = err.Error()
+		var pe *provider.Error
+		if errors.As(err, &pe) && pe.Away {
+			l.Away = report.Line(pe.Message)
+		}
 	case len(objects) == 0 || objects[0].Lost:
 		l.Gone = true
 	default:

@@ -424,6 +424,7 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a certificate that has run out counts", "provider/ploi/domain.go", "> 24*time.Hour", "> 24*time.Hour*10000"}, "../cmd/reconciler", "TestRuleACertificateThatIsGoneAtPloiIsAskedForAgain"},
 	{planted{"a site's variables go with its repository", "provider/ploi/site.go", "	if there {\n		return seen, p.restoreEnv", "	if there && at.server == 0 {\n		return seen, p.restoreEnv"}, "../cmd/reconciler", "TestRuleRepositoriesAtPloi"},
 	{planted{"what was built is there without its repository", "provider/ploi/deployment.go", "return !s.HasRepository && s.settled() }", "return !s.HasRepository && s.settled() && s.ID == 0 }"}, "../cmd/reconciler", "TestRuleRepositoriesAtPloi"},
+	{planted{"nobody can let be what is in a zone that left", "plan/remove.go", "b.c.Looks[s.Ref].Away; why != \"\" {", "b.c.Looks[s.Ref].Away; why == \"never\" {"}, "../cmd/reconciler", "TestP6WhatIsInAZoneThatLeftStaysOnceAPersonSaysSo"},
 	{planted{"a second server locks who names none", "provider/ploi/site.go", "w.Get(\"server\") != \"\" && (err != nil", "(err != nil"}, "../cmd/reconciler", "TestRuleASecondServerAtPloi"},
 	{planted{"who asks for no server is told that it changed", "drift/compare.go", "kind == state.KindSite && r.Name == \"server\" && r.Text == \"\"", "kind == state.KindSite && r.Name == \"server\" && r.Text == \"-\""}, "../cmd/reconciler", "TestRuleASecondServerAtPloi"},
 }

@@ -246,6 +246,7 @@ const (
 	HoldFleet   HoldKind = "fleet"   // template or platform change that failed or is too wide
 	HoldRisk    HoldKind = "risk"    // riskier than reviewed
 	HoldMail    HoldKind = "mail"
+	HoldLeft    HoldKind = "left" // what can't be taken away: what holds it is another account's
 	HoldData    HoldKind = "data" // database gone at the vendor, changed provider, ambiguous reuse
 	HoldReuse   HoldKind = "reuse"
 	HoldFreeze  HoldKind = "freeze"

@@ -194,7 +194,7 @@ func (p *Provider) ofZone(ctx context.Context, id string, err error) error {
 		return err
 	}
 	out := *e
-	out.Kind, out.Err = provider.Invalid, err
+	out.Kind, out.Away, out.Err = provider.Invalid, true, err
 	out.Message = "the zone " + id + " is not one that the token sees any more: give the token that zone, or bring the domain back to this account"
 	return &out
 }

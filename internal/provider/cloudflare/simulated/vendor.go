@@ -83,16 +83,9 @@ func New(o Options) (*Vendor, error) {
 		return nil, fmt.Errorf("open simulated Cloudflare: %w", err)
 	}
 	for _, z := range o.Zones {
-		if _, known := v.zone(z.ID); known {
-			continue
+		if _, known := v.zone(z.ID); !known {
+			v.bring(z)
 		}
-		if z.Status == "" {
-			z.Status = "active"
-		}
-		if len(z.NameServers) == 0 {
-			z.NameServers = []string{"ada.ns.cloudflare.example", "bob.ns.cloudflare.example"}
-		}
-		v.state.Zones = append(v.state.Zones, z)
 	}
 	mux := http.NewServeMux()
 	for pattern, do := range map[string]func(*call){
@@ -170,6 +163,16 @@ func (v *Vendor) serve(w http.ResponseWriter, r *http.Request, do func(*call)) {
 		}
 	}
 	do(c)
+}
+
+func (v *Vendor) bring(z Zone) {
+	if z.Status == "" {
+		z.Status = "active"
+	}
+	if len(z.NameServers) == 0 {
+		z.NameServers = []string{"ada.ns.cloudflare.example", "bob.ns.cloudflare.example"}
+	}
+	v.state.Zones = append(v.state.Zones, z)
 }
 
 func (v *Vendor) zone(id string) (Zone, bool) {
