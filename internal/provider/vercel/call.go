@@ -164,6 +164,9 @@ type refusal struct {
 	} `json:"error"`
 }
 
+// errPlan is the cause of what an account's plan does not have, or a payment that it owes.
+var errPlan = errors.New("the plan of the account does not have it")
+
 // classify gives the meaning of a refused call, by status and code.
 func classify(a httpapi.Answer) *provider.Error {
 	if a.Status < 300 {
@@ -177,7 +180,7 @@ func classify(a httpapi.Answer) *provider.Error {
 		e.Until = resetOf(r.Error.Limit.Reset, a.Header)
 	case a.Status == http.StatusPaymentRequired:
 		// It is about this wish (a quota, a feature of a plan), and others may go on.
-		e.Kind = provider.Invalid
+		e.Kind, e.Err = provider.Invalid, errPlan
 	case r.Error.InvalidToken, a.Status == http.StatusUnauthorized:
 		e.Kind = provider.Denied
 		e.Message = join("the token of providers.vercel is not accepted", r.Error.Message)

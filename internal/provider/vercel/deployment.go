@@ -243,6 +243,10 @@ func (p *Provider) lead(ctx context.Context, site string, r release) (x project,
 	if err := p.set(ctx, creating, site, map[string]any{"autoAssignCustomDomains": false}, &x); err != nil {
 		return x, as(before(err), provider.NotFound, provider.Invalid)
 	}
+	if x.hides() {
+		return x, refuse(creating, provider.Invalid, "project %s lets nobody see a new deployment without a login, so that it can't be tried before it serves: at Vercel, in its settings, "+
+			"let Deployment Protection be for previews only, or turn it off, then retry", provider.Line(x.Name, maxID))
+	}
 	said, err := json.Marshal(r)
 	if err != nil {
 		return x, refuse(creating, provider.Invalid, "the release can't be written down")

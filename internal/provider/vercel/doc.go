@@ -83,6 +83,7 @@
 //
 // New projects are made without Vercel Authentication: a deployment has to be proved on its
 // own address before traffic goes there.
+// An adopted one keeps its protection: where that is for more than previews, nothing is built, and people are told.
 //
 // A domain that is in use by another account has to be verified. Message says which TXT record
 // it takes, and to press Refresh at Vercel: to look changes nothing, so that Observe can't ask

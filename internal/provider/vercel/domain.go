@@ -19,6 +19,7 @@ type domain struct {
 	Name         string      `json:"name"`
 	ProjectID    string      `json:"projectId"`
 	Redirect     string      `json:"redirect"`
+	Branch       string      `json:"gitBranch"` // whose previews it leads to; "": production
 	Verified     bool        `json:"verified"`
 	Verification []challenge `json:"verification"`
 }
@@ -33,6 +34,9 @@ type challenge struct {
 func (d domain) object() provider.Object {
 	o := object(state.KindDomain, d.ProjectID+"/"+d.Name, d.Name, provider.Mark{})
 	o.Attributes = []provider.Observed{text("host", d.Name), text("redirect", d.Redirect), text("site", d.ProjectID)}
+	if d.Branch != "" { // it has no redirect beside that
+		o.Attributes[1].Text = "the branch " + provider.Line(d.Branch, maxID)
+	}
 	if !d.Verified {
 		o.Phase, o.Message = provider.Manual, d.proof()
 	}
@@ -95,10 +99,11 @@ func (p *Provider) observeDomain(ctx context.Context, q provider.Query) ([]provi
 
 // redirect is the part of a body that says where a domain leads.
 func redirect(to string) map[string]any {
-	if to == "" {
-		return map[string]any{"redirect": nil, "redirectStatusCode": nil}
+	out := map[string]any{"redirect": nil, "redirectStatusCode": nil, "gitBranch": nil}
+	if to != "" {
+		out["redirect"], out["redirectStatusCode"] = to, permanent
 	}
-	return map[string]any{"redirect": to, "redirectStatusCode": permanent}
+	return out
 }
 
 func (p *Provider) createDomain(ctx context.Context, w provider.Wish) (provider.Object, error) {

@@ -248,7 +248,7 @@ func (p *Provider) replace(ctx context.Context, op, id string, w provider.Wish, 
 		}
 		// Not wished, or no secret any more: what is sensitive stays so.
 		delete(now, s.Key)
-		if err := p.removeVariable(ctx, op, id, s.ID); err != nil {
+		if err := p.endVariable(ctx, op, id, s); err != nil {
 			return provider.Object{}, err
 		}
 	}
@@ -289,6 +289,19 @@ func (p *Provider) inPlace(ctx context.Context, op, id string, have stored, in p
 		change["type"] = plain
 	}
 	return p.do(ctx, httpapi.Call{Op: op, Method: http.MethodPatch, Path: projectPath("v9", id) + "/env/" + url.PathEscape(have.ID), In: change}, nil)
+}
+
+// endVariable takes a variable away from production alone: previews and development keep it.
+func (p *Provider) endVariable(ctx context.Context, op, id string, s stored) error {
+	others := slices.DeleteFunc(slices.Clone(s.Target), func(t string) bool { return t == production })
+	if len(others) == 0 {
+		return p.removeVariable(ctx, op, id, s.ID)
+	}
+	err := p.do(ctx, httpapi.Call{Op: op, Method: http.MethodPatch, Path: projectPath("v9", id) + "/env/" + url.PathEscape(s.ID), In: map[string]any{"target": others}}, nil)
+	if isGone(err) {
+		return nil
+	}
+	return err
 }
 
 func (p *Provider) removeVariable(ctx context.Context, op, id, variable string) error {
@@ -351,17 +364,19 @@ func (p *Provider) deleteEnvironment(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	all := vars.set()
-	for _, key := range []string{varRelease, varEnvironment} { // our word goes last
-		for _, s := range vars {
-			if s.Key == key && s.GitBranch == "" {
-				all = append(all, s)
-			}
+	for _, s := range vars.set() {
+		if err := p.endVariable(ctx, deleting, id, s); err != nil {
+			return err
 		}
 	}
-	for _, s := range all {
-		if err := p.removeVariable(ctx, deleting, id, s.ID); err != nil {
-			return err
+	for _, key := range []string{varRelease, varEnvironment} { // our word goes last
+		for _, s := range vars {
+			if s.Key != key || s.GitBranch != "" {
+				continue
+			}
+			if err := p.removeVariable(ctx, deleting, id, s.ID); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

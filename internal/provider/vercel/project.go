@@ -29,6 +29,26 @@ type project struct {
 	Targets     map[string]target `json:"targets"`
 	Request     *aliasRequest     `json:"lastAliasRequest"`
 	Env         variables         `json:"env"` // where a list has them: the description allows it
+	Login       *protection       `json:"ssoProtection"`
+	Password    *protection       `json:"passwordProtection"`
+}
+
+// protection is what keeps visitors from deployments.
+type protection struct {
+	Of string `json:"deploymentType"`
+}
+
+// previews is the protection that leaves deployments for production as they are.
+const previews = "preview"
+
+// hides says that a deployment for production asks at its own address who visits it.
+func (x project) hides() bool {
+	for _, by := range []*protection{x.Login, x.Password} {
+		if by != nil && by.Of != "" && by.Of != previews {
+			return true
+		}
+	}
+	return false
 }
 
 // spelled is how a site was wished, in RECONCILER_SITE: Vercel has no place for the label, and
@@ -39,10 +59,12 @@ type spelled struct {
 	Runtime    string `json:"runtime"`
 }
 
-// says is whose it is by what a list shows.
+// says is whose it is by what a list shows: a mark, or what serves there, or its name, which may be another one by now.
 func (x project) says() provider.Mark {
-	if m := x.Env.mark(); !m.IsZero() {
-		return m
+	for _, m := range []provider.Mark{x.Env.mark(), provider.ParseMark(x.Targets[production].Meta[metaMark])} {
+		if !m.IsZero() {
+			return m
+		}
 	}
 	return provider.NamedMark(x.Name)
 }

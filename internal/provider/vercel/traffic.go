@@ -2,6 +2,7 @@ package vercel
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -11,9 +12,10 @@ import (
 
 // target is the deployment that one of a project's targets is at.
 type target struct {
-	ID       string   `json:"id"`
-	Substate string   `json:"readySubstate"`
-	Alias    []string `json:"alias"` // the names under which it serves
+	ID       string            `json:"id"`
+	Substate string            `json:"readySubstate"`
+	Alias    []string          `json:"alias"` // the names under which it serves
+	Meta     map[string]string `json:"meta"`
 }
 
 // aliasRequest is the last promotion or rollback that somebody asked for.
@@ -141,17 +143,24 @@ func (p *Provider) point(ctx context.Context, op string, x *project, w provider.
 	case provider.Progressing:
 		return provider.Object{}, refuse(op, provider.Transient, "deployment %s is still being built", id)
 	}
-	path := projectPath("v10", x.ID) + "/promote/" + id
+	promotion := projectPath("v10", x.ID) + "/promote/" + id
+	path, back := promotion, false
 	switch at := x.pointed(); {
 	case at == id && x.leaves(id):
 		return provider.Object{}, refuse(op, provider.Transient, "production is still on its way to deployment %s", provider.Line(x.Request.To, maxID))
 	case at == id:
 		path = "" // it is there, and on its way nowhere else: to ask for it again is refused, for ever
 	case d.Substate == "PROMOTED" && at != "":
-		path = projectPath("v1", x.ID) + "/rollback/" + id
+		path, back = projectPath("v1", x.ID)+"/rollback/"+id, true
 	}
 	if path != "" {
-		if err := p.do(ctx, httpapi.Call{Op: op, Method: http.MethodPost, Path: path}, nil); err != nil {
+		err := p.do(ctx, httpapi.Call{Op: op, Method: http.MethodPost, Path: path}, nil)
+		if back && errors.Is(err, errPlan) { // a plan without a price rolls back by one release; a promotion has no such limit
+			if again := p.do(ctx, httpapi.Call{Op: op, Method: http.MethodPost, Path: promotion}, nil); again == nil || provider.KindOf(again) != provider.Invalid {
+				err = again
+			}
+		}
+		if err != nil {
 			// 409: another promotion is under way.
 			return provider.Object{}, as(as(err, provider.NotFound, provider.Invalid), provider.Conflict, provider.Transient)
 		}

@@ -155,7 +155,7 @@ func (p *Provider) Owned(ctx context.Context, installation string) ([]provider.O
 		return nil, err
 	}
 	all = slices.DeleteFunc(all, func(x project) bool {
-		return installation == "" || !strings.HasSuffix(x.Name, "-"+installation) && x.Env.mark().Installation != installation ||
+		return installation == "" || !strings.HasSuffix(x.Name, "-"+installation) && x.says().Installation != installation ||
 			!provider.Wanted(ctx, x.ID, x.says())
 	})
 	found, errs := make([][]provider.Object, len(all)), make([]error, len(all))

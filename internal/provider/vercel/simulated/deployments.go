@@ -59,6 +59,9 @@ func (v *Vercel) advance() {
 func (v *Vercel) assign(x project, id string) {
 	d, ok := v.is.Deployments.Get(id)
 	if ok {
+		if x.Production != id {
+			x.Previous = x.Production
+		}
 		x.Production, d.Substate = id, "PROMOTED"
 		v.is.Deployments.Put(id, d)
 	}
@@ -271,6 +274,8 @@ func (v *Vercel) promote(c call) (answer, *refusal) {
 		return answer{}, no(400, "bad_request", "The deployment can't be promoted")
 	case kind == "rollback" && d.Substate != "PROMOTED":
 		return answer{}, no(422, "invalid_rollback_target", "The deployment was never in production")
+	case kind == "rollback" && v.o.Hobby && d.ID != x.Previous && d.ID != x.Production:
+		return answer{}, no(402, "payment_required", "To roll back further than the previous production deployment, upgrade to pro")
 	case x.Request != nil && !x.Request.Done:
 		return answer{}, no(409, "conflict", "Another request to assign aliases is in progress")
 	case x.Production == d.ID && d.Substate == "PROMOTED": // inkeep/agents#2375

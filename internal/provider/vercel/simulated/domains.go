@@ -1,6 +1,7 @@
 package simulated
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 // hostOf is a host name on a project.
 type hostOf struct {
 	Name, Project, Redirect string
+	Branch                  string // whose previews it leads to; "": production
 	Status                  int
 	Verified                bool
 	Token                   string
@@ -22,7 +24,7 @@ func apex(host string) string {
 }
 
 func (d hostOf) show() map[string]any {
-	out := map[string]any{"name": d.Name, "apexName": apex(d.Name), "projectId": d.Project, "redirect": orNull(d.Redirect), "redirectStatusCode": nil, "gitBranch": nil,
+	out := map[string]any{"name": d.Name, "apexName": apex(d.Name), "projectId": d.Project, "redirect": orNull(d.Redirect), "redirectStatusCode": nil, "gitBranch": orNull(d.Branch),
 		"createdAt": d.Created, "updatedAt": d.Updated, "verified": d.Verified}
 	if d.Redirect != "" {
 		out["redirectStatusCode"] = d.Status
@@ -67,6 +69,7 @@ func (v *Vercel) on(c call) (hostOf, *refusal) {
 type domainIn struct {
 	Name, Redirect, ProjectID string
 	RedirectStatusCode        *int
+	Branch                    json.RawMessage `json:"gitBranch"`
 }
 
 // lead checks where a host name is to lead, and writes it down.
@@ -76,6 +79,12 @@ func (d *hostOf) lead(in domainIn) *refusal {
 		return no(400, "invalid_redirect", "A domain cannot redirect to itself")
 	case in.RedirectStatusCode != nil && !slices.Contains([]int{301, 302, 307, 308}, *in.RedirectStatusCode):
 		return no(400, "bad_request", "Invalid request: `redirectStatusCode` should be equal to one of the allowed values")
+	}
+	if in.Branch != nil { // null is none, and left out is as it is
+		d.Branch = ""
+		if err := json.Unmarshal(in.Branch, &d.Branch); err != nil {
+			return no(400, "bad_request", "Invalid request: `gitBranch` should be a string")
+		}
 	}
 	d.Redirect, d.Status = in.Redirect, 0
 	switch {

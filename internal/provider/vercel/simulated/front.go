@@ -21,6 +21,8 @@ func (v *Vercel) Front() http.Handler {
 		}
 		s, to, problem := v.leads(strings.ToLower(host))
 		switch {
+		case problem == "PROTECTED": // to a visitor's browser a page to log in
+			http.Error(w, "Authentication Required", http.StatusUnauthorized)
 		case problem == "DEPLOYMENT_PAUSED":
 			edge(w, http.StatusServiceUnavailable, problem)
 		case problem != "":
@@ -47,6 +49,9 @@ func (v *Vercel) leads(host string) (s Served, redirect, problem string) {
 	v.advance()
 	for _, d := range v.is.Deployments.All() {
 		if d.URL == host && d.State == "READY" {
+			if x, _ := v.is.Projects.Get(d.Project); x.Protected {
+				return s, "", "PROTECTED"
+			}
 			return v.served(d, host), "", ""
 		}
 	}
@@ -60,6 +65,8 @@ func (v *Vercel) leads(host string) (s Served, redirect, problem string) {
 		switch {
 		case ok && bound.Redirect != "":
 			return s, bound.Redirect, ""
+		case ok && bound.Branch != "": // nobody pushed to it yet
+			return s, "", "DEPLOYMENT_NOT_FOUND"
 		case x.Paused:
 			return s, "", "DEPLOYMENT_PAUSED"
 		case !there:

@@ -50,6 +50,20 @@ func (v *Vercel) Assign(idOrName string, on bool) bool {
 	return true
 }
 
+// Protect lets a person turn Vercel Authentication on, as it is on for each project that is made in the dashboard, or off. It
+// says whether the project is there.
+func (v *Vercel) Protect(idOrName string, on bool) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	x, n := v.find(idOrName)
+	if n != nil {
+		return false
+	}
+	x.Protected = on
+	v.put(x)
+	return true
+}
+
 // Transfer lets a person begin to give a project to another team, or end that. It says whether
 // the project is there.
 func (v *Vercel) Transfer(idOrName string, on bool) bool {

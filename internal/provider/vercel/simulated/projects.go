@@ -16,7 +16,7 @@ type project struct {
 	Protected            bool // deployments ask who visits them
 	Link                 *link
 	Env                  []variable
-	Production           string // the deployment that production is at
+	Production, Previous string // the deployment that production is at, and was at before
 	Request              *request
 	Build, Install, Root string
 	Framework            string
@@ -55,6 +55,9 @@ func (v *Vercel) showProject(x project) map[string]any {
 	out := map[string]any{"accountId": "acc_simulated", "directoryListing": false, "id": x.ID, "name": x.Name, "nodeVersion": x.Node, "createdAt": x.Created, "updatedAt": x.Updated,
 		"autoAssignCustomDomains": x.AutoAssign, "resourceConfig": map[string]any{"functionDefaultRegions": []string{"iad1"}}, "defaultResourceConfig": map[string]any{"functionDefaultRegions": []string{"iad1"}},
 		"buildCommand": orNull(x.Build), "installCommand": orNull(x.Install), "rootDirectory": orNull(x.Root), "paused": x.Paused, "live": false}
+	if x.Protected {
+		out["ssoProtection"] = map[string]any{"deploymentType": "all_except_custom_domains"}
+	}
 	if x.Link != nil {
 		out["link"] = x.Link.show()
 	}

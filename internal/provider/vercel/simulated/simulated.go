@@ -36,6 +36,8 @@ type Options struct {
 	Limits map[string]simulator.Limit
 	// MaxProjects and MaxDeployments (a day) are quotas of the plan; 0: none.
 	MaxProjects, MaxDeployments int
+	// Hobby is a plan without a price: only the release that served last can be rolled back to.
+	Hobby bool
 	// Sensitive is a team whose owner enforces sensitive variables: whatever they are sent as,
 	// those for production and previews are never given back.
 	Sensitive bool
