@@ -54,6 +54,10 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 	if err := r.conceal(s.Ref.Client); err != nil {
 		return "", err
 	}
+	wish, err := r.resolvable(job, have)
+	if err != nil {
+		return "", err
+	}
 	age, since, lines := max(0, r.Now().Sub(have.UpdatedAt)), r.Up(), &tail{}
 	// Where the vendor's log can be followed, its lines come between the looks. How far the object is,
 	// looks alone say.
@@ -64,7 +68,7 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
 		}
-		var over string
+		var over, behind string
 		switch {
 		case err != nil:
 			if k := provider.KindOf(asRead(err)); k != provider.Transient && k != provider.RateLimited {
@@ -82,7 +86,9 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 			r.logs(job, s, objects[0].Log, lines)
 			switch objects[0].Phase {
 			case provider.Ready, provider.Unreached, "":
-				return told(traits, objects[0].Message), r.phase(job, have, objects[0])
+				if behind = servesAnother(wish, objects[0]); behind == "" {
+					return told(traits, objects[0].Message), r.phase(job, have, objects[0])
+				}
 			case provider.Manual:
 				if err := r.phase(job, have, objects[0]); err != nil {
 					return "", err
@@ -106,6 +112,9 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 		}
 		if over == "" && age+r.Up()-since >= limit {
 			over = fmt.Sprintf("the %s was not ready after %s", have.Ref.Kind, limit)
+			if behind != "" {
+				over = have.Provider + " took the promotion, and after " + limit.String() + " " + behind
+			}
 		}
 		if over != "" {
 			return "", r.phaseFailed(have, over)
@@ -117,6 +126,18 @@ func (r *Runner) await(ctx context.Context, job Job, s plan.Step) (string, error
 			return "", err
 		}
 	}
+}
+
+// servesAnother says that traffic is ready and serves something else than was asked for: a vendor that takes a promotion (202)
+// may show for a while what served before, as ready, or never come to it. "": it serves what was wished.
+func servesAnother(w provider.Wish, o provider.Object) string {
+	want := w.Get("deployment")
+	for _, a := range o.Attributes {
+		if w.Ref.Kind == state.KindTraffic && a.Name == "deployment" && want != "" && a.Reveal() != want {
+			return fmt.Sprintf("%s serves, and not %s", orElse(provider.Line(a.Reveal(), maxLogLine), "nothing"), want)
+		}
+	}
+	return ""
 }
 
 // conceal tells what a build log must not repeat. The wish that was sent told it

@@ -25,7 +25,8 @@ const (
 	maxMessage = 300       // characters of a vendor's words
 	maxPause   = time.Hour // of what a vendor asks for
 	maxHops    = 3         // redirects of a read, within the host
-	piece      = 9         // bytes of a token that give it away; of a key Stripe shows sk_live_
+	page       = "text/html"
+	piece      = 9 // bytes of a token that give it away; of a key Stripe shows sk_live_
 )
 
 // Client is one account at one vendor. Its fields are set once; it is safe for concurrent use.
@@ -105,6 +106,9 @@ func (c *Client) Do(ctx context.Context, k Call) (Answer, error) {
 	}
 	if a.Status >= 400 || a.Status < 200 || a.Status >= 300 || k.Failed != nil && k.Failed(a) {
 		return a, c.refused(k, a)
+	}
+	if k.Out == nil && kindOf(a) == page && len(bytes.TrimSpace(a.Body)) > 0 { // somebody in front of the vendor: it may know nothing of the call
+		return a, c.unclear(k, "its answer is a page ("+page+")", nil)
 	}
 	if k.Out == nil {
 		return a, nil

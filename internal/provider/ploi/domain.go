@@ -146,6 +146,9 @@ func (p *Provider) bind(ctx context.Context, at siteID, w provider.Wish) (provid
 func (p *Provider) addAlias(ctx context.Context, op string, at siteID, host string) (aliases, error) {
 	var got one[aliases]
 	err := p.write(ctx, op, http.MethodPost, at.path()+"/aliases", map[string][]string{"aliases": {host}}, &got)
+	if err == nil && !got.Data.has(host) { // DNS would lead to a site that does not answer to the name
+		err = fail(op, provider.Uncertain, "its answer does not have the name "+quote(host))
+	}
 	return got.Data, err
 }
 

@@ -139,6 +139,9 @@ func (p *Provider) addressOf(ctx context.Context, number string) (string, error)
 		return "", fail(opObserve, provider.Denied, fmt.Sprintf("Ploi shows this token no server %s (%s)", number, p.names[number]))
 	}
 	ip := provider.Line(string(got.Data.Address), maxWord)
+	if ip == "" { // it is being made: an empty address would be on record, and in DNS, for good
+		return "", fail(opObserve, provider.Transient, fmt.Sprintf("the server %s (%s) has no address at Ploi yet", p.names[number], number))
+	}
 	p.mu.Lock()
 	p.addresses[number] = address{ip, p.o.Now()}
 	p.mu.Unlock()

@@ -326,11 +326,18 @@ type failedVariables struct {
 
 // upsert sets variables in one call. Some may be refused in an answer of success.
 func (p *Provider) upsert(ctx context.Context, op, id string, all []map[string]any) error {
-	return p.do(ctx, httpapi.Call{Op: op, Method: http.MethodPost, Path: projectPath("v10", id) + "/env", Query: url.Values{"upsert": {"true"}}, In: all,
+	var a struct {
+		Created json.RawMessage `json:"created"`
+	}
+	err := p.do(ctx, httpapi.Call{Op: op, Method: http.MethodPost, Path: projectPath("v10", id) + "/env", Query: url.Values{"upsert": {"true"}}, In: all,
 		Failed: func(a httpapi.Answer) bool {
 			var f failedVariables
 			return json.Unmarshal(a.Body, &f) == nil && len(f.Failed) > 0
-		}}, &struct{}{})
+		}}, &a)
+	if err == nil && (len(a.Created) == 0 || string(a.Created) == "null") { // a release would be built without them
+		return refuse(op, provider.Uncertain, "its answer names no variable that was set")
+	}
+	return err
 }
 
 // classifyFailed is an answer of success that says otherwise.
