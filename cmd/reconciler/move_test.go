@@ -157,3 +157,33 @@ func TestP5ADatabaseMovesBetweenProviders(t *testing.T) {
 	}
 	sells(fresh, "coffee", true)
 }
+
+// Rule "Data": a move is cut off once its copy was made at a server of one's own, and `secret rekey` gives all databases there other
+// passwords. The move is approved once more, and comes to its end.
+func TestRuleADatabaseMovesAfterRekey(t *testing.T) {
+	w, _, made := moveWorld(t)
+	at := func(provider string) map[string]string {
+		return map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", "database: {provider: "+provider+", access: public}")}
+	}
+	w.commit(at("railway"))
+	w.active("demoshop")
+	old := (*made)[0]
+	rowsIn(t, old, "CREATE TABLE orders (id serial PRIMARY KEY, what text)")
+	if !order(t, old, "tea") {
+		t.Fatal("a new database takes no order")
+	}
+	w.commit(at("postgres"))
+	w.apply()
+	w.must(0, "approve", w.heldMove("demoshop"))
+	if killed, r := w.child("after-freeze/transfer:1", "apply"); !killed {
+		t.Fatalf("lived: %s%s", r.out, r.err)
+	}
+	w.apply() // the freeze is lifted
+	w.must(0, "secret", "rekey")
+	w.apply()
+	w.must(0, "approve", w.heldMove("demoshop"))
+	w.active("demoshop")
+	if got := rowsIn(t, w.shopDatabase("demoshop"), "SELECT what FROM orders"); !slices.Equal(got, []string{"tea"}) || order(t, old, "late") {
+		t.Errorf("the site has %v", got)
+	}
+}

@@ -44,7 +44,9 @@
 // All else of the client needs the Transfer. It is one step, not five: what is frozen must be
 // thawed by whoever froze it, whatever happens in between, and steps can be held, superseded or
 // planned anew. Its fields say what it does, in order. Both the making and the Transfer are
-// held; an approval holds for one freeze (Agreed), and a move that was cut off asks again.
+// held; an approval holds for one freeze (Agreed), and a move that was cut off, or taken back, asks again. It
+// waits for whatever gives the site its new address (moveWaits), and once it has begun no freeze of the platform
+// file stops that (ReadsOnly): the site can't write in between.
 // Releases that were built with another database, or another account for payments, are never promoted
 // (Resource.Database, Resource.Payments), and
 // where the database is counts among what a release is made of. A copy that nobody wishes any

@@ -23,7 +23,8 @@ import (
 //	or taken from one      what exists runs while somebody asks for that (Taking)
 //
 // What only waits, asks or records what exists (await, probe, adopt, record) is no
-// change, and goes on in a freeze.
+// change, and goes on in a freeze. So does what a database's move began: its site can't
+// write before it was deployed with the new address (ReadsOnly).
 //
 // A hold belongs to its client and steps. One that is there already stays as it is
 // while its steps do, whatever later commits add: those make holds of their own. An
@@ -67,9 +68,65 @@ func Gate(p Plan, g GateInput) (Plan, []state.Hold) {
 			}
 		}
 	}
-	for block(p.Steps); keepNames(p, g); block(p.Steps) {
+	for again := true; again; {
+		block(p.Steps)
+		again = keepNames(p, g)
+		again = moveWaits(p.Steps) || again
 	}
 	return p, holds
+}
+
+// moveWaits lets a database stay where it is while something waits that gives the site its new address, for a host
+// that is down or an approval, say, and says that one does so anew: from its move on the site can't write before that
+// is done. What is put back needs none of it.
+func moveWaits(steps []Step) (anew bool) {
+	for i := range steps {
+		move := &steps[i]
+		if move.Action != Transfer || len(move.Fields) == 0 || move.Held != "" || move.Blocked {
+			continue
+		}
+		n := slices.IndexFunc(steps, func(s Step) bool {
+			return s.Ref.Client == move.Ref.Client && s.readdressesSite() && (s.Held != "" || s.Blocked)
+		})
+		if n < 0 {
+			continue
+		}
+		why := steps[n].Reason
+		if steps[n].Held != "" {
+			why = fmt.Sprintf("%s %s %s waits itself", steps[n].Action, steps[n].Ref.Kind, steps[n].Ref.Name)
+		}
+		move.Blocked, move.Waits, anew = true, steps[n].Waits, true
+		move.Reason = "the data is moved once the site can be deployed with its new address, as it can't write before: " + why
+	}
+	return anew
+}
+
+// readdressesSite says that a step is part of how a site that people see comes to the address of its database.
+func (s Step) readdressesSite() bool {
+	switch s.Ref.Kind {
+	case state.KindSite, state.KindEnvironment, state.KindDeployment, state.KindTraffic:
+		return !s.Action.Ends()
+	case state.KindRecord:
+		return s.Prior != nil && s.LeadsHere() // to its site at another host
+	}
+	return false
+}
+
+// ReadsOnly says that what serves a client has the address of a database that was left by its move: it can't write
+// before another release serves.
+func ReadsOnly(recorded []state.Resource) bool {
+	by := map[state.Ref]state.Resource{}
+	left := map[string]bool{}
+	for _, r := range recorded {
+		by[r.Ref] = r
+		if r.Ref.Kind == state.KindDatabase && r.Ref.Name != MainDatabase && r.Real() && r.Retained() && !r.Copy {
+			left[r.ID] = true
+		}
+	}
+	return slices.ContainsFunc(recorded, func(r state.Resource) bool {
+		to, _ := r.Attributes.Get("deployment")
+		return r.Ref.Kind == state.KindTraffic && to.Ref != nil && left[by[*to.Ref].Database]
+	})
 }
 
 // keepNames lets a name stay with a client that lives while one of the names that this client is to
@@ -220,7 +277,8 @@ func holdPrint(p Plan, kind state.HoldKind, steps []int) string {
 // holdsOf says why a step waits.
 func holdsOf(s Step, g GateInput) []state.HoldKind {
 	var out []state.HoldKind
-	if _, frozen := freezeAt(g); frozen && s.Action != Record && s.Action != Probe && s.Action != Await && s.Action != Adopt {
+	through := g.ReadsOnly[s.Ref.Client] && (s.readdressesSite() || s.LeadsHere() || s.Action == Secure || s.Action == Transfer)
+	if _, frozen := freezeAt(g); frozen && !through && s.Action != Record && s.Action != Probe && s.Action != Await && s.Action != Adopt {
 		out = append(out, state.HoldFreeze)
 	}
 	switch {

@@ -89,6 +89,7 @@ type GateInput struct {
 	Paused    map[state.ClientID]bool // plans are shown, nothing is written
 	Taking    map[state.ClientID]bool // paused, and somebody asked to record what exists of it
 	Removed   map[state.ClientID]bool // their manifests are gone: what is planned is that
+	ReadsOnly map[state.ClientID]bool // their sites can't write (see ReadsOnly)
 }
 
 // Window is a freeze.

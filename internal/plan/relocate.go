@@ -70,8 +70,8 @@ func (b *builder) fixed(w, have state.Resource) string {
 		return "it is not ready (" + have.Phase + ")"
 	case b.keepsUser(have.Provider):
 		return have.Provider + " keeps the site's user, too, who can't be moved"
-	case there && beside.Real() && !beside.Copy && !b.undoes(w.Ref):
-		until := "for ever"
+	case there && beside.Real() && !beside.Copy && !b.undoes(w.Ref) && !b.c.Looks[beside.Ref].Gone:
+		until := "for ever, or until you delete it there"
 		if !beside.PurgeAfter.IsZero() {
 			until = "until " + beside.PurgeAfter.UTC().Format("2 January 2006")
 		}
@@ -107,7 +107,7 @@ func (b *builder) relocate(w, have state.Resource) {
 	to := b.traits(w.Provider, w.Ref.Kind)
 	ref := Beside(w.Ref, w.Provider)
 	there, ok := b.recorded[ref]
-	back := ok && there.Real() && !there.Copy
+	back := ok && there.Real() && !there.Copy && !b.c.Looks[ref].Gone
 	s := Step{Number: Number(w.Ref.Kind), Action: Transfer, Ref: w.Ref, From: ref, FromClient: b.c.Client.Name, Provider: w.Provider, Wish: &w, Prior: &have, Risk: RiskData,
 		Undo:  "as long as nothing was written to the new one, the old one serves again; else it stays as it is, and that is said",
 		Calls: to.ObserveCalls + b.traits(have.Provider, w.Ref.Kind).ObserveCalls}
@@ -163,9 +163,12 @@ func movedBy(from, to string, until time.Time) []Field {
 func (b *builder) copyPlace(w state.Resource, ref state.Ref, there state.Resource, old Look) string {
 	wish := w
 	wish.Ref, wish.Copy, wish.Agreed = ref, true, true
+	first := len(b.steps)
 	switch look := b.c.Looks[ref]; {
 	case !there.Real():
 		b.create(wish, nil, "its data is moved there")
+	case look.Gone && !there.Copy:
+		b.create(wish, &there, "what an earlier move left at "+w.Provider+" is gone, and the data is moved there once more")
 	case look.Gone:
 		b.create(wish, &there, "it is gone at "+w.Provider+", and nothing was in it that is not in the old one")
 	case there.Retained():
@@ -174,20 +177,31 @@ func (b *builder) copyPlace(w state.Resource, ref state.Ref, there state.Resourc
 		b.add(Step{Number: Number(w.Ref.Kind), Action: Return, Ref: ref, Provider: w.Provider, Wish: &back, Prior: &there, Reason: "an earlier move made it", Undo: "it is retained again"})
 	case there.Phase == unfinished:
 		b.update(wish, there, nil, "its making was cut off")
+	case there.Phase == "failed":
+		b.update(wish, there, nil, "the last try failed")
 	case there.Phase != "":
 		b.add(Step{Number: Number(w.Ref.Kind), Action: Await, Ref: ref, Provider: w.Provider, Reason: "until it is there", Undo: "nothing: it only waits"})
 		return b.steps[len(b.steps)-1].Key()
-	default:
-		return ""
 	}
-	s := &b.steps[len(b.steps)-1]
-	if !there.Agreed {
-		s.Risk = RiskData // nothing of the move is begun before somebody said yes to it
+	before := ""
+	if len(b.steps) > first {
+		s := &b.steps[first]
+		if !there.Agreed || there.Retained() {
+			s.Risk = RiskData // nothing of the move is begun before somebody said yes to it: not to one that was taken back since
+		}
+		if old.Failed != "" {
+			s.WaitFor(b.recorded[w.Ref].Provider, old.Failed)
+		}
+		before = s.Key()
 	}
-	if old.Failed != "" {
-		s.WaitFor(b.recorded[w.Ref].Provider, old.Failed)
+	if look := b.c.Looks[ref]; look.Readdresses && !look.Gone && there.Phase == "" { // empty as it is, it is filled with a password that is known
+		wish.Agreed = there.Agreed && !there.Retained()
+		b.update(wish, there, nil, "its password can only be made anew")
+		s := &b.steps[len(b.steps)-1]
+		s.needs(before)
+		before = s.Key()
 	}
-	return s.Key()
+	return before
 }
 
 // behindMove lets all that the client has planned beside the move of its database wait for that.

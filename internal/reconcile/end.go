@@ -461,7 +461,11 @@ func (e *Engine) idle(g *group, m *member, p plan.Plan, holds []state.Hold) (Don
 // does. serves notes what serves where nothing but what it replaced is left; else it is nil.
 func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []state.Hold, why plan.Step, serves func(*state.Client)) (Done, error) {
 	if m.client.Paused || (m.effective.Paused && !m.client.Removed) {
-		return e.finish(g, m, result, ending{status: state.StatusPaused, because: "paused: changes are planned and wait", next: m.resume(),
+		because := "paused: changes are planned and wait"
+		if plan.ReadsOnly(m.recorded) {
+			because += "; the site can't write until then: its database was moved, and it has the address of the one that was left"
+		}
+		return e.finish(g, m, result, ending{status: state.StatusPaused, because: because, next: m.resume(),
 			settled: true, word: "paused", what: "paused", audit: "held"})
 	}
 	for _, h := range holds {

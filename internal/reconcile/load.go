@@ -454,7 +454,7 @@ func (m *member) commit() string {
 // gate is what decides which steps wait.
 func (g *group) gate(now time.Time) plan.GateInput {
 	in := plan.GateInput{Now: now, Approvals: g.approvals, Freeze: g.freeze, Paused: map[state.ClientID]bool{}, Taking: map[state.ClientID]bool{},
-		Removed: map[state.ClientID]bool{}, Reviewed: map[state.ClientID]map[string]bool{}}
+		Removed: map[state.ClientID]bool{}, ReadsOnly: map[state.ClientID]bool{}, Reviewed: map[state.ClientID]map[string]bool{}}
 	for _, m := range g.members {
 		if r := m.client.Review; r != nil {
 			shown := make(map[string]bool, len(r.Shown))
@@ -464,6 +464,7 @@ func (g *group) gate(now time.Time) plan.GateInput {
 			in.Reviewed[m.client.ID] = shown
 		}
 		in.Removed[m.client.ID] = m.client.Removed
+		in.ReadsOnly[m.client.ID] = plan.ReadsOnly(m.recorded)
 		in.Taking[m.client.ID] = g.taking && !m.client.Removed && len(m.effective.Adopt) > 0
 		in.Paused[m.client.ID] = m.client.Paused || (m.effective.Paused && !m.client.Removed)
 		for _, h := range g.holds {

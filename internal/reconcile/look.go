@@ -258,7 +258,7 @@ func (e *Engine) broken(r state.Resource, o provider.Object) string {
 // hidden says that a database no longer gives the address that is on record, and runs.
 func hidden(r state.Resource, o provider.Object) bool {
 	_, known := r.Outputs[fieldAddress]
-	return known && ownData(r) && o.Phase == provider.Ready && !slices.ContainsFunc(o.Outputs, func(x provider.Output) bool { return x.Name == fieldAddress })
+	return known && (ownData(r) || r.Copy && r.Real()) && o.Phase == provider.Ready && !slices.ContainsFunc(o.Outputs, func(x provider.Output) bool { return x.Name == fieldAddress })
 }
 
 // saysOf is what a record says, by attribute.

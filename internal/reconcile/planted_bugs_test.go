@@ -212,7 +212,7 @@ var plantedElsewhere = []elsewhere{
 	{planted{"of two names that go, the one that the other leads to goes first", "plan/move.go", "case on != nil && on.Action == Delete && s.Ref.Client == c.Client.ID:", "case on != nil && on.Action == Delete && s.Ref.Client == \"\":"}, "reconcile", "TestSimSeedsThatWereRed"},
 	{planted{"who goes and is paused counts as gone", "reconcile/end.go", "m.client.Removed && m.client.Paused {\n			return e.stopped(", "m.client.Removed && m == nil {\n			return e.stopped("}, "reconcile", "TestPausedClientThatIsRemovedGivesNothingOn"},
 	{planted{"what is being built to put it back counts as built", "reconcile/settle.go", "case is && plan.Comes(have, g.traits[have.Provider][have.Ref.Kind]):", "case is && have.ID == \"\":"}, "reconcile", "TestP8PutBackIsCutOffWhereTheHostDeploysInPlace"},
-	{planted{"a name moves from who waits for its new one", "plan/gate.go", "for block(p.Steps); keepNames(p, g); block(p.Steps) {", "for block(p.Steps); keepNames(Plan{}, g); block(p.Steps) {"}, "reconcile", "TestS24SwapWaitsForBothNames"},
+	{planted{"a name moves from who waits for its new one", "plan/gate.go", "again = keepNames(p, g)\n", "again = keepNames(Plan{}, g)\n"}, "reconcile", "TestS24SwapWaitsForBothNames"},
 	{planted{"a name moves before who gives it on is ready", "plan/move.go", "			s.needs(proofs[s.From.Client])\n", ""}, "reconcile", "TestS24SwapMovesNothingBeforeBothAreReady"},
 	{planted{"an environment that could not be put back never is", "reconcile/settle.go", "!alias && (newer || u.Ref.Kind", "!alias && (newer || lost != m.client.Name || u.Ref.Kind"}, "reconcile", "TestEnvironmentIsPutBackOnceItCanBe"},
 	{planted{"a purge leaves its client's commit pending", "reconcile/ops.go", "err != nil || left || c.Settled {", "err != nil || left || c.Removed {"}, "reconcile", "TestP9PurgeEndsAPassThatWaited"},
@@ -437,6 +437,12 @@ var plantedElsewhere = []elsewhere{
 	{planted{"nobody can let be what is in a zone that left", "plan/remove.go", "b.c.Looks[s.Ref].Away; why != \"\" {", "b.c.Looks[s.Ref].Away; why == \"never\" {"}, "../cmd/reconciler", "TestP6WhatIsInAZoneThatLeftStaysOnceAPersonSaysSo"},
 	{planted{"a second server locks who names none", "provider/ploi/site.go", "w.Get(\"server\") != \"\" && (err != nil", "(err != nil"}, "../cmd/reconciler", "TestRuleASecondServerAtPloi"},
 	{planted{"who asks for no server is told that it changed", "drift/compare.go", "kind == state.KindSite && r.Name == \"server\" && r.Text == \"\"", "kind == state.KindSite && r.Name == \"server\" && r.Text == \"-\""}, "../cmd/reconciler", "TestRuleASecondServerAtPloi"},
+	{planted{"a database moves while its site can't follow", "plan/gate.go", "\t\tagain = moveWaits(p.Steps) || again\n", "\t\tagain = moveWaits(p.Steps[:0]) || again\n"}, "reconcile", "TestRuleADatabaseMovesOnceItsSiteCanFollow"},
+	{planted{"a freeze leaves a site read-only", "plan/gate.go", "\tthrough := g.ReadsOnly[s.Ref.Client] && (", "\tthrough := g.Removed[s.Ref.Client] && ("}, "reconcile", "TestRuleAFreezeLeavesNoSiteReadOnly"},
+	{planted{"a move that was taken back needs no other yes", "plan/relocate.go", "\t\tif !there.Agreed || there.Retained() {", "\t\tif !there.Agreed {"}, "reconcile", "TestP12AMoveThatWasTakenBackIsAskedForAgain"},
+	{planted{"what a move left and is gone is in the way", "plan/relocate.go", "!b.undoes(w.Ref) && !b.c.Looks[beside.Ref].Gone:", "!b.undoes(w.Ref):"}, "reconcile", "TestRuleWhatAMoveLeftAndIsGoneIsNotInTheWay"},
+	{planted{"a copy whose password is not known is filled", "reconcile/look.go", "(ownData(r) || r.Copy && r.Real())", "ownData(r)"}, "reconcile", "TestRuleACopyThatCantBeFilledIsMended"},
+	{planted{"a copy that failed to start is only waited for", "plan/relocate.go", "\tcase there.Phase == \"failed\":\n", "\tcase there.Phase == \"-\":\n"}, "reconcile", "TestRuleACopyThatCantBeFilledIsMended"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.
