@@ -92,6 +92,7 @@ func (p *program) openForge(c Config, layout manifest.Layout, repo *repository) 
 			},
 		}}
 	p.daemon.Schedules = append(p.daemon.Schedules, daemon.Schedule{Name: "statuses", Spec: "@every 1h", Run: p.reviewer.Watch, Remember: true})
+	p.daemon.Schedules = append(p.daemon.Schedules, daemon.Schedule{Name: "access", Spec: accessEvery, Run: p.access, Looks: true})
 	passed := &spaced{every: hintPause, now: time.Now, do: p.reviewer.Hint}
 	p.closers = append(p.closers, passed.close)
 	p.daemon.OnPass = passed.ask // a plan of what was at work is made again
@@ -203,18 +204,7 @@ func (p *program) review(ctx context.Context) {
 	if p.daemon.Started(ctx) != nil {
 		return
 	}
-	if x, err := p.github.Check(ctx); err != nil {
-		p.log.Warn("GitHub can't be asked what we may do; the rest goes on", "error", err)
-	} else {
-		for _, line := range x.Lines() {
-			if len(x.Missing)+len(x.Wider) > 0 {
-				p.log.Warn("access to GitHub", "as", x.Kind, "note", line)
-			} else {
-				p.log.Info("access to GitHub", "as", x.Kind, "note", line)
-			}
-		}
-		p.lacks.Store(x.Missing)
-	}
+	_ = p.access(ctx) // it is logged
 	if p.webhooks != nil && p.config.PublicURL != "" {
 		// What was lost while we were away; looks find it, too, a little later.
 		if n, err := p.github.Redeliver(ctx, p.now().Add(-redeliverFor)); err != nil {
@@ -226,12 +216,51 @@ func (p *program) review(ctx context.Context) {
 	p.reviewer.Run(ctx, p.daemon.Every)
 }
 
+// accessEvery is how often GitHub is asked what we may do: permissions are taken and given while we run.
+const accessEvery = "@every 10m"
+
+// access asks GitHub what we may do, and says what of it is other than before. What a GitHub that does not
+// answer said before stays.
+func (p *program) access(ctx context.Context) error {
+	x, err := p.github.Check(ctx)
+	var said []string
+	switch {
+	case errors.Is(err, forge.ErrDenied):
+		said = []string{fmt.Sprintf("GitHub does not let us in: %v; plans and results wait, and are told when it does. See the access at GitHub: README, On GitHub", err)}
+	case err != nil:
+		if ctx.Err() == nil {
+			p.log.Warn("GitHub can't be asked what we may do; the rest goes on", "error", err)
+		}
+		return nil
+	}
+	for _, n := range x.Missing {
+		said = append(said, fmt.Sprintf("GitHub does not let us: %s is missing (%s); the rest goes on", n, n.For))
+	}
+	lines := slices.Concat(said, x.Lines())
+	if before := p.lacks.Swap(&lacks{said, lines}); before != nil && slices.Equal(before.lines, lines) {
+		return nil
+	}
+	if err != nil {
+		p.log.Warn("access to GitHub", "error", err)
+	}
+	for _, line := range x.Lines() {
+		if len(x.Missing)+len(x.Wider) > 0 {
+			p.log.Warn("access to GitHub", "as", x.Kind, "note", line)
+		} else {
+			p.log.Info("access to GitHub", "as", x.Kind, "note", line)
+		}
+	}
+	return nil
+}
+
+// lacks is what GitHub does not let us do, in words, and all that it said of our access.
+type lacks struct{ said, lines []string }
+
 // notices are what people should know about the installation itself.
 func (p *program) notices() []string {
 	out := slices.Concat(p.lateBackups(), p.vendors.notices(), p.engine.SecretNotes())
-	lacks, _ := p.lacks.Load().([]github.Need)
-	for _, n := range lacks {
-		out = append(out, fmt.Sprintf("GitHub does not let us: %s is missing (%s); the rest goes on", n, n.For))
+	if lacks := p.lacks.Load(); lacks != nil {
+		out = append(out, lacks.said...)
 	}
 	return out
 }

@@ -177,3 +177,46 @@ func (h *hub) forgetComments(n int) {
 		h.t.Fatal(err)
 	}
 }
+
+// What GitHub does not let us do is told as it is now: permissions are taken and given while the program runs, and
+// an App is uninstalled.
+func TestPermissionsTakenAndGiven(t *testing.T) {
+	h := newHub(t, map[string]string{"clients/bakery.yaml": bare("bakery")}, withApp(t, appAccess("deployments"), &gitSeen{tokens: map[string]int{}}))
+	h.look()
+	h.until("the missing permission is named", func() bool { return len(h.status().Notices) > 0 })
+	ask := func() []string {
+		t.Helper()
+		h.clock.add(time.Hour)
+		for _, s := range h.daemon.program.daemon.Schedules {
+			if s.Name == "access" {
+				if err := s.Run(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		return h.status().Notices
+	}
+	h.gh.SetAppPermissions(appAccess(""))
+	if told := ask(); len(told) > 0 {
+		t.Errorf("given: %v", told)
+	}
+	h.gh.SetAppPermissions(appAccess("pull_requests"))
+	if told := ask(); len(told) != 1 || !strings.Contains(told[0], "Pull requests: write is missing") {
+		t.Errorf("taken: %v", told)
+	}
+	back := h.gh.Inject(simulated.Fault{Kind: "installation.of", Status: http.StatusNotFound})
+	if told := ask(); len(told) != 1 || !strings.Contains(told[0], "the GitHub App is not installed for agency/clients") {
+		t.Errorf("uninstalled: %v", told)
+	}
+	back()
+	away := h.gh.Inject(simulated.Fault{Down: true})
+	before := h.status().Notices
+	if told := ask(); len(told) != 1 || told[0] != before[0] {
+		t.Errorf("away: %v", told)
+	}
+	away()
+	h.gh.SetAppPermissions(appAccess(""))
+	if told := ask(); len(told) > 0 {
+		t.Errorf("in the end: %v", told)
+	}
+}

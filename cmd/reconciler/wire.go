@@ -105,7 +105,7 @@ type program struct {
 	// listers show what accounts hold, markers write on it whose it is: for adoption.
 	listers []takeover.Source
 	markers map[key]provider.Marker
-	lacks   atomic.Value // []github.Need: permissions that were missing at the start
+	lacks   atomic.Pointer[lacks] // what GitHub does not let us do, as it said last
 }
 
 // frontage serves sites on our own address: the embedded ones, or those at simulated vendors.

@@ -24,7 +24,11 @@ type fault struct {
 	code     int    // of HTTP; 0: there was no answer
 	tooLarge bool   // its answer was not read to the end
 	location string // where a redirect leads
+	unsent   bool   // nobody was reached
 }
+
+// nothing says that a write did nothing: it was refused, or never came there.
+func (f *fault) nothing() bool { return f.unsent || f.code >= 400 }
 
 func (f *fault) Error() string {
 	var more []string
@@ -85,9 +89,12 @@ func unreached(err error) *fault {
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	var timeout net.Error
+	var op *net.OpError
 	switch {
 	case errors.As(err, &dns):
-		return away("its name can't be resolved")
+		return &fault{kind: forge.ErrAway, words: "its name can't be resolved", unsent: true}
+	case errors.As(err, &op) && op.Op == "dial":
+		return &fault{kind: forge.ErrAway, words: "the connection failed", unsent: true}
 	case errors.As(err, &unknown):
 		return away("its certificate is of an authority that is not known here")
 	case errors.As(err, &host), errors.As(err, &invalid):

@@ -141,6 +141,13 @@ func (g *gate) book(of importance) (time.Duration, error) {
 	return turn.Sub(now), nil
 }
 
+// undone gives a write's place in the budgets back: GitHub did nothing of it.
+func (g *gate) undone() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.writes = g.writes[:max(0, len(g.writes)-1)] // which one of the last minute is nearly the same
+}
+
 // full says until when a budget has no room for a write of this importance; zero: it has.
 func (g *gate) full(now time.Time, of importance) time.Time {
 	var until time.Time

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -270,4 +271,32 @@ func TestPace(t *testing.T) {
 		t.Error(err)
 	}
 	leave()
+}
+
+// What GitHub refused, or did not get, takes no room of the budgets: after an outage all that waits can be told.
+func TestP9OutageTakesNoBudget(t *testing.T) {
+	var down atomic.Bool
+	down.Store(true)
+	a, s := github(t, func(w http.ResponseWriter, _ *http.Request) {
+		if down.Load() {
+			say(w, 503, `{}`)
+			return
+		}
+		say(w, 201, `{"id":1,"node_id":"x","state":"success","context":"reconciler/apply","description":"","target_url":"","url":"https://api.example/x","avatar_url":null,"created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z","creator":null}`)
+	})
+	set := func() error {
+		return a.SetStatus(t.Context(), strings.Repeat("a", 40), forge.Status{Context: "reconciler/apply", State: forge.Success})
+	}
+	for range 600 { // an outage of half an hour
+		if err := set(); !errors.Is(err, forge.ErrAway) {
+			t.Fatalf("down: %v", err)
+		}
+		s.clock.pass(3 * time.Second)
+	}
+	down.Store(false)
+	for n := range 80 {
+		if err := set(); err != nil {
+			t.Fatalf("back, write %d: %v", n, err)
+		}
+	}
 }

@@ -81,6 +81,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		a, err := t.attempt(ctx, r, body, c, old.tag)
 		var f *fault
 		if again := errors.As(err, &f) && errors.Is(err, forge.ErrAway) && !f.tooLarge && f.code/100 != 3; err == nil || !again || !reading || attempt == maxAttempts {
+			if f != nil && f.nothing() && !reading && c.of != aside {
+				t.gate.undone() // else an outage would use up what is to be told after it
+			}
 			return t.conclude(r, c, a, old), err
 		}
 		wait := firstWait << (attempt - 1)

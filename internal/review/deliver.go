@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/forge"
 	"github.com/compassdigital/reconciler/internal/report"
@@ -25,7 +27,76 @@ func (r *Reviewer) Deliver(ctx context.Context, t state.Report) error {
 	err := r.deliver(ctx, t)
 	if errors.Is(err, errForgotten) {
 		r.Log.Info("nobody is told", "about", t.Subject, "error", err)
+		err = nil
+	}
+	if errors.Is(err, forge.ErrInvalid) && t.Tries >= maxRefused {
+		r.Log.Warn("the forge can't be told", "about", t.Subject, "error", err)
+		err = nil
+	}
+	if err == nil {
+		r.set.whole(t.Subject)
+	}
+	return err
+}
+
+// maxRefused is how often the forge may refuse a report as one that it never takes: some two hours.
+const maxRefused = 20
+
+// statuses is what the sink keeps in mind of the statuses that it set. Writes are few (GitHub takes 500
+// an hour): what waits for something else must not use them up.
+type statuses struct {
+	mu     sync.Mutex
+	taken  map[string]map[string]forge.Status // of reports that were not told whole yet: by subject, and commit and context
+	denied error                              // statuses are denied us: one permission lets all of them be set
+	since  time.Time
+}
+
+// deniedFor is how long statuses that were denied are not asked for again.
+const deniedFor = 5 * time.Minute
+
+// whole says that a report was told whole; one that comes later is told anew.
+func (k *statuses) whole(subject string) {
+	k.mu.Lock()
+	delete(k.taken, subject)
+	k.mu.Unlock()
+}
+
+// allowed says that statuses may be allowed by now.
+func (k *statuses) allowed() {
+	k.mu.Lock()
+	k.denied = nil
+	k.mu.Unlock()
+}
+
+// setStatus sets a status for a report, once: what else of it is told may be tried many times.
+func (r *Reviewer) setStatus(ctx context.Context, subject, commit string, s forge.Status) error {
+	k, at := &r.set, commit+" "+s.Context
+	k.mu.Lock()
+	was, denied := k.taken[subject][at], k.denied
+	if r.Now().Sub(k.since).Abs() >= deniedFor {
+		denied = nil
+	}
+	k.mu.Unlock()
+	if was == s {
 		return nil
+	}
+	if denied != nil {
+		return denied
+	}
+	err := r.onCommit(ctx, commit, r.Forge.SetStatus(ctx, commit, s))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case errors.Is(err, forge.ErrDenied) && !errors.Is(err, forge.ErrNotFound): // else it may be this commit's matter
+		k.denied, k.since = err, r.Now()
+	case err == nil:
+		if k.denied = nil; k.taken == nil {
+			k.taken = map[string]map[string]forge.Status{}
+		}
+		if k.taken[subject] == nil {
+			k.taken[subject] = map[string]forge.Status{}
+		}
+		k.taken[subject][at] = s
 	}
 	return err
 }
@@ -48,6 +119,11 @@ func (r *Reviewer) onPull(ctx context.Context, number int, err error) error {
 		r.Log.Warn("a conversation is locked: nobody is told there", "pull", number)
 		return nil
 	}
+	if errors.Is(err, forge.ErrInvalid) {
+		if _, failed := r.Forge.Pull(ctx, number); failed == nil {
+			return err // it may be taken later: a forge says so, too, of whoever writes much
+		}
+	}
 	return r.unless(ctx, err, "pull", number, func() error {
 		_, err := r.Forge.Pull(ctx, number)
 		return err
@@ -63,7 +139,9 @@ func (r *Reviewer) unless(ctx context.Context, err error, what string, of any, t
 		if _, failed := r.Forge.Open(ctx, r.Branch); failed != nil {
 			return err
 		}
-		if failed := there(); !errors.Is(failed, forge.ErrNotFound) && !errors.Is(failed, forge.ErrInvalid) {
+		if failed := there(); failed == nil { // it is there, and may not be written
+			return fmt.Errorf("%w: %w", forge.ErrDenied, err)
+		} else if !errors.Is(failed, forge.ErrNotFound) && !errors.Is(failed, forge.ErrInvalid) {
 			return err
 		}
 	default:
@@ -77,7 +155,7 @@ func (r *Reviewer) deliver(ctx context.Context, t state.Report) error {
 	words := strings.Split(t.Subject, "/")
 	switch {
 	case words[0] == "head" && len(words) == 3:
-		return r.onCommit(ctx, words[1], r.Forge.SetStatus(ctx, words[1], status(words[2], t, t.URL)))
+		return r.setStatus(ctx, t.Subject, words[1], status(words[2], t, t.URL))
 	case words[0] == "pull" && len(words) == 3:
 		p, err := r.pull(words[1])
 		if err != nil {
@@ -224,7 +302,7 @@ func (r *Reviewer) verdict(ctx context.Context, head string, t state.Report) err
 	}
 	var denied error
 	for _, commit := range told {
-		err := r.onCommit(ctx, commit, r.Forge.SetStatus(ctx, commit, s))
+		err := r.setStatus(ctx, t.Subject, commit, s)
 		if errors.Is(err, forge.ErrDenied) { // it is this permission that we lack: comments may be allowed
 			denied = err
 		} else if err != nil {
@@ -275,14 +353,14 @@ func (r *Reviewer) client(ctx context.Context, head, name string, t state.Report
 	if t, err = r.clientWorded(head, name, t); err != nil {
 		return err
 	}
-	if err := r.onCommit(ctx, head, r.Forge.SetStatus(ctx, head, status("client/"+name, t, url))); errors.Is(err, forge.ErrDenied) {
+	if err := r.setStatus(ctx, t.Subject, head, status("client/"+name, t, url)); errors.Is(err, forge.ErrDenied) {
 		return errors.Join(r.results(ctx, head, pulls), err)
 	} else if err != nil {
 		return err
 	}
 	if forge.State(t.State) != forge.Pending || clients <= maxProgress {
 		err := r.onCommit(ctx, head, r.deployment(ctx, head, name, t))
-		if errors.Is(err, forge.ErrDenied) { // the status was taken: it is this permission that we lack
+		if errors.Is(err, forge.ErrDenied) && !errors.Is(err, forge.ErrNotFound) { // the status was taken: it is this permission that we lack
 			r.Log.Warn("no deployment can be shown at the forge", "client", name, "error", err)
 		} else if err := r.onCommit(ctx, head, err); err != nil {
 			return err

@@ -763,6 +763,7 @@ func TestDeliverKeepsWhatLimitsStop(t *testing.T) {
 			t.Errorf("tell: %v", got)
 		}
 		d.forge.fault = nil
+		d.later(deniedFor)
 		d.look()
 		d.wantStatus(head, "plan", forge.Success, "bakery")
 		if all := d.said(1, report.KindPlan); len(all) != 1 {
@@ -1021,10 +1022,129 @@ func TestP9DeniedStatusKeepsNoResult(t *testing.T) {
 		t.Errorf("results: %q", all)
 	}
 	d.forge.fault = nil
+	d.later(deniedFor)
 	d.look()
 	d.wantStatus(commit, "apply", forge.Failure, "")
 	d.wantStatus(commit, "client/bakery", forge.Failure, "")
 	if n := d.forge.calls["CreateComment"] + d.forge.calls["EditComment"]; n != 2 {
 		t.Errorf("comments were written %d times", n)
+	}
+}
+
+// P9: statuses that are denied us are asked for now and then, not once for each that waits: GitHub takes 500 writes
+// an hour, and comments need some of them.
+func TestP9DeniedStatusesLeaveRoom(t *testing.T) {
+	d := newDesk(t)
+	denied := true
+	d.forge.fault = func(method string, _ ...any) error {
+		if method == "SetStatus" && denied {
+			return forge.ErrDenied
+		}
+		return nil
+	}
+	d.update(func(tx store.Tx) error {
+		for n := range 100 {
+			if _, err := store.AddReport(tx, state.Report{Subject: "commit/" + commitID(fmt.Sprint(n)), State: "success", Text: "done", At: d.time}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for range 6 { // an hour, as the engine tries again
+		if err := d.tell(); !errors.Is(err, forge.ErrDenied) {
+			t.Fatalf("what is denied: %v", err)
+		}
+		d.later(10 * time.Minute)
+	}
+	if n := d.forge.calls["SetStatus"]; n > 12 {
+		t.Errorf("%d statuses were tried in an hour", n)
+	}
+	denied = false
+	d.look()
+	d.wantStatus(commitID("7"), "apply", forge.Success, "")
+	if waits := d.outbox(); len(waits) > 0 {
+		t.Errorf("%d wait", len(waits))
+	}
+}
+
+// P9: what else of a report is to be told may have to wait for room: its status is set once.
+func TestP9StatusIsSetOnceWhileTheRestWaits(t *testing.T) {
+	d, commit := merged(t, "succeeded")
+	full := true
+	d.forge.fault = func(method string, _ ...any) error {
+		if method == "CreateDeployment" && full {
+			return &forge.Limited{Until: d.time.Add(time.Minute)}
+		}
+		return nil
+	}
+	d.sync()
+	before := d.forge.calls["SetStatus"]
+	for range 5 {
+		_ = d.tell()
+		d.later(10 * time.Minute)
+	}
+	full = false
+	d.look()
+	d.wantStatus(commit, "client/bakery", forge.Success, "")
+	if n := d.forge.calls["SetStatus"] - before; n > 4 { // of the client, of the commit, and two of the pull request's head
+		t.Errorf("%d statuses were set", n)
+	}
+	// One that the forge lost is set again, when it is asked for.
+	d.forge.mu.Lock()
+	delete(d.forge.statuses, commit)
+	d.forge.mu.Unlock()
+	if err := d.Watch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.look()
+	d.wantStatus(commit, "client/bakery", forge.Success, "")
+}
+
+// P9: "not found" is what a forge answers whoever may read a commit and set no status on it: as where it is denied
+// in so many words, the result is told all the same.
+func TestP9HiddenStatusKeepsNoResult(t *testing.T) {
+	d, commit := merged(t, "failed")
+	d.forge.fault = func(method string, _ ...any) error {
+		if method == "SetStatus" {
+			return forge.ErrNotFound
+		}
+		return nil
+	}
+	d.sync()
+	if err := d.tell(); !errors.Is(err, forge.ErrDenied) {
+		t.Fatalf("what is denied: %v", err)
+	}
+	if all := d.said(1, report.KindResult); len(all) != 1 || !contains(all[0], "bakery") {
+		t.Errorf("results: %q", all)
+	}
+	d.forge.fault = nil
+	d.look()
+	d.wantStatus(commit, "apply", forge.Failure, "")
+}
+
+// P9: a comment that the forge refuses as invalid is tried again, for a while: GitHub answers whoever writes much so, too.
+func TestP9RefusedCommentIsTriedAgain(t *testing.T) {
+	d, _ := merged(t, "succeeded")
+	refuses := true
+	d.forge.fault = func(method string, _ ...any) error {
+		if method == "CreateComment" && refuses {
+			return forge.ErrInvalid
+		}
+		return nil
+	}
+	d.sync()
+	for range 3 {
+		if err := d.tell(); !errors.Is(err, forge.ErrInvalid) {
+			t.Errorf("what is refused: %v", err)
+		}
+	}
+	refuses = false
+	d.look()
+	if all := d.said(1, report.KindResult); len(all) != 1 || !contains(all[0], "bakery") {
+		t.Errorf("results: %q", all)
+	}
+	refuses = true
+	if err := d.Deliver(t.Context(), state.Report{Subject: "pull/1/reply/7", Detail: "words", Tries: maxRefused}); err != nil {
+		t.Errorf("what is never taken: %v", err)
 	}
 }

@@ -114,6 +114,7 @@ type Reviewer struct {
 	asking  bool       // which pull requests accepted heads brought was not asked of all yet
 	known   kept       // what pull requests were when they were read last
 	me      identity
+	set     statuses // that were set
 }
 
 // Hint says that something may have changed at the forge. It never blocks.

@@ -38,6 +38,7 @@ func (r *Reviewer) Sync(ctx context.Context) (next time.Time, err error) {
 	errs = append(errs, r.besideMany(ctx))
 	there := errs[0] == nil
 	if there && !r.there {
+		r.set.allowed()
 		r.Engine.Retell() // nobody waits longer than the outage
 	}
 	r.there = there
