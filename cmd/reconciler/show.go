@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -96,11 +97,20 @@ answer as it should, else with 3 when something waits for a person.`,
 					return codeError{code: exitFailed}
 				}
 			}
-			return codeOf(v)
+			err = codeOf(v)
+			if err == nil && slices.ContainsFunc(v.Clients, asksAPerson) {
+				err = codeError{code: exitHeld}
+			}
 		}
 		return err
 	}
 	return c
+}
+
+// asksAPerson says that a client waits in the middle of a change for what a person has to do: to set a record, say.
+func asksAPerson(r reconcile.Row) bool {
+	s := state.Status(r.Status)
+	return (s == state.StatusProvisioning || s == state.StatusDeploying) && r.Next != ""
 }
 
 // narrow keeps what an overview says of the named clients; no names mean all of it.
@@ -139,13 +149,16 @@ func narrow(v reconcile.Overview, names []string) (reconcile.Overview, error) {
 // codeOf is the exit code that an overview deserves.
 func codeOf(v reconcile.Overview) error {
 	// A change on its way from client to client waits for nobody.
-	held := slices.ContainsFunc(v.Holds, func(h state.Hold) bool { return h.Waves == nil || h.Waves.Halted })
+	// Nor does what is approved.
+	held := slices.ContainsFunc(v.Holds, func(h state.Hold) bool {
+		return (h.Waves == nil || h.Waves.Halted) && !strings.HasPrefix(h.Act, state.ApprovedAlready)
+	})
 	for _, r := range v.Clients {
 		switch state.Status(r.Status) {
 		case state.StatusFailed, state.StatusInvalid:
 			return codeError{code: exitFailed}
 		case state.StatusHeld:
-			held = true
+			held = held || !strings.HasPrefix(r.Next, state.ApprovedAlready)
 		}
 	}
 	if len(v.Problems) > 0 {
@@ -246,6 +259,7 @@ then the last pass step by step, and what is on record.`,
 		r.Since, r.RetryAt, r.Problem, r.Holds, r.Last = since(d), d.RetryAt, d.Problem, d.Holds, d.Last
 		r.Resources, r.Intents, r.Tombstones = d.Resources, d.Intents, d.Tombstones
 		r.LookAt = d.LookAt
+		r.HealthBecause, r.HealthSince = d.HealthBecause, d.HealthSince
 		if r.LookFailed = d.LookFailed; !d.LastLook.IsZero() {
 			r.LastLook = a.age(d.LastLook)
 		}
@@ -275,6 +289,10 @@ func since(d reconcile.Detail) time.Time {
 		switch {
 		case e.What == word:
 			at = e.At
+		case e.What == "removed" && word == "held" && at.IsZero():
+			return e.At
+		case e.What == "removed": // what was before that is another time
+			return at
 		case !at.IsZero() && slices.Contains([]string{"succeeded", "failed", "held", "paused", "invalid"}, e.What):
 			return at
 		}

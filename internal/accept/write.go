@@ -197,7 +197,7 @@ func (w *writer) touch(k *candidate, c *state.Client, was state.Client) {
 	anew(c)
 	c.Review = w.review(append([]string{k.path, was.Path}, w.inheritedBy(k, was)...), w.late(k.path, k.blob), w.earlier(k.path, k.blob, was.Review))
 	if c.Status == state.StatusFailed {
-		c.Status, c.Because = state.StatusPending, ""
+		c.Status, c.Because, c.Next = state.StatusPending, "", ""
 	}
 	w.fate[c.ID] = FatePending
 	if w.follows(k) {
@@ -298,7 +298,7 @@ func (w *writer) revive(k *candidate, c state.Client) state.Client {
 	}
 	if c.Removed {
 		c.Removed, c.RemovedAt, c.LivedOn = false, time.Time{}, false
-		c.Status, c.Because = state.StatusPending, ""
+		c.Status, c.Because, c.Next = state.StatusPending, "", ""
 	}
 	return c
 }

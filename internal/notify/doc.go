@@ -5,7 +5,8 @@
 //
 // A client is well, or it failed, is held, or is degraded: that is its word, and with what
 // caused it (the step and the commit, the hold) its cause. So is a hold of the whole
-// repository. A provider is away (it does not answer), or shut (it does not let us in), each by
+// repository. One that waits in the middle of a change as a token may not do what it asks is held, too: nobody but a
+// person mends that. (Where the token is refused as a whole, the provider's notice speaks for all.) A provider is away (it does not answer), or shut (it does not let us in), each by
 // itself, or back; until it was asked since the start, nothing is known of it. Run compares how
 // things stand with what people were told. What differs becomes one Bulletin, stored in the
 // transaction that notes it as told, and then mailed to each recipient under a name of its own.

@@ -62,7 +62,8 @@ type subject struct {
 	key    string // client/ID, hold/FINGERPRINT, provider/NAME, credentials/NAME
 	cause  string
 	notice state.Notice
-	mute   bool // remembered, and mailed when it is over
+	waits  string // the provider that refuses what our token asks of it
+	mute   bool   // remembered, and mailed when it is over
 }
 
 // reading is where all subjects stand, and what people were told.
@@ -111,7 +112,21 @@ func (n *Notifier) read() (reading, error) {
 		return err
 	})
 	n.standings(&is)
+	for key, s := range is.bad {
+		if s.waits != "" && is.shut("credentials/"+s.waits, s.notice.At) {
+			delete(is.bad, key) // that provider's own notice says so
+		}
+	}
 	return is, err
+}
+
+// shut says that a provider lets nobody in, or that this was just over when it refused a client then: that one's next
+// try says more.
+func (is reading) shut(key string, then time.Time) bool {
+	_, bad := is.bad[key]
+	_, told := is.was.Told[key]
+	back, well := is.good[key]
+	return bad || told && is.unknown[key] || well && then.Before(back.At.Add(pause))
 }
 
 // judge says where a client stands.
@@ -119,27 +134,33 @@ func (n *Notifier) judge(c state.Client, was state.Notices, bad map[string]subje
 	is := state.Notice{Name: c.Name, Online: c.EverDeployed, Removed: c.Removed, Because: c.Because, Next: c.Next, At: n.Now()}
 	key := "client/" + string(c.ID)
 	var cause string
-	paused := c.Status == state.StatusPaused && c.EverDeployed && !c.Removed // its site is asked after
+	asked := (c.Status == state.StatusPaused || c.Waiting()) && c.EverDeployed && !c.Removed // its site is asked after
 	switch {
 	case c.Status == state.StatusFailed:
 		is.Word, cause = state.NoticeFailed, c.Commit+" "+c.FailedStep
 	case c.Status == state.StatusHeld:
 		is.Word, cause = state.NoticeHeld, c.Commit+" "+c.Because
-	case (c.Status == state.StatusActive || paused) && c.Health == state.Degraded:
+	case c.Waiting() && c.Waits != "" && c.Next != "": // a token lacks a permission: nobody else mends that
+		is.Word, cause = state.NoticeHeld, c.Commit+" waits for "+c.Waits
+	case (c.Status == state.StatusActive || asked) && c.Health == state.Degraded:
 		is.Word, cause = state.NoticeDegraded, "health"
 		is.Because, is.Next = "its site did not answer as its manifest says, several times in a row", "look at the site's own log, or revert what changed last; `reconciler why "+c.Name+"` says more"
-	case c.Status == state.StatusActive, paused && was.Told[key].Word == state.NoticeDegraded:
+	case c.Status == state.StatusActive, asked && was.Told[key].Word == state.NoticeDegraded:
 		is.Word, is.Because, is.Next = state.NoticeRecovered, "", ""
 		good[key] = is
 		return
-	default: // under way, paused and well, gone: no news by itself
+	default: // under way or waiting, paused and well, gone: no news by itself
 		return
 	}
 	if sick := runs(&is, c); sick {
 		cause += " degraded"
 	}
 	sum := sha256.Sum256([]byte(cause))
-	bad[key] = subject{key: key, cause: hex.EncodeToString(sum[:8]), notice: is}
+	s := subject{key: key, cause: hex.EncodeToString(sum[:8]), notice: is}
+	if c.Waiting() && is.Word == state.NoticeHeld {
+		s.waits, s.notice.At = c.Waits, c.UpdatedAt
+	}
+	bad[key] = s
 }
 
 // runs has a notice of who failed or waits say what its site runs, where that is not what such a notice says

@@ -376,3 +376,34 @@ func TestS44SickWhileItIsPaused(t *testing.T) {
 	d.run(60)
 	d.want("onda failed", "onda does not answer as it should", "onda is well again")
 }
+
+// Who waits since a token lacks a permission is told of once; while the provider lets nobody in, its own notice speaks for all.
+func TestWhoWaitsForAPermission(t *testing.T) {
+	waits := func(c *state.Client) {
+		c.Status, c.Because, c.Next, c.Waits = state.StatusDeploying, "waiting for host: this token may not deploy", "mend that at host", "host"
+		c.RetryAt, c.UpdatedAt = c.UpdatedAt.Add(time.Hour), time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC)
+	}
+	for word, want := range map[state.NoticeWord][]string{state.NoticeBack: {"onda waits for you", "onda is well again"}, state.NoticeShut: {"host does not let us in"}} {
+		d := newDesk(t)
+		d.n.Providers = func() []Standing {
+			return []Standing{{Provider: "host", Credentials: true, Word: word, Since: d.at.Add(-24 * time.Hour), Because: "401"}}
+		}
+		d.put("onda", waits)
+		d.run(60)
+		d.put("onda", func(c *state.Client) { waits(c); c.RetryAt = time.Time{} }) // it tries again
+		d.run(60)
+		d.put("onda", waits)
+		d.run(60)
+		d.put("onda", nil)
+		d.run(60)
+		d.want(want...)
+	}
+	d := newDesk(t) // a provider that does not answer: nobody can do anything
+	d.put("onda", func(c *state.Client) { waits(c); c.Next = "" })
+	d.run(60)
+	d.put("onda", func(c *state.Client) { waits(c); c.Next, c.Health = "", state.Degraded })
+	d.run(60)
+	d.put("onda", func(c *state.Client) { waits(c); c.Next = "" })
+	d.run(60)
+	d.want("onda does not answer as it should", "onda is well again")
+}

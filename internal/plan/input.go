@@ -14,6 +14,7 @@ type Look struct {
 	// Away is why it can't be taken away by us any more, of a look that failed: what holds it is another account's.
 	Away   string
 	Failed string // the look failed: this resource's steps wait; the text is for people
+	Denied string // the provider that refused the look, as our token may not do it; "": none did
 	// For a resource that is not recorded:
 	Found   bool   // an object of that name or content exists
 	ID      string // its id

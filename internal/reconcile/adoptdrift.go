@@ -166,6 +166,9 @@ func (a *adopting) edit(row state.Drift) (x edit, why string) {
 	retry := "`reconciler retry " + a.in.Client.Name + "`"
 	switch row.Field {
 	case state.FieldGone:
+		if row.Ref.Kind == state.KindDatabase || row.Ref.Kind == state.KindPayments { // nobody makes it again
+			return x, "it is gone; " + drift.Next(row, a.in.Client.Name)
+		}
 		return x, "the object is gone; " + retry + " makes it again, or take it out of the manifest"
 	case state.FieldForeign:
 		return x, "it is not ours any more; settle at " + row.Provider + " whose it is"

@@ -225,7 +225,7 @@ func (e *Engine) leftOver(g *group, m *member, result apply.Result, at *apply.St
 // told once, and is looked for again with a growing pause.
 func (e *Engine) waiting(ctx context.Context, g *group, m *member, result apply.Result, at *apply.StepResult) (Done, error) {
 	n := m.client.Failures + 1
-	end := ending{status: m.client.Status, because: waitingFor(at.Err), waits: waitsOn(at.Err), at: e.soon(n, at.RetryAt, at.Err), word: "pending", audit: "waiting",
+	end := ending{status: m.client.Status, because: waitingFor(at.Err), next: m.letUsIn(at.Err), waits: waitsOn(at.Err), at: e.soon(n, at.RetryAt, at.Err), word: "pending", audit: "waiting",
 		step: at.Step.Key(), change: func(c *state.Client) { c.Failures = n }}
 	var asked, late []string
 	for _, r := range result.Of(m.client.ID) {
@@ -475,7 +475,13 @@ func (e *Engine) stopped(g *group, m *member, result *apply.Result, holds []stat
 		return e.finish(g, m, result, ending{status: state.StatusHeld, because: h.Reason, next: h.Act, settled: true, at: h.Until, word: "held", what: "held", audit: "held", change: serves})
 	}
 	if why.Waits != "" {
-		return e.goesOn(g, m, result, ending{because: why.Reason, waits: why.Waits}, time.Time{})
+		end := ending{because: why.Reason, waits: why.Waits}
+		for _, l := range m.looks {
+			if l.Denied == why.Waits {
+				end.next = m.letIn(l.Denied)
+			}
+		}
+		return e.goesOn(g, m, result, end, time.Time{})
 	}
 	if strings.HasPrefix(why.Reason, "waiting for ") { // it says so itself
 		end := ending{because: why.Reason}
@@ -512,7 +518,7 @@ func (m *member) resume() string {
 
 // waitFor ends a pass that goes on by itself later.
 func (e *Engine) waitFor(g *group, m *member, what string, err error) (Done, error) {
-	return e.goesOn(g, m, nil, ending{because: what + ": " + sentence(err), waits: waitsOn(err), at: e.soon(m.client.Failures+1, apply.RetryAt(err), err)}, time.Time{})
+	return e.goesOn(g, m, nil, ending{because: what + ": " + sentence(err), next: m.letUsIn(err), waits: waitsOn(err), at: e.soon(m.client.Failures+1, apply.RetryAt(err), err)}, time.Time{})
 }
 
 // goesOn ends a pass with what keeps it from going on now; it does later, not before at.
@@ -540,6 +546,28 @@ func waitsOn(err error) string {
 		return pe.Provider
 	}
 	return ""
+}
+
+// letUsIn is what to do about a provider that refuses what our token asks of it, "": it is no such error. What to mend
+// the provider's words say.
+func (m *member) letUsIn(err error) string {
+	return m.letIn(deniedBy(err))
+}
+
+// deniedBy is the provider that refused what our token may not do; "": an error is no such refusal.
+func deniedBy(err error) string {
+	if provider.KindOf(err) != provider.Denied {
+		return ""
+	}
+	return waitsOn(err)
+}
+
+// letIn is letUsIn of a provider, "" of none.
+func (m *member) letIn(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "mend that at " + name + ", or in reconciler.yaml and start again; it goes on by itself then, or at once with `reconciler retry " + m.client.Name + "`"
 }
 
 // waitingFor is why a step waits, for people.

@@ -54,12 +54,16 @@ func (e *Engine) ProbeAll(ctx context.Context) error {
 	return err
 }
 
-// probed says that a client's site is asked: also that of who failed, is held or paused, whose version before serves
-// on. (Not of who is on the way or in quarantine, or whose names may be another one's by now.)
+// probed says that a client's site is asked: also that of who failed, is held or paused, or waits in the middle of a
+// change, whose version before serves on. (Not of who is worked on or in quarantine, or whose names may be another
+// one's by now.)
 func probed(c state.Client) bool {
 	switch c.Status {
 	case state.StatusActive:
-	case state.StatusFailed, state.StatusHeld, state.StatusPaused:
+	case state.StatusFailed, state.StatusHeld, state.StatusPaused, state.StatusDeploying:
+		if c.Status == state.StatusDeploying && !c.Waiting() {
+			return false
+		}
 		if !c.EverDeployed || c.Removed || !c.Quarantined.IsZero() || strings.HasPrefix(c.Because, state.RunsUnnamed) {
 			return false
 		}

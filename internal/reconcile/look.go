@@ -217,7 +217,7 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) (l pla
 	objects, err := p.Observe(ctx, provider.Query{Kind: r.Ref.Kind, ID: r.ID})
 	switch {
 	case err != nil:
-		l.Failed = err.Error()
+		l.Failed, l.Denied = err.Error(), deniedBy(err)
 		var pe *provider.Error
 		if errors.As(err, &pe) && pe.Away {
 			l.Away = report.Line(pe.Message)
@@ -292,7 +292,7 @@ func (e *Engine) lookFor(ctx context.Context, m *member, w state.Resource) plan.
 	objects, err := p.Observe(ctx, q)
 	switch {
 	case err != nil:
-		l.Failed = err.Error()
+		l.Failed, l.Denied = err.Error(), deniedBy(err)
 	case len(objects) == 0 || objects[0].Lost:
 		l.Gone = true
 	default:

@@ -83,13 +83,24 @@ func (e *Engine) ApproveTold(ctx context.Context, fingerprint, by string) (ids [
 	if ids, err = e.approve(ctx, fingerprint, by, &was); err != nil {
 		return ids, told, err
 	}
-	var names []string
+	var names, next []string
 	err = e.Store.View(func(tx store.Tx) error {
-		names = nil
+		names, next = nil, nil
+		holds, err := store.Holds(tx)
+		if err != nil {
+			return err
+		}
 		for _, id := range ids {
 			c, _, err := store.Client(tx, id)
 			if err != nil {
 				return err
+			}
+			waits := slices.IndexFunc(holds, func(h state.Hold) bool {
+				return h.Approvable && slices.Contains(h.Clients, id) && (h.Kind == state.HoldCreates || h.Kind == state.HoldGuard && c.Removed)
+			})
+			if waits >= 0 {
+				next = append(next, holds[waits].Fingerprint)
+				continue
 			}
 			names = append(names, orElse(c.Name, string(id))) // one that was removed and has gone meanwhile has none
 		}
@@ -99,7 +110,10 @@ func (e *Engine) ApproveTold(ctx context.Context, fingerprint, by string) (ids [
 		return ids, told, fmt.Errorf("it is approved; who goes on: %w", err)
 	}
 	sort.Strings(names)
-	return ids, report.Approved(was.held, was.approval, names, e.Now()), nil
+	slices.Sort(next)
+	told = report.Approved(was.held, was.approval, names, e.Now())
+	told.Next = slices.Compact(next)
+	return ids, told, nil
 }
 
 // underPrint is what there was under a fingerprint before it was approved.

@@ -382,7 +382,7 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 			}
 			m.client.Run, m.client.Deployment = c.Run, d.ID
 			c.Deployment, c.Settled, c.Attempts, c.Status = d.ID, false, c.Attempts+1, m.busy()
-			c.Because, c.UpdatedAt, c.RetryAt = "", g.now, time.Time{}
+			c.Because, c.Next, c.UpdatedAt, c.RetryAt = "", "", g.now, time.Time{}
 			if err := store.PutClient(tx, c); err != nil {
 				return err
 			}

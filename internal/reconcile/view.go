@@ -146,7 +146,7 @@ func (e *Engine) Overview() (Overview, error) {
 		if err != nil {
 			return err
 		}
-		if out.Holds, err = store.Holds(tx); err != nil {
+		if out.Holds, err = e.holdsShown(tx); err != nil {
 			return err
 		}
 		held := holdsOf(out.Holds)
@@ -161,7 +161,7 @@ func (e *Engine) Overview() (Overview, error) {
 			if err != nil {
 				return err
 			}
-			out.Clients = append(out.Clients, e.rowOf(c, looked[c.ID], record, s.wishShown(c, wishes), held[c.ID]))
+			out.Clients = append(out.Clients, e.rowOf(c, looked[c.ID], record, s.wishShown(c, wishes), held[c.ID], out.Holds))
 		}
 		e.shown = kept
 		if base != nil {
@@ -183,6 +183,25 @@ func (e *Engine) Overview() (Overview, error) {
 	}
 	sort.Slice(out.Clients, func(i, j int) bool { return out.Clients[i].before(out.Clients[j]) })
 	return out, err
+}
+
+// holdsShown are the holds. One that is approved asks for no approval: it waits for the pass that takes that up.
+func (e *Engine) holdsShown(tx store.Tx) ([]state.Hold, error) {
+	holds, err := store.Holds(tx)
+	if err != nil {
+		return nil, err
+	}
+	for i := range holds {
+		h := &holds[i]
+		a, _, err := store.Approval(tx, h.Fingerprint)
+		if err != nil {
+			return nil, err
+		}
+		if h.Approvable && planned(h.Kind) && a.Client == h.Client && a.Counts(e.Now()) {
+			h.Approvable, h.Act = false, state.ApprovedAlready+a.By+"; its next pass goes on with that."
+		}
+	}
+	return holds, nil
 }
 
 // lookedBy is what scheduled looks know, by client.
@@ -226,7 +245,7 @@ func hasRow(rows []Row, name string) bool {
 
 // rowOf shows what the manifest says in its own words; what needs the effective
 // values comes from them.
-func (e *Engine) rowOf(c state.Client, looked state.Looked, record shownRecord, wish shownWish, holds []string) Row {
+func (e *Engine) rowOf(c state.Client, looked state.Looked, record shownRecord, wish shownWish, prints []string, holds []state.Hold) Row {
 	r := Row{ID: string(c.ID), Name: c.Name, Status: string(c.Status), Health: string(c.Health), URL: c.URL, Commit: c.Commit, Deployment: c.Deployment, Because: c.Because, Next: c.Next,
 		Drift: []string{}, LastLook: looked.At, AdminURL: c.AdminURL, Providers: slices.Clone(record.providers), Payments: record.payments, Database: sizeOf(record.databases, looked.Sizes), Domain: wish.host, Plan: wish.plan, Template: wish.template, LastDeployedAt: c.DeployedAt, LastHealthCheck: c.HealthAt}
 	if e.Here != nil {
@@ -235,8 +254,13 @@ func (e *Engine) rowOf(c state.Client, looked state.Looked, record shownRecord, 
 	for _, row := range drift.Open(looked.Rows) {
 		r.Drift = append(r.Drift, drift.Short(row))
 	}
+	for _, h := range holds {
+		if strings.HasPrefix(h.Act, state.ApprovedAlready) && strings.Contains(r.Next, "`reconciler approve "+h.Fingerprint+"`") {
+			r.Next = h.Act
+		}
+	}
 	if r.Next != "" {
-		r.Advice = advice(r.Next, typed(c, holds, wish.secrets))
+		r.Advice = advice(r.Next, typed(c, prints, wish.secrets))
 	}
 	if r.Health == "" {
 		r.Health = string(state.Unknown)
@@ -278,6 +302,9 @@ type Facts struct {
 	DriftRows  []DriftRow         `json:"driftRows,omitempty"`  // ignored ones with them
 	LookFailed string             `json:"lookFailed,omitempty"` // why the last look saw not all
 	Described  []Described        `json:"described,omitempty"`  // what its manifest only describes
+	// HealthBecause is what a probe of a site that is degraded found, as it came to be, and HealthSince when.
+	HealthBecause string    `json:"healthBecause,omitempty"`
+	HealthSince   time.Time `json:"healthSince,omitzero"`
 }
 
 // Described is a field of a manifest that nothing is made of.
@@ -324,7 +351,7 @@ func (e *Engine) Detail(name string) (Detail, error) {
 		if err != nil {
 			return err
 		}
-		holds, err := store.Holds(tx)
+		holds, err := e.holdsShown(tx)
 		if err != nil {
 			return err
 		}
@@ -336,7 +363,7 @@ func (e *Engine) Detail(name string) (Detail, error) {
 		d.LookFailed = looked.Failed
 		eff, _ := wishes.Client(c)
 		d.Described = describedIn(eff)
-		d.Row = e.rowOf(c, looked, shownRecord{providers: providersOf(d.Resources), payments: paymentsOf(d.Resources), databases: databasesOf(d.Resources)}, s.wishShown(c, wishes), holdsOf(holds)[c.ID])
+		d.Row = e.rowOf(c, looked, shownRecord{providers: providersOf(d.Resources), payments: paymentsOf(d.Resources), databases: databasesOf(d.Resources)}, s.wishShown(c, wishes), holdsOf(holds)[c.ID], holds)
 		if d.Tombstones, err = store.Tombstones(tx, c.ID); err != nil {
 			return err
 		}
@@ -361,6 +388,9 @@ func (e *Engine) Detail(name string) (Detail, error) {
 		}
 		if d.History, err = store.History(tx, c.ID, 50); err != nil {
 			return err
+		}
+		if i := slices.IndexFunc(d.History, func(x state.Entry) bool { return x.What == "degraded" }); i >= 0 && c.Health == state.Degraded {
+			d.HealthBecause, d.HealthSince = d.History[i].Text, d.History[i].At
 		}
 		if c.Deployment != "" {
 			last, ok, err := store.Deployment(tx, c.Deployment)

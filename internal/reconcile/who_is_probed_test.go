@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/compassdigital/reconciler/internal/manifest"
@@ -35,5 +36,67 @@ func TestS44WhoFailedOrIsHeldIsAskedAfterToo(t *testing.T) {
 		if r := w.want("shop", at); r.Health != string(state.Degraded) {
 			t.Errorf("%s: its site is down, and it is shown as %s", at, r.Health)
 		}
+	}
+}
+
+// S44: a client waits for a vendor in the middle of a change; its old version serves on, and is asked after, too. While a pass
+// works on it nobody asks.
+func TestS44WhoWaitsForAVendorIsAskedAfterToo(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/shop.yaml": client("shop")})
+	w.want("shop", state.StatusActive)
+	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 0, memory.Fail(provider.Denied, "this token may not deploy"))
+	w.apply(map[string]string{"clients/shop.yaml": client("shop", "env: {COLOUR: red}")})
+	if r := w.want("shop", state.StatusDeploying); !strings.Contains(r.Next, "`reconciler retry shop`") {
+		t.Errorf("its token lacks a permission (%s), and what to do is %q", r.Because, r.Next)
+	}
+	w.engine.Check = func(context.Context, string, manifest.Health) error { return errors.New("503") }
+	for range 3 {
+		if err := w.engine.ProbeAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := w.want("shop", state.StatusDeploying); r.Health != string(state.Degraded) {
+		t.Errorf("its site is down, and it is shown as %s", r.Health)
+	}
+}
+
+// What there was to do about a failure is over with the commit or the retry that mends it: nobody is told to do it while that is under way.
+func TestNobodyIsToldToMendWhatIsBeingMended(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/shop.yaml": client("shop")})
+	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 1, memory.Fail(provider.Invalid, "the build is broken"))
+	w.apply(map[string]string{"clients/shop.yaml": client("shop", "env: {COLOUR: red}")})
+	if r := w.want("shop", state.StatusFailed); r.Next == "" {
+		t.Fatal("nothing to do")
+	}
+	asked := 0
+	w.engine.Check = func(context.Context, string, manifest.Health) error {
+		asked++
+		if r := w.row("shop"); r.Next != "" || r.Because != "" {
+			t.Errorf("while it is %s: %s; %s", r.Status, r.Because, r.Next)
+		}
+		return nil
+	}
+	id, err := w.engine.Retry("shop", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	w.apply(map[string]string{"clients/shop.yaml": client("shop", "env: {COLOUR: blue}")})
+	if w.want("shop", state.StatusActive); asked == 0 {
+		t.Error("nobody asked")
+	}
+}
+
+// P5: `drift --adopt` says of a database that is gone what helps: nobody makes it again.
+func TestP5AdoptingDriftDoesNotPromiseData(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/shop.yaml": client("shop")})
+	w.want("shop", state.StatusActive)
+	v.world.Remove(v.of(state.KindDatabase))
+	d, err := w.engine.AdoptDrift(t.Context(), "shop")
+	if err != nil || len(d.Left) != 1 || strings.Contains(d.Left[0].Why, "makes it again") || !strings.Contains(d.Left[0].Why, "restore it") {
+		t.Errorf("%+v, %v", d.Left, err)
 	}
 }

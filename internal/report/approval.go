@@ -13,6 +13,8 @@ type Approval struct {
 	Waited  bool     `json:"waited,omitempty"` // something was held under the fingerprint
 	Clients int      `json:"clients"`          // how many go on now
 	Names   []string `json:"names,omitempty"`  // theirs, the first few
+	// Next are the fingerprints of what came to be held by it, which waits for an approval of its own.
+	Next []string `json:"next,omitempty"`
 	// By and At are of the approval that it had before; "": none, or one that has lapsed. Used says that
 	// that one let something run.
 	By   string    `json:"by,omitempty"`
@@ -27,20 +29,21 @@ const maxGoOn = 3
 // nothing; names are the names of those that go on, in order.
 func Approved(waited bool, before state.Approval, names []string, now time.Time) Approval {
 	a := Approval{Waited: waited, Clients: len(names), Names: names[:min(len(names), maxGoOn)]}
-	if counts(before, now) || !before.Used.IsZero() {
+	if before.Counts(now) || !before.Used.IsZero() {
 		a.By, a.At, a.Used = before.By, before.At, !before.Used.IsZero()
 	}
 	return a
 }
 
-// counts says that an approval can still let something run.
-func counts(a state.Approval, now time.Time) bool {
-	return a.Fingerprint != "" && a.Used.IsZero() && !a.Ended && now.Sub(a.At) < state.ApprovalLife
-}
-
 // Text is what the command line says of it.
 func (a Approval) Text() string {
 	switch {
+	case a.Waited && len(a.Next) > 0:
+		text := a.given()
+		if a.Clients > 0 {
+			text += "; " + a.goOn()
+		}
+		return text + "; what waits by that, waits for an approval of its own: `reconciler approve " + strings.Join(a.Next, "`, `reconciler approve ") + "`."
 	case a.Waited && a.Clients == 0:
 		return a.given() + "; no client has anything to do for it now."
 	case a.Waited:

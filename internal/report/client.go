@@ -13,6 +13,8 @@ type Client struct {
 	Name, Status, Health, URL, Commit string
 	Because, Next                     string
 	Since                             time.Time // of the status; zero: not known
+	HealthBecause                     string    // why its site is degraded
+	HealthSince                       time.Time
 	RetryAt                           time.Time
 	Problem                           *state.FileProblem // of its file at the head
 	Holds                             []state.Hold
@@ -144,6 +146,9 @@ func (c Client) Why(o Options) string {
 		if c.Health != "" {
 			b.WriteString(", health " + Line(c.Health))
 		}
+		if c.HealthBecause != "" {
+			b.WriteString(" since " + moment(c.HealthSince) + ": " + Line(c.HealthBecause))
+		}
 		b.WriteString("\n")
 	}
 	if c.Next != "" && (c.Problem == nil || c.Next != c.Problem.Hint) { // else it stands below
@@ -178,6 +183,8 @@ func (c Client) waits(o Options) string {
 		switch {
 		case !h.Until.IsZero():
 			whom = "a person, or " + moment(h.Until)
+		case strings.HasPrefix(h.Act, state.ApprovedAlready):
+			whom = "its next pass"
 		case !h.Approvable:
 			whom = "a commit"
 		case goesOn(h):

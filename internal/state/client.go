@@ -132,6 +132,11 @@ type Client struct {
 	UpdatedAt  time.Time `json:"updatedAt,omitzero"`
 }
 
+// Waiting says that a client is in the middle of a change and goes on by itself later: no pass of it is under way.
+func (c Client) Waiting() bool {
+	return (c.Status == StatusProvisioning || c.Status == StatusDeploying) && !c.Settled && !c.RetryAt.IsZero()
+}
+
 // NotPutBack stands in why a client failed, before what keeps its old version from being what runs.
 const NotPutBack = "what it changed can't be put back: "
 
@@ -309,6 +314,14 @@ type Approval struct {
 	Removals []string `json:"removals,omitempty"`
 	Head     string   `json:"head,omitempty"`
 }
+
+// Counts says that it can still let something run.
+func (a Approval) Counts(now time.Time) bool {
+	return a.Fingerprint != "" && a.Used.IsZero() && !a.Ended && now.Sub(a.At) < ApprovalLife
+}
+
+// ApprovedAlready begins what there is to do about a hold that is approved, until a pass took that up.
+const ApprovedAlready = "Approved by "
 
 // ApprovalLife is how long an approval waits to be used.
 const ApprovalLife = 24 * time.Hour
