@@ -17,7 +17,8 @@ func TestP6WhatIsInAZoneThatLeftStaysOnceAPersonSaysSo(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
 			f := newFleet(t, usual(), map[string]string{"clients/keeper.yaml": atVercel("keeper"), "clients/tavern.yaml": atVercel("tavern", "aliases: [inn.shops.agency.example]")})
-			if err := f.cloudflare.Bring(cloudflaresim.Zone{ID: "zone2", Name: "shops.agency.example", Account: "agency"}); err != nil {
+			f.cloudflare.AddZone(cloudflaresim.Zone{ID: "zone2", Name: "shops.agency.example", Account: "agency"})
+			if _, err := f.cloudflare.Add(cloudflaresim.Record{Zone: f.zone(), Type: "NS", Name: "shops.agency.example", Content: "ada.ns.cloudflare.example", TTL: 3600}); err != nil {
 				t.Fatal(err)
 			}
 			f.settle("keeper")

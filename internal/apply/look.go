@@ -132,7 +132,7 @@ func relevant(objects []provider.Object, w provider.Wish) []provider.Object {
 		switch {
 		case equal(w, o), ours && o.Name == w.Name:
 			out = append(out, o)
-		case !ours && exclusive(w.Get("type")):
+		case !ours && (exclusive(w.Get("type")) || samePolicy(w, o)):
 			out = append(out, o)
 		}
 	}
@@ -147,6 +147,17 @@ func exclusive(recordType string) bool {
 		return true
 	}
 	return false
+}
+
+// samePolicy says that both are a name's policy of mail, of which it has one: a second one would void somebody else's.
+func samePolicy(w provider.Wish, o provider.Object) bool {
+	is := ""
+	for _, a := range o.Attributes {
+		if a.Name == "content" {
+			is = state.MailPolicy(w.Get("type"), w.Get("name"), a.Reveal())
+		}
+	}
+	return is != "" && is == state.MailPolicy(w.Get("type"), w.Get("name"), w.Get("content"))
 }
 
 // take records an object that was there as it is, and brings it to the wish when it is

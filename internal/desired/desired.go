@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -332,11 +333,12 @@ func (b *builder) addRecords() {
 			if own["AAAA "+h] {
 				continue
 			}
-			name := h + "."
-			if h == e.Host {
-				name = "@"
+			act := "choose dns.provider external or none"
+			if below, is := strings.CutSuffix("@."+h, "."+e.Host); is { // others dns.records can't name
+				name := cmp.Or(strings.TrimPrefix(below, "@."), "@")
+				act = fmt.Sprintf("add {type: A, name: %q, content: ITS ADDRESS} or a CNAME to dns.records, or ", name) + act
 			}
-			b.problem(fmt.Sprintf("add {type: A, name: %q, content: ITS ADDRESS} or a CNAME to dns.records, or choose dns.provider external or none", name),
+			b.problem(act,
 				"deployment.provider is external, so that only you know where %s is, and dns.records does not say it", h)
 			continue
 		}

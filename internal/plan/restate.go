@@ -17,6 +17,8 @@ import (
 //	is of its name and can't be looked at  waits, and the recorded one with it
 //	several say it by now                  is made, like any other
 //	says something else                    is made, like any other
+//	is the name's one of its kind of mail  is changed to what is wished: the same object under the
+//	policy (SPF, DMARC, a key of DKIM)     new name, as two at once void each other
 type restated struct {
 	as    map[state.Ref]state.Resource // wished Ref → what is on record and says it
 	taken map[state.Ref]bool           // recorded Refs that are wished under another name, or may be
@@ -53,6 +55,9 @@ func (b *builder) findRestated() {
 				say = append(say, r)
 			}
 		}
+		if len(say) == 0 && len(unknown) == 0 {
+			say = b.policyBefore(w, left)
+		}
 		if len(say) == 1 {
 			b.restated.as[w.Ref] = say[0]
 			continue
@@ -72,6 +77,24 @@ func (b *builder) findRestated() {
 			b.restated.taken[r.Ref] = true
 		}
 	}
+}
+
+// policyBefore is what is on record, and wished no more, of the mail policy that a wished record says of its name.
+func (b *builder) policyBefore(w state.Resource, left []state.Resource) (out []state.Resource) {
+	policy := policyOf(w)
+	if policy == "" || b.traits(w.Provider, w.Ref.Kind).Manual {
+		return nil
+	}
+	for _, r := range left {
+		if r.Provider == w.Provider && policyOf(r) == policy && r.Attributes.Literal("name") == w.Attributes.Literal("name") && !b.c.Looks[r.Ref].Gone {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func policyOf(r state.Resource) string {
+	return state.MailPolicy(r.Attributes.Literal("type"), r.Attributes.Literal("name"), r.Attributes.Literal("content"))
 }
 
 // says that what was looked at says what is wished, in these attributes as far as they
@@ -108,8 +131,16 @@ func (b *builder) restate(w, have state.Resource) {
 	s := Step{Number: Number(w.Ref.Kind), Action: Move, Ref: w.Ref, From: have.Ref, FromClient: b.c.Client.Name, Provider: w.Provider, Wish: &w, Prior: &prior,
 		Fields: diff(prior, w), Reason: "it was changed outside, and the manifest takes that over", Undo: "it goes by its earlier name again; it says the same",
 		Calls: t.ObserveCalls + t.UpdateCalls}
-	if t.Serving && len(s.Fields) > 0 && !only(s.Fields, "ttl") {
-		s.Risk = RiskTraffic
+	if len(s.Fields) > 0 && !only(s.Fields, "ttl") {
+		if t.Serving {
+			s.Risk = RiskTraffic
+		}
+		if slices.ContainsFunc(s.Fields, func(f Field) bool { return f.Name == "content" }) {
+			s.Reason = listWords(names(s.Fields)) + " changed"
+		}
+		if b.mail(have) {
+			s.Risk = RiskMail
+		}
 	}
 	b.add(s)
 }

@@ -19,9 +19,19 @@ func leadsHere(w state.Resource, host string) bool {
 	return w.Ref.Kind == state.KindRecord && address(w) && w.Attributes.Literal("name") == host
 }
 
+// addresses says that a record is one that people come to a name by, whoever said where it leads: the manifest's own
+// do it, too.
+func addresses(r state.Resource, host string) bool {
+	switch r.Attributes.Literal("type") {
+	case "A", "AAAA", "CNAME":
+		return r.Ref.Kind == state.KindRecord && r.Attributes.Literal("name") == host
+	}
+	return false
+}
+
 // late says that a wished host name gets what it is served with after its address record.
 //
-// Behind a proxy people are served with the proxy's certificate, and DNS tells nobody whether
+// Behind a proxy, also one that the manifest's own record asks for, people are served with the proxy's certificate, and DNS tells nobody whether
 // the name leads to the site: there the host does what it can by itself. Of an alias whose
 // record is nobody's matter here it can't be told when it will lead here, either, and
 // nothing else may wait for it.
@@ -29,12 +39,12 @@ func (b *builder) late(w state.Resource) bool {
 	if w.Ref.Kind != state.KindDomain || !b.traits(w.Provider, w.Ref.Kind).AfterDNS {
 		return false
 	}
+	led, proxied := false, false
 	for _, r := range b.wished {
-		if leadsHere(r, w.Ref.Host()) {
-			return r.Attributes.Literal("proxied") != "true"
-		}
+		led = led || leadsHere(r, w.Ref.Host())
+		proxied = proxied || addresses(r, w.Ref.Host()) && r.Attributes.Literal("proxied") == "true"
 	}
-	return w.Attributes.Literal("redirect") == ""
+	return !proxied && (led || w.Attributes.Literal("redirect") == "")
 }
 
 // secure plans what comes after DNS: a host name that is bound now, or was and had to wait, or was refused its
@@ -120,8 +130,7 @@ func (b *builder) soak() (after time.Duration, until time.Time, is bool) {
 	}
 	ttl, moved, moves := time.Duration(0), time.Time{}, false
 	for _, w := range b.sortedWish() {
-		leads := w.Ref.Kind == state.KindDomain || w.Ref.Kind == state.KindRecord && address(w)
-		if !leads || leadsToSite(w) != b.site {
+		if leadsToSite(w) != b.site && !b.ownAddress(w) {
 			continue
 		}
 		if w.Ref.Kind == state.KindRecord {
@@ -146,6 +155,16 @@ func (b *builder) soak() (after time.Duration, until time.Time, is bool) {
 	return after, until, b.in.Now.Before(until)
 }
 
+// ownAddress says that a wished record is the manifest's own for a name that is bound to the site.
+func (b *builder) ownAddress(w state.Resource) bool {
+	for _, d := range b.wished {
+		if d.Ref.Kind == state.KindDomain && leadsToSite(d) == b.site && addresses(w, d.Ref.Host()) {
+			return true
+		}
+	}
+	return false
+}
+
 // stillLed is what a person is to do as DNS leads people to the side that was replaced, beside the record
 // that was set for this one, or in its place: what serves there stays until then. "": nothing that was seen.
 func (b *builder) stillLed() string {
@@ -155,11 +174,18 @@ func (b *builder) stillLed() string {
 			left = append(left, whereAt(r)...)
 		}
 	}
+	here := whereAt(b.recorded[b.site])
 	for _, w := range b.sortedWish() {
-		if w.Ref.Kind == state.KindRecord && leadsToSite(w) == b.site {
-			if what := led(w.Ref, b.c.Looks[w.Ref], left); what != "" {
-				return "DNS leads people there still: " + what
-			}
+		what, to := "", w.Attributes.Literal("content")
+		switch {
+		case w.Ref.Kind != state.KindRecord:
+		case leadsToSite(w) == b.site:
+			what = led(w.Ref, b.c.Looks[w.Ref], left)
+		case b.ownAddress(w) && slices.Contains(left, to) && !slices.Contains(here, to):
+			what = "`dns.records` leads " + w.Attributes.Literal("name") + " to " + to + ": let that record lead to the new site, or leave it out"
+		}
+		if what != "" {
+			return "DNS leads people there still: " + what
 		}
 	}
 	return ""

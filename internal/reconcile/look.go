@@ -214,7 +214,7 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) (l pla
 	}
 	ctx, cancel := context.WithTimeout(provider.For(ctx, provider.Caller{Client: m.client.ID, New: !m.client.EverDeployed}), lookTimeout)
 	defer cancel()
-	objects, err := p.Observe(ctx, provider.Query{Kind: r.Ref.Kind, ID: r.ID})
+	objects, err := p.Observe(ctx, provider.Query{Kind: r.Ref.Kind, ID: r.ID, Name: r.Name})
 	switch {
 	case err != nil:
 		l.Failed, l.Denied = err.Error(), deniedBy(err)

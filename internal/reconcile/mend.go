@@ -91,7 +91,7 @@ func (e *Engine) lookAgain(ctx context.Context, g *group, m *member) bool {
 			return false
 		}
 		one, cancel := context.WithTimeout(ctx, lookTimeout)
-		found, err := p.Observe(one, provider.Query{Kind: r.Ref.Kind, ID: r.ID})
+		found, err := p.Observe(one, provider.Query{Kind: r.Ref.Kind, ID: r.ID, Name: r.Name})
 		cancel()
 		if err != nil {
 			return false

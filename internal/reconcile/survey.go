@@ -369,7 +369,7 @@ func (s *survey) single(ctx context.Context, out *seen, r state.Resource, values
 	why, err := s.read(ctx, r.Provider, listed, cost, patience, func(ctx context.Context) (err error) {
 		ctx, cancel := context.WithTimeout(ctx, lookTimeout+patience)
 		defer cancel()
-		found, err = s.readers[i].Observe(ctx, provider.Query{Kind: r.Ref.Kind, ID: r.ID})
+		found, err = s.readers[i].Observe(ctx, provider.Query{Kind: r.Ref.Kind, ID: r.ID, Name: r.Name})
 		return err
 	})
 	if err != nil {

@@ -24,7 +24,11 @@ func (e *Engine) unled(ctx context.Context, g *group, m *member, s plan.Step, sa
 			continue
 		}
 		if !g.traits[w.Provider][w.Ref.Kind].Manual {
-			lead = append(lead, w.Ref.Name+" was set at "+w.Provider)
+			at := w.Provider
+			if to := w.Attributes.Literal("content"); to != "" { // the manifest's own: only it can lead the name elsewhere
+				at += ", to " + to + " as `dns.records` says"
+			}
+			lead = append(lead, w.Ref.Name+" was set at "+at)
 			continue
 		}
 		switch what, set, err := e.byPerson(ctx, m, w.Ref); {

@@ -188,3 +188,21 @@ func cutTXT(text string) []string {
 	}
 	return append(out, text)
 }
+
+// MailPolicy is what a TXT record says of a domain's mail of which a name has one only: with two that begin alike
+// receivers take neither (RFC 7208, 4.5; RFC 7489, 6.6.3), and of two keys of one selector any (RFC 6376, 3.6.2.2).
+// "": it may stand beside others.
+func MailPolicy(recordType, name, content string) string {
+	if recordType != "TXT" {
+		return ""
+	}
+	if strings.Contains(name, "._domainkey.") {
+		return "dkim"
+	}
+	word, _, _ := strings.Cut(strings.ToLower(strings.TrimLeft(content, `"`)), " ")
+	switch word, _, _ = strings.Cut(word, ";"); word {
+	case "v=spf1", "v=dmarc1", "v=stsv1", "v=tlsrptv1":
+		return word
+	}
+	return ""
+}

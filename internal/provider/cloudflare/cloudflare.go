@@ -216,6 +216,12 @@ func (p *Provider) Update(ctx context.Context, id string, w provider.Wish) (prov
 		return provider.Object{}, refusal(op, "the zone %s of the record is not one that the token sees", zoneID)
 	case !z.holds(b.Name):
 		return provider.Object{}, refusal(op, "%s is not in the zone %s, where the record is", b.Name, z.Name)
+	case z.Status != "active": // whoever reads it anew may find another one that is
+		if now, err := p.zoneOf(ctx, op, b.Name); err != nil {
+			return provider.Object{}, err
+		} else if now.ID != zoneID {
+			return provider.Object{}, &provider.Error{Kind: provider.NotFound, Provider: Name, Op: op, Message: "the zone " + z.Name + " that the record is in is not active any more, and another one answers for its name"}
+		}
 	}
 	if !p.lists.keeps(zoneID+"/"+record, b) {
 		if _, err := p.byName(ctx, b.Type, b.Name, &w); err != nil { // would it turn somebody else's?
@@ -256,7 +262,7 @@ func (p *Provider) Delete(ctx context.Context, kind state.Kind, id string) error
 		return nil // nothing here has such an id
 	}
 	_, err := p.write(ctx, zoneID, &change{op: op, id: record})
-	if codeOf(err) == codeNoRecord {
+	if codeOf(err) == codeNoRecord || provider.KindOf(err) == provider.Invalid && err != nil && p.lists.leaves(zoneID+"/"+record, p.o.Now()) {
 		return nil
 	}
 	return err

@@ -425,3 +425,25 @@ func TestP6ZoneThatIsNotSeenAnyMore(t *testing.T) {
 		w.fails(w.p.Delete(t.Context(), state.KindRecord, o.ID), provider.Invalid, says)
 	}
 }
+
+// P6: the same where one zone is configured, and the record is in the one that was configured before. Only where nothing below
+// the zone that is seen is delegated is what is left in another one nobody's.
+func TestP6ZoneThatWasConfiguredBefore(t *testing.T) {
+	w := newWorld(t, setup{moment: -1})
+	o := w.create(wish("A", "a.shops.example", "192.0.2.1"))
+	if err := w.vendor.Change(shopID, func(z *simulated.Zone) { z.Hidden = true }); err != nil {
+		t.Fatal(err)
+	}
+	const fresh = "00000000000000000000000000000002"
+	w.vendor.AddZone(simulated.Zone{ID: fresh, Name: "shops.example"})
+	w.clock.add(zonesAgain + listLag)
+	w.p.o.ZoneID = fresh
+	_, err := w.p.Observe(t.Context(), provider.Query{Kind: state.KindRecord, ID: o.ID})
+	w.fails(err, provider.Invalid, "is not one that the token sees")
+	if found, err := w.p.Observe(t.Context(), provider.Query{Kind: state.KindRecord, ID: o.ID, Name: o.Name}); err != nil || len(found) > 0 {
+		t.Errorf("%v, %v: it leads nobody", found, err)
+	}
+	if err := w.p.Delete(t.Context(), state.KindRecord, o.ID); err != nil {
+		t.Error(err)
+	}
+}

@@ -48,6 +48,7 @@ type lists struct {
 	full  time.Time            // when there were too many
 	notes map[string]string    // ids → comments in which a person wrote, too
 	proxy map[string]bool      // addresses' ids → whether they were proxied when last seen
+	gone  map[string]time.Time // ids → when they were seen to be left in a zone that is not seen (zones.go)
 }
 
 // listed is one zone.
@@ -62,7 +63,7 @@ type listed struct {
 }
 
 func newLists() lists {
-	return lists{zones: map[string]*listed{}, exact: map[string]time.Time{}, notes: map[string]string{}, proxy: map[string]bool{}}
+	return lists{zones: map[string]*listed{}, exact: map[string]time.Time{}, notes: map[string]string{}, proxy: map[string]bool{}, gone: map[string]time.Time{}}
 }
 
 // exactly lets a record be read by itself for a while.
@@ -113,6 +114,23 @@ func (l *lists) keeps(id string, b body) bool {
 	defer l.mu.Unlock()
 	is, known := l.proxy[id]
 	return b.Type != "A" && b.Type != "AAAA" || known && b.Proxied != nil && *b.Proxied == is
+}
+
+// leave notes a record that was left in a zone; leaves says that it was a moment ago.
+func (l *lists) leave(id string, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.gone) >= maxExact {
+		clear(l.gone)
+	}
+	l.gone[id] = now
+}
+
+func (l *lists) leaves(id string, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at, ok := l.gone[id]
+	return ok && now.Sub(at) < zonesAge
 }
 
 func (l *lists) noted(id string) string {

@@ -40,6 +40,9 @@ func (p *Provider) Observe(ctx context.Context, q provider.Query) ([]provider.Ob
 			return nil, nil // nothing here has such an id
 		}
 		r, there, err := p.byID(ctx, zoneID, id)
+		if left, failed := p.left(ctx, zoneID, id, q.Name, err); failed != nil || left {
+			return nil, failed
+		}
 		if err != nil || !there {
 			return nil, err
 		}

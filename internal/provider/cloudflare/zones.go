@@ -186,7 +186,7 @@ func (p *Provider) zoneByID(ctx context.Context, op, id string) (zone, bool, err
 // zone's matter: its customer took the domain elsewhere, say. Denied would stop everybody.
 func (p *Provider) ofZone(ctx context.Context, id string, err error) error {
 	e, ok := errorOf(err)
-	if !ok || e.Kind != provider.Denied || p.o.ZoneID != "" {
+	if !ok || e.Kind != provider.Denied || id == p.o.ZoneID {
 		return err
 	}
 	all, failed := p.zoneList(ctx, e.Op, zonesAgain)
@@ -197,6 +197,41 @@ func (p *Provider) ofZone(ctx context.Context, id string, err error) error {
 	out.Kind, out.Away, out.Err = provider.Invalid, true, err
 	out.Message = "the zone " + id + " is not one that the token sees any more: give the token that zone, or bring the domain back to this account"
 	return &out
+}
+
+// left says that a record is in a zone which answers for its name no more, as another one does that the token sees: the
+// domain was deleted and added anew, or moved to another account. What is left in the old one counts as gone. Of a zone
+// that is not seen it has to be sure that its name is not a longer one, which the other one would delegate to it.
+func (p *Provider) left(ctx context.Context, zoneID, id, name string, failed error) (bool, error) {
+	f := strings.Fields(name)
+	if len(f) < 2 || failed != nil && provider.KindOf(failed) != provider.Invalid { // who is down is not asked more
+		return false, nil
+	}
+	all, err := p.zoneList(ctx, "observe", zonesAge)
+	if err != nil {
+		return false, nil //nolint:nilerr // it counts as there, as long as nobody can know
+	}
+	host := strings.ToLower(f[1])
+	n := slices.IndexFunc(all, func(z zone) bool { return z.ID == zoneID })
+	if seen := n >= 0; seen && all[n].Status == "active" || !seen && failed == nil {
+		return false, nil
+	}
+	now, ok, err := p.longest(ctx, "observe", host, zonesAge)
+	if err != nil || !ok || now.Status != "active" || now.ID == zoneID {
+		return false, err
+	}
+	if n >= 0 {
+		return len(now.Name) >= len(all[n].Name), nil
+	}
+	for at := host; now.holds(at) && at != now.Name; {
+		delegated, err := p.records(ctx, now.ID, url.Values{"name.exact": {at}, "type": {"NS"}}, namePage)
+		if err != nil || len(delegated) > 0 {
+			return false, err
+		}
+		_, at, _ = strings.Cut(at, ".")
+	}
+	p.lists.leave(zoneID+"/"+id, p.o.Now())
+	return true, nil
 }
 
 // refusal is an Invalid of our own.

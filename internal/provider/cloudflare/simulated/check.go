@@ -68,6 +68,10 @@ func form(r Record) *refusal {
 		if !isHost(r.Content) || strings.EqualFold(r.Content, r.Name) {
 			return invalid(9007, "Content for CNAME record is invalid.")
 		}
+	case "NS":
+		if !isHost(r.Content) {
+			return invalid(0, "")
+		}
 	case "MX":
 		if r.Content != "." && !isHost(r.Content) {
 			return invalid(9009, "Content for MX record must be a hostname.")

@@ -81,17 +81,6 @@ func (v *Vendor) Change(zone string, change func(*Zone)) error {
 	return fmt.Errorf("there is no zone %s", zone)
 }
 
-// Bring is a person who brings a zone to the account.
-func (v *Vendor) Bring(z Zone) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if _, there := v.zone(z.ID); there {
-		return fmt.Errorf("there is a zone %s", z.ID)
-	}
-	v.bring(z)
-	return simulator.Save(v.o.File, v.state)
-}
-
 // Purged is what was taken out of the cache: addresses, hosts, names of whole zones.
 func (v *Vendor) Purged() []string {
 	v.mu.Lock()
@@ -130,4 +119,11 @@ func (v *Vendor) Answers(recordType, name string) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// AddZone is a person who adds a domain, or moves one here.
+func (v *Vendor) AddZone(z Zone) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.addZone(z)
 }

@@ -84,7 +84,7 @@ func New(o Options) (*Vendor, error) {
 	}
 	for _, z := range o.Zones {
 		if _, known := v.zone(z.ID); !known {
-			v.bring(z)
+			v.addZone(z)
 		}
 	}
 	mux := http.NewServeMux()
@@ -115,6 +115,16 @@ func New(o Options) (*Vendor, error) {
 		v.handler = o.Faults.Handler(mux)
 	}
 	return v, nil
+}
+
+func (v *Vendor) addZone(z Zone) {
+	if z.Status == "" {
+		z.Status = "active"
+	}
+	if len(z.NameServers) == 0 {
+		z.NameServers = []string{"ada.ns.cloudflare.example", "bob.ns.cloudflare.example"}
+	}
+	v.state.Zones = append(v.state.Zones, z)
 }
 
 // ServeHTTP implements http.Handler.
@@ -163,16 +173,6 @@ func (v *Vendor) serve(w http.ResponseWriter, r *http.Request, do func(*call)) {
 		}
 	}
 	do(c)
-}
-
-func (v *Vendor) bring(z Zone) {
-	if z.Status == "" {
-		z.Status = "active"
-	}
-	if len(z.NameServers) == 0 {
-		z.NameServers = []string{"ada.ns.cloudflare.example", "bob.ns.cloudflare.example"}
-	}
-	v.state.Zones = append(v.state.Zones, z)
 }
 
 func (v *Vendor) zone(id string) (Zone, bool) {
