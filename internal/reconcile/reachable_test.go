@@ -2,10 +2,12 @@ package reconcile_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -180,5 +182,47 @@ func TestP6NothingIsSentBesideAnUncertainWriteToItsVendor(t *testing.T) {
 	}
 	if r := w.row("a"); r.Status != string(state.StatusActive) || v.colour("a.agency.example") != "green" {
 		t.Errorf("a is %s: %s", r.Status, r.Because)
+	}
+}
+
+// Two clients swap their names; of a write of one nobody knows what became of it, and the other fails. Nothing of either is put
+// back before that is known.
+func TestS24SwapThatFailsBesideAnUncertainWriteWaitsForIt(t *testing.T) {
+	v, w := newVendors(t)
+	alias := "aliases: [www.cakes.example]"
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes", alias)})
+	hosts, before := v.swapping()
+	www := func(verb memory.Verb) func(memory.Call) bool {
+		return func(c memory.Call) bool { return c.Verb == verb && strings.HasPrefix(c.Name, "www.cakes.example") }
+	}
+	id := ""
+	v.faults.Do(memory.After, www(memory.Update), 1, func(_ context.Context, c memory.Call) error { id = c.ID; return memory.Lost() })
+	v.faults.On(memory.Before, func(c memory.Call) bool {
+		return id != "" && c.Verb == memory.Observe && (c.ID == id || www(memory.Observe)(c))
+	}, 0, memory.Fail(provider.Transient, "503"))
+	w.engine.Check = func(_ context.Context, url string, _ manifest.Health) error {
+		if strings.Contains(url, hosts[1]) { // bakery's new name
+			return errors.New("it answers 500")
+		}
+		return nil
+	}
+	ids := w.push(swapped("", alias))
+	w.pass(ids...)
+	if open := w.openIntents(); len(open) != 1 {
+		t.Fatalf("open are %v", open)
+	}
+	if r := w.row("bakery"); !strings.Contains(r.Because, "taking back waits until it is known") {
+		t.Errorf("bakery is %s: %s", r.Status, r.Because)
+	}
+	v.faults.Clear()
+	for range 20 {
+		w.clock.add(10 * time.Minute)
+		w.pass(ids...)
+	}
+	for i, name := range []string{"bakery", "cakes"} {
+		w.want(name, state.StatusFailed)
+		if now, _ := v.world.Serves(hosts[i]); now != before[i] {
+			t.Errorf("%s is served by %q, and was by %q", hosts[i], now, before[i])
+		}
 	}
 }
