@@ -288,10 +288,19 @@ func (s *story) meddle() {
 		}
 		s.vendors.world.Remove(o.ID)
 		s.byPerson(seen)
+		serving, lost := o.Kind == state.KindSite || o.Kind == state.KindDeployment || o.Kind == state.KindTraffic, map[string]bool{}
 		for host, id := range s.up { // one that another client has just now may come back to where this is missing
-			serving := o.Kind == state.KindSite || o.Kind == state.KindDeployment || o.Kind == state.KindTraffic
 			if serving && (id == o.Mark.Client || served[host] && !s.serves(host)) { // it may come by what was deleted in the middle of a swap
 				delete(s.up, host)
+				lost[host] = true
+			}
+		}
+		for _, c := range s.claims() { // what is about to be bound there
+			lost[strings.TrimPrefix(c.Key, "host:")] = lost[strings.TrimPrefix(c.Key, "host:")] || c.Client == o.Mark.Client
+		}
+		for _, d := range s.vendors.world.Objects("") { // another's alias may redirect there in the middle of a swap
+			if serving && d.Kind == state.KindDomain && lost[attribute(d, "redirect")] {
+				delete(s.up, attribute(d, "host"))
 			}
 		}
 	} else {

@@ -33,6 +33,14 @@ func (s *story) ids() (out []state.ClientID) {
 	return out
 }
 
+func (s *story) claims() (all []state.Claim) {
+	s.view(func(tx store.Tx) (err error) {
+		all, err = store.Claims(tx)
+		return err
+	})
+	return all
+}
+
 func (s *story) clientNames() (out []string) {
 	for _, c := range s.clients() {
 		out = append(out, c.Name)

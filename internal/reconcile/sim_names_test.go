@@ -51,6 +51,7 @@ var nameOnceRed = []uint64{
 
 // nameOnceRedAmongRivals is onceRedAmongRivals, of those.
 var nameOnceRedAmongRivals = []uint64{
+	739645956, // an alias that redirected in the middle of a swap to where a person had deleted what serves counted as taken down by us
 	739000445, // what its owner made and a person took away, as it was in a client's way, counted as changed by us
 	739004718, // a name was not looked for where a move had brought it, of which nobody had heard, and stayed there for good
 	739005993, // so it was, and who had lost it that way answered by none
