@@ -1043,8 +1043,9 @@ func TestChecksAreAskedForAgain(t *testing.T) {
 // The installation follows another repository by now, whose pull requests have the numbers of the one before: each
 // is one of its own, with its plan and its result.
 func TestP9NumbersOfAnotherRepository(t *testing.T) {
-	for _, seen := range []bool{true, false} {
-		t.Run(fmt.Sprintf("seen open %t", seen), func(t *testing.T) {
+	for _, how := range []string{"seen open", "of a fork", "not seen"} { // of a fork nothing is planned
+		t.Run(how, func(t *testing.T) {
+			seen, fork := how != "not seen", how == "of a fork"
 			d := newDesk(t)
 			first := d.open(1, "one", "bakery")
 			d.look()
@@ -1061,13 +1062,13 @@ func TestP9NumbersOfAnotherRepository(t *testing.T) {
 			d.look()
 			d.open(1, "two", "florist")
 			p := d.forge.pulls[1]
-			p.URL = "https://forge.example/agency/sites/pull/1"
+			p.URL, p.Fork = "https://forge.example/agency/sites/pull/1", fork
 			d.forge.pulls[1] = p
 			if seen {
 				d.look()
 				d.later(time.Minute)
 				d.look()
-				if all := d.said(1, report.KindPlan); len(all) != 1 || !contains(all[0], "florist") {
+				if all := d.said(1, report.KindPlan); !fork && (len(all) != 1 || !contains(all[0], "florist")) {
 					t.Errorf("plans: %q", all)
 				}
 			}
