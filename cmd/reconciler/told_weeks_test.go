@@ -175,7 +175,7 @@ func TestWhySaysSinceWhenAndWhyItIsDegraded(t *testing.T) {
 	if at := since(d); d.Status != string(state.StatusRetained) || f.now().Sub(at) > 2*time.Hour {
 		t.Errorf("it is %s since %s, and it is %s now", d.Status, at, f.now())
 	}
-	if strings.Contains(f.must(0, "why", "bakery").out, "502") {
+	if strings.Contains(f.must(0, "why", "bakery").out, "answered 502") {
 		t.Error("it is said to be degraded for ever")
 	}
 }
