@@ -58,7 +58,7 @@ func TestRuleMailPolicyIsOneRecord(t *testing.T) {
 	changed := f.commit(siteOnly(atVercel, mail(is[0], is[1], is[2])))
 	f.apply()
 	want("before it is approved", was)
-	if v := f.status(); len(v.Holds) != 1 || v.Holds[0].Kind != state.HoldMail {
+	if v := f.status(); len(v.Holds) != 1 || v.Holds[0].Kind != state.HoldMail || !strings.Contains(v.Holds[0].Reason, "change record TXT "+site("a")) {
 		t.Errorf("held: %+v", v.Holds)
 	}
 	f.approveAll()

@@ -18,6 +18,7 @@ import (
 //	no risk                freeze        runs                 runs              runs                   runs
 //	traffic, offline       freeze        runs (guard decides) runs              runs                   risk
 //	mail                   freeze, mail  mail                 mail              mail                   mail
+//	left                   freeze, left  left                 left              left                   left
 //	gap, data              freeze, data  data                 data              data                   data
 //	of a paused client,    blocked: planned and shown, nothing is held; but what records
 //	or taken from one      what exists runs while somebody asks for that (Taking)
@@ -338,7 +339,7 @@ func newHold(p Plan, g GateInput, client state.ClientID, kind state.HoldKind, st
 	for _, i := range steps {
 		s := p.Steps[i]
 		h.Steps = append(h.Steps, s.Key())
-		what = append(what, fmt.Sprintf("%s %s %s", s.Action, s.Ref.Kind, s.Ref.Name))
+		what = append(what, fmt.Sprintf("%s %s %s", s.word(), s.Ref.Kind, s.Ref.Name))
 		if s.Risk.Rank() > risk.Rank() {
 			risk = s.Risk
 		}
@@ -380,6 +381,14 @@ func newHold(p Plan, g GateInput, client state.ClientID, kind state.HoldKind, st
 		h.Act = "`reconciler approve " + h.Fingerprint + "` lets it run; a revert takes it back"
 	}
 	return h
+}
+
+// word says what a step does, for people. A record that is restated moves to another name on record: there it changes.
+func (s Step) word() string {
+	if s.Action == Move && s.Ref.Kind == state.KindRecord && s.From.Client == s.Ref.Client {
+		return "change"
+	}
+	return string(s.Action)
 }
 
 // left is what stays where nobody here can take it away, and why, for people.

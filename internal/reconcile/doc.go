@@ -71,6 +71,10 @@
 // where it passes alone and puts nothing back: all steps at that vendor wait, and whatever was written. (Of clients that
 // pass together the write may decide who has a name; what is put back may come first of two writes.)
 //
+// What is in a DNS zone that is another account's by now nobody here can take away. It is neither taken for gone (P3) nor
+// waited for without end: its removal is a hold of its own (left), and whoever approves that lets it be. It goes off the
+// record, and all else of the client goes.
+//
 // Data is kept until the latest of the date that it was retained with, what its living client's manifest says by now, or
 // said last before it went, and the platform's floor by now. A later date is never undone by the earlier one. What was asked
 // for again in between is kept for its whole time from when it was taken out of use last, though it never came back into use.

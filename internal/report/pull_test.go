@@ -69,6 +69,25 @@ func fiveClients() PullPlan {
 	return p
 }
 
+// What waits for an approval does not run by itself, though the step that only records waits with it; what waits for a
+// provider does.
+func TestWhatWaitsForAnApprovalDoesNotRunByItself(t *testing.T) {
+	record := step(plan.StepRecord, plan.Record, "", "", "the audit record and the status", 0)
+	record.Blocked = true
+	site := step(plan.StepProject, plan.Update, "site/ploi", "ploi", "waiting for ploi: 503", 2)
+	site.Blocked = true
+	for _, c := range []struct {
+		steps []Step
+		goes  bool
+	}{{[]Step{record}, false}, {[]Step{site, record}, true}} {
+		p := fiveClients()
+		p.Plan.Changes[3].Steps = append(p.Plan.Changes[3].Steps, c.steps...)
+		if got := p.Markdown(); strings.Contains(got, "What waits runs by itself") != c.goes {
+			t.Errorf("with %d more steps it says\n%s", len(c.steps), got)
+		}
+	}
+}
+
 // fleetPlan is a plan of many clients of which a few are risky.
 func fleetPlan(n int) PullPlan {
 	p := fiveClients()

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -225,7 +226,9 @@ func (p PullPlan) next(s *sheet) {
 		b.WriteString("Mend what is said above, then comment `/reconciler plan`, or push. If this is merged as it is, those clients wait and the rest goes on.\n")
 	case len(p.Plan.Changes) > 0:
 		b.WriteString("Merge it: the steps run in their order, and the result comes as a comment here. Until then nothing is changed.")
-		if slices.ContainsFunc(p.Plan.Changes, func(c Change) bool { return slices.ContainsFunc(c.Steps, func(s Step) bool { return s.Blocked }) }) {
+		if slices.ContainsFunc(p.Plan.Changes, func(c Change) bool {
+			return slices.ContainsFunc(c.Steps, func(s Step) bool { return s.Blocked && s.Action != string(plan.Record) })
+		}) { // what only records follows what is approved
 			b.WriteString(" What waits runs by itself once that is over.")
 		}
 		if p.loud() != "" {
