@@ -130,6 +130,25 @@ func TestP5RuleRemovalGoesOnWhenTheFileIsMended(t *testing.T) {
 	})
 }
 
+// S24: who had a name one after the other pass as one group until it has moved, also when nobody asks for
+// it any more: what the first one's alias redirects to may go with the second.
+func TestRuleNameOfNobodyKeepsThoseWhoHadItTogether(t *testing.T) {
+	w := fleet(t, "alpha", "beta", "other")
+	a, b := w.named("alpha").ID, w.named("beta").ID
+	w.push(m{cpath("alpha"): client("alpha", "alpha2"), cpath("beta"): client("beta", "alpha")})
+	w.finish()
+	w.push(m{cpath("beta"): client("beta", "beta2")})
+	w.finish()
+	w.now = w.now.Add(25 * time.Hour)
+	w.push(m{cpath("other"): client("other", "other", "env: {A: b}")})
+	same(t, "claim", w.claims["host:alpha.agency.example"], state.Claim{
+		Key: "host:alpha.agency.example", Since: fmt.Sprintf("%040x", 2), From: []state.ClientID{a, b},
+	})
+	// Who asks for it next takes it over from both.
+	w.push(m{cpath("other"): client("other", "alpha")})
+	same(t, "from", w.claims["host:alpha.agency.example"].From, []state.ClientID{a, b})
+}
+
 func contains2(ids []state.ClientID, id state.ClientID) bool {
 	for _, have := range ids {
 		if have == id {

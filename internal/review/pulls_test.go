@@ -1043,9 +1043,9 @@ func TestChecksAreAskedForAgain(t *testing.T) {
 // The installation follows another repository by now, whose pull requests have the numbers of the one before: each
 // is one of its own, with its plan and its result.
 func TestP9NumbersOfAnotherRepository(t *testing.T) {
-	for _, how := range []string{"seen open", "of a fork", "not seen"} { // of a fork nothing is planned
+	for _, how := range []string{"seen open", "of a fork", "not planned", "not seen"} { // of a fork nothing is planned
 		t.Run(how, func(t *testing.T) {
-			seen, fork := how != "not seen", how == "of a fork"
+			seen, fork, planned := how != "not seen", how == "of a fork", how != "not planned"
 			d := newDesk(t)
 			first := d.open(1, "one", "bakery")
 			d.look()
@@ -1064,7 +1064,11 @@ func TestP9NumbersOfAnotherRepository(t *testing.T) {
 			p := d.forge.pulls[1]
 			p.URL, p.Fork = "https://forge.example/agency/sites/pull/1", fork
 			d.forge.pulls[1] = p
-			if seen {
+			if !planned {
+				d.broken = errors.New("the repository is away")
+				_, _ = d.Sync(d.Context())
+				d.broken = nil
+			} else if seen {
 				d.look()
 				d.later(time.Minute)
 				d.look()
@@ -1085,6 +1089,12 @@ func TestP9NumbersOfAnotherRepository(t *testing.T) {
 			}
 			if all := d.said(1, report.KindResult); len(all) != 1 || !contains(all[0], "florist") {
 				t.Errorf("results: %q", all)
+			}
+			if planned {
+				return
+			}
+			if r, all := d.record(1), d.said(1, report.KindPlan); r.Planned != "" || len(r.Shown) > 0 || len(all) > 0 {
+				t.Errorf("it had no plan, and has %q as shown, and said %q", r.Shown, all)
 			}
 		})
 	}
