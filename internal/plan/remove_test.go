@@ -334,6 +334,24 @@ func TestS24NameGoesAfterThoseThatRedirectToIt(t *testing.T) {
 	}
 }
 
+// S24: of two names of one client that go, the one that redirects goes first, as long as the other one
+// answers: it may be on its way to another client, whose people come by it.
+func TestS24OfTwoNamesThatGoTheOneThatRedirectsGoesFirst(t *testing.T) {
+	hosts := func(own ...string) func(*manifest.Effective) {
+		return func(e *manifest.Effective) { e.Host, e.Hosts = own[0], own }
+	}
+	alpha, beta := settled(t, shop("alpha", hosts("old.example", "www.example"))), settled(t, shop("beta"))
+	for name, goes := range map[string]plan.ClientInput{"removed": removed(alpha), "renamed": becomes(t, alpha, shop("alpha", hosts("new.example")))} {
+		p := plan.Calculate(input(goes, beta))
+		for _, kind := range []string{"delete record/A %s !offline", "delete domain/%s@local !offline"} {
+			redirects := find(t, p, fmt.Sprintf(kind, "www.example"))
+			if s := find(t, p, fmt.Sprintf(kind, "old.example")); !after(p, s.Key(), redirects.Key()) {
+				t.Errorf("%s: %s does not wait for %s", name, line(s), line(redirects))
+			}
+		}
+	}
+}
+
 // A name is taken from another client only by a site of which somebody saw that it is there:
 // whoever deleted it by hand would take the name down with it.
 func TestNameWaitsForALookAtItsNewSite(t *testing.T) {

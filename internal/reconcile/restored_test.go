@@ -556,3 +556,31 @@ func TestS34OlderStateTookWhoCameBackForGone(t *testing.T) {
 		t.Errorf("bakery is %s, and was %s; it is served by %q, and was by %q", w.id("bakery"), id, now, before)
 	}
 }
+
+// So does one whose removal waits for an invalid file when the copy is compared, as it did when that was made: it
+// comes back once more, and its file has another address by then, and says `reuse: fresh`.
+func TestS34WhoComesBackOnceMoreIsItself(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/z.yaml": client("z")})
+	id := w.id("bakery")
+	w.apply(map[string]string{"clients/bakery.yaml": "", "clients/typo.yaml": "name: [\n"})
+	data := w.onDisk()
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", "env: {COLOUR: blue}")})
+	later := strings.Replace(client("bakery", "env: {COLOUR: blue}", "database: {reuse: fresh}"), "domain: bakery", "domain: cakes", 1)
+	w.apply(map[string]string{"clients/bakery.yaml": later})
+	w.want("bakery", state.StatusActive)
+	before, _ := v.world.Serves("cakes.agency.example")
+	w.push(map[string]string{"clients/bakery.yaml": ""}) // accepted, and not carried out
+	w.pass(ids(w.putBack(data))...)
+	w.pass(w.poll()...)
+	w.pass(w.due()...)
+	w.apply(map[string]string{"clients/bakery.yaml": later})
+	for range 2 {
+		w.clock.add(2 * time.Hour)
+		w.pass(w.due()...)
+	}
+	w.want("bakery", state.StatusActive)
+	if now, _ := v.world.Serves("cakes.agency.example"); w.id("bakery") != id || now != before {
+		t.Errorf("bakery is %s, and was %s; it is served by %q, and was by %q", w.id("bakery"), id, now, before)
+	}
+}
