@@ -175,6 +175,13 @@ var plantedElsewhere = []elsewhere{
 	{planted{"of a rebase the last commit alone is the pull request's", "reconcile/reviews.go", "!conflicted(p) && len(own) >= most {", "!conflicted(p) && len(own) <= most {"}, "reconcile", "TestP12RebaseOfWhatWasTakenBack"},
 	{planted{"a pass that was cut off is running for ever", "reconcile/engine.go", "		_, err = e.endLeft(clients, why)", "		_ = why"}, "reconcile", "TestP8PassThatWasCutOffIsToldSo"},
 	{planted{"an approval is lost with the pass that was cut off", "reconcile/audit.go", "begun[a] || how != stepToDo", "begun[a] || how != \"\""}, "reconcile", "TestP8ApprovalOfAPassThatWasCutOff"},
+	{planted{"a name that nobody asks for in a day parts those who have it", "accept/holds.go", "		if left.Joins() {", "		if left.Client != \"\" {"}, "accept", "TestRuleNameOfNobodyKeepsThoseWhoHadItTogether"},
+	{planted{"who goes gives a name back to who is through", "reconcile/settle.go", "		if m.client.ID == by && m.removed {\n			return true", "		if m.client.ID == by && m.removed {\n			return false"}, "reconcile", "TestKeptByTaker"},
+	{planted{"what is given back goes to who is in quarantine", "reconcile/settle.go", "m.client.ID == had && !m.quarantined()", "m.client.ID == had"}, "reconcile", "TestKeptByTaker"},
+	{planted{"two that can't have their names back wait for each other", "reconcile/settle.go", "o.client.RollingBack != \"\" && !g.lost[o.client.ID] {", "o.client.RollingBack != \"\" {"}, "reconcile", "TestHasNameOf"},
+	{planted{"an older state takes who came back for gone", "reconcile/restored.go", "c.LivedOn = c.Removed && (c.LivedOn || livedOn[c.ID])", "c.LivedOn = c.Removed && c.LivedOn && livedOn[c.ID]"}, "reconcile", "TestS34WhoComesBackOnceMoreIsItself"},
+	{planted{"of two names that go, the one that the other leads to goes first", "plan/move.go", "case on != nil && on.Action == Delete && s.Ref.Client == c.Client.ID:", "case on != nil && on.Action == Delete && s.Ref.Client == \"\":"}, "plan", "TestS24OfTwoNamesThatGoTheOneThatRedirectsGoesFirst"},
+	{planted{"another repository's pull request is one of before", "review/sync.go", "		if another(p, f) {\n			p, ok", "		if another(p, f) && p.Open {\n			p, ok"}, "review", "TestP9NumbersOfAnotherRepository"},
 	// Pages, a clock that is set.
 	{planted{"a list ends where a page fails", "provider/pages.go", "		page, err := read(ctx, r.pages+1)\n		if err != nil {", "		page, err := read(ctx, r.pages+1)\n		if err != nil && r.pages > 0 {\n			return nil\n		}\n		if err != nil {"}, "provider", "TestPagesOfAListThatMoves"},
 	{planted{"one reading of a list that may move is believed", "provider/pages.go", "		if !r.moved && (r.pages == 1 || before != nil", "		if !r.moved && (r.pages >= 1 || before != nil"}, "provider", "TestPagesOfAListThatMoves"},
