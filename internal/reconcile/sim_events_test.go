@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/journal"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -276,6 +277,7 @@ func (s *story) meddle() {
 			k.byHand = true
 			// Nobody knew of one whose create had no outcome yet, and nothing used it.
 			k.purged = !slices.ContainsFunc(s.resources(k.client), func(r state.Resource) bool { return r.ID == o.ID })
+			k.erasing = slices.ContainsFunc(s.intents(k.client), func(i journal.Intent) bool { return i.ObjectID == o.ID && i.Op == journal.OpDelete }) // that was cut off
 		}
 		for _, d := range s.vendors.world.Objects("") { // a site takes its names with it
 			if d.Kind == state.KindDomain && (d.ID == o.ID || attribute(d, "site") == o.ID) {

@@ -276,6 +276,7 @@ var onceRedRich = []struct {
 	was  string
 }{
 	{645040632, "who waits for a name that goes at its date, with another client's database, was not taken for one who waits for a date"},
+	{648017271, "a database that a person deleted while its purge was cut off came back when it was gone, and counted as lost"},
 	{20262293, "a look at the record of ours that a person's is to take the place of told that nothing leads to the old owner's side"},
 }
 
