@@ -146,6 +146,9 @@ func alternatives(d *openapi3.T) {
 		}
 		s := r.Value
 		seen[s] = true
+		if slices.Contains(s.Enum, any("CANCELED")) && !slices.Contains(s.Enum, any("BLOCKED")) { // by the generated SDK of 2026-08-20
+			s.Enum = append(s.Enum, "BLOCKED")
+		}
 		s.AnyOf, s.OneOf = append(s.AnyOf, s.OneOf...), nil
 		for _, p := range s.Properties {
 			anyOf(p)

@@ -30,7 +30,8 @@
 //
 // # Promises
 //
-// A database whose service is gone is an error, and never gets an empty one in its place. That
+// A database whose service is gone, be it from its environment alone, or whose volume is, is an error, and never gets an empty one
+// in its place. Which service of a project that people made it is, its name says, or its image, and a volume; of several nobody says that they are gone. That
 // something is absent is only concluded from a list that is whole, of a token that sees the
 // workspace. Before a delete a backup is made and waited for; one that fails leaves all as it
 // is. Deleting is Railway's scheduled one: the project can be had back for 48 hours. A project

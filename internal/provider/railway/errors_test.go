@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -274,5 +275,113 @@ func TestP3NothingIsGoneOfAnotherAccountsToken(t *testing.T) {
 		if provider.KindOf(err) != provider.Denied {
 			t.Errorf("%s: %v; want it denied", name, err)
 		}
+	}
+}
+
+// What Railway refuses without saying whether it was begun is looked for, and made again. Who waits meanwhile is told what it said.
+func TestRuleARefusalIsToldWhileItsEffectIsLookedFor(t *testing.T) {
+	w := hostile(t)
+	p := w.open()
+	w.faults.Add(simulator.Fault{Match: simulated.Operation("makeVolume"), Times: -1, Do: simulator.Refuse(200, jsonHeader(), anError("Not Authorized", ""))})
+	o, err := p.Create(context.Background(), wish(1, private))
+	if err != nil || o.Phase != provider.Unfinished {
+		t.Fatal(o, err)
+	}
+	for range 2 {
+		w.clock.move(10 * time.Second)
+		if _, err = p.Update(context.Background(), o.ID, wish(1, private)); err == nil || !strings.Contains(err.Error(), "Not Authorized") {
+			t.Errorf("it says %v", err)
+		}
+	}
+	w.faults.Clear()
+	w.clock.move(time.Hour)
+	if _, err = p.Update(context.Background(), o.ID, wish(1, private)); err != nil {
+		t.Error(err)
+	}
+}
+
+// P5: somebody deletes the service in its environment, as people do in a project that has another one (staging, say), which keeps
+// it. The database is gone: nothing is started in its place.
+func TestP5AServiceThatLeftItsEnvironmentIsGone(t *testing.T) {
+	w := start(t)
+	p := w.open()
+	o := w.made(p, 1, public)
+	w.clock.move(time.Hour)
+	w.vendor.Leave(o.ID)
+	found, err := p.Observe(context.Background(), provider.Query{Kind: state.KindDatabase, ID: o.ID})
+	if err != nil || len(found) != 1 || !found[0].Lost || found[0].Phase != provider.Failed {
+		t.Errorf("it is %+v, %v", found, err)
+	}
+	w.log.take()
+	if _, err = p.Update(context.Background(), o.ID, wish(1, public)); err == nil || !strings.Contains(err.Error(), "restore it at Railway") {
+		t.Errorf("an update says %v", err)
+	}
+	if got := strings.Join(w.log.take(), "\n"); strings.Contains(got, "mutation") {
+		t.Errorf("it asked for\n%s", got)
+	}
+}
+
+// P5: a project that people made has the database, and what looks at it (an exporter, say), or runs an image of PostgreSQL with
+// extensions. The database is there. Of two that may be it nobody says that it is gone, but what to do, and that helps.
+func TestP5TheDatabaseAmongOtherServices(t *testing.T) {
+	w := start(t)
+	p := w.open()
+	look := func(id string) provider.Object {
+		t.Helper()
+		found, err := p.Observe(context.Background(), provider.Query{Kind: state.KindDatabase, ID: id})
+		if err != nil || len(found) != 1 {
+			t.Fatal(found, err)
+		}
+		return found[0]
+	}
+	for name, change := range map[string]func(id string){
+		"an exporter": func(id string) { w.vendor.Add(id, "exporter", "prometheuscommunity/postgres-exporter:v0.15.0", false) },
+		"pgvector":    func(id string) { w.vendor.Image(id, "pgvector/pgvector:pg17") },
+	} {
+		id, url := w.vendor.Seed("the shop's", "since 2019", "1234567890abcdef")
+		change(id)
+		o := look(id)
+		got := slices.IndexFunc(o.Outputs, func(out provider.Output) bool { return out.Name == "url" && out.Secret.Reveal() == url })
+		if o.Lost || o.Phase != provider.Ready || got < 0 {
+			t.Errorf("%s: it is %s %q, lost %v", name, o.Phase, o.Message, o.Lost)
+		}
+	}
+	made := w.made(p, 1, public) // whose service has a name, and was deleted
+	w.clock.move(time.Hour)
+	w.vendor.Drop(made.ID)
+	w.vendor.Add(made.ID, "second", Image, true)
+	w.vendor.Add(made.ID, "third", Image, true)
+	if o := look(made.ID); !o.Lost {
+		t.Errorf("of one that was made here it is %s %q", o.Phase, o.Message)
+	}
+	id, _ := w.vendor.Seed("the bar's", "since 2019", "1234567890abcdef")
+	w.vendor.Add(id, "second", Image, true)
+	if o := look(id); o.Lost || o.Phase != provider.Failed || !strings.Contains(o.Message, "Postgres, second") {
+		t.Errorf("of two it is %s %q, lost %v", o.Phase, o.Message, o.Lost)
+	}
+	if _, err := p.Update(context.Background(), id, wish(1, public)); err == nil || !strings.Contains(err.Error(), "name the one that is postgres") {
+		t.Errorf("an update says %v", err)
+	}
+}
+
+// P5: somebody deletes the volume. Railway deploys the service anew, and it ends at once. That is told as what it is, as long as the
+// volume can be had back, and nothing is started in its place.
+func TestP5ADatabaseThatCrashedWithoutItsVolumeIsGone(t *testing.T) {
+	w := start(t)
+	p := w.open()
+	o := w.made(p, 1, public)
+	w.clock.move(time.Hour)
+	w.vendor.Unmount(o.ID)
+	w.clock.move(time.Hour)
+	found, err := p.Observe(context.Background(), provider.Query{Kind: state.KindDatabase, ID: o.ID})
+	if err != nil || len(found) != 1 || !found[0].Lost || !strings.Contains(found[0].Message, "its volume is gone") {
+		t.Errorf("it is %+v, %v", found, err)
+	}
+	w.log.take()
+	if _, err = p.Update(context.Background(), o.ID, wish(1, public)); err == nil || !strings.Contains(err.Error(), "restore it at Railway") {
+		t.Errorf("an update says %v", err)
+	}
+	if got := strings.Join(w.log.take(), "\n"); strings.Contains(got, "mutation") {
+		t.Errorf("it asked for\n%s", got)
 	}
 }

@@ -21,6 +21,7 @@ const (
 	pageSize  = 50
 	batchSize = 25
 	maxPages  = 400 // 20,000 projects in a workspace
+	partsPage = 50  // parts of a project or an environment that are read (operations.graphql)
 )
 
 // serviceName is what the database's service is called in a project. Names are unique there:
@@ -40,7 +41,8 @@ type database struct {
 	asOf                  time.Time // what is not shown was not there then, but for what is late
 	environment           string
 	service, image        string
-	others                int // services that are not the database
+	others                int      // services that are not the database
+	several               []string // names of those that may be the database, where that is more than one
 	volume                *volumeNode
 	deployment            *deploymentNode
 	read                  bool // variables and proxies are there
@@ -177,19 +179,18 @@ func (p *Provider) databases(ctx context.Context, ids []string) ([]*database, er
 		if got.ProjectsByIds[n].DeletedAt != "" { // deleted, or to be in 48 hours
 			continue
 		}
-		d, err := databaseOf(got.ProjectsByIds[n])
+		d, err := databaseOf(got.ProjectsByIds[n], began)
 		if err != nil {
 			return nil, c.odd(err)
 		}
-		d.asOf = began
 		out = append(out, d)
 	}
 	return out, nil
 }
 
 // databaseOf finds the database in a project.
-func databaseOf(n projectNode) (*database, error) {
-	d := &database{id: n.Id, name: n.Name, description: n.Description}
+func databaseOf(n projectNode, asOf time.Time) (*database, error) {
+	d := &database{id: n.Id, name: n.Name, description: n.Description, asOf: asOf}
 	d.mark, d.making = markIn(n.Description)
 	var err error
 	if d.created, err = time.Parse(time.RFC3339, n.CreatedAt); err != nil {
@@ -207,17 +208,26 @@ func databaseOf(n projectNode) (*database, error) {
 	if d.environment = home.Id; d.environment == "" {
 		return d, nil
 	}
+	if n.PrimaryEnvironmentId != "" && home.Id != n.PrimaryEnvironmentId { // of another one it would be told what is there
+		return nil, errors.New("a project's own environment is not among those that are read")
+	}
 	if home.ServiceInstances.Edges == nil || home.VolumeInstances.Edges == nil {
 		return nil, errors.New("an environment's parts are no lists")
 	}
-	d.choose(n.Services, home.ServiceInstances)
+	d.choose(n.Services, home)
+	// What is late, on a page that is not read, or in another of several environments of which none is the first, is not gone.
+	here := d.making || asOf.Sub(d.created) < settling || len(home.ServiceInstances.Edges) >= partsPage || n.PrimaryEnvironmentId == "" && len(n.Environments.Edges) > 1
 	for _, e := range home.ServiceInstances.Edges {
 		if i := e.Node; i.ServiceId == d.service && d.service != "" && i.DeletedAt == "" {
+			here = true
 			d.image = i.Source.Image
 			if i.LatestDeployment.Id != "" {
 				d.deployment = &i.LatestDeployment
 			}
 		}
+	}
+	if !here { // people take a service away in one environment, and the project keeps it for the others
+		d.service = ""
 	}
 	for _, e := range home.VolumeInstances.Edges {
 		if v := e.Node; v.ServiceId == d.service && d.service != "" && v.DeletedAt == "" && !v.IsPendingDeletion {
@@ -227,12 +237,15 @@ func databaseOf(n projectNode) (*database, error) {
 	return d, nil
 }
 
-// choose finds the service: by its name, or where people made it, as the only one that runs
-// an image of PostgreSQL.
-func (d *database) choose(services serviceList, instances instanceList) {
-	runs := map[string]string{}
-	for _, e := range instances.Edges {
+// choose finds the service: by its name, or where people made it, as the only one that runs an image of PostgreSQL. What
+// only looks at one (an exporter) has a like image, and no volume.
+func (d *database) choose(services serviceList, home environmentNode) {
+	runs, holds := map[string]string{}, map[string]bool{}
+	for _, e := range home.ServiceInstances.Edges {
 		runs[e.Node.ServiceId] = e.Node.Source.Image
+	}
+	for _, e := range home.VolumeInstances.Edges {
+		holds[e.Node.ServiceId] = true // one that was deleted, too: that service had the data
 	}
 	var alive []serviceNode
 	for _, e := range services.Edges {
@@ -240,24 +253,35 @@ func (d *database) choose(services serviceList, instances instanceList) {
 			alive = append(alive, e.Node)
 		}
 	}
-	fits := func(n serviceNode) bool { return n.Name == serviceName }
-	if !slices.ContainsFunc(alive, fits) {
-		fits = func(n serviceNode) bool { return strings.Contains(runs[n.Id], "postgres") }
+	named := func(n serviceNode) bool { return n.Name == serviceName }
+	words := []string{"postgres", "postgis", "pgvector", "timescale", "paradedb"} // of images: the official one, and those that bring extensions
+	image := func(n serviceNode) bool {
+		return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(runs[n.Id], word) })
 	}
-	var found []string
-	for _, n := range alive {
-		if fits(n) {
-			found = append(found, n.Id)
+	var found []serviceNode
+	for _, fits := range []func(serviceNode) bool{named, func(n serviceNode) bool { return image(n) && holds[n.Id] }, image} {
+		if found = slices.DeleteFunc(slices.Clone(alive), func(n serviceNode) bool { return !fits(n) }); len(found) > 0 {
+			break
 		}
 	}
 	d.others = len(alive)
-	if len(found) == 1 {
-		d.service = found[0]
+	switch {
+	case len(found) == 1:
+		d.service = found[0].Id
 		d.others--
+	case len(found) > 1 && !d.ours():
+		for _, n := range found {
+			d.several = append(d.several, shown(n.Name))
+		}
 	}
 	if services.PageInfo.HasNextPage {
 		d.others++
 	}
+}
+
+// which says what a person has to do so that one of several is known to be the database.
+func (d *database) which() string {
+	return "project " + shown(d.name) + " has several services that may be the database (" + strings.Join(d.several[:min(len(d.several), 5)], ", ") + "): at Railway, name the one that is " + serviceName
 }
 
 // render reads the variables, as an application would see them, and the proxies of databases
@@ -336,6 +360,8 @@ func (d *database) phase(now time.Time) (provider.Phase, string) {
 	switch {
 	case d.making:
 		return provider.Unfinished, "its making was cut off"
+	case len(d.several) > 0:
+		return provider.Failed, d.which()
 	case d.service == "":
 		return late("service")
 	case d.deployment == nil:
@@ -344,6 +370,8 @@ func (d *database) phase(now time.Time) (provider.Phase, string) {
 		return provider.Manual, "approve the deployment of " + shown(d.name) + " at Railway"
 	case under(d.deployment.Status):
 		return provider.Progressing, "its deployment is " + shown(strings.ToLower(string(d.deployment.Status)))
+	case d.lost(now): // without its volume the image ends at once
+		return late("volume")
 	case !running(d.deployment.Status):
 		return provider.Failed, "its deployment ended as " + shown(strings.ToLower(string(d.deployment.Status))) + "; its log is at Railway"
 	case d.volume == nil:
@@ -355,13 +383,16 @@ func (d *database) phase(now time.Time) (provider.Phase, string) {
 // lost says that what held the data was deleted in the project. One that people made may never have had a volume.
 func (d *database) lost(now time.Time) bool {
 	switch {
-	case d.making || now.Sub(d.created) < settling:
+	case d.making || len(d.several) > 0 || now.Sub(d.created) < settling:
 		return false
 	case d.service == "":
 		return true
 	}
-	return d.volume == nil && d.deployment != nil && running(d.deployment.Status) && !d.mark.IsZero() && provider.NamedMark(d.name) == d.mark
+	return d.volume == nil && d.deployment != nil && !under(d.deployment.Status) && d.ours()
 }
+
+// ours says that it was made here: then its service has our name for it, and a volume.
+func (d *database) ours() bool { return !d.mark.IsZero() && provider.NamedMark(d.name) == d.mark }
 
 // object is the database as the engine sees it. What it gives is told once it is ready.
 func (d *database) object(now time.Time) provider.Object {

@@ -134,6 +134,9 @@ func (p *Provider) putService(ctx context.Context, k *work, d *database) error {
 		p.shows(d, partService)
 		return nil
 	}
+	if len(d.several) > 0 {
+		return p.fail(provider.Invalid, k.op, d.which(), nil)
+	}
 	if !d.making {
 		return p.fail(provider.Invalid, k.op, "its service is gone, and the data with it: an empty one never takes its place; restore it at Railway", nil)
 	}
@@ -148,8 +151,9 @@ func (p *Provider) putService(ctx context.Context, k *work, d *database) error {
 	if err == nil && !plainID(got.ServiceCreate.Id) {
 		err = k.odd(errors.New("the service has no id"))
 	}
+	err = conceal(err, password)
 	if p.note(attempt{d.id, partService}, err); err != nil {
-		return conceal(err, password)
+		return err
 	}
 	d.service = got.ServiceCreate.Id
 	k.sure, d.read, d.variables = true, true, map[string]string{attributesOf: k.kept.text()}
@@ -160,6 +164,9 @@ func (p *Provider) putVolume(ctx context.Context, k *work, d *database) error {
 	if d.volume != nil {
 		p.shows(d, partVolume)
 		return nil
+	}
+	if d.lost(p.now()) {
+		return p.fail(provider.Invalid, k.op, "its volume is gone, and the data with it: an empty one never takes its place; restore it at Railway", nil)
 	}
 	if !d.making {
 		return nil // it only does not show
@@ -288,6 +295,12 @@ const (
 // time is counted from the start of this one.
 var errEarlier = errors.New("an earlier process may have asked for it")
 
+// trial is when a call was made, and what Railway said where it refused.
+type trial struct {
+	at   time.Time
+	said string
+}
+
 // attempt names a call for a part of a project; for the project itself the part is "".
 type attempt struct{ project, part string }
 
@@ -300,13 +313,13 @@ func (p *Provider) unsure(k *work, d *database, part string) error {
 		return nil
 	}
 	p.mu.Lock()
-	since, tried := p.tried[attempt{d.id, part}]
+	last, tried := p.tried[attempt{d.id, part}]
 	_, mine := p.tried[attempt{d.id, ""}]
 	if !tried && !mine {
-		since = p.began
+		last.at = p.began
 	}
 	p.mu.Unlock()
-	until := since.Add(partLag)
+	until, words := last.at.Add(partLag), ""
 	if !tried && mine || !d.asOf.Before(until) {
 		return nil
 	}
@@ -314,7 +327,10 @@ func (p *Provider) unsure(k *work, d *database, part string) error {
 	if !tried {
 		cause = errEarlier
 	}
-	e := p.fail(provider.Transient, k.op, fmt.Sprintf("an earlier call may have made its %s, which does not show yet; it is looked for until %s", part, until.UTC().Format("15:04:05 MST")), cause)
+	if last.said != "" {
+		words = "; to that call Railway answered: " + last.said
+	}
+	e := p.fail(provider.Transient, k.op, fmt.Sprintf("an earlier call may have made its %s, which does not show yet; it is looked for until %s%s", part, until.UTC().Format("15:04:05 MST"), words), cause)
 	e.Until = until
 	return e
 }
@@ -330,7 +346,10 @@ func (p *Provider) note(a attempt, err error) {
 		clear(p.tried)
 		p.began = p.now()
 	}
-	p.tried[a] = p.now()
+	p.tried[a] = trial{at: p.now()}
+	if errors.Is(err, errRefused) {
+		p.tried[a] = trial{p.now(), messageOf(err)}
+	}
 }
 
 // shows forgets a call whose effect was seen.

@@ -76,7 +76,7 @@ type Provider struct {
 	mu        sync.Mutex
 	workspace string // its id, once it is known
 	began     time.Time
-	tried     map[attempt]time.Time // see unsure
+	tried     map[attempt]trial // see unsure
 }
 
 var _ provider.Provider = (*Provider)(nil)
@@ -92,7 +92,7 @@ func New(o Options) (*Provider, error) {
 	if o.Random == nil {
 		o.Random = rand.Reader
 	}
-	p := &Provider{now: o.Now, sleep: o.Sleep, random: o.Random, wanted: o.Workspace, dumper: o.PgDump, restorer: o.PgRestore, began: o.Now(), tried: map[attempt]time.Time{}}
+	p := &Provider{now: o.Now, sleep: o.Sleep, random: o.Random, wanted: o.Workspace, dumper: o.PgDump, restorer: o.PgRestore, began: o.Now(), tried: map[attempt]trial{}}
 	p.api = &httpapi.Client{Provider: Name, Base: strings.TrimSuffix(o.URL, "/"), Token: o.Token, HTTP: o.HTTP, Now: o.Now, Classify: p.classify}
 	return p, nil
 }

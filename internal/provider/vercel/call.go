@@ -42,7 +42,9 @@ const ofTeam = "teamId"
 
 // do makes one call for the team.
 func (p *Provider) do(ctx context.Context, k httpapi.Call, out any) error {
-	k.Out = out
+	if k.Out = out; out == nil { // else what is missing in the answer says so
+		k.Failed = saysError
+	}
 	err := p.asked(ctx, k)
 	if isGone(err) {
 		return p.unlessElsewhere(ctx, k, err)
@@ -78,6 +80,8 @@ func (p *Provider) unlessElsewhere(ctx context.Context, k httpapi.Call, gone err
 	switch kind := provider.KindOf(err); {
 	case err != nil && kind != provider.Denied && kind != provider.NotFound:
 		return before(err)
+	case err == nil && a.Teams == nil:
+		return noList(k.Op, "/v2/teams")
 	case p.team != "":
 		a.Teams = append(a.Teams, struct{ ID, Name string }{Name: "no team"})
 	}
@@ -164,6 +168,12 @@ type refusal struct {
 	} `json:"error"`
 }
 
+// saysError says that an answer of success is a refusal all the same.
+func saysError(a httpapi.Answer) bool {
+	var r refusal
+	return json.Unmarshal(a.Body, &r) == nil && r.Error.Code != ""
+}
+
 // errPlan is the cause of what an account's plan does not have, or a payment that it owes.
 var errPlan = errors.New("the plan of the account does not have it")
 
@@ -232,6 +242,17 @@ func say(err error, sentence string) error {
 	return &out
 }
 
+// tell puts a sentence in front of a refusal.
+func tell(err error, sentence string) error {
+	var e *provider.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	out := *e
+	out.Message = provider.Line(join(sentence, e.Message), maxMessage)
+	return &out
+}
+
 // as gives an error another kind, where the vendor's own status does not mean what it
 // usually does.
 func as(err error, from, to provider.ErrorKind) error {
@@ -287,8 +308,14 @@ func (t *token) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// all reads the pages of a list. read takes one answer and returns where the next begins.
-func (p *Provider) all(ctx context.Context, path string, query url.Values, more string, out func() (answer any, take func() token)) error {
+// noList is the error of an answer that has no list where one belongs: of what is there it says nothing, least of all that
+// nothing is.
+func noList(op, path string) error {
+	return refuse(op, provider.Transient, "its answer of %s has no list", path)
+}
+
+// all reads the pages of a list. take reads one answer and returns where the next begins; ok is false where it has no list.
+func (p *Provider) all(ctx context.Context, path string, query url.Values, more string, out func() (answer any, take func() (next token, ok bool))) error {
 	q := url.Values{}
 	maps.Copy(q, query)
 	q.Set("limit", strconv.Itoa(pageSize))
@@ -298,7 +325,10 @@ func (p *Provider) all(ctx context.Context, path string, query url.Values, more 
 		if err := p.do(ctx, httpapi.Call{Op: observing, Method: http.MethodGet, Path: path, Query: q}, answer); err != nil {
 			return err
 		}
-		next := take()
+		next, ok := take()
+		if !ok {
+			return noList(observing, path)
+		}
 		if next == "" {
 			return nil
 		}

@@ -44,6 +44,10 @@ type deployment struct {
 	Meta         map[string]string `json:"meta"`
 	CreatedAt    float64           `json:"createdAt"` // epoch milliseconds
 	ReadyAt      float64           `json:"ready"`
+	DeletedAt    float64           `json:"deletedAt"` // by the project's retention; lists say deleted and undeleted
+	UndeletedAt  float64           `json:"undeletedAt"`
+	Deleted      float64           `json:"deleted"`
+	Undeleted    float64           `json:"undeleted"`
 	ErrorCode    string            `json:"errorCode"`
 	ErrorMessage string            `json:"errorMessage"`
 	ErrorStep    string            `json:"errorStep"`
@@ -72,6 +76,8 @@ func (d deployment) phase() (provider.Phase, string) {
 		return provider.Ready, ""
 	case "QUEUED", "INITIALIZING", "BUILDING":
 		return provider.Progressing, ""
+	case "BLOCKED":
+		return provider.Manual, "Vercel has blocked the build of " + provider.Line(d.id(), maxID) + ": its page there says why (often, who made the commit is no member of the team). Let it go there; or cancel it, and retry"
 	case "ERROR", "CANCELED":
 		why := d.ErrorMessage
 		if why == "" && d.AliasError != nil {
@@ -88,8 +94,11 @@ func (d deployment) phase() (provider.Phase, string) {
 	return provider.Progressing, "Vercel says that it is " + provider.Line(is, 40)
 }
 
-// gone says that what is listed or read is only remembered.
-func (d deployment) gone() bool { return d.ReadyState == "DELETED" || d.State == "DELETED" }
+// gone says that what is listed or read is only remembered: it was deleted, or a project's retention took it away, which leaves
+// its state as it was.
+func (d deployment) gone() bool {
+	return d.ReadyState == "DELETED" || d.State == "DELETED" || max(d.DeletedAt, d.Deleted) > max(d.UndeletedAt, d.Undeleted)
+}
 
 func (d deployment) object() provider.Object {
 	o := object(state.KindDeployment, d.id(), d.Meta[metaName], provider.ParseMark(d.Meta[metaMark]))
@@ -126,18 +135,18 @@ func (p *Provider) deployment(ctx context.Context, op, id string) (*deployment, 
 // deployments lists those for production of a project, the newest first.
 func (p *Provider) deployments(ctx context.Context, project string) ([]deployment, error) {
 	var out []deployment
-	err := p.all(ctx, "/v7/deployments", url.Values{"projectId": {project}, "target": {production}}, "until", func() (any, func() token) {
+	err := p.all(ctx, "/v7/deployments", url.Values{"projectId": {project}, "target": {production}}, "until", func() (any, func() (token, bool)) {
 		var a struct {
 			Deployments []deployment `json:"deployments"`
 			Pagination  page         `json:"pagination"`
 		}
-		return &a, func() token {
+		return &a, func() (token, bool) {
 			for _, d := range a.Deployments {
 				if isDeployment(d.id()) && !d.gone() && d.ProjectID == project {
 					out = append(out, d)
 				}
 			}
-			return a.Pagination.Next
+			return a.Pagination.Next, a.Deployments != nil
 		}
 	})
 	if isGone(err) {
@@ -157,7 +166,7 @@ func (p *Provider) observeDeployment(ctx context.Context, q provider.Query) ([]p
 		o := d.object()
 		switch f := provider.FollowOf(ctx, d.id()); {
 		case f != nil:
-			err = f.Look(ctx, o.Phase != provider.Progressing, p.feed(d.id()))
+			err = f.Look(ctx, o.Phase == provider.Ready || o.Phase == provider.Failed, p.feed(d.id()))
 		case o.Phase != provider.Ready || p.now().Sub(time.UnixMilli(int64(d.ReadyAt))) < freshFor:
 			o.Log, err = p.log(ctx, d.id())
 		}

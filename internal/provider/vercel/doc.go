@@ -40,13 +40,14 @@
 // of what is observed. All others are `plain`. `encrypted` ones of an adopted project are read
 // decrypted, as secrets. Variables for previews, of branches, of integrations and of Vercel
 // itself are not part of the set; they are never touched. A variable that holds for production
-// and for something else, too, is changed in place, with its targets as they are.
+// and for something else, too (an environment of the project's own among it), is changed in place, with its targets as they are.
 //
 // Limits are for each endpoint: one that asked for a pause is not called before its end, while
 // the others are, so that nothing needs provider.Heed around it.
 //
 // Enumerations are open: a readyState that nobody here knows is Progressing, and the message
-// names it. The team's id goes with every call.
+// names it. BLOCKED is Manual: a person lets such a build go. What a project's retention took away keeps its state, and
+// is gone by deletedAt. The team's id goes with every call. An answer without the list that belongs in it is no empty one.
 //
 // # Refusals
 //

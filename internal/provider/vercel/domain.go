@@ -19,7 +19,8 @@ type domain struct {
 	Name         string      `json:"name"`
 	ProjectID    string      `json:"projectId"`
 	Redirect     string      `json:"redirect"`
-	Branch       string      `json:"gitBranch"` // whose previews it leads to; "": production
+	Branch       string      `json:"gitBranch"`           // whose previews it leads to; "": production
+	Environment  string      `json:"customEnvironmentId"` // of the project's own, that it leads to; "": none
 	Verified     bool        `json:"verified"`
 	Verification []challenge `json:"verification"`
 }
@@ -36,6 +37,9 @@ func (d domain) object() provider.Object {
 	o.Attributes = []provider.Observed{text("host", d.Name), text("redirect", d.Redirect), text("site", d.ProjectID)}
 	if d.Branch != "" { // it has no redirect beside that
 		o.Attributes[1].Text = "the branch " + provider.Line(d.Branch, maxID)
+	}
+	if d.Environment != "" {
+		o.Attributes[1].Text = "the environment " + provider.Line(d.Environment, maxID)
 	}
 	if !d.Verified {
 		o.Phase, o.Message = provider.Manual, d.proof()
@@ -130,6 +134,12 @@ func (p *Provider) refusedDomain(ctx context.Context, err error, project, host s
 		if d, errLook := p.domain(ctx, creating, project, host); errLook == nil && d != nil {
 			return as(err, provider.Invalid, provider.Conflict)
 		}
+		if all, errLook := p.deployments(ctx, project); errLook == nil && len(all) > 0 {
+			if phase, _ := all[0].phase(); phase == provider.Failed {
+				return tell(err, "Vercel gives a project no new name while its latest deployment for production, "+provider.Line(all[0].id(), maxID)+
+					", has failed (every push to the repository's main branch makes one): redeploy it there, or delete it, then retry")
+			}
+		}
 	case provider.NotFound:
 		return as(err, provider.NotFound, provider.Invalid)
 	case provider.Denied:
@@ -200,6 +210,12 @@ func (p *Provider) updateDomain(ctx context.Context, id string, w provider.Wish)
 	err := p.do(ctx, httpapi.Call{Op: updating, Method: http.MethodPatch, Path: domainPath("v9", to, host), In: redirect(w.Get("redirect"))}, &d)
 	if err != nil {
 		return provider.Object{}, err
+	}
+	if d.Environment != "" { // a change has no field that takes it from there
+		if err := p.deleteDomain(ctx, to+"/"+host); err != nil {
+			return provider.Object{}, err
+		}
+		return p.createDomain(ctx, w)
 	}
 	return p.verified(ctx, updating, d, to, host)
 }

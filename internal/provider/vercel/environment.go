@@ -47,7 +47,8 @@ type stored struct {
 	Type          string   `json:"type"`
 	Target        oneOrAll `json:"target"`
 	GitBranch     string   `json:"gitBranch"`
-	Configuration string   `json:"configurationId"` // of an integration
+	Custom        []string `json:"customEnvironmentIds"` // environments of the project's own, beside those of Target
+	Configuration string   `json:"configurationId"`      // of an integration
 	Decrypted     bool     `json:"decrypted"`
 	System        bool     `json:"system"`
 }
@@ -106,6 +107,9 @@ func (p *Provider) variables(ctx context.Context, op, project string) (variables
 	err := p.do(ctx, httpapi.Call{Op: op, Method: http.MethodGet, Path: projectPath("v10", project) + "/env", Query: url.Values{"decrypt": {"true"}}}, &a)
 	if err != nil {
 		return nil, before(err)
+	}
+	if a.Envs == nil {
+		return nil, noList(op, projectPath("v10", project)+"/env")
 	}
 	if a.Pagination.Next != "" || len(a.Envs) > maxVariables {
 		return nil, refuse(op, provider.Transient, "it has more variables than can be read")
@@ -259,7 +263,7 @@ func (p *Provider) replace(ctx context.Context, op, id string, w provider.Wish, 
 		if in.Secret != nil {
 			one["type"] = sensitive
 		}
-		if have, there := now[in.Name]; there && len(have.Target) > 1 {
+		if have, there := now[in.Name]; there && len(have.Target)+len(have.Custom) > 1 {
 			if err := p.inPlace(ctx, op, id, have, in); err != nil {
 				return provider.Object{}, err
 			}
@@ -291,13 +295,17 @@ func (p *Provider) inPlace(ctx context.Context, op, id string, have stored, in p
 	return p.do(ctx, httpapi.Call{Op: op, Method: http.MethodPatch, Path: projectPath("v9", id) + "/env/" + url.PathEscape(have.ID), In: change}, nil)
 }
 
-// endVariable takes a variable away from production alone: previews and development keep it.
+// endVariable takes a variable away from production alone: previews, development and environments of the project's own keep it.
 func (p *Provider) endVariable(ctx context.Context, op, id string, s stored) error {
 	others := slices.DeleteFunc(slices.Clone(s.Target), func(t string) bool { return t == production })
-	if len(others) == 0 {
+	if len(others)+len(s.Custom) == 0 {
 		return p.removeVariable(ctx, op, id, s.ID)
 	}
-	err := p.do(ctx, httpapi.Call{Op: op, Method: http.MethodPatch, Path: projectPath("v9", id) + "/env/" + url.PathEscape(s.ID), In: map[string]any{"target": others}}, nil)
+	in := map[string]any{"target": others}
+	if len(s.Custom) > 0 {
+		in["customEnvironmentIds"] = s.Custom
+	}
+	err := p.do(ctx, httpapi.Call{Op: op, Method: http.MethodPatch, Path: projectPath("v9", id) + "/env/" + url.PathEscape(s.ID), In: in}, nil)
 	if isGone(err) {
 		return nil
 	}
@@ -345,7 +353,11 @@ func classifyFailed(a httpapi.Answer) *provider.Error {
 	var f failedVariables
 	err := json.Unmarshal(a.Body, &f)
 	if len(f.Failed) == 0 {
-		return &provider.Error{Message: "its answer is no success", Err: err} // its status decides
+		var r refusal
+		_ = json.Unmarshal(a.Body, &r) // a body that says nothing has none
+
+		// Its status decides.
+		return &provider.Error{Message: join("its answer is no success", r.Error.Message), Code: r.Error.Code, Err: err}
 	}
 	first := f.Failed[0].Error
 	key := first.VarKey

@@ -83,16 +83,16 @@ func (p *Provider) Inside(ctx context.Context, o provider.Object) ([]provider.Ob
 // domains lists the host names of a project. None: the project is gone.
 func (p *Provider) domains(ctx context.Context, project string) ([]domain, error) {
 	var out []domain
-	err := p.all(ctx, projectPath("v9", project)+"/domains", nil, "until", func() (any, func() token) {
+	err := p.all(ctx, projectPath("v9", project)+"/domains", nil, "until", func() (any, func() (token, bool)) {
 		var a struct {
 			Domains    []domain `json:"domains"`
 			Pagination page     `json:"pagination"`
 		}
-		return &a, func() token {
+		return &a, func() (token, bool) {
 			if out = append(out, a.Domains...); len(out) > maxDomains {
-				return ""
+				return "", true
 			}
-			return a.Pagination.Next
+			return a.Pagination.Next, a.Domains != nil
 		}
 	})
 	switch {

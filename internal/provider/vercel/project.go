@@ -99,12 +99,12 @@ func (p *Provider) projects(ctx context.Context) ([]project, error) {
 	var out []project
 	seen := map[string]float64{} // when each was changed last
 	read := func(front bool) (pages int, err error) {
-		err = p.all(ctx, "/v10/projects", nil, "from", func() (any, func() token) {
+		err = p.all(ctx, "/v10/projects", nil, "from", func() (any, func() (token, bool)) {
 			var a struct {
 				Projects   []project `json:"projects"`
 				Pagination page      `json:"pagination"`
 			}
-			return &a, func() token {
+			return &a, func() (token, bool) {
 				pages++
 				rested := false
 				for _, x := range a.Projects {
@@ -115,9 +115,9 @@ func (p *Provider) projects(ctx context.Context) ([]project, error) {
 					}
 				}
 				if front && rested {
-					return ""
+					return "", true
 				}
-				return a.Pagination.Next
+				return a.Pagination.Next, a.Projects != nil
 			}
 		})
 		return pages, err

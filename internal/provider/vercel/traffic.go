@@ -140,7 +140,7 @@ func (p *Provider) point(ctx context.Context, op string, x *project, w provider.
 	switch phase, why := d.phase(); phase {
 	case provider.Failed:
 		return provider.Object{}, refuse(op, provider.Invalid, "deployment %s failed: %s", id, why)
-	case provider.Progressing:
+	case provider.Progressing, provider.Manual:
 		return provider.Object{}, refuse(op, provider.Transient, "deployment %s is still being built", id)
 	}
 	promotion := projectPath("v10", x.ID) + "/promote/" + id

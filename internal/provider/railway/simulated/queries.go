@@ -179,6 +179,10 @@ func (c call) instance(s *serviceRow) object {
 	if s.Image != "" {
 		out["source"] = object{"image": s.Image}
 	}
+	if !s.Left.IsZero() {
+		out["deletedAt"] = moment(s.Left)
+		return out
+	}
 	if b := c.latest(s.ID); b != nil {
 		out["latestDeployment"] = object{"id": b.ID, "status": c.status(b), "createdAt": moment(b.Created)}
 	}

@@ -30,6 +30,7 @@ type projectRow struct {
 type serviceRow struct {
 	ID, Project, Environment, Name, Image, Real string
 	Variables                                   map[string]string
+	Left                                        time.Time // when it was taken away in this environment; zero: it is here
 }
 
 type volumeRow struct {
@@ -254,6 +255,63 @@ func (r *Railway) Drop(project string) {
 	for _, v := range r.world.Volumes.All() {
 		if v.Project == project {
 			r.world.Volumes.Delete(v.ID)
+		}
+	}
+}
+
+// Unmount deletes a project's volumes, as somebody at its page does: Railway deploys their services anew, and the image of
+// PostgreSQL ends at once without its volume.
+func (r *Railway) Unmount(project string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, v := range r.world.Volumes.All() {
+		if v.Project != project {
+			continue
+		}
+		r.world.Volumes.Delete(v.ID)
+		b := &buildRow{ID: r.world.IDs.UUID(), Service: v.Service, Created: r.o.Now(), Ready: r.o.Now(), End: "CRASHED"}
+		r.world.Builds.Put(b.ID, b)
+	}
+}
+
+// Add makes another service in a project, as a person does at its page, with a volume or without, that runs an image since long ago.
+func (r *Railway) Add(project, name, image string, volume bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, ok := r.world.Projects.Get(project)
+	if !ok {
+		return
+	}
+	ids, since := &r.world.IDs, r.o.Now().Add(-24*time.Hour)
+	s := &serviceRow{ID: ids.UUID(), Project: p.ID, Environment: p.Environment, Name: name, Image: image, Variables: map[string]string{}}
+	r.world.Services.Put(s.ID, s)
+	if volume {
+		v := &volumeRow{ID: ids.UUID(), Instance: ids.UUID(), Project: p.ID, Environment: p.Environment, Service: s.ID, Path: "/data", Created: since, UsedMB: 200, SizeMB: volumeSize}
+		r.world.Volumes.Put(v.ID, v)
+	}
+	b := &buildRow{ID: ids.UUID(), Service: s.ID, Created: since, Ready: since}
+	r.world.Builds.Put(b.ID, b)
+}
+
+// Image gives a project's services another image, as a person does at its page.
+func (r *Railway) Image(project, image string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.world.Services.All() {
+		if s.Project == project {
+			s.Image = image
+		}
+	}
+}
+
+// Leave takes a project's services away in its environment alone, as somebody at its page does where the project has another
+// environment, that keeps them.
+func (r *Railway) Leave(project string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.world.Services.All() {
+		if s.Project == project {
+			s.Left = r.o.Now()
 		}
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// blocked is the state of a build that a person has to let go.
+const blocked = "BLOCKED"
+
 // deployment is one, as it is kept.
 type deployment struct {
 	ID, Project, Name, URL string
@@ -23,6 +26,7 @@ type deployment struct {
 	Written                []line // of its log
 	Usual                  int    // of the usual lines of a build, those that are written
 	Closed                 bool   // its log says how it ended
+	Expired                int64  // when the project's retention took it away; 0: it is there
 }
 
 // advance lets happen what is due: builds end, and production is pointed at what was asked.
@@ -129,6 +133,9 @@ func (v *Vercel) createDeployment(c call) (answer, *refusal) {
 			d.Env[e.Key] = e.Value
 		}
 	}
+	if x.Barred {
+		d.State = blocked
+	}
 	if v.o.Fails != nil {
 		d.Error = v.o.Fails(v.served(d, d.URL))
 	}
@@ -149,6 +156,9 @@ func (d deployment) show() map[string]any {
 		"build": map[string]any{"env": []string{}}, "env": []string{}, "inspectorUrl": "https://vercel.example/agency/" + d.Name, "isInConcurrentBuildsQueue": false, "isInSystemBuildsQueue": false,
 		"projectSettings": map[string]any{}, "aliasAssigned": d.Substate == "PROMOTED", "bootedAt": d.Created, "buildingAt": d.Created, "buildSkipped": false, "creator": map[string]any{"uid": "usr_simulated"},
 		"public": false, "type": "LAMBDAS", "regions": []string{"iad1"}, "version": 2, "plan": "pro", "createdIn": "iad1", "ownerId": "acc_simulated", "routes": nil, "autoAssignCustomDomains": d.AutoAssign}
+	if d.Expired > 0 {
+		out["deletedAt"] = d.Expired
+	}
 	d.more(out)
 	return out
 }
@@ -168,6 +178,9 @@ func (d deployment) more(out map[string]any) {
 	if d.Ready > 0 {
 		out["ready"] = d.Ready
 	}
+	if d.Expired > 0 {
+		out["softDeletedByRetention"] = true
+	}
 	if d.State == "ERROR" {
 		out["errorCode"], out["errorMessage"] = "BUILD_FAILED", d.Error
 	}
@@ -177,6 +190,9 @@ func (d deployment) more(out map[string]any) {
 func (d deployment) listed() map[string]any {
 	out := map[string]any{"uid": d.ID, "name": d.Name, "url": d.URL, "projectId": d.Project, "readyState": d.State, "state": d.State, "created": d.Created, "createdAt": d.Created, "meta": d.metaOrEmpty(),
 		"type": "LAMBDAS", "creator": map[string]any{"uid": "usr_simulated"}, "inspectorUrl": "https://vercel.example/agency/" + d.Name, "target": orNull(d.Target)}
+	if d.Expired > 0 {
+		out["deleted"] = d.Expired
+	}
 	d.more(out)
 	return out
 }
@@ -272,6 +288,10 @@ func (v *Vercel) promote(c call) (answer, *refusal) {
 		return answer{}, n
 	case d.Project != x.ID || d.State != "READY" || d.Target != "production":
 		return answer{}, no(400, "bad_request", "The deployment can't be promoted")
+	case d.Expired > 0 && kind == "rollback":
+		return answer{}, no(410, "gone", "The deployment was deleted")
+	case d.Expired > 0:
+		return answer{}, no(400, "bad_request", "The deployment was deleted")
 	case kind == "rollback" && d.Substate != "PROMOTED":
 		return answer{}, no(422, "invalid_rollback_target", "The deployment was never in production")
 	case kind == "rollback" && v.o.Hobby && d.ID != x.Previous && d.ID != x.Production:

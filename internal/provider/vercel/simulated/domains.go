@@ -11,6 +11,7 @@ import (
 type hostOf struct {
 	Name, Project, Redirect string
 	Branch                  string // whose previews it leads to; "": production
+	Environment             string // of the project's own, that it leads to; "": none
 	Status                  int
 	Verified                bool
 	Token                   string
@@ -26,6 +27,9 @@ func apex(host string) string {
 func (d hostOf) show() map[string]any {
 	out := map[string]any{"name": d.Name, "apexName": apex(d.Name), "projectId": d.Project, "redirect": orNull(d.Redirect), "redirectStatusCode": nil, "gitBranch": orNull(d.Branch),
 		"createdAt": d.Created, "updatedAt": d.Updated, "verified": d.Verified}
+	if d.Environment != "" {
+		out["customEnvironmentId"] = d.Environment
+	}
 	if d.Redirect != "" {
 		out["redirectStatusCode"] = d.Status
 	}

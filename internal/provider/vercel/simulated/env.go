@@ -9,6 +9,7 @@ import (
 type variable struct {
 	ID, Key, Value, Type, Comment string
 	Target                        []string
+	Custom                        []string // environments of the project's own
 	Created, Updated              int64
 	Integration                   string
 }
@@ -17,6 +18,7 @@ type variable struct {
 type envIn struct {
 	Key, Value, Type, Comment string
 	Target                    targets
+	Custom                    []string `json:"customEnvironmentIds"`
 }
 
 type targets []string
@@ -42,7 +44,7 @@ func (v *Vercel) addEnv(x *project, in envIn, upsert bool) *refusal {
 		in.Type = "sensitive"
 	}
 	switch {
-	case in.Key == "" || len(in.Target) == 0:
+	case in.Key == "" || len(in.Target)+len(in.Custom) == 0:
 		return no(400, "bad_request", "Invalid request: `key` and `target` are needed")
 	case !slices.Contains([]string{"system", "secret", "encrypted", "plain", "sensitive"}, in.Type):
 		return no(400, "bad_request", "Invalid request: `type` should be equal to one of the allowed values")
@@ -73,7 +75,7 @@ func (v *Vercel) addEnv(x *project, in envIn, upsert bool) *refusal {
 		return nil
 	}
 	now := v.stamp()
-	x.Env = append(slices.Clone(x.Env), variable{ID: v.is.IDs.Hex(16), Key: in.Key, Value: in.Value, Type: in.Type, Target: in.Target, Comment: in.Comment, Created: now, Updated: now})
+	x.Env = append(slices.Clone(x.Env), variable{ID: v.is.IDs.Hex(16), Key: in.Key, Value: in.Value, Type: in.Type, Target: in.Target, Custom: in.Custom, Comment: in.Comment, Created: now, Updated: now})
 	return nil
 }
 
@@ -84,6 +86,9 @@ func overlaps(a, b []string) bool {
 // show is a variable in an answer. decrypt gives back what can be.
 func (e variable) show(decrypt bool) map[string]any {
 	out := map[string]any{"id": e.ID, "key": e.Key, "type": e.Type, "target": e.Target, "createdAt": e.Created, "updatedAt": e.Updated, "value": e.Value, "configurationId": orNull(e.Integration)}
+	if len(e.Custom) > 0 {
+		out["customEnvironmentIds"] = e.Custom
+	}
 	switch {
 	case e.Type == "sensitive":
 		out["value"] = ""
@@ -163,6 +168,7 @@ func (v *Vercel) editEnv(c call) (answer, *refusal) {
 	var in struct {
 		Value, Type *string
 		Target      targets
+		Custom      []string `json:"customEnvironmentIds"`
 	}
 	if n := c.read(&in); n != nil {
 		return answer{}, n
@@ -176,6 +182,12 @@ func (v *Vercel) editEnv(c call) (answer, *refusal) {
 	}
 	if in.Target != nil {
 		e.Target = in.Target
+	}
+	if in.Custom != nil {
+		e.Custom = in.Custom
+	}
+	if len(e.Target)+len(e.Custom) == 0 {
+		return answer{}, no(400, "bad_request", "Invalid request: `target` should NOT have fewer than 1 items")
 	}
 	if v.o.Sensitive && !slices.Contains(e.Target, "development") {
 		e.Type = "sensitive"

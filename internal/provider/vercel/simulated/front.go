@@ -48,7 +48,7 @@ func (v *Vercel) leads(host string) (s Served, redirect, problem string) {
 	defer v.mu.Unlock()
 	v.advance()
 	for _, d := range v.is.Deployments.All() {
-		if d.URL == host && d.State == "READY" {
+		if d.URL == host && d.State == "READY" && d.Expired == 0 {
 			if x, _ := v.is.Projects.Get(d.Project); x.Protected {
 				return s, "", "PROTECTED"
 			}
@@ -65,7 +65,7 @@ func (v *Vercel) leads(host string) (s Served, redirect, problem string) {
 		switch {
 		case ok && bound.Redirect != "":
 			return s, bound.Redirect, ""
-		case ok && bound.Branch != "": // nobody pushed to it yet
+		case ok && bound.Branch+bound.Environment != "": // nobody pushed to it yet
 			return s, "", "DEPLOYMENT_NOT_FOUND"
 		case x.Paused:
 			return s, "", "DEPLOYMENT_PAUSED"

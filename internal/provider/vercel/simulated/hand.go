@@ -78,6 +78,69 @@ func (v *Vercel) Transfer(idOrName string, on bool) bool {
 	return true
 }
 
+// Expire lets the retention of a project take away what does not serve, as it does with deployments that are old enough
+// (vercel.com/docs/deployment-retention). They are remembered. It says how many went.
+func (v *Vercel) Expire(idOrName string) (n int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	x, no := v.find(idOrName)
+	if no != nil {
+		return 0
+	}
+	for _, d := range v.is.Deployments.All() {
+		if d.Project == x.ID && d.ID != x.Production && d.Expired == 0 {
+			d.Expired = v.stamp()
+			v.is.Deployments.Put(d.ID, d)
+			n++
+		}
+	}
+	return n
+}
+
+// Bar lets Vercel block a project's builds, as it does where who made a commit is no member of the team, or let them go, those
+// that wait, too.
+func (v *Vercel) Bar(idOrName string, on bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	x, n := v.find(idOrName)
+	if n != nil {
+		return
+	}
+	x.Barred = on
+	v.put(x)
+	for _, d := range v.is.Deployments.All() {
+		if d.Project == x.ID && d.State == blocked && !on {
+			d.State, d.Begun = "BUILDING", v.o.Now().UnixMilli()
+			v.is.Deployments.Put(d.ID, d)
+		}
+	}
+}
+
+// GiveAway lets a person give a host name to an environment of the project's own; "": to production.
+func (v *Vercel) GiveAway(host, environment string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if d, ok := v.is.Domains.Get(host); ok {
+		d.Environment, d.Updated = environment, v.stamp()
+		v.is.Domains.Put(host, d)
+	}
+}
+
+// Push lets a person push to the main branch of a project's repository, which Vercel builds for production; why says why that
+// fails; "": it does not.
+func (v *Vercel) Push(idOrName, why string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	x, n := v.find(idOrName)
+	if n != nil {
+		return
+	}
+	now := v.o.Now().UnixMilli()
+	d := deployment{ID: "dpl_" + v.is.IDs.Hex(28), Project: x.ID, Name: x.Name, Target: "production", State: "BUILDING", Error: why, Begun: now, Created: v.stamp(), AutoAssign: x.AutoAssign,
+		Env: map[string]string{}, Files: map[string]string{}, URL: x.Name + "-" + v.is.IDs.Hex(9) + "-agency.vercel.app"}
+	v.is.Deployments.Put(d.ID, d)
+}
+
 // Block lets Vercel wait for a payment of the account, or have it.
 func (v *Vercel) Block(on bool) {
 	v.mu.Lock()
@@ -85,7 +148,7 @@ func (v *Vercel) Block(on bool) {
 	v.is.Blocked = on
 }
 
-// Env are the variables of a project for one target, by key: what nobody can read through
+// Env are the variables of a project for one target, or one environment of its own, by key: what nobody can read through
 // the API, too.
 func (v *Vercel) Env(idOrName, target string) map[string]string {
 	v.mu.Lock()
@@ -96,7 +159,7 @@ func (v *Vercel) Env(idOrName, target string) map[string]string {
 	}
 	out := map[string]string{}
 	for _, e := range x.Env {
-		if slices.Contains(e.Target, target) {
+		if slices.Contains(e.Target, target) || slices.Contains(e.Custom, target) {
 			out[e.Key] = e.Value
 		}
 	}

@@ -41,7 +41,7 @@ func (v *Vercel) write(d deployment) deployment {
 		d.say(now, usual[d.Usual:]...)
 		d.Usual = len(usual)
 	}
-	if d.State != "BUILDING" {
+	if d.State != "BUILDING" && d.State != blocked {
 		d.Closed = true
 		if d.State == "ERROR" {
 			d.say(now, d.Error)

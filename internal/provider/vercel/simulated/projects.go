@@ -14,6 +14,7 @@ type project struct {
 	Paused               bool
 	Transferred          bool // to another team, right now
 	Protected            bool // deployments ask who visits them
+	Barred               bool // builds are blocked until a person lets them go
 	Link                 *link
 	Env                  []variable
 	Production, Previous string // the deployment that production is at, and was at before
