@@ -471,6 +471,14 @@ var plantedElsewhere = []elsewhere{
 	{planted{"what a move left and is gone is in the way", "plan/relocate.go", "!b.undoes(w.Ref) && !b.c.Looks[beside.Ref].Gone:", "!b.undoes(w.Ref):"}, "reconcile", "TestRuleWhatAMoveLeftAndIsGoneIsNotInTheWay"},
 	{planted{"a copy whose password is not known is filled", "reconcile/look.go", "(ownData(r) || r.Copy && r.Real())", "ownData(r)"}, "reconcile", "TestRuleACopyThatCantBeFilledIsMended"},
 	{planted{"a copy that failed to start is only waited for", "plan/relocate.go", "\tcase there.Phase == \"failed\":\n", "\tcase there.Phase == \"-\":\n"}, "reconcile", "TestRuleACopyThatCantBeFilledIsMended"},
+	{planted{"what another token of Ploi does not see is gone", "provider/ploi/site.go", "nil, nil); err != nil || found {", "nil, nil); err != nil || found || n != \"\" {"}, "../cmd/reconciler", "TestP3SitesThatAnotherTokenOfPloiDoesNotSee"},
+	{planted{"a server that was deleted keeps all others from being looked at", "provider/ploi/site.go", "failed != nil || !there {", "failed != nil || !there && number == \"\" {"}, "../cmd/reconciler", "TestP6ServerThatWasDeletedAtPloi"},
+	{planted{"a site that answers for a client's name is not seen", "provider/ploi/domain.go", "strings.EqualFold(s.Domain, host) && siteNumber(s) != at.site", "strings.EqualFold(s.Domain, host) && siteNumber(s) == at.site"}, "../cmd/reconciler", "TestRuleNameOfASiteThatWasMadeByHandAtPloi"},
+	{planted{"a suspended site serves", "provider/ploi/traffic.go", "if o != nil && s.Status == statusSuspended {", "if o != nil && s.Status == statusSuspended && s.ID == 0 {"}, "../cmd/reconciler", "TestS41SuspendedSiteAtPloi"},
+	{planted{"the root domain that a site had is not said", "provider/ploi/domain.go", "err == nil && !mark.IsZero() {", "err == nil && mark.IsZero() {"}, "provider/ploi", "TestNameThatBecameTheRootDomain"},
+	{planted{"what keeps a certificate away is not named", "provider/ploi/domain.go", "} else if len(others) > 0 {", "} else if len(others) > 9 {"}, "provider/ploi", "TestCertificateThatAnotherAddressPrevents"},
+	{planted{"a text of several strings is never there", "provider/external/record.go", "return txt(a) == txt(b)", "return a == b"}, "provider/external", "TestRecordWaitsForThePerson"},
+	{planted{"a wildcard is never there", "provider/external/record.go", "\"*.\"); wild {", "\"*.\"); wild && below == \"\" {"}, "provider/external", "TestDNS"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

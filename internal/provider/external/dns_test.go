@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -34,7 +35,9 @@ func resolver(t *testing.T, zone ...string) *net.Resolver {
 		m.RecursionAvailable = true
 		known := false
 		for _, rr := range all {
-			if rr.Header().Name != q.Question[0].Name {
+			of, asked := rr.Header().Name, q.Question[0].Name
+			below, wild := strings.CutPrefix(of, "*")
+			if of != asked && !(wild && strings.HasSuffix(asked, below)) {
 				continue
 			}
 			known = true
@@ -67,7 +70,8 @@ func TestDNS(t *testing.T) {
 	look := external.DNS(resolver(t,
 		"shop.example. 300 IN A 203.0.113.7", "shop.example. 300 IN AAAA 2001:db8::7", "shop.example. 300 IN MX 10 mail.example.",
 		`shop.example. 300 IN TXT "v=spf1" " -all"`, "shop.example. 300 IN NS ns1.host.example.", "_sip._tcp.shop.example. 300 IN SRV 1 5 5060 sip.example.",
-		"www.shop.example. 300 IN CNAME Shop.Example."))
+		"www.shop.example. 300 IN CNAME Shop.Example.", "k1._domainkey.shop.example. 300 IN CNAME k1.mail.example.",
+		"*.wild.example. 300 IN A 203.0.113.8", "*.wild.example. 300 IN MX 10 mail.example.", "*.alias.example. 300 IN CNAME lb.host.example."))
 	for _, c := range []struct {
 		kind, name string
 		want       []string
@@ -82,6 +86,11 @@ func TestDNS(t *testing.T) {
 		{"A", "absent.example", nil},
 		{"MX", "absent.example", nil},
 		{"CNAME", "absent.example", nil},
+		{"CNAME", "k1._domainkey.shop.example", []string{"k1.mail.example"}}, // a key's, which has no address
+		{"A", "*.wild.example", []string{"203.0.113.8"}},                     // no resolver asks for the star
+		{"MX", "*.wild.example", []string{"10 mail.example"}},
+		{"CNAME", "*.alias.example", []string{"lb.host.example"}},
+		{"TXT", "*.absent.example", nil},
 	} {
 		got, err := look(ctx, c.kind, c.name)
 		if err != nil || !slices.Equal(got, c.want) {

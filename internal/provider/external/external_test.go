@@ -100,6 +100,9 @@ func TestRecordWaitsForThePerson(t *testing.T) {
 			map[string][]string{"SRV _sip._tcp.demoshop.example": {"0 5 5060 sip.example"}}},
 		{"TXT", record("TXT", "demoshop.example", `"v=spf1 -all"`), "v=spf1 -all",
 			map[string][]string{"TXT demoshop.example": {"v=spf1 +all"}}, map[string][]string{"TXT demoshop.example": {"v=spf1 -all"}}},
+		{"TXT of two strings", record("TXT", "k1._domainkey.demoshop.example", `"v=DKIM1; k=rsa; " "p=MIIB"`), "p=MIIB",
+			map[string][]string{"TXT k1._domainkey.demoshop.example": {"v=DKIM1; k=rsa; p=old"}}, map[string][]string{"TXT k1._domainkey.demoshop.example": {"v=DKIM1; k=rsa; p=MIIB"}}},
+		{"TXT with a quote", record("TXT", "demoshop.example", `"say \"hello\""`), "hello", nil, map[string][]string{"TXT demoshop.example": {`say "hello"`}}},
 		{"proxied", record("A", "demoshop.example", "203.0.113.7", text("proxied", "true")), "(through the proxy)", nil, map[string][]string{"A demoshop.example": {"192.0.2.1"}}},
 		{"address unknown to us", record("A", "demoshop.example", ""), "Point demoshop.example at the site", nil, map[string][]string{"A demoshop.example": {"192.0.2.1"}}},
 	} {
@@ -137,6 +140,14 @@ func TestRecordSaysWhatIsThereNow(t *testing.T) {
 	o := create(t, open(z), record("A", "demoshop.example", "203.0.113.7"))
 	if !strings.Contains(o.Message, "now it is 198.51.100.1[2J xxx") || len(o.Message) > 500 {
 		t.Errorf("message %.200q, %d bytes", o.Message, len(o.Message))
+	}
+}
+
+// A key of mail is told as it is to be set, whole.
+func TestRecordIsToldWhole(t *testing.T) {
+	key := "v=DKIM1; k=rsa; p=" + strings.Repeat("MIIBIjAN", 50)
+	if o := create(t, open(&zone{}), record("TXT", "k1._domainkey.demoshop.example", key)); !strings.Contains(o.Message, key) {
+		t.Errorf("it says %q", o.Message)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/state"
 )
 
 // lookTimeout is how long DNS may take to answer.
@@ -34,7 +35,7 @@ func recordOf(v url.Values) record {
 
 // ask is the sentence that says what to do.
 func (r record) ask() string {
-	s := "Set the record " + word(r.kind) + " " + word(r.name) + " → " + word(r.content)
+	s := "Set the record " + word(r.kind) + " " + word(r.name) + " → " + whole(r.content)
 	if r.content == "" {
 		s = "Point " + word(r.name) + " at the site, with a record " + word(r.kind) + " or CNAME,"
 	}
@@ -133,7 +134,7 @@ func same(kind, a, b string) bool {
 		y, errY := netip.ParseAddr(b)
 		return errX == nil && errY == nil && x.Unmap() == y.Unmap()
 	case "TXT":
-		return unquoted(a) == unquoted(b)
+		return txt(a) == txt(b)
 	}
 	return slices.Equal(strings.Fields(plain(a)), strings.Fields(plain(b)))
 }
@@ -141,11 +142,13 @@ func same(kind, a, b string) bool {
 // plain is a name without capitals and the dot at its end.
 func plain(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
-func unquoted(s string) string {
-	if len(s) > 1 && s[0] == '"' && s[len(s)-1] == '"' {
-		return s[1 : len(s)-1]
+// txt is what a TXT record says, its strings in one: a resolver joins them.
+func txt(content string) string {
+	parts, ok := state.TXTStrings(content)
+	if !ok {
+		return content
 	}
-	return s
+	return strings.Join(parts, "")
 }
 
 // maxWord bounds what is shown of a text that is not ours, in runes.
@@ -154,6 +157,17 @@ const maxWord = 200
 // word makes untrusted text fit for a sentence.
 func word(s string) string {
 	if s = provider.Line(s, maxWord); s != "" {
+		return s
+	}
+	return "(nothing)"
+}
+
+// maxKey is maxWord of what a person is to set as it stands: a key of mail has some 400.
+const maxKey = 500
+
+// whole is word of a record's content.
+func whole(s string) string {
+	if s = provider.Line(s, maxKey); s != "" {
 		return s
 	}
 	return "(nothing)"
@@ -181,7 +195,14 @@ func DNS(r *net.Resolver) Lookup {
 	}
 }
 
+// anyLabel is what is asked for in the place of a star: a wildcard answers for whatever has no record of its own, and
+// the resolver takes no name that has a star.
+const anyLabel = "reconciler-wildcard."
+
 func lookUp(ctx context.Context, r *net.Resolver, recordType, name string) (out []string, err error) {
+	if below, wild := strings.CutPrefix(name, "*."); wild {
+		name = anyLabel + below
+	}
 	full := name + "." // no search domains
 	add := func(parts ...string) { out = append(out, strings.Join(parts, " ")) }
 	number := func(n uint16) string { return strconv.Itoa(int(n)) }

@@ -288,7 +288,7 @@ func TestRecordsThatCannotBe(t *testing.T) {
 		{record("A", "x.example", "shop.example"), provider.Invalid, "not an IPv4 address"},
 		{record("AAAA", "x.example", "192.0.2.7"), provider.Invalid, "not an IPv6 address"},
 		{record("AAAA", "x.example", "::ffff:192.0.2.7"), provider.Invalid, "not an IPv6 address"},
-		{theirs, provider.Invalid, "a CNAME can't stand beside"},
+		{theirs, provider.Invalid, "a CNAME can't stand beside others: leave that one out first"},
 		{record("TXT", "WWW.shop.example.", "x"), provider.Invalid, "has a CNAME"},
 		{record("CNAME", "www.shop.example", "other.example"), provider.Conflict, "exists"},
 		{record("CNAME", "me.example", "ME.example."), provider.Invalid, "points at itself"},

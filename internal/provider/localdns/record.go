@@ -351,7 +351,7 @@ func (z *zone) check(rr dns.RR, but ...string) error {
 		case other == dns.TypeCNAME:
 			return invalidf("%s has a CNAME, which no other record can stand beside; remove it first", name)
 		case kind == dns.TypeCNAME:
-			return invalidf("%s has a record of type %s, and a CNAME can't stand beside others", name, dns.TypeToString[other])
+			return invalidf("%s has a record of type %s, and a CNAME can't stand beside others: leave that one out first, by a commit of its own", name, dns.TypeToString[other])
 		}
 	}
 	if beside >= maxPerName {

@@ -168,6 +168,9 @@ func (p *Provider) write(ctx context.Context, op, method, path string, in, out a
 // errEnough ends a list at the page that had what was looked for.
 var errEnough = errors.New("found")
 
+// errNoList is the cause of a list that is not there.
+var errNoList = errors.New("there is no such list")
+
 // list reads all pages of a list (provider.Pages: it may move meanwhile), or as many as it
 // takes until enough says so.
 func list[T any](ctx context.Context, p *Provider, path string, query url.Values, enough func(T) bool, id func(T) string) ([]T, error) {
@@ -187,7 +190,9 @@ func list[T any](ctx context.Context, p *Provider, path string, query url.Values
 		case err != nil:
 			return provider.Page[T]{}, err
 		case !there:
-			return provider.Page[T]{}, fail(opObserve, provider.Denied, "Ploi has no "+path+" for this token: is the server's id right?")
+			e := fail(opObserve, provider.Denied, "Ploi has no "+path+" for this token: is the server's id right?")
+			e.Err = errNoList
+			return provider.Page[T]{}, e
 		case enough != nil && slices.ContainsFunc(got.Data, enough):
 			found = got.Data
 			return provider.Page[T]{}, errEnough

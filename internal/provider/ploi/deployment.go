@@ -454,7 +454,7 @@ func (p *Provider) partsOfRow(ctx context.Context, at siteID, s site) ([]provide
 			out = append(out, *o)
 		}
 	}
-	if h.serves != "" {
+	if h.serves != "" && s.Status != statusSuspended { // who asks for that one by itself is told
 		serves := h.serves
 		if slices.ContainsFunc(out, func(o provider.Object) bool { return o.Phase == provider.Ready }) {
 			serves = h.release

@@ -14,13 +14,17 @@
 //	domain       1/48211/domain/HOST         one of its aliases; it bears no mark
 //
 // What is on a server that the configuration names no more is not gone: every call about it is refused, until the
-// server is named again.
+// server is named again. Nor is anything where the token sees none of the servers: it is another account's. A server that is
+// not there while another one is was deleted, with its sites.
 //
 // Everything at the vendor is done in the background and told by `status`. A word that is
 // new means that something goes on. A site that was made by others (adopted) is marked by
 // RECONCILER_MARK in its .env; until then all of its .env is its environment, and what
 // serves it is release/adopted. Mark writes that variable and RECONCILER_KEYS, which names all
 // that stood there, so that they stay the environment.
+//
+// A name that is the root domain of another site on the server is refused: one of the two would answer. Of a site that
+// somebody suspended, traffic leads to nothing.
 //
 // # Environment
 //

@@ -2,6 +2,7 @@ package ploi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,6 +20,9 @@ const maxAliases = 100
 func (p *Provider) getAliases(ctx context.Context, at siteID) (*aliases, error) {
 	var got one[aliases]
 	found, err := p.read(ctx, at.path()+"/aliases", nil, &got)
+	if err == nil && !found {
+		_, err = p.sees(ctx, opObserve, at.server)
+	}
 	if err != nil || !found {
 		return nil, err
 	}
@@ -44,9 +48,16 @@ func (p *Provider) seeDomain(ctx context.Context, at id) (*provider.Object, erro
 		return nil, err
 	}
 	o := domainObject(at.siteID, at.word)
-	if secured(o, all); o.Phase == provider.Failed && !p.leadsHere(ctx, at.siteID, at.word) {
+	secured(o, all)
+	if o.Phase != provider.Failed {
+		return o, nil
+	}
+	here, others := p.leads(ctx, at.siteID, at.word)
+	if !here {
 		o = domainObject(at.siteID, at.word)
 		secured(o, nil) // it was refused while DNS led elsewhere, as it does now
+	} else if len(others) > 0 {
+		o.Message = "Ploi got no certificate for " + at.word + ": its DNS leads to " + provider.Line(strings.Join(others, " and "), maxWord) + ", too, and Let's Encrypt asks there (an AAAA record first): take that record away"
 	}
 	return o, nil
 }
@@ -145,6 +156,9 @@ func (p *Provider) bind(ctx context.Context, at siteID, w provider.Wish) (provid
 // addAlias binds a name and returns what is bound then.
 func (p *Provider) addAlias(ctx context.Context, op string, at siteID, host string) (aliases, error) {
 	var got one[aliases]
+	if err := p.free(ctx, op, at, host); err != nil {
+		return got.Data, err
+	}
 	err := p.write(ctx, op, http.MethodPost, at.path()+"/aliases", map[string][]string{"aliases": {host}}, &got)
 	if err == nil && !got.Data.has(host) { // DNS would lead to a site that does not answer to the name
 		err = fail(op, provider.Uncertain, "its answer does not have the name "+quote(host))
@@ -152,17 +166,51 @@ func (p *Provider) addAlias(ctx context.Context, op string, at siteID, host stri
 	return got.Data, err
 }
 
+// free refuses a name that is the root domain of another site on the server: Ploi takes it for both, and its web server lets
+// one of them answer, whichever it read first. Lists show no aliases.
+func (p *Provider) free(ctx context.Context, op string, at siteID, host string) error {
+	has := func(s site) bool {
+		return strings.EqualFold(s.Domain, host) && siteNumber(s) != at.site && s.Status != statusDeleting
+	}
+	rows, err := p.sitesOn(ctx, at.server, url.Values{"search": {host}}, has)
+	if err != nil {
+		var e *provider.Error
+		if errors.As(err, &e) {
+			out := *e
+			out.Op = op
+			return &out
+		}
+		return err
+	}
+	if n := slices.IndexFunc(rows, has); n >= 0 {
+		other := at.server + "/" + siteNumber(rows[n])
+		return fail(op, provider.Invalid, quote(host)+" is the root domain of site "+other+" on the same server, and one of the two would answer: take that site over with `adopt: {site: {id: "+other+"}}`, or delete it there, or give it another root domain")
+	}
+	return nil
+}
+
 // leadsHere says that DNS gives the server's address for a host.
 func (p *Provider) leadsHere(ctx context.Context, at siteID, host string) bool {
+	here, _ := p.leads(ctx, at, host)
+	return here
+}
+
+// leads is leadsHere, with the other addresses that DNS gives, sorted.
+func (p *Provider) leads(ctx context.Context, at siteID, host string) (here bool, others []string) {
 	if p.o.Resolve == nil {
-		return false
+		return false, nil
 	}
 	ip, err := p.addressOf(ctx, at.server)
 	if err != nil || ip == "" {
-		return false
+		return false, nil
 	}
 	seen, err := p.o.Resolve(ctx, host)
-	return err == nil && slices.Contains(seen, ip)
+	if err != nil || !slices.Contains(seen, ip) {
+		return false, nil
+	}
+	others = slices.DeleteFunc(slices.Clone(seen), func(a string) bool { return a == ip })
+	slices.Sort(others)
+	return true, others
 }
 
 // certify asks for one certificate for the host and all other names of the site that lead
@@ -234,7 +282,7 @@ func (p *Provider) changeDomain(ctx context.Context, at id, w provider.Wish) (pr
 // is let go first. What a cut-off move did is not done again.
 func (p *Provider) move(ctx context.Context, at id, to siteID, from *aliases) (*aliases, error) {
 	if from != nil && strings.EqualFold(string(from.Main), at.word) {
-		return nil, fail(opUpdate, provider.Invalid, quote(at.word)+" is the root domain of site "+at.String()+" at Ploi; give that another one there first")
+		return nil, fail(opUpdate, provider.Invalid, quote(at.word)+" is the root domain of site "+at.String()+" at Ploi: make "+p.rootBefore(ctx, at.siteID)+" its root domain there first")
 	}
 	now, err := p.getAliases(ctx, to)
 	if err != nil {
@@ -301,6 +349,18 @@ func (p *Provider) parts(ctx context.Context, op string, at id, a aliases) error
 	return nil
 }
 
+// rootBefore is the root domain that a site of ours was made with, whatever somebody made of it; of another's, in words.
+func (p *Provider) rootBefore(ctx context.Context, at siteID) string {
+	if s, err := p.getSite(ctx, at); err == nil && s != nil {
+		if mark, err := p.markOf(ctx, at, *s); err == nil && !mark.IsZero() {
+			if root, ok := rootOf(provider.ObjectName(mark, state.Ref{Kind: state.KindSite})); ok {
+				return root
+			}
+		}
+	}
+	return "another name"
+}
+
 func (p *Provider) dropAlias(ctx context.Context, op string, at id) error {
 	return gone(p.write(ctx, op, http.MethodDelete, at.path()+"/aliases/"+url.PathEscape(at.word), nil, nil))
 }
@@ -312,7 +372,7 @@ func (p *Provider) unbind(ctx context.Context, at id) error {
 		return err
 	}
 	if strings.EqualFold(string(a.Main), at.word) {
-		return fail(opDelete, provider.Invalid, quote(at.word)+" is the site's root domain at Ploi and can't be taken away")
+		return fail(opDelete, provider.Invalid, quote(at.word)+" is the site's root domain at Ploi and can't be taken away: make "+p.rootBefore(ctx, at.siteID)+" its root domain there (site "+at.site+", Settings)")
 	}
 	if err := p.parts(ctx, opDelete, at, *a); err != nil {
 		return err

@@ -159,6 +159,9 @@ func (p *Provider) seeEnvironment(ctx context.Context, at siteID) (*provider.Obj
 
 func (p *Provider) environment(ctx context.Context, at siteID) (f env, there bool, err error) {
 	f, there, err = p.getEnv(ctx, at)
+	if err == nil && !there {
+		_, err = p.sees(ctx, opObserve, at.server)
+	}
 	if err != nil || !there {
 		return f, false, err
 	}
@@ -299,6 +302,9 @@ func (p *Provider) markEnv(ctx context.Context, at siteID, m provider.Mark) erro
 // removeEnvironment takes our variables out. Others stay.
 func (p *Provider) removeEnvironment(ctx context.Context, at siteID) error {
 	f, there, err := p.getEnv(ctx, at)
+	if err == nil && !there {
+		_, err = p.sees(ctx, opDelete, at.server)
+	}
 	if err != nil || !there {
 		return err
 	}

@@ -22,7 +22,7 @@ func (p *Provider) Existing(ctx context.Context) ([]provider.Object, error) {
 	}
 	var out []provider.Object
 	for _, number := range p.order {
-		rows, err := list[site](ctx, p, "/servers/"+number+"/sites", nil, nil, siteNumber)
+		rows, err := p.sitesOn(ctx, number, nil, nil)
 		if err != nil {
 			return nil, err
 		}

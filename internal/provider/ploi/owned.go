@@ -20,7 +20,7 @@ func (p *Provider) Owned(ctx context.Context, installation string) ([]provider.O
 	}
 	var out []provider.Object
 	for _, number := range p.order {
-		rows, err := list[site](ctx, p, "/servers/"+number+"/sites", nil, nil, siteNumber)
+		rows, err := p.sitesOn(ctx, number, nil, nil)
 		if err != nil {
 			return nil, err
 		}

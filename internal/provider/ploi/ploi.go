@@ -149,7 +149,7 @@ func (p *Provider) Traits() map[state.Kind]provider.Traits {
 		}),
 		state.KindTraffic: of(1, 3, 1, 3, func(t *provider.Traits) { t.Serving, t.Replace = true, []string{"site"} }),
 		// No mark: an alias is a word in a list.
-		state.KindDomain: of(2, 2, 3, 3, func(t *provider.Traits) {
+		state.KindDomain: of(2, 3, 3, 3, func(t *provider.Traits) {
 			t.Serving, t.Marks, t.AfterDNS, t.PerSite, t.Replace = true, false, true, true, []string{"host"}
 		}),
 	}

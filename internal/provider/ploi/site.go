@@ -2,6 +2,7 @@ package ploi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -46,6 +47,9 @@ func (p *Provider) getSite(ctx context.Context, at siteID) (*site, error) {
 func (p *Provider) anySite(ctx context.Context, at siteID) (*site, error) {
 	var got one[site]
 	found, err := p.read(ctx, at.path(), nil, &got)
+	if err == nil && !found {
+		_, err = p.sees(ctx, opObserve, at.server)
+	}
 	if err != nil || !found {
 		return nil, err
 	}
@@ -148,6 +152,35 @@ func (p *Provider) addressOf(ctx context.Context, number string) (string, error)
 	return ip, nil
 }
 
+// sees says whether a server is there, where Ploi says 404 of it, or of what is on it. It says so, too, of all that another
+// account has: where the token sees none of the servers, nothing is gone.
+func (p *Provider) sees(ctx context.Context, op, number string) (bool, error) {
+	for _, n := range append([]string{number}, p.order...) {
+		p.mu.Lock()
+		a, known := p.addresses[n]
+		p.mu.Unlock()
+		if known && p.o.Now().Sub(a.at) < addressAge {
+			return n == number, nil
+		}
+		if found, err := p.read(ctx, "/servers/"+n, nil, nil); err != nil || found {
+			return n == number, err
+		}
+	}
+	return false, fail(op, provider.Denied, "Ploi shows this token none of the servers in providers.ploi.servers: set providers.ploi.apiToken to one of the account, and team, that has them; where they were deleted, name another one that is there, too")
+}
+
+// sitesOn reads the sites of a server; one that was deleted has none.
+func (p *Provider) sitesOn(ctx context.Context, number string, query url.Values, enough func(site) bool) ([]site, error) {
+	rows, err := list(ctx, p, "/servers/"+number+"/sites", query, enough, siteNumber)
+	if !errors.Is(err, errNoList) {
+		return rows, err
+	}
+	if there, failed := p.sees(ctx, opObserve, number); failed != nil || !there {
+		return nil, failed
+	}
+	return nil, err
+}
+
 // serverOf is the id of the server that a wish chooses.
 func (p *Provider) serverOf(w provider.Wish, op string) (string, error) {
 	return p.serverNamed(w.Get("server"), op)
@@ -189,7 +222,7 @@ func (p *Provider) sitesNamed(ctx context.Context, q provider.Query) ([]provider
 	var out []provider.Object
 	for _, number := range servers {
 		is := func(s site) bool { return s.Domain == root }
-		rows, err := list(ctx, p, "/servers/"+number+"/sites", url.Values{"search": {root}}, is, siteNumber)
+		rows, err := p.sitesOn(ctx, number, url.Values{"search": {root}}, is)
 		if err != nil {
 			return nil, err
 		}
@@ -418,7 +451,10 @@ func (p *Provider) hasRepository(ctx context.Context, at siteID, repository stri
 // removeSite deletes a site and waits until it is gone: its name is free only then.
 func (p *Provider) removeSite(ctx context.Context, at siteID) error {
 	if err := p.write(ctx, opDelete, http.MethodDelete, at.path(), nil, nil); err != nil {
-		return gone(err)
+		if err = gone(err); err == nil {
+			_, err = p.sees(ctx, opDelete, at.server)
+		}
+		return err
 	}
 	for n, waits := 0, patient(); ; n++ {
 		found, err := p.read(ctx, at.path(), nil, nil)

@@ -456,7 +456,7 @@ func TestS54LookAlikesStay(t *testing.T) {
 	w := newWorld(t, simulated.Options{})
 	const marked = "RECONCILER_MARK=reconciler:deadbeef/c00001/1\nRECONCILER_KEYS=A\nA=1\n"
 	w.vendor.Seed("c00001-0badcafe.reconciler.example", "A=1\n", "true\n")
-	w.vendor.Seed("shop-1.example", marked, "true\n")
+	w.vendor.Seed("www.shop-1.example", marked, "true\n")
 	w.vendor.Seed("c00001-deadbeef.reconciler.internal", marked, "true\n")
 	before := fmt.Sprintf("%+v", w.vendor.Sites())
 	c := w.client(1)
@@ -471,6 +471,35 @@ func TestS54LookAlikesStay(t *testing.T) {
 	}
 }
 
+// An AAAA record of somebody's, beside the address of the server, keeps Let's Encrypt away: it is named.
+func TestCertificateThatAnotherAddressPrevents(t *testing.T) {
+	w := newWorld(t, simulated.Options{})
+	c := w.client(1)
+	w.dns.lead("shop-1.example", serverAddress, "2001:db8::7")
+	w.update(c.domain.ID, wish(state.KindDomain, "c00001", "shop-1.example@ploi", "site", c.site.ID, "host", "shop-1.example", "redirect", ""))
+	w.clock.Move(time.Hour)
+	if o, _ := w.see(state.KindDomain, c.domain.ID); o.Phase != provider.Failed || !strings.Contains(o.Message, "leads to 2001:db8::7, too") {
+		t.Errorf("it is %s: %s", o.Phase, o.Message)
+	}
+}
+
+// Somebody makes a client's name the root domain of its site: it can't be taken away then, and what is to be done is said.
+func TestNameThatBecameTheRootDomain(t *testing.T) {
+	w := newWorld(t, simulated.Options{})
+	c := w.client(1)
+	root := w.only().Domain
+	w.vendor.Edit(w.only().ID, func(s *simulated.Site) { s.Domain, s.Aliases = "shop-1.example", nil })
+	err := w.p.Delete(context.Background(), state.KindDomain, c.domain.ID)
+	w.fails(err, provider.Invalid)
+	if !strings.Contains(err.Error(), "make "+root+" its root domain") {
+		t.Error(err)
+	}
+	w.vendor.Edit(w.only().ID, func(s *simulated.Site) { s.Domain = root })
+	if err := w.p.Delete(context.Background(), state.KindDomain, c.domain.ID); err != nil {
+		t.Error(err)
+	}
+}
+
 // What stands in the vendor's page about a site that a person suspended is what to do.
 func TestASuspendedSiteAsksForAPerson(t *testing.T) {
 	w := newWorld(t, simulated.Options{})
@@ -478,6 +507,9 @@ func TestASuspendedSiteAsksForAPerson(t *testing.T) {
 	w.vendor.Edit(w.only().ID, func(s *simulated.Site) { s.Status, s.Suspended = "suspended", true })
 	if o, _ := w.see(state.KindSite, c.site.ID); o.Phase != provider.Manual || !strings.Contains(o.Message, "resume it there") {
 		t.Errorf("the site is %s: %s", o.Phase, o.Message)
+	}
+	if o, _ := w.see(state.KindTraffic, c.site.ID+"/traffic"); !strings.Contains(textOf(o, "deployment"), "suspended") {
+		t.Errorf("it serves %s", textOf(o, "deployment"))
 	}
 	w.faults.Add(simulator.Fault{Path: "/api/servers/1/sites/*", Do: simulator.Instead(http.StatusOK, nil, fmt.Sprintf(`{"data":{"id":%d,"server_id":1,"status":"dreaming","domain":"c00001-0badcafe.reconciler.internal"}}`, w.only().ID))})
 	if o, _ := w.see(state.KindSite, c.site.ID); o.Phase != provider.Progressing {
@@ -610,4 +642,13 @@ func TestALateWriteIsNotOvertaken(t *testing.T) {
 	if !slicesHas(o.Attributes, "env.A", "1") {
 		t.Errorf("the environment is %v", o.Attributes)
 	}
+}
+
+func textOf(o provider.Object, name string) string {
+	for _, a := range o.Attributes {
+		if a.Name == name {
+			return a.Text
+		}
+	}
+	return ""
 }

@@ -14,6 +14,17 @@ func (p *Provider) seeTraffic(ctx context.Context, at siteID) (*provider.Object,
 	if err != nil || s == nil {
 		return nil, err
 	}
+	o, err := p.trafficOf(ctx, at, s)
+	if o != nil && s.Status == statusSuspended { // whoever comes is told so, whatever is built
+		o.Attributes[0].Text = suspended
+	}
+	return o, err
+}
+
+// suspended is what people see of a site that somebody suspended, in the place of a release.
+const suspended = "nothing: the site is suspended at Ploi, resume it there"
+
+func (p *Provider) trafficOf(ctx context.Context, at siteID, s *site) (*provider.Object, error) {
 	h, _ := readScript(string(s.DeployScript))
 	if h.mark.IsZero() {
 		d, err := p.seeAdopted(ctx, id{siteID: at}, *s, h)

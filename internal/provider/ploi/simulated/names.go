@@ -44,9 +44,15 @@ func (v *Vendor) issues(s *Site, c *cert) bool {
 	return !slices.ContainsFunc(strings.Split(c.Domain, ","), func(host string) bool { return !v.leads(s, host) || v.forbids[host] })
 }
 
+// leads says that Let's Encrypt comes to the site's server, which it asks for by IPv6 first (letsencrypt.org/docs/ipv6-support).
 func (v *Vendor) leads(s *Site, host string) bool {
 	i := slices.IndexFunc(v.o.Servers, func(x Server) bool { return x.ID == s.Server })
-	return i >= 0 && v.o.DNS != nil && slices.Contains(v.o.DNS(host), v.o.Servers[i].Address)
+	if i < 0 || v.o.DNS == nil {
+		return false
+	}
+	to, is := v.o.DNS(host), v.o.Servers[i].Address
+	elsewhere := slices.ContainsFunc(to, func(a string) bool { return strings.Contains(a, ":") && a != is })
+	return slices.Contains(to, is) && !elsewhere
 }
 
 func (c *cert) show(s *Site) object {

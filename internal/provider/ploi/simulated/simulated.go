@@ -80,6 +80,7 @@ type Vendor struct {
 	world world
 	// forbids are host names whose CAA records keep Let's Encrypt out.
 	forbids map[string]bool
+	hidden  map[int]bool // servers that the token does not see
 }
 
 // world is what outlives the process.
@@ -100,7 +101,7 @@ func New(o Options) (*Vendor, error) {
 	if o.Issue == 0 {
 		o.Issue = issuing
 	}
-	v := &Vendor{o: o, mux: http.NewServeMux(), forbids: map[string]bool{}}
+	v := &Vendor{o: o, mux: http.NewServeMux(), forbids: map[string]bool{}, hidden: map[int]bool{}}
 	lag := func() time.Duration { return o.Lag }
 	v.world = world{IDs: simulator.IDs{Seed: "ploi", N: 48_000}, Sites: simulator.NewTable[*Site](o.Now, lag), Databases: simulator.NewTable[*database](o.Now, lag)}
 	if err := simulator.Load(o.File, &v.world); err != nil {
@@ -251,7 +252,7 @@ func text(in map[string]any, name string) string {
 // server is the server of a request's path.
 func (v *Vendor) server(w http.ResponseWriter, r *http.Request) (Server, bool) {
 	n, _ := strconv.Atoi(r.PathValue("server"))
-	i := slices.IndexFunc(v.o.Servers, func(s Server) bool { return s.ID == n })
+	i := slices.IndexFunc(v.o.Servers, func(s Server) bool { return s.ID == n && !v.hidden[n] })
 	if i < 0 {
 		refuse(w, http.StatusNotFound, "Not found.")
 		return Server{}, false
@@ -333,6 +334,13 @@ func (v *Vendor) nowhere(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	refuse(w, http.StatusNotFound, "Not found.")
+}
+
+// Hide lets the token not see a server, as one of another account, or see it again.
+func (v *Vendor) Hide(server int, on bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.hidden[server] = on
 }
 
 // Maintain lets the vendor be away for a while, as it says when it is asked.
