@@ -21,9 +21,14 @@ func (a *app) retryCommand() *cobra.Command {
 		Long:    "Try a failed or held client again, from the step where it stopped. What exists already is\nlooked at, not made again.",
 		Example: "  reconciler retry demoshop && reconciler logs -f demoshop",
 		RunE: func(c *cobra.Command, args []string) error {
-			by, err := a.ask(c.Context(), daemon.Ask{Op: "retry", Name: args[0]}, nil)
+			var stopped string
+			by, err := a.ask(c.Context(), daemon.Ask{Op: "retry", Name: args[0]}, &stopped)
 			if err != nil {
 				return err
+			}
+			if stopped != "" {
+				fmt.Fprintf(a.out, "%s: %s.\n", args[0], safe(stopped))
+				return nil
 			}
 			fmt.Fprintf(a.out, "%s is tried again.\n", args[0])
 			a.later(by)
@@ -39,9 +44,14 @@ func (a *app) pauseCommand(word string) *cobra.Command {
 	}
 	return &cobra.Command{Use: word + " CLIENT", Short: short[word], Long: long[word], Example: "  reconciler " + word + " demoshop", Args: exactly(1), ValidArgsFunction: a.clients(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			by, err := a.ask(c.Context(), daemon.Ask{Op: word, Name: args[0]}, nil)
+			var stopped string
+			by, err := a.ask(c.Context(), daemon.Ask{Op: word, Name: args[0]}, &stopped)
 			if err != nil {
 				return err
+			}
+			if stopped != "" {
+				fmt.Fprintf(a.out, "%s: %s.\n", args[0], safe(stopped))
+				return nil
 			}
 			fmt.Fprintf(a.out, "%s is %sd.\n", args[0], word)
 			a.later(by)

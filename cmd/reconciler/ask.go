@@ -92,7 +92,7 @@ func (a *app) askOnce(ctx context.Context, q daemon.Ask, out any) (byDaemon bool
 	q.By = who()
 	err = daemon.Call(ctx, socketOf(c), q, out)
 	if !errors.Is(err, daemon.ErrNoDaemon) {
-		return true, err
+		return true, notOurs(err)
 	}
 	p, err := a.build(ctx, c, nil)
 	if err != nil {
@@ -114,6 +114,14 @@ func (a *app) askOnce(ctx context.Context, q daemon.Ask, out any) (byDaemon bool
 		return false, fmt.Errorf("read the answer: %w", err)
 	}
 	return false, json.Unmarshal(data, out)
+}
+
+// notOurs says what to do where an installation's files are another user's.
+func notOurs(err error) error {
+	if !errors.Is(err, daemon.ErrNotOurs) && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return fmt.Errorf("%w\nthis runs as %s: run it as the user that runs the daemon, or let %[2]s read and write there; `reconciler doctor` lists all of it", err, who())
 }
 
 // askFile is ask for what writes a file, and looks that it is there: a daemon may have folders

@@ -353,6 +353,14 @@ func (c *Config) check() []string {
 	if _, err := manifest.ParseDuration(c.Guard.RemoveAfter); err != nil {
 		bad("guard.removeAfter: %v", err)
 	}
+	for _, g := range []struct {
+		name string
+		is   int
+	}{{"maxDeletes", c.Guard.MaxDeletes}, {"maxDeletePercent", c.Guard.MaxDeletePercent}, {"maxChanged", c.Guard.MaxChanged}, {"maxCreates", c.Guard.MaxCreates}} {
+		if g.is < 0 {
+			bad("guard.%s is %d: it is 0 or more; a large number is no limit", g.name, g.is)
+		}
+	}
 	if r := c.Guard.Removals; r != "any" && r != "reviewed" {
 		bad("guard.removals is %q: it is any or reviewed", r)
 	}
@@ -377,7 +385,7 @@ func (c *Config) check() []string {
 	}
 	if c.State.Backup.Dir != "" {
 		if err := daemon.ParseSpec("@every " + c.State.Backup.Every); err != nil {
-			bad("state.backup.every: %v", err)
+			bad("state.backup.every is %q: write a time such as 6h or 24h, at least one second", c.State.Backup.Every)
 		}
 	}
 	if c.Workers < 1 {

@@ -49,6 +49,26 @@ func configIn(t *testing.T, env map[string]string, files map[string]string) (Con
 	return loadConfig(filepath.Join(dir, defaultConfigFile), func(k string) string { return env[k] })
 }
 
+// Mistakes that people make in numbers and schedules are told with the field and what to write; a
+// guard below nothing would hold every new client for ever.
+func TestConfigSaysWhatToWrite(t *testing.T) {
+	for text, want := range map[string]string{
+		"guard: {maxCreates: -1}":                               "guard.maxCreates is -1: it is 0 or more",
+		"guard: {maxDeletes: -3}":                               "guard.maxDeletes is -3",
+		`guard: {maxChanged: "25"}`:                             "line 2: guard.maxChanged is a number: write it without quotes",
+		`schedules: {health: "5m"}`:                             "it is @every 5m, @daily or the five fields of cron",
+		`schedules: {drift: every hour}`:                        "it is @every 5m, @daily or the five fields of cron",
+		`state: {path: state.db, backup: {dir: b, every: 1d}}`:  "state.backup.every is \"1d\": write a time such as 6h or 24h",
+		`schedules: {drift: @daily}`:                            "a value that begins with @",
+		`state: {path: state.db, backup: {dir: b, every: "0"}}`: "state.backup.every",
+	} {
+		_, err := configIn(t, nil, map[string]string{defaultConfigFile: "repository: {url: https://git.example/clients.git}\n" + text + "\n"})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %q", text, err, want)
+		}
+	}
+}
+
 // The whole configuration of the design is understood, and all vendors: what is not built yet
 // is said.
 func TestConfigOfTheDesign(t *testing.T) {

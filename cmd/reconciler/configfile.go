@@ -101,6 +101,9 @@ func unquoted(err error) error {
 		}
 		return "(not shown)"
 	})
+	if strings.HasSuffix(text, "cannot start any token") {
+		text += " (a line that is indented with a tab, or a value that begins with @ or % and is not in quotes: \"@every 30s\")"
+	}
 	return errors.New(text)
 }
 
@@ -138,6 +141,9 @@ func misfits(n *yaml.Node, t reflect.Type, path string) []string {
 	case t.Kind() == reflect.Int:
 		if _, err := strconv.Atoi(n.Value); n.Kind != yaml.ScalarNode || err != nil {
 			return at("is a number")
+		}
+		if n.ShortTag() != "!!int" {
+			return at("is a number: write it without quotes")
 		}
 	case t.Kind() == reflect.Slice:
 		if n.Kind != yaml.SequenceNode {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -69,14 +71,46 @@ func (d *doctor) state(ctx context.Context) []report.Finding {
 		}
 		return out
 	case !errors.Is(err, daemon.ErrNoDaemon):
-		return []report.Finding{bad(about, "restart the daemon, and see its log", "the daemon's socket is there, and it does not answer as it should: %v", err)}
+		return []report.Finding{noAnswer(path, err)}
 	case d.keys == nil:
 		if there, err := bolt.Expected(path); err == nil && !there {
 			return append([]report.Finding{ok(about, "there is none yet: the first run makes %s", path)}, d.listen(ctx)...)
 		}
 		return []report.Finding{bad(about, "see the key, above", "%s can't be read without its key", path)}
 	}
-	return append(d.offline(path), d.listen(ctx)...)
+	return append(append(d.offline(path), rootsFiles(path, ownerOf)...), d.listen(ctx)...)
+}
+
+// noAnswer is what it means that asking the daemon ended with an error.
+func noAnswer(path string, err error) report.Finding {
+	if errors.Is(err, daemon.ErrNotOurs) {
+		return bad("state", "run this as the user that runs the daemon", "what is in %s may not be read by %s: neither the state nor the daemon's socket", filepath.Dir(path), who())
+	}
+	return bad("state", "restart the daemon, and see its log", "the daemon's socket is there, and it does not answer as it should: %v", err)
+}
+
+// rootsFiles are those of a state that root left among another user's, as a restore by root
+// does: root sees nothing wrong, and the daemon can't open them.
+func rootsFiles(path string, owner func(string) (int, bool)) []report.Finding {
+	dir := filepath.Dir(path)
+	whose, known := owner(dir)
+	if !known || whose == 0 {
+		return nil
+	}
+	var roots []string
+	theirs := false
+	for _, end := range []string{"", ".lock", ".marker", ".underway"} {
+		switch is, known := owner(path + end); {
+		case known && is == 0:
+			roots = append(roots, filepath.Base(path+end))
+		case known && is == whose:
+			theirs = true
+		}
+	}
+	if len(roots) == 0 || !theirs { // all of them root's: root may run the daemon
+		return nil
+	}
+	return []report.Finding{bad("state", fmt.Sprintf("chown -R %d %s", whose, dir), "root's in %s, whose other files are not: %s; the user that runs the daemon can't open that", dir, strings.Join(roots, ", "))}
 }
 
 // offline reads a state that no daemon answers for.
@@ -109,19 +143,33 @@ func (d *doctor) offline(path string) []report.Finding {
 	return []report.Finding{bad(about, "see state.path", "%v", err)}
 }
 
-// listen tries the address of the pages, where no daemon has it.
-func (d *doctor) listen(ctx context.Context) []report.Finding {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", d.c.Listen)
+// listen tries the addresses of the pages and of the embedded DNS, where no daemon has them.
+func (d *doctor) listen(ctx context.Context) (out []report.Finding) {
+	out = tried("listen", d.c.Listen, func(lc net.ListenConfig) (io.Closer, error) { return lc.Listen(ctx, "tcp", d.c.Listen) })
+	if e := d.c.Providers.Embedded; e.Dir != "" && e.DNS != "" {
+		const field = "providers.embedded.dns"
+		found := tried(field, e.DNS, func(lc net.ListenConfig) (io.Closer, error) { return lc.ListenPacket(ctx, "udp", e.DNS) })
+		if found == nil {
+			found = tried(field, e.DNS, func(lc net.ListenConfig) (io.Closer, error) { return lc.Listen(ctx, "tcp", e.DNS) })
+		}
+		out = append(out, found...)
+	}
+	return out
+}
+
+// tried says why nobody can listen at the address that a field names; nothing where one can.
+func tried(field, address string, listen func(net.ListenConfig) (io.Closer, error)) []report.Finding {
+	l, err := listen(net.ListenConfig{})
 	switch {
 	case err == nil:
 		if err = l.Close(); err == nil {
 			return nil
 		}
-		return []report.Finding{bad("listen", "look at the machine", "%v", err)}
+		return []report.Finding{bad(field, "look at the machine", "%v", err)}
 	case errors.Is(err, syscall.EADDRINUSE):
-		return []report.Finding{bad("listen", "stop what listens there, or set listen to another port", "%s is taken by another program", d.c.Listen)}
+		return []report.Finding{bad(field, "stop what listens there, or set "+field+" to another port", "%s is taken by another program", address)}
 	}
-	return []report.Finding{bad("listen", "set listen to an address of this machine, as 127.0.0.1:8080", "nobody can listen at %s: %v", d.c.Listen, err)}
+	return []report.Finding{bad(field, "set "+field+" to an address of this machine, as 127.0.0.1:PORT", "nobody can listen at %s: %v", address, err)}
 }
 
 // disk looks at the room and at who may write, for every folder that something is kept in.

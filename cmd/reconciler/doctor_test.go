@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -15,9 +17,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/daemon"
 	hubsim "github.com/compassdigital/reconciler/internal/github/simulated"
 	"github.com/compassdigital/reconciler/internal/provider"
 	cloudflaresim "github.com/compassdigital/reconciler/internal/provider/cloudflare/simulated"
@@ -371,6 +375,21 @@ func TestDoctorLooksAtThisMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	// The embedded DNS has an address of its own, over UDP and TCP.
+	dns, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.env["RECONCILER_PROVIDERS_EMBEDDED_DNS"] = dns.LocalAddr().String()
+	fails("providers.embedded.dns", "is taken by another program")
+	if r := w.cli("run"); r.code != 1 || !strings.Contains(r.err, "set providers.embedded.dns to another address") {
+		t.Errorf("run: %d %s", r.code, r.err)
+	}
+	if err := dns.Close(); err != nil {
+		t.Fatal(err)
+	}
+	delete(w.env, "RECONCILER_PROVIDERS_EMBEDDED_DNS")
+
 	data := []byte(readAll(t, db))
 	broken := slices.Clone(data)
 	for i := 16 << 10; i < len(broken) && i < 96<<10; i += 256 {
@@ -399,6 +418,51 @@ func TestDoctorLooksAtThisMachine(t *testing.T) {
 	wantFinding(t, closed.disk(t.Context()), "disk", report.Fail, key)
 	if f := folder("state.path", filepath.Join(key, "below", "a", "file")); f.Level != report.Fail {
 		t.Errorf("%+v", f)
+	}
+}
+
+// What root left among the files of the user that runs the daemon (a restore as root) is told:
+// root sees nothing wrong with it, and the daemon can't open it.
+func TestDoctorSeesWhatRootLeft(t *testing.T) {
+	const path = "/var/lib/reconciler/state.db"
+	owners := map[string]int{"/var/lib/reconciler": 991, path: 991, path + ".lock": 991, path + ".marker": 991}
+	owner := func(p string) (int, bool) { uid, known := owners[p]; return uid, known }
+	if f := rootsFiles(path, owner); len(f) > 0 {
+		t.Errorf("all of them the daemon's: %+v", f)
+	}
+	owners[path], owners[path+".marker"] = 0, 0
+	f := rootsFiles(path, owner)
+	wantFinding(t, f, "state", report.Fail, "state.db, state.db.marker")
+	if len(f) == 1 && f[0].Hint != "chown -R 991 /var/lib/reconciler" {
+		t.Errorf("%+v", f)
+	}
+	owners[path+".lock"] = 0
+	if f := rootsFiles(path, owner); len(f) > 0 {
+		t.Errorf("all of them root's, as where root runs the daemon: %+v", f)
+	}
+	owners["/var/lib/reconciler"], owners[path+".lock"] = 0, 991
+	if f := rootsFiles(path, owner); len(f) > 0 {
+		t.Errorf("in root's own folder: %+v", f)
+	}
+}
+
+// Whoever may not enter the folder of the state, or reach the socket in it, is told whose command
+// that is, and not that a daemon is there which has to be restarted. Other commands say so, too.
+func TestDoctorOfAnotherUser(t *testing.T) {
+	denied := fmt.Errorf("ask the daemon: %w: state.db.sock", daemon.ErrNotOurs)
+	if f := noAnswer("/var/lib/reconciler/state.db", denied); f.Level != report.Fail || f.Hint != "run this as the user that runs the daemon" || strings.Contains(f.Text, "is there") {
+		t.Errorf("%+v", f)
+	}
+	if f := noAnswer("/var/lib/reconciler/state.db", errors.New("the daemon answered: nonsense")); !strings.Contains(f.Hint, "restart the daemon") {
+		t.Errorf("%+v", f)
+	}
+	for _, err := range []error{denied, fmt.Errorf("read key file: %w", &fs.PathError{Op: "open", Path: "key", Err: syscall.EACCES})} {
+		if text := notOurs(err).Error(); !strings.Contains(text, "run it as the user that runs the daemon") || !strings.Contains(text, "`reconciler doctor`") || !errors.Is(notOurs(err), err) {
+			t.Errorf("%s", text)
+		}
+	}
+	if err := errors.New("anything else"); notOurs(err) != err || notOurs(nil) != nil {
+		t.Error("it says so of anything else")
 	}
 }
 

@@ -2,7 +2,10 @@
 
 package main
 
-import "syscall"
+import (
+	"os"
+	"syscall"
+)
 
 // writeAccess is W_OK and X_OK of access(2).
 const writeAccess = 0x2 | 0x1
@@ -17,4 +20,17 @@ func room(dir string) (uint64, bool) {
 		return 0, false
 	}
 	return s.Bavail * uint64(s.Bsize), true
+}
+
+// ownerOf is whose a file is.
+func ownerOf(path string) (uid int, known bool) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return 0, false
+	}
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return int(s.Uid), true
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"regexp"
 
+	"github.com/compassdigital/reconciler/internal/daemon"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
@@ -12,7 +13,7 @@ import (
 
 // pages are the dashboard, the API and the mailbox.
 func (p *program) pages() (http.Handler, error) {
-	o := web.Options{Read: reader{p.engine}, Ready: p.daemon.PollError, Log: p.log, PublicURL: p.config.PublicURL, Metrics: p.vendors.handler()}
+	o := web.Options{Read: reader{p.engine, p.control(true)}, Ready: p.daemon.PollError, Log: p.log, PublicURL: p.config.PublicURL, Metrics: p.vendors.handler()}
 	if p.reviewer != nil {
 		o.Reviews = reviews{p.store}
 	}
@@ -33,7 +34,13 @@ func (p *program) pages() (http.Handler, error) {
 }
 
 // reader is what the pages read.
-type reader struct{ *reconcile.Engine }
+type reader struct {
+	*reconcile.Engine
+	control *daemon.Control
+}
+
+// Overview is what commands get, too.
+func (r reader) Overview() (reconcile.Overview, error) { return r.control.Overview() }
 
 // Deployment returns one audit record.
 func (r reader) Deployment(id string) (state.Deployment, error) {

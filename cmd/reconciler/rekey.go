@@ -31,7 +31,7 @@ had the old key and the state could read the secrets: those are to be set anew, 
 			if !exists(conf.State.Path) {
 				return fmt.Errorf("rekey: there is no state at %s", conf.State.Path)
 			}
-			return a.rekey(conf)
+			return notOurs(a.rekey(conf))
 		}}
 }
 

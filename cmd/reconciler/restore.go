@@ -28,12 +28,12 @@ func (a *app) restoreCommand() *cobra.Command {
 		}
 		keys, err := secret.Open(secret.KeySource{File: conf.State.KeyFile, Env: conf.State.Key.Secret})
 		if err != nil {
-			return err
+			return notOurs(err)
 		}
 		if *replace {
 			kept, err := bolt.Replace(args[0], conf.State.Path, keys)
 			if err != nil {
-				return err
+				return notOurs(err)
 			}
 			fmt.Fprintf(a.out, "Restored %s; what was there is in %s\n%s\n", conf.State.Path, kept, looksFirst)
 			return nil
@@ -43,7 +43,7 @@ func (a *app) restoreCommand() *cobra.Command {
 			return fmt.Errorf("%w; the same command with --replace moves it aside and keeps it", err)
 		}
 		if err != nil {
-			return err
+			return notOurs(err)
 		}
 		fmt.Fprintf(a.out, "Restored %s\n%s\n", conf.State.Path, looksFirst)
 		return nil

@@ -95,7 +95,7 @@ func (p *program) before(ctx context.Context) {
 func (p *program) serve(ctx context.Context, ready func() error) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.config.Listen)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return fmt.Errorf("listen: %w\nstop what has this address, or set listen to another one", err)
 	}
 	p.address.Store(listener.Addr().String())
 	pages, err := p.handler()
@@ -183,6 +183,8 @@ person.`,
 		slow.Stop()
 		if errors.Is(err, daemon.ErrNoDaemon) {
 			v, err = a.applyHere(c.Context(), conf)
+		} else {
+			err = notOurs(err)
 		}
 		unfinished := err
 		if err != nil && !errors.Is(err, daemon.ErrUnfinished) {
@@ -218,7 +220,7 @@ func (a *app) applyHere(ctx context.Context, conf Config) (reconcile.Overview, e
 	if p.front != nil { // health checks need the sites to answer
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", conf.Listen)
 		if err != nil {
-			return reconcile.Overview{}, fmt.Errorf("listen: %w", err)
+			return reconcile.Overview{}, fmt.Errorf("listen: %w\nstop what has this address, or set listen to another one", err)
 		}
 		p.address.Store(listener.Addr().String())
 		pages, err := p.handler()

@@ -61,6 +61,12 @@ func TestP1AFileThatTheDiskRefuses(t *testing.T) {
 		if v.Head != head || len(v.Problems) > 0 || len(v.Notices) != 1 || !strings.Contains(v.Notices[0], "the branch can't be followed right now") {
 			t.Errorf("status: %+v", v)
 		}
+		// Who looks at the page, or reads the API, is told as well.
+		for _, path := range []string{"/", "/api/clients"} {
+			if code, body := w.get("localhost", path); code != 200 || !strings.Contains(body, "be followed right now") {
+				t.Errorf("%s says nothing of it: %d %s", path, code, body)
+			}
+		}
 		if r := w.cli("plan"); r.code != 1 || !strings.Contains(r.err, ".yaml") || r.out != "" {
 			t.Errorf("plan: %d: %s%s", r.code, r.out, r.err)
 		}

@@ -142,7 +142,7 @@ func (a *app) build(ctx context.Context, c Config, log *slog.Logger) (p *program
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, p.close())
+			err = errors.Join(notOurs(err), p.close())
 		}
 	}()
 	if err := p.openState(c); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // Control carries out what commands ask for, whether they reach a running daemon over
@@ -73,7 +74,7 @@ func (c *Control) Do(ctx context.Context, a Ask) (any, error) {
 	e := c.Engine
 	switch a.Op {
 	case "overview":
-		return c.overview()
+		return c.Overview()
 	case "detail":
 		return e.Detail(a.Name)
 	case "history":
@@ -127,17 +128,19 @@ func (c *Control) change(ctx context.Context, a Ask) (any, error) {
 		}
 		return told, err
 	case "retry":
+		stopped := c.stopped(a)
 		id, err := e.Retry(a.Name, a.By)
 		if err == nil {
 			c.add(reconcile.CauseRetry, id)
 		}
-		return nil, err
+		return stopped, err
 	case "pause", "resume":
+		stopped := c.stopped(a)
 		id, err := e.SetPaused(a.Name, a.Op == "pause", a.By)
 		if err == nil {
 			c.add(reconcile.CauseRetry, id)
 		}
-		return nil, err
+		return stopped, err
 	case "adopt-confirm":
 		v, err := e.ConfirmAdoption(ctx, a.Names, a.Limit, a.By)
 		for _, t := range v.Clients { // what is still open of them goes on by itself
@@ -184,8 +187,9 @@ func (c *Control) add(cause reconcile.Cause, ids ...state.ClientID) {
 	}
 }
 
-// overview is the engine's, and says when the branch is not followed right now.
-func (c *Control) overview() (reconcile.Overview, error) {
+// Overview is the engine's, and says when the branch is not followed right now: commands and
+// pages say the same.
+func (c *Control) Overview() (reconcile.Overview, error) {
 	v, err := c.Engine.Overview()
 	if c.Daemon == nil {
 		return v, err
@@ -194,6 +198,28 @@ func (c *Control) overview() (reconcile.Overview, error) {
 		v.Notices = append(v.Notices, fmt.Sprintf("the branch can't be followed right now: %v; what is newer than the head that was accepted waits, and is read by the next poll that goes well", lost))
 	}
 	return v, err
+}
+
+// stopped says why a retry, or a resume, of a paused client changes nothing for now; "": it does.
+func (c *Control) stopped(a Ask) string {
+	d, err := c.Engine.Detail(a.Name)
+	if err != nil || d.Status != string(state.StatusPaused) || a.Op == "pause" {
+		return "" // the command itself says what is wrong
+	}
+	var known state.Client
+	err = c.Engine.Store.View(func(tx store.Tx) (err error) {
+		known, _, err = store.ClientByName(tx, d.Name)
+		return err
+	})
+	switch {
+	case err != nil || a.Op == "resume" && (known.Paused || known.Removed):
+		return ""
+	case a.Op == "resume":
+		return "it stays paused: its manifest, or what that inherits, says `paused: true`; take that out with a commit"
+	case known.Paused:
+		return "it is paused, and nothing is tried before `reconciler resume " + d.Name + "`"
+	}
+	return "it is paused, and nothing is tried before `paused: true` is out of its manifest, or of what that inherits"
 }
 
 func (c *Control) plan(ctx context.Context, a Ask) (any, error) {

@@ -50,7 +50,7 @@ func parseSpec(spec string) (s cron.Schedule, err error) {
 		}
 	}
 	if s, err = cron.ParseStandard(spec); err != nil {
-		return nil, fmt.Errorf("schedule %q: %w", spec, err)
+		return nil, fmt.Errorf("schedule %q: %w; it is @every 5m, @daily or the five fields of cron, in UTC", spec, err)
 	}
 	if s.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
 		return nil, fmt.Errorf("schedule %q names a day that never comes", spec)

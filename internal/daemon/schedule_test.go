@@ -28,6 +28,7 @@ func TestParseSpec(t *testing.T) {
 		"@every soon":                         "soon",
 		"@fortnightly":                        "fortnightly",
 		"* * * * * *":                         "expected exactly 5",
+		"5m":                                  "it is @every 5m, @daily or the five fields of cron",
 		"0 0 30 2 *":                          "never comes",
 		"61 * * * *":                          "61",
 		"*/0 * * * *":                         "positive",

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -186,6 +187,21 @@ func socketPath(path string, create bool) (string, error) {
 // ErrNoDaemon: nobody answers at the socket.
 var ErrNoDaemon = errors.New("no daemon is running")
 
+// ErrNotOurs: whether a daemon runs can't be told, as its socket is another user's, or lies in a
+// folder that is.
+var ErrNotOurs = errors.New("the daemon's socket may not be opened by this user")
+
+// reached is what an attempt to reach a socket says of the daemon.
+func reached(path string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("%w: %s", ErrNotOurs, path)
+	}
+	return ErrNoDaemon
+}
+
 // Call asks the daemon behind a socket. out is decoded from the answer; nil ignores it.
 func Call(ctx context.Context, path string, a Ask, out any) error {
 	path, err := socketPath(path, false)
@@ -195,13 +211,7 @@ func Call(ctx context.Context, path string, a Ask, out any) error {
 	caller := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		c, err := d.DialContext(ctx, "unix", path)
-		if errors.Is(err, os.ErrPermission) {
-			return nil, fmt.Errorf("the daemon's socket %s is another user's: %w", path, err)
-		}
-		if err != nil {
-			return nil, ErrNoDaemon
-		}
-		return c, nil
+		return c, reached(path, err)
 	}}}
 	body, err := json.Marshal(a)
 	if err != nil {
@@ -216,6 +226,10 @@ func Call(ctx context.Context, path string, a Ask, out any) error {
 	if err != nil {
 		if errors.Is(err, ErrNoDaemon) {
 			return ErrNoDaemon
+		}
+		var asked *url.Error // names an address that nobody wrote
+		if errors.As(err, &asked) {
+			err = asked.Err
 		}
 		return fmt.Errorf("ask the daemon: %w", err)
 	}

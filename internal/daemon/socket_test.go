@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,6 +38,17 @@ func serveAt(t *testing.T, path string, h http.Handler) {
 }
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// A socket that may not be opened says nothing of a daemon: a folder of another user's looks the same.
+func TestSocketOfAnotherUser(t *testing.T) {
+	err := reached("/state.db.sock", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EACCES)})
+	if !errors.Is(err, ErrNotOurs) || strings.Contains(err.Error(), "another user's") {
+		t.Errorf("%v", err)
+	}
+	if err := reached("/state.db.sock", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}); err != ErrNoDaemon {
+		t.Errorf("%v", err)
+	}
+}
 
 func TestSocket(t *testing.T) {
 	long := filepath.Join(t.TempDir(), strings.Repeat("long/", 20))

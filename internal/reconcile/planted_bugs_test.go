@@ -479,6 +479,9 @@ var plantedElsewhere = []elsewhere{
 	{planted{"what keeps a certificate away is not named", "provider/ploi/domain.go", "} else if len(others) > 0 {", "} else if len(others) > 9 {"}, "provider/ploi", "TestCertificateThatAnotherAddressPrevents"},
 	{planted{"a text of several strings is never there", "provider/external/record.go", "return txt(a) == txt(b)", "return a == b"}, "provider/external", "TestRecordWaitsForThePerson"},
 	{planted{"a wildcard is never there", "provider/external/record.go", "\"*.\"); wild {", "\"*.\"); wild && below == \"\" {"}, "provider/external", "TestDNS"},
+	{planted{"a role that only looks may write", "provider/vercel/check.go", "[]string{\"VIEWER\", ", "[]string{\"OWNER\", "}, "provider/vercel", "TestCheckSeesARoleThatOnlyLooks"},
+	{planted{"another user's socket is no daemon's", "daemon/socket.go", "\tcase errors.Is(err, os.ErrPermission):\n\t\treturn fmt.Errorf(\"%w: %s\", ErrNotOurs", "\tcase errors.Is(err, os.ErrInvalid):\n\t\treturn fmt.Errorf(\"%w: %s\", ErrNotOurs"}, "daemon", "TestSocketOfAnotherUser"},
+	{planted{"a schedule that can't be read does not say what one is", "daemon/schedule.go", "%w; it is @every 5m, @daily or the five fields of cron, in UTC", "%w"}, "daemon", "TestParseSpec"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

@@ -48,7 +48,7 @@ func (p *Provider) Listen(addr string) error {
 	}
 	packets, streams, err := sockets(addr)
 	if err != nil {
-		return fmt.Errorf("listen for DNS at %s: %w; name another address with --dns 127.0.0.1:PORT", clean(addr), err)
+		return fmt.Errorf("listen for DNS at %s: %w; set providers.embedded.dns (for the demo: --dns) to another address, as 127.0.0.1:PORT", clean(addr), err)
 	}
 	s := &server{packets: packets, addr: packets.LocalAddr().String()}
 	started := make(chan struct{})

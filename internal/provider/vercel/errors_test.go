@@ -118,6 +118,19 @@ func TestRefusals(t *testing.T) {
 	k.Some(t)
 }
 
+// A token whose owner may only look in the team reads all that a check reads, and makes nothing: the
+// check says so, before the first client fails.
+func TestCheckSeesARoleThatOnlyLooks(t *testing.T) {
+	k := published(t)
+	for role, ok := range map[string]bool{"OWNER": true, "DEVELOPER": true, "CONTRIBUTOR": true, "VIEWER": false, "VIEWER_FOR_PLUS": false, "BILLING": false} {
+		found := openApart(t, k, simulated.Options{Role: role}).Check(t.Context())
+		if last := found[len(found)-1]; last.OK != ok || !ok && (!strings.Contains(last.Text, "has the role "+role) || !strings.Contains(last.Hint, "member")) {
+			t.Errorf("%s: check says %+v", role, found)
+		}
+	}
+	k.Some(t)
+}
+
 // A wish that Vercel has no words for is refused before anything is sent.
 func TestWishesThatVercelDoesNotHave(t *testing.T) {
 	w := open(t, published(t), simulated.Options{})

@@ -1,6 +1,7 @@
 package simulated
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ type Options struct {
 	Token  string        // "": any
 	Team   string        // team_…; "": the token's own account
 	Others []string      // teams that the token is of, too, and that have nothing
+	Role   string        // of the token's owner in its team; "": MEMBER
 	// A build is done after both: so much time, and so many reads of the deployment.
 	BuildTime  time.Duration
 	BuildPolls int
@@ -332,7 +334,7 @@ func (v *Vercel) user(call) (answer, *refusal) {
 
 func (v *Vercel) oneTeam(id string) map[string]any {
 	return map[string]any{"id": id, "slug": "agency", "name": "Agency", "avatar": nil, "creatorId": "usr_simulated", "updatedAt": 1, "createdAt": 1, "description": nil, "stagingPrefix": "agency",
-		"membership": map[string]any{"confirmed": true, "role": "MEMBER", "createdAt": 1, "created": 1, "confirmedAt": 1, "uid": "usr_simulated", "teamId": id}}
+		"membership": map[string]any{"confirmed": true, "role": cmp.Or(v.o.Role, "MEMBER"), "createdAt": 1, "created": 1, "confirmedAt": 1, "uid": "usr_simulated", "teamId": id}}
 }
 
 func (v *Vercel) team(c call) (answer, *refusal) {
