@@ -95,6 +95,9 @@ func (d *doctor) noGitHub(err error) report.Finding {
 // access says what the credentials may do.
 func (d *doctor) access(x github.Access) (out []report.Finding) {
 	const about = "github"
+	for _, n := range x.Notes {
+		out = append(out, bad(about, n.Next, "%s", n.Text))
+	}
 	for _, n := range x.Missing {
 		out = append(out, bad(about, "give it at GitHub: README, On GitHub", "the %s lacks %s, for %s", x.Kind, n, n.For))
 	}

@@ -73,7 +73,8 @@ func (p *program) openForge(c Config, layout manifest.Layout, repo *repository) 
 		return nil
 	}
 	quiet, patience := pushQuiet, pushPatience
-	p.reviewer = &review.Reviewer{Engine: p.engine, Git: &pulls{repo: repo}, Forge: p.github, Store: p.store, Branch: c.Repository.Branch, Web: webOf(g), App: g.App.ID != "",
+	read := &pulls{repo: repo, api: p.github, into: c.Repository.Branch}
+	p.reviewer = &review.Reviewer{Engine: p.engine, Git: read, Queue: read, Forge: p.github, Store: p.store, Branch: c.Repository.Branch, Web: webOf(g), App: g.App.ID != "",
 		Now: p.now, Log: p.log, Quiet: quiet, Patience: patience, Pages: p.addresses(), Actions: review.Actions{
 			Retry: func(_ context.Context, client, by string) error {
 				id, err := p.engine.Retry(client, by)
@@ -236,6 +237,12 @@ func (p *program) access(ctx context.Context) error {
 	for _, n := range x.Missing {
 		said = append(said, fmt.Sprintf("GitHub does not let us: %s is missing (%s); the rest goes on", n, n.For))
 	}
+	for _, n := range x.Notes {
+		said = append(said, n.String())
+	}
+	if at := x.Expires; !at.IsZero() && at.Sub(p.now()) < soonExpired {
+		said = append(said, fmt.Sprintf("the token for GitHub ends on %s, and Git and GitHub with it: make the next one now (github.token)", at.UTC().Format("2 January 2006")))
+	}
 	lines := slices.Concat(said, x.Lines())
 	if before := p.lacks.Swap(&lacks{said, lines}); before != nil && slices.Equal(before.lines, lines) {
 		return nil
@@ -244,7 +251,7 @@ func (p *program) access(ctx context.Context) error {
 		p.log.Warn("access to GitHub", "error", err)
 	}
 	for _, line := range x.Lines() {
-		if len(x.Missing)+len(x.Wider) > 0 {
+		if len(x.Notes)+len(x.Missing)+len(x.Wider) > 0 {
 			p.log.Warn("access to GitHub", "as", x.Kind, "note", line)
 		} else {
 			p.log.Info("access to GitHub", "as", x.Kind, "note", line)
@@ -268,6 +275,8 @@ func (p *program) notices() []string {
 // pulls reads pull requests from the mirror.
 type pulls struct {
 	repo *repository
+	api  *github.API
+	into string // the branch
 
 	mu   sync.Mutex
 	base string        // the branch's head that at is of
@@ -283,6 +292,16 @@ func (g *pulls) Bring(ctx context.Context, number int, head string) error {
 		return fmt.Errorf("%w: %w", review.ErrMoved, err)
 	}
 	return err
+}
+
+var _ review.Queue = (*pulls)(nil)
+
+// Queued implements review.Queue.
+func (g *pulls) Queued(ctx context.Context) ([]forge.Queued, error) { return g.api.Queued(ctx, g.into) }
+
+// BringQueued implements review.Queue.
+func (g *pulls) BringQueued(ctx context.Context, q forge.Queued) error {
+	return g.repo.git.FetchRef(ctx, "refs/heads/"+q.Branch, q.Head)
 }
 
 // Merged implements review.Git. Where both sides changed a file and we find no way, the

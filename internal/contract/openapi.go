@@ -41,6 +41,8 @@ type Description struct {
 	// Failure judges the body of an answer of 400 and above whose status the description does
 	// not list. nil: anything may come.
 	Failure func(status int, body []byte) error
+	// Moves says that any operation may be answered with a redirect.
+	Moves bool
 	// Relax changes the description once it is read, where the vendor is known to differ.
 	Relax func(*openapi3.T)
 }
@@ -344,6 +346,9 @@ func (c *Contract) strange(what string, o *openapi3.Operation, r *http.Request, 
 
 // undescribed judges an answer whose status is not listed.
 func (c *Contract) undescribed(what string, status int, got []byte) {
+	if c.about.Moves && (status == http.StatusMovedPermanently || status == http.StatusTemporaryRedirect) {
+		return
+	}
 	if status < 400 {
 		c.tb.Errorf("%s: %s's description has no such answer", what, c.about.Vendor)
 		return

@@ -53,6 +53,12 @@ type Pull struct {
 	URL         string // for people
 }
 
+// Queued is a commit that a merge queue is to merge, once it has its statuses.
+type Queued struct {
+	Branch string // of the queue's own
+	Head   string // commit
+}
+
 // Comment is a comment on a pull request.
 type Comment struct {
 	ID        int64

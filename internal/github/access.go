@@ -46,12 +46,32 @@ type Access struct {
 	Missing   []Need
 	Wider     []string // what is allowed and not needed, in words
 	Unchecked []Need   // what GitHub does not say beforehand
+	Notes     []Note   // about the repository itself
 	Expires   time.Time
+}
+
+// Note is what people should know of the repository, and what to do then.
+type Note struct{ Text, Next string }
+
+func (n Note) String() string { return n.Text + ": " + n.Next }
+
+// of notes what keeps the repository from being told, or found, as it is configured.
+func (x *Access) of(repo *gh.Repository, owner, name string) {
+	if repo.GetArchived() {
+		x.Notes = append(x.Notes, Note{"the repository is archived at GitHub, which takes no plan, status or comment there", "take it out of the archive; what waits is told then"})
+	}
+	if full := repo.GetFullName(); fullName(full) && !strings.EqualFold(full, owner+"/"+name) {
+		x.Notes = append(x.Notes, Note{fmt.Sprintf("GitHub calls the repository %s by now, not %s/%s", full, owner, name),
+			"set github.owner, github.repo and repository.url; until then its webhooks are refused, and a new repository of the former name would be taken for it"})
+	}
 }
 
 // Lines says it for people, the worst first.
 func (x Access) Lines() []string {
 	var out []string
+	for _, n := range x.Notes {
+		out = append(out, n.String())
+	}
 	for _, n := range x.Missing {
 		out = append(out, fmt.Sprintf("missing: %s (%s)", n, n.For))
 	}
@@ -117,6 +137,11 @@ func (a *API) checkApp(ctx context.Context) (Access, error) {
 	if g.Selection == "all" {
 		x.Wider = append(x.Wider, "all repositories, where one is enough")
 	}
+	repo, _, err := a.client.Repositories.Get(ctx, a.owner, a.repo)
+	if err = fail(ctx, op, err); err != nil {
+		return x, err
+	}
+	x.of(repo, a.owner, a.repo)
 	return x, nil
 }
 
@@ -164,6 +189,7 @@ func (a *API) checkToken(ctx context.Context) (Access, error) {
 		return x, err
 	}
 	x.Expires = r.TokenExpiration.Time
+	x.of(repo, a.owner, a.repo)
 	_, classic := r.Header["X-Oauth-Scopes"] // only a classic token's answers have it
 	x.Kind = "fine-grained token"
 	if classic {

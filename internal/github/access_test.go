@@ -15,7 +15,16 @@ import (
 // What an App lacks and what it needn't have is named as GitHub's settings page does.
 func TestAccessOfApps(t *testing.T) {
 	answer, code := "", 200
-	a, _ := github(t, func(w http.ResponseWriter, _ *http.Request) { say(w, code, answer) }, asApp(t))
+	a, _ := github(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case code == 200 && strings.HasSuffix(r.URL.Path, "/access_tokens"):
+			say(w, 201, fmt.Sprintf(`{"token":"ghs_1","expires_at":%q}`, time.Now().Add(time.Hour).Format(time.RFC3339)))
+		case code == 200 && strings.HasSuffix(r.URL.Path, "/clients"):
+			say(w, 200, `{"id":1,"full_name":"Compassdigital/clients"}`)
+		default:
+			say(w, code, answer)
+		}
+	}, asApp(t))
 	for name, c := range map[string]struct {
 		json  string
 		lines []string

@@ -289,6 +289,10 @@ func (a *API) Permission(ctx context.Context, login string) (forge.Permission, e
 	}
 	level, _, err := a.client.Repositories.GetPermissionLevel(ctx, a.owner, a.repo, login)
 	if err = fail(ctx, op, err); errors.Is(err, forge.ErrNotFound) {
+		// GitHub answers so, too, while it hides the repository: then nobody was asked about.
+		if _, _, hidden := a.client.Repositories.Get(ctx, a.owner, a.repo); hidden != nil {
+			return forge.None, fail(ctx, op, away("it shows neither that login nor the repository"))
+		}
 		return forge.None, nil
 	}
 	if err != nil {

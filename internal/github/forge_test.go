@@ -262,11 +262,19 @@ func TestPermission(t *testing.T) {
 			t.Errorf("%s is %s, %v", answer, p, err)
 		}
 	}
-	a, _ := github(t, func(w http.ResponseWriter, _ *http.Request) { say(w, 404, `{}`) })
-	if p, err := a.Permission(t.Context(), "dana"); err != nil || p != forge.None {
-		t.Error(p, err)
+	for _, hidden := range []bool{false, true} { // the repository, too: nobody was asked about
+		a, _ := github(t, func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/clients") && !hidden {
+				say(w, 200, `{"id":1}`)
+			} else {
+				say(w, 404, `{}`)
+			}
+		})
+		if p, err := a.Permission(t.Context(), "dana"); p != forge.None || errors.Is(err, forge.ErrAway) != hidden || !hidden && err != nil {
+			t.Errorf("hidden: %t: %s, %v", hidden, p, err)
+		}
 	}
-	a, _ = github(t, func(w http.ResponseWriter, _ *http.Request) { say(w, 500, `{}`) })
+	a, _ := github(t, func(w http.ResponseWriter, _ *http.Request) { say(w, 500, `{}`) })
 	if p, err := a.Permission(t.Context(), "dana"); !errors.Is(err, forge.ErrAway) || p != forge.None {
 		t.Error(p, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -90,6 +91,7 @@ type appKeys struct {
 
 	mu           sync.Mutex
 	installation int64
+	number       int64                     // the repository's, where its name is a former one; 0: it is asked for by name
 	installed    *ghinstallation.Transport // nil: to be made
 	token        string                    // the last that it gave
 	renewed      time.Time
@@ -143,6 +145,11 @@ func (k *appKeys) current(ctx context.Context) (string, error) {
 		}
 	}
 	token, err := k.installed.Token(ctx)
+	if k.renamed(ctx, err) {
+		if err = k.install(ctx); err == nil {
+			token, err = k.installed.Token(ctx)
+		}
+	}
 	if err != nil {
 		return "", k.uninstalled(err)
 	}
@@ -171,11 +178,57 @@ func (k *appKeys) install(ctx context.Context) error {
 	}
 	k.installed = ghinstallation.NewFromAppsTransport(s, k.installation)
 	k.installed.InstallationTokenOptions = &gh.InstallationTokenOptions{Repositories: []string{k.repo}}
+	if k.number != 0 {
+		k.installed.InstallationTokenOptions = &gh.InstallationTokenOptions{RepositoryIDs: []int64{k.number}}
+	}
 	return nil
 }
 
+// renamed says whether a token was refused as the repository has another name by now: GitHub leads whoever
+// reads by the former one to the repository's number, and makes a token for that.
+func (k *appKeys) renamed(ctx context.Context, err error) bool {
+	var f *fault
+	if !errors.As(err, &f) || f.code != http.StatusUnprocessableEntity || k.number != 0 {
+		return false
+	}
+	id, err := k.find(ctx)
+	return err == nil && id == k.installation && k.number != 0
+}
+
+// find is the repository's installation. It notes the repository's number, if that is where GitHub leads.
 func (k *appKeys) find(ctx context.Context) (int64, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, k.api.JoinPath("repos", k.owner, k.repo, "installation").String(), nil)
+	to := k.api.JoinPath("repos", k.owner, k.repo, "installation")
+	for redirects := 0; ; redirects++ {
+		id, err := k.installationAt(ctx, to)
+		if err == nil {
+			k.number = numberIn(k.api, to)
+			return id, nil
+		}
+		var f *fault
+		if !errors.As(err, &f) || f.location == "" || redirects == maxRedirects {
+			return 0, err
+		}
+		next, bad := to.Parse(f.location)
+		if bad != nil || !below(k.api, next) {
+			return 0, err
+		}
+		to = next
+	}
+}
+
+// numberIn is the number that an address below the API's names a repository by; 0: by its name.
+func numberIn(api, at *url.URL) int64 {
+	rest, is := strings.CutPrefix(at.Path, api.Path+"repositories/")
+	digits, _, _ := strings.Cut(rest, "/")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if !is || err != nil || n <= 0 {
+		return 0
+	}
+	return n
+}
+
+func (k *appKeys) installationAt(ctx context.Context, at *url.URL) (int64, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
 	if err != nil {
 		return 0, errors.New("ask for the installation")
 	}
@@ -202,7 +255,7 @@ func (k *appKeys) uninstalled(err error) error {
 	case !errors.As(err, &f):
 		return away("its token can't be read")
 	case errors.Is(f, forge.ErrNotFound) || f.code == http.StatusUnprocessableEntity:
-		k.installed, k.installation = nil, k.app.InstallationID // it may have been installed anew
+		k.installed, k.installation, k.number = nil, k.app.InstallationID, 0 // it may have been installed anew
 		return &fault{kind: forge.ErrDenied, code: f.code, words: fmt.Sprintf("the GitHub App is not installed for %s/%s", k.owner, k.repo)}
 	}
 	return asItself(f)

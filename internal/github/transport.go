@@ -163,8 +163,10 @@ func follows(method string, code int) bool {
 }
 
 // ours says whether an address is below the API's, on its host.
-func (t *transport) ours(u *url.URL) bool {
-	return u.Scheme == t.api.Scheme && u.Host == t.api.Host && u.User == nil && strings.HasPrefix(u.EscapedPath(), t.api.EscapedPath()) && !slices.Contains(strings.Split(u.Path, "/"), "..")
+func (t *transport) ours(u *url.URL) bool { return below(t.api, u) }
+
+func below(api, u *url.URL) bool {
+	return u.Scheme == api.Scheme && u.Host == api.Host && u.User == nil && strings.HasPrefix(u.EscapedPath(), api.EscapedPath()) && !slices.Contains(strings.Split(u.Path, "/"), "..")
 }
 
 // wire is one request and its whole answer.

@@ -427,6 +427,60 @@ func TestAppTokens(t *testing.T) {
 	}
 }
 
+// A repository that was renamed is found by its number, whether the App's installation is looked up or set: after a start, and
+// when a token of before ends. No other is asked for.
+func TestAppOfARenamedRepository(t *testing.T) {
+	for name, c := range map[string]struct {
+		set     int64 // the installation; 0: it is looked up
+		to      string
+		in      int // whose it is
+		through bool
+	}{
+		"looked up":              {0, "/api/v3/repositories/1296269/installation", 99, true},
+		"set":                    {99, "/api/v3/repositories/1296269/installation", 99, true},
+		"set, and another one's": {99, "/api/v3/repositories/1296269/installation", 98, false},
+		"to another host":        {0, "http://github.example/api/v3/repositories/1296269/installation", 99, false},
+		"outside the API":        {0, "/repositories/1296269/installation", 99, false},
+		"in circles":             {0, "/api/v3/repos/compassdigital/clients/installation", 99, false},
+	} {
+		renamed, life, minted := false, 30*time.Second, 0 // below a minute: used once, and renewed
+		a, s := github(t, func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			switch at := r.URL.Path; {
+			case strings.HasSuffix(at, "/access_tokens"):
+				if want := map[bool]string{false: `{"repositories":["clients"]}`, true: `{"repository_ids":[1296269]}`}[renamed]; strings.TrimSpace(string(body)) != want {
+					say(w, 422, `{"message":"There is at least one repository that does not exist or is not accessible to the parent installation."}`)
+					return
+				}
+				minted++
+				say(w, 201, fmt.Sprintf(`{"token":"ghs_1","expires_at":%q}`, time.Now().Add(life).Format(time.RFC3339)))
+			case strings.HasPrefix(at, "/api/v3/repos/") && renamed:
+				w.Header().Set("Location", strings.Replace(c.to, "installation", at[strings.LastIndex(at, "/")+1:], 1))
+				say(w, 301, `{"message":"Moved Permanently"}`)
+			case strings.HasSuffix(at, "/installation"):
+				say(w, 200, fmt.Sprintf(`{"id":%d}`, c.in))
+			default:
+				say(w, 200, `{"login":"dana","id":7}`)
+			}
+		}, asApp(t), func(o *Options) { o.APIURL, o.App.InstallationID = o.APIURL+"/api/v3", c.set })
+		if before := a.GitToken(t.Context()); before.Empty() && c.in == 99 {
+			t.Errorf("%s: no token before", name)
+		}
+		renamed = true
+		if now := a.GitToken(t.Context()); now.Empty() == c.through {
+			t.Errorf("%s: as the token of before ended: a token is there: %v", name, !now.Empty())
+		}
+		o := Options{APIURL: s.URL + "/api/v3", Owner: "compassdigital", Repo: "clients", App: &App{ID: 7, InstallationID: c.set, Key: aKey(t)}}
+		b, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now := b.GitToken(t.Context()); now.Empty() == c.through {
+			t.Errorf("%s: after a start: a token is there: %v", name, !now.Empty())
+		}
+	}
+}
+
 // What is not found when a token is made is the installation, not the comment.
 func TestAppThatIsNotInstalled(t *testing.T) {
 	for _, code := range []int{401, 403, 404, 422} {

@@ -482,6 +482,17 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a role that only looks may write", "provider/vercel/check.go", "[]string{\"VIEWER\", ", "[]string{\"OWNER\", "}, "provider/vercel", "TestCheckSeesARoleThatOnlyLooks"},
 	{planted{"another user's socket is no daemon's", "daemon/socket.go", "\tcase errors.Is(err, os.ErrPermission):\n\t\treturn fmt.Errorf(\"%w: %s\", ErrNotOurs", "\tcase errors.Is(err, os.ErrInvalid):\n\t\treturn fmt.Errorf(\"%w: %s\", ErrNotOurs"}, "daemon", "TestSocketOfAnotherUser"},
 	{planted{"a schedule that can't be read does not say what one is", "daemon/schedule.go", "%w; it is @every 5m, @daily or the five fields of cron, in UTC", "%w"}, "daemon", "TestParseSpec"},
+	{planted{"an App's repository is found by its former name only", "github/keys.go", "			k.number = numberIn", "			_ = numberIn"}, "github", "TestAppOfARenamedRepository"},
+	{planted{"a token of before that ends with a renaming is not renewed", "github/keys.go", "	if k.renamed(ctx, err) {", "	if k.renamed(ctx, nil) {"}, "github", "TestAppOfARenamedRepository"},
+	{planted{"a login counts as nobody's while the repository is hidden", "github/api.go", "hidden != nil {", "hidden == nil && false {"}, "github", "TestPermission"},
+	{planted{"a deployment that is refused once is never told", "review/deliver.go", "			if r.set.deploys(false) && t.Tries < maxRefused {", "			if r.set.deploys(false) && t.Tries > maxRefused {"}, "review", "TestP9DeploymentThatIsRefusedIsToldLater"},
+	{planted{"a former name stays active at the forge", "review/deliver.go", "			if !taken {\n", "			if taken {\n"}, "review", "TestDeploymentOfAFormerName"},
+	{planted{"who asks for another branch is told to be closed", "review/plan.go", "f.BaseRef != \"\" && f.BaseRef != r.Branch { // it was not closed", "f.BaseRef == \"\" && f.BaseRef != r.Branch { // it was not closed"}, "review", "TestRetargeted"},
+	{planted{"statuses that are denied are kept for ever", "review/deliver.go", "failed == nil && over {", "failed == nil && !over {"}, "review", "TestP9DeniedForDays"},
+	{planted{"each report of a batch waits for a forge that swallows it", "review/deliver.go", "took >= slowly {", "took < slowly {"}, "review", "TestP12BatchEndsWhileTheForgeSwallows"},
+	{planted{"a command that lacks its argument is none", "review/command.go", "	if o.verb == \"retry\" || o.verb == \"approve\" || o.verb == \"?\" {", "	if o.verb == \"!\" {"}, "review", "TestRuleCommands"},
+	{planted{"a revert in time says nothing", "review/plan.go", "	j.Problems = append(j.Problems, kept...)", "	_ = kept"}, "review", "TestRuleARevertInTimeSaysWhatItStops"},
+	{planted{"a merge queue waits for its statuses", "review/sync.go", "r.besideMany(ctx), r.queued(ctx))", "r.besideMany(ctx))"}, "../cmd/reconciler", "TestMergeQueue"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

@@ -26,7 +26,10 @@ const (
 )
 
 // order is what a comment asks for.
-type order struct{ verb, arg string }
+type order struct {
+	verb, arg string
+	said      string // the line
+}
 
 // parse reads a command: the first line of a comment, nothing before it. What is indented
 // as code is shown, and commands nothing.
@@ -43,13 +46,14 @@ func parse(body string) (o order, is bool) {
 	if len(words) == 0 || words[0] != prefix {
 		return o, false
 	}
+	o.said = line
 	if len(words) > 1 {
 		o.verb = strings.ToLower(words[1])
 	}
 	if len(words) > 2 {
-		o.arg = words[2]
+		o.arg = strings.Trim(words[2], "`") // plans and results show it as code
 	}
-	if len(words) > 3 {
+	if len(words) > 3 && slices.Contains([]string{"plan", "retry", "approve", "help"}, o.verb) {
 		o.verb = "?"
 	}
 	return o, true
@@ -296,6 +300,9 @@ func (r *Reviewer) answer(ctx context.Context, p state.Pull, c forge.Comment, o 
 		return r.approve(ctx, p, c, o, by)
 	case "help", "":
 		return answered{outcome: "done", reply: report.ReplyHelp(c.ID), text: "help"}, nil
+	}
+	if o.verb == "retry" || o.verb == "approve" || o.verb == "?" {
+		return refused("not a whole command", report.ReplyMisused(c.ID, o.said)), nil
 	}
 	return refused("no such command", report.ReplyUnknown(c.ID, o.verb)), nil
 }

@@ -188,7 +188,8 @@ func TestRuleCommands(t *testing.T) {
 		"retry":                           {body: "retry bakery", asked: "retry bakery by github:dana", reply: "bakery", text: "retry bakery"},
 		"retry of nobody":                 {body: "retry none", before: func(d *desk) { d.refuse["none"] = reconcile.ErrNoClient }, reply: "Not done", text: string(report.RefusedNoClient)},
 		"retry of who does not wait":      {body: "retry busy", before: func(d *desk) { d.refuse["busy"] = reconcile.ErrRefused }, reply: "Not done", text: string(report.RefusedNotWaiting)},
-		"retry without a name":            {body: "retry", reply: "/reconciler help", text: "no such command"},
+		"retry without a name":            {body: "retry", reply: "The command `/reconciler retry` is not complete", text: "not a whole command"},
+		"retry of two":                    {body: "retry bakery and cafe", reply: "The command `/reconciler retry bakery and cafe` is not complete, or says too much", text: "not a whole command"},
 		"approve":                         {body: "approve " + full, asked: "approve " + full + " by github:dana", reply: "Approved", text: "approve " + full},
 		"approve by its first characters": {body: "approve 0123", asked: "approve " + full + " by github:dana", reply: "Approved", text: "approve " + full},
 		"approve by too few":              {body: "approve 012", reply: "Not done", text: string(report.RefusedUnknownHold)},
@@ -198,7 +199,8 @@ func TestRuleCommands(t *testing.T) {
 			j := d.judge[h]
 			j.Changes[0].Steps[0].Held, j.Changes[1].Steps[0].Held = full, "0123ffffffff"
 		}, reply: "Not done", text: string(report.RefusedUnknownHold)},
-		"approve without": {body: "approve", reply: "/reconciler help", text: "no such command"},
+		"approve without": {body: "approve", reply: "The command `/reconciler approve` is not complete", text: "not a whole command"},
+		"approve as code": {body: "approve `0123`", asked: "approve " + full + " by github:dana", reply: "Approved", text: "approve " + full},
 		"approve of what waits as a whole": {body: "approve abcd", before: func(d *desk) {
 			h := d.open(1, "two", "bakery")
 			j := d.judge[h]
@@ -559,7 +561,7 @@ func TestCommentsThatComeLate(t *testing.T) {
 func TestS07RuleAskedIsOfThatCommit(t *testing.T) {
 	d := newDesk(t)
 	p := state.Pull{Number: 1, Open: true, Fork: true, Head: commitID("one")}
-	a := d.askPlan(p, forge.Comment{ID: 1}, order{"plan", p.Head})
+	a := d.askPlan(p, forge.Comment{ID: 1}, order{verb: "plan", arg: p.Head})
 	if a.outcome != "done" {
 		t.Fatalf("%+v", a)
 	}

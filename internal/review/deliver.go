@@ -24,7 +24,20 @@ var errForgotten = errors.New("it is on record no more")
 // a pull request that was deleted) is dropped, and logged; each by itself, so that it keeps
 // nothing else of a report from being told.
 func (r *Reviewer) Deliver(ctx context.Context, t state.Report) error {
+	if err := r.set.isAway(r.Now()); err != nil {
+		return err
+	}
+	began := r.Now()
 	err := r.deliver(ctx, t)
+	if took := r.Now().Sub(began); errors.Is(err, forge.ErrAway) && took >= slowly {
+		r.set.isGone(err, r.Now())
+	}
+	if errors.Is(err, forge.ErrDenied) && t.Tries >= maxDenied {
+		if over, failed := r.over(t.Subject); failed == nil && over {
+			r.Log.Warn("the forge does not let us tell it", "about", t.Subject, "error", err)
+			err = nil
+		}
+	}
 	if errors.Is(err, errForgotten) {
 		r.Log.Info("nobody is told", "about", t.Subject, "error", err)
 		err = nil
@@ -39,8 +52,29 @@ func (r *Reviewer) Deliver(ctx context.Context, t state.Report) error {
 	return err
 }
 
-// maxRefused is how often the forge may refuse a report as one that it never takes: some two hours.
-const maxRefused = 20
+const (
+	// maxRefused is how often the forge may refuse a report as one that it never takes: some two hours.
+	maxRefused = 20
+	// maxDenied is how often a status may be denied us: some three days, for as long as Watch finds what is missing. Who
+	// gives the permission after months is to be told of today, and not of each commit since.
+	maxDenied = 450
+	// slowly is how long a forge that does not answer may take for it; the others of a batch then wait for awayFor at least.
+	slowly  = 10 * time.Second
+	awayFor = 30 * time.Second
+)
+
+// over says that a report is a status of which nothing depends any more: of a commit of the branch, or of a head that no
+// open pull request has.
+func (r *Reviewer) over(subject string) (bool, error) {
+	what, rest, _ := strings.Cut(subject, "/")
+	if what == "commit" {
+		return true, nil
+	}
+	head, _, _ := strings.Cut(rest, "/")
+	var all []state.Pull
+	err := r.Store.View(func(tx store.Tx) (err error) { all, err = r.pulls(tx); return err })
+	return what == "head" && !slices.ContainsFunc(all, func(p state.Pull) bool { return p.Open && p.Head == head }), err
+}
 
 // statuses is what the sink keeps in mind of the statuses that it set. Writes are few (GitHub takes 500
 // an hour): what waits for something else must not use them up.
@@ -49,6 +83,25 @@ type statuses struct {
 	taken  map[string]map[string]forge.Status // of reports that were not told whole yet: by subject, and commit and context
 	denied error                              // statuses are denied us: one permission lets all of them be set
 	since  time.Time
+	shown  bool  // a deployment was: it may be
+	gone   error // the forge swallows what is sent to it
+	from   time.Time
+}
+
+// isGone notes that the forge took long to answer nothing, and isAway that it did so a moment ago.
+func (k *statuses) isGone(err error, now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.gone, k.from = err, now
+}
+
+func (k *statuses) isAway(now time.Time) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if now.Sub(k.from).Abs() >= awayFor {
+		k.gone = nil
+	}
+	return k.gone
 }
 
 // deniedFor is how long statuses that were denied are not asked for again.
@@ -61,10 +114,10 @@ func (k *statuses) whole(subject string) {
 	k.mu.Unlock()
 }
 
-// allowed says that statuses may be allowed by now.
+// allowed says that statuses may be allowed by now, and that the forge answers.
 func (k *statuses) allowed() {
 	k.mu.Lock()
-	k.denied = nil
+	k.denied, k.gone = nil, nil
 	k.mu.Unlock()
 }
 
@@ -359,27 +412,39 @@ func (r *Reviewer) client(ctx context.Context, head, name string, t state.Report
 		return err
 	}
 	if forge.State(t.State) != forge.Pending || clients <= maxProgress {
-		err := r.onCommit(ctx, head, r.deployment(ctx, head, name, t))
+		err := r.deployment(ctx, head, name, t)
+		if errors.Is(err, forge.ErrInvalid) { // a forge says so, too, of whoever writes much
+			if _, gone := r.Forge.Statuses(ctx, head); gone == nil {
+				err = fmt.Errorf("%w: %s", forge.ErrDenied, err.Error())
+			}
+		}
+		err = r.onCommit(ctx, head, err)
 		if errors.Is(err, forge.ErrDenied) && !errors.Is(err, forge.ErrNotFound) { // the status was taken: it is this permission that we lack
+			if r.set.deploys(false) && t.Tries < maxRefused { // or it was taken since, or it passes: "in progress" would stand for ever
+				return errors.Join(r.results(ctx, head, pulls), err)
+			}
 			r.Log.Warn("no deployment can be shown at the forge", "client", name, "error", err)
 		} else if err := r.onCommit(ctx, head, err); err != nil {
 			return err
+		} else {
+			r.set.deploys(true)
 		}
 	}
 	return r.results(ctx, head, pulls)
 }
 
+// deploys says whether deployments could be shown since we started; shown: one was now.
+func (k *statuses) deploys(shown bool) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.shown = k.shown || shown
+	return k.shown
+}
+
 // deployment is the forge's own record of what a head came to for a client.
 func (r *Reviewer) deployment(ctx context.Context, head, name string, t state.Report) error {
-	all, err := r.Forge.Deployments(ctx, head, name)
+	d, err := r.deploymentOf(ctx, head, name)
 	if err != nil {
-		return err
-	}
-	i := slices.IndexFunc(all, func(d forge.Deployment) bool { return d.Task == deployTask })
-	var d forge.Deployment
-	if i >= 0 {
-		d = all[i]
-	} else if d, err = r.Forge.CreateDeployment(ctx, forge.Deployment{Commit: head, Environment: name, Task: deployTask}, "reconciler"); err != nil {
 		return err
 	}
 	s := forge.DeploymentStatus{Description: report.ClipWords(report.Line(t.Text), forge.MaxDescription), Environment: name, URL: r.site(t.URL), LogURL: r.page(r.Pages.Client, name)}
@@ -390,6 +455,9 @@ func (r *Reviewer) deployment(ctx context.Context, head, name string, t state.Re
 		s.State = forge.DeploymentSuccess
 		runs, gone, err := r.runs(head, name)
 		if err != nil {
+			return err
+		}
+		if err := r.renamed(ctx, head, name); err != nil {
 			return err
 		}
 		if !runs {
@@ -409,6 +477,65 @@ func (r *Reviewer) deployment(ctx context.Context, head, name string, t state.Re
 		s.State = forge.DeploymentError
 	}
 	return r.Forge.SetDeployment(ctx, d.ID, s)
+}
+
+// renamed ends what the forge shows in the environments of names that a client gave up at a head, and that nobody has
+// now: else the last deployment there would count as active for ever. Only a success ends former ones.
+func (r *Reviewer) renamed(ctx context.Context, head, name string) error {
+	var former []string
+	err := r.Store.View(func(tx store.Tx) error {
+		former = nil
+		c, _, err := store.ClientByName(tx, name)
+		if err != nil || len(c.Former) == 0 {
+			return err
+		}
+		v, _, err := store.VerdictHead(tx, head)
+		if err != nil {
+			return err
+		}
+		for _, n := range c.Former {
+			if !slices.ContainsFunc(v.Landed, func(l state.Landed) bool { return slices.Contains(l.Names, n) }) {
+				continue // its file went in another head
+			}
+			_, taken, err := store.ClientByName(tx, n)
+			if err != nil {
+				return err
+			}
+			if !taken {
+				former = append(former, n)
+			}
+		}
+		return nil
+	})
+	for _, n := range former {
+		if err == nil {
+			err = r.vacate(ctx, head, n, "renamed to "+name)
+		}
+	}
+	return err
+}
+
+// vacate ends what is shown in an environment.
+func (r *Reviewer) vacate(ctx context.Context, head, environment, why string) error {
+	d, err := r.deploymentOf(ctx, head, environment)
+	for _, s := range []forge.DeploymentState{forge.DeploymentSuccess, forge.DeploymentInactive} {
+		if err == nil {
+			err = r.Forge.SetDeployment(ctx, d.ID, forge.DeploymentStatus{State: s, Description: why, Environment: environment})
+		}
+	}
+	return err
+}
+
+// deploymentOf is our deployment of a head in an environment, a new one if there is none.
+func (r *Reviewer) deploymentOf(ctx context.Context, head, environment string) (forge.Deployment, error) {
+	all, err := r.Forge.Deployments(ctx, head, environment)
+	if err != nil {
+		return forge.Deployment{}, err
+	}
+	if i := slices.IndexFunc(all, func(d forge.Deployment) bool { return d.Task == deployTask }); i >= 0 {
+		return all[i], nil
+	}
+	return r.Forge.CreateDeployment(ctx, forge.Deployment{Commit: head, Environment: environment, Task: deployTask}, "reconciler")
 }
 
 // runs says that a head is what a client's site runs: it is neither gone, nor paused, nor did

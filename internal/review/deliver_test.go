@@ -1148,3 +1148,140 @@ func TestP9RefusedCommentIsTriedAgain(t *testing.T) {
 		t.Errorf("what is never taken: %v", err)
 	}
 }
+
+// P9: a deployment that is refused once others were shown is told as soon as it may be: "in progress" does not stand for
+// ever. Where none was ever shown the permission is not ours, and nothing waits for it.
+func TestP9DeploymentThatIsRefusedIsToldLater(t *testing.T) {
+	for what, refusal := range map[string]error{"denied": forge.ErrDenied, "refused as invalid": forge.ErrInvalid} {
+		d, commit := merged(t, "pending")
+		d.look()
+		refuses := true
+		d.forge.fault = func(method string, _ ...any) error {
+			if method == "SetDeployment" && refuses {
+				return refusal
+			}
+			return nil
+		}
+		d.later(time.Minute)
+		d.update(func(tx store.Tx) error {
+			v, _, err := store.Verdict(tx, commit)
+			v.State, v.Ended, v.Clients = "success", d.time, map[state.ClientID]string{"bakery-1": "succeeded"}
+			_, failed := store.AddReport(tx, state.Report{Subject: "commit/" + commit + "/client/bakery", State: "success", Text: "done", At: d.time})
+			return errors.Join(err, failed, store.PutVerdict(tx, v))
+		})
+		if err := d.tell(); err == nil {
+			t.Errorf("%s: it counts as told", what)
+		}
+		if all := d.said(1, report.KindResult); len(all) != 1 {
+			t.Errorf("%s: results: %q", what, all)
+		}
+		refuses = false
+		d.look()
+		if told := d.forge.states[d.forge.deployments[0].ID]; len(told) != 2 || told[1].State != forge.DeploymentSuccess {
+			t.Errorf("%s: %+v", what, told)
+		}
+		refuses = true
+		last := state.Report{Subject: "commit/" + commit + "/client/bakery", State: "success", Text: "done", Tries: maxRefused}
+		if err := d.Deliver(t.Context(), last); err != nil {
+			t.Errorf("%s: what is never taken: %v", what, err)
+		}
+	}
+	d, _ := merged(t, "succeeded")
+	d.forge.fault = func(method string, _ ...any) error {
+		if method == "CreateDeployment" {
+			return forge.ErrDenied
+		}
+		return nil
+	}
+	d.look()
+	if len(d.outbox()) > 0 {
+		t.Errorf("without the permission: %+v waits", d.outbox())
+	}
+}
+
+// A client that is renamed has no deployment that counts as active in the environment of its former name, unless
+// another client has that name now.
+func TestDeploymentOfAFormerName(t *testing.T) {
+	for _, taken := range []bool{false, true} {
+		d, _ := merged(t, "succeeded")
+		d.look()
+		d.later(time.Hour)
+		head := commitID("renamed")
+		d.accept(head, nil, map[string]string{"bread": "succeeded"})
+		d.update(func(tx store.Tx) error {
+			c, _, err := store.ClientByName(tx, "bakery")
+			if err != nil {
+				return err
+			}
+			if !taken {
+				err = store.DeleteClient(tx, c)
+			}
+			bread, _, failed := store.ClientByName(tx, "bread")
+			bread.Former = []string{"bakery", "long-ago"}
+			v, _, wrong := store.Verdict(tx, head)
+			v.Landed = []state.Landed{{ID: head, Names: []string{"bread", "bakery"}}}
+			return errors.Join(err, failed, wrong, store.PutClient(tx, bread), store.PutVerdict(tx, v))
+		})
+		d.look()
+		var active []string
+		for _, one := range d.forge.deployments {
+			if told := d.forge.states[one.ID]; told[len(told)-1].State == forge.DeploymentSuccess {
+				active = append(active, one.Environment)
+			}
+		}
+		slices.Sort(active)
+		if want := map[bool][]string{false: {"bread"}, true: {"bakery", "bread"}}[taken]; !slices.Equal(active, want) {
+			t.Errorf("taken by another: %t; active: %q", taken, active)
+		}
+	}
+}
+
+// Statuses that are denied for days are given up, but for those of open pull requests, which are waited for: whoever gives the
+// permission at last is told of today first.
+func TestP9DeniedForDays(t *testing.T) {
+	d, commit := merged(t, "failed")
+	head := d.open(2, "two", "cafe")
+	d.look()
+	d.forge.fault = func(method string, _ ...any) error {
+		if method == "SetStatus" {
+			return forge.ErrDenied
+		}
+		return nil
+	}
+	for subject, kept := range map[string]bool{"commit/" + commit: false, "commit/" + commit + "/client/bakery": false, "head/" + commitID("one") + "/plan": false, "head/" + head + "/plan": true} {
+		err := d.Deliver(t.Context(), state.Report{Subject: subject, State: "success", Text: "done", Tries: maxDenied})
+		if (err != nil) != kept {
+			t.Errorf("%s: %v", subject, err)
+		}
+		if err := d.Deliver(t.Context(), state.Report{Subject: subject, State: "success", Text: "done", Tries: maxDenied - 1}); !errors.Is(err, forge.ErrDenied) {
+			t.Errorf("%s, before: %v", subject, err)
+		}
+	}
+}
+
+// P12: while the forge swallows what it is sent, a batch is not held up by each report: that it could not be told is on record
+// when the first one has failed.
+func TestP12BatchEndsWhileTheForgeSwallows(t *testing.T) {
+	d, commit := merged(t, "succeeded")
+	swallows := true
+	d.forge.fault = func(string, ...any) error {
+		if !swallows {
+			return nil
+		}
+		d.later(20 * time.Second)
+		return forge.ErrAway
+	}
+	began := d.time
+	for i := range 50 {
+		if err := d.Deliver(t.Context(), state.Report{Subject: fmt.Sprintf("head/%s/plan", commitID(fmt.Sprint(i))), State: "success"}); !errors.Is(err, forge.ErrAway) {
+			t.Fatal(err)
+		}
+	}
+	if took := d.time.Sub(began); took > time.Minute {
+		t.Errorf("it takes %s to know that nobody is told", took)
+	}
+	swallows = false
+	d.later(awayFor)
+	d.look()
+	d.wantStatus(commit, "apply", forge.Success, "")
+}

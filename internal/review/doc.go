@@ -10,6 +10,7 @@
 //	deliver.go   the outbox's sink: statuses, comments, deployments
 //	result.go    what a merge came to
 //	words.go     statuses in the words of now
+//	queue.go     statuses that the forge's merge queue waits for
 //	files.go     annotations and suggestions in the files
 //	watch.go     statuses that hang
 //

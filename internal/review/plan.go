@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
+	"github.com/compassdigital/reconciler/internal/forge"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/report"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -172,7 +173,7 @@ func nameIn(file string) string { return strings.TrimSuffix(path.Base(file), ".y
 // plan judges one pull request and writes what came of it, with what is to be told.
 func (r *Reviewer) plan(ctx context.Context, p state.Pull, base string, among *openPulls) error {
 	if !p.Open {
-		return r.ended(p, among)
+		return r.ended(ctx, p, among)
 	}
 	if stays, err := r.stays(ctx, p, base, among); err != nil || stays {
 		return err
@@ -259,6 +260,11 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 	if p.Taken, err = r.taken(*p); err != nil {
 		return err
 	}
+	kept, err := r.stopped(*p)
+	if err != nil {
+		return err
+	}
+	j.Problems = append(j.Problems, kept...)
 	if p.Moving, err = r.moving(*p, began); err != nil {
 		return err
 	}
@@ -280,6 +286,40 @@ func (r *Reviewer) judge(ctx context.Context, p *state.Pull, base string, v *vie
 		return err
 	}
 	return fits(*p)
+}
+
+// stopped are the removals that wait, and that merging a pull request stops, as it brings the file back: no step shows
+// that, for what still runs does not change.
+func (r *Reviewer) stopped(p state.Pull) (out []report.Problem, err error) {
+	err = r.Store.View(func(tx store.Tx) error {
+		out = nil
+		for _, pc := range p.Clients {
+			c, ok, err := store.ClientByName(tx, pc.Name)
+			if err != nil {
+				return err
+			}
+			if !ok || pc.Removed {
+				continue
+			}
+			all, err := store.Tombstones(tx, c.ID)
+			if err != nil {
+				return err
+			}
+			for _, t := range all {
+				if t.Part != "" || t.Done {
+					continue
+				}
+				text, when := pc.Name+" is to be removed", ""
+				if !t.NotUntil.IsZero() {
+					when = " before that"
+					text += " on " + t.NotUntil.UTC().Format("2 January 2006 at 15:04 UTC")
+				}
+				out = append(out, report.Problem{Client: pc.Name, Text: text + ", and still runs.", Hint: "Merging this" + when + " keeps it: it stays as it is.", Warning: true})
+			}
+		}
+		return nil
+	})
+	return out, err
 }
 
 // fits says whether what is held of a pull request can be kept: anybody can ask to change
@@ -473,10 +513,15 @@ func (r *Reviewer) taken(p state.Pull) (string, error) {
 }
 
 // ended tells on its comment that a pull request was closed. A merged one has its result.
-func (r *Reviewer) ended(p state.Pull, among *openPulls) error {
+func (r *Reviewer) ended(ctx context.Context, p state.Pull, among *openPulls) error {
 	v := view{comment: report.PullPlan{Stage: report.StageClosed, Head: p.Head, Base: p.Base, Repo: r.repoOf(p)}}
 	if p.Merged {
 		v.comment.Stage, v.comment.Merged, v.comment.Result = report.StageMerged, p.MergeCommit, r.page(r.Pages.Commit, p.MergeCommit)
+	} else if f, err := r.Forge.Pull(ctx, p.Number); err != nil && !errors.Is(err, forge.ErrNotFound) {
+		return err
+	} else if f.BaseRef != "" && f.BaseRef != r.Branch { // it was not closed
+		v.comment.Stage, v.comment.Cause = report.StageFailed, fmt.Sprintf("it is for the branch %s now, and only what comes into %s is planned", f.BaseRef, r.Branch)
+		v.comment.Next = fmt.Sprintf("Nothing, if that is meant. Else set its base to %s again, and it is planned; where the branch itself has another name now, set repository.branch.", r.Branch)
 	}
 	before := p
 	p.Wanted = false

@@ -205,6 +205,9 @@ func TestRetargeted(t *testing.T) {
 	if r := d.record(1); r.Open || r.Merged {
 		t.Errorf("open %t, merged %t", r.Open, r.Merged)
 	}
+	if all := d.said(1, report.KindPlan); len(all) != 1 || contains(all[0], "Closed") || !contains(all[0], "for the branch release") {
+		t.Errorf("it is open, and for another branch: %q", all)
+	}
 	p.Open, p.Merged, p.MergeCommit = false, true, commitID("elsewhere")
 	d.forge.pulls[1] = p
 	d.look()
@@ -1097,5 +1100,35 @@ func TestP9NumbersOfAnotherRepository(t *testing.T) {
 				t.Errorf("it had no plan, and has %q as shown, and said %q", r.Shown, all)
 			}
 		})
+	}
+}
+
+// A pull request that brings a client back whose removal waits has no step to show, and says all the same what merging it
+// does: it stops that.
+func TestRuleARevertInTimeSaysWhatItStops(t *testing.T) {
+	d := newDesk(t)
+	head := d.open(1, "one", "bakery")
+	j := d.judge[head]
+	j.Changes = []report.Change{}
+	d.judge[head] = j
+	until := d.time.Add(time.Hour)
+	removed := state.Tombstone{Client: "bakery-1", Name: "bakery", Commit: commitID("gone"), At: d.time, NotUntil: until}
+	d.update(func(tx store.Tx) error {
+		return errors.Join(store.PutClient(tx, state.Client{ID: "bakery-1", Name: "bakery", Status: state.StatusActive}), store.PutTombstone(tx, removed))
+	})
+	d.look()
+	if all := d.said(1, report.KindPlan); len(all) != 1 || !contains(all[0], "bakery is to be removed on "+until.Format("2 January 2006 at 15:04 UTC")) || !contains(all[0], "Merging this before that keeps it") {
+		t.Errorf("comments: %q", all)
+	}
+	d.wantStatus(head, "validate", forge.Success, "")
+	d.wantStatus(head, "plan", forge.Success, "")
+	removed.Done = true
+	d.update(func(tx store.Tx) error { return store.PutTombstone(tx, removed) })
+	d.open(1, "two", "bakery")
+	d.sync()
+	d.later(time.Minute)
+	d.look()
+	if all := d.said(1, report.KindPlan); len(all) != 1 || contains(all[0], "is to be removed") {
+		t.Errorf("it is removed: %q", all)
 	}
 }

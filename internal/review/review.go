@@ -93,6 +93,7 @@ type Reviewer struct {
 	Engine  Engine
 	Git     Git
 	Forge   forge.Forge
+	Queue   Queue // nil: there is none
 	Store   store.Store
 	Actions Actions
 	Pages   Pages
@@ -114,7 +115,8 @@ type Reviewer struct {
 	asking  bool       // which pull requests accepted heads brought was not asked of all yet
 	known   kept       // what pull requests were when they were read last
 	me      identity
-	set     statuses // that were set
+	set     statuses        // that were set
+	inQueue map[string]bool // commits of the merge queue that were judged
 }
 
 // Hint says that something may have changed at the forge. It never blocks.

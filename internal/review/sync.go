@@ -35,7 +35,7 @@ func (r *Reviewer) Sync(ctx context.Context) (next time.Time, err error) {
 			errs = append(errs, r.again(n))
 		}
 	}
-	errs = append(errs, r.besideMany(ctx))
+	errs = append(errs, r.besideMany(ctx), r.queued(ctx))
 	there := errs[0] == nil
 	if there && !r.there {
 		r.set.allowed()

@@ -19,6 +19,7 @@ func Validator(tb testing.TB) *Contract {
 	return contract.OpenAPI(tb, contract.Description{
 		Vendor: "GitHub", File: "github/rest.openapi.json",
 		Loose: true, // its own examples don't fit its schemas (specs/README.md)
+		Moves: true, // docs.github.com/rest/using-the-rest-api/best-practices: "Follow redirects"
 		Inner: inner, Slashed: slashed, Failure: failure,
 		// docs.github.com/rest/pulls/comments and /rest/users/users
 		Uncut: []contract.Operation{
@@ -40,7 +41,13 @@ func slashed(path string) bool {
 // inner is a path without what GitHub Enterprise puts before it.
 func inner(path string) string {
 	if _, after, ok := strings.Cut(path, "/api/v3/"); ok {
-		return "/" + after
+		path = "/" + after
+	}
+	if after, ok := strings.CutPrefix(path, "/repositories/"); ok { // as redirects of a renamed repository name it
+		if _, after, ok = strings.Cut(after, "/"); ok {
+			after = "/" + after
+		}
+		path = "/repos/owner/name" + after
 	}
 	return path
 }

@@ -113,8 +113,14 @@ func (f *Forge) run(c *call, x Fault) (any, error) {
 func (f *Forge) allowed(c *call) *problem {
 	rt, g := c.route, c.grant
 	hidden := fail(http.StatusNotFound, "Not Found")
-	if owner := c.r.PathValue("owner"); owner != "" && (!strings.EqualFold(owner, f.o.Owner) || !strings.EqualFold(c.r.PathValue("repo"), f.o.Repo)) {
+	if owner := c.r.PathValue("owner"); owner != "" && (!strings.EqualFold(owner, f.o.Owner) || !strings.EqualFold(c.r.PathValue("repo"), f.name())) {
+		if f.called != "" && strings.EqualFold(owner, f.o.Owner) && strings.EqualFold(c.r.PathValue("repo"), f.o.Repo) {
+			return c.moved()
+		}
 		return hidden
+	}
+	if g.app && f.suspended {
+		return fail(http.StatusForbidden, "This installation has been suspended")
 	}
 	if rt.need == "jwt" {
 		if !g.jwt {
@@ -131,6 +137,9 @@ func (f *Forge) allowed(c *call) *problem {
 			return hidden
 		}
 	}
+	if f.archived && rt.write && strings.Contains(rt.pattern, "{repo}") && !g.jwt {
+		return fail(http.StatusForbidden, "Repository was archived so is read-only.")
+	}
 	if g.jwt || g.may(rt.need) {
 		return nil
 	}
@@ -139,6 +148,22 @@ func (f *Forge) allowed(c *call) *problem {
 		p.message = "Resource not accessible by integration"
 	}
 	p.header = http.Header{"X-Accepted-Github-Permissions": {strings.NewReplacer(":", "=", " ", "; ").Replace(rt.need)}}
+	return p
+}
+
+// moved leads who asks by the repository's former name to its number, as GitHub does.
+func (c *call) moved() *problem {
+	p := fail(http.StatusMovedPermanently, "Moved Permanently")
+	if c.r.Method != http.MethodGet {
+		p = fail(http.StatusTemporaryRedirect, "Temporary Redirect")
+	}
+	before, rest, _ := strings.Cut(c.r.RequestURI, "/repos/")
+	if parts := strings.SplitN(rest, "/", 3); len(parts) == 3 {
+		rest = "/" + parts[2]
+	} else {
+		rest = ""
+	}
+	p.header = http.Header{"Location": {fmt.Sprintf("http://%s%s%s%d%s", c.r.Host, before, byID, int64(repoID), rest)}}
 	return p
 }
 

@@ -1,6 +1,7 @@
 package simulated
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -105,6 +106,7 @@ func (f *Forge) API() http.Handler {
 		if rest, ok := strings.CutPrefix(path, "/api/v3/"); ok {
 			path = "/" + rest
 		}
+		path = f.named(path)
 		for i := range all {
 			if all[i].match(r, path) {
 				f.serve(w, r, &all[i])
@@ -114,6 +116,26 @@ func (f *Forge) API() http.Handler {
 		say(w, fail(http.StatusNotFound, "Not Found"))
 	})
 }
+
+// repoID is the repository's number, and byID where it is found by that.
+const (
+	repoID = firstID - 2
+	byID   = "/repositories/"
+)
+
+// named is a path in which the repository is called by its name, not by its number.
+func (f *Forge) named(path string) string {
+	rest, is := strings.CutPrefix(path, fmt.Sprintf("%s%d", byID, int64(repoID)))
+	if !is || rest != "" && rest[0] != '/' {
+		return path
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return "/repos/" + f.o.Owner + "/" + f.name() + rest
+}
+
+// name is what the repository is called now.
+func (f *Forge) name() string { return cmp.Or(f.called, f.o.Repo) }
 
 // match says that a route is the request's, and sets the values of its path. ServeMux
 // can't hold GitHub's: pulls/{number}/files and pulls/comments/{id} contradict there.

@@ -110,10 +110,14 @@ func getApp(c *call) (any, error) {
 func (f *Forge) installation() object {
 	a, made := f.o.App, stamp(f.w.Created)
 	id := strconv.FormatInt(a.InstallationID, 10)
-	return object{"id": a.InstallationID, "account": f.account(f.o.Owner), "repository_selection": "selected", "access_tokens_url": f.api("/app/installations/%s/access_tokens", id),
+	out := object{"id": a.InstallationID, "account": f.account(f.o.Owner), "repository_selection": "selected", "access_tokens_url": f.api("/app/installations/%s/access_tokens", id),
 		"repositories_url": f.api("/installation/repositories"), "html_url": f.o.BaseURL + "/settings/installations/" + id, "app_id": a.ID, "app_slug": a.Slug,
 		"target_id": f.user(f.o.Owner).ID, "target_type": "User", "permissions": a.permissions(), "events": []string{"push", "pull_request", "issue_comment"},
 		"created_at": made, "updated_at": made, "single_file_name": nil, "suspended_by": nil, "suspended_at": nil}
+	if f.suspended {
+		out["suspended_by"], out["suspended_at"] = f.account(f.o.Owner), made
+	}
+	return out
 }
 
 func listInstallations(c *call) (any, error) { return []any{c.f.installation()}, nil }
@@ -129,9 +133,13 @@ func createToken(c *call) (any, error) {
 	if c.number("id") != c.f.o.App.InstallationID {
 		return nil, ErrNotFound
 	}
+	if c.f.suspended {
+		return nil, fail(http.StatusForbidden, "This installation has been suspended")
+	}
 	var in struct {
 		Permissions  map[string]string
 		Repositories []string
+		IDs          []int64 `json:"repository_ids"`
 	}
 	if err := c.decode(&in); err != nil {
 		return nil, err
@@ -147,10 +155,8 @@ func createToken(c *call) (any, error) {
 		}
 		have = narrow
 	}
-	for _, name := range in.Repositories {
-		if name != c.f.o.Repo {
-			return nil, fail(http.StatusUnprocessableEntity, "There is at least one repository that does not exist or is not accessible to the parent installation.")
-		}
+	if slices.ContainsFunc(in.Repositories, func(name string) bool { return name != c.f.name() }) || slices.ContainsFunc(in.IDs, func(id int64) bool { return id != repoID }) {
+		return nil, fail(http.StatusUnprocessableEntity, "There is at least one repository that does not exist or is not accessible to the parent installation.")
 	}
 	g, text := c.f.mint(have)
 	return object{"token": text, "expires_at": stamp(g.expires), "permissions": have, "repository_selection": "selected"}, nil

@@ -187,7 +187,7 @@ func listRefs(c *call) (any, error) {
 		all, err = r.Refs("refs/" + c.r.PathValue("ref"))
 		return err
 	})
-	return each(pageOf(c, all), c.f.ref), err
+	return each(all, c.f.ref), err
 }
 
 // setRef moves references as do says, and takes note of what that means.

@@ -16,9 +16,9 @@
 //
 // With Options.Dir the world outlives the process: it is written before a call is answered.
 // Not kept are tokens of installations, webhooks made over the API and all deliveries,
-// limits, faults and Writes.
+// limits, faults, Writes, and that the repository was renamed or archived or the App suspended.
 //
-// It refuses: GraphQL, reviews, organisations and teams, renames, more than one repository
+// It refuses: GraphQL, reviews, organisations and teams, more than one repository
 // and its forks. It counts no concurrent requests. What GitHub would only do slowly (a
 // webhook, a test merge) is done by one goroutine, in order; Settle waits for it, Close ends
 // it. Pages answer only this machine.

@@ -39,6 +39,28 @@ func (f *Forge) AddUser(login, permission string) {
 // SetPermission changes what somebody may do; whoever is not there is added.
 func (f *Forge) SetPermission(login, permission string) { f.AddUser(login, permission) }
 
+// RenameRepository gives the repository another name: whoever asks by the former one is led on. Git
+// and the pages know the former one only.
+func (f *Forge) RenameRepository(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.called = name
+}
+
+// Archive makes the repository read-only, or lets it be written again.
+func (f *Forge) Archive(is bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.archived = is
+}
+
+// Suspend suspends the App's installation, or ends that.
+func (f *Forge) Suspend(is bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.suspended = is
+}
+
 // Push commits files (nil deletes) to a branch, which begins at the repository's own branch
 // when it is new, and returns the commit.
 func (f *Forge) Push(branch string, files map[string]*string, message, author string) (string, error) {

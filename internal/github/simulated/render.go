@@ -41,12 +41,12 @@ func (f *Forge) api(format string, a ...any) string { return f.o.APIURL + fmt.Sp
 
 // repoAPI is an address below the repository.
 func (f *Forge) repoAPI(format string, a ...any) string {
-	return f.api("/repos/%s/%s", f.o.Owner, f.o.Repo) + fmt.Sprintf(format, a...)
+	return f.api("/repos/%s/%s", f.o.Owner, f.name()) + fmt.Sprintf(format, a...)
 }
 
 // page is an address for people below the repository's.
 func (f *Forge) page(format string, a ...any) string {
-	return f.o.BaseURL + "/" + f.o.Owner + "/" + f.o.Repo + fmt.Sprintf(format, a...)
+	return f.o.BaseURL + "/" + f.o.Owner + "/" + f.name() + fmt.Sprintf(format, a...)
 }
 
 // account is a user as they stand in other answers.
@@ -87,19 +87,19 @@ func (f *Forge) association(login string) string {
 
 // repository is the repository, or somebody's fork of it.
 func (f *Forge) repository(owner string) object {
-	name := owner + "/" + f.o.Repo
+	name := owner + "/" + f.name()
 	at, site := f.api("/repos/%s", name), f.o.BaseURL+"/"+name
-	id, clone := int64(firstID-2), f.o.CloneURL
+	id, clone := int64(repoID), f.o.CloneURL
 	fork := owner != f.o.Owner
 	if fork {
 		id, clone = f.user(owner).ID+1_000_000, site+".git"
 	}
-	out := object{"id": id, "node_id": node("R", id), "name": f.o.Repo, "full_name": name, "owner": f.account(owner), "private": true, "html_url": site,
+	out := object{"id": id, "node_id": node("R", id), "name": f.name(), "full_name": name, "owner": f.account(owner), "private": true, "html_url": site,
 		"description": nil, "fork": fork, "url": at, "git_url": "git://" + strings.TrimPrefix(strings.TrimPrefix(site, "https://"), "http://") + ".git",
 		"ssh_url": "git@" + hostOf(f.o.BaseURL) + ":" + name + ".git", "clone_url": clone, "svn_url": site, "homepage": nil, "language": nil, "mirror_url": nil,
 		"forks_count": len(f.w.Forks), "stargazers_count": 0, "watchers_count": 0, "size": 1, "default_branch": f.own, "open_issues_count": f.openPulls(),
 		"is_template": false, "topics": []string{}, "has_issues": true, "has_projects": false, "has_wiki": false, "has_pages": false, "has_downloads": true,
-		"has_discussions": false, "archived": false, "disabled": false, "visibility": "private", "pushed_at": stamp(f.w.Pushed), "created_at": stamp(f.w.Created),
+		"has_discussions": false, "archived": f.archived, "disabled": false, "visibility": "private", "pushed_at": stamp(f.w.Pushed), "created_at": stamp(f.w.Created),
 		"updated_at": stamp(f.w.Created), "license": nil, "forks": len(f.w.Forks), "open_issues": f.openPulls(), "watchers": 0, "web_commit_signoff_required": false, "allow_forking": true}
 	for key, tail := range map[string]string{"archive_url": "/{archive_format}{/ref}", "assignees_url": "/assignees{/user}", "blobs_url": "/git/blobs{/sha}",
 		"branches_url": "/branches{/branch}", "collaborators_url": "/collaborators{/collaborator}", "comments_url": "/comments{/number}", "commits_url": "/commits{/sha}",

@@ -109,6 +109,9 @@ type Forge struct {
 	lag        time.Duration
 	webhooks   Webhooks
 	usage      map[string]*usage
+	called     string // the repository's name since it was renamed; "": Options.Repo
+	archived   bool
+	suspended  bool // the App's installation
 
 	queue   chan task
 	pending int        // tasks that are not done
