@@ -382,7 +382,7 @@ func TestDoctorLooksAtThisMachine(t *testing.T) {
 	}
 	w.env["RECONCILER_PROVIDERS_EMBEDDED_DNS"] = dns.LocalAddr().String()
 	fails("providers.embedded.dns", "is taken by another program")
-	if r := w.cli("run"); r.code != 1 || !strings.Contains(r.err, "set providers.embedded.dns to another address") {
+	if r := w.cli("run"); r.code != 1 || !strings.Contains(r.err, "set providers.embedded.dns (for the demo: --dns)") {
 		t.Errorf("run: %d %s", r.code, r.err)
 	}
 	if err := dns.Close(); err != nil {
