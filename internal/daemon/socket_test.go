@@ -45,7 +45,7 @@ func TestSocketOfAnotherUser(t *testing.T) {
 	if !errors.Is(err, ErrNotOurs) || strings.Contains(err.Error(), "another user's") {
 		t.Errorf("%v", err)
 	}
-	if err := reached("/state.db.sock", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}); err != ErrNoDaemon {
+	if err := reached("/state.db.sock", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}); !errors.Is(err, ErrNoDaemon) {
 		t.Errorf("%v", err)
 	}
 }
