@@ -41,7 +41,7 @@ func (p *program) lateBackups() []string {
 	if err != nil {
 		return nil // refused when the configuration was read
 	}
-	last, err := bolt.LastBackup(b.Dir)
+	last, err := bolt.LastBackup(b.Dir, p.keys)
 	switch {
 	case err != nil:
 		return []string{"backups can't be listed: " + err.Error()}

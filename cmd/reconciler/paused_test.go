@@ -12,6 +12,9 @@ func TestPausedIsNotCalledResumedOrTriedAgain(t *testing.T) {
 	w.start()
 	w.active("bakery")
 	w.until("asleep is paused", func() bool { return w.why("asleep").Status == "paused" })
+	if next := w.why("asleep").Next; strings.Contains(next, "reconciler resume") || !strings.Contains(next, "`paused: true`") {
+		t.Errorf("asleep is told: %s", next)
+	}
 	for _, x := range []struct{ command, name, says, not string }{
 		{"resume", "asleep", "it stays paused", "is resumed"},
 		{"retry", "asleep", "before `paused: true` is out of its manifest", "is tried again"},

@@ -79,7 +79,7 @@ func TestS34KilledInABackup(t *testing.T) {
 		if err := errors.Join(s.Verify(), s.Close()); err != nil {
 			t.Error(err)
 		}
-		whole, _, err := backups(dir)
+		whole, _, err := backups(dir, s.keys, s.now())
 		if err != nil || len(whole) < 3 {
 			t.Fatalf("%v %v", whole, err)
 		}

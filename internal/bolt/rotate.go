@@ -1,6 +1,8 @@
 package bolt
 
 import (
+	"bufio"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +12,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/compassdigital/reconciler/internal/secret"
 )
 
 // backupTime names backups so that their order is that of their names.
@@ -81,8 +85,8 @@ func replaceable(path string) error {
 	return fmt.Errorf("%s is there already, and no backup: name another file", path)
 }
 
-// BackupInto makes a backup in a folder and drops the oldest beyond keep, of those that it
-// made itself. Nothing is dropped unless the new one was verified.
+// BackupInto makes a backup in a folder and drops the oldest beyond keep, of those of this
+// state: another installation may keep its own there. Nothing is dropped unless the new one was verified.
 func (s *Store) BackupInto(dir string, keep int) (path string, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("back up state: %w", err)
@@ -91,7 +95,7 @@ func (s *Store) BackupInto(dir string, keep int) (path string, err error) {
 	if err := s.BackupTo(path); err != nil {
 		return "", err
 	}
-	names, halves, err := backups(dir)
+	names, halves, err := backups(dir, s.keys, s.now())
 	if err != nil {
 		return path, err
 	}
@@ -113,34 +117,61 @@ func (s *Store) BackupInto(dir string, keep int) (path string, err error) {
 	return path, nil
 }
 
-// backups lists the names of ours in a folder, the oldest first, and what a killed process
-// left half written.
-func backups(dir string) (whole, halves []string, err error) {
+// halfLeft is how old half a backup is that nobody is at work on any more.
+const halfLeft = 24 * time.Hour
+
+// backups lists the names of those in a folder that a key of ours opens, the oldest first, and what a killed
+// process left half written: of ours, or long ago, where it does not say of whom.
+func backups(dir string, keys *secret.Keys, now time.Time) (whole, halves []string, err error) {
 	all, err := os.ReadDir(dir) // sorted by name
 	if err != nil {
 		return nil, nil, fmt.Errorf("list backups: %w", err)
 	}
 	for _, e := range all {
-		if !e.Type().IsRegular() {
+		name, half := strings.CutSuffix(e.Name(), part)
+		if !e.Type().IsRegular() || !ourBackup.MatchString(name) {
 			continue
 		}
-		if name, half := strings.CutSuffix(e.Name(), part); ourBackup.MatchString(name) && half {
+		switch key := keyOf(filepath.Join(dir, e.Name())); {
+		case key == "" && half:
+			if made, err := madeAt(name); err == nil && now.Sub(made) > halfLeft {
+				halves = append(halves, e.Name())
+			}
+		case key == "" || keys.For(key) == nil:
+		case half:
 			halves = append(halves, e.Name())
-		} else if ourBackup.MatchString(name) {
+		default:
 			whole = append(whole, name)
 		}
 	}
 	return whole, halves, nil
 }
 
-// LastBackup is when the newest backup in a folder was made; zero: there is none.
-func LastBackup(dir string) (time.Time, error) {
-	names, _, err := backups(dir)
+// keyOf is the name of the key that a backup was sealed with; "": its head can't be read.
+func keyOf(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = f.Close() }() // only read
+	info, err := readInfo(bufio.NewReader(f), sha256.New())
+	if err != nil {
+		return ""
+	}
+	return info.Key
+}
+
+// madeAt is when a backup of that name was begun.
+func madeAt(name string) (time.Time, error) { return time.Parse("state-"+backupTime+".backup", name) }
+
+// LastBackup is when the newest backup of these keys in a folder was made; zero: there is none.
+func LastBackup(dir string, keys *secret.Keys) (time.Time, error) {
+	names, _, err := backups(dir, keys, time.Time{})
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(names) == 0 {
 		return time.Time{}, nil
 	}
 	if err != nil {
 		return time.Time{}, err
 	}
-	return time.Parse("state-"+backupTime+".backup", names[len(names)-1])
+	return madeAt(names[len(names)-1])
 }

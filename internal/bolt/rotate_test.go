@@ -44,10 +44,10 @@ func TestS34BackupInto(t *testing.T) {
 	if got := entries(t, dir); !slices.Equal(got, want) {
 		t.Errorf("left: %v", got)
 	}
-	if last, err := LastBackup(dir); err != nil || !last.Equal(now.Add(-time.Hour)) {
+	if last, err := LastBackup(dir, o.Keys); err != nil || !last.Equal(now.Add(-time.Hour)) {
 		t.Errorf("the last one: %v %v", last, err)
 	}
-	if last, err := LastBackup(filepath.Join(dir, "nowhere")); err != nil || !last.IsZero() {
+	if last, err := LastBackup(filepath.Join(dir, "nowhere"), o.Keys); err != nil || !last.IsZero() {
 		t.Errorf("no folder: %v %v", last, err)
 	}
 	now = now.Add(-24 * time.Hour) // a clock that was set back

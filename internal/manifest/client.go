@@ -126,7 +126,11 @@ func (d *document) fileName(name string) {
 	if name == "" || base == name || d.path == "" || d.path == "-" {
 		return
 	}
-	d.node(find(d.root, "name"), "file-name", fmt.Sprintf("name is %s and the file is called %s", shown(name), shown(path.Base(d.path))), fmt.Sprintf("call the file %s.yaml, or write name: %s", name, slug(base)))
+	hint := fmt.Sprintf("call the file %s.yaml, or write name: %s", name, slug(base))
+	if !IsName(base) { // a copy, as "bakery copy.yaml": the file of that name may be another client's
+		hint = fmt.Sprintf("call the file %[1]s.yaml, and write name: %[1]s", slug(base))
+	}
+	d.node(find(d.root, "name"), "file-name", fmt.Sprintf("name is %s and the file is called %s", shown(name), shown(path.Base(d.path))), hint)
 }
 
 // rules checks what types can't say, in a manifest or in defaults (at "defaults").

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
 	"gopkg.in/yaml.v3"
 )
 
@@ -374,7 +375,7 @@ var profile = idna.New(idna.MapForLookup(), idna.StrictDomainName(true), idna.Tr
 // slug is a name near a text, for hints.
 func slug(s string) string {
 	var b strings.Builder
-	for _, r := range strings.ToLower(s) {
+	for _, r := range plainLetters(strings.ToLower(s)) {
 		switch {
 		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
 			b.WriteRune(r)
@@ -389,6 +390,19 @@ func slug(s string) string {
 		return out
 	}
 	return "demoshop"
+}
+
+// umlauts are letters that are written as two where there are none of them.
+var umlauts = strings.NewReplacer("ä", "ae", "ö", "oe", "ü", "ue", "ß", "ss", "æ", "ae", "ø", "oe", "å", "aa", "œ", "oe")
+
+// plainLetters is a text of small letters without their accents.
+func plainLetters(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) {
+			return -1
+		}
+		return r
+	}, norm.NFD.String(umlauts.Replace(norm.NFC.String(s))))
 }
 
 // IsName says that a text can be a client's name.

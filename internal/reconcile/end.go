@@ -513,7 +513,14 @@ func (m *member) resume() string {
 	if m.client.Removed {
 		return "`reconciler resume " + string(m.client.ID) + "`"
 	}
-	return "`reconciler resume " + m.client.Name + "`, or take `paused: true` out of the manifest"
+	by, in := "`reconciler resume "+m.client.Name+"`", "take `paused: true` out of the manifest, or of what that inherits"
+	switch {
+	case !m.effective.Paused:
+		return by
+	case !m.client.Paused:
+		return in
+	}
+	return by + ", and " + in
 }
 
 // waitFor ends a pass that goes on by itself later.

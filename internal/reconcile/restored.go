@@ -154,7 +154,7 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 				have.resources[c.ID][i].PurgeAfter = time.Time{}
 			}
 		}
-		m := memory{client: c, adopted: adopted, found: rebuild.Of(found, c.ID), recorded: have.resources[c.ID], leave: have.leave[c.ID], secrets: append(slices.Clone(have.secrets[string(c.ID)]), have.secrets["shared"]...)}
+		m := memory{client: c, adopted: adopted, found: rebuild.Of(found, c.ID), recorded: have.resources[c.ID], leave: append(slices.Clone(have.leave[c.ID]), e.waitingNames(ctx, wishes, c)...), secrets: append(slices.Clone(have.secrets[string(c.ID)]), have.secrets["shared"]...)}
 		if eff, problems := wishes.Client(c); len(c.Manifest) > 0 && !c.Removed && !problems.Failed() {
 			m.effective = &eff
 		}
@@ -271,6 +271,28 @@ func (r oldRecord) livedOn(found []rebuild.Found) map[state.ClientID]bool {
 		}
 	}
 	return out
+}
+
+// waitingNames are the host names that a client's file asks for at the head, where that is not accepted: an
+// earlier version of it, that the copy does not know, may have bound them.
+func (e *Engine) waitingNames(ctx context.Context, wishes *accept.Resolver, c state.Client) (hosts []string) {
+	_, base := e.resolver()
+	if base == nil {
+		return nil
+	}
+	for _, p := range base.Problems {
+		if p.Blob == "" || p.Path != c.Path && fileName(p.Path) != c.Name {
+			continue
+		}
+		f, err := e.Repo.Read(ctx, p.Path, p.Blob)
+		if err != nil || f.Err != "" {
+			continue // nobody knows
+		}
+		c.Path, c.Manifest = p.Path, f.Data
+		asks, _ := wishes.Client(c)
+		hosts = append(hosts, asks.Hosts...)
+	}
+	return hosts
 }
 
 // called is the word by which a command finds a client: its id, where another one has its name.

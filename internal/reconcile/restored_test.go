@@ -250,6 +250,26 @@ func TestS34NameThatOnlyItsRecordTellsOf(t *testing.T) {
 		w.pass(w.poll()...)
 		w.wantOwnName("www.a.example")
 	})
+	t.Run("older copy, and a file that asks for more than it can have", func(t *testing.T) {
+		world, w := bareHosts(t)
+		w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+		copied := w.backup()
+		w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [www.a.example]")})
+		for _, o := range world.Objects("cloudflare") {
+			if o.Name == "A www.a.example" {
+				world.Remove(o.ID) // as where people set the records
+			}
+		}
+		w.push(map[string]string{"clients/a.yaml": client("a", "aliases: [www.a.example, b.agency.example]")})
+		w.restore(copied)
+		w.pass(w.poll()...)
+		w.wantOwnName("www.a.example")
+		w.apply(map[string]string{"clients/a.yaml": client("a")})
+		w.letGo("a")
+		if got := hostNames(world); !slices.Equal(got, []string{"a.agency.example", "b.agency.example"}) {
+			t.Errorf("served: %v", got)
+		}
+	})
 	t.Run("lost state, and the site moves", func(t *testing.T) {
 		world, w := bareHosts(t)
 		w.apply(map[string]string{"clients/a.yaml": client("a")})

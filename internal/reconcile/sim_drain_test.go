@@ -175,7 +175,8 @@ func (s *story) waitsForPeople(c state.Client) bool {
 	case state.StatusFailed:
 		return !passing(c.Because)
 	}
-	return strings.HasPrefix(c.Because, "waiting for a person: ") || strings.HasPrefix(c.Because, "waiting for a person, ")
+	return strings.HasPrefix(c.Because, "waiting for a person: ") || strings.HasPrefix(c.Because, "waiting for a person, ") ||
+		takeAway.MatchString(c.Because) // it is served, and what it left stays until then
 }
 
 // passing says that a reason speaks of what is over by itself. (A move of data stands still while it goes on, at a

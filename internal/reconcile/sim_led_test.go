@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -50,6 +51,11 @@ func (s *story) leftBeside() {
 		x.aliases, y.aliases = x.aliases[1:], append(slices.Clone(y.aliases), moves[0])
 	} else {
 		x.host = to
+	}
+	if own := s.lives()[a]; slices.ContainsFunc(s.claims(), func(c state.Claim) bool {
+		return c.Client != own && slices.Contains(moves, strings.TrimPrefix(c.Key, "host:"))
+	}) {
+		return // it asks for one that another client has still
 	}
 	for _, host := range moves {
 		if before {

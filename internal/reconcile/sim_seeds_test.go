@@ -277,6 +277,9 @@ var onceRedRich = []struct {
 }{
 	{645040632, "who waits for a name that goes at its date, with another client's database, was not taken for one who waits for a date"},
 	{648017271, "a database that a person deleted while its purge was cut off came back when it was gone, and counted as lost"},
+	{648252889, "a name that bears no mark, which a file asks for that is not accepted, was on no record after an older copy was put back"},
+	{648281183, "who waits for another client's alias, at a side that is left as a person forgot a record, counted as somebody who waits for the end of faults"},
+	{648333973, "a person set, for a plot, a record for a name that another client has still"},
 	{20262293, "a look at the record of ours that a person's is to take the place of told that nothing leads to the old owner's side"},
 }
 
