@@ -392,11 +392,9 @@ func slug(s string) string {
 	return "demoshop"
 }
 
-// umlauts are letters that are written as two where there are none of them.
-var umlauts = strings.NewReplacer("ä", "ae", "ö", "oe", "ü", "ue", "ß", "ss", "æ", "ae", "ø", "oe", "å", "aa", "œ", "oe")
-
-// plainLetters is a text of small letters without their accents.
+// plainLetters is a text of small letters without their accents, umlauts as two.
 func plainLetters(s string) string {
+	umlauts := strings.NewReplacer("ä", "ae", "ö", "oe", "ü", "ue", "ß", "ss", "æ", "ae", "ø", "oe", "å", "aa", "œ", "oe")
 	return strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Mn, r) {
 			return -1
