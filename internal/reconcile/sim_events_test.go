@@ -311,10 +311,13 @@ func (s *story) meddle() {
 			return
 		}
 		s.say("by hand: %s of %s %s", attribute, o.Kind, o.ID)
-		s.vendors.world.Set(o.ID, attribute, "59")
+		s.vendors.world.Set(o.ID, attribute, byHandValue)
 	}
 	s.tookDown()
 }
+
+// byHandValue is what a person sets of an object.
+const byHandValue = "59"
 
 // tookDown forgets the hosts that a person took down, and that they led anywhere: another name may come
 // to lead to one of them, as where a swap is put back.

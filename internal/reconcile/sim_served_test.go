@@ -204,11 +204,21 @@ func (s *story) stillServed(when string) {
 		if s.serves(host) {
 			continue
 		}
-		if !s.excused[host] && !s.gaps[host] && !s.cameToNothing(host) && !s.leftWithItsName(host) && !slices.ContainsFunc(s.cut(host), func(h string) bool { return s.gaps[h] }) {
+		if !s.excused[host] && !s.gaps[host] && !s.cameToNothing(host) && !s.leftWithItsName(host) && !s.turnedByHand(host) && !slices.ContainsFunc(s.cut(host), func(h string) bool { return s.gaps[h] }) {
 			s.broken("I5: %s of %s was served, is still wished, and is down %s", host, s.up[host], when)
 		}
 		delete(s.up, host)
 	}
+}
+
+// turnedByHand says that people who come by the name come by another one, too, that a person let redirect to nowhere
+// at a side where it is bound still.
+func (s *story) turnedByHand(host string) bool {
+	return slices.ContainsFunc(s.vendors.world.Way(host), func(h string) bool {
+		return h != host && slices.ContainsFunc(s.vendors.world.Objects(""), func(o provider.Object) bool {
+			return o.Kind == state.KindDomain && attribute(o, "host") == h && attribute(o, "redirect") == byHandValue
+		})
+	})
 }
 
 // leftWithItsName says that DNS leads a name to the side that its client left as well, as a person forgot a record,
