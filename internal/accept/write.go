@@ -417,7 +417,7 @@ func (w *writer) ambiguous(k *candidate) {
 	h.Reason = fmt.Sprintf("%s was removed and its database is still here; %s doesn't say whether it is the same client.", old.Name, k.path)
 	h.Act = "Say database.reuse: retained (that database) or fresh (a new one) in " + k.path + "."
 	if w.linked(old.ID, k.path) { // as the revert of a rename is
-		h.Reason = fmt.Sprintf("%s is removed here, and %s has a name that it had: a rename that doesn't say so?", old.Name, k.path)
+		h.Reason = fmt.Sprintf("%s is removed here, and %s has a name that it had, and doesn't say whether it is the same client.", old.Name, k.path)
 		h.Act = fmt.Sprintf("Say previously: [%s] in %s: it keeps its site and its data. database.reuse: fresh begins anew.", old.Name, k.path)
 	}
 	w.holds[h.Fingerprint] = h

@@ -10,6 +10,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
+// S34: two installations that name one folder (production and a trial) keep and drop their own backups there alone.
 func TestS34TwoInstallationsInOneBackupFolderKeepTheirOwn(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "backups")
 	now := clock()

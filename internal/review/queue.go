@@ -39,12 +39,10 @@ func (r *Reviewer) queued(ctx context.Context) error {
 	var errs []error
 	for _, q := range all {
 		is[q.Head] = true
-		if r.inQueue[q.Head] {
+		if r.inQueue[q.Head] || left == 0 {
 			continue
 		}
-		if left--; left < 0 {
-			break
-		}
+		left--
 		if err := r.contain("a plan of the merge queue", func() error { return r.planQueued(ctx, base, q) }); err != nil {
 			errs = append(errs, fmt.Errorf("judge %s of the merge queue: %w", q.Head, err))
 			continue

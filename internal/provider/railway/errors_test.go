@@ -300,6 +300,18 @@ func TestRuleARefusalIsToldWhileItsEffectIsLookedFor(t *testing.T) {
 	}
 }
 
+// refusesToFill looks that an update of what lost its data writes nothing, and says what to do.
+func (w *world) refusesToFill(p *Provider, id string) {
+	w.t.Helper()
+	w.log.take()
+	if _, err := p.Update(context.Background(), id, wish(1, public)); err == nil || !strings.Contains(err.Error(), "restore it at Railway") {
+		w.t.Errorf("an update says %v", err)
+	}
+	if got := strings.Join(w.log.take(), "\n"); strings.Contains(got, "mutation") {
+		w.t.Errorf("it asked for\n%s", got)
+	}
+}
+
 // P5: somebody deletes the service in its environment, as people do in a project that has another one (staging, say), which keeps
 // it. The database is gone: nothing is started in its place.
 func TestP5AServiceThatLeftItsEnvironmentIsGone(t *testing.T) {
@@ -312,13 +324,7 @@ func TestP5AServiceThatLeftItsEnvironmentIsGone(t *testing.T) {
 	if err != nil || len(found) != 1 || !found[0].Lost || found[0].Phase != provider.Failed {
 		t.Errorf("it is %+v, %v", found, err)
 	}
-	w.log.take()
-	if _, err = p.Update(context.Background(), o.ID, wish(1, public)); err == nil || !strings.Contains(err.Error(), "restore it at Railway") {
-		t.Errorf("an update says %v", err)
-	}
-	if got := strings.Join(w.log.take(), "\n"); strings.Contains(got, "mutation") {
-		t.Errorf("it asked for\n%s", got)
-	}
+	w.refusesToFill(p, o.ID)
 }
 
 // P5: a project that people made has the database, and what looks at it (an exporter, say), or runs an image of PostgreSQL with
@@ -377,11 +383,5 @@ func TestP5ADatabaseThatCrashedWithoutItsVolumeIsGone(t *testing.T) {
 	if err != nil || len(found) != 1 || !found[0].Lost || !strings.Contains(found[0].Message, "its volume is gone") {
 		t.Errorf("it is %+v, %v", found, err)
 	}
-	w.log.take()
-	if _, err = p.Update(context.Background(), o.ID, wish(1, public)); err == nil || !strings.Contains(err.Error(), "restore it at Railway") {
-		t.Errorf("an update says %v", err)
-	}
-	if got := strings.Join(w.log.take(), "\n"); strings.Contains(got, "mutation") {
-		t.Errorf("it asked for\n%s", got)
-	}
+	w.refusesToFill(p, o.ID)
 }
