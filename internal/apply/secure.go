@@ -24,6 +24,8 @@ func (r *Runner) secure(ctx context.Context, job Job, s plan.Step) (string, erro
 			return "", &errWait{anew: true, err: fmt.Errorf("%s is not on record any more; the next pass plans it anew", s.Ref)}
 		case have.Phase == "":
 			return "", nil
+		case have.Found:
+			return "it was bound at " + have.Provider + " already, not by us: its certificate is left to whoever did", nil
 		case have.Phase != string(provider.Unreached) && have.Phase != string(provider.Failed):
 			return r.await(ctx, job, s)
 		}

@@ -66,16 +66,17 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 			}
 		}
 	}
-	refused, as, err := e.unaccepted(&t, commit, files, known)
+	refused, r, err := e.unaccepted(&t, commit, files, known)
 	if err != nil {
 		return out.Preview, err
 	}
+	out.RemoveAfter = e.removeAfter(r.Baseline)
 	for _, p := range t.told(refused) {
 		if len(only) == 0 || p.Client == "" || slices.Contains(only, p.Client) { // another client's mistake is no matter of this plan
 			out.Problems = append(out.Problems, p)
 		}
 	}
-	g, err := e.plan(ctx, &out, t, as, only)
+	g, err := e.plan(ctx, &out, t, r.Clients, only)
 	if err == nil && len(only) > 0 {
 		err = e.checkNames(g, out.Preview, only)
 	}
@@ -83,12 +84,12 @@ func (e *Engine) PreviewOf(ctx context.Context, commit string, files []accept.Fi
 }
 
 // unaccepted is what only the state refuses of these files, were they the next head's. Who is
-// refused is bad from then on: nothing is planned of it, nor that who it says it was goes. as are the
-// clients that these files are. Without an accepted head, or on a state that is not compared yet, nobody knows.
-func (e *Engine) unaccepted(t *weighed, commit string, files []accept.File, known []state.Client) (refused []state.FileProblem, as []state.Client, err error) {
+// refused is bad from then on: nothing is planned of it, nor that who it says it was goes. r is all that would be
+// accepted. Without an accepted head, or on a state that is not compared yet, nobody knows.
+func (e *Engine) unaccepted(t *weighed, commit string, files []accept.File, known []state.Client) (refused []state.FileProblem, r accept.Result, err error) {
 	_, base := e.resolver()
 	if base == nil || e.old() {
-		return nil, nil, nil
+		return nil, r, nil
 	}
 	p := Proposal{Commit: commit, Merged: make([]accept.File, len(files))}
 	for i, f := range files {
@@ -96,9 +97,8 @@ func (e *Engine) unaccepted(t *weighed, commit string, files []accept.File, know
 		p.Merged[i] = f
 	}
 	t.changes = since(*base, known, p.Merged)
-	r, err := e.asNext(*base, p, *t)
-	if err != nil {
-		return nil, nil, err
+	if r, err = e.asNext(*base, p, *t); err != nil {
+		return nil, r, err
 	}
 	if r.Baseline == nil && !r.Held {
 		r.Baseline = base // nothing differs from it
@@ -122,7 +122,7 @@ func (e *Engine) unaccepted(t *weighed, commit string, files []accept.File, know
 		}
 		return true
 	})
-	return refused, r.Clients, nil
+	return refused, r, nil
 }
 
 // since is how these files differ from those of the accepted head.

@@ -91,8 +91,28 @@ func (e *Engine) weighAll(ctx context.Context, p Proposal) (Judgement, error) {
 		}
 	}
 	out.Problems = append(t.told(refused), out.Problems[files:]...)
+	out.RemoveAfter = e.removeAfter(r.Baseline)
 	out.Waits, out.New, out.Room = append(r.Holds, out.Waits...), r.New, r.Room
 	return out, nil
+}
+
+// removeAfter is how long what goes would stay: the guard's, tightened by the platform file of the branch and by
+// the one that next would have (nil: the same). As a manifest writes it; "": it goes at once.
+func (e *Engine) removeAfter(next *state.Baseline) string {
+	guard := e.Guard
+	now, _ := e.resolver()
+	if next == nil {
+		next = &state.Baseline{}
+	}
+	for _, of := range []*accept.Resolver{now, accept.NewResolver(&state.Baseline{Platform: next.Platform}, e.Program)} {
+		if f := of.Platform(); f != nil {
+			guard = guard.Tightened(f.Guard)
+		}
+	}
+	if guard.RemoveAfter <= 0 {
+		return ""
+	}
+	return manifest.Duration(guard.RemoveAfter).String()
 }
 
 // refused is what only the state tells of the files that are asked about: that a name is still another

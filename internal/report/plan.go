@@ -16,6 +16,8 @@ type Plan struct {
 	Changes     []Change  `json:"changes"`
 	Problems    []Problem `json:"problems"`
 	LookedAt    time.Time `json:"lookedAt,omitzero"` // zero: the plan rests on the record
+	// RemoveAfter is how long what goes stays still (guard.removeAfter), as a manifest writes it ("1h"); "": it goes at once.
+	RemoveAfter string `json:"removeAfter,omitempty"`
 }
 
 // Change is one client's steps.

@@ -34,7 +34,7 @@ func (p PullPlan) onMerge() setting {
 	if files, _ := p.problems(); len(files) > 0 {
 		at.goes = "when this is mended and merged"
 	}
-	return at
+	return p.Plan.later(at)
 }
 
 // Markdown is the plan comment: the marker, the verdict, a table of the clients, what is

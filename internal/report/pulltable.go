@@ -33,7 +33,7 @@ func (p PullPlan) row(c Change) string {
 	if c.risky() {
 		name = "⚠️&nbsp;" + name
 	}
-	return "| " + name + " | " + c.what(a) + " | " + c.atRisk() + " | " + c.downtime() + " | " + c.undo() + " | " + c.takes(a) + " |\n"
+	return "| " + name + " | " + c.what(a) + " | " + c.atRisk() + " | " + c.downtime(p.Plan.RemoveAfter) + " | " + c.undo() + " | " + c.takes(a) + " |\n"
 }
 
 // table is all clients at a glance. Many that nothing endangers are counted by kind.

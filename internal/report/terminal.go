@@ -70,8 +70,9 @@ func (p Plan) Terminal(o Options) string {
 		return "No changes. Everything is as the manifests say.\n"
 	}
 	var b strings.Builder
+	at := p.later(setting{when: "when this is applied", goes: "when this is applied", approve: "reconciler approve"})
 	for _, c := range p.Changes {
-		b.WriteString(c.terminal(o) + "\n")
+		b.WriteString(c.terminal(at, o) + "\n")
 	}
 	for _, q := range p.Problems {
 		b.WriteString(q.Terminal(o))
@@ -92,10 +93,10 @@ func (p Plan) Terminal(o Options) string {
 	return b.String()
 }
 
-func (c Change) terminal(o Options) string {
+func (c Change) terminal(at setting, o Options) string {
 	var b strings.Builder
 	b.WriteString(o.bold(Line(c.Client)) + "  " + count(len(c.Steps), "step") + ", " + count(c.calls(), "call") + ", plan " + Line(c.Fingerprint) + "\n")
-	for _, s := range consequences(c, setting{when: "when this is applied", goes: "when this is applied", approve: "reconciler approve"}) {
+	for _, s := range consequences(c, at) {
 		line := s.terminal()
 		if s.strong {
 			line = o.red(line)

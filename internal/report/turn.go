@@ -232,11 +232,14 @@ func (c Change) atRisk() string {
 	return "no"
 }
 
-// downtime is the cell about what does not answer, and when.
-func (c Change) downtime() string {
+// downtime is the cell about what does not answer, and when; what goes stays until removeAfter, "" is not at all.
+func (c Change) downtime(removeAfter string) string {
 	f := factsOf(c)
 	switch {
 	case f.offline:
+		if removeAfter != "" {
+			return "**offline " + Text(cell(removeAfter)) + " after the merge**"
+		}
 		return "**offline from the merge on**"
 	case f.gap:
 		return "**" + Text(cell(f.howLong())) + "**, see below"

@@ -91,6 +91,14 @@ func (s sentence) markdown() string {
 // approves it there.
 type setting struct{ when, goes, approve string }
 
+// later is where what goes stays for a while: "1h after this is merged".
+func (p Plan) later(at setting) setting {
+	if p.RemoveAfter != "" {
+		at.goes = p.RemoveAfter + " after" + strings.TrimPrefix(at.goes, "when")
+	}
+	return at
+}
+
 // maxTold is how many holds, or resources of a kind, are told one by one.
 const maxTold = 5
 
