@@ -498,6 +498,9 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a command that lacks its argument is none", "review/command.go", "	if o.verb == \"retry\" || o.verb == \"approve\" || o.verb == \"?\" {", "	if o.verb == \"!\" {"}, "review", "TestRuleCommands"},
 	{planted{"a revert in time says nothing", "review/plan.go", "	j.Problems = append(j.Problems, kept...)", "	_ = kept"}, "review", "TestRuleARevertInTimeSaysWhatItStops"},
 	{planted{"a merge queue waits for its statuses", "review/sync.go", "r.besideMany(ctx), r.queued(ctx))", "r.besideMany(ctx))"}, "../cmd/reconciler", "TestMergeQueue"},
+	{planted{"a plan forgets that what goes stays for a while", "reconcile/proposal.go", "	out.RemoveAfter = e.removeAfter(r.Baseline)\n", ""}, "../cmd/reconciler", "TestRuleRemoveAfterIsInThePlan"},
+	{planted{"how long what goes stays is told by the branch alone", "reconcile/proposal.go", "&state.Baseline{Platform: next.Platform}", "nil"}, "../cmd/reconciler", "TestRuleRemoveAfterIsInThePlan"},
+	{planted{"an alias that was found is secured", "apply/secure.go", "		case have.Found:\n", "		case !have.Found && have.Phase == \"!\":\n"}, "../cmd/reconciler", "TestRuleAliasThatAPersonAddedAtPloi"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.
