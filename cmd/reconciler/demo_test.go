@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -61,10 +62,10 @@ func newDemo(t *testing.T, temp string) *demo {
 func (d *demo) up(args ...string) {
 	d.t.Helper()
 	if !slices.Contains(args, "--listen") {
-		args = append(args, "--listen", "127.0.0.1:0")
+		args = append(args, "--listen", lowAddress())
 	}
 	if !slices.Contains(args, "--dns") {
-		args = append(args, "--dns", "127.0.0.1:0")
+		args = append(args, "--dns", lowAddress())
 	}
 	d.begin(args...)
 	d.until("the screen is complete", func() bool { return strings.Contains(d.out.String(), "Ctrl-C stops") })
@@ -81,6 +82,12 @@ func (d *demo) up(args ...string) {
 	}
 	m := d.said(`\n  dig @(\S+) -p (\d+) (\S+)\n`)
 	d.dns, d.name = net.JoinHostPort(m[1], m[2]), m[3]
+}
+
+// lowAddress is one whose port systems don't give to outgoing connections (Linux: 32768 and up, others: 49152 and up), so that
+// none takes it between two starts, or while the program sees whether it is free. The demo takes the next one where it isn't.
+func lowAddress() string {
+	return fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)) //nolint:gosec // nobody has to be kept from guessing it
 }
 
 // begin starts the process.
