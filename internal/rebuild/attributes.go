@@ -2,6 +2,7 @@ package rebuild
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -50,6 +51,11 @@ func (r *record) value(ref state.Ref, f Found, name string) (state.Value, bool) 
 	told, is := f.attribute(name)
 	if !is {
 		switch {
+		case was && ref.Kind == state.KindEnvironment && name != "site" && r.builtSince():
+			if old.Secret != nil {
+				r.unshown = append(r.unshown, old.Secret.Name)
+			}
+			return state.Value{}, false
 		case was:
 			return old, true
 		case ref.Kind == state.KindEnvironment && name != "site" && !r.released:
@@ -86,6 +92,33 @@ func (r *record) value(ref state.Ref, f Found, name string) (state.Value, bool) 
 	}
 	text := state.NewSecret(told.Reveal())
 	return state.SecretValue(r.seal(state.SecretRef{Scope: string(ref.Client), Name: "observed/" + string(ref.Kind) + "/" + ref.Name + "/" + name}, text, "adopted")), true
+}
+
+// builtSince says that what serves is a release that an older state does not know, and not the wished one: what
+// its host has of variables may be newer than what is here.
+func (r *record) builtSince() bool {
+	serves := ""
+	for ref, f := range r.of {
+		if ref.Kind == state.KindTraffic {
+			serves = f.get("deployment")
+		}
+	}
+	for ref, f := range r.of {
+		if _, wished := r.wished[ref]; ref.Kind == state.KindDeployment && f.ID == serves {
+			return !wished && r.had[ref].ID != f.ID
+		}
+	}
+	return false
+}
+
+// doubtUnshown asks a person about those, once.
+func (r *record) doubtUnshown() {
+	if len(r.unshown) == 0 {
+		return
+	}
+	sort.Strings(r.unshown)
+	r.out.Doubts = append(r.out.Doubts, "a release was built since that this state does not know, and what its host has of these secrets, which it does not show, may be newer: "+
+		strings.Join(slices.Compact(r.unshown), ", ")+"; set again what was set since, and then approve, or it goes on with what is here")
 }
 
 // says compares a value with what an object tells. A secret that nobody knows any more is

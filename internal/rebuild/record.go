@@ -68,7 +68,8 @@ type record struct {
 	refs     []state.Ref       // of of, sorted
 	ids      map[string]string // "kind id" → Ref.Name, of what is on record now
 	texts    map[string]state.Secret
-	released bool // the wished release is there
+	released bool     // the wished release is there
+	unshown  []string // names of secrets that may be newer at their host, which shows none
 }
 
 // Record makes the record of one client.
@@ -88,6 +89,7 @@ func Record(in Input) Output {
 	for i := range r.out.Resources {
 		r.attributes(&r.out.Resources[i])
 	}
+	r.doubtUnshown()
 	r.overtake()
 	r.sent()
 	r.lost()

@@ -604,3 +604,39 @@ func TestS34WhoComesBackOnceMoreIsItself(t *testing.T) {
 		t.Errorf("bakery is %s, and was %s; it is served by %q, and was by %q", w.id("bakery"), id, now, before)
 	}
 }
+
+// S34: where the host shows no values, the release that serves tells that a secret may have been set since: it is one that the
+// copy does not know, and not what the copy would build. A person is asked, who sets the secret again or goes on with the older one.
+func TestS34OlderStateAndNewerSecretThatNobodyShows(t *testing.T) {
+	v, w := newQuietVendors(t, map[state.Kind][]string{state.KindEnvironment: {"env.*"}, state.KindAdmin: {"password"}})
+	set := func(client, value string) {
+		t.Helper()
+		if _, _, err := w.engine.SetSecret(client, "mollie", state.NewSecret(value), w.keys.Fingerprint, "ops"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("new/a", "first")
+	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {KEY: {secret: mollie}}"), "clients/b.yaml": client("b")})
+	backup := w.backup()
+	set("a", "second")
+	w.pass(w.id("a"))
+	w.apply(map[string]string{"clients/b.yaml": client("b", "env: {COLOUR: blue}")})
+	w.want("a", state.StatusActive)
+	w.restore(backup)
+	v.world.ForgetCalls()
+	w.pass(w.poll()...)
+	w.want("b", state.StatusActive)
+	if r := w.want("a", state.StatusHeld); !strings.Contains(r.Because, "mollie") || strings.Contains(r.Because, "second") {
+		t.Errorf("a: %s", r.Because)
+	}
+	if got := v.writes(); len(got) > 0 {
+		t.Errorf("writes: %v", got)
+	}
+	w.approveAll("a")
+	w.pass(w.due()...)
+	w.want("a", state.StatusActive)
+	d, _ := v.world.Serves("a.agency.example")
+	if got := v.world.BuiltWith(d); got["KEY"] != "first" {
+		t.Errorf("it was approved to go on with what is on record, and is built with %q", got["KEY"])
+	}
+}
