@@ -306,7 +306,7 @@ func TestS34OlderBackupLooksFirst(t *testing.T) {
 		t.Errorf("a state is there: exit code %d: %s%s", r.code, r.out, r.err)
 	}
 	r := w.must(0, "restore", backup, "--replace")
-	if !strings.Contains(r.out, "compares it with what the providers show") {
+	if !strings.Contains(r.out, "compares it with what the providers show") || !strings.Contains(r.out, "set them again (reconciler secret set)") {
 		t.Errorf("restore says %s", r.out)
 	}
 	n := w.calls.len()

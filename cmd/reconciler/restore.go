@@ -11,11 +11,11 @@ import (
 	"github.com/compassdigital/reconciler/internal/secret"
 )
 
-const looksFirst = "The next start compares it with what the providers show before it changes anything."
+const looksFirst = "The next start compares it with what the providers show before it changes anything.\nSecrets that were set since it was made are not in it: set them again (reconciler secret set)."
 
 func (a *app) restoreCommand() *cobra.Command {
 	c := &cobra.Command{Use: "restore FILE", Short: "Put a backup in the state's place (the daemon must be stopped)", Args: exactly(1),
-		Long:    "Put a backup in the state's place. The backup is checked first; a state that is\nthere is never overwritten: --replace moves it aside. The daemon must be stopped.\n\nThe next start knows that this state is older than the world: before anything is done, it\ncompares it with what the providers show, and takes over what was made since.",
+		Long:    "Put a backup in the state's place. The backup is checked first; a state that is\nthere is never overwritten: --replace moves it aside. The daemon must be stopped.\n\nThe next start knows that this state is older than the world: before anything is done, it\ncompares it with what the providers show, and takes over what was made since. Secrets\nthat were set since are not in it: set them again; no host that hides them can tell.",
 		Example: "  reconciler restore state-2026-12-01.backup --replace"}
 	replace := c.Flags().Bool("replace", false, "move a state that is there aside")
 	c.RunE = func(_ *cobra.Command, args []string) error {

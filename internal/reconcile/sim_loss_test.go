@@ -210,6 +210,7 @@ func (s *story) restored() {
 	s.knows("", "key", lastSecret)
 	s.lostSecrets()
 	s.lackOwn()
+	s.ownAgain()
 	if o, err := s.engine.Overview(); err != nil || len(o.Problems) > 0 {
 		s.mend()
 	}

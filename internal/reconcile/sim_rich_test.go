@@ -79,9 +79,23 @@ func (s *story) setOwn(c state.Client) {
 	s.say("set the own secret of %s", c.Name)
 	s.person(c.Name)
 	s.secrets = append(s.secrets, value)
+	if s.owns == nil {
+		s.owns = map[state.ClientID]string{}
+	}
+	s.owns[c.ID] = value
 	_, ids, err := s.engine.SetSecret(string(c.ID), "own", state.NewSecret(value), s.keys.Fingerprint, "dana")
 	s.fine(err)
 	s.wants(ids...)
+}
+
+// ownAgain sets the own secrets again that were set since an older copy was made: it can't know them, and a host that
+// shows no values tells nobody.
+func (s *story) ownAgain() {
+	for _, c := range s.clients() {
+		if value := s.owns[c.ID]; !c.Removed && value != "" && s.ownKey(c.ID) != value {
+			s.knows(string(c.ID), "own", value)
+		}
+	}
 }
 
 // lackOwn sets the own secrets of those who ask for one that nobody set.

@@ -88,6 +88,7 @@ type story struct {
 	gaps       map[string]bool                      // hosts whose time without service somebody approved
 	excused    map[string]bool                      // hosts that may go down
 	secrets    []string
+	owns       map[state.ClientID]string // the own secret that somebody set last
 	minted     int
 	inPlace    bool                    // ploi has one release at a time
 	hidden     bool                    // the hosts don't give environments back
