@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -60,7 +61,19 @@ func (r *Runner) adopt(ctx context.Context, job Job, s plan.Step) (string, error
 		if err != nil || !taken.IsZero() {
 			return err
 		}
-		if err := r.put(tx, job, s.Provider, res, o, generationOf(job, s.Ref)); err != nil || s.Wish.AdoptID == "" || s.Ref.Kind == state.KindPayments {
+		have, _, err := store.Resource(tx, s.Ref)
+		if err != nil {
+			return err
+		}
+		other := have.Real() && have.Ref.Kind == state.KindDatabase && (have.Provider != s.Provider || have.ID != o.ID)
+		if res.Readdressed = have.Readdressed; other {
+			res.Readdressed++ // what is built from here on is built with that one
+		}
+		err = r.put(tx, job, s.Provider, res, o, generationOf(job, s.Ref))
+		if err == nil && other {
+			err = inPlaceOf(tx, have)
+		}
+		if err != nil || s.Wish.AdoptID == "" || s.Ref.Kind == state.KindPayments {
 			return err // nothing hangs on an account, and its phase says how far its owner is
 		}
 		return phaseOf(tx, s.Ref, plan.Adopting)
@@ -85,6 +98,23 @@ func phaseOf(tx store.Tx, ref state.Ref, phase string) error {
 	}
 	have.Phase = phase
 	return store.PutResource(tx, have)
+}
+
+// inPlaceOf notes that another database was adopted in the place of one: that one lived before us, and what has its
+// address has that of an earlier one from here on.
+func inPlaceOf(tx store.Tx, had state.Resource) error {
+	now, _, err := store.Resource(tx, had.Ref)
+	if err != nil {
+		return err
+	}
+	if err := noteLived(tx, had); err != nil {
+		return err
+	}
+	gives := maps.Clone(had.Outputs)
+	for name := range gives {
+		gives[name] = now.Outputs[name] // one that it does not give is no more
+	}
+	return readdressed(tx, had, gives)
 }
 
 // lived names an adopted object in its client's Lived.

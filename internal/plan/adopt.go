@@ -12,7 +12,8 @@ import (
 //	wished resource          on record     looked at     first pass
 //	adopt: names it          no            there, -      adopt: recorded, nothing is written
 //	adopt: names it          no or yes     gone          the client is held: it is never created
-//	adopt: names it          as another id -             the client is held
+//	adopt: names it          as another id -             the client is held; a database in the place of one
+//	                                                     that was adopted: adopted, once that is approved
 //	adopt: names it          no            another    the client is held: a record of another name or type is
 //	                                       record     never made into it, and is not ours to delete
 //	adopt: names it twice    by nobody     -             both clients are held; else the newcomer
@@ -52,12 +53,12 @@ func (b *builder) checkAdopted() {
 		case other.left:
 			act := "take it out of `adopt:`, or wait until " + other.name + " has gone"
 			if w.Ref.Kind == state.KindDatabase || w.Ref.Kind == state.KindPayments {
-				act = "take it out of `adopt:`; or, to go on as the " + other.name + " that was removed, remove this file, and once it has gone add " + other.name + " with `database.reuse: retained`"
+				act = "take it out of `adopt:`; or, to go on as the " + other.name + " that was removed, remove this file, and once it has gone add " + other.name + " with `database.reuse: retained`; or, to have it here, `reconciler purge " + other.name + "`, which erases nothing that this file names" + again
 			}
 			b.problem(hold, act, "adopt.%s names %s at %s, which the %s that was removed still has: an object belongs to one client", w.Ref.Kind, w.AdoptID, w.Provider, other.name)
 		case other.name != "":
 			b.problem(hold, "take it out of one of the two"+again, "adopt.%s names %s at %s, and so does %s: an object belongs to one client", w.Ref.Kind, w.AdoptID, w.Provider, other.name)
-		case have.Real() && have.Provider == w.Provider && have.ID != w.AdoptID && !strings.HasSuffix(have.ID, "/"+w.AdoptID): // a provider may take an id without what holds it: a record's zone
+		case have.Real() && have.Provider == w.Provider && differ(have, w) && !b.another(w): // a provider may take an id without what holds it: a record's zone
 			b.problem(hold, "put back `adopt."+string(w.Ref.Kind)+": "+have.ID+"`, or take it out", "adopt.%s names %s, and the client has %s", w.Ref.Kind, w.AdoptID, have.ID)
 		case b.c.Looks[w.Ref].Gone:
 			b.problem(hold, "mend the id, or restore it at "+w.Provider+again, "adopt.%s names %s, which is not at %s; what is adopted is never created", w.Ref.Kind, w.AdoptID, w.Provider)
@@ -118,6 +119,18 @@ func StillAdopted(wish, recorded []state.Resource) []state.Resource {
 	return out
 }
 
+// differ says that `adopt:` names another object than the one on record.
+func differ(have, w state.Resource) bool {
+	return have.ID != w.AdoptID && !strings.HasSuffix(have.ID, "/"+w.AdoptID)
+}
+
+// another says that `adopt:` names another database than the one that was adopted: its owner moved the data, or the id
+// was a wrong one. Once somebody says yes to it, that one is the client's; the one before stays where it is.
+func (b *builder) another(w state.Resource) bool {
+	have := b.recorded[w.Ref]
+	return w.Ref.Kind == state.KindDatabase && w.AdoptID != "" && have.Real() && have.Adopted && (have.Provider != w.Provider || differ(have, w))
+}
+
 // adopting says that the first pass is not through: something that `adopt:` names is not
 // on record yet, or its parts may not be.
 func (b *builder) adopting() bool {
@@ -169,7 +182,7 @@ func (b *builder) adoptAgain() bool {
 // adopted says that the resource is on record for good.
 func (b *builder) adopted(w state.Resource) bool {
 	have := b.recorded[w.Ref]
-	return have.Real() && have.Phase != Adopting
+	return have.Real() && have.Phase != Adopting && !b.another(w)
 }
 
 // ToAdopt lists what the client's first pass records, and what has to be looked for
@@ -216,6 +229,11 @@ func (b *builder) adopt() {
 		}
 		s := b.add(Step{Number: Number(w.Ref.Kind), Action: Adopt, Ref: w.Ref, Provider: w.Provider, Wish: &w, Calls: b.traits(w.Provider, w.Ref.Kind).ObserveCalls,
 			Reason: reason, Undo: "it is taken off the record; it stays as it is"})
+		if have := b.recorded[w.Ref]; b.another(w) {
+			s.Prior, s.Risk = &have, RiskData
+			s.Reason = "`adopt:` names it in the place of " + have.ID + " at " + have.Provider + ", which stays where it is: from then on the site has the data of this one"
+			s.Undo = "`adopt:` names the one before again"
+		}
 		if look.Failed != "" {
 			s.WaitFor(w.Provider, look.Failed)
 		}

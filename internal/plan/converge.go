@@ -44,15 +44,24 @@ func (b *builder) checkData() {
 		}
 		w, wished := b.wished[r.Ref]
 		switch {
-		case !wished: // a tombstone decides about it
+		case !wished, b.another(w): // a tombstone decides about it; `adopt:` names another one
 		case w.Provider != r.Provider && b.fixed(w, r) != "":
-			b.problem(state.HoldData, "put back `database.provider: "+r.Provider+"`",
+			act := "put back `database.provider: " + r.Provider + "`"
+			if r.Retained() && !b.c.Client.EverDeployed { // nothing was ever served with it
+				act += "; or, to begin with an empty one, " + b.beginAnew()
+			}
+			b.problem(state.HoldData, act,
 				"database.provider changes from %s to %s: the data is at %s, and %s", r.Provider, w.Provider, r.Provider, b.fixed(w, r))
 		case b.c.Looks[r.Ref].Gone:
-			b.problem(state.HoldData, "restore it at "+r.Provider+", then `reconciler retry "+b.c.Client.Name+"`",
+			b.problem(state.HoldData, "restore it at "+r.Provider+", then `reconciler retry "+b.c.Client.Name+"`; if its data is lost for good, "+b.beginAnew(),
 				"the database %s is gone at %s; an empty one never takes its place", r.ID, r.Provider)
 		}
 	}
+}
+
+// beginAnew is how a client gets another database than the one that it has for good.
+func (b *builder) beginAnew() string {
+	return "remove its manifest, `reconciler purge " + b.c.Client.Name + "` once it has gone, and add it again"
 }
 
 // resource plans one wished resource.

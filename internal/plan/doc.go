@@ -109,6 +109,8 @@
 // leads there. While nothing leads it on, as its client can't be planned, the name waits and
 // says for whom.
 //
+// Data that is not wished any more is in use, and has no date, until what is built without it was proved.
+//
 // A user is retained with the database that it is in, goes off the record with it, and
 // is led to the new site when its client returns: lists that are late would show it to
 // nobody, and it would be made twice.

@@ -65,7 +65,7 @@ func (b *builder) fixed(w, have state.Resource) string {
 	case have.Retained():
 		return "it is retained; it comes back where it is, and may move then"
 	case have.Adopted, have.Found, w.AdoptID != "":
-		return "it was adopted: move it yourself"
+		return "it was adopted: move it yourself, and name the new one in `adopt:`"
 	case have.Phase != "":
 		return "it is not ready (" + have.Phase + ")"
 	case b.keepsUser(have.Provider):

@@ -130,7 +130,7 @@ func (b *builder) withSite(r state.Resource) bool {
 func (b *builder) part(r state.Resource) {
 	switch {
 	case b.traits(r.Provider, r.Ref.Kind).Data:
-		b.retain(r)
+		b.afterProof(b.retain(r), r) // what serves may be built with it: until then it is in use, and has no date
 	case r.Ref.Kind == state.KindAdmin:
 		b.user(r, "the manifest no longer asks for it; the user stays")
 	case b.theirs(r):
@@ -158,6 +158,12 @@ func (b *builder) drop(r state.Resource, reason string, asked bool) {
 		s.Risk = RiskMail
 	}
 	b.stays(&s)
+	b.afterProof(&s, r)
+	b.add(s)
+}
+
+// afterProof lets what is not wished any more wait for the proof of what takes its place, and for what goes before it.
+func (b *builder) afterProof(s *Step, r state.Resource) {
 	s.needs(b.proved, b.find(Probe, b.deployment))
 	if k, ok := b.key(b.traffic); ok {
 		s.needs(k)
@@ -167,7 +173,6 @@ func (b *builder) drop(r state.Resource, reason string, asked bool) {
 			s.needs(o.Key())
 		}
 	}
-	b.add(s)
 }
 
 // stays lets a person say that something may stay which can't be taken away: what holds it is another account's by now, as

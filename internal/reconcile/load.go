@@ -63,6 +63,7 @@ type member struct {
 	keeps      []string                    // host names that go to a member that is left alone, and stay until then
 	keptFor    *member                     // one of those that it keeps them for
 	unbegun    bool                        // it waits in a hold of new clients
+	renamed    bool                        // by what is planned: on record it has another name
 	worked     bool                        // this pass has begun for it
 	stays      bool                        // in an upgrade's hold: what is on record is its wish
 	later      []plan.Step                 // what comes later by the plan that was calculated last

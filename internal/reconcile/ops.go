@@ -504,10 +504,22 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, then time.Time, b
 		return nil, nil // it is not absent, and may ask for its data
 	}
 	recorded := append([]state.Resource(nil), m.recorded...)
+	others, err := e.othersHave(m) // what is another client's by now, or to be, is erased by nobody
+	if err != nil {
+		return nil, fmt.Errorf("purge %s: %w", m.client.Name, err)
+	}
+	var stays []plan.Step
 	if now {
-		for i := range recorded {
-			if recorded[i].Retained() {
-				recorded[i].PurgeAfter, recorded[i].Adopted = recorded[i].RetainedAt, false
+		for i, r := range m.recorded {
+			switch other := others[recordedObject(r)]; {
+			case !r.Retained():
+			case other != "" && !r.Adopted:
+				return nil, fmt.Errorf("%w: %s names its database %s in `adopt:`, and it was made here; take it out there, or add %s again with `database.reuse: retained`", ErrRefused, other, r.ID, m.client.Name)
+			case other != "":
+				recorded[i].PurgeAfter = time.Time{}
+				stays = append(stays, plan.Step{Number: plan.Number(r.Ref.Kind), Action: plan.Forget, Ref: r.Ref, Client: m.client.Name, Provider: r.Provider, Prior: &r, Reason: other + " has it, or names it in `adopt:`: it stays where it is", Undo: "`adopt:` names it"})
+			default:
+				recorded[i].PurgeAfter, recorded[i].Adopted = r.RetainedAt, false
 			}
 		}
 	}
@@ -517,6 +529,9 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, then time.Time, b
 	for i, r := range recorded {
 		if !now {
 			recorded[i].PurgeAfter = e.keptUntil(m.client, m.effective, m.allTombs, r)
+		}
+		if others[recordedObject(r)] != "" {
+			recorded[i].PurgeAfter = time.Time{}
 		}
 	}
 	if !m.client.Removed && (m.client.InvalidBlob != "" || m.client.Paused || m.effective.Paused) {
@@ -528,7 +543,7 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, then time.Time, b
 	if now {
 		then = g.now
 	}
-	steps := plan.Purges(m.client, m.wish, recorded, then)
+	steps := append(plan.Purges(m.client, m.wish, recorded, then), stays...)
 	if len(steps) == 0 {
 		return nil, nil
 	}
@@ -604,6 +619,19 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, then time.Time, b
 		return texts, fmt.Errorf("purge %s: %w", m.client.Name, stuck.Err)
 	}
 	return texts, nil
+}
+
+// othersHave says of what is retained of a client which other one has it, too, or names it in `adopt:`.
+func (e *Engine) othersHave(m *member) (map[object]string, error) {
+	var kept []state.Resource
+	for _, r := range m.recorded {
+		if r.Retained() && r.Real() && r.Ref.Kind == state.KindDatabase { // an account is erased by nobody anyhow
+			r.AdoptID = r.ID
+			kept = append(kept, r)
+		}
+	}
+	others := e.rivals(m, kept)
+	return others.names, others.err
 }
 
 // missing are the objects of a purge that are not there before it begins: whoever reads that data was erased is told

@@ -487,6 +487,7 @@ func (e *Engine) commit(head string, in accept.Input, r accept.Result) error {
 		}
 	}
 	e.mu.Unlock()
+	fresh = append(fresh, named(in.Clients, r.Clients)...)
 	e.at(PointAccept)
 	judged := r
 	err := e.Store.Update(func(tx store.Tx) (err error) {

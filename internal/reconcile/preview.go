@@ -371,14 +371,19 @@ func (e *Engine) givers(ctx context.Context, g *group, known []state.Client, cla
 func (e *Engine) onRecord(c state.Client, shared []state.SecretRef, now time.Time) (m *member, err error) {
 	err = e.Store.View(func(tx store.Tx) error {
 		loaded, ok, err := loadMember(tx, c.ID, shared, now)
-		if m = loaded; ok || err != nil {
+		if m = loaded; err != nil {
 			return err
 		}
-		kept, err := store.Secrets(tx, Coming+c.Name) // a client that is yet to come
-		for i := range kept {
-			kept[i].Scope = string(c.ID)
+		kept, err := store.Secrets(tx, Coming+c.Name) // it is yet to come, or to be called so
+		if !ok {
+			m = newMember(c, asOwn(kept, c.ID, nil), shared, now)
+			return err
 		}
-		m = newMember(c, kept, shared, now)
+		if m.renamed = m.client.Name != c.Name; m.renamed || m.client.Removed {
+			for _, s := range asOwn(kept, c.ID, m.secrets) {
+				m.secrets[s.Scope+"/"+s.Name] = s
+			}
+		}
 		return err
 	})
 	if err != nil {
@@ -415,7 +420,7 @@ func (e *Engine) imagined(ctx context.Context, m *member, w *manifest.Effective,
 	m.wish = plan.StillAdopted(all, m.recorded)
 	for _, p := range problems {
 		act := p.Act
-		if len(m.client.Manifest) == 0 { // a client that is yet to come
+		if len(m.client.Manifest) == 0 || m.renamed { // nobody has that name so far
 			act = strings.ReplaceAll(act, "--client "+c.Name, "--client "+c.Name+" --new")
 		}
 		m.problems = append(m.problems, plan.Problem{Client: c.ID, Name: c.Name, Text: p.Text, Act: act})

@@ -172,6 +172,9 @@ func keptSentence(r state.Resource) sentence {
 		return sentence{false, []span{say("Its payments account stays at "), quote(r.Provider), say(" as it is: it is its owner's; close it there if it should go.")}}
 	}
 	word := kindWord(string(r.Ref.Kind) + "/")
+	if r.Provider == external {
+		return sentence{false, []span{say("Its " + word + " stays where it is: " + keeperErases + ".")}}
+	}
 	if r.PurgeAfter.IsZero() {
 		return sentence{false, []span{say("Its " + word + " stays for ever.")}}
 	}

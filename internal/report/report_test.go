@@ -105,6 +105,18 @@ func TestWordsOfARemoval(t *testing.T) {
 	}
 }
 
+// A database that a person keeps elsewhere is erased by nobody here, and nobody is told so.
+func TestWordsOfADatabaseThatAPersonKeeps(t *testing.T) {
+	p := Of(plan.Plan{Steps: []plan.Step{
+		{Number: plan.StepDatabase, Action: plan.Retain, Ref: ref("b1", "database", "main"), Provider: "external", Reason: "the manifest was removed; its data stays", PurgeAfter: day(22), Prior: &state.Resource{Provider: "external"}},
+	}}, map[state.ClientID]string{"b1": "bakery"})
+	for name, text := range map[string]string{"the comment": pulled(p).Markdown(), "the terminal": p.Terminal(Options{})} {
+		if strings.Contains(text, "then it is erased") || strings.Contains(text, "kept until") || !strings.Contains(text, "stays where it is: whether it is erased is for its keeper to say.") {
+			t.Errorf("%s says:\n%s", name, text)
+		}
+	}
+}
+
 // A move of a database says who can't write, for how long, and what stays.
 func TestWordsOfAMove(t *testing.T) {
 	p := Of(plan.Plan{Steps: []plan.Step{

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -214,8 +215,11 @@ func (c Change) atRisk() string {
 		return "**at risk**"
 	case len(f.retained) > 0:
 		var until time.Time
+		if !slices.ContainsFunc(f.retained, func(s Step) bool { return s.Provider != external }) {
+			return "no; it stays where it is"
+		}
 		for _, s := range f.retained {
-			if s.PurgeAfter.IsZero() {
+			if s.PurgeAfter.IsZero() || s.Provider == external {
 				continue
 			}
 			if until.IsZero() || s.PurgeAfter.Before(until) {

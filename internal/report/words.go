@@ -99,6 +99,12 @@ func (p Plan) later(at setting) setting {
 	return at
 }
 
+// external is the provider of what a person keeps elsewhere.
+const external = "external"
+
+// keeperErases is said of such a database that is not asked for any more.
+const keeperErases = "whether it is erased is for its keeper to say"
+
 // maxTold is how many holds, or resources of a kind, are told one by one.
 const maxTold = 5
 
@@ -138,6 +144,10 @@ func consequences(c Change, at setting) []sentence {
 		what := "Its " + kindWord(s.Ref)
 		if !f.offline {
 			what += " goes out of use and"
+		}
+		if s.Provider == external {
+			add(false, say(what+" stays where it is: "+keeperErases+"."))
+			continue
 		}
 		if s.PurgeAfter.IsZero() {
 			add(false, say(what+" stays for ever."))
