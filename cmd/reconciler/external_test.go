@@ -165,6 +165,27 @@ func TestExternalDNS(t *testing.T) {
 	}
 }
 
+// S41: a record that a person keeps, and that was there, is taken away or leads elsewhere: looks say so, and what to do.
+func TestS41RecordThatAPersonTookAway(t *testing.T) {
+	w, z, clock := waiting(t)
+	z.set("A demoshop.localhost", "127.0.0.1")
+	z.set("MX demoshop.localhost", "10 mx.mail.example")
+	w.commit(map[string]string{"clients/demoshop.yaml": manifestOf("demoshop", `dns: {provider: external, records: [{type: MX, name: "@", content: mx.mail.example, priority: 10}]}`)})
+	w.active("demoshop")
+	clock.add(time.Hour)
+	if r := w.cli("drift", "demoshop"); r.code != 0 {
+		t.Errorf("as it is wished, drift ends with %d: %s", r.code, r.out)
+	}
+	z.set("A demoshop.localhost", "192.0.2.1")
+	z.set("MX demoshop.localhost")
+	out := w.cli("drift", "demoshop").out
+	for _, says := range []string{"Set the record A demoshop.localhost → 127.0.0.1 at your DNS host; now it is 192.0.2.1", "Set the record MX demoshop.localhost → 10 mx.mail.example at your DNS host", "set it there, or let the manifest say what is there"} {
+		if !strings.Contains(strings.Join(strings.Fields(out), " "), says) {
+			t.Errorf("drift does not say %q:\n%s", says, out)
+		}
+	}
+}
+
 // dns.provider external: a retry looks at once.
 func TestExternalDNSRetry(t *testing.T) {
 	w, z, _ := waiting(t)

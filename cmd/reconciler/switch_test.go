@@ -243,3 +243,34 @@ func TestS25BehindAProxy(t *testing.T) {
 		t.Errorf("it is not said that Cloudflare may not be told:\n%s", out)
 	}
 }
+
+// S25: a name comes out from behind Cloudflare's proxy, and its host gets the certificate once the name leads there: the gap is
+// stated, and held.
+func TestS25OutFromBehindAProxy(t *testing.T) {
+	s := newSwitching(t)
+	at := func(proxied string) map[string]string {
+		return map[string]string{"clients/demoshop.yaml": strings.Replace(clientAt("ploi"), "dns: {provider: cloudflare}", "dns: {provider: cloudflare, proxied: "+proxied+"}", 1)}
+	}
+	s.commit(at("true"))
+	s.wantStatus("active")
+	s.clock.add(nameLifetime, time.Minute)
+	s.watch()
+	s.commit(at("false"))
+	s.wantStatus("held")
+	if _, out := s.run("plan"); !strings.Contains(out, "ploi gets its certificate for "+switchedHost+" once the name leads there") {
+		t.Errorf("the plan does not state the gap:\n%s", out)
+	}
+	s.clock.add(time.Minute, visitEvery)
+	s.wantVisits("while it is held", "proxy")
+	s.approve("ploi")
+	s.wantStatus("active")
+	s.saw()
+	s.clock.add(nameLifetime, time.Minute)
+	s.saw()
+	s.clock.add(time.Minute, visitEvery)
+	s.wantVisits("afterwards", "ploi")
+	s.commit(at("true"))
+	s.wantStatus("active")
+	s.commit(at("false")) // it has its certificate by now
+	s.wantStatus("active")
+}

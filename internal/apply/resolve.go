@@ -397,8 +397,8 @@ func (r *Runner) seal(tx store.Tx, ref state.SecretRef, text state.Secret, from 
 // back stays so, whoever has it then: of an exchange of names that fails for both, each gets back
 // what it had, and the second undo does not undo the first.
 func noteUndo(tx store.Tx, job Job, s plan.Step) error {
-	if s.Prior == nil || job.PutsBack || !putBack(s.Ref.Kind) && s.Action != plan.Transfer {
-		return nil
+	if s.Prior == nil || job.PutsBack || !putBack(s.Ref.Kind) && s.Action != plan.Transfer || s.Risk == plan.RiskLeft {
+		return nil // what nobody here can reach any more is not put back
 	}
 	prior := *s.Prior
 	if s.Ref.Kind == state.KindEnvironment && s.From.IsZero() {

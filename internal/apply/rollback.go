@@ -47,7 +47,7 @@ func Back(tx store.Tx, c state.Client) (plan.Plan, error) {
 		switch {
 		case !ok:
 			s.Action, s.Wish, s.Prior = plan.Create, &wish, nil
-		case u.Replaced && now.Provider != prior.Provider:
+		case now.Provider != prior.Provider:
 			s.Action, s.Wish = plan.Replace, &wish
 		case prior.Ref != u.Ref:
 			s.Action, s.From = plan.Move, u.Ref

@@ -531,8 +531,14 @@ func (r *Runner) outcome(tx store.Tx, job Job, i journal.Intent, o *provider.Obj
 	if err != nil {
 		return err
 	}
+	if ok && i.Op == journal.OpCreate { // what was adopted stays beside it
+		if err := noteLived(tx, have); err != nil {
+			return err
+		}
+	}
 	if changed := ok && i.Op == journal.OpUpdate; changed {
 		res.Run, res.Adopted, res.Outputs, res.Readdressed = have.Run, have.Adopted, have.Outputs, have.Readdressed
+		res.Lives = plan.Lives(have, res, r.Now())
 		if res.Run == "" {
 			res.Run = "unknown" // made by an earlier pass: a rollback of this one leaves it
 		}

@@ -29,6 +29,8 @@ func Text(row state.Drift) string {
 		return what + " is gone at " + row.Provider
 	case row.Field == state.FieldBroken:
 		return what + " at " + row.Provider + " does not run: " + row.After
+	case row.Field == state.FieldUndone:
+		return what + " is not set any more as it was: " + row.After
 	case row.Field == state.FieldForeign:
 		return what + " bears the mark of " + row.After
 	case row.After == "" && row.Print == absent:
@@ -56,6 +58,8 @@ func Next(row state.Drift, client string) string {
 		return fmt.Sprintf("it was put back %d times within a day, and somebody or something changes it again: find out who, then `reconciler retry %s`, or take it over or ignore it with a commit", MendsBeforeFight, client)
 	case row.Field == state.FieldBroken:
 		return "`reconciler retry " + client + "` starts it again, or says why it can't"
+	case row.Field == state.FieldUndone:
+		return "set it there, or let the manifest say what is there"
 	case row.Ref.Kind == state.KindPayments && row.Field == state.FieldGone:
 		return "open it again at " + row.Provider + ", then `reconciler retry " + client + "`"
 	case row.Ref.Kind == state.KindDatabase && (row.Mend || row.Field == state.FieldGone):

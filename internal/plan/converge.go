@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 
@@ -104,10 +105,16 @@ func (b *builder) resource(w state.Resource) {
 		b.compare(w, have, look)
 	}
 	if look.Failed != "" {
-		if n, planned := b.byRef[w.Ref]; planned {
-			b.steps[n].WaitFor(w.Provider, look.Failed)
+		if n, planned := b.byRef[w.Ref]; planned && !b.letsBe(w, have) {
+			b.steps[n].WaitFor(cmp.Or(have.Provider, w.Provider), look.Failed)
 		}
 	}
+}
+
+// letsBe says that what is on record of a DNS record stays where it is as another provider is to have it: it was not made
+// here, or what holds it is another account's by now, as the zone of a customer who took the domain along.
+func (b *builder) letsBe(w, have state.Resource) bool {
+	return w.Ref.Kind == state.KindRecord && have.Provider != w.Provider && (have.Found || have.Adopted || b.c.Looks[w.Ref].Away != "")
 }
 
 // comesFrom says that another client of the group has it, and lets it go or will.
@@ -443,6 +450,13 @@ func (b *builder) replace(w, have state.Resource, fields []Field, reason string)
 		b.create(w, &have, reason)
 		return
 	}
+	if b.letsBe(w, have) {
+		b.create(w, &have, reason)
+		if s := &b.steps[len(b.steps)-1]; !have.Found && !have.Adopted {
+			s.Risk, s.Reason = RiskLeft, b.c.Looks[w.Ref].Away
+		}
+		return
+	}
 	if have.Found || have.Adopted {
 		b.problem(state.HoldParked, "put it back, or remove "+have.ID+" at "+have.Provider+" yourself, then `reconciler retry "+b.c.Client.Name+"`",
 			"%s, which takes a new %s in place of %s, and that is not ours to delete", reason, w.Ref.Kind, have.ID)
@@ -454,12 +468,18 @@ func (b *builder) replace(w, have state.Resource, fields []Field, reason string)
 	// Where a person makes the new one, nobody serves until that is done.
 	if t.Serving || b.traits(have.Provider, w.Ref.Kind).Serving {
 		s.Risk = RiskGap
+		if t.Manual { // DNS would answer with ours, and nobody could see theirs
+			s.Gap, s.Reason = untilSet, reason+": it goes there first, and nobody answers for it "+untilSet+"; set it, and let the domain's name servers be those, before"
+		}
 	}
 	if b.mail(have) {
 		s.Risk = RiskMail
 	}
 	b.add(s)
 }
+
+// untilSet is how long a name has no record where a person is to set it in place of ours.
+const untilSet = "until a person has set it"
 
 // SameHost says that two are releases of one site.
 func SameHost(a, b state.Resource) bool {

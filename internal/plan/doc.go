@@ -85,7 +85,8 @@
 // approves finds all else proved, and can see to a certificate before. The same gap is stated
 // for a host name that moves from one client to another where certificates belong to sites
 // (Traits.PerSite); there the name waits, and its old owner keeps it. A name that is on record
-// as secured has none. Behind a proxy people meet the proxy's certificate, so none is stated.
+// as secured has none. Behind a proxy people meet the proxy's certificate, so none is stated, but for a name that comes
+// out from behind it before it was ever secured.
 // A name that moves between two clients states none either: a host that keeps certificates by
 // site (Ploi) makes a new one then, and a few seconds pass.
 //
@@ -120,6 +121,10 @@
 //
 // An account for payments is its owner's (payments.go): made beside all else, awaited by
 // nothing, kept without a date when it is not wished any more. An adopted one is never changed.
+//
+// Where another provider is to answer for a name, its record goes at the first one. What was found or adopted there stays, and
+// what is in a zone that is another account's by now does once a person says so (RiskLeft). Ours goes before a person's
+// can be seen, as DNS answers with it: that is a gap, until they have set theirs.
 //
 // A look that fails blocks its provider's steps, and beside them those that lead a name anew
 // to what it did not see, whoever keeps the name, or redirect one that people come by to it:

@@ -398,7 +398,7 @@ func left(p Plan, steps []int) string {
 		what = append(what, string(p.Steps[i].Ref.Kind)+" "+p.Steps[i].Ref.Name)
 	}
 	s := p.Steps[steps[0]]
-	return listWords(what) + " stays at " + s.Provider + ": " + s.Reason
+	return listWords(what) + " stays at " + s.Prior.Provider + ": " + s.Reason
 }
 
 // reasons are why steps of a risk are planned, for people. Of a gap: what it is; that

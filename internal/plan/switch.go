@@ -75,17 +75,22 @@ func (b *builder) secure() {
 	}
 }
 
-// gap states that who is led to a host name from another site finds no certificate there for a
-// moment.
+// gap states that who is led to a host name from another site, or past the proxy that it was behind, finds no
+// certificate there for a moment.
 func (b *builder) gap(w state.Resource) {
 	for i := range b.steps {
 		s := &b.steps[i]
-		if s.Wish == nil || !leadsHere(*s.Wish, w.Ref.Host()) || s.Action == Secure || !b.leadsOver(s) {
+		if s.Wish == nil || !leadsHere(*s.Wish, w.Ref.Host()) || s.Action == Secure || s.Gap == untilSet || !b.leadsOver(s) && !(unveils(s) && b.recorded[w.Ref].Phase == unreached) {
 			continue
 		}
 		s.Risk, s.Gap = RiskGap, untilSecured
 		s.Reason = w.Provider + " gets its certificate for " + w.Ref.Host() + " once the name leads there: until then, " + untilSecured + ", HTTPS fails, unless you saw to one there before"
 	}
+}
+
+// unveils says that a step takes a name out from behind a proxy, with whose certificate people were served.
+func unveils(s *Step) bool {
+	return s.Prior != nil && s.Prior.Attributes.Literal("proxied") == "true" && s.Wish.Attributes.Literal("proxied") != "true"
 }
 
 // untilSecured is how long a certificate takes that is asked for as soon as it can be had:
@@ -134,7 +139,7 @@ func (b *builder) soak() (after time.Duration, until time.Time, is bool) {
 			continue
 		}
 		if w.Ref.Kind == state.KindRecord {
-			ttl = max(ttl, ttlOf(w), ttlOf(b.recorded[w.Ref]))
+			ttl = max(ttl, ttlOf(w), ttlOf(b.recorded[w.Ref]), b.recorded[w.Ref].Lives)
 		}
 		_, planned := b.byRef[w.Ref]
 		have, there := b.recorded[w.Ref]
@@ -243,6 +248,14 @@ func ttlOf(r state.Resource) time.Duration {
 		return unknownTTL
 	}
 	return time.Duration(n) * time.Second
+}
+
+// Lives is how long what a record said until now may be remembered once is takes its place; 0: no longer than that says itself.
+func Lives(was, is state.Resource, now time.Time) time.Duration {
+	if old := max(ttlOf(was), was.Lives-max(0, now.Sub(was.UpdatedAt))); was.Ref.Kind == state.KindRecord && old > ttlOf(is) {
+		return old
+	}
+	return 0
 }
 
 // replacedGoes plans the end of a resource whose side was replaced.

@@ -170,6 +170,8 @@ func (a *adopting) edit(row state.Drift) (x edit, why string) {
 			return x, "it is gone; " + drift.Next(row, a.in.Client.Name)
 		}
 		return x, "the object is gone; " + retry + " makes it again, or take it out of the manifest"
+	case state.FieldUndone:
+		return x, "a person keeps it: " + drift.Next(row, a.in.Client.Name)
 	case state.FieldForeign:
 		return x, "it is not ours any more; settle at " + row.Provider + " whose it is"
 	}

@@ -133,8 +133,9 @@ type rebuilder struct {
 	who      map[string]rebuild.Identity
 	rest     []state.ClientID // that no manifest belongs to
 	rules    []state.FileProblem
-	said     said   // by any version of the manifests
-	base     string // domain of the platform
+	said     said                // by any version of the manifests
+	asked    map[string][]string // host names, by the name of the file
+	base     string              // domain of the platform
 	writes   []remembered
 	unmarked []state.ClientID // nothing bears their mark
 }
@@ -151,6 +152,9 @@ func (b *rebuilder) run() error {
 		return err
 	}
 	if b.said, err = b.e.everSaid(b.ctx, b.head, b.in.Changes); err != nil {
+		return err
+	}
+	if b.asked, err = b.e.everAsked(b.ctx, b.head, b.in.Changes); err != nil {
 		return err
 	}
 	b.in.Guard.MaxCreates = len(b.in.Files) + 1 // most of them are no new clients; see creates
@@ -399,7 +403,7 @@ func (b *rebuilder) client(c state.Client, eff manifest.Effective) error {
 	if n := rebuild.NameOf(c.ID); n != c.Name && !slices.Contains(c.Former, n) {
 		c.Former = append([]string{n}, c.Former...)
 	}
-	m, err := b.e.remember(b.ctx, b.w, memory{client: c, effective: &eff, found: rebuild.Of(b.found, c.ID), adopted: b.said.adopted})
+	m, err := b.e.remember(b.ctx, b.w, memory{client: c, effective: &eff, found: rebuild.Of(b.found, c.ID), adopted: b.said.adopted, leave: namesOf(b.asked, c)})
 	if err != nil {
 		return err
 	}

@@ -254,6 +254,53 @@ func (e *Engine) everSaid(ctx context.Context, head string, changes []accept.Cha
 	}
 }
 
+// everAsked are, by the name of its file, the host names that earlier versions of a manifest asked for: what was bound where
+// names have no place for a mark, and was let go of since, nothing else tells of.
+func (e *Engine) everAsked(ctx context.Context, head string, changes []accept.Change) (map[string][]string, error) {
+	out := map[string][]string{}
+	if !e.unmarkedNames() {
+		return out, nil
+	}
+	p, err := e.past(ctx, head, changes)
+	for err == nil {
+		var ok bool
+		if ok, err = p.back(ctx); err != nil || !ok {
+			break
+		}
+		for _, file := range sortedPaths(p.changed) {
+			if p.layout.Classify(file) != manifest.ClassClient {
+				continue
+			}
+			g, ok, err := p.valid(ctx, file)
+			if err != nil {
+				return out, err
+			}
+			if ok {
+				out[fileName(file)] = append(out[fileName(file)], g.effective.Hosts...)
+			}
+		}
+	}
+	return out, err
+}
+
+// unmarkedNames says that some host has no place for a mark on host names.
+func (e *Engine) unmarkedNames() bool {
+	for _, kinds := range e.traits() {
+		if t, ok := kinds[state.KindDomain]; ok && !t.Marks && !t.Manual {
+			return true
+		}
+	}
+	return false
+}
+
+// namesOf are the host names that a client asked for by any of its names.
+func namesOf(asked map[string][]string, c state.Client) (hosts []string) {
+	for _, name := range append(slices.Clone(c.Former), c.Name) {
+		hosts = append(hosts, asked[name]...)
+	}
+	return hosts
+}
+
 // once are the names that the client of a manifest may have had before, by what versions of
 // manifests said: its own, and those of the names that they named.
 func (s said) once(name string) []string {

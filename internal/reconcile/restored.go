@@ -142,6 +142,10 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 		}
 		adopted = ever.adopted
 	}
+	asked, err := e.everAsked(ctx, head, whole.Changes)
+	if err != nil {
+		return nil, fmt.Errorf("compare with the providers: %w", err)
+	}
 	wishes, base := e.resolver()
 	w := e.witness()
 	others := have.others(wishes, found)
@@ -154,7 +158,7 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 				have.resources[c.ID][i].PurgeAfter = time.Time{}
 			}
 		}
-		m := memory{client: c, adopted: adopted, found: rebuild.Of(found, c.ID), recorded: have.resources[c.ID], leave: append(slices.Clone(have.leave[c.ID]), e.waitingNames(ctx, wishes, c)...), secrets: append(slices.Clone(have.secrets[string(c.ID)]), have.secrets["shared"]...)}
+		m := memory{client: c, adopted: adopted, found: rebuild.Of(found, c.ID), recorded: have.resources[c.ID], leave: slices.Concat(have.leave[c.ID], e.waitingNames(ctx, wishes, c), namesOf(asked, c)), secrets: append(slices.Clone(have.secrets[string(c.ID)]), have.secrets["shared"]...)}
 		if eff, problems := wishes.Client(c); len(c.Manifest) > 0 && !c.Removed && !problems.Failed() {
 			m.effective = &eff
 		}

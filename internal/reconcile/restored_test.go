@@ -270,6 +270,36 @@ func TestS34NameThatOnlyItsRecordTellsOf(t *testing.T) {
 			t.Errorf("served: %v", got)
 		}
 	})
+	t.Run("older copy, and a name that came since and goes", func(t *testing.T) {
+		world, w := bareHosts(t)
+		const byHand = "dns: {provider: none}"
+		w.apply(map[string]string{"clients/a.yaml": client("a", byHand)})
+		copied := w.backup()
+		w.apply(map[string]string{"clients/a.yaml": client("a", byHand, "aliases: [www.a.example]")})
+		w.push(map[string]string{"clients/a.yaml": client("a", byHand)}) // not carried out when the copy is put back: its date, say
+		w.restore(copied)
+		w.pass(w.poll()...)
+		w.wantOwnName("www.a.example")
+		w.letGo("a")
+		if got := hostNames(world); !slices.Equal(got, []string{"a.agency.example"}) {
+			t.Errorf("served: %v", got)
+		}
+	})
+	t.Run("lost state, and people set the records", func(t *testing.T) {
+		world, w := bareHosts(t)
+		const byHand = "dns: {provider: none}"
+		w.apply(map[string]string{"clients/a.yaml": client("a", byHand, "aliases: [www.a.example]")})
+		w.push(map[string]string{"clients/a.yaml": client("a", byHand)}) // not carried out when the state is lost
+		w.lose()
+		if _, err := w.engine.Rebuild(t.Context(), "ops"); err != nil {
+			t.Fatal(err)
+		}
+		w.wantOwnName("www.a.example")
+		w.letGo("a")
+		if got := hostNames(world); !slices.Equal(got, []string{"a.agency.example"}) {
+			t.Errorf("served: %v", got)
+		}
+	})
 	t.Run("lost state, and the site moves", func(t *testing.T) {
 		world, w := bareHosts(t)
 		w.apply(map[string]string{"clients/a.yaml": client("a")})

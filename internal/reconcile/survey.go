@@ -423,10 +423,18 @@ func (e *Engine) findings(r state.Resource, recorded []drift.Value, o provider.O
 	if why := e.broken(r, o); why != "" {
 		out = append(out, drift.Finding{Field: state.FieldBroken, After: why, Print: why})
 	}
+	if takenAway(r, o) {
+		out = append(out, drift.Finding{Field: state.FieldUndone, After: o.Message, Print: state.FieldUndone})
+	}
 	if e.bare(r, o) {
 		out = append(out, drift.Finding{Field: fieldCertificate, Before: "there", After: "none", Print: "none"})
 	}
 	return out
+}
+
+// takenAway says that a DNS record which a person keeps, and which was there, is not set as it was any more.
+func takenAway(r state.Resource, o provider.Object) bool {
+	return r.Ref.Kind == state.KindRecord && r.Real() && r.Phase == "" && o.Phase == provider.Manual && o.Message != ""
 }
 
 // fieldCertificate is what a host name is served with. Nobody wishes it: it comes with the name.

@@ -28,7 +28,7 @@ type Drift struct {
 	Ref      Ref    `json:"ref"`
 	Provider string `json:"provider"`
 	ID       string `json:"id"`    // the object's
-	Field    string `json:"field"` // the attribute; FieldGone, FieldBroken, FieldForeign
+	Field    string `json:"field"` // the attribute; FieldGone, FieldBroken, FieldUndone, FieldForeign
 	Before   string `json:"before,omitempty"`
 	After    string `json:"after,omitempty"`
 	Print    string `json:"print,omitempty"` // of what was found: equal looks have equal ones
@@ -54,6 +54,7 @@ type Drift struct {
 const (
 	FieldGone    = "gone"    // the object is not there any more
 	FieldBroken  = "broken"  // a database is there, and does not run
+	FieldUndone  = "undone"  // a record that a person keeps is not set any more, or another way
 	FieldForeign = "foreign" // it bears somebody else's mark now
 )
 

@@ -222,6 +222,9 @@ type Resource struct {
 	UpdatedAt  time.Time     `json:"updatedAt,omitzero"`
 	ObservedAt time.Time     `json:"observedAt,omitzero"`
 	Commit     string        `json:"commit,omitempty"` // that caused the last write
+	// Lives is of a DNS record how long, from UpdatedAt, what it said before may be remembered, where that is longer than
+	// its time to live is now.
+	Lives time.Duration `json:"lives,omitempty"`
 }
 
 // DoneBefore is the ID of a mail that was sent, or of a user who was made, of whom nothing else is
