@@ -13,6 +13,7 @@ import (
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // vendorKind is a kind of vendor.
@@ -346,6 +347,40 @@ func TestAConflictThatNoListShowsWaitsForAPerson(t *testing.T) {
 		w.faults.On(memory.Before, memory.Is(memory.Create, state.KindSite), 2, memory.Fail(provider.Conflict, "exists"))
 		if out := w.settle(0); out.state != apply.StepParked {
 			t.Errorf("%s: %s: %v", v.name, out.state, out.err)
+		}
+	}
+}
+
+// A vendor refuses a create, as an earlier one of ours is there that its lists don't show yet, and whose variables may be those
+// of an earlier wish: it is brought to what is wished, and not taken for what was sent.
+func TestACreateThatIsRefusedTakesWhatIsThereToTheWish(t *testing.T) {
+	for _, hidden := range []bool{false, true} {
+		w := start(t, func(w *world) {
+			w.change = func(_ state.Kind, t *provider.Traits) { t.ListLag = 10 * time.Minute }
+			if hidden {
+				w.options = func(o *memory.Options) {
+					o.WriteOnly = map[state.Kind][]string{state.KindEnvironment: {"env.*"}}
+				}
+			}
+		})
+		w.wants(shop("bakery"))
+		var id string
+		w.at = func(b apply.Border, s plan.Step) {
+			if b == apply.AfterOutcome && s.Ref.Kind == state.KindEnvironment && id == "" {
+				id = w.on("bakery", state.KindEnvironment).ID
+				w.update(func(tx store.Tx) error { return store.DeleteResource(tx, s.Ref) })
+			}
+		}
+		if _, err := w.pass(t.Context()); err != nil || id == "" {
+			t.Fatalf("%v: %q", err, id)
+		}
+		w.wants(shop("bakery", func(e *manifest.Effective) { e.Environment["CURRENCY"] = manifest.EnvValue{Literal: "DKK"} }))
+		w.converged()
+		o, _ := w.vendor.Object(id)
+		for _, a := range o.Attributes {
+			if a.Name == "env.CURRENCY" && a.Text != "DKK" {
+				t.Errorf("hidden %t: its currency is %s", hidden, a.Text)
+			}
 		}
 	}
 }

@@ -24,7 +24,7 @@ func (r *Runner) Settle(ctx context.Context, job Job, open []journal.Intent) (St
 	var first error
 	for _, i := range open {
 		_, err := r.settle(ctx, job, i)
-		if err == nil {
+		if err == nil || errors.Is(err, errEarlier) {
 			continue
 		}
 		if isJournal(err) || ctx.Err() != nil {
@@ -46,6 +46,14 @@ func RetryAt(err error) time.Time {
 	_, at := classify(err)
 	return at
 }
+
+// earlier says that what a refused create found there is not as it is wished, or that nobody sees whether its variables are.
+func earlier(w provider.Wish, o provider.Object) bool {
+	return w.Ref.Kind != state.KindMail && (!equal(w, o) || w.Ref.Kind == state.KindEnvironment && !shown(w, o))
+}
+
+// errEarlier: what a refused create found there was made by an earlier one of ours.
+var errEarlier = errors.New("it is there already, as an earlier try made it")
 
 // settle resolves one uncertain write and says whether it happened. It never repeats
 // the write.
@@ -81,6 +89,12 @@ func (r *Runner) settle(ctx context.Context, job Job, i journal.Intent) (happene
 		}
 		switch d.Kind {
 		case journal.Done, journal.Found:
+			if i.There && earlier(w, objects[d.Object]) { // the step takes it over as one that was there
+				if err := r.update(func(tx store.Tx) error { return store.DeleteIntent(tx, i.Ref) }); err != nil {
+					return false, err
+				}
+				return false, errEarlier
+			}
 			return true, r.update(func(tx store.Tx) error {
 				if i.Op == journal.OpDelete || i.Op == journal.OpMark {
 					return r.outcome(tx, job, i, nil, false)

@@ -616,6 +616,7 @@ func (r *Runner) failed(ctx context.Context, job Job, s plan.Step, i journal.Int
 	}
 	i.Sent = true
 	if kind == provider.Conflict {
+		i.There = true
 		if e := r.notYetListed(ctx, job, &i); e != nil {
 			return e
 		}
@@ -625,6 +626,8 @@ func (r *Runner) failed(ctx context.Context, job Job, s plan.Step, i journal.Int
 	}
 	happened, e := r.settle(ctx, job, i)
 	switch {
+	case errors.Is(e, errEarlier):
+		return &errWait{err: fmt.Errorf("%s %s at %s: %w, and gets what is wished next", s.Ref.Kind, i.Name, s.Provider, e)}
 	case e != nil:
 		return e
 	case happened:
@@ -684,6 +687,8 @@ func (r *Runner) unsettled(ctx context.Context, job Job, s plan.Step) (happened 
 	if !open {
 		return false, nil
 	}
-	happened, err = r.settle(ctx, job, i)
+	if happened, err = r.settle(ctx, job, i); errors.Is(err, errEarlier) {
+		err = nil // the step looks, and takes it over
+	}
 	return happened && i.Step == s.Key() && s.Action != plan.Replace, err
 }

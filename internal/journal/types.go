@@ -45,6 +45,7 @@ type Intent struct {
 	// Conflict: a vendor whose lists are late refused the create because something is there,
 	// and nothing was seen yet.
 	Conflict bool `json:"conflict,omitempty"`
+	There    bool `json:"there,omitempty"` // the vendor refused the create as it is there: an earlier one made it, perhaps by another wish
 	Again    int  `json:"again,omitempty"` // times that it was sent anew after settled looks
 }
 

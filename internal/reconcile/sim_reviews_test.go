@@ -651,7 +651,8 @@ func (s *story) reviewed() {
 		}
 	}
 	for _, c := range s.clients() {
-		if c.Settled && !waits[c.ID] && (c.Status == state.StatusActive && c.Converged == c.WishHash || c.Status == state.StatusRetained) {
+		if (c.Settled || s.died) && !waits[c.ID] && // a start asks everybody to be looked at
+			(c.Status == state.StatusActive && c.Converged == c.WishHash || c.Status == state.StatusRetained) {
 			delete(l.bound, c.ID)
 			delete(l.undone, c.ID)
 			delete(l.maybe, c.ID)

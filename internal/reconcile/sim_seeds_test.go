@@ -281,6 +281,8 @@ var onceRedRich = []struct {
 	{648281183, "who waits for another client's alias, at a side that is left as a person forgot a record, counted as somebody who waits for the end of faults"},
 	{648333973, "a person set, for a plot, a record for a name that another client has still"},
 	{156108456615, "an alias that a swap leads to a name which a person let redirect to nowhere, at the side that was left, counted as taken down by us"},
+	{649217205, "who had come to rest, by a wish that nobody proposed, as the program died at another client was bound to a pull request still"},
+	{649291895, "a create that was refused, as an earlier one by another wish was there that no list showed yet, counted as done"},
 	{649192956, "an own secret that was set since an older copy was made, and that its host shows to nobody, was set again by nobody"},
 	{20262293, "a look at the record of ours that a person's is to take the place of told that nothing leads to the old owner's side"},
 }
