@@ -47,8 +47,6 @@ func (p *pass) broken() string {
 		return ""
 	case b == nil:
 		return "the tree is empty"
-	case len(in.Clients) == 0: // a place that was mistyped before the first client is mended without anybody's approval
-		return ""
 	case b.Repository != in.Repository:
 		return "the repository was changed from " + b.Repository + " to " + in.Repository
 	case b.Branch != in.Branch:

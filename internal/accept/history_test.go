@@ -56,24 +56,6 @@ func TestRuleHistoryHoldsEverything(t *testing.T) {
 	}
 }
 
-// Before the first client nothing can be lost: a place that was mistyped, and is mended, waits for nobody.
-func TestRuleHistoryBeforeTheFirstClient(t *testing.T) {
-	for name, do := range map[string]func(w *world){
-		"path":       func(w *world) { w.path = "customers" },
-		"branch":     func(w *world) { w.branch = "next" },
-		"repository": func(w *world) { w.repository = "https://git.example/other.git" },
-		"rewritten":  func(w *world) { w.rewritten = true },
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := fleet(t)
-			do(w)
-			w.whole()
-			w.tree[w.path+"/new.yaml"] = client("new", "new")
-			equal(t, "held", w.head().Held, false)
-		})
-	}
-}
-
 // S38: accepting a rewritten history still leaves the guard.
 func TestS38RuleHistoryApproveLeavesTheGuard(t *testing.T) {
 	w := fleet(t, numbered(100)...)
