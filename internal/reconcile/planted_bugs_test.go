@@ -516,7 +516,7 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a plan forgets that what goes stays for a while", "reconcile/proposal.go", "	out.RemoveAfter = e.removeAfter(r.Baseline)\n", ""}, "../cmd/reconciler", "TestRuleRemoveAfterIsInThePlan"},
 	{planted{"how long what goes stays is told by the branch alone", "reconcile/proposal.go", "&state.Baseline{Platform: next.Platform}", "nil"}, "../cmd/reconciler", "TestRuleRemoveAfterIsInThePlan"},
 	{planted{"an alias that was found is secured", "apply/secure.go", "		case have.Found:\n", "		case !have.Found && have.Phase == \"!\":\n"}, "../cmd/reconciler", "TestRuleAliasThatAPersonAddedAtPloi"},
-	{planted{"an older copy goes back to earlier secrets unasked", "rebuild/attributes.go", "return !wished && r.had[ref].ID != f.ID", "return false"}, "reconcile", "TestS34OlderStateAndNewerSecretThatNobodyShows"},
+	{planted{"an older copy goes back to earlier secrets unasked", "rebuild/attributes.go", "return !wished && r.had[ref].ID != f.ID", "return !wished && r.had[ref].ID == \"\" && f.ID == \"\""}, "reconcile", "TestS34OlderStateAndNewerSecretThatNobodyShows"},
 	{planted{"what a refused create finds there counts as what it sent", "apply/settle.go", "if i.There && earlier(w, objects[d.Object]) {", "if i.There && !i.There {"}, "apply", "TestACreateThatIsRefusedTakesWhatIsThereToTheWish"},
 }
 
