@@ -34,3 +34,15 @@ func TestPausedIsNotCalledResumedOrTriedAgain(t *testing.T) {
 	}
 	w.active("bakery")
 }
+
+// Nor is anything tried by `retry` of who waits in a hold of many.
+func TestWhoWaitsInAHoldIsNotCalledTriedAgain(t *testing.T) {
+	w := newWorld(t, map[string]string{"platform.yaml": "apiVersion: reconciler/v1\nkind: Platform\nguard: {maxCreates: 1}\n", "clients/bakery.yaml": manifestOf("bakery")})
+	w.start()
+	w.active("bakery")
+	w.commit(map[string]string{"clients/one.yaml": manifestOf("one"), "clients/two.yaml": manifestOf("two")})
+	w.apply()
+	if r := w.must(0, "retry", "two"); strings.Contains(r.out, "is tried again") || !strings.Contains(r.out, "reconciler approve ") {
+		t.Error(r.out)
+	}
+}

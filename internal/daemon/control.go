@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
@@ -200,19 +201,28 @@ func (c *Control) Overview() (reconcile.Overview, error) {
 	return v, err
 }
 
-// stopped says why a retry, or a resume, of a paused client changes nothing for now; "": it does.
+// stopped says why a retry of a client that is paused, or waits in a hold of many, changes nothing for now, or a resume of
+// a paused one; "": it does.
 func (c *Control) stopped(a Ask) string {
 	d, err := c.Engine.Detail(a.Name)
-	if err != nil || d.Status != string(state.StatusPaused) || a.Op == "pause" {
+	if err != nil || a.Op == "pause" {
 		return "" // the command itself says what is wrong
 	}
 	var known state.Client
+	var holds []state.Hold
 	err = c.Engine.Store.View(func(tx store.Tx) (err error) {
-		known, _, err = store.ClientByName(tx, d.Name)
+		if known, _, err = store.ClientByName(tx, d.Name); err == nil {
+			holds, err = store.Holds(tx)
+		}
 		return err
 	})
+	h, bound := accept.Bound(holds, known.ID)
 	switch {
 	case err != nil || a.Op == "resume" && (known.Paused || known.Removed):
+		return ""
+	case d.Status != string(state.StatusPaused) && a.Op == "retry" && bound && !known.Removed:
+		return "it waits with others, and nothing of it is tried before that is over: " + strings.TrimSuffix(h.Reason+" "+h.Act, ".")
+	case d.Status != string(state.StatusPaused):
 		return ""
 	case a.Op == "resume":
 		return "it stays paused: its manifest, or what that inherits, says `paused: true`; take that out with a commit"

@@ -377,6 +377,9 @@ func (e *Engine) begin(g *group, p plan.Plan, holds []state.Hold, cause Cause) (
 			if c.Run == "" {
 				c.Run = runID // a pass that was cut off, or waited, goes on under its own name
 			}
+			if err := m.keepsServing(tx, &c, d, p); err != nil {
+				return err
+			}
 			if err := wentOn(tx, c.Deployment, d.ID); err != nil {
 				return err
 			}
@@ -420,6 +423,46 @@ func (g *group) approvedSince(tx store.Tx, holds []state.Hold) error {
 			return errAsked
 		}
 	}
+	return nil
+}
+
+// keepsServing forgets how to put back the version before a change that waits in its middle (for a person, an approval: for
+// weeks, maybe), where a newer one begins and people came to that change's version well since: a failure of the newer one
+// leaves that serving. (Not where a name or the data moves with it: what those need is put back as a whole.)
+func (m *member) keepsServing(tx store.Tx, c *state.Client, d state.Deployment, p plan.Plan) error {
+	if len(c.Undo) == 0 || c.RollingBack != "" || c.Health != state.Healthy || slices.ContainsFunc(c.Undo, func(u state.Undo) bool {
+		return u.Ref.Kind == state.KindDatabase || u.Prior.Ref.Client != c.ID
+	}) {
+		return nil
+	}
+	last, ok, err := store.Deployment(tx, c.Deployment)
+	if err != nil || !ok {
+		return err
+	}
+	if last.Commit == d.Commit && !slices.ContainsFunc(p.Steps, func(s plan.Step) bool { // a secret that was set, say
+		return s.Ref.Client == c.ID && s.Ref.Kind == state.KindDeployment && (s.Action == plan.Create || s.Action == plan.Replace)
+	}) {
+		return nil
+	}
+	var led, environment time.Time
+	for _, u := range c.Undo {
+		now, ok, err := store.Resource(tx, u.Ref)
+		switch {
+		case err != nil:
+			return err
+		case !ok || !now.Real():
+		case u.Ref.Kind == state.KindTraffic:
+			led = now.UpdatedAt
+		case u.Ref.Kind == state.KindEnvironment:
+			environment = now.UpdatedAt
+		}
+	}
+	if led.IsZero() || !c.HealthAt.After(led) || environment.After(led) {
+		return nil
+	}
+	c.Undo = slices.DeleteFunc(slices.Clone(c.Undo), func(u state.Undo) bool {
+		return u.Ref.Kind == state.KindTraffic || u.Ref.Kind == state.KindEnvironment
+	})
 	return nil
 }
 

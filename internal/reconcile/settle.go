@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/apply"
@@ -79,7 +80,7 @@ func (e *Engine) takeBack(ctx context.Context, g *group, m *member, result *appl
 			return nil, err
 		}
 	}
-	keep := m.client.EverDeployed || m.effective.OnFailure == "keep"
+	keep := m.client.EverDeployed || m.effective.OnFailure == "keep" || m.builtBefore()
 	why, lost := m.client.RollingBack, ""
 	undo := func(last bool) (p plan.Plan, err error) {
 		c := m.client
@@ -156,6 +157,24 @@ func (e *Engine) takeBack(ctx context.Context, g *group, m *member, result *appl
 		e.at(PointRolledBack)
 		return e.rolledBack(g, m, result, why, lost, keep)
 	}, nil
+}
+
+// builtBefore says that traffic leads, or did before this pass, to another version than the one that is wished: it was proved
+// on its own address, and its client waits for a person to lead its name there, for weeks maybe. It is at work there. (Not of
+// who took a name from another client: that one's name goes with what was made for it.)
+func (m *member) builtBefore() bool {
+	if slices.ContainsFunc(m.client.Undo, func(u state.Undo) bool { return u.Prior.Ref.Client != m.client.ID }) {
+		return false
+	}
+	if slices.ContainsFunc(m.client.Undo, func(u state.Undo) bool { return u.Ref.Kind == state.KindTraffic && u.Prior.Ref == u.Ref }) {
+		return true
+	}
+	return slices.ContainsFunc(m.recorded, func(t state.Resource) bool {
+		to, _ := t.Attributes.Get("deployment")
+		return t.Ref.Kind == state.KindTraffic && t.Real() && to.Ref != nil &&
+			slices.ContainsFunc(m.wish, func(w state.Resource) bool { return w.Ref.Kind == state.KindDeployment }) &&
+			!slices.ContainsFunc(m.wish, func(w state.Resource) bool { return w.Ref == *to.Ref })
+	})
 }
 
 // backWaits ends a pass whose undo is not done, and goes on later.
@@ -351,7 +370,7 @@ func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost
 	if failed := m.client.RollingSeq; failed > 0 && (m.client.Seq > failed || e.newer(m)) { // while the program was away, or it was taken back
 		return e.finish(g, m, result, ending{status: m.client.Status, because: text + "; a newer commit replaced that wish", what: "failed", audit: audit, change: done})
 	}
-	next := "mend the manifest, or `reconciler retry " + m.client.Name + "`"
+	next := "mend the manifest, or `reconciler retry " + m.client.Name + "`" + m.sourceStays()
 	if m.client.FailedStep == "" {
 		next = "mend what failed, or `reconciler retry " + m.client.Name + "`" // another one's
 	}
@@ -360,6 +379,16 @@ func (e *Engine) rolledBack(g *group, m *member, result *apply.Result, why, lost
 	}
 	return e.finish(g, m, result, ending{status: state.StatusFailed, because: text, next: next,
 		settled: true, word: "failed", what: "failed", audit: audit, fault: m.client.Fault, change: done})
+}
+
+// sourceStays is said to who failed by what its source is, where that goes by a name: a branch that is mended there
+// later is no change, and a retry builds the same commit again.
+func (m *member) sourceStays() string {
+	ref, commit := m.effective.Source.Ref, m.client.SourceCommit
+	if len(commit) < 7 || ref == commit || !strings.Contains(m.client.FailedStep, "/"+string(state.KindDeployment)+"/") && !strings.HasPrefix(m.client.FailedStep, string(plan.Probe)+" ") {
+		return ""
+	}
+	return "; " + cmp.Or(ref, "the default branch") + " stays the commit " + commit[:7] + " here: what is mended in the source goes by another `ref` (a tag, a commit)"
 }
 
 // servesNewer says that traffic was not put back: it leads to what was built since.

@@ -1,0 +1,184 @@
+package reconcile_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/memory"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// A failed update leaves serving what served: a commit's version serves and answers well for days, while something else of
+// that commit waits for a person or an approval. A later one whose build is broken, or a secret that was set since, does
+// not bring back the version before both. What nobody saw answer well goes back as it did.
+func TestRuleFailedUpdateLeavesWhatServesThoughAPersonIsWaitedFor(t *testing.T) {
+	spf := func(text string) string { return "dns: {records: [{type: TXT, name: '@', content: '" + text + "'}]}" }
+	const byHand, alias, key = "dns: {provider: external}", "aliases: [www.bakery.example]", ", KEY: {secret: key}"
+	for _, c := range []struct {
+		name             string
+		open             func(*testing.T) (*vendors, *world, func())
+		red, green, blue []string
+		unseen, bySecret bool
+		status           state.Status
+		serves           string
+	}{
+		{name: "an approval is waited for", red: []string{spf("v=spf1 mx -all")}, green: []string{spf("v=spf1 a -all")}, blue: []string{spf("v=spf1 a -all")}, status: state.StatusHeld, serves: "green"},
+		{name: "its host serves what was built last", open: func(t *testing.T) (*vendors, *world, func()) { v, w := newInPlace(t); return v, w, func() {} },
+			red: []string{spf("v=spf1 mx -all")}, green: []string{spf("v=spf1 a -all")}, blue: []string{spf("v=spf1 a -all")}, status: state.StatusHeld, serves: "green"},
+		{name: "a person is waited for", open: openByHand, red: []string{byHand}, green: []string{byHand, alias}, blue: []string{byHand, alias}, status: state.StatusDeploying, serves: "green"},
+		{name: "a secret is set meanwhile", open: openByHand, red: []string{byHand}, green: []string{byHand, alias}, bySecret: true, status: state.StatusDeploying, serves: "green"},
+		{name: "nobody saw it answer", open: openByHand, unseen: true, red: []string{byHand}, green: []string{byHand, alias}, blue: []string{byHand, alias}, status: state.StatusDeploying, serves: "red"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			open := c.open
+			if open == nil {
+				open = func(t *testing.T) (*vendors, *world, func()) { v, w := newVendors(t); return v, w, func() {} }
+			}
+			v, w, byPerson := open(t)
+			more, ids := "", []state.ClientID(nil)
+			coloured := func(colour string, lines []string) []state.ClientID {
+				return w.push(map[string]string{"clients/bakery.yaml": client("bakery", append([]string{"env: {COLOUR: " + colour + more + "}"}, lines...)...)})
+			}
+			set := func(value string) {
+				var err error
+				if _, ids, err = w.engine.SetSecret("bakery", "key", state.NewSecret(value), w.keys.Fingerprint, "dana"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.pass(coloured("red", c.red)...)
+			byPerson()
+			w.pass(w.id("bakery"))
+			w.want("bakery", state.StatusActive)
+			if c.bySecret {
+				more = key
+				set("an-invented-value")
+			}
+			w.pass(coloured("green", c.green)...)
+			w.want("bakery", c.status)
+			for range 2 {
+				w.clock.add(24 * time.Hour)
+				if !c.unseen {
+					if err := w.engine.ProbeAll(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				w.pass(w.id("bakery"))
+			}
+			v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 1, memory.Fail(provider.Invalid, "the build is broken"))
+			if c.bySecret {
+				set("another-invented-value")
+				w.pass(ids...)
+			} else {
+				w.pass(coloured("blue", c.blue)...)
+			}
+			r := w.want("bakery", state.StatusFailed)
+			if got := v.colour("bakery.agency.example"); got != c.serves || !strings.HasPrefix(r.Because, "Your site still runs the old version.") {
+				t.Errorf("it serves the %s version, want the %s one; %q", got, c.serves, r.Because)
+			}
+			if got := v.environment(); got != c.serves {
+				t.Errorf("the environment is that of the %s version, want %s", got, c.serves)
+			}
+		})
+	}
+}
+
+// openByHand is a world in which a person sets records; set does so with those that are asked for.
+func openByHand(t *testing.T) (v *vendors, w *world, set func()) {
+	s := newVendorsByHand(t)
+	return s.vendors, s.world, func() {
+		for _, r := range s.asked() {
+			s.setByHand(r)
+		}
+	}
+}
+
+// What is deployed: a branch's commit is broken, which is mended there. A retry builds the same commit again, as a branch that
+// moves is no change; so who failed is told what helps. It does.
+func TestRuleWhoFailedByABranchIsToldThatItStays(t *testing.T) {
+	v, w := newVendors(t)
+	tip := strings.Repeat("1", 40)
+	w.change = func(e *reconcile.Engine) {
+		e.ResolveRef = func(_ context.Context, _, ref string) (string, error) {
+			if len(ref) == 40 {
+				return ref, nil
+			}
+			return tip, nil
+		}
+	}
+	w.restart()
+	w.apply(map[string]string{"clients/keeper.yaml": client("keeper", "deployment: {ref: v1}")})
+	v.faults.Do(memory.Before, memory.Is(memory.Create, state.KindDeployment), 0, func(_ context.Context, c memory.Call) error {
+		if tip[0] == '1' {
+			return memory.Fail(provider.Invalid, "the build is broken")
+		}
+		return nil
+	})
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", "deployment: {ref: main}")})
+	if r := w.want("bakery", state.StatusFailed); !strings.Contains(r.Next, "main stays the commit 1111111 here") || !strings.Contains(r.Next, "another `ref`") {
+		t.Errorf("it failed by what main is, and is told: %s", r.Next)
+	}
+	tip = strings.Repeat("2", 40)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", "deployment: {ref: '"+tip+"'}")})
+	if w.want("bakery", state.StatusActive); v.commitOf("bakery.agency.example") != tip {
+		t.Errorf("it serves %s", v.commitOf("bakery.agency.example"))
+	}
+	v.faults.Clear()
+	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 1, memory.Fail(provider.Invalid, "the build is broken"))
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", "deployment: {ref: '"+tip+"'}", "env: {COLOUR: red}")})
+	if r := w.want("bakery", state.StatusFailed); strings.Contains(r.Next, "stays") {
+		t.Errorf("its manifest names the commit, and it is told: %s", r.Next)
+	}
+}
+
+// A new client is built, and waits for a customer who is to set its name, for weeks: its administrator is at work on its own
+// address. A later commit's build is broken: what was made stays, as it serves there, and goes on once that is mended.
+func TestRuleFailedCommitTakesNothingFromWhoWaitsForItsName(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change string
+		stays  bool
+	}{
+		{"a later commit", "blue", true},
+		{"its first one", "red", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v, w, set := openByHand(t)
+			coloured := func(colour string) map[string]string {
+				return map[string]string{"clients/bakery.yaml": client("bakery", "dns: {provider: external}", "env: {COLOUR: "+colour+"}")}
+			}
+			broken := func() {
+				v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 1, memory.Fail(provider.Invalid, "the build is broken"))
+			}
+			if !c.stays {
+				broken()
+			}
+			w.apply(coloured("red"))
+			site := v.of(state.KindSite)
+			if c.stays {
+				w.want("bakery", state.StatusProvisioning)
+				w.clock.add(14 * 24 * time.Hour)
+				broken()
+				w.apply(coloured(c.change))
+			}
+			w.want("bakery", state.StatusFailed)
+			if o, there := v.world.Object(site); there != c.stays {
+				t.Errorf("its site is there: %t, want %t (%s)", there, c.stays, o.ID)
+			}
+			if c.stays && v.environment() != "red" {
+				t.Errorf("what serves on its own address has the variables of the %q version", v.environment())
+			}
+			w.apply(coloured("green"))
+			set()
+			w.clock.add(time.Hour)
+			w.pass(w.id("bakery"))
+			w.want("bakery", state.StatusActive)
+			if now := v.of(state.KindSite); v.colour("bakery.agency.example") != "green" || c.stays && now != site {
+				t.Errorf("its site is %s, and was %s; it serves the %s version", now, site, v.colour("bakery.agency.example"))
+			}
+		})
+	}
+}
