@@ -138,7 +138,7 @@ func (p *pass) partLoss(s *settled, c state.Client, k *candidate) loss {
 			l.counts, later = true, p.notUntil()
 		}
 		if host, _ := answers(part); goesDark(part, kept) && slices.Contains(k.wants, "host:"+host) {
-			l.counts, l.dark = true, true
+			l.counts, l.dark, later = true, true, p.notUntil()
 		}
 		l.stones = append(l.stones, p.stone(c, part, l.files))
 	}
@@ -353,6 +353,12 @@ func (p *pass) lately(s *settled, losses []loss) (lost, fleet int) {
 		if !t.At.After(since) || kind != "" && kind != HostPart && kind != string(state.KindDatabase) || p.voided(s, t) {
 			continue
 		}
+		if _, known := p.clients.find(t.Client); !known { // nothing was kept of it
+			if p.lives(s, t.Name) {
+				continue
+			}
+			fleet++
+		}
 		gone[t.Client] = true
 	}
 	for i := range p.clients {
@@ -379,6 +385,12 @@ func (p *pass) lately(s *settled, losses []loss) (lost, fleet int) {
 		}
 	}
 	return lost, fleet
+}
+
+// lives says that somebody has the name, or gets it by this head.
+func (p *pass) lives(s *settled, name string) bool {
+	_, has := p.byName[name]
+	return has || slices.ContainsFunc(s.fresh, func(k *candidate) bool { return k.name == name })
 }
 
 func (p *pass) comesBack(s *settled, id state.ClientID) bool {

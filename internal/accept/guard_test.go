@@ -332,6 +332,20 @@ func TestRuleGuardFirstStart(t *testing.T) {
 	equal(t, "adopted", len(w.head().Touched), 3)
 }
 
+// An account for payments that exists makes no site and no database exist: such a client is new like any other.
+func TestRuleGuardCountsWhoBringsAnAccountAlone(t *testing.T) {
+	w := fleet(t, "alpha")
+	w.guard.MaxCreates = 1
+	files := m{}
+	for _, n := range numbered(3) {
+		files[cpath(n)] = client(n, n, "payments: {enabled: true, country: NL}", "adopt: {payments: {account: acct_"+n+"}}")
+	}
+	equal(t, "touched", touched(w.push(files), w), []string{})
+	w.hold(state.HoldCreates)
+	w.push(m{cpath("c000"): client("c000", "c000", "payments: {enabled: true, country: NL}", "adopt: {payments: {account: acct_c000}}", "env: {A: b}")})
+	equal(t, "still waits", w.named("c000").Status, state.StatusHeld)
+}
+
 func TestRuleApprovalServesItsPlanOnceWithinADay(t *testing.T) {
 	w := strict(t, 20)
 	w.push(gone("c000", "c001", "c002"))

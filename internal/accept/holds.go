@@ -13,11 +13,11 @@ import (
 func (w *writer) hold(h state.Hold) { w.holds[h.Fingerprint] = h }
 
 // creates holds more new clients than the guard allows: all of this range's.
-// Those that name existing objects to adopt create nothing and go on.
+// Those that name an existing site or database to adopt go on.
 func (w *writer) creates() {
 	var fresh []*candidate
 	for _, k := range w.created {
-		if len(k.eff.Adopt) == 0 {
+		if !k.takesOver() {
 			fresh = append(fresh, k)
 		}
 	}
@@ -60,6 +60,17 @@ func (w *writer) creates() {
 		c.Status, c.Because = state.StatusHeld, h.Reason+" "+h.Act
 		w.set(c)
 	}
+}
+
+// takesOver says that a file names a site or a database that exists. Beside an account for payments, or a record,
+// all else is made.
+func (k *candidate) takesOver() bool {
+	for kind := range k.eff.Adopt {
+		if kind == string(state.KindSite) || kind == string(state.KindDatabase) {
+			return true
+		}
+	}
+	return false
 }
 
 // fleet lets a change of what clients inherit run in waves when it touches more
@@ -144,7 +155,7 @@ func (w *writer) standing() {
 		case state.HoldCreates:
 			w.trim(h, func(id state.ClientID) bool {
 				k := w.s.active[id]
-				return k == nil || k.same || len(k.eff.Adopt) == 0
+				return k == nil || k.same || !k.takesOver()
 			})
 		case state.HoldFleet:
 			w.surf(h)
@@ -310,8 +321,8 @@ func (w *writer) free(id state.ClientID, key string) {
 	}
 }
 
-// forget frees the names of what is gone, and drops tombstones of host names that
-// neither the guard needs any more nor who has the name still. Until then a name that was
+// forget frees the names of what is gone, and drops tombstones of clients that are forgotten, and of host names,
+// that neither the guard needs any more nor who has the name still. Until then a name that was
 // let go stays with its last owner, and whoever asks for it gets it from there, so that both
 // pass as one group.
 func (w *writer) forget() {
@@ -324,7 +335,12 @@ func (w *writer) forget() {
 		if _, void := w.void[key]; void || pending(t, w.in.Now) {
 			continue
 		}
+		_, known := w.clients.find(t.Client)
 		switch {
+		case !known: // nothing was kept of it, and it is here for the guard alone
+			if !t.At.After(w.in.Now.Add(-Window)) || w.lives(w.s, t.Name) {
+				w.void[key] = t
+			}
 		case t.Part == "" && t.Done && w.get(t.Client).Removed:
 			gone[t.Client] = true
 		case !isHost(t):

@@ -83,7 +83,24 @@ func (p *pass) linked(id state.ClientID, file string) bool {
 		return true
 	}
 	t, ok := p.whole(id)
-	return ok && !t.Done && slices.Contains(WaitsFor(t), file)
+	return ok && !t.Done && slices.Contains(p.waited(t), file)
+}
+
+// waited are the files that a removal waits for. Where the range takes one of them away, what it adds or changes may be
+// what that one became: it was called by another name, or is in another folder. (By its own name a client is put back: that
+// is a return, and no rename that an earlier commit began.)
+func (p *pass) waited(t state.Tombstone) []string {
+	files := WaitsFor(t)
+	if !slices.ContainsFunc(files, func(f string) bool { return p.deleted[f] && nameOf(p.layout.Proper(f)) != t.Name }) {
+		return files
+	}
+	for file := range p.changed {
+		if !p.deleted[file] && !slices.Contains(files, file) {
+			files = append(files, file)
+		}
+	}
+	sort.Strings(files)
+	return files
 }
 
 // whole returns the tombstone of the whole client.

@@ -218,7 +218,7 @@ func (p *pass) stillWaits(s *settled, id state.ClientID, part string) bool {
 		if t.Held != "" || t.NotUntil.After(p.in.Now) {
 			return true
 		}
-		for _, file := range WaitsFor(t) {
+		for _, file := range p.waited(t) {
 			if p.bad(s, file) {
 				return true
 			}
@@ -229,7 +229,7 @@ func (p *pass) stillWaits(s *settled, id state.ClientID, part string) bool {
 
 func (p *pass) waitsFor(id state.ClientID, file string) bool {
 	t, ok := p.whole(id)
-	return ok && !t.Done && slices.Contains(WaitsFor(t), file)
+	return ok && !t.Done && slices.Contains(p.waited(t), file)
 }
 
 // bad says that a file is invalid at the head.

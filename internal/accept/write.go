@@ -437,6 +437,7 @@ func describe(q state.FileProblem) string { return q.Place() + ": " + q.Text }
 // file is back and invalid: that is an error and never an absence, also of whom an earlier
 // head removed.
 func (w *writer) waiting() {
+	brought := w.brought()
 	for _, t := range w.in.Tombstones {
 		key := stoneKey(t)
 		if _, void := w.void[key]; void || t.Done {
@@ -445,10 +446,11 @@ func (w *writer) waiting() {
 		if _, again := w.stones[key]; again {
 			continue
 		}
-		files := WaitsFor(t)
-		if c := w.get(t.Client); t.Part == "" && c.Removed && w.isBack(c) && !slices.Contains(files, c.Path) {
-			files = append(slices.Clone(files), c.Path)
+		files := w.waited(t)
+		if c := w.get(t.Client); t.Part == "" && c.Removed {
+			files = append(slices.Clone(files), w.back(c, brought)...)
 			sort.Strings(files)
+			files = slices.Compact(files)
 		}
 		var left []string
 		for _, file := range files {
@@ -495,10 +497,31 @@ func (w *writer) thaw() {
 	}
 }
 
-// isBack says that a removed client's file is there and invalid. Whose it is that has its name
-// and another domain, the file has to say: see ambiguous.
-func (w *writer) isBack(c state.Client) bool {
-	problems := w.problems[c.Path]
+// back are the files by which a removed client is put back, and which are invalid: its own, or one of its name that the
+// range brings, wherever that is (brought).
+func (w *writer) back(c state.Client, brought map[string][]string) []string {
+	out := brought[c.Name]
+	if w.asks(c.Path) && !slices.Contains(out, c.Path) {
+		out = append(slices.Clone(out), c.Path)
+	}
+	return out
+}
+
+// brought are the invalid files of clients that the range brings, by the names that they are to have.
+func (w *writer) brought() map[string][]string {
+	out := map[string][]string{}
+	for file := range w.changed {
+		if proper := w.layout.Proper(file); w.asks(file) && w.layout.Classify(proper) == manifest.ClassClient {
+			out[nameOf(proper)] = append(out[nameOf(proper)], file)
+		}
+	}
+	return out
+}
+
+// asks says that a file is there, and invalid. Whose it is that has a client's name and another domain, it has to
+// say: see ambiguous.
+func (w *writer) asks(file string) bool {
+	problems := w.problems[file]
 	return len(problems) > 0 && problems[0].Rule != ruleReuse
 }
 
@@ -530,6 +553,10 @@ func (w *writer) loosen(t state.Tombstone) {
 		if t.Part == "" {
 			w.goesOn[t.Client] = t.Commit
 		}
+	} else if c := w.get(t.Client); t.Part == "" && c.Removed && t.Held == "" {
+		wake(&c) // it says what it waits for by now
+		w.set(c)
+		w.touched[t.Client] = true
 	}
 	w.stones[stoneKey(t)] = t
 }

@@ -24,7 +24,7 @@ import (
 //	or taken from one      what exists runs while somebody asks for that (Taking)
 //
 // What only waits, asks or records what exists (await, probe, adopt, record) is no
-// change, and goes on in a freeze. So does what a database's move began: its site can't
+// change, and goes on in a freeze. So does the certificate of a name that leads to its site (secure): people are there. So does what a database's move began: its site can't
 // write before it was deployed with the new address (ReadsOnly).
 //
 // A hold belongs to its client and steps. One that is there already stays as it is
@@ -279,7 +279,7 @@ func holdPrint(p Plan, kind state.HoldKind, steps []int) string {
 func holdsOf(s Step, g GateInput) []state.HoldKind {
 	var out []state.HoldKind
 	through := g.ReadsOnly[s.Ref.Client] && (s.readdressesSite() || s.LeadsHere() || s.Action == Secure || s.Action == Transfer)
-	if _, frozen := freezeAt(g); frozen && !through && s.Action != Record && s.Action != Probe && s.Action != Await && s.Action != Adopt {
+	if _, frozen := freezeAt(g); frozen && !through && s.Action != Record && s.Action != Probe && s.Action != Await && s.Action != Adopt && s.Action != Secure {
 		out = append(out, state.HoldFreeze)
 	}
 	switch {

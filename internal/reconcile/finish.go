@@ -335,7 +335,11 @@ func (e *Engine) gone(tx store.Tx, c state.Client, newer bool) error {
 	if err != nil {
 		return err
 	}
+	counts := c.EverDeployed || c.Converged != ""
 	for _, t := range tombs {
+		if t.Part == "" && t.Done && counts {
+			continue // the guard counts it for a day: accept forgets it
+		}
 		if err := store.DeleteTombstone(tx, t.Client, t.Part); err != nil {
 			return err
 		}

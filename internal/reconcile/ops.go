@@ -614,6 +614,7 @@ func (e *Engine) purge(ctx context.Context, id state.ClientID, then time.Time, b
 		return texts, err
 	}
 	e.told.Store(true)
+	e.RecheckWanted() // whoever has its name now need not say any more whose the data is
 	_, stuck := r.Worst(id)
 	if stuck != nil && stuck.Err != nil {
 		return texts, fmt.Errorf("purge %s: %w", m.client.Name, stuck.Err)
