@@ -58,7 +58,9 @@ func (p *pass) templates() {
 		}
 		if problems := p.decode(f, func() manifest.Problems { _, q := manifest.DecodeTemplate(f.Path, f.Data); return q }); len(problems) > 0 {
 			p.problems[path] = problems
-			continue
+			if f = p.in.Last[path]; f.Blob == "" || had && f.Blob == old.Blob {
+				continue
+			}
 		}
 		files[path] = state.File{Path: path, Blob: f.Blob, Data: f.Data}
 		p.replaced(path, old.Blob)
@@ -94,7 +96,9 @@ func (p *pass) platform() {
 		}
 		if problems := p.decode(f, func() manifest.Problems { _, q := manifest.DecodePlatform(f.Path, f.Data); return q }); len(problems) > 0 {
 			p.problems[path] = problems
-			continue
+			if f = p.in.Last[path]; f.Blob == "" || p.base.Platform != nil && f.Blob == p.base.Platform.Blob {
+				continue
+			}
 		}
 		p.base.Platform, p.all = &state.File{Path: path, Blob: f.Blob, Data: f.Data}, true
 		p.inherits = append(p.inherits, path)

@@ -82,7 +82,8 @@ type Input struct {
 	Files map[string]File
 
 	// Last are what manifests said last that the range took away, by path, where that was accepted by no
-	// head: a file can be changed and removed between two looks.
+	// head: a file can be changed and removed between two looks. And of templates and a platform file that can't be read at
+	// the head, the newest versions that can be, where an older state, which was put back, may not know them.
 	Last map[string]File
 
 	Reviews []Review // of pull requests that the range brought, by number

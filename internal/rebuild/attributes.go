@@ -51,9 +51,15 @@ func (r *record) value(ref state.Ref, f Found, name string) (state.Value, bool) 
 	told, is := f.attribute(name)
 	if !is {
 		switch {
-		case was && ref.Kind == state.KindEnvironment && name != "site" && r.builtSince():
-			if old.Secret != nil {
-				r.unshown = append(r.unshown, old.Secret.Name)
+		case ref.Kind == state.KindEnvironment && name != "site" && r.builtSince():
+			s := old.Secret
+			if !was && wish.Secret != nil { // it came since, and what is here may be older than what was set since
+				if _, known := r.text(*wish.Secret); known {
+					s = wish.Secret
+				}
+			}
+			if s != nil {
+				r.unshown = append(r.unshown, s.Name)
 			}
 			return state.Value{}, false
 		case was:

@@ -21,12 +21,13 @@ func (b *rebuilder) orphans() error {
 	for _, m := range b.writes {
 		living[m.client.Name] = true
 	}
-	good, err := b.e.lastOf(b.ctx, b.head, b.in.Changes, b.rest, living)
+	good, err := b.e.lastOf(b.ctx, b.head, b.in.Changes, b.rest, living, b.said)
 	if err != nil {
 		return err
 	}
 	for _, id := range b.rest {
-		o := orphan{id: id, found: rebuild.Of(b.found, id), good: good[rebuild.NameOf(id)], head: b.head, base: b.result.Baseline, taken: living[rebuild.NameOf(id)], adopted: b.said.adopted}
+		o := orphan{id: id, found: rebuild.Of(b.found, id), head: b.head, base: b.result.Baseline, adopted: b.said.adopted}
+		o.call(b.found, good, b.said, living)
 		if o.file, err = b.e.fileOf(b.ctx, o, b.in.Changes, living); err != nil {
 			return err
 		}
@@ -43,7 +44,7 @@ func (b *rebuilder) orphans() error {
 // lastOf finds the last good versions of the manifests that clients had who have none any
 // more. Of a name that another client bears now, only what was before its file was taken
 // away counts.
-func (e *Engine) lastOf(ctx context.Context, head string, changes []accept.Change, ids []state.ClientID, living map[string]bool) (map[string]lastGood, error) {
+func (e *Engine) lastOf(ctx context.Context, head string, changes []accept.Change, ids []state.ClientID, living map[string]bool, ever said) (map[string]lastGood, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -53,7 +54,9 @@ func (e *Engine) lastOf(ctx context.Context, head string, changes []accept.Chang
 	}
 	names := map[string]bool{}
 	for _, id := range ids {
-		names[rebuild.NameOf(id)] = true
+		for _, n := range append(ever.later(rebuild.NameOf(id)), rebuild.NameOf(id)) {
+			names[n] = true
+		}
 	}
 	return walk.find(ctx, names, func(g lastGood) bool { return g.removed != "" || !living[fileName(g.path)] })
 }
@@ -62,13 +65,47 @@ func (e *Engine) lastOf(ctx context.Context, head string, changes []accept.Chang
 type orphan struct {
 	id    state.ClientID
 	found []rebuild.Found
-	good  lastGood // its last good version; zero: none is known
+	name  string     // the last that it had
+	names []string   // that it had before
+	good  lastGood   // its last good version; zero: none is known
+	maybe []lastGood // of names that it may have had: how long they keep its data counts, too
 	head  string
 	base  *state.Baseline
 	taken bool   // another client bears its name
 	file  string // at the head, in its name, and not accepted; "": there is none
 
 	adopted map[string]bool
+}
+
+// call says by which name a client went, and what its last good version is. Its id is of the first name that it had. Of
+// several of one name it was the first that got another one.
+func (o *orphan) call(found []rebuild.Found, good map[string]lastGood, ever said, living map[string]bool) {
+	o.name = rebuild.NameOf(o.id)
+	o.good = good[o.name]
+	first, generation := true, 1
+	for _, f := range o.found {
+		generation = max(generation, f.Mark.Generation)
+	}
+	for _, f := range found {
+		first = first && (f.Mark.Client == o.id || rebuild.NameOf(f.Mark.Client) != o.name || f.Mark.Generation > generation)
+	}
+	minted := o.name
+	for _, n := range ever.later(minted) {
+		g, known := good[n]
+		if !known {
+			continue
+		}
+		o.maybe = append(o.maybe, g)
+		if first && (o.good.commit == "" || g.age < o.good.age) {
+			o.name, o.good = n, g
+		}
+	}
+	if o.name != minted {
+		o.names = slices.DeleteFunc(append([]string{minted}, ever.once(o.name)...), func(n string) bool { return n == o.name })
+		slices.Sort(o.names)
+		o.names = slices.Compact(o.names)
+	}
+	o.taken = living[o.name]
 }
 
 // wantsALook is what is said of a client that is gone, and of whose data it is not sure which is its own.
@@ -95,6 +132,12 @@ func (o orphan) retain(e *Engine) (text string, d time.Duration, forever bool) {
 		return "forever", 0, true
 	}
 	least := o.good.effective.Database.Retain.For
+	for _, g := range o.maybe {
+		if g.effective.Database.Retain.Forever {
+			return "forever", 0, true
+		}
+		least = max(least, g.effective.Database.Retain.For)
+	}
 	if p := accept.NewResolver(o.base, e.Program).Platform(); p != nil {
 		least = max(least, p.Limits.MinRetain)
 	}
@@ -104,7 +147,7 @@ func (o orphan) retain(e *Engine) (text string, d time.Duration, forever bool) {
 // orphan works out the record of a client without a manifest. What is only data is
 // retained, from now on; anything else is held until a person says what becomes of it.
 func (e *Engine) orphan(ctx context.Context, w witness, o orphan) (remembered, RebuiltClient, error) {
-	c := state.Client{ID: o.id, Generation: 1, Name: rebuild.NameOf(o.id), Removed: true, Health: state.Unknown, Commit: o.head, Accepted: o.head}
+	c := state.Client{ID: o.id, Generation: 1, Name: o.name, Former: o.names, Removed: true, Health: state.Unknown, Commit: o.head, Accepted: o.head}
 	if o.base != nil {
 		c.Seq = o.base.Seq
 	}

@@ -33,6 +33,7 @@ type lastGood struct {
 	files              []state.File // template and platform file of that commit
 	platform           string       // blob
 	removed            string       // the commit that took the file away; "": it is at the head
+	age                int          // how many heads ago
 }
 
 // past walks the branch from its head backwards, one head at a time.
@@ -162,7 +163,7 @@ func (p *past) valid(ctx context.Context, file string) (lastGood, bool, error) {
 	if problems.Failed() {
 		return lastGood{}, false, nil
 	}
-	g := lastGood{commit: p.heads[p.at], path: file, blob: blob, data: f.Data, effective: eff, removed: p.gone[file]}
+	g := lastGood{commit: p.heads[p.at], path: file, blob: blob, data: f.Data, effective: eff, removed: p.gone[file], age: p.at}
 	if p.base.Platform != nil {
 		g.files, g.platform = append(g.files, *p.base.Platform), p.base.Platform.Blob
 	}
@@ -308,6 +309,20 @@ func (s said) once(name string) []string {
 	for next := []string{name}; len(next) > 0; next = next[1:] {
 		for _, n := range s.former[next[0]] {
 			if n != name && !slices.Contains(out, n) {
+				out, next = append(out, n), append(next, n)
+			}
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+// later are the names that the client of a name may have got after it, by what versions of manifests said. Sorted.
+func (s said) later(name string) []string {
+	var out []string
+	for next := []string{name}; len(next) > 0; next = next[1:] {
+		for _, n := range sortedPaths(s.former) {
+			if n != name && slices.Contains(s.former[n], next[0]) && !slices.Contains(out, n) {
 				out, next = append(out, n), append(next, n)
 			}
 		}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/journal"
+	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/rebuild"
@@ -58,6 +60,9 @@ func (e *Engine) catch(ctx context.Context, head string, in accept.Input) ([]sta
 	if err != nil {
 		return nil, err
 	}
+	if asked.Last, err = e.lastRules(ctx, head, in); err != nil {
+		return nil, fmt.Errorf("accept %s: %w", head, err)
+	}
 	livedOn := have.livedOn(found)
 	asked.Clients = slices.Clone(in.Clients)
 	for i, c := range asked.Clients {
@@ -74,6 +79,27 @@ func (e *Engine) catch(ctx context.Context, head string, in accept.Input) ([]sta
 		return nil, nil
 	}
 	return e.compare(ctx, head, since, found, doubts)
+}
+
+// lastRules are, beside what manifests said last, the newest versions that can be read of templates and platform file which
+// can't be at the head: everybody may have them by now, and the older state knows earlier ones.
+func (e *Engine) lastRules(ctx context.Context, head string, in accept.Input) (map[string]accept.File, error) {
+	p, err := e.past(ctx, head, in.Changes)
+	if err != nil {
+		return nil, err
+	}
+	out, good := map[string]accept.File{}, in
+	maps.Copy(out, in.Last)
+	good.Files, good.Changes = maps.Clone(in.Files), slices.Clone(in.Changes)
+	if _, err := p.goodRules(ctx, &good); err != nil {
+		return nil, err
+	}
+	for file, f := range good.Files {
+		if f.Blob != in.Files[file].Blob {
+			out[file] = f
+		}
+	}
+	return out, nil
 }
 
 // newcomers finds, for the manifests of a head that no client on record has, the client
@@ -125,7 +151,7 @@ func (e *Engine) accepted(in accept.Input, found []rebuild.Found) (accept.Result
 
 // compare writes what the providers show into a state that was put back, and ends the
 // wait. It returns everybody: each is looked at by its next pass.
-func (e *Engine) compare(ctx context.Context, head string, since time.Time, found []rebuild.Found, doubts map[state.ClientID]rebuild.Identity) ([]state.ClientID, error) {
+func (e *Engine) compare(ctx context.Context, head string, restoredAt time.Time, found []rebuild.Found, doubts map[state.ClientID]rebuild.Identity) ([]state.ClientID, error) {
 	have, err := e.onOldRecord()
 	if err != nil {
 		return nil, err
@@ -134,19 +160,21 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 	if err != nil {
 		return nil, fmt.Errorf("compare with the providers: %w", err)
 	}
-	var adopted map[string]bool
+	var ever said
 	if !have.knows(found) { // else the record says what was adopted, and the history need not be read
-		ever, err := e.everSaid(ctx, head, whole.Changes)
-		if err != nil {
+		if ever, err = e.everSaid(ctx, head, whole.Changes); err != nil {
 			return nil, fmt.Errorf("compare with the providers: %w", err)
 		}
-		adopted = ever.adopted
 	}
 	asked, err := e.everAsked(ctx, head, whole.Changes)
 	if err != nil {
 		return nil, fmt.Errorf("compare with the providers: %w", err)
 	}
 	wishes, base := e.resolver()
+	again, err := e.removedAgain(ctx, head, whole.Changes, have)
+	if err != nil {
+		return nil, fmt.Errorf("compare with the providers: %w", err)
+	}
 	w := e.witness()
 	others := have.others(wishes, found)
 	var writes []remembered
@@ -158,7 +186,11 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 				have.resources[c.ID][i].PurgeAfter = time.Time{}
 			}
 		}
-		m := memory{client: c, adopted: adopted, found: rebuild.Of(found, c.ID), recorded: have.resources[c.ID], leave: slices.Concat(have.leave[c.ID], e.waitingNames(ctx, wishes, c), namesOf(asked, c)), secrets: append(slices.Clone(have.secrets[string(c.ID)]), have.secrets["shared"]...)}
+		since, is := again[c.ID]
+		if is {
+			c = since.goOn(c, have.resources[c.ID], onlyData(rebuild.Of(found, c.ID)), e.Now())
+		}
+		m := memory{client: c, adopted: ever.adopted, found: rebuild.Of(found, c.ID), recorded: have.resources[c.ID], leave: slices.Concat(have.leave[c.ID], e.waitingNames(ctx, wishes, c), namesOf(asked, c)), secrets: append(slices.Clone(have.secrets[string(c.ID)]), have.secrets["shared"]...)}
 		if eff, problems := wishes.Client(c); len(c.Manifest) > 0 && !c.Removed && !problems.Failed() {
 			m.effective = &eff
 		}
@@ -187,7 +219,10 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 			delete(others, c.ID)
 		}
 		e.holdOlderWish(&one, head)
-		one.forget(e.Now())
+		one.forget(e.Now(), since.keep)
+		if is {
+			one.stones = append(one.stones, since.stone)
+		}
 		writes = append(writes, one)
 		// What nobody asks for any more and is gone was taken away since.
 		unasked := slices.DeleteFunc(slices.Clone(m.recorded), func(r state.Resource) bool {
@@ -200,7 +235,7 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 			return nil, fmt.Errorf("compare with the providers: %w", err)
 		}
 	}
-	orphans, err := e.unknown(ctx, w, head, whole.Changes, found, have, base, adopted)
+	orphans, err := e.unknown(ctx, w, head, whole.Changes, found, have, base, ever)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +246,7 @@ func (e *Engine) compare(ctx context.Context, head string, since time.Time, foun
 			}
 		}
 	}
-	if err := e.catchUp(head, since, found, append(orphans, writes...), have); err != nil {
+	if err := e.catchUp(head, restoredAt, found, append(orphans, writes...), have, again); err != nil {
 		return nil, err
 	}
 	_, err = e.Start()
@@ -351,8 +386,8 @@ func (m *remembered) undated(called func(state.Client) string) {
 }
 
 // forget drops what an older state says of a pass that was under way, and lets the
-// retention of its data begin anew: its dates may be those of an earlier removal.
-func (m *remembered) forget(now time.Time) {
+// retention of its data begin anew: its dates may be those of an earlier removal. Of a later one its time counts.
+func (m *remembered) forget(now time.Time, keep time.Duration) {
 	c := &m.client
 	c.RollingBack, c.Undo, c.Run, c.Attempts, c.Failures = "", nil, "", 0, 0
 	for i := range m.out.Resources {
@@ -361,10 +396,86 @@ func (m *remembered) forget(now time.Time) {
 			continue
 		}
 		if !r.PurgeAfter.IsZero() {
-			r.PurgeAfter = now.Add(max(r.PurgeAfter.Sub(r.RetainedAt)-max(r.Ahead, 0), 0))
+			r.PurgeAfter = now.Add(max(r.PurgeAfter.Sub(r.RetainedAt)-max(r.Ahead, 0), keep))
 		}
 		r.RetainedAt, r.Ahead = now, 0
 	}
+}
+
+// removal is a later one than the older state knows: its client came back since, and went again.
+type removal struct {
+	stone state.Tombstone
+	keep  time.Duration // how long its data is kept at least; the tombstone says whether for ever
+}
+
+// removedAgain finds the removed clients whose file was there since, and was taken away once more: what their last good
+// versions say of their data counts, and they wait as long as a removal waits.
+func (e *Engine) removedAgain(ctx context.Context, head string, changes []accept.Change, have oldRecord) (map[state.ClientID]removal, error) {
+	out, names := map[state.ClientID]removal{}, map[string]bool{}
+	for _, c := range have.clients {
+		if _, gone := have.whole[c.ID]; c.Removed && gone {
+			names[c.Name] = true
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	walk, err := e.past(ctx, head, changes)
+	if err != nil {
+		return nil, err
+	}
+	good, err := walk.find(ctx, names, func(g lastGood) bool { return g.removed != "" })
+	if err != nil {
+		return nil, err
+	}
+	guard := e.Guard
+	wishes, base := e.resolver()
+	if p := wishes.Platform(); p != nil {
+		guard = guard.Tightened(p.Guard)
+	}
+	for _, c := range have.clients {
+		t, gone := have.whole[c.ID]
+		g, known := good[c.Name]
+		if !c.Removed || !gone || !known || slices.Index(walk.heads, g.removed) >= slices.Index(walk.heads, t.Commit) {
+			continue
+		}
+		r := removal{stone: t}
+		was, forever, _ := retainOf(t)
+		_, keep, always := orphan{good: g, base: base}.retain(e)
+		r.keep = max(keep, was)
+		if r.stone.Retain = manifest.Duration(r.keep).String(); always || forever {
+			r.stone.Retain = "forever"
+		}
+		if guard.RemoveAfter > 0 {
+			r.stone.NotUntil = e.Now().Add(guard.RemoveAfter)
+		}
+		out[c.ID] = r
+	}
+	return out, nil
+}
+
+// goOn makes what an older state says of a client's removal that of the later one: where more than data is left (onlyData says
+// that there is not), it is still to be carried out.
+func (r *removal) goOn(c state.Client, recorded []state.Resource, onlyData bool, now time.Time) state.Client {
+	if onlyData {
+		return c
+	}
+	if r.stone.Done {
+		r.stone.Done = false
+		for i, x := range recorded { // it was in use again
+			if !strings.Contains(x.Ref.Name, "@") {
+				recorded[i].RetainedAt, recorded[i].Ahead = time.Time{}, 0
+			}
+		}
+	}
+	if r.stone.Held == "" && r.stone.Waits == "" {
+		c.Status, c.Next, c.Settled, c.RetryAt = state.StatusDeleting, "", false, time.Time{}
+		c.Because = "Its manifest was removed again since the copy was made."
+		if r.stone.NotUntil.After(now) {
+			c.Because = "It goes at " + r.stone.NotUntil.UTC().Format("15:04 on 2 January 2006") + " UTC; a revert until then costs nothing."
+		}
+	}
+	return c
 }
 
 // oldRecord is all that a state that was put back says.
@@ -374,12 +485,13 @@ type oldRecord struct {
 	secrets   map[string][]state.SecretRef // by scope
 	intents   []journal.Intent
 	approvals []state.Approval
-	gone      []state.Ref                 // asked for by nobody, and not there any more
-	leave     map[state.ClientID][]string // host names that a head took out of a client's wish
+	gone      []state.Ref                        // asked for by nobody, and not there any more
+	leave     map[state.ClientID][]string        // host names that a head took out of a client's wish
+	whole     map[state.ClientID]state.Tombstone // of whole clients
 }
 
 func (e *Engine) onOldRecord() (oldRecord, error) {
-	r := oldRecord{resources: map[state.ClientID][]state.Resource{}, secrets: map[string][]state.SecretRef{}, leave: map[state.ClientID][]string{}}
+	r := oldRecord{resources: map[state.ClientID][]state.Resource{}, secrets: map[string][]state.SecretRef{}, leave: map[state.ClientID][]string{}, whole: map[state.ClientID]state.Tombstone{}}
 	err := e.Store.View(func(tx store.Tx) (err error) {
 		if r.clients, err = store.Clients(tx); err != nil {
 			return err
@@ -406,6 +518,9 @@ func (e *Engine) onOldRecord() (oldRecord, error) {
 			return err
 		}
 		for _, t := range stones {
+			if t.Part == "" {
+				r.whole[t.Client] = t
+			}
 			if name, is := strings.CutPrefix(t.Part, string(state.KindDomain)+"/"); is && !t.Done {
 				r.leave[t.Client] = append(r.leave[t.Client], state.Ref{Name: name}.Host())
 			}
@@ -420,7 +535,7 @@ func (e *Engine) onOldRecord() (oldRecord, error) {
 }
 
 // unknown records the clients of which only the marks tell: they came and went since.
-func (e *Engine) unknown(ctx context.Context, w witness, head string, files []accept.Change, found []rebuild.Found, have oldRecord, base *state.Baseline, adopted map[string]bool) ([]remembered, error) {
+func (e *Engine) unknown(ctx context.Context, w witness, head string, files []accept.Change, found []rebuild.Found, have oldRecord, base *state.Baseline, ever said) ([]remembered, error) {
 	known, living, has := map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}
 	for _, c := range have.clients {
 		known[c.ID] = true
@@ -438,14 +553,14 @@ func (e *Engine) unknown(ctx context.Context, w witness, head string, files []ac
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	good, err := e.lastOf(ctx, head, files, ids, living)
+	good, err := e.lastOf(ctx, head, files, ids, living, ever)
 	if err != nil {
 		return nil, err
 	}
 	var out []remembered
 	for _, id := range ids {
-		name := rebuild.NameOf(id)
-		o := orphan{id: id, found: rebuild.Of(found, id), good: good[name], head: head, base: base, taken: living[name], adopted: adopted}
+		o := orphan{id: id, found: rebuild.Of(found, id), head: head, base: base, adopted: ever.adopted}
+		o.call(found, good, ever, living)
 		if o.file, err = e.fileOf(ctx, o, files, has); err != nil {
 			return nil, err
 		}
@@ -459,7 +574,7 @@ func (e *Engine) unknown(ctx context.Context, w witness, head string, files []ac
 }
 
 // catchUp writes it, as one transaction.
-func (e *Engine) catchUp(head string, since time.Time, found []rebuild.Found, writes []remembered, have oldRecord) error {
+func (e *Engine) catchUp(head string, since time.Time, found []rebuild.Found, writes []remembered, have oldRecord, again map[state.ClientID]removal) error {
 	owner := map[object]state.ClientID{}
 	for _, f := range found {
 		owner[object{f.Provider, f.Kind, f.ID}] = f.Mark.Client
@@ -489,7 +604,7 @@ func (e *Engine) catchUp(head string, since time.Time, found []rebuild.Found, wr
 					errs.add(store.DeleteResource(tx, r.Ref)) // data was moved since, and it is on record as the other one of the two
 				case !seen[r.Ref] && r.Retained():
 					one := remembered{out: rebuild.Output{Resources: []state.Resource{r}}}
-					one.forget(now)
+					one.forget(now, again[r.Ref.Client].keep)
 					errs.add(store.PutResource(tx, one.out.Resources[0]))
 				}
 			}

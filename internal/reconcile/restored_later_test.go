@@ -1,0 +1,220 @@
+package reconcile_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/reconcile"
+	"github.com/compassdigital/reconciler/internal/state"
+)
+
+// S34: since the copy a template, or the platform file, got a version that everybody runs with, and at the head it can't be read.
+// The newest version that can be is the last good one, as it was: nobody goes back to what the copy knows.
+func TestS34OlderStateAndATemplateThatIsBrokenByNow(t *testing.T) {
+	for file, versions := range map[string][2]string{
+		"templates/shop.yaml": {template, strings.Replace(template, "ref: v1", "ref: v2", 1)},
+		"platform.yaml":       {"apiVersion: reconciler/v1\nkind: Platform\n", "apiVersion: reconciler/v1\nkind: Platform\ndefaults: {env: {COLOUR: blue}}\n"},
+	} {
+		t.Run(file, func(t *testing.T) {
+			v, w := newVendors(t)
+			w.apply(map[string]string{file: versions[0], "clients/a.yaml": client("a"), "clients/b.yaml": client("b")})
+			copied := w.backup()
+			w.apply(map[string]string{file: versions[1]})
+			before, _ := v.world.Serves("a.agency.example")
+			w.apply(map[string]string{file: "kind: [\n", "clients/b.yaml": client("b", "env: {SIZE: big}")})
+			w.want("b", state.StatusActive)
+			w.restore(copied)
+			v.world.ForgetCalls()
+			w.pass(w.poll()...)
+			w.pass(w.due()...)
+			for _, n := range []string{"a", "b"} {
+				w.want(n, state.StatusActive)
+			}
+			if now, _ := v.world.Serves("a.agency.example"); now != before || len(v.writes()) > 0 {
+				t.Errorf("a is served by %q, and was by %q; writes %v", now, before, v.writes())
+			}
+			if p := w.overview().Problems; !slices.ContainsFunc(p, func(q state.FileProblem) bool { return q.Path == file }) {
+				t.Errorf("nothing is said of %s: %+v", file, p)
+			}
+			w.apply(map[string]string{file: versions[1]})
+			for _, n := range []string{"a", "b"} {
+				w.want(n, state.StatusActive)
+			}
+			if p := w.overview().Problems; len(p) > 0 || len(v.writes()) > 0 {
+				t.Errorf("once it is mended: problems %+v, writes %v", p, v.writes())
+			}
+		})
+	}
+}
+
+// S34: where the host shows no values, a secret that was set anew since may be that of a variable, or of a client, that the copy
+// does not know. What is here does not take its place unasked, either.
+func TestS34OlderStateAndNewerSecretOfANewVariable(t *testing.T) {
+	const with = "env: {KEY: {secret: shared/mollie}}"
+	for _, known := range []bool{true, false} {
+		v, w := newQuietVendors(t, map[state.Kind][]string{state.KindEnvironment: {"env.*"}, state.KindAdmin: {"password"}})
+		set := func(value string) {
+			t.Helper()
+			if _, _, err := w.engine.SetSecret("", "mollie", state.NewSecret(value), w.keys.Fingerprint, "ops"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		set("first")
+		w.apply(map[string]string{"clients/b.yaml": client("b")})
+		if known {
+			w.apply(map[string]string{"clients/a.yaml": client("a")})
+		}
+		copied := w.backup()
+		w.apply(map[string]string{"clients/a.yaml": client("a", with)})
+		set("second")
+		w.pass(w.id("a"))
+		w.want("a", state.StatusActive)
+		w.restore(copied)
+		v.world.ForgetCalls()
+		w.pass(w.poll()...)
+		w.pass(w.due()...)
+		if d, _ := v.world.Serves("a.agency.example"); v.world.BuiltWith(d)["KEY"] != "second" || len(v.writes()) > 0 {
+			t.Errorf("known %v: it is built with %q, unasked: %v", known, v.world.BuiltWith(d)["KEY"], v.writes())
+		}
+		if r := w.want("a", state.StatusHeld); !strings.Contains(r.Because, "mollie") || strings.Contains(r.Because, "second") {
+			t.Errorf("known %v: a: %s", known, r.Because)
+		}
+		set("second")
+		if !known { // what was made for it is lost, too
+			if _, _, err := w.engine.SetSecret("a", "generated/PAYLOAD_SECRET", state.NewSecret("what it was"), w.keys.Fingerprint, "ops"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.approveAll("a")
+		w.pass(w.due()...)
+		w.want("a", state.StatusActive)
+		if d, _ := v.world.Serves("a.agency.example"); v.world.BuiltWith(d)["KEY"] != "second" {
+			t.Errorf("known %v: set again, it is built with %q", known, v.world.BuiltWith(d)["KEY"])
+		}
+	}
+}
+
+// S34, P5: a client that the copy knows as removed came back since, said another time for its data, and went again. Its last good
+// version counts, not that of the copy.
+func TestS34OlderStateAndHowLongDataIsKept(t *testing.T) {
+	for retain, after := range map[string]time.Duration{"forever": 0, "90d": 90 * 24 * time.Hour, "15d": 20 * 24 * time.Hour} {
+		t.Run(retain, func(t *testing.T) {
+			v, w := newVendors(t)
+			w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b", "database: {retain: 20d}")})
+			w.apply(map[string]string{"clients/b.yaml": ""})
+			b := state.ClientID(w.detail("b").ID)
+			copied := w.backup()
+			w.apply(map[string]string{"clients/b.yaml": client("b", "database: {retain: "+retain+"}")})
+			w.want("b", state.StatusActive)
+			w.clock.add(24 * time.Hour)
+			w.apply(map[string]string{"clients/b.yaml": ""})
+			w.restore(copied)
+			w.pass(w.poll()...)
+			w.pass(w.due()...)
+			until := time.Time{}
+			if after > 0 {
+				until = w.clock.Now().Add(after)
+			}
+			kept, err := w.engine.Retained()
+			if err != nil || len(kept) != 1 || !kept[0].Until.Equal(until) {
+				t.Errorf("it is kept until %s, and is to be until %s (%v)", kept[0].Until, until, err)
+			}
+			w.clock.add(60 * 24 * time.Hour)
+			if _, err := w.engine.PurgeDue(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			has := slices.ContainsFunc(v.world.Objects("railway"), func(o provider.Object) bool { return o.Mark.Client == b && o.Kind == state.KindDatabase })
+			if want := retain != "15d"; has != want {
+				t.Errorf("after 60 days its database is there: %v, want %v", has, want)
+			}
+		})
+	}
+}
+
+// S43, P5: a client that was renamed, and is gone. Its last good version is that of its last name: how long its data is kept, and
+// by which name it comes back.
+func TestS43RenamedAndRemoved(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b", "database: {retain: 20d}")})
+	b := w.id("b")
+	file := client("c", "previously: [b]", "database: {retain: forever}")
+	w.apply(map[string]string{"clients/b.yaml": "", "clients/c.yaml": file})
+	w.want("c", state.StatusActive)
+	w.apply(map[string]string{"clients/c.yaml": ""})
+	w.rebuild(v)
+	w.pass(w.due()...)
+	kept, err := w.engine.Retained()
+	if err != nil || len(kept) != 1 || !kept[0].Until.IsZero() {
+		t.Errorf("retained: %+v %v", kept, err)
+	}
+	w.clock.add(60 * 24 * time.Hour)
+	if _, err := w.engine.PurgeDue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(v.world.Objects("railway"), func(o provider.Object) bool { return o.Mark.Client == b && o.Kind == state.KindDatabase }) {
+		t.Fatal("it was erased")
+	}
+	w.apply(map[string]string{"clients/c.yaml": file}) // its removal is reverted
+	if r := w.want("c", state.StatusActive); state.ClientID(r.ID) != b {
+		t.Errorf("c is %s, and was %s", r.ID, b)
+	}
+}
+
+// S34: a removal that the copy knows, carried out or not, was taken back since, and another one waits. It has its own date.
+func TestS34OlderStateAndARemovalThatWaitsSince(t *testing.T) {
+	for _, done := range []bool{false, true} {
+		for _, reverted := range []bool{false, true} {
+			t.Run(fmt.Sprintf("carried out %v, reverted %v", done, reverted), func(t *testing.T) {
+				v, w := newVendors(t)
+				w.change = func(e *reconcile.Engine) { e.Guard.RemoveAfter = 24 * time.Hour }
+				w.restart()
+				w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/z.yaml": client("z")})
+				a := w.id("a")
+				w.apply(map[string]string{"clients/a.yaml": ""})
+				if done {
+					w.clock.add(25 * time.Hour)
+					w.pass(w.poll()...)
+					w.pass(w.due()...)
+					w.want("a", state.StatusRetained)
+				}
+				copied := w.backup()
+				w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: blue}")})
+				w.want("a", state.StatusActive)
+				w.clock.add(30 * 24 * time.Hour)
+				w.apply(map[string]string{"clients/a.yaml": ""})
+				w.clock.add(time.Hour)
+				w.restore(copied)
+				w.pass(w.poll()...)
+				w.pass(w.due()...)
+				if now, _ := v.world.Serves("a.agency.example"); now == "" {
+					t.Error("it went at once")
+				}
+				if r := w.want("a", state.StatusHeld); !strings.Contains(r.Because, "its removal waits until") {
+					t.Errorf("it is said: %s %s", r.Because, r.Next)
+				}
+				if reverted {
+					w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: blue}")})
+					if r := w.want("a", state.StatusActive); state.ClientID(r.ID) != a {
+						t.Errorf("it is %s, and was %s", r.ID, a)
+					}
+				}
+				w.clock.add(25 * time.Hour)
+				w.pass(w.poll()...)
+				w.pass(w.due()...)
+				if now, _ := v.world.Serves("a.agency.example"); (now != "") != reverted {
+					t.Errorf("a day later it is served by %q", now)
+				}
+				if !reverted {
+					w.want("a", state.StatusRetained)
+					if kept, err := w.engine.Retained(); err != nil || len(kept) != 1 || kept[0].Until.IsZero() {
+						t.Errorf("retained: %+v %v", kept, err)
+					}
+				}
+			})
+		}
+	}
+}
