@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -342,6 +343,25 @@ func (r *Runner) Readdressed(job Job, have state.Resource, o provider.Object) er
 // Noted takes over how far something is by now at its vendor.
 func (r *Runner) Noted(job Job, have state.Resource, o provider.Object) error {
 	return r.phase(job, have, o)
+}
+
+// Kept takes over what the variables say by now that an adopted site had before us, and that no manifest mentions.
+func (r *Runner) Kept(_ Job, have state.Resource, o provider.Object) error {
+	return r.update(func(tx store.Tx) error {
+		have.Attributes = slices.Clone(have.Attributes)
+		for n, a := range have.Attributes {
+			i := slices.IndexFunc(o.Attributes, func(x provider.Observed) bool { return x.Name == a.Name && x.Reveal() != "" })
+			if a.Value.Secret == nil || !strings.HasPrefix(a.Value.Secret.Name, keptPrefix) || i < 0 {
+				continue
+			}
+			v, err := r.keep(tx, have.Ref, o.Attributes[i])
+			if err != nil {
+				return err
+			}
+			have.Attributes[n].Value = v
+		}
+		return store.PutResource(tx, have)
+	})
 }
 
 // overtake notes of the client's earlier deployments that the host serves another one now,

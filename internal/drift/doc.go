@@ -17,7 +17,8 @@
 // until a person says how to go on.
 //
 // Where a client's own database is reached (its output url) is compared like an attribute, though
-// nobody wishes it: what is found is taken over by the client's next pass, never put back.
+// nobody wishes it: what is found is taken over by the client's next pass, never put back. So is
+// a variable that an adopted site had before us and that no manifest mentions, but for heal.
 //
 // # Promises
 //

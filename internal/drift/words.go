@@ -35,10 +35,15 @@ func Text(row state.Drift) string {
 		return what + " bears the mark of " + row.After
 	case row.After == "" && row.Print == absent:
 		return fmt.Sprintf("%s: %s is not there, recorded %q", what, row.Field, row.Before)
-	case row.Before == "" && strings.HasPrefix(row.Field, variable):
+	case added(row):
 		return fmt.Sprintf("%s: %s is %q, and was not there", what, row.Field, row.After)
 	}
 	return fmt.Sprintf("%s: %s is %q, recorded %q", what, row.Field, row.After, row.Before)
+}
+
+// added says that somebody added a variable, which nothing but a change of the set takes away.
+func added(row state.Drift) bool {
+	return row.Before == "" && row.After != "" && strings.HasPrefix(row.Field, variable)
 }
 
 // Next is what becomes of a row, or what a person can do.
@@ -47,6 +52,15 @@ func Next(row state.Drift, client string) string {
 	switch {
 	case row.Field == state.FieldGone:
 		retry = "`reconciler retry " + client + "` makes it again"
+	case added(row):
+		retry = "it goes with the next change of the site's variables"
+		if row.Secret {
+			retry += ", unless the manifest says it by then"
+		} else {
+			retry += "; `reconciler drift " + client + " --adopt` takes it over or says why it can't"
+		}
+	case row.Ref.Kind == state.KindEnvironment && strings.HasPrefix(row.Before, "adopted/"): // a value from before us, which no manifest mentions
+		retry = "the client's next change, or `reconciler retry " + client + "`, keeps it as it is now"
 	case row.Secret && row.Ref.Kind != state.KindRecord: // has no place in a manifest; what DNS says is public
 	default: // only the manifest, and where it inherits from, tell whether it can
 		retry += ", `reconciler drift " + client + " --adopt` takes it over or says why it can't"

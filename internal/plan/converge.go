@@ -324,6 +324,12 @@ func (b *builder) compare(w, have state.Resource, look Look) {
 		fields = append(fields, Field{Name: otherAddress, After: "made anew, with another password"})
 	}
 	b.update(w, have, fields, "")
+	s := &b.steps[len(b.steps)-1]
+	for _, f := range look.Differs { // it writes all of it, and puts that back as well
+		if !contains(names(fields), f.Name) {
+			s.Fields = append(s.Fields, f)
+		}
+	}
 }
 
 // heldAsData holds the client where a change of data can only be made with a new one.

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/compassdigital/reconciler/internal/apply"
+	"github.com/compassdigital/reconciler/internal/desired"
 	"github.com/compassdigital/reconciler/internal/drift"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
@@ -179,7 +181,7 @@ func worthALook(r state.Resource, wish []state.Resource, planned bool) bool {
 
 // readdress takes over where databases are by now: somebody gave one another password, or a public address
 // anew, at its vendor, and what is built from here on is to find it. A host name that lost its certificate is noted, so that one
-// is asked for. taken: another pass has to plan.
+// is asked for. What an adopted site had before us is kept as it is by now. taken: another pass has to plan.
 func (e *Engine) readdress(g *group) (taken bool, err error) {
 	for _, m := range g.members {
 		for _, o := range m.gives {
@@ -190,6 +192,8 @@ func (e *Engine) readdress(g *group) (taken bool, err error) {
 				note := e.Runner.Noted
 				if ownData(inUse(r)) {
 					note = e.Runner.Readdressed
+				} else if r.Ref.Kind == state.KindEnvironment {
+					note = e.Runner.Kept
 				} else if !e.bare(r, o) {
 					continue
 				}
@@ -235,6 +239,9 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) (l pla
 		if e.bare(r, objects[0]) {
 			gives = objects[:1]
 		}
+		if e.keptAnew(m, r, objects[0]) {
+			gives = objects[:1]
+		}
 		l.Readdresses = hidden(r, objects[0])
 		l.Bytes, l.Also = objects[0].Bytes, objects[0].Also
 		if objects[0].Phase == provider.Manual {
@@ -245,6 +252,28 @@ func (e *Engine) lookAt(ctx context.Context, m *member, r state.Resource) (l pla
 		}
 	}
 	return l, gives
+}
+
+// keptAnew says that somebody gave a variable another value that an adopted site had before us and that no manifest mentions: it is
+// kept as it is by now.
+func (e *Engine) keptAnew(m *member, r state.Resource, o provider.Object) bool {
+	return slices.ContainsFunc(e.findings(r, m.values[r.Ref], o), func(f drift.Finding) bool { return kept(r, f.Field) && told(o, f.Field) != "" })
+}
+
+// kept says that a recorded variable is one that an adopted site had before us.
+func kept(r state.Resource, field string) bool {
+	v, _ := r.Attributes.Get(field)
+	return r.Ref.Kind == state.KindEnvironment && v.Secret != nil && strings.HasPrefix(v.Secret.Name, desired.Kept)
+}
+
+// told is what an object says of an attribute, "" for nothing.
+func told(o provider.Object, name string) string {
+	for _, a := range o.Attributes {
+		if a.Name == name {
+			return a.Reveal()
+		}
+	}
+	return ""
 }
 
 // broken is why a database that its client uses does not run, though it did.

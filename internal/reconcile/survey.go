@@ -577,6 +577,9 @@ func (e *Engine) differs(m *member, r state.Resource, o provider.Object) []plan.
 		if r.Ref.Kind == state.KindDatabase && f.Field == fieldAddress {
 			continue // it is taken over: see readdress
 		}
+		if kept(r, f.Field) && told(o, f.Field) != "" {
+			continue // likewise
+		}
 		v, known := r.Attributes.Get(f.Field)
 		literal := known && v.Secret == nil && v.Ref == nil
 		if f.After == "" && !literal || f.Before == "" && !known || f.Field == state.FieldForeign {

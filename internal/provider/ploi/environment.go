@@ -74,7 +74,8 @@ func keysText(keys []key) string {
 }
 
 // attributes are what it says of the variables that are ours; of a site that was not made
-// here, all: nobody knows which of them are secret.
+// here, all: nobody knows which of them are secret. A secret whose line somebody took out is
+// empty: one that is left out would be one that nobody shows.
 func (f env) attributes(site string) []provider.Observed {
 	keys, listed := f.keys()
 	if !listed {
@@ -88,7 +89,7 @@ func (f env) attributes(site string) []provider.Observed {
 	var out []provider.Observed
 	for _, k := range keys {
 		value, there := valueOf(f.all, k.name)
-		if !there {
+		if !there && !k.secret {
 			continue
 		}
 		i := provider.Observed{Name: envPrefix + k.name}

@@ -25,6 +25,7 @@
 // own intent can say.
 //
 //	RECONCILER_SITE     label, repository and runtime as they were wished
+//	RECONCILER_KEYS     the variables that we set, with * behind secrets: of what nobody can read it says which are ours
 //	RECONCILER_RELEASE  what a deployment hands to its build: name, template, features, settings
 //
 // # Promises
@@ -37,7 +38,7 @@
 // was made.
 //
 // Secrets are sent as `sensitive` variables, which Vercel never gives back: they are left out
-// of what is observed. All others are `plain`. `encrypted` ones of an adopted project are read
+// of what is observed, but for ours that somebody deleted, which are empty. Those that a person set stay. All others are `plain`. `encrypted` ones of an adopted project are read
 // decrypted, as secrets. Variables for previews, of branches, of integrations and of Vercel
 // itself are not part of the set; they are never touched. A variable that holds for production
 // and for something else, too (an environment of the project's own among it), is changed in place, with its targets as they are.

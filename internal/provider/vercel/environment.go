@@ -19,6 +19,7 @@ const (
 	varMark        = reserved + "MARK"
 	varSite        = reserved + "SITE"
 	varEnvironment = reserved + "ENVIRONMENT"
+	varKeys        = reserved + "KEYS" // the names of the variables that we set, with * behind secret ones
 	varRelease     = reserved + "RELEASE"
 )
 
@@ -98,6 +99,29 @@ func (v variables) set() []stored {
 	return slices.CompactFunc(out, func(a, b stored) bool { return a.Key == b.Key })
 }
 
+// hidden says that nobody here can read its value.
+func (s stored) hidden() bool { return s.Type == sensitive || s.Type != plain && !s.Decrypted }
+
+// keys are the variables that we set, and whether each is a secret. listed is false where nobody wrote them down.
+func (v variables) keys() (secret map[string]bool, listed bool) {
+	list, listed := v.get(varKeys)
+	secret = map[string]bool{}
+	for name := range strings.SplitSeq(list.Value, ",") {
+		name, is := strings.CutSuffix(name, "*")
+		secret[name] = is
+	}
+	return secret, listed
+}
+
+// theirs says of a variable that a person set it, and that nobody could give it back: no look shows it. Before there was a list,
+// all of a set that we wrote counts as ours.
+func (v variables) theirs(s stored) bool {
+	keys, listed := v.keys()
+	_, ours := keys[s.Key]
+	_, written := v.get(varEnvironment)
+	return s.hidden() && !ours && (listed || !written)
+}
+
 // variables reads those of a project. NotFound: there is no such project.
 func (p *Provider) variables(ctx context.Context, op, project string) (variables, error) {
 	var a struct {
@@ -168,6 +192,13 @@ func environmentObject(project, name string, vars variables) (o provider.Object,
 			o.Attributes = append(o.Attributes, provider.Observed{Name: "env." + s.Key, Secret: &value})
 		}
 	}
+	keys, _ := vars.keys()
+	for name, secret := range keys { // one that somebody took away is empty: one that is left out is one that nobody shows
+		if secret && !slices.ContainsFunc(set, func(s stored) bool { return s.Key == name }) {
+			o.Attributes = append(o.Attributes, provider.Observed{Name: "env." + name, Secret: new(state.Secret)})
+		}
+	}
+	slices.SortFunc(o.Attributes, func(a, b provider.Observed) int { return strings.Compare(a.Name, b.Name) })
 	o.Attributes = append(o.Attributes, text("site", project)) // sorts after env.
 	return o, true
 }
@@ -236,8 +267,8 @@ func (p *Provider) updateEnvironment(ctx context.Context, id string, w provider.
 	return p.replace(ctx, updating, id, w, vars)
 }
 
-// replace makes the set what is wished: what is not wished goes, then all that is goes in at
-// once. The project is locked.
+// replace makes the set what is wished: what is not wished goes, but for what is theirs, then all
+// that is goes in at once. The project is locked.
 func (p *Provider) replace(ctx context.Context, op, id string, w provider.Wish, vars variables) (provider.Object, error) {
 	want, err := wished(op, w)
 	if err != nil {
@@ -247,7 +278,7 @@ func (p *Provider) replace(ctx context.Context, op, id string, w provider.Wish, 
 	for _, s := range vars.set() {
 		now[s.Key] = s
 		i := slices.IndexFunc(want, func(in provider.Input) bool { return in.Name == s.Key })
-		if i >= 0 && (s.Type != sensitive || want[i].Secret != nil) {
+		if i < 0 && vars.theirs(s) || i >= 0 && (s.Type != sensitive || want[i].Secret != nil) {
 			continue
 		}
 		// Not wished, or no secret any more: what is sensitive stays so.
@@ -256,7 +287,14 @@ func (p *Provider) replace(ctx context.Context, op, id string, w provider.Wish, 
 			return provider.Object{}, err
 		}
 	}
-	bulk := []map[string]any{remark(varEnvironment, w.Mark.Text())}
+	keys := make([]string, len(want))
+	for i, in := range want {
+		keys[i] = in.Name
+		if in.Secret != nil {
+			keys[i] += "*"
+		}
+	}
+	bulk := []map[string]any{remark(varEnvironment, w.Mark.Text()), remark(varKeys, strings.Join(keys, ","))}
 	shown := variables{{Key: varEnvironment, Value: w.Mark.Text(), Type: plain, Target: oneOrAll{production}}}
 	for _, in := range want {
 		one := variable(in.Name, in.Reveal())

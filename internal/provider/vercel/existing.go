@@ -66,7 +66,7 @@ func (p *Provider) Inside(ctx context.Context, o provider.Object) ([]provider.Ob
 	env.Kind, env.ID = state.KindEnvironment, o.ID
 	var unread []string
 	for _, s := range vars.set() {
-		if s.Type == sensitive || s.Type != plain && !s.Decrypted {
+		if s.hidden() {
 			unread = append(unread, s.Key)
 		}
 	}
