@@ -116,8 +116,8 @@ PLANTED ?= 10000
 # How long each fuzz target searches. What it finds is put into its testdata/fuzz.
 FUZZTIME ?= 1m
 
-sim: ## random runs of the engine against its laws: SEEDS=n, SEED=first, FOR=at least so long, HOSTILE=yes, NAMES=yes (names pass from client to client), MOVES=yes (databases move), MIXED=yes (some of each), REDS=so many red ones fail nothing
-	$(GO) test ./internal/reconcile -run '^TestSim$$' -v -count=1 -timeout 24h -sim.seeds=$(SEEDS) -sim.seed=$(SEED) -sim.for=$(FOR) -sim.reds=$(REDS) $(if $(HOSTILE),-sim.hostile) $(if $(NAMES),-sim.names) $(if $(MOVES),-sim.moves) $(if $(MIXED),-sim.mixed)
+sim: ## random runs of the engine against its laws: SEEDS=n, SEED=first, FOR=at least so long, HOSTILE=yes, NAMES=yes (names pass from client to client), MOVES=yes (databases move), NEAR=yes (near those that were red once), MIXED=yes (some of each kind but those), REDS=so many red ones fail nothing
+	$(GO) test ./internal/reconcile -run '^TestSim$$' -v -count=1 -timeout 24h -sim.seeds=$(SEEDS) -sim.seed=$(SEED) -sim.for=$(FOR) -sim.reds=$(REDS) $(if $(HOSTILE),-sim.hostile) $(if $(NAMES),-sim.names) $(if $(MOVES),-sim.moves) $(if $(NEAR),-sim.near) $(if $(MIXED),-sim.mixed)
 
 planted: ## plant bugs, each by itself, and let the simulation, or the test that is named there, find them; ONLY='a name|another' plants some
 	$(GO) test -tags planted ./internal/reconcile -run '^TestPlantedBugsAreFound$$' -v -count=1 -timeout 24h -planted.only='$(ONLY)' -planted.seeds=$(PLANTED)

@@ -140,7 +140,7 @@ func keepNames(p Plan, g GateInput) (anew bool) {
 	}
 	for i := range steps {
 		s := &steps[i]
-		if (s.Held != "" || s.Blocked) && s.LeadsHere() {
+		if (s.Held != "" || s.Blocked) && s.LeadsHere() && !s.led() {
 			waits[s.Ref.Client] = s.Client
 		}
 	}
@@ -165,6 +165,14 @@ func (s Step) LeadsHere() bool {
 		return s.Wish.Attributes.Literal("redirect") == ""
 	}
 	return s.Ref.Kind == state.KindRecord && address(*s.Wish)
+}
+
+// led says that the name of a step that leads people to its client's site led them to that client before.
+func (s Step) led() bool {
+	if s.Prior == nil || s.Action == Create || s.Action == Move {
+		return false
+	}
+	return s.Ref.Kind == state.KindDomain && s.Prior.Attributes.Literal("redirect") == "" || s.Ref.Kind == state.KindRecord && address(*s.Prior)
 }
 
 // TakesName says that a step takes what led people who came by a name to another client's site, also where it

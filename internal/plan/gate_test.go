@@ -523,3 +523,34 @@ func TestRuleAdoptionOfThePaused(t *testing.T) {
 		}
 	}
 }
+
+// Two clients swap their names, and one of them has an alias that is to redirect to its new name once the other's site
+// answers by that no more; whether it does is seen only after the name has moved. The alias leads to its client all the
+// time, so that the swap does not wait for it.
+func TestS24SwapDoesNotWaitForAnAliasThatFollowsIt(t *testing.T) {
+	leads := func(client state.ClientID, kind state.Kind, name string) *state.Resource {
+		r := &state.Resource{Ref: state.Ref{Client: client, Kind: kind, Name: name}, Provider: "cloudflare"}
+		if kind == state.KindRecord {
+			r.Attributes = state.Attributes{{Name: "content", Value: state.OutputOf(state.Ref{Client: client, Kind: state.KindSite, Name: "main"}, "address")}}
+		}
+		return r
+	}
+	step := func(client state.ClientID, action plan.Action, kind state.Kind, name string, from state.ClientID, needs ...string) plan.Step {
+		s := plan.Step{Action: action, Ref: state.Ref{Client: client, Kind: kind, Name: name}, Client: string(client), Needs: needs, Wish: leads(client, kind, name)}
+		if s.Prior = leads(client, kind, name); from != "" {
+			s.From, s.FromClient, s.Prior = state.Ref{Client: from, Kind: kind, Name: name}, string(from), leads(from, kind, name)
+		}
+		return s
+	}
+	one := step("cakes", plan.Move, state.KindRecord, "A bakery.agency.example", "bakery")
+	other := step("bakery", plan.Move, state.KindRecord, "A cakes.agency.example", "cakes")
+	old := step("cakes", plan.Delete, state.KindDomain, "cakes.agency.example", "", other.Key())
+	old.WaitFor("external", "whether DNS leads people here still is seen later")
+	alias := step("bakery", plan.Update, state.KindRecord, "A www.bakery.example", "", old.Key())
+	p, _ := plan.Gate(plan.Plan{Steps: []plan.Step{one, other, old, alias}}, plan.GateInput{})
+	for i, waits := range []bool{false, false, true, true} {
+		if s := p.Steps[i]; s.Blocked != waits {
+			t.Errorf("%s %s waits: %t, %q", s.Action, s.Ref, s.Blocked, s.Reason)
+		}
+	}
+}

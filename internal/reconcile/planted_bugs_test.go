@@ -262,6 +262,7 @@ var plantedElsewhere = []elsewhere{
 	{planted{"who goes and is paused counts as gone", "reconcile/end.go", "m.client.Removed && m.client.Paused {\n			return e.stopped(", "m.client.Removed && m == nil {\n			return e.stopped("}, "reconcile", "TestPausedClientThatIsRemovedGivesNothingOn"},
 	{planted{"what is being built to put it back counts as built", "reconcile/settle.go", "case is && plan.Comes(have, g.traits[have.Provider][have.Ref.Kind]):", "case is && have.ID == \"\":"}, "reconcile", "TestP8PutBackIsCutOffWhereTheHostDeploysInPlace"},
 	{planted{"a name moves from who waits for its new one", "plan/gate.go", "again = keepNames(p, g)\n", "again = keepNames(Plan{}, g)\n"}, "reconcile", "TestS24SwapWaitsForBothNames"},
+	{planted{"a swap waits for an alias that follows it", "plan/gate.go", "s.LeadsHere() && !s.led() {", "s.LeadsHere() {"}, "plan", "TestS24SwapDoesNotWaitForAnAliasThatFollowsIt"},
 	{planted{"a name moves before who gives it on is ready", "plan/move.go", "			s.needs(proofs[s.From.Client])\n", ""}, "reconcile", "TestS24SwapMovesNothingBeforeBothAreReady"},
 	{planted{"an environment that could not be put back never is", "reconcile/settle.go", "!alias && (newer || u.Ref.Kind", "!alias && (newer || lost != m.client.Name || u.Ref.Kind"}, "reconcile", "TestEnvironmentIsPutBackOnceItCanBe"},
 	{planted{"a purge leaves its client's commit pending", "reconcile/ops.go", "err != nil || left || c.Settled {", "err != nil || left || c.Removed {"}, "reconcile", "TestP9PurgeEndsAPassThatWaited"},

@@ -15,6 +15,7 @@ import (
 type draws struct {
 	rng, besides *rand.Rand // nil: what the script says, and zeros after it
 	script       [][]int
+	fresh        *rand.Rand // what the script does not say; nil: zeros
 	made, beside [][]int
 }
 
@@ -64,6 +65,8 @@ func (d *draws) n(most int) int {
 	default:
 		if made, _ := d.scriptOf(event); at < len(made) {
 			x = made[at] % (most + 1)
+		} else if d.fresh != nil {
+			x = d.fresh.IntN(most + 1)
 		}
 	}
 	d.made[event] = append(d.made[event], x)
@@ -78,6 +81,8 @@ func (d *draws) besidesN(most int) int {
 		x = d.besides.IntN(most + 1)
 	} else if _, beside := d.scriptOf(event); at < len(beside) {
 		x = beside[at] % (most + 1)
+	} else if d.fresh != nil {
+		x = d.fresh.IntN(most + 1)
 	}
 	d.beside[event] = append(d.beside[event], x)
 	return x

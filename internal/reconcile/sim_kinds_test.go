@@ -9,6 +9,7 @@ import (
 type simKind struct {
 	name    string // as it is told; "": ordinary ones
 	asks    string // what `make sim` is asked for them
+	near    bool   // their decisions are those of runs that were red, and some others
 	shape   func(*story)
 	share   int    // of mixedRuns runs
 	repeats uint64 // seeds that TestSimRepeats plays
@@ -36,7 +37,8 @@ var (
 		name: "moves", asks: " MOVES=yes", share: 1, repeats: 4, faults: 7, thin: 8, reach: []reach{{100, 20}, {400, 50}}, shape: func(s *story) { s.movers = true },
 		about: "databases moved", came: func(o outcome) int { return o.cells["moved"] }, oneIn: 25,
 	}
-	simKinds = []simKind{ordinary, namers, hostile, movers}
+	nears    = simKind{name: "near", asks: " NEAR=yes", repeats: 4, faults: 8, thin: 15, reach: []reach{{100, 25}, {1000, 60}}, near: true, shape: func(*story) {}}
+	simKinds = []simKind{ordinary, namers, hostile, movers, nears}
 )
 
 // mixedRuns is how many runs have one of each kind for each of its shares.
@@ -48,7 +50,7 @@ func askedKind(t *testing.T) func(n int) simKind {
 	for _, k := range []struct {
 		yes bool
 		simKind
-	}{{*simNames, namers}, {*simHostile, hostile}, {*simMoves, movers}} {
+	}{{*simNames, namers}, {*simHostile, hostile}, {*simMoves, movers}, {*simNear, nears}} {
 		if k.yes {
 			asked = append(asked, func(int) simKind { return k.simKind })
 		}
@@ -75,6 +77,16 @@ func mixed(n int) simKind {
 		}
 	}
 	panic("the shares are no mixedRuns")
+}
+
+// begin is what a run of a seed begins with, and the kind with its world.
+func (k simKind) begin(t *testing.T, seed uint64) (*draws, simKind) {
+	if !k.near {
+		return seeded(seed), k
+	}
+	d, shape := nearRun(t, seed)
+	k.shape = shape
+	return d, k
 }
 
 // before is what is told of a run before its seed.

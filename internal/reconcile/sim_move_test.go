@@ -40,7 +40,7 @@ func playSome(t *testing.T, k simKind, runs int) {
 	came := 0
 	for n := range runs {
 		seed := *simSeed + uint64(n)
-		o := played(t, k, seed)
+		o, k := played(t, k, seed)
 		if came += k.came(o); o.failed != "" {
 			t.Fatal(k.tell(t, seed, o, shrinkTries))
 		}

@@ -57,8 +57,9 @@ func plantedIn(k simKind) simKind {
 func TestSimTellsTheSmallestRun(t *testing.T) {
 	const seed, tries = 20261129, 120
 	for _, k := range simKinds {
+		d, k := k.begin(t, seed)
 		k = plantedIn(k)
-		o := playWith(t, seeded(seed), k.shape)
+		o := playWith(t, d, k.shape)
 		if o.failed != "X1: a third commit" {
 			t.Fatalf("%sthe law does not break: %q", k.before(), o.failed)
 		}
@@ -151,20 +152,20 @@ func TestSimSum(t *testing.T) {
 	if why := s.lacks(len(simKinds)); len(why) > 0 {
 		t.Errorf("as many red ones as are borne: %q", why)
 	}
-	if why := s.lacks(len(simKinds) - 1); len(why) != 1 || why[0] != "4 of 8 runs were red; 3 are borne" {
+	if why := s.lacks(len(simKinds) - 1); len(why) != 1 || why[0] != "5 of 10 runs were red; 4 are borne" {
 		t.Errorf("one more than are borne: %q", why)
 	}
-	told := s.summary(8 * time.Second)
+	told := s.summary(10 * time.Second)
 	for _, want := range []string{
-		"8 runs in 8s (1000.0 ms each), 4 failed",
+		"10 runs in 10s (1000.0 ms each), 5 failed",
 		"\n2 runs, 1 failed, 0 thin (0 without a fault, 0 without a write); events 20 (20.0 a run), faults 6 (6.0 a run), writes 1 (1.0 a run); ",
-		"\nnames, 2 runs, 1 failed", "1 names passed on", "\nhostile, 2 runs", "\nmoves, 2 runs", "1 databases moved", "fault points asked for were hit",
+		"\nnames, 2 runs, 1 failed", "1 names passed on", "\nhostile, 2 runs", "\nmoves, 2 runs", "1 databases moved", "\nnear, 2 runs", "fault points asked for were hit",
 	} {
 		if !strings.Contains(told, want) {
 			t.Errorf("not told: %q\n%s", want, told)
 		}
 	}
-	if points := s.points(); !strings.Contains(points, "        4  no room\n") {
+	if points := s.points(); !strings.Contains(points, "        5  no room\n") {
 		t.Errorf("fault points:\n%s", points)
 	}
 }

@@ -7,10 +7,7 @@ import "testing"
 // runs of them: then they prove no more than any other seed, and may go. So what was added to
 // the world since (pages, payments, a clock that jumps) draws beside, and these are played in
 // the world as it was before.
-var onceRed = []struct {
-	seed uint64
-	was  string
-}{
+var onceRed = []redRun{
 	{3114173, "what was taken from clients that were not made yet counted as their loss"},
 	{3018385, "a purge of what a person had deleted was cut off, and its end was taken for a loss"},
 	{3113059, "a client in quarantine was told to serve the old version, whatever the try before had changed"},
@@ -73,10 +70,7 @@ var onceRed = []struct {
 }
 
 // onceRedHostile are such seeds of hostile histories.
-var onceRedHostile = []struct {
-	seed uint64
-	was  string
-}{
+var onceRedHostile = []redRun{
 	{1021407, "the address record of a name that an adopted site did not have was taken over with it"},
 	{1028584, "a name that was held was taken from the site that it led to, as another one was to have it before"},
 	{3047945, "a step that began before its client came back counted as one of the client's that is back"},
@@ -85,10 +79,7 @@ var onceRedHostile = []struct {
 }
 
 // onceRedHostileSince are those of the world as it is.
-var onceRedHostileSince = []struct {
-	seed uint64
-	was  string
-}{
+var onceRedHostileSince = []redRun{
 	{410020428, "a purge that its vendor carried out when the pass that had sent it was over counted as one that nobody had asked for"},
 	{410048086, "the same"},
 	{440034833, "the clock was set back, and nobody judged once more who waits for the name of one that went at its date"},
@@ -96,10 +87,7 @@ var onceRedHostileSince = []struct {
 }
 
 // onceRedSince are such seeds of the world as it is.
-var onceRedSince = []struct {
-	seed uint64
-	was  string
-}{
+var onceRedSince = []redRun{
 	{13106232, "what a plan had shown counted for nothing when a push came over it, though its wish was not done"},
 	{13112054, "what was to be told waited for a date of when the clock was ahead, as only that was dated then"},
 	{20021422, "what a step of a failed pass was told of limits counted as known to what puts its changes back"},
@@ -216,10 +204,7 @@ var onceRedSince = []struct {
 }
 
 // onceRedAmongRivals are those since vendors are as they are, and others are faster (sim_rivals_test.go).
-var onceRedAmongRivals = []struct {
-	seed uint64
-	was  string
-}{
+var onceRedAmongRivals = []redRun{
 	{616000741, "a name that had moved, of which nobody had heard, counted as on no record, though the next update finds it"},
 	{621004974, "a file that its client had all along counted as who brought it by now, as a push changed what it inherits"},
 	{621029631, "what served could not be put back, and its environment went back to that of the version before as the next update failed"},
@@ -227,19 +212,13 @@ var onceRedAmongRivals = []struct {
 }
 
 // onceRedOfLate are those since comments command, and the program is stopped (sim_commands_test.go).
-var onceRedOfLate = []struct {
-	seed uint64
-	was  string
-}{
+var onceRedOfLate = []redRun{
 	{908602011615, "the environment of a site that waits for an approval before it goes counted as that of what serves"},
 	{624074661, "who took a name was through while the other one waited for a person, and gave none back as that one failed"},
 }
 
 // onceRedInFull are those since thin runs are helped, and whoever waited for faults goes on alone.
-var onceRedInFull = []struct {
-	seed uint64
-	was  string
-}{
+var onceRedInFull = []redRun{
 	{626073838, "a stop in the middle of a look, or of a provider's list, was left to count as a death there"},
 	{626061862, "a file that became valid with a head counted as its client's all along, so that what plans had shown of it did not count"},
 	{626019092, "a file that can't be read, and may be what a removed client with a refused file became, counted as brought by nobody"},
@@ -257,10 +236,7 @@ var onceRedInFull = []struct {
 }
 
 // onceRedWithOldRecords are those since people leave old records in a plot (sim_led_test.go).
-var onceRedWithOldRecords = []struct {
-	seed uint64
-	was  string
-}{
+var onceRedWithOldRecords = []redRun{
 	{637900341, "who waits for a person to take a record away counted as somebody who waits for the end of faults"},
 	{967, "an old owner's record, which we took away, counted as a person's"},
 	{638043850, "whose domain somebody took away who had made it in the middle of a create counted as untouched"},
@@ -271,10 +247,7 @@ var onceRedWithOldRecords = []struct {
 }
 
 // onceRedRich are those since manifests say more (sim_rich_test.go).
-var onceRedRich = []struct {
-	seed uint64
-	was  string
-}{
+var onceRedRich = []redRun{
 	{645040632, "who waits for a name that goes at its date, with another client's database, was not taken for one who waits for a date"},
 	{648017271, "a database that a person deleted while its purge was cut off came back when it was gone, and counted as lost"},
 	{648252889, "a name that bears no mark, which a file asks for that is not accepted, was on no record after an older copy was put back"},
@@ -287,50 +260,34 @@ var onceRedRich = []struct {
 	{20262293, "a look at the record of ours that a person's is to take the place of told that nothing leads to the old owner's side"},
 }
 
+// redRun is the seed of a run that was red, and what it was.
+type redRun struct {
+	seed uint64
+	was  string
+}
+
+// redWorlds are all of them, with the world in which each list is played.
+var redWorlds = []struct {
+	shape func(*story)
+	runs  []redRun
+}{
+	{func(*story) {}, onceRedRich},
+	{func(s *story) { s.sparse = true }, onceRedWithOldRecords},
+	{func(s *story) { s.unled = true }, onceRedInFull},
+	{func(s *story) { s.brief = true }, onceRedOfLate},
+	{func(s *story) { s.wordless = true }, onceRedAmongRivals},
+	{func(s *story) { s.before = true }, onceRed},
+	{func(s *story) { s.plain = true }, onceRedSince},
+	{func(s *story) { s.before, s.hostile = true, true }, onceRedHostile},
+	{func(s *story) { s.plain, s.hostile = true, true }, onceRedHostileSince},
+}
+
 func TestSimSeedsThatWereRed(t *testing.T) {
-	for _, c := range onceRedRich {
-		if o := playWith(t, seeded(c.seed), func(*story) {}); o.failed != "" {
-			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
-		}
-	}
-	for _, c := range onceRedWithOldRecords {
-		if o := playWith(t, seeded(c.seed), func(s *story) { s.sparse = true }); o.failed != "" {
-			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
-		}
-	}
-	for _, c := range onceRedInFull {
-		if o := playWith(t, seeded(c.seed), func(s *story) { s.unled = true }); o.failed != "" {
-			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
-		}
-	}
-	for _, c := range onceRedOfLate {
-		if o := playWith(t, seeded(c.seed), func(s *story) { s.brief = true }); o.failed != "" {
-			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
-		}
-	}
-	for _, c := range onceRedAmongRivals {
-		if o := playWith(t, seeded(c.seed), func(s *story) { s.wordless = true }); o.failed != "" {
-			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
-		}
-	}
-	for _, c := range onceRed {
-		if o := playWith(t, seeded(c.seed), func(s *story) { s.before = true }); o.failed != "" {
-			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
-		}
-	}
-	for _, c := range onceRedSince {
-		if o := playWith(t, seeded(c.seed), func(s *story) { s.plain = true }); o.failed != "" {
-			t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
-		}
-	}
-	for _, c := range onceRedHostile {
-		if o := playWith(t, seeded(c.seed), func(s *story) { s.before, s.hostile = true, true }); o.failed != "" {
-			t.Errorf("hostile seed %d (%s): %s", c.seed, c.was, o.failed)
-		}
-	}
-	for _, c := range onceRedHostileSince {
-		if o := playWith(t, seeded(c.seed), func(s *story) { s.plain, s.hostile = true, true }); o.failed != "" {
-			t.Errorf("hostile seed %d (%s): %s", c.seed, c.was, o.failed)
+	for _, w := range redWorlds {
+		for _, c := range w.runs {
+			if o := playWith(t, seeded(c.seed), w.shape); o.failed != "" {
+				t.Errorf("seed %d (%s): %s", c.seed, c.was, o.failed)
+			}
 		}
 	}
 }

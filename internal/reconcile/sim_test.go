@@ -55,6 +55,7 @@ var (
 	simHostile = flag.Bool("sim.hostile", false, "histories that take away what they can, without anybody who approves")
 	simNames   = flag.Bool("sim.names", false, "histories in which names pass from client to client")
 	simMoves   = flag.Bool("sim.moves", false, "histories in which databases move")
+	simNear    = flag.Bool("sim.near", false, "runs near those that were red once: their decisions, of which some are others")
 	simMixed   = flag.Bool("sim.mixed", false, "histories of all kinds, each with its share of the runs")
 	simVerbose = flag.Bool("sim.v", false, "print the story of each run")
 )
@@ -153,7 +154,7 @@ func TestSim(t *testing.T) {
 					return
 				}
 				k, seed := asked(n), first+uint64(n)
-				o := played(t, k, seed)
+				o, k := played(t, k, seed)
 				if *simVerbose {
 					t.Logf("%sseed %d\n%s", k.before(), seed, strings.Join(o.log, "\n"))
 				}
@@ -167,20 +168,22 @@ func TestSim(t *testing.T) {
 
 // played is the run of a seed. One that does not end ends the program, and says which one it
 // was: nobody would wait for it, and where it is only its stacks say.
-func played(t *testing.T, k simKind, seed uint64) outcome {
+func played(t *testing.T, k simKind, seed uint64) (outcome, simKind) {
 	limit := time.AfterFunc(runLimit, func() {
 		debug.SetTraceback("all")
 		panic(fmt.Sprintf("%sseed %d goes on for %s\n%s", k.before(), seed, runLimit, k.repeat(seed)))
 	})
 	defer limit.Stop()
-	return playWith(t, seeded(seed), k.shape)
+	d, k := k.begin(t, seed)
+	return playWith(t, d, k.shape), k
 }
 
 // A seed repeats its run, of whatever kind: everything that happened, in its order.
 func TestSimRepeats(t *testing.T) {
 	for _, k := range simKinds {
 		for seed := uint64(1); seed <= k.repeats; seed++ {
-			a, b := playWith(t, seeded(seed), k.shape), playWith(t, seeded(seed), k.shape)
+			a, _ := played(t, k, seed)
+			b, k := played(t, k, seed)
 			if a.hash() != b.hash() {
 				t.Fatalf("%sseed %d came out differently:\n%s", k.before(), seed, firstDifference(a.log, b.log))
 			}
