@@ -95,7 +95,7 @@ type Engine struct {
 	clients   store.Memo[state.Client] // for judging a head; with accepting held
 	claims    store.Memo[state.Claim]
 	pulls     store.Memo[state.Pull]
-	again     bool // the accepted head is judged once more, and a newer one stays held; with accepting held
+	again     bool // the accepted head is judged once more, and a newer one that is held stays so; with accepting held
 
 	timing gate // held while it is found out whether the clock was set, and what is recorded is prepared for it
 

@@ -232,7 +232,7 @@ func (e *Engine) judgeAccepted(ctx context.Context) (touched []state.ClientID, n
 	e.mu.Lock()
 	newer = e.refused != "" || e.refusedHas != nil
 	e.mu.Unlock()
-	e.again = newer
+	e.again = true
 	defer func() { e.again = false }()
 	touched, err = e.accept(ctx, e.Head())
 	return touched, newer, err

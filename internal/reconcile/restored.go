@@ -38,8 +38,12 @@ func (e *Engine) old() bool {
 }
 
 // catch accepts a head on a state that was put back, and compares the record with what the
-// providers show. A head that is held as a whole lets everything wait.
+// providers show. A head that is held as a whole lets everything wait. The accepted head, which is judged once more, is an old
+// one: by that, who came since would be gone. The next poll reads the branch's.
 func (e *Engine) catch(ctx context.Context, head string, in accept.Input) ([]state.ClientID, error) {
+	if e.again {
+		return nil, nil
+	}
 	waits := func(text string) {
 		e.mu.Lock()
 		defer e.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -216,5 +217,58 @@ func TestS34OlderStateAndARemovalThatWaitsSince(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// S34: a whole folder was put back, marker and all, and is found out as the accepted head, an old one, is judged once more: a
+// person approves what waits there, which lets a new client in. It is compared with what the branch has by now, and nobody
+// who came since is told to be gone.
+func TestS34AnOldHeadIsJudgedAgainOnAnOlderState(t *testing.T) {
+	for _, how := range []string{"history was rewritten since", "the branch can't be read then"} {
+		t.Run(how, func(t *testing.T) {
+			v, w := newVendors(t)
+			w.guarded(accept.Guard{MaxDeletes: 9, MaxDeletePercent: 100, MaxChanged: 25, MaxCreates: 9, ReviewedOnly: true})
+			old := strings.Replace(client("old"), "domain: old", "domain: shop.example", 1)
+			w.apply(map[string]string{"clients/old.yaml": old, "clients/z.yaml": client("z")})
+			w.apply(map[string]string{"clients/old.yaml": "", "clients/new.yaml": strings.Replace(client("new", "database: {reuse: fresh}"), "domain: new", "domain: shop.example", 1)})
+			if len(w.waits(state.HoldGuard)) != 1 {
+				t.Fatal("the removal does not wait")
+			}
+			copied := w.backup()
+			head := w.repo.commit(map[string]string{"clients/old.yaml": old, "clients/new.yaml": "", "clients/later.yaml": client("later")})
+			rewritten := strings.HasPrefix(how, "history")
+			if rewritten {
+				w.repo.cut(head)
+			}
+			w.pass(w.poll()...)
+			w.approveHolds(state.HoldHistory)
+			w.pass(w.due()...)
+			later, before := w.want("later", state.StatusActive).ID, v.world.Snapshot(everything)
+			w.want("old", state.StatusActive)
+			v.world.ForgetCalls()
+
+			w.pass(ids(w.restoreWhole(copied))...)
+			w.engine.Repo = &unreachable{w.repo, func() bool { return true }}
+			if rewritten {
+				w.engine.Repo = w.repo
+				w.pass(w.poll()...)
+			}
+			w.approveHolds(state.HoldGuard)
+			w.engine.Repo = w.repo
+			w.pass(w.poll()...)
+			for _, h := range w.waits(state.HoldRebuild) {
+				t.Errorf("it is said: %s %s", h.Reason, h.Act)
+			}
+			w.approveHolds(state.HoldHistory)
+			w.pass(w.poll()...)
+			w.pass(w.due()...)
+			if r := w.want("later", state.StatusActive); r.ID != later {
+				t.Errorf("it is %s, and was %s", r.ID, later)
+			}
+			w.want("old", state.StatusActive)
+			if now := v.world.Snapshot(everything); now != before {
+				t.Errorf("something is written:\n%s\nwrites %v", otherThan(now, before), v.writes())
+			}
+		})
 	}
 }
