@@ -35,6 +35,7 @@ type reviewLaws struct {
 	pushed map[state.ClientID]map[look]bool
 	serves map[string]served // by host that is up
 	before map[string]look   // by host: what people saw before the wish that is not done
+	comes  map[string]bool   // releases that were being built where they serve as a client's pass failed
 	away   map[string]served // by host: what they saw until a person took its record away, which may be put back
 	// later are files that were brought, by pull requests or by nobody's push, and that were
 	// not taken over so far: they were invalid, and may become valid by what others do.
@@ -96,7 +97,7 @@ type served struct {
 }
 
 func newReviewLaws() reviewLaws {
-	return reviewLaws{bound: map[state.ClientID]*bringing{}, over: map[state.ClientID]bool{}, undone: map[state.ClientID]map[int]bool{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]string{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, refused: map[string]bool{}, before: map[string]look{}, away: map[string]served{}}
+	return reviewLaws{bound: map[state.ClientID]*bringing{}, over: map[state.ClientID]bool{}, undone: map[state.ClientID]map[int]bool{}, maybe: map[state.ClientID]bool{}, let: map[state.ClientID]map[string]string{}, pushed: map[state.ClientID]map[look]bool{}, serves: map[string]served{}, later: map[string]*bringing{}, may: map[string]string{}, refused: map[string]bool{}, before: map[string]look{}, comes: map[string]bool{}, away: map[string]served{}}
 }
 
 // judge is the engine as the reviewer sees it. Judging writes nothing anywhere (P2), and a
@@ -519,10 +520,10 @@ func (s *story) servesWhatWasShown(when string) {
 			continue // that a name moves is a step of its own
 		}
 		c := s.client(now.owner)
-		failed := c.Status == state.StatusFailed || s.engine.Head() != s.accepted || // with the head before; what it is now is of this one
-			strings.HasSuffix(c.Because, "; a newer commit replaced that wish")
-		if back, ok := l.before[host]; failed && ok && back == now.look {
-			continue // a release that was built again to put it back, and comes by now
+		failed := failedOnce(c) || s.engine.Head() != s.accepted // with the head before; what it is now is of this one
+		release, _ := s.vendors.world.Serves(host)
+		if back, ok := l.before[host]; (failed || l.comes[release]) && ok && back == now.look {
+			continue // a release that was built again to put it back, and comes by now: see comesBack
 		} else if !ok {
 			l.before[host] = was.look
 		}
@@ -651,6 +652,7 @@ func (s *story) reviewed() {
 		}
 	}
 	for _, c := range s.clients() {
+		s.comesBack(c)
 		if (c.Settled || s.died) && !waits[c.ID] && // a start asks everybody to be looked at
 			(c.Status == state.StatusActive && c.Converged == c.WishHash || c.Status == state.StatusRetained) {
 			delete(l.bound, c.ID)
@@ -664,6 +666,25 @@ func (s *story) reviewed() {
 			}
 			delete(l.pushed, c.ID)
 			maps.DeleteFunc(l.before, func(host string, _ look) bool { return s.up[host] == c.ID || s.up[host] == "" })
+		}
+	}
+}
+
+// failedOnce says that a client's last pass failed, also where a newer wish is there by now.
+func failedOnce(c state.Client) bool {
+	return c.Status == state.StatusFailed || strings.HasSuffix(c.Because, "; a newer commit replaced that wish")
+}
+
+// comesBack notes what a failed client's host builds in place still: it was begun to put back the version before, and
+// nobody could see how it went. "A failed update leaves the old version serving, or puts it back where the vendor deploys
+// in place": it comes to be whatever is done next, though the next pass would take it away, and waits for that host itself.
+func (s *story) comesBack(c state.Client) {
+	if !s.inPlace || !failedOnce(c) || c.RollingBack != "" {
+		return
+	}
+	for _, r := range s.resources(c.ID) {
+		if r.Provider == "ploi" && plan.Comes(r, state.Traits{}) {
+			s.pulls.laws.comes[r.ID] = true
 		}
 	}
 }
