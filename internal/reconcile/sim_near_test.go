@@ -8,10 +8,10 @@ import (
 )
 
 // Runs near those that were red once: their decisions, of which some are others. Where one thing went wrong others
-// lie close: such runs are red some hundred times as often as those of new seeds.
+// lie close: such runs are red dozens of times as often as those of new seeds.
 //
-// Which run a seed is hangs on the lists of those that were red. So a red one is kept by a test of what it shows, or by its
-// decisions (sim_kept_runs_test.go), and not by its seed.
+// Which run a seed is hangs on the lists of those that were red. So a red one is kept by a test of what it shows, not by
+// its seed.
 
 // nearTo is a run that others come near to.
 type nearTo struct {
