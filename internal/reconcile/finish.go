@@ -365,6 +365,18 @@ func tombstonesDone(tx store.Tx, m *member, end ending) error {
 		return err
 	}
 	for _, t := range now {
+		if m.removed && t.Held != "" { // what it got since an older copy was made went with the whole: nobody is to be asked
+			h, ok, err := store.Hold(tx, t.Held)
+			if err != nil {
+				return err
+			}
+			if ok && h.Kind == state.HoldRebuild {
+				due[t.Part] = t.Commit
+				if err := store.DeleteHold(tx, t.Held); err != nil {
+					return err
+				}
+			}
+		}
 		if commit, ok := due[t.Part]; !ok || commit != t.Commit || t.Done || plan.Left(t, recorded) {
 			continue
 		}

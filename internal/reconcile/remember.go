@@ -215,6 +215,10 @@ func (m *remembered) hold(e *Engine, head string) {
 	}
 	h.Reason = fmt.Sprintf("%s of %s bear our mark, and %s not ask for them; no commit is known that took them out.", strings.Join(names, ", "), c.Name, file)
 	h.Act = "They stay as they are; `reconciler approve " + h.Fingerprint + "` lets them go, or the manifest asks for them."
+	if c.Removed {
+		h.Reason = fmt.Sprintf("%s of %s bear our mark, and the last manifest of it that is known does not ask for them: they were made when it was back.", strings.Join(names, ", "), c.Name)
+		h.Act = "They go when its removal is carried out. Should it come back without them they stay as they are; `reconciler approve " + h.Fingerprint + "` lets them go then."
+	}
 	for _, part := range h.Steps {
 		m.stones = append(m.stones, state.Tombstone{Client: c.ID, Name: c.Name, Part: part, Commit: head, Held: h.Fingerprint})
 	}

@@ -208,6 +208,12 @@ func (e *Engine) compare(ctx context.Context, head string, restoredAt time.Time,
 		if c.Removed && !onlyData(m.found) {
 			one.out.Doubts = nil // its removal, or a person, decides
 		}
+		if t, proven := have.whole[c.ID]; c.Removed && (t.Done || !proven) && onlyData(m.found) {
+			one.retainSince(m.recorded, is && since.stone.Retain != "forever", e.Now())
+		}
+		if c.Removed {
+			one.out.Unwished = e.since(wishes, c, one.out.Resources, m.recorded)
+		}
 		id, other := others[c.ID]
 		if other = other && e.unlike(one); other {
 			one.out.Doubts = []string{fmt.Sprintf("what serves it, or its data, bears the mark of %s: the name is another client's since the copy was made", id)}
@@ -259,6 +265,40 @@ func (e *Engine) compare(ctx context.Context, head string, restoredAt time.Time,
 		all = append(all, c.ID)
 	}
 	return all, err
+}
+
+// retainSince retains the data of a client that is gone which the copy does not have: it got it when it was back.
+func (m *remembered) retainSince(recorded []state.Resource, dated bool, now time.Time) {
+	for i := range m.out.Resources {
+		r := &m.out.Resources[i]
+		if r.Ref.Kind == state.KindMail || onRecord(recorded, r.Ref) {
+			continue
+		}
+		r.RetainedAt = now
+		if r.Ref.Kind == state.KindDatabase && dated {
+			r.PurgeAfter = now // and what is kept at least: see forget
+		}
+	}
+}
+
+func onRecord(recorded []state.Resource, ref state.Ref) bool {
+	return slices.ContainsFunc(recorded, func(r state.Resource) bool { return r.Ref == ref })
+}
+
+// since are the resources of a client that the copy has as removed, and that neither it nor the last manifest that it knows
+// has: they were made when the client was back. Should it come back once more, without them, nothing else would tell of them.
+func (e *Engine) since(wishes *accept.Resolver, c state.Client, found, recorded []state.Resource) (out []state.Ref) {
+	var parts []string // a return compares with these
+	if was, problems := wishes.Client(c); len(c.Manifest) > 0 && !problems.Failed() {
+		parts = e.parts(c, was)
+	}
+	for _, r := range found {
+		goes := r.Ref.Kind == state.KindDeployment || r.Ref.Kind == state.KindMail // with its site, or nowhere
+		if !onRecord(recorded, r.Ref) && !goes && !r.Retained() && !slices.Contains(parts, string(r.Ref.Kind)+"/"+r.Ref.Name) {
+			out = append(out, r.Ref)
+		}
+	}
+	return out
 }
 
 // holdOlderWish keeps a client as it is whose file at the head is not accepted: the wish on

@@ -272,3 +272,115 @@ func TestS34AnOldHeadIsJudgedAgainOnAnOlderState(t *testing.T) {
 		})
 	}
 }
+
+// S34, P5: a client whose removal waits as the copy is made came back since, and got more than it had. As the copy is put back its file
+// waits for something. Should it come back without that, a person is asked: else it would stay for ever, told by nobody.
+func TestS34OlderStateAndWhatARemovedClientGotSince(t *testing.T) {
+	none := []string{"database: {provider: none}", "env: {DATABASE_URL: {none: true}}"}
+	more := []string{"aliases: [www.b.example]", "dns: {records: [{type: TXT, name: note, content: hello}]}"}
+	for _, then := range []string{"without it", "with it", "it stays gone"} {
+		t.Run(then, func(t *testing.T) {
+			v, w := newVendors(t)
+			w.change = func(e *reconcile.Engine) { e.Guard.RemoveAfter = time.Hour }
+			w.restart()
+			w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b", none...)})
+			b := w.id("b")
+			w.apply(map[string]string{"clients/b.yaml": ""})
+			copied := w.backup()
+			w.apply(map[string]string{"clients/b.yaml": client("b", more...)})
+			w.want("b", state.StatusActive)
+			w.push(map[string]string{"clients/b.yaml": "name: ["})
+			w.restore(copied)
+			v.world.ForgetCalls()
+			w.pass(w.poll()...)
+			w.pass(w.due()...)
+			switch then {
+			case "without it":
+				w.apply(map[string]string{"clients/b.yaml": client("b", none...)})
+			case "with it":
+				w.apply(map[string]string{"clients/b.yaml": client("b", more...)})
+			default:
+				w.apply(map[string]string{"clients/b.yaml": ""})
+				w.clock.add(2 * time.Hour)
+				w.pass(w.due()...)
+				w.pass(w.poll()...)
+			}
+			holds := w.overview().Holds
+			if asks := then == "without it"; asks != (len(holds) == 1) {
+				t.Errorf("held: %+v", holds)
+			}
+			if then != "it stays gone" {
+				if r := w.want("b", state.StatusActive); state.ClientID(r.ID) != b {
+					t.Errorf("b is %s, and was %s", r.ID, b)
+				}
+				if did := v.writes(); slices.ContainsFunc(did, func(call string) bool { return strings.Contains(call, "delete") }) {
+					t.Errorf("unasked: %v", did)
+				}
+				w.approveAll("b")
+				w.pass(w.due()...)
+				w.want("b", state.StatusActive)
+			}
+			kept, err := w.engine.Retained()
+			if is := then != "with it"; err != nil || is != (len(kept) == 1 && kept[0].ID == v.byKind(t, b, state.KindDatabase).ID && !kept[0].Until.IsZero()) {
+				t.Errorf("retained: %+v %v", kept, err)
+			}
+			if now, _ := v.world.Serves("www.b.example"); (now != "") != (then == "with it") {
+				t.Errorf("www.b.example is served by %q", now)
+			}
+			if now, _ := v.world.Serves("b.agency.example"); (now != "") != (then != "it stays gone") {
+				t.Errorf("b.agency.example is served by %q", now)
+			}
+			for _, o := range v.world.Objects("cloudflare") {
+				if then != "with it" && strings.Contains(o.Name, "note") {
+					t.Errorf("left over: %s", o.Name)
+				}
+			}
+			if holds := w.overview().Holds; len(holds) > 0 {
+				t.Errorf("still held: %+v", holds)
+			}
+		})
+	}
+}
+
+// S34, P5: a client that the copy knows as gone, of which an account for payments is left, came back since, got a database, and went
+// again. Its data is kept as any is: it is shown, and goes at its date, or when a person says so.
+func TestS34OlderStateAndDataThatARemovedClientGotSince(t *testing.T) {
+	for _, how := range []string{"schedule", "person"} {
+		t.Run(how, func(t *testing.T) {
+			v, w := newShops(t)
+			w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": client("b", "database: {provider: none}", "env: {DATABASE_URL: {none: true}}", "payments: {enabled: true, country: NL}")})
+			b := w.id("b")
+			w.apply(map[string]string{"clients/b.yaml": ""})
+			copied := w.backup()
+			w.apply(map[string]string{"clients/b.yaml": client("b", "database: {retain: 60d}")})
+			w.want("b", state.StatusActive)
+			w.apply(map[string]string{"clients/b.yaml": ""})
+			w.restore(copied)
+			w.pass(w.poll()...)
+			w.pass(w.due()...)
+			kept, err := w.engine.Retained()
+			if until := w.clock.Now().Add(60 * 24 * time.Hour); err != nil || len(kept) != 2 || kept[0].Kind != string(state.KindDatabase) || !kept[0].Until.Equal(until) {
+				t.Errorf("retained: %+v %v", kept, err)
+			}
+			if holds := w.overview().Holds; len(holds) > 0 {
+				t.Errorf("held: %+v", holds)
+			}
+			has := func() bool {
+				return slices.ContainsFunc(v.world.Objects("railway"), func(o provider.Object) bool { return o.Mark.Client == b && o.Kind == state.KindDatabase })
+			}
+			if how == "person" {
+				_, err = w.engine.PurgeNow(t.Context(), "b", "dana")
+			} else {
+				w.clock.add(50 * 24 * time.Hour)
+				if _, err := w.engine.PurgeDue(t.Context()); err != nil || !has() {
+					t.Fatalf("after 50 days its database is gone: %v", err)
+				}
+				w.clock.add(11 * 24 * time.Hour)
+				_, err = w.engine.PurgeDue(t.Context())
+			}
+			if err != nil || has() {
+				t.Errorf("its database is there still: %v %v", has(), err)
+			}
+		})
+	}
+}
