@@ -212,3 +212,18 @@ func TestSimStrangersStay(t *testing.T) {
 		t.Errorf("%d of 20 runs had strangers", changed)
 	}
 }
+
+// Shrinking looks for the same sentence of a law, about whomever.
+func TestSimLawsBySentence(t *testing.T) {
+	says := func(failed string) string { return outcome{failed: failed}.law() }
+	same := []string{"P12: b: update traffic/vercel runs with the risk traffic, and no plan showed it", "P12: c: update record/A runs with the risk offline, and no plan showed it"}
+	if says(same[0]) != says(same[1]) {
+		t.Errorf("%q and %q", says(same[0]), says(same[1]))
+	}
+	if other := "P12: d.agency.example shows {red v1} after update of it"; says(other) == says(same[0]) {
+		t.Errorf("%q is that of another sentence", says(other))
+	}
+	if says("") != "" {
+		t.Errorf("no law: %q", says(""))
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -86,10 +87,14 @@ type outcome struct {
 	names  int            // how often a name was seen to have passed to another client
 }
 
-// law is the law that was broken.
+// law is the law that was broken, with the beginning of what it says: many say several things. What names somebody or
+// something is left out.
 func (o outcome) law() string {
-	law, _, _ := strings.Cut(o.failed, ":")
-	return law
+	words := strings.Fields(o.failed)
+	said := slices.DeleteFunc(words[min(1, len(words)):], func(word string) bool {
+		return len(word) < 3 || strings.Trim(word, "abcdefghijklmnopqrstuvwxyz',:") != ""
+	})
+	return strings.Join(append(words[:min(1, len(words))], said[:min(4, len(said))]...), " ")
 }
 
 // hash is of all that happened: the same for every run of a seed.
