@@ -421,6 +421,7 @@ func (s *story) finish() {
 		s.reopen()
 		s.died = true
 		s.noticed()
+		s.diedPassing()
 		s.reviewed() // who had come to rest before, by whose pass nobody was told
 		s.died = false
 	}

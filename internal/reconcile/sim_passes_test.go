@@ -132,6 +132,9 @@ func (s *story) passAll(ids []state.ClientID, meanwhile func()) {
 	for i, id := range ids {
 		s.passed(id, ends[i].d, ends[i].err)
 	}
+	if !s.chaos.gone() { // else finish asks what they had done
+		s.pulls.laws.passing = nil
+	}
 }
 
 // passed does what the daemon does with the end of a pass.

@@ -20,7 +20,7 @@ type reviewLaws struct {
 	removals bool // those that no pull request showed are held
 	// bound are, by client whose wish is not done yet, the pull requests that brought it.
 	bound map[state.ClientID]*bringing
-	// passing are the heads that gave those their wish of whom passes were begun.
+	// passing are the heads that gave those their wish of whom passes were begun, until they end.
 	passing map[state.ClientID]string
 	// over are those whose wish got a push in its place in this event, not all of it planned.
 	over map[state.ClientID]bool
@@ -705,6 +705,15 @@ func (s *story) beginsPasses() {
 	l.over, l.passing = map[state.ClientID]bool{}, map[state.ClientID]string{}
 	for _, c := range s.clients() {
 		l.passing[c.ID] = c.Commit
+	}
+}
+
+// diedPassing is doneBefore of all of whom a pass was begun when the process died: theirs may have ended before
+// that, whether or not anybody was told, and what is on record of it a death does not take back. Where it was no
+// pass that died, none is noted as begun, and no wish counts as done.
+func (s *story) diedPassing() {
+	for _, c := range s.clients() {
+		s.doneBefore(c.ID)
 	}
 }
 
