@@ -369,8 +369,8 @@ func redirected(clients []ClientInput, steps []*Step) (yes bool) {
 				case away != nil && (on == nil || on.Wish == nil) && s.Ref.Client != c.Client.ID && !wishes(c, r.Ref):
 					s.needs(away.Key()) // what redirects there is at the side that is left
 					yes = true
-				case on != nil && on.Action == Delete && s.Ref.Client == c.Client.ID:
-					for _, own := range goes[r.Ref.Host()] { // of two names of its own that go, what redirects goes first: another one may have it
+				case on != nil && on.Action == Delete:
+					for _, own := range goes[r.Ref.Host()] { // of two names that go, what redirects goes first: another one may have it, or is to get it
 						if own.Ref.Client == c.Client.ID && !needed(steps, own, s) {
 							s.needs(own.Key())
 							yes = true

@@ -352,6 +352,34 @@ func TestS24OfTwoNamesThatGoTheOneThatRedirectsGoesFirst(t *testing.T) {
 	}
 }
 
+// S24: so of two clients' names, where what redirects is on its way to a third one at another host: the name that it
+// redirects to stays while that waits.
+func TestS24NameGoesAfterAnotherClientsThatRedirectsToItAndGoes(t *testing.T) {
+	hosts := func(own ...string) func(*manifest.Effective) {
+		return func(e *manifest.Effective) { e.Host, e.Hosts = own[0], own }
+	}
+	alpha, beta := settled(t, shop("alpha", hosts("old.example"))), settled(t, shop("beta", hosts("beta.example", "www.example")))
+	for i, r := range beta.Recorded { // as it was led before the two swapped their names, and its pass was cut off
+		for j, a := range r.Attributes {
+			if r.Ref.Kind == state.KindDomain && a.Name == "redirect" && a.Value.Literal == "beta.example" {
+				beta.Recorded[i].Attributes = slices.Clone(r.Attributes)
+				beta.Recorded[i].Attributes[j].Value = state.Lit("old.example")
+			}
+		}
+	}
+	beta = becomes(t, beta, shop("beta", hosts("beta.example")))
+	taker := becomes(t, settled(t, shop("taker", at("vercel"))), shop("taker", at("vercel"), hosts("taker.example", "www.example")))
+	for name, clients := range map[string][]plan.ClientInput{"it goes": {removed(alpha), beta}, "to a third one": {removed(alpha), beta, taker}} {
+		p := plan.Calculate(input(clients...))
+		redirects := find(t, p, "delete domain/www.example@local !offline")
+		for _, kind := range []string{"delete record/A old.example !offline", "delete domain/old.example@local !offline"} {
+			if s := find(t, p, kind); !after(p, s.Key(), redirects.Key()) {
+				t.Errorf("%s: %s does not wait for %s", name, line(s), line(redirects))
+			}
+		}
+	}
+}
+
 // A name is taken from another client only by a site of which somebody saw that it is there:
 // whoever deleted it by hand would take the name down with it.
 func TestNameWaitsForALookAtItsNewSite(t *testing.T) {

@@ -267,6 +267,55 @@ func TestS24RedirectedNameStaysUpWhileItsAliasMovesToAnotherHost(t *testing.T) {
 	}
 }
 
+// Make before break: two clients swapped their names, and before the alias of the one was led on it is given to a third one
+// at another host, where that waits for an approval, and the other one goes. What the alias redirects to stays until it moved.
+func TestS24RedirectedNameStaysUpWhileItsAliasWaitsForItsNextOwner(t *testing.T) {
+	v := &vendors{faults: &memory.Faults{}}
+	w := newWorldWith(t, func(c *clock) []provider.Provider {
+		late := memory.Change(memory.Hosting(), func(k state.Kind, t *provider.Traits) { t.AfterDNS = k == state.KindDomain })
+		all := v.twoHosts(c)
+		all[2] = memory.New(memory.Options{Name: "ploi", World: v.world, Kinds: late, Fault: v.faults.Hook, Sleep: c.Sleep, Address: "203.0.113.8"})
+		return all
+	})
+	named := func(name, domain string, more ...string) string {
+		return strings.Replace(client(name, more...), "domain: "+name, "domain: "+domain, 1)
+	}
+	const alias, ploi = "aliases: [shop.example]", "deployment: {provider: ploi}"
+	w.apply(map[string]string{"clients/a.yaml": client("a", alias), "clients/c.yaml": client("c"), "clients/d.yaml": client("d", ploi)})
+	v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == "shop.example" }, 0, memory.Fail(provider.Transient, "503 service unavailable"))
+	ids := w.push(map[string]string{"clients/a.yaml": named("a", "c", alias), "clients/c.yaml": named("c", "a")})
+	if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
+		t.Fatal(err)
+	}
+	v.faults.Clear()
+	v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(_ context.Context, c memory.Call) error {
+		for _, host := range v.world.Way("shop.example") {
+			if len(v.world.Resolves(host)) == 0 {
+				t.Errorf("%s, on the way of shop.example, leads nowhere after %s", host, c)
+			}
+		}
+		if _, ok := v.world.Serves("shop.example"); !ok {
+			t.Errorf("shop.example is down after %s", c)
+		}
+		return nil
+	})
+	w.apply(map[string]string{"clients/a.yaml": named("a", "c"), "clients/c.yaml": "", "clients/d.yaml": client("d", ploi, alias)})
+	w.want("d", state.StatusHeld)
+	w.want("c", state.StatusDeleting)
+	w.approveAll("d")
+	w.want("d", state.StatusActive)
+	w.want("a", state.StatusActive)
+	w.want("c", state.StatusRetained)
+	if d, _ := v.world.Serves("shop.example"); d == "" {
+		t.Error("shop.example is down")
+	} else if o, _ := v.world.Object(d); o.Mark.Client != w.id("d") {
+		t.Errorf("shop.example is served by %q", o.Mark.Client)
+	}
+	if got := v.world.Resolves("a.agency.example"); len(got) != 0 {
+		t.Errorf("nobody asks for a.agency.example, which leads to %v", got)
+	}
+}
+
 // Make before break: nobody asks any more for a name that another client's alias redirects to, as its next
 // owner went before it had it, or as the ledger let it go after a day. It stays for the alias all the same,
 // until that one is led on: who still has it and who redirects there go on passing together.
