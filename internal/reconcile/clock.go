@@ -28,7 +28,8 @@ import (
 // Set back, a date that was noted before lies further away, by as much; who waits for it would
 // wait for a year where it was set back by a year. So that is noticed, by the latest time that
 // was seen, and what lies in the future and can't is moved to now (redate); so is the date at which
-// a client comes back whose pass ran meanwhile (datedNow). Two kinds of dates
+// a client comes back whose pass ran meanwhile (datedNow). When a site was asked last is forgotten, where it is
+// compared with what came since: no version counts as seen to serve well by an answer of the one before. Two kinds of dates
 // stay, as nothing bad comes of waiting for them: until when data is kept, and what the guard
 // counts within a day, which a person can approve. A clock that is put right again after that
 // puts no purge off.
@@ -310,7 +311,11 @@ func redateClients(tx store.Tx, now time.Time) (woken []state.ClientID, err erro
 		if waits {
 			woken = append(woken, c.ID)
 		}
-		if dated := notLater(&c.UpdatedAt, now); !dated && !waits {
+		unseen := c.HealthAt.After(now) || len(c.Undo) > 0
+		if unseen { // when it was asked can't be compared with when its traffic was led on since (see keepsServing)
+			c.HealthAt = time.Time{}
+		}
+		if dated := notLater(&c.UpdatedAt, now); !dated && !waits && !unseen {
 			continue
 		}
 		if err := store.PutClient(tx, c); err != nil {

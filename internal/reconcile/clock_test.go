@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -225,6 +226,60 @@ func TestP5AClockThatIsSetWithinAPassErasesNothing(t *testing.T) {
 		if _, there := v.world.Object(db); there {
 			t.Errorf("set at write %d: it is never erased: %s, and it is %s", n, w.purgeDate("old"), w.clock.Now())
 		}
+	}
+}
+
+// A failed update leaves serving what served: that the version before answered well is nothing that a later one was seen to
+// do, though this machine's clock was set back since and shows an earlier time than then. What nobody saw answer goes back.
+func TestRuleFailedUpdateGoesBackThoughTheClockWasSetBack(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		within bool // the pass that leads traffic on, which takes longer than what it was set back by
+		seen   bool // by the clock as it is since
+		serves string
+	}{
+		{"before the pass", false, false, "red"},
+		{"within the pass", true, false, "red"},
+		{"and it was asked since", false, true, "green"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v, w, byPerson := openByHand(t)
+			coloured := func(colour string, more ...string) []state.ClientID {
+				return w.push(map[string]string{"clients/bakery.yaml": client("bakery", append(more, "dns: {provider: external}", "env: {COLOUR: "+colour+"}")...)})
+			}
+			const alias = "aliases: [www.bakery.example]"
+			w.pass(coloured("red")...)
+			byPerson()
+			w.pass(w.id("bakery"))
+			w.want("bakery", state.StatusActive)
+			w.clock.add(time.Minute)
+			if c.within {
+				v.faults.Do(memory.Before, memory.Is(memory.Update, state.KindEnvironment), 1, func(context.Context, memory.Call) error { w.clock.jump(-2 * time.Minute); return nil })
+				v.faults.Do(memory.Before, memory.Is(memory.Create, state.KindDomain), 1, func(context.Context, memory.Call) error { w.clock.add(90 * time.Second); return nil })
+			} else {
+				w.clock.jump(-3 * time.Hour)
+			}
+			w.pass(coloured("green", alias)...)
+			w.want("bakery", state.StatusDeploying)
+			if got := v.colour("bakery.agency.example"); got != "green" {
+				t.Fatalf("it serves the %s version", got)
+			}
+			w.clock.add(5 * time.Minute)
+			if c.seen {
+				if err := w.engine.ProbeAll(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 1, memory.Fail(provider.Invalid, "the build is broken"))
+			w.pass(coloured("blue", alias)...)
+			r := w.want("bakery", state.StatusFailed)
+			if got := v.colour("bakery.agency.example"); got != c.serves || !strings.HasPrefix(r.Because, "Your site still runs the old version.") {
+				t.Errorf("it serves the %s version, want the %s one; %q", got, c.serves, r.Because)
+			}
+			if got := v.environment(); got != c.serves {
+				t.Errorf("the environment is that of the %s version, want %s", got, c.serves)
+			}
+		})
 	}
 }
 

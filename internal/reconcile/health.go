@@ -84,6 +84,7 @@ func (e *Engine) probeDue(c state.Client, h manifest.Health) bool {
 func (e *Engine) probe(ctx context.Context, todo []state.Client) error {
 	type seen struct {
 		probed bool
+		at     time.Time // it was asked: a pass may have led its traffic on since
 		err    error
 	}
 	wishes, _ := e.resolver()
@@ -101,7 +102,7 @@ func (e *Engine) probe(ctx context.Context, todo []state.Client) error {
 				return
 			}
 			defer end()
-			asked := true
+			asked, at := true, e.Now()
 			err = e.contain(c.ID, func() error {
 				eff, _ := wishes.Client(c)
 				if asked = e.probeDue(c, eff.Health); !asked {
@@ -117,7 +118,7 @@ func (e *Engine) probe(ctx context.Context, todo []state.Client) error {
 				}
 				return err
 			})
-			results[i] = seen{asked, err}
+			results[i] = seen{asked, at, err}
 		}()
 	}
 	wg.Wait()
@@ -129,7 +130,7 @@ func (e *Engine) probe(ctx context.Context, todo []state.Client) error {
 			if !s.probed {
 				continue
 			}
-			if err := e.healthOf(tx, todo[i].ID, s.err); err != nil {
+			if err := e.healthOf(tx, todo[i].ID, s.at, s.err); err != nil {
 				return err
 			}
 			if err := besideWell(tx, todo[i].ID, workProbe); err != nil {
@@ -141,13 +142,13 @@ func (e *Engine) probe(ctx context.Context, todo []state.Client) error {
 	return errors.Join(append(failed, err)...)
 }
 
-func (e *Engine) healthOf(tx store.Tx, id state.ClientID, bad error) error {
+func (e *Engine) healthOf(tx store.Tx, id state.ClientID, at time.Time, bad error) error {
 	c, ok, err := store.Client(tx, id)
 	if err != nil || !ok || !probed(c) {
 		return err
 	}
 	was := c.Health
-	c.HealthAt = e.Now()
+	c.HealthAt = at
 	c.Probes++
 	if bad == nil {
 		c.ProbesGood++

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/reconcile"
@@ -83,6 +84,38 @@ func TestRuleFailedUpdateLeavesWhatServesThoughAPersonIsWaitedFor(t *testing.T) 
 				t.Errorf("the environment is that of the %s version, want %s", got, c.serves)
 			}
 		})
+	}
+}
+
+// A site is asked while a pass leads its traffic on: what answered well is the version before.
+func TestRuleFailedUpdateGoesBackToWhatAnsweredBesideThePass(t *testing.T) {
+	v, w, byPerson := openByHand(t)
+	coloured := func(colour string, more ...string) []state.ClientID {
+		return w.push(map[string]string{"clients/bakery.yaml": client("bakery", append(more, "dns: {provider: external}", "env: {COLOUR: "+colour+"}")...)})
+	}
+	const alias = "aliases: [www.bakery.example]"
+	w.pass(coloured("red")...)
+	byPerson()
+	w.pass(w.id("bakery"))
+	w.want("bakery", state.StatusActive)
+	w.clock.add(time.Minute)
+	check := w.engine.Check
+	w.engine.Check = func(ctx context.Context, url string, h manifest.Health) error {
+		answer := check(ctx, url, h)
+		w.engine.Check = check
+		w.pass(coloured("green", alias)...)
+		w.want("bakery", state.StatusDeploying)
+		w.clock.add(time.Second)
+		return answer
+	}
+	if err := w.engine.ProbeAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 1, memory.Fail(provider.Invalid, "the build is broken"))
+	w.pass(coloured("blue", alias)...)
+	w.want("bakery", state.StatusFailed)
+	if got := v.colour("bakery.agency.example"); got != "red" {
+		t.Errorf("it serves the %s version, which nobody saw answer", got)
 	}
 }
 
