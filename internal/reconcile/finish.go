@@ -543,12 +543,11 @@ func (e *Engine) letGo(g *group) ([]state.ClientID, error) {
 				if err != nil {
 					return err
 				}
-				to, _, err := store.Client(tx, c.Client)
+				back, err := mayGoBack(tx, id, append(slices.Clone(c.From), c.Client))
 				if err != nil {
 					return err
 				}
-				mayGoBack := slices.ContainsFunc(to.Undo, func(u state.Undo) bool { return u.Had(id) })
-				if holds || gives || mayGoBack {
+				if holds || gives || back {
 					have = append(have, id)
 				} else {
 					free = append(free, id)
@@ -602,6 +601,21 @@ func keepClaim(tx store.Tx, c state.Claim) error {
 		return store.DeleteClaim(tx, c.Key)
 	}
 	return store.PutClaim(tx, c)
+}
+
+// mayGoBack says that one of those who have had a name since may give something back to the client that had it before:
+// not only who is to have it now. Who took it may give it on, or let it go for good, before it is through itself.
+func mayGoBack(tx store.Tx, to state.ClientID, from []state.ClientID) (bool, error) {
+	for _, id := range from {
+		c, _, err := store.Client(tx, id)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(c.Undo, func(u state.Undo) bool { return u.Had(to) }) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // holdsHost says that the client still has the claimed host on record: bound to its site,

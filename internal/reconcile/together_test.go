@@ -333,6 +333,34 @@ func TestS24WhoPassesNamesOnStaysTogetherUntilAllAreThrough(t *testing.T) {
 	}
 }
 
+// Clients pass their names on as above, and while the bakery waits for its vendor newer commits let a fourth one ask for the name
+// that cakes took: that one is not ready, and cakes has the name still, or asks for it once more. The bakery fails, and has it back.
+func TestS24WhoTookANameStaysTogetherThoughAnotherOneAsksForIt(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		v, w := newVendors(t)
+		w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes"), "clients/deli.yaml": client("deli")})
+		takes := func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == "deli.agency.example" }
+		later := memory.Fail(provider.Transient, "try again later")
+		v.faults.On(memory.Before, takes, 0, later)
+		v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Create && strings.HasPrefix(c.Name, "eggs") }, 0, later)
+		w.apply(map[string]string{"clients/bakery.yaml": led("bakery", "deli"), "clients/cakes.yaml": led("cakes", "bakery"), "clients/deli.yaml": led("deli", "bread")})
+		w.apply(map[string]string{"clients/cakes.yaml": client("cakes"), "clients/eggs.yaml": led("eggs", "bakery")})
+		if again {
+			w.apply(map[string]string{"clients/cakes.yaml": led("cakes", "bakery"), "clients/eggs.yaml": client("eggs")})
+		}
+		w.want("bakery", state.StatusDeploying)
+		v.serves(w, "bakery.agency.example", "cakes")
+		v.faults.Clear()
+		v.faults.On(memory.Before, takes, 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+		w.clock.add(time.Hour)
+		w.pass(w.id("bakery"))
+		if r := w.want("bakery", state.StatusFailed); strings.HasPrefix(r.Because, state.RunsUnnamed) {
+			t.Errorf("again %v: it says %q", again, r.Because)
+		}
+		v.serves(w, "bakery.agency.example", "bakery")
+	}
+}
+
 // Two clients swap their names. When one name has moved, a newer commit gives it back to who had it, and
 // the other one takes that of a third. All that fails in the end: each has the name that it had first.
 func TestS24NameThatCameBackStaysWhenTheRestFails(t *testing.T) {
