@@ -287,6 +287,47 @@ func TestS41ReportIsTheDefault(t *testing.T) {
 	}
 }
 
+// A retry puts back what was changed also where its vendor does not answer just then: it looks again, whether something
+// else was to be put back or not. Until then the client is what it is, and says what could not be seen.
+func TestS41RetryLooksAgainAtWhatItCouldNotSee(t *testing.T) {
+	for name, more := range map[string]bool{"nothing else": false, "and something else": true} {
+		t.Run(name, func(t *testing.T) {
+			v, w := newVendors(t)
+			w.apply(map[string]string{"clients/shop.yaml": client("shop", ownA)})
+			id := v.record("A", mailAt)
+			v.world.Set(id, "content", "198.51.100.9")
+			if more {
+				v.world.Set(v.of(state.KindSite), "label", "other")
+			}
+			w.look()
+			v.world.Down("cloudflare", memory.Fail(provider.Transient, "503 service unavailable"))
+			who, err := w.engine.Retry("shop", "dana")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				w.pass(who)
+				d := w.detail("shop")
+				if d.Status != "active" || !strings.Contains(d.Because, "503 service unavailable") || !d.RetryAt.After(w.clock.Now()) {
+					t.Fatalf("it can't be seen: %s, %q, again at %s", d.Status, d.Because, d.RetryAt)
+				}
+				w.clock.add(d.RetryAt.Sub(w.clock.Now()))
+			}
+			if o, _ := v.world.Object(v.of(state.KindSite)); attribute(o, "label") != "shop" {
+				t.Errorf("the site is called %q", attribute(o, "label"))
+			}
+			v.world.Down("cloudflare", nil)
+			w.pass(who)
+			if got := v.content(id); got != "192.0.2.1" || len(w.detail("shop").DriftRows) > 0 {
+				t.Errorf("it can be seen, and says %s: %+v", got, w.detail("shop").DriftRows)
+			}
+			if d := w.detail("shop"); d.Status != "active" || d.Because != "" || !d.RetryAt.IsZero() {
+				t.Errorf("then: %s, %q, again at %s", d.Status, d.Because, d.RetryAt)
+			}
+		})
+	}
+}
+
 // An ignore leaves the field to whoever changed it, also in other passes, until its last
 // day; then it is reported, and says so.
 func TestS41IgnoreEnds(t *testing.T) {

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -153,6 +154,9 @@ func (e *Engine) endOf(ctx context.Context, g *group, m *member, job apply.Job, 
 		case left != "":
 			end.because = left
 		}
+	}
+	if end.status == state.StatusActive {
+		e.looksAgain(m, &end)
 	}
 	return e.finish(g, m, &result, end)
 }
@@ -698,6 +702,7 @@ func (e *Engine) rests(g *group, m *member) (Done, error) {
 		} else {
 			end.because = m.saysLater()
 		}
+		e.looksAgain(m, &end)
 		anew = (anew || m.client.Because != end.because) && m.client.InvalidBlob == ""
 	}
 	if at := m.comesLater(m.wakes(end.at), e.Now()); m.client.Settled && !m.client.LookWanted && m.client.Status == end.status && m.client.RetryAt.Equal(at) && !anew {
@@ -707,6 +712,25 @@ func (e *Engine) rests(g *group, m *member) (Done, error) {
 		end.word = ""
 	}
 	return e.finish(g, m, nil, end)
+}
+
+// looksAgain lets a client whose wish is done come back where somebody wanted it looked at and something of it could not
+// be seen: nobody knows whether that is to be put back.
+func (e *Engine) looksAgain(m *member, end *ending) {
+	for _, r := range m.recorded {
+		l := m.looks[r.Ref]
+		if !m.client.LookWanted || l.Failed == "" || e.away(r.Provider) {
+			continue
+		}
+		if end.because != "" {
+			end.because += "; "
+		}
+		end.because += fmt.Sprintf("it is looked at again, as %s %s could not be seen: %s", r.Ref.Kind, r.Ref.Name, l.Failed)
+		end.next = cmp.Or(end.next, m.letIn(l.Denied))
+		n, done := m.client.Failures+1, end.change
+		end.at, end.change = e.later(n, time.Time{}), func(c *state.Client) { done(c); c.Failures, c.LookWanted = n, true }
+		return
+	}
 }
 
 // gone says that the whole client's removal is done: what became of parts that were to
