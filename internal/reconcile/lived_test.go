@@ -173,3 +173,72 @@ func TestAChangeThatIsUnfitFromOutsideIsPutBackInPlace(t *testing.T) {
 		})
 	}
 }
+
+// S43, S34, rule "Adoption": a variable that an adopted site had before us, and that no manifest mentions, stays after the state
+// was lost, or an older copy put back, also where the manifest says no more that the site was adopted, and on a site that took
+// its place. Nothing is written, what people called the site included.
+func TestS43VariablesOfAnAdoptedSiteStay(t *testing.T) {
+	for _, host := range []string{"vercel", "ploi"} {
+		for _, how := range []string{"lost", "older"} {
+			t.Run(host+" "+how, func(t *testing.T) {
+				v := &vendors{faults: &memory.Faults{}}
+				w := newWorldWith(t, func(c *clock) []provider.Provider { return v.twoHosts(c) })
+				seedShop(v.world)
+				w.apply(map[string]string{"clients/other.yaml": client("other")})
+				copied := w.backup()
+				step := func(env string, more ...string) {
+					t.Helper()
+					w.apply(map[string]string{"clients/bakery.yaml": client("bakery", append(more, "env: {DATABASE_URL: {none: true}"+env+"}", "database: {provider: none}")...)})
+					w.approveAll("bakery")
+					w.want("bakery", state.StatusActive)
+				}
+				confirms(w)
+				w.apply(map[string]string{"clients/bakery.yaml": client("bakery", "paused: true", "env: {DATABASE_URL: {none: true}}", "database: {provider: none}", "adopt: {site: {id: site-1}}")})
+				confirmed(t, w)
+				step(", COLOUR: blue")                                    // what it changes bears our mark
+				step(", COLOUR: red", "deployment: {provider: "+host+"}") // and nothing says any more that it was adopted
+				w.clock.add(time.Hour)
+				w.pass(w.id("bakery"))
+				legacy := func() (id, text string) {
+					for _, r := range w.detail("bakery").Resources {
+						if r.Ref.Kind == state.KindEnvironment && r.Provider == host {
+							id = r.ID
+						}
+					}
+					o, _ := v.world.Object(id)
+					for _, a := range o.Attributes {
+						if a.Name == "env.LEGACY" {
+							text = a.Reveal()
+						}
+					}
+					return id, text
+				}
+				id, text := legacy()
+				if text != "kept" || !v.world.Set(id, "env.LEGACY", "rotated") {
+					t.Fatalf("before: %q", text)
+				}
+				if host != "vercel" { // whoever has the old site goes on with it
+					v.world.Set("env-1", "env.LATER", "x")
+				}
+				if how == "lost" {
+					w.rebuild(v)
+				} else {
+					w.restore(copied)
+					v.world.ForgetCalls()
+					w.pass(w.poll()...)
+				}
+				w.pass(w.due()...)
+				w.want("bakery", state.StatusActive)
+				if got := v.writes(); len(got) > 0 {
+					t.Errorf("it writes %v", got)
+				}
+				step(", COLOUR: green", "deployment: {provider: "+host+"}")
+				d, _ := v.world.Serves("bakery.agency.example")
+				_, text = legacy()
+				if with := v.world.BuiltWith(d); text != "rotated" || with["LEGACY"] != "rotated" || with["COLOUR"] != "green" {
+					t.Errorf("LEGACY is %q; what serves was built with %v", text, with)
+				}
+			})
+		}
+	}
+}

@@ -403,7 +403,7 @@ func (b *rebuilder) client(c state.Client, eff manifest.Effective) error {
 	if n := rebuild.NameOf(c.ID); n != c.Name && !slices.Contains(c.Former, n) {
 		c.Former = append([]string{n}, c.Former...)
 	}
-	m, err := b.e.remember(b.ctx, b.w, memory{client: c, effective: &eff, found: rebuild.Of(b.found, c.ID), adopted: b.said.adopted, leave: namesOf(b.asked, c)})
+	m, err := b.e.remember(b.ctx, b.w, memory{client: c, effective: &eff, found: rebuild.Of(b.found, c.ID), adopted: b.said.adopted, leave: namesOf(b.asked, c), lived: b.said.lived(c)})
 	if err != nil {
 		return err
 	}

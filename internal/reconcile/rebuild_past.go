@@ -209,13 +209,15 @@ type said struct {
 	// adopted are the ids that any `adopt:` named: nothing else tells an object that was adopted
 	// from one of ours once it was changed and bears our mark.
 	adopted map[string]bool
+	// sites are the names of the files that named a site there.
+	sites map[string]bool
 	// former are, for the name of each file, those that it named as `previously:`.
 	former map[string][]string
 }
 
 // everSaid reads every version of every manifest.
 func (e *Engine) everSaid(ctx context.Context, head string, changes []accept.Change) (said, error) {
-	out, read := said{adopted: map[string]bool{}, former: map[string][]string{}}, map[string]bool{}
+	out, read := said{adopted: map[string]bool{}, sites: map[string]bool{}, former: map[string][]string{}}, map[string]bool{}
 	p, err := e.past(ctx, head, changes)
 	if err != nil {
 		return out, err
@@ -233,6 +235,7 @@ func (e *Engine) everSaid(ctx context.Context, head string, changes []accept.Cha
 		for _, named := range m.Adopt {
 			out.adopted[named.ID] = true
 		}
+		out.sites[fileName(file)] = out.sites[fileName(file)] || m.Adopt["site"].ID != ""
 		out.former[fileName(file)] = append(out.former[fileName(file)], m.Previously...)
 		return nil
 	}
@@ -315,6 +318,16 @@ func (s said) once(name string) []string {
 	}
 	sort.Strings(out)
 	return out
+}
+
+// lived says that a manifest of a client, by any of its names, named a site in `adopt:`.
+func (s said) lived(c state.Client) bool {
+	for _, name := range append(slices.Clone(c.Former), c.Name) {
+		if s.sites[name] || slices.ContainsFunc(s.once(name), func(n string) bool { return s.sites[n] }) {
+			return true
+		}
+	}
+	return false
 }
 
 // later are the names that the client of a name may have got after it, by what versions of manifests said. Sorted.

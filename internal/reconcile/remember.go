@@ -12,6 +12,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/desired"
 	"github.com/compassdigital/reconciler/internal/manifest"
+	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/rebuild"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -28,6 +29,7 @@ type memory struct {
 	secrets   []state.SecretRef   // that are stored: the client's own and everybody's
 	adopted   map[string]bool     // ids that some manifest adopted at some time
 	leave     []string            // host names that a head took out of its wish
+	lived     bool                // some manifest of it named a site in `adopt:`
 }
 
 // remembered is what is to be written of one client.
@@ -45,9 +47,12 @@ func (e *Engine) remember(ctx context.Context, w witness, m memory) (remembered,
 	mark := provider.Mark{Installation: w.installation, Client: c.ID, Generation: max(c.Generation, 1)}
 	in := rebuild.Input{Keeps: m.keeps, Mark: mark, Found: m.found, Recorded: m.recorded, Traits: e.traits(), Adopted: m.adopted, Secret: e.secret, Fingerprint: e.Runner.Fingerprint, Now: e.Now(),
 		Bare: func(f rebuild.Found) bool { return w.bare(ctx, f) }}
+	var kept []rebuild.Sealed
 	if m.effective != nil {
 		c = e.sourceAsBuilt(c, *m.effective, m.found)
-		in.Wish, _ = desired.Resources(e.desiredInput(c, *m.effective, e.secretsAsSeen(c, *m.effective, m), m.recorded))
+		secrets := e.secretsAsSeen(c, *m.effective, m)
+		kept = e.keptAsSeen(c, *m.effective, m, secrets)
+		in.Wish, _ = desired.Resources(e.desiredInput(c, *m.effective, secrets, m.recorded))
 		var err error
 		if in.Beside, err = w.adoptees(ctx, in.Wish); err != nil {
 			return remembered{}, err
@@ -62,6 +67,8 @@ func (e *Engine) remember(ctx context.Context, w witness, m memory) (remembered,
 		in.Found = append(slices.Clone(in.Found), more...)
 		out = rebuild.Record(in)
 	}
+	out.Secrets = append(out.Secrets, kept...)
+	asis(out.Resources, in.Wish)
 	for _, f := range m.found { // also those that no manifest asks for now: our mark makes none of them ours
 		if name := f.Lived(m.adopted); name != "" && !slices.Contains(c.Lived, name) {
 			c.Lived = append(slices.Clone(c.Lived), name)
@@ -135,6 +142,53 @@ func (e *Engine) secretsAsSeen(c state.Client, eff manifest.Effective, m memory)
 		own[key] = ref
 	}
 	return own
+}
+
+// keptAsSeen adds to the secrets, of a client that adopted a site at some time, the variables that no manifest mentions: nothing
+// tells those that the site had before us from others, so they all stay, as they would if `adopt:` named it still. Where
+// its host has an environment, that one counts. What an older state knows of a variable decides.
+func (e *Engine) keptAsSeen(c state.Client, eff manifest.Effective, m memory, secrets map[string]state.SecretRef) (out []rebuild.Sealed) {
+	if !m.lived || eff.Adopt["site"].ID != "" { // the next pass adopts it, with all that it has
+		return nil
+	}
+	known := slices.DeleteFunc(slices.Clone(m.recorded), func(r state.Resource) bool { return r.Ref.Kind != state.KindEnvironment })
+	seen := slices.DeleteFunc(slices.Clone(m.found), func(f rebuild.Found) bool { return f.Kind != state.KindEnvironment })
+	elsewhere := func(f rebuild.Found) bool { return f.Provider != eff.Deployment.Provider }
+	if here := slices.DeleteFunc(slices.Clone(seen), elsewhere); len(here) > 0 {
+		seen = here
+	}
+	for _, f := range seen {
+		for _, a := range f.Attributes {
+			name, variable := strings.CutPrefix(a.Name, "env.")
+			ref := state.SecretRef{Scope: string(c.ID), Name: desired.Kept + name, Version: 1}
+			_, said := eff.Environment[name]
+			_, have := secrets[ref.Scope+"/"+ref.Name]
+			ours := slices.ContainsFunc(known, func(r state.Resource) bool { _, is := r.Attributes.Get(a.Name); return is })
+			if !variable || said || have || ours || a.Reveal() == "" {
+				continue
+			}
+			text := state.NewSecret(a.Reveal())
+			ref.Fingerprint = e.Runner.Fingerprint(text)
+			secrets[ref.Scope+"/"+ref.Name] = ref
+			out = append(out, rebuild.Sealed{Ref: ref, Text: text, From: "adopted"})
+		}
+	}
+	return out
+}
+
+// asis has on record of an adopted site what is right whatever it has.
+func asis(found, wish []state.Resource) {
+	for i, r := range found {
+		at := slices.IndexFunc(wish, func(w state.Resource) bool { return w.Ref == r.Ref })
+		if at < 0 || !r.Adopted || r.Ref.Kind != state.KindSite {
+			continue
+		}
+		all := map[string]state.Value{}
+		for _, a := range slices.Concat(r.Attributes, slices.DeleteFunc(slices.Clone(wish[at].Attributes), func(a state.Attribute) bool { return !plan.Asis(a) })) {
+			all[a.Name] = a.Value
+		}
+		found[i].Attributes = state.NewAttributes(all)
+	}
 }
 
 func (m memory) stored(ref state.SecretRef) bool { return slices.Contains(m.secrets, ref) }

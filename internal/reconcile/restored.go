@@ -194,7 +194,7 @@ func (e *Engine) compare(ctx context.Context, head string, restoredAt time.Time,
 		if is {
 			c = since.goOn(c, have.resources[c.ID], onlyData(rebuild.Of(found, c.ID)), e.Now())
 		}
-		m := memory{client: c, adopted: ever.adopted, found: rebuild.Of(found, c.ID), recorded: have.resources[c.ID], leave: slices.Concat(have.leave[c.ID], e.waitingNames(ctx, wishes, c), namesOf(asked, c)), secrets: append(slices.Clone(have.secrets[string(c.ID)]), have.secrets["shared"]...)}
+		m := memory{client: c, adopted: ever.adopted, lived: ever.lived(c), found: rebuild.Of(found, c.ID), recorded: have.resources[c.ID], leave: slices.Concat(have.leave[c.ID], e.waitingNames(ctx, wishes, c), namesOf(asked, c)), secrets: append(slices.Clone(have.secrets[string(c.ID)]), have.secrets["shared"]...)}
 		if eff, problems := wishes.Client(c); len(c.Manifest) > 0 && !c.Removed && !problems.Failed() {
 			m.effective = &eff
 		}
