@@ -89,6 +89,28 @@ func TestRuleDataNothingRetainedIsNobodysName(t *testing.T) {
 	equal(t, "another client", []any{w.named("demoshop").ID != old.ID, w.named("demoshop").Generation}, []any{true, 2})
 }
 
+// Nor is that of a client whose removal is not carried out, and that has no database. That of one which has is.
+func TestRuleDataOfARemovalUnderWay(t *testing.T) {
+	for name, database := range map[string]string{"none": "database: {provider: none}", "one": ""} {
+		w := fleet(t, "demoshop", "other")
+		w.push(m{cpath("demoshop"): client("demoshop", "demoshop", database)})
+		old := w.named("demoshop")
+		w.push(m{cpath("demoshop"): ""})
+		w.push(m{cpath("demoshop"): client("demoshop", "other-domain")})
+		if name == "one" {
+			w.hold(state.HoldReuse)
+			continue
+		}
+		equal(t, "holds", len(w.holds), 0)
+		equal(t, "another client", []any{w.named("demoshop").ID != old.ID, w.named("demoshop").Generation}, []any{true, 2})
+		// It had one before, which is still on record.
+		w.retained[w.named("demoshop").ID] = true
+		w.push(m{cpath("demoshop"): ""})
+		w.push(m{cpath("demoshop"): client("demoshop", "third-domain")})
+		w.hold(state.HoldReuse)
+	}
+}
+
 func TestRuleDataPurgedWhileItWasAsked(t *testing.T) {
 	w, old := retained(t)
 	first := w.push(m{cpath("demoshop"): client("demoshop", "other-domain")})

@@ -330,10 +330,16 @@ func (p *pass) adoptsSame(id state.ClientID, k *candidate) string {
 }
 
 // hasData says that a removed client has a database, or may have: its removal is
-// not done, or begins here.
+// not done, or begins here. Who has none and wished none leaves nothing of which a file could say whose it is.
 func (p *pass) hasData(id state.ClientID) bool {
 	t, ok := p.whole(id)
-	return p.in.Retained(id) || (p.going(id) || ok && !t.Done) && !p.neverBegun(id)
+	return p.in.Retained(id) || (p.going(id) || ok && !t.Done && p.wishedData(id)) && !p.neverBegun(id)
+}
+
+// wishedData says that the client's last good version wishes something that is kept, or may: it can't be read any more.
+func (p *pass) wishedData(id state.ClientID) bool {
+	e, ok := p.before(p.clients.get(id))
+	return !ok || e.Database.Provider != "none" || e.Payments != nil
 }
 
 // newest orders removed clients by the time that they went, latest first.

@@ -99,7 +99,7 @@ func (p *pass) round(s *settled) bool {
 			}
 			continue
 		}
-		if k := claimants[0]; owned && !p.letGo(owner.Client, host) && k.who == newcomer && k.eff.Database.Reuse != reuseFresh && (p.gone(s, owner.Client) || s.active[owner.Client] == nil && p.waitsFor(owner.Client, k.path)) {
+		if k := claimants[0]; owned && !p.letGo(owner.Client, host) && k.who == newcomer && k.name != p.clients.get(owner.Client).Name && k.eff.Database.Reuse != reuseFresh && (p.gone(s, owner.Client) || s.active[owner.Client] == nil && p.waitsFor(owner.Client, k.path)) {
 			old := p.clients.get(owner.Client).Name
 			fail(k, rulePreviously, fmt.Sprintf("takes %s from %s, which is removed here: a rename that doesn't say so?", name, old),
 				fmt.Sprintf("previously: [%s] keeps its site and its data; database.reuse: fresh begins anew", old))

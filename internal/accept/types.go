@@ -100,7 +100,7 @@ type Input struct {
 
 	Guard    Guard
 	Defaults manifest.Defaults
-	// Retained says that a removed client has a retained database.
+	// Retained says that a removed client has a retained database, or one that its removal did not come to.
 	Retained func(state.ClientID) bool
 	// Parts names what a wish has, as "kind/name". Pure.
 	Parts      func(c state.Client, e manifest.Effective) []string

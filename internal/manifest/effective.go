@@ -11,8 +11,8 @@ import (
 // template said the same, don't count.
 func (e Effective) Hash() string {
 	e.Previously, e.TemplateBlob, e.SourceAt = nil, "", ""
-	// Said once more, as worked out, by Hosts, Features and Environment.
-	e.Domain, e.Aliases, e.EnabledFeatures, e.Env = "", nil, nil, nil
+	// Said once more, as worked out, by Hosts and Features. Env is what only an adopted site may have: nil, of nearly all.
+	e.Domain, e.Aliases, e.EnabledFeatures = "", nil, nil
 	data, err := json.Marshal(e) // sorts the keys of maps
 	if err != nil {
 		data = []byte(err.Error()) // unreachable: settings are plain values

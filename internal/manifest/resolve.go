@@ -132,6 +132,7 @@ func (d *document) resolve(c Client, ctx Context) Effective {
 	d.features(&e, t, ctx.Platform)
 	d.providers(e, ctx)
 	e.tidy()
+	e.Env = takenAway(under.env, c.Env)
 	return e
 }
 
@@ -261,7 +262,6 @@ func (e *Effective) tidy() {
 	if e.Payments != nil && *e.Payments == (Payments{}) {
 		e.Payments = nil
 	}
-	e.Env = e.Environment
 }
 
 // environment lays the variables that a template's clients inherit: the template's
@@ -295,6 +295,22 @@ func own(under, env Env) Env {
 		if v.None {
 			delete(out, name)
 		}
+	}
+	return out
+}
+
+// takenAway are the variables that a manifest takes away and no layer gives: an adopted site may
+// have them. Where a layer gives one, {none: true} is about that one alone, and what the site has stays.
+func takenAway(under, env Env) Env {
+	var out Env
+	for name, v := range env {
+		if _, given := under[name]; !v.None || given {
+			continue
+		}
+		if out == nil {
+			out = Env{}
+		}
+		out[name] = v
 	}
 	return out
 }

@@ -124,7 +124,7 @@ type EnvValue struct {
 	Secret   string // {secret: mollie} or {secret: shared/x}
 	Generate string // {generate: hex32}: made once, then kept
 	From     string // {from: database.url}: another resource's output
-	None     bool   // the word none as {none: true}: takes an inherited variable away
+	None     bool   // the word none as {none: true}: takes an inherited variable away, or one that an adopted site had
 }
 
 // Admin is the first user of the site.
@@ -331,7 +331,7 @@ type Retain struct {
 // name worked out. It is a value: equal inputs give equal Effectives, and
 // desired reads nothing else.
 type Effective struct {
-	Client
+	Client // its Env: the variables alone that takenAway names
 	// Host is the client's full host name in A-label (ASCII) form; Hosts is Host
 	// followed by the aliases, likewise, in the manifest's order.
 	Host  string

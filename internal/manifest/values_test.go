@@ -219,15 +219,18 @@ func TestHashIsOfWhatIsAsked(t *testing.T) {
 	for _, same := range []string{
 		"previously: [old]\n", "# a comment\n", "enabledFeatures: [a]\n", "deployment: {provider: local, server: one, ref: v1, timeout: 600s}\n",
 		"database: {retain: 720h, access: public}\n", "health: {path: /, status: 200, every: 300s, timeout: 10s}\n", "onFailure: rollback\n", "paused: false\n",
-		"domain: A\n", "domain: a.agency.example\n", "displayName: a\n", "admin: {email: a@a.example}\n", "env: {NEVER: {none: true}}\n", "aliases: []\nlabels: {}\n", "apiVersion: reconciler/v1\nkind: Client\n",
+		"domain: A\n", "domain: a.agency.example\n", "displayName: a\n", "admin: {email: a@a.example}\n", "aliases: []\nlabels: {}\n", "apiVersion: reconciler/v1\nkind: Client\n",
 	} {
 		if hash("", same) != plain {
 			t.Errorf("%q changes the hash", same)
 		}
 	}
+	if hash("env: {GIVEN: x}\n", "env: {GIVEN: {none: true}}\n") != plain {
+		t.Error("what is not inherited changes the hash")
+	}
 	seen := map[string]string{plain: ""}
 	for _, other := range []string{
-		"enabledFeatures: [b]\n", "enabledFeatures: []\n", "env: {A: b}\n", "env: {A: \"\"}\n", "env: {A: {secret: b}}\n", "paused: true\n", "domain: b\n", "aliases: [www.a.example]\n", "plan: free\n",
+		"enabledFeatures: [b]\n", "enabledFeatures: []\n", "env: {NEVER: {none: true}}\n", "env: {A: b}\n", "env: {A: \"\"}\n", "env: {A: {secret: b}}\n", "paused: true\n", "domain: b\n", "aliases: [www.a.example]\n", "plan: free\n",
 		"settings: {a: 0}\n", "settings: {a: \"0\"}\n", "settings: {a: null}\n", "database: {retain: forever}\n", "database: {retain: 31d}\n", "deployment: {ref: v2}\n", "notes: x\n", "billing: {monthlyFee: 49}\n", "billing: {monthlyFee: 49.00}\n", "contact: {email: b@a.example}\n"[:0] + "displayName: A\n",
 	} {
 		h := hash("", other)

@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -431,4 +432,49 @@ func TestS24NameMovesToOneWhoAdopted(t *testing.T) {
 	if o, _ := all.Object(d); !ok || o.Mark.Client != w.id("bakery") && d != "rel-1" {
 		t.Errorf("shop.example is served by %s of %s", d, o.Mark.Client)
 	}
+}
+
+// Rule "Values": only `none` removes, and it does: a variable that an adopted site had goes, the plan says so, and the
+// revert brings it back. Of what a layer gives, {none: true} takes that away alone: what the site has stays.
+func TestRuleAdoptionNoneTakesAwayWhatTheSiteHad(t *testing.T) {
+	v := &vendors{faults: &memory.Faults{}}
+	w := newWorldWith(t, func(c *clock) []provider.Provider { return v.twoHosts(c) })
+	seedShop(v.world)
+	confirms(w)
+	file := func(env string, more ...string) map[string]string {
+		return map[string]string{"clients/bakery.yaml": client("bakery", append(more, "env: {DATABASE_URL: {none: true}, PAYLOAD_SECRET: {none: true}"+env+"}", "database: {provider: none}", "adopt: {site: {id: site-1}}")...)}
+	}
+	w.apply(file("", "paused: true"))
+	confirmed(t, w)
+	apply := func(env, legacy string) {
+		t.Helper()
+		w.apply(file(env))
+		w.approveAll("bakery")
+		w.want("bakery", state.StatusActive)
+		at := map[string]string{}
+		o, _ := v.world.Object("env-1")
+		for _, a := range o.Attributes {
+			at[a.Name] = a.Reveal()
+		}
+		d, _ := v.world.Serves("bakery.agency.example")
+		with := v.world.BuiltWith(d)
+		_, there := at["env.LEGACY"]
+		_, built := with["LEGACY"]
+		if at["env.LEGACY"] != legacy || with["LEGACY"] != legacy || there != (legacy != "") || built != there {
+			t.Errorf("with %q: LEGACY is %q, and %q in what serves; want %q", env, at["env.LEGACY"], with["LEGACY"], legacy)
+		}
+		if at["env.PAYLOAD_SECRET"] != "invented-old-value" || with["PAYLOAD_SECRET"] != "invented-old-value" {
+			t.Errorf("with %q: what the template gives is taken from the site, too: %v, %v", env, at, with)
+		}
+	}
+	apply(", COLOUR: blue", "kept")
+	none := ", COLOUR: blue, LEGACY: {none: true}"
+	if p := fmt.Sprint(w.judged(file(none)).Changes); !strings.Contains(p, "LEGACY") {
+		t.Errorf("the plan does not say that LEGACY goes: %s", p)
+	}
+	apply(none, "")
+	if steps, problems := w.planned(); len(steps)+len(problems) > 0 {
+		t.Errorf("it is gone, and the next plan shows %v %v", steps, problems)
+	}
+	apply(", COLOUR: blue", "kept")
 }

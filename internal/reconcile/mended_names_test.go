@@ -106,6 +106,47 @@ func TestRulePurgeFreesTheNameOfItsData(t *testing.T) {
 	}
 }
 
+// A client without a database goes, and is back with another domain and its name as an alias before that is carried out:
+// there is no database of which its file could say whose it is. It has that name at once, or once the removal is due.
+// Before, it was told that a database is still here, and the name went.
+func TestRuleBackWithoutADatabaseKeepsItsName(t *testing.T) {
+	for _, later := range []time.Duration{0, time.Hour} {
+		v, w := newVendors(t)
+		bare := client("bakery", "database: {provider: none}", noData)
+		w.apply(map[string]string{"clients/bakery.yaml": bare, "clients/other.yaml": client("other")})
+		w.guarded(accept.Guard{MaxDeletes: 9, MaxDeletePercent: 100, MaxChanged: 25, MaxCreates: 9, RemoveAfter: later})
+		down := ""
+		v.faults.Do(memory.After, memory.Is(memory.Delete), 0, func(_ context.Context, c memory.Call) error {
+			if v.servedBy("bakery.agency.example") == "" {
+				down += c.String() + "; "
+			}
+			return nil
+		})
+		w.push(map[string]string{"clients/bakery.yaml": ""})
+		w.apply(map[string]string{"clients/bakery.yaml": strings.Replace(bare, "domain: bakery", "domain: store\naliases: [bakery.agency.example]", 1)})
+		w.clock.add(2 * time.Hour)
+		w.pass(w.poll()...)
+		w.pass(w.due()...)
+		if w.want("bakery", state.StatusActive); down != "" || v.servedBy("bakery.agency.example") != w.id("bakery") || len(w.overview().Holds) > 0 {
+			t.Errorf("after %s: down after %q, by %q; held: %+v", later, down, v.servedBy("bakery.agency.example"), w.overview().Holds)
+		}
+	}
+}
+
+// P5: a database that the last good version had given up, and that is on record still as the whole client went before
+// that was carried out, is one of which the file has to say whose it is.
+func TestP5BackBeforeItsDatabaseWasLetGoSaysWhose(t *testing.T) {
+	_, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/other.yaml": client("other")})
+	bare := client("bakery", "database: {provider: none}", noData)
+	w.push(map[string]string{"clients/bakery.yaml": bare})
+	w.push(map[string]string{"clients/bakery.yaml": ""})
+	w.push(map[string]string{"clients/bakery.yaml": strings.Replace(client("bakery"), "domain: bakery", "domain: store", 1)})
+	if holds := w.overview().Holds; len(holds) != 1 || holds[0].Kind != state.HoldReuse {
+		t.Errorf("held: %+v", holds)
+	}
+}
+
 // Guard: clients that leave nothing behind (no database, or one that was purged) count for a day like all others. Before, each was forgotten
 // as it had gone, and one after the other could go. What comes back is no loss, and after a day nothing counts any more.
 func TestRuleGuardCountsWhoLeftNothingBehind(t *testing.T) {

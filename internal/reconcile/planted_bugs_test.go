@@ -141,6 +141,9 @@ var plantedElsewhere = []elsewhere{
 	{planted{"who failed by a branch is told to retry alone", "reconcile/settle.go", "	if len(commit) < 7 || ref == commit ||", "	if len(commit) > 0 || ref == commit ||"}, "reconcile", "TestRuleWhoFailedByABranchIsToldThatItStays"},
 	{planted{"a rename ends where its file is called otherwise", "accept/identify.go", "return ok && !t.Done && slices.Contains(p.waited(t), file)", "return ok && !t.Done && slices.Contains(WaitsFor(t), file)"}, "reconcile", "TestP5RenameWhoseFileIsMendedByAnotherName"},
 	{planted{"a removal waits for a file only by the name that it had", "accept/write.go", "		files := w.waited(t)\n", "		files := WaitsFor(t)\n"}, "reconcile", "TestP5RenameWhoseFileIsMendedByAnotherName"},
+	{planted{"a client without a database is asked whose its database is", "accept/identify.go", " || ok && !t.Done && p.wishedData(id))", " || ok && !t.Done)"}, "reconcile", "TestRuleBackWithoutADatabaseKeepsItsName"},
+	{planted{"who is back under its own name is taken for a rename", "accept/settle.go", "k.who == newcomer && k.name != p.clients.get(owner.Client).Name && ", "k.who == newcomer && "}, "reconcile", "TestRuleBackWithoutADatabaseKeepsItsName"},
+	{planted{"a database that was given up, and did not go yet, is nobody's", "reconcile/poll.go", "r.Retained() || r.Ref.Kind == state.KindDatabase ||", "r.Retained() ||"}, "reconcile", "TestP5BackBeforeItsDatabaseWasLetGoSaysWhose"},
 	{planted{"who is put back elsewhere with a mistake goes", "accept/write.go", "	out := brought[c.Name]\n", "	out := brought[c.Path]\n"}, "reconcile", "TestP5PutBackElsewhereWithAMistakeIsNoAbsence"},
 	{planted{"the guard forgets who left nothing behind", "reconcile/finish.go", "		if t.Part == \"\" && t.Done && counts {", "		if t.Part == \"\" && t.Done && !counts {"}, "reconcile", "TestRuleGuardCountsWhoLeftNothingBehind"},
 	{planted{"who left nothing behind and is back counts", "accept/guard.go", "			if p.lives(s, t.Name) {", "			if t.Name == \"\" {"}, "reconcile", "TestRuleGuardCountsWhoLeftNothingBehind"},
@@ -565,6 +568,8 @@ var plantedElsewhere = []elsewhere{
 	{planted{"an alias that was found is secured", "apply/secure.go", "		case have.Found:\n", "		case !have.Found && have.Phase == \"!\":\n"}, "../cmd/reconciler", "TestRuleAliasThatAPersonAddedAtPloi"},
 	{planted{"an older copy goes back to earlier secrets unasked", "rebuild/attributes.go", "return !wished && r.had[ref].ID != f.ID", "return !wished && r.had[ref].ID == \"\" && f.ID == \"\""}, "reconcile", "TestS34OlderStateAndNewerSecretThatNobodyShows"},
 	{planted{"what a refused create finds there counts as what it sent", "apply/settle.go", "if i.There && earlier(w, objects[d.Object]) {", "if i.There && !i.There {"}, "apply", "TestACreateThatIsRefusedTakesWhatIsThereToTheWish"},
+	{planted{"none takes nothing away", "manifest/resolve.go", "	e.Env = takenAway(under.env, c.Env)", "	e.Env = e.Environment"}, "reconcile", "TestRuleAdoptionNoneTakesAwayWhatTheSiteHad"},
+	{planted{"none of what a template gives takes what the site had", "manifest/resolve.go", "!v.None || given {", "!v.None || given && name == \"\" {"}, "reconcile", "TestRuleAdoptionNoneTakesAwayWhatTheSiteHad"},
 }
 
 // TestPlantedBugsFit: whoever changes a line in which a bug is planted plants it anew.

@@ -393,7 +393,7 @@ func (e *Engine) onRecordNow(tx store.Tx, in *accept.Input) (err error) {
 			return err
 		}
 		for _, r := range have {
-			retained[c.ID] = retained[c.ID] || r.Retained()
+			retained[c.ID] = retained[c.ID] || r.Retained() || r.Ref.Kind == state.KindDatabase || r.Ref.Kind == state.KindPayments
 		}
 	}
 	in.EmptyState = len(in.Clients) == 0
