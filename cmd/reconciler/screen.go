@@ -164,7 +164,12 @@ func (s *screen) look() {
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(s.rows), func(a, b rowKey) int { return strings.Compare(a.name+" "+a.id, b.name+" "+b.id) }) {
 		if !slices.ContainsFunc(v.Clients, func(r reconcile.Row) bool { return keyOf(r) == key }) {
-			if key.id != "" { // else its file is valid now, or was taken away
+			renamed := slices.IndexFunc(v.Clients, func(r reconcile.Row) bool { return r.ID == key.id })
+			switch {
+			case key.id == "": // its file is valid now, or was taken away
+			case renamed >= 0:
+				s.say(fmt.Sprintf("– %-14s is %s now", key.name, v.Clients[renamed].Name))
+			default:
 				s.say(fmt.Sprintf("– %-14s is gone", key.name))
 			}
 			delete(s.rows, key)

@@ -44,3 +44,18 @@ func TestTheScreenSaysItOnce(t *testing.T) {
 		t.Errorf("it says\n%s", out.String())
 	}
 }
+
+// Who is called otherwise by now is not gone.
+func TestTheScreenSaysWhatARenamedClientIsCalled(t *testing.T) {
+	var out strings.Builder
+	v := reconcile.Overview{Clients: []reconcile.Row{{ID: "b", Name: "bakery", Status: "active", URL: "http://bakery.localhost"}, {ID: "s", Name: "sick", Status: "failed"}}}
+	s := &screen{out: &progress{out: &out}, view: func() (reconcile.Overview, error) { return v, nil }, now: time.Now,
+		runs: map[state.ClientID]theRun{}, rows: map[rowKey]theRow{}, problems: map[string]bool{}, holds: map[string]bool{}}
+	s.look()
+	out.Reset()
+	v.Clients = []reconcile.Row{{ID: "b", Name: "bakehouse", Status: "deploying"}}
+	s.look()
+	if got := out.String(); got != "– bakery         is bakehouse now\n– sick           is gone\n" {
+		t.Errorf("it says\n%s", got)
+	}
+}
