@@ -715,6 +715,7 @@ func (s *story) heard() {
 
 // ownerTakes lets the owner of an object that lived before us take it away. Who used it, as it was equal, or took
 // it for its own, as it came in the middle of its create and bears no mark, loses what is there, perhaps before people are led to it.
+// A name whose record a person took away the world then leads to the next site that has it bound: no plan says what people see of that.
 func (s *story) ownerTakes(id string) {
 	for _, c := range s.clients() {
 		if slices.ContainsFunc(s.resources(c.ID), func(r state.Resource) bool { return r.ID == id }) {
@@ -724,5 +725,11 @@ func (s *story) ownerTakes(id string) {
 			}
 		}
 	}
+	seen := s.seen()
 	s.vendors.world.Remove(id)
+	for host, was := range seen {
+		if s.sees(host) != was {
+			s.comesUp(host)
+		}
+	}
 }
