@@ -32,7 +32,8 @@ func (s *story) cut(host string) []string {
 
 // noteOld notes what serves each host as a pass begins, unless an update of its client is
 // under way, or one of a client that took the host from it: then the old version is what served before that, until
-// the host that it is at has let the name go, which it does when the new one serves.
+// the host that it is at has let the name go, which it does when the new one serves. Who could not be put back
+// once is put back to what served before that when it fails again, unless whoever has its name is through without it.
 func (s *story) noteOld() {
 	for host, owner := range s.up {
 		now := s.version(host)
@@ -40,10 +41,19 @@ func (s *story) noteOld() {
 		taken := slices.ContainsFunc(s.client(o.Mark.Client).Undo, func(u state.Undo) bool { return u.Had(owner) })
 		c := s.client(owner)
 		back := slices.ContainsFunc(c.Undo, func(u state.Undo) bool { return u.Prior.Ref.Client == owner && plan.Leads(u.Prior.Ref, host) })
-		if o.Mark.Client == owner && !back && s.letGoBy(s.old[host].id, host, now.id) || !taken && len(c.Undo) == 0 && c.RollingBack == "" && c.Run == "" || s.old[host].id == "" {
+		if o.Mark.Client == owner && !back && s.letGoBy(s.old[host].id, host, now.id) || !taken && len(c.Undo) == 0 && c.RollingBack == "" && c.Run == "" || s.old[host].id == "" || now.of != "" && now.of != owner && s.keptWithout(c) {
 			s.old[host] = now
 		}
 	}
+}
+
+// keptWithout says that a client's update failed, that not all of it could be put back, that no other update of it has begun
+// since, and that nobody is to give it a name back any more: whoever could not do that then came to its end with it, by a
+// wish of its own. The undo of their plan is over with that (keptByTaker), and the other was told that its name is not back.
+func (s *story) keptWithout(c state.Client) bool {
+	return s.lostBefore[c.ID] && c.Run == "" && c.RollingBack == "" && !slices.ContainsFunc(s.clients(), func(o state.Client) bool {
+		return slices.ContainsFunc(o.Undo, func(u state.Undo) bool { return u.Prior.Ref.Kind == state.KindDomain && u.Had(c.ID) })
+	})
 }
 
 // letGoBy says that the site of a release has the host no more, and that the newer one is at another vendor.
