@@ -24,7 +24,8 @@ import (
 //	or taken from one      what exists runs while somebody asks for that (Taking)
 //
 // What only waits, asks or records what exists (await, probe, adopt, record) is no
-// change, and goes on in a freeze. So does the certificate of a name that leads to its site (secure): people are there. So does what a database's move began: its site can't
+// change, and goes on in a freeze. So does the certificate of a name that leads to its site (secure): people
+// are there. So does what a database's move began: its site can't
 // write before it was deployed with the new address (ReadsOnly).
 //
 // A hold belongs to its client and steps. One that is there already stays as it is

@@ -243,16 +243,8 @@ func TestRuleFailedUpdateGoesBackThoughTheClockWasSetBack(t *testing.T) {
 		{"and it was asked since", false, true, "green"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			v, w, byPerson := openByHand(t)
-			coloured := func(colour string, more ...string) []state.ClientID {
-				return w.push(map[string]string{"clients/bakery.yaml": client("bakery", append(more, "dns: {provider: external}", "env: {COLOUR: "+colour+"}")...)})
-			}
+			v, w, coloured := redByHand(t)
 			const alias = "aliases: [www.bakery.example]"
-			w.pass(coloured("red")...)
-			byPerson()
-			w.pass(w.id("bakery"))
-			w.want("bakery", state.StatusActive)
-			w.clock.add(time.Minute)
 			if c.within {
 				v.faults.Do(memory.Before, memory.Is(memory.Update, state.KindEnvironment), 1, func(context.Context, memory.Call) error { w.clock.jump(-2 * time.Minute); return nil })
 				v.faults.Do(memory.Before, memory.Is(memory.Create, state.KindDomain), 1, func(context.Context, memory.Call) error { w.clock.add(90 * time.Second); return nil })

@@ -87,18 +87,24 @@ func TestRuleFailedUpdateLeavesWhatServesThoughAPersonIsWaitedFor(t *testing.T) 
 	}
 }
 
-// A site is asked while a pass leads its traffic on: what answered well is the version before.
-func TestRuleFailedUpdateGoesBackToWhatAnsweredBesideThePass(t *testing.T) {
+// redByHand has a client at work in red, whose records a person keeps, and commits it in other colours.
+func redByHand(t *testing.T) (*vendors, *world, func(colour string, more ...string) []state.ClientID) {
 	v, w, byPerson := openByHand(t)
 	coloured := func(colour string, more ...string) []state.ClientID {
 		return w.push(map[string]string{"clients/bakery.yaml": client("bakery", append(more, "dns: {provider: external}", "env: {COLOUR: "+colour+"}")...)})
 	}
-	const alias = "aliases: [www.bakery.example]"
 	w.pass(coloured("red")...)
 	byPerson()
 	w.pass(w.id("bakery"))
 	w.want("bakery", state.StatusActive)
 	w.clock.add(time.Minute)
+	return v, w, coloured
+}
+
+// A site is asked while a pass leads its traffic on: what answered well is the version before.
+func TestRuleFailedUpdateGoesBackToWhatAnsweredBesideThePass(t *testing.T) {
+	v, w, coloured := redByHand(t)
+	const alias = "aliases: [www.bakery.example]"
 	check := w.engine.Check
 	w.engine.Check = func(ctx context.Context, url string, h manifest.Health) error {
 		answer := check(ctx, url, h)
