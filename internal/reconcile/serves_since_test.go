@@ -87,6 +87,54 @@ func TestRuleFailedUpdateLeavesWhatServesThoughAPersonIsWaitedFor(t *testing.T) 
 	}
 }
 
+// A version is at work, and that its client is to swap its name with another one's waits for an approval. The next commit
+// takes the version back, and fails as the other one's build is broken: the version that people came to since stays, as it is
+// the one that the newer commit found at work.
+func TestS24WhoFailsWithAnotherLeavesWhatServesThoughAnApprovalIsWaitedFor(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		unseen bool
+		serves string
+	}{
+		{name: "people came to it", serves: "green"},
+		{name: "nobody saw it answer", unseen: true, serves: "red"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v := &vendors{faults: &memory.Faults{}}
+			w := newWorldWith(t, func(c *clock) []provider.Provider {
+				all := v.twoHosts(c)
+				late := memory.Change(memory.Hosting(), func(k state.Kind, t *provider.Traits) { t.AfterDNS = k == state.KindDomain })
+				all[2] = memory.New(memory.Options{Name: "ploi", World: v.world, Kinds: late, Fault: v.faults.Hook, Sleep: c.Sleep, Address: "203.0.113.8"})
+				return all
+			})
+			const ploi, red, green = "deployment: {provider: ploi}", "env: {COLOUR: red}", "env: {COLOUR: green}"
+			w.apply(map[string]string{"clients/bakery.yaml": client("bakery", ploi, red), "clients/cakes.yaml": client("cakes")})
+			w.pass(w.push(map[string]string{"clients/bakery.yaml": led("bakery", "cakes", ploi, green), "clients/cakes.yaml": led("cakes", "bakery")})...)
+			w.want("bakery", state.StatusHeld)
+			w.clock.add(24 * time.Hour)
+			if !c.unseen {
+				if err := w.engine.ProbeAll(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 0, memory.Fail(provider.Invalid, "the build is broken"))
+			w.push(map[string]string{"clients/bakery.yaml": led("bakery", "cakes", ploi, red), "clients/cakes.yaml": led("cakes", "bakery", green)})
+			w.approveAll("bakery")
+			if r := w.want("bakery", state.StatusFailed); !strings.HasPrefix(r.Because, "Your site still runs the old version. cakes, whose name it takes, failed") {
+				t.Errorf("bakery says %q", r.Because)
+			}
+			if got := v.colour("bakery.agency.example"); got != c.serves {
+				t.Errorf("it serves the %s version, want the %s one", got, c.serves)
+			}
+			for _, o := range v.world.Objects("ploi") {
+				if got := attribute(o, "env.COLOUR"); o.Kind == state.KindEnvironment && got != c.serves {
+					t.Errorf("the environment is that of the %s version, want %s", got, c.serves)
+				}
+			}
+		})
+	}
+}
+
 // redByHand has a client at work in red, whose records a person keeps, and commits it in other colours.
 func redByHand(t *testing.T) (*vendors, *world, func(colour string, more ...string) []state.ClientID) {
 	v, w, byPerson := openByHand(t)

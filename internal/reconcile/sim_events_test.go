@@ -162,6 +162,7 @@ func (s *story) event() {
 		s.fine(err)
 		s.scheduledLook()
 		s.fine(s.engine.ProbeAll(s.ctx()))
+		s.noteProbed()
 		s.deliver()
 	}
 	s.finish()

@@ -4,10 +4,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
 )
 
 // serves says that people reach a site at the host: something serves there, and the name
@@ -34,7 +36,9 @@ func (s *story) cut(host string) []string {
 // under way, or one of a client that took the host from it: then the old version is what served before that, until
 // the host that it is at has let the name go, which it does when the new one serves. Who could not be put back
 // once is put back to what served before that when it fails again, unless whoever has its name is through without it.
+// Of an update that waits in its middle see midway.
 func (s *story) noteOld() {
+	s.leaveAtWork()
 	for host, owner := range s.up {
 		now := s.version(host)
 		o, _ := s.vendors.world.Object(now.id)
@@ -44,6 +48,81 @@ func (s *story) noteOld() {
 		if o.Mark.Client == owner && !back && s.letGoBy(s.old[host].id, host, now.id) || !taken && len(c.Undo) == 0 && c.RollingBack == "" && c.Run == "" || s.old[host].id == "" || now.of != "" && now.of != owner && s.keptWithout(c) {
 			s.old[host] = now
 		}
+		if s.old[host].of == owner {
+			s.own[host] = s.old[host]
+		}
+		if last, is := s.midway(c); is && s.probed[host] == now {
+			s.halfway[host] = halfway{now, last}
+		}
+		switch {
+		case now.of == owner:
+			delete(s.gaveUp, host)
+		case s.siteless[owner]:
+			s.gaveUp[host] = true
+		}
+	}
+	for _, c := range s.clients() {
+		s.siteless[c.ID] = s.bySpec[c.Blob].host == "none"
+	}
+}
+
+// halfway is what an update that waits in its middle has brought, and that is at work there.
+type halfway struct {
+	version
+	last state.Deployment // the audit record of its last pass
+}
+
+// midway says that a client's update waits in its middle (for a person, an approval: for weeks, maybe), and that its site was
+// asked since its traffic was led on, and answered well: people are used to that version, and a newer update that begins
+// and fails leaves it. (Not where a name or the data moves with it, or its environment is another one by now: then all goes
+// back to what served before both.) last is the audit record of the update.
+func (s *story) midway(c state.Client) (last state.Deployment, is bool) {
+	if len(c.Undo) == 0 || c.RollingBack != "" || c.Health != state.Healthy {
+		return last, false
+	}
+	changed := map[state.Kind]time.Time{}
+	for _, u := range c.Undo {
+		if u.Ref.Kind == state.KindDatabase || u.Prior.Ref.Client != c.ID {
+			return last, false
+		}
+		for _, r := range s.resources(c.ID) {
+			if r.Ref == u.Ref && r.Real() {
+				changed[r.Ref.Kind] = r.UpdatedAt
+			}
+		}
+	}
+	led := changed[state.KindTraffic]
+	if led.IsZero() || !c.HealthAt.After(led) || changed[state.KindEnvironment].After(led) {
+		return last, false
+	}
+	return s.audited(c)
+}
+
+// leaveAtWork: a newer update has begun, and from then on the old version is what the one before it had brought, where that
+// was at work. A newer one is that of another commit, or is built again: by a secret that was set.
+func (s *story) leaveAtWork() {
+	for host, h := range s.halfway {
+		d, there := s.audited(s.client(h.of))
+		built := slices.ContainsFunc(d.Steps, func(r state.StepRun) bool {
+			return r.Ref.Kind == state.KindDeployment && (r.Action == string(plan.Create) || r.Action == string(plan.Replace))
+		})
+		if there && s.up[host] == h.of && d.ID != h.last.ID && (d.Commit != h.last.Commit || built) {
+			s.old[host] = h.version
+		}
+	}
+	clear(s.halfway)
+}
+
+// audited is the record of a client's last pass that changed something.
+func (s *story) audited(c state.Client) (d state.Deployment, there bool) {
+	s.view(func(tx store.Tx) (err error) { d, there, err = store.Deployment(tx, c.Deployment); return err })
+	return d, there
+}
+
+// noteProbed notes what served each host as everybody's sites were asked.
+func (s *story) noteProbed() {
+	for host := range s.up {
+		s.probed[host] = s.version(host)
 	}
 }
 
@@ -118,8 +197,10 @@ func (s *story) noteHanded() {
 	}
 }
 
-// stillOld: of a failed update it is said that the old version still runs, and it does.
+// stillOld: of a failed update it is said that the old version still runs, and it does. Who had lost its
+// name to another client, and took it back, keeps it, as it had no other one: its own old version serves there.
 func (s *story) stillOld(ids []state.ClientID) {
+	s.leaveAtWork()
 	defer func() {
 		for _, c := range s.clients() { // of some the end is recorded after their pass
 			switch {
@@ -146,6 +227,9 @@ func (s *story) stillOld(ids []state.ClientID) {
 			if old.of != id && s.client(old.of).Removed { // who goes gets nothing back
 				continue
 			}
+			if old.of != id && now.of == id && !s.hadAName(id) { // it took its name back, and would answer by none without it
+				old = s.own[host]
+			}
 			if s.inPlace {
 				old.id, now.id = "", "" // it is built again
 			}
@@ -159,20 +243,43 @@ func (s *story) stillOld(ids []state.ClientID) {
 		told := strings.Contains(s.client(id).Because, ", and can't give it back") // the vendor of who has its name refuses that
 		runs := strings.HasPrefix(s.client(id).Because, "Your site still runs") && !strings.HasPrefix(s.client(id).Because, state.RunsUnnamed)
 		told = told || s.wasGone[id] && !runs
-		told = told || s.bySpec[s.client(id).Blob].host == "none"
+		told = told || s.bySpec[s.client(id).Blob].host == "none" || s.tookInstead(id)
 		if c := s.client(id); c.Status == state.StatusFailed && c.Settled && !c.Removed && c.RollingBack == "" && c.Quarantined.IsZero() && !s.meddled[id] && !told {
-			s.keepsAName(id) // who is in quarantine is left as the death of the program left it
+			s.keepsAName(id, runs) // who is in quarantine is left as the death of the program left it
 		}
 	}
 }
 
+// tookInstead says that whoever has the client's name by now lost its own one by a person's hand, and another client has
+// that, which is through: it would answer by none if it gave this one back.
+func (s *story) tookInstead(id state.ClientID) bool {
+	for host, owner := range s.up {
+		if by := s.version(host).of; owner == id && by != "" && by != id && s.meddled[by] {
+			return true
+		}
+	}
+	return false
+}
+
+// hadAName says that a client answered by a name as its update began.
+func (s *story) hadAName(id state.ClientID) bool {
+	for host, owner := range s.up {
+		if owner == id && s.old[host].of == id {
+			return true
+		}
+	}
+	return false
+}
+
 // keepsAName: who answered by names as the pass began, and failed in it, answers by one of them, or by
-// another: of two that swap their names, the one gives back what it took when the other fails.
-func (s *story) keepsAName(id state.ClientID) {
+// another: of two that swap their names, the one gives back what it took when the other fails. Not by one that went
+// while it was to have no site: the pass may have been cut off behind that, and what fails be a later commit that
+// brings the site back. Nobody is told then that the old version runs (runs).
+func (s *story) keepsAName(id state.ClientID, runs bool) {
 	answered := false
 	for host, owner := range s.up {
 		o, _ := s.vendors.world.Object(s.old[host].id)
-		answered = answered || owner == id && o.Mark.Client == id
+		answered = answered || owner == id && o.Mark.Client == id && (runs || !s.gaveUp[host])
 	}
 	if !answered {
 		return
@@ -301,22 +408,40 @@ func (s *story) wished(tree manifests, host string, owner state.ClientID, client
 }
 
 // unclashed is the tree, as what one asks for is shared out after all that clashes at once, in which other clients that ask for a name which is nobody's of them, and which
-// others ask for, too, are as they were: their files are refused.
+// others ask for, too, are as they were: their files are refused. So are those who ask for a name that one of these keeps, and so on.
 func (s *story) unclashed(tree manifests, but string, clients []state.Client) manifests {
-	out := manifests{specs: maps.Clone(tree.specs)}
+	out, were := manifests{specs: maps.Clone(tree.specs)}, map[string]spec{}
+	for _, c := range clients {
+		if was, ok := s.bySpec[c.Blob]; ok && !c.Removed {
+			were[c.Name] = was
+		}
+	}
+	refuse := func(n string) {
+		delete(out.specs, n)
+		if was, ok := were[n]; ok {
+			out.specs[n] = was
+		}
+	}
 	for n, x := range tree.specs {
 		for m, y := range tree.specs {
-			clash := n != m && n != but && m != but && slices.ContainsFunc(x.claims(), func(host string) bool {
+			if n != m && n != but && m != but && slices.ContainsFunc(x.claims(), func(host string) bool {
 				owner := s.names[s.up[host]]
 				return owner != n && owner != m && slices.Contains(y.claims(), host)
-			})
-			if !clash {
-				continue
+			}) {
+				refuse(n)
 			}
-			delete(out.specs, n)
-			for _, c := range clients {
-				if was, ok := s.bySpec[c.Blob]; ok && c.Name == n && !c.Removed {
-					out.specs[n] = was
+		}
+	}
+	for again := true; again; {
+		again = false
+		for n, x := range out.specs {
+			for m, y := range out.specs {
+				if n != m && n != but && m != but && slices.ContainsFunc(x.claims(), func(host string) bool {
+					return slices.Contains(y.claims(), host) && slices.Contains(were[m].claims(), host) && !slices.Contains(were[n].claims(), host)
+				}) {
+					refuse(n)
+					again = true
+					break
 				}
 			}
 		}

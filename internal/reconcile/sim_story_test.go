@@ -83,6 +83,9 @@ type story struct {
 	up         map[string]state.ClientID            // hosts that were served, and by whom
 	led        map[string]bool                      // hosts that a record led to
 	old        map[string]version                   // what a host was served by before the update under way
+	probed     map[string]version                   // what served it as sites were asked last
+	halfway    map[string]halfway                   // what serves it in the middle of an update; see midway
+	own        map[string]version                   // the last of those that was its owner's
 	were       map[string]state.ClientID            // who had each name when the state was lost
 	handed     map[string]state.ClientID            // hosts that went to another client since, and whose they are; see noteHanded
 	gaps       map[string]bool                      // hosts whose time without service somebody approved
@@ -97,6 +100,8 @@ type story struct {
 	parallel   int                     // steps at once
 	lostBefore map[state.ClientID]bool // who failed, and could not be put back: when it fails again it is, to what served before
 	wasGone    map[state.ClientID]bool // who was removed, and was not active since: its names may be others' by now
+	siteless   map[state.ClientID]bool // who was to have no site as passes last began
+	gaveUp     map[string]bool         // hosts that ceased to lead to their client while it was to have none
 	froze      map[state.ClientID]bool // whom the pass that runs must not change
 	thawed     map[state.ClientID]bool // whose changes in a freeze somebody approved; see coming
 	living     int                     // clients that were not removed when the last head was accepted
@@ -278,11 +283,13 @@ func (s *story) start(t *testing.T) {
 	s.excused, s.told, s.cleanNow, s.thawed = map[string]bool{}, map[string]string{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
 	s.ours = map[state.ClientID][]string{}
 	s.meddled, s.unbound, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]version{}
+	s.probed, s.own, s.halfway = map[string]version{}, map[string]version{}, map[string]halfway{}
 	s.handed = map[string]state.ClientID{}
 	s.names = map[state.ClientID]string{}
 	s.holders.last = map[state.ClientID]*holder{}
 	s.letGo, s.overtaken, s.unmade = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[string]bool{}
 	s.lostBefore, s.wasGone = map[state.ClientID]bool{}, map[state.ClientID]bool{}
+	s.siteless, s.gaveUp = map[state.ClientID]bool{}, map[string]bool{}
 	s.moving, s.copied = map[state.ClientID]bool{}, map[string]bool{}
 	s.orders, s.served = map[string][]string{}, map[state.ClientID]string{}
 	if s.movers {

@@ -1,9 +1,15 @@
 package reconcile_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/compassdigital/reconciler/internal/provider/memory"
+	"github.com/compassdigital/reconciler/internal/state"
 )
 
 // told plays what a test tells in a world in which nothing goes wrong, and holds the laws of
@@ -88,4 +94,90 @@ func TestP12SimTheFirstWriteAfterANameCameUp(t *testing.T) {
 		}
 		s.bad = nil
 	})
+}
+
+// I5: a client is removed, which fails, and whoever takes its name fails, too, and keeps it. The client comes back, takes
+// its name back and fails: it answers by no other one, and its own old version serves there, not that of who had it last.
+func TestI5SimWhoTookItsNameBackKeepsIt(t *testing.T) {
+	const host = "a.agency.example"
+	told(t, func(s *story) {
+		for _, name := range []string{"a", "b"} {
+			s.tree.specs[name] = spec{name: name, domain: name, colour: "green", host: "vercel", db: "none"}
+		}
+		s.pushed("b", func(*spec) {})
+		a, was := s.tree.specs["a"], s.version(host)
+		s.unfit = func(url string) error {
+			if strings.Contains(url, host) {
+				return errors.New("it answers 500")
+			}
+			return nil
+		}
+		s.chaos.ambush = map[string]bool{"402: delete traffic": true}
+		passed := func(domain string) { // as they are now, in one pass
+			s.change("b", func(x *spec) { x.domain = domain })
+			s.commit(false)
+			s.pollNow()
+			s.passDue(1)
+			s.sofar()
+		}
+		delete(s.tree.specs, "a")
+		if passed("a"); s.version(host).of == was.of {
+			t.Fatal("the name was not taken: the test shows nothing")
+		}
+		s.tree.specs["a"] = a
+		if passed("b"); s.version(host) != was || s.old[host].of == was.of {
+			t.Fatalf("%s is served by %v, and was by %v as the pass began", host, s.version(host), s.old[host])
+		}
+		if c := s.client(was.of); c.Because != "Your site still runs the old version. health: it answers 500" {
+			t.Errorf("it says %q", c.Because)
+		}
+		s.vendors.world.Set(was.id, "ref", "v9")
+		if s.stillOld([]state.ClientID{was.of}); len(s.bad) != 1 {
+			t.Errorf("the law says %v", s.bad)
+		}
+		s.bad = nil
+	})
+}
+
+// S24: another client takes a client's name, the disk is full in the middle of that, and the client's next commit can't be
+// carried out. Where it was to have no site any more, and some of that is gone, it has no name. Else it has it back.
+func TestS24SimWhoGaveItsSiteUpHasNoName(t *testing.T) {
+	const host = "b.agency.example"
+	for _, x := range []struct {
+		at, last string // where the site was to be; what was done last
+		gone     bool
+	}{
+		{"none", "delete traffic", true},
+		{"none", "update domain", false},
+		{"vercel", "update domain", false},
+	} {
+		told(t, func(s *story) {
+			s.tree.specs["a"] = spec{name: "a", domain: "a", colour: "red", host: "vercel", db: "none"}
+			s.tree.specs["b"] = spec{name: "b", domain: "b", colour: "red", host: "vercel", db: "none"}
+			s.pushed("b", func(*spec) {})
+			a, b, write := s.lives()["a"], s.lives()["b"], s.chaos.write
+			s.chaos.write = func(ctx context.Context, c memory.Call) {
+				if write(ctx, c); c.Moment == memory.After && fmt.Sprint(c.Verb, " ", c.Kind) == x.last {
+					s.chaos.full = 100
+				}
+			}
+			s.change("a", func(x *spec) { x.domain = "b" })
+			s.pushed("b", func(y *spec) { y.domain, y.host = "e", x.at })
+			if by := s.servedBy(host); s.chaos.full == 0 || by != a {
+				t.Errorf("%s: the disk was full: %v; %s is served by %q", x.last, s.chaos.full > 0, host, by)
+			}
+			s.chaos.full, s.chaos.write = 0, write
+			s.noteOld()
+			for _, runs := range []bool{false, true} {
+				if s.keepsAName(b, runs); (len(s.bad) > 0) != (runs || x.at != "none") {
+					t.Errorf("%s: a later commit fails now, and b is told that its old version runs: %v; the law says %v", x.last, runs, s.bad)
+				}
+				s.bad = nil
+			}
+			s.pushed("b", func(x *spec) { x.host, x.secret = "vercel", true })
+			if c, by := s.client(b), s.servedBy(host); c.Status != state.StatusFailed || (by == b) == x.gone {
+				t.Errorf("%s: b is %s (%s), and %s is served by %q", x.last, c.Status, c.Because, host, by)
+			}
+		})
+	}
 }
