@@ -193,6 +193,16 @@ func TestP5PurgeLeavesWhatAnotherClientIsToHave(t *testing.T) {
 	if url := v.has("b", "DATABASE_URL"); !strings.Contains(url, "old.example") {
 		t.Errorf("the site has %q", url)
 	}
+	// Nor when it was changed since, by a file that says `adopt:` no more: then it is on record without the name that `adopt:` gave it.
+	w.apply(map[string]string{"clients/b.yaml": client("b", "database: {provider: railway, access: private}")})
+	w.approveAll("b")
+	w.want("b", state.StatusActive)
+	w.apply(map[string]string{"clients/b.yaml": "", "clients/c.yaml": adopts("c")})
+	w.pass(w.id("c"))
+	texts, err = w.engine.PurgeNow(t.Context(), "b", "dana")
+	if got := v.world.Rows("db-old"); err != nil || len(texts) != 1 || !strings.Contains(texts[0], "c has it, or names it in `adopt:`") || len(got) != 1 {
+		t.Errorf("it says %q, %v; the database holds %v", texts, err, got)
+	}
 }
 
 // P5: nor is what was made for a client that was removed, at its date or by hand, while another one names it in `adopt:`.

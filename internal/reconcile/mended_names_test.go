@@ -188,6 +188,12 @@ func TestRuleGuardCountsWhoLeftNothingBehind(t *testing.T) {
 	if gone("f") {
 		t.Error("and no third one")
 	}
+	w.apply(map[string]string{"clients/f.yaml": files["clients/f.yaml"]})
+	w.clock.add(time.Minute)
+	w.apply(map[string]string{"clients/d.yaml": files["clients/d.yaml"], "clients/f.yaml": ""})
+	if w.want("d", state.StatusActive); v.servedBy("f.agency.example") != "" {
+		t.Error("one of the two is back by the same commit, and the other one is held")
+	}
 }
 
 // guard.removeAfter: who goes offline and keeps its name (no site, or no record, any more) waits as whoever goes does, as its plan
