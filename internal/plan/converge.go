@@ -198,7 +198,7 @@ func (b *builder) create(w state.Resource, prior *state.Resource, reason string)
 
 // builtOver is the risk of building a release where it serves as soon as it is built, and nobody
 // has to promote it: it takes the place of the one that traffic leads to, or of another one that was
-// built since and that traffic could not be led to.
+// built since, or may be, and that traffic could not be led to.
 func (b *builder) builtOver(w state.Resource, t state.Traits) Risk {
 	if t.Promotable {
 		return RiskNone
@@ -210,7 +210,7 @@ func (b *builder) builtOver(w state.Resource, t state.Traits) Risk {
 		}
 		for _, r := range b.recorded {
 			led := r.Ref == *to.Ref
-			if led && r.Ref == w.Ref && r.Overtaken || SameHost(r, w) && (led || r.Real() && r.Phase == "" && !r.Overtaken) {
+			if led && r.Ref == w.Ref && r.Overtaken || SameHost(r, w) && (led || r.Real() && (r.Phase == "" || Comes(r, t)) && !r.Overtaken) {
 				return RiskTraffic
 			}
 		}

@@ -82,6 +82,27 @@ func TestReleasesThatServeAtOnceBearTheRisk(t *testing.T) {
 		}
 	}
 
+	// So does taking away one that was being built when it was last seen, and may be built since. Not where another one is
+	// built in its place: then that one does, also where the one before is gone.
+	for _, gone := range []bool{false, true} {
+		back := becomes(t, settled(t, shop("shop")), shop("shop"))
+		w := second.Wish[slices.IndexFunc(second.Wish, deployment)]
+		w.ID, w.Phase = "dep-2", "progressing"
+		back.Recorded = append(slices.Clone(back.Recorded), w)
+		want := []string{"delete deployment !traffic"}
+		if gone {
+			before := back.Recorded[slices.IndexFunc(back.Recorded, deployment)].Ref
+			back.Looks = map[state.Ref]plan.Look{before: {Ref: before, Gone: true}}
+			want = []string{"delete deployment", "create deployment !traffic"}
+		}
+		got := changes(inPlace(back))
+		for _, step := range want {
+			if !slices.Contains(got, step) {
+				t.Errorf("a release that was being built is not wished any more, the one before is gone: %t: %v", gone, got)
+			}
+		}
+	}
+
 	// Of a class are releases of whatever.
 	p := inPlace(second)
 	i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Ref.Kind == state.KindDeployment })

@@ -434,8 +434,9 @@ func (m moves) answered(clients []ClientInput, steps []*Step) (yes bool) {
 
 // throughFirst lets who takes a name keep all that people come by, until the one that had the name is
 // through, and the one that this one takes a name from, and so on: if one of them fails, all go back to
-// what they had. The name may move now, or have moved in a pass that was cut off. It says that something waits so.
-func throughFirst(clients []ClientInput, steps []*Step) (yes bool) {
+// what they had. The name may move now, or have moved in a pass that was cut off. Who can't be planned is not
+// through. It says that something waits so.
+func throughFirst(clients []ClientInput, problems []Problem, steps []*Step) (yes bool) {
 	takes := map[state.ClientID]map[state.ClientID]bool{} // who, from whom
 	note := func(who, from state.ClientID) {
 		if takes[who] == nil {
@@ -443,9 +444,14 @@ func throughFirst(clients []ClientInput, steps []*Step) (yes bool) {
 		}
 		takes[who][from] = who != from
 	}
-	atIt := map[state.ClientID]bool{}
+	atIt, fails := map[state.ClientID]bool{}, []state.Client{}
 	for _, c := range clients {
-		atIt[c.Client.ID] = c.Client.Run != "" && !c.Removed
+		id := c.Client.ID
+		atIt[id] = c.Client.Run != "" && !c.Removed
+		stuck := slices.ContainsFunc(problems, func(q Problem) bool { return q.Client == id })
+		if stuck && atIt[id] && c.Client.Quarantined.IsZero() { // nothing is given back to who is in quarantine
+			fails = append(fails, c.Client)
+		}
 	}
 	for _, c := range clients {
 		for _, u := range c.Client.Undo {
@@ -472,6 +478,11 @@ func throughFirst(clients []ClientInput, steps []*Step) (yes bool) {
 	for _, end := range steps {
 		if len(takes[end.Ref.Client]) == 0 || end.Action != Delete && end.Action != Retain || !serves(end) {
 			continue
+		}
+		for _, c := range fails {
+			if takes[end.Ref.Client][c.ID] {
+				end.Blocked, end.Reason = true, "waiting for "+c.Name+", which can't go on"
+			}
 		}
 		for _, s := range steps {
 			if takes[end.Ref.Client][s.Ref.Client] && !s.Action.Ends() && s.Action != Retain && !needed(steps, s, end) {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -52,10 +53,21 @@ func (b *builder) leftovers() {
 		switch {
 		case Comes(r, b.traits(r.Provider, r.Ref.Kind)):
 			b.drop(r, "it is not wished any more, and would serve once it is built", false)
+			if s := &b.steps[len(b.steps)-1]; s.Action == Delete && s.Risk == RiskNone && !b.builds(r) {
+				s.Risk = RiskTraffic // it may be built since, and people see it: the record says what was seen last
+			}
 		case i >= b.in.Keep || r.Phase == "failed":
 			b.drop(r, "earlier releases beyond those that are kept", false)
 		}
 	}
+}
+
+// builds says that another release is built in the place of this one by the same plan, whose risk says what people see.
+func (b *builder) builds(r state.Resource) bool {
+	return slices.ContainsFunc(b.steps, func(s Step) bool {
+		w, wished := b.wished[s.Ref]
+		return wished && (s.Action == Create || s.Action == Replace) && SameHost(r, w)
+	})
 }
 
 // busySites are sites that were replaced and still serve a name that stays: the wish

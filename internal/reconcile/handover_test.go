@@ -356,6 +356,9 @@ func TestS24RedirectedNameStaysUpThoughNobodyAsksForIt(t *testing.T) {
 			if _, err := w.engine.Pass(t.Context(), ids[0], reconcile.CauseCommit); err != nil {
 				t.Fatal(err)
 			}
+			v.faults.On(memory.Before, func(c memory.Call) bool { // it is not given back
+				return c.Verb == memory.Update && c.Name == "c.agency.example" && c.Client == w.id("c")
+			}, 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
 			w.apply(map[string]string{"clients/c.yaml": named("c", "b", alias, unset)})
 			free(w)
 			for range 3 {

@@ -85,6 +85,59 @@ func TestBuildThatIsNotWishedAnyMoreInPlace(t *testing.T) {
 	}
 }
 
+// P12: a build was accepted, and nobody could see how it went; it serves by now, and the record says that it is being
+// built. A pull request takes it back. Where its plan showed that, it is done; merged without a plan it waits, as
+// people would see the version before, and the plan says so.
+func TestP12BuildThatMayServeByNowIsTakenBackInPlace(t *testing.T) {
+	for _, planned := range []bool{true, false} {
+		v, w := newInPlace(t)
+		w.apply(coloured("red"))
+		v.builds = func(provider.Wish) memory.Build { return memory.Build{Takes: 3 * time.Minute} }
+		v.faults.Do(memory.After, memory.Is(memory.Create, state.KindDeployment), 1, func(context.Context, memory.Call) error {
+			v.faults.On(memory.Before, memory.Is(memory.Observe, state.KindDeployment), 0, memory.Fail(provider.Denied, "the token was revoked"))
+			return nil
+		})
+		w.apply(coloured("green"))
+		v.faults.Clear()
+		w.clock.add(5 * time.Minute)
+		if got := v.colour("bakery.agency.example"); got != "green" {
+			t.Fatalf("it serves the %s version", got)
+		}
+		var due []state.ClientID
+		if red := coloured("red"); planned {
+			due = w.merge(w.proposed(1, red).Head, red)
+		} else {
+			base, _, err := w.repo.Tree(t.Context(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := state.Pull{Number: 1, Open: true, Head: w.repo.branch(red, base)}
+			w.putPull(p)
+			due = w.merge(p.Head, red)
+		}
+		w.pass(due...)
+		if planned {
+			if w.want("bakery", state.StatusActive); v.colour("bakery.agency.example") != "red" {
+				t.Errorf("shown: it serves the %s version", v.colour("bakery.agency.example"))
+			}
+			continue
+		}
+		w.want("bakery", state.StatusHeld)
+		holds := w.waits(state.HoldRisk)
+		if got := v.colour("bakery.agency.example"); got != "green" || len(holds) != 1 {
+			t.Fatalf("not shown: it serves the %s version; held: %+v", got, holds)
+		}
+		ids, err := w.engine.Approve(t.Context(), holds[0].Fingerprint, "dana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(ids...)
+		if w.want("bakery", state.StatusActive); v.colour("bakery.agency.example") != "red" {
+			t.Errorf("approved: it serves the %s version", v.colour("bakery.agency.example"))
+		}
+	}
+}
+
 // Whoever overtook a release may have been deleted by hand: the earlier one serves again then,
 // and to build it anew would take it away first.
 func TestReleaseThatServesAgainIsLeftAloneInPlace(t *testing.T) {

@@ -598,6 +598,29 @@ func TestC20PartnersGoOn(t *testing.T) {
 	}
 }
 
+// C20, P6: who took a name from a client that is in quarantine since is through, and lets its own old one go.
+func TestC20WhoTookANameFromAClientInQuarantineIsThrough(t *testing.T) {
+	v, w := newVendors(t)
+	const alias = "aliases: [www.sick.example]"
+	w.apply(map[string]string{"clients/sick.yaml": client("sick", alias), "clients/well.yaml": client("well")})
+	var on atomic.Bool
+	on.Store(true)
+	v.faults.Do(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == "www.sick.example" }, 0, func(context.Context, memory.Call) error { return boom(&on) })
+	w.push(map[string]string{"clients/sick.yaml": led("sick", "new", alias), "clients/well.yaml": led("well", "sick")})
+	for range 4 {
+		w.pass(w.id("well"))
+		w.clock.add(time.Hour)
+	}
+	if r := w.want("sick", state.StatusFailed); !strings.Contains(r.Because, "in quarantine since") {
+		t.Fatalf("sick says %q", r.Because)
+	}
+	w.want("well", state.StatusActive)
+	v.serves(w, "sick.agency.example", "well")
+	if _, up := v.world.Serves("well.agency.example"); up {
+		t.Error("nobody asks for well.agency.example, which is served")
+	}
+}
+
 // Who gives its name to a client in quarantine, and goes as a whole, serves it until the other
 // takes it over; then it goes.
 func TestC20WhoGoesServesWhatNobodyTook(t *testing.T) {

@@ -133,9 +133,9 @@ type rebuilder struct {
 	who      map[string]rebuild.Identity
 	rest     []state.ClientID // that no manifest belongs to
 	rules    []state.FileProblem
-	said     said                // by any version of the manifests
-	asked    map[string][]string // host names, by the name of the file
-	base     string              // domain of the platform
+	said     said   // by any version of the manifests
+	asked    said   // by versions that were valid: host names, and names before
+	base     string // domain of the platform
 	writes   []remembered
 	unmarked []state.ClientID // nothing bears their mark
 }

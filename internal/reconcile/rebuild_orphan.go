@@ -26,7 +26,7 @@ func (b *rebuilder) orphans() error {
 		return err
 	}
 	for _, id := range b.rest {
-		o := orphan{id: id, found: rebuild.Of(b.found, id), head: b.head, base: b.result.Baseline, adopted: b.said.adopted}
+		o := orphan{id: id, found: rebuild.Of(b.found, id), head: b.head, base: b.result.Baseline, adopted: b.said.adopted, asked: b.asked}
 		o.call(b.found, good, b.said, living)
 		if o.file, err = b.e.fileOf(b.ctx, o, b.in.Changes, living); err != nil {
 			return err
@@ -75,6 +75,7 @@ type orphan struct {
 	file  string // at the head, in its name, and not accepted; "": there is none
 
 	adopted map[string]bool
+	asked   said // see everAsked
 }
 
 // call says by which name a client went, and what its last good version is. Its id is of the first name that it had. Of
@@ -161,7 +162,7 @@ func (e *Engine) orphan(ctx context.Context, w witness, o orphan) (remembered, R
 			commit = g.removed
 		}
 	}
-	m, err := e.remember(ctx, w, memory{client: c, keeps: o.good.effective.Database.Provider, found: o.found, adopted: o.adopted})
+	m, err := e.remember(ctx, w, memory{client: c, keeps: o.good.effective.Database.Provider, found: o.found, adopted: o.adopted, leave: namesOf(o.asked, c)})
 	if err != nil {
 		return m, RebuiltClient{}, err
 	}

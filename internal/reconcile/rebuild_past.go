@@ -213,6 +213,8 @@ type said struct {
 	sites map[string]bool
 	// former are, for the name of each file, those that it named as `previously:`.
 	former map[string][]string
+	// hosts are, for the name of each file, the host names that it asked for.
+	hosts map[string][]string
 }
 
 // everSaid reads every version of every manifest.
@@ -258,20 +260,21 @@ func (e *Engine) everSaid(ctx context.Context, head string, changes []accept.Cha
 	}
 }
 
-// everAsked are, by the name of its file, the host names that earlier versions of a manifest asked for: what was bound where
-// names have no place for a mark, and was let go of since, nothing else tells of.
-func (e *Engine) everAsked(ctx context.Context, head string, changes []accept.Change) (map[string][]string, error) {
-	out := map[string][]string{}
+// everAsked reads of every version of a manifest that was valid which host names it asked for, and what it named as `previously:`.
+// What was bound where names have no place for a mark, and is not asked for by now, nothing else tells of. That of the head
+// counts, too: an older copy that was put back may refuse a rename that was carried out, and knows its client by the former name.
+func (e *Engine) everAsked(ctx context.Context, head string, changes []accept.Change) (said, error) {
+	out := said{former: map[string][]string{}, hosts: map[string][]string{}}
 	if !e.unmarkedNames() {
 		return out, nil
 	}
 	p, err := e.past(ctx, head, changes)
-	for err == nil {
-		var ok bool
-		if ok, err = p.back(ctx); err != nil || !ok {
-			break
-		}
-		for _, file := range sortedPaths(p.changed) {
+	if err != nil {
+		return out, err
+	}
+	files := sortedPaths(p.tree)
+	for {
+		for _, file := range files {
 			if p.layout.Classify(file) != manifest.ClassClient {
 				continue
 			}
@@ -279,12 +282,20 @@ func (e *Engine) everAsked(ctx context.Context, head string, changes []accept.Ch
 			if err != nil {
 				return out, err
 			}
-			if ok {
-				out[fileName(file)] = append(out[fileName(file)], g.effective.Hosts...)
+			if !ok {
+				continue
+			}
+			name := fileName(file)
+			out.hosts[name] = append(out.hosts[name], g.effective.Hosts...)
+			if before := g.effective.Previously; len(before) > 0 {
+				out.former[name] = append(out.former[name], before...)
 			}
 		}
+		if ok, err := p.back(ctx); err != nil || !ok {
+			return out, err
+		}
+		files = sortedPaths(p.changed)
 	}
-	return out, err
 }
 
 // unmarkedNames says that some host has no place for a mark on host names.
@@ -297,10 +308,12 @@ func (e *Engine) unmarkedNames() bool {
 	return false
 }
 
-// namesOf are the host names that a client asked for by any of its names.
-func namesOf(asked map[string][]string, c state.Client) (hosts []string) {
+// namesOf are the host names that a client asked for by any of its names, and by those that it may have got since.
+func namesOf(asked said, c state.Client) (hosts []string) {
 	for _, name := range append(slices.Clone(c.Former), c.Name) {
-		hosts = append(hosts, asked[name]...)
+		for _, n := range append(asked.later(name), name) {
+			hosts = append(hosts, asked.hosts[n]...)
+		}
 	}
 	return hosts
 }

@@ -245,7 +245,7 @@ func (e *Engine) compare(ctx context.Context, head string, restoredAt time.Time,
 			return nil, fmt.Errorf("compare with the providers: %w", err)
 		}
 	}
-	orphans, err := e.unknown(ctx, w, head, whole.Changes, found, have, base, ever)
+	orphans, err := e.unknown(ctx, w, head, whole.Changes, found, have, base, ever, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -579,7 +579,7 @@ func (e *Engine) onOldRecord() (oldRecord, error) {
 }
 
 // unknown records the clients of which only the marks tell: they came and went since.
-func (e *Engine) unknown(ctx context.Context, w witness, head string, files []accept.Change, found []rebuild.Found, have oldRecord, base *state.Baseline, ever said) ([]remembered, error) {
+func (e *Engine) unknown(ctx context.Context, w witness, head string, files []accept.Change, found []rebuild.Found, have oldRecord, base *state.Baseline, ever, asked said) ([]remembered, error) {
 	known, living, has := map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}
 	for _, c := range have.clients {
 		known[c.ID] = true
@@ -603,7 +603,7 @@ func (e *Engine) unknown(ctx context.Context, w witness, head string, files []ac
 	}
 	var out []remembered
 	for _, id := range ids {
-		o := orphan{id: id, found: rebuild.Of(found, id), head: head, base: base, adopted: ever.adopted}
+		o := orphan{id: id, found: rebuild.Of(found, id), head: head, base: base, adopted: ever.adopted, asked: asked}
 		o.call(found, good, ever, living)
 		if o.file, err = e.fileOf(ctx, o, files, has); err != nil {
 			return nil, err

@@ -285,6 +285,91 @@ func TestS34NameThatOnlyItsRecordTellsOf(t *testing.T) {
 			t.Errorf("served: %v", got)
 		}
 	})
+	t.Run("older copy, and a name that came with a rename since", func(t *testing.T) {
+		for _, goes := range []bool{false, true} {
+			world, w := bareHosts(t)
+			const byHand, renamed = "dns: {provider: none}", "previously: [a]"
+			w.apply(map[string]string{"clients/a.yaml": client("a", byHand)})
+			copied, id := w.backup(), w.id("a")
+			w.apply(map[string]string{"clients/a.yaml": "", "clients/e.yaml": client("e", byHand, renamed, "aliases: [www.a.example]")})
+			if got := hostNames(world); w.id("e") != id || !slices.Contains(got, "www.a.example") {
+				t.Fatalf("e is %s, and a was %s; served: %v", w.id("e"), id, got)
+			}
+			// Another client is called a by now. The copy takes its file for that of this one, and refuses the rename.
+			head := map[string]string{"clients/a.yaml": client("a", byHand, "deployment: {provider: none}")}
+			if goes {
+				head["clients/e.yaml"] = client("e", byHand, renamed)
+			}
+			w.push(head)
+			w.restore(copied)
+			w.pass(w.poll()...)
+			if w.id("a") != id {
+				t.Fatalf("a is %s, and was %s", w.id("a"), id)
+			}
+			w.wantOwnName("www.a.example")
+		}
+	})
+	t.Run("of whom no manifest tells any more", func(t *testing.T) {
+		for _, lost := range []bool{false, true} {
+			_, w := bareHosts(t)
+			w.apply(map[string]string{"clients/b.yaml": client("b")})
+			copied := w.backup()
+			w.apply(map[string]string{"clients/a.yaml": client("a", "dns: {provider: none}", "aliases: [www.a.example]")})
+			id := w.id("a")
+			w.push(map[string]string{"clients/a.yaml": ""}) // not carried out
+			if lost {
+				w.lose()
+				if _, err := w.engine.Rebuild(t.Context(), "ops"); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				w.restore(copied)
+				w.pass(w.poll()...)
+			}
+			if w.id("a") != id {
+				t.Fatalf("a is %s, and was %s", w.id("a"), id)
+			}
+			w.wantOwnName("a.agency.example")
+			w.wantOwnName("www.a.example")
+		}
+	})
+	t.Run("older copy, and the history does not tell", func(t *testing.T) {
+		_, w := bareHosts(t)
+		w.apply(map[string]string{"clients/a.yaml": client("a")})
+		copied := w.backup()
+		w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [www.a.example]")})
+		w.push(map[string]string{"clients/a.yaml": "name: ["})
+		w.restore(copied)
+		w.engine.Repo = struct{ reconcile.Repository }{w.engine.Repo} // it says of no earlier head
+		w.pass(w.poll()...)
+		w.wantOwnName("www.a.example")
+	})
+	t.Run("older copy, and a site that the history does not tell of", func(t *testing.T) {
+		world, w := bareHosts(t)
+		w.apply(map[string]string{"clients/a.yaml": client("a", "deployment: {provider: ploi}")})
+		copied := w.backup()
+		w.push(map[string]string{"clients/a.yaml": client("a")})
+		w.pass(w.id("a"))
+		for _, o := range world.Objects("cloudflare") {
+			world.Remove(o.ID) // its record tells nothing, either
+		}
+		if got := hostNames(world); !slices.Equal(got, []string{"a.agency.example"}) {
+			t.Fatalf("served: %v", got)
+		}
+		w.push(map[string]string{"clients/a.yaml": "name: ["})
+		w.restore(copied)
+		w.engine.Repo = struct{ reconcile.Repository }{w.engine.Repo} // it says of no earlier head
+		w.pass(w.poll()...)
+		w.view(func(tx store.Tx) error {
+			all, err := store.Resources(tx, w.id("a"))
+			if !slices.ContainsFunc(all, func(r state.Resource) bool {
+				return r.Ref.Kind == state.KindDomain && r.Provider == "vercel" && r.Real() && !r.Found
+			}) {
+				t.Errorf("the name that the site at vercel has is on no record: %v", all)
+			}
+			return err
+		})
+	})
 	t.Run("lost state, and people set the records", func(t *testing.T) {
 		world, w := bareHosts(t)
 		const byHand = "dns: {provider: none}"

@@ -48,8 +48,9 @@ func (e *Engine) together(g *group, p plan.Plan, holds []state.Hold, result appl
 		if err != nil {
 			return err
 		}
-		for id, why := range stuck {
-			if x.halfway(id) {
+		for _, m := range g.members {
+			id := m.client.ID
+			if why := stuck[id]; why != "" && x.halfway(id) && (m.client.Run != "" || x.unnamed(m)) {
 				g.fails[id] = failure{text: why}
 			}
 		}
@@ -69,11 +70,11 @@ func (e *Engine) together(g *group, p plan.Plan, holds []state.Hold, result appl
 	return e.noteFailures(g)
 }
 
-// problem is why a member that began to carry out its wish can't go on with it: a newer wish is not to
-// be carried out as it stands. "": nothing, or a person decides.
+// problem is why a member can't go on: its newest wish is not to be carried out as it stands. "": nothing, or a
+// person decides.
 func (m *member) problem(p plan.Plan) string {
 	i := slices.IndexFunc(p.Problems, func(q plan.Problem) bool { return q.Client == m.client.ID && q.Hold == "" })
-	if i < 0 || m.client.Run == "" || m.removed || !m.client.EverDeployed {
+	if i < 0 || m.removed || !m.client.EverDeployed {
 		return ""
 	}
 	return p.Problems[i].Text
@@ -197,6 +198,13 @@ func (x exchange) halfway(id state.ClientID) bool {
 		}
 	}
 	return false
+}
+
+// unnamed says that a member had names, and has none: another one took them, and couldn't give them back when it failed.
+func (x exchange) unnamed(m *member) bool {
+	return m.knownByName() && !slices.ContainsFunc(x.have[m.client.ID], func(r state.Resource) bool {
+		return r.Ref.Kind == state.KindDomain && r.Real() && r.Attributes.Literal("redirect") == ""
+	})
 }
 
 // hasNameBefore says that a member would answer by a name once all is put back: by one that it

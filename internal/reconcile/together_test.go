@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -231,6 +232,35 @@ func TestS24WhoCantHaveItsNameBackIsToldWhy(t *testing.T) {
 			t.Errorf("of %s is put back the next time: %v", name, c.Undo)
 		}
 	}
+}
+
+// So it ends, and what is wished next of the one that answers by no name can't be carried out, either: it has its name
+// back as soon as the vendor does it, and does not stay without one until somebody mends what is wished.
+func TestS24WhoCouldNotHaveItsNameBackHasItWhenItFailsAgain(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
+	hosts, _ := v.swapping()
+	w.unfit = func(url string) error {
+		if !strings.Contains(url, hosts[0]) { // the new one of cakes
+			return nil
+		}
+		v.faults.On(memory.Before, func(c memory.Call) bool {
+			return c.Verb == memory.Update && c.Kind == state.KindDomain && c.Name == hosts[0]
+		}, 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+		return errAway
+	}
+	w.pass(w.push(swapped("", ""))...)
+	w.clock.add(time.Hour)
+	w.pass(w.due()...)
+	if r := w.want("bakery", state.StatusFailed); !strings.Contains(r.Because, "cakes still has "+hosts[0]+", and can't give it back") {
+		t.Fatalf("bakery says %q", r.Because)
+	}
+	v.faults.Clear()
+	w.unfit = nil
+	w.pass(w.push(swapped("env: {KEY: {secret: shared/key}}", "env: {COLOUR: green}"))...)
+	w.want("bakery", state.StatusFailed)
+	v.serves(w, hosts[0], "bakery")
+	v.serves(w, hosts[1], "cakes")
 }
 
 // A client takes a name from one that has another one by now, and fails with it. The name goes back;
@@ -778,6 +808,51 @@ func TestS24WhoGoesGivesTheNameBackToWhoGivesOneBack(t *testing.T) {
 			for _, name := range []string{"bakery", "cakes"} {
 				w.want(name, state.StatusFailed)
 				v.serves(w, name+".agency.example", name)
+			}
+		})
+	}
+}
+
+// Three clients pass their names on in a circle, and wait, as the first one can't have its new name. By the next commit the
+// third one is to have its own again, and what is wished of the first one can't be. The third one keeps the name that it
+// took until it is known that the first one fails: then all have their own again, also where the second one is to have no
+// site any more, which goes then.
+func TestS24WhoTookANameKeepsItWhileAnotherCantBePlanned(t *testing.T) {
+	for _, c := range []struct {
+		name, bakery, cakes string
+		goes                bool
+	}{
+		{"the second one keeps the name that it took", led("bakery", "bread", "env: {KEY: {secret: shared/key}}"), led("cakes", "bakery"), false},
+		{"the second one is to have no site", client("bakery", "env: {KEY: {secret: shared/key}}"), client("cakes", "deployment: {provider: none}"), true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v, w := newVendors(t)
+			w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes"), "clients/deli.yaml": client("deli")})
+			v.faults.On(memory.Before, func(c memory.Call) bool {
+				return c.Verb == memory.Update && c.Name == "deli.agency.example"
+			}, 0, memory.Fail(provider.Denied, "the token was revoked"))
+			passed := map[string]string{"clients/bakery.yaml": led("bakery", "deli"), "clients/cakes.yaml": led("cakes", "bakery"), "clients/deli.yaml": led("deli", "cakes")}
+			if _, err := w.engine.Pass(t.Context(), w.push(passed)[0], reconcile.CauseCommit); err != nil {
+				t.Fatal(err)
+			}
+			v.serves(w, "bakery.agency.example", "cakes")
+			v.serves(w, "cakes.agency.example", "deli")
+			v.faults.Clear()
+			w.pass(w.push(map[string]string{"clients/bakery.yaml": c.bakery, "clients/cakes.yaml": c.cakes, "clients/deli.yaml": client("deli")})...)
+			if r := w.want("bakery", state.StatusFailed); strings.Contains(r.Because, state.NotPutBack) {
+				t.Errorf("bakery says %q", r.Because)
+			}
+			for _, name := range []string{"bakery", "cakes", "deli"} {
+				if name != "cakes" || !c.goes {
+					v.serves(w, name+".agency.example", name)
+				}
+			}
+			w.want("deli", state.StatusActive)
+			if c.goes {
+				w.want("cakes", state.StatusActive)
+				if slices.ContainsFunc(v.world.Objects("vercel"), func(o provider.Object) bool { return o.Kind == state.KindSite && o.Mark.Client == w.id("cakes") }) {
+					t.Error("cakes wishes no site, and has one")
+				}
 			}
 		})
 	}
