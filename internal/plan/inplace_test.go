@@ -103,6 +103,19 @@ func TestReleasesThatServeAtOnceBearTheRisk(t *testing.T) {
 		}
 	}
 
+	// Nobody was led there yet: nobody sees it go.
+	begun := becomes(t, settled(t, shop("shop")), shop("shop"))
+	begun.Recorded = slices.DeleteFunc(slices.Clone(begun.Recorded), func(r state.Resource) bool {
+		return r.Ref.Kind == state.KindTraffic || r.Ref.Kind == state.KindDeployment
+	})
+	first := second.Wish[slices.IndexFunc(second.Wish, deployment)]
+	first.ID, first.Phase = "dep-2", "progressing"
+	begun.Recorded = append(begun.Recorded, first)
+	begun.Wish = slices.DeleteFunc(slices.Clone(begun.Wish), deployment)
+	if got := changes(inPlace(begun)); !slices.Contains(got, "delete deployment") {
+		t.Errorf("the first release is not wished any more before it is built: %v", got)
+	}
+
 	// Of a class are releases of whatever.
 	p := inPlace(second)
 	i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Ref.Kind == state.KindDeployment })

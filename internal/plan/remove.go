@@ -53,9 +53,6 @@ func (b *builder) leftovers() {
 		switch {
 		case Comes(r, b.traits(r.Provider, r.Ref.Kind)):
 			b.drop(r, "it is not wished any more, and would serve once it is built", false)
-			if s := &b.steps[len(b.steps)-1]; s.Action == Delete && s.Risk == RiskNone && !b.builds(r) {
-				s.Risk = RiskTraffic // it may be built since, and people see it: the record says what was seen last
-			}
 		case i >= b.in.Keep || r.Phase == "failed":
 			b.drop(r, "earlier releases beyond those that are kept", false)
 		}
@@ -162,6 +159,9 @@ func (b *builder) drop(r state.Resource, reason string, asked bool) {
 	s := Step{Number: Number(r.Ref.Kind), Action: Delete, Ref: r.Ref, Provider: r.Provider, Prior: &r, Reason: reason, Undo: "a revert makes it again", Calls: t.DeleteCalls}
 	if asked && t.Serving {
 		s.Risk = RiskOffline
+	}
+	if Comes(r, t) && !asked && !b.builds(r) {
+		s.Risk = b.builtOver(r, t) // it may be built since, and people see it: the record says what was seen last
 	}
 	if b.unseen(r) {
 		s.Risk = RiskGap

@@ -668,9 +668,8 @@ func TestEnvironmentOfWhatServesStays(t *testing.T) {
 	}
 }
 
-// Two clients at two hosts swap their names, and one of them is asked about first: its host gets a
-// certificate once the name leads there. Until then neither name moves, or it would answer by none.
-func TestS24SwapWaitsForBothNames(t *testing.T) {
+// newLateHost is a world with a second host, ploi, that gets its certificate once the name leads there.
+func newLateHost(t *testing.T) (*vendors, *world) {
 	v := &vendors{faults: &memory.Faults{}}
 	w := newWorldWith(t, func(c *clock) []provider.Provider {
 		all := v.twoHosts(c)
@@ -678,6 +677,13 @@ func TestS24SwapWaitsForBothNames(t *testing.T) {
 		all[2] = memory.New(memory.Options{Name: "ploi", World: v.world, Kinds: late, Fault: v.faults.Hook, Sleep: c.Sleep, Address: "203.0.113.8"})
 		return all
 	})
+	return v, w
+}
+
+// Two clients at two hosts swap their names, and one of them is asked about first: its host gets a
+// certificate once the name leads there. Until then neither name moves, or it would answer by none.
+func TestS24SwapWaitsForBothNames(t *testing.T) {
+	v, w := newLateHost(t)
 	ploi := "deployment: {provider: ploi}"
 	w.apply(map[string]string{"clients/bakery.yaml": client("bakery", ploi), "clients/cakes.yaml": client("cakes")})
 	hosts, before := v.swapping()

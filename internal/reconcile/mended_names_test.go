@@ -225,13 +225,7 @@ func TestRuleRemoveAfterHoldsWhoGoesOffline(t *testing.T) {
 // A freeze begins between the record that leads people to a new host and its certificate: the certificate is asked for all
 // the same. Before, HTTPS failed until the freeze was over, weeks later.
 func TestRuleAFreezeLeavesNoNameWithoutItsCertificate(t *testing.T) {
-	v := &vendors{faults: &memory.Faults{}}
-	w := newWorldWith(t, func(c *clock) []provider.Provider {
-		all := v.twoHosts(c)
-		late := memory.Change(memory.Hosting(), func(k state.Kind, t *provider.Traits) { t.AfterDNS = k == state.KindDomain })
-		all[2] = memory.New(memory.Options{Name: "ploi", World: v.world, Kinds: late, Fault: v.faults.Hook, Sleep: c.Sleep, Address: "203.0.113.8"})
-		return all
-	})
+	v, w := newLateHost(t)
 	w.apply(map[string]string{"clients/a.yaml": client("a")})
 	v.faults.Do(memory.After, memory.Is(memory.Update, state.KindRecord), 1, func(context.Context, memory.Call) error {
 		v.world.Down("ploi", memory.Fail(provider.Transient, "503 service unavailable"))

@@ -100,13 +100,7 @@ func TestS24WhoFailsWithAnotherLeavesWhatServesThoughAnApprovalIsWaitedFor(t *te
 		{name: "nobody saw it answer", unseen: true, serves: "red"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			v := &vendors{faults: &memory.Faults{}}
-			w := newWorldWith(t, func(c *clock) []provider.Provider {
-				all := v.twoHosts(c)
-				late := memory.Change(memory.Hosting(), func(k state.Kind, t *provider.Traits) { t.AfterDNS = k == state.KindDomain })
-				all[2] = memory.New(memory.Options{Name: "ploi", World: v.world, Kinds: late, Fault: v.faults.Hook, Sleep: c.Sleep, Address: "203.0.113.8"})
-				return all
-			})
+			v, w := newLateHost(t)
 			const ploi, red, green = "deployment: {provider: ploi}", "env: {COLOUR: red}", "env: {COLOUR: green}"
 			w.apply(map[string]string{"clients/bakery.yaml": client("bakery", ploi, red), "clients/cakes.yaml": client("cakes")})
 			w.pass(w.push(map[string]string{"clients/bakery.yaml": led("bakery", "cakes", ploi, green), "clients/cakes.yaml": led("cakes", "bakery")})...)

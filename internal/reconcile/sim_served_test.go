@@ -250,11 +250,11 @@ func (s *story) stillOld(ids []state.ClientID) {
 	}
 }
 
-// tookInstead says that whoever has the client's name by now lost its own one by a person's hand, and another client has
-// that, which is through: it would answer by none if it gave this one back.
+// tookInstead says that whoever has the client's name by now had none of its own as its update began, as a person took it
+// away: it would answer by none if it gave this one back.
 func (s *story) tookInstead(id state.ClientID) bool {
 	for host, owner := range s.up {
-		if by := s.version(host).of; owner == id && by != "" && by != id && s.meddled[by] {
+		if by := s.version(host).of; owner == id && by != "" && by != id && s.meddled[by] && !s.hadAName(by) {
 			return true
 		}
 	}

@@ -189,6 +189,22 @@ func TestS24NameIsGivenBackBeforeAnybodyIsToldAsFailed(t *testing.T) {
 	}
 }
 
+// keeping has bakery and cakes swap their names, of which cakes fails by its new one, host, that its vendor then refuses to give back.
+func (v *vendors) keeping(w *world, host string) {
+	w.unfit = func(url string) error {
+		if !strings.Contains(url, host) {
+			return nil
+		}
+		v.faults.On(memory.Before, func(c memory.Call) bool {
+			return c.Verb == memory.Update && c.Kind == state.KindDomain && c.Name == host
+		}, 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+		return errAway
+	}
+	w.pass(w.push(swapped("", ""))...)
+	w.clock.add(time.Hour)
+	w.pass(w.due()...)
+}
+
 // Two clients swap their names, and one of them fails when both have moved. Its vendor refuses to give the
 // other one's name back: that one answers by none, and is told who has it. Nobody says that its old version
 // runs. Once the vendor does it again, a retry brings the swap to its end.
@@ -196,18 +212,7 @@ func TestS24WhoCantHaveItsNameBackIsToldWhy(t *testing.T) {
 	v, w := newVendors(t)
 	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
 	hosts, before := v.swapping()
-	w.unfit = func(url string) error {
-		if !strings.Contains(url, hosts[0]) { // the new one of cakes
-			return nil
-		}
-		v.faults.On(memory.Before, func(c memory.Call) bool {
-			return c.Verb == memory.Update && c.Kind == state.KindDomain && c.Name == hosts[0]
-		}, 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
-		return errAway
-	}
-	w.pass(w.push(swapped("", ""))...)
-	w.clock.add(time.Hour)
-	w.pass(w.due()...)
+	v.keeping(w, hosts[0])
 	if r := w.want("bakery", state.StatusFailed); !strings.Contains(r.Because, "cakes still has "+hosts[0]+", and can't give it back") || strings.Contains(r.Because, "old version") {
 		t.Errorf("bakery says %q", r.Because)
 	}
@@ -240,18 +245,7 @@ func TestS24WhoCouldNotHaveItsNameBackHasItWhenItFailsAgain(t *testing.T) {
 	v, w := newVendors(t)
 	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
 	hosts, _ := v.swapping()
-	w.unfit = func(url string) error {
-		if !strings.Contains(url, hosts[0]) { // the new one of cakes
-			return nil
-		}
-		v.faults.On(memory.Before, func(c memory.Call) bool {
-			return c.Verb == memory.Update && c.Kind == state.KindDomain && c.Name == hosts[0]
-		}, 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
-		return errAway
-	}
-	w.pass(w.push(swapped("", ""))...)
-	w.clock.add(time.Hour)
-	w.pass(w.due()...)
+	v.keeping(w, hosts[0])
 	if r := w.want("bakery", state.StatusFailed); !strings.Contains(r.Because, "cakes still has "+hosts[0]+", and can't give it back") {
 		t.Fatalf("bakery says %q", r.Because)
 	}
