@@ -17,8 +17,8 @@ import (
 // away. What gives it away are objects that only this installation makes, of clients that
 // it does not know: a manifest that is new to it may be theirs, and everything of theirs
 // would be made twice. So the first new client after a start is a reason to ask once, and so
-// is the first site or database that is made: its client may be one of an earlier time by the
-// name of another one.
+// is the first site or database that is made, and the first database that is gone: its client
+// may be one of an earlier time by the name of another one.
 
 // unheardOf says that a judgement makes clients up that are not on record.
 func unheardOf(in accept.Input, r accept.Result) bool {
@@ -35,9 +35,10 @@ func unheardOf(in accept.Input, r accept.Result) bool {
 }
 
 // fromNothing says that a plan makes a site or a database, for the first time or because the
-// one on record is gone: it may be there, of a client that this state does not know.
+// one on record is gone, or that a database is gone that it would not make anew: it may be
+// there, of a client that this state does not know.
 func fromNothing(p plan.Plan) bool {
-	return slices.ContainsFunc(p.Steps, func(s plan.Step) bool {
+	return slices.ContainsFunc(p.Problems, func(q plan.Problem) bool { return q.Hold == state.HoldData }) || slices.ContainsFunc(p.Steps, func(s plan.Step) bool {
 		return s.Action == plan.Create && (s.Ref.Kind == state.KindSite || s.Ref.Kind == state.KindDatabase)
 	})
 }

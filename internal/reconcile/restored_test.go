@@ -664,6 +664,35 @@ func TestS34WholeFolderThatKnowsOnlyTheName(t *testing.T) {
 	}
 }
 
+// S34: the copy has the client's data as retained. Since then that was purged, and another one of the name came. A person
+// hears whose the name is, not that the data is gone for good.
+func TestS34WholeFolderWhoseRetainedDataWasPurgedSince(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/shop.yaml": client("shop")})
+	w.apply(map[string]string{"clients/shop.yaml": ""})
+	backup, earlier := w.backup(), w.want("shop", state.StatusRetained).ID
+	if _, err := w.engine.PurgeNow(t.Context(), "shop", "dana"); err != nil {
+		t.Fatal(err)
+	}
+	w.apply(map[string]string{"clients/shop.yaml": client("shop")})
+	shop, before := w.want("shop", state.StatusActive).ID, v.world.Snapshot(everything)
+	v.world.ForgetCalls()
+	w.pass(ids(w.restoreWhole(backup))...)
+	for range 3 {
+		w.pass(w.poll()...)
+		w.pass(w.due()...)
+	}
+	if now := v.world.Snapshot(everything); now != before {
+		t.Errorf("something is written:\n%s\nwrites %v", otherThan(now, before), v.writes())
+	}
+	held := w.waits(state.HoldRebuild)
+	if !slices.ContainsFunc(held, func(h state.Hold) bool {
+		return h.Client == state.ClientID(earlier) && strings.Contains(h.Reason, string(shop)) && !h.Approvable
+	}) {
+		t.Errorf("nobody is told that the name is that of %s by now: %v", shop, held)
+	}
+}
+
 // S34: an older state says of a client that it is removed, as it was when the copy was made, and its
 // removal waited. It came back since, was deployed, and its file says `reuse: fresh` by now, which
 // meant nothing to who lives. It is who it was: its site is not taken away for an empty one.

@@ -158,7 +158,7 @@ func (s *story) rebuilt() bool {
 func (s *story) restored() {
 	s.say("--- put the copy back")
 	s.older = true
-	before := s.lives()
+	before, back := s.lives(), s.world.clock.Now()
 	// (A file of whom the copy has under that name is its own by that, and nobody is made anew.)
 	whole := s.odds(3, "with its marker") && slices.ContainsFunc(slices.Collect(maps.Values(before)), func(id state.ClientID) bool { return !s.knewThen[id] && !s.namesThen[rebuild.NameOf(id)] && s.made(id) })
 	s.vendors.world.ForgetCalls()
@@ -206,7 +206,9 @@ func (s *story) restored() {
 	if s.anotherClients() {
 		return
 	}
-	s.sameIDs(before, s.knewThen)
+	if s.foundOut(back) {
+		s.sameIDs(before, s.knewThen)
+	}
 	s.quiet()
 	s.knows("", "key", lastSecret)
 	s.lostSecrets()
@@ -218,6 +220,22 @@ func (s *story) restored() {
 	if s.rest(); !s.anotherClients() {
 		s.fulfilled()
 	}
+}
+
+// foundOut says that an older copy that was put back then is to be known as one. A whole folder is when somebody comes whom it does
+// not know, or something is to be made: that waits while the one's file is refused, since it asks for a name of somebody whom the
+// copy has as living, and the other lacks a secret.
+func (s *story) foundOut(back time.Time) bool {
+	for _, id := range s.lives() {
+		if !s.knewThen[id] {
+			return true
+		}
+	}
+	entries, err := s.engine.History("", 1000)
+	if err != nil {
+		s.Fatalf("%v", err)
+	}
+	return slices.ContainsFunc(entries, func(x state.Entry) bool { return x.What == "restored" && !x.At.Before(back) })
 }
 
 // takesTheHead approves what the branch is by now, where that still waits. A whole folder that is put back is found out
