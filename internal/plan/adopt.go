@@ -63,7 +63,7 @@ func (b *builder) checkAdopted() {
 		case b.c.Looks[w.Ref].Gone:
 			b.problem(hold, "mend the id, or restore it at "+w.Provider+again, "adopt.%s names %s, which is not at %s; what is adopted is never created", w.Ref.Kind, w.AdoptID, w.Provider)
 		case b.c.Looks[w.Ref].Foreign != "":
-			b.problem(state.HoldParked, "settle at "+w.Provider+" whose it is"+again, "%s %s at %s belongs to %s: it is not ours to adopt", w.Ref.Kind, w.AdoptID, w.Provider, b.c.Looks[w.Ref].Foreign)
+			b.problem(state.HoldParked, "settle at "+w.Provider+" whose it is (where nobody has it any more, take that mark off there)"+again, "%s %s at %s bears the mark of %s: it is not ours to adopt", w.Ref.Kind, w.AdoptID, w.Provider, b.c.Looks[w.Ref].Foreign)
 		case !b.adopted(w) && b.anotherRecord(w) != "":
 			b.problem(state.HoldParked, "name the id of that one, or take it out of `adopt:`", "adopt.record names %s, which is %s at %s, and not %s: it names the record of the client's own name", w.AdoptID, b.anotherRecord(w), w.Provider, w.Ref.Name)
 		}
