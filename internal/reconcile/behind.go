@@ -16,9 +16,10 @@ import (
 // A state whose whole folder was put back, marker and all, looks like one that was never
 // away. What gives it away are objects that only this installation makes, of clients that
 // it does not know: a manifest that is new to it may be theirs, and everything of theirs
-// would be made twice. So the first new client after a start is a reason to ask once, and so
-// is the first site or database that is made, and the first database that is gone: its client
-// may be one of an earlier time by the name of another one.
+// would be made twice; a name that is theirs may be on record as that of another one, and be taken
+// away with it. So the first new client after a start is a reason to ask once, and so is the first
+// pass that makes or takes away a site or a database, or writes a name, and the first database that is gone:
+// its client may be one of an earlier time by the name of another one.
 
 // unheardOf says that a judgement makes clients up that are not on record.
 func unheardOf(in accept.Input, r accept.Result) bool {
@@ -34,16 +35,23 @@ func unheardOf(in accept.Input, r accept.Result) bool {
 	return false
 }
 
-// fromNothing says that a plan makes a site or a database, for the first time or because the
-// one on record is gone, or that a database is gone that it would not make anew: it may be
-// there, of a client that this state does not know.
-func fromNothing(p plan.Plan) bool {
+// asksFirst says that a plan makes a site or a database, for the first time or because the one on
+// record is gone, that a database is gone that it would not make anew, or that it writes host names
+// or records, or takes something away: all that may be another client's by now, that this state
+// does not know.
+func asksFirst(p plan.Plan) bool {
 	return slices.ContainsFunc(p.Problems, func(q plan.Problem) bool { return q.Hold == state.HoldData }) || slices.ContainsFunc(p.Steps, func(s plan.Step) bool {
-		return s.Action == plan.Create && (s.Ref.Kind == state.KindSite || s.Ref.Kind == state.KindDatabase)
+		switch s.Ref.Kind {
+		case state.KindDomain, state.KindRecord:
+			return s.Action.Writes()
+		case state.KindSite, state.KindDatabase:
+			return s.Action == plan.Create || s.Action == plan.Delete
+		}
+		return false
 	})
 }
 
-// foundBehind asks once after a start, before anything is made from nothing, whether the
+// foundBehind asks once after a start, before such a plan is carried out, whether the
 // state is behind what the providers show, and notes it.
 func (e *Engine) foundBehind(ctx context.Context) (bool, error) {
 	if e.askedAll() {

@@ -162,7 +162,7 @@ func (e *Engine) pass(ctx context.Context, id state.ClientID, ids []state.Client
 	if p.Empty() {
 		return e.settled(ctx, g)
 	}
-	if fromNothing(p) {
+	if asksFirst(p) {
 		if behind, err := e.foundBehind(ctx); behind || err != nil {
 			return Done{Clients: ids, At: e.Now().Add(firstRetry)}, err // a poll comes first
 		}

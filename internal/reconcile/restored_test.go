@@ -693,6 +693,34 @@ func TestS34WholeFolderWhoseRetainedDataWasPurgedSince(t *testing.T) {
 	}
 }
 
+// S34, I3: the copy has a removal that was accepted and waits. Since then it was carried out, and another client has the name; its
+// file is mistaken at the head, so that it is nobody's on that state. Its name is not taken away with what went.
+func TestS34WholeFolderAndANameThatIsAnothersSince(t *testing.T) {
+	v, w := newVendors(t)
+	w.change = func(e *reconcile.Engine) { e.Guard.RemoveAfter = time.Hour }
+	w.restart()
+	w.apply(map[string]string{"clients/old.yaml": client("old"), "clients/z.yaml": client("z")})
+	w.apply(map[string]string{"clients/old.yaml": ""})
+	backup := w.backup()
+	w.apply(map[string]string{"clients/new.yaml": strings.Replace(client("new"), "domain: new", "domain: old", 1)})
+	w.clock.add(2 * time.Hour)
+	w.poll()
+	w.pass(w.due()...)
+	w.want("old", state.StatusRetained)
+	w.want("new", state.StatusActive)
+	w.push(map[string]string{"clients/new.yaml": "name: ["})
+	before := v.world.Snapshot(everything)
+	v.world.ForgetCalls()
+	w.pass(ids(w.restoreWhole(backup))...)
+	for range 3 {
+		w.pass(w.poll()...)
+		w.pass(w.due()...)
+	}
+	if now := v.world.Snapshot(everything); now != before {
+		t.Errorf("something is written:\n%s\nwrites %v", otherThan(now, before), v.writes())
+	}
+}
+
 // S34: an older state says of a client that it is removed, as it was when the copy was made, and its
 // removal waited. It came back since, was deployed, and its file says `reuse: fresh` by now, which
 // meant nothing to who lives. It is who it was: its site is not taken away for an empty one.
