@@ -148,8 +148,8 @@ func (e *Engine) takeBack(ctx context.Context, g *group, m *member, result *appl
 	return func() (Done, error) {
 		if who, name, back := g.hasNameOf(m); back {
 			return e.backWaits(g, m, result, ending{because: why + "; taking back waits for " + who + ", which still has its name"}, time.Time{})
-		} else if who != "" && lost == "" {
-			lost = who + " still has " + name + ", and can't give it back"
+		} else if who != "" { // and where that one is removed, the vendor refused it to this one: lost says why
+			lost = strings.TrimSuffix(who+" still has "+name+", and can't give it back; "+lost, "; ")
 		}
 		if lost == "" { // by a pass whose end could not be recorded, say
 			lost = g.notBuiltAgain(m)

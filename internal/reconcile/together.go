@@ -200,11 +200,22 @@ func (x exchange) halfway(id state.ClientID) bool {
 	return false
 }
 
-// unnamed says that a member had names, and has none: another one took them, and couldn't give them back when it failed.
+// unnamed says that a member had names, and has none: another one took them, and they could not be given back when one of
+// them failed. A name whose record leads to another one is none.
 func (x exchange) unnamed(m *member) bool {
 	return m.knownByName() && !slices.ContainsFunc(x.have[m.client.ID], func(r state.Resource) bool {
-		return r.Ref.Kind == state.KindDomain && r.Real() && r.Attributes.Literal("redirect") == ""
+		return r.Ref.Kind == state.KindDomain && r.Real() && r.Attributes.Literal("redirect") == "" && !x.ledElsewhere(m.client.ID, r.Ref.Host())
 	})
+}
+
+// ledElsewhere says that a name's record is another member's than this one, and leads to that one.
+func (x exchange) ledElsewhere(id state.ClientID, host string) bool {
+	for other, all := range x.have {
+		if other != id && slices.ContainsFunc(all, func(r state.Resource) bool { return leadsTo(r, host) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // hasNameBefore says that a member would answer by a name once all is put back: by one that it

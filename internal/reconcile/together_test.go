@@ -807,6 +807,43 @@ func TestS24WhoGoesGivesTheNameBackToWhoGivesOneBack(t *testing.T) {
 	}
 }
 
+// Two clients are to swap their names, and one of them waits for its new one when the next commit removes the other one, and
+// what it wishes of the first one can't be. That one's vendor refuses to give the name back: it is told who has it. It has it
+// back as soon as the vendor does it, also where its new name is at its site, and leads to the other one.
+func TestS24WhoCantHaveItsNameBackFromWhoGoesHasItLater(t *testing.T) {
+	for _, waits := range []string{"cakes.agency.example", "A cakes.agency.example"} {
+		t.Run(waits, func(t *testing.T) {
+			v, w := newVendors(t)
+			w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
+			v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == waits }, 0, memory.Fail(provider.Denied, "the token was revoked"))
+			if _, err := w.engine.Pass(t.Context(), w.push(swapped("", ""))[0], reconcile.CauseCommit); err != nil {
+				t.Fatal(err)
+			}
+			v.serves(w, "bakery.agency.example", "cakes")
+			v.faults.Clear()
+			v.faults.On(memory.Before, func(c memory.Call) bool {
+				return c.Verb == memory.Update && c.Kind == state.KindDomain && c.Name == "bakery.agency.example"
+			}, 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
+			w.pass(w.push(map[string]string{"clients/bakery.yaml": client("bakery", "env: {KEY: {secret: shared/key}}"), "clients/cakes.yaml": ""})...)
+			for range 2 { // and when it is tried again
+				r := w.want("bakery", state.StatusFailed)
+				if !strings.Contains(r.Because, "cakes still has bakery.agency.example, and can't give it back; vercel: the plan's quota is used up") || strings.Contains(r.Because, "old version") {
+					t.Errorf("bakery says %q", r.Because)
+				}
+				w.clock.add(time.Hour)
+				w.pass(w.due()...)
+			}
+			v.faults.Clear()
+			w.clock.add(time.Hour)
+			w.pass(w.due()...)
+			if r := w.want("bakery", state.StatusFailed); !strings.HasPrefix(r.Because, "Your site still runs the old version. KEY needs the secret") {
+				t.Errorf("bakery says %q", r.Because)
+			}
+			v.serves(w, "bakery.agency.example", "bakery")
+		})
+	}
+}
+
 // Three clients pass their names on in a circle, and wait, as the first one can't have its new name. By the next commit the
 // third one is to have its own again, and what is wished of the first one can't be. The third one keeps the name that it
 // took until it is known that the first one fails: then all have their own again, also where the second one is to have no
