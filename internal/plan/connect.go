@@ -47,6 +47,9 @@ func (b *builder) connect() {
 			s.needs(await)
 		case s.Ref.Kind == state.KindTraffic:
 			s.needs(probe, await, admin)
+			if b.made(b.deployment) == "" { // an earlier one, which nothing waits for: it serves once its environment is there, too
+				s.needs(b.keyOfKind(state.KindEnvironment))
+			}
 		case s.Ref.Kind == state.KindDomain, s.Ref.Kind == state.KindRecord && b.address(s):
 			s.needs(promote)
 			if s.Ref.Kind == state.KindRecord {

@@ -143,6 +143,43 @@ func redByHand(t *testing.T) (*vendors, *world, func(colour string, more ...stri
 	return v, w, coloured
 }
 
+// S20: a commit is reverted, and the vendor has the earlier release still, but does not take its environment for now: people
+// are led there once it is set, as it would not be what serves is built with. A commit that fails later leaves both.
+func TestS20RevertServesOnceItsEnvironmentIsSet(t *testing.T) {
+	for name, refused := range map[string]func(memory.Call) bool{
+		"it can't be seen": memory.Is(memory.Observe, state.KindEnvironment),
+		"it can't be set":  memory.Is(memory.Update, state.KindEnvironment),
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, w := newVendors(t)
+			both := func(want string) {
+				t.Helper()
+				if serves, has := v.colour("bakery.agency.example"), v.environment(); serves != want || has != want {
+					t.Errorf("it serves the %s version, and the environment is that of the %s one, want %s", serves, has, want)
+				}
+			}
+			w.apply(coloured("red"))
+			w.apply(coloured("green"))
+			v.faults.On(memory.Before, refused, 0, memory.Fail(provider.Transient, "503 service unavailable"))
+			w.apply(coloured("red"))
+			w.want("bakery", state.StatusDeploying)
+			both("green")
+			w.clock.add(24 * time.Hour)
+			if err := w.engine.ProbeAll(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			v.faults.Clear()
+			v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 1, memory.Fail(provider.Invalid, "the build is broken"))
+			w.apply(coloured("blue"))
+			w.want("bakery", state.StatusFailed)
+			both("green")
+			w.apply(coloured("red"))
+			w.want("bakery", state.StatusActive)
+			both("red")
+		})
+	}
+}
+
 // A site is asked while a pass leads its traffic on: what answered well is the version before.
 func TestRuleFailedUpdateGoesBackToWhatAnsweredBesideThePass(t *testing.T) {
 	v, w, coloured := redByHand(t)
