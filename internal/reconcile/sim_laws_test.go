@@ -418,12 +418,13 @@ func (s *story) middle() {
 func (s *story) finish() {
 	if s.chaos.gone() {
 		s.say("    it died")
+		s.rested = s.hadRested()
 		s.reopen()
 		s.died = true
 		s.noticed()
 		s.diedPassing()
 		s.reviewed() // who had come to rest before, by whose pass nobody was told
-		s.died = false
+		s.died, s.rested = false, nil
 	}
 	s.chaos.kill = 0
 	s.stillServed("at the end of the event")

@@ -653,7 +653,7 @@ func (s *story) reviewed() {
 	}
 	for _, c := range s.clients() {
 		s.comesBack(c)
-		if (c.Settled || s.died) && !waits[c.ID] && // a start asks everybody to be looked at
+		if (c.Settled || s.rested[c.ID]) && !waits[c.ID] &&
 			(c.Status == state.StatusActive && c.Converged == c.WishHash || c.Status == state.StatusRetained) {
 			delete(l.bound, c.ID)
 			delete(l.undone, c.ID)
@@ -668,6 +668,17 @@ func (s *story) reviewed() {
 			maps.DeleteFunc(l.before, func(host string, _ look) bool { return s.up[host] == c.ID || s.up[host] == "" })
 		}
 	}
+}
+
+// hadRested are those who have come to rest. A start asks everybody to be looked at, and then that is not to be seen any
+// more: who has what its manifest asks for may be on its way all the same, as its removal, or its return to what it was,
+// was accepted while its last pass ran.
+func (s *story) hadRested() map[state.ClientID]bool {
+	out := map[state.ClientID]bool{}
+	for _, c := range s.clients() {
+		out[c.ID] = c.Settled
+	}
+	return out
 }
 
 // failedOnce says that a client's last pass failed, also where a newer wish is there by now.

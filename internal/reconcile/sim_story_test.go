@@ -131,6 +131,7 @@ type story struct {
 	ours      map[state.ClientID][]string // names of which we took a record away
 	pulls     proposals
 	died      bool                    // and what is looked at now is what it left
+	rested    map[state.ClientID]bool // who had come to rest before that
 	besides   bool                    // something else happens beside passes
 	backup    string                  // a copy of the state; "": none
 	knewThen  map[state.ClientID]bool // who was on record then

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/compassdigital/reconciler/internal/provider/memory"
+	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -94,6 +95,64 @@ func TestP12SimTheFirstWriteAfterANameCameUp(t *testing.T) {
 		}
 		s.bad = nil
 	})
+}
+
+// P12: "until a wish is done, the next one's range goes on from it". A pass of what a pull request brought and no plan
+// showed ends as the program dies. Its client is free of that where it came to rest, and not where another wish was
+// accepted in the middle of the pass: that it goes waits then.
+func TestP12SimWhoHadComeToRestAsItDied(t *testing.T) {
+	for _, x := range []struct {
+		name      string
+		meanwhile []func(*story)
+		waits     int
+	}{
+		{"nothing else was wished", nil, 0},
+		{"it is removed", []func(*story){func(s *story) { delete(s.tree.specs, "b") }}, 1},
+		{"it is changed and changed back", []func(*story){
+			func(s *story) { s.change("b", func(x *spec) { x.colour = "red" }) },
+			func(s *story) { s.change("b", func(x *spec) { x.colour = "green" }) },
+		}, 0},
+	} {
+		told(t, func(s *story) {
+			s.tree.specs["a"] = spec{name: "a", domain: "a", colour: "green", host: "vercel", db: "none"}
+			s.pushed("a", func(*spec) {})
+			c, at := s.newPull(s.newest(), true), s.newest() // a stranger's, of which no plan is made
+			s.growBy(c, s.trees[at], at, func() {
+				s.tree.specs["b"] = spec{name: "b", domain: "b", colour: "green", host: "vercel", db: "none"}
+			})
+			s.lookAtPulls()
+			s.tree = c.tree().clone()
+			s.land(false, c)
+			s.merged(c)
+			s.pollNow()
+			b := s.lives()["b"]
+			s.engine.At = func(p reconcile.Point) {
+				switch p {
+				case reconcile.PointEnd:
+					for _, push := range x.meanwhile {
+						push(s)
+						s.commit(false)
+						_, err := s.engine.Poll(s.ctx())
+						s.fine(err)
+					}
+				case reconcile.PointEnded:
+					s.chaos.dead = true
+				}
+			}
+			_, err := s.pass(s.ctx(), b)
+			s.fine(err)
+			if c := s.client(b); !s.chaos.dead || c.Status != state.StatusActive || c.Converged != c.WishHash {
+				t.Errorf("%s: b is %+v: the test shows nothing", x.name, c)
+			}
+			if s.sofar(); s.pulls.laws.maybe[b] == (x.meanwhile == nil) {
+				t.Errorf("%s: something of it may wait: %v", x.name, s.pulls.laws.maybe[b])
+			}
+			s.passDue(6)
+			if s.sofar(); len(s.holds()) != x.waits {
+				t.Errorf("%s: waits: %+v", x.name, s.holds())
+			}
+		})
+	}
 }
 
 // I5: a client is removed, which fails, and whoever takes its name fails, too, and keeps it. The client comes back, takes
