@@ -20,12 +20,12 @@ type failure struct {
 // together finds who fails, by a step of its own or with another: a name that changes its owner in
 // one commit is one plan over both clients. Who took a name from a client that fails gives it back,
 // or that one's old version would answer by none; who has all that it wishes, and took a name from one
-// that is still at it, or waits for a person to decide, is not through before that one is. (Not who would
-// have no name to go back to: at another host the old one may have been let go since.) All who fail are
-// noted at once: a process that dies before the first of them is put back goes on with all.
+// that is still at it, or waits for a person to decide, or is paused without a name, is not through before
+// that one is. (Not who would have no name to go back to: at another host the old one may have been let go
+// since.) All who fail are noted at once: a process that dies before the first of them is put back goes on with all.
 func (e *Engine) together(g *group, p plan.Plan, holds []state.Hold, result apply.Result) error {
 	g.fails, g.open = map[state.ClientID]failure{}, map[state.ClientID]string{}
-	atIt, stuck := map[state.ClientID]bool{}, map[state.ClientID]string{}
+	atIt, stuck, rests := map[state.ClientID]bool{}, map[state.ClientID]string{}, []*member{}
 	for _, m := range g.members {
 		switch st, at := result.Worst(m.client.ID); {
 		case m.quarantined():
@@ -36,6 +36,9 @@ func (e *Engine) together(g *group, p plan.Plan, holds []state.Hold, result appl
 			if why := m.problem(p); why != "" {
 				stuck[m.client.ID] = why
 			}
+			if !m.removed && (m.client.Paused || m.effective.Paused) {
+				rests = append(rests, m)
+			}
 		case st == apply.StepFailed && !onlyLeft(m, result):
 			g.fails[m.client.ID] = failure{text: sentence(at.Err), step: at.Step.Key(), fault: apply.Fault(at.Err)}
 		case st == apply.StepSkipped && onlyHeldLeft(p, m, result): // for good, if the others are through
@@ -43,7 +46,7 @@ func (e *Engine) together(g *group, p plan.Plan, holds []state.Hold, result appl
 			atIt[m.client.ID] = true
 		}
 	}
-	if len(g.members) > 1 && len(g.fails)+len(atIt)+len(stuck) > 0 {
+	if len(g.members) > 1 && len(g.fails)+len(atIt)+len(stuck)+len(rests) > 0 {
 		x, err := e.exchanged(g, result)
 		if err != nil {
 			return err
@@ -52,6 +55,11 @@ func (e *Engine) together(g *group, p plan.Plan, holds []state.Hold, result appl
 			id := m.client.ID
 			if why := stuck[id]; why != "" && x.halfway(id) && (m.client.Run != "" || x.unnamed(m)) {
 				g.fails[id] = failure{text: why}
+			}
+		}
+		for _, m := range rests {
+			if x.unnamed(m) { // paused in the middle: when it goes on and fails, it is to have its name back
+				atIt[m.client.ID] = true
 			}
 		}
 		failed := map[state.ClientID]bool{}
@@ -201,7 +209,7 @@ func (x exchange) halfway(id state.ClientID) bool {
 }
 
 // unnamed says that a member had names, and has none: another one took them, and they could not be given back when one of
-// them failed. A name whose record leads to another one is none.
+// them failed, or it is paused since. A name whose record leads to another one is none.
 func (x exchange) unnamed(m *member) bool {
 	return m.knownByName() && !slices.ContainsFunc(x.have[m.client.ID], func(r state.Resource) bool {
 		return r.Ref.Kind == state.KindDomain && r.Real() && r.Attributes.Literal("redirect") == "" && !x.ledElsewhere(m.client.ID, r.Ref.Host())

@@ -459,6 +459,49 @@ func TestS24WhatWasTakenFromWhoIsThroughIsKept(t *testing.T) {
 	}
 }
 
+// Two clients are to swap their names, and cakes is paused when the bakery has taken its name and cakes can't have its
+// new one. The bakery is not through: when cakes goes on and what is wished of it then can't be, it has its own name
+// back, whatever is wished of the bakery by then.
+func TestS24WhoIsPausedWithoutANameHasItBackWhenItFails(t *testing.T) {
+	for _, c := range []struct{ name, bakery string }{
+		{"the bakery is to have its own name again", client("bakery")},
+		{"the bakery is to have a third name", led("bakery", "deli")},
+		{"the bakery goes", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v, w := newVendors(t)
+			w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
+			hosts, before := v.swapping()
+			v.faults.On(memory.Before, func(c memory.Call) bool {
+				return c.Verb == memory.Update && c.Kind == state.KindDomain && c.Name == hosts[0]
+			}, 0, memory.Fail(provider.Denied, "the token was revoked"))
+			files := swapped("", "")
+			if _, err := w.engine.Pass(t.Context(), w.push(files)[0], reconcile.CauseCommit); err != nil {
+				t.Fatal(err)
+			}
+			v.serves(w, hosts[1], "bakery")
+			files["clients/cakes.yaml"] += "\npaused: true\n"
+			w.apply(files)
+			w.want("cakes", state.StatusPaused)
+			if r := w.row("bakery"); r.Status != string(state.StatusDeploying) || !strings.Contains(r.Because, "cakes, whose name it took, is not through") {
+				t.Errorf("bakery is %s: %q", r.Status, r.Because)
+			}
+			v.faults.Clear()
+			w.apply(map[string]string{"clients/bakery.yaml": c.bakery, "clients/cakes.yaml": client("cakes", "env: {KEY: {secret: shared/key}}")})
+			if r := w.want("cakes", state.StatusFailed); !strings.Contains(r.Because, "shared/key") || strings.Contains(r.Because, state.RunsUnnamed) {
+				t.Errorf("cakes says %q", r.Because)
+			}
+			if now, _ := v.world.Serves(hosts[1]); now != before[1] {
+				t.Errorf("%s is served by %q, and was by %q", hosts[1], now, before[1])
+			}
+			if c.bakery == client("bakery") {
+				v.serves(w, hosts[0], "bakery")
+				w.want("bakery", state.StatusActive)
+			}
+		})
+	}
+}
+
 // Three pass their names on in a row. Two are through, and the first one waits for its vendor, when all
 // fail with what a template brings: who is through gets nothing back, as nobody would make it let go of
 // that once more. The first one keeps what it took, and has its own name still.
