@@ -687,7 +687,7 @@ func TestS34WholeFolderWhoseRetainedDataWasPurgedSince(t *testing.T) {
 	}
 	held := w.waits(state.HoldRebuild)
 	if !slices.ContainsFunc(held, func(h state.Hold) bool {
-		return h.Client == state.ClientID(earlier) && strings.Contains(h.Reason, string(shop)) && !h.Approvable
+		return h.Client == state.ClientID(earlier) && strings.Contains(h.Reason, shop) && !h.Approvable
 	}) {
 		t.Errorf("nobody is told that the name is that of %s by now: %v", shop, held)
 	}
