@@ -91,7 +91,7 @@ func (c *Calculation) Plan() Plan {
 	placed := len(steps)
 	c.moves.join(steps, c.in.Traits)
 	led := len(c.clients) > 1 && redirected(c.clients, steps)
-	turns := len(c.clients) > 1 && c.moves.answered(c.clients, steps)
+	turns := len(c.clients) > 1 && c.moves.answered(c.clients, steps, c.in.Traits)
 	if waits := len(c.clients) > 1 && throughFirst(c.clients, p.Problems, steps); led || turns || waits || c.moves.any() || circle {
 		placed = order(steps) // else no step needs one of another client, and each client's are in order
 	}

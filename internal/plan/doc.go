@@ -98,7 +98,9 @@
 // has let it go: until then DNS may answer with both, and his site is not for them. While his
 // removal is not planned (he waits for a guard, a date, a file), it waits and says for whom. Where
 // two clients exchange their names one of the two would wait for ever, and waits for nothing. Where
-// a person takes a record away, nothing tells us that he did.
+// a person takes a record away, nothing tells us that he did. Where one sets the new owner's, and DNS
+// answers with the old owner's until that goes, theirs is seen in the pass after that: the name redirects
+// to what it did until then.
 //
 // A name moves to another client once both are ready: the new owner's version, and the one that
 // the old owner gets with its other name, are proved on their own addresses. It stays while one of

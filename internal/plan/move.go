@@ -177,6 +177,15 @@ func leftBy(clients []ClientInput, from state.ClientID, h handover) (out []strin
 	return out
 }
 
+// unseen says that a record leads to a name that goes to a client whose records people set,
+// at the same host of sites: DNS answers with this one until it is gone, so nobody can see
+// whether theirs is there.
+func (m moves) unseen(r state.Resource, traits map[string]map[state.Kind]state.Traits) bool {
+	return r.Ref.Kind == state.KindRecord && slices.ContainsFunc(m.over, func(h handover) bool {
+		return r.Ref.Client == h.from && Leads(r.Ref, h.host) && h.keeper != "" && h.keeper != r.Provider && h.at == leadsTo(r) && traits[h.keeper][state.KindRecord].Manual
+	})
+}
+
 // leadsTo names the host of sites that an address record leads to; "": not known.
 func leadsTo(record state.Resource) string {
 	if v, _ := record.Attributes.Get("content"); v.Ref != nil {
@@ -404,7 +413,10 @@ func bound(all []state.Resource, host string) bool {
 // until then, and what is at the old owner's site is not for who comes by this name.) It says that
 // one waits so. Of those that would wait for each other, as the names of two clients that exchange
 // theirs, the later waits for nothing.
-func (m moves) answered(clients []ClientInput, steps []*Step) (yes bool) {
+//
+// Where a person's record can't be seen before the other client's has gone (unseen), the name stays as it is
+// until the pass after that, which looks at it.
+func (m moves) answered(clients []ClientInput, steps []*Step, traits map[string]map[state.Kind]state.Traits) (yes bool) {
 	for _, s := range steps {
 		to := turnsTo(s)
 		if to == "" {
@@ -425,6 +437,9 @@ func (m moves) answered(clients []ClientInput, steps []*Step) (yes bool) {
 				case !needed(steps, end, s):
 					s.needs(end.Key())
 					yes = true
+					if end.Action == Delete && m.unseen(r, traits) {
+						s.Blocked, s.Reason = true, "whether "+to+" leads here is seen once "+c.Client.Name+"'s record of it has gone"
+					}
 				}
 			}
 		}

@@ -163,7 +163,7 @@ func (b *builder) drop(r state.Resource, reason string, asked bool) {
 	if Comes(r, t) && !asked && !b.builds(r) {
 		s.Risk = b.builtOver(r, t) // it may be built since, and people see it: the record says what was seen last
 	}
-	if b.unseen(r) {
+	if b.moves.unseen(r, b.in.Traits) {
 		s.Risk = RiskGap
 	}
 	if b.mail(r) {
@@ -294,7 +294,7 @@ func (b *builder) remove() {
 			if t.Serving || r.Ref.Kind == state.KindSite {
 				s.Risk = RiskOffline
 			}
-			if b.unseen(r) {
+			if b.moves.unseen(r, b.in.Traits) {
 				s.Risk = RiskGap
 			}
 			if b.mail(r) {
@@ -314,18 +314,6 @@ func (b *builder) remove() {
 func (b *builder) hasData() bool {
 	for _, r := range b.recorded {
 		if r.Real() && b.traits(r.Provider, r.Ref.Kind).Data {
-			return true
-		}
-	}
-	return false
-}
-
-// unseen says that a record leads to a name that goes to a client whose records people set,
-// at the same host of sites: DNS answers with this one until it is gone, so nobody can see
-// whether theirs is there.
-func (b *builder) unseen(r state.Resource) bool {
-	for _, h := range b.moves.over {
-		if r.Ref.Kind == state.KindRecord && r.Ref.Client == h.from && Leads(r.Ref, h.host) && h.keeper != "" && h.keeper != r.Provider && h.at == leadsTo(r) && b.traits(h.keeper, state.KindRecord).Manual {
 			return true
 		}
 	}

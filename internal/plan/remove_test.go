@@ -334,6 +334,35 @@ func TestS24NameGoesAfterThoseThatRedirectToIt(t *testing.T) {
 	}
 }
 
+// S24: a name that people come by redirects anew to one of which a person sets the record. Where DNS answers with another
+// client's until that goes, it waits for the pass after that, which looks at the person's. Where that one stays as it is, or leads to another
+// host, nothing is seen later.
+func TestS24AliasWaitsUntilThePersonsRecordCanBeSeen(t *testing.T) {
+	hosts := func(own ...string) func(*manifest.Effective) {
+		return func(e *manifest.Effective) { e.Host, e.Hosts = own[0], own }
+	}
+	byHand := func(e *manifest.Effective) { e.DNS.Provider = "external" }
+	for name, waits := range map[string]bool{"ours goes": true, "it was adopted": false, "it leads to another host": false} {
+		host := "local"
+		if name == "it leads to another host" {
+			host = "vercel"
+		}
+		alpha, beta := settled(t, shop("alpha", at(host), hosts("old.example"))), settled(t, shop("beta", byHand, hosts("beta.example", "www.example")))
+		for i, r := range alpha.Recorded {
+			alpha.Recorded[i].Adopted = name == "it was adopted" && r.Ref.Kind == state.KindRecord
+		}
+		p := plan.Calculate(input(becomes(t, alpha, shop("alpha", at(host), hosts("alpha.example"))), becomes(t, beta, shop("beta", byHand, hosts("old.example", "www.example")))))
+		i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Action == plan.Update && s.Ref.Name == "www.example@local" })
+		end := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Action.Ends() && s.Ref.Name == "A old.example" })
+		if i < 0 || end < 0 {
+			t.Fatalf("%s: %v", name, lines(p))
+		}
+		if s := p.Steps[i]; s.Blocked != waits || !after(p, s.Key(), p.Steps[end].Key()) || waits && s.Reason != "whether old.example leads here is seen once alpha's record of it has gone" {
+			t.Errorf("%s: %s waits for %v: %s", name, line(s), s.Needs, s.Reason)
+		}
+	}
+}
+
 // S24: of two names of one client that go, the one that redirects goes first, as long as the other one
 // answers: it may be on its way to another client, whose people come by it.
 func TestS24OfTwoNamesThatGoTheOneThatRedirectsGoesFirst(t *testing.T) {

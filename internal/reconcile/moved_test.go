@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -1080,6 +1081,57 @@ func TestS24OursGoesAndTheirsIsAskedFor(t *testing.T) {
 		if d, ok := v.world.Serves("shop.example"); !ok || len(v.world.Resolves("shop.example")) == 0 {
 			t.Errorf("%s: shop.example is served by %q", how, d)
 		}
+	}
+}
+
+// A name goes so to a client with an alias that people come by at another name of its own, which goes for it. Ours
+// has gone, as was approved, and nothing leads to the name until the person's is set: the alias
+// stays where it is until then.
+func TestS24AliasStaysUntilTheRecordBehindOursIsSeen(t *testing.T) {
+	s := newVendorsByHand(t)
+	v, w := s.vendors, s.world
+	has := client("a", "aliases: [shop.example]", "dns: {provider: external}")
+	ids := w.push(map[string]string{"clients/a.yaml": has, "clients/b.yaml": client("b")})
+	for range 3 { // its name, and what redirects there
+		w.pass(ids...)
+		for _, r := range s.asked() {
+			s.setByHand(r)
+		}
+	}
+	w.want("a", state.StatusActive)
+	reached := func(when string) {
+		t.Helper()
+		for _, host := range v.world.Way("shop.example") {
+			if len(v.world.Resolves(host)) == 0 {
+				t.Errorf("%s, on the way of shop.example, leads nowhere %s", host, when)
+			}
+		}
+		if by := v.servedBy("shop.example"); by != w.id("a") {
+			t.Errorf("shop.example shows the site of %q %s", by, when)
+		}
+	}
+	v.faults.Do(memory.After, func(c memory.Call) bool { return c.Verb.Writes() }, 0, func(_ context.Context, call memory.Call) error {
+		reached("after " + call.String())
+		return nil
+	})
+	w.apply(map[string]string{"clients/a.yaml": strings.Replace(has, "domain: a", "domain: b", 1), "clients/b.yaml": strings.Replace(client("b"), "domain: b", "domain: n", 1)})
+	w.approveAll("b")
+	for range 2 {
+		if r := w.row("a"); !strings.Contains(r.Because, "Set the record A b.agency.example") || len(v.world.Resolves("b.agency.example")) > 0 {
+			t.Errorf("a is %s: %q; b.agency.example leads to %v", r.Status, r.Because, v.world.Resolves("b.agency.example"))
+		}
+		w.pass(w.due()...)
+		reached("before the record is set")
+	}
+	for _, r := range s.asked() {
+		s.setByHand(r)
+	}
+	w.pass(w.id("a"))
+	w.want("a", state.StatusActive)
+	w.want("b", state.StatusActive)
+	reached("in the end")
+	if way := v.world.Way("shop.example"); !slices.Equal(way, []string{"shop.example", "b.agency.example"}) {
+		t.Errorf("in the end people come over %v", way)
 	}
 }
 
