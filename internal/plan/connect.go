@@ -73,6 +73,14 @@ func (b *builder) bound(record *Step) {
 			record.needs(there)
 		}
 	}
+	if record.Action != Move {
+		return
+	}
+	for _, w := range b.c.Wish { // it is bound since an earlier pass: where that can't be seen, the name stays where it serves
+		if look := b.c.Looks[w.Ref]; w.Ref.Kind == state.KindDomain && w.Ref.Host() == host && look.Failed != "" {
+			record.WaitFor(w.Provider, look.Failed)
+		}
+	}
 }
 
 // redirects lets a name that redirects wait until people reach the site at the other,

@@ -1009,3 +1009,38 @@ func TestS24WhoseNameLeadsElsewhereDoesNotFailWithAnother(t *testing.T) {
 		w.want(name, state.StatusActive)
 	}
 }
+
+// A name is bound at its new owner's site, at another host, and its record waits, when somebody changes what is bound there. The
+// record does not move while that can't be seen: the name serves where it is.
+func TestS24NameStaysWhileWhereItGoesCantBeSeen(t *testing.T) {
+	v, w := newVendorsWith(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes", "deployment: {provider: ploi}")})
+	const host = "cakes.agency.example"
+	v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Update && c.Kind == state.KindRecord && strings.Contains(c.Name, host) }, 0,
+		memory.Fail(provider.Transient, "503 service unavailable"))
+	w.apply(map[string]string{"clients/bakery.yaml": led("bakery", "cakes"), "clients/cakes.yaml": led("cakes", "deli", "deployment: {provider: ploi}")})
+	v.serves(w, host, "cakes")
+	there := ""
+	for _, o := range v.world.Objects("") {
+		if o.Kind == state.KindDomain && o.Mark.Client == w.id("bakery") && o.Name == host {
+			there = o.ID
+		}
+	}
+	if there == "" {
+		t.Fatal("the name is not bound at its new owner's site")
+	}
+	v.world.Set(there, "redirect", "elsewhere.example")
+	v.faults.Clear()
+	v.faults.On(memory.Before, memory.Is(memory.Observe, state.KindDomain), 0, memory.Fail(provider.Denied, "the token was revoked"))
+	w.clock.add(time.Hour)
+	w.pass(w.due()...)
+	v.serves(w, host, "cakes")
+	if r := w.row("bakery"); !strings.Contains(r.Because, "waiting for vercel: ") {
+		t.Errorf("bakery is %s: %q", r.Status, r.Because)
+	}
+	v.faults.Clear()
+	w.clock.add(time.Hour)
+	w.pass(w.due()...)
+	w.want("bakery", state.StatusActive)
+	v.serves(w, host, "bakery")
+}
