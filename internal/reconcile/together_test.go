@@ -1016,7 +1016,9 @@ func TestS24NameStaysWhileWhereItGoesCantBeSeen(t *testing.T) {
 	v, w := newVendorsWith(t)
 	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes", "deployment: {provider: ploi}")})
 	const host = "cakes.agency.example"
-	v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Update && c.Kind == state.KindRecord && strings.Contains(c.Name, host) }, 0,
+	v.faults.On(memory.Before, func(c memory.Call) bool {
+		return c.Verb == memory.Update && c.Kind == state.KindRecord && strings.Contains(c.Name, host)
+	}, 0,
 		memory.Fail(provider.Transient, "503 service unavailable"))
 	w.apply(map[string]string{"clients/bakery.yaml": led("bakery", "cakes"), "clients/cakes.yaml": led("cakes", "deli", "deployment: {provider: ploi}")})
 	v.serves(w, host, "cakes")
