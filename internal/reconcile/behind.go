@@ -18,8 +18,8 @@ import (
 // it does not know: a manifest that is new to it may be theirs, and everything of theirs
 // would be made twice; a name that is theirs may be on record as that of another one, and be taken
 // away with it. So the first new client after a start is a reason to ask once, and so is the first
-// pass that makes or takes away a site or a database, or writes a name, and the first database that is gone:
-// its client may be one of an earlier time by the name of another one.
+// pass that makes a site or a database, or writes a name or takes it away, and the first database that is
+// gone: its client may be one of an earlier time by the name of another one.
 
 // unheardOf says that a judgement makes clients up that are not on record.
 func unheardOf(in accept.Input, r accept.Result) bool {
@@ -37,7 +37,7 @@ func unheardOf(in accept.Input, r accept.Result) bool {
 
 // asksFirst says that a plan makes a site or a database, for the first time or because the one on
 // record is gone, that a database is gone that it would not make anew, or that it writes host names
-// or records, or takes something away: all that may be another client's by now, that this state
+// or records, or takes them away: all that may be another client's by now, that this state
 // does not know.
 func asksFirst(p plan.Plan) bool {
 	return slices.ContainsFunc(p.Problems, func(q plan.Problem) bool { return q.Hold == state.HoldData }) || slices.ContainsFunc(p.Steps, func(s plan.Step) bool {
@@ -45,7 +45,7 @@ func asksFirst(p plan.Plan) bool {
 		case state.KindDomain, state.KindRecord:
 			return s.Action.Writes()
 		case state.KindSite, state.KindDatabase:
-			return s.Action == plan.Create || s.Action == plan.Delete
+			return s.Action == plan.Create
 		}
 		return false
 	})
@@ -105,8 +105,11 @@ func (e *Engine) behind(ctx context.Context, clients []state.Client) bool {
 
 // unknown says that the provider holds a site or a database that bears a name of ours, and
 // the mark of somebody who is not known. What is said to be of somebody known costs no call.
-// A pass waits for it, others go on.
+// A pass waits for it, others go on: one that has neither of the two (a zone's records are many) is not asked.
 func (w witness) unknown(ctx context.Context, r provider.ReadOnly, known map[state.ClientID]bool) (bool, error) {
+	if !makes(r.Traits()) {
+		return false, nil
+	}
 	looking, cancel := context.WithTimeout(provider.Paced(ctx, provider.Pace{Half: true, Wait: lookPatience}), lookTimeout+2*lookPatience)
 	defer cancel()
 	only := provider.Only(looking, func(_ string, says provider.Mark) bool { return !says.IsZero() && !known[says.Client] })
@@ -131,6 +134,13 @@ func (w witness) unknown(ctx context.Context, r provider.ReadOnly, known map[sta
 		}
 	}
 	return false, nil
+}
+
+// makes says that a provider has sites or databases.
+func makes(traits map[state.Kind]state.Traits) bool {
+	_, sites := traits[state.KindSite]
+	_, databases := traits[state.KindDatabase]
+	return sites || databases
 }
 
 // takeForOld notes that the state is an older one that was put back: nothing is acted on

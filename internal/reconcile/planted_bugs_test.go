@@ -162,6 +162,7 @@ var plantedElsewhere = []elsewhere{
 	{planted{"a removal that waits goes at an older copy's date", "reconcile/restored.go", "			r.stone.NotUntil = e.Now().Add(guard.RemoveAfter)\n", "			_ = guard\n"}, "reconcile", "TestS34OlderStateAndARemovalThatWaitsSince"},
 	{planted{"a removal that an older copy has as done is never carried out again", "reconcile/restored.go", "		r.stone.Done = false\n", ""}, "reconcile", "TestS34OlderStateAndARemovalThatWaitsSince"},
 	{planted{"who came since is not looked for where data is gone", "reconcile/behind.go", "return q.Hold == state.HoldData })", "return q.Hold == \"\" })"}, "reconcile", "TestS34WholeFolderWhoseRetainedDataWasPurgedSince"},
+	{planted{"all records are listed as the first client comes", "reconcile/behind.go", "	if !makes(r.Traits()) {", "	if !makes(r.Traits()) && r.Name() == \"\" {"}, "reconcile", "TestS34WholeFolderPutBack"},
 	{planted{"a whole folder that is put back takes another client's name away", "reconcile/behind.go", "			return s.Action.Writes()\n", "			return false\n"}, "reconcile", "TestS34WholeFolderAndANameThatIsAnothersSince"},
 	{planted{"an older copy is compared with its own head", "reconcile/restored.go", "	if e.again {\n", "	if e.again && !e.again {\n"}, "reconcile", "TestS34AnOldHeadIsJudgedAgainOnAnOlderState"},
 	{planted{"an older copy is compared with its own head while no other is known", "reconcile/ops.go", "	e.again = true\n", "	e.again = newer\n"}, "reconcile", "TestS34AnOldHeadIsJudgedAgainOnAnOlderState"},
