@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -153,7 +154,18 @@ func converge(t *rapid.T, clients []plan.ClientInput) []plan.ClientInput {
 	return nil
 }
 
-// A plan of what a plan leads to is empty, and after it the record is the wish: a
+// waited says that a plan is what was blocked in the one before it, as a person's record is seen once ours
+// has gone, and nothing of it waits any more.
+func waited(before, after plan.Plan) bool {
+	blocked, seenLater := map[string]bool{}, false
+	for _, s := range before.Steps {
+		blocked[s.Key()] = s.Blocked
+		seenLater = seenLater || s.Blocked && strings.Contains(s.Reason, " leads here is seen once ")
+	}
+	return seenLater && !slices.ContainsFunc(after.Steps, func(s plan.Step) bool { return !blocked[s.Key()] || s.Blocked })
+}
+
+// A plan of what a plan leads to is empty, or what waited in it, and after it the record is the wish: a
 // planner that never plans anything fails here.
 func TestPlanOfItsModelIsEmpty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -163,7 +175,12 @@ func TestPlanOfItsModelIsEmpty(t *testing.T) {
 			t.Fatalf("problems: %+v", p.Problems)
 		}
 		done := apply(f.clients, p)
-		if again := plan.Calculate(input(done...)); !again.Empty() {
+		again := plan.Calculate(input(done...))
+		if len(again.Problems) == 0 && waited(p, again) {
+			done = apply(done, again)
+			again = plan.Calculate(input(done...))
+		}
+		if !again.Empty() {
 			t.Fatalf("after\n%v\nthere is still\n%v %v", lines(p), lines(again), again.Problems)
 		}
 		for _, c := range done {
