@@ -651,6 +651,21 @@ func TestS34WholeFolderPutBack(t *testing.T) {
 	}
 }
 
+// wholeFolderWritesNothing puts a whole folder back, marker and all, and passes who is due: nothing is written.
+func (w *world) wholeFolderWritesNothing(v *vendors, backup string) {
+	w.t.Helper()
+	before := v.world.Snapshot(everything)
+	v.world.ForgetCalls()
+	w.pass(ids(w.restoreWhole(backup))...)
+	for range 3 {
+		w.pass(w.poll()...)
+		w.pass(w.due()...)
+	}
+	if now := v.world.Snapshot(everything); now != before {
+		w.t.Errorf("something is written:\n%s\nwrites %v", otherThan(now, before), v.writes())
+	}
+}
+
 // S34: the copy knows the client's name from a time before anything of it was made; since
 // then it went, and another one of the name came. Nothing is made for the earlier one.
 func TestS34WholeFolderThatKnowsOnlyTheName(t *testing.T) {
@@ -660,16 +675,8 @@ func TestS34WholeFolderThatKnowsOnlyTheName(t *testing.T) {
 	backup := w.backup()
 	w.apply(map[string]string{"clients/shop.yaml": ""})
 	w.apply(map[string]string{"clients/shop.yaml": client("shop")})
-	shop, before := w.want("shop", state.StatusActive).ID, v.world.Snapshot(everything)
-	v.world.ForgetCalls()
-	w.pass(ids(w.restoreWhole(backup))...)
-	for range 3 {
-		w.pass(w.poll()...)
-		w.pass(w.due()...)
-	}
-	if now := v.world.Snapshot(everything); now != before {
-		t.Errorf("the objects of %s are there, and something is made:\n%s\nwrites %v", shop, otherThan(now, before), v.writes())
-	}
+	w.want("shop", state.StatusActive)
+	w.wholeFolderWritesNothing(v, backup)
 }
 
 // S34: the copy has the client's data as retained. Since then that was purged, and another one of the name came. A person
@@ -683,16 +690,8 @@ func TestS34WholeFolderWhoseRetainedDataWasPurgedSince(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.apply(map[string]string{"clients/shop.yaml": client("shop")})
-	shop, before := w.want("shop", state.StatusActive).ID, v.world.Snapshot(everything)
-	v.world.ForgetCalls()
-	w.pass(ids(w.restoreWhole(backup))...)
-	for range 3 {
-		w.pass(w.poll()...)
-		w.pass(w.due()...)
-	}
-	if now := v.world.Snapshot(everything); now != before {
-		t.Errorf("something is written:\n%s\nwrites %v", otherThan(now, before), v.writes())
-	}
+	shop := w.want("shop", state.StatusActive).ID
+	w.wholeFolderWritesNothing(v, backup)
 	held := w.waits(state.HoldRebuild)
 	if !slices.ContainsFunc(held, func(h state.Hold) bool {
 		return h.Client == state.ClientID(earlier) && strings.Contains(h.Reason, shop) && !h.Approvable
@@ -717,16 +716,7 @@ func TestS34WholeFolderAndANameThatIsAnothersSince(t *testing.T) {
 	w.want("old", state.StatusRetained)
 	w.want("new", state.StatusActive)
 	w.push(map[string]string{"clients/new.yaml": "name: ["})
-	before := v.world.Snapshot(everything)
-	v.world.ForgetCalls()
-	w.pass(ids(w.restoreWhole(backup))...)
-	for range 3 {
-		w.pass(w.poll()...)
-		w.pass(w.due()...)
-	}
-	if now := v.world.Snapshot(everything); now != before {
-		t.Errorf("something is written:\n%s\nwrites %v", otherThan(now, before), v.writes())
-	}
+	w.wholeFolderWritesNothing(v, backup)
 }
 
 // S34: an older state says of a client that it is removed, as it was when the copy was made, and its
