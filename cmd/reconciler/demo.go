@@ -10,9 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -107,15 +105,18 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 	if o.simulated() {
 		addresses = addresses[:1] // names are the simulated Cloudflare's
 	}
+	var claims []*claim // until they are listened at: what begins meanwhile must not take them
 	for _, address := range addresses {
-		free, err := freeAddress(*address)
+		free, err := claimAddress(*address)
 		if err != nil {
 			return err
 		}
-		if _, port, _ := net.SplitHostPort(*address); free != *address && port != "0" {
-			busy = append(busy, fmt.Sprintf("%s is in use by another program: it is %s here.", *address, free))
+		defer free.Close()
+		if _, port, _ := net.SplitHostPort(*address); free.address != *address && port != "0" {
+			busy = append(busy, fmt.Sprintf("%s is in use already: it is %s here.", *address, free.address))
 		}
-		*address = free
+		*address = free.address
+		claims = append(claims, free)
 	}
 	git, err := gitserver.New(filepath.Join(o.dir, demoGit))
 	if err != nil {
@@ -148,6 +149,7 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 		return err
 	}
 	defer p.close()
+	p.claims = claims
 	p.gitServer = git
 	git.OnPush = func(string, string, string) { p.daemon.Hint() }
 	if err := p.openDemoForge(git, o); err != nil {
@@ -272,52 +274,6 @@ func names(rows []reconcile.Row, status state.Status) (out []string) {
 		}
 	}
 	return out
-}
-
-// ports is how many ports are tried from the one that is asked for.
-const ports = 50
-
-// freeAddress returns the address, or the next one with a port that is free for TCP and UDP.
-func freeAddress(listen string) (string, error) {
-	host, text, err := net.SplitHostPort(listen)
-	if err != nil {
-		return "", usageError{fmt.Sprintf("%q is no address: it is HOST:PORT, such as 127.0.0.1:8080", listen)}
-	}
-	port, err := strconv.ParseUint(text, 10, 16)
-	if err != nil {
-		return "", usageError{fmt.Sprintf("%q is no address: its port is a number up to 65535", listen)}
-	}
-	var first error
-	for n := range uint64(ports) {
-		if port+n > 65535 {
-			break
-		}
-		found, err := tryAddress(net.JoinHostPort(host, strconv.FormatUint(port+n, 10)))
-		if err == nil {
-			return found, nil
-		}
-		if first == nil {
-			first = err
-		}
-		if !errors.Is(err, syscall.EADDRINUSE) {
-			break
-		}
-	}
-	return "", usageError{fmt.Sprintf("%s can't be listened at (%v); name another address with --listen or --dns", listen, first)}
-}
-
-func tryAddress(address string) (string, error) {
-	var from net.ListenConfig
-	l, err := from.Listen(context.Background(), "tcp", address)
-	if err != nil {
-		return "", err
-	}
-	address = l.Addr().String() // port 0 stands for any
-	u, err := from.ListenPacket(context.Background(), "udp", address)
-	if err != nil {
-		return "", errors.Join(err, l.Close())
-	}
-	return address, errors.Join(u.Close(), l.Close())
 }
 
 // exampleFiles are the files of the demo's repository.

@@ -406,7 +406,7 @@ func TestDemoGoesOnInItsFolder(t *testing.T) {
 	defer names.Close()
 	again := startDemo(t, temp, "--data", data, "--listen", busy.Addr().String(), "--dns", names.LocalAddr().String())
 	for _, a := range []string{busy.Addr().String(), names.LocalAddr().String()} {
-		again.said(regexp.QuoteMeta(a) + ` is in use by another program: it is 127\.0\.0\.1:\d+ here`)
+		again.said(regexp.QuoteMeta(a) + ` is in use already: it is 127\.0\.0\.1:\d+ here`)
 	}
 	if again.base == d.base || again.dns == d.dns {
 		t.Errorf("it says to be at %s and %s", again.base, again.dns)

@@ -93,9 +93,9 @@ func (p *program) before(ctx context.Context) {
 // serve runs the daemon with its servers until ctx ends. ready is called when
 // everything listens.
 func (p *program) serve(ctx context.Context, ready func() error) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.config.Listen)
+	listener, err := p.listener(ctx, p.config.Listen)
 	if err != nil {
-		return fmt.Errorf("listen: %w\nstop what has this address, or set listen to another one", err)
+		return err
 	}
 	p.address.Store(listener.Addr().String())
 	pages, err := p.handler()
@@ -127,7 +127,7 @@ func (p *program) serve(ctx context.Context, ready func() error) error {
 		if addr == "" {
 			addr = "127.0.0.1:0"
 		}
-		if err := p.dns.Listen(addr); err != nil {
+		if err := p.answerDNS(addr); err != nil {
 			stop(err)
 		}
 	}
@@ -218,9 +218,9 @@ func (a *app) applyHere(ctx context.Context, conf Config) (reconcile.Overview, e
 	defer p.close()
 	p.show(out)
 	if p.front != nil { // health checks need the sites to answer
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", conf.Listen)
+		listener, err := p.listener(ctx, conf.Listen)
 		if err != nil {
-			return reconcile.Overview{}, fmt.Errorf("listen: %w\nstop what has this address, or set listen to another one", err)
+			return reconcile.Overview{}, err
 		}
 		p.address.Store(listener.Addr().String())
 		pages, err := p.handler()

@@ -87,6 +87,7 @@ type program struct {
 	mailer         string           // who sends mail; "": nobody
 	notifier       *notify.Notifier // nil: nobody is told by mail
 	address        atomic.Value     // host:port at which we listen, once we do
+	claims         []*claim         // addresses that are held until they are listened at
 	emit           atomic.Value     // func(apply.Event)
 	tell           atomic.Value     // func(state.Report)
 	// gitServer serves the demo's repository; nil elsewhere.

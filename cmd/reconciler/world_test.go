@@ -146,12 +146,18 @@ func newBareWorld(t testing.TB, files map[string]string) *world {
 }
 
 // ownAddress returns an address that nobody listens at, below the ports that systems
-// give out: what is free now is free again for the world's next command.
+// give out: what is free now is free again for the world's next command. Its UDP port is
+// held until the test ends, so that no other test takes it between two commands.
 func ownAddress(t testing.TB) string {
 	t.Helper()
 	for range 1000 {
-		if at, err := freeAddress(fmt.Sprintf("127.0.0.1:%d", 10_000+rand.N(22_000))); err == nil {
-			return at
+		if c, err := tryAddress(fmt.Sprintf("127.0.0.1:%d", 10_000+rand.N(22_000))); err == nil {
+			if err := c.tcp.Close(); err != nil {
+				t.Fatal(err)
+			}
+			c.tcp = nil
+			t.Cleanup(c.Close)
+			return c.address
 		}
 	}
 	t.Fatal("no port is free")

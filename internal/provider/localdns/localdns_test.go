@@ -462,6 +462,41 @@ func TestListening(t *testing.T) {
 	}
 }
 
+// Sockets that it doesn't answer at are closed: nobody else would.
+func TestServeRefuses(t *testing.T) {
+	at := func(host string) (net.PacketConn, net.Listener) {
+		packets, err := net.ListenPacket("udp", host+":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return packets, streams
+	}
+	refused := func(why string, p *Provider, host string) {
+		packets, streams := at(host)
+		if err := p.Serve(packets, streams); err == nil {
+			t.Errorf("answers: %s", why)
+		}
+		if packets.Close() == nil || streams.Close() == nil {
+			t.Errorf("sockets are left open: %s", why)
+		}
+	}
+	p := begin(t, t.TempDir())
+	refused("not loopback", p, "0.0.0.0")
+	packets, streams := at("127.0.0.1")
+	if err := p.Serve(packets, streams); err != nil || p.Addr() != packets.LocalAddr().String() {
+		t.Fatalf("at %q: %v", p.Addr(), err)
+	}
+	refused("twice", p, "127.0.0.1")
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	refused("closed", p, "127.0.0.1")
+}
+
 func TestAskedWhileItChanges(t *testing.T) {
 	p := serving(t, record("A", "shop.example", "192.0.2.1"))
 	var wg sync.WaitGroup

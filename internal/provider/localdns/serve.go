@@ -35,20 +35,29 @@ type server struct {
 
 // Listen begins to answer at a host:port, over UDP and TCP. Port 0 takes a free one.
 func (p *Provider) Listen(addr string) error {
-	p.listening.Lock()
-	defer p.listening.Unlock()
-	switch {
-	case p.closed:
-		return errors.New("listen for DNS: closed")
-	case p.server != nil:
-		return fmt.Errorf("listen for DNS: already at %s", p.server.addr)
-	}
 	if err := p.allowed(addr); err != nil {
 		return err
 	}
 	packets, streams, err := sockets(addr)
 	if err != nil {
 		return fmt.Errorf("listen for DNS at %s: %w; set providers.embedded.dns (for the demo: --dns) to another address, as 127.0.0.1:PORT", clean(addr), err)
+	}
+	return p.Serve(packets, streams)
+}
+
+// Serve begins to answer at sockets that are open, and are the provider's from here on: it closes them, here too where it fails.
+func (p *Provider) Serve(packets net.PacketConn, streams net.Listener) error {
+	p.listening.Lock()
+	defer p.listening.Unlock()
+	err := p.allowed(packets.LocalAddr().String())
+	switch {
+	case p.closed:
+		err = errors.New("listen for DNS: closed")
+	case p.server != nil:
+		err = fmt.Errorf("listen for DNS: already at %s", p.server.addr)
+	}
+	if err != nil {
+		return errors.Join(err, packets.Close(), streams.Close())
 	}
 	s := &server{packets: packets, addr: packets.LocalAddr().String()}
 	started := make(chan struct{})
