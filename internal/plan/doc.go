@@ -100,7 +100,8 @@
 // two clients exchange their names one of the two would wait for ever, and waits for nothing. Where
 // a person takes a record away, nothing tells us that he did. Where one sets the new owner's, and DNS
 // answers with the old owner's until that goes, theirs is seen in the pass after that: the name redirects
-// to what it did until then.
+// to what it did until then. Where that is another client's by then, it is led on before the old owner's goes: it is right
+// until then, and away as long as the name after that.
 //
 // A name moves to another client once both are ready: the new owner's version, and the one that
 // the old owner gets with its other name, are proved on their own addresses. It stays while one of

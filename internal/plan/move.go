@@ -40,6 +40,11 @@ type handover struct {
 	unseen   bool   // a record of people's may lead to the old owner's site
 }
 
+// leads says that a step is one by which the new owner gets the name.
+func (h handover) leads(s *Step) bool {
+	return s.Ref.Client == h.to && s.Action != Delete && s.Action != Forget && Leads(s.Ref, h.host)
+}
+
 // findMoves pairs what one client has and lets go with what another one wishes and
 // does not have.
 func findMoves(clients []ClientInput) moves {
@@ -313,7 +318,7 @@ func (m moves) join(steps []*Step, traits map[string]map[state.Kind]state.Traits
 		}
 		begun := false
 		for _, s := range steps {
-			if s.Ref.Client == h.to && s.Action != Delete && s.Action != Forget && Leads(s.Ref, h.host) {
+			if h.leads(s) {
 				keys[h.from], begun = append(keys[h.from], s.Key()), true
 				if h.unseen && traits[s.Provider][s.Ref.Kind].Manual {
 					looks[h.from] = s
@@ -415,13 +420,15 @@ func bound(all []state.Resource, host string) bool {
 // theirs, the later waits for nothing.
 //
 // Where a person's record can't be seen before the other client's has gone (unseen), the name stays as it is
-// until the pass after that, which looks at it.
+// until the pass after that, which looks at it. Where what it redirects to is another client's by then (passedOn), it is
+// led on before that goes: until then people come to the right site by it.
 func (m moves) answered(clients []ClientInput, steps []*Step, traits map[string]map[state.Kind]state.Traits) (yes bool) {
 	for _, s := range steps {
 		to := turnsTo(s)
 		if to == "" {
 			continue
 		}
+		late := m.passedOn(clients, steps, s.Ref.Client, s.Prior.Attributes.Literal("redirect"))
 		for _, c := range clients {
 			for _, r := range c.Recorded {
 				_, goes := m.goes[r.Ref] // its own step leads it here
@@ -434,6 +441,11 @@ func (m moves) answered(clients []ClientInput, steps []*Step, traits map[string]
 				switch end := endOf(steps, r.Ref); {
 				case end == nil:
 					s.Blocked, s.Reason = true, "waiting for "+c.Client.Name+", which still has "+to
+				case late && end.Action == Delete && m.unseen(r, traits):
+					if !needed(steps, s, end) {
+						end.needs(s.Key())
+						yes = true
+					}
 				case !needed(steps, end, s):
 					s.needs(end.Key())
 					yes = true
@@ -445,6 +457,14 @@ func (m moves) answered(clients []ClientInput, steps []*Step, traits map[string]
 		}
 	}
 	return yes
+}
+
+// passedOn says that a name of a client's is another one's by now, or that steps lead it there.
+func (m moves) passedOn(clients []ClientInput, steps []*Step, id state.ClientID, host string) bool {
+	own := slices.IndexFunc(clients, func(c ClientInput) bool { return c.Client.ID == id })
+	return host != "" && (!bound(clients[own].Recorded, host) || slices.ContainsFunc(m.over, func(h handover) bool {
+		return h.from == id && h.host == host && (h.there || slices.ContainsFunc(steps, h.leads))
+	}))
 }
 
 // throughFirst lets who takes a name keep all that people come by, until the one that had the name is

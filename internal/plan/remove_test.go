@@ -363,6 +363,56 @@ func TestS24AliasWaitsUntilThePersonsRecordCanBeSeen(t *testing.T) {
 	}
 }
 
+// S24: so where what it redirects to stays its client's. Where that is another client's by then, who comes by the name would see the other one's
+// site: it is led on before ours goes.
+func TestS24AliasOfANameThatIsPassedOnGoesBeforeOurRecord(t *testing.T) {
+	hosts := func(own ...string) func(*manifest.Effective) {
+		return func(e *manifest.Effective) { e.Host, e.Hosts = own[0], own }
+	}
+	byHand := func(e *manifest.Effective) { e.DNS.Provider = "external" }
+	for _, who := range [][2]string{{"alpha", "beta"}, {"beta", "alpha"}} {
+		for name, turns := range map[string]bool{"they swap": true, "they swap, and one has an alias": true, "the names have moved": true, "to a third one at another host": true,
+			"a third one has it there": true, "it has moved to a third one with its record": true, "to a third one that can't be planned": false} {
+			own := []string{"ours.example"}
+			if name == "they swap, and one has an alias" {
+				own = append(own, "www.ours.example")
+			}
+			third := strings.Contains(name, "third")
+			ours, hand := settled(t, shop(who[0], hosts(own...))), settled(t, shop(who[1], byHand, hosts("hand.example", "www.example")))
+			if own[0] = "hand.example"; third {
+				own[0] = "new.example"
+			}
+			clients := []plan.ClientInput{becomes(t, ours, shop(who[0], hosts(own...))), becomes(t, hand, shop(who[1], byHand, hosts("ours.example", "www.example")))}
+			if third {
+				of := []func(*manifest.Effective){at("vercel")}
+				if name == "it has moved to a third one with its record" {
+					of[0] = byHand
+				}
+				clients = append(clients, becomes(t, settled(t, shop("taker", of...)), shop("taker", append(of, hosts("taker.example", "hand.example"))...)))
+			}
+			p := plan.Calculate(input(clients...))
+			switch name {
+			case "the names have moved", "it has moved to a third one with its record":
+				p.Steps = slices.DeleteFunc(p.Steps, func(s plan.Step) bool { return s.Action != plan.Move })
+				clients = apply(clients, p)
+			case "a third one has it there":
+				p.Steps = slices.DeleteFunc(p.Steps, func(s plan.Step) bool { return s.Client != "taker" || s.Action.Ends() })
+				clients = apply(clients, p)
+			case "to a third one that can't be planned":
+				clients[2].Problems = []plan.Problem{{Client: clients[2].Client.ID, Name: "taker", Text: "the secret mollie is not set"}}
+			}
+			p = plan.Calculate(input(clients...))
+			led, end := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Action == plan.Update && s.Ref.Name == "www.example@local" }), find(t, p, "delete record/A ours.example !gap")
+			if led < 0 {
+				t.Fatalf("%s: %v", name, lines(p))
+			}
+			if s := p.Steps[led]; s.Blocked == turns || after(p, end.Key(), s.Key()) != turns || after(p, s.Key(), end.Key()) == turns {
+				t.Errorf("by hand: %s, %s: %s waits for %v: %s", who[1], name, line(s), s.Needs, s.Reason)
+			}
+		}
+	}
+}
+
 // S24: of two names of one client that go, the one that redirects goes first, as long as the other one
 // answers: it may be on its way to another client, whose people come by it.
 func TestS24OfTwoNamesThatGoTheOneThatRedirectsGoesFirst(t *testing.T) {

@@ -1135,6 +1135,63 @@ func TestS24AliasStaysUntilTheRecordBehindOursIsSeen(t *testing.T) {
 	}
 }
 
+// Where the two swap their names, whoever of them is planned first, what redirected to the name of before shows the other one's
+// site by then: it is led on at once, as our record leads to its client's site until somebody approves that it goes. After
+// that it is away as long as the name.
+func TestS24AliasOfASwapShowsNoOtherSiteWhileOurRecordWaits(t *testing.T) {
+	for _, who := range [][2]string{{"a", "b"}, {"b", "a"}} {
+		for _, alias := range []string{"", "aliases: [ours.example]"} {
+			hand, ours := who[0], who[1]
+			t.Run("by hand: "+hand+" "+alias, func(t *testing.T) {
+				s := newVendorsByHand(t)
+				v, w := s.vendors, s.world
+				files := func(handHas, oursHas string) map[string]string {
+					return map[string]string{
+						"clients/" + hand + ".yaml": strings.Replace(client(hand, "aliases: [hand.example]", "dns: {provider: external}"), "domain: "+hand, "domain: "+handHas, 1),
+						"clients/" + ours + ".yaml": strings.Replace(client(ours, alias), "domain: "+ours, "domain: "+oursHas, 1)}
+				}
+				ids := w.push(files(hand, ours))
+				for range 3 { // its name, and what redirects there
+					w.pass(ids...)
+					for _, r := range s.asked() {
+						s.setByHand(r)
+					}
+				}
+				w.want(hand, state.StatusActive)
+				w.want(ours, state.StatusActive)
+				shows := func(when string) {
+					t.Helper()
+					v.serves(w, "hand.example", hand)
+					if way := v.world.Way("hand.example"); !slices.Equal(way, []string{"hand.example", ours + ".agency.example"}) {
+						t.Errorf("people come over %v %s", way, when)
+					}
+				}
+				name := ours + ".agency.example"
+				w.apply(files(ours, hand))
+				w.pass(w.due()...)
+				if shows("before anybody approves"); len(v.world.Resolves(name)) == 0 {
+					t.Errorf("%s is down, and nobody said that it may be", name)
+				}
+				w.approveAll(ours)
+				if shows("before the record is set"); len(v.world.Resolves(name)) > 0 {
+					t.Errorf("%s leads to %v: nobody's record was in the way of a person's", name, v.world.Resolves(name))
+				}
+				for range 2 {
+					for _, r := range s.asked() {
+						s.setByHand(r)
+					}
+					w.pass(w.id("a"), w.id("b"))
+				}
+				w.want(hand, state.StatusActive)
+				w.want(ours, state.StatusActive)
+				if shows("in the end"); len(v.world.Resolves(name)) == 0 {
+					t.Errorf("%s leads nowhere in the end", name)
+				}
+			})
+		}
+	}
+}
+
 // Two clients swap their names, and the keeper of the records is down once the names have
 // moved: the two stay joined until the records have moved, too.
 func TestS24SwapWithLateRecords(t *testing.T) {

@@ -852,10 +852,12 @@ func TestS24WhoGoesGivesTheNameBackToWhoGivesOneBack(t *testing.T) {
 
 // Two clients are to swap their names, and one of them waits for its new one when the next commit removes the other one, and
 // what it wishes of the first one can't be. That one's vendor refuses to give the name back: it is told who has it. It has it
-// back as soon as the vendor does it, also where its new name is at its site, and leads to the other one.
+// back as soon as the vendor does it, also where its new name is at its site, and leads to the other one, and where it wishes
+// a third name by then.
 func TestS24WhoCantHaveItsNameBackFromWhoGoesHasItLater(t *testing.T) {
-	for _, waits := range []string{"cakes.agency.example", "A cakes.agency.example"} {
-		t.Run(waits, func(t *testing.T) {
+	for _, c := range [][2]string{{"cakes.agency.example", "bakery"}, {"A cakes.agency.example", "bakery"}, {"cakes.agency.example", "bread"}, {"A cakes.agency.example", "bread"}} {
+		waits, wishes := c[0], c[1]
+		t.Run(waits+", then "+wishes, func(t *testing.T) {
 			v, w := newVendors(t)
 			w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
 			v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == waits }, 0, memory.Fail(provider.Denied, "the token was revoked"))
@@ -867,7 +869,7 @@ func TestS24WhoCantHaveItsNameBackFromWhoGoesHasItLater(t *testing.T) {
 			v.faults.On(memory.Before, func(c memory.Call) bool {
 				return c.Verb == memory.Update && c.Kind == state.KindDomain && c.Name == "bakery.agency.example"
 			}, 0, memory.Fail(provider.Invalid, "the plan's quota is used up"))
-			w.pass(w.push(map[string]string{"clients/bakery.yaml": client("bakery", "env: {KEY: {secret: shared/key}}"), "clients/cakes.yaml": ""})...)
+			w.pass(w.push(map[string]string{"clients/bakery.yaml": led("bakery", wishes, "env: {KEY: {secret: shared/key}}"), "clients/cakes.yaml": ""})...)
 			for range 2 { // and when it is tried again
 				r := w.want("bakery", state.StatusFailed)
 				if !strings.Contains(r.Because, "cakes still has bakery.agency.example, and can't give it back; vercel: the plan's quota is used up") || strings.Contains(r.Because, "old version") {
