@@ -673,7 +673,7 @@ func (s *story) settledNow() {
 				if s.up[host] != c.ID {
 					s.comesUp(host)
 				}
-				s.up[host], s.led[host] = c.ID, len(s.vendors.world.Resolves(host)) > 0
+				s.up[host], s.led[host], s.everNamed[c.ID] = c.ID, len(s.vendors.world.Resolves(host)) > 0, true
 				delete(s.excused, host)
 				delete(s.handed, host)
 			}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/compassdigital/reconciler/internal/accept"
 	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -250,15 +251,21 @@ func (s *story) stillOld(ids []state.ClientID) {
 	}
 }
 
-// tookInstead says that whoever has the client's name by now had none of its own as its update began, as a person took it
-// away: it would answer by none if it gave this one back.
-func (s *story) tookInstead(id state.ClientID) bool {
+// tookInstead says that whoever has the client's names by now had none of its own as its update began, as a person took it
+// away: it would answer by none if it gave them back. (Who never had one gives back what it took, and a name that nobody has
+// now is nobody's excuse.)
+func (s *story) tookInstead(id state.ClientID) (all bool) {
 	for host, owner := range s.up {
-		if by := s.version(host).of; owner == id && by != "" && by != id && s.meddled[by] && !s.hadAName(by) {
-			return true
+		if owner != id || s.old[host].of != id {
+			continue
 		}
+		by := s.version(host).of
+		if by == "" || by == id || !s.meddled[by] || !s.everNamed[by] || s.hadAName(by) {
+			return false
+		}
+		all = true
 	}
-	return false
+	return all
 }
 
 // hadAName says that a client answered by a name as its update began.
@@ -455,8 +462,7 @@ func (s *story) unclashed(tree manifests, but string, clients []state.Client) ma
 func (s *story) getsAll(name string, tree manifests, clients []state.Client) bool {
 	for _, c := range clients {
 		for _, t := range s.tombstones(c.ID) {
-			part, _, _ := strings.Cut(t.Part, "@")
-			host, is := strings.CutPrefix(part, "domain/")
+			host, is := strings.CutPrefix(t.Part, accept.HostPart+"/")
 			goes := []string{host}
 			if t.Part == "" {
 				goes, is = s.bySpec[c.Blob].claims(), true

@@ -101,6 +101,7 @@ type story struct {
 	lostBefore map[state.ClientID]bool // who failed, and could not be put back: when it fails again it is, to what served before
 	wasGone    map[state.ClientID]bool // who was removed, and was not active since: its names may be others' by now
 	siteless   map[state.ClientID]bool // who was to have no site as passes last began
+	everNamed  map[state.ClientID]bool // who answered by a name once
 	gaveUp     map[string]bool         // hosts that ceased to lead to their client while it was to have none
 	froze      map[state.ClientID]bool // whom the pass that runs must not change
 	thawed     map[state.ClientID]bool // whose changes in a freeze somebody approved; see coming
@@ -290,7 +291,7 @@ func (s *story) start(t *testing.T) {
 	s.holders.last = map[state.ClientID]*holder{}
 	s.letGo, s.overtaken, s.unmade = map[state.ClientID]bool{}, map[state.ClientID]bool{}, map[string]bool{}
 	s.lostBefore, s.wasGone = map[state.ClientID]bool{}, map[state.ClientID]bool{}
-	s.siteless, s.gaveUp = map[state.ClientID]bool{}, map[string]bool{}
+	s.siteless, s.gaveUp, s.everNamed = map[state.ClientID]bool{}, map[string]bool{}, map[state.ClientID]bool{}
 	s.moving, s.copied = map[state.ClientID]bool{}, map[string]bool{}
 	s.orders, s.served = map[string][]string{}, map[state.ClientID]string{}
 	if s.movers {

@@ -1,0 +1,137 @@
+package reconcile_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/state"
+	"github.com/compassdigital/reconciler/internal/store"
+)
+
+// What makes a law ask less is taken where it must be, and leaves the law red where the program is at fault.
+
+// I5: a client gives its name up, and another one asks for it and for one that a third client gives up. Where the third one's
+// file is refused, as two ask for what it asks for instead, it keeps what it has: so nobody can have the first one's name, and
+// that may go. Whatever else clashes, the name passes on, and stays up.
+func TestI5SimANameThatMayGoForAClash(t *testing.T) {
+	const host, y, z, w = "a.agency.example", "y.example", "z.example", "w.example"
+	for _, x := range []struct {
+		name      string
+		had, asks map[string][]string // aliases
+		siteless  string
+		clash     bool // a file is refused
+		goes      bool
+	}{
+		{"nobody clashes", map[string][]string{"c": {y}}, map[string][]string{"c": {z}}, "", false, false},
+		{"two ask for what nobody has", map[string][]string{"c": {y}}, map[string][]string{"c": {z}, "d": {z}}, "", true, true},
+		{"two others do", map[string][]string{"c": {y}}, map[string][]string{"c": {z}, "d": {w}, "e": {w}}, "", true, false},
+		{"who clashes keeps what another asks for", map[string][]string{"c": {y}, "d": {w}}, map[string][]string{"c": {w}, "d": {z}, "e": {z}}, "", true, true},
+		{"who does not gives it up", map[string][]string{"c": {y}, "d": {w}}, map[string][]string{"c": {w}, "d": {z}}, "", false, false},
+		{"one has what another asks for", map[string][]string{"c": {y, z}}, map[string][]string{"c": {z}, "d": {z}}, "", true, false},
+		{"and has no site", map[string][]string{"c": {y, z}}, map[string][]string{"c": {z}, "d": {z}}, "c", true, false},
+	} {
+		for _, before := range []bool{true, false} { // what clashes comes before the name is given up, or with it
+			told(t, func(s *story) {
+				for _, name := range fleetNames {
+					s.tree.specs[name] = spec{name: name, domain: name, colour: "green", host: "vercel", db: "none", aliases: x.had[name]}
+				}
+				s.change(x.siteless, func(c *spec) { c.host = "none" })
+				s.pushed("a", func(*spec) {})
+				a, b := s.lives()["a"], s.lives()["b"]
+				asks := func(names ...string) {
+					for _, name := range names {
+						s.change(name, func(c *spec) { c.aliases = x.asks[name] })
+					}
+				}
+				s.change("b", func(b *spec) { b.domain, b.aliases = "a", []string{y} })
+				if asks("d", "e"); x.goes {
+					asks("c")
+				}
+				if before {
+					s.commit(false)
+					s.pollNow()
+				}
+				asks("c")
+				s.change("a", func(a *spec) { a.domain = "x.example" })
+				s.commit(false)
+				s.pollNow()
+				if s.up[host] != a || s.excused[host] != x.goes {
+					t.Errorf("%s: %s is up for %q and may go: %v", x.name, host, s.up[host], s.excused[host])
+				}
+				s.passDue(6)
+				s.later(time.Hour)
+				s.passDue(6)
+				s.sofar()
+				want := b
+				switch {
+				case !before && x.clash: // what is given up waits for a file of the same commit
+					want = a
+				case x.goes:
+					want = ""
+				}
+				if by := s.servedBy(host); by != want {
+					t.Errorf("%s: %s is served by %q, not by %q", x.name, host, by, want)
+				}
+				s.vendors.world.Remove(s.bound(host).ID) // the program takes it away, say
+				if s.stillServed("in a test"); (len(s.bad) == 0) != x.goes {
+					t.Errorf("%s: %s is down, and the law says %v", x.name, host, s.bad)
+				}
+				s.bad = nil
+			})
+		}
+	}
+}
+
+// S24: a client fails, and another one has its name. That one may keep it if it would answer by none without it, as a person
+// took its own one away, and if the first one has no other name that it could have.
+func TestS24SimWhoHasNoNameMayKeepTheOneThatItTook(t *testing.T) {
+	const host, own, alias = "a.agency.example", "b.agency.example", "www.a.example"
+	for _, x := range []struct {
+		name   string
+		change func(s *story, b state.ClientID)
+		red    bool
+	}{
+		{"a person took its own one away", func(*story, state.ClientID) {}, false},
+		{"nobody did", func(s *story, b state.ClientID) { delete(s.meddled, b) }, true},
+		{"it had its own one as its update began", func(s *story, b state.ClientID) { s.up[own] = b }, true},
+		{"it never had one", func(s *story, b state.ClientID) { delete(s.everNamed, b) }, true},
+		{"the other one's alias goes", func(s *story, _ state.ClientID) { s.vendors.world.Remove(s.bound(alias).ID) }, true},
+		{"the name is nobody's", func(s *story, _ state.ClientID) { s.vendors.world.Remove(s.bound(host).ID) }, true},
+	} {
+		told(t, func(s *story) {
+			s.tree.specs["a"] = spec{name: "a", domain: "a", colour: "red", host: "vercel", db: "none", aliases: []string{alias}}
+			s.tree.specs["b"] = spec{name: "b", domain: "b", colour: "red", host: "vercel", db: "none"}
+			s.pushed("a", func(*spec) {})
+			s.noteOld()
+			a, b := s.lives()["a"], s.lives()["b"]
+			failed := s.client(a)
+			failed.Status, failed.Because = state.StatusFailed, "vercel: the plan's quota is used up"
+			if err := s.store.Update(func(tx store.Tx) error { return store.PutClient(tx, failed) }); err != nil {
+				t.Fatal(err)
+			}
+			if s.stillOld([]state.ClientID{a}); len(s.bad) > 0 {
+				t.Errorf("it has its names, and the law says %v", s.bad)
+			}
+			s.vendors.world.Set(s.bound(host).ID, "site", attribute(s.bound(own), "site"))
+			s.vendors.world.Remove(s.bound(own).ID)
+			s.meddled[b] = true
+			delete(s.up, own)
+			x.change(s, b)
+			if s.stillOld([]state.ClientID{a}); (len(s.bad) > 0) != x.red {
+				t.Errorf("%s: the law says %v", x.name, s.bad)
+			}
+			s.bad = nil
+		})
+	}
+}
+
+// bound is a name as it is bound to a site.
+func (s *story) bound(host string) provider.Object {
+	for _, d := range s.vendors.world.Objects("") {
+		if d.Kind == state.KindDomain && attribute(d, "host") == host {
+			return d
+		}
+	}
+	return provider.Object{}
+}
