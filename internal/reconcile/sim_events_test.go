@@ -292,6 +292,7 @@ func (s *story) meddle() {
 		s.vendors.world.Remove(o.ID)
 		s.byPerson(seen)
 		serving, lost := o.Kind == state.KindSite || o.Kind == state.KindDeployment || o.Kind == state.KindTraffic, map[string]bool{}
+		s.emptied[o.Mark.Client] = s.emptied[o.Mark.Client] || serving
 		for host, id := range s.up { // one that another client has just now may come back to where this is missing
 			if serving && (id == o.Mark.Client || served[host] && !s.serves(host)) { // it may come by what was deleted in the middle of a swap
 				delete(s.up, host)

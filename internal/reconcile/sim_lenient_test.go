@@ -126,6 +126,71 @@ func TestS24SimWhoHasNoNameMayKeepTheOneThatItTook(t *testing.T) {
 	}
 }
 
+// I5: a name is down. That is a person's doing where it is at a site of which a person took away what serves, or leads on by a name
+// that a person let redirect to nowhere. Where the program took that away, or the name, it is the program's.
+func TestI5SimANameThatAPersonTookDown(t *testing.T) {
+	const host, other, alias = "a.agency.example", "b.agency.example", "www.a.example"
+	for _, x := range []struct {
+		name   string
+		change func(s *story, a, b state.ClientID)
+		red    bool
+	}{
+		{"the program takes it away", func(s *story, _, _ state.ClientID) { s.vendors.world.Remove(s.bound(host).ID) }, true},
+		{"so it does of whose site a person has emptied", func(s *story, a, _ state.ClientID) {
+			s.emptied[a] = true
+			s.vendors.world.Remove(s.bound(host).ID)
+		}, true},
+		{"it goes to a site that a person has emptied", func(s *story, _, b state.ClientID) {
+			s.emptied[b] = true
+			s.goesToEmpty(host, other)
+		}, false},
+		{"it goes to one that nobody has", func(s *story, _, _ state.ClientID) { s.goesToEmpty(host, other) }, true},
+		{"whose client a person has changed otherwise", func(s *story, _, b state.ClientID) {
+			s.meddled[b] = true
+			s.goesToEmpty(host, other)
+		}, true},
+		{"a person lets what it redirects to redirect to nowhere", func(s *story, _, _ state.ClientID) {
+			s.vendors.world.Set(s.bound(host).ID, "redirect", byHandValue)
+			delete(s.up, host)
+		}, false},
+		{"the program does", func(s *story, _, _ state.ClientID) {
+			s.vendors.world.Set(s.bound(host).ID, "redirect", "gone.example")
+			delete(s.up, host)
+		}, true},
+	} {
+		told(t, func(s *story) {
+			s.tree.specs["a"] = spec{name: "a", domain: "a", colour: "red", host: "vercel", db: "none", aliases: []string{alias}}
+			s.tree.specs["b"] = spec{name: "b", domain: "b", colour: "red", host: "vercel", db: "none"}
+			s.pushed("a", func(*spec) {})
+			x.change(s, s.lives()["a"], s.lives()["b"])
+			if s.serves(host) || s.serves(alias) {
+				t.Errorf("%s: it is up: the test shows nothing", x.name)
+			}
+			delete(s.up, other)
+			if s.stillServed("in a test"); (len(s.bad) > 0) != x.red {
+				t.Errorf("%s: the law says %v", x.name, s.bad)
+			}
+			s.bad = nil
+		})
+	}
+}
+
+// goesToEmpty lets a name go to the site of another one, at which nothing serves any more.
+func (s *story) goesToEmpty(host, other string) {
+	to := s.bound(other)
+	site := attribute(to, "site")
+	for _, o := range s.vendors.world.Objects("") {
+		if o.Kind == state.KindTraffic && attribute(o, "site") == site {
+			s.vendors.world.Remove(o.ID)
+		}
+	}
+	s.vendors.world.Edit(s.bound(host).ID, func(o *provider.Object) { o.Mark = to.Mark })
+	s.vendors.world.Set(s.bound(host).ID, "site", site)
+	for _, alias := range s.tree.specs["a"].aliases {
+		delete(s.up, alias)
+	}
+}
+
 // bound is a name as it is bound to a site.
 func (s *story) bound(host string) provider.Object {
 	for _, d := range s.vendors.world.Objects("") {

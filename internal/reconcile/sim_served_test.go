@@ -362,7 +362,7 @@ func (s *story) leftWithItsName(host string) bool {
 // write of a process that died may lead it there late, as in the middle of a swap that is not wished any more.
 func (s *story) cameToNothing(host string) bool {
 	return slices.ContainsFunc(s.vendors.world.Objects(""), func(o provider.Object) bool {
-		return o.Kind == state.KindDomain && attribute(o, "host") == host && s.meddled[o.Mark.Client] && !s.vendors.world.Answers(attribute(o, "site"))
+		return o.Kind == state.KindDomain && attribute(o, "host") == host && s.emptied[o.Mark.Client] && !s.vendors.world.Answers(attribute(o, "site"))
 	})
 }
 
