@@ -247,7 +247,7 @@ func (s *story) forDays(giver, taker string) {
 	s.commit(false)
 	s.sofar()
 	if d, ok := s.vendors.world.Serves(label(host)); ok { // nobody asked for it in between, and it is up all the same
-		if o, _ := s.vendors.world.Object(d); o.Mark.Client == id {
+		if o, _ := s.vendors.world.Object(d); o.Mark.Client == id && s.everNamed[id] { // a newcomer that fails goes back to nothing
 			s.comesUp(label(host))
 			s.up[label(host)], s.led[label(host)] = id, len(s.vendors.world.Resolves(label(host))) > 0
 		}
