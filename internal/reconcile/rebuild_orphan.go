@@ -31,6 +31,7 @@ func (b *rebuilder) orphans() error {
 		if o.file, err = b.e.fileOf(b.ctx, o, b.in.Changes, living); err != nil {
 			return err
 		}
+		o.own = o.isOwn(b.found, living)
 		m, row, err := b.e.orphan(b.ctx, b.w, o)
 		if err != nil {
 			return err
@@ -73,6 +74,7 @@ type orphan struct {
 	base  *state.Baseline
 	taken bool   // another client bears its name
 	file  string // at the head, in its name, and not accepted; "": there is none
+	own   bool   // that file is its own (see isOwn)
 
 	adopted map[string]bool
 	asked   said // see everAsked
@@ -107,6 +109,22 @@ func (o *orphan) call(found []rebuild.Found, good map[string]lastGood, ever said
 		o.names = slices.Compact(o.names)
 	}
 	o.taken = living[o.name]
+}
+
+// isOwn says that the file at the head is the orphan's, and was all the time: with its domain as before, who is accepted with
+// it is this client. Where another one has, or had, its name (had: on record), or the file bears another name, a rebuild
+// alone tells whose it is.
+func (o *orphan) isOwn(found []rebuild.Found, had map[string]bool) bool {
+	return fileName(o.file) == o.name && o.good.commit != "" && o.good.removed == "" && !had[o.name] &&
+		!slices.ContainsFunc(found, func(f rebuild.Found) bool { return f.Mark.Client != o.id && rebuild.NameOf(f.Mark.Client) == o.name })
+}
+
+// asBefore is the domain by which the orphan's file is known as its own.
+func (o *orphan) asBefore() string {
+	if host := o.good.effective.Host; host != "" {
+		return " with the domain " + host
+	}
+	return ""
 }
 
 // wantsALook is what is said of a client that is gone, and of whose data it is not sure which is its own.
@@ -227,7 +245,10 @@ func (e *Engine) orphan(ctx context.Context, w witness, o orphan) (remembered, R
 				r.RetainedAt = e.Now()
 			}
 		}
-		h.Act = "Nothing of it is changed. Mend the file, where something is wrong with it, then move this state away and run `reconciler rebuild`."
+		h.Act = "Nothing of it is changed. Move this state away, mend the file, where something is wrong with it, then run `reconciler rebuild`."
+		if o.own {
+			h.Act = "Nothing of it is changed. Mend the file: it goes on with all that it has once that is accepted" + o.asBefore() + "."
+		}
 	}
 	stone.Held = h.Fingerprint
 	m.client.Status, m.client.Because, m.client.Next = state.StatusHeld, h.Reason, h.Act

@@ -580,9 +580,9 @@ func (e *Engine) onOldRecord() (oldRecord, error) {
 
 // unknown records the clients of which only the marks tell: they came and went since.
 func (e *Engine) unknown(ctx context.Context, w witness, head string, files []accept.Change, found []rebuild.Found, have oldRecord, base *state.Baseline, ever, asked said) ([]remembered, error) {
-	known, living, has := map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}
+	known, had, living, has := map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, c := range have.clients {
-		known[c.ID] = true
+		known[c.ID], had[c.Name] = true, true
 		living[c.Name] = living[c.Name] || !c.Removed
 		has[c.Name] = has[c.Name] || !c.Removed && c.InvalidBlob == "" // the file at the head is its own
 	}
@@ -608,6 +608,7 @@ func (e *Engine) unknown(ctx context.Context, w witness, head string, files []ac
 		if o.file, err = e.fileOf(ctx, o, files, has); err != nil {
 			return nil, err
 		}
+		o.own = o.isOwn(found, had)
 		m, _, err := e.orphan(ctx, w, o)
 		if err != nil {
 			return nil, err

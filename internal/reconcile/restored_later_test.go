@@ -384,3 +384,62 @@ func TestS34OlderStateAndDataThatARemovedClientGotSince(t *testing.T) {
 		})
 	}
 }
+
+// S34: an older copy is put back that does not know a client whose file is mistaken at the head. It is told what brings the client
+// back with all it has: the mended file alone, or, where another client has or had its name, or the file bears another one, a rebuild.
+func TestS34WhoseFileIsMistakenIsToldWhatBringsItBack(t *testing.T) {
+	broken, again := "name: [", client("b", "database: {reuse: fresh}")
+	renamed := strings.Replace(client("c", "previously: [b]"), "domain: c", "domain: b", 1)
+	for _, c := range []struct {
+		name          string
+		since         []map[string]string // the last one has a mistake
+		file, mended  string
+		known, enough bool // the copy has a client of that name, which is gone, and purged since; mending is enough
+	}{
+		{"its own", []map[string]string{{"clients/b.yaml": client("b")}, {"clients/b.yaml": broken}}, "b", client("b", "env: {COLOUR: red}"), false, true},
+		{"it was renamed", []map[string]string{{"clients/b.yaml": client("b")}, {"clients/b.yaml": "", "clients/c.yaml": renamed}, {"clients/c.yaml": broken}}, "c", renamed, false, true},
+		{"it is renamed", []map[string]string{{"clients/b.yaml": client("b")}, {"clients/b.yaml": "", "clients/c.yaml": renamed + "colour: red"}}, "c", renamed, false, false},
+		{"one that is gone had its name", []map[string]string{{"clients/b.yaml": again}, {"clients/b.yaml": broken}}, "b", again, true, false},
+		{"one that came and went since had its name", []map[string]string{{"clients/b.yaml": client("b")}, {"clients/b.yaml": ""}, {"clients/b.yaml": again}, {"clients/b.yaml": broken}}, "b", again, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v, w := newVendors(t)
+			w.apply(map[string]string{"clients/a.yaml": client("a")})
+			if c.known {
+				w.apply(map[string]string{"clients/b.yaml": client("b")})
+				w.apply(map[string]string{"clients/b.yaml": ""})
+			}
+			copied := w.backup()
+			if c.known {
+				if _, err := w.engine.PurgeNow(t.Context(), "b", "dana"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, files := range c.since[:len(c.since)-1] {
+				w.apply(files)
+			}
+			is, _ := v.world.Serves("b.agency.example")
+			o, _ := v.world.Object(is)
+			w.push(c.since[len(c.since)-1])
+			w.restore(copied)
+			w.pass(w.poll()...)
+			w.pass(w.due()...)
+			held := w.waits(state.HoldRebuild)
+			if len(held) != 1 || held[0].Client != o.Mark.Client || strings.Contains(held[0].Act, "rebuild") == c.enough {
+				t.Fatalf("of %s is said: %+v", o.Mark.Client, held)
+			}
+			mended := map[string]string{"clients/" + c.file + ".yaml": c.mended}
+			if c.enough {
+				w.apply(mended)
+			} else {
+				w.repo.commit(mended)
+				w.rebuild(v)
+			}
+			w.pass(w.poll()...)
+			w.pass(w.due()...)
+			if r := w.want(c.file, state.StatusActive); state.ClientID(r.ID) != o.Mark.Client || len(w.waits(state.HoldRebuild)) > 0 {
+				t.Errorf("%s is %s, and was %s; it waits %+v", c.file, r.ID, o.Mark.Client, w.waits(state.HoldRebuild))
+			}
+		})
+	}
+}
