@@ -258,7 +258,7 @@ then the last pass step by step, and what is on record.`,
 		r := a.clientOf(d.Row)
 		r.Since, r.RetryAt, r.Problem, r.Holds, r.Last = since(d), d.RetryAt, d.Problem, d.Holds, d.Last
 		r.Resources, r.Intents, r.Tombstones = d.Resources, d.Intents, d.Tombstones
-		r.LookAt = d.LookAt
+		r.LookAt, r.Now = d.LookAt, a.now()
 		r.HealthBecause, r.HealthSince = d.HealthBecause, d.HealthSince
 		if r.LookFailed = d.LookFailed; !d.LastLook.IsZero() {
 			r.LastLook = a.age(d.LastLook)

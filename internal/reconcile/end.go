@@ -399,11 +399,14 @@ func (m *member) partWaits() (because, next string) {
 		case t.Waits != "":
 			return goes + "until " + strings.Join(accept.WaitsFor(t), ", ") + " is valid", "mend " + strings.Join(accept.WaitsFor(t), ", ")
 		case t.NotUntil.After(m.now):
-			return goes + "until " + t.NotUntil.UTC().Format("2 January 2006 15:04 MST"), "a revert until then costs nothing"
+			return goes + "until " + dated(t.NotUntil), "a revert until then costs nothing"
 		}
 	}
 	return "", ""
 }
+
+// dated is a date that something waits for.
+func dated(t time.Time) string { return t.UTC().Format("2 January 2006 15:04 MST") }
 
 // serves notes that what a client wishes is what serves, and where.
 func (e *Engine) serves(m *member, c *state.Client) {
@@ -759,7 +762,7 @@ func (m *member) held() (s state.Status, word, because, next string, at time.Tim
 		case t.Waits != "":
 			return s, word, "its removal waits: " + t.Waits + " of the same commits is invalid" + runs, "mend " + t.Waits, at
 		case t.NotUntil.After(m.now):
-			return s, word, "its removal waits until " + t.NotUntil.UTC().Format("2 January 2006 15:04 MST") + runs, "a revert until then costs nothing", t.NotUntil
+			return s, word, "its removal waits until " + dated(t.NotUntil) + runs, "a revert until then costs nothing", t.NotUntil
 		}
 	}
 	if len(m.keeps) > 0 {

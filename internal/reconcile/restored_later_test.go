@@ -443,3 +443,39 @@ func TestS34WhoseFileIsMistakenIsToldWhatBringsItBack(t *testing.T) {
 		})
 	}
 }
+
+// S34: the date of a removal comes while an older copy is not compared, and nothing is carried out. Nobody is told that it is
+// waited for still.
+func TestS34ADateThatIsPastIsNotWaitedFor(t *testing.T) {
+	_, w := newVendors(t)
+	w.change = func(e *reconcile.Engine) { e.Guard.RemoveAfter = time.Hour }
+	w.restart()
+	w.apply(map[string]string{"clients/a.yaml": client("a", "aliases: [shop.example]"), "clients/b.yaml": client("b"), "clients/c.yaml": client("c")})
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/b.yaml": ""})
+	w.push(map[string]string{"clients/c.yaml": ""})
+	says := func(what string) {
+		t.Helper()
+		for _, name := range []string{"a", "b", "c"} {
+			if d := w.detail(name); !strings.Contains(d.Because, what) || strings.Contains(d.Because, "November") || w.row(name).Because != d.Because {
+				t.Errorf("%s: %s; in the overview: %s", name, d.Because, w.row(name).Because)
+			}
+		}
+	}
+	copied := w.backup()
+	for name, date := range map[string]string{"a": "waits until 24 November 2026 10:00 UTC", "b": "its removal waits until 24 November 2026 10:00 UTC; the site still runs", "c": "It goes at 10:00 on 24 November 2026 UTC; a revert until then costs nothing."} {
+		if r := w.row(name); !strings.Contains(r.Because, date) {
+			t.Errorf("%s: %s", name, r.Because)
+		}
+	}
+	w.clock.add(2 * time.Hour)
+	says("waits until its next pass")
+	w.restore(copied)
+	says("waits until this older state is compared with what the providers show")
+	w.pass(w.poll()...)
+	w.pass(w.due()...)
+	w.want("b", state.StatusRetained)
+	w.want("c", state.StatusRetained)
+	if r := w.want("a", state.StatusActive); r.Because != "" {
+		t.Errorf("a: %s", r.Because)
+	}
+}

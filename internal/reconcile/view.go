@@ -157,6 +157,9 @@ func (e *Engine) Overview() (Overview, error) {
 				s = &shown{}
 			}
 			kept[c.ID] = s
+			if err := e.overdue(tx, &c); err != nil {
+				return err
+			}
 			record, err := s.recordShown(tx, c)
 			if err != nil {
 				return err
@@ -202,6 +205,30 @@ func (e *Engine) holdsShown(tx store.Tx) ([]state.Hold, error) {
 		}
 	}
 	return holds, nil
+}
+
+// overdue says of a client that waited for a date which is past what it waits for by now: an older state carries nothing out
+// before it is compared.
+func (e *Engine) overdue(tx store.Tx, c *state.Client) error {
+	const goes = "It goes at "
+	if !strings.Contains(c.Because, "until ") && !strings.HasPrefix(c.Because, goes) {
+		return nil
+	}
+	stones, err := store.Tombstones(tx, c.ID)
+	if err != nil {
+		return err
+	}
+	then := "its next pass"
+	if e.old() {
+		then = "this older state is compared with what the providers show"
+	}
+	for _, t := range stones {
+		if !t.NotUntil.IsZero() && !t.NotUntil.After(e.Now()) {
+			c.Because = strings.Replace(c.Because, "until "+dated(t.NotUntil), "until "+then, 1)
+			c.Because = strings.Replace(c.Because, goes+t.NotUntil.UTC().Format("15:04 on 2 January 2006")+" UTC", "It waits until "+then, 1)
+		}
+	}
+	return nil
 }
 
 // lookedBy is what scheduled looks know, by client.
@@ -340,6 +367,9 @@ func (e *Engine) Detail(name string) (Detail, error) {
 	err := e.Store.View(func(tx store.Tx) error {
 		c, err := e.clientByName(tx, name)
 		if err != nil {
+			return err
+		}
+		if err := e.overdue(tx, &c); err != nil {
 			return err
 		}
 		d = Detail{Facts: Facts{RetryAt: c.RetryAt, Holds: []state.Hold{}, Intents: []string{}}}

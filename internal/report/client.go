@@ -23,6 +23,7 @@ type Client struct {
 	Intents                           []string          // writes whose end is not known
 	LookAt                            time.Time         // when they are looked for again; zero: now
 	Tombstones                        []state.Tombstone // what its removal waits for
+	Now                               time.Time         // no date before it is waited for
 	Drift                             []Drift
 	LastLook                          string // how long ago the schedule looked at all of it
 	LookFailed                        string // why the last look saw not all
@@ -205,7 +206,7 @@ func (c Client) waits(o Options) string {
 			lines = append(lines, what+" waits for a person: `reconciler approve "+Line(t.Held)+"`, or put it back")
 		case t.Waits != "":
 			lines = append(lines, what+" waits for "+Line(t.Waits)+", which is invalid")
-		case !t.NotUntil.IsZero():
+		case t.NotUntil.After(c.Now): // once that is past, Because says why it is still there
 			lines = append(lines, what+" waits until "+moment(t.NotUntil)+"; a revert until then costs nothing")
 		}
 	}

@@ -362,6 +362,10 @@ func TestClient(t *testing.T) {
 		Tombstones: []state.Tombstone{{Part: "domain/www.shop.example@local", Held: "77aa00112233"}, {Part: "record/MX shop.example", Waits: "clients/a.yaml"}, {NotUntil: day(22)}, {Part: "mail/x", Held: "x", Done: true}},
 		Resources:  []state.Resource{{Ref: ref("d1", "database", "main"), Provider: "sqlite", ID: "db-1", RetainedAt: day(1), PurgeAfter: day(22)}, {Ref: ref("d1", "site", "local"), Provider: "local", ID: "demoshop"}}}
 	golden(t, "why.txt", c.Why(Options{}))
+	past := c
+	if past.Now = day(23); strings.Contains(past.Why(Options{}), "its removal waits until") {
+		t.Error("a date that is past is waited for")
+	}
 	late := Client{Name: "demoshop", Status: "provisioning", Intents: c.Intents, LookAt: day(2)}
 	golden(t, "why-late.txt", late.Why(Options{}))
 	golden(t, "overview.txt", Overview([]Client{c, {Name: "a", Status: "active"}}, []state.FileProblem{*c.Problem}, c.Holds, Options{}))
