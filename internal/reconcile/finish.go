@@ -73,6 +73,11 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		if result != nil && m.servesFirst(c, *result, end) {
 			e.serves(m, &c)
 		}
+		if end.status == state.StatusFailed && end.cut == "" && c.URL != "" {
+			if err := servesNoMore(tx, &c); err != nil {
+				return err
+			}
+		}
 		if c.Through() {
 			if err := g.throughWithout(tx, c.ID); err != nil {
 				return err
@@ -137,6 +142,16 @@ func (e *Engine) finish(g *group, m *member, result *apply.Result, end ending) (
 		e.forget(m.client.ID)
 	}
 	return done, nil
+}
+
+// servesNoMore takes address and health from a client of which nothing serves any more: one that came back when a part of its
+// removal was carried out, say.
+func servesNoMore(tx store.Tx, c *state.Client) error {
+	have, err := store.Resources(tx, c.ID)
+	if err == nil && !slices.ContainsFunc(have, func(r state.Resource) bool { return r.Ref.Kind == state.KindTraffic && r.Real() }) {
+		c.URL, c.AdminURL, c.Health, c.HealthBad = "", "", "", 0
+	}
+	return err
 }
 
 // servesFirst says that a new client's site was proved from outside in a pass that is not through, and by a name that

@@ -100,3 +100,42 @@ func TestP5AdoptingDriftDoesNotPromiseData(t *testing.T) {
 		t.Errorf("%+v, %v", d.Left, err)
 	}
 }
+
+// A client's removal is carried out in part, fails, and is reverted by a commit that fails, too: nothing of it serves any more. It is not
+// shown as healthy at its address, and nobody is asked there. Once it serves again, it is.
+func TestS44WhoServesNoMoreHasNoAddress(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/shop.yaml": client("shop")})
+	before := w.want("shop", state.StatusActive)
+	gone := func(when string) {
+		t.Helper()
+		if r := w.want("shop", state.StatusFailed); r.URL != "" || r.AdminURL != "" || r.Health != string(state.Unknown) {
+			t.Errorf("%s: it is %s at %q, its administrators at %q: %s", when, r.Health, r.URL, r.AdminURL, r.Because)
+		}
+	}
+	v.faults.On(memory.Before, memory.Is(memory.Delete, state.KindSite), 0, memory.Fail(provider.Invalid, "it is locked"))
+	w.apply(map[string]string{"clients/shop.yaml": ""})
+	gone("removed")
+	v.faults.On(memory.Before, memory.Is(memory.Create, state.KindDeployment), 0, memory.Fail(provider.Invalid, "the build is broken"))
+	w.apply(map[string]string{"clients/shop.yaml": client("shop", "env: {COLOUR: red}")})
+	gone("reverted")
+	w.engine.Check = func(_ context.Context, url string, _ manifest.Health) error {
+		if strings.Contains(url, "shop") {
+			t.Errorf("%s is asked", url)
+		}
+		return nil
+	}
+	if err := w.engine.ProbeAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.engine.Check = nil
+	v.faults.Clear()
+	id, err := w.engine.Retry("shop", "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(id)
+	if r := w.want("shop", state.StatusActive); r.URL != before.URL || r.AdminURL != before.AdminURL || r.Health != before.Health {
+		t.Errorf("it is %s at %q, its administrators at %q", r.Health, r.URL, r.AdminURL)
+	}
+}
