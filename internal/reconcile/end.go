@@ -444,10 +444,14 @@ func (e *Engine) idle(g *group, m *member, p plan.Plan, holds []state.Hold) (Don
 		case problem.Hold != "":
 			return e.finish(g, m, nil, ending{status: state.StatusHeld, because: problem.Text, next: problem.Act, settled: true, word: "held", what: "held"})
 		}
-		if c := m.client; c.Settled && c.Unplanned && c.Status == state.StatusFailed && c.Because == problem.Text {
+		because := problem.Text
+		if c := m.client; c.Status == state.StatusFailed && strings.HasPrefix(c.Because, stillRuns) {
+			because = g.stillWorks(m) + because // nothing ran since it was told
+		}
+		if c := m.client; c.Settled && c.Unplanned && c.Status == state.StatusFailed && c.Because == because {
 			return Done{Clients: g.ids}, nil // a start tried again, and nothing changed
 		}
-		return e.finish(g, m, nil, ending{status: state.StatusFailed, because: problem.Text, next: problem.Act, settled: true, word: "failed", what: "failed", lacks: true})
+		return e.finish(g, m, nil, ending{status: state.StatusFailed, because: because, next: problem.Act, settled: true, word: "failed", what: "failed", lacks: true})
 	}
 	if why, blocked := blockedBy(p, m.client.ID); blocked {
 		var live func(*state.Client)

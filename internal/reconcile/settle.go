@@ -403,6 +403,9 @@ func (m *member) servesNewer(u state.Undo) bool {
 	})
 }
 
+// stillRuns begins what stillWorks says of a site.
+const stillRuns = "Your site still runs the old version"
+
 // stillWorks is what a failure says first, where a version serves. Of what goes, some may be gone;
 // who comes back may have lost its names to others meanwhile, or what leads to them, or its records may be gone.
 func (g *group) stillWorks(m *member) string {
@@ -420,7 +423,7 @@ func (g *group) stillWorks(m *member) string {
 	case m.apart():
 		return state.RunsApart + " "
 	}
-	return "Your site still runs the old version. "
+	return stillRuns + ". "
 }
 
 // apart says that what serves was built with an address that its database does not have any more: that

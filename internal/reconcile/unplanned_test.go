@@ -8,6 +8,7 @@ import (
 
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
+	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -44,6 +45,38 @@ func TestRuleWhoLacksAProviderGoesOnOnceItIsConfigured(t *testing.T) {
 		if _, up := v.world.Serves("a.agency.example"); !up {
 			t.Error("a is not served")
 		}
+	}
+}
+
+// Two clients are to swap their names, and what the next commit wishes of one of them can't be: both have their own again. That its old version
+// runs it is told, also once it was tried again, which is over before anything of it is done.
+func TestRuleThatTheOldVersionRunsIsSaidAgain(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/bakery.yaml": client("bakery"), "clients/cakes.yaml": client("cakes")})
+	v.faults.On(memory.Before, func(c memory.Call) bool { return c.Verb == memory.Update && c.Name == "A cakes.agency.example" }, 0, memory.Fail(provider.Denied, "the token was revoked"))
+	if _, err := w.engine.Pass(t.Context(), w.push(swapped("", ""))[0], reconcile.CauseCommit); err != nil {
+		t.Fatal(err)
+	}
+	v.faults.Clear()
+	w.apply(swapped("env: {KEY: {secret: shared/key}}", ""))
+	for range 3 {
+		if r := w.want("bakery", state.StatusFailed); !strings.HasPrefix(r.Because, "Your site still runs the old version. KEY needs the secret") {
+			t.Errorf("it says %q", r.Because)
+		}
+		v.serves(w, "bakery.agency.example", "bakery")
+		id, err := w.engine.Retry("bakery", "dana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(id)
+	}
+	_, ids, err := w.engine.SetSecret("", "key", state.NewSecret("very-secret"), w.keys.Fingerprint, "dana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(ids...)
+	if r := w.want("bakery", state.StatusActive); r.Because != "" {
+		t.Errorf("in the end it says %q", r.Because)
 	}
 }
 
