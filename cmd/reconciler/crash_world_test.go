@@ -266,6 +266,7 @@ func (w *crashWorld) commit(changed ...string) error {
 		if !there {
 			files[path] = nil
 			w.gone[name] = true
+			delete(w.accepted, name) // once it is back it can be renamed when that was read
 			if w.older != nil {
 				maps.DeleteFunc(w.older.data, func(_, of string) bool { return of == name })
 			}
