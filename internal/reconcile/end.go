@@ -681,7 +681,7 @@ func (e *Engine) rests(g *group, m *member) (Done, error) {
 	end := ending{status: state.StatusActive, settled: true, word: "succeeded"}
 	switch {
 	case m.client.Removed && !m.removed && !gone(m.allTombs):
-		end.status, end.word, end.because, end.next, end.at = m.held()
+		end.status, end.word, end.because, end.next, end.at = m.held(g.holds)
 	case m.client.Removed:
 		end = e.success(g, m, nil)
 		end.what = ""
@@ -751,8 +751,8 @@ func gone(all []state.Tombstone) bool {
 	return true
 }
 
-// held says why a removed client is still there.
-func (m *member) held() (s state.Status, word, because, next string, at time.Time) {
+// held says why a removed client is still there. (What no approval lets go says itself what does.)
+func (m *member) held(holds []state.Hold) (s state.Status, word, because, next string, at time.Time) {
 	s, word = state.StatusHeld, "held"
 	runs := "; the site still runs"
 	if !slices.ContainsFunc(m.recorded, func(r state.Resource) bool { return r.Ref.Kind == state.KindSite && r.Real() }) {
@@ -761,6 +761,9 @@ func (m *member) held() (s state.Status, word, because, next string, at time.Tim
 	for _, t := range m.allTombs {
 		switch {
 		case t.Part != "" || t.Done:
+		case slices.ContainsFunc(holds, func(h state.Hold) bool { return h.Fingerprint == t.Held && !h.Approvable }):
+			h := holds[slices.IndexFunc(holds, func(h state.Hold) bool { return h.Fingerprint == t.Held })]
+			return s, word, h.Reason, h.Act, at
 		case t.Held != "":
 			return s, word, "its removal is held by the guard" + runs, "`reconciler approve " + t.Held + "`, or put the manifest back", at
 		case t.Waits != "":

@@ -247,7 +247,9 @@ func (e *Engine) orphan(ctx context.Context, w witness, o orphan) (remembered, R
 		}
 		h.Act = "Nothing of it is changed. Move this state away, mend the file, where something is wrong with it, then run `reconciler rebuild`."
 		if o.own {
-			h.Act = "Nothing of it is changed. Mend the file: it goes on with all that it has once that is accepted" + o.asBefore() + "."
+			h.File = o.file
+			h.Act = "Nothing of it is changed. Mend the file: it goes on with all that it has once that is accepted" + o.asBefore() +
+				". If it is to go, take the file out; then `reconciler approve " + h.Fingerprint + "` takes it down and retains its data."
 		}
 	}
 	stone.Held = h.Fingerprint

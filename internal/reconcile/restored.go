@@ -413,7 +413,7 @@ func (r oldRecord) others(wishes *accept.Resolver, found []rebuild.Found) map[st
 func (m *remembered) rebuildInstead() {
 	for i := range m.holds {
 		h := &m.holds[i]
-		h.Approvable, h.Act = false, "Nothing of it is changed. Move this state away and run `reconciler rebuild`, which goes by Git and the marks alone."
+		h.Approvable, h.File, h.Act = false, "", "Nothing of it is changed. Move this state away and run `reconciler rebuild`, which goes by Git and the marks alone."
 		m.client.Because, m.client.Next = h.Reason, h.Act
 	}
 }
@@ -514,6 +514,7 @@ func (r *removal) goOn(c state.Client, recorded []state.Resource, onlyData bool,
 	}
 	if r.stone.Held == "" && r.stone.Waits == "" {
 		c.Status, c.Next, c.Settled, c.RetryAt = state.StatusDeleting, "", false, time.Time{}
+		c.Failures, c.Waits, c.Panics, c.Crashes, c.Quarantined = 0, "", 0, 0, time.Time{} // as any removal does
 		c.Because = "Its manifest was removed again since the copy was made."
 		if r.stone.NotUntil.After(now) {
 			c.Because = "It goes at " + r.stone.NotUntil.UTC().Format("15:04 on 2 January 2006") + " UTC; a revert until then costs nothing."

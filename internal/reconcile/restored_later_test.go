@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +13,32 @@ import (
 	"github.com/compassdigital/reconciler/internal/reconcile"
 	"github.com/compassdigital/reconciler/internal/state"
 )
+
+// S34, C20: to the copy a client is removed, and in quarantine. It was back since, and went again, which ended that: it goes.
+func TestS34OlderStateAndAQuarantineThatEndedSince(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a"), "clients/z.yaml": client("z")})
+	a := w.id("a")
+	w.push(map[string]string{"clients/a.yaml": ""})
+	w.poll()
+	for range 3 {
+		w.crash(a)
+	}
+	if r := w.row("a"); !strings.Contains(r.Because, "in quarantine since") {
+		t.Fatalf("it is said: %s", r.Because)
+	}
+	copied := w.backup()
+	w.apply(map[string]string{"clients/a.yaml": client("a", "env: {COLOUR: blue}")})
+	w.want("a", state.StatusActive)
+	w.push(map[string]string{"clients/a.yaml": ""})
+	w.restore(copied)
+	w.pass(w.poll()...)
+	w.pass(w.due()...)
+	w.want("a", state.StatusRetained)
+	if now, _ := v.world.Serves("a.agency.example"); now != "" {
+		t.Errorf("it is served by %q", now)
+	}
+}
 
 // S34: since the copy a template, or the platform file, got a version that everybody runs with, and at the head it can't be read.
 // The newest version that can be is the last good one, as it was: nobody goes back to what the copy knows.
@@ -441,6 +468,48 @@ func TestS34WhoseFileIsMistakenIsToldWhatBringsItBack(t *testing.T) {
 				t.Errorf("%s is %s, and was %s; it waits %+v", c.file, r.ID, o.Mark.Client, w.waits(state.HoldRebuild))
 			}
 		})
+	}
+}
+
+// S34, P5: as above, and its file is taken out instead of mended. Then, and no earlier, a person may let it go: its data stays.
+func TestS34WhoseMistakenFileIsTakenOut(t *testing.T) {
+	v, w := newVendors(t)
+	w.apply(map[string]string{"clients/a.yaml": client("a")})
+	copied := w.backup()
+	w.apply(map[string]string{"clients/b.yaml": client("b")})
+	b := w.id("b")
+	w.push(map[string]string{"clients/b.yaml": "name: ["})
+	w.restore(copied)
+	w.pass(w.poll()...)
+	w.pass(w.due()...)
+	held := w.waits(state.HoldRebuild)
+	if len(held) != 1 || held[0].Client != b || held[0].Approvable {
+		t.Fatalf("it waits %+v", held)
+	}
+	if _, err := w.engine.Retry(string(b), "dana"); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(b)
+	if r := w.want("b", state.StatusHeld); r.Because != held[0].Reason || r.Next != held[0].Act {
+		t.Errorf("tried again it says %q, %q", r.Because, r.Next)
+	}
+	if _, err := w.engine.Approve(t.Context(), held[0].Fingerprint, "dana"); !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), "take the file out; then") {
+		t.Errorf("approved with its file at the head: %v", err)
+	}
+	w.apply(map[string]string{"clients/b.yaml": ""})
+	if w.want("b", state.StatusHeld); len(w.waits(state.HoldRebuild)) != 1 {
+		t.Fatalf("without its file it waits %+v", w.waits(state.HoldRebuild))
+	}
+	if _, err := w.engine.Approve(t.Context(), held[0].Fingerprint, "dana"); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(w.due()...)
+	w.want("b", state.StatusRetained)
+	if now, _ := v.world.Serves("b.agency.example"); now != "" || len(w.waits(state.HoldRebuild)) > 0 {
+		t.Errorf("approved, it is served by %q, and waits %+v", now, w.waits(state.HoldRebuild))
+	}
+	if kept, err := w.engine.Retained(); err != nil || len(kept) != 1 || !kept[0].Until.IsZero() {
+		t.Errorf("retained: %+v %v", kept, err)
 	}
 }
 

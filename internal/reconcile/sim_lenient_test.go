@@ -83,6 +83,46 @@ func TestI5SimANameThatMayGoForAClash(t *testing.T) {
 	}
 }
 
+// I5: a client gives its alias up, and another one asks for it, and for the name of a third one that is to have a fourth one's
+// that goes. Where that one's removal waits for a file, the third one keeps what it has: nobody can have the alias, and that may go.
+func TestI5SimANameThatMayGoForARemovalThatWaits(t *testing.T) {
+	const alias = "y.example"
+	for _, waits := range []bool{true, false} {
+		told(t, func(s *story) {
+			for _, name := range fleetNames[:5] {
+				s.tree.specs[name] = spec{name: name, domain: name, colour: "green", host: "vercel", db: "none"}
+			}
+			s.change("d", func(d *spec) { d.aliases = []string{alias} })
+			s.pushed("a", func(*spec) {})
+			b, d := s.lives()["b"], s.lives()["d"]
+			delete(s.tree.specs, "c")
+			s.change("e", func(e *spec) { e.broken = waits })
+			s.commit(false)
+			s.pollNow()
+			s.change("a", func(a *spec) { a.domain = "c" })
+			s.change("b", func(b *spec) { b.domain, b.aliases = "a", []string{alias} })
+			s.change("d", func(d *spec) { d.aliases = nil })
+			s.commit(false)
+			s.pollNow()
+			if s.up[alias] != d || s.excused[alias] != waits {
+				t.Errorf("waits %v: it is up for %q and may go: %v", waits, s.up[alias], s.excused[alias])
+			}
+			s.passDue(6)
+			s.later(time.Hour)
+			s.passDue(6)
+			s.sofar()
+			if by := s.servedBy(alias); (by == b) == waits {
+				t.Errorf("waits %v: it is served by %q", waits, by)
+			}
+			s.vendors.world.Remove(s.bound(alias).ID) // the program takes it away, say
+			if s.stillServed("in a test"); (len(s.bad) == 0) != waits {
+				t.Errorf("waits %v: it is down, and the law says %v", waits, s.bad)
+			}
+			s.bad = nil
+		})
+	}
+}
+
 // S24: a client fails, and another one has its name. That one may keep it if it would answer by none without it, as a person
 // took its own one away, and if the first one has no other name that it could have.
 func TestS24SimWhoHasNoNameMayKeepTheOneThatItTook(t *testing.T) {

@@ -415,7 +415,8 @@ func (s *story) wished(tree manifests, host string, owner state.ClientID, client
 }
 
 // unclashed is the tree, as what one asks for is shared out after all that clashes at once, in which other clients that ask for a name which is nobody's of them, and which
-// others ask for, too, are as they were: their files are refused. So are those who ask for a name that one of these keeps, and so on.
+// others ask for, too, are as they were: their files are refused. So are those who ask for what waits to go, or for a name that one of
+// these keeps, and so on.
 func (s *story) unclashed(tree manifests, but string, clients []state.Client) manifests {
 	out, were := manifests{specs: maps.Clone(tree.specs)}, map[string]spec{}
 	for _, c := range clients {
@@ -430,6 +431,9 @@ func (s *story) unclashed(tree manifests, but string, clients []state.Client) ma
 		}
 	}
 	for n, x := range tree.specs {
+		if n != but && s.asksWhatWaits(n, x, clients) {
+			refuse(n)
+		}
 		for m, y := range tree.specs {
 			if n != m && n != but && m != but && slices.ContainsFunc(x.claims(), func(host string) bool {
 				owner := s.names[s.up[host]]
@@ -460,18 +464,8 @@ func (s *story) unclashed(tree manifests, but string, clients []state.Client) ma
 // that of one whose removal waits for an approval, or that another one wished, and whose removal there
 // waits: else its file is refused, and takes nothing over.
 func (s *story) getsAll(name string, tree manifests, clients []state.Client) bool {
-	for _, c := range clients {
-		for _, t := range s.tombstones(c.ID) {
-			host, is := strings.CutPrefix(t.Part, accept.HostPart+"/")
-			goes := []string{host}
-			if t.Part == "" {
-				goes, is = s.bySpec[c.Blob].claims(), true
-			}
-			asks := func(host string) bool { return slices.Contains(tree.specs[name].claims(), host) }
-			if is && !t.Done && (t.Held != "" || t.Waits != "") && c.Name != name && slices.ContainsFunc(goes, asks) {
-				return false
-			}
-		}
+	if s.asksWhatWaits(name, tree.specs[name], clients) {
+		return false
 	}
 	for _, h := range s.holds() {
 		for _, host := range tree.specs[name].claims() {
@@ -497,6 +491,25 @@ func (s *story) getsAll(name string, tree manifests, clients []state.Client) boo
 		}
 	}
 	return true
+}
+
+// asksWhatWaits says that a file asks for a name of another client whose removal, of it or as a whole, waits for an approval or a
+// file.
+func (s *story) asksWhatWaits(name string, x spec, clients []state.Client) bool {
+	for _, c := range clients {
+		for _, t := range s.tombstones(c.ID) {
+			host, is := strings.CutPrefix(t.Part, accept.HostPart+"/")
+			goes := []string{host}
+			if t.Part == "" {
+				goes, is = s.bySpec[c.Blob].claims(), true
+			}
+			asks := func(host string) bool { return slices.Contains(x.claims(), host) }
+			if is && !t.Done && (t.Held != "" || t.Waits != "") && c.Name != name && slices.ContainsFunc(goes, asks) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // asksFor says that the last good wish of a client that lives asks for the name.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -202,6 +203,7 @@ func (c Client) waits(o Options) string {
 			what = "the removal of " + Line(t.Part)
 		}
 		switch {
+		case slices.ContainsFunc(c.Holds, func(h state.Hold) bool { return h.Fingerprint == t.Held && !h.Approvable }): // it says itself what helps
 		case t.Held != "":
 			lines = append(lines, what+" waits for a person: `reconciler approve "+Line(t.Held)+"`, or put it back")
 		case t.Waits != "":

@@ -362,6 +362,10 @@ func TestClient(t *testing.T) {
 		Tombstones: []state.Tombstone{{Part: "domain/www.shop.example@local", Held: "77aa00112233"}, {Part: "record/MX shop.example", Waits: "clients/a.yaml"}, {NotUntil: day(22)}, {Part: "mail/x", Held: "x", Done: true}},
 		Resources:  []state.Resource{{Ref: ref("d1", "database", "main"), Provider: "sqlite", ID: "db-1", RetainedAt: day(1), PurgeAfter: day(22)}, {Ref: ref("d1", "site", "local"), Provider: "local", ID: "demoshop"}}}
 	golden(t, "why.txt", c.Why(Options{}))
+	mend := Client{Name: "demoshop", Status: "held", Holds: []state.Hold{{Fingerprint: "9f3a", Reason: "its file is mistaken.", Act: "Mend it."}}, Tombstones: []state.Tombstone{{Held: "9f3a"}}}
+	if got := mend.Why(Options{}); strings.Contains(got, "approve") || !strings.Contains(got, "Mend it.") {
+		t.Errorf("what no approval lets go: %s", got)
+	}
 	past := c
 	if past.Now = day(23); strings.Contains(past.Why(Options{}), "its removal waits until") {
 		t.Error("a date that is past is waited for")

@@ -275,6 +275,7 @@ type Hold struct {
 	Act         string     `json:"act"`            // a sentence: what to do
 	Until       time.Time  `json:"until,omitzero"` // ends by itself (freeze, removeAfter)
 	Approvable  bool       `json:"approvable"`     // false: only a change of the manifest helps
+	File        string     `json:"file,omitempty"` // a manifest that can't be accepted: approvable once that is taken out
 	At          time.Time  `json:"at"`
 	// Removals are those that it holds and that are not accepted yet: their clients take names that others
 	// of the hold let go.
