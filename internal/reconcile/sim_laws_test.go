@@ -664,6 +664,9 @@ func (s *story) settledNow() {
 		if !asked || !rest || c.Status != state.StatusActive {
 			continue
 		}
+		if s.byHand[c.ID] && s.asWished(c, x) {
+			delete(s.byHand, c.ID)
+		}
 		for _, host := range x.hosts() {
 			d, ok := s.vendors.world.Serves(host)
 			if o, there := s.vendors.world.Object(d); ok && there && o.Mark.Client == c.ID {
@@ -679,6 +682,21 @@ func (s *story) settledNow() {
 			}
 		}
 	}
+}
+
+// asWished says that nothing of what a person changed of a client is there any more: it has all that is on record, and answers by
+// all its names with what its file wishes.
+func (s *story) asWished(c state.Client, x spec) bool {
+	for _, r := range s.resources(c.ID) {
+		o, there := s.vendors.world.Object(r.ID)
+		if r.Real() && !r.Retained() && (!there || r.Ref.Kind == state.KindEnvironment && attribute(o, "env.COLOUR") != x.colour) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(x.hosts(), func(host string) bool {
+		now := s.version(host)
+		return now.of != c.ID || now.colour != x.colour || !s.leads(host)
+	})
 }
 
 // leaks: no secret in a text (I6).

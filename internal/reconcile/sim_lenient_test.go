@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -166,6 +167,42 @@ func TestS24SimWhoHasNoNameMayKeepTheOneThatItTook(t *testing.T) {
 	}
 }
 
+// I5, S24: a person changed something of a client. Nothing is said of what serves it when its update fails, until it has all again
+// that it wishes: from then on its old version is that.
+func TestI5SimWhoHasAllAgainThatAPersonChanged(t *testing.T) {
+	const host = "a.agency.example"
+	for _, x := range []struct {
+		name   string
+		change func(s *story, env string)
+		red    bool
+	}{
+		{"all is as it was", func(*story, string) {}, true},
+		{"its environment is another one", func(s *story, env string) { s.vendors.world.Set(env, "env.COLOUR", "blue") }, false},
+		{"its environment is gone", func(s *story, env string) { s.vendors.world.Remove(env) }, false},
+		{"its record is gone", func(s *story, _ string) { s.vendors.world.Remove(s.has(state.KindRecord)) }, false},
+	} {
+		told(t, func(s *story) {
+			s.tree.specs["a"] = spec{name: "a", domain: "a", colour: "red", host: "vercel", db: "none"}
+			s.pushed("a", func(*spec) {})
+			a := s.lives()["a"]
+			s.byHand[a] = true
+			x.change(s, s.has(state.KindEnvironment))
+			s.settledNow()
+			s.noteOld()
+			failed := s.client(a)
+			failed.Status, failed.Because = state.StatusFailed, "Your site still runs the old version. vercel: the plan's quota is used up"
+			if err := s.store.Update(func(tx store.Tx) error { return store.PutClient(tx, failed) }); err != nil {
+				t.Fatal(err)
+			}
+			s.vendors.world.Remove(s.bound(host).ID)
+			if s.stillOld([]state.ClientID{a}); (len(s.bad) > 0) != x.red {
+				t.Errorf("%s: the law says %v", x.name, s.bad)
+			}
+			s.bad = nil
+		})
+	}
+}
+
 // I5: a name is down. That is a person's doing where it is at a site of which a person took away what serves, or leads on by a name
 // that a person let redirect to nowhere. Where the program took that away, or the name, it is the program's.
 func TestI5SimANameThatAPersonTookDown(t *testing.T) {
@@ -229,6 +266,12 @@ func (s *story) goesToEmpty(host, other string) {
 	for _, alias := range s.tree.specs["a"].aliases {
 		delete(s.up, alias)
 	}
+}
+
+// has is something of that kind that a client has.
+func (s *story) has(kind state.Kind) string {
+	all := s.vendors.world.Objects("")
+	return all[slices.IndexFunc(all, func(o provider.Object) bool { return o.Kind == kind && o.Mark.Client != "" })].ID
 }
 
 // bound is a name as it is bound to a site.
