@@ -468,12 +468,12 @@ func (s *story) lets(h state.Hold) {
 		if h.Kind == state.HoldData { // the plan said that there is a time without service
 			for host, owner := range s.up {
 				if owner == id {
-					s.gaps[host] = true
+					s.gaps[host] = h.Client
 				}
 			}
 			for _, step := range h.Steps {
 				if _, host, ok := strings.Cut(step, "/A "); ok {
-					s.gaps[host] = true
+					s.gaps[host] = h.Client
 				}
 			}
 		}

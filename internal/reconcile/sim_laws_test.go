@@ -682,6 +682,14 @@ func (s *story) settledNow() {
 			}
 		}
 	}
+	s.noGaps()
+}
+
+// noGaps ends the time for which somebody agreed that a name is away: it serves, and whoever has it and whose plan it was are at rest.
+func (s *story) noGaps() {
+	maps.DeleteFunc(s.gaps, func(host string, of state.ClientID) bool {
+		return s.up[host] != "" && s.serves(host) && s.clean[s.up[host]] && s.clean[of]
+	})
 }
 
 // asWished says that nothing of what a person changed of a client is there any more: it has all that is on record, and answers by

@@ -203,6 +203,44 @@ func TestI5SimWhoHasAllAgainThatAPersonChanged(t *testing.T) {
 	}
 }
 
+// I5: somebody agreed to a time in which a name is away. That ends when it serves again, and whoever has it and whose plan it was are
+// through.
+func TestI5SimATimeWithoutANameEnds(t *testing.T) {
+	const host = "a.agency.example"
+	for _, x := range []struct {
+		name   string
+		change func(s *story, a, b state.ClientID)
+		red    bool
+	}{
+		{"nobody agreed", func(*story, state.ClientID, state.ClientID) {}, true},
+		{"it is over", func(s *story, a, _ state.ClientID) { s.gaps[host] = a }, true},
+		{"another one's is", func(s *story, _, b state.ClientID) { s.gaps[host] = b }, true},
+		{"another one is not through", func(s *story, _, b state.ClientID) {
+			s.gaps[host] = b
+			s.change("b", func(b *spec) { b.colour = "blue" })
+			s.commit(false)
+			s.pollNow()
+		}, false},
+		{"it is away", func(s *story, a, _ state.ClientID) {
+			s.gaps[host] = a
+			s.vendors.world.Remove(s.bound(host).ID)
+		}, false},
+	} {
+		told(t, func(s *story) {
+			s.tree.specs["a"] = spec{name: "a", domain: "a", colour: "red", host: "vercel", db: "none"}
+			s.tree.specs["b"] = spec{name: "b", domain: "b", colour: "red", host: "vercel", db: "none"}
+			s.pushed("a", func(*spec) {})
+			x.change(s, s.lives()["a"], s.lives()["b"])
+			s.settledNow()
+			s.vendors.world.Remove(s.bound(host).ID)
+			if s.stillServed("in a test"); (len(s.bad) > 0) != x.red {
+				t.Errorf("%s: the law says %v", x.name, s.bad)
+			}
+			s.bad = nil
+		})
+	}
+}
+
 // I5: a name is down. That is a person's doing where it is at a site of which a person took away what serves, or leads on by a name
 // that a person let redirect to nowhere. Where the program took that away, or the name, it is the program's.
 func TestI5SimANameThatAPersonTookDown(t *testing.T) {

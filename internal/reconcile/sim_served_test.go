@@ -328,7 +328,7 @@ func (s *story) stillServed(when string) {
 		if s.serves(host) {
 			continue
 		}
-		if !s.excused[host] && !s.gaps[host] && !s.cameToNothing(host) && !s.leftWithItsName(host) && !s.turnedByHand(host) && !slices.ContainsFunc(s.cut(host), func(h string) bool { return s.gaps[h] }) {
+		if !s.excused[host] && s.gaps[host] == "" && !s.cameToNothing(host) && !s.leftWithItsName(host) && !s.turnedByHand(host) && !slices.ContainsFunc(s.cut(host), func(h string) bool { return s.gaps[h] != "" }) {
 			s.broken("I5: %s of %s was served, is still wished, and is down %s", host, s.up[host], when)
 		}
 		delete(s.up, host)

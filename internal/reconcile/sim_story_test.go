@@ -88,7 +88,7 @@ type story struct {
 	own        map[string]version                   // the last of those that was its owner's
 	were       map[string]state.ClientID            // who had each name when the state was lost
 	handed     map[string]state.ClientID            // hosts that went to another client since, and whose they are; see noteHanded
-	gaps       map[string]bool                      // hosts whose time without service somebody approved
+	gaps       map[string]state.ClientID            // hosts whose time without service somebody approved, until it and whose plan it was are at rest
 	excused    map[string]bool                      // hosts that may go down
 	secrets    []string
 	owns       map[state.ClientID]string // the own secret that somebody set last
@@ -288,7 +288,7 @@ func (s *story) start(t *testing.T) {
 	s.ours = map[state.ClientID][]string{}
 	s.emptied = map[state.ClientID]bool{}
 	s.byHand = map[state.ClientID]bool{}
-	s.meddled, s.unbound, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]version{}
+	s.meddled, s.unbound, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]state.ClientID{}, map[string]version{}
 	s.probed, s.own, s.halfway = map[string]version{}, map[string]version{}, map[string]halfway{}
 	s.handed = map[string]state.ClientID{}
 	s.names = map[state.ClientID]string{}
