@@ -194,7 +194,7 @@ func (s *story) stillSaid(c state.Client, o provider.Object) bool {
 func (s *story) inOrder(c memory.Call) {
 	host, ok := strings.CutPrefix(c.Name, "A ")
 	ok = ok && !strings.HasPrefix(host, "lb.") // a client's own record leads to what is no site
-	if had, there := s.vendors.world.Object(c.ID); c.Kind != state.KindRecord || !ok || there && had.Mark.Client == c.Client || s.meddled[c.Client] {
+	if had, there := s.vendors.world.Object(c.ID); c.Kind != state.KindRecord || !ok || there && had.Mark.Client == c.Client || s.byHand[c.Client] {
 		return
 	}
 	bound := false
@@ -202,7 +202,7 @@ func (s *story) inOrder(c memory.Call) {
 		if o.Kind != state.KindDomain || attribute(o, "host") != host {
 			continue
 		}
-		if bound = true; s.vendors.world.Answers(attribute(o, "site")) || s.meddled[o.Mark.Client] {
+		if bound = true; s.vendors.world.Answers(attribute(o, "site")) || s.byHand[o.Mark.Client] {
 			return
 		}
 	}
@@ -670,7 +670,7 @@ func (s *story) settledNow() {
 		for _, host := range x.hosts() {
 			d, ok := s.vendors.world.Serves(host)
 			if o, there := s.vendors.world.Object(d); ok && there && o.Mark.Client == c.ID {
-				if got := s.vendors.world.BuiltWith(d)["COLOUR"]; got != x.colour && !s.meddled[c.ID] {
+				if got := s.vendors.world.BuiltWith(d)["COLOUR"]; got != x.colour && !s.byHand[c.ID] {
 					s.Fatalf("I8: %s is active and at rest, and %s is built with the colour %q, not %q", c.ID, host, got, x.colour)
 				}
 				if s.up[host] != c.ID {
@@ -679,6 +679,7 @@ func (s *story) settledNow() {
 				s.up[host], s.led[host], s.everNamed[c.ID] = c.ID, len(s.vendors.world.Resolves(host)) > 0, true
 				delete(s.excused, host)
 				delete(s.handed, host)
+				delete(s.unbound, host)
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/compassdigital/reconciler/internal/provider"
+	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/state"
 	"github.com/compassdigital/reconciler/internal/store"
 )
@@ -234,6 +235,38 @@ func TestI5SimATimeWithoutANameEnds(t *testing.T) {
 			s.settledNow()
 			s.vendors.world.Remove(s.bound(host).ID)
 			if s.stillServed("in a test"); (len(s.bad) > 0) != x.red {
+				t.Errorf("%s: the law says %v", x.name, s.bad)
+			}
+			s.bad = nil
+		})
+	}
+}
+
+// I7: a name may be led where nothing has it bound, or nothing serves, as long as nobody has seen that a person took that away.
+func TestI7SimANameIsLedWhereAPersonTookItAway(t *testing.T) {
+	const host = "a.agency.example"
+	away := func(s *story) { s.vendors.world.Remove(s.bound(host).ID) }
+	empty := func(s *story) { s.vendors.world.Remove(s.has(state.KindDeployment)) }
+	for _, x := range []struct {
+		name   string
+		change func(s *story, a state.ClientID)
+		red    bool
+	}{
+		{"it serves", func(*story, state.ClientID) {}, false},
+		{"the program took it off its site", func(s *story, _ state.ClientID) { away(s) }, true},
+		{"a person did", func(s *story, _ state.ClientID) { s.unbound[host] = true; away(s) }, false},
+		{"a person did, once", func(s *story, _ state.ClientID) { s.unbound[host] = true; s.settledNow(); away(s) }, true},
+		{"the program took away what serves", func(s *story, _ state.ClientID) { empty(s) }, true},
+		{"a person did that", func(s *story, a state.ClientID) { s.byHand[a] = true; empty(s) }, false},
+		{"a person did that, once", func(s *story, a state.ClientID) { s.byHand[a] = true; s.settledNow(); empty(s) }, true},
+	} {
+		told(t, func(s *story) {
+			s.tree.specs["a"] = spec{name: "a", domain: "a", colour: "red", host: "vercel", db: "none"}
+			s.tree.specs["b"] = spec{name: "b", domain: "b", colour: "red", host: "none", db: "none"}
+			s.pushed("a", func(*spec) {})
+			x.change(s, s.lives()["a"])
+			s.inOrder(memory.Call{Verb: memory.Create, Kind: state.KindRecord, Client: s.lives()["b"], Name: "A " + host})
+			if (len(s.bad) > 0) != x.red {
 				t.Errorf("%s: the law says %v", x.name, s.bad)
 			}
 			s.bad = nil

@@ -130,7 +130,7 @@ type story struct {
 	meddled   map[state.ClientID]bool     // of whom a person changed something at a vendor
 	byHand    map[state.ClientID]bool     // and that is there still, or may be
 	emptied   map[state.ClientID]bool     // of whom a person took away what serves
-	unbound   map[string]bool             // host names that a person took off a site at its host
+	unbound   map[string]bool             // host names that a person took off a site at its host, until they serve again
 	ours      map[state.ClientID][]string // names of which we took a record away
 	pulls     proposals
 	died      bool                    // and what is looked at now is what it left
