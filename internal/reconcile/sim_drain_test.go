@@ -719,7 +719,7 @@ func (s *story) heard() {
 func (s *story) ownerTakes(id string) {
 	for _, c := range s.clients() {
 		if slices.ContainsFunc(s.resources(c.ID), func(r state.Resource) bool { return r.ID == id }) {
-			s.meddled[c.ID], s.byHand[c.ID], s.emptied[c.ID] = true, true, true
+			s.meddled[c.ID], s.altered[c.ID], s.emptied[c.ID] = true, true, true
 			for host, owner := range s.up {
 				s.excused[host] = s.excused[host] || owner == c.ID
 			}

@@ -271,7 +271,7 @@ func (s *story) meddle() {
 	if o.Kind == state.KindDatabase && takes && (s.n(3, "really") > 0 || s.movers) { // who puts one back knows nothing of a freeze
 		return
 	}
-	s.meddled[o.Mark.Client], s.byHand[o.Mark.Client] = true, true
+	s.meddled[o.Mark.Client], s.altered[o.Mark.Client] = true, true
 	if takes {
 		s.say("by hand: delete %s %s", o.Kind, o.ID)
 		if k := s.data[o.ID]; k != nil {

@@ -194,7 +194,7 @@ func (s *story) stillSaid(c state.Client, o provider.Object) bool {
 func (s *story) inOrder(c memory.Call) {
 	host, ok := strings.CutPrefix(c.Name, "A ")
 	ok = ok && !strings.HasPrefix(host, "lb.") // a client's own record leads to what is no site
-	if had, there := s.vendors.world.Object(c.ID); c.Kind != state.KindRecord || !ok || there && had.Mark.Client == c.Client || s.byHand[c.Client] {
+	if had, there := s.vendors.world.Object(c.ID); c.Kind != state.KindRecord || !ok || there && had.Mark.Client == c.Client || s.altered[c.Client] {
 		return
 	}
 	bound := false
@@ -202,7 +202,7 @@ func (s *story) inOrder(c memory.Call) {
 		if o.Kind != state.KindDomain || attribute(o, "host") != host {
 			continue
 		}
-		if bound = true; s.vendors.world.Answers(attribute(o, "site")) || s.byHand[o.Mark.Client] {
+		if bound = true; s.vendors.world.Answers(attribute(o, "site")) || s.altered[o.Mark.Client] {
 			return
 		}
 	}
@@ -664,13 +664,13 @@ func (s *story) settledNow() {
 		if !asked || !rest || c.Status != state.StatusActive {
 			continue
 		}
-		if s.byHand[c.ID] && s.asWished(c, x) {
-			delete(s.byHand, c.ID)
+		if s.altered[c.ID] && s.asWished(c, x) {
+			delete(s.altered, c.ID)
 		}
 		for _, host := range x.hosts() {
 			d, ok := s.vendors.world.Serves(host)
 			if o, there := s.vendors.world.Object(d); ok && there && o.Mark.Client == c.ID {
-				if got := s.vendors.world.BuiltWith(d)["COLOUR"]; got != x.colour && !s.byHand[c.ID] {
+				if got := s.vendors.world.BuiltWith(d)["COLOUR"]; got != x.colour && !s.altered[c.ID] {
 					s.Fatalf("I8: %s is active and at rest, and %s is built with the colour %q, not %q", c.ID, host, got, x.colour)
 				}
 				if s.up[host] != c.ID {

@@ -214,7 +214,7 @@ func (s *story) stillOld(ids []state.ClientID) {
 	}()
 	for _, id := range ids {
 		c := s.client(id)
-		if c.Status != state.StatusFailed || !strings.HasPrefix(c.Because, "Your site still runs the old version") || s.byHand[id] || s.lostBefore[id] {
+		if c.Status != state.StatusFailed || !strings.HasPrefix(c.Because, "Your site still runs the old version") || s.altered[id] || s.lostBefore[id] {
 			continue
 		}
 		if s.wasGone[id] && strings.HasPrefix(c.Because, state.RunsUnnamed) { // what led to it went as it did
@@ -245,7 +245,7 @@ func (s *story) stillOld(ids []state.ClientID) {
 		runs := strings.HasPrefix(s.client(id).Because, "Your site still runs") && !strings.HasPrefix(s.client(id).Because, state.RunsUnnamed)
 		told = told || s.wasGone[id] && !runs
 		told = told || s.bySpec[s.client(id).Blob].host == "none" || s.tookInstead(id)
-		if c := s.client(id); c.Status == state.StatusFailed && c.Settled && !c.Removed && c.RollingBack == "" && c.Quarantined.IsZero() && !s.byHand[id] && !told {
+		if c := s.client(id); c.Status == state.StatusFailed && c.Settled && !c.Removed && c.RollingBack == "" && c.Quarantined.IsZero() && !s.altered[id] && !told {
 			s.keepsAName(id, runs) // who is in quarantine is left as the death of the program left it
 		}
 	}

@@ -128,7 +128,7 @@ type story struct {
 	gone      map[state.Ref]bool          // steps of the passes that run, by what they are about, that began when their client was removed
 	lived     map[state.Ref]bool          // those that began when it lived
 	meddled   map[state.ClientID]bool     // of whom a person changed something at a vendor
-	byHand    map[state.ClientID]bool     // and that is there still, or may be
+	altered   map[state.ClientID]bool     // and that is there still, or may be
 	emptied   map[state.ClientID]bool     // of whom a person took away what serves
 	unbound   map[string]bool             // host names that a person took off a site at its host, until they serve again
 	ours      map[state.ClientID][]string // names of which we took a record away
@@ -287,7 +287,7 @@ func (s *story) start(t *testing.T) {
 	s.excused, s.told, s.cleanNow, s.thawed = map[string]bool{}, map[string]string{}, map[state.ClientID]bool{}, map[state.ClientID]bool{}
 	s.ours = map[state.ClientID][]string{}
 	s.emptied = map[state.ClientID]bool{}
-	s.byHand = map[state.ClientID]bool{}
+	s.altered = map[state.ClientID]bool{}
 	s.meddled, s.unbound, s.led, s.gaps, s.old = map[state.ClientID]bool{}, map[string]bool{}, map[string]bool{}, map[string]state.ClientID{}, map[string]version{}
 	s.probed, s.own, s.halfway = map[string]version{}, map[string]version{}, map[string]halfway{}
 	s.handed = map[string]state.ClientID{}
