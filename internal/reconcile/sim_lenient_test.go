@@ -1,13 +1,11 @@
 package reconcile_test
 
 import (
-	"errors"
 	"net/url"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/compassdigital/reconciler/internal/plan"
 	"github.com/compassdigital/reconciler/internal/provider"
 	"github.com/compassdigital/reconciler/internal/provider/memory"
 	"github.com/compassdigital/reconciler/internal/state"
@@ -122,81 +120,6 @@ func TestI5SimANameThatMayGoForARemovalThatWaits(t *testing.T) {
 			s.vendors.world.Remove(s.bound(alias).ID) // the program takes it away, say
 			if s.stillServed("in a test"); (len(s.bad) == 0) != waits {
 				t.Errorf("waits %v: it is down, and the law says %v", waits, s.bad)
-			}
-			s.bad = nil
-		})
-	}
-}
-
-// S24: a client fails, and another one has its name. That one may keep it if it would answer by none without it, as a person
-// took its own one away, and if the first one has no other name that it could have.
-func TestS24SimWhoHasNoNameMayKeepTheOneThatItTook(t *testing.T) {
-	const host, own, alias = "a.agency.example", "b.agency.example", "www.a.example"
-	for _, x := range []struct {
-		name   string
-		change func(s *story, b state.ClientID)
-		red    bool
-	}{
-		{"a person took its own one away", func(*story, state.ClientID) {}, false},
-		{"nobody did", func(s *story, b state.ClientID) { delete(s.meddled, b) }, true},
-		{"it had its own one as its update began", func(s *story, b state.ClientID) { s.up[own] = b }, true},
-		{"it never had one", func(s *story, b state.ClientID) { delete(s.everNamed, b) }, true},
-		{"the other one's alias goes", func(s *story, _ state.ClientID) { s.vendors.world.Remove(s.bound(alias).ID) }, true},
-		{"the name is nobody's", func(s *story, _ state.ClientID) { s.vendors.world.Remove(s.bound(host).ID) }, true},
-	} {
-		told(t, func(s *story) {
-			s.tree.specs["a"] = spec{name: "a", domain: "a", colour: "red", host: "vercel", db: "none", aliases: []string{alias}}
-			s.tree.specs["b"] = spec{name: "b", domain: "b", colour: "red", host: "vercel", db: "none"}
-			s.pushed("a", func(*spec) {})
-			s.noteOld()
-			a, b := s.lives()["a"], s.lives()["b"]
-			failed := s.client(a)
-			failed.Status, failed.Because = state.StatusFailed, "vercel: the plan's quota is used up"
-			s.puts(func(tx store.Tx) error { return store.PutClient(tx, failed) })
-			if s.stillOld([]state.ClientID{a}); len(s.bad) > 0 {
-				t.Errorf("it has its names, and the law says %v", s.bad)
-			}
-			s.vendors.world.Set(s.bound(host).ID, "site", attribute(s.bound(own), "site"))
-			s.vendors.world.Remove(s.bound(own).ID)
-			s.meddled[b] = true
-			delete(s.up, own)
-			x.change(s, b)
-			if s.stillOld([]state.ClientID{a}); (len(s.bad) > 0) != x.red {
-				t.Errorf("%s: the law says %v", x.name, s.bad)
-			}
-			s.bad = nil
-		})
-	}
-}
-
-// I5, S24: a person changed something of a client. Nothing is said of what serves it when its update fails, until it has all again
-// that it wishes: from then on its old version is that.
-func TestI5SimWhoHasAllAgainThatAPersonChanged(t *testing.T) {
-	const host = "a.agency.example"
-	for _, x := range []struct {
-		name   string
-		change func(s *story, env string)
-		red    bool
-	}{
-		{"all is as it was", func(*story, string) {}, true},
-		{"its environment is another one", func(s *story, env string) { s.vendors.world.Set(env, "env.COLOUR", "blue") }, false},
-		{"its environment is gone", func(s *story, env string) { s.vendors.world.Remove(env) }, false},
-		{"its record is gone", func(s *story, _ string) { s.vendors.world.Remove(s.has(state.KindRecord)) }, false},
-	} {
-		told(t, func(s *story) {
-			s.tree.specs["a"] = spec{name: "a", domain: "a", colour: "red", host: "vercel", db: "none"}
-			s.pushed("a", func(*spec) {})
-			a := s.lives()["a"]
-			s.altered[a] = true
-			x.change(s, s.has(state.KindEnvironment))
-			s.settledNow()
-			s.noteOld()
-			failed := s.client(a)
-			failed.Status, failed.Because = state.StatusFailed, "Your site still runs the old version. vercel: the plan's quota is used up"
-			s.puts(func(tx store.Tx) error { return store.PutClient(tx, failed) })
-			s.vendors.world.Remove(s.bound(host).ID)
-			if s.stillOld([]state.ClientID{a}); (len(s.bad) > 0) != x.red {
-				t.Errorf("%s: the law says %v", x.name, s.bad)
 			}
 			s.bad = nil
 		})
@@ -327,78 +250,9 @@ func TestI5SimAnAliasThatAPersonForgot(t *testing.T) {
 	}
 }
 
-// I5, S24: an update waits in its middle, and what it brought is at work there: for a newer update that begins and fails that is the
-// old version. It isn't where its site was not asked since, or answered badly, where it is put back, where its environment is
-// another one by now, where its data moves with it, nor as long as the update is the same one.
-func TestI5SimWhatAnUpdateBroughtInItsMiddle(t *testing.T) {
-	const host = "a.agency.example"
-	newer := func(d *state.Deployment) { d.ID, d.Commit = d.ID+"-newer", "0fff" }
-	for _, x := range []struct {
-		name  string
-		wait  func(c *state.Client)        // how it waits
-		asked bool                         // its site was, and answered well
-		next  func(d *state.Deployment)    // its next pass
-		touch func(r *state.Resource) bool // what is on record
-		is    bool
-	}{
-		{name: "at work", asked: true, next: newer, is: true},
-		{name: "nobody asked", next: newer},
-		{name: "it answers badly", wait: func(c *state.Client) { c.Health = state.Degraded }, asked: true, next: newer},
-		{name: "it is put back", wait: func(c *state.Client) { c.RollingBack = "it failed" }, asked: true, next: newer},
-		{name: "its data moves", wait: func(c *state.Client) { c.Undo = append(c.Undo, state.Undo{Ref: state.Ref{Kind: state.KindDatabase}}) }, asked: true, next: newer},
-		{name: "a name came to it", wait: func(c *state.Client) { c.Undo[0].Prior.Ref.Client = "b" }, asked: true, next: newer},
-		{name: "its environment is another one", asked: true, next: newer, touch: func(r *state.Resource) bool { return r.Ref.Kind == state.KindEnvironment }},
-		{name: "the same update goes on", asked: true, next: func(d *state.Deployment) { d.ID, d.Steps = d.ID+"-same", nil }},
-		{name: "the same pass", asked: true, next: func(*state.Deployment) {}},
-		{name: "a secret was set, and it is built again", asked: true, next: func(d *state.Deployment) {
-			d.ID, d.Steps = d.ID+"-same", []state.StepRun{{Ref: state.Ref{Kind: state.KindDeployment}, Action: string(plan.Create)}}
-		}, is: true},
-	} {
-		told(t, func(s *story) {
-			s.tree.specs["a"] = spec{name: "a", domain: "a", colour: "red", host: "vercel", db: "none"}
-			s.pushed("a", func(*spec) {})
-			a := s.lives()["a"]
-			before := version{id: "before", of: a}
-			s.old[host] = before
-			c := s.client(a)
-			d, _ := s.audited(c)
-			var led state.Resource
-			for _, r := range s.resources(a) {
-				if r.Ref.Kind == state.KindTraffic {
-					led = r
-				}
-			}
-			c.Undo = []state.Undo{{Ref: led.Ref, Prior: led}}
-			c.Health, c.HealthAt = state.Healthy, led.UpdatedAt.Add(time.Minute)
-			if x.wait != nil {
-				x.wait(&c)
-			}
-			put := func(tx store.Tx) error {
-				for _, r := range s.resources(a) {
-					if x.touch != nil && x.touch(&r) {
-						r.UpdatedAt = led.UpdatedAt.Add(time.Second)
-						c.Undo = append(c.Undo, state.Undo{Ref: r.Ref, Prior: r})
-						if err := store.PutResource(tx, r); err != nil {
-							return err
-						}
-					}
-				}
-				return store.PutClient(tx, c)
-			}
-			s.puts(put)
-			if x.asked {
-				s.noteProbed()
-			}
-			s.noteOld()
-			x.next(&d)
-			c.Deployment = d.ID
-			s.puts(func(tx store.Tx) error { return errors.Join(store.PutDeployment(tx, d), store.PutClient(tx, c)) })
-			s.leaveAtWork()
-			if is := s.old[host] != before; is != x.is {
-				t.Errorf("%s: the old version is what it brought: %v", x.name, is)
-			}
-		})
-	}
+// goesTo binds a name to the site that has another one.
+func (s *story) goesTo(host, other string) {
+	s.vendors.world.Set(s.bound(host).ID, "site", attribute(s.bound(other), "site"))
 }
 
 // I7: a name may be led where nothing has it bound, or nothing serves, as long as nobody has seen that a person took that away.
