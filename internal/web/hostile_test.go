@@ -149,15 +149,17 @@ func TestS48CommandsAreCode(t *testing.T) {
 	k := fleet()
 	k.overview.Clients[0].Next = "`reconciler resume demoshop`, or leave it"
 	k.overview.Clients[0].Advice = []reconcile.Part{{Typed: "reconciler resume demoshop"}, {Words: ", or leave it, says `somebody`"}}
-	k.overview.Holds = append(k.overview.Holds, k.overview.Holds[0], k.overview.Holds[0])
+	k.overview.Holds = append(k.overview.Holds, k.overview.Holds[0], k.overview.Holds[0], k.overview.Holds[0])
 	k.overview.Holds[1].Act = "`reconciler approve 9f3a` lets it run; not `reconciler approve 77bb`"
 	k.overview.Holds[2].Act, k.overview.Holds[2].Approvable = "mend `reconciler approve 9f3a`", false
+	k.overview.Holds[3].Act, k.overview.Holds[3].Approvable, k.overview.Holds[3].File = "take the file out; then `reconciler approve 9f3a` lets it go", false, "clients/demoshop.yaml"
 	k.history[0].Text = "`reconciler retry demoshop`"
 	page := get(t, handler(t, Options{Read: k}), "/")
 	for _, want := range []string{
 		`<span class="quiet"><code>reconciler resume demoshop</code>, or leave it, says ` + "`somebody`</span>",
 		`<span class="quiet">What to do: Approve 9f3a, or revert. <code>reconciler approve 9f3a</code></span>`,
 		`<span class="quiet">What to do: <code>reconciler approve 9f3a</code> lets it run; not ` + "`reconciler approve 77bb`</span>",
+		"What to do: take the file out; then <code>reconciler approve 9f3a</code> lets it go</span>",
 		"What to do: mend `reconciler approve 9f3a`</span>", "<td>`reconciler retry demoshop`</td>",
 	} {
 		if !strings.Contains(strings.ReplaceAll(page, "&#96;", "`"), want) {

@@ -119,6 +119,18 @@ func get(t *testing.T, h http.Handler, path string) string {
 	return w.Body.String()
 }
 
+// What a client waits for is said once on its page, also where that is what a hold says.
+func TestAHoldIsSaidOnce(t *testing.T) {
+	k := fleet()
+	for because, want := range map[string]int{k.detail.Because: 1, k.detail.Holds[0].Reason: 0} {
+		k.detail.Because = because
+		page := get(t, handler(t, Options{Read: k}), "/clients/demoshop")
+		if boxes := strings.Count(page, `<span class="status held">held</span> <code>9f3a</code>`); boxes != want || strings.Count(page, k.detail.Holds[0].Reason) != 1 {
+			t.Errorf("because %q: %d boxes of the hold, want %d:\n%s", because, boxes, want, page)
+		}
+	}
+}
+
 // A name that a client is to get and has not got is another's: the dashboard's link is called as what
 // it leads to. On this machine a site may be a path, which says nothing of its name.
 func TestDashboardLinksSayWhereTheyLead(t *testing.T) {

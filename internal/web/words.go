@@ -39,9 +39,9 @@ func (s *server) words() template.FuncMap {
 }
 
 // holdAdvice is what to do about a hold: what it says, and the command that lets it run,
-// where there is one, in its place in that or behind it.
+// where there is one, now or once a file is taken out, in its place in that or behind it.
 func holdAdvice(h state.Hold) []reconcile.Part {
-	if !h.Approvable {
+	if !h.Approvable && h.File == "" {
 		return []reconcile.Part{{Words: h.Act}}
 	}
 	command := "reconciler approve " + h.Fingerprint
