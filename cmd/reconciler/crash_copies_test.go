@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -256,7 +255,7 @@ func (w *crashWorld) obey(v reconcile.Overview) error {
 	}
 	for _, h := range v.Holds {
 		switch {
-		case h.Approvable || w.takenOut(h):
+		case h.Approvable:
 			w.approvals++
 			w.say("approve: %s", h.Reason)
 			if e, out, err := w.command("approve", h.Fingerprint); err != nil || e.code != 0 && !strings.Contains(out, "nothing is held") {
@@ -272,12 +271,6 @@ func (w *crashWorld) obey(v reconcile.Overview) error {
 		}
 	}
 	return nil
-}
-
-// takenOut says that a hold waits for a manifest to be mended which a later commit took out: that may be approved.
-func (w *crashWorld) takenOut(h state.Hold) bool {
-	_, there := w.shops[strings.TrimSuffix(path.Base(h.File), ".yaml")]
-	return h.File != "" && !there
 }
 
 // rebuild moves the state away and makes it anew, from Git and the marks alone.

@@ -5,7 +5,9 @@ import (
 	"reflect"
 	"slices"
 	"sort"
+	"strings"
 
+	"github.com/compassdigital/reconciler/internal/manifest"
 	"github.com/compassdigital/reconciler/internal/state"
 )
 
@@ -387,6 +389,50 @@ func (w *writer) baseline() {
 	if w.in.Baseline == nil || !reflect.DeepEqual(*w.base, *w.in.Baseline) {
 		w.res.Baseline = w.base
 	}
+}
+
+// filesOut says of what waits for a file to be mended whether that is at the head still: once it is out, a person may let
+// its client go, and while it is back, nobody may.
+func (w *writer) filesOut() {
+	for _, h := range w.in.Holds {
+		c := w.get(h.Client)
+		if h.File == "" || w.lift[h.Fingerprint] || !c.Removed || h.Approvable != w.mayBeIts(c, h.File) {
+			continue
+		}
+		h.Approvable = !h.Approvable
+		about, _, _ := strings.Cut(h.Reason, h.File)
+		if h.Reason = about + h.File + state.NotAccepted; h.Approvable {
+			h.Reason = about + h.File + " was taken out."
+			for _, t := range w.tombs[c.ID] {
+				if t.Held == h.Fingerprint {
+					t.Commit = w.in.Head
+					w.stones[stoneKey(t)] = t
+				}
+			}
+		}
+		w.hold(h)
+		c.Because, c.Next = h.Reason, h.Act
+		wake(&c)
+		w.set(c)
+		w.touched[c.ID] = true
+	}
+}
+
+// mayBeIts says that a file which is not accepted may be a removed client's: it is the one that is named, has its name, or
+// names it as who it was.
+func (w *writer) mayBeIts(c state.Client, named string) bool {
+	for file, problems := range w.problems {
+		if len(problems) == 0 {
+			continue
+		}
+		if file == named || nameOf(w.layout.Proper(file)) == c.Name {
+			return true
+		}
+		if m, _ := manifest.DecodeClient(file, w.in.Files[file].Data); slices.Contains(m.Previously, c.Name) {
+			return true
+		}
+	}
+	return false
 }
 
 // finish hands everything over, sorted.

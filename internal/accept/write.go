@@ -63,6 +63,7 @@ func (w *writer) write() Result {
 	w.fleet()
 	w.standing()
 	w.thaw()
+	w.filesOut()
 	w.baseline()
 	w.ledger()
 	w.verdict()

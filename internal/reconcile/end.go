@@ -751,7 +751,7 @@ func gone(all []state.Tombstone) bool {
 	return true
 }
 
-// held says why a removed client is still there. (What no approval lets go says itself what does.)
+// held says why a removed client is still there. (Whom nothing but its marks tell of, the hold says itself what helps.)
 func (m *member) held(holds []state.Hold) (s state.Status, word, because, next string, at time.Time) {
 	s, word = state.StatusHeld, "held"
 	runs := "; the site still runs"
@@ -761,10 +761,10 @@ func (m *member) held(holds []state.Hold) (s state.Status, word, because, next s
 	for _, t := range m.allTombs {
 		switch {
 		case t.Part != "" || t.Done:
-		case slices.ContainsFunc(holds, func(h state.Hold) bool { return h.Fingerprint == t.Held && !h.Approvable }):
-			h := holds[slices.IndexFunc(holds, func(h state.Hold) bool { return h.Fingerprint == t.Held })]
-			return s, word, h.Reason, h.Act, at
 		case t.Held != "":
+			if i := slices.IndexFunc(holds, func(h state.Hold) bool { return h.Fingerprint == t.Held }); i >= 0 && holds[i].Kind == state.HoldRebuild {
+				return s, word, holds[i].Reason, holds[i].Act, at
+			}
 			return s, word, "its removal is held by the guard" + runs, "`reconciler approve " + t.Held + "`, or put the manifest back", at
 		case t.Waits != "":
 			return s, word, "its removal waits: " + t.Waits + " of the same commits is invalid" + runs, "mend " + t.Waits, at

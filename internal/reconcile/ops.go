@@ -127,14 +127,10 @@ func (e *Engine) approve(ctx context.Context, fingerprint, by string, was *under
 	if len(fingerprint) < minPrefix {
 		return nil, fmt.Errorf("%w: give at least %d characters of the fingerprint", ErrNoHold, minPrefix)
 	}
-	takenOut, err := e.takenOut(ctx, fingerprint)
-	if err != nil {
-		return nil, err
-	}
 	var touched []state.ClientID
 	var history bool
 	var result accept.Result
-	err = e.Store.Update(func(tx store.Tx) error {
+	err := e.Store.Update(func(tx store.Tx) error {
 		touched, history, result = nil, false, accept.Result{}
 		h, err := findHold(tx, fingerprint)
 		was.held = err == nil
@@ -148,8 +144,8 @@ func (e *Engine) approve(ctx context.Context, fingerprint, by string, was *under
 		if err != nil {
 			return err
 		}
-		if h.Approvable = h.Approvable || h.File != "" && takenOut; !h.Approvable {
-			return fmt.Errorf("%w: %s; %s", ErrRefused, h.Reason, h.Act)
+		if !h.Approvable {
+			return fmt.Errorf("%w: %s %s", ErrRefused, h.Reason, h.Act)
 		}
 		if was.approval, _, err = store.Approval(tx, h.Fingerprint); err != nil {
 			return err
@@ -454,21 +450,6 @@ func (e *Engine) PurgeNow(ctx context.Context, name, by string) ([]string, error
 	var texts []string
 	err = e.contain(c.ID, func() (err error) { texts, err = e.purge(ctx, c.ID, time.Time{}, by); return err })
 	return texts, err
-}
-
-// takenOut says that what is under the fingerprint waits for a file that is not at the head any more.
-func (e *Engine) takenOut(ctx context.Context, fingerprint string) (bool, error) {
-	var c state.Client
-	err := e.Store.View(func(tx store.Tx) error {
-		h, _ := findHold(tx, fingerprint) // none is said where it is approved
-		if h.File == "" {
-			return nil
-		}
-		var err error
-		c, _, err = store.Client(tx, h.Client)
-		return err
-	})
-	return c.Removed && !e.fileWaits(ctx, c), err
 }
 
 // fileWaits says that the head has a file that is not accepted and may be a removed

@@ -235,7 +235,7 @@ func (e *Engine) orphan(ctx context.Context, w witness, o orphan) (remembered, R
 	}
 	if o.file != "" {
 		h.Approvable = false
-		h.Reason = fmt.Sprintf("%d objects at %s bear the mark of %s, and %s can't be accepted as its manifest.", len(m.out.Resources), strings.Join(keepers(o.found), ", "), called, o.file)
+		h.Reason = fmt.Sprintf("%d objects at %s bear the mark of %s, and %s%s", len(m.out.Resources), strings.Join(keepers(o.found), ", "), called, o.file, state.NotAccepted)
 	}
 	h.Act = "Nothing of it is changed. `reconciler approve " + h.Fingerprint + "` takes it down and retains its data; putting its manifest back keeps it."
 	if o.file != "" {
@@ -248,8 +248,8 @@ func (e *Engine) orphan(ctx context.Context, w witness, o orphan) (remembered, R
 		h.Act = "Nothing of it is changed. Move this state away, mend the file, where something is wrong with it, then run `reconciler rebuild`."
 		if o.own {
 			h.File = o.file
-			h.Act = "Nothing of it is changed. Mend the file: it goes on with all that it has once that is accepted" + o.asBefore() +
-				". If it is to go, take the file out; then `reconciler approve " + h.Fingerprint + "` takes it down and retains its data."
+			h.Act = "Nothing of it is changed. With its file mended, and accepted" + o.asBefore() + ", it goes on with all that it has; " +
+				"with the file taken out, `reconciler approve " + h.Fingerprint + "` takes it down and retains its data."
 		}
 	}
 	stone.Held = h.Fingerprint

@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -493,15 +494,29 @@ func TestS34WhoseMistakenFileIsTakenOut(t *testing.T) {
 	if r := w.want("b", state.StatusHeld); r.Because != held[0].Reason || r.Next != held[0].Act {
 		t.Errorf("tried again it says %q, %q", r.Because, r.Next)
 	}
-	if _, err := w.engine.Approve(t.Context(), held[0].Fingerprint, "dana"); !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), "take the file out; then") {
+	if _, err := w.engine.Approve(t.Context(), held[0].Fingerprint, "dana"); !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), "can't be accepted as its manifest. Nothing of it is changed. With its file mended,") {
 		t.Errorf("approved with its file at the head: %v", err)
 	}
 	w.apply(map[string]string{"clients/b.yaml": ""})
-	if w.want("b", state.StatusHeld); len(w.waits(state.HoldRebuild)) != 1 {
-		t.Fatalf("without its file it waits %+v", w.waits(state.HoldRebuild))
+	out := w.waits(state.HoldRebuild)
+	if r := w.want("b", state.StatusHeld); len(out) != 1 || !out[0].Approvable || !strings.HasSuffix(out[0].Reason, "bear the mark of b, and clients/b.yaml was taken out.") || r.Because != out[0].Reason || r.Next != held[0].Act {
+		t.Fatalf("without its file it waits %+v, and says %q, %q", out, r.Because, r.Next)
+	}
+	for file, text := range map[string]string{"clients/b.yaml": "name: [", "clients/c.yaml": client("c", "previously: [b]", "database: {size: 7}")} {
+		w.apply(map[string]string{file: text})
+		if back := w.waits(state.HoldRebuild); len(back) != 1 || !reflect.DeepEqual(back[0], held[0]) || w.want("b", state.StatusHeld).Because != held[0].Reason {
+			t.Errorf("with %s back it waits %+v", file, back)
+		}
+		if _, err := w.engine.Approve(t.Context(), held[0].Fingerprint, "dana"); !errors.Is(err, reconcile.ErrRefused) {
+			t.Errorf("approved with %s at the head: %v", file, err)
+		}
+		w.apply(map[string]string{file: ""})
 	}
 	if _, err := w.engine.Approve(t.Context(), held[0].Fingerprint, "dana"); err != nil {
 		t.Fatal(err)
+	}
+	if r := w.want("b", state.StatusDeleting); r.Because != "Its manifest was removed in "+w.repo.order[len(w.repo.order)-1][:7]+"." {
+		t.Errorf("approved it says %q", r.Because)
 	}
 	w.pass(w.due()...)
 	w.want("b", state.StatusRetained)

@@ -192,7 +192,15 @@ func (c Client) waits(o Options) string {
 		case goesOn(h):
 			whom = "the clients before it, or a person"
 		}
-		lines = append(lines, o.yellow(heldOr(h)+" "+Line(h.Fingerprint))+" waits for "+whom+": "+Line(h.Reason)+"\n    "+Line(h.Act))
+		line := o.yellow(heldOr(h)+" "+Line(h.Fingerprint)) + " waits for " + whom
+		switch because := c.once(); { // what stands above is not said again
+		case because == h.Reason+" "+h.Act, because == h.Reason && c.Next == h.Act:
+		case because == h.Reason:
+			line += ": " + Line(h.Act)
+		default:
+			line += ": " + Line(h.Reason) + "\n    " + Line(h.Act)
+		}
+		lines = append(lines, line)
 	}
 	for _, t := range c.Tombstones {
 		if t.Done {

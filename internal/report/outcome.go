@@ -106,6 +106,8 @@ func stillWorks(c state.Client, d state.Deployment) []sentence {
 		return one(state.RunsUnnamed)
 	case c.EverDeployed && strings.HasPrefix(c.Because, state.RunsApart):
 		return one(state.RunsApart)
+	case c.EverDeployed && c.URL == "":
+		return nil // it has no site
 	case c.EverDeployed && c.Health == state.Degraded:
 		return one("Your site runs the old version, which does not answer as it should.")
 	case c.EverDeployed:

@@ -290,12 +290,17 @@ func TestResult(t *testing.T) {
 
 // A failure says first what still works, then the cause, then one thing to do.
 func TestFailureSaysFirstWhatWorks(t *testing.T) {
-	o := Result(state.Client{Name: "demoshop", EverDeployed: true}, state.Deployment{State: "failed", Error: "the build failed", Next: "fix it"}, nil)
+	shop := state.Client{Name: "demoshop", EverDeployed: true, URL: "https://demoshop.example"}
+	broken := state.Deployment{State: "failed", Error: "the build failed", Next: "fix it"}
+	o := Result(shop, broken, nil)
 	for _, text := range []string{o.Terminal(Options{}), o.Markdown()} {
 		works, cause, act := strings.Index(text, "still runs the old version"), strings.Index(text, "the build failed"), strings.Index(text, "fix it")
 		if works < 0 || works > cause || cause > act {
 			t.Errorf("order is %d, %d, %d in:\n%s", works, cause, act, text)
 		}
+	}
+	if shop.URL = ""; strings.Contains(Result(shop, broken, nil).Terminal(Options{}), "Your site") {
+		t.Error("who has no site is told that it runs")
 	}
 }
 
@@ -313,7 +318,7 @@ func TestFailureClaimsNothingThatDoesNotWork(t *testing.T) {
 		{"Your site runs the new version. What it replaced could not be removed", remove, map[string]int{"Your site": 1, "runs the new version": 1, "could not be removed": 1}},
 		{"What it wishes no more could not be removed", remove, map[string]int{"Your site": 0, "could not be removed": 1}},
 	} {
-		o := Result(state.Client{Name: "demoshop", EverDeployed: true, Because: c.because}, state.Deployment{State: "failed", Error: c.because, Steps: c.steps}, nil)
+		o := Result(state.Client{Name: "demoshop", EverDeployed: true, URL: "https://demoshop.example", Because: c.because}, state.Deployment{State: "failed", Error: c.because, Steps: c.steps}, nil)
 		for _, text := range []string{o.Terminal(Options{}), o.Markdown()} {
 			for what, times := range c.says {
 				if n := strings.Count(text, what); n != times {
@@ -365,6 +370,12 @@ func TestClient(t *testing.T) {
 	mend := Client{Name: "demoshop", Status: "held", Holds: []state.Hold{{Fingerprint: "9f3a", Reason: "its file is mistaken.", Act: "Mend it."}}, Tombstones: []state.Tombstone{{Held: "9f3a"}}}
 	if got := mend.Why(Options{}); strings.Contains(got, "approve") || !strings.Contains(got, "Mend it.") {
 		t.Errorf("what no approval lets go: %s", got)
+	}
+	for _, said := range []Client{{Because: "its file is mistaken.", Next: "Mend it."}, {Because: "its file is mistaken. Mend it."}, {Because: "its file is mistaken."}} {
+		said.Name, said.Status, said.Holds = mend.Name, mend.Status, mend.Holds
+		if got := said.Why(Options{}); strings.Count(got, "mistaken") != 1 || strings.Count(got, "Mend it.") != 1 || !strings.Contains(got, "held 9f3a waits for a commit") {
+			t.Errorf("a hold that is the cause is said twice, or not at all: %s", got)
+		}
 	}
 	past := c
 	if past.Now = day(23); strings.Contains(past.Why(Options{}), "its removal waits until") {

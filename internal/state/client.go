@@ -275,7 +275,7 @@ type Hold struct {
 	Act         string     `json:"act"`            // a sentence: what to do
 	Until       time.Time  `json:"until,omitzero"` // ends by itself (freeze, removeAfter)
 	Approvable  bool       `json:"approvable"`     // false: only a change of the manifest helps
-	File        string     `json:"file,omitempty"` // a manifest that can't be accepted: approvable once that is taken out
+	File        string     `json:"file,omitempty"` // a manifest that can't be accepted: approvable while that is not at the head
 	At          time.Time  `json:"at"`
 	// Removals are those that it holds and that are not accepted yet: their clients take names that others
 	// of the hold let go.
@@ -284,6 +284,9 @@ type Hold struct {
 	// those that still wait, in the order in which they follow.
 	Waves *Waves `json:"waves,omitempty"`
 }
+
+// NotAccepted ends the reason of a hold that waits for its File.
+const NotAccepted = " can't be accepted as its manifest."
 
 // Waves is a change that many clients inherit on its way: one, a tenth, the rest.
 // It is all that is needed to go on with it after a restart.
