@@ -95,14 +95,16 @@ func (s *story) forgetful(v url.Values) {
 // takeAway are the records that status says a person is to take away.
 var takeAway = regexp.MustCompile(`take the record A (\S+) → (\S+) away at your DNS host`)
 
-// tidy lets people take away what status says.
+// tidy lets people take away what status says, also where it is the record of before us at a host that we know.
 func (s *story) tidy() {
 	for _, c := range s.clients() {
 		for _, m := range takeAway.FindAllStringSubmatch(c.Because, -1) {
-			for _, o := range s.vendors.world.Objects(outside) {
+			theirs := slices.DeleteFunc(s.vendors.world.Objects("cloudflare"), func(o provider.Object) bool { return !s.planted[o.ID] || ours(o) })
+			for _, o := range append(theirs, s.vendors.world.Objects(outside)...) {
 				if attribute(o, "name") == m[1] && attribute(o, "content") == m[2] {
 					s.say("by hand: take A %s %s away", m[1], m[2])
 					s.vendors.world.Remove(o.ID)
+					delete(s.planted, o.ID)
 				}
 			}
 		}

@@ -258,6 +258,7 @@ var onceRedRich = []redRun{
 	{649291895, "a create that was refused, as an earlier one by another wish was there that no list showed yet, counted as done"},
 	{649192956, "an own secret that was set since an older copy was made, and that its host shows to nobody, was set again by nobody"},
 	{20262293, "a look at the record of ours that a person's is to take the place of told that nothing leads to the old owner's side"},
+	{663136869, "a person did not take away, as told, the record of a site of before us at a DNS host that we know"},
 }
 
 // redRun is the seed of a run that was red, and what it was.
